@@ -1,0 +1,1 @@
+//! Encrypted peer-to-peer networking for blockchains: nodes, gossip, peers, trust.

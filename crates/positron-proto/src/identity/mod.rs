@@ -1,0 +1,38 @@
+//! Who says it: key pairs, signatures, and the difference between a claim and evidence `[PROTOCOL
+//! 2]`.
+//!
+//! A [`Signed<T>`] is a claim: somebody sent it. A [`Verified<T>`] is evidence: its signature was
+//! checked. Only [`verify`] makes evidence, and whatever changes shared state takes evidence.
+//!
+//! ```
+//! use positron_proto::{
+//!     id::NetworkId,
+//!     identity::Identity,
+//!     time::WallTime,
+//!     wire::message::{AppMessage, Audience},
+//! };
+//!
+//! let network = NetworkId::from_name("example");
+//! let alice = Identity::from_seed([7; 32]);
+//! let message = AppMessage {
+//!     sender: *alice.public_key(),
+//!     audience: Audience::Everyone,
+//!     sequence: 0,
+//!     timestamp: WallTime::default(),
+//!     payload: b"hello".as_slice().into(),
+//! };
+//! let claim = alice.sign(message, &network).claim().clone(); // what travels
+//! let job = claim.job(&network); // leaves for a worker thread
+//! let evidence = claim.accept(job.run()).unwrap(); // comes back as evidence
+//! assert_eq!(evidence.content().payload, "hello");
+//! ```
+
+mod keypair;
+mod pem;
+mod signed;
+pub mod verify;
+
+pub use keypair::{BadPublicKey, Identity, PublicKey, Signature};
+pub use pem::BadKeyFile;
+pub use signed::{Signed, Statement};
+pub use verify::{Job, Verdict, Verified};

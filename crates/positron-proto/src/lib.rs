@@ -1,0 +1,31 @@
+//! Every protocol of positron-net, as state machines without sockets, clocks, threads, async,
+//! entropy or disk. Time, randomness and verdicts on signatures are arguments.
+//!
+//! Modules in reading order; a module uses only those above it, and the four siblings `peers`,
+//! `gossip`, `direct` and `trust` never use one another.
+//!
+//! ```text
+//! time · deadlines · rng · limits            ground floor
+//! id · misbehavior · standings               names, what a peer can do wrong, what we make of it
+//! identity · wire                            claims and evidence · bytes and values
+//! session                                    one authenticated conversation with one node
+//! peers · gossip · direct · trust            who is here · tell everyone · tell one · whom to
+//! believe node                                       the whole node: inputs, effects, events,
+//! commands
+//! ```
+
+pub mod deadlines;
+pub mod direct;
+pub mod gossip;
+pub mod id;
+pub mod identity;
+pub mod limits;
+pub mod misbehavior;
+pub mod node;
+pub mod peers;
+pub mod rng;
+pub mod session;
+pub mod standings;
+pub mod time;
+pub mod trust;
+pub mod wire;

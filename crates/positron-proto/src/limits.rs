@@ -1,0 +1,140 @@
+//! Every bound, in one place: what it bounds, its unit, and where the number comes from.
+
+use crate::time::Duration;
+
+// --- messages [PROTOCOL 3, 4] ---
+
+/// Bytes in the payload of one application message. The largest thing that gossip carries whole;
+/// larger content belongs into several messages (guess: a block header with its proofs fits 64
+/// times).
+pub const MAX_PAYLOAD: usize = 1 << 20;
+/// Bytes in one link message: a payload and the envelope around it.
+pub const MAX_MESSAGE: usize = MAX_PAYLOAD + 1024;
+/// Bytes of frames in one sealed record of a stream link. Small enough that a heartbeat behind a
+/// bulk transfer waits for one record only; large enough that 20 bytes of overhead do not matter.
+pub const MAX_RECORD: usize = 16 * 1024;
+/// Signed peer records in one message.
+pub const MAX_RECORDS_PER_MESSAGE: usize = 32;
+/// Addresses in one peer record.
+pub const MAX_ADDRESSES: usize = 8;
+/// Bytes in the name and version of a peer's software.
+pub const MAX_SOFTWARE: usize = 64;
+/// Senders in one announcement, request or digest of gossip.
+pub const MAX_HOLDINGS_SENDERS: usize = 1024;
+/// Sequence ranges of all senders in one announcement, request or digest of gossip.
+pub const MAX_HOLDINGS_RANGES: usize = 4096;
+/// Hops: the largest `ttl` that is believed (the founding document's default is 10).
+pub const MAX_TTL: u8 = 32;
+/// Bytes in the text of a reason to close.
+pub const MAX_REASON_TEXT: usize = 128;
+
+// --- links and handshakes [PROTOCOL 5] ---
+
+/// Bytes in one handshake message (a Noise message with our hello is below 400).
+pub const MAX_HANDSHAKE: usize = 1024;
+/// Links whose handshake is not complete, in all. At about 2 KiB each they cost 512 KiB.
+pub const MAX_HALF_OPEN: usize = 256;
+/// Links whose handshake is not complete, from one IP address (not counted on loopback).
+pub const MAX_HALF_OPEN_PER_IP: usize = 16;
+/// Time that a handshake may take, in all.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Established links from one IP address (not counted on loopback).
+pub const MAX_LINKS_PER_IP: usize = 8;
+/// Bytes written to a link that the kernel has not taken: beyond it, frames wait in their lanes, so
+/// that a later message of a more urgent lane still overtakes.
+pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
+/// Bytes queued for one peer and not acknowledged. Two of the largest messages fit.
+pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
+/// Messages queued for one peer and not acknowledged.
+pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
+/// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
+pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence after which a link that carried traffic is probed.
+pub const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
+/// noticed in 3 s.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// How long a conversation is kept without a link, so that a reconnect continues it.
+pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
+/// Conversations without a link, in all; the oldest goes first.
+pub const MAX_DORMANT_CONVERSATIONS: usize = 256;
+/// Records sealed under one key; then both sides step to the next. RFC 9001 6.6 allows 2^23 for
+/// AES-GCM.
+pub const RECORDS_PER_KEY: u64 = 1 << 22;
+/// PING frames that are answered in one second; more is flooding.
+pub const MAX_PINGS_PER_SECOND: u32 = 20;
+
+// --- signatures ---
+
+/// Claims that wait for their signature to be checked, from one peer.
+pub const MAX_PARKED_PER_PEER: usize = 512;
+/// Claims that wait for their signature to be checked, in all.
+pub const MAX_PARKED: usize = 8192;
+/// Bytes of claims that wait, from one peer: twice the largest message and some small ones.
+pub const MAX_PARKED_BYTES_PER_PEER: usize = 4 << 20;
+
+// --- gossip [PROTOCOL 6] ---
+
+/// Bytes of message payloads kept for late and healed nodes.
+pub const RETENTION_BYTES: usize = 32 << 20;
+/// Age beyond which a kept message is let go.
+pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
+/// Senders whose received numbers are remembered; the one silent longest is forgotten first.
+pub const MAX_SENDERS: usize = 16 * 1024;
+/// Ranges of received numbers remembered for one sender; beyond it the lowest gap is given up.
+pub const MAX_RANGES_PER_SENDER: usize = 64;
+/// Announced messages that are being fetched, in all.
+pub const MAX_WANTED: usize = 8192;
+/// Peers remembered as holders of one announced message.
+pub const MAX_HOLDERS: usize = 8;
+/// Wait between an announcement and the request: an eager push is usually on its way.
+pub const WANT_DELAY: Duration = Duration::from_millis(60);
+/// Wait for the answer to a request before the next holder is asked.
+pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How far a sender's clock may be ahead of ours before its message is refused.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(600);
+
+// --- peers [PROTOCOL 7] ---
+
+/// Peers in the address book. Bitcoin's keeps about 80,000; at 400 bytes each this is 1.6 MB.
+pub const MAX_BOOK: usize = 4096;
+/// Peers in the address book that one other peer told us of.
+pub const MAX_BOOK_PER_SOURCE: usize = 256;
+/// Dials that are under way, in all.
+pub const MAX_DIALS: usize = 16;
+/// First wait before an address is dialled again.
+pub const REDIAL_FIRST: Duration = Duration::from_millis(500);
+/// Longest wait before an address is dialled again.
+pub const REDIAL_LONGEST: Duration = Duration::from_secs(60);
+/// Longest wait before a bootstrap address is dialled again: it is never given up.
+pub const BOOTSTRAP_LONGEST: Duration = Duration::from_secs(30);
+/// Bootstrap addresses.
+pub const MAX_BOOTSTRAP: usize = 64;
+
+// --- direct messages ---
+
+/// Direct messages that wait for a link to their peer, in all.
+pub const MAX_WAITING_DIRECT: usize = 1024;
+/// Bytes of direct messages that wait for a link to their peer, in all.
+pub const MAX_WAITING_DIRECT_BYTES: usize = 8 << 20;
+/// How long a direct message waits for a link and an acknowledgment.
+pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+// --- trust ---
+
+/// Peers whose behaviour is remembered; the one nearest to a stranger's score and silent longest
+/// goes first.
+pub const MAX_OBSERVED: usize = 8192;
+/// How long a ban lasts.
+pub const BAN_DURATION: Duration = Duration::from_secs(3600);
+/// Trust events that storage keeps for one node; the oldest go first.
+pub const MAX_TRUST_EVENTS: usize = 10_000;
+
+// --- node ---
+
+/// Sequence numbers that are reserved on disk at a time.
+pub const SEQUENCE_BLOCK: u64 = 1024;
+/// Broadcasts that wait for a sequence number or for the disk.
+pub const MAX_PENDING_BROADCASTS: usize = 4096;
+/// Events that the application has not taken; beyond it the oldest go and are counted.
+pub const MAX_PENDING_EVENTS: usize = 64 * 1024;

@@ -1,0 +1,72 @@
+//! The closed list of what a peer can do wrong, and of what it can do well.
+
+/// What a peer did wrong. Only what an authenticated peer sent can be held against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misbehavior {
+    /// Bytes inside the sealed link that are no frame or message of this protocol.
+    Malformed,
+    /// A frame or message that its state does not allow, such as a number that skips others.
+    ProtocolViolation,
+    /// Passed on a message or record whose signature is not its sender's.
+    ForgedSignature,
+    /// Signed two contents under one sequence number.
+    Equivocation,
+    /// More than a limit allows.
+    Flooding,
+    /// Announced a message and then did not send it.
+    WithheldMessage,
+    /// Signed a record with an address at which somebody else, or nobody, answers.
+    FalseAddress,
+}
+
+impl Misbehavior {
+    /// Every kind, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::ProtocolViolation,
+        Self::ForgedSignature,
+        Self::Equivocation,
+        Self::Flooding,
+        Self::WithheldMessage,
+        Self::FalseAddress,
+    ];
+
+    /// The name, as logs and audit events show it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::ProtocolViolation => "protocol_violation",
+            Self::ForgedSignature => "forged_signature",
+            Self::Equivocation => "equivocation",
+            Self::Flooding => "flooding",
+            Self::WithheldMessage => "withheld_message",
+            Self::FalseAddress => "false_address",
+        }
+    }
+}
+
+/// One thing that was seen of a peer; what trust is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Observation {
+    /// It was the first to bring a message that proved valid.
+    ValidMessage,
+    /// It answered what it was asked.
+    Answered,
+    /// It let a question or a probe time out.
+    TimedOut,
+    /// It did wrong.
+    Misbehaved(Misbehavior),
+}
+
+impl Observation {
+    /// The name, as logs and audit events show it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ValidMessage => "valid_message",
+            Self::Answered => "answered",
+            Self::TimedOut => "timed_out",
+            Self::Misbehaved(what) => what.name(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the node wants done.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{Change, ChangeId, Event};
+use crate::{id::LinkId, identity::Job, session::sessions::Hangup};
+
+/// Names one signature check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckId(pub u64);
+
+/// Something to be done outside, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Connect; answer with `Connected` or `LinkDown`.
+    Dial {
+        /// Its name.
+        link: LinkId,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Write all of it, in order; report `Written` as the kernel takes it.
+    Write {
+        /// Which link.
+        link: LinkId,
+        /// What.
+        bytes: Bytes,
+    },
+    /// End a link; answer with `LinkDown`.
+    Hangup {
+        /// Which.
+        link: LinkId,
+        /// How.
+        how: Hangup,
+    },
+    /// Look up `host:port`; answer with `Resolved`.
+    Resolve {
+        /// The name and the port.
+        name: String,
+    },
+    /// Run the job anywhere; answer with `Verdict`.
+    Verify {
+        /// Its name.
+        check: CheckId,
+        /// What.
+        job: Job,
+    },
+    /// Write it to disk, in order, in batches; answer with `Persisted`.
+    Persist {
+        /// Its number: 1, 2, 3, ...
+        id: ChangeId,
+        /// What.
+        change: Change,
+    },
+    /// Tell the application.
+    Emit(Event),
+}

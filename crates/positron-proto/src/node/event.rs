@@ -1,0 +1,94 @@
+//! What the application hears.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::SequenceKind;
+use crate::{
+    id::{MessageId, NodeId, Ticket},
+    misbehavior::Observation,
+    session::sessions::{Dial, DialFailure, Direction, DownReason},
+    time::WallTime,
+};
+
+/// Something that the application may want to know; each says why.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A message for the application, handed over once.
+    Message {
+        /// Its name.
+        id: MessageId,
+        /// Who signed it.
+        sender: NodeId,
+        /// Whether it was said to everyone or to us.
+        kind: SequenceKind,
+        /// When, by the sender's clock.
+        timestamp: WallTime,
+        /// What.
+        payload: Bytes,
+        /// The neighbour that brought it (for a direct message the sender).
+        from: NodeId,
+    },
+    /// What a command asked for is over.
+    Completed {
+        /// Which.
+        ticket: Ticket,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A session is up.
+    PeerJoined {
+        /// With whom.
+        peer: NodeId,
+        /// Where.
+        addr: SocketAddr,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// A session is over.
+    PeerLeft {
+        /// With whom.
+        peer: NodeId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// A dial led to nothing.
+    DialFailed {
+        /// What was wished.
+        dial: Dial,
+        /// Why.
+        reason: DialFailure,
+    },
+    /// A peer is refused from now on.
+    PeerBanned {
+        /// Whom.
+        peer: NodeId,
+        /// For what.
+        why: Observation,
+        /// Until when.
+        until: WallTime,
+    },
+    /// Others can reach us here, as far as we know.
+    OwnAddresses(Vec<SocketAddr>),
+    /// Storage failed.
+    StorageFailed {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The broadcast and its number are on disk: it survives a crash of this process.
+    Durable(MessageId),
+    /// The receiver of the direct message acknowledged it, end to end.
+    Delivered(MessageId),
+    /// The direct message was given up, and why.
+    Undelivered(crate::direct::Undelivered),
+    /// Storage failed before the broadcast was durable; it may have reached others all the same.
+    NotDurable(String),
+    /// Every session was told goodbye ([`super::Command::Stop`]).
+    Stopped,
+}

@@ -1,0 +1,74 @@
+//! What the world tells the node.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{ChangeId, CheckId};
+use crate::{id::LinkId, identity::Verdict, session::sessions::LinkDown};
+
+/// Something that happened outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Sockets are bound here; an unspecified IP address means all of this machine's.
+    Listening(Vec<SocketAddr>),
+    /// Somebody connected to us.
+    Accepted {
+        /// A name of the driver's choice ([`LinkId::accepted`]).
+        link: LinkId,
+        /// From where.
+        from: SocketAddr,
+    },
+    /// A dial of ours ([`super::Effect::Dial`]) connected.
+    Connected {
+        /// Which.
+        link: LinkId,
+    },
+    /// Bytes of a link, in order.
+    Bytes {
+        /// Which.
+        link: LinkId,
+        /// Any number of them, cut anywhere.
+        bytes: Bytes,
+    },
+    /// The kernel took this much of what was written; how slow readers are noticed.
+    Written {
+        /// Which link.
+        link: LinkId,
+        /// How many bytes more.
+        bytes: usize,
+    },
+    /// A link ended, or a dial failed. Also answers [`super::Effect::Hangup`], exactly once a link.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: LinkDown,
+    },
+    /// Answers [`super::Effect::Resolve`].
+    Resolved {
+        /// The `host:port` of the question.
+        name: String,
+        /// Its addresses, or in words why there are none.
+        outcome: Result<Vec<SocketAddr>, String>,
+    },
+    /// Answers [`super::Effect::Verify`], in any order.
+    Verdict {
+        /// Which check.
+        check: CheckId,
+        /// What it came to.
+        verdict: Verdict,
+    },
+    /// Every [`super::Effect::Persist`] up to this one would survive a crash of the process.
+    Persisted {
+        /// The last one.
+        up_to: ChangeId,
+    },
+    /// Storage failed. What needs durability is refused from now on; the rest goes on.
+    StorageFailed {
+        /// Why, in words.
+        why: String,
+    },
+    /// Time passed: `NodeCore::poll_timeout` may be due. Never harmful.
+    Timeout,
+}

@@ -1,0 +1,19 @@
+//! The node: one pure state machine, and the wiring of its rooms.
+//!
+//! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
+//! [`command`] (what the application hears and says), [`change`] and [`snapshot`] (what storage
+//! keeps and brings back), [`config`].
+
+pub mod change;
+pub mod command;
+pub mod config;
+pub mod effect;
+pub mod event;
+pub mod input;
+
+pub use change::{Change, ChangeId, SequenceKind, Snapshot};
+pub use command::{Command, Refused};
+pub use config::Config;
+pub use effect::{CheckId, Effect};
+pub use event::{Event, Outcome};
+pub use input::Input;

@@ -1,0 +1,347 @@
+//! Frames: what every kind of link carries `[PROTOCOL 4]`.
+
+use bytes::{BufMut as _, Bytes};
+
+use super::codec::{Malformed, Reader, Writer as _, varint_len};
+use crate::limits::{MAX_MESSAGE, MAX_REASON_TEXT};
+
+/// An independent, ordered queue of messages between two nodes. More urgent ones go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Heartbeats, peers, announcements and requests of gossip: small and urgent.
+    Control = 0,
+    /// Messages of gossip.
+    Gossip = 1,
+    /// Messages of one node to one other.
+    Direct = 2,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Gossip, Self::Direct];
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Asks for a [`Frame::Pong`] with the same token.
+    Ping {
+        /// Chosen by who asks.
+        token: u64,
+    },
+    /// Answers a [`Frame::Ping`].
+    Pong {
+        /// That of the question.
+        token: u64,
+    },
+    /// One whole message.
+    Message {
+        /// Its queue.
+        lane: Lane,
+        /// Counts the messages of this lane from 0, per pair of boots.
+        number: u64,
+        /// A `Message`, encoded.
+        body: Bytes,
+    },
+    /// The next piece of a message that does not fit into one record. Pieces of one message come in
+    /// order.
+    Part {
+        /// Its queue.
+        lane: Lane,
+        /// The number of the message.
+        number: u64,
+        /// Bytes of the message before this piece.
+        offset: u32,
+        /// Bytes of the whole message; the same in each of its pieces.
+        total: u32,
+        /// The piece; never empty.
+        body: Bytes,
+    },
+    /// All messages of a lane below `next` were handed to the receiving node. Not a kernel's
+    /// acknowledgment.
+    Ack {
+        /// The queue.
+        lane: Lane,
+        /// The lowest number that was not received.
+        next: u64,
+    },
+    /// The link ends, and why. Nothing follows it.
+    Close(CloseReason),
+    /// An extension (types 0x40 to 0x7F carry their length) that this version does not know:
+    /// ignored.
+    Unknown {
+        /// Its type.
+        kind: u8,
+    },
+}
+
+/// Why a link was closed by its other end, or is by ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The node stops.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// A second link between the same two nodes; the other one stays.
+    #[error("another link to the same node is already up")]
+    Duplicate,
+    /// The other node is of another network.
+    #[error("it belongs to another network")]
+    WrongNetwork,
+    /// No common version of the protocol.
+    #[error("no common protocol version")]
+    WrongVersion,
+    /// No common set of features or cipher.
+    #[error("no common features")]
+    WrongFeatures,
+    /// Every slot is taken. Addresses of others may have come before.
+    #[error("it has no free slot")]
+    SlotsFull,
+    /// The peer is banned here.
+    #[error("it has banned this node")]
+    Banned,
+    /// Somebody else was expected at this address.
+    #[error("another node was expected at this address")]
+    WrongNode,
+    /// The two ends have the same identity.
+    #[error("it is this node itself")]
+    SelfDial,
+    /// The peer broke the protocol.
+    #[error("protocol violation: {0}")]
+    Violation(String),
+    /// The peer did not take what was sent to it.
+    #[error("it reads too slowly")]
+    SlowReader,
+    /// The peer did not answer a probe.
+    #[error("it did not answer in time")]
+    Timeout,
+    /// The peer is not needed any more.
+    #[error("it made room for another peer")]
+    Pruned,
+    /// The link was made only to see who answers.
+    #[error("it only checked the address")]
+    Probe,
+    /// A reason that this version does not know.
+    #[error("unknown reason {0}")]
+    Other(u16),
+}
+
+const PING: u8 = 0x01;
+const PONG: u8 = 0x02;
+const MESSAGE: u8 = 0x03;
+const PART: u8 = 0x04;
+const ACK: u8 = 0x05;
+const CLOSE: u8 = 0x06;
+const EXTENSIONS: core::ops::RangeInclusive<u8> = 0x40..=0x7F;
+
+impl Frame {
+    /// Reads one frame from the front of `reader`.
+    pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let unknown = reader.malformed("unknown frame type");
+        match reader.u8()? {
+            PING => Ok(Self::Ping { token: reader.u64()? }),
+            PONG => Ok(Self::Pong { token: reader.u64()? }),
+            MESSAGE => {
+                let (lane, number) = (decode_lane(reader)?, reader.varint()?);
+                Ok(Self::Message { lane, number, body: reader.bytes(MAX_MESSAGE)? })
+            }
+            PART => decode_part(reader),
+            ACK => Ok(Self::Ack { lane: decode_lane(reader)?, next: reader.varint()? }),
+            CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
+            kind if EXTENSIONS.contains(&kind) => {
+                reader.bytes(reader.remaining())?;
+                Ok(Self::Unknown { kind })
+            }
+            _ => Err(unknown),
+        }
+    }
+
+    /// Appends the frame to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ping { token } => {
+                out.put_u8(PING);
+                out.put_u64(*token);
+            }
+            Self::Pong { token } => {
+                out.put_u8(PONG);
+                out.put_u64(*token);
+            }
+            Self::Message { lane, number, body } => {
+                out.put_u8(MESSAGE);
+                out.put_u8(*lane as u8);
+                out.append_varint(*number);
+                out.append_blob(body);
+            }
+            Self::Part { lane, number, offset, total, body } => {
+                out.put_u8(PART);
+                out.put_u8(*lane as u8);
+                out.append_varint(*number);
+                out.append_varint(u64::from(*offset));
+                out.append_varint(u64::from(*total));
+                out.append_blob(body);
+            }
+            Self::Ack { lane, next } => {
+                out.put_u8(ACK);
+                out.put_u8(*lane as u8);
+                out.append_varint(*next);
+            }
+            Self::Close(reason) => {
+                out.put_u8(CLOSE);
+                reason.encode(out);
+            }
+            Self::Unknown { kind } => {
+                out.put_u8(*kind);
+                out.append_blob(&[]);
+            }
+        }
+    }
+
+    /// Bytes of a [`Frame::Message`] or [`Frame::Part`] around a body of `len` bytes, at the most.
+    pub const fn overhead(number: u64, len: usize) -> usize {
+        2 + varint_len(number) + 3 * varint_len(len as u64)
+    }
+}
+
+fn decode_lane(reader: &mut Reader) -> Result<Lane, Malformed> {
+    let unknown = reader.malformed("unknown lane");
+    let lane = usize::from(reader.u8()?);
+    Lane::ALL.get(lane).copied().ok_or(unknown)
+}
+
+fn decode_part(reader: &mut Reader) -> Result<Frame, Malformed> {
+    let (lane, number) = (decode_lane(reader)?, reader.varint()?);
+    let wrong = reader.malformed("part outside its message");
+    let (offset, total) = (reader.len(MAX_MESSAGE)?, reader.len(MAX_MESSAGE)?);
+    let body = reader.bytes(MAX_MESSAGE)?;
+    // Redundant fields must agree: a piece lies inside its message and is not empty.
+    if body.is_empty() || offset.checked_add(body.len()).is_none_or(|end| end > total) {
+        return Err(wrong);
+    }
+    let narrow = |n: usize| u32::try_from(n).map_err(|_| wrong);
+    Ok(Frame::Part { lane, number, offset: narrow(offset)?, total: narrow(total)?, body })
+}
+
+impl CloseReason {
+    /// The number that stands for it on the wire.
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::ShuttingDown => 1,
+            Self::Duplicate => 2,
+            Self::WrongNetwork => 3,
+            Self::WrongVersion => 4,
+            Self::WrongFeatures => 5,
+            Self::SlotsFull => 6,
+            Self::Banned => 7,
+            Self::WrongNode => 8,
+            Self::SelfDial => 9,
+            Self::Violation(_) => 10,
+            Self::SlowReader => 11,
+            Self::Timeout => 12,
+            Self::Pruned => 13,
+            Self::Probe => 14,
+            Self::Other(code) => *code,
+        }
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let code = reader.u16()?;
+        let not_text = reader.malformed("reason is not printable text");
+        let text = reader.bytes(MAX_REASON_TEXT)?;
+        // What a stranger says ends up on a terminal: printable ASCII only, no escape sequences.
+        if !text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(not_text);
+        }
+        Ok(match code {
+            1 => Self::ShuttingDown,
+            2 => Self::Duplicate,
+            3 => Self::WrongNetwork,
+            4 => Self::WrongVersion,
+            5 => Self::WrongFeatures,
+            6 => Self::SlotsFull,
+            7 => Self::Banned,
+            8 => Self::WrongNode,
+            9 => Self::SelfDial,
+            10 => Self::Violation(String::from_utf8_lossy(&text).into_owned()),
+            11 => Self::SlowReader,
+            12 => Self::Timeout,
+            13 => Self::Pruned,
+            14 => Self::Probe,
+            other => Self::Other(other),
+        })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u16(self.code());
+        let text = match self {
+            Self::Violation(text) => text.as_bytes(),
+            _ => &[],
+        };
+        out.append_blob(&text[..text.len().min(MAX_REASON_TEXT)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(frame: &Frame) -> Result<Frame, Malformed> {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        let mut reader = Reader::new(bytes.into());
+        let back = Frame::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(back)
+    }
+
+    #[test]
+    fn every_frame_survives_its_encoding() {
+        let body = Bytes::from_static(b"body");
+        for frame in [
+            Frame::Ping { token: u64::MAX },
+            Frame::Pong { token: 0 },
+            Frame::Message { lane: Lane::Gossip, number: 1 << 40, body: body.clone() },
+            Frame::Part { lane: Lane::Direct, number: 3, offset: 10, total: 14, body },
+            Frame::Ack { lane: Lane::Control, next: 77 },
+            Frame::Close(CloseReason::Violation("what".into())),
+            Frame::Close(CloseReason::Other(999)),
+            Frame::Unknown { kind: 0x41 },
+        ] {
+            assert_eq!(round_trip(&frame), Ok(frame));
+        }
+        for code in 1..=14 {
+            let mut bytes = vec![CLOSE, 0, code];
+            bytes.append_blob(&[]);
+            let Ok(Frame::Close(reason)) = Frame::decode(&mut Reader::new(bytes.into())) else {
+                panic!("code {code} is no reason");
+            };
+            assert_eq!(reason.code(), u16::from(code));
+        }
+    }
+
+    #[test]
+    fn an_unknown_frame_is_an_error_and_an_unknown_extension_is_skipped() {
+        let decode = |bytes: &[u8]| Frame::decode(&mut Reader::new(Bytes::copy_from_slice(bytes)));
+        assert_eq!(decode(&[0x3F]).unwrap_err().what, "unknown frame type");
+        assert_eq!(decode(&[0x80]).unwrap_err().what, "unknown frame type");
+        assert_eq!(decode(&[0x7F, 2, 1, 2]), Ok(Frame::Unknown { kind: 0x7F }));
+        assert_eq!(decode(&[0x7F, 3, 1, 2]).unwrap_err().what, "truncated");
+    }
+
+    #[test]
+    fn a_part_that_reaches_outside_its_message_is_refused() {
+        for (offset, total, body, ok) in
+            [(0, 4, "part", true), (1, 4, "part", false), (0, 4, "", false), (4, 8, "part", true)]
+        {
+            let body = Bytes::from_static(body.as_bytes());
+            let frame = Frame::Part { lane: Lane::Gossip, number: 0, offset, total, body };
+            assert_eq!(round_trip(&frame).is_ok(), ok, "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_with_an_escape_sequence_is_refused() {
+        let frame = Frame::Close(CloseReason::Violation("\u{1b}[2J".into()));
+        assert_eq!(round_trip(&frame).unwrap_err().what, "reason is not printable text");
+    }
+}

@@ -1,0 +1,17 @@
+//! Bytes to values and back `[PROTOCOL 3, 4]`. Total functions: every input is a value or a
+//! [`Malformed`].
+//!
+//! Reading order: [`codec`] (numbers and lengths), [`frame`] (what a link carries), [`message`]
+//! (what nodes say to each other), [`record`] (who a peer says it is), [`holdings`] (which messages
+//! a node has).
+//!
+//! All integers are big-endian. Lengths are checked before memory is taken, counts before their
+//! elements.
+
+pub mod codec;
+pub mod frame;
+pub mod holdings;
+pub mod message;
+pub mod record;
+
+pub use codec::{Malformed, Reader, Writer};

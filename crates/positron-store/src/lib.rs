@@ -1,0 +1,1 @@
+//! What a positron-net node remembers: SQLite, one write-behind writer thread.
