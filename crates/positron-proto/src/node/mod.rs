@@ -7,13 +7,17 @@
 pub mod change;
 pub mod command;
 pub mod config;
+pub mod core;
 pub mod effect;
 pub mod event;
 pub mod input;
+pub mod view;
 
 pub use change::{Change, ChangeId, SequenceKind, Snapshot};
 pub use command::{Command, Refused};
 pub use config::Config;
+pub use core::NodeCore;
 pub use effect::{CheckId, Effect};
 pub use event::{Event, Outcome};
 pub use input::Input;
+pub use view::NodeView;
