@@ -1,1 +1,5 @@
-//! Encrypted peer-to-peer networking for blockchains: nodes, gossip, peers, trust.
+//! Encrypted peer-to-peer networking for blockchains.
+
+pub mod config;
+
+pub use config::NetworkConfig;

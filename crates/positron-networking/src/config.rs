@@ -1,0 +1,114 @@
+//! The configuration of a node: the founding document's keys, and `network`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
+///
+/// Times are seconds, scores are 0.0 to `max_trust_score`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The name of the network: nodes of different networks refuse each other.
+    pub network: String,
+    /// The IP address to listen on; `0.0.0.0` or `::` for all.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// `host:port` of nodes to begin with.
+    pub bootstrap_nodes: Vec<String>,
+    /// Where keys and the database live; `None` keeps everything in memory and makes a new identity.
+    pub data_dir: Option<PathBuf>,
+    /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
+    pub log_level: String,
+    /// A file for the log; only the command reads it.
+    pub log_file: Option<PathBuf>,
+
+    /// Peers that a new message is pushed to at once.
+    pub gossip_fanout: usize,
+    /// Seconds between two rounds of anti-entropy.
+    pub gossip_interval: f64,
+    /// Hops that a message is pushed.
+    pub message_ttl: u8,
+    /// Messages kept for late and healed nodes.
+    pub message_cache_size: usize,
+    /// Events that wait for a slow subscriber before the oldest are dropped and counted.
+    pub message_buffer_size: usize,
+
+    /// Peers, in all.
+    pub max_peers: usize,
+    /// Peers below which new ones are looked for eagerly.
+    pub min_peers: usize,
+    /// Links, in all, both directions, half-open ones included.
+    pub max_concurrent_connections: usize,
+    /// Seconds that a connection and its handshake may take.
+    pub connection_timeout: f64,
+    /// Seconds between two questions for more peers.
+    pub peer_discovery_interval: f64,
+    /// A hint only: silence is noticed by probes within three seconds.
+    pub peer_timeout: f64,
+    /// Seconds between two heartbeats on a link.
+    pub heartbeat_interval: f64,
+
+    /// Where strangers start.
+    pub initial_trust_score: f64,
+    /// Below it a peer is banned.
+    pub min_trust_threshold: f64,
+    /// The highest score.
+    pub max_trust_score: f64,
+    /// The part of the distance to the initial score that is lost at each decay.
+    pub trust_decay_rate: f64,
+    /// Seconds between two decays.
+    pub trust_decay_interval: f64,
+    /// What a valid message adds.
+    pub trust_boost_message: f64,
+    /// What an invalid one takes away.
+    pub trust_penalty_invalid: f64,
+
+    /// A hint only: the id follows from the key. If it is given and differs, the start fails.
+    pub node_id: Option<String>,
+    /// The private key, if not at `data_dir/keys/private_key.pem`.
+    pub private_key_path: Option<PathBuf>,
+    /// A hint only: the public key follows from the private one.
+    pub public_key_path: Option<PathBuf>,
+    /// A hint only: our database is `data_dir/node.db`.
+    pub db_path: Option<PathBuf>,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            network: "positron".into(),
+            host: "0.0.0.0".into(),
+            port: 8888,
+            bootstrap_nodes: Vec::new(),
+            data_dir: None,
+            log_level: "INFO".into(),
+            log_file: None,
+            gossip_fanout: 3,
+            gossip_interval: 1.0,
+            message_ttl: 10,
+            message_cache_size: 10_000,
+            message_buffer_size: 65_536,
+            max_peers: 50,
+            min_peers: 5,
+            max_concurrent_connections: 512,
+            connection_timeout: 10.0,
+            peer_discovery_interval: 30.0,
+            peer_timeout: 120.0,
+            heartbeat_interval: 30.0,
+            initial_trust_score: 0.5,
+            min_trust_threshold: 0.1,
+            max_trust_score: 1.0,
+            trust_decay_rate: 0.01,
+            trust_decay_interval: 3600.0,
+            trust_boost_message: 0.01,
+            trust_penalty_invalid: 0.1,
+            node_id: None,
+            private_key_path: None,
+            public_key_path: None,
+            db_path: None,
+        }
+    }
+}
