@@ -173,8 +173,17 @@ impl Gossip {
         out: &mut VecDeque<Out>,
     ) {
     }
-    /// The claim of [`Out::Verify`] proved false, or there was no room to check it.
+    /// The claim of [`Out::Verify`] proved false.
     pub fn refuted(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        claim: &Signed<AppMessage>,
+        out: &mut VecDeque<Out>,
+    ) {
+    }
+    /// There was no room to check the claim of [`Out::Verify`]: as if it never came.
+    pub fn unchecked(
         &mut self,
         now: Now,
         from: NodeId,

@@ -257,6 +257,10 @@ impl Peers {
     pub fn known(&self) -> impl Iterator<Item = &KnownPeer> {
         core::iter::empty()
     }
+    /// Whether this node is in the address book.
+    pub fn knows(&self, peer: &NodeId) -> bool {
+        false
+    }
     /// Where we say that we listen.
     pub fn own_addresses(&self) -> &[SocketAddr] {
         &[]
