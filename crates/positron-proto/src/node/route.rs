@@ -260,7 +260,7 @@ impl NodeCore {
             Err(dropped) => {
                 self.counters.claims_dropped += 1;
                 if let Claim::Gossip(_, claim) = *dropped {
-                    self.gossip.unchecked(now, from, &claim, &mut self.outs.gossip);
+                    self.gossip.unchecked(now, from, &claim);
                 }
             }
         }
