@@ -137,6 +137,58 @@ pub const REDIAL_LONGEST: Duration = Duration::from_secs(60);
 pub const BOOTSTRAP_LONGEST: Duration = Duration::from_secs(30);
 /// Bootstrap addresses.
 pub const MAX_BOOTSTRAP: usize = 64;
+/// Dials that only bootstrap addresses may use, so that a book full of dead peers does not keep us
+/// from them.
+pub const BOOTSTRAP_DIALS: usize = 4;
+/// Addresses of one bootstrap name that are tried in one attempt.
+pub const MAX_RESOLVED: usize = 4;
+/// Addresses in the book that share one public IP address: more would make us knock on a victim's
+/// door again and again.
+pub const MAX_BOOK_PER_IP: usize = 16;
+/// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixteenth of it, so that
+/// many identities in one place do not push out the rest of the world.
+pub const MAX_GOOD_PER_GROUP: usize = 256;
+/// Dials of hearsay that may fail before it is dropped.
+pub const MAX_HEARSAY_FAILURES: u32 = 4;
+/// Dials of a proven peer that may fail before it is dropped, if it was silent for
+/// [`GOOD_SILENCE`].
+pub const MAX_GOOD_FAILURES: u32 = 10;
+/// See [`MAX_GOOD_FAILURES`]; also the age beyond which a proven peer is not passed on.
+pub const GOOD_SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// Records in one answer of ours.
+pub const RECORDS_PER_ANSWER: usize = 16;
+/// Probes of addresses that are under way, in all.
+pub const MAX_PROBES: usize = 4;
+/// Probes of the addresses of one linked peer.
+pub const MAX_PROBES_PER_PEER: u32 = 6;
+/// Records whose signature is being checked, from one peer: two of the largest messages.
+pub const MAX_CHECKS_PER_PEER: usize = 64;
+/// Records whose signature is being checked, in all.
+pub const MAX_CHECKS: usize = 2048;
+/// Time after which a check that nobody answered is forgotten.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Peers lost to silence or a broken link that are redialled although there are enough others.
+pub const MAX_LOST: usize = 64;
+/// How long a lost peer is redialled: this long may a partition last and still heal at once.
+pub const LOST_WINDOW: Duration = Duration::from_secs(600);
+/// Longest wait before a lost peer is dialled again: a partition heals within it.
+pub const LOST_LONGEST: Duration = Duration::from_secs(8);
+/// Wait before a peer is dialled again that does not want us, or that we let go.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
+/// Wait before a peer is dialled again that had no free slot.
+pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
+/// Time that one HANDSHAKE, PEER_DISCOVERY or PEER_ANNOUNCEMENT of a peer pays for: 20 a minute.
+pub const SAYING_INTERVAL: Duration = Duration::from_secs(3);
+/// Such messages that a peer may send at once.
+pub const SAYING_BURST: u32 = 20;
+/// How long a peer may take to answer a question about peers.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shortest time between two records of our own.
+pub const OWN_RECORD_INTERVAL: Duration = Duration::from_secs(5);
+/// Addresses that we take for ours because others observe them.
+pub const MAX_OBSERVED_ADDRESSES: usize = 4;
+/// Direct messages' wishes for a link that wait for a free dial.
+pub const MAX_WANTED_LINKS: usize = 64;
 
 // --- direct messages ---
 
@@ -164,6 +216,10 @@ pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 pub const MAX_OBSERVED: usize = 8192;
 /// How long a ban lasts.
 pub const BAN_DURATION: Duration = Duration::from_secs(3600);
+/// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.
+pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Kinds of wrong, of all peers, whose audit events are being summed; beyond it they are dropped.
+pub const MAX_AUDIT_SUMS: usize = 1024;
 /// Trust events that storage keeps for one node; the oldest go first.
 pub const MAX_TRUST_EVENTS: usize = 10_000;
 
