@@ -1,0 +1,9 @@
+//! Stories about a store: what survives, what is refused, what a crash and a full disk leave.
+
+mod crash;
+mod full;
+mod glance;
+mod refuses;
+mod rig;
+mod speed;
+mod survives;
