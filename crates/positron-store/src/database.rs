@@ -3,17 +3,11 @@
 use std::{fs::OpenOptions, io, path::Path};
 
 use positron_proto::id::NetworkId;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, config::DbConfig,
+};
 
 use crate::{StoreError, limits::BUSY_TIMEOUT};
-
-/// The schema, version by version: each runs once, in a transaction of its own. What stands here
-/// was run on somebody's disk and never changes; a new version is appended.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1_messages_and_peers.sql"), include_str!("migrations/2_trust.sql")];
-
-/// Marks the file as ours (`PRAGMA application_id`): "PSTN" in ASCII.
-const APPLICATION_ID: i64 = 0x5053_544E;
 
 /// Opens the database of `network`, creates it if there is none, and brings its schema up to date.
 ///
@@ -114,7 +108,12 @@ pub(crate) fn network_of(db: &Connection, path: &Path) -> Result<(NetworkId, Str
     let sql = "SELECT network, network_name FROM state";
     let (id, name) = db
         .query_row(sql, (), |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get(1)?)))
-        .map_err(|error| StoreError::from_sql(&error, "read", path))?;
+        .optional()
+        .map_err(|error| StoreError::from_sql(&error, "read", path))?
+        .ok_or_else(|| {
+            let why = "it does not say which network it belongs to".to_owned();
+            StoreError::Corrupt { path: path.to_owned(), why }
+        })?;
     Ok((NetworkId::from_bytes(id), name))
 }
 
@@ -131,6 +130,14 @@ fn create_private(path: &Path) -> io::Result<()> {
         outcome => outcome.map(drop),
     }
 }
+
+/// The schema, version by version: each runs once, in a transaction of its own. What stands here
+/// was run on somebody's disk and never changes; a new version is appended.
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/1_messages_and_peers.sql"), include_str!("migrations/2_trust.sql")];
+
+/// Marks the file as ours (`PRAGMA application_id`): "PSTN" in ASCII.
+const APPLICATION_ID: i64 = 0x5053_544E;
 
 #[cfg(test)]
 mod tests {

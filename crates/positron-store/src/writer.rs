@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 
 use crate::{
     StoreError,
-    apply::{apply, prune_trust_events},
+    apply::{Apply, prune_trust_events},
     limits::CLOSE_TIMEOUT,
     queue::Queue,
 };
@@ -42,6 +42,7 @@ pub(crate) type OnReport = Box<dyn Fn(Report) + Send>;
 pub(crate) struct Writer {
     pub(crate) db: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) apply: Apply,
     pub(crate) queue: Arc<Queue>,
     pub(crate) on_report: OnReport,
     pub(crate) retry_pauses: Vec<Duration>,
@@ -106,9 +107,8 @@ impl Writer {
         let is_critical = batch.iter().any(|(_, change)| change.is_critical());
         self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut scratch = Vec::new();
         for (_, change) in batch {
-            apply(&transaction, change, &mut scratch)?;
+            self.apply.apply(&transaction, change)?;
         }
         if batch.iter().any(|(_, change)| matches!(change, Change::Audit(_))) {
             prune_trust_events(&transaction)?;
@@ -181,6 +181,7 @@ mod tests {
         let mut writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
             path,
+            apply: Apply::new(network),
             queue: Arc::default(),
             on_report: Box::new(drop),
             retry_pauses: Vec::new(),
@@ -212,6 +213,7 @@ mod tests {
         let writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
             path,
+            apply: Apply::new(network),
             queue: queue.clone(),
             on_report: Box::new(move |_| {
                 let _kept_until_the_end = &told;

@@ -3,6 +3,8 @@
 mod crash;
 mod full;
 mod glance;
+#[cfg(unix)]
+mod permissions;
 mod refuses;
 mod rig;
 mod speed;

@@ -2,22 +2,20 @@
 
 use std::{
     fs,
-    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    io::{Seek as _, SeekFrom, Write as _},
     path::Path,
-    process::Command,
 };
 
 use positron_proto::{
     id::NetworkId,
-    node::{Change, SequenceKind},
+    node::{Change, ChangeId, SequenceKind},
 };
 use positron_store::{DataFolder, Store, StoreError, summary};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
 use crate::rig::{
-    NETWORK, child, child_dir, identity, message, network, node, open, peer, snapshot, standing,
-    store,
+    NETWORK, identity, message, network, node, open, peer, snapshot, standing, store,
 };
 
 /// Fails to open the store in `dir`, and checks that the database is what it was.
@@ -46,10 +44,11 @@ fn a_file_that_is_no_database_is_refused() {
 fn a_damaged_database_is_refused() {
     let dir = tempdir().unwrap();
     store(dir.path(), (0..200).map(|n| Change::KeepMessage(message(&identity(1), n, 1000))));
-    let file = fs::OpenOptions::new().write(true).open(dir.path().join("node.db")).unwrap();
+    let mut file = fs::OpenOptions::new().write(true).open(dir.path().join("node.db")).unwrap();
     let pages = file.metadata().unwrap().len() / 4096;
     for page in 1..pages {
-        file.write_all_at(&[0xFF; 64], page * 4096).unwrap();
+        file.seek(SeekFrom::Start(page * 4096)).unwrap();
+        file.write_all(&[0xFF; 64]).unwrap();
     }
     drop(file);
     assert!(matches!(refused(dir.path()), StoreError::Corrupt { .. }));
@@ -128,11 +127,11 @@ fn rows_that_make_no_sense_are_left_out_and_left_there() {
     );
     edit(
         dir.path(),
-        "INSERT INTO messages (sender, sequence, claim) VALUES (x'00', 1, x'1234');
-         INSERT INTO messages (sender, sequence, claim)
-             SELECT zeroblob(32), 1, claim FROM messages WHERE sequence = 2; -- whose?
+        "INSERT INTO messages (sender, sequence, claim, checksum) VALUES (x'00', 1, x'12', x'');
+         INSERT INTO messages (sender, sequence, claim, checksum)
+             SELECT zeroblob(32), 1, claim, checksum FROM messages WHERE sequence = 2; -- whose?
          UPDATE messages SET sequence = -5 WHERE sequence = 2; -- which?
-         INSERT INTO peers VALUES (zeroblob(32), zeroblob(200), NULL, 0, 0);
+         INSERT INTO peers VALUES (zeroblob(32), zeroblob(200), zeroblob(8), NULL, 0, 0);
          UPDATE peers SET dialled = 'over there' WHERE dialled IS NOT NULL;
          INSERT INTO floors VALUES (x'', 5);
          INSERT INTO standings VALUES (x'0102', 0.5, NULL, 0);",
@@ -140,10 +139,77 @@ fn rows_that_make_no_sense_are_left_out_and_left_there() {
     for _ in 0..2 {
         let (store, back, _) = open(dir.path()).unwrap();
         assert_eq!(store.skipped_rows(), 7);
-        assert_eq!(back.gossip.messages, [good.clone()]);
+        assert_eq!(back.gossip.messages, std::slice::from_ref(&good));
         assert_eq!(back.peers, [peer(1)]);
         assert_eq!(back.standings.len(), 1);
     }
+}
+
+#[test]
+fn a_claim_that_rotted_on_the_disk_is_not_vouched_for() {
+    let dir = tempdir().unwrap();
+    let kept = message(&identity(1), 0, 20);
+    store(dir.path(), [Change::KeepMessage(kept.clone()), Change::KeepPeer(peer(1))]);
+    let mut claim = Vec::new();
+    kept.claim().encode(&mut claim);
+    for place in (0..claim.len()).step_by(5) {
+        let mut rotten = claim.clone();
+        rotten[place] ^= 4;
+        let db = Connection::open(dir.path().join("node.db")).unwrap();
+        db.execute("UPDATE messages SET claim = ?1", (rotten,)).unwrap();
+        drop(db);
+        let (_store, back, _) = open(dir.path()).unwrap();
+        assert!(back.gossip.messages.is_empty(), "byte {place}");
+    }
+}
+
+#[test]
+fn no_content_of_the_file_makes_a_store_panic() {
+    let dir = tempdir().unwrap();
+    let messages = (0..40).map(|n| Change::KeepMessage(message(&identity(1), n, 100)));
+    let peers = (0..20).map(|n| Change::KeepPeer(peer(n)));
+    let standings = (0..20).map(|n| standing(n, 0.5, None));
+    store(dir.path(), messages.chain(peers).chain(standings));
+    let database = dir.path().join("node.db");
+    let sound = fs::read(&database).unwrap();
+    let (mut opened, mut refused) = (0, 0);
+    for seed in 1..=150_u64 {
+        // Eight bytes, at places drawn from the seed (xorshift64, Marsaglia 2003).
+        let mut die = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut spoiled = sound.clone();
+        for _ in 0..8 {
+            die ^= die << 13;
+            die ^= die >> 7;
+            die ^= die << 17;
+            let [low, high, extra, flip, ..] = die.to_le_bytes();
+            let place = usize::from(low) | usize::from(high) << 8 | usize::from(extra) << 16;
+            spoiled[place % sound.len()] ^= flip | 1;
+        }
+        fs::write(&database, spoiled).unwrap();
+        println!("seed {seed}");
+        drop(summary(dir.path()));
+        match open(dir.path()) {
+            Ok((store, _, reports)) => {
+                opened += 1;
+                for n in 0..10 {
+                    let change = Change::KeepMessage(message(&identity(2), n, 100));
+                    let _refused_if_it_failed = store.persist(ChangeId(n), change);
+                }
+                // It says how it went, whichever way.
+                assert!(reports.recv().is_ok());
+                let panicked = matches!(store.close(), Err(StoreError::Io { why, .. }) if why.contains("panic"));
+                assert!(!panicked);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+        for log in ["node.db-wal", "node.db-shm"] {
+            drop(fs::remove_file(dir.path().join(log)));
+        }
+    }
+    println!("{opened} opened, {refused} refused");
 }
 
 #[test]
@@ -159,9 +225,10 @@ fn a_database_of_version_1_is_brought_up_to_date() {
     .unwrap();
     let mut claim = Vec::new();
     kept.claim().encode(&mut claim);
+    let checksum = kept.claim().job(&network()).fingerprint()[..8].to_vec();
     old.execute(
-        "INSERT INTO messages (sender, sequence, claim) VALUES (?1, 7, ?2)",
-        (node(1).as_bytes(), claim),
+        "INSERT INTO messages (sender, sequence, claim, checksum) VALUES (?1, 7, ?2, ?3)",
+        (node(1).as_bytes(), claim, checksum),
     )
     .unwrap();
     drop(old);
@@ -174,65 +241,4 @@ fn a_database_of_version_1_is_brought_up_to_date() {
     assert_eq!(back.gossip.messages, [kept]);
     assert_eq!(back.standings.len(), 1);
     assert!(summary(dir.path()).unwrap().schema_version > 1);
-}
-
-#[test]
-fn only_its_owner_may_look_into_a_new_folder() {
-    let dir = tempdir().unwrap();
-    let data = dir.path().join("deep").join("data");
-    let (_store, ..) = open(&data).unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&data), mode(data.parent().unwrap())), (0o700, 0o700));
-    for file in ["node.lock", "node.db", "node.db-wal"] {
-        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
-    }
-}
-
-#[test]
-#[ignore = "runs in a process of its own, as a user who may not"]
-fn tries_to_use_the_folder_of_another_user() {
-    let Some(dir) = child_dir() else { return };
-    for name in ["closed", "file closed", "read only"] {
-        let error = open(&dir.join(name)).map(drop).unwrap_err();
-        assert!(matches!(error, StoreError::Permission { .. }), "{name}: {error:?}");
-        println!("{error}");
-    }
-    for name in ["closed", "file closed"] {
-        let error = summary(dir.join(name)).unwrap_err();
-        assert!(matches!(error, StoreError::Permission { .. }), "{name}: {error:?}");
-        println!("{error}");
-    }
-    assert_eq!(summary(dir.join("read only")).unwrap().peers, 1);
-    println!("\nevery door was closed");
-}
-
-#[test]
-fn a_folder_of_another_user_is_refused_with_a_reason() {
-    let dir = tempdir().unwrap();
-    let allow = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    allow(dir.path(), 0o755);
-    for (name, folder, file) in
-        [("closed", 0o700, 0o600), ("file closed", 0o777, 0o600), ("read only", 0o777, 0o644)]
-    {
-        let data = dir.path().join(name);
-        store(&data, [Change::KeepPeer(peer(1))]);
-        allow(&data, folder);
-        allow(&data.join("node.lock"), 0o666);
-        allow(&data.join("node.db"), file);
-    }
-    let this = std::env::current_exe().unwrap();
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let mut can = Command::new(nobody[0]);
-    can.args(&nobody[1..]).arg(&this).arg("--list");
-    if !can.output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: needs root, setpriv, and a test binary that everybody may run");
-        return;
-    }
-    let name = "refuses::tries_to_use_the_folder_of_another_user";
-    let output = child(&nobody, name, dir.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("every door was closed"), "{output:?}");
-    println!("{said}");
 }

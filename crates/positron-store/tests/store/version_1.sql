@@ -16,6 +16,7 @@ CREATE TABLE messages (
     sender   BLOB    NOT NULL,
     sequence INTEGER NOT NULL,
     claim    BLOB    NOT NULL,
+    checksum BLOB    NOT NULL,
     UNIQUE (sender, sequence)
 ) STRICT;
 
@@ -27,6 +28,7 @@ CREATE TABLE floors (
 CREATE TABLE peers (
     node      BLOB    PRIMARY KEY,
     record    BLOB    NOT NULL,
+    checksum  BLOB    NOT NULL,
     dialled   TEXT,
     last_seen INTEGER NOT NULL,
     failures  INTEGER NOT NULL
