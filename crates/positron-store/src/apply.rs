@@ -1,8 +1,8 @@
 //! One change as SQL. Applying it twice is applying it once.
 
 use positron_proto::{
-    id::NodeId,
-    identity::Verified,
+    id::{NetworkId, NodeId},
+    identity::{Signed, Statement, Verified},
     limits::MAX_TRUST_EVENTS,
     node::{Change, SequenceKind},
     peers::KnownPeer,
@@ -15,40 +15,94 @@ use rusqlite::{Connection, Params};
 
 use crate::limits::TRUST_EVENTS_PRUNED;
 
-/// Statements that [`apply`] uses; all of them stay prepared.
-pub(crate) const STATEMENTS: usize = 16;
+/// Turns changes into rows.
+pub(crate) struct Apply {
+    network: NetworkId,
+    scratch: Vec<u8>,
+}
 
-/// Applies one change within the transaction that is open on `db`. `scratch` is for encoding.
-pub(crate) fn apply(
-    db: &Connection,
-    change: &Change,
-    scratch: &mut Vec<u8>,
-) -> rusqlite::Result<()> {
-    match change {
-        Change::ReserveSequence { kind, below } => reserve(db, *kind, *below),
-        Change::KeepMessage(message) => keep_message(db, message, scratch),
-        Change::ForgetMessage { sender, sequence } => run(
-            db,
-            "DELETE FROM messages WHERE sender = ?1 AND sequence = ?2",
-            (sender.as_bytes(), integer(*sequence)),
-        ),
-        // A floor only rises: what was old stays old.
-        Change::Floor { sender, floor } => run(
-            db,
-            "INSERT INTO floors (sender, floor) VALUES (?1, ?2)
-             ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
-            (sender.as_bytes(), integer(*floor)),
-        ),
-        Change::KeepPeer(peer) => keep_peer(db, peer, scratch),
-        Change::ForgetPeer(node) => {
-            run(db, "DELETE FROM peers WHERE node = ?1", (node.as_bytes(),))
-        }
-        Change::KeepStanding { peer, standing, at } => keep_standing(db, peer, standing, *at),
-        Change::ForgetStanding(peer) => {
-            run(db, "DELETE FROM standings WHERE peer = ?1", (peer.as_bytes(),))
-        }
-        Change::Audit(event) => audit(db, event),
+impl Apply {
+    pub(crate) const fn new(network: NetworkId) -> Self {
+        Self { network, scratch: Vec::new() }
     }
+
+    /// Applies one change within the transaction that is open on `db`.
+    pub(crate) fn apply(&mut self, db: &Connection, change: &Change) -> rusqlite::Result<()> {
+        match change {
+            Change::ReserveSequence { kind, below } => reserve(db, *kind, *below),
+            Change::KeepMessage(message) => self.keep_message(db, message),
+            Change::ForgetMessage { sender, sequence } => run(
+                db,
+                "DELETE FROM messages WHERE sender = ?1 AND sequence = ?2",
+                (sender.as_bytes(), integer(*sequence)),
+            ),
+            // A floor only rises: what was old stays old.
+            Change::Floor { sender, floor } => run(
+                db,
+                "INSERT INTO floors (sender, floor) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
+                (sender.as_bytes(), integer(*floor)),
+            ),
+            Change::KeepPeer(peer) => self.keep_peer(db, peer),
+            Change::ForgetPeer(node) => {
+                run(db, "DELETE FROM peers WHERE node = ?1", (node.as_bytes(),))
+            }
+            Change::KeepStanding { peer, standing, at } => keep_standing(db, peer, standing, *at),
+            Change::ForgetStanding(peer) => {
+                run(db, "DELETE FROM standings WHERE peer = ?1", (peer.as_bytes(),))
+            }
+            Change::Audit(event) => audit(db, event),
+        }
+    }
+
+    fn keep_message(
+        &mut self,
+        db: &Connection,
+        message: &Verified<AppMessage>,
+    ) -> rusqlite::Result<()> {
+        self.scratch.clear();
+        message.claim().encode(&mut self.scratch);
+        let content = message.content();
+        run(
+            db,
+            "INSERT INTO messages (sender, sequence, claim, checksum) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET claim = excluded.claim, checksum = excluded.checksum",
+            (
+                content.sender.node_id().as_bytes(),
+                integer(content.sequence),
+                self.scratch.as_slice(),
+                checksum(message.claim(), &self.network),
+            ),
+        )
+    }
+
+    fn keep_peer(&mut self, db: &Connection, peer: &KnownPeer) -> rusqlite::Result<()> {
+        self.scratch.clear();
+        peer.record.claim().encode(&mut self.scratch);
+        run(
+            db,
+            "INSERT OR REPLACE INTO peers (node, record, checksum, dialled, last_seen, failures)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (
+                peer.record.content().node_id().as_bytes(),
+                self.scratch.as_slice(),
+                checksum(peer.record.claim(), &self.network),
+                peer.dialled.map(|addr| addr.to_string()),
+                micros(peer.last_seen),
+                peer.failures,
+            ),
+        )
+    }
+}
+
+/// Eight bytes of a hash over all of a claim, its signature included.
+///
+/// Signatures are not checked when a node starts. A claim that rotted on our disk and was passed on
+/// would be a forgery that others hold against us, so it is told by this.
+pub(crate) fn checksum<T: Statement>(claim: &Signed<T>, network: &NetworkId) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&claim.job(network).fingerprint()[..8]);
+    short
 }
 
 /// Deletes the oldest trust events if there are more than [`MAX_TRUST_EVENTS`].
@@ -88,39 +142,6 @@ fn reserve(db: &Connection, kind: SequenceKind, below: u64) -> rusqlite::Result<
     run(db, sql, (integer(below),))
 }
 
-fn keep_message(
-    db: &Connection,
-    message: &Verified<AppMessage>,
-    scratch: &mut Vec<u8>,
-) -> rusqlite::Result<()> {
-    scratch.clear();
-    message.claim().encode(scratch);
-    let content = message.content();
-    run(
-        db,
-        "INSERT INTO messages (sender, sequence, claim) VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET claim = excluded.claim",
-        (content.sender.node_id().as_bytes(), integer(content.sequence), scratch.as_slice()),
-    )
-}
-
-fn keep_peer(db: &Connection, peer: &KnownPeer, scratch: &mut Vec<u8>) -> rusqlite::Result<()> {
-    scratch.clear();
-    peer.record.claim().encode(scratch);
-    run(
-        db,
-        "INSERT OR REPLACE INTO peers (node, record, dialled, last_seen, failures)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        (
-            peer.record.content().node_id().as_bytes(),
-            scratch.as_slice(),
-            peer.dialled.map(|addr| addr.to_string()),
-            micros(peer.last_seen),
-            peer.failures,
-        ),
-    )
-}
-
 fn keep_standing(
     db: &Connection,
     peer: &NodeId,
@@ -158,3 +179,6 @@ fn micros(time: WallTime) -> i64 {
 fn real(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
+
+/// Statements of this module; all of them stay prepared.
+pub(crate) const STATEMENTS: usize = 16;

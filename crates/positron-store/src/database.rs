@@ -3,17 +3,11 @@
 use std::{fs::OpenOptions, io, path::Path};
 
 use positron_proto::id::NetworkId;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, config::DbConfig,
+};
 
 use crate::{StoreError, limits::BUSY_TIMEOUT};
-
-/// The schema, version by version: each runs once, in a transaction of its own. What stands here
-/// was run on somebody's disk and never changes; a new version is appended.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1_messages_and_peers.sql"), include_str!("migrations/2_trust.sql")];
-
-/// Marks the file as ours (`PRAGMA application_id`): "PSTN" in ASCII.
-const APPLICATION_ID: i64 = 0x5053_544E;
 
 /// Opens the database of `network`, creates it if there is none, and brings its schema up to date.
 ///
@@ -36,7 +30,12 @@ pub(crate) fn open(path: &Path, network: &NetworkId, name: &str) -> Result<Conne
         return Err(StoreError::Permission { doing: "write", path: path.to_owned(), why });
     }
     // Survives a crash of the process with one write per transaction, and readers never wait.
-    db.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
+    let mode: String =
+        db.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)).map_err(sql)?;
+    if mode != "wal" {
+        let why = format!("the file system allows only the journal mode {mode}, not wal");
+        return Err(StoreError::Io { doing: "open the database", path: path.to_owned(), why });
+    }
     // On macOS only this makes `fsync` reach the disk; elsewhere it means nothing.
     db.pragma_update(None, "fullfsync", true).map_err(sql)?;
     migrate(&mut db, MIGRATIONS, |db| {
@@ -55,14 +54,13 @@ pub(crate) fn inspect(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     };
     let version = read("PRAGMA user_version")?;
     let application = read("PRAGMA application_id")?;
-    let is_empty = read("SELECT count(*) FROM sqlite_schema")? == 0;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     match (application, version) {
-        (0, 0) if is_empty => Ok(0),
         (APPLICATION_ID, 1..) if version <= known => Ok(version),
         (APPLICATION_ID, 1..) => {
             Err(StoreError::NewerSchema { path: path.to_owned(), found: version, known })
         }
+        (0, 0) if read("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(0),
         _ => Err(StoreError::Foreign { path: path.to_owned() }),
     }
 }
@@ -110,7 +108,12 @@ pub(crate) fn network_of(db: &Connection, path: &Path) -> Result<(NetworkId, Str
     let sql = "SELECT network, network_name FROM state";
     let (id, name) = db
         .query_row(sql, (), |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get(1)?)))
-        .map_err(|error| StoreError::from_sql(&error, "read", path))?;
+        .optional()
+        .map_err(|error| StoreError::from_sql(&error, "read", path))?
+        .ok_or_else(|| {
+            let why = "it does not say which network it belongs to".to_owned();
+            StoreError::Corrupt { path: path.to_owned(), why }
+        })?;
     Ok((NetworkId::from_bytes(id), name))
 }
 
@@ -125,5 +128,53 @@ fn create_private(path: &Path) -> io::Result<()> {
         // this process has on it (<https://sqlite.org/howtocorrupt.html>, section 2.2).
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         outcome => outcome.map(drop),
+    }
+}
+
+/// The schema, version by version: each runs once, in a transaction of its own. What stands here
+/// was run on somebody's disk and never changes; a new version is appended.
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/1_messages_and_peers.sql"), include_str!("migrations/2_trust.sql")];
+
+/// Marks the file as ours (`PRAGMA application_id`): "PSTN" in ASCII.
+const APPLICATION_ID: i64 = 0x5053_544E;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(db: &Connection) -> i64 {
+        db.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn each_migration_runs_once_and_in_order() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let migrations = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y", "DROP TABLE a"];
+        for (known, columns) in [(1, 1), (1, 1), (2, 2), (3, 0), (3, 0)] {
+            migrate(&mut db, &migrations[..known], |_| Ok(())).unwrap();
+            assert_eq!(version(&db), i64::try_from(known).unwrap());
+            let sql = "SELECT count(*) FROM pragma_table_info('a')";
+            assert_eq!(db.query_row(sql, (), |row| row.get(0)), Ok(columns));
+        }
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_before_it() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let migrations = ["CREATE TABLE a (x)", "CREATE TABLE b (x); SELECT * FROM nowhere"];
+        migrate(&mut db, &migrations, |_| Ok(())).unwrap_err();
+        assert_eq!(version(&db), 1);
+        let tables = "SELECT group_concat(name) FROM sqlite_schema";
+        assert_eq!(db.query_row(tables, (), |row| row.get(0)), Ok("a".to_owned()));
+    }
+
+    #[test]
+    fn a_database_without_its_state_is_never_made() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let failure = |_: &Connection| Err(rusqlite::Error::InvalidQuery);
+        migrate(&mut db, MIGRATIONS, failure).unwrap_err();
+        assert_eq!(version(&db), 0);
+        assert_eq!(inspect(&db, Path::new("memory")).unwrap(), 0);
     }
 }

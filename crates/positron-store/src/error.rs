@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Storage could not do what it was asked. Nothing that was acknowledged is lost by any of these,
 /// and no file is deleted or repaired.
@@ -131,7 +131,13 @@ impl StoreError {
 
     /// Sorts an error of SQLite.
     pub(crate) fn from_sql(error: &rusqlite::Error, doing: &'static str, path: &Path) -> Self {
-        let why = error.to_string();
+        // Without the name of the file, which the error says already.
+        let why = match error {
+            rusqlite::Error::SqliteFailure(ffi::Error { extended_code, .. }, _) => {
+                format!("{} (SQLite {extended_code})", ffi::code_to_str(*extended_code))
+            }
+            other => other.to_string(),
+        };
         let owned = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

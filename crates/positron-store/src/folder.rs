@@ -30,7 +30,7 @@ pub const LOCK: &str = "node.lock";
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataFolder {
@@ -58,7 +58,7 @@ impl DataFolder {
         }
         write_pid(&mut lock)
             .map_err(|error| StoreError::from_io(&error, "write our pid into", &file))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Where it is.
@@ -69,6 +69,16 @@ impl DataFolder {
     /// Where its database is, or will be.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+}
+
+impl Drop for DataFolder {
+    /// Closing the file would not do: a child process that is being started holds a copy of it for
+    /// a moment, and with it the lock.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, folder = %self.path.display(), "the lock is kept until we end");
+        }
     }
 }
 
@@ -101,4 +111,44 @@ fn read_pid(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::Command,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_at_once_even_while_other_processes_are_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let this = std::env::current_exe().unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    Command::new(&this).arg("--list").output().unwrap();
+                }
+            });
+            let outcome = (0..2_000).try_for_each(|_| DataFolder::lock(dir.path()).map(drop));
+            done.store(true, Ordering::Relaxed);
+            outcome.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_lock_file_without_a_pid_is_said_to_be_of_an_unknown_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = DataFolder::lock(dir.path()).unwrap();
+        for text in ["", "x", "-1", "99999999999999999999"] {
+            std::fs::write(dir.path().join(LOCK), text).unwrap();
+            let error = DataFolder::lock(dir.path()).unwrap_err();
+            assert!(matches!(error, StoreError::AlreadyRunning { pid: None, .. }));
+            assert!(error.to_string().contains("under an unknown pid"), "{error}");
+        }
+    }
 }

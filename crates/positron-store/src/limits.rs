@@ -22,5 +22,7 @@ pub const RETRY_PAUSES: &[Duration] =
     &[Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 /// Wait for another process that has the database locked (a reader in the moment of recovery).
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Wait for readers when a store closes: short against the 5 s in which a node stops.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Peers, bans and events that a summary lists.
 pub const SUMMARY_LINES: u32 = 10;

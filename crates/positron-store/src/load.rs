@@ -20,7 +20,7 @@ use positron_proto::{
 };
 use rusqlite::{Connection, Row};
 
-use crate::StoreError;
+use crate::{StoreError, apply::checksum};
 
 /// What was loaded, and how many rows make no sense: they stay where they are and are left out.
 pub(crate) struct Loaded {
@@ -31,7 +31,8 @@ pub(crate) struct Loaded {
 /// Reads everything that a node starts with, in a fixed order: messages as they were kept, the rest
 /// by node id.
 ///
-/// Signatures are not checked again: they were before they were stored.
+/// Signatures are not checked again: they were before they were stored, and a
+/// checksum tells what has changed since.
 pub(crate) fn load(
     db: &Connection,
     path: &Path,
@@ -48,14 +49,14 @@ fn load_all(db: &Connection, network: &NetworkId) -> rusqlite::Result<Loaded> {
         })?;
     let messages = rows(
         db,
-        "SELECT sender, sequence, claim FROM messages ORDER BY kept",
+        "SELECT sender, sequence, claim, checksum FROM messages ORDER BY kept",
         |row| message(row, network),
         &mut skipped,
     )?;
     let floors = rows(db, "SELECT sender, floor FROM floors ORDER BY sender", floor, &mut skipped)?;
     let peers = rows(
         db,
-        "SELECT node, record, dialled, last_seen, failures FROM peers ORDER BY node",
+        "SELECT node, record, checksum, dialled, last_seen, failures FROM peers ORDER BY node",
         |row| peer(row, network),
         &mut skipped,
     )?;
@@ -94,7 +95,8 @@ fn message(row: &Row, network: &NetworkId) -> Option<Verified<AppMessage>> {
     let claim = Signed::<AppMessage>::decode(&mut reader, Audience::Everyone).ok()?;
     let content = claim.content();
     let named = (node(row, 0)?, number(row.get(1).ok()?));
-    let fits = named == (content.sender.node_id(), content.sequence);
+    let fits = named == (content.sender.node_id(), content.sequence)
+        && row.get(3) == Ok(checksum(&claim, network));
     fits.then(|| Verified::from_own_storage(claim, network))
 }
 
@@ -106,15 +108,17 @@ fn peer(row: &Row, network: &NetworkId) -> Option<KnownPeer> {
     let mut reader = Reader::new(blob(row, 1)?);
     let record = Signed::<PeerRecord>::decode(&mut reader).ok()?;
     reader.finish().ok()?;
-    if node(row, 0)? != record.content().node_id() {
+    let fits =
+        node(row, 0)? == record.content().node_id() && row.get(2) == Ok(checksum(&record, network));
+    if !fits {
         return None;
     }
-    let dialled: Option<String> = row.get(2).ok()?;
+    let dialled: Option<String> = row.get(3).ok()?;
     Some(KnownPeer {
         record: Verified::from_own_storage(record, network),
         dialled: dialled.map(|text| text.parse()).transpose().ok()?,
-        last_seen: time(row.get(3).ok()?),
-        failures: row.get(4).ok()?,
+        last_seen: time(row.get(4).ok()?),
+        failures: row.get(5).ok()?,
     })
 }
 

@@ -14,7 +14,9 @@ use positron_proto::{
 use rusqlite::{Connection, config::DbConfig};
 
 use crate::{
-    Backlog, DataFolder, Refused, Report, StoreError, apply, database,
+    Backlog, DataFolder, Refused, Report, StoreError,
+    apply::{self, Apply},
+    database,
     limits::{MAX_DATABASE_BYTES, RETRY_PAUSES, WAL_PAGES},
     load::{self, Loaded},
     queue::Queue,
@@ -128,6 +130,7 @@ impl Store {
         let writer = Writer {
             db,
             path,
+            apply: Apply::new(network),
             queue: queue.clone(),
             on_report: on_report as OnReport,
             retry_pauses: options.retry_pauses,

@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 
 use crate::{
     StoreError,
-    apply::{apply, prune_trust_events},
+    apply::{Apply, prune_trust_events},
+    limits::CLOSE_TIMEOUT,
     queue::Queue,
 };
 
@@ -23,7 +24,7 @@ pub enum Report {
     /// A transaction failed, was rolled back, and is tried again.
     Retrying {
         /// The attempt that failed: 1, 2, ...
-        attempt: u32,
+        attempt: usize,
         /// Why, in words.
         why: String,
     },
@@ -41,6 +42,7 @@ pub(crate) type OnReport = Box<dyn Fn(Report) + Send>;
 pub(crate) struct Writer {
     pub(crate) db: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) apply: Apply,
     pub(crate) queue: Arc<Queue>,
     pub(crate) on_report: OnReport,
     pub(crate) retry_pauses: Vec<Duration>,
@@ -88,19 +90,16 @@ impl Writer {
     }
 
     fn commit_or_retry(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
-        let pauses = self.retry_pauses.clone();
-        for (attempt, pause) in (1..).zip(pauses) {
-            match self.commit(batch) {
-                Err(error) if may_pass(&error) => {
-                    let why = StoreError::from_sql(&error, "write to", &self.path).to_string();
-                    tracing::warn!(attempt, %why, "storage tries again");
-                    (self.on_report)(Report::Retrying { attempt, why });
-                    self.queue.pause(pause);
-                }
-                outcome => return outcome,
-            }
+        for attempt in 1.. {
+            let Err(error) = self.commit(batch) else { break };
+            let pause = self.retry_pauses.get(attempt - 1).copied();
+            let Some(pause) = pause.filter(|_| may_pass(&error)) else { return Err(error) };
+            let why = StoreError::from_sql(&error, "write to", &self.path).to_string();
+            tracing::warn!(attempt, %why, "storage tries again");
+            (self.on_report)(Report::Retrying { attempt, why });
+            self.queue.pause(pause);
         }
-        self.commit(batch)
+        Ok(())
     }
 
     /// All of it or nothing.
@@ -108,9 +107,8 @@ impl Writer {
         let is_critical = batch.iter().any(|(_, change)| change.is_critical());
         self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut scratch = Vec::new();
         for (_, change) in batch {
-            apply(&transaction, change, &mut scratch)?;
+            self.apply.apply(&transaction, change)?;
         }
         if batch.iter().any(|(_, change)| matches!(change, Change::Audit(_))) {
             prune_trust_events(&transaction)?;
@@ -131,10 +129,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves the log into the database: a folder at rest holds one file. A reader may prevent it;
-    /// then the log stays and nothing is lost.
+    /// Moves the log into the database: a folder at rest holds no log. A reader that stays may
+    /// prevent it; then the log stays too, and nothing is lost.
     fn finish(self) -> Result<(), StoreError> {
         let error = |error| StoreError::from_sql(&error, "close", &self.path);
+        self.db.busy_timeout(CLOSE_TIMEOUT).map_err(error)?;
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         self.db.query_row(sql, (), |_| Ok(())).map_err(error)?;
         self.db.close().map_err(|(_, error)| StoreError::from_sql(&error, "close", &self.path))
@@ -160,4 +159,74 @@ fn may_pass(error: &rusqlite::Error) -> bool {
                 | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::CannotOpen
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use positron_proto::{
+        id::{NetworkId, NodeId},
+        node::SequenceKind,
+    };
+
+    use super::*;
+    use crate::database;
+
+    #[test]
+    fn what_must_survive_a_loss_of_power_is_synced_and_the_rest_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let network = NetworkId::from_name("test");
+        let mut writer = Writer {
+            db: database::open(&path, &network, "test").unwrap(),
+            path,
+            apply: Apply::new(network),
+            queue: Arc::default(),
+            on_report: Box::new(drop),
+            retry_pauses: Vec::new(),
+            // As SQLite opens it.
+            safety: Safety::Power,
+        };
+        let light = Change::ForgetPeer(NodeId::from_bytes([1; 32]));
+        let critical = Change::ReserveSequence { kind: SequenceKind::Direct, below: 7 };
+        // https://sqlite.org/pragma.html#pragma_synchronous: 1 is NORMAL, 2 is FULL.
+        for (changes, level) in [
+            (vec![light.clone()], 1),
+            (vec![light.clone(), critical, light.clone()], 2),
+            (vec![light], 1),
+        ] {
+            let batch: Vec<_> = (1..).map(ChangeId).zip(changes).collect();
+            writer.commit(&batch).unwrap();
+            let sql = "PRAGMA synchronous";
+            assert_eq!(writer.db.query_row(sql, (), |row| row.get(0)), Ok(level));
+        }
+    }
+
+    #[test]
+    fn a_writer_that_dies_lets_go_of_whoever_feeds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let network = NetworkId::from_name("test");
+        let queue = Arc::<Queue>::default();
+        let (told, heard) = mpsc::channel::<()>();
+        let writer = Writer {
+            db: database::open(&path, &network, "test").unwrap(),
+            path,
+            apply: Apply::new(network),
+            queue: queue.clone(),
+            on_report: Box::new(move |_| {
+                let _kept_until_the_end = &told;
+                panic!("a listener of the application panics; this line is part of the test");
+            }),
+            retry_pauses: Vec::new(),
+            safety: Safety::Power,
+        };
+        let thread = std::thread::spawn(move || writer.run());
+        let change = || Change::ForgetPeer(NodeId::from_bytes([1; 32]));
+        queue.push(ChangeId(1), change()).unwrap();
+        assert!(heard.recv().is_err());
+        assert!(thread.join().is_err());
+        assert!(queue.push(ChangeId(2), change()).is_err());
+    }
 }

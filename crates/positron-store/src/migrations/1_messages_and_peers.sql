@@ -8,12 +8,13 @@ CREATE TABLE state (
 ) STRICT;
 
 -- The retention window of gossip, in the order in which it was kept. `claim` is what the sender
--- signed and its signature, as it travels.
+-- signed and its signature, as it travels; `checksum` tells a claim that rotted on the disk.
 CREATE TABLE messages (
     kept     INTEGER PRIMARY KEY,
     sender   BLOB    NOT NULL,
     sequence INTEGER NOT NULL,
     claim    BLOB    NOT NULL,
+    checksum BLOB    NOT NULL,
     UNIQUE (sender, sequence)
 ) STRICT;
 
@@ -28,6 +29,7 @@ CREATE TABLE floors (
 CREATE TABLE peers (
     node      BLOB    PRIMARY KEY,
     record    BLOB    NOT NULL,
+    checksum  BLOB    NOT NULL,
     dialled   TEXT,
     last_seen INTEGER NOT NULL,
     failures  INTEGER NOT NULL
