@@ -69,7 +69,7 @@ fn names_it(code: &str, name: &str) -> bool {
         let after = code[at + name.len()..].chars().next();
         let starts = name.starts_with(is_word);
         let ends = name.ends_with(is_word);
-        !(starts && before.is_some_and(is_word)) && !(ends && after.is_some_and(is_word))
+        !(starts && before.is_some_and(is_word) || ends && after.is_some_and(is_word))
     })
 }
 

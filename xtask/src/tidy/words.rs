@@ -30,8 +30,8 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
             let found = macros.iter().find(|word| code.contains(*word));
             let found = found.or_else(|| marks.iter().find(|word| comment.contains(*word)));
             if let Some(word) = found {
-                let advice = "What is in the tree is finished. Do it, or take it out and say in the \
-                              documentation what is not there.";
+                let advice = "What is in the tree is finished. Do it, or take it out and say in \
+                              the documentation what is not there.";
                 add(at + 1, "unfinished", format!("{word} is here"), advice);
             }
         }
