@@ -53,12 +53,13 @@ impl Received {
     /// # Errors
     /// The payload is no MessagePack, no `T`, nested more than 64 deep, or followed by more bytes.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let mut decoder = rmp_serde::Deserializer::from_read_ref(self.payload.as_ref());
+        let mut rest = self.payload.as_ref();
+        let mut decoder = rmp_serde::Deserializer::new(&mut rest);
         decoder.set_max_depth(MAX_PAYLOAD_DEPTH);
         let value = T::deserialize(&mut decoder).map_err(|e| DecodeError(e.to_string()))?;
-        match decoder.get_ref() {
-            [] => Ok(value),
-            rest => Err(DecodeError(format!("{} bytes follow the value", rest.len()))),
+        match rest.len() {
+            0 => Ok(value),
+            more => Err(DecodeError(format!("{more} bytes follow the value"))),
         }
     }
 }
