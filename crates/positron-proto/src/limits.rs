@@ -81,16 +81,43 @@ pub const RETENTION_BYTES: usize = 32 << 20;
 pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
-/// Ranges of received numbers remembered for one sender; beyond it the lowest gap is given up.
-pub const MAX_RANGES_PER_SENDER: usize = 64;
+/// Ranges of numbers kept of one sender; beyond it the lowest gap is given up, with what is below.
+/// A late node that fetches from several peers at once has hundreds of gaps for a moment and must
+/// not give up any, so the bound is only there that a hostile sender of every other number fills a
+/// quarter of one list of holdings.
+pub const MAX_RANGES_PER_SENDER: usize = 1024;
 /// Announced messages that are being fetched, in all.
 pub const MAX_WANTED: usize = 8192;
+/// Announced messages that are being fetched because one peer told of them: an equal share of
+/// [`MAX_WANTED`] for each peer, and at least this many (guess).
+pub const MIN_WANTED_PER_PEER: usize = 64;
 /// Peers remembered as holders of one announced message.
 pub const MAX_HOLDERS: usize = 8;
 /// Wait between an announcement and the request: an eager push is usually on its way.
 pub const WANT_DELAY: Duration = Duration::from_millis(60);
 /// Wait for the answer to a request before the next holder is asked.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long a peer may take to send what it announced and was asked for, before it counts as
+/// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
+pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;
+/// Wait between a new message and its announcement, so that one list carries many (guess: well
+/// below [`WANT_DELAY`]).
+pub const ANNOUNCE_DELAY: Duration = Duration::from_millis(5);
+/// New messages that wait for their announcement; then it goes out at once.
+pub const MAX_UNANNOUNCED: usize = 512;
+/// The interval of the two budgets below.
+pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes sent to one peer per interval because it asked. Half of what may be queued for it, and
+/// two of the largest messages (Bitcoin's CVE-2024-52915: one message must not make us buffer 50
+/// MB).
+pub const SERVED_BYTES: usize = MAX_PEER_QUEUE_BYTES / 2;
+/// Bytes that every question costs of that budget, answered or not.
+pub const SERVED_LEAST: usize = 64;
+/// Announced ranges and numbers that are looked at for one peer per interval; beyond it its lists
+/// are dropped. A digest of 10,000 senders fits six times.
+pub const MAX_EXAMINED: usize = 64 * 1024;
+/// How long what a peer says after our GOSSIP_SYNC is taken for its answer.
+pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far a sender's clock may be ahead of ours before its message is refused.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(600);
 
@@ -110,6 +137,58 @@ pub const REDIAL_LONGEST: Duration = Duration::from_secs(60);
 pub const BOOTSTRAP_LONGEST: Duration = Duration::from_secs(30);
 /// Bootstrap addresses.
 pub const MAX_BOOTSTRAP: usize = 64;
+/// Dials that only bootstrap addresses may use, so that a book full of dead peers does not keep us
+/// from them.
+pub const BOOTSTRAP_DIALS: usize = 4;
+/// Addresses of one bootstrap name that are tried in one attempt.
+pub const MAX_RESOLVED: usize = 4;
+/// Addresses in the book that share one public IP address: more would make us knock on a victim's
+/// door again and again.
+pub const MAX_BOOK_PER_IP: usize = 16;
+/// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixteenth of it, so that
+/// many identities in one place do not push out the rest of the world.
+pub const MAX_GOOD_PER_GROUP: usize = 256;
+/// Dials of hearsay that may fail before it is dropped.
+pub const MAX_HEARSAY_FAILURES: u32 = 4;
+/// Dials of a proven peer that may fail before it is dropped, if it was silent for
+/// [`GOOD_SILENCE`].
+pub const MAX_GOOD_FAILURES: u32 = 10;
+/// See [`MAX_GOOD_FAILURES`]; also the age beyond which a proven peer is not passed on.
+pub const GOOD_SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// Records in one answer of ours.
+pub const RECORDS_PER_ANSWER: usize = 16;
+/// Probes of addresses that are under way, in all.
+pub const MAX_PROBES: usize = 4;
+/// Probes of the addresses of one linked peer.
+pub const MAX_PROBES_PER_PEER: u32 = 6;
+/// Records whose signature is being checked, from one peer: two of the largest messages.
+pub const MAX_CHECKS_PER_PEER: usize = 64;
+/// Records whose signature is being checked, in all.
+pub const MAX_CHECKS: usize = 2048;
+/// Time after which a check that nobody answered is forgotten.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Peers lost to silence or a broken link that are redialled although there are enough others.
+pub const MAX_LOST: usize = 64;
+/// How long a lost peer is redialled: this long may a partition last and still heal at once.
+pub const LOST_WINDOW: Duration = Duration::from_secs(600);
+/// Longest wait before a lost peer is dialled again: a partition heals within it.
+pub const LOST_LONGEST: Duration = Duration::from_secs(8);
+/// Wait before a peer is dialled again that does not want us, or that we let go.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
+/// Wait before a peer is dialled again that had no free slot.
+pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
+/// Time that one HANDSHAKE, PEER_DISCOVERY or PEER_ANNOUNCEMENT of a peer pays for: 20 a minute.
+pub const SAYING_INTERVAL: Duration = Duration::from_secs(3);
+/// Such messages that a peer may send at once.
+pub const SAYING_BURST: u32 = 20;
+/// How long a peer may take to answer a question about peers.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shortest time between two records of our own.
+pub const OWN_RECORD_INTERVAL: Duration = Duration::from_secs(5);
+/// Addresses that we take for ours because others observe them.
+pub const MAX_OBSERVED_ADDRESSES: usize = 4;
+/// Direct messages' wishes for a link that wait for a free dial.
+pub const MAX_WANTED_LINKS: usize = 64;
 
 // --- direct messages ---
 
@@ -117,6 +196,16 @@ pub const MAX_BOOTSTRAP: usize = 64;
 pub const MAX_WAITING_DIRECT: usize = 1024;
 /// Bytes of direct messages that wait for a link to their peer, in all.
 pub const MAX_WAITING_DIRECT_BYTES: usize = 8 << 20;
+/// Direct messages that a session has taken and the peer has not acknowledged, in all.
+pub const MAX_UNACKNOWLEDGED_DIRECT: usize = 16 * 1024;
+/// Bytes of direct messages that a session has taken and the peer has not acknowledged, in all.
+pub const MAX_UNACKNOWLEDGED_DIRECT_BYTES: usize = 32 << 20;
+/// Wait before a direct message that a session could not take is offered to it again.
+pub const DIRECT_RETRY: Duration = Duration::from_millis(200);
+/// Wait before a link is asked for again while a direct message waits for it.
+pub const DIRECT_RECONNECT: Duration = Duration::from_secs(3);
+/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first.
+pub const MAX_DIRECT_SENDERS: usize = 4096;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -127,6 +216,10 @@ pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 pub const MAX_OBSERVED: usize = 8192;
 /// How long a ban lasts.
 pub const BAN_DURATION: Duration = Duration::from_secs(3600);
+/// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.
+pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Kinds of wrong, of all peers, whose audit events are being summed; beyond it they are dropped.
+pub const MAX_AUDIT_SUMS: usize = 1024;
 /// Trust events that storage keeps for one node; the oldest go first.
 pub const MAX_TRUST_EVENTS: usize = 10_000;
 

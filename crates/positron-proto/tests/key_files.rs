@@ -13,6 +13,8 @@
 //! rsa.pem         = rsa.generate_private_key(65537, 2048).private_bytes(...PKCS8...)
 //! ```
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use aws_lc_rs::digest::{SHA256, digest};
 use positron_proto::identity::Identity;
 

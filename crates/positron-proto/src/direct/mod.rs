@@ -20,6 +20,9 @@ pub enum Undelivered {
     /// A link was up, and no acknowledgment came in time.
     #[error("that node did not acknowledge in time")]
     NotAcknowledged,
+    /// Too many direct messages wait for their receivers.
+    #[error("too many direct messages wait for their receivers")]
+    QueueFull,
 }
 
 /// What direct messages want done.

@@ -1,0 +1,4 @@
+//! Stories between a few machines in a made-up world.
+
+mod harness;
+mod network;

@@ -1,0 +1,391 @@
+//! The address book: who exists, where, and how sure we are of it.
+//!
+//! Every entry belongs to one [`Share`], and every share is bounded: what one node told us, what
+//! uninvited guests said of themselves, and what is proven in one network group. When the book is
+//! full the largest share gives way, so one talkative source displaces itself first, and hearsay
+//! never displaces what is proven.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use super::groups::{Group, Scope, canonical};
+use crate::{
+    id::NodeId,
+    identity::Verified,
+    limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
+    rng::Rng,
+    time::{Instant, WallTime},
+    wire::record::PeerRecord,
+};
+
+/// A peer as the address book knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownPeer {
+    /// Its newest record.
+    pub record: Verified<PeerRecord>,
+    /// The address at which it last answered a dial of ours; `None`: hearsay.
+    pub dialled: Option<SocketAddr>,
+    /// When it was last linked to us or answered; the epoch: never.
+    pub last_seen: WallTime,
+    /// Dials since then that failed.
+    pub failures: u32,
+}
+
+/// One line of the book.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What others may see of it.
+    pub known: KnownPeer,
+    /// The addresses of its record that are worth a dial. Never empty.
+    pub usable: Vec<SocketAddr>,
+    /// Not dialled before then.
+    pub next_dial: Instant,
+    /// Linked entries are never evicted.
+    pub linked: bool,
+    /// Storage has it.
+    pub stored: bool,
+    /// Its owner was already blamed for a false address.
+    pub blamed: bool,
+    source: Share,
+    learned: u64,
+    good_at: Option<usize>,
+}
+
+/// Whose part of the book an entry takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Share {
+    /// What this node told us of others.
+    Hearsay(NodeId),
+    /// What nodes that dialled us said of themselves.
+    Uninvited,
+    /// Proven in this group.
+    Good(Group),
+}
+
+/// What came of learning a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// Its node was unknown.
+    New,
+    /// It replaced an older one.
+    Newer,
+    /// An equal or newer one was here.
+    Old,
+    /// There was no room, or no address worth a dial.
+    Dropped,
+}
+
+/// In which order entries of one share give way: most failures first, then the longest known
+/// (hearsay) or the longest unseen (good).
+type Rank = (u32, u64);
+
+/// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    entries: BTreeMap<NodeId, Entry>,
+    shares: BTreeMap<Share, BTreeSet<(Rank, NodeId)>>,
+    hearsay_sizes: BTreeSet<(usize, Share)>,
+    good: Vec<NodeId>,
+    per_ip: BTreeMap<IpAddr, usize>,
+    learned: u64,
+    /// Entries that storage has and that left the book; to be taken by the machine.
+    pub forgotten: Vec<NodeId>,
+}
+
+impl Entry {
+    /// Where to dial next: where it answered last, then its other addresses in turn.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        let turn = usize::try_from(self.known.failures).unwrap_or(0);
+        if let (Some(dialled), 0) = (self.known.dialled, turn) {
+            return Some(dialled);
+        }
+        self.usable.get(turn % self.usable.len().max(1)).copied()
+    }
+
+    /// Whether a dial of ours proved one of its addresses.
+    pub(super) const fn is_good(&self) -> bool {
+        self.known.dialled.is_some()
+    }
+
+    /// Notes that the node answered at `addr`; it counts if its record names that address.
+    pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
+        let addr = canonical(addr);
+        if self.known.record.content().addresses.contains(&addr) {
+            self.known.dialled = Some(addr);
+            if !self.usable.contains(&addr) {
+                self.usable.push(addr);
+            }
+        }
+        self.known.failures = 0;
+        self.known.last_seen = now;
+    }
+
+    fn share(&self) -> Share {
+        self.known.dialled.map_or(self.source, |addr| Share::Good(Group::of(addr.ip())))
+    }
+
+    fn rank(&self) -> Rank {
+        let since = match self.known.dialled {
+            Some(_) => self.known.last_seen.as_unix_micros(),
+            None => self.learned,
+        };
+        (u32::MAX - self.known.failures, since)
+    }
+}
+
+impl Book {
+    pub(super) fn get(&self, node: &NodeId) -> Option<&Entry> {
+        self.entries.get(node)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// Changes one entry and keeps the indices true. An entry that is left without an address
+    /// leaves the book.
+    pub(super) fn change<R>(
+        &mut self,
+        node: &NodeId,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> Option<R> {
+        let mut entry = self.entries.remove(node)?;
+        self.unindex(node, &mut entry);
+        let result = change(&mut entry);
+        if entry.usable.is_empty() {
+            self.left(*node, &entry);
+        } else {
+            self.index(*node, entry);
+        }
+        Some(result)
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, node: &NodeId) {
+        if let Some(mut entry) = self.entries.remove(node) {
+            self.unindex(node, &mut entry);
+            self.left(*node, &entry);
+        }
+    }
+
+    /// Puts a verified record in; `usable` are those of its addresses that are worth a dial.
+    pub(super) fn learn(
+        &mut self,
+        record: Verified<PeerRecord>,
+        mut usable: Vec<SocketAddr>,
+        source: Share,
+    ) -> Learned {
+        let node = record.content().node_id();
+        if let Some(entry) = self.entries.get(&node) {
+            if entry.known.record.content().sequence >= record.content().sequence {
+                return Learned::Old;
+            }
+            self.change(&node, |entry| entry.replace(record, usable));
+            return Learned::Newer;
+        }
+        usable.retain(|addr| self.has_room_at(addr.ip()));
+        if usable.is_empty() || !self.make_room(source) {
+            return Learned::Dropped;
+        }
+        self.insert(node, KnownPeer::heard_of(record), usable, source);
+        Learned::New
+    }
+
+    /// Puts back what storage remembers.
+    pub(super) fn restore(&mut self, known: KnownPeer, usable: Vec<SocketAddr>) {
+        let node = known.record.content().node_id();
+        let share = known.dialled.map_or(Share::Uninvited, |at| Share::Good(Group::of(at.ip())));
+        if usable.is_empty() || self.entries.contains_key(&node) || !self.make_room(share) {
+            self.forgotten.push(node);
+            return;
+        }
+        self.insert(node, known, usable, Share::Uninvited);
+        self.change(&node, |entry| entry.stored = true);
+    }
+
+    /// Up to `count` proven entries that `fits` accepts, at random.
+    pub(super) fn sample(
+        &self,
+        rng: &mut Rng,
+        count: usize,
+        mut fits: impl FnMut(&NodeId, &Entry) -> bool,
+    ) -> Vec<&Entry> {
+        // Four draws for each wanted record: the work is bounded however large the book is.
+        let draws = count.saturating_mul(4);
+        let mut picks: Vec<usize> = if self.good.len() <= draws {
+            (0..self.good.len()).collect()
+        } else {
+            let drawn = (0..draws).map(|_| rng.index(self.good.len()));
+            drawn.collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        rng.shuffle(&mut picks);
+        let ids = picks.into_iter().filter_map(|at| self.good.get(at));
+        let entries = ids.filter_map(|id| Some((id, self.entries.get(id)?)));
+        entries.filter(|(id, entry)| fits(id, entry)).map(|(_, entry)| entry).take(count).collect()
+    }
+
+    fn insert(&mut self, node: NodeId, known: KnownPeer, usable: Vec<SocketAddr>, source: Share) {
+        self.learned += 1;
+        let entry = Entry {
+            known,
+            usable,
+            next_dial: Instant::ORIGIN,
+            linked: false,
+            stored: false,
+            blamed: false,
+            source,
+            learned: self.learned,
+            good_at: None,
+        };
+        self.index(node, entry);
+    }
+
+    /// Whether there is room for one more entry of this share, perhaps because another gave way.
+    fn make_room(&mut self, share: Share) -> bool {
+        let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
+        let evict = match share {
+            // What a source says later is not worth more than what it said first.
+            Share::Hearsay(_) if taken >= MAX_BOOK_PER_SOURCE => self.failing_of(share),
+            Share::Hearsay(_) if self.entries.len() >= MAX_BOOK => self.worst_hearsay(),
+            Share::Uninvited if taken >= MAX_BOOK_PER_SOURCE => self.worst_of(share),
+            Share::Uninvited if self.entries.len() >= MAX_BOOK => self.worst_hearsay(),
+            Share::Good(_) if self.entries.len() >= MAX_BOOK => {
+                self.worst_hearsay().or_else(|| self.worst_good())
+            }
+            _ => return true,
+        };
+        evict.is_some_and(|node| {
+            self.remove(&node);
+            true
+        })
+    }
+
+    fn worst_of(&self, share: Share) -> Option<NodeId> {
+        self.shares.get(&share)?.first().map(|&(_, node)| node)
+    }
+
+    fn failing_of(&self, share: Share) -> Option<NodeId> {
+        let &((failures, _), node) = self.shares.get(&share)?.first()?;
+        (failures < u32::MAX).then_some(node)
+    }
+
+    fn worst_hearsay(&self) -> Option<NodeId> {
+        let &(_, share) = self.hearsay_sizes.last()?;
+        self.worst_of(share)
+    }
+
+    fn worst_good(&self) -> Option<NodeId> {
+        let good = Share::Good(Group::Near)..;
+        let (&share, _) = self.shares.range(good).max_by_key(|(_, nodes)| nodes.len())?;
+        self.worst_of(share)
+    }
+
+    fn has_room_at(&self, ip: IpAddr) -> bool {
+        self.per_ip.get(&ip).is_none_or(|&count| count < MAX_BOOK_PER_IP)
+    }
+
+    fn index(&mut self, node: NodeId, mut entry: Entry) {
+        for ip in public_ips(&entry) {
+            *self.per_ip.entry(ip).or_default() += 1;
+        }
+        if entry.is_good() {
+            entry.good_at = Some(self.good.len());
+            self.good.push(node);
+        }
+        if !entry.linked {
+            let share = entry.share();
+            self.resize(share, |nodes| {
+                nodes.insert((entry.rank(), node));
+            });
+        }
+        let share = entry.share();
+        self.entries.insert(node, entry);
+        self.thin_out(share);
+    }
+
+    /// A group with too many proven entries loses its worst.
+    fn thin_out(&mut self, share: Share) {
+        let Share::Good(group) = share else { return };
+        let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
+        if group != Group::Near
+            && taken > MAX_GOOD_PER_GROUP
+            && let Some(worst) = self.worst_of(share)
+        {
+            self.remove(&worst);
+        }
+    }
+
+    fn unindex(&mut self, node: &NodeId, entry: &mut Entry) {
+        for ip in public_ips(entry) {
+            if let Some(count) = self.per_ip.get_mut(&ip) {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_ip.remove(&ip);
+                }
+            }
+        }
+        if let Some(at) = entry.good_at.take() {
+            self.good.swap_remove(at);
+            if let Some(moved) = self.good.get(at)
+                && let Some(moved) = self.entries.get_mut(moved)
+            {
+                moved.good_at = Some(at);
+            }
+        }
+        if !entry.linked {
+            self.resize(entry.share(), |nodes| {
+                nodes.remove(&(entry.rank(), *node));
+            });
+        }
+    }
+
+    fn resize(&mut self, share: Share, change: impl FnOnce(&mut BTreeSet<(Rank, NodeId)>)) {
+        let nodes = self.shares.entry(share).or_default();
+        let before = nodes.len();
+        change(nodes);
+        let after = nodes.len();
+        if after == 0 {
+            self.shares.remove(&share);
+        }
+        if !matches!(share, Share::Good(_)) {
+            self.hearsay_sizes.remove(&(before, share));
+            if after > 0 {
+                self.hearsay_sizes.insert((after, share));
+            }
+        }
+    }
+
+    fn left(&mut self, node: NodeId, entry: &Entry) {
+        if entry.stored {
+            self.forgotten.push(node);
+        }
+    }
+}
+
+impl Entry {
+    fn replace(&mut self, record: Verified<PeerRecord>, usable: Vec<SocketAddr>) {
+        let still = |addr: &SocketAddr| record.content().addresses.contains(addr);
+        self.known.dialled = self.known.dialled.filter(still);
+        self.usable = usable;
+        if let Some(dialled) = self.known.dialled
+            && !self.usable.contains(&dialled)
+        {
+            self.usable.push(dialled);
+        }
+        self.known.record = record;
+    }
+}
+
+impl KnownPeer {
+    const fn heard_of(record: Verified<PeerRecord>) -> Self {
+        Self { record, dialled: None, last_seen: WallTime::from_unix_micros(0), failures: 0 }
+    }
+}
+
+/// The public IP addresses of an entry, each as often as it is named.
+fn public_ips(entry: &Entry) -> Vec<IpAddr> {
+    let ips = entry.usable.iter().map(SocketAddr::ip);
+    ips.filter(|ip| Scope::of(*ip) == Some(Scope::Public)).collect()
+}

@@ -1,0 +1,36 @@
+//! What peers are told once.
+
+use crate::time::Duration;
+
+/// The founding document's knobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `host:port` of nodes to begin with; host may be a name.
+    pub bootstrap: Vec<String>,
+    /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
+    pub min_peers: usize,
+    /// Peers, in all, above which newcomers are refused.
+    pub max_peers: usize,
+    /// Time between two questions for more peers.
+    pub discovery_interval: Duration,
+    /// Time between two heartbeats on each link.
+    pub heartbeat_interval: Duration,
+    /// Name and version, for our record.
+    pub software: String,
+}
+
+impl Config {
+    /// The same, without what would spin or never admit anybody.
+    pub(super) fn sane(mut self) -> Self {
+        self.discovery_interval = self.discovery_interval.max(SHORTEST_INTERVAL);
+        self.heartbeat_interval = self.heartbeat_interval.max(SHORTEST_INTERVAL);
+        self.max_peers = self.max_peers.max(1);
+        self.min_peers = self.min_peers.min(self.max_peers);
+        self.software.retain(|c| matches!(c, ' '..='~'));
+        self.software.truncate(crate::limits::MAX_SOFTWARE);
+        self
+    }
+}
+
+/// Guess: nobody wants to hear from us more often.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);

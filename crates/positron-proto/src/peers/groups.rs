@@ -1,0 +1,148 @@
+//! How far away an IP address is, and in whose network.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// How far an address reaches; nearer is smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scope {
+    /// This machine.
+    Loopback,
+    /// Networks that are not routed on the internet: RFC 1918, RFC 6598, RFC 4193.
+    Private,
+    /// Everything else.
+    Public,
+}
+
+/// Addresses that one operator probably holds together: an attacker has many addresses in few
+/// groups (Heilman et al. 2015, "Eclipse Attacks on Bitcoin's Peer-to-Peer Network").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    /// Loopback and private networks: one owner anyway, so the rules for groups do not apply.
+    Near,
+    /// An IPv4 /16.
+    V4([u8; 2]),
+    /// An IPv6 /32.
+    V6([u8; 4]),
+}
+
+impl Scope {
+    /// How far `ip` reaches; `None` for what cannot be a node's address.
+    pub(super) fn of(ip: IpAddr) -> Option<Self> {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => Self::of_v4(v4),
+            IpAddr::V6(v6) => Self::of_v6(v6),
+        }
+    }
+
+    /// How far the other end of a link is: an address that cannot be a node's is far away.
+    pub(super) fn of_peer(addr: SocketAddr) -> Self {
+        Self::of(addr.ip()).unwrap_or(Self::Public)
+    }
+
+    fn of_v4(ip: Ipv4Addr) -> Option<Self> {
+        let [a, b, ..] = ip.octets();
+        match (a, b) {
+            // This network; link-local, where cloud providers keep their secrets; multicast,
+            // reserved, broadcast.
+            (0 | 224.., _) | (169, 254) => None,
+            (127, _) => Some(Self::Loopback),
+            (100, 64..=127) => Some(Self::Private),
+            _ if ip.is_private() => Some(Self::Private),
+            _ => Some(Self::Public),
+        }
+    }
+
+    fn of_v6(ip: Ipv6Addr) -> Option<Self> {
+        if ip.is_loopback() {
+            return Some(Self::Loopback);
+        }
+        // Unspecified and the deprecated IPv4-compatible addresses share ::/96. A link-local
+        // address means nothing without its interface, which a record does not carry.
+        let compatible = ip.segments()[..6] == [0; 6];
+        if compatible || ip.is_multicast() || ip.is_unicast_link_local() {
+            return None;
+        }
+        Some(if ip.is_unique_local() { Self::Private } else { Self::Public })
+    }
+}
+
+impl Group {
+    /// In whose network `ip` is.
+    pub(super) fn of(ip: IpAddr) -> Self {
+        if Scope::of(ip) != Some(Scope::Public) {
+            return Self::Near;
+        }
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [a, b, ..] = v4.octets();
+                Self::V4([a, b])
+            }
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.octets();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
+/// Whether an address is worth a dial if we were told of it over a link of scope `told_over`: a
+/// remote node must not make us dial services of our own machine or network.
+pub(super) fn is_plausible(addr: SocketAddr, told_over: Scope) -> bool {
+    let mapped = addr.ip() != addr.ip().to_canonical();
+    addr.port() != 0 && !mapped && Scope::of(addr.ip()).is_some_and(|scope| scope >= told_over)
+}
+
+/// The same address, IPv4 written as IPv4.
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_node_cannot_name_our_own_machine_or_network() {
+        let cases = [
+            // address, over loopback, over a private network, over the internet
+            ("127.0.0.1:80", true, false, false),
+            ("[::1]:80", true, false, false),
+            ("10.1.2.3:80", true, true, false),
+            ("192.168.0.1:80", true, true, false),
+            ("100.64.0.1:80", true, true, false),
+            ("[fd00::1]:80", true, true, false),
+            ("8.8.8.8:80", true, true, true),
+            ("[2a00::1]:80", true, true, true),
+            ("8.8.8.8:0", false, false, false),
+            ("0.0.0.0:80", false, false, false),
+            ("0.1.2.3:80", false, false, false),
+            ("169.254.169.254:80", false, false, false),
+            ("224.0.0.1:80", false, false, false),
+            ("255.255.255.255:80", false, false, false),
+            ("[::]:80", false, false, false),
+            ("[::127.0.0.1]:80", false, false, false),
+            ("[::ffff:127.0.0.1]:80", false, false, false),
+            ("[::ffff:8.8.8.8]:80", false, false, false),
+            ("[ff02::1]:80", false, false, false),
+            ("[fe80::1]:80", false, false, false),
+        ];
+        for (text, loopback, private, public) in cases {
+            let addr = text.parse().unwrap();
+            assert_eq!(is_plausible(addr, Scope::Loopback), loopback, "{text} over loopback");
+            assert_eq!(is_plausible(addr, Scope::Private), private, "{text} over private");
+            assert_eq!(is_plausible(addr, Scope::Public), public, "{text} over the internet");
+        }
+    }
+
+    #[test]
+    fn groups_are_slash_16_and_slash_32_and_do_not_apply_nearby() {
+        let group = |text: &str| Group::of(text.parse().unwrap());
+        assert_eq!(group("8.8.1.1"), group("8.8.200.200"));
+        assert_eq!(group("::ffff:8.8.1.1"), group("8.8.1.1"));
+        assert_ne!(group("8.8.1.1"), group("8.9.1.1"));
+        assert_eq!(group("2a00:1:2::1"), group("2a00:1:ffff::1"));
+        assert_ne!(group("2a00:1::1"), group("2a00:2::1"));
+        assert_eq!(group("127.0.0.1"), Group::Near);
+        assert_eq!(group("10.0.0.1"), Group::Near);
+    }
+}

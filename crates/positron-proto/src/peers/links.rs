@@ -1,0 +1,165 @@
+//! Who is linked, which slots are free, and how much each peer may say.
+
+use std::collections::BTreeMap;
+
+use super::groups::{Group, Scope};
+use crate::{
+    id::NodeId,
+    limits::{HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    session::sessions::{Direction, Peer},
+    time::Instant,
+};
+
+/// One linked peer.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Who and how.
+    pub peer: Peer,
+    /// How far away it is.
+    pub scope: Scope,
+    /// In whose network it is.
+    pub group: Group,
+    /// Since when.
+    pub since: Instant,
+    /// We asked for records and wait for them.
+    pub asked: bool,
+    /// Its last count of peers.
+    pub active_peers: u32,
+    /// Probes of its addresses so far.
+    pub probes: u32,
+    allowance: Allowance,
+}
+
+/// Every linked peer, and the slots.
+///
+/// `max` slots in all. Half of them at most are reserved for links that we chose ourselves: who
+/// dials us can fill the others, never these (Heilman et al. 2015).
+#[derive(Debug)]
+pub(super) struct Links {
+    by_id: BTreeMap<NodeId, Link>,
+    /// Let in, not up yet.
+    admitted: BTreeMap<NodeId, Instant>,
+    max: usize,
+    reserved: usize,
+}
+
+/// How much a peer may still say (generic cell rate algorithm, ITU-T I.371: one number a peer).
+#[derive(Debug, Default)]
+struct Allowance {
+    paid_until: Instant,
+}
+
+impl Links {
+    pub(super) const fn new(max: usize, outbound_target: usize) -> Self {
+        let half = max / 2;
+        let reserved = if outbound_target < half { outbound_target } else { half };
+        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, reserved }
+    }
+
+    /// A session came up. False if it was up before.
+    pub(super) fn up(&mut self, now: Instant, peer: Peer) -> bool {
+        self.admitted.remove(&peer.id);
+        if let Some(link) = self.by_id.get_mut(&peer.id) {
+            link.peer = peer;
+            return false;
+        }
+        let link = Link {
+            peer,
+            scope: Scope::of_peer(peer.addr),
+            group: Group::of(peer.addr.ip()),
+            since: now,
+            asked: false,
+            active_peers: 0,
+            probes: 0,
+            allowance: Allowance::default(),
+        };
+        self.by_id.insert(peer.id, link);
+        true
+    }
+
+    pub(super) fn down(&mut self, peer: &NodeId) -> Option<Link> {
+        self.admitted.remove(peer);
+        self.by_id.remove(peer)
+    }
+
+    pub(super) fn get(&self, peer: &NodeId) -> Option<&Link> {
+        self.by_id.get(peer)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: &NodeId) -> Option<&mut Link> {
+        self.by_id.get_mut(peer)
+    }
+
+    pub(super) fn contains(&self, peer: &NodeId) -> bool {
+        self.by_id.contains_key(peer)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// In order of the peers' ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Link)> {
+        self.by_id.iter()
+    }
+
+    /// Links that we dialled.
+    pub(super) fn outbound(&self) -> impl Iterator<Item = (&NodeId, &Link)> {
+        self.by_id.iter().filter(|(_, link)| link.peer.direction == Direction::Outbound)
+    }
+
+    /// Free slots for links of our own choice.
+    pub(super) fn free(&self) -> usize {
+        self.max.saturating_sub(self.by_id.len() + self.admitted.len())
+    }
+
+    /// Takes a slot for who knocked, if one is left for guests.
+    pub(super) fn admit(&mut self, now: Instant, peer: NodeId) -> bool {
+        self.admitted.retain(|_, since| now.since(*since) < HANDSHAKE_TIMEOUT);
+        if self.by_id.contains_key(&peer) || self.admitted.contains_key(&peer) {
+            return true;
+        }
+        let inbound = self.by_id.len() - self.outbound().count() + self.admitted.len();
+        if self.free() == 0 || inbound >= self.max - self.reserved {
+            return false;
+        }
+        self.admitted.insert(peer, now);
+        true
+    }
+}
+
+impl Link {
+    /// Pays for one message that makes us work; false if the peer said too much already.
+    pub(super) fn may_speak(&mut self, now: Instant) -> bool {
+        self.allowance.pay(now)
+    }
+}
+
+impl Allowance {
+    fn pay(&mut self, now: Instant) -> bool {
+        if self.paid_until > now + SAYING_INTERVAL * (SAYING_BURST - 1) {
+            return false;
+        }
+        self.paid_until = self.paid_until.max(now) + SAYING_INTERVAL;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_may_say_a_burst_at_once_and_then_twenty_a_minute() {
+        let mut allowance = Allowance::default();
+        let start = Instant::from_micros(1_000_000_000);
+        let said = (0..1_000).filter(|_| allowance.pay(start)).count();
+        assert_eq!(said, usize::try_from(SAYING_BURST).unwrap());
+        let later = start + SAYING_INTERVAL;
+        assert!(allowance.pay(later) && !allowance.pay(later));
+    }
+}

@@ -1,0 +1,75 @@
+//! What each observation is worth.
+//!
+//! Good is worth less and less towards the highest score; wrong is worth the same everywhere. The
+//! weights of wrongs are multiples of the configured penalty; with the founding document's numbers
+//! (start 0.5, threshold 0.1, penalty 0.1) a stranger is banned by
+//!
+//! | wrong | weight | times |
+//! | --- | --- | --- |
+//! | forged signature, equivocation | 4 | 2 |
+//! | malformed bytes, protocol violation | 2 | 3 |
+//! | flooding, false address | 0.5 | 9 |
+//! | withheld message | 0.25 | 17 |
+//! | timed out | 0.05 | never: silence alone bans nobody |
+//!
+//! Guesses, each by how easily an honest node does it: nobody relays a forgery by accident, since
+//! everybody verifies first; a node restored from a backup equivocates once; overload withholds and
+//! times out.
+
+use super::Config;
+use crate::misbehavior::{Misbehavior, Observation};
+
+/// The score after an observation.
+pub(super) fn after(config: &Config, score: f64, what: Observation) -> f64 {
+    let changed = match what {
+        Observation::ValidMessage => score + boost(config, score),
+        Observation::Answered => score + boost(config, score) * ANSWER,
+        Observation::TimedOut => {
+            let lowered = score - config.penalty_invalid * TIMEOUT;
+            lowered.max(config.min_threshold.min(score))
+        }
+        Observation::Misbehaved(wrong) => score - config.penalty_invalid * weight(wrong),
+    };
+    clamp(config, changed)
+}
+
+/// The score after one decay.
+pub(super) fn decayed(config: &Config, score: f64) -> f64 {
+    clamp(config, score + (config.initial_score - score) * config.decay_rate)
+}
+
+/// The score when a ban is over: one plain penalty above the threshold.
+pub(super) fn pardoned(config: &Config) -> f64 {
+    (config.min_threshold + config.penalty_invalid).min(config.initial_score)
+}
+
+/// A score from storage or arithmetic, within its bounds. What is no number is a stranger's.
+pub(super) fn clamp(config: &Config, score: f64) -> f64 {
+    if score.is_nan() { config.initial_score } else { score.clamp(0.0, config.max_score) }
+}
+
+/// The whole boost up to a stranger's score, and from there in proportion to what is missing to the
+/// highest.
+fn boost(config: &Config, score: f64) -> f64 {
+    let span = config.max_score - config.initial_score;
+    let missing = config.max_score - score;
+    if span <= 0.0 {
+        config.boost_message
+    } else {
+        config.boost_message * (missing / span).min(1.0)
+    }
+}
+
+const fn weight(wrong: Misbehavior) -> f64 {
+    match wrong {
+        Misbehavior::ForgedSignature | Misbehavior::Equivocation => 4.0,
+        Misbehavior::Malformed | Misbehavior::ProtocolViolation => 2.0,
+        Misbehavior::Flooding | Misbehavior::FalseAddress => 0.5,
+        Misbehavior::WithheldMessage => 0.25,
+    }
+}
+
+/// Of the boost of a valid message.
+const ANSWER: f64 = 0.5;
+/// Of the penalty.
+const TIMEOUT: f64 = 0.05;

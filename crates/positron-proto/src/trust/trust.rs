@@ -1,0 +1,268 @@
+//! The machine: scores, decay, bans.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    Config, Out, Remembered,
+    arithmetic::{after, clamp, decayed, pardoned},
+    audit::{Audit, record},
+};
+use crate::{
+    deadlines::Deadlines,
+    id::NodeId,
+    limits::{BAN_DURATION, MAX_OBSERVED},
+    misbehavior::Observation,
+    standings::{Standing, Standings},
+    time::{Instant, Now, WallTime},
+};
+
+/// The standing of everyone that was ever observed.
+///
+/// - [`observe`](Self::observe) costs two look-ups and no allocation for a peer that is known.
+/// - A score below the threshold is a ban: [`Out::Ban`] once, and the standing is remembered at
+///   once. What is seen of a banned peer changes nothing. When the ban is over the score is just
+///   above the threshold.
+/// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
+///   stranger's is forgotten.
+/// - At most [`MAX_OBSERVED`] peers; bans give way last.
+#[derive(Debug)]
+pub struct Trust {
+    config: Config,
+    standings: Standings,
+    observed: BTreeMap<NodeId, Observed>,
+    audit: Audit,
+    deadlines: Deadlines<Wake>,
+}
+
+/// What is known of one peer besides its standing.
+#[derive(Debug)]
+struct Observed {
+    /// When it was last observed.
+    at: WallTime,
+    /// Storage knows another standing, or none.
+    dirty: bool,
+    /// Storage knows of it.
+    stored: bool,
+    /// Changes since the last decay by what is routine: valid messages, answers, timeouts.
+    routine: [f64; ROUTINE.len()],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Decay,
+    Pardon(NodeId),
+}
+
+impl Trust {
+    /// Believes what storage remembers, within the configured bounds; a ban is never longer than
+    /// [`BAN_DURATION`] from now, whatever the clock was.
+    pub fn new(config: Config, remembered: Vec<Remembered>, now: Now) -> Self {
+        let config = config.sane();
+        let mut trust = Self {
+            standings: Standings::new(config.initial_score),
+            observed: BTreeMap::new(),
+            audit: Audit::default(),
+            deadlines: Deadlines::new(),
+            config,
+        };
+        for Remembered { peer, standing, at } in remembered.into_iter().take(MAX_OBSERVED) {
+            let mut score = clamp(&trust.config, standing.score);
+            let until = standing.banned_until.map(|until| until.min(now.wall + BAN_DURATION));
+            let banned_until = until.filter(|until| *until > now.wall);
+            if until.is_some() && banned_until.is_none() {
+                score = score.max(pardoned(&trust.config));
+            }
+            if banned_until.is_none() {
+                score = score.max(trust.config.min_threshold);
+            }
+            if let Some(until) = banned_until {
+                trust.plan_pardon(now, peer, until);
+            }
+            let dirty = banned_until != standing.banned_until;
+            trust.standings.set(peer, Standing { score, banned_until });
+            let routine = [0.0; ROUTINE.len()];
+            trust.observed.insert(peer, Observed { at, dirty, stored: true, routine });
+        }
+        trust.plan_decay(now);
+        trust
+    }
+
+    /// What the others are lent.
+    pub const fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
+    /// Something was seen of a peer.
+    pub fn observe(&mut self, now: Now, peer: NodeId, what: Observation, out: &mut VecDeque<Out>) {
+        let before = self.standings.of(&peer);
+        if let Some(until) = before.banned_until {
+            if now.wall < until {
+                return;
+            }
+            self.pardon(now, peer, out);
+        }
+        let before = self.standings.of(&peer).score;
+        let score = after(&self.config, before, what);
+        if !self.observed.contains_key(&peer) {
+            self.make_room(out);
+        }
+        let observed = self.observed.entry(peer).or_insert(Observed {
+            at: now.wall,
+            dirty: true,
+            stored: false,
+            routine: [0.0; ROUTINE.len()],
+        });
+        observed.at = now.wall;
+        observed.dirty = true;
+        let change = score - before;
+        match ROUTINE.iter().position(|routine| *routine == what) {
+            Some(kind) => observed.routine[kind] += change,
+            None => self.audit.wrong(now, peer, what, change, score, out),
+        }
+        self.standings.set(peer, Standing { score, banned_until: None });
+        if score < self.config.min_threshold - ROUNDING {
+            self.ban(now, peer, what, score, out);
+        }
+        self.plan_decay(now);
+    }
+
+    /// Does what is due: decay, ends of bans, sums for the audit trail.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        while let Some(why) = self.deadlines.pop_due(now.mono) {
+            match why {
+                Wake::Decay => {
+                    self.decay(now, out);
+                    self.plan_decay(now);
+                }
+                Wake::Pardon(peer) => match self.standings.of(&peer).banned_until {
+                    // The wall clock was put back meanwhile.
+                    Some(until) if until > now.wall => self.plan_pardon(now, peer, until),
+                    Some(_) => self.pardon(now, peer, out),
+                    None => {}
+                },
+            }
+        }
+        let standings = &self.standings;
+        self.audit.flush(now, |peer| standings.of(peer).score, out);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` while nobody was observed.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = self.deadlines.next().map(|(at, _)| at);
+        own.into_iter().chain(self.audit.poll_timeout()).min()
+    }
+
+    fn ban(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: Observation,
+        score: f64,
+        out: &mut VecDeque<Out>,
+    ) {
+        let until = now.wall + BAN_DURATION;
+        self.standings.set(peer, Standing { score, banned_until: Some(until) });
+        self.plan_pardon(now, peer, until);
+        out.push_back(Out::Ban { peer, until, why });
+        self.remember(peer, out);
+    }
+
+    fn pardon(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+        let score = pardoned(&self.config);
+        self.deadlines.clear(Wake::Pardon(peer));
+        self.standings.set(peer, Standing { score, banned_until: None });
+        self.remember(peer, out);
+        self.plan_decay(now);
+    }
+
+    fn remember(&mut self, peer: NodeId, out: &mut VecDeque<Out>) {
+        if let Some(observed) = self.observed.get_mut(&peer) {
+            observed.dirty = false;
+            observed.stored = true;
+            let standing = self.standings.of(&peer);
+            out.push_back(Out::Remember { peer, standing, at: observed.at });
+        }
+    }
+
+    fn plan_pardon(&mut self, now: Now, peer: NodeId, until: WallTime) {
+        // At least a moment, so that a clock that stands still does not make us spin.
+        let wait = until.since(now.wall).max(core::time::Duration::from_millis(1));
+        self.deadlines.set(Wake::Pardon(peer), now.mono + wait);
+    }
+
+    fn plan_decay(&mut self, now: Now) {
+        if !self.observed.is_empty() && self.deadlines.get(Wake::Decay).is_none() {
+            self.deadlines.set(Wake::Decay, now.mono + self.config.decay_interval);
+        }
+    }
+
+    /// Every score drifts back to a stranger's, routine is written down, and storage is told.
+    fn decay(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        let mut strangers = Vec::new();
+        for (&peer, observed) in &mut self.observed {
+            let Standing { score, banned_until } = self.standings.of(&peer);
+            for (kind, sum) in ROUTINE.into_iter().zip(&mut observed.routine) {
+                if *sum != 0.0 {
+                    out.push_back(record(now, peer, kind, core::mem::take(sum), score));
+                }
+            }
+            if banned_until.is_some() {
+                continue;
+            }
+            let drifted = decayed(&self.config, score);
+            if (drifted - self.config.initial_score).abs() < STRANGER {
+                strangers.push(peer);
+                continue;
+            }
+            self.standings.set(peer, Standing { score: drifted, banned_until });
+            if core::mem::take(&mut observed.dirty) {
+                observed.stored = true;
+                let standing = Standing { score: drifted, banned_until };
+                out.push_back(Out::Remember { peer, standing, at: observed.at });
+            }
+        }
+        for peer in strangers {
+            self.forget(peer, out);
+        }
+    }
+
+    /// A new peer is about to be observed: the least telling standings give way, many at a time so
+    /// that the search is paid for by many newcomers.
+    fn make_room(&mut self, out: &mut VecDeque<Out>) {
+        if self.observed.len() < MAX_OBSERVED {
+            return;
+        }
+        let initial = self.config.initial_score;
+        let mut least: Vec<_> = self
+            .observed
+            .iter()
+            .map(|(&peer, observed)| {
+                let Standing { score, banned_until } = self.standings.of(&peer);
+                let tenths = ((score - initial).abs() * 10.0).round();
+                (banned_until, tenths, observed.at, peer)
+            })
+            .collect();
+        least.sort_by(|a, b| {
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3))
+        });
+        for (_, _, _, peer) in least.into_iter().take(MAX_OBSERVED / 16) {
+            self.forget(peer, out);
+        }
+    }
+
+    fn forget(&mut self, peer: NodeId, out: &mut VecDeque<Out>) {
+        self.standings.forget(&peer);
+        self.deadlines.clear(Wake::Pardon(peer));
+        if self.observed.remove(&peer).is_some_and(|observed| observed.stored) {
+            out.push_back(Out::Forget(peer));
+        }
+    }
+}
+
+/// What is summed up over a decay interval instead of being written down at once.
+const ROUTINE: [Observation; 3] =
+    [Observation::ValidMessage, Observation::Answered, Observation::TimedOut];
+/// A score this near to a stranger's is a stranger's.
+const STRANGER: f64 = 0.001;
+/// Three times 0.1 is not quite 0.3: a score at the threshold is not below it.
+const ROUNDING: f64 = 1e-9;
