@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use positron_proto::{direct::Undelivered, id::NodeId, node::Refused};
+use positron_store::StoreError;
 
 use crate::{config::ConfigError, keys::KeyError};
 
@@ -32,8 +33,8 @@ pub enum StartError {
         found: NodeId,
     },
     /// The data folder or the database in it cannot be used.
-    #[error("{0}")]
-    Storage(String),
+    #[error(transparent)]
+    Storage(#[from] StoreError),
     /// The operating system has no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Entropy(String),

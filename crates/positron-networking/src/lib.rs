@@ -57,4 +57,5 @@ pub use positron_proto::{
     session::sessions::{DialFailure, Direction, DownReason, LinkDown},
     wire::frame::CloseReason,
 };
+pub use positron_store::StoreError;
 pub use stats::{Stats, TrustedPeer};

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    node::{Command, NodeCore, NodeView, Outcome},
+    node::{Command, NodeCore, Outcome},
     peers::BootstrapState,
     rng::Seed,
 };
@@ -74,7 +74,8 @@ impl Node {
         let (listener, bound) = listen::bind(config.listen_address()?)?;
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
-        let (identity, storage, snapshot) = open(config.clone(), seeds.identity).await?;
+        let (identity, storage, snapshot) =
+            open(config.clone(), seeds.identity, arrivals.clone()).await?;
 
         let clock = Clock::start();
         let id = identity.node_id();
@@ -296,25 +297,13 @@ impl Node {
         stats::alone_because(&self.published.borrow().view)
     }
 
-    /// The connected peers with at least this score (0.0 to `max_trust_score`), the most trusted
-    /// first, as they are now.
+    /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
+    /// trusted first, as they are now.
     pub async fn trusted_peers(&self, min_trust: f64) -> Vec<TrustedPeer> {
-        let view = match self.view().await {
-            Some(view) => view,
-            None => self.published.borrow().view.clone(), // it stopped
-        };
-        let mut trusted: Vec<_> = view
-            .peers
-            .iter()
-            .filter(|peer| peer.score >= min_trust)
-            .map(|peer| TrustedPeer {
-                node_id: peer.session.peer.id,
-                trust_score: peer.score,
-                address: peer.session.peer.addr,
-            })
-            .collect();
-        trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
-        trusted
+        let (reply, trusted) = oneshot::channel();
+        // A node that stopped trusts nobody.
+        let _ = self.orders.send(Order::Trusted { min_trust, reply }).await;
+        trusted.await.unwrap_or_default()
     }
 
     /// Ends the node within five seconds: tells every peer that it is shutting down, sends what was
@@ -334,13 +323,6 @@ impl Node {
         timeout(STOP_TIMEOUT, graceful).await.unwrap_or(Err(StopError::TimedOut))
     }
 
-    /// A look at the core that is not older than the question; `None` if the node stopped.
-    async fn view(&self) -> Option<NodeView> {
-        let (reply, view) = oneshot::channel();
-        self.orders.send(Order::View { reply }).await.ok()?;
-        view.await.ok()
-    }
-
     /// Gives a command to the core and waits for its end.
     async fn finish(&self, command: Command) -> Result<MessageId, SendError> {
         let (reply, end) = oneshot::channel::<Reply>();
@@ -350,7 +332,7 @@ impl Node {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
             Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
             Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Stopped => Err(SendError::Stopped),
+            Outcome::Joining | Outcome::Stopped => Err(SendError::Stopped),
         }
     }
 

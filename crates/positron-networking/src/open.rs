@@ -1,21 +1,36 @@
 //! What a node brings along from its last life: identity and memory.
 
 use positron_proto::{identity::Identity, node::Snapshot};
+use positron_store::{DATABASE, DataFolder};
 
-use crate::{NetworkConfig, StartError, driver::storage::Storage, keys};
+use crate::{
+    NetworkConfig, StartError,
+    driver::{Arrivals, storage::Storage},
+    keys,
+};
 
 /// Who the node is, where its changes go, and what it remembers.
 pub(crate) type Opened = (Identity, Storage, Snapshot);
 
 /// Opens the data folder, if there is one, on a thread that may block; `fresh` makes the identity
 /// if there is none yet.
-pub(crate) async fn open(config: NetworkConfig, fresh: [u8; 32]) -> Result<Opened, StartError> {
-    let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh));
-    opening.await.unwrap_or_else(|error| Err(StartError::Storage(error.to_string())))
+pub(crate) async fn open(
+    config: NetworkConfig,
+    fresh: [u8; 32],
+    arrivals: Arrivals,
+) -> Result<Opened, StartError> {
+    let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
+    opening.await.unwrap_or_else(|crash| std::panic::resume_unwind(crash.into_panic()))
 }
 
-fn open_now(config: &NetworkConfig, fresh: [u8; 32]) -> Result<Opened, StartError> {
-    let database = config.data_dir.as_ref().map(|folder| folder.join("node.db"));
+fn open_now(
+    config: &NetworkConfig,
+    fresh: [u8; 32],
+    arrivals: Arrivals,
+) -> Result<Opened, StartError> {
+    // The lock comes first: two nodes that start together never make two keys.
+    let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
+    let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
     let identity = match config.key_path() {
         Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
         None => Identity::from_seed(fresh),
@@ -26,5 +41,9 @@ fn open_now(config: &NetworkConfig, fresh: [u8; 32]) -> Result<Opened, StartErro
             return Err(StartError::OtherIdentity { wanted: wanted.clone(), found });
         }
     }
-    Ok((identity, Storage::Nowhere, Snapshot::default()))
+    let (storage, snapshot) = match folder {
+        Some(folder) => Storage::open(folder, config, arrivals)?,
+        None => Default::default(),
+    };
+    Ok((identity, storage, snapshot))
 }

@@ -5,9 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use positron_proto::{
     direct, gossip,
     id::NodeId,
-    node::{NodeView, core},
+    node::{NodeCore, NodeView, core, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
     session::sessions::{self, Direction},
+    time::Now,
 };
 use serde::Serialize;
 
@@ -136,8 +137,8 @@ pub struct TrustedPeer {
     pub node_id: NodeId,
     /// How much, from 0.0 to `max_trust_score`.
     pub trust_score: f64,
-    /// Where.
-    pub address: SocketAddr,
+    /// Where, if it is connected.
+    pub address: Option<SocketAddr>,
 }
 
 /// What the core does not know about its node.
@@ -183,7 +184,7 @@ impl Stats {
 }
 
 fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
-    let one = |peer: &positron_proto::node::view::PeerView| PeerStats {
+    let one = |peer: &PeerView| PeerStats {
         node_id: peer.session.peer.id,
         address: peer.session.peer.addr,
         direction: peer.session.peer.direction,
@@ -208,6 +209,29 @@ fn in_words(state: &BootstrapState) -> String {
         BootstrapState::Unusable(why) | BootstrapState::Unresolved(why) => why.clone(),
         BootstrapState::Failed(why) => why.to_string(),
     }
+}
+
+/// Who has at least this score and is not refused, the most trusted first.
+pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedPeer> {
+    let connected = core.view(now).peers;
+    let of = |peer: &PeerView| TrustedPeer {
+        node_id: peer.session.peer.id,
+        trust_score: peer.score,
+        address: Some(peer.session.peer.addr),
+    };
+    let mut trusted: Vec<_> = connected.iter().map(of).collect();
+    let standings = core.standings();
+    for (id, standing) in standings.iter() {
+        if !connected.iter().any(|peer| peer.session.peer.id == *id) {
+            let (node_id, trust_score) = (*id, standing.score);
+            trusted.push(TrustedPeer { node_id, trust_score, address: None });
+        }
+    }
+    trusted.retain(|peer| {
+        peer.trust_score >= min_trust && !standings.is_banned(&peer.node_id, now.wall)
+    });
+    trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
+    trusted
 }
 
 /// Why the node has no peers, in words; `None` when it has some.

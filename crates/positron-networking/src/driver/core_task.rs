@@ -25,14 +25,14 @@ use super::{
     storage::Storage,
 };
 use crate::{
-    NodeEvent, Received, StopError,
+    NodeEvent, Received, StopError, TrustedPeer,
     feed::Feeds,
     limits::{
         BATCH, FLUSH_TIMEOUT, GOODBYE_TIMEOUT, INLINE_CHECKS, MAX_ACCEPTED, MAX_RESOLVED,
         RESOLVE_TIMEOUT, VIEW_INTERVAL,
     },
     message::system_time,
-    stats::StorageStats,
+    stats::{StorageStats, trusted},
 };
 
 /// How a command ended, or why it was not taken.
@@ -55,10 +55,12 @@ pub(crate) enum Order {
         /// Whom to tell.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
-    /// A view that is not older than the order.
-    View {
+    /// Who is trusted.
+    Trusted {
+        /// How much at least.
+        min_trust: f64,
         /// Whom to tell.
-        reply: oneshot::Sender<NodeView>,
+        reply: oneshot::Sender<Vec<TrustedPeer>>,
     },
 }
 
@@ -215,14 +217,15 @@ impl CoreTask {
                 self.publish();
                 let _ = reply.send(taken.map(drop));
             }
-            Order::View { reply } => {
-                let _ = reply.send(self.core.view(self.clock.now()));
+            Order::Trusted { min_trust, reply } => {
+                let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
         }
     }
 
     /// Gives the core an input, and whatever answers it at once, and does what it wants.
     fn handle(&mut self, input: Input) {
+        self.storage.note(&input);
         self.core.handle(self.clock.now(), input);
         self.drain();
     }
@@ -234,6 +237,7 @@ impl CoreTask {
                 self.carry_out(effect);
             }
             let Some(answer) = self.answers.pop_front() else { return };
+            self.storage.note(&answer);
             self.core.handle(self.clock.now(), answer);
         }
     }
@@ -341,7 +345,7 @@ impl CoreTask {
     /// The last thing: what is to be remembered is written.
     async fn end(mut self) -> Result<(), StopError> {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
-        let storage = std::mem::replace(&mut self.storage, Storage::Nowhere);
+        let storage = std::mem::take(&mut self.storage);
         self.publish();
         drop(self); // closes what is still open, and the feeds
         storage.close().await?;
