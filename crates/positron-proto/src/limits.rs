@@ -213,8 +213,13 @@ pub const MAX_UNACKNOWLEDGED_DIRECT_BYTES: usize = 32 << 20;
 pub const DIRECT_RETRY: Duration = Duration::from_millis(200);
 /// Wait before a link is asked for again while a direct message waits for it.
 pub const DIRECT_RECONNECT: Duration = Duration::from_secs(3);
-/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first.
-pub const MAX_DIRECT_SENDERS: usize = 4096;
+/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first
+/// (it could then repeat its own messages, and nobody else's).
+pub const MAX_DIRECT_SENDERS: usize = 1024;
+/// Ranges of received direct numbers remembered of one peer; beyond it the lowest gap is given up.
+/// A peer counts its messages to all others alike, so this is about how many messages to us may
+/// come between two attempts at one.
+pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 
