@@ -53,8 +53,8 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
                 let named = ["registry", "registries", "source.", "http"];
                 for (at, line) in lines() {
                     if named.iter().any(|word| line.contains(word)) {
-                        let advice = "Where a machine gets its packages is its own business: put it \
-                                      into the configuration of its user.";
+                        let advice = "Where a machine gets its packages is its own business: put \
+                                      it into the configuration of its user.";
                         add(at, "sources", "a source of packages is configured".into(), advice);
                     }
                 }
