@@ -13,17 +13,17 @@ use positron_networking::{NetworkConfig, Node, NodeId};
 const MARK: &str = "POSITRON_TEST_NODE";
 
 /// A node in another process; it ends when this value does.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub address: SocketAddr,
-    pub id: NodeId,
+    pub(crate) address: SocketAddr,
+    pub(crate) id: NodeId,
     _stdin: ChildStdin,
 }
 
 impl Process {
     /// Starts one that begins with `bootstrap`. The test binary must have a test called
     /// `node_of_another_process` that calls [`be_the_node`].
-    pub fn start(bootstrap: &[SocketAddr]) -> Self {
+    pub(crate) fn start(bootstrap: &[SocketAddr]) -> Self {
         let bootstrap: Vec<_> = bootstrap.iter().map(ToString::to_string).collect();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["node_of_another_process", "--exact", "--nocapture", "--test-threads=1"])
@@ -43,19 +43,19 @@ impl Process {
     }
 
     /// Its resident memory in KiB.
-    pub fn memory_kib(&self) -> u64 {
+    pub(crate) fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
     }
 
     /// Its open files and sockets.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// It does nothing any more, and the kernel keeps its connections.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
     }
@@ -69,7 +69,7 @@ impl Drop for Process {
 }
 
 /// In the other process: runs a node until the process that started it lets go. Otherwise nothing.
-pub fn be_the_node(config: NetworkConfig) {
+pub(crate) fn be_the_node(config: NetworkConfig) {
     let Ok(bootstrap) = std::env::var(MARK) else { return };
     let bootstrap_nodes = bootstrap.split(',').filter(|a| !a.is_empty()).map(Into::into).collect();
     let config = NetworkConfig { bootstrap_nodes, ..config };

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test binary uses a part of it
 
 #[cfg(target_os = "linux")]
-pub mod child;
+pub(crate) mod child;
 
 use std::{
     future::Future,
@@ -13,28 +13,28 @@ use std::{
 use positron_networking::{Events, Inbox, NetworkConfig, Node, NodeEvent, Received};
 
 /// Generous: only a broken node needs it.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A node that knows nobody.
-pub fn config() -> NetworkConfig {
+pub(crate) fn config() -> NetworkConfig {
     NetworkConfig { gossip_interval: 0.2, ..NetworkConfig::loopback() }
 }
 
 /// A node that begins with `others`.
-pub fn beside(others: &[&Node]) -> NetworkConfig {
+pub(crate) fn beside(others: &[&Node]) -> NetworkConfig {
     NetworkConfig { bootstrap_nodes: others.iter().map(|node| address(node)).collect(), ..config() }
 }
 
-pub fn address(node: &Node) -> String {
+pub(crate) fn address(node: &Node) -> String {
     node.listen_addresses()[0].to_string()
 }
 
-pub async fn start(config: NetworkConfig) -> Node {
+pub(crate) async fn start(config: NetworkConfig) -> Node {
     Node::start(config).await.expect("the node starts")
 }
 
 /// `count` nodes of which all but the first begin with the first, and know each other.
-pub async fn network(count: usize) -> Vec<Node> {
+pub(crate) async fn network(count: usize) -> Vec<Node> {
     let mut nodes = vec![start(config()).await];
     for _ in 1..count {
         let next = start(beside(&[&nodes[0]])).await;
@@ -46,7 +46,7 @@ pub async fn network(count: usize) -> Vec<Node> {
     nodes
 }
 
-pub async fn until_peers(node: &Node, count: usize) {
+pub(crate) async fn until_peers(node: &Node, count: usize) {
     until(&format!("{count} peers ({:?})", node.alone_because()), || {
         node.stats().active_peers >= count
     })
@@ -54,7 +54,7 @@ pub async fn until_peers(node: &Node, count: usize) {
 }
 
 /// Looks again and again, until the condition holds.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     let mut look = tokio::time::interval(Duration::from_millis(5));
     while !condition() {
@@ -64,19 +64,19 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits for what has to come.
-pub async fn within<F: Future>(limit: Duration, what: &str, future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(limit: Duration, what: &str, future: F) -> F::Output {
     match tokio::time::timeout(limit, future).await {
         Ok(outcome) => outcome,
         Err(_) => panic!("not within {limit:?}: {what}"),
     }
 }
 
-pub async fn next(inbox: &mut Inbox) -> Received {
+pub(crate) async fn next(inbox: &mut Inbox) -> Received {
     within(DEADLINE, "a message", inbox.recv()).await.expect("the node runs")
 }
 
 /// The next event that `wanted` picks.
-pub async fn event<T>(events: &mut Events, wanted: impl Fn(&NodeEvent) -> Option<T>) -> T {
+pub(crate) async fn event<T>(events: &mut Events, wanted: impl Fn(&NodeEvent) -> Option<T>) -> T {
     let found = async {
         loop {
             let event = events.recv().await.expect("the node runs");
