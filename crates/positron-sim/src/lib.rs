@@ -41,6 +41,8 @@ mod faults;
 mod guest;
 mod host;
 mod links;
+#[cfg(test)]
+mod links_tests;
 mod machine;
 mod mail;
 mod nature;
