@@ -218,7 +218,11 @@ impl Lines {
 
     fn compare_with(&self, stated: &str) {
         let stated = stated.lines().filter(|line| !line.starts_with('#'));
-        assert!(stated.eq(self.0.lines()), "the vectors differ from the code, which says:\n{}", self.0);
+        assert!(
+            stated.eq(self.0.lines()),
+            "the vectors differ from the code, which says:\n{}",
+            self.0
+        );
     }
 }
 

@@ -47,7 +47,9 @@ proptest! {
     }
 
     #[test]
-    fn every_cut_of_a_message_is_refused(message in any_message(), at in any::<prop::sample::Index>()) {
+    fn every_cut_of_a_message_is_refused(
+        (message, at) in (any_message(), any::<prop::sample::Index>()),
+    ) {
         let bytes = message.encode();
         let cut = bytes.slice(..at.index(bytes.len()));
         // The payload of an application message is whatever is left: a cut there is a shorter one.

@@ -234,8 +234,8 @@ fn signatures_of_small_order() -> Vec<Job> {
     pairs.map(|(key, r)| job(*key, b"Zcash", &[*r, [0; 32]].concat())).collect()
 }
 
-/// Valid signatures whose key, or whose R, is the sum of an honest point and one of small order; and
-/// those whose R is of small order, in an encoding that is not canonical.
+/// Valid signatures whose key, or whose R, is the sum of an honest point and one of small order;
+/// and those whose R is of small order, in an encoding that is not canonical.
 fn signatures_of_mixed_order() -> Vec<Job> {
     let (a, r) = (scalar(b"a"), scalar(b"r"));
     let keys = EIGHT_TORSION.map(|torsion| EdwardsPoint::mul_base(&a) + torsion);

@@ -16,6 +16,8 @@
 //! everybody verifies first; a node restored from a backup equivocates once; overload withholds and
 //! times out.
 
+use core::time::Duration;
+
 use super::Config;
 use crate::misbehavior::{Misbehavior, Observation};
 
@@ -38,13 +40,20 @@ pub(super) fn decayed(config: &Config, score: f64) -> f64 {
     clamp(config, score + (config.initial_score - score) * config.decay_rate)
 }
 
+/// The score after as many decays as fit into `away`, and within its bounds.
+pub(super) fn decayed_for(config: &Config, score: f64, away: Duration) -> f64 {
+    let decays = (away.as_secs_f64() / config.decay_interval.as_secs_f64()).floor();
+    let kept = (1.0 - config.decay_rate).powf(decays);
+    clamp(config, config.initial_score + (clamp(config, score) - config.initial_score) * kept)
+}
+
 /// The score when a ban is over: one plain penalty above the threshold.
 pub(super) fn pardoned(config: &Config) -> f64 {
     (config.min_threshold + config.penalty_invalid).min(config.initial_score)
 }
 
 /// A score from storage or arithmetic, within its bounds. What is no number is a stranger's.
-pub(super) fn clamp(config: &Config, score: f64) -> f64 {
+fn clamp(config: &Config, score: f64) -> f64 {
     if score.is_nan() { config.initial_score } else { score.clamp(0.0, config.max_score) }
 }
 

@@ -1,1 +1,315 @@
+//! Stories about scores.
 
+use std::collections::VecDeque;
+
+use super::{Config, Out, Remembered, Trust, TrustEvent};
+use crate::{
+    id::NodeId,
+    limits::{AUDIT_INTERVAL, BAN_DURATION, MAX_AUDIT_SUMS, MAX_OBSERVED},
+    misbehavior::{Misbehavior, Observation},
+    standings::Standing,
+    time::{Duration, Instant, Now, WallTime},
+};
+
+const VALID: Observation = Observation::ValidMessage;
+const FORGED: Observation = Observation::Misbehaved(Misbehavior::ForgedSignature);
+const WITHHELD: Observation = Observation::Misbehaved(Misbehavior::WithheldMessage);
+
+/// The founding document's numbers.
+fn config() -> Config {
+    Config {
+        initial_score: 0.5,
+        min_threshold: 0.1,
+        max_score: 1.0,
+        decay_rate: 0.01,
+        decay_interval: Duration::from_secs(60),
+        boost_message: 0.01,
+        penalty_invalid: 0.1,
+    }
+}
+
+fn node(number: u64) -> NodeId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+fn at(millis: u64) -> Now {
+    let start = 1_700_000_000_000_000;
+    Now {
+        mono: Instant::from_micros(millis * 1000),
+        wall: WallTime::from_unix_micros(start + millis * 1000),
+    }
+}
+
+fn new(config: Config) -> Trust {
+    Trust::new(config, Vec::new(), at(0))
+}
+
+fn observe(trust: &mut Trust, now: Now, peer: NodeId, what: Observation) -> Vec<Out> {
+    let mut out = VecDeque::new();
+    trust.observe(now, peer, what, &mut out);
+    out.into()
+}
+
+fn timeout(trust: &mut Trust, now: Now) -> Vec<Out> {
+    let mut out = VecDeque::new();
+    trust.handle_timeout(now, &mut out);
+    out.into()
+}
+
+fn score(trust: &Trust, peer: NodeId) -> f64 {
+    trust.standings().of(&peer).score
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-6
+}
+
+#[test]
+fn each_observation_moves_a_strangers_score_by_its_weight() {
+    use Misbehavior as M;
+    let wrong = Observation::Misbehaved;
+    let table = [
+        (VALID, 0.51),
+        (Observation::Answered, 0.505),
+        (Observation::TimedOut, 0.495),
+        (wrong(M::WithheldMessage), 0.475),
+        (wrong(M::Flooding), 0.45),
+        (wrong(M::FalseAddress), 0.45),
+        (wrong(M::Malformed), 0.3),
+        (wrong(M::ProtocolViolation), 0.3),
+        (wrong(M::ForgedSignature), 0.1),
+        (wrong(M::Equivocation), 0.1),
+    ];
+    for (what, expected) in table {
+        let mut trust = new(config());
+        observe(&mut trust, at(0), node(1), what);
+        assert!(close(score(&trust, node(1)), expected), "{}", what.name());
+        assert!(!trust.standings().is_banned(&node(1), at(0).wall), "{}", what.name());
+    }
+}
+
+#[test]
+fn strangers_are_banned_after_as_many_wrongs_as_the_table_says() {
+    use Misbehavior as M;
+    let table = [
+        (M::ForgedSignature, 2),
+        (M::Equivocation, 2),
+        (M::Malformed, 3),
+        (M::ProtocolViolation, 3),
+        (M::Flooding, 9),
+        (M::FalseAddress, 9),
+        (M::WithheldMessage, 17),
+    ];
+    for (wrong, times) in table {
+        let mut trust = new(config());
+        let banned = (1..100).find(|_| {
+            let out = observe(&mut trust, at(0), node(1), Observation::Misbehaved(wrong));
+            out.iter().any(|out| matches!(out, Out::Ban { .. }))
+        });
+        assert_eq!(banned, Some(times), "{}", wrong.name());
+    }
+}
+
+#[test]
+fn good_behaviour_saturates_at_the_highest_score() {
+    let mut trust = new(config());
+    for _ in 0..10_000 {
+        observe(&mut trust, at(0), node(1), VALID);
+    }
+    assert!(close(score(&trust, node(1)), 1.0));
+    assert!(score(&trust, node(1)) <= 1.0);
+}
+
+#[test]
+fn silence_alone_bans_nobody() {
+    let mut trust = new(config());
+    for _ in 0..1_000 {
+        let out = observe(&mut trust, at(0), node(1), Observation::TimedOut);
+        assert!(out.is_empty());
+    }
+    assert!(close(score(&trust, node(1)), 0.1));
+}
+
+#[test]
+fn scores_drift_back_to_a_strangers_and_are_then_forgotten() {
+    let mut trust = new(Config { decay_rate: 0.5, ..config() });
+    for _ in 0..20 {
+        observe(&mut trust, at(0), node(1), VALID);
+    }
+    let before = score(&trust, node(1));
+    let out = timeout(&mut trust, at(60_000));
+    assert!(close(score(&trust, node(1)) - 0.5, (before - 0.5) / 2.0));
+    let [Out::Record(event), Out::Remember { peer, .. }] = out.as_slice() else {
+        panic!("{out:?}");
+    };
+    assert_eq!((event.observation, *peer), (VALID, node(1)));
+    assert!(close(event.change, before - 0.5), "routine is summed up");
+
+    let mut out = Vec::new();
+    for minute in 2..20 {
+        out.extend(timeout(&mut trust, at(60_000 * minute)));
+    }
+    assert_eq!(out, [Out::Forget(node(1))]);
+    assert!(trust.standings().is_empty());
+    assert_eq!(trust.poll_timeout(), None, "nobody is left to decay");
+}
+
+#[test]
+fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
+    let mut trust = new(config());
+    observe(&mut trust, at(0), node(1), FORGED);
+    let out = observe(&mut trust, at(0), node(1), FORGED);
+    let until = at(0).wall + BAN_DURATION;
+    let bans = out.iter().filter(|out| matches!(out, Out::Ban { .. })).count();
+    assert_eq!(bans, 1);
+    assert!(out.contains(&Out::Ban { peer: node(1), until, why: FORGED }));
+    let remembered = out.iter().any(|out| {
+        matches!(out, Out::Remember { standing, .. } if standing.banned_until == Some(until))
+    });
+    assert!(remembered, "{out:?}");
+    assert!(trust.standings().is_banned(&node(1), at(0).wall));
+    assert_eq!(observe(&mut trust, at(1), node(1), FORGED), [], "a banned peer changes nothing");
+    assert_eq!(observe(&mut trust, at(1), node(1), VALID), []);
+
+    let over = at(3_600_000);
+    let out = timeout(&mut trust, over);
+    assert!(!trust.standings().is_banned(&node(1), over.wall));
+    assert!(close(score(&trust, node(1)), 0.2));
+    assert!(out.iter().any(|out| matches!(out, Out::Remember { standing, .. }
+        if standing.banned_until.is_none())));
+    observe(&mut trust, over, node(1), VALID);
+    assert!(close(score(&trust, node(1)), 0.21));
+}
+
+#[test]
+fn a_ban_survives_a_restart_but_never_grows() {
+    let remembered = |until| Remembered {
+        peer: node(1),
+        standing: Standing { score: 0.05, banned_until: Some(until) },
+        at: at(0).wall,
+    };
+    let until = at(500).wall;
+    let trust = Trust::new(config(), vec![remembered(until)], at(0));
+    assert!(trust.standings().is_banned(&node(1), at(499).wall));
+    assert!(!trust.standings().is_banned(&node(1), at(500).wall));
+    assert_eq!(trust.poll_timeout(), Some(at(500).mono));
+
+    let far = WallTime::from_unix_micros(u64::MAX);
+    let trust = Trust::new(config(), vec![remembered(far)], at(0));
+    let until = trust.standings().of(&node(1)).banned_until;
+    assert_eq!(until, Some(at(0).wall + BAN_DURATION), "the clock was wrong when it was written");
+
+    let past = WallTime::from_unix_micros(5);
+    let mut trust = Trust::new(config(), vec![remembered(past)], at(0));
+    assert!(!trust.standings().is_banned(&node(1), at(0).wall));
+    let out = observe(&mut trust, at(0), node(1), VALID);
+    assert_eq!(out, [], "what ended while we were away is no reason for a new ban");
+}
+
+#[test]
+fn a_score_decays_while_the_node_is_off() {
+    let standing = Standing { score: 1.0, banned_until: None };
+    let remembered = Remembered { peer: node(1), standing, at: at(0).wall };
+    let halving = Config { decay_rate: 0.5, ..config() };
+    let trust = Trust::new(halving, vec![remembered], at(180_000));
+    assert!(close(score(&trust, node(1)), 0.5 + 0.5 / 8.0));
+}
+
+#[test]
+fn a_flood_of_wrongs_makes_one_event_a_second_and_loses_no_change() {
+    let patient = Config { penalty_invalid: 1e-6, ..config() };
+    let mut trust = new(patient);
+    let mut out = Vec::new();
+    for milli in 0..10_000 {
+        out.extend(observe(&mut trust, at(milli), node(1), WITHHELD));
+        out.extend(timeout(&mut trust, at(milli)));
+    }
+    out.extend(timeout(&mut trust, at(11_000)));
+    out.extend(timeout(&mut trust, at(13_000)));
+    let events = out.iter().filter_map(|out| match out {
+        Out::Record(event) => Some(event),
+        _ => None,
+    });
+    let events: Vec<&TrustEvent> = events.collect();
+    assert_eq!(events.len(), 11);
+    let sum: f64 = events.iter().map(|event| event.change).sum();
+    assert!(close(sum, score(&trust, node(1)) - 0.5));
+}
+
+#[test]
+fn many_wrongdoers_at_once_make_bounded_events_and_bounded_memory() {
+    let mut trust = new(config());
+    let mut events = 0;
+    for number in 0..100_000 {
+        let out = observe(&mut trust, at(0), node(number), WITHHELD);
+        events += out.iter().filter(|out| matches!(out, Out::Record(_))).count();
+    }
+    assert_eq!(events, MAX_AUDIT_SUMS);
+    assert!(trust.standings().len() <= MAX_OBSERVED);
+    let out = timeout(&mut trust, at(1_000));
+    assert!(out.len() <= MAX_AUDIT_SUMS);
+}
+
+#[test]
+fn bans_and_telling_scores_outlive_a_crowd_of_strangers() {
+    let mut trust = new(config());
+    for _ in 0..2 {
+        observe(&mut trust, at(0), node(u64::MAX), FORGED);
+    }
+    for _ in 0..200 {
+        observe(&mut trust, at(0), node(u64::MAX - 1), VALID);
+    }
+    for number in 0..20_000 {
+        observe(&mut trust, at(1), node(number), VALID);
+    }
+    assert!(trust.standings().is_banned(&node(u64::MAX), at(1).wall));
+    assert!(score(&trust, node(u64::MAX - 1)) > 0.9);
+}
+
+#[test]
+fn standings_are_written_in_batches() {
+    let mut trust = new(config());
+    for number in 0..100 {
+        assert_eq!(observe(&mut trust, at(0), node(number), VALID), []);
+    }
+    assert_eq!(timeout(&mut trust, at(59_000)), []);
+    let remembered = |out: &[Out]| out.iter().filter(|o| matches!(o, Out::Remember { .. })).count();
+    assert_eq!(remembered(&timeout(&mut trust, at(60_000))), 100);
+    assert_eq!(remembered(&timeout(&mut trust, at(120_000))), 0, "nothing changed but by drifting");
+}
+
+#[test]
+fn a_configuration_of_nonsense_bans_no_stranger_and_makes_no_nonsense() {
+    let nonsense = Config {
+        initial_score: f64::NAN,
+        min_threshold: f64::INFINITY,
+        max_score: -1.0,
+        decay_rate: f64::NAN,
+        decay_interval: Duration::ZERO,
+        boost_message: f64::NEG_INFINITY,
+        penalty_invalid: f64::NAN,
+    };
+    let mut trust = new(nonsense);
+    for milli in 0..5_000 {
+        observe(&mut trust, at(milli), node(1), VALID);
+        observe(&mut trust, at(milli), node(2), Observation::TimedOut);
+        timeout(&mut trust, at(milli));
+        for peer in [node(1), node(2)] {
+            let Standing { score, banned_until } = trust.standings().of(&peer);
+            assert!((0.0..=1.0).contains(&score) && banned_until.is_none());
+        }
+    }
+}
+
+#[test]
+fn an_idle_machine_never_wakes() {
+    let trust = new(config());
+    assert_eq!(trust.poll_timeout(), None);
+    let mut trust = new(config());
+    observe(&mut trust, at(0), node(1), WITHHELD);
+    assert_eq!(trust.poll_timeout(), Some(at(0).mono + AUDIT_INTERVAL));
+    timeout(&mut trust, at(1_000));
+    assert_eq!(trust.poll_timeout(), Some(at(60_000).mono));
+}

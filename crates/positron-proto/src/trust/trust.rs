@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Config, Out, Remembered,
-    arithmetic::{after, clamp, decayed, pardoned},
+    arithmetic::{after, decayed, decayed_for, pardoned},
     audit::{Audit, record},
 };
 use crate::{
@@ -66,7 +66,7 @@ impl Trust {
             config,
         };
         for Remembered { peer, standing, at } in remembered.into_iter().take(MAX_OBSERVED) {
-            let mut score = clamp(&trust.config, standing.score);
+            let mut score = decayed_for(&trust.config, standing.score, now.wall.since(at));
             let until = standing.banned_until.map(|until| until.min(now.wall + BAN_DURATION));
             let banned_until = until.filter(|until| *until > now.wall);
             if until.is_some() && banned_until.is_none() {

@@ -115,7 +115,7 @@ impl Reader {
         self.take(len)
     }
 
-    /// A family byte (4 or 6), the address, the port. An IPv4 address in IPv6 clothes is refused: one
+    /// A family byte (4 or 6), the address, the port. An IPv4-mapped IPv6 address is refused: one
     /// address has one form, so that nobody gets two limits or two records out of it.
     pub fn socket_addr(&mut self) -> Result<SocketAddr, Malformed> {
         let family = self.malformed("address family");

@@ -283,9 +283,9 @@ impl Message {
     }
 }
 
-/// A short payload as a copy of its own. A slice would hold the whole record that it came in for as
-/// long as the message is kept: a peer that wraps 100 bytes into 16 KiB of ignored frames would cost
-/// 160 times what the limits of gossip count. With this it is at most twice.
+/// A short payload as a copy of its own. A slice would hold the whole record that it came in for
+/// as long as the message is kept: a peer that wraps 100 bytes into 16 KiB of ignored frames would
+/// cost 160 times what the limits of gossip count. With this it is at most twice.
 fn detached(payload: Bytes) -> Bytes {
     if payload.len() < MAX_RECORD / 2 { Bytes::copy_from_slice(&payload) } else { payload }
 }
