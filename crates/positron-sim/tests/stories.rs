@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use positron_proto::time::Duration;
 use positron_sim::{
-    BootstrapBy, Check, Cut, Death, Fault, Guest, Physics, Report, Saying, Scenario, Who, World,
-    run,
+    BootstrapBy, Check, Cut, Death, Deed, Fault, Guest, Physics, Report, Saying, Scenario, Who,
+    World, run,
 };
 
 const fn secs(seconds: u64) -> Duration {
@@ -301,4 +301,14 @@ fn a_world_can_be_stepped_through() {
     world.run_until(secs(12));
     world.finish().expect_ok();
     assert_eq!(world.snapshot(0).gossip.messages.len(), 1);
+}
+
+#[test]
+fn traitors_with_an_identity_are_outlived() {
+    for deed in [Deed::Forge, Deed::Replay, Deed::Equivocate, Deed::Withhold, Deed::Flood] {
+        let mut story = chatty("traitors", 7, 40);
+        story.name = format!("traitors: {deed:?}");
+        story.guests = vec![Guest::Traitor(deed); 2];
+        play(&story, 0..5);
+    }
 }
