@@ -47,6 +47,8 @@ pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
 pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
 /// Messages queued for one peer and not acknowledged.
 pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
+/// The largest message number that a peer can make us go on from: far below what a varint carries.
+pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence after which a link that carried traffic is probed.
@@ -54,6 +56,13 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed in 3 s.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// How long after its last message a link counts as one that carries traffic.
+pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
+/// While parts of a message arrive, the receiver is never silent for longer than this: half of
+/// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
+pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a closed link may take to hand its last bytes to the kernel.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a conversation is kept without a link, so that a reconnect continues it.
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
