@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{BOOTSTRAP_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE},
+    limits::{
+        BOOTSTRAP_LONGEST, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
+    },
     session::sessions::{DialFailure, DialOutcome, Expect, Purpose},
     time::{Duration, Now},
     wire::frame::CloseReason,
@@ -230,7 +232,10 @@ impl Peers {
                 }
                 door.failures = door.failures.saturating_add(1);
                 let failures = if hopeless { u32::MAX } else { door.failures };
-                let wait = self.backoff(failures, BOOTSTRAP_LONGEST);
+                // Who was here a moment ago may be back any moment.
+                let lost = door.found.is_some_and(|node| self.lost.contains_key(&node));
+                let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
+                let wait = self.backoff(failures, longest);
                 self.deadlines.set(Wake::Bootstrap(index), now.mono + wait);
             }
         }

@@ -93,7 +93,8 @@ impl Peers {
             self.prune(now, standings, out);
         } else if !too_many && self.free_slots() > 0 {
             let mut candidates = self.candidates(now, standings, &mut None);
-            if let Some(node) = candidates.take(&mut self.rng) {
+            let stranger = candidates.take(&mut self.rng);
+            if let Some(node) = stranger.or_else(|| candidates.take_crowded(&mut self.rng)) {
                 self.dial_known(now, node, out);
             }
         }

@@ -113,6 +113,8 @@ pub struct Peers {
     /// Discovery intervals in a row with too many outbound links.
     pub(super) too_many: u32,
     pub(super) last_fill: Instant,
+    /// Since when outbound links are missing.
+    pub(super) short_since: Option<Instant>,
 }
 
 impl Peers {
@@ -144,6 +146,7 @@ impl Peers {
             hunger: 0,
             too_many: 0,
             last_fill: Instant::ORIGIN,
+            short_since: None,
             config,
         };
         peers.restore(remembered);
