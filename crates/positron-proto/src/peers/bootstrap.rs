@@ -86,6 +86,10 @@ impl Doorstep {
         }
     }
 
+    fn is_banned(&self) -> bool {
+        self.view.state == BootstrapState::Failed(DialFailure::Closed(CloseReason::Banned))
+    }
+
     pub(super) const fn view(&self) -> &Bootstrap {
         &self.view
     }
@@ -116,7 +120,8 @@ impl Peers {
     pub(super) fn bootstrap_lost(&mut self, now: Now, peer: NodeId) {
         let alone = self.links.is_empty();
         for index in 0..self.bootstraps.len() {
-            if alone || self.bootstraps[index].found == Some(peer) {
+            let door = &self.bootstraps[index];
+            if (alone || door.found == Some(peer)) && !door.is_banned() {
                 self.bootstraps[index].failures = 0;
                 let soon = now.mono + self.rng.jitter(REDIAL_FIRST);
                 self.deadlines.set_earliest(Wake::Bootstrap(index), soon);
@@ -217,6 +222,9 @@ impl Peers {
         match outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
                 door.found = Some(*node);
+                if self.turned_away == Some(*node) {
+                    return self.bootstrap_banned(now, *node);
+                }
                 door.failures = 0;
                 door.queue.clear();
                 door.view.state = BootstrapState::Reached(*node);

@@ -190,6 +190,7 @@ fn an_inbound_peer_is_passed_on_only_after_a_probe_found_it() {
 fn an_address_of_somebody_else_is_blamed_on_its_owner_and_not_passed_on() {
     let mut world = crowd(1, 3, &config());
     world.run(Duration::from_secs(10));
+    world.hostile = true;
     let victim = world.nodes[2].addr.to_string();
     // The fourth node says that it listens where the third does.
     let bootstrap = vec![address(0)];

@@ -121,6 +121,18 @@ fn who_has_enough_peers_leaves_the_bootstrap_node_in_peace() {
 }
 
 #[test]
+fn a_bootstrap_node_that_we_banned_is_left_in_peace() {
+    let mut world = World::new(1);
+    let seed = world.add(&address(0), config());
+    let node = world.add(&address(1), with(&[&address(0)]));
+    world.ban(node, seed);
+    world.run(Duration::from_secs(300));
+    assert_eq!(world.state(node), closed(CloseReason::Banned));
+    assert!(!world.linked(seed, node));
+    assert!(world.nodes[node].dialled.len() <= 2);
+}
+
+#[test]
 fn an_address_can_be_added_later_but_not_without_end() {
     let mut world = World::new(1);
     let seed = world.add(&address(0), config());

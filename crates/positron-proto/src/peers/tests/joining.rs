@@ -1,7 +1,10 @@
 use super::world::{address, config, crowd};
 use crate::{
+    misbehavior::Observation,
     peers::{BootstrapState, Config},
+    session::sessions::Direction,
     time::Duration,
+    wire::message::Message,
 };
 
 fn satisfied(world: &super::world::World) -> bool {
@@ -66,6 +69,38 @@ fn a_settled_network_stays_quiet_and_within_its_bounds() {
         assert!(outbound <= 9, "{outbound} outbound links");
         assert!(world.degree(node) >= 5);
     }
+}
+
+#[test]
+fn who_is_alone_with_one_peer_asks_it_often_but_does_not_flood_it() {
+    let mut world = crowd(4, 2, &config());
+    world.run(Duration::from_secs(300));
+    let asked = |(_, message): &&(_, Message)| matches!(message, Message::PeerDiscovery { .. });
+    let questions = world.nodes[1].said.iter().filter(asked).count();
+    assert!((30..80).contains(&questions), "{questions}");
+    let unanswered = (world.id(0), Observation::TimedOut);
+    assert!(world.nodes[1].observed.contains(&(world.id(0), Observation::Answered)));
+    assert!(!world.nodes[1].observed.contains(&unanswered));
+}
+
+#[test]
+fn when_both_took_the_other_for_the_dialler_both_say_hello() {
+    let mut world = crowd(4, 1, &config());
+    let id = world.id(0);
+    let mut inbound = world.peer(0, world.nodes[0].addr, Direction::Inbound);
+    inbound.id = crate::id::NodeId::from_bytes([5; 32]);
+    world.act(0, |node, now, out| {
+        node.peers.peer_up(now, inbound, &node.standings, out);
+        assert!(out.is_empty(), "who was dialled waits");
+    });
+    world.run(Duration::from_secs(2));
+    let said = &world.nodes[0].said;
+    assert!(said.iter().any(|(to, message)| {
+        *to == inbound.id && matches!(message, Message::Hello { answer: false, .. })
+    }));
+    world.run(Duration::from_secs(20));
+    assert!(world.nodes[0].observed.contains(&(inbound.id, Observation::TimedOut)));
+    assert_ne!(id, inbound.id);
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(super) struct World {
     pub services: BTreeMap<SocketAddr, DialFailure>,
     pub names: BTreeMap<String, Result<Vec<SocketAddr>, String>>,
     pub links: BTreeSet<(usize, usize)>,
+    /// Somebody does wrong on purpose; otherwise nobody may be blamed for anything.
+    pub hostile: bool,
     queue: BTreeMap<(Instant, u64), Queued>,
     serial: u64,
     seed: Seed,
@@ -96,6 +98,7 @@ impl World {
             services: BTreeMap::new(),
             names: BTreeMap::new(),
             links: BTreeSet::new(),
+            hostile: false,
             queue: BTreeMap::new(),
             serial: 0,
             seed: Seed::from_number(seed),
@@ -313,7 +316,11 @@ impl World {
             Out::Forget(id) => {
                 assert!(node.stored.remove(&id).is_some(), "forgotten but never remembered");
             }
-            Out::Observed { peer, what } => node.observed.push((peer, what)),
+            Out::Observed { peer, what } => {
+                let wrong = matches!(what, Observation::Misbehaved(_));
+                assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
+                node.observed.push((peer, what));
+            }
             Out::OwnAddresses(addresses) => assert_eq!(addresses, node.peers.own_addresses()),
         }
     }
