@@ -1,5 +1,61 @@
-//! Encrypted peer-to-peer networking for blockchains.
+//! Encrypted peer-to-peer networking for blockchains: start a [`Node`], tell everyone, tell one,
+//! hear both.
+//!
+//! ```
+//! use positron_networking::{NetworkConfig, Node};
+//! use serde_json::json;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let alice = Node::start(NetworkConfig::loopback()).await?;
+//! let bob = Node::start(NetworkConfig {
+//!     bootstrap_nodes: vec![alice.listen_addresses()[0].to_string()],
+//!     ..NetworkConfig::loopback()
+//! })
+//! .await?;
+//!
+//! let mut inbox = bob.subscribe();
+//! alice.broadcast(&json!({"message": "Hello, network!"})).await?;
+//! let hello = inbox.recv().await.ok_or("stopped")?;
+//! assert_eq!(hello.sender, alice.id());
+//! assert_eq!(hello.decode::<serde_json::Value>()?["message"], "Hello, network!");
+//!
+//! bob.stop().await?;
+//! alice.stop().await?;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! Every byte between two nodes is encrypted and both ends are authenticated; there is no setting
+//! to turn that off. All decisions are made by the pure state machine of [`positron_proto`]; this
+//! crate gives it sockets, a clock, threads, 32 bytes of entropy, and a disk.
 
 pub mod config;
+mod driver;
+mod error;
+mod event;
+mod feed;
+mod handlers;
+pub mod keys;
+pub mod limits;
+mod message;
+mod node;
+mod open;
+pub mod stats;
 
-pub use config::NetworkConfig;
+pub use config::{ConfigError, NetworkConfig};
+pub use error::{JoinError, SendError, StartError, StopError};
+pub use event::{Events, NodeEvent};
+pub use handlers::{AtOnce, Handled, Later};
+pub use keys::KeyError;
+pub use message::{DecodeError, Inbox, Received};
+pub use node::Node;
+pub use positron_proto::{
+    id::{MessageId, NodeId},
+    misbehavior::Observation,
+    node::{Refused, SequenceKind as MessageKind},
+    session::sessions::{DialFailure, Direction, DownReason, LinkDown},
+    wire::frame::CloseReason,
+};
+pub use positron_store::StoreError;
+pub use stats::{Stats, TrustedPeer};

@@ -47,6 +47,8 @@ pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
 pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
 /// Messages queued for one peer and not acknowledged.
 pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
+/// The largest message number that a peer can make us go on from: far below what a varint carries.
+pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence after which a link that carried traffic is probed.
@@ -54,6 +56,13 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed in 3 s.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// How long after its last message a link counts as one that carries traffic.
+pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
+/// While parts of a message arrive, the receiver is never silent for longer than this: half of
+/// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
+pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a closed link may take to hand its last bytes to the kernel.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a conversation is kept without a link, so that a reconnect continues it.
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
@@ -81,16 +90,43 @@ pub const RETENTION_BYTES: usize = 32 << 20;
 pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
-/// Ranges of received numbers remembered for one sender; beyond it the lowest gap is given up.
-pub const MAX_RANGES_PER_SENDER: usize = 64;
+/// Ranges of numbers kept of one sender; beyond it the lowest gap is given up, with what is below.
+/// A late node that fetches from several peers at once has hundreds of gaps for a moment and must
+/// not give up any, so the bound is only there that a hostile sender of every other number fills a
+/// quarter of one list of holdings.
+pub const MAX_RANGES_PER_SENDER: usize = 1024;
 /// Announced messages that are being fetched, in all.
 pub const MAX_WANTED: usize = 8192;
+/// Announced messages that are being fetched because one peer told of them: an equal share of
+/// [`MAX_WANTED`] for each peer, and at least this many (guess).
+pub const MIN_WANTED_PER_PEER: usize = 64;
 /// Peers remembered as holders of one announced message.
 pub const MAX_HOLDERS: usize = 8;
 /// Wait between an announcement and the request: an eager push is usually on its way.
 pub const WANT_DELAY: Duration = Duration::from_millis(60);
 /// Wait for the answer to a request before the next holder is asked.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long a peer may take to send what it announced and was asked for, before it counts as
+/// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
+pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;
+/// Wait between a new message and its announcement, so that one list carries many (guess: well
+/// below [`WANT_DELAY`]).
+pub const ANNOUNCE_DELAY: Duration = Duration::from_millis(5);
+/// New messages that wait for their announcement; then it goes out at once.
+pub const MAX_UNANNOUNCED: usize = 512;
+/// The interval of the two budgets below.
+pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes sent to one peer per interval because it asked. Half of what may be queued for it, and
+/// two of the largest messages (Bitcoin's CVE-2024-52915: one message must not make us buffer 50
+/// MB).
+pub const SERVED_BYTES: usize = MAX_PEER_QUEUE_BYTES / 2;
+/// Bytes that every question costs of that budget, answered or not.
+pub const SERVED_LEAST: usize = 64;
+/// Announced ranges and numbers that are looked at for one peer per interval; beyond it its lists
+/// are dropped. A digest of 10,000 senders fits six times.
+pub const MAX_EXAMINED: usize = 64 * 1024;
+/// How long what a peer says after our GOSSIP_SYNC is taken for its answer.
+pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far a sender's clock may be ahead of ours before its message is refused.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(600);
 
@@ -176,6 +212,21 @@ pub const MAX_WANTED_LINKS: usize = 64;
 pub const MAX_WAITING_DIRECT: usize = 1024;
 /// Bytes of direct messages that wait for a link to their peer, in all.
 pub const MAX_WAITING_DIRECT_BYTES: usize = 8 << 20;
+/// Direct messages that a session has taken and the peer has not acknowledged, in all.
+pub const MAX_UNACKNOWLEDGED_DIRECT: usize = 16 * 1024;
+/// Bytes of direct messages that a session has taken and the peer has not acknowledged, in all.
+pub const MAX_UNACKNOWLEDGED_DIRECT_BYTES: usize = 32 << 20;
+/// Wait before a direct message that a session could not take is offered to it again.
+pub const DIRECT_RETRY: Duration = Duration::from_millis(200);
+/// Wait before a link is asked for again while a direct message waits for it.
+pub const DIRECT_RECONNECT: Duration = Duration::from_secs(3);
+/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first
+/// (it could then repeat its own messages, and nobody else's).
+pub const MAX_DIRECT_SENDERS: usize = 1024;
+/// Ranges of received direct numbers remembered of one peer; beyond it the lowest gap is given up.
+/// A peer counts its messages to all others alike, so this is about how many messages to us may
+/// come between two attempts at one.
+pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 

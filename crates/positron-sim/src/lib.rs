@@ -1,1 +1,66 @@
 //! A made-up world from a seed that runs the shipped node on virtual time.
+//!
+//! A [`World`] runs [`positron_proto::node::NodeCore`], the same machine that the driver of a real
+//! node runs, many times, and is its operating system, its network and its clock: a minute of a
+//! thousand nodes passes in seconds, and passes again, to the last bit, from the same seed.
+//!
+//! | what | its laws ([`Physics`]) |
+//! | --- | --- |
+//! | time | virtual; each host has a wall clock that is wrong and drifts |
+//! | links | byte streams: a delay for each pair of hosts, jitter, an optional rate; a lost packet is a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
+//! | connecting | a round trip; refused where nobody listens; silence where nobody is |
+//! | partitions | traffic is held back until they heal, or connections are dead for good and nobody is told |
+//! | processes | killed, frozen, stopped, or without power; started again with what their disk has |
+//! | disks | batches are committed late; a crash loses what was not committed, a loss of power what was not on the platter |
+//! | signatures | checked for real, once in the whole world; verdicts arrive late and out of order |
+//! | others | hosts that mean harm ([`Guest`]) |
+//!
+//! A [`Scenario`] is a story as data. [`run`] plays it and gives a [`Report`] that says whether all
+//! promises ([`Check`]) were kept.
+//!
+//! ```
+//! use positron_sim::{Fault, Saying, Scenario, Who, run};
+//! use positron_proto::time::Duration;
+//!
+//! let second = Duration::from_secs(1);
+//! let story = Scenario::quiet("three nodes, links reset", 3, 20 * second)
+//!     .fault(5 * second, Fault::Reset { who: Who::All, part: 1.0 })
+//!     .say(5 * second, Saying::Broadcast { from: Some(2), bytes: 100 });
+//! let report = run(&story, 7);
+//! report.expect_ok();
+//! assert_eq!((report.deliveries, report.duplicate_deliveries), (2, 0));
+//! assert_eq!(report.run_hash, run(&story, 7).run_hash);
+//! ```
+
+mod check;
+mod clock;
+mod dice;
+mod disk;
+mod event;
+mod faults;
+mod guest;
+mod host;
+mod links;
+#[cfg(test)]
+mod links_tests;
+mod machine;
+mod mail;
+mod nature;
+mod physics;
+mod play;
+mod report;
+mod run_hash;
+mod said;
+mod scenario;
+mod stories;
+mod tcp;
+mod trace;
+mod verdicts;
+mod world;
+
+pub use guest::{Deed, Guest};
+pub use physics::{Physics, Range};
+pub use play::{run, run_with};
+pub use report::{Directs, Latency, Progress, Report, Violation};
+pub use scenario::{BootstrapBy, Check, Cut, Death, Fault, Saying, Scenario, Who, default_config};
+pub use world::World;

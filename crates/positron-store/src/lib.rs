@@ -1,1 +1,72 @@
-//! What a positron-net node remembers: SQLite, one write-behind writer thread.
+//! What a positron-net node remembers: one SQLite database, one thread that writes it behind.
+//!
+//! The core ([`positron_proto::node`]) never reads the disk in mid-thought: it is given a
+//! [`Snapshot`](positron_proto::node::Snapshot) at the start and says
+//! [`Change`](positron_proto::node::Change)s from then on. What must be durable before it is said
+//! waits in the core for its report.
+//!
+//! # The life of a change
+//!
+//! ```text
+//!  core ── Effect::Persist(id, change)
+//!    │
+//!  driver ── Store::persist ──▸ queue ─────────────▸ writer thread
+//!    ▲       waits only when    MAX_QUEUED_CHANGES   takes everything that waits:
+//!    │       the queue is full  MAX_QUEUED_BYTES     one transaction (group commit)
+//!    │                                                 │
+//!    │   Durable { up_to } ◂── committed ◂─────────────┤ one change is critical: the log is synced
+//!    │   Retrying { why }  ◂── rolled back, again soon ┤ full, busy, I/O: RETRY_PAUSES
+//!    │   Failed { why }    ◂── given up ◂──────────────┘ from now on persist is Refused
+//!    │
+//!  Input::Persisted · Input::StorageFailed
+//! ```
+//!
+//! What `Durable` covers survives a crash of the process (`kill -9`); a critical change (own
+//! sequence numbers, bans) and everything before it survive a loss of power too. Reports come in
+//! order, and nothing that was reported is lost by a later failure.
+//!
+//! # What is on disk
+//!
+//! ```text
+//!  DATA_DIR            0700, created by a node that starts, never by who only looks
+//!  ├─ node.lock        the pid of the node; locked while it runs
+//!  ├─ node.db          0600, SQLite in WAL mode; PRAGMA user_version is the schema's version
+//!  └─ node.db-wal, -shm   the log and its index, while the node runs or after it crashed
+//!
+//!  state         one row: network, network_name, next_broadcast, next_direct
+//!  messages      kept (order) · sender, sequence (unique) · claim, checksum
+//!  floors        sender · floor
+//!  peers         node · record, checksum · dialled, last_seen, failures
+//!  standings     peer · score, banned_until, at
+//!  trust_events  number (order) · at, peer, observation, change, score
+//! ```
+//!
+//! Claims and records are stored as they travel, signature included. Signatures are not checked
+//! again at the start; the checksum tells what rotted. A row that makes no sense is left out,
+//! counted and left there. A file that makes no sense, or is not ours, is refused and left as it
+//! is. Migrations are in `migrations/`, numbered; a version that was shipped is never edited. The
+//! database of the founding implementation, `network.db`, is left alone.
+//!
+//! # Reading order
+//!
+//! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and migrate), `load` (rows
+//! to values), `queue` and `writer` (the life of a change), `apply` (values to rows), [`summary()`]
+//! (a look from outside), [`StoreError`] (what can go wrong, and what to do), [`limits`].
+
+mod apply;
+mod database;
+mod error;
+mod folder;
+pub mod limits;
+mod load;
+mod queue;
+mod store;
+mod summary;
+mod writer;
+
+pub use error::StoreError;
+pub use folder::{DATABASE, DataFolder, LOCK};
+pub use queue::{Backlog, Refused};
+pub use store::{Options, Store};
+pub use summary::{Ban, Summary, TrustLine, Trusted, summary};
+pub use writer::Report;

@@ -107,6 +107,12 @@ impl PublicKey {
         if SMALL_ORDER.contains(&without_sign) { Err(BadPublicKey) } else { Ok(Self(bytes)) }
     }
 
+    /// A key that [`parse`](Self::parse) may refuse, to see what checking a signature makes of it.
+    #[cfg(test)]
+    pub(super) const fn unchecked(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -30,6 +30,8 @@
 mod keypair;
 mod pem;
 mod signed;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 pub use keypair::{BadPublicKey, Identity, PublicKey, Signature};

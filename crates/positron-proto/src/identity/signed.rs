@@ -71,6 +71,8 @@ impl<T: Statement> Signed<T> {
 
     /// The check of the signature, to be run anywhere.
     pub fn job(&self, network: &NetworkId) -> Job {
-        Job::new(*self.content.signer(), self.signed_bytes(network), self.signature)
+        let message = self.signed_bytes(network);
+        let key = *self.content.signer();
+        Job { network: *network, key, message, signature: self.signature }
     }
 }

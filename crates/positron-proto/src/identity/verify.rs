@@ -3,7 +3,7 @@
 //! One validity rule on every node, ZIP 215 (<https://zips.z.cash/zip-0215>): checking one by one
 //! and in batches agrees on every input, so two honest nodes never disagree on a signature.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
 use ed25519_zebra::{VerificationKeyBytes, batch};
 
@@ -17,14 +17,16 @@ use crate::{
 /// batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    key: PublicKey,
-    message: Bytes,
-    signature: Signature,
+    pub(super) network: NetworkId,
+    pub(super) key: PublicKey,
+    pub(super) message: Bytes,
+    pub(super) signature: Signature,
 }
 
 /// What checking a [`Job`] came to. Only running the job makes one, and it fits only its own claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
+    network: NetworkId,
     signature: Signature,
     id: MessageId,
     valid: bool,
@@ -38,10 +40,6 @@ pub struct Verified<T> {
 }
 
 impl Job {
-    pub(super) const fn new(key: PublicKey, message: Bytes, signature: Signature) -> Self {
-        Self { key, message, signature }
-    }
-
     /// SHA-256 of the signed bytes: the message id.
     pub fn message_id(&self) -> MessageId {
         MessageId::from_bytes(sha256(&self.message))
@@ -49,11 +47,13 @@ impl Job {
 
     /// A name for the job by all its bytes, signature included: equal jobs have equal verdicts.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut bytes = Vec::with_capacity(96 + self.message.len());
-        bytes.extend_from_slice(self.key.as_bytes());
-        bytes.extend_from_slice(self.signature.as_bytes());
-        bytes.extend_from_slice(&self.message);
-        sha256(&bytes)
+        let mut hash = Context::new(&SHA256);
+        hash.update(self.key.as_bytes());
+        hash.update(self.signature.as_bytes());
+        hash.update(&self.message);
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(hash.finish().as_ref());
+        fingerprint
     }
 
     /// Checks the signature.
@@ -91,7 +91,7 @@ impl Job {
     }
 
     fn verdict(&self, valid: bool) -> Verdict {
-        Verdict { signature: self.signature, id: self.message_id(), valid }
+        Verdict { network: self.network, signature: self.signature, id: self.message_id(), valid }
     }
 }
 
@@ -104,8 +104,12 @@ impl Verdict {
 
 impl<T: Statement> Signed<T> {
     /// Turns the claim into evidence if `verdict` is about it and says that it is valid.
+    ///
+    /// The signed bytes are hashed once more: a signature is public, so that two claims with one
+    /// signature need not say the same, and the verdict on one must not fit the other.
     pub fn accept(self, verdict: Verdict) -> Option<Verified<T>> {
-        let fits = verdict.signature == *self.signature();
+        let fits = verdict.signature == *self.signature()
+            && verdict.id.as_bytes() == &sha256(&self.signed_bytes(&verdict.network));
         (fits && verdict.valid).then_some(Verified { claim: self, id: verdict.id })
     }
 }

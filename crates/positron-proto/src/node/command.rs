@@ -22,7 +22,8 @@ pub enum Command {
         /// What.
         payload: Bytes,
     },
-    /// Make a link to `host:port` and keep it, like a bootstrap address.
+    /// Make a link to `host:port` and keep it, like a bootstrap address. Completes at once with
+    /// `Joining`.
     Join {
         /// Where.
         address: String,

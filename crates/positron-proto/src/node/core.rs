@@ -2,12 +2,26 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Command, Config, Effect, Input, Refused, Snapshot, view::NodeView};
+use bytes::Bytes;
+
+use super::{
+    Change, Command, Config, Effect, Event, Input, Outcome, Refused, SequenceKind, Snapshot,
+    outgoing::Outgoing,
+    parked::Parked,
+    view::{Counters as AllCounters, NodeView, PeerView},
+};
 use crate::{
-    id::{NodeId, Ticket},
+    direct::{self, Direct},
+    gossip::{self, Gossip},
+    id::{NetworkId, NodeId, Ticket},
     identity::Identity,
+    limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
+    peers::{self, Peers},
     rng::Seed,
+    session::{self, Sessions},
     time::{Instant, Now},
+    trust::{self, Trust},
+    wire::{frame::CloseReason, holdings::Holdings},
 };
 
 /// What the wiring itself counts.
@@ -23,7 +37,7 @@ pub struct Counters {
     pub malformed: u64,
     /// Messages of a type that this version does not know.
     pub unknown_types: u64,
-    /// Messages that a full queue lost (gossip repairs them).
+    /// Messages that a full queue or a lost session swallowed (gossip repairs them).
     pub sends_lost: u64,
 }
 
@@ -43,6 +57,16 @@ pub enum Wake {
     Trust,
 }
 
+/// What the rooms want done and have not been heard about yet.
+#[derive(Debug, Default)]
+pub(super) struct Outs {
+    pub(super) session: VecDeque<session::sessions::Out>,
+    pub(super) peers: VecDeque<peers::Out>,
+    pub(super) gossip: VecDeque<gossip::Out>,
+    pub(super) direct: VecDeque<direct::Out>,
+    pub(super) trust: VecDeque<trust::Out>,
+}
+
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
 ///
 /// > **Purity.** The sequence of effects is a function of (config, identity, snapshot, seed, the
@@ -50,20 +74,30 @@ pub enum Wake {
 ///
 /// - [`handle`](Self::handle) cannot fail: a peer's nonsense is counted and held against the peer.
 /// - [`command`](Self::command) is refused with a reason, or gives a [`Ticket`] that exactly one
-///   [`Event::Completed`](super::Event::Completed) answers.
+///   [`Event::Completed`] answers.
 /// - [`poll_effect`](Self::poll_effect) until `None` after each of the two.
 /// - [`poll_timeout`](Self::poll_timeout) says when to send [`Input::Timeout`], and why.
 ///
 /// `now.mono` never goes back between two calls.
 #[derive(Debug)]
 pub struct NodeCore {
-    id: NodeId,
-    effects: VecDeque<Effect>,
+    pub(super) me: Arc<Identity>,
+    pub(super) network: NetworkId,
+    pub(super) sessions: Sessions,
+    pub(super) peers: Peers,
+    pub(super) gossip: Gossip,
+    pub(super) direct: Direct,
+    pub(super) trust: Trust,
+    pub(super) parked: Parked,
+    pub(super) outgoing: Outgoing,
+    pub(super) outs: Outs,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) counters: Counters,
+    stopping: bool,
 }
 
-#[allow(unused_variables, missing_docs, clippy::needless_pass_by_value)]
 impl NodeCore {
-    /// A node that will say nothing before it hears [`Input::Listening`].
+    /// A node with what its storage brought back. It dials nobody before [`Input::Listening`].
     pub fn new(
         config: Config,
         identity: Arc<Identity>,
@@ -71,26 +105,228 @@ impl NodeCore {
         seed: &Seed,
         now: Now,
     ) -> Self {
-        Self { id: identity.node_id(), effects: VecDeque::new() }
+        let (me, network) = (Arc::clone(&identity), config.network);
+        let session_dice = seed.stream("session");
+        Self {
+            sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
+            peers: Peers::new(
+                config.peers,
+                Arc::clone(&me),
+                network,
+                snapshot.peers,
+                seed.stream("peers"),
+                now,
+            ),
+            gossip: Gossip::new(
+                config.gossip,
+                me.node_id(),
+                snapshot.gossip,
+                seed.stream("gossip"),
+                now,
+            ),
+            direct: Direct::new(),
+            trust: Trust::new(config.trust, snapshot.standings, now),
+            parked: Parked::default(),
+            outgoing: Outgoing::new(snapshot.next_broadcast, snapshot.next_direct),
+            outs: Outs::default(),
+            effects: VecDeque::new(),
+            counters: Counters::default(),
+            stopping: false,
+            me: identity,
+            network,
+        }
     }
-    pub fn handle(&mut self, now: Now, input: Input) {}
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Listening(addresses) => {
+                self.reserve_numbers();
+                self.peers.listening(now, &addresses, &mut self.outs.peers);
+            }
+            Input::Accepted { link, from } => {
+                self.sessions.accepted(now, link, from, &mut self.outs.session);
+            }
+            Input::Connected { link } => {
+                self.sessions.connected(now, link, &mut self.outs.session);
+            }
+            Input::Bytes { link, bytes } => {
+                self.sessions.bytes(now, link, bytes, &mut self.outs.session);
+            }
+            Input::Written { link, bytes } => {
+                self.sessions.written(now, link, bytes, &mut self.outs.session);
+            }
+            Input::LinkDown { link, reason } => {
+                self.sessions.link_down(now, link, reason, &mut self.outs.session);
+            }
+            Input::Resolved { name, outcome } => {
+                self.peers.resolved(now, &name, outcome, &mut self.outs.peers);
+            }
+            Input::Verdict { check, verdict } => self.decided(now, check, verdict),
+            Input::Persisted { up_to } => self.persisted(now, up_to),
+            Input::StorageFailed { why } => self.storage_failed(why),
+            Input::Timeout => self.timeout(now),
+        }
+        self.settle(now);
+    }
+
+    /// The application wants something.
     pub fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {
-        Err(Refused::Stopping)
+        if self.stopping {
+            return Err(Refused::Stopping);
+        }
+        let ticket = match command {
+            Command::Broadcast { payload } => self.broadcast(now, payload)?,
+            Command::Send { to, payload } => self.send_direct(now, to, payload)?,
+            Command::Join { address } => self.join(now, address)?,
+            Command::Stop => self.stop(now),
+        };
+        self.settle(now);
+        Ok(ticket)
     }
+
+    /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
+
+    /// When the node wants [`Input::Timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        None
+        [
+            (self.sessions.poll_timeout(), Wake::Session),
+            (self.peers.poll_timeout(), Wake::Peers),
+            (self.gossip.poll_timeout(), Wake::Gossip),
+            (self.direct.poll_timeout(), Wake::Direct),
+            (self.trust.poll_timeout(), Wake::Trust),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| Some((at?, why)))
+        .min()
     }
-    pub const fn id(&self) -> NodeId {
-        self.id
+
+    /// Who this is.
+    pub fn id(&self) -> NodeId {
+        self.me.node_id()
     }
+
+    /// What two nodes compare to know that they keep the same broadcasts.
+    pub fn holdings(&self) -> Holdings {
+        self.gossip.holdings()
+    }
+
+    /// What everybody is made of who was ever observed.
+    pub const fn standings(&self) -> &crate::standings::Standings {
+        self.trust.standings()
+    }
+
+    /// Links whose handshake is not complete.
+    pub fn half_open(&self) -> usize {
+        self.sessions.half_open()
+    }
+
+    /// The node as it is now.
     pub fn view(&self, now: Now) -> NodeView {
-        unimplemented!()
+        let standings = self.trust.standings();
+        let peers = self.sessions.views().map(|session| PeerView {
+            score: standings.of(&session.peer.id).score,
+            connected_for: now.mono.since(session.since),
+            session,
+        });
+        NodeView {
+            id: self.id(),
+            own_addresses: self.peers.own_addresses().to_vec(),
+            peers: peers.collect(),
+            known_peers: self.peers.known().count(),
+            bootstrap: self.peers.bootstrap().cloned().collect(),
+            kept: self.gossip.kept(),
+            banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
+            counters: AllCounters {
+                session: self.sessions.counters(),
+                peers: self.peers.counters(),
+                gossip: self.gossip.counters(),
+                direct: self.direct.counters(),
+                node: self.counters,
+            },
+        }
     }
-    /// What two nodes compare to know that they hold the same broadcasts.
-    pub fn holdings(&self) -> crate::wire::holdings::Holdings {
-        unimplemented!()
+
+    fn timeout(&mut self, now: Now) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.mono);
+        let standings = self.trust.standings();
+        if due(self.sessions.poll_timeout()) {
+            self.sessions.handle_timeout(now, &mut self.outs.session);
+        }
+        if due(self.peers.poll_timeout()) {
+            self.peers.handle_timeout(now, standings, &mut self.outs.peers);
+        }
+        if due(self.gossip.poll_timeout()) {
+            self.gossip.handle_timeout(now, standings, &mut self.outs.gossip);
+        }
+        if due(self.direct.poll_timeout()) {
+            self.direct.handle_timeout(now, &mut self.outs.direct);
+        }
+        if due(self.trust.poll_timeout()) {
+            self.trust.handle_timeout(now, &mut self.outs.trust);
+        }
     }
+
+    fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
+        check_size(&payload)?;
+        let ticket = self.outgoing.queue_broadcast(payload)?;
+        self.flush_outgoing(now);
+        Ok(ticket)
+    }
+
+    fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
+        check_size(&payload)?;
+        if to == self.id() {
+            return Err(Refused::ToOurselves);
+        }
+        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
+            return Err(Refused::UnknownPeer(to));
+        }
+        let ticket = self.outgoing.queue_direct(to, payload)?;
+        self.flush_outgoing(now);
+        Ok(ticket)
+    }
+
+    fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {
+        if self.peers.bootstrap().count() >= MAX_BOOTSTRAP {
+            return Err(Refused::TooManyAddresses);
+        }
+        self.peers.add_bootstrap(now, address, &mut self.outs.peers);
+        let ticket = self.outgoing.ticket();
+        self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
+        Ok(ticket)
+    }
+
+    fn stop(&mut self, now: Now) -> Ticket {
+        self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.outs.session);
+        self.settle(now);
+        self.stopping = true;
+        let ticket = self.outgoing.ticket();
+        self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });
+        ticket
+    }
+
+    /// Whether the node was told to stop.
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    pub(super) fn reserve_numbers(&mut self) {
+        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
+            if let Some(below) = self.outgoing.reservation(kind) {
+                self.persist(Change::ReserveSequence { kind, below });
+            }
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.effects.push_back(Effect::Emit(event));
+    }
+}
+
+const fn check_size(payload: &Bytes) -> Result<(), Refused> {
+    if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }
 }

@@ -89,6 +89,8 @@ pub enum Outcome {
     Undelivered(crate::direct::Undelivered),
     /// Storage failed before the broadcast was durable; it may have reached others all the same.
     NotDurable(String),
+    /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
+    Joining,
     /// Every session was told goodbye ([`super::Command::Stop`]).
     Stopped,
 }

@@ -11,6 +11,10 @@ pub mod core;
 pub mod effect;
 pub mod event;
 pub mod input;
+mod outgoing;
+mod parked;
+mod route;
+mod sequence;
 pub mod view;
 
 pub use change::{Change, ChangeId, SequenceKind, Snapshot};

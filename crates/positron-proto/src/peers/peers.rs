@@ -433,6 +433,11 @@ impl Peers {
         self.book.iter().map(|(_, entry)| &entry.known)
     }
 
+    /// Whether this node is in the address book.
+    pub fn knows(&self, peer: &NodeId) -> bool {
+        self.book.get(peer).is_some()
+    }
+
     /// Where we say that we listen.
     pub fn own_addresses(&self) -> &[SocketAddr] {
         &self.own.record().addresses

@@ -115,7 +115,8 @@ impl Reader {
         self.take(len)
     }
 
-    /// A family byte (4 or 6), the address, the port.
+    /// A family byte (4 or 6), the address, the port. An IPv4-mapped IPv6 address is refused: one
+    /// address has one form, so that nobody gets two limits or two records out of it.
     pub fn socket_addr(&mut self) -> Result<SocketAddr, Malformed> {
         let family = self.malformed("address family");
         let ip = match self.u8()? {
@@ -123,6 +124,9 @@ impl Reader {
             6 => IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)),
             _ => return Err(family),
         };
+        if ip != ip.to_canonical() {
+            return Err(family);
+        }
         Ok(SocketAddr::new(ip, self.u16()?))
     }
 }

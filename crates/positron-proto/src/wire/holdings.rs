@@ -37,6 +37,24 @@ impl Ranges {
         true
     }
 
+    /// Adds every number of `range`.
+    pub fn insert_range(&mut self, range: RangeInclusive<u64>) {
+        let (mut first, mut last) = range.into_inner();
+        if first > last {
+            return;
+        }
+        if let Some((&before, &end)) = self.0.range(..=first).next_back()
+            && end.saturating_add(1) >= first
+        {
+            first = before;
+        }
+        while let Some((&start, &end)) = self.0.range(first..=last.saturating_add(1)).next() {
+            self.0.remove(&start);
+            last = last.max(end);
+        }
+        self.0.insert(first, last);
+    }
+
     /// Removes `number`; returns whether it was there.
     pub fn remove(&mut self, number: u64) -> bool {
         let Some((&first, &last)) = self.0.range(..=number).next_back() else {
@@ -73,6 +91,16 @@ impl Ranges {
     /// The numbers of `self` that are not in `other`, at most `limit` of them, lowest first.
     pub fn missing_from<'a>(&'a self, other: &'a Self, limit: usize) -> impl Iterator<Item = u64> {
         self.iter().flat_map(move |range| other.gaps_in(range)).flatten().take(limit)
+    }
+
+    /// The numbers of `self` that are not in `other`.
+    pub fn without(&self, other: &Self) -> Self {
+        Self(
+            self.iter()
+                .flat_map(|range| other.gaps_in(range))
+                .map(RangeInclusive::into_inner)
+                .collect(),
+        )
     }
 
     /// The parts of `within` that `self` does not cover.
@@ -242,6 +270,31 @@ mod tests {
             let expected: Vec<u64> = a.iter().flatten().filter(|n| !b.contains(*n)).collect();
             assert_eq!(a.missing_from(&b, usize::MAX).collect::<Vec<_>>(), expected);
         }
+    }
+
+    #[test]
+    fn whole_ranges_are_added_and_taken_away_like_sets() {
+        let mut rng = Seed::from_number(5).stream("whole ranges");
+        for _ in 0..500 {
+            let mut draw = || {
+                let (mut ranges, mut set) = (Ranges::new(), std::collections::BTreeSet::new());
+                for _ in 0..rng.below(8) {
+                    let first = rng.below(40);
+                    let range = first..=first + rng.below(6);
+                    set.extend(range.clone());
+                    ranges.insert_range(range);
+                }
+                assert_eq!(ranges, set.iter().copied().collect());
+                (ranges, set)
+            };
+            let ((a, in_a), (b, in_b)) = (draw(), draw());
+            assert_eq!(a.without(&b), in_a.difference(&in_b).copied().collect());
+        }
+        let mut all = Ranges::new();
+        all.insert_range(0..=u64::MAX);
+        all.insert_range(7..=9);
+        assert_eq!(all.len(), 1);
+        assert!(all.without(&all).is_empty());
     }
 
     #[test]

@@ -1,8 +1,18 @@
 //! The configuration of a node: the founding document's keys, and `network`.
 
-use std::path::PathBuf;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
+use positron_proto::{gossip, id::NetworkId, node, peers, session::sessions, trust};
 use serde::{Deserialize, Serialize};
+
+mod check;
+mod read;
+
+pub use check::ConfigError;
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -110,5 +120,85 @@ impl Default for NetworkConfig {
             public_key_path: None,
             db_path: None,
         }
+    }
+}
+
+impl NetworkConfig {
+    /// A node for tests and examples: on loopback, on a free port, in memory, quick to act.
+    ///
+    /// ```
+    /// let config = positron_networking::NetworkConfig::loopback();
+    /// assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 0));
+    /// ```
+    pub fn loopback() -> Self {
+        Self { host: "127.0.0.1".into(), port: 0, ..Self::default() }
+    }
+
+    /// The name and version that peers are told.
+    pub fn software() -> String {
+        concat!("positron-net/", env!("CARGO_PKG_VERSION")).to_owned()
+    }
+
+    /// Where the private key is; `None`: a new identity at each start.
+    pub fn key_path(&self) -> Option<PathBuf> {
+        let beside = |folder: &PathBuf| folder.join("keys").join("private_key.pem");
+        self.private_key_path.clone().or_else(|| self.data_dir.as_ref().map(beside))
+    }
+
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.host.trim_matches(['[', ']']).parse().ok()
+    }
+
+    /// Where to listen.
+    pub(crate) fn listen_address(&self) -> Result<SocketAddr, ConfigError> {
+        self.validate()?;
+        let unspecified = IpAddr::from([0, 0, 0, 0]);
+        Ok(SocketAddr::new(self.ip().unwrap_or(unspecified), self.port))
+    }
+
+    pub(crate) fn network_id(&self) -> NetworkId {
+        NetworkId::from_name(&self.network)
+    }
+
+    /// The same configuration, room by room.
+    ///
+    /// # Errors
+    /// A value that [`validate`](Self::validate) refuses.
+    pub fn for_core(&self) -> Result<node::Config, ConfigError> {
+        self.validate()?;
+        let network = self.network_id();
+        let heartbeat = Duration::from_secs_f64(self.heartbeat_interval);
+        Ok(node::Config {
+            network,
+            session: sessions::Config {
+                network,
+                max_links: self.max_concurrent_connections,
+                connect_timeout: Duration::from_secs_f64(self.connection_timeout),
+                heartbeat,
+            },
+            peers: peers::Config {
+                bootstrap: self.bootstrap_nodes.clone(),
+                min_peers: self.min_peers,
+                max_peers: self.max_peers,
+                discovery_interval: Duration::from_secs_f64(self.peer_discovery_interval),
+                heartbeat_interval: heartbeat,
+                software: Self::software(),
+            },
+            gossip: gossip::Config {
+                fanout: self.gossip_fanout,
+                interval: Duration::from_secs_f64(self.gossip_interval),
+                ttl: self.message_ttl,
+                cache_size: self.message_cache_size,
+            },
+            trust: trust::Config {
+                initial_score: self.initial_trust_score,
+                min_threshold: self.min_trust_threshold,
+                max_score: self.max_trust_score,
+                decay_rate: self.trust_decay_rate,
+                decay_interval: Duration::from_secs_f64(self.trust_decay_interval),
+                boost_message: self.trust_boost_message,
+                penalty_invalid: self.trust_penalty_invalid,
+            },
+        })
     }
 }

@@ -1,0 +1,138 @@
+//! A configuration from a JSON text, and what is wrong with the text when it is none.
+
+use super::{ConfigError, NetworkConfig};
+use crate::limits::MAX_CONFIG;
+
+impl NetworkConfig {
+    /// Reads a configuration from JSON; `origin` says in errors where the text came from (a path).
+    ///
+    /// Every key may be left out. What the founding implementation's `generate-config` writes is
+    /// accepted as it is. The values are checked too ([`validate`](Self::validate)).
+    ///
+    /// ```
+    /// use positron_networking::NetworkConfig;
+    ///
+    /// let config = NetworkConfig::from_json(r#"{"port": 8889}"#, "config.json").unwrap();
+    /// assert_eq!(config.port, 8889);
+    ///
+    /// let error = NetworkConfig::from_json("{\n  \"gosip_fanout\": 3\n}", "config.json");
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "config.json:2:16: unknown key `gosip_fanout`; did you mean `gossip_fanout`?"
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// The text is no JSON, has an unknown key, or a value of the wrong type or range.
+    pub fn from_json(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        if text.len() > MAX_CONFIG {
+            let what = format!("the text has {} bytes, the limit is {MAX_CONFIG}", text.len());
+            return Err(ConfigError::Unreadable {
+                origin: origin.into(),
+                line: 1,
+                column: 1,
+                what,
+            });
+        }
+        let config: Self = serde_json::from_str(text).map_err(|error| explain(&error, origin))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Every key that a configuration can have.
+    pub fn keys() -> Vec<String> {
+        match serde_json::to_value(Self::default()) {
+            Ok(serde_json::Value::Object(map)) => map.into_iter().map(|(key, _)| key).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn explain(error: &serde_json::Error, origin: &str) -> ConfigError {
+    let (line, column) = (error.line(), error.column());
+    let origin = origin.to_owned();
+    let text = error.to_string();
+    if let Some(key) = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
+    {
+        let nearest = nearest(key, NetworkConfig::keys());
+        return ConfigError::UnknownKey { origin, line, column, key: key.into(), nearest };
+    }
+    let place = format!(" at line {line} column {column}");
+    let what = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    ConfigError::Unreadable { origin, line, column, what }
+}
+
+/// The known key at the smallest edit distance, if that is small for its length.
+fn nearest(key: &str, known: Vec<String>) -> Option<String> {
+    let close = |candidate: &String| distance(key, candidate) <= 1 + candidate.len() / 4;
+    known.into_iter().filter(close).min_by_key(|candidate| distance(key, candidate))
+}
+
+/// Levenshtein's edit distance, one row at a time.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key of the founding document, with its types.
+    const FOUNDING: &str = r#"{
+        "host": "0.0.0.0", "port": 8888, "bootstrap_nodes": ["192.168.1.100:8888"],
+        "gossip_fanout": 3, "gossip_interval": 1.0, "message_ttl": 10,
+        "message_cache_size": 10000, "max_peers": 50, "min_peers": 5,
+        "peer_discovery_interval": 30, "peer_timeout": 120.0, "heartbeat_interval": 30.0,
+        "initial_trust_score": 0.5, "min_trust_threshold": 0.1, "max_trust_score": 1.0,
+        "trust_decay_rate": 0.01, "trust_decay_interval": 3600.0, "trust_boost_message": 0.01,
+        "trust_penalty_invalid": 0.1, "max_concurrent_connections": 100,
+        "connection_timeout": 10.0, "message_buffer_size": 65536, "node_id": null,
+        "private_key_path": null, "public_key_path": null, "data_dir": "node_data",
+        "db_path": "network.db", "log_level": "INFO", "log_file": null
+    }"#;
+
+    #[test]
+    fn the_founding_generators_output_is_accepted_as_it_is() {
+        let config = NetworkConfig::from_json(FOUNDING, "config.json").unwrap();
+        assert_eq!(config.bootstrap_nodes, ["192.168.1.100:8888"]);
+        assert_eq!(config.data_dir.as_deref(), Some("node_data".as_ref()));
+    }
+
+    #[test]
+    fn an_error_tells_where_and_what() {
+        let refusal =
+            |text: &str| NetworkConfig::from_json(text, "c.json").unwrap_err().to_string();
+        assert_eq!(
+            refusal("{\"hots\": 1}"),
+            "c.json:1:7: unknown key `hots`; did you mean `host`?"
+        );
+        assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
+        assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));
+        assert!(refusal("{\n\"port\": }").starts_with("c.json:2:9: expected value"));
+        assert!(refusal("{\"port\": 1, \"port\": 2}").contains("duplicate field `port`"));
+        assert_eq!(
+            refusal("{\"max_peers\": 0}"),
+            "`max_peers` is 0, but it must be from 1 to 10000"
+        );
+    }
+
+    #[test]
+    fn distances_are_those_of_levenshtein() {
+        for (a, b, d) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("port", "prot", 2)]
+        {
+            assert_eq!(distance(a, b), d);
+            assert_eq!(distance(b, a), d);
+        }
+    }
+}

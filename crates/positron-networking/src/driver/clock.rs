@@ -1,0 +1,42 @@
+//! The two clocks of a node.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use positron_proto::time::{self, Now, WallTime};
+
+/// Tells the time since the node started, and the time of day.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// Starts at zero.
+    pub(crate) fn start() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    /// Both clocks now.
+    pub(crate) fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono: time::Instant::from_micros(micros(self.origin.elapsed())),
+            wall: WallTime::from_unix_micros(micros(wall)),
+        }
+    }
+
+    /// The timer's name for a point on the node's clock; a year from the start at the latest.
+    pub(crate) fn timer(&self, at: time::Instant) -> tokio::time::Instant {
+        const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
+        (self.origin + Duration::from_micros(at.as_micros().min(YEAR))).into()
+    }
+
+    /// How long the node runs.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.origin.elapsed()
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,361 @@
+//! The one task that owns the core.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+};
+
+use positron_proto::{
+    id::Ticket,
+    identity::Job,
+    node::{CheckId, Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
+};
+use tokio::{
+    net::{TcpListener, lookup_host},
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Arrival, Arrivals, Clock,
+    links::Links,
+    listen::{Accepted, accept_all},
+    pool::{Pool, answer},
+    storage::Storage,
+};
+use crate::{
+    NodeEvent, Received, StopError, TrustedPeer,
+    feed::Feeds,
+    limits::{
+        BATCH, FLUSH_TIMEOUT, GOODBYE_TIMEOUT, INLINE_CHECKS, MAX_ACCEPTED, MAX_RESOLVED,
+        RESOLVE_TIMEOUT, VIEW_INTERVAL,
+    },
+    message::system_time,
+    stats::{StorageStats, trusted},
+};
+
+/// How a command ended, or why it was not taken.
+pub(crate) type Reply = Result<Outcome, Refused>;
+
+/// What a caller wants of the core.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// A command whose end is told.
+    Command {
+        /// What.
+        command: Command,
+        /// Whom to tell. A caller that left changes nothing.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// A new bootstrap address; told whether it was taken.
+    Join {
+        /// `host:port`.
+        address: String,
+        /// Whom to tell.
+        reply: oneshot::Sender<Result<(), Refused>>,
+    },
+    /// Who is trusted.
+    Trusted {
+        /// How much at least.
+        min_trust: f64,
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<TrustedPeer>>,
+    },
+}
+
+/// Everyone who listens to a node.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) messages: Feeds<Received>,
+    pub(crate) events: Feeds<NodeEvent>,
+}
+
+/// What the last look at the core showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) view: NodeView,
+    pub(crate) storage: StorageStats,
+    pub(crate) at: Instant,
+}
+
+/// The task. Dropping it ends everything that it started, without a goodbye.
+pub(crate) struct CoreTask {
+    core: NodeCore,
+    clock: Clock,
+    links: Links,
+    storage: Storage,
+    hub: std::sync::Arc<Hub>,
+    /// Signatures to be checked, of the inputs of this wake-up.
+    checks: Vec<(CheckId, Job)>,
+    /// Inputs that answer effects at once.
+    answers: VecDeque<Input>,
+    /// Who waits for the end of which command.
+    waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
+    lookups: JoinSet<()>,
+    published: watch::Sender<Published>,
+    /// Whether something happened since the last view.
+    stale: bool,
+    arrivals: Arrivals,
+    goodbye: Goodbye,
+}
+
+/// How far the node is with its end.
+enum Goodbye {
+    /// It runs.
+    NotYet,
+    /// The peers are being told, until then.
+    Said(Instant),
+    /// They were told, and the links flush, until then.
+    Heard(Instant),
+}
+
+impl CoreTask {
+    /// A node that runs as soon as [`run`](Self::run) is polled, and a view of it.
+    pub(crate) fn new(
+        core: NodeCore,
+        clock: Clock,
+        dial_timeout: std::time::Duration,
+        storage: Storage,
+        hub: std::sync::Arc<Hub>,
+        arrivals: Arrivals,
+    ) -> (Self, watch::Receiver<Published>) {
+        let view = core.view(clock.now());
+        let first = Published { view, storage: storage.stats(), at: Instant::now() };
+        let (published, receiver) = watch::channel(first);
+        let task = Self {
+            core,
+            clock,
+            links: Links::new(dial_timeout, arrivals.clone()),
+            storage,
+            hub,
+            checks: Vec::new(),
+            answers: VecDeque::new(),
+            waiting: HashMap::new(),
+            lookups: JoinSet::new(),
+            published,
+            stale: false,
+            arrivals,
+            goodbye: Goodbye::NotYet,
+        };
+        (task, receiver)
+    }
+
+    /// Drives the core until it stopped.
+    pub(crate) async fn run(
+        mut self,
+        listener: TcpListener,
+        addresses: Vec<SocketAddr>,
+        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+        mut orders: mpsc::Receiver<Order>,
+    ) -> Result<(), StopError> {
+        let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept_all(listener, accepted));
+        let mut batch = Vec::with_capacity(BATCH);
+
+        self.handle(Input::Listening(addresses));
+        while !self.is_over() {
+            self.finish_batch(arrivals.is_empty());
+            tokio::select! {
+                _ = arrivals.recv_many(&mut batch, BATCH) => {
+                    batch.drain(..).for_each(|arrival| self.arrive(arrival));
+                }
+                Some(newcomer) = newcomers.recv() => self.accept(newcomer),
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => break, // the node was dropped
+                },
+                () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
+            }
+            if !matches!(self.goodbye, Goodbye::NotYet) {
+                accepting.abort_all();
+            }
+        }
+        self.finish_batch(true);
+        self.end().await
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Input(Input::Bytes { link, bytes }) => {
+                self.handle(Input::Bytes { link, bytes });
+                self.links.chunk_handled(link);
+            }
+            Arrival::Input(Input::LinkDown { link, reason }) => {
+                self.links.ended(link);
+                self.handle(Input::LinkDown { link, reason });
+            }
+            Arrival::Input(input) => self.handle(input),
+            Arrival::Written(link) => {
+                let bytes = self.links.take_written(link);
+                self.handle(Input::Written { link, bytes });
+            }
+        }
+    }
+
+    fn accept(&mut self, (stream, from): Accepted) {
+        let link = self.links.accept(stream);
+        self.handle(Input::Accepted { link, from });
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Command { command, reply } => {
+                if command == Command::Stop {
+                    self.goodbye = Goodbye::Said(Instant::now() + GOODBYE_TIMEOUT);
+                }
+                match self.core.command(self.clock.now(), command) {
+                    Ok(ticket) => drop(self.waiting.insert(ticket, reply)),
+                    Err(refused) => drop(reply.send(Err(refused))),
+                }
+                self.drain();
+            }
+            Order::Join { address, reply } => {
+                let taken = self.core.command(self.clock.now(), Command::Join { address });
+                self.drain();
+                self.publish();
+                let _ = reply.send(taken.map(drop));
+            }
+            Order::Trusted { min_trust, reply } => {
+                let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
+            }
+        }
+    }
+
+    /// Gives the core an input, and whatever answers it at once, and does what it wants.
+    fn handle(&mut self, input: Input) {
+        self.storage.note(&input);
+        self.core.handle(self.clock.now(), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        self.stale = true;
+        loop {
+            while let Some(effect) = self.core.poll_effect() {
+                self.carry_out(effect);
+            }
+            let Some(answer) = self.answers.pop_front() else { return };
+            self.storage.note(&answer);
+            self.core.handle(self.clock.now(), answer);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Dial { link, to } => self.links.dial(link, to),
+            Effect::Write { link, bytes } => self.links.write(link, bytes),
+            Effect::Hangup { link, how } => self.links.hangup(link, how),
+            Effect::Resolve { name } => self.look_up(name),
+            Effect::Verify { check, job } => self.checks.push((check, job)),
+            Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
+            Effect::Emit(event) => self.emit(event),
+        }
+    }
+
+    fn look_up(&mut self, name: String) {
+        let arrivals = self.arrivals.clone();
+        while self.lookups.try_join_next().is_some() {}
+        self.lookups.spawn(async move {
+            let outcome = match timeout(RESOLVE_TIMEOUT, lookup_host(&name)).await {
+                Ok(Ok(found)) => Ok(found.take(MAX_RESOLVED).collect()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("the name server did not answer in time".into()),
+            };
+            let _ = arrivals.send(Arrival::Input(Input::Resolved { name, outcome }));
+        });
+    }
+
+    fn emit(&mut self, event: Event) {
+        match event {
+            Event::Message { id, sender, kind, timestamp, payload, from } => {
+                let timestamp = system_time(timestamp);
+                let size = payload.len();
+                let message = Received { id, sender, kind, timestamp, payload, from };
+                self.hub.messages.push(&message, size);
+            }
+            Event::Completed { ticket, outcome } => {
+                if outcome == Outcome::Stopped {
+                    self.goodbye = Goodbye::Heard(Instant::now() + FLUSH_TIMEOUT);
+                }
+                if let Some(reply) = self.waiting.remove(&ticket) {
+                    // A caller that left changes nothing.
+                    let _ = reply.send(Ok(outcome));
+                }
+            }
+            other => {
+                if let Some(event) = NodeEvent::from_core(other) {
+                    tracing::debug!(node = %self.core.id().short(), "{event}");
+                    self.hub.events.push(&event, 0);
+                }
+            }
+        }
+    }
+
+    /// What is done once for many inputs: signatures and the view. `quiet`: no input waits.
+    fn finish_batch(&mut self, quiet: bool) {
+        while !self.checks.is_empty() {
+            let pool = Pool::shared();
+            if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
+                pool.submit(self.checks.drain(..), &self.arrivals);
+                break;
+            }
+            let verdicts = self.checks.drain(..).map(|(check, job)| answer(check, job.run()));
+            self.answers.extend(verdicts);
+            self.drain();
+        }
+        if self.stale && self.published.borrow().at.elapsed() >= VIEW_INTERVAL {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.stale = false;
+        self.published.send_replace(Published {
+            view: self.core.view(self.clock.now()),
+            storage: self.storage.stats(),
+            at: Instant::now(),
+        });
+    }
+
+    /// When to wake up if nothing happens.
+    fn alarm(&self) -> Instant {
+        let never = self.clock.timer(positron_proto::time::Instant::FAR_FUTURE);
+        let core = self.core.poll_timeout().map_or(never, |(at, _)| self.clock.timer(at));
+        let view = match self.stale {
+            true => self.published.borrow().at + VIEW_INTERVAL,
+            false => never,
+        };
+        let end = match self.goodbye {
+            Goodbye::NotYet => never,
+            Goodbye::Said(until) | Goodbye::Heard(until) => until,
+        };
+        core.min(view).min(end)
+    }
+
+    fn is_over(&self) -> bool {
+        match self.goodbye {
+            Goodbye::NotYet => false,
+            Goodbye::Said(until) => Instant::now() >= until,
+            Goodbye::Heard(until) => self.links.is_empty() || Instant::now() >= until,
+        }
+    }
+
+    /// The last thing: what is to be remembered is written.
+    async fn end(mut self) -> Result<(), StopError> {
+        let told = !matches!(self.goodbye, Goodbye::Said(_));
+        let storage = std::mem::take(&mut self.storage);
+        self.publish();
+        drop(self); // closes what is still open, and the feeds
+        storage.close().await?;
+        if told { Ok(()) } else { Err(StopError::TimedOut) }
+    }
+}
+
+impl Drop for CoreTask {
+    fn drop(&mut self) {
+        self.hub.messages.close();
+        self.hub.events.close();
+    }
+}

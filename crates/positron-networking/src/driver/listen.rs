@@ -1,0 +1,67 @@
+//! Listening: bound before anything else is touched, accepted as fast as the core looks at them.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+};
+
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
+};
+
+use crate::{
+    StartError,
+    limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG},
+};
+
+/// A connection and where it comes from.
+pub(crate) type Accepted = (TcpStream, SocketAddr);
+
+/// Takes the port, and tells which one it got.
+pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    listen(address)
+        .and_then(|listener| listener.local_addr().map(|bound| (listener, bound)))
+        .map_err(|source| StartError::Bind { address, source })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A node that restarts takes its port back while old connections of it still time out.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
+/// Accepts until the core is gone. While 64 connections wait for it, the others wait in the kernel.
+pub(super) async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<Accepted>) {
+    let (shortest, longest) = ACCEPT_BACK_OFF;
+    let mut back_off = shortest;
+    while let Ok(room) = accepted.reserve().await {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                back_off = shortest;
+                // An IPv4 address on an IPv6 socket is still an IPv4 address.
+                room.send((stream, SocketAddr::new(from.ip().to_canonical(), from.port())));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // No descriptors or memory left: accepting again at once would only spin.
+                if back_off == shortest {
+                    tracing::warn!(%error, "cannot accept connections, trying again");
+                }
+                tokio::time::sleep(back_off).await;
+                back_off = (back_off * 2).min(longest);
+            }
+        }
+    }
+}
+
+/// The connection was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,39 @@
+//! What drives a node: one task owns the [`NodeCore`](positron_proto::node::NodeCore); everything
+//! else brings it inputs or carries out its effects, and decides nothing.
+//!
+//! ```text
+//!  accept loop ──(64)──▸┐                     ┌─▸ link task   one per connection: reads, writes
+//!  link tasks  ────────▸│                     ├─▸ lookup      one per name
+//!  lookups     ────────▸│  core task          ├─▸ check pool  one per process
+//!  check pool  ────────▸│  handle · command   ├─▸ storage     one writer thread
+//!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
+//!  callers     (1024)──▸┘                     └─▸ view        at most every 100 ms
+//! ```
+//!
+//! The channel into the core has no bound of its own because everything that feeds it has one: a
+//! link has at most one chunk, one `Written` and one `LinkDown` in it, and the core bounds its
+//! links, lookups, checks and changes.
+
+mod clock;
+mod core_task;
+mod link;
+mod links;
+pub(crate) mod listen;
+mod pool;
+pub(crate) mod storage;
+
+pub(crate) use clock::Clock;
+pub(crate) use core_task::{CoreTask, Hub, Order, Published, Reply};
+use positron_proto::{id::LinkId, node::Input};
+
+/// Something for the core.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// An input as it is.
+    Input(Input),
+    /// The kernel took more of what was written to this link; how much is counted at the link.
+    Written(LinkId),
+}
+
+/// The way into the core.
+pub(crate) type Arrivals = tokio::sync::mpsc::UnboundedSender<Arrival>;

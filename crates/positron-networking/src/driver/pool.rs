@@ -1,0 +1,112 @@
+//! The threads that check signatures: one pool for all nodes of a process, as many threads as there
+//! are processors, less the one of the core tasks.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use positron_proto::{
+    identity::{Job, Verdict},
+    node::{CheckId, Input},
+};
+
+use super::{Arrival, Arrivals};
+use crate::limits::CHECKS_PER_BATCH;
+
+/// The pool of this process. What waits in it is bounded by the cores that gave it.
+#[derive(Debug)]
+pub(super) struct Pool {
+    threads: usize,
+    waiting: Mutex<VecDeque<Check>>,
+    ready: Condvar,
+    /// Checks that wait or run.
+    unfinished: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Check {
+    id: CheckId,
+    job: Job,
+    arrivals: Arrivals,
+}
+
+impl Pool {
+    /// The pool; its threads are started by the first call and end with the process.
+    pub(super) fn shared() -> &'static Self {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        static THREADS: OnceLock<()> = OnceLock::new();
+        let pool = POOL.get_or_init(Self::new);
+        THREADS.get_or_init(|| pool.start_threads());
+        pool
+    }
+
+    fn new() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            threads: processors.saturating_sub(1).max(1),
+            waiting: Mutex::default(),
+            ready: Condvar::new(),
+            unfinished: AtomicUsize::new(0),
+        }
+    }
+
+    fn start_threads(&'static self) {
+        for n in 0..self.threads {
+            let named = thread::Builder::new().name(format!("positron-check-{n}"));
+            if let Err(error) = named.spawn(|| self.work()) {
+                assert!(n > 0, "the first thread that checks signatures cannot start: {error}");
+            }
+        }
+    }
+
+    /// Whether nothing waits and nothing runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire) == 0
+    }
+
+    /// Checks all of them on the pool's threads; the verdicts arrive as inputs.
+    pub(super) fn submit(&self, checks: impl Iterator<Item = (CheckId, Job)>, answers: &Arrivals) {
+        let mut waiting = self.lock();
+        let before = waiting.len();
+        waiting.extend(checks.map(|(id, job)| Check { id, job, arrivals: answers.clone() }));
+        self.unfinished.fetch_add(waiting.len() - before, Ordering::AcqRel);
+        drop(waiting);
+        self.ready.notify_all();
+    }
+
+    fn work(&self) {
+        loop {
+            let batch = self.next_batch();
+            let jobs: Vec<Job> = batch.iter().map(|check| check.job.clone()).collect();
+            for (check, verdict) in batch.iter().zip(Job::run_all(&jobs)) {
+                // A node that is gone has no use for it.
+                let _ = check.arrivals.send(Arrival::Input(answer(check.id, verdict)));
+            }
+            self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
+        }
+    }
+
+    /// This thread's share of what waits.
+    fn next_batch(&self) -> Vec<Check> {
+        let mut waiting = self
+            .ready
+            .wait_while(self.lock(), |waiting| waiting.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        let share = waiting.len().div_ceil(self.threads).min(CHECKS_PER_BATCH);
+        waiting.drain(..share).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Check>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A verdict as the core takes it.
+pub(super) const fn answer(check: CheckId, verdict: Verdict) -> Input {
+    Input::Verdict { check, verdict }
+}

@@ -1,0 +1,109 @@
+//! What can go wrong at the start, with a message, and at the end.
+
+use std::{io, net::SocketAddr};
+
+use positron_proto::{direct::Undelivered, id::NodeId, node::Refused};
+use positron_store::StoreError;
+
+use crate::{config::ConfigError, keys::KeyError};
+
+/// Why a node did not start. Nothing runs, nothing is bound.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A key of the configuration is not allowed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {}", bind_failure(.source))]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// `node_id` was given, and the key file is that of another node.
+    #[error("`node_id` is {wanted}, but the key file is that of node {found}")]
+    OtherIdentity {
+        /// What the configuration says.
+        wanted: String,
+        /// Whose the key is.
+        found: NodeId,
+    },
+    /// The data folder or the database in it cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StoreError),
+    /// The operating system has no random numbers.
+    #[error("the operating system gave no random numbers: {0}")]
+    Entropy(String),
+}
+
+fn bind_failure(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use, perhaps by another node; choose another port, or 0 for a free one"
+                .into()
+        }
+        io::ErrorKind::AddrNotAvailable => "no such address on this machine".into(),
+        io::ErrorKind::PermissionDenied => {
+            "not permitted; ports below 1024 need special rights".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Why a message was not sent, or not for certain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The value does not serialize as MessagePack. Nothing was sent.
+    #[error("the value cannot be written as MessagePack: {0}")]
+    NotSerializable(String),
+    /// The node did not take the message. Nothing was sent.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The receiver did not acknowledge the direct message. It may have it all the same: an
+    /// acknowledgment can be lost.
+    #[error("not delivered: {0}")]
+    Undelivered(Undelivered),
+    /// Storage failed before the broadcast was on disk. It may have reached others all the same.
+    #[error("the broadcast is not on disk: {0}")]
+    NotDurable(String),
+    /// The node stopped before the end of the message was known.
+    #[error("the node stopped")]
+    Stopped,
+}
+
+/// Why [`join`](crate::Node::join) found nobody. The node keeps the address and goes on trying.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The node did not take the address.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Nobody was reached there yet.
+    #[error("cannot join at {address}: {why}")]
+    Unreached {
+        /// Where.
+        address: String,
+        /// The last failure, in words.
+        why: String,
+    },
+    /// The node stopped.
+    #[error("the node stopped")]
+    Stopped,
+}
+
+/// What did not go well at the end. The node is stopped all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// The last changes are not on disk.
+    #[error("storage failed: {0}")]
+    Storage(String),
+    /// Not every peer was told goodbye, or not everything was written, in five seconds.
+    #[error("the node did not stop in time and was ended")]
+    TimedOut,
+    /// The node's task had ended by a panic: a bug of this library.
+    #[error("the node had crashed")]
+    Crashed,
+}

@@ -1,0 +1,145 @@
+//! What happens to a node, besides messages.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use positron_proto::{
+    id::NodeId,
+    misbehavior::Observation,
+    node::Event,
+    session::sessions::{DialFailure, Direction, DownReason},
+};
+use serde::{Serialize, Serializer};
+
+use crate::feed::Feed;
+
+/// Something that happened to the node. Each says why; as JSON the reasons are in words.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// A peer is connected.
+    PeerJoined {
+        /// Who.
+        peer: NodeId,
+        /// Where.
+        address: SocketAddr,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// A peer is not connected any more.
+    PeerLeft {
+        /// Who.
+        peer: NodeId,
+        /// Why.
+        #[serde(serialize_with = "in_words")]
+        reason: DownReason,
+    },
+    /// A dial led to nothing.
+    DialFailed {
+        /// Where to.
+        address: SocketAddr,
+        /// Why.
+        #[serde(serialize_with = "in_words")]
+        reason: DialFailure,
+    },
+    /// A peer is refused from now on.
+    PeerBanned {
+        /// Who.
+        peer: NodeId,
+        /// For what.
+        #[serde(serialize_with = "as_name")]
+        why: Observation,
+        /// Until when, in seconds since 1970.
+        until: u64,
+    },
+    /// Where others can reach this node, as far as it knows, changed.
+    OwnAddresses {
+        /// The addresses.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Storage failed: broadcasts are refused from now on, the rest goes on.
+    StorageFailed {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+impl NodeEvent {
+    /// The public form of an event that is neither a message nor the end of a command.
+    pub(crate) fn from_core(event: Event) -> Option<Self> {
+        Some(match event {
+            Event::PeerJoined { peer, addr, direction } => {
+                Self::PeerJoined { peer, address: addr, direction }
+            }
+            Event::PeerLeft { peer, reason } => Self::PeerLeft { peer, reason },
+            Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
+            Event::PeerBanned { peer, why, until } => {
+                Self::PeerBanned { peer, why, until: until.as_unix_secs() }
+            }
+            Event::OwnAddresses(addresses) => Self::OwnAddresses { addresses },
+            Event::StorageFailed { why } => Self::StorageFailed { why },
+            Event::Message { .. } | Event::Completed { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for NodeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerJoined { peer, address, direction } => {
+                let how = match direction {
+                    Direction::Outbound => "dialled by this node",
+                    Direction::Inbound => "dialled by the peer",
+                };
+                write!(f, "peer {} joined at {address}, {how}", peer.short())
+            }
+            Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
+            Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
+            Self::PeerBanned { peer, why, .. } => {
+                write!(f, "peer {} is banned: {}", peer.short(), why.name())
+            }
+            Self::OwnAddresses { addresses } => write!(f, "reachable at {addresses:?}"),
+            Self::StorageFailed { why } => write!(f, "storage failed: {why}"),
+        }
+    }
+}
+
+fn in_words<T: fmt::Display, S: Serializer>(reason: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(reason)
+}
+
+fn as_name<S: Serializer>(what: &Observation, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(what.name())
+}
+
+/// What happens from the moment of [`events`](crate::Node::events) on: a stream.
+///
+/// A slow reader never holds up the node: when 4,096 events wait, the oldest are dropped and
+/// [counted](Self::dropped).
+#[derive(Debug)]
+pub struct Events(pub(crate) Feed<NodeEvent>);
+
+impl Events {
+    /// The next event; `None` once the node stopped and all that waited was taken. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<NodeEvent> {
+        poll_fn(|cx| self.0.poll_next(cx)).await
+    }
+
+    /// How many events were dropped because this reader was slow.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+}
+
+impl futures_core::Stream for Events {
+    type Item = NodeEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<NodeEvent>> {
+        self.0.poll_next(cx)
+    }
+}

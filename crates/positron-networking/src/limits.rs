@@ -1,0 +1,66 @@
+//! Every bound of the driver, in one place: what it bounds, its unit, and where the number comes
+//! from. The bounds of the protocols are in [`positron_proto::limits`].
+
+use std::time::Duration;
+
+// --- links ---
+
+/// Bytes that one link may have read and not yet handed to the core. One chunk at a time: a flood
+/// on one link costs this much memory and waits its turn behind every other link.
+pub const MAX_CHUNK: usize = 64 * 1024;
+/// Bytes of the first read of a link; doubled while reads fill it, halved while they do not.
+pub const FIRST_CHUNK: usize = 2 * 1024;
+/// Connections that were accepted and that the core has not looked at.
+pub const MAX_ACCEPTED: usize = 64;
+/// Connections that the kernel keeps for us before they are accepted.
+pub const LISTEN_BACKLOG: u32 = 1024;
+/// First and longest wait after the operating system could not accept (no descriptors left).
+pub const ACCEPT_BACK_OFF: (Duration, Duration) =
+    (Duration::from_millis(10), Duration::from_secs(1));
+/// Time that a link has to send what was written to it, once it was told to end, and then for the
+/// other end to close as well. Closing at once would lose the reason that is under way.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time to read what the other end said last, after writing to it failed.
+pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time that the operating system has to look up a name.
+pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Addresses of one name that are handed to the core.
+pub const MAX_RESOLVED: usize = 16;
+
+// --- the core task ---
+
+/// Inputs that are handled in one wake-up before commands and timers have their turn.
+pub const BATCH: usize = 64;
+/// Commands that wait for the core; beyond it callers wait.
+pub const MAX_ORDERS: usize = 1024;
+/// Shortest time between two published snapshots of a node.
+pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
+/// Signatures that the core's own thread checks when nothing else waits: waking a thread costs
+/// about as much as one check.
+pub const INLINE_CHECKS: usize = 2;
+/// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
+pub const CHECKS_PER_BATCH: usize = 64;
+
+// --- the application ---
+
+/// Bytes of payloads that wait for one slow subscriber, besides `message_buffer_size`.
+pub const MAX_INBOX_BYTES: usize = 64 << 20;
+/// Events that wait for one slow subscriber.
+pub const MAX_WAITING_EVENTS: usize = 4096;
+/// Depth of a MessagePack payload that is decoded: deeper ones could exhaust the stack.
+pub const MAX_PAYLOAD_DEPTH: usize = 64;
+
+// --- start and stop ---
+
+/// Time for [`stop`](crate::Node::stop), in all.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time that [`join`](crate::Node::join) waits for an answer.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for the goodbye to every peer.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Time for storage to write what it was given, at the end.
+pub const STORAGE_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a key file; a real one has about 120.
+pub const MAX_KEY_FILE: u64 = 16 * 1024;
+/// Bytes of a configuration text.
+pub const MAX_CONFIG: usize = 1 << 20;

@@ -1,0 +1,146 @@
+//! Messages as the application receives them.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::{MessageId, NodeId},
+    node::SequenceKind,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{SendError, feed::Feed, limits::MAX_PAYLOAD_DEPTH};
+
+/// A message for the application: authentic, and handed over once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its name: SHA-256 of what was signed.
+    pub id: MessageId,
+    /// Who signed it.
+    pub sender: NodeId,
+    /// Whether it was said to everyone or to this node.
+    pub kind: SequenceKind,
+    /// When it was sent, by the sender's clock.
+    pub timestamp: SystemTime,
+    /// What it says: MessagePack by convention, at most 1 MiB.
+    pub payload: Bytes,
+    /// The neighbour that brought it (for a direct message the sender).
+    pub from: NodeId,
+}
+
+impl Received {
+    /// Reads the payload as MessagePack.
+    ///
+    /// ```
+    /// # use positron_networking::{MessageKind, NodeId, MessageId, Received};
+    /// # let message = Received {
+    /// #     id: MessageId::from_bytes([0; 32]), sender: NodeId::from_bytes([0; 32]),
+    /// #     kind: MessageKind::Broadcast, timestamp: std::time::SystemTime::now(),
+    /// #     payload: vec![0x81, 0xa2, b'n', b'o', 7].into(), from: NodeId::from_bytes([0; 32]),
+    /// # };
+    /// #[derive(serde::Deserialize)]
+    /// struct Block { no: u32 }
+    ///
+    /// assert_eq!(message.decode::<Block>().unwrap().no, 7);
+    /// assert_eq!(message.decode::<serde_json::Value>().unwrap()["no"], 7);
+    /// ```
+    ///
+    /// # Errors
+    /// The payload is no MessagePack, no `T`, nested more than 64 deep, or followed by more bytes.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        let mut rest = self.payload.as_ref();
+        let mut decoder = rmp_serde::Deserializer::new(&mut rest);
+        decoder.set_max_depth(MAX_PAYLOAD_DEPTH);
+        let value = T::deserialize(&mut decoder).map_err(|e| DecodeError(e.to_string()))?;
+        match rest.len() {
+            0 => Ok(value),
+            more => Err(DecodeError(format!("{more} bytes follow the value"))),
+        }
+    }
+}
+
+/// The payload does not read as the wanted type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload cannot be read: {0}")]
+pub struct DecodeError(String);
+
+/// The messages that arrive from the moment of [`subscribe`](crate::Node::subscribe) on: a stream.
+///
+/// A slow reader never holds up the node: when `message_buffer_size` messages or 64 MiB wait, the
+/// oldest are dropped and [counted](Self::dropped).
+#[derive(Debug)]
+pub struct Inbox(pub(crate) Feed<Received>);
+
+impl Inbox {
+    /// The next message; `None` once the node stopped and all that waited was taken.
+    ///
+    /// Cancel-safe: a message is taken or not, never lost.
+    pub async fn recv(&mut self) -> Option<Received> {
+        poll_fn(|cx| self.0.poll_next(cx)).await
+    }
+
+    /// How many messages were dropped because this reader was slow.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+}
+
+impl futures_core::Stream for Inbox {
+    type Item = Received;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        self.0.poll_next(cx)
+    }
+}
+
+/// A value as MessagePack, with the names of its fields.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, SendError> {
+    rmp_serde::to_vec_named(value)
+        .map(Bytes::from)
+        .map_err(|error| SendError::NotSerializable(error.to_string()))
+}
+
+pub(crate) fn system_time(at: positron_proto::time::WallTime) -> SystemTime {
+    // A sender's clock may say anything: what no `SystemTime` can hold becomes the epoch.
+    let since_epoch = Duration::from_micros(at.as_unix_micros());
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(payload: Vec<u8>) -> Received {
+        let id = NodeId::from_bytes([0; 32]);
+        Received {
+            id: MessageId::from_bytes([0; 32]),
+            sender: id,
+            kind: SequenceKind::Direct,
+            timestamp: SystemTime::UNIX_EPOCH,
+            payload: payload.into(),
+            from: id,
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_and_fields_keep_their_names() {
+        let value = serde_json::json!({"height": 7, "tags": ["a", null, 1.5], "deep": {"x": true}});
+        let message = received(encode(&value).unwrap().to_vec());
+        assert_eq!(message.decode::<serde_json::Value>().unwrap(), value);
+    }
+
+    #[test]
+    fn hostile_payloads_are_errors() {
+        let nested = vec![0x91; 1 << 20];
+        let huge_array = vec![0xdd, 0xff, 0xff, 0xff, 0xff];
+        let huge_text = vec![0xdb, 0xff, 0xff, 0xff, 0xff, b'x'];
+        for payload in [vec![], vec![0xc1], nested, huge_array, huge_text, vec![7, 7]] {
+            assert!(received(payload).decode::<serde_json::Value>().is_err());
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The node that an application holds.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::{MessageId, NodeId},
+    node::{Command, NodeCore, Outcome},
+    peers::BootstrapState,
+    rng::Seed,
+};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{
+    Events, Handled, Inbox, JoinError, NetworkConfig, SendError, StartError, Stats, StopError,
+    TrustedPeer,
+    driver::{Clock, CoreTask, Hub, Order, Published, Reply, listen},
+    feed::Feeds,
+    handlers::Handlers,
+    limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
+    message::encode,
+    open::open,
+    stats::{self, ApplicationStats, Surroundings},
+};
+
+/// A node of the network, running.
+///
+/// It runs on the tokio runtime that it was started on, until [`stop`](Self::stop). A node that is
+/// dropped ends too, without a goodbye: its peers notice by themselves, within three seconds.
+///
+/// All methods take `&self`: share a node between tasks in an [`Arc`].
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    network: String,
+    listen: Vec<SocketAddr>,
+    clock: Clock,
+    orders: mpsc::Sender<Order>,
+    published: watch::Receiver<Published>,
+    hub: Arc<Hub>,
+    handlers: Handlers,
+    driver: JoinHandle<Result<(), StopError>>,
+}
+
+impl Node {
+    /// Starts a node: takes the port, loads (or makes) the identity, opens the data folder, and
+    /// begins to look for peers. A bootstrap node that does not answer is no error: the node goes
+    /// on trying, and [`alone_because`](Self::alone_because) says how it goes.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node, StartError};
+    ///
+    /// let first = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let port = first.listen_addresses()[0].port();
+    /// let second = Node::start(NetworkConfig { port, ..NetworkConfig::loopback() }).await;
+    /// assert!(matches!(second, Err(StartError::Bind { .. })), "the port is in use");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do about it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    pub async fn start(config: NetworkConfig) -> Result<Self, StartError> {
+        let core_config = config.for_core()?;
+        let (listener, bound) = listen::bind(config.listen_address()?)?;
+        let seeds = Seeds::draw()?;
+        let (arrivals, inputs) = mpsc::unbounded_channel();
+        let (identity, storage, snapshot) =
+            open(config.clone(), seeds.identity, arrivals.clone()).await?;
+
+        let clock = Clock::start();
+        let id = identity.node_id();
+        let core =
+            NodeCore::new(core_config, Arc::new(identity), snapshot, &seeds.dice, clock.now());
+        let hub = Arc::new(Hub {
+            messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
+            events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
+        });
+        let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
+        let (task, published) =
+            CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
+        let (orders, ordered) = mpsc::channel(MAX_ORDERS);
+        let driver = tokio::spawn(task.run(listener, vec![bound], inputs, ordered));
+        tracing::info!(node = %id.short(), listen = %bound, "node started");
+        Ok(Self {
+            id,
+            network: config.network,
+            listen: vec![bound],
+            clock,
+            orders,
+            published,
+            hub,
+            handlers: Handlers::default(),
+            driver,
+        })
+    }
+
+    /// Who the node is: the hash of its public key, the same after every restart from one data
+    /// folder.
+    pub const fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where it listens, with the port that it got. An unspecified IP address (`0.0.0.0`) stands
+    /// for all of this machine's.
+    pub fn listen_addresses(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    /// Every message from now on, from everyone and to everyone or to this node.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node};
+    ///
+    /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let mut inbox = node.subscribe();
+    /// node.stop().await.unwrap();
+    /// assert_eq!(inbox.recv().await, None, "a stopped node has no more messages");
+    /// # });
+    /// ```
+    pub fn subscribe(&self) -> Inbox {
+        Inbox(self.hub.messages.subscribe())
+    }
+
+    /// What happens from now on: who joins, who leaves and why, who is banned and for what.
+    pub fn events(&self) -> Events {
+        Events(self.hub.events.subscribe())
+    }
+
+    /// Tells everyone, as MessagePack with the names of the fields; at most 1 MiB.
+    ///
+    /// Returns the message's id when message and number are on disk: from then on it survives a
+    /// crash of this process (not a loss of power). Sending does not wait for that.
+    ///
+    /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is
+    /// lost is only its result. (While more than 1,024 commands wait for the node it waits for its
+    /// turn first, and is not sent when dropped then.)
+    ///
+    /// # Errors
+    /// [`SendError::Refused`] and [`SendError::NotSerializable`]: nothing was sent. With
+    /// [`SendError::NotDurable`] and [`SendError::Stopped`] it may have reached others.
+    pub async fn broadcast<T: Serialize + ?Sized>(&self, data: &T) -> Result<MessageId, SendError> {
+        self.broadcast_bytes(encode(data)?).await
+    }
+
+    /// As [`broadcast`](Self::broadcast), with the payload as it is.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Self::broadcast).
+    pub async fn broadcast_bytes(&self, payload: Bytes) -> Result<MessageId, SendError> {
+        self.finish(Command::Broadcast { payload }).await
+    }
+
+    /// Tells one node, connected or in the address book, as MessagePack with the names of the
+    /// fields; at most 1 MiB.
+    ///
+    /// Returns the message's id when the receiver acknowledged it, end to end; a node that is not
+    /// connected is dialled. Gives up after 15 seconds. Cancel-safe as
+    /// [`broadcast`](Self::broadcast) is.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{MessageKind, NetworkConfig, Node, Refused, SendError};
+    ///
+    /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let stranger = alice.send_to_peer(bob.id(), "hello").await;
+    /// assert_eq!(stranger, Err(SendError::Refused(Refused::UnknownPeer(bob.id()))));
+    ///
+    /// let mut inbox = bob.subscribe();
+    /// alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.send_to_peer(bob.id(), "hello").await.unwrap();
+    /// let message = inbox.recv().await.unwrap();
+    /// assert_eq!(message.decode::<String>().unwrap(), "hello");
+    /// assert_eq!(message.kind, MessageKind::Direct);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Refused`] and [`SendError::NotSerializable`]: nothing was sent.
+    /// [`SendError::Undelivered`]: no acknowledgment came, although the receiver may have it.
+    pub async fn send_to_peer<T: Serialize + ?Sized>(
+        &self,
+        peer: NodeId,
+        data: &T,
+    ) -> Result<MessageId, SendError> {
+        self.send_bytes_to_peer(peer, encode(data)?).await
+    }
+
+    /// As [`send_to_peer`](Self::send_to_peer), with the payload as it is.
+    ///
+    /// # Errors
+    /// As [`send_to_peer`](Self::send_to_peer).
+    pub async fn send_bytes_to_peer(
+        &self,
+        peer: NodeId,
+        payload: Bytes,
+    ) -> Result<MessageId, SendError> {
+        self.finish(Command::Send { to: peer, payload }).await
+    }
+
+    /// Calls `handler` with the sender and the content of every message from now on, one after the
+    /// other, beside [`subscribe`](Self::subscribe). A handler of the same name is replaced.
+    ///
+    /// A handler is a function or an async function (one that blocks belongs into
+    /// [`spawn_blocking`](tokio::task::spawn_blocking)). Messages that JSON cannot express (binary,
+    /// keys that are no text) are not handed over, and counted. A handler that is too slow loses
+    /// the oldest messages, as an [`Inbox`] does.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// node.register_data_handler("log", |sender, data| println!("{sender}: {data}"));
+    /// node.register_data_handler("later", async |sender, data| {
+    ///     tokio::task::yield_now().await;
+    ///     println!("{sender}: {}", data["message"]);
+    /// });
+    /// assert!(node.unregister_data_handler("log"));
+    /// # });
+    /// ```
+    pub fn register_data_handler<H, R, How>(&self, name: impl Into<String>, handler: H)
+    where
+        H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
+        R: Handled<How>,
+        How: 'static,
+    {
+        self.handlers.register(name.into(), self.subscribe(), handler);
+    }
+
+    /// Calls that handler no more, except for the message that it is handling. Returns whether
+    /// there was one.
+    pub fn unregister_data_handler(&self, name: &str) -> bool {
+        self.handlers.unregister(name)
+    }
+
+    /// Connects to `host:port` and keeps the address like a bootstrap address. Returns who answered
+    /// there.
+    ///
+    /// # Errors
+    /// [`JoinError::Unreached`] after the first attempt that failed, or after 30 seconds; the node
+    /// goes on trying.
+    pub async fn join(&self, address: &str) -> Result<NodeId, JoinError> {
+        let (reply, taken) = oneshot::channel();
+        let order = Order::Join { address: address.to_owned(), reply };
+        self.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
+        taken.await.map_err(|_| JoinError::Stopped)??;
+        let answered = timeout(JOIN_TIMEOUT, self.until_reached(address)).await;
+        answered.unwrap_or_else(|_| Err(unreached(address, "no answer yet")))
+    }
+
+    /// The node's numbers, at most 100 ms old.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let stats = node.stats();
+    /// assert_eq!((stats.node_id, stats.active_peers), (node.id(), 0));
+    /// println!("{}", serde_json::to_string_pretty(&stats).unwrap());
+    /// # });
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let published = self.published.borrow();
+        let around = Surroundings {
+            network: &self.network,
+            listen: &self.listen,
+            uptime: self.clock.uptime(),
+            age: published.at.elapsed(),
+            storage: published.storage.clone(),
+            application: self.application(),
+        };
+        Stats::new(&published.view, around)
+    }
+
+    /// When no peer is connected: why, in words. At most 100 ms old.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let why = node.alone_because().unwrap();
+    /// assert!(why.starts_with("no bootstrap address was given"), "{why}");
+    /// # });
+    /// ```
+    pub fn alone_because(&self) -> Option<String> {
+        stats::alone_because(&self.published.borrow().view)
+    }
+
+    /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
+    /// trusted first, as they are now.
+    pub async fn trusted_peers(&self, min_trust: f64) -> Vec<TrustedPeer> {
+        let (reply, trusted) = oneshot::channel();
+        // A node that stopped trusts nobody.
+        let _ = self.orders.send(Order::Trusted { min_trust, reply }).await;
+        trusted.await.unwrap_or_default()
+    }
+
+    /// Ends the node within five seconds: tells every peer that it is shutting down, sends what was
+    /// said, writes what is to be remembered, lets the handlers finish.
+    ///
+    /// # Errors
+    /// See [`StopError`]; the node is stopped all the same.
+    pub async fn stop(mut self) -> Result<(), StopError> {
+        let graceful = async {
+            let (reply, _) = oneshot::channel();
+            // A driver that is over has nothing to be told.
+            let _ = self.orders.send(Order::Command { command: Command::Stop, reply }).await;
+            let ended = (&mut self.driver).await.unwrap_or(Err(StopError::Crashed));
+            self.handlers.finish().await;
+            ended
+        };
+        timeout(STOP_TIMEOUT, graceful).await.unwrap_or(Err(StopError::TimedOut))
+    }
+
+    /// Gives a command to the core and waits for its end.
+    async fn finish(&self, command: Command) -> Result<MessageId, SendError> {
+        let (reply, end) = oneshot::channel::<Reply>();
+        let order = Order::Command { command, reply };
+        self.orders.send(order).await.map_err(|_| SendError::Stopped)?;
+        match end.await.map_err(|_| SendError::Stopped)?? {
+            Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
+            Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
+            Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
+            Outcome::Joining | Outcome::Stopped => Err(SendError::Stopped),
+        }
+    }
+
+    /// Follows the state of one bootstrap address until it is decided.
+    async fn until_reached(&self, address: &str) -> Result<NodeId, JoinError> {
+        let mut published = self.published.clone();
+        let mut before = None;
+        loop {
+            let now = published
+                .borrow_and_update()
+                .view
+                .bootstrap
+                .iter()
+                .find(|one| one.address == address)
+                .cloned();
+            match now.as_ref().map(|one| &one.state) {
+                Some(BootstrapState::Reached(node)) => return Ok(*node),
+                Some(BootstrapState::Unusable(why)) => return Err(unreached(address, why)),
+                // A failure that was known before is not the answer to this attempt.
+                Some(BootstrapState::Unresolved(why)) if before.is_some() && before != now => {
+                    return Err(unreached(address, why));
+                }
+                Some(BootstrapState::Failed(why)) if before.is_some() && before != now => {
+                    return Err(unreached(address, &why.to_string()));
+                }
+                _ => {}
+            }
+            before = now;
+            published.changed().await.map_err(|_| JoinError::Stopped)?;
+        }
+    }
+
+    fn application(&self) -> ApplicationStats {
+        let (subscribers, messages_dropped) = self.hub.messages.usage();
+        let (_, events_dropped) = self.hub.events.usage();
+        let no_data = self.handlers.no_data();
+        ApplicationStats { subscribers, messages_dropped, events_dropped, no_data }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn unreached(address: &str, why: &str) -> JoinError {
+    JoinError::Unreached { address: address.to_owned(), why: why.to_owned() }
+}
+
+/// The only entropy of a node.
+struct Seeds {
+    /// Of the identity, if there is none yet.
+    identity: [u8; 32],
+    /// Of every random draw.
+    dice: Seed,
+}
+
+impl Seeds {
+    fn draw() -> Result<Self, StartError> {
+        let mut bytes = [[0; 32]; 2];
+        for half in &mut bytes {
+            getrandom::fill(half).map_err(|error| StartError::Entropy(error.to_string()))?;
+        }
+        Ok(Self { identity: bytes[0], dice: Seed::new(bytes[1]) })
+    }
+}

@@ -1,0 +1,49 @@
+//! What a node brings along from its last life: identity and memory.
+
+use positron_proto::{identity::Identity, node::Snapshot};
+use positron_store::{DATABASE, DataFolder};
+
+use crate::{
+    NetworkConfig, StartError,
+    driver::{Arrivals, storage::Storage},
+    keys,
+};
+
+/// Who the node is, where its changes go, and what it remembers.
+pub(crate) type Opened = (Identity, Storage, Snapshot);
+
+/// Opens the data folder, if there is one, on a thread that may block; `fresh` makes the identity
+/// if there is none yet.
+pub(crate) async fn open(
+    config: NetworkConfig,
+    fresh: [u8; 32],
+    arrivals: Arrivals,
+) -> Result<Opened, StartError> {
+    let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
+    opening.await.unwrap_or_else(|crash| std::panic::resume_unwind(crash.into_panic()))
+}
+
+fn open_now(
+    config: &NetworkConfig,
+    fresh: [u8; 32],
+    arrivals: Arrivals,
+) -> Result<Opened, StartError> {
+    // The lock comes first: two nodes that start together never make two keys.
+    let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
+    let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
+    let identity = match config.key_path() {
+        Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
+        None => Identity::from_seed(fresh),
+    };
+    if let Some(wanted) = &config.node_id {
+        let found = identity.node_id();
+        if !found.to_string().starts_with(&wanted.to_ascii_lowercase()) {
+            return Err(StartError::OtherIdentity { wanted: wanted.clone(), found });
+        }
+    }
+    let (storage, snapshot) = match folder {
+        Some(folder) => Storage::open(folder, config, arrivals)?,
+        None => Default::default(),
+    };
+    Ok((identity, storage, snapshot))
+}

@@ -1,0 +1,266 @@
+//! What a node tells about itself.
+
+use std::{net::SocketAddr, time::Duration};
+
+use positron_proto::{
+    direct, gossip,
+    id::NodeId,
+    node::{NodeCore, NodeView, core, view::PeerView},
+    peers::{self, Bootstrap, BootstrapState},
+    session::sessions::{self, Direction},
+    time::Now,
+};
+use serde::Serialize;
+
+/// A node at one moment. Everything that was dropped is counted somewhere in it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    /// Who it is.
+    pub node_id: NodeId,
+    /// Its software.
+    pub software: String,
+    /// The name of its network.
+    pub network: String,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// Where others can reach it, as far as it knows.
+    pub own_addresses: Vec<SocketAddr>,
+    /// Seconds since its start.
+    pub uptime_s: f64,
+    /// Peers that are connected.
+    pub active_peers: usize,
+    /// Peers of the address book.
+    pub known_peers: usize,
+    /// When no peer is connected: why, in words.
+    pub alone_because: Option<String>,
+    /// The connected peers, in order of their ids.
+    pub peers: Vec<PeerStats>,
+    /// Broadcasts.
+    pub gossip: GossipStats,
+    /// Direct messages.
+    pub direct: direct::Counters,
+    /// Links and conversations.
+    pub transport: sessions::Counters,
+    /// The address book and dials.
+    pub discovery: peers::Counters,
+    /// Signatures, and what the node itself dropped.
+    pub checks: core::Counters,
+    /// What the node makes of its peers.
+    pub trust: TrustStats,
+    /// What is kept across restarts.
+    pub storage: StorageStats,
+    /// How it goes with each bootstrap address.
+    pub bootstrap: Vec<BootstrapStats>,
+    /// What the application took and lost.
+    pub application: ApplicationStats,
+}
+
+/// One connected peer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PeerStats {
+    /// Who.
+    pub node_id: NodeId,
+    /// Where.
+    pub address: SocketAddr,
+    /// Who dialled.
+    pub direction: Direction,
+    /// What this node makes of it.
+    pub trust_score: f64,
+    /// Seconds since it joined.
+    pub connected_s: f64,
+    /// Smoothed round trip time in milliseconds, once it is known.
+    pub rtt_ms: Option<f64>,
+    /// Bytes that wait for it.
+    pub queued_bytes: usize,
+}
+
+/// Broadcasts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct GossipStats {
+    /// What happened.
+    #[serde(flatten)]
+    pub counters: gossip::Counters,
+    /// Messages kept for late and healed nodes.
+    pub kept_messages: usize,
+    /// Their bytes.
+    pub kept_bytes: usize,
+}
+
+/// Trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TrustStats {
+    /// Peers that are refused.
+    pub banned: usize,
+}
+
+/// Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StorageStats {
+    /// The data folder; none: everything is in memory and ends with the node.
+    pub folder: Option<std::path::PathBuf>,
+    /// Changes that were given to storage.
+    pub changes: u64,
+    /// Changes of those that are on disk.
+    pub durable: u64,
+    /// Why storage failed, if it did.
+    pub failed: Option<String>,
+}
+
+/// One bootstrap address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BootstrapStats {
+    /// As configured.
+    pub address: String,
+    /// What happened last, in words.
+    pub state: String,
+    /// Dials so far.
+    pub attempts: u32,
+}
+
+/// The application's side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ApplicationStats {
+    /// Those who read messages: inboxes and handlers.
+    pub subscribers: usize,
+    /// Messages that slow subscribers lost.
+    pub messages_dropped: u64,
+    /// Events that slow subscribers lost.
+    pub events_dropped: u64,
+    /// Messages that no handler could read.
+    pub no_data: u64,
+}
+
+/// A peer that this node trusts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrustedPeer {
+    /// Who.
+    pub node_id: NodeId,
+    /// How much, from 0.0 to `max_trust_score`.
+    pub trust_score: f64,
+    /// Where, if it is connected.
+    pub address: Option<SocketAddr>,
+}
+
+/// What the core does not know about its node.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) network: &'a str,
+    pub(crate) listen: &'a [SocketAddr],
+    pub(crate) uptime: Duration,
+    /// How old the view is.
+    pub(crate) age: Duration,
+    pub(crate) storage: StorageStats,
+    pub(crate) application: ApplicationStats,
+}
+
+impl Stats {
+    pub(crate) fn new(view: &NodeView, around: Surroundings<'_>) -> Self {
+        let kept = view.kept;
+        Self {
+            node_id: view.id,
+            software: crate::NetworkConfig::software(),
+            network: around.network.to_owned(),
+            listen: around.listen.to_vec(),
+            own_addresses: view.own_addresses.clone(),
+            uptime_s: around.uptime.as_secs_f64(),
+            active_peers: view.peers.len(),
+            known_peers: view.known_peers,
+            alone_because: alone_because(view),
+            peers: peer_stats(view, around.age),
+            gossip: GossipStats {
+                counters: view.counters.gossip,
+                kept_messages: kept.0,
+                kept_bytes: kept.1,
+            },
+            direct: view.counters.direct,
+            transport: view.counters.session,
+            discovery: view.counters.peers,
+            checks: view.counters.node,
+            trust: TrustStats { banned: view.banned },
+            storage: around.storage,
+            bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
+            application: around.application,
+        }
+    }
+}
+
+fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
+    let one = |peer: &PeerView| PeerStats {
+        node_id: peer.session.peer.id,
+        address: peer.session.peer.addr,
+        direction: peer.session.peer.direction,
+        trust_score: peer.score,
+        connected_s: (peer.connected_for + age).as_secs_f64(),
+        rtt_ms: peer.session.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+        queued_bytes: peer.session.queued_bytes,
+    };
+    view.peers.iter().map(one).collect()
+}
+
+impl BootstrapStats {
+    fn new(of: &Bootstrap) -> Self {
+        Self { address: of.address.clone(), state: in_words(&of.state), attempts: of.attempts }
+    }
+}
+
+fn in_words(state: &BootstrapState) -> String {
+    match state {
+        BootstrapState::Trying => "being tried".into(),
+        BootstrapState::Reached(node) => format!("reached node {}", node.short()),
+        BootstrapState::Unusable(why) | BootstrapState::Unresolved(why) => why.clone(),
+        BootstrapState::Failed(why) => why.to_string(),
+    }
+}
+
+/// Who has at least this score and is not refused, the most trusted first.
+pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedPeer> {
+    let connected = core.view(now).peers;
+    let of = |peer: &PeerView| TrustedPeer {
+        node_id: peer.session.peer.id,
+        trust_score: peer.score,
+        address: Some(peer.session.peer.addr),
+    };
+    let mut trusted: Vec<_> = connected.iter().map(of).collect();
+    let standings = core.standings();
+    for (id, standing) in standings.iter() {
+        if !connected.iter().any(|peer| peer.session.peer.id == *id) {
+            let (node_id, trust_score) = (*id, standing.score);
+            trusted.push(TrustedPeer { node_id, trust_score, address: None });
+        }
+    }
+    trusted.retain(|peer| {
+        peer.trust_score >= min_trust && !standings.is_banned(&peer.node_id, now.wall)
+    });
+    trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
+    trusted
+}
+
+/// Why the node has no peers, in words; `None` when it has some.
+pub(crate) fn alone_because(view: &NodeView) -> Option<String> {
+    if !view.peers.is_empty() {
+        return None;
+    }
+    if view.bootstrap.is_empty() {
+        return Some(match view.known_peers {
+            0 => "no bootstrap address was given and no peer is known: \
+                  waiting for others to connect"
+                .into(),
+            known => format!("no known peer is connected: trying {known} of the address book"),
+        });
+    }
+    let one = |of: &Bootstrap| match &of.state {
+        BootstrapState::Unusable(_) => format!("{}: {}", of.address, in_words(&of.state)),
+        BootstrapState::Reached(_) => {
+            format!("{}: was reached, and is not connected now", of.address)
+        }
+        state => format!("{}: {} ({} tried)", of.address, in_words(state), times(of.attempts)),
+    };
+    Some(view.bootstrap.iter().map(one).collect::<Vec<_>>().join("; "))
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
+    }
+}

@@ -1,0 +1,25 @@
+//! What gossip is told once.
+
+use crate::{id::NodeId, identity::Verified, time::Duration, wire::message::AppMessage};
+
+/// The founding document's knobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Peers that a new message is pushed to at once; the others are told that it is there.
+    pub fanout: usize,
+    /// Time between two rounds of anti-entropy, each with one random peer.
+    pub interval: Duration,
+    /// Hops that our own messages are pushed.
+    pub ttl: u8,
+    /// Messages kept for late and healed nodes.
+    pub cache_size: usize,
+}
+
+/// What storage brings back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// The retention window.
+    pub messages: Vec<Verified<AppMessage>>,
+    /// Per sender, the lowest number that may still be new.
+    pub floors: Vec<(NodeId, u64)>,
+}

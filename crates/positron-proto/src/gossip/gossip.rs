@@ -1,0 +1,365 @@
+//! The machine: what happens to a message from its arrival to its leaving.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    Config, Counters, Incoming, Out, Remembered,
+    announcements::Announcements,
+    checks::{Added, Checks},
+    item::{Item, same_claim},
+    link::Link,
+    wanted::Wanted,
+    window::Window,
+};
+use crate::{
+    deadlines::Deadlines,
+    id::NodeId,
+    identity::{Signed, Verified},
+    limits::{ANNOUNCE_DELAY, MAX_CLOCK_SKEW, MAX_TTL},
+    misbehavior::{Misbehavior, Observation},
+    rng::Rng,
+    standings::Standings,
+    time::{Duration, Instant, Now},
+    wire::{
+        holdings::Holdings,
+        message::{AppMessage, Message},
+    },
+};
+
+/// The broadcasts that a node has, and those it is after.
+///
+/// Call [`publish`](Self::publish) for our own messages and [`handle_message`](Self::handle_message)
+/// for what peers say; answer each [`Out::Verify`] with exactly one of
+/// [`verified`](Self::verified), [`refuted`](Self::refuted), [`unchecked`](Self::unchecked), in any
+/// order and however late; say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down); call
+/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout) (earlier does no
+/// harm). Drain `out` in order after each call.
+///
+/// Guaranteed, whatever peers do: only verified messages are delivered, kept and passed on; each is
+/// delivered at most once, ours never; memory is bounded by [`crate::limits`]. While peers of ours
+/// that are honest and connected keep a message that is not old here, it arrives.
+#[derive(Debug)]
+pub struct Gossip {
+    pub(super) config: Config,
+    me: NodeId,
+    pub(super) rng: Rng,
+    pub(super) links: BTreeMap<NodeId, Link>,
+    pub(super) window: Window,
+    checks: Checks,
+    pub(super) wanted: Wanted,
+    pub(super) announcements: Announcements,
+    pub(super) deadlines: Deadlines<Wake>,
+    pub(super) counters: Counters,
+}
+
+/// Why gossip wakes, fetches and expiry apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wake {
+    /// New messages are to be announced.
+    Announce,
+    /// It is time to compare notes with somebody.
+    Sync,
+    /// A peer that kept silent had time enough.
+    Judge(NodeId),
+}
+
+impl Gossip {
+    /// What was remembered is kept again and not delivered again.
+    pub fn new(config: Config, me: NodeId, remembered: Remembered, mut rng: Rng, now: Now) -> Self {
+        let mut window = Window::new(config.cache_size, &remembered.floors);
+        for message in remembered.messages {
+            window.insert(now.mono, message);
+        }
+        let mut deadlines = Deadlines::new();
+        deadlines.set(Wake::Sync, now.mono + rng.jitter(interval(&config)));
+        Self {
+            config,
+            me,
+            rng,
+            links: BTreeMap::new(),
+            window,
+            checks: Checks::default(),
+            wanted: Wanted::default(),
+            announcements: Announcements::default(),
+            deadlines,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Tells everyone our own message. [`Out::Keep`] comes first, the pushes do not wait for it.
+    pub fn publish(&mut self, now: Now, message: Verified<AppMessage>, out: &mut VecDeque<Out>) {
+        self.counters.published += 1;
+        out.push_back(Out::Keep(message.clone()));
+        self.window.insert(now.mono, message.clone());
+        self.spread(now, self.config.ttl, &message, BTreeSet::new(), None, out);
+        self.trim(now, out);
+    }
+
+    /// Hears what a peer says. [`Incoming::Have`], [`Incoming::Want`] and [`Incoming::Sync`] of
+    /// peers that are not up are ignored.
+    pub fn handle_message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        incoming: Incoming,
+        _standings: &Standings,
+        out: &mut VecDeque<Out>,
+    ) {
+        match incoming {
+            Incoming::Push(ttl, claim) => self.handle_push(now, from, ttl, claim, out),
+            Incoming::Have(holdings) => self.handle_have(now, from, &holdings, out),
+            Incoming::Want(holdings) => self.handle_want(now, from, &holdings, out),
+            Incoming::Sync { count, fingerprint } => {
+                self.handle_sync(now, from, count, fingerprint, out);
+            }
+        }
+    }
+
+    /// The claim of [`Out::Verify`] proved true.
+    pub fn verified(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ttl: u8,
+        message: Verified<AppMessage>,
+        standings: &Standings,
+        out: &mut VecDeque<Out>,
+    ) {
+        let item = Item::of(message.content());
+        let check = self.checks.take(&item, message.claim());
+        if let Some(kept) = self.window.get_mut(&item) {
+            if kept.message.id() == message.id() {
+                // The same content under another signature.
+                self.counters.duplicates += 1;
+            } else {
+                kept.equivocated = true;
+                self.counters.equivocations += 1;
+                self.observe_misbehavior(item.sender, Misbehavior::Equivocation, out);
+            }
+            return;
+        }
+        if !self.window.insert(now.mono, message.clone()) {
+            self.counters.stale += 1;
+            return;
+        }
+        let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
+        let mut has: BTreeSet<NodeId> = [from, item.sender].into();
+        has.extend(bringers);
+        has.extend(self.wanted.end(&item));
+        if item.sender != self.me {
+            self.counters.delivered += 1;
+            out.push_back(Out::Deliver { message: message.clone(), from });
+        }
+        out.push_back(Out::Keep(message.clone()));
+        out.push_back(Out::Observed { peer: from, what: Observation::ValidMessage });
+        self.spread(now, ttl, &message, has, Some(standings), out);
+        self.trim(now, out);
+    }
+
+    /// The claim of [`Out::Verify`] proved false. Whoever brought it is to blame: honest nodes pass
+    /// on only what they verified.
+    pub fn refuted(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        claim: &Signed<AppMessage>,
+        out: &mut VecDeque<Out>,
+    ) {
+        let item = Item::of(claim.content());
+        let bringers = self.checks.take(&item, claim).map_or(vec![from], |check| check.from);
+        for peer in bringers {
+            self.counters.forged += 1;
+            self.observe_misbehavior(peer, Misbehavior::ForgedSignature, out);
+        }
+        self.wanted.hurry(now.mono, &item);
+    }
+
+    /// There was no room to check the claim of [`Out::Verify`]: nobody is to blame, and it is asked
+    /// for again.
+    pub fn unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
+        let item = Item::of(claim.content());
+        self.checks.take(&item, claim);
+        self.ask_again(now, item, from);
+    }
+
+    /// A session with `peer` is up: notes are compared at once.
+    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+        self.links.entry(peer).or_insert_with(|| Link::new(now.mono));
+        self.sync_with(now, peer, out);
+    }
+
+    /// The session with `peer` is down: what it was asked for is asked of others at once.
+    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+        self.links.remove(&peer);
+        self.deadlines.clear(Wake::Judge(peer));
+        self.wanted.peer_down(now.mono, peer);
+        self.fetch(now, out);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, standings: &Standings, out: &mut VecDeque<Out>) {
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            match wake {
+                Wake::Announce => self.announce(now, standings, out),
+                Wake::Sync => {
+                    let next = self.rng.jitter(interval(&self.config));
+                    self.deadlines.set(Wake::Sync, now.mono + next);
+                    self.sync(now, standings, out);
+                }
+                Wake::Judge(peer) => self.judge(peer, out),
+            }
+        }
+        self.fetch(now, out);
+        self.trim(now, out);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let wake = self.deadlines.next().map(|(at, _)| at);
+        [wake, self.wanted.next_due(), self.window.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Messages in the retention window, and their bytes.
+    pub fn kept(&self) -> (usize, usize) {
+        self.window.size()
+    }
+
+    /// The numbers held per sender: what two nodes compare.
+    pub fn holdings(&self) -> Holdings {
+        self.window.holdings()
+    }
+
+    fn handle_push(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ttl: u8,
+        claim: Signed<AppMessage>,
+        out: &mut VecDeque<Out>,
+    ) {
+        self.counters.messages_received += 1;
+        let item = Item::of(claim.content());
+        self.announcements.peer_has(from, &item);
+        let asked = self.note_answer(now, from, item);
+        if let Some(kept) = self.window.get(&item) {
+            if same_claim(kept.message.claim(), &claim) {
+                self.counters.duplicates += 1;
+                return;
+            }
+            if kept.equivocated {
+                self.counters.equivocations += 1;
+                return;
+            }
+        } else if self.window.is_old(&item) || claim.content().timestamp > now.wall + MAX_CLOCK_SKEW
+        {
+            self.counters.stale += 1;
+            if asked {
+                self.wanted.hurry(now.mono, &item);
+            }
+            return;
+        }
+        let ttl = ttl.min(MAX_TTL);
+        match self.checks.add(item, from, ttl, &claim) {
+            Added::New => out.push_back(Out::Verify { from, ttl, claim }),
+            Added::UnderWay => self.counters.duplicates += 1,
+            Added::NoRoom => self.ask_again(now, item, from),
+        }
+    }
+
+    /// Pushes a new message to a few peers while its hops last, and has the rest told of it.
+    fn spread(
+        &mut self,
+        now: Now,
+        ttl: u8,
+        message: &Verified<AppMessage>,
+        mut has: BTreeSet<NodeId>,
+        standings: Option<&Standings>,
+        out: &mut VecDeque<Out>,
+    ) {
+        let welcome =
+            |peer: &NodeId| standings.is_none_or(|standings| !standings.is_banned(peer, now.wall));
+        let mut others: Vec<NodeId> = self
+            .links
+            .keys()
+            .filter(|peer| !has.contains(*peer) && welcome(peer))
+            .copied()
+            .collect();
+        if let Some(ttl) = ttl.min(MAX_TTL).checked_sub(1) {
+            let push = Message::Gossip { ttl, message: message.claim().clone() };
+            for nth in 0..self.config.fanout.min(others.len()) {
+                let other = nth + self.rng.index(others.len() - nth);
+                others.swap(nth, other);
+                has.insert(others[nth]);
+                self.counters.pushed += 1;
+                out.push_back(Out::Send { to: others[nth], message: push.clone() });
+            }
+            others.drain(..self.config.fanout.min(others.len()));
+        }
+        if others.is_empty() {
+            return;
+        }
+        self.announcements.add(Item::of(message.content()), has);
+        let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
+        self.deadlines.set_earliest(Wake::Announce, now.mono + delay);
+    }
+
+    /// Takes note that `from` sent `item`; returns whether it was asked for it.
+    fn note_answer(&mut self, now: Now, from: NodeId, item: Item) -> bool {
+        let asked = self.wanted.arrived(now.mono, &item, from);
+        if let Some(link) = self.links.get_mut(&from) {
+            if asked {
+                link.answered = Some(now.mono);
+            }
+            if link.suspicion.is_some_and(|suspicion| suspicion.item == item) {
+                link.suspicion = None;
+            }
+        }
+        asked
+    }
+
+    fn ask_again(&mut self, now: Now, item: Item, from: NodeId) {
+        self.counters.unchecked += 1;
+        if self.links.contains_key(&from) && !self.window.is_known(&item) {
+            self.wanted.announced(now.mono, item, from, self.links.len());
+        }
+    }
+
+    fn trim(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        let evicted = self.window.trim(now.mono);
+        self.forget(evicted, out);
+    }
+
+    /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
+    fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
+        let mut floors = BTreeMap::new();
+        for item in &evicted {
+            floors.insert(item.sender, item.sequence + 1);
+        }
+        out.extend(floors.into_iter().map(|(sender, floor)| Out::Floor { sender, floor }));
+        for Item { sender, sequence } in evicted {
+            self.counters.evicted += 1;
+            out.push_back(Out::Forget { sender, sequence });
+        }
+    }
+
+    pub(super) fn observe_misbehavior(
+        &self,
+        peer: NodeId,
+        what: Misbehavior,
+        out: &mut VecDeque<Out>,
+    ) {
+        if peer != self.me {
+            out.push_back(Out::Observed { peer, what: Observation::Misbehaved(what) });
+        }
+    }
+}
+
+/// The configured interval of anti-entropy, within reason.
+pub(super) fn interval(config: &Config) -> Duration {
+    config.interval.max(Duration::from_millis(10))
+}

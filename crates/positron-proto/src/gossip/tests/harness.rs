@@ -1,0 +1,337 @@
+//! Several machines in one made-up world: a clock, links with delay and loss, and verdicts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::super::{Config, Gossip, Incoming, Out, Remembered};
+use crate::{
+    id::{NetworkId, NodeId},
+    identity::{Identity, Signed, Verified},
+    misbehavior::Observation,
+    rng::{Rng, Seed},
+    standings::Standings,
+    time::{Duration, Instant, Now, WallTime},
+    wire::message::{AppMessage, Audience, Message},
+};
+
+pub(super) const START: u64 = 1_700_000_000_000_000;
+
+pub(super) fn network() -> NetworkId {
+    NetworkId::from_name("gossip tests")
+}
+
+pub(super) fn config() -> Config {
+    Config { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
+}
+
+pub(super) fn identity(number: u32) -> Identity {
+    let mut seed = [0; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    Identity::from_seed(seed)
+}
+
+pub(super) fn at(since_start: Duration) -> Now {
+    Now {
+        mono: Instant::ORIGIN + since_start,
+        wall: WallTime::from_unix_micros(START) + since_start,
+    }
+}
+
+pub(super) fn say(who: &Identity, sequence: u64, payload: &[u8]) -> Verified<AppMessage> {
+    say_at(who, sequence, payload, WallTime::from_unix_micros(START))
+}
+
+pub(super) fn say_at(
+    who: &Identity,
+    sequence: u64,
+    payload: &[u8],
+    timestamp: WallTime,
+) -> Verified<AppMessage> {
+    let message = AppMessage {
+        sender: *who.public_key(),
+        audience: Audience::Everyone,
+        sequence,
+        timestamp,
+        payload: payload.to_vec().into(),
+    };
+    who.sign(message, &network())
+}
+
+/// The same claim with other contents under the old signature.
+pub(super) fn forge(message: &Verified<AppMessage>, payload: &[u8]) -> Signed<AppMessage> {
+    let content = AppMessage { payload: payload.to_vec().into(), ..message.content().clone() };
+    Signed::new(content, *message.claim().signature())
+}
+
+pub(super) fn incoming(message: Message) -> Incoming {
+    match message {
+        Message::Gossip { ttl, message } => Incoming::Push(ttl, message),
+        Message::GossipHave(holdings) => Incoming::Have(holdings),
+        Message::GossipWant(holdings) => Incoming::Want(holdings),
+        Message::GossipSync { count, fingerprint } => Incoming::Sync { count, fingerprint },
+        other => panic!("gossip does not send {other:?}"),
+    }
+}
+
+/// One machine, its verdicts given at once, and what it did.
+pub(super) struct Node {
+    pub(super) identity: Identity,
+    pub(super) gossip: Gossip,
+    pub(super) standings: Standings,
+    pub(super) delivered: Vec<(NodeId, u64)>,
+    pub(super) observed: Vec<(NodeId, Observation)>,
+    pub(super) verifications: usize,
+    /// What storage would bring back.
+    pub(super) disk: BTreeMap<(NodeId, u64), Verified<AppMessage>>,
+    pub(super) floors: BTreeMap<NodeId, u64>,
+}
+
+impl Node {
+    pub(super) fn new(number: u32, config: Config, remembered: Remembered, now: Now) -> Self {
+        let identity = identity(number);
+        let rng = Seed::from_number(u64::from(number)).stream("gossip");
+        let gossip = Gossip::new(config, identity.node_id(), remembered, rng, now);
+        Self {
+            identity,
+            gossip,
+            standings: Standings::new(0.5),
+            delivered: Vec::new(),
+            observed: Vec::new(),
+            verifications: 0,
+            disk: BTreeMap::new(),
+            floors: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn id(&self) -> NodeId {
+        self.identity.node_id()
+    }
+
+    pub(super) fn publish(&mut self, now: Now, message: Verified<AppMessage>) -> Sent {
+        let mut out = VecDeque::new();
+        self.gossip.publish(now, message, &mut out);
+        self.drain(now, out)
+    }
+
+    pub(super) fn hear(&mut self, now: Now, from: NodeId, incoming: Incoming) -> Sent {
+        let mut out = VecDeque::new();
+        self.gossip.handle_message(now, from, incoming, &self.standings, &mut out);
+        self.drain(now, out)
+    }
+
+    pub(super) fn up(&mut self, now: Now, peer: NodeId) -> Sent {
+        let mut out = VecDeque::new();
+        self.gossip.peer_up(now, peer, &mut out);
+        self.drain(now, out)
+    }
+
+    pub(super) fn down(&mut self, now: Now, peer: NodeId) -> Sent {
+        let mut out = VecDeque::new();
+        self.gossip.peer_down(now, peer, &mut out);
+        self.drain(now, out)
+    }
+
+    pub(super) fn wake(&mut self, now: Now) -> Sent {
+        let mut out = VecDeque::new();
+        self.gossip.handle_timeout(now, &self.standings, &mut out);
+        self.drain(now, out)
+    }
+
+    /// Sleeps from `from` until `to`, waking whenever asked for.
+    pub(super) fn pass(&mut self, from: Duration, to: Duration) -> Sent {
+        let (end, mut sent) = (at(to).mono, Vec::new());
+        let mut now = at(from);
+        while let Some(next) = self.gossip.poll_timeout().filter(|next| *next <= end) {
+            now = at(next.max(now.mono).since(Instant::ORIGIN));
+            sent.extend(self.wake(now));
+            let again = self.gossip.poll_timeout();
+            assert!(again.is_none_or(|again| again > now.mono), "what is due is done at once");
+        }
+        sent
+    }
+
+    pub(super) fn remembered(&self) -> Remembered {
+        Remembered {
+            messages: self.disk.values().cloned().collect(),
+            floors: self.floors.iter().map(|(sender, floor)| (*sender, *floor)).collect(),
+        }
+    }
+
+    fn drain(&mut self, now: Now, mut out: VecDeque<Out>) -> Sent {
+        let mut sent = Vec::new();
+        while let Some(next) = out.pop_front() {
+            match next {
+                Out::Send { to, message } => sent.push((to, message)),
+                Out::Verify { from, ttl, claim } => {
+                    self.verifications += 1;
+                    let verdict = claim.job(&network()).run();
+                    let gossip = &mut self.gossip;
+                    match claim.clone().accept(verdict) {
+                        Some(good) => {
+                            gossip.verified(now, from, ttl, good, &self.standings, &mut out);
+                        }
+                        None => gossip.refuted(now, from, &claim, &mut out),
+                    }
+                }
+                Out::Deliver { message, .. } => {
+                    let content = message.content();
+                    self.delivered.push((content.sender.node_id(), content.sequence));
+                }
+                Out::Keep(message) => {
+                    let content = message.content();
+                    self.disk.insert((content.sender.node_id(), content.sequence), message);
+                }
+                Out::Forget { sender, sequence } => {
+                    assert!(self.floors.get(&sender).is_some_and(|floor| sequence < *floor));
+                    assert!(self.disk.remove(&(sender, sequence)).is_some());
+                }
+                Out::Floor { sender, floor } => {
+                    let before = self.floors.insert(sender, floor);
+                    assert!(before.is_none_or(|before| before < floor), "floors only rise");
+                }
+                Out::Observed { peer, what } => self.observed.push((peer, what)),
+            }
+        }
+        let (kept, _) = self.gossip.kept();
+        assert_eq!(kept, self.disk.len(), "storage keeps what the window keeps");
+        sent
+    }
+}
+
+/// Messages on their way: to whom, and what.
+pub(super) type Sent = Vec<(NodeId, Message)>;
+
+/// Nodes, links between them, and one clock.
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) links: BTreeSet<(NodeId, NodeId)>,
+    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, Message)>,
+    rng: Rng,
+    /// How many of all messages are lost (a queue was full).
+    pub(super) loss: f64,
+    pub(super) sent: u64,
+}
+
+impl World {
+    pub(super) fn new(count: u32, seed: u64) -> Self {
+        let mut world = Self {
+            now: Duration::ZERO,
+            nodes: BTreeMap::new(),
+            links: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            rng: Seed::from_number(seed).stream("world"),
+            loss: 0.0,
+            sent: 0,
+        };
+        for number in 0..count {
+            world.add(Node::new(number, config(), Remembered::default(), at(Duration::ZERO)));
+        }
+        world
+    }
+
+    pub(super) fn add(&mut self, node: Node) {
+        self.nodes.insert(node.id(), node);
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// A ring, so that nobody is cut off, and random links up to `degree` a node on average.
+    pub(super) fn connect_randomly(&mut self, degree: usize) {
+        let ids = self.ids();
+        for (index, id) in ids.iter().enumerate() {
+            self.connect(*id, ids[(index + 1) % ids.len()]);
+        }
+        for _ in 0..ids.len() * degree.saturating_sub(2) / 2 {
+            let (a, b) = (ids[self.rng.index(ids.len())], ids[self.rng.index(ids.len())]);
+            self.connect(a, b);
+        }
+    }
+
+    pub(super) fn connect(&mut self, a: NodeId, b: NodeId) {
+        if a == b || !self.links.insert((a.min(b), a.max(b))) {
+            return;
+        }
+        let now = at(self.now);
+        for (me, other) in [(a, b), (b, a)] {
+            let sent = self.nodes.get_mut(&me).unwrap().up(now, other);
+            self.post(me, sent);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, a: NodeId, b: NodeId) {
+        self.links.remove(&(a.min(b), a.max(b)));
+        let now = at(self.now);
+        for (me, other) in [(a, b), (b, a)] {
+            let sent = self.nodes.get_mut(&me).unwrap().down(now, other);
+            self.post(me, sent);
+        }
+    }
+
+    pub(super) fn publish(&mut self, who: NodeId, sequence: u64) {
+        let now = at(self.now);
+        let node = self.nodes.get_mut(&who).unwrap();
+        let message = say_at(&node.identity, sequence, b"hello", now.wall);
+        let sent = node.publish(now, message);
+        self.post(who, sent);
+    }
+
+    pub(super) fn post(&mut self, from: NodeId, sent: Sent) {
+        for (to, message) in sent {
+            self.sent += 1;
+            if self.rng.chance(self.loss) {
+                continue;
+            }
+            // 20 ms for every message keeps each link in order.
+            let arrival = self.now + Duration::from_millis(20);
+            self.in_flight.insert((arrival, self.sent), (from, to, message));
+        }
+    }
+
+    pub(super) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            let wake = self.nodes.values().filter_map(|node| node.gossip.poll_timeout()).min();
+            let wake = wake.map(|at| at.since(Instant::ORIGIN));
+            let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
+            let next = [wake, arrival].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    fn step(&mut self) {
+        let now = at(self.now);
+        while let Some(first) = self.in_flight.first_entry().filter(|e| e.key().0 <= self.now) {
+            let (from, to, message) = first.remove();
+            let linked = self.links.contains(&(from.min(to), from.max(to)));
+            if let Some(node) = self.nodes.get_mut(&to).filter(|_| linked) {
+                let message = Message::decode(message.encode(), to).unwrap().unwrap();
+                let sent = node.hear(now, from, incoming(message));
+                self.post(to, sent);
+            }
+        }
+        for id in self.ids() {
+            let node = self.nodes.get_mut(&id).unwrap();
+            if node.gossip.poll_timeout().is_some_and(|due| due <= now.mono) {
+                let sent = node.wake(now);
+                self.post(id, sent);
+            }
+        }
+    }
+
+    /// Whether every node delivered every message of `published` exactly once, except its own.
+    pub(super) fn assert_all_delivered_once(&self, published: &[(NodeId, u64)], why: &str) {
+        for (id, node) in &self.nodes {
+            let mut delivered = node.delivered.clone();
+            delivered.sort_unstable();
+            let mut expected: Vec<_> =
+                published.iter().filter(|(sender, _)| sender != id).copied().collect();
+            expected.sort_unstable();
+            assert_eq!(delivered, expected, "{why}: node {}", id.short());
+        }
+    }
+}

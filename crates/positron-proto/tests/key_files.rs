@@ -1,0 +1,144 @@
+//! Key files, against what Python's `cryptography` 50.0.2 wrote into `tests/fixtures`:
+//!
+//! ```python
+//! key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"positron-net fixture").digest())
+//! raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+//! private_key.pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+//! public_key.pem  = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+//! public_key.hex  = raw.hex()
+//! node_id.hex     = hashlib.sha256(raw).hexdigest()   # the founding id is its first 16 characters
+//! encrypted.pem   = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8,
+//!                                     BestAvailableEncryption(b"secret"))
+//! ec.pem          = ec.generate_private_key(ec.SECP256R1()).private_bytes(...PKCS8...)
+//! rsa.pem         = rsa.generate_private_key(65537, 2048).private_bytes(...PKCS8...)
+//! ```
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use aws_lc_rs::digest::{SHA256, digest};
+use positron_proto::identity::Identity;
+
+const FOUNDING: &str = include_str!("fixtures/private_key.pem");
+
+#[test]
+fn a_key_file_of_the_founding_implementation_loads_and_is_written_byte_for_byte() {
+    let identity = Identity::from_pem(FOUNDING).unwrap();
+    let key: String =
+        identity.public_key().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(key, include_str!("fixtures/public_key.hex").trim_end());
+    let id = include_str!("fixtures/node_id.hex").trim_end();
+    assert_eq!(identity.node_id().to_string(), id);
+    assert_eq!(identity.node_id().short(), id[..16]);
+    assert_eq!(identity.seed(), digest(&SHA256, b"positron-net fixture").as_ref());
+    assert_eq!(*identity.to_pem(), FOUNDING);
+}
+
+#[test]
+fn line_ends_and_white_space_around_a_key_do_not_matter() {
+    let windows = FOUNDING.replace('\n', "\r\n");
+    let surrounded = format!("\n\n{FOUNDING}\n \r\n");
+    for text in [windows.as_str(), &surrounded, FOUNDING.trim_end()] {
+        let identity = Identity::from_pem(text).unwrap();
+        assert_eq!(*identity.to_pem(), FOUNDING);
+    }
+}
+
+#[test]
+fn a_key_file_that_carries_its_public_key_loads_if_the_two_belong_together() {
+    let identity = Identity::from_seed([7; 32]);
+    let with_key = |key: &[u8; 32]| {
+        let mut der = vec![0x30, 81, 0x02, 1, 1, 0x30, 5, 0x06, 3, 0x2B, 0x65, 0x70];
+        der.extend_from_slice(&[0x04, 34, 0x04, 32]);
+        der.extend_from_slice(identity.seed());
+        der.extend_from_slice(&[0x81, 33, 0]);
+        der.extend_from_slice(key);
+        pem("PRIVATE KEY", &der)
+    };
+    let loaded = Identity::from_pem(&with_key(identity.public_key().as_bytes())).unwrap();
+    assert_eq!(loaded.node_id(), identity.node_id());
+    let other = Identity::from_seed([8; 32]);
+    let refused = Identity::from_pem(&with_key(other.public_key().as_bytes())).unwrap_err();
+    assert_eq!(refused.why, "the public key in it belongs to another private key");
+}
+
+#[test]
+fn every_other_file_is_refused_with_a_reason_in_words() {
+    let seed = [7; 32];
+    let key = |oid: &[u8], parameters: &[u8], secret: &[u8]| {
+        let algorithm = tlv(0x30, &[&tlv(0x06, oid), parameters].concat());
+        let secret = tlv(0x04, &tlv(0x04, secret));
+        pem("PRIVATE KEY", &tlv(0x30, &[&[0x02, 1, 0], &algorithm[..], &secret].concat()))
+    };
+    let ed25519 = [0x2B, 0x65, 0x70];
+    assert!(Identity::from_pem(&key(&ed25519, &[], &seed)).is_ok());
+    let damaged = FOUNDING.replacen('M', "!", 1);
+    let twice = format!("{FOUNDING}{FOUNDING}");
+    let cut = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE\n-----END PRIVATE KEY-----\n";
+    for (text, why) in [
+        ("", "it is empty"),
+        (" \n\n", "it is empty"),
+        ("hello", "does not begin with"),
+        (include_str!("fixtures/encrypted.pem"), "encrypted"),
+        (include_str!("fixtures/ec.pem"), "another elliptic curve"),
+        (include_str!("fixtures/rsa.pem"), "RSA"),
+        (include_str!("fixtures/public_key.pem"), "public key"),
+        (&FOUNDING[..60], "cut short"),
+        (cut, "cut short"),
+        (&damaged, "damaged"),
+        (&twice, "followed by something else"),
+        (&format!("{FOUNDING}more"), "followed by something else"),
+        (&key(&[0x2B, 0x65, 0x6E], &[], &seed), "another algorithm"),
+        (&key(&ed25519, &[0x05, 0], &seed), "parameters"),
+        (&key(&ed25519, &[], &seed[..31]), "not 32 bytes"),
+        (&key(&ed25519, &[], &[7; 33]), "not 32 bytes"),
+        (&pem("PRIVATE KEY", &[]), "cut short"),
+        (&pem("RSA PRIVATE KEY", &[1]), "RSA"),
+        (&pem("EC PRIVATE KEY", &[1]), "another elliptic curve"),
+        (&pem("OPENSSH PRIVATE KEY", &[1]), "OpenSSH"),
+        (&pem("\u{1b}[2J", &[1]), "another kind"),
+    ] {
+        let refused = Identity::from_pem(text).unwrap_err();
+        assert!(refused.why.contains(why), "{text:?} was refused because {}", refused.why);
+        assert!(refused.why.chars().all(|c| matches!(c, ' '..='~')));
+    }
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_of_a_key_file_is_refused_or_makes_another_whole_key() {
+    let founding = Identity::from_pem(FOUNDING).unwrap();
+    for cut in 0..FOUNDING.trim_end().len() {
+        assert!(Identity::from_pem(&FOUNDING[..cut]).is_err(), "cut at {cut}");
+    }
+    for at in 0..FOUNDING.trim_end().len() {
+        let mut bytes = FOUNDING.as_bytes().to_vec();
+        bytes[at] ^= 1;
+        if let Ok(text) = String::from_utf8(bytes)
+            && let Ok(other) = Identity::from_pem(&text)
+        {
+            assert_ne!(other.node_id(), founding.node_id());
+        }
+    }
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag, u8::try_from(value.len()).unwrap()];
+    out.extend_from_slice(value);
+    out
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in der.chunks(48) {
+        for group in line.chunks(3) {
+            let bits = group.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte))
+                << (8 * (3 - group.len()));
+            for digit in 0..4 {
+                let index = usize::try_from(bits >> (18 - 6 * digit) & 63).unwrap();
+                text.push(if digit > group.len() { '=' } else { char::from(DIGITS[index]) });
+            }
+        }
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}

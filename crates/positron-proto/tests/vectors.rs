@@ -1,0 +1,244 @@
+//! The protocol as data: `tests/vectors/*.txt` hold one value a line, `name = hex`, from keys whose
+//! seeds are 32 equal bytes. An implementation in another language can check itself against them
+//! [PROTOCOL 8].
+//!
+//! When a vector differs, the protocol has changed: other nodes will not understand this one.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::{NetworkId, NodeId},
+    identity::{Identity, Signed, Verified},
+    time::WallTime,
+    wire::{
+        Reader,
+        frame::{CloseReason, Frame, Lane},
+        holdings::Holdings,
+        message::{AppMessage, Audience, Message},
+        record::PeerRecord,
+    },
+};
+
+#[test]
+fn identities_are_as_written_down() {
+    let mut lines = Lines::default();
+    for (name, seed) in [("alice", 1), ("bob", 2), ("carol", 3)] {
+        let identity = identity(seed);
+        lines.add(&format!("{name}.seed"), identity.seed());
+        lines.add(&format!("{name}.key"), identity.public_key().as_bytes());
+        lines.add(&format!("{name}.id"), identity.node_id().as_bytes());
+        lines.add(&format!("{name}.link_secret"), identity.link_secret());
+    }
+    for name in ["", "positron", "vectors"] {
+        lines.add(&format!("network.{name:?}"), NetworkId::from_name(name).as_bytes());
+    }
+    lines.compare_with(include_str!("vectors/identity.txt"));
+}
+
+#[test]
+fn statements_are_signed_as_written_down() {
+    let mut lines = Lines::default();
+    let mut add = |name: &str, signed: &[u8], id: &[u8; 32], signature: &[u8; 64]| {
+        lines.add(&format!("{name}.signed_bytes"), signed);
+        lines.add(&format!("{name}.id"), id);
+        lines.add(&format!("{name}.signature"), signature);
+    };
+    for (name, message) in [("broadcast", broadcast()), ("direct", direct())] {
+        let claim = message.claim();
+        let signed = claim.signed_bytes(&network());
+        add(name, &signed, message.id().as_bytes(), claim.signature().as_bytes());
+    }
+    for (name, record) in [("record", record(1)), ("record_without_address", record(2))] {
+        let claim = record.claim();
+        let signed = claim.signed_bytes(&network());
+        add(name, &signed, record.id().as_bytes(), claim.signature().as_bytes());
+    }
+    lines.compare_with(include_str!("vectors/statements.txt"));
+}
+
+#[test]
+fn messages_are_as_written_down_and_read_back() {
+    let mut lines = Lines::default();
+    for (name, message) in messages() {
+        let bytes = message.encode();
+        lines.add(name, &bytes);
+        let back = Message::decode(bytes, identity(2).node_id());
+        assert_eq!(back, Ok(Some(message)), "{name}");
+    }
+    lines.compare_with(include_str!("vectors/messages.txt"));
+}
+
+#[test]
+fn frames_are_as_written_down_and_read_back() {
+    let mut lines = Lines::default();
+    for (name, frame) in frames() {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        lines.add(name, &bytes);
+        assert_eq!(Frame::decode(&mut Reader::new(bytes.into())), Ok(frame), "{name}");
+    }
+    lines.compare_with(include_str!("vectors/frames.txt"));
+}
+
+/// Each line of `refused.txt` is `message` or `frame`, the offset and the reason, and the bytes.
+#[test]
+fn what_must_be_refused_is_refused_where_and_why_it_is_written_down() {
+    for line in include_str!("vectors/refused.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (what, hex) = line.split_once('=').unwrap();
+        let bytes = Bytes::from(unhex(hex.trim()));
+        let (kind, at) = what.split_once(": ").unwrap();
+        let malformed = match kind {
+            "message" => Message::decode(bytes, identity(2).node_id()).unwrap_err(),
+            "frame" => Frame::decode(&mut Reader::new(bytes)).unwrap_err(),
+            other => panic!("{other} is no kind of vector"),
+        };
+        assert_eq!(malformed.to_string(), at.trim_end(), "{hex}");
+    }
+}
+
+fn messages() -> Vec<(&'static str, Message)> {
+    let alice = identity(1).node_id();
+    let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
+    let records = || vec![record(1).claim().clone(), record(2).claim().clone()];
+    let hello = |answer, peers| Message::Hello {
+        answer,
+        record: record(1).claim().clone(),
+        observed: addr("[2001:db8::7]:65535"),
+        peers,
+    };
+    assert!(have.of(&alice).is_some());
+    vec![
+        ("handshake", hello(false, Vec::new())),
+        ("handshake_ack", hello(true, records())),
+        ("heartbeat", Message::Heartbeat { active_peers: 258 }),
+        ("peer_discovery", Message::PeerDiscovery { count: 16 }),
+        ("peer_announcement.empty", Message::PeerAnnouncement { peers: Vec::new() }),
+        ("peer_announcement", Message::PeerAnnouncement { peers: records() }),
+        ("gossip_message", Message::Gossip { ttl: 10, message: broadcast().claim().clone() }),
+        ("custom_data", Message::Direct { message: direct().claim().clone() }),
+        ("gossip_have.empty", Message::GossipHave(Holdings::new())),
+        ("gossip_have", Message::GossipHave(have)),
+        ("gossip_want", Message::GossipWant(want)),
+        ("gossip_sync", Message::GossipSync { count: 4, fingerprint: [0xAB; 32] }),
+    ]
+}
+
+fn frames() -> Vec<(&'static str, Frame)> {
+    let body = Bytes::from_static(b"body");
+    let part = |offset, total| Frame::Part {
+        lane: Lane::Direct,
+        number: 64,
+        offset,
+        total,
+        body: Bytes::from_static(b"body"),
+    };
+    vec![
+        ("ping", Frame::Ping { token: 0x0102_0304_0506_0708 }),
+        ("pong", Frame::Pong { token: u64::MAX }),
+        ("message.control", Frame::Message { lane: Lane::Control, number: 0, body: body.clone() }),
+        ("message.gossip", Frame::Message { lane: Lane::Gossip, number: 16_384, body }),
+        ("part.first", part(0, 1_000_000)),
+        ("part.last", part(999_996, 1_000_000)),
+        ("ack", Frame::Ack { lane: Lane::Direct, next: (1 << 62) - 1 }),
+        ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
+        ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
+        ("close.probe", Frame::Close(CloseReason::Probe)),
+        ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
+        ("extension", Frame::Unknown { kind: 0x40 }),
+    ]
+}
+
+fn broadcast() -> Verified<AppMessage> {
+    said(1, Audience::Everyone, b"\x81\xa7message\xafHello, network!")
+}
+
+fn direct() -> Verified<AppMessage> {
+    said(1, Audience::Node(identity(2).node_id()), b"")
+}
+
+fn said(by: u8, audience: Audience, payload: &'static [u8]) -> Verified<AppMessage> {
+    let sender = *identity(by).public_key();
+    let timestamp = WallTime::from_unix_micros(1_700_000_000_000_000);
+    let payload = Bytes::from_static(payload);
+    let message = AppMessage { sender, audience, sequence: 1024, timestamp, payload };
+    identity(by).sign(message, &network())
+}
+
+fn record(of: u8) -> Verified<PeerRecord> {
+    let addresses = match of {
+        1 => vec![addr("192.0.2.1:8888"), addr("[2001:db8::1]:8888")],
+        _ => Vec::new(),
+    };
+    let record = PeerRecord {
+        key: *identity(of).public_key(),
+        sequence: 1_700_000_000_000_000,
+        noise_static: [0x20; 32],
+        capabilities: 0,
+        addresses,
+        software: "positron-net/0.1.0".into(),
+    };
+    identity(of).sign(record, &network())
+}
+
+fn holdings(numbers: &[u64]) -> Holdings {
+    let mut holdings = Holdings::new();
+    for &number in numbers {
+        holdings.insert(identity(1).node_id(), number);
+        holdings.insert(NodeId::from_bytes([0; 32]), number / 2);
+    }
+    holdings
+}
+
+fn identity(seed: u8) -> Identity {
+    Identity::from_seed([seed; 32])
+}
+
+fn network() -> NetworkId {
+    NetworkId::from_name("vectors")
+}
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, bytes: &[u8]) {
+        write!(self.0, "{name} = ").unwrap();
+        for byte in bytes {
+            write!(self.0, "{byte:02x}").unwrap();
+        }
+        self.0.push('\n');
+    }
+
+    fn compare_with(&self, stated: &str) {
+        let stated = stated.lines().filter(|line| !line.starts_with('#'));
+        assert!(
+            stated.eq(self.0.lines()),
+            "the vectors differ from the code, which says:\n{}",
+            self.0
+        );
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn claims_in_the_vectors_are_valid() {
+    fn valid<T: positron_proto::identity::Statement>(claim: Signed<T>) -> bool {
+        let verdict = claim.job(&network()).run();
+        claim.accept(verdict).is_some()
+    }
+    assert!(valid(broadcast().claim().clone()) && valid(direct().claim().clone()));
+    assert!(valid(record(1).claim().clone()) && valid(record(2).claim().clone()));
+}

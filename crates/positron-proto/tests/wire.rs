@@ -1,0 +1,491 @@
+//! Bytes and values, as an attacker sees them: every value survives its encoding, no bytes panic,
+//! every limit holds at its edge, and a count costs nothing before its elements are there.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use positron_proto::{
+    id::NodeId,
+    identity::{Identity, PublicKey, Signature, Signed},
+    limits::{
+        MAX_ADDRESSES, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_MESSAGE, MAX_PAYLOAD,
+        MAX_REASON_TEXT, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE, MAX_TTL,
+    },
+    time::WallTime,
+    wire::{
+        Malformed, Reader, Writer as _,
+        frame::{CloseReason, Frame, Lane},
+        holdings::{Holdings, Ranges},
+        message::{AppMessage, Audience, Message},
+        record::PeerRecord,
+    },
+};
+use proptest::prelude::*;
+
+const RECEIVER: NodeId = NodeId::from_bytes([9; 32]);
+
+proptest! {
+    #[test]
+    fn every_message_survives_its_encoding(message in any_message()) {
+        prop_assert_eq!(decode(message.encode()), Ok(Some(message)));
+    }
+
+    #[test]
+    fn every_message_that_is_read_is_written_back_byte_for_byte(
+        message in any_message(),
+        (at, flip) in (any::<prop::sample::Index>(), any::<u8>()),
+    ) {
+        let mut bytes = message.encode().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(Some(read)) = decode(bytes.clone().into()) {
+            let clamped = bytes[0] == 6 && bytes[1] > MAX_TTL;
+            prop_assert!(clamped || read.encode() == bytes);
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_message_is_refused(
+        (message, at) in (any_message(), any::<prop::sample::Index>()),
+    ) {
+        let bytes = message.encode();
+        let cut = bytes.slice(..at.index(bytes.len()));
+        // The payload of an application message is whatever is left: a cut there is a shorter one.
+        let open_ended = matches!(message, Message::Gossip { .. } | Message::Direct { .. });
+        prop_assert!(decode(cut).is_err() || open_ended);
+    }
+
+    #[test]
+    fn every_frame_survives_its_encoding_and_its_neighbours(
+        frames in prop::collection::vec(any_frame(), 1..5)
+    ) {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            frame.encode(&mut bytes);
+        }
+        let mut reader = Reader::new(bytes.into());
+        for frame in frames {
+            prop_assert_eq!(Frame::decode(&mut reader), Ok(frame));
+        }
+        prop_assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_frame_around_a_body_stays_within_its_stated_overhead(
+        (lane, number, body) in (any_lane(), below_2_62(), any_bytes(0..300)),
+        (offset, rest) in (0..500_000_u32, 0..500_000_u32),
+    ) {
+        let len = u32::try_from(body.len()).unwrap();
+        let (total, size) = (offset + len + rest, body.len());
+        let whole = usize::try_from(total).unwrap();
+        for frame in [
+            Frame::Message { lane, number, body: body.clone() },
+            Frame::Part { lane, number, offset, total, body },
+        ] {
+            let mut bytes = Vec::new();
+            frame.encode(&mut bytes);
+            prop_assert!(bytes.len() <= size + Frame::overhead(number, whole));
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(kind in 0..20_u8, bytes in any_bytes(0..600)) {
+        let tagged: Bytes = [&[kind][..], &bytes].concat().into();
+        for bytes in [bytes, tagged] {
+            let _ = decode(bytes.clone());
+            let _ = read(&bytes, Signed::<PeerRecord>::decode);
+            let _ = read(&bytes, |reader| Signed::<AppMessage>::decode(reader, Audience::Everyone));
+            let mut reader = Reader::new(bytes.clone());
+            while Frame::decode(&mut reader).is_ok() {}
+            let mut reader = Reader::new(bytes);
+            let (_, _, _) = (reader.varint(), reader.len(7), reader.bytes(7));
+            let (_, _, _) = (reader.socket_addr(), reader.u32(), reader.array::<3>());
+            reader.rest();
+            prop_assert!(reader.finish().is_ok());
+        }
+    }
+}
+
+#[test]
+fn unknown_messages_are_skipped_and_messages_that_go_on_too_long_are_not() {
+    for kind in [0, 7, 8, 9, 11, 15, 255] {
+        assert_eq!(decode(vec![kind, 1, 2, 3].into()), Ok(None));
+    }
+    assert_eq!(decode(Bytes::new()).unwrap_err().what, "truncated");
+    let mut bytes = Message::Heartbeat { active_peers: 1 }.encode().to_vec();
+    bytes.push(0);
+    assert_eq!(decode(bytes.into()), Err(Malformed { what: "trailing bytes", offset: 5 }));
+}
+
+#[test]
+fn a_ttl_is_clamped_on_entry_and_a_number_above_its_range_is_refused() {
+    let message = app_message(0, Bytes::new());
+    let bytes = Message::Gossip { ttl: 255, message: message.clone() }.encode();
+    assert_eq!(decode(bytes), Ok(Some(Message::Gossip { ttl: MAX_TTL, message })));
+    for (sequence, ok) in [((1 << 62) - 1, true), (1 << 62, false), (u64::MAX, false)] {
+        let message = app_message(sequence, Bytes::new());
+        assert_eq!(decode(Message::Gossip { ttl: 1, message }.encode()).is_ok(), ok);
+    }
+}
+
+#[test]
+fn a_key_of_small_order_signs_neither_messages_nor_records() {
+    for (kind, key_at) in [(6, 2), (5, 2), (1, 1)] {
+        let mut bytes = match kind {
+            6 => Message::Gossip { ttl: 1, message: app_message(0, Bytes::new()) }.encode(),
+            5 => Message::PeerAnnouncement { peers: vec![record(1)] }.encode(),
+            _ => hello(1, 1).encode(),
+        }
+        .to_vec();
+        bytes[key_at..key_at + 32].fill(0);
+        let malformed = decode(bytes.into()).unwrap_err();
+        assert_eq!((malformed.what, malformed.offset), ("public key of small order", key_at));
+    }
+}
+
+/// Two spellings of one address would be two entries in every table that is keyed by addresses.
+#[test]
+fn an_ipv4_address_in_ipv6_clothes_is_refused() {
+    let mapped = [&[6][..], &[0; 10], &[0xFF, 0xFF, 127, 0, 0, 1], &[0, 80]].concat();
+    let malformed = read(&mapped.into(), Reader::socket_addr).unwrap_err();
+    assert_eq!((malformed.what, malformed.offset), ("address family", 0));
+}
+
+#[test]
+fn every_limit_holds_at_its_edge() {
+    let around = |limit: usize| [(limit - 1, true), (limit, true), (limit + 1, false)];
+    let check = |name: &str, limit: usize, encode: &dyn Fn(usize) -> Bytes| {
+        for (n, ok) in around(limit) {
+            assert_eq!(decode(encode(n)).is_ok(), ok, "{name}: {n} of {limit}");
+        }
+    };
+    check("payload of a broadcast", MAX_PAYLOAD, &|n| {
+        Message::Gossip { ttl: 1, message: app_message(0, vec![7; n].into()) }.encode()
+    });
+    check("payload of a direct message", MAX_PAYLOAD, &|n| {
+        Message::Direct { message: app_message(0, vec![7; n].into()) }.encode()
+    });
+    check("records of an announcement", MAX_RECORDS_PER_MESSAGE, &|n| {
+        Message::PeerAnnouncement { peers: vec![record(1); n] }.encode()
+    });
+    check("records of a hello", MAX_RECORDS_PER_MESSAGE, &|n| hello(n, 1).encode());
+    check("addresses", MAX_ADDRESSES, &|n| hello(1, n).encode());
+    check("software", MAX_SOFTWARE, &|n| {
+        let peers = vec![record_of("s".repeat(n), 1)];
+        Message::PeerAnnouncement { peers }.encode()
+    });
+    check("senders", MAX_HOLDINGS_SENDERS, &|n| Message::GossipHave(holdings(n, 1)).encode());
+    check("ranges of one sender", MAX_HOLDINGS_RANGES, &|n| {
+        Message::GossipWant(holdings(1, n)).encode()
+    });
+    check("ranges of all senders", MAX_HOLDINGS_RANGES, &|n| {
+        let mut all = holdings(2, MAX_HOLDINGS_RANGES / 2);
+        all.insert_ranges(sender(1), ranges(n - MAX_HOLDINGS_RANGES / 2));
+        Message::GossipHave(all).encode()
+    });
+}
+
+#[test]
+fn every_limit_of_a_frame_holds_at_its_edge() {
+    let (lane, number) = (Lane::Direct, 0);
+    let ok = |frame: Frame| {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        read(&bytes.into(), Frame::decode).is_ok()
+    };
+    for (n, fits) in [(MAX_MESSAGE - 1, true), (MAX_MESSAGE, true), (MAX_MESSAGE + 1, false)] {
+        assert_eq!(ok(Frame::Message { lane, number, body: vec![0; n].into() }), fits);
+        let body = Bytes::from_static(b"x");
+        let total = u32::try_from(n).unwrap();
+        assert_eq!(ok(Frame::Part { lane, number, offset: 0, total, body: body.clone() }), fits);
+        assert_eq!(ok(Frame::Part { lane, number, offset: total - 1, total, body }), fits);
+    }
+    for (n, fits) in
+        [(MAX_REASON_TEXT - 1, true), (MAX_REASON_TEXT, true), (MAX_REASON_TEXT + 1, false)]
+    {
+        let mut bytes = vec![0x06, 0, 10];
+        bytes.append_blob(&vec![b'x'; n]);
+        assert_eq!(read(&bytes.into(), Frame::decode).is_ok(), fits);
+    }
+    // What is longer is cut by the writer, so that our own reason is never the peer's violation.
+    assert!(ok(Frame::Close(CloseReason::Violation("x".repeat(10 * MAX_REASON_TEXT)))));
+}
+
+#[test]
+fn a_large_count_or_length_with_few_bytes_behind_it_takes_no_memory() {
+    // What `Bytes` takes when a buffer is sliced for the first time.
+    const SHARED: u64 = 32;
+    let count = |kind: u8, count: usize| {
+        let mut bytes = vec![kind];
+        bytes.append_varint(u64::try_from(count).unwrap());
+        Bytes::from(bytes)
+    };
+    let ranges_of_one = {
+        let mut bytes = vec![12, 1];
+        bytes.extend_from_slice(&[1; 32]);
+        bytes.append_varint(u64::try_from(MAX_HOLDINGS_RANGES).unwrap());
+        Bytes::from(bytes)
+    };
+    for bytes in [
+        count(5, MAX_RECORDS_PER_MESSAGE),
+        count(5, (1 << 62) - 1),
+        count(12, MAX_HOLDINGS_SENDERS),
+        count(13, (1 << 62) - 1),
+        ranges_of_one,
+    ] {
+        let used = allocation_counter::measure(|| assert!(decode(bytes).is_err()));
+        assert!(used.bytes_total <= SHARED);
+    }
+    let mut frame = vec![0x03, 0, 0];
+    frame.append_varint(u64::try_from(MAX_MESSAGE).unwrap());
+    let frame = Bytes::from(frame);
+    let used = allocation_counter::measure(|| assert!(read(&frame, Frame::decode).is_err()));
+    assert!(used.bytes_total <= SHARED);
+}
+
+/// A kept message must not hold the record that it came in.
+#[test]
+fn a_short_payload_is_a_copy_of_its_own() {
+    let record: Bytes =
+        [
+            &Message::Gossip { ttl: 1, message: app_message(0, Bytes::from_static(b"hi")) }
+                .encode()[..],
+            &[0; 16_000],
+        ]
+        .concat()
+        .into();
+    let inside = record.as_ptr_range();
+    let message = decode(record.slice(..record.len() - 16_000));
+    let Ok(Some(Message::Gossip { message, .. })) = message else { panic!("{message:?}") };
+    assert!(!inside.contains(&message.content().payload.as_ptr()));
+}
+
+#[test]
+fn a_range_over_all_numbers_is_read_without_counting_them() {
+    let mut holdings = Holdings::new();
+    let mut bytes = vec![12, 1];
+    bytes.extend_from_slice(sender(0).as_bytes());
+    bytes.extend_from_slice(&[1, 0]);
+    bytes.append_varint((1 << 62) - 1);
+    let Ok(Some(Message::GossipHave(all))) = decode(bytes.into()) else { panic!("refused") };
+    let theirs = all.of(&sender(0)).unwrap();
+    let ours: Ranges = [0, 1, 5].into_iter().collect();
+    assert_eq!(theirs.missing_from(&ours, 3).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(ours.missing_from(theirs, 3).count(), 0);
+    holdings.insert_ranges(sender(0), ours);
+    assert!(holdings.of(&sender(0)).is_some());
+}
+
+#[test]
+fn ranges_that_touch_overlap_or_end_above_the_last_number_are_refused() {
+    let claim = |pairs: &[(u64, u64)]| {
+        let mut bytes = vec![12, 1];
+        bytes.extend_from_slice(&[1; 32]);
+        bytes.append_varint(u64::try_from(pairs.len()).unwrap());
+        for &(gap, more) in pairs {
+            bytes.append_varint(gap);
+            bytes.append_varint(more);
+        }
+        decode(bytes.into()).is_ok()
+    };
+    const LAST: u64 = (1 << 62) - 1;
+    assert!(claim(&[(0, 0), (1, 0)]) && claim(&[(LAST, 0)]) && claim(&[(0, LAST)]));
+    assert!(!claim(&[(0, 0), (0, 0)]), "two ranges that touch are one");
+    assert!(!claim(&[(1, LAST)]) && !claim(&[(LAST, 1)]), "above 2^62");
+    assert!(!claim(&[(0, LAST), (1, 0)]), "after the last number");
+    assert!(!claim(&[]), "a sender of nothing");
+}
+
+fn decode(bytes: Bytes) -> Result<Option<Message>, Malformed> {
+    Message::decode(bytes, RECEIVER)
+}
+
+fn read<T>(
+    bytes: &Bytes,
+    decode: impl FnOnce(&mut Reader) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
+    decode(&mut Reader::new(bytes.clone()))
+}
+
+fn key(seed: u8) -> PublicKey {
+    *Identity::from_seed([seed; 32]).public_key()
+}
+
+fn app_message(sequence: u64, payload: Bytes) -> Signed<AppMessage> {
+    let message = AppMessage {
+        sender: key(1),
+        audience: Audience::Everyone,
+        sequence,
+        timestamp: WallTime::default(),
+        payload,
+    };
+    Signed::new(message, Signature::from_bytes([5; 64]))
+}
+
+fn record_of(software: String, addresses: usize) -> Signed<PeerRecord> {
+    let record = PeerRecord {
+        key: key(1),
+        sequence: 1,
+        noise_static: [2; 32],
+        capabilities: 0,
+        addresses: vec!["[2001:db8::1]:8888".parse().unwrap(); addresses],
+        software,
+    };
+    Signed::new(record, Signature::from_bytes([5; 64]))
+}
+
+fn record(addresses: usize) -> Signed<PeerRecord> {
+    record_of("positron-net/0.1.0".into(), addresses)
+}
+
+fn hello(records: usize, addresses: usize) -> Message {
+    Message::Hello {
+        answer: false,
+        record: record(addresses),
+        observed: "192.0.2.1:1".parse().unwrap(),
+        peers: vec![record(addresses); records],
+    }
+}
+
+fn sender(n: usize) -> NodeId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&u64::try_from(n).unwrap().to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+fn ranges(n: usize) -> Ranges {
+    (0..n).map(|n| 2 * u64::try_from(n).unwrap()).collect()
+}
+
+fn holdings(senders: usize, ranges_each: usize) -> Holdings {
+    let mut holdings = Holdings::new();
+    for n in 0..senders {
+        holdings.insert_ranges(sender(n), ranges(ranges_each));
+    }
+    holdings
+}
+
+fn any_bytes(len: core::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), len).prop_map(Bytes::from)
+}
+
+fn below_2_62() -> impl Strategy<Value = u64> {
+    // All magnitudes alike, so that each length of a varint occurs.
+    (0..62_u32, any::<u64>()).prop_map(|(bits, n)| n >> 2 >> bits)
+}
+
+fn any_lane() -> impl Strategy<Value = Lane> {
+    prop::sample::select(&Lane::ALL[..])
+}
+
+fn any_key() -> impl Strategy<Value = PublicKey> {
+    any::<u8>().prop_map(key)
+}
+
+fn any_signature() -> impl Strategy<Value = Signature> {
+    prop::array::uniform32(any::<u8>()).prop_map(|half| {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&half);
+        bytes[32..].copy_from_slice(&half);
+        Signature::from_bytes(bytes)
+    })
+}
+
+fn any_addr() -> impl Strategy<Value = SocketAddr> {
+    any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port))
+}
+
+fn any_record() -> impl Strategy<Value = Signed<PeerRecord>> {
+    (
+        (any_key(), any::<u64>(), prop::array::uniform32(any::<u8>()), any::<u32>()),
+        prop::collection::vec(any_addr(), 0..=MAX_ADDRESSES),
+        "[ -~]{0,64}",
+        any_signature(),
+    )
+        .prop_map(|(fixed, addresses, software, signature)| {
+            let (key, sequence, noise_static, capabilities) = fixed;
+            let record =
+                PeerRecord { key, sequence, noise_static, capabilities, addresses, software };
+            Signed::new(record, signature)
+        })
+}
+
+fn any_app_message(audience: Audience) -> impl Strategy<Value = Signed<AppMessage>> {
+    (any_key(), below_2_62(), any::<u64>(), any_bytes(0..300), any_signature()).prop_map(
+        move |(sender, sequence, time, payload, signature)| {
+            let timestamp = WallTime::from_unix_micros(time);
+            Signed::new(AppMessage { sender, audience, sequence, timestamp, payload }, signature)
+        },
+    )
+}
+
+fn any_holdings() -> impl Strategy<Value = Holdings> {
+    prop::collection::vec((any::<u8>(), below_2_62()), 0..60).prop_map(|numbers| {
+        let mut holdings = Holdings::new();
+        for (id, number) in numbers {
+            holdings.insert(NodeId::from_bytes([id % 8; 32]), number);
+        }
+        holdings
+    })
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let records = || prop::collection::vec(any_record(), 0..5);
+    prop_oneof![
+        (any::<bool>(), any_record(), any_addr(), records()).prop_map(
+            |(answer, record, observed, peers)| Message::Hello { answer, record, observed, peers }
+        ),
+        any::<u32>().prop_map(|active_peers| Message::Heartbeat { active_peers }),
+        any::<u8>().prop_map(|count| Message::PeerDiscovery { count }),
+        records().prop_map(|peers| Message::PeerAnnouncement { peers }),
+        (0..=MAX_TTL, any_app_message(Audience::Everyone))
+            .prop_map(|(ttl, message)| Message::Gossip { ttl, message }),
+        any_app_message(Audience::Node(RECEIVER)).prop_map(|message| Message::Direct { message }),
+        any_holdings().prop_map(Message::GossipHave),
+        any_holdings().prop_map(Message::GossipWant),
+        (any::<u64>(), prop::array::uniform32(any::<u8>()))
+            .prop_map(|(count, fingerprint)| Message::GossipSync { count, fingerprint }),
+    ]
+}
+
+fn any_reason() -> impl Strategy<Value = CloseReason> {
+    prop_oneof![
+        prop::sample::select(vec![
+            CloseReason::ShuttingDown,
+            CloseReason::Duplicate,
+            CloseReason::WrongNetwork,
+            CloseReason::WrongVersion,
+            CloseReason::WrongFeatures,
+            CloseReason::SlotsFull,
+            CloseReason::Banned,
+            CloseReason::WrongNode,
+            CloseReason::SelfDial,
+            CloseReason::SlowReader,
+            CloseReason::Timeout,
+            CloseReason::Pruned,
+            CloseReason::Probe,
+        ]),
+        "[ -~]{0,128}".prop_map(CloseReason::Violation),
+        (100..u16::MAX).prop_map(CloseReason::Other),
+    ]
+}
+
+fn any_frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![
+        any::<u64>().prop_map(|token| Frame::Ping { token }),
+        any::<u64>().prop_map(|token| Frame::Pong { token }),
+        (any_lane(), below_2_62(), any_bytes(0..300))
+            .prop_map(|(lane, number, body)| Frame::Message { lane, number, body }),
+        (any_lane(), below_2_62(), any_bytes(1..300), 0..500_000_u32, 0..500_000_u32).prop_map(
+            |(lane, number, body, offset, rest)| {
+                let total = offset + rest + u32::try_from(body.len()).unwrap();
+                Frame::Part { lane, number, offset, total, body }
+            }
+        ),
+        (any_lane(), below_2_62()).prop_map(|(lane, next)| Frame::Ack { lane, next }),
+        any_reason().prop_map(Frame::Close),
+        (0x40..=0x7F_u8).prop_map(|kind| Frame::Unknown { kind }),
+    ]
+}

@@ -1,0 +1,36 @@
+//! Tables and queues keep to their limits.
+
+use positron_proto::{
+    limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES},
+    node::{Config, NodeView},
+};
+
+/// What a node may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    kept: usize,
+    peers: usize,
+}
+
+impl Bounds {
+    pub(crate) const fn new(config: &Config) -> Self {
+        Self { kept: config.gossip.cache_size, peers: config.peers.max_peers }
+    }
+
+    pub(crate) fn check(self, view: &NodeView, half_open: usize) -> Result<(), String> {
+        let queued = view.peers.iter().map(|peer| peer.session.queued_bytes).max().unwrap_or(0);
+        for (what, is, most) in [
+            ("messages kept", view.kept.0, self.kept),
+            ("bytes kept", view.kept.1, RETENTION_BYTES),
+            ("peers known", view.known_peers, MAX_BOOK),
+            ("peers linked", view.peers.len(), self.peers),
+            ("links half open", half_open, MAX_HALF_OPEN),
+            ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES),
+        ] {
+            if is > most {
+                return Err(format!("{is} {what}, the limit is {most}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Each message is handed over exactly once in each life of a process, and was really said, by
+//! exactly whom it names.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use positron_proto::{id::MessageId, node::SequenceKind, time::Instant};
+
+use crate::{
+    dice::micros,
+    said::{self, Said},
+};
+
+/// A message that a node handed to its application.
+#[derive(Debug)]
+pub(crate) struct Heard<'a> {
+    pub(crate) at: Instant,
+    pub(crate) host: usize,
+    pub(crate) id: MessageId,
+    /// The host with the sender's id, if there is one.
+    pub(crate) sender: Option<usize>,
+    pub(crate) kind: SequenceKind,
+    pub(crate) payload: &'a Bytes,
+}
+
+/// What each node handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    hosts: Vec<Host>,
+    /// Hosts that are no nodes of ours: what they say is not known here.
+    strangers: usize,
+    pub(crate) deliveries: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) redeliveries: u64,
+    pub(crate) directs_received: u64,
+    undisturbed: Vec<u32>,
+    disturbed: Vec<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Host {
+    this_life: Bits,
+    ever: Bits,
+    of_strangers: BTreeSet<MessageId>,
+    started: Instant,
+}
+
+impl Delivery {
+    /// `nodes` nodes of ours, and after them `strangers` other hosts.
+    pub(crate) fn new(nodes: usize, strangers: usize) -> Self {
+        Self { hosts: vec![Host::default(); nodes + strangers], strangers, ..Self::default() }
+    }
+
+    /// A process starts: what an earlier one heard may be heard again.
+    pub(crate) fn started(&mut self, host: usize, at: Instant) {
+        let host = &mut self.hosts[host];
+        host.this_life = Bits::default();
+        host.of_strangers.clear();
+        host.started = at;
+    }
+
+    pub(crate) fn heard(&mut self, heard: &Heard<'_>, said: &[Said]) -> Result<(), String> {
+        let Some(sender) = heard.sender else {
+            return Err(format!("message {} of a node that does not exist", heard.id));
+        };
+        if sender >= self.hosts.len() - self.strangers {
+            let new = self.hosts[heard.host].of_strangers.insert(heard.id);
+            return if new {
+                Ok(())
+            } else {
+                Err(format!("message {} handed over twice", heard.id))
+            };
+        }
+        let Ok(index) = said::index_of(said, heard.kind, heard.payload) else {
+            return Err(format!("message {} of node {sender}, who never said it", heard.id));
+        };
+        let this = &said[index];
+        if this.from != sender {
+            return Err(format!("what node {} said came in the name of node {sender}", this.from));
+        }
+        if this.id.is_some_and(|id| id != heard.id) {
+            return Err(format!("message {index} of node {sender} has two ids"));
+        }
+        self.once(heard, index, this)
+    }
+
+    fn once(&mut self, heard: &Heard<'_>, index: usize, this: &Said) -> Result<(), String> {
+        let host = &mut self.hosts[heard.host];
+        if !host.this_life.insert(index) {
+            self.duplicates += 1;
+            return Err(format!("message {index} of node {} handed over twice", this.from));
+        }
+        if !host.ever.insert(index) {
+            self.redeliveries += 1;
+            return Ok(());
+        }
+        if this.kind == SequenceKind::Direct {
+            self.directs_received += 1;
+            let right = this.to == heard.host;
+            return if right {
+                Ok(())
+            } else {
+                Err(format!("message {index} was for another node"))
+            };
+        }
+        self.deliveries += 1;
+        let latency = u32::try_from(micros(heard.at.since(this.at))).unwrap_or(u32::MAX);
+        if this.disturbed || host.started > this.at {
+            self.disturbed.push(latency);
+        } else {
+            self.undisturbed.push(latency);
+        }
+        Ok(())
+    }
+
+    /// Whether `host` ever handed over what has this index.
+    pub(crate) fn has(&self, host: usize, index: usize) -> bool {
+        self.hosts[host].ever.contains(index)
+    }
+
+    /// Latencies in microseconds: of undisturbed deliveries, and of all.
+    pub(crate) fn latencies(&self) -> (Vec<u32>, Vec<u32>) {
+        let all = self.undisturbed.iter().chain(&self.disturbed).copied().collect();
+        (self.undisturbed.clone(), all)
+    }
+}
+
+/// A set of small numbers.
+#[derive(Clone, Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn insert(&mut self, number: usize) -> bool {
+        let (word, bit) = (number / 64, 1 << (number % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    fn contains(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|word| word & 1 << (number % 64) != 0)
+    }
+}

@@ -1,0 +1,56 @@
+//! Every command that a node accepts completes, once.
+
+use std::collections::BTreeMap;
+
+use positron_proto::{
+    id::Ticket,
+    limits::DIRECT_TIMEOUT,
+    time::{Duration, Instant},
+};
+
+/// A command may take as long as a direct message may wait, and a little.
+const PATIENCE: Duration = Duration::from_secs(DIRECT_TIMEOUT.as_secs() + 15);
+
+/// Commands that nodes accepted and have not completed.
+#[derive(Debug, Default)]
+pub(crate) struct Liveness(BTreeMap<(usize, Ticket), Waiting>);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    since: Instant,
+    /// Which thing that was said, if any.
+    pub(crate) said: Option<usize>,
+}
+
+impl Liveness {
+    pub(crate) fn accepted(
+        &mut self,
+        host: usize,
+        ticket: Ticket,
+        at: Instant,
+        said: Option<usize>,
+    ) {
+        self.0.insert((host, ticket), Waiting { since: at, said });
+    }
+
+    pub(crate) fn completed(&mut self, host: usize, ticket: Ticket) -> Result<Waiting, String> {
+        let twice = || format!("ticket {} completed, and nobody waits for it", ticket.0);
+        self.0.remove(&(host, ticket)).ok_or_else(twice)
+    }
+
+    /// Whoever asked died with the process.
+    pub(crate) fn died(&mut self, host: usize) {
+        self.0.retain(|(of, _), _| *of != host);
+    }
+
+    /// Commands that have waited too long.
+    pub(crate) fn overdue(&self, now: Instant) -> impl Iterator<Item = (usize, String)> {
+        self.0.iter().filter(move |(_, waiting)| now.since(waiting.since) > PATIENCE).map(
+            |((host, ticket), waiting)| {
+                let since = waiting.since.as_micros();
+                (*host, format!("ticket {} was accepted at {since} µs and waits", ticket.0))
+            },
+        )
+    }
+}

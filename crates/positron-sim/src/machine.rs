@@ -1,0 +1,41 @@
+//! What can live on a host: anything that keeps the contract of a node.
+
+use positron_proto::{
+    id::Ticket,
+    node::{Command, Effect, Input, NodeCore, Refused},
+    time::{Instant, Now},
+};
+
+/// The contract of [`NodeCore`], for the shipped node and for those who mean it harm.
+pub(crate) trait Machine: Send {
+    fn handle(&mut self, now: Now, input: Input);
+    fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused>;
+    fn poll_effect(&mut self) -> Option<Effect>;
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// The shipped node, if it is one.
+    fn node(&self) -> Option<&NodeCore> {
+        None
+    }
+}
+
+impl Machine for NodeCore {
+    fn handle(&mut self, now: Now, input: Input) {
+        Self::handle(self, now, input);
+    }
+
+    fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {
+        Self::command(self, now, command)
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect> {
+        Self::poll_effect(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self).map(|(when, _why)| when)
+    }
+
+    fn node(&self) -> Option<&NodeCore> {
+        Some(self)
+    }
+}

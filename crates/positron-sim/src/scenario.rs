@@ -1,0 +1,277 @@
+//! A story as data: who is there, what they say, and what goes wrong when.
+
+use positron_proto::{
+    gossip, id::NetworkId, node::Config, peers, session::sessions, time::Duration, trust,
+};
+
+use crate::{guest::Guest, physics::Physics};
+
+/// A story. Times count from the beginning of the world.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What it is called.
+    pub name: String,
+    /// How many nodes of ours.
+    pub nodes: usize,
+    /// How many of them, the first ones, are everybody's bootstrap nodes.
+    pub bootstraps: usize,
+    /// How the others know them.
+    pub bootstrap_by: BootstrapBy,
+    /// Nodes start one after the other within this time, bootstrap nodes first.
+    pub start_within: Duration,
+    /// Nodes that only a [`Fault::Start`] starts.
+    pub absent: Vec<usize>,
+    /// When it ends and everything is checked.
+    pub duration: Duration,
+    /// What is said, in any order.
+    pub sayings: Vec<(Duration, Saying)>,
+    /// What goes wrong, in any order.
+    pub faults: Vec<(Duration, Fault)>,
+    /// The laws of the world.
+    pub physics: Physics,
+    /// What every node is told; its bootstrap addresses are added.
+    pub config: Config,
+    /// Hosts that are no nodes of ours.
+    pub guests: Vec<Guest>,
+    /// Checks that a story cannot keep on purpose.
+    pub waived: Vec<Check>,
+}
+
+/// How nodes are told of the bootstrap nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootstrapBy {
+    /// `10.0.0.1:8888`, each.
+    Address,
+    /// One name that has the addresses of all of them.
+    Name,
+}
+
+/// Something that an application says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saying {
+    /// To everyone.
+    Broadcast {
+        /// Who; `None`: anybody who lives.
+        from: Option<usize>,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// To one node.
+    Direct {
+        /// Who.
+        from: usize,
+        /// To whom.
+        to: usize,
+        /// How many bytes.
+        bytes: usize,
+    },
+}
+
+/// Some of the nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Who {
+    /// Everyone.
+    All,
+    /// This one.
+    Node(usize),
+    /// These.
+    Nodes(Vec<usize>),
+    /// Drawn: this part of those to whom the fault can happen, rounded down, but at least one.
+    Part(f64),
+    /// Drawn as [`Part`](Self::Part), but never a bootstrap node.
+    PartOfOthers(f64),
+}
+
+/// How a process ends when nobody asked it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// `kill -9`: the kernel resets its connections; what was committed to disk survives.
+    Killed,
+    /// The machine loses its power: its connections fall silent, and of what was committed only what
+    /// reached the platter survives.
+    PowerCut,
+}
+
+/// What a partition does to connections that cross it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// They are held back: when it heals, what the two kernels have not given up arrives.
+    Hold,
+    /// They are dead for good, and neither end is told: a translator or a firewall forgot them.
+    Sever,
+}
+
+/// Something that goes wrong, or right again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The drawn part of all hosts cannot reach the others.
+    Partition {
+        /// One side.
+        side: Who,
+        /// What happens to connections.
+        cut: Cut,
+    },
+    /// Everybody can reach everybody.
+    Heal,
+    /// Processes die.
+    Crash {
+        /// Whose.
+        who: Who,
+        /// How.
+        death: Death,
+    },
+    /// Absent, dead or stopped processes start, with what their disk has.
+    Start(Who),
+    /// Processes are told to stop, flush and end.
+    Stop(Who),
+    /// Connections of these nodes are reset, each with this probability.
+    Reset {
+        /// Whose.
+        who: Who,
+        /// How many.
+        part: f64,
+    },
+    /// Connections of these nodes die without either end being told, each with this probability.
+    Silence {
+        /// Whose.
+        who: Who,
+        /// How many.
+        part: f64,
+    },
+    /// Processes take nothing from their sockets any more.
+    StopReading(Who),
+    /// They do again.
+    ReadAgain(Who),
+    /// Processes stand still, and then everything reaches them at once.
+    Freeze {
+        /// Whose.
+        who: Who,
+        /// For how long.
+        lasting: Duration,
+    },
+    /// Disks fail: nothing is committed any more.
+    BreakDisk(Who),
+    /// Wall clocks jump by this many seconds.
+    TurnClock {
+        /// Whose.
+        who: Who,
+        /// Forward, or back.
+        seconds: i64,
+    },
+    /// Other laws from now on. The shortest delay must not become shorter.
+    Change(Box<Physics>),
+}
+
+/// What is checked; each is a file of [`crate::check`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Each message is handed over once in each life of a process, and was really said.
+    Delivery,
+    /// Every live node holds every message at the end, and handed it over.
+    Convergence,
+    /// The live sessions connect all live nodes at the end.
+    Membership,
+    /// Tables and queues keep to their limits.
+    Bounds,
+    /// Time goes on, and every command completes, once.
+    Liveness,
+}
+
+impl Scenario {
+    /// `nodes` nodes that have nothing to say, in the default physics.
+    pub fn quiet(name: &str, nodes: usize, duration: Duration) -> Self {
+        Self {
+            name: name.into(),
+            nodes,
+            bootstraps: 1 + nodes / 200,
+            bootstrap_by: BootstrapBy::Address,
+            start_within: start_within(nodes),
+            absent: Vec::new(),
+            duration,
+            sayings: Vec::new(),
+            faults: Vec::new(),
+            physics: Physics::default(),
+            config: default_config(),
+            guests: Vec::new(),
+            waived: Vec::new(),
+        }
+    }
+
+    /// Adds what goes wrong.
+    #[must_use]
+    pub fn fault(mut self, after: Duration, fault: Fault) -> Self {
+        self.faults.push((after, fault));
+        self
+    }
+
+    /// Adds something that is said.
+    #[must_use]
+    pub fn say(mut self, after: Duration, saying: Saying) -> Self {
+        self.sayings.push((after, saying));
+        self
+    }
+
+    /// Adds `count` broadcasts of `bytes` bytes by anybody, evenly from `from` until `until`.
+    #[must_use]
+    pub fn broadcasts(mut self, count: u32, bytes: usize, from: Duration, until: Duration) -> Self {
+        let width = until.saturating_sub(from);
+        for n in 0..count {
+            let after = from + width * n / count;
+            self.sayings.push((after, Saying::Broadcast { from: None, bytes }));
+        }
+        self
+    }
+
+    /// Other laws.
+    #[must_use]
+    pub fn physics(mut self, physics: Physics) -> Self {
+        self.physics = physics;
+        self
+    }
+
+    /// Does without a check.
+    #[must_use]
+    pub fn waive(mut self, check: Check) -> Self {
+        self.waived.push(check);
+        self
+    }
+}
+
+/// Ten nodes a second find each other without a crowd at the bootstrap nodes; more of them share it.
+fn start_within(nodes: usize) -> Duration {
+    let millis = u64::try_from(nodes).unwrap_or(u64::MAX).saturating_mul(50);
+    Duration::from_millis(millis.clamp(200, 8_000))
+}
+
+/// The founding document's defaults.
+pub fn default_config() -> Config {
+    let second = Duration::from_secs(1);
+    Config {
+        network: NetworkId::from_name("simulated"),
+        session: sessions::Config {
+            network: NetworkId::from_name("simulated"),
+            max_links: 512,
+            connect_timeout: 10 * second,
+            heartbeat: 30 * second,
+        },
+        peers: peers::Config {
+            bootstrap: Vec::new(),
+            min_peers: 5,
+            max_peers: 50,
+            discovery_interval: 30 * second,
+            heartbeat_interval: 30 * second,
+            software: "positron-sim".into(),
+        },
+        gossip: gossip::Config { fanout: 3, interval: second, ttl: 10, cache_size: 10_000 },
+        trust: trust::Config {
+            initial_score: 0.5,
+            min_threshold: 0.1,
+            max_score: 1.0,
+            decay_rate: 0.01,
+            decay_interval: 3600 * second,
+            boost_message: 0.01,
+            penalty_invalid: 0.1,
+        },
+    }
+}

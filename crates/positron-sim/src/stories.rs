@@ -1,0 +1,119 @@
+//! The stories that have a name.
+
+use positron_proto::time::Duration;
+
+use crate::scenario::{Cut, Death, Fault, Saying, Scenario, Who};
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Scenario {
+    /// Every story with a name, for `--scenario`.
+    pub const NAMES: [&str; 6] = ["default", "crashes", "churn", "split", "late", "stalls"];
+
+    /// The story called `name` with `nodes` nodes.
+    pub fn named(name: &str, nodes: usize) -> Option<Self> {
+        Some(match name {
+            "default" => Self::default_story(nodes),
+            "crashes" => Self::crashes(nodes),
+            "churn" => Self::churn(nodes),
+            "split" => Self::split(nodes),
+            "late" => Self::late(nodes),
+            "stalls" => Self::stalls(nodes),
+            _ => return None,
+        })
+    }
+
+    /// A minute with 100 broadcasts; a third of the network is cut off from 20 s to 32 s, and 30 of
+    /// the broadcasts are sent while it is.
+    pub fn default_story(nodes: usize) -> Self {
+        Self::quiet("default", nodes, secs(60))
+            .fault(secs(20), Fault::Partition { side: Who::Part(1.0 / 3.0), cut: Cut::Hold })
+            .fault(secs(32), Fault::Heal)
+            .broadcasts(35, 256, secs(10), secs(19))
+            .broadcasts(30, 256, secs(20), secs(32))
+            .broadcasts(35, 256, secs(33), secs(50))
+    }
+
+    /// A bootstrap node is killed, and later a third of all nodes, half of them by a loss of power;
+    /// all come back.
+    pub fn crashes(nodes: usize) -> Self {
+        let third = Who::Part(1.0 / 6.0);
+        Self::quiet("crashes", nodes, secs(90))
+            .broadcasts(100, 256, secs(10), secs(70))
+            .fault(secs(15), Fault::Crash { who: Who::Node(0), death: Death::Killed })
+            .fault(secs(25), Fault::Start(Who::All))
+            .fault(secs(35), Fault::Crash { who: third.clone(), death: Death::Killed })
+            .fault(secs(36), Fault::Crash { who: third, death: Death::PowerCut })
+            .fault(secs(50), Fault::Start(Who::All))
+    }
+
+    /// Every five seconds some nodes stop or die and those of before come back.
+    pub fn churn(nodes: usize) -> Self {
+        let mut story =
+            Self::quiet("churn", nodes, secs(120)).broadcasts(120, 256, secs(10), secs(95));
+        for round in 0..16 {
+            let at = secs(15 + 5 * round);
+            let who = Who::PartOfOthers(0.1);
+            story = story.fault(at, Fault::Start(Who::All)).fault(
+                at + secs(1),
+                match round % 3 {
+                    0 => Fault::Stop(who),
+                    1 => Fault::Crash { who, death: Death::Killed },
+                    _ => Fault::Crash { who, death: Death::PowerCut },
+                },
+            );
+        }
+        story.fault(secs(95), Fault::Start(Who::All))
+    }
+
+    /// Half of the network is cut off three times, twice for good as far as connections are
+    /// concerned.
+    pub fn split(nodes: usize) -> Self {
+        let mut story =
+            Self::quiet("split", nodes, secs(120)).broadcasts(100, 256, secs(10), secs(95));
+        for (from, until, cut) in [(15, 35, Cut::Hold), (45, 65, Cut::Sever), (75, 95, Cut::Sever)]
+        {
+            story = story
+                .fault(secs(from), Fault::Partition { side: Who::Part(0.5), cut })
+                .fault(secs(until), Fault::Heal);
+        }
+        story
+    }
+
+    /// A fifth of the nodes comes when everything has been said.
+    pub fn late(nodes: usize) -> Self {
+        let mut story =
+            Self::quiet("late", nodes, secs(60)).broadcasts(100, 256, secs(10), secs(30));
+        story.absent = (0..nodes).skip(1).filter(|node| node % 5 == 4).collect();
+        story.fault(secs(35), Fault::Start(Who::All))
+    }
+
+    /// Ten times the loss, slow disks, slow workers, messages of 64 KiB and a node that does not
+    /// read.
+    pub fn stalls(nodes: usize) -> Self {
+        let mut story = Self::quiet("stalls", nodes, secs(90))
+            .broadcasts(40, 256, secs(10), secs(50))
+            .broadcasts(10, 64 * 1024, secs(10), secs(50))
+            .fault(secs(20), Fault::StopReading(Who::PartOfOthers(0.1)))
+            .fault(secs(45), Fault::ReadAgain(Who::All))
+            .fault(secs(30), Fault::Freeze { who: Who::Part(0.1), lasting: secs(4) });
+        story.physics.loss = 0.2;
+        story.physics = story.physics.slow_disks().slow_verdicts();
+        story
+    }
+
+    /// One broadcast of each node, so that every node is a sender once.
+    #[must_use]
+    pub fn everyone_says_something(mut self, from: Duration, until: Duration) -> Self {
+        let width = until.saturating_sub(from);
+        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
+        for n in 0..nodes {
+            let from_node = usize::try_from(n).ok();
+            let saying = Saying::Broadcast { from: from_node, bytes: 128 };
+            self.sayings.push((from + width * n / nodes.max(1), saying));
+        }
+        self
+    }
+}

@@ -1,0 +1,34 @@
+//! The last things that happened to one node, for whoever has to find out why.
+
+use std::collections::VecDeque;
+
+use positron_proto::time::Instant;
+
+use crate::report::seconds;
+
+/// Lines that are kept.
+const LINES: usize = 120;
+
+/// Kept for no node at first: a run that broke a promise is run again with an ear at the node that
+/// broke it. That costs nothing in the thousands of runs that keep theirs.
+#[derive(Debug, Default)]
+pub(crate) struct Trace(Option<VecDeque<String>>);
+
+impl Trace {
+    pub(crate) fn listen(&mut self) {
+        self.0 = Some(VecDeque::new());
+    }
+
+    pub(crate) fn note(&mut self, at: Instant, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.0 {
+            if lines.len() == LINES {
+                lines.pop_front();
+            }
+            lines.push_back(format!("{:.6} {}", seconds(at), line()));
+        }
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.iter().flatten().cloned().collect()
+    }
+}

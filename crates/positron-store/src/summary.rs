@@ -1,0 +1,274 @@
+//! A look at the database of a node that runs, or does not, without touching it.
+
+use std::path::{Path, PathBuf};
+
+use positron_proto::id::{NetworkId, NodeId};
+use rusqlite::{Connection, OpenFlags, Row};
+
+use crate::{
+    StoreError, database, folder,
+    limits::{BUSY_TIMEOUT, SUMMARY_LINES},
+    load::number,
+};
+
+/// What a node remembers, in numbers.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Summary {
+    /// The database.
+    pub database: PathBuf,
+    /// Its schema version.
+    pub schema_version: i64,
+    /// Whose network.
+    pub network: NetworkId,
+    /// The name of the network.
+    pub network_name: String,
+    /// Our first broadcast number that was never given out.
+    pub next_broadcast: u64,
+    /// Our first direct number that was never given out.
+    pub next_direct: u64,
+    /// Peers in the address book.
+    pub peers: u64,
+    /// Of these, the ones that answered a dial of ours.
+    pub dialled_peers: u64,
+    /// Broadcasts in the retention window.
+    pub messages: u64,
+    /// Their bytes, signatures included.
+    pub message_bytes: u64,
+    /// Who sent them.
+    pub senders: u64,
+    /// Peers with a standing.
+    pub observed_peers: u64,
+    /// Of these, the ones with a ban, over or not.
+    pub banned_peers: u64,
+    /// The bans that last longest, at most [`SUMMARY_LINES`].
+    pub bans: Vec<Ban>,
+    /// The best scores, at most [`SUMMARY_LINES`].
+    pub most_trusted: Vec<Trusted>,
+    /// Lines in the audit trail.
+    pub trust_events: u64,
+    /// The newest of them, newest first, at most [`SUMMARY_LINES`].
+    pub last_trust_events: Vec<TrustLine>,
+}
+
+/// One ban.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Ban {
+    /// Whose.
+    pub peer: NodeId,
+    /// Until when, in seconds since the Unix epoch.
+    pub until_unix_secs: u64,
+}
+
+/// One score.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Trusted {
+    /// Whose.
+    pub peer: NodeId,
+    /// How much.
+    pub score: f64,
+}
+
+/// One line of the audit trail.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TrustLine {
+    /// Whose score changed.
+    pub peer: NodeId,
+    /// When, in seconds since the Unix epoch.
+    pub at_unix_secs: u64,
+    /// Why: the name of the observation.
+    pub observation: String,
+    /// By how much.
+    pub change: f64,
+    /// To what.
+    pub score: f64,
+}
+
+/// Sums up the database in the data folder `dir`, of a node that runs or does not. Creates and
+/// changes nothing.
+///
+/// ```
+/// use positron_store::{StoreError, summary};
+///
+/// let nowhere = tempfile::tempdir()?.path().join("nowhere");
+/// assert!(matches!(summary(&nowhere), Err(StoreError::Missing { .. })));
+/// assert!(!nowhere.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`StoreError::Missing`] if no node was ever started there; otherwise as for opening a store.
+pub fn summary(dir: impl AsRef<Path>) -> Result<Summary, StoreError> {
+    let path = dir.as_ref().join(folder::DATABASE);
+    let size =
+        std::fs::metadata(&path).map_err(|error| StoreError::from_io(&error, "read", &path))?.len();
+    if size == 0 {
+        return Err(StoreError::Missing { path });
+    }
+    if has_log(&path) {
+        return read(&path, Log::Shared);
+    }
+    // Without its log the database is at rest, unless a node starts in this very moment; what is
+    // read then may be torn, and is read again.
+    match read(&path, Log::None) {
+        Err(_) if has_log(&path) => read(&path, Log::Shared),
+        outcome => outcome,
+    }
+}
+
+/// Whether the database has a log to be read along with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// It has: a node runs, or did not end well. We are one more reader.
+    Shared,
+    /// It has none, and reading must not create one.
+    None,
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+fn read(path: &Path, log: Log) -> Result<Summary, StoreError> {
+    let sql = |error| StoreError::from_sql(&error, "read", path);
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = match log {
+        Log::Shared => Connection::open_with_flags(path, flags),
+        Log::None => {
+            flags |= OpenFlags::SQLITE_OPEN_URI;
+            let path = std::path::absolute(path)
+                .map_err(|error| StoreError::from_io(&error, "find", path))?;
+            Connection::open_with_flags(immutable_uri(&path), flags)
+        }
+    };
+    let db = db.map_err(sql)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(sql)?;
+    // One transaction: all numbers are of one moment.
+    let db = db.unchecked_transaction().map_err(sql)?;
+    let schema_version = database::inspect(&db, path)?;
+    if schema_version == 0 {
+        return Err(StoreError::Missing { path: path.to_owned() });
+    }
+    let (network, network_name) = database::network_of(&db, path)?;
+    let mut summary = Summary {
+        database: path.to_owned(),
+        schema_version,
+        network,
+        network_name,
+        next_broadcast: 0,
+        next_direct: 0,
+        peers: 0,
+        dialled_peers: 0,
+        messages: 0,
+        message_bytes: 0,
+        senders: 0,
+        observed_peers: 0,
+        banned_peers: 0,
+        bans: Vec::new(),
+        most_trusted: Vec::new(),
+        trust_events: 0,
+        last_trust_events: Vec::new(),
+    };
+    count(&db, &mut summary).map_err(sql)?;
+    // A database that an older program left and no newer one has started with yet.
+    if schema_version >= 2 {
+        count_trust(&db, &mut summary).map_err(sql)?;
+    }
+    Ok(summary)
+}
+
+fn count(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
+    summary.next_broadcast = one(db, "SELECT next_broadcast FROM state")?;
+    summary.next_direct = one(db, "SELECT next_direct FROM state")?;
+    summary.peers = one(db, "SELECT count(*) FROM peers")?;
+    summary.dialled_peers = one(db, "SELECT count(dialled) FROM peers")?;
+    summary.messages = one(db, "SELECT count(*) FROM messages")?;
+    summary.message_bytes = one(db, "SELECT coalesce(sum(length(claim)), 0) FROM messages")?;
+    summary.senders = one(db, "SELECT count(DISTINCT sender) FROM messages")?;
+    Ok(())
+}
+
+fn count_trust(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
+    summary.observed_peers = one(db, "SELECT count(*) FROM standings")?;
+    summary.banned_peers = one(db, "SELECT count(banned_until) FROM standings")?;
+    summary.trust_events = one(db, "SELECT count(*) FROM trust_events")?;
+    summary.bans = lines(
+        db,
+        "SELECT peer, banned_until FROM standings WHERE banned_until IS NOT NULL
+         ORDER BY banned_until DESC, peer LIMIT ?1",
+        |row| Ok(Ban { peer: node(row)?, until_unix_secs: seconds(row.get(1)?) }),
+    )?;
+    summary.most_trusted = lines(
+        db,
+        "SELECT peer, score FROM standings WHERE banned_until IS NULL
+         ORDER BY score DESC, peer LIMIT ?1",
+        |row| Ok(Trusted { peer: node(row)?, score: row.get(1)? }),
+    )?;
+    summary.last_trust_events = lines(
+        db,
+        "SELECT peer, at, observation, change, score FROM trust_events
+         ORDER BY number DESC LIMIT ?1",
+        |row| {
+            Ok(TrustLine {
+                peer: node(row)?,
+                at_unix_secs: seconds(row.get(1)?),
+                observation: row.get(2)?,
+                change: row.get(3)?,
+                score: row.get(4)?,
+            })
+        },
+    )?;
+    Ok(())
+}
+
+fn one(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    db.query_row(sql, (), |row| row.get(0)).map(number)
+}
+
+/// The first [`SUMMARY_LINES`] rows that make sense.
+fn lines<T>(
+    db: &Connection,
+    sql: &str,
+    read: impl Fn(&Row) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query((SUMMARY_LINES,))?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        lines.extend(read(row));
+    }
+    Ok(lines)
+}
+
+fn node(row: &Row) -> rusqlite::Result<NodeId> {
+    row.get(0).map(NodeId::from_bytes)
+}
+
+fn seconds(micros: i64) -> u64 {
+    number(micros) / 1_000_000
+}
+
+/// The absolute `path` as a URI that tells SQLite to take the file as it is: no log, no locks
+/// (<https://sqlite.org/uri.html>).
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file://");
+    if cfg!(windows) {
+        uri.push('/');
+    }
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b':' => {
+                uri.push(char::from(*byte));
+            }
+            _ => {
+                uri.push('%');
+                uri.push_str(&format!("{byte:02X}"));
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}

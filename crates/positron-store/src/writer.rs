@@ -1,0 +1,232 @@
+//! The one thread that writes: everything that waits goes into one transaction.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use positron_proto::node::{Change, ChangeId};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
+
+use crate::{
+    StoreError,
+    apply::{Apply, prune_trust_events},
+    limits::CLOSE_TIMEOUT,
+    queue::Queue,
+};
+
+/// What became of changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Every change up to this one survives a crash of the process; what
+    /// [is critical](Change::is_critical) and everything before it, a loss of power.
+    Durable {
+        /// The last one.
+        up_to: ChangeId,
+    },
+    /// A transaction failed, was rolled back, and is tried again.
+    Retrying {
+        /// The attempt that failed: 1, 2, ...
+        attempt: usize,
+        /// Why, in words.
+        why: String,
+    },
+    /// Storage failed for good: what was not reported as durable is not stored, and further changes
+    /// are refused.
+    Failed {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Whoever wants to know; called on the writer's thread.
+pub(crate) type OnReport = Box<dyn Fn(Report) + Send>;
+
+pub(crate) struct Writer {
+    pub(crate) db: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) apply: Apply,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) on_report: OnReport,
+    pub(crate) retry_pauses: Vec<Duration>,
+    pub(crate) safety: Safety,
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Safety {
+    /// A crash of the process: the log is written.
+    Process,
+    /// A loss of power: the log is synced, with all that was written to it before.
+    Power,
+}
+
+/// Holds the queue open while the writer lives, so that nobody ever waits for a dead one.
+struct Alive(Arc<Queue>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fail("the writer has ended");
+    }
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty, or until storage fails.
+    pub(crate) fn run(mut self) -> Result<(), StoreError> {
+        let _alive = Alive(self.queue.clone());
+        let mut batch = Vec::new();
+        while self.queue.take(&mut batch) {
+            if let Err(error) = self.commit_or_retry(&batch) {
+                let error = StoreError::from_sql(&error, "write to", &self.path);
+                let why = error.to_string();
+                tracing::error!(%why, "storage failed");
+                self.queue.fail(&why);
+                (self.on_report)(Report::Failed { why });
+                return Err(error);
+            }
+            if let Some((up_to, _)) = batch.last() {
+                (self.on_report)(Report::Durable { up_to: *up_to });
+            }
+            batch.clear();
+        }
+        self.finish()
+    }
+
+    fn commit_or_retry(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
+        for attempt in 1.. {
+            let Err(error) = self.commit(batch) else { break };
+            let pause = self.retry_pauses.get(attempt - 1).copied();
+            let Some(pause) = pause.filter(|_| may_pass(&error)) else { return Err(error) };
+            let why = StoreError::from_sql(&error, "write to", &self.path).to_string();
+            tracing::warn!(attempt, %why, "storage tries again");
+            (self.on_report)(Report::Retrying { attempt, why });
+            self.queue.pause(pause);
+        }
+        Ok(())
+    }
+
+    /// All of it or nothing.
+    fn commit(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
+        let is_critical = batch.iter().any(|(_, change)| change.is_critical());
+        self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (_, change) in batch {
+            self.apply.apply(&transaction, change)?;
+        }
+        if batch.iter().any(|(_, change)| matches!(change, Change::Audit(_))) {
+            prune_trust_events(&transaction)?;
+        }
+        transaction.commit()
+    }
+
+    /// Takes effect between transactions only (<https://sqlite.org/pragma.html#pragma_synchronous>).
+    fn set_safety(&mut self, safety: Safety) -> rusqlite::Result<()> {
+        if self.safety != safety {
+            let level = match safety {
+                Safety::Process => "NORMAL",
+                Safety::Power => "FULL",
+            };
+            self.db.pragma_update(None, "synchronous", level)?;
+            self.safety = safety;
+        }
+        Ok(())
+    }
+
+    /// Moves the log into the database: a folder at rest holds no log. A reader that stays may
+    /// prevent it; then the log stays too, and nothing is lost.
+    fn finish(self) -> Result<(), StoreError> {
+        let error = |error| StoreError::from_sql(&error, "close", &self.path);
+        self.db.busy_timeout(CLOSE_TIMEOUT).map_err(error)?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.db.query_row(sql, (), |_| Ok(())).map_err(error)?;
+        self.db.close().map_err(|(_, error)| StoreError::from_sql(&error, "close", &self.path))
+    }
+}
+
+/// Whether the same transaction may succeed a little later.
+///
+/// Not after a sync that failed: the kernel may have dropped what it could not write, and a second
+/// sync would succeed without it (Rebello et al., "Can Applications Recover from fsync Failures?",
+/// USENIX ATC 2020).
+fn may_pass(error: &rusqlite::Error) -> bool {
+    let lost = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+    let Some(known) = error.sqlite_error() else { return false };
+    !lost.contains(&known.extended_code)
+        && matches!(
+            known.code,
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::CannotOpen
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use positron_proto::{
+        id::{NetworkId, NodeId},
+        node::SequenceKind,
+    };
+
+    use super::*;
+    use crate::database;
+
+    #[test]
+    fn what_must_survive_a_loss_of_power_is_synced_and_the_rest_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let network = NetworkId::from_name("test");
+        let mut writer = Writer {
+            db: database::open(&path, &network, "test").unwrap(),
+            path,
+            apply: Apply::new(network),
+            queue: Arc::default(),
+            on_report: Box::new(drop),
+            retry_pauses: Vec::new(),
+            // As SQLite opens it.
+            safety: Safety::Power,
+        };
+        let light = Change::ForgetPeer(NodeId::from_bytes([1; 32]));
+        let critical = Change::ReserveSequence { kind: SequenceKind::Direct, below: 7 };
+        // https://sqlite.org/pragma.html#pragma_synchronous: 1 is NORMAL, 2 is FULL.
+        for (changes, level) in [
+            (vec![light.clone()], 1),
+            (vec![light.clone(), critical, light.clone()], 2),
+            (vec![light], 1),
+        ] {
+            let batch: Vec<_> = (1..).map(ChangeId).zip(changes).collect();
+            writer.commit(&batch).unwrap();
+            let sql = "PRAGMA synchronous";
+            assert_eq!(writer.db.query_row(sql, (), |row| row.get(0)), Ok(level));
+        }
+    }
+
+    #[test]
+    fn a_writer_that_dies_lets_go_of_whoever_feeds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let network = NetworkId::from_name("test");
+        let queue = Arc::<Queue>::default();
+        let (told, heard) = mpsc::channel::<()>();
+        let writer = Writer {
+            db: database::open(&path, &network, "test").unwrap(),
+            path,
+            apply: Apply::new(network),
+            queue: queue.clone(),
+            on_report: Box::new(move |_| {
+                let _kept_until_the_end = &told;
+                panic!("a listener of the application panics; this line is part of the test");
+            }),
+            retry_pauses: Vec::new(),
+            safety: Safety::Power,
+        };
+        let thread = std::thread::spawn(move || writer.run());
+        let change = || Change::ForgetPeer(NodeId::from_bytes([1; 32]));
+        queue.push(ChangeId(1), change()).unwrap();
+        assert!(heard.recv().is_err());
+        assert!(thread.join().is_err());
+        assert!(queue.push(ChangeId(2), change()).is_err());
+    }
+}
