@@ -108,7 +108,7 @@ impl FromStr for Invite {
 
 /// Whether `text` reads as `host:port`, where host may be a name.
 pub(crate) fn is_address(text: &str) -> Result<(), String> {
-    if text.parse::<SocketAddr>().is_ok() {
+    if text.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0) {
         return Ok(());
     }
     let wrong = |why: &str| Err(format!("'{text}' is no address: {why}"));
