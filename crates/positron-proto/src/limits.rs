@@ -47,6 +47,8 @@ pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
 pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
 /// Messages queued for one peer and not acknowledged.
 pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
+/// The largest message number that a peer can make us go on from: far below what a varint carries.
+pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence after which a link that carried traffic is probed.
@@ -54,6 +56,13 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed in 3 s.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// How long after its last message a link counts as one that carries traffic.
+pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
+/// While parts of a message arrive, the receiver is never silent for longer than this: half of
+/// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
+pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a closed link may take to hand its last bytes to the kernel.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a conversation is kept without a link, so that a reconnect continues it.
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
@@ -204,8 +213,13 @@ pub const MAX_UNACKNOWLEDGED_DIRECT_BYTES: usize = 32 << 20;
 pub const DIRECT_RETRY: Duration = Duration::from_millis(200);
 /// Wait before a link is asked for again while a direct message waits for it.
 pub const DIRECT_RECONNECT: Duration = Duration::from_secs(3);
-/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first.
-pub const MAX_DIRECT_SENDERS: usize = 4096;
+/// Peers whose received direct numbers are remembered; the one silent longest is forgotten first
+/// (it could then repeat its own messages, and nobody else's).
+pub const MAX_DIRECT_SENDERS: usize = 1024;
+/// Ranges of received direct numbers remembered of one peer; beyond it the lowest gap is given up.
+/// A peer counts its messages to all others alike, so this is about how many messages to us may
+/// come between two attempts at one.
+pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -1,13 +1,51 @@
-//! One authenticated conversation with one node, over whatever links exist `[PROTOCOL 5]`.
+//! One authenticated conversation with one node, over whatever links exist `[PROTOCOL 4, 5]`.
 //!
-//! - [`noise`]: the Noise resolver and the two handshake patterns;
-//! - [`hello`]: what the two ends tell each other inside the handshake;
-//! - [`handshake`]: from the first byte to keys;
-//! - [`record`]: sealed records of a stream link;
-//! - [`link`]: one stream link, from dial to close: bytes in, frames out, write window, liveness;
-//! - [`conversation`]: messages numbered and acknowledged per (peer, boot), independent of links;
-//! - [`sessions`]: the table of all links and conversations, slots and limits.
+//! A *link* is one byte stream. A *session* is what the node sees: this peer is there, say
+//! something to it. A *conversation* is what outlives both: which messages were said and heard.
+//!
+//! ```text
+//! dialled    Connecting ─▸ Initiating ─▸ Confirming ─┐ PONG
+//!            (no stream)   (SYN is out)  (PING is out)├─▸ Up ─▸ Closing ─▸ forgotten
+//! accepted   Responding ─▸ Proving ────▸ Knocking ───┘ admitted
+//!            (no keys)     (no record)   (live: the node decides)
+//! ```
+//!
+//! From every stage a link can go to `Closing` at once, and be forgotten when its stream is down.
+//!
+//! Reading order:
+//!
+//! - `noise`: the two handshake patterns over aws-lc-rs;
+//! - `hello`: what the two ends tell each other inside the handshake;
+//! - `handshake`: from the first byte to keys;
+//! - `record`: sealed records of a stream link; `inbound`: a stream cut into them without copying;
+//! - `link`: one link with keys: frames in and out, signs of life;
+//! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
+//!   go;
+//! - `table`: the rows of the table of links, and who may come in;
+//! - [`sessions`]: the table; `opening`, `talking` and `ending` are what it does with a link in its
+//!   youth, its prime and its age; `contract` has its words.
+//!
+//! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a
+//! session's silence, bytes given to a stream, bytes and messages that wait for a peer, partial
+//! messages (one per lane and link, growing as bytes arrive), conversations without a link. An idle
+//! link holds its two keys and no buffer.
 
+mod contract;
+mod conversation;
+mod ending;
+mod handshake;
+mod hello;
+mod inbound;
+mod link;
+mod noise;
+mod opening;
+mod record;
 pub mod sessions;
+mod table;
+mod talking;
 
+pub use noise::link_public_key;
 pub use sessions::Sessions;
+
+#[cfg(test)]
+mod tests;

@@ -1,361 +1,143 @@
 //! The table of all links and conversations.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
+pub use super::contract::{
+    Config, Counters, Dial, DialFailure, DialOutcome, Direction, DownReason, Expect, Hangup,
+    LinkDown, NotSent, Out, Peer, Purpose, View,
+};
+use super::{
+    conversation::{Conversation, Presence},
+    hello::Local,
+    table::{Door, Entry, Place, Stage},
+};
 use crate::{
-    id::{LinkId, NetworkId, NodeId, Ticket},
-    identity::{Identity, PublicKey},
-    misbehavior::Misbehavior,
+    deadlines::Deadlines,
+    id::{LinkId, NodeId, Ticket},
+    identity::Identity,
+    limits::MAX_HALF_OPEN,
     rng::Rng,
-    time::{Duration, Instant, Now},
+    time::{Instant, Now},
     wire::frame::{CloseReason, Lane},
 };
 
-/// What the table of sessions is told once.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Whom to talk to.
-    pub network: NetworkId,
-    /// Established links, in all, both directions.
-    pub max_links: usize,
-    /// How long a TCP connection and a handshake may take together.
-    pub connect_timeout: Duration,
-    /// Interval of PING on a link that carries nothing.
-    pub heartbeat: Duration,
-}
-
-/// Who must answer a dial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Expect {
-    /// This node and nobody else.
-    Node(NodeId),
-    /// Whoever is there.
-    Anyone,
-}
-
-/// What a dial is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A link to keep.
-    Connect,
-    /// To see who answers at the address: closed as soon as that is known; the other end counts no
-    /// session.
-    Probe,
-}
-
-/// A wish for a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dial {
-    /// Where to.
-    pub to: SocketAddr,
-    /// Who must answer.
-    pub expect: Expect,
-    /// The static X25519 key of the expected node, if its record is known: IK instead of XX.
-    pub noise_static: Option<[u8; 32]>,
-    /// What for.
-    pub purpose: Purpose,
-}
-
-/// Who made a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// We dialled.
-    Outbound,
-    /// The other node dialled.
-    Inbound,
-}
-
-/// An authenticated peer at the other end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Who.
-    pub id: NodeId,
-    /// Its key.
-    pub key: PublicKey,
-    /// The static X25519 key of its links.
-    pub noise_static: [u8; 32],
-    /// From where, or where to.
-    pub addr: SocketAddr,
-    /// Who dialled.
-    pub direction: Direction,
-    /// By which link.
-    pub link: LinkId,
-}
-
-/// How a link is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hangup {
-    /// After everything written has been taken by the kernel.
-    Flush,
-    /// At once.
-    Abort,
-}
-
-/// Why a byte stream ended, as the operating system tells it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LinkDown {
-    /// Nobody listens there.
-    #[error("connection refused: nobody listens there")]
-    Refused,
-    /// No answer.
-    #[error("timed out: no answer from this address")]
-    TimedOut,
-    /// No route.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
-    /// The other end vanished.
-    #[error("connection reset")]
-    Reset,
-    /// The other end closed without saying why.
-    #[error("connection closed")]
-    Eof,
-    /// We hung up.
-    #[error("hung up by this node")]
-    HungUp,
-    /// Anything else the operating system says.
-    #[error("{0}")]
-    Other(String),
-}
-
-/// Why a dial led to no session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DialFailure {
-    /// The byte stream failed.
-    #[error("{0}")]
-    Link(LinkDown),
-    /// Something else answered.
-    #[error("what answers there is not a positron-net node, it speaks {0}")]
-    NotPositron(&'static str),
-    /// The handshake did not complete in time.
-    #[error("the handshake timed out")]
-    Timeout,
-    /// The handshake failed cryptographically.
-    #[error("the handshake failed: {0}")]
-    Handshake(&'static str),
-    /// Somebody else answered.
-    #[error("another node answered: {found}")]
-    WrongNode {
-        /// Who.
-        found: NodeId,
-    },
-    /// We reached ourselves.
-    #[error("that address is this node itself")]
-    Ourselves,
-    /// The other node gave a reason, or we had one.
-    #[error("refused: {0}")]
-    Closed(CloseReason),
-}
-
-/// What a dial came to. Every dial comes to exactly one of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DialOutcome {
-    /// A session with this node (perhaps over a link that was there before).
-    Connected(NodeId),
-    /// This node answers there ([`Purpose::Probe`]).
-    Probed(NodeId),
-    /// None.
-    Failed(DialFailure),
-}
-
-/// Why a session is over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DownReason {
-    /// Its last link broke.
-    #[error("{0}")]
-    Link(LinkDown),
-    /// The peer closed it.
-    #[error("the peer closed: {0}")]
-    ByPeer(CloseReason),
-    /// We closed it.
-    #[error("we closed: {0}")]
-    ByUs(CloseReason),
-}
-
-/// What the sessions want done or say happened, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Out {
-    /// Open a byte stream.
-    Dial {
-        /// Its name.
-        link: LinkId,
-        /// Where to.
-        to: SocketAddr,
-    },
-    /// Write to a byte stream.
-    Write {
-        /// Which.
-        link: LinkId,
-        /// What.
-        bytes: Bytes,
-    },
-    /// End a byte stream.
-    Hangup {
-        /// Which.
-        link: LinkId,
-        /// How.
-        how: Hangup,
-    },
-    /// An authenticated node that dialled us proved to be live. Nothing happens until
-    /// [`Sessions::admit`] or [`Sessions::refuse`] is called.
-    Knock(Peer),
-    /// A session is up: both ends agreed.
-    Up(Peer),
-    /// A session is over.
-    Down {
-        /// With whom.
-        peer: NodeId,
-        /// Why.
-        reason: DownReason,
-    },
-    /// A dial ended.
-    DialEnded {
-        /// What was wished.
-        dial: Dial,
-        /// What it came to.
-        outcome: DialOutcome,
-    },
-    /// A peer said something. In order within a lane, once per boot of the peer.
-    Message {
-        /// Who.
-        peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
-        body: Bytes,
-    },
-    /// A node that is about to refuse us said something first (addresses of others).
-    Parting {
-        /// Who.
-        peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
-        body: Bytes,
-    },
-    /// The peer acknowledged the message with this ticket, end to end.
-    Delivered {
-        /// What [`Sessions::send`] was given.
-        ticket: Ticket,
-    },
-    /// The message with this ticket will not be delivered: its conversation ended first.
-    Undelivered {
-        /// What [`Sessions::send`] was given.
-        ticket: Ticket,
-    },
-    /// A peer did wrong inside its session (which is closed if it cannot go on).
-    Misbehaved {
-        /// Who.
-        peer: NodeId,
-        /// What.
-        what: Misbehavior,
-    },
-}
-
-/// Why a message was not queued. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSent {
-    /// There is no session with that node.
-    #[error("not connected")]
-    NotConnected,
-    /// The queue is at its limit in bytes or messages.
-    #[error("the queue to that node is full")]
-    QueueFull,
-    /// The message is above [`crate::limits::MAX_MESSAGE`].
-    #[error("the message is too large")]
-    TooLarge,
-}
-
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
-    /// Bytes given to links.
-    pub bytes_sent: u64,
-    /// Bytes taken from links.
-    pub bytes_received: u64,
-    /// Records sealed.
-    pub records_sent: u64,
-    /// Records opened.
-    pub records_received: u64,
-    /// Messages queued.
-    pub messages_sent: u64,
-    /// Messages handed to the node.
-    pub messages_received: u64,
-    /// Messages received a second time and dropped.
-    pub messages_duplicate: u64,
-    /// Messages that were sent again over another link.
-    pub messages_resent: u64,
-    /// Messages not queued because the queue was full.
-    pub messages_refused: u64,
-    /// Links dialled.
-    pub dials: u64,
-    /// Links accepted.
-    pub accepts: u64,
-    /// Sessions that came up.
-    pub sessions: u64,
-    /// Handshakes that failed, in either direction.
-    pub handshakes_failed: u64,
-    /// Handshakes that timed out.
-    pub handshakes_timed_out: u64,
-    /// Links of strangers that were dropped to make room for newer ones.
-    pub half_open_evicted: u64,
-    /// Links refused because of a limit per address or in all.
-    pub links_refused: u64,
-    /// Links whose first bytes were not ours.
-    pub not_positron: u64,
-    /// Records that failed to open.
-    pub records_forged: u64,
-    /// Links closed because the peer did not read.
-    pub slow_readers: u64,
-    /// Links closed because the peer did not answer a probe.
-    pub probes_unanswered: u64,
-}
-
-/// A live session, as `stats` and `status` show it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// With whom and how.
-    pub peer: Peer,
-    /// Since when.
-    pub since: Instant,
-    /// Smoothed round trip time, once known.
-    pub rtt: Option<Duration>,
-    /// Bytes that wait for the peer.
-    pub queued_bytes: usize,
-}
-
 /// All links and conversations of one node.
+///
+/// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
+/// [`connected`](Self::connected) or [`link_down`](Self::link_down); [`accepted`](Self::accepted);
+/// then [`bytes`](Self::bytes), [`written`](Self::written) and at last
+/// [`link_down`](Self::link_down), exactly once a link. What is to be done and what happened is
+/// appended to `out`, in order.
+///
+/// **Guarantees.** Each dial ends with one [`Out::DialEnded`]; each [`Out::Up`] is followed by one
+/// [`Out::Down`] before the next `Up` of the same peer. Messages arrive in order within their lane,
+/// once per boot of the peer, whatever links come and go, as long as both ends remember the
+/// conversation. Each ticket ends as [`Out::Delivered`] or [`Out::Undelivered`]. After
+/// [`Out::Hangup`] nothing is written to a link; a `Flush` that takes too long is followed by an
+/// `Abort`.
+///
+/// **Writing is deferred**: messages and acknowledgments are sealed by [`flush`](Self::flush), so
+/// that all that one input causes shares a record. Call it when an input is done with; otherwise
+/// [`poll_timeout`](Self::poll_timeout) asks for it at once.
+///
+/// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`Config::max_links`], conversations
+/// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS), what
+/// waits for one peer by [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES).
 #[derive(Debug)]
 pub struct Sessions {
-    _me: Arc<Identity>,
+    pub(super) config: Config,
+    pub(super) local: Local,
+    pub(super) rng: Rng,
+    pub(super) links: BTreeMap<LinkId, Entry>,
+    pub(super) dialled: u64,
+    pub(super) door: Door,
+    pub(super) conversations: BTreeMap<NodeId, Conversation>,
+    /// Conversations without a link, by when they are forgotten.
+    pub(super) dormant: BTreeSet<(Instant, NodeId)>,
+    pub(super) deadlines: Deadlines<Wake>,
+    /// Links on which something waits to be sealed, and since when.
+    pub(super) unflushed: BTreeSet<LinkId>,
+    pub(super) unflushed_since: Option<Instant>,
+    pub(super) counters: Counters,
 }
 
-#[allow(unused_variables, missing_docs, clippy::needless_pass_by_value)]
+/// Why to wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wake {
+    /// A handshake, the liveness of a session, or a hanging flush: what the stage of the link says.
+    Link(LinkId),
+    /// The oldest dormant conversation is to be forgotten.
+    Forget,
+}
+
 impl Sessions {
-    /// No links. `boot` is random per start of the process; messages are numbered per pair of
-    /// boots.
-    pub fn new(config: Config, me: Arc<Identity>, rng: Rng) -> Self {
-        Self { _me: me }
+    /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
+    pub fn new(config: Config, me: Arc<Identity>, mut rng: Rng) -> Self {
+        let local = Local::new(me, config.network, rng.next_u64());
+        Self {
+            config,
+            local,
+            rng,
+            links: BTreeMap::new(),
+            dialled: 0,
+            door: Door::default(),
+            conversations: BTreeMap::new(),
+            dormant: BTreeSet::new(),
+            deadlines: Deadlines::new(),
+            unflushed: BTreeSet::new(),
+            unflushed_since: None,
+            counters: Counters::default(),
+        }
     }
+
     /// Dials. Exactly one [`Out::DialEnded`] will follow.
-    pub fn dial(&mut self, now: Now, dial: Dial, out: &mut VecDeque<Out>) {}
-    pub fn accepted(&mut self, now: Now, link: LinkId, from: SocketAddr, out: &mut VecDeque<Out>) {}
-    pub fn connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) {}
-    pub fn bytes(&mut self, now: Now, link: LinkId, bytes: Bytes, out: &mut VecDeque<Out>) {}
+    pub fn dial(&mut self, now: Now, dial: Dial, out: &mut VecDeque<Out>) {
+        let dialling = |(id, entry): (&LinkId, &Entry)| !id.is_accepted() && entry.is_half_open();
+        if self.links.iter().filter(|link| dialling(*link)).count() >= MAX_HALF_OPEN {
+            self.counters.links_refused += 1;
+            let outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
+            out.push_back(Out::DialEnded { dial, outcome });
+            return;
+        }
+        let link = LinkId::dialled(self.dialled);
+        self.dialled += 1;
+        self.counters.dials += 1;
+        self.links.insert(link, Entry::new(dial.to, Stage::Connecting(dial), Place::Free));
+        self.deadlines.set(Wake::Link(link), now.mono + self.config.connect_timeout);
+        out.push_back(Out::Dial { link, to: dial.to });
+    }
+
+    /// Bytes of a link arrived, in order, cut anywhere.
+    pub fn bytes(&mut self, now: Now, link: LinkId, bytes: Bytes, out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        self.counters.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
+        if matches!(entry.stage, Stage::Closing | Stage::Connecting(_)) {
+            return;
+        }
+        entry.inbound.push(bytes);
+        self.advance(now, link, out);
+        if let Some(entry) = self.links.get_mut(&link) {
+            entry.inbound.settle();
+        }
+    }
+
     /// The kernel took `bytes` of what was written.
-    pub fn written(&mut self, now: Now, link: LinkId, bytes: usize, out: &mut VecDeque<Out>) {}
-    pub fn link_down(&mut self, now: Now, link: LinkId, reason: LinkDown, out: &mut VecDeque<Out>) {
+    pub fn written(&mut self, now: Now, link: LinkId, bytes: usize, _out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        entry.in_flight = entry.in_flight.saturating_sub(bytes);
+        let Stage::Up(up) = &entry.stage else { return };
+        if let Some(talk) = self.conversations.get_mut(&up.peer.id) {
+            talk.written(now.mono, bytes);
+            self.ask_for_flush(now, link);
+        }
     }
-    /// Answers a [`Out::Knock`]: yes. [`Out::Up`] follows.
-    pub fn admit(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) {}
-    /// Answers a [`Out::Knock`]: no. `parting` is an encoded message that goes before the reason.
-    pub fn refuse(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        reason: CloseReason,
-        parting: Option<Bytes>,
-        out: &mut VecDeque<Out>,
-    ) {
-    }
+
     /// Queues an encoded message; with a ticket, [`Out::Delivered`] or [`Out::Undelivered`]
     /// follows.
     pub fn send(
@@ -365,30 +147,80 @@ impl Sessions {
         lane: Lane,
         body: Bytes,
         ticket: Option<Ticket>,
-        out: &mut VecDeque<Out>,
+        _out: &mut VecDeque<Out>,
     ) -> Result<(), NotSent> {
-        Err(NotSent::NotConnected)
+        let talk = self.conversations.get_mut(&peer).ok_or(NotSent::NotConnected)?;
+        if let Presence::Dormant(_) = talk.presence {
+            return Err(NotSent::NotConnected);
+        }
+        if let Err(not_sent) = talk.push(now.mono, lane, body, ticket) {
+            self.counters.messages_refused += 1;
+            return Err(not_sent);
+        }
+        self.counters.messages_sent += 1;
+        if let Presence::Up(link) = talk.presence {
+            self.ask_for_flush(now, link);
+        }
+        Ok(())
     }
-    /// Ends the session with `peer`, telling it why.
-    pub fn close(&mut self, now: Now, peer: NodeId, reason: CloseReason, out: &mut VecDeque<Out>) {}
-    /// Ends every session and half-open link.
-    pub fn close_all(&mut self, now: Now, reason: CloseReason, out: &mut VecDeque<Out>) {}
-    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {}
+
+    /// Does what is due. Never harmful.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            match wake {
+                Wake::Link(link) => self.wake_link(now, link, out),
+                Wake::Forget => self.forget_dormant(now, out),
+            }
+        }
+        self.flush(now, out);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let deadline = self.deadlines.next().map(|(at, _)| at);
+        self.unflushed_since.into_iter().chain(deadline).min()
     }
+
+    /// Whether there is a session with `peer`.
     pub fn is_up(&self, peer: &NodeId) -> bool {
-        false
+        let talk = self.conversations.get(peer);
+        talk.is_some_and(|talk| !matches!(talk.presence, Presence::Dormant(_)))
     }
+
     /// Live sessions in order of the peer's id.
     pub fn views(&self) -> impl Iterator<Item = View> {
-        core::iter::empty()
+        self.conversations.values().filter_map(|talk| {
+            let Presence::Up(id) = talk.presence else { return None };
+            let link = self.links.get(&id)?.link()?;
+            let (peer, since, rtt) = (link.peer, link.since, link.rtt());
+            Some(View { peer, since, rtt, queued_bytes: talk.queued_bytes() })
+        })
     }
+
+    /// What happened and what was dropped since the start.
     pub fn counters(&self) -> Counters {
-        Counters::default()
+        self.counters
     }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
-        0
+        self.links.values().filter(|entry| entry.is_half_open()).count()
+    }
+
+    /// Somebody connected to us.
+    pub fn accepted(&mut self, now: Now, link: LinkId, from: SocketAddr, out: &mut VecDeque<Out>) {
+        self.counters.accepts += 1;
+        self.open_door(now, link, from, out);
+    }
+
+    /// Something waits to be sealed on this link.
+    pub(super) fn ask_for_flush(&mut self, now: Now, link: LinkId) {
+        self.unflushed.insert(link);
+        self.unflushed_since.get_or_insert(now.mono);
+    }
+
+    /// Sessions that are up.
+    pub(super) fn sessions_up(&self) -> usize {
+        self.conversations.len() - self.dormant.len()
     }
 }

@@ -1,0 +1,82 @@
+//! A node in a process of its own, so that its memory and descriptors can be measured, and it can
+//! be frozen. The process is this test binary again, with one "test" that is the node.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use positron_networking::{NetworkConfig, Node, NodeId};
+
+const MARK: &str = "POSITRON_TEST_NODE";
+
+/// A node in another process; it ends when this value does.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) id: NodeId,
+    _stdin: ChildStdin,
+}
+
+impl Process {
+    /// Starts one that begins with `bootstrap`. The test binary must have a test called
+    /// `node_of_another_process` that calls [`be_the_node`].
+    pub(crate) fn start(bootstrap: &[SocketAddr]) -> Self {
+        let bootstrap: Vec<_> = bootstrap.iter().map(ToString::to_string).collect();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["node_of_another_process", "--exact", "--nocapture", "--test-threads=1"])
+            .env(MARK, bootstrap.join(","))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines
+            .find_map(|line| line.unwrap().strip_prefix("NODE ").map(str::to_owned))
+            .expect("the node of the other process starts");
+        let (address, id) = line.split_once(' ').unwrap();
+        let (address, id) = (address.parse().unwrap(), id.parse().unwrap());
+        Self { child, address, id, _stdin: stdin }
+    }
+
+    /// Its resident memory in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
+    }
+
+    /// Its open files and sockets.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// It does nothing any more, and the kernel keeps its connections.
+    pub(crate) fn freeze(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// In the other process: runs a node until the process that started it lets go. Otherwise nothing.
+pub(crate) fn be_the_node(config: NetworkConfig) {
+    let Ok(bootstrap) = std::env::var(MARK) else { return };
+    let bootstrap_nodes = bootstrap.split(',').filter(|a| !a.is_empty()).map(Into::into).collect();
+    let config = NetworkConfig { bootstrap_nodes, ..config };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let node = Node::start(config).await.unwrap();
+        println!("\nNODE {} {}", node.listen_addresses()[0], node.id());
+        let until_let_go = || std::io::stdin().read_to_end(&mut Vec::new());
+        tokio::task::spawn_blocking(until_let_go).await.unwrap().unwrap();
+    });
+}

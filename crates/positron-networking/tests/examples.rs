@@ -1,0 +1,36 @@
+//! The examples run without arguments, on this machine, and end by themselves.
+
+use std::{path::PathBuf, process::Command};
+
+fn run(example: &str) -> String {
+    // target/PROFILE/deps/this-test -> target/PROFILE/examples/
+    let this = std::env::current_exe().unwrap();
+    let folder: PathBuf = this.ancestors().nth(2).unwrap().join("examples");
+    let output = Command::new(folder.join(example)).output().unwrap_or_else(|error| {
+        panic!("{example}: {error}; `cargo test -p positron-networking` builds the examples too")
+    });
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{example}: {text}");
+    text
+}
+
+#[test]
+fn a_basic_node_says_hello() {
+    assert!(run("basic_node").contains("bob heard \"Hello, network!\" from "));
+}
+
+#[test]
+fn data_is_shared() {
+    let text = run("data_sharing");
+    assert!(text.contains("reader 0 has Body { height: 7"), "{text}");
+    assert!(text.contains("reader 1 has Body { height: 7"), "{text}");
+}
+
+#[test]
+fn a_network_is_monitored() {
+    let text = run("monitoring");
+    assert!(
+        text.contains("\"event\":\"peer_left\"") && text.contains("\"active_peers\": 3"),
+        "{text}"
+    );
+}

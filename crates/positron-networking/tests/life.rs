@@ -1,0 +1,173 @@
+//! How nodes start, leave, come back, and what others hear of it.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
+
+use common::{DEADLINE, address, beside, config, event, network, next, start, until_peers, within};
+use positron_networking::{
+    CloseReason, DownReason, JoinError, KeyError, NetworkConfig, Node, NodeEvent, StartError,
+    StoreError,
+};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_tells_its_peers_why() {
+    let mut nodes = network(2).await;
+    let mut events = nodes[0].events();
+    let leaving = nodes.pop().unwrap();
+    let (id, began) = (leaving.id(), Instant::now());
+    let mut inbox = leaving.subscribe();
+    leaving.stop().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(inbox.recv().await, None);
+    let reason = event(&mut events, |event| match event {
+        NodeEvent::PeerLeft { peer, reason } if *peer == id => Some(reason.clone()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(reason, DownReason::ByPeer(CloseReason::ShuttingDown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_vanishes_is_noticed_within_three_seconds() {
+    let mut nodes = network(3).await;
+    let vanishing = nodes.pop().unwrap();
+    let id = vanishing.id();
+    until_peers(&nodes[0], 2).await;
+    let mut events = nodes[0].events();
+    drop(vanishing);
+    let noticed = event(&mut events, |event| {
+        matches!(event, NodeEvent::PeerLeft { peer, .. } if *peer == id).then_some(())
+    });
+    within(Duration::from_secs(3), "the others notice", noticed).await;
+    let mut inbox = nodes[1].subscribe();
+    nodes[0].broadcast("we are still here").await.unwrap();
+    next(&mut inbox).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_restarts_without_bootstrap_returns_by_its_address_book() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = Some(folder.path().join("node"));
+    let alice = start(config()).await;
+    let first = start(NetworkConfig { data_dir: data_dir.clone(), ..beside(&[&alice]) }).await;
+    let id = first.id();
+    until_peers(&first, 1).await;
+    first.broadcast("before").await.unwrap();
+    first.stop().await.unwrap();
+
+    let again = start(NetworkConfig { data_dir, ..config() }).await;
+    assert_eq!(again.id(), id, "the identity survives");
+    until_peers(&again, 1).await;
+    let mut inbox = alice.subscribe();
+    again.broadcast("after").await.unwrap();
+    assert_eq!(next(&mut inbox).await.decode::<String>().unwrap(), "after");
+    let storage = again.stats().storage;
+    assert!(storage.durable > 0 && storage.failed.is_none(), "{storage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_is_an_error_that_names_the_address_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("node");
+    let first = start(config()).await;
+    let taken = first.listen_addresses()[0];
+    let second = NetworkConfig { port: taken.port(), data_dir: Some(data_dir.clone()), ..config() };
+    let error = Node::start(second).await.unwrap_err();
+    assert!(matches!(error, StartError::Bind { address, .. } if address == taken));
+    assert!(
+        error.to_string().starts_with(&format!("cannot listen on {taken}: the port is in use"))
+    );
+    assert!(!data_dir.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_node_in_one_folder_is_refused_and_a_third_may_follow_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_folder = || NetworkConfig { data_dir: Some(folder.path().into()), ..config() };
+    let first = start(with_folder()).await;
+    let error = Node::start(with_folder()).await.unwrap_err();
+    let pid = std::process::id();
+    assert!(
+        matches!(error, StartError::Storage(StoreError::AlreadyRunning { pid: Some(p), .. }) if p == pid)
+    );
+    first.stop().await.unwrap();
+    start(with_folder()).await.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_never_starts_with_a_key_that_is_not_safely_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_folder = || NetworkConfig { data_dir: Some(folder.path().into()), ..config() };
+    let first = start(with_folder()).await;
+    let id = first.id();
+    first.stop().await.unwrap();
+
+    let short = Some(id.short());
+    start(NetworkConfig { node_id: short, ..with_folder() }).await.stop().await.unwrap();
+    let other = Some("0".repeat(64));
+    let error = Node::start(NetworkConfig { node_id: other, ..with_folder() }).await.unwrap_err();
+    assert!(matches!(error, StartError::OtherIdentity { found, .. } if found == id));
+
+    let key = folder.path().join("keys/private_key.pem");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = Node::start(with_folder()).await.unwrap_err();
+    assert!(matches!(error, StartError::Key(KeyError::Exposed { mode: 0o644, .. })));
+
+    fs::remove_file(&key).unwrap();
+    let error = Node::start(with_folder()).await.unwrap_err();
+    assert!(matches!(error, StartError::Key(KeyError::Lost { .. })), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn join_tells_who_answered_or_why_nobody_did() {
+    let (alice, bob) = (start(config()).await, start(config()).await);
+    let joined = within(DEADLINE, "bob answers", alice.join(&address(&bob))).await;
+    assert_eq!(joined, Ok(bob.id()));
+    assert_eq!(alice.alone_because(), None);
+
+    let gone = start(config()).await;
+    let nobody = address(&gone);
+    gone.stop().await.unwrap();
+    let carol = start(config()).await;
+    let error = within(DEADLINE, "the refusal", carol.join(&nobody)).await.unwrap_err();
+    assert!(matches!(&error, JoinError::Unreached { address, .. } if *address == nobody));
+    assert!(error.to_string().contains("connection refused"), "{error}");
+    let why = carol.alone_because().unwrap();
+    assert!(why.contains(&nobody) && why.contains("connection refused"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_different_networks_refuse_each_other_in_words() {
+    let alice = start(config()).await;
+    let foreign = NetworkConfig { network: "elsewhere".into(), ..beside(&[&alice]) };
+    let bob = start(foreign).await;
+    common::until("bob knows why", || {
+        bob.alone_because().is_some_and(|why| why.contains("another network"))
+    })
+    .await;
+    assert_eq!(alice.stats().active_peers, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stats_are_json_with_the_founding_names() {
+    let nodes = network(2).await;
+    let stats = serde_json::to_value(nodes[0].stats()).unwrap();
+    assert_eq!(stats["node_id"], json!(nodes[0].id()));
+    assert_eq!(stats["active_peers"], 1);
+    assert_eq!(stats["peers"][0]["node_id"], json!(nodes[1].id()));
+    for key in ["messages_received", "kept_messages"] {
+        assert!(stats["gossip"][key].is_u64(), "{stats:#}");
+    }
+    for room in ["transport", "storage", "trust", "direct", "discovery", "checks", "application"] {
+        assert!(stats[room].is_object(), "{room}");
+    }
+    let trusted = nodes[0].trusted_peers(0.5).await;
+    assert_eq!(trusted.first().map(|peer| peer.node_id), Some(nodes[1].id()));
+    assert!(nodes[0].trusted_peers(1.1).await.is_empty());
+}

@@ -1,0 +1,322 @@
+//! The words of the table of sessions: what it is told, what it says, what it counts.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::{
+    id::{LinkId, NetworkId, NodeId, Ticket},
+    identity::PublicKey,
+    misbehavior::Misbehavior,
+    time::{Duration, Instant},
+    wire::frame::CloseReason,
+};
+
+/// What the table of sessions is told once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom to talk to.
+    pub network: NetworkId,
+    /// Established links, in all, both directions.
+    pub max_links: usize,
+    /// How long a TCP connection and a handshake may take together.
+    pub connect_timeout: Duration,
+    /// Interval of PING on a link that carries nothing.
+    pub heartbeat: Duration,
+}
+
+/// Who must answer a dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expect {
+    /// This node and nobody else.
+    Node(NodeId),
+    /// Whoever is there.
+    Anyone,
+}
+
+/// What a dial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A link to keep.
+    Connect,
+    /// To see who answers at the address: closed as soon as that is known; the other end counts no
+    /// session.
+    Probe,
+}
+
+/// A wish for a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Where to.
+    pub to: SocketAddr,
+    /// Who must answer.
+    pub expect: Expect,
+    /// The static X25519 key of the expected node, if its record is known: IK instead of XX.
+    pub noise_static: Option<[u8; 32]>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// Who made a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// We dialled.
+    Outbound,
+    /// The other node dialled.
+    Inbound,
+}
+
+/// An authenticated peer at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Who.
+    pub id: NodeId,
+    /// Its key.
+    pub key: PublicKey,
+    /// The static X25519 key of its links.
+    pub noise_static: [u8; 32],
+    /// From where, or where to.
+    pub addr: SocketAddr,
+    /// Who dialled.
+    pub direction: Direction,
+    /// By which link.
+    pub link: LinkId,
+}
+
+/// How a link is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// After everything written has been taken by the kernel.
+    Flush,
+    /// At once.
+    Abort,
+}
+
+/// Why a byte stream ended, as the operating system tells it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkDown {
+    /// Nobody listens there.
+    #[error("connection refused: nobody listens there")]
+    Refused,
+    /// No answer.
+    #[error("timed out: no answer from this address")]
+    TimedOut,
+    /// No route.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// The other end vanished.
+    #[error("connection reset")]
+    Reset,
+    /// The other end closed without saying why.
+    #[error("connection closed")]
+    Eof,
+    /// We hung up.
+    #[error("hung up by this node")]
+    HungUp,
+    /// Anything else the operating system says.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why a dial led to no session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialFailure {
+    /// The byte stream failed.
+    #[error("{0}")]
+    Link(LinkDown),
+    /// Something else answered.
+    #[error("what answers there is not a positron-net node, it speaks {0}")]
+    NotPositron(&'static str),
+    /// The handshake did not complete in time.
+    #[error("the handshake timed out")]
+    Timeout,
+    /// The handshake failed cryptographically.
+    #[error("the handshake failed: {0}")]
+    Handshake(&'static str),
+    /// Somebody else answered.
+    #[error("another node answered: {found}")]
+    WrongNode {
+        /// Who.
+        found: NodeId,
+    },
+    /// We reached ourselves.
+    #[error("that address is this node itself")]
+    Ourselves,
+    /// The other node gave a reason, or we had one.
+    #[error("refused: {0}")]
+    Closed(CloseReason),
+}
+
+/// What a dial came to. Every dial comes to exactly one of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialOutcome {
+    /// A session with this node (perhaps over a link that was there before).
+    Connected(NodeId),
+    /// This node answers there ([`Purpose::Probe`]).
+    Probed(NodeId),
+    /// None.
+    Failed(DialFailure),
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownReason {
+    /// Its last link broke.
+    #[error("{0}")]
+    Link(LinkDown),
+    /// The peer closed it.
+    #[error("the peer closed: {0}")]
+    ByPeer(CloseReason),
+    /// We closed it.
+    #[error("we closed: {0}")]
+    ByUs(CloseReason),
+}
+
+/// What the sessions want done or say happened, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Out {
+    /// Open a byte stream.
+    Dial {
+        /// Its name.
+        link: LinkId,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Write to a byte stream.
+    Write {
+        /// Which.
+        link: LinkId,
+        /// What.
+        bytes: Bytes,
+    },
+    /// End a byte stream.
+    Hangup {
+        /// Which.
+        link: LinkId,
+        /// How.
+        how: Hangup,
+    },
+    /// An authenticated node that dialled us proved to be live. Nothing happens until
+    /// [`Sessions::admit`] or [`Sessions::refuse`] is called.
+    Knock(Peer),
+    /// A session is up: both ends agreed.
+    Up(Peer),
+    /// A session is over.
+    Down {
+        /// With whom.
+        peer: NodeId,
+        /// Why.
+        reason: DownReason,
+    },
+    /// A dial ended.
+    DialEnded {
+        /// What was wished.
+        dial: Dial,
+        /// What it came to.
+        outcome: DialOutcome,
+    },
+    /// A peer said something. In order within a lane, once per boot of the peer.
+    Message {
+        /// Who.
+        peer: NodeId,
+        /// An encoded [`crate::wire::message::Message`].
+        body: Bytes,
+    },
+    /// A node that is about to refuse us said something first (addresses of others).
+    Parting {
+        /// Who.
+        peer: NodeId,
+        /// An encoded [`crate::wire::message::Message`].
+        body: Bytes,
+    },
+    /// The peer acknowledged the message with this ticket, end to end.
+    Delivered {
+        /// What [`Sessions::send`] was given.
+        ticket: Ticket,
+    },
+    /// The message with this ticket will not be delivered: its conversation ended first.
+    Undelivered {
+        /// What [`Sessions::send`] was given.
+        ticket: Ticket,
+    },
+    /// A peer did wrong inside its session (which is closed if it cannot go on).
+    Misbehaved {
+        /// Who.
+        peer: NodeId,
+        /// What.
+        what: Misbehavior,
+    },
+}
+
+/// Why a message was not queued. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// There is no session with that node.
+    #[error("not connected")]
+    NotConnected,
+    /// The queue is at its limit in bytes or messages.
+    #[error("the queue to that node is full")]
+    QueueFull,
+    /// The message is above [`crate::limits::MAX_MESSAGE`].
+    #[error("the message is too large")]
+    TooLarge,
+}
+
+/// What happened and what was dropped, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Bytes given to links.
+    pub bytes_sent: u64,
+    /// Bytes taken from links.
+    pub bytes_received: u64,
+    /// Records sealed.
+    pub records_sent: u64,
+    /// Records opened.
+    pub records_received: u64,
+    /// Messages queued.
+    pub messages_sent: u64,
+    /// Messages handed to the node.
+    pub messages_received: u64,
+    /// Messages received a second time and dropped.
+    pub messages_duplicate: u64,
+    /// Messages that were sent again over another link.
+    pub messages_resent: u64,
+    /// Messages not queued because the queue was full.
+    pub messages_refused: u64,
+    /// Links dialled.
+    pub dials: u64,
+    /// Links accepted.
+    pub accepts: u64,
+    /// Sessions that came up.
+    pub sessions: u64,
+    /// Handshakes that failed, in either direction.
+    pub handshakes_failed: u64,
+    /// Handshakes that timed out.
+    pub handshakes_timed_out: u64,
+    /// Links of strangers that were dropped to make room for newer ones.
+    pub half_open_evicted: u64,
+    /// Links refused because of a limit per address or in all.
+    pub links_refused: u64,
+    /// Links whose first bytes were not ours.
+    pub not_positron: u64,
+    /// Records that failed to open.
+    pub records_forged: u64,
+    /// Links closed because the peer did not read.
+    pub slow_readers: u64,
+    /// Links closed because the peer did not answer a probe.
+    pub probes_unanswered: u64,
+}
+
+/// A live session, as `stats` and `status` show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// With whom and how.
+    pub peer: Peer,
+    /// Since when.
+    pub since: Instant,
+    /// Smoothed round trip time, once known.
+    pub rtt: Option<Duration>,
+    /// Bytes that wait for the peer.
+    pub queued_bytes: usize,
+}

@@ -1,0 +1,253 @@
+//! How links and sessions end, and how conversations are forgotten.
+
+use std::collections::VecDeque;
+
+use super::{
+    contract::{Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out},
+    conversation::Presence,
+    inbound::Inbound,
+    sessions::{Sessions, Wake},
+    table::{Entry, Place, Stage},
+};
+use crate::{
+    id::{LinkId, NodeId},
+    limits::{CONVERSATION_GRACE, FLUSH_TIMEOUT, MAX_DORMANT_CONVERSATIONS},
+    time::Now,
+    wire::frame::{CloseReason, Frame},
+};
+
+/// What becomes of a conversation whose session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It waits for another link.
+    Keep,
+    /// It is over, and what waits will not be delivered.
+    Drop,
+}
+
+impl Sessions {
+    /// A byte stream ended, or could not be opened; also the answer to [`Out::Hangup`].
+    pub fn link_down(&mut self, now: Now, link: LinkId, reason: LinkDown, out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.remove(&link) else { return };
+        self.deadlines.clear(Wake::Link(link));
+        self.unflushed.remove(&link);
+        self.door.leave(entry.place, entry.addr);
+        match entry.stage {
+            Stage::Connecting(dial) => end_dial(dial, DialFailure::Link(reason), out),
+            Stage::Initiating(dial, _) => {
+                self.counters.handshakes_failed += 1;
+                end_dial(dial, DialFailure::Link(reason), out);
+            }
+            Stage::Confirming(dial, link, _) => {
+                self.counters.handshakes_failed += 1;
+                end_dial(dial, DialFailure::Link(reason), out);
+                self.end_session_between_links(now, link.peer.id, out);
+            }
+            Stage::Responding(_) | Stage::Proving(_) | Stage::Knocking(_) => {
+                self.counters.handshakes_failed += 1;
+            }
+            Stage::Up(up) => {
+                self.end_session(now, up.peer.id, DownReason::Link(reason), Memory::Keep, out);
+            }
+            Stage::Closing => {}
+        }
+    }
+
+    /// Ends the session with `peer`, telling it why, and every link to it that is about to become
+    /// one. What the write window still takes goes before the reason; the rest is undelivered.
+    pub fn close(&mut self, now: Now, peer: NodeId, reason: CloseReason, out: &mut VecDeque<Out>) {
+        let with_peer = |(id, entry): (&LinkId, &Entry)| {
+            entry.link().is_some_and(|link| link.peer.id == peer).then_some(*id)
+        };
+        let links: Vec<LinkId> = self.links.iter().filter_map(with_peer).collect();
+        for link in links {
+            self.close_whatever(now, link, reason.clone(), out);
+        }
+        self.end_session(now, peer, DownReason::ByUs(reason), Memory::Drop, out);
+    }
+
+    /// Ends every session, dial and half-open link, and forgets every conversation.
+    pub fn close_all(&mut self, now: Now, reason: CloseReason, out: &mut VecDeque<Out>) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.close_whatever(now, link, reason.clone(), out);
+        }
+        let peers: Vec<NodeId> = self.conversations.keys().copied().collect();
+        for peer in peers {
+            self.end_session(now, peer, DownReason::ByUs(reason.clone()), Memory::Drop, out);
+            self.forget(peer, out);
+        }
+    }
+
+    /// Ends one link, at whatever stage it is. Its session, if any, is the caller's to end.
+    fn close_whatever(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reason: CloseReason,
+        out: &mut VecDeque<Out>,
+    ) {
+        let Some(entry) = self.links.get(&link) else { return };
+        match entry.stage {
+            Stage::Connecting(dial) | Stage::Initiating(dial, _) => {
+                self.fail_dial(now, link, dial, DialFailure::Closed(reason), out);
+            }
+            Stage::Confirming(dial, ..) => {
+                self.close_link(now, link, reason.clone(), out);
+                end_dial(dial, DialFailure::Closed(reason), out);
+            }
+            Stage::Responding(_) => self.hang_up(now, link, Hangup::Abort, out),
+            Stage::Proving(_) | Stage::Knocking(_) => self.close_link(now, link, reason, out),
+            Stage::Up(_) => {
+                self.fill(now, link, out);
+                self.close_link(now, link, reason, out);
+            }
+            Stage::Closing => {}
+        }
+    }
+
+    /// Says why, sealed, and hangs up.
+    pub(super) fn close_link(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        reason: CloseReason,
+        out: &mut VecDeque<Out>,
+    ) {
+        let Some(entry) = self.links.get_mut(&id) else { return };
+        if let Stage::Confirming(_, link, _)
+        | Stage::Proving(link)
+        | Stage::Knocking(link)
+        | Stage::Up(link) = &mut entry.stage
+        {
+            let bytes = link.sealed(&[Frame::Close(reason)]);
+            self.counters.records_sent += 1;
+            self.write(id, bytes, out);
+        }
+        self.hang_up(now, id, Hangup::Flush, out);
+    }
+
+    /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
+    pub(super) fn hang_up(&mut self, now: Now, link: LinkId, how: Hangup, out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        self.door.leave(entry.place, entry.addr);
+        entry.place = Place::Free;
+        entry.stage = Stage::Closing;
+        entry.inbound = Inbound::default();
+        self.unflushed.remove(&link);
+        match how {
+            Hangup::Flush => self.deadlines.set(Wake::Link(link), now.mono + FLUSH_TIMEOUT),
+            Hangup::Abort => self.deadlines.clear(Wake::Link(link)),
+        }
+        out.push_back(Out::Hangup { link, how });
+    }
+
+    /// Hangs up on whoever answered a dial of ours, or did not.
+    pub(super) fn fail_dial(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        dial: Dial,
+        failure: DialFailure,
+        out: &mut VecDeque<Out>,
+    ) {
+        self.hang_up(now, link, Hangup::Abort, out);
+        end_dial(dial, failure, out);
+    }
+
+    /// A deadline of a link passed.
+    pub(super) fn wake_link(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.get(&link) else { return };
+        match &entry.stage {
+            Stage::Connecting(dial) => {
+                let (dial, failure) = (*dial, DialFailure::Link(LinkDown::TimedOut));
+                self.fail_dial(now, link, dial, failure, out);
+            }
+            Stage::Initiating(dial, _) => {
+                let dial = *dial;
+                self.counters.handshakes_timed_out += 1;
+                self.fail_dial(now, link, dial, DialFailure::Timeout, out);
+            }
+            Stage::Confirming(dial, up, _) => {
+                let (dial, peer) = (*dial, up.peer.id);
+                self.counters.handshakes_timed_out += 1;
+                self.fail_dial(now, link, dial, DialFailure::Timeout, out);
+                self.end_session_between_links(now, peer, out);
+            }
+            Stage::Responding(_) | Stage::Proving(_) | Stage::Knocking(_) => {
+                self.counters.handshakes_timed_out += 1;
+                self.hang_up(now, link, Hangup::Abort, out);
+            }
+            Stage::Up(_) => self.check_session(now, link, out),
+            // The kernel does not get rid of the last bytes: the peer does not read.
+            Stage::Closing => out.push_back(Out::Hangup { link, how: Hangup::Abort }),
+        }
+    }
+
+    /// The session with `peer` is over, if there is one. Its link is the caller's to end.
+    pub(super) fn end_session(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: DownReason,
+        memory: Memory,
+        out: &mut VecDeque<Out>,
+    ) {
+        let Some(talk) = self.conversations.get_mut(&peer) else { return };
+        if let Presence::Dormant(_) = talk.presence {
+            return;
+        }
+        let until = now.mono + CONVERSATION_GRACE;
+        talk.presence = Presence::Dormant(until);
+        self.dormant.insert((until, peer));
+        self.deadlines.set_earliest(Wake::Forget, until);
+        out.push_back(Out::Down { peer, reason });
+        if memory == Memory::Drop {
+            self.forget(peer, out);
+        }
+        if self.dormant.len() > MAX_DORMANT_CONVERSATIONS
+            && let Some(&(_, oldest)) = self.dormant.first()
+        {
+            self.forget(oldest, out);
+        }
+    }
+
+    /// The link that was to continue a session did not come up, and no other will.
+    pub(super) fn end_session_between_links(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<Out>,
+    ) {
+        let Some(talk) = self.conversations.get(&peer) else { return };
+        let Presence::Between(reason) = &talk.presence else { return };
+        if !self.is_confirming(&peer) {
+            let reason = reason.clone();
+            self.end_session(now, peer, reason, Memory::Keep, out);
+        }
+    }
+
+    /// Forgets the dormant conversations whose time has come.
+    pub(super) fn forget_dormant(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        while let Some(&(until, peer)) = self.dormant.first() {
+            if until > now.mono {
+                self.deadlines.set(Wake::Forget, until);
+                return;
+            }
+            self.forget(peer, out);
+        }
+    }
+
+    /// Forgets a dormant conversation; what waited in it will not be delivered.
+    fn forget(&mut self, peer: NodeId, out: &mut VecDeque<Out>) {
+        let Some(talk) = self.conversations.remove(&peer) else { return };
+        if let Presence::Dormant(until) = talk.presence {
+            self.dormant.remove(&(until, peer));
+        }
+        out.extend(talk.into_tickets().map(|ticket| Out::Undelivered { ticket }));
+    }
+}
+
+fn end_dial(dial: Dial, failure: DialFailure, out: &mut VecDeque<Out>) {
+    out.push_back(Out::DialEnded { dial, outcome: DialOutcome::Failed(failure) });
+}

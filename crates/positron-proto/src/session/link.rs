@@ -1,0 +1,356 @@
+//! One stream link with keys: sealed bytes to frames and back, and whether the other end lives.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    contract::Peer,
+    inbound::Inbound,
+    record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
+};
+use crate::{
+    limits::{MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC},
+    misbehavior::Misbehavior,
+    time::{Duration, Instant},
+    wire::{
+        codec::{Malformed, Reader},
+        frame::{CloseReason, Frame, Lane},
+    },
+};
+
+/// A link whose handshake is complete.
+///
+/// Bytes that arrived go through [`next_frame`](Self::next_frame) until it returns `None`; records
+/// leave by [`seal`](Self::seal). [`poll_liveness`](Self::poll_liveness) says when to ask
+/// [`check_liveness`](Self::check_liveness) whether the peer is still there `[PROTOCOL 5.4]`.
+/// After a [`Fault`] the link is of no use but to seal one last CLOSE.
+///
+/// It holds no buffer while nothing is incomplete: at most one partial message per lane, which
+/// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) peer: Peer,
+    /// The start of the peer's process, as its hello says.
+    pub(super) boot: u64,
+    pub(super) since: Instant,
+    keys: Keys,
+    /// What is left of the record that was opened last.
+    frames: Reader,
+    /// Messages of which only the beginning has arrived.
+    assemblies: [Option<Assembly>; 3],
+    pulse: Pulse,
+}
+
+/// Why a link cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The peer closed it.
+    Closed(CloseReason),
+    /// A record does not open: somebody else's bytes, or broken ones. Nobody's misbehavior.
+    Forged,
+    /// The peer sealed something that is not a frame.
+    Malformed(&'static str),
+    /// The peer sealed a frame that its state does not allow.
+    Violation(&'static str),
+    /// The peer sealed more of something than it may.
+    Flooding(&'static str),
+}
+
+impl Fault {
+    /// What to say to the peer before hanging up, if anything.
+    pub(super) fn parting_words(&self) -> Option<CloseReason> {
+        match self {
+            Self::Closed(_) => None,
+            Self::Forged => Some(CloseReason::Violation("a record does not open".into())),
+            Self::Malformed(what) | Self::Violation(what) | Self::Flooding(what) => {
+                Some(CloseReason::Violation((*what).into()))
+            }
+        }
+    }
+
+    /// What it says about the peer.
+    pub(super) const fn misbehavior(&self) -> Option<Misbehavior> {
+        match self {
+            Self::Closed(_) | Self::Forged => None,
+            Self::Malformed(_) => Some(Misbehavior::Malformed),
+            Self::Violation(_) => Some(Misbehavior::ProtocolViolation),
+            Self::Flooding(_) => Some(Misbehavior::Flooding),
+        }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed.what)
+    }
+}
+
+/// A message in parts, as far as it has arrived.
+#[derive(Debug)]
+struct Assembly {
+    number: u64,
+    total: u32,
+    body: BytesMut,
+}
+
+impl Link {
+    pub(super) fn new(peer: Peer, boot: u64, keys: Keys, now: Instant) -> Self {
+        Self {
+            peer,
+            boot,
+            since: now,
+            keys,
+            frames: Reader::new(Bytes::new()),
+            assemblies: [const { None }; 3],
+            pulse: Pulse::new(now),
+        }
+    }
+
+    /// The next frame, out of the record at hand or out of the next one in `inbound`; counts the
+    /// records that it opens in `opened`.
+    pub(super) fn next_frame(
+        &mut self,
+        inbound: &mut Inbound,
+        opened: &mut u64,
+    ) -> Result<Option<Frame>, Fault> {
+        if self.frames.is_empty() {
+            let Some(header) = inbound.peek::<HEADER>() else { return Ok(None) };
+            let len = Opener::record_len(header).map_err(|_| Fault::Forged)?;
+            let Some(record) = inbound.take(len) else { return Ok(None) };
+            let frames = self.keys.opener.open(record).map_err(|_| Fault::Forged)?;
+            self.frames = Reader::new(frames);
+            *opened += 1;
+        }
+        let frame = Frame::decode(&mut self.frames)?;
+        if self.frames.is_empty() {
+            // Lets go of the buffer that the record arrived in.
+            self.frames = Reader::new(Bytes::new());
+        }
+        Ok(Some(frame))
+    }
+
+    /// Adds one part; the whole message when it was the last one.
+    pub(super) fn assemble(
+        &mut self,
+        lane: Lane,
+        number: u64,
+        (offset, total): (u32, u32),
+        body: &Bytes,
+    ) -> Result<Option<Bytes>, Fault> {
+        let Some(slot) = self.assemblies.get_mut(lane as usize) else { return Ok(None) };
+        if offset == 0 {
+            *slot = Some(Assembly { number, total, body: BytesMut::new() });
+        }
+        let gap = Fault::Violation("a part that does not continue its message");
+        let Some(assembly) = slot else { return Err(gap) };
+        let arrived = u32::try_from(assembly.body.len()).ok();
+        if (assembly.number, assembly.total, arrived) != (number, total, Some(offset)) {
+            return Err(gap);
+        }
+        assembly.body.extend_from_slice(body);
+        // That a part lies inside its message was checked when it was decoded.
+        if u32::try_from(assembly.body.len()) != Ok(total) {
+            return Ok(None);
+        }
+        Ok(slot.take().map(|whole| whole.body.freeze()))
+    }
+
+    /// Begins a record at the end of `out`; [`seal`](Self::seal) it with what this returns.
+    pub(super) fn begin(&self, out: &mut Vec<u8>) -> usize {
+        Sealer::begin(out)
+    }
+
+    /// Seals what was appended to `out` since [`begin`](Self::begin) returned `start`.
+    pub(super) fn seal(&mut self, out: &mut Vec<u8>, start: usize) {
+        self.keys.sealer.seal(out, start);
+    }
+
+    /// One record with just these frames.
+    pub(super) fn sealed(&mut self, frames: &[Frame]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(RECORD_OVERHEAD + 32);
+        let start = self.begin(&mut out);
+        for frame in frames {
+            frame.encode(&mut out);
+        }
+        self.seal(&mut out, start);
+        out
+    }
+
+    /// Whether a PING or PONG waits to be sent.
+    pub(super) fn has_pulse(&self) -> bool {
+        self.pulse.ask.is_some() || !self.pulse.answers.is_empty()
+    }
+
+    /// Appends the PINGs and PONGs that wait.
+    pub(super) fn put_pulse(&mut self, now: Instant, out: &mut Vec<u8>) {
+        for token in self.pulse.answers.drain(..) {
+            Frame::Pong { token }.encode(out);
+        }
+        self.pulse.answers = Vec::new();
+        if let Some(token) = self.pulse.ask.take() {
+            self.pulse.asked = Some((token, now));
+            Frame::Ping { token }.encode(out);
+        }
+    }
+
+    /// The first record of the initiator [PROTOCOL 5.2].
+    pub(super) fn first_ping(&mut self, now: Instant) -> Vec<u8> {
+        let token = self.pulse.next_token();
+        self.pulse.asked = Some((token, now));
+        self.sealed(&[Frame::Ping { token }])
+    }
+
+    /// A PING arrived; its PONG waits to be sent.
+    pub(super) fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), Fault> {
+        self.pulse.handle_ping(now, token)
+    }
+
+    /// A PONG arrived: whether it answers our PING.
+    pub(super) fn handle_pong(&mut self, now: Instant, token: u64) -> bool {
+        self.pulse.handle_pong(now, token)
+    }
+
+    /// Bytes arrived, whatever they are.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.pulse.heard = now;
+        self.pulse.probed = None;
+    }
+
+    /// A message went out or came in.
+    pub(super) fn carried(&mut self, now: Instant) {
+        self.pulse.carried = now;
+    }
+
+    /// How long the peer has been silent, and since when it was asked.
+    pub(super) fn check_liveness(
+        &mut self,
+        now: Instant,
+        waiting: Waiting,
+        heartbeat: Duration,
+    ) -> Liveness {
+        if self.poll_liveness(waiting, heartbeat) > now {
+            return Liveness::Fine;
+        }
+        if self.pulse.probed.is_some() {
+            return Liveness::Gone;
+        }
+        self.pulse.probed = Some(now);
+        self.pulse.ask = Some(self.pulse.next_token());
+        Liveness::Ask
+    }
+
+    /// When [`check_liveness`](Self::check_liveness) may come to something else than fine.
+    pub(super) fn poll_liveness(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
+        self.pulse.next_check(waiting, heartbeat)
+    }
+
+    /// Smoothed round trip time, once known.
+    pub(super) const fn rtt(&self) -> Option<Duration> {
+        self.pulse.srtt
+    }
+}
+
+/// Whether something of ours waits to be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Nothing,
+    Unacknowledged,
+}
+
+/// What silence means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Liveness {
+    /// Nothing yet.
+    Fine,
+    /// A PING waits to be sent.
+    Ask,
+    /// It was asked and did not answer.
+    Gone,
+}
+
+/// Signs of life in both directions.
+#[derive(Debug)]
+struct Pulse {
+    /// When bytes arrived last.
+    heard: Instant,
+    /// When a message went out or came in last.
+    carried: Instant,
+    /// Since when silence is judged.
+    probed: Option<Instant>,
+    /// The token of a PING that waits to be sent.
+    ask: Option<u64>,
+    /// The PING that was sent last, and when.
+    asked: Option<(u64, Instant)>,
+    /// Tokens that wait to be sent back.
+    answers: Vec<u64>,
+    tokens: u64,
+    /// PINGs that arrived since the start of the current second.
+    pings: (Instant, u32),
+    srtt: Option<Duration>,
+}
+
+impl Pulse {
+    const fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            carried: now,
+            probed: None,
+            ask: None,
+            asked: None,
+            answers: Vec::new(),
+            tokens: 0,
+            pings: (now, 0),
+            srtt: None,
+        }
+    }
+
+    /// Authenticated already, so a counter does: dice are for ephemeral keys only.
+    const fn next_token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), Fault> {
+        let (start, count) = &mut self.pings;
+        if now.since(*start) >= Duration::from_secs(1) {
+            (*start, *count) = (now, 0);
+        }
+        *count += 1;
+        if *count > MAX_PINGS_PER_SECOND {
+            return Err(Fault::Flooding("too many PINGs"));
+        }
+        // While the peer does not read, its oldest questions are forgotten.
+        if u32::try_from(self.answers.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {
+            self.answers.remove(0);
+        }
+        self.answers.push(token);
+        Ok(())
+    }
+
+    fn handle_pong(&mut self, now: Instant, token: u64) -> bool {
+        let Some((_, sent)) = self.asked.take_if(|(asked, _)| *asked == token) else {
+            return false;
+        };
+        // RFC 6298, 2.2 and 2.3, with alpha 1/8.
+        let sample = now.since(sent);
+        self.srtt = Some(self.srtt.map_or(sample, |srtt| srtt - srtt / 8 + sample / 8));
+        true
+    }
+
+    fn next_check(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
+        if let Some(probed) = self.probed {
+            return probed + PROBE_TIMEOUT;
+        }
+        let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
+        let patience = match waiting {
+            Waiting::Unacknowledged => PROBE_AFTER,
+            Waiting::Nothing if busy => PROBE_AFTER,
+            Waiting::Nothing => heartbeat,
+        };
+        self.heard + patience.min(heartbeat)
+    }
+}
+
+/// Bytes that a record still takes when it begins at `start` of `out`.
+pub(super) const fn record_end(start: usize) -> usize {
+    start + HEADER + MAX_RECORD
+}

@@ -1,0 +1,171 @@
+//! The rows of the table: one for each link, and who may still come in.
+
+use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr};
+
+use super::{
+    contract::Dial,
+    handshake::{Initiator, Responder},
+    inbound::Inbound,
+    link::Link,
+};
+use crate::{
+    id::LinkId,
+    limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP},
+};
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) addr: SocketAddr,
+    pub(super) stage: Stage,
+    pub(super) inbound: Inbound,
+    /// Bytes written that the kernel has not taken.
+    pub(super) in_flight: usize,
+    pub(super) place: Place,
+}
+
+/// How far a link is; the diagram is in [`super`].
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// We dial; there is no byte stream yet.
+    Connecting(Dial),
+    /// We dialled; our SYN is out.
+    Initiating(Dial, Box<Initiator>),
+    /// We dialled and have keys; our first PING is out.
+    Confirming(Dial, Box<Link>, Parting),
+    /// The other end dialled.
+    Responding(Box<Responder>),
+    /// The other end dialled and has keys; its first record is awaited.
+    Proving(Box<Link>),
+    /// The other end dialled and is live; the node decides.
+    Knocking(Box<Link>),
+    /// The link of a session.
+    Up(Box<Link>),
+    /// We hung up; what still arrives is dropped.
+    Closing,
+}
+
+/// Whether the other end said something before it answered our PING. It may once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    Possible,
+    Said,
+}
+
+/// Which quota a link counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// None: we dialled it, or it is over.
+    Free,
+    /// A stranger's, the n-th that was accepted.
+    Stranger(u64),
+    /// An established one that was accepted.
+    Guest,
+}
+
+impl Entry {
+    pub(super) fn new(addr: SocketAddr, stage: Stage, place: Place) -> Self {
+        Self { addr, stage, inbound: Inbound::default(), in_flight: 0, place }
+    }
+
+    /// The link, once it has keys.
+    pub(super) fn link(&self) -> Option<&Link> {
+        match &self.stage {
+            Stage::Confirming(_, link, _)
+            | Stage::Proving(link)
+            | Stage::Knocking(link)
+            | Stage::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Whether its handshake is not complete.
+    pub(super) const fn is_half_open(&self) -> bool {
+        !matches!(self.stage, Stage::Up(_) | Stage::Closing)
+    }
+}
+
+/// Strangers on their way in, and how many links each address has.
+///
+/// Bounded by [`MAX_HALF_OPEN`], where the oldest gives way, and per address by
+/// [`MAX_HALF_OPEN_PER_IP`] and [`MAX_LINKS_PER_IP`], where the newcomer does. An IPv6 address
+/// counts by its /64, which is what one customer gets. Loopback is not counted per address.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    strangers: BTreeMap<u64, LinkId>,
+    arrived: u64,
+    by_address: BTreeMap<IpAddr, Count>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    strangers: usize,
+    guests: usize,
+}
+
+/// The address has as many links as one may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl Door {
+    /// Lets a stranger in front of the door.
+    pub(super) fn arrive(&mut self, link: LinkId, from: SocketAddr) -> Result<Place, TooMany> {
+        if let Some(address) = counted(from) {
+            let count = self.by_address.entry(address).or_default();
+            if count.strangers >= MAX_HALF_OPEN_PER_IP || count.guests >= MAX_LINKS_PER_IP {
+                return Err(TooMany);
+            }
+            count.strangers += 1;
+        }
+        self.arrived += 1;
+        self.strangers.insert(self.arrived, link);
+        Ok(Place::Stranger(self.arrived))
+    }
+
+    /// The stranger who has to give way, if there are too many.
+    pub(super) fn oldest_beyond_limit(&self) -> Option<LinkId> {
+        let (_, link) = self.strangers.first_key_value()?;
+        (self.strangers.len() > MAX_HALF_OPEN).then_some(*link)
+    }
+
+    /// A stranger became a guest.
+    pub(super) fn enter(&mut self, place: Place, from: SocketAddr) -> Place {
+        if !matches!(place, Place::Stranger(_)) {
+            return place;
+        }
+        self.leave(place, from);
+        if let Some(address) = counted(from) {
+            self.by_address.entry(address).or_default().guests += 1;
+        }
+        Place::Guest
+    }
+
+    /// A stranger or guest is gone.
+    pub(super) fn leave(&mut self, place: Place, from: SocketAddr) {
+        if let Place::Stranger(arrived) = place {
+            self.strangers.remove(&arrived);
+        }
+        let Some(address) = counted(from) else { return };
+        let Some(count) = self.by_address.get_mut(&address) else { return };
+        match place {
+            Place::Free => {}
+            Place::Stranger(_) => count.strangers = count.strangers.saturating_sub(1),
+            Place::Guest => count.guests = count.guests.saturating_sub(1),
+        }
+        if *count == Count::default() {
+            self.by_address.remove(&address);
+        }
+    }
+}
+
+/// What an address counts as.
+fn counted(addr: SocketAddr) -> Option<IpAddr> {
+    let ip = addr.ip().to_canonical();
+    if ip.is_loopback() {
+        return None;
+    }
+    Some(match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) >> 64 << 64).to_be_bytes()),
+    })
+}

@@ -1,0 +1,247 @@
+//! A session that is up: frames in, records out, liveness.
+
+use std::collections::VecDeque;
+
+use super::{
+    contract::{DownReason, Hangup, Out},
+    conversation::{Arrival, Conversation, Presence},
+    ending::Memory,
+    link::{Fault, Link, Liveness, record_end},
+    record::RECORD_OVERHEAD,
+    sessions::{Sessions, Wake},
+    table::{Entry, Stage},
+};
+use crate::{
+    id::{LinkId, NodeId},
+    limits::{LINK_WRITE_WINDOW, MAX_RECORD},
+    time::{Instant, Now},
+    wire::frame::{CloseReason, Frame, Lane},
+};
+
+impl Sessions {
+    /// Takes every frame that has arrived on the link of a session.
+    pub(super) fn converse(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+        let Some(Entry { stage: Stage::Up(link), inbound, .. }) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        link.heard(now.mono);
+        let mut hearing = Hearing { now: now.mono, link, talk, out };
+        let fault = loop {
+            match hearing.link.next_frame(inbound, &mut self.counters.records_received) {
+                Ok(None) => break None,
+                Ok(Some(frame)) => match hearing.hear(frame) {
+                    Ok(Heard::Nothing) => {}
+                    Ok(Heard::Message) => self.counters.messages_received += 1,
+                    Ok(Heard::Duplicate) => self.counters.messages_duplicate += 1,
+                    Err(fault) => break Some(fault),
+                },
+                Err(fault) => break Some(fault),
+            }
+        };
+        if let Some(fault) = fault {
+            self.fail_session(now, id, fault, out);
+        } else if hearing.talk.has_something_to_say() || hearing.link.has_pulse() {
+            self.ask_for_flush(now, id);
+        }
+    }
+
+    /// The session cannot go on over this link.
+    fn fail_session(&mut self, now: Now, id: LinkId, fault: Fault, out: &mut VecDeque<Out>) {
+        let Some(link) = self.links.get(&id).and_then(Entry::link) else { return };
+        let peer = link.peer.id;
+        self.accuse(peer, &fault, out);
+        if let Some(words) = fault.parting_words() {
+            // Bytes that somebody put into the stream are not the peer's fault: the conversation
+            // goes on over another link.
+            let memory = if fault == Fault::Forged { Memory::Keep } else { Memory::Drop };
+            self.close_link(now, id, words.clone(), out);
+            self.end_session(now, peer, DownReason::ByUs(words), memory, out);
+            return;
+        }
+        let Fault::Closed(reason) = fault else { return };
+        self.hang_up(now, id, Hangup::Flush, out);
+        let duplicate = reason == CloseReason::Duplicate;
+        let memory = match reason {
+            CloseReason::Duplicate | CloseReason::Timeout => Memory::Keep,
+            _ => Memory::Drop,
+        };
+        let down = DownReason::ByPeer(reason);
+        if duplicate && self.is_confirming(&peer) {
+            // The link that stays has not told us yet that it is up.
+            if let Some(talk) = self.conversations.get_mut(&peer) {
+                talk.presence = Presence::Between(down);
+            }
+        } else {
+            self.end_session(now, peer, down, memory, out);
+        }
+    }
+
+    /// Whether a dial of ours to `peer` waits for its PONG.
+    pub(super) fn is_confirming(&self, peer: &NodeId) -> bool {
+        self.links.values().any(|entry| match &entry.stage {
+            Stage::Confirming(_, link, _) => link.peer.id == *peer,
+            _ => false,
+        })
+    }
+
+    /// Holds a fault against the peer who caused it.
+    pub(super) fn accuse(&mut self, peer: NodeId, fault: &Fault, out: &mut VecDeque<Out>) {
+        if *fault == Fault::Forged {
+            self.counters.records_forged += 1;
+        }
+        if let Some(what) = fault.misbehavior() {
+            out.push_back(Out::Misbehaved { peer, what });
+        }
+    }
+
+    /// Seals and writes what waits, as far as the write windows allow.
+    ///
+    /// Call it when an input is done with, so that all it caused shares records.
+    pub fn flush(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        self.unflushed_since = None;
+        for link in core::mem::take(&mut self.unflushed) {
+            self.fill(now, link, out);
+        }
+    }
+
+    /// Fills records from the lanes of a session, most urgent first, up to the write window: what
+    /// does not fit waits in its lane, where a later message of a more urgent lane still overtakes
+    /// it [PROTOCOL 5.5].
+    pub(super) fn fill(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+        let Some(Entry { stage: Stage::Up(link), in_flight, .. }) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        let room = LINK_WRITE_WINDOW.saturating_sub(*in_flight);
+        let mut bytes = Vec::new();
+        while bytes.len() + RECORD_OVERHEAD + MAX_RECORD <= room
+            && (link.has_pulse() || talk.has_something_to_say())
+        {
+            if bytes.is_empty() {
+                bytes.reserve((talk.unsent_bytes() + talk.unsent_bytes() / 8 + 96).min(room));
+            }
+            let start = link.begin(&mut bytes);
+            link.put_pulse(now.mono, &mut bytes);
+            let put = talk.put(now.mono, &mut bytes, record_end(start));
+            if put.bytes > 0 {
+                link.carried(now.mono);
+            }
+            link.seal(&mut bytes, start);
+            self.counters.messages_resent += put.resent;
+            self.counters.records_sent += 1;
+        }
+        let check = next_check(link, talk, self.config.heartbeat);
+        self.deadlines.set_earliest(Wake::Link(id), check);
+        if !bytes.is_empty() {
+            self.write(id, bytes, out);
+        }
+    }
+
+    /// Gives bytes to a link.
+    pub(super) fn write(&mut self, link: LinkId, bytes: Vec<u8>, out: &mut VecDeque<Out>) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        entry.in_flight += bytes.len();
+        self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(0);
+        out.push_back(Out::Write { link, bytes: bytes.into() });
+    }
+
+    /// Asks whether the peer of a session is there, and whether it takes what is sent to it
+    /// [PROTOCOL 5.4, 5.5].
+    pub(super) fn check_session(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+        let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else { return };
+        let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        let peer = link.peer.id;
+        let (reason, memory) =
+            match link.check_liveness(now.mono, talk.waiting(), self.config.heartbeat) {
+                Liveness::Gone => {
+                    self.counters.probes_unanswered += 1;
+                    (CloseReason::Timeout, Memory::Keep)
+                }
+                _ if talk.poll_patience() <= now.mono => {
+                    self.counters.slow_readers += 1;
+                    (CloseReason::SlowReader, Memory::Drop)
+                }
+                alive => {
+                    let check = next_check(link, talk, self.config.heartbeat);
+                    self.deadlines.set(Wake::Link(id), check);
+                    if alive == Liveness::Ask {
+                        self.ask_for_flush(now, id);
+                    }
+                    return;
+                }
+            };
+        self.close_link(now, id, reason.clone(), out);
+        self.end_session(now, peer, DownReason::ByUs(reason), memory, out);
+    }
+}
+
+fn next_check(link: &Link, talk: &Conversation, heartbeat: crate::time::Duration) -> Instant {
+    link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_patience())
+}
+
+/// What a frame came to.
+enum Heard {
+    Nothing,
+    Message,
+    Duplicate,
+}
+
+/// A session while its frames are heard.
+struct Hearing<'a> {
+    now: Instant,
+    link: &'a mut Link,
+    talk: &'a mut Conversation,
+    out: &'a mut VecDeque<Out>,
+}
+
+impl Hearing<'_> {
+    fn hear(&mut self, frame: Frame) -> Result<Heard, Fault> {
+        match frame {
+            Frame::Ping { token } => self.link.handle_ping(self.now, token)?,
+            Frame::Pong { token } => {
+                self.link.handle_pong(self.now, token);
+            }
+            Frame::Message { lane, number, body } => {
+                self.link.carried(self.now);
+                return match self.talk.judge(lane, number)? {
+                    Arrival::New => Ok(self.deliver(lane, body)),
+                    Arrival::Duplicate => Ok(self.remind(lane)),
+                };
+            }
+            Frame::Part { lane, number, offset, total, body } => {
+                self.link.carried(self.now);
+                self.talk.assembling(self.now, lane);
+                let arrival = self.talk.judge(lane, number)?;
+                let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
+                if arrival == Arrival::Duplicate {
+                    let last = end == u64::from(total);
+                    return Ok(if last { self.remind(lane) } else { Heard::Nothing });
+                }
+                if let Some(whole) = self.link.assemble(lane, number, (offset, total), &body)? {
+                    return Ok(self.deliver(lane, whole));
+                }
+            }
+            Frame::Ack { lane, next } => {
+                let out = &mut *self.out;
+                self.talk.acknowledged(self.now, lane, next, |ticket| {
+                    out.push_back(Out::Delivered { ticket });
+                })?;
+            }
+            Frame::Close(reason) => return Err(Fault::Closed(reason)),
+            Frame::Unknown { .. } => {}
+        }
+        Ok(Heard::Nothing)
+    }
+
+    fn deliver(&mut self, lane: Lane, body: bytes::Bytes) -> Heard {
+        self.talk.took(lane);
+        self.out.push_back(Out::Message { peer: self.link.peer.id, body });
+        Heard::Message
+    }
+
+    fn remind(&mut self, lane: Lane) -> Heard {
+        self.talk.remind(lane);
+        Heard::Duplicate
+    }
+}

@@ -1,0 +1,352 @@
+//! Stories between sessions in a tiny world: byte pipes between them, and a clock that is moved by
+//! hand.
+
+mod attacks;
+mod bounds;
+mod happy;
+mod liveness;
+mod refusals;
+mod story;
+mod ties;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::sessions::{
+    Config, Dial, DialFailure, DialOutcome, DownReason, Expect, Hangup, LinkDown, Out, Purpose,
+    Sessions,
+};
+use crate::{
+    id::{LinkId, NetworkId, NodeId, Ticket},
+    identity::Identity,
+    rng::Seed,
+    session::link_public_key,
+    time::{Duration, Instant, Now, WallTime},
+    wire::frame::{CloseReason, Lane},
+};
+
+/// What a node does when somebody knocks.
+#[derive(Clone, Debug)]
+enum AtTheDoor {
+    Admit,
+    Refuse(CloseReason, Option<Bytes>),
+    Wait,
+}
+
+struct Node {
+    sessions: Sessions,
+    id: NodeId,
+    noise_static: [u8; 32],
+    addr: SocketAddr,
+    door: AtTheDoor,
+    /// Everything it said, without what concerns byte streams.
+    said: Vec<Out>,
+    accepted: u64,
+}
+
+/// A byte stream. Side 0 dialled.
+struct Wire {
+    ends: [(usize, LinkId); 2],
+    /// What each side wrote and the other has not received.
+    pipes: [VecDeque<Bytes>; 2],
+    /// A stalled side's bytes stay with it: the other does not read.
+    stalled: [bool; 2],
+    hangups: [Option<Hangup>; 2],
+    over: bool,
+}
+
+struct World {
+    nodes: Vec<Node>,
+    wires: Vec<Wire>,
+    by_link: BTreeMap<(usize, LinkId), usize>,
+    now: Now,
+}
+
+fn config() -> Config {
+    Config {
+        network: NetworkId::from_name("test"),
+        max_links: 64,
+        connect_timeout: Duration::from_secs(10),
+        heartbeat: Duration::from_secs(30),
+    }
+}
+
+fn dial(to: SocketAddr) -> Dial {
+    Dial { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+impl World {
+    /// `count` nodes of one network, in order of their ids.
+    fn new(count: u8) -> Self {
+        Self::with_configs(vec![config(); usize::from(count)])
+    }
+
+    fn with_configs(configs: Vec<Config>) -> Self {
+        let start = Instant::from_micros(1_000_000);
+        let now = Now { mono: start, wall: WallTime::default() };
+        let mut world = Self { nodes: vec![], wires: vec![], by_link: BTreeMap::new(), now };
+        let mut seeds: Vec<u8> = (1..=u8::try_from(configs.len()).unwrap()).collect();
+        seeds.sort_by_key(|seed| Identity::from_seed([*seed; 32]).node_id());
+        for (config, seed) in configs.into_iter().zip(seeds) {
+            let addr = SocketAddr::from(([10, 0, 0, seed], 4000));
+            world.nodes.push(node(config, seed, addr, 0));
+        }
+        world
+    }
+
+    /// The process of a node dies and starts again. Its links are reset.
+    fn restart(&mut self, n: usize, start: u64) {
+        let seed = self.nodes[n].addr.to_string();
+        let seed = seed.split(['.', ':']).nth(3).unwrap().parse().unwrap();
+        let config = self.nodes[n].sessions.config.clone();
+        for wire in 0..self.wires.len() {
+            if let Some(side) = self.wires[wire].ends.iter().position(|(end, _)| *end == n)
+                && !self.wires[wire].over
+            {
+                self.wires[wire].over = true;
+                let (other, link) = self.wires[wire].ends[1 - side];
+                if other != n {
+                    self.with(other, |s, now, out| s.link_down(now, link, LinkDown::Reset, out));
+                }
+            }
+        }
+        let said = core::mem::take(&mut self.nodes[n].said);
+        self.nodes[n] = node(config, seed, self.nodes[n].addr, start);
+        self.nodes[n].said = said;
+    }
+
+    /// Calls something of a node's sessions, flushes, and carries out what they want done.
+    fn with<T>(
+        &mut self,
+        n: usize,
+        call: impl FnOnce(&mut Sessions, Now, &mut VecDeque<Out>) -> T,
+    ) -> T {
+        let mut out = VecDeque::new();
+        let sessions = &mut self.nodes[n].sessions;
+        let result = call(sessions, self.now, &mut out);
+        sessions.flush(self.now, &mut out);
+        while let Some(what) = out.pop_front() {
+            self.carry_out(n, what);
+        }
+        result
+    }
+
+    fn carry_out(&mut self, n: usize, what: Out) {
+        match what {
+            Out::Dial { link, to } => self.connect(n, link, to),
+            Out::Write { link, bytes } => {
+                let Some((wire, side)) = self.wire(n, link) else { return };
+                assert!(wire.hangups[side].is_none(), "a write after hanging up");
+                wire.pipes[side].push_back(bytes);
+            }
+            Out::Hangup { link, how } => {
+                let Some((wire, side)) = self.wire(n, link) else { return };
+                wire.hangups[side] = Some(how);
+            }
+            Out::Knock(peer) => {
+                self.nodes[n].said.push(Out::Knock(peer));
+                match self.nodes[n].door.clone() {
+                    AtTheDoor::Admit => self.with(n, |s, now, out| s.admit(now, peer.link, out)),
+                    AtTheDoor::Refuse(reason, parting) => self.with(n, |s, now, out| {
+                        s.refuse(now, peer.link, reason, parting, out);
+                    }),
+                    AtTheDoor::Wait => {}
+                }
+            }
+            other => self.nodes[n].said.push(other),
+        }
+    }
+
+    fn connect(&mut self, n: usize, link: LinkId, to: SocketAddr) {
+        let Some(other) = self.nodes.iter().position(|node| node.addr == to) else {
+            return self.with(n, |s, now, out| s.link_down(now, link, LinkDown::Refused, out));
+        };
+        let accepted = LinkId::accepted(self.nodes[other].accepted);
+        self.nodes[other].accepted += 1;
+        self.by_link.insert((n, link), self.wires.len());
+        self.by_link.insert((other, accepted), self.wires.len());
+        self.wires.push(Wire {
+            ends: [(n, link), (other, accepted)],
+            pipes: Default::default(),
+            stalled: [false; 2],
+            hangups: [None; 2],
+            over: false,
+        });
+        let from = self.nodes[n].addr;
+        self.with(other, |s, now, out| s.accepted(now, accepted, from, out));
+        self.with(n, |s, now, out| s.connected(now, link, out));
+    }
+
+    fn wire(&mut self, n: usize, link: LinkId) -> Option<(&mut Wire, usize)> {
+        let wire = &mut self.wires[*self.by_link.get(&(n, link))?];
+        let side = wire.ends.iter().position(|end| *end == (n, link))?;
+        (!wire.over).then_some((wire, side))
+    }
+
+    /// Carries one write of one side across, or its hanging up; false if there is neither.
+    fn carry(&mut self, wire: usize, side: usize) -> bool {
+        let Wire { ends, pipes, stalled, hangups, over } = &mut self.wires[wire];
+        let ((from, link), (to, other)) = (ends[side], ends[1 - side]);
+        if *over {
+            return false;
+        }
+        if hangups[side] == Some(Hangup::Abort) {
+            pipes[side].clear();
+        } else if stalled[side] {
+            return false;
+        }
+        if let Some(bytes) = pipes[side].pop_front() {
+            let len = bytes.len();
+            self.with(from, |s, now, out| s.written(now, link, len, out));
+            self.with(to, |s, now, out| s.bytes(now, other, bytes, out));
+            return true;
+        }
+        let Some(how) = hangups[side] else { return false };
+        *over = true;
+        let reason = if how == Hangup::Flush { LinkDown::Eof } else { LinkDown::Reset };
+        let theirs = hangups[1 - side].map_or(reason, |_| LinkDown::HungUp);
+        self.with(from, |s, now, out| s.link_down(now, link, LinkDown::HungUp, out));
+        self.with(to, |s, now, out| s.link_down(now, other, theirs, out));
+        true
+    }
+
+    /// Carries everything until nothing moves any more.
+    fn run(&mut self) {
+        while (0..self.wires.len()).fold(false, |moved, wire| {
+            let there = self.carry(wire, 0);
+            self.carry(wire, 1) || there || moved
+        }) {}
+    }
+
+    /// Moves the clock, stopping wherever somebody wants to be woken.
+    fn advance(&mut self, by: Duration) {
+        let until = self.now.mono + by;
+        self.run();
+        loop {
+            let next = self.nodes.iter().filter_map(|node| node.sessions.poll_timeout()).min();
+            let Some(at) = next.filter(|at| *at <= until) else { break };
+            self.now.mono = self.now.mono.max(at);
+            for n in 0..self.nodes.len() {
+                self.with(n, Sessions::handle_timeout);
+            }
+            self.run();
+        }
+        self.now.mono = until;
+    }
+
+    /// Both sides of a wire learn that it broke; what was under way is lost.
+    fn reset(&mut self, wire: usize) {
+        if core::mem::replace(&mut self.wires[wire].over, true) {
+            return;
+        }
+        for (n, link) in self.wires[wire].ends {
+            self.with(n, |s, now, out| s.link_down(now, link, LinkDown::Reset, out));
+        }
+    }
+
+    fn dial(&mut self, n: usize, dial: Dial) {
+        self.with(n, |s, now, out| s.dial(now, dial, out));
+    }
+
+    /// A dial of `from` to `to` that expects it and knows its static key.
+    fn known(&self, to: usize) -> Dial {
+        let Node { id, noise_static, addr, .. } = self.nodes[to];
+        Dial { expect: Expect::Node(id), noise_static: Some(noise_static), ..dial(addr) }
+    }
+
+    /// Two nodes with a session, dialled by the first.
+    fn connected() -> Self {
+        let mut world = Self::new(2);
+        let to_second = world.known(1);
+        world.dial(0, to_second);
+        world.run();
+        assert!(world.is_up(0, 1) && world.is_up(1, 0));
+        world
+    }
+
+    fn is_up(&self, n: usize, peer: usize) -> bool {
+        self.nodes[n].sessions.is_up(&self.nodes[peer].id)
+    }
+
+    fn send(&mut self, from: usize, to: usize, lane: Lane, body: impl Into<Bytes>) {
+        let (peer, body) = (self.nodes[to].id, body.into());
+        self.with(from, |s, now, out| s.send(now, peer, lane, body, None, out)).unwrap();
+    }
+
+    fn send_ticket(&mut self, from: usize, to: usize, body: impl Into<Bytes>, ticket: u64) {
+        let (peer, body, ticket) = (self.nodes[to].id, body.into(), Some(Ticket(ticket)));
+        self.with(from, |s, now, out| s.send(now, peer, Lane::Direct, body, ticket, out)).unwrap();
+    }
+
+    fn close(&mut self, n: usize, peer: usize, reason: CloseReason) {
+        let peer = self.nodes[peer].id;
+        self.with(n, |s, now, out| s.close(now, peer, reason, out));
+    }
+
+    /// The bodies that a node received, in order.
+    fn heard(&self, n: usize) -> Vec<Bytes> {
+        self.nodes[n].said.iter().filter_map(body_of).collect()
+    }
+
+    fn count(&self, n: usize, what: impl Fn(&Out) -> bool) -> usize {
+        self.nodes[n].said.iter().filter(|out| what(out)).count()
+    }
+
+    fn ups(&self, n: usize) -> usize {
+        self.count(n, |out| matches!(out, Out::Up(_)))
+    }
+
+    fn downs(&self, n: usize) -> Vec<DownReason> {
+        let down = |out: &Out| match out {
+            Out::Down { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        self.nodes[n].said.iter().filter_map(down).collect()
+    }
+
+    /// What a node's dials came to.
+    fn outcomes(&self, n: usize) -> Vec<DialOutcome> {
+        let ended = |out: &Out| match out {
+            Out::DialEnded { outcome, .. } => Some(outcome.clone()),
+            _ => None,
+        };
+        self.nodes[n].said.iter().filter_map(ended).collect()
+    }
+
+    fn failures(&self, n: usize) -> Vec<DialFailure> {
+        let failure = |outcome| match outcome {
+            DialOutcome::Failed(failure) => Some(failure),
+            _ => None,
+        };
+        self.outcomes(n).into_iter().filter_map(failure).collect()
+    }
+}
+
+fn body_of(out: &Out) -> Option<Bytes> {
+    match out {
+        Out::Message { body, .. } => Some(body.clone()),
+        _ => None,
+    }
+}
+
+fn node(config: Config, seed: u8, addr: SocketAddr, start: u64) -> Node {
+    let me = Arc::new(Identity::from_seed([seed; 32]));
+    let rng = Seed::from_number(u64::from(seed) + 1000 * start).stream("sessions");
+    let (id, noise_static) = (me.node_id(), link_public_key(&me));
+    let sessions = Sessions::new(config, me, rng);
+    let door = AtTheDoor::Admit;
+    Node { sessions, id, noise_static, addr, door, said: vec![], accepted: 0 }
+}
