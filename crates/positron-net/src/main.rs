@@ -1,1 +1,93 @@
-fn main() {}
+//! The `positron-net` command.
+
+mod cli;
+mod commands;
+mod control;
+mod failure;
+mod files;
+mod invite;
+mod joining;
+mod logging;
+mod screen;
+mod service;
+mod settings;
+mod sheet;
+mod signals;
+mod simulate;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
+
+use cli::{Cli, Command};
+use failure::{Exit, Failure};
+use screen::{Color, Screen};
+
+fn main() -> ExitCode {
+    let cli = parse();
+    let screen = Arc::new(Screen::new(cli.global.color, cli.global.quiet));
+    // A panic has told what happened by the time it arrives here.
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli, &screen))).unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Internal, "this is a bug of positron-net")
+            .try_this("report it with the lines above"))
+    });
+    screen.clear();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.is_silent() {
+                screen.failure(&failure);
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+/// Reads the command line; help, version and wrong usage end here.
+fn parse() -> Cli {
+    let color = match color_wish(std::env::args()) {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    let mut command = Cli::command().color(color);
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    parsed
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// The colours of the parser's own messages, which appear before anything is parsed.
+fn color_wish(args: impl Iterator<Item = String>) -> Color {
+    let args: Vec<String> = args.take_while(|arg| arg != "--").collect();
+    let split = args.iter().zip(args.iter().skip(1));
+    let wish = split
+        .filter_map(|(name, value)| (name == "--color").then_some(value.as_str()))
+        .chain(args.iter().filter_map(|arg| arg.strip_prefix("--color=")))
+        .next();
+    match wish {
+        Some("always") => Color::Always,
+        Some("never") => Color::Never,
+        _ => Color::Auto,
+    }
+}
+
+fn run(cli: Cli, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Start(options) => options.run(screen, global),
+        Command::Join(options) => options.run(screen, global),
+        Command::Simulate(options) => options.run(screen, global),
+        Command::Invite(options) => options.run(screen, global),
+        Command::Id(options) => options.run(screen, global),
+        Command::Status(options) => options.run(screen, global),
+        Command::Stats(options) => options.run(screen, global),
+        Command::GenerateConfig(options) => options.run(screen),
+        Command::Bench(options) => options.run(screen, global),
+        Command::Version(options) => options.run(screen, global),
+    }
+}

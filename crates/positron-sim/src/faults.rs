@@ -6,8 +6,8 @@ use positron_proto::{
 };
 
 use crate::{
-    dice::Dice,
     disk::Loss,
+    guest::Arrival,
     host::STOP_TIMEOUT,
     machine::Machine,
     nature::address,
@@ -125,8 +125,13 @@ impl World {
         let host = &self.hosts[index];
         let seed = self.seed.child(&format!("host {index} life {}", host.life + 1));
         if let Some(guest) = index.checked_sub(self.scenario.nodes) {
-            let targets = (0..self.scenario.nodes).map(address).collect();
-            return self.scenario.guests[guest].machine(targets, Dice::new(&seed, "guest"));
+            return self.scenario.guests[guest].machine(Arrival {
+                identity: host.identity.clone(),
+                network: self.scenario.config.network,
+                addr: host.addr,
+                targets: (0..self.scenario.nodes).map(address).collect(),
+                seed,
+            });
         }
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(index);

@@ -41,6 +41,8 @@ mod faults;
 mod guest;
 mod host;
 mod links;
+#[cfg(test)]
+mod links_tests;
 mod machine;
 mod mail;
 mod nature;
@@ -56,7 +58,7 @@ mod trace;
 mod verdicts;
 mod world;
 
-pub use guest::Guest;
+pub use guest::{Deed, Guest};
 pub use physics::{Physics, Range};
 pub use play::{run, run_with};
 pub use report::{Directs, Latency, Progress, Report, Violation};

@@ -56,14 +56,14 @@ impl Host {
         let (now, from, addr) = (self.now(), self.end_of(link), self.addr);
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         let State::Connecting(to) = end.state else { return };
-        if !nature.reachable(self.index, end.remote) {
-            let again = now + Sending::syn_retry(attempt);
-            let event = Event::SynRetry { link, attempt: attempt + 1 };
-            return self.mail.later(again, self.life, event);
-        }
+        let again = now + Sending::syn_retry(attempt);
         let arrival = end.sending.arrival_of_signal(now, &nature.physics);
-        let syn = Event::Syn { from, addr, port: to.port() };
-        self.mail.send(end.remote, arrival, 0, syn);
+        let remote = end.remote;
+        if nature.reachable(self.index, remote) {
+            let syn = Event::Syn { from, addr, port: to.port() };
+            self.mail.send(remote, arrival, 0, syn);
+        }
+        self.mail.later(again, self.life, Event::SynRetry { link, attempt: attempt + 1 });
     }
 
     pub(crate) fn write(&mut self, link: LinkId, bytes: Bytes, nature: &Nature) {
@@ -190,19 +190,28 @@ impl Host {
         if !self.powered || !nature.reachable(self.index, from.host) {
             return;
         }
+        let now = self.now();
         let mut dice = nature.link_dice(self.index, self.mail.sent());
         let delay = nature.delay(self.index, from.host);
         let Some(process) = self.process.as_mut().filter(|_| port == self.addr.port()) else {
-            let arrival = self.now() + delay + dice.between(nature.physics.jitter);
+            let arrival = now + delay + dice.between(nature.physics.jitter);
             let rst = Event::Rst { to: from.link, reason: LinkDown::Refused };
             return self.mail.send(from.host, arrival, from.life, rst);
         };
+        let known = process.links.iter_mut().find(|(_, end)| end.peer() == Some(from));
+        if let Some((&link, end)) = known {
+            // The question came twice, or the answer was lost.
+            let arrival = end.sending.arrival(now, 0, &nature.physics);
+            let peer = End { host: self.index, life: self.life, link };
+            let event = Event::SynAck { to: from.link, peer };
+            return self.mail.send(from.host, arrival, from.life, event);
+        }
         let link = LinkId::accepted(process.accepted);
         process.accepted += 1;
         // The port that its kernel chose: any will do that is not the one it listens on.
         let from_port = 49_152 + u16::try_from(process.accepted % 16_384).unwrap_or(0);
         let mut end = Endpoint::new(State::Open(from), from.host, delay, dice);
-        let arrival = end.sending.arrival(self.now(), 0, &nature.physics);
+        let arrival = end.sending.arrival(now, 0, &nature.physics);
         self.add_link(link, end);
         let event = Event::SynAck { to: from.link, peer: self.end_of(link) };
         self.mail.send(from.host, arrival, from.life, event);
@@ -278,11 +287,12 @@ impl Host {
             return;
         }
         match self.link_mut(link) {
-            Some(end) => {
+            Some(end) if matches!(end.state, State::Connecting(_)) => {
                 end.state = State::Open(peer);
                 self.give(Input::Connected { link });
                 self.pump(link, nature);
             }
+            Some(_) => {}
             None => self.refuse(peer, nature),
         }
     }

@@ -326,7 +326,8 @@ impl World {
         for _ in 0..SAMPLE.min(self.scenario.nodes) {
             let node = self.sampled % self.scenario.nodes;
             self.sampled += 1;
-            if let Some(Err(what)) = self.view(node).map(|view| bounds.check(&view)) {
+            let half_open = self.node(node).map_or(0, NodeCore::half_open);
+            if let Some(Err(what)) = self.view(node).map(|view| bounds.check(&view, half_open)) {
                 self.violate(Check::Bounds, self.now, Some(node), what);
             }
         }

@@ -12,6 +12,7 @@
 mod citations;
 mod crates;
 mod layers;
+mod promises;
 mod purity;
 mod sizes;
 mod source;
@@ -69,6 +70,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     crates::check(tree, &mut findings);
     sizes::check(tree, &mut findings);
     purity::check(tree, &mut findings);
+    promises::check(tree, &mut findings);
     words::check(tree, &mut findings);
     citations::check(tree, &mut findings);
     findings.retain(|finding| !tree.allows(finding));

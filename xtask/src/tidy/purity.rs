@@ -5,7 +5,7 @@
 use super::{File, Finding, Severity, Tree};
 
 /// What nobody in the pure crate and in the simulator may name, and what to take instead.
-const HIDDEN: [(&str, &str); 17] = [
+const HIDDEN: [(&str, &str); 15] = [
     ("Instant::now", "Time is an argument: take a `Now`."),
     ("SystemTime", "Time is an argument: take a `Now`."),
     ("std::time::Instant", "Time is an argument: take `positron_proto::time::Instant`."),
@@ -21,8 +21,6 @@ const HIDDEN: [(&str, &str); 17] = [
     ("std::fs", "No disk here: emit `Effect::Persist`, or take the text as an argument."),
     ("TcpStream", "No sockets here: emit `Effect::Dial`."),
     ("UdpSocket", "No sockets here."),
-    ("println!", "No output here: say it in an event, or return it."),
-    ("eprintln!", "No output here: say it in an event, or return it."),
 ];
 
 /// What only the pure crate must do without.
@@ -45,6 +43,11 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
                 if names_it(code, name) {
                     findings.push(wrong(file, line, "hidden-input", name, advice));
                 }
+            }
+            // A test prints its seed.
+            if (proto || sim) && !is_test && code.contains("println!") {
+                let advice = "No output here: say it in an event, or return it.";
+                findings.push(wrong(file, line, "hidden-input", "println!", advice));
             }
             if proto && !is_test && code.contains(".unwrap()") {
                 let advice = "A peer's bytes must never panic: return an error. For our own logic \

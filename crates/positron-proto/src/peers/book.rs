@@ -205,7 +205,8 @@ impl Book {
         self.change(&node, |entry| entry.stored = true);
     }
 
-    /// Up to `count` proven entries that `fits` accepts, at random.
+    /// Up to `count` proven entries that `fits` accepts, at random, few of one group if there are
+    /// others.
     pub(super) fn sample(
         &self,
         rng: &mut Rng,
@@ -223,7 +224,18 @@ impl Book {
         rng.shuffle(&mut picks);
         let ids = picks.into_iter().filter_map(|at| self.good.get(at));
         let entries = ids.filter_map(|id| Some((id, self.entries.get(id)?)));
-        entries.filter(|(id, entry)| fits(id, entry)).map(|(_, entry)| entry).take(count).collect()
+        let (mut sample, mut crowded) = (Vec::new(), Vec::new());
+        let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
+        for (_, entry) in entries.filter(|(id, entry)| fits(id, entry)) {
+            let group = entry.known.dialled.map_or(Group::Near, |addr| Group::of(addr.ip()));
+            let of_group = groups.entry(group).or_default();
+            *of_group += 1;
+            let crowds = group != Group::Near && *of_group > SAMPLE_PER_GROUP;
+            if crowds { crowded.push(entry) } else { sample.push(entry) }
+        }
+        sample.extend(crowded);
+        sample.truncate(count);
+        sample
     }
 
     fn insert(&mut self, node: NodeId, known: KnownPeer, usable: Vec<SocketAddr>, source: Share) {
@@ -389,3 +401,7 @@ fn public_ips(entry: &Entry) -> Vec<IpAddr> {
     let ips = entry.usable.iter().map(SocketAddr::ip);
     ips.filter(|ip| Scope::of(*ip) == Some(Scope::Public)).collect()
 }
+
+/// Entries of one group in a sample, while there are others: many identities in one place should
+/// not be all that a newcomer hears of.
+const SAMPLE_PER_GROUP: usize = 2;

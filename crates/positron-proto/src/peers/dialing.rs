@@ -171,17 +171,22 @@ impl Peers {
         let wanted = if self.links.is_empty() { missing * 2 } else { missing };
         let wanted = wanted.min(self.free_slots());
         if wanted == 0 {
+            self.short_since = None;
             return;
         }
+        let patient = *self.short_since.get_or_insert(now.mono) + GROUP_PATIENCE;
         let mut next = None;
         let mut candidates = self.candidates(now, standings, &mut next);
         for _ in 0..wanted {
-            let Some(node) = candidates.take(&mut self.rng) else { break };
+            let own_group = candidates.take(&mut self.rng);
+            let node = own_group.or_else(|| {
+                (now.mono >= patient).then(|| candidates.take_crowded(&mut self.rng)).flatten()
+            });
+            let Some(node) = node else { break };
             self.dial_known(now, node, out);
         }
-        if candidates.is_empty()
-            && let Some(next) = next
-        {
+        let next = if candidates.is_empty() { next } else { Some(patient) };
+        if let Some(next) = next.filter(|next| *next > now.mono) {
             self.deadlines.set_earliest(Wake::Fill, next.max(now.mono + FILL_INTERVAL));
         }
     }
@@ -204,6 +209,7 @@ impl Peers {
             }
             candidates.offer(node, entry, standings.of(&node).score);
         }
+        candidates.best.sort_unstable();
         let groups = self.links.outbound().map(|(_, link)| link.group);
         let dialled = self.dials.links().map(|(to, ..)| Group::of(to.ip()));
         candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
@@ -381,14 +387,18 @@ impl Candidates {
         self.good.is_empty() && self.hearsay.is_empty() && self.best.is_empty()
     }
 
-    /// The next one to dial, of a group of its own while there is one.
+    /// The next one to dial, of a group where we have nobody.
     pub(super) fn take(&mut self, rng: &mut Rng) -> Option<NodeId> {
-        let own_group = self.take_best(true).or_else(|| self.take_any(rng, true));
-        let (node, group) =
-            own_group.or_else(|| self.take_best(false)).or_else(|| self.take_any(rng, false))?;
+        let (node, group) = self.take_best(true).or_else(|| self.take_any(rng, true))?;
         if group != Group::Near {
             self.used.insert(group);
         }
+        Some(node)
+    }
+
+    /// The next one to dial, of any group.
+    pub(super) fn take_crowded(&mut self, rng: &mut Rng) -> Option<NodeId> {
+        let (node, _) = self.take_best(false).or_else(|| self.take_any(rng, false))?;
         Some(node)
     }
 
@@ -430,6 +440,8 @@ impl Candidates {
 /// How often a proven node is preferred to hearsay when there are both. Guess: hearsay must get
 /// its chance, or newcomers would never be dialled by anybody.
 const GOOD_FIRST: f64 = 0.6;
+/// How long we wait for somebody of another group before we dial a second node of one.
+const GROUP_PATIENCE: Duration = Duration::from_secs(2);
 /// Shortest time between two looks through the book.
 const FILL_INTERVAL: Duration = Duration::from_millis(200);
 /// A dial whose outcome nobody told for so long is over.

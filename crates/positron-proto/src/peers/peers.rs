@@ -113,6 +113,10 @@ pub struct Peers {
     /// Discovery intervals in a row with too many outbound links.
     pub(super) too_many: u32,
     pub(super) last_fill: Instant,
+    /// Who was reached last although it is banned.
+    pub(super) turned_away: Option<NodeId>,
+    /// Since when outbound links are missing.
+    pub(super) short_since: Option<Instant>,
 }
 
 impl Peers {
@@ -144,6 +148,8 @@ impl Peers {
             hunger: 0,
             too_many: 0,
             last_fill: Instant::ORIGIN,
+            turned_away: None,
+            short_since: None,
             config,
         };
         peers.restore(remembered);
@@ -194,11 +200,17 @@ impl Peers {
     ) {
         if standings.is_banned(&peer.id, now.wall) {
             out.push_back(Out::Disconnect { peer: peer.id, reason: CloseReason::Banned });
+            self.turned_away = Some(peer.id);
             return self.bootstrap_banned(now, peer.id);
         }
         if !self.links.up(now.mono, peer) {
             return;
         }
+        if self.links.is_overfull() {
+            let reason = CloseReason::SlotsFull;
+            return out.push_back(Out::Disconnect { peer: peer.id, reason });
+        }
+        self.turned_away = self.turned_away.filter(|id| *id != peer.id);
         self.linked_ever = true;
         self.lost.remove(&peer.id);
         self.wanted.remove(&peer.id);
@@ -290,7 +302,8 @@ impl Peers {
             link.active_peers = active_peers;
             return;
         }
-        if !link.may_speak(now.mono) {
+        let asked = link.asked && matches!(incoming, Incoming::Announcement(_));
+        if !asked && !link.may_speak(now.mono) {
             return misbehaved(from, Misbehavior::Flooding, out);
         }
         let scope = link.scope;
@@ -490,16 +503,17 @@ impl Peers {
     /// Asks one random peer for records.
     fn discover(&mut self, now: Now, out: &mut VecDeque<Out>) {
         let peers: Vec<NodeId> = self.links.iter().map(|(id, _)| *id).collect();
-        if let Some(&to) = self.rng.choose(&peers) {
-            let count = u8::try_from(RECORDS_PER_ANSWER).unwrap_or(u8::MAX);
-            out.push_back(Out::Send { to, message: Message::PeerDiscovery { count } });
-            if let Some(link) = self.links.get_mut(&to) {
-                link.asked = true;
-            }
-            self.deadlines.set_earliest(Wake::Answer(to), now.mono + ANSWER_TIMEOUT);
+        if let Some(&to) = self.rng.choose(&peers)
+            && let Some(link) = self.links.get_mut(&to)
+        {
             self.hunger = self.hunger.saturating_add(1);
+            if link.may_ask(now.mono) {
+                link.asked = true;
+                let count = u8::try_from(RECORDS_PER_ANSWER).unwrap_or(u8::MAX);
+                out.push_back(Out::Send { to, message: Message::PeerDiscovery { count } });
+                self.deadlines.set_earliest(Wake::Answer(to), now.mono + ANSWER_TIMEOUT);
+            }
         }
-        self.deadlines.clear(Wake::Discover);
         self.discover_later(now);
     }
 

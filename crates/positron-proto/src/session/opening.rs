@@ -147,7 +147,7 @@ impl Sessions {
         let mut link = Box::new(link_of(secured, entry.addr, Direction::Outbound, id, now));
         let probed = dial.purpose == Purpose::Probe;
         let Some(reason) = refusal.or(probed.then_some(CloseReason::Probe)) else {
-            bytes.append(&mut link.first_ping(now.mono));
+            bytes.append(&mut link.first_ping(now.mono, id.number()));
             entry.stage = Stage::Confirming(dial, link, Parting::Possible);
             self.write(id, bytes, out);
             return;
@@ -342,16 +342,17 @@ impl Sessions {
 
     /// Two links between the same two nodes [PROTOCOL 5.2]: of links dialled from opposite ends the
     /// one dialled by the smaller id stays, so that both ends choose alike; of links dialled from
-    /// the same end the newer one.
+    /// the same end the newer one, as the dialler counts: the first PINGs may overtake each other.
     fn break_tie(&mut self, now: Now, new: Peer, old: LinkId, out: &mut VecDeque<Out>) {
-        let older = self.links.get(&old).and_then(Entry::link);
-        let (direction, since) =
-            older.map_or((new.direction, now.mono), |link| (link.peer.direction, link.since));
+        let links = [old, new.link].map(|id| self.links.get(&id).and_then(Entry::link));
+        let [Some(older), Some(newer)] = links else { return };
+        let (since, same_dialler) = (older.since, older.peer.direction == new.direction);
+        let dialled_later = newer.order > older.order;
         let dialler_is_smaller = match new.direction {
             Direction::Outbound => self.local.me.node_id() < new.id,
             Direction::Inbound => new.id < self.local.me.node_id(),
         };
-        if new.direction == direction || dialler_is_smaller {
+        if if same_dialler { dialled_later } else { dialler_is_smaller } {
             self.raise(now, new.link);
             if let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&new.link) {
                 link.since = since;
@@ -379,7 +380,10 @@ impl Sessions {
         if let Presence::Dormant(until) = talk.presence {
             self.dormant.remove(&(until, peer));
         }
-        talk.resume(now.mono, id, boot);
+        let memory = talk.resume(now.mono, id, boot, &mut self.memories);
+        if let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) {
+            link.ask(memory);
+        }
         self.deadlines.set(Wake::Link(id), now.mono);
         self.ask_for_flush(now, id);
     }
@@ -415,18 +419,22 @@ impl Sessions {
             self.counters.handshakes_failed += 1;
         }
         self.accuse(peer, &fault, out);
-        match fault.parting_words() {
-            Some(reason) => self.close_link(now, id, reason, out),
-            None => self.hang_up(now, id, Hangup::Flush, out),
-        }
         let outcome = match fault {
-            Fault::Closed(_) if duplicate => DialOutcome::Connected(peer),
-            Fault::Closed(reason) => DialOutcome::Failed(DialFailure::Closed(reason)),
+            Fault::Closed(reason) => {
+                self.hang_up(now, id, Hangup::Flush, out);
+                if duplicate {
+                    DialOutcome::Connected(peer)
+                } else {
+                    DialOutcome::Failed(DialFailure::Closed(reason))
+                }
+            }
             Fault::Forged => {
+                self.hang_up(now, id, Hangup::Abort, out);
                 DialOutcome::Failed(DialFailure::Handshake("its first record does not open"))
             }
             Fault::Malformed(what) | Fault::Violation(what) | Fault::Flooding(what) => {
                 let reason = CloseReason::Violation(what.into());
+                self.close_link(now, id, reason.clone(), out);
                 DialOutcome::Failed(DialFailure::Closed(reason))
             }
         };
@@ -462,6 +470,7 @@ fn greet(now: Now, stage: &mut Stage, frame: Frame) -> Result<Greeting, Fault> {
             Ok(Greeting::Parting(body))
         }
         (Stage::Proving(link), Frame::Ping { token }) => {
+            link.order = token;
             link.handle_ping(now.mono, token).map(|()| Greeting::Live)
         }
         (Stage::Knocking(link), Frame::Ping { token }) => {

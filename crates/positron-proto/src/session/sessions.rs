@@ -58,6 +58,8 @@ pub struct Sessions {
     pub(super) dialled: u64,
     pub(super) door: Door,
     pub(super) conversations: BTreeMap<NodeId, Conversation>,
+    /// How many memories of conversations were named.
+    pub(super) memories: u64,
     /// Conversations without a link, by when they are forgotten.
     pub(super) dormant: BTreeSet<(Instant, NodeId)>,
     pub(super) deadlines: Deadlines<Wake>,
@@ -88,6 +90,7 @@ impl Sessions {
             dialled: 0,
             door: Door::default(),
             conversations: BTreeMap::new(),
+            memories: 0,
             dormant: BTreeSet::new(),
             deadlines: Deadlines::new(),
             unflushed: BTreeSet::new(),

@@ -95,7 +95,12 @@ impl Ranges {
 
     /// The numbers of `self` that are not in `other`.
     pub fn without(&self, other: &Self) -> Self {
-        Self(self.iter().flat_map(|range| other.gaps_in(range)).map(|r| r.into_inner()).collect())
+        Self(
+            self.iter()
+                .flat_map(|range| other.gaps_in(range))
+                .map(RangeInclusive::into_inner)
+                .collect(),
+        )
     }
 
     /// The parts of `within` that `self` does not cover.

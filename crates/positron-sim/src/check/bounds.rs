@@ -1,7 +1,7 @@
 //! Tables and queues keep to their limits.
 
 use positron_proto::{
-    limits::{MAX_BOOK, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES},
+    limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES},
     node::{Config, NodeView},
 };
 
@@ -17,13 +17,14 @@ impl Bounds {
         Self { kept: config.gossip.cache_size, peers: config.peers.max_peers }
     }
 
-    pub(crate) fn check(self, view: &NodeView) -> Result<(), String> {
+    pub(crate) fn check(self, view: &NodeView, half_open: usize) -> Result<(), String> {
         let queued = view.peers.iter().map(|peer| peer.session.queued_bytes).max().unwrap_or(0);
         for (what, is, most) in [
             ("messages kept", view.kept.0, self.kept),
             ("bytes kept", view.kept.1, RETENTION_BYTES),
             ("peers known", view.known_peers, MAX_BOOK),
             ("peers linked", view.peers.len(), self.peers),
+            ("links half open", half_open, MAX_HALF_OPEN),
             ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES),
         ] {
             if is > most {

@@ -1,10 +1,14 @@
 //! Hosts that are no nodes of ours, and mean them harm.
 
 mod stranger;
+mod traitor;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
+
+use positron_proto::{id::NetworkId, identity::Identity, rng::Seed};
 
 use crate::{dice::Dice, machine::Machine};
+pub use traitor::Deed;
 
 /// What a guest does. All of it is bytes on links: a guest has no other way to reach anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +16,30 @@ pub enum Guest {
     /// Dials nodes and sends noise, lengths of four gigabytes, half a hello, or nothing at all, and
     /// answers whoever dials it alike.
     Stranger,
+    /// Has an identity, makes sessions like any node, and abuses them.
+    Traitor(Deed),
+}
+
+/// What a guest knows when it comes.
+pub(crate) struct Arrival {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) network: NetworkId,
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    /// The addresses of all nodes.
+    pub(crate) targets: Vec<SocketAddr>,
+    pub(crate) seed: Seed,
 }
 
 impl Guest {
-    /// Its machine; `targets` are the addresses of all nodes.
-    pub(crate) fn machine(self, targets: Vec<SocketAddr>, dice: Dice) -> Box<dyn Machine> {
+    /// Its machine.
+    pub(crate) fn machine(self, arrival: Arrival) -> Box<dyn Machine> {
         match self {
-            Self::Stranger => Box::new(stranger::Stranger::new(targets, dice)),
+            Self::Stranger => {
+                let dice = Dice::new(&arrival.seed, "stranger");
+                Box::new(stranger::Stranger::new(arrival.targets, dice))
+            }
+            Self::Traitor(deed) => Box::new(traitor::Traitor::new(deed, arrival)),
         }
     }
 }

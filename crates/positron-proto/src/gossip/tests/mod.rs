@@ -1,4 +1,6 @@
 //! Stories between a few machines in a made-up world.
 
+mod attacks;
 mod harness;
 mod network;
+mod one;

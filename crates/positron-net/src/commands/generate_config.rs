@@ -1,0 +1,76 @@
+//! `positron-net generate-config`: a configuration file with every key.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use positron_networking::NetworkConfig;
+
+use crate::{
+    failure::{Exit, Failure},
+    files::{Existing, Pending},
+    screen::Screen,
+    settings::DEFAULT_DATA_DIR,
+};
+
+/// Writes a configuration file with every key. Without FILE it is printed.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The file to write; without it, or with `-`, to stdout
+    file: Option<PathBuf>,
+    /// IP address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
+    host: String,
+    /// Port to listen on, 0 for a free one
+    #[arg(long, short, default_value_t = 8888)]
+    port: u16,
+    /// Nodes to begin with; may be repeated
+    #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
+    bootstrap: Vec<String>,
+    /// The name of the network
+    #[arg(long, value_name = "NAME", default_value = "positron")]
+    network: String,
+    /// Where the node keeps its keys and its database
+    #[arg(long, short, value_name = "FOLDER", default_value = DEFAULT_DATA_DIR)]
+    data_dir: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long, short)]
+    force: bool,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+        let config = NetworkConfig {
+            host: self.host,
+            port: self.port,
+            bootstrap_nodes: self.bootstrap.iter().map(|node| node.trim().to_owned()).collect(),
+            network: self.network,
+            data_dir: Some(self.data_dir),
+            ..NetworkConfig::default()
+        };
+        config.validate().map_err(|error| {
+            Failure::new(Exit::Usage, "no node could start with this configuration").because(error)
+        })?;
+        let text = serde_json::to_string_pretty(&config)
+            .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
+        match self.file {
+            Some(path) if path != Path::new("-") => {
+                let existing = if self.force { Existing::Replace } else { Existing::Keep };
+                if existing == Existing::Keep && path.symlink_metadata().is_ok() {
+                    let what = format!("{} is there already", path.display());
+                    return Err(Failure::new(Exit::Storage, what)
+                        .because("a configuration is not overwritten unasked")
+                        .try_this("choose another name, or replace it with --force"));
+                }
+                Pending::new(&path)?.write(&format!("{text}\n"), existing)?;
+                screen.message(format_args!("wrote {}", path.display()));
+                screen.message(format_args!(
+                    "run it with: positron-net start --config {}",
+                    path.display()
+                ));
+            }
+            _ => screen.data(text)?,
+        }
+        Ok(Exit::Ok)
+    }
+}

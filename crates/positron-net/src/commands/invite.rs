@@ -1,0 +1,78 @@
+//! `positron-net invite`: what another node needs to join this one.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Global,
+    commands::identity_of,
+    control::{Answer, Question, ask},
+    failure::{Exit, Failure},
+    invite::Invite,
+    screen::Screen,
+    settings::{Settings, Which},
+};
+
+/// Prints what another node needs to join this one: `positron:<node id>@<address>?network=<name>`.
+///
+/// A running node knows how others see it; of one that is stopped the configuration tells.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
+        let settings = self.which.settings(screen)?;
+        let running = match ask(settings.data_dir(), &Question::Status)? {
+            Ok(Answer::Status(status)) => {
+                status.get("invite").and_then(Value::as_str).and_then(|text| text.parse().ok())
+            }
+            _ => None,
+        };
+        let is_running = running.is_some();
+        let invite = match running {
+            Some(invite) => invite,
+            None => of_stopped(&settings)?,
+        };
+        if global.json {
+            screen.document(&json!({
+                "invite": invite.to_string(),
+                "node_id": invite.node,
+                "addresses": invite.addresses,
+                "network": invite.network,
+                "running": is_running,
+            }))?;
+        } else {
+            screen.data(&invite)?;
+        }
+        if !is_running {
+            screen.message("the node is not running: nobody answers there before it is started");
+        }
+        if invite.addresses.iter().all(|address| is_loopback(address)) {
+            screen.message("only nodes on this machine can use it: the node listens on loopback");
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// The invite of a node that will listen where the configuration says.
+fn of_stopped(settings: &Settings) -> Result<Invite, Failure> {
+    let node = identity_of(settings)?;
+    let config = &settings.config;
+    let host = config.host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let listen = host.map(|ip| SocketAddr::new(ip, config.port)).ok();
+    Invite::new(node, &config.network, &[], listen.as_slice()).ok_or_else(|| {
+        Failure::new(Exit::Configuration, "nobody can be invited yet")
+            .because("the node takes a free port each time that it starts, and it is not running")
+            .try_this("start it first, or give it a port in its configuration")
+    })
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+}

@@ -1,0 +1,101 @@
+//! `positron-net join`: a node, connected to another.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    cli::Global,
+    commands::runtime,
+    control::{Answer, Question, ask},
+    failure::{Exit, Failure},
+    joining::{Target, join},
+    screen::{Screen, sanitised},
+    service::Service,
+    settings::{NodeOptions, Settings},
+};
+
+/// Runs a node as `start` does, connected to the one of the invite. If a node is running with this
+/// data folder already, that one is connected.
+///
+/// Exit code 6 if nobody answers, 7 if the other node refuses.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// `positron:...` as the other node prints it, or host:port
+    #[arg(value_name = "INVITE")]
+    target: Target,
+    #[command(flatten)]
+    node: NodeOptions,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(mut self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+        self.heed_network()?;
+        let settings = self.node.settings(screen)?;
+        if let Some(exit) = self.ask_running(&settings, screen, global)? {
+            return Ok(exit);
+        }
+        runtime()?.block_on(async {
+            let mut service = Service::start(screen, global, &settings).await?;
+            let ran = self.join_and_run(&mut service, screen).await;
+            service.stop().await?;
+            ran
+        })
+    }
+
+    /// An invite names its network; the node is of that one.
+    fn heed_network(&mut self) -> Result<(), Failure> {
+        let Target::Invite(invite) = &self.target else { return Ok(()) };
+        match &self.node.network {
+            Some(named) if *named != invite.network => {
+                let what = format!("the invite is for the network '{}'", invite.network);
+                Err(Failure::new(Exit::Usage, sanitised(&what))
+                    .because(format!("--network says '{named}'"))
+                    .try_this("leave --network away"))
+            }
+            _ => {
+                self.node.network = Some(invite.network.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets the node join that runs with this data folder already, if one does.
+    fn ask_running(
+        &self,
+        settings: &Settings,
+        screen: &Screen,
+        global: Global,
+    ) -> Result<Option<Exit>, Failure> {
+        let question = Question::Join { target: self.target.to_string() };
+        match ask(settings.data_dir(), &question)? {
+            Err(_not_running) => Ok(None),
+            Ok(Answer::Joined(id)) => {
+                if global.json {
+                    screen.document(&json!({ "event": "joined", "node_id": id }))?;
+                } else {
+                    screen.data(format_args!("the running node joined {id}"))?;
+                }
+                Ok(Some(Exit::Ok))
+            }
+            Ok(Answer::NotJoined(why)) => Err(why.failure(&self.target)),
+            Ok(other) => Err(Failure::new(Exit::Refused, "the running node does not join")
+                .because(sanitised(&format!("{other:?}")))),
+        }
+    }
+
+    async fn join_and_run(&self, service: &mut Service, screen: &Screen) -> Result<Exit, Failure> {
+        service.introduce()?;
+        let mut signals = service.signals().clone();
+        let node = tokio::select! {
+            joined = join(service.node(), &self.target) => {
+                joined.map_err(|why| why.failure(&self.target))?
+            }
+            exit = signals.asked() => return Ok(exit),
+        };
+        screen.message(format_args!("joined node {}", node.short()));
+        service.run().await
+    }
+}

@@ -1,0 +1,75 @@
+//! One file a command.
+
+pub(crate) mod bench;
+pub(crate) mod generate_config;
+pub(crate) mod id;
+pub(crate) mod invite;
+pub(crate) mod join;
+pub(crate) mod simulate;
+pub(crate) mod start;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod version;
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+};
+
+use positron_networking::NodeId;
+use positron_proto::identity::Identity;
+use tokio::runtime::Runtime;
+
+use crate::{
+    failure::{Exit, Failure},
+    settings::Settings,
+};
+
+/// Bytes in a key file; more is something else.
+const MAX_KEY_FILE: u64 = 16 * 1024;
+
+/// The threads that a running node needs.
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Internal, "the operating system gives no threads").because(error)
+    })
+}
+
+/// Nobody answers for the data folder of these settings.
+fn not_running(settings: &Settings) -> Failure {
+    let folder = settings.data_dir();
+    let what = format!("no node is running with the data folder {}", folder.display());
+    let failure = Failure::new(Exit::Unreachable, what);
+    let fix = "start one with `positron-net start`, or name another folder with --data-dir";
+    if folder.is_dir() {
+        failure.because("nobody listens on the control socket in it").try_this(fix)
+    } else {
+        failure.because("there is no such folder").try_this(fix)
+    }
+}
+
+/// Who the node of these settings is, whether it runs or not. Creates nothing.
+fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
+    let path = settings.config.key_path().ok_or_else(|| {
+        Failure::new(Exit::Configuration, "a node without a data folder has no lasting identity")
+    })?;
+    let unusable = |why: String| {
+        Failure::new(Exit::Storage, format!("cannot use the key file {}", path.display()))
+            .because(why)
+    };
+    let text = File::open(&path).and_then(|file| io::read_to_string(file.take(MAX_KEY_FILE)));
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let what = format!("there is no identity in {}", settings.data_dir().display());
+            Failure::new(Exit::Storage, what)
+                .because(format!("{} does not exist", path.display()))
+                .try_this("`positron-net start` makes one; --data-dir names another folder")
+        }
+        _ => unusable(error.to_string()),
+    })?;
+    let identity = Identity::from_pem(&text).map_err(|error| {
+        unusable(error.to_string())
+            .try_this("restore it from a backup: without it this node is lost")
+    })?;
+    Ok(identity.node_id())
+}

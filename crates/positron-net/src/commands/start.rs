@@ -1,0 +1,42 @@
+//! `positron-net start`: a node.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::{
+    cli::Global,
+    commands::runtime,
+    failure::{Exit, Failure},
+    screen::Screen,
+    service::Service,
+    settings::NodeOptions,
+};
+
+/// Runs a node until Ctrl-C or SIGTERM. Then it stops within five seconds; a second Ctrl-C ends it
+/// at once.
+///
+/// What is not said here is taken from the environment (POSITRON_PORT, POSITRON_DATA_DIR, ...: every
+/// key of the configuration file), then from the configuration file. Bootstrap nodes that do not
+/// answer are no error: the node runs, says why it is alone, and goes on trying.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    node: NodeOptions,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+        let settings = self.node.settings(screen)?;
+        runtime()?.block_on(async {
+            let mut service = Service::start(screen, global, &settings).await?;
+            let ran = match service.introduce() {
+                Ok(()) => service.run().await,
+                Err(failure) => Err(failure),
+            };
+            service.stop().await?;
+            ran
+        })
+    }
+}

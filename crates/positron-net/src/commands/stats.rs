@@ -1,0 +1,95 @@
+//! `positron-net stats`: what the database holds.
+
+use clap::Args;
+use positron_store::{StoreError, Summary, summary};
+
+use crate::{
+    cli::Global,
+    failure::{Exit, Failure},
+    screen::{Screen, sanitised},
+    settings::Which,
+    sheet::{Sheet, bytes, count},
+};
+
+/// Tells what the database of a node holds, whether it runs or not. Creates and changes nothing.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
+        let settings = self.which.settings(screen)?;
+        let summary = summary(settings.data_dir()).map_err(|error| unreadable(&error))?;
+        if global.json {
+            screen.document(&summary)?;
+        } else {
+            screen.data(sheet(&summary))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn unreadable(error: &StoreError) -> Failure {
+    let failure = Failure::new(Exit::Storage, error.to_string());
+    match error {
+        StoreError::Missing { .. } => {
+            failure.try_this("name the folder with --data-dir, or start a node with it first")
+        }
+        _ => failure,
+    }
+}
+
+fn sheet(summary: &Summary) -> Sheet {
+    let mut sheet = Sheet::default();
+    sheet
+        .line("database", summary.database.display())
+        .line("network", sanitised(&summary.network_name))
+        .line(
+            "address book",
+            format_args!(
+                "{}, {} of them answered a dial",
+                count(summary.peers, "peer"),
+                summary.dialled_peers
+            ),
+        )
+        .line(
+            "broadcasts kept",
+            format_args!(
+                "{} of {} ({})",
+                summary.messages,
+                count(summary.senders, "sender"),
+                bytes(summary.message_bytes)
+            ),
+        )
+        .line(
+            "trust",
+            format_args!(
+                "{} observed, {} banned, {} in the audit trail",
+                count(summary.observed_peers, "peer"),
+                summary.banned_peers,
+                count(summary.trust_events, "event")
+            ),
+        );
+    let trusted = summary.most_trusted.iter();
+    sheet.list(
+        "most trusted",
+        trusted.map(|peer| format!("{}  {:.3}", peer.peer.short(), peer.score)),
+    );
+    let bans = summary.bans.iter();
+    sheet.list(
+        "banned",
+        bans.map(|ban| format!("{}  until {} (Unix time)", ban.peer.short(), ban.until_unix_secs)),
+    );
+    let events = summary.last_trust_events.iter().take(5);
+    sheet.list(
+        "latest events",
+        events.map(|line| {
+            let (peer, what) = (line.peer.short(), sanitised(&line.observation));
+            format!("{peer}  {what} {:+.3} -> {:.3}", line.change, line.score)
+        }),
+    );
+    sheet
+}

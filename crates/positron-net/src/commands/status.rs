@@ -1,0 +1,145 @@
+//! `positron-net status`: how the running node is.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+use comfy_table::Table;
+use positron_networking::NodeId;
+use serde::Deserialize;
+
+use crate::{
+    cli::Global,
+    commands::not_running,
+    control::{Answer, Question, ask},
+    failure::{Exit, Failure},
+    screen::{Screen, sanitised},
+    settings::Which,
+    sheet::{Sheet, bytes, count, duration, table},
+};
+
+/// Asks the running node how it is, and why it is alone if it is.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Options {
+    /// Runs it.
+    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
+        let settings = self.which.settings(screen)?;
+        let answer = ask(settings.data_dir(), &Question::Status)?;
+        let value = match answer.map_err(|_| not_running(&settings))? {
+            Answer::Status(value) => value,
+            other => {
+                let what = "the running node does not tell how it is";
+                return Err(Failure::new(Exit::Refused, what).because(format!("{other:?}")));
+            }
+        };
+        if global.json {
+            screen.document(&value)?;
+            return Ok(Exit::Ok);
+        }
+        let status: Status = serde_json::from_value(value).map_err(|error| {
+            Failure::new(Exit::Unreachable, "the running node tells it in a way of its own")
+                .because(error)
+                .try_this("it is of another version: ask with that one, or with --json")
+        })?;
+        screen.data(sheet(&status))?;
+        if !status.peers.is_empty() {
+            screen.data(peers(&status, screen))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// What people are shown of the answer.
+#[derive(Debug, Deserialize)]
+struct Status {
+    node_id: NodeId,
+    network: String,
+    listen: Vec<SocketAddr>,
+    reachable: String,
+    uptime_s: f64,
+    active_peers: usize,
+    known_peers: usize,
+    alone_because: Option<String>,
+    peers: Vec<Peer>,
+    gossip: Gossip,
+    trust: Trust,
+    bootstrap: Vec<Bootstrap>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Peer {
+    node_id: NodeId,
+    address: SocketAddr,
+    direction: String,
+    trust_score: f64,
+    connected_s: f64,
+    rtt_ms: Option<f64>,
+    queued_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Gossip {
+    kept_messages: usize,
+    kept_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Trust {
+    banned: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct Bootstrap {
+    address: String,
+    state: String,
+    attempts: u32,
+}
+
+fn sheet(status: &Status) -> Sheet {
+    let (active, known, banned) = (status.active_peers, status.known_peers, status.trust.banned);
+    let tried = |node: &Bootstrap| {
+        let (address, state) = (sanitised(&node.address), sanitised(&node.state));
+        format!("{address}: {state} ({})", count(node.attempts, "attempt"))
+    };
+    let mut sheet = Sheet::default();
+    sheet
+        .line("node", status.node_id)
+        .line("network", sanitised(&status.network))
+        .list("listening on", status.listen.iter().map(ToString::to_string))
+        .line("reachable", sanitised(&status.reachable))
+        .line("running for", duration(seconds(status.uptime_s)))
+        .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
+        .list("alone because", status.alone_because.iter().map(|why| sanitised(why)))
+        .list("bootstrap", status.bootstrap.iter().map(tried))
+        .line(
+            "broadcasts kept",
+            format_args!("{} ({})", status.gossip.kept_messages, bytes(status.gossip.kept_bytes)),
+        );
+    sheet
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+fn peers(status: &Status, screen: &Screen) -> Table {
+    let head = ["peer", "address", "dialled by", "trust", "rtt", "connected for", "queued"];
+    let mut table = table(head, screen.is_live().then(|| screen.size().0));
+    for peer in &status.peers {
+        let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
+        table.add_row([
+            peer.node_id.short(),
+            peer.address.to_string(),
+            if peer.direction == "outbound" { "us" } else { "it" }.to_owned(),
+            format!("{:.3}", peer.trust_score),
+            rtt,
+            duration(seconds(peer.connected_s)),
+            bytes(peer.queued_bytes),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,88 @@
+//! Talking to the running node: a Unix socket in its data folder, for its owner only.
+//!
+//! One JSON line asks, one JSON line answers, and the connection is closed:
+//!
+//! ```text
+//! -> {"ask":"status"}
+//! <- {"status":{"node_id":"...", ...}}
+//! -> {"ask":"join","target":"192.0.2.1:8888"}
+//! <- {"joined":"<node id>"}  or  {"not_joined":{"refused":false,"why":"..."}}
+//! ```
+
+mod client;
+mod server;
+
+pub(crate) use client::ask;
+pub(crate) use server::Server;
+
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use positron_networking::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::joining::NotJoined;
+
+/// The socket in the data folder.
+pub(crate) const SOCKET: &str = "control.sock";
+/// Bytes in a question.
+const MAX_QUESTION: u64 = 4096;
+/// Bytes in an answer.
+const MAX_ANSWER: u64 = 16 << 20;
+/// How long an answer may take: making a link is what takes longest.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes in the path of a Unix socket (`sun_path`, less its closing zero; 103 on macOS).
+const MAX_SOCKET_PATH: usize = 103;
+
+/// What the running node is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// How are you?
+    Status,
+    /// Make a link to this node, keep it, and answer once it is there.
+    Join {
+        /// An invite, or `host:port`.
+        target: String,
+    },
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// To [`Question::Status`].
+    Status(Value),
+    /// To [`Question::Join`]: this node is there.
+    Joined(NodeId),
+    /// To [`Question::Join`]: nobody is there.
+    NotJoined(NotJoined),
+    /// The question was not understood, or not granted, and why.
+    Refused(String),
+}
+
+/// A path to the socket that is short enough for the operating system, as long as it lives.
+///
+/// Where the real path is too long, it leads through the open folder.
+struct SocketPath {
+    path: PathBuf,
+    _folder: Option<File>,
+}
+
+impl SocketPath {
+    fn new(folder: &Path, name: &str) -> io::Result<Self> {
+        let path = folder.join(name);
+        if path.as_os_str().len() <= MAX_SOCKET_PATH {
+            return Ok(Self { path, _folder: None });
+        }
+        let folder = File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+}

@@ -1,0 +1,74 @@
+//! Files that are written whole or not at all.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+use crate::failure::{Exit, Failure};
+
+/// A file that is going to be there: writable, as far as can be known, but not written.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    path: PathBuf,
+    scratch: NamedTempFile,
+}
+
+/// What to do when the file is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// Leave it and fail.
+    Keep,
+    /// Replace it.
+    Replace,
+}
+
+impl Pending {
+    /// Makes sure that `path` can be written later.
+    pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
+        if path.is_dir() {
+            return Err(unwritable(path, &io::Error::other("it is a folder")));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let scratch = tempfile::Builder::new()
+            .prefix(".positron-net-")
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path: path.to_owned(), scratch })
+    }
+
+    /// Writes it, whole. On failure the old file, if any, is as it was.
+    pub(crate) fn write(mut self, text: &str, existing: Existing) -> Result<(), Failure> {
+        let path = self.path;
+        let written = self.scratch.write_all(text.as_bytes()).and_then(|()| {
+            readable_by_all(self.scratch.as_file())?;
+            self.scratch.as_file().sync_all()
+        });
+        written.map_err(|error| unwritable(&path, &error))?;
+        let persisted = match existing {
+            Existing::Keep => self.scratch.persist_noclobber(&path),
+            Existing::Replace => self.scratch.persist(&path),
+        };
+        match persisted {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(unwritable(&path, &failed.error)
+                    .try_this("choose another name, or replace it with --force"))
+            }
+            Err(failed) => Err(unwritable(&path, &failed.error)),
+        }
+    }
+}
+
+/// A temporary file is private; a configuration or a report is not.
+fn readable_by_all(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Storage, format!("cannot write {}", path.display())).because(error)
+}

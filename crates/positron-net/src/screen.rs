@@ -1,0 +1,182 @@
+//! The terminal: data on stdout, messages on stderr, and lines on stderr that are redrawn in place.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where everything that people and programs read is written.
+///
+/// Messages go above what is drawn, so that the two never mix. Nothing is redrawn when stderr is
+/// no terminal.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    terminal: bool,
+    quiet: bool,
+    color: bool,
+    /// What is drawn at the bottom of the terminal.
+    drawn: Mutex<Vec<String>>,
+}
+
+impl Screen {
+    /// The terminal of this process.
+    pub(crate) fn new(color: Color, quiet: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match color {
+            Color::Auto => terminal && !unwanted,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { terminal, quiet, color, drawn: Mutex::new(Vec::new()) }
+    }
+
+    /// Whether lines are redrawn in place: stderr is a terminal and messages are wanted.
+    pub(crate) const fn is_live(&self) -> bool {
+        self.terminal && !self.quiet
+    }
+
+    /// Columns and lines of the terminal; 80 by 24 if nobody knows.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let known = terminal_size::terminal_size_of(io::stderr());
+        known.map_or((80, 24), |(columns, lines)| (columns.0.into(), lines.0.into()))
+    }
+
+    /// A line of data on stdout.
+    pub(crate) fn data(&self, line: impl Display) -> Result<(), Failure> {
+        let mut drawn = self.lock();
+        erase(&drawn);
+        let mut stdout = io::stdout().lock();
+        let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+        redraw(&mut drawn);
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failure::reader_gone(),
+            _ => Failure::new(Exit::Storage, "cannot write to the standard output").because(error),
+        })
+    }
+
+    /// A JSON document on stdout, over several lines.
+    pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), Failure> {
+        self.data(serde_json::to_string_pretty(document).map_err(unprintable)?)
+    }
+
+    /// A JSON document on one line of stdout.
+    pub(crate) fn event(&self, event: &impl Serialize) -> Result<(), Failure> {
+        self.data(serde_json::to_string(event).map_err(unprintable)?)
+    }
+
+    /// A message for people on stderr, unless they want quiet.
+    pub(crate) fn message(&self, line: impl Display) {
+        if !self.quiet {
+            self.print(line);
+        }
+    }
+
+    /// A warning on stderr, unless they want quiet.
+    pub(crate) fn warning(&self, line: impl Display) {
+        self.message(format_args!("{} {line}", self.paint("33;1", "warning:")));
+    }
+
+    /// What went wrong, on stderr, wanted or not.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.print(format_args!("{} {failure}", self.paint("31;1", "error:")));
+    }
+
+    /// A line on stderr, wanted or not.
+    pub(crate) fn print(&self, line: impl Display) {
+        let mut drawn = self.lock();
+        erase(&drawn);
+        // Nobody is left to be told when stderr is gone.
+        let _ = writeln!(io::stderr(), "{line}");
+        redraw(&mut drawn);
+    }
+
+    /// Draws `lines` in place of what was drawn before, as far as they fit the terminal.
+    pub(crate) fn draw<'a>(&self, lines: impl IntoIterator<Item = &'a str>) {
+        if !self.is_live() {
+            return;
+        }
+        let (columns, rows) = self.size();
+        let mut drawn = self.lock();
+        erase(&drawn);
+        *drawn = lines
+            .into_iter()
+            .take(rows.saturating_sub(1).max(1))
+            .map(|line| line.chars().take(columns.saturating_sub(1).max(1)).collect())
+            .collect();
+        redraw(&mut drawn);
+    }
+
+    /// Removes what is drawn.
+    pub(crate) fn clear(&self) {
+        self.draw([]);
+    }
+
+    /// `text` in a colour (an SGR parameter), where colours are wanted.
+    pub(crate) fn paint(&self, sgr: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Moves to the first drawn line and erases from there.
+fn erase(drawn: &[String]) {
+    if !drawn.is_empty() {
+        let _ = write!(io::stderr(), "\x1b[{}F\x1b[J", drawn.len());
+    }
+}
+
+fn redraw(drawn: &mut [String]) {
+    if !drawn.is_empty() {
+        let _ = writeln!(io::stderr(), "{}", drawn.join("\n"));
+    }
+}
+
+fn unprintable(error: serde_json::Error) -> Failure {
+    Failure::new(Exit::Internal, "cannot write the answer as JSON").because(error)
+}
+
+/// `text` with everything escaped that moves the cursor, hides or reorders text: what others wrote
+/// is never trusted with a terminal.
+pub(crate) fn sanitised(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        let tricky = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if tricky { clean.extend(c.escape_unicode()) } else { clean.push(c) }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_text_cannot_move_the_cursor_or_turn_the_reading_direction() {
+        assert_eq!(sanitised("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
+        assert_eq!(sanitised("x\u{202e}y"), "x\\u{202e}y");
+        assert_eq!(sanitised("grün 網路"), "grün 網路");
+    }
+}

@@ -1,0 +1,309 @@
+//! A node that runs until a signal, and tells how it is: what `start` and `join` share.
+
+use std::{
+    path::Path,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use positron_networking::{Direction, Node, NodeEvent, StartError, Stats};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Global,
+    control::{Answer, Question, Server},
+    failure::{Exit, Failure},
+    invite::Invite,
+    joining::join,
+    logging::Log,
+    screen::{Screen, sanitised},
+    settings::Settings,
+    sheet::{Sheet, count, duration},
+    signals::Signals,
+};
+
+/// How often the status is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// Shortest time between two lines that tell why the node is alone.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A node with its control socket.
+#[derive(Debug)]
+pub(crate) struct Service {
+    node: Arc<Node>,
+    control: Option<Server>,
+    signals: Signals,
+    screen: Arc<Screen>,
+    json: bool,
+}
+
+impl Service {
+    /// Starts the node of `settings`. Within a tokio runtime.
+    pub(crate) async fn start(
+        screen: &Arc<Screen>,
+        global: Global,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let log = Log::start(screen, settings.level(global))?;
+        let signals = Signals::listen()?;
+        if let Some(file) = &settings.file {
+            tracing::info!(file = %file.display(), "configuration read");
+        }
+        let node =
+            Node::start(settings.config.clone()).await.map_err(|error| not_started(&error))?;
+        let node = Arc::new(node);
+        if let Some(path) = &settings.config.log_file {
+            log.also_to(path)?;
+        }
+        let control = control(&node, settings.data_dir(), screen);
+        Ok(Self { node, control, signals, screen: Arc::clone(screen), json: global.json })
+    }
+
+    /// The node.
+    pub(crate) const fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The signals that the process gets.
+    pub(crate) const fn signals(&mut self) -> &mut Signals {
+        &mut self.signals
+    }
+
+    /// Tells who the node is and how to join it.
+    pub(crate) fn introduce(&self) -> Result<(), Failure> {
+        let stats = self.node.stats();
+        let invite = invite(&stats).map(|invite| invite.to_string());
+        if self.json {
+            return self.screen.event(&json!({
+                "event": "started",
+                "node_id": stats.node_id,
+                "network": stats.network,
+                "listen": stats.listen,
+                "invite": invite,
+                "data_dir": stats.storage.folder,
+                "pid": std::process::id(),
+            }));
+        }
+        let mut sheet = Sheet::default();
+        sheet
+            .line("node", stats.node_id)
+            .line("network", &stats.network)
+            .list("listening on", stats.listen.iter().map(ToString::to_string))
+            .line("reachable", reachability(&stats));
+        if let Some(folder) = &stats.storage.folder {
+            sheet.line("data folder", folder.display());
+        }
+        sheet.list(
+            "join it with",
+            invite.iter().map(|invite| format!("positron-net join '{invite}'")),
+        );
+        self.screen.data(sheet)
+    }
+
+    /// Runs until the first signal. Tells what happens on the way.
+    pub(crate) async fn run(&mut self) -> Result<Exit, Failure> {
+        let mut events = self.node.events();
+        let mut look = tokio::time::interval(LOOK);
+        let mut told = Told::default();
+        loop {
+            tokio::select! {
+                exit = self.signals.asked() => return Ok(exit),
+                event = events.recv() => match event {
+                    Some(event) => self.tell(&event)?,
+                    None => {
+                        let what = "the node stopped by itself";
+                        return Err(Failure::new(Exit::Internal, what)
+                            .try_this("look into the log above, and start it again"));
+                    }
+                },
+                _ = look.tick() => self.tell_status(&mut told)?,
+            }
+        }
+    }
+
+    /// Stops the node, within five seconds.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.screen.clear();
+        self.screen.message("stopping");
+        if let Some(control) = self.control {
+            control.close().await;
+        }
+        let stopped = match Arc::into_inner(self.node) {
+            Some(node) => node.stop().await,
+            // Only a control conversation can hold it, and these have ended.
+            None => Ok(()),
+        };
+        if self.json {
+            self.screen.event(&json!({ "event": "stopped" }))?;
+        }
+        stopped.map_err(|error| {
+            Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
+                .because(error)
+        })
+    }
+
+    fn tell(&self, event: &NodeEvent) -> Result<(), Failure> {
+        let text = sanitised(&event.to_string());
+        match event {
+            NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
+            NodeEvent::PeerBanned { .. } | NodeEvent::StorageFailed { .. } => {
+                tracing::warn!("{text}");
+            }
+            _ => tracing::info!("{text}"),
+        }
+        if self.json { self.screen.event(event) } else { Ok(()) }
+    }
+
+    /// One line, redrawn in place on a terminal, otherwise when something changed.
+    fn tell_status(&self, told: &mut Told) -> Result<(), Failure> {
+        let stats = self.node.stats();
+        let line = status_line(&stats);
+        if self.screen.is_live() && !self.json {
+            let uptime = duration(Duration::from_secs_f64(stats.uptime_s));
+            self.screen.draw([format!("{uptime}  {line}").as_str()]);
+        } else if told.is_news(stats.active_peers, &line, Instant::now()) {
+            if self.json {
+                self.screen.event(&json!({
+                    "event": "status",
+                    "active_peers": stats.active_peers,
+                    "known_peers": stats.known_peers,
+                    "alone_because": stats.alone_because,
+                    "reachable": reachability(&stats),
+                }))?;
+            } else {
+                self.screen.message(line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was told last, and when.
+#[derive(Debug, Default)]
+struct Told {
+    peers: Option<usize>,
+    line: String,
+    at: Option<Instant>,
+}
+
+impl Told {
+    /// Whether the line is worth telling: a change of peers at once, other changes now and then.
+    fn is_news(&mut self, peers: usize, line: &str, now: Instant) -> bool {
+        let recent = self.at.is_some_and(|at| now.duration_since(at) < COMPLAINT_INTERVAL);
+        let news = self.peers != Some(peers) || (self.line != line && !recent);
+        if news {
+            *self = Self { peers: Some(peers), line: line.to_owned(), at: Some(now) };
+        }
+        news
+    }
+}
+
+fn status_line(stats: &Stats) -> String {
+    let known = stats.known_peers;
+    match &stats.alone_because {
+        Some(why) => format!("alone: {}", sanitised(why)),
+        None => {
+            let gossip = &stats.gossip;
+            format!(
+                "{} connected, {known} known; {} kept, {} delivered",
+                count(stats.active_peers, "peer"),
+                count(gossip.kept_messages, "broadcast"),
+                gossip.counters.delivered
+            )
+        }
+    }
+}
+
+/// Whether others can reach the node, and how one knows, in words.
+pub(crate) fn reachability(stats: &Stats) -> String {
+    let inbound = stats.peers.iter().filter(|peer| peer.direction == Direction::Inbound).count();
+    if stats.listen.iter().all(|address| address.ip().is_loopback()) {
+        return "from this machine only: it listens on loopback".into();
+    }
+    if inbound > 0 {
+        let verb = if inbound == 1 { "has" } else { "have" };
+        return format!("yes: {} {verb} dialled it", count(inbound, "peer"));
+    }
+    match stats.own_addresses.as_slice() {
+        [] => "not known yet: nobody has dialled it so far".into(),
+        seen => {
+            let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
+            format!("perhaps: as {}, but nobody has dialled it so far", seen.join(" or "))
+        }
+    }
+}
+
+/// What others need to join the node.
+pub(crate) fn invite(stats: &Stats) -> Option<Invite> {
+    Invite::new(stats.node_id, &stats.network, &stats.own_addresses, &stats.listen)
+}
+
+/// Why a node did not start, with the exit code that belongs to it.
+pub(crate) fn not_started(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::Config(_) => Exit::Configuration,
+        StartError::Bind { .. } => Exit::Network,
+        StartError::Key(_) | StartError::OtherIdentity { .. } | StartError::Storage(_) => {
+            Exit::Storage
+        }
+        StartError::Entropy(_) => Exit::Internal,
+    };
+    Failure::new(exit, "the node cannot start").because(error)
+}
+
+/// The control socket; a node without one runs all the same.
+fn control(node: &Arc<Node>, folder: &Path, screen: &Screen) -> Option<Server> {
+    let node = Arc::downgrade(node);
+    let server = Server::listen(folder, move |question| answer(Weak::clone(&node), question));
+    server
+        .inspect_err(|error| {
+            screen.warning(format_args!("`positron-net status` will not work: {error}"));
+        })
+        .ok()
+}
+
+async fn answer(node: Weak<Node>, question: Question) -> Answer {
+    let Some(node) = node.upgrade() else {
+        return Answer::Refused("the node is stopping".into());
+    };
+    match question {
+        Question::Status => status(&node.stats()),
+        Question::Join { target } => match target.parse() {
+            Ok(target) => match join(&node, &target).await {
+                Ok(id) => Answer::Joined(id),
+                Err(why) => Answer::NotJoined(why),
+            },
+            Err(error) => Answer::Refused(error),
+        },
+    }
+}
+
+/// Everything that the node tells about itself, and what only the command knows.
+fn status(stats: &Stats) -> Answer {
+    match serde_json::to_value(stats) {
+        Ok(Value::Object(mut status)) => {
+            status.insert("pid".into(), std::process::id().into());
+            status.insert("reachable".into(), reachability(stats).into());
+            let invite = invite(stats).map(|invite| invite.to_string());
+            status.insert("invite".into(), invite.into());
+            Answer::Status(Value::Object(status))
+        }
+        _ => Answer::Refused("the status cannot be written as JSON".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_peers_is_told_at_once_and_complaints_now_and_then() {
+        let mut told = Told::default();
+        let start = Instant::now();
+        assert!(told.is_news(0, "alone: tried once", start));
+        assert!(!told.is_news(0, "alone: tried once", start + COMPLAINT_INTERVAL));
+        assert!(!told.is_news(0, "alone: tried twice", start + COMPLAINT_INTERVAL / 2));
+        assert!(told.is_news(0, "alone: tried twice", start + COMPLAINT_INTERVAL));
+        assert!(told.is_news(1, "1 peer", start + COMPLAINT_INTERVAL));
+    }
+}

@@ -1,0 +1,305 @@
+//! From where a node is told what to do: flag, environment, file, default, in this order.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use positron_networking::NetworkConfig;
+use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    cli::Global,
+    failure::{Exit, Failure},
+    logging::parse_level,
+    screen::Screen,
+};
+
+/// Where a node keeps its keys and its database when nobody says otherwise.
+pub(crate) const DEFAULT_DATA_DIR: &str = "node_data";
+/// Bytes in a configuration file; more is something else.
+const MAX_FILE: u64 = 1 << 20;
+/// What is written before a key's name in the environment.
+const PREFIX: &str = "POSITRON_";
+/// Names the configuration file.
+const CONFIG_VARIABLE: &str = "POSITRON_CONFIG";
+
+/// Which node of this machine is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Which {
+    /// Configuration file [default: $POSITRON_CONFIG, ./positron.json,
+    /// ~/.config/positron/config.json, /etc/positron/config.json]
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the node keeps its keys and its database [default: node_data]
+    #[arg(long, short, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How a node is run.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct NodeOptions {
+    /// Which node.
+    #[command(flatten)]
+    pub which: Which,
+    /// IP address to listen on [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Port to listen on, 0 for a free one [default: 8888]
+    #[arg(long, short)]
+    pub port: Option<u16>,
+    /// Nodes to begin with; may be repeated
+    #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub bootstrap: Vec<String>,
+    /// DEBUG, INFO, WARNING or ERROR [default: INFO]
+    #[arg(long, short, value_name = "LEVEL", value_parser = level_name)]
+    pub log_level: Option<String>,
+    /// The name of the network: nodes of different networks refuse each other [default: positron]
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+}
+
+/// What came out of all sources.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Valid.
+    pub config: NetworkConfig,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Where the node keeps its keys and its database.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.config.data_dir.as_deref().unwrap_or(Path::new(DEFAULT_DATA_DIR))
+    }
+
+    /// What to log.
+    pub(crate) fn level(&self, global: Global) -> LevelFilter {
+        log_level(&self.config.log_level, global)
+    }
+}
+
+/// What to log, all flags heeded.
+pub(crate) fn log_level(usual: &str, global: Global) -> LevelFilter {
+    let level = parse_level(usual).unwrap_or(LevelFilter::INFO);
+    match (global.quiet, global.verbose) {
+        (true, _) => level.min(LevelFilter::ERROR),
+        (false, 0) => level,
+        (false, 1) => level.max(LevelFilter::DEBUG),
+        (false, _) => LevelFilter::TRACE,
+    }
+}
+
+impl Which {
+    /// The settings of this node.
+    pub(crate) fn settings(&self, screen: &Screen) -> Result<Settings, Failure> {
+        NodeOptions { which: self.clone(), ..NodeOptions::default() }.settings(screen)
+    }
+}
+
+impl NodeOptions {
+    /// The settings of this node: flag, environment, file, default.
+    pub(crate) fn settings(&self, screen: &Screen) -> Result<Settings, Failure> {
+        let file = find_file(self.which.config.as_deref())?;
+        let config = match &file {
+            Some(path) => read_file(path)?,
+            None => NetworkConfig::default(),
+        };
+        let variables = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value))
+        });
+        let mut config = with_environment(config, variables, screen)?;
+        self.apply(&mut config);
+        config.validate().map_err(|error| {
+            let place = file.as_ref().map(|path| format!(" ({})", path.display()));
+            let what = format!("the configuration{} is wrong", place.unwrap_or_default());
+            Failure::new(Exit::Configuration, what).because(error)
+        })?;
+        Ok(Settings { config, file })
+    }
+
+    /// Flags win.
+    fn apply(&self, config: &mut NetworkConfig) {
+        if let Some(host) = &self.host {
+            config.host.clone_from(host);
+        }
+        if let Some(port) = self.port {
+            config.port = port;
+        }
+        if !self.bootstrap.is_empty() {
+            let wanted = self.bootstrap.iter().map(|address| address.trim().to_owned());
+            config.bootstrap_nodes = wanted.filter(|address| !address.is_empty()).collect();
+        }
+        if let Some(level) = &self.log_level {
+            config.log_level.clone_from(level);
+        }
+        if let Some(network) = &self.network {
+            config.network.clone_from(network);
+        }
+        if let Some(folder) = &self.which.data_dir {
+            config.data_dir = Some(folder.clone());
+        }
+        config.data_dir.get_or_insert_with(|| DEFAULT_DATA_DIR.into());
+    }
+}
+
+/// The configuration file: one that is named must be there, the usual places may be empty.
+fn find_file(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    if let Some(path) = named {
+        return Ok(Some(path.to_owned()));
+    }
+    if let Some(path) = env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()) {
+        return Ok(Some(path.into()));
+    }
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let user = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    let places = [
+        Some(PathBuf::from("positron.json")),
+        user.map(|folder| folder.join("positron/config.json")),
+        Some(PathBuf::from("/etc/positron/config.json")),
+    ];
+    Ok(places.into_iter().flatten().find(|path| path.is_file()))
+}
+
+fn read_file(path: &Path) -> Result<NetworkConfig, Failure> {
+    let unreadable = |error: &io::Error| {
+        let what = format!("cannot read the configuration file {}", path.display());
+        Failure::new(Exit::Configuration, what).because(error)
+    };
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unreadable(&error)
+            .try_this("check the path, or make the file with `positron-net generate-config FILE`"),
+        io::ErrorKind::InvalidData => unreadable(&error).try_this("it must be JSON in UTF-8"),
+        _ => unreadable(&error),
+    })?;
+    if text.len() as u64 > MAX_FILE {
+        let error = io::Error::other(format!("it has more than {MAX_FILE} bytes"));
+        return Err(unreadable(&error));
+    }
+    NetworkConfig::from_json(&text, &path.display().to_string()).map_err(|error| {
+        let what = format!("the configuration file {} is wrong", path.display());
+        Failure::new(Exit::Configuration, what)
+            .because(error)
+            .try_this("`positron-net generate-config` prints a file with every key")
+    })
+}
+
+/// `config` with every key that the environment names: `POSITRON_PORT`, `POSITRON_DATA_DIR`, ...
+fn with_environment(
+    config: NetworkConfig,
+    variables: impl Iterator<Item = (String, OsString)>,
+    screen: &Screen,
+) -> Result<NetworkConfig, Failure> {
+    let mut config = config;
+    for (name, value) in variables {
+        let key = match name.to_ascii_lowercase() {
+            key if key == "config" => continue,
+            key if key == "bootstrap" => "bootstrap_nodes".to_owned(),
+            key => key,
+        };
+        let mut keys = as_object(&config)?;
+        let Some(old) = keys.get(&key) else {
+            screen.message(format_args!("{PREFIX}{name} is not heeded: there is no such key"));
+            continue;
+        };
+        let wrong = |why: String| {
+            Failure::new(
+                Exit::Configuration,
+                format!("the environment variable {PREFIX}{name} is wrong"),
+            )
+            .because(why)
+            .try_this(format!("correct it, or `unset {PREFIX}{name}`"))
+        };
+        let text = value.into_string().map_err(|_| wrong("it is not UTF-8".into()))?;
+        let new = typed_like(old, &text).map_err(wrong)?;
+        keys.insert(key, new);
+        config = serde_json::from_value(Value::Object(keys))
+            .map_err(|error| wrong(format!("'{text}': {error}")))?;
+    }
+    Ok(config)
+}
+
+fn as_object(config: &NetworkConfig) -> Result<Map<String, Value>, Failure> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(keys)) => Ok(keys),
+        _ => Err(Failure::new(Exit::Internal, "a configuration is no JSON object")),
+    }
+}
+
+/// `text` as a value of the same type as `old`; keys that are empty so far hold text.
+fn typed_like(old: &Value, text: &str) -> Result<Value, String> {
+    match old {
+        Value::Number(_) => match serde_json::from_str(text.trim()) {
+            Ok(Value::Number(number)) => Ok(Value::Number(number)),
+            _ => Err(format!("'{text}' is not a number")),
+        },
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn level_name(text: &str) -> Result<String, String> {
+    parse_level(text).map(|_| text.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::Color;
+
+    fn screen() -> Screen {
+        Screen::new(Color::Never, true)
+    }
+
+    fn from_environment(name: &str, value: &str) -> Result<NetworkConfig, Failure> {
+        let variables = [(name.to_owned(), OsString::from(value))];
+        with_environment(NetworkConfig::default(), variables.into_iter(), &screen())
+    }
+
+    #[test]
+    fn the_environment_sets_numbers_texts_paths_and_lists() {
+        assert_eq!(from_environment("PORT", "9999").unwrap().port, 9999);
+        assert_eq!(from_environment("HOST", "::1").unwrap().host, "::1");
+        assert_eq!(from_environment("DATA_DIR", "/x").unwrap().data_dir, Some("/x".into()));
+        assert_eq!(from_environment("GOSSIP_INTERVAL", "2").unwrap().gossip_interval, 2.0);
+        let nodes = from_environment("BOOTSTRAP", "a:1, b:2,").unwrap().bootstrap_nodes;
+        assert_eq!(nodes, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        for (name, value) in
+            [("PORT", "99999"), ("PORT", "tcp://10.0.0.1:8888"), ("MAX_PEERS", "-1")]
+        {
+            let failure = from_environment(name, value).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Configuration);
+            assert!(failure.to_string().contains(&format!("POSITRON_{name}")), "{failure}");
+            assert!(failure.to_string().contains(value), "{failure}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_variable_changes_nothing() {
+        assert_eq!(from_environment("PROT", "1").unwrap(), NetworkConfig::default());
+    }
+
+    #[test]
+    fn flags_win_over_what_was_there() {
+        let mut config = NetworkConfig { port: 1, host: "h".into(), ..NetworkConfig::default() };
+        let flags = NodeOptions { port: Some(2), ..NodeOptions::default() };
+        flags.apply(&mut config);
+        assert_eq!((config.port, config.host.as_str()), (2, "h"));
+        assert_eq!(config.data_dir, Some(DEFAULT_DATA_DIR.into()));
+    }
+}

@@ -1,0 +1,114 @@
+//! Names and values in two columns, sizes and times as people read them.
+
+use std::{fmt, time::Duration};
+
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+
+/// Lines of a name and a value each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sheet {
+    lines: Vec<(String, String)>,
+}
+
+impl Sheet {
+    /// Adds a line.
+    pub(crate) fn line(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.lines.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a line for each value; only the first has the name.
+    pub(crate) fn list(
+        &mut self,
+        name: &str,
+        values: impl IntoIterator<Item = String>,
+    ) -> &mut Self {
+        let mut name = name;
+        for value in values {
+            self.line(name, value);
+            name = "";
+        }
+        self
+    }
+}
+
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (index, (name, value)) in self.lines.iter().enumerate() {
+            let end = if index + 1 < self.lines.len() { "\n" } else { "" };
+            write!(f, "{name:width$}  {value}{end}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A table with this head, as wide as the terminal if there is one.
+pub(crate) fn table<const N: usize>(head: [&str; N], width: Option<usize>) -> Table {
+    let rule = LineStyle::none().fill('─').junction('─');
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new().header_separator(rule))
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(head);
+    if let Some(width) = width {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    table
+}
+
+/// `count` and its noun, in the right number.
+pub(crate) fn count(count: impl fmt::Display, noun: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Bytes as people read them.
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+pub(crate) fn bytes(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// A time as people read it.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, _, _) => format!("{d} d {h} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_aligns_its_values_and_names_a_list_once() {
+        let mut sheet = Sheet::default();
+        sheet.line("node", "abc").list("listening on", ["x".into(), "y".into()]);
+        assert_eq!(
+            sheet.to_string(),
+            "node          abc\nlisten".to_owned() + "ing on  x\n              y"
+        );
+    }
+
+    #[test]
+    fn numbers_are_said_as_people_say_them() {
+        assert_eq!(count(1, "peer"), "1 peer");
+        assert_eq!(count(0, "peer"), "0 peers");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(duration(Duration::from_secs(59)), "59 s");
+        assert_eq!(duration(Duration::from_secs(3700)), "1 h 1 min");
+    }
+}

@@ -1,0 +1,209 @@
+//! Nodes on loopback, in one process, with data folders that go away with them.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use positron_networking::{NetworkConfig, Node, NodeId};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::failure::{Exit, Failure};
+
+/// Nodes in one process: each has its database, its port and its threads.
+pub(crate) const MAX_NODES: usize = 1000;
+/// Nodes that the others begin with.
+const BOOTSTRAP_NODES: usize = 3;
+/// How long stopping may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the network is looked at while it grows together.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A network of its own name, so that two of them never mix.
+#[derive(Debug)]
+pub(crate) struct LocalNetwork {
+    nodes: Vec<Arc<Node>>,
+    folder: TempDir,
+}
+
+impl LocalNetwork {
+    /// A folder for `start`, removed when the network is gone.
+    pub(crate) fn folder() -> Result<TempDir, Failure> {
+        tempfile::Builder::new().prefix("positron-simulate-").tempdir().map_err(|error| {
+            Failure::new(Exit::Storage, "cannot make a temporary folder")
+                .because(error)
+                .try_this("make room there, or name another place with TMPDIR")
+        })
+    }
+
+    /// Starts `count` nodes on 127.0.0.1: at `base_port` and the ports above, or at free ones.
+    ///
+    /// The first is the bootstrap node of the next two, and these three of all others.
+    pub(crate) async fn start(
+        count: usize,
+        base_port: Option<u16>,
+        folder: TempDir,
+    ) -> Result<Self, Failure> {
+        let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(count);
+        let mut started = Ok(());
+        while started.is_ok() && nodes.len() < count {
+            let end = if nodes.is_empty() { 1 } else { BOOTSTRAP_NODES.max(nodes.len() + 1) };
+            let end = if nodes.len() < BOOTSTRAP_NODES { end.min(count) } else { count };
+            started = start_more(&mut nodes, end, base_port, folder.path()).await;
+        }
+        let network = Self { nodes, folder };
+        match started {
+            Ok(()) => Ok(network),
+            Err(failure) => {
+                network.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// The nodes, in the order of their names.
+    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
+    /// Waits until every node is connected with every other, by way of others, but no longer than
+    /// `limit`. Tells how many are.
+    pub(crate) async fn grow_together(&self, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        loop {
+            let connected = self.connected();
+            if connected == self.nodes.len() || Instant::now() >= deadline {
+                return connected;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// How many nodes hang together with the first, itself included.
+    pub(crate) fn connected(&self) -> usize {
+        let peers: Vec<Vec<NodeId>> = self
+            .nodes
+            .iter()
+            .map(|node| node.stats().peers.iter().map(|peer| peer.node_id).collect())
+            .collect();
+        let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.id()).collect();
+        reachable(&ids, &peers)
+    }
+
+    /// Stops all nodes, which nobody else must hold any more, and removes their data.
+    pub(crate) async fn stop(self) {
+        let mut stopping = JoinSet::new();
+        // A node that somebody still holds ends with its last holder.
+        for node in self.nodes.into_iter().filter_map(Arc::into_inner) {
+            stopping.spawn(async move {
+                if let Err(error) = node.stop().await {
+                    tracing::warn!(%error, "a node did not stop well");
+                }
+            });
+        }
+        let all = async { while stopping.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
+            tracing::warn!("not every node stopped in time");
+        }
+        let path = self.folder.path().to_owned();
+        if let Err(error) = self.folder.close() {
+            tracing::warn!(%error, path = %path.display(), "cannot remove the temporary folder");
+        }
+    }
+}
+
+async fn start_more(
+    nodes: &mut Vec<Arc<Node>>,
+    end: usize,
+    base_port: Option<u16>,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let addresses = nodes.iter().take(BOOTSTRAP_NODES).flat_map(|node| {
+        node.listen_addresses().iter().map(ToString::to_string).collect::<Vec<_>>()
+    });
+    let bootstrap_nodes: Vec<String> = addresses.collect();
+    let mut starting = JoinSet::new();
+    for index in nodes.len()..end {
+        let config = NetworkConfig {
+            network: format!("simulation-{}", std::process::id()),
+            port: port_of(index, base_port)?,
+            bootstrap_nodes: bootstrap_nodes.clone(),
+            data_dir: Some(folder.join(format!("node-{index}"))),
+            ..NetworkConfig::loopback()
+        };
+        starting.spawn(async move { (index, Node::start(config).await) });
+    }
+    let mut failure = None;
+    let mut started = BTreeMap::new();
+    while let Some(joined) = starting.join_next().await {
+        match joined {
+            Ok((index, Ok(node))) => {
+                started.insert(index, Arc::new(node));
+            }
+            Ok((_, Err(error))) => failure = Some(crate::service::not_started(&error)),
+            Err(error) => {
+                let what = "a node broke down at its start";
+                failure = Some(Failure::new(Exit::Internal, what).because(error));
+            }
+        }
+    }
+    nodes.extend(started.into_values());
+    failure.map_or(Ok(()), Err)
+}
+
+/// Node 0 listens on the base port, node 1 on the one above, ...
+fn port_of(index: usize, base_port: Option<u16>) -> Result<u16, Failure> {
+    let Some(base) = base_port.filter(|port| *port != 0) else { return Ok(0) };
+    u16::try_from(index).ok().and_then(|index| base.checked_add(index)).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("there are not enough ports above {base}"))
+            .because(format!("node {index} would need port {}", usize::from(base) + index))
+            .try_this("choose a lower --base-port, or none: then free ports are taken")
+    })
+}
+
+/// How many nodes can be reached from the first; a link counts if one of its ends knows it.
+fn reachable(ids: &[NodeId], peers: &[Vec<NodeId>]) -> usize {
+    let index: BTreeMap<&NodeId, usize> = ids.iter().zip(0..).collect();
+    let mut links = vec![Vec::new(); ids.len()];
+    for (from, list) in peers.iter().enumerate() {
+        for to in list.iter().filter_map(|peer| index.get(peer).copied()) {
+            links[from].push(to);
+            links[to].push(from);
+        }
+    }
+    let mut seen = vec![false; ids.len()];
+    let mut open: Vec<usize> = (0..ids.len().min(1)).collect();
+    let mut count = 0;
+    while let Some(node) = open.pop() {
+        if !std::mem::replace(&mut seen[node], true) {
+            count += 1;
+            open.extend(&links[node]);
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_hangs_together_is_counted_over_links_of_either_end() {
+        let ids: Vec<NodeId> = (0..4).map(|n| NodeId::from_bytes([n; 32])).collect();
+        let alone = vec![Vec::new(); 4];
+        assert_eq!(reachable(&ids, &alone), 1);
+        let chain = vec![vec![ids[1]], vec![], vec![ids[1]], vec![]];
+        assert_eq!(reachable(&ids, &chain), 3);
+        assert_eq!(reachable(&[], &[]), 0);
+    }
+
+    #[test]
+    fn ports_count_upwards_and_end_at_the_last() {
+        assert_eq!(port_of(3, Some(8888)).unwrap(), 8891);
+        assert_eq!(port_of(3, None).unwrap(), 0);
+        assert_eq!(port_of(1, Some(65_535)).unwrap_err().exit(), Exit::Usage);
+    }
+}

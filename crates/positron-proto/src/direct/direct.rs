@@ -1,0 +1,226 @@
+//! The machine: sending until acknowledged or out of time, and receiving once.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Out, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
+use crate::{
+    deadlines::Deadlines,
+    id::{NodeId, Ticket},
+    identity::{Signed, Verified},
+    limits::{DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT},
+    misbehavior::Misbehavior,
+    time::{Instant, Now},
+    wire::message::{AppMessage, Audience, Message},
+};
+
+/// Messages under way to and from single nodes.
+///
+/// Every message that [`send`](Self::send) took ends with exactly one [`Out::Completed`], within
+/// [`DIRECT_TIMEOUT`]. Answer each [`Out::Send`] with [`delivered`](Self::delivered) or
+/// [`undelivered`](Self::undelivered), each [`Out::Verify`] with [`verified`](Self::verified) or
+/// [`refuted`](Self::refuted); say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down) of
+/// every peer.
+///
+/// What is received is handed to the application once, in the order of the verdicts. A message that
+/// its sender was told is undelivered may have arrived all the same.
+#[derive(Debug, Default)]
+pub struct Direct {
+    up: BTreeSet<NodeId>,
+    outbox: Outbox,
+    inbox: Inbox,
+    deadlines: Deadlines<Wake>,
+    counters: Counters,
+}
+
+/// What happened and what was dropped, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Direct messages acknowledged by their receivers.
+    pub delivered: u64,
+    /// Direct messages given up.
+    pub undelivered: u64,
+    /// Direct messages handed to the application.
+    pub received: u64,
+    /// Direct messages received a second time and dropped.
+    pub duplicates: u64,
+}
+
+/// Why direct messages wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    /// A message is out of time.
+    Expire(Ticket),
+    /// The session of a peer that is up may take messages again.
+    Retry(NodeId),
+    /// A link that is waited for did not come up.
+    Reconnect(NodeId),
+}
+
+impl Direct {
+    /// No messages.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends our own message to its audience; `up` says whether a session is there now.
+    pub fn send(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        message: Verified<AppMessage>,
+        ticket: Ticket,
+        up: bool,
+        out: &mut VecDeque<Out>,
+    ) -> Result<(), QueueFull> {
+        let bytes = message.content().payload.len();
+        let message = Message::Direct { message: message.claim().clone() };
+        let first = !self.outbox.has_any(&to);
+        self.outbox.add(ticket, to, message, bytes)?;
+        self.deadlines.set(Wake::Expire(ticket), now.mono + DIRECT_TIMEOUT);
+        if up {
+            self.up.insert(to);
+            // While others wait for a retry, this one waits behind them.
+            if self.deadlines.get(Wake::Retry(to)).is_none() {
+                self.send_waiting(now, to, out);
+            }
+        } else {
+            self.up.remove(&to);
+            if first || self.deadlines.get(Wake::Reconnect(to)).is_none() {
+                self.connect(now, to, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// A [`Message::Direct`] came in. Its signer must be `from`; that we are its audience is part of
+    /// what is signed.
+    pub fn handle_message(
+        &mut self,
+        _now: Now,
+        from: NodeId,
+        claim: Signed<AppMessage>,
+        out: &mut VecDeque<Out>,
+    ) {
+        let content = claim.content();
+        let to_one = matches!(content.audience, Audience::Node(_));
+        if !to_one || content.sender.node_id() != from {
+            out.push_back(Out::Misbehaved { peer: from, what: Misbehavior::ProtocolViolation });
+        } else if self.inbox.has(&from, content.sequence) {
+            self.counters.duplicates += 1;
+        } else {
+            out.push_back(Out::Verify { from, claim });
+        }
+    }
+
+    /// The claim of [`Out::Verify`] proved true.
+    pub fn verified(
+        &mut self,
+        _now: Now,
+        from: NodeId,
+        message: Verified<AppMessage>,
+        out: &mut VecDeque<Out>,
+    ) {
+        if self.inbox.insert(from, message.content().sequence) {
+            self.counters.received += 1;
+            out.push_back(Out::Deliver(message));
+        } else {
+            self.counters.duplicates += 1;
+        }
+    }
+
+    /// The claim of [`Out::Verify`] proved false: the peer did not sign it, or not for us.
+    pub fn refuted(&mut self, _now: Now, from: NodeId, out: &mut VecDeque<Out>) {
+        out.push_back(Out::Misbehaved { peer: from, what: Misbehavior::ForgedSignature });
+    }
+
+    /// The peer acknowledged it.
+    pub fn delivered(&mut self, _now: Now, ticket: Ticket, out: &mut VecDeque<Out>) {
+        if let Some(ended) = self.outbox.end(ticket) {
+            self.deadlines.clear(Wake::Expire(ticket));
+            self.counters.delivered += 1;
+            out.push_back(Out::Completed { ticket, outcome: Ok(()) });
+            self.tidy(ended.to);
+        }
+    }
+
+    /// The session could not deliver it (queue full, conversation ended): tried again until its
+    /// deadline.
+    pub fn undelivered(&mut self, now: Now, ticket: Ticket, out: &mut VecDeque<Out>) {
+        let Some(to) = self.outbox.put_back(ticket) else { return };
+        if self.up.contains(&to) {
+            self.deadlines.set_earliest(Wake::Retry(to), now.mono + DIRECT_RETRY);
+        } else if self.deadlines.get(Wake::Reconnect(to)).is_none() {
+            self.connect(now, to, out);
+        }
+    }
+
+    /// A session is up: what waits for it is sent.
+    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+        self.up.insert(peer);
+        self.deadlines.clear(Wake::Reconnect(peer));
+        self.deadlines.clear(Wake::Retry(peer));
+        self.send_waiting(now, peer, out);
+    }
+
+    /// A session is down. What it had taken may still be acknowledged on the next link; what it
+    /// gives up comes back by [`undelivered`](Self::undelivered).
+    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+        self.up.remove(&peer);
+        self.deadlines.clear(Wake::Retry(peer));
+        if self.outbox.has_any(&peer) {
+            self.connect(now, peer, out);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            match wake {
+                Wake::Expire(ticket) => self.expire(ticket, out),
+                Wake::Retry(peer) => self.send_waiting(now, peer, out),
+                Wake::Reconnect(peer) => self.connect(now, peer, out),
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn send_waiting(&mut self, now: Now, to: NodeId, out: &mut VecDeque<Out>) {
+        while let Some((ticket, message)) = self.outbox.take_next(&to) {
+            out.push_back(Out::Send { to, message, ticket });
+        }
+        if self.outbox.has_waiting(&to) {
+            self.deadlines.set(Wake::Retry(to), now.mono + DIRECT_RETRY);
+        }
+    }
+
+    fn connect(&mut self, now: Now, to: NodeId, out: &mut VecDeque<Out>) {
+        self.deadlines.set(Wake::Reconnect(to), now.mono + DIRECT_RECONNECT);
+        out.push_back(Out::Connect(to));
+    }
+
+    fn expire(&mut self, ticket: Ticket, out: &mut VecDeque<Out>) {
+        let Some(ended) = self.outbox.end(ticket) else { return };
+        let linked = ended.tried || self.up.contains(&ended.to);
+        let why = if linked { Undelivered::NotAcknowledged } else { Undelivered::NoLink };
+        self.counters.undelivered += 1;
+        out.push_back(Out::Completed { ticket, outcome: Err(why) });
+        self.tidy(ended.to);
+    }
+
+    /// Wakes for a peer only while something is pending for it.
+    fn tidy(&mut self, peer: NodeId) {
+        if !self.outbox.has_any(&peer) {
+            self.deadlines.clear(Wake::Reconnect(peer));
+            self.deadlines.clear(Wake::Retry(peer));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What comes out of direct messages.
+
+use crate::{
+    id::{NodeId, Ticket},
+    identity::{Signed, Verified},
+    misbehavior::Misbehavior,
+    wire::message::{AppMessage, Message},
+};
+
+/// Why a direct message was not delivered (as far as we know: an acknowledgment can be lost with
+/// its link).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// No link came up in time.
+    #[error("no link to that node came up in time")]
+    NoLink,
+    /// A link was up, and no acknowledgment came in time.
+    #[error("that node did not acknowledge in time")]
+    NotAcknowledged,
+    /// Too many direct messages wait for their receivers.
+    #[error("too many direct messages wait for their receivers")]
+    QueueFull,
+}
+
+/// Why a direct message was not taken. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many direct messages wait for their peers")]
+pub struct QueueFull;
+
+/// What direct messages want done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Out {
+    /// Send this; report [`delivered`](super::Direct::delivered) or
+    /// [`undelivered`](super::Direct::undelivered) with the ticket.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+        /// Its name.
+        ticket: Ticket,
+    },
+    /// A link to this node is wanted.
+    Connect(NodeId),
+    /// Check a signature; report [`verified`](super::Direct::verified) or
+    /// [`refuted`](super::Direct::refuted).
+    Verify {
+        /// From whom.
+        from: NodeId,
+        /// What.
+        claim: Signed<AppMessage>,
+    },
+    /// Hand it to the application.
+    Deliver(Verified<AppMessage>),
+    /// The end of a message that was sent.
+    Completed {
+        /// Which.
+        ticket: Ticket,
+        /// How.
+        outcome: Result<(), Undelivered>,
+    },
+    /// A peer did wrong.
+    Misbehaved {
+        /// Who.
+        peer: NodeId,
+        /// What.
+        what: Misbehavior,
+    },
+}

@@ -1,0 +1,254 @@
+//! Stories of direct messages between two nodes, told message by message.
+
+use std::collections::VecDeque;
+
+use super::{Direct, Out, QueueFull, Undelivered};
+use crate::{
+    id::{NetworkId, NodeId, Ticket},
+    identity::{Identity, Signed, Verified},
+    limits::{
+        DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT, MAX_UNACKNOWLEDGED_DIRECT,
+        MAX_WAITING_DIRECT, MAX_WAITING_DIRECT_BYTES,
+    },
+    misbehavior::Misbehavior,
+    time::{Duration, Instant, Now, WallTime},
+    wire::message::{AppMessage, Audience, Message},
+};
+
+fn network() -> NetworkId {
+    NetworkId::from_name("direct tests")
+}
+
+fn alice() -> Identity {
+    Identity::from_seed([1; 32])
+}
+
+fn bob() -> Identity {
+    Identity::from_seed([2; 32])
+}
+
+fn at(since_start: Duration) -> Now {
+    Now { mono: Instant::ORIGIN + since_start, wall: WallTime::default() + since_start }
+}
+
+const START: Duration = Duration::ZERO;
+
+fn tell(from: &Identity, to: NodeId, sequence: u64, payload: &[u8]) -> Verified<AppMessage> {
+    let message = AppMessage {
+        sender: *from.public_key(),
+        audience: Audience::Node(to),
+        sequence,
+        timestamp: WallTime::default(),
+        payload: payload.to_vec().into(),
+    };
+    from.sign(message, &network())
+}
+
+/// Alice's messages to Bob.
+struct Sender {
+    direct: Direct,
+    out: VecDeque<Out>,
+}
+
+impl Sender {
+    fn new() -> Self {
+        Self { direct: Direct::new(), out: VecDeque::new() }
+    }
+
+    fn send(&mut self, number: u64, up: bool) -> Result<(), QueueFull> {
+        self.send_bytes(number, up, b"hello")
+    }
+
+    fn send_bytes(&mut self, number: u64, up: bool, payload: &[u8]) -> Result<(), QueueFull> {
+        let to = bob().node_id();
+        let message = tell(&alice(), to, number, payload);
+        self.direct.send(at(START), to, message, Ticket(number), up, &mut self.out)
+    }
+
+    fn tickets_sent(&mut self) -> Vec<u64> {
+        let sent = |out| match out {
+            Out::Send { ticket, .. } => Some(ticket.0),
+            _ => None,
+        };
+        self.out.drain(..).filter_map(sent).collect()
+    }
+
+    fn completed(&mut self) -> Vec<(u64, Result<(), Undelivered>)> {
+        let completed = |out| match out {
+            Out::Completed { ticket, outcome } => Some((ticket.0, outcome)),
+            _ => None,
+        };
+        self.out.drain(..).filter_map(completed).collect()
+    }
+
+    fn wake(&mut self, at_time: Duration) {
+        self.direct.handle_timeout(at(at_time), &mut self.out);
+    }
+}
+
+/// What Bob does with a claim that Alice's link brought, verdict included.
+fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<Out> {
+    let mut out = VecDeque::new();
+    direct.handle_message(at(START), from, claim, &mut out);
+    let mut seen = Vec::new();
+    while let Some(next) = out.pop_front() {
+        let Out::Verify { from, claim } = next else {
+            seen.push(next);
+            continue;
+        };
+        let verdict = claim.job(&network()).run();
+        match claim.accept(verdict) {
+            Some(good) => direct.verified(at(START), from, good, &mut out),
+            None => direct.refuted(at(START), from, &mut out),
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_message_is_sent_delivered_once_and_completed_once() {
+    let (mut sender, mut receiver) = (Sender::new(), Direct::new());
+    sender.send(7, true).unwrap();
+    let Some(Out::Send { to, message, ticket }) = sender.out.pop_front() else { panic!("no send") };
+    assert_eq!((to, ticket), (bob().node_id(), Ticket(7)));
+
+    let Ok(Some(Message::Direct { message: claim })) = Message::decode(message.encode(), to) else {
+        panic!("not a direct message");
+    };
+    let heard = receive(&mut receiver, alice().node_id(), claim.clone());
+    assert!(matches!(&heard[..], [Out::Deliver(m)] if m.content().payload == "hello"));
+    assert_eq!(receive(&mut receiver, alice().node_id(), claim), [], "a replay is dropped");
+    assert_eq!((receiver.counters().received, receiver.counters().duplicates), (1, 1));
+
+    sender.direct.delivered(at(START), Ticket(7), &mut sender.out);
+    sender.direct.delivered(at(START), Ticket(7), &mut sender.out);
+    sender.direct.undelivered(at(START), Ticket(7), &mut sender.out);
+    assert_eq!(sender.completed(), [(7, Ok(()))]);
+    assert_eq!(sender.direct.poll_timeout(), None);
+}
+
+#[test]
+fn a_message_waits_for_a_link_and_leaves_in_order() {
+    let mut sender = Sender::new();
+    sender.send(1, false).unwrap();
+    sender.send(2, false).unwrap();
+    assert_eq!(sender.out, [Out::Connect(bob().node_id())], "asked for once");
+    sender.out.clear();
+
+    sender.wake(DIRECT_RECONNECT);
+    assert_eq!(sender.out, [Out::Connect(bob().node_id())], "and again later");
+    sender.direct.peer_up(at(DIRECT_RECONNECT), bob().node_id(), &mut sender.out);
+    assert_eq!(sender.tickets_sent(), [1, 2]);
+}
+
+#[test]
+fn what_a_session_gave_up_is_sent_again_on_the_next_one() {
+    let mut sender = Sender::new();
+    sender.send(1, true).unwrap();
+    assert_eq!(sender.tickets_sent(), [1]);
+    sender.direct.peer_down(at(START), bob().node_id(), &mut sender.out);
+    assert_eq!(sender.out, [Out::Connect(bob().node_id())]);
+    sender.out.clear();
+
+    sender.direct.undelivered(at(START), Ticket(1), &mut sender.out);
+    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    assert_eq!(sender.tickets_sent(), [1]);
+    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    assert_eq!(sender.tickets_sent(), [], "a session that has it keeps it");
+}
+
+#[test]
+fn what_a_full_queue_refused_is_offered_again_and_nothing_overtakes_it() {
+    let mut sender = Sender::new();
+    sender.send(1, true).unwrap();
+    assert_eq!(sender.tickets_sent(), [1]);
+    sender.direct.undelivered(at(START), Ticket(1), &mut sender.out);
+    sender.send(2, true).unwrap();
+    assert_eq!(sender.tickets_sent(), []);
+    sender.wake(DIRECT_RETRY);
+    assert_eq!(sender.tickets_sent(), [1, 2]);
+}
+
+#[test]
+fn out_of_time_a_message_ends_with_the_reason() {
+    let mut sender = Sender::new();
+    sender.send(1, false).unwrap();
+    sender.wake(DIRECT_TIMEOUT);
+    assert_eq!(sender.completed(), [(1, Err(Undelivered::NoLink))]);
+
+    let mut sender = Sender::new();
+    sender.send(1, true).unwrap();
+    sender.direct.peer_down(at(START), bob().node_id(), &mut sender.out);
+    sender.wake(DIRECT_TIMEOUT - Duration::from_micros(1));
+    assert_eq!(sender.completed(), []);
+    sender.wake(DIRECT_TIMEOUT);
+    assert_eq!(sender.completed(), [(1, Err(Undelivered::NotAcknowledged))]);
+    sender.direct.delivered(at(DIRECT_TIMEOUT), Ticket(1), &mut sender.out);
+    assert_eq!(sender.completed(), [], "exactly one end");
+    assert_eq!(sender.direct.poll_timeout(), None);
+    assert_eq!(sender.direct.counters().undelivered, 1);
+}
+
+#[test]
+fn what_waits_is_bounded_in_messages_and_bytes() {
+    let mut sender = Sender::new();
+    let many = u64::try_from(MAX_WAITING_DIRECT).unwrap();
+    for number in 0..many {
+        sender.send(number, false).unwrap();
+    }
+    assert_eq!(sender.send(many, false), Err(QueueFull));
+    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    assert_eq!(sender.tickets_sent().len(), MAX_WAITING_DIRECT);
+    sender.send(many, true).unwrap();
+
+    let mut sender = Sender::new();
+    let mebibyte = vec![0; 1 << 20];
+    let fit = u64::try_from(MAX_WAITING_DIRECT_BYTES >> 20).unwrap();
+    for number in 0..fit {
+        sender.send_bytes(number, false, &mebibyte).unwrap();
+    }
+    assert_eq!(sender.send_bytes(fit, false, &mebibyte), Err(QueueFull));
+    sender.wake(DIRECT_TIMEOUT);
+    assert_eq!(sender.completed().len(), usize::try_from(fit).unwrap());
+    sender.send_bytes(fit, false, &mebibyte).unwrap();
+}
+
+#[test]
+fn what_is_not_acknowledged_is_bounded_too() {
+    let mut sender = Sender::new();
+    let all = MAX_UNACKNOWLEDGED_DIRECT + MAX_WAITING_DIRECT;
+    let message = tell(&alice(), bob().node_id(), 0, b"");
+    let mut send = |number: usize, out: &mut VecDeque<Out>| {
+        let ticket = Ticket(u64::try_from(number).unwrap());
+        sender.direct.send(at(START), bob().node_id(), message.clone(), ticket, true, out)
+    };
+    for number in 0..all {
+        send(number, &mut sender.out).unwrap();
+    }
+    assert_eq!(send(all, &mut sender.out), Err(QueueFull));
+    assert_eq!(sender.tickets_sent().len(), MAX_UNACKNOWLEDGED_DIRECT);
+}
+
+#[test]
+fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
+    let (mut receiver, me) = (Direct::new(), bob().node_id());
+    let mallory = Identity::from_seed([3; 32]);
+    let wrong = |what| [Out::Misbehaved { peer: mallory.node_id(), what }];
+
+    let of_alice = tell(&alice(), me, 0, b"hello").claim().clone();
+    let heard = receive(&mut receiver, mallory.node_id(), of_alice);
+    assert_eq!(heard, wrong(Misbehavior::ProtocolViolation));
+
+    // Signed for somebody else: the wire has no audience, so the receiver reads itself into it.
+    let for_another = tell(&mallory, alice().node_id(), 0, b"hello");
+    let encoded = Message::Direct { message: for_another.claim().clone() }.encode();
+    let Ok(Some(Message::Direct { message: claim })) = Message::decode(encoded, me) else {
+        panic!("not a direct message");
+    };
+    let heard = receive(&mut receiver, mallory.node_id(), claim);
+    assert_eq!(heard, wrong(Misbehavior::ForgedSignature));
+
+    let good = tell(&mallory, me, 0, b"hello").claim().clone();
+    let heard = receive(&mut receiver, mallory.node_id(), good);
+    assert!(matches!(&heard[..], [Out::Deliver(_)]), "a forgery takes no number away");
+}

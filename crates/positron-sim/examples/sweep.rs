@@ -1,0 +1,88 @@
+//! Plays many seeds of one story, on all cores, and stops at the first that breaks a promise.
+//!
+//! ```text
+//! cargo run --release -p positron-sim --example sweep -- --seeds 1000 --nodes 10 --scenario churn
+//! ```
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use positron_sim::{Report, Scenario, run};
+
+struct Options {
+    seeds: u64,
+    first: u64,
+    nodes: usize,
+    scenarios: Vec<String>,
+}
+
+fn options() -> Result<Options, String> {
+    let names = || Scenario::NAMES.map(str::to_owned).to_vec();
+    let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names() };
+    let mut args = std::env::args().skip(1);
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or(format!("{flag} needs a value"))?;
+        let number = || value.parse::<u64>().map_err(|e| format!("{flag} {value}: {e}"));
+        match flag.as_str() {
+            "--seeds" => options.seeds = number()?,
+            "--first" => options.first = number()?,
+            "--nodes" => options.nodes = value.parse().map_err(|e| format!("{value}: {e}"))?,
+            "--scenario" => options.scenarios = vec![value],
+            _ => return Err(format!("{flag}? --seeds N --first N --nodes N --scenario NAME")),
+        }
+    }
+    Ok(options)
+}
+
+/// The first seed that breaks a promise, if one does.
+fn sweep(scenario: &Scenario, first: u64, seeds: u64) -> Option<Report> {
+    let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return None;
+            }
+            let report = run(scenario, seed);
+            if !report.is_ok() {
+                stop.store(true, Ordering::Relaxed);
+                return Some(report);
+            }
+        }
+        None
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .filter_map(|w| w.join().expect("a worker panicked"))
+            .min_by_key(|r| r.seed)
+    })
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    for name in &options.scenarios {
+        let Some(scenario) = Scenario::named(name, options.nodes) else {
+            eprintln!("no story is called {name}; there are {:?}", Scenario::NAMES);
+            return ExitCode::from(2);
+        };
+        let start = std::time::Instant::now();
+        if let Some(broken) = sweep(&scenario, options.first, options.seeds) {
+            eprintln!("{broken}");
+            return ExitCode::from(8);
+        }
+        println!("{name}: {} seeds kept every promise in {:.1?}", options.seeds, start.elapsed());
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,315 @@
+//! Stories: many small worlds, each from a seed. A failure prints the scenario, the seed and the
+//! last things that happened to the node; `run(&scenario, seed)` repeats it to the last bit.
+
+use std::ops::Range;
+
+use positron_proto::time::Duration;
+use positron_sim::{
+    BootstrapBy, Check, Cut, Death, Deed, Fault, Guest, Physics, Report, Saying, Scenario, Who,
+    World, run,
+};
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Plays the story with each seed; every promise must be kept.
+fn play(scenario: &Scenario, seeds: Range<u64>) -> Vec<Report> {
+    let report = |seed| {
+        let report = run(scenario, seed);
+        report.expect_ok();
+        report
+    };
+    seeds.map(report).collect()
+}
+
+/// Nodes that say something every now and then, and nothing else happens.
+fn chatty(name: &str, nodes: usize, lasting: u64) -> Scenario {
+    Scenario::quiet(name, nodes, secs(lasting)).broadcasts(20, 200, secs(3), secs(lasting - 8))
+}
+
+fn crash(who: Who, death: Death) -> Fault {
+    Fault::Crash { who, death }
+}
+
+#[test]
+fn nodes_find_each_other_through_one_bootstrap_node() {
+    for nodes in [2, 3, 5, 12] {
+        for report in play(&chatty("bootstrap", nodes, 20), 0..10) {
+            assert_eq!(report.connected_nodes, nodes);
+            assert_eq!(report.deliveries, 20 * (nodes as u64 - 1));
+        }
+    }
+}
+
+#[test]
+fn a_bootstrap_node_may_be_given_by_name() {
+    let mut story = chatty("by name", 6, 20);
+    story.bootstrap_by = BootstrapBy::Name;
+    play(&story, 0..10);
+}
+
+#[test]
+fn one_seed_gives_one_run_and_another_seed_another() {
+    let story = Scenario::default_story(5);
+    let [first, again, other] = [1, 1, 2].map(|seed| run(&story, seed));
+    assert_eq!(first.run_hash, again.run_hash);
+    assert_eq!(first.events, again.events);
+    assert_ne!(first.run_hash, other.run_hash);
+}
+
+#[test]
+fn the_default_story_is_kept_by_small_networks() {
+    for nodes in [5, 10] {
+        for report in play(&Scenario::default_story(nodes), 0..10) {
+            assert_eq!((report.broadcasts, report.broadcasts_lost), (100, 0));
+            assert_eq!(report.deliveries, 100 * (nodes as u64 - 1));
+        }
+    }
+}
+
+#[test]
+fn the_network_outlives_its_bootstrap_node() {
+    let story = chatty("no bootstrap", 8, 40)
+        .fault(secs(8), crash(Who::Node(0), Death::Killed))
+        .fault(secs(25), Fault::Start(Who::All));
+    play(&story, 0..20);
+}
+
+#[test]
+fn any_third_may_die_and_the_others_miss_nothing() {
+    for death in [Death::Killed, Death::PowerCut] {
+        let story = chatty("a third dies", 9, 40).fault(secs(10), crash(Who::Part(0.34), death));
+        for report in play(&story, 0..20) {
+            assert_eq!(report.live_nodes, 6);
+        }
+    }
+}
+
+#[test]
+fn who_died_comes_back_and_catches_up() {
+    for death in [Death::Killed, Death::PowerCut] {
+        let story = chatty("a third comes back", 9, 60)
+            .fault(secs(10), crash(Who::Part(0.34), death))
+            .fault(secs(35), Fault::Start(Who::All));
+        for report in play(&story, 0..20) {
+            assert_eq!((report.live_nodes, report.connected_nodes), (9, 9));
+        }
+    }
+}
+
+#[test]
+fn a_partition_heals_whatever_became_of_its_connections() {
+    for cut in [Cut::Hold, Cut::Sever] {
+        let story = chatty("partition", 9, 60).partition(secs(8), secs(35), Who::Part(0.5), cut);
+        play(&story, 0..20);
+    }
+}
+
+#[test]
+fn a_late_joiner_gets_what_was_said_before_it_came() {
+    let mut story = Scenario::quiet("late", 6, secs(30))
+        .broadcasts(30, 300, secs(2), secs(12))
+        .fault(secs(15), Fault::Start(Who::All));
+    story.absent = vec![5];
+    for report in play(&story, 0..20) {
+        assert_eq!(report.deliveries, 150);
+    }
+}
+
+#[test]
+fn a_number_is_never_used_twice_even_if_the_disk_forgot_what_was_said() {
+    // The sender loses its power at every stage between the saying and the disk.
+    for late in 0..20 {
+        let mut story = Scenario::quiet("unsynced", 4, secs(40))
+            .fault(secs(10) + Duration::from_millis(3 * late), crash(Who::Node(2), Death::PowerCut))
+            .fault(secs(15), Fault::Start(Who::All));
+        for n in 0..20 {
+            let saying = Saying::Broadcast { from: Some(2), bytes: 100 };
+            story = story.say(secs(10) + Duration::from_millis(3 * n), saying);
+            story = story.say(secs(16) + Duration::from_millis(3 * n), saying);
+        }
+        story.physics.commit = (Duration::from_millis(1), Duration::from_millis(40));
+        play(&story, late..late + 3);
+    }
+}
+
+#[test]
+fn a_message_is_handed_over_once_in_a_life_and_seldom_twice_across_lives() {
+    let mut story = chatty("lives", 6, 90);
+    for round in 0..8 {
+        let at = secs(5 + 9 * round);
+        let death = if round % 2 == 0 { Death::Killed } else { Death::PowerCut };
+        story = story
+            .fault(at, crash(Who::Part(0.4), death))
+            .fault(at + secs(4), Fault::Start(Who::All));
+    }
+    for report in play(&story, 0..20) {
+        assert_eq!(report.duplicate_deliveries, 0);
+        // A message in each life would be several times the deliveries.
+        assert!(report.redeliveries_across_restarts * 4 <= report.deliveries, "{report:?}");
+    }
+}
+
+#[test]
+fn a_slow_reader_holds_up_nobody_else() {
+    let mut story = Scenario::quiet("slow reader", 7, secs(60))
+        .broadcasts(60, 60_000, secs(5), secs(35))
+        .fault(secs(6), Fault::StopReading(Who::Node(3)))
+        .fault(secs(40), Fault::ReadAgain(Who::Node(3)));
+    story.physics.kernel_buffer = 64 * 1024;
+    for report in play(&story, 0..5) {
+        assert!(report.latency_ms.p50 < 2_000.0, "{:?}", report.latency_ms);
+    }
+}
+
+#[test]
+fn large_messages_survive_links_that_are_reset_under_them() {
+    let mut story = Scenario::quiet("bulk", 5, secs(60));
+    for n in 0..8 {
+        let from = Some(usize::try_from(n % 5).unwrap());
+        story = story.say(secs(4 + 2 * n), Saying::Broadcast { from, bytes: 1 << 20 });
+    }
+    for n in 0..12 {
+        story = story.fault(
+            secs(4) + Duration::from_millis(1_370 * n),
+            Fault::Reset { who: Who::All, part: 0.3 },
+        );
+    }
+    play(&story, 0..5);
+}
+
+#[test]
+fn verdicts_may_come_late_and_in_any_order() {
+    let story = chatty("verdicts", 7, 40).physics(Physics::default().slow_verdicts());
+    play(&story, 0..20);
+}
+
+#[test]
+fn disks_may_be_slow() {
+    let story = chatty("disks", 7, 40)
+        .physics(Physics::default().slow_disks())
+        .fault(secs(12), crash(Who::Part(0.3), Death::PowerCut))
+        .fault(secs(20), Fault::Start(Who::All));
+    play(&story, 0..20);
+}
+
+#[test]
+fn wall_clocks_may_be_minutes_apart_and_jump() {
+    // At most 540 s apart: beyond 600 s a message from the future is refused.
+    let skewed = Physics { clock_skew: secs(150), ..Physics::default() };
+    let story = chatty("clocks", 7, 40)
+        .physics(skewed)
+        .fault(secs(10), Fault::TurnClock { who: Who::Part(0.3), seconds: -120 })
+        .fault(secs(14), Fault::TurnClock { who: Who::Part(0.3), seconds: 120 });
+    play(&story, 0..20);
+}
+
+#[test]
+fn direct_messages_arrive_once_across_resets() {
+    let mut story = Scenario::quiet("direct", 5, secs(60));
+    for n in 0..60 {
+        let node = |k: u64| usize::try_from(k % 5).unwrap();
+        let direct = Saying::Direct { from: node(n), to: node(n * 3 + n / 5 + 1), bytes: 3_000 };
+        if matches!(direct, Saying::Direct { from, to, .. } if from != to) {
+            story = story.say(secs(5) + Duration::from_millis(300 * n), direct);
+        }
+    }
+    for n in 0..15 {
+        let reset = Fault::Reset { who: Who::All, part: 0.4 };
+        story = story.fault(secs(5) + Duration::from_millis(1_210 * n), reset);
+    }
+    for report in play(&story, 0..20) {
+        let directs = report.directs;
+        assert_eq!(directs.acknowledged + directs.given_up, directs.sent, "{directs:?}");
+        assert!(directs.received >= directs.acknowledged, "{directs:?}");
+        assert!(directs.acknowledged * 10 >= directs.sent * 9, "{directs:?}");
+    }
+}
+
+#[test]
+fn links_that_die_without_a_word_are_noticed() {
+    let story = chatty("silence", 7, 60)
+        .fault(secs(10), Fault::Silence { who: Who::All, part: 0.5 })
+        .fault(secs(25), Fault::Silence { who: Who::All, part: 0.5 });
+    play(&story, 0..20);
+}
+
+#[test]
+fn a_node_that_stood_still_catches_up() {
+    let frozen = |who, lasting| Fault::Freeze { who, lasting };
+    let story = chatty("freeze", 7, 60)
+        .fault(secs(10), frozen(Who::Part(0.3), secs(2)))
+        .fault(secs(20), frozen(Who::Part(0.3), secs(12)));
+    play(&story, 0..20);
+}
+
+#[test]
+fn a_node_that_stops_says_goodbye_and_comes_back() {
+    let story = chatty("stop", 7, 60)
+        .fault(secs(12), Fault::Stop(Who::Part(0.3)))
+        .fault(secs(30), Fault::Start(Who::All));
+    for report in play(&story, 0..20) {
+        // Everything was flushed: nothing has to be handed over again.
+        assert_eq!(report.redeliveries_across_restarts, 0);
+    }
+}
+
+#[test]
+fn a_broken_disk_does_not_stop_the_gossip_of_others() {
+    let story = chatty("broken disk", 6, 40).fault(secs(10), Fault::BreakDisk(Who::Node(3)));
+    play(&story, 0..10);
+}
+
+#[test]
+fn strangers_who_talk_nonsense_change_nothing() {
+    let mut story = chatty("strangers", 6, 40);
+    story.guests = vec![Guest::Stranger; 4];
+    play(&story, 0..20);
+}
+
+#[test]
+fn every_story_with_a_name_is_kept() {
+    for name in Scenario::NAMES {
+        let story = Scenario::named(name, 10).unwrap();
+        play(&story, 0..3);
+    }
+}
+
+#[test]
+fn a_broken_promise_is_found_and_told_with_its_history() {
+    // Nobody can have heard what was said a moment ago.
+    let story = Scenario::quiet("too short", 3, secs(10))
+        .say(Duration::from_micros(9_999_000), Saying::Broadcast { from: Some(1), bytes: 10 });
+    let report = run(&story, 1);
+    let violation = report.violations.first().expect("the message cannot have arrived");
+    assert_eq!(violation.check, Check::Convergence);
+    assert!(!violation.history.is_empty());
+    assert!(run(&story.waive(Check::Convergence), 1).is_ok());
+}
+
+#[test]
+fn a_world_can_be_stepped_through() {
+    let mut world = World::new(&Scenario::quiet("steps", 3, secs(60)), 5);
+    world.run_until(secs(5));
+    assert_eq!(world.live().count(), 3);
+    assert_eq!(world.view(2).unwrap().peers.len(), 2);
+    world.apply(&crash(Who::Node(1), Death::Killed));
+    world.run_until(secs(10));
+    assert!(world.node(1).is_none());
+    assert_eq!(world.view(2).unwrap().peers.len(), 1);
+    world.say(Saying::Broadcast { from: Some(2), bytes: 50 }).unwrap().unwrap();
+    world.run_until(secs(12));
+    world.finish().expect_ok();
+    assert_eq!(world.snapshot(0).gossip.messages.len(), 1);
+}
+
+#[test]
+fn traitors_with_an_identity_are_outlived() {
+    for deed in [Deed::Forge, Deed::Replay, Deed::Equivocate, Deed::Withhold, Deed::Flood] {
+        let mut story = chatty("traitors", 7, 40);
+        story.name = format!("traitors: {deed:?}");
+        story.guests = vec![Guest::Traitor(deed); 2];
+        play(&story, 0..5);
+    }
+}
