@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     cli::Global,
-    commands::runtime,
+    commands::on_runtime,
     failure::{Exit, Failure},
     screen::Screen,
     service::Service,
@@ -29,7 +29,7 @@ impl Options {
     /// Runs it.
     pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
         let settings = self.node.settings(screen)?;
-        runtime()?.block_on(async {
+        on_runtime(async {
             let mut service = Service::start(screen, global, &settings).await?;
             let ran = match service.introduce() {
                 Ok(()) => service.run().await,
