@@ -12,7 +12,7 @@ use std::{
 };
 
 use common::{beside, config, network, next, start, until, until_peers};
-use positron_networking::{MessageKind, NetworkConfig, Refused, SendError};
+use positron_networking::{MessageKind, NetworkConfig, Node, Refused, SendError};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn two_nodes_exchange_a_broadcast_and_a_direct_message() {
 async fn five_nodes_hear_every_broadcast_of_every_other_once() {
     const EACH: usize = 20;
     let nodes = network(5).await;
-    let mut inboxes: Vec<_> = nodes.iter().map(|node| node.subscribe()).collect();
+    let mut inboxes: Vec<_> = nodes.iter().map(Node::subscribe).collect();
     let mut sent = BTreeSet::new();
     for n in 0..EACH {
         for node in &nodes {

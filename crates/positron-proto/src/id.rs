@@ -111,6 +111,11 @@ impl LinkId {
         Self(n | Self::ACCEPTED)
     }
 
+    /// The `n` of whoever named it.
+    pub const fn number(self) -> u64 {
+        self.0 & !Self::ACCEPTED
+    }
+
     /// Whether the driver accepted this link.
     pub const fn is_accepted(self) -> bool {
         self.0 & Self::ACCEPTED != 0

@@ -162,8 +162,11 @@ pub const MAX_HEARSAY_FAILURES: u32 = 4;
 /// Dials of a proven peer that may fail before it is dropped, if it was silent for
 /// [`GOOD_SILENCE`].
 pub const MAX_GOOD_FAILURES: u32 = 10;
-/// See [`MAX_GOOD_FAILURES`]; also the age beyond which a proven peer is not passed on.
+/// See [`MAX_GOOD_FAILURES`].
 pub const GOOD_SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// How long after it was last seen a proven peer is passed on. Guess: much of a network that churns
+/// is gone after hours, and everybody told of it dials in vain.
+pub const PASSED_ON_FOR: Duration = Duration::from_secs(3 * 3600);
 /// Records in one answer of ours.
 pub const RECORDS_PER_ANSWER: usize = 16;
 /// Probes of addresses that are under way, in all.
@@ -186,10 +189,14 @@ pub const LOST_LONGEST: Duration = Duration::from_secs(8);
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 /// Wait before a peer is dialled again that had no free slot.
 pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
-/// Time that one HANDSHAKE, PEER_DISCOVERY or PEER_ANNOUNCEMENT of a peer pays for: 20 a minute.
-pub const SAYING_INTERVAL: Duration = Duration::from_secs(3);
+/// Time between two HANDSHAKE, PEER_DISCOVERY or unasked PEER_ANNOUNCEMENT of a peer, in the long
+/// run: 30 a minute.
+pub const SAYING_INTERVAL: Duration = Duration::from_secs(2);
 /// Such messages that a peer may send at once.
-pub const SAYING_BURST: u32 = 20;
+pub const SAYING_BURST: u32 = 30;
+/// Questions that we ask one peer at once; in the long run one every two [`SAYING_INTERVAL`], so
+/// that an honest node stays far below the limit.
+pub const ASKING_BURST: u32 = 10;
 /// How long a peer may take to answer a question about peers.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shortest time between two records of our own.

@@ -1,7 +1,7 @@
 //! The files of the tree: their text, what of it is code and what is comment, and which lines are
 //! tests.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use super::Finding;
 
@@ -35,8 +35,10 @@ impl Tree {
 
     /// The tree below `root`.
     pub(crate) fn of_folder(root: &Path) -> Self {
-        let mut found = Vec::new();
-        walk(root, "", &mut found);
+        let mut found = known_to_git(root).unwrap_or_default();
+        if found.is_empty() {
+            walk(root, "", &mut found);
+        }
         found.sort();
         let files: Vec<(&str, &str)> =
             found.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
@@ -173,6 +175,16 @@ impl File {
     }
 }
 
+/// The files that git keeps or would keep. `None` where there is no git, or no repository.
+fn known_to_git(root: &Path) -> Option<Vec<(String, String)>> {
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let answer = Command::new("git").arg("-C").arg(root).args(list).output().ok()?;
+    let paths = String::from_utf8(answer.status.success().then_some(answer.stdout)?).ok()?;
+    let with_text = |path: &str| Some((path.to_owned(), fs::read_to_string(root.join(path)).ok()?));
+    Some(paths.split_terminator('\0').filter_map(with_text).collect())
+}
+
+/// Every file below, but for hidden and made ones.
 fn walk(folder: &Path, below: &str, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());

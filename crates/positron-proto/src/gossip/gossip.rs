@@ -63,12 +63,21 @@ pub(super) enum Wake {
     Judge(NodeId),
 }
 
+/// A message that is new here.
+struct Rumour {
+    item: Item,
+    /// Hops that it may still be pushed.
+    ttl: u8,
+    /// Who has it.
+    has: BTreeSet<NodeId>,
+}
+
 impl Gossip {
     /// What was remembered is kept again and not delivered again.
     pub fn new(config: Config, me: NodeId, remembered: Remembered, mut rng: Rng, now: Now) -> Self {
         let mut window = Window::new(config.cache_size, &remembered.floors);
         for message in remembered.messages {
-            window.insert(now.mono, message);
+            window.insert(now.mono, Item::of(message.content()), message);
         }
         let mut deadlines = Deadlines::new();
         deadlines.set(Wake::Sync, now.mono + rng.jitter(interval(&config)));
@@ -86,12 +95,15 @@ impl Gossip {
         }
     }
 
-    /// Tells everyone our own message. [`Out::Keep`] comes first, the pushes do not wait for it.
+    /// Tells everyone our own message, under a number that we never used before. [`Out::Keep`]
+    /// comes first, the pushes do not wait for it.
     pub fn publish(&mut self, now: Now, message: Verified<AppMessage>, out: &mut VecDeque<Out>) {
         self.counters.published += 1;
         out.push_back(Out::Keep(message.clone()));
-        self.window.insert(now.mono, message.clone());
-        self.spread(now, self.config.ttl, &message, BTreeSet::new(), None, out);
+        let item = Item { sender: self.me, sequence: message.content().sequence };
+        self.window.insert(now.mono, item, message.clone());
+        let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
+        self.spread(now, rumour, &message, None, out);
         self.trim(now, out);
     }
 
@@ -138,7 +150,7 @@ impl Gossip {
             }
             return;
         }
-        if !self.window.insert(now.mono, message.clone()) {
+        if !self.window.insert(now.mono, item, message.clone()) {
             self.counters.stale += 1;
             return;
         }
@@ -152,7 +164,7 @@ impl Gossip {
         }
         out.push_back(Out::Keep(message.clone()));
         out.push_back(Out::Observed { peer: from, what: Observation::ValidMessage });
-        self.spread(now, ttl, &message, has, Some(standings), out);
+        self.spread(now, Rumour { item, ttl, has }, &message, Some(standings), out);
         self.trim(now, out);
     }
 
@@ -275,12 +287,12 @@ impl Gossip {
     fn spread(
         &mut self,
         now: Now,
-        ttl: u8,
+        rumour: Rumour,
         message: &Verified<AppMessage>,
-        mut has: BTreeSet<NodeId>,
         standings: Option<&Standings>,
         out: &mut VecDeque<Out>,
     ) {
+        let Rumour { item, ttl, mut has } = rumour;
         let welcome =
             |peer: &NodeId| standings.is_none_or(|standings| !standings.is_banned(peer, now.wall));
         let mut others: Vec<NodeId> = self
@@ -303,7 +315,7 @@ impl Gossip {
         if others.is_empty() {
             return;
         }
-        self.announcements.add(Item::of(message.content()), has);
+        self.announcements.add(item, has);
         let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
         self.deadlines.set_earliest(Wake::Announce, now.mono + delay);
     }

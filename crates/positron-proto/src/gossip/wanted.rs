@@ -14,8 +14,8 @@ use crate::{
 ///
 /// An announcement is not an answer: one announcer is asked after a short wait, because an eager
 /// push is usually on its way (the missing-message timer of Plumtree: Leitão, Pereira, Rodrigues
-/// 2007, section 3.5), and the next one when that one keeps silent (the lesson of Bitcoin's
-/// CVE-2024-52913, "already asked for").
+/// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
+/// "already asked for").
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     fetches: BTreeMap<Item, Fetch>,

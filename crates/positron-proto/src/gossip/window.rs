@@ -163,8 +163,12 @@ impl Window {
     }
 
     /// Keeps a message unless its number is known. [`trim`](Self::trim) follows.
-    pub(super) fn insert(&mut self, now: Instant, message: Verified<AppMessage>) -> bool {
-        let item = Item::of(message.content());
+    pub(super) fn insert(
+        &mut self,
+        now: Instant,
+        item: Item,
+        message: Verified<AppMessage>,
+    ) -> bool {
         if self.is_known(&item) {
             return false;
         }

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{BOOTSTRAP_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE},
+    limits::{
+        BOOTSTRAP_LONGEST, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
+    },
     session::sessions::{DialFailure, DialOutcome, Expect, Purpose},
     time::{Duration, Now},
     wire::frame::CloseReason,
@@ -84,6 +86,10 @@ impl Doorstep {
         }
     }
 
+    fn is_banned(&self) -> bool {
+        self.view.state == BootstrapState::Failed(DialFailure::Closed(CloseReason::Banned))
+    }
+
     pub(super) const fn view(&self) -> &Bootstrap {
         &self.view
     }
@@ -114,7 +120,8 @@ impl Peers {
     pub(super) fn bootstrap_lost(&mut self, now: Now, peer: NodeId) {
         let alone = self.links.is_empty();
         for index in 0..self.bootstraps.len() {
-            if alone || self.bootstraps[index].found == Some(peer) {
+            let door = &self.bootstraps[index];
+            if (alone || door.found == Some(peer)) && !door.is_banned() {
                 self.bootstraps[index].failures = 0;
                 let soon = now.mono + self.rng.jitter(REDIAL_FIRST);
                 self.deadlines.set_earliest(Wake::Bootstrap(index), soon);
@@ -215,6 +222,9 @@ impl Peers {
         match outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
                 door.found = Some(*node);
+                if self.turned_away == Some(*node) {
+                    return self.bootstrap_banned(now, *node);
+                }
                 door.failures = 0;
                 door.queue.clear();
                 door.view.state = BootstrapState::Reached(*node);
@@ -230,7 +240,10 @@ impl Peers {
                 }
                 door.failures = door.failures.saturating_add(1);
                 let failures = if hopeless { u32::MAX } else { door.failures };
-                let wait = self.backoff(failures, BOOTSTRAP_LONGEST);
+                // Who was here a moment ago may be back any moment.
+                let lost = door.found.is_some_and(|node| self.lost.contains_key(&node));
+                let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
+                let wait = self.backoff(failures, longest);
                 self.deadlines.set(Wake::Bootstrap(index), now.mono + wait);
             }
         }

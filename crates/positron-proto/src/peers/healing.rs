@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{Out, Peers, peers::Wake};
 use crate::{
     id::NodeId,
-    limits::{LOST_LONGEST, LOST_WINDOW, MAX_LOST, REDIAL_FIRST, REFUSED_PAUSE},
+    limits::{LOST_LONGEST, LOST_WINDOW, MAX_LOST, REDIAL_FIRST, REFUSED_PAUSE, SLOTS_FULL_PAUSE},
     session::sessions::{Direction, DownReason},
     standings::Standings,
     time::{Duration, Now},
@@ -17,8 +17,8 @@ impl Peers {
     /// A session is over: is its peer missed, or is it better left alone?
     pub(super) fn mourn(&mut self, now: Now, peer: NodeId, dialled: Direction, why: &DownReason) {
         use CloseReason::{
-            Banned, Pruned, ShuttingDown, SlotsFull, SlowReader, Timeout, Violation, WrongFeatures,
-            WrongNetwork, WrongVersion,
+            Banned, Pruned, SelfDial, ShuttingDown, SlotsFull, SlowReader, Timeout, Violation,
+            WrongFeatures, WrongNetwork, WrongVersion,
         };
         match why {
             DownReason::Link(_)
@@ -35,9 +35,12 @@ impl Peers {
                 self.leave_alone(now, peer, first);
             }
             DownReason::ByPeer(ShuttingDown) => self.leave_alone(now, peer, LOST_LONGEST),
+            DownReason::ByPeer(SlotsFull) | DownReason::ByUs(SlotsFull) => {
+                self.leave_alone(now, peer, SLOTS_FULL_PAUSE);
+            }
             DownReason::ByPeer(
-                Banned | Pruned | SlotsFull | Violation(_) | WrongNetwork | WrongVersion
-                | WrongFeatures,
+                Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
+                | SelfDial,
             )
             | DownReason::ByUs(Banned | Pruned | Violation(_)) => {
                 self.leave_alone(now, peer, REFUSED_PAUSE);
@@ -93,7 +96,8 @@ impl Peers {
             self.prune(now, standings, out);
         } else if !too_many && self.free_slots() > 0 {
             let mut candidates = self.candidates(now, standings, &mut None);
-            if let Some(node) = candidates.take(&mut self.rng) {
+            let stranger = candidates.take(&mut self.rng);
+            if let Some(node) = stranger.or_else(|| candidates.take_crowded(&mut self.rng)) {
                 self.dial_known(now, node, out);
             }
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::groups::{Group, Scope};
 use crate::{
     id::NodeId,
-    limits::{HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     session::sessions::{Direction, Peer},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// One linked peer.
@@ -27,7 +27,10 @@ pub(super) struct Link {
     pub active_peers: u32,
     /// Probes of its addresses so far.
     pub probes: u32,
-    allowance: Allowance,
+    /// What it may say.
+    hearing: Allowance,
+    /// What we may ask.
+    asking: Allowance,
 }
 
 /// Every linked peer, and the slots.
@@ -71,7 +74,8 @@ impl Links {
             asked: false,
             active_peers: 0,
             probes: 0,
-            allowance: Allowance::default(),
+            hearing: Allowance::default(),
+            asking: Allowance::default(),
         };
         self.by_id.insert(peer.id, link);
         true
@@ -117,6 +121,12 @@ impl Links {
         self.max.saturating_sub(self.by_id.len() + self.admitted.len())
     }
 
+    /// Whether there are more links than slots, and not because of a link that a reserved slot is
+    /// for: guests came while more than one dial was under way.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.by_id.len() > self.max && self.outbound().count() > self.reserved
+    }
+
     /// Takes a slot for who knocked, if one is left for guests.
     pub(super) fn admit(&mut self, now: Instant, peer: NodeId) -> bool {
         self.admitted.retain(|_, since| now.since(*since) < HANDSHAKE_TIMEOUT);
@@ -135,16 +145,21 @@ impl Links {
 impl Link {
     /// Pays for one message that makes us work; false if the peer said too much already.
     pub(super) fn may_speak(&mut self, now: Instant) -> bool {
-        self.allowance.pay(now)
+        self.hearing.pay(now, SAYING_INTERVAL, SAYING_BURST)
+    }
+
+    /// Pays for one question of ours; false if we asked too much already.
+    pub(super) fn may_ask(&mut self, now: Instant) -> bool {
+        self.asking.pay(now, SAYING_INTERVAL * 2, ASKING_BURST)
     }
 }
 
 impl Allowance {
-    fn pay(&mut self, now: Instant) -> bool {
-        if self.paid_until > now + SAYING_INTERVAL * (SAYING_BURST - 1) {
+    fn pay(&mut self, now: Instant, interval: Duration, burst: u32) -> bool {
+        if self.paid_until > now + interval * burst.saturating_sub(1) {
             return false;
         }
-        self.paid_until = self.paid_until.max(now) + SAYING_INTERVAL;
+        self.paid_until = self.paid_until.max(now) + interval;
         true
     }
 }
@@ -154,12 +169,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_may_say_a_burst_at_once_and_then_twenty_a_minute() {
+    fn an_allowance_is_a_burst_at_once_and_then_one_at_a_time() {
         let mut allowance = Allowance::default();
-        let start = Instant::from_micros(1_000_000_000);
-        let said = (0..1_000).filter(|_| allowance.pay(start)).count();
-        assert_eq!(said, usize::try_from(SAYING_BURST).unwrap());
-        let later = start + SAYING_INTERVAL;
-        assert!(allowance.pay(later) && !allowance.pay(later));
+        let (start, second) = (Instant::from_micros(1_000_000_000), Duration::from_secs(1));
+        let said = (0..1_000).filter(|_| allowance.pay(start, second, 20)).count();
+        assert_eq!(said, 20);
+        let later = start + second;
+        assert!(allowance.pay(later, second, 20) && !allowance.pay(later, second, 20));
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     Out, Peers,
-    book::{Entry, Learned, Share},
+    book::Learned,
+    entry::{Entry, Share},
     groups::{Scope, canonical, is_plausible},
     peers::Wake,
 };
@@ -15,8 +16,8 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     limits::{
-        CHECK_TIMEOUT, GOOD_SILENCE, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_CLOCK_SKEW,
-        MAX_PROBES_PER_PEER, REDIAL_LONGEST,
+        CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_CLOCK_SKEW, MAX_PROBES_PER_PEER,
+        PASSED_ON_FOR, REDIAL_LONGEST,
     },
     misbehavior::{Misbehavior, Observation},
     session::sessions::{Direction, Expect, Purpose},
@@ -241,7 +242,7 @@ impl Peers {
         let fits = |node: &NodeId, entry: &Entry| {
             let alive = entry.linked
                 || (entry.known.failures == 0
-                    && now.wall.since(entry.known.last_seen) < GOOD_SILENCE);
+                    && now.wall.since(entry.known.last_seen) < PASSED_ON_FOR);
             let reachable = entry.known.dialled.is_some_and(|addr| is_plausible(addr, scope));
             alive && reachable && *node != to && !standings.is_banned(node, now.wall)
         };

@@ -25,10 +25,12 @@ use crate::{
 /// [`acknowledged`](Self::acknowledged) lets go. When the link dies nothing changes here;
 /// [`resume`](Self::resume) starts over on the next link with what was not acknowledged.
 ///
-/// **Where the two ends stand.** On each link the first ACK of a lane says how far the peer heard
-/// that lane; nothing of the lane is sent before. If the peer forgot the conversation (or we did),
-/// that number is outside of what we remember, and what waits is numbered again from there. So two
-/// nodes need not agree on when to forget.
+/// **Where the two ends stand.** On each link the peer first names its memory of this conversation
+/// (the token of its first PING), then says how far it heard each lane (the first ACKs). Nothing is
+/// sent before. A memory that we know goes on where it is, and a smaller number than we know is
+/// only late; a new one has forgotten everything (or we have), and what waits is numbered from
+/// where it stands. So two nodes need not agree on when to forget, and a link that was overtaken by
+/// a newer one does no harm.
 ///
 /// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes.
 #[derive(Debug)]
@@ -36,6 +38,11 @@ pub(super) struct Conversation {
     /// The start of the peer's process that this is with.
     pub(super) boot: u64,
     pub(super) presence: Presence,
+    /// Names our memory of what we heard: a new number whenever that begins anew.
+    memory: u64,
+    /// The same of the peer, once it told us.
+    their_memory: Option<u64>,
+    greeting: Greeting,
     outgoing: [Outgoing; 3],
     incoming: [Incoming; 3],
     /// Bytes and messages in all outgoing queues.
@@ -55,6 +62,19 @@ pub(super) enum Presence {
     Between(DownReason),
     /// None: forgotten at this time.
     Dormant(Instant),
+}
+
+/// What the peer said of its memory on the present link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeting {
+    /// Nothing yet.
+    Awaited,
+    /// It is the one that we know.
+    Known,
+    /// It is a new one: it remembers nothing of what we numbered.
+    New,
+    /// It was replaced since: the link is an old one.
+    Outdated,
 }
 
 /// What happened to a message that arrived.
@@ -121,6 +141,9 @@ impl Conversation {
         Self {
             boot,
             presence: Presence::Dormant(now),
+            memory: 0,
+            their_memory: None,
+            greeting: Greeting::Awaited,
             outgoing: [const { Outgoing::new() }; 3],
             incoming: [Incoming::default(); 3],
             queued: (0, 0),
@@ -129,13 +152,22 @@ impl Conversation {
         }
     }
 
-    /// Goes on over `link` with the process of the peer that `boot` names.
-    pub(super) fn resume(&mut self, now: Instant, link: LinkId, boot: u64) {
-        if self.boot != boot {
+    /// Goes on over `link` with the process of the peer that `boot` names. Returns the name of our
+    /// memory, for the first PING; `next_memory` counts the names that this node gave.
+    pub(super) fn resume(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        boot: u64,
+        next_memory: &mut u64,
+    ) -> u64 {
+        if self.memory == 0 || self.boot != boot {
             // The process that heard the earlier numbers is gone: counting starts anew.
-            self.boot = boot;
+            *next_memory += 1;
+            (self.memory, self.their_memory, self.boot) = (*next_memory, None, boot);
             self.incoming = [Incoming::default(); 3];
         }
+        self.greeting = Greeting::Awaited;
         self.presence = Presence::Up(link);
         for lane in &mut self.outgoing {
             (lane.sent, lane.offset, lane.resumed) = (0, 0, false);
@@ -145,6 +177,22 @@ impl Conversation {
         }
         self.unsent = self.queued.0;
         self.pace = Pace { progress: now, taken: 0, spoke: now };
+        self.memory
+    }
+
+    /// The first PING of the peer on the present link names its memory; later ones do not matter.
+    pub(super) fn greeted(&mut self, memory: u64) {
+        if self.greeting != Greeting::Awaited {
+            return;
+        }
+        self.greeting = match self.their_memory {
+            Some(known) if memory < known => Greeting::Outdated,
+            Some(known) if memory == known => Greeting::Known,
+            _ => Greeting::New,
+        };
+        if self.greeting == Greeting::New {
+            self.their_memory = Some(memory);
+        }
     }
 
     /// Queues a message at the end of its lane.
@@ -205,21 +253,23 @@ impl Conversation {
         mut delivered: impl FnMut(Ticket),
     ) -> Result<(), Fault> {
         let outgoing = &mut self.outgoing[lane as usize];
-        let sent = outgoing.base + as_u64(outgoing.sent);
-        let known = if outgoing.resumed { sent } else { outgoing.ever_sent };
-        if !outgoing.resumed {
-            if next > MAX_NUMBER {
-                return Err(Fault::Violation("an acknowledgment beyond all numbers"));
-            }
-            outgoing.resumed = true;
-            if next < outgoing.base || next > known {
-                // One of us forgot the conversation: what waits is numbered from where the peer
-                // stands. Nothing was sent on this link yet.
+        if next > MAX_NUMBER {
+            return Err(Fault::Violation("an acknowledgment beyond all numbers"));
+        }
+        let known = match self.greeting {
+            _ if outgoing.resumed => outgoing.base + as_u64(outgoing.sent),
+            Greeting::Known => outgoing.ever_sent,
+            Greeting::New => {
                 (outgoing.base, outgoing.ever_sent) = (next, next);
+                next
             }
-        } else if next > known {
+            Greeting::Outdated => return Ok(()),
+            Greeting::Awaited => return Err(Fault::Violation("an acknowledgment before a PING")),
+        };
+        if next > known {
             return Err(Fault::Violation("an acknowledgment of what was never sent"));
         }
+        outgoing.resumed = true;
         while outgoing.base < next {
             let Some(queued) = outgoing.queue.pop_front() else { break };
             outgoing.base += 1;

@@ -360,7 +360,12 @@ impl Proven {
     }
 }
 
-fn write(noise: &mut Noise, kind: Kind, pattern: Pattern, hello: &[u8]) -> Result<Vec<u8>, Broken> {
+pub(super) fn write(
+    noise: &mut Noise,
+    kind: Kind,
+    pattern: Pattern,
+    hello: &[u8],
+) -> Result<Vec<u8>, Broken> {
     let mut out = vec![MAGIC, VERSION, kind as u8, pattern as u8, 0, 0];
     noise.write(hello, &mut out)?;
     let len = u16::try_from(out.len() - HEADER).map_err(|_| Broken)?;

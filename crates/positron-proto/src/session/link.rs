@@ -32,6 +32,8 @@ pub(super) struct Link {
     /// The start of the peer's process, as its hello says.
     pub(super) boot: u64,
     pub(super) since: Instant,
+    /// Counts the dials of whoever dialled it: the token of its very first PING.
+    pub(super) order: u64,
     keys: Keys,
     /// What is left of the record that was opened last.
     frames: Reader,
@@ -56,17 +58,6 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// What to say to the peer before hanging up, if anything.
-    pub(super) fn parting_words(&self) -> Option<CloseReason> {
-        match self {
-            Self::Closed(_) => None,
-            Self::Forged => Some(CloseReason::Violation("a record does not open".into())),
-            Self::Malformed(what) | Self::Violation(what) | Self::Flooding(what) => {
-                Some(CloseReason::Violation((*what).into()))
-            }
-        }
-    }
-
     /// What it says about the peer.
     pub(super) const fn misbehavior(&self) -> Option<Misbehavior> {
         match self {
@@ -98,6 +89,7 @@ impl Link {
             peer,
             boot,
             since: now,
+            order: 0,
             keys,
             frames: Reader::new(Bytes::new()),
             assemblies: [const { None }; 3],
@@ -154,6 +146,11 @@ impl Link {
         Ok(slot.take().map(|whole| whole.body.freeze()))
     }
 
+    /// Lets go of a message in parts: it came whole.
+    pub(super) fn abandon(&mut self, lane: Lane) {
+        self.assemblies[lane as usize] = None;
+    }
+
     /// Begins a record at the end of `out`; [`seal`](Self::seal) it with what this returns.
     pub(super) fn begin(&self, out: &mut Vec<u8>) -> usize {
         Sealer::begin(out)
@@ -192,11 +189,17 @@ impl Link {
         }
     }
 
-    /// The first record of the initiator [PROTOCOL 5.2].
-    pub(super) fn first_ping(&mut self, now: Instant) -> Vec<u8> {
-        let token = self.pulse.next_token();
+    /// The first record of the initiator, which dialled for the `order`-th time [PROTOCOL 5.2].
+    pub(super) fn first_ping(&mut self, now: Instant, order: u64) -> Vec<u8> {
+        let token = order;
+        self.order = order;
         self.pulse.asked = Some((token, now));
         self.sealed(&[Frame::Ping { token }])
+    }
+
+    /// Asks with this token as soon as something is sent.
+    pub(super) fn ask(&mut self, token: u64) {
+        self.pulse.ask = Some(token);
     }
 
     /// A PING arrived; its PONG waits to be sent.
@@ -234,7 +237,8 @@ impl Link {
             return Liveness::Gone;
         }
         self.pulse.probed = Some(now);
-        self.pulse.ask = Some(self.pulse.next_token());
+        let token = self.pulse.next_token();
+        self.pulse.ask.get_or_insert(token);
         Liveness::Ask
     }
 
@@ -342,11 +346,10 @@ impl Pulse {
         }
         let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
         let patience = match waiting {
-            Waiting::Unacknowledged => PROBE_AFTER,
-            Waiting::Nothing if busy => PROBE_AFTER,
-            Waiting::Nothing => heartbeat,
+            Waiting::Nothing if !busy => heartbeat.max(PROBE_AFTER),
+            Waiting::Nothing | Waiting::Unacknowledged => PROBE_AFTER,
         };
-        self.heard + patience.min(heartbeat)
+        self.heard + patience
     }
 }
 

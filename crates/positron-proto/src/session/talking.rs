@@ -51,15 +51,23 @@ impl Sessions {
         let Some(link) = self.links.get(&id).and_then(Entry::link) else { return };
         let peer = link.peer.id;
         self.accuse(peer, &fault, out);
-        if let Some(words) = fault.parting_words() {
-            // Bytes that somebody put into the stream are not the peer's fault: the conversation
-            // goes on over another link.
-            let memory = if fault == Fault::Forged { Memory::Keep } else { Memory::Drop };
-            self.close_link(now, id, words.clone(), out);
-            self.end_session(now, peer, DownReason::ByUs(words), memory, out);
-            return;
-        }
-        let Fault::Closed(reason) = fault else { return };
+        let reason = match fault {
+            Fault::Closed(reason) => reason,
+            // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
+            // too, and the conversation goes on over another one.
+            Fault::Forged => {
+                self.hang_up(now, id, Hangup::Abort, out);
+                let reason = CloseReason::Violation("a record does not open".into());
+                self.end_session(now, peer, DownReason::ByUs(reason), Memory::Keep, out);
+                return;
+            }
+            Fault::Malformed(what) | Fault::Violation(what) | Fault::Flooding(what) => {
+                let reason = CloseReason::Violation(what.into());
+                self.close_link(now, id, reason.clone(), out);
+                self.end_session(now, peer, DownReason::ByUs(reason), Memory::Drop, out);
+                return;
+            }
+        };
         self.hang_up(now, id, Hangup::Flush, out);
         let duplicate = reason == CloseReason::Duplicate;
         let memory = match reason {
@@ -198,14 +206,20 @@ struct Hearing<'a> {
 impl Hearing<'_> {
     fn hear(&mut self, frame: Frame) -> Result<Heard, Fault> {
         match frame {
-            Frame::Ping { token } => self.link.handle_ping(self.now, token)?,
+            Frame::Ping { token } => {
+                self.talk.greeted(token);
+                self.link.handle_ping(self.now, token)?;
+            }
             Frame::Pong { token } => {
                 self.link.handle_pong(self.now, token);
             }
             Frame::Message { lane, number, body } => {
                 self.link.carried(self.now);
                 return match self.talk.judge(lane, number)? {
-                    Arrival::New => Ok(self.deliver(lane, body)),
+                    Arrival::New => {
+                        self.link.abandon(lane);
+                        Ok(self.deliver(lane, body))
+                    }
                     Arrival::Duplicate => Ok(self.remind(lane)),
                 };
             }

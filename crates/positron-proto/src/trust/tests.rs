@@ -165,9 +165,9 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
     let bans = out.iter().filter(|out| matches!(out, Out::Ban { .. })).count();
     assert_eq!(bans, 1);
     assert!(out.contains(&Out::Ban { peer: node(1), until, why: FORGED }));
-    let remembered = out.iter().any(|out| {
-        matches!(out, Out::Remember { standing, .. } if standing.banned_until == Some(until))
-    });
+    let remembered = out.iter().any(
+        |out| matches!(out, Out::Remember { standing, .. } if standing.banned_until == Some(until)),
+    );
     assert!(remembered, "{out:?}");
     assert!(trust.standings().is_banned(&node(1), at(0).wall));
     assert_eq!(observe(&mut trust, at(1), node(1), FORGED), [], "a banned peer changes nothing");

@@ -18,7 +18,7 @@ use crate::{
 
 /// The standing of everyone that was ever observed.
 ///
-/// - [`observe`](Self::observe) costs two look-ups and no allocation for a peer that is known.
+/// - [`observe`](Self::observe) costs a few look-ups and no allocation for a peer that is known.
 /// - A score below the threshold is a ban: [`Out::Ban`] once, and the standing is remembered at
 ///   once. What is seen of a banned peer changes nothing. When the ban is over the score is just
 ///   above the threshold.

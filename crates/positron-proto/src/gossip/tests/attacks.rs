@@ -158,6 +158,27 @@ fn who_is_late_or_gone_or_busy_withheld_nothing() {
 }
 
 #[test]
+fn a_message_that_nobody_ever_sends_proves_nothing() {
+    let mut node = node_with(2, config());
+    node.hear(at(START), peer(1), Incoming::Have(ranges(peer(9), 0..=0)));
+    node.pass(START, WANT_DELAY + WANT_TIMEOUT + WITHHELD_AFTER);
+    assert_eq!(node.observed, [(peer(1), Observation::TimedOut)]);
+}
+
+#[test]
+fn a_flood_of_questions_gets_one_digest_an_interval() {
+    let mut node = node_with(1, config());
+    let message = say(&node.identity, 0, b"");
+    node.publish(at(START), message);
+    let ask = |count| Incoming::Sync { count, fingerprint: [7; 32] };
+    let sent: Vec<_> =
+        (0..100).flat_map(|count| node.hear(at(START), peer(1), ask(count))).collect();
+    assert_eq!(sent.len(), 2, "one list and its end");
+    let later = Duration::from_secs(1);
+    assert_eq!(node.hear(at(later), peer(1), ask(0)).len(), 2);
+}
+
+#[test]
 fn a_flood_of_one_sender_pushes_out_itself_only() {
     let mut node = node_with(1, Config { cache_size: 100, ..config() });
     let eve = identity(EVE);
@@ -181,7 +202,7 @@ fn a_flood_of_one_sender_pushes_out_itself_only() {
 fn large_messages_of_one_sender_push_out_itself_only() {
     let mut node = node_with(1, config());
     let (eve, large) = (identity(EVE), vec![0; 1 << 20]);
-    for number in 0..10 {
+    for number in 0..60 {
         let honest = say(&identity(9), number, b"honest words");
         node.hear(at(START), peer(1), Incoming::Push(0, honest.claim().clone()));
     }
@@ -190,7 +211,7 @@ fn large_messages_of_one_sender_push_out_itself_only() {
         node.hear(at(START), peer(1), Incoming::Push(0, flood.claim().clone()));
         assert!(node.gossip.kept().1 <= RETENTION_BYTES);
     }
-    assert_eq!(node.gossip.holdings().of(&peer(9)), ranges(peer(9), 0..=9).of(&peer(9)));
+    assert_eq!(node.gossip.holdings().of(&peer(9)), ranges(peer(9), 0..=59).of(&peer(9)));
 }
 
 #[test]

@@ -179,6 +179,32 @@ fn a_message_without_room_for_its_check_is_asked_for_again() {
 }
 
 #[test]
+fn while_an_answer_is_checked_nobody_else_is_asked() {
+    let mut node = node_with(2, config());
+    for number in 1..=2 {
+        node.hear(at(START), peer(number), Incoming::Have(holdings(peer(9), [0])));
+    }
+    node.pass(START, WANT_DELAY);
+    let message = say(&identity(9), 0, b"news");
+    let almost = WANT_DELAY + WANT_TIMEOUT - Duration::from_millis(1);
+    let mut out = std::collections::VecDeque::new();
+    let push = Incoming::Push(0, message.claim().clone());
+    node.gossip.handle_message(at(almost), peer(1), push, &node.standings, &mut out);
+    assert_eq!(asked(&node.pass(almost, WANT_DELAY + WANT_TIMEOUT)), []);
+    assert_eq!(node.observed, []);
+    assert_eq!(node.gossip.counters().want_timeouts, 0);
+}
+
+#[test]
+fn what_we_said_in_an_earlier_life_is_kept_and_not_news_to_us() {
+    let mut node = node_with(5, config());
+    let ours = say(&node.identity, 3, b"said before the disk was lost");
+    node.hear(at(START), peer(1), Incoming::Push(2, ours.claim().clone()));
+    assert_eq!(node.delivered, []);
+    assert_eq!(node.gossip.kept().0, 1);
+}
+
+#[test]
 fn messages_from_the_future_are_dropped() {
     let mut node = node_with(1, config());
     let limit = at(START).wall + MAX_CLOCK_SKEW;

@@ -1,1 +1,9 @@
+//! Stories about peers: several machines, made-up links between them, one clock, one seed.
 
+mod addresses;
+mod book;
+mod bootstrap;
+mod healing;
+mod joining;
+mod slots;
+mod world;

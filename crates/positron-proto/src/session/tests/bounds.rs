@@ -1,1 +1,156 @@
 use super::*;
+use crate::{
+    limits::{
+        HANDSHAKE_TIMEOUT, MAX_DORMANT_CONVERSATIONS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_IP,
+        MAX_LINKS_PER_IP,
+    },
+    session::{link::Link, table::Entry},
+};
+
+/// A stranger connects to node 0 and says nothing; whether it was let in front of the door.
+fn stranger(world: &mut World, n: u64, from: [u8; 4]) -> bool {
+    let (now, mut out) = (world.now, VecDeque::new());
+    let link = LinkId::accepted(1000 + n);
+    let from = SocketAddr::from((from, 9));
+    world.nodes[0].sessions.accepted(now, link, from, &mut out);
+    !out.contains(&Out::Hangup { link, how: Hangup::Abort })
+}
+
+fn far_away(n: u16) -> [u8; 4] {
+    let [high, low] = n.to_be_bytes();
+    [172, 16, high, low]
+}
+
+#[test]
+fn of_three_hundred_strangers_the_oldest_give_way_and_an_honest_newcomer_gets_in() {
+    let mut world = World::new(2);
+    for n in 0..300 {
+        assert!(stranger(&mut world, n.into(), far_away(n)));
+    }
+    assert_eq!(world.nodes[0].sessions.half_open(), MAX_HALF_OPEN);
+    assert_eq!(world.nodes[0].sessions.counters().half_open_evicted, 300 - 256);
+    let to_first = world.known(0);
+    world.dial(1, to_first);
+    world.run();
+    assert!(world.is_up(0, 1) && world.is_up(1, 0));
+    world.advance(HANDSHAKE_TIMEOUT);
+    assert_eq!(world.nodes[0].sessions.half_open(), 0);
+    assert_eq!(world.nodes[0].sessions.counters().handshakes_timed_out, 255);
+}
+
+#[test]
+fn one_address_has_few_half_open_links_unless_it_is_loopback() {
+    let mut world = World::new(1);
+    let limit = u64::try_from(MAX_HALF_OPEN_PER_IP).unwrap();
+    for n in 0..limit + 1 {
+        assert_eq!(stranger(&mut world, n, [10, 1, 1, 1]), n < limit);
+        assert!(stranger(&mut world, 100 + n, [127, 0, 0, 1]));
+    }
+    assert_eq!(world.nodes[0].sessions.counters().links_refused, 1);
+    world.advance(HANDSHAKE_TIMEOUT);
+    assert!(stranger(&mut world, 200, [10, 1, 1, 1]), "their time is over");
+}
+
+#[test]
+fn one_ipv6_customer_counts_as_one_address() {
+    let mut world = World::new(1);
+    let (now, mut out) = (world.now, VecDeque::new());
+    for n in 0..=MAX_HALF_OPEN_PER_IP {
+        let from = format!("[2001:db8::{n:x}]:9").parse().unwrap();
+        let link = LinkId::accepted(u64::try_from(n).unwrap());
+        world.nodes[0].sessions.accepted(now, link, from, &mut out);
+    }
+    assert_eq!(out.len(), 1);
+}
+
+#[test]
+fn one_address_has_few_sessions() {
+    let count = u8::try_from(MAX_LINKS_PER_IP + 2).unwrap();
+    let mut world = World::new(count);
+    for n in 1..world.nodes.len() {
+        world.nodes[n].addr.set_ip([10, 1, 1, 1].into());
+        let to_first = world.known(0);
+        world.dial(n, to_first);
+        world.run();
+        assert_eq!(world.is_up(0, n), n <= MAX_LINKS_PER_IP);
+    }
+    world.close(0, 1, CloseReason::Pruned);
+    world.run();
+    let (last, to_first) = (world.nodes.len() - 1, world.known(0));
+    world.dial(last, to_first);
+    world.run();
+    assert!(world.is_up(0, last), "a place was free again");
+}
+
+#[test]
+fn there_are_never_more_sessions_than_configured_in_either_direction() {
+    let narrow = Config { max_links: 2, ..config() };
+    let mut world = World::with_configs(vec![narrow, config(), config(), config(), config()]);
+    for (from, to) in [(0, 1), (2, 0), (0, 3), (4, 0)] {
+        let dial = world.known(to);
+        world.dial(from, dial);
+        world.run();
+    }
+    assert_eq!(world.nodes[0].sessions.views().count(), 2);
+    let full = DialFailure::Closed(CloseReason::SlotsFull);
+    assert_eq!(world.failures(0), std::slice::from_ref(&full));
+    assert_eq!(world.failures(4), [full]);
+    assert_eq!(world.nodes[0].sessions.counters().links_refused, 2);
+    // A second link to somebody who is here needs no place of its own.
+    let again = world.known(0);
+    world.dial(2, again);
+    world.run();
+    assert!(world.is_up(0, 2));
+}
+
+#[test]
+fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
+    let mut world = World::new(2);
+    let (now, mut out) = (world.now, VecDeque::new());
+    let sessions = &mut world.nodes[0].sessions;
+    for n in 0..u16::try_from(MAX_DORMANT_CONVERSATIONS + 10).unwrap() {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        let peer = NodeId::from_bytes(id);
+        let mut talk = crate::session::conversation::Conversation::new(1, now.mono);
+        talk.resume(now.mono, LinkId::dialled(n.into()), 1, &mut 0);
+        talk.push(now.mono, Lane::Direct, "x".into(), Some(Ticket(n.into()))).unwrap();
+        sessions.conversations.insert(peer, talk);
+        let reason = DownReason::Link(LinkDown::Reset);
+        let keep = crate::session::ending::Memory::Keep;
+        let later = Now { mono: now.mono + millis(n.into()), ..now };
+        sessions.end_session(later, peer, reason, keep, &mut out);
+    }
+    assert_eq!(sessions.conversations.len(), MAX_DORMANT_CONVERSATIONS);
+    let given_up: Vec<_> = out
+        .iter()
+        .filter_map(|out| match out {
+            Out::Undelivered { ticket } => Some(ticket.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(given_up, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
+    fn moves<T: Send>() {}
+    moves::<Sessions>();
+    assert!(size_of::<Entry>() + size_of::<Link>() < 1200);
+    assert!(size_of::<crate::session::conversation::Conversation>() < 512);
+}
+
+#[test]
+fn a_link_that_cannot_be_flushed_is_aborted_in_the_end() {
+    let mut world = World::connected();
+    world.wires[0].stalled[0] = true;
+    world.close(0, 1, CloseReason::Pruned);
+    assert_eq!(world.wires[0].hangups[0], Some(Hangup::Flush));
+    world.with(0, |s, now, out| {
+        let late = Now { mono: now.mono + secs(6), ..now };
+        s.handle_timeout(late, out);
+    });
+    assert_eq!(world.wires[0].hangups[0], Some(Hangup::Abort));
+    world.run();
+    assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+}

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use positron_proto::{
     id::NodeId,
@@ -23,6 +21,10 @@ use positron_proto::{
     },
 };
 use proptest::prelude::*;
+
+use any::{any_bytes, any_frame, any_lane, any_message, below_2_62};
+
+mod any;
 
 const RECEIVER: NodeId = NodeId::from_bytes([9; 32]);
 
@@ -365,127 +367,4 @@ fn holdings(senders: usize, ranges_each: usize) -> Holdings {
         holdings.insert_ranges(sender(n), ranges(ranges_each));
     }
     holdings
-}
-
-fn any_bytes(len: core::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
-    prop::collection::vec(any::<u8>(), len).prop_map(Bytes::from)
-}
-
-fn below_2_62() -> impl Strategy<Value = u64> {
-    // All magnitudes alike, so that each length of a varint occurs.
-    (0..62_u32, any::<u64>()).prop_map(|(bits, n)| n >> 2 >> bits)
-}
-
-fn any_lane() -> impl Strategy<Value = Lane> {
-    prop::sample::select(&Lane::ALL[..])
-}
-
-fn any_key() -> impl Strategy<Value = PublicKey> {
-    any::<u8>().prop_map(key)
-}
-
-fn any_signature() -> impl Strategy<Value = Signature> {
-    prop::array::uniform32(any::<u8>()).prop_map(|half| {
-        let mut bytes = [0; 64];
-        bytes[..32].copy_from_slice(&half);
-        bytes[32..].copy_from_slice(&half);
-        Signature::from_bytes(bytes)
-    })
-}
-
-fn any_addr() -> impl Strategy<Value = SocketAddr> {
-    any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port))
-}
-
-fn any_record() -> impl Strategy<Value = Signed<PeerRecord>> {
-    (
-        (any_key(), any::<u64>(), prop::array::uniform32(any::<u8>()), any::<u32>()),
-        prop::collection::vec(any_addr(), 0..=MAX_ADDRESSES),
-        "[ -~]{0,64}",
-        any_signature(),
-    )
-        .prop_map(|(fixed, addresses, software, signature)| {
-            let (key, sequence, noise_static, capabilities) = fixed;
-            let record =
-                PeerRecord { key, sequence, noise_static, capabilities, addresses, software };
-            Signed::new(record, signature)
-        })
-}
-
-fn any_app_message(audience: Audience) -> impl Strategy<Value = Signed<AppMessage>> {
-    (any_key(), below_2_62(), any::<u64>(), any_bytes(0..300), any_signature()).prop_map(
-        move |(sender, sequence, time, payload, signature)| {
-            let timestamp = WallTime::from_unix_micros(time);
-            Signed::new(AppMessage { sender, audience, sequence, timestamp, payload }, signature)
-        },
-    )
-}
-
-fn any_holdings() -> impl Strategy<Value = Holdings> {
-    prop::collection::vec((any::<u8>(), below_2_62()), 0..60).prop_map(|numbers| {
-        let mut holdings = Holdings::new();
-        for (id, number) in numbers {
-            holdings.insert(NodeId::from_bytes([id % 8; 32]), number);
-        }
-        holdings
-    })
-}
-
-fn any_message() -> impl Strategy<Value = Message> {
-    let records = || prop::collection::vec(any_record(), 0..5);
-    prop_oneof![
-        (any::<bool>(), any_record(), any_addr(), records()).prop_map(
-            |(answer, record, observed, peers)| Message::Hello { answer, record, observed, peers }
-        ),
-        any::<u32>().prop_map(|active_peers| Message::Heartbeat { active_peers }),
-        any::<u8>().prop_map(|count| Message::PeerDiscovery { count }),
-        records().prop_map(|peers| Message::PeerAnnouncement { peers }),
-        (0..=MAX_TTL, any_app_message(Audience::Everyone))
-            .prop_map(|(ttl, message)| Message::Gossip { ttl, message }),
-        any_app_message(Audience::Node(RECEIVER)).prop_map(|message| Message::Direct { message }),
-        any_holdings().prop_map(Message::GossipHave),
-        any_holdings().prop_map(Message::GossipWant),
-        (any::<u64>(), prop::array::uniform32(any::<u8>()))
-            .prop_map(|(count, fingerprint)| Message::GossipSync { count, fingerprint }),
-    ]
-}
-
-fn any_reason() -> impl Strategy<Value = CloseReason> {
-    prop_oneof![
-        prop::sample::select(vec![
-            CloseReason::ShuttingDown,
-            CloseReason::Duplicate,
-            CloseReason::WrongNetwork,
-            CloseReason::WrongVersion,
-            CloseReason::WrongFeatures,
-            CloseReason::SlotsFull,
-            CloseReason::Banned,
-            CloseReason::WrongNode,
-            CloseReason::SelfDial,
-            CloseReason::SlowReader,
-            CloseReason::Timeout,
-            CloseReason::Pruned,
-            CloseReason::Probe,
-        ]),
-        "[ -~]{0,128}".prop_map(CloseReason::Violation),
-        (100..u16::MAX).prop_map(CloseReason::Other),
-    ]
-}
-
-fn any_frame() -> impl Strategy<Value = Frame> {
-    prop_oneof![
-        any::<u64>().prop_map(|token| Frame::Ping { token }),
-        any::<u64>().prop_map(|token| Frame::Pong { token }),
-        (any_lane(), below_2_62(), any_bytes(0..300))
-            .prop_map(|(lane, number, body)| Frame::Message { lane, number, body }),
-        (any_lane(), below_2_62(), any_bytes(1..300), 0..500_000_u32, 0..500_000_u32).prop_map(
-            |(lane, number, body, offset, rest)| {
-                let total = offset + rest + u32::try_from(body.len()).unwrap();
-                Frame::Part { lane, number, offset, total, body }
-            }
-        ),
-        (any_lane(), below_2_62()).prop_map(|(lane, next)| Frame::Ack { lane, next }),
-        any_reason().prop_map(Frame::Close),
-        (0x40..=0x7F_u8).prop_map(|kind| Frame::Unknown { kind }),
-    ]
 }

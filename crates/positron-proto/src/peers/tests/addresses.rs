@@ -1,0 +1,282 @@
+use std::{collections::VecDeque, net::SocketAddr};
+
+use super::world::{World, address, config, crowd, network};
+use crate::{
+    id::LinkId,
+    identity::{Identity, Signed},
+    misbehavior::{Misbehavior, Observation},
+    peers::{Config, Incoming, Out},
+    session::sessions::{Direction, Peer, Purpose},
+    time::Duration,
+    wire::{frame::CloseReason, message::Message, record::PeerRecord},
+};
+
+/// Somebody who says what it likes.
+struct Stranger {
+    me: Identity,
+    peer: Peer,
+}
+
+impl Stranger {
+    fn new(number: u8, addr: &str, direction: Direction) -> Self {
+        let me = Identity::from_seed([number; 32]);
+        let peer = Peer {
+            id: me.node_id(),
+            key: *me.public_key(),
+            noise_static: [number; 32],
+            addr: addr.parse().unwrap(),
+            direction,
+            link: LinkId::accepted(u64::from(number)),
+        };
+        Self { me, peer }
+    }
+
+    fn record(&self, world: &World, addresses: &[&str]) -> Signed<PeerRecord> {
+        let record = PeerRecord {
+            key: self.peer.key,
+            sequence: world.now.wall.as_unix_micros(),
+            noise_static: self.peer.noise_static,
+            capabilities: 0,
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            software: String::new(),
+        };
+        self.me.sign(record, &network()).claim().clone()
+    }
+
+    /// Is linked to the first node and says hello.
+    fn hello(&self, world: &mut World, record: Signed<PeerRecord>) -> Vec<Out> {
+        self.hello_with(world, record, "1.2.3.4:5", Vec::new())
+    }
+
+    fn hello_with(
+        &self,
+        world: &mut World,
+        record: Signed<PeerRecord>,
+        observed: &str,
+        peers: Vec<Signed<PeerRecord>>,
+    ) -> Vec<Out> {
+        let observed = observed.parse().unwrap();
+        let now = world.now;
+        let node = &mut world.nodes[0];
+        let mut out = VecDeque::new();
+        node.peers.peer_up(now, self.peer, &node.standings, &mut out);
+        let hello = Incoming::Hello { answer: false, record, observed, peers };
+        node.peers.handle_message(now, self.peer.id, hello, &node.standings, &mut out);
+        let mut all = Vec::new();
+        while let Some(done) = out.pop_front() {
+            if let Out::Verify { from, record } = &done {
+                let verdict = record.job(&network()).run();
+                match record.clone().accept(verdict) {
+                    Some(record) => node.peers.verified(now, *from, record, &mut out),
+                    None => node.peers.refuted(now, *from, record.content().node_id(), &mut out),
+                }
+            }
+            all.push(done);
+        }
+        node.peers.handle_timeout(now, &node.standings, &mut out);
+        all.extend(out);
+        all
+    }
+}
+
+fn probes(out: &[Out]) -> Vec<SocketAddr> {
+    let probed = out.iter().filter_map(|out| match out {
+        Out::Dial(dial) if dial.purpose == Purpose::Probe => Some(dial.to),
+        _ => None,
+    });
+    probed.collect()
+}
+
+fn alone() -> World {
+    let mut world = World::new(1);
+    world.add(&address(0), config());
+    world
+}
+
+#[test]
+fn a_peer_from_afar_cannot_make_us_dial_our_own_machine() {
+    let all = ["127.0.0.1:22", "10.0.0.1:80", "192.168.1.1:80", "[::1]:5", "169.254.169.254:80"];
+    for (number, from) in [(1, "5.5.5.5:1"), (2, "[2a00::1]:1")] {
+        let mut world = alone();
+        let stranger = Stranger::new(number, from, Direction::Inbound);
+        let record = stranger.record(&world, &all);
+        let out = stranger.hello(&mut world, record);
+        assert_eq!(probes(&out), []);
+        assert_eq!(world.nodes[0].peers.known().count(), 0);
+    }
+    let mut world = alone();
+    let neighbour = Stranger::new(3, "10.0.0.9:1", Direction::Inbound);
+    let record = neighbour.record(&world, &all);
+    let out = neighbour.hello(&mut world, record);
+    assert_eq!(probes(&out), ["10.0.0.1:80".parse().unwrap()]);
+
+    let mut world = alone();
+    let local = Stranger::new(4, "127.0.0.1:9", Direction::Inbound);
+    let record = local.record(&world, &all);
+    let out = local.hello(&mut world, record);
+    assert_eq!(probes(&out), ["127.0.0.1:22".parse().unwrap()]);
+}
+
+#[test]
+fn hearsay_about_our_own_machine_is_not_believed_from_afar_either() {
+    let mut world = alone();
+    let stranger = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
+    let other = Stranger::new(2, "6.6.6.6:1", Direction::Inbound);
+    let hearsay = other.record(&world, &["127.0.0.1:22", "192.168.0.1:80"]);
+    let record = stranger.record(&world, &[]);
+    let out = stranger.hello_with(&mut world, record, "1.2.3.4:5", vec![hearsay]);
+    assert!(!out.iter().any(|out| matches!(out, Out::Dial(_))), "{out:?}");
+    assert_eq!(world.nodes[0].peers.known().count(), 0);
+}
+
+#[test]
+fn a_hello_with_the_record_of_somebody_else_ends_the_session() {
+    let mut world = alone();
+    let stranger = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
+    let other = Stranger::new(2, "6.6.6.6:1", Direction::Inbound);
+    let record = other.record(&world, &["6.6.6.6:1"]);
+    let out = stranger.hello(&mut world, record);
+    let wrong = Observation::Misbehaved(Misbehavior::ProtocolViolation);
+    assert!(out.contains(&Out::Observed { peer: stranger.peer.id, what: wrong }));
+    assert!(
+        out.iter().any(|out| {
+            matches!(out, Out::Disconnect { reason: CloseReason::Violation(_), .. })
+        })
+    );
+}
+
+#[test]
+fn a_forged_record_is_held_against_who_brought_it() {
+    let mut world = alone();
+    let stranger = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
+    let other = Stranger::new(2, "6.6.6.6:1", Direction::Inbound);
+    let genuine = other.record(&world, &["6.6.6.6:1"]);
+    let mut content = genuine.content().clone();
+    content.addresses = vec!["7.7.7.7:1".parse().unwrap()];
+    let forged = Signed::new(content, *genuine.signature());
+    let record = stranger.record(&world, &["5.5.5.5:7"]);
+    let out = stranger.hello_with(&mut world, record, "1.2.3.4:5", vec![forged]);
+    let what = Observation::Misbehaved(Misbehavior::ForgedSignature);
+    assert!(out.contains(&Out::Observed { peer: stranger.peer.id, what }));
+    assert_eq!(world.nodes[0].peers.counters().records_forged, 1);
+    assert_eq!(world.nodes[0].peers.known().count(), 1, "only the stranger itself");
+}
+
+#[test]
+fn a_record_from_the_future_is_refused() {
+    let mut world = alone();
+    let stranger = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
+    let before = world.now;
+    world.now.wall = before.wall + Duration::from_secs(700);
+    let record = stranger.record(&world, &["5.5.5.5:7"]);
+    world.now = before;
+    let out = stranger.hello(&mut world, record);
+    assert!(!out.iter().any(|out| matches!(out, Out::Verify { .. })));
+}
+
+#[test]
+fn an_inbound_peer_is_passed_on_only_after_a_probe_found_it() {
+    let mut world = crowd(1, 2, &config());
+    let told = |world: &World| {
+        world.nodes[0].peers.known().filter(|known| known.dialled.is_some()).count()
+    };
+    assert!(world.run_until(Duration::from_secs(2), |world| told(world) == 1));
+    assert_eq!(world.nodes[0].peers.counters().probes, 1);
+    let probe = world.nodes[0].dialled.iter().find(|(_, dial)| dial.purpose == Purpose::Probe);
+    assert_eq!(probe.unwrap().1.to, world.nodes[1].addr);
+}
+
+#[test]
+fn an_address_of_somebody_else_is_blamed_on_its_owner_and_not_passed_on() {
+    let mut world = crowd(1, 3, &config());
+    world.run(Duration::from_secs(10));
+    world.hostile = true;
+    let victim = world.nodes[2].addr.to_string();
+    // The fourth node says that it listens where the third does.
+    let bootstrap = vec![address(0)];
+    let liar = world.add_bound(&address(3), &victim, Config { bootstrap, ..config() }, Vec::new());
+    world.run(Duration::from_secs(300));
+    let id = world.id(liar);
+    let what = Observation::Misbehaved(Misbehavior::FalseAddress);
+    let blamed = world.nodes[0].observed.iter().filter(|seen| **seen == (id, what)).count();
+    assert_eq!(blamed, 1, "once, not for ever");
+    for node in &world.nodes[..3] {
+        assert!(node.said.iter().all(|(_, message)| match message {
+            Message::Hello { peers, .. } | Message::PeerAnnouncement { peers } =>
+                peers.iter().all(|record| record.content().node_id() != id),
+            _ => true,
+        }));
+    }
+    assert!(world.linked(0, liar), "a link is not ended for it");
+    let probes = world.nodes[0].peers.counters().probes;
+    assert!(probes < 20, "{probes} probes");
+}
+
+#[test]
+fn who_cannot_be_reached_is_probed_a_few_times_and_blamed_for_nothing() {
+    let mut world = World::new(1);
+    world.add(&address(0), config());
+    let bootstrap = vec![address(0)];
+    // Behind a translator that lets nobody in.
+    let bound = "0.0.0.0:8888";
+    world.add_bound("9.9.9.9:1", bound, Config { bootstrap, ..config() }, Vec::new());
+    world.run(Duration::from_secs(1200));
+    assert_eq!(world.nodes[1].peers.own_addresses(), ["9.9.9.9:8888".parse().unwrap()]);
+    let probes = world.nodes[0].peers.counters().probes;
+    assert!((1..=6).contains(&probes), "{probes} probes");
+    let wrongs = world.nodes[0].observed.iter();
+    assert!(wrongs.clone().all(|(_, what)| !matches!(what, Observation::Misbehaved(_))));
+    assert!(world.linked(0, 1));
+}
+
+#[test]
+fn behind_any_address_a_node_learns_its_own_from_others() {
+    let mut world = World::new(1);
+    let bootstrap = vec![address(0)];
+    for node in 0..6 {
+        let config =
+            if node == 0 { config() } else { Config { bootstrap: bootstrap.clone(), ..config() } };
+        world.add_bound(&address(node), "0.0.0.0:8888", config, Vec::new());
+    }
+    world.run(Duration::from_secs(30));
+    for node in 0..6 {
+        let own = world.nodes[node].peers.own_addresses();
+        assert_eq!(own, [world.nodes[node].addr]);
+    }
+    assert!((0..6).all(|node| world.degree(node) == 5));
+}
+
+#[test]
+fn one_liar_cannot_give_us_an_address_on_the_internet() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "0.0.0.0:8888", config(), Vec::new());
+    let liar = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
+    let record = liar.record(&world, &[]);
+    liar.hello_with(&mut world, record, "6.6.6.6:8888", Vec::new());
+    assert!(world.nodes[0].peers.own_addresses().is_empty());
+    let honest = Stranger::new(2, "7.7.7.7:1", Direction::Inbound);
+    let record = honest.record(&world, &[]);
+    honest.hello_with(&mut world, record, &address(0), Vec::new());
+    assert!(world.nodes[0].peers.own_addresses().is_empty(), "one word against another");
+    let second = Stranger::new(3, "8.8.8.8:1", Direction::Inbound);
+    let record = second.record(&world, &[]);
+    second.hello_with(&mut world, record, &address(0), Vec::new());
+    assert_eq!(world.nodes[0].peers.own_addresses(), [address(0).parse().unwrap()]);
+}
+
+#[test]
+fn our_record_grows_and_is_not_remade_all_the_time() {
+    let mut world = World::new(1);
+    world.add_bound("127.0.0.1:8888", "0.0.0.0:8888", config(), Vec::new());
+    let mut sequences = Vec::new();
+    for second in 0..20_u8 {
+        let teller = Stranger::new(second + 1, "127.0.0.1:9", Direction::Inbound);
+        let record = teller.record(&world, &[]);
+        teller.hello_with(&mut world, record, &format!("127.0.{second}.1:8888"), Vec::new());
+        world.run(Duration::from_millis(500));
+        sequences.push(world.nodes[0].peers.own.record().sequence);
+    }
+    assert!(sequences.is_sorted());
+    sequences.dedup();
+    assert!(sequences.len() <= 4, "{} records in ten seconds", sequences.len());
+}

@@ -1,0 +1,286 @@
+use std::{collections::VecDeque, net::SocketAddr};
+
+use super::world::{World, address, config, crowd, network};
+use crate::{
+    id::NodeId,
+    identity::{PublicKey, Signature, Signed, Verified},
+    limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
+    misbehavior::{Misbehavior, Observation},
+    peers::{
+        Incoming, KnownPeer, Out,
+        book::{Book, Learned},
+        entry::Share,
+        groups::Group,
+    },
+    rng::{Rng, Seed},
+    time::{Duration, WallTime},
+    wire::{message::Message, record::PeerRecord},
+};
+
+/// A verified record of a node that nobody ever met.
+fn record(rng: &mut Rng, addr: SocketAddr) -> Verified<PeerRecord> {
+    let record = PeerRecord {
+        key: PublicKey::parse(rng.bytes()).unwrap(),
+        sequence: 1,
+        noise_static: [0; 32],
+        capabilities: 0,
+        addresses: vec![addr],
+        software: String::new(),
+    };
+    let claim = Signed::new(record, Signature::from_bytes([0; 64]));
+    Verified::from_own_storage(claim, &network())
+}
+
+fn public(rng: &mut Rng) -> SocketAddr {
+    let [a, b, c] = rng.bytes();
+    format!("{}.{a}.{b}.{c}:1", 20 + a % 60).parse().unwrap()
+}
+
+fn node(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 32])
+}
+
+fn learn(book: &mut Book, rng: &mut Rng, share: Share) -> Option<NodeId> {
+    let addr = public(rng);
+    let record = record(rng, addr);
+    let id = record.content().node_id();
+    (book.learn(record, vec![addr], share) == Learned::New).then_some(id)
+}
+
+fn prove(book: &mut Book, id: NodeId, seen: u64) {
+    book.change(&id, |entry| {
+        let addr = entry.usable[0];
+        entry.answered_at(addr, WallTime::from_unix_micros(seen));
+    });
+}
+
+#[test]
+fn a_flood_of_records_stays_within_the_bounds_and_displaces_nothing_proven() {
+    let mut rng = Seed::from_number(1).stream("book");
+    let mut book = Book::default();
+    let proven: Vec<NodeId> =
+        (0..50).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(0)))).collect();
+    for &id in &proven {
+        prove(&mut book, id, 1);
+    }
+    for flood in 0..100_000_u32 {
+        let source = u8::try_from(flood % 40 + 1).unwrap();
+        learn(&mut book, &mut rng, Share::Hearsay(node(source)));
+    }
+    assert_eq!(book.iter().count(), MAX_BOOK);
+    assert!(proven.iter().all(|id| book.get(id).is_some()));
+}
+
+#[test]
+fn one_source_gets_no_more_than_its_share() {
+    let mut rng = Seed::from_number(2).stream("book");
+    let mut book = Book::default();
+    let taken =
+        (0..10_000).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(1)))).count();
+    assert_eq!(taken, MAX_BOOK_PER_SOURCE);
+    let first = *book.iter().next().unwrap().0;
+    book.change(&first, |entry| entry.known.failures = 1);
+    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(1))).is_some(), "failing ones give way");
+    assert!(book.get(&first).is_none());
+    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(1))).is_none());
+    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(2))).is_some(), "others have their own");
+}
+
+#[test]
+fn uninvited_guests_displace_each_other_only() {
+    let mut rng = Seed::from_number(3).stream("book");
+    let mut book = Book::default();
+    let invited: Vec<NodeId> =
+        (0..100).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(1)))).collect();
+    for _ in 0..10_000 {
+        learn(&mut book, &mut rng, Share::Uninvited);
+    }
+    assert_eq!(book.iter().count(), invited.len() + MAX_BOOK_PER_SOURCE);
+    assert!(invited.iter().all(|id| book.get(id).is_some()));
+}
+
+#[test]
+fn many_proven_identities_in_one_group_displace_each_other_only() {
+    let mut rng = Seed::from_number(4).stream("book");
+    let mut book = Book::default();
+    let honest = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    prove(&mut book, honest, 1);
+    for number in 0..2_000_u16 {
+        let [a, b] = number.to_be_bytes();
+        let addr = format!("66.6.{a}.{b}:1").parse().unwrap();
+        let record = record(&mut rng, addr);
+        let id = record.content().node_id();
+        book.learn(record, vec![addr], Share::Uninvited);
+        prove(&mut book, id, 1_000 + u64::from(number));
+    }
+    let group = Group::of("66.6.0.0".parse().unwrap());
+    let in_group = book.iter().filter(|(_, entry)| Group::of(entry.usable[0].ip()) == group);
+    assert_eq!(in_group.count(), MAX_GOOD_PER_GROUP);
+    assert!(book.get(&honest).is_some());
+}
+
+#[test]
+fn one_public_address_is_in_the_book_a_few_times_only() {
+    let mut rng = Seed::from_number(5).stream("book");
+    let mut book = Book::default();
+    for port in 1..1_000 {
+        let addr = SocketAddr::new("8.8.8.8".parse().unwrap(), port);
+        let record = record(&mut rng, addr);
+        book.learn(record, vec![addr], Share::Hearsay(node(1)));
+    }
+    assert_eq!(book.iter().count(), MAX_BOOK_PER_IP);
+}
+
+#[test]
+fn linked_peers_are_never_displaced() {
+    let mut rng = Seed::from_number(6).stream("book");
+    let mut book = Book::default();
+    let linked = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    book.change(&linked, |entry| {
+        entry.linked = true;
+        entry.known.failures = 100;
+    });
+    for _ in 0..1_000 {
+        learn(&mut book, &mut rng, Share::Uninvited);
+    }
+    assert!(book.get(&linked).is_some());
+}
+
+#[test]
+fn a_newer_record_keeps_the_proof_only_if_it_names_the_proven_address() {
+    let mut rng = Seed::from_number(7).stream("book");
+    let mut book = Book::default();
+    let id = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    prove(&mut book, id, 1);
+    let newer = |sequence, addresses: Vec<SocketAddr>, book: &Book| {
+        let old = book.get(&id).unwrap().known.record.content().clone();
+        let claim =
+            Signed::new(PeerRecord { sequence, addresses, ..old }, Signature::from_bytes([0; 64]));
+        Verified::from_own_storage(claim, &network())
+    };
+    let (first, other) = (book.get(&id).unwrap().usable[0], "9.8.7.6:5".parse().unwrap());
+    let record = newer(2, vec![other, first], &book);
+    assert_eq!(book.learn(record, vec![other, first], Share::Uninvited), Learned::Newer);
+    assert_eq!(book.get(&id).unwrap().known.dialled, Some(first));
+    let record = newer(3, vec![other], &book);
+    book.learn(record, vec![other], Share::Uninvited);
+    assert_eq!(book.get(&id).unwrap().known.dialled, None);
+    let record = newer(3, vec![first], &book);
+    assert_eq!(book.learn(record, vec![first], Share::Uninvited), Learned::Old);
+}
+
+/// A settled network whose first node hears of `records` from its second.
+fn announce(world: &mut World, records: Vec<Signed<PeerRecord>>) -> Vec<Out> {
+    let from = world.id(1);
+    let mut all = Vec::new();
+    world.act(0, |node, now, out| {
+        let said = Incoming::Announcement(records);
+        node.peers.handle_message(now, from, said, &node.standings, out);
+        all.extend(out.iter().cloned());
+        out.clear();
+    });
+    all
+}
+
+#[test]
+fn hearsay_is_not_passed_on_before_we_dialled_it() {
+    let mut world = crowd(1, 8, &config());
+    world.run(Duration::from_secs(20));
+    let mut rng = Seed::from_number(8).stream("book");
+    let dead = public(&mut rng);
+    let hearsay = record(&mut rng, dead);
+    let id = hearsay.content().node_id();
+    let out = announce(&mut world, vec![hearsay.claim().clone()]);
+    assert!(matches!(
+        out.as_slice(),
+        [Out::Verify { .. }] | [Out::Observed { .. }, Out::Verify { .. }]
+    ));
+    let from = world.id(1);
+    world.act(0, |node, now, out| node.peers.verified(now, from, hearsay, out));
+    assert!(world.nodes[0].peers.known().any(|known| known.record.content().node_id() == id));
+    world.run(Duration::from_secs(600));
+    let told = world.nodes[0].said.iter().any(|(_, message)| match message {
+        Message::Hello { peers, .. } | Message::PeerAnnouncement { peers } => {
+            peers.iter().any(|record| record.content().node_id() == id)
+        }
+        _ => false,
+    });
+    assert!(!told);
+    let dials = world.nodes[0].dialled.iter().filter(|(_, dial)| dial.to == dead).count();
+    assert!(dials <= 4, "few packets to one that never answered: {dials}");
+}
+
+#[test]
+fn a_flood_of_announcements_is_flooding_and_costs_few_checks() {
+    let mut world = crowd(1, 8, &config());
+    world.run(Duration::from_secs(20));
+    let mut rng = Seed::from_number(9).stream("book");
+    let (mut checks, mut floods) = (0, 0);
+    for _ in 0..3_200 {
+        let records = (0..32).map(|_| {
+            let addr = public(&mut rng);
+            record(&mut rng, addr).claim().clone()
+        });
+        let records = records.collect();
+        for out in announce(&mut world, records) {
+            match out {
+                Out::Verify { .. } => checks += 1,
+                Out::Observed { what, .. } => {
+                    floods += usize::from(what == Observation::Misbehaved(Misbehavior::Flooding));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(checks <= 64, "{checks} checks for 100,000 records");
+    assert!(floods > 3_000);
+}
+
+#[test]
+fn a_check_that_nobody_answers_makes_room_in_the_end() {
+    let mut world = crowd(1, 8, &config());
+    world.run(Duration::from_secs(20));
+    let mut rng = Seed::from_number(10).stream("book");
+    let mut hear = |world: &mut World| {
+        let records = (0..32).map(|_| {
+            let addr = public(&mut rng);
+            record(&mut rng, addr).claim().clone()
+        });
+        let records = records.collect();
+        let out = announce(world, records);
+        out.iter().filter(|out| matches!(out, Out::Verify { .. })).count()
+    };
+    assert_eq!((hear(&mut world), hear(&mut world), hear(&mut world)), (32, 32, 0));
+    world.run(Duration::from_secs(60));
+    assert_eq!(hear(&mut world), 32);
+}
+
+#[test]
+fn what_storage_brings_back_is_bounded_and_checked() {
+    let mut rng = Seed::from_number(11).stream("book");
+    let mut world = World::new(1);
+    let mut remembered: Vec<KnownPeer> = Vec::new();
+    for _ in 0..6_000 {
+        let addr = public(&mut rng);
+        let record = record(&mut rng, addr);
+        let last_seen = WallTime::from_unix_micros(rng.below(1_000_000));
+        remembered.push(KnownPeer { record, dialled: Some(addr), last_seen, failures: 0 });
+    }
+    let index = world.nodes.len();
+    // What is dropped is forgotten by storage as well.
+    let me = std::sync::Arc::new(crate::identity::Identity::from_seed([3; 32]));
+    let mut peers = crate::peers::Peers::new(
+        config(),
+        me,
+        network(),
+        remembered,
+        Seed::from_number(1).stream("peers"),
+        world.now,
+    );
+    let mut out = VecDeque::new();
+    peers.listening(world.now, &[address(index).parse().unwrap()], &mut out);
+    let forgotten = out.iter().filter(|out| matches!(out, Out::Forget(_))).count();
+    assert_eq!(peers.known().count() + forgotten, 6_000);
+    assert!(peers.known().count() <= MAX_BOOK);
+    world.add(&address(0), config());
+}

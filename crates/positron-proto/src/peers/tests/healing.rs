@@ -1,0 +1,116 @@
+use super::world::{World, address, config, crowd};
+use crate::{peers::Config, time::Duration};
+
+fn joined(seed: u64, count: usize) -> World {
+    let mut world = crowd(seed, count, &config());
+    world.run(Duration::from_secs(20));
+    assert!(world.is_connected());
+    world
+}
+
+#[test]
+fn without_its_bootstrap_node_the_network_stays_one() {
+    for seed in 0..5 {
+        let mut world = joined(seed, 30);
+        world.kill(0);
+        world.run(Duration::from_secs(8));
+        assert!(world.is_connected());
+        assert!((1..30).all(|node| world.degree(node) >= 5));
+    }
+}
+
+#[test]
+fn the_rest_is_one_network_soon_after_a_third_was_killed() {
+    for seed in 0..5 {
+        let mut world = joined(seed, 30);
+        for node in (0..30).step_by(3) {
+            world.kill(node);
+        }
+        // 3 s pass before anybody notices.
+        world.run(Duration::from_secs(8));
+        assert!(world.is_connected());
+        let alive = (0..30).filter(|node| node % 3 != 0);
+        for node in alive {
+            assert!(world.degree(node) >= 5, "{}", world.degree(node));
+        }
+    }
+}
+
+#[test]
+fn two_satisfied_halves_become_one_within_ten_seconds_of_the_heal() {
+    for (seed, minutes) in [(0, 1), (1, 1), (2, 5), (3, 20), (4, 60)] {
+        let mut world = joined(seed, 30);
+        world.split(15);
+        world.run(Duration::from_secs(60 * minutes));
+        let satisfied = (0..30).filter(|node| world.degree(*node) >= 5).count();
+        assert_eq!(satisfied, 30, "each half is content");
+        assert!(!world.is_connected());
+        world.heal();
+        let healed = world.run_until(Duration::from_secs(10), World::is_connected);
+        assert!(healed, "after {minutes} minutes");
+    }
+}
+
+#[test]
+fn a_node_that_was_cut_off_alone_comes_back() {
+    let mut world = joined(1, 10);
+    world.split(9);
+    world.run(Duration::from_secs(600));
+    assert_eq!(world.degree(9), 0);
+    world.heal();
+    assert!(world.run_until(Duration::from_secs(10), World::is_connected));
+}
+
+#[test]
+fn a_restarted_node_needs_no_bootstrap() {
+    let mut world = joined(2, 20);
+    world.run(Duration::from_secs(60));
+    assert!(world.nodes[7].stored.len() >= 5);
+    world.kill(7);
+    world.run(Duration::from_secs(30));
+    world.kill(0);
+    world.restart(7, Config { bootstrap: Vec::new(), ..config() });
+    let back = world.run_until(Duration::from_secs(2), |world| world.degree(7) >= 5);
+    assert!(back, "{}", world.degree(7));
+}
+
+#[test]
+fn the_best_remembered_peers_are_dialled_first() {
+    let mut world = joined(3, 20);
+    world.run(Duration::from_secs(60));
+    world.kill(7);
+    let mut order: Vec<_> = world.nodes[7].stored.values().cloned().collect();
+    order.sort_by_key(|known| (known.failures, core::cmp::Reverse(known.last_seen)));
+    world.nodes[7].dialled.clear();
+    world.restart(7, Config { bootstrap: Vec::new(), ..config() });
+    world.run(Duration::from_millis(500));
+    let first = world.nodes[7].dialled[0].1.to;
+    let best = order.iter().take_while(|known| known.last_seen == order[0].last_seen);
+    let best: Vec<_> = best.filter_map(|known| known.dialled).collect();
+    assert!(best.contains(&first));
+}
+
+#[test]
+fn lost_peers_are_dialled_at_a_bounded_rate() {
+    let mut world = joined(5, 30);
+    world.split(1);
+    world.nodes[0].dialled.clear();
+    world.run(Duration::from_secs(300));
+    let dials = world.nodes[0].dialled.len();
+    let known = world.nodes[0].peers.known().count();
+    assert!(dials > 0 && dials < 2_500, "{dials} dials of {known} peers in five minutes");
+}
+
+#[test]
+fn everybody_restarting_at_once_finds_each_other_again() {
+    let mut world = joined(8, 20);
+    for node in 0..20 {
+        world.kill(node);
+    }
+    world.run(Duration::from_secs(100));
+    for node in 0..20 {
+        world.restart(node, Config { bootstrap: Vec::new(), ..config() });
+    }
+    assert!(world.run_until(Duration::from_secs(5), World::is_connected));
+    assert!(!address(0).is_empty());
+}

@@ -1,0 +1,192 @@
+use std::{collections::VecDeque, net::SocketAddr};
+
+use super::world::{World, address, closed, config, crowd};
+use crate::{
+    id::{LinkId, NodeId},
+    identity::Identity,
+    peers::{Config, Out, groups::Group},
+    session::sessions::{Direction, DownReason, LinkDown, Peer},
+    standings::Standings,
+    time::Duration,
+    wire::{frame::CloseReason, message::Message},
+};
+
+fn stranger(number: u64, addr: &str) -> Peer {
+    let mut seed = [9; 32];
+    seed[..8].copy_from_slice(&number.to_be_bytes());
+    let key = *Identity::from_seed(seed).public_key();
+    Peer {
+        id: key.node_id(),
+        key,
+        noise_static: [1; 32],
+        addr: addr.parse().unwrap(),
+        direction: Direction::Inbound,
+        link: LinkId::accepted(number),
+    }
+}
+
+/// Strangers knock and are let in until one is refused; how many were let in.
+fn flood(world: &mut World, node: usize) -> usize {
+    let standings = Standings::new(0.5);
+    let now = world.now;
+    for number in 0..1_000 {
+        let peer = stranger(number, "6.6.6.6:666");
+        let mut out = VecDeque::new();
+        let peers = &mut world.nodes[node].peers;
+        peers.knock(now, peer, &standings, &mut out);
+        match out.pop_front() {
+            Some(Out::Admit(_)) => peers.peer_up(now, peer, &standings, &mut out),
+            Some(Out::Refuse { reason, .. }) => {
+                assert_eq!(reason, CloseReason::SlotsFull);
+                return usize::try_from(number).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    1_000
+}
+
+#[test]
+fn guests_never_get_the_slots_of_our_own_choice() {
+    let mut world = World::new(1);
+    for node in 1..8 {
+        world.add(&address(node), config());
+    }
+    let bootstrap = (1..8).map(address).collect();
+    let victim = world.add(&address(0), Config { bootstrap, max_peers: 20, ..config() });
+    assert_eq!(flood(&mut world, victim), 15);
+    world.run(Duration::from_secs(10));
+    let outbound = world.links.iter().filter(|(dialler, _)| *dialler == victim).count();
+    assert!(outbound >= 5, "{outbound}");
+    assert_eq!(world.nodes[victim].peers.counters().refused_full, 1);
+}
+
+#[test]
+fn even_with_as_many_wanted_as_allowed_half_of_the_slots_are_for_guests() {
+    let mut world = World::new(1);
+    let node = world.add(&address(0), Config { max_peers: 5, ..config() });
+    assert_eq!(flood(&mut world, node), 3);
+    let only = world.add(&address(1), Config { max_peers: 1, ..config() });
+    assert_eq!(flood(&mut world, only), 1);
+}
+
+#[test]
+fn a_slot_is_free_again_when_its_guest_is_gone() {
+    let mut world = World::new(1);
+    let node = world.add(&address(0), Config { max_peers: 20, ..config() });
+    assert_eq!(flood(&mut world, node), 15);
+    let first = stranger(0, "6.6.6.6:666").id;
+    world.act(node, |node, now, out| {
+        node.peers.peer_down(now, first, &DownReason::Link(LinkDown::Eof), out);
+    });
+    let now = world.now;
+    let mut out = VecDeque::new();
+    let peer = stranger(5_000, "6.6.6.6:666");
+    world.nodes[node].peers.knock(now, peer, &Standings::new(0.5), &mut out);
+    assert_eq!(out, [Out::Admit(peer)]);
+}
+
+#[test]
+fn who_is_refused_gets_addresses_and_joins_elsewhere() {
+    let mut world = crowd(1, 10, &config());
+    world.run(Duration::from_secs(30));
+    flood(&mut world, 0);
+    let bootstrap = vec![address(0)];
+    let newcomer = world.add(&address(10), Config { bootstrap, ..config() });
+    let joined = world.run_until(Duration::from_secs(3), |world| world.degree(newcomer) >= 5);
+    assert!(joined, "{}", world.degree(newcomer));
+    assert_eq!(world.state(newcomer), closed(CloseReason::SlotsFull));
+    assert!(!world.linked(0, newcomer));
+}
+
+#[test]
+fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
+    let mut world = crowd(1, 10, &config());
+    world.run(Duration::from_secs(30));
+    flood(&mut world, 0);
+    let now = world.now;
+    let mut out = VecDeque::new();
+    let knocking = stranger(9_999, "7.7.7.7:777");
+    world.nodes[0].peers.knock(now, knocking, &Standings::new(0.5), &mut out);
+    let Some(Out::Refuse { parting: Some(Message::PeerAnnouncement { peers }), .. }) =
+        out.pop_back()
+    else {
+        panic!("{out:?}");
+    };
+    assert!(!peers.is_empty());
+    for record in peers {
+        let id = record.content().node_id();
+        assert!(world.nodes[0].stored[&id].dialled.is_some());
+    }
+}
+
+#[test]
+fn who_is_banned_is_refused_and_not_dialled() {
+    let mut world = crowd(2, 12, &config());
+    world.run(Duration::from_secs(20));
+    let bad = world.index(first_outbound(&world, 3));
+    world.ban(3, bad);
+    world.run(Duration::from_secs(1));
+    assert!(!world.linked(3, bad));
+    world.nodes[3].dialled.clear();
+    let id = world.id(bad);
+    world.act(3, |node, now, out| node.peers.connect(now, id, out));
+    world.run(Duration::from_secs(600));
+    let to = world.nodes[bad].addr;
+    assert!(world.nodes[3].dialled.iter().all(|(_, dial)| dial.to != to));
+    assert!(!world.linked(3, bad));
+    let knocking = world.peer(bad, world.nodes[bad].addr, Direction::Inbound);
+    world.nodes[3].said.clear();
+    let now = world.now;
+    let node = &mut world.nodes[3];
+    let mut out = VecDeque::new();
+    node.peers.knock(now, knocking, &node.standings, &mut out);
+    let reason = CloseReason::Banned;
+    assert_eq!(out, [Out::Refuse { peer: knocking, reason, parting: None }]);
+    assert!(node.peers.counters().refused_banned > 0);
+    world.run(Duration::from_secs(60));
+    let told = world.nodes[3].said.iter().any(|(_, message)| match message {
+        Message::PeerAnnouncement { peers } => peers.iter().any(|r| r.content().node_id() == id),
+        _ => false,
+    });
+    assert!(!told, "nobody is sent to who is banned");
+}
+
+#[test]
+fn a_direct_message_gets_its_link() {
+    let mut world = crowd(2, 40, &config());
+    world.run(Duration::from_secs(30));
+    let stranger = world.nodes[3].peers.known().map(|known| known.record.content().node_id());
+    let other = stranger.map(|id| world.index(id)).find(|other| !world.linked(3, *other)).unwrap();
+    let id = world.id(other);
+    world.act(3, |node, now, out| node.peers.connect(now, id, out));
+    assert!(world.run_until(Duration::from_millis(100), |world| world.linked(3, other)));
+}
+
+#[test]
+fn outbound_links_are_spread_over_networks_while_there_are_others() {
+    let mut world = World::new(4);
+    // Forty nodes of one attacker in one /16, and ten others.
+    let mut addresses: Vec<String> = (0..40).map(|node| format!("66.6.1.{}:1", node + 1)).collect();
+    addresses.extend((0..10).map(address));
+    for addr in &addresses {
+        world.add(addr, Config { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+    }
+    let seed = world.add("1.1.1.1:1", Config { max_peers: 200, ..config() });
+    world.run(Duration::from_secs(60));
+    let late =
+        world.add("2.2.2.2:1", Config { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+    world.run(Duration::from_secs(5));
+    let group = |addr: SocketAddr| Group::of(addr.ip());
+    let chosen = world.links.iter().filter(|(dialler, _)| *dialler == late);
+    let groups: Vec<Group> = chosen.map(|(_, to)| group(world.nodes[*to].addr)).collect();
+    let attacker = group("66.6.1.1:1".parse().unwrap());
+    let evil = groups.iter().filter(|group| **group == attacker).count();
+    assert!(groups.len() >= 5 && evil <= 1, "{groups:?}");
+    assert!(world.degree(seed) >= 5);
+}
+
+fn first_outbound(world: &World, node: usize) -> NodeId {
+    let (_, to) = world.links.iter().find(|(dialler, _)| *dialler == node).unwrap();
+    world.id(*to)
+}

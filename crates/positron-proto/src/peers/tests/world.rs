@@ -1,0 +1,528 @@
+//! A world of several [`Peers`] with made-up links: every dial, handshake and message takes 10 ms.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use crate::{
+    id::{LinkId, NetworkId, NodeId},
+    identity::Identity,
+    limits::{MAX_DIALS, MAX_PROBES},
+    misbehavior::Observation,
+    peers::{BootstrapState, Config, Incoming, KnownPeer, Out, Peers},
+    rng::Seed,
+    session::sessions::{
+        Dial, DialFailure, DialOutcome, Direction, DownReason, Expect, LinkDown, Peer, Purpose,
+    },
+    standings::{Standing, Standings},
+    time::{Duration, Instant, Now, WallTime},
+    wire::{frame::CloseReason, message::Message},
+};
+
+pub(super) const LATENCY: Duration = Duration::from_millis(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
+
+pub(super) fn network() -> NetworkId {
+    NetworkId::from_name("test")
+}
+
+pub(super) fn config() -> Config {
+    Config {
+        bootstrap: Vec::new(),
+        min_peers: 5,
+        max_peers: 50,
+        discovery_interval: Duration::from_secs(10),
+        heartbeat_interval: Duration::from_secs(5),
+        software: "test/1".to_owned(),
+    }
+}
+
+/// Everything that a test looks at.
+pub(super) struct World {
+    pub now: Now,
+    pub nodes: Vec<TestNode>,
+    /// What answers at an address where no node is.
+    pub services: BTreeMap<SocketAddr, DialFailure>,
+    pub names: BTreeMap<String, Result<Vec<SocketAddr>, String>>,
+    pub links: BTreeSet<(usize, usize)>,
+    /// Somebody does wrong on purpose; otherwise nobody may be blamed for anything.
+    pub hostile: bool,
+    queue: BTreeMap<(Instant, u64), Queued>,
+    serial: u64,
+    seed: Seed,
+}
+
+pub(super) struct TestNode {
+    pub peers: Peers,
+    pub me: Arc<Identity>,
+    pub addr: SocketAddr,
+    pub alive: bool,
+    pub island: u8,
+    pub standings: Standings,
+    /// What storage has.
+    pub stored: BTreeMap<NodeId, KnownPeer>,
+    pub observed: Vec<(NodeId, Observation)>,
+    pub dialled: Vec<(Instant, Dial)>,
+    pub said: Vec<(NodeId, Message)>,
+    pub resolved: usize,
+    under_way: usize,
+    /// Which life of the node this is: what was meant for an earlier one is lost.
+    life: u32,
+}
+
+#[derive(Clone)]
+enum Happening {
+    Reached { dial: Dial },
+    Ended { dial: Dial, outcome: DialOutcome },
+    Up(Peer),
+    Down { peer: NodeId, reason: DownReason },
+    Said { from: NodeId, message: Message, parting: bool },
+    Check { from: NodeId, record: crate::identity::Signed<crate::wire::record::PeerRecord> },
+    Resolved(String),
+}
+
+type Queued = (usize, u32, Happening);
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        println!("seed {seed}");
+        Self {
+            now: Now {
+                mono: Instant::from_micros(5_000_000),
+                wall: WallTime::from_unix_micros(1_700_000_000_000_000),
+            },
+            nodes: Vec::new(),
+            services: BTreeMap::new(),
+            names: BTreeMap::new(),
+            links: BTreeSet::new(),
+            hostile: false,
+            queue: BTreeMap::new(),
+            serial: 0,
+            seed: Seed::from_number(seed),
+        }
+    }
+
+    pub(super) fn add(&mut self, addr: &str, config: Config) -> usize {
+        self.add_bound(addr, addr, config, Vec::new())
+    }
+
+    /// A node that others reach at `addr` and that is bound to `bound`.
+    pub(super) fn add_bound(
+        &mut self,
+        addr: &str,
+        bound: &str,
+        config: Config,
+        remembered: Vec<KnownPeer>,
+    ) -> usize {
+        let index = self.nodes.len();
+        let mut key = [7; 32];
+        key[..8].copy_from_slice(&index.to_be_bytes());
+        let me = Arc::new(Identity::from_seed(key));
+        let peers = self.machine(index, 0, &me, config, remembered);
+        self.nodes.push(TestNode {
+            peers,
+            me,
+            addr: addr.parse().unwrap(),
+            alive: true,
+            island: 0,
+            standings: Standings::new(0.5),
+            stored: BTreeMap::new(),
+            observed: Vec::new(),
+            dialled: Vec::new(),
+            said: Vec::new(),
+            resolved: 0,
+            under_way: 0,
+            life: 0,
+        });
+        let bound = bound.parse().unwrap();
+        self.act(index, |node, now, out| node.peers.listening(now, &[bound], out));
+        index
+    }
+
+    fn machine(
+        &self,
+        index: usize,
+        life: u32,
+        me: &Arc<Identity>,
+        config: Config,
+        remembered: Vec<KnownPeer>,
+    ) -> Peers {
+        let rng = self.seed.child(&format!("{index}/{life}")).stream("peers");
+        Peers::new(config, Arc::clone(me), network(), remembered, rng, self.now)
+    }
+
+    pub(super) fn id(&self, node: usize) -> NodeId {
+        self.nodes[node].me.node_id()
+    }
+
+    pub(super) fn index(&self, id: NodeId) -> usize {
+        self.find(id).unwrap()
+    }
+
+    fn find(&self, id: NodeId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.me.node_id() == id)
+    }
+
+    pub(super) fn at(&self, addr: SocketAddr) -> Option<usize> {
+        self.nodes.iter().position(|node| node.addr == addr)
+    }
+
+    pub(super) fn state(&self, node: usize) -> BootstrapState {
+        self.nodes[node].peers.bootstrap().next().unwrap().state.clone()
+    }
+
+    pub(super) fn linked(&self, a: usize, b: usize) -> bool {
+        self.links.contains(&(a, b)) || self.links.contains(&(b, a))
+    }
+
+    pub(super) fn degree(&self, node: usize) -> usize {
+        self.links.iter().filter(|(a, b)| *a == node || *b == node).count()
+    }
+
+    /// Whether all living nodes are one network.
+    pub(super) fn is_connected(&self) -> bool {
+        let alive: Vec<usize> = (0..self.nodes.len()).filter(|i| self.nodes[*i].alive).collect();
+        let mut seen = BTreeSet::from([alive[0]]);
+        let mut next = vec![alive[0]];
+        while let Some(at) = next.pop() {
+            let links = self.links.iter();
+            for &other in links.filter(|(a, b)| *a == at || *b == at).flat_map(|(a, b)| [a, b]) {
+                if seen.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+        seen.len() == alive.len()
+    }
+
+    /// Lets time pass; `true` as soon as `until` holds.
+    pub(super) fn run_until(&mut self, time: Duration, until: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now.mono + time;
+        loop {
+            if until(self) {
+                return true;
+            }
+            let wakes = self.nodes.iter().filter(|node| node.alive);
+            let wake = wakes.filter_map(|node| node.peers.poll_timeout()).min();
+            let event = self.queue.keys().next().map(|(at, _)| *at);
+            let Some(next) = wake.into_iter().chain(event).min().filter(|at| *at <= end) else {
+                self.pass(end);
+                return until(self);
+            };
+            self.pass(next);
+            self.step();
+        }
+    }
+
+    pub(super) fn run(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    fn pass(&mut self, to: Instant) {
+        let passed = to.since(self.now.mono);
+        self.now = Now { mono: self.now.mono + passed, wall: self.now.wall + passed };
+    }
+
+    fn step(&mut self) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > self.now.mono {
+                break;
+            }
+            let (node, life, what) = entry.remove();
+            if self.nodes[node].alive && self.nodes[node].life == life {
+                self.happen(node, what);
+            }
+        }
+        for node in 0..self.nodes.len() {
+            let due = self.nodes[node].peers.poll_timeout().is_some_and(|at| at <= self.now.mono);
+            if self.nodes[node].alive && due {
+                self.act(node, |node, now, out| {
+                    node.peers.handle_timeout(now, &node.standings, out);
+                });
+                let next = self.nodes[node].peers.poll_timeout();
+                assert!(
+                    next.is_none_or(|at| at > self.now.mono),
+                    "a deadline that stays is a spin"
+                );
+            }
+        }
+    }
+
+    /// Calls a machine and does what it wants.
+    pub(super) fn act(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut TestNode, Now, &mut VecDeque<Out>),
+    ) {
+        let mut out = VecDeque::new();
+        call(&mut self.nodes[index], self.now, &mut out);
+        for out in out {
+            self.carry_out(index, out);
+        }
+    }
+
+    fn later(&mut self, after: Duration, node: usize, what: Happening) {
+        self.serial += 1;
+        let life = self.nodes[node].life;
+        self.queue.insert((self.now.mono + after, self.serial), (node, life, what));
+    }
+
+    fn carry_out(&mut self, index: usize, out: Out) {
+        let node = &mut self.nodes[index];
+        match out {
+            Out::Dial(dial) => {
+                node.dialled.push((self.now.mono, dial));
+                node.under_way += 1;
+                assert!(node.under_way <= MAX_DIALS + MAX_PROBES);
+                self.later(LATENCY, index, Happening::Reached { dial });
+            }
+            Out::Resolve(name) => {
+                node.resolved += 1;
+                self.later(LATENCY, index, Happening::Resolved(name));
+            }
+            Out::Admit(peer) => {
+                let dialler = self.index(peer.id);
+                self.link_up(dialler, index, peer);
+            }
+            Out::Refuse { .. } => panic!("only a knock is refused"),
+            Out::Disconnect { peer, reason } => {
+                let Some(other) = self.find(peer) else { return };
+                if self.unlink(index, other) {
+                    let (by_us, by_peer) =
+                        (DownReason::ByUs(reason.clone()), DownReason::ByPeer(reason));
+                    let me = self.id(index);
+                    self.later(Duration::ZERO, index, Happening::Down { peer, reason: by_us });
+                    self.later(LATENCY, other, Happening::Down { peer: me, reason: by_peer });
+                }
+            }
+            Out::Send { to, message } => {
+                node.said.push((to, message.clone()));
+                // Strangers that a test made up hear nothing.
+                let (from, Some(to)) = (self.id(index), self.find(to)) else { return };
+                if self.linked(index, to) && self.reaches(index, to) {
+                    self.later(LATENCY, to, Happening::Said { from, message, parting: false });
+                }
+            }
+            Out::Verify { from, record } => {
+                self.later(Duration::from_millis(1), index, Happening::Check { from, record });
+            }
+            Out::Remember(known) => {
+                assert!(known.dialled.is_some());
+                node.stored.insert(known.record.content().node_id(), known);
+            }
+            Out::Forget(id) => {
+                assert!(node.stored.remove(&id).is_some(), "forgotten but never remembered");
+            }
+            Out::Observed { peer, what } => {
+                let wrong = matches!(what, Observation::Misbehaved(_));
+                assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
+                node.observed.push((peer, what));
+            }
+            Out::OwnAddresses(addresses) => assert_eq!(addresses, node.peers.own_addresses()),
+        }
+    }
+
+    fn happen(&mut self, index: usize, what: Happening) {
+        match what {
+            Happening::Reached { dial } => self.reach(index, dial),
+            Happening::Ended { dial, outcome } => {
+                self.nodes[index].under_way -= 1;
+                self.act(index, |node, now, out| node.peers.dial_ended(now, dial, outcome, out));
+            }
+            Happening::Up(peer) => self.act(index, |node, now, out| {
+                node.peers.peer_up(now, peer, &node.standings, out);
+            }),
+            Happening::Down { peer, reason } => {
+                self.act(index, |node, now, out| node.peers.peer_down(now, peer, &reason, out));
+            }
+            Happening::Said { from, message, parting } => {
+                let other = self.index(from);
+                if parting || self.linked(index, other) {
+                    self.act(index, |node, now, out| {
+                        let incoming = incoming(message);
+                        node.peers.handle_message(now, from, incoming, &node.standings, out);
+                    });
+                }
+            }
+            Happening::Check { from, record } => self.act(index, |node, now, out| {
+                let verdict = record.job(&network()).run();
+                let id = record.content().node_id();
+                match record.accept(verdict) {
+                    Some(record) => node.peers.verified(now, from, record, out),
+                    None => node.peers.refuted(now, from, id, out),
+                }
+            }),
+            Happening::Resolved(name) => {
+                let outcome = self.names.get(&name).cloned();
+                let outcome = outcome.unwrap_or_else(|| Err("no such name".to_owned()));
+                self.act(index, |node, now, out| node.peers.resolved(now, &name, outcome, out));
+            }
+        }
+    }
+
+    fn reaches(&self, a: usize, b: usize) -> bool {
+        self.nodes[b].alive && self.nodes[a].island == self.nodes[b].island
+    }
+
+    /// A dial arrives at its address.
+    fn reach(&mut self, index: usize, dial: Dial) {
+        let failed = |why| DialOutcome::Failed(why);
+        let (wait, outcome) = match self.at(dial.to) {
+            None => {
+                let refused = DialFailure::Link(LinkDown::Refused);
+                (LATENCY, failed(self.services.get(&dial.to).cloned().unwrap_or(refused)))
+            }
+            Some(there) if there == index => (LATENCY, failed(DialFailure::Ourselves)),
+            Some(there) if self.nodes[index].island != self.nodes[there].island => {
+                (CONNECT_TIMEOUT, failed(DialFailure::Link(LinkDown::TimedOut)))
+            }
+            Some(there) if !self.nodes[there].alive => {
+                (LATENCY, failed(DialFailure::Link(LinkDown::Refused)))
+            }
+            Some(there) => {
+                let found = self.id(there);
+                if matches!(dial.expect, Expect::Node(node) if node != found) {
+                    (LATENCY, failed(DialFailure::WrongNode { found }))
+                } else if dial.purpose == Purpose::Probe {
+                    (LATENCY, DialOutcome::Probed(found))
+                } else if self.linked(index, there) {
+                    (LATENCY, DialOutcome::Connected(found))
+                } else {
+                    (LATENCY, self.knock(index, there))
+                }
+            }
+        };
+        self.later(wait, index, Happening::Ended { dial, outcome });
+    }
+
+    fn knock(&mut self, dialler: usize, at: usize) -> DialOutcome {
+        let mut from = self.nodes[dialler].addr;
+        from.set_port(50_000);
+        let peer = self.peer(dialler, from, Direction::Inbound);
+        let mut out = VecDeque::new();
+        let now = self.now;
+        let node = &mut self.nodes[at];
+        node.peers.knock(now, peer, &node.standings, &mut out);
+        let [answer] = out.make_contiguous() else { panic!("a knock has one answer: {out:?}") };
+        if let Out::Refuse { reason, parting, .. } = answer {
+            if let Some(message) = parting.take() {
+                let from = self.id(at);
+                self.later(LATENCY, dialler, Happening::Said { from, message, parting: true });
+            }
+            return DialOutcome::Failed(DialFailure::Closed(reason.clone()));
+        }
+        self.carry_out(at, Out::Admit(peer));
+        DialOutcome::Connected(self.id(at))
+    }
+
+    pub(super) fn peer(&self, node: usize, addr: SocketAddr, direction: Direction) -> Peer {
+        Peer {
+            id: self.id(node),
+            key: *self.nodes[node].me.public_key(),
+            noise_static: self.nodes[node].peers.own.record().noise_static,
+            addr,
+            direction,
+            link: LinkId::dialled(1),
+        }
+    }
+
+    fn link_up(&mut self, dialler: usize, at: usize, inbound: Peer) {
+        self.links.insert((dialler, at));
+        let outbound = self.peer(at, self.nodes[at].addr, Direction::Outbound);
+        self.later(Duration::ZERO, at, Happening::Up(inbound));
+        self.later(LATENCY, dialler, Happening::Up(outbound));
+    }
+
+    fn unlink(&mut self, a: usize, b: usize) -> bool {
+        self.links.remove(&(a, b)) | self.links.remove(&(b, a))
+    }
+
+    fn cut(&mut self, a: usize, b: usize) {
+        if self.unlink(a, b) {
+            for (node, peer) in [(a, b), (b, a)] {
+                let peer = self.id(peer);
+                let reason = DownReason::Link(LinkDown::TimedOut);
+                if self.nodes[node].alive {
+                    self.later(SILENCE, node, Happening::Down { peer, reason });
+                }
+            }
+        }
+    }
+
+    /// A silent crash: the others notice after 3 s.
+    pub(super) fn kill(&mut self, node: usize) {
+        self.nodes[node].alive = false;
+        self.nodes[node].life += 1;
+        self.nodes[node].under_way = 0;
+        for other in 0..self.nodes.len() {
+            self.cut(node, other);
+        }
+    }
+
+    /// A node comes back with what storage has, and this configuration.
+    pub(super) fn restart(&mut self, node: usize, config: Config) {
+        let remembered = self.nodes[node].stored.values().cloned().collect();
+        let (me, life) = (Arc::clone(&self.nodes[node].me), self.nodes[node].life);
+        self.nodes[node].peers = self.machine(node, life, &me, config, remembered);
+        self.nodes[node].alive = true;
+        let addr = self.nodes[node].addr;
+        self.act(node, |node, now, out| node.peers.listening(now, &[addr], out));
+    }
+
+    /// Splits the nodes: those below `first` are on one island, the others on another.
+    pub(super) fn split(&mut self, first: usize) {
+        for node in first..self.nodes.len() {
+            self.nodes[node].island = 1;
+            for other in 0..first {
+                self.cut(node, other);
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        for node in &mut self.nodes {
+            node.island = 0;
+        }
+    }
+
+    pub(super) fn ban(&mut self, node: usize, whom: usize) {
+        let banned_until = Some(self.now.wall + Duration::from_secs(3600));
+        let whom = self.id(whom);
+        self.nodes[node].standings.set(whom, Standing { score: 0.0, banned_until });
+        self.act(node, |node, now, out| node.peers.banned(now, whom, out));
+    }
+}
+
+fn incoming(message: Message) -> Incoming {
+    match message {
+        Message::Hello { answer, record, observed, peers } => {
+            Incoming::Hello { answer, record, observed, peers }
+        }
+        Message::Heartbeat { active_peers } => Incoming::Heartbeat(active_peers),
+        Message::PeerDiscovery { count } => Incoming::Discovery(count),
+        Message::PeerAnnouncement { peers } => Incoming::Announcement(peers),
+        other => panic!("not of this room: {other:?}"),
+    }
+}
+
+/// `count` nodes at addresses of their own networks that know the first one.
+pub(super) fn crowd(seed: u64, count: usize, config: &Config) -> World {
+    let mut world = World::new(seed);
+    for node in 0..count {
+        let bootstrap = if node == 0 { Vec::new() } else { vec![address(0)] };
+        world.add(&address(node), Config { bootstrap, ..config.clone() });
+    }
+    world
+}
+
+/// A public address in a network group of its own.
+pub(super) fn address(node: usize) -> String {
+    format!("{}.{}.0.1:8888", 20 + node / 200, node % 200)
+}
+
+pub(super) fn closed(reason: CloseReason) -> BootstrapState {
+    BootstrapState::Failed(DialFailure::Closed(reason))
+}
