@@ -57,6 +57,7 @@ fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
         Failure::new(Exit::Storage, format!("cannot use the key file {}", path.display()))
             .because(why)
     };
+    let restore = "restore it from a backup: without it this node is lost";
     let text = File::open(&path).and_then(|file| io::read_to_string(file.take(MAX_KEY_FILE)));
     let text = text.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -65,11 +66,10 @@ fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
                 .because(format!("{} does not exist", path.display()))
                 .try_this("`positron-net start` makes one; --data-dir names another folder")
         }
+        io::ErrorKind::InvalidData => unusable("it is no text".into()).try_this(restore),
         _ => unusable(error.to_string()),
     })?;
-    let identity = Identity::from_pem(&text).map_err(|error| {
-        unusable(error.to_string())
-            .try_this("restore it from a backup: without it this node is lost")
-    })?;
+    let identity =
+        Identity::from_pem(&text).map_err(|error| unusable(error.to_string()).try_this(restore))?;
     Ok(identity.node_id())
 }

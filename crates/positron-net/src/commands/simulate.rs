@@ -8,6 +8,8 @@ use std::{
 };
 
 use clap::Args;
+use positron_sim::Scenario;
+use serde::Serialize;
 
 use crate::{
     cli::Global,
@@ -17,17 +19,32 @@ use crate::{
     logging::Log,
     screen::Screen,
     settings::log_level,
+    sheet::Sheet,
     signals::Signals,
-    simulate::{LocalNetwork, MAX_NODES, Plan, Report, Traffic, draw_while, process_seconds},
+    simulate::{
+        LocalNetwork, MAX_NODES, Plan, Report, Traffic, draw_while, process_seconds, virtual_time,
+    },
 };
 
 /// How long the nodes may take to find each other.
-const GROW_TIMEOUT: Duration = Duration::from_secs(30);
+const GROW_TIMEOUT: Duration = Duration::from_secs(15);
+/// Broken promises that are told one by one.
+const MAX_BROKEN: usize = 5;
+/// Nodes of a made-up world, each of which takes less than a megabyte.
+const MAX_VIRTUAL_NODES: usize = 100_000;
+/// How long a made-up world lasts when nobody says otherwise.
+const USUAL_VIRTUAL_TIME: Duration = Duration::from_secs(60);
+/// Broadcasts a second when nobody says otherwise.
+const USUAL_RATE: f64 = 10.0;
 /// Seconds of traffic when nobody says otherwise, on a terminal and elsewhere.
 const USUAL_SECONDS: (f64, f64) = (30.0, 10.0);
 
 /// Runs a network of real nodes on this machine, sends messages through it, and checks that every
 /// node gets every message once. Its data is temporary.
+///
+/// With --virtual the same nodes run in a made-up world of slow, lossy and cut links on virtual
+/// time, many more of them and to the last bit as the seed wants it: 100 broadcasts in a minute
+/// during which a third of the network is cut off for a while, or another --scenario.
 ///
 /// Exit code 8 if a promise is broken.
 #[derive(Args, Debug)]
@@ -36,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, short = 'n', value_name = "NODES", default_value_t = 5)]
     count: usize,
     /// Port of the first node; the others take those above [default: free ones]
-    #[arg(long, short = 'p', value_name = "PORT")]
+    #[arg(long, short = 'p', value_name = "PORT", conflicts_with = "virtual_time")]
     base_port: Option<u16>,
     /// How long messages flow [default: 30 on a terminal, otherwise 10]
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
@@ -44,47 +61,77 @@ pub(crate) struct Options {
     /// Broadcasts in all [default: as many as the duration allows]
     #[arg(long, value_name = "NUMBER")]
     messages: Option<u64>,
-    /// Broadcasts a second, in all
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 10.0, value_parser = positive)]
-    rate: f64,
+    /// Broadcasts a second, in all [default: 10]
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
+    rate: Option<f64>,
     /// Decides who sends what [default: another one each time]
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// Also write the JSON document there
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// In a made-up world, on virtual time
+    #[arg(long = "virtual")]
+    virtual_time: bool,
+    /// What happens in the made-up world
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "virtual_time",
+        conflicts_with_all = ["duration", "messages", "rate"],
+        value_parser = Scenario::NAMES
+    )]
+    scenario: Option<String>,
 }
 
 impl Options {
     /// Runs it.
     pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
-        if !(1..=MAX_NODES).contains(&self.count) {
+        let most = if self.virtual_time { MAX_VIRTUAL_NODES } else { MAX_NODES };
+        if !(1..=most).contains(&self.count) {
             let what = format!("cannot run {} nodes", self.count);
-            return Err(Failure::new(Exit::Usage, what)
-                .because(format!("one process runs 1 to {MAX_NODES}"))
-                .try_this("`simulate --virtual` runs many more"));
+            let failure = Failure::new(Exit::Usage, what);
+            return Err(if self.virtual_time {
+                failure.because(format!("a made-up world has 1 to {most}"))
+            } else {
+                failure
+                    .because(format!("one process runs 1 to {most}"))
+                    .try_this("`simulate --virtual` runs many more")
+            });
         }
         let report_file = self.report.as_deref().map(Pending::new).transpose()?;
+        if self.virtual_time {
+            return self.run_virtual(screen, global, report_file);
+        }
         Log::start(screen, log_level("WARNING", global))?;
         let (report, stopped) = runtime()?.block_on(self.simulate(screen))?;
-        if let Some(file) = report_file {
-            let text = serde_json::to_string_pretty(&report)
-                .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
-            file.write(&format!("{text}\n"), Existing::Replace)?;
-        }
-        if global.json {
-            screen.document(&report)?;
-        } else {
-            screen.data(report.sheet())?;
-        }
-        let broken = report.broken();
-        if !broken.is_empty() {
-            let again = format!("run it again with --seed {}", report.seed);
-            return Err(Failure::new(Exit::CheckFailed, "a promise is broken")
-                .because(broken.join("; "))
-                .try_this(again));
-        }
+        publish(&report, report.sheet(), report_file, screen, global)?;
+        conclude(&report.broken(), report.seed)?;
         Ok(stopped.unwrap_or(Exit::Ok))
+    }
+
+    fn run_virtual(
+        &self,
+        screen: &Screen,
+        global: Global,
+        report_file: Option<Pending>,
+    ) -> Result<Exit, Failure> {
+        let plan = self.plan();
+        let is_steady = self.duration.is_some() || self.messages.is_some() || self.rate.is_some();
+        let story = if is_steady {
+            let length = self.duration.map_or(USUAL_VIRTUAL_TIME, Duration::from_secs_f64);
+            virtual_time::steady(self.count, &plan, length)
+        } else {
+            let name = self.scenario.as_deref().unwrap_or("default");
+            Scenario::named(name, self.count).ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
+            })?
+        };
+        let report = virtual_time::play(&story, plan.seed, screen);
+        publish(&report, virtual_time::sheet(&report), report_file, screen, global)?;
+        let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+        conclude(&broken, plan.seed)?;
+        Ok(Exit::Ok)
     }
 
     fn plan(&self) -> Plan {
@@ -92,7 +139,7 @@ impl Options {
         let usual = if stdout().is_terminal() { terminal } else { elsewhere };
         let seconds = self.duration.or_else(|| self.messages.is_none().then_some(usual));
         Plan {
-            rate: self.rate,
+            rate: self.rate.unwrap_or(USUAL_RATE),
             duration: seconds.map(Duration::from_secs_f64),
             messages: self.messages,
             seed: self.seed.unwrap_or_else(any_seed),
@@ -137,6 +184,36 @@ impl Options {
         network.stop().await;
         Ok((report.with_cpu_per_delivery(), signals.seen()))
     }
+}
+
+/// The report as a file, and as data.
+fn publish(
+    report: &impl Serialize,
+    sheet: Sheet,
+    file: Option<Pending>,
+    screen: &Screen,
+    global: Global,
+) -> Result<(), Failure> {
+    if let Some(file) = file {
+        let text = serde_json::to_string_pretty(report)
+            .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
+        file.write(&format!("{text}\n"), Existing::Replace)?;
+    }
+    if global.json { screen.document(report) } else { screen.data(sheet) }
+}
+
+/// A broken promise is a failure.
+fn conclude(broken: &[String], seed: u64) -> Result<(), Failure> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let mut why = broken.iter().take(MAX_BROKEN).cloned().collect::<Vec<_>>().join("; ");
+    if broken.len() > MAX_BROKEN {
+        why.push_str(&format!("; and {} more", broken.len() - MAX_BROKEN));
+    }
+    Err(Failure::new(Exit::CheckFailed, "a promise is broken")
+        .because(why)
+        .try_this(format!("run it again with --seed {seed}")))
 }
 
 /// Where nobody gives a seed, the clock does.

@@ -8,6 +8,7 @@ mod network;
 mod report;
 mod table;
 mod traffic;
+pub(crate) mod virtual_time;
 
 pub(crate) use cpu::process_seconds;
 pub(crate) use network::{LocalNetwork, MAX_NODES};

@@ -167,7 +167,7 @@ impl NodeCore {
             Input::StorageFailed { why } => self.storage_failed(why),
             Input::Timeout => self.timeout(now),
         }
-        self.settle(now);
+        self.conclude(now);
     }
 
     /// The application wants something.
@@ -181,7 +181,7 @@ impl NodeCore {
             Command::Join { address } => self.join(now, address)?,
             Command::Stop => self.stop(now),
         };
-        self.settle(now);
+        self.conclude(now);
         Ok(ticket)
     }
 
@@ -302,7 +302,7 @@ impl NodeCore {
 
     fn stop(&mut self, now: Now) -> Ticket {
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.outs.session);
-        self.settle(now);
+        self.conclude(now);
         self.stopping = true;
         let ticket = self.outgoing.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });

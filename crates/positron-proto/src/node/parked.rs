@@ -97,6 +97,25 @@ impl Parked {
         decided
     }
 
+    /// Checks every direct message of `from` that waits, here and now, so that there is room again:
+    /// what was acknowledged to the peer is never dropped. Their late verdicts find nothing.
+    pub(super) fn decide_directs(
+        &mut self,
+        from: NodeId,
+        network: &NetworkId,
+    ) -> Vec<(NodeId, Claim, Verdict)> {
+        let Some(share) = self.shares.get(&from) else { return Vec::new() };
+        let checks = share.ordered.clone();
+        let mut decided = Vec::with_capacity(checks.len());
+        for check in checks {
+            if let Some(waiting) = self.waiting.get_mut(&check) {
+                let verdict = waiting.verdict.unwrap_or_else(|| waiting.claim.job(network).run());
+                decided.extend(self.decide(check, verdict));
+            }
+        }
+        decided
+    }
+
     fn release(&mut self, check: CheckId) -> Option<(NodeId, Claim, Verdict)> {
         let verdict = self.waiting.get(&check)?.verdict?;
         let Waiting { from, bytes, claim, .. } = self.waiting.remove(&check)?;
@@ -122,7 +141,7 @@ impl Claim {
         }
     }
 
-    fn job(&self, network: &NetworkId) -> Job {
+    pub(super) fn job(&self, network: &NetworkId) -> Job {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => claim.job(network),
             Self::Record(claim) => claim.job(network),
@@ -165,6 +184,31 @@ mod tests {
         assert_eq!(decided, [0, 1, 2]);
         assert!(parked.shares.is_empty() && parked.waiting.is_empty());
         assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a second verdict");
+    }
+
+    #[test]
+    fn without_room_the_waiting_direct_messages_are_checked_at_once_and_stay_in_order() {
+        let (network, peer) = (NetworkId::from_name("test"), NodeId::from_bytes([9; 32]));
+        let mut parked = Parked::default();
+        let mut checks = Vec::new();
+        let full = (0..).find_map(|n| match parked.park(peer, direct(n, 10), &network) {
+            Ok(check) => {
+                checks.push(check);
+                None
+            }
+            Err(_) => Some(n),
+        });
+        let late = checks.pop().unwrap();
+        let _ = parked.decide(late.0, late.1.run());
+        let decided = parked.decide_directs(peer, &network);
+        let numbers = decided.iter().map(|(_, claim, verdict)| {
+            let Claim::Direct(message) = claim else { panic!("only direct ones were parked") };
+            assert!(verdict.is_valid());
+            message.content().sequence
+        });
+        assert!(numbers.eq(0..full.unwrap()));
+        assert!(parked.park(peer, direct(0, 10), &network).is_ok());
+        assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a late verdict");
     }
 
     #[test]

@@ -17,6 +17,13 @@ use crate::{
 };
 
 impl NodeCore {
+    /// Lets the sessions seal what was said, and carries on until all rooms are silent.
+    pub(super) fn conclude(&mut self, now: Now) {
+        self.settle(now);
+        self.sessions.flush(now, &mut self.outs.session);
+        self.settle(now);
+    }
+
     /// Carries what the rooms say to whom it concerns, until all of them are silent.
     pub(super) fn settle(&mut self, now: Now) {
         loop {
@@ -253,40 +260,50 @@ impl NodeCore {
         }
     }
 
-    /// A claim waits for its signature to be checked; without room for it, it is as if it was lost.
+    /// A claim waits for its signature to be checked. Without room for it a broadcast or a record is
+    /// as if it was lost; a direct message was acknowledged already and is checked at once.
     fn check(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.parked.park(from, claim, &self.network) {
             Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),
-            Err(dropped) => {
-                self.counters.claims_dropped += 1;
-                if let Claim::Gossip(_, claim) = *dropped {
+            Err(claim) => match *claim {
+                Claim::Gossip(_, claim) => {
+                    self.counters.claims_dropped += 1;
                     self.gossip.unchecked(now, from, &claim);
                 }
-            }
+                Claim::Record(_) => self.counters.claims_dropped += 1,
+                Claim::Direct(_) => {
+                    for (from, claim, verdict) in self.parked.decide_directs(from, &self.network) {
+                        self.claim_decided(now, from, claim, verdict);
+                    }
+                    let verdict = claim.job(&self.network).run();
+                    self.claim_decided(now, from, *claim, verdict);
+                }
+            },
         }
     }
 
-    /// A signature was checked: to the room that waits for it, as evidence or as a lie.
+    /// A signature was checked: whatever waited for it, or behind it, goes on.
     pub(super) fn decided(&mut self, now: Now, check: CheckId, verdict: Verdict) {
         for (from, claim, verdict) in self.parked.decide(check, verdict) {
-            self.counters.checks += 1;
-            self.counters.checks_failed += u64::from(!verdict.is_valid());
-            match claim {
-                Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
-                Claim::Direct(claim) => match claim.accept(verdict) {
-                    Some(message) => {
-                        self.direct.verified(now, from, message, &mut self.outs.direct);
-                    }
-                    None => self.misbehaved(now, from, Misbehavior::ForgedSignature),
-                },
-                Claim::Record(claim) => {
-                    let node = claim.content().node_id();
-                    match claim.accept(verdict) {
-                        Some(record) => {
-                            self.peers.verified(now, from, record, &mut self.outs.peers);
-                        }
-                        None => self.peers.refuted(now, from, node, &mut self.outs.peers),
-                    }
+            self.claim_decided(now, from, claim, verdict);
+        }
+    }
+
+    /// To the room that waits for the claim, as evidence or as a lie.
+    fn claim_decided(&mut self, now: Now, from: NodeId, claim: Claim, verdict: Verdict) {
+        self.counters.checks += 1;
+        self.counters.checks_failed += u64::from(!verdict.is_valid());
+        match claim {
+            Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
+            Claim::Direct(claim) => match claim.accept(verdict) {
+                Some(message) => self.direct.verified(now, from, message, &mut self.outs.direct),
+                None => self.direct.refuted(now, from, &mut self.outs.direct),
+            },
+            Claim::Record(claim) => {
+                let node = claim.content().node_id();
+                match claim.accept(verdict) {
+                    Some(record) => self.peers.verified(now, from, record, &mut self.outs.peers),
+                    None => self.peers.refuted(now, from, node, &mut self.outs.peers),
                 }
             }
         }

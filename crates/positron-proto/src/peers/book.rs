@@ -10,59 +10,18 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::groups::{Group, Scope, canonical};
+use super::{
+    entry::{Entry, KnownPeer, Rank, Share, public_ips},
+    groups::Group,
+};
 use crate::{
     id::NodeId,
     identity::Verified,
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
     rng::Rng,
-    time::{Instant, WallTime},
+    time::Instant,
     wire::record::PeerRecord,
 };
-
-/// A peer as the address book knows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KnownPeer {
-    /// Its newest record.
-    pub record: Verified<PeerRecord>,
-    /// The address at which it last answered a dial of ours; `None`: hearsay.
-    pub dialled: Option<SocketAddr>,
-    /// When it was last linked to us or answered; the epoch: never.
-    pub last_seen: WallTime,
-    /// Dials since then that failed.
-    pub failures: u32,
-}
-
-/// One line of the book.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// What others may see of it.
-    pub known: KnownPeer,
-    /// The addresses of its record that are worth a dial. Never empty.
-    pub usable: Vec<SocketAddr>,
-    /// Not dialled before then.
-    pub next_dial: Instant,
-    /// Linked entries are never evicted.
-    pub linked: bool,
-    /// Storage has it.
-    pub stored: bool,
-    /// Its owner was already blamed for a false address.
-    pub blamed: bool,
-    source: Share,
-    learned: u64,
-    good_at: Option<usize>,
-}
-
-/// Whose part of the book an entry takes up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Share {
-    /// What this node told us of others.
-    Hearsay(NodeId),
-    /// What nodes that dialled us said of themselves.
-    Uninvited,
-    /// Proven in this group.
-    Good(Group),
-}
 
 /// What came of learning a record.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,10 +36,6 @@ pub(super) enum Learned {
     Dropped,
 }
 
-/// In which order entries of one share give way: most failures first, then the longest known
-/// (hearsay) or the longest unseen (good).
-type Rank = (u32, u64);
-
 /// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
 #[derive(Debug, Default)]
 pub(super) struct Book {
@@ -92,47 +47,6 @@ pub(super) struct Book {
     learned: u64,
     /// Entries that storage has and that left the book; to be taken by the machine.
     pub forgotten: Vec<NodeId>,
-}
-
-impl Entry {
-    /// Where to dial next: where it answered last, then its other addresses in turn.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        let turn = usize::try_from(self.known.failures).unwrap_or(0);
-        if let (Some(dialled), 0) = (self.known.dialled, turn) {
-            return Some(dialled);
-        }
-        self.usable.get(turn % self.usable.len().max(1)).copied()
-    }
-
-    /// Whether a dial of ours proved one of its addresses.
-    pub(super) const fn is_good(&self) -> bool {
-        self.known.dialled.is_some()
-    }
-
-    /// Notes that the node answered at `addr`; it counts if its record names that address.
-    pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
-        let addr = canonical(addr);
-        if self.known.record.content().addresses.contains(&addr) {
-            self.known.dialled = Some(addr);
-            if !self.usable.contains(&addr) {
-                self.usable.push(addr);
-            }
-        }
-        self.known.failures = 0;
-        self.known.last_seen = now;
-    }
-
-    fn share(&self) -> Share {
-        self.known.dialled.map_or(self.source, |addr| Share::Good(Group::of(addr.ip())))
-    }
-
-    fn rank(&self) -> Rank {
-        let since = match self.known.dialled {
-            Some(_) => self.known.last_seen.as_unix_micros(),
-            None => self.learned,
-        };
-        (u32::MAX - self.known.failures, since)
-    }
 }
 
 impl Book {
@@ -374,32 +288,6 @@ impl Book {
             self.forgotten.push(node);
         }
     }
-}
-
-impl Entry {
-    fn replace(&mut self, record: Verified<PeerRecord>, usable: Vec<SocketAddr>) {
-        let still = |addr: &SocketAddr| record.content().addresses.contains(addr);
-        self.known.dialled = self.known.dialled.filter(still);
-        self.usable = usable;
-        if let Some(dialled) = self.known.dialled
-            && !self.usable.contains(&dialled)
-        {
-            self.usable.push(dialled);
-        }
-        self.known.record = record;
-    }
-}
-
-impl KnownPeer {
-    const fn heard_of(record: Verified<PeerRecord>) -> Self {
-        Self { record, dialled: None, last_seen: WallTime::from_unix_micros(0), failures: 0 }
-    }
-}
-
-/// The public IP addresses of an entry, each as often as it is named.
-fn public_ips(entry: &Entry) -> Vec<IpAddr> {
-    let ips = entry.usable.iter().map(SocketAddr::ip);
-    ips.filter(|ip| Scope::of(*ip) == Some(Scope::Public)).collect()
 }
 
 /// Entries of one group in a sample, while there are others: many identities in one place should

@@ -1,16 +1,11 @@
 //! Whom to dial next, what came of it, and when to try again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
 };
 
-use super::{
-    Out, Peers,
-    book::Entry,
-    groups::{Group, canonical},
-    peers::Wake,
-};
+use super::{Out, Peers, groups::canonical, peers::Wake};
 use crate::{
     id::NodeId,
     limits::{
@@ -19,10 +14,9 @@ use crate::{
         SLOTS_FULL_PAUSE,
     },
     misbehavior::{Misbehavior, Observation},
-    rng::Rng,
     session::sessions::{Dial, DialFailure, DialOutcome, Expect, Purpose},
     standings::Standings,
-    time::{Duration, Instant, Now, WallTime},
+    time::{Duration, Instant, Now},
     wire::frame::CloseReason,
 };
 
@@ -65,6 +59,11 @@ pub(super) enum Why {
 impl Dials {
     fn links(&self) -> impl Iterator<Item = &Key> {
         self.under_way.keys().filter(|(_, _, probe)| !probe)
+    }
+
+    /// The addresses of dials that may become links.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.links().map(|(to, ..)| *to)
     }
 
     /// Dials that may become links.
@@ -189,31 +188,6 @@ impl Peers {
         if let Some(next) = next.filter(|next| *next > now.mono) {
             self.deadlines.set_earliest(Wake::Fill, next.max(now.mono + FILL_INTERVAL));
         }
-    }
-
-    /// Whom the book offers now; `next` is when it will offer somebody more.
-    pub(super) fn candidates(
-        &self,
-        now: Now,
-        standings: &Standings,
-        next: &mut Option<Instant>,
-    ) -> Candidates {
-        let mut candidates = Candidates { best_first: !self.linked_ever, ..Candidates::default() };
-        for (&node, entry) in self.book.iter() {
-            if self.is_taken(&node) || standings.is_banned(&node, now.wall) {
-                continue;
-            }
-            if entry.next_dial > now.mono {
-                *next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
-                continue;
-            }
-            candidates.offer(node, entry, standings.of(&node).score);
-        }
-        candidates.best.sort_unstable();
-        let groups = self.links.outbound().map(|(_, link)| link.group);
-        let dialled = self.dials.links().map(|(to, ..)| Group::of(to.ip()));
-        candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
-        candidates
     }
 
     /// The wait after `failures` failures in a row: doubling, with jitter, never above `longest`.
@@ -354,92 +328,6 @@ impl Peers {
     }
 }
 
-/// What the book offers to a dialler.
-#[derive(Default)]
-pub(super) struct Candidates {
-    good: Pool,
-    hearsay: Pool,
-    /// Proven ones, the best last: drawn from before chance decides.
-    best: Vec<(Rank, NodeId, Group)>,
-    /// Groups that a link or a dial of ours is in already.
-    used: BTreeSet<Group>,
-    best_first: bool,
-}
-
-type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
-/// Fewest failures, then most recently seen.
-type Rank = (core::cmp::Reverse<u32>, WallTime);
-
-impl Candidates {
-    fn offer(&mut self, node: NodeId, entry: &Entry, score: f64) {
-        let Some(addr) = entry.address() else { return };
-        let group = Group::of(addr.ip());
-        let known = &entry.known;
-        if entry.is_good() && self.best_first {
-            self.best.push(((core::cmp::Reverse(known.failures), known.last_seen), node, group));
-            return;
-        }
-        let pool = if entry.is_good() { &mut self.good } else { &mut self.hearsay };
-        pool.entry(group).or_default().push((node, score));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.good.is_empty() && self.hearsay.is_empty() && self.best.is_empty()
-    }
-
-    /// The next one to dial, of a group where we have nobody.
-    pub(super) fn take(&mut self, rng: &mut Rng) -> Option<NodeId> {
-        let (node, group) = self.take_best(true).or_else(|| self.take_any(rng, true))?;
-        if group != Group::Near {
-            self.used.insert(group);
-        }
-        Some(node)
-    }
-
-    /// The next one to dial, of any group.
-    pub(super) fn take_crowded(&mut self, rng: &mut Rng) -> Option<NodeId> {
-        let (node, _) = self.take_best(false).or_else(|| self.take_any(rng, false))?;
-        Some(node)
-    }
-
-    fn take_best(&mut self, own_group: bool) -> Option<(NodeId, Group)> {
-        let fits = |(_, _, group): &(Rank, NodeId, Group)| !own_group || !self.used.contains(group);
-        let at = self.best.iter().rposition(fits)?;
-        let (_, node, group) = self.best.remove(at);
-        Some((node, group))
-    }
-
-    /// A random group first and one of its nodes then: many identities in one place are worth no
-    /// more than one. Of two nodes, the better trusted.
-    fn take_any(&mut self, rng: &mut Rng, own_group: bool) -> Option<(NodeId, Group)> {
-        let good_first = rng.chance(GOOD_FIRST);
-        let pools = [&mut self.good, &mut self.hearsay];
-        let pools = if good_first {
-            pools
-        } else {
-            let [a, b] = pools;
-            [b, a]
-        };
-        for pool in pools {
-            let fits = |group: &&Group| !own_group || !self.used.contains(*group);
-            let groups: Vec<Group> = pool.keys().filter(fits).copied().collect();
-            let Some(&group) = rng.choose(&groups) else { continue };
-            let Some(nodes) = pool.get_mut(&group) else { continue };
-            let (a, b) = (rng.index(nodes.len()), rng.index(nodes.len()));
-            let better = if nodes[a].1 >= nodes[b].1 { a } else { b };
-            let (node, _) = nodes.swap_remove(better);
-            if nodes.is_empty() {
-                pool.remove(&group);
-            }
-            return Some((node, group));
-        }
-        None
-    }
-}
-
-/// How often a proven node is preferred to hearsay when there are both. Guess: hearsay must get
-/// its chance, or newcomers would never be dialled by anybody.
-const GOOD_FIRST: f64 = 0.6;
 /// How long we wait for somebody of another group before we dial a second node of one.
 const GROUP_PATIENCE: Duration = Duration::from_secs(2);
 /// Shortest time between two looks through the book.

@@ -1,19 +1,22 @@
 //! Who is here and whom to dial `[PROTOCOL 7]`.
 //!
 //! - [`Peers`]: the machine; its type documents the contract;
-//! - `book`: the address book, bounded in all, per source, per group and per IP address;
+//! - `book`, `entry`: the address book, bounded in all, per source, per group and per IP address;
 //! - `records`: from a signed record that somebody sent to an entry of the book, and back out;
-//! - `dialing`: whom to dial next, what came of it, when to try again;
-//! - `healing`: lost peers, exploration, pruning: what makes two satisfied halves one network again;
+//! - `choice`, `dialing`: whom to dial next, what came of it, when to try again;
+//! - `healing`: lost peers, exploration, pruning: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
+//! - `talking`: hello, heartbeats, questions, announcements;
 //! - `links`: who is linked, slots, and how much each may say;
 //! - `own`: our own record, and what others observe of our address;
 //! - `groups`: how far away an IP address is, and in whose network.
 
 mod book;
 mod bootstrap;
+mod choice;
 mod config;
 mod dialing;
+mod entry;
 mod groups;
 mod healing;
 mod incoming;
@@ -23,12 +26,13 @@ mod own;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
 mod records;
+mod talking;
 #[cfg(test)]
 mod tests;
 
-pub use book::KnownPeer;
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::Config;
+pub use entry::KnownPeer;
 pub use incoming::Incoming;
 pub use out::Out;
 pub use peers::{Counters, Peers};

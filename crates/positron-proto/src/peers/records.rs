@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     Out, Peers,
-    book::{Entry, Learned, Share},
+    book::Learned,
+    entry::{Entry, Share},
     groups::{Scope, canonical, is_plausible},
     peers::Wake,
 };

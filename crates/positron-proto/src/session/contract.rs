@@ -217,6 +217,9 @@ pub enum Out {
         outcome: DialOutcome,
     },
     /// A peer said something. In order within a lane, once per boot of the peer.
+    ///
+    /// The body is a slice of the buffer in which its record arrived, and keeps all of it alive:
+    /// whoever keeps a small one for long copies it.
     Message {
         /// Who.
         peer: NodeId,

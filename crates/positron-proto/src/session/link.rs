@@ -146,6 +146,11 @@ impl Link {
         Ok(slot.take().map(|whole| whole.body.freeze()))
     }
 
+    /// Lets go of a message in parts: it came whole.
+    pub(super) fn abandon(&mut self, lane: Lane) {
+        self.assemblies[lane as usize] = None;
+    }
+
     /// Begins a record at the end of `out`; [`seal`](Self::seal) it with what this returns.
     pub(super) fn begin(&self, out: &mut Vec<u8>) -> usize {
         Sealer::begin(out)
@@ -341,11 +346,10 @@ impl Pulse {
         }
         let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
         let patience = match waiting {
-            Waiting::Unacknowledged => PROBE_AFTER,
-            Waiting::Nothing if busy => PROBE_AFTER,
-            Waiting::Nothing => heartbeat,
+            Waiting::Nothing if !busy => heartbeat.max(PROBE_AFTER),
+            Waiting::Nothing | Waiting::Unacknowledged => PROBE_AFTER,
         };
-        self.heard + patience.min(heartbeat)
+        self.heard + patience
     }
 }
 

@@ -22,14 +22,15 @@
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
 //! - `table`: the rows of the table of links, and who may come in;
-//! - [`sessions`]: the table; `opening`, `talking` and `ending` are what it does with a link in its
-//!   youth, its prime and its age; `contract` has its words.
+//! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does with a
+//!   link from its first byte to its last; `contract` has its words.
 //!
 //! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a
 //! session's silence, bytes given to a stream, bytes and messages that wait for a peer, partial
 //! messages (one per lane and link, growing as bytes arrive), conversations without a link. An idle
 //! link holds its two keys and no buffer.
 
+mod confirming;
 mod contract;
 mod conversation;
 mod ending;

@@ -46,6 +46,56 @@ use crate::{
 /// that all that one input causes shares a record. Call it when an input is done with; otherwise
 /// [`poll_timeout`](Self::poll_timeout) asks for it at once.
 ///
+/// ```
+/// use std::{collections::VecDeque, sync::Arc};
+///
+/// use positron_proto::{
+///     id::{LinkId, NetworkId},
+///     identity::Identity,
+///     rng::Seed,
+///     session::sessions::{Config, Dial, Expect, Out, Purpose, Sessions},
+///     time::{Duration, Now},
+/// };
+///
+/// let config = Config {
+///     network: NetworkId::from_name("example"),
+///     max_links: 8,
+///     connect_timeout: Duration::from_secs(5),
+///     heartbeat: Duration::from_secs(10),
+/// };
+/// let node = |seed: u8| {
+///     let rng = Seed::new([seed; 32]).stream("sessions");
+///     Sessions::new(config.clone(), Arc::new(Identity::from_seed([seed; 32])), rng)
+/// };
+/// let (mut alice, mut bob, now) = (node(1), node(2), Now::default());
+/// let (mut from_alice, mut from_bob) = (VecDeque::new(), VecDeque::new());
+///
+/// let (here, there) = (LinkId::dialled(0), LinkId::accepted(0));
+/// let to = "10.0.0.2:4000".parse().unwrap();
+/// let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
+/// alice.dial(now, Dial { to, expect, noise_static: None, purpose }, &mut from_alice);
+/// bob.accepted(now, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
+/// alice.connected(now, here, &mut from_alice);
+///
+/// let mut up = 0;
+/// while !from_alice.is_empty() || !from_bob.is_empty() {
+///     match from_alice.pop_front() {
+///         Some(Out::Write { bytes, .. }) => bob.bytes(now, there, bytes, &mut from_bob),
+///         Some(Out::Up(_)) => up += 1,
+///         _ => {}
+///     }
+///     match from_bob.pop_front() {
+///         Some(Out::Write { bytes, .. }) => alice.bytes(now, here, bytes, &mut from_alice),
+///         Some(Out::Knock(peer)) => bob.admit(now, peer.link, &mut from_bob),
+///         Some(Out::Up(_)) => up += 1,
+///         _ => {}
+///     }
+///     alice.flush(now, &mut from_alice);
+///     bob.flush(now, &mut from_bob);
+/// }
+/// assert_eq!(up, 2);
+/// ```
+///
 /// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`Config::max_links`], conversations
 /// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS), what
 /// waits for one peer by [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES).

@@ -216,7 +216,10 @@ impl Hearing<'_> {
             Frame::Message { lane, number, body } => {
                 self.link.carried(self.now);
                 return match self.talk.judge(lane, number)? {
-                    Arrival::New => Ok(self.deliver(lane, body)),
+                    Arrival::New => {
+                        self.link.abandon(lane);
+                        Ok(self.deliver(lane, body))
+                    }
                     Arrival::Duplicate => Ok(self.remind(lane)),
                 };
             }

@@ -8,7 +8,8 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     peers::{
         Incoming, KnownPeer, Out,
-        book::{Book, Learned, Share},
+        book::{Book, Learned},
+        entry::Share,
         groups::Group,
     },
     rng::{Rng, Seed},

@@ -133,7 +133,9 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
 }
 
 #[test]
-fn an_idle_session_is_small() {
+fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
+    fn moves<T: Send>() {}
+    moves::<Sessions>();
     assert!(size_of::<Entry>() + size_of::<Link>() < 1200);
     assert!(size_of::<crate::session::conversation::Conversation>() < 512);
 }

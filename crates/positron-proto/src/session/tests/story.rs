@@ -73,6 +73,13 @@ impl Story {
         }
     }
 
+    /// A process dies and starts again; what it said before is of no interest.
+    fn restart(&mut self, step: u64) {
+        let n = self.rng.index(3);
+        self.world.restart(n, step + 1);
+        self.world.nodes[n].said.clear();
+    }
+
     fn tick(&mut self) {
         self.world.now.mono = self.world.now.mono + self.rng.duration(Duration::ZERO..=millis(40));
         for n in 0..3 {
@@ -162,7 +169,7 @@ fn whatever_links_do_every_message_arrives_once_and_in_order() {
 fn with_closing_and_forgetting_too_the_story_keeps_its_grammar_and_heals() {
     for seed in 1000..1200 {
         let mut story = Story::new(seed);
-        for _ in 0..300 {
+        for step in 0..300 {
             match story.rng.index(20) {
                 0..5 => story.say(),
                 5 => story.dial(),
@@ -173,6 +180,7 @@ fn with_closing_and_forgetting_too_the_story_keeps_its_grammar_and_heals() {
                     story.world.close(from, to, CloseReason::Pruned);
                 }
                 9 if story.rng.chance(0.1) => story.world.advance(secs(40)),
+                10 if story.rng.chance(0.1) => story.restart(step),
                 _ => story.carry(),
             }
         }

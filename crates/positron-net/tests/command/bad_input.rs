@@ -1,0 +1,246 @@
+//! Each bad input gets one clear message and its exit code, and changes nothing on the disk.
+
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    process::Command,
+};
+
+use crate::household::{Household, Process, SOON};
+
+const USAGE: i32 = 2;
+const CONFIGURATION: i32 = 3;
+const STORAGE: i32 = 4;
+const NETWORK: i32 = 5;
+const UNREACHABLE: i32 = 6;
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+    let house = Household::new();
+    house.file("c.json", "{\n  \"port\": 8889,\n  \"gosip_fanout\": 3\n}\n");
+    let words = ["c.json:3:16", "`gosip_fanout`", "`gossip_fanout`"];
+    house.refuses(&["start", "--config", "c.json"], CONFIGURATION, &words);
+}
+
+#[test]
+fn a_configuration_that_is_no_json_or_has_a_wrong_value_is_refused_with_its_place() {
+    let house = Household::new();
+    house.file("broken.json", "{\n  \"port\": \n}\n");
+    house.refuses(&["start", "-c", "broken.json"], CONFIGURATION, &["broken.json:3:1"]);
+    house.file("port.json", "{ \"port\": 99999 }");
+    house.refuses(&["start", "-c", "port.json"], CONFIGURATION, &["port.json:1:", "99999"]);
+    house.file("range.json", "{ \"gossip_interval\": -1 }");
+    house.refuses(&["start", "-c", "range.json"], CONFIGURATION, &["`gossip_interval` is -1"]);
+    fs::write(house.path().join("binary.json"), [0xFF, 0xFE, 0]).unwrap();
+    house.refuses(&["start", "-c", "binary.json"], CONFIGURATION, &["UTF-8"]);
+    house.file("positron.json", "{ \"port\": \"8888\" }");
+    house.refuses(&["stats"], CONFIGURATION, &["positron.json:1:"]);
+}
+
+#[test]
+fn a_named_configuration_that_is_missing_is_an_error() {
+    let house = Household::new();
+    let words = ["nowhere.json", "generate-config"];
+    house.refuses(&["start", "--config", "nowhere.json"], CONFIGURATION, &words);
+    let mut command = house.command(["status"]);
+    command.env("POSITRON_CONFIG", "nowhere.json");
+    house.refuses_run(command, CONFIGURATION, &words);
+    house.refuses(&["start", "--config", "."], CONFIGURATION, &["cannot read"]);
+}
+
+#[test]
+fn a_wrong_variable_of_the_environment_is_named() {
+    let house = Household::new();
+    for (name, value) in [
+        ("POSITRON_PORT", "99999"),
+        ("POSITRON_PORT", "tcp://10.0.0.1:8888"),
+        ("POSITRON_MAX_PEERS", "many"),
+    ] {
+        let mut command = house.command(["start"]);
+        command.env(name, value);
+        house.refuses_run(command, CONFIGURATION, &[name, value]);
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_refused() {
+    let house = Household::new();
+    let id = "07".repeat(32);
+    let invite = format!("positron:{id}@127.0.0.1:9?network=other");
+    for (args, words) in [
+        (&["start", "--port", "99999"][..], &["99999", "0..=65535"][..]),
+        (&["start", "--log-level", "loud"], &["loud", "DEBUG, INFO"]),
+        (&["start", "--nonsense"], &["--nonsense"]),
+        (&["strat"], &["start"]),
+        (&["join", "nonsense"], &["no port"]),
+        (&["join", "positron:nonsense"], &["`@`"]),
+        (&["join", &invite, "--network", "mine"], &["other", "mine"]),
+        (&["simulate", "--count", "0"], &["0 nodes", "1 to"]),
+        (&["simulate", "--count", "3", "--base-port", "65534"], &["enough ports"]),
+        (&["simulate", "--rate", "0"], &["above 0"]),
+        (&["simulate", "--scenario", "split"], &["--virtual"]),
+        (&["simulate", "--virtual", "--scenario", "nonsense"], &["default", "churn"]),
+    ] {
+        house.refuses(args, USAGE, words);
+    }
+    for (args, words) in [
+        (&["start", "--host", "nonsense"][..], &["`host`", "nonsense"][..]),
+        (&["start", "--bootstrap", "nonsense"], &["bootstrap_nodes", "host:port"]),
+        (&["start", "--network", ""], &["`network`"]),
+    ] {
+        house.refuses(args, CONFIGURATION, words);
+    }
+}
+
+#[test]
+fn a_port_in_use_leaves_no_data_folder_behind() {
+    let house = Household::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let args = ["start", "--host", "127.0.0.1", "--port", &port];
+    house.refuses(&args, NETWORK, &["in use", &port, "another port"]);
+    let args = ["start", "--host", "192.0.2.77", "--port", "0"];
+    house.refuses(&args, NETWORK, &["192.0.2.77", "no such address"]);
+    let args = ["simulate", "--base-port", &port, "--duration", "1"];
+    house.refuses(&args, NETWORK, &["in use"]);
+}
+
+#[test]
+fn a_damaged_key_is_refused_and_stays_as_it_is() {
+    let house = Household::new();
+    let mut node = Process::start(&house, "data", &["start", "--host", "127.0.0.1", "--port", "0"]);
+    node.started();
+    node.signal("TERM");
+    node.wait(SOON);
+    let key = house.path().join("data/keys/private_key.pem");
+    let whole = fs::read(&key).unwrap();
+    for damaged in [&whole[..whole.len() / 2], b"", b"\xFF\xFE"] {
+        fs::write(&key, damaged).unwrap();
+        let start = ["start", "--host", "127.0.0.1", "--port", "0", "--data-dir", "data"];
+        house.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "backup"]);
+        house.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "backup"]);
+    }
+    fs::write(&key, &whole).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    let start = ["start", "--host", "127.0.0.1", "--port", "0", "--data-dir", "data"];
+    house.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "chmod 600"]);
+}
+
+#[test]
+fn a_command_that_only_reads_creates_nothing() {
+    let house = Household::new();
+    let there = ["--data-dir", "nowhere"];
+    for (command, code, words) in [
+        ("stats", STORAGE, &["nowhere", "does not exist", "--data-dir"][..]),
+        ("id", STORAGE, &["nowhere", "start"]),
+        ("invite", STORAGE, &["nowhere", "start"]),
+        ("status", UNREACHABLE, &["no node is running", "nowhere", "start"]),
+    ] {
+        house.refuses(&[command, there[0], there[1]], code, words);
+        house.refuses(&[command, "--json", there[0], there[1]], code, words);
+    }
+    fs::create_dir(house.path().join("empty")).unwrap();
+    house.refuses(&["stats", "-d", "empty"], STORAGE, &["no node has been started"]);
+    house.file("file", "");
+    house.refuses(&["status", "-d", "file"], UNREACHABLE, &["file"]);
+    house.refuses(&["start", "--port", "0", "-d", "file"], STORAGE, &["file"]);
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_stays_as_it_is() {
+    let house = Household::new();
+    fs::create_dir(house.path().join("data")).unwrap();
+    house.file("data/node.db", &"no database at all ".repeat(100));
+    house.refuses(&["stats", "-d", "data"], STORAGE, &["damaged", "copy"]);
+}
+
+#[test]
+fn a_file_is_written_whole_or_not_at_all() {
+    let house = Household::new();
+    house.file("there.json", "precious");
+    house.refuses(&["generate-config", "there.json"], STORAGE, &["there already", "--force"]);
+    house.refuses(&["generate-config", "nowhere/c.json"], STORAGE, &["nowhere/c.json"]);
+    house.refuses(&["generate-config", "."], STORAGE, &["is there already"]);
+    house.refuses(&["generate-config", "new.json", "--host", "x"], USAGE, &["`host`"]);
+    let report = ["simulate", "--report", "nowhere/r.json", "--duration", "1"];
+    house.refuses(&report, STORAGE, &["nowhere/r.json"]);
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    let house = Household::new();
+    let Some(stranger) = Stranger::new(&house) else { return };
+    let closed = house.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    stranger.is_refused(&["start", "--port", "0", "-d", "closed"], &["closed", "ermission"]);
+    stranger.is_refused(&["stats", "-d", "closed"], &["closed", "ermission"]);
+    stranger.is_refused(&["status", "-d", "closed"], &["closed", "ermission"]);
+    stranger.is_refused(&["id", "-d", "closed"], &["closed", "ermission"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused() {
+    let house = Household::new();
+    let Some(stranger) = Stranger::new(&house) else { return };
+    let read_only = house.path().join("read-only");
+    fs::create_dir(&read_only).unwrap();
+    fs::set_permissions(&read_only, Permissions::from_mode(0o555)).unwrap();
+    stranger.is_refused(&["start", "--port", "0", "-d", "read-only"], &["read-only", "ermission"]);
+    stranger.is_refused(&["start", "--port", "0", "-d", "read-only/new"], &["ermission"]);
+    stranger.is_refused(&["generate-config", "read-only/c.json"], &["read-only", "ermission"]);
+}
+
+/// A user who owns nothing here. `None`, with the reason printed, where we cannot become one.
+struct Stranger<'a> {
+    house: &'a Household,
+    binary: std::path::PathBuf,
+}
+
+impl<'a> Stranger<'a> {
+    fn new(house: &'a Household) -> Option<Self> {
+        if fs::metadata("/proc/self").map_or(1, |me| me.uid()) != 0 {
+            eprintln!("skipped: only root can run the command as another user");
+            return None;
+        }
+        let known = Command::new("setpriv").arg("--version").output().is_ok();
+        if !known {
+            eprintln!("skipped: there is no setpriv to run the command as another user");
+            return None;
+        }
+        // The build folder may be closed to others.
+        let binary = house.path().join("positron-net");
+        fs::copy(env!("CARGO_BIN_EXE_positron-net"), &binary).unwrap();
+        fs::set_permissions(&binary, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(house.path(), Permissions::from_mode(0o755)).unwrap();
+        Some(Self { house, binary })
+    }
+
+    #[track_caller]
+    fn is_refused(&self, args: &[&str], words: &[&str]) {
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let mut command = Command::new("setpriv");
+        command.args(nobody).arg(Path::new(&self.binary));
+        self.house.refuses_run(self.house.in_environment(command, args), STORAGE, words);
+    }
+}
+
+impl Household {
+    /// As [`refuses`](Self::refuses), for a command that takes the lock of the folder first, and
+    /// writes its pid there.
+    #[track_caller]
+    fn refuses_run_but_lock(&self, args: &[&str], code: i32, words: &[&str]) {
+        let lock = self.path().join("data/node.lock");
+        fs::remove_file(&lock).ok();
+        let before = self.contents();
+        let outcome = self.run(args);
+        assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+        for word in words {
+            assert!(outcome.stderr.contains(word), "no '{word}' in {}", outcome.stderr);
+        }
+        fs::remove_file(&lock).ok();
+        assert_eq!(self.contents(), before);
+    }
+}

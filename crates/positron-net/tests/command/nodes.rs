@@ -1,0 +1,198 @@
+//! Nodes as processes: how they find each other, die, come back, and say why they are alone.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::household::{Household, Process, SOON, finish, free_port};
+
+/// What a graceful stop may take.
+const GRACE: Duration = Duration::from_secs(5);
+const START: [&str; 5] = ["start", "--host", "127.0.0.1", "--port", "0"];
+
+fn start(house: &Household, data: &str, more: &[&str]) -> Process {
+    Process::start(house, data, &[&START[..], more].concat())
+}
+
+fn peers(status: &Value) -> u64 {
+    status["active_peers"].as_u64().unwrap()
+}
+
+fn alone(status: &Value) -> &str {
+    status["alone_because"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn when_the_bootstrap_node_dies_the_others_go_on_and_find_each_other_again() {
+    let house = Household::new();
+    let first = start(&house, "first", &[]);
+    let bootstrap = ["--bootstrap", &first.address()].map(str::to_owned);
+    let bootstrap = bootstrap.each_ref().map(String::as_str);
+    let second = start(&house, "second", &bootstrap);
+    let third = start(&house, "third", &bootstrap);
+    for node in [&first, &second, &third] {
+        node.status_when(&house, "two peers", |status| peers(status) == 2);
+    }
+    first.kill();
+    let is_third = third.started()["node_id"].clone();
+    second.status_when(&house, "only the third is left", |status| {
+        peers(status) == 1 && status["peers"][0]["node_id"] == is_third
+    });
+
+    // Back without being told where to begin: the address book knows.
+    second.kill();
+    third.status_when(&house, "nobody is left", |status| peers(status) == 0);
+    let begin = std::time::Instant::now();
+    let second = start(&house, "second", &[]);
+    second.status_when(&house, "the third is found again", |status| peers(status) == 1);
+    assert!(begin.elapsed() < Duration::from_secs(10), "it took {:?}", begin.elapsed());
+}
+
+#[test]
+fn a_signal_stops_a_node_gracefully_and_the_exit_code_tells_which() {
+    let house = Household::new();
+    let mut first = start(&house, "first", &[]);
+    let mut second = start(&house, "second", &["-b", &first.address()]);
+    second.status_when(&house, "one peer", |status| peers(status) == 1);
+    second.signal("TERM");
+    assert_eq!(second.wait(GRACE).code(), Some(143));
+    // It said goodbye: no probe had to time out.
+    let left = |event: &Value| {
+        event["event"] == "peer_left" && event["reason"].to_string().contains("shutting down")
+    };
+    crate::household::until("the goodbye", SOON, || first.events().iter().any(left).then_some(()));
+    first.signal("INT");
+    assert_eq!(first.wait(GRACE).code(), Some(130));
+    assert_eq!(first.events().last().unwrap()["event"], "stopped");
+    assert!(!house.path().join("first/control.sock").exists());
+}
+
+#[test]
+fn a_folder_has_one_node_and_the_second_says_which_process_it_is() {
+    let house = Household::new();
+    let node = start(&house, "data", &[]);
+    let pid = node.status_when(&house, "a pid", |status| status["pid"].is_u64())["pid"].clone();
+    let outcome = house.run(&[&START[..], &["-d", "data"]].concat()).expect(4);
+    assert!(outcome.stderr.contains(&format!("pid {pid}")), "{}", outcome.stderr);
+    let stats = house.run(&["stats", "-d", "data", "--json"]).expect(0).json();
+    assert_eq!(stats["network_name"], "positron");
+}
+
+#[test]
+fn a_killed_node_leaves_a_folder_that_answers_questions_and_starts_again() {
+    let house = Household::new();
+    let node = start(&house, "data", &[]);
+    let id = node.started()["node_id"].clone();
+    node.kill();
+    let outcome = house.run(&["status", "-d", "data"]).expect(6);
+    assert!(outcome.stderr.contains("no node is running"), "{}", outcome.stderr);
+    house.run(&["stats", "-d", "data"]).expect(0);
+    assert_eq!(house.run(&["id", "-d", "data"]).expect(0).stdout.trim(), id.as_str().unwrap());
+    let again = start(&house, "data", &[]);
+    assert_eq!(again.started()["node_id"], id);
+    again.status_when(&house, "an answer", |status| status["node_id"] == id);
+}
+
+#[test]
+fn an_invite_is_all_that_another_node_needs() {
+    let house = Household::new();
+    let host = start(&house, "host", &["--network", "garden"]);
+    host.started();
+    let invite = house.run(&["invite", "-d", "host", "--network", "x"]);
+    assert_eq!(invite.code, Some(2), "an invite has no network of its own");
+    let invite = house.run(&["invite", "-d", "host"]).expect(0).stdout;
+    let invite = invite.trim();
+    assert_eq!(host.started()["invite"], invite);
+    let guest =
+        Process::start(&house, "guest", &["join", invite, "--host", "127.0.0.1", "-p", "0"]);
+    let status = guest.status_when(&house, "the host", |status| peers(status) == 1);
+    assert_eq!(status["peers"][0]["node_id"], host.started()["node_id"]);
+    assert_eq!(status["network"], "garden");
+
+    // A node that runs already is told to join, instead of starting a second one.
+    let other = start(&house, "other", &["--network", "garden"]);
+    other.started();
+    let outcome = house.run(&["join", invite, "-d", "other"]).expect(0);
+    assert!(outcome.stdout.contains(host.started()["node_id"].as_str().unwrap()));
+    other.status_when(&house, "the host", |status| peers(status) >= 1);
+}
+
+#[test]
+fn join_says_whether_nobody_answered_or_somebody_refused() {
+    let house = Household::new();
+    let join = |target: &str, data: &str| {
+        let args = ["join", target, "--host", "127.0.0.1", "--port", "0", "-d", data];
+        finish(house.command(args))
+    };
+    let dead = format!("127.0.0.1:{}", free_port());
+    let outcome = join(&dead, "a").expect(6);
+    assert!(outcome.stderr.contains("refused") && outcome.stderr.contains(&dead));
+
+    let host = start(&house, "host", &["--network", "garden"]);
+    let outcome = join(&host.address(), "b").expect(7);
+    assert!(outcome.stderr.contains("another network"), "{}", outcome.stderr);
+
+    let stranger = format!("positron:{}@{}?network=garden", "07".repeat(32), host.address());
+    let outcome = join(&stranger, "c").expect(6);
+    assert!(outcome.stderr.contains("another node answers"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_node_that_is_alone_says_why_in_words() {
+    let house = Household::new();
+    let nobody = start(&house, "nobody", &[]);
+    nobody.status_when(&house, "nobody was named", |status| {
+        alone(status).contains("no bootstrap address was given")
+    });
+
+    let dead = format!("127.0.0.1:{}", free_port());
+    let lonely = start(&house, "dead", &["-b", &dead]);
+    lonely.status_when(&house, "a dead address", |status| {
+        alone(status).contains(&dead) && alone(status).contains("nobody listens there")
+    });
+
+    let own = free_port().to_string();
+    let itself = format!("127.0.0.1:{own}");
+    let mirror = Process::start(
+        &house,
+        "mirror",
+        &["start", "--host", "127.0.0.1", "--port", &own, "-b", &itself],
+    );
+    mirror.status_when(&house, "itself", |status| alone(status).contains("this node itself"));
+
+    let web = web_server();
+    let browser = start(&house, "web", &["-b", &web]);
+    browser.status_when(&house, "a web server", |status| alone(status).contains("HTTP"));
+
+    let foreign = start(&house, "foreign", &["--network", "garden"]);
+    let stranger = start(&house, "stranger", &["-b", &foreign.address()]);
+    let status = stranger
+        .status_when(&house, "another network", |status| alone(status).contains("another network"));
+    assert_eq!(peers(&status), 0);
+    assert!(status["bootstrap"][0]["attempts"].as_u64().unwrap() >= 1);
+    assert!(status["uptime_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(status["listen"].as_array().unwrap().len(), 1);
+    assert_eq!(status["known_peers"], 0);
+
+    let outcome = house.run(&["status", "-d", "stranger"]).expect(0);
+    assert!(outcome.stdout.contains("alone because"), "{}", outcome.stdout);
+}
+
+/// Something on loopback that speaks HTTP to everybody.
+fn web_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 64];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    address
+}

@@ -1,0 +1,125 @@
+//! Whom to dial of all those in the book: few of one network, proven or heard of, by chance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Peers, entry::Entry, groups::Group};
+use crate::{
+    id::NodeId,
+    rng::Rng,
+    standings::Standings,
+    time::{Instant, Now, WallTime},
+};
+
+/// What the book offers to a dialler.
+#[derive(Default)]
+pub(super) struct Candidates {
+    good: Pool,
+    hearsay: Pool,
+    /// Proven ones, the best last: drawn from before chance decides.
+    best: Vec<(Rank, NodeId, Group)>,
+    /// Groups that a link or a dial of ours is in already.
+    used: BTreeSet<Group>,
+    best_first: bool,
+}
+
+type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
+/// Fewest failures, then most recently seen.
+type Rank = (core::cmp::Reverse<u32>, WallTime);
+
+impl Candidates {
+    fn offer(&mut self, node: NodeId, entry: &Entry, score: f64) {
+        let Some(addr) = entry.address() else { return };
+        let group = Group::of(addr.ip());
+        let known = &entry.known;
+        if entry.is_good() && self.best_first {
+            self.best.push(((core::cmp::Reverse(known.failures), known.last_seen), node, group));
+            return;
+        }
+        let pool = if entry.is_good() { &mut self.good } else { &mut self.hearsay };
+        pool.entry(group).or_default().push((node, score));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.good.is_empty() && self.hearsay.is_empty() && self.best.is_empty()
+    }
+
+    /// The next one to dial, of a group where we have nobody.
+    pub(super) fn take(&mut self, rng: &mut Rng) -> Option<NodeId> {
+        let (node, group) = self.take_best(true).or_else(|| self.take_any(rng, true))?;
+        if group != Group::Near {
+            self.used.insert(group);
+        }
+        Some(node)
+    }
+
+    /// The next one to dial, of any group.
+    pub(super) fn take_crowded(&mut self, rng: &mut Rng) -> Option<NodeId> {
+        let (node, _) = self.take_best(false).or_else(|| self.take_any(rng, false))?;
+        Some(node)
+    }
+
+    fn take_best(&mut self, own_group: bool) -> Option<(NodeId, Group)> {
+        let fits = |(_, _, group): &(Rank, NodeId, Group)| !own_group || !self.used.contains(group);
+        let at = self.best.iter().rposition(fits)?;
+        let (_, node, group) = self.best.remove(at);
+        Some((node, group))
+    }
+
+    /// A random group first and one of its nodes then: many identities in one place are worth no
+    /// more than one. Of two nodes, the better trusted.
+    fn take_any(&mut self, rng: &mut Rng, own_group: bool) -> Option<(NodeId, Group)> {
+        let good_first = rng.chance(GOOD_FIRST);
+        let pools = [&mut self.good, &mut self.hearsay];
+        let pools = if good_first {
+            pools
+        } else {
+            let [a, b] = pools;
+            [b, a]
+        };
+        for pool in pools {
+            let fits = |group: &&Group| !own_group || !self.used.contains(*group);
+            let groups: Vec<Group> = pool.keys().filter(fits).copied().collect();
+            let Some(&group) = rng.choose(&groups) else { continue };
+            let Some(nodes) = pool.get_mut(&group) else { continue };
+            let (a, b) = (rng.index(nodes.len()), rng.index(nodes.len()));
+            let better = if nodes[a].1 >= nodes[b].1 { a } else { b };
+            let (node, _) = nodes.swap_remove(better);
+            if nodes.is_empty() {
+                pool.remove(&group);
+            }
+            return Some((node, group));
+        }
+        None
+    }
+}
+
+impl Peers {
+    /// Whom the book offers now; `next` is when it will offer somebody more.
+    pub(super) fn candidates(
+        &self,
+        now: Now,
+        standings: &Standings,
+        next: &mut Option<Instant>,
+    ) -> Candidates {
+        let mut candidates = Candidates { best_first: !self.linked_ever, ..Candidates::default() };
+        for (&node, entry) in self.book.iter() {
+            if self.is_taken(&node) || standings.is_banned(&node, now.wall) {
+                continue;
+            }
+            if entry.next_dial > now.mono {
+                *next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
+                continue;
+            }
+            candidates.offer(node, entry, standings.of(&node).score);
+        }
+        candidates.best.sort_unstable();
+        let groups = self.links.outbound().map(|(_, link)| link.group);
+        let dialled = self.dials.addresses().map(|to| Group::of(to.ip()));
+        candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
+        candidates
+    }
+}
+
+/// How often a proven node is preferred to hearsay when there are both. Guess: hearsay must get
+/// its chance, or newcomers would never be dialled by anybody.
+const GOOD_FIRST: f64 = 0.6;
