@@ -313,3 +313,16 @@ fn traitors_with_an_identity_are_outlived() {
         play(&story, 0..5);
     }
 }
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let story = Scenario::quiet("threads", 70, secs(9)).broadcasts(5, 100, secs(5), secs(7));
+    let on = |threads| {
+        let mut world = World::new(&story, 3);
+        world.use_threads(threads);
+        world.play(|_| {})
+    };
+    let [one, three] = [1, 3].map(on);
+    one.expect_ok();
+    assert_eq!((one.run_hash, one.events), (three.run_hash, three.events));
+}
