@@ -28,7 +28,13 @@ const PART: Duration = Duration::from_millis(500);
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Sizes of the networks
-    #[arg(long, short = 'n', value_name = "NODES", value_delimiter = ',', default_values_t = [10, 50])]
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NODES",
+        value_delimiter = ',',
+        default_values_t = [10, 50]
+    )]
     networks: Vec<u16>,
     /// How long each calm network is measured
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]

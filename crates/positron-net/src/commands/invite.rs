@@ -52,8 +52,10 @@ impl Options {
             screen.data(&invite)?;
         }
         if !is_running {
-            screen.message("the node is not running: nobody answers before it is started, with the port of its \
-                 configuration");
+            screen.message(
+                "the node is not running: nobody answers before it is started, with the port of \
+                 its configuration",
+            );
         }
         if invite.addresses.iter().all(|address| is_loopback(address)) {
             screen.message("only nodes on this machine can use it: the node listens on loopback");
