@@ -17,8 +17,8 @@ use crate::{
 /// at once.
 ///
 /// What is not said here is taken from the environment (POSITRON_PORT, POSITRON_DATA_DIR, ...:
-/// every key of the configuration file), then from the configuration file. Bootstrap nodes that do not
-/// answer are no error: the node runs, says why it is alone, and goes on trying.
+/// every key of the configuration file), then from the configuration file. Bootstrap nodes that do
+/// not answer are no error: the node runs, says why it is alone, and goes on trying.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
