@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    let stats = first.stats();
+    let stats = first.stats_now().await;
     println!("{} peers, {} known", stats.active_peers, stats.known_peers);
     for peer in &stats.peers {
         let rtt = peer.rtt_ms.map_or_else(|| "?".into(), |rtt| format!("{rtt:.2}"));

@@ -259,7 +259,7 @@ impl Node {
         answered.unwrap_or_else(|_| Err(unreached(address, "no answer yet")))
     }
 
-    /// The node's numbers, at most 100 ms old.
+    /// The node's numbers, at most 100 ms old, and not older than the last event.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -281,6 +281,15 @@ impl Node {
             application: self.application(),
         };
         Stats::new(&published.view, around)
+    }
+
+    /// The node's numbers, not older than the call: whatever was awaited before is in them.
+    pub async fn stats_now(&self) -> Stats {
+        let (reply, published) = oneshot::channel();
+        // The last numbers of a node that stopped stay as they are.
+        let _ = self.orders.send(Order::Publish { reply }).await;
+        let _ = published.await;
+        self.stats()
     }
 
     /// When no peer is connected: why, in words. At most 100 ms old.

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{DEADLINE, address, beside, config, event, network, next, start, until_peers, within};
+use common::{
+    DEADLINE, address, beside, config, event, network, next, start, until, until_peers, within,
+};
 use positron_networking::{
     CloseReason, DownReason, JoinError, KeyError, NetworkConfig, Node, NodeEvent, StartError,
     StoreError,
@@ -57,7 +59,7 @@ async fn a_node_that_restarts_without_bootstrap_returns_by_its_address_book() {
     let alice = start(config()).await;
     let first = start(NetworkConfig { data_dir: data_dir.clone(), ..beside(&[&alice]) }).await;
     let id = first.id();
-    until_peers(&first, 1).await;
+    until("alice is in the address book", || first.stats().known_peers == 1).await;
     first.broadcast("before").await.unwrap();
     first.stop().await.unwrap();
 
@@ -147,7 +149,7 @@ async fn nodes_of_different_networks_refuse_each_other_in_words() {
     let alice = start(config()).await;
     let foreign = NetworkConfig { network: "elsewhere".into(), ..beside(&[&alice]) };
     let bob = start(foreign).await;
-    common::until("bob knows why", || {
+    until("bob knows why", || {
         bob.alone_because().is_some_and(|why| why.contains("another network"))
     })
     .await;

@@ -55,6 +55,11 @@ pub(crate) enum Order {
         /// Whom to tell.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
+    /// A look at the core that is not older than the order.
+    Publish {
+        /// Whom to tell that it is there.
+        reply: oneshot::Sender<()>,
+    },
     /// Who is trusted.
     Trusted {
         /// How much at least.
@@ -217,6 +222,10 @@ impl CoreTask {
                 self.publish();
                 let _ = reply.send(taken.map(drop));
             }
+            Order::Publish { reply } => {
+                self.publish();
+                let _ = reply.send(());
+            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
@@ -285,10 +294,11 @@ impl CoreTask {
                 }
             }
             other => {
-                if let Some(event) = NodeEvent::from_core(other) {
-                    tracing::debug!(node = %self.core.id().short(), "{event}");
-                    self.hub.events.push(&event, 0);
-                }
+                let Some(event) = NodeEvent::from_core(other) else { return };
+                tracing::debug!(node = %self.core.id().short(), "{event}");
+                // Who hears of it and looks must see it.
+                self.publish();
+                self.hub.events.push(&event, 0);
             }
         }
     }
