@@ -29,8 +29,8 @@ pub struct Physics {
     /// Bytes that the two kernels of one direction hold together. What is written beyond them waits
     /// in the node's process and is not reported as written.
     pub kernel_buffer: usize,
-    /// After how long a kernel gives up a connection that nobody answers. Linux takes 127 s; shorter
-    /// here so that it happens within a run.
+    /// After how long a kernel gives up a connection that nobody answers. Linux takes 127 s;
+    /// shorter here so that it happens within a run.
     pub connect_timeout: Duration,
     /// How long a hung-up link may take to flush before it is reset.
     pub linger: Duration,

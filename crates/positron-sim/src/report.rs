@@ -7,7 +7,8 @@ use positron_proto::time::{Duration, Instant};
 use crate::scenario::Check;
 
 /// What came of a story. The same scenario and seed give the same report, except for
-/// [`wall_s`](Self::wall_s), which is for the caller to fill in: the world has no clock but its own.
+/// [`wall_s`](Self::wall_s), which is for the caller to fill in: the world has no clock but its
+/// own.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Report {
     /// The scenario's name.

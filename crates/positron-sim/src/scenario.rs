@@ -87,8 +87,8 @@ pub enum Who {
 pub enum Death {
     /// `kill -9`: the kernel resets its connections; what was committed to disk survives.
     Killed,
-    /// The machine loses its power: its connections fall silent, and of what was committed only what
-    /// reached the platter survives.
+    /// The machine loses its power: its connections fall silent, and of what was committed only
+    /// what reached the platter survives.
     PowerCut,
 }
 
@@ -238,7 +238,8 @@ impl Scenario {
     }
 }
 
-/// Ten nodes a second find each other without a crowd at the bootstrap nodes; more of them share it.
+/// Ten nodes a second find each other without a crowd at the bootstrap nodes; more of them share
+/// it.
 fn start_within(nodes: usize) -> Duration {
     let millis = u64::try_from(nodes).unwrap_or(u64::MAX).saturating_mul(50);
     Duration::from_millis(millis.clamp(200, 8_000))

@@ -1,8 +1,8 @@
 //! One end of a connection, as a kernel keeps it.
 //!
 //! ```text
-//! node ── Write ──▸ waiting ──▸ in flight (kernel buffer) ──▸ arrives ──▸ unread ──▸ Bytes ── node
-//!                     └ not `Written` yet   └ or held back by a cut          └ if it stopped reading
+//! node ─ Write ─▸ waiting ──▸ in flight (kernel buffer) ──▸ arrives ──▸ unread ──▸ Bytes ── node
+//!                   └ not `Written` yet   └ or held back by a cut          └ if it stopped reading
 //! ```
 
 use std::{collections::VecDeque, net::SocketAddr};

@@ -1,9 +1,9 @@
 //! The world: hosts, what lies between them, and time.
 //!
-//! Time goes on in windows that are as long as the shortest delay between two hosts. Within a window
-//! no host can hear of what another one does in it, so each host runs through it on its own: what
-//! happens does not depend on the order in which hosts are taken up (a conservative simulation in
-//! the sense of Chandy and Misra 1979, with the physics' shortest delay for lookahead).
+//! Time goes on in windows that are as long as the shortest delay between two hosts. Within a
+//! window no host can hear of what another one does in it, so each host runs through it on its own:
+//! what happens does not depend on the order in which hosts are taken up (a conservative simulation
+//! in the sense of Chandy and Misra 1979, with the physics' shortest delay for lookahead).
 
 use std::{
     collections::BTreeMap,

@@ -23,14 +23,18 @@ pub enum StoreError {
         pid: Option<u32>,
     },
     /// There is no folder, or no database in it.
-    #[error("{} does not exist: no node has been started with this data folder yet", path.display())]
+    #[error(
+        "{} does not exist: no node has been started with this data folder yet",
+        path.display()
+    )]
     Missing {
         /// What was looked for.
         path: PathBuf,
     },
     /// The operating system does not let us.
     #[error(
-        "no permission to {doing} {}: {why}; run as the user who owns it, or choose another data folder",
+        "no permission to {doing} {}: {why}; run as the user who owns it, or choose another data \
+         folder",
         path.display()
     )]
     Permission {

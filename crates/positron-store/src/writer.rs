@@ -116,7 +116,8 @@ impl Writer {
         transaction.commit()
     }
 
-    /// Takes effect between transactions only (<https://sqlite.org/pragma.html#pragma_synchronous>).
+    /// Takes effect between transactions only
+    /// (<https://sqlite.org/pragma.html#pragma_synchronous>).
     fn set_safety(&mut self, safety: Safety) -> rusqlite::Result<()> {
         if self.safety != safety {
             let level = match safety {

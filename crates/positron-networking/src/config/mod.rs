@@ -28,7 +28,8 @@ pub struct NetworkConfig {
     pub port: u16,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
-    /// Where keys and the database live; `None` keeps everything in memory and makes a new identity.
+    /// Where keys and the database live; `None` keeps everything in memory and makes a new
+    /// identity.
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
     pub log_level: String,

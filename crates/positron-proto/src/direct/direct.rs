@@ -92,8 +92,8 @@ impl Direct {
         Ok(())
     }
 
-    /// A [`Message::Direct`] came in. Its signer must be `from`; that we are its audience is part of
-    /// what is signed.
+    /// A [`Message::Direct`] came in. Its signer must be `from`; that we are its audience is part
+    /// of what is signed.
     pub fn handle_message(
         &mut self,
         _now: Now,

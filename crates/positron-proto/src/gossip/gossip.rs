@@ -28,12 +28,13 @@ use crate::{
 
 /// The broadcasts that a node has, and those it is after.
 ///
-/// Call [`publish`](Self::publish) for our own messages and [`handle_message`](Self::handle_message)
-/// for what peers say; answer each [`Out::Verify`] with exactly one of
-/// [`verified`](Self::verified), [`refuted`](Self::refuted), [`unchecked`](Self::unchecked), in any
-/// order and however late; say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down); call
-/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout) (earlier does no
-/// harm). Drain `out` in order after each call.
+/// Call [`publish`](Self::publish) for our own messages and
+/// [`handle_message`](Self::handle_message) for what peers say; answer each [`Out::Verify`] with
+/// exactly one of [`verified`](Self::verified), [`refuted`](Self::refuted),
+/// [`unchecked`](Self::unchecked), in any order and however late; say [`peer_up`](Self::peer_up)
+/// and [`peer_down`](Self::peer_down); call [`handle_timeout`](Self::handle_timeout) at
+/// [`poll_timeout`](Self::poll_timeout) (earlier does no harm). Drain `out` in order after each
+/// call.
 ///
 /// Guaranteed, whatever peers do: only verified messages are delivered, kept and passed on; each is
 /// delivered at most once, ours never; memory is bounded by [`crate::limits`]. While peers of ours

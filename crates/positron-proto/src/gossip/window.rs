@@ -195,8 +195,8 @@ impl Window {
         true
     }
 
-    /// Lets go what is too old, too scattered, too many, or too large, in the order of the return value; floors
-    /// rise above it.
+    /// Lets go what is too old, too scattered, too many, or too large, in the order of the return
+    /// value; floors rise above it.
     pub(super) fn trim(&mut self, now: Instant) -> Vec<Item> {
         let mut evicted = Vec::new();
         while let Some(sender) = self.who_gives_up(now) {

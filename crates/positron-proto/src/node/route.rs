@@ -260,8 +260,8 @@ impl NodeCore {
         }
     }
 
-    /// A claim waits for its signature to be checked. Without room for it a broadcast or a record is
-    /// as if it was lost; a direct message was acknowledged already and is checked at once.
+    /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
+    /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     fn check(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.parked.park(from, claim, &self.network) {
             Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),

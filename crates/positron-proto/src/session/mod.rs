@@ -22,7 +22,8 @@
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
 //! - `table`: the rows of the table of links, and who may come in;
-//! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does with a
+//! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does with
+//!   a
 //!   link from its first byte to its last; `contract` has its words.
 //!
 //! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a

@@ -72,7 +72,8 @@ impl Convergence {
             let missing = live.iter().find(|l| l.host != one.from && !delivery.has(l.host, index));
             let host = missing.map_or(one.from, |l| l.host);
             let what = format!(
-                "message {index} of node {} (said at {} µs, life {}, id {:?}) reached {hearers} of {others}",
+                "message {index} of node {} (said at {} µs, life {}, id {:?}) reached {hearers} of \
+                 {others}",
                 one.from,
                 one.at.as_micros(),
                 one.life,

@@ -1,7 +1,7 @@
 //! What is checked, one promise a file.
 //!
-//! Checkers see what an application sees ([`positron_proto::node::Event`]) while the world runs, and
-//! look at the nodes themselves once a second and at the end.
+//! Checkers see what an application sees ([`positron_proto::node::Event`]) while the world runs,
+//! and look at the nodes themselves once a second and at the end.
 
 mod bounds;
 mod convergence;
