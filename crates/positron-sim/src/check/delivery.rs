@@ -144,3 +144,54 @@ impl Bits {
         self.0.get(number / 64).is_some_and(|word| word & 1 << (number % 64) != 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said_by(from: usize) -> Said {
+        Said {
+            kind: SequenceKind::Broadcast,
+            from,
+            to: from,
+            at: Instant::ORIGIN,
+            life: 1,
+            bytes: 30,
+            id: Some(MessageId::from_bytes([from.try_into().unwrap(); 32])),
+            disturbed: false,
+        }
+    }
+
+    fn heard<'a>(payload: &'a Bytes, sender: usize, said: &[Said]) -> Heard<'a> {
+        let (kind, id) = (SequenceKind::Broadcast, said[sender].id.unwrap());
+        let at = Instant::from_micros(5_000);
+        Heard { at, host: 2, id, sender: Some(sender), kind, payload }
+    }
+
+    #[test]
+    fn a_second_handing_over_in_one_life_is_a_broken_promise_and_in_the_next_life_is_not() {
+        let said = [said_by(0), said_by(1)];
+        let payload = said::payload(SequenceKind::Broadcast, 1, 30);
+        let mut delivery = Delivery::new(3, 0);
+        let heard = heard(&payload, 1, &said);
+        assert_eq!(delivery.heard(&heard, &said), Ok(()));
+        assert!(delivery.heard(&heard, &said).is_err());
+        delivery.started(2, Instant::from_micros(9_000));
+        assert_eq!(delivery.heard(&heard, &said), Ok(()));
+        assert_eq!((delivery.deliveries, delivery.duplicates, delivery.redeliveries), (1, 1, 1));
+        assert_eq!(delivery.latencies(), (vec![5_000], vec![5_000]));
+    }
+
+    #[test]
+    fn what_nobody_said_and_what_another_one_said_are_broken_promises() {
+        let said = [said_by(0), said_by(1)];
+        let mut delivery = Delivery::new(3, 0);
+        let never = Bytes::from_static(b"never said");
+        assert!(delivery.heard(&heard(&never, 1, &said), &said).is_err());
+        let of_another = said::payload(SequenceKind::Broadcast, 0, 30);
+        assert!(delivery.heard(&heard(&of_another, 1, &said), &said).is_err());
+        let payload = said::payload(SequenceKind::Broadcast, 1, 30);
+        let stranger = Heard { sender: None, ..heard(&payload, 1, &said) };
+        assert!(delivery.heard(&stranger, &said).is_err());
+    }
+}
