@@ -166,14 +166,14 @@ impl CoreTask {
                 _ = arrivals.recv_many(&mut batch, BATCH) => {
                     batch.drain(..).for_each(|arrival| self.arrive(arrival));
                 }
-                Some(newcomer) = newcomers.recv() => self.accept(newcomer),
+                Some(newcomer) = newcomers.recv(), if self.is_staying() => self.accept(newcomer),
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => break, // the node was dropped
                 },
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
-            if !matches!(self.goodbye, Goodbye::NotYet) {
+            if !self.is_staying() {
                 accepting.abort_all();
             }
         }
@@ -342,6 +342,10 @@ impl CoreTask {
             Goodbye::Said(until) | Goodbye::Heard(until) => until,
         };
         core.min(view).min(end)
+    }
+
+    const fn is_staying(&self) -> bool {
+        matches!(self.goodbye, Goodbye::NotYet)
     }
 
     fn is_over(&self) -> bool {
