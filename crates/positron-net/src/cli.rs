@@ -39,7 +39,7 @@ pub(crate) struct Global {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// More messages: -v for DEBUG, -vv for TRACE
-    #[arg(long = "verbose", short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
     /// Colours; `auto` heeds NO_COLOR
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]

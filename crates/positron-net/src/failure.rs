@@ -116,7 +116,9 @@ mod tests {
             .try_this("choose a port above 1023");
         assert_eq!(
             failure.to_string(),
-            "cannot listen on 127.0.0.1:1\n  why: permission denied\n  try: choose a port above 1023"
+            "cannot listen on 127.0.0.1:1\n  \
+             why: permission denied\n  \
+             try: choose a port above 1023"
         );
     }
 }

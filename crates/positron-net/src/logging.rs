@@ -77,6 +77,24 @@ impl Log {
         Ok(log)
     }
 
+    /// Makes sure, as far as can be known, that [`also_to`](Self::also_to) will work, and changes
+    /// nothing. The file may be in a folder that is still to come: `folder`.
+    pub(crate) fn could_be(path: &Path, folder: &Path) -> Result<(), Failure> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        match OpenOptions::new().append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let absolute = |path| std::path::absolute(path).unwrap_or_default();
+                if parent.is_dir() || absolute(parent).starts_with(absolute(folder)) {
+                    return Ok(());
+                }
+                Err(unusable(path, &error))
+            }
+            Err(error) => Err(unusable(path, &error)),
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// Logs to this file, too, from now on.
     pub(crate) fn also_to(&self, path: &Path) -> Result<(), Failure> {
         let file = LogFile::open(path)?;
@@ -179,6 +197,12 @@ impl Write for Sink {
     }
 }
 
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Storage, format!("cannot open the log file {}", path.display()))
+        .because(error)
+        .try_this("choose another \"log_file\", or leave it away to log to stderr only")
+}
+
 /// A log file that never grows beyond [`MAX_FILE`].
 #[derive(Debug)]
 struct LogFile {
@@ -193,11 +217,7 @@ impl LogFile {
             let size = file.metadata()?.len();
             Ok(Self { path: path.to_owned(), file, size })
         });
-        opened.map_err(|error| {
-            Failure::new(Exit::Storage, format!("cannot open the log file {}", path.display()))
-                .because(error)
-                .try_this("choose another \"log_file\", or leave it away to log to stderr only")
-        })
+        opened.map_err(|error| unusable(path, &error))
     }
 
     fn line(&mut self, line: &str) {

@@ -1,5 +1,6 @@
 //! The `positron-net` command.
 
+mod bench;
 mod cli;
 mod commands;
 mod control;

@@ -124,6 +124,11 @@ impl Screen {
         redraw(&mut drawn);
     }
 
+    /// Leaves what is drawn where it is: what comes next goes below.
+    pub(crate) fn keep(&self) {
+        self.lock().clear();
+    }
+
     /// Removes what is drawn.
     pub(crate) fn clear(&self) {
         self.draw([]);

@@ -49,11 +49,15 @@ impl Service {
         if let Some(file) = &settings.file {
             tracing::info!(file = %file.display(), "configuration read");
         }
+        if let Some(path) = &settings.config.log_file {
+            Log::could_be(path, settings.data_dir())?;
+        }
         let node =
             Node::start(settings.config.clone()).await.map_err(|error| not_started(&error))?;
         let node = Arc::new(node);
         if let Some(path) = &settings.config.log_file {
             log.also_to(path)?;
+            tracing::info!(node = %node.id().short(), "logging begins");
         }
         let control = control(&node, settings.data_dir(), screen);
         Ok(Self { node, control, signals, screen: Arc::clone(screen), json: global.json })
@@ -124,7 +128,7 @@ impl Service {
     /// Stops the node, within five seconds.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.screen.clear();
-        self.screen.message("stopping");
+        tracing::info!(node = %self.node.id().short(), "stopping");
         if let Some(control) = self.control {
             control.close().await;
         }

@@ -127,8 +127,6 @@ pub const SERVED_LEAST: usize = 64;
 pub const MAX_EXAMINED: usize = 64 * 1024;
 /// How long what a peer says after our GOSSIP_SYNC is taken for its answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
-/// How far a sender's clock may be ahead of ours before its message is refused.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(600);
 
 // --- peers [PROTOCOL 7] ---
 

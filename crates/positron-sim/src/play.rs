@@ -9,7 +9,7 @@ use positron_proto::{
 
 use crate::{
     check::{Convergence, Live, Membership},
-    report::{Latency, Progress, Report},
+    report::{Latency, Progress, Report, add_up},
     run_hash::RunHash,
     scenario::{Check, Scenario},
     world::World,
@@ -104,6 +104,15 @@ impl World {
         }
     }
 
+    fn counters(&self, live: &[usize]) -> serde_json::Value {
+        let mut sum = serde_json::Value::Null;
+        for view in live.iter().filter_map(|node| self.view(*node)) {
+            let counters = serde_json::to_value(view.counters).expect("counters are plain data");
+            add_up(&mut sum, counters);
+        }
+        sum
+    }
+
     fn report(&self, live: &[usize], end: &Convergence, membership: &Membership) -> Report {
         let mut hash = RunHash::new();
         for host in &self.hosts {
@@ -136,6 +145,7 @@ impl World {
             events: spent.inputs,
             duration_s: crate::report::seconds(self.now()),
             wall_s: None,
+            counters: self.counters(live),
             run_hash: hash.hex(),
             violations: self.violations.clone(),
         }

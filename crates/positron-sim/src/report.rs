@@ -51,6 +51,8 @@ pub struct Report {
     pub duration_s: f64,
     /// Real seconds; filled in by the caller.
     pub wall_s: Option<f64>,
+    /// What the live nodes counted, added up, by room.
+    pub counters: serde_json::Value,
     /// A hash over every effect of every node: equal runs have equal hashes.
     pub run_hash: String,
     /// What went against a promise; empty when everything is well.
@@ -135,6 +137,22 @@ impl Report {
     }
 }
 
+/// Adds the numbers of `more` to those of `sum`, which has the same shape or is null.
+pub(crate) fn add_up(sum: &mut serde_json::Value, more: serde_json::Value) {
+    use serde_json::Value;
+    match (sum, more) {
+        (Value::Object(sums), Value::Object(parts)) => {
+            for (name, part) in parts {
+                add_up(sums.entry(name).or_insert(Value::Null), part);
+            }
+        }
+        (Value::Number(sum), Value::Number(part)) => {
+            *sum = (sum.as_u64().unwrap_or(0) + part.as_u64().unwrap_or(0)).into();
+        }
+        (sum, more) => *sum = more,
+    }
+}
+
 impl Latency {
     /// Sorts `micros` and sums them up.
     pub(crate) fn of(micros: &mut [u32]) -> Self {
@@ -187,6 +205,15 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_of_several_nodes_are_added_up_by_name() {
+        let mut sum = serde_json::Value::Null;
+        for n in 1..=3 {
+            add_up(&mut sum, serde_json::json!({ "room": { "a": n, "b": 10 } }));
+        }
+        assert_eq!(sum, serde_json::json!({ "room": { "a": 6, "b": 30 } }));
+    }
 
     #[test]
     fn percentiles_are_those_of_the_sorted_numbers() {

@@ -5,7 +5,11 @@
 //! happens does not depend on the order in which hosts are taken up (a conservative simulation in
 //! the sense of Chandy and Misra 1979, with the physics' shortest delay for lookahead).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use positron_proto::{
     id::NodeId,
@@ -28,6 +32,10 @@ use crate::{
 
 /// Nodes whose tables are looked at each second, in turn.
 const SAMPLE: usize = 16;
+/// Hosts beyond which a world runs on several threads; many small worlds run side by side instead.
+const MANY: usize = 100;
+/// Hosts that a thread takes up at a time.
+const CHUNK: usize = 16;
 /// Violations that are reported; later ones are mostly echoes.
 const MAX_VIOLATIONS: usize = 20;
 /// What all bootstrap nodes are called together.
@@ -53,6 +61,7 @@ pub struct World {
     next_act: usize,
     now: Instant,
     window: Duration,
+    threads: usize,
     next_sample: Instant,
     sampled: usize,
     pub(crate) dice: Dice,
@@ -96,6 +105,7 @@ impl World {
             next_act: 0,
             now: Instant::ORIGIN,
             window: scenario.physics.delay.0,
+            threads: if count < MANY { 1 } else { cores() },
             next_sample: Instant::ORIGIN,
             sampled: 0,
             dice: Dice::new(&root, "scenario"),
@@ -109,6 +119,11 @@ impl World {
             seed_number: seed,
             scenario: Arc::new(scenario.clone()),
         }
+    }
+
+    /// Runs on this many threads, whatever the number of hosts.
+    pub fn use_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
     }
 
     /// Virtual time.
@@ -149,11 +164,7 @@ impl World {
                 return;
             }
             let end = (first + self.window).min(stop);
-            for host in 0..self.hosts.len() {
-                if self.due[host] < end {
-                    self.hosts[host].advance(end, &self.nature);
-                }
-            }
+            self.advance(end);
             for host in 0..self.hosts.len() {
                 if self.due[host] < end {
                     self.collect(host);
@@ -163,6 +174,36 @@ impl World {
                 return self.give_up();
             }
         }
+    }
+
+    /// Runs every host to the end of the window, on several threads if there are many: nothing that
+    /// a host does in a window depends on another one, so the threads cannot change what happens.
+    fn advance(&mut self, end: Instant) {
+        let (due, nature) = (&self.due, &self.nature);
+        let run = |hosts: &mut [Host], due: &[Instant]| {
+            for (host, due) in hosts.iter_mut().zip(due) {
+                if *due < end {
+                    host.advance(end, nature);
+                }
+            }
+        };
+        let busy = due.iter().filter(|due| **due < end).count();
+        if self.threads == 1 || busy < 2 * CHUNK {
+            return run(&mut self.hosts, due);
+        }
+        let chunks = Mutex::new(self.hosts.chunks_mut(CHUNK).zip(due.chunks(CHUNK)));
+        let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while let Some((hosts, due)) = next() {
+                run(hosts, due);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..self.threads {
+                scope.spawn(work);
+            }
+            work();
+        });
     }
 
     /// Brings to others what a host sent, and to the checkers what its application heard.
@@ -379,6 +420,11 @@ impl World {
         let bootstraps = 0..self.scenario.bootstraps.min(self.scenario.nodes);
         bootstraps.filter(|n| *n != node).map(|n| address(n).to_string()).collect()
     }
+}
+
+/// How many threads are worth while. What happens in a world does not depend on it.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Everything that a scenario wants to happen, in order of time.

@@ -1,19 +1,120 @@
-//! `positron-net bench`.
+//! `positron-net bench`: what this machine can do.
+
+use std::{sync::Arc, time::Duration};
+
 use clap::Args;
+use serde::Serialize;
 
 use crate::{
+    bench::{Network, Parts, measure},
     cli::Global,
+    commands::on_runtime,
     failure::{Exit, Failure},
+    logging::Log,
     screen::Screen,
+    settings::log_level,
+    sheet::Sheet,
+    signals::Signals,
+    simulate::MAX_NODES,
 };
 
-/// Measures this machine.
+/// How long each part is measured.
+const PART: Duration = Duration::from_millis(500);
+
+/// Measures the parts of a node's work on one core, and real networks on this machine: calm ones
+/// for latency and processor time, and flooded ones for throughput. With payloads of 256 bytes.
+///
+/// Exit code 8 if a network breaks a promise.
 #[derive(Args, Debug)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Sizes of the networks
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NODES",
+        value_delimiter = ',',
+        default_values_t = [10, 50]
+    )]
+    networks: Vec<u16>,
+    /// How long each calm network is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    duration: u16,
+    /// Decides who sends what
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+}
+
+/// What came out.
+#[derive(Clone, Debug, Serialize)]
+struct Measured {
+    version: &'static str,
+    optimised: bool,
+    cores: usize,
+    per_second: Parts,
+    networks: Vec<Network>,
+}
 
 impl Options {
     /// Runs it.
-    pub(crate) fn run(self, _screen: &Screen, _global: Global) -> Result<Exit, Failure> {
-        Ok(Exit::Ok)
+    pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+        if let Some(nodes) = self.networks.iter().find(|nodes| !is_size(**nodes)) {
+            return Err(Failure::new(Exit::Usage, format!("cannot run {nodes} nodes"))
+                .because(format!("one process runs 2 to {MAX_NODES}")));
+        }
+        Log::start(screen, log_level("ERROR", global))?;
+        if cfg!(debug_assertions) {
+            screen.warning("this is a debug build: the numbers say little");
+        }
+        screen.message("measuring the parts");
+        let per_second = measure(PART)?;
+        let mut measured = Measured {
+            version: env!("CARGO_PKG_VERSION"),
+            optimised: !cfg!(debug_assertions),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            per_second,
+            networks: Vec::new(),
+        };
+        let steady = Duration::from_secs(self.duration.into());
+        let stopped = on_runtime(async {
+            let mut signals = Signals::listen()?;
+            for nodes in self.networks {
+                screen.message(format_args!("measuring a network of {nodes} nodes"));
+                let nodes = nodes.into();
+                let network = Network::measure(nodes, steady, self.seed, screen, &mut signals);
+                measured.networks.push(network.await?);
+                if let Some(exit) = signals.seen() {
+                    return Ok(Some(exit));
+                }
+            }
+            Ok(None)
+        })?;
+        measured.tell(screen, global)?;
+        measured.conclude()?;
+        Ok(stopped.unwrap_or(Exit::Ok))
     }
+}
+
+impl Measured {
+    fn tell(&self, screen: &Screen, global: Global) -> Result<(), Failure> {
+        if global.json {
+            return screen.document(self);
+        }
+        let mut sheet = Sheet::default();
+        self.per_second.describe(&mut sheet);
+        self.networks.iter().for_each(|network| network.describe(&mut sheet));
+        screen.data(sheet)
+    }
+
+    fn conclude(&self) -> Result<(), Failure> {
+        let broken: Vec<&str> =
+            self.networks.iter().flat_map(Network::broken).map(String::as_str).collect();
+        if broken.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::CheckFailed, "a promise is broken").because(broken.join("; ")))
+    }
+}
+
+fn is_size(nodes: u16) -> bool {
+    (2..=MAX_NODES).contains(&usize::from(nodes))
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
+use positron_store::summary;
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,7 +52,10 @@ impl Options {
             screen.data(&invite)?;
         }
         if !is_running {
-            screen.message("the node is not running: nobody answers there before it is started");
+            screen.message(
+                "the node is not running: nobody answers before it is started, with the port of \
+                 its configuration",
+            );
         }
         if invite.addresses.iter().all(|address| is_loopback(address)) {
             screen.message("only nodes on this machine can use it: the node listens on loopback");
@@ -64,9 +68,12 @@ impl Options {
 fn of_stopped(settings: &Settings) -> Result<Invite, Failure> {
     let node = identity_of(settings)?;
     let config = &settings.config;
+    // The database knows for certain.
+    let network = summary(settings.data_dir()).map(|summary| summary.network_name);
+    let network = network.unwrap_or_else(|_| config.network.clone());
     let host = config.host.trim_matches(['[', ']']).parse::<IpAddr>();
     let listen = host.map(|ip| SocketAddr::new(ip, config.port)).ok();
-    Invite::new(node, &config.network, &[], listen.as_slice()).ok_or_else(|| {
+    Invite::new(node, &network, &[], listen.as_slice()).ok_or_else(|| {
         Failure::new(Exit::Configuration, "nobody can be invited yet")
             .because("the node takes a free port each time that it starts, and it is not running")
             .try_this("start it first, or give it a port in its configuration")

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     cli::Global,
-    commands::runtime,
+    commands::on_runtime,
     control::{Answer, Question, ask},
     failure::{Exit, Failure},
     joining::{Target, join},
@@ -37,7 +37,7 @@ impl Options {
         if let Some(exit) = self.ask_running(&settings, screen, global)? {
             return Ok(exit);
         }
-        runtime()?.block_on(async {
+        on_runtime(async {
             let mut service = Service::start(screen, global, &settings).await?;
             let ran = self.join_and_run(&mut service, screen).await;
             service.stop().await?;

@@ -18,7 +18,7 @@ use std::{
 
 use positron_networking::NodeId;
 use positron_proto::identity::Identity;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use crate::{
     failure::{Exit, Failure},
@@ -28,11 +28,15 @@ use crate::{
 /// Bytes in a key file; more is something else.
 const MAX_KEY_FILE: u64 = 16 * 1024;
 
-/// The threads that a running node needs.
-fn runtime() -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+/// Does `work` on the threads that a running node needs.
+fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(Exit::Internal, "the operating system gives no threads").because(error)
-    })
+    })?;
+    let done = runtime.block_on(work);
+    // A name that is still being looked up must not hold up the end of the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// Nobody answers for the data folder of these settings.

@@ -3,8 +3,8 @@
 use std::{
     io::{IsTerminal as _, stdout},
     path::PathBuf,
-    sync::{Arc, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use clap::Args;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     cli::Global,
-    commands::runtime,
+    commands::on_runtime,
     failure::{Exit, Failure},
     files::{Existing, Pending},
     logging::Log,
@@ -21,13 +21,9 @@ use crate::{
     settings::log_level,
     sheet::Sheet,
     signals::Signals,
-    simulate::{
-        LocalNetwork, MAX_NODES, Plan, Report, Traffic, draw_while, process_seconds, virtual_time,
-    },
+    simulate::{MAX_NODES, Plan, play, virtual_time},
 };
 
-/// How long the nodes may take to find each other.
-const GROW_TIMEOUT: Duration = Duration::from_secs(15);
 /// Broken promises that are told one by one.
 const MAX_BROKEN: usize = 5;
 /// Nodes of a made-up world, each of which takes less than a megabyte.
@@ -104,7 +100,12 @@ impl Options {
             return self.run_virtual(screen, global, report_file);
         }
         Log::start(screen, log_level("WARNING", global))?;
-        let (report, stopped) = runtime()?.block_on(self.simulate(screen))?;
+        let plan = self.plan();
+        let (report, stopped) = on_runtime(async {
+            let mut signals = Signals::listen()?;
+            let report = play(self.count, self.base_port, &plan, screen, &mut signals).await?;
+            Ok((report, signals.seen()))
+        })?;
         publish(&report, report.sheet(), report_file, screen, global)?;
         conclude(&report.broken(), report.seed)?;
         Ok(stopped.unwrap_or(Exit::Ok))
@@ -144,45 +145,6 @@ impl Options {
             messages: self.messages,
             seed: self.seed.unwrap_or_else(any_seed),
         }
-    }
-
-    async fn simulate(&self, screen: &Screen) -> Result<(Report, Option<Exit>), Failure> {
-        let plan = self.plan();
-        let mut signals = Signals::listen()?;
-        let folder = LocalNetwork::folder()?;
-        signals.remove_when_forced(folder.path().to_owned());
-        let begin = Instant::now();
-        let network = LocalNetwork::start(self.count, self.base_port, folder).await?;
-        let connected_nodes = network.grow_together(GROW_TIMEOUT).await;
-        let connected_s = begin.elapsed().as_secs_f64();
-        screen.message(format_args!(
-            "{connected_nodes} of {} nodes connected in {connected_s:.2} s; messages flow{}",
-            self.count,
-            plan.duration.map_or_else(String::new, |d| format!(" for {} s", d.as_secs_f64())),
-        ));
-        let mut traffic = Traffic::new(network.nodes());
-        let books = Arc::clone(traffic.books());
-        let (cpu, sending) = (process_seconds(), Instant::now());
-        draw_while(screen, network.nodes(), &books, traffic.run(&plan, &mut signals)).await;
-        let duration_s = sending.elapsed().as_secs_f64();
-        let cpu_s = process_seconds().zip(cpu).map(|(after, before)| after - before);
-
-        let books = books.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let report = Report {
-            connected_nodes,
-            seed: plan.seed,
-            first_failure: traffic.refusal(),
-            wire_bytes: network.nodes().iter().map(|node| node.stats().transport.bytes_sent).sum(),
-            duration_s,
-            connected_s,
-            first_delivery_s: books.first_delivery_after(begin).map(|first| first.as_secs_f64()),
-            cpu_s,
-            interrupted: signals.seen().is_some(),
-            ..Report::of(&books, self.count)
-        };
-        traffic.close().await;
-        network.stop().await;
-        Ok((report.with_cpu_per_delivery(), signals.seen()))
     }
 }
 

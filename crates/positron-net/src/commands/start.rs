@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     cli::Global,
-    commands::runtime,
+    commands::on_runtime,
     failure::{Exit, Failure},
     screen::Screen,
     service::Service,
@@ -16,9 +16,9 @@ use crate::{
 /// Runs a node until Ctrl-C or SIGTERM. Then it stops within five seconds; a second Ctrl-C ends it
 /// at once.
 ///
-/// What is not said here is taken from the environment (POSITRON_PORT, POSITRON_DATA_DIR, ...: every
-/// key of the configuration file), then from the configuration file. Bootstrap nodes that do not
-/// answer are no error: the node runs, says why it is alone, and goes on trying.
+/// What is not said here is taken from the environment (POSITRON_PORT, POSITRON_DATA_DIR, ...:
+/// every key of the configuration file), then from the configuration file. Bootstrap nodes that do
+/// not answer are no error: the node runs, says why it is alone, and goes on trying.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -29,7 +29,7 @@ impl Options {
     /// Runs it.
     pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
         let settings = self.node.settings(screen)?;
-        runtime()?.block_on(async {
+        on_runtime(async {
             let mut service = Service::start(screen, global, &settings).await?;
             let ran = match service.introduce() {
                 Ok(()) => service.run().await,

@@ -32,6 +32,7 @@ pub(crate) struct Ledger {
     failed: u64,
     accounts: Vec<Account>,
     first_delivery: Option<Instant>,
+    last_delivery: Option<Instant>,
 }
 
 /// What the books say about one node.
@@ -70,7 +71,7 @@ impl Ledger {
     /// Empty books of `nodes` nodes.
     pub(crate) fn new(nodes: usize) -> Self {
         let accounts = vec![Account::default(); nodes];
-        Self { sent: Vec::new(), failed: 0, accounts, first_delivery: None }
+        Self { sent: Vec::new(), failed: 0, accounts, first_delivery: None, last_delivery: None }
     }
 
     /// Node `by` is about to send its next broadcast. The number goes with it.
@@ -109,6 +110,7 @@ impl Ledger {
         account.deliveries += u64::from(!sent.failed);
         account.latencies.add(at.saturating_duration_since(sent.at));
         self.first_delivery.get_or_insert(at);
+        self.last_delivery = Some(at);
     }
 
     /// Whether nothing is under way any more.
@@ -119,6 +121,11 @@ impl Ledger {
     /// How long after `start` the first delivery was.
     pub(crate) fn first_delivery_after(&self, start: Instant) -> Option<Duration> {
         Some(self.first_delivery?.saturating_duration_since(start))
+    }
+
+    /// How long after `start` the last delivery was.
+    pub(crate) fn last_delivery_after(&self, start: Instant) -> Option<Duration> {
+        Some(self.last_delivery?.saturating_duration_since(start))
     }
 
     /// The books of node `node`.

@@ -5,13 +5,14 @@ mod cpu;
 mod latency;
 mod ledger;
 mod network;
+mod play;
 mod report;
 mod table;
 mod traffic;
 pub(crate) mod virtual_time;
 
-pub(crate) use cpu::process_seconds;
+pub(crate) use latency::Percentiles;
 pub(crate) use network::{LocalNetwork, MAX_NODES};
+pub(crate) use play::play;
 pub(crate) use report::Report;
-pub(crate) use table::draw_while;
-pub(crate) use traffic::{PAYLOAD, Plan, Traffic};
+pub(crate) use traffic::{PAYLOAD, Plan};

@@ -33,10 +33,12 @@ pub(crate) struct Report {
     pub duplicate_deliveries: u64,
     /// From the call to the receipt.
     pub latency_ms: Percentiles,
-    /// Bytes that all nodes gave to their links.
+    /// Bytes that all nodes gave to their links while messages were sent.
     pub wire_bytes: u64,
     /// From the first broadcast to the end.
     pub duration_s: f64,
+    /// From the first broadcast to the last delivery.
+    pub(crate) delivering_s: f64,
     /// From the start of the first node until all hung together.
     pub connected_s: f64,
     /// From the start of the first node to the first delivery.
@@ -79,6 +81,7 @@ impl Report {
             latency_ms: totals.latency.unwrap_or_default(),
             wire_bytes: 0,
             duration_s: 0.0,
+            delivering_s: 0.0,
             connected_s: 0.0,
             first_delivery_s: None,
             cpu_s: None,

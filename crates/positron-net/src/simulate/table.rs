@@ -21,7 +21,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// Lines of the terminal that are not nodes: the head, its rule, the totals, and a spare one.
 const OTHER_LINES: usize = 6;
 
-/// Draws the table until `work` is done.
+/// Draws the table until `work` is done; its last state stays.
 pub(crate) async fn draw_while<T>(
     screen: &Screen,
     nodes: &[Arc<Node>],
@@ -30,16 +30,20 @@ pub(crate) async fn draw_while<T>(
 ) -> T {
     let mut work = std::pin::pin!(work);
     let begin = Instant::now();
+    let draw = || {
+        let text = live(screen, nodes, books, begin.elapsed());
+        screen.draw(text.lines());
+    };
     loop {
         tokio::select! {
             done = &mut work => {
-                screen.clear();
+                if screen.is_live() {
+                    draw();
+                    screen.keep();
+                }
                 return done;
             }
-            () = tokio::time::sleep(REDRAW), if screen.is_live() => {
-                let text = live(screen, nodes, books, begin.elapsed());
-                screen.draw(text.lines());
-            }
+            () = tokio::time::sleep(REDRAW), if screen.is_live() => draw(),
         }
     }
 }

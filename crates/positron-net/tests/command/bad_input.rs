@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::household::{Household, Process, SOON};
+use crate::household::{Household, Process, SOON, changes};
 
 const USAGE: i32 = 2;
 const CONFIGURATION: i32 = 3;
@@ -241,6 +241,6 @@ impl Household {
             assert!(outcome.stderr.contains(word), "no '{word}' in {}", outcome.stderr);
         }
         fs::remove_file(&lock).ok();
-        assert_eq!(self.contents(), before);
+        assert_eq!(changes(&before, &self.contents()), Vec::<std::path::PathBuf>::new());
     }
 }

@@ -123,6 +123,36 @@ fn an_invite_is_all_that_another_node_needs() {
 }
 
 #[test]
+fn a_stopped_node_can_be_invited_to_where_its_configuration_says() {
+    let house = Household::new();
+    let mut node = start(&house, "data", &["--network", "garden"]);
+    let id = node.started()["node_id"].as_str().unwrap().to_owned();
+    node.signal("TERM");
+    node.wait(GRACE);
+    house.file("c.json", r#"{ "host": "127.0.0.1", "port": 8899 }"#);
+    let outcome = house.run(&["invite", "-d", "data", "-c", "c.json"]).expect(0);
+    let wanted = format!("positron:{id}@127.0.0.1:8899?network=garden\n");
+    assert_eq!(outcome.stdout, wanted);
+    assert!(outcome.stderr.contains("not running"), "{}", outcome.stderr);
+    house.file("free.json", r#"{ "host": "127.0.0.1", "port": 0 }"#);
+    house.refuses(&["invite", "-d", "data", "-c", "free.json"], 3, &["free port", "start it"]);
+}
+
+#[test]
+fn a_log_file_may_be_in_the_data_folder_and_an_impossible_one_stops_the_start() {
+    let house = Household::new();
+    house.file("c.json", r#"{ "log_file": "data/node.log", "data_dir": "data" }"#);
+    let mut node = start(&house, "data", &["-c", "c.json", "--log-level", "debug"]);
+    node.started();
+    node.signal("TERM");
+    node.wait(GRACE);
+    let log = std::fs::read_to_string(house.path().join("data/node.log")).unwrap();
+    assert!(log.contains("stopping"), "{log}");
+    house.file("c.json", r#"{ "log_file": "nowhere/node.log" }"#);
+    house.refuses(&["start", "-c", "c.json"], 4, &["nowhere/node.log", "log_file"]);
+}
+
+#[test]
 fn join_says_whether_nobody_answered_or_somebody_refused() {
     let house = Household::new();
     let join = |target: &str, data: &str| {

@@ -25,7 +25,7 @@ pub struct Counters {
     pub syncs: u64,
     /// Rounds that found a difference.
     pub syncs_different: u64,
-    /// Messages below their sender's floor or too far in the future.
+    /// Messages below their sender's floor.
     pub stale: u64,
     /// Two contents under one number.
     pub equivocations: u64,

@@ -15,7 +15,7 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{ANNOUNCE_DELAY, MAX_CLOCK_SKEW, MAX_TTL},
+    limits::{ANNOUNCE_DELAY, MAX_TTL},
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::Standings,
@@ -267,8 +267,7 @@ impl Gossip {
                 self.counters.equivocations += 1;
                 return;
             }
-        } else if self.window.is_old(&item) || claim.content().timestamp > now.wall + MAX_CLOCK_SKEW
-        {
+        } else if self.window.is_old(&item) {
             self.counters.stale += 1;
             if asked {
                 self.wanted.hurry(now.mono, &item);

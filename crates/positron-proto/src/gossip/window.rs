@@ -55,7 +55,8 @@ type Ranking = BTreeSet<(usize, u64, NodeId)>;
 #[derive(Debug)]
 struct Share {
     arrival: u64,
-    messages: BTreeMap<u64, Kept>,
+    /// Boxed: with many senders of few messages most of a leaf is empty.
+    messages: BTreeMap<u64, Box<Kept>>,
     numbers: Ranges,
     bytes: usize,
 }
@@ -100,11 +101,11 @@ impl Window {
     }
 
     pub(super) fn get(&self, item: &Item) -> Option<&Kept> {
-        self.shares.get(&item.sender)?.messages.get(&item.sequence)
+        self.shares.get(&item.sender)?.messages.get(&item.sequence).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, item: &Item) -> Option<&mut Kept> {
-        self.shares.get_mut(&item.sender)?.messages.get_mut(&item.sequence)
+        self.shares.get_mut(&item.sender)?.messages.get_mut(&item.sequence).map(Box::as_mut)
     }
 
     /// What is kept of `sender` within `range`, lowest number first.
@@ -115,7 +116,7 @@ impl Window {
     ) -> impl Iterator<Item = (u64, &Kept)> {
         let share = self.shares.get(sender);
         share.into_iter().flat_map(move |share| {
-            share.messages.range(range.clone()).map(|(&sequence, kept)| (sequence, kept))
+            share.messages.range(range.clone()).map(|(&sequence, kept)| (sequence, kept.as_ref()))
         })
     }
 
@@ -188,7 +189,8 @@ impl Window {
         self.floors.heard(item.sender);
         share.bytes += bytes;
         share.numbers.insert(item.sequence);
-        share.messages.insert(item.sequence, Kept { message, equivocated: false, received: now });
+        let kept = Kept { message, equivocated: false, received: now };
+        share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
         true
     }

@@ -127,7 +127,7 @@ impl NodeCore {
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             parked: Parked::default(),
-            outgoing: Outgoing::new(snapshot.next_broadcast, snapshot.next_direct),
+            outgoing: Outgoing::new(snapshot.next_broadcast, snapshot.next_direct, now.wall),
             outs: Outs::default(),
             effects: VecDeque::new(),
             counters: Counters::default(),

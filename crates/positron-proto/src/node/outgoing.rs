@@ -13,7 +13,7 @@ use super::{
 use crate::{
     id::{MessageId, NodeId, Ticket},
     identity::Verified,
-    limits::{MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT},
+    limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT},
     time::{Now, WallTime},
     wire::message::{AppMessage, Audience},
 };
@@ -42,12 +42,16 @@ enum Awaited {
 }
 
 impl Outgoing {
-    pub(super) const fn new(next_broadcast: u64, next_direct: u64) -> Self {
+    /// The two numbers were never given out, as far as this disk knows. Counting goes on at the
+    /// clock if that is further: a key whose database was lost, or set back to a backup, would
+    /// otherwise sign its old numbers again, which is equivocation.
+    pub(super) fn new(next_broadcast: u64, next_direct: u64, now: WallTime) -> Self {
+        let clock = now.as_unix_micros().min(MAX_NUMBER / 2);
         Self {
             last_ticket: 0,
             last_change: 0,
-            broadcast_numbers: Sequence::new(next_broadcast),
-            direct_numbers: Sequence::new(next_direct),
+            broadcast_numbers: Sequence::new(next_broadcast.max(clock)),
+            direct_numbers: Sequence::new(next_direct.max(clock)),
             broadcasts: VecDeque::new(),
             directs: VecDeque::new(),
             publishing: None,

@@ -16,8 +16,8 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     limits::{
-        CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_CLOCK_SKEW, MAX_PROBES_PER_PEER,
-        PASSED_ON_FOR, REDIAL_LONGEST,
+        CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_PROBES_PER_PEER, PASSED_ON_FOR,
+        REDIAL_LONGEST,
     },
     misbehavior::{Misbehavior, Observation},
     session::sessions::{Direction, Expect, Purpose},
@@ -65,8 +65,7 @@ impl Peers {
     ) {
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
-        let latest = (now.wall + MAX_CLOCK_SKEW).as_unix_micros();
-        if sequence > latest || standings.is_banned(&node, now.wall) {
+        if standings.is_banned(&node, now.wall) {
             return;
         }
         if node == self.me {

@@ -1,0 +1,66 @@
+//! One simulation, from the first node to the last book.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    LocalNetwork, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
+    traffic::lock,
+};
+use crate::{failure::Failure, screen::Screen, signals::Signals};
+
+/// How long the nodes may take to find each other.
+const GROW_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Runs `count` nodes, sends by `plan`, and removes everything again. Within a tokio runtime.
+pub(crate) async fn play(
+    count: usize,
+    base_port: Option<u16>,
+    plan: &Plan,
+    screen: &Screen,
+    signals: &mut Signals,
+) -> Result<Report, Failure> {
+    let folder = LocalNetwork::folder()?;
+    signals.remove_when_forced(folder.path().to_owned());
+    let begin = Instant::now();
+    let network = LocalNetwork::start(count, base_port, folder).await?;
+    let connected_nodes = tokio::select! {
+        connected = network.grow_together(GROW_TIMEOUT) => connected,
+        _ = signals.asked() => network.connected(),
+    };
+    let connected_s = begin.elapsed().as_secs_f64();
+    let length = plan.duration.map_or_else(String::new, |d| format!(" for {} s", d.as_secs_f64()));
+    screen.message(format_args!(
+        "{connected_nodes} of {count} nodes connected in {connected_s:.2} s; messages flow{length}"
+    ));
+
+    let mut traffic = Traffic::new(network.nodes());
+    let books = Arc::clone(traffic.books());
+    let wire_bytes =
+        || -> u64 { network.nodes().iter().map(|node| node.stats().transport.bytes_sent).sum() };
+    let wire_before = wire_bytes();
+    let (cpu, sending) = (process_seconds(), Instant::now());
+    draw_while(screen, network.nodes(), &books, traffic.run(plan, signals)).await;
+    let duration_s = sending.elapsed().as_secs_f64();
+    let cpu_s = process_seconds().zip(cpu).map(|(after, before)| after - before);
+
+    let books = lock(&books).clone();
+    let report = Report {
+        connected_nodes,
+        seed: plan.seed,
+        first_failure: traffic.refusal(),
+        wire_bytes: wire_bytes().saturating_sub(wire_before),
+        duration_s,
+        delivering_s: books.last_delivery_after(sending).unwrap_or_default().as_secs_f64(),
+        connected_s,
+        first_delivery_s: books.first_delivery_after(begin).map(|first| first.as_secs_f64()),
+        cpu_s,
+        interrupted: signals.seen().is_some(),
+        ..Report::of(&books, count)
+    };
+    traffic.close().await;
+    network.stop().await;
+    Ok(report.with_cpu_per_delivery())
+}
