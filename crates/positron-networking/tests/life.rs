@@ -94,10 +94,10 @@ async fn a_second_node_in_one_folder_is_refused_and_a_third_may_follow_the_first
     let with_folder = || NetworkConfig { data_dir: Some(folder.path().into()), ..config() };
     let first = start(with_folder()).await;
     let error = Node::start(with_folder()).await.unwrap_err();
-    let pid = std::process::id();
-    assert!(
-        matches!(error, StartError::Storage(StoreError::AlreadyRunning { pid: Some(p), .. }) if p == pid)
-    );
+    let StartError::Storage(StoreError::AlreadyRunning { pid, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(pid, Some(std::process::id()));
     first.stop().await.unwrap();
     start(with_folder()).await.stop().await.unwrap();
 }
