@@ -122,7 +122,15 @@ pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, No
     let outcome = outcome.await;
     // Nobody holds the node any more when this returns.
     attempts.shutdown().await;
-    outcome.unwrap_or_else(|_| Err(NotJoined::unreached("no answer in time")))
+    outcome.unwrap_or_else(|_| Err(NotJoined::unreached(unanswered(node, target))))
+}
+
+/// How far the node came with each address of the target.
+fn unanswered(node: &Node, target: &Target) -> String {
+    let addresses = target.addresses();
+    let states = node.stats().bootstrap.into_iter().filter(|one| addresses.contains(&one.address));
+    let states: Vec<String> = states.map(|one| format!("{}: {}", one.address, one.state)).collect();
+    format!("no answer within {} s ({})", TIMEOUT.as_secs(), states.join("; "))
 }
 
 /// Tries one address until it works, or cannot.

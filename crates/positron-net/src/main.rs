@@ -4,6 +4,7 @@ mod bench;
 mod cli;
 mod commands;
 mod control;
+mod descriptors;
 mod failure;
 mod files;
 mod invite;

@@ -7,11 +7,13 @@ use std::{
 };
 
 use positron_networking::{Direction, Node, NodeEvent, StartError, Stats};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     cli::Global,
     control::{Answer, Question, Server},
+    descriptors,
     failure::{Exit, Failure},
     invite::Invite,
     joining::join,
@@ -46,6 +48,7 @@ impl Service {
     ) -> Result<Self, Failure> {
         let log = Log::start(screen, settings.level(global))?;
         let signals = Signals::listen()?;
+        descriptors::raise();
         if let Some(file) = &settings.file {
             tracing::info!(file = %file.display(), "configuration read");
         }
@@ -78,7 +81,7 @@ impl Service {
         let stats = self.node.stats();
         let invite = invite(&stats).map(|invite| invite.to_string());
         if self.json {
-            return self.screen.event(&json!({
+            return self.event(&json!({
                 "event": "started",
                 "node_id": stats.node_id,
                 "network": stats.network,
@@ -101,7 +104,7 @@ impl Service {
             "join it with",
             invite.iter().map(|invite| format!("positron-net join '{invite}'")),
         );
-        self.screen.data(sheet)
+        unless_unheard(self.screen.data(sheet))
     }
 
     /// Runs until the first signal. Tells what happens on the way.
@@ -138,12 +141,16 @@ impl Service {
             None => Ok(()),
         };
         if self.json {
-            self.screen.event(&json!({ "event": "stopped" }))?;
+            unless_unheard(self.screen.event(&json!({ "event": "stopped" })))?;
         }
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
                 .because(error)
         })
+    }
+
+    fn event(&self, event: &impl Serialize) -> Result<(), Failure> {
+        unless_unheard(self.screen.event(event))
     }
 
     fn tell(&self, event: &NodeEvent) -> Result<(), Failure> {
@@ -155,7 +162,7 @@ impl Service {
             }
             _ => tracing::info!("{text}"),
         }
-        if self.json { self.screen.event(event) } else { Ok(()) }
+        if self.json { self.event(event) } else { Ok(()) }
     }
 
     /// One line, redrawn in place on a terminal, otherwise when something changed.
@@ -167,7 +174,7 @@ impl Service {
             self.screen.draw([format!("{uptime}  {line}").as_str()]);
         } else if told.is_news(stats.active_peers, &line, Instant::now()) {
             if self.json {
-                self.screen.event(&json!({
+                self.event(&json!({
                     "event": "status",
                     "active_peers": stats.active_peers,
                     "known_peers": stats.known_peers,
@@ -180,6 +187,11 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// A node does not stop because nobody reads any more what it says.
+fn unless_unheard(said: Result<(), Failure>) -> Result<(), Failure> {
+    said.or_else(|failure| if failure.is_silent() { Ok(()) } else { Err(failure) })
 }
 
 /// What was told last, and when.

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A first node. On a server: NetworkConfig { port: 8888, data_dir: Some("node_data".into()), ..
-    // }
+    // A first node. On a server, give it a `port` and a `data_dir`.
     let alice = Node::start(NetworkConfig::loopback()).await?;
     let address = alice.listen_addresses()[0].to_string();
     println!("alice is {} at {address}", alice.id().short());

@@ -100,7 +100,7 @@ pub enum StopError {
     /// The last changes are not on disk.
     #[error("storage failed: {0}")]
     Storage(String),
-    /// Not every peer was told goodbye, or not everything was written, in five seconds.
+    /// Something took too long: a goodbye, a handler, or the disk.
     #[error("the node did not stop in time and was ended")]
     TimedOut,
     /// The node's task had ended by a panic: a bug of this library.

@@ -38,6 +38,10 @@ pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
 /// Signatures that the core's own thread checks when nothing else waits: waking a thread costs
 /// about as much as one check.
 pub const INLINE_CHECKS: usize = 2;
+/// Signatures from one link that may still wait for their check when more is read from it. With a
+/// chunk's worth of messages on top it stays below what the core parks for one peer (512): what is
+/// parked beyond that is dropped and fetched again a second later.
+pub const CHECKS_BEFORE_READ: usize = 128;
 /// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
 pub const CHECKS_PER_BATCH: usize = 64;
 

@@ -7,7 +7,6 @@ use positron_proto::{
     id::{MessageId, NodeId},
     node::{Command, NodeCore, Outcome},
     peers::BootstrapState,
-    rng::Seed,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +24,7 @@ use crate::{
     handlers::Handlers,
     limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
     message::encode,
-    open::open,
+    open::{Seeds, open},
     stats::{self, ApplicationStats, Surroundings},
 };
 
@@ -390,22 +389,4 @@ impl Drop for Node {
 
 fn unreached(address: &str, why: &str) -> JoinError {
     JoinError::Unreached { address: address.to_owned(), why: why.to_owned() }
-}
-
-/// The only entropy of a node.
-struct Seeds {
-    /// Of the identity, if there is none yet.
-    identity: [u8; 32],
-    /// Of every random draw.
-    dice: Seed,
-}
-
-impl Seeds {
-    fn draw() -> Result<Self, StartError> {
-        let mut bytes = [[0; 32]; 2];
-        for half in &mut bytes {
-            getrandom::fill(half).map_err(|error| StartError::Entropy(error.to_string()))?;
-        }
-        Ok(Self { identity: bytes[0], dice: Seed::new(bytes[1]) })
-    }
 }

@@ -1,6 +1,6 @@
-//! What a node brings along from its last life: identity and memory.
+//! What a node begins with: dice, and from its last life identity and memory.
 
-use positron_proto::{identity::Identity, node::Snapshot};
+use positron_proto::{identity::Identity, node::Snapshot, rng::Seed};
 use positron_store::{DATABASE, DataFolder};
 
 use crate::{
@@ -8,6 +8,24 @@ use crate::{
     driver::{Arrivals, storage::Storage},
     keys,
 };
+
+/// The only entropy of a node.
+pub(crate) struct Seeds {
+    /// Of the identity, if there is none yet.
+    pub(crate) identity: [u8; 32],
+    /// Of every random draw.
+    pub(crate) dice: Seed,
+}
+
+impl Seeds {
+    pub(crate) fn draw() -> Result<Self, StartError> {
+        let mut bytes = [[0; 32]; 2];
+        for half in &mut bytes {
+            getrandom::fill(half).map_err(|error| StartError::Entropy(error.to_string()))?;
+        }
+        Ok(Self { identity: bytes[0], dice: Seed::new(bytes[1]) })
+    }
+}
 
 /// Who the node is, where its changes go, and what it remembers.
 pub(crate) type Opened = (Identity, Storage, Snapshot);

@@ -95,7 +95,7 @@ async fn a_second_node_in_one_folder_is_refused_and_a_third_may_follow_the_first
     let first = start(with_folder()).await;
     let error = Node::start(with_folder()).await.unwrap_err();
     let StartError::Storage(StoreError::AlreadyRunning { pid, .. }) = error else {
-        panic!("another reason: {error}");
+        panic!("{error}");
     };
     assert_eq!(pid, Some(std::process::id()));
     first.stop().await.unwrap();

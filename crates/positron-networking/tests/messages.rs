@@ -129,6 +129,27 @@ async fn a_slow_subscriber_loses_the_oldest_messages_and_they_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_burst_is_slowed_down_to_what_can_be_checked_and_loses_nothing() {
+    const SENDERS: usize = 20;
+    const EACH: usize = 200;
+    let nodes: Vec<_> = network(2).await.into_iter().map(Arc::new).collect();
+    let mut inbox = nodes[1].subscribe();
+    for _ in 0..SENDERS {
+        let alice = nodes[0].clone();
+        tokio::spawn(async move {
+            for _ in 0..EACH {
+                alice.broadcast_bytes(vec![7; 256].into()).await.unwrap();
+            }
+        });
+    }
+    for _ in 0..SENDERS * EACH {
+        next(&mut inbox).await;
+    }
+    let gossip = nodes[1].stats_now().await.gossip.counters;
+    assert_eq!((gossip.unchecked, gossip.forged, inbox.dropped()), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_sent_is_refused_with_the_reason() {
     let nodes = network(2).await;
     let (alice, bob) = (&nodes[0], &nodes[1]);

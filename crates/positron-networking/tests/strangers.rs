@@ -181,3 +181,34 @@ async fn a_peer_that_stops_reading_is_dropped_with_a_reason_and_the_others_go_on
     assert!(reason.starts_with("we closed: "), "{reason}");
     assert_eq!(alice.stats().active_peers, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_free_descriptors_waits_and_does_not_spin() {
+    let process = Process::start_with_descriptors(64);
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        strangers.push(TcpStream::connect(process.address).await.unwrap());
+    }
+    until("every descriptor is taken", || process.descriptors() >= 64).await;
+    let before = process.ticks();
+    let began = Instant::now();
+    until("strangers are sent away", || process.descriptors() < 32).await;
+    let (ticks, seconds) = (process.ticks() - before, began.elapsed().as_secs_f64());
+    let share = f64::from(u32::try_from(ticks).unwrap()) / 100.0 / seconds;
+    assert!(share < 0.2, "{share} processors are busy");
+    join(&process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_stops_in_time_although_a_peer_takes_nothing() {
+    let alice = start(config()).await;
+    let frozen = Process::start(&[address(&alice).parse().unwrap()]);
+    until_peers(&alice, 1).await;
+    frozen.freeze();
+    for _ in 0..8 {
+        alice.broadcast_bytes(vec![7; 1 << 20].into()).await.unwrap();
+    }
+    let began = Instant::now();
+    alice.stop().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

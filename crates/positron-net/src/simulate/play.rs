@@ -9,7 +9,7 @@ use super::{
     LocalNetwork, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
     traffic::lock,
 };
-use crate::{failure::Failure, screen::Screen, signals::Signals};
+use crate::{descriptors, failure::Failure, screen::Screen, signals::Signals};
 
 /// How long the nodes may take to find each other.
 const GROW_TIMEOUT: Duration = Duration::from_secs(15);
@@ -22,6 +22,9 @@ pub(crate) async fn play(
     screen: &Screen,
     signals: &mut Signals,
 ) -> Result<Report, Failure> {
+    if let Some(why) = descriptors::too_few_for(count) {
+        screen.warning(why);
+    }
     let folder = LocalNetwork::folder()?;
     signals.remove_when_forced(folder.path().to_owned());
     let begin = Instant::now();

@@ -8,7 +8,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -186,6 +189,7 @@ pub(crate) struct Process {
     child: Reaped,
     data: PathBuf,
     said: Arc<Mutex<String>>,
+    is_deaf: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -197,16 +201,25 @@ impl Process {
         command.arg("--data-dir").arg(&data).arg("--json").stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let said: Arc<Mutex<String>> = Arc::default();
+        let is_deaf: Arc<AtomicBool> = Arc::default();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let ear = Arc::clone(&said);
+        let (ear, deaf) = (Arc::clone(&said), Arc::clone(&is_deaf));
         let reader = thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 let mut said = ear.lock().unwrap_or_else(PoisonError::into_inner);
                 said.push_str(&line);
                 said.push('\n');
+                if deaf.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         });
-        Self { child: Reaped(child), data, said, reader: Some(reader) }
+        Self { child: Reaped(child), data, said, is_deaf, reader: Some(reader) }
+    }
+
+    /// Closes the pipe after the next line.
+    pub(crate) fn stop_listening(&self) {
+        self.is_deaf.store(true, Ordering::Relaxed);
     }
 
     /// What it said on stdout, one event a line.

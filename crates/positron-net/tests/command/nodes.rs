@@ -213,6 +213,20 @@ fn a_node_that_is_alone_says_why_in_words() {
     assert!(outcome.stdout.contains("alone because"), "{}", outcome.stdout);
 }
 
+#[test]
+fn a_node_goes_on_when_nobody_reads_what_it_says_any_more() {
+    let house = Household::new();
+    let mut deaf = start(&house, "deaf", &[]);
+    deaf.started();
+    deaf.stop_listening();
+    let guest = start(&house, "guest", &["-b", &deaf.address()]);
+    deaf.status_when(&house, "one peer", |status| peers(status) == 1);
+    guest.kill();
+    deaf.status_when(&house, "no peer", |status| peers(status) == 0);
+    deaf.signal("TERM");
+    assert_eq!(deaf.wait(GRACE).code(), Some(143));
+}
+
 /// Something on loopback that speaks HTTP to everybody.
 fn web_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -28,8 +28,7 @@ pub struct NetworkConfig {
     pub port: u16,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
-    /// Where keys and the database live; `None` keeps everything in memory and makes a new
-    /// identity.
+    /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
     pub log_level: String,
@@ -125,7 +124,7 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// A node for tests and examples: on loopback, on a free port, in memory, quick to act.
+    /// A node for tests and examples: on loopback, on a free port, in memory.
     ///
     /// ```
     /// let config = positron_networking::NetworkConfig::loopback();

@@ -25,10 +25,12 @@ impl Clock {
         }
     }
 
-    /// The timer's name for a point on the node's clock; a year from the start at the latest.
+    /// The timer's name for a point on the node's clock; a day from now at the latest, because a
+    /// wake-up that comes too early is harmless and a sum that overflows is not.
     pub(crate) fn timer(&self, at: time::Instant) -> tokio::time::Instant {
-        const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
-        (self.origin + Duration::from_micros(at.as_micros().min(YEAR))).into()
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let latest = self.origin.elapsed() + DAY;
+        (self.origin + Duration::from_micros(at.as_micros()).min(latest)).into()
     }
 
     /// How long the node runs.

@@ -6,9 +6,8 @@ use std::{
 };
 
 use positron_proto::{
-    id::Ticket,
-    identity::Job,
-    node::{CheckId, Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
+    id::{LinkId, Ticket},
+    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
 };
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -21,7 +20,7 @@ use super::{
     Arrival, Arrivals, Clock,
     links::Links,
     listen::{Accepted, accept_all},
-    pool::{Pool, answer},
+    pool::{Check, Pool},
     storage::Storage,
 };
 use crate::{
@@ -92,7 +91,9 @@ pub(crate) struct CoreTask {
     storage: Storage,
     hub: std::sync::Arc<Hub>,
     /// Signatures to be checked, of the inputs of this wake-up.
-    checks: Vec<(CheckId, Job)>,
+    checks: Vec<Check>,
+    /// The link whose bytes are being handled.
+    source: Option<LinkId>,
     /// Inputs that answer effects at once.
     answers: VecDeque<Input>,
     /// Who waits for the end of which command.
@@ -135,6 +136,7 @@ impl CoreTask {
             storage,
             hub,
             checks: Vec::new(),
+            source: None,
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             lookups: JoinSet::new(),
@@ -166,14 +168,14 @@ impl CoreTask {
                 _ = arrivals.recv_many(&mut batch, BATCH) => {
                     batch.drain(..).for_each(|arrival| self.arrive(arrival));
                 }
-                Some(newcomer) = newcomers.recv() => self.accept(newcomer),
+                Some(newcomer) = newcomers.recv(), if self.is_staying() => self.accept(newcomer),
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => break, // the node was dropped
                 },
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
-            if !matches!(self.goodbye, Goodbye::NotYet) {
+            if !self.is_staying() {
                 accepting.abort_all();
             }
         }
@@ -184,14 +186,21 @@ impl CoreTask {
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Input(Input::Bytes { link, bytes }) => {
+                let before = self.checks.len();
+                self.source = Some(link);
                 self.handle(Input::Bytes { link, bytes });
-                self.links.chunk_handled(link);
+                self.source = None;
+                self.links.chunk_handled(link, self.checks.len() - before);
             }
             Arrival::Input(Input::LinkDown { link, reason }) => {
                 self.links.ended(link);
                 self.handle(Input::LinkDown { link, reason });
             }
             Arrival::Input(input) => self.handle(input),
+            Arrival::Verdict(link, check, verdict) => {
+                self.handle(Input::Verdict { check, verdict });
+                link.into_iter().for_each(|link| self.links.checked(link));
+            }
             Arrival::Written(link) => {
                 let bytes = self.links.take_written(link);
                 self.handle(Input::Written { link, bytes });
@@ -257,7 +266,9 @@ impl CoreTask {
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Resolve { name } => self.look_up(name),
-            Effect::Verify { check, job } => self.checks.push((check, job)),
+            Effect::Verify { check, job } => {
+                self.checks.push(Check { id: check, job, link: self.source });
+            }
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),
         }
@@ -311,9 +322,9 @@ impl CoreTask {
                 pool.submit(self.checks.drain(..), &self.arrivals);
                 break;
             }
-            let verdicts = self.checks.drain(..).map(|(check, job)| answer(check, job.run()));
-            self.answers.extend(verdicts);
-            self.drain();
+            for check in std::mem::take(&mut self.checks) {
+                self.arrive(check.run());
+            }
         }
         if self.stale && self.published.borrow().at.elapsed() >= VIEW_INTERVAL {
             self.publish();
@@ -342,6 +353,10 @@ impl CoreTask {
             Goodbye::Said(until) | Goodbye::Heard(until) => until,
         };
         core.min(view).min(end)
+    }
+
+    const fn is_staying(&self) -> bool {
+        matches!(self.goodbye, Goodbye::NotYet)
     }
 
     fn is_over(&self) -> bool {

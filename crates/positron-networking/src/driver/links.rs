@@ -22,6 +22,7 @@ use super::{
     Arrivals,
     link::{Link, LinkOrder, Origin, Shared},
 };
+use crate::limits::CHECKS_BEFORE_READ;
 
 /// Every connection that the core has not heard the end of. Dropping the table closes them.
 #[derive(Debug)]
@@ -37,6 +38,20 @@ pub(super) struct Links {
 struct Open {
     orders: mpsc::UnboundedSender<LinkOrder>,
     shared: Arc<Shared>,
+    /// Signatures that came in by it and wait for their check.
+    checks: usize,
+    /// Whether reading waits for them.
+    holds_reading: bool,
+}
+
+impl Open {
+    /// Lets the next chunk be read, when not too many signatures wait.
+    fn read_on(&mut self) {
+        if self.holds_reading && self.checks <= CHECKS_BEFORE_READ {
+            self.holds_reading = false;
+            self.shared.chunk_handled.add_permits(1);
+        }
+    }
 }
 
 impl Links {
@@ -65,10 +80,22 @@ impl Links {
         self.order(link, LinkOrder::Hangup(how));
     }
 
-    /// The core handled the chunk that came last: the next may be read.
-    pub(super) fn chunk_handled(&self, link: LinkId) {
-        if let Some(open) = self.open.get(&link) {
-            open.shared.chunk_handled.add_permits(1);
+    /// The core handled the chunk that came last, and wants `checks` signatures of it checked: the
+    /// next may be read, now or when enough of them are. So whoever sends more than can be checked
+    /// is slowed down by the kernel, and not cut off by the core.
+    pub(super) fn chunk_handled(&mut self, link: LinkId, checks: usize) {
+        if let Some(open) = self.open.get_mut(&link) {
+            open.checks += checks;
+            open.holds_reading = true;
+            open.read_on();
+        }
+    }
+
+    /// A signature that came in by this link was checked.
+    pub(super) fn checked(&mut self, link: LinkId) {
+        if let Some(open) = self.open.get_mut(&link) {
+            open.checks = open.checks.saturating_sub(1);
+            open.read_on();
         }
     }
 
@@ -98,7 +125,8 @@ impl Links {
             arrivals: self.arrivals.clone(),
         };
         self.tasks.spawn(task.run(origin));
-        let before = self.open.insert(link, Open { orders, shared });
+        let before =
+            self.open.insert(link, Open { orders, shared, checks: 0, holds_reading: false });
         assert!(before.is_none(), "the core named two links {link:?}");
     }
 

@@ -24,13 +24,19 @@ pub(crate) mod storage;
 
 pub(crate) use clock::Clock;
 pub(crate) use core_task::{CoreTask, Hub, Order, Published, Reply};
-use positron_proto::{id::LinkId, node::Input};
+use positron_proto::{
+    id::LinkId,
+    identity::Verdict,
+    node::{CheckId, Input},
+};
 
 /// Something for the core.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// An input as it is.
     Input(Input),
+    /// A signature that came in by this link was checked.
+    Verdict(Option<LinkId>, CheckId, Verdict),
     /// The kernel took more of what was written to this link; how much is counted at the link.
     Written(LinkId),
 }

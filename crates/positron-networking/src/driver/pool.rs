@@ -10,10 +10,7 @@ use std::{
     thread,
 };
 
-use positron_proto::{
-    identity::{Job, Verdict},
-    node::{CheckId, Input},
-};
+use positron_proto::{id::LinkId, identity::Job, node::CheckId};
 
 use super::{Arrival, Arrivals};
 use crate::limits::CHECKS_PER_BATCH;
@@ -22,17 +19,26 @@ use crate::limits::CHECKS_PER_BATCH;
 #[derive(Debug)]
 pub(super) struct Pool {
     threads: usize,
-    waiting: Mutex<VecDeque<Check>>,
+    waiting: Mutex<VecDeque<(Check, Arrivals)>>,
     ready: Condvar,
     /// Checks that wait or run.
     unfinished: AtomicUsize,
 }
 
+/// A signature to be checked.
 #[derive(Debug)]
-struct Check {
-    id: CheckId,
-    job: Job,
-    arrivals: Arrivals,
+pub(super) struct Check {
+    pub(super) id: CheckId,
+    pub(super) job: Job,
+    /// By which link it came in.
+    pub(super) link: Option<LinkId>,
+}
+
+impl Check {
+    /// What it came to, on its way into the core.
+    pub(super) fn run(&self) -> Arrival {
+        Arrival::Verdict(self.link, self.id, self.job.run())
+    }
 }
 
 impl Pool {
@@ -69,11 +75,11 @@ impl Pool {
         self.unfinished.load(Ordering::Acquire) == 0
     }
 
-    /// Checks all of them on the pool's threads; the verdicts arrive as inputs.
-    pub(super) fn submit(&self, checks: impl Iterator<Item = (CheckId, Job)>, answers: &Arrivals) {
+    /// Checks all of them on the pool's threads; the verdicts arrive.
+    pub(super) fn submit(&self, checks: impl Iterator<Item = Check>, arrivals: &Arrivals) {
         let mut waiting = self.lock();
         let before = waiting.len();
-        waiting.extend(checks.map(|(id, job)| Check { id, job, arrivals: answers.clone() }));
+        waiting.extend(checks.map(|check| (check, arrivals.clone())));
         self.unfinished.fetch_add(waiting.len() - before, Ordering::AcqRel);
         drop(waiting);
         self.ready.notify_all();
@@ -82,17 +88,17 @@ impl Pool {
     fn work(&self) {
         loop {
             let batch = self.next_batch();
-            let jobs: Vec<Job> = batch.iter().map(|check| check.job.clone()).collect();
-            for (check, verdict) in batch.iter().zip(Job::run_all(&jobs)) {
+            let jobs: Vec<Job> = batch.iter().map(|(check, _)| check.job.clone()).collect();
+            for ((check, arrivals), verdict) in batch.iter().zip(Job::run_all(&jobs)) {
                 // A node that is gone has no use for it.
-                let _ = check.arrivals.send(Arrival::Input(answer(check.id, verdict)));
+                let _ = arrivals.send(Arrival::Verdict(check.link, check.id, verdict));
             }
             self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
         }
     }
 
     /// This thread's share of what waits.
-    fn next_batch(&self) -> Vec<Check> {
+    fn next_batch(&self) -> Vec<(Check, Arrivals)> {
         let mut waiting = self
             .ready
             .wait_while(self.lock(), |waiting| waiting.is_empty())
@@ -101,12 +107,7 @@ impl Pool {
         waiting.drain(..share).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Check>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Check, Arrivals)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A verdict as the core takes it.
-pub(super) const fn answer(check: CheckId, verdict: Verdict) -> Input {
-    Input::Verdict { check, verdict }
 }

@@ -24,8 +24,19 @@ impl Process {
     /// Starts one that begins with `bootstrap`. The test binary must have a test called
     /// `node_of_another_process` that calls [`be_the_node`].
     pub(crate) fn start(bootstrap: &[SocketAddr]) -> Self {
+        Self::run(&mut Command::new(std::env::current_exe().unwrap()), bootstrap)
+    }
+
+    /// As [`start`](Self::start), with at most `limit` open files and sockets.
+    pub(crate) fn start_with_descriptors(limit: u32) -> Self {
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        let this = std::env::current_exe().unwrap();
+        Self::run(Command::new("sh").args(["-c", &script]).arg(this), &[])
+    }
+
+    fn run(command: &mut Command, bootstrap: &[SocketAddr]) -> Self {
         let bootstrap: Vec<_> = bootstrap.iter().map(ToString::to_string).collect();
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = command
             .args(["node_of_another_process", "--exact", "--nocapture", "--test-threads=1"])
             .env(MARK, bootstrap.join(","))
             .stdin(Stdio::piped())
@@ -52,6 +63,14 @@ impl Process {
     /// Its open files and sockets.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Processor time that it took, in clock ticks of 10 ms.
+    pub(crate) fn ticks(&self) -> u64 {
+        // proc_pid_stat(5): fields 14 and 15, counted after the name in parentheses.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// It does nothing any more, and the kernel keeps its connections.
