@@ -34,6 +34,16 @@ impl NetworkConfig {
                 what,
             });
         }
+        // A sequence would fill the fields in order.
+        if !text.trim_start().starts_with('{') {
+            let what = "a configuration is a JSON object: { \"port\": 8888, ... }".into();
+            return Err(ConfigError::Unreadable {
+                origin: origin.into(),
+                line: 1,
+                column: 1,
+                what,
+            });
+        }
         let config: Self = serde_json::from_str(text).map_err(|error| explain(&error, origin))?;
         config.validate()?;
         Ok(config)
@@ -120,6 +130,9 @@ mod tests {
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
         assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));
         assert!(refusal("{\n\"port\": }").starts_with("c.json:2:9: expected value"));
+        for no_object in ["", "[]", "8888"] {
+            assert!(refusal(no_object).starts_with("c.json:1:1: a configuration is a JSON object"));
+        }
         assert!(refusal("{\"port\": 1, \"port\": 2}").contains("duplicate field `port`"));
         assert_eq!(
             refusal("{\"max_peers\": 0}"),
