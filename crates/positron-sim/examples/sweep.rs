@@ -37,8 +37,37 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
+/// The worst of many runs.
+#[derive(Default)]
+struct Worst {
+    /// Milliseconds, of broadcasts that nothing concerned.
+    undisturbed: AtomicU64,
+    /// Milliseconds, of all.
+    overall: AtomicU64,
+    redeliveries: AtomicU64,
+}
+
+impl Worst {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn note(&self, report: &Report) {
+        self.undisturbed.fetch_max(report.latency_ms.max as u64, Ordering::Relaxed);
+        self.overall.fetch_max(report.latency_overall_ms.max as u64, Ordering::Relaxed);
+        self.redeliveries.fetch_max(report.redeliveries_across_restarts, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Display for Worst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [undisturbed, overall, redeliveries] =
+            [&self.undisturbed, &self.overall, &self.redeliveries]
+                .map(|worst| worst.load(Ordering::Relaxed));
+        write!(f, "at worst {undisturbed} ms undisturbed, {overall} ms overall, ")?;
+        write!(f, "{redeliveries} handed over again after a crash")
+    }
+}
+
 /// The first seed that breaks a promise, if one does.
-fn sweep(scenario: &Scenario, first: u64, seeds: u64) -> Option<Report> {
+fn sweep(scenario: &Scenario, first: u64, seeds: u64, worst: &Worst) -> Option<Report> {
     let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -48,6 +77,7 @@ fn sweep(scenario: &Scenario, first: u64, seeds: u64) -> Option<Report> {
                 return None;
             }
             let report = run(scenario, seed);
+            worst.note(&report);
             if !report.is_ok() {
                 stop.store(true, Ordering::Relaxed);
                 return Some(report);
@@ -78,11 +108,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         };
         let start = std::time::Instant::now();
-        if let Some(broken) = sweep(&scenario, options.first, options.seeds) {
+        let worst = Worst::default();
+        if let Some(broken) = sweep(&scenario, options.first, options.seeds, &worst) {
             eprintln!("{broken}");
             return ExitCode::from(8);
         }
-        println!("{name}: {} seeds kept every promise in {:.1?}", options.seeds, start.elapsed());
+        let (seeds, took) = (options.seeds, start.elapsed());
+        println!("{name}: {seeds} seeds kept every promise in {took:.1?}; {worst}");
     }
     ExitCode::SUCCESS
 }

@@ -1,5 +1,7 @@
 //! What goes wrong: faults, applied between two windows of time.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use positron_proto::{
     node::{Command, NodeCore},
     time::{Duration, Instant},
@@ -11,7 +13,7 @@ use crate::{
     host::STOP_TIMEOUT,
     machine::Machine,
     nature::address,
-    scenario::{Cut, Death, Fault, Who},
+    scenario::{Cut, Death, Fault, Listen, Who},
     tcp::Endpoint,
     world::World,
 };
@@ -116,7 +118,12 @@ impl World {
         let now = self.now();
         let machine = self.machine(host);
         self.delivery.started(host, now);
-        self.hosts[host].start(now, &self.nature, machine);
+        let addr = self.hosts[host].addr;
+        let listening = match self.scenario.listen {
+            Listen::Address => addr,
+            Listen::Port => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port()),
+        };
+        self.hosts[host].start(now, &self.nature, listening, machine);
         self.touched(host);
     }
 

@@ -109,8 +109,14 @@ impl Host {
         self.clock.now(at)
     }
 
-    /// Starts a process.
-    pub(crate) fn start(&mut self, at: Instant, nature: &Nature, machine: Box<dyn Machine>) {
+    /// Starts a process; `listening` is what it is told of its address.
+    pub(crate) fn start(
+        &mut self,
+        at: Instant,
+        nature: &Nature,
+        listening: SocketAddr,
+        machine: Box<dyn Machine>,
+    ) {
         self.life += 1;
         self.powered = true;
         self.reading = true;
@@ -122,7 +128,7 @@ impl Host {
             written: Vec::new(),
             deadline: None,
         });
-        self.give(Input::Listening(vec![self.addr]));
+        self.give(Input::Listening(vec![listening]));
         self.settle(nature);
     }
 
