@@ -1,4 +1,4 @@
-//! Plays many seeds of one story, on all cores, and stops at the first that breaks a promise.
+//! Plays many seeds of one story (or of `storm`, which is another story with each seed), on all cores, and stops at the first that breaks a promise.
 //!
 //! ```text
 //! cargo run --release -p positron-sim --example sweep -- --seeds 1000 --nodes 10 --scenario churn
@@ -20,8 +20,8 @@ struct Options {
 }
 
 fn options() -> Result<Options, String> {
-    let names = || Scenario::NAMES.map(str::to_owned).to_vec();
-    let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names() };
+    let names = Scenario::NAMES.iter().chain(&["storm"]).map(|&name| name.to_owned());
+    let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names.collect() };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
         let value = args.next().ok_or(format!("{flag} needs a value"))?;
@@ -67,7 +67,12 @@ impl std::fmt::Display for Worst {
 }
 
 /// The first seed that breaks a promise, if one does.
-fn sweep(scenario: &Scenario, first: u64, seeds: u64, worst: &Worst) -> Option<Report> {
+fn sweep(
+    story: &(dyn Fn(u64) -> Scenario + Sync),
+    first: u64,
+    seeds: u64,
+    worst: &Worst,
+) -> Option<Report> {
     let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -76,7 +81,7 @@ fn sweep(scenario: &Scenario, first: u64, seeds: u64, worst: &Worst) -> Option<R
             if seed >= first + seeds {
                 return None;
             }
-            let report = run(scenario, seed);
+            let report = run(&story(seed), seed);
             worst.note(&report);
             if !report.is_ok() {
                 stop.store(true, Ordering::Relaxed);
@@ -103,13 +108,15 @@ fn main() -> ExitCode {
         }
     };
     for name in &options.scenarios {
-        let Some(scenario) = Scenario::named(name, options.nodes) else {
-            eprintln!("no story is called {name}; there are {:?}", Scenario::NAMES);
+        let scenario = Scenario::named(name, options.nodes);
+        if scenario.is_none() && name != "storm" {
+            eprintln!("no story is called {name}; there are {:?} and storm", Scenario::NAMES);
             return ExitCode::from(2);
-        };
+        }
+        let story = |seed| scenario.clone().unwrap_or_else(|| Scenario::storm(options.nodes, seed));
         let start = std::time::Instant::now();
         let worst = Worst::default();
-        if let Some(broken) = sweep(&scenario, options.first, options.seeds, &worst) {
+        if let Some(broken) = sweep(&story, options.first, options.seeds, &worst) {
             eprintln!("{broken}");
             return ExitCode::from(8);
         }

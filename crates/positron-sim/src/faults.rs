@@ -1,8 +1,13 @@
 //! What goes wrong: faults, applied between two windows of time.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use positron_proto::{
+    id::{LinkId, MessageId},
+    identity::Verified,
     node::{Command, NodeCore},
     time::{Duration, Instant},
 };
@@ -160,10 +165,21 @@ impl World {
             Death::PowerCut => {
                 host.end(Loss::Power);
                 host.powered = false;
+                self.forget_what_the_disk_forgot(node);
             }
         }
+        let host = &mut self.hosts[node];
         host.frozen_until = Instant::ORIGIN;
         self.touched(node);
+    }
+
+    /// What was committed and not on the platter is no promise any more.
+    fn forget_what_the_disk_forgot(&mut self, node: usize) {
+        let kept = self.snapshot(node).gossip.messages;
+        let kept: BTreeSet<MessageId> = kept.iter().map(Verified::id).collect();
+        for said in self.said.iter_mut().filter(|said| said.from == node && said.durable) {
+            said.durable = said.id.is_some_and(|id| kept.contains(&id));
+        }
     }
 
     fn stop(&mut self, node: usize) {
@@ -200,12 +216,7 @@ impl World {
         }
     }
 
-    fn break_links(
-        &mut self,
-        who: &Who,
-        part: f64,
-        how: fn(&mut Self, usize, positron_proto::id::LinkId),
-    ) {
+    fn break_links(&mut self, who: &Who, part: f64, how: fn(&mut Self, usize, LinkId)) {
         self.disturb();
         for node in self.those(who, Self::runs) {
             for link in self.hosts[node].link_names() {
@@ -217,13 +228,13 @@ impl World {
         }
     }
 
-    fn reset_link(&mut self, node: usize, link: positron_proto::id::LinkId) {
+    fn reset_link(&mut self, node: usize, link: LinkId) {
         let now = self.now();
         self.hosts[node].catch_up(now);
         self.hosts[node].broken_off(link, &self.nature);
     }
 
-    fn silence_link(&mut self, node: usize, link: positron_proto::id::LinkId) {
+    fn silence_link(&mut self, node: usize, link: LinkId) {
         let Some(end) = self.hosts[node].link_mut(link) else { return };
         end.severed = true;
         let Some(peer) = end.peer() else { return };

@@ -53,6 +53,7 @@ mod run_hash;
 mod said;
 mod scenario;
 mod stories;
+mod storm;
 mod tcp;
 mod trace;
 mod verdicts;

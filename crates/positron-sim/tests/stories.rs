@@ -369,3 +369,11 @@ fn the_number_of_threads_changes_nothing() {
     one.expect_ok();
     assert_eq!((one.run_hash, one.events), (three.run_hash, three.events));
 }
+
+#[test]
+fn whatever_goes_wrong_for_a_minute_is_made_good_in_the_next() {
+    for seed in 0..40 {
+        let nodes = 3 + usize::try_from(seed % 7).unwrap();
+        run(&Scenario::storm(nodes, seed), seed).expect_ok();
+    }
+}
