@@ -1,4 +1,5 @@
-//! Plays many seeds of one story (or of `storm`, which is another story with each seed), on all cores, and stops at the first that breaks a promise.
+//! Plays many seeds of one story (or of `storm`, which is another story with each seed), on all
+//! cores, and stops at the first that breaks a promise.
 //!
 //! ```text
 //! cargo run --release -p positron-sim --example sweep -- --seeds 1000 --nodes 10 --scenario churn

@@ -16,8 +16,8 @@ const STORM_ENDS: Duration = Duration::from_secs(60);
 const CALM_ENDS: Duration = Duration::from_secs(125);
 
 impl Scenario {
-    /// A minute of faults of every kind on laws of its own, both drawn from `seed`; then the network
-    /// is whole again, and has a minute to heal.
+    /// A minute of faults of every kind on laws of its own, both drawn from `seed`; then the
+    /// network is whole again, and has a minute to heal.
     pub fn storm(nodes: usize, seed: u64) -> Self {
         let mut dice = Dice::new(&Seed::from_number(seed), "storm");
         let mut story = Self::quiet("storm", nodes, CALM_ENDS).physics(laws(&mut dice));
