@@ -51,8 +51,8 @@ fn pick<'a, T>(dice: &mut Dice, from: &'a [T]) -> &'a T {
 
 fn laws(dice: &mut Dice) -> Physics {
     let mut laws = Physics {
-        loss: *pick(dice, &[0.0, 0.02, 0.05, 0.15]),
-        kernel_buffer: *pick(dice, &[16 << 10, 64 << 10, 256 << 10]),
+        loss: *pick(dice, &[0.0, 0.02, 0.05, 0.1]),
+        kernel_buffer: *pick(dice, &[32 << 10, 64 << 10, 256 << 10]),
         rate: *pick(dice, &[None, None, Some(2_000_000)]),
         clock_skew: Duration::from_secs(*pick(dice, &[0, 1, 60])),
         ..Physics::default()
