@@ -128,10 +128,15 @@ impl Sessions {
     }
 
     /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
+    ///
+    /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
+    /// descriptor like any other stranger.
     pub(super) fn hang_up(&mut self, now: Now, link: LinkId, how: Hangup, out: &mut VecDeque<Out>) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        self.door.leave(entry.place, entry.addr);
-        entry.place = Place::Free;
+        if how == Hangup::Abort {
+            self.door.leave(entry.place, entry.addr);
+            entry.place = Place::Free;
+        }
         entry.stage = Stage::Closing;
         entry.inbound = Inbound::default();
         self.unflushed.remove(&link);
@@ -180,7 +185,7 @@ impl Sessions {
             }
             Stage::Up(_) => self.check_session(now, link, out),
             // The kernel does not get rid of the last bytes: the peer does not read.
-            Stage::Closing => out.push_back(Out::Hangup { link, how: Hangup::Abort }),
+            Stage::Closing => self.hang_up(now, link, Hangup::Abort, out),
         }
     }
 

@@ -51,6 +51,34 @@ fn one_address_has_few_half_open_links_unless_it_is_loopback() {
     assert!(stranger(&mut world, 200, [10, 1, 1, 1]), "their time is over");
 }
 
+/// A stranger whose SYN is of another version: it is told so and hung up on, after a flush.
+fn time_traveller(world: &mut World, n: u64, from: [u8; 4]) -> bool {
+    let (now, link) = (world.now, LinkId::accepted(1000 + n));
+    let let_in = stranger(world, n, from);
+    let (mut out, syn) = (VecDeque::new(), Bytes::from_static(&[0xBE, 9, 1, 2, 0, 0]));
+    world.nodes[0].sessions.bytes(now, link, syn, &mut out);
+    assert_eq!(out.contains(&Out::Hangup { link, how: Hangup::Flush }), let_in);
+    let_in
+}
+
+#[test]
+fn who_is_told_goodbye_and_does_not_go_is_a_stranger_until_the_link_is_down() {
+    let mut world = World::new(1);
+    let limit = u64::try_from(MAX_HALF_OPEN_PER_IP).unwrap();
+    for n in 0..limit + 1 {
+        assert_eq!(time_traveller(&mut world, n, [10, 1, 1, 1]), n < limit);
+    }
+    let (now, gone) = (world.now, LinkId::accepted(1000));
+    world.nodes[0].sessions.link_down(now, gone, LinkDown::Eof, &mut VecDeque::new());
+    assert!(time_traveller(&mut world, 100, [10, 1, 1, 1]));
+
+    for n in 0..300 {
+        assert!(time_traveller(&mut world, 200 + u64::from(n), far_away(n)));
+    }
+    let evicted = world.nodes[0].sessions.counters().half_open_evicted;
+    assert_eq!(evicted, limit + 300 - u64::try_from(MAX_HALF_OPEN).unwrap());
+}
+
 #[test]
 fn one_ipv6_customer_counts_as_one_address() {
     let mut world = World::new(1);
