@@ -347,6 +347,7 @@ impl Gossip {
     }
 
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
+    /// Floors that are forgotten here go last, or storage would grow with every key that ever spoke.
     fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
         let mut floors = BTreeMap::new();
         for item in &evicted {
@@ -357,6 +358,7 @@ impl Gossip {
             self.counters.evicted += 1;
             out.push_back(Out::Forget { sender, sequence });
         }
+        out.extend(self.window.take_forgotten().into_iter().map(Out::ForgetFloor));
     }
 
     pub(super) fn observe_misbehavior(
