@@ -67,6 +67,13 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
 pub const MAX_DORMANT_CONVERSATIONS: usize = 256;
+/// Bytes that wait in conversations without a link, in all: eight full queues. The oldest
+/// conversation goes first.
+pub const MAX_DORMANT_BYTES: usize = 8 * MAX_PEER_QUEUE_BYTES;
+/// Memory of messages of which only parts have arrived, over all links; the link that waits longest
+/// for the end of one gives way. Guess: 64 of the largest messages at a time, where one link alone
+/// could hold three.
+pub const MAX_PARTIAL_BYTES: usize = 64 << 20;
 /// Records sealed under one key; then both sides step to the next. RFC 9001 6.6 allows 2^23 for
 /// AES-GCM.
 pub const RECORDS_PER_KEY: u64 = 1 << 22;
