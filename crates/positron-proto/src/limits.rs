@@ -109,8 +109,12 @@ pub const MAX_WANTED: usize = 8192;
 pub const MIN_WANTED_PER_PEER: usize = 64;
 /// Peers remembered as holders of one announced message.
 pub const MAX_HOLDERS: usize = 8;
-/// Wait between an announcement and the request: an eager push is usually on its way.
+/// Longest wait between an announcement and the request: an eager push is usually on its way. Two
+/// links of 30 ms.
 pub const WANT_DELAY: Duration = Duration::from_millis(60);
+/// Shortest such wait, where pushes follow announcements at once (guess: as long as an announcement
+/// itself waits).
+pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
 /// Wait for the answer to a request before the next holder is asked.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How long a peer may take to send what it announced and was asked for, before it counts as

@@ -215,7 +215,8 @@ impl Sessions {
         self.forget_beyond_limits(out);
     }
 
-    /// Forgets the oldest dormant conversations while there are too many, or too much waits in them.
+    /// Forgets the oldest dormant conversations while there are too many, or too much waits in
+    /// them.
     fn forget_beyond_limits(&mut self, out: &mut VecDeque<Out>) {
         let waiting = |peer| self.conversations.get(peer).map_or(0, Conversation::queued_bytes);
         let mut bytes: usize = self.dormant.iter().map(|(_, peer)| waiting(peer)).sum();

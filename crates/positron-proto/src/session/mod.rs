@@ -21,7 +21,8 @@
 //! - `link`: one link with keys: frames in and out, signs of life;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
-//! - `table`: the rows of the table of links, and who may come in; `partials`: what their unfinished
+//! - `table`: the rows of the table of links, and who may come in; `partials`: what their
+//!   unfinished
 //!   messages take;
 //! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does
 //!   with a link from its first byte to its last; `contract` has its words.
