@@ -131,6 +131,13 @@ pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// two of the largest messages (Bitcoin's CVE-2024-52915: one message must not make us buffer 50
 /// MB).
 pub const SERVED_BYTES: usize = MAX_PEER_QUEUE_BYTES / 2;
+/// Bytes of a payload from which on it is not sent again to a peer within [`SENT_AGAIN_AFTER`]: on
+/// a slow line the first copy may still be under way. Below, a second copy costs less than
+/// remembering the first.
+pub const SENT_REMEMBERED: usize = 16 * 1024;
+/// How long a payload that was sent to a peer may be under way: a session is reliable and keeps its
+/// messages for [`CONVERSATION_GRACE`].
+pub const SENT_AGAIN_AFTER: Duration = CONVERSATION_GRACE;
 /// Bytes that every question costs of that budget, answered or not.
 pub const SERVED_LEAST: usize = 64;
 /// Announced ranges and numbers that are looked at for one peer per interval; beyond it its lists

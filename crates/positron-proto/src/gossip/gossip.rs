@@ -209,6 +209,13 @@ impl Gossip {
         self.fetch(now, out);
     }
 
+    /// The session with `to` did not take this message ([`Out::Send`]).
+    pub fn not_sent(&mut self, to: NodeId, message: &Message) {
+        if let (Some(link), Message::Gossip { message, .. }) = (self.links.get_mut(&to), message) {
+            link.sent.forget(&Item::of(message.content()));
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now, standings: &Standings, out: &mut VecDeque<Out>) {
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
@@ -311,6 +318,9 @@ impl Gossip {
                 others.swap(nth, other);
                 has.insert(others[nth]);
                 self.counters.pushed += 1;
+                if let Some(link) = self.links.get_mut(&others[nth]) {
+                    link.sent.note(now.mono, item, message.content().payload.len());
+                }
                 out.push_back(Out::Send { to: others[nth], message: push.clone() });
             }
             others.drain(..self.config.fanout.min(others.len()));

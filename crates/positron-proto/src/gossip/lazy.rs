@@ -144,12 +144,18 @@ impl Gossip {
                     self.counters.over_budget += 1;
                     return;
                 }
-                for (_, kept) in self.window.kept(sender, range) {
-                    let cost = SERVED_LEAST + kept.message.content().payload.len();
+                for (sequence, kept) in self.window.kept(sender, range) {
+                    let bytes = kept.message.content().payload.len();
+                    let item = Item { sender: *sender, sequence };
+                    if link.sent.is_under_way(now.mono, &item) {
+                        continue;
+                    }
+                    let cost = SERVED_LEAST + bytes;
                     if !link.serving.take(now.mono, cost) {
                         self.counters.over_budget += 1;
                         return;
                     }
+                    link.sent.note(now.mono, item, bytes);
                     self.counters.served += 1;
                     let message = Message::Gossip { ttl: 0, message: kept.message.claim().clone() };
                     out.push_back(Out::Send { to: from, message });

@@ -1,11 +1,14 @@
 //! What gossip remembers of a peer while it is up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::item::Item;
 use crate::{
     id::NodeId,
-    limits::{GOSSIP_BUDGET_INTERVAL, MAX_EXAMINED, SERVED_BYTES, SYNC_TIMEOUT},
+    limits::{
+        GOSSIP_BUDGET_INTERVAL, MAX_EXAMINED, SENT_AGAIN_AFTER, SENT_REMEMBERED, SERVED_BYTES,
+        SYNC_TIMEOUT,
+    },
     time::{Duration, Instant},
     wire::holdings::Ranges,
 };
@@ -15,6 +18,8 @@ use crate::{
 pub(super) struct Link {
     /// Bytes that it may still be sent because it asked.
     pub(super) serving: Budget,
+    /// What it was sent, and may not have yet.
+    pub(super) sent: Sent,
     /// Announced ranges and numbers that are still looked at for it.
     pub(super) examining: Budget,
     /// When it last sent something that it was asked for.
@@ -50,9 +55,10 @@ pub(super) struct Budget {
 }
 
 impl Link {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             serving: Budget::new(SERVED_BYTES, now),
+            sent: Sent::default(),
             examining: Budget::new(MAX_EXAMINED, now),
             answered: None,
             suspicion: None,
@@ -75,6 +81,44 @@ impl Link {
         }
         self.digest_sent = Some(now);
         true
+    }
+}
+
+/// Large messages that a peer was sent of late.
+///
+/// On a slow line a message is under way for longer than its asker's patience. Sent once more for
+/// each question, the copies fill the line and nothing arrives in time any more. Bounded by the
+/// budget of what is served and by what a session's queue holds.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    items: BTreeSet<Item>,
+    order: VecDeque<(Instant, Item)>,
+}
+
+impl Sent {
+    /// Whether `item` was sent a short time ago.
+    pub(super) fn is_under_way(&mut self, now: Instant, item: &Item) -> bool {
+        while let Some(&(at, old)) = self.order.front()
+            && now.since(at) >= SENT_AGAIN_AFTER
+        {
+            self.order.pop_front();
+            self.items.remove(&old);
+        }
+        self.items.contains(item)
+    }
+
+    /// `item` is sent now, with a payload of `bytes`.
+    pub(super) fn note(&mut self, now: Instant, item: Item, bytes: usize) {
+        if bytes >= SENT_REMEMBERED && self.items.insert(item) {
+            self.order.push_back((now, item));
+        }
+    }
+
+    /// It was not sent after all.
+    pub(super) fn forget(&mut self, item: &Item) {
+        if self.items.remove(item) {
+            self.order.retain(|(_, sent)| sent != item);
+        }
     }
 }
 

@@ -252,7 +252,10 @@ impl NodeCore {
     fn send(&mut self, now: Now, to: NodeId, message: &Message) {
         let (lane, body) = (message.lane(), message.encode());
         let sent = self.sessions.send(now, to, lane, body, None, &mut self.outs.session);
-        self.counters.sends_lost += u64::from(sent.is_err());
+        if sent.is_err() {
+            self.counters.sends_lost += 1;
+            self.gossip.not_sent(to, message);
+        }
     }
 
     fn send_with_ticket(&mut self, now: Now, to: NodeId, message: &Message, ticket: Ticket) {
