@@ -360,7 +360,8 @@ impl Gossip {
     }
 
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
-    /// Floors that are forgotten here go last, or storage would grow with every key that ever spoke.
+    /// Floors that are forgotten here go last, or storage would grow with every key that ever
+    /// spoke.
     fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
         let mut floors = BTreeMap::new();
         for item in &evicted {
