@@ -59,3 +59,8 @@ pub use positron_proto::{
 };
 pub use positron_store::StoreError;
 pub use stats::{Stats, TrustedPeer};
+
+/// The programs in the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

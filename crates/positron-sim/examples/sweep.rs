@@ -1,4 +1,5 @@
-//! Plays many seeds of one story, on all cores, and stops at the first that breaks a promise.
+//! Plays many seeds of one story (or of `storm`, which is another story with each seed), on all
+//! cores, and stops at the first that breaks a promise.
 //!
 //! ```text
 //! cargo run --release -p positron-sim --example sweep -- --seeds 1000 --nodes 10 --scenario churn
@@ -20,8 +21,8 @@ struct Options {
 }
 
 fn options() -> Result<Options, String> {
-    let names = || Scenario::NAMES.map(str::to_owned).to_vec();
-    let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names() };
+    let names = Scenario::NAMES.iter().chain(&["storm"]).map(|&name| name.to_owned());
+    let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names.collect() };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
         let value = args.next().ok_or(format!("{flag} needs a value"))?;
@@ -37,8 +38,42 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
+/// The worst of many runs.
+#[derive(Default)]
+struct Worst {
+    /// Milliseconds, of broadcasts that nothing concerned.
+    undisturbed: AtomicU64,
+    /// Milliseconds, of all.
+    overall: AtomicU64,
+    redeliveries: AtomicU64,
+}
+
+impl Worst {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn note(&self, report: &Report) {
+        self.undisturbed.fetch_max(report.latency_ms.max as u64, Ordering::Relaxed);
+        self.overall.fetch_max(report.latency_overall_ms.max as u64, Ordering::Relaxed);
+        self.redeliveries.fetch_max(report.redeliveries_across_restarts, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Display for Worst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [undisturbed, overall, redeliveries] =
+            [&self.undisturbed, &self.overall, &self.redeliveries]
+                .map(|worst| worst.load(Ordering::Relaxed));
+        write!(f, "at worst {undisturbed} ms undisturbed, {overall} ms overall, ")?;
+        write!(f, "{redeliveries} handed over again after a crash")
+    }
+}
+
 /// The first seed that breaks a promise, if one does.
-fn sweep(scenario: &Scenario, first: u64, seeds: u64) -> Option<Report> {
+fn sweep(
+    story: &(dyn Fn(u64) -> Scenario + Sync),
+    first: u64,
+    seeds: u64,
+    worst: &Worst,
+) -> Option<Report> {
     let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -47,7 +82,8 @@ fn sweep(scenario: &Scenario, first: u64, seeds: u64) -> Option<Report> {
             if seed >= first + seeds {
                 return None;
             }
-            let report = run(scenario, seed);
+            let report = run(&story(seed), seed);
+            worst.note(&report);
             if !report.is_ok() {
                 stop.store(true, Ordering::Relaxed);
                 return Some(report);
@@ -73,16 +109,20 @@ fn main() -> ExitCode {
         }
     };
     for name in &options.scenarios {
-        let Some(scenario) = Scenario::named(name, options.nodes) else {
-            eprintln!("no story is called {name}; there are {:?}", Scenario::NAMES);
+        let scenario = Scenario::named(name, options.nodes);
+        if scenario.is_none() && name != "storm" {
+            eprintln!("no story is called {name}; there are {:?} and storm", Scenario::NAMES);
             return ExitCode::from(2);
-        };
+        }
+        let story = |seed| scenario.clone().unwrap_or_else(|| Scenario::storm(options.nodes, seed));
         let start = std::time::Instant::now();
-        if let Some(broken) = sweep(&scenario, options.first, options.seeds) {
+        let worst = Worst::default();
+        if let Some(broken) = sweep(&story, options.first, options.seeds, &worst) {
             eprintln!("{broken}");
             return ExitCode::from(8);
         }
-        println!("{name}: {} seeds kept every promise in {:.1?}", options.seeds, start.elapsed());
+        let (seeds, took) = (options.seeds, start.elapsed());
+        println!("{name}: {seeds} seeds kept every promise in {took:.1?}; {worst}");
     }
     ExitCode::SUCCESS
 }

@@ -14,7 +14,7 @@ use positron_proto::{
     node::{Change, ChangeId, SequenceKind, Snapshot},
     peers::KnownPeer,
     standings::Standing,
-    time::{Instant, WallTime},
+    time::{Duration, Instant, WallTime},
     trust,
     wire::message::AppMessage,
 };
@@ -45,7 +45,7 @@ struct Tables {
 /// How a process ended, as far as its disk is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
-    /// Everything was flushed.
+    /// Everything was flushed before.
     Nothing,
     /// What was not committed is gone.
     Process,
@@ -68,11 +68,7 @@ impl Disk {
     }
 
     /// The batch is committed. Returns its last change.
-    pub(crate) fn commit(
-        &mut self,
-        now: Instant,
-        checkpoint: positron_proto::time::Duration,
-    ) -> Option<ChangeId> {
+    pub(crate) fn commit(&mut self, now: Instant, checkpoint: Duration) -> Option<ChangeId> {
         let mut last = None;
         let mut critical = now.since(self.checkpointed) >= checkpoint;
         for (id, change) in self.written.drain(..self.batch) {
@@ -88,6 +84,14 @@ impl Disk {
         last
     }
 
+    /// Everything written reaches the platter. Returns the last change.
+    pub(crate) fn flush(&mut self) -> Option<ChangeId> {
+        self.begin();
+        let last = self.commit(self.checkpointed, Duration::ZERO);
+        self.sync();
+        last
+    }
+
     /// Everything committed reaches the platter.
     pub(crate) fn sync(&mut self) {
         for change in std::mem::take(&mut self.committed) {
@@ -97,12 +101,6 @@ impl Disk {
 
     /// The process is gone.
     pub(crate) fn crash(&mut self, loss: Loss) {
-        if loss == Loss::Nothing {
-            self.batch = self.written.len();
-            for (_, change) in self.written.drain(..) {
-                self.committed.push_back(change);
-            }
-        }
         if loss == Loss::Power {
             self.committed.clear();
         }
@@ -185,8 +183,6 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
-    use positron_proto::time::Duration;
-
     use super::*;
 
     const NEVER: Duration = Duration::from_secs(1_000_000);

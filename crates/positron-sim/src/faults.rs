@@ -1,6 +1,13 @@
 //! What goes wrong: faults, applied between two windows of time.
 
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+};
+
 use positron_proto::{
+    id::{LinkId, MessageId},
+    identity::Verified,
     node::{Command, NodeCore},
     time::{Duration, Instant},
 };
@@ -11,7 +18,7 @@ use crate::{
     host::STOP_TIMEOUT,
     machine::Machine,
     nature::address,
-    scenario::{Cut, Death, Fault, Who},
+    scenario::{Cut, Death, Fault, Listen, Who},
     tcp::Endpoint,
     world::World,
 };
@@ -116,7 +123,12 @@ impl World {
         let now = self.now();
         let machine = self.machine(host);
         self.delivery.started(host, now);
-        self.hosts[host].start(now, &self.nature, machine);
+        let addr = self.hosts[host].addr;
+        let listening = match self.scenario.listen {
+            Listen::Address => addr,
+            Listen::Port => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port()),
+        };
+        self.hosts[host].start(now, &self.nature, listening, machine);
         self.touched(host);
     }
 
@@ -153,10 +165,21 @@ impl World {
             Death::PowerCut => {
                 host.end(Loss::Power);
                 host.powered = false;
+                self.forget_what_the_disk_forgot(node);
             }
         }
+        let host = &mut self.hosts[node];
         host.frozen_until = Instant::ORIGIN;
         self.touched(node);
+    }
+
+    /// What was committed and not on the platter is no promise any more.
+    fn forget_what_the_disk_forgot(&mut self, node: usize) {
+        let kept = self.snapshot(node).gossip.messages;
+        let kept: BTreeSet<MessageId> = kept.iter().map(Verified::id).collect();
+        for said in self.said.iter_mut().filter(|said| said.from == node && said.durable) {
+            said.durable = said.id.is_some_and(|id| kept.contains(&id));
+        }
     }
 
     fn stop(&mut self, node: usize) {
@@ -193,12 +216,7 @@ impl World {
         }
     }
 
-    fn break_links(
-        &mut self,
-        who: &Who,
-        part: f64,
-        how: fn(&mut Self, usize, positron_proto::id::LinkId),
-    ) {
+    fn break_links(&mut self, who: &Who, part: f64, how: fn(&mut Self, usize, LinkId)) {
         self.disturb();
         for node in self.those(who, Self::runs) {
             for link in self.hosts[node].link_names() {
@@ -210,13 +228,13 @@ impl World {
         }
     }
 
-    fn reset_link(&mut self, node: usize, link: positron_proto::id::LinkId) {
+    fn reset_link(&mut self, node: usize, link: LinkId) {
         let now = self.now();
         self.hosts[node].catch_up(now);
         self.hosts[node].broken_off(link, &self.nature);
     }
 
-    fn silence_link(&mut self, node: usize, link: positron_proto::id::LinkId) {
+    fn silence_link(&mut self, node: usize, link: LinkId) {
         let Some(end) = self.hosts[node].link_mut(link) else { return };
         end.severed = true;
         let Some(peer) = end.peer() else { return };

@@ -49,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) tally: Tally,
     /// What the application heard in this window.
     pub(crate) heard: Vec<(Instant, node::Event)>,
+    /// Whether the process ended in this window because it was told to.
+    pub(crate) exited: bool,
     /// Why the world must not go on, if so.
     pub(crate) broken: Option<String>,
     pub(crate) trace: Trace,
@@ -93,6 +95,7 @@ impl Host {
             hash: RunHash::new(),
             tally: Tally::default(),
             heard: Vec::new(),
+            exited: false,
             broken: None,
             trace: Trace::default(),
             now: Instant::ORIGIN,
@@ -109,8 +112,14 @@ impl Host {
         self.clock.now(at)
     }
 
-    /// Starts a process.
-    pub(crate) fn start(&mut self, at: Instant, nature: &Nature, machine: Box<dyn Machine>) {
+    /// Starts a process; `listening` is what it is told of its address.
+    pub(crate) fn start(
+        &mut self,
+        at: Instant,
+        nature: &Nature,
+        listening: SocketAddr,
+        machine: Box<dyn Machine>,
+    ) {
         self.life += 1;
         self.powered = true;
         self.reading = true;
@@ -122,7 +131,7 @@ impl Host {
             written: Vec::new(),
             deadline: None,
         });
-        self.give(Input::Listening(vec![self.addr]));
+        self.give(Input::Listening(vec![listening]));
         self.settle(nature);
     }
 
@@ -200,10 +209,7 @@ impl Host {
                 let why = "the disk of this world is broken".to_owned();
                 self.give(Input::StorageFailed { why });
             }
-            Event::Exit => {
-                self.close_all(nature);
-                self.end(Loss::Nothing);
-            }
+            Event::Exit => self.exit(nature),
             of_a_link => self.happen_to_link(of_a_link, nature),
         }
     }
@@ -275,6 +281,18 @@ impl Host {
                 self.heard.push((self.now, event));
             }
         }
+    }
+
+    /// The process ends as it should: everything reaches the disk, and the node is told.
+    fn exit(&mut self, nature: &Nature) {
+        let flushed = if self.disk_broken { None } else { self.disk.flush() };
+        if let Some(up_to) = flushed {
+            self.give(Input::Persisted { up_to });
+            self.settle(nature);
+        }
+        self.close_all(nature);
+        self.end(Loss::Nothing);
+        self.exited = true;
     }
 
     fn begin_batch(&mut self, nature: &Nature) {

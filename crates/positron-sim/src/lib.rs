@@ -53,6 +53,7 @@ mod run_hash;
 mod said;
 mod scenario;
 mod stories;
+mod storm;
 mod tcp;
 mod trace;
 mod verdicts;
@@ -62,5 +63,7 @@ pub use guest::{Deed, Guest};
 pub use physics::{Physics, Range};
 pub use play::{run, run_with};
 pub use report::{Directs, Latency, Progress, Report, Violation};
-pub use scenario::{BootstrapBy, Check, Cut, Death, Fault, Saying, Scenario, Who, default_config};
+pub use scenario::{
+    BootstrapBy, Check, Cut, Death, Fault, Listen, Saying, Scenario, Who, default_config,
+};
 pub use world::World;

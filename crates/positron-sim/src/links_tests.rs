@@ -95,7 +95,8 @@ impl Stage {
         let mut world = World::new(&scenario, 1);
         let puppets = [Puppet::default(), Puppet::default()];
         for (host, puppet) in puppets.iter().enumerate() {
-            world.hosts[host].start(Instant::ORIGIN, &world.nature, Box::new(puppet.clone()));
+            let machine = Box::new(puppet.clone());
+            world.hosts[host].start(Instant::ORIGIN, &world.nature, address(host), machine);
             world.touched(host);
         }
         Self { world, puppets }

@@ -24,6 +24,8 @@ pub(crate) struct Said {
     pub(crate) bytes: usize,
     /// Once the sender's node told it.
     pub(crate) id: Option<MessageId>,
+    /// Whether the sender's disk has it: what it promised it keeps, as long as it has power.
+    pub(crate) durable: bool,
     /// Whether a partition or a death concerns it, so that it may be late.
     pub(crate) disturbed: bool,
 }
@@ -84,6 +86,7 @@ mod tests {
             life: 1,
             bytes: 40,
             id: None,
+            durable: false,
             disturbed: false,
         };
         let said = vec![one.clone(), one];

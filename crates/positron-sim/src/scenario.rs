@@ -17,6 +17,8 @@ pub struct Scenario {
     pub bootstraps: usize,
     /// How the others know them.
     pub bootstrap_by: BootstrapBy,
+    /// What they know of their own address.
+    pub listen: Listen,
     /// Nodes start one after the other within this time, bootstrap nodes first.
     pub start_within: Duration,
     /// Nodes that only a [`Fault::Start`] starts.
@@ -35,6 +37,15 @@ pub struct Scenario {
     pub guests: Vec<Guest>,
     /// Checks that a story cannot keep on purpose.
     pub waived: Vec<Check>,
+}
+
+/// What nodes are told of the address that they listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// All of it.
+    Address,
+    /// The port only: `0.0.0.0`. They learn from others where they are.
+    Port,
 }
 
 /// How nodes are told of the bootstrap nodes.
@@ -186,6 +197,7 @@ impl Scenario {
             nodes,
             bootstraps: 1 + nodes / 200,
             bootstrap_by: BootstrapBy::Address,
+            listen: Listen::Address,
             start_within: start_within(nodes),
             absent: Vec::new(),
             duration,

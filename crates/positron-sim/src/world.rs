@@ -221,6 +221,11 @@ impl World {
             self.hear(index, at, &event);
         }
         self.hosts[index].heard = heard;
+        if std::mem::take(&mut self.hosts[index].exited) {
+            for what in self.liveness.ended(index) {
+                self.violate(Check::Liveness, self.hosts[index].now(), Some(index), what);
+            }
+        }
     }
 
     /// After something happened to a host between two windows.
@@ -266,7 +271,8 @@ impl World {
         let bytes = payload.len();
         let (at, life) = (self.now, self.hosts[from].life);
         let disturbed = self.nature.is_parted();
-        self.said.push(Said { kind, from, to, at, life, bytes, id: None, disturbed });
+        let (id, durable) = (None, false);
+        self.said.push(Said { kind, from, to, at, life, bytes, id, durable, disturbed });
         let command = match kind {
             SequenceKind::Broadcast => Command::Broadcast { payload },
             SequenceKind::Direct => {
@@ -343,7 +349,10 @@ impl World {
     fn completed(&mut self, said: Option<usize>, outcome: &Outcome) {
         let Some(said) = said.and_then(|index| self.said.get_mut(index)) else { return };
         match outcome {
-            Outcome::Durable(id) => said.id = Some(*id),
+            Outcome::Durable(id) => {
+                said.id = Some(*id);
+                said.durable = true;
+            }
             Outcome::Delivered(id) => {
                 said.id = Some(*id);
                 self.directs.acknowledged += 1;

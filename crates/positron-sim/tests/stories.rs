@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use positron_proto::time::Duration;
 use positron_sim::{
-    BootstrapBy, Check, Cut, Death, Deed, Fault, Guest, Physics, Report, Saying, Scenario, Who,
-    World, run,
+    BootstrapBy, Check, Cut, Death, Deed, Fault, Guest, Listen, Physics, Report, Saying, Scenario,
+    Who, World, run,
 };
 
 const fn secs(seconds: u64) -> Duration {
@@ -303,13 +303,57 @@ fn a_world_can_be_stepped_through() {
     assert_eq!(world.snapshot(0).gossip.messages.len(), 1);
 }
 
+/// What all nodes counted together under this name.
+fn counted(report: &Report, room: &str, name: &str) -> u64 {
+    report.counters[room][name].as_u64().unwrap()
+}
+
 #[test]
-fn traitors_with_an_identity_are_outlived() {
-    for deed in [Deed::Forge, Deed::Replay, Deed::Equivocate, Deed::Withhold, Deed::Flood] {
+fn traitors_with_an_identity_are_outlived_and_found_out() {
+    for (deed, room, sign) in [
+        (Deed::Forge, "gossip", "forged"),
+        (Deed::Replay, "gossip", "duplicates"),
+        (Deed::Equivocate, "gossip", "equivocations"),
+        (Deed::Withhold, "gossip", "want_timeouts"),
+        (Deed::Flood, "peers", "refused_banned"),
+    ] {
         let mut story = chatty("traitors", 7, 40);
         story.name = format!("traitors: {deed:?}");
         story.guests = vec![Guest::Traitor(deed); 2];
-        play(&story, 0..5);
+        for report in play(&story, 0..5) {
+            assert!(counted(&report, room, sign) > 0, "{deed:?}: {}", report.counters);
+        }
+    }
+}
+
+#[test]
+fn nodes_that_only_know_their_port_learn_where_they_are() {
+    let mut story = chatty("ports", 8, 40).fault(secs(12), crash(Who::Node(0), Death::Killed));
+    story.listen = Listen::Port;
+    for report in play(&story, 0..20) {
+        assert_eq!(report.connected_nodes, 7);
+    }
+}
+
+#[test]
+fn direct_messages_to_a_node_that_died_wait_for_it_or_are_given_up() {
+    let mut story = Scenario::quiet("direct to the dead", 5, secs(70));
+    for n in 0..20 {
+        let direct = Saying::Direct { from: 1, to: 3, bytes: 500 };
+        story = story.say(secs(8) + Duration::from_millis(400 * n), direct);
+    }
+    for death in [Death::Killed, Death::PowerCut] {
+        for (back, all) in [(13, true), (45, false)] {
+            let story = story
+                .clone()
+                .fault(secs(10), crash(Who::Node(3), death))
+                .fault(secs(back), Fault::Start(Who::Node(3)));
+            for report in play(&story, 0..10) {
+                let directs = report.directs;
+                assert_eq!(directs.acknowledged + directs.given_up, directs.sent, "{directs:?}");
+                assert_eq!(directs.given_up == 0, all, "{directs:?}");
+            }
+        }
     }
 }
 
@@ -324,4 +368,12 @@ fn the_number_of_threads_changes_nothing() {
     let [one, three] = [1, 3].map(on);
     one.expect_ok();
     assert_eq!((one.run_hash, one.events), (three.run_hash, three.events));
+}
+
+#[test]
+fn whatever_goes_wrong_for_a_minute_is_made_good_in_the_next() {
+    for seed in 0..40 {
+        let nodes = 3 + usize::try_from(seed % 7).unwrap();
+        run(&Scenario::storm(nodes, seed), seed).expect_ok();
+    }
 }

@@ -36,10 +36,15 @@ impl NetworkConfig {
         }
         // Editors of Windows begin a file with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.trim_start().starts_with('[') {
-            let what = "a configuration is an object, `{...}`, not a list".into();
-            let origin = origin.into();
-            return Err(ConfigError::Unreadable { origin, line: 1, column: 1, what });
+        // A sequence would fill the fields in order.
+        if !text.trim_start().starts_with('{') {
+            let what = "a configuration is a JSON object: { \"port\": 8888, ... }".into();
+            return Err(ConfigError::Unreadable {
+                origin: origin.into(),
+                line: 1,
+                column: 1,
+                what,
+            });
         }
         let config: Self = serde_json::from_str(text).map_err(|error| explain(&error, origin))?;
         config.validate()?;
@@ -153,10 +158,13 @@ mod tests {
         assert!(refusal("{\"bootstrap\": []}").ends_with("did you mean `bootstrap_nodes`?"));
         assert!(refusal("{\"port\": \"1\"}").ends_with("a whole number from 0 to 65535"));
         assert!(refusal("{\"bootstrap_nodes\": \"a:1\"}").contains("expected a list"));
-        assert!(refusal("[]").contains("not a list"));
+        assert!(refusal("[]").contains("a JSON object"));
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
         assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));
         assert!(refusal("{\n\"port\": }").starts_with("c.json:2:9: expected value"));
+        for no_object in ["", "[]", "8888"] {
+            assert!(refusal(no_object).starts_with("c.json:1:1: a configuration is a JSON object"));
+        }
         assert!(refusal("{\"port\": 1, \"port\": 2}").contains("duplicate field `port`"));
         assert_eq!(
             refusal("{\"max_peers\": 0}"),

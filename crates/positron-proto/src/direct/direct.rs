@@ -172,6 +172,14 @@ impl Direct {
         }
     }
 
+    /// The node stops: everything that is pending is given up.
+    pub fn give_up_all(&mut self, out: &mut VecDeque<Out>) {
+        for ticket in self.outbox.tickets() {
+            self.deadlines.clear(Wake::Expire(ticket));
+            self.expire(ticket, out);
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
         while let Some(wake) = self.deadlines.pop_due(now.mono) {

@@ -118,6 +118,11 @@ impl Outbox {
         Some(Ended { to, tried })
     }
 
+    /// Everything that is pending, in order.
+    pub(super) fn tickets(&self) -> Vec<Ticket> {
+        self.pending.keys().copied().collect()
+    }
+
     /// Whether anything is pending for `peer`.
     pub(super) fn has_any(&self, peer: &NodeId) -> bool {
         self.by_peer.contains_key(peer)

@@ -277,7 +277,10 @@ impl Gossip {
         }
         let ttl = ttl.min(MAX_TTL);
         match self.checks.add(item, from, ttl, &claim) {
-            Added::New => out.push_back(Out::Verify { from, ttl, claim }),
+            Added::New => {
+                self.wanted.pushed(&item);
+                out.push_back(Out::Verify { from, ttl, claim });
+            }
             Added::UnderWay => self.counters.duplicates += 1,
             Added::NoRoom => self.ask_again(now, item, from),
         }

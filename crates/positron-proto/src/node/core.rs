@@ -303,6 +303,13 @@ impl NodeCore {
     fn stop(&mut self, now: Now) -> Ticket {
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.outs.session);
         self.conclude(now);
+        // Nobody will acknowledge them, and every ticket is answered.
+        self.direct.give_up_all(&mut self.outs.direct);
+        for ticket in self.outgoing.give_up_directs() {
+            let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
+            self.emit(Event::Completed { ticket, outcome });
+        }
+        self.conclude(now);
         self.stopping = true;
         let ticket = self.outgoing.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });

@@ -86,6 +86,11 @@ impl Outgoing {
         Ok(ticket)
     }
 
+    /// Direct messages that wait for a number will not be sent any more.
+    pub(super) fn give_up_directs(&mut self) -> impl Iterator<Item = Ticket> + use<> {
+        core::mem::take(&mut self.directs).into_iter().map(|(ticket, ..)| ticket)
+    }
+
     /// The reservation of numbers to ask the disk for now, if any.
     pub(super) fn reservation(&mut self, kind: SequenceKind) -> Option<u64> {
         self.numbers(kind).ask()

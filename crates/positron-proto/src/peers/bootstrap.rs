@@ -147,7 +147,11 @@ impl Peers {
             return self.bootstrap_unresolved(now, index, silent);
         }
         let linked = door.found.is_some_and(|found| self.links.contains(&found));
-        let content = self.links.len() >= self.config.min_peers && door.found.is_some();
+        // A node that answers, if only to say that it is full, is known to be there: with enough
+        // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
+        let full = DialFailure::Closed(CloseReason::SlotsFull);
+        let answers = door.found.is_some() || door.view.state == BootstrapState::Failed(full);
+        let content = self.links.len() >= self.config.min_peers && answers;
         if linked || content || self.free_slots() == 0 {
             return self.postpone(now, index, BOOTSTRAP_LONGEST);
         }

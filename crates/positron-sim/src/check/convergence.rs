@@ -61,9 +61,10 @@ impl Convergence {
         let heard = |l: &&Live<'_>| l.host != one.from && delivery.has(l.host, index);
         let hearers = live.iter().filter(heard).count();
         let others = live.iter().filter(|l| l.host != one.from).count();
-        let promised =
-            sender_lives || (one.id.is_some() && live.iter().any(|l| l.host == one.from));
-        if hearers == 0 && !promised {
+        let promised = sender_lives || (one.durable && live.iter().any(|l| l.host == one.from));
+        // Whoever heard it in this life holds it now; what earlier lives heard may be gone.
+        let held = live.iter().any(|l| l.host != one.from && delivery.has_now(l.host, index));
+        if !held && !promised {
             self.lost += 1;
             return;
         }

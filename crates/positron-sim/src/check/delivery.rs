@@ -118,6 +118,11 @@ impl Delivery {
         self.hosts[host].ever.contains(index)
     }
 
+    /// Whether the process that runs on `host` handed it over.
+    pub(crate) fn has_now(&self, host: usize, index: usize) -> bool {
+        self.hosts[host].this_life.contains(index)
+    }
+
     /// Latencies in microseconds: of undisturbed deliveries, and of all.
     pub(crate) fn latencies(&self) -> (Vec<u32>, Vec<u32>) {
         let all = self.undisturbed.iter().chain(&self.disturbed).copied().collect();
@@ -158,6 +163,7 @@ mod tests {
             life: 1,
             bytes: 30,
             id: Some(MessageId::from_bytes([from.try_into().unwrap(); 32])),
+            durable: false,
             disturbed: false,
         }
     }

@@ -39,6 +39,15 @@ impl Liveness {
         self.0.remove(&(host, ticket)).ok_or_else(twice)
     }
 
+    /// The process ended as it was told to: what was not answered never will be.
+    pub(crate) fn ended(&mut self, host: usize) -> Vec<String> {
+        let unanswered = self.0.keys().filter(|(of, _)| *of == host);
+        let what = |(_, ticket): &(usize, Ticket)| format!("stopped without answering {ticket:?}");
+        let wrong = unanswered.map(what).collect();
+        self.died(host);
+        wrong
+    }
+
     /// Whoever asked died with the process.
     pub(crate) fn died(&mut self, host: usize) {
         self.0.retain(|(of, _), _| *of != host);

@@ -7,7 +7,7 @@ use positron_proto::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
     node::{Command, Effect, Input, Refused},
-    session::sessions::{Dial, Direction, Expect, Out, Peer, Purpose},
+    session::sessions::{Dial, Expect, Out, Peer, Purpose},
     session::{Sessions, sessions},
     time::{Duration, Instant, Now},
     wire::{
@@ -94,29 +94,12 @@ impl Traitor {
                 Out::Up(peer) => {
                     self.peers.retain(|known| known.id != peer.id);
                     self.peers.push(peer);
-                    self.greet(now, &peer);
                 }
                 Out::Down { peer, .. } => self.peers.retain(|known| known.id != peer),
                 Out::Message { body, .. } => self.hear(body),
                 _ => {}
             }
         }
-    }
-
-    /// A node that is not greeted may not take a peer for one.
-    fn greet(&mut self, now: Now, peer: &Peer) {
-        let record = PeerRecord {
-            key: *self.me.public_key(),
-            sequence: now.wall.as_unix_micros(),
-            noise_static: [9; 32],
-            capabilities: 0,
-            addresses: vec![self.addr],
-            software: "traitor".into(),
-        };
-        let record = self.me.sign(record, &self.network).claim().clone();
-        let answer = peer.direction == Direction::Inbound;
-        let hello = Message::Hello { answer, record, observed: peer.addr, peers: Vec::new() };
-        self.send(now, peer.id, &hello);
     }
 
     fn hear(&mut self, body: Bytes) {
