@@ -360,8 +360,8 @@ impl Gossip {
     }
 
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
-    /// Floors that are forgotten here go last, or storage would grow with every key that ever
-    /// spoke.
+    /// Those that are forgotten here are forgotten there, or every key that ever spoke would cost a
+    /// row.
     fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
         let mut floors = BTreeMap::new();
         for item in &evicted {
