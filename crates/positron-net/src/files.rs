@@ -70,5 +70,8 @@ fn readable_by_all(file: &File) -> io::Result<()> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Storage, format!("cannot write {}", path.display())).because(error)
+    // The name of the scratch file, which is wrapped around it, means nothing to anybody.
+    let wrapped = error.get_ref().is_some() && error.kind() != io::ErrorKind::Other;
+    let why = if wrapped { error.kind().to_string() } else { error.to_string() };
+    Failure::new(Exit::Storage, format!("cannot write {}", path.display())).because(why)
 }

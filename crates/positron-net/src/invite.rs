@@ -9,6 +9,8 @@ use std::{
 use positron_networking::NodeId;
 
 const SCHEME: &str = "positron:";
+/// Addresses of interfaces in an invite: it must stay short enough to be pasted (guess).
+const MAX_INTERFACES: usize = 4;
 
 /// `positron:<node id>@<address>[,<address>]?network=<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +43,12 @@ impl Invite {
         observed: &[SocketAddr],
         listen: &[SocketAddr],
     ) -> Option<Self> {
-        let local = listen.iter().map(|address| match address.ip().is_unspecified() {
-            true => SocketAddr::new(outward_ip(address), address.port()),
-            false => *address,
+        let local = listen.iter().flat_map(|address| {
+            let ips = match address.ip().is_unspecified() {
+                true => own_ips(address),
+                false => vec![address.ip()],
+            };
+            ips.into_iter().map(|ip| SocketAddr::new(ip, address.port()))
         });
         let mut addresses = Vec::new();
         for address in observed.iter().copied().chain(local) {
@@ -57,11 +62,36 @@ impl Invite {
     }
 }
 
+/// Where a node that listens everywhere can be dialled: the address from which this machine talks
+/// to the world or, where no route leads there (a lone switch, a cable), those of its interfaces.
+fn own_ips(listen: &SocketAddr) -> Vec<IpAddr> {
+    if let Some(ip) = outward_ip(listen) {
+        return vec![ip];
+    }
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let ips =
+        interfaces.iter().filter(|interface| interface.is_oper_up()).map(if_addrs::Interface::ip);
+    let ips = dialable(ips, listen.is_ipv6());
+    if !ips.is_empty() {
+        return ips;
+    }
+    vec![if listen.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }]
+}
+
+/// Those of `ips` that mean the same on every machine around, of one family.
+fn dialable(ips: impl Iterator<Item = IpAddr>, v6: bool) -> Vec<IpAddr> {
+    // A link-local IPv6 address needs an interface beside it, and each machine has its own names.
+    let scoped = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    ips.filter(|ip| ip.is_ipv6() == v6 && !ip.is_loopback() && !scoped(ip))
+        .take(MAX_INTERFACES)
+        .collect()
+}
+
 /// The address from which this machine talks to others. Nothing is sent to find it out.
-fn outward_ip(listen: &SocketAddr) -> IpAddr {
-    let (any, elsewhere, loopback) = match listen.ip() {
-        IpAddr::V4(any) => (any.into(), "192.0.2.1:9", Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(any) => (any.into(), "[2001:db8::1]:9", Ipv6Addr::LOCALHOST.into()),
+fn outward_ip(listen: &SocketAddr) -> Option<IpAddr> {
+    let (any, elsewhere) = match listen.ip() {
+        IpAddr::V4(any) => (any.into(), "192.0.2.1:9"),
+        IpAddr::V6(any) => (any.into(), "[2001:db8::1]:9"),
     };
     // Connecting a UDP socket only asks the routing table.
     UdpSocket::bind(SocketAddr::new(any, 0))
@@ -69,7 +99,9 @@ fn outward_ip(listen: &SocketAddr) -> IpAddr {
             socket.connect(elsewhere)?;
             socket.local_addr()
         })
-        .map_or(loopback, |address| address.ip())
+        .map(|address| address.ip())
+        .ok()
+        .filter(|ip| !ip.is_loopback())
 }
 
 impl fmt::Display for Invite {
@@ -179,6 +211,16 @@ mod tests {
         let everywhere = Invite::new(id, "n", &[], &["0.0.0.0:8888".parse().unwrap()]).unwrap();
         assert!(!everywhere.addresses[0].starts_with("0.0.0.0"));
         assert_eq!(Invite::new(id, "n", &[], &["127.0.0.1:0".parse().unwrap()]), None);
+    }
+
+    #[test]
+    fn without_a_route_to_the_world_an_invite_names_what_the_neighbours_can_dial() {
+        let ips = ["127.0.0.1", "10.77.0.1", "fe80::1", "fd00::2", "::1", "192.168.5.1"];
+        let ips = || ips.iter().map(|ip| ip.parse::<IpAddr>().unwrap());
+        let texts = |ips: Vec<IpAddr>| ips.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(texts(dialable(ips(), false)), ["10.77.0.1", "192.168.5.1"]);
+        assert_eq!(texts(dialable(ips(), true)), ["fd00::2"]);
+        assert_eq!(dialable(ips().cycle().take(100), false).len(), MAX_INTERFACES);
     }
 
     #[test]

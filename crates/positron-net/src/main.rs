@@ -51,7 +51,9 @@ fn main() -> ExitCode {
 
 /// Reads the command line; help, version and wrong usage end here.
 fn parse() -> Cli {
-    let color = match color_wish(std::env::args()) {
+    // A path need not be UTF-8.
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let color = match color_wish(args) {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,

@@ -62,7 +62,7 @@ impl Screen {
     /// A line of data on stdout.
     pub(crate) fn data(&self, line: impl Display) -> Result<(), Failure> {
         let mut drawn = self.lock();
-        erase(&drawn);
+        self.erase(&drawn);
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
         redraw(&mut drawn);
@@ -102,7 +102,7 @@ impl Screen {
     /// A line on stderr, wanted or not.
     pub(crate) fn print(&self, line: impl Display) {
         let mut drawn = self.lock();
-        erase(&drawn);
+        self.erase(&drawn);
         // Nobody is left to be told when stderr is gone.
         let _ = writeln!(io::stderr(), "{line}");
         redraw(&mut drawn);
@@ -115,7 +115,7 @@ impl Screen {
         }
         let (columns, rows) = self.size();
         let mut drawn = self.lock();
-        erase(&drawn);
+        self.erase(&drawn);
         *drawn = lines
             .into_iter()
             .take(rows.saturating_sub(1).max(1))
@@ -139,16 +139,22 @@ impl Screen {
         if self.color { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// Moves to the first drawn line and erases from there.
+    fn erase(&self, drawn: &[String]) {
+        if !drawn.is_empty() {
+            let _ = write!(io::stderr(), "\x1b[{}F\x1b[J", height(drawn, self.size().0));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Moves to the first drawn line and erases from there.
-fn erase(drawn: &[String]) {
-    if !drawn.is_empty() {
-        let _ = write!(io::stderr(), "\x1b[{}F\x1b[J", drawn.len());
-    }
+/// Lines of a terminal of `columns` that `drawn` takes: one that has become narrower since folds
+/// what is longer.
+fn height(drawn: &[String], columns: usize) -> usize {
+    drawn.iter().map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
 }
 
 fn redraw(drawn: &mut [String]) {
@@ -174,9 +180,38 @@ pub(crate) fn sanitised(text: &str) -> String {
     clean
 }
 
+/// `text` in lines of at most `width` characters, broken between words; a longer word stays whole.
+pub(crate) fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_narrower_terminal_folds_is_erased_too() {
+        let drawn = ["x".repeat(79), String::new(), "y".repeat(40)];
+        assert_eq!(height(&drawn, 80), 3);
+        assert_eq!(height(&drawn, 40), 4);
+    }
+
+    #[test]
+    fn a_text_is_folded_between_words() {
+        assert_eq!(folded("3 s  alone: nobody", 11), ["3 s  alone:", "nobody"]);
+        assert_eq!(folded("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(folded("", 4), [""]);
+    }
 
     #[test]
     fn remote_text_cannot_move_the_cursor_or_turn_the_reading_direction() {

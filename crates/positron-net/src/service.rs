@@ -18,7 +18,7 @@ use crate::{
     invite::Invite,
     joining::join,
     logging::Log,
-    screen::{Screen, sanitised},
+    screen::{Screen, folded, sanitised},
     settings::Settings,
     sheet::{Sheet, count, duration},
     signals::Signals,
@@ -87,7 +87,7 @@ impl Service {
                 "network": stats.network,
                 "listen": stats.listen,
                 "invite": invite,
-                "data_dir": stats.storage.folder,
+                "data_dir": stats.storage.folder.as_ref().map(|folder| folder.to_string_lossy()),
                 "pid": std::process::id(),
             }));
         }
@@ -165,13 +165,15 @@ impl Service {
         if self.json { self.event(event) } else { Ok(()) }
     }
 
-    /// One line, redrawn in place on a terminal, otherwise when something changed.
+    /// Redrawn in place on a terminal, otherwise when something changed.
     fn tell_status(&self, told: &mut Told) -> Result<(), Failure> {
         let stats = self.node.stats();
         let line = status_line(&stats);
         if self.screen.is_live() && !self.json {
             let uptime = duration(Duration::from_secs_f64(stats.uptime_s));
-            self.screen.draw([format!("{uptime}  {line}").as_str()]);
+            let (columns, _) = self.screen.size();
+            let lines = folded(&format!("{uptime}  {line}"), columns.saturating_sub(1));
+            self.screen.draw(lines.iter().map(String::as_str));
         } else if told.is_news(stats.active_peers, &line, Instant::now()) {
             if self.json {
                 self.event(&json!({

@@ -103,7 +103,13 @@ impl fmt::Display for NodeEvent {
             Self::PeerBanned { peer, why, .. } => {
                 write!(f, "peer {} is banned: {}", peer.short(), why.name())
             }
-            Self::OwnAddresses { addresses } => write!(f, "reachable at {addresses:?}"),
+            Self::OwnAddresses { addresses } if addresses.is_empty() => {
+                write!(f, "seen by others at no address any more")
+            }
+            Self::OwnAddresses { addresses } => {
+                let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, "seen by others at {}", seen.join(", "))
+            }
             Self::StorageFailed { why } => write!(f, "storage failed: {why}"),
         }
     }

@@ -97,6 +97,7 @@ pub struct TrustStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StorageStats {
     /// The data folder; none: everything is in memory and ends with the node.
+    #[serde(serialize_with = "as_shown")]
     pub folder: Option<std::path::PathBuf>,
     /// Changes that were given to storage.
     pub changes: u64,
@@ -202,6 +203,14 @@ impl BootstrapStats {
     }
 }
 
+/// A path that is not UTF-8 must not keep anybody from the rest.
+fn as_shown<S: serde::Serializer>(
+    path: &Option<std::path::PathBuf>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
+}
+
 fn in_words(state: &BootstrapState) -> String {
     match state {
         BootstrapState::Trying => "being tried".into(),
@@ -252,7 +261,9 @@ pub(crate) fn alone_because(view: &NodeView) -> Option<String> {
         BootstrapState::Reached(_) => {
             format!("{}: was reached, and is not connected now", of.address)
         }
-        state => format!("{}: {} ({} tried)", of.address, in_words(state), times(of.attempts)),
+        // A name that is not resolved has not been dialled.
+        state if of.attempts == 0 => format!("{}: {}", of.address, in_words(state)),
+        state => format!("{}: {} (tried {})", of.address, in_words(state), times(of.attempts)),
     };
     Some(view.bootstrap.iter().map(one).collect::<Vec<_>>().join("; "))
 }

@@ -150,6 +150,24 @@ async fn three_hundred_connections_that_say_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_that_are_told_goodbye_and_do_not_hang_up() {
+    let victim = Victim::start().await;
+    let before = victim.process.descriptors();
+    let (mut strangers, mut most) = (Vec::new(), 0);
+    for _ in 0..1000 {
+        let mut stranger = victim.connect().await;
+        // A SYN of a version that is not spoken here: the answer is a hint, then the end.
+        pour(&mut stranger, &[0xBE, 9, 1, 2, 0, 0]).await;
+        strangers.push(stranger);
+        most = most.max(victim.process.descriptors());
+    }
+    assert!(most < before + 350, "{most} descriptors, {before} before");
+    victim.is_unimpressed().await;
+    drop(strangers);
+    until("every descriptor comes back", || victim.process.descriptors() <= before + 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_web_browser() {
     let victim = Victim::start().await;
     let mut stranger = victim.connect().await;

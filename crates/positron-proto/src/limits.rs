@@ -67,6 +67,13 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
 pub const MAX_DORMANT_CONVERSATIONS: usize = 256;
+/// Bytes that wait in conversations without a link, in all: eight full queues. The oldest
+/// conversation goes first.
+pub const MAX_DORMANT_BYTES: usize = 8 * MAX_PEER_QUEUE_BYTES;
+/// Memory of messages of which only parts have arrived, over all links; the link that waits longest
+/// for the end of one gives way. Guess: 64 of the largest messages at a time, where one link alone
+/// could hold three.
+pub const MAX_PARTIAL_BYTES: usize = 64 << 20;
 /// Records sealed under one key; then both sides step to the next. RFC 9001 6.6 allows 2^23 for
 /// AES-GCM.
 pub const RECORDS_PER_KEY: u64 = 1 << 22;
@@ -102,8 +109,12 @@ pub const MAX_WANTED: usize = 8192;
 pub const MIN_WANTED_PER_PEER: usize = 64;
 /// Peers remembered as holders of one announced message.
 pub const MAX_HOLDERS: usize = 8;
-/// Wait between an announcement and the request: an eager push is usually on its way.
+/// Longest wait between an announcement and the request: an eager push is usually on its way. Two
+/// links of 30 ms.
 pub const WANT_DELAY: Duration = Duration::from_millis(60);
+/// Shortest such wait, where pushes follow announcements at once (guess: as long as an announcement
+/// itself waits).
+pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
 /// Wait for the answer to a request before the next holder is asked.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How long a peer may take to send what it announced and was asked for, before it counts as

@@ -146,6 +146,9 @@ impl Tables {
                 let known = self.floors.entry(sender).or_default();
                 *known = floor.max(*known);
             }
+            Change::ForgetFloor(sender) => {
+                self.floors.remove(&sender);
+            }
             Change::KeepPeer(peer) => {
                 self.peers.insert(peer.record.content().node_id(), peer);
             }

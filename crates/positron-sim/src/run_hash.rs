@@ -124,6 +124,10 @@ impl RunHash {
                 self.id(sender);
                 self.word(*floor);
             }
+            Change::ForgetFloor(sender) => {
+                self.word(11);
+                self.id(sender);
+            }
             Change::KeepPeer(peer) => {
                 self.word(6);
                 self.bytes(peer.record.id().as_bytes());

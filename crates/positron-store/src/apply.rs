@@ -43,6 +43,9 @@ impl Apply {
                  ON CONFLICT DO UPDATE SET floor = max(floor, excluded.floor)",
                 (sender.as_bytes(), integer(*floor)),
             ),
+            Change::ForgetFloor(sender) => {
+                run(db, "DELETE FROM floors WHERE sender = ?1", (sender.as_bytes(),))
+            }
             Change::KeepPeer(peer) => self.keep_peer(db, peer),
             Change::ForgetPeer(node) => {
                 run(db, "DELETE FROM peers WHERE node = ?1", (node.as_bytes(),))

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Summary {
     /// The database.
+    #[serde(serialize_with = "as_shown")]
     pub database: PathBuf,
     /// Its schema version.
     pub schema_version: i64,
@@ -81,6 +82,11 @@ pub struct TrustLine {
     pub change: f64,
     /// To what.
     pub score: f64,
+}
+
+/// A path that is not UTF-8 must not keep anybody from the rest.
+fn as_shown<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
 }
 
 /// Sums up the database in the data folder `dir`, of a node that runs or does not. Creates and

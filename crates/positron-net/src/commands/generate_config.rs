@@ -51,8 +51,10 @@ impl Options {
         config.validate().map_err(|error| {
             Failure::new(Exit::Usage, "no node could start with this configuration").because(error)
         })?;
-        let text = serde_json::to_string_pretty(&config)
-            .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
+        let text = serde_json::to_string_pretty(&config).map_err(|error| {
+            let what = "a configuration file cannot hold these values";
+            Failure::new(Exit::Usage, what).because(error)
+        })?;
         match self.file {
             Some(path) if path != Path::new("-") => {
                 let existing = if self.force { Existing::Replace } else { Existing::Keep };

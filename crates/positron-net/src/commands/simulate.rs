@@ -148,7 +148,7 @@ impl Options {
     }
 }
 
-/// The report as a file, and as data.
+/// The report as data, and as a file: a file that cannot be written does not swallow the data.
 fn publish(
     report: &impl Serialize,
     sheet: Sheet,
@@ -156,12 +156,13 @@ fn publish(
     screen: &Screen,
     global: Global,
 ) -> Result<(), Failure> {
+    let said = if global.json { screen.document(report) } else { screen.data(sheet) };
     if let Some(file) = file {
         let text = serde_json::to_string_pretty(report)
             .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
         file.write(&format!("{text}\n"), Existing::Replace)?;
     }
-    if global.json { screen.document(report) } else { screen.data(sheet) }
+    said
 }
 
 /// A broken promise is a failure.

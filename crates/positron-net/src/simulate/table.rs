@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use positron_networking::{Node, NodeId};
 
 use super::{
@@ -20,6 +21,8 @@ use crate::{screen::Screen, sheet};
 const REDRAW: Duration = Duration::from_millis(250);
 /// Lines of the terminal that are not nodes: the head, its rule, the totals, and a spare one.
 const OTHER_LINES: usize = 6;
+/// Columns that the table takes with whole addresses.
+const FULL_WIDTH: usize = 108;
 
 /// Draws the table until `work` is done; its last state stays.
 pub(crate) async fn draw_while<T>(
@@ -71,15 +74,19 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
         *sum += peer.trust_score;
         *count += 1.0;
     }
-    let head = ["node", "address", "peers", "sent", "received", "delivery", "p50", "p99", "trust"];
-    let mut table = sheet::table(head, Some(width));
+    let narrow = width < FULL_WIDTH;
+    let address = if narrow { "port" } else { "address" };
+    let head = ["node", address, "peers", "sent", "received", "delivery", "p50", "p99", "trust"];
+    // What does not fit is cut off by the screen: a number that is folded cannot be read.
+    let mut table = sheet::table(head, None);
+    table.set_content_arrangement(ContentArrangement::Disabled);
     for ((node, stats), line) in nodes.iter().zip(&stats).zip(lines).take(shown) {
         let latency = |of: fn(&super::latency::Percentiles) -> f64| {
             line.latency.map_or_else(|| "-".into(), |latency| format!("{:.1} ms", of(&latency)))
         };
         table.add_row([
-            node.id().short(),
-            stats.listen.first().map(ToString::to_string).unwrap_or_default(),
+            if narrow { node.id().short().chars().take(8).collect() } else { node.id().short() },
+            stats.listen.first().map(|at| shown_address(*at, narrow)).unwrap_or_default(),
             stats.active_peers.to_string(),
             line.sent.to_string(),
             line.received.to_string(),
@@ -94,7 +101,17 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    if narrow {
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 1));
+        }
+    }
     table
+}
+
+/// The nodes of this machine differ in the port only.
+fn shown_address(address: SocketAddr, narrow: bool) -> String {
+    if narrow { address.port().to_string() } else { address.to_string() }
 }
 
 fn sum(totals: &Totals) -> String {

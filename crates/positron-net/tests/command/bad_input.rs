@@ -1,9 +1,13 @@
 //! Each bad input gets one clear message and its exit code, and changes nothing on the disk.
 
 use std::{
+    ffi::OsStr,
     fs::{self, Permissions},
     net::TcpListener,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::Path,
     process::Command,
 };
@@ -37,6 +41,24 @@ fn a_configuration_that_is_no_json_or_has_a_wrong_value_is_refused_with_its_plac
     house.refuses(&["start", "-c", "binary.json"], CONFIGURATION, &["UTF-8"]);
     house.file("positron.json", "{ \"port\": \"8888\" }");
     house.refuses(&["stats"], CONFIGURATION, &["positron.json:1:"]);
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_no_bug_of_ours() {
+    let house = Household::new();
+    let folder = OsStr::from_bytes(b"a\xffb");
+    house.refuses_run(house.command([OsStr::new("stats"), "-d".as_ref(), folder]), STORAGE, &[]);
+    let args = [OsStr::new("generate-config"), "-d".as_ref(), folder];
+    house.refuses_run(house.command(args), USAGE, &["UTF-8"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_as_it_was_given() {
+    let house = Household::new();
+    house.refuses(&["simulate", "--report", "no/r.json"], STORAGE, &["cannot write no/r.json"]);
+    house.refuses(&["generate-config", "no/c.json"], STORAGE, &["cannot write no/c.json"]);
+    let message = house.run(&["generate-config", "no/c.json"]).stderr;
+    assert!(!message.contains(".positron-net-"), "{message}");
 }
 
 #[test]

@@ -34,6 +34,8 @@ impl NetworkConfig {
                 what,
             });
         }
+        // Editors of Windows begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // A sequence would fill the fields in order.
         if !text.trim_start().starts_with('{') {
             let what = "a configuration is a JSON object: { \"port\": 8888, ... }".into();
@@ -68,13 +70,33 @@ fn explain(error: &serde_json::Error, origin: &str) -> ConfigError {
         return ConfigError::UnknownKey { origin, line, column, key: key.into(), nearest };
     }
     let place = format!(" at line {line} column {column}");
-    let what = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    let what = in_plain_words(text.strip_suffix(&place).unwrap_or(&text));
     ConfigError::Unreadable { origin, line, column, what }
 }
 
-/// The known key at the smallest edit distance, if that is small for its length.
+/// The parser's message, with the types of JSON in place of those of Rust.
+fn in_plain_words(what: &str) -> String {
+    let Some((found, expected)) = what.rsplit_once(", expected ") else {
+        return what.to_owned();
+    };
+    let expected = match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number from 0",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list, such as [\"192.0.2.1:8888\"]",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
+}
+
+/// The known key at the smallest edit distance, if that is small for its length or one begins with
+/// the other.
 fn nearest(key: &str, known: Vec<String>) -> Option<String> {
-    let close = |candidate: &String| distance(key, candidate) <= 1 + candidate.len() / 4;
+    let close = |candidate: &String| {
+        let begins = key.len() >= 3 && candidate.starts_with(&format!("{key}_"));
+        begins || distance(key, candidate) <= 1 + candidate.len() / 4
+    };
     known.into_iter().filter(close).min_by_key(|candidate| distance(key, candidate))
 }
 
@@ -120,6 +142,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_error() {
+        let config = NetworkConfig::from_json("\u{feff}{\"port\": 1}", "c.json").unwrap();
+        assert_eq!(config.port, 1);
+    }
+
+    #[test]
     fn an_error_tells_where_and_what() {
         let refusal =
             |text: &str| NetworkConfig::from_json(text, "c.json").unwrap_err().to_string();
@@ -127,6 +155,10 @@ mod tests {
             refusal("{\"hots\": 1}"),
             "c.json:1:7: unknown key `hots`; did you mean `host`?"
         );
+        assert!(refusal("{\"bootstrap\": []}").ends_with("did you mean `bootstrap_nodes`?"));
+        assert!(refusal("{\"port\": \"1\"}").ends_with("a whole number from 0 to 65535"));
+        assert!(refusal("{\"bootstrap_nodes\": \"a:1\"}").contains("expected a list"));
+        assert!(refusal("[]").contains("a JSON object"));
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
         assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));
         assert!(refusal("{\n\"port\": }").starts_with("c.json:2:9: expected value"));

@@ -118,7 +118,10 @@ impl Link {
             ended
         };
         match ended {
-            WriteEnd::Flushed(until) => linger(&mut read, until).await,
+            WriteEnd::Flushed(until) => tokio::select! {
+                () = linger(&mut read, until) => {}
+                () = aborted(&mut self.orders) => {}
+            },
             // Without this the kernel would keep trying to send what is under way.
             WriteEnd::Aborted | WriteEnd::Failed(_) => drop(write.as_ref().set_zero_linger()),
         }
@@ -215,10 +218,13 @@ impl Writer<'_> {
             }
             write.shutdown().await
         };
-        match timeout_at(until, flushing).await {
-            Ok(Ok(())) => WriteEnd::Flushed(until),
-            Ok(Err(error)) => WriteEnd::Failed(error),
-            Err(_) => WriteEnd::Aborted,
+        tokio::select! {
+            flushed = timeout_at(until, flushing) => match flushed {
+                Ok(Ok(())) => WriteEnd::Flushed(until),
+                Ok(Err(error)) => WriteEnd::Failed(error),
+                Err(_) => WriteEnd::Aborted,
+            },
+            () = aborted(orders) => WriteEnd::Aborted,
         }
     }
 
@@ -249,6 +255,11 @@ async fn write_some(write: &mut OwnedWriteHalf, queue: &VecDeque<Bytes>) -> io::
         Ok(0) => Err(ErrorKind::WriteZero.into()),
         outcome => outcome,
     }
+}
+
+/// The core needs the descriptor for somebody else, or is gone.
+async fn aborted(orders: &mut mpsc::UnboundedReceiver<LinkOrder>) {
+    while !matches!(orders.recv().await, Some(LinkOrder::Hangup(Hangup::Abort)) | None) {}
 }
 
 /// Waits for the other end to close too, and throws away what it still says: closing with unread

@@ -67,16 +67,16 @@ impl Checks {
             }
             return Added::UnderWay;
         }
-        let load = self.load.entry(from).or_default();
-        let bytes = load.bytes + claim.content().payload.len();
-        if load.claims >= MAX_PARKED_PER_PEER
-            || bytes > MAX_PARKED_BYTES_PER_PEER
-            || self.count >= MAX_PARKED
-        {
+        let bytes = claim.content().payload.len();
+        let full = self.load.get(&from).is_some_and(|load| {
+            load.claims >= MAX_PARKED_PER_PEER || load.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
+        });
+        if full || self.count >= MAX_PARKED {
             return Added::NoRoom;
         }
+        let load = self.load.entry(from).or_default();
         load.claims += 1;
-        load.bytes = bytes;
+        load.bytes += bytes;
         self.count += 1;
         let check = Check { claim: claim.clone(), from: vec![from], ttl };
         self.under_way.entry(item).or_default().push(check);

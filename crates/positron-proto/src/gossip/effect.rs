@@ -72,6 +72,8 @@ pub enum Out {
         /// The lowest number that may still be new.
         floor: u64,
     },
+    /// This sender has no floor any more: too many others were heard since.
+    ForgetFloor(NodeId),
     /// Something was seen of a peer.
     Observed {
         /// Of whom.

@@ -11,6 +11,8 @@ pub(super) struct Floors {
     floors: BTreeMap<NodeId, Floor>,
     by_silence: BTreeMap<u64, NodeId>,
     clock: u64,
+    /// Who was forgotten; storage is to forget him, too.
+    forgotten: Vec<NodeId>,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,15 @@ impl Floors {
             && let Some((_, silent)) = self.by_silence.pop_first()
         {
             self.floors.remove(&silent);
+            self.forgotten.push(silent);
         }
+    }
+
+    /// Takes the senders who were forgotten and not heard since.
+    pub(super) fn take_forgotten(&mut self) -> Vec<NodeId> {
+        let mut forgotten = core::mem::take(&mut self.forgotten);
+        forgotten.retain(|sender| !self.floors.contains_key(sender));
+        forgotten
     }
 
     /// Something new came from `sender`: it is not the silent one.
@@ -76,5 +86,7 @@ mod tests {
         assert_eq!(floors.of(&sender(2)), 0);
         assert_eq!(floors.of(&sender(MAX_SENDERS)), 9);
         assert_eq!((floors.floors.len(), floors.by_silence.len()), (MAX_SENDERS, MAX_SENDERS));
+        assert_eq!(floors.take_forgotten(), [sender(2)]);
+        assert_eq!(floors.take_forgotten(), []);
     }
 }

@@ -284,7 +284,10 @@ impl Gossip {
         }
         let ttl = ttl.min(MAX_TTL);
         match self.checks.add(item, from, ttl, &claim) {
-            Added::New => out.push_back(Out::Verify { from, ttl, claim }),
+            Added::New => {
+                self.wanted.pushed(&item);
+                out.push_back(Out::Verify { from, ttl, claim });
+            }
             Added::UnderWay => self.counters.duplicates += 1,
             Added::NoRoom => self.ask_again(now, item, from),
         }
@@ -357,6 +360,8 @@ impl Gossip {
     }
 
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
+    /// Those that are forgotten here are forgotten there, or every key that ever spoke would cost a
+    /// row.
     fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
         let mut floors = BTreeMap::new();
         for item in &evicted {
@@ -367,6 +372,7 @@ impl Gossip {
             self.counters.evicted += 1;
             out.push_back(Out::Forget { sender, sequence });
         }
+        out.extend(self.window.take_forgotten().into_iter().map(Out::ForgetFloor));
     }
 
     pub(super) fn observe_misbehavior(

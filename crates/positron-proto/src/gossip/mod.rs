@@ -9,8 +9,9 @@
 //! Reading order: [`Config`], [`Incoming`] and [`Out`] (the contract), `gossip.rs` (the machine:
 //! publish, push, verdicts, peers, time), `lazy.rs` (its other half: announcements, requests,
 //! comparisons); then what it is made of: `window.rs` (what is kept, and what is old), `checks.rs`
-//! (claims under verification), `wanted.rs` (fetches under way), `announcements.rs` (what is to be
-//! announced), `link.rs` (what is remembered of a peer).
+//! (claims under verification), `wanted.rs` (fetches under way), `patience.rs` (how long to wait
+//! for a push), `announcements.rs` (what is to be announced), `link.rs` (what is remembered of a
+//! peer).
 
 mod announcements;
 mod checks;
@@ -24,6 +25,7 @@ mod gossip;
 mod item;
 mod lazy;
 mod link;
+mod patience;
 #[cfg(test)]
 mod tests;
 mod wanted;

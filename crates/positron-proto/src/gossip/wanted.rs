@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::item::Item;
+use super::{item::Item, patience::Patience};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, WANT_DELAY, WANT_TIMEOUT},
-    time::Instant,
+    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, WANT_TIMEOUT},
+    time::{Duration, Instant},
 };
 
 /// Fetches under way: who has the message, who was asked for it, and when to ask the next one.
@@ -22,11 +22,16 @@ pub(super) struct Wanted {
     deadlines: Deadlines<Item>,
     /// How many fetches each peer caused.
     caused: BTreeMap<NodeId, usize>,
+    patience: Patience,
 }
 
 #[derive(Debug)]
 struct Fetch {
     caused_by: NodeId,
+    /// When it was announced first.
+    since: Instant,
+    /// Whether nothing of it came yet.
+    missing: bool,
     /// Who has it and was not asked yet, the first to say so first.
     holders: Vec<NodeId>,
     asked: Option<Asked>,
@@ -66,9 +71,10 @@ impl Wanted {
             return false;
         }
         *caused += 1;
-        let fetch = Fetch { caused_by: holder, holders: vec![holder], asked: None };
+        let (holders, asked) = (vec![holder], None);
+        let fetch = Fetch { caused_by: holder, since: now, missing: true, holders, asked };
         self.fetches.insert(item, fetch);
-        self.deadlines.set(item, now + WANT_DELAY);
+        self.deadlines.set(item, now + self.patience.wait());
         true
     }
 
@@ -108,11 +114,22 @@ impl Wanted {
         Some(whom)
     }
 
-    /// `from` sent what it was asked for: while it is being checked, nobody else is asked. Returns
+    /// A new message was pushed. If nobody had announced it, there was nothing to wait for.
+    pub(super) fn pushed(&mut self, item: &Item) {
+        if !self.fetches.contains_key(item) {
+            self.patience.learn(Duration::ZERO);
+        }
+    }
+
+    /// `from` sent it. If it was asked to, nobody else is asked while it is being checked. Returns
     /// whether it was asked.
     pub(super) fn arrived(&mut self, now: Instant, item: &Item, from: NodeId) -> bool {
         let Some(fetch) = self.fetches.get_mut(item) else { return false };
+        let first = core::mem::replace(&mut fetch.missing, false);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {
+            if first {
+                self.patience.learn(now.since(fetch.since));
+            }
             return false;
         }
         fetch.asked = None;

@@ -195,6 +195,11 @@ impl Window {
         true
     }
 
+    /// Takes the senders whose floor was forgotten, so that storage forgets it, too.
+    pub(super) fn take_forgotten(&mut self) -> Vec<NodeId> {
+        self.floors.take_forgotten()
+    }
+
     /// Lets go what is too old, too scattered, too many, or too large, in the order of the return
     /// value; floors rise above it.
     pub(super) fn trim(&mut self, now: Instant) -> Vec<Item> {

@@ -51,6 +51,8 @@ pub enum Change {
         /// The lowest number that may still be new.
         floor: u64,
     },
+    /// Nothing is known any more of which broadcasts of this sender are old.
+    ForgetFloor(NodeId),
     /// A peer of the address book.
     KeepPeer(KnownPeer),
     /// It left the address book.

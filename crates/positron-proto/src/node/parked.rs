@@ -57,15 +57,15 @@ impl Parked {
         network: &NetworkId,
     ) -> Result<(CheckId, Job), Box<Claim>> {
         let bytes = claim.bytes();
-        let share = self.shares.entry(from).or_default();
-        let full = share.claims >= MAX_PARKED_PER_PEER
-            || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
-            || self.waiting.len() >= MAX_PARKED;
-        if full {
+        let full = self.shares.get(&from).is_some_and(|share| {
+            share.claims >= MAX_PARKED_PER_PEER || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
+        });
+        if full || self.waiting.len() >= MAX_PARKED {
             return Err(Box::new(claim));
         }
         self.last += 1;
         let check = CheckId(self.last);
+        let share = self.shares.entry(from).or_default();
         share.claims += 1;
         share.bytes += bytes;
         if matches!(claim, Claim::Direct(_)) {
@@ -206,6 +206,24 @@ mod tests {
         assert!(numbers.eq(0..full));
         assert!(parked.park(peer, direct(0, 10), &network).is_ok());
         assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a late verdict");
+    }
+
+    #[test]
+    fn who_finds_no_room_leaves_nothing_behind() {
+        let network = NetworkId::from_name("test");
+        let mut parked = Parked::default();
+        let peer = |n: usize| NodeId::from_bytes([u8::try_from(n).unwrap(); 32]);
+        let claim = direct(0, 1);
+        let Claim::Direct(signed) = &claim else { panic!("made as one") };
+        let claim = || Claim::Direct(signed.clone());
+        let peers = MAX_PARKED / MAX_PARKED_PER_PEER;
+        for n in 0..MAX_PARKED {
+            assert!(parked.park(peer(n % peers), claim(), &network).is_ok());
+        }
+        for n in peers..peers + 100 {
+            assert!(parked.park(peer(n), claim(), &network).is_err());
+        }
+        assert_eq!(parked.shares.len(), peers);
     }
 
     #[test]

@@ -126,6 +126,9 @@ impl NodeCore {
             gossip::Out::Floor { sender, floor } => {
                 self.persist(Change::Floor { sender, floor });
             }
+            gossip::Out::ForgetFloor(sender) => {
+                self.persist(Change::ForgetFloor(sender));
+            }
             gossip::Out::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.outs.trust);
             }

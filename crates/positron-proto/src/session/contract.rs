@@ -307,6 +307,8 @@ pub struct Counters {
     pub records_forged: u64,
     /// Links closed because the peer did not read.
     pub slow_readers: u64,
+    /// Links closed because too much memory waited for the end of messages, theirs longest.
+    pub partials_given_up: u64,
     /// Links closed because the peer did not answer a probe.
     pub probes_unanswered: u64,
 }

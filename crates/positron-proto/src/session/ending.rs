@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use super::{
     contract::{Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out},
-    conversation::Presence,
+    conversation::{Conversation, Presence},
     inbound::Inbound,
     sessions::{Sessions, Wake},
     table::{Entry, Place, Stage},
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::{CONVERSATION_GRACE, FLUSH_TIMEOUT, MAX_DORMANT_CONVERSATIONS},
+    limits::{CONVERSATION_GRACE, FLUSH_TIMEOUT, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
     time::Now,
     wire::frame::{CloseReason, Frame},
 };
@@ -31,6 +31,7 @@ impl Sessions {
         let Some(entry) = self.links.remove(&link) else { return };
         self.deadlines.clear(Wake::Link(link));
         self.unflushed.remove(&link);
+        self.partials.note(link, None);
         self.door.leave(entry.place, entry.addr);
         match entry.stage {
             Stage::Connecting(dial) => end_dial(dial, DialFailure::Link(reason), out),
@@ -128,12 +129,18 @@ impl Sessions {
     }
 
     /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
+    ///
+    /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
+    /// descriptor like any other stranger.
     pub(super) fn hang_up(&mut self, now: Now, link: LinkId, how: Hangup, out: &mut VecDeque<Out>) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        self.door.leave(entry.place, entry.addr);
-        entry.place = Place::Free;
+        if how == Hangup::Abort {
+            self.door.leave(entry.place, entry.addr);
+            entry.place = Place::Free;
+        }
         entry.stage = Stage::Closing;
         entry.inbound = Inbound::default();
+        self.partials.note(link, None);
         self.unflushed.remove(&link);
         match how {
             Hangup::Flush => self.deadlines.set(Wake::Link(link), now.mono + FLUSH_TIMEOUT),
@@ -180,7 +187,7 @@ impl Sessions {
             }
             Stage::Up(_) => self.check_session(now, link, out),
             // The kernel does not get rid of the last bytes: the peer does not read.
-            Stage::Closing => out.push_back(Out::Hangup { link, how: Hangup::Abort }),
+            Stage::Closing => self.hang_up(now, link, Hangup::Abort, out),
         }
     }
 
@@ -205,9 +212,17 @@ impl Sessions {
         if memory == Memory::Drop {
             self.forget(peer, out);
         }
-        if self.dormant.len() > MAX_DORMANT_CONVERSATIONS
-            && let Some(&(_, oldest)) = self.dormant.first()
-        {
+        self.forget_beyond_limits(out);
+    }
+
+    /// Forgets the oldest dormant conversations while there are too many, or too much waits in
+    /// them.
+    fn forget_beyond_limits(&mut self, out: &mut VecDeque<Out>) {
+        let waiting = |peer| self.conversations.get(peer).map_or(0, Conversation::queued_bytes);
+        let mut bytes: usize = self.dormant.iter().map(|(_, peer)| waiting(peer)).sum();
+        while self.dormant.len() > MAX_DORMANT_CONVERSATIONS || bytes > MAX_DORMANT_BYTES {
+            let Some(&(_, oldest)) = self.dormant.first() else { return };
+            bytes -= self.conversations.get(&oldest).map_or(0, Conversation::queued_bytes);
             self.forget(oldest, out);
         }
     }

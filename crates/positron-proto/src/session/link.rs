@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     contract::Peer,
     inbound::Inbound,
+    partials::Partial,
     record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
 };
 use crate::{
@@ -78,6 +79,7 @@ impl From<Malformed> for Fault {
 /// A message in parts, as far as it has arrived.
 #[derive(Debug)]
 struct Assembly {
+    since: Instant,
     number: u64,
     total: u32,
     body: BytesMut,
@@ -123,6 +125,7 @@ impl Link {
     /// Adds one part; the whole message when it was the last one.
     pub(super) fn assemble(
         &mut self,
+        now: Instant,
         lane: Lane,
         number: u64,
         (offset, total): (u32, u32),
@@ -130,7 +133,7 @@ impl Link {
     ) -> Result<Option<Bytes>, Fault> {
         let Some(slot) = self.assemblies.get_mut(lane as usize) else { return Ok(None) };
         if offset == 0 {
-            *slot = Some(Assembly { number, total, body: BytesMut::new() });
+            *slot = Some(Assembly { since: now, number, total, body: BytesMut::new() });
         }
         let gap = Fault::Violation("a part that does not continue its message");
         let Some(assembly) = slot else { return Err(gap) };
@@ -144,6 +147,13 @@ impl Link {
             return Ok(None);
         }
         Ok(slot.take().map(|whole| whole.body.freeze()))
+    }
+
+    /// What the messages take of which only the beginning has arrived.
+    pub(super) fn partial(&self) -> Option<Partial> {
+        let begun = || self.assemblies.iter().flatten();
+        let since = begun().map(|assembly| assembly.since).min()?;
+        Some(Partial { since, bytes: begun().map(|assembly| assembly.body.capacity()).sum() })
     }
 
     /// Lets go of a message in parts: it came whole.

@@ -21,15 +21,16 @@
 //! - `link`: one link with keys: frames in and out, signs of life;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
-//! - `table`: the rows of the table of links, and who may come in;
-//! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does with
-//!   a
-//!   link from its first byte to its last; `contract` has its words.
+//! - `table`: the rows of the table of links, and who may come in; `partials`: what their
+//!   unfinished
+//!   messages take;
+//! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does
+//!   with a link from its first byte to its last; `contract` has its words.
 //!
 //! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a
 //! session's silence, bytes given to a stream, bytes and messages that wait for a peer, partial
-//! messages (one per lane and link, growing as bytes arrive), conversations without a link. An idle
-//! link holds its two keys and no buffer.
+//! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
+//! link and what waits in them. An idle link holds its two keys and no buffer.
 
 mod confirming;
 mod contract;
@@ -41,6 +42,7 @@ mod inbound;
 mod link;
 mod noise;
 mod opening;
+mod partials;
 mod record;
 pub mod sessions;
 mod table;

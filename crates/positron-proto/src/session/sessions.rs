@@ -15,6 +15,7 @@ pub use super::contract::{
 use super::{
     conversation::{Conversation, Presence},
     hello::Local,
+    partials::Partials,
     table::{Door, Entry, Place, Stage},
 };
 use crate::{
@@ -97,8 +98,10 @@ use crate::{
 /// ```
 ///
 /// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`Config::max_links`], conversations
-/// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS), what
-/// waits for one peer by [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES).
+/// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
+/// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
+/// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
+/// [`MAX_PARTIAL_BYTES`](crate::limits::MAX_PARTIAL_BYTES).
 #[derive(Debug)]
 pub struct Sessions {
     pub(super) config: Config,
@@ -107,6 +110,7 @@ pub struct Sessions {
     pub(super) links: BTreeMap<LinkId, Entry>,
     pub(super) dialled: u64,
     pub(super) door: Door,
+    pub(super) partials: Partials,
     pub(super) conversations: BTreeMap<NodeId, Conversation>,
     /// How many memories of conversations were named.
     pub(super) memories: u64,
@@ -139,6 +143,7 @@ impl Sessions {
             links: BTreeMap::new(),
             dialled: 0,
             door: Door::default(),
+            partials: Partials::default(),
             conversations: BTreeMap::new(),
             memories: 0,
             dormant: BTreeSet::new(),

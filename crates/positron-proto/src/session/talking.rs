@@ -39,11 +39,26 @@ impl Sessions {
                 Err(fault) => break Some(fault),
             }
         };
+        self.partials.note(id, hearing.link.partial());
         if let Some(fault) = fault {
             self.fail_session(now, id, fault, out);
         } else if hearing.talk.has_something_to_say() || hearing.link.has_pulse() {
             self.ask_for_flush(now, id);
         }
+        if let Some(longest) = self.partials.longest_beyond_limit() {
+            self.give_up_partial(now, longest, out);
+        }
+    }
+
+    /// Ends the session whose unfinished message is the oldest: there is too much of such in all.
+    /// Nobody did wrong, and the message comes again over the next link.
+    fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+        let Some(link) = self.links.get(&id).and_then(Entry::link) else { return };
+        let peer = link.peer.id;
+        self.counters.partials_given_up += 1;
+        self.close_link(now, id, CloseReason::Timeout, out);
+        let reason = DownReason::ByUs(CloseReason::Timeout);
+        self.end_session(now, peer, reason, Memory::Keep, out);
     }
 
     /// The session cannot go on over this link.
@@ -232,7 +247,9 @@ impl Hearing<'_> {
                     let last = end == u64::from(total);
                     return Ok(if last { self.remind(lane) } else { Heard::Nothing });
                 }
-                if let Some(whole) = self.link.assemble(lane, number, (offset, total), &body)? {
+                if let Some(whole) =
+                    self.link.assemble(self.now, lane, number, (offset, total), &body)?
+                {
                     return Ok(self.deliver(lane, whole));
                 }
             }

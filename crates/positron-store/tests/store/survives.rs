@@ -129,6 +129,8 @@ fn reservations_and_floors_are_never_taken_back() {
     let back = snapshot(dir.path());
     assert_eq!((back.next_broadcast, back.next_direct), (2048, 2048));
     assert_eq!(back.gossip.floors, [(node(1), 50)]);
+    store(dir.path(), [Change::ForgetFloor(node(1))]);
+    assert_eq!(snapshot(dir.path()).gossip.floors, [], "unless the core forgets them");
 }
 
 #[test]

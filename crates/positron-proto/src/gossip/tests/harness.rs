@@ -188,6 +188,9 @@ impl Node {
                     let before = self.floors.insert(sender, floor);
                     assert!(before.is_none_or(|before| before < floor), "floors only rise");
                 }
+                Out::ForgetFloor(sender) => {
+                    assert!(self.floors.remove(&sender).is_some(), "storage knew it");
+                }
                 Out::Observed { peer, what } => self.observed.push((peer, what)),
             }
         }

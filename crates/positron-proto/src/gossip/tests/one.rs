@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{ANNOUNCE_DELAY, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
+    limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
     misbehavior::Observation,
     standings::Standing,
     time::{Duration, WallTime},
@@ -55,6 +55,26 @@ fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
         _ => None,
     };
     sent.iter().filter_map(want).collect()
+}
+
+#[test]
+fn storage_keeps_no_more_floors_than_the_node_does() {
+    let somebody = |n: usize| {
+        let mut id = [1; 32];
+        id[..8].copy_from_slice(&u64::try_from(n).unwrap().to_be_bytes());
+        NodeId::from_bytes(id)
+    };
+    let floors: Vec<_> = (0..MAX_SENDERS + 5).map(|n| (somebody(n), 7)).collect();
+    let remembered = Remembered { messages: vec![], floors: floors.clone() };
+    let mut node = Node::new(0, Config { cache_size: 1, ..config() }, remembered, at(START));
+    node.floors = floors.into_iter().collect();
+    node.up(at(START), peer(1));
+    for number in 0..3 {
+        let message = say(&identity(9), number, b"news");
+        node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+    }
+    assert_eq!(node.floors.len(), MAX_SENDERS);
+    assert_eq!(node.floors.get(&peer(9)), Some(&2), "who was heard is not forgotten");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 use super::*;
 use crate::{
     limits::{
-        HANDSHAKE_TIMEOUT, MAX_DORMANT_CONVERSATIONS, MAX_HALF_OPEN, MAX_HALF_OPEN_PER_IP,
-        MAX_LINKS_PER_IP,
+        HANDSHAKE_TIMEOUT, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS, MAX_HALF_OPEN,
+        MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP, MAX_MESSAGE, MAX_PARTIAL_BYTES,
+        MAX_PEER_QUEUE_BYTES,
     },
-    session::{link::Link, table::Entry},
+    session::{conversation::Conversation, link::Link, table::Entry},
 };
 
 /// A stranger connects to node 0 and says nothing; whether it was let in front of the door.
@@ -49,6 +50,34 @@ fn one_address_has_few_half_open_links_unless_it_is_loopback() {
     assert_eq!(world.nodes[0].sessions.counters().links_refused, 1);
     world.advance(HANDSHAKE_TIMEOUT);
     assert!(stranger(&mut world, 200, [10, 1, 1, 1]), "their time is over");
+}
+
+/// A stranger whose SYN is of another version: it is told so and hung up on, after a flush.
+fn time_traveller(world: &mut World, n: u64, from: [u8; 4]) -> bool {
+    let (now, link) = (world.now, LinkId::accepted(1000 + n));
+    let let_in = stranger(world, n, from);
+    let (mut out, syn) = (VecDeque::new(), Bytes::from_static(&[0xBE, 9, 1, 2, 0, 0]));
+    world.nodes[0].sessions.bytes(now, link, syn, &mut out);
+    assert_eq!(out.contains(&Out::Hangup { link, how: Hangup::Flush }), let_in);
+    let_in
+}
+
+#[test]
+fn who_is_told_goodbye_and_does_not_go_is_a_stranger_until_the_link_is_down() {
+    let mut world = World::new(1);
+    let limit = u64::try_from(MAX_HALF_OPEN_PER_IP).unwrap();
+    for n in 0..limit + 1 {
+        assert_eq!(time_traveller(&mut world, n, [10, 1, 1, 1]), n < limit);
+    }
+    let (now, gone) = (world.now, LinkId::accepted(1000));
+    world.nodes[0].sessions.link_down(now, gone, LinkDown::Eof, &mut VecDeque::new());
+    assert!(time_traveller(&mut world, 100, [10, 1, 1, 1]));
+
+    for n in 0..300 {
+        assert!(time_traveller(&mut world, 200 + u64::from(n), far_away(n)));
+    }
+    let evicted = world.nodes[0].sessions.counters().half_open_evicted;
+    assert_eq!(evicted, limit + 300 - u64::try_from(MAX_HALF_OPEN).unwrap());
 }
 
 #[test]
@@ -130,6 +159,69 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
         })
         .collect();
     assert_eq!(given_up, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_waits_in_dormant_conversations_is_bounded_in_bytes_and_the_oldest_goes_first() {
+    let fit = MAX_DORMANT_BYTES / MAX_PEER_QUEUE_BYTES;
+    let mut world = World::new(u8::try_from(fit + 4).unwrap());
+    let full = Bytes::from(vec![7; MAX_MESSAGE]);
+    for n in 1..world.nodes.len() {
+        let to = world.known(n);
+        world.dial(0, to);
+        world.run();
+        world.wires[n - 1].stalled[0] = true;
+        for _ in 0..MAX_PEER_QUEUE_BYTES / MAX_MESSAGE {
+            world.send(0, n, Lane::Direct, full.clone());
+        }
+        world.send_ticket(0, n, "last", u64::try_from(n).unwrap());
+        world.now.mono = world.now.mono + millis(1);
+        world.reset(n - 1);
+        let waiting = |talk: &Conversation| talk.queued_bytes();
+        let bytes: usize = world.nodes[0].sessions.conversations.values().map(waiting).sum();
+        assert!(bytes <= MAX_DORMANT_BYTES, "{bytes} bytes wait after {n} links broke");
+    }
+    let given_up = |n| Out::Undelivered { ticket: Ticket(n) };
+    assert!(world.nodes[0].said.contains(&given_up(1)), "the oldest goes");
+    let last = u64::try_from(fit + 3).unwrap();
+    assert!(!world.nodes[0].said.contains(&given_up(last)), "the newest stays");
+}
+
+#[test]
+fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives() {
+    let wide = Config { max_links: 100, ..config() };
+    let mut world = World::with_configs(vec![wide; 100]);
+    let large = Bytes::from(vec![7; MAX_MESSAGE]);
+    let honest = 99;
+    for n in 1..honest {
+        let to_first = world.known(0);
+        world.dial(n, to_first);
+        world.run();
+        world.send(n, 0, Lane::Direct, large.clone());
+        // All but the end of it arrives, and then nothing: the acknowledgments get lost.
+        world.wires[n - 1].stalled[1] = true;
+        for _ in 0..15 {
+            world.carry(n - 1, 0);
+        }
+        world.wires[n - 1].stalled[0] = true;
+        world.now.mono = world.now.mono + millis(1);
+        let bytes = world.nodes[0].sessions.partials.bytes();
+        assert!(bytes <= MAX_PARTIAL_BYTES, "{bytes} bytes");
+    }
+    assert!(world.nodes[0].sessions.partials.bytes() > MAX_PARTIAL_BYTES / 2);
+    assert!(world.nodes[0].sessions.counters().partials_given_up > 0);
+    assert!(!world.is_up(0, 1), "who waits longest gives way");
+    assert_eq!(world.count(0, |out| matches!(out, Out::Misbehaved { .. })), 0);
+    let to_first = world.known(0);
+    world.dial(honest, to_first);
+    world.run();
+    world.send(honest, 0, Lane::Gossip, large.clone());
+    world.run();
+    assert_eq!(world.heard(0), [large]);
+    for n in 1..honest {
+        world.reset(n - 1);
+    }
+    assert_eq!(world.nodes[0].sessions.partials.bytes(), 0);
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! Thousands of short stories with an attacker: whoever holds the wire, and whoever has a key.
+//!
+//! Nothing may panic, nothing forged may be delivered, every table keeps its bound, and honest
+//! nodes never hold against each other what somebody else did.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod man_in_the_middle;
+mod peer;
+mod rig;

@@ -1,0 +1,231 @@
+//! Somebody with a valid identity, one after the other, says whatever there is to say: well-formed,
+//! mutated, and noise; in his own name and in those of others.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use positron_proto::{
+    id::NodeId,
+    identity::{Identity, Signature, Signed},
+    limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
+    node::{Command, Event},
+    rng::Rng,
+    session::{
+        link_public_key,
+        sessions::{Dial, Expect, Purpose},
+    },
+    time::{Duration, WallTime},
+    wire::{
+        frame::Lane,
+        holdings::{Holdings, Ranges},
+        message::{AppMessage, Audience, Message},
+        record::PeerRecord,
+    },
+};
+
+use crate::rig::{Rig, address, identity, network};
+
+/// Identities that the hostile peer uses up.
+const LIVES: usize = 40;
+/// How often one identity speaks, up to eight messages at a time.
+const DEEDS: usize = 30;
+const HONEST: usize = 0;
+const WITNESS: usize = 1;
+
+/// One identity of the hostile peer.
+struct Hostile {
+    host: usize,
+    me: std::sync::Arc<Identity>,
+    sequence: u64,
+}
+
+/// A number as an attacker likes it.
+fn number(rng: &mut Rng) -> u64 {
+    let edge = [0, 1, 63, 64, 1 << 14, 1 << 30, (1 << 61) - 1, 1 << 61, (1 << 62) - 1];
+    if rng.chance(0.5) { rng.below(20) } else { edge[rng.index(edge.len())] }
+}
+
+fn holdings(rng: &mut Rng, names: &[NodeId]) -> Holdings {
+    let mut holdings = Holdings::new();
+    for _ in 0..[0, 1, 3, 200][rng.index(4)] {
+        let somebody = NodeId::from_bytes(rng.bytes());
+        let sender = rng.choose(names).copied().filter(|_| rng.chance(0.3)).unwrap_or(somebody);
+        let mut ranges = Ranges::new();
+        for _ in 0..1 + rng.index(20) {
+            let (a, b) = (number(rng), number(rng));
+            ranges.insert_range(a.min(b)..=a.max(b));
+        }
+        holdings.insert_ranges(sender, ranges);
+    }
+    holdings
+}
+
+impl Hostile {
+    /// Signed by himself, or by nobody in the name of the witness.
+    fn message(&mut self, rng: &mut Rng, audience: Audience) -> Signed<AppMessage> {
+        self.sequence += 1;
+        let size = [0, 5, 200, 20_000, 20_000, MAX_PAYLOAD][rng.index(6)];
+        let mut message = AppMessage {
+            sender: *self.me.public_key(),
+            audience,
+            // Now and then two contents under one number, or a leap.
+            sequence: if rng.chance(0.5) { self.sequence } else { number(rng) },
+            timestamp: WallTime::from_unix_micros(rng.next_u64()),
+            payload: vec![rng.bytes::<1>()[0]; size].into(),
+        };
+        if rng.chance(0.1) {
+            message.sender = *identity(WITNESS).public_key();
+            return Signed::new(message, Signature::from_bytes(rng.bytes()));
+        }
+        self.me.sign(message, &network()).claim().clone()
+    }
+
+    fn record(&self, rng: &mut Rng, me: &Identity) -> Signed<PeerRecord> {
+        let mut addresses = vec![address(self.host)];
+        for _ in 0..rng.index(8) {
+            addresses.push(SocketAddr::from((rng.bytes::<4>(), 80)));
+        }
+        let record = PeerRecord {
+            key: *me.public_key(),
+            sequence: if rng.chance(0.5) { rng.next_u64() } else { u64::MAX },
+            noise_static: if rng.chance(0.9) { link_public_key(me) } else { rng.bytes() },
+            capabilities: u32::MAX,
+            addresses,
+            software: "hostile".into(),
+        };
+        me.sign(record, &network()).claim().clone()
+    }
+
+    fn records(&self, rng: &mut Rng) -> Vec<Signed<PeerRecord>> {
+        let count = [0, 1, 3, 32][rng.index(4)];
+        (0..count)
+            .map(|_| {
+                let somebody = Identity::from_seed(rng.bytes());
+                self.record(rng, &somebody)
+            })
+            .collect()
+    }
+
+    fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
+        let to = names[HONEST];
+        let message = match rng.index(9) {
+            0 => Message::Hello {
+                answer: rng.chance(0.5),
+                record: self.record(rng, &self.me),
+                observed: SocketAddr::from((rng.bytes::<4>(), 4000)),
+                peers: self.records(rng),
+            },
+            1 => Message::Heartbeat { active_peers: u32::MAX },
+            2 => Message::PeerDiscovery { count: 255 },
+            3 => Message::PeerAnnouncement { peers: self.records(rng) },
+            4 => {
+                let message = self.message(rng, Audience::Everyone);
+                Message::Gossip { ttl: rng.bytes::<1>()[0], message }
+            }
+            5 => Message::Direct { message: self.message(rng, Audience::Node(to)) },
+            6 => Message::GossipHave(holdings(rng, names)),
+            7 => Message::GossipWant(holdings(rng, names)),
+            _ => Message::GossipSync { count: rng.next_u64(), fingerprint: rng.bytes() },
+        };
+        let lane = *rng.choose(&Lane::ALL).unwrap();
+        let mut body = message.encode().to_vec();
+        // Most of it is well-formed: what is not ends the session at once.
+        match rng.index(60) {
+            0 => body.truncate(rng.index(body.len())),
+            1 => {
+                let at = rng.index(body.len().min(300));
+                body[at] ^= 1 << rng.index(8);
+            }
+            2 => body.extend(rng.bytes::<9>()),
+            3 => body = (0..rng.index(500)).map(|_| rng.bytes::<1>()[0]).collect(),
+            4 => body = [&[rng.bytes::<1>()[0]][..], &rng.bytes::<40>()].concat(),
+            _ => {}
+        }
+        (lane, body.into())
+    }
+}
+
+/// The hostile peer comes in under a new name and speaks, and comes again when it is thrown out.
+fn live(rig: &mut Rig, life: usize) -> Hostile {
+    let me = identity(1000 + life);
+    let host = rig.add_raw(me.clone(), u64::try_from(life).unwrap());
+    let mut hostile = Hostile { host, me, sequence: 0 };
+    let names = [rig.core(HONEST).id(), rig.core(WITNESS).id(), hostile.me.node_id()];
+    let noise_static = Some(link_public_key(&identity(HONEST)));
+    let (expect, purpose) = (Expect::Node(names[HONEST]), Purpose::Connect);
+    let dial = Dial { to: address(HONEST), expect, noise_static, purpose };
+    for _ in 0..DEEDS {
+        if rig.hosts[host].up.is_empty() {
+            rig.with_raw(host, |sessions, now, out| sessions.dial(now, dial, out));
+            rig.run();
+        }
+        let mut rng = rig.rng.clone();
+        for _ in 0..1 + rng.index(8) {
+            let (lane, body) = hostile.body(&mut rng, &names);
+            let to = names[HONEST];
+            // Neither a full queue nor a closed door is a reason to stop.
+            let _full = rig
+                .with_raw(host, |sessions, now, out| sessions.send(now, to, lane, body, None, out));
+        }
+        rig.rng = rng;
+        rig.run();
+        let by = rig.rng.duration(Duration::ZERO..=Duration::from_millis(200));
+        rig.tick(by);
+    }
+    rig.run();
+    hostile
+}
+
+fn check_bounds(rig: &mut Rig, life: usize) {
+    let now = rig.now;
+    let core = rig.core(HONEST);
+    assert!(core.half_open() <= MAX_HALF_OPEN, "life {life}");
+    assert!(core.standings().len() <= MAX_OBSERVED, "life {life}");
+    let view = core.view(now);
+    assert!(view.known_peers <= MAX_BOOK, "life {life}");
+    assert!(view.kept.0 <= 200, "life {life}: {} messages", view.kept.0);
+    assert!(view.peers.len() <= 16, "life {life}");
+    for n in [HONEST, WITNESS] {
+        for event in rig.hosts[n].events.drain(..) {
+            let Event::Message { sender, .. } = event else { continue };
+            let honest = [HONEST, WITNESS].map(|n| identity(n).node_id());
+            assert!(!honest.contains(&sender), "life {life}: forged");
+        }
+    }
+}
+
+#[test]
+fn whatever_authenticated_peers_say_nothing_panics_and_honest_nodes_stay_together() {
+    let mut rig = Rig::new(1);
+    rig.run();
+    let honest = [rig.core(HONEST).id(), rig.core(WITNESS).id()];
+    let mut banned = 0;
+    for life in 0..LIVES {
+        let hostile = live(&mut rig, life);
+        let (now, id) = (rig.now, hostile.me.node_id());
+        banned += usize::from(rig.core(HONEST).standings().is_banned(&id, now.wall));
+        check_bounds(&mut rig, life);
+        for (n, other) in [(HONEST, honest[WITNESS]), (WITNESS, honest[HONEST])] {
+            let standings = rig.core(n).standings();
+            assert!(
+                !standings.is_banned(&other, now.wall),
+                "life {life}: an honest node is banned"
+            );
+        }
+        // It leaves; what it left unfinished times out.
+        for wire in 0..rig.wires.len() {
+            if rig.wires[wire].is_of(hostile.host) {
+                rig.cut(wire);
+            }
+        }
+    }
+    assert!(banned > LIVES * 3 / 4, "{banned} of {LIVES} were banned");
+    rig.tick(Duration::from_secs(1));
+    rig.run();
+    assert!(rig.are_linked(HONEST, WITNESS));
+    rig.command(HONEST, Command::Broadcast { payload: "still here".into() });
+    rig.run();
+    let heard =
+        |event: &Event| matches!(event, Event::Message { payload, .. } if payload == "still here");
+    assert!(rig.hosts[WITNESS].events.iter().any(heard));
+}
