@@ -180,6 +180,23 @@ fn large_messages_survive_links_that_are_reset_under_them() {
 }
 
 #[test]
+fn a_slow_line_carries_a_large_message_once() {
+    let mut story = Scenario::quiet("slow lines", 4, secs(120));
+    for n in 0..6 {
+        let from = Some(usize::try_from(n % 3).unwrap());
+        story = story.say(secs(5 + n), Saying::Broadcast { from, bytes: 300_000 });
+    }
+    // A message takes six seconds, and whoever comes late and asks for it asks again after one.
+    story.physics = Physics { rate: Some(50_000), ..Physics::calm() };
+    story.absent = vec![3];
+    for report in play(&story.fault(secs(45), Fault::Start(Who::Node(3))), 0..5) {
+        let served = counted(&report, "gossip", "served");
+        // Each holder sends each message once.
+        assert!(served <= 30, "{served} copies: {}", report.counters);
+    }
+}
+
+#[test]
 fn verdicts_may_come_late_and_in_any_order() {
     let story = chatty("verdicts", 7, 40).physics(Physics::default().slow_verdicts());
     play(&story, 0..20);
