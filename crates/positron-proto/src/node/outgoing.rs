@@ -157,7 +157,7 @@ impl NodeCore {
         let id = message.id();
         let ours = message.content().sender == *self.me.public_key();
         let change = self.persist(Change::KeepMessage(message));
-        if let (true, Some(ticket)) = (ours, self.outgoing.publishing.take()) {
+        if ours && let Some(ticket) = self.outgoing.publishing.take() {
             self.outgoing.awaited.insert(change, Awaited::Broadcast(ticket, id));
         }
     }
