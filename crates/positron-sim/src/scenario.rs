@@ -173,7 +173,7 @@ pub enum Fault {
     Change(Box<Physics>),
 }
 
-/// What is checked; each is a file of [`crate::check`].
+/// What is checked; each is a file of the folder `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {

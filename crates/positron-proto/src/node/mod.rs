@@ -1,8 +1,10 @@
 //! The node: one pure state machine, and the wiring of its rooms.
 //!
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
-//! [`command`] (what the application hears and says), [`change`] and [`snapshot`] (what storage
-//! keeps and brings back), [`config`].
+//! [`command`] (what the application hears and says), [`change`] (what storage keeps and brings
+//! back), [`config`] and [`view`]; then [`core`] (the machine), `route.rs` (who hears whom),
+//! `outgoing.rs` and `sequence.rs` (our own messages, their numbers and tickets) and `parked.rs`
+//! (claims that wait for their signature to be checked).
 
 pub mod change;
 pub mod command;

@@ -198,7 +198,7 @@ pub enum Out {
         how: Hangup,
     },
     /// An authenticated node that dialled us proved to be live. Nothing happens until
-    /// [`Sessions::admit`] or [`Sessions::refuse`] is called.
+    /// [`super::Sessions::admit`] or [`super::Sessions::refuse`] is called.
     Knock(Peer),
     /// A session is up: both ends agreed.
     Up(Peer),
@@ -235,12 +235,12 @@ pub enum Out {
     },
     /// The peer acknowledged the message with this ticket, end to end.
     Delivered {
-        /// What [`Sessions::send`] was given.
+        /// What [`super::Sessions::send`] was given.
         ticket: Ticket,
     },
     /// The message with this ticket will not be delivered: its conversation ended first.
     Undelivered {
-        /// What [`Sessions::send`] was given.
+        /// What [`super::Sessions::send`] was given.
         ticket: Ticket,
     },
     /// A peer did wrong inside its session (which is closed if it cannot go on).
