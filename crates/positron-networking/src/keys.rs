@@ -86,8 +86,17 @@ pub(crate) fn load_or_create(
     }
 }
 
-/// The identity in the file; `None` if there is no such file.
-pub(crate) fn load(path: &Path) -> Result<Option<Identity>, KeyError> {
+/// The identity in the key file at `path`; `None` if there is no such file. Creates and changes
+/// nothing.
+///
+/// ```
+/// let none = positron_networking::keys::load("no/such/private_key.pem".as_ref());
+/// assert!(none.unwrap().is_none());
+/// ```
+///
+/// # Errors
+/// The file cannot be read, can be read by others, or holds no Ed25519 key.
+pub fn load(path: &Path) -> Result<Option<Identity>, KeyError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -10,6 +10,9 @@ use std::time::Duration;
 pub const MAX_CHUNK: usize = 64 * 1024;
 /// Bytes of the first read of a link; doubled while reads fill it, halved while they do not.
 pub const FIRST_CHUNK: usize = 2 * 1024;
+/// Connections that were accepted, gave way to others and are not closed yet; beyond it nobody is
+/// accepted. A task that has its turn closes in microseconds (guess).
+pub const MAX_ENDING: usize = 16;
 /// Connections that were accepted and that the core has not looked at.
 pub const MAX_ACCEPTED: usize = 64;
 /// Connections that the kernel keeps for us before they are accepted.

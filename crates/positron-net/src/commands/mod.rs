@@ -11,22 +11,13 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod version;
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-};
-
-use positron_networking::NodeId;
-use positron_proto::identity::Identity;
+use positron_networking::{NodeId, keys};
 use tokio::runtime::Builder;
 
 use crate::{
     failure::{Exit, Failure},
     settings::Settings,
 };
-
-/// Bytes in a key file; more is something else.
-const MAX_KEY_FILE: u64 = 16 * 1024;
 
 /// Does `work` on the threads that a running node needs.
 fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -57,23 +48,14 @@ fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
     let path = settings.config.key_path().ok_or_else(|| {
         Failure::new(Exit::Configuration, "a node without a data folder has no lasting identity")
     })?;
-    let unusable = |why: String| {
-        Failure::new(Exit::Storage, format!("cannot use the key file {}", path.display()))
-            .because(why)
-    };
-    let restore = "restore it from a backup: without it this node is lost";
-    let text = File::open(&path).and_then(|file| io::read_to_string(file.take(MAX_KEY_FILE)));
-    let text = text.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            let what = format!("there is no identity in {}", settings.data_dir().display());
-            Failure::new(Exit::Storage, what)
-                .because(format!("{} does not exist", path.display()))
-                .try_this("`positron-net start` makes one; --data-dir names another folder")
-        }
-        io::ErrorKind::InvalidData => unusable("it is no text".into()).try_this(restore),
-        _ => unusable(error.to_string()),
+    let identity = keys::load(&path).map_err(|error| {
+        Failure::new(Exit::Storage, "the key of this node cannot be used").because(error)
     })?;
-    let identity =
-        Identity::from_pem(&text).map_err(|error| unusable(error.to_string()).try_this(restore))?;
+    let identity = identity.ok_or_else(|| {
+        let what = format!("there is no identity in {}", settings.data_dir().display());
+        Failure::new(Exit::Storage, what)
+            .because(format!("{} does not exist", path.display()))
+            .try_this("`positron-net start` makes one; --data-dir names another folder")
+    })?;
     Ok(identity.node_id())
 }

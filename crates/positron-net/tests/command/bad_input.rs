@@ -148,6 +148,7 @@ fn a_damaged_key_is_refused_and_stays_as_it_is() {
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let start = ["start", "--host", "127.0.0.1", "--port", "0", "--data-dir", "data"];
     house.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "chmod 600"]);
+    house.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "chmod 600"]);
 }
 
 #[test]

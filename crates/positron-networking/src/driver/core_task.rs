@@ -164,11 +164,12 @@ impl CoreTask {
         self.handle(Input::Listening(addresses));
         while !self.is_over() {
             self.finish_batch(arrivals.is_empty());
+            let open = self.is_staying() && self.links.has_room();
             tokio::select! {
                 _ = arrivals.recv_many(&mut batch, BATCH) => {
                     batch.drain(..).for_each(|arrival| self.arrive(arrival));
                 }
-                Some(newcomer) = newcomers.recv(), if self.is_staying() => self.accept(newcomer),
+                Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => break, // the node was dropped

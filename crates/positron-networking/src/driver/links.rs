@@ -22,7 +22,7 @@ use super::{
     Arrivals,
     link::{Link, LinkOrder, Origin, Shared},
 };
-use crate::limits::CHECKS_BEFORE_READ;
+use crate::limits::{CHECKS_BEFORE_READ, MAX_ENDING};
 
 /// Every connection that the core has not heard the end of. Dropping the table closes them.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(super) struct Links {
     open: HashMap<LinkId, Open>,
     tasks: JoinSet<()>,
     accepted: u64,
+    ending: usize,
     dial_timeout: Duration,
     arrivals: Arrivals,
 }
@@ -42,6 +43,8 @@ struct Open {
     checks: usize,
     /// Whether reading waits for them.
     holds_reading: bool,
+    /// Whether it was accepted, was told to end at once, and has not yet.
+    ending: bool,
 }
 
 impl Open {
@@ -56,7 +59,8 @@ impl Open {
 
 impl Links {
     pub(super) fn new(dial_timeout: Duration, arrivals: Arrivals) -> Self {
-        Self { open: HashMap::new(), tasks: JoinSet::new(), accepted: 0, dial_timeout, arrivals }
+        let (open, tasks) = (HashMap::new(), JoinSet::new());
+        Self { open, tasks, accepted: 0, ending: 0, dial_timeout, arrivals }
     }
 
     /// Dials; the task reports `Connected` or `LinkDown`.
@@ -76,7 +80,15 @@ impl Links {
         self.order(link, LinkOrder::Write(bytes));
     }
 
-    pub(super) fn hangup(&self, link: LinkId, how: Hangup) {
+    pub(super) fn hangup(&mut self, link: LinkId, how: Hangup) {
+        if let Some(open) = self.open.get_mut(&link)
+            && how == Hangup::Abort
+            && link.is_accepted()
+            && !open.ending
+        {
+            open.ending = true;
+            self.ending += 1;
+        }
         self.order(link, LinkOrder::Hangup(how));
     }
 
@@ -106,8 +118,16 @@ impl Links {
 
     /// The link is down; its task is over.
     pub(super) fn ended(&mut self, link: LinkId) {
-        self.open.remove(&link);
+        if self.open.remove(&link).is_some_and(|open| open.ending) {
+            self.ending -= 1;
+        }
         while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Whether another connection may come in: not before those that gave way to earlier ones have
+    /// given back their descriptors.
+    pub(super) fn has_room(&self) -> bool {
+        self.ending < MAX_ENDING
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -125,8 +145,9 @@ impl Links {
             arrivals: self.arrivals.clone(),
         };
         self.tasks.spawn(task.run(origin));
-        let before =
-            self.open.insert(link, Open { orders, shared, checks: 0, holds_reading: false });
+        let before = self
+            .open
+            .insert(link, Open { orders, shared, checks: 0, holds_reading: false, ending: false });
         assert!(before.is_none(), "the core named two links {link:?}");
     }
 
