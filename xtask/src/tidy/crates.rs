@@ -20,6 +20,7 @@ const PURE: [(&str, &[&str]); 2] = [
         &[
             "aws-lc-rs",
             "bytes",
+            "crc32fast",
             "ed25519-zebra",
             "pkcs8",
             "rand_chacha",
@@ -37,6 +38,7 @@ const PURE: [(&str, &[&str]); 2] = [
 const EFFECTS: [(&str, &[&str]); 5] = [
     ("tokio", &["positron-networking", "positron-net"]),
     ("rusqlite", &["positron-store"]),
+    ("quinn-udp", &["positron-networking"]),
     ("clap", &["positron-net"]),
     ("getrandom", &["positron-networking"]),
     ("tracing-subscriber", &["positron-net"]),

@@ -35,6 +35,7 @@
 mod confirming;
 mod contract;
 mod conversation;
+pub mod datagram;
 mod ending;
 mod handshake;
 mod hello;
@@ -48,6 +49,7 @@ pub mod sessions;
 mod table;
 mod talking;
 
+pub use datagram::Endpoint;
 pub use noise::link_public_key;
 pub use sessions::Sessions;
 

@@ -1,0 +1,38 @@
+//! Connections over datagrams: our own reliable, encrypted transport over UDP `[PROTOCOL 9]`.
+//!
+//! A *connection* is one encrypted conversation between two endpoints. It carries messages in
+//! independent lanes and streams of bytes.
+//!
+//! ```text
+//!                    ┌──────────┐  connect / send SYN
+//!                    │  CLOSED  │───────────────────────┐
+//!                    └──────────┘                       ▼
+//!        SYN / send SYN_ACK  │                    ┌───────────┐
+//!                            ▼                    │ SYN_SENT  │
+//!                   ┌──────────────┐              └───────────┘
+//!                   │ SYN_RECEIVED │                    │ SYN_ACK opens / send ACK (XX) or the
+//!                   └──────────────┘                    │ first sealed packet (IK)
+//!        first sealed packet │                          ▼
+//!        opens               └─────────────────▸┌─────────────┐
+//!                           close / send FIN    │ ESTABLISHED │  FIN / send FIN_ACK
+//!                   ┌───────────────────────────┴─────────────┴───────────────────┐
+//!                   ▼                                                             ▼
+//!             ┌────────────┐  FIN / send FIN_ACK   ┌─────────┐             ┌────────────┐
+//!             │ FIN_WAIT_1 │──────────────────────▸│ CLOSING │             │ CLOSE_WAIT │
+//!             └────────────┘                       └─────────┘             └────────────┘
+//!         FIN_ACK   │                    FIN_ACK        │       close / send FIN   │
+//!                   ▼                                   ▼                          ▼
+//!             ┌────────────┐  FIN / send FIN_ACK  ┌───────────┐             ┌──────────┐
+//!             │ FIN_WAIT_2 │─────────────────────▸│ TIME_WAIT │             │ LAST_ACK │
+//!             └────────────┘                      └───────────┘             └──────────┘
+//!                                            after 3 PTO │         FIN_ACK        │
+//!                                                        └──────▸  CLOSED  ◂──────┘
+//! ```
+//!
+//! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
+//! only provokes a sealed PING.
+
+pub mod contract;
+mod endpoint;
+
+pub use endpoint::Endpoint;
