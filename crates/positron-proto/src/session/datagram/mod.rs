@@ -32,7 +32,14 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+mod congestion;
 pub mod contract;
 mod endpoint;
+pub mod flow;
+mod pacer;
+mod ranges;
+mod received;
+mod recovery;
+mod rtt;
 
 pub use endpoint::Endpoint;
