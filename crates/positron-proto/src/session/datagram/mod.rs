@@ -32,11 +32,18 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+mod congestion;
 pub mod contract;
 mod endpoint;
 mod mtu;
 mod path;
 mod protection;
 mod replay;
+pub mod flow;
+mod pacer;
+mod ranges;
+mod received;
+mod recovery;
+mod rtt;
 
 pub use endpoint::Endpoint;
