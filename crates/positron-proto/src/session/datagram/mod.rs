@@ -32,7 +32,12 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+mod chunk;
 pub mod contract;
 mod endpoint;
+mod incoming;
+mod outgoing;
+mod streams;
+mod window;
 
 pub use endpoint::Endpoint;
