@@ -45,5 +45,12 @@ mod ranges;
 mod received;
 mod recovery;
 mod rtt;
+mod chunk;
+pub mod contract;
+mod endpoint;
+mod incoming;
+mod outgoing;
+mod streams;
+mod window;
 
 pub use endpoint::Endpoint;
