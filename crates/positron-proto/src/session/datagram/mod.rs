@@ -32,24 +32,25 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+
+mod chunk;
 mod congestion;
+mod connection;
 pub mod contract;
 mod endpoint;
+pub mod flow;
+mod incoming;
 mod mtu;
+mod outgoing;
+mod pacer;
 mod path;
 mod protection;
-mod replay;
-pub mod flow;
-mod pacer;
 mod ranges;
 mod received;
 mod recovery;
+mod replay;
 mod rtt;
-mod chunk;
-pub mod contract;
-mod endpoint;
-mod incoming;
-mod outgoing;
+mod state;
 mod streams;
 mod window;
 
