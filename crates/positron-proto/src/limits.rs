@@ -134,6 +134,8 @@ pub const MAX_DATAGRAM_DIALS: usize = 1024;
 pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
 /// Half-open handshakes from which on a SYN is answered by a cookie and costs no state.
 pub const COOKIES_FROM: usize = 256;
+/// Bytes of a cookie; what QUIC's tokens and ours need, with room (guess).
+pub const MAX_COOKIE: usize = 64;
 /// How long a cookie is good for.
 pub const COOKIE_AGE: Duration = Duration::from_secs(10);
 /// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
@@ -163,6 +165,9 @@ pub const FIRST_RTT: Duration = Duration::from_millis(100);
 pub const RTO_LEAST: Duration = Duration::from_millis(200);
 /// Longest retransmission timeout, after backoff.
 pub const RTO_LONGEST: Duration = Duration::from_secs(10);
+/// Age at which a least round trip time is forgotten (BBR's `MinRTTFilterLen`): a path that became
+/// longer is believed after it.
+pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 /// What the timers of this end may be late by (RFC 9002, 6.1.2).
 pub const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 /// Packets that may be overtaken before the one they overtook counts as lost, at first (RFC 8985);
@@ -170,6 +175,25 @@ pub const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 pub const REORDERING_FIRST: u64 = 3;
 /// The same at the most.
 pub const REORDERING_MOST: u64 = 1000;
+/// Packets declared lost that are remembered, so that a late acknowledgment is recognised: more
+/// than the reordering that is tolerated.
+pub const MAX_LOST_REMEMBERED: usize = 1024;
+/// Loss episodes without a spurious loss after which the tolerance of reordering is halved
+/// (RFC 8985, 6.2: `reo_wnd_persist`).
+pub const REORDERING_PERSISTS: u32 = 16;
+/// Packets acknowledged at once at first, while the other end looks for its window (Linux:
+/// `TCP_MAX_QUICKACKS`).
+pub const QUICK_ACKS: u32 = 16;
+/// Packets that at least share one acknowledgment afterwards (RFC 9000, 13.2.2).
+pub const ACK_EVERY_LEAST: u32 = 2;
+/// Packets that at most share one: as many as arrive in one batch.
+pub const ACK_EVERY_MOST: u32 = 64;
+/// Datagrams that a pacer lets go at once (RFC 9002, 7.7: no more than the first window).
+pub const PACER_BURST_DATAGRAMS: u64 = 10;
+/// Time whose bytes make one batch, where that is more: what a timer can keep up with.
+pub const PACER_QUANTUM: Duration = Duration::from_millis(1);
+/// Lateness of a sender that its pacer makes good (guess: a few turns of a loaded runtime).
+pub const PACER_LATENESS: Duration = Duration::from_millis(4);
 
 // --- signatures ---
 

@@ -33,10 +33,18 @@
 //! only provokes a sealed PING.
 
 mod chunk;
+mod congestion;
 pub mod contract;
 mod endpoint;
+mod extents;
+pub mod flow;
 mod incoming;
 mod outgoing;
+mod pacer;
+mod ranges;
+mod received;
+mod recovery;
+mod rtt;
 mod streams;
 mod window;
 
