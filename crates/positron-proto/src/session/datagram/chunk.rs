@@ -1,13 +1,7 @@
 //! What a packet carried, in few bytes: loss and acknowledgment are told in these words.
 
-use super::contract::{Delivery, LaneNumber};
-
-/// A lane and a way of delivery: messages are numbered in each from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Channel {
-    pub(super) lane: LaneNumber,
-    pub(super) delivery: Delivery,
-}
+use super::contract::LaneNumber;
+use crate::wire::{packet::Fragment, packet_frame::Channel};
 
 /// One thing that a packet carried.
 ///
@@ -91,14 +85,7 @@ pub(super) enum PacketKind {
     /// Frames of all kinds.
     Data,
     /// One fragment, and nothing else but acknowledgments.
-    Fragment {
-        /// Names the message while its fragments are under way.
-        id: u32,
-        /// Which fragment.
-        index: u16,
-        /// How many there are.
-        total: u16,
-    },
+    Fragment(Fragment),
     /// Only WHOLE frames.
     FragmentAck,
     /// Only GIVEN_UP frames.

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    chunk::{Channel, Chunk, Filling},
+    chunk::{Chunk, Filling},
     contract::{Delivery, LaneNumber},
 };
-use crate::{misbehavior::Misbehavior, time::Instant};
+use crate::{misbehavior::Misbehavior, time::Instant, wire::packet_frame::Channel};
 
 /// Messages that arrive, in all lanes.
 #[derive(Debug, Default)]

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::{
-    chunk::{Channel, Chunk, Filling},
+    chunk::{Chunk, Filling},
     contract::{Delivery, LaneNumber, NotQueued},
 };
+use crate::wire::packet_frame::Channel;
 
 /// Messages that wait to be sent and acknowledged, in all lanes.
 #[derive(Debug, Default)]
