@@ -32,7 +32,6 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
-
 mod chunk;
 mod congestion;
 mod connection;

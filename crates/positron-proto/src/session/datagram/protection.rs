@@ -10,6 +10,7 @@ use crate::{
         record::{Role, Suite},
     },
     time::{Duration, Instant},
+    wire::packet::Header,
 };
 
 /// What tests and the simulator change.
@@ -45,10 +46,6 @@ pub(super) enum Unopened {
     /// It does not say that it is sealed, or is too short to be.
     NotSealed,
 }
-
-/// Stand-in for `wire::packet::Header`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header;
 
 impl Protection {
     /// The keys that a finished handshake comes to.

@@ -56,10 +56,7 @@ impl State {
 
     /// Whether the application may still say something.
     pub(super) const fn takes_messages(self) -> bool {
-        matches!(
-            self,
-            Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait
-        )
+        matches!(self, Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait)
     }
 
     /// Whether the other end may still say something.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
+use super::{Cargo, Connection, ConnectionEvent, Handled, Secured, nothing};
 use crate::{
     limits::MAX_PINGS_PER_SECOND,
     misbehavior::Misbehavior,
@@ -153,10 +153,10 @@ impl Connection {
                 self.streams.handle_stream(id, lane, offset, &body, fin)?;
             }
             PacketFrame::Credit { stream, limit } => self.streams.handle_credit(stream, limit)?,
-            PacketFrame::StreamEnd { id, side: StreamSide::Sender, offset } => {
+            PacketFrame::StreamEnd { id, side: StreamSide::Sending, offset } => {
                 self.streams.handle_reset(id, offset)?;
             }
-            PacketFrame::StreamEnd { id, side: StreamSide::Receiver, .. } => {
+            PacketFrame::StreamEnd { id, side: StreamSide::Reading, .. } => {
                 self.streams.handle_stop(id)?;
             }
             PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
@@ -193,7 +193,7 @@ impl Connection {
         counters: &mut EndpointCounters,
     ) {
         let Some(secured) = &mut self.secured else { return };
-        let mut outcome = core::mem::take(&mut secured.outcome);
+        let mut outcome = core::mem::replace(&mut secured.outcome, nothing());
         let told = match &acknowledged {
             Some((ranges, delay)) => {
                 let ranges = ranges.iter();

@@ -223,11 +223,14 @@ impl Connection {
         let Some(state) = self.state.after(Step::Proven) else { return };
         self.state = state;
         (self.since, self.addr) = (now, remote.addr);
+        let mut received = Received::default();
+        // Both directions count from the same number, which is 0 but in tests.
+        received.abandoned_below(protection.next_number());
         let datagram = u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX);
         self.secured = Some(Box::new(Secured {
             remote,
             theirs,
-            received: Received::starting_at(protection.next_number()),
+            received,
             recovery: Recovery::new(Box::new(NewReno::new(datagram))),
             pacer: Pacer::new(now, datagram),
             size: DatagramSize::new(self.config.max_datagram),
@@ -236,7 +239,7 @@ impl Connection {
             outstanding: 0,
             due: Due::default(),
             paced_until: None,
-            outcome: Outcome::default(),
+            outcome: nothing(),
             heard: now,
             spoke: now,
             asked: now,
@@ -435,4 +438,9 @@ impl Secured {
     fn three_pto(&self) -> Duration {
         self.recovery.rtt().pto() * 3
     }
+}
+
+/// No packet arrived and none was lost.
+const fn nothing() -> Outcome<Cargo> {
+    Outcome { acked: Vec::new(), lost: Vec::new(), spurious: 0 }
 }

@@ -452,9 +452,7 @@ fn packet_type(kind: chunk::PacketKind) -> Option<(PacketType, Fragment)> {
     Some(match kind {
         chunk::PacketKind::Empty => return None,
         chunk::PacketKind::Data => (PacketType::Data, Fragment::default()),
-        chunk::PacketKind::Fragment { id, index, total } => {
-            (PacketType::Fragment, Fragment { id, index, total })
-        }
+        chunk::PacketKind::Fragment(fragment) => (PacketType::Fragment, fragment),
         chunk::PacketKind::FragmentAck => (PacketType::FragmentAck, Fragment::default()),
         chunk::PacketKind::Nack => (PacketType::Nack, Fragment::default()),
     })

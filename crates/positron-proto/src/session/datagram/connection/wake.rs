@@ -1,6 +1,6 @@
 //! What time brings to a connection.
 
-use super::{Connection, Secured};
+use super::{Connection, Secured, nothing};
 use crate::{
     session::datagram::{
         contract::{Closed, EndpointCounters, State},
@@ -77,7 +77,7 @@ impl Connection {
         if secured.recovery.poll_timeout().is_none_or(|(at, _)| at > now) {
             return;
         }
-        let mut outcome = core::mem::take(&mut secured.outcome);
+        let mut outcome = core::mem::replace(&mut secured.outcome, nothing());
         match secured.recovery.handle_timeout(now, &mut outcome) {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
