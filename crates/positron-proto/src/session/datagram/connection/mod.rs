@@ -8,6 +8,8 @@
 mod end;
 mod hear;
 mod say;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 use std::{collections::VecDeque, net::SocketAddr};
