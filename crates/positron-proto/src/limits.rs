@@ -153,6 +153,27 @@ pub const FORGED_LIMIT_AES: u64 = 1 << 52;
 pub const FORGED_LIMIT_CHACHA: u64 = 1 << 36;
 /// Numbers below the highest authenticated one that are told apart from replays.
 pub const REPLAY_WINDOW: u64 = 4096;
+/// Numbers that one direction of a connection ever has (RFC 9000, 12.3).
+pub const MOST_PACKETS: u64 = 1 << 62;
+/// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
+pub const SIZE_PROBES: u32 = 3;
+/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged, before
+/// the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
+pub const BLACK_HOLE_LOSSES: u32 = 3;
+/// Wait before a datagram size that was too large is tried again (RFC 8899, 5.1.1:
+/// PMTU_RAISE_TIMER).
+pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
+/// Wait after a probe was lost together with everything else, which says nothing about its size
+/// (guess).
+pub const SIZE_PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// The search for a datagram size ends when less than this part of it could be gained: one
+/// sixteenth (guess).
+pub const SIZE_STEP: usize = 16;
+/// New addresses of a peer that are challenged one after the other (guess).
+pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
+/// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
+/// 30 s at the earliest, people change networks more slowly).
+pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
 /// Ranges of received packet numbers that are remembered and told; the lowest go first.
 pub const MAX_ACK_RANGES: usize = 64;
 /// The longest that an acknowledgment waits for company.
