@@ -298,13 +298,12 @@ impl PacketFrame {
     /// Whether a packet with it is to be acknowledged within
     /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(
-            self,
-            Self::Padding { .. }
-                | Self::Pong { .. }
-                | Self::PacketAck { .. }
-                | Self::Lowest { .. }
-        )
+        self.says_something() && !matches!(self, Self::Pong { .. })
+    }
+
+    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
+    pub const fn says_something(&self) -> bool {
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::Lowest { .. })
     }
 }
 

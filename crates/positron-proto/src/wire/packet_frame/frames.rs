@@ -38,7 +38,7 @@ impl Frames {
         if !frame.allowed_in(self.kind) {
             return Err(misplaced);
         }
-        if self.one_purpose() && frame.is_ack_eliciting() {
+        if self.one_purpose() && frame.says_something() {
             if self.purposes > 0 {
                 return Err(again);
             }
