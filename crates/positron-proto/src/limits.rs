@@ -165,7 +165,7 @@ pub const BLACK_HOLE_LOSSES: u32 = 3;
 pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
 /// Wait after a probe was lost together with everything else, which says nothing about its size
 /// (guess).
-pub const SIZE_PROBE_PAUSE: Duration = Duration::from_secs(1);
+pub const SIZE_PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// The search for a datagram size ends when less than this part of it could be gained: one
 /// sixteenth (guess).
 pub const SIZE_STEP: usize = 16;

@@ -118,6 +118,8 @@ struct Previous {
     key: Key,
     /// When it goes; not before something of the present phase arrived.
     until: Option<Instant>,
+    /// Below it nothing can be sealed with this key.
+    floor: u64,
 }
 
 /// One key of one direction, and what the next one comes from.
@@ -295,9 +297,9 @@ impl Protection {
         // until something of this phase has arrived nobody may have begun the next.
         let is_before = self.opening.first.is_none_or(|first| number < first);
         match &self.opening.previous {
-            Some(_) if is_before => Ok(Phase::Previous),
-            None if is_before && self.phase > 0 => Err(Unopened::TooOld),
-            _ => Ok(Phase::Next),
+            _ if !is_before || self.phase == 0 => Ok(Phase::Next),
+            Some(previous) if number >= previous.floor => Ok(Phase::Previous),
+            _ => Err(Unopened::TooOld),
         }
     }
 
@@ -357,7 +359,7 @@ impl Protection {
         let Opening { previous, present, next, first, floor } = &mut self.opening;
         let after = next.next(self.suite);
         let key = core::mem::replace(present, core::mem::replace(next, after));
-        *previous = Some(Previous { key, until: previous_until });
+        *previous = Some(Previous { key, until: previous_until, floor: *floor });
         *floor = first.take().unwrap_or(*floor);
     }
 
