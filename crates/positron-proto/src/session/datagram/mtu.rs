@@ -17,8 +17,8 @@ use crate::{
 /// [`probe_sent`](Self::probe_sent). One probe is in flight at a time.
 ///
 /// Report **every** datagram's end, probes and others: [`acknowledged`](Self::acknowledged) first
-/// and then [`lost`](Self::lost), as an acknowledgment tells them. The loss of a probe is no sign of
-/// congestion (RFC 8899, 3): ask [`is_probe`](Self::is_probe) before reporting it.
+/// and then [`lost`](Self::lost), as an acknowledgment tells them. The loss of a probe is no sign
+/// of congestion (RFC 8899, 3): ask [`is_probe`](Self::is_probe) before reporting it.
 ///
 /// - A probe that arrives is the new size. One of which [`SIZE_PROBES`] are lost, while something
 ///   sent later arrived, is too large. What is lost together with everything else tells nothing.
