@@ -107,6 +107,9 @@ pub const CONNECTION_WINDOW_FIRST: usize = 256 * 1024;
 pub const CONNECTION_WINDOW_LONGEST: usize = 16 << 20;
 /// The same over all connections of an endpoint: no window grows while more is promised than this.
 pub const ENDPOINT_WINDOW_BYTES: usize = 256 << 20;
+/// By how many bits the windows that we tell are shifted: 16 bits of them reach 64 MiB, four times
+/// the longest window.
+pub const WINDOW_SCALE: u8 = 10;
 /// What every message and stream costs of a window beside its bytes, so that empty ones are not
 /// free.
 pub const MESSAGE_COST: usize = 64;
