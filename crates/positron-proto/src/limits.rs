@@ -137,6 +137,8 @@ pub const MAX_DATAGRAM_DIALS: usize = 1024;
 pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
 /// Half-open handshakes from which on a SYN is answered by a cookie and costs no state.
 pub const COOKIES_FROM: usize = 256;
+/// Bytes of a cookie; what QUIC's tokens and ours need, with room (guess).
+pub const MAX_COOKIE: usize = 64;
 /// How long a cookie is good for.
 pub const COOKIE_AGE: Duration = Duration::from_secs(10);
 /// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
