@@ -34,5 +34,9 @@
 
 pub mod contract;
 mod endpoint;
+mod mtu;
+mod path;
+mod protection;
+mod replay;
 
 pub use endpoint::Endpoint;
