@@ -89,6 +89,9 @@ pub(super) struct Proposal {
     pattern: Pattern,
     expect: Expect,
     carrier: Carrier,
+    theirs: Option<[u8; 32]>,
+    /// To make the same state again.
+    ephemeral: Zeroizing<[u8; 32]>,
 }
 
 impl Proposal {
@@ -100,12 +103,7 @@ impl Proposal {
         theirs: &[u8; 32],
         rng: &mut Rng,
     ) -> Result<(Self, Vec<u8>), Broken> {
-        let peer = match expect {
-            Expect::Node(id) => Some(id),
-            Expect::Anyone => None,
-        };
-        let payload = carrier.payload(local.hello(local.suites, peer));
-        Self::begin(local, Pattern::Ik, carrier, expect, Some(theirs), &payload, rng)
+        Self::begin(local, Pattern::Ik, carrier, expect, Some(*theirs), rng.bytes())
     }
 
     /// To somebody whose static key is not known: the proposal and its message.
@@ -115,7 +113,7 @@ impl Proposal {
         expect: Expect,
         rng: &mut Rng,
     ) -> Result<(Self, Vec<u8>), Broken> {
-        Self::begin(local, Pattern::Xx, carrier, expect, None, &[], rng)
+        Self::begin(local, Pattern::Xx, carrier, expect, None, rng.bytes())
     }
 
     fn begin(
@@ -123,15 +121,27 @@ impl Proposal {
         pattern: Pattern,
         carrier: Carrier,
         expect: Expect,
-        theirs: Option<&[u8; 32]>,
-        payload: &[u8],
-        rng: &mut Rng,
+        theirs: Option<[u8; 32]>,
+        ephemeral: [u8; 32],
     ) -> Result<(Self, Vec<u8>), Broken> {
         let prologue = carrier.prologue(pattern);
-        let mut noise = Noise::initiator(pattern, &prologue, &local.me, theirs, rng.bytes())?;
+        let theirs_of_ik = theirs.as_ref();
+        let mut noise = Noise::initiator(pattern, &prologue, &local.me, theirs_of_ik, ephemeral)?;
+        let payload = match (pattern, expect) {
+            (Pattern::Xx, _) => Vec::new(),
+            (_, Expect::Node(id)) => carrier.payload(local.hello(local.suites, Some(id))),
+            (_, Expect::Anyone) => carrier.payload(local.hello(local.suites, None)),
+        };
         let mut message = Vec::new();
-        noise.write(payload, &mut message)?;
-        Ok((Self { noise, pattern, expect, carrier }, message))
+        noise.write(&payload, &mut message)?;
+        let ephemeral = Zeroizing::new(ephemeral);
+        Ok((Self { noise, pattern, expect, carrier, theirs, ephemeral }, message))
+    }
+
+    /// The same proposal as before any answer was taken: its message is the same.
+    pub(super) fn again(&self, local: &Local) -> Result<Self, Broken> {
+        let Self { pattern, carrier, expect, theirs, .. } = *self;
+        Ok(Self::begin(local, pattern, carrier, expect, theirs, *self.ephemeral)?.0)
     }
 
     pub(super) const fn pattern(&self) -> Pattern {
