@@ -151,12 +151,16 @@ impl Endpoint {
 
     /// An unsealed RST.
     fn handle_hint(&mut self, now: Now, from: SocketAddr, wire: u32, payload: &[u8]) {
-        let Some(id) = self.by_wire.get(&wire).copied() else {
-            self.counters.strays += 1;
-            return;
-        };
         let Ok(hint) = Hint::decode(payload) else {
             self.counters.malformed += 1;
+            return;
+        };
+        if hint == Hint::NoSuchConnection {
+            self.handle_no_such_connection(now, wire);
+            return;
+        }
+        let Some(id) = self.by_wire.get(&wire).copied() else {
+            self.counters.strays += 1;
             return;
         };
         self.counters.resets_unsealed += 1;
@@ -169,6 +173,22 @@ impl Endpoint {
                 }
             }
             _ => self.prod(now, id),
+        }
+    }
+
+    /// Who says so knows only the id that we wrote to: the other end's.
+    fn handle_no_such_connection(&mut self, now: Now, theirs: u32) {
+        let of_theirs = (theirs, ConnectionId(0))..=(theirs, ConnectionId(u64::MAX));
+        let doubted = self.by_theirs.range(of_theirs).map(|(_, id)| *id);
+        // Several ends chose one id once in a long while.
+        let doubted: Vec<ConnectionId> = doubted.take(MAX_DOUBTED).collect();
+        if doubted.is_empty() {
+            self.counters.strays += 1;
+        } else {
+            self.counters.resets_unsealed += 1;
+        }
+        for id in doubted {
+            self.prod(now, id);
         }
     }
 
@@ -214,6 +234,8 @@ impl Endpoint {
                 let Some(row) = self.rows.get_mut(&id) else { return };
                 let (number, frames) = newcomer.first;
                 let (theirs, scale) = (newcomer.theirs, newcomer.window_scale);
+                row.theirs = Some(theirs);
+                self.by_theirs.insert((theirs, id));
                 let connection = &mut row.connection;
                 connection.secure(now.mono, newcomer.protection, newcomer.remote, theirs, scale);
                 let opened = Opened { from, header, number, frames, len: datagram.len() };
@@ -245,3 +267,6 @@ impl Endpoint {
         }
     }
 }
+
+/// Connections that one unsealed reset may concern.
+const MAX_DOUBTED: usize = 4;

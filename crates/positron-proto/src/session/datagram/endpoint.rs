@@ -25,7 +25,7 @@ use crate::{
         CONNECTION_WINDOW_FIRST, ENDPOINT_WINDOW_BYTES, MAX_DATAGRAM_DIALS, MAX_FRAGMENT_BYTES,
         MAX_UNSEALED_QUEUE,
     },
-    rng::Rng,
+    rng::{Rng, Seed},
     session::{
         agreement::Agreed,
         contract::{Direction, Expect},
@@ -102,6 +102,8 @@ pub struct Endpoint {
     pub(super) rows: BTreeMap<ConnectionId, Row>,
     /// Connections by our ids on the wire.
     pub(super) by_wire: BTreeMap<u32, ConnectionId>,
+    /// Connections by the other ends' ids on the wire, which are not unique.
+    pub(super) by_theirs: BTreeSet<(u32, ConnectionId)>,
     pub(super) door: Door,
     pub(super) deadlines: Deadlines<Wake>,
     /// Unsealed datagrams, which go before everything sealed.
@@ -130,6 +132,8 @@ pub(super) struct Row {
     pub(super) connection: Connection,
     /// Our id on the wire.
     pub(super) wire: u32,
+    /// Theirs, once it is known.
+    pub(super) theirs: Option<u32>,
     /// Our handshake, until its last message is known to have arrived.
     pub(super) dial: Option<Box<Dial>>,
     promised: usize,
@@ -157,6 +161,7 @@ impl Endpoint {
             rng,
             rows: BTreeMap::new(),
             by_wire: BTreeMap::new(),
+            by_theirs: BTreeSet::new(),
             deadlines: Deadlines::new(),
             unsealed: VecDeque::new(),
             dirty: BTreeSet::new(),
@@ -380,9 +385,9 @@ impl Endpoint {
         self.promised += promised;
         let window_bytes = self.config.window_bytes.min(CONNECTION_WINDOW_FIRST + promised);
         let config = EndpointConfig { window_bytes, ..self.config.clone() };
-        let rng = self.rng.child();
+        let rng = Seed::new(self.rng.bytes()).stream("connection");
         let connection = Connection::new(now, &config, addr, direction, rng);
-        self.rows.insert(id, Row { connection, wire, dial, promised, unfinished: None });
+        self.rows.insert(id, Row { connection, wire, theirs: None, dial, promised, unfinished: None });
         self.by_wire.insert(wire, id);
         id
     }
@@ -474,6 +479,9 @@ impl Endpoint {
         self.forget_dial(id);
         let Some(row) = self.rows.remove(&id) else { return };
         self.by_wire.remove(&row.wire);
+        if let Some(theirs) = row.theirs {
+            self.by_theirs.remove(&(theirs, id));
+        }
         self.dirty.remove(&id);
         self.deadlines.clear(Wake::Connection(id));
         self.promised = self.promised.saturating_sub(row.promised);
@@ -558,6 +566,8 @@ impl Endpoint {
         if let Some(dial) = &mut row.dial {
             dial.agreed(now);
         }
+        row.theirs = Some(theirs);
+        self.by_theirs.insert((theirs, id));
         let remote = remote(&agreed, to, Direction::Outbound);
         row.connection.secure(now, protection, remote, theirs, agreed.window_scale);
         self.counters.connections += 1;

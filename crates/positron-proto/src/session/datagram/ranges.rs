@@ -1,0 +1,1 @@
+//! Sets of numbers that come in runs.
