@@ -65,8 +65,6 @@ pub(super) struct Agreed {
     pub(super) split: Split,
     pub(super) suite: Suite,
     pub(super) role: Role,
-    /// By how many bits its windows are shifted; 0 on streams.
-    pub(super) window_scale: u8,
     /// Its connection id; only datagrams have one.
     pub(super) connection: Option<u32>,
     /// Why there can be no session all the same: to be said, sealed.
@@ -176,9 +174,9 @@ impl Proposal {
             }
         };
         let proven = Proven { hello, rest, noise_static, suite, refusal };
-        let agreed = proven
-            .agree(&mut self.noise, self.carrier, Role::Initiator)?
-            .ok_or(NotAgreed::Unproven("the other end told no connection id"))?;
+        let agreed = proven.agree(&mut self.noise, self.carrier, Role::Initiator)?.ok_or(
+            NotAgreed::Unproven("the other end told no connection id or another window scale"),
+        )?;
         Ok((agreed, last))
     }
 
@@ -307,7 +305,7 @@ struct Proven {
 }
 
 impl Proven {
-    /// `Ok(None)` if a connection id was due and there is none.
+    /// `Ok(None)` if what datagrams need was not told.
     fn agree(
         self,
         noise: &mut Noise,
@@ -315,7 +313,9 @@ impl Proven {
         role: Role,
     ) -> Result<Option<Box<Agreed>>, Broken> {
         let connection = self.rest.first_chunk().map(|id| u32::from_be_bytes(*id));
-        let connection = connection.filter(|id| *id != 0);
+        // Version 1 shifts all windows alike; the byte is there for versions that do not.
+        let connection =
+            connection.filter(|id| *id != 0 && self.hello.window_scale == WINDOW_SCALE);
         if carrier != Carrier::Stream && connection.is_none() {
             return Ok(None);
         }
@@ -327,7 +327,6 @@ impl Proven {
             split: noise.split()?,
             suite: self.suite,
             role,
-            window_scale: self.hello.window_scale,
             connection,
             refusal: self.refusal,
         })))

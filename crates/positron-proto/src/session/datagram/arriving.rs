@@ -196,7 +196,7 @@ impl Endpoint {
     fn prod(&mut self, now: Now, id: ConnectionId) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.connection.prod(now.mono);
-            self.settle(now.mono, id);
+            self.settle(id);
         }
     }
 
@@ -211,7 +211,7 @@ impl Endpoint {
             if handled == Handled::Opened {
                 self.forget_dial(id);
             }
-            self.settle(now.mono, id);
+            self.settle(id);
         } else if self.door.knows(header.connection) {
             self.knock(now, from, header, datagram);
         } else {
@@ -233,15 +233,15 @@ impl Endpoint {
                 self.counters.connections += 1;
                 let Some(row) = self.rows.get_mut(&id) else { return };
                 let (number, frames) = newcomer.first;
-                let (theirs, scale) = (newcomer.theirs, newcomer.window_scale);
+                let theirs = newcomer.theirs;
                 row.theirs = Some(theirs);
                 self.by_theirs.insert((theirs, id));
                 let connection = &mut row.connection;
-                connection.secure(now.mono, newcomer.protection, newcomer.remote, theirs, scale);
+                connection.secure(now.mono, newcomer.protection, newcomer.remote, theirs);
                 let opened = Opened { from, header, number, frames, len: datagram.len() };
                 connection.handle_opened(now.mono, opened, &mut self.counters);
                 self.wake_door();
-                self.settle(now.mono, id);
+                self.settle(id);
             }
         }
     }

@@ -5,12 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::hmac;
 
-use crate::{
-    limits::COOKIE_AGE,
-    rng::Rng,
-    time::Instant,
-    wire::packet::Syn,
-};
+use crate::{limits::COOKIE_AGE, rng::Rng, time::Instant, wire::packet::Syn};
 
 /// Mints and checks cookies without remembering any.
 ///
@@ -56,9 +51,7 @@ impl Cookies {
         }
         let covered = covered(*minted, from, syn);
         // Compared in constant time.
-        [&self.current, &self.previous]
-            .iter()
-            .any(|key| hmac::verify(key, &covered, tag).is_ok())
+        [&self.current, &self.previous].iter().any(|key| hmac::verify(key, &covered, tag).is_ok())
     }
 }
 
@@ -82,7 +75,6 @@ fn covered(minted: [u8; 8], from: SocketAddr, syn: &Syn<'_>) -> Vec<u8> {
     ]
     .concat()
 }
-
 
 #[cfg(test)]
 mod tests {

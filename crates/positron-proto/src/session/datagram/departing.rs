@@ -31,7 +31,7 @@ impl Endpoint {
                 Wake::Connection(id) => {
                     let Some(row) = self.rows.get_mut(&id) else { continue };
                     row.connection.handle_timeout(now.mono, &mut self.counters);
-                    self.settle(now.mono, id);
+                    self.settle(id);
                     self.forget_if_over(now, id);
                 }
             }
@@ -61,7 +61,7 @@ impl Endpoint {
             };
             let counters = &mut self.counters;
             let sent = row.connection.poll_transmit(now.mono, max_segments, buf, counters);
-            self.settle(now.mono, id);
+            self.settle(id);
             if sent.is_some() {
                 return sent;
             }

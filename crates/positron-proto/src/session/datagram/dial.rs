@@ -143,7 +143,12 @@ impl Dial {
     }
 
     /// Says again what was not answered.
-    pub(super) fn handle_timeout(&mut self, now: Instant, local: &Local, rng: &mut Rng) -> Progress {
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        local: &Local,
+        rng: &mut Rng,
+    ) -> Progress {
         if now >= self.give_up {
             return Progress::Over(if self.other_version {
                 Closed::Handshake("another version of the protocol is spoken there")
@@ -160,7 +165,8 @@ impl Dial {
             return Progress::Say(last.clone());
         }
         // The other end may have got another key since its record was made.
-        if self.said == IK_ATTEMPTS && self.xx.is_none() && self.begin_xx(now, local, rng).is_err() {
+        if self.said == IK_ATTEMPTS && self.xx.is_none() && self.begin_xx(now, local, rng).is_err()
+        {
             return Progress::Over(Closed::Handshake("no handshake can be started"));
         }
         self.said = self.said.saturating_add(1);

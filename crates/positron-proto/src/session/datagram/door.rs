@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     limits::{
-        COOKIES_FROM, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_HALF_OPEN, MAX_HALF_OPEN_PER_IP,
-        SYNS_PER_SECOND, SYN_TIMEOUT,
+        COOKIES_FROM, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_HALF_OPEN, MAX_HALF_OPEN_PER_IP, SYN_TIMEOUT,
+        SYNS_PER_SECOND,
     },
     rng::Rng,
     session::{
@@ -29,9 +29,7 @@ use crate::{
     time::{Duration, Instant},
     wire::{
         frame::CloseReason,
-        packet::{
-            Flags, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck, TAG_LEN,
-        },
+        packet::{Flags, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck, TAG_LEN},
         packet_frame,
     },
 };
@@ -97,7 +95,6 @@ pub(super) enum Knock {
 pub(super) struct Newcomer {
     pub(super) remote: RemoteNode,
     pub(super) theirs: u32,
-    pub(super) window_scale: u8,
     pub(super) protection: Protection,
     /// The first packet: its number and its frames.
     pub(super) first: (u64, Bytes),
@@ -309,7 +306,6 @@ impl Door {
         Knock::Live(Box::new(Newcomer {
             remote: remote(&agreed, from, Direction::Inbound),
             theirs: agreed.connection.unwrap_or_default(),
-            window_scale: agreed.window_scale,
             protection,
             first: (number, frames.into()),
         }))

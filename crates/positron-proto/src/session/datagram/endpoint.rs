@@ -16,15 +16,14 @@ use super::{
     },
     dial::{Dial, Progress},
     door::{Door, PerSecond, remote, sealed_reset},
+    incoming::Unfinished,
     protection::Protection,
+    window::WindowBudget,
 };
 use crate::{
     deadlines::Deadlines,
     identity::Identity,
-    limits::{
-        CONNECTION_WINDOW_FIRST, ENDPOINT_WINDOW_BYTES, MAX_DATAGRAM_DIALS, MAX_FRAGMENT_BYTES,
-        MAX_UNSEALED_QUEUE,
-    },
+    limits::{MAX_DATAGRAM_DIALS, MAX_FRAGMENT_BYTES, MAX_UNSEALED_QUEUE},
     rng::{Rng, Seed},
     session::{
         agreement::Agreed,
@@ -50,7 +49,7 @@ use crate::{
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
 /// strangers; [`MAX_UNSEALED_QUEUE`] datagrams of handshakes that wait to be sent;
-/// [`ENDPOINT_WINDOW_BYTES`] promised beyond the first window of each connection;
+/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first window of each connection;
 /// [`MAX_FRAGMENT_BYTES`] of unfinished messages. Events wait until they are polled: messages among
 /// them are bounded by what the windows let the other ends send before
 /// [`release`](Self::release).
@@ -119,8 +118,7 @@ pub struct Endpoint {
     named: u64,
     /// Handshakes of ours that are not complete.
     dials: usize,
-    /// Window bytes promised beyond the first window of each connection.
-    promised: usize,
+    budget: WindowBudget,
     /// Connections with unfinished messages, by the age of the oldest.
     unfinished: BTreeSet<(Instant, ConnectionId)>,
     unfinished_bytes: usize,
@@ -136,8 +134,7 @@ pub(super) struct Row {
     pub(super) theirs: Option<u32>,
     /// Our handshake, until its last message is known to have arrived.
     pub(super) dial: Option<Box<Dial>>,
-    promised: usize,
-    unfinished: Option<(Instant, usize)>,
+    unfinished: Option<Unfinished>,
 }
 
 /// Why to wake.
@@ -171,7 +168,7 @@ impl Endpoint {
             events: VecDeque::new(),
             named: 0,
             dials: 0,
-            promised: 0,
+            budget: WindowBudget::default(),
             unfinished: BTreeSet::new(),
             unfinished_bytes: 0,
         }
@@ -216,20 +213,20 @@ impl Endpoint {
     /// Nothing was queued, and why.
     pub fn send(
         &mut self,
-        now: Now,
+        _now: Now,
         connection: ConnectionId,
         lane: LaneNumber,
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(now, connection, |row| row.send(lane, delivery, body))
+        self.with(connection, |it, _| it.send(lane, delivery, body))
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
     /// end send more.
     pub fn release(&mut self, now: Now, connection: ConnectionId, bytes: usize) {
-        let _ = self.with(now, connection, |row| {
-            row.release(now.mono, bytes);
+        let _ = self.with(connection, |it, budget| {
+            it.release(now.mono, bytes, budget);
             Ok(())
         });
     }
@@ -241,11 +238,11 @@ impl Endpoint {
     /// There is no such connection or lane, or the other end allows no more streams now.
     pub fn open_stream(
         &mut self,
-        now: Now,
+        _now: Now,
         connection: ConnectionId,
         lane: LaneNumber,
     ) -> Result<StreamId, NotQueued> {
-        self.with(now, connection, |row| row.open_stream(lane))
+        self.with(connection, |it, _| it.open_stream(lane))
     }
 
     /// Takes as much of `bytes` as there is room for: how many. Zero: wait for
@@ -256,12 +253,12 @@ impl Endpoint {
     /// There is no such connection or stream, or it ended.
     pub fn write_stream(
         &mut self,
-        now: Now,
+        _now: Now,
         connection: ConnectionId,
         stream: StreamId,
         bytes: &[u8],
     ) -> Result<usize, NotQueued> {
-        self.with(now, connection, |row| row.write_stream(stream, bytes))
+        self.with(connection, |it, _| it.write_stream(stream, bytes))
     }
 
     /// Nothing more is written to a stream.
@@ -271,11 +268,11 @@ impl Endpoint {
     /// There is no such connection or stream, or it ended.
     pub fn finish_stream(
         &mut self,
-        now: Now,
+        _now: Now,
         connection: ConnectionId,
         stream: StreamId,
     ) -> Result<(), NotQueued> {
-        self.with(now, connection, |row| row.finish_stream(stream))
+        self.with(connection, |it, _| it.finish_stream(stream))
     }
 
     /// Reads what has arrived of a stream, at most `limit` bytes: `Ok(None)` if it ended, empty
@@ -291,13 +288,13 @@ impl Endpoint {
         stream: StreamId,
         limit: usize,
     ) -> Result<Option<Bytes>, NotQueued> {
-        self.with(now, connection, |row| row.read_stream(now.mono, stream, limit))
+        self.with(connection, |it, budget| it.read_stream(now.mono, stream, limit, budget))
     }
 
     /// Gives up a stream: what we opened is reset, what the other end opened is refused.
     pub fn drop_stream(&mut self, now: Now, connection: ConnectionId, stream: StreamId) {
-        let _ = self.with(now, connection, |row| {
-            row.drop_stream(now.mono, stream);
+        let _ = self.with(connection, |it, budget| {
+            it.drop_stream(now.mono, stream, budget);
             Ok(())
         });
     }
@@ -305,16 +302,16 @@ impl Endpoint {
     /// Closes after everything that waits was sent and acknowledged; a handshake of ours that is
     /// not complete is given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
-        let _ = self.with(now, connection, |row| {
-            row.close(now.mono, reason);
+        let _ = self.with(connection, |it, _| {
+            it.close(now.mono, reason);
             Ok(())
         });
     }
 
     /// Closes at once; the other end is told. [`Event::Closed`] follows.
     pub fn reset(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
-        let _ = self.with(now, connection, |row| {
-            row.reset(now.mono, reason);
+        let _ = self.with(connection, |it, _| {
+            it.reset(now.mono, reason);
             Ok(())
         });
     }
@@ -378,16 +375,9 @@ impl Endpoint {
     ) -> ConnectionId {
         self.named += 1;
         let id = ConnectionId(self.named);
-        // Each may grow to a quarter of what is not promised to others.
-        let free = ENDPOINT_WINDOW_BYTES.saturating_sub(self.promised);
-        let wished = self.config.window_bytes.saturating_sub(CONNECTION_WINDOW_FIRST);
-        let promised = wished.min(free / 4);
-        self.promised += promised;
-        let window_bytes = self.config.window_bytes.min(CONNECTION_WINDOW_FIRST + promised);
-        let config = EndpointConfig { window_bytes, ..self.config.clone() };
         let rng = Seed::new(self.rng.bytes()).stream("connection");
-        let connection = Connection::new(now, &config, addr, direction, rng);
-        self.rows.insert(id, Row { connection, wire, theirs: None, dial, promised, unfinished: None });
+        let connection = Connection::new(now, &self.config, addr, direction, rng);
+        self.rows.insert(id, Row { connection, wire, theirs: None, dial, unfinished: None });
         self.by_wire.insert(wire, id);
         id
     }
@@ -402,18 +392,17 @@ impl Endpoint {
     /// Does something with a connection, and whatever follows from it.
     fn with<T>(
         &mut self,
-        now: Now,
         id: ConnectionId,
-        what: impl FnOnce(&mut Connection) -> Result<T, NotQueued>,
+        what: impl FnOnce(&mut Connection, &mut WindowBudget) -> Result<T, NotQueued>,
     ) -> Result<T, NotQueued> {
         let row = self.rows.get_mut(&id).ok_or(NotQueued::Closed)?;
-        let done = what(&mut row.connection);
-        self.settle(now.mono, id);
+        let done = what(&mut row.connection, &mut self.budget);
+        self.settle(id);
         done
     }
 
     /// Takes what a connection says and notes when it wants to be woken, after every change.
-    pub(super) fn settle(&mut self, now: Instant, id: ConnectionId) {
+    pub(super) fn settle(&mut self, id: ConnectionId) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         let mut closed = false;
         while let Some(event) = row.connection.poll_event() {
@@ -424,7 +413,7 @@ impl Endpoint {
         if closed {
             self.forget_dial(id);
         }
-        self.note_unfinished(now, id);
+        self.note_unfinished(id);
         let Some(row) = self.rows.get(&id) else { return };
         self.dirty.insert(id);
         match row.connection.poll_timeout() {
@@ -434,41 +423,41 @@ impl Endpoint {
     }
 
     /// Keeps unfinished messages of all connections within their bound: the oldest gives way.
-    fn note_unfinished(&mut self, now: Instant, id: ConnectionId) {
-        self.count_unfinished(id);
+    fn note_unfinished(&mut self, id: ConnectionId) {
+        self.look_for_unfinished(id);
         while self.unfinished_bytes > MAX_FRAGMENT_BYTES {
             let Some((_, oldest)) = self.unfinished.first().copied() else { return };
             let before = self.unfinished_bytes;
             if let Some(row) = self.rows.get_mut(&oldest) {
-                row.connection.give_up_oldest(now);
+                row.connection.give_up_oldest();
                 self.counters.messages_given_up += 1;
                 self.dirty.insert(oldest);
             }
-            self.count_unfinished(oldest);
+            self.look_for_unfinished(oldest);
             if self.unfinished_bytes >= before {
                 return;
             }
         }
     }
 
-    fn count_unfinished(&mut self, id: ConnectionId) {
+    fn look_for_unfinished(&mut self, id: ConnectionId) {
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let unfinished = row.connection.unfinished();
-        let before = core::mem::replace(&mut row.unfinished, unfinished);
-        self.count_bytes(id, before, unfinished);
+        let after = row.connection.unfinished();
+        let before = core::mem::replace(&mut row.unfinished, after);
+        self.count_unfinished(id, before, after);
     }
 
-    fn count_bytes(
+    fn count_unfinished(
         &mut self,
         id: ConnectionId,
-        before: Option<(Instant, usize)>,
-        after: Option<(Instant, usize)>,
+        before: Option<Unfinished>,
+        after: Option<Unfinished>,
     ) {
-        if let Some((since, bytes)) = before {
+        if let Some(Unfinished { since, bytes }) = before {
             self.unfinished.remove(&(since, id));
             self.unfinished_bytes = self.unfinished_bytes.saturating_sub(bytes);
         }
-        if let Some((since, bytes)) = after {
+        if let Some(Unfinished { since, bytes }) = after {
             self.unfinished.insert((since, id));
             self.unfinished_bytes += bytes;
         }
@@ -477,15 +466,15 @@ impl Endpoint {
     /// Forgets a connection without a word.
     pub(super) fn forget(&mut self, id: ConnectionId) {
         self.forget_dial(id);
-        let Some(row) = self.rows.remove(&id) else { return };
+        let Some(mut row) = self.rows.remove(&id) else { return };
+        row.connection.give_back(&mut self.budget);
         self.by_wire.remove(&row.wire);
         if let Some(theirs) = row.theirs {
             self.by_theirs.remove(&(theirs, id));
         }
         self.dirty.remove(&id);
         self.deadlines.clear(Wake::Connection(id));
-        self.promised = self.promised.saturating_sub(row.promised);
-        self.count_bytes(id, row.unfinished, None);
+        self.count_unfinished(id, row.unfinished, None);
     }
 
     /// Our handshake is over, one way or the other.
@@ -569,9 +558,9 @@ impl Endpoint {
         row.theirs = Some(theirs);
         self.by_theirs.insert((theirs, id));
         let remote = remote(&agreed, to, Direction::Outbound);
-        row.connection.secure(now, protection, remote, theirs, agreed.window_scale);
+        row.connection.secure(now, protection, remote, theirs);
         self.counters.connections += 1;
-        self.settle(now, id);
+        self.settle(id);
     }
 }
 

@@ -59,3 +59,6 @@ mod streams;
 mod window;
 
 pub use endpoint::Endpoint;
+
+#[cfg(test)]
+mod tests;
