@@ -92,7 +92,7 @@ mod tests {
         let (alice, bob) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.1:2".parse().unwrap());
         let now = Instant::from_micros(50_000_000);
         let cookie = cookies.mint(now, alice, &syn(b"", b"noise"), rng);
-        let good = |at, from, syn| cookies.is_good(at, from, &syn);
+        let good = |at, from, syn: Syn<'_>| cookies.is_good(at, from, &syn);
         assert!(good(now, alice, syn(&cookie, b"noise")));
         assert!(good(now + COOKIE_AGE, alice, syn(&cookie, b"noise")));
         let late = now + COOKIE_AGE + Duration::from_micros(1);
