@@ -292,7 +292,13 @@ impl PacketFrame {
     /// Whether a packet with it is to be acknowledged within
     /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::Lowest { .. })
+        !matches!(
+            self,
+            Self::Padding { .. }
+                | Self::Pong { .. }
+                | Self::PacketAck { .. }
+                | Self::Lowest { .. }
+        )
     }
 }
 

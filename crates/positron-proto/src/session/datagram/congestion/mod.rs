@@ -7,7 +7,8 @@ mod new_reno;
 
 use core::fmt::Debug;
 
-pub(super) use new_reno::{NewReno, Phase};
+pub(super) use new_reno::NewReno;
+pub use new_reno::Phase;
 
 use super::rtt::Rtt;
 use crate::time::Instant;

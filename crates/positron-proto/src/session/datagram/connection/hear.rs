@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Cargo, Connection, ConnectionEvent, Handled, Secured, nothing};
+use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
 use crate::{
     limits::MAX_PINGS_PER_SECOND,
     misbehavior::Misbehavior,
@@ -193,16 +193,16 @@ impl Connection {
         counters: &mut EndpointCounters,
     ) {
         let Some(secured) = &mut self.secured else { return };
-        let mut outcome = core::mem::replace(&mut secured.outcome, nothing());
+        let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
         let told = match &acknowledged {
             Some((ranges, delay)) => {
                 let ranges = ranges.iter();
-                secured.recovery.acknowledged(now, ranges, cumulative, *delay, &mut outcome)
+                secured.recovery.acknowledged(now, ranges, *delay, cumulative, &mut outcome)
             }
             None => {
                 let nothing = core::iter::empty();
                 let delay = Duration::ZERO;
-                secured.recovery.acknowledged(now, nothing, cumulative, delay, &mut outcome)
+                secured.recovery.acknowledged(now, nothing, delay, cumulative, &mut outcome)
             }
         };
         if told.is_err() {

@@ -227,7 +227,7 @@ impl Connection {
         let Some(state) = self.state.after(Step::Proven) else { return };
         self.state = state;
         (self.since, self.addr) = (now, remote.addr);
-        let mut received = Received::default();
+        let mut received = Received::new();
         // Both directions count from the same number, which is 0 but in tests.
         received.abandoned_below(protection.next_number());
         let datagram = u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX);
@@ -243,7 +243,7 @@ impl Connection {
             outstanding: 0,
             due: Due::default(),
             paced_until: None,
-            outcome: nothing(),
+            outcome: Outcome::new(),
             heard: now,
             spoke: now,
             asked: now,
@@ -442,9 +442,4 @@ impl Secured {
     fn three_pto(&self) -> Duration {
         self.recovery.rtt().pto() * 3
     }
-}
-
-/// No packet arrived and none was lost.
-const fn nothing() -> Outcome<Cargo> {
-    Outcome { acked: Vec::new(), lost: Vec::new(), spurious: 0 }
 }

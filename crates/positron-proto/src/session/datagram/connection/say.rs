@@ -122,10 +122,11 @@ impl Connection {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
+        let queued = self.queued_bytes();
         let Some(secured) = &mut self.secured else { return Ok(None) };
         let full = secured.size.current();
         let most = max_segments.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
-        let mut allowed = secured.allowed(now, full, most);
+        let mut allowed = secured.allowed(now, full, most, queued);
         let to = secured.paths.addr();
         let mut count = 0;
         while count < most {
@@ -249,37 +250,25 @@ enum AckWhen {
 
 impl Secured {
     /// How many full datagrams congestion control, pacing and the path allow now.
-    fn allowed(&mut self, now: Instant, full: usize, most: usize) -> usize {
+    fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
         let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
         let most = u64::try_from(most).unwrap_or(1);
         let window = self.recovery.congestion().window();
         let free = window.saturating_sub(self.recovery.in_flight());
         let path = self.paths.allowance(self.paths.addr());
-        let wanted = free.min(path).min(datagram * most) / datagram * datagram;
+        let queued = u64::try_from(queued).unwrap_or(u64::MAX).saturating_add(datagram);
+        let wanted = free.min(path).min(datagram * most).min(queued) / datagram * datagram;
         self.paced_until = None;
         if wanted == 0 {
             return 0;
         }
-        self.pace(now, datagram);
+        self.pacer.datagram_size_changed(datagram);
+        self.pacer.follow(now, self.recovery.congestion(), self.recovery.rtt());
         let paced = self.pacer.allowance(now, wanted);
         if paced < datagram {
             self.paced_until = self.pacer.poll_timeout(now, wanted);
         }
         usize::try_from(paced.min(wanted) / datagram).unwrap_or(0)
-    }
-
-    /// Tells the pacer how fast the window is to be sent.
-    fn pace(&mut self, now: Instant, datagram: u64) {
-        let congestion = self.recovery.congestion();
-        let rate = congestion.pacing_rate().unwrap_or_else(|| {
-            // RFC 9002, 7.7: a little faster than the window, twice as fast while it is looked for.
-            let gain = if congestion.in_slow_start() { 200 } else { 125 };
-            let micros = u64::try_from(self.recovery.rtt().smoothed().as_micros()).unwrap_or(1);
-            let per_second = congestion.window().saturating_mul(1_000_000) / micros.max(1);
-            per_second.saturating_mul(gain) / 100
-        });
-        self.pacer.datagram_size_changed(datagram);
-        self.pacer.rate_changed(now, rate);
     }
 
     /// Challenges and responses go to the path that they are about, padded so that it is known to

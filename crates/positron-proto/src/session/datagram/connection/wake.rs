@@ -1,10 +1,10 @@
 //! What time brings to a connection.
 
-use super::{Connection, Secured, nothing};
+use super::{Connection, Secured};
 use crate::{
     session::datagram::{
         contract::{Closed, EndpointCounters, State},
-        recovery::TimeoutOutcome,
+        recovery::{Outcome, TimeoutOutcome},
     },
     time::{Duration, Instant},
 };
@@ -77,7 +77,7 @@ impl Connection {
         if secured.recovery.poll_timeout().is_none_or(|(at, _)| at > now) {
             return;
         }
-        let mut outcome = core::mem::replace(&mut secured.outcome, nothing());
+        let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
         match secured.recovery.handle_timeout(now, &mut outcome) {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
