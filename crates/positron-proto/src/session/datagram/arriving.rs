@@ -224,7 +224,7 @@ impl Endpoint {
         let refuse = self.is_full().then_some(CloseReason::SlotsFull);
         let (at, counters) = ((now.mono, from), &mut self.counters);
         match self.door.handle_sealed(at, header, datagram, refuse, counters) {
-            Knock::Nothing => {}
+            Knock::Nothing => self.wake_door(),
             Knock::Refused(reset) => {
                 self.say(from, reset);
             }

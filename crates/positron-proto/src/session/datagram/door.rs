@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
 use super::{
@@ -56,7 +57,8 @@ pub(super) struct Door {
     computed: PerSecond,
 }
 
-/// Address and ephemeral key.
+/// Address, and a hash of all of the SYN that its answer depends on: a SYN that was altered on its
+/// way must not take the place of the genuine one.
 type Key = (SocketAddr, [u8; 32]);
 
 #[derive(Debug)]
@@ -149,7 +151,7 @@ impl Door {
         counters: &mut EndpointCounters,
     ) -> Option<Vec<u8>> {
         let pattern = Pattern::from_byte(syn.pattern)?;
-        let key = (from, *syn.ephemeral()?);
+        let key = (from, digest(syn));
         if let Some(row) = self.rows.get(&key) {
             return Some(row.syn_ack.clone());
         }
@@ -303,6 +305,11 @@ impl Door {
         let Some(HalfOpen { stage: Stage::Proving(agreed, protection), .. }) = row else {
             return Knock::Nothing;
         };
+        // It found somebody else than it looked for: there never was a connection.
+        if header.kind == PacketType::Rst {
+            counters.handshakes_failed += 1;
+            return Knock::Nothing;
+        }
         Knock::Live(Box::new(Newcomer {
             remote: remote(&agreed, from, Direction::Inbound),
             theirs: agreed.connection.unwrap_or_default(),
@@ -317,6 +324,16 @@ impl Stage {
         let protection = Protection::derive(&agreed.split, agreed.suite, agreed.role);
         Self::Proving(agreed, protection)
     }
+}
+
+fn digest(syn: &Syn<'_>) -> [u8; 32] {
+    let mut hash = Context::new(&SHA256);
+    hash.update(&[syn.pattern]);
+    hash.update(&syn.connection.to_be_bytes());
+    hash.update(syn.noise);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.finish().as_ref());
+    digest
 }
 
 /// The other end as the application sees it.

@@ -23,6 +23,7 @@ fn with_packet(knows: bool, at: usize, change: impl Fn(&Packet) -> Vec<Packet>) 
 }
 
 fn assert_connected(world: &World, what: &str) {
+    assert_eq!((world.closed(0), world.closed(1)), (vec![], vec![]), "{what}");
     assert_eq!((world.connected(0), world.accepted(1)), (1, 1), "{what}");
     assert_eq!((world.established(0), world.established(1)), (1, 1), "{what}");
     assert_eq!((world.closed(0), world.closed(1)), (vec![], vec![]), "{what}");
