@@ -120,7 +120,8 @@ fn packet_frames_are_as_written_down_and_read_back() {
     lines.compare_with(include_str!("vectors/packet_frames.txt"));
 }
 
-/// Each line of `refused.txt` is what the bytes are taken for (`message`, `frame`), the offset and the reason, and the bytes.
+/// Each line of `refused.txt` is what the bytes are taken for, the reason and its offset, and the
+/// bytes.
 #[test]
 fn what_must_be_refused_is_refused_where_and_why_it_is_written_down() {
     for line in include_str!("vectors/refused.txt").lines().filter(|line| !line.starts_with('#')) {

@@ -1,7 +1,7 @@
 //! Frames inside sealed packets of datagram connections `[PROTOCOL 9.6]`.
 //!
-//! Bodies are slices of the opened packet. Who fills a packet uses the `put_*` functions, which take
-//! what they write by reference, and the `*_overhead` functions, which say what it costs.
+//! Bodies are slices of the opened packet. Who fills a packet uses the `put_*` functions, which
+//! take what they write by reference, and the `*_overhead` functions, which say what it costs.
 
 use core::ops::RangeInclusive;
 
@@ -10,12 +10,18 @@ use bytes::{BufMut as _, Bytes};
 use super::{
     codec::{Malformed, Reader, Writer as _, varint_len},
     frame::CloseReason,
-    packet::{Fragment, PacketType},
+    packet::PacketType,
 };
 use crate::{
-    limits::{LANES, MAX_ACK_RANGES, MAX_DATAGRAM_MESSAGE},
+    limits::{LANES, MAX_DATAGRAM_MESSAGE},
     time::Duration,
 };
+
+pub use acknowledgment::{AckRanges, put_ack};
+pub use frames::Frames;
+
+mod acknowledgment;
+mod frames;
 
 /// How a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,7 +221,7 @@ impl PacketFrame {
             CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
             STREAM => decode_stream(reader),
             CREDIT => Ok(Self::Credit { stream: reader.varint()?, limit: reader.varint()? }),
-            PACKET_ACK => decode_ack(reader),
+            PACKET_ACK => acknowledgment::decode(reader),
             LOWEST => Ok(Self::Lowest { number: reader.varint()? }),
             PATH_CHALLENGE => Ok(Self::PathChallenge { token: reader.array()? }),
             PATH_RESPONSE => Ok(Self::PathResponse { token: reader.array()? }),
@@ -292,165 +298,14 @@ impl PacketFrame {
     /// Whether a packet with it is to be acknowledged within
     /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        !matches!(
-            self,
-            Self::Padding { .. }
-                | Self::Pong { .. }
-                | Self::PacketAck { .. }
-                | Self::Lowest { .. }
-        )
+        self.says_something() && !matches!(self, Self::Pong { .. })
+    }
+
+    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
+    pub const fn says_something(&self) -> bool {
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::Lowest { .. })
     }
 }
-
-/// The frames of one opened packet, as its header says what they may be. After an error or the end
-/// there is nothing more. What must be there exactly once is missed at the end: act on the frames
-/// when all of them are read, or be ready for an error after them.
-#[derive(Clone, Debug)]
-pub struct Frames {
-    reader: Reader,
-    kind: PacketType,
-    fragment: Fragment,
-    purposes: u8,
-    done: bool,
-}
-
-impl Frames {
-    /// Those of the payload of a packet with this header, opened.
-    pub fn new(kind: PacketType, fragment: Fragment, opened: Bytes) -> Self {
-        Self { reader: Reader::new(opened), kind, fragment, purposes: 0, done: false }
-    }
-
-    fn read(&mut self) -> Result<Option<PacketFrame>, Malformed> {
-        let misplaced = self.reader.malformed("frame in a packet of another type");
-        if self.reader.is_empty() {
-            let missing = self.reader.malformed("packet without its frame");
-            return if self.purposes == 0 && self.one_purpose() { Err(missing) } else { Ok(None) };
-        }
-        let again = self.reader.malformed("second frame in a packet for one");
-        let disagrees = self.reader.malformed("part and header disagree");
-        let frame = PacketFrame::decode(&mut self.reader)?;
-        if !frame.allowed_in(self.kind) {
-            return Err(misplaced);
-        }
-        if self.one_purpose() && frame.is_ack_eliciting() {
-            if self.purposes > 0 {
-                return Err(again);
-            }
-            self.purposes = 1;
-        }
-        if self.kind == PacketType::Fragment
-            && let PacketFrame::Part { number, offset, total, ref body, .. } = frame
-            && !self.fragment.agrees_with(number, offset, body.len(), total)
-        {
-            return Err(disagrees);
-        }
-        Ok(Some(frame))
-    }
-
-    /// Whether a packet of this type has exactly one frame beside acknowledgments and padding.
-    const fn one_purpose(&self) -> bool {
-        use PacketType as Type;
-        matches!(self.kind, Type::Fin | Type::Rst | Type::Ping | Type::Pong | Type::Fragment)
-    }
-}
-
-impl Iterator for Frames {
-    type Item = Result<PacketFrame, Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let next = self.read().transpose();
-        self.done = !matches!(next, Some(Ok(_)));
-        next
-    }
-}
-
-/// Numbers of received packets: at least one range, descending, none touches another, at most
-/// [`MAX_ACK_RANGES`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AckRanges {
-    /// The highest range; the usual one, so it takes no memory elsewhere.
-    first: (u64, u64),
-    /// Those below it.
-    more: Vec<(u64, u64)>,
-}
-
-impl AckRanges {
-    /// Those of `ranges`, which descend and do not touch; the lowest ones beyond
-    /// [`MAX_ACK_RANGES`] are left out. `None` of none, of ranges that ascend or touch, and of
-    /// numbers from 2^62 on.
-    pub fn from_descending(ranges: impl IntoIterator<Item = RangeInclusive<u64>>) -> Option<Self> {
-        let mut ranges = ranges.into_iter().take(MAX_ACK_RANGES).map(RangeInclusive::into_inner);
-        let first = ranges.next()?;
-        let more: Vec<(u64, u64)> = ranges.collect();
-        let mut above = LARGEST + 2;
-        for &(low, high) in core::iter::once(&first).chain(&more) {
-            if low > high || high + 1 >= above {
-                return None;
-            }
-            above = low;
-        }
-        Some(Self { first, more })
-    }
-
-    /// The largest number.
-    pub const fn largest(&self) -> u64 {
-        self.first.1
-    }
-
-    /// The ranges, descending.
-    pub fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> + Clone + '_ {
-        core::iter::once(&self.first).chain(&self.more).map(|&(low, high)| low..=high)
-    }
-
-    /// Whether `number` is in one of them.
-    pub fn contains(&self, number: u64) -> bool {
-        self.iter().any(|range| range.contains(&number))
-    }
-}
-
-/// Appends a PACKET_ACK of at most `room` bytes: as many of `ranges` (which descend and do not
-/// touch) as fit, at most [`MAX_ACK_RANGES`]. Appends nothing and says so if not even one fits.
-pub fn put_ack(
-    out: &mut Vec<u8>,
-    ranges: impl IntoIterator<Item = RangeInclusive<u64>, IntoIter: Clone>,
-    delay: Duration,
-    room: usize,
-) -> bool {
-    let mut ranges = ranges.into_iter().map(RangeInclusive::into_inner);
-    let Some((low, high)) = ranges.next() else { return false };
-    let delay = u64::try_from(delay.as_micros()).unwrap_or(LARGEST).min(LARGEST);
-    // A count of further ranges takes one byte: see the assertion below.
-    let mut size = 2 + varint_len(high) + varint_len(delay) + varint_len(high - low);
-    if size > room {
-        return false;
-    }
-    let pairs = ranges.scan(low, |above, (low, high)| {
-        let pair = (above.checked_sub(high)?.checked_sub(2)?, high.checked_sub(low)?);
-        *above = low;
-        Some(pair)
-    });
-    let fitting = pairs.take(MAX_ACK_RANGES - 1).take_while(|&(gap, len)| {
-        size += varint_len(gap) + varint_len(len);
-        size <= room
-    });
-    put_numbers(out, PACKET_ACK, &[high, delay]);
-    let count_at = out.len();
-    out.put_u8(0);
-    out.append_varint(high - low);
-    let mut count = 0;
-    for (gap, len) in fitting {
-        out.append_varint(gap);
-        out.append_varint(len);
-        count += 1;
-    }
-    out[count_at] = count;
-    true
-}
-
-const _: () = assert!(MAX_ACK_RANGES <= 64, "the count of further ranges takes one byte");
 
 /// Appends a [`PacketFrame::Message`].
 pub fn put_message(out: &mut Vec<u8>, channel: Channel, number: u64, body: &[u8]) {
@@ -575,25 +430,4 @@ fn decode_stream_id(reader: &mut Reader) -> Result<u64, Malformed> {
     let nobody = reader.malformed("no such stream");
     let id = reader.varint()?;
     if id == 0 { Err(nobody) } else { Ok(id) }
-}
-
-/// RFC 9000, 19.3.1: every range is told by its distance from the one above it.
-fn decode_ack(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
-    let (largest, delay) = (reader.varint()?, Duration::from_micros(reader.varint()?));
-    let count = reader.len(MAX_ACK_RANGES - 1)?;
-    let below_zero = reader.malformed("range below zero");
-    let lowest = largest.checked_sub(reader.varint()?).ok_or(below_zero)?;
-    // A pair takes two bytes at least: a count without its pairs takes no memory.
-    let mut more = Vec::with_capacity(count.min(reader.remaining() / 2));
-    let mut above = lowest;
-    for _ in 0..count {
-        let below_zero = reader.malformed("range below zero");
-        let (gap, len) = (reader.varint()?, reader.varint()?);
-        let high = above.checked_sub(gap).and_then(|high| high.checked_sub(2)).ok_or(below_zero)?;
-        let low = high.checked_sub(len).ok_or(below_zero)?;
-        more.push((low, high));
-        above = low;
-    }
-    let ranges = AckRanges { first: (lowest, largest), more };
-    Ok(PacketFrame::PacketAck { ranges, delay })
 }

@@ -273,7 +273,8 @@ proptest! {
         out[1] = 2;
         prop_assert_eq!(syn_of_another_version(&out), Some((2, connection)));
 
-        for answer in [SynAck::Noise { pattern, noise: &noise }, SynAck::Cookie { cookie: &cookie }] {
+        let cookie = SynAck::Cookie { cookie: &cookie };
+        for answer in [SynAck::Noise { pattern, noise: &noise }, cookie] {
             let mut out = Vec::new();
             answer.encode(&mut out);
             let empty = answer == (SynAck::Cookie { cookie: &[] });
@@ -353,7 +354,7 @@ fn more_ranges_than_the_limit_are_neither_written_nor_read() {
     out.extend_from_slice(&[0, 0x40, 64, 0]);
     out.extend_from_slice(&[0; 128]);
     assert_eq!(decode(&out).unwrap_err().what, "length above its limit");
-    for wrong in [vec![], vec![5..=4], vec![1..=2, 0..=0], vec![1..=2, 4..=5], vec![0..=1 << 62]] {
+    for wrong in [vec![], vec![1..=2, 0..=0], vec![1..=2, 4..=5], vec![0..=1 << 62]] {
         assert_eq!(AckRanges::from_descending(wrong), None);
     }
 }

@@ -157,6 +157,22 @@ impl<'a> Filling<'a> {
         true
     }
 
+    /// Uses `cost` for what was sent before: the other end has had room for it, and holds what waits
+    /// for it, so it goes even if there is no room now.
+    pub(super) fn charge_again(&mut self, cost: u64) {
+        self.budget = self.budget.saturating_sub(cost);
+        self.charged += cost;
+    }
+
+    /// A reply was added, which alone would make the packet one of this `kind`.
+    pub(super) fn reply(&mut self, lane: LaneNumber, kind: PacketKind) {
+        if self.kind == PacketKind::Empty {
+            self.kind = kind;
+        }
+        self.reliable = true;
+        self.carries(lane);
+    }
+
     /// A frame of this lane was added.
     pub(super) fn carries(&mut self, lane: LaneNumber) {
         self.lane = Some(self.lane.map_or(lane, |urgent| urgent.min(lane)));

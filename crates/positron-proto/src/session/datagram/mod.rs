@@ -42,6 +42,7 @@ mod departing;
 mod dial;
 mod door;
 mod endpoint;
+mod extents;
 pub mod flow;
 mod incoming;
 mod mtu;
