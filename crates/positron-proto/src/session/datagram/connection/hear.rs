@@ -94,7 +94,7 @@ impl Connection {
             return;
         }
         let Opened { from, header, number, frames, len } = packet;
-        (secured.heard, secured.prodded) = (now, None);
+        (secured.heard, secured.prodded, secured.unanswered) = (now, None, None);
         let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);

@@ -265,6 +265,7 @@ impl Secured {
     fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
         let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
         let most = u64::try_from(most).unwrap_or(1);
+        self.recovery.congestion_mut().datagram_size_changed(datagram);
         let window = self.recovery.congestion().window();
         let free = window.saturating_sub(self.recovery.in_flight());
         let path = self.paths.allowance(self.paths.addr());
@@ -422,9 +423,7 @@ impl Secured {
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
         if packet.asks != PacketKind::AckOnly {
-            if self.recovery.in_flight() == 0 {
-                self.asked = now;
-            }
+            self.unanswered.get_or_insert(now);
             self.spoke = now;
         }
         self.outstanding += packet.cargo.charged;

@@ -175,6 +175,12 @@ impl<C> Recovery<C> {
         }
     }
 
+    /// Numbers start at `number`: everything below counts as acknowledged.
+    pub(super) fn starting_at(mut self, number: u64) -> Self {
+        (self.next, self.peer_cumulative) = (number, number);
+        self
+    }
+
     /// A packet of `size` bytes goes out.
     pub(super) fn sent(
         &mut self,
