@@ -104,6 +104,9 @@ impl Connection {
         let mut heard = Heard::default();
         for frame in Frames::new(header.kind, header.fragment, frames) {
             let outcome = match frame {
+                Ok(PacketFrame::Lowest { number: lowest }) if lowest > number => {
+                    Err(unsent("LOWEST above its own packet"))
+                }
                 Ok(frame) => self.hear(now, from, frame, &mut heard, counters),
                 Err(malformed) => return self.malformed(now, malformed.what),
             };
@@ -226,6 +229,7 @@ impl Connection {
         }
         self.settle(now, &mut outcome, counters);
         if let Some(secured) = &mut self.secured {
+            secured.received.rtt_changed(secured.recovery.rtt().smoothed());
             secured.outcome = outcome;
         }
     }

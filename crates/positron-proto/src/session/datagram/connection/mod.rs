@@ -103,6 +103,8 @@ struct Secured {
     spoke: Instant,
     /// Since when nothing was heard although something asked for an acknowledgment.
     unanswered: Option<Instant>,
+    /// When a LOWEST frame was last sent.
+    lowest_told: Instant,
     /// When an unauthenticated word last made us ask for a sign of life.
     prodded: Option<Instant>,
     lost: u64,
@@ -249,6 +251,7 @@ impl Connection {
             heard: now,
             spoke: now,
             unanswered: None,
+            lowest_told: now,
             prodded: None,
             lost: 0,
             sent: 0,
