@@ -376,9 +376,8 @@ impl Secured {
     /// it all. Whether something was said.
     fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
         let start = buf.len();
-        if !self.received.has_gaps() {
-            self.received.ack_sent(now);
-        } else if when == AckWhen::Always || self.received.ack_due(now) {
+        let wanted = when == AckWhen::Always || self.received.ack_due(now);
+        if wanted && self.received.has_gaps() {
             let delay = self.received.ack_delay(now);
             let room = end.saturating_sub(start);
             put_ack(buf, self.received.ranges(), delay, room);
@@ -443,6 +442,10 @@ impl Secured {
         }
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
+        if !self.received.has_gaps() {
+            // The header said it all.
+            self.received.ack_sent(now);
+        }
         if packet.asks != PacketKind::AckOnly {
             self.unanswered.get_or_insert(now);
             self.spoke = now;
