@@ -1,0 +1,37 @@
+//! Connections without a node: encrypted and authenticated messages and streams between two
+//! programs that know each other's addresses.
+//!
+//! - [`UdpTransport`]: our own protocol over datagrams; reliable or not, sixteen lanes, streams;
+//!
+//! What a transport receives waits until the application takes it, and what it may hold is bounded:
+//! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
+//! reliable is dropped.
+
+mod address;
+mod channel;
+mod connection;
+mod error;
+mod inbox;
+mod incoming;
+mod life;
+mod machine;
+mod stats;
+mod stream;
+mod udp;
+mod wait;
+
+pub use connection::UdpConnection;
+pub use error::{ConnectError, SendError, TransportError};
+pub use incoming::Incoming;
+pub use positron_proto::session::{
+    datagram::contract::{
+        Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
+    },
+    sessions::Expect,
+};
+pub use stats::{ConnectionStats, DatagramStats, TransportStats};
+pub use stream::{RecvStream, SendStream};
+pub use udp::{UdpConfig, UdpIncoming, UdpTransport};
+
+/// The lane of messages that are sent to an address: neither the most urgent nor the least.
+pub const DEFAULT_LANE: LaneNumber = 8;
