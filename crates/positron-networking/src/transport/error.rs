@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr};
 
-use positron_proto::session::datagram::contract::{Closed, NotDialled, NotQueued};
+use positron_proto::session::{
+    datagram::contract::{Closed, NotDialled, NotQueued},
+    sessions::LinkDown,
+};
 
 use crate::{StartError, error::bind_failure};
 
@@ -59,6 +62,9 @@ pub enum ConnectError {
     /// Nobody answered, somebody else did, or they refused: [`Closed`] says which.
     #[error(transparent)]
     Failed(#[from] Closed),
+    /// Over TCP: the operating system says why there is no stream.
+    #[error(transparent)]
+    Unreachable(LinkDown),
     /// The transport is closed.
     #[error("the transport is closed")]
     TransportClosed,

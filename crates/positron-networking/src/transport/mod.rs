@@ -2,6 +2,7 @@
 //! programs that know each other's addresses.
 //!
 //! - [`UdpTransport`]: our own protocol over datagrams; reliable or not, sixteen lanes, streams;
+//! - [`TcpTransport`]: the same over TCP, where UDP does not get through; reliable and in order.
 //!
 //! What a transport receives waits until the application takes it, and what it may hold is bounded:
 //! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
@@ -17,6 +18,10 @@ mod life;
 mod machine;
 mod stats;
 mod stream;
+mod tcp;
+mod tcp_channel;
+mod tcp_connection;
+mod tcp_machine;
 mod udp;
 mod wait;
 
@@ -27,10 +32,12 @@ pub use positron_proto::session::{
     datagram::contract::{
         Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
     },
-    sessions::Expect,
+    sessions::{Counters as SessionCounters, Expect, LinkDown},
 };
 pub use stats::{ConnectionStats, DatagramStats, TransportStats};
 pub use stream::{RecvStream, SendStream};
+pub use tcp::{TcpConfig, TcpIncoming, TcpTransport};
+pub use tcp_connection::TcpConnection;
 pub use udp::{UdpConfig, UdpIncoming, UdpTransport};
 
 /// The lane of messages that are sent to an address: neither the most urgent nor the least.
