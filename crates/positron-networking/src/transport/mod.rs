@@ -3,6 +3,8 @@
 //!
 //! - [`UdpTransport`]: our own protocol over datagrams; reliable or not, sixteen lanes, streams;
 //! - [`TcpTransport`]: the same over TCP, where UDP does not get through; reliable and in order.
+//! - [`AdaptiveFlowController`]: congestion and flow control by itself, for callers that bring
+//!   their own transport.
 //!
 //! What a transport receives waits until the application takes it, and what it may hold is bounded:
 //! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
@@ -33,6 +35,10 @@ pub use positron_proto::session::{
         Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
     },
     sessions::{Counters as SessionCounters, Expect, LinkDown},
+};
+pub use positron_proto::{
+    session::datagram::flow::{AdaptiveFlowController, FlowStats, Phase},
+    time::Instant,
 };
 pub use stats::{ConnectionStats, DatagramStats, TransportStats};
 pub use stream::{RecvStream, SendStream};
