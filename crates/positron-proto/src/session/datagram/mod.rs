@@ -37,6 +37,7 @@ mod congestion;
 mod connection;
 pub mod contract;
 mod endpoint;
+mod extents;
 pub mod flow;
 mod incoming;
 mod mtu;

@@ -107,8 +107,8 @@ impl ReceiveWindow {
     }
 
     /// The connection ends: nothing is promised any more.
-    pub(super) fn give_back(self, budget: &mut WindowBudget) {
-        budget.promised = budget.promised.saturating_sub(self.limit);
+    pub(super) fn give_back(&mut self, budget: &mut WindowBudget) {
+        budget.promised = budget.promised.saturating_sub(core::mem::take(&mut self.limit));
     }
 
     fn grow(&mut self, budget: &mut WindowBudget) {

@@ -17,7 +17,7 @@ use crate::{
     time::{Duration, Instant},
     wire::{
         packet::{HEADER_LEN, Header, PacketType, TAG_LEN, extend_number},
-        packet_frame::{AckRanges, Frames, PacketFrame, StreamSide},
+        packet_frame::{AckRanges, Frames, PacketFrame},
     },
 };
 
@@ -143,21 +143,18 @@ impl Connection {
             PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
                 if deaf => {}
             PacketFrame::Message { channel, number, body } => {
-                count(self.incoming.message(now, channel, number, body)?, counters);
+                count(self.incoming.message(channel, number, body)?, counters);
             }
             PacketFrame::Part { channel, number, offset, total, body } => {
                 let place = (offset, total);
                 count(self.incoming.part(now, channel, number, place, &body)?, counters);
             }
-            PacketFrame::Stream { id, lane, fin, offset, body } => {
-                self.streams.handle_stream(id, lane, offset, &body, fin)?;
+            PacketFrame::Stream { id, lane: _, fin, offset, body } => {
+                self.streams.handle_stream(id, offset, &body, fin)?;
             }
             PacketFrame::Credit { stream, limit } => self.streams.handle_credit(stream, limit)?,
-            PacketFrame::StreamEnd { id, side: StreamSide::Sending, offset } => {
-                self.streams.handle_reset(id, offset)?;
-            }
-            PacketFrame::StreamEnd { id, side: StreamSide::Reading, .. } => {
-                self.streams.handle_stop(id)?;
+            PacketFrame::StreamEnd { id, side, offset } => {
+                self.streams.handle_end(id, side, offset)?;
             }
             PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
             PacketFrame::Lowest { number } => secured.received.abandoned_below(number),
@@ -174,10 +171,10 @@ impl Connection {
                 }
             }
             PacketFrame::Whole { channel, number } => {
-                self.outgoing.whole(channel, number).map_err(unsent)?;
+                self.outgoing.whole(channel, number)?;
             }
             PacketFrame::GivenUp { channel, number } => {
-                self.outgoing.given_up(channel, number).map_err(unsent)?;
+                self.outgoing.given_up(channel, number)?;
             }
             PacketFrame::Close(reason) => heard.close = Some(reason),
         }
@@ -303,7 +300,7 @@ fn push_bounded<T>(queue: &mut std::collections::VecDeque<T>, item: T) {
 
 fn count(arrival: Arrival, counters: &mut EndpointCounters) {
     match arrival {
-        Arrival::New => {}
+        Arrival::New | Arrival::Dropped => {}
         Arrival::Duplicate => counters.messages_duplicate += 1,
     }
 }

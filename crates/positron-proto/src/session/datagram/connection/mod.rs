@@ -191,6 +191,7 @@ impl Connection {
         addr: SocketAddr,
         direction: Direction,
         rng: Rng,
+        budget: &mut WindowBudget,
     ) -> Self {
         let step = match direction {
             Direction::Outbound => Step::Dialled,
@@ -203,8 +204,8 @@ impl Connection {
             since: now,
             outgoing: Outgoing::new(config.queue_bytes),
             incoming: Incoming::default(),
-            streams: Streams::new(),
-            window: ReceiveWindow::new(now, config.window_bytes),
+            streams: Streams::new(config.window_bytes),
+            window: ReceiveWindow::new(now, config.window_bytes, budget),
             secured: None,
             ending: end::Ending::default(),
             events: VecDeque::new(),

@@ -112,7 +112,15 @@ impl Connection {
 
     /// Whether messages or streams have something to send.
     pub(super) fn has_data_to_send(&self) -> bool {
-        self.outgoing.most_urgent().is_some() || self.streams.most_urgent().is_some()
+        let Some(secured) = &self.secured else { return false };
+        let budget = secured.send_window.left(secured.outstanding);
+        self.most_urgent(Secured::room_in(secured.size.current()), budget).is_some()
+    }
+
+    /// The most urgent lane that has something to send.
+    fn most_urgent(&self, full: usize, budget: u64) -> Option<u8> {
+        let lanes = [self.outgoing.most_urgent(full, budget), self.streams.most_urgent(budget)];
+        lanes.into_iter().flatten().min()
     }
 
     /// A batch of packets with messages and pieces of streams.
@@ -172,11 +180,14 @@ impl Connection {
         let end = start + full - TAG_LEN;
         let acks = secured.put_acks(now, buf, end, AckWhen::Due);
         let budget = secured.send_window.left(secured.outstanding);
+        let urgent = [
+            self.outgoing.most_urgent(Secured::room_in(full), budget),
+            self.streams.most_urgent(budget),
+        ];
+        let urgent = urgent.into_iter().flatten().min().unwrap_or(LANES);
         let mut filling = Filling::new(buf, end, Secured::room_in(full), budget);
         self.incoming.fill(&mut filling);
         self.streams.fill_control(&mut filling);
-        let lanes = [self.outgoing.most_urgent(), self.streams.most_urgent()];
-        let urgent = lanes.into_iter().flatten().min().unwrap_or(LANES);
         for lane in urgent..LANES {
             if filling.room() == 0 || !filling.takes_data() {
                 break;

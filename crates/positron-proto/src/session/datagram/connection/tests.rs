@@ -71,7 +71,8 @@ impl Pair {
             from_initiator: Zeroizing::new([2; 32]),
             from_responder: Zeroizing::new([3; 32]),
         };
-        let end = |n: usize, role, direction| {
+        let mut budgets = [WindowBudget::default(), WindowBudget::default()];
+        let mut end = |n: usize, role, direction| {
             let other = 1 - n;
             let me = Identity::from_seed([u8::try_from(other).unwrap() + 1; 32]);
             let remote = RemoteNode {
@@ -83,19 +84,21 @@ impl Pair {
                 direction,
             };
             let rng = seeds.stream(if n == 0 { "a" } else { "b" });
-            let mut end = Connection::new(now, &config, addrs[other], direction, rng);
+            let mut end =
+                Connection::new(now, &config, addrs[other], direction, rng, &mut budgets[n]);
             let keys = Protection::tuned(&split(), Suite::Aes256Gcm, role, tuning);
             end.secure(now, keys, remote, 7);
             end
         };
+        let ends = [
+            end(0, Role::Initiator, Direction::Outbound),
+            end(1, Role::Responder, Direction::Inbound),
+        ];
         Self {
             now,
-            ends: [
-                end(0, Role::Initiator, Direction::Outbound),
-                end(1, Role::Responder, Direction::Inbound),
-            ],
+            ends,
             addrs,
-            budgets: [WindowBudget::default(), WindowBudget::default()],
+            budgets,
             counters: [EndpointCounters::default(); 2],
             wire: BTreeMap::new(),
             serial: 0,
