@@ -141,6 +141,16 @@ pub const COOKIES_FROM: usize = 256;
 pub const MAX_COOKIE: usize = 64;
 /// How long a cookie is good for.
 pub const COOKIE_AGE: Duration = Duration::from_secs(10);
+/// Cookies after each of which a SYN is said again at once; the timer says later ones. Somebody who
+/// forges them must not make us flood the other end (guess: an honest end sends one or two).
+pub const MAX_COOKIES_TAKEN: u32 = 4;
+/// SYNs of strangers in one second that are computed on; from there on each must bring a cookie.
+/// 256 of them take about 50 ms of one core.
+pub const SYNS_PER_SECOND: u32 = 256;
+/// Unsealed answers to packets for connections that do not exist, in one second.
+pub const STRAY_HINTS_PER_SECOND: u32 = 10;
+/// Unsealed datagrams that wait to be sent, in all; the newest is not sent beyond it.
+pub const MAX_UNSEALED_QUEUE: usize = 4 * 1024;
 /// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
 pub const AMPLIFICATION: u64 = 3;
 /// First wait for the answer to a SYN; doubled each time. QUIC's 333 ms makes a lost first packet
@@ -160,15 +170,15 @@ pub const REPLAY_WINDOW: u64 = 4096;
 pub const MOST_PACKETS: u64 = 1 << 62;
 /// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
 pub const SIZE_PROBES: u32 = 3;
-/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged, before
-/// the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
+/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged,
+/// before the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
 pub const BLACK_HOLE_LOSSES: u32 = 3;
 /// Wait before a datagram size that was too large is tried again (RFC 8899, 5.1.1:
 /// PMTU_RAISE_TIMER).
 pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
 /// Wait after a probe was lost together with everything else, which says nothing about its size
 /// (guess).
-pub const SIZE_PROBE_PAUSE: Duration = Duration::from_secs(1);
+pub const SIZE_PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// The search for a datagram size ends when less than this part of it could be gained: one
 /// sixteenth (guess).
 pub const SIZE_STEP: usize = 16;

@@ -12,6 +12,8 @@ mod say;
 mod tests;
 mod wake;
 
+pub(super) use hear::Opened;
+
 use std::{collections::VecDeque, net::SocketAddr};
 
 use bytes::Bytes;
@@ -237,7 +239,7 @@ impl Connection {
             recovery: Recovery::new(Box::new(NewReno::new(datagram))),
             pacer: Pacer::new(now, datagram),
             size: DatagramSize::new(self.config.max_datagram),
-            paths: Paths::new(remote.addr, true),
+            paths: Paths::new(remote.addr, true, 0, 0),
             send_window: SendWindow::new(),
             outstanding: 0,
             due: Due::default(),
