@@ -12,6 +12,7 @@
 
 mod address;
 mod channel;
+mod config;
 mod connection;
 mod error;
 mod inbox;
@@ -23,13 +24,15 @@ mod stream;
 mod tcp;
 mod tcp_channel;
 mod tcp_connection;
+mod tcp_life;
 mod tcp_machine;
 mod udp;
 mod wait;
 
+pub use config::{TcpConfig, UdpConfig};
 pub use connection::UdpConnection;
 pub use error::{ConnectError, SendError, TransportError};
-pub use incoming::Incoming;
+pub use incoming::{Incoming, TcpIncoming, UdpIncoming};
 pub use positron_proto::session::{
     datagram::contract::{
         Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
@@ -42,9 +45,9 @@ pub use positron_proto::{
 };
 pub use stats::{ConnectionStats, DatagramStats, TransportStats};
 pub use stream::{RecvStream, SendStream};
-pub use tcp::{TcpConfig, TcpIncoming, TcpTransport};
+pub use tcp::TcpTransport;
 pub use tcp_connection::TcpConnection;
-pub use udp::{UdpConfig, UdpIncoming, UdpTransport};
+pub use udp::UdpTransport;
 
 /// The lane of messages that are sent to an address: neither the most urgent nor the least.
 pub const DEFAULT_LANE: LaneNumber = 8;

@@ -2,88 +2,37 @@
 
 use std::{
     fmt::Debug,
-    net::{IpAddr, SocketAddr},
-    ops::Deref,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-    time::Duration,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use positron_proto::{
-    id::{NetworkId, NodeId},
+    id::NodeId,
     identity::Identity,
-    limits::HANDSHAKE_TIMEOUT,
     session::{
         Sessions,
         datagram::contract::Delivery,
-        sessions::{Config, Counters, Expect},
+        sessions::{Counters, Expect},
     },
 };
-use tokio::{
-    net::{TcpListener, ToSocketAddrs},
-    sync::mpsc,
-    task::{JoinHandle, JoinSet},
-    time::{sleep_until, timeout},
-};
+use tokio::{net::ToSocketAddrs, sync::mpsc, time::timeout};
 
 use super::{
-    ConnectError, ConnectionStats, DEFAULT_LANE, Incoming, SendError, TcpConnection,
+    ConnectError, ConnectionStats, DEFAULT_LANE, SendError, TcpConfig, TcpConnection, TcpIncoming,
     TransportError, TransportStats,
     address::resolve,
-    inbox::{Reader, Taken, Waiting},
     tcp_channel::{MAX_TCP_MESSAGE, TcpChannel},
+    tcp_life::TcpLife,
     tcp_machine::TcpShared,
     wait::until,
 };
 use crate::{
     StartError,
-    driver::{Arrival, Clock, Links, listen},
-    limits::{BATCH, CLOSE_TIMEOUT, FLUSH_TIMEOUT, MAX_ACCEPTED},
+    driver::{Clock, Links, listen},
+    limits::CLOSE_TIMEOUT,
     open::Seeds,
 };
-
-/// How a TCP transport is to be.
-#[derive(Debug)]
-pub struct TcpConfig {
-    /// The IP address to listen on.
-    pub host: String,
-    /// The port to listen on; 0: a free one.
-    pub port: u16,
-    /// The name of the network: transports of two different ones refuse each other.
-    pub network: String,
-    /// Who the transport is; `None`: somebody new. [`keys::load`](crate::keys::load) reads one.
-    pub identity: Option<Identity>,
-    /// Connections, in all.
-    pub max_connections: usize,
-    /// How long connecting may take, the handshake included.
-    pub connect_timeout: Duration,
-    /// Silence after which a connection is asked whether it lives.
-    pub heartbeat: Duration,
-}
-
-impl Default for TcpConfig {
-    /// Port 8888 on all addresses, somebody new.
-    fn default() -> Self {
-        Self {
-            host: "0.0.0.0".into(),
-            port: 8888,
-            network: "positron-transport".into(),
-            identity: None,
-            max_connections: 16 * 1024,
-            connect_timeout: HANDSHAKE_TIMEOUT,
-            heartbeat: Duration::from_secs(10),
-        }
-    }
-}
-
-impl TcpConfig {
-    /// A free port on this machine, for tests and examples.
-    pub fn loopback() -> Self {
-        Self { host: "127.0.0.1".into(), port: 0, ..Self::default() }
-    }
-}
 
 /// Encrypted connections over TCP, for where UDP does not get through: messages that arrive once
 /// and in order. There are no lanes and no streams, and nothing is unreliable.
@@ -108,7 +57,7 @@ impl TcpConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct TcpTransport {
-    life: Arc<Life>,
+    life: Arc<TcpLife>,
 }
 
 impl TcpTransport {
@@ -123,29 +72,22 @@ impl TcpTransport {
     /// # Panics
     /// Outside of a tokio runtime, or on one without its time and network drivers.
     pub async fn start(config: TcpConfig) -> Result<Self, TransportError> {
-        let host: Result<IpAddr, _> = config.host.parse();
-        let host = host.map_err(|_| TransportError::BadHost(config.host.clone()))?;
+        let address = config.address()?;
         let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
-        let (listener, bound) =
-            listen::bind((host, config.port).into()).map_err(|error| match error {
-                StartError::Bind { address, source } => TransportError::Bind { address, source },
-                other => TransportError::of_seeds(other),
-            })?;
+        let (listener, bound) = listen::bind(address).map_err(|error| match error {
+            StartError::Bind { address, source } => TransportError::Bind { address, source },
+            other => TransportError::of_seeds(other),
+        })?;
+        let (dial_timeout, for_sessions) = (config.connect_timeout, config.for_sessions());
         let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
         let me = identity.node_id();
-        let for_sessions = Config {
-            network: NetworkId::from_name(&config.network),
-            max_links: config.max_connections,
-            connect_timeout: config.connect_timeout,
-            heartbeat: config.heartbeat,
-        };
         let dice = seeds.dice.stream("transport/sessions");
         let sessions = Sessions::new(for_sessions, Arc::new(identity), dice);
         let (arrivals, arriving) = mpsc::unbounded_channel();
-        let links = Links::new(config.connect_timeout, arrivals);
+        let links = Links::new(dial_timeout, arrivals);
         let shared = TcpShared::new(sessions, links, Clock::start(), me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        Ok(Self { life: Arc::new(Life::start(shared, listener, arriving)) })
+        Ok(Self { life: Arc::new(TcpLife::start(shared, listener, arriving)) })
     }
 
     /// A transport on `address` (`IP:port`) with everything else as it usually is.
@@ -329,144 +271,5 @@ impl TcpTransport {
     }
 }
 
-/// What arrives at a TCP transport: a stream.
-#[derive(Debug)]
-pub struct TcpIncoming {
-    life: Arc<Life>,
-    reader: Reader,
-}
-
-impl TcpIncoming {
-    /// The next message; `None` when the transport is closed and all that waited was taken.
-    ///
-    /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
-    pub async fn recv(&mut self) -> Option<Incoming<TcpConnection>> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<TcpConnection>>> {
-        let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let taken = ready!(self.life.inbox.poll_take(&self.reader, cx));
-        turn.made_progress();
-        let Some(Taken { message, release }) = taken else { return Poll::Ready(None) };
-        if !release.is_empty() {
-            self.life.act(|machine, now| {
-                for (channel, bytes) in &release {
-                    machine.release(now, channel, *bytes);
-                }
-            });
-        }
-        let Waiting { channel, from, addr, lane, delivery, data } = message;
-        let connection = TcpConnection { life: self.life.clone(), channel };
-        Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
-    }
-}
-
-impl futures_core::Stream for TcpIncoming {
-    type Item = Incoming<TcpConnection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(cx)
-    }
-}
-
-impl Drop for TcpIncoming {
-    fn drop(&mut self) {
-        self.life.inbox.leave(&self.reader);
-    }
-}
-
-/// The last of these to go ends the transport.
-#[derive(Debug)]
-pub(super) struct Life {
-    shared: Arc<TcpShared>,
-    driver: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Life {
-    fn start(
-        shared: TcpShared,
-        listener: TcpListener,
-        arriving: mpsc::UnboundedReceiver<Arrival>,
-    ) -> Self {
-        let shared = Arc::new(shared);
-        let driver = tokio::spawn(drive(Driving(shared.clone()), listener, arriving));
-        Self { shared, driver: Mutex::new(Some(driver)) }
-    }
-
-    /// Says goodbye to who is left, lets the links flush, and waits until the port is free.
-    async fn end(&self) {
-        self.shared.say_goodbye();
-        let flushed = until(&self.shared.ended, || {
-            self.shared.look().links.as_ref().is_none_or(Links::is_empty).then_some(())
-        });
-        // Whoever does not take the goodbye goes without.
-        let _ = timeout(FLUSH_TIMEOUT, flushed).await;
-        self.shared.abandon();
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(driver) = driver {
-            let _ = driver.await;
-        }
-    }
-}
-
-impl Deref for Life {
-    type Target = TcpShared;
-
-    fn deref(&self) -> &TcpShared {
-        &self.shared
-    }
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        self.shared.abandon();
-    }
-}
-
-/// The driver's hold: if its task ends for whatever reason, everybody who waits hears of it.
-struct Driving(Arc<TcpShared>);
-
-impl Drop for Driving {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
-}
-
-/// Brings the machine what arrives, and keeps the time.
-async fn drive(
-    driving: Driving,
-    listener: TcpListener,
-    mut arriving: mpsc::UnboundedReceiver<Arrival>,
-) {
-    let shared = &driving.0;
-    let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
-    let mut accepting = JoinSet::new();
-    accepting.spawn(listen::accept_all(listener, accepted));
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        let timer = pin!(sleep_until(shared.clock.timer(shared.rest())));
-        tokio::select! {
-            count = arriving.recv_many(&mut batch, BATCH) => {
-                if count == 0 {
-                    break; // the links are gone: the transport is closed
-                }
-                batch.drain(..).for_each(|arrival| shared.arrive(arrival));
-            }
-            Some((stream, from)) = newcomers.recv(), if shared.has_room() => {
-                shared.accept(stream, from);
-            }
-            () = shared.kick.notified() => {}
-            () = timer => {}
-        }
-        shared.woke();
-        if shared.look().closing {
-            accepting.abort_all();
-        }
-    }
-    // The port is free when its task is gone.
-    accepting.shutdown().await;
-}
-
 /// A dial has a socket of its own, of whichever family it needs.
-const ANY_FAMILY: SocketAddr = SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 0);
+const ANY_FAMILY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);

@@ -12,7 +12,7 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::{ConnectionStats, SendError, tcp::Life, tcp_channel::TcpChannel, wait::until};
+use super::{ConnectionStats, SendError, tcp_channel::TcpChannel, tcp_life::TcpLife, wait::until};
 
 /// A connection to another node over TCP: encrypted, and both ends are authenticated. There is at
 /// most one between two transports, whoever made it.
@@ -21,7 +21,7 @@ use super::{ConnectionStats, SendError, tcp::Life, tcp_channel::TcpChannel, wait
 /// closes it or the transport ends.
 #[derive(Clone, Debug)]
 pub struct TcpConnection {
-    pub(super) life: Arc<Life>,
+    pub(super) life: Arc<TcpLife>,
     pub(super) channel: Arc<TcpChannel>,
 }
 

@@ -1,22 +1,15 @@
 //! The UDP transport.
 
-use std::{
-    fmt::Debug,
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt::Debug, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use positron_proto::{
-    id::{NetworkId, NodeId},
+    id::NodeId,
     identity::Identity,
-    limits::{CONNECTION_QUEUE_BYTES, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
+    limits::MAX_DATAGRAM_MESSAGE,
     session::{
         Endpoint,
-        datagram::contract::{Delivery, EndpointConfig, EndpointCounters, NotQueued},
+        datagram::contract::{Delivery, EndpointCounters, NotQueued},
         sessions::Expect,
     },
     wire::frame::CloseReason,
@@ -24,11 +17,10 @@ use positron_proto::{
 use tokio::{net::ToSocketAddrs, time::timeout};
 
 use super::{
-    ConnectError, ConnectionStats, DEFAULT_LANE, Incoming, SendError, TransportError,
-    TransportStats, UdpConnection,
+    ConnectError, ConnectionStats, DEFAULT_LANE, SendError, TransportError, TransportStats,
+    UdpConfig, UdpConnection, UdpIncoming,
     address::resolve,
     channel::Channel,
-    inbox::{Reader, Taken, Waiting},
     life::Life,
     machine::{Machine, Shared},
     wait::until,
@@ -38,85 +30,6 @@ use crate::{
     limits::CLOSE_TIMEOUT,
     open::Seeds,
 };
-
-/// How a UDP transport is to be.
-#[derive(Debug)]
-pub struct UdpConfig {
-    /// The IP address to listen on.
-    pub host: String,
-    /// The port to listen on; 0: a free one.
-    pub port: u16,
-    /// The name of the network: transports of two different ones refuse each other.
-    pub network: String,
-    /// Who the transport is; `None`: somebody new. [`keys::load`](crate::keys::load) reads one.
-    pub identity: Option<Identity>,
-    /// Connections whose handshake is complete, in all.
-    pub max_connections: usize,
-    /// Bytes that may wait to be sent and acknowledged on one connection: beyond it `send` waits.
-    pub queue_bytes: usize,
-    /// Bytes that may have arrived on one connection and not been taken by the application: beyond
-    /// it the other end waits.
-    pub window_bytes: usize,
-    /// Silence after which a connection is asked whether it lives; `None`: only while something is
-    /// unacknowledged.
-    pub keep_alive: Option<Duration>,
-    /// Silence after which a connection is lost, while something is unacknowledged.
-    pub idle_timeout: Duration,
-}
-
-impl Default for UdpConfig {
-    /// Port 8888 on all addresses, somebody new.
-    fn default() -> Self {
-        let network = "positron-transport".to_owned();
-        let proto = EndpointConfig::new(NetworkId::from_name(&network));
-        Self {
-            host: "0.0.0.0".into(),
-            port: 8888,
-            network,
-            identity: None,
-            max_connections: proto.max_connections,
-            queue_bytes: CONNECTION_QUEUE_BYTES,
-            window_bytes: proto.window_bytes,
-            keep_alive: proto.keep_alive,
-            idle_timeout: proto.idle_timeout,
-        }
-    }
-}
-
-impl UdpConfig {
-    /// A free port on this machine, for tests and examples.
-    pub fn loopback() -> Self {
-        Self { host: "127.0.0.1".into(), port: 0, ..Self::default() }
-    }
-
-    fn address(&self) -> Result<SocketAddr, TransportError> {
-        let host: Result<IpAddr, _> = self.host.parse();
-        let host = host.map_err(|_| TransportError::BadHost(self.host.clone()))?;
-        Ok((host, self.port).into())
-    }
-
-    fn for_endpoint(&self) -> Result<EndpointConfig, TransportError> {
-        let bad = |setting, why| Err(TransportError::BadSetting { setting, why });
-        let least = MAX_DATAGRAM_MESSAGE + MESSAGE_COST;
-        if self.queue_bytes < least {
-            return bad("queue_bytes", "must hold one message of the largest size");
-        }
-        if self.window_bytes < least {
-            return bad("window_bytes", "must hold one message of the largest size");
-        }
-        if self.idle_timeout.is_zero() {
-            return bad("idle_timeout", "must not be zero");
-        }
-        Ok(EndpointConfig {
-            max_connections: self.max_connections,
-            queue_bytes: self.queue_bytes,
-            window_bytes: self.window_bytes,
-            keep_alive: self.keep_alive,
-            idle_timeout: self.idle_timeout,
-            ..EndpointConfig::new(NetworkId::from_name(&self.network))
-        })
-    }
-}
 
 /// Encrypted connections over one UDP socket: messages, reliable or not, in sixteen lanes, and
 /// streams of bytes.
@@ -430,52 +343,5 @@ impl Drop for Handshake {
         if !self.done {
             self.connection.reset(CloseReason::ShuttingDown);
         }
-    }
-}
-
-/// What arrives at a UDP transport: a stream.
-#[derive(Debug)]
-pub struct UdpIncoming {
-    life: Arc<Life>,
-    reader: Reader,
-}
-
-impl UdpIncoming {
-    /// The next message; `None` when the transport is closed and all that waited was taken.
-    ///
-    /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
-    pub async fn recv(&mut self) -> Option<Incoming<UdpConnection>> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<UdpConnection>>> {
-        let turn = std::task::ready!(tokio::task::coop::poll_proceed(cx));
-        let taken = std::task::ready!(self.life.inbox.poll_take(&self.reader, cx));
-        turn.made_progress();
-        let Some(Taken { message, release }) = taken else { return Poll::Ready(None) };
-        if !release.is_empty() {
-            self.life.act(|machine, now| {
-                for (channel, bytes) in &release {
-                    machine.endpoint.release(now, channel.id, *bytes);
-                }
-            });
-        }
-        let Waiting { channel, from, addr, lane, delivery, data } = message;
-        let connection = UdpConnection { life: self.life.clone(), channel };
-        Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
-    }
-}
-
-impl futures_core::Stream for UdpIncoming {
-    type Item = Incoming<UdpConnection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(cx)
-    }
-}
-
-impl Drop for UdpIncoming {
-    fn drop(&mut self) {
-        self.life.inbox.leave(&self.reader);
     }
 }
