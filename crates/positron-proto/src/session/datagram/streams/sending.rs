@@ -116,9 +116,9 @@ impl Sending {
         if self.end == End::Reset {
             return false;
         }
-        let new = self.sent < self.written().min(self.limit);
+        let new = self.written().min(self.limit).saturating_sub(self.sent);
         !self.again.is_empty()
-            || (new && budget > self.first_cost())
+            || (new > 0 && budget >= self.first_cost() + new.min(MIN_PIECE))
             || (self.end == End::Due && self.sent == self.written() && budget >= self.first_cost())
     }
 
