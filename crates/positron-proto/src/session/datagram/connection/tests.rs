@@ -1,5 +1,9 @@
 //! Two connections that hold keys, and a path between them.
 
+mod endings;
+mod streams;
+mod trouble;
+
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
@@ -18,7 +22,7 @@ use crate::{
         noise::Split,
         record::{Role, Suite},
     },
-    wire::packet::Header,
+    wire::packet::{Header, PacketType},
 };
 
 /// What happens to datagrams on their way.
@@ -30,6 +34,8 @@ struct Weather {
     doubled: f64,
     /// Datagrams above it vanish.
     largest: usize,
+    /// Packets of this type vanish.
+    eats: Option<PacketType>,
 }
 
 const CALM: Weather = Weather {
@@ -38,6 +44,7 @@ const CALM: Weather = Weather {
     loss: 0.0,
     doubled: 0.0,
     largest: usize::MAX,
+    eats: None,
 };
 
 /// Two ends; index 0 dialled.
@@ -54,6 +61,25 @@ struct Pair {
     heard: [Vec<ConnectionEvent>; 2],
     /// Whether the application releases what it hears at once.
     releases: bool,
+    /// What each end still writes to its streams, and what it read of those of the other one.
+    writers: [BTreeMap<StreamId, Writer>; 2],
+    readers: [BTreeMap<StreamId, Reader>; 2],
+    /// Whether it reads what can be read at once.
+    reads: bool,
+}
+
+/// Bytes for a stream, which ends after them.
+struct Writer {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+/// What was read of a stream.
+#[derive(Default)]
+struct Reader {
+    bytes: Vec<u8>,
+    ended: bool,
+    failed: bool,
 }
 
 impl Pair {
@@ -62,10 +88,20 @@ impl Pair {
     }
 
     fn tuned(seed: u64, weather: Weather, tuning: Tuning) -> Self {
+        Self::configured(seed, weather, tuning, |_| {})
+    }
+
+    fn configured(
+        seed: u64,
+        weather: Weather,
+        tuning: Tuning,
+        configure: impl Fn(&mut EndpointConfig),
+    ) -> Self {
         let now = Instant::from_micros(1_000_000);
         let addrs = ["10.0.0.1:1000".parse().unwrap(), "10.0.0.2:2000".parse().unwrap()];
         let seeds = Seed::from_number(seed);
-        let config = EndpointConfig::new(NetworkId::from_name("pair"));
+        let mut config = EndpointConfig::new(NetworkId::from_name("pair"));
+        configure(&mut config);
         let split = || Split {
             hash: [1; 32],
             from_initiator: Zeroizing::new([2; 32]),
@@ -106,6 +142,9 @@ impl Pair {
             weather,
             heard: [Vec::new(), Vec::new()],
             releases: true,
+            writers: Default::default(),
+            readers: Default::default(),
+            reads: true,
         }
     }
 
@@ -160,6 +199,16 @@ impl Pair {
                 {
                     self.ends[n].release(self.now, body.len(), &mut self.budgets[n]);
                 }
+                match event {
+                    ConnectionEvent::StreamReadable(stream) => {
+                        self.readers[n].entry(stream).or_default();
+                        if self.reads {
+                            self.read(n, stream);
+                        }
+                    }
+                    ConnectionEvent::StreamWritable(stream) => self.write(n, stream),
+                    _ => {}
+                }
                 self.heard[n].push(event);
             }
         }
@@ -168,7 +217,11 @@ impl Pair {
     fn send(&mut self, to: usize, datagram: &[u8]) {
         let copies = 1 + u32::from(self.dice.chance(self.weather.doubled));
         for _ in 0..copies {
-            if self.dice.chance(self.weather.loss) || datagram.len() > self.weather.largest {
+            let eaten = self.weather.eats.is_some_and(|kind| {
+                Header::decode(datagram).is_ok_and(|(header, _)| header.kind == kind)
+            });
+            let lost = self.dice.chance(self.weather.loss);
+            if lost || eaten || datagram.len() > self.weather.largest {
                 continue;
             }
             let jitter = self.dice.duration(Duration::ZERO..=self.weather.jitter);
@@ -193,6 +246,79 @@ impl Pair {
         };
         self.heard[at].iter().filter_map(why).collect()
     }
+}
+
+// Streams.
+impl Pair {
+    /// Opens a stream and writes these bytes to it, as there is room, and then its end.
+    fn stream(&mut self, n: usize, lane: LaneNumber, bytes: Vec<u8>) -> StreamId {
+        let stream = self.ends[n].open_stream(lane).unwrap();
+        self.writers[n].insert(stream, Writer { bytes, written: 0 });
+        self.write(n, stream);
+        stream
+    }
+
+    fn write(&mut self, n: usize, stream: StreamId) {
+        let Some(writer) = self.writers[n].get_mut(&stream) else { return };
+        let rest = &writer.bytes[writer.written..];
+        match self.ends[n].write_stream(stream, rest) {
+            Ok(taken) => {
+                writer.written += taken;
+                if taken == rest.len() {
+                    self.ends[n].finish_stream(stream).unwrap();
+                    self.writers[n].remove(&stream);
+                }
+            }
+            Err(_) => _ = self.writers[n].remove(&stream),
+        }
+    }
+
+    fn read(&mut self, n: usize, stream: StreamId) {
+        let reader = self.readers[n].entry(stream).or_default();
+        loop {
+            let budget = &mut self.budgets[n];
+            match self.ends[n].read_stream(self.now, stream, 20_000, budget) {
+                Ok(Some(bytes)) if bytes.is_empty() => return,
+                Ok(Some(bytes)) => reader.bytes.extend_from_slice(&bytes),
+                Ok(None) => {
+                    reader.ended = true;
+                    return;
+                }
+                Err(_) => {
+                    reader.failed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_everything(&mut self, n: usize) {
+        for stream in self.readers[n].keys().copied().collect::<Vec<_>>() {
+            self.read(n, stream);
+        }
+    }
+
+    /// What the other end read of a stream that `n` opened.
+    fn reader(&self, n: usize, stream: StreamId) -> &Reader {
+        let stream = StreamId { opened_by: Direction::Inbound, ..stream };
+        self.readers[1 - n].get(&stream).expect("the other end heard of the stream")
+    }
+
+    #[track_caller]
+    fn expect_stream(&self, n: usize, stream: StreamId, bytes: &[u8]) {
+        let reader = self.reader(n, stream);
+        let views = [0, 1].map(|n| self.ends[n].view(ConnectionId(0)));
+        let found = reader.bytes.len();
+        assert!(reader.ended, "{found} of {} bytes and no end\n{views:#?}", bytes.len());
+        assert!(reader.bytes == bytes, "{found} of {} bytes, or others", bytes.len());
+    }
+}
+
+/// Bytes that differ from stream to stream and from place to place.
+fn long(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Seed::from_number(seed).stream("bytes").fill(&mut bytes);
+    bytes
 }
 
 impl Pair {

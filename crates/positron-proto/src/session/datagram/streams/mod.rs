@@ -100,13 +100,18 @@ impl Streams {
         if lane >= LANES {
             return Err(NotQueued::NoSuchLane(lane));
         }
-        if self.opened >= self.may_open {
+        if !self.may_open() {
             self.open_refused = true;
             return Err(NotQueued::TooManyStreams);
         }
         self.opened += 1;
         self.ours.insert(self.opened, Sending::new(self.opened, lane));
         Ok(ours(self.opened))
+    }
+
+    /// Whether one may be opened.
+    pub(super) const fn may_open(&self) -> bool {
+        self.opened < self.may_open
     }
 
     /// Takes as many of `bytes` as `room` bytes of the queue allow: how many. If not all, a
@@ -367,7 +372,7 @@ impl Streams {
         if let Some(number) = self.stopped.pop_first() {
             return Some(StreamEvent::Writable(ours(number)));
         }
-        if self.opened < self.may_open && core::mem::take(&mut self.open_refused) {
+        if self.may_open() && core::mem::take(&mut self.open_refused) {
             return Some(StreamEvent::Available);
         }
         let worth = |number: &&u64| {
