@@ -96,6 +96,7 @@ impl Connection {
             return;
         }
         let Opened { from, header, number, frames, len } = packet;
+        let was_quiet = now.since(secured.heard) >= QUIET;
         (secured.heard, secured.unanswered) = (now, None);
         let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
@@ -127,6 +128,18 @@ impl Connection {
             (PacketType::Fin, Some(reason)) => self.heard_fin(now, reason),
             (PacketType::Rst, Some(reason)) => self.heard_reset(now, reason),
             _ => {}
+        }
+        if was_quiet {
+            self.shrink();
+        }
+    }
+
+    /// Keeps no room for the packets of busier times: most connections are idle.
+    fn shrink(&mut self) {
+        self.events.shrink_to_fit();
+        if let Some(secured) = &mut self.secured {
+            secured.outcome = Outcome::new();
+            secured.recovery.shrink();
         }
     }
 
@@ -360,6 +373,8 @@ impl Secured {
     }
 }
 
+/// Silence after which a connection counts as idle (guess: long beside every round trip).
+const QUIET: Duration = Duration::from_secs(1);
 /// How many times what it counts for a message may keep alive (guess: half of the packets of small
 /// messages are spared a copy of each).
 const MOST_KEPT_ALIVE: usize = 4;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use self::streams::{Reader, Writer};
 use super::*;
 use crate::{
     id::NetworkId,
@@ -66,20 +67,6 @@ struct Pair {
     readers: [BTreeMap<StreamId, Reader>; 2],
     /// Whether it reads what can be read at once.
     reads: bool,
-}
-
-/// Bytes for a stream, which ends after them.
-struct Writer {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-/// What was read of a stream.
-#[derive(Default)]
-struct Reader {
-    bytes: Vec<u8>,
-    ended: bool,
-    failed: bool,
 }
 
 impl Pair {
@@ -246,79 +233,6 @@ impl Pair {
         };
         self.heard[at].iter().filter_map(why).collect()
     }
-}
-
-// Streams.
-impl Pair {
-    /// Opens a stream and writes these bytes to it, as there is room, and then its end.
-    fn stream(&mut self, n: usize, lane: LaneNumber, bytes: Vec<u8>) -> StreamId {
-        let stream = self.ends[n].open_stream(lane).unwrap();
-        self.writers[n].insert(stream, Writer { bytes, written: 0 });
-        self.write(n, stream);
-        stream
-    }
-
-    fn write(&mut self, n: usize, stream: StreamId) {
-        let Some(writer) = self.writers[n].get_mut(&stream) else { return };
-        let rest = &writer.bytes[writer.written..];
-        match self.ends[n].write_stream(stream, rest) {
-            Ok(taken) => {
-                writer.written += taken;
-                if taken == rest.len() {
-                    self.ends[n].finish_stream(stream).unwrap();
-                    self.writers[n].remove(&stream);
-                }
-            }
-            Err(_) => _ = self.writers[n].remove(&stream),
-        }
-    }
-
-    fn read(&mut self, n: usize, stream: StreamId) {
-        let reader = self.readers[n].entry(stream).or_default();
-        loop {
-            let budget = &mut self.budgets[n];
-            match self.ends[n].read_stream(self.now, stream, 20_000, budget) {
-                Ok(Some(bytes)) if bytes.is_empty() => return,
-                Ok(Some(bytes)) => reader.bytes.extend_from_slice(&bytes),
-                Ok(None) => {
-                    reader.ended = true;
-                    return;
-                }
-                Err(_) => {
-                    reader.failed = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn read_everything(&mut self, n: usize) {
-        for stream in self.readers[n].keys().copied().collect::<Vec<_>>() {
-            self.read(n, stream);
-        }
-    }
-
-    /// What the other end read of a stream that `n` opened.
-    fn reader(&self, n: usize, stream: StreamId) -> &Reader {
-        let stream = StreamId { opened_by: Direction::Inbound, ..stream };
-        self.readers[1 - n].get(&stream).expect("the other end heard of the stream")
-    }
-
-    #[track_caller]
-    fn expect_stream(&self, n: usize, stream: StreamId, bytes: &[u8]) {
-        let reader = self.reader(n, stream);
-        let views = [0, 1].map(|n| self.ends[n].view(ConnectionId(0)));
-        let found = reader.bytes.len();
-        assert!(reader.ended, "{found} of {} bytes and no end\n{views:#?}", bytes.len());
-        assert!(reader.bytes == bytes, "{found} of {} bytes, or others", bytes.len());
-    }
-}
-
-/// Bytes that differ from stream to stream and from place to place.
-fn long(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    Seed::from_number(seed).stream("bytes").fill(&mut bytes);
-    bytes
 }
 
 impl Pair {

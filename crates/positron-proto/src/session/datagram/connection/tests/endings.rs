@@ -1,6 +1,6 @@
 //! How connections end, whatever the other end does.
 
-use super::*;
+use super::{streams::long, *};
 use crate::limits::FLUSH_TIMEOUT;
 
 #[test]
