@@ -217,7 +217,7 @@ impl<'a> Net<'a> {
                     self.happen(next)?;
                 }
             } else if let Some(end) = self.hosts.iter().position(|host| host.wakes == wakes) {
-                self.call(end, |endpoint, now| endpoint.handle_timeout(now))?;
+                self.call(end, Endpoint::handle_timeout)?;
             }
         }
     }

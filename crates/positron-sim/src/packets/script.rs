@@ -250,7 +250,7 @@ fn troubles(
                 // The path gets narrower, or another one.
                 let mut laws = laws[end * ends + to];
                 laws.largest = *pick(dice, &[1_200, 1_300, 1_472]);
-                laws.delay = laws.delay + up_to(dice, ms(40));
+                laws.delay += up_to(dice, ms(40));
                 acts.push((at, Act::Change { from: end, to, laws }));
             }
             10 if dice.chance(0.1) => {

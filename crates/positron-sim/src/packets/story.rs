@@ -30,7 +30,7 @@ pub struct PacketStory {
 /// One end: what its endpoint is told, and how it is driven.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct End {
-    /// [`EndpointConfig::queue_bytes`](positron_proto::session::datagram::contract::EndpointConfig).
+    /// `queue_bytes` of its `EndpointConfig`: what may wait to be acknowledged.
     pub queue_bytes: usize,
     /// The same, `window_bytes`.
     pub window_bytes: usize,

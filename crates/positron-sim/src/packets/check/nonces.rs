@@ -13,7 +13,7 @@ pub(crate) struct Nonces(BTreeMap<(u32, u32), u64>);
 impl Nonces {
     /// A datagram was sent.
     pub(crate) fn sent(&mut self, datagram: &[u8]) -> Result<(), Wrong> {
-        let Some(glimpse) = Glimpse::of(datagram).filter(|glimpse| glimpse.is_sealed()) else {
+        let Some(glimpse) = Glimpse::of(datagram).filter(Glimpse::is_sealed) else {
             return Ok(());
         };
         let hash = hash(datagram);
