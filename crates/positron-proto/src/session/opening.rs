@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
+    agreement::Agreed,
     contract::{Dial, DialFailure, DialOutcome, Direction, Hangup, Out, Peer, Purpose},
-    handshake::{
-        Answered, Heard, Initiator, NotOurs, Packet, Responder, Secured, Unheard, protocol_of,
-    },
+    handshake::{Answered, Heard, Initiator, NotOurs, Packet, Responder, Unheard, protocol_of},
     link::Link,
+    record::Keys,
     sessions::{Sessions, Wake},
     table::{Entry, Parting, Place, Stage, TooMany},
 };
@@ -131,14 +131,16 @@ impl Sessions {
         &mut self,
         now: Now,
         (id, dial): (LinkId, Dial),
-        secured: Secured,
+        secured: Agreed,
         mut bytes: Vec<u8>,
         out: &mut VecDeque<Out>,
     ) {
+        let records_per_key = self.local.records_per_key;
         let Some(entry) = self.links.get_mut(&id) else { return };
         let found = secured.id;
         let refusal = secured.refusal.clone();
-        let mut link = Box::new(link_of(secured, entry.addr, Direction::Outbound, id, now));
+        let mut link =
+            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Outbound, id, now));
         let probed = dial.purpose == Purpose::Probe;
         let Some(reason) = refusal.or(probed.then_some(CloseReason::Probe)) else {
             bytes.append(&mut link.first_ping(now.mono, id.number()));
@@ -207,13 +209,15 @@ impl Sessions {
         &mut self,
         now: Now,
         id: LinkId,
-        secured: Secured,
+        secured: Agreed,
         mut bytes: Vec<u8>,
         out: &mut VecDeque<Out>,
     ) {
+        let records_per_key = self.local.records_per_key;
         let Some(entry) = self.links.get_mut(&id) else { return };
         let refusal = secured.refusal.clone();
-        let mut link = Box::new(link_of(secured, entry.addr, Direction::Inbound, id, now));
+        let mut link =
+            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Inbound, id, now));
         if let Some(reason) = refusal {
             self.counters.handshakes_failed += 1;
             bytes.append(&mut link.sealed(&[Frame::Close(reason)]));
@@ -228,8 +232,16 @@ impl Sessions {
     }
 }
 
-fn link_of(secured: Secured, addr: SocketAddr, direction: Direction, id: LinkId, now: Now) -> Link {
-    let Secured { id: peer, key, noise_static, boot, keys, refusal: _ } = secured;
+fn link_of(
+    agreed: Agreed,
+    records_per_key: u64,
+    addr: SocketAddr,
+    direction: Direction,
+    id: LinkId,
+    now: Now,
+) -> Link {
+    let Agreed { id: peer, key, noise_static, boot, split, suite, role, .. } = agreed;
+    let keys = Keys::derive(&split, suite, role, records_per_key);
     let peer = Peer { id: peer, key, noise_static, addr, direction, link: id };
     Link::new(peer, boot, keys, now.mono)
 }
