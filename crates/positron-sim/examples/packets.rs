@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_sim::packets::{PacketReport, play_traced, run, storm};
+use positron_sim::packets::{PacketReport, PacketViolation, play_traced, run, storm};
 
 struct Options {
     seeds: u64,
@@ -114,8 +114,10 @@ fn sweep(options: &Options) -> Sums {
             let started = Instant::now();
             let report = run(seed);
             let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-            if !report.is_ok() {
-                eprintln!("{report}");
+            if let Some(broken) = &report.broken {
+                let PacketViolation { promise, at_s, what, .. } = broken;
+                let end = broken.end.map(|end| format!(", end {end}")).unwrap_or_default();
+                eprintln!("seed {seed}: {at_s:.6} s{end}, {promise:?}: {what}");
             }
             sums.add(report, started.elapsed());
             if sums.failed.len() >= options.failures {

@@ -304,7 +304,7 @@ impl Net<'_> {
     fn given_up(&mut self, me: Talker, stream: StreamId) -> Result<(), Wrong> {
         let peer = self.talks.get(&me).and_then(|talk| talk.peer);
         let Some(peer) = peer.and_then(|peer| self.talks.get(&peer)) else { return Ok(()) };
-        if peer.flow.is_dropped(stream.number) || peer.life.is_over() {
+        if peer.flow.is_over(stream.number) || peer.life.is_over() {
             return Ok(());
         }
         let what = format!("stream {} cannot be read, but nobody gave it up", stream.number);

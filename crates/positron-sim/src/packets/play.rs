@@ -15,7 +15,7 @@ use positron_proto::{
 
 use super::{
     attacker::Datagram,
-    check::{Dialled, Life, Promise, RESET, Wrong, waiting},
+    check::{Dialled, Life, Promise, RESET, Wrong, in_short, waiting},
     content::Talker,
     net::{Net, Next, STRANGER, identity, network},
     path::PathLaws,
@@ -301,21 +301,23 @@ impl Net<'_> {
         let Talker { end, connection, .. } = talk.me;
         let name = format!("end {end}, {connection:?}");
         let view = self.hosts[end].endpoint.as_ref().and_then(|e| e.view(connection));
+        let peer = talk.peer.filter(|peer| self.is_alive(*peer));
+        let peer = peer.and_then(|peer| self.talks.get(&peer)).filter(|peer| !peer.life.is_over());
+        let open = peer.map_or(0, |peer| peer.app.writing.len());
         match &view {
             None => waits.push(format!("{name} has no view and was not closed")),
-            Some(view) => waits.extend(waiting(view).map(|what| format!("{name}: {what}"))),
+            Some(view) => waits.extend(waiting(view, open).map(|what| format!("{name}: {what}"))),
         }
         waits.extend(talk.intends().map(|what| format!("{name}: {what}")));
         if !talk.life.is_up() {
             waits.push(format!("{name} has no keys"));
             return;
         }
-        let peer = talk.peer.filter(|peer| self.is_alive(*peer));
-        let peer = peer.and_then(|peer| self.talks.get(&peer)).filter(|peer| !peer.life.is_over());
         if peer.is_some() {
             let owed = talk.flow.owed_messages().into_iter().chain(talk.flow.owed_streams());
             waits.extend(owed.map(|what| format!("{name} said, not handed over: {what}")));
         } else if self.story.ends[end].keep_alive.is_some() {
+            let view = view.as_ref().map(in_short);
             waits.push(format!("{name} does not know that the other end is gone: {view:?}"));
         }
     }

@@ -79,7 +79,7 @@ impl Effort {
             return Err(Wrong::new(Promise::Congestion, what));
         }
         // Reordering looks like loss until it is known; a twentieth is more than that.
-        if faithful && self.lost > 10 + self.packets / 20 {
+        if faithful && self.packets > 500 && self.lost > self.packets / 20 {
             let what = format!("{} of {} packets lost where none was", self.lost, self.packets);
             return Err(Wrong::new(Promise::Congestion, what));
         }

@@ -114,9 +114,9 @@ impl Flow {
         self.streams.entry(number).or_default().dropped = true;
     }
 
-    /// Whether one of the two ends gave a stream up.
-    pub(crate) fn is_dropped(&self, number: u64) -> bool {
-        self.streams.get(&number).is_some_and(|stream| stream.dropped)
+    /// Whether one of the two ends gave a stream up, or its reader knows that it has ended.
+    pub(crate) fn is_over(&self, number: u64) -> bool {
+        self.streams.get(&number).is_some_and(|stream| stream.dropped || stream.ended)
     }
 
     /// The other end read these bytes of a stream.

@@ -19,7 +19,7 @@ pub(crate) use congestion::{Effort, Silence};
 pub(crate) use exact::Flow;
 pub(crate) use forgery::{Addresses, Dialled};
 pub(crate) use nonces::Nonces;
-pub(crate) use progress::{Clockwork, waiting};
+pub(crate) use progress::{Clockwork, in_short, waiting};
 
 /// What an endpoint promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -1,6 +1,7 @@
 //! What waits goes on, and time does.
 
 use positron_proto::{
+    limits::MESSAGE_COST,
     session::datagram::contract::{ConnectionView, State},
     time::Instant,
 };
@@ -40,11 +41,24 @@ impl Clockwork {
 }
 
 /// What still waits on a connection, as its end sees it: `None` once it is at rest. One that is
-/// under way to its beginning or its end waits.
-pub(crate) fn waiting(view: &ConnectionView) -> Option<String> {
+/// under way to its beginning or its end waits. `open`: streams of the other end that are never
+/// finished, and cost something for as long.
+pub(crate) fn waiting(view: &ConnectionView, open: usize) -> Option<String> {
     let at_rest = matches!(view.state, State::Established | State::CloseWait | State::FinWait2);
-    let idle = view.queued_bytes == 0 && view.in_flight == 0 && view.unreleased_bytes == 0;
-    (!at_rest || !idle).then(|| format!("{view:?}"))
+    // A ping may be in flight at any time.
+    let idle = view.queued_bytes == 0 && view.unreleased_bytes <= open * MESSAGE_COST;
+    (!at_rest || !idle).then(|| in_short(view))
+}
+
+/// A connection in a line.
+pub(crate) fn in_short(view: &ConnectionView) -> String {
+    let ConnectionView { state, rtt, congestion_window, in_flight, send_window, .. } = view;
+    let ConnectionView { datagram_size, queued_bytes, unreleased_bytes, lost, sent, .. } = view;
+    format!(
+        "{state:?}, {queued_bytes} bytes queued, {in_flight} in flight (congestion window \
+         {congestion_window}, send window {send_window}), {unreleased_bytes} not released, \
+         datagrams of {datagram_size}, round trip {rtt:?}, {sent} packets sent, {lost} lost"
+    )
 }
 
 #[cfg(test)]
@@ -64,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_queued_in_flight_or_on_its_way_waits() {
+    fn whatever_is_queued_or_not_released_or_on_its_way_waits() {
         let rest = ConnectionView {
             connection: ConnectionId(1),
             remote: None,
@@ -81,10 +95,10 @@ mod tests {
             lost: 0,
             sent: 0,
         };
-        assert_eq!(waiting(&rest), None);
-        assert!(waiting(&ConnectionView { queued_bytes: 1, ..rest.clone() }).is_some());
-        assert!(waiting(&ConnectionView { in_flight: 1, ..rest.clone() }).is_some());
-        assert!(waiting(&ConnectionView { unreleased_bytes: 1, ..rest.clone() }).is_some());
-        assert!(waiting(&ConnectionView { state: State::FinWait1, ..rest }).is_some());
+        assert_eq!(waiting(&rest, 0), None);
+        assert!(waiting(&ConnectionView { queued_bytes: 1, ..rest.clone() }, 0).is_some());
+        assert!(waiting(&ConnectionView { in_flight: 57, ..rest.clone() }, 0).is_none(), "a ping");
+        assert!(waiting(&ConnectionView { unreleased_bytes: 1, ..rest.clone() }, 0).is_some());
+        assert!(waiting(&ConnectionView { state: State::FinWait1, ..rest }, 0).is_some());
     }
 }
