@@ -101,7 +101,7 @@ struct Secured {
     heard: Instant,
     /// When something that asks for an acknowledgment was last sent.
     spoke: Instant,
-    /// When that was last done while nothing else waited to be acknowledged.
+    /// When that was first done after the other end was heard last.
     asked: Instant,
     /// When an unauthenticated word last made us ask for a sign of life.
     prodded: Option<Instant>,

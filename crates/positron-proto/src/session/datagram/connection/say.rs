@@ -198,8 +198,9 @@ impl Connection {
         }
         let Filling { kind, contents, charged, reliable, ordered, lane, .. } = filling;
         let Some((kind, fragment)) = packet_type(kind) else {
-            if acks {
-                // The fragment that is next leaves no room for them.
+            if acks == Acks::Due {
+                // Nothing goes with them, or the fragment that is next leaves no room for them.
+                secured.received.ack_sent(now);
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
                 secured.finish(now, &mut self.window, buf, start, packet)?;
                 return Ok(Filled::Short);
@@ -207,6 +208,9 @@ impl Connection {
             buf.truncate(start);
             return Ok(Filled::Nothing);
         };
+        if acks != Acks::None {
+            secured.received.ack_sent(now);
+        }
         let mut flags = Flags::NONE;
         for (is, flag) in [
             (reliable, Flags::RELIABLE),
@@ -258,6 +262,17 @@ enum AckWhen {
     Due,
     /// In any case.
     Always,
+}
+
+/// What a packet says of the packets that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acks {
+    /// Everything, and the other end waits for it.
+    Due,
+    /// Everything.
+    Told,
+    /// Only the cumulative number.
+    None,
 }
 
 impl Secured {
@@ -343,6 +358,7 @@ impl Secured {
     ) -> Result<Transmit, Exhausted> {
         let start = begin(buf);
         self.put_acks(now, buf, start + LEAST_DATAGRAM / 2, AckWhen::Always);
+        self.received.ack_sent(now);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
@@ -363,26 +379,31 @@ impl Secured {
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
     }
 
-    /// Says which packets arrived, unless the header says it all, and which of ours never will.
-    fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
+    /// Says which packets arrived, unless the header says it all, and which of ours never will. The
+    /// caller tells `received` once the packet is on its way: one that is thrown away, because
+    /// nothing else goes into it, told nobody anything.
+    fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> Acks {
         let due = self.received.ack_due(now);
-        let start = buf.len();
-        // Without gaps the header says it all.
-        if when == AckWhen::Always || due || !self.received.has_gaps() {
-            if self.received.has_gaps() {
-                let delay = self.received.ack_delay(now);
-                let room = end.saturating_sub(buf.len() + LOWEST_LEN);
-                put_ack(buf, self.received.ranges(), delay, room);
-            }
-            self.received.ack_sent(now);
+        let has_gaps = self.received.has_gaps();
+        let told = when == AckWhen::Always || due || !has_gaps;
+        if told && has_gaps {
+            let delay = self.received.ack_delay(now);
+            let room = end.saturating_sub(buf.len() + LOWEST_LEN);
+            put_ack(buf, self.received.ranges(), delay, room);
         }
+        // It rides along and is no reason for a packet: each packet that only says it would leave
+        // one more number to be told.
         if let Some(number) = self.recovery.lowest_to_tell(now)
             && buf.len() + LOWEST_LEN <= end
         {
             PacketFrame::Lowest { number }.encode(buf);
             self.recovery.lowest_told(number);
         }
-        buf.len() > start
+        match (due, told) {
+            (true, _) => Acks::Due,
+            (false, true) => Acks::Told,
+            (false, false) => Acks::None,
+        }
     }
 
     fn finish(
@@ -422,7 +443,8 @@ impl Secured {
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
         if packet.asks != PacketKind::AckOnly {
-            if self.recovery.in_flight() == 0 {
+            // Lost packets are in flight no more, but they were not answered either.
+            if self.heard >= self.asked {
                 self.asked = now;
             }
             self.spoke = now;
