@@ -9,7 +9,7 @@ use super::{Promise, Wrong};
 use crate::packets::story::End;
 
 /// Datagrams beyond the congestion window that may be in flight: two probes (RFC 9002, 6.2.4), and
-/// the packet that was begun while there was room.
+/// the packet that was begun while there was room; and one probe of the largest size.
 const BEYOND: u64 = 3;
 
 /// What was seen of one connection.
@@ -24,11 +24,17 @@ impl Bounds {
         self.widest = self.widest.max(view.congestion_window);
         let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
         let size = wide(view.datagram_size.max(LEAST_DATAGRAM));
+        // Beyond it goes what was taken for lost, and came after all beside its second copy.
+        let window = wide(end.window_bytes);
         let limits = [
             ("bytes queued", wide(view.queued_bytes), wide(end.queue_bytes)),
-            ("bytes not released", wide(view.unreleased_bytes), wide(end.window_bytes)),
+            ("bytes not released", wide(view.unreleased_bytes), window + window / 2),
             ("bytes of a datagram", wide(view.datagram_size), wide(end.max_datagram)),
-            ("bytes in flight", view.in_flight, self.widest + BEYOND * size),
+            (
+                "bytes in flight",
+                view.in_flight,
+                self.widest + BEYOND * size + wide(end.max_datagram),
+            ),
         ];
         check(&limits)
     }
@@ -83,8 +89,8 @@ mod tests {
         let look = |view: ConnectionView| Bounds::default().look(&view, &end);
         assert!(look(view()).is_ok());
         assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
-        assert!(look(ConnectionView { unreleased_bytes: (1 << 20) + 1, ..view() }).is_err());
-        assert!(look(ConnectionView { in_flight: 20_000, ..view() }).is_err());
+        assert!(look(ConnectionView { unreleased_bytes: 3 << 19 | 1, ..view() }).is_err());
+        assert!(look(ConnectionView { in_flight: 40_000, ..view() }).is_err());
         assert!(look(ConnectionView { datagram_size: 16_385, ..view() }).is_err());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN).is_ok());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN + 1).is_err());
