@@ -104,7 +104,8 @@ impl Net<'_> {
         let Some(talk) = self.talks.get(&me) else { return Ok(()) };
         // Its half may be over, or of an earlier process: then this end is about to hear of it.
         let Some(peer) = talk.peer.filter(|peer| self.is_alive(*peer)) else { return Ok(()) };
-        if self.talks.get(&peer).is_none_or(|peer| peer.life.is_over()) {
+        // Whoever closes hears nothing more, and says so only at the end.
+        if self.talks.get(&peer).is_none_or(|peer| !peer.life.can_say()) {
             return Ok(());
         }
         match talk.flow.owed_messages().as_slice() {

@@ -197,9 +197,12 @@ impl Connection {
             self.streams.fill(lane, &mut filling);
         }
         let Filling { kind, contents, charged, reliable, ordered, lane, .. } = filling;
+        if kind == chunk::PacketKind::Data {
+            secured.put_lowest(now, buf, end);
+        }
         let Some((kind, fragment)) = packet_type(kind) else {
-            if acks == Acks::Due {
-                // Nothing goes with them, or the fragment that is next leaves no room for them.
+            if secured.received.ack_due(now) {
+                // Nothing goes with it, or the fragment that is next leaves no room for it.
                 secured.received.ack_sent(now);
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
                 secured.finish(now, &mut self.window, buf, start, packet)?;
@@ -208,7 +211,7 @@ impl Connection {
             buf.truncate(start);
             return Ok(Filled::Nothing);
         };
-        if acks != Acks::None {
+        if acks {
             secured.received.ack_sent(now);
         }
         let mut flags = Flags::NONE;
@@ -247,7 +250,10 @@ impl Connection {
         if may_probe_size && let Some(size) = secured.size.poll_probe(now) {
             return secured.probe_size(now, &mut self.window, buf, size).map(Some);
         }
-        if secured.received.ack_due(now) || core::mem::take(&mut secured.due.window) {
+        let window = core::mem::take(&mut secured.due.window);
+        // Packets full of one fragment have no room to say it.
+        let lowest = secured.lowest_due(now).is_some() && secured.recovery.in_flight() > 0;
+        if secured.received.ack_due(now) || window || lowest {
             let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
             return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
         }
@@ -264,22 +270,12 @@ enum AckWhen {
     Always,
 }
 
-/// What a packet says of the packets that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Acks {
-    /// Everything, and the other end waits for it.
-    Due,
-    /// Everything.
-    Told,
-    /// Only the cumulative number.
-    None,
-}
-
 impl Secured {
     /// How many full datagrams congestion control, pacing and the path allow now.
     fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
         let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
         let most = u64::try_from(most).unwrap_or(1);
+        self.recovery.congestion_mut().datagram_size_changed(datagram);
         let window = self.recovery.congestion().window();
         let free = window.saturating_sub(self.recovery.in_flight());
         let path = self.paths.allowance(self.paths.addr());
@@ -357,8 +353,10 @@ impl Secured {
         frames: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Transmit, Exhausted> {
         let start = begin(buf);
-        self.put_acks(now, buf, start + LEAST_DATAGRAM / 2, AckWhen::Always);
+        let end = start + LEAST_DATAGRAM / 2;
+        self.put_acks(now, buf, end, AckWhen::Always);
         self.received.ack_sent(now);
+        self.put_lowest(now, buf, end + LOWEST_LEN);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
@@ -379,31 +377,40 @@ impl Secured {
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
     }
 
-    /// Says which packets arrived, unless the header says it all, and which of ours never will. The
-    /// caller tells `received` once the packet is on its way: one that is thrown away, because
-    /// nothing else goes into it, told nobody anything.
-    fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> Acks {
-        let due = self.received.ack_due(now);
-        let has_gaps = self.received.has_gaps();
-        let told = when == AckWhen::Always || due || !has_gaps;
-        if told && has_gaps {
+    /// Says which packets arrived, if the other end waits to hear of it and the header does not say
+    /// it all. Whether the packet tells all, once it is on its way: one that is thrown away, because
+    /// nothing else goes into it, tells nobody anything.
+    fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
+        if !self.received.has_gaps() {
+            return true;
+        }
+        let told = when == AckWhen::Always || self.received.ack_due(now);
+        if told {
             let delay = self.received.ack_delay(now);
-            let room = end.saturating_sub(buf.len() + LOWEST_LEN);
+            let room = end.saturating_sub(buf.len());
             put_ack(buf, self.received.ranges(), delay, room);
         }
-        // It rides along and is no reason for a packet: each packet that only says it would leave
-        // one more number to be told.
-        if let Some(number) = self.recovery.lowest_to_tell(now)
-            && buf.len() + LOWEST_LEN <= end
+        told
+    }
+
+    /// Says which packets of ours will never arrive, if there is room and the other end was not
+    /// told lately.
+    fn put_lowest(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize) {
+        if buf.len() + LOWEST_LEN <= end
+            && let Some(number) = self.lowest_due(now)
         {
             PacketFrame::Lowest { number }.encode(buf);
             self.recovery.lowest_told(number);
+            self.lowest_told = now;
         }
-        match (due, told) {
-            (true, _) => Acks::Due,
-            (false, true) => Acks::Told,
-            (false, false) => Acks::None,
-        }
+    }
+
+    /// The number for a LOWEST frame. Until the other end shows that it heard of one, it is told
+    /// again, no more often than twice a round trip.
+    fn lowest_due(&self, now: Instant) -> Option<u64> {
+        let pause = self.recovery.rtt().smoothed() / 2;
+        let number = self.recovery.lowest_to_tell(now)?;
+        (now.since(self.lowest_told) >= pause).then_some(number)
     }
 
     fn finish(
@@ -443,10 +450,7 @@ impl Secured {
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
         if packet.asks != PacketKind::AckOnly {
-            // Lost packets are in flight no more, but they were not answered either.
-            if self.heard >= self.asked {
-                self.asked = now;
-            }
+            self.unanswered.get_or_insert(now);
             self.spoke = now;
         }
         self.outstanding += packet.cargo.charged;
