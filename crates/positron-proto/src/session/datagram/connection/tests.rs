@@ -354,7 +354,7 @@ fn numbers_wrap_and_keys_change_under_way() {
     let first_number = (1 << 32) - 500;
     let tuning = Tuning { packets_per_key: 300, first_number };
     let jitter = Duration::from_millis(5);
-    let mut pair = Pair::tuned(3, Weather { loss: 0.05, jitter, ..CALM }, tuning);
+    let mut pair = Pair::tuned(3, Weather { loss: 0.05, jitter, largest: 1_200, ..CALM }, tuning);
     let bodies = numbered(3_000, 1_000);
     for body in &bodies {
         pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
