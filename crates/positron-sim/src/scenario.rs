@@ -267,6 +267,7 @@ pub fn default_config() -> Config {
             max_links: 512,
             connect_timeout: 10 * second,
             heartbeat: 30 * second,
+            transports: sessions::Transports::Tcp,
         },
         peers: peers::Config {
             bootstrap: Vec::new(),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::sessions::{
     Config, Dial, DialFailure, DialOutcome, DownReason, Expect, Hangup, LinkDown, Out, Purpose,
-    Sessions,
+    Sessions, Transports,
 };
 use crate::{
     id::{LinkId, NetworkId, NodeId, Ticket},
@@ -73,6 +73,7 @@ fn config() -> Config {
         max_links: 64,
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(30),
+        transports: Transports::Tcp,
     }
 }
 
