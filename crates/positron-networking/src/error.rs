@@ -40,7 +40,7 @@ pub enum StartError {
     Entropy(String),
 }
 
-fn bind_failure(error: &io::Error) -> String {
+pub(crate) fn bind_failure(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "the port is in use, perhaps by another node; choose another port, or 0 for a free one"

@@ -71,3 +71,22 @@ pub const STORAGE_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const MAX_KEY_FILE: u64 = 16 * 1024;
 /// Bytes of a configuration text.
 pub const MAX_CONFIG: usize = 1 << 20;
+
+// --- transports ---
+
+/// Bytes that the kernel is asked to keep for a UDP socket, in each direction: what Linux grants
+/// without special rights where it is set up for networking (`net.core.rmem_max`).
+pub const SOCKET_BUFFER: usize = 4 << 20;
+/// Bytes of one slot to read into: what the kernel joins at most (GRO).
+pub const DATAGRAM_SLOT: usize = 64 * 1024;
+/// Slots of one read: with more of them the memory leaves the processor's cache, and a call costs
+/// little beside its datagrams (measured).
+pub const DATAGRAM_SLOTS: usize = 8;
+/// Batches of datagrams that are sent before what arrived and timers have their turn.
+pub const SEND_ROUNDS: usize = 16;
+/// Wait after the operating system could not read a socket.
+pub const READ_BACK_OFF: Duration = Duration::from_millis(10);
+/// Time between two complaints about one thing in the log.
+pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+/// Time for a transport to send what waits, when it is closed.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@
 
 mod clock;
 mod core_task;
+pub(crate) mod datagrams;
 mod link;
 mod links;
 pub(crate) mod listen;

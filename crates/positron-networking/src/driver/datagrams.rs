@@ -1,0 +1,332 @@
+//! One UDP socket for all datagram connections: many datagrams a call, in both directions, where
+//! the kernel can (GSO, GRO and recvmmsg, all by `quinn-udp`, which also forbids fragmentation).
+//!
+//! Sending is never fatal: what cannot be sent is lost, as on any network, and counted.
+
+use std::{
+    array,
+    io::{self, ErrorKind, IoSliceMut},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use positron_proto::limits::{MAX_BATCH, MAX_SEGMENTS};
+use quinn_udp::{RecvMeta, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{io::Interest, net::UdpSocket};
+
+use crate::limits::{COMPLAINT_INTERVAL, DATAGRAM_SLOT, DATAGRAM_SLOTS, SOCKET_BUFFER};
+
+/// The socket.
+#[derive(Debug)]
+pub(crate) struct DatagramSocket {
+    io: UdpSocket,
+    state: UdpSocketState,
+    is_ipv6: bool,
+    unsent: Unsent,
+}
+
+/// How far a batch got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// To its end.
+    All,
+    /// To this byte: the kernel's buffer is full. Wait until [`DatagramSocket::writable`].
+    Until(usize),
+}
+
+/// How much there was to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// All of it. Wait until [`DatagramSocket::readable`].
+    All,
+    /// Probably not all of it.
+    More,
+}
+
+impl DatagramSocket {
+    /// Takes the port, and tells which one it got. Whether an IPv6 address takes IPv4 as well is
+    /// left to the operating system. Nothing can be sent before [`writable`](Self::writable) said
+    /// so once.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        // A kernel that grants less has its reasons; nothing depends on it but speed.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let io = UdpSocket::from_std(socket.into())?;
+        let bound = io.local_addr()?;
+        let state = UdpSocketState::new((&io).into())?;
+        Ok((Self { io, state, is_ipv6: bound.is_ipv6(), unsent: Unsent::default() }, bound))
+    }
+
+    /// Datagrams that one batch may have now: 1 where the kernel takes no more.
+    pub(crate) fn max_segments(&self) -> usize {
+        self.state.max_gso_segments().clamp(1, MAX_SEGMENTS)
+    }
+
+    /// Sends datagrams of `segment_size` bytes (the last may be shorter) that follow one another in
+    /// `bytes`, as far as the kernel takes them now.
+    pub(crate) fn try_send(&self, to: SocketAddr, segment_size: usize, bytes: &[u8]) -> Sent {
+        let destination = self.as_destination(to);
+        let size = segment_size.max(1);
+        let mut at = 0;
+        while at < bytes.len() {
+            let segments = self.max_segments().min(MAX_BATCH / size).max(1);
+            let end = bytes.len().min(at + segments * size);
+            let batch = quinn_udp::Transmit {
+                destination,
+                ecn: None,
+                contents: &bytes[at..end],
+                segment_size: (segments > 1).then_some(size),
+                src_ip: None,
+            };
+            let send = || self.state.try_send((&self.io).into(), &batch);
+            match self.io.try_io(Interest::WRITABLE, send) {
+                Ok(()) => at = end,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Until(at),
+                // The driver of the network refuses batches: quinn-udp has noted it, and the same
+                // bytes go again one by one.
+                Err(_) if segments > self.max_segments() => {}
+                Err(error) => {
+                    self.unsent.note(to, size.min(end - at), &error);
+                    at = end;
+                }
+            }
+        }
+        Sent::All
+    }
+
+    /// Reads what is there, at most one [`Batch`].
+    pub(crate) fn try_recv(&self, batch: &mut Batch) -> io::Result<Arrived> {
+        batch.filled = 0;
+        let mut free = batch.memory.chunks_exact_mut(DATAGRAM_SLOT);
+        let mut slots: [_; DATAGRAM_SLOTS] =
+            array::from_fn(|_| IoSliceMut::new(free.next().unwrap_or_default()));
+        let filled = &mut batch.filled;
+        let outcome = self.io.try_io(Interest::READABLE, || {
+            *filled = self.state.recv((&self.io).into(), &mut slots, &mut batch.metas)?;
+            // A batch that is not full is the last one: this saves the call that would say so.
+            if *filled < DATAGRAM_SLOTS { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match outcome {
+            Ok(()) => Ok(Arrived::More),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Arrived::All),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until there is something to read.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.io.readable().await
+    }
+
+    /// Waits until the kernel takes datagrams again.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
+    }
+
+    /// Datagrams, or batches of them, that the kernel refused: because of their size, and for other
+    /// reasons.
+    pub(crate) fn unsent(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.unsent.too_large), load(&self.unsent.others))
+    }
+
+    /// An IPv6 socket reaches IPv4 by mapped addresses (RFC 3493, 3.7).
+    fn as_destination(&self, to: SocketAddr) -> SocketAddr {
+        match to.ip() {
+            IpAddr::V4(ip) if self.is_ipv6 => (ip.to_ipv6_mapped(), to.port()).into(),
+            _ => to,
+        }
+    }
+}
+
+/// Memory for what one call can read, used again and again.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    memory: Vec<u8>,
+    metas: [RecvMeta; DATAGRAM_SLOTS],
+    filled: usize,
+}
+
+/// Datagrams from one address: each has `segment_size` bytes but the last, which may have less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Datagrams<'a> {
+    pub(crate) from: SocketAddr,
+    pub(crate) segment_size: usize,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        let memory = vec![0; DATAGRAM_SLOT * DATAGRAM_SLOTS];
+        Self { memory, metas: [RecvMeta::default(); DATAGRAM_SLOTS], filled: 0 }
+    }
+
+    /// What was read, in the order of its arrival.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = Datagrams<'_>> {
+        let slots = self.memory.chunks_exact(DATAGRAM_SLOT);
+        slots.zip(&self.metas).take(self.filled).map(|(slot, meta)| Datagrams {
+            // An IPv4 address on an IPv6 socket is still an IPv4 address.
+            from: SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port()),
+            segment_size: meta.stride.max(1),
+            bytes: &slot[..meta.len.min(slot.len())],
+        })
+    }
+}
+
+/// What the kernel refused. A network that is down refuses everything, so the log hears of it once
+/// a while.
+#[derive(Debug, Default)]
+struct Unsent {
+    too_large: AtomicU64,
+    others: AtomicU64,
+    complaints: Mutex<Complaints>,
+}
+
+#[derive(Debug, Default)]
+struct Complaints {
+    last: Option<Instant>,
+    withheld: u64,
+}
+
+impl Unsent {
+    fn note(&self, to: SocketAddr, size: usize, error: &io::Error) {
+        // The search for the largest datagram lives from it: nothing to complain of.
+        if quinn_udp::is_msg_size_err(error) {
+            self.too_large.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.others.fetch_add(1, Ordering::Relaxed);
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if complaints.last.is_some_and(|last| last.elapsed() < COMPLAINT_INTERVAL) {
+            complaints.withheld += 1;
+            return;
+        }
+        let withheld = std::mem::take(&mut complaints.withheld);
+        complaints.last = Some(Instant::now());
+        drop(complaints);
+        tracing::warn!(%to, size, %error, withheld, "a datagram cannot be sent");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    async fn socket(address: &str) -> (DatagramSocket, SocketAddr) {
+        let (socket, bound) = DatagramSocket::bind(address.parse().unwrap()).unwrap();
+        socket.writable().await.unwrap();
+        (socket, bound)
+    }
+
+    /// Datagrams until there are `count`, each with where it comes from.
+    async fn receive(socket: &DatagramSocket, count: usize) -> Vec<(SocketAddr, Vec<u8>)> {
+        let (mut batch, mut received) = (Batch::new(), Vec::new());
+        let receiving = async {
+            while received.len() < count {
+                socket.readable().await.unwrap();
+                socket.try_recv(&mut batch).unwrap();
+                for some in batch.datagrams() {
+                    let cut = some.bytes.chunks(some.segment_size);
+                    received.extend(cut.map(|one| (some.from, one.to_vec())));
+                }
+            }
+        };
+        timeout(DEADLINE, receiving).await.expect("all of them arrive");
+        received
+    }
+
+    fn numbered(count: u8, size: usize) -> Vec<u8> {
+        (0..count).flat_map(|n| vec![n; size]).collect()
+    }
+
+    #[tokio::test]
+    async fn a_batch_arrives_as_the_datagrams_it_was_made_of() {
+        let ((from, sender), (to, receiver)) =
+            (socket("127.0.0.1:0").await, socket("127.0.0.1:0").await);
+        let mut bytes = numbered(40, 1_200);
+        bytes.extend([99; 7]);
+        assert_eq!(from.try_send(receiver, 1_200, &bytes), Sent::All);
+        let received = receive(&to, 41).await;
+        assert!(received.iter().all(|(address, _)| *address == sender));
+        let received: Vec<u8> = received.into_iter().flat_map(|(_, one)| one).collect();
+        assert_eq!(received, bytes);
+        assert_eq!(from.unsent(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn without_batches_the_same_datagrams_arrive() {
+        let ((from, _), (to, receiver)) =
+            (socket("127.0.0.1:0").await, socket("127.0.0.1:0").await);
+        for one in numbered(20, 1_200).chunks(1_200) {
+            assert_eq!(from.try_send(receiver, one.len(), one), Sent::All);
+        }
+        let received = receive(&to, 20).await;
+        let numbers: Vec<u8> = received.iter().map(|(_, one)| one[0]).collect();
+        assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_batch_above_what_the_kernel_takes_is_cut() {
+        let ((from, _), (to, receiver)) =
+            (socket("127.0.0.1:0").await, socket("127.0.0.1:0").await);
+        let bytes = numbered(20, 16_000);
+        assert_eq!(from.try_send(receiver, 16_000, &bytes), Sent::All);
+        let received = receive(&to, 20).await;
+        assert!(received.iter().all(|(_, one)| one.len() == 16_000));
+        assert_eq!(from.unsent(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn ipv6_works_and_an_ipv4_address_on_it_stays_one() {
+        let Ok((dual, bound)) = DatagramSocket::bind("[::]:0".parse().unwrap()) else {
+            return; // no IPv6 here
+        };
+        dual.writable().await.unwrap();
+        let (v4, v4_address) = socket("127.0.0.1:0").await;
+        let dual_v4 = SocketAddr::from(([127, 0, 0, 1], bound.port()));
+        assert_eq!(v4.try_send(dual_v4, 3, b"one"), Sent::All);
+        assert_eq!(receive(&dual, 1).await, [(v4_address, b"one".to_vec())]);
+        assert_eq!(dual.try_send(v4_address, 3, b"two"), Sent::All);
+        assert_eq!(receive(&v4, 1).await, [(dual_v4, b"two".to_vec())]);
+        let (v6, v6_address) = socket("[::1]:0").await;
+        let dual_v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, bound.port()));
+        assert_eq!(v6.try_send(dual_v6, 5, b"three"), Sent::All);
+        assert_eq!(receive(&dual, 1).await, [(v6_address, b"three".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_counted_and_harms_nothing() {
+        let ((from, _), (to, receiver)) =
+            (socket("127.0.0.1:0").await, socket("127.0.0.1:0").await);
+        let larger_than_loopback_takes = vec![0; 65_507];
+        let wrong_family = "[2001:db8::1]:9".parse().unwrap();
+        assert_eq!(from.try_send(wrong_family, 3, b"one"), Sent::All);
+        assert_eq!(from.try_send(wrong_family, 3, b"two"), Sent::All);
+        assert_eq!(from.unsent().1, 2);
+        from.try_send(receiver, larger_than_loopback_takes.len(), &larger_than_loopback_takes);
+        assert_eq!(from.try_send(receiver, 5, b"three"), Sent::All);
+        let received = receive(&to, 1).await;
+        assert!(received.iter().any(|(_, one)| one == b"three" || one.len() == 65_507));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_an_error() {
+        let (_socket, bound) = socket("127.0.0.1:0").await;
+        let again = DatagramSocket::bind(bound).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AddrInUse);
+    }
+}
