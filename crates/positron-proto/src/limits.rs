@@ -129,6 +129,9 @@ pub const CONNECTION_WINDOW_FIRST: usize = 256 * 1024;
 pub const CONNECTION_WINDOW_LONGEST: usize = 16 << 20;
 /// The same over all connections of an endpoint: no window grows while more is promised than this.
 pub const ENDPOINT_WINDOW_BYTES: usize = 256 << 20;
+/// By how many bits the windows that we tell are shifted: 16 bits of them reach 64 MiB, four times
+/// the longest window.
+pub const WINDOW_SCALE: u8 = 10;
 /// What every message and stream costs of a window beside its bytes, so that empty ones are not
 /// free.
 pub const MESSAGE_COST: usize = 64;
@@ -156,6 +159,8 @@ pub const MAX_DATAGRAM_DIALS: usize = 1024;
 pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
 /// Half-open handshakes from which on a SYN is answered by a cookie and costs no state.
 pub const COOKIES_FROM: usize = 256;
+/// Bytes of a cookie; what QUIC's tokens and ours need, with room (guess).
+pub const MAX_COOKIE: usize = 64;
 /// How long a cookie is good for.
 pub const COOKIE_AGE: Duration = Duration::from_secs(10);
 /// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
@@ -173,6 +178,27 @@ pub const FORGED_LIMIT_AES: u64 = 1 << 52;
 pub const FORGED_LIMIT_CHACHA: u64 = 1 << 36;
 /// Numbers below the highest authenticated one that are told apart from replays.
 pub const REPLAY_WINDOW: u64 = 4096;
+/// Numbers that one direction of a connection ever has (RFC 9000, 12.3).
+pub const MOST_PACKETS: u64 = 1 << 62;
+/// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
+pub const SIZE_PROBES: u32 = 3;
+/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged, before
+/// the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
+pub const BLACK_HOLE_LOSSES: u32 = 3;
+/// Wait before a datagram size that was too large is tried again (RFC 8899, 5.1.1:
+/// PMTU_RAISE_TIMER).
+pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
+/// Wait after a probe was lost together with everything else, which says nothing about its size
+/// (guess).
+pub const SIZE_PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// The search for a datagram size ends when less than this part of it could be gained: one
+/// sixteenth (guess).
+pub const SIZE_STEP: usize = 16;
+/// New addresses of a peer that are challenged one after the other (guess).
+pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
+/// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
+/// 30 s at the earliest, people change networks more slowly).
+pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
 /// Ranges of received packet numbers that are remembered and told; the lowest go first.
 pub const MAX_ACK_RANGES: usize = 64;
 /// The longest that an acknowledgment waits for company.
@@ -185,6 +211,9 @@ pub const FIRST_RTT: Duration = Duration::from_millis(100);
 pub const RTO_LEAST: Duration = Duration::from_millis(200);
 /// Longest retransmission timeout, after backoff.
 pub const RTO_LONGEST: Duration = Duration::from_secs(10);
+/// Age at which a least round trip time is forgotten (BBR's `MinRTTFilterLen`): a path that became
+/// longer is believed after it.
+pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 /// What the timers of this end may be late by (RFC 9002, 6.1.2).
 pub const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 /// Packets that may be overtaken before the one they overtook counts as lost, at first (RFC 8985);
@@ -192,6 +221,25 @@ pub const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
 pub const REORDERING_FIRST: u64 = 3;
 /// The same at the most.
 pub const REORDERING_MOST: u64 = 1000;
+/// Packets declared lost that are remembered, so that a late acknowledgment is recognised: more
+/// than the reordering that is tolerated.
+pub const MAX_LOST_REMEMBERED: usize = 1024;
+/// Loss episodes without a spurious loss after which the tolerance of reordering is halved
+/// (RFC 8985, 6.2: `reo_wnd_persist`).
+pub const REORDERING_PERSISTS: u32 = 16;
+/// Packets acknowledged at once at first, while the other end looks for its window (Linux:
+/// `TCP_MAX_QUICKACKS`).
+pub const QUICK_ACKS: u32 = 16;
+/// Packets that at least share one acknowledgment afterwards (RFC 9000, 13.2.2).
+pub const ACK_EVERY_LEAST: u32 = 2;
+/// Packets that at most share one: as many as arrive in one batch.
+pub const ACK_EVERY_MOST: u32 = 64;
+/// Datagrams that a pacer lets go at once (RFC 9002, 7.7: no more than the first window).
+pub const PACER_BURST_DATAGRAMS: u64 = 10;
+/// Time whose bytes make one batch, where that is more: what a timer can keep up with.
+pub const PACER_QUANTUM: Duration = Duration::from_millis(1);
+/// Lateness of a sender that its pacer makes good (guess: a few turns of a loaded runtime).
+pub const PACER_LATENESS: Duration = Duration::from_millis(4);
 
 // --- signatures ---
 

@@ -1,6 +1,6 @@
 //! The protocol as data: `tests/vectors/*.txt` hold one value a line, `name = hex`, from keys whose
 //! seeds are 32 equal bytes. An implementation in another language can check itself against them
-//! [PROTOCOL 8].
+//! [PROTOCOL 10].
 //!
 //! When a vector differs, the protocol has changed: other nodes will not understand this one.
 
@@ -12,12 +12,17 @@ use bytes::Bytes;
 use positron_proto::{
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    time::WallTime,
+    time::{Duration, WallTime},
     wire::{
         Reader,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
         message::{AppMessage, Audience, Message},
+        packet::{
+            Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck,
+            checksum, put_checksum, put_unsealed,
+        },
+        packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
         record::PeerRecord,
     },
 };
@@ -83,7 +88,40 @@ fn frames_are_as_written_down_and_read_back() {
     lines.compare_with(include_str!("vectors/frames.txt"));
 }
 
-/// Each line of `refused.txt` is `message` or `frame`, the offset and the reason, and the bytes.
+#[test]
+fn packets_are_as_written_down_and_read_back() {
+    let mut lines = Lines::default();
+    let mut types = Vec::new();
+    for (name, datagram) in packets() {
+        lines.add(name, &datagram);
+        let (header, sum) = Header::decode(&datagram).unwrap();
+        assert_eq!(sum, checksum(&datagram), "{name}");
+        types.push(header.kind);
+        let mut front = [0; HEADER_LEN];
+        header.encode(&mut front);
+        assert_eq!(front[..14], datagram[..14], "{name}");
+        assert_eq!(front[16..], datagram[16..HEADER_LEN], "{name}");
+    }
+    types.sort();
+    types.dedup();
+    assert_eq!(types, PacketType::ALL);
+    lines.compare_with(include_str!("vectors/packets.txt"));
+}
+
+#[test]
+fn packet_frames_are_as_written_down_and_read_back() {
+    let mut lines = Lines::default();
+    for (name, frame) in packet_frames() {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        lines.add(name, &bytes);
+        assert_eq!(PacketFrame::decode(&mut Reader::new(bytes.into())), Ok(frame), "{name}");
+    }
+    lines.compare_with(include_str!("vectors/packet_frames.txt"));
+}
+
+/// Each line of `refused.txt` is what the bytes are taken for, the reason and its offset, and the
+/// bytes.
 #[test]
 fn what_must_be_refused_is_refused_where_and_why_it_is_written_down() {
     for line in include_str!("vectors/refused.txt").lines().filter(|line| !line.starts_with('#')) {
@@ -93,6 +131,11 @@ fn what_must_be_refused_is_refused_where_and_why_it_is_written_down() {
         let malformed = match kind {
             "message" => Message::decode(bytes, identity(2).node_id()).unwrap_err(),
             "frame" => Frame::decode(&mut Reader::new(bytes)).unwrap_err(),
+            "packet" => Header::decode(&bytes).unwrap_err(),
+            "packet frame" => PacketFrame::decode(&mut Reader::new(bytes)).unwrap_err(),
+            "SYN_ACK" => SynAck::decode(&bytes).unwrap_err(),
+            "handshake ACK" => HandshakeAck::decode(&bytes).unwrap_err(),
+            "hint" => Hint::decode(&bytes).unwrap_err(),
             other => panic!("{other} is no kind of vector"),
         };
         assert_eq!(malformed.to_string(), at.trim_end(), "{hex}");
@@ -148,6 +191,130 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),
+    ]
+}
+
+/// Handshakes whose Noise messages are equal bytes, and sealed packets whose seal is.
+fn packets() -> Vec<(&'static str, Vec<u8>)> {
+    let (noise, cookie) = (&[0x4E; 96][..], &[0xC0; 24][..]);
+    let unsealed = |kind, connection, payload: &dyn Fn(&mut Vec<u8>)| {
+        let mut out = Vec::new();
+        put_unsealed(&mut out, kind, connection, payload);
+        out
+    };
+    let syn = |cookie| {
+        let syn = Syn { pattern: 1, connection: 0x1A1B_1C1D, cookie, noise };
+        unsealed(PacketType::Syn, 0, &|out| syn.encode(out))
+    };
+    let syn_ack =
+        |answer: SynAck<'_>| unsealed(PacketType::SynAck, 0x1A1B_1C1D, &|out| answer.encode(out));
+    let ack = HandshakeAck { pattern: 2, noise };
+    let hint = |hint: Hint| unsealed(PacketType::Rst, 0x1A1B_1C1D, &|out| hint.encode(out));
+    vec![
+        ("syn", syn(&[])),
+        ("syn.cookie", syn(cookie)),
+        ("syn_ack.noise", syn_ack(SynAck::Noise { pattern: 1, noise })),
+        ("syn_ack.cookie", syn_ack(SynAck::Cookie { cookie })),
+        ("ack.handshake", unsealed(PacketType::Ack, 0x2A2B_2C2D, &|out| ack.encode(out))),
+        ("rst.version", hint(Hint::Version)),
+        ("rst.not_this_key", hint(Hint::NotThisKey)),
+        ("rst.no_such_connection", hint(Hint::NoSuchConnection)),
+        ("ack", sealed(PacketType::Ack, Flags::NONE, Fragment::default())),
+        ("fin", sealed(PacketType::Fin, Flags::KEY_PHASE, Fragment::default())),
+        ("fin_ack", sealed(PacketType::FinAck, Flags::NONE, Fragment::default())),
+        ("rst", sealed(PacketType::Rst, Flags::NONE, Fragment::default())),
+        ("data", sealed(PacketType::Data, Flags::NONE, Fragment::default())),
+        ("data.flags", sealed(PacketType::Data, urgent(), Fragment::default())),
+        ("ping", sealed(PacketType::Ping, Flags::NONE, Fragment::default())),
+        ("pong", sealed(PacketType::Pong, Flags::NONE, Fragment::default())),
+        ("fragment", sealed(PacketType::Fragment, Flags::FRAGMENTED, fragment(0, 300))),
+        (
+            "fragment.last",
+            sealed(
+                PacketType::Fragment,
+                Flags::FRAGMENTED.with(Flags::LAST_FRAGMENT),
+                fragment(299, 300),
+            ),
+        ),
+        ("fragment_ack", sealed(PacketType::FragmentAck, Flags::NONE, fragment(0, 0))),
+        ("nack", sealed(PacketType::Nack, Flags::NONE, fragment(0, 0))),
+    ]
+}
+
+fn urgent() -> Flags {
+    Flags::RELIABLE.with(Flags::ORDERED).with(Flags::PRIORITY)
+}
+
+fn fragment(index: u16, total: u16) -> Fragment {
+    Fragment { id: 0x3A3B_3C3D, index, total }
+}
+
+fn sealed(kind: PacketType, flags: Flags, fragment: Fragment) -> Vec<u8> {
+    let seal = [0x5E; 24];
+    let header = Header {
+        flags: flags.with(Flags::ENCRYPTED),
+        number: 0x0102_0304,
+        ack: 0x0506_0708,
+        window: 0x090A,
+        payload_len: 24,
+        fragment,
+        ..Header::new(kind, 0x2A2B_2C2D)
+    };
+    let mut front = [0; HEADER_LEN];
+    header.encode(&mut front);
+    let mut datagram = [&front[..], &seal].concat();
+    put_checksum(&mut datagram);
+    datagram
+}
+
+fn packet_frames() -> Vec<(&'static str, PacketFrame)> {
+    use PacketFrame as F;
+    let body = Bytes::from_static(b"body");
+    let in_lane = |delivery, lane| Channel { delivery, lane };
+    let ordered = in_lane(Delivery::Ordered, 0);
+    let last = in_lane(Delivery::Unordered, 15);
+    let part = |offset, total| F::Part {
+        channel: last,
+        number: 64,
+        offset,
+        total,
+        body: Bytes::from_static(b"body"),
+    };
+    let ack = |ranges: &[core::ops::RangeInclusive<u64>], delay| F::PacketAck {
+        ranges: AckRanges::from_descending(ranges.iter().cloned()).unwrap(),
+        delay: Duration::from_micros(delay),
+    };
+    let stream = |fin, offset, body| F::Stream { id: 2, lane: 3, fin, offset, body };
+    let end = |side| F::StreamEnd { id: 3, side, offset: 70_000 };
+    vec![
+        ("padding", F::Padding { len: 3 }),
+        ("ping", F::Ping { token: 0x0102_0304_0506_0708 }),
+        ("pong", F::Pong { token: u64::MAX }),
+        ("message.ordered", F::Message { channel: ordered, number: 0, body: body.clone() }),
+        ("message.unordered", F::Message { channel: last, number: 16_384, body: body.clone() }),
+        (
+            "message.unreliable",
+            F::Message { channel: in_lane(Delivery::Unreliable, 7), number: 1, body: Bytes::new() },
+        ),
+        ("part.first", part(0, 1_000_000)),
+        ("part.last", part(999_996, 1_000_000)),
+        ("close.shutting_down", F::Close(CloseReason::ShuttingDown)),
+        ("close.violation", F::Close(CloseReason::Violation("number 7 after 5".into()))),
+        ("stream", stream(false, 0, body.clone())),
+        ("stream.last", stream(true, 1 << 32, body)),
+        ("stream.end", stream(true, (1 << 62) - 1, Bytes::new())),
+        ("credit.stream", F::Credit { stream: 2, limit: 131_072 }),
+        ("credit.streams", F::Credit { stream: 0, limit: 64 }),
+        ("packet_ack.one", ack(&[0..=0], 0)),
+        ("packet_ack.three", ack(&[900..=1000, 898..=898, 0..=100], 4_999)),
+        ("lowest", F::Lowest { number: (1 << 62) - 1 }),
+        ("path_challenge", F::PathChallenge { token: [0xC1; 8] }),
+        ("path_response", F::PathResponse { token: [0xC1; 8] }),
+        ("stream_end.sending", end(StreamSide::Sending)),
+        ("stream_end.reading", end(StreamSide::Reading)),
+        ("whole", F::Whole { channel: last, number: 64 }),
+        ("given_up", F::GivenUp { channel: ordered, number: 65 }),
+        ("extension", F::Unknown { kind: 0x7F }),
     ]
 }
 

@@ -3,13 +3,14 @@
 use super::{File, Finding, Severity, Tree};
 
 /// The rooms of this workspace, and those that each may stand on.
-const ROOMS: [(&str, &[&str]); 6] = [
+const ROOMS: [(&str, &[&str]); 7] = [
     ("positron-proto", &[]),
     ("positron-store", &["positron-proto"]),
     ("positron-networking", &["positron-proto", "positron-store"]),
     ("positron-sim", &["positron-proto"]),
     ("positron-net", &["positron-proto", "positron-store", "positron-networking", "positron-sim"]),
     ("xtask", &[]),
+    ("fuzz", &["positron-proto"]),
 ];
 
 /// All that the pure crate and the simulator may be built from. No runtime, no database, no entropy
@@ -35,7 +36,7 @@ const PURE: [(&str, &[&str]); 2] = [
 ];
 
 /// What brings an effect into a crate, and the crates that have that effect.
-const EFFECTS: [(&str, &[&str]); 5] = [
+const EFFECTS: [(&str, &[&str]); 6] = [
     ("tokio", &["positron-networking", "positron-net"]),
     ("rusqlite", &["positron-store"]),
     ("quinn-udp", &["positron-networking"]),

@@ -175,13 +175,17 @@ impl File {
     }
 }
 
+/// A folder of inputs that are bytes, even where they happen to be text.
+const BYTES: &str = "fuzz/corpus/";
+
 /// The files that git keeps or would keep. `None` where there is no git, or no repository.
 fn known_to_git(root: &Path) -> Option<Vec<(String, String)>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let answer = Command::new("git").arg("-C").arg(root).args(list).output().ok()?;
     let paths = String::from_utf8(answer.status.success().then_some(answer.stdout)?).ok()?;
+    let paths = paths.split_terminator('\0').filter(|path| !path.starts_with(BYTES));
     let with_text = |path: &str| Some((path.to_owned(), fs::read_to_string(root.join(path)).ok()?));
-    Some(paths.split_terminator('\0').filter_map(with_text).collect())
+    Some(paths.filter_map(with_text).collect())
 }
 
 /// Every file below, but for hidden and made ones.
@@ -194,6 +198,9 @@ fn walk(folder: &Path, below: &str, found: &mut Vec<(String, String)>) {
             continue;
         }
         let below = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+        if BYTES.strip_suffix('/') == Some(&below) {
+            continue;
+        }
         if path.is_dir() {
             walk(&path, &below, found);
         } else if let Ok(text) = fs::read_to_string(&path) {

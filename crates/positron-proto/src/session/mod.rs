@@ -17,7 +17,7 @@
 //! - `noise`: the two handshake patterns over aws-lc-rs;
 //! - `hello`: what the two ends tell each other inside the handshake;
 //! - `handshake`: from the first byte to keys;
-//! - `record`: sealed records of a stream link; `inbound`: a stream cut into them without copying;
+//! - `aead`: keys and nonces; `record`: sealed records of a stream link; `inbound`: a stream cut into them without copying;
 //! - `link`: one link with keys: frames in and out, signs of life;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
@@ -32,6 +32,7 @@
 //! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
 //! link and what waits in them. An idle link holds its two keys and no buffer.
 
+mod aead;
 mod confirming;
 mod contract;
 mod conversation;

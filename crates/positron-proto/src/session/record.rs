@@ -9,14 +9,13 @@
 
 use core::fmt;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, KeyType, Salt},
-};
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use bytes::{Buf as _, Bytes, BytesMut};
-use zeroize::Zeroizing;
 
-use super::noise::Split;
+use super::{
+    aead::{Secret, TAG, aead_key, expand, nonce},
+    noise::Split,
+};
 use crate::limits::MAX_RECORD;
 
 /// Bytes around the frames of a record.
@@ -57,13 +56,6 @@ impl Suite {
             Some(Self::Aes256Gcm)
         } else {
             Self::from_bit(both & Self::ChaCha20Poly1305.bit())
-        }
-    }
-
-    fn algorithm(self) -> &'static Algorithm {
-        match self {
-            Self::Aes256Gcm => &AES_256_GCM,
-            Self::ChaCha20Poly1305 => &CHACHA20_POLY1305,
         }
     }
 }
@@ -160,9 +152,6 @@ impl Opener {
     }
 }
 
-/// Key, then IV.
-type Secret = Zeroizing<[u8; KEY + IV]>;
-
 /// One direction.
 struct Stream {
     secret: Secret,
@@ -182,14 +171,8 @@ impl Stream {
         Self { secret, suite, key, number: 0, records_per_key }
     }
 
-    /// The IV, and the record's number in its last eight bytes.
     fn next_nonce(&self) -> Nonce {
-        let mut nonce = [0; IV];
-        nonce.copy_from_slice(&self.secret[KEY..]);
-        for (byte, number) in nonce[4..].iter_mut().zip(self.number.to_be_bytes()) {
-            *byte ^= number;
-        }
-        Nonce::assume_unique_for_key(nonce)
+        nonce(&self.secret, self.number)
     }
 
     /// Goes on to the next record, under the next key if this one has sealed its share. The number
@@ -209,34 +192,10 @@ impl fmt::Debug for Stream {
     }
 }
 
-fn aead_key(secret: &Secret, suite: Suite) -> LessSafeKey {
-    let key = UnboundKey::new(suite.algorithm(), &secret[..KEY]);
-    LessSafeKey::new(key.expect("both ciphers take 32 bytes"))
-}
-
-/// HKDF-SHA-256 (RFC 5869).
-fn expand(salt: &[u8], secret: &[u8], info: &[&[u8]]) -> Secret {
-    struct Len;
-    impl KeyType for Len {
-        fn len(&self) -> usize {
-            KEY + IV
-        }
-    }
-    let mut out = Zeroizing::new([0; KEY + IV]);
-    Salt::new(HKDF_SHA256, salt)
-        .extract(secret)
-        .expand(info, Len)
-        .and_then(|okm| okm.fill(out.as_mut_slice()))
-        .expect("44 bytes are within HKDF's reach");
-    out
-}
-
-const KEY: usize = 32;
-const IV: usize = 12;
-const TAG: usize = 16;
-
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     fn pair(suite: Suite, records_per_key: u64) -> (Sealer, Opener) {

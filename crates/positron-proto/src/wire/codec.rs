@@ -91,14 +91,9 @@ impl Reader {
     /// A variable-length integer (RFC 9000, section 16): 1, 2, 4 or 8 bytes, below 2^62, shortest
     /// form only.
     pub fn varint(&mut self) -> Result<u64, Malformed> {
-        let at_start = self.malformed("number not in its shortest form");
-        let first = *self.rest.first().ok_or_else(|| self.malformed("truncated"))?;
-        let len = 1_usize << (first >> 6);
-        let mut value = u64::from(first & 0x3F);
-        for byte in self.take(len)?.iter().skip(1) {
-            value = value << 8 | u64::from(*byte);
-        }
-        if varint_len(value) == len { Ok(value) } else { Err(at_start) }
+        let (value, len) = read_varint(&self.rest).map_err(|what| self.malformed(what))?;
+        self.take(len)?;
+        Ok(value)
     }
 
     /// A count or length as a varint, at most `limit`: checked before anything is read or allocated
@@ -185,6 +180,16 @@ impl Writer for Vec<u8> {
         }
         self.put_u16(addr.port());
     }
+}
+
+/// The variable-length integer at the front of `bytes`, and its bytes; or what is wrong with it.
+pub(super) fn read_varint(bytes: &[u8]) -> Result<(u64, usize), &'static str> {
+    let first = *bytes.first().ok_or("truncated")?;
+    let len = 1_usize << (first >> 6);
+    let more = bytes.get(1..len).ok_or("truncated")?;
+    let value =
+        more.iter().fold(u64::from(first & 0x3F), |value, byte| value << 8 | u64::from(*byte));
+    if varint_len(value) == len { Ok((value, len)) } else { Err("number not in its shortest form") }
 }
 
 /// Bytes that `value` takes as a varint.

@@ -244,7 +244,7 @@ impl CloseReason {
         }
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let code = reader.u16()?;
         let not_text = reader.malformed("reason is not printable text");
         let text = reader.bytes(MAX_REASON_TEXT)?;
@@ -271,7 +271,7 @@ impl CloseReason {
         })
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u16(self.code());
         let text = match self {
             Self::Violation(text) => text.as_bytes(),

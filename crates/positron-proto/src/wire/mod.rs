@@ -1,9 +1,9 @@
-//! Bytes to values and back `[PROTOCOL 3, 4]`. Total functions: every input is a value or a
+//! Bytes to values and back `[PROTOCOL 3, 4, 9]`. Total functions: every input is a value or a
 //! [`Malformed`].
 //!
 //! Reading order: [`codec`] (numbers and lengths), [`frame`] (what a link carries), [`message`]
 //! (what nodes say to each other), [`record`] (who a peer says it is), [`holdings`] (which messages
-//! a node has).
+//! a node has), [`packet`] and [`packet_frame`] (what datagrams carry).
 //!
 //! All integers are big-endian. Lengths are checked before memory is taken, counts before their
 //! elements.
@@ -12,6 +12,8 @@ pub mod codec;
 pub mod frame;
 pub mod holdings;
 pub mod message;
+pub mod packet;
+pub mod packet_frame;
 pub mod record;
 
 pub use codec::{Malformed, Reader, Writer};

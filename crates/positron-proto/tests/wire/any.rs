@@ -102,7 +102,7 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
     ]
 }
 
-fn any_reason() -> impl Strategy<Value = CloseReason> {
+pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
     prop_oneof![
         prop::sample::select(vec![
             CloseReason::ShuttingDown,

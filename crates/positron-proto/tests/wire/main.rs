@@ -25,6 +25,7 @@ use proptest::prelude::*;
 use any::{any_bytes, any_frame, any_lane, any_message, below_2_62};
 
 mod any;
+mod packets;
 
 const RECEIVER: NodeId = NodeId::from_bytes([9; 32]);
 

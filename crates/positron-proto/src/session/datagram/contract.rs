@@ -14,6 +14,8 @@ use crate::{
     wire::frame::CloseReason,
 };
 
+pub use crate::wire::packet_frame::Delivery;
+
 /// What an endpoint is told once.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
@@ -88,17 +90,6 @@ pub enum State {
     CloseWait,
     /// They closed and we did: our FIN is out.
     LastAck,
-}
-
-/// How a message is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Delivery {
-    /// Once, in the order of sending within its lane.
-    Ordered,
-    /// Once, as soon as it is whole.
-    Unordered,
-    /// At most once, and never sent again.
-    Unreliable,
 }
 
 /// Lanes are independent of one another; a lower one is more urgent. Below

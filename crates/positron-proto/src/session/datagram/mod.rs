@@ -32,7 +32,26 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+mod chunk;
+mod congestion;
+mod connection;
 pub mod contract;
 mod endpoint;
+mod extents;
+pub mod flow;
+mod incoming;
+mod mtu;
+mod outgoing;
+mod pacer;
+mod path;
+mod protection;
+mod ranges;
+mod received;
+mod recovery;
+mod replay;
+mod rtt;
+mod state;
+mod streams;
+mod window;
 
 pub use endpoint::Endpoint;

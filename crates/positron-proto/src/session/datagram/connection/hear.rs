@@ -1,0 +1,325 @@
+//! A packet that arrived, frame by frame.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
+use crate::{
+    limits::MAX_PINGS_PER_SECOND,
+    misbehavior::Misbehavior,
+    session::datagram::{
+        contract::{Closed, EndpointCounters, State},
+        incoming::{Arrival, Violation},
+        protection::Unopened,
+        recovery::Outcome,
+    },
+    time::{Duration, Instant},
+    wire::{
+        packet::{HEADER_LEN, Header, PacketType, TAG_LEN, extend_number},
+        packet_frame::{AckRanges, Frames, PacketFrame},
+    },
+};
+
+/// A packet that opened.
+pub(in super::super) struct Opened<'a> {
+    pub(in super::super) from: SocketAddr,
+    pub(in super::super) header: &'a Header,
+    pub(in super::super) number: u64,
+    pub(in super::super) frames: Bytes,
+    /// Bytes of its datagram.
+    pub(in super::super) len: usize,
+}
+
+/// What the frames of a packet came to, beside what they changed at once.
+#[derive(Default)]
+struct Heard {
+    eliciting: bool,
+    acknowledged: Option<(AckRanges, Duration)>,
+    close: Option<crate::wire::frame::CloseReason>,
+}
+
+impl Connection {
+    /// A sealed packet for this connection.
+    pub(in super::super) fn handle_packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        header: &Header,
+        datagram: &[u8],
+        counters: &mut EndpointCounters,
+    ) -> Handled {
+        let Some(secured) = &mut self.secured else {
+            return Handled::NotOpened(Unopened::NotSealed);
+        };
+        let mut frames = Vec::with_capacity(datagram.len().saturating_sub(HEADER_LEN + TAG_LEN));
+        let three_pto = secured.three_pto();
+        match secured.protection.open(now, three_pto, header, datagram, &mut frames) {
+            Ok(number) => {
+                let (frames, len) = (Bytes::from(frames), datagram.len());
+                let opened = Opened { from, header, number, frames, len };
+                self.handle_opened(now, opened, counters);
+                Handled::Opened
+            }
+            Err(why) => {
+                match why {
+                    Unopened::Replayed | Unopened::TooOld => counters.replayed += 1,
+                    Unopened::Forged { damaged } => {
+                        counters.forged += 1;
+                        counters.damaged += u64::from(damaged);
+                    }
+                    Unopened::NotSealed => {}
+                }
+                if secured.protection.is_at_cipher_limit() {
+                    self.abort(now, Closed::CipherLimit);
+                }
+                Handled::NotOpened(why)
+            }
+        }
+    }
+
+    /// A packet for this connection that was opened.
+    pub(in super::super) fn handle_opened(
+        &mut self,
+        now: Instant,
+        packet: Opened<'_>,
+        counters: &mut EndpointCounters,
+    ) {
+        let Some(secured) = &mut self.secured else { return };
+        if self.state == State::Closed {
+            // Whoever still speaks is told again that it is over, no more often than it speaks.
+            secured.due.reset |= packet.header.kind != PacketType::Rst && self.ending.resets();
+            return;
+        }
+        let Opened { from, header, number, frames, len } = packet;
+        (secured.heard, secured.prodded) = (now, None);
+        let newest = secured.received.largest().is_none_or(|largest| number > largest);
+        let pto = secured.recovery.rtt().pto();
+        secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
+        secured.send_window.told(number, header.window);
+        let cumulative = secured.cumulative(header.ack);
+
+        let mut heard = Heard::default();
+        for frame in Frames::new(header.kind, header.fragment, frames) {
+            let outcome = match frame {
+                Ok(frame) => self.hear(now, from, frame, &mut heard, counters),
+                Err(malformed) => return self.malformed(now, malformed.what),
+            };
+            if let Err(violation) = outcome {
+                return self.violate(now, violation);
+            }
+        }
+        self.acknowledged(now, cumulative, heard.acknowledged, counters);
+        let arrived = self.incoming.take_arrived() + self.streams.take_arrived();
+        if let Err(violation) = self.window.arrived(arrived) {
+            return self.violate(now, violation);
+        }
+        let Some(secured) = &mut self.secured else { return };
+        secured.received.arrived(now, number, heard.eliciting);
+        match (header.kind, heard.close) {
+            (PacketType::Fin, Some(reason)) => self.heard_fin(now, reason),
+            (PacketType::Rst, Some(reason)) => self.heard_reset(now, reason),
+            _ => {}
+        }
+    }
+
+    fn hear(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        frame: PacketFrame,
+        heard: &mut Heard,
+        counters: &mut EndpointCounters,
+    ) -> Result<(), Violation> {
+        let Some(secured) = &mut self.secured else { return Ok(()) };
+        heard.eliciting |= frame.is_ack_eliciting();
+        // What is said to somebody who has closed is acknowledged and not heard.
+        let deaf = !matches!(self.state, State::Established);
+        match frame {
+            PacketFrame::Padding { .. }
+            | PacketFrame::Pong { .. }
+            | PacketFrame::Unknown { .. } => {}
+            PacketFrame::Ping { token } => secured.due.answer(token),
+            PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
+                if deaf => {}
+            PacketFrame::Message { channel, number, body } => {
+                count(self.incoming.message(channel, number, body)?, counters);
+            }
+            PacketFrame::Part { channel, number, offset, total, body } => {
+                let place = (offset, total);
+                count(self.incoming.part(now, channel, number, place, &body)?, counters);
+            }
+            PacketFrame::Stream { id, lane: _, fin, offset, body } => {
+                self.streams.handle_stream(id, offset, &body, fin)?;
+            }
+            PacketFrame::Credit { stream, limit } => self.streams.handle_credit(stream, limit)?,
+            PacketFrame::StreamEnd { id, side, offset } => {
+                self.streams.handle_end(id, side, offset)?;
+            }
+            PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
+            PacketFrame::Lowest { number } => secured.received.abandoned_below(number),
+            PacketFrame::PathChallenge { token } => {
+                secured.due.respond(from, u64::from_be_bytes(token));
+            }
+            PacketFrame::PathResponse { token } => {
+                if let Some(addr) = secured.paths.response(now, from, u64::from_be_bytes(token)) {
+                    secured.remote.addr = addr;
+                    secured.size.moved(now);
+                    counters.moves += 1;
+                    self.addr = addr;
+                    self.events.push_back(ConnectionEvent::Moved(addr));
+                }
+            }
+            PacketFrame::Whole { channel, number } => {
+                self.outgoing.whole(channel, number)?;
+            }
+            PacketFrame::GivenUp { channel, number } => {
+                self.outgoing.given_up(channel, number)?;
+            }
+            PacketFrame::Close(reason) => heard.close = Some(reason),
+        }
+        Ok(())
+    }
+
+    /// The other end received everything below `cumulative`, and what `acknowledged` names.
+    fn acknowledged(
+        &mut self,
+        now: Instant,
+        cumulative: u64,
+        acknowledged: Option<(AckRanges, Duration)>,
+        counters: &mut EndpointCounters,
+    ) {
+        let Some(secured) = &mut self.secured else { return };
+        let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
+        let told = match &acknowledged {
+            Some((ranges, delay)) => {
+                let ranges = ranges.iter();
+                secured.recovery.acknowledged(now, ranges, *delay, cumulative, &mut outcome)
+            }
+            None => {
+                let nothing = core::iter::empty();
+                let delay = Duration::ZERO;
+                secured.recovery.acknowledged(now, nothing, delay, cumulative, &mut outcome)
+            }
+        };
+        if told.is_err() {
+            secured.outcome = outcome;
+            return self.violate(now, unsent("an acknowledgment of what was never sent"));
+        }
+        self.settle(now, &mut outcome, counters);
+        if let Some(secured) = &mut self.secured {
+            secured.outcome = outcome;
+        }
+    }
+
+    /// Packets arrived at the other end or were lost: what they carried is done with, or waits
+    /// again.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        outcome: &mut Outcome<Cargo>,
+        counters: &mut EndpointCounters,
+    ) {
+        counters.packets_lost_spuriously += outcome.spurious;
+        outcome.spurious = 0;
+        let mut fin_acknowledged = false;
+        for packet in outcome.acked.drain(..) {
+            let Some(secured) = &mut self.secured else { return };
+            secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
+            secured.size.acknowledged(now, packet.number, packet.size);
+            secured.protection.acknowledged(packet.number);
+            for chunk in packet.contents.contents.iter() {
+                self.outgoing.acknowledged(chunk);
+                self.streams.acknowledged(chunk);
+            }
+            fin_acknowledged |= packet.contents.fin;
+        }
+        for packet in outcome.lost.drain(..) {
+            let Some(secured) = &mut self.secured else { return };
+            secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
+            secured.size.lost(now, packet.number, packet.size);
+            secured.lost += 1;
+            secured.due.fin |= packet.contents.fin;
+            counters.packets_lost += 1;
+            self.requeue(&packet.contents);
+        }
+        if fin_acknowledged {
+            self.fin_acknowledged(now);
+        }
+        self.tell_progress(now);
+    }
+
+    /// What a packet carried waits to be sent again.
+    pub(super) fn requeue(&mut self, cargo: &Cargo) {
+        for chunk in cargo.contents.iter() {
+            self.outgoing.lost(chunk);
+            self.streams.lost(chunk);
+            self.incoming.lost(chunk);
+        }
+    }
+
+    fn tell_progress(&mut self, now: Instant) {
+        if self.outgoing.take_writable(self.streams.queued_bytes()) {
+            self.events.push_back(ConnectionEvent::Writable);
+        }
+        let drained = self.outgoing.is_drained() && self.streams.is_drained();
+        if drained && !core::mem::replace(&mut self.drained, true) {
+            self.events.push_back(ConnectionEvent::Drained);
+        }
+        self.close_if_drained(now);
+    }
+
+    /// An unauthenticated word about this connection arrived: the other end is asked for a sign of
+    /// life, at most ten times a second. Nothing else changes.
+    pub(in super::super) fn prod(&mut self, now: Instant) {
+        let Some(secured) = &mut self.secured else { return };
+        if secured.prodded.is_none_or(|last| now.since(last) >= PROD_INTERVAL) {
+            secured.prodded = Some(now);
+            secured.due.ping = true;
+        }
+    }
+}
+
+impl super::Due {
+    /// Answers a PING. While nothing can be sent the oldest questions are forgotten.
+    fn answer(&mut self, token: u64) {
+        push_bounded(&mut self.pongs, token);
+    }
+
+    fn respond(&mut self, to: SocketAddr, token: u64) {
+        push_bounded(&mut self.path_responses, (to, token));
+    }
+}
+
+fn push_bounded<T>(queue: &mut std::collections::VecDeque<T>, item: T) {
+    if u32::try_from(queue.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+fn count(arrival: Arrival, counters: &mut EndpointCounters) {
+    match arrival {
+        Arrival::New | Arrival::Dropped => {}
+        Arrival::Duplicate => counters.messages_duplicate += 1,
+    }
+}
+
+const fn unsent(what: &'static str) -> Violation {
+    Violation { what, misbehavior: Misbehavior::ProtocolViolation }
+}
+
+impl Secured {
+    /// The cumulative acknowledgment in full, from its low half.
+    fn cumulative(&self, ack: u32) -> u64 {
+        extend_number(ack, self.protection.next_number().checked_sub(1))
+    }
+
+    /// Room for the frames of a datagram of this size.
+    pub(super) const fn room_in(size: usize) -> usize {
+        size.saturating_sub(HEADER_LEN + TAG_LEN)
+    }
+}
+
+/// Guess: enough to notice a restarted peer at once, too little to be of use to an attacker.
+const PROD_INTERVAL: Duration = Duration::from_millis(100);

@@ -1,0 +1,444 @@
+//! One connection: what two endpoints say to each other once they hold keys `[PROTOCOL 9]`.
+//!
+//! - `hear`: a packet that arrived, frame by frame;
+//! - `say`: the next packets, as far as congestion, pacing, flow control and the path allow;
+//! - `wake`: what time brings: loss, probes, silence;
+//! - `end`: how it closes.
+
+mod end;
+mod hear;
+mod say;
+#[cfg(test)]
+mod tests;
+mod wake;
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use bytes::Bytes;
+
+use super::{
+    chunk::Contents,
+    congestion::NewReno,
+    contract::{
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, Event, LaneNumber,
+        NotQueued, RemoteNode, State, StreamId,
+    },
+    incoming::{Delivered, Incoming, Unfinished},
+    mtu::DatagramSize,
+    outgoing::Outgoing,
+    pacer::Pacer,
+    path::Paths,
+    protection::{Protection, Unopened},
+    received::Received,
+    recovery::{Outcome, Recovery},
+    rtt::Rtt,
+    state::Step,
+    streams::{StreamEvent, Streams},
+    window::{ReceiveWindow, SendWindow, WindowBudget},
+};
+use crate::{
+    limits::{FIRST_RTT, LEAST_DATAGRAM, MESSAGE_COST},
+    rng::Rng,
+    session::contract::Direction,
+    time::{Duration, Instant},
+    wire::frame::CloseReason,
+};
+
+/// One connection, from its first SYN to the end of its TIME_WAIT.
+///
+/// Packets come in by [`handle_packet`](Self::handle_packet) and go out by
+/// [`poll_transmit`](Self::poll_transmit); [`poll_event`](Self::poll_event) says what happened.
+/// Before [`secure`](Self::secure) it only queues.
+///
+/// **Guarantees.** Each reliable message arrives once, in order within its lane if it was sent so,
+/// as long as the connection lives; what is delivered was said by the other end; nothing changes
+/// because of a packet that does not open. The last event is [`ConnectionEvent::Closed`].
+///
+/// **Bounds**: what waits to be sent by [`EndpointConfig::queue_bytes`], what arrived by the receive
+/// window, unfinished messages by [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER),
+/// packets in flight by the congestion window.
+#[derive(Debug)]
+pub(super) struct Connection {
+    state: State,
+    direction: Direction,
+    addr: SocketAddr,
+    since: Instant,
+    config: EndpointConfig,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    streams: Streams,
+    window: ReceiveWindow,
+    secured: Option<Box<Secured>>,
+    ending: end::Ending,
+    events: VecDeque<ConnectionEvent>,
+    /// Whether everything that was sent was acknowledged when that was last told.
+    drained: bool,
+    rng: Rng,
+}
+
+/// What a connection has once both ends hold keys.
+#[derive(Debug)]
+struct Secured {
+    remote: RemoteNode,
+    /// The other end's name for this connection.
+    theirs: u32,
+    protection: Protection,
+    received: Received,
+    recovery: Recovery<Cargo>,
+    pacer: Pacer,
+    size: DatagramSize,
+    paths: Paths,
+    send_window: SendWindow,
+    /// What of the other end's window is used: sent, and neither acknowledged nor lost.
+    outstanding: u64,
+    due: Due,
+    /// Until when pacing holds back what could be sent.
+    paced_until: Option<Instant>,
+    outcome: Outcome<Cargo>,
+    /// When the last packet opened.
+    heard: Instant,
+    /// When something that asks for an acknowledgment was last sent.
+    spoke: Instant,
+    /// When that was last done while nothing else waited to be acknowledged.
+    asked: Instant,
+    /// When an unauthenticated word last made us ask for a sign of life.
+    prodded: Option<Instant>,
+    lost: u64,
+    sent: u64,
+}
+
+/// What a packet carried, beside its place in the order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Cargo {
+    contents: Contents,
+    /// What it used of the other end's window.
+    charged: u64,
+    /// Whether it was our FIN.
+    fin: bool,
+}
+
+/// Small things that wait for the next packet.
+#[derive(Debug, Default)]
+struct Due {
+    /// PINGs that ask whether the other end lives.
+    ping: bool,
+    /// Tokens to be sent back; at most [`MAX_PINGS_PER_SECOND`](crate::limits::MAX_PINGS_PER_SECOND).
+    pongs: VecDeque<u64>,
+    /// PATH_RESPONSEs, and where to.
+    path_responses: VecDeque<(SocketAddr, u64)>,
+    /// The FIN of the other end is to be answered.
+    fin_ack: bool,
+    /// Our FIN, again.
+    fin: bool,
+    /// A RST.
+    reset: bool,
+    /// The other end is to hear of a larger window.
+    window: bool,
+    /// Packets that may go beyond the congestion window, to find out what was lost.
+    probes: u32,
+    /// Counts our PINGs.
+    tokens: u64,
+}
+
+/// What happened to a connection: a [`Event`] without its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ConnectionEvent {
+    Connected(RemoteNode),
+    Accepted(RemoteNode),
+    Message { lane: LaneNumber, delivery: Delivery, body: Bytes },
+    Drained,
+    Writable,
+    StreamReadable(StreamId),
+    StreamWritable(StreamId),
+    Moved(SocketAddr),
+    Finished(CloseReason),
+    Closed(Closed),
+}
+
+impl ConnectionEvent {
+    pub(super) fn of(self, connection: ConnectionId) -> Event {
+        match self {
+            Self::Connected(remote) => Event::Connected { connection, remote },
+            Self::Accepted(remote) => Event::Accepted { connection, remote },
+            Self::Message { lane, delivery, body } => {
+                Event::Message { connection, lane, delivery, body }
+            }
+            Self::Drained => Event::Drained { connection },
+            Self::Writable => Event::Writable { connection },
+            Self::StreamReadable(stream) => Event::StreamReadable { connection, stream },
+            Self::StreamWritable(stream) => Event::StreamWritable { connection, stream },
+            Self::Moved(addr) => Event::Moved { connection, addr },
+            Self::Finished(reason) => Event::Finished { connection, reason },
+            Self::Closed(why) => Event::Closed { connection, why },
+        }
+    }
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// It opened; what was in it was heard.
+    Opened,
+    /// It did not.
+    NotOpened(Unopened),
+}
+
+impl Connection {
+    /// A connection whose handshake is under way.
+    pub(super) fn new(
+        now: Instant,
+        config: &EndpointConfig,
+        addr: SocketAddr,
+        direction: Direction,
+        rng: Rng,
+        budget: &mut WindowBudget,
+    ) -> Self {
+        let step = match direction {
+            Direction::Outbound => Step::Dialled,
+            Direction::Inbound => Step::Answered,
+        };
+        Self {
+            state: State::Closed.after(step).expect("every connection begins closed"),
+            direction,
+            addr,
+            since: now,
+            outgoing: Outgoing::new(config.queue_bytes),
+            incoming: Incoming::default(),
+            streams: Streams::new(config.window_bytes),
+            window: ReceiveWindow::new(now, config.window_bytes, budget),
+            secured: None,
+            ending: end::Ending::default(),
+            events: VecDeque::new(),
+            drained: true,
+            rng,
+            config: config.clone(),
+        }
+    }
+
+    /// Both ends hold keys. `theirs` is the other end's name for this connection.
+    pub(super) fn secure(
+        &mut self,
+        now: Instant,
+        protection: Protection,
+        remote: RemoteNode,
+        theirs: u32,
+    ) {
+        let Some(state) = self.state.after(Step::Proven) else { return };
+        self.state = state;
+        (self.since, self.addr) = (now, remote.addr);
+        let mut received = Received::new();
+        // Both directions count from the same number, which is 0 but in tests.
+        received.abandoned_below(protection.next_number());
+        let datagram = u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX);
+        self.secured = Some(Box::new(Secured {
+            remote,
+            theirs,
+            received,
+            recovery: Recovery::new(Box::new(NewReno::new(datagram))),
+            pacer: Pacer::new(now, datagram),
+            size: DatagramSize::new(self.config.max_datagram),
+            paths: Paths::new(remote.addr, true),
+            send_window: SendWindow::new(),
+            outstanding: 0,
+            due: Due::default(),
+            paced_until: None,
+            outcome: Outcome::new(),
+            heard: now,
+            spoke: now,
+            asked: now,
+            prodded: None,
+            lost: 0,
+            sent: 0,
+            protection,
+        }));
+        self.events.push_back(match self.direction {
+            Direction::Outbound => ConnectionEvent::Connected(remote),
+            Direction::Inbound => ConnectionEvent::Accepted(remote),
+        });
+        if self.direction == Direction::Outbound
+            && let Some(secured) = &mut self.secured
+        {
+            // The listener believes nothing before it opened a sealed packet.
+            secured.due.ping = true;
+        }
+    }
+
+    /// Queues a message.
+    pub(super) fn send(
+        &mut self,
+        lane: LaneNumber,
+        delivery: Delivery,
+        body: Bytes,
+    ) -> Result<(), NotQueued> {
+        self.check_open()?;
+        self.outgoing.push(lane, delivery, body, self.streams.queued_bytes())?;
+        self.drained = false;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), NotQueued> {
+        if self.state.takes_messages() && !self.ending.is_asked_for() {
+            Ok(())
+        } else {
+            Err(NotQueued::Closed)
+        }
+    }
+
+    /// The application has dealt with a message of so many bytes.
+    pub(super) fn release(&mut self, now: Instant, bytes: usize, budget: &mut WindowBudget) {
+        let cost = bytes.saturating_add(MESSAGE_COST);
+        self.let_go(now, u64::try_from(cost).unwrap_or(u64::MAX), budget);
+    }
+
+    /// Bytes are not held any more. If the window opened by so much that the other end should hear
+    /// of it, it will.
+    fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
+        let rtt = self.rtt();
+        self.window.released(now, bytes, rtt, budget);
+        if let Some(secured) = &mut self.secured
+            && self.window.update_due()
+        {
+            secured.due.window = true;
+        }
+    }
+
+    fn rtt(&self) -> Duration {
+        self.secured.as_ref().map_or(FIRST_RTT, |secured| secured.recovery.rtt().smoothed())
+    }
+
+    /// Opens a stream.
+    pub(super) fn open_stream(&mut self, lane: LaneNumber) -> Result<StreamId, NotQueued> {
+        self.check_open()?;
+        self.streams.open(lane)
+    }
+
+    /// Writes to a stream as much as there is room for.
+    pub(super) fn write_stream(
+        &mut self,
+        stream: StreamId,
+        bytes: &[u8],
+    ) -> Result<usize, NotQueued> {
+        self.check_open()?;
+        let written = self.streams.write(stream, bytes, self.room())?;
+        self.drained &= written == 0;
+        Ok(written)
+    }
+
+    /// Bytes of the queue that are free.
+    fn room(&self) -> usize {
+        self.config.queue_bytes.saturating_sub(self.queued_bytes())
+    }
+
+    /// Bytes that wait to be sent and acknowledged.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.outgoing.queued_bytes() + self.streams.queued_bytes()
+    }
+
+    /// Ends a stream that we opened.
+    pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), NotQueued> {
+        self.check_open()?;
+        self.streams.finish(stream)?;
+        self.drained = false;
+        Ok(())
+    }
+
+    /// Reads from a stream that the other end opened.
+    pub(super) fn read_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        limit: usize,
+        budget: &mut WindowBudget,
+    ) -> Result<Option<Bytes>, NotQueued> {
+        let rtt = self.rtt();
+        let read = self.streams.read(now, stream, limit, rtt)?;
+        let released = self.streams.take_released();
+        self.let_go(now, released, budget);
+        Ok(read)
+    }
+
+    /// Gives up a stream.
+    pub(super) fn drop_stream(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        budget: &mut WindowBudget,
+    ) {
+        self.streams.drop_stream(stream);
+        let released = self.streams.take_released();
+        self.let_go(now, released, budget);
+    }
+
+    /// The next thing that happened.
+    pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        // Whoever is there is told before what it said, and its end after it.
+        let ends = |event: &ConnectionEvent| {
+            matches!(event, ConnectionEvent::Closed(_) | ConnectionEvent::Finished(_))
+        };
+        if self.events.front().is_some_and(|event| !ends(event)) {
+            return self.events.pop_front();
+        }
+        if let Some(Delivered { lane, delivery, body }) = self.incoming.poll() {
+            return Some(ConnectionEvent::Message { lane, delivery, body });
+        }
+        match self.streams.poll_event(self.room()) {
+            Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
+            Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
+            None => self.events.pop_front(),
+        }
+    }
+
+    /// How far it is.
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The other end, once it is known.
+    pub(super) fn remote(&self) -> Option<RemoteNode> {
+        self.secured.as_ref().map(|secured| secured.remote)
+    }
+
+    /// What unfinished messages take, if there are any.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        self.incoming.unfinished()
+    }
+
+    /// Gives up the unfinished message that waits longest.
+    pub(super) fn give_up_oldest(&mut self) {
+        self.incoming.give_up_oldest();
+    }
+
+    /// Gives back what it borrowed; the last thing that is asked of it.
+    pub(super) fn give_back(&mut self, budget: &mut WindowBudget) {
+        self.window.give_back(budget);
+    }
+
+    /// As statistics show it.
+    pub(super) fn view(&self, connection: ConnectionId) -> ConnectionView {
+        let secured = self.secured.as_deref();
+        let rtt = secured.map(|secured| secured.recovery.rtt()).filter(|rtt| rtt.measured());
+        ConnectionView {
+            connection,
+            remote: self.remote(),
+            state: self.state,
+            since: self.since,
+            rtt: rtt.map(Rtt::smoothed),
+            least_rtt: rtt.map(Rtt::least),
+            congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
+            in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
+            send_window: secured.map_or(0, |it| it.send_window.left(it.outstanding)),
+            datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
+            queued_bytes: self.queued_bytes(),
+            unreleased_bytes: usize::try_from(self.window.held()).unwrap_or(usize::MAX),
+            lost: secured.map_or(0, |it| it.lost),
+            sent: secured.map_or(0, |it| it.sent),
+        }
+    }
+}
+
+impl Secured {
+    /// A wait for the other end that is longer than any honest one by far.
+    fn three_pto(&self) -> Duration {
+        self.recovery.rtt().pto() * 3
+    }
+}

@@ -1,0 +1,462 @@
+//! The next packets of a connection.
+
+use std::net::SocketAddr;
+
+use super::{Cargo, Connection, Secured};
+use crate::{
+    limits::{LANES, LEAST_DATAGRAM, MAX_BATCH, MAX_SEGMENTS},
+    session::datagram::{
+        chunk::{self, Filling},
+        contract::{Closed, EndpointCounters, State, Transmit},
+        protection::Exhausted,
+        recovery::PacketKind,
+        window::ReceiveWindow,
+    },
+    time::Instant,
+    wire::{
+        packet::{Flags, Fragment, HEADER_LEN, Header, PacketType, TAG_LEN, low},
+        packet_frame::{PacketFrame, put_ack, put_close},
+    },
+};
+
+/// A packet whose frames are complete.
+struct Complete {
+    kind: PacketType,
+    flags: Flags,
+    fragment: Fragment,
+    asks: PacketKind,
+    cargo: Cargo,
+}
+
+impl Complete {
+    fn new(kind: PacketType, asks: PacketKind) -> Self {
+        let (flags, fragment) = (Flags::NONE, Fragment::default());
+        Self { kind, flags, fragment, asks, cargo: Cargo::default() }
+    }
+}
+
+/// Why no further packet follows in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// A full one: another may follow.
+    Full,
+    /// A shorter one, which must be the last.
+    Short,
+    /// Nothing was to be said.
+    Nothing,
+}
+
+impl Connection {
+    /// Fills `buf`, which is cleared first, with the next batch.
+    pub(in super::super) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+        counters: &mut EndpointCounters,
+    ) -> Option<Transmit> {
+        buf.clear();
+        self.secured.as_ref()?;
+        let sent = match self.say(now, max_segments, buf) {
+            Ok(sent) => sent?,
+            Err(Exhausted) => {
+                self.abort(now, Closed::CipherLimit);
+                return None;
+            }
+        };
+        let count = sent.len.div_ceil(sent.segment_size.max(1));
+        counters.datagrams_sent += u64::try_from(count).unwrap_or(0);
+        counters.bytes_sent += u64::try_from(sent.len).unwrap_or(0);
+        Some(sent)
+    }
+
+    fn say(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let reason = self.ending.reason();
+        let Some(secured) = &mut self.secured else { return Ok(None) };
+        if core::mem::take(&mut secured.due.reset) {
+            let frames = |out: &mut Vec<u8>| put_close(out, &reason);
+            let packet = Complete::new(PacketType::Rst, PacketKind::AckOnly);
+            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+        }
+        if self.state == State::Closed {
+            return Ok(None);
+        }
+        if let Some(sent) = secured.say_on_paths(now, &mut self.window, buf)? {
+            return Ok(Some(sent));
+        }
+        if core::mem::take(&mut secured.due.fin_ack) {
+            let packet = Complete::new(PacketType::FinAck, PacketKind::AckOnly);
+            return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
+        }
+        if let Some(token) = secured.due.pongs.pop_front() {
+            let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
+            let packet = Complete::new(PacketType::Pong, PacketKind::AckOnly);
+            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+        }
+        if core::mem::take(&mut secured.due.fin) && self.state.awaits_fin_acknowledgment() {
+            let frames = |out: &mut Vec<u8>| put_close(out, &reason);
+            let mut packet = Complete::new(PacketType::Fin, PacketKind::Eliciting);
+            packet.cargo.fin = true;
+            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+        }
+        if let Some(sent) = self.say_data(now, max_segments, buf)? {
+            return Ok(Some(sent));
+        }
+        self.say_little(now, buf)
+    }
+
+    /// Whether messages or streams have something to send.
+    pub(super) fn has_data_to_send(&self) -> bool {
+        let Some(secured) = &self.secured else { return false };
+        let budget = secured.send_window.left(secured.outstanding);
+        self.most_urgent(Secured::room_in(secured.size.current()), budget).is_some()
+    }
+
+    /// The most urgent lane that has something to send.
+    fn most_urgent(&self, full: usize, budget: u64) -> Option<u8> {
+        let lanes = [self.outgoing.most_urgent(full, budget), self.streams.most_urgent(budget)];
+        lanes.into_iter().flatten().min()
+    }
+
+    /// A batch of packets with messages and pieces of streams.
+    fn say_data(
+        &mut self,
+        now: Instant,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let queued = self.queued_bytes();
+        let Some(secured) = &mut self.secured else { return Ok(None) };
+        let full = secured.size.current();
+        let most = max_segments.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
+        let mut allowed = secured.allowed(now, full, most, queued);
+        let to = secured.paths.addr();
+        let mut count = 0;
+        while count < most {
+            let free = secured_probes(&self.secured);
+            if allowed == 0 && !free {
+                break;
+            }
+            let filled = self.fill_packet(now, full, buf)?;
+            if filled == Filled::Nothing {
+                if let Some(secured) = &mut self.secured {
+                    secured.recovery.app_limited();
+                    secured.paced_until = None;
+                }
+                break;
+            }
+            if let Some(secured) = &mut self.secured {
+                secured.due.probes = secured.due.probes.saturating_sub(1);
+            }
+            allowed = allowed.saturating_sub(1);
+            count += 1;
+            if filled == Filled::Short {
+                break;
+            }
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        let Some(secured) = &mut self.secured else { return Ok(None) };
+        let bytes = u64::try_from(buf.len()).unwrap_or(u64::MAX);
+        secured.pacer.sent(now, bytes);
+        Ok(Some(Transmit { to, segment_size: full.min(buf.len()), len: buf.len() }))
+    }
+
+    /// One packet with as much as fits of what is most urgent.
+    fn fill_packet(
+        &mut self,
+        now: Instant,
+        full: usize,
+        buf: &mut Vec<u8>,
+    ) -> Result<Filled, Exhausted> {
+        let Some(secured) = &mut self.secured else { return Ok(Filled::Nothing) };
+        let start = begin(buf);
+        let end = start + full - TAG_LEN;
+        let acks = secured.put_acks(now, buf, end, AckWhen::Due);
+        let budget = secured.send_window.left(secured.outstanding);
+        let urgent = [
+            self.outgoing.most_urgent(Secured::room_in(full), budget),
+            self.streams.most_urgent(budget),
+        ];
+        let urgent = urgent.into_iter().flatten().min().unwrap_or(LANES);
+        let mut filling = Filling::new(buf, end, Secured::room_in(full), budget);
+        self.incoming.fill(&mut filling);
+        self.streams.fill_control(&mut filling);
+        for lane in urgent..LANES {
+            if filling.room() == 0 || !filling.takes_data() {
+                break;
+            }
+            self.outgoing.fill(lane, &mut filling);
+            self.streams.fill(lane, &mut filling);
+        }
+        let Filling { kind, contents, charged, reliable, ordered, lane, .. } = filling;
+        let Some((kind, fragment)) = packet_type(kind) else {
+            if acks {
+                // The fragment that is next leaves no room for them.
+                let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
+                secured.finish(now, &mut self.window, buf, start, packet)?;
+                return Ok(Filled::Short);
+            }
+            buf.truncate(start);
+            return Ok(Filled::Nothing);
+        };
+        let mut flags = Flags::NONE;
+        for (is, flag) in [
+            (reliable, Flags::RELIABLE),
+            (ordered, Flags::ORDERED),
+            (lane == Some(0), Flags::PRIORITY),
+            (kind == PacketType::Fragment, Flags::FRAGMENTED),
+            (fragment.total > 0 && fragment.index + 1 == fragment.total, Flags::LAST_FRAGMENT),
+        ] {
+            if is {
+                flags = flags.with(flag);
+            }
+        }
+        let cargo = Cargo { contents, charged, fin: false };
+        let packet = Complete { kind, flags, fragment, asks: PacketKind::Eliciting, cargo };
+        secured.finish(now, &mut self.window, buf, start, packet)?;
+        Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
+    }
+
+    /// A PING, a probe for a larger datagram, or a mere acknowledgment.
+    fn say_little(
+        &mut self,
+        now: Instant,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let may_probe_size = self.may_probe_size();
+        let Some(secured) = &mut self.secured else { return Ok(None) };
+        if core::mem::take(&mut secured.due.ping) {
+            let token = secured.next_token();
+            let frames = |out: &mut Vec<u8>| PacketFrame::Ping { token }.encode(out);
+            secured.due.probes = 0;
+            let packet = Complete::new(PacketType::Ping, PacketKind::Eliciting);
+            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+        }
+        if may_probe_size && let Some(size) = secured.size.poll_probe(now) {
+            return secured.probe_size(now, &mut self.window, buf, size).map(Some);
+        }
+        if secured.received.ack_due(now) || core::mem::take(&mut secured.due.window) {
+            let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
+            return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// When acknowledgments go into a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AckWhen {
+    /// If the other end waits for one: data packets carry the cumulative number for free.
+    Due,
+    /// In any case.
+    Always,
+}
+
+impl Secured {
+    /// How many full datagrams congestion control, pacing and the path allow now.
+    fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
+        let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
+        let most = u64::try_from(most).unwrap_or(1);
+        let window = self.recovery.congestion().window();
+        let free = window.saturating_sub(self.recovery.in_flight());
+        let path = self.paths.allowance(self.paths.addr());
+        let queued = u64::try_from(queued).unwrap_or(u64::MAX).saturating_add(datagram);
+        let wanted = free.min(path).min(datagram * most).min(queued) / datagram * datagram;
+        self.paced_until = None;
+        if wanted == 0 {
+            return 0;
+        }
+        self.pacer.datagram_size_changed(datagram);
+        self.pacer.follow(now, self.recovery.congestion(), self.recovery.rtt());
+        let paced = self.pacer.allowance(now, wanted);
+        if paced < datagram {
+            self.paced_until = self.pacer.poll_timeout(now, wanted);
+        }
+        usize::try_from(paced.min(wanted) / datagram).unwrap_or(0)
+    }
+
+    /// Challenges and responses go to the path that they are about, padded so that it is known to
+    /// carry full datagrams (RFC 9000, 8.2.1).
+    fn say_on_paths(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let (to, frame) = if let Some((to, token)) = self.due.path_responses.pop_front() {
+            (to, PacketFrame::PathResponse { token: token.to_be_bytes() })
+        } else if let Some((to, token)) = self.paths.poll_challenge(now) {
+            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() })
+        } else {
+            return Ok(None);
+        };
+        let start = begin(buf);
+        frame.encode(buf);
+        let padded = LEAST_DATAGRAM - TAG_LEN;
+        if self.paths.allowance(to) >= u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX) {
+            buf.resize(start + padded, 0);
+        }
+        let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
+        self.finish_to(now, window, buf, start, packet, to)?;
+        Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
+    }
+
+    /// A datagram larger than the path is known to carry (RFC 8899).
+    fn probe_size(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        size: usize,
+    ) -> Result<Transmit, Exhausted> {
+        let token = self.next_token();
+        let frames = |out: &mut Vec<u8>| {
+            PacketFrame::Ping { token }.encode(out);
+            out.resize(size - TAG_LEN, 0);
+        };
+        let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
+        let number = self.protection.next_number();
+        let sent = self.single_bare(now, window, buf, packet, frames)?;
+        self.size.probe_sent(now, number, size);
+        Ok(sent)
+    }
+
+    /// A packet of its own, with acknowledgments in front.
+    fn single(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        packet: Complete,
+        frames: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Transmit, Exhausted> {
+        let start = begin(buf);
+        self.put_acks(now, buf, start + LEAST_DATAGRAM / 2, AckWhen::Always);
+        frames(buf);
+        self.finish(now, window, buf, start, packet)?;
+        Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
+    }
+
+    /// A packet of its own, without acknowledgments.
+    fn single_bare(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        packet: Complete,
+        frames: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Transmit, Exhausted> {
+        let start = begin(buf);
+        frames(buf);
+        self.finish(now, window, buf, start, packet)?;
+        Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
+    }
+
+    /// Says which packets arrived, unless the header says it all, and which of ours never will.
+    fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
+        let due = self.received.ack_due(now);
+        let start = buf.len();
+        // Without gaps the header says it all.
+        if when == AckWhen::Always || due || !self.received.has_gaps() {
+            if self.received.has_gaps() {
+                let delay = self.received.ack_delay(now);
+                let room = end.saturating_sub(buf.len() + LOWEST_LEN);
+                put_ack(buf, self.received.ranges(), delay, room);
+            }
+            self.received.ack_sent(now);
+        }
+        if let Some(number) = self.recovery.lowest_to_tell(now)
+            && buf.len() + LOWEST_LEN <= end
+        {
+            PacketFrame::Lowest { number }.encode(buf);
+            self.recovery.lowest_told(number);
+        }
+        buf.len() > start
+    }
+
+    fn finish(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        start: usize,
+        packet: Complete,
+    ) -> Result<(), Exhausted> {
+        let to = self.paths.addr();
+        self.finish_to(now, window, buf, start, packet, to)
+    }
+
+    /// Seals what was appended since `start`, and remembers what it was.
+    fn finish_to(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        start: usize,
+        packet: Complete,
+        to: SocketAddr,
+    ) -> Result<(), Exhausted> {
+        buf.resize(buf.len() + TAG_LEN, 0);
+        let datagram = buf.get_mut(start..).unwrap_or_default();
+        let size = datagram.len();
+        let mut header = Header::new(packet.kind, self.theirs);
+        header.flags = packet.flags;
+        header.fragment = packet.fragment;
+        header.ack = low(self.received.cumulative());
+        header.window = window.advertise();
+        header.payload_len = u32::try_from(size - HEADER_LEN).unwrap_or(u32::MAX);
+        if let Some(front) = datagram.first_chunk_mut() {
+            header.encode(front);
+        }
+        let number = self.protection.seal(now, datagram)?;
+        self.due.window = false;
+        if packet.asks != PacketKind::AckOnly {
+            if self.recovery.in_flight() == 0 {
+                self.asked = now;
+            }
+            self.spoke = now;
+        }
+        self.outstanding += packet.cargo.charged;
+        self.sent += 1;
+        self.paths.sent(to, size);
+        self.recovery.sent(now, number, size, packet.asks, packet.cargo);
+        Ok(())
+    }
+
+    const fn next_token(&mut self) -> u64 {
+        self.due.tokens += 1;
+        self.due.tokens
+    }
+}
+
+/// Room for a header at the end of `buf`.
+fn begin(buf: &mut Vec<u8>) -> usize {
+    let start = buf.len();
+    buf.resize(start + HEADER_LEN, 0);
+    start
+}
+
+fn secured_probes(secured: &Option<Box<Secured>>) -> bool {
+    secured.as_ref().is_some_and(|secured| secured.due.probes > 0)
+}
+
+/// What a filled packet is called on the wire; `None` if nothing was put into it.
+fn packet_type(kind: chunk::PacketKind) -> Option<(PacketType, Fragment)> {
+    Some(match kind {
+        chunk::PacketKind::Empty => return None,
+        chunk::PacketKind::Data => (PacketType::Data, Fragment::default()),
+        chunk::PacketKind::Fragment(fragment) => (PacketType::Fragment, fragment),
+        chunk::PacketKind::FragmentAck => (PacketType::FragmentAck, Fragment::default()),
+        chunk::PacketKind::Nack => (PacketType::Nack, Fragment::default()),
+    })
+}
+
+/// Bytes of a LOWEST frame at the most.
+const LOWEST_LEN: usize = 9;

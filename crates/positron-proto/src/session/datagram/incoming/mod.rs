@@ -1,0 +1,301 @@
+//! Messages from the other end: put together and in order.
+
+mod assembly;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+pub(super) use self::assembly::cost_of_unfinished;
+use self::{
+    assembly::{Added, Assemblies},
+    order::{Order, Standing},
+};
+use super::{
+    chunk::{Chunk, Filling, PacketKind},
+    contract::LaneNumber,
+};
+use crate::{
+    limits::{MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
+    misbehavior::Misbehavior,
+    time::Instant,
+    wire::{
+        codec::varint_len,
+        packet_frame::{Channel, Delivery, PacketFrame},
+    },
+};
+
+/// Messages that arrive, in all lanes.
+///
+/// [`message`](Self::message) and [`part`](Self::part) take what arrives;
+/// [`poll`](Self::poll) hands over, in order within an ordered lane, and every reliable message
+/// once. What the other end must hear of it is put into packets by [`fill`](Self::fill); a
+/// [`Violation`] ends the connection.
+///
+/// **What it holds.** Whole messages count against flow control
+/// ([`take_arrived`](Self::take_arrived)): their bytes and [`MESSAGE_COST`], until each is released.
+/// Unfinished ones do not, because nobody can release them; they are bounded by
+/// [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER), and let go when nothing of
+/// them arrived for [`FRAGMENT_AGE`](crate::limits::FRAGMENT_AGE).
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    orders: BTreeMap<Channel, Order>,
+    assemblies: Assemblies,
+    delivered: VecDeque<Delivered>,
+    /// Messages that the other end is to be told of: those that are whole, those let go.
+    wholes: BTreeSet<(Channel, u64)>,
+    given_up: BTreeSet<(Channel, u64)>,
+    arrived: u64,
+}
+
+/// A message for the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) lane: LaneNumber,
+    pub(super) delivery: Delivery,
+    pub(super) body: Bytes,
+}
+
+/// What happened to a message or a part that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    New,
+    /// It had arrived before.
+    Duplicate,
+    /// It is unreliable, and there is no room for it or it is too old.
+    Dropped,
+}
+
+/// What the other end did wrong inside its sealed packets. The connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) what: &'static str,
+    pub(super) misbehavior: Misbehavior,
+}
+
+impl Violation {
+    pub(super) const fn protocol(what: &'static str) -> Self {
+        Self { what, misbehavior: Misbehavior::ProtocolViolation }
+    }
+
+    pub(super) const fn flooding(what: &'static str) -> Self {
+        Self { what, misbehavior: Misbehavior::Flooding }
+    }
+}
+
+/// The messages of which only parts have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    /// What they take.
+    pub(super) bytes: usize,
+    /// When the oldest began, or went on after [`FRAGMENT_AGE`](crate::limits::FRAGMENT_AGE).
+    pub(super) since: Instant,
+}
+
+impl Incoming {
+    /// A MESSAGE frame.
+    pub(super) fn message(
+        &mut self,
+        channel: Channel,
+        number: u64,
+        body: Bytes,
+    ) -> Result<Arrival, Violation> {
+        match self.stands(channel, number)? {
+            Standing::Old => return Ok(Arrival::Duplicate),
+            Standing::Past => return Ok(Arrival::Dropped),
+            Standing::New => {}
+        }
+        if self.assemblies.total(channel, number).is_some_and(|total| total != body.len()) {
+            return Err(Violation::protocol("a message of two lengths"));
+        }
+        if self.assemblies.forget(channel, number) {
+            self.tell_whole(channel, number);
+        }
+        self.finish(channel, number, body);
+        Ok(Arrival::New)
+    }
+
+    /// A PART frame: bytes from `offset` on of a message of `total`.
+    pub(super) fn part(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        number: u64,
+        (offset, total): (u32, u32),
+        body: &[u8],
+    ) -> Result<Arrival, Violation> {
+        match self.stands(channel, number)? {
+            Standing::Old => {
+                self.tell_whole(channel, number);
+                return Ok(Arrival::Duplicate);
+            }
+            Standing::Past => return Ok(Arrival::Dropped),
+            Standing::New => {}
+        }
+        let reliable = channel.delivery != Delivery::Unreliable;
+        if self.assemblies.total(channel, number).is_none() {
+            while !self.assemblies.has_room_for(total, reliable)? {
+                let Some((channel, number)) = self.assemblies.evict_unreliable() else {
+                    return Ok(Arrival::Dropped);
+                };
+                self.pass_over(channel, number);
+            }
+        }
+        match self.assemblies.add(now, channel, number, (offset, total), body)? {
+            Added::Nothing => Ok(Arrival::Duplicate),
+            Added::Part => Ok(Arrival::New),
+            Added::Last(whole) => {
+                self.tell_whole(channel, number);
+                self.finish(channel, number, whole);
+                Ok(Arrival::New)
+            }
+        }
+    }
+
+    /// The next message for the application. It is held until it is released.
+    pub(super) fn poll(&mut self) -> Option<Delivered> {
+        let next = self.delivered.pop_front();
+        if self.delivered.is_empty() {
+            self.delivered = VecDeque::new();
+        }
+        next
+    }
+
+    /// Whether there is something for [`fill`](Self::fill).
+    pub(super) fn has_replies(&self) -> bool {
+        !self.wholes.is_empty() || !self.given_up.is_empty()
+    }
+
+    /// Puts WHOLE or GIVEN_UP frames into a packet: into an empty one, one kind, or both kinds
+    /// among the data of another.
+    pub(super) fn fill(&mut self, packet: &mut Filling<'_>) {
+        if matches!(packet.kind, PacketKind::Empty | PacketKind::FragmentAck | PacketKind::Data) {
+            while let Some(&(channel, number)) = self.wholes.first() {
+                if packet.room() < 2 + varint_len(number) {
+                    return;
+                }
+                self.wholes.pop_first();
+                PacketFrame::Whole { channel, number }.encode(packet.out);
+                packet.contents.push(Chunk::Whole { channel, number });
+                packet.reply(channel.lane, PacketKind::FragmentAck);
+            }
+        }
+        if matches!(packet.kind, PacketKind::Empty | PacketKind::Nack | PacketKind::Data) {
+            while let Some(&(channel, number)) = self.given_up.first() {
+                if packet.room() < 2 + varint_len(number) {
+                    return;
+                }
+                self.given_up.pop_first();
+                PacketFrame::GivenUp { channel, number }.encode(packet.out);
+                packet.contents.push(Chunk::GivenUp { channel, number });
+                packet.reply(channel.lane, PacketKind::Nack);
+            }
+        }
+    }
+
+    /// A packet with this is taken for lost.
+    pub(super) fn lost(&mut self, chunk: &Chunk) {
+        match *chunk {
+            Chunk::Whole { channel, number } => self.tell_whole(channel, number),
+            // If it began again since, the other end has heard of it.
+            Chunk::GivenUp { channel, number }
+                if self.assemblies.total(channel, number).is_none()
+                    && self.stands(channel, number) == Ok(Standing::New) =>
+            {
+                self.tell_given_up(channel, number);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes of flow control that came to be held since this was asked last.
+    pub(super) fn take_arrived(&mut self) -> u64 {
+        core::mem::take(&mut self.arrived)
+    }
+
+    /// What unfinished messages take, if there are any.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        let since = self.assemblies.oldest()?;
+        Some(Unfinished { bytes: self.assemblies.bytes(), since })
+    }
+
+    /// Lets go of the oldest unfinished message: how many bytes that freed.
+    pub(super) fn give_up_oldest(&mut self) -> usize {
+        let before = self.assemblies.bytes();
+        if let Some((channel, number)) = self.assemblies.evict_oldest() {
+            self.pass_over(channel, number);
+        }
+        before - self.assemblies.bytes()
+    }
+
+    /// Lets go of what did not go on for too long: how many messages.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> u64 {
+        let mut count = 0;
+        while let Some((channel, number)) = self.assemblies.evict_stale(now) {
+            self.pass_over(channel, number);
+            count += 1;
+        }
+        count
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.assemblies.poll_timeout()
+    }
+
+    fn stands(&self, channel: Channel, number: u64) -> Result<Standing, Violation> {
+        match self.orders.get(&channel) {
+            Some(order) => order.stands(number),
+            None => Order::new(channel.delivery).stands(number),
+        }
+    }
+
+    fn order(&mut self, channel: Channel) -> &mut Order {
+        self.orders.entry(channel).or_insert_with(|| Order::new(channel.delivery))
+    }
+
+    /// A message is whole.
+    fn finish(&mut self, channel: Channel, number: u64, body: Bytes) {
+        let cost = u64::try_from(body.len() + MESSAGE_COST).unwrap_or(u64::MAX);
+        self.arrived = self.arrived.saturating_add(cost);
+        let Channel { lane, delivery } = channel;
+        let order = self.orders.entry(channel).or_insert_with(|| Order::new(delivery));
+        let delivered = &mut self.delivered;
+        order.take(number, body, |body| delivered.push_back(Delivered { lane, delivery, body }));
+    }
+
+    /// An unfinished message was let go. The other end sends it again if it is reliable, and parts
+    /// of it that come later are of no use if it is not.
+    fn pass_over(&mut self, channel: Channel, number: u64) {
+        if channel.delivery == Delivery::Unreliable {
+            self.order(channel).take(number, Bytes::new(), |_| {});
+        } else {
+            self.tell_given_up(channel, number);
+        }
+    }
+
+    fn tell_whole(&mut self, channel: Channel, number: u64) {
+        if channel.delivery != Delivery::Unreliable {
+            self.given_up.remove(&(channel, number));
+            remember(&mut self.wholes, (channel, number));
+        }
+    }
+
+    fn tell_given_up(&mut self, channel: Channel, number: u64) {
+        remember(&mut self.given_up, (channel, number));
+    }
+}
+
+fn remember(set: &mut BTreeSet<(Channel, u64)>, entry: (Channel, u64)) {
+    set.insert(entry);
+    if set.len() > MAX_REPLIES {
+        set.pop_first();
+    }
+}
+
+/// Replies of one kind that wait. A sender that keeps to its limits has no more unfinished messages
+/// than that, so it misses nothing; any other one deserves nothing.
+const MAX_REPLIES: usize = 4 * MAX_UNFINISHED_PER_PEER;

@@ -1,0 +1,213 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::Outgoing;
+use crate::{
+    limits::{MAX_DATAGRAM_MESSAGE, MAX_UNFINISHED_PER_PEER},
+    session::datagram::{
+        chunk::{Contents, Filling, PacketKind},
+        contract::NotQueued,
+        incoming::{Delivered, Incoming},
+    },
+    time::{Duration, Instant},
+    wire::{
+        codec::Reader,
+        packet_frame::{Channel, Delivery, PacketFrame},
+    },
+};
+
+const PLENTY: u64 = 1 << 40;
+
+/// What a packet carried, and its frames.
+struct Packet {
+    kind: PacketKind,
+    contents: Contents,
+    frames: Vec<PacketFrame>,
+}
+
+fn packet(full: usize, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
+    let mut out = Vec::new();
+    let mut filling = Filling::new(&mut out, full, full, PLENTY);
+    fill(&mut filling);
+    let (kind, contents) = (filling.kind, core::mem::take(&mut filling.contents));
+    assert!(out.len() <= full);
+    let mut reader = Reader::new(Bytes::from(out));
+    let mut frames = Vec::new();
+    while !reader.is_empty() {
+        frames.push(PacketFrame::decode(&mut reader).unwrap());
+    }
+    if let (PacketKind::Fragment(fragment), [frame]) = (kind, &frames[..])
+        && let PacketFrame::Part { number, offset, total, body, .. } = frame
+    {
+        assert!(fragment.agrees_with(*number, *offset, body.len(), *total));
+    }
+    (kind != PacketKind::Empty).then_some(Packet { kind, contents, frames })
+}
+
+fn next(outgoing: &mut Outgoing, full: usize) -> Option<Packet> {
+    let ready = outgoing.most_urgent(full, PLENTY);
+    let next = packet(full, |filling| (0..16).for_each(|lane| outgoing.fill(lane, filling)));
+    assert_eq!(ready.is_some(), next.is_some(), "what is said to be ready is");
+    next
+}
+
+fn arrive(incoming: &mut Incoming, now: Instant, packet: &Packet) {
+    for frame in packet.frames.clone() {
+        match frame {
+            PacketFrame::Message { channel, number, body } => {
+                incoming.message(channel, number, body).unwrap();
+            }
+            PacketFrame::Part { channel, number, offset, total, body } => {
+                incoming.part(now, channel, number, (offset, total), &body).unwrap();
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+fn answer(incoming: &mut Incoming, outgoing: &mut Outgoing) {
+    while let Some(packet) = packet(1200, |filling| incoming.fill(filling)) {
+        for frame in packet.frames {
+            match frame {
+                PacketFrame::Whole { channel, number } => outgoing.whole(channel, number).unwrap(),
+                PacketFrame::GivenUp { channel, number } => {
+                    outgoing.given_up(channel, number).unwrap();
+                }
+                other => unreachable!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn body(index: usize, len: usize) -> Bytes {
+    let name = u32::try_from(index).unwrap().to_be_bytes();
+    name.iter().copied().cycle().take(len).enumerate().map(|(at, byte)| byte ^ at as u8).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn reliable_messages_arrive_once_and_in_order_whatever_the_network_does(
+        messages in prop::collection::vec((0_u8..3, any::<bool>(), 4_usize..6000), 1..40),
+        fates in prop::collection::vec((0_u8..8, 0_usize..9), 1..200),
+        sizes in prop::collection::vec(600_usize..2000, 1..6),
+    ) {
+        let mut outgoing = Outgoing::new(1 << 20);
+        let mut incoming = Incoming::default();
+        let mut expected: BTreeMap<Channel, Vec<Bytes>> = BTreeMap::new();
+        for (index, &(lane, ordered, len)) in messages.iter().enumerate() {
+            let delivery = if ordered { Delivery::Ordered } else { Delivery::Unordered };
+            let body = body(index, len);
+            outgoing.push(lane, delivery, body.clone(), 0).unwrap();
+            expected.entry(Channel { delivery, lane }).or_default().push(body);
+        }
+        let mut fates = fates.into_iter().chain(core::iter::repeat((7, 0)));
+        let mut under_way: Vec<Packet> = Vec::new();
+        let mut now = Instant::ORIGIN;
+        for round in 0..4000 {
+            now = now + Duration::from_millis(500);
+            let full = sizes[(round / 8).min(sizes.len() - 1)];
+            under_way.extend(next(&mut outgoing, full));
+            let (fate, which) = fates.next().unwrap();
+            if !under_way.is_empty() {
+                let at = which % under_way.len();
+                match fate {
+                    // Lost; lost spuriously; acknowledged late; the peer gave something up.
+                    0 => under_way.remove(at).contents.iter().for_each(|c| outgoing.lost(c)),
+                    1 => {
+                        arrive(&mut incoming, now, &under_way[at]);
+                        under_way[at].contents.iter().for_each(|chunk| outgoing.lost(chunk));
+                    }
+                    2 => _ = incoming.give_up_oldest(),
+                    3 => answer(&mut incoming, &mut outgoing),
+                    _ => {
+                        let packet = under_way.remove(at);
+                        arrive(&mut incoming, now, &packet);
+                        for _ in 0..2 {
+                            packet.contents.iter().for_each(|c| outgoing.acknowledged(c));
+                        }
+                        packet.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+                    }
+                }
+            } else {
+                answer(&mut incoming, &mut outgoing);
+                if outgoing.is_drained() {
+                    break;
+                }
+            }
+        }
+        prop_assert!(outgoing.is_drained());
+        prop_assert_eq!(outgoing.queued_bytes(), 0);
+        prop_assert_eq!(incoming.unfinished(), None);
+        let mut found: BTreeMap<Channel, Vec<Bytes>> = BTreeMap::new();
+        while let Some(Delivered { lane, delivery, body }) = incoming.poll() {
+            found.entry(Channel { delivery, lane }).or_default().push(body);
+        }
+        for (channel, bodies) in found.iter_mut().chain(expected.iter_mut()) {
+            if channel.delivery == Delivery::Unordered {
+                bodies.sort();
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn small_messages_share_a_packet_and_lower_lanes_go_first() {
+    let mut outgoing = Outgoing::new(1 << 20);
+    for lane in [3, 1] {
+        for _ in 0..2 {
+            outgoing.push(lane, Delivery::Ordered, Bytes::from_static(b"x"), 0).unwrap();
+        }
+    }
+    let packet = next(&mut outgoing, 1000).unwrap();
+    let lanes: Vec<u8> = packet
+        .frames
+        .iter()
+        .map(|frame| match frame {
+            PacketFrame::Message { channel, .. } => channel.lane,
+            other => unreachable!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((lanes, packet.contents.iter().count()), (vec![1, 1, 3, 3], 2));
+    assert_eq!(next(&mut outgoing, 1000).map(|packet| packet.kind), None);
+}
+
+#[test]
+fn a_full_queue_refuses_until_half_of_it_is_free_and_says_so_once() {
+    let mut outgoing = Outgoing::new(1000);
+    let push = |outgoing: &mut Outgoing, len| {
+        outgoing.push(0, Delivery::Ordered, Bytes::from(vec![0; len]), 0)
+    };
+    push(&mut outgoing, 600).unwrap();
+    assert_eq!(push(&mut outgoing, 401), Err(NotQueued::Full));
+    push(&mut outgoing, 400).unwrap();
+    assert!(!outgoing.take_writable(0));
+    let packet = next(&mut outgoing, 2000).unwrap();
+    packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    assert!(outgoing.take_writable(0) && !outgoing.take_writable(0));
+    let (len, limit) = (MAX_DATAGRAM_MESSAGE + 1, MAX_DATAGRAM_MESSAGE);
+    assert_eq!(push(&mut outgoing, len), Err(NotQueued::TooLarge { len, limit }));
+    assert_eq!(push(&mut outgoing, limit), Ok(()));
+}
+
+#[test]
+fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
+    let (mut outgoing, mut incoming) = (Outgoing::new(64 << 20), Incoming::default());
+    for _ in 0..2 * MAX_UNFINISHED_PER_PEER {
+        outgoing.push(0, Delivery::Unordered, Bytes::from(vec![1; 2000]), 0).unwrap();
+    }
+    let mut first = Vec::new();
+    while let Some(packet) = next(&mut outgoing, 1200) {
+        first.push(packet);
+    }
+    assert_eq!(first.len(), 2 * MAX_UNFINISHED_PER_PEER);
+    for packet in first.iter().step_by(2).chain(first.iter().skip(1).step_by(2)) {
+        arrive(&mut incoming, Instant::ORIGIN, packet);
+    }
+    answer(&mut incoming, &mut outgoing);
+    assert!(next(&mut outgoing, 1200).is_some());
+}
