@@ -163,6 +163,16 @@ pub const COOKIES_FROM: usize = 256;
 pub const MAX_COOKIE: usize = 64;
 /// How long a cookie is good for.
 pub const COOKIE_AGE: Duration = Duration::from_secs(10);
+/// Cookies after each of which a SYN is said again at once; the timer says later ones. Somebody who
+/// forges them must not make us flood the other end (guess: an honest end sends one or two).
+pub const MAX_COOKIES_TAKEN: u32 = 4;
+/// SYNs of strangers in one second that are computed on; from there on each must bring a cookie.
+/// 256 of them take about 50 ms of one core.
+pub const SYNS_PER_SECOND: u32 = 256;
+/// Unsealed answers to packets for connections that do not exist, in one second.
+pub const STRAY_HINTS_PER_SECOND: u32 = 10;
+/// Unsealed datagrams that wait to be sent, in all; the newest is not sent beyond it.
+pub const MAX_UNSEALED_QUEUE: usize = 4 * 1024;
 /// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
 pub const AMPLIFICATION: u64 = 3;
 /// First wait for the answer to a SYN; doubled each time. QUIC's 333 ms makes a lost first packet

@@ -1,4 +1,4 @@
-//! From the first byte to keys `[PROTOCOL 5.1]`.
+//! The handshake on a byte stream: from the first byte to shared secrets `[PROTOCOL 5.1]`.
 //!
 //! ```text
 //! dialler                                 listener
@@ -18,15 +18,13 @@
 use bytes::BytesMut;
 
 use super::{
+    agreement::{self, Agreed, Answer, Carrier, NotAgreed, Proposal},
     contract::{DialFailure, Expect},
-    hello::{Hello, Local, VERSION},
+    hello::{Local, VERSION},
     inbound::Inbound,
-    noise::{Broken, Noise, Pattern},
-    record::{Keys, Role, Suite},
+    noise::{Broken, Pattern},
 };
-use crate::{
-    id::NodeId, identity::PublicKey, limits::MAX_HANDSHAKE, rng::Rng, wire::frame::CloseReason,
-};
+use crate::{limits::MAX_HANDSHAKE, rng::Rng, wire::frame::CloseReason};
 
 /// The first byte of everything of ours.
 const MAGIC: u8 = 0xBE;
@@ -89,25 +87,9 @@ impl Packet {
     }
 }
 
-/// What the other end proved, and the keys to talk to it.
-#[derive(Debug)]
-pub(super) struct Secured {
-    pub(super) key: PublicKey,
-    pub(super) id: NodeId,
-    pub(super) noise_static: [u8; 32],
-    pub(super) boot: u64,
-    pub(super) keys: Keys,
-    /// Why there can be no session all the same: to be said, sealed.
-    pub(super) refusal: Option<CloseReason>,
-}
-
 /// The dialling end, waiting for an answer.
 #[derive(Debug)]
-pub(super) struct Initiator {
-    noise: Noise,
-    pattern: Pattern,
-    expect: Expect,
-}
+pub(super) struct Initiator(Proposal);
 
 /// What an answer came to.
 #[derive(Debug)]
@@ -115,7 +97,7 @@ pub(super) enum Answered {
     /// The listener has another key: a new handshake, on the same stream.
     Again(Initiator, Vec<u8>),
     /// Done; the bytes, if any, go first.
-    Secured(Box<Secured>, Vec<u8>),
+    Secured(Box<Agreed>, Vec<u8>),
 }
 
 impl Initiator {
@@ -128,46 +110,33 @@ impl Initiator {
     ) -> Result<(Self, Vec<u8>), Broken> {
         // A key from somebody's record may be of small order; then XX finds out the true one.
         if let Some(theirs) = noise_static
-            && let Ok(started) = Self::start_ik(local, expect, theirs, rng)
+            && let Ok(started) = Proposal::ik(local, Carrier::Stream, expect, theirs, rng)
         {
-            return Ok(started);
+            return Self::framed(started);
         }
-        Self::start_xx(local, expect, rng)
+        Self::framed(Proposal::xx(local, Carrier::Stream, expect, rng)?)
     }
 
-    fn start_ik(
-        local: &Local,
-        expect: Expect,
-        theirs: &[u8; 32],
-        rng: &mut Rng,
-    ) -> Result<(Self, Vec<u8>), Broken> {
-        let peer = match expect {
-            Expect::Node(id) => Some(id),
-            Expect::Anyone => None,
-        };
-        let mut noise = Noise::initiator(Pattern::Ik, &local.me, Some(theirs), rng.bytes())?;
-        let hello = local.hello(local.suites, peer);
-        let syn = write(&mut noise, Kind::Syn, Pattern::Ik, &hello.encode())?;
-        Ok((Self { noise, pattern: Pattern::Ik, expect }, syn))
-    }
-
-    fn start_xx(local: &Local, expect: Expect, rng: &mut Rng) -> Result<(Self, Vec<u8>), Broken> {
-        let mut noise = Noise::initiator(Pattern::Xx, &local.me, None, rng.bytes())?;
-        let syn = write(&mut noise, Kind::Syn, Pattern::Xx, &[])?;
-        Ok((Self { noise, pattern: Pattern::Xx, expect }, syn))
+    fn framed((proposal, message): (Proposal, Vec<u8>)) -> Result<(Self, Vec<u8>), Broken> {
+        let syn = framed(Kind::Syn, proposal.pattern(), &message)?;
+        Ok((Self(proposal), syn))
     }
 
     /// Takes the listener's message.
     pub(super) fn answer(
-        self,
+        mut self,
         packet: &Packet,
         local: &Local,
         rng: &mut Rng,
     ) -> Result<Answered, DialFailure> {
         match packet.kind {
             Kind::Rst => self.reset(packet, local, rng),
-            Kind::SynAck if packet.version == VERSION && packet.pattern == self.pattern as u8 => {
-                self.secure(packet, local)
+            Kind::SynAck
+                if packet.version == VERSION && packet.pattern == self.0.pattern() as u8 =>
+            {
+                let (agreed, last) = self.0.answer(&packet.body, local)?;
+                let ack = last.map(|last| framed(Kind::Ack, Pattern::Xx, &last)).transpose();
+                Ok(Answered::Secured(agreed, ack.map_err(|Broken| BROKEN)?.unwrap_or_default()))
             }
             _ => Err(DialFailure::Handshake("a message out of turn")),
         }
@@ -180,58 +149,34 @@ impl Initiator {
         }
         // Anybody on the path can forge this hint; it costs the round trip of an XX handshake, and
         // the expected node must still prove itself.
-        if hint == Some(Hint::NotThisKey as u8) && self.pattern == Pattern::Ik {
-            let (again, syn) = Self::start_xx(local, self.expect, rng).map_err(|Broken| BROKEN)?;
+        if hint == Some(Hint::NotThisKey as u8) && self.0.pattern() == Pattern::Ik {
+            let again = Proposal::xx(local, Carrier::Stream, self.0.expect(), rng);
+            let (again, syn) = again.and_then(Self::framed).map_err(|Broken| BROKEN)?;
             return Ok(Answered::Again(again, syn));
         }
         Err(DialFailure::Handshake("reset by the other end"))
     }
+}
 
-    fn secure(mut self, packet: &Packet, local: &Local) -> Result<Answered, DialFailure> {
-        let payload = self.noise.read(&packet.body).map_err(|Broken| BROKEN)?;
-        let noise_static = self.noise.their_static().ok_or(BROKEN)?;
-        let hello = Hello::authenticate(payload, noise_static)
-            .map_err(|_| DialFailure::Handshake("the other end did not prove its identity"))?;
-        let suite = Suite::from_bit(hello.suites)
-            .ok_or(DialFailure::Handshake("the other end chose no cipher"))?;
-        let id = hello.key.node_id();
-        let refusal = hello.mismatch(local).or_else(|| self.refusal(id, suite, local));
-        let ack = match self.pattern {
-            Pattern::Ik => Vec::new(),
-            Pattern::Xx => {
-                let ours = local.hello(local.suites, Some(id)).encode();
-                write(&mut self.noise, Kind::Ack, Pattern::Xx, &ours).map_err(|Broken| BROKEN)?
-            }
-        };
-        let proven = Proven { hello, noise_static, suite, refusal };
-        let secured = proven.secure(self.noise, local, Role::Initiator).map_err(|Broken| BROKEN)?;
-        Ok(Answered::Secured(secured, ack))
-    }
-
-    fn refusal(&self, found: NodeId, suite: Suite, local: &Local) -> Option<CloseReason> {
-        if self.expect != Expect::Anyone && self.expect != Expect::Node(found) {
-            return Some(CloseReason::WrongNode);
+impl From<NotAgreed> for DialFailure {
+    fn from(why: NotAgreed) -> Self {
+        match why {
+            NotAgreed::Broken => BROKEN,
+            NotAgreed::Unproven(what) => Self::Handshake(what),
         }
-        // In XX the listener chooses before it has seen what is offered.
-        (suite.bit() & local.suites == 0).then_some(CloseReason::WrongFeatures)
     }
 }
 
 /// The listening end.
 #[derive(Debug)]
 pub(super) enum Responder {
-    /// Nothing was heard yet, or an IK message for another key.
+    /// Waits for a SYN.
     Listening {
-        /// Whether an IK message was refused before: it is tried once.
+        /// An IK message could not be read; only XX may follow.
         after_ik: bool,
     },
-    /// Our SYN_ACK of XX is out.
-    Answered {
-        /// The handshake.
-        noise: Noise,
-        /// What our hello chose.
-        suite: Suite,
-    },
+    /// Answered an XX message; waits for the dialler's last one.
+    Answered(Answer),
 }
 
 /// What a dialler's message came to.
@@ -240,7 +185,7 @@ pub(super) enum Heard {
     /// Wait for more, after sending this.
     Reply(Responder, Vec<u8>),
     /// Done; the bytes, if any, go first.
-    Secured(Box<Secured>, Vec<u8>),
+    Secured(Box<Agreed>, Vec<u8>),
     /// Another version: send the hint and hang up.
     OtherVersion(Vec<u8>),
 }
@@ -274,10 +219,10 @@ impl Responder {
                     None => Err(Unheard::NotOurs),
                 }
             }
-            (Self::Answered { noise, suite }, Kind::Ack)
+            (Self::Answered(mut answer), Kind::Ack)
                 if packet.version == VERSION && packet.pattern == Pattern::Xx as u8 =>
             {
-                hear_ack(noise, suite, packet, local).map_err(Into::into)
+                Ok(Heard::Secured(answer.hear(&packet.body, local)?, Vec::new()))
             }
             (Self::Listening { after_ik: false }, _) => Err(Unheard::NotOurs),
             _ => Err(Unheard::Broken),
@@ -291,85 +236,29 @@ impl From<Broken> for Unheard {
     }
 }
 
-/// Only the initiator's first record proves that this message is not an old one sent again: no
-/// state but this link changes here [PROTOCOL 5.2].
 fn hear_ik(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Unheard> {
-    let mut noise = Noise::responder(Pattern::Ik, &local.me, rng.bytes())?;
-    let Ok(payload) = noise.read(&packet.body) else {
-        let again = Responder::Listening { after_ik: true };
-        return Ok(Heard::Reply(again, hint(Hint::NotThisKey, packet.pattern)));
-    };
-    let noise_static = noise.their_static().ok_or(Unheard::Broken)?;
-    let hello = Hello::authenticate(payload, noise_static).map_err(|_| Unheard::Broken)?;
-    let common = Suite::common(local.suites, hello.suites);
-    let id = hello.key.node_id();
-    let refusal =
-        hello.mismatch(local).or_else(|| common.is_none().then_some(CloseReason::WrongFeatures));
-    // With nothing in common the refusal is sealed with the cipher that everybody has.
-    let suite = common.unwrap_or(Suite::Aes256Gcm);
-    let ours = local.hello(suite.bit(), Some(id)).encode();
-    let syn_ack = write(&mut noise, Kind::SynAck, Pattern::Ik, &ours)?;
-    let proven = Proven { hello, noise_static, suite, refusal };
-    Ok(Heard::Secured(proven.secure(noise, local, Role::Responder)?, syn_ack))
-}
-
-fn hear_xx(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Broken> {
-    let mut noise = Noise::responder(Pattern::Xx, &local.me, rng.bytes())?;
-    noise.read(&packet.body)?;
-    let suite = Suite::common(local.suites, Suite::ALL).unwrap_or(Suite::Aes256Gcm);
-    let ours = local.hello(suite.bit(), None).encode();
-    let syn_ack = write(&mut noise, Kind::SynAck, Pattern::Xx, &ours)?;
-    Ok(Heard::Reply(Responder::Answered { noise, suite }, syn_ack))
-}
-
-fn hear_ack(
-    mut noise: Noise,
-    suite: Suite,
-    packet: &Packet,
-    local: &Local,
-) -> Result<Heard, Broken> {
-    let payload = noise.read(&packet.body)?;
-    let noise_static = noise.their_static().ok_or(Broken)?;
-    let hello = Hello::authenticate(payload, noise_static).map_err(|_| Broken)?;
-    let offered = hello.suites & suite.bit() != 0;
-    let refusal =
-        hello.mismatch(local).or_else(|| (!offered).then_some(CloseReason::WrongFeatures));
-    let proven = Proven { hello, noise_static, suite, refusal };
-    Ok(Heard::Secured(proven.secure(noise, local, Role::Responder)?, Vec::new()))
-}
-
-/// The other end's authenticated hello, and what follows from it.
-struct Proven {
-    hello: Hello,
-    noise_static: [u8; 32],
-    suite: Suite,
-    refusal: Option<CloseReason>,
-}
-
-impl Proven {
-    fn secure(self, noise: Noise, local: &Local, role: Role) -> Result<Box<Secured>, Broken> {
-        let keys = Keys::derive(&noise.split()?, self.suite, role, local.records_per_key);
-        Ok(Box::new(Secured {
-            key: self.hello.key,
-            id: self.hello.key.node_id(),
-            noise_static: self.noise_static,
-            boot: self.hello.boot,
-            keys,
-            refusal: self.refusal,
-        }))
+    match agreement::hear_ik(&packet.body, local, Carrier::Stream, rng) {
+        Ok((agreed, reply)) => {
+            Ok(Heard::Secured(agreed, framed(Kind::SynAck, Pattern::Ik, &reply)?))
+        }
+        Err(agreement::Unheard::NotThisKey) => {
+            let again = Responder::Listening { after_ik: true };
+            Ok(Heard::Reply(again, hint(Hint::NotThisKey, packet.pattern)))
+        }
+        Err(agreement::Unheard::Broken) => Err(Unheard::Broken),
     }
 }
 
-pub(super) fn write(
-    noise: &mut Noise,
-    kind: Kind,
-    pattern: Pattern,
-    hello: &[u8],
-) -> Result<Vec<u8>, Broken> {
-    let mut out = vec![MAGIC, VERSION, kind as u8, pattern as u8, 0, 0];
-    noise.write(hello, &mut out)?;
-    let len = u16::try_from(out.len() - HEADER).map_err(|_| Broken)?;
-    out[4..HEADER].copy_from_slice(&len.to_be_bytes());
+fn hear_xx(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Broken> {
+    let (answer, reply) = Answer::to(&packet.body, local, Carrier::Stream, rng)?;
+    Ok(Heard::Reply(Responder::Answered(answer), framed(Kind::SynAck, Pattern::Xx, &reply)?))
+}
+
+/// A message with its frame.
+pub(super) fn framed(kind: Kind, pattern: Pattern, message: &[u8]) -> Result<Vec<u8>, Broken> {
+    let [high, low] = u16::try_from(message.len()).map_err(|_| Broken)?.to_be_bytes();
+    let mut out = vec![MAGIC, VERSION, kind as u8, pattern as u8, high, low];
+    out.extend_from_slice(message);
     Ok(out)
 }
 

@@ -50,6 +50,7 @@ impl Local {
             key: *self.me.public_key(),
             binding: self.binding,
             boot: self.boot,
+            window_scale: 0,
             suites,
             peer,
         }
@@ -66,6 +67,8 @@ pub(super) struct Hello {
     pub(super) key: PublicKey,
     pub(super) binding: Signature,
     pub(super) boot: u64,
+    /// By how many bits the windows in its packets are shifted: of datagrams; 0 on streams.
+    pub(super) window_scale: u8,
     pub(super) suites: u8,
     pub(super) peer: Option<NodeId>,
 }
@@ -79,14 +82,14 @@ impl Hello {
         out.append_raw(self.key.as_bytes());
         out.append_raw(self.binding.as_bytes());
         out.put_u64(self.boot);
-        // The window scale belongs to datagram links.
-        out.put_u8(0);
+        out.put_u8(self.window_scale);
         out.put_u8(self.suites);
         out.append_raw(self.peer.unwrap_or(NOBODY).as_bytes());
         out
     }
 
-    fn decode(bytes: Vec<u8>) -> Result<Self, Malformed> {
+    /// A hello, and the bytes that follow it.
+    fn decode(bytes: Vec<u8>) -> Result<(Self, Vec<u8>), Malformed> {
         let mut reader = Reader::new(Bytes::from(bytes));
         let version = reader.u8()?;
         let features = reader.u32()?;
@@ -95,22 +98,29 @@ impl Hello {
         let key = PublicKey::parse(reader.array()?).map_err(|_| bad_key)?;
         let binding = Signature::from_bytes(reader.array()?);
         let boot = reader.u64()?;
-        let _window_scale = reader.u8()?;
+        let window_scale = reader.u8()?;
         let suites = reader.u8()?;
         let peer = NodeId::from_bytes(reader.array()?);
         let peer = (peer != NOBODY).then_some(peer);
-        // Bytes that follow belong to later versions [PROTOCOL 5.2].
-        Ok(Self { version, features, network, key, binding, boot, suites, peer })
+        // The bytes that follow belong to the carrier or to later versions [PROTOCOL 5.2].
+        let rest = reader.rest().to_vec();
+        let hello =
+            Self { version, features, network, key, binding, boot, window_scale, suites, peer };
+        Ok((hello, rest))
     }
 
     /// Reads a hello that arrived under `noise_static` and believes it only if its key signed that
     /// very static key (RUSTSEC-2022-0009: the key of an envelope must be bound to what it proves).
-    pub(super) fn authenticate(bytes: Vec<u8>, noise_static: [u8; 32]) -> Result<Self, Unproven> {
-        let hello = Self::decode(bytes).map_err(|_| Unproven)?;
+    /// The bytes that follow it are returned as they are.
+    pub(super) fn authenticate(
+        bytes: Vec<u8>,
+        noise_static: [u8; 32],
+    ) -> Result<(Self, Vec<u8>), Unproven> {
+        let (hello, rest) = Self::decode(bytes).map_err(|_| Unproven)?;
         let link = Signed::new(LinkKey { key: hello.key, noise_static }, hello.binding);
         // Under the network that it names: a node of another network is told so, sealed.
         let job = link.job(&hello.network);
-        link.accept(job.run()).map(|_| hello).ok_or(Unproven)
+        link.accept(job.run()).map(|_| (hello, rest)).ok_or(Unproven)
     }
 
     /// Why there can be no session with who said this, if there is a reason.
@@ -169,13 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_survives_and_bytes_of_later_versions_are_ignored() {
+    fn a_hello_survives_and_the_bytes_that_follow_are_returned() {
         let alice = local(1);
         let hello = alice.hello(Suite::ALL, Some(NodeId::from_bytes([9; 32])));
         let mut bytes = hello.encode();
         assert_eq!(bytes.len(), LEN);
         bytes.extend_from_slice(b"later");
-        assert_eq!(Hello::authenticate(bytes, link_public_key(&alice.me)), Ok(hello));
+        assert_eq!(
+            Hello::authenticate(bytes, link_public_key(&alice.me)),
+            Ok((hello, b"later".into()))
+        );
     }
 
     #[test]

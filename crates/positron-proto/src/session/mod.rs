@@ -16,8 +16,9 @@
 //!
 //! - `noise`: the two handshake patterns over aws-lc-rs;
 //! - `hello`: what the two ends tell each other inside the handshake;
-//! - `handshake`: from the first byte to keys;
-//! - `aead`: keys and nonces; `record`: sealed records of a stream link; `inbound`: a stream cut into them without copying;
+//! - `agreement`: from there to shared secrets; `handshake`: the same on a byte stream;
+//! - `aead`: keys and nonces; `record`: sealed records of a stream link; `inbound`: a stream cut
+//!   into them without copying;
 //! - `link`: one link with keys: frames in and out, signs of life;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
@@ -33,6 +34,7 @@
 //! link and what waits in them. An idle link holds its two keys and no buffer.
 
 mod aead;
+mod agreement;
 mod confirming;
 mod contract;
 mod conversation;

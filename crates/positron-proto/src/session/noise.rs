@@ -44,13 +44,6 @@ impl Pattern {
             Self::Xx => "Noise_XX_25519_AESGCM_SHA256",
         }
     }
-
-    /// "positron-net/1" and the pattern byte: the prologue.
-    fn prologue(self) -> [u8; 15] {
-        let mut prologue = *b"positron-net/1\0";
-        prologue[14] = self as u8;
-        prologue
-    }
 }
 
 /// The static X25519 public key of a node's links, as its peer record states it.
@@ -63,7 +56,9 @@ pub fn link_public_key(me: &Identity) -> [u8; 32] {
 /// One handshake under way.
 ///
 /// Alternate [`write`](Self::write) and [`read`](Self::read) as the pattern demands, then
-/// [`split`](Self::split). After an error nothing but dropping it makes sense.
+/// [`split`](Self::split). After a [`read`](Self::read) that failed, the genuine message can still
+/// be read if the message begins with a key exchange (so not the third of XX); after any other
+/// error nothing but dropping it makes sense.
 pub(super) struct Noise(Box<HandshakeState>);
 
 /// The handshake cannot go on: what arrived was not made for it, or a key is of small order.
@@ -78,15 +73,15 @@ pub(super) struct Split {
 }
 
 impl Noise {
-    /// The side that speaks first. IK needs `theirs`.
+    /// The side that speaks first. IK needs `theirs`. Both sides must give the same `prologue`.
     pub(super) fn initiator(
         pattern: Pattern,
+        prologue: &[u8],
         me: &Identity,
         theirs: Option<&[u8; 32]>,
         ephemeral: [u8; 32],
     ) -> Result<Self, Broken> {
-        let prologue = pattern.prologue();
-        let mut builder = builder(pattern, me, &prologue, ephemeral)?;
+        let mut builder = builder(pattern, me, prologue, ephemeral)?;
         if let Some(theirs) = theirs {
             builder = builder.remote_public_key(theirs)?;
         }
@@ -96,11 +91,11 @@ impl Noise {
     /// The side that answers.
     pub(super) fn responder(
         pattern: Pattern,
+        prologue: &[u8],
         me: &Identity,
         ephemeral: [u8; 32],
     ) -> Result<Self, Broken> {
-        let prologue = pattern.prologue();
-        Ok(Self(Box::new(builder(pattern, me, &prologue, ephemeral)?.build_responder()?)))
+        Ok(Self(Box::new(builder(pattern, me, prologue, ephemeral)?.build_responder()?)))
     }
 
     /// Appends the next message, with `payload` inside, to `out`.
@@ -127,7 +122,7 @@ impl Noise {
     }
 
     /// The secrets, after the last message.
-    pub(super) fn split(mut self) -> Result<Split, Broken> {
+    pub(super) fn split(&mut self) -> Result<Split, Broken> {
         if !self.0.is_handshake_finished() {
             return Err(Broken);
         }
@@ -138,6 +133,12 @@ impl Noise {
             from_initiator: Zeroizing::new(from_initiator),
             from_responder: Zeroizing::new(from_responder),
         })
+    }
+}
+
+impl fmt::Debug for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Split(..)")
     }
 }
 
@@ -356,8 +357,9 @@ mod tests {
         let (alice, bob) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
         for pattern in [Pattern::Ik, Pattern::Xx] {
             let theirs = (pattern == Pattern::Ik).then(|| link_public_key(&bob));
-            let mut a = Noise::initiator(pattern, &alice, theirs.as_ref(), ephemeral(3)).unwrap();
-            let mut b = Noise::responder(pattern, &bob, ephemeral(4)).unwrap();
+            let mut a =
+                Noise::initiator(pattern, b"p", &alice, theirs.as_ref(), ephemeral(3)).unwrap();
+            let mut b = Noise::responder(pattern, b"p", &bob, ephemeral(4)).unwrap();
             let rounds = if pattern == Pattern::Ik { 2 } else { 3 };
             for round in 0..rounds {
                 let mut message = Vec::new();
@@ -383,9 +385,10 @@ mod tests {
             one[0] = 1;
             one
         }] {
-            let mut a = Noise::initiator(Pattern::Ik, &alice, Some(&low), ephemeral(3)).unwrap();
+            let mut a =
+                Noise::initiator(Pattern::Ik, b"p", &alice, Some(&low), ephemeral(3)).unwrap();
             assert_eq!(a.write(b"", &mut Vec::new()), Err(Broken));
-            let mut b = Noise::responder(Pattern::Xx, &alice, ephemeral(4)).unwrap();
+            let mut b = Noise::responder(Pattern::Xx, b"p", &alice, ephemeral(4)).unwrap();
             b.read(&low).unwrap();
             assert_eq!(b.write(b"", &mut Vec::new()), Err(Broken));
         }

@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
+    agreement::Agreed,
     contract::{DialFailure, DialOutcome, Direction, Hangup, Out, Peer, Purpose},
-    handshake::{
-        Answered, Heard, Initiator, NotOurs, Packet, Responder, Secured, Unheard, protocol_of,
-    },
+    handshake::{Answered, Heard, Initiator, NotOurs, Packet, Responder, Unheard, protocol_of},
     link::{Carrier, Link},
     racing::RaceId,
+    record::Keys,
     sessions::{Sessions, Wake},
     table::{Entry, Parting, Place, Stage, TooMany},
 };
@@ -138,16 +138,18 @@ impl Sessions {
         &mut self,
         now: Now,
         (id, race): (LinkId, RaceId),
-        secured: Secured,
+        secured: Agreed,
         mut bytes: Vec<u8>,
         out: &mut VecDeque<Out>,
     ) {
+        let records_per_key = self.local.records_per_key;
         let found = secured.id;
         let instead = self.holds_for_dead(&found);
         let Some(dial) = self.races.get(&race).map(|race| race.dial) else { return };
         let Some(entry) = self.links.get_mut(&id) else { return };
         let refusal = secured.refusal.clone();
-        let mut link = Box::new(link_of(secured, entry.addr, Direction::Outbound, id, now));
+        let mut link =
+            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Outbound, id, now));
         let probed = dial.purpose == Purpose::Probe;
         let Some(reason) = refusal.or(probed.then_some(CloseReason::Probe)) else {
             bytes.append(&mut link.first_ping(now.mono, id.number(), instead));
@@ -216,13 +218,15 @@ impl Sessions {
         &mut self,
         now: Now,
         id: LinkId,
-        secured: Secured,
+        secured: Agreed,
         mut bytes: Vec<u8>,
         out: &mut VecDeque<Out>,
     ) {
+        let records_per_key = self.local.records_per_key;
         let Some(entry) = self.links.get_mut(&id) else { return };
         let refusal = secured.refusal.clone();
-        let mut link = Box::new(link_of(secured, entry.addr, Direction::Inbound, id, now));
+        let mut link =
+            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Inbound, id, now));
         if let Some(reason) = refusal {
             self.counters.handshakes_failed += 1;
             bytes.append(&mut link.sealed(&[Frame::Close(reason.clone())]));
@@ -237,8 +241,16 @@ impl Sessions {
     }
 }
 
-fn link_of(secured: Secured, addr: SocketAddr, direction: Direction, id: LinkId, now: Now) -> Link {
-    let Secured { id: peer, key, noise_static, boot, keys, refusal: _ } = secured;
+fn link_of(
+    agreed: Agreed,
+    records_per_key: u64,
+    addr: SocketAddr,
+    direction: Direction,
+    id: LinkId,
+    now: Now,
+) -> Link {
+    let Agreed { id: peer, key, noise_static, boot, split, suite, role, .. } = agreed;
+    let keys = Keys::derive(&split, suite, role, records_per_key);
     let peer = Peer { id: peer, key, noise_static, addr, direction, link: id };
     Link::new(peer, boot, Carrier::Stream(keys), now.mono)
 }

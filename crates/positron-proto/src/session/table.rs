@@ -205,7 +205,7 @@ impl Door {
 }
 
 /// What an address counts as.
-fn counted(addr: SocketAddr) -> Option<IpAddr> {
+pub(super) fn counted(addr: SocketAddr) -> Option<IpAddr> {
     let ip = addr.ip().to_canonical();
     if ip.is_loopback() {
         return None;

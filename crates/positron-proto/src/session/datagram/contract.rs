@@ -9,7 +9,7 @@ use crate::{
     identity::PublicKey,
     limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST},
     misbehavior::Misbehavior,
-    session::contract::{Direction, Expect},
+    session::contract::Direction,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };

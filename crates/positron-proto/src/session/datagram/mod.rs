@@ -32,10 +32,15 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
+mod arriving;
 mod chunk;
 mod congestion;
 mod connection;
 pub mod contract;
+mod cookie;
+mod departing;
+mod dial;
+mod door;
 mod endpoint;
 mod extents;
 pub mod flow;
@@ -55,3 +60,6 @@ mod streams;
 mod window;
 
 pub use endpoint::Endpoint;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::session::{
-    handshake::{Kind, write},
+    agreement::Carrier,
+    handshake::{Kind, framed},
     hello::Local,
     noise::{Noise, Pattern},
 };
@@ -48,8 +49,12 @@ fn a_node_that_claims_the_key_of_another_is_not_answered() {
     // Alice's hello with her own true binding, said under Mallory's static key.
     let hello = alice.hello(3, None).encode();
     let theirs = world.nodes[1].noise_static;
-    let mut noise = Noise::initiator(Pattern::Ik, &mallory, Some(&theirs), [5; 32]).unwrap();
-    let syn = write(&mut noise, Kind::Syn, Pattern::Ik, &hello).unwrap();
+    let prologue = Carrier::Stream.prologue(Pattern::Ik);
+    let mut noise =
+        Noise::initiator(Pattern::Ik, &prologue, &mallory, Some(&theirs), [5; 32]).unwrap();
+    let mut message = Vec::new();
+    noise.write(&hello, &mut message).unwrap();
+    let syn = framed(Kind::Syn, Pattern::Ik, &message).unwrap();
     let link = stranger(&mut world, 1, 0);
     let out = hears(&mut world, 1, link, &syn);
     assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
@@ -63,11 +68,14 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let mallory = Identity::from_seed([66; 32]);
     let dial = Dial { noise_static: None, ..world.known(1) };
     let syn = syn_of(&mut world, dial);
-    let mut noise = Noise::responder(Pattern::Xx, &mallory, [5; 32]).unwrap();
+    let prologue = Carrier::Stream.prologue(Pattern::Xx);
+    let mut noise = Noise::responder(Pattern::Xx, &prologue, &mallory, [5; 32]).unwrap();
     noise.read(&syn[6..]).unwrap();
     let bob = Local::new(world.nodes[1].sessions.local.me.clone(), network, 1);
     let hello = bob.hello(1, None).encode();
-    let syn_ack = write(&mut noise, Kind::SynAck, Pattern::Xx, &hello).unwrap();
+    let mut message = Vec::new();
+    noise.write(&hello, &mut message).unwrap();
+    let syn_ack = framed(Kind::SynAck, Pattern::Xx, &message).unwrap();
     world.wires[0].pipes[1].push_back(syn_ack.into());
     world.carry(0, 1);
     let unproven = DialFailure::Handshake("the other end did not prove its identity");

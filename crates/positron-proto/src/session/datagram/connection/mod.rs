@@ -12,6 +12,8 @@ mod say;
 mod tests;
 mod wake;
 
+pub(super) use hear::Opened;
+
 use std::{collections::VecDeque, net::SocketAddr};
 
 use bytes::Bytes;
