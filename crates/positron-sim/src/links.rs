@@ -335,7 +335,8 @@ impl Host {
     fn release(&mut self, link: LinkId, nature: &Nature) {
         let (now, from, reading) = (self.now(), self.end_of(link), self.reading);
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
-        let Some(peer) = end.peer().filter(|peer| nature.carries_streams(from.host, peer.host)) else {
+        let Some(peer) = end.peer().filter(|peer| nature.carries_streams(from.host, peer.host))
+        else {
             return;
         };
         for chunk in end.sending.unhold(now, &nature.physics) {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    contract::{DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out},
+    contract::{DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Transport},
     conversation::{Conversation, Presence},
     ending::Memory,
     link::Fault,
@@ -142,10 +142,15 @@ impl Sessions {
         entry.place = self.door.enter(entry.place, entry.addr);
         (link.since, link.raised) = (now.mono, now.mono);
         link.carried(now.mono);
-        let (peer, boot) = (link.peer.id, link.boot);
+        let (peer, boot, transport) = (link.peer.id, link.boot, link.transport());
         entry.stage = Stage::Up(link);
         let talk =
             self.conversations.entry(peer).or_insert_with(|| Conversation::new(boot, now.mono));
+        match (talk.transport.replace(transport), transport) {
+            (Some(Transport::Udp), Transport::Tcp) => self.counters.moves_to_tcp += 1,
+            (Some(Transport::Tcp), Transport::Udp) => self.counters.moves_to_udp += 1,
+            _ => {}
+        }
         if let Presence::Dormant(until) = talk.presence {
             self.dormant.remove(&(until, peer));
         }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    contract::{DownReason, NotSent},
+    contract::{DownReason, NotSent, Transport},
     link::{Fault, Waiting},
 };
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct Conversation {
     pace: Pace,
     /// Whether its last link was held for dead when the session ended.
     pub(super) lost: bool,
+    /// What its links were made of last.
+    pub(super) transport: Option<Transport>,
     /// How long a session over a byte stream waits before it tries datagrams again.
     pub(super) back_after: Duration,
 }
@@ -154,6 +156,7 @@ impl Conversation {
             unsent: 0,
             pace: Pace { progress: now, taken: 0, spoke: now },
             lost: false,
+            transport: None,
             back_after: BACK_FIRST,
         }
     }

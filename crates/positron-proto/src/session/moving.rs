@@ -28,7 +28,7 @@ impl Sessions {
             self.close_link(now, new.link, CloseReason::Duplicate, out);
             return;
         }
-        let (since, from, to) = (older.since, older.transport(), newer.transport());
+        let (since, from) = (older.since, older.transport());
         let was_good = now.mono.since(older.raised) >= BACK_LONGEST;
         if from == Transport::Udp
             && was_good
@@ -39,11 +39,6 @@ impl Sessions {
         self.raise(now, new.link);
         if let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&new.link) {
             link.since = since;
-        }
-        match (from, to) {
-            (Transport::Udp, Transport::Tcp) => self.counters.moves_to_tcp += 1,
-            (Transport::Tcp, Transport::Udp) => self.counters.moves_to_udp += 1,
-            _ => {}
         }
         self.close_link(now, old, CloseReason::Duplicate, out);
         self.give_up_races(now, new.id, |why| why == Why::Instead, out);

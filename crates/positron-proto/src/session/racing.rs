@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::{MAX_HALF_OPEN, UDP_ALONE, UDP_HEAD_START},
+    limits::{BACK_FIRST, MAX_HALF_OPEN, UDP_ALONE, UDP_HEAD_START},
     session::contract::Expect,
     time::Now,
     wire::frame::CloseReason,
@@ -98,6 +98,10 @@ impl Sessions {
         let link = self.begin_link(now, id, dial);
         if let Some(entry) = self.links.remove(&link) {
             self.links.insert(link, entry.over(connection));
+        }
+        if self.races.get(&id).is_some_and(|race| race.why == Why::Back) {
+            // Over before the next attempt.
+            self.deadlines.set_earliest(Wake::Link(link), now.mono + BACK_FIRST);
         }
         self.by_connection.insert(connection, link);
         Ok(())

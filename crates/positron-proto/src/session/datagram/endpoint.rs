@@ -386,8 +386,7 @@ impl Endpoint {
         self.named += 1;
         let id = ConnectionId(self.named);
         let rng = Seed::new(self.rng.bytes()).stream("connection");
-        let connection =
-            Connection::new(now, &self.config, addr, direction, rng, &mut self.budget);
+        let connection = Connection::new(now, &self.config, addr, direction, rng, &mut self.budget);
         self.rows.insert(id, Row { connection, wire, theirs: None, dial, unfinished: None });
         self.by_wire.insert(wire, id);
         id
