@@ -192,15 +192,15 @@ pub const REPLAY_WINDOW: u64 = 4096;
 pub const MOST_PACKETS: u64 = 1 << 62;
 /// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
 pub const SIZE_PROBES: u32 = 3;
-/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged, before
-/// the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
+/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged,
+/// before the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
 pub const BLACK_HOLE_LOSSES: u32 = 3;
 /// Wait before a datagram size that was too large is tried again (RFC 8899, 5.1.1:
 /// PMTU_RAISE_TIMER).
 pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
 /// Wait after a probe was lost together with everything else, which says nothing about its size
 /// (guess).
-pub const SIZE_PROBE_PAUSE: Duration = Duration::from_secs(1);
+pub const SIZE_PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// The search for a datagram size ends when less than this part of it could be gained: one
 /// sixteenth (guess).
 pub const SIZE_STEP: usize = 16;

@@ -1,79 +1,322 @@
 //! Where the other end is, and whether that is proven (RFC 9000, 8.2 and 9).
 
-#![allow(dead_code)]
-
 use std::net::SocketAddr;
 
 use crate::{
+    limits::{
+        AMPLIFICATION, FIRST_RTT, LEAST_DATAGRAM, PATH_CANDIDATE_EVERY, PATH_CANDIDATES_AT_ONCE,
+    },
     rng::Rng,
     time::{Duration, Instant},
 };
 
-/// The address in use and the one that may follow it.
+/// The address of the other end, and the one that may follow it.
+///
+/// Tell it of every packet that *opened* ([`arrived`](Self::arrived)), of every datagram sent
+/// ([`sent`](Self::sent)) and of every PATH_RESPONSE ([`response`](Self::response)). Send to
+/// [`addr`](Self::addr), within [`allowance`](Self::allowance), and what
+/// [`poll_challenge`](Self::poll_challenge) says.
+///
+/// An authenticated packet from elsewhere, newer than all others, makes its source the *candidate*.
+/// Both it and the address in use are challenged. Data goes on to the address in use until
+///
+/// - the candidate has answered **from its own address**, and the address in use has been silent
+///   for one PTO since: then the other end has moved there;
+/// - anything newest, or an answer to any challenge, comes from the address in use: then the other
+///   end is still there, and the candidate is dropped;
+/// - neither happens within 3 times the larger of the PTO and that of a path without measurements
+///   (RFC 9000, 8.2.4): then the candidate is dropped.
+///
+/// **What an attacker can do who copies packets** on their way and sends them from his own address,
+/// ahead of the originals (RFC 9000, 9.3.3):
+///
+/// - If he loses one race meanwhile, or does not forward challenges and answers: nothing, but for
+///   the challenges. He never gets data, not even one packet.
+/// - If he wins *every* race for a PTO and forwards in both directions, the path leads through him:
+///   he has become a router that can drop, delay and count packets, which is what he could do on
+///   the path anyway. He reads and changes nothing. The first newest packet that reaches us ahead
+///   of his copy makes the old address the candidate, and it gets the path back in the same way.
+///
+/// **What one can do who rewrites the source** of packets on their way: drop them, in effect. Each
+/// address he names gets at most 3 times what he sent in its name and no more than the repetitions
+/// of one challenge; [`PATH_CANDIDATES_AT_ONCE`] addresses at once and one every
+/// [`PATH_CANDIDATE_EVERY`]. Data goes on to the proven address. **Who cannot open packets** and
+/// only makes them up does nothing at all: they do not open.
+///
+/// Departures from RFC 9000: an answer counts only if it comes from the address that was challenged
+/// (8.2.2 takes it from anywhere; then forwarding one challenge would do), and nothing but the
+/// challenge goes to a candidate (9.3 sends to it at once, within the bound).
+///
+/// Constant size: two addresses.
 #[derive(Debug)]
 pub(super) struct Paths {
+    active: Path,
+    candidate: Option<Candidate>,
+    /// When the next candidate may come if candidates came evenly (the virtual schedule of GCRA).
+    next_candidate: Instant,
+    moves: u64,
+    dropped: u64,
+}
+
+/// A PATH_CHALLENGE to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Challenge {
+    /// Where.
+    pub(super) to: SocketAddr,
+    /// The token that its answer must carry.
+    pub(super) token: u64,
+    /// Bytes to pad the datagram to: [`LEAST_DATAGRAM`], so that the answer proves that the path
+    /// carries it, or what may be sent there if that is less.
+    pub(super) size: usize,
+}
+
+/// One address.
+#[derive(Debug)]
+struct Path {
     addr: SocketAddr,
+    proven: bool,
+    /// Bytes, while it is not proven.
+    received: u64,
+    sent: u64,
+}
+
+/// A validation under way.
+#[derive(Debug)]
+struct Candidate {
+    path: Path,
+    pto: Duration,
+    /// When the address in use has been silent long enough.
+    grace: Instant,
+    give_up: Instant,
+    /// Whether it has answered.
+    answered: bool,
+    theirs: Asking,
+    /// The challenge to the address in use.
+    old: Asking,
+}
+
+/// The repetitions of one challenge.
+#[derive(Debug)]
+struct Asking {
+    token: u64,
+    sent: u32,
+    due: Instant,
 }
 
 impl Paths {
-    /// Starts at `addr`; `proven` if the handshake proved it.
-    pub(super) fn new(addr: SocketAddr, _proven: bool) -> Self {
-        Self { addr }
+    /// Starts at `addr`. It is `proven` if a handshake message or a cookie went there and was
+    /// answered; otherwise `received` bytes have come from there and `sent` have gone.
+    pub(super) const fn new(addr: SocketAddr, proven: bool, received: u64, sent: u64) -> Self {
+        Self {
+            active: Path { addr, proven, received, sent },
+            candidate: None,
+            next_candidate: Instant::ORIGIN,
+            moves: 0,
+            dropped: 0,
+        }
     }
 
     /// The address to send to.
-    pub(super) fn addr(&self) -> SocketAddr {
-        self.addr
+    pub(super) const fn addr(&self) -> SocketAddr {
+        self.active.addr
     }
 
     /// Whether the address in use is proven.
-    pub(super) fn is_proven(&self) -> bool {
-        true
+    pub(super) const fn is_proven(&self) -> bool {
+        self.active.proven
     }
 
-    /// The address in use is proven by the handshake.
-    pub(super) fn prove(&mut self) {}
+    /// The handshake has proven the address in use.
+    pub(super) const fn prove(&mut self) {
+        self.active.proven = true;
+    }
 
-    /// A packet of `bytes` was opened; `is_newest` if its number is the highest so far.
+    /// How often the other end moved.
+    pub(super) const fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Candidates that did not prove themselves, or that the address in use outlived.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Bytes that may be sent to this address: no limit if it is proven, 3 times what came from
+    /// it otherwise, none if it is neither in use nor the candidate.
+    pub(super) fn allowance(&self, addr: SocketAddr) -> u64 {
+        let candidate = self.candidate.as_ref().map(|candidate| &candidate.path);
+        let path = [Some(&self.active), candidate].into_iter().flatten().find(|p| p.addr == addr);
+        path.map_or(0, Path::allowance)
+    }
+
+    /// So many bytes were sent to this address.
+    pub(super) fn sent(&mut self, addr: SocketAddr, bytes: usize) {
+        if let Some(path) = self.path_mut(addr) {
+            path.sent = path.sent.saturating_add(as_u64(bytes));
+        }
+    }
+
+    /// A packet opened: a datagram of `bytes`, `is_newest` if its number is the highest so far.
+    /// `pto` is the present probe timeout, of the address in use.
     pub(super) fn arrived(
         &mut self,
-        _now: Instant,
-        _from: SocketAddr,
-        _bytes: usize,
-        _is_newest: bool,
-        _pto: Duration,
-        _rng: &mut Rng,
+        now: Instant,
+        from: SocketAddr,
+        bytes: usize,
+        is_newest: bool,
+        pto: Duration,
+        rng: &mut Rng,
     ) {
+        let bytes = as_u64(bytes);
+        if let Some(path) = self.path_mut(from) {
+            path.received = path.received.saturating_add(bytes);
+        }
+        if !is_newest {
+            return;
+        }
+        if from == self.active.addr {
+            self.drop_candidate();
+        } else if self.candidate.as_ref().is_none_or(|candidate| candidate.path.addr != from)
+            && self.may_begin(now)
+        {
+            self.drop_candidate();
+            self.candidate = Some(Candidate::new(now, from, bytes, pto, rng));
+        }
     }
 
-    /// The next challenge to send: where, and its token.
-    pub(super) fn poll_challenge(&mut self, _now: Instant) -> Option<(SocketAddr, u64)> {
+    /// The next challenge to send now. It counts as sent; report its bytes by
+    /// [`sent`](Self::sent) too.
+    pub(super) fn poll_challenge(&mut self, now: Instant) -> Option<Challenge> {
+        let candidate = self.candidate.as_mut()?;
+        let pto = candidate.pto;
+        let (theirs, old) = (&candidate.path, &self.active);
+        for (path, asking) in [(old, &mut candidate.old), (theirs, &mut candidate.theirs)] {
+            let size = usize::try_from(path.allowance()).unwrap_or(usize::MAX).min(LEAST_DATAGRAM);
+            if now < asking.due || size < LEAST_CHALLENGE {
+                continue;
+            }
+            // Backoff; the end of the candidate bounds it.
+            asking.due = now + pto.saturating_mul(1 << asking.sent.min(MOST_DOUBLINGS));
+            asking.sent += 1;
+            return Some(Challenge { to: path.addr, token: asking.token, size });
+        }
         None
     }
 
-    /// A PATH_RESPONSE came: where the other end is now, if that is news.
+    /// A PATH_RESPONSE came, in a packet that opened: the new address if that completes a move.
+    /// Call [`arrived`](Self::arrived) for the packet first.
     pub(super) fn response(
         &mut self,
-        _now: Instant,
-        _from: SocketAddr,
-        _token: u64,
+        now: Instant,
+        from: SocketAddr,
+        token: u64,
     ) -> Option<SocketAddr> {
-        None
+        let candidate = self.candidate.as_mut()?;
+        let theirs = candidate.theirs.is_answered(token);
+        if !theirs && !candidate.old.is_answered(token) {
+            return None;
+        }
+        if from == self.active.addr {
+            self.drop_candidate();
+            return None;
+        }
+        if theirs && from == candidate.path.addr {
+            candidate.answered = true;
+            candidate.theirs.due = Instant::FAR_FUTURE;
+        }
+        self.handle_timeout(now)
     }
 
-    /// Bytes that may be sent to this address.
-    pub(super) fn allowance(&self, _addr: SocketAddr) -> u64 {
-        u64::MAX
-    }
-
-    /// So many bytes were sent there.
-    pub(super) fn sent(&mut self, _addr: SocketAddr, _bytes: usize) {}
-
-    /// When `handle_timeout` has something to do.
+    /// When [`handle_timeout`](Self::handle_timeout) or [`poll_challenge`](Self::poll_challenge)
+    /// has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let candidate = self.candidate.as_ref()?;
+        let end = if candidate.answered { candidate.grace } else { candidate.give_up };
+        let can_ask = candidate.path.allowance() >= as_u64(LEAST_CHALLENGE);
+        let theirs = if can_ask { candidate.theirs.due } else { Instant::FAR_FUTURE };
+        Some(end.min(theirs).min(candidate.old.due))
+    }
+
+    /// Does what is due: the new address if that completes a move.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<SocketAddr> {
+        let candidate = self.candidate.as_ref()?;
+        if candidate.answered && candidate.grace <= now {
+            let Candidate { path, .. } = self.candidate.take()?;
+            self.active = Path { proven: true, ..path };
+            self.moves += 1;
+            return Some(self.active.addr);
+        }
+        if candidate.give_up <= now {
+            self.drop_candidate();
+        }
         None
     }
 
-    /// Does what is due.
-    pub(super) fn handle_timeout(&mut self, _now: Instant) {}
+    fn drop_candidate(&mut self) {
+        if self.candidate.take().is_some() {
+            self.dropped += 1;
+        }
+    }
+
+    /// Whether the rate of candidates allows another one; counts it if so.
+    fn may_begin(&mut self, now: Instant) -> bool {
+        let ahead = PATH_CANDIDATE_EVERY.saturating_mul(PATH_CANDIDATES_AT_ONCE - 1);
+        let allowed = self.next_candidate <= now + ahead;
+        if allowed {
+            self.next_candidate = self.next_candidate.max(now) + PATH_CANDIDATE_EVERY;
+        }
+        allowed
+    }
+
+    fn path_mut(&mut self, addr: SocketAddr) -> Option<&mut Path> {
+        let candidate = self.candidate.as_mut().map(|candidate| &mut candidate.path);
+        [Some(&mut self.active), candidate].into_iter().flatten().find(|p| p.addr == addr)
+    }
 }
+
+impl Path {
+    /// RFC 9000, 8.1.
+    fn allowance(&self) -> u64 {
+        if self.proven {
+            return u64::MAX;
+        }
+        self.received.saturating_mul(AMPLIFICATION).saturating_sub(self.sent)
+    }
+}
+
+impl Candidate {
+    fn new(now: Instant, addr: SocketAddr, bytes: u64, pto: Duration, rng: &mut Rng) -> Self {
+        let mut asking = || Asking { token: rng.next_u64(), sent: 0, due: now };
+        Self {
+            path: Path { addr, proven: false, received: bytes, sent: 0 },
+            pto,
+            grace: now + pto,
+            give_up: now + pto.max(UNMEASURED_PTO).saturating_mul(3),
+            answered: false,
+            theirs: asking(),
+            old: asking(),
+        }
+    }
+}
+
+impl Asking {
+    /// Before it was sent nobody can know it.
+    const fn is_answered(&self, token: u64) -> bool {
+        self.sent > 0 && self.token == token
+    }
+}
+
+fn as_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Probe timeout of a path on which nothing was measured: RTT and 4 times its variation, half of it
+/// (RFC 9002, 6.2.1).
+const UNMEASURED_PTO: Duration = FIRST_RTT.saturating_mul(3);
+/// Bytes of the smallest datagram with a challenge: header, frame, tag.
+const LEAST_CHALLENGE: usize = 32 + 9 + 16;
+/// Beyond it the backoff is longer than any validation.
+const MOST_DOUBLINGS: u32 = 16;
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,17 @@
 //! Packet protection `[PROTOCOL 9]`: seals and opens packets, and changes keys on the way.
 
+mod keys;
+
 use core::fmt;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey};
+use aws_lc_rs::aead::Aad;
 
+use self::keys::{Key, Opening, Phase, Previous, Sealing};
 use super::replay::{ReplayWindow, Stale};
 use crate::{
     limits::{FORGED_LIMIT_AES, FORGED_LIMIT_CHACHA, MOST_PACKETS, PACKETS_PER_KEY},
     session::{
-        aead::{Secret, TAG, aead_key, expand, nonce},
+        aead::{TAG, nonce},
         noise::Split,
         record::{Role, Suite},
     },
@@ -90,48 +93,6 @@ pub(super) enum Unopened {
     },
     /// It does not say that it is sealed, or is too short to be.
     NotSealed,
-}
-
-/// Our packets.
-struct Sealing {
-    key: Key,
-    next_number: u64,
-    /// The first number under the present key.
-    since: u64,
-    /// Whether one of them was acknowledged.
-    acknowledged: bool,
-}
-
-/// The other end's packets.
-struct Opening {
-    previous: Option<Previous>,
-    present: Key,
-    next: Key,
-    /// The lowest number that was opened in the present phase.
-    first: Option<u64>,
-    /// The same of the phase before: below it nothing can be of the present one.
-    floor: u64,
-}
-
-/// A key that was replaced.
-struct Previous {
-    key: Key,
-    /// When it goes; not before something of the present phase arrived.
-    until: Option<Instant>,
-}
-
-/// One key of one direction, and what the next one comes from.
-struct Key {
-    secret: Secret,
-    cipher: LessSafeKey,
-}
-
-/// Which key a packet must have been sealed with.
-#[derive(Clone, Copy)]
-enum Phase {
-    Previous,
-    Present,
-    Next,
 }
 
 impl Protection {
@@ -295,9 +256,9 @@ impl Protection {
         // until something of this phase has arrived nobody may have begun the next.
         let is_before = self.opening.first.is_none_or(|first| number < first);
         match &self.opening.previous {
-            Some(_) if is_before => Ok(Phase::Previous),
-            None if is_before && self.phase > 0 => Err(Unopened::TooOld),
-            _ => Ok(Phase::Next),
+            _ if !is_before || self.phase == 0 => Ok(Phase::Next),
+            Some(previous) if number >= previous.floor => Ok(Phase::Previous),
+            _ => Err(Unopened::TooOld),
         }
     }
 
@@ -357,7 +318,7 @@ impl Protection {
         let Opening { previous, present, next, first, floor } = &mut self.opening;
         let after = next.next(self.suite);
         let key = core::mem::replace(present, core::mem::replace(next, after));
-        *previous = Some(Previous { key, until: previous_until });
+        *previous = Some(Previous { key, until: previous_until, floor: *floor });
         *floor = first.take().unwrap_or(*floor);
     }
 
@@ -367,33 +328,6 @@ impl Protection {
         if until.is_some_and(|until| until <= now) {
             self.opening.previous = None;
         }
-    }
-}
-
-impl Opening {
-    fn key(&self, phase: Phase) -> &Key {
-        match (phase, &self.previous) {
-            (Phase::Previous, Some(previous)) => &previous.key,
-            (Phase::Present, _) => &self.present,
-            (Phase::Next | Phase::Previous, _) => &self.next,
-        }
-    }
-}
-
-impl Key {
-    fn first(split: &Split, secret: &[u8; 32], suite: Suite) -> Self {
-        let info: &[&[u8]] = &[b"positron-net/packet/1", &[suite.bit()]];
-        Self::new(expand(&split.hash, secret, info), suite)
-    }
-
-    /// The key of the next phase; the IV changes with it.
-    fn next(&self, suite: Suite) -> Self {
-        let info: &[&[u8]] = &[b"positron-net/packet-rekey/1"];
-        Self::new(expand(&[], self.secret.as_slice(), info), suite)
-    }
-
-    fn new(secret: Secret, suite: Suite) -> Self {
-        Self { cipher: aead_key(&secret, suite), secret }
     }
 }
 

@@ -173,6 +173,7 @@ impl Connection {
         if self.ending.until.is_none_or(|until| until > now) {
             return;
         }
+        self.ending.until = None;
         match self.state {
             State::TimeWait => self.state = State::Closed,
             State::Closed => {}

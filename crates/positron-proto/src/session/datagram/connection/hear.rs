@@ -9,8 +9,10 @@ use crate::{
     limits::MAX_PINGS_PER_SECOND,
     misbehavior::Misbehavior,
     session::datagram::{
+        congestion::NewReno,
         contract::{Closed, EndpointCounters, State},
         incoming::{Arrival, Violation},
+        pacer::Pacer,
         protection::Unopened,
         recovery::Outcome,
     },
@@ -93,7 +95,7 @@ impl Connection {
         }
         let Opened { from, header, number, frames, len } = packet;
         (secured.heard, secured.prodded) = (now, None);
-        let newest = secured.received.largest().is_none_or(|largest| number > largest);
+        let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
         secured.send_window.told(number, header.window);
@@ -162,12 +164,9 @@ impl Connection {
                 secured.due.respond(from, u64::from_be_bytes(token));
             }
             PacketFrame::PathResponse { token } => {
-                if let Some(addr) = secured.paths.response(now, from, u64::from_be_bytes(token)) {
-                    secured.remote.addr = addr;
-                    secured.size.moved(now);
-                    counters.moves += 1;
-                    self.addr = addr;
-                    self.events.push_back(ConnectionEvent::Moved(addr));
+                let token = u64::from_be_bytes(token);
+                if let Some(addr) = secured.paths.response(now, from, token) {
+                    self.moved(now, addr, counters);
                 }
             }
             PacketFrame::Whole { channel, number } => {
@@ -179,6 +178,25 @@ impl Connection {
             PacketFrame::Close(reason) => heard.close = Some(reason),
         }
         Ok(())
+    }
+
+    /// The other end proved that it is at another address. What was measured of the old path says
+    /// nothing of this one (RFC 9000, 9.4).
+    pub(super) fn moved(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        counters: &mut EndpointCounters,
+    ) {
+        let Some(secured) = &mut self.secured else { return };
+        secured.remote.addr = addr;
+        secured.size.moved();
+        let datagram = u64::try_from(secured.size.current()).unwrap_or(u64::MAX);
+        secured.recovery.moved(Box::new(NewReno::new(datagram)));
+        secured.pacer = Pacer::new(now, datagram);
+        counters.moves += 1;
+        self.addr = addr;
+        self.events.push_back(ConnectionEvent::Moved(addr));
     }
 
     /// The other end received everything below `cumulative`, and what `acknowledged` names.
@@ -226,7 +244,7 @@ impl Connection {
         for packet in outcome.acked.drain(..) {
             let Some(secured) = &mut self.secured else { return };
             secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
-            secured.size.acknowledged(now, packet.number, packet.size);
+            secured.size.acknowledged(packet.number, packet.size);
             secured.protection.acknowledged(packet.number);
             for chunk in packet.contents.contents.iter() {
                 self.outgoing.acknowledged(chunk);

@@ -239,7 +239,7 @@ impl Connection {
             recovery: Recovery::new(Box::new(NewReno::new(datagram))),
             pacer: Pacer::new(now, datagram),
             size: DatagramSize::new(self.config.max_datagram),
-            paths: Paths::new(remote.addr, true),
+            paths: Paths::new(remote.addr, true, 0, 0),
             send_window: SendWindow::new(),
             outstanding: 0,
             due: Due::default(),

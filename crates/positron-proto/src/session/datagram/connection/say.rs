@@ -8,6 +8,7 @@ use crate::{
     session::datagram::{
         chunk::{self, Filling},
         contract::{Closed, EndpointCounters, State, Transmit},
+        path::Challenge,
         protection::Exhausted,
         recovery::PacketKind,
         window::ReceiveWindow,
@@ -290,19 +291,22 @@ impl Secured {
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let (to, frame) = if let Some((to, token)) = self.due.path_responses.pop_front() {
-            (to, PacketFrame::PathResponse { token: token.to_be_bytes() })
-        } else if let Some((to, token)) = self.paths.poll_challenge(now) {
-            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() })
+        let (to, frame, size) = if let Some((to, token)) = self.due.path_responses.pop_front() {
+            let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
+            (to, PacketFrame::PathResponse { token: token.to_be_bytes() }, size)
+        } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
+            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() }, size)
         } else {
             return Ok(None);
         };
         let start = begin(buf);
         frame.encode(buf);
-        let padded = LEAST_DATAGRAM - TAG_LEN;
-        if self.paths.allowance(to) >= u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX) {
-            buf.resize(start + padded, 0);
+        if size < buf.len() - start + TAG_LEN {
+            // Somebody who is neither here nor coming asked: it gets nothing.
+            buf.truncate(start);
+            return Ok(None);
         }
+        buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
         let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
         self.finish_to(now, window, buf, start, packet, to)?;
         Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
@@ -324,7 +328,7 @@ impl Secured {
         let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
         let number = self.protection.next_number();
         let sent = self.single_bare(now, window, buf, packet, frames)?;
-        self.size.probe_sent(now, number, size);
+        self.size.probe_sent(number, size);
         Ok(sent)
     }
 

@@ -57,7 +57,10 @@ impl Connection {
         counters.messages_given_up += self.incoming.handle_timeout(now);
         self.wake_recovery(now, counters);
         let Some(secured) = &mut self.secured else { return };
-        secured.paths.handle_timeout(now);
+        if let Some(addr) = secured.paths.handle_timeout(now) {
+            self.moved(now, addr, counters);
+        }
+        let Some(secured) = &mut self.secured else { return };
         if secured.paced_until.is_some_and(|until| until <= now) {
             secured.paced_until = None;
         }

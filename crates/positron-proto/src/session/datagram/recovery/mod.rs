@@ -201,6 +201,13 @@ impl<C> Recovery<C> {
         self.congestion.sent(now, bytes_of(size), self.flight.bytes(), app_limited);
     }
 
+    /// The path is another one: what was measured of the old one says nothing of it (RFC 9000, 9.4).
+    /// Packets in flight stay so.
+    pub(super) fn moved(&mut self, congestion: Box<dyn Controller>) {
+        (self.rtt, self.congestion) = (Rtt::new(), congestion);
+        self.tolerance = Tolerance::new();
+    }
+
     /// There is less to send than the window allows: what is measured now says nothing of the path.
     pub(super) fn app_limited(&mut self) {
         self.delivery.app_limited(self.flight.bytes());
