@@ -17,6 +17,7 @@ use super::{
     link::{Carrier, Fault, Link},
     sessions::{Sessions, Wake},
     table::{Entry, Parting, Stage, TooMany},
+    talking::next_check,
 };
 use crate::{
     id::LinkId,
@@ -335,6 +336,8 @@ impl Sessions {
         if link.has_pulse() || talk.has_something_to_say() {
             self.hungry.insert(id);
         }
+        let check = next_check(link, talk, self.config.heartbeat);
+        self.deadlines.set_earliest(Wake::Link(id), check);
     }
 }
 
