@@ -42,6 +42,7 @@ mod message;
 mod node;
 mod open;
 pub mod stats;
+pub mod transport;
 
 pub use config::{ConfigError, NetworkConfig};
 pub use error::{JoinError, SendError, StartError, StopError};

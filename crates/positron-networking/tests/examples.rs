@@ -34,3 +34,19 @@ fn a_network_is_monitored() {
         "{text}"
     );
 }
+
+#[test]
+fn two_programs_talk_over_udp_without_a_node() {
+    let text = run("udp_transport");
+    assert!(text.contains("bob read a stream of 10485760 bytes"), "{text}");
+}
+
+#[test]
+fn two_programs_talk_over_tcp_without_a_node() {
+    assert!(run("tcp_transport").contains("bob heard 1049599 bytes"));
+}
+
+#[test]
+fn flow_control_works_by_itself() {
+    assert!(run("flow_control").contains("bytes were delivered"));
+}

@@ -173,11 +173,18 @@ impl Batch {
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = Datagrams<'_>> {
         let slots = self.memory.chunks_exact(DATAGRAM_SLOT);
         slots.zip(&self.metas).take(self.filled).map(|(slot, meta)| Datagrams {
-            // An IPv4 address on an IPv6 socket is still an IPv4 address.
-            from: SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port()),
+            from: canonical(meta.addr),
             segment_size: meta.stride.max(1),
             bytes: &slot[..meta.len.min(slot.len())],
         })
+    }
+}
+
+/// An IPv4 address on an IPv6 socket is still an IPv4 address; an IPv6 address keeps its scope.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => (ip, address.port()).into(),
+        IpAddr::V6(_) => address,
     }
 }
 

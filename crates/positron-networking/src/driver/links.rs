@@ -26,7 +26,7 @@ use crate::limits::{CHECKS_BEFORE_READ, MAX_ENDING};
 
 /// Every connection that the core has not heard the end of. Dropping the table closes them.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(crate) struct Links {
     open: HashMap<LinkId, Open>,
     tasks: JoinSet<()>,
     accepted: u64,
@@ -58,29 +58,29 @@ impl Open {
 }
 
 impl Links {
-    pub(super) fn new(dial_timeout: Duration, arrivals: Arrivals) -> Self {
+    pub(crate) fn new(dial_timeout: Duration, arrivals: Arrivals) -> Self {
         let (open, tasks) = (HashMap::new(), JoinSet::new());
         Self { open, tasks, accepted: 0, ending: 0, dial_timeout, arrivals }
     }
 
     /// Dials; the task reports `Connected` or `LinkDown`.
-    pub(super) fn dial(&mut self, link: LinkId, to: SocketAddr) {
+    pub(crate) fn dial(&mut self, link: LinkId, to: SocketAddr) {
         self.spawn(link, Origin::Dial(to, self.dial_timeout));
     }
 
     /// Takes over a connection and names it.
-    pub(super) fn accept(&mut self, stream: TcpStream) -> LinkId {
+    pub(crate) fn accept(&mut self, stream: TcpStream) -> LinkId {
         let link = LinkId::accepted(self.accepted);
         self.accepted += 1;
         self.spawn(link, Origin::Accepted(stream));
         link
     }
 
-    pub(super) fn write(&self, link: LinkId, bytes: Bytes) {
+    pub(crate) fn write(&self, link: LinkId, bytes: Bytes) {
         self.order(link, LinkOrder::Write(bytes));
     }
 
-    pub(super) fn hangup(&mut self, link: LinkId, how: Hangup) {
+    pub(crate) fn hangup(&mut self, link: LinkId, how: Hangup) {
         if let Some(open) = self.open.get_mut(&link)
             && how == Hangup::Abort
             && link.is_accepted()
@@ -95,7 +95,7 @@ impl Links {
     /// The core handled the chunk that came last, and wants `checks` signatures of it checked: the
     /// next may be read, now or when enough of them are. So whoever sends more than can be checked
     /// is slowed down by the kernel, and not cut off by the core.
-    pub(super) fn chunk_handled(&mut self, link: LinkId, checks: usize) {
+    pub(crate) fn chunk_handled(&mut self, link: LinkId, checks: usize) {
         if let Some(open) = self.open.get_mut(&link) {
             open.checks += checks;
             open.holds_reading = true;
@@ -104,7 +104,7 @@ impl Links {
     }
 
     /// A signature that came in by this link was checked.
-    pub(super) fn checked(&mut self, link: LinkId) {
+    pub(crate) fn checked(&mut self, link: LinkId) {
         if let Some(open) = self.open.get_mut(&link) {
             open.checks = open.checks.saturating_sub(1);
             open.read_on();
@@ -112,12 +112,12 @@ impl Links {
     }
 
     /// How much the kernel took since the last time this was asked.
-    pub(super) fn take_written(&self, link: LinkId) -> usize {
+    pub(crate) fn take_written(&self, link: LinkId) -> usize {
         self.open.get(&link).map_or(0, |open| open.shared.written.swap(0, Ordering::AcqRel))
     }
 
     /// The link is down; its task is over.
-    pub(super) fn ended(&mut self, link: LinkId) {
+    pub(crate) fn ended(&mut self, link: LinkId) {
         if self.open.remove(&link).is_some_and(|open| open.ending) {
             self.ending -= 1;
         }
@@ -126,11 +126,11 @@ impl Links {
 
     /// Whether another connection may come in: not before those that gave way to earlier ones have
     /// given back their descriptors.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.ending < MAX_ENDING
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 

@@ -35,7 +35,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until the core is gone. While 64 connections wait for it, the others wait in the kernel.
-pub(super) async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<Accepted>) {
+pub(crate) async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<Accepted>) {
     let (shortest, longest) = ACCEPT_BACK_OFF;
     let mut back_off = shortest;
     while let Ok(room) = accepted.reserve().await {

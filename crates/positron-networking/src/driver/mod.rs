@@ -25,6 +25,7 @@ pub(crate) mod storage;
 
 pub(crate) use clock::Clock;
 pub(crate) use core_task::{CoreTask, Hub, Order, Published, Reply};
+pub(crate) use links::Links;
 use positron_proto::{
     id::LinkId,
     identity::Verdict,

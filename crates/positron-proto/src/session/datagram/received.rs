@@ -191,3 +191,90 @@ impl Pace {
 
 /// A pace is taken over no less than this (guess: some wake-ups of a loaded runtime).
 const LEAST_MEASURED: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> Instant {
+        Instant::from_micros(micros)
+    }
+
+    /// Past the first packets, with a round trip time of 40 ms, everything acknowledged.
+    fn settled() -> Received {
+        let mut received = Received::new();
+        received.rtt_changed(Duration::from_millis(40));
+        for number in 0..u64::from(QUICK_ACKS) {
+            received.arrived(at(0), number, true);
+        }
+        received.ack_sent(at(0));
+        received
+    }
+
+    #[test]
+    fn an_acknowledgment_waits_for_company_but_not_for_long() {
+        let mut received = settled();
+        received.arrived(at(1_000), 16, true);
+        assert!(!received.ack_due(at(1_000)));
+        assert_eq!(received.poll_timeout(), Some(at(6_000)));
+        received.arrived(at(2_000), 17, true);
+        assert!(received.ack_due(at(2_000)), "two are enough");
+        received.ack_sent(at(2_000));
+        assert_eq!(received.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_gap_is_told_at_once_and_so_is_what_fills_it() {
+        let mut received = settled();
+        received.ack_every(Some(64));
+        received.arrived(at(1_000), 17, true);
+        assert!(received.ack_due(at(1_000)));
+        received.ack_sent(at(1_000));
+        received.arrived(at(1_100), 18, true);
+        assert!(!received.ack_due(at(1_100)), "the gap was told");
+        received.arrived(at(1_200), 16, true);
+        assert!(received.ack_due(at(1_200)));
+        assert_eq!((received.cumulative(), received.has_gaps()), (19, false));
+    }
+
+    #[test]
+    fn what_only_acknowledges_is_never_acknowledged_by_itself() {
+        let mut received = settled();
+        received.arrived(at(1_000), 40, false);
+        received.arrived(at(1_000), 42, false);
+        assert_eq!(received.poll_timeout(), None);
+        assert_eq!(received.ranges().collect::<Vec<_>>(), [42..=42, 40..=40]);
+    }
+
+    #[test]
+    fn fast_packets_share_an_acknowledgment_and_slow_ones_do_not() {
+        let mut received = settled();
+        let mut acks = 0u32;
+        for number in 16..10_016u64 {
+            let now = at(number * 20);
+            received.arrived(now, number, true);
+            if received.ack_due(now) {
+                received.ack_sent(now);
+                acks += 1;
+            }
+        }
+        assert!((150..400).contains(&acks), "{acks} for 10,000 packets");
+    }
+
+    #[test]
+    fn every_other_packet_costs_no_more_than_the_bound() {
+        let mut received = Received::new();
+        for number in (1..10_000).step_by(2) {
+            received.arrived(at(number), number, true);
+        }
+        assert_eq!(received.ranges().count(), MAX_ACK_RANGES);
+        assert_eq!(received.ranges().next(), Some(9_999..=9_999));
+        assert_eq!(received.cumulative(), 0);
+        received.abandoned_below(9_998);
+        assert_eq!((received.cumulative(), received.has_gaps()), (9_998, true));
+        assert!(!received.arrived(at(1), 3, true), "abandoned");
+        assert!(received.arrived(at(1), 9_998, true));
+        assert_eq!(received.cumulative(), 10_000);
+        assert!(!received.arrived(at(1), u64::MAX, true));
+    }
+}

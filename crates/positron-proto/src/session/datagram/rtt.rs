@@ -131,3 +131,43 @@ impl WindowedLeast {
 
 /// Above this a sample is a clock that jumped; it also keeps sums far from overflow.
 const LONGEST_SAMPLE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn samples_are_smoothed_as_rfc_6298_says() {
+        let mut rtt = Rtt::new();
+        assert_eq!((rtt.smoothed(), rtt.rto()), (FIRST_RTT, millis(300)));
+        rtt.sample(Instant::ORIGIN, millis(200), millis(0));
+        assert_eq!((rtt.smoothed(), rtt.variation()), (millis(200), millis(100)));
+        assert_eq!(rtt.rto(), millis(600));
+        rtt.sample(Instant::ORIGIN, millis(280), millis(0));
+        assert_eq!((rtt.smoothed(), rtt.variation()), (millis(210), millis(95)));
+        assert_eq!(rtt.pto(), millis(210 + 380 + 5));
+    }
+
+    #[test]
+    fn a_claimed_delay_never_makes_a_path_shorter_than_it_was() {
+        let mut rtt = Rtt::new();
+        rtt.sample(Instant::ORIGIN, millis(100), millis(50));
+        rtt.sample(Instant::ORIGIN, millis(102), millis(50));
+        assert_eq!(rtt.least(), millis(100));
+        assert!(rtt.smoothed() >= millis(100));
+    }
+
+    #[test]
+    fn the_least_round_trip_time_is_forgotten_when_the_path_became_longer() {
+        let mut rtt = Rtt::new();
+        for second in 0..30 {
+            let sample = if second < 3 { millis(20) } else { millis(50) };
+            rtt.sample(Instant::ORIGIN + Duration::from_secs(second), sample, millis(0));
+            assert_eq!(rtt.least(), if second < 13 { millis(20) } else { millis(50) }, "{second}");
+        }
+    }
+}

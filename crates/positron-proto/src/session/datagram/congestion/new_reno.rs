@@ -176,3 +176,70 @@ impl Controller for NewReno {
         "newreno"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::rtt::Rtt, *};
+
+    fn at(micros: u64) -> Instant {
+        Instant::from_micros(micros)
+    }
+
+    fn acknowledge(reno: &mut NewReno, now: u64, sent_at: u64, bytes: u64, app_limited: bool) {
+        let rtt = Rtt::new();
+        let sample = AckSample {
+            bytes,
+            newest_sent_at: at(sent_at),
+            rtt: &rtt,
+            in_flight: 0,
+            delivered: bytes,
+            delivered_before: 0,
+            delivery_rate: None,
+            app_limited,
+        };
+        reno.acknowledged(at(now), &sample);
+    }
+
+    fn lose(reno: &mut NewReno, now: u64, sent_at: u64, persistent: bool) {
+        let newest_lost_sent_at = at(sent_at);
+        let sample = LossSample { bytes: 1000, newest_lost_sent_at, in_flight: 0, persistent };
+        reno.lost(at(now), &sample);
+    }
+
+    #[test]
+    fn the_sawtooth_halves_once_a_flight_and_climbs_a_datagram_a_round() {
+        let mut reno = NewReno::new(1000);
+        acknowledge(&mut reno, 10, 0, 10_000, false);
+        assert_eq!((reno.window(), reno.phase()), (20_000, Phase::SlowStart));
+        lose(&mut reno, 20, 15, false);
+        assert_eq!((reno.window(), reno.phase()), (10_000, Phase::Recovery));
+        lose(&mut reno, 25, 19, false);
+        acknowledge(&mut reno, 26, 20, 10_000, false);
+        assert_eq!(reno.window(), 10_000, "the same flight");
+        acknowledge(&mut reno, 30, 21, 10_000, false);
+        assert_eq!((reno.window(), reno.phase()), (11_000, Phase::CongestionAvoidance));
+        acknowledge(&mut reno, 40, 31, 11_000, false);
+        assert_eq!(reno.window(), 12_000);
+        lose(&mut reno, 50, 45, false);
+        assert_eq!((reno.window(), reno.threshold()), (6_000, 6_000));
+    }
+
+    #[test]
+    fn what_the_application_held_back_grows_nothing() {
+        let mut reno = NewReno::new(1000);
+        acknowledge(&mut reno, 10, 0, 10_000, true);
+        assert_eq!(reno.window(), 10_000);
+    }
+
+    #[test]
+    fn a_timeout_and_persistent_congestion_leave_two_datagrams() {
+        let mut reno = NewReno::new(1000);
+        reno.rto(at(10));
+        reno.rto(at(20));
+        assert_eq!((reno.window(), reno.threshold()), (2_000, 5_000));
+        reno.undo(at(30));
+        assert_eq!((reno.window(), reno.threshold()), (10_000, u64::MAX));
+        lose(&mut reno, 50, 40, true);
+        assert_eq!((reno.window(), reno.phase()), (2_000, Phase::SlowStart));
+    }
+}

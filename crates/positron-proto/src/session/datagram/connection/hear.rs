@@ -94,7 +94,7 @@ impl Connection {
             return;
         }
         let Opened { from, header, number, frames, len } = packet;
-        (secured.heard, secured.prodded) = (now, None);
+        (secured.heard, secured.prodded, secured.unanswered) = (now, None, None);
         let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
@@ -104,6 +104,9 @@ impl Connection {
         let mut heard = Heard::default();
         for frame in Frames::new(header.kind, header.fragment, frames) {
             let outcome = match frame {
+                Ok(PacketFrame::Lowest { number: lowest }) if lowest > number => {
+                    Err(unsent("LOWEST above its own packet"))
+                }
                 Ok(frame) => self.hear(now, from, frame, &mut heard, counters),
                 Err(malformed) => return self.malformed(now, malformed.what),
             };
@@ -226,6 +229,7 @@ impl Connection {
         }
         self.settle(now, &mut outcome, counters);
         if let Some(secured) = &mut self.secured {
+            secured.received.rtt_changed(secured.recovery.rtt().smoothed());
             secured.outcome = outcome;
         }
     }

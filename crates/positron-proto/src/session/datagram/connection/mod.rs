@@ -101,8 +101,10 @@ struct Secured {
     heard: Instant,
     /// When something that asks for an acknowledgment was last sent.
     spoke: Instant,
-    /// When that was last done while nothing else waited to be acknowledged.
-    asked: Instant,
+    /// Since when nothing was heard although something asked for an acknowledgment.
+    unanswered: Option<Instant>,
+    /// When a LOWEST frame was last sent.
+    lowest_told: Instant,
     /// When an unauthenticated word last made us ask for a sign of life.
     prodded: Option<Instant>,
     lost: u64,
@@ -236,7 +238,8 @@ impl Connection {
             remote,
             theirs,
             received,
-            recovery: Recovery::new(Box::new(NewReno::new(datagram))),
+            recovery: Recovery::new(Box::new(NewReno::new(datagram)))
+                .starting_at(protection.next_number()),
             pacer: Pacer::new(now, datagram),
             size: DatagramSize::new(self.config.max_datagram),
             paths: Paths::new(remote.addr, true, 0, 0),
@@ -247,7 +250,8 @@ impl Connection {
             outcome: Outcome::new(),
             heard: now,
             spoke: now,
-            asked: now,
+            unanswered: None,
+            lowest_told: now,
             prodded: None,
             lost: 0,
             sent: 0,

@@ -197,6 +197,9 @@ impl Connection {
             self.streams.fill(lane, &mut filling);
         }
         let Filling { kind, contents, charged, reliable, ordered, lane, .. } = filling;
+        if kind == chunk::PacketKind::Data {
+            secured.put_lowest(now, buf, end);
+        }
         let Some((kind, fragment)) = packet_type(kind) else {
             if acks {
                 // The fragment that is next leaves no room for them.
@@ -243,7 +246,10 @@ impl Connection {
         if may_probe_size && let Some(size) = secured.size.poll_probe(now) {
             return secured.probe_size(now, &mut self.window, buf, size).map(Some);
         }
-        if secured.received.ack_due(now) || core::mem::take(&mut secured.due.window) {
+        let window = core::mem::take(&mut secured.due.window);
+        // Packets full of one fragment have no room to say it.
+        let lowest = secured.lowest_due(now).is_some() && secured.recovery.in_flight() > 0;
+        if secured.received.ack_due(now) || window || lowest {
             let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
             return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
         }
@@ -265,6 +271,7 @@ impl Secured {
     fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
         let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
         let most = u64::try_from(most).unwrap_or(1);
+        self.recovery.congestion_mut().datagram_size_changed(datagram);
         let window = self.recovery.congestion().window();
         let free = window.saturating_sub(self.recovery.in_flight());
         let path = self.paths.allowance(self.paths.addr());
@@ -342,7 +349,9 @@ impl Secured {
         frames: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Transmit, Exhausted> {
         let start = begin(buf);
-        self.put_acks(now, buf, start + LEAST_DATAGRAM / 2, AckWhen::Always);
+        let end = start + LEAST_DATAGRAM / 2;
+        self.put_acks(now, buf, end, AckWhen::Always);
+        self.put_lowest(now, buf, end + LOWEST_LEN);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
@@ -363,26 +372,38 @@ impl Secured {
         Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
     }
 
-    /// Says which packets arrived, unless the header says it all, and which of ours never will.
+    /// Says which packets arrived, if the other end waits to hear of it and the header does not say
+    /// it all. Whether something was said.
     fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
-        let due = self.received.ack_due(now);
         let start = buf.len();
-        // Without gaps the header says it all.
-        if when == AckWhen::Always || due || !self.received.has_gaps() {
-            if self.received.has_gaps() {
-                let delay = self.received.ack_delay(now);
-                let room = end.saturating_sub(buf.len() + LOWEST_LEN);
-                put_ack(buf, self.received.ranges(), delay, room);
-            }
+        let wanted = when == AckWhen::Always || self.received.ack_due(now);
+        if wanted && self.received.has_gaps() {
+            let delay = self.received.ack_delay(now);
+            let room = end.saturating_sub(start);
+            put_ack(buf, self.received.ranges(), delay, room);
             self.received.ack_sent(now);
         }
-        if let Some(number) = self.recovery.lowest_to_tell(now)
-            && buf.len() + LOWEST_LEN <= end
+        buf.len() > start
+    }
+
+    /// Says which packets of ours will never arrive, if there is room and the other end was not
+    /// told lately.
+    fn put_lowest(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize) {
+        if buf.len() + LOWEST_LEN <= end
+            && let Some(number) = self.lowest_due(now)
         {
             PacketFrame::Lowest { number }.encode(buf);
             self.recovery.lowest_told(number);
+            self.lowest_told = now;
         }
-        buf.len() > start
+    }
+
+    /// The number for a LOWEST frame. Until the other end shows that it heard of one, it is told
+    /// again, no more often than twice a round trip.
+    fn lowest_due(&self, now: Instant) -> Option<u64> {
+        let pause = self.recovery.rtt().smoothed() / 2;
+        let number = self.recovery.lowest_to_tell(now)?;
+        (now.since(self.lowest_told) >= pause).then_some(number)
     }
 
     fn finish(
@@ -421,10 +442,12 @@ impl Secured {
         }
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
+        if !self.received.has_gaps() {
+            // The header said it all.
+            self.received.ack_sent(now);
+        }
         if packet.asks != PacketKind::AckOnly {
-            if self.recovery.in_flight() == 0 {
-                self.asked = now;
-            }
+            self.unanswered.get_or_insert(now);
             self.spoke = now;
         }
         self.outstanding += packet.cargo.charged;

@@ -34,8 +34,8 @@ impl Connection {
 
     /// When to ask for a sign of life, or to give up.
     fn poll_silence(&self, secured: &Secured) -> Option<Instant> {
-        if secured.recovery.in_flight() > 0 {
-            return Some(secured.silent_since() + self.config.idle_timeout);
+        if let Some(since) = secured.unanswered {
+            return Some(since + self.config.idle_timeout);
         }
         let waits_for_window = !self.drained && secured.paced_until.is_none();
         if waits_for_window {
@@ -68,7 +68,7 @@ impl Connection {
         if self.poll_silence(secured).is_none_or(|at| at > now) {
             return;
         }
-        if secured.recovery.in_flight() > 0 {
+        if secured.unanswered.is_some() {
             self.abort(now, Closed::Silent);
         } else if let Some(secured) = &mut self.secured {
             secured.due.ping = true;
@@ -81,6 +81,7 @@ impl Connection {
             return;
         }
         let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
+        let mut timed_out = false;
         match secured.recovery.handle_timeout(now, &mut outcome) {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
@@ -100,24 +101,19 @@ impl Connection {
             TimeoutOutcome::Rto => {
                 counters.timeouts += 1;
                 secured.due.probes = 1;
-                if outcome.lost.is_empty() {
-                    secured.due.ping = true;
-                }
+                timed_out = true;
             }
         }
         self.settle(now, &mut outcome, counters);
+        let nothing_to_repeat = timed_out && !self.has_data_to_send();
         if let Some(secured) = &mut self.secured {
+            secured.due.ping |= nothing_to_repeat;
             secured.outcome = outcome;
         }
     }
 }
 
 impl Secured {
-    /// Since when the other end is silent although it was spoken to.
-    fn silent_since(&self) -> Instant {
-        self.heard.max(self.asked)
-    }
-
     /// How long a closed window is waited for before it is asked about.
     fn patience(&self) -> Duration {
         self.recovery.rtt().rto()

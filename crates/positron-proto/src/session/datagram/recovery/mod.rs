@@ -175,6 +175,12 @@ impl<C> Recovery<C> {
         }
     }
 
+    /// Numbers start at `number`: everything below counts as acknowledged.
+    pub(super) fn starting_at(mut self, number: u64) -> Self {
+        (self.next, self.peer_cumulative) = (number, number);
+        self
+    }
+
     /// A packet of `size` bytes goes out.
     pub(super) fn sent(
         &mut self,
@@ -536,11 +542,7 @@ impl<C> Recovery<C> {
     /// end may wait for company if there is only one.
     fn probe_at(&self) -> Instant {
         let delay = if self.flight.packets() == 1 { ACK_DELAY } else { Duration::ZERO };
-        let wait = if self.rtt.measured() {
-            self.rtt.smoothed() * 2 + TIMER_GRANULARITY + delay
-        } else {
-            self.rtt.pto()
-        };
+        let wait = self.rtt.smoothed() * 2 + TIMER_GRANULARITY + delay;
         self.clock.last_sent.max(self.clock.rto_from) + wait
     }
 }

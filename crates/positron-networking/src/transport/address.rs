@@ -1,0 +1,36 @@
+//! From names to addresses.
+
+use std::{fmt::Debug, net::SocketAddr};
+
+use tokio::{
+    net::{ToSocketAddrs, lookup_host},
+    time::timeout,
+};
+
+use super::ConnectError;
+use crate::{
+    driver::datagrams::canonical,
+    limits::{MAX_RESOLVED, RESOLVE_TIMEOUT},
+};
+
+/// Every address of a name that a socket bound to `from` can reach; never none.
+pub(super) async fn resolve(
+    name: impl ToSocketAddrs + Debug,
+    from: SocketAddr,
+) -> Result<Vec<SocketAddr>, ConnectError> {
+    let text = format!("{name:?}");
+    let unresolved =
+        |why: &str| ConnectError::Unresolved { name: text.clone(), why: why.to_owned() };
+    let found = match timeout(RESOLVE_TIMEOUT, lookup_host(name)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return Err(unresolved(&error.to_string())),
+        Err(_) => return Err(unresolved("the name server did not answer in time")),
+    };
+    let reachable = |address: &SocketAddr| from.is_ipv6() || address.is_ipv4();
+    let found: Vec<SocketAddr> =
+        found.map(canonical).filter(reachable).take(MAX_RESOLVED).collect();
+    if found.is_empty() {
+        return Err(unresolved("it has no address that this socket reaches"));
+    }
+    Ok(found)
+}

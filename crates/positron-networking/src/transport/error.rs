@@ -1,0 +1,131 @@
+//! What can go wrong with a transport, by what was wanted of it.
+
+use std::{io, net::SocketAddr};
+
+use positron_proto::session::{
+    datagram::contract::{Closed, NotDialled, NotQueued},
+    sessions::LinkDown,
+};
+
+use crate::{StartError, error::bind_failure};
+
+/// Why a transport did not start. Nothing runs, nothing is bound.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The text of the address is no IP address.
+    #[error("{0:?} is no IP address")]
+    BadHost(String),
+    /// The port cannot be taken.
+    #[error("cannot take {address}: {}", bind_failure(.source))]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A setting is not allowed.
+    #[error("`{setting}` {why}")]
+    BadSetting {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The operating system has no random numbers.
+    #[error("the operating system gave no random numbers: {0}")]
+    Entropy(String),
+}
+
+impl TransportError {
+    pub(super) fn of_seeds(error: StartError) -> Self {
+        match error {
+            StartError::Entropy(why) => Self::Entropy(why),
+            other => Self::Entropy(other.to_string()),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address, or no name server answered.
+    #[error("cannot resolve {name}: {why}")]
+    Unresolved {
+        /// As it was given.
+        name: String,
+        /// Why, in words.
+        why: String,
+    },
+    /// Nothing can be sent to that address from here.
+    #[error(transparent)]
+    NotDialled(#[from] NotDialled),
+    /// Nobody answered, somebody else did, or they refused: [`Closed`] says which.
+    #[error(transparent)]
+    Failed(#[from] Closed),
+    /// Over TCP: the operating system says why there is no stream.
+    #[error(transparent)]
+    Unreachable(LinkDown),
+    /// The transport is closed.
+    #[error("the transport is closed")]
+    TransportClosed,
+}
+
+/// Why something was not sent. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Larger than a message may be; a stream carries any length.
+    #[error("a message of {len} bytes is above the limit of {limit}: open a stream for it")]
+    TooLarge {
+        /// Bytes.
+        len: usize,
+        /// At most.
+        limit: usize,
+    },
+    /// The queue is full: only `try_send` says so, `send` waits.
+    #[error("the queue is full")]
+    Full,
+    /// There is no such lane.
+    #[error("lane {0} does not exist: there are 16")]
+    NoSuchLane(u8),
+    /// The other end lets us open no further stream now.
+    #[error("the other node allows no more streams now")]
+    TooManyStreams,
+    /// The stream ended, or the other end wants no more of it.
+    #[error("the stream is closed")]
+    StreamClosed,
+    /// The connection is over, or being closed by this end (`None`).
+    #[error("the connection is closed{}", why(.0.as_ref()))]
+    Closed(Option<Closed>),
+    /// There was no connection to the address, and none can be begun.
+    #[error(transparent)]
+    NotConnected(#[from] ConnectError),
+}
+
+fn why(closed: Option<&Closed>) -> String {
+    closed.map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+impl SendError {
+    /// The machine's reason; `closed` is why the connection is over, if it is.
+    pub(super) fn new(why: NotQueued, closed: Option<&Closed>) -> Self {
+        match why {
+            NotQueued::Closed => Self::Closed(closed.cloned()),
+            NotQueued::Full => Self::Full,
+            NotQueued::TooLarge { len, limit } => Self::TooLarge { len, limit },
+            NotQueued::NoSuchLane(lane) => Self::NoSuchLane(lane),
+            NotQueued::TooManyStreams => Self::TooManyStreams,
+            NotQueued::StreamClosed => Self::StreamClosed,
+        }
+    }
+}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match &error {
+            SendError::StreamClosed => io::ErrorKind::BrokenPipe,
+            SendError::Closed(_) | SendError::NotConnected(_) => io::ErrorKind::NotConnected,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}

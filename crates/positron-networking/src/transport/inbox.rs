@@ -1,0 +1,147 @@
+//! What arrived and was not taken: one queue of a transport, bounded by what its connections may
+//! have unreleased.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::NodeId,
+    session::datagram::contract::{Delivery, LaneNumber},
+};
+
+/// The queue. `C` says over which connection something came.
+#[derive(Debug)]
+pub(super) struct Inbox<C> {
+    state: Mutex<State<C>>,
+}
+
+/// A message as it waits.
+#[derive(Debug)]
+pub(super) struct Waiting<C> {
+    pub(super) channel: C,
+    pub(super) from: NodeId,
+    pub(super) addr: SocketAddr,
+    pub(super) lane: LaneNumber,
+    pub(super) delivery: Delivery,
+    pub(super) data: Bytes,
+}
+
+#[derive(Debug)]
+struct State<C> {
+    queue: VecDeque<Waiting<C>>,
+    /// Messages that were taken and not yet told to the machine, and their bytes.
+    taken: Vec<(C, usize)>,
+    taken_bytes: usize,
+    readers: BTreeMap<u64, Option<Waker>>,
+    next_reader: u64,
+    closed: bool,
+}
+
+/// Names a reader.
+#[derive(Debug)]
+pub(super) struct Reader(u64);
+
+/// What a reader got.
+#[derive(Debug)]
+pub(super) struct Taken<C> {
+    pub(super) message: Waiting<C>,
+    /// Messages to release now: whose, and how many bytes each.
+    pub(super) release: Vec<(C, usize)>,
+}
+
+impl<C> Default for Inbox<C> {
+    fn default() -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            taken: Vec::new(),
+            taken_bytes: 0,
+            readers: BTreeMap::new(),
+            next_reader: 0,
+            closed: false,
+        };
+        Self { state: Mutex::new(state) }
+    }
+}
+
+impl<C: Clone> Inbox<C> {
+    /// Adds a message. [`wake`](Self::wake) follows, when no lock is held.
+    pub(super) fn push(&self, message: Waiting<C>) {
+        self.lock().queue.push_back(message);
+    }
+
+    /// Wakes the readers, if there is something for them.
+    pub(super) fn wake(&self) {
+        let mut state = self.lock();
+        if state.queue.is_empty() && !state.closed {
+            return;
+        }
+        let wakers: Vec<Waker> = state.readers.values_mut().filter_map(Option::take).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// No more messages: readers take what waits, then hear the end.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake();
+    }
+
+    /// A new reader. Each message goes to one of them.
+    pub(super) fn reader(&self) -> Reader {
+        let mut state = self.lock();
+        state.next_reader += 1;
+        let name = state.next_reader;
+        state.readers.insert(name, None);
+        Reader(name)
+    }
+
+    /// A reader left.
+    pub(super) fn leave(&self, reader: &Reader) {
+        self.lock().readers.remove(&reader.0);
+        // What it was woken for is somebody else's now.
+        self.wake();
+    }
+
+    /// The next message; `None` at the end.
+    pub(super) fn poll_take(&self, reader: &Reader, cx: &Context<'_>) -> Poll<Option<Taken<C>>> {
+        let mut state = self.lock();
+        if let Some(message) = state.queue.pop_front() {
+            let release = state.took(&message);
+            return Poll::Ready(Some(Taken { message, release }));
+        }
+        if state.closed {
+            return Poll::Ready(None);
+        }
+        state.readers.insert(reader.0, Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Clone> State<C> {
+    /// Notes what was taken, and hands it out when there is enough of it or nothing else waits.
+    fn took(&mut self, message: &Waiting<C>) -> Vec<(C, usize)> {
+        let bytes = message.data.len();
+        self.taken.push((message.channel.clone(), bytes));
+        self.taken_bytes += bytes;
+        let enough = self.taken_bytes >= RELEASE_BYTES || self.taken.len() >= RELEASE_MESSAGES;
+        if self.queue.is_empty() || enough {
+            self.taken_bytes = 0;
+            return std::mem::take(&mut self.taken);
+        }
+        Vec::new()
+    }
+}
+
+/// Messages, and their bytes, that are released together at the most: the lock of the machine costs
+/// more than a small message.
+const RELEASE_MESSAGES: usize = 64;
+const RELEASE_BYTES: usize = 32 * 1024;

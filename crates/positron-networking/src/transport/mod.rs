@@ -1,0 +1,53 @@
+//! Connections without a node: encrypted and authenticated messages and streams between two
+//! programs that know each other's addresses.
+//!
+//! - [`UdpTransport`]: our own protocol over datagrams; reliable or not, sixteen lanes, streams;
+//! - [`TcpTransport`]: the same over TCP, where UDP does not get through; reliable and in order.
+//! - [`AdaptiveFlowController`]: congestion and flow control by itself, for callers that bring
+//!   their own transport.
+//!
+//! What a transport receives waits until the application takes it, and what it may hold is bounded:
+//! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
+//! reliable is dropped.
+
+mod address;
+mod channel;
+mod config;
+mod connection;
+mod error;
+mod inbox;
+mod incoming;
+mod life;
+mod machine;
+mod stats;
+mod stream;
+mod tcp;
+mod tcp_channel;
+mod tcp_connection;
+mod tcp_life;
+mod tcp_machine;
+mod udp;
+mod wait;
+
+pub use config::{TcpConfig, UdpConfig};
+pub use connection::UdpConnection;
+pub use error::{ConnectError, SendError, TransportError};
+pub use incoming::{Incoming, TcpIncoming, UdpIncoming};
+pub use positron_proto::session::{
+    datagram::contract::{
+        Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
+    },
+    sessions::{Counters as SessionCounters, Expect, LinkDown},
+};
+pub use positron_proto::{
+    session::datagram::flow::{AdaptiveFlowController, FlowStats, Phase},
+    time::Instant,
+};
+pub use stats::{ConnectionStats, DatagramStats, TransportStats};
+pub use stream::{RecvStream, SendStream};
+pub use tcp::TcpTransport;
+pub use tcp_connection::TcpConnection;
+pub use udp::UdpTransport;
+
+/// The lane of messages that are sent to an address: neither the most urgent nor the least.
+pub const DEFAULT_LANE: LaneNumber = 8;

@@ -1,0 +1,113 @@
+//! What a transport tells about itself.
+
+use std::net::SocketAddr;
+
+use positron_proto::{
+    id::NodeId,
+    session::{
+        datagram::contract::{ConnectionView, State},
+        sessions::{Direction, View},
+    },
+    time::Now,
+};
+use serde::Serialize;
+
+/// A transport at one moment. `C` are the counters of its protocol.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TransportStats<C> {
+    /// Who it is.
+    pub node_id: NodeId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Seconds since its start.
+    pub uptime_s: f64,
+    /// Handshakes of strangers that are not complete.
+    pub half_open: usize,
+    /// Datagrams, or batches of them, that the operating system did not take (none over TCP).
+    pub unsent: u64,
+    /// What happened and what was dropped, since the start.
+    pub counters: C,
+    /// The connections.
+    pub connections: Vec<ConnectionStats>,
+}
+
+/// One connection. What a protocol does not know is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConnectionStats {
+    /// Who is at the other end, once that is proven.
+    pub node_id: Option<NodeId>,
+    /// Where.
+    pub address: Option<SocketAddr>,
+    /// Who dialled.
+    pub direction: Option<Direction>,
+    /// How far it is.
+    pub state: State,
+    /// Seconds since it began.
+    pub age_s: f64,
+    /// Smoothed round trip time in milliseconds, once measured.
+    pub rtt_ms: Option<f64>,
+    /// Bytes that wait to be acknowledged.
+    pub queued_bytes: usize,
+    /// Bytes that arrived and the application has not taken.
+    pub untaken_bytes: usize,
+    /// What only datagrams have.
+    pub datagrams: Option<DatagramStats>,
+}
+
+/// The state of a connection over datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct DatagramStats {
+    /// Least round trip time in milliseconds, once measured.
+    pub least_rtt_ms: Option<f64>,
+    /// Congestion window in bytes.
+    pub congestion_window: u64,
+    /// Bytes sent and neither acknowledged nor lost.
+    pub in_flight: u64,
+    /// Bytes that the other end lets this one send.
+    pub send_window: u64,
+    /// Bytes of each full datagram.
+    pub datagram_size: usize,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets declared lost.
+    pub lost: u64,
+}
+
+impl ConnectionStats {
+    pub(super) fn of_view(view: &ConnectionView, now: Now) -> Self {
+        let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+        Self {
+            node_id: view.remote.map(|remote| remote.id),
+            address: view.remote.map(|remote| remote.addr),
+            direction: view.remote.map(|remote| remote.direction),
+            state: view.state,
+            age_s: now.mono.since(view.since).as_secs_f64(),
+            rtt_ms: view.rtt.map(milliseconds),
+            queued_bytes: view.queued_bytes,
+            untaken_bytes: view.unreleased_bytes,
+            datagrams: Some(DatagramStats {
+                least_rtt_ms: view.least_rtt.map(milliseconds),
+                congestion_window: view.congestion_window,
+                in_flight: view.in_flight,
+                send_window: view.send_window,
+                datagram_size: view.datagram_size,
+                sent: view.sent,
+                lost: view.lost,
+            }),
+        }
+    }
+
+    pub(super) fn of_session(view: &View, untaken_bytes: usize, now: Now) -> Self {
+        Self {
+            node_id: Some(view.peer.id),
+            address: Some(view.peer.addr),
+            direction: Some(view.peer.direction),
+            state: State::Established,
+            age_s: now.mono.since(view.since).as_secs_f64(),
+            rtt_ms: view.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            queued_bytes: view.queued_bytes,
+            untaken_bytes,
+            datagrams: None,
+        }
+    }
+}

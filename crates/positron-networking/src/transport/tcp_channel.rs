@@ -1,0 +1,214 @@
+//! One connection of a TCP transport, and the credit that keeps either end from sending more than
+//! the other one's application takes.
+//!
+//! Every message of a session begins with a byte: 0, and what follows is a message of the
+//! application; or 1, and what follows is how many more bytes (u32, big-endian) it took. A session
+//! must be read all the time, or it would look dead; so it cannot hold back the sender, and credit
+//! does.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use positron_proto::{
+    limits::{MAX_MESSAGE, MAX_PEER_QUEUE_BYTES, MESSAGE_COST},
+    session::{datagram::contract::Closed, sessions::Peer},
+    wire::frame::CloseReason,
+};
+use tokio::sync::Notify;
+
+/// Bytes of messages that an end may have sent and the other application has not taken.
+const WINDOW: usize = MAX_PEER_QUEUE_BYTES;
+/// Bytes that are taken before the other end is told.
+const TELL_AT: usize = WINDOW / 4;
+/// Bytes that the other end can make us hold before that is an offence. A session that continues an
+/// earlier one brings what was under way, in both directions.
+const MOST_HELD: usize = 4 * WINDOW;
+/// Bytes of the largest message of an application.
+pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
+
+/// One session with one node, as long as somebody holds it.
+#[derive(Debug)]
+pub(super) struct TcpChannel {
+    pub(super) peer: Peer,
+    /// A refused send may be tried again, or the session is over.
+    pub(super) writable: Notify,
+    /// Anything else happened.
+    pub(super) changed: Notify,
+    closed: OnceLock<Closed>,
+    /// Why the session is to be closed once everything is acknowledged.
+    closing: OnceLock<CloseReason>,
+    /// Messages sent and not acknowledged.
+    unacknowledged: AtomicUsize,
+    credit: Mutex<Credit>,
+}
+
+#[derive(Debug, Default)]
+struct Credit {
+    /// Bytes sent that the other application has not taken.
+    outstanding: usize,
+    /// Bytes that arrived and this application has not taken.
+    held: usize,
+    /// Bytes that it took and the other end was not told of.
+    untold: usize,
+}
+
+/// A message of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Data(Bytes),
+    Credit(usize),
+}
+
+impl Said {
+    pub(super) fn encode(&self) -> Bytes {
+        match self {
+            Self::Data(data) => {
+                let mut bytes = BytesMut::with_capacity(1 + data.len());
+                bytes.put_u8(0);
+                bytes.put_slice(data);
+                bytes.freeze()
+            }
+            Self::Credit(more) => {
+                let mut bytes = BytesMut::with_capacity(5);
+                bytes.put_u8(1);
+                bytes.put_u32(u32::try_from(*more).unwrap_or(u32::MAX));
+                bytes.freeze()
+            }
+        }
+    }
+
+    /// `None`: the other end does not speak this.
+    pub(super) fn decode(mut bytes: Bytes) -> Option<Self> {
+        match bytes.try_get_u8().ok()? {
+            0 => Some(Self::Data(bytes)),
+            1 if bytes.len() == 4 => {
+                Some(Self::Credit(usize::try_from(bytes.get_u32()).unwrap_or(usize::MAX)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl TcpChannel {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            writable: Notify::new(),
+            changed: Notify::new(),
+            closed: OnceLock::new(),
+            closing: OnceLock::new(),
+            unacknowledged: AtomicUsize::new(0),
+            credit: Mutex::default(),
+        }
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.peer.addr
+    }
+
+    pub(super) fn closed(&self) -> Option<&Closed> {
+        self.closed.get()
+    }
+
+    /// Whether the other application has taken enough for one more message of this length.
+    pub(super) fn has_credit(&self, len: usize) -> bool {
+        self.credit().outstanding + len + MESSAGE_COST <= WINDOW
+    }
+
+    pub(super) fn sent(&self, len: usize) {
+        self.credit().outstanding += len + MESSAGE_COST;
+        self.unacknowledged.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn acknowledged(&self) {
+        self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
+        self.writable.notify_waiters();
+        if self.is_drained() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.unacknowledged.load(Ordering::Acquire) == 0
+    }
+
+    /// The other application took so many bytes more.
+    pub(super) fn credited(&self, more: usize) {
+        let mut credit = self.credit();
+        credit.outstanding = credit.outstanding.saturating_sub(more);
+        drop(credit);
+        self.writable.notify_waiters();
+    }
+
+    /// A message arrived; whether the other end kept to its credit.
+    pub(super) fn arrived(&self, len: usize) -> bool {
+        let mut credit = self.credit();
+        credit.held += len + MESSAGE_COST;
+        credit.held <= MOST_HELD
+    }
+
+    /// This application took a message; how much is to be told, if it is time.
+    pub(super) fn taken(&self, len: usize) -> Option<usize> {
+        let mut credit = self.credit();
+        credit.held = credit.held.saturating_sub(len + MESSAGE_COST);
+        credit.untold += len + MESSAGE_COST;
+        (credit.untold >= TELL_AT).then(|| std::mem::take(&mut credit.untold))
+    }
+
+    /// How much the other end was not told of, to tell it now.
+    pub(super) fn take_untold(&self) -> Option<usize> {
+        let untold = std::mem::take(&mut self.credit().untold);
+        (untold > 0).then_some(untold)
+    }
+
+    /// What was to be told could not be.
+    pub(super) fn not_told(&self, bytes: usize) {
+        self.credit().untold += bytes;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.credit().held
+    }
+
+    /// The session is to end when everything is acknowledged; the first reason counts.
+    pub(super) fn begin_closing(&self, reason: CloseReason) {
+        let _ = self.closing.set(reason);
+        self.writable.notify_waiters();
+    }
+
+    pub(super) fn closing(&self) -> Option<&CloseReason> {
+        self.closing.get()
+    }
+
+    /// It is over; the first reason stays.
+    pub(super) fn close(&self, why: Closed) {
+        let _ = self.closed.set(why);
+        self.writable.notify_waiters();
+        self.changed.notify_waiters();
+    }
+
+    fn credit(&self) -> MutexGuard<'_, Credit> {
+        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_understood_and_nothing_else() {
+        for said in [Said::Data(Bytes::new()), Said::Data("data".into()), Said::Credit(70_000)] {
+            assert_eq!(Said::decode(said.encode()), Some(said));
+        }
+        for wrong in [&b""[..], &[1], &[1, 0, 0, 0], &[1, 0, 0, 0, 0, 0], &[2, 0]] {
+            assert_eq!(Said::decode(Bytes::copy_from_slice(wrong)), None);
+        }
+    }
+}

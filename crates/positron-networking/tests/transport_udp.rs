@@ -1,0 +1,289 @@
+//! Stories of UDP transports: messages, limits, and what goes wrong.
+
+mod transport;
+
+use std::{net::UdpSocket, time::Duration};
+
+use bytes::Bytes;
+use positron_networking::{
+    CloseReason,
+    transport::{
+        Closed, ConnectError, Delivery, Expect, SendError, TransportError, UdpConfig,
+        UdpConnection, UdpTransport,
+    },
+};
+use transport::{in_time, until, unused_port};
+
+const ORDERED: Delivery = Delivery::Ordered;
+
+async fn start() -> UdpTransport {
+    UdpTransport::start(UdpConfig::loopback()).await.unwrap()
+}
+
+async fn connected() -> (UdpTransport, UdpTransport, UdpConnection, UdpConnection) {
+    let (alice, bob) = (start().await, start().await);
+    let there = in_time(alice.connect(bob.local_addr(), Expect::Node(bob.id()))).await.unwrap();
+    let here = in_time(bob.accept()).await.unwrap();
+    (alice, bob, there, here)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ends_know_whom_they_talk_to() {
+    let (alice, bob, there, here) = connected().await;
+    assert_eq!((there.peer(), here.peer()), (Some(bob.id()), Some(alice.id())));
+    assert_eq!((there.address(), here.address()), (bob.local_addr(), alice.local_addr()));
+    assert_eq!(there.stats().unwrap().node_id, Some(bob.id()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_an_address_connects_on_the_way_arrives_in_order_and_is_answered() {
+    let (alice, bob) = (start().await, start().await);
+    let (mut at_alice, mut at_bob) = (alice.incoming(), bob.incoming());
+    for n in 0..10_000_u32 {
+        let data = n.to_be_bytes().to_vec();
+        in_time(alice.send_reliable(bob.local_addr(), data)).await.unwrap();
+    }
+    for n in 0..10_000_u32 {
+        let message = in_time(at_bob.recv()).await.unwrap();
+        assert_eq!((message.from, &message.data[..]), (alice.id(), &n.to_be_bytes()[..]));
+        assert_eq!((message.addr, message.delivery), (alice.local_addr(), ORDERED));
+    }
+    // To the address that it came from: over the connection that there is.
+    let answering = in_time(bob.send_reliable(alice.local_addr(), "all of it")).await.unwrap();
+    let answer = in_time(at_alice.recv()).await.unwrap();
+    assert_eq!((answer.from, &answer.data[..]), (bob.id(), &b"all of it"[..]));
+    in_time(answering.flush()).await.unwrap();
+    assert_eq!((alice.stats().connections.len(), bob.stats().connections.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreliable_messages_arrive_on_a_path_that_loses_nothing() {
+    let (alice, bob) = (start().await, start().await);
+    let mut at_bob = bob.incoming();
+    in_time(alice.send_unreliable(bob.local_addr(), "catch")).await.unwrap();
+    let message = in_time(at_bob.recv()).await.unwrap();
+    assert_eq!((&message.data[..], message.delivery), (&b"catch"[..], Delivery::Unreliable));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_message_passes_and_one_byte_more_is_refused() {
+    let (_alice, bob, connection, _) = connected().await;
+    let mut at_bob = bob.incoming();
+    let limit = UdpTransport::MAX_MESSAGE;
+    let (largest, above) = (Bytes::from(vec![7; limit]), Bytes::from(vec![7; limit + 1]));
+    for delivery in [ORDERED, Delivery::Unordered] {
+        let refused = connection.send(0, delivery, above.clone()).await;
+        assert_eq!(refused, Err(SendError::TooLarge { len: limit + 1, limit }));
+        in_time(connection.send(0, delivery, largest.clone())).await.unwrap();
+        assert_eq!(in_time(at_bob.recv()).await.unwrap().data, largest);
+    }
+    assert_eq!(connection.try_send(16, ORDERED, "x"), Err(SendError::NoSuchLane(16)));
+    assert_eq!(connection.open_stream(16).unwrap_err(), SendError::NoSuchLane(16));
+    in_time(connection.send(15, ORDERED, Bytes::new())).await.unwrap();
+    assert!(in_time(at_bob.recv()).await.unwrap().data.is_empty());
+    assert!(!connection.is_closed());
+    let to_nobody = in_time(bob.send_reliable(unused_port(), above)).await;
+    assert!(matches!(to_nobody, Err(SendError::TooLarge { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_answers_the_handshake_times_out_and_the_queue_is_told() {
+    let alice = start().await;
+    // A socket that never answers.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let queued = in_time(alice.send_reliable(address, "is anybody there?")).await.unwrap();
+    assert_eq!(queued.peer(), None);
+    let refused = in_time(alice.connect(address, Expect::Anyone)).await.unwrap_err();
+    assert_eq!(refused, ConnectError::Failed(Closed::NoAnswer));
+    assert_eq!(in_time(queued.flush()).await, Err(Closed::NoAnswer));
+    assert!(alice.stats().connections.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connect_that_is_given_up_leaves_nothing() {
+    let alice = start().await;
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let patience = Duration::from_millis(20);
+    let connecting = alice.connect(address, Expect::Anyone);
+    assert!(tokio::time::timeout(patience, connecting).await.is_err());
+    until(|| alice.stats().connections.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_lead_nowhere_are_errors() {
+    let alice = start().await;
+    let unresolved = in_time(alice.connect("nowhere.invalid:1", Expect::Anyone)).await;
+    let Err(ConnectError::Unresolved { name, .. }) = unresolved else { panic!("it resolved") };
+    assert!(name.contains("nowhere.invalid"));
+    let unresolved = in_time(alice.send_reliable("nowhere.invalid:1", "x")).await;
+    assert!(matches!(unresolved, Err(SendError::NotConnected(ConnectError::Unresolved { .. }))));
+    let other_family = in_time(alice.connect("[::1]:9", Expect::Anyone)).await;
+    assert!(matches!(other_family, Err(ConnectError::Unresolved { .. })));
+    let no_port = in_time(alice.connect("127.0.0.1:0", Expect::Anyone)).await;
+    assert!(matches!(no_port, Err(ConnectError::NotDialled(_))));
+    let itself = in_time(alice.connect(alice.local_addr(), Expect::Anyone)).await;
+    assert_eq!(itself.unwrap_err(), ConnectError::Failed(Closed::Ourselves));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_than_expected_is_an_error_that_names_it() {
+    let (alice, bob) = (start().await, start().await);
+    let wrong = in_time(alice.connect(bob.local_addr(), Expect::Node(alice.id()))).await;
+    assert_eq!(wrong.unwrap_err(), ConnectError::Failed(Closed::WrongNode { found: bob.id() }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transports_of_two_networks_refuse_each_other() {
+    let (alice, other) = (start().await, {
+        let config = UdpConfig { network: "another".into(), ..UdpConfig::loopback() };
+        UdpTransport::start(config).await.unwrap()
+    });
+    let refused = in_time(alice.connect(other.local_addr(), Expect::Anyone)).await;
+    assert!(matches!(refused, Err(ConnectError::Failed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn settings_and_addresses_that_cannot_be_are_errors() {
+    let start = |config| UdpTransport::start(config);
+    let host = UdpConfig { host: "localhost".into(), ..UdpConfig::loopback() };
+    assert!(matches!(start(host).await, Err(TransportError::BadHost(_))));
+    assert!(matches!(UdpTransport::bind("127.0.0.1").await, Err(TransportError::BadHost(_))));
+    let queue = UdpConfig { queue_bytes: 1_000, ..UdpConfig::loopback() };
+    let Err(error) = start(queue).await else { panic!("it started") };
+    assert!(error.to_string().starts_with("`queue_bytes` must"));
+    let first = start(UdpConfig::loopback()).await.unwrap();
+    let second = UdpTransport::bind(&first.local_addr().to_string()).await;
+    let Err(error) = second else { panic!("it started") };
+    assert!(matches!(error, TransportError::Bind { .. }));
+    assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_dial_each_other_at_once_both_get_through() {
+    let (alice, bob) = (start().await, start().await);
+    let (a, b) = (alice.clone(), bob.clone());
+    let (there, back) = in_time(async {
+        tokio::join!(
+            a.connect(bob.local_addr(), Expect::Node(bob.id())),
+            b.connect(alice.local_addr(), Expect::Node(alice.id()))
+        )
+    })
+    .await;
+    let (there, back) = (there.unwrap(), back.unwrap());
+    let (mut at_alice, mut at_bob) = (alice.incoming(), bob.incoming());
+    there.send(0, ORDERED, "to bob").await.unwrap();
+    back.send(0, ORDERED, "to alice").await.unwrap();
+    assert_eq!(in_time(at_bob.recv()).await.unwrap().data, "to bob");
+    assert_eq!(in_time(at_alice.recv()).await.unwrap().data, "to alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_readers_share_what_arrives() {
+    let (_alice, bob, connection, _) = connected().await;
+    let (mut first, mut second) = (bob.incoming(), bob.incoming());
+    for n in 0..200_u8 {
+        connection.send(0, ORDERED, vec![n]).await.unwrap();
+    }
+    let mut heard = Vec::new();
+    while heard.len() < 200 {
+        let message = in_time(async {
+            tokio::select! { one = first.recv() => one, other = second.recv() => other }
+        });
+        heard.push(message.await.unwrap().data[0]);
+    }
+    assert_eq!(heard, (0..200).collect::<Vec<u8>>());
+    // What a reader that leaves was woken for goes to the other.
+    drop(first);
+    connection.send(0, ORDERED, "more").await.unwrap();
+    assert_eq!(in_time(second.recv()).await.unwrap().data, "more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_end_closes_is_over_and_says_why() {
+    let (alice, bob, connection, other) = connected().await;
+    let mut at_bob = bob.incoming();
+    for n in 0..100_u8 {
+        connection.send(0, ORDERED, vec![n; 10_000]).await.unwrap();
+    }
+    let why = in_time(connection.close(CloseReason::Pruned)).await;
+    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+    for n in 0..100_u8 {
+        assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
+    }
+    let late = connection.send(0, ORDERED, "late").await;
+    assert_eq!(late, Err(SendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert!(in_time(other.accept_stream()).await.is_none());
+    assert!(connection.stats().is_none() && other.stats().is_none());
+    // The transports go on: what is sent next makes a new connection.
+    in_time(alice.send_reliable(bob.local_addr(), "again")).await.unwrap();
+    assert_eq!(in_time(at_bob.recv()).await.unwrap().data, "again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_tells_the_other_end_at_once() {
+    let (_alice, _bob, connection, other) = connected().await;
+    connection.reset(CloseReason::Pruned);
+    assert_eq!(in_time(connection.closed()).await, Closed::ByUs(CloseReason::Pruned));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_that_is_closed_says_so_flushes_and_frees_its_port() {
+    let (alice, bob, connection, other) = connected().await;
+    let mut at_bob = bob.incoming();
+    for n in 0..100_u8 {
+        connection.send(0, ORDERED, vec![n; 10_000]).await.unwrap();
+    }
+    in_time(alice.close()).await;
+    in_time(alice.close()).await;
+    assert!(in_time(alice.accept()).await.is_none());
+    assert!(in_time(alice.incoming().recv()).await.is_none());
+    let after = alice.connect(bob.local_addr(), Expect::Anyone).await;
+    assert_eq!(after.unwrap_err(), ConnectError::TransportClosed);
+    let after = alice.try_send_reliable(bob.local_addr(), "late").unwrap_err();
+    assert_eq!(after, SendError::NotConnected(ConnectError::TransportClosed));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
+    for n in 0..100_u8 {
+        assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
+    }
+    // Handles are still held, and yet the port is free.
+    UdpTransport::bind(&alice.local_addr().to_string()).await.unwrap();
+    assert!(connection.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_that_is_dropped_is_gone_and_the_others_are_told() {
+    let (alice, bob, connection, other) = connected().await;
+    let address = alice.local_addr();
+    let incoming = alice.incoming();
+    drop(alice);
+    assert!(UdpSocket::bind(address).is_err(), "handles keep it alive");
+    drop((connection, incoming));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
+    until(|| bob.stats().connections.is_empty()).await;
+    until(|| UdpSocket::bind(address).is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_transport_that_is_closed_hears_of_it() {
+    let alice = start().await;
+    let waiting = alice.clone();
+    let accepting = tokio::spawn(async move { waiting.accept().await.is_none() });
+    let mut incoming = alice.incoming();
+    let receiving = tokio::spawn(async move { incoming.recv().await.is_none() });
+    in_time(alice.close()).await;
+    assert!(in_time(accepting).await.unwrap() && in_time(receiving).await.unwrap());
+}
+
+#[test]
+fn a_runtime_that_ends_ends_its_transports() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (alice, _bob, connection, _) = runtime.block_on(connected());
+    runtime.shutdown_timeout(Duration::from_secs(20));
+    assert!(connection.is_closed());
+    assert!(connection.try_send(0, ORDERED, "late").is_err());
+    drop(alice);
+}
