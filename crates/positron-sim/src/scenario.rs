@@ -276,7 +276,7 @@ pub fn default_config() -> Config {
             max_links: 512,
             connect_timeout: 10 * second,
             heartbeat: 30 * second,
-            transports: sessions::Transports::Tcp,
+            transports: sessions::Transports::Both,
         },
         peers: peers::Config {
             bootstrap: Vec::new(),
