@@ -347,12 +347,12 @@ impl Endpoint {
 
     /// Bytes of a connection that wait to be acknowledged, while it exists.
     pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
-        self.view(connection).map(|view| view.queued_bytes)
+        Some(self.rows.get(&connection)?.connection.queued_bytes())
     }
 
     /// When a packet of the other end of a connection opened last, while it exists.
-    pub fn heard(&self, _connection: ConnectionId) -> Option<Instant> {
-        None
+    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
+        self.rows.get(&connection)?.connection.heard()
     }
 
     /// What happened and what was dropped since the start.

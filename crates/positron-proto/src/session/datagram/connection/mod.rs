@@ -347,6 +347,11 @@ impl Connection {
         self.outgoing.queued_bytes() + self.streams.queued_bytes()
     }
 
+    /// When a packet of the other end opened last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.secured.as_ref().map(|secured| secured.heard)
+    }
+
     /// Ends a stream that we opened.
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), NotQueued> {
         self.check_open()?;
