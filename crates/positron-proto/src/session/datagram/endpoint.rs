@@ -219,7 +219,9 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_dropped += dropped;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
