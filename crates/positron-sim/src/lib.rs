@@ -34,6 +34,7 @@
 
 mod check;
 mod clock;
+mod datagrams;
 mod dice;
 mod disk;
 mod event;
@@ -46,6 +47,7 @@ mod links_tests;
 mod machine;
 mod mail;
 mod nature;
+pub mod packets;
 mod physics;
 mod play;
 mod report;

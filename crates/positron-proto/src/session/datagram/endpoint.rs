@@ -219,7 +219,9 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_dropped += dropped;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
@@ -300,8 +302,8 @@ impl Endpoint {
     }
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
-    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT); a handshake of ours that is not complete is
-    /// given up. [`Event::Closed`] follows.
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT) ([`Closed::Silent`]); a handshake of ours that
+    /// is not complete is given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -324,7 +326,16 @@ impl Endpoint {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        loop {
+            let event = self.events.pop_front()?;
+            // More may have been said since: then it is told later.
+            if let Event::Drained { connection } = &event
+                && self.rows.get(connection).is_some_and(|row| !row.connection.is_drained())
+            {
+                continue;
+            }
+            return Some(event);
+        }
     }
 
     /// Connections of which something is to be told, in order of their ids.
@@ -335,6 +346,16 @@ impl Endpoint {
     /// One connection, while it exists.
     pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
         self.rows.get(&connection).map(|row| row.connection.view(connection))
+    }
+
+    /// Bytes of a connection that wait to be acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
+        Some(self.rows.get(&connection)?.connection.queued_bytes())
+    }
+
+    /// When a packet of the other end of a connection opened last, while it exists.
+    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
+        self.rows.get(&connection)?.connection.heard()
     }
 
     /// What happened and what was dropped since the start.

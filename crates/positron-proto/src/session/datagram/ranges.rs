@@ -161,6 +161,7 @@ impl RangeSet {
     }
 
     /// The highest number.
+    #[cfg(test)]
     pub(super) fn highest(&self) -> Option<u64> {
         self.runs.back().map(|run| run.last)
     }

@@ -197,7 +197,7 @@ impl Connection {
         }
         self.ending.until = None;
         match self.state {
-            State::TimeWait => self.state = State::Closed,
+            State::TimeWait => self.state = self.state.after(Step::Waited).unwrap_or(State::Closed),
             State::Closed => {}
             // The other end never said its last word, but heard ours, and may be reading still.
             State::FinWait2 => {
@@ -207,10 +207,14 @@ impl Connection {
                     secured.due.reset = false;
                 }
             }
-            // It never acknowledged our FIN, or, though asked for long, what waits before that.
             State::Closing | State::FinWait1 => self.abort(now, Closed::ByUs(self.ending.reason())),
+            // Nothing of what waits was acknowledged for long.
             State::Established | State::CloseWait if self.ending.is_asked_for() => {
-                self.abort(now, Closed::ByUs(self.ending.reason()));
+                self.abort(now, Closed::Silent);
+                self.ending.resets = true;
+                if let Some(secured) = &mut self.secured {
+                    secured.due.reset = true;
+                }
             }
             State::CloseWait => self.abort(now, Closed::ByPeer(self.their_reason())),
             State::LastAck => self.abort(now, Closed::ByPeer(self.their_reason())),

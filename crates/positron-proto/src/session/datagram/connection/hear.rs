@@ -95,6 +95,8 @@ impl Connection {
             secured.due.reset |= packet.header.kind != PacketType::Rst && self.ending.resets();
             return;
         }
+        let updates = secured.protection.updates();
+        counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
         let Opened { from, header, number, frames, len } = packet;
         let was_quiet = now.since(secured.heard) >= QUIET;
         (secured.heard, secured.unanswered) = (now, None);
@@ -122,6 +124,8 @@ impl Connection {
         if let Err(violation) = self.window.arrived(arrived) {
             return self.violate(now, violation);
         }
+        self.window.dropped(self.streams.take_released());
+        self.tell_window();
         let Some(secured) = &mut self.secured else { return };
         secured.received.arrived(now, number, heard.eliciting);
         match (header.kind, heard.close) {
@@ -276,7 +280,9 @@ impl Connection {
         for packet in outcome.lost.drain(..) {
             let Some(secured) = &mut self.secured else { return };
             secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
+            let black_holes = secured.size.black_holes();
             secured.size.lost(now, packet.number, packet.size);
+            counters.black_holes += secured.size.black_holes() - black_holes;
             secured.lost += 1;
             secured.due.fin |= packet.contents.fin;
             counters.packets_lost += 1;

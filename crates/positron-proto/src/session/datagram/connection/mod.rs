@@ -73,6 +73,8 @@ pub(super) struct Connection {
     secured: Option<Box<Secured>>,
     ending: end::Ending,
     events: VecDeque<ConnectionEvent>,
+    /// Whether the application was told the last thing, [`ConnectionEvent::Closed`].
+    over: bool,
     /// Whether everything that was sent was acknowledged when that was last told.
     drained: bool,
     rng: Rng,
@@ -109,6 +111,8 @@ struct Secured {
     prodded: Option<Instant>,
     lost: u64,
     sent: u64,
+    /// Changes of keys that were counted.
+    key_updates: u64,
 }
 
 /// What a packet carried, beside its place in the order.
@@ -215,6 +219,7 @@ impl Connection {
             secured: None,
             ending: end::Ending::default(),
             events: VecDeque::new(),
+            over: false,
             drained: true,
             rng,
             config: config.clone(),
@@ -257,6 +262,7 @@ impl Connection {
             prodded: None,
             lost: 0,
             sent: 0,
+            key_updates: 0,
             protection,
         }));
         self.events.push_back(match self.direction {
@@ -271,17 +277,17 @@ impl Connection {
         }
     }
 
-    /// Queues a message.
+    /// Queues a message. How many unreliable ones were dropped for it.
     pub(super) fn send(
         &mut self,
         lane: LaneNumber,
         delivery: Delivery,
         body: Bytes,
-    ) -> Result<(), NotQueued> {
+    ) -> Result<u64, NotQueued> {
         self.check_open()?;
         self.outgoing.push(lane, delivery, body, self.streams.queued_bytes())?;
         self.drained = false;
-        Ok(())
+        Ok(self.outgoing.take_dropped())
     }
 
     fn check_open(&self) -> Result<(), NotQueued> {
@@ -298,11 +304,15 @@ impl Connection {
         self.let_go(now, u64::try_from(cost).unwrap_or(u64::MAX), budget);
     }
 
-    /// Bytes are not held any more. If the window opened by so much that the other end should hear
-    /// of it, it will.
+    /// Bytes are not held any more, because the application dealt with them.
     fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
         let rtt = self.rtt();
         self.window.released(now, bytes, rtt, budget);
+        self.tell_window();
+    }
+
+    /// The other end hears of the window if it opened by so much that it should.
+    fn tell_window(&mut self) {
         if let Some(secured) = &mut self.secured
             && self.window.update_due()
         {
@@ -342,6 +352,11 @@ impl Connection {
         self.outgoing.queued_bytes() + self.streams.queued_bytes()
     }
 
+    /// When a packet of the other end opened last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.secured.as_ref().map(|secured| secured.heard)
+    }
+
     /// Ends a stream that we opened.
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), NotQueued> {
         self.check_open()?;
@@ -360,6 +375,7 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
+        // Hearing that it was given up lets it go too.
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
@@ -381,6 +397,15 @@ impl Connection {
 
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        if self.over {
+            return None;
+        }
+        let event = self.next_event();
+        self.over = matches!(event, Some(ConnectionEvent::Closed(_)));
+        event
+    }
+
+    fn next_event(&mut self) -> Option<ConnectionEvent> {
         // Whoever is there is told before what it said, and its end after it.
         let ends = |event: &ConnectionEvent| {
             matches!(event, ConnectionEvent::Closed(_) | ConnectionEvent::Finished(_))
@@ -399,9 +424,9 @@ impl Connection {
         }
     }
 
-    /// How far it is.
-    pub(super) const fn state(&self) -> State {
-        self.state
+    /// Whether everything that was said was acknowledged, as far as that was told.
+    pub(super) const fn is_drained(&self) -> bool {
+        self.drained
     }
 
     /// The other end, once it is known.
@@ -435,6 +460,7 @@ impl Connection {
             since: self.since,
             rtt: rtt.map(Rtt::smoothed),
             least_rtt: rtt.map(Rtt::least),
+            congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
             congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
             in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
             send_window: secured.map_or(0, |it| it.send_window.left(it.outstanding)),
