@@ -385,7 +385,7 @@ impl Machine {
                 self.with(connection, |channel| channel.connected(remote));
             }
             Event::Drained { connection } => self.with(connection, Channel::drained),
-            Event::Writable { connection } => {
+            Event::Writable { connection } | Event::StreamsAvailable { connection } => {
                 self.with(connection, |channel| channel.writable.notify_waiters());
             }
             Event::StreamReadable { connection, stream }

@@ -301,8 +301,9 @@ impl Endpoint {
         });
     }
 
-    /// Closes after everything that waits was sent and acknowledged; a handshake of ours that is
-    /// not complete is given up. [`Event::Closed`] follows.
+    /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT); a handshake of ours that is not complete is
+    /// given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);

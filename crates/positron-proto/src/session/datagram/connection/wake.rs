@@ -96,6 +96,11 @@ impl Connection {
                         Some(cargo) if cargo.fin => secured.due.fin = true,
                         _ => secured.due.ping = true,
                     }
+                    // What was in it may have arrived in another.
+                    let nothing = !self.has_data_to_send() && !self.incoming.has_replies();
+                    if let Some(secured) = &mut self.secured {
+                        secured.due.ping |= nothing && !secured.due.fin;
+                    }
                 }
             }
             TimeoutOutcome::Rto => {

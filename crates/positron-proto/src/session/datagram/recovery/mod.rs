@@ -337,6 +337,12 @@ impl<C> Recovery<C> {
         self.losses.told(lowest);
     }
 
+    /// Keeps no room that nothing is in.
+    pub(super) fn shrink(&mut self) {
+        self.flight.shrink();
+        self.losses.shrink();
+    }
+
     /// Bytes sent and neither acknowledged nor lost.
     pub(super) fn in_flight(&self) -> u64 {
         self.flight.bytes()
