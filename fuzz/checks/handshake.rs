@@ -212,9 +212,7 @@ impl Stage {
                 let id = *self.dialled[from].last().expect("it was just dialled");
                 self.ends.calm(Duration::from_secs(1), |_| true);
                 self.listen();
-                let is_it = |event: &Event| {
-                    matches!(event, Event::Connected { connection, .. } if *connection == id)
-                };
+                let is_it = |event: &Event| matches!(event, Event::Connected { connection, .. } if *connection == id);
                 assert!(self.heard[from].iter().any(is_it), "an honest dial fails");
                 let accepted = self.heard[LISTENER][before..].iter();
                 let accepted = accepted.filter(|event| matches!(event, Event::Accepted { .. }));

@@ -500,8 +500,8 @@ fn changed(mut packet: Packet, at: usize, change: usize, honest: bool) -> Packet
 
 fn size(byte: usize) -> usize {
     const SIZES: [usize; 16] = [
-        0, 1, 8, 64, 500, 1_100, 1_140, 1_150, 1_200, 1_500, 3_000, 10_000, 17_000, 40_000,
-        70_000, 200_000,
+        0, 1, 8, 64, 500, 1_100, 1_140, 1_150, 1_200, 1_500, 3_000, 10_000, 17_000, 40_000, 70_000,
+        200_000,
     ];
     SIZES[byte % 16] + byte / 16
 }
