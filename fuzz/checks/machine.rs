@@ -409,7 +409,7 @@ impl Stage {
         self.be_calm(Duration::from_secs(60));
         for n in 0..2 {
             assert!(self.apps[n].over.is_some(), "the connection never ends: {:?}", self.view(n));
-            assert!(self.view(n).is_none(), "what is over is not forgotten");
+            assert!(self.view(n).is_none(), "what is over is not forgotten: {:?}", self.view(n));
             let silent = self.apps.iter().any(|app| app.over == Some(Closed::Silent));
             // Who has closed does not listen any more.
             if !closed_before[1 - n] && !self.apps.iter().any(|app| app.resets) && !silent {
