@@ -91,32 +91,39 @@ impl NetworkId {
     }
 }
 
-/// One byte stream to one remote address, unique within the life of a node.
+/// One byte stream or datagram connection to one remote address, unique within the life of a node.
 ///
-/// The core names the links it dials, the driver those it accepted: the top bit keeps the two
-/// apart.
+/// The core names the links it dials and the datagram connections it accepts, the driver the
+/// streams it accepted: the two top bits keep them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(u64);
 
 impl LinkId {
     const ACCEPTED: u64 = 1 << 63;
+    const BY_DATAGRAMS: u64 = 1 << 62;
+    const NUMBER: u64 = Self::BY_DATAGRAMS - 1;
 
     /// The `n`th link that the core dialled.
     pub const fn dialled(n: u64) -> Self {
-        Self(n & !Self::ACCEPTED)
+        Self(n & Self::NUMBER)
     }
 
-    /// The `n`th link that the driver accepted.
+    /// The `n`th stream that the driver accepted.
     pub const fn accepted(n: u64) -> Self {
-        Self(n | Self::ACCEPTED)
+        Self(n & Self::NUMBER | Self::ACCEPTED)
+    }
+
+    /// The `n`th datagram connection that the core accepted.
+    pub const fn accepted_by_datagrams(n: u64) -> Self {
+        Self(n & Self::NUMBER | Self::ACCEPTED | Self::BY_DATAGRAMS)
     }
 
     /// The `n` of whoever named it.
     pub const fn number(self) -> u64 {
-        self.0 & !Self::ACCEPTED
+        self.0 & Self::NUMBER
     }
 
-    /// Whether the driver accepted this link.
+    /// Whether the other end dialled this link.
     pub const fn is_accepted(self) -> bool {
         self.0 & Self::ACCEPTED != 0
     }
@@ -172,5 +179,8 @@ mod tests {
     fn dialled_and_accepted_links_never_share_a_name() {
         assert!(LinkId::accepted(3).is_accepted());
         assert!(!LinkId::dialled(3).is_accepted());
+        assert!(LinkId::accepted_by_datagrams(3).is_accepted());
+        assert_ne!(LinkId::accepted_by_datagrams(3), LinkId::accepted(3));
+        assert_eq!(LinkId::accepted_by_datagrams(3).number(), 3);
     }
 }

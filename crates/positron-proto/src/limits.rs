@@ -80,6 +80,28 @@ pub const RECORDS_PER_KEY: u64 = 1 << 22;
 /// PING frames that are answered in one second; more is flooding.
 pub const MAX_PINGS_PER_SECOND: u32 = 20;
 
+// --- links over datagrams and over streams ---
+
+/// How long a dial waits for an answer by datagrams before it dials a byte stream too (RFC 8305, 5
+/// recommends 250 ms).
+pub const UDP_HEAD_START: Duration = Duration::from_millis(250);
+/// How long datagrams go on unanswered when the byte stream to the same address has failed: three
+/// SYN are out by then.
+pub const UDP_ALONE: Duration = Duration::from_secs(1);
+/// How long a datagram link that we dialled may leave a PING unanswered before a byte stream is
+/// dialled instead. With [`PROBE_AFTER`] and three round trips traffic goes on within 3 s of the
+/// last datagram that arrived; one lost PING is repeated well before.
+pub const INSTEAD_AFTER: Duration = Duration::from_millis(500);
+/// First wait before a session that runs over a byte stream tries datagrams again; doubled each
+/// time.
+pub const BACK_FIRST: Duration = Duration::from_secs(2);
+/// Longest such wait. A datagram link that lived as long was a good one.
+pub const BACK_LONGEST: Duration = Duration::from_secs(60);
+/// Bytes given to a datagram connection that its other end has not acknowledged: beyond it, frames
+/// wait in their lanes. 1 Gbit/s over 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user
+/// of its connection, and what is given cannot move to another link).
+pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;
+
 // --- datagram connections [PROTOCOL 9] ---
 
 /// Bytes of UDP payload of every SYN, and of the datagrams that every path is taken to carry: what

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Unread { to: LinkId, bytes: usize },
     /// Bytes that had arrived were read at last.
     Read { to: LinkId, bytes: usize },
+    /// A datagram, for whichever process listens.
+    Datagram { from: SocketAddr, port: u16, sender: u32, bytes: Bytes },
     /// Own: the kernel may have room again.
     Room { link: LinkId },
     /// Own: what a stopped reader left in the kernel, or a cut held back, is there now.
@@ -44,6 +46,8 @@ pub(crate) enum Event {
     ConnectTimeout { link: LinkId },
     /// Own: a link that was to be flushed has had its time.
     Linger { link: LinkId },
+    /// Own: the process reads its socket again.
+    ReadSocket,
     /// Own: a link is over.
     Down { link: LinkId, reason: LinkDown },
     /// Own: a worker checked a signature.

@@ -9,6 +9,7 @@ use positron_proto::{
     id::{LinkId, MessageId},
     identity::Verified,
     node::{Command, NodeCore},
+    session::sessions::Transport,
     time::{Duration, Instant},
 };
 
@@ -47,6 +48,11 @@ impl World {
             }
             Fault::Reset { who, part } => self.break_links(who, *part, Self::reset_link),
             Fault::Silence { who, part } => self.break_links(who, *part, Self::silence_link),
+            Fault::Filter { who, transport } => self.filter(who, *transport, true),
+            Fault::Unfilter(who) => {
+                self.filter(who, Transport::Udp, false);
+                self.filter(who, Transport::Tcp, false);
+            }
             Fault::StopReading(who) => {
                 for node in self.those(who, Self::runs) {
                     self.hosts[node].reading = false;
@@ -207,9 +213,23 @@ impl World {
         }
     }
 
+    fn filter(&mut self, who: &Who, transport: Transport, drops: bool) {
+        self.disturb();
+        for host in self.those(who, |_, _| true) {
+            self.nature.filter(host, transport, drops);
+        }
+        if !drops && transport == Transport::Tcp {
+            self.release_everything();
+        }
+    }
+
     fn heal(&mut self) {
-        let now = self.now();
         self.nature.heal();
+        self.release_everything();
+    }
+
+    fn release_everything(&mut self) {
+        let now = self.now();
         for host in 0..self.hosts.len() {
             self.hosts[host].release_all(now);
             self.touched(host);

@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
 use positron_proto::{
     id::{LinkId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, Outcome, Refused},
+    rng::Seed,
     time::{Duration, Instant, Now},
 };
 
 use crate::{
     clock::Clock,
+    datagrams::{BATCH, Socket},
     dice::Dice,
     disk::{Disk, Loss},
     event::{Entry, Event},
@@ -45,6 +48,7 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) mail: Mail,
     pub(crate) dice: Dice,
+    pub(crate) socket: Socket,
     pub(crate) hash: RunHash,
     pub(crate) tally: Tally,
     /// What the application heard in this window.
@@ -77,7 +81,7 @@ pub(crate) struct Tally {
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, identity: Identity, clock: Clock, dice: Dice) -> Self {
+    pub(crate) fn new(index: usize, identity: Identity, clock: Clock, seed: &Seed) -> Self {
         Self {
             index: narrow(index),
             addr: address(index),
@@ -91,7 +95,8 @@ impl Host {
             disk_broken: false,
             clock,
             mail: Mail::new(narrow(index)),
-            dice,
+            dice: Dice::new(seed, "host"),
+            socket: Socket::new(Dice::new(seed, "datagrams")),
             hash: RunHash::new(),
             tally: Tally::default(),
             heard: Vec::new(),
@@ -139,6 +144,7 @@ impl Host {
     pub(crate) fn end(&mut self, loss: Loss) -> Option<Process> {
         let ended = self.process.take()?;
         self.disk.crash(loss);
+        self.close_socket();
         self.trace.note(self.now, || format!("the process ended, disk: {loss:?}"));
         Some(ended)
     }
@@ -195,6 +201,9 @@ impl Host {
         if let Event::Syn { from, addr, port } = entry.event {
             return self.asked(from, addr, port, nature);
         }
+        if let Event::Datagram { .. } = entry.event {
+            return self.datagram(entry.event, nature);
+        }
         if entry.life != self.life || !self.is_live() {
             return self.stray(entry.event, nature);
         }
@@ -210,6 +219,7 @@ impl Host {
                 self.give(Input::StorageFailed { why });
             }
             Event::Exit => self.exit(nature),
+            Event::ReadSocket => self.read_socket(),
             of_a_link => self.happen_to_link(of_a_link, nature),
         }
     }
@@ -231,6 +241,7 @@ impl Host {
                 self.trace.note(self.now, || format!("  {}", brief(&effect)));
                 self.perform(effect, nature);
             }
+            self.transmit_all(nature);
             let Some(process) = &mut self.process else { return };
             if process.written.is_empty() {
                 process.deadline = process.machine.poll_timeout();
@@ -246,6 +257,19 @@ impl Host {
             if let Some(process) = &mut self.process {
                 process.written = written;
             }
+        }
+    }
+
+    /// Sends the datagrams that the node wants sent.
+    fn transmit_all(&mut self, nature: &Nature) {
+        let (now, mut buf) = (self.clocks(self.now), Vec::new());
+        while let Some(process) = &mut self.process
+            && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut buf)
+        {
+            let bytes = Bytes::from(std::mem::take(&mut buf));
+            self.hash.transmit(self.now, &batch, &bytes);
+            self.trace.note(self.now, || format!("  {batch:?}"));
+            self.transmit(batch, bytes, nature);
         }
     }
 

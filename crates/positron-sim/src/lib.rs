@@ -34,6 +34,7 @@
 
 mod check;
 mod clock;
+mod datagrams;
 mod dice;
 mod disk;
 mod event;

@@ -59,7 +59,7 @@ impl Host {
         let again = now + Sending::syn_retry(attempt);
         let arrival = end.sending.arrival_of_signal(now, &nature.physics);
         let remote = end.remote;
-        if nature.reachable(self.index, remote) {
+        if nature.carries_streams(self.index, remote) {
             let syn = Event::Syn { from, addr, port: to.port() };
             self.mail.send(remote, arrival, 0, syn);
         }
@@ -99,7 +99,7 @@ impl Host {
         let now = self.now();
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         if let Some(peer) = end.peer().filter(|_| !end.severed)
-            && nature.reachable(self.index, end.remote)
+            && nature.carries_streams(self.index, end.remote)
         {
             let arrival = end.sending.arrival_of_signal(now, &nature.physics);
             let rst = Event::Rst { to: peer.link, reason: LinkDown::Reset };
@@ -123,7 +123,7 @@ impl Host {
         let Some(Process { links, written, .. }) = &mut self.process else { return };
         let Some(end) = links.get_mut(&link) else { return };
         let Some(peer) = end.peer() else { return };
-        let cut = !nature.reachable(from.host, end.remote);
+        let cut = !nature.carries_streams(from.host, end.remote);
         let (severed, sending) = (end.severed, &mut end.sending);
         let mut taken = 0;
         while let Some(front) = sending.waiting.front_mut() {
@@ -175,7 +175,7 @@ impl Host {
         if let State::Flushing(peer) = end.state
             && !end.severed
             && end.sending.held.is_empty()
-            && nature.reachable(self.index, end.remote)
+            && nature.carries_streams(self.index, end.remote)
         {
             let arrival = end.sending.arrival(now, 0, &nature.physics);
             self.mail.send(peer.host, arrival, peer.life, Event::Fin { to: peer.link });
@@ -187,7 +187,7 @@ impl Host {
 
     /// Another host asks for a connection.
     pub(crate) fn asked(&mut self, from: End, addr: SocketAddr, port: u16, nature: &Nature) {
-        if !self.powered || !nature.reachable(self.index, from.host) {
+        if !self.powered || !nature.carries_streams(self.index, from.host) {
             return;
         }
         let now = self.now();
@@ -271,7 +271,7 @@ impl Host {
 
     /// Tells another host that there is no such connection.
     fn refuse(&mut self, from: End, nature: &Nature) {
-        if self.powered && nature.reachable(self.index, from.host) {
+        if self.powered && nature.carries_streams(self.index, from.host) {
             let arrival = self.now() + nature.delay(self.index, from.host);
             let rst = Event::Rst { to: from.link, reason: LinkDown::Reset };
             self.mail.send(from.host, arrival, from.life, rst);
@@ -283,7 +283,7 @@ impl Host {
     }
 
     fn answered(&mut self, link: LinkId, peer: End, nature: &Nature) {
-        if !nature.reachable(self.index, peer.host) {
+        if !nature.carries_streams(self.index, peer.host) {
             return;
         }
         match self.link_mut(link) {
@@ -298,7 +298,7 @@ impl Host {
     }
 
     fn arrived(&mut self, link: LinkId, from: End, bytes: Bytes, nature: &Nature) {
-        let cut = !nature.reachable(self.index, from.host);
+        let cut = !nature.carries_streams(self.index, from.host);
         let reading = self.reading;
         let Some(end) = self.link_mut(link) else {
             return self.refuse(from, nature);
@@ -335,7 +335,8 @@ impl Host {
     fn release(&mut self, link: LinkId, nature: &Nature) {
         let (now, from, reading) = (self.now(), self.end_of(link), self.reading);
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
-        let Some(peer) = end.peer().filter(|peer| nature.reachable(from.host, peer.host)) else {
+        let Some(peer) = end.peer().filter(|peer| nature.carries_streams(from.host, peer.host))
+        else {
             return;
         };
         for chunk in end.sending.unhold(now, &nature.physics) {
@@ -400,6 +401,9 @@ impl Host {
     pub(crate) fn release_all(&mut self, at: Instant) {
         let life = self.life;
         let Some(process) = &self.process else { return };
+        if self.socket.has_unread() {
+            self.mail.later(at, life, Event::ReadSocket);
+        }
         for (link, end) in &process.links {
             if !end.sending.held.is_empty() || !end.receiving.unread.is_empty() {
                 self.mail.later(at, life, Event::Release { link: *link });

@@ -3,6 +3,7 @@
 use positron_proto::{
     id::Ticket,
     node::{Command, Effect, Input, NodeCore, Refused},
+    session::datagram::contract::Transmit,
     time::{Instant, Now},
 };
 
@@ -12,6 +13,10 @@ pub(crate) trait Machine: Send {
     fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused>;
     fn poll_effect(&mut self) -> Option<Effect>;
     fn poll_timeout(&self) -> Option<Instant>;
+    /// The next datagrams, if it speaks by datagrams.
+    fn poll_transmit(&mut self, _: Now, _: usize, _: &mut Vec<u8>) -> Option<Transmit> {
+        None
+    }
     /// The shipped node, if it is one.
     fn node(&self) -> Option<&NodeCore> {
         None
@@ -33,6 +38,10 @@ impl Machine for NodeCore {
 
     fn poll_timeout(&self) -> Option<Instant> {
         Self::poll_timeout(self).map(|(when, _why)| when)
+    }
+
+    fn poll_transmit(&mut self, now: Now, most: usize, buf: &mut Vec<u8>) -> Option<Transmit> {
+        Self::poll_transmit(self, now, most, buf)
     }
 
     fn node(&self) -> Option<&NodeCore> {

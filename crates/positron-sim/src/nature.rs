@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
-use positron_proto::{rng::Seed, time::Duration};
+use positron_proto::{rng::Seed, session::sessions::Transport, time::Duration};
 
 use crate::{dice::Dice, physics::Physics, verdicts::Verdicts};
 
@@ -25,6 +25,10 @@ pub(crate) struct Nature {
     /// Which side of the partition each host is on.
     sides: Vec<bool>,
     parted: bool,
+    /// Hosts whose datagrams a firewall drops.
+    mute: Vec<bool>,
+    /// Hosts whose streams a firewall drops.
+    streamless: Vec<bool>,
     geography: u64,
     links: u64,
 }
@@ -40,6 +44,8 @@ impl Nature {
             names: BTreeMap::new(),
             sides: vec![false; hosts],
             parted: false,
+            mute: vec![false; hosts],
+            streamless: vec![false; hosts],
             geography: seed.stream("geography").next_u64(),
             links: seed.stream("links").next_u64(),
         }
@@ -63,6 +69,24 @@ impl Nature {
 
     pub(crate) fn reachable(&self, a: u32, b: u32) -> bool {
         !self.parted || self.sides[wide(a)] == self.sides[wide(b)]
+    }
+
+    /// Whether datagrams get through between two hosts.
+    pub(crate) fn carries_datagrams(&self, a: u32, b: u32) -> bool {
+        self.reachable(a, b) && !self.mute[wide(a)] && !self.mute[wide(b)]
+    }
+
+    /// Whether the bytes of a stream get through between two hosts.
+    pub(crate) fn carries_streams(&self, a: u32, b: u32) -> bool {
+        self.reachable(a, b) && !self.streamless[wide(a)] && !self.streamless[wide(b)]
+    }
+
+    /// Lets a firewall in front of a host drop what comes and goes this way, or carry it again.
+    pub(crate) fn filter(&mut self, host: usize, transport: Transport, drops: bool) {
+        match transport {
+            Transport::Udp => self.mute[host] = drops,
+            Transport::Tcp => self.streamless[host] = drops,
+        }
     }
 
     pub(crate) const fn is_parted(&self) -> bool {

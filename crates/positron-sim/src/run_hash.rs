@@ -5,6 +5,7 @@ use core::hash::{Hash as _, Hasher};
 use positron_proto::{
     id::{LinkId, NodeId},
     node::{Change, Effect, Event, Outcome},
+    session::datagram::contract::Transmit,
     time::Instant,
 };
 
@@ -89,6 +90,15 @@ impl RunHash {
                 self.event(event);
             }
         }
+    }
+
+    /// Takes in the datagrams that a node wants sent.
+    pub(crate) fn transmit(&mut self, at: Instant, batch: &Transmit, bytes: &[u8]) {
+        self.word(at.as_micros());
+        self.word(8);
+        batch.to.hash(self);
+        self.word(batch.segment_size as u64);
+        self.bytes(bytes);
     }
 
     fn link(&mut self, kind: u64, link: LinkId) {

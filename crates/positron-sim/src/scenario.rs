@@ -149,6 +149,15 @@ pub enum Fault {
         /// How many.
         part: f64,
     },
+    /// A firewall in front of these nodes drops whatever comes and goes over one transport.
+    Filter {
+        /// Whose.
+        who: Who,
+        /// Which: the other one goes on.
+        transport: sessions::Transport,
+    },
+    /// Firewalls let everything through again.
+    Unfilter(Who),
     /// Processes take nothing from their sockets any more.
     StopReading(Who),
     /// They do again.
@@ -267,6 +276,7 @@ pub fn default_config() -> Config {
             max_links: 512,
             connect_timeout: 10 * second,
             heartbeat: 30 * second,
+            transports: sessions::Transports::Both,
         },
         peers: peers::Config {
             bootstrap: Vec::new(),

@@ -91,7 +91,7 @@ impl World {
                 let seed = root.child(&format!("host {index}"));
                 let identity = Identity::from_seed(seed.stream("identity").bytes());
                 let clock = Clock::new(&scenario.physics, &mut clocks);
-                Host::new(index, identity, clock, Dice::new(&seed, "host"))
+                Host::new(index, identity, clock, &seed)
             })
             .collect();
         let ids = hosts.iter().enumerate().map(|(n, h)| (h.identity.node_id(), n)).collect();

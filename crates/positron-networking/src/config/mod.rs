@@ -175,6 +175,7 @@ impl NetworkConfig {
                 max_links: self.max_concurrent_connections,
                 connect_timeout: Duration::from_secs_f64(self.connection_timeout),
                 heartbeat,
+                transports: sessions::Transports::Tcp,
             },
             peers: peers::Config {
                 bootstrap: self.bootstrap_nodes.clone(),

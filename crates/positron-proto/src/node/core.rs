@@ -18,7 +18,7 @@ use crate::{
     limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
     peers::{self, Peers},
     rng::Seed,
-    session::{self, Sessions},
+    session::{self, Sessions, datagram::contract::Transmit},
     time::{Instant, Now},
     trust::{self, Trust},
     wire::{frame::CloseReason, holdings::Holdings},
@@ -69,13 +69,14 @@ pub(super) struct Outs {
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
 ///
-/// > **Purity.** The sequence of effects is a function of (config, identity, snapshot, seed, the
-/// > sequence of (`Now`, `Input` | `Command`)) and of nothing else.
+/// > **Purity.** The sequence of effects and datagrams is a function of (config, identity, snapshot,
+/// > seed, the sequence of (`Now`, `Input` | `Command`)) and of nothing else.
 ///
 /// - [`handle`](Self::handle) cannot fail: a peer's nonsense is counted and held against the peer.
 /// - [`command`](Self::command) is refused with a reason, or gives a [`Ticket`] that exactly one
 ///   [`Event::Completed`] answers.
-/// - [`poll_effect`](Self::poll_effect) until `None` after each of the two.
+/// - [`poll_effect`](Self::poll_effect) until `None` after each of the two, then
+///   [`poll_transmit`](Self::poll_transmit) until `None`.
 /// - [`poll_timeout`](Self::poll_timeout) says when to send [`Input::Timeout`], and why.
 ///
 /// `now.mono` never goes back between two calls.
@@ -153,6 +154,10 @@ impl NodeCore {
             Input::Bytes { link, bytes } => {
                 self.sessions.bytes(now, link, bytes, &mut self.outs.session);
             }
+            Input::Datagrams { from, segment_size, bytes } => {
+                let out = &mut self.outs.session;
+                self.sessions.datagrams(now, from, segment_size, &bytes, out);
+            }
             Input::Written { link, bytes } => {
                 self.sessions.written(now, link, bytes, &mut self.outs.session);
             }
@@ -188,6 +193,17 @@ impl NodeCore {
     /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// Fills `buf` (which is cleared first) with the next datagrams to be sent to one address, at
+    /// most `max_segments` of one size; call until `None`, after the effects of the same input.
+    pub fn poll_transmit(
+        &mut self,
+        now: Now,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        self.sessions.poll_transmit(now, max_segments, buf)
     }
 
     /// When the node wants [`Input::Timeout`], and why.
@@ -242,6 +258,7 @@ impl NodeCore {
             banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
             counters: AllCounters {
                 session: self.sessions.counters(),
+                datagrams: self.sessions.datagram_counters(),
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),

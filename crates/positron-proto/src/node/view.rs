@@ -8,7 +8,7 @@ use crate::{
     direct, gossip,
     id::NodeId,
     peers::{self, Bootstrap},
-    session::sessions,
+    session::{datagram::contract::EndpointCounters, sessions},
     time::Duration,
 };
 
@@ -17,6 +17,8 @@ use crate::{
 pub struct Counters {
     /// Links and conversations.
     pub session: sessions::Counters,
+    /// Datagram connections.
+    pub datagrams: EndpointCounters,
     /// The address book and dials.
     pub peers: peers::Counters,
     /// Broadcasts.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    contract::{DialFailure, DialOutcome, Direction, DownReason, Hangup, LinkDown, Out, Peer},
+    contract::{DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Transport},
     conversation::{Conversation, Presence},
     ending::Memory,
     link::Fault,
@@ -91,11 +91,17 @@ impl Sessions {
         if let Some(body) = parting.filter(|body| body.len() <= MAX_RECORD / 2) {
             frames.push(Frame::Message { lane: Lane::Control, number: 0, body });
         }
-        frames.push(Frame::Close(reason));
-        let bytes = knocking.sealed(&frames);
-        self.counters.records_sent += 1;
-        self.write(link, bytes, out);
-        self.hang_up(now, link, Hangup::Flush, out);
+        frames.push(Frame::Close(reason.clone()));
+        if entry.connection.is_some() {
+            // The connection says why by itself, after all that was said before.
+            frames.pop();
+        }
+        if !frames.is_empty() {
+            let bytes = knocking.sealed(&frames);
+            self.counters.records_sent += 1;
+            self.write(now, link, bytes, out);
+        }
+        self.hang_up(now, link, Hangup::Flush, reason, out);
     }
 
     /// Both ends agreed on this link. It becomes that of the session with this peer, or gives way
@@ -104,10 +110,7 @@ impl Sessions {
         let Some(entry) = self.links.get(&id) else { return };
         let Some(link) = entry.link() else { return };
         let (peer, boot) = (link.peer, link.boot);
-        let dial = match entry.stage {
-            Stage::Confirming(dial, ..) => Some(dial),
-            _ => None,
-        };
+        let race = entry.race();
         self.end_session_of_earlier_boot(now, peer.id, boot, out);
         let mut outcome = DialOutcome::Connected(peer.id);
         match self.conversations.get(&peer.id).map(|talk| talk.presence.clone()) {
@@ -124,50 +127,30 @@ impl Sessions {
                 out.push_back(Out::Up(peer));
             }
         }
-        if let Some(dial) = dial {
-            out.push_back(Out::DialEnded { dial, outcome });
-        }
-    }
-
-    /// Two links between the same two nodes [PROTOCOL 5.2]: of links dialled from opposite ends the
-    /// one dialled by the smaller id stays, so that both ends choose alike; of links dialled from
-    /// the same end the newer one, as the dialler counts: the first PINGs may overtake each other.
-    fn break_tie(&mut self, now: Now, new: Peer, old: LinkId, out: &mut VecDeque<Out>) {
-        let links = [old, new.link].map(|id| self.links.get(&id).and_then(Entry::link));
-        let [Some(older), Some(newer)] = links else { return };
-        let (since, same_dialler) = (older.since, older.peer.direction == new.direction);
-        let dialled_later = newer.order > older.order;
-        let me = self.local.me.node_id();
-        let dialler_is_smaller = match new.direction {
-            Direction::Outbound => me < new.id,
-            Direction::Inbound => new.id < me,
-        };
-        let stays = if same_dialler { dialled_later } else { dialler_is_smaller };
-        if stays {
-            self.raise(now, new.link);
-            if let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&new.link) {
-                link.since = since;
-            }
-            self.close_link(now, old, CloseReason::Duplicate, out);
-        } else {
-            self.close_link(now, new.link, CloseReason::Duplicate, out);
+        if let Some(race) = race {
+            self.end_race(now, race, Some(id), outcome, out);
         }
     }
 
     /// Makes a confirmed link the one of its conversation.
-    fn raise(&mut self, now: Now, id: LinkId) {
+    pub(super) fn raise(&mut self, now: Now, id: LinkId) {
         let Some(entry) = self.links.get_mut(&id) else { return };
         let stage = core::mem::replace(&mut entry.stage, Stage::Closing);
         let (Stage::Confirming(_, mut link, _) | Stage::Knocking(mut link)) = stage else {
             return;
         };
         entry.place = self.door.enter(entry.place, entry.addr);
-        link.since = now.mono;
+        (link.since, link.raised) = (now.mono, now.mono);
         link.carried(now.mono);
-        let (peer, boot) = (link.peer.id, link.boot);
+        let (peer, boot, transport) = (link.peer.id, link.boot, link.transport());
         entry.stage = Stage::Up(link);
         let talk =
             self.conversations.entry(peer).or_insert_with(|| Conversation::new(boot, now.mono));
+        match (talk.transport.replace(transport), transport) {
+            (Some(Transport::Udp), Transport::Tcp) => self.counters.moves_to_tcp += 1,
+            (Some(Transport::Tcp), Transport::Udp) => self.counters.moves_to_udp += 1,
+            _ => {}
+        }
         if let Presence::Dormant(until) = talk.presence {
             self.dormant.remove(&(until, peer));
         }
@@ -175,6 +158,7 @@ impl Sessions {
         if let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) {
             link.ask(memory);
         }
+        self.prepare_to_move(now, id);
         self.deadlines.set(Wake::Link(id), now.mono);
         self.ask_for_flush(now, id);
     }
@@ -198,13 +182,16 @@ impl Sessions {
     }
 
     /// A link with keys ends before it is a session.
-    fn fail_unconfirmed(&mut self, now: Now, id: LinkId, fault: Fault, out: &mut VecDeque<Out>) {
+    pub(super) fn fail_unconfirmed(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: Fault,
+        out: &mut VecDeque<Out>,
+    ) {
         let Some(entry) = self.links.get(&id) else { return };
         let Some(peer) = entry.link().map(|link| link.peer.id) else { return };
-        let dial = match entry.stage {
-            Stage::Confirming(dial, ..) => Some(dial),
-            _ => None,
-        };
+        let race = entry.race();
         let duplicate = fault == Fault::Closed(CloseReason::Duplicate) && self.is_up(&peer);
         if !duplicate && fault != Fault::Closed(CloseReason::Probe) {
             self.counters.handshakes_failed += 1;
@@ -212,7 +199,7 @@ impl Sessions {
         self.accuse(peer, &fault, out);
         let outcome = match fault {
             Fault::Closed(reason) => {
-                self.hang_up(now, id, Hangup::Flush, out);
+                self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
                 if duplicate {
                     DialOutcome::Connected(peer)
                 } else {
@@ -220,7 +207,7 @@ impl Sessions {
                 }
             }
             Fault::Forged => {
-                self.hang_up(now, id, Hangup::Abort, out);
+                self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
                 DialOutcome::Failed(DialFailure::Handshake("its first record does not open"))
             }
             Fault::Malformed(what) | Fault::Violation(what) | Fault::Flooding(what) => {
@@ -229,8 +216,11 @@ impl Sessions {
                 DialOutcome::Failed(DialFailure::Closed(reason))
             }
         };
-        if let Some(dial) = dial {
-            out.push_back(Out::DialEnded { dial, outcome });
+        if let Some(race) = race {
+            match outcome {
+                DialOutcome::Failed(failure) => self.lost_race(now, race, Some(id), failure, out),
+                outcome => self.end_race(now, race, Some(id), outcome, out),
+            }
             self.end_session_between_links(now, peer, out);
         }
     }
@@ -261,7 +251,7 @@ fn greet(now: Now, stage: &mut Stage, frame: Frame) -> Result<Greeting, Fault> {
             Ok(Greeting::Parting(body))
         }
         (Stage::Proving(link), Frame::Ping { token }) => {
-            link.order = token;
+            link.introduced(token);
             link.handle_ping(now.mono, token).map(|()| Greeting::Live)
         }
         (Stage::Knocking(link), Frame::Ping { token }) => {

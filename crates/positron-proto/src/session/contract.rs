@@ -23,6 +23,40 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Interval of PING on a link that carries nothing.
     pub heartbeat: Duration,
+    /// What links may be made of.
+    pub transports: Transports,
+}
+
+/// What a link is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// A datagram connection `[PROTOCOL 9]`: preferred where it gets through.
+    Udp,
+    /// Sealed records over a byte stream `[PROTOCOL 5]`.
+    Tcp,
+}
+
+/// What links may be made of. At least one thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transports {
+    /// Datagrams where they get through, byte streams where they do not.
+    #[default]
+    Both,
+    /// Datagrams only.
+    Udp,
+    /// Byte streams only.
+    Tcp,
+}
+
+impl Transports {
+    /// Whether links may be made of this.
+    pub const fn has(self, transport: Transport) -> bool {
+        match transport {
+            Transport::Udp => matches!(self, Self::Both | Self::Udp),
+            Transport::Tcp => matches!(self, Self::Both | Self::Tcp),
+        }
+    }
 }
 
 /// Who must answer a dial.
@@ -269,13 +303,13 @@ pub enum NotSent {
 /// What happened and what was dropped, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
-    /// Bytes given to links.
+    /// Bytes given to byte streams.
     pub bytes_sent: u64,
-    /// Bytes taken from links.
+    /// Bytes taken from byte streams.
     pub bytes_received: u64,
-    /// Records sealed.
+    /// Records sealed, and messages of frames given to datagram connections.
     pub records_sent: u64,
-    /// Records opened.
+    /// Records opened, and messages of frames taken from datagram connections.
     pub records_received: u64,
     /// Messages queued.
     pub messages_sent: u64,
@@ -287,8 +321,16 @@ pub struct Counters {
     pub messages_resent: u64,
     /// Messages not queued because the queue was full.
     pub messages_refused: u64,
-    /// Links dialled.
+    /// Dials that were asked for: each of one link or of two that race.
     pub dials: u64,
+    /// Byte streams dialled because a datagram link fell silent.
+    pub dials_instead: u64,
+    /// Datagram links dialled because a session runs over a byte stream.
+    pub dials_back: u64,
+    /// Sessions that went on over a byte stream instead of datagrams.
+    pub moves_to_tcp: u64,
+    /// Sessions that went on over datagrams instead of a byte stream.
+    pub moves_to_udp: u64,
     /// Links accepted.
     pub accepts: u64,
     /// Sessions that came up.
@@ -324,4 +366,6 @@ pub struct View {
     pub rtt: Option<Duration>,
     /// Bytes that wait for the peer.
     pub queued_bytes: usize,
+    /// What its link is made of.
+    pub transport: Transport,
 }

@@ -6,16 +6,16 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    contract::{DownReason, NotSent},
+    contract::{DownReason, NotSent, Transport},
     link::{Fault, Waiting},
 };
 use crate::{
     id::{LinkId, Ticket},
     limits::{
-        MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES, MAX_RECORD,
-        PARTS_ACK_INTERVAL, SLOW_READER_TIMEOUT,
+        BACK_FIRST, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES,
+        MAX_RECORD, PARTS_ACK_INTERVAL, SLOW_READER_TIMEOUT,
     },
-    time::Instant,
+    time::{Duration, Instant},
     wire::frame::{Frame, Lane},
 };
 
@@ -50,6 +50,12 @@ pub(super) struct Conversation {
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
     pace: Pace,
+    /// Whether its last link was held for dead when the session ended.
+    pub(super) lost: bool,
+    /// What its links were made of last.
+    pub(super) transport: Option<Transport>,
+    /// How long a session over a byte stream waits before it tries datagrams again.
+    pub(super) back_after: Duration,
 }
 
 /// By which link a conversation goes on.
@@ -149,6 +155,9 @@ impl Conversation {
             queued: (0, 0),
             unsent: 0,
             pace: Pace { progress: now, taken: 0, spoke: now },
+            lost: false,
+            transport: None,
+            back_after: BACK_FIRST,
         }
     }
 
@@ -227,18 +236,31 @@ impl Conversation {
 
     /// Appends acknowledgments and messages to `out` until it has `end` bytes or nothing is left.
     pub(super) fn put(&mut self, now: Instant, out: &mut Vec<u8>, end: usize) -> Put {
+        self.put_acks(now, out);
+        let mut put = Put::default();
+        for lane in Lane::ALL {
+            if self.outgoing[lane as usize].put(lane, out, end, &mut put) == Done::RecordFull {
+                break;
+            }
+        }
+        self.unsent -= put.bytes;
+        put
+    }
+
+    /// Appends the acknowledgments that are due.
+    pub(super) fn put_acks(&mut self, now: Instant, out: &mut Vec<u8>) {
         for (lane, incoming) in Lane::ALL.into_iter().zip(&mut self.incoming) {
             if core::mem::take(&mut incoming.ack_due) {
                 Frame::Ack { lane, next: incoming.next }.encode(out);
             }
         }
         self.pace.spoke = now;
+    }
+
+    /// Appends messages of one lane to `out` until it has `end` bytes or none is left.
+    pub(super) fn put_lane(&mut self, lane: Lane, out: &mut Vec<u8>, end: usize) -> Put {
         let mut put = Put::default();
-        for (lane, outgoing) in Lane::ALL.into_iter().zip(&mut self.outgoing) {
-            if outgoing.put(lane, out, end, &mut put) == Done::RecordFull {
-                break;
-            }
-        }
+        self.outgoing[lane as usize].put(lane, out, end, &mut put);
         self.unsent -= put.bytes;
         put
     }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use super::{
-    contract::{Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out},
+    contract::{DialFailure, DownReason, Hangup, LinkDown, Out},
     conversation::{Conversation, Presence},
     inbound::Inbound,
+    racing::RaceId,
     sessions::{Sessions, Wake},
     table::{Entry, Place, Stage},
 };
@@ -28,21 +29,32 @@ pub(super) enum Memory {
 impl Sessions {
     /// A byte stream ended, or could not be opened; also the answer to [`Out::Hangup`].
     pub fn link_down(&mut self, now: Now, link: LinkId, reason: LinkDown, out: &mut VecDeque<Out>) {
+        self.link_gone(now, link, DialFailure::Link(reason.clone()), reason, out);
+    }
+
+    /// A link is no more: what that means for whoever dialled it, or for its session.
+    pub(super) fn link_gone(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        failure: DialFailure,
+        reason: LinkDown,
+        out: &mut VecDeque<Out>,
+    ) {
         let Some(entry) = self.links.remove(&link) else { return };
         self.deadlines.clear(Wake::Link(link));
-        self.unflushed.remove(&link);
-        self.partials.note(link, None);
+        self.lay_down(link);
         self.door.leave(entry.place, entry.addr);
         match entry.stage {
-            Stage::Connecting(dial) => end_dial(dial, DialFailure::Link(reason), out),
-            Stage::Initiating(dial, _) => {
+            Stage::Connecting(race) => self.lost_race(now, race, Some(link), failure, out),
+            Stage::Initiating(race, _) => {
                 self.counters.handshakes_failed += 1;
-                end_dial(dial, DialFailure::Link(reason), out);
+                self.lost_race(now, race, Some(link), failure, out);
             }
-            Stage::Confirming(dial, link, _) => {
+            Stage::Confirming(race, up, _) => {
                 self.counters.handshakes_failed += 1;
-                end_dial(dial, DialFailure::Link(reason), out);
-                self.end_session_between_links(now, link.peer.id, out);
+                self.lost_race(now, race, Some(link), failure, out);
+                self.end_session_between_links(now, up.peer.id, out);
             }
             Stage::Responding(_) | Stage::Proving(_) | Stage::Knocking(_) => {
                 self.counters.handshakes_failed += 1;
@@ -57,6 +69,7 @@ impl Sessions {
     /// Ends the session with `peer`, telling it why, and every link to it that is about to become
     /// one. What the write window still takes goes before the reason; the rest is undelivered.
     pub fn close(&mut self, now: Now, peer: NodeId, reason: CloseReason, out: &mut VecDeque<Out>) {
+        self.give_up_races(now, peer, |_| true, out);
         let with_peer = |(id, entry): (&LinkId, &Entry)| {
             entry.link().is_some_and(|link| link.peer.id == peer).then_some(*id)
         };
@@ -90,14 +103,14 @@ impl Sessions {
     ) {
         let Some(entry) = self.links.get(&link) else { return };
         match entry.stage {
-            Stage::Connecting(dial) | Stage::Initiating(dial, _) => {
-                self.fail_dial(now, link, dial, DialFailure::Closed(reason), out);
+            Stage::Connecting(race) | Stage::Initiating(race, _) => {
+                self.fail_dial(now, link, race, DialFailure::Closed(reason), out);
             }
-            Stage::Confirming(dial, ..) => {
+            Stage::Confirming(race, ..) => {
                 self.close_link(now, link, reason.clone(), out);
-                end_dial(dial, DialFailure::Closed(reason), out);
+                self.lost_race(now, race, Some(link), DialFailure::Closed(reason), out);
             }
-            Stage::Responding(_) => self.hang_up(now, link, Hangup::Abort, out),
+            Stage::Responding(_) => self.hang_up(now, link, Hangup::Abort, reason, out),
             Stage::Proving(_) | Stage::Knocking(_) => self.close_link(now, link, reason, out),
             Stage::Up(_) => {
                 self.fill(now, link, out);
@@ -108,6 +121,11 @@ impl Sessions {
     }
 
     /// Says why, sealed, and hangs up.
+    ///
+    /// A datagram connection says why by itself when it ends, after everything that was said before
+    /// in any lane was acknowledged; so nothing is overtaken, and nothing that was acknowledged is
+    /// lost. Where that would take long, because the peer is gone or goes on elsewhere, it ends at
+    /// once: what was not acknowledged comes again over the next link.
     pub(super) fn close_link(
         &mut self,
         now: Now,
@@ -116,23 +134,36 @@ impl Sessions {
         out: &mut VecDeque<Out>,
     ) {
         let Some(entry) = self.links.get_mut(&id) else { return };
-        if let Stage::Confirming(_, link, _)
-        | Stage::Proving(link)
-        | Stage::Knocking(link)
-        | Stage::Up(link) = &mut entry.stage
+        let moved_on = matches!(
+            (&entry.stage, &reason),
+            (Stage::Up(_), CloseReason::Duplicate | CloseReason::Timeout | CloseReason::SlowReader)
+        );
+        let how = match entry.connection {
+            Some(_) if moved_on => Hangup::Abort,
+            _ => Hangup::Flush,
+        };
+        if entry.connection.is_none()
+            && let Some(link) = entry.link_mut()
         {
-            let bytes = link.sealed(&[Frame::Close(reason)]);
+            let bytes = link.sealed(&[Frame::Close(reason.clone())]);
             self.counters.records_sent += 1;
-            self.write(id, bytes, out);
+            self.write(now, id, bytes, out);
         }
-        self.hang_up(now, id, Hangup::Flush, out);
+        self.hang_up(now, id, how, reason, out);
     }
 
     /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
     ///
     /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
     /// descriptor like any other stranger.
-    pub(super) fn hang_up(&mut self, now: Now, link: LinkId, how: Hangup, out: &mut VecDeque<Out>) {
+    pub(super) fn hang_up(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        how: Hangup,
+        reason: CloseReason,
+        out: &mut VecDeque<Out>,
+    ) {
         let Some(entry) = self.links.get_mut(&link) else { return };
         if how == Hangup::Abort {
             self.door.leave(entry.place, entry.addr);
@@ -140,13 +171,25 @@ impl Sessions {
         }
         entry.stage = Stage::Closing;
         entry.inbound = Inbound::default();
-        self.partials.note(link, None);
-        self.unflushed.remove(&link);
+        let connection = entry.connection;
+        self.lay_down(link);
         match how {
             Hangup::Flush => self.deadlines.set(Wake::Link(link), now.mono + FLUSH_TIMEOUT),
             Hangup::Abort => self.deadlines.clear(Wake::Link(link)),
         }
-        out.push_back(Out::Hangup { link, how });
+        match (connection, how) {
+            (None, _) => out.push_back(Out::Hangup { link, how }),
+            (Some(connection), Hangup::Flush) => self.endpoint.close(now, connection, reason),
+            (Some(connection), Hangup::Abort) => self.endpoint.reset(now, connection, reason),
+        }
+    }
+
+    /// Nothing more is expected of a link, nor given to it.
+    fn lay_down(&mut self, link: LinkId) {
+        self.partials.note(link, None);
+        self.unflushed.remove(&link);
+        self.hungry.remove(&link);
+        self.deadlines.clear(Wake::Back(link));
     }
 
     /// Hangs up on whoever answered a dial of ours, or did not.
@@ -154,40 +197,44 @@ impl Sessions {
         &mut self,
         now: Now,
         link: LinkId,
-        dial: Dial,
+        race: RaceId,
         failure: DialFailure,
         out: &mut VecDeque<Out>,
     ) {
-        self.hang_up(now, link, Hangup::Abort, out);
-        end_dial(dial, failure, out);
+        let reason = match &failure {
+            DialFailure::Closed(reason) => reason.clone(),
+            _ => CloseReason::Timeout,
+        };
+        self.hang_up(now, link, Hangup::Abort, reason, out);
+        self.lost_race(now, race, Some(link), failure, out);
     }
 
     /// A deadline of a link passed.
     pub(super) fn wake_link(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) {
         let Some(entry) = self.links.get(&link) else { return };
         match &entry.stage {
-            Stage::Connecting(dial) => {
-                let (dial, failure) = (*dial, DialFailure::Link(LinkDown::TimedOut));
-                self.fail_dial(now, link, dial, failure, out);
+            Stage::Connecting(race) => {
+                let (race, failure) = (*race, DialFailure::Link(LinkDown::TimedOut));
+                self.fail_dial(now, link, race, failure, out);
             }
-            Stage::Initiating(dial, _) => {
-                let dial = *dial;
+            Stage::Initiating(race, _) => {
+                let race = *race;
                 self.counters.handshakes_timed_out += 1;
-                self.fail_dial(now, link, dial, DialFailure::Timeout, out);
+                self.fail_dial(now, link, race, DialFailure::Timeout, out);
             }
-            Stage::Confirming(dial, up, _) => {
-                let (dial, peer) = (*dial, up.peer.id);
+            Stage::Confirming(race, up, _) => {
+                let (race, peer) = (*race, up.peer.id);
                 self.counters.handshakes_timed_out += 1;
-                self.fail_dial(now, link, dial, DialFailure::Timeout, out);
+                self.fail_dial(now, link, race, DialFailure::Timeout, out);
                 self.end_session_between_links(now, peer, out);
             }
             Stage::Responding(_) | Stage::Proving(_) | Stage::Knocking(_) => {
                 self.counters.handshakes_timed_out += 1;
-                self.hang_up(now, link, Hangup::Abort, out);
+                self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out);
             }
             Stage::Up(_) => self.check_session(now, link, out),
             // The kernel does not get rid of the last bytes: the peer does not read.
-            Stage::Closing => self.hang_up(now, link, Hangup::Abort, out),
+            Stage::Closing => self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out),
         }
     }
 
@@ -204,12 +251,14 @@ impl Sessions {
         if let Presence::Dormant(_) = talk.presence {
             return;
         }
+        talk.lost = matches!(reason, DownReason::Link(_) | DownReason::ByUs(CloseReason::Timeout));
         let until = now.mono + CONVERSATION_GRACE;
         talk.presence = Presence::Dormant(until);
         self.dormant.insert((until, peer));
         self.deadlines.set_earliest(Wake::Forget, until);
         out.push_back(Out::Down { peer, reason });
         if memory == Memory::Drop {
+            self.give_up_races(now, peer, |_| true, out);
             self.forget(peer, out);
         }
         self.forget_beyond_limits(out);
@@ -261,8 +310,4 @@ impl Sessions {
         }
         out.extend(talk.into_tickets().map(|ticket| Out::Undelivered { ticket }));
     }
-}
-
-fn end_dial(dial: Dial, failure: DialFailure, out: &mut VecDeque<Out>) {
-    out.push_back(Out::DialEnded { dial, outcome: DialOutcome::Failed(failure) });
 }

@@ -1,15 +1,18 @@
-//! One stream link with keys: sealed bytes to frames and back, and whether the other end lives.
+//! One link with keys: bytes to frames and back, and whether the other end lives.
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    contract::Peer,
+    contract::{Peer, Transport},
+    datagram::contract::LaneNumber,
     inbound::Inbound,
     partials::Partial,
     record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
 };
 use crate::{
-    limits::{MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC},
+    limits::{
+        INSTEAD_AFTER, MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC,
+    },
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::{
@@ -25,6 +28,9 @@ use crate::{
 /// [`check_liveness`](Self::check_liveness) whether the peer is still there `[PROTOCOL 5.4]`.
 /// After a [`Fault`] the link is of no use but to seal one last CLOSE.
 ///
+/// A *record* is what frames travel in: sealed bytes of a stream, or the body of an ordered message
+/// of a datagram connection, which does its own sealing and has one lane for each of ours.
+///
 /// It holds no buffer while nothing is incomplete: at most one partial message per lane, which
 /// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs.
 #[derive(Debug)]
@@ -33,15 +39,34 @@ pub(super) struct Link {
     /// The start of the peer's process, as its hello says.
     pub(super) boot: u64,
     pub(super) since: Instant,
-    /// Counts the dials of whoever dialled it: the token of its very first PING.
+    /// When it became the link of its session, if it did.
+    pub(super) raised: Instant,
+    /// Counts the links that whoever dialled it dialled.
     pub(super) order: u64,
-    keys: Keys,
+    /// Whether who dialled it held an earlier link for dead.
+    pub(super) instead: bool,
+    /// Whether we could dial a byte stream instead.
+    pub(super) replaceable: bool,
+    carrier: Carrier,
     /// What is left of the record that was opened last.
     frames: Reader,
     /// Messages of which only the beginning has arrived.
     assemblies: [Option<Assembly>; 3],
     pulse: Pulse,
 }
+
+/// What carries the records of a link.
+#[derive(Debug)]
+pub(super) enum Carrier {
+    /// A byte stream, sealed with these keys.
+    Stream(Keys),
+    /// A datagram connection; the record at hand came in this lane of it.
+    Datagrams(LaneNumber),
+}
+
+/// The first PING of a link that was dialled because an earlier one is held for dead has this bit
+/// set in its token [PROTOCOL 5.2].
+pub(super) const INSTEAD: u64 = 1 << 63;
 
 /// Why a link cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +95,17 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The fault that the endpoint of a datagram connection found.
+    pub(super) const fn of(what: &'static str, misbehavior: Misbehavior) -> Self {
+        match misbehavior {
+            Misbehavior::Malformed => Self::Malformed(what),
+            Misbehavior::Flooding => Self::Flooding(what),
+            _ => Self::Violation(what),
+        }
+    }
+}
+
 impl From<Malformed> for Fault {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed.what)
@@ -86,13 +122,16 @@ struct Assembly {
 }
 
 impl Link {
-    pub(super) fn new(peer: Peer, boot: u64, keys: Keys, now: Instant) -> Self {
+    pub(super) fn new(peer: Peer, boot: u64, carrier: Carrier, now: Instant) -> Self {
         Self {
             peer,
             boot,
             since: now,
+            raised: now,
             order: 0,
-            keys,
+            instead: false,
+            replaceable: false,
+            carrier,
             frames: Reader::new(Bytes::new()),
             assemblies: [const { None }; 3],
             pulse: Pulse::new(now),
@@ -107,10 +146,12 @@ impl Link {
         opened: &mut u64,
     ) -> Result<Option<Frame>, Fault> {
         if self.frames.is_empty() {
+            // A datagram connection brings its records by itself.
+            let Carrier::Stream(keys) = &mut self.carrier else { return Ok(None) };
             let Some(header) = inbound.peek::<HEADER>() else { return Ok(None) };
             let len = Opener::record_len(header).map_err(|_| Fault::Forged)?;
             let Some(record) = inbound.take(len) else { return Ok(None) };
-            let frames = self.keys.opener.open(record).map_err(|_| Fault::Forged)?;
+            let frames = keys.opener.open(record).map_err(|_| Fault::Forged)?;
             self.frames = Reader::new(frames);
             *opened += 1;
         }
@@ -119,7 +160,31 @@ impl Link {
             // Lets go of the buffer that the record arrived in.
             self.frames = Reader::new(Bytes::new());
         }
+        if let Carrier::Datagrams(at_hand) = self.carrier
+            && lane_of(&frame).is_some_and(|lane| lane as LaneNumber != at_hand)
+        {
+            return Err(Fault::Violation("a frame in the lane of others"));
+        }
         Ok(Some(frame))
+    }
+
+    /// A record came over its datagram connection: take its frames before the next one.
+    pub(super) fn take_record(&mut self, lane: LaneNumber, record: Bytes) -> Result<(), Fault> {
+        let Carrier::Datagrams(at_hand) = &mut self.carrier else { return Ok(()) };
+        if record.is_empty() || record.len() > MAX_RECORD {
+            return Err(Fault::Violation("a record without frames, or too long"));
+        }
+        *at_hand = lane;
+        self.frames = Reader::new(record);
+        Ok(())
+    }
+
+    /// What it is made of.
+    pub(super) const fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::Stream(_) => Transport::Tcp,
+            Carrier::Datagrams(_) => Transport::Udp,
+        }
     }
 
     /// Adds one part; the whole message when it was the last one.
@@ -163,15 +228,20 @@ impl Link {
 
     /// Begins a record at the end of `out`; [`seal`](Self::seal) it with what this returns.
     pub(super) fn begin(&self, out: &mut Vec<u8>) -> usize {
-        Sealer::begin(out)
+        match self.carrier {
+            Carrier::Stream(_) => Sealer::begin(out),
+            Carrier::Datagrams(_) => out.len(),
+        }
     }
 
     /// Seals what was appended to `out` since [`begin`](Self::begin) returned `start`.
     pub(super) fn seal(&mut self, out: &mut Vec<u8>, start: usize) {
-        self.keys.sealer.seal(out, start);
+        if let Carrier::Stream(keys) = &mut self.carrier {
+            keys.sealer.seal(out, start);
+        }
     }
 
-    /// One record with just these frames.
+    /// One record with just these frames, which all belong into lane 0.
     pub(super) fn sealed(&mut self, frames: &[Frame]) -> Vec<u8> {
         let mut out = Vec::with_capacity(RECORD_OVERHEAD + 32);
         let start = self.begin(&mut out);
@@ -200,11 +270,16 @@ impl Link {
     }
 
     /// The first record of the initiator, which dialled for the `order`-th time [PROTOCOL 5.2].
-    pub(super) fn first_ping(&mut self, now: Instant, order: u64) -> Vec<u8> {
-        let token = order;
-        self.order = order;
+    pub(super) fn first_ping(&mut self, now: Instant, order: u64, instead: bool) -> Vec<u8> {
+        let token = if instead { order | INSTEAD } else { order };
+        (self.order, self.instead) = (order, instead);
         self.pulse.asked = Some((token, now));
         self.sealed(&[Frame::Ping { token }])
+    }
+
+    /// The first PING of the initiator arrived.
+    pub(super) const fn introduced(&mut self, token: u64) {
+        (self.order, self.instead) = (token & !INSTEAD, token & INSTEAD != 0);
     }
 
     /// Asks with this token as soon as something is sent.
@@ -228,6 +303,18 @@ impl Link {
         self.pulse.probed = None;
     }
 
+    /// Something arrived on its datagram connection then, perhaps only acknowledgments.
+    pub(super) fn heard_then(&mut self, then: Instant) {
+        if then > self.pulse.heard && self.pulse.probed.is_none_or(|probe| then > probe.since) {
+            self.heard(then);
+        }
+    }
+
+    /// Whether it left a PING unanswered for so long that another link was dialled instead.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.pulse.probed.is_some_and(|probe| probe.doubted)
+    }
+
     /// A message went out or came in.
     pub(super) fn carried(&mut self, now: Instant) {
         self.pulse.carried = now;
@@ -243,10 +330,15 @@ impl Link {
         if self.poll_liveness(waiting, heartbeat) > now {
             return Liveness::Fine;
         }
-        if self.pulse.probed.is_some() {
-            return Liveness::Gone;
+        match &mut self.pulse.probed {
+            Some(probe) if self.replaceable && !probe.doubted => {
+                probe.doubted = true;
+                return Liveness::Doubtful;
+            }
+            Some(_) => return Liveness::Gone,
+            None => {}
         }
-        self.pulse.probed = Some(now);
+        self.pulse.probed = Some(Probe { since: now, doubted: false });
         let token = self.pulse.next_token();
         self.pulse.ask.get_or_insert(token);
         Liveness::Ask
@@ -254,7 +346,11 @@ impl Link {
 
     /// When [`check_liveness`](Self::check_liveness) may come to something else than fine.
     pub(super) fn poll_liveness(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
-        self.pulse.next_check(waiting, heartbeat)
+        match self.pulse.probed {
+            Some(probe) if self.replaceable && !probe.doubted => probe.since + INSTEAD_AFTER,
+            Some(probe) => probe.since + PROBE_TIMEOUT,
+            None => self.pulse.next_question(waiting, heartbeat),
+        }
     }
 
     /// Smoothed round trip time, once known.
@@ -277,6 +373,8 @@ pub(super) enum Liveness {
     Fine,
     /// A PING waits to be sent.
     Ask,
+    /// It was asked and has not answered yet: time to dial another link instead.
+    Doubtful,
     /// It was asked and did not answer.
     Gone,
 }
@@ -288,8 +386,8 @@ struct Pulse {
     heard: Instant,
     /// When a message went out or came in last.
     carried: Instant,
-    /// Since when silence is judged.
-    probed: Option<Instant>,
+    /// The question by which silence is judged.
+    probed: Option<Probe>,
     /// The token of a PING that waits to be sent.
     ask: Option<u64>,
     /// The PING that was sent last, and when.
@@ -300,6 +398,14 @@ struct Pulse {
     /// PINGs that arrived since the start of the current second.
     pings: (Instant, u32),
     srtt: Option<Duration>,
+}
+
+/// A PING that stands between a silent link and its end.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    since: Instant,
+    /// Whether it was found to take long.
+    doubted: bool,
 }
 
 impl Pulse {
@@ -350,16 +456,24 @@ impl Pulse {
         true
     }
 
-    fn next_check(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
-        if let Some(probed) = self.probed {
-            return probed + PROBE_TIMEOUT;
-        }
+    fn next_question(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
         let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
         let patience = match waiting {
             Waiting::Nothing if !busy => heartbeat.max(PROBE_AFTER),
             Waiting::Nothing | Waiting::Unacknowledged => PROBE_AFTER,
         };
         self.heard + patience
+    }
+}
+
+/// The lane in which a frame travels; `None` if it does not matter.
+const fn lane_of(frame: &Frame) -> Option<Lane> {
+    match frame {
+        Frame::Message { lane, .. } | Frame::Part { lane, .. } => Some(*lane),
+        Frame::Ping { .. } | Frame::Pong { .. } | Frame::Ack { .. } | Frame::Close(_) => {
+            Some(Lane::Control)
+        }
+        Frame::Unknown { .. } => None,
     }
 }
 

@@ -4,9 +4,10 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
     agreement::Agreed,
-    contract::{Dial, DialFailure, DialOutcome, Direction, Hangup, Out, Peer, Purpose},
+    contract::{DialFailure, DialOutcome, Direction, Hangup, Out, Peer, Purpose},
     handshake::{Answered, Heard, Initiator, NotOurs, Packet, Responder, Unheard, protocol_of},
-    link::Link,
+    link::{Carrier, Link},
+    racing::RaceId,
     record::Keys,
     sessions::{Sessions, Wake},
     table::{Entry, Parting, Place, Stage, TooMany},
@@ -29,17 +30,18 @@ impl Sessions {
     /// A dial of ours has a byte stream.
     pub fn connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        let Stage::Connecting(dial) = entry.stage else { return };
+        let Stage::Connecting(race) = entry.stage else { return };
+        let Some(dial) = self.races.get(&race).map(|race| race.dial) else { return };
         let (expect, theirs) = (dial.expect, dial.noise_static.as_ref());
         match Initiator::start(&self.local, expect, theirs, &mut self.rng) {
             Ok((initiator, syn)) => {
-                entry.stage = Stage::Initiating(dial, Box::new(initiator));
+                entry.stage = Stage::Initiating(race, Box::new(initiator));
                 self.deadlines.set_earliest(Wake::Link(link), now.mono + HANDSHAKE_TIMEOUT);
-                self.write(link, syn, out);
+                self.write(now, link, syn, out);
             }
             Err(_) => {
                 let failure = DialFailure::Handshake("no handshake can be started");
-                self.fail_dial(now, link, dial, failure, out);
+                self.fail_dial(now, link, race, failure, out);
             }
         }
     }
@@ -65,9 +67,14 @@ impl Sessions {
                 out.push_back(Out::Hangup { link, how: Hangup::Abort });
             }
         }
+        self.make_room_at_the_door(now, out);
+    }
+
+    /// Lets the stranger go who waits longest, if there are too many.
+    pub(super) fn make_room_at_the_door(&mut self, now: Now, out: &mut VecDeque<Out>) {
         if let Some(oldest) = self.door.oldest_beyond_limit() {
             self.counters.half_open_evicted += 1;
-            self.hang_up(now, oldest, Hangup::Abort, out);
+            self.hang_up(now, oldest, Hangup::Abort, CloseReason::SlotsFull, out);
         }
     }
 
@@ -100,7 +107,7 @@ impl Sessions {
             return Step::Enough;
         }
         let stage = core::mem::replace(&mut entry.stage, Stage::Closing);
-        let Stage::Initiating(dial, initiator) = stage else { return Step::Enough };
+        let Stage::Initiating(race, initiator) = stage else { return Step::Enough };
         let answered = match packet {
             Ok(Some(packet)) => initiator.answer(&packet, &self.local, &mut self.rng),
             Ok(None) | Err(NotOurs) => {
@@ -110,17 +117,17 @@ impl Sessions {
         };
         match answered {
             Ok(Answered::Again(initiator, syn)) => {
-                entry.stage = Stage::Initiating(dial, Box::new(initiator));
-                self.write(link, syn, out);
+                entry.stage = Stage::Initiating(race, Box::new(initiator));
+                self.write(now, link, syn, out);
                 Step::Again
             }
             Ok(Answered::Secured(secured, ack)) => {
-                self.secured_by_us(now, (link, dial), *secured, ack, out);
+                self.secured_by_us(now, (link, race), *secured, ack, out);
                 Step::Again
             }
             Err(failure) => {
                 self.counters.handshakes_failed += 1;
-                self.fail_dial(now, link, dial, failure, out);
+                self.fail_dial(now, link, race, failure, out);
                 Step::Enough
             }
         }
@@ -130,27 +137,29 @@ impl Sessions {
     fn secured_by_us(
         &mut self,
         now: Now,
-        (id, dial): (LinkId, Dial),
+        (id, race): (LinkId, RaceId),
         secured: Agreed,
         mut bytes: Vec<u8>,
         out: &mut VecDeque<Out>,
     ) {
         let records_per_key = self.local.records_per_key;
-        let Some(entry) = self.links.get_mut(&id) else { return };
         let found = secured.id;
+        let instead = self.holds_for_dead(&found);
+        let Some(dial) = self.races.get(&race).map(|race| race.dial) else { return };
+        let Some(entry) = self.links.get_mut(&id) else { return };
         let refusal = secured.refusal.clone();
         let mut link =
             Box::new(link_of(secured, records_per_key, entry.addr, Direction::Outbound, id, now));
         let probed = dial.purpose == Purpose::Probe;
         let Some(reason) = refusal.or(probed.then_some(CloseReason::Probe)) else {
-            bytes.append(&mut link.first_ping(now.mono, id.number()));
-            entry.stage = Stage::Confirming(dial, link, Parting::Possible);
-            self.write(id, bytes, out);
+            bytes.append(&mut link.first_ping(now.mono, id.number(), instead));
+            entry.stage = Stage::Confirming(race, link, Parting::Possible);
+            self.write(now, id, bytes, out);
             return;
         };
         bytes.append(&mut link.sealed(&[Frame::Close(reason.clone())]));
-        self.write(id, bytes, out);
-        self.hang_up(now, id, Hangup::Flush, out);
+        self.write(now, id, bytes, out);
+        self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
         let outcome = match reason {
             CloseReason::Probe => DialOutcome::Probed(found),
             CloseReason::SelfDial => DialOutcome::Failed(DialFailure::Ourselves),
@@ -160,7 +169,7 @@ impl Sessions {
         if let DialOutcome::Failed(_) = outcome {
             self.counters.handshakes_failed += 1;
         }
-        out.push_back(Out::DialEnded { dial, outcome });
+        self.end_race(now, race, Some(id), outcome, out);
     }
 
     fn respond(&mut self, now: Now, link: LinkId, out: &mut VecDeque<Out>) -> Step {
@@ -178,7 +187,7 @@ impl Sessions {
         match heard {
             Ok(Heard::Reply(responder, reply)) => {
                 entry.stage = Stage::Responding(Box::new(responder));
-                self.write(link, reply, out);
+                self.write(now, link, reply, out);
                 return Step::Again;
             }
             Ok(Heard::Secured(secured, reply)) => {
@@ -187,17 +196,17 @@ impl Sessions {
             }
             Ok(Heard::OtherVersion(hint)) => {
                 self.counters.handshakes_failed += 1;
-                self.write(link, hint, out);
-                self.hang_up(now, link, Hangup::Flush, out);
+                self.write(now, link, hint, out);
+                self.hang_up(now, link, Hangup::Flush, CloseReason::WrongVersion, out);
             }
             // To garbage there is no answer [PROTOCOL 1].
             Err(Unheard::NotOurs) => {
                 self.counters.not_positron += 1;
-                self.hang_up(now, link, Hangup::Abort, out);
+                self.hang_up(now, link, Hangup::Abort, CloseReason::WrongVersion, out);
             }
             Err(Unheard::Broken) => {
                 self.counters.handshakes_failed += 1;
-                self.hang_up(now, link, Hangup::Abort, out);
+                self.hang_up(now, link, Hangup::Abort, CloseReason::WrongVersion, out);
             }
         }
         Step::Enough
@@ -220,14 +229,14 @@ impl Sessions {
             Box::new(link_of(secured, records_per_key, entry.addr, Direction::Inbound, id, now));
         if let Some(reason) = refusal {
             self.counters.handshakes_failed += 1;
-            bytes.append(&mut link.sealed(&[Frame::Close(reason)]));
-            self.write(id, bytes, out);
-            self.hang_up(now, id, Hangup::Flush, out);
+            bytes.append(&mut link.sealed(&[Frame::Close(reason.clone())]));
+            self.write(now, id, bytes, out);
+            self.hang_up(now, id, Hangup::Flush, reason, out);
             return;
         }
         entry.stage = Stage::Proving(link);
         if !bytes.is_empty() {
-            self.write(id, bytes, out);
+            self.write(now, id, bytes, out);
         }
     }
 }
@@ -243,5 +252,5 @@ fn link_of(
     let Agreed { id: peer, key, noise_static, boot, split, suite, role, .. } = agreed;
     let keys = Keys::derive(&split, suite, role, records_per_key);
     let peer = Peer { id: peer, key, noise_static, addr, direction, link: id };
-    Link::new(peer, boot, keys, now.mono)
+    Link::new(peer, boot, Carrier::Stream(keys), now.mono)
 }

@@ -10,22 +10,27 @@ use bytes::Bytes;
 
 pub use super::contract::{
     Config, Counters, Dial, DialFailure, DialOutcome, Direction, DownReason, Expect, Hangup,
-    LinkDown, NotSent, Out, Peer, Purpose, View,
+    LinkDown, NotSent, Out, Peer, Purpose, Transport, Transports, View,
 };
 use super::{
     conversation::{Conversation, Presence},
+    datagram::{
+        Endpoint,
+        contract::{ConnectionId, EndpointConfig, EndpointCounters},
+    },
     hello::Local,
     partials::Partials,
-    table::{Door, Entry, Place, Stage},
+    racing::{Race, RaceId},
+    table::{Door, Entry, Stage},
 };
 use crate::{
     deadlines::Deadlines,
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
     limits::MAX_HALF_OPEN,
-    rng::Rng,
+    rng::{Rng, Seed},
     time::{Instant, Now},
-    wire::frame::{CloseReason, Lane},
+    wire::frame::Lane,
 };
 
 /// All links and conversations of one node.
@@ -33,8 +38,13 @@ use crate::{
 /// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
 /// [`connected`](Self::connected) or [`link_down`](Self::link_down); [`accepted`](Self::accepted);
 /// then [`bytes`](Self::bytes), [`written`](Self::written) and at last
-/// [`link_down`](Self::link_down), exactly once a link. What is to be done and what happened is
-/// appended to `out`, in order.
+/// [`link_down`](Self::link_down), exactly once a link. [`datagrams`](Self::datagrams) at any time.
+/// What is to be done and what happened is appended to `out`, in order; datagrams are to be taken
+/// with [`poll_transmit`](Self::poll_transmit) when an input is done with.
+///
+/// **Transports.** A dial races: datagrams first, a byte stream after a head start. A session whose
+/// datagrams are lost on the way goes on over a byte stream, and goes back when they get through;
+/// what was said moves with it. Its caller sees none of that but in its views.
 ///
 /// **Guarantees.** Each dial ends with one [`Out::DialEnded`]; each [`Out::Up`] is followed by one
 /// [`Out::Down`] before the next `Up` of the same peer. Messages arrive in order within their lane,
@@ -54,7 +64,7 @@ use crate::{
 ///     id::{LinkId, NetworkId},
 ///     identity::Identity,
 ///     rng::Seed,
-///     session::sessions::{Config, Dial, Expect, Out, Purpose, Sessions},
+///     session::sessions::{Config, Dial, Expect, Out, Purpose, Sessions, Transports},
 ///     time::{Duration, Now},
 /// };
 ///
@@ -63,6 +73,7 @@ use crate::{
 ///     max_links: 8,
 ///     connect_timeout: Duration::from_secs(5),
 ///     heartbeat: Duration::from_secs(10),
+///     transports: Transports::Tcp,
 /// };
 /// let node = |seed: u8| {
 ///     let rng = Seed::new([seed; 32]).stream("sessions");
@@ -107,8 +118,14 @@ pub struct Sessions {
     pub(super) config: Config,
     pub(super) local: Local,
     pub(super) rng: Rng,
+    pub(super) endpoint: Endpoint,
     pub(super) links: BTreeMap<LinkId, Entry>,
+    pub(super) by_connection: BTreeMap<ConnectionId, LinkId>,
+    /// How many links were dialled, and how many datagram connections accepted.
     pub(super) dialled: u64,
+    pub(super) accepted: u64,
+    pub(super) races: BTreeMap<RaceId, Race>,
+    pub(super) raced: u64,
     pub(super) door: Door,
     pub(super) partials: Partials,
     pub(super) conversations: BTreeMap<NodeId, Conversation>,
@@ -120,6 +137,8 @@ pub struct Sessions {
     /// Links on which something waits to be sealed, and since when.
     pub(super) unflushed: BTreeSet<LinkId>,
     pub(super) unflushed_since: Option<Instant>,
+    /// Datagram links whose window is full while more waits.
+    pub(super) hungry: BTreeSet<LinkId>,
     pub(super) counters: Counters,
 }
 
@@ -128,6 +147,10 @@ pub struct Sessions {
 pub(super) enum Wake {
     /// A handshake, the liveness of a session, or a hanging flush: what the stage of the link says.
     Link(LinkId),
+    /// The head start of the datagrams in a race is over.
+    Race(RaceId),
+    /// The session over this byte stream is to try datagrams again.
+    Back(LinkId),
     /// The oldest dormant conversation is to be forgotten.
     Forget,
 }
@@ -135,13 +158,28 @@ pub(super) enum Wake {
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
     pub fn new(config: Config, me: Arc<Identity>, mut rng: Rng) -> Self {
-        let local = Local::new(me, config.network, rng.next_u64());
+        let boot = rng.next_u64();
+        let endpoint = EndpointConfig {
+            // A session may have two links while it moves.
+            max_connections: 2 * config.max_links + MAX_HALF_OPEN,
+            // Whether a link lives is judged here, by the same rules for every transport.
+            keep_alive: None,
+            ..EndpointConfig::new(config.network)
+        };
+        let dice = Seed::new(rng.bytes()).stream("datagrams");
+        let endpoint = Endpoint::new(endpoint, Arc::clone(&me), boot, dice);
+        let local = Local::new(me, config.network, boot);
         Self {
             config,
             local,
             rng,
+            endpoint,
             links: BTreeMap::new(),
+            by_connection: BTreeMap::new(),
             dialled: 0,
+            accepted: 0,
+            races: BTreeMap::new(),
+            raced: 0,
             door: Door::default(),
             partials: Partials::default(),
             conversations: BTreeMap::new(),
@@ -150,25 +188,9 @@ impl Sessions {
             deadlines: Deadlines::new(),
             unflushed: BTreeSet::new(),
             unflushed_since: None,
+            hungry: BTreeSet::new(),
             counters: Counters::default(),
         }
-    }
-
-    /// Dials. Exactly one [`Out::DialEnded`] will follow.
-    pub fn dial(&mut self, now: Now, dial: Dial, out: &mut VecDeque<Out>) {
-        let dialling = |(id, entry): (&LinkId, &Entry)| !id.is_accepted() && entry.is_half_open();
-        if self.links.iter().filter(|link| dialling(*link)).count() >= MAX_HALF_OPEN {
-            self.counters.links_refused += 1;
-            let outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
-            out.push_back(Out::DialEnded { dial, outcome });
-            return;
-        }
-        let link = LinkId::dialled(self.dialled);
-        self.dialled += 1;
-        self.counters.dials += 1;
-        self.links.insert(link, Entry::new(dial.to, Stage::Connecting(dial), Place::Free));
-        self.deadlines.set(Wake::Link(link), now.mono + self.config.connect_timeout);
-        out.push_back(Out::Dial { link, to: dial.to });
     }
 
     /// Bytes of a link arrived, in order, cut anywhere.
@@ -224,9 +246,15 @@ impl Sessions {
 
     /// Does what is due. Never harmful.
     pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.endpoint.handle_timeout(now);
+            self.attend(now, out);
+        }
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
             match wake {
                 Wake::Link(link) => self.wake_link(now, link, out),
+                Wake::Race(race) => self.dial_stream(now, race, out),
+                Wake::Back(link) => self.dial_back(now, link, out),
                 Wake::Forget => self.forget_dormant(now, out),
             }
         }
@@ -236,7 +264,8 @@ impl Sessions {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.next().map(|(at, _)| at);
-        self.unflushed_since.into_iter().chain(deadline).min()
+        let connections = self.endpoint.poll_timeout();
+        self.unflushed_since.into_iter().chain(deadline).chain(connections).min()
     }
 
     /// Whether there is a session with `peer`.
@@ -251,7 +280,8 @@ impl Sessions {
             let Presence::Up(id) = talk.presence else { return None };
             let link = self.links.get(&id)?.link()?;
             let (peer, since, rtt) = (link.peer, link.since, link.rtt());
-            Some(View { peer, since, rtt, queued_bytes: talk.queued_bytes() })
+            let (queued_bytes, transport) = (talk.queued_bytes(), link.transport());
+            Some(View { peer, since, rtt, queued_bytes, transport })
         })
     }
 
@@ -260,9 +290,15 @@ impl Sessions {
         self.counters
     }
 
+    /// What happened on datagram connections, and what was dropped, since the start.
+    pub fn datagram_counters(&self) -> EndpointCounters {
+        self.endpoint.counters()
+    }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
-        self.links.values().filter(|entry| entry.is_half_open()).count()
+        let links = self.links.values().filter(|entry| entry.is_half_open()).count();
+        links + self.endpoint.half_open()
     }
 
     /// Somebody connected to us.

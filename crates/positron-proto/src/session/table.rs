@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr};
 
 use super::{
-    contract::Dial,
+    datagram::contract::ConnectionId,
     handshake::{Initiator, Responder},
     inbound::Inbound,
     link::Link,
+    racing::RaceId,
 };
 use crate::{
     id::LinkId,
@@ -18,8 +19,11 @@ use crate::{
 pub(super) struct Entry {
     pub(super) addr: SocketAddr,
     pub(super) stage: Stage,
+    /// Its datagram connection; `None`: it is a byte stream.
+    pub(super) connection: Option<ConnectionId>,
+    /// What a byte stream brought.
     pub(super) inbound: Inbound,
-    /// Bytes written that the kernel has not taken.
+    /// Bytes written that the kernel has not taken, or the other end's endpoint not acknowledged.
     pub(super) in_flight: usize,
     pub(super) place: Place,
 }
@@ -27,12 +31,12 @@ pub(super) struct Entry {
 /// How far a link is; the diagram is in [`super`].
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// We dial; there is no byte stream yet.
-    Connecting(Dial),
+    /// We dial; there is no byte stream yet, or no datagram connection.
+    Connecting(RaceId),
     /// We dialled; our SYN is out.
-    Initiating(Dial, Box<Initiator>),
+    Initiating(RaceId, Box<Initiator>),
     /// We dialled and have keys; our first PING is out.
-    Confirming(Dial, Box<Link>, Parting),
+    Confirming(RaceId, Box<Link>, Parting),
     /// The other end dialled.
     Responding(Box<Responder>),
     /// The other end dialled and has keys; its first record is awaited.
@@ -65,7 +69,12 @@ pub(super) enum Place {
 
 impl Entry {
     pub(super) fn new(addr: SocketAddr, stage: Stage, place: Place) -> Self {
-        Self { addr, stage, inbound: Inbound::default(), in_flight: 0, place }
+        Self { addr, stage, connection: None, inbound: Inbound::default(), in_flight: 0, place }
+    }
+
+    /// The same over this datagram connection.
+    pub(super) fn over(self, connection: ConnectionId) -> Self {
+        Self { connection: Some(connection), ..self }
     }
 
     /// The link, once it has keys.
@@ -75,6 +84,27 @@ impl Entry {
             | Stage::Proving(link)
             | Stage::Knocking(link)
             | Stage::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The link, once it has keys.
+    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+        match &mut self.stage {
+            Stage::Confirming(_, link, _)
+            | Stage::Proving(link)
+            | Stage::Knocking(link)
+            | Stage::Up(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The dial of ours that it belongs to, while it is not up.
+    pub(super) const fn race(&self) -> Option<RaceId> {
+        match self.stage {
+            Stage::Connecting(race) | Stage::Initiating(race, _) | Stage::Confirming(race, ..) => {
+                Some(race)
+            }
             _ => None,
         }
     }
@@ -140,11 +170,27 @@ impl Door {
         Place::Guest
     }
 
+    /// A stranger or guest has another address now.
+    pub(super) fn moved(&mut self, place: Place, from: SocketAddr, to: SocketAddr) {
+        if let Some(address) = counted(to) {
+            match place {
+                Place::Free => return,
+                Place::Stranger(_) => self.by_address.entry(address).or_default().strangers += 1,
+                Place::Guest => self.by_address.entry(address).or_default().guests += 1,
+            }
+        }
+        self.uncount(place, from);
+    }
+
     /// A stranger or guest is gone.
     pub(super) fn leave(&mut self, place: Place, from: SocketAddr) {
         if let Place::Stranger(arrived) = place {
             self.strangers.remove(&arrived);
         }
+        self.uncount(place, from);
+    }
+
+    fn uncount(&mut self, place: Place, from: SocketAddr) {
         let Some(address) = counted(from) else { return };
         let Some(count) = self.by_address.get_mut(&address) else { return };
         match place {

@@ -7,6 +7,7 @@ use super::{
     conversation::{Arrival, Conversation, Presence},
     ending::Memory,
     link::{Fault, Link, Liveness, record_end},
+    racing::Why,
     record::RECORD_OVERHEAD,
     sessions::{Sessions, Wake},
     table::{Entry, Stage},
@@ -25,6 +26,8 @@ impl Sessions {
             return;
         };
         let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        let was_doubted = link.is_doubted();
+        let peer = link.peer.id;
         link.heard(now.mono);
         let mut hearing = Hearing { now: now.mono, link, talk, out };
         let fault = loop {
@@ -48,6 +51,9 @@ impl Sessions {
         if let Some(longest) = self.partials.longest_beyond_limit() {
             self.give_up_partial(now, longest, out);
         }
+        if was_doubted {
+            self.give_up_races(now, peer, |why| why == Why::Instead, out);
+        }
     }
 
     /// Ends the session whose unfinished message is the oldest: there is too much of such in all.
@@ -62,7 +68,13 @@ impl Sessions {
     }
 
     /// The session cannot go on over this link.
-    fn fail_session(&mut self, now: Now, id: LinkId, fault: Fault, out: &mut VecDeque<Out>) {
+    pub(super) fn fail_session(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: Fault,
+        out: &mut VecDeque<Out>,
+    ) {
         let Some(link) = self.links.get(&id).and_then(Entry::link) else { return };
         let peer = link.peer.id;
         self.accuse(peer, &fault, out);
@@ -71,7 +83,7 @@ impl Sessions {
             // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
             // too, and the conversation goes on over another one.
             Fault::Forged => {
-                self.hang_up(now, id, Hangup::Abort, out);
+                self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
                 let reason = CloseReason::Violation("a record does not open".into());
                 self.end_session(now, peer, DownReason::ByUs(reason), Memory::Keep, out);
                 return;
@@ -83,7 +95,7 @@ impl Sessions {
                 return;
             }
         };
-        self.hang_up(now, id, Hangup::Flush, out);
+        self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
         let duplicate = reason == CloseReason::Duplicate;
         let memory = match reason {
             CloseReason::Duplicate | CloseReason::Timeout => Memory::Keep,
@@ -122,20 +134,29 @@ impl Sessions {
     ///
     /// Call it when an input is done with, so that all it caused shares records.
     pub fn flush(&mut self, now: Now, out: &mut VecDeque<Out>) {
-        self.unflushed_since = None;
-        for link in core::mem::take(&mut self.unflushed) {
-            self.fill(now, link, out);
+        self.attend(now, out);
+        while !self.unflushed.is_empty() {
+            for link in core::mem::take(&mut self.unflushed) {
+                self.fill(now, link, out);
+            }
+            self.attend(now, out);
         }
+        self.unflushed_since = None;
     }
 
     /// Fills records from the lanes of a session, most urgent first, up to the write window: what
     /// does not fit waits in its lane, where a later message of a more urgent lane still overtakes
     /// it [PROTOCOL 5.5].
     pub(super) fn fill(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
-        let Some(Entry { stage: Stage::Up(link), in_flight, .. }) = self.links.get_mut(&id) else {
+        let Some(Entry { stage: Stage::Up(link), in_flight, connection, .. }) =
+            self.links.get_mut(&id)
+        else {
             return;
         };
         let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        if connection.is_some() {
+            return self.fill_connection(now, id, out);
+        }
         let room = LINK_WRITE_WINDOW.saturating_sub(*in_flight);
         let mut bytes = Vec::new();
         while bytes.len() + RECORD_OVERHEAD + MAX_RECORD <= room
@@ -157,21 +178,14 @@ impl Sessions {
         let check = next_check(link, talk, self.config.heartbeat);
         self.deadlines.set_earliest(Wake::Link(id), check);
         if !bytes.is_empty() {
-            self.write(id, bytes, out);
+            self.write(now, id, bytes, out);
         }
-    }
-
-    /// Gives bytes to a link.
-    pub(super) fn write(&mut self, link: LinkId, bytes: Vec<u8>, out: &mut VecDeque<Out>) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
-        entry.in_flight += bytes.len();
-        self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(0);
-        out.push_back(Out::Write { link, bytes: bytes.into() });
     }
 
     /// Asks whether the peer of a session is there, and whether it takes what is sent to it
     /// [PROTOCOL 5.4, 5.5].
     pub(super) fn check_session(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+        self.note_progress(now, id);
         let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else { return };
         let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
         let peer = link.peer.id;
@@ -188,18 +202,35 @@ impl Sessions {
                 alive => {
                     let check = next_check(link, talk, self.config.heartbeat);
                     self.deadlines.set(Wake::Link(id), check);
-                    if alive == Liveness::Ask {
-                        self.ask_for_flush(now, id);
+                    match alive {
+                        Liveness::Ask => self.ask_for_flush(now, id),
+                        Liveness::Doubtful => {
+                            let peer = link.peer;
+                            self.dial_instead(now, peer, out);
+                        }
+                        Liveness::Fine | Liveness::Gone => {}
                     }
                     return;
                 }
             };
         self.close_link(now, id, reason.clone(), out);
-        self.end_session(now, peer, DownReason::ByUs(reason), memory, out);
+        let down = DownReason::ByUs(reason);
+        if memory == Memory::Keep && self.is_confirming(&peer) {
+            // The link that was dialled instead is about to come up.
+            if let Some(talk) = self.conversations.get_mut(&peer) {
+                talk.presence = Presence::Between(down);
+            }
+        } else {
+            self.end_session(now, peer, down, memory, out);
+        }
     }
 }
 
-fn next_check(link: &Link, talk: &Conversation, heartbeat: crate::time::Duration) -> Instant {
+pub(super) fn next_check(
+    link: &Link,
+    talk: &Conversation,
+    heartbeat: crate::time::Duration,
+) -> Instant {
     link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_patience())
 }
 

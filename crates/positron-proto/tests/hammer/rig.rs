@@ -75,6 +75,7 @@ fn session() -> sessions::Config {
         max_links: 64,
         connect_timeout: Duration::from_secs(5),
         heartbeat: Duration::from_secs(5),
+        transports: sessions::Transports::Tcp,
     }
 }
 

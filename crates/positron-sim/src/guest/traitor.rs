@@ -64,6 +64,7 @@ impl Traitor {
             max_links: 512,
             connect_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(30),
+            transports: sessions::Transports::Tcp,
         };
         let dice = arrival.seed.stream("session");
         Self {

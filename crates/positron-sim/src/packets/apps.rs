@@ -211,7 +211,10 @@ impl Net<'_> {
 
     /// Does it when the application has time.
     fn later(&mut self, me: Talker, job: Job) {
-        let takes = self.dice.between(self.story.ends[me.end].reader);
+        // A slow reader of a little at a time would keep everybody waiting for hours.
+        let least = self.story.ends[me.end].reader.0;
+        let takes =
+            if self.is_calm { least } else { self.dice.between(self.story.ends[me.end].reader) };
         let at = (self.now + takes).max(self.hosts[me.end].paused_until);
         if let Some(talk) = self.talks.get_mut(&me) {
             talk.app.jobs += 1;

@@ -84,6 +84,8 @@ pub(super) struct Net<'a> {
     pub(super) talks: BTreeMap<Talker, Talk>,
     pub(super) dice: Dice,
     pub(super) malice: Malice,
+    /// Whether everything goes right by now.
+    pub(super) is_calm: bool,
     clockwork: Clockwork,
     pub(super) effort: Effort,
     pub(super) trace: Trace,
@@ -125,6 +127,7 @@ impl<'a> Net<'a> {
             talks: BTreeMap::new(),
             dice: Dice::new(&seed, "applications"),
             malice: Malice::new(story.attacker, &seed),
+            is_calm: false,
             clockwork: Clockwork::default(),
             effort: Effort::default(),
             trace: Trace::default(),

@@ -246,6 +246,7 @@ impl Net<'_> {
     fn calm(&mut self) -> Result<(), PacketViolation> {
         self.note(|| "--- calm".into());
         self.malice.stop();
+        self.is_calm = true;
         for path in &mut self.paths {
             path.mend();
             let delay = path.laws().delay.min(Duration::from_millis(200));

@@ -219,7 +219,9 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_dropped += dropped;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
@@ -343,6 +345,16 @@ impl Endpoint {
     /// One connection, while it exists.
     pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
         self.rows.get(&connection).map(|row| row.connection.view(connection))
+    }
+
+    /// Bytes of a connection that wait to be acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
+        Some(self.rows.get(&connection)?.connection.queued_bytes())
+    }
+
+    /// When a packet of the other end of a connection opened last, while it exists.
+    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
+        self.rows.get(&connection)?.connection.heard()
     }
 
     /// What happened and what was dropped since the start.

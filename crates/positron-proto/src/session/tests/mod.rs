@@ -5,6 +5,7 @@ mod attacks;
 mod bounds;
 mod happy;
 mod liveness;
+mod moving;
 mod refusals;
 mod story;
 mod ties;
@@ -19,12 +20,12 @@ use bytes::Bytes;
 
 use super::sessions::{
     Config, Dial, DialFailure, DialOutcome, DownReason, Expect, Hangup, LinkDown, Out, Purpose,
-    Sessions,
+    Sessions, Transports,
 };
 use crate::{
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
-    rng::Seed,
+    rng::{Rng, Seed},
     session::link_public_key,
     time::{Duration, Instant, Now, WallTime},
     wire::frame::{CloseReason, Lane},
@@ -60,10 +61,36 @@ struct Wire {
     over: bool,
 }
 
+/// A datagram under way.
+struct Parcel {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+/// What lies between the nodes.
+struct Weather {
+    /// How long a datagram is under way. Streams take no time.
+    delay: Duration,
+    /// Added to it, at the most.
+    jitter: Duration,
+    /// The part of all datagrams that is lost.
+    loss: f64,
+    /// Whether a firewall drops every datagram.
+    udp_blocked: bool,
+    /// Whether a firewall drops whatever streams carry.
+    tcp_blocked: bool,
+    rng: Rng,
+}
+
 struct World {
     nodes: Vec<Node>,
     wires: Vec<Wire>,
     by_link: BTreeMap<(usize, LinkId), usize>,
+    /// Datagrams under way, by when they arrive.
+    parcels: BTreeMap<(Instant, u64), Parcel>,
+    posted: u64,
+    weather: Weather,
     now: Now,
 }
 
@@ -73,6 +100,7 @@ fn config() -> Config {
         max_links: 64,
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(30),
+        transports: Transports::Tcp,
     }
 }
 
@@ -97,7 +125,23 @@ impl World {
     fn with_configs(configs: Vec<Config>) -> Self {
         let start = Instant::from_micros(1_000_000);
         let now = Now { mono: start, wall: WallTime::default() };
-        let mut world = Self { nodes: vec![], wires: vec![], by_link: BTreeMap::new(), now };
+        let weather = Weather {
+            delay: millis(10),
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            udp_blocked: false,
+            tcp_blocked: false,
+            rng: Seed::from_number(1).stream("weather"),
+        };
+        let mut world = Self {
+            nodes: vec![],
+            wires: vec![],
+            by_link: BTreeMap::new(),
+            parcels: BTreeMap::new(),
+            posted: 0,
+            weather,
+            now,
+        };
         let mut seeds: Vec<u8> = (1..=u8::try_from(configs.len()).unwrap()).collect();
         seeds.sort_by_key(|seed| Identity::from_seed([*seed; 32]).node_id());
         for (config, seed) in configs.into_iter().zip(seeds) {
@@ -141,7 +185,45 @@ impl World {
         while let Some(what) = out.pop_front() {
             self.carry_out(n, what);
         }
+        self.post(n);
         result
+    }
+
+    /// Takes the datagrams that a node wants sent.
+    fn post(&mut self, n: usize) {
+        let (now, mut buf) = (self.now, Vec::new());
+        let from = self.nodes[n].addr;
+        while let Some(batch) = self.nodes[n].sessions.poll_transmit(now, 16, &mut buf) {
+            assert_eq!(batch.len, buf.len());
+            for bytes in buf.chunks(batch.segment_size) {
+                let Weather { delay, jitter, loss, rng, .. } = &mut self.weather;
+                let lost = rng.chance(*loss);
+                let due = now.mono + *delay + rng.duration(Duration::ZERO..=*jitter);
+                // What an Ethernet carries.
+                if !self.weather.udp_blocked && !lost && bytes.len() <= 1472 {
+                    self.posted += 1;
+                    let parcel = Parcel { from, to: batch.to, bytes: bytes.to_vec() };
+                    self.parcels.insert((due, self.posted), parcel);
+                }
+            }
+        }
+    }
+
+    /// Brings the datagrams that have arrived by now; false if there are none.
+    fn deliver(&mut self) -> bool {
+        let mut delivered = false;
+        while let Some(first) = self.parcels.first_entry()
+            && first.key().0 <= self.now.mono
+        {
+            let Parcel { from, to, bytes } = first.remove();
+            delivered = true;
+            if let Some(n) = self.nodes.iter().position(|node| node.addr == to)
+                && !self.weather.udp_blocked
+            {
+                self.with(n, |s, now, out| s.datagrams(now, from, bytes.len(), &bytes, out));
+            }
+        }
+        delivered
     }
 
     fn carry_out(&mut self, n: usize, what: Out) {
@@ -171,6 +253,9 @@ impl World {
     }
 
     fn connect(&mut self, n: usize, link: LinkId, to: SocketAddr) {
+        if self.weather.tcp_blocked {
+            return;
+        }
         let Some(other) = self.nodes.iter().position(|node| node.addr == to) else {
             return self.with(n, |s, now, out| s.link_down(now, link, LinkDown::Refused, out));
         };
@@ -200,7 +285,7 @@ impl World {
     fn carry(&mut self, wire: usize, side: usize) -> bool {
         let Wire { ends, pipes, stalled, hangups, over } = &mut self.wires[wire];
         let ((from, link), (to, other)) = (ends[side], ends[1 - side]);
-        if *over {
+        if *over || self.weather.tcp_blocked {
             return false;
         }
         if hangups[side] == Some(Hangup::Abort) {
@@ -225,7 +310,7 @@ impl World {
 
     /// Carries everything until nothing moves any more.
     fn run(&mut self) {
-        while (0..self.wires.len()).fold(false, |moved, wire| {
+        while (0..self.wires.len()).fold(self.deliver(), |moved, wire| {
             let there = self.carry(wire, 0);
             self.carry(wire, 1) || there || moved
         }) {}
@@ -236,7 +321,9 @@ impl World {
         let until = self.now.mono + by;
         self.run();
         loop {
-            let next = self.nodes.iter().filter_map(|node| node.sessions.poll_timeout()).min();
+            let wakes = self.nodes.iter().filter_map(|node| node.sessions.poll_timeout());
+            let parcel = self.parcels.keys().next().map(|(due, _)| *due);
+            let next = wakes.chain(parcel).min();
             let Some(at) = next.filter(|at| *at <= until) else { break };
             self.now.mono = self.now.mono.max(at);
             for n in 0..self.nodes.len() {

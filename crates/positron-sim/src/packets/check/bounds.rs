@@ -8,9 +8,10 @@ use positron_proto::{
 use super::{Promise, Wrong};
 use crate::packets::story::End;
 
-/// Datagrams beyond the congestion window that may be in flight: two probes (RFC 9002, 6.2.4), and
-/// the packet that was begun while there was room, a ping; and one probe of the largest size.
-const BEYOND: u64 = 4;
+/// Datagrams beyond the congestion window that may be in flight: two probes (RFC 9002, 6.2.4), the
+/// packet that was begun while there was room, a ping, challenges of two paths; and one probe of
+/// the largest size.
+const BEYOND: u64 = 8;
 
 /// What was seen of one connection.
 #[derive(Debug, Default)]

@@ -1,0 +1,125 @@
+//! Datagrams between hosts: each is lost, delayed and overtaken on its own.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    node::Input,
+    session::datagram::contract::Transmit,
+    time::{Duration, Instant},
+};
+
+use crate::{dice::Dice, event::Event, host::Host, nature::Nature};
+
+/// Datagrams that a host hands to its kernel at a time.
+pub(crate) const BATCH: usize = 16;
+/// Bytes that the headers of TCP with timestamps are longer than those of UDP: a packet carries as
+/// many more of a datagram.
+const SHORTER_HEADERS: usize = 24;
+/// How long the queue in front of a slow line may be before it drops what comes.
+const LONGEST_QUEUE: Duration = Duration::from_millis(100);
+
+/// The socket of one host.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    dice: Dice,
+    /// Arrived while the process did not read.
+    unread: VecDeque<Event>,
+    unread_bytes: usize,
+    /// When the line to each other host is free again, if lines have a rate.
+    lines: BTreeMap<u32, Instant>,
+}
+
+impl Socket {
+    pub(crate) const fn new(dice: Dice) -> Self {
+        Self { dice, unread: VecDeque::new(), unread_bytes: 0, lines: BTreeMap::new() }
+    }
+
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+}
+
+impl Host {
+    /// Sends a batch of datagrams.
+    pub(crate) fn transmit(&mut self, batch: Transmit, bytes: Bytes, nature: &Nature) {
+        let now = self.now();
+        self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        let Some(to) = nature.host_at(batch.to.ip()) else { return };
+        if !nature.carries_datagrams(self.index, to) {
+            return;
+        }
+        let physics = &nature.physics;
+        let delay = nature.delay(self.index, to);
+        let (from, port) = (self.addr, batch.to.port());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let datagram = rest.split_to(batch.segment_size.clamp(1, rest.len()));
+            let mut sent = now;
+            if let Some(rate) = physics.rate {
+                let line = u64::try_from(datagram.len()).unwrap_or(u64::MAX);
+                let line = Duration::from_micros(line.saturating_mul(1_000_000) / rate.max(1));
+                let free = self.socket.lines.entry(to).or_insert(Instant::ORIGIN);
+                sent = sent.max(*free) + line;
+                if sent.since(now) > LONGEST_QUEUE.max(2 * line) {
+                    continue;
+                }
+                *free = sent;
+            }
+            let lost = self.socket.dice.chance(physics.loss);
+            let jitter = self.socket.dice.between(physics.jitter);
+            if lost || datagram.len() > physics.packet + SHORTER_HEADERS {
+                continue;
+            }
+            let event = Event::Datagram { from, port, sender: self.index, bytes: datagram };
+            // Whichever process listens there then.
+            self.mail.send(to, sent + delay + jitter, 0, event);
+        }
+    }
+
+    /// A datagram reached this host.
+    pub(crate) fn datagram(&mut self, event: Event, nature: &Nature) {
+        let Event::Datagram { from, port, sender, bytes } = event else { return };
+        if !self.powered
+            || !nature.carries_datagrams(sender, self.index)
+            || port != self.addr.port()
+            || !self.is_live()
+        {
+            return;
+        }
+        if !self.reading {
+            if self.socket.unread_bytes + bytes.len() <= nature.physics.kernel_buffer {
+                self.socket.unread_bytes += bytes.len();
+                self.socket.unread.push_back(Event::Datagram { from, port, sender, bytes });
+            }
+            return;
+        }
+        self.take_in(from, bytes);
+    }
+
+    fn take_in(&mut self, from: SocketAddr, bytes: Bytes) {
+        self.give(Input::Datagrams { from, segment_size: bytes.len().max(1), bytes });
+    }
+
+    /// Takes in what waits in the socket, if the process reads again.
+    pub(crate) fn read_socket(&mut self) {
+        if !self.reading {
+            return;
+        }
+        self.socket.unread_bytes = 0;
+        for event in std::mem::take(&mut self.socket.unread) {
+            if let Event::Datagram { from, bytes, .. } = event {
+                self.take_in(from, bytes);
+            }
+        }
+    }
+
+    /// What waits in the socket of a dead process is gone with it.
+    pub(crate) fn close_socket(&mut self) {
+        self.socket.unread.clear();
+        self.socket.unread_bytes = 0;
+    }
+}
