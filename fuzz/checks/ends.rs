@@ -20,7 +20,7 @@ use positron_proto::{
 /// The bytes of an input, one after the other.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
-impl<'a> Bytes<'a> {
+impl Bytes<'_> {
     pub(crate) fn next(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -38,12 +38,6 @@ impl<'a> Bytes<'a> {
 
     pub(crate) fn word(&mut self) -> usize {
         self.byte() << 8 | self.byte()
-    }
-
-    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
-        self.0 = rest;
-        taken
     }
 }
 

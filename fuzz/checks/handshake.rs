@@ -120,7 +120,7 @@ impl Stage {
     /// Bytes of the input, with a length and a checksum that reach what is behind them.
     fn raw(&mut self, input: &mut Bytes<'_>) {
         let (how, len) = (input.byte(), input.byte());
-        let mut datagram = input.take(len * 2).to_vec();
+        let mut datagram: Vec<u8> = core::iter::from_fn(|| input.next()).take(len * 2).collect();
         if how & 1 == 1 {
             datagram.resize(LEAST_DATAGRAM, 0);
         }
@@ -212,8 +212,11 @@ impl Stage {
                 let id = *self.dialled[from].last().expect("it was just dialled");
                 self.ends.calm(Duration::from_secs(1), |_| true);
                 self.listen();
-                let is_it = |event: &Event| matches!(event, Event::Connected { connection, .. } if *connection == id);
-                assert!(self.heard[from].iter().any(is_it), "an honest dial fails");
+                let connected = self.heard[from].iter().any(|event| match event {
+                    Event::Connected { connection, .. } => *connection == id,
+                    _ => false,
+                });
+                assert!(connected, "an honest dial fails");
                 let accepted = self.heard[LISTENER][before..].iter();
                 let accepted = accepted.filter(|event| matches!(event, Event::Accepted { .. }));
                 assert_eq!(accepted.count(), 1, "an honest dialler is not let in");

@@ -40,8 +40,9 @@ struct Stage {
     queue_bytes: usize,
     /// Datagrams above it vanish.
     largest: usize,
-    /// Where the dialler was before it moved: nothing reaches it there.
+    /// How often the dialler moved: nothing reaches it where it was before.
     moves: u8,
+    /// How long the network was not calm.
     chaos: Duration,
 }
 
