@@ -397,6 +397,8 @@ impl Connection {
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
         if self.over {
+            // In TIME_WAIT it may still move, say. Nobody is told, and nothing may wait for that.
+            self.events.clear();
             return None;
         }
         let event = self.next_event();

@@ -18,6 +18,7 @@ use crate::{
 
 mod dialling;
 mod pressure;
+mod vectors;
 
 /// What is under way: from, to, datagram.
 type Packet = (SocketAddr, SocketAddr, Vec<u8>);
