@@ -1,12 +1,14 @@
 //! Which bytes, or messages, of a whole are there.
 
-use core::ops::Range;
+use core::ops::{Bound, Range};
+use std::collections::BTreeMap;
 
-/// A set of numbers as ranges that do not touch, ascending. Finding is a binary search; inserting at
-/// the end, which is where most arrives, costs nothing.
+/// A set of numbers as ranges that do not touch. Every change costs the logarithm of their count,
+/// wherever it is: somebody who sends crumbs from the end to the beginning gains nothing by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extents {
-    ranges: Vec<Range<u64>>,
+    /// The end of each range by its start.
+    ranges: BTreeMap<u64, u64>,
 }
 
 impl Extents {
@@ -16,12 +18,19 @@ impl Extents {
             return false;
         }
         // The ranges that `new` touches become one with it.
-        let from = self.ranges.partition_point(|range| range.end < new.start);
-        let to = self.ranges.partition_point(|range| range.start <= new.end);
-        let start = self.ranges.get(from).map_or(new.start, |range| range.start.min(new.start));
-        let last = to.checked_sub(1).and_then(|last| self.ranges.get(last));
-        let end = last.map_or(new.end, |range| range.end.max(new.end));
-        self.ranges.splice(from..to.max(from), [start..end]);
+        let Range { mut start, mut end } = new;
+        if let Some(before) = self.at_or_before(start).filter(|before| before.end >= start) {
+            (start, end) = (before.start, end.max(before.end));
+        }
+        let inside = (Bound::Excluded(start), Bound::Included(end));
+        let mut next = self.ranges.range(inside).next().map(|(from, to)| (*from, *to));
+        while let Some((from, to)) = next {
+            self.ranges.remove(&from);
+            end = end.max(to);
+            let inside = (Bound::Excluded(start), Bound::Included(end));
+            next = self.ranges.range(inside).next().map(|(from, to)| (*from, *to));
+        }
+        self.ranges.insert(start, end);
         true
     }
 
@@ -30,42 +39,45 @@ impl Extents {
         if gone.is_empty() {
             return;
         }
-        let from = self.ranges.partition_point(|range| range.end <= gone.start);
-        let to = self.ranges.partition_point(|range| range.start < gone.end);
-        if from >= to {
-            return;
+        if let Some(before) = self.at_or_before(gone.start).filter(|it| it.end > gone.start) {
+            self.ranges.remove(&before.start);
+            self.keep(before.start..gone.start);
+            self.keep(gone.end..before.end);
         }
-        let before = self.ranges[from].start..gone.start;
-        let after = gone.end..self.ranges[to - 1].end;
-        let left = [before, after].into_iter().filter(|range| !range.is_empty());
-        self.ranges.splice(from..to, left);
+        while let Some((&from, &to)) = self.ranges.range(gone.clone()).next() {
+            self.ranges.remove(&from);
+            self.keep(gone.end..to);
+        }
     }
 
     /// Whether all of a range is there.
     pub(super) fn covers(&self, range: &Range<u64>) -> bool {
-        let at = self.ranges.partition_point(|there| there.end < range.end);
-        self.ranges.get(at).is_some_and(|there| there.start <= range.start)
+        self.at_or_before(range.start).is_some_and(|there| there.end >= range.end)
     }
 
     /// Whether any of a range is there.
     pub(super) fn touches(&self, range: &Range<u64>) -> bool {
-        let at = self.ranges.partition_point(|there| there.end <= range.start);
-        self.ranges.get(at).is_some_and(|there| there.start < range.end)
+        let last = self.ranges.range(..range.end).next_back();
+        last.is_some_and(|(_, end)| *end > range.start)
     }
 
     /// What is missing of `range`, ascending.
     pub(super) fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
-        let mut missing = Self { ranges: vec![range.clone()] };
-        let from = self.ranges.partition_point(|there| there.end <= range.start);
-        for there in self.ranges[from..].iter().take_while(|there| there.start < range.end) {
-            missing.remove(there);
+        let mut missing = Vec::new();
+        let before = self.at_or_before(range.start);
+        let mut at = before.map_or(range.start, |before| before.end.max(range.start));
+        while at < range.end {
+            let next = self.ranges.range(at..range.end).next().map(|(from, to)| (*from, *to));
+            let (from, to) = next.unwrap_or((range.end, range.end));
+            missing.push(at..from);
+            at = to;
         }
-        missing.ranges
+        missing
     }
 
     /// The lowest range.
     pub(super) fn first(&self) -> Option<Range<u64>> {
-        self.ranges.first().cloned()
+        self.ranges.first_key_value().map(|(start, end)| *start..*end)
     }
 
     /// How many ranges there are.
@@ -80,7 +92,17 @@ impl Extents {
 
     /// Takes everything out.
     pub(super) fn clear(&mut self) {
-        self.ranges = Vec::new();
+        self.ranges = BTreeMap::new();
+    }
+
+    fn at_or_before(&self, at: u64) -> Option<Range<u64>> {
+        self.ranges.range(..=at).next_back().map(|(start, end)| *start..*end)
+    }
+
+    fn keep(&mut self, rest: Range<u64>) {
+        if !rest.is_empty() {
+            self.ranges.insert(rest.start, rest.end);
+        }
     }
 }
 
@@ -93,7 +115,11 @@ mod tests {
     use super::*;
 
     fn members(extents: &Extents) -> BTreeSet<u64> {
-        extents.ranges.iter().cloned().flatten().collect()
+        all(extents).into_iter().flatten().collect()
+    }
+
+    fn all(extents: &Extents) -> Vec<Range<u64>> {
+        extents.ranges.iter().map(|(start, end)| *start..*end).collect()
     }
 
     proptest! {
@@ -114,8 +140,9 @@ mod tests {
                 }
                 prop_assert_eq!(&members(&extents), &model);
                 // Ranges ascend and do not touch.
-                prop_assert!(extents.ranges.windows(2).all(|two| two[0].end < two[1].start));
-                prop_assert!(extents.ranges.iter().all(|range| !range.is_empty()));
+                let ranges = all(&extents);
+                prop_assert!(ranges.windows(2).all(|two| two[0].end < two[1].start));
+                prop_assert!(ranges.iter().all(|range| !range.is_empty()));
                 for probe in [0..1, 3..9, 10..30] {
                     let there = |number: &u64| model.contains(number);
                     prop_assert_eq!(extents.covers(&probe), probe.clone().all(|n| there(&n)));

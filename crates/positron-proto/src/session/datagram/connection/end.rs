@@ -2,7 +2,7 @@
 
 use super::{Connection, ConnectionEvent};
 use crate::{
-    limits::FLUSH_TIMEOUT,
+    limits::{FLUSH_TIMEOUT, SLOW_READER_TIMEOUT},
     misbehavior::Misbehavior,
     session::datagram::{
         contract::{Closed, State},
@@ -60,9 +60,19 @@ impl Connection {
             State::SynSent | State::SynReceived => self.abort(now, Closed::ByUs(reason)),
             State::Established | State::CloseWait => {
                 self.ending.ours = Some(reason);
+                self.went_on(now);
                 self.close_if_drained(now);
             }
             _ => {}
+        }
+    }
+
+    /// Something that waits was taken by the other end. An end that waits for the rest to be taken
+    /// waits so long again, and not for ever on somebody who never opens its window.
+    pub(super) fn went_on(&mut self, now: Instant) {
+        let closing = self.ending.is_asked_for() || self.state == State::CloseWait;
+        if closing && matches!(self.state, State::Established | State::CloseWait) {
+            self.ending.until = Some(now + SLOW_READER_TIMEOUT);
         }
     }
 
@@ -128,6 +138,7 @@ impl Connection {
             _ => {}
         }
         self.ending.theirs = Some(reason);
+        self.went_on(now);
         self.close_if_drained(now);
     }
 
@@ -182,7 +193,11 @@ impl Connection {
                 self.abort(now, Closed::ByUs(self.ending.reason()));
             }
             State::LastAck => self.abort(now, Closed::ByPeer(self.their_reason())),
-            State::SynSent | State::SynReceived | State::Established | State::CloseWait => {}
+            // It takes nothing of what waits.
+            State::Established | State::CloseWait => {
+                self.abort(now, Closed::ByUs(self.ending.reason()));
+            }
+            State::SynSent | State::SynReceived => {}
         }
     }
 

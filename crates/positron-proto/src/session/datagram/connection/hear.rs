@@ -100,6 +100,7 @@ impl Connection {
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
         secured.send_window.told(number, header.window);
         let cumulative = secured.cumulative(header.ack);
+        let (before, packet_len) = (self.incoming.undelivered(), frames.len());
 
         let mut heard = Heard::default();
         for frame in Frames::new(header.kind, header.fragment, frames) {
@@ -114,6 +115,7 @@ impl Connection {
                 return self.violate(now, violation);
             }
         }
+        self.incoming.detach(before, packet_len);
         self.acknowledged(now, cumulative, heard.acknowledged, counters);
         let arrived = self.incoming.take_arrived() + self.streams.take_arrived();
         if let Err(violation) = self.window.arrived(arrived) {
@@ -245,6 +247,9 @@ impl Connection {
         counters.packets_lost_spuriously += outcome.spurious;
         outcome.spurious = 0;
         let mut fin_acknowledged = false;
+        if outcome.acked.iter().any(|packet| packet.contents.charged > 0) {
+            self.went_on(now);
+        }
         for packet in outcome.acked.drain(..) {
             let Some(secured) = &mut self.secured else { return };
             secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);

@@ -298,23 +298,29 @@ impl Secured {
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let (to, frame, size) = if let Some((to, token)) = self.due.path_responses.pop_front() {
+        // Somebody who is neither here nor coming asked: it gets nothing.
+        let mut response = self.due.path_responses.pop_front();
+        while let Some((to, _)) = response
+            && self.paths.allowance(to) < u64::try_from(LEAST_ON_PATH).unwrap_or(u64::MAX)
+        {
+            response = self.due.path_responses.pop_front();
+        }
+        // A response that is lost is asked for again: as many as somebody asks for, whatever the
+        // congestion window says, must not be remembered until they are acknowledged.
+        let (to, frame, size, asks) = if let Some((to, token)) = response {
             let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            (to, PacketFrame::PathResponse { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathResponse { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
-            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::Eliciting)
         } else {
             return Ok(None);
         };
         let start = begin(buf);
         frame.encode(buf);
-        if size < buf.len() - start + TAG_LEN {
-            // Somebody who is neither here nor coming asked: it gets nothing.
-            buf.truncate(start);
-            return Ok(None);
-        }
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
-        let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
+        let packet = Complete::new(PacketType::Data, asks);
         self.finish_to(now, window, buf, start, packet, to)?;
         Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
     }
@@ -484,6 +490,9 @@ fn packet_type(kind: chunk::PacketKind) -> Option<(PacketType, Fragment)> {
         chunk::PacketKind::Nack => (PacketType::Nack, Fragment::default()),
     })
 }
+
+/// Bytes of the smallest datagram with a challenge or a response: header, frame, tag.
+const LEAST_ON_PATH: usize = HEADER_LEN + 9 + TAG_LEN;
 
 /// Bytes of a LOWEST frame at the most.
 const LOWEST_LEN: usize = 9;

@@ -164,6 +164,25 @@ impl Incoming {
         next
     }
 
+    /// Messages that wait to be handed over.
+    pub(super) fn undelivered(&self) -> usize {
+        self.delivered.len()
+    }
+
+    /// A packet with `len` bytes of frames was heard, before which `before` messages waited to be
+    /// handed over. Those that came with it are slices that hold all of it; unless they are most of
+    /// it they become copies, so that flow control counts at least half of what is held.
+    pub(super) fn detach(&mut self, before: usize, len: usize) {
+        let new = || self.delivered.iter().skip(before);
+        let bytes: usize = new().map(|message| message.body.len()).sum();
+        if bytes >= len / 2 {
+            return;
+        }
+        for message in self.delivered.iter_mut().skip(before) {
+            message.body = Bytes::copy_from_slice(&message.body);
+        }
+    }
+
     /// Whether there is something for [`fill`](Self::fill).
     pub(super) fn has_replies(&self) -> bool {
         !self.wholes.is_empty() || !self.given_up.is_empty()
