@@ -38,17 +38,17 @@ fn frame(rng: &mut Rng) -> PacketFrame {
         0 => PacketFrame::Ping { token: rng.next_u64() },
         1..=3 => PacketFrame::Message { channel, number: number(rng), body: body(rng) },
         4..=6 => {
-            let total = 1 + u32::try_from(rng.below(4000)).unwrap();
+            let number = 20 + rng.below(6);
+            let total = 4000 + u32::try_from(number).unwrap() * u32::from(rng.chance(0.999));
             let offset = u32::try_from(rng.below(u64::from(total))).unwrap();
             let len = usize::try_from(total - offset).unwrap().min(1 + rng.index(600));
             let body = Bytes::from(vec![0; len]);
-            let total = if rng.chance(0.8) { 4000.max(total) } else { total };
-            PacketFrame::Part { channel, number: rng.below(6), offset, total, body }
+            PacketFrame::Part { channel, number, offset, total, body }
         }
         7..=9 => {
-            let (fin, body) = (rng.chance(0.1), body(rng));
-            let fin = fin || body.is_empty();
-            let offset = rng.below(3000);
+            let body = body(rng);
+            let (fin, offset) =
+                if body.is_empty() { (true, 3000) } else { (false, rng.below(1900)) };
             PacketFrame::Stream { id: 1 + rng.below(5), lane, fin, offset, body }
         }
         10 => PacketFrame::Credit { stream: rng.below(4), limit: number(rng) },
@@ -56,7 +56,8 @@ fn frame(rng: &mut Rng) -> PacketFrame {
         12 => PacketFrame::PathChallenge { token: rng.bytes() },
         13 => {
             let side = if rng.chance(0.5) { StreamSide::Sending } else { StreamSide::Reading };
-            PacketFrame::StreamEnd { id: 1 + rng.below(5), side, offset: rng.below(3000) }
+            let offset = if rng.chance(0.9) { 3000 } else { rng.below(4000) };
+            PacketFrame::StreamEnd { id: 1 + rng.below(5), side, offset }
         }
         14 => PacketFrame::Whole { channel, number: rng.below(4) },
         _ => PacketFrame::GivenUp { channel, number: rng.below(4) },
@@ -136,12 +137,12 @@ fn sequence(seed: u64, steps: u32) -> (u64, bool) {
     let _seeded = Seeded(seed);
     let rng = &mut Seed::from_number(seed).stream("frenzy");
     let mut victim = Victim::new();
-    let tuning = Tuning { packets_per_key: 1 + rng.below(50), first_number: 0 };
+    let tuning = Tuning { packets_per_key: 40 + rng.below(200), first_number: 0 };
     let mut peers = [Hostile::tuned(&mut victim, 1, tuning)];
     let connection = peers[0].connection;
     victim.releases = rng.chance(0.5);
     let mut streams = Vec::new();
-    let wild = if rng.chance(0.3) { 0.0 } else { 0.02 };
+    let wild = if rng.chance(0.3) { 0.0 } else { 0.01 };
     for _ in 0..steps {
         peers[0].window = if rng.chance(0.1) { 0 } else { u16::try_from(rng.below(400)).unwrap() };
         let ack = peers[0].ack;
@@ -157,9 +158,17 @@ fn sequence(seed: u64, steps: u32) -> (u64, bool) {
         frames.extend((0..rng.below(4)).map(|_| frame(rng)));
         if kind == PacketType::Data {
             // Only what does not end it at once, most of the time.
-            let mild = |frame: &PacketFrame| {
-                !matches!(frame, PacketFrame::Whole { .. } | PacketFrame::GivenUp { .. })
-                    && !matches!(frame, PacketFrame::Lowest { number } if *number > 0)
+            let mild = |frame: &PacketFrame| match frame {
+                PacketFrame::Whole { .. } | PacketFrame::GivenUp { .. } => false,
+                PacketFrame::Lowest { number } => *number == 0,
+                PacketFrame::Credit { stream, .. } => *stream == 0,
+                PacketFrame::StreamEnd { side, offset, .. } => {
+                    *side == StreamSide::Sending && *offset == 3000
+                }
+                PacketFrame::Message { channel, number, .. } => {
+                    *number < 20 || channel.delivery == Delivery::Unreliable
+                }
+                _ => true,
             };
             frames.retain(|frame| mild(frame) || rng.chance(wild));
         } else if matches!(kind, PacketType::Fin | PacketType::Rst) {
