@@ -219,7 +219,9 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_sent += 1;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
@@ -408,6 +410,7 @@ impl Endpoint {
         while let Some(event) = row.connection.poll_event() {
             let event = event.of(id);
             closed |= matches!(event, Event::Closed { .. });
+            self.counters.messages_received += u64::from(matches!(event, Event::Message { .. }));
             self.events.push_back(event);
         }
         if closed {
