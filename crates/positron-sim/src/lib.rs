@@ -46,6 +46,7 @@ mod links_tests;
 mod machine;
 mod mail;
 mod nature;
+pub mod packets;
 mod physics;
 mod play;
 mod report;

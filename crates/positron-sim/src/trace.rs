@@ -12,16 +12,25 @@ const LINES: usize = 120;
 /// Kept for no node at first: a run that broke a promise is run again with an ear at the node that
 /// broke it. That costs nothing in the thousands of runs that keep theirs.
 #[derive(Debug, Default)]
-pub(crate) struct Trace(Option<VecDeque<String>>);
+pub(crate) struct Trace {
+    lines: Option<VecDeque<String>>,
+    most: usize,
+}
 
 impl Trace {
     pub(crate) fn listen(&mut self) {
-        self.0 = Some(VecDeque::new());
+        self.listen_long(LINES);
+    }
+
+    /// Keeps this many lines.
+    pub(crate) fn listen_long(&mut self, most: usize) {
+        self.lines = Some(VecDeque::new());
+        self.most = most;
     }
 
     pub(crate) fn note(&mut self, at: Instant, line: impl FnOnce() -> String) {
-        if let Some(lines) = &mut self.0 {
-            if lines.len() == LINES {
+        if let Some(lines) = &mut self.lines {
+            if lines.len() == self.most {
                 lines.pop_front();
             }
             lines.push_back(format!("{:.6} {}", seconds(at), line()));
@@ -29,6 +38,6 @@ impl Trace {
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.iter().flatten().cloned().collect()
+        self.lines.iter().flatten().cloned().collect()
     }
 }

@@ -9,12 +9,14 @@ use crate::{
     identity::PublicKey,
     limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST},
     misbehavior::Misbehavior,
-    session::contract::Direction,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
 
-pub use crate::wire::packet_frame::Delivery;
+pub use crate::{
+    session::contract::{Direction, Expect},
+    wire::packet_frame::Delivery,
+};
 
 /// What an endpoint is told once.
 #[derive(Clone, Debug)]

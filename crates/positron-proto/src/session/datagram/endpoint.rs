@@ -325,7 +325,16 @@ impl Endpoint {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        loop {
+            let event = self.events.pop_front()?;
+            // More may have been said since: then it is told later.
+            if let Event::Drained { connection } = &event
+                && self.rows.get(connection).is_some_and(|row| !row.connection.is_drained())
+            {
+                continue;
+            }
+            return Some(event);
+        }
     }
 
     /// Connections of which something is to be told, in order of their ids.

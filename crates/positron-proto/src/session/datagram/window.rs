@@ -81,6 +81,11 @@ impl ReceiveWindow {
         }
     }
 
+    /// Bytes were let go that nobody will read: that says nothing of how fast the application is.
+    pub(super) fn dropped(&mut self, bytes: u64) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
     /// Bytes for which there is room.
     pub(super) const fn room(&self) -> u64 {
         self.limit.saturating_sub(self.held)

@@ -119,6 +119,8 @@ impl Connection {
         if let Err(violation) = self.window.arrived(arrived) {
             return self.violate(now, violation);
         }
+        self.window.dropped(self.streams.take_released());
+        self.tell_window();
         let Some(secured) = &mut self.secured else { return };
         secured.received.arrived(now, number, heard.eliciting);
         match (header.kind, heard.close) {

@@ -73,6 +73,8 @@ pub(super) struct Connection {
     secured: Option<Box<Secured>>,
     ending: end::Ending,
     events: VecDeque<ConnectionEvent>,
+    /// Whether the application was told the last thing, [`ConnectionEvent::Closed`].
+    over: bool,
     /// Whether everything that was sent was acknowledged when that was last told.
     drained: bool,
     rng: Rng,
@@ -213,6 +215,7 @@ impl Connection {
             secured: None,
             ending: end::Ending::default(),
             events: VecDeque::new(),
+            over: false,
             drained: true,
             rng,
             config: config.clone(),
@@ -296,11 +299,15 @@ impl Connection {
         self.let_go(now, u64::try_from(cost).unwrap_or(u64::MAX), budget);
     }
 
-    /// Bytes are not held any more. If the window opened by so much that the other end should hear
-    /// of it, it will.
+    /// Bytes are not held any more, because the application dealt with them.
     fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
         let rtt = self.rtt();
         self.window.released(now, bytes, rtt, budget);
+        self.tell_window();
+    }
+
+    /// The other end hears of the window if it opened by so much that it should.
+    fn tell_window(&mut self) {
         if let Some(secured) = &mut self.secured
             && self.window.update_due()
         {
@@ -357,10 +364,11 @@ impl Connection {
         budget: &mut WindowBudget,
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
-        let read = self.streams.read(now, stream, limit, rtt)?;
+        let read = self.streams.read(now, stream, limit, rtt);
+        // Hearing that it was given up lets it go too.
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
-        Ok(read)
+        read
     }
 
     /// Gives up a stream.
@@ -377,6 +385,15 @@ impl Connection {
 
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        if self.over {
+            return None;
+        }
+        let event = self.next_event();
+        self.over = matches!(event, Some(ConnectionEvent::Closed(_)));
+        event
+    }
+
+    fn next_event(&mut self) -> Option<ConnectionEvent> {
         // Whoever is there is told before what it said, and its end after it.
         let ends = |event: &ConnectionEvent| {
             matches!(event, ConnectionEvent::Closed(_) | ConnectionEvent::Finished(_))
@@ -392,6 +409,11 @@ impl Connection {
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
             None => self.events.pop_front(),
         }
+    }
+
+    /// Whether everything that was said was acknowledged, as far as that was told.
+    pub(super) const fn is_drained(&self) -> bool {
+        self.drained
     }
 
     /// How far it is.

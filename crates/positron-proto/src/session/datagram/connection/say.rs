@@ -201,8 +201,9 @@ impl Connection {
             secured.put_lowest(now, buf, end);
         }
         let Some((kind, fragment)) = packet_type(kind) else {
-            if acks {
-                // The fragment that is next leaves no room for them.
+            if secured.received.ack_due(now) {
+                // Nothing goes with it, or the fragment that is next leaves no room for it.
+                secured.received.ack_sent(now);
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
                 secured.finish(now, &mut self.window, buf, start, packet)?;
                 return Ok(Filled::Short);
@@ -210,6 +211,9 @@ impl Connection {
             buf.truncate(start);
             return Ok(Filled::Nothing);
         };
+        if acks {
+            secured.received.ack_sent(now);
+        }
         let mut flags = Flags::NONE;
         for (is, flag) in [
             (reliable, Flags::RELIABLE),
@@ -351,6 +355,7 @@ impl Secured {
         let start = begin(buf);
         let end = start + LEAST_DATAGRAM / 2;
         self.put_acks(now, buf, end, AckWhen::Always);
+        self.received.ack_sent(now);
         self.put_lowest(now, buf, end + LOWEST_LEN);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
@@ -373,17 +378,19 @@ impl Secured {
     }
 
     /// Says which packets arrived, if the other end waits to hear of it and the header does not say
-    /// it all. Whether something was said.
+    /// it all. Whether the packet tells all, once it is on its way: one that is thrown away, because
+    /// nothing else goes into it, tells nobody anything.
     fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
-        let start = buf.len();
-        let wanted = when == AckWhen::Always || self.received.ack_due(now);
-        if wanted && self.received.has_gaps() {
-            let delay = self.received.ack_delay(now);
-            let room = end.saturating_sub(start);
-            put_ack(buf, self.received.ranges(), delay, room);
-            self.received.ack_sent(now);
+        if !self.received.has_gaps() {
+            return true;
         }
-        buf.len() > start
+        let told = when == AckWhen::Always || self.received.ack_due(now);
+        if told {
+            let delay = self.received.ack_delay(now);
+            let room = end.saturating_sub(buf.len());
+            put_ack(buf, self.received.ranges(), delay, room);
+        }
+        told
     }
 
     /// Says which packets of ours will never arrive, if there is room and the other end was not
@@ -442,10 +449,6 @@ impl Secured {
         }
         let number = self.protection.seal(now, datagram)?;
         self.due.window = false;
-        if !self.received.has_gaps() {
-            // The header said it all.
-            self.received.ack_sent(now);
-        }
         if packet.asks != PacketKind::AckOnly {
             self.unanswered.get_or_insert(now);
             self.spoke = now;

@@ -1,0 +1,106 @@
+//! Tables, queues and windows keep to their limits.
+
+use positron_proto::{
+    limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN},
+    session::datagram::contract::ConnectionView,
+};
+
+use super::{Promise, Wrong};
+use crate::packets::story::End;
+
+/// Datagrams beyond the congestion window that may be in flight: two probes (RFC 9002, 6.2.4), and
+/// the packet that was begun while there was room, a ping; and one probe of the largest size.
+const BEYOND: u64 = 4;
+
+/// What was seen of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Bounds {
+    widest: u64,
+}
+
+impl Bounds {
+    /// Looks at a connection.
+    pub(crate) fn look(&mut self, view: &ConnectionView, end: &End) -> Result<(), Wrong> {
+        self.widest = self.widest.max(view.congestion_window);
+        let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        let size = wide(view.datagram_size.max(LEAST_DATAGRAM));
+        // Beyond it goes what was taken for lost, and came after all beside its second copy.
+        let window = wide(end.window_bytes);
+        let limits = [
+            ("bytes queued", wide(view.queued_bytes), wide(end.queue_bytes)),
+            ("bytes not released", wide(view.unreleased_bytes), window + window / 2),
+            ("bytes of a datagram", wide(view.datagram_size), wide(end.max_datagram)),
+            (
+                "bytes in flight",
+                view.in_flight,
+                self.widest + BEYOND * size + wide(end.max_datagram),
+            ),
+        ];
+        check(&limits)
+    }
+}
+
+/// Looks at the tables of an endpoint.
+pub(crate) fn tables(half_open: usize) -> Result<(), Wrong> {
+    let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+    check(&[("half-open handshakes", wide(half_open), wide(MAX_DATAGRAM_HALF_OPEN))])
+}
+
+fn check(limits: &[(&str, u64, u64)]) -> Result<(), Wrong> {
+    match limits.iter().find(|(_, is, most)| is > most) {
+        None => Ok(()),
+        Some((what, is, most)) => {
+            Err(Wrong::new(Promise::Bounds, format!("{is} {what}, {most} at most")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use positron_proto::{
+        session::datagram::contract::{ConnectionId, State},
+        time::Instant,
+    };
+
+    use super::*;
+
+    fn view() -> ConnectionView {
+        ConnectionView {
+            connection: ConnectionId(1),
+            remote: None,
+            state: State::Established,
+            since: Instant::ORIGIN,
+            rtt: None,
+            least_rtt: None,
+            congestion_window: 12_000,
+            in_flight: 12_000,
+            send_window: 0,
+            datagram_size: 1_200,
+            queued_bytes: 1 << 20,
+            unreleased_bytes: 1 << 20,
+            lost: 0,
+            sent: 0,
+        }
+    }
+
+    #[test]
+    fn each_limit_is_looked_at() {
+        let end = End::plain();
+        let look = |view: ConnectionView| Bounds::default().look(&view, &end);
+        assert!(look(view()).is_ok());
+        assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
+        assert!(look(ConnectionView { unreleased_bytes: 3 << 19 | 1, ..view() }).is_err());
+        assert!(look(ConnectionView { in_flight: 40_000, ..view() }).is_err());
+        assert!(look(ConnectionView { datagram_size: 16_385, ..view() }).is_err());
+        assert!(tables(MAX_DATAGRAM_HALF_OPEN).is_ok());
+        assert!(tables(MAX_DATAGRAM_HALF_OPEN + 1).is_err());
+    }
+
+    #[test]
+    fn a_window_that_shrinks_may_leave_more_in_flight() {
+        let (mut bounds, end) = (Bounds::default(), End::plain());
+        assert!(bounds.look(&view(), &end).is_ok());
+        let smaller = ConnectionView { congestion_window: 2_400, ..view() };
+        assert!(bounds.look(&smaller, &end).is_ok());
+    }
+}

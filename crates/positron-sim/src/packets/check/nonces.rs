@@ -1,0 +1,67 @@
+//! No number seals two packets: under one key, one nonce, one plaintext.
+
+use std::collections::BTreeMap;
+
+use super::{Promise, Wrong};
+use crate::{dice::mix, packets::glimpse::Glimpse};
+
+/// All sealed packets of one life of an endpoint. Connections are told apart by the id that the
+/// receiver chose; a run is too short for the number to come around.
+#[derive(Debug, Default)]
+pub(crate) struct Nonces(BTreeMap<(u32, u32), u64>);
+
+impl Nonces {
+    /// A datagram was sent.
+    pub(crate) fn sent(&mut self, datagram: &[u8]) -> Result<(), Wrong> {
+        let Some(glimpse) = Glimpse::of(datagram).filter(Glimpse::is_sealed) else {
+            return Ok(());
+        };
+        let hash = hash(datagram);
+        let Glimpse { connection, number, .. } = glimpse;
+        match self.0.insert((connection, number), hash) {
+            Some(before) if before != hash => Err(Wrong::new(
+                Promise::Nonces,
+                format!("number {number} of connection {connection:08x} seals two packets"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The end starts anew.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut sum = words.iter().fold(0, |sum, word| mix(sum ^ u64::from_le_bytes(*word)));
+    for byte in rest {
+        sum = mix(sum ^ u64::from(*byte));
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(connection: u8, number: u8, flags: u8, last: u8) -> [u8; 60] {
+        let mut packet = [0; 60];
+        packet[0] = 0xBE;
+        (packet[3], packet[7], packet[31], packet[59]) = (flags, number, connection, last);
+        packet
+    }
+
+    #[test]
+    fn two_packets_under_one_number_are_found() {
+        const SEALED: u8 = 4;
+        let mut nonces = Nonces::default();
+        assert!(nonces.sent(&packet(1, 1, SEALED, 1)).is_ok());
+        assert!(nonces.sent(&packet(1, 2, SEALED, 2)).is_ok());
+        assert!(nonces.sent(&packet(2, 1, SEALED, 3)).is_ok());
+        assert!(nonces.sent(&packet(1, 1, SEALED, 1)).is_ok(), "the same packet once more");
+        assert!(nonces.sent(&packet(1, 1, 0, 9)).is_ok(), "not sealed");
+        assert!(nonces.sent(&packet(1, 1, SEALED, 9)).is_err());
+    }
+}

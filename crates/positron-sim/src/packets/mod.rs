@@ -1,0 +1,42 @@
+//! Datagram connections on made-up paths: two to four [`Endpoint`]s and nothing else.
+//!
+//! A [`PacketStory`] is data: ends, paths with laws, acts, an attacker. [`storm`] makes one from a
+//! seed, [`play`] plays one, [`run`] does both. Every promise of an endpoint is checked while it
+//! runs ([`Promise`]); a run that breaks one is played again with an ear at it and tells what
+//! happened before.
+//!
+//! ```text
+//! story.rs    what there is and what happens, as data;   script.rs  such a story from a seed
+//! path.rs     one direction of a way: delay, loss, order, rate, size, damage
+//! net.rs      time, arrivals, alarms; calls the endpoints;  attacker.rs  who means harm
+//! apps.rs     what applications do;   talk.rs  one end of a connection;   content.rs  what is said
+//! play.rs     act after act, then calm: whatever waits must get done
+//! check/      the promises, one a file
+//! ```
+//!
+//! [`Endpoint`]: positron_proto::session::Endpoint
+
+mod apps;
+mod attacker;
+mod check;
+mod content;
+mod glimpse;
+mod net;
+mod path;
+mod play;
+mod report;
+mod script;
+mod story;
+mod talk;
+
+pub use check::Promise;
+pub use path::{Bursts, PathLaws};
+pub use play::{play, play_traced};
+pub use report::{PacketReport, PacketViolation};
+pub use script::storm;
+pub use story::{Act, Attacker, End, Ending, PacketStory, StaticKey, Whom};
+
+/// Plays the story of a seed.
+pub fn run(seed: u64) -> PacketReport {
+    play(&storm(seed), seed)
+}

@@ -1,0 +1,510 @@
+//! The world of a few endpoints: their applications, what lies between them, and time.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use positron_proto::{
+    id::NetworkId,
+    identity::Identity,
+    rng::Seed,
+    session::{
+        Endpoint,
+        datagram::contract::{EndpointConfig, Event, StreamId},
+    },
+    time::{Instant, Now, WallTime},
+};
+
+use super::{
+    attacker::{Datagram, Malice},
+    check::{Addresses, Amplification, Clockwork, Effort, Nonces, Promise, Silence, Wrong},
+    content::Talker,
+    glimpse::Glimpse,
+    path::Path,
+    report::{PacketReport, PacketViolation},
+    story::PacketStory,
+    talk::Talk,
+};
+use crate::{dice::Dice, report::add_up, run_hash::RunHash, trace::Trace};
+
+/// Rounds of events and datagrams after one call; beyond it, an endpoint never has done.
+const ROUNDS: u32 = 10_000;
+/// The time of day at the beginning.
+const WALL: WallTime = WallTime::from_unix_micros(1_700_000_000_000_000);
+
+/// An end at work.
+pub(super) struct Host {
+    /// `None` while it is away.
+    pub(super) endpoint: Option<Endpoint>,
+    /// How often it started.
+    pub(super) life: u64,
+    pub(super) addr: SocketAddr,
+    pub(super) addresses: Addresses,
+    pub(super) paused_until: Instant,
+    amplification: Amplification,
+    nonces: Nonces,
+    silence: Silence,
+    inbox: Vec<Datagram>,
+    /// When it wants to wake, and when it does.
+    due: Option<Instant>,
+    wakes: Instant,
+}
+
+/// Something that is to happen.
+#[derive(Debug)]
+pub(super) enum Next {
+    Arrive(Datagram),
+    Gathered(usize),
+    App(Talker, Job),
+    Return(usize),
+}
+
+/// Something that an application does later.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Job {
+    Release(usize),
+    Read(StreamId),
+    Close,
+}
+
+pub(super) struct Net<'a> {
+    pub(super) story: &'a PacketStory,
+    pub(super) seed: Seed,
+    pub(super) now: Instant,
+    heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    to_come: BTreeMap<u64, Next>,
+    scheduled: u64,
+    pub(super) hosts: Vec<Host>,
+    pub(super) paths: Vec<Path>,
+    path_dice: Vec<Dice>,
+    pub(super) owner: BTreeMap<SocketAddr, usize>,
+    pub(super) talks: BTreeMap<Talker, Talk>,
+    pub(super) dice: Dice,
+    pub(super) malice: Malice,
+    clockwork: Clockwork,
+    pub(super) effort: Effort,
+    pub(super) trace: Trace,
+    hash: RunHash,
+    pub(super) report: PacketReport,
+    buf: Vec<u8>,
+}
+
+/// The identities of all ends, made once: they are the costliest part of a small world.
+pub(super) fn identity(end: usize) -> &'static Arc<Identity> {
+    static ALL: OnceLock<Vec<Arc<Identity>>> = OnceLock::new();
+    let all =
+        ALL.get_or_init(|| (0..6_u8).map(|n| Arc::new(Identity::from_seed([n + 1; 32]))).collect());
+    &all[end]
+}
+
+/// Who floods.
+pub(super) const STRANGER: usize = 5;
+
+/// The start of an end's process.
+pub(super) const fn boot(life: u64) -> u64 {
+    1_000 + life
+}
+
+impl<'a> Net<'a> {
+    pub(super) fn new(story: &'a PacketStory, seed_number: u64) -> Self {
+        let seed = Seed::from_number(seed_number);
+        let ends = story.ends.len();
+        let mut net = Self {
+            story,
+            now: Instant::ORIGIN,
+            heap: BinaryHeap::new(),
+            to_come: BTreeMap::new(),
+            scheduled: 0,
+            hosts: Vec::new(),
+            paths: story.laws.iter().map(|laws| Path::new(*laws)).collect(),
+            path_dice: (0..ends * ends).map(|n| Dice::new(&seed, &format!("path {n}"))).collect(),
+            owner: BTreeMap::new(),
+            talks: BTreeMap::new(),
+            dice: Dice::new(&seed, "applications"),
+            malice: Malice::new(story.attacker, &seed),
+            clockwork: Clockwork::default(),
+            effort: Effort::default(),
+            trace: Trace::default(),
+            hash: RunHash::new(),
+            report: PacketReport { seed: seed_number, ..PacketReport::default() },
+            buf: Vec::new(),
+            seed,
+        };
+        for end in 0..ends {
+            let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
+            let addr = SocketAddr::from(([10, 0, 0, last], 8888));
+            let mut addresses = Addresses::default();
+            addresses.add(addr);
+            net.owner.insert(addr, end);
+            net.hosts.push(Host {
+                endpoint: None,
+                life: 0,
+                addr,
+                addresses,
+                paused_until: Instant::ORIGIN,
+                amplification: Amplification::default(),
+                nonces: Nonces::default(),
+                silence: Silence::default(),
+                inbox: Vec::new(),
+                due: None,
+                wakes: Instant::FAR_FUTURE,
+            });
+            net.start(end);
+        }
+        net
+    }
+
+    pub(super) fn clock(&self) -> Now {
+        Now { mono: self.now, wall: WALL + self.now.since(Instant::ORIGIN) }
+    }
+
+    /// Starts a process that knows nothing.
+    pub(super) fn start(&mut self, end: usize) {
+        let host = &mut self.hosts[end];
+        host.life += 1;
+        let rng = self.seed.stream(&format!("end {end} life {}", host.life));
+        host.endpoint = Some(endpoint(self.story, end, host.life, rng));
+        host.amplification.forget();
+        host.nonces.forget();
+        host.silence = Silence::default();
+        (host.due, host.wakes) = (None, Instant::FAR_FUTURE);
+        host.paused_until = Instant::ORIGIN;
+        self.note(|| format!("end {end} starts"));
+    }
+
+    /// Ends a process without a word.
+    pub(super) fn kill(&mut self, end: usize) {
+        let host = &mut self.hosts[end];
+        if let Some(endpoint) = host.endpoint.take() {
+            let counters = serde_json::to_value(endpoint.counters()).unwrap_or_default();
+            self.effort.lost += endpoint.counters().packets_lost;
+            add_up(&mut self.report.counters, counters);
+        }
+        host.inbox.clear();
+        host.wakes = Instant::FAR_FUTURE;
+    }
+
+    /// Whether this half belongs to a process that runs.
+    pub(super) fn is_alive(&self, talker: Talker) -> bool {
+        let host = &self.hosts[talker.end];
+        host.life == talker.life && host.endpoint.is_some()
+    }
+
+    pub(super) fn schedule(&mut self, at: Instant, next: Next) {
+        self.scheduled += 1;
+        self.heap.push(Reverse((at, self.scheduled)));
+        self.to_come.insert(self.scheduled, next);
+    }
+
+    /// Goes on until `until`, or until a promise is broken.
+    pub(super) fn run_until(&mut self, until: Instant) -> Result<(), PacketViolation> {
+        loop {
+            let wakes = self.hosts.iter().map(|host| host.wakes).min();
+            let wakes = wakes.unwrap_or(Instant::FAR_FUTURE);
+            let next = self.heap.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, _))| *at);
+            if wakes.min(next) >= until {
+                self.now = self.now.max(until);
+                return Ok(());
+            }
+            self.now = self.now.max(wakes.min(next));
+            self.clockwork.step(self.now).map_err(|wrong| self.broken(wrong, None))?;
+            if next <= wakes {
+                let Some(Reverse((_, id))) = self.heap.pop() else { continue };
+                if let Some(next) = self.to_come.remove(&id) {
+                    self.happen(next)?;
+                }
+            } else if let Some(end) = self.hosts.iter().position(|host| host.wakes == wakes) {
+                self.call(end, Endpoint::handle_timeout)?;
+            }
+        }
+    }
+
+    fn happen(&mut self, next: Next) -> Result<(), PacketViolation> {
+        match next {
+            Next::Arrive(datagram) => self.arrive(datagram),
+            Next::Gathered(end) => self.hand_over(end),
+            Next::App(talker, job) => self.job(talker, job),
+            Next::Return(end) => {
+                if self.hosts[end].endpoint.is_none() {
+                    self.start(end);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn arrive(&mut self, datagram: Datagram) -> Result<(), PacketViolation> {
+        let Some(&end) = self.owner.get(&datagram.to) else { return Ok(()) };
+        let gather = self.story.ends[end].gather;
+        let host = &mut self.hosts[end];
+        if host.endpoint.is_none() {
+            return Ok(());
+        }
+        let is_first = host.inbox.is_empty();
+        host.inbox.push(datagram);
+        if gather.is_zero() {
+            return self.hand_over(end);
+        }
+        if is_first {
+            self.schedule(self.now + gather, Next::Gathered(end));
+        }
+        Ok(())
+    }
+
+    /// Hands over what has arrived: datagrams of one sender and size together.
+    fn hand_over(&mut self, end: usize) -> Result<(), PacketViolation> {
+        let inbox = core::mem::take(&mut self.hosts[end].inbox);
+        let mut rest = inbox.as_slice();
+        while let Some(first) = rest.first() {
+            let size = first.bytes.len();
+            let full = rest
+                .iter()
+                .take_while(|next| next.from == first.from && next.bytes.len() == size)
+                .count();
+            let shorter = rest.get(full).is_some_and(|d| {
+                d.from == first.from && d.bytes.len() < size && !d.bytes.is_empty()
+            });
+            let (batch, later) = rest.split_at(full + usize::from(shorter && size > 0));
+            rest = later;
+            let bytes: Vec<u8> = batch.iter().flat_map(|d| d.bytes.iter().copied()).collect();
+            for datagram in batch {
+                self.hosts[end].amplification.received(first.from, datagram.bytes.len());
+                self.note(|| format!("end {end} hears {}", describe(datagram)));
+            }
+            self.hosts[end].silence.heard();
+            let from = first.from;
+            self.call(end, |endpoint, now| endpoint.handle_datagrams(now, from, size, &bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Calls an endpoint, and takes from it what it has to say.
+    pub(super) fn call<T>(
+        &mut self,
+        end: usize,
+        what: impl FnOnce(&mut Endpoint, Now) -> T,
+    ) -> Result<Option<T>, PacketViolation> {
+        let now = self.clock();
+        let Some(endpoint) = self.hosts[end].endpoint.as_mut() else { return Ok(None) };
+        let answer = what(endpoint, now);
+        self.pump(end)?;
+        Ok(Some(answer))
+    }
+
+    /// Takes from an endpoint what it has to say and to send, until it has nothing more.
+    pub(super) fn pump(&mut self, end: usize) -> Result<(), PacketViolation> {
+        for _ in 0..ROUNDS {
+            let said = self.take_events(end)?;
+            let sent = self.take_datagrams(end)?;
+            if !said && !sent {
+                self.look(end)?;
+                self.set_alarm(end);
+                return Ok(());
+            }
+        }
+        let wrong = Wrong::new(Promise::Progress, "events and datagrams without end");
+        Err(self.broken(wrong, Some(end)))
+    }
+
+    fn take_events(&mut self, end: usize) -> Result<bool, PacketViolation> {
+        let mut any = false;
+        while let Some(event) = self.hosts[end].endpoint.as_mut().and_then(Endpoint::poll_event) {
+            any = true;
+            self.note(|| format!("end {end} says {}", brief(&event)));
+            self.hash_event(end, &event);
+            self.on_event(end, event).map_err(|wrong| self.broken(wrong, Some(end)))?;
+        }
+        Ok(any)
+    }
+
+    fn take_datagrams(&mut self, end: usize) -> Result<bool, PacketViolation> {
+        let mut any = false;
+        let (now, segments) = (self.clock(), self.story.ends[end].segments);
+        let mut buf = core::mem::take(&mut self.buf);
+        while let Some(transmit) = self.hosts[end]
+            .endpoint
+            .as_mut()
+            .and_then(|endpoint| endpoint.poll_transmit(now, segments, &mut buf))
+        {
+            any = true;
+            let batch = &buf[..transmit.len.min(buf.len())];
+            let count = batch.chunks(transmit.segment_size.max(1)).count();
+            let is_whole = transmit.len == buf.len() && transmit.segment_size > 0;
+            if count == 0 || count > segments || !is_whole {
+                let what = format!("{transmit:?} of {} bytes, {segments} at most", buf.len());
+                return Err(self.broken(Wrong::new(Promise::Bounds, what), Some(end)));
+            }
+            for datagram in batch.chunks(transmit.segment_size) {
+                self.send(end, transmit.to, datagram)
+                    .map_err(|wrong| self.broken(wrong, Some(end)))?;
+            }
+        }
+        self.buf = buf;
+        Ok(any)
+    }
+
+    /// An end sends a datagram.
+    fn send(&mut self, end: usize, to: SocketAddr, bytes: &[u8]) -> Result<(), Wrong> {
+        self.hash.word(self.now.as_micros());
+        self.hash.bytes(bytes);
+        self.report.datagrams += 1;
+        self.report.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        let datagram = Datagram { from: self.hosts[end].addr, to, bytes: bytes.to_vec() };
+        self.note(|| format!("end {end} sends {}", describe(&datagram)));
+        if bytes.len() > self.story.ends[end].max_datagram.max(1200) {
+            return Err(Wrong::new(Promise::Bounds, format!("{} bytes", bytes.len())));
+        }
+        let glimpse = Glimpse::of(bytes);
+        let host = &mut self.hosts[end];
+        host.nonces.sent(bytes)?;
+        if let Some(glimpse) = glimpse {
+            host.silence.sent(self.now, &glimpse)?;
+            if matches!(glimpse.kind, 7 | 10) {
+                self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
+                self.effort.packets += 1;
+            }
+        }
+        host.amplification.sent(to, glimpse.map_or(0, |g| g.kind), bytes.len())?;
+        self.carry(end, datagram);
+        Ok(())
+    }
+
+    /// A datagram goes on its way.
+    fn carry(&mut self, end: usize, datagram: Datagram) {
+        let Some(&other) = self.owner.get(&datagram.to) else { return };
+        let at = end * self.hosts.len() + other;
+        let delay = self.paths[at].laws().delay;
+        let deeds = self.malice.sees(self.now, delay, &datagram);
+        for (at, datagram) in deeds.sent {
+            self.report.attacks += 1;
+            self.note(|| format!("the attacker sends {}", describe(&datagram)));
+            self.schedule(at, Next::Arrive(datagram));
+        }
+        let len = datagram.bytes.len();
+        let arrivals = self.paths[at].send(self.now, len, &mut self.path_dice[at]);
+        if deeds.stolen || arrivals.first.is_none() {
+            self.note(|| "    lost".into());
+            return;
+        }
+        for arrival in [arrivals.second, arrivals.first].into_iter().flatten() {
+            let mut copy = datagram.clone();
+            if let Some(damage) = arrival.damage {
+                damage.apply(&mut copy.bytes);
+            }
+            self.schedule(arrival.at, Next::Arrive(copy));
+        }
+    }
+
+    /// Somebody proved to an end to be at an address, or the end was told to send there.
+    pub(super) fn proven(&mut self, end: usize, addr: SocketAddr) {
+        self.hosts[end].amplification.proven(addr);
+    }
+
+    fn set_alarm(&mut self, end: usize) {
+        let host = &mut self.hosts[end];
+        let due = host.endpoint.as_ref().and_then(Endpoint::poll_timeout);
+        if due == host.due && host.wakes > self.now {
+            return;
+        }
+        host.due = due;
+        let late = self.dice.between(self.story.ends[end].late);
+        host.wakes = due.map_or(Instant::FAR_FUTURE, |due| due.max(self.now) + late);
+    }
+
+    fn look(&mut self, end: usize) -> Result<(), PacketViolation> {
+        let Some(endpoint) = &self.hosts[end].endpoint else { return Ok(()) };
+        let life = self.hosts[end].life;
+        let mut found = super::check::tables(endpoint.half_open());
+        for view in endpoint.views() {
+            let talker = Talker { end, life, connection: view.connection };
+            // A half-open handshake of a stranger may be shown before it is accepted.
+            let Some(talk) = self.talks.get_mut(&talker) else { continue };
+            found = found
+                .and_then(|()| talk.bounds.look(&view, &self.story.ends[end]))
+                .and_then(|()| talk.life.shows(view.state));
+        }
+        found.map_err(|wrong| self.broken(wrong, Some(end)))
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        self.trace.note(self.now, line);
+    }
+
+    pub(super) fn broken(&self, wrong: Wrong, end: Option<usize>) -> PacketViolation {
+        PacketViolation::new(wrong, self.now, end)
+    }
+
+    fn hash_event(&mut self, end: usize, event: &Event) {
+        self.hash.word(u64::try_from(end).unwrap_or(0));
+        if let Event::Message { body, lane, .. } = event {
+            self.hash.word(u64::from(*lane));
+            self.hash.bytes(body);
+        } else {
+            self.hash.bytes(format!("{event:?}").as_bytes());
+        }
+    }
+
+    /// The report so far.
+    pub(super) fn finish(mut self, broken: Option<PacketViolation>) -> PacketReport {
+        for end in 0..self.hosts.len() {
+            self.kill(end);
+        }
+        let talks = || self.talks.values();
+        self.effort.needed = talks().map(|talk| talk.flow.said).sum();
+        let faithful = self.story.is_faithful();
+        let ends_well = broken.is_none();
+        let checked = self.effort.check(faithful).map_err(|wrong| self.broken(wrong, None));
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let is_unpaired = |talk: &&Talk| talk.dialled.is_none() && talk.peer.is_none();
+        let report = &self.report;
+        PacketReport {
+            duration_s: crate::report::seconds(self.now),
+            steps: self.clockwork.steps(),
+            connections: count(talks().filter(|talk| talk.life.is_up()).count()),
+            unpaired: count(talks().filter(is_unpaired).count()),
+            said: self.effort.needed,
+            heard: talks().map(|talk| talk.flow.heard).sum(),
+            effort: self.effort.ratio(),
+            run_hash: self.hash.hex(),
+            broken: broken
+                .or(if ends_well { checked.err() } else { None })
+                .map(|violation| PacketViolation { history: self.trace.lines(), ..violation }),
+            ..report.clone()
+        }
+    }
+}
+
+fn endpoint(story: &PacketStory, end: usize, life: u64, rng: positron_proto::rng::Rng) -> Endpoint {
+    let laws = &story.ends[end];
+    let config = EndpointConfig {
+        queue_bytes: laws.queue_bytes,
+        window_bytes: laws.window_bytes,
+        keep_alive: laws.keep_alive,
+        idle_timeout: laws.idle_timeout,
+        max_datagram: laws.max_datagram,
+        ..EndpointConfig::new(network())
+    };
+    Endpoint::new(config, identity(end).clone(), boot(life), rng)
+}
+
+pub(super) fn network() -> NetworkId {
+    NetworkId::from_name("packets")
+}
+
+fn describe(datagram: &Datagram) -> String {
+    let Datagram { from, to, bytes } = datagram;
+    let what = Glimpse::of(bytes).map_or_else(|| "garbage".into(), |glimpse| glimpse.to_string());
+    format!("{what}, {} bytes, {from} to {to}", bytes.len())
+}
+
+/// An event in a line.
+fn brief(event: &Event) -> String {
+    if let Event::Message { connection, lane, delivery, body } = event {
+        let what = super::content::describe(body);
+        return format!("{connection:?} lane {lane} {delivery:?}: {what}");
+    }
+    format!("{event:?}")
+}

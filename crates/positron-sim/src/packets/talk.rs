@@ -1,0 +1,158 @@
+//! One end of a connection: what its application wants, and what is known of its truth.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use positron_proto::session::datagram::contract::{
+    Delivery, Event, LaneNumber, NotQueued, StreamId,
+};
+
+use super::{
+    check::{Bounds, Dialled, Flow, Life, Wrong},
+    content::{self, Talker},
+    story::Ending,
+};
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    pub(crate) me: Talker,
+    /// What it was told, if this end dialled.
+    pub(crate) dialled: Option<Dialled>,
+    /// The other end and the start of its process, once it has answered.
+    pub(crate) remote: Option<(usize, u64)>,
+    /// The other end's half, once it is known which it is.
+    pub(crate) peer: Option<Talker>,
+    /// What was said here.
+    pub(crate) flow: Flow,
+    /// What was heard here before the other half was known.
+    pub(crate) unchecked: Vec<Heard>,
+    pub(crate) life: Life,
+    pub(crate) bounds: Bounds,
+    pub(crate) app: App,
+}
+
+/// Something that an application heard.
+#[derive(Clone, Debug)]
+pub(crate) enum Heard {
+    Message(LaneNumber, Delivery, Bytes),
+    Read(u64, Bytes),
+    Ended(u64),
+    Dropped(u64),
+}
+
+/// What an application has in mind.
+#[derive(Debug, Default)]
+pub(crate) struct App {
+    /// Messages said so far.
+    index: u64,
+    /// Messages that were refused, with the next one.
+    pub(crate) backlog: VecDeque<(LaneNumber, Delivery, usize)>,
+    /// The endpoint owes an [`Event::Writable`].
+    pub(crate) blocked: bool,
+    /// Streams that are to be written.
+    pub(crate) writing: BTreeMap<StreamId, Writing>,
+    /// Streams of the other end, and whether a read is to come.
+    pub(crate) reading: BTreeMap<StreamId, bool>,
+    /// Jobs that are to come.
+    pub(crate) jobs: u32,
+}
+
+/// A stream that is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writing {
+    pub(crate) offset: u64,
+    pub(crate) left: u64,
+    pub(crate) chunk: usize,
+    pub(crate) ending: Ending,
+}
+
+impl Talk {
+    pub(crate) fn new(me: Talker, dialled: Option<Dialled>, life: Life) -> Self {
+        Self {
+            me,
+            dialled,
+            remote: None,
+            peer: None,
+            flow: Flow::new(me),
+            unchecked: Vec::new(),
+            life,
+            bounds: Bounds::default(),
+            app: App::default(),
+        }
+    }
+
+    /// The next message of this length.
+    pub(crate) fn next_message(&self, len: usize) -> Bytes {
+        content::message(self.me, self.app.index, len)
+    }
+
+    /// The endpoint took the next message, or not.
+    pub(crate) fn said(
+        &mut self,
+        lane: LaneNumber,
+        delivery: Delivery,
+        body: Bytes,
+        result: Result<(), NotQueued>,
+    ) -> bool {
+        match result {
+            Ok(()) => {
+                self.app.index += 1;
+                self.flow.sent(lane, delivery, body);
+                true
+            }
+            Err(NotQueued::Full) => {
+                self.app.blocked = true;
+                false
+            }
+            Err(_) => {
+                self.app.backlog.clear();
+                false
+            }
+        }
+    }
+
+    /// What the other end heard of what was said here.
+    pub(crate) fn was_heard(&mut self, heard: &Heard) -> Result<(), Wrong> {
+        match heard {
+            Heard::Message(lane, delivery, body) => self.flow.received(*lane, *delivery, body),
+            Heard::Read(number, bytes) => self.flow.read(*number, bytes),
+            Heard::Ended(number) => self.flow.ended(*number),
+            Heard::Dropped(number) => {
+                self.flow.dropped(*number);
+                Ok(())
+            }
+        }
+    }
+
+    /// What its application still wants to do.
+    pub(crate) fn intends(&self) -> Option<String> {
+        let App { backlog, blocked, writing, jobs, .. } = &self.app;
+        let writes = writing.values().any(|w| w.left > 0 || w.ending != Ending::Never);
+        let intends = !backlog.is_empty() || *blocked || writes || *jobs > 0;
+        intends.then(|| {
+            let waits = backlog.len();
+            format!(
+                "{waits} messages refused (blocked: {blocked}), writes {writing:?}, {jobs} jobs"
+            )
+        })
+    }
+}
+
+/// The connection that an event is about.
+pub(crate) const fn connection(
+    event: &Event,
+) -> positron_proto::session::datagram::contract::ConnectionId {
+    match event {
+        Event::Connected { connection, .. }
+        | Event::Accepted { connection, .. }
+        | Event::Message { connection, .. }
+        | Event::Drained { connection }
+        | Event::Writable { connection }
+        | Event::StreamReadable { connection, .. }
+        | Event::StreamWritable { connection, .. }
+        | Event::Moved { connection, .. }
+        | Event::Finished { connection, .. }
+        | Event::Closed { connection, .. } => *connection,
+    }
+}
