@@ -221,6 +221,7 @@ impl Endpoint {
     ) -> Result<(), NotQueued> {
         let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
         self.counters.messages_dropped += dropped;
+        self.counters.messages_sent += 1;
         Ok(())
     }
 
@@ -430,6 +431,7 @@ impl Endpoint {
         while let Some(event) = row.connection.poll_event() {
             let event = event.of(id);
             closed |= matches!(event, Event::Closed { .. });
+            self.counters.messages_received += u64::from(matches!(event, Event::Message { .. }));
             self.events.push_back(event);
         }
         if closed {
