@@ -35,7 +35,7 @@ use crate::{
         Clock,
         datagrams::{DatagramSocket, Datagrams, Sent},
     },
-    limits::SEND_ROUNDS,
+    limits::{LAST_ROUNDS, SEND_ROUNDS},
 };
 
 /// Everything but the driver's own buffers.
@@ -419,6 +419,3 @@ thread_local! {
     /// What is being sent; sealed under the lock, given to the kernel without it.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
-
-/// Batches of goodbyes that an abandoned transport sends.
-const LAST_ROUNDS: usize = 1024;

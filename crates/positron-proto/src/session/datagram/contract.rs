@@ -29,7 +29,8 @@ pub struct EndpointConfig {
     /// beyond it a send is refused until [`Event::Writable`].
     pub queue_bytes: usize,
     /// Bytes that may have arrived on one connection and not been released by
-    /// [`super::Endpoint::release`]: the most that flow control grows to.
+    /// [`super::Endpoint::release`]: the most that flow control grows to, at least
+    /// [`CONNECTION_WINDOW_LEAST`](crate::limits::CONNECTION_WINDOW_LEAST).
     pub window_bytes: usize,
     /// Silence after which a connection without traffic is asked whether it lives; `None` leaves
     /// that to the caller.

@@ -3,7 +3,8 @@
 use super::incoming::Violation;
 use crate::{
     limits::{
-        CONNECTION_WINDOW_FIRST, ENDPOINT_WINDOW_BYTES, MAX_FRAGMENTS_PER_PEER, WINDOW_SCALE,
+        CONNECTION_WINDOW_FIRST, CONNECTION_WINDOW_LEAST, ENDPOINT_WINDOW_BYTES,
+        MAX_FRAGMENTS_PER_PEER, WINDOW_SCALE,
     },
     time::{Duration, Instant},
 };
@@ -40,9 +41,9 @@ pub(super) struct SendWindow {
 }
 
 impl ReceiveWindow {
-    /// Nothing is held; grows to `most` bytes at the most.
+    /// Nothing is held; grows to `most` bytes at the most, but for [`CONNECTION_WINDOW_LEAST`].
     pub(super) fn new(now: Instant, most: usize, budget: &mut WindowBudget) -> Self {
-        let most = as_u64(most);
+        let most = as_u64(most.max(CONNECTION_WINDOW_LEAST));
         let limit = as_u64(CONNECTION_WINDOW_FIRST).min(most);
         budget.promised += limit;
         Self { limit, most, held: 0, told: limit, since: now, released: 0 }
@@ -158,6 +159,7 @@ fn as_u64(len: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{LARGEST_DATAGRAM, MESSAGE_COST};
 
     const MOST: usize = 1 << 20;
     const RTT: Duration = Duration::from_millis(50);
@@ -240,5 +242,13 @@ mod tests {
         assert_eq!(sending.left(u64::MAX), 0);
         assert_eq!(as_field(2047), (1, 1024));
         assert_eq!(as_field(u64::MAX).0, u16::MAX);
+    }
+
+    #[test]
+    fn the_smallest_window_has_room_for_a_message_in_a_full_datagram() {
+        let mut window = ReceiveWindow::new(Instant::ORIGIN, 0, &mut WindowBudget::default());
+        let mut theirs = SendWindow::new();
+        theirs.told(0, window.advertise());
+        assert!(theirs.left(0) >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
     }
 }

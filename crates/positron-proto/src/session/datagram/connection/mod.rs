@@ -375,7 +375,10 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
+<<<<<<< HEAD
         // Hearing that it was given up lets it go too.
+=======
+>>>>>>> main
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
@@ -398,6 +401,8 @@ impl Connection {
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
         if self.over {
+            // In TIME_WAIT it may still move, say. Nobody is told, and nothing may wait for that.
+            self.events.clear();
             return None;
         }
         let event = self.next_event();

@@ -86,7 +86,8 @@ impl Connection {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
                 counters.probes += 1;
-                secured.due.probes = 1;
+                // Two, as one that is lost costs a longer wait (RFC 9002, 6.2.4).
+                secured.due.probes = 2;
                 // What was sent last comes again in it, if nothing new waits.
                 if !self.has_data_to_send()
                     && let Some(secured) = &mut self.secured
