@@ -64,8 +64,6 @@ impl Net<'_> {
                 self.later(me, Job::Close);
                 Ok(())
             }
-            // An app that may open no more goes without.
-            Event::StreamsAvailable { .. } => Ok(()),
             Event::Drained { .. } => self.all_heard(me, "drained"),
             Event::Closed { why, .. } => {
                 let resetting = talk.life.resetting;
