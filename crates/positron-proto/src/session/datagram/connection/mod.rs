@@ -158,6 +158,7 @@ pub(super) enum ConnectionEvent {
     Writable,
     StreamReadable(StreamId),
     StreamWritable(StreamId),
+    StreamsAvailable,
     Moved(SocketAddr),
     Finished(CloseReason),
     Closed(Closed),
@@ -175,6 +176,7 @@ impl ConnectionEvent {
             Self::Writable => Event::Writable { connection },
             Self::StreamReadable(stream) => Event::StreamReadable { connection, stream },
             Self::StreamWritable(stream) => Event::StreamWritable { connection, stream },
+            Self::StreamsAvailable => Event::StreamsAvailable { connection },
             Self::Moved(addr) => Event::Moved { connection, addr },
             Self::Finished(reason) => Event::Finished { connection, reason },
             Self::Closed(why) => Event::Closed { connection, why },
@@ -373,9 +375,9 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
-        // Hearing that it was given up lets it go too.
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
         read
     }
 
@@ -389,6 +391,7 @@ impl Connection {
         self.streams.drop_stream(stream);
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
     }
 
     /// The next thing that happened.
@@ -417,6 +420,7 @@ impl Connection {
         match self.streams.poll_event(self.room()) {
             Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
+            Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
             None => self.events.pop_front(),
         }
     }
