@@ -374,6 +374,7 @@ impl Stage {
             Event::Drained { .. }
             | Event::Writable { .. }
             | Event::StreamWritable { .. }
+            | Event::StreamsAvailable { .. }
             | Event::Moved { .. }
             | Event::Finished { .. } => {}
         }
