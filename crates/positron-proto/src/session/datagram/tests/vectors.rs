@@ -75,8 +75,7 @@ fn shake_hands(lines: &mut String, name: &str, pattern: Pattern) -> (Agreed, Agr
         Pattern::Xx => Proposal::xx(&alice.local, alice.carrier, expect, &mut alice.rng).unwrap(),
     };
     let pattern_byte = pattern as u8;
-    let syn =
-        Syn { pattern: pattern_byte, connection: OF_INITIATOR, cookie: &[], noise: &noise };
+    let syn = Syn { pattern: pattern_byte, connection: OF_INITIATOR, cookie: &[], noise: &noise };
     line(lines, &format!("{name}.syn"), &unsealed(PacketType::Syn, 0, |out| syn.encode(out)));
     let (answered, noise) = match pattern {
         Pattern::Ik => {
