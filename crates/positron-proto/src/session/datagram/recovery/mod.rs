@@ -376,6 +376,12 @@ impl<C> Recovery<C> {
         &self.rtt
     }
 
+    /// Round trip times, for a test that knows them.
+    #[cfg(test)]
+    pub(super) fn rtt_mut(&mut self) -> &mut Rtt {
+        &mut self.rtt
+    }
+
     /// Congestion control.
     pub(super) fn congestion(&self) -> &dyn Controller {
         &*self.congestion
