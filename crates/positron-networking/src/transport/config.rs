@@ -9,7 +9,10 @@ use positron_proto::{
     id::NetworkId,
     identity::Identity,
     limits::{CONNECTION_QUEUE_BYTES, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
-    session::{datagram::contract::EndpointConfig, sessions::Config},
+    session::{
+        datagram::contract::EndpointConfig,
+        sessions::{Config, Transports},
+    },
 };
 
 use super::TransportError;
@@ -140,6 +143,7 @@ impl TcpConfig {
             max_links: self.max_connections,
             connect_timeout: self.connect_timeout,
             heartbeat: self.heartbeat,
+            transports: Transports::Tcp,
         }
     }
 }

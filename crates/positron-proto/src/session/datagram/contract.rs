@@ -319,6 +319,8 @@ pub struct EndpointCounters {
     pub messages_received: u64,
     /// Messages, or fragments of messages, that had arrived before.
     pub messages_duplicate: u64,
+    /// Unreliable messages dropped unsent because the queue was full and newer ones came.
+    pub messages_dropped: u64,
     /// Unfinished messages given up.
     pub messages_given_up: u64,
     /// Handshakes begun by us.
@@ -358,6 +360,8 @@ pub struct ConnectionView {
     pub rtt: Option<Duration>,
     /// Least round trip time, once measured.
     pub least_rtt: Option<Duration>,
+    /// What decides about it: the name of the congestion control.
+    pub congestion: &'static str,
     /// Congestion window in bytes.
     pub congestion_window: u64,
     /// Bytes sent and neither acknowledged nor lost.

@@ -87,8 +87,7 @@ use crate::{
 ///         }
 ///     }
 /// }
-/// let events = |end: &mut Endpoint| std::iter::from_fn(|| end.poll_event()).collect::<Vec<_>>();
-/// let heard = events(&mut ends[1]);
+/// let heard: Vec<_> = std::iter::from_fn(|| ends[1].poll_event()).collect();
 /// assert!(matches!(&heard[1], Event::Message { body, .. } if body == "hello"));
 /// ```
 #[derive(Debug)]
@@ -230,7 +229,9 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_dropped += dropped;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
@@ -336,13 +337,9 @@ impl Endpoint {
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {
             let event = self.events.pop_front()?;
-            // More may have been said since: then it is told later.
-            if let Event::Drained { connection } = &event
-                && self.rows.get(connection).is_some_and(|row| !row.connection.is_drained())
-            {
-                continue;
+            if !self.is_stale(&event) {
+                return Some(event);
             }
-            return Some(event);
         }
     }
 

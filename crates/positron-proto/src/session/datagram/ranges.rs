@@ -104,6 +104,7 @@ impl RangeSet {
     }
 
     /// The highest number.
+    #[cfg(test)]
     pub(super) fn highest(&self) -> Option<u64> {
         self.runs.back().map(|run| run.last)
     }

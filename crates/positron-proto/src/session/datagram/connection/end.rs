@@ -175,7 +175,7 @@ impl Connection {
         }
         self.ending.until = None;
         match self.state {
-            State::TimeWait => self.state = State::Closed,
+            State::TimeWait => self.state = self.state.after(Step::Waited).unwrap_or(State::Closed),
             State::Closed => {}
             // The other end never said its last word: what we had to say was acknowledged.
             State::FinWait2 | State::Closing | State::FinWait1 => {

@@ -93,6 +93,8 @@ impl Connection {
             secured.due.reset |= packet.header.kind != PacketType::Rst && self.ending.resets();
             return;
         }
+        let updates = secured.protection.updates();
+        counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
         let Opened { from, header, number, frames, len } = packet;
         (secured.heard, secured.prodded, secured.unanswered) = (now, None, None);
         let newest = secured.protection.highest_opened() == Some(number);
@@ -261,7 +263,9 @@ impl Connection {
         for packet in outcome.lost.drain(..) {
             let Some(secured) = &mut self.secured else { return };
             secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
+            let black_holes = secured.size.black_holes();
             secured.size.lost(now, packet.number, packet.size);
+            counters.black_holes += secured.size.black_holes() - black_holes;
             secured.lost += 1;
             secured.due.fin |= packet.contents.fin;
             counters.packets_lost += 1;

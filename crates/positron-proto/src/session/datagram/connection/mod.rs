@@ -111,6 +111,8 @@ struct Secured {
     prodded: Option<Instant>,
     lost: u64,
     sent: u64,
+    /// Changes of keys that were counted.
+    key_updates: u64,
 }
 
 /// What a packet carried, beside its place in the order.
@@ -258,6 +260,7 @@ impl Connection {
             prodded: None,
             lost: 0,
             sent: 0,
+            key_updates: 0,
             protection,
         }));
         self.events.push_back(match self.direction {
@@ -272,17 +275,17 @@ impl Connection {
         }
     }
 
-    /// Queues a message.
+    /// Queues a message. How many unreliable ones were dropped for it.
     pub(super) fn send(
         &mut self,
         lane: LaneNumber,
         delivery: Delivery,
         body: Bytes,
-    ) -> Result<(), NotQueued> {
+    ) -> Result<u64, NotQueued> {
         self.check_open()?;
         self.outgoing.push(lane, delivery, body, self.streams.queued_bytes())?;
         self.drained = false;
-        Ok(())
+        Ok(self.outgoing.take_dropped())
     }
 
     fn check_open(&self) -> Result<(), NotQueued> {
@@ -416,14 +419,14 @@ impl Connection {
         }
     }
 
+    /// Whether there is more to read of a stream, or its end.
+    pub(super) fn is_readable(&self, stream: StreamId) -> bool {
+        self.streams.is_readable(stream)
+    }
+
     /// Whether everything that was said was acknowledged, as far as that was told.
     pub(super) const fn is_drained(&self) -> bool {
         self.drained
-    }
-
-    /// How far it is.
-    pub(super) const fn state(&self) -> State {
-        self.state
     }
 
     /// The other end, once it is known.
@@ -457,6 +460,7 @@ impl Connection {
             since: self.since,
             rtt: rtt.map(Rtt::smoothed),
             least_rtt: rtt.map(Rtt::least),
+            congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
             congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
             in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
             send_window: secured.map_or(0, |it| it.send_window.left(it.outstanding)),

@@ -335,7 +335,7 @@ impl Secured {
         let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
         let number = self.protection.next_number();
         let sent = self.single_bare(now, window, buf, packet, frames)?;
-        self.size.probe_sent(number, size);
+        self.size.probe_sent(number);
         Ok(sent)
     }
 

@@ -83,7 +83,13 @@ fn answer(incoming: &mut Incoming, outgoing: &mut Outgoing) {
 
 fn body(index: usize, len: usize) -> Bytes {
     let name = u32::try_from(index).unwrap().to_be_bytes();
-    name.iter().copied().cycle().take(len).enumerate().map(|(at, byte)| byte ^ at as u8).collect()
+    name.iter()
+        .copied()
+        .cycle()
+        .take(len)
+        .enumerate()
+        .map(|(at, byte)| byte ^ at.to_le_bytes()[0])
+        .collect()
 }
 
 proptest! {

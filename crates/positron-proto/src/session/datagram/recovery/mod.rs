@@ -343,21 +343,19 @@ impl<C> Recovery<C> {
     }
 
     /// Bytes that may be sent now as far as the congestion window goes.
+    #[cfg(test)]
     pub(super) fn room(&self) -> u64 {
         self.congestion.window().saturating_sub(self.flight.bytes())
     }
 
-    /// The largest number that was acknowledged.
-    pub(super) fn largest_acked(&self) -> Option<u64> {
-        self.largest_acked
-    }
-
     /// The number for the next packet.
+    #[cfg(test)]
     pub(super) fn next_number(&self) -> u64 {
         self.next
     }
 
     /// Timeouts in a row without an acknowledgment.
+    #[cfg(test)]
     pub(super) fn backoff(&self) -> u32 {
         self.clock.backoff
     }
@@ -365,11 +363,6 @@ impl<C> Recovery<C> {
     /// Round trip times.
     pub(super) fn rtt(&self) -> &Rtt {
         &self.rtt
-    }
-
-    /// Round trip times, for a sample of the handshake.
-    pub(super) fn rtt_mut(&mut self) -> &mut Rtt {
-        &mut self.rtt
     }
 
     /// Congestion control.
