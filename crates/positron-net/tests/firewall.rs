@@ -20,7 +20,7 @@ use std::{
 use household::{SOON, until};
 use positron_networking::{LinkTransport, NetworkConfig, Node};
 use serde::{Deserialize, Serialize};
-use tokio::{io::AsyncBufReadExt as _, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet};
 
 const PORT: u16 = 8888;
 const ADDRESSES: [&str; 2] = ["10.203.77.1", "10.203.77.2"];
@@ -44,9 +44,8 @@ fn a_firewall_that_closes_moves_the_session_to_tcp_and_one_that_opens_moves_it_b
     }
     world.block_udp();
     for node in &nodes {
-        let report = node.when("messages flow over TCP", |report| {
-            report.is_over(LinkTransport::Tcp, 50)
-        });
+        let report =
+            node.when("messages flow over TCP", |report| report.is_over(LinkTransport::Tcp, 50));
         let gap = Duration::from_millis(report.longest_gap_ms);
         assert!(gap <= LONGEST_GAP, "nothing arrived for {gap:?}");
         println!("blocked: nothing arrived for {gap:?}");
@@ -280,7 +279,11 @@ fn the_node_of_another_machine() {
 async fn talk(config: NetworkConfig) {
     let node = Arc::new(Node::start(config).await.unwrap());
     let mut inbox = node.subscribe();
-    let mut words = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    let (speak, mut words) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let lines = std::io::stdin().lines().map_while(Result::ok);
+        lines.for_each(|line| drop(speak.send(line)));
+    });
     let (mut beat, mut tell) = (tokio::time::interval(BEAT), tokio::time::interval(REPORT));
     let mut sends = JoinSet::new();
     let (mut report, mut seen) = (Report::default(), BTreeSet::new());
@@ -318,7 +321,7 @@ async fn talk(config: NetworkConfig) {
                 }
                 println!("\nREPORT {}", serde_json::to_string(&report).unwrap());
             }
-            word = words.next_line() => match word.unwrap().as_deref() {
+            word = words.recv() => match word.as_deref() {
                 Some("quiet") => report.quiet = true,
                 Some("mark") => {
                     (report.longest_gap_ms, arrived) = (0, Instant::now());

@@ -166,7 +166,7 @@ mod tests {
         assert!(refusal("{\"bootstrap_nodes\": \"a:1\"}").contains("expected a list"));
         assert_eq!(
             refusal("{\"transport\": \"upd\"}"),
-            "c.json:1:20: `upd` is no transport, it must be auto, udp or tcp; did you mean `udp`?"
+            "c.json:1:19: `upd` is no transport, it must be auto, udp or tcp; did you mean `udp`?"
         );
         assert!(refusal("[]").contains("a JSON object"));
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");

@@ -81,6 +81,8 @@ impl Packets {
             _ = self.socket.readable(), if self.may_read() && self.back_off.is_none() => {}
             _ = self.socket.writable(), if self.blocked.is_some() => {}
             () = until_later, if self.may_read() => {}
+            // Verdicts will arrive.
+            else => std::future::pending().await,
         }
     }
 
