@@ -124,6 +124,9 @@ pub const CONNECTION_QUEUE_BYTES: usize = 8 << 20;
 pub const CONNECTION_QUEUE_MESSAGES: usize = 64 * 1024;
 /// Bytes that a connection may receive and not release at first: 10 Mbit/s over 200 ms.
 pub const CONNECTION_WINDOW_FIRST: usize = 256 * 1024;
+/// The same at the least, whatever is configured: a sender waits until there is room for a full
+/// datagram, so that a window that never holds one is never used. Twice that.
+pub const CONNECTION_WINDOW_LEAST: usize = 2 * LARGEST_DATAGRAM;
 /// Bytes that a connection may receive and not release at the most, unless configured otherwise:
 /// 1 Gbit/s over 128 ms.
 pub const CONNECTION_WINDOW_LONGEST: usize = 16 << 20;

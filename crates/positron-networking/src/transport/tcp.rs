@@ -36,6 +36,10 @@ use crate::{
 /// Encrypted connections over TCP, for where UDP does not get through: messages that arrive once
 /// and in order. There are no lanes and no streams, and nothing is unreliable.
 ///
+/// A TCP transport speaks to TCP transports, not to nodes: within the session every message begins
+/// with a byte that says whether it is one of the application (0) or tells how much of those the
+/// other application took (1), which is what makes `send` wait for a slow reader `[PROTOCOL 5.6]`.
+///
 /// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
 /// the last handle of it and of its connections is gone.
 ///

@@ -39,7 +39,7 @@ impl Net<'_> {
                 self.later(me, Job::Release(body.len()));
                 self.heard(me, Heard::Message(lane, delivery, body))
             }
-            Event::Writable { .. } => {
+            Event::Writable { .. } | Event::StreamsAvailable { .. } => {
                 talk.app.blocked = false;
                 self.say_backlog(me);
                 Ok(())

@@ -78,7 +78,7 @@ enum Stage {
     Answered(Box<Answer>),
     /// The first sealed packet is awaited. If something is held against the stranger, each that
     /// opens is answered by it.
-    Proving(Box<Agreed>, Protection),
+    Proving(Box<Agreed>, Box<Protection>),
 }
 
 /// What a sealed packet came to.
@@ -313,7 +313,7 @@ impl Door {
         Knock::Live(Box::new(Newcomer {
             remote: remote(&agreed, from, Direction::Inbound),
             theirs: agreed.connection.unwrap_or_default(),
-            protection,
+            protection: *protection,
             first: (number, frames.into()),
         }))
     }
@@ -322,7 +322,7 @@ impl Door {
 impl Stage {
     fn of(agreed: Box<Agreed>) -> Self {
         let protection = Protection::derive(&agreed.split, agreed.suite, agreed.role);
-        Self::Proving(agreed, protection)
+        Self::Proving(agreed, Box::new(protection))
     }
 }
 

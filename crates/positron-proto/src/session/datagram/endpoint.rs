@@ -219,7 +219,10 @@ impl Endpoint {
         delivery: Delivery,
         body: Bytes,
     ) -> Result<(), NotQueued> {
-        self.with(connection, |it, _| it.send(lane, delivery, body))
+        let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
+        self.counters.messages_dropped += dropped;
+        self.counters.messages_sent += 1;
+        Ok(())
     }
 
     /// The application has dealt with a message of this many bytes: flow control lets the other
@@ -299,8 +302,9 @@ impl Endpoint {
         });
     }
 
-    /// Closes after everything that waits was sent and acknowledged; a handshake of ours that is
-    /// not complete is given up. [`Event::Closed`] follows.
+    /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT); a handshake of ours that is not complete is
+    /// given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -427,6 +431,7 @@ impl Endpoint {
         while let Some(event) = row.connection.poll_event() {
             let event = event.of(id);
             closed |= matches!(event, Event::Closed { .. });
+            self.counters.messages_received += u64::from(matches!(event, Event::Message { .. }));
             self.events.push_back(event);
         }
         if closed {

@@ -59,7 +59,6 @@ pub(super) struct DatagramSize {
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     number: u64,
-    size: usize,
 }
 
 impl DatagramSize {
@@ -119,8 +118,8 @@ impl DatagramSize {
     }
 
     /// The size of [`poll_probe`](Self::poll_probe) went out as the packet of this number.
-    pub(super) const fn probe_sent(&mut self, number: u64, size: usize) {
-        self.probe = Some(Probe { number, size });
+    pub(super) const fn probe_sent(&mut self, number: u64) {
+        self.probe = Some(Probe { number });
     }
 
     /// Whether the packet of this number is the probe in flight.
@@ -165,23 +164,6 @@ impl DatagramSize {
             if self.large_losses >= BLACK_HOLE_LOSSES {
                 self.fall_back(now, self.current);
             }
-        }
-    }
-
-    /// The system refused to send a datagram of this size (EMSGSIZE): it is as good as lost, and
-    /// its end is reported all the same.
-    pub(super) fn too_large(&mut self, now: Instant, size: usize) {
-        if size <= LEAST_DATAGRAM {
-            return;
-        }
-        if self.probe.is_some_and(|probe| probe.size >= size) {
-            self.probe = None;
-        }
-        self.is_too_large(size);
-        if size <= self.current {
-            // Only this host's own link says so, and a smaller size may still do.
-            self.fall_back(now, size - 1);
-            self.black_holes += 1;
         }
     }
 

@@ -122,21 +122,25 @@ impl Paths {
     }
 
     /// Whether the address in use is proven.
+    #[cfg(test)]
     pub(super) const fn is_proven(&self) -> bool {
         self.active.proven
     }
 
     /// The handshake has proven the address in use.
+    #[cfg(test)]
     pub(super) const fn prove(&mut self) {
         self.active.proven = true;
     }
 
     /// How often the other end moved.
+    #[cfg(test)]
     pub(super) const fn moves(&self) -> u64 {
         self.moves
     }
 
     /// Candidates that did not prove themselves, or that the address in use outlived.
+    #[cfg(test)]
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }

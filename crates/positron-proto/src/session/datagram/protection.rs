@@ -141,6 +141,7 @@ impl Protection {
     }
 
     /// Packets that failed to open.
+    #[cfg(test)]
     pub(super) const fn forged(&self) -> u64 {
         self.forged
     }

@@ -103,6 +103,7 @@ impl Received {
 
     /// How many eliciting packets share an acknowledgment, at most [`ACK_EVERY_MOST`]; `None`: as
     /// many as arrive in a quarter of the delay.
+    #[cfg(test)]
     pub(super) fn ack_every(&mut self, packets: Option<u32>) {
         self.pace.told = packets.map(|packets| packets.clamp(1, ACK_EVERY_MOST));
     }
@@ -120,11 +121,6 @@ impl Received {
     /// Whether the cumulative number does not tell all.
     pub(super) fn has_gaps(&self) -> bool {
         !self.above.is_empty()
-    }
-
-    /// The largest number that arrived.
-    pub(super) fn largest(&self) -> Option<u64> {
-        self.largest.map(|largest| largest.number)
     }
 
     /// Whether an acknowledgment is to be sent now.

@@ -15,6 +15,7 @@ use crate::time::Instant;
 
 /// What one acknowledgment told of packets that had not been acknowledged before.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "what a controller with a model of the path needs")]
 pub(super) struct AckSample<'a> {
     /// Bytes that it acknowledged for the first time.
     pub(super) bytes: u64,
@@ -39,6 +40,7 @@ pub(super) struct AckSample<'a> {
 
 /// Packets declared lost at one time, without those that probed for a datagram size.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "what a controller with a model of the path needs")]
 pub(super) struct LossSample {
     /// Their bytes.
     pub(super) bytes: u64,

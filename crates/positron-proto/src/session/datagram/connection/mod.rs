@@ -111,6 +111,8 @@ struct Secured {
     prodded: Option<Instant>,
     lost: u64,
     sent: u64,
+    /// Changes of keys that were counted.
+    key_updates: u64,
 }
 
 /// What a packet carried, beside its place in the order.
@@ -156,6 +158,7 @@ pub(super) enum ConnectionEvent {
     Writable,
     StreamReadable(StreamId),
     StreamWritable(StreamId),
+    StreamsAvailable,
     Moved(SocketAddr),
     Finished(CloseReason),
     Closed(Closed),
@@ -173,6 +176,7 @@ impl ConnectionEvent {
             Self::Writable => Event::Writable { connection },
             Self::StreamReadable(stream) => Event::StreamReadable { connection, stream },
             Self::StreamWritable(stream) => Event::StreamWritable { connection, stream },
+            Self::StreamsAvailable => Event::StreamsAvailable { connection },
             Self::Moved(addr) => Event::Moved { connection, addr },
             Self::Finished(reason) => Event::Finished { connection, reason },
             Self::Closed(why) => Event::Closed { connection, why },
@@ -258,6 +262,7 @@ impl Connection {
             prodded: None,
             lost: 0,
             sent: 0,
+            key_updates: 0,
             protection,
         }));
         self.events.push_back(match self.direction {
@@ -272,17 +277,17 @@ impl Connection {
         }
     }
 
-    /// Queues a message.
+    /// Queues a message. How many unreliable ones were dropped for it.
     pub(super) fn send(
         &mut self,
         lane: LaneNumber,
         delivery: Delivery,
         body: Bytes,
-    ) -> Result<(), NotQueued> {
+    ) -> Result<u64, NotQueued> {
         self.check_open()?;
         self.outgoing.push(lane, delivery, body, self.streams.queued_bytes())?;
         self.drained = false;
-        Ok(())
+        Ok(self.outgoing.take_dropped())
     }
 
     fn check_open(&self) -> Result<(), NotQueued> {
@@ -370,9 +375,9 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
-        // Hearing that it was given up lets it go too.
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
         read
     }
 
@@ -386,11 +391,14 @@ impl Connection {
         self.streams.drop_stream(stream);
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
     }
 
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
         if self.over {
+            // In TIME_WAIT it may still move, say. Nobody is told, and nothing may wait for that.
+            self.events.clear();
             return None;
         }
         let event = self.next_event();
@@ -412,6 +420,7 @@ impl Connection {
         match self.streams.poll_event(self.room()) {
             Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
+            Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
             None => self.events.pop_front(),
         }
     }
@@ -419,11 +428,6 @@ impl Connection {
     /// Whether everything that was said was acknowledged, as far as that was told.
     pub(super) const fn is_drained(&self) -> bool {
         self.drained
-    }
-
-    /// How far it is.
-    pub(super) const fn state(&self) -> State {
-        self.state
     }
 
     /// The other end, once it is known.
@@ -457,6 +461,7 @@ impl Connection {
             since: self.since,
             rtt: rtt.map(Rtt::smoothed),
             least_rtt: rtt.map(Rtt::least),
+            congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
             congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
             in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
             send_window: secured.map_or(0, |it| it.send_window.left(it.outstanding)),

@@ -43,6 +43,8 @@ enum Filled {
     Full,
     /// A shorter one, which must be the last.
     Short,
+    /// One that only acknowledges, and must be the last.
+    Acks,
     /// Nothing was to be said.
     Nothing,
 }
@@ -151,11 +153,14 @@ impl Connection {
                 }
                 break;
             }
+            count += 1;
+            if filled == Filled::Acks {
+                break;
+            }
             if let Some(secured) = &mut self.secured {
                 secured.due.probes = secured.due.probes.saturating_sub(1);
             }
             allowed = allowed.saturating_sub(1);
-            count += 1;
             if filled == Filled::Short {
                 break;
             }
@@ -205,7 +210,7 @@ impl Connection {
                 // The fragment that is next leaves no room for them.
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
                 secured.finish(now, &mut self.window, buf, start, packet)?;
-                return Ok(Filled::Short);
+                return Ok(Filled::Acks);
             }
             buf.truncate(start);
             return Ok(Filled::Nothing);
@@ -298,6 +303,9 @@ impl Secured {
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
+        // Somebody who is neither here nor coming asked: it gets nothing.
+        let answers = |due: &(SocketAddr, u64)| self.paths.allowance(due.0) >= LEAST_ON_PATH;
+        self.due.path_responses.retain(answers);
         let (to, frame, size) = if let Some((to, token)) = self.due.path_responses.pop_front() {
             let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
             (to, PacketFrame::PathResponse { token: token.to_be_bytes() }, size)
@@ -308,11 +316,6 @@ impl Secured {
         };
         let start = begin(buf);
         frame.encode(buf);
-        if size < buf.len() - start + TAG_LEN {
-            // Somebody who is neither here nor coming asked: it gets nothing.
-            buf.truncate(start);
-            return Ok(None);
-        }
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
         let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
         self.finish_to(now, window, buf, start, packet, to)?;
@@ -335,7 +338,7 @@ impl Secured {
         let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
         let number = self.protection.next_number();
         let sent = self.single_bare(now, window, buf, packet, frames)?;
-        self.size.probe_sent(number, size);
+        self.size.probe_sent(number);
         Ok(sent)
     }
 
@@ -485,5 +488,7 @@ fn packet_type(kind: chunk::PacketKind) -> Option<(PacketType, Fragment)> {
     })
 }
 
+/// Bytes of a packet with a challenge or a response.
+const LEAST_ON_PATH: u64 = 32 + 9 + 16;
 /// Bytes of a LOWEST frame at the most.
 const LOWEST_LEN: usize = 9;

@@ -86,7 +86,8 @@ impl Connection {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
                 counters.probes += 1;
-                secured.due.probes = 1;
+                // Two, as one that is lost costs a longer wait (RFC 9002, 6.2.4).
+                secured.due.probes = 2;
                 // What was sent last comes again in it, if nothing new waits.
                 if !self.has_data_to_send()
                     && let Some(secured) = &mut self.secured
@@ -95,6 +96,11 @@ impl Connection {
                         Some(cargo) if !cargo.contents.is_empty() => self.requeue(&cargo),
                         Some(cargo) if cargo.fin => secured.due.fin = true,
                         _ => secured.due.ping = true,
+                    }
+                    // What was in it may have arrived in another.
+                    let nothing = !self.has_data_to_send() && !self.incoming.has_replies();
+                    if let Some(secured) = &mut self.secured {
+                        secured.due.ping |= nothing && !secured.due.fin;
                     }
                 }
             }

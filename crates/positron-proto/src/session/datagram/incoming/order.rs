@@ -140,7 +140,7 @@ impl Seen {
         while let Some(&word) = self.words.front() {
             let members = u64::from((word >> (self.floor % 64)).trailing_ones());
             self.floor += members;
-            if members == 0 || self.floor % 64 != 0 {
+            if members == 0 || !self.floor.is_multiple_of(64) {
                 break;
             }
             self.words.pop_front();

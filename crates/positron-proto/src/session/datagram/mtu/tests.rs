@@ -45,7 +45,7 @@ impl Line {
                 && let Some(size) = self.size.poll_probe(self.now)
             {
                 assert!(size > self.size.current() && size <= LARGEST_DATAGRAM);
-                self.size.probe_sent(self.number, size);
+                self.size.probe_sent(self.number);
                 assert_eq!(self.size.poll_probe(self.now), None);
                 self.probes.push(size);
                 sent.push((self.number, size));
@@ -167,27 +167,6 @@ fn losses_that_something_large_overtook_are_no_suspicion() {
     line.size.acknowledged(first + 20, 1_472);
     (first..first + 20).for_each(|number| line.size.lost(line.now, number, 1_472));
     assert_eq!(line.size.current(), 1_472);
-}
-
-#[test]
-fn what_the_system_refuses_is_not_tried_again_soon() {
-    let mut line = Line::new(usize::MAX, 0.0);
-    line.rounds(5);
-    assert_eq!(line.size.poll_probe(line.now), Some(12_288));
-    line.size.probe_sent(line.number, 12_288);
-    line.size.too_large(line.now, 12_288);
-    line.size.lost(line.now, line.number, 12_288);
-    line.rounds(60);
-    assert!(line.probes.iter().skip(5).all(|&size| size < 12_288));
-    assert!(line.size.current() > 11_500);
-    assert_eq!(line.size.black_holes(), 0);
-    // The link changes to one of 1,500 bytes.
-    line.size.too_large(line.now, 1_473);
-    line.carries = 1_472;
-    assert_eq!(line.size.current(), LEAST_DATAGRAM);
-    line.rounds(2);
-    assert_eq!(line.size.current(), 1_472);
-    assert_eq!(line.size.black_holes(), 1);
 }
 
 #[test]

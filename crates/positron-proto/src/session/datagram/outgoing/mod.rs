@@ -168,9 +168,10 @@ impl Outgoing {
         self.refused && free && core::mem::take(&mut self.refused)
     }
 
-    /// Unreliable messages that were dropped because newer ones took their place.
-    pub(super) const fn dropped(&self) -> u64 {
-        self.tally.dropped
+    /// Unreliable messages that were dropped because newer ones took their place, since this was
+    /// asked last.
+    pub(super) const fn take_dropped(&mut self) -> u64 {
+        core::mem::replace(&mut self.tally.dropped, 0)
     }
 
     fn queue(&mut self, channel: Channel) -> Option<(&mut Queue, &mut Tally)> {

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     limits::STREAM_WINDOW_FIRST,
-    session::datagram::{extents::Extents, incoming::Violation},
+    session::datagram::{incoming::Violation, ranges::RangeSet},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ pub(super) struct Receiving {
     /// Bytes from `read` on, zero where nothing arrived.
     buffer: BytesMut,
     /// What arrived of them.
-    arrived: Extents,
+    arrived: RangeSet,
     read: u64,
     /// The end of the stream, once known (RFC 9000, 4.5).
     size: Option<u64>,
@@ -56,7 +56,7 @@ impl Receiving {
         let first = as_u64(STREAM_WINDOW_FIRST);
         Self {
             buffer: BytesMut::new(),
-            arrived: Extents::default(),
+            arrived: RangeSet::new(),
             read: 0,
             size: None,
             limit: first,
@@ -127,7 +127,7 @@ impl Receiving {
                 self.buffer.resize(self.buffer.len().max(stop), 0);
                 self.buffer[start..stop].copy_from_slice(body);
             }
-            self.arrived.insert(from..end);
+            self.arrived.add(from..end);
             if self.arrived.len() > MAX_GAPS + as_usize(self.window) / BYTES_OF_A_GAP {
                 return Err(Violation::flooding("a stream in crumbs"));
             }
@@ -206,7 +206,7 @@ impl Receiving {
 
     /// Bytes that can be read.
     fn ready(&self) -> usize {
-        match self.arrived.first() {
+        match self.arrived.lowest_range() {
             Some(first) if first.start <= self.read => as_usize(first.end - self.read),
             _ => 0,
         }
