@@ -36,6 +36,11 @@ pub const MAX_RESOLVED: usize = 16;
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.
 pub const BATCH: usize = 64;
+/// Reads of the UDP socket in one wake-up before the others have their turn; each brings up to
+/// [`DATAGRAM_SLOTS`] batches.
+pub const READ_ROUNDS: usize = 2;
+/// Ports that are tried when any free one will do, until it is free for TCP and for UDP.
+pub const PORT_ATTEMPTS: usize = 16;
 /// Commands that wait for the core; beyond it callers wait.
 pub const MAX_ORDERS: usize = 1024;
 /// Shortest time between two published snapshots of a node.
