@@ -69,6 +69,10 @@ impl Host {
         let mut rest = bytes;
         while !rest.is_empty() {
             let datagram = rest.split_to(batch.segment_size.clamp(1, rest.len()));
+            if datagram.len() > physics.packet + SHORTER_HEADERS {
+                // The first interface refuses it: no line is busy with it.
+                continue;
+            }
             let mut sent = now;
             if let Some(rate) = physics.rate {
                 let line = u64::try_from(datagram.len()).unwrap_or(u64::MAX);
@@ -82,7 +86,7 @@ impl Host {
             }
             let lost = self.socket.dice.chance(physics.loss);
             let jitter = self.socket.dice.between(physics.jitter);
-            if lost || datagram.len() > physics.packet + SHORTER_HEADERS {
+            if lost {
                 continue;
             }
             let event = Event::Datagram { from, port, sender: self.index, bytes: datagram };
