@@ -193,6 +193,10 @@ pub const FORGED_LIMIT_CHACHA: u64 = 1 << 36;
 pub const REPLAY_WINDOW: u64 = 4096;
 /// Numbers that one direction of a connection ever has (RFC 9000, 12.3).
 pub const MOST_PACKETS: u64 = 1 << 62;
+/// Bytes that wait to be acknowledged from which a connection looks for larger datagrams (guess: a
+/// first window several times over; for less there is little to gain, and the search itself costs
+/// some thirty datagrams).
+pub const PROBE_SIZE_FROM: usize = 48 << 10;
 /// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
 pub const SIZE_PROBES: u32 = 3;
 /// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged,
