@@ -426,6 +426,11 @@ impl Connection {
         }
     }
 
+    /// Whether there is more to read of a stream, or its end.
+    pub(super) fn is_readable(&self, stream: StreamId) -> bool {
+        self.streams.is_readable(stream)
+    }
+
     /// Whether everything that was said was acknowledged, as far as that was told.
     pub(super) const fn is_drained(&self) -> bool {
         self.drained

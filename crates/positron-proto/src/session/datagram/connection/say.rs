@@ -306,18 +306,23 @@ impl Secured {
         // Somebody who is neither here nor coming asked: it gets nothing.
         let answers = |due: &(SocketAddr, u64)| self.paths.allowance(due.0) >= LEAST_ON_PATH;
         self.due.path_responses.retain(answers);
-        let (to, frame, size) = if let Some((to, token)) = self.due.path_responses.pop_front() {
+        // A response that is lost is asked for again: as many as somebody asks for, whatever the
+        // congestion window says, must not be remembered until they are acknowledged.
+        let (to, frame, size, asks) = if let Some((to, token)) = self.due.path_responses.pop_front()
+        {
             let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            (to, PacketFrame::PathResponse { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathResponse { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
-            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::Eliciting)
         } else {
             return Ok(None);
         };
         let start = begin(buf);
         frame.encode(buf);
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
-        let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
+        let packet = Complete::new(PacketType::Data, asks);
         self.finish_to(now, window, buf, start, packet, to)?;
         Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
     }
