@@ -69,7 +69,6 @@ impl Net<'_> {
                 Ok(())
             }
             // An app that may open no more goes without.
-            Event::StreamsAvailable { .. } => Ok(()),
             Event::Drained { .. } => self.all_heard(me, "drained"),
             Event::Closed { why, .. } => {
                 let resetting = talk.life.resetting;

@@ -154,7 +154,6 @@ pub(crate) const fn connection(
         | Event::StreamsAvailable { connection }
         | Event::StreamReadable { connection, .. }
         | Event::StreamWritable { connection, .. }
-        | Event::StreamsAvailable { connection }
         | Event::Moved { connection, .. }
         | Event::Finished { connection, .. }
         | Event::Closed { connection, .. } => *connection,
