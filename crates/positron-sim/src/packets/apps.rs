@@ -68,6 +68,7 @@ impl Net<'_> {
                 self.later(me, Job::Close);
                 Ok(())
             }
+            // An app that may open no more goes without.
             Event::Drained { .. } => self.all_heard(me, "drained"),
             Event::Closed { why, .. } => {
                 let resetting = talk.life.resetting;

@@ -73,7 +73,7 @@ mod tests {
             since: Instant::ORIGIN,
             rtt: None,
             least_rtt: None,
-            congestion: "NewReno",
+            congestion: "none",
             congestion_window: 12_000,
             in_flight: 12_000,
             send_window: 0,
