@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
     limits::{
-        CONNECTION_WINDOW_FIRST, LARGEST_DATAGRAM, LEAST_DATAGRAM, MAX_FRAGMENTS_PER_PEER,
-        MAX_MESSAGE,
+        CONNECTION_WINDOW_FIRST, FLUSH_TIMEOUT, LARGEST_DATAGRAM, LEAST_DATAGRAM,
+        MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE,
     },
     session::datagram::contract::{
         Closed, ConnectionId, ConnectionView, Delivery, Event, LaneNumber, StreamId,
@@ -417,8 +417,10 @@ impl Stage {
             assert!(self.apps[n].over.is_some(), "the connection never ends: {:?}", self.view(n));
             assert!(self.view(n).is_none(), "what is over is not forgotten: {:?}", self.view(n));
             let silent = self.apps.iter().any(|app| app.over == Some(Closed::Silent));
-            // Who has closed does not listen any more.
-            if !closed_before[1 - n] && !self.apps.iter().any(|app| app.resets) && !silent {
+            // Who has closed does not wait for ever, and may not listen any more.
+            // A move may take 5 s to be believed, which is as long.
+            let patient = self.chaos < FLUSH_TIMEOUT && self.moves == 0 && !silent;
+            if !closed_before[1 - n] && !self.apps.iter().any(|app| app.resets) && patient {
                 self.check_all_arrived(n, false);
             }
         }
