@@ -36,6 +36,11 @@ pub const MAX_RESOLVED: usize = 16;
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.
 pub const BATCH: usize = 64;
+/// Reads of the UDP socket in one wake-up before the others have their turn; each brings up to
+/// [`DATAGRAM_SLOTS`] batches.
+pub const READ_ROUNDS: usize = 2;
+/// Ports that are tried when any free one will do, until it is free for TCP and for UDP.
+pub const PORT_ATTEMPTS: usize = 16;
 /// Commands that wait for the core; beyond it callers wait.
 pub const MAX_ORDERS: usize = 1024;
 /// Shortest time between two published snapshots of a node.
@@ -92,8 +97,8 @@ pub const READ_BACK_OFF: Duration = Duration::from_millis(10);
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Time for a transport to send what waits, when it is closed.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Batches of goodbyes that a transport sends when it ends at once (guess: one for each of a thousand
-/// connections; what is left falls silent).
+/// Batches of goodbyes that a transport sends when it ends at once (guess: one for each of a
+/// thousand connections; what is left falls silent).
 pub const LAST_ROUNDS: usize = 1024;
 /// Messages that are released together at the most: the lock of the machine costs more than a small
 /// message (guess).
@@ -107,7 +112,7 @@ pub const TCP_WINDOW: usize = MAX_PEER_QUEUE_BYTES;
 /// Bytes that an application takes before the other end of a TCP connection is told: a quarter of
 /// the window, so that three quarters are under way meanwhile (guess).
 pub const TCP_TELL_AT: usize = TCP_WINDOW / 4;
-/// Bytes that the other end of a TCP connection can make us hold before that is an offence. A session
-/// that continues an earlier one brings what was under way, in both directions: twice the window
-/// would do if both ends counted alike, and it is doubled once more (guess).
+/// Bytes that the other end of a TCP connection can make us hold before that is an offence. A
+/// session that continues an earlier one brings what was under way, in both directions: twice the
+/// window would do if both ends counted alike, and it is doubled once more (guess).
 pub const TCP_MOST_HELD: usize = 4 * TCP_WINDOW;

@@ -28,7 +28,6 @@ use super::{
     wait::until,
 };
 use crate::{
-    StartError,
     driver::{Clock, Links, listen},
     limits::CLOSE_TIMEOUT,
     open::Seeds,
@@ -78,10 +77,8 @@ impl TcpTransport {
     pub async fn start(config: TcpConfig) -> Result<Self, TransportError> {
         let address = config.address()?;
         let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
-        let (listener, bound) = listen::bind(address).map_err(|error| match error {
-            StartError::Bind { address, source } => TransportError::Bind { address, source },
-            other => TransportError::of_seeds(other),
-        })?;
+        let failed = |source| TransportError::Bind { address, source };
+        let (listener, bound) = listen::bind(address).map_err(failed)?;
         let (dial_timeout, for_sessions) = (config.connect_timeout, config.for_sessions());
         let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
         let me = identity.node_id();

@@ -45,6 +45,10 @@ impl Net<'_> {
                 Ok(())
             }
             Event::StreamReadable { stream, .. } => {
+                if talk.app.ended.contains(&stream) {
+                    let what = format!("stream {} can be read after its end", stream.number);
+                    return Err(Wrong::new(Promise::Exact, what));
+                }
                 let is_due = talk.app.reading.entry(stream).or_default();
                 if !core::mem::replace(is_due, true) {
                     self.later(me, Job::Read(stream));
@@ -64,6 +68,8 @@ impl Net<'_> {
                 self.later(me, Job::Close);
                 Ok(())
             }
+            // An app that may open no more goes without.
+            Event::StreamsAvailable { .. } => Ok(()),
             Event::Drained { .. } => self.all_heard(me, "drained"),
             Event::Closed { why, .. } => {
                 let resetting = talk.life.resetting;
@@ -290,6 +296,7 @@ impl Net<'_> {
                 }
                 Ok(None) => {
                     talk.app.reading.remove(&stream);
+                    talk.app.ended.insert(stream);
                     return self.heard(me, Heard::Ended(stream.number));
                 }
                 // Given up, by either end, or with its connection.

@@ -490,7 +490,7 @@ fn endpoint(story: &PacketStory, end: usize, life: u64, rng: positron_proto::rng
         max_datagram: laws.max_datagram,
         ..EndpointConfig::new(network())
     };
-    Endpoint::new(config, identity(end).clone(), boot(life), rng)
+    Endpoint::with_tuning(config, identity(end).clone(), boot(life), rng, story.tuning)
 }
 
 pub(super) fn network() -> NetworkId {

@@ -1,9 +1,9 @@
 //! A story of packets that nobody wrote: everything that can go wrong, drawn from a seed.
 
 use positron_proto::{
-    limits::{LANES, MAX_DATAGRAM_MESSAGE, PACKETS_PER_KEY},
+    limits::{LANES, LEAST_DATAGRAM, MAX_DATAGRAM_MESSAGE},
     rng::Seed,
-    session::datagram::contract::Delivery,
+    session::datagram::{Tuning, contract::Delivery},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ pub fn storm(seed: u64) -> PacketStory {
     let dice = &mut dice;
     let count = *pick(dice, &[2, 2, 2, 2, 3, 4]);
     let ends: Vec<End> = (0..count).map(|_| end(dice)).collect();
+    let tuning = tuning(dice, &ends);
     let weather = weather(dice);
     let mut laws: Vec<PathLaws> = Vec::new();
     for _ in 0..count * count {
@@ -41,7 +42,7 @@ pub fn storm(seed: u64) -> PacketStory {
     }
     acts.sort_by_key(|(at, _)| *at);
     let attacker = (weather == Weather::Hostile).then(|| attacker(dice));
-    PacketStory { ends, laws, acts, attacker, calm_at, limit: LIMIT }
+    PacketStory { ends, tuning, laws, acts, attacker, calm_at, limit: LIMIT }
 }
 
 /// What kind of story it is; all of everything at once would hide much.
@@ -89,18 +90,25 @@ fn end(dice: &mut Dice) -> End {
         keep_alive: Some(ms(*pick(dice, &[300, 1_000, 3_000]))),
         idle_timeout: Duration::from_secs(*pick(dice, &[3, 6, 15])),
         max_datagram: *pick(dice, &[1_200, 1_472, 9_000, 16 * 1024]),
-        first_number: match dice.below(4) {
-            0 => (1 << 32) - 1 - dice.below(200),
-            1 => (1 << 31) - dice.below(100),
-            _ => 0,
-        },
-        packets_per_key: *pick(dice, &[PACKETS_PER_KEY, PACKETS_PER_KEY, 20, 150]),
         late: *pick(dice, &[(Duration::ZERO, Duration::ZERO), (Duration::ZERO, ms(2))]),
         gather: *pick(dice, &[Duration::ZERO, Duration::ZERO, Duration::from_micros(200)]),
         segments: *pick(dice, &[1, 2, 10, 64]),
         reader: if slow { (Duration::ZERO, ms(*pick(dice, &[2, 20, 200]))) } else { plain.reader },
         reads: *pick(dice, &[1_000, 64 << 10]),
     }
+}
+
+/// For a third, numbers come around after some hundred packets, and keys change as often as what
+/// may be in flight allows.
+fn tuning(dice: &mut Dice, ends: &[End]) -> Tuning {
+    let (before, least) = (dice.below(500), *pick(dice, &[100, 300]));
+    if !dice.chance(0.34) {
+        return Tuning::default();
+    }
+    let queued = ends.iter().map(|end| end.queue_bytes).max().unwrap_or(0);
+    let room = ends.iter().map(|end| end.window_bytes).max().unwrap_or(0);
+    let in_flight = u64::try_from(queued.min(room) / LEAST_DATAGRAM).unwrap_or(0);
+    Tuning { packets_per_key: least + in_flight, first_number: (1 << 32) - before }
 }
 
 fn path(dice: &mut Dice, weather: Weather) -> PathLaws {

@@ -1,8 +1,10 @@
 //! What happens to a few endpoints, as data.
 
 use positron_proto::{
-    limits::PACKETS_PER_KEY,
-    session::datagram::contract::{Delivery, LaneNumber},
+    session::datagram::{
+        Tuning,
+        contract::{Delivery, LaneNumber},
+    },
     time::Duration,
 };
 
@@ -14,6 +16,8 @@ use crate::physics::Range;
 pub struct PacketStory {
     /// The ends, two at least.
     pub ends: Vec<End>,
+    /// Where all ends begin to number packets, and when they change keys.
+    pub tuning: Tuning,
     /// The laws from each end to each other one, at the beginning: `from * ends + to`.
     pub laws: Vec<PathLaws>,
     /// What happens, in order of time.
@@ -40,10 +44,6 @@ pub struct End {
     pub idle_timeout: Duration,
     /// The same, `max_datagram`.
     pub max_datagram: usize,
-    /// The number of the first sealed packet.
-    pub first_number: u64,
-    /// Packets sealed under one key.
-    pub packets_per_key: u64,
     /// How late its timers are.
     pub late: Range,
     /// How long what arrives waits for company: datagrams of one size are handed over together.
@@ -65,8 +65,6 @@ impl End {
             keep_alive: Some(Duration::from_secs(1)),
             idle_timeout: Duration::from_secs(5),
             max_datagram: 16 * 1024,
-            first_number: 0,
-            packets_per_key: PACKETS_PER_KEY,
             late: (Duration::ZERO, Duration::ZERO),
             gather: Duration::ZERO,
             segments: 64,

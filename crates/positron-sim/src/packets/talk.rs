@@ -1,6 +1,6 @@
 //! One end of a connection: what its application wants, and what is known of its truth.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use positron_proto::session::datagram::contract::{
@@ -54,6 +54,8 @@ pub(crate) struct App {
     pub(crate) writing: BTreeMap<StreamId, Writing>,
     /// Streams of the other end, and whether a read is to come.
     pub(crate) reading: BTreeMap<StreamId, bool>,
+    /// Streams of the other end that it was told are over.
+    pub(crate) ended: BTreeSet<StreamId>,
     /// Jobs that are to come.
     pub(crate) jobs: u32,
 }
@@ -152,6 +154,7 @@ pub(crate) const fn connection(
         | Event::StreamsAvailable { connection }
         | Event::StreamReadable { connection, .. }
         | Event::StreamWritable { connection, .. }
+        | Event::StreamsAvailable { connection }
         | Event::Moved { connection, .. }
         | Event::Finished { connection, .. }
         | Event::Closed { connection, .. } => *connection,

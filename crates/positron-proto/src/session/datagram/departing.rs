@@ -3,7 +3,7 @@
 use core::ops::Bound;
 
 use super::{
-    contract::{ConnectionId, Transmit},
+    contract::{ConnectionId, Event, Transmit},
     endpoint::{Endpoint, Wake},
 };
 use crate::time::Now;
@@ -35,6 +35,20 @@ impl Endpoint {
                     self.forget_if_over(now, id);
                 }
             }
+        }
+    }
+
+    /// Whether an event that waited is not true any more. What it told of is told again when it is.
+    pub(super) fn is_stale(&self, event: &Event) -> bool {
+        let row = |connection| self.rows.get(connection);
+        match event {
+            Event::Drained { connection } => {
+                row(connection).is_some_and(|row| !row.connection.is_drained())
+            }
+            Event::StreamReadable { connection, stream } => {
+                row(connection).is_some_and(|row| !row.connection.is_readable(*stream))
+            }
+            _ => false,
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     contract::{EndpointCounters, RemoteNode},
     cookie::Cookies,
     dial::unsealed,
-    protection::Protection,
+    protection::{Protection, Tuning},
 };
 use crate::{
     limits::{
@@ -55,6 +55,7 @@ pub(super) struct Door {
     arrived: u64,
     cookies: Cookies,
     computed: PerSecond,
+    tuning: Tuning,
 }
 
 /// Address, and a hash of all of the SYN that its answer depends on: a SYN that was altered on its
@@ -103,7 +104,7 @@ pub(super) struct Newcomer {
 }
 
 impl Door {
-    pub(super) fn new(rng: &mut Rng) -> Self {
+    pub(super) fn new(rng: &mut Rng, tuning: Tuning) -> Self {
         Self {
             rows: BTreeMap::new(),
             by_wire: BTreeMap::new(),
@@ -112,6 +113,7 @@ impl Door {
             arrived: 0,
             cookies: Cookies::new(rng),
             computed: PerSecond::default(),
+            tuning,
         }
     }
 
@@ -170,7 +172,7 @@ impl Door {
         let carrier = Carrier::Datagrams { initiator: syn.connection, ours };
         let (stage, noise) = match pattern {
             Pattern::Ik => match agreement::hear_ik(syn.noise, local, carrier, rng) {
-                Ok((agreed, noise)) => (Stage::of(agreed), noise),
+                Ok((agreed, noise)) => (Stage::of(agreed, self.tuning), noise),
                 Err(Unheard::NotThisKey) => {
                     counters.handshakes_failed += 1;
                     let hint = |out: &mut Vec<u8>| Hint::NotThisKey.encode(out);
@@ -262,12 +264,13 @@ impl Door {
             counters.malformed += 1;
             return;
         };
+        let tuning = self.tuning;
         let Some(row) = self.row(from, wire) else { return };
         if let Stage::Answered(answer) = &mut row.stage
             && ack.pattern == Pattern::Xx as u8
             && let Ok(agreed) = answer.hear(ack.noise, local)
         {
-            row.stage = Stage::of(agreed);
+            row.stage = Stage::of(agreed, tuning);
         }
     }
 
@@ -320,8 +323,8 @@ impl Door {
 }
 
 impl Stage {
-    fn of(agreed: Box<Agreed>) -> Self {
-        let protection = Protection::derive(&agreed.split, agreed.suite, agreed.role);
+    fn of(agreed: Box<Agreed>, tuning: Tuning) -> Self {
+        let protection = Protection::tuned(&agreed.split, agreed.suite, agreed.role, tuning);
         Self::Proving(agreed, Box::new(protection))
     }
 }

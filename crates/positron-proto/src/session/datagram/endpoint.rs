@@ -17,7 +17,7 @@ use super::{
     dial::{Dial, Progress},
     door::{Door, PerSecond, remote, sealed_reset},
     incoming::Unfinished,
-    protection::Protection,
+    protection::{Protection, Tuning},
     window::WindowBudget,
 };
 use crate::{
@@ -87,10 +87,7 @@ use crate::{
 ///         }
 ///     }
 /// }
-/// let events = |end: &mut Endpoint| std::iter::from_fn(|| end.poll_event()).collect::<Vec<_>>();
-/// assert!(matches!(events(&mut ends[0])[0], Event::Connected { .. }));
-/// let heard = events(&mut ends[1]);
-/// assert!(matches!(heard[0], Event::Accepted { .. }));
+/// let heard: Vec<_> = std::iter::from_fn(|| ends[1].poll_event()).collect();
 /// assert!(matches!(&heard[1], Event::Message { body, .. } if body == "hello"));
 /// ```
 #[derive(Debug)]
@@ -122,6 +119,7 @@ pub struct Endpoint {
     /// Connections with unfinished messages, by the age of the oldest.
     unfinished: BTreeSet<(Instant, ConnectionId)>,
     unfinished_bytes: usize,
+    tuning: Tuning,
 }
 
 /// One connection.
@@ -150,10 +148,21 @@ pub(super) enum Wake {
 
 impl Endpoint {
     /// No connections. Every draw comes from `rng`; `boot` names this start of the process.
-    pub fn new(config: EndpointConfig, me: Arc<Identity>, boot: u64, mut rng: Rng) -> Self {
+    pub fn new(config: EndpointConfig, me: Arc<Identity>, boot: u64, rng: Rng) -> Self {
+        Self::with_tuning(config, me, boot, rng, Tuning::default())
+    }
+
+    /// The same with other numbers of packets, for tests and simulators.
+    pub fn with_tuning(
+        config: EndpointConfig,
+        me: Arc<Identity>,
+        boot: u64,
+        mut rng: Rng,
+        tuning: Tuning,
+    ) -> Self {
         Self {
             local: Local::new(me, config.network, boot),
-            door: Door::new(&mut rng),
+            door: Door::new(&mut rng, tuning),
             config,
             rng,
             rows: BTreeMap::new(),
@@ -171,6 +180,7 @@ impl Endpoint {
             budget: WindowBudget::default(),
             unfinished: BTreeSet::new(),
             unfinished_bytes: 0,
+            tuning,
         }
     }
 
@@ -303,8 +313,8 @@ impl Endpoint {
     }
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
-    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT); a handshake of ours that is not complete is
-    /// given up. [`Event::Closed`] follows.
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT) ([`Closed::Silent`]); a handshake of ours
+    /// that is not complete is given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -329,13 +339,9 @@ impl Endpoint {
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {
             let event = self.events.pop_front()?;
-            // More may have been said since: then it is told later.
-            if let Event::Drained { connection } = &event
-                && self.rows.get(connection).is_some_and(|row| !row.connection.is_drained())
-            {
-                continue;
+            if !self.is_stale(&event) {
+                return Some(event);
             }
-            return Some(event);
         }
     }
 
@@ -554,7 +560,8 @@ impl Endpoint {
         agreed: Agreed,
         ack: Option<Vec<u8>>,
     ) {
-        let mut protection = Protection::derive(&agreed.split, agreed.suite, agreed.role);
+        let mut protection =
+            Protection::tuned(&agreed.split, agreed.suite, agreed.role, self.tuning);
         let theirs = agreed.connection.unwrap_or_default();
         let is_last = ack.is_none();
         if let Some(ack) = ack {

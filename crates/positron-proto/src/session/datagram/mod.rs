@@ -59,6 +59,7 @@ mod streams;
 mod window;
 
 pub use endpoint::Endpoint;
+pub use protection::Tuning;
 
 #[cfg(test)]
 mod tests;

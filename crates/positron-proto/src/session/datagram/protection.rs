@@ -21,14 +21,18 @@ use crate::{
     },
 };
 
-/// What tests and the simulator change.
+/// Numbers of packets that tests and simulators change, so that what takes days elsewhere happens
+/// at once. It must be the same at both ends; nothing checks that. Nodes use the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tuning {
+pub struct Tuning {
     /// Packets sealed under one key before this end changes it; at least 1. Twice as many are
-    /// sealed if it may not change it, and no more.
-    pub(super) packets_per_key: u64,
-    /// The number of the first packet, in both directions; both ends must agree.
-    pub(super) first_number: u64,
+    /// sealed if it may not change it yet, and no more: then the connection ends with
+    /// [`Closed::CipherLimit`](super::contract::Closed::CipherLimit). Keep it above what can be in
+    /// flight.
+    pub packets_per_key: u64,
+    /// The number of the first sealed packet, in both directions. 2^32 - 1 and less lets the
+    /// number in the header come around soon.
+    pub first_number: u64,
 }
 
 /// The packet keys of both directions of one connection.
@@ -97,11 +101,12 @@ pub(super) enum Unopened {
 
 impl Protection {
     /// The keys that a finished handshake comes to.
+    #[cfg(test)]
     pub(super) fn derive(split: &Split, suite: Suite, role: Role) -> Self {
         Self::tuned(split, suite, role, Tuning::default())
     }
 
-    /// The same with other numbers.
+    /// The keys that a finished handshake comes to.
     pub(super) fn tuned(split: &Split, suite: Suite, role: Role, tuning: Tuning) -> Self {
         let from_initiator = Key::first(split, &split.from_initiator, suite);
         let from_responder = Key::first(split, &split.from_responder, suite);

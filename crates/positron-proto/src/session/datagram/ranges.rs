@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 /// A set of numbers (of packets, of messages, of bytes in a stream) as its runs: 16 bytes for each
 /// gap, however many numbers it holds.
 ///
-/// Finding is a binary search; at either end, where nearly everything happens, changes cost nothing.
+/// Finding is a binary search; at either end, where nearly everything happens, changes cost
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RangeSet {
     /// Ascending, and apart: between two runs there is at least one number missing.

@@ -207,10 +207,14 @@ impl Connection {
                     secured.due.reset = false;
                 }
             }
-            // It never acknowledged our FIN, or, though asked for long, what waits before that.
             State::Closing | State::FinWait1 => self.abort(now, Closed::ByUs(self.ending.reason())),
+            // Nothing of what waits was acknowledged for long.
             State::Established | State::CloseWait if self.ending.is_asked_for() => {
-                self.abort(now, Closed::ByUs(self.ending.reason()));
+                self.abort(now, Closed::Silent);
+                self.ending.resets = true;
+                if let Some(secured) = &mut self.secured {
+                    secured.due.reset = true;
+                }
             }
             State::CloseWait => self.abort(now, Closed::ByPeer(self.their_reason())),
             State::LastAck => self.abort(now, Closed::ByPeer(self.their_reason())),

@@ -375,6 +375,10 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
+<<<<<<< HEAD
+        // Hearing that it was given up lets it go too.
+=======
+>>>>>>> main
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
@@ -423,6 +427,11 @@ impl Connection {
             Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
             None => self.events.pop_front(),
         }
+    }
+
+    /// Whether there is more to read of a stream, or its end.
+    pub(super) fn is_readable(&self, stream: StreamId) -> bool {
+        self.streams.is_readable(stream)
     }
 
     /// Whether everything that was said was acknowledged, as far as that was told.

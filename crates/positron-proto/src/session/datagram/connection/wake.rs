@@ -2,6 +2,7 @@
 
 use super::{Connection, Secured};
 use crate::{
+    limits::PROBE_SIZE_FROM,
     session::datagram::{
         contract::{Closed, EndpointCounters, State},
         recovery::{Outcome, TimeoutOutcome},
@@ -27,9 +28,11 @@ impl Connection {
         times.into_iter().flatten().min()
     }
 
-    /// Whether it is worth looking for a larger datagram: something was sent that would use it.
+    /// Whether it is worth looking for a larger datagram: there is something to send that would
+    /// use it.
     pub(super) fn may_probe_size(&self) -> bool {
-        self.state == State::Established && !self.drained
+        let queued = self.queued_bytes();
+        self.state == State::Established && queued >= PROBE_SIZE_FROM
     }
 
     /// When to ask for a sign of life, or to give up.

@@ -60,7 +60,7 @@ fn next(outgoing: &mut Outgoing, full: usize) -> Option<Packet> {
 fn next_within(outgoing: &mut Outgoing, full: usize, budget: u64) -> Option<Packet> {
     let ready = outgoing.most_urgent(full, budget);
     let next = packet_within(full, budget, |filling| {
-        (0..16).for_each(|lane| outgoing.fill(lane, filling))
+        (0..16).for_each(|lane| outgoing.fill(lane, filling));
     });
     assert_eq!(ready.is_some(), next.is_some(), "what is said to be ready is");
     next

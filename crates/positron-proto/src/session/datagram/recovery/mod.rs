@@ -20,7 +20,7 @@ use super::{
     rtt::Rtt,
 };
 use crate::{
-    limits::{ACK_DELAY, RTO_LONGEST, TIMER_GRANULARITY},
+    limits::{ACK_DELAY, RTO_LONGEST, TAIL_PROBES, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
 
@@ -135,9 +135,9 @@ struct Clock {
     rto_from: Instant,
     /// Timeouts in a row.
     backoff: u32,
-    /// How often the tail was asked for. The wait doubles each time (RFC 9002, 6.2.1), so that on a
-    /// short path a lost probe does not cost the least timeout; on one as long as that timeout there
-    /// is one probe, and then the timeout (RFC 8985, 7.2).
+    /// How often the tail was asked for. The wait doubles each time (RFC 9002, 6.2.1), so that on
+    /// a short path a lost probe does not cost the least timeout; on one as long as that timeout
+    /// there is one probe, and then the timeout (RFC 8985, 7.2).
     probes: u32,
 }
 
@@ -274,7 +274,8 @@ impl<C> Recovery<C> {
             return Some((rto_at, Timer::Loss));
         }
         let probe_at = self.probe_at();
-        if self.clock.backoff == 0 && probe_at < rto_at {
+        let may_probe = self.clock.backoff == 0 && self.clock.probes < TAIL_PROBES;
+        if may_probe && probe_at < rto_at {
             return Some((probe_at, Timer::Probe));
         }
         Some((rto_at, Timer::Rto))
@@ -547,8 +548,8 @@ impl<C> Recovery<C> {
         self.rtt.rto().saturating_mul(doubled).min(RTO_LONGEST)
     }
 
-    /// RFC 8985, 7.2: at first two round trips after the last packet or acknowledgment, and what the other
-    /// end may wait for company if there is only one.
+    /// RFC 8985, 7.2: at first two round trips after the last packet or acknowledgment, and what
+    /// the other end may wait for company if there is only one.
     fn probe_at(&self) -> Instant {
         let delay = if self.flight.packets() == 1 { ACK_DELAY } else { Duration::ZERO };
         let wait = self.rtt.smoothed() * 2 + TIMER_GRANULARITY + delay;

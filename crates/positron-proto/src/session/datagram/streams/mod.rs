@@ -178,6 +178,12 @@ impl Streams {
         Ok(Some(bytes))
     }
 
+    /// Whether [`read`](Self::read) would tell something new.
+    pub(super) fn is_readable(&self, id: StreamId) -> bool {
+        id.opened_by == Direction::Inbound
+            && self.theirs.get(&id.number).is_some_and(Receiving::is_readable)
+    }
+
     /// Resets one of ours, or refuses one of theirs.
     pub(super) fn drop_stream(&mut self, id: StreamId) {
         match id.opened_by {

@@ -366,11 +366,11 @@ impl Model {
         let Some(known) = self.known.get_mut(&number) else { return };
         match what {
             0 => known.finishes = true,
-            1 if amount % 3 == 0 => {
+            1 if amount.is_multiple_of(3) => {
                 known.given_up = true;
                 self.ends[0].drop_stream(ours(number));
             }
-            2 if amount % 3 == 0 && self.ends[1].theirs.contains_key(&number) => {
+            2 if amount.is_multiple_of(3) && self.ends[1].theirs.contains_key(&number) => {
                 known.given_up = true;
                 self.readable.remove(&number);
                 self.ends[1].drop_stream(theirs(number));
