@@ -375,10 +375,7 @@ impl Connection {
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
         let read = self.streams.read(now, stream, limit, rtt);
-<<<<<<< HEAD
         // Hearing that it was given up lets it go too.
-=======
->>>>>>> main
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
