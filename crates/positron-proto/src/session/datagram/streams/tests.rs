@@ -137,7 +137,7 @@ fn a_stream_in_crumbs_is_a_violation_before_it_costs_much() {
     let mut streams = Streams::new(MOST);
     let crumbs = (0..).map(|n| 2 * n).take_while(|n| *n < first_window());
     let taken = crumbs.take_while(|n| streams.handle_stream(1, *n, b"x", false).is_ok()).count();
-    assert_eq!(taken, 1024 + STREAM_WINDOW_FIRST / 256);
+    assert_eq!(taken, 1024 + STREAM_WINDOW_FIRST / 2048);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn a_million_lone_parts_of_a_peer_take_four_mebibytes_and_go_in_thirty_seconds()
     let mut peers = [Hostile::new(&mut victim, 1)];
     let most = peak(|| {
         for number in 0..1_000_000 {
-            let total = if number % 16 == 0 { 100_000 } else { 2_000 };
+            let total = if number % 32 == 0 { 100_000 } else { 2_000 };
             peers[0].lone_part(&mut victim, Delivery::Unreliable, number, total);
             if number % 64 == 0 {
                 victim.talk(&mut peers);
@@ -35,7 +35,7 @@ fn lone_parts_of_many_peers_take_no_more_than_their_bound_and_go_in_thirty_secon
     let mut peers: Vec<_> = (1..=64).map(|n| Hostile::new(&mut victim, n)).collect();
     let total = u32::try_from(MAX_DATAGRAM_MESSAGE).unwrap();
     let used = allocation_counter::measure(|| {
-        for number in 0..300 {
+        for number in 0..100 {
             for peer in &mut peers {
                 peer.lone_part(&mut victim, Delivery::Unordered, number, total);
                 victim.now.mono = victim.now.mono + Duration::from_micros(1);
@@ -49,7 +49,7 @@ fn lone_parts_of_many_peers_take_no_more_than_their_bound_and_go_in_thirty_secon
     assert!(used.bytes_max < 48 * MIB, "{} bytes", used.bytes_max);
     assert!(used.bytes_current < 4 << 20, "{} bytes stay", used.bytes_current);
     assert_eq!((victim.unfinished(), victim.violations()), (0, 0));
-    assert!(victim.end.counters().messages_given_up >= 19_100);
+    assert!(victim.end.counters().messages_given_up >= 6_300);
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn limits_beyond_all_measure_let_nobody_do_more_than_it_could() {
     let before = victim.end.counters().bytes_sent;
     let given_up = PacketFrame::GivenUp { channel: channel(Delivery::Unordered), number: 0 };
     for _ in 0..10_000 {
-        peers[0].strike(&mut victim, PacketType::Nack, &[given_up.clone()]);
+        peers[0].strike(&mut victim, PacketType::Nack, core::slice::from_ref(&given_up));
         victim.talk(&mut peers);
     }
     let sent = victim.end.counters().bytes_sent - before;
