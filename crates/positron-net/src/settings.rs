@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use positron_networking::NetworkConfig;
+use positron_networking::{NetworkConfig, Transport};
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -53,6 +53,9 @@ pub(crate) struct NodeOptions {
     /// Port to listen on, 0 for a free one [default: 8888]
     #[arg(long, short)]
     pub port: Option<u16>,
+    /// auto (UDP, and TCP where UDP is blocked), udp or tcp [default: auto]
+    #[arg(long, value_name = "TRANSPORT")]
+    pub transport: Option<Transport>,
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
@@ -131,6 +134,9 @@ impl NodeOptions {
         }
         if let Some(port) = self.port {
             config.port = port;
+        }
+        if let Some(transport) = self.transport {
+            config.transport = transport;
         }
         if !self.bootstrap.is_empty() {
             let wanted = self.bootstrap.iter().map(|address| address.trim().to_owned());
@@ -271,6 +277,7 @@ mod tests {
     fn the_environment_sets_numbers_texts_paths_and_lists() {
         assert_eq!(from_environment("PORT", "9999").unwrap().port, 9999);
         assert_eq!(from_environment("HOST", "::1").unwrap().host, "::1");
+        assert_eq!(from_environment("TRANSPORT", "tcp").unwrap().transport, Transport::Tcp);
         assert_eq!(from_environment("DATA_DIR", "/x").unwrap().data_dir, Some("/x".into()));
         assert_eq!(from_environment("GOSSIP_INTERVAL", "2").unwrap().gossip_interval, 2.0);
         let nodes = from_environment("BOOTSTRAP", "a:1, b:2,").unwrap().bootstrap_nodes;
@@ -279,9 +286,12 @@ mod tests {
 
     #[test]
     fn a_wrong_variable_is_named() {
-        for (name, value) in
-            [("PORT", "99999"), ("PORT", "tcp://10.0.0.1:8888"), ("MAX_PEERS", "-1")]
-        {
+        for (name, value) in [
+            ("PORT", "99999"),
+            ("PORT", "tcp://10.0.0.1:8888"),
+            ("MAX_PEERS", "-1"),
+            ("TRANSPORT", "quic"),
+        ] {
             let failure = from_environment(name, value).unwrap_err();
             assert_eq!(failure.exit(), Exit::Configuration);
             assert!(failure.to_string().contains(&format!("POSITRON_{name}")), "{failure}");

@@ -2,7 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use positron_proto::{direct::Undelivered, id::NodeId, node::Refused};
+use positron_proto::{
+    direct::Undelivered, id::NodeId, node::Refused, session::sessions::Transport as LinkTransport,
+};
 use positron_store::StoreError;
 
 use crate::{config::ConfigError, keys::KeyError};
@@ -14,8 +16,10 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {}", bind_failure(.source))]
+    #[error("cannot listen on {address} ({transport}): {}", bind_failure(.source))]
     Bind {
+        /// Over what.
+        transport: LinkTransport,
         /// Which.
         address: SocketAddr,
         /// What the operating system said.

@@ -44,7 +44,7 @@ mod open;
 pub mod stats;
 pub mod transport;
 
-pub use config::{ConfigError, NetworkConfig};
+pub use config::{ConfigError, NetworkConfig, Transport};
 pub use error::{JoinError, SendError, StartError, StopError};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AtOnce, Handled, Later};
@@ -55,7 +55,7 @@ pub use positron_proto::{
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
-    session::sessions::{DialFailure, Direction, DownReason, LinkDown},
+    session::sessions::{DialFailure, Direction, DownReason, LinkDown, Transport as LinkTransport},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use positron_proto::limits::MAX_PEER_QUEUE_BYTES;
+
 // --- links ---
 
 /// Bytes that one link may have read and not yet handed to the core. One chunk at a time: a flood
@@ -34,6 +36,11 @@ pub const MAX_RESOLVED: usize = 16;
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.
 pub const BATCH: usize = 64;
+/// Reads of the UDP socket in one wake-up before the others have their turn; each brings up to
+/// [`DATAGRAM_SLOTS`] batches.
+pub const READ_ROUNDS: usize = 2;
+/// Ports that are tried when any free one will do, until it is free for TCP and for UDP.
+pub const PORT_ATTEMPTS: usize = 16;
 /// Commands that wait for the core; beyond it callers wait.
 pub const MAX_ORDERS: usize = 1024;
 /// Shortest time between two published snapshots of a node.
@@ -90,3 +97,22 @@ pub const READ_BACK_OFF: Duration = Duration::from_millis(10);
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// Time for a transport to send what waits, when it is closed.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Batches of goodbyes that a transport sends when it ends at once (guess: one for each of a
+/// thousand connections; what is left falls silent).
+pub const LAST_ROUNDS: usize = 1024;
+/// Messages that are released together at the most: the lock of the machine costs more than a small
+/// message (guess).
+pub const RELEASE_MESSAGES: usize = 64;
+/// Bytes of messages that are released together at the most: an eighth of the first window of a
+/// connection, so that the other end never waits for them (guess).
+pub const RELEASE_BYTES: usize = 32 * 1024;
+/// Bytes of messages that one end of a TCP connection may have sent and the other application has
+/// not taken: what a session queues at the most.
+pub const TCP_WINDOW: usize = MAX_PEER_QUEUE_BYTES;
+/// Bytes that an application takes before the other end of a TCP connection is told: a quarter of
+/// the window, so that three quarters are under way meanwhile (guess).
+pub const TCP_TELL_AT: usize = TCP_WINDOW / 4;
+/// Bytes that the other end of a TCP connection can make us hold before that is an offence. A
+/// session that continues an earlier one brings what was under way, in both directions: twice the
+/// window would do if both ends counted alike, and it is doubled once more (guess).
+pub const TCP_MOST_HELD: usize = 4 * TCP_WINDOW;

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     Events, Handled, Inbox, JoinError, NetworkConfig, SendError, StartError, Stats, StopError,
     TrustedPeer,
-    driver::{Clock, CoreTask, Hub, Order, Published, Reply, listen},
+    driver::{Clock, CoreTask, Hub, Order, Published, Reply, Sockets},
     feed::Feeds,
     handlers::Handlers,
     limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
@@ -70,7 +70,9 @@ impl Node {
     /// Outside of a tokio runtime, or on one without its time and network drivers.
     pub async fn start(config: NetworkConfig) -> Result<Self, StartError> {
         let core_config = config.for_core()?;
-        let (listener, bound) = listen::bind(config.listen_address()?)?;
+        let transports = core_config.session.transports;
+        let sockets = Sockets::bind(config.listen_address()?, transports).await?;
+        let bound = sockets.address;
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
@@ -88,7 +90,7 @@ impl Node {
         let (task, published) =
             CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
-        let driver = tokio::spawn(task.run(listener, vec![bound], inputs, ordered));
+        let driver = tokio::spawn(task.run(sockets, inputs, ordered));
         tracing::info!(node = %id.short(), listen = %bound, "node started");
         Ok(Self {
             id,
@@ -277,6 +279,7 @@ impl Node {
             uptime: self.clock.uptime(),
             age: published.at.elapsed(),
             storage: published.storage.clone(),
+            unsent: published.unsent,
             application: self.application(),
         };
         Stats::new(&published.view, around)

@@ -7,7 +7,10 @@ use positron_proto::{
     id::NodeId,
     node::{NodeCore, NodeView, core, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
-    session::sessions::{self, Direction},
+    session::{
+        datagram::contract::EndpointCounters,
+        sessions::{self, Direction, Transport},
+    },
     time::Now,
 };
 use serde::Serialize;
@@ -39,8 +42,12 @@ pub struct Stats {
     pub gossip: GossipStats,
     /// Direct messages.
     pub direct: direct::Counters,
+    /// Links of connected peers, by what they are made of.
+    pub links: LinkStats,
     /// Links and conversations.
     pub transport: sessions::Counters,
+    /// Datagram connections.
+    pub datagrams: DatagramStats,
     /// The address book and dials.
     pub discovery: peers::Counters,
     /// Signatures, and what the node itself dropped.
@@ -64,6 +71,8 @@ pub struct PeerStats {
     pub address: SocketAddr,
     /// Who dialled.
     pub direction: Direction,
+    /// What its link is made of.
+    pub transport: sessions::Transport,
     /// What this node makes of it.
     pub trust_score: f64,
     /// Seconds since it joined.
@@ -73,6 +82,31 @@ pub struct PeerStats {
     /// Bytes that wait for it.
     pub queued_bytes: usize,
 }
+
+/// Links of connected peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LinkStats {
+    /// Over datagrams.
+    pub udp: usize,
+    /// Over byte streams.
+    pub tcp: usize,
+}
+
+/// Datagram connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DatagramStats {
+    /// What happened.
+    #[serde(flatten)]
+    pub counters: EndpointCounters,
+    /// Datagrams, or batches of them, that the kernel refused.
+    pub unsent: u64,
+    /// Datagrams that the kernel refused because of their size: how the largest is found.
+    pub unsent_too_large: u64,
+}
+
+/// Datagrams, or batches of them, that the kernel refused: because of their size, and for other
+/// reasons.
+pub(crate) type Unsent = (u64, u64);
 
 /// Broadcasts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -150,6 +184,7 @@ pub(crate) struct Surroundings<'a> {
     /// How old the view is.
     pub(crate) age: Duration,
     pub(crate) storage: StorageStats,
+    pub(crate) unsent: Unsent,
     pub(crate) application: ApplicationStats,
 }
 
@@ -173,7 +208,13 @@ impl Stats {
                 kept_bytes: kept.1,
             },
             direct: view.counters.direct,
+            links: LinkStats::of(view),
             transport: view.counters.session,
+            datagrams: DatagramStats {
+                counters: view.counters.datagrams,
+                unsent: around.unsent.1,
+                unsent_too_large: around.unsent.0,
+            },
             discovery: view.counters.peers,
             checks: view.counters.node,
             trust: TrustStats { banned: view.banned },
@@ -189,12 +230,22 @@ fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
         node_id: peer.session.peer.id,
         address: peer.session.peer.addr,
         direction: peer.session.peer.direction,
+        transport: peer.session.transport,
         trust_score: peer.score,
         connected_s: (peer.connected_for + age).as_secs_f64(),
         rtt_ms: peer.session.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
         queued_bytes: peer.session.queued_bytes,
     };
     view.peers.iter().map(one).collect()
+}
+
+impl LinkStats {
+    fn of(view: &NodeView) -> Self {
+        let by = |transport| {
+            view.peers.iter().filter(|peer| peer.session.transport == transport).count()
+        };
+        Self { udp: by(Transport::Udp), tcp: by(Transport::Tcp) }
+    }
 }
 
 impl BootstrapStats {

@@ -83,7 +83,9 @@ async fn a_port_in_use_is_an_error_that_names_the_address_and_leaves_nothing_beh
     let error = Node::start(second).await.unwrap_err();
     assert!(matches!(error, StartError::Bind { address, .. } if address == taken));
     assert!(
-        error.to_string().starts_with(&format!("cannot listen on {taken}: the port is in use"))
+        error
+            .to_string()
+            .starts_with(&format!("cannot listen on {taken} (TCP): the port is in use"))
     );
     assert!(!data_dir.exists());
 }
@@ -166,6 +168,9 @@ async fn stats_are_json_with_the_founding_names() {
     for key in ["messages_received", "kept_messages"] {
         assert!(stats["gossip"][key].is_u64(), "{stats:#}");
     }
+    assert_eq!(stats["links"], json!({ "udp": 1, "tcp": 0 }));
+    assert_eq!(stats["peers"][0]["transport"], "udp");
+    assert!(stats["datagrams"]["datagrams_sent"].as_u64() > Some(0));
     for room in ["transport", "storage", "trust", "direct", "discovery", "checks", "application"] {
         assert!(stats[room].is_object(), "{room}");
     }

@@ -7,6 +7,7 @@ use positron_networking::{
     CloseReason,
     transport::{Closed, Delivery, Expect, SendError, UdpConfig, UdpConnection, UdpTransport},
 };
+use positron_proto::limits::CONNECTION_WINDOW_FIRST;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transport::{in_time, until};
 
@@ -45,16 +46,17 @@ async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost()
             Err(other) => panic!("{other}"),
         }
     };
-    // Full for good when the window of the receiver is full as well.
+    // Full for good when the window of the receiver is full as well. It does not grow while nothing
+    // is taken.
     until(|| {
         send_until_full(&mut sent);
-        bob.stats().connections[0].untaken_bytes + 2 * MESSAGE > WINDOW
+        bob.stats().connections[0].untaken_bytes + 2 * MESSAGE > CONNECTION_WINDOW_FIRST
             && connection.stats().unwrap().queued_bytes + 2 * MESSAGE > QUEUE
     })
     .await;
     let held = usize::try_from(sent).unwrap() * MESSAGE;
-    assert!(held <= QUEUE + WINDOW + MESSAGE, "{held} bytes");
-    assert!(bob.stats().connections[0].untaken_bytes <= WINDOW + MESSAGE);
+    assert!(held <= QUEUE + CONNECTION_WINDOW_FIRST + MESSAGE, "{held} bytes");
+    assert!(bob.stats().connections[0].untaken_bytes <= CONNECTION_WINDOW_FIRST + MESSAGE);
 
     let mut at_bob = bob.incoming();
     let sender = connection.clone();
@@ -93,7 +95,8 @@ async fn a_stream_of_ten_megabytes_arrives_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_do_not_hold_up_one_another_and_closing_waits_for_their_bytes() {
     let (_alice, _bob, connection, other) = connected().await;
-    let sent = content(100_000);
+    // All of them fit into the first window together, which nobody has read anything of.
+    let sent = content(10_000);
     for _ in 0..20 {
         let mut stream = connection.open_stream(5).unwrap();
         in_time(stream.write_all(&sent)).await.unwrap();

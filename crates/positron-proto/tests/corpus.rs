@@ -7,10 +7,18 @@
 
 use std::{fs, path::PathBuf};
 
+use positron_proto::rng::Seed;
+
+#[path = "../../../fuzz/checks/ends.rs"]
+mod ends;
 #[path = "../../../fuzz/checks/frames.rs"]
 mod frames;
+#[path = "../../../fuzz/checks/handshake.rs"]
+mod handshake;
 #[path = "../../../fuzz/checks/header.rs"]
 mod header;
+#[path = "../../../fuzz/checks/machine.rs"]
+mod machine;
 
 #[test]
 fn every_header_that_fuzzing_kept_passes_its_check() {
@@ -20,6 +28,30 @@ fn every_header_that_fuzzing_kept_passes_its_check() {
 #[test]
 fn every_packet_of_frames_that_fuzzing_kept_passes_its_check() {
     assert!(replay("frames", frames::check) >= 30);
+}
+
+#[test]
+fn every_handshake_that_fuzzing_kept_passes_its_check() {
+    assert!(replay("handshake", handshake::check) >= 20);
+}
+
+#[test]
+fn every_course_of_a_connection_that_fuzzing_kept_passes_its_check() {
+    assert!(replay("machine", machine::check) >= 20);
+}
+
+/// Dice instead of coverage: what a fuzzer begins with.
+#[test]
+fn any_course_passes_the_checks() {
+    for seed in 0..100 {
+        let mut dice = Seed::from_number(seed).stream("courses");
+        let len = dice.index(400);
+        let mut bytes = vec![0; len];
+        dice.fill(&mut bytes);
+        println!("seed {seed}");
+        handshake::check(&bytes);
+        machine::check(&bytes);
+    }
 }
 
 /// The vectors as they are, cut short, and with one byte changed: in the checks, and as the seeds

@@ -22,10 +22,15 @@ const SHORTER_HEADERS: usize = 24;
 /// How long the queue in front of a slow line may be before it drops what comes.
 const LONGEST_QUEUE: Duration = Duration::from_millis(100);
 
+/// The first port that no service has by agreement.
+const FIRST_DYNAMIC_PORT: u16 = 49_152;
+
 /// The socket of one host.
 #[derive(Debug)]
 pub(crate) struct Socket {
     dice: Dice,
+    /// The port that others see.
+    port: u16,
     /// Arrived while the process did not read.
     unread: VecDeque<Event>,
     unread_bytes: usize,
@@ -34,8 +39,13 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) const fn new(dice: Dice) -> Self {
-        Self { dice, unread: VecDeque::new(), unread_bytes: 0, lines: BTreeMap::new() }
+    pub(crate) const fn new(dice: Dice, port: u16) -> Self {
+        Self { dice, port, unread: VecDeque::new(), unread_bytes: 0, lines: BTreeMap::new() }
+    }
+
+    /// The address translator in front of it chooses another port.
+    pub(crate) fn rebind(&mut self) {
+        self.port = self.port.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
     }
 
     pub(crate) fn has_unread(&self) -> bool {
@@ -54,10 +64,15 @@ impl Host {
         }
         let physics = &nature.physics;
         let delay = nature.delay(self.index, to);
-        let (from, port) = (self.addr, batch.to.port());
+        let from = SocketAddr::new(self.addr.ip(), self.socket.port);
+        let port = batch.to.port();
         let mut rest = bytes;
         while !rest.is_empty() {
             let datagram = rest.split_to(batch.segment_size.clamp(1, rest.len()));
+            if datagram.len() > physics.packet + SHORTER_HEADERS {
+                // The first interface refuses it: no line is busy with it.
+                continue;
+            }
             let mut sent = now;
             if let Some(rate) = physics.rate {
                 let line = u64::try_from(datagram.len()).unwrap_or(u64::MAX);
@@ -71,7 +86,7 @@ impl Host {
             }
             let lost = self.socket.dice.chance(physics.loss);
             let jitter = self.socket.dice.between(physics.jitter);
-            if lost || datagram.len() > physics.packet + SHORTER_HEADERS {
+            if lost {
                 continue;
             }
             let event = Event::Datagram { from, port, sender: self.index, bytes: datagram };
@@ -85,7 +100,7 @@ impl Host {
         let Event::Datagram { from, port, sender, bytes } = event else { return };
         if !self.powered
             || !nature.carries_datagrams(sender, self.index)
-            || port != self.addr.port()
+            || port != self.socket.port
             || !self.is_live()
         {
             return;

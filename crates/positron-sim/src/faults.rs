@@ -48,10 +48,19 @@ impl World {
             }
             Fault::Reset { who, part } => self.break_links(who, *part, Self::reset_link),
             Fault::Silence { who, part } => self.break_links(who, *part, Self::silence_link),
-            Fault::Filter { who, transport } => self.filter(who, *transport, true),
-            Fault::Unfilter(who) => {
-                self.filter(who, Transport::Udp, false);
-                self.filter(who, Transport::Tcp, false);
+            Fault::Filter { who, transport } => self.filter(who, *transport),
+            Fault::Mute(who) => {
+                self.disturb();
+                for node in self.those(who, |_, _| true) {
+                    self.nature.mute(node, true);
+                }
+            }
+            Fault::Unfilter(who) => self.unfilter(who),
+            Fault::Rebind(who) => {
+                self.disturb();
+                for node in self.those(who, Self::runs) {
+                    self.hosts[node].socket.rebind();
+                }
             }
             Fault::StopReading(who) => {
                 for node in self.those(who, Self::runs) {
@@ -213,14 +222,22 @@ impl World {
         }
     }
 
-    fn filter(&mut self, who: &Who, transport: Transport, drops: bool) {
+    fn filter(&mut self, who: &Who, transport: Transport) {
         self.disturb();
         for host in self.those(who, |_, _| true) {
-            self.nature.filter(host, transport, drops);
+            self.nature.filter(host, transport, true);
         }
-        if !drops && transport == Transport::Tcp {
-            self.release_everything();
+    }
+
+    fn unfilter(&mut self, who: &Who) {
+        self.disturb();
+        for host in self.those(who, |_, _| true) {
+            for transport in [Transport::Udp, Transport::Tcp] {
+                self.nature.filter(host, transport, false);
+            }
+            self.nature.mute(host, false);
         }
+        self.release_everything();
     }
 
     fn heal(&mut self) {

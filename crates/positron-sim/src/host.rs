@@ -96,7 +96,7 @@ impl Host {
             clock,
             mail: Mail::new(narrow(index)),
             dice: Dice::new(seed, "host"),
-            socket: Socket::new(Dice::new(seed, "datagrams")),
+            socket: Socket::new(Dice::new(seed, "datagrams"), address(index).port()),
             hash: RunHash::new(),
             tally: Tally::default(),
             heard: Vec::new(),

@@ -25,7 +25,9 @@ pub(crate) struct Nature {
     /// Which side of the partition each host is on.
     sides: Vec<bool>,
     parted: bool,
-    /// Hosts whose datagrams a firewall drops.
+    /// Hosts whose datagrams a firewall drops, in both directions.
+    filtered: Vec<bool>,
+    /// Hosts of whose datagrams a firewall drops those that they send.
     mute: Vec<bool>,
     /// Hosts whose streams a firewall drops.
     streamless: Vec<bool>,
@@ -44,6 +46,7 @@ impl Nature {
             names: BTreeMap::new(),
             sides: vec![false; hosts],
             parted: false,
+            filtered: vec![false; hosts],
             mute: vec![false; hosts],
             streamless: vec![false; hosts],
             geography: seed.stream("geography").next_u64(),
@@ -71,9 +74,10 @@ impl Nature {
         !self.parted || self.sides[wide(a)] == self.sides[wide(b)]
     }
 
-    /// Whether datagrams get through between two hosts.
-    pub(crate) fn carries_datagrams(&self, a: u32, b: u32) -> bool {
-        self.reachable(a, b) && !self.mute[wide(a)] && !self.mute[wide(b)]
+    /// Whether datagrams get through from one host to another.
+    pub(crate) fn carries_datagrams(&self, from: u32, to: u32) -> bool {
+        let dropped = self.filtered[wide(from)] || self.filtered[wide(to)] || self.mute[wide(from)];
+        self.reachable(from, to) && !dropped
     }
 
     /// Whether the bytes of a stream get through between two hosts.
@@ -84,9 +88,14 @@ impl Nature {
     /// Lets a firewall in front of a host drop what comes and goes this way, or carry it again.
     pub(crate) fn filter(&mut self, host: usize, transport: Transport, drops: bool) {
         match transport {
-            Transport::Udp => self.mute[host] = drops,
+            Transport::Udp => self.filtered[host] = drops,
             Transport::Tcp => self.streamless[host] = drops,
         }
+    }
+
+    /// Lets a firewall in front of a host drop the datagrams that it sends, or carry them again.
+    pub(crate) fn mute(&mut self, host: usize, drops: bool) {
+        self.mute[host] = drops;
     }
 
     pub(crate) const fn is_parted(&self) -> bool {

@@ -156,8 +156,14 @@ pub enum Fault {
         /// Which: the other one goes on.
         transport: sessions::Transport,
     },
+    /// A firewall in front of these nodes drops the datagrams that they send; those that are sent
+    /// to them arrive.
+    Mute(Who),
     /// Firewalls let everything through again.
     Unfilter(Who),
+    /// Address translators in front of these nodes forget them: their datagrams come from another
+    /// port from now on, and whatever is sent to a former one is lost.
+    Rebind(Who),
     /// Processes take nothing from their sockets any more.
     StopReading(Who),
     /// They do again.

@@ -1,6 +1,6 @@
 //! The stories that have a name.
 
-use positron_proto::time::Duration;
+use positron_proto::{session::sessions::Transport, time::Duration};
 
 use crate::scenario::{Cut, Death, Fault, Saying, Scenario, Who};
 
@@ -10,7 +10,8 @@ const fn secs(seconds: u64) -> Duration {
 
 impl Scenario {
     /// Every story with a name, for `--scenario`.
-    pub const NAMES: [&str; 6] = ["default", "crashes", "churn", "split", "late", "stalls"];
+    pub const NAMES: [&str; 7] =
+        ["default", "crashes", "churn", "split", "late", "stalls", "filters"];
 
     /// The story called `name` with `nodes` nodes.
     pub fn named(name: &str, nodes: usize) -> Option<Self> {
@@ -21,6 +22,7 @@ impl Scenario {
             "split" => Self::split(nodes),
             "late" => Self::late(nodes),
             "stalls" => Self::stalls(nodes),
+            "filters" => Self::filters(nodes),
             _ => return None,
         })
     }
@@ -102,6 +104,28 @@ impl Scenario {
         story.physics.loss = 0.2;
         story.physics = story.physics.slow_disks().slow_verdicts();
         story
+    }
+
+    /// Firewalls drop datagrams, streams, or datagrams of one direction, and address translators
+    /// forget connections, while nodes die and come back.
+    pub fn filters(nodes: usize) -> Self {
+        let third = || Who::Part(1.0 / 3.0);
+        let filter = |who, transport| Fault::Filter { who, transport };
+        Self::quiet("filters", nodes, secs(130))
+            .broadcasts(120, 256, secs(8), secs(100))
+            .fault(secs(15), filter(third(), Transport::Udp))
+            .fault(secs(25), Fault::Crash { who: Who::PartOfOthers(0.2), death: Death::Killed })
+            .fault(secs(32), Fault::Start(Who::All))
+            .fault(secs(40), Fault::Unfilter(Who::All))
+            .fault(secs(45), filter(third(), Transport::Tcp))
+            .fault(secs(50), Fault::Crash { who: Who::PartOfOthers(0.2), death: Death::PowerCut })
+            .fault(secs(55), Fault::Mute(third()))
+            .fault(secs(60), Fault::Rebind(third()))
+            .fault(secs(65), Fault::Start(Who::All))
+            .fault(secs(70), Fault::Unfilter(Who::All))
+            .fault(secs(75), Fault::Rebind(Who::Part(0.5)))
+            .fault(secs(80), filter(Who::All, Transport::Udp))
+            .fault(secs(95), Fault::Unfilter(Who::All))
     }
 
     /// One broadcast of each node, so that every node is a sender once.

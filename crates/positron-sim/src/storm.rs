@@ -1,6 +1,6 @@
 //! A story that nobody wrote: everything that can go wrong, drawn from a seed.
 
-use positron_proto::{rng::Seed, time::Duration};
+use positron_proto::{rng::Seed, session::sessions::Transport, time::Duration};
 
 use crate::{
     dice::Dice,
@@ -40,6 +40,7 @@ impl Scenario {
         }
         story
             .fault(STORM_ENDS, Fault::Heal)
+            .fault(STORM_ENDS, Fault::Unfilter(Who::All))
             .fault(STORM_ENDS, Fault::ReadAgain(Who::All))
             .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Who::All))
     }
@@ -91,7 +92,7 @@ fn saying(dice: &mut Dice, nodes: usize) -> Saying {
 fn fault(dice: &mut Dice) -> Fault {
     let who = Who::Part(*pick(dice, &[0.01, 0.2, 0.5]));
     let part = *pick(dice, &[0.1, 0.5, 1.0]);
-    match dice.below(12) {
+    match dice.below(16) {
         0 | 1 => Fault::Partition { side: who, cut: *pick(dice, &[Cut::Hold, Cut::Sever]) },
         2 | 3 => Fault::Heal,
         4 => Fault::Crash { who, death: Death::Killed },
@@ -102,6 +103,10 @@ fn fault(dice: &mut Dice) -> Fault {
         9 => Fault::Silence { who, part },
         10 if dice.chance(0.5) => Fault::StopReading(who),
         10 => Fault::ReadAgain(Who::All),
+        11 => Fault::Filter { who, transport: *pick(dice, &[Transport::Udp, Transport::Tcp]) },
+        12 => Fault::Mute(who),
+        13 => Fault::Unfilter(Who::All),
+        14 => Fault::Rebind(who),
         _ => {
             let lasting = dice.between((Duration::from_millis(100), Duration::from_secs(15)));
             Fault::Freeze { who, lasting }

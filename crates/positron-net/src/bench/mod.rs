@@ -4,6 +4,7 @@ mod parts;
 
 use std::time::Duration;
 
+use positron_networking::Transport;
 use serde::Serialize;
 
 pub(crate) use parts::{Parts, measure};
@@ -13,7 +14,7 @@ use crate::{
     screen::Screen,
     sheet::Sheet,
     signals::Signals,
-    simulate::{Percentiles, Plan, Report, play},
+    simulate::{Nodes, Percentiles, Plan, Report, play},
 };
 
 /// Broadcasts a second while latency is measured: far below what a machine can do.
@@ -53,12 +54,13 @@ impl Network {
         screen: &Screen,
         signals: &mut Signals,
     ) -> Result<Self, Failure> {
+        let local = Nodes { count: nodes, base_port: None, transport: Transport::Auto };
         let plan = Plan { rate: STEADY_RATE, duration: Some(steady), messages: None, seed };
-        let calm = play(nodes, None, &plan, screen, signals).await?;
+        let calm = play(local, &plan, screen, signals).await?;
         let others = (nodes as u64).saturating_sub(1).max(1);
         let messages = Some(FLOOD_DELIVERIES.div_ceil(others));
         let plan = Plan { rate: FLOOD_RATE, duration: None, messages, seed };
-        let flood = play(nodes, None, &plan, screen, signals).await?;
+        let flood = play(local, &plan, screen, signals).await?;
         Ok(Self::of(&calm, &flood))
     }
 

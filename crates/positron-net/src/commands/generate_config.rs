@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use positron_networking::NetworkConfig;
+use positron_networking::{NetworkConfig, Transport};
 
 use crate::{
     failure::{Exit, Failure},
@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Port to listen on, 0 for a free one
     #[arg(long, short, default_value_t = 8888)]
     port: u16,
+    /// auto (UDP, and TCP where UDP is blocked), udp or tcp
+    #[arg(long, value_name = "TRANSPORT", default_value_t)]
+    transport: Transport,
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     bootstrap: Vec<String>,
@@ -43,6 +46,7 @@ impl Options {
         let config = NetworkConfig {
             host: self.host,
             port: self.port,
+            transport: self.transport,
             bootstrap_nodes: self.bootstrap.iter().map(|node| node.trim().to_owned()).collect(),
             network: self.network,
             data_dir: Some(self.data_dir),

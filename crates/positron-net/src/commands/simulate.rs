@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use positron_networking::Transport;
 use positron_sim::Scenario;
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ use crate::{
     settings::log_level,
     sheet::Sheet,
     signals::Signals,
-    simulate::{MAX_NODES, Plan, play, virtual_time},
+    simulate::{MAX_NODES, Nodes, Plan, play, virtual_time},
 };
 
 /// Broken promises that are told one by one.
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// Port of the first node; the others take those above [default: free ones]
     #[arg(long, short = 'p', value_name = "PORT", conflicts_with = "virtual_time")]
     base_port: Option<u16>,
+    /// auto (UDP, and TCP where UDP is blocked), udp or tcp [default: auto]
+    #[arg(long, value_name = "TRANSPORT", conflicts_with = "virtual_time")]
+    transport: Option<Transport>,
     /// How long messages flow [default: 30 on a terminal, otherwise 10]
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     duration: Option<f64>,
@@ -103,7 +107,7 @@ impl Options {
         let plan = self.plan();
         let (report, stopped) = on_runtime(async {
             let mut signals = Signals::listen()?;
-            let report = play(self.count, self.base_port, &plan, screen, &mut signals).await?;
+            let report = play(self.nodes(), &plan, screen, &mut signals).await?;
             Ok((report, signals.seen()))
         })?;
         publish(&report, report.sheet(), report_file, screen, global)?;
@@ -133,6 +137,14 @@ impl Options {
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         conclude(&broken, plan.seed)?;
         Ok(Exit::Ok)
+    }
+
+    const fn nodes(&self) -> Nodes {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Transport::Auto,
+        };
+        Nodes { count: self.count, base_port: self.base_port, transport }
     }
 
     fn plan(&self) -> Plan {

@@ -62,6 +62,7 @@ struct Status {
     reachable: String,
     uptime_s: f64,
     active_peers: usize,
+    links: Links,
     known_peers: usize,
     alone_because: Option<String>,
     peers: Vec<Peer>,
@@ -75,10 +76,17 @@ struct Peer {
     node_id: NodeId,
     address: SocketAddr,
     direction: String,
+    transport: String,
     trust_score: f64,
     connected_s: f64,
     rtt_ms: Option<f64>,
     queued_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Links {
+    udp: usize,
+    tcp: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +121,7 @@ fn sheet(status: &Status) -> Sheet {
         .line("reachable", sanitised(&status.reachable))
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
+        .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
         .list("alone because", status.alone_because.iter().map(|why| sanitised(why)))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line(
@@ -127,7 +136,7 @@ fn seconds(seconds: f64) -> Duration {
 }
 
 fn peers(status: &Status, screen: &Screen) -> Table {
-    let head = ["peer", "address", "dialled by", "trust", "rtt", "connected for", "queued"];
+    let head = ["peer", "address", "dialled by", "over", "trust", "rtt", "connected for", "queued"];
     let mut table = table(head, screen.is_live().then(|| screen.size().0));
     for peer in &status.peers {
         let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
@@ -135,6 +144,7 @@ fn peers(status: &Status, screen: &Screen) -> Table {
             peer.node_id.short(),
             peer.address.to_string(),
             if peer.direction == "outbound" { "us" } else { "it" }.to_owned(),
+            sanitised(&peer.transport).to_uppercase(),
             format!("{:.3}", peer.trust_score),
             rtt,
             duration(seconds(peer.connected_s)),

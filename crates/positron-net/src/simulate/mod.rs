@@ -12,7 +12,7 @@ mod traffic;
 pub(crate) mod virtual_time;
 
 pub(crate) use latency::Percentiles;
-pub(crate) use network::{LocalNetwork, MAX_NODES};
+pub(crate) use network::{LocalNetwork, MAX_NODES, Nodes};
 pub(crate) use play::play;
 pub(crate) use report::Report;
 pub(crate) use traffic::{PAYLOAD, Plan};

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::{NetworkConfig, Node, NodeId};
+use positron_networking::{NetworkConfig, Node, NodeId, Transport};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,17 @@ const BOOTSTRAP_NODES: usize = 3;
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the network is looked at while it grows together.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Which nodes to start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nodes {
+    /// How many.
+    pub count: usize,
+    /// The port of the first, below those of the others; none: free ones.
+    pub base_port: Option<u16>,
+    /// What their links may be made of.
+    pub transport: Transport,
+}
 
 /// A network of its own name, so that two of them never mix.
 #[derive(Debug)]
@@ -39,20 +50,17 @@ impl LocalNetwork {
         })
     }
 
-    /// Starts `count` nodes on 127.0.0.1: at `base_port` and the ports above, or at free ones.
+    /// Starts nodes on 127.0.0.1.
     ///
     /// The first is the bootstrap node of the next two, and these three of all others.
-    pub(crate) async fn start(
-        count: usize,
-        base_port: Option<u16>,
-        folder: TempDir,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn start(which: Nodes, folder: TempDir) -> Result<Self, Failure> {
+        let count = which.count;
         let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(count);
         let mut started = Ok(());
         while started.is_ok() && nodes.len() < count {
             let end = if nodes.is_empty() { 1 } else { BOOTSTRAP_NODES.max(nodes.len() + 1) };
             let end = if nodes.len() < BOOTSTRAP_NODES { end.min(count) } else { count };
-            started = start_more(&mut nodes, end, base_port, folder.path()).await;
+            started = start_more(&mut nodes, end, which, folder.path()).await;
         }
         let network = Self { nodes, folder };
         match started {
@@ -118,7 +126,7 @@ impl LocalNetwork {
 async fn start_more(
     nodes: &mut Vec<Arc<Node>>,
     end: usize,
-    base_port: Option<u16>,
+    which: Nodes,
     folder: &Path,
 ) -> Result<(), Failure> {
     let addresses = nodes.iter().take(BOOTSTRAP_NODES).flat_map(|node| {
@@ -129,7 +137,8 @@ async fn start_more(
     for index in nodes.len()..end {
         let config = NetworkConfig {
             network: format!("simulation-{}", std::process::id()),
-            port: port_of(index, base_port)?,
+            port: port_of(index, which.base_port)?,
+            transport: which.transport,
             bootstrap_nodes: bootstrap_nodes.clone(),
             data_dir: Some(folder.join(format!("node-{index}"))),
             ..NetworkConfig::loopback()

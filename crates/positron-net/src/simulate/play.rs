@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use positron_networking::stats::LinkStats;
+
 use super::{
-    LocalNetwork, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
+    LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
     traffic::lock,
 };
 use crate::{descriptors, failure::Failure, screen::Screen, signals::Signals};
@@ -14,21 +16,21 @@ use crate::{descriptors, failure::Failure, screen::Screen, signals::Signals};
 /// How long the nodes may take to find each other.
 const GROW_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Runs `count` nodes, sends by `plan`, and removes everything again. Within a tokio runtime.
+/// Runs nodes, sends by `plan`, and removes everything again. Within a tokio runtime.
 pub(crate) async fn play(
-    count: usize,
-    base_port: Option<u16>,
+    which: Nodes,
     plan: &Plan,
     screen: &Screen,
     signals: &mut Signals,
 ) -> Result<Report, Failure> {
+    let count = which.count;
     if let Some(why) = descriptors::too_few_for(count) {
         screen.warning(why);
     }
     let folder = LocalNetwork::folder()?;
     signals.remove_when_forced(folder.path().to_owned());
     let begin = Instant::now();
-    let network = LocalNetwork::start(count, base_port, folder).await?;
+    let network = LocalNetwork::start(which, folder).await?;
     let connected_nodes = tokio::select! {
         connected = network.grow_together(GROW_TIMEOUT) => connected,
         _ = signals.asked() => network.connected(),
@@ -41,18 +43,24 @@ pub(crate) async fn play(
 
     let mut traffic = Traffic::new(network.nodes());
     let books = Arc::clone(traffic.books());
-    let wire_bytes =
-        || -> u64 { network.nodes().iter().map(|node| node.stats().transport.bytes_sent).sum() };
+    let wire_bytes = || -> u64 {
+        let stats = network.nodes().iter().map(|node| node.stats());
+        stats.map(|stats| stats.transport.bytes_sent + stats.datagrams.counters.bytes_sent).sum()
+    };
     let wire_before = wire_bytes();
     let (cpu, sending) = (process_seconds(), Instant::now());
     draw_while(screen, network.nodes(), &books, traffic.run(plan, signals)).await;
     let duration_s = sending.elapsed().as_secs_f64();
     let cpu_s = process_seconds().zip(cpu).map(|(after, before)| after - before);
 
+    let ends = network.nodes().iter().map(|node| node.stats().links);
+    let (udp, tcp) = ends.fold((0, 0), |sum, links| (sum.0 + links.udp, sum.1 + links.tcp));
     let books = lock(&books).clone();
     let report = Report {
         connected_nodes,
         seed: plan.seed,
+        transport: which.transport,
+        link_ends: LinkStats { udp, tcp },
         first_failure: traffic.refusal(),
         wire_bytes: wire_bytes().saturating_sub(wire_before),
         duration_s,

@@ -1,5 +1,6 @@
 //! What a simulation came to.
 
+use positron_networking::{Transport, stats::LinkStats};
 use serde::Serialize;
 
 use super::{latency::Percentiles, ledger::Ledger, table::percent};
@@ -15,6 +16,10 @@ pub(crate) struct Report {
     pub nodes: usize,
     /// Nodes that hung together with the first before anything was sent.
     pub connected_nodes: usize,
+    /// What links could be made of.
+    pub transport: Transport,
+    /// Ends of links at the end, by what the links were made of: a link has two.
+    pub link_ends: LinkStats,
     /// Decided who sent what.
     pub seed: u64,
     /// Bytes in each broadcast.
@@ -70,6 +75,8 @@ impl Report {
         Self {
             nodes,
             connected_nodes: 0,
+            transport: Transport::Auto,
+            link_ends: LinkStats::default(),
             seed: 0,
             payload_bytes: super::PAYLOAD,
             broadcasts: totals.broadcasts,
@@ -136,6 +143,15 @@ impl Report {
                 format_args!(
                     "{}, {} connected in {:.2} s",
                     self.nodes, self.connected_nodes, self.connected_s
+                ),
+            )
+            .line(
+                "links",
+                format_args!(
+                    "{} over UDP, {} over TCP (transport {})",
+                    self.link_ends.udp / 2,
+                    self.link_ends.tcp / 2,
+                    self.transport
                 ),
             )
             .line(

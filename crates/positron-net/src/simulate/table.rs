@@ -22,7 +22,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// Lines of the terminal that are not nodes: the head, its rule, the totals, and a spare one.
 const OTHER_LINES: usize = 6;
 /// Columns that the table takes with whole addresses.
-const FULL_WIDTH: usize = 108;
+const FULL_WIDTH: usize = 118;
 
 /// Draws the table until `work` is done; its last state stays.
 pub(crate) async fn draw_while<T>(
@@ -76,7 +76,8 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
     }
     let narrow = width < FULL_WIDTH;
     let address = if narrow { "port" } else { "address" };
-    let head = ["node", address, "peers", "sent", "received", "delivery", "p50", "p99", "trust"];
+    let head =
+        ["node", address, "peers", "by UDP", "sent", "received", "delivery", "p50", "p99", "trust"];
     // What does not fit is cut off by the screen: a number that is folded cannot be read.
     let mut table = sheet::table(head, None);
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -88,6 +89,7 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
             if narrow { node.id().short().chars().take(8).collect() } else { node.id().short() },
             stats.listen.first().map(|at| shown_address(*at, narrow)).unwrap_or_default(),
             stats.active_peers.to_string(),
+            stats.links.udp.to_string(),
             line.sent.to_string(),
             line.received.to_string(),
             percent(line.received, line.expected),

@@ -35,6 +35,9 @@ fn a_configuration_that_is_no_json_or_has_a_wrong_value_is_refused_with_its_plac
     house.refuses(&["start", "-c", "broken.json"], CONFIGURATION, &["broken.json:3:1"]);
     house.file("port.json", "{ \"port\": 99999 }");
     house.refuses(&["start", "-c", "port.json"], CONFIGURATION, &["port.json:1:", "99999"]);
+    house.file("transport.json", "{ \"transport\": \"upd\" }");
+    let words = ["transport.json:1:", "`upd`", "did you mean `udp`?"];
+    house.refuses(&["start", "-c", "transport.json"], CONFIGURATION, &words);
     house.file("range.json", "{ \"gossip_interval\": -1 }");
     house.refuses(&["start", "-c", "range.json"], CONFIGURATION, &["`gossip_interval` is -1"]);
     fs::write(house.path().join("binary.json"), [0xFF, 0xFE, 0]).unwrap();
@@ -102,6 +105,8 @@ fn a_command_line_that_makes_no_sense_is_refused() {
         (&["simulate", "--count", "0"], &["0 nodes", "1 to"]),
         (&["simulate", "--count", "3", "--base-port", "65534"], &["enough ports"]),
         (&["simulate", "--rate", "0"], &["above 0"]),
+        (&["simulate", "--transport", "TCP"], &["did you mean `tcp`?"]),
+        (&["start", "--transport", "quic"], &["auto, udp or tcp"]),
         (&["simulate", "--scenario", "split"], &["--virtual"]),
         (&["simulate", "--virtual", "--scenario", "nonsense"], &["default", "churn"]),
     ] {

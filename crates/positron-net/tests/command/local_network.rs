@@ -21,6 +21,8 @@ fn five_nodes_hear_everything_once_and_leave_nothing() {
     assert_eq!(number("deliveries"), number("expected_deliveries"));
     assert_eq!(number("duplicate_deliveries"), 0);
     assert!(number("wire_bytes") > number("deliveries") * 256, "every delivery travelled");
+    assert_eq!(report["link_ends"]["tcp"], 0, "datagrams get through here");
+    assert!(report["link_ends"]["udp"].as_u64() >= Some(8), "{report:#}");
     let latency = |key: &str| report["latency_ms"][key].as_f64().unwrap();
     assert!(0.0 < latency("p50") && latency("p50") <= latency("p99"));
     assert!(latency("p99") <= latency("max"));

@@ -2,7 +2,7 @@
 
 use positron_proto::limits::{MAX_BOOTSTRAP, MAX_TTL};
 
-use super::NetworkConfig;
+use super::{NetworkConfig, UnknownTransport};
 
 /// A configuration that no node starts with. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,18 @@ pub enum ConfigError {
         key: String,
         /// The known key that looks most like it.
         nearest: Option<String>,
+    },
+    /// `transport` is none that there is.
+    #[error("{origin}:{line}:{column}: {what}")]
+    UnknownTransport {
+        /// Where the text came from.
+        origin: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What was written, and what was perhaps meant.
+        what: UnknownTransport,
     },
     /// The text is no configuration.
     #[error("{origin}:{line}:{column}: {what}")]

@@ -1,4 +1,4 @@
-//! The configuration of a node: the founding document's keys, and `network`.
+//! The configuration of a node: the founding document's keys, `network` and `transport`.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod read;
+mod transport;
 
 pub use check::ConfigError;
+pub use transport::{Transport, UnknownTransport};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -26,6 +28,9 @@ pub struct NetworkConfig {
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
+    /// What links are made of: `auto` (UDP, and TCP where UDP is blocked), `udp` or `tcp`. The port
+    /// is taken for all that is used.
+    pub transport: Transport,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
@@ -92,6 +97,7 @@ impl Default for NetworkConfig {
             network: "positron".into(),
             host: "0.0.0.0".into(),
             port: 8888,
+            transport: Transport::default(),
             bootstrap_nodes: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
@@ -175,7 +181,7 @@ impl NetworkConfig {
                 max_links: self.max_concurrent_connections,
                 connect_timeout: Duration::from_secs_f64(self.connection_timeout),
                 heartbeat,
-                transports: sessions::Transports::Tcp,
+                transports: self.transport.for_core(),
             },
             peers: peers::Config {
                 bootstrap: self.bootstrap_nodes.clone(),

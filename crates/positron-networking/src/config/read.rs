@@ -1,6 +1,6 @@
 //! A configuration from a JSON text, and what is wrong with the text when it is none.
 
-use super::{ConfigError, NetworkConfig};
+use super::{ConfigError, NetworkConfig, Transport};
 use crate::limits::MAX_CONFIG;
 
 impl NetworkConfig {
@@ -69,6 +69,12 @@ fn explain(error: &serde_json::Error, origin: &str) -> ConfigError {
         let nearest = nearest(key, NetworkConfig::keys());
         return ConfigError::UnknownKey { origin, line, column, key: key.into(), nearest };
     }
+    if let Some(word) =
+        text.strip_prefix("unknown variant `").and_then(|rest| rest.split('`').next())
+        && let Err(what) = word.parse::<Transport>()
+    {
+        return ConfigError::UnknownTransport { origin, line, column, what };
+    }
     let place = format!(" at line {line} column {column}");
     let what = in_plain_words(text.strip_suffix(&place).unwrap_or(&text));
     ConfigError::Unreadable { origin, line, column, what }
@@ -101,7 +107,7 @@ fn nearest(key: &str, known: Vec<String>) -> Option<String> {
 }
 
 /// Levenshtein's edit distance, one row at a time.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
@@ -158,6 +164,10 @@ mod tests {
         assert!(refusal("{\"bootstrap\": []}").ends_with("did you mean `bootstrap_nodes`?"));
         assert!(refusal("{\"port\": \"1\"}").ends_with("a whole number from 0 to 65535"));
         assert!(refusal("{\"bootstrap_nodes\": \"a:1\"}").contains("expected a list"));
+        assert_eq!(
+            refusal("{\"transport\": \"upd\"}"),
+            "c.json:1:19: `upd` is no transport, it must be auto, udp or tcp; did you mean `udp`?"
+        );
         assert!(refusal("[]").contains("a JSON object"));
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
         assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));

@@ -1,25 +1,23 @@
 //! The one task that owns the core.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    net::SocketAddr,
-};
+use std::collections::{HashMap, VecDeque};
 
 use positron_proto::{
-    id::{LinkId, Ticket},
+    id::Ticket,
     node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
 };
 use tokio::{
-    net::{TcpListener, lookup_host},
+    net::lookup_host,
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{
-    Arrival, Arrivals, Clock,
+    Arrival, Arrivals, Clock, Sockets, Source,
     links::Links,
     listen::{Accepted, accept_all},
+    packets::Packets,
     pool::{Check, Pool},
     storage::Storage,
 };
@@ -31,7 +29,7 @@ use crate::{
         RESOLVE_TIMEOUT, VIEW_INTERVAL,
     },
     message::system_time,
-    stats::{StorageStats, trusted},
+    stats::{StorageStats, Unsent, trusted},
 };
 
 /// How a command ended, or why it was not taken.
@@ -80,6 +78,8 @@ pub(crate) struct Hub {
 pub(crate) struct Published {
     pub(crate) view: NodeView,
     pub(crate) storage: StorageStats,
+    /// Datagrams that the kernel refused.
+    pub(crate) unsent: Unsent,
     pub(crate) at: Instant,
 }
 
@@ -88,12 +88,14 @@ pub(crate) struct CoreTask {
     core: NodeCore,
     clock: Clock,
     links: Links,
+    /// None if links are made of byte streams only.
+    packets: Option<Packets>,
     storage: Storage,
     hub: std::sync::Arc<Hub>,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
-    /// The link whose bytes are being handled.
-    source: Option<LinkId>,
+    /// Where what is being handled came from.
+    source: Source,
     /// Inputs that answer effects at once.
     answers: VecDeque<Input>,
     /// Who waits for the end of which command.
@@ -127,16 +129,18 @@ impl CoreTask {
         arrivals: Arrivals,
     ) -> (Self, watch::Receiver<Published>) {
         let view = core.view(clock.now());
-        let first = Published { view, storage: storage.stats(), at: Instant::now() };
+        let (unsent, at) = (Unsent::default(), Instant::now());
+        let first = Published { view, storage: storage.stats(), unsent, at };
         let (published, receiver) = watch::channel(first);
         let task = Self {
             core,
             clock,
             links: Links::new(dial_timeout, arrivals.clone()),
+            packets: None,
             storage,
             hub,
             checks: Vec::new(),
-            source: None,
+            source: Source::Ourselves,
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             lookups: JoinSet::new(),
@@ -151,24 +155,28 @@ impl CoreTask {
     /// Drives the core until it stopped.
     pub(crate) async fn run(
         mut self,
-        listener: TcpListener,
-        addresses: Vec<SocketAddr>,
+        sockets: Sockets,
         mut arrivals: mpsc::UnboundedReceiver<Arrival>,
         mut orders: mpsc::Receiver<Order>,
     ) -> Result<(), StopError> {
         let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept_all(listener, accepted));
+        if let Some(listener) = sockets.streams {
+            accepting.spawn(accept_all(listener, accepted));
+        }
+        self.packets = sockets.datagrams.map(Packets::new);
         let mut batch = Vec::with_capacity(BATCH);
 
-        self.handle(Input::Listening(addresses));
+        self.handle(Input::Listening(vec![sockets.address]));
         while !self.is_over() {
             self.finish_batch(arrivals.is_empty());
+            self.send_packets();
             let open = self.is_staying() && self.links.has_room();
             tokio::select! {
                 _ = arrivals.recv_many(&mut batch, BATCH) => {
                     batch.drain(..).for_each(|arrival| self.arrive(arrival));
                 }
+                () = ready(self.packets.as_ref()) => self.take_packets(),
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
@@ -181,6 +189,7 @@ impl CoreTask {
             }
         }
         self.finish_batch(true);
+        self.send_packets();
         self.end().await
     }
 
@@ -188,9 +197,9 @@ impl CoreTask {
         match arrival {
             Arrival::Input(Input::Bytes { link, bytes }) => {
                 let before = self.checks.len();
-                self.source = Some(link);
+                self.source = Source::Link(link);
                 self.handle(Input::Bytes { link, bytes });
-                self.source = None;
+                self.source = Source::Ourselves;
                 self.links.chunk_handled(link, self.checks.len() - before);
             }
             Arrival::Input(Input::LinkDown { link, reason }) => {
@@ -198,14 +207,38 @@ impl CoreTask {
                 self.handle(Input::LinkDown { link, reason });
             }
             Arrival::Input(input) => self.handle(input),
-            Arrival::Verdict(link, check, verdict) => {
+            Arrival::Verdict(source, check, verdict) => {
                 self.handle(Input::Verdict { check, verdict });
-                link.into_iter().for_each(|link| self.links.checked(link));
+                match source {
+                    Source::Link(link) => self.links.checked(link),
+                    Source::Datagrams => self.packets.iter_mut().for_each(Packets::checked),
+                    Source::Ourselves => {}
+                }
             }
             Arrival::Written(link) => {
                 let bytes = self.links.take_written(link);
                 self.handle(Input::Written { link, bytes });
             }
+        }
+    }
+
+    /// Handles the datagrams of one wake-up, as far as their signatures can be checked.
+    fn take_packets(&mut self) {
+        self.packets.iter_mut().for_each(Packets::begin);
+        self.source = Source::Datagrams;
+        while let Some(input) = self.packets.as_mut().and_then(Packets::next) {
+            let before = self.checks.len();
+            self.handle(input);
+            let checks = self.checks.len() - before;
+            self.packets.iter_mut().for_each(|packets| packets.wants(checks));
+        }
+        self.source = Source::Ourselves;
+    }
+
+    /// Sends what is due: the last thing after everything that happened in a wake-up.
+    fn send_packets(&mut self) {
+        if let Some(packets) = &mut self.packets {
+            packets.send(&mut self.core, &self.clock);
         }
     }
 
@@ -268,7 +301,7 @@ impl CoreTask {
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Resolve { name } => self.look_up(name),
             Effect::Verify { check, job } => {
-                self.checks.push(Check { id: check, job, link: self.source });
+                self.checks.push(Check { id: check, job, source: self.source });
             }
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),
@@ -337,6 +370,7 @@ impl CoreTask {
         self.published.send_replace(Published {
             view: self.core.view(self.clock.now()),
             storage: self.storage.stats(),
+            unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
             at: Instant::now(),
         });
     }
@@ -364,8 +398,14 @@ impl CoreTask {
         match self.goodbye {
             Goodbye::NotYet => false,
             Goodbye::Said(until) => Instant::now() >= until,
-            Goodbye::Heard(until) => self.links.is_empty() || Instant::now() >= until,
+            Goodbye::Heard(until) => self.is_flushed() || Instant::now() >= until,
         }
+    }
+
+    /// Whether every link has ended, and what was said last is with the kernel.
+    fn is_flushed(&self) -> bool {
+        let is_sent = self.packets.as_ref().is_none_or(Packets::is_all_sent);
+        is_sent && self.links.is_empty() && !self.core.has_links()
     }
 
     /// The last thing: what is to be remembered is written.
@@ -376,6 +416,13 @@ impl CoreTask {
         drop(self); // closes what is still open, and the feeds
         storage.close().await?;
         if told { Ok(()) } else { Err(StopError::TimedOut) }
+    }
+}
+
+async fn ready(packets: Option<&Packets>) {
+    match packets {
+        Some(packets) => packets.ready().await,
+        None => std::future::pending().await,
     }
 }
 

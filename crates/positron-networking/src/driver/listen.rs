@@ -10,28 +10,21 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{
-    StartError,
-    limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG},
-};
+use crate::limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG};
 
 /// A connection and where it comes from.
 pub(crate) type Accepted = (TcpStream, SocketAddr);
 
 /// Takes the port, and tells which one it got.
-pub(crate) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    listen(address)
-        .and_then(|listener| listener.local_addr().map(|bound| (listener, bound)))
-        .map_err(|source| StartError::Bind { address, source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A node that restarts takes its port back while old connections of it still time out.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(LISTEN_BACKLOG)
+    let listener = socket.listen(LISTEN_BACKLOG)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
 }
 
 /// Accepts until the core is gone. While 64 connections wait for it, the others wait in the kernel.

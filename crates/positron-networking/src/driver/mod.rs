@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  accept loop ──(64)──▸┐                     ┌─▸ link task   one per connection: reads, writes
-//!  link tasks  ────────▸│                     ├─▸ lookup      one per name
+//!  link tasks  ────────▸│                     ├─▸ UDP socket  read and written by the task itself
+//!                       │                     ├─▸ lookup      one per name
 //!  lookups     ────────▸│  core task          ├─▸ check pool  one per process
 //!  check pool  ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
@@ -12,7 +13,8 @@
 //!
 //! The channel into the core has no bound of its own because everything that feeds it has one: a
 //! link has at most one chunk, one `Written` and one `LinkDown` in it, and the core bounds its
-//! links, lookups, checks and changes.
+//! links, lookups, checks and changes. Datagrams do not go through it: each is sealed by the core
+//! at the moment it is sent, so the core's task reads and writes the socket.
 
 mod clock;
 mod core_task;
@@ -20,7 +22,9 @@ pub(crate) mod datagrams;
 mod link;
 mod links;
 pub(crate) mod listen;
+mod packets;
 mod pool;
+mod sockets;
 pub(crate) mod storage;
 
 pub(crate) use clock::Clock;
@@ -31,16 +35,28 @@ use positron_proto::{
     identity::Verdict,
     node::{CheckId, Input},
 };
+pub(crate) use sockets::Sockets;
 
 /// Something for the core.
 #[derive(Debug)]
 pub(crate) enum Arrival {
     /// An input as it is.
     Input(Input),
-    /// A signature that came in by this link was checked.
-    Verdict(Option<LinkId>, CheckId, Verdict),
+    /// A signature that came in this way was checked.
+    Verdict(Source, CheckId, Verdict),
     /// The kernel took more of what was written to this link; how much is counted at the link.
     Written(LinkId),
+}
+
+/// How something came in that costs a check: whoever brings too much is read no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// By this connection.
+    Link(LinkId),
+    /// By the UDP socket.
+    Datagrams,
+    /// It is our own.
+    Ourselves,
 }
 
 /// The way into the core.

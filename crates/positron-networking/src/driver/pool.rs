@@ -10,9 +10,9 @@ use std::{
     thread,
 };
 
-use positron_proto::{id::LinkId, identity::Job, node::CheckId};
+use positron_proto::{identity::Job, node::CheckId};
 
-use super::{Arrival, Arrivals};
+use super::{Arrival, Arrivals, Source};
 use crate::limits::CHECKS_PER_BATCH;
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
@@ -30,14 +30,14 @@ pub(super) struct Pool {
 pub(super) struct Check {
     pub(super) id: CheckId,
     pub(super) job: Job,
-    /// By which link it came in.
-    pub(super) link: Option<LinkId>,
+    /// How it came in.
+    pub(super) source: Source,
 }
 
 impl Check {
     /// What it came to, on its way into the core.
     pub(super) fn run(&self) -> Arrival {
-        Arrival::Verdict(self.link, self.id, self.job.run())
+        Arrival::Verdict(self.source, self.id, self.job.run())
     }
 }
 
@@ -91,7 +91,7 @@ impl Pool {
             let jobs: Vec<Job> = batch.iter().map(|(check, _)| check.job.clone()).collect();
             for ((check, arrivals), verdict) in batch.iter().zip(Job::run_all(&jobs)) {
                 // A node that is gone has no use for it.
-                let _ = arrivals.send(Arrival::Verdict(check.link, check.id, verdict));
+                let _ = arrivals.send(Arrival::Verdict(check.source, check.id, verdict));
             }
             self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
         }

@@ -158,6 +158,10 @@ impl UdpConnection {
 
     /// The connection now; `None` when it is over.
     pub fn stats(&self) -> Option<ConnectionStats> {
+        if self.is_closed() {
+            // The machine remembers it for a while, to answer what still comes.
+            return None;
+        }
         let view = self.life.look().endpoint.view(self.channel.id)?;
         Some(ConnectionStats::of_view(&view, self.life.clock.now()))
     }

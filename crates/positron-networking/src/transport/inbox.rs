@@ -14,6 +14,8 @@ use positron_proto::{
     session::datagram::contract::{Delivery, LaneNumber},
 };
 
+use crate::limits::{RELEASE_BYTES, RELEASE_MESSAGES};
+
 /// The queue. `C` says over which connection something came.
 #[derive(Debug)]
 pub(super) struct Inbox<C> {
@@ -140,8 +142,3 @@ impl<C: Clone> State<C> {
         Vec::new()
     }
 }
-
-/// Messages, and their bytes, that are released together at the most: the lock of the machine costs
-/// more than a small message.
-const RELEASE_MESSAGES: usize = 64;
-const RELEASE_BYTES: usize = 32 * 1024;

@@ -35,7 +35,7 @@ use crate::{
         Clock,
         datagrams::{DatagramSocket, Datagrams, Sent},
     },
-    limits::SEND_ROUNDS,
+    limits::{LAST_ROUNDS, SEND_ROUNDS},
 };
 
 /// Everything but the driver's own buffers.
@@ -385,7 +385,7 @@ impl Machine {
                 self.with(connection, |channel| channel.connected(remote));
             }
             Event::Drained { connection } => self.with(connection, Channel::drained),
-            Event::Writable { connection } => {
+            Event::Writable { connection } | Event::StreamsAvailable { connection } => {
                 self.with(connection, |channel| channel.writable.notify_waiters());
             }
             Event::StreamReadable { connection, stream }
@@ -419,6 +419,3 @@ thread_local! {
     /// What is being sent; sealed under the lock, given to the kernel without it.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
-
-/// Batches of goodbyes that an abandoned transport sends.
-const LAST_ROUNDS: usize = 1024;

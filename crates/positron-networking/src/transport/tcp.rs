@@ -28,7 +28,6 @@ use super::{
     wait::until,
 };
 use crate::{
-    StartError,
     driver::{Clock, Links, listen},
     limits::CLOSE_TIMEOUT,
     open::Seeds,
@@ -36,6 +35,10 @@ use crate::{
 
 /// Encrypted connections over TCP, for where UDP does not get through: messages that arrive once
 /// and in order. There are no lanes and no streams, and nothing is unreliable.
+///
+/// A TCP transport speaks to TCP transports, not to nodes: within the session every message begins
+/// with a byte that says whether it is one of the application (0) or tells how much of those the
+/// other application took (1), which is what makes `send` wait for a slow reader `[PROTOCOL 5.6]`.
 ///
 /// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
 /// the last handle of it and of its connections is gone.
@@ -74,10 +77,8 @@ impl TcpTransport {
     pub async fn start(config: TcpConfig) -> Result<Self, TransportError> {
         let address = config.address()?;
         let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
-        let (listener, bound) = listen::bind(address).map_err(|error| match error {
-            StartError::Bind { address, source } => TransportError::Bind { address, source },
-            other => TransportError::of_seeds(other),
-        })?;
+        let failed = |source| TransportError::Bind { address, source };
+        let (listener, bound) = listen::bind(address).map_err(failed)?;
         let (dial_timeout, for_sessions) = (config.connect_timeout, config.for_sessions());
         let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
         let me = identity.node_id();

@@ -2,9 +2,9 @@
 //! the other one's application takes.
 //!
 //! Every message of a session begins with a byte: 0, and what follows is a message of the
-//! application; or 1, and what follows is how many more bytes (u32, big-endian) it took. A session
-//! must be read all the time, or it would look dead; so it cannot hold back the sender, and credit
-//! does.
+//! application; or 1, and what follows is how many more bytes (u32, big-endian) it took
+//! `[PROTOCOL 5.6]`. A session must be read all the time, or it would look dead; so it cannot hold
+//! back the sender, and credit does.
 
 use std::{
     net::SocketAddr,
@@ -16,19 +16,14 @@ use std::{
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use positron_proto::{
-    limits::{MAX_MESSAGE, MAX_PEER_QUEUE_BYTES, MESSAGE_COST},
+    limits::{MAX_MESSAGE, MESSAGE_COST},
     session::{datagram::contract::Closed, sessions::Peer},
     wire::frame::CloseReason,
 };
 use tokio::sync::Notify;
 
-/// Bytes of messages that an end may have sent and the other application has not taken.
-const WINDOW: usize = MAX_PEER_QUEUE_BYTES;
-/// Bytes that are taken before the other end is told.
-const TELL_AT: usize = WINDOW / 4;
-/// Bytes that the other end can make us hold before that is an offence. A session that continues an
-/// earlier one brings what was under way, in both directions.
-const MOST_HELD: usize = 4 * WINDOW;
+use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
+
 /// Bytes of the largest message of an application.
 pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
 
@@ -118,7 +113,7 @@ impl TcpChannel {
 
     /// Whether the other application has taken enough for one more message of this length.
     pub(super) fn has_credit(&self, len: usize) -> bool {
-        self.credit().outstanding + len + MESSAGE_COST <= WINDOW
+        self.credit().outstanding + len + MESSAGE_COST <= TCP_WINDOW
     }
 
     pub(super) fn sent(&self, len: usize) {
@@ -150,7 +145,7 @@ impl TcpChannel {
     pub(super) fn arrived(&self, len: usize) -> bool {
         let mut credit = self.credit();
         credit.held += len + MESSAGE_COST;
-        credit.held <= MOST_HELD
+        credit.held <= TCP_MOST_HELD
     }
 
     /// This application took a message; how much is to be told, if it is time.
@@ -158,7 +153,7 @@ impl TcpChannel {
         let mut credit = self.credit();
         credit.held = credit.held.saturating_sub(len + MESSAGE_COST);
         credit.untold += len + MESSAGE_COST;
-        (credit.untold >= TELL_AT).then(|| std::mem::take(&mut credit.untold))
+        (credit.untold >= TCP_TELL_AT).then(|| std::mem::take(&mut credit.untold))
     }
 
     /// How much the other end was not told of, to tell it now.

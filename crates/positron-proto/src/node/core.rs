@@ -338,6 +338,12 @@ impl NodeCore {
         self.stopping
     }
 
+    /// Whether there is any link left. A node that stops is done when there is none, and its last
+    /// datagrams are sent.
+    pub fn has_links(&self) -> bool {
+        self.sessions.has_links()
+    }
+
     pub(super) fn reserve_numbers(&mut self) {
         for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
             if let Some(below) = self.outgoing.reservation(kind) {

@@ -94,7 +94,10 @@ impl Sessions {
                 self.endpoint.drop_stream(now, connection, stream);
             }
             // Whether there is room is looked at in any case.
-            Event::Drained { .. } | Event::Writable { .. } | Event::StreamWritable { .. } => {}
+            Event::Drained { .. }
+            | Event::Writable { .. }
+            | Event::StreamWritable { .. }
+            | Event::StreamsAvailable { .. } => {}
         }
     }
 

@@ -301,6 +301,12 @@ impl Sessions {
         links + self.endpoint.half_open()
     }
 
+    /// Whether there is any link, of whatever kind and at whatever stage: also one that was hung up
+    /// and has yet to send what was said.
+    pub fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Somebody connected to us.
     pub fn accepted(&mut self, now: Now, link: LinkId, from: SocketAddr, out: &mut VecDeque<Out>) {
         self.counters.accepts += 1;

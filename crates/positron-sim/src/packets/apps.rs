@@ -39,7 +39,7 @@ impl Net<'_> {
                 self.later(me, Job::Release(body.len()));
                 self.heard(me, Heard::Message(lane, delivery, body))
             }
-            Event::Writable { .. } => {
+            Event::Writable { .. } | Event::StreamsAvailable { .. } => {
                 talk.app.blocked = false;
                 self.say_backlog(me);
                 Ok(())
@@ -65,9 +65,13 @@ impl Net<'_> {
                 other.map_or(Ok(()), |other| self.hosts[other].addresses.believed(addr))
             }
             Event::Finished { .. } => {
+                // Whoever listens to the end has heard all that was said before.
+                let closer = talk.peer.filter(|_| talk.life.can_say());
+                let closer = closer.filter(|closer| self.is_alive(*closer));
                 self.later(me, Job::Close);
-                Ok(())
+                closer.map_or(Ok(()), |closer| self.all_heard(closer, "finished"))
             }
+            // An app that may open no more goes without.
             Event::Drained { .. } => self.all_heard(me, "drained"),
             Event::Closed { why, .. } => {
                 let resetting = talk.life.resetting;

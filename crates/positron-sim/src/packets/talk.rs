@@ -151,6 +151,7 @@ pub(crate) const fn connection(
         | Event::Message { connection, .. }
         | Event::Drained { connection }
         | Event::Writable { connection }
+        | Event::StreamsAvailable { connection }
         | Event::StreamReadable { connection, .. }
         | Event::StreamWritable { connection, .. }
         | Event::Moved { connection, .. }

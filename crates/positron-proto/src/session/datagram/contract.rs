@@ -29,7 +29,8 @@ pub struct EndpointConfig {
     /// beyond it a send is refused until [`Event::Writable`].
     pub queue_bytes: usize,
     /// Bytes that may have arrived on one connection and not been released by
-    /// [`super::Endpoint::release`]: the most that flow control grows to.
+    /// [`super::Endpoint::release`]: the most that flow control grows to, at least
+    /// [`CONNECTION_WINDOW_LEAST`](crate::limits::CONNECTION_WINDOW_LEAST).
     pub window_bytes: usize,
     /// Silence after which a connection without traffic is asked whether it lives; `None` leaves
     /// that to the caller.
@@ -167,6 +168,12 @@ pub enum Event {
         /// Which stream.
         stream: StreamId,
     },
+    /// A stream could not be opened because the other end allowed no more
+    /// ([`NotQueued::TooManyStreams`]); now it does.
+    StreamsAvailable {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// The other end has moved to this address, and proved it.
     Moved {
         /// Which.
@@ -174,7 +181,8 @@ pub enum Event {
         /// Where it is now.
         addr: SocketAddr,
     },
-    /// The other end closed: nothing more comes from it. What waits is still sent.
+    /// The other end closed: nothing more comes from it. What waits is still sent; what came over
+    /// streams can be read, and then this end closes too.
     Finished {
         /// Which.
         connection: ConnectionId,
@@ -251,7 +259,7 @@ pub enum NotQueued {
     /// There is no such lane.
     #[error("lane {0} does not exist")]
     NoSuchLane(LaneNumber),
-    /// The other end lets us open no further stream now.
+    /// The other end lets us open no further stream now; [`Event::StreamsAvailable`] follows.
     #[error("the other node allows no more streams now")]
     TooManyStreams,
     /// There is no such stream, or it ended.

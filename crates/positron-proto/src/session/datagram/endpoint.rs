@@ -231,6 +231,7 @@ impl Endpoint {
     ) -> Result<(), NotQueued> {
         let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
         self.counters.messages_dropped += dropped;
+        self.counters.messages_sent += 1;
         Ok(())
     }
 
@@ -311,8 +312,9 @@ impl Endpoint {
         });
     }
 
-    /// Closes after everything that waits was sent and acknowledged; a handshake of ours that is
-    /// not complete is given up. [`Event::Closed`] follows.
+    /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT) ([`Closed::Silent`]); a handshake of ours
+    /// that is not complete is given up. [`Event::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -435,6 +437,7 @@ impl Endpoint {
         while let Some(event) = row.connection.poll_event() {
             let event = event.of(id);
             closed |= matches!(event, Event::Closed { .. });
+            self.counters.messages_received += u64::from(matches!(event, Event::Message { .. }));
             self.events.push_back(event);
         }
         if closed {

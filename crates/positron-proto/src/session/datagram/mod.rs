@@ -42,7 +42,6 @@ mod departing;
 mod dial;
 mod door;
 mod endpoint;
-mod extents;
 pub mod flow;
 mod incoming;
 mod mtu;

@@ -1,11 +1,13 @@
 //! Sets of numbers that come in runs.
 
-use core::ops::RangeInclusive;
+use core::ops::{Range, RangeInclusive};
 use std::collections::VecDeque;
 
-/// A set of numbers as its runs: as small as there are gaps, however many numbers it holds.
+/// A set of numbers (of packets, of messages, of bytes in a stream) as its runs: 16 bytes for each
+/// gap, however many numbers it holds.
 ///
-/// Numbers near the highest are found first, because that is where packets arrive.
+/// Finding is a binary search; at either end, where nearly everything happens, changes cost
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RangeSet {
     /// Ascending, and apart: between two runs there is at least one number missing.
@@ -33,6 +35,37 @@ impl RangeSet {
         true
     }
 
+    /// Adds the numbers of a range; whether one of them is new.
+    pub(super) fn add(&mut self, range: Range<u64>) -> bool {
+        if range.is_empty() || self.covers(&range) {
+            return false;
+        }
+        self.insert_range(range.start..=range.end - 1);
+        true
+    }
+
+    /// Takes the numbers of a range out.
+    pub(super) fn remove(&mut self, gone: &Range<u64>) {
+        let from = self.runs.partition_point(|run| run.last < gone.start);
+        let to = self.runs.partition_point(|run| run.first < gone.end);
+        if gone.is_empty() || from >= to {
+            return;
+        }
+        let (lowest, highest) = (self.runs[from], self.runs[to - 1]);
+        self.runs.drain(from..to);
+        if highest.last >= gone.end {
+            self.runs.insert(from, Run { first: gone.end, last: highest.last });
+        }
+        if lowest.first < gone.start {
+            self.runs.insert(from, Run { first: lowest.first, last: gone.start - 1 });
+        }
+    }
+
+    /// Takes everything out.
+    pub(super) fn clear(&mut self) {
+        self.runs = VecDeque::new();
+    }
+
     /// Adds a run of numbers; an empty one changes nothing.
     pub(super) fn insert_range(&mut self, range: RangeInclusive<u64>) {
         if range.is_empty() {
@@ -58,6 +91,31 @@ impl RangeSet {
     pub(super) fn contains(&self, number: u64) -> bool {
         let at = self.runs.partition_point(|run| run.last < number);
         self.runs.get(at).is_some_and(|run| run.first <= number)
+    }
+
+    /// Whether it holds all of a range.
+    pub(super) fn covers(&self, range: &Range<u64>) -> bool {
+        let Some(last) = range.end.checked_sub(1).filter(|_| !range.is_empty()) else {
+            return true;
+        };
+        let at = self.runs.partition_point(|run| run.last < last);
+        self.runs.get(at).is_some_and(|run| run.first <= range.start)
+    }
+
+    /// What of a range it does not hold, ascending.
+    pub(super) fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let mut missing = Self::new();
+        missing.add(range.clone());
+        let from = self.runs.partition_point(|run| run.last < range.start);
+        for run in self.runs.range(from..).take_while(|run| run.first < range.end) {
+            missing.remove(&(run.first..run.last.saturating_add(1)));
+        }
+        missing.runs.iter().map(|run| run.first..run.last + 1).collect()
+    }
+
+    /// Its lowest run.
+    pub(super) fn lowest_range(&self) -> Option<Range<u64>> {
+        self.runs.front().map(|run| run.first..run.last.saturating_add(1))
     }
 
     /// Its runs, lowest first, or with `rev` highest first.
@@ -122,6 +180,9 @@ mod tests {
     enum Step {
         Insert(u64),
         InsertRange(u64, u64),
+        Add(u64, u64),
+        Remove(u64, u64),
+        Clear,
         RemoveBelow(u64),
         PopLowest,
     }
@@ -130,6 +191,9 @@ mod tests {
         prop_oneof![
             6 => (0u64..64).prop_map(Step::Insert),
             2 => (0u64..64, 0u64..20).prop_map(|(at, len)| Step::InsertRange(at, at + len)),
+            3 => (0u64..64, 0u64..20).prop_map(|(at, len)| Step::Add(at, at + len)),
+            3 => (0u64..64, 0u64..20).prop_map(|(at, len)| Step::Remove(at, at + len)),
+            1 => Just(Step::Clear),
             1 => (0u64..64).prop_map(Step::RemoveBelow),
             1 => Just(Step::PopLowest),
         ]
@@ -162,6 +226,19 @@ mod tests {
                         ranges.insert_range(first..=last);
                         model.extend(first..=last);
                     }
+                    Step::Add(from, to) => {
+                        let new = (from..to).any(|number| !model.contains(&number));
+                        prop_assert_eq!(ranges.add(from..to), new);
+                        model.extend(from..to);
+                    }
+                    Step::Remove(from, to) => {
+                        ranges.remove(&(from..to));
+                        model.retain(|held| !(from..to).contains(held));
+                    }
+                    Step::Clear => {
+                        ranges.clear();
+                        model.clear();
+                    }
                     Step::RemoveBelow(number) => {
                         ranges.remove_below(number);
                         model.retain(|&held| held >= number);
@@ -179,6 +256,15 @@ mod tests {
                 prop_assert_eq!(ranges.len(), runs.len());
                 prop_assert_eq!(ranges.is_empty(), model.is_empty());
                 prop_assert_eq!(ranges.highest(), model.last().copied());
+                let lowest = runs.first().map(|run| *run.start()..*run.end() + 1);
+                prop_assert_eq!(ranges.lowest_range(), lowest);
+                for probe in [0..0, 0..1, 3..9, 10..30] {
+                    let there = |number: &u64| model.contains(number);
+                    prop_assert_eq!(ranges.covers(&probe), probe.clone().all(|n| there(&n)));
+                    let missing = ranges.gaps(probe.clone()).into_iter().flatten();
+                    let expected = probe.clone().filter(|n| !there(n));
+                    prop_assert_eq!(missing.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+                }
                 for number in 0..90 {
                     prop_assert_eq!(ranges.contains(number), model.contains(&number));
                     let gap = (number..).find(|n| !model.contains(n));

@@ -59,6 +59,11 @@ impl State {
         matches!(self, Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait)
     }
 
+    /// Whether the other end may still say something.
+    pub(super) const fn hears_messages(self) -> bool {
+        matches!(self, Self::Established | Self::FinWait1 | Self::FinWait2)
+    }
+
     /// Whether our FIN is out and not acknowledged.
     pub(super) const fn awaits_fin_acknowledgment(self) -> bool {
         matches!(self, Self::FinWait1 | Self::Closing | Self::LastAck)

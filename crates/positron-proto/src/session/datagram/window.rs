@@ -3,7 +3,8 @@
 use super::incoming::Violation;
 use crate::{
     limits::{
-        CONNECTION_WINDOW_FIRST, ENDPOINT_WINDOW_BYTES, MAX_FRAGMENTS_PER_PEER, WINDOW_SCALE,
+        CONNECTION_WINDOW_FIRST, CONNECTION_WINDOW_LEAST, ENDPOINT_WINDOW_BYTES,
+        MAX_FRAGMENTS_PER_PEER, WINDOW_SCALE,
     },
     time::{Duration, Instant},
 };
@@ -40,9 +41,9 @@ pub(super) struct SendWindow {
 }
 
 impl ReceiveWindow {
-    /// Nothing is held; grows to `most` bytes at the most.
+    /// Nothing is held; grows to `most` bytes at the most, but for [`CONNECTION_WINDOW_LEAST`].
     pub(super) fn new(now: Instant, most: usize, budget: &mut WindowBudget) -> Self {
-        let most = as_u64(most);
+        let most = as_u64(most.max(CONNECTION_WINDOW_LEAST));
         let limit = as_u64(CONNECTION_WINDOW_FIRST).min(most);
         budget.promised += limit;
         Self { limit, most, held: 0, told: limit, since: now, released: 0 }
@@ -153,4 +154,101 @@ fn as_field(room: u64) -> (u16, u64) {
 
 fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{LARGEST_DATAGRAM, MESSAGE_COST};
+
+    const MOST: usize = 1 << 20;
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn window(budget: &mut WindowBudget) -> ReceiveWindow {
+        ReceiveWindow::new(Instant::ORIGIN, MOST, budget)
+    }
+
+    #[test]
+    fn what_arrives_beyond_the_window_and_its_slack_is_a_violation() {
+        let mut window = window(&mut WindowBudget::default());
+        let slack = 2 * as_u64(CONNECTION_WINDOW_FIRST) + as_u64(MAX_FRAGMENTS_PER_PEER);
+        assert_eq!(window.arrived(slack), Ok(()));
+        assert_eq!(window.room(), 0);
+        assert!(window.arrived(1).is_err() && window.arrived(u64::MAX).is_err());
+        assert_eq!(window.held(), slack);
+    }
+
+    #[test]
+    fn an_update_is_due_after_half_a_window_or_soon_after_there_was_none() {
+        let mut budget = WindowBudget::default();
+        let mut window = window(&mut budget);
+        let limit = as_u64(CONNECTION_WINDOW_FIRST);
+        let late = Instant::from_micros(10_000_000);
+        window.arrived(limit).unwrap();
+        assert!(!window.update_due());
+        assert_eq!(window.advertise(), 0);
+        window.released(late, limit / 8 - 1, RTT, &mut budget);
+        assert!(!window.update_due(), "a silly window");
+        window.released(late, 1, RTT, &mut budget);
+        assert!(window.update_due());
+        window.advertise();
+        assert!(!window.update_due());
+        window.released(late, limit / 4, RTT, &mut budget);
+        assert!(!window.update_due());
+        window.released(late, limit / 4, RTT, &mut budget);
+        assert!(window.update_due());
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_is_given_more_until_the_most_and_gives_it_back() {
+        let mut budget = WindowBudget::default();
+        let mut window = window(&mut budget);
+        let mut now = Instant::ORIGIN;
+        for _ in 0..100 {
+            let bytes = window.room();
+            window.arrived(bytes).unwrap();
+            now = now + RTT;
+            window.released(now, bytes, RTT, &mut budget);
+        }
+        assert_eq!((window.room(), budget.promised), (as_u64(MOST), as_u64(MOST)));
+        window.give_back(&mut budget);
+        assert_eq!(budget.promised, 0);
+    }
+
+    #[test]
+    fn a_slow_reader_and_an_endpoint_that_promised_enough_grow_nothing() {
+        let mut budget = WindowBudget::default();
+        let mut slow = window(&mut budget);
+        for seconds in 1..100 {
+            slow.arrived(slow.room() / 3).unwrap();
+            let now = Instant::from_micros(seconds * 1_000_000);
+            slow.released(now, slow.held(), RTT, &mut budget);
+        }
+        assert_eq!(slow.room(), as_u64(CONNECTION_WINDOW_FIRST));
+        budget.promised = as_u64(ENDPOINT_WINDOW_BYTES);
+        let mut quick = window(&mut budget);
+        let first = quick.room();
+        quick.arrived(first).unwrap();
+        quick.released(Instant::ORIGIN, first, RTT, &mut budget);
+        assert_eq!(quick.room(), first);
+    }
+
+    #[test]
+    fn a_sender_goes_by_the_newest_packet_and_never_by_more_than_there_is() {
+        let mut sending = SendWindow::new();
+        sending.told(5, 10);
+        sending.told(4, 99);
+        assert_eq!((sending.left(0), sending.left(4 << 10)), (10 << 10, 6 << 10));
+        assert_eq!(sending.left(u64::MAX), 0);
+        assert_eq!(as_field(2047), (1, 1024));
+        assert_eq!(as_field(u64::MAX).0, u16::MAX);
+    }
+
+    #[test]
+    fn the_smallest_window_has_room_for_a_message_in_a_full_datagram() {
+        let mut window = ReceiveWindow::new(Instant::ORIGIN, 0, &mut WindowBudget::default());
+        let mut theirs = SendWindow::new();
+        theirs.told(0, window.advertise());
+        assert!(theirs.left(0) >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
+    }
 }

@@ -1,17 +1,17 @@
 //! Tables, queues and windows keep to their limits.
 
 use positron_proto::{
-    limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN},
+    limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN, TAIL_PROBES},
     session::datagram::contract::ConnectionView,
 };
 
 use super::{Promise, Wrong};
 use crate::packets::story::End;
 
-/// Datagrams beyond the congestion window that may be in flight: two probes (RFC 9002, 6.2.4), the
-/// packet that was begun while there was room, a ping, challenges of two paths; and one probe of
-/// the largest size.
-const BEYOND: u64 = 8;
+/// Datagrams beyond the congestion window that may be in flight: probes, two each (RFC 9002,
+/// 6.2.4), and the packet that was begun while there was room, a ping; and one probe of the largest
+/// size.
+const BEYOND: u64 = 2 * TAIL_PROBES as u64 + 2;
 
 /// What was seen of one connection.
 #[derive(Debug, Default)]
@@ -73,6 +73,7 @@ mod tests {
             since: Instant::ORIGIN,
             rtt: None,
             least_rtt: None,
+            congestion: "none",
             congestion_window: 12_000,
             in_flight: 12_000,
             send_window: 0,
@@ -91,7 +92,7 @@ mod tests {
         assert!(look(view()).is_ok());
         assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
         assert!(look(ConnectionView { unreleased_bytes: 3 << 19 | 1, ..view() }).is_err());
-        assert!(look(ConnectionView { in_flight: 40_000, ..view() }).is_err());
+        assert!(look(ConnectionView { in_flight: 60_000, ..view() }).is_err());
         assert!(look(ConnectionView { datagram_size: 16_385, ..view() }).is_err());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN).is_ok());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN + 1).is_err());

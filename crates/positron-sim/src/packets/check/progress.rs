@@ -86,6 +86,7 @@ mod tests {
             since: Instant::ORIGIN,
             rtt: None,
             least_rtt: None,
+            congestion: "none",
             congestion_window: 0,
             in_flight: 0,
             send_window: 0,

@@ -24,7 +24,8 @@ pub(super) struct Ending {
     told: bool,
     /// Whether a RST says that it is over.
     resets: bool,
-    /// Until when the connection is remembered, to answer what still comes.
+    /// Until when what waits has to go on being acknowledged, once we close; after that, until when
+    /// the connection is remembered, to answer what still comes.
     until: Option<Instant>,
 }
 
@@ -68,8 +69,17 @@ impl Connection {
 
     /// Sends our FIN once nothing waits any more, if there is to be one.
     pub(super) fn close_if_drained(&mut self, now: Instant) {
-        let wanted = self.ending.is_asked_for() || self.state == State::CloseWait;
-        if !wanted || !self.outgoing.is_drained() || !self.streams.is_drained() {
+        let asked = self.ending.is_asked_for();
+        if !(asked && self.state == State::Established || self.state == State::CloseWait) {
+            return;
+        }
+        if !self.outgoing.is_drained() || !self.streams.is_drained() {
+            self.ending.until.get_or_insert(now + FLUSH_TIMEOUT);
+            return;
+        }
+        if !asked && self.streams.has_unread() {
+            // Nothing more comes, but what came is not forgotten before it is read.
+            self.ending.until = None;
             return;
         }
         let Some(state) = self.state.after(Step::Close) else { return };
@@ -78,6 +88,14 @@ impl Connection {
         self.ending.until = Some(now + FLUSH_TIMEOUT);
         if let Some(secured) = &mut self.secured {
             secured.due.fin = true;
+        }
+    }
+
+    /// Something that waited was acknowledged: whoever closes goes on waiting for the rest.
+    pub(super) fn note_progress(&mut self, now: Instant) {
+        let drains = matches!(self.state, State::Established | State::CloseWait);
+        if drains && let Some(until) = &mut self.ending.until {
+            *until = now + FLUSH_TIMEOUT;
         }
     }
 
@@ -119,6 +137,10 @@ impl Connection {
     pub(super) fn heard_fin(&mut self, now: Instant, reason: CloseReason) {
         if let Some(secured) = &mut self.secured {
             secured.due.fin_ack = true;
+        }
+        if self.state == State::TimeWait {
+            // Our answer was lost (RFC 9293, 3.10.7.4: the wait begins anew).
+            self.wait_for_repeats(now);
         }
         let Some(state) = self.state.after(Step::Fin) else { return };
         self.state = state;
@@ -177,12 +199,26 @@ impl Connection {
         match self.state {
             State::TimeWait => self.state = self.state.after(Step::Waited).unwrap_or(State::Closed),
             State::Closed => {}
-            // The other end never said its last word: what we had to say was acknowledged.
-            State::FinWait2 | State::Closing | State::FinWait1 => {
+            // The other end never said its last word, but heard ours, and may be reading still.
+            State::FinWait2 => {
                 self.abort(now, Closed::ByUs(self.ending.reason()));
+                self.ending.resets = false;
+                if let Some(secured) = &mut self.secured {
+                    secured.due.reset = false;
+                }
             }
+            State::Closing | State::FinWait1 => self.abort(now, Closed::ByUs(self.ending.reason())),
+            // Nothing of what waits was acknowledged for long.
+            State::Established | State::CloseWait if self.ending.is_asked_for() => {
+                self.abort(now, Closed::Silent);
+                self.ending.resets = true;
+                if let Some(secured) = &mut self.secured {
+                    secured.due.reset = true;
+                }
+            }
+            State::CloseWait => self.abort(now, Closed::ByPeer(self.their_reason())),
             State::LastAck => self.abort(now, Closed::ByPeer(self.their_reason())),
-            State::SynSent | State::SynReceived | State::Established | State::CloseWait => {}
+            State::SynSent | State::SynReceived | State::Established => {}
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
 use crate::{
-    limits::MAX_PINGS_PER_SECOND,
+    limits::{MAX_PINGS_PER_SECOND, MESSAGE_COST},
     misbehavior::Misbehavior,
     session::datagram::{
         congestion::NewReno,
@@ -36,6 +36,8 @@ pub(in super::super) struct Opened<'a> {
 /// What the frames of a packet came to, beside what they changed at once.
 #[derive(Default)]
 struct Heard {
+    /// Bytes of all frames.
+    len: usize,
     eliciting: bool,
     acknowledged: Option<(AckRanges, Duration)>,
     close: Option<crate::wire::frame::CloseReason>,
@@ -96,14 +98,15 @@ impl Connection {
         let updates = secured.protection.updates();
         counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
         let Opened { from, header, number, frames, len } = packet;
-        (secured.heard, secured.prodded, secured.unanswered) = (now, None, None);
+        let was_quiet = now.since(secured.heard) >= QUIET;
+        (secured.heard, secured.unanswered) = (now, None);
         let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
         secured.send_window.told(number, header.window);
         let cumulative = secured.cumulative(header.ack);
 
-        let mut heard = Heard::default();
+        let mut heard = Heard { len: frames.len(), ..Heard::default() };
         for frame in Frames::new(header.kind, header.fragment, frames) {
             let outcome = match frame {
                 Ok(PacketFrame::Lowest { number: lowest }) if lowest > number => {
@@ -130,6 +133,18 @@ impl Connection {
             (PacketType::Rst, Some(reason)) => self.heard_reset(now, reason),
             _ => {}
         }
+        if was_quiet {
+            self.shrink();
+        }
+    }
+
+    /// Keeps no room for the packets of busier times: most connections are idle.
+    fn shrink(&mut self) {
+        self.events.shrink_to_fit();
+        if let Some(secured) = &mut self.secured {
+            secured.outcome = Outcome::new();
+            secured.recovery.shrink();
+        }
     }
 
     fn hear(
@@ -142,8 +157,8 @@ impl Connection {
     ) -> Result<(), Violation> {
         let Some(secured) = &mut self.secured else { return Ok(()) };
         heard.eliciting |= frame.is_ack_eliciting();
-        // What is said to somebody who has closed is acknowledged and not heard.
-        let deaf = !matches!(self.state, State::Established);
+        // What is said after a FIN is acknowledged and not heard.
+        let deaf = !self.state.hears_messages();
         match frame {
             PacketFrame::Padding { .. }
             | PacketFrame::Pong { .. }
@@ -152,6 +167,7 @@ impl Connection {
             PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
                 if deaf => {}
             PacketFrame::Message { channel, number, body } => {
+                let body = on_its_own(body, heard.len);
                 count(self.incoming.message(channel, number, body)?, counters);
             }
             PacketFrame::Part { channel, number, offset, total, body } => {
@@ -248,7 +264,7 @@ impl Connection {
     ) {
         counters.packets_lost_spuriously += outcome.spurious;
         outcome.spurious = 0;
-        let mut fin_acknowledged = false;
+        let (mut fin_acknowledged, mut progress) = (false, false);
         for packet in outcome.acked.drain(..) {
             let Some(secured) = &mut self.secured else { return };
             secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
@@ -259,6 +275,7 @@ impl Connection {
                 self.streams.acknowledged(chunk);
             }
             fin_acknowledged |= packet.contents.fin;
+            progress |= packet.contents.charged > 0;
         }
         for packet in outcome.lost.drain(..) {
             let Some(secured) = &mut self.secured else { return };
@@ -270,6 +287,9 @@ impl Connection {
             secured.due.fin |= packet.contents.fin;
             counters.packets_lost += 1;
             self.requeue(&packet.contents);
+        }
+        if progress {
+            self.note_progress(now);
         }
         if fin_acknowledged {
             self.fin_acknowledged(now);
@@ -333,6 +353,16 @@ fn count(arrival: Arrival, counters: &mut EndpointCounters) {
     }
 }
 
+/// A message that keeps no more alive than a few times what it counts for: the rest of its packet
+/// may be padding, and it may wait for long.
+fn on_its_own(body: Bytes, packet: usize) -> Bytes {
+    if (body.len() + MESSAGE_COST) * MOST_KEPT_ALIVE < packet {
+        Bytes::copy_from_slice(&body)
+    } else {
+        body
+    }
+}
+
 const fn unsent(what: &'static str) -> Violation {
     Violation { what, misbehavior: Misbehavior::ProtocolViolation }
 }
@@ -348,6 +378,12 @@ impl Secured {
         size.saturating_sub(HEADER_LEN + TAG_LEN)
     }
 }
+
+/// Silence after which a connection counts as idle (guess: long beside every round trip).
+const QUIET: Duration = Duration::from_secs(1);
+/// How many times what it counts for a message may keep alive (guess: half of the packets of small
+/// messages are spared a copy of each).
+const MOST_KEPT_ALIVE: usize = 4;
 
 /// Guess: enough to notice a restarted peer at once, too little to be of use to an attacker.
 const PROD_INTERVAL: Duration = Duration::from_millis(100);

@@ -158,6 +158,7 @@ pub(super) enum ConnectionEvent {
     Writable,
     StreamReadable(StreamId),
     StreamWritable(StreamId),
+    StreamsAvailable,
     Moved(SocketAddr),
     Finished(CloseReason),
     Closed(Closed),
@@ -175,6 +176,7 @@ impl ConnectionEvent {
             Self::Writable => Event::Writable { connection },
             Self::StreamReadable(stream) => Event::StreamReadable { connection, stream },
             Self::StreamWritable(stream) => Event::StreamWritable { connection, stream },
+            Self::StreamsAvailable => Event::StreamsAvailable { connection },
             Self::Moved(addr) => Event::Moved { connection, addr },
             Self::Finished(reason) => Event::Finished { connection, reason },
             Self::Closed(why) => Event::Closed { connection, why },
@@ -376,6 +378,7 @@ impl Connection {
         // Hearing that it was given up lets it go too.
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
         read
     }
 
@@ -389,11 +392,14 @@ impl Connection {
         self.streams.drop_stream(stream);
         let released = self.streams.take_released();
         self.let_go(now, released, budget);
+        self.close_if_drained(now);
     }
 
     /// The next thing that happened.
     pub(super) fn poll_event(&mut self) -> Option<ConnectionEvent> {
         if self.over {
+            // In TIME_WAIT it may still move, say. Nobody is told, and nothing may wait for that.
+            self.events.clear();
             return None;
         }
         let event = self.next_event();
@@ -415,6 +421,7 @@ impl Connection {
         match self.streams.poll_event(self.room()) {
             Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
+            Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
             None => self.events.pop_front(),
         }
     }

@@ -43,6 +43,8 @@ enum Filled {
     Full,
     /// A shorter one, which must be the last.
     Short,
+    /// One that only acknowledges, and must be the last.
+    Acks,
     /// Nothing was to be said.
     Nothing,
 }
@@ -151,11 +153,14 @@ impl Connection {
                 }
                 break;
             }
+            count += 1;
+            if filled == Filled::Acks {
+                break;
+            }
             if let Some(secured) = &mut self.secured {
                 secured.due.probes = secured.due.probes.saturating_sub(1);
             }
             allowed = allowed.saturating_sub(1);
-            count += 1;
             if filled == Filled::Short {
                 break;
             }
@@ -205,7 +210,7 @@ impl Connection {
                 // The fragment that is next leaves no room for them.
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
                 secured.finish(now, &mut self.window, buf, start, packet)?;
-                return Ok(Filled::Short);
+                return Ok(Filled::Acks);
             }
             buf.truncate(start);
             return Ok(Filled::Nothing);
@@ -298,23 +303,26 @@ impl Secured {
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let (to, frame, size) = if let Some((to, token)) = self.due.path_responses.pop_front() {
+        // Somebody who is neither here nor coming asked: it gets nothing.
+        let answers = |due: &(SocketAddr, u64)| self.paths.allowance(due.0) >= LEAST_ON_PATH;
+        self.due.path_responses.retain(answers);
+        // A response that is lost is asked for again: as many as somebody asks for, whatever the
+        // congestion window says, must not be remembered until they are acknowledged.
+        let (to, frame, size, asks) = if let Some((to, token)) = self.due.path_responses.pop_front()
+        {
             let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            (to, PacketFrame::PathResponse { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathResponse { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
-            (to, PacketFrame::PathChallenge { token: token.to_be_bytes() }, size)
+            let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
+            (to, frame, size, PacketKind::Eliciting)
         } else {
             return Ok(None);
         };
         let start = begin(buf);
         frame.encode(buf);
-        if size < buf.len() - start + TAG_LEN {
-            // Somebody who is neither here nor coming asked: it gets nothing.
-            buf.truncate(start);
-            return Ok(None);
-        }
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
-        let packet = Complete::new(PacketType::Data, PacketKind::Eliciting);
+        let packet = Complete::new(PacketType::Data, asks);
         self.finish_to(now, window, buf, start, packet, to)?;
         Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
     }
@@ -485,5 +493,7 @@ fn packet_type(kind: chunk::PacketKind) -> Option<(PacketType, Fragment)> {
     })
 }
 
+/// Bytes of a packet with a challenge or a response.
+const LEAST_ON_PATH: u64 = 32 + 9 + 16;
 /// Bytes of a LOWEST frame at the most.
 const LOWEST_LEN: usize = 9;

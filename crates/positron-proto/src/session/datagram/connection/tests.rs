@@ -1,9 +1,14 @@
 //! Two connections that hold keys, and a path between them.
 
+mod endings;
+mod streams;
+mod trouble;
+
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use self::streams::{Reader, Writer};
 use super::*;
 use crate::{
     id::NetworkId,
@@ -18,7 +23,7 @@ use crate::{
         noise::Split,
         record::{Role, Suite},
     },
-    wire::packet::Header,
+    wire::packet::{Header, PacketType},
 };
 
 /// What happens to datagrams on their way.
@@ -30,6 +35,8 @@ struct Weather {
     doubled: f64,
     /// Datagrams above it vanish.
     largest: usize,
+    /// Packets of this type vanish.
+    eats: Option<PacketType>,
 }
 
 const CALM: Weather = Weather {
@@ -38,6 +45,7 @@ const CALM: Weather = Weather {
     loss: 0.0,
     doubled: 0.0,
     largest: usize::MAX,
+    eats: None,
 };
 
 /// Two ends; index 0 dialled.
@@ -54,6 +62,11 @@ struct Pair {
     heard: [Vec<ConnectionEvent>; 2],
     /// Whether the application releases what it hears at once.
     releases: bool,
+    /// What each end still writes to its streams, and what it read of those of the other one.
+    writers: [BTreeMap<StreamId, Writer>; 2],
+    readers: [BTreeMap<StreamId, Reader>; 2],
+    /// Whether it reads what can be read at once.
+    reads: bool,
 }
 
 impl Pair {
@@ -62,10 +75,20 @@ impl Pair {
     }
 
     fn tuned(seed: u64, weather: Weather, tuning: Tuning) -> Self {
+        Self::configured(seed, weather, tuning, |_| {})
+    }
+
+    fn configured(
+        seed: u64,
+        weather: Weather,
+        tuning: Tuning,
+        configure: impl Fn(&mut EndpointConfig),
+    ) -> Self {
         let now = Instant::from_micros(1_000_000);
         let addrs = ["10.0.0.1:1000".parse().unwrap(), "10.0.0.2:2000".parse().unwrap()];
         let seeds = Seed::from_number(seed);
-        let config = EndpointConfig::new(NetworkId::from_name("pair"));
+        let mut config = EndpointConfig::new(NetworkId::from_name("pair"));
+        configure(&mut config);
         let split = || Split {
             hash: [1; 32],
             from_initiator: Zeroizing::new([2; 32]),
@@ -106,6 +129,9 @@ impl Pair {
             weather,
             heard: [Vec::new(), Vec::new()],
             releases: true,
+            writers: Default::default(),
+            readers: Default::default(),
+            reads: true,
         }
     }
 
@@ -160,6 +186,16 @@ impl Pair {
                 {
                     self.ends[n].release(self.now, body.len(), &mut self.budgets[n]);
                 }
+                match event {
+                    ConnectionEvent::StreamReadable(stream) => {
+                        self.readers[n].entry(stream).or_default();
+                        if self.reads {
+                            self.read(n, stream);
+                        }
+                    }
+                    ConnectionEvent::StreamWritable(stream) => self.write(n, stream),
+                    _ => {}
+                }
                 self.heard[n].push(event);
             }
         }
@@ -168,7 +204,11 @@ impl Pair {
     fn send(&mut self, to: usize, datagram: &[u8]) {
         let copies = 1 + u32::from(self.dice.chance(self.weather.doubled));
         for _ in 0..copies {
-            if self.dice.chance(self.weather.loss) || datagram.len() > self.weather.largest {
+            let eaten = self.weather.eats.is_some_and(|kind| {
+                Header::decode(datagram).is_ok_and(|(header, _)| header.kind == kind)
+            });
+            let lost = self.dice.chance(self.weather.loss);
+            if lost || eaten || datagram.len() > self.weather.largest {
                 continue;
             }
             let jitter = self.dice.duration(Duration::ZERO..=self.weather.jitter);

@@ -2,6 +2,7 @@
 
 use super::{Connection, Secured};
 use crate::{
+    limits::PROBE_SIZE_FROM,
     session::datagram::{
         contract::{Closed, EndpointCounters, State},
         recovery::{Outcome, TimeoutOutcome},
@@ -27,9 +28,11 @@ impl Connection {
         times.into_iter().flatten().min()
     }
 
-    /// Whether it is worth looking for a larger datagram: something was sent that would use it.
+    /// Whether it is worth looking for a larger datagram: there is something to send that would
+    /// use it.
     pub(super) fn may_probe_size(&self) -> bool {
-        self.state == State::Established && !self.drained
+        let queued = self.queued_bytes();
+        self.state == State::Established && queued >= PROBE_SIZE_FROM
     }
 
     /// When to ask for a sign of life, or to give up.
@@ -86,7 +89,8 @@ impl Connection {
             TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
                 counters.probes += 1;
-                secured.due.probes = 1;
+                // Two, as one that is lost costs a longer wait (RFC 9002, 6.2.4).
+                secured.due.probes = 2;
                 // What was sent last comes again in it, if nothing new waits.
                 if !self.has_data_to_send()
                     && let Some(secured) = &mut self.secured
@@ -95,6 +99,11 @@ impl Connection {
                         Some(cargo) if !cargo.contents.is_empty() => self.requeue(&cargo),
                         Some(cargo) if cargo.fin => secured.due.fin = true,
                         _ => secured.due.ping = true,
+                    }
+                    // What was in it may have arrived in another.
+                    let nothing = !self.has_data_to_send() && !self.incoming.has_replies();
+                    if let Some(secured) = &mut self.secured {
+                        secured.due.ping |= nothing && !secured.due.fin;
                     }
                 }
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Violation;
 use crate::{
     limits::{FRAGMENT_AGE, MAX_FRAGMENTS_PER_PEER, MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
-    session::datagram::extents::Extents,
+    session::datagram::ranges::RangeSet,
     time::Instant,
     wire::packet_frame::{Channel, Delivery},
 };
@@ -45,7 +45,7 @@ struct Assembly {
     /// When something new of it arrived last.
     progress: Instant,
     body: Vec<u8>,
-    arrived: Extents,
+    arrived: RangeSet,
 }
 
 /// What a part added.
@@ -159,7 +159,7 @@ impl Assemblies {
     fn begin(&mut self, now: Instant, name: (Channel, u64), total: usize) {
         self.begun += 1;
         let age = (now, self.begun);
-        let (body, arrived) = (vec![0; total], Extents::default());
+        let (body, arrived) = (vec![0; total], RangeSet::new());
         self.by_age.insert(age, name);
         self.by_name.insert(name, Assembly { age, progress: now, body, arrived });
         let taken = self.taken(name.0);
@@ -210,7 +210,7 @@ impl Assembly {
             let (from, to) = (inside(gap.start), inside(gap.end));
             self.body[place.start + from..place.start + to].copy_from_slice(&part[from..to]);
         }
-        let new = self.arrived.insert(range);
+        let new = self.arrived.add(range);
         if self.arrived.len() > 2 + self.body.len() / BYTES_OF_A_GAP {
             return Err(Violation::flooding("a message in crumbs"));
         }

@@ -164,6 +164,11 @@ impl Incoming {
         next
     }
 
+    /// Whether there is something for [`fill`](Self::fill).
+    pub(super) fn has_replies(&self) -> bool {
+        !self.wholes.is_empty() || !self.given_up.is_empty()
+    }
+
     /// Puts WHOLE or GIVEN_UP frames into a packet: into an empty one, one kind, or both kinds
     /// among the data of another.
     pub(super) fn fill(&mut self, packet: &mut Filling<'_>) {

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::{
-    session::datagram::extents::Extents,
+    session::datagram::ranges::RangeSet,
     wire::{packet::Fragment, packet_frame::part_overhead},
 };
 
@@ -22,9 +22,9 @@ pub(super) struct Cut {
     /// How often the other end gave it up. What is known of earlier attempts says nothing.
     attempt: u8,
     /// What was lost.
-    again: Extents,
+    again: RangeSet,
     /// What was acknowledged.
-    arrived: Extents,
+    arrived: RangeSet,
 }
 
 /// What is to be sent next of a message.
@@ -51,8 +51,8 @@ impl Cut {
             size: 0,
             sent: 0,
             attempt: 0,
-            again: Extents::default(),
-            arrived: Extents::default(),
+            again: RangeSet::new(),
+            arrived: RangeSet::new(),
         };
         cut.size = cut.size_for(full);
         cut
@@ -73,7 +73,7 @@ impl Cut {
 
     /// What is to be sent next: what was lost, then what is new.
     pub(super) fn next(&self, number: u64, full: usize) -> Option<Piece> {
-        let lost = self.again.first().map(|range| (narrow(range.start), narrow(range.end)));
+        let lost = self.again.lowest_range().map(|range| (narrow(range.start), narrow(range.end)));
         let (from, upto) = lost.unwrap_or((self.sent, self.total));
         if from >= upto {
             return None;
@@ -105,14 +105,14 @@ impl Cut {
     pub(super) fn acknowledged(&mut self, part: Range<u32>, attempt: u8) {
         if attempt == self.attempt && part.end <= self.sent {
             self.again.remove(&wide(&part));
-            self.arrived.insert(wide(&part));
+            self.arrived.add(wide(&part));
         }
     }
 
     pub(super) fn lost(&mut self, part: Range<u32>, attempt: u8) {
         if attempt == self.attempt && part.end <= self.sent {
             for missing in self.arrived.gaps(wide(&part)) {
-                self.again.insert(missing);
+                self.again.add(missing);
             }
         }
     }

@@ -5,9 +5,12 @@ use proptest::prelude::*;
 
 use super::Outgoing;
 use crate::{
-    limits::{MAX_DATAGRAM_MESSAGE, MAX_UNFINISHED_PER_PEER},
+    limits::{
+        CONNECTION_QUEUE_MESSAGES, FRAGMENT_AGE, MAX_DATAGRAM_MESSAGE, MAX_FRAGMENTS_PER_PEER,
+        MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER,
+    },
     session::datagram::{
-        chunk::{Contents, Filling, PacketKind},
+        chunk::{Chunk, Contents, Filling, PacketKind},
         contract::NotQueued,
         incoming::{Delivered, Incoming},
     },
@@ -28,8 +31,12 @@ struct Packet {
 }
 
 fn packet(full: usize, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
+    packet_within(full, PLENTY, fill)
+}
+
+fn packet_within(full: usize, budget: u64, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
     let mut out = Vec::new();
-    let mut filling = Filling::new(&mut out, full, full, PLENTY);
+    let mut filling = Filling::new(&mut out, full, full, budget);
     fill(&mut filling);
     let (kind, contents) = (filling.kind, core::mem::take(&mut filling.contents));
     assert!(out.len() <= full);
@@ -47,8 +54,14 @@ fn packet(full: usize, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
 }
 
 fn next(outgoing: &mut Outgoing, full: usize) -> Option<Packet> {
-    let ready = outgoing.most_urgent(full, PLENTY);
-    let next = packet(full, |filling| (0..16).for_each(|lane| outgoing.fill(lane, filling)));
+    next_within(outgoing, full, PLENTY)
+}
+
+fn next_within(outgoing: &mut Outgoing, full: usize, budget: u64) -> Option<Packet> {
+    let ready = outgoing.most_urgent(full, budget);
+    let next = packet_within(full, budget, |filling| {
+        (0..16).for_each(|lane| outgoing.fill(lane, filling));
+    });
     assert_eq!(ready.is_some(), next.is_some(), "what is said to be ready is");
     next
 }
@@ -97,15 +110,21 @@ proptest! {
 
     #[test]
     fn reliable_messages_arrive_once_and_in_order_whatever_the_network_does(
-        messages in prop::collection::vec((0_u8..3, any::<bool>(), 4_usize..6000), 1..40),
+        messages in prop::collection::vec((0_u8..3, 0_usize..5, 4_usize..6000), 1..40),
         fates in prop::collection::vec((0_u8..8, 0_usize..9), 1..200),
         sizes in prop::collection::vec(600_usize..2000, 1..6),
     ) {
         let mut outgoing = Outgoing::new(1 << 20);
         let mut incoming = Incoming::default();
         let mut expected: BTreeMap<Channel, Vec<Bytes>> = BTreeMap::new();
-        for (index, &(lane, ordered, len)) in messages.iter().enumerate() {
-            let delivery = if ordered { Delivery::Ordered } else { Delivery::Unordered };
+        for (index, &(lane, delivery, len)) in messages.iter().enumerate() {
+            let delivery = [
+                Delivery::Ordered,
+                Delivery::Ordered,
+                Delivery::Unordered,
+                Delivery::Unordered,
+                Delivery::Unreliable,
+            ][delivery];
             let body = body(index, len);
             outgoing.push(lane, delivery, body.clone(), 0).unwrap();
             expected.entry(Channel { delivery, lane }).or_default().push(body);
@@ -147,16 +166,26 @@ proptest! {
         }
         prop_assert!(outgoing.is_drained());
         prop_assert_eq!(outgoing.queued_bytes(), 0);
+        // Unreliable messages that never became whole.
+        incoming.handle_timeout(now + FRAGMENT_AGE);
         prop_assert_eq!(incoming.unfinished(), None);
         let mut found: BTreeMap<Channel, Vec<Bytes>> = BTreeMap::new();
         while let Some(Delivered { lane, delivery, body }) = incoming.poll() {
             found.entry(Channel { delivery, lane }).or_default().push(body);
         }
         for (channel, bodies) in found.iter_mut().chain(expected.iter_mut()) {
-            if channel.delivery == Delivery::Unordered {
+            if channel.delivery != Delivery::Ordered {
                 bodies.sort();
             }
         }
+        // What is unreliable arrives at most once.
+        let unreliable = |channel: &Channel| channel.delivery == Delivery::Unreliable;
+        for (channel, found) in found.iter().filter(|(channel, _)| unreliable(channel)) {
+            prop_assert!(found.windows(2).all(|two| two[0] != two[1]));
+            prop_assert!(found.iter().all(|body| expected[channel].contains(body)));
+        }
+        found.retain(|channel, _| !unreliable(channel));
+        expected.retain(|channel, _| !unreliable(channel));
         prop_assert_eq!(found, expected);
     }
 }
@@ -216,4 +245,69 @@ fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
     }
     answer(&mut incoming, &mut outgoing);
     assert!(next(&mut outgoing, 1200).is_some());
+}
+
+#[test]
+fn no_message_is_sent_that_lies_too_far_from_the_oldest_that_did_not_arrive() {
+    let mut outgoing = Outgoing::new(1 << 20);
+    let push =
+        |outgoing: &mut Outgoing| outgoing.push(0, Delivery::Ordered, Bytes::from_static(b"x"), 0);
+    for _ in 0..CONNECTION_QUEUE_MESSAGES {
+        push(&mut outgoing).unwrap();
+    }
+    assert_eq!(push(&mut outgoing), Err(NotQueued::Full));
+    while next(&mut outgoing, 10_000).is_some() {}
+    let messages = |first, end| {
+        let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
+        Chunk::Messages { channel, first, count: u32::try_from(end - first).unwrap() }
+    };
+    // All but the first one arrived.
+    outgoing.acknowledged(&messages(1, MAX_MESSAGE_SPAN));
+    push(&mut outgoing).unwrap();
+    assert!(next(&mut outgoing, 1000).is_none());
+    outgoing.lost(&messages(0, 1));
+    let again = next(&mut outgoing, 1000).unwrap();
+    assert_eq!(again.frames.len(), 1);
+    assert!(next(&mut outgoing, 1000).is_none());
+    again.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    let last = next(&mut outgoing, 1000).unwrap();
+    assert!(matches!(last.frames[..], [PacketFrame::Message { number: MAX_MESSAGE_SPAN, .. }]));
+    last.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    assert!(outgoing.is_drained());
+}
+
+#[test]
+fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_window() {
+    let (mut outgoing, mut incoming) = (Outgoing::new(64 << 20), Incoming::default());
+    let count = 3 * MAX_FRAGMENTS_PER_PEER / (1 << 20);
+    for _ in 0..count {
+        outgoing.push(0, Delivery::Unordered, Bytes::from(vec![1; 1 << 20]), 0).unwrap();
+        outgoing.push(1, Delivery::Ordered, Bytes::from(vec![2; 3000]), 0).unwrap();
+    }
+    let now = Instant::ORIGIN;
+    let (mut most, mut late) = (0, Vec::new());
+    for budget in (1_000_u64..4_000).cycle().take(1_000_000) {
+        match next_within(&mut outgoing, 8_000, budget * 4) {
+            // The first piece of each comes last.
+            Some(packet) if matches!(packet.frames[0], PacketFrame::Part { offset: 0, .. }) => {
+                late.push(packet);
+            }
+            Some(packet) => {
+                arrive(&mut incoming, now, &packet);
+                packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+                most = most.max(incoming.unfinished().map_or(0, |it| it.bytes));
+            }
+            None if outgoing.is_drained() => break,
+            None => {
+                for packet in late.drain(..) {
+                    arrive(&mut incoming, now, &packet);
+                    packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+                }
+                answer(&mut incoming, &mut outgoing);
+            }
+        }
+    }
+    assert!(outgoing.is_drained());
+    assert!(most <= MAX_FRAGMENTS_PER_PEER && most > MAX_FRAGMENTS_PER_PEER / 2, "{most}");
+    assert_eq!(core::iter::from_fn(|| incoming.poll()).count(), 2 * count);
 }

@@ -37,6 +37,11 @@ impl Losses {
         Self { packets: VecDeque::new(), episode: 0, started: None, missing: 0, told: 0 }
     }
 
+    /// Keeps no room that nothing is in.
+    pub(super) fn shrink(&mut self) {
+        self.packets.shrink_to_fit();
+    }
+
     /// Congestion control hears of losses; the newest of them was sent at `newest_sent_at`. Whether
     /// they begin an episode (RFC 9002, 7.3.2: those of a flight count once).
     pub(super) fn begin(&mut self, now: Instant, newest_sent_at: Instant) -> bool {

@@ -20,7 +20,7 @@ use super::{
     rtt::Rtt,
 };
 use crate::{
-    limits::{ACK_DELAY, RTO_LONGEST, TIMER_GRANULARITY},
+    limits::{ACK_DELAY, RTO_LONGEST, TAIL_PROBES, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
 
@@ -135,8 +135,10 @@ struct Clock {
     rto_from: Instant,
     /// Timeouts in a row.
     backoff: u32,
-    /// The tail was asked for; only a timeout comes after that (RFC 8985, 7.2).
-    probed: bool,
+    /// How often the tail was asked for. The wait doubles each time (RFC 9002, 6.2.1), so that on
+    /// a short path a lost probe does not cost the least timeout; on one as long as that timeout
+    /// there is one probe, and then the timeout (RFC 8985, 7.2).
+    probes: u32,
 }
 
 /// Lost packets without an acknowledged one between them.
@@ -272,7 +274,8 @@ impl<C> Recovery<C> {
             return Some((rto_at, Timer::Loss));
         }
         let probe_at = self.probe_at();
-        if !self.clock.probed && self.clock.backoff == 0 && probe_at < rto_at {
+        let may_probe = self.clock.backoff == 0 && self.clock.probes < TAIL_PROBES;
+        if may_probe && probe_at < rto_at {
             return Some((probe_at, Timer::Probe));
         }
         Some((rto_at, Timer::Rto))
@@ -293,9 +296,11 @@ impl<C> Recovery<C> {
                 TimeoutOutcome::Lost
             }
             Timer::Probe => {
-                self.clock.probed = true;
-                // RFC 8985, 7.3: the retransmission timer starts anew after a probe.
-                self.clock.rto_from = now;
+                if self.clock.probes == 0 {
+                    // RFC 8985, 7.3: the retransmission timer starts anew after a probe.
+                    self.clock.rto_from = now;
+                }
+                self.clock.probes = self.clock.probes.saturating_add(1);
                 TimeoutOutcome::Probe
             }
             Timer::Rto => {
@@ -337,6 +342,12 @@ impl<C> Recovery<C> {
         self.losses.told(lowest);
     }
 
+    /// Keeps no room that nothing is in.
+    pub(super) fn shrink(&mut self) {
+        self.flight.shrink();
+        self.losses.shrink();
+    }
+
     /// Bytes sent and neither acknowledged nor lost.
     pub(super) fn in_flight(&self) -> u64 {
         self.flight.bytes()
@@ -363,6 +374,12 @@ impl<C> Recovery<C> {
     /// Round trip times.
     pub(super) fn rtt(&self) -> &Rtt {
         &self.rtt
+    }
+
+    /// Round trip times, for a test that knows them.
+    #[cfg(test)]
+    pub(super) fn rtt_mut(&mut self) -> &mut Rtt {
+        &mut self.rtt
     }
 
     /// Congestion control.
@@ -403,7 +420,7 @@ impl<C> Recovery<C> {
     /// The acknowledgment brought something: the path lives.
     fn learn(&mut self, now: Instant, before: Option<u64>, ack_delay: Duration, news: &News) {
         self.clock.backoff = 0;
-        self.clock.probed = false;
+        self.clock.probes = 0;
         self.clock.rto_from = now;
         // RFC 9002, 5.1: only the largest one, when it is new, was acknowledged without waiting for
         // others.
@@ -531,11 +548,13 @@ impl<C> Recovery<C> {
         self.rtt.rto().saturating_mul(doubled).min(RTO_LONGEST)
     }
 
-    /// RFC 8985, 7.2: two round trips after the last packet or acknowledgment, and what the other
-    /// end may wait for company if there is only one.
+    /// RFC 8985, 7.2: at first two round trips after the last packet or acknowledgment, and what
+    /// the other end may wait for company if there is only one.
     fn probe_at(&self) -> Instant {
         let delay = if self.flight.packets() == 1 { ACK_DELAY } else { Duration::ZERO };
         let wait = self.rtt.smoothed() * 2 + TIMER_GRANULARITY + delay;
+        let doubled = 1u32.checked_shl(self.clock.probes.min(16)).unwrap_or(u32::MAX);
+        let wait = wait.saturating_mul(doubled);
         self.clock.last_sent.max(self.clock.rto_from) + wait
     }
 }

@@ -65,6 +65,11 @@ impl<C> Flight<C> {
         self.slots.push_back(Slot { number, state: State::Out(packet) });
     }
 
+    /// Keeps no room that nothing is in.
+    pub(super) fn shrink(&mut self) {
+        self.slots.shrink_to_fit();
+    }
+
     /// Bytes that are out.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    limits::RTO_LEAST,
+    limits::{RTO_LEAST, TAIL_PROBES},
     rng::{Rng, Seed},
     session::datagram::{congestion::NewReno, received::Received},
 };
@@ -346,12 +346,41 @@ fn nothing_is_lost_by_time_alone_until_the_timeout() {
     assert_eq!(timer, Timer::Probe);
     assert_eq!(sender.handle_timeout(when, &mut out), TimeoutOutcome::Probe);
     assert!(out.lost.is_empty());
+    // Nothing is known of the round trip time, so that the second probe would come after it.
     let (rto_at, timer) = sender.poll_timeout().expect("something is in flight");
     assert_eq!(timer, Timer::Rto);
     assert!(rto_at.since(when) >= RTO_LEAST);
     assert_eq!(sender.handle_timeout(rto_at, &mut out), TimeoutOutcome::Rto);
     assert_eq!(out.lost.len(), 5);
     assert_eq!(sender.congestion().window(), 2 * bytes_of(SIZE));
+}
+
+#[test]
+fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
+    let (mut sender, mut out) = (recovery(), Outcome::new());
+    sender.rtt_mut().sample(at(0), millis(1), Duration::ZERO);
+    for number in 0..2 {
+        sender.sent(at(0), number, SIZE, PacketKind::Eliciting, number);
+    }
+    let mut waits = Vec::new();
+    let mut last = at(0);
+    let rto_at = loop {
+        let (when, timer) = sender.poll_timeout().expect("something is in flight");
+        if timer == Timer::Rto {
+            break when;
+        }
+        waits.push(when.since(last));
+        last = when;
+        assert_eq!(sender.handle_timeout(when, &mut out), TimeoutOutcome::Probe);
+        let number = sender.next_number();
+        sender.sent(when, number, SIZE, PacketKind::Eliciting, number);
+    };
+    assert_eq!(waits[..3], [millis(3), millis(6), millis(12)]);
+    assert!(waits.len() <= usize::try_from(TAIL_PROBES).unwrap());
+    assert!(waits.iter().sum::<Duration>() < waits[0] + RTO_LEAST);
+    // It counts from the first probe, however many follow.
+    assert_eq!(rto_at, at(0) + waits[0] + RTO_LEAST);
+    assert!(out.lost.is_empty());
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) struct Streams {
     /// Streams that we opened in all, and may have.
     opened: u64,
     may_open: u64,
+    /// Whether one could not be opened since there was room for one.
+    open_refused: bool,
     /// Streams that the other end opened in all, and may have.
     seen: u64,
     may_see: u64,
@@ -64,6 +66,8 @@ pub(super) struct Streams {
 pub(super) enum StreamEvent {
     Readable(StreamId),
     Writable(StreamId),
+    /// More may be opened, after that was refused.
+    Available,
 }
 
 impl Streams {
@@ -74,6 +78,7 @@ impl Streams {
             theirs: BTreeMap::new(),
             opened: 0,
             may_open: MAX_STREAMS,
+            open_refused: false,
             seen: 0,
             may_see: MAX_STREAMS,
             most: as_u64(most),
@@ -90,17 +95,23 @@ impl Streams {
         }
     }
 
-    /// Opens one of ours.
+    /// Opens one of ours. If there may be no more, a [`StreamEvent::Available`] follows.
     pub(super) fn open(&mut self, lane: LaneNumber) -> Result<StreamId, NotQueued> {
         if lane >= LANES {
             return Err(NotQueued::NoSuchLane(lane));
         }
-        if self.opened >= self.may_open {
+        if !self.may_open() {
+            self.open_refused = true;
             return Err(NotQueued::TooManyStreams);
         }
         self.opened += 1;
         self.ours.insert(self.opened, Sending::new(self.opened, lane));
         Ok(ours(self.opened))
+    }
+
+    /// Whether one may be opened.
+    pub(super) const fn may_open(&self) -> bool {
+        self.opened < self.may_open
     }
 
     /// Takes as many of `bytes` as `room` bytes of the queue allow: how many. If not all, a
@@ -354,6 +365,11 @@ impl Streams {
             && self.ours.values().all(|stream| stream.is_open() && stream.queued() == 0)
     }
 
+    /// Whether a reader would find something in one of theirs.
+    pub(super) fn has_unread(&self) -> bool {
+        self.theirs.values().any(Receiving::is_readable)
+    }
+
     /// The next thing to tell; `room` bytes of the queue are free.
     pub(super) fn poll_event(&mut self, room: usize) -> Option<StreamEvent> {
         if let Some(number) = self.readable.pop_first() {
@@ -361,6 +377,9 @@ impl Streams {
         }
         if let Some(number) = self.stopped.pop_first() {
             return Some(StreamEvent::Writable(ours(number)));
+        }
+        if self.may_open() && core::mem::take(&mut self.open_refused) {
+            return Some(StreamEvent::Available);
         }
         let worth = |number: &&u64| {
             let wanted = self.ours.get(number).and_then(|stream| stream.refused).unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::{
     session::datagram::{
         chunk::{Chunk, Filling, PacketKind},
         contract::LaneNumber,
-        extents::Extents,
+        ranges::RangeSet,
     },
     wire::packet_frame::{put_stream, stream_overhead},
 };
@@ -26,8 +26,8 @@ pub(super) struct Sending {
     sent: u64,
     /// How far the other end lets us send.
     limit: u64,
-    acknowledged: Extents,
-    again: Extents,
+    acknowledged: RangeSet,
+    again: RangeSet,
     end: End,
     /// Bytes that were offered and not taken.
     pub(super) refused: Option<usize>,
@@ -57,8 +57,8 @@ impl Sending {
             base: 0,
             sent: 0,
             limit: as_u64(STREAM_WINDOW_FIRST),
-            acknowledged: Extents::default(),
-            again: Extents::default(),
+            acknowledged: RangeSet::new(),
+            again: RangeSet::new(),
             end: End::Open,
             refused: None,
             begun: false,
@@ -116,9 +116,9 @@ impl Sending {
         if self.end == End::Reset {
             return false;
         }
-        let new = self.sent < self.written().min(self.limit);
+        let new = self.written().min(self.limit).saturating_sub(self.sent);
         !self.again.is_empty()
-            || (new && budget > self.first_cost())
+            || (new > 0 && budget >= self.first_cost() + new.min(MIN_PIECE))
             || (self.end == End::Due && self.sent == self.written() && budget >= self.first_cost())
     }
 
@@ -133,7 +133,7 @@ impl Sending {
 
     /// Puts one frame into a packet, if it fits.
     fn put(&mut self, packet: &mut Filling<'_>) -> bool {
-        let lost = self.again.first();
+        let lost = self.again.lowest_range();
         let again = lost.is_some();
         let new = self.sent..self.written().min(self.limit).max(self.sent);
         let wanted = lost.unwrap_or(new);
@@ -184,8 +184,9 @@ impl Sending {
             self.end = End::Acknowledged;
         }
         self.again.remove(&bytes);
-        self.acknowledged.insert(bytes.start.max(self.base)..bytes.end);
-        let Some(first) = self.acknowledged.first().filter(|first| first.start <= self.base) else {
+        self.acknowledged.add(bytes.start.max(self.base)..bytes.end);
+        let Some(first) = self.acknowledged.lowest_range().filter(|first| first.start <= self.base)
+        else {
             return 0;
         };
         let freed = usize::try_from(first.end - self.base).unwrap_or(usize::MAX);
@@ -204,7 +205,7 @@ impl Sending {
             return;
         }
         for missing in self.acknowledged.gaps(bytes.start.max(self.base)..bytes.end) {
-            self.again.insert(missing);
+            self.again.add(missing);
         }
         if fin && self.end == End::Told {
             self.end = End::Due;

@@ -16,8 +16,12 @@ use crate::{
     wire::packet::{Flags, HEADER_LEN, Header, Hint, PacketType, SynAck, put_checksum},
 };
 
+mod attacks;
 mod dialling;
 mod pressure;
+mod vectors;
+
+use pressure::stranger;
 
 /// What is under way: from, to, datagram.
 type Packet = (SocketAddr, SocketAddr, Vec<u8>);

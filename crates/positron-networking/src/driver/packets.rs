@@ -1,0 +1,188 @@
+//! Datagrams into the core and out of it.
+//!
+//! The core's own task reads and writes the socket: a packet is sealed at the moment it is sent, and
+//! what arrived is handled where it was read. So nothing waits between the core and the kernel but
+//! one batch in each direction, and both of these stop the flow at its source: a kernel that takes
+//! no more stops the core from sealing more, and signatures that wait stop the reading, which the
+//! other end's congestion control notices.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use positron_proto::node::{Input, NodeCore};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Clock,
+    datagrams::{Arrived, Batch, DatagramSocket, Sent},
+};
+use crate::limits::{CHECKS_BEFORE_READ, READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
+
+/// The socket, and what is half read or half sent.
+#[derive(Debug)]
+pub(super) struct Packets {
+    socket: DatagramSocket,
+    batch: Batch,
+    /// How much of the batch the core has had.
+    handled: usize,
+    /// Reads left in this wake-up.
+    rounds: usize,
+    /// Whether nothing is left to read, as far as is known.
+    dry: bool,
+    /// When to read again after reading failed.
+    back_off: Option<Instant>,
+    /// Signatures that came in by datagrams and wait for their check.
+    checks: usize,
+    /// What is being sent, used again and again.
+    buffer: Vec<u8>,
+    /// What of it the kernel has not taken.
+    blocked: Option<Blocked>,
+    /// Whether the core had more to send when its turn was over.
+    unfinished: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    to: SocketAddr,
+    segment_size: usize,
+    from: usize,
+    until: usize,
+}
+
+impl Packets {
+    pub(super) fn new(socket: DatagramSocket) -> Self {
+        Self {
+            socket,
+            batch: Batch::new(),
+            handled: 0,
+            rounds: 0,
+            dry: false,
+            back_off: None,
+            checks: 0,
+            buffer: Vec::new(),
+            blocked: None,
+            unfinished: false,
+        }
+    }
+
+    /// Waits until there is something to read that may be read, or to send that can be sent.
+    pub(super) async fn ready(&self) {
+        if self.unfinished || (self.may_read() && self.has_more()) {
+            return;
+        }
+        let until_later = async {
+            match self.back_off {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        // An error shows again when the socket is used.
+        tokio::select! {
+            _ = self.socket.readable(), if self.may_read() && self.back_off.is_none() => {}
+            _ = self.socket.writable(), if self.blocked.is_some() => {}
+            () = until_later, if self.may_read() => {}
+            // Verdicts will arrive.
+            else => std::future::pending().await,
+        }
+    }
+
+    /// A wake-up begins: so much may be read in it.
+    pub(super) fn begin(&mut self) {
+        self.rounds = READ_ROUNDS;
+        self.back_off = None;
+    }
+
+    /// The next datagrams of this wake-up; `None`: it is the others' turn.
+    pub(super) fn next(&mut self) -> Option<Input> {
+        loop {
+            if !self.may_read() {
+                return None;
+            }
+            if let Some(some) = self.batch.datagrams().nth(self.handled) {
+                self.handled += 1;
+                let (from, segment_size) = (some.from, some.segment_size);
+                let bytes = Bytes::copy_from_slice(some.bytes);
+                return Some(Input::Datagrams { from, segment_size, bytes });
+            }
+            if self.rounds == 0 {
+                return None;
+            }
+            self.rounds -= 1;
+            self.handled = 0;
+            self.dry = match self.socket.try_recv(&mut self.batch) {
+                Ok(arrived) => arrived == Arrived::All,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the UDP socket, trying again");
+                    self.back_off = Some(Instant::now() + READ_BACK_OFF);
+                    true
+                }
+            };
+            if self.dry {
+                self.rounds = 0;
+            }
+        }
+    }
+
+    /// The core wants so many signatures of what arrived last checked.
+    pub(super) fn wants(&mut self, checks: usize) {
+        self.checks += checks;
+    }
+
+    /// A signature that came in by datagrams was checked.
+    pub(super) fn checked(&mut self) {
+        self.checks = self.checks.saturating_sub(1);
+    }
+
+    /// Sends what the core has to send, until it is all, the kernel takes no more, or others have
+    /// to have their turn.
+    pub(super) fn send(&mut self, core: &mut NodeCore, clock: &Clock) {
+        self.unfinished = false;
+        if !self.send_blocked() {
+            return;
+        }
+        for _ in 0..SEND_ROUNDS {
+            let segments = self.socket.max_segments();
+            let Some(batch) = core.poll_transmit(clock.now(), segments, &mut self.buffer) else {
+                return;
+            };
+            let (to, segment_size) = (batch.to, batch.segment_size);
+            let until = batch.len.min(self.buffer.len());
+            self.blocked = Some(Blocked { to, segment_size, from: 0, until });
+            if !self.send_blocked() {
+                return;
+            }
+        }
+        self.unfinished = true;
+    }
+
+    /// Whether nothing waits for the kernel, nor for the core's turn.
+    pub(super) const fn is_all_sent(&self) -> bool {
+        self.blocked.is_none() && !self.unfinished
+    }
+
+    /// Datagrams, or batches of them, that the kernel refused: because of their size, and for other
+    /// reasons.
+    pub(super) fn unsent(&self) -> (u64, u64) {
+        self.socket.unsent()
+    }
+
+    /// Whether the kernel has taken everything now.
+    fn send_blocked(&mut self) -> bool {
+        let Some(Blocked { to, segment_size, from, until }) = self.blocked else { return true };
+        self.blocked = match self.socket.try_send(to, segment_size, &self.buffer[from..until]) {
+            Sent::All => None,
+            Sent::Until(at) => Some(Blocked { to, segment_size, from: from + at, until }),
+        };
+        self.blocked.is_none()
+    }
+
+    /// Whether something was read and not handled, or may be there to be read.
+    fn has_more(&self) -> bool {
+        !self.dry || self.batch.datagrams().nth(self.handled).is_some()
+    }
+
+    /// What arrives more quickly than it can be checked waits in the kernel.
+    const fn may_read(&self) -> bool {
+        self.checks <= CHECKS_BEFORE_READ
+    }
+}

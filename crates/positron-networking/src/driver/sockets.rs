@@ -1,0 +1,107 @@
+//! The sockets of a node: one port number for everything that its links are made of.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+};
+
+use positron_proto::session::sessions::{Transport, Transports};
+use tokio::net::TcpListener;
+
+use super::{datagrams::DatagramSocket, listen};
+use crate::{StartError, limits::PORT_ATTEMPTS};
+
+/// What a node listens on.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    /// For byte streams, if links may be made of them.
+    pub(crate) streams: Option<TcpListener>,
+    /// For datagrams, if links may be made of them.
+    pub(crate) datagrams: Option<DatagramSocket>,
+    /// Where, with the port that it got.
+    pub(crate) address: SocketAddr,
+}
+
+impl Sockets {
+    /// Takes the port for all that links may be made of, ready to be used. If any free port will
+    /// do, one is found that is free for all of it.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        transports: Transports,
+    ) -> Result<Self, StartError> {
+        let failed = |transport| move |source| StartError::Bind { transport, address, source };
+        let sockets = Self::take(address, transports)
+            .map_err(|(transport, source)| failed(transport)(source))?;
+        if let Some(datagrams) = &sockets.datagrams {
+            datagrams.writable().await.map_err(failed(Transport::Udp))?;
+        }
+        Ok(sockets)
+    }
+
+    fn take(address: SocketAddr, transports: Transports) -> Result<Self, (Transport, io::Error)> {
+        let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match Self::take_one(address, transports) {
+                // What is free for TCP need not be free for UDP.
+                Err((_, error)) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn take_one(
+        mut address: SocketAddr,
+        transports: Transports,
+    ) -> Result<Self, (Transport, io::Error)> {
+        let mut streams = None;
+        if transports.has(Transport::Tcp) {
+            let (listener, bound) =
+                listen::bind(address).map_err(|error| (Transport::Tcp, error))?;
+            (streams, address) = (Some(listener), bound);
+        }
+        let mut datagrams = None;
+        if transports.has(Transport::Udp) {
+            let (socket, bound) =
+                DatagramSocket::bind(address).map_err(|error| (Transport::Udp, error))?;
+            (datagrams, address) = (Some(socket), bound);
+        }
+        Ok(Self { streams, datagrams, address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: &str = "127.0.0.1:0";
+
+    async fn bind(address: SocketAddr, transports: Transports) -> Result<Sockets, StartError> {
+        Sockets::bind(address, transports).await
+    }
+
+    #[tokio::test]
+    async fn both_sockets_have_the_same_port() {
+        let both = bind(ANY.parse().unwrap(), Transports::Both).await.unwrap();
+        assert_ne!(both.address.port(), 0);
+        assert_eq!(both.streams.as_ref().unwrap().local_addr().unwrap(), both.address);
+        let taken = bind(both.address, Transports::Udp).await.unwrap_err();
+        assert!(matches!(taken, StartError::Bind { transport: Transport::Udp, .. }), "{taken}");
+        let taken = bind(both.address, Transports::Both).await.unwrap_err();
+        assert!(matches!(taken, StartError::Bind { transport: Transport::Tcp, .. }), "{taken}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_used_is_not_taken() {
+        let tcp = bind(ANY.parse().unwrap(), Transports::Tcp).await.unwrap();
+        assert!(tcp.datagrams.is_none());
+        let udp = bind(tcp.address, Transports::Udp).await.unwrap();
+        assert!(udp.streams.is_none());
+        assert_eq!(udp.address, tcp.address);
+        // A port that is free for one of the two only is not free.
+        drop(tcp);
+        let error = bind(udp.address, Transports::Both).await.unwrap_err().to_string();
+        let wanted = format!("cannot listen on {} (UDP): the port is in use", udp.address);
+        assert!(error.starts_with(&wanted), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Two kernels, as far as their networks go, with a cable between them and a packet filter on each
+//! side that drops. Needs root, `ip` and `nft`; says so where it has them not.
+
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::story::{self, Sizes};
+
+/// Tells a child process its part.
+const PART: &str = "POSITRON_LOSSY_PATH";
+const SENDER: &str = "10.177.0.1:0";
+const RECEIVER: &str = "10.177.0.2:7777";
+
+/// Sends as much as `sizes` says from one namespace to another; `percent` of the packets are lost,
+/// in each direction.
+pub(crate) fn between(percent: u8, sizes: Sizes) {
+    let net = match Net::new(percent) {
+        Ok(net) => net,
+        Err(why) => return println!("skipped, this machine cannot have two networks: {why}"),
+    };
+    let part = format!("{} {}", sizes.stream, sizes.messages);
+    let receiver = child(&net.receiver, "namespaces::receiver", &part);
+    let sender = child(&net.sender, "namespaces::sender", &part);
+    let told = outcome(sender);
+    outcome(receiver);
+    println!("namespaces, {percent} % loss: {told}");
+}
+
+/// A test of this binary, in a process of its own within a namespace.
+fn child(namespace: &str, name: &str, part: &str) -> Child {
+    let this = std::env::current_exe().unwrap();
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(this);
+    command.args(["--exact", name, "--ignored", "--nocapture"]).env(PART, part);
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// What it told, once it is through.
+fn outcome(child: Child) -> String {
+    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{text}");
+    let told = text.lines().find_map(|line| line.strip_prefix("told: "));
+    told.unwrap_or_default().to_owned()
+}
+
+/// In a child process: how much to send. `None` if it was started by hand.
+fn part() -> Option<Sizes> {
+    let part = std::env::var(PART).ok()?;
+    let (stream, messages) = part.split_once(' ')?;
+    Some(Sizes { stream: stream.parse().ok()?, messages: messages.parse().ok()? })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs in a process of its own, in a network of its own"]
+async fn sender() {
+    let Some(sizes) = part() else { return };
+    let to: SocketAddr = RECEIVER.parse().unwrap();
+    let told = story::send(&story::start(SENDER).await, to, sizes).await;
+    println!("\ntold: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs in a process of its own, in a network of its own"]
+async fn receiver() {
+    let Some(sizes) = part() else { return };
+    story::receive(&story::start(RECEIVER).await, sizes).await;
+}
+
+/// Two namespaces, which go when this goes.
+struct Net {
+    sender: String,
+    receiver: String,
+}
+
+impl Net {
+    fn new(percent: u8) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = |end: &str| format!("lossy-{}-{n}-{end}", std::process::id());
+        let net = Self { sender: name("a"), receiver: name("b") };
+        let (a, b) = (net.sender.as_str(), net.receiver.as_str());
+        for end in [a, b] {
+            run(&format!("ip netns add {end}"))?;
+        }
+        run(&format!("ip -n {a} link add cable type veth peer name cable netns {b}"))?;
+        for (end, address) in [(a, SENDER), (b, RECEIVER)] {
+            let ip = address.parse::<SocketAddr>().map_err(|error| error.to_string())?.ip();
+            run(&format!("ip -n {end} addr add {ip}/24 dev cable"))?;
+            // A batch is one packet to a filter, unless it is cut before.
+            run(&format!("ip -n {end} link set cable gso_max_segs 1"))?;
+            run(&format!("ip -n {end} link set cable up"))?;
+            if percent > 0 {
+                let nft = format!("ip netns exec {end} nft");
+                run(&format!("{nft} add table inet lossy"))?;
+                let hook = "{ type filter hook input priority 0 ; }";
+                run(&format!("{nft} add chain inet lossy input {hook}"))?;
+                run(&format!(
+                    "{nft} add rule inet lossy input meta l4proto udp numgen random mod 100 < \
+                     {percent} drop"
+                ))?;
+            }
+        }
+        Ok(net)
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for end in [&self.sender, &self.receiver] {
+            // There may be none; and there is nobody to tell.
+            let _ = run(&format!("ip netns del {end}"));
+        }
+    }
+}
+
+fn run(line: &str) -> Result<(), String> {
+    let mut words = line.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let output =
+        Command::new(program).args(words).output().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("there is no {program}"),
+            _ => format!("{line}: {error}"),
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{line}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}

@@ -1,0 +1,204 @@
+//! Stories of sessions that move between datagrams and streams: what is said meanwhile arrives once,
+//! and nobody above sees a session end.
+
+use positron_proto::{
+    node::NodeView,
+    session::sessions::{Transport, Transports},
+    time::Duration,
+};
+use positron_sim::{Death, Fault, Report, Saying, Scenario, Who, World};
+
+const NODES: usize = 5;
+/// Each node's sessions: everybody is linked to everybody.
+const SESSIONS: usize = NODES - 1;
+/// From the loss of the datagrams until every session with traffic goes on over a stream.
+const TO_TCP: Duration = Duration::from_secs(3);
+/// Datagrams are tried again after waits of 2, 4, 8 and 16 s.
+const TO_UDP: Duration = Duration::from_secs(17);
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Every node says something to everybody five times a second, and to a neighbour as often.
+fn busy(name: &str, lasting: u64) -> Scenario {
+    let mut story = Scenario::quiet(name, NODES, secs(lasting));
+    for n in 0..(lasting - 15) * 5 {
+        let at = secs(5) + Duration::from_millis(200 * n);
+        for from in 0..NODES {
+            let to = (from + 1 + usize::try_from(n).unwrap() % SESSIONS) % NODES;
+            story = story
+                .say(at, Saying::Broadcast { from: Some(from), bytes: 200 })
+                .say(at, Saying::Direct { from, to, bytes: 300 });
+        }
+    }
+    story
+}
+
+const fn cut(who: Who, transport: Transport) -> Fault {
+    Fault::Filter { who, transport }
+}
+
+fn views(world: &World) -> Vec<NodeView> {
+    world.live().filter_map(|node| world.view(node)).collect()
+}
+
+/// Every session is there, and over `transport`.
+fn assert_all_over(world: &World, transport: Transport) {
+    for (node, view) in views(world).iter().enumerate() {
+        let these: Vec<_> = view.peers.iter().map(|peer| peer.session.transport).collect();
+        assert_eq!(these, [transport; SESSIONS], "node {node} at {:?}", world.now());
+    }
+}
+
+fn sum(world: &World, of: impl Fn(&NodeView) -> u64) -> u64 {
+    views(world).iter().map(of).sum()
+}
+
+fn sessions(world: &World) -> u64 {
+    sum(world, |view| view.counters.session.sessions)
+}
+
+fn moves(world: &World) -> (u64, u64) {
+    let to_tcp = sum(world, |view| view.counters.session.moves_to_tcp);
+    (to_tcp, sum(world, |view| view.counters.session.moves_to_udp))
+}
+
+/// Every promise was kept, and every direct message was acknowledged.
+fn assert_all_arrived(report: &Report) {
+    report.expect_ok();
+    let directs = report.directs;
+    assert_eq!((directs.acknowledged, directs.received), (directs.sent, directs.sent));
+    assert_eq!((report.broadcasts_lost, report.duplicate_deliveries), (0, 0));
+}
+
+#[test]
+fn a_filter_of_datagrams_moves_every_session_to_streams_and_its_end_brings_them_back() {
+    for seed in 0..8 {
+        let mut world = World::new(&busy("datagrams cut", 70), seed);
+        world.run_until(secs(20));
+        assert_all_over(&world, Transport::Udp);
+        let before = sessions(&world);
+        world.apply(&cut(Who::All, Transport::Udp));
+        world.run_until(secs(20) + TO_TCP);
+        assert_all_over(&world, Transport::Tcp);
+        world.run_until(secs(30));
+        assert_all_over(&world, Transport::Tcp);
+        world.apply(&Fault::Unfilter(Who::All));
+        world.run_until(secs(30) + TO_UDP);
+        assert_all_over(&world, Transport::Udp);
+        // Each session has two ends.
+        let ends = u64::try_from(NODES * SESSIONS).unwrap();
+        assert_eq!((moves(&world), sessions(&world)), ((ends, ends), before), "seed {seed}");
+        world.run_until(secs(70));
+        let report = world.finish();
+        assert_all_arrived(&report);
+        let longest = report.latency_overall_ms.max;
+        assert!(longest < 4_000.0, "seed {seed}: {longest} ms");
+    }
+}
+
+#[test]
+fn who_only_sends_in_vain_moves_too() {
+    for seed in 0..8 {
+        let mut world = World::new(&busy("one way", 60), seed);
+        world.run_until(secs(15));
+        let before = sessions(&world);
+        world.apply(&Fault::Mute(Who::Node(2)));
+        world.run_until(secs(15) + TO_TCP);
+        let view = world.view(2).unwrap();
+        assert!(view.peers.iter().all(|peer| peer.session.transport == Transport::Tcp));
+        world.run_until(secs(25));
+        world.apply(&Fault::Unfilter(Who::All));
+        world.run_until(secs(25) + TO_UDP);
+        assert_all_over(&world, Transport::Udp);
+        let moved = 2 * u64::try_from(SESSIONS).unwrap();
+        assert_eq!((moves(&world), sessions(&world)), ((moved, moved), before), "seed {seed}");
+        world.run_until(secs(60));
+        assert_all_arrived(&world.finish());
+    }
+}
+
+#[test]
+fn where_no_datagram_gets_through_from_the_start_there_are_streams() {
+    for seed in 0..8 {
+        let story = busy("no datagrams", 70).fault(Duration::ZERO, cut(Who::All, Transport::Udp));
+        let mut world = World::new(&story, seed);
+        world.run_until(secs(8));
+        assert_all_over(&world, Transport::Tcp);
+        world.run_until(secs(20));
+        world.apply(&Fault::Unfilter(Who::All));
+        // By now the wait has become as long as 32 s.
+        world.run_until(secs(58));
+        assert_all_over(&world, Transport::Udp);
+        world.run_until(secs(70));
+        assert_all_arrived(&world.finish());
+    }
+}
+
+#[test]
+fn where_no_stream_gets_through_there_are_datagrams() {
+    for seed in 0..8 {
+        let story = busy("no streams", 40).fault(Duration::ZERO, cut(Who::All, Transport::Tcp));
+        let mut world = World::new(&story, seed);
+        for until in [8, 20, 40] {
+            world.run_until(secs(until));
+            assert_all_over(&world, Transport::Udp);
+        }
+        assert_eq!(moves(&world), (0, 0));
+        assert_all_arrived(&world.finish());
+    }
+}
+
+#[test]
+fn a_session_follows_its_node_to_another_address() {
+    for seed in 0..8 {
+        let mut world = World::new(&busy("other addresses", 50), seed);
+        world.run_until(secs(15));
+        let before = sessions(&world);
+        for (until, node) in [(20, 1), (25, 3), (30, 1), (35, 0)] {
+            world.apply(&Fault::Rebind(Who::Node(node)));
+            world.run_until(secs(until));
+        }
+        assert_all_over(&world, Transport::Udp);
+        assert!(sum(&world, |view| view.counters.datagrams.moves) >= 4 * SESSIONS as u64);
+        assert_eq!((moves(&world), sessions(&world)), ((0, 0), before), "seed {seed}");
+        world.run_until(secs(50));
+        assert_all_arrived(&world.finish());
+    }
+}
+
+#[test]
+fn nodes_that_die_while_datagrams_are_cut_come_back_over_streams() {
+    for death in [Death::Killed, Death::PowerCut] {
+        for seed in 0..8 {
+            let story = Scenario::quiet("cut and crash", NODES, secs(70))
+                .broadcasts(100, 200, secs(5), secs(50))
+                .fault(secs(15), cut(Who::All, Transport::Udp))
+                .fault(secs(17), Fault::Crash { who: Who::Part(0.4), death })
+                .fault(secs(24), Fault::Start(Who::All));
+            let mut world = World::new(&story, seed);
+            world.run_until(secs(35));
+            assert_all_over(&world, Transport::Tcp);
+            world.apply(&Fault::Unfilter(Who::All));
+            world.run_until(secs(70));
+            assert_all_over(&world, Transport::Udp);
+            world.finish().expect_ok();
+        }
+    }
+}
+
+#[test]
+fn nodes_may_be_told_to_use_one_transport_only() {
+    for (transports, transport) in
+        [(Transports::Udp, Transport::Udp), (Transports::Tcp, Transport::Tcp)]
+    {
+        let mut story = busy("one transport", 30);
+        story.config.session.transports = transports;
+        let mut world = World::new(&story, 1);
+        world.run_until(secs(20));
+        assert_all_over(&world, transport);
+        world.run_until(secs(30));
+        assert_all_arrived(&world.finish());
+    }
+}

@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../checks/ends.rs"]
+mod ends;
+#[path = "../checks/machine.rs"]
+mod machine;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| machine::check(bytes));
