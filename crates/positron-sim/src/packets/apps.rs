@@ -65,8 +65,11 @@ impl Net<'_> {
                 other.map_or(Ok(()), |other| self.hosts[other].addresses.believed(addr))
             }
             Event::Finished { .. } => {
+                // Whoever listens to the end has heard all that was said before.
+                let closer = talk.peer.filter(|_| talk.life.can_say());
+                let closer = closer.filter(|closer| self.is_alive(*closer));
                 self.later(me, Job::Close);
-                Ok(())
+                closer.map_or(Ok(()), |closer| self.all_heard(closer, "finished"))
             }
             // An app that may open no more goes without.
             Event::Drained { .. } => self.all_heard(me, "drained"),

@@ -101,12 +101,6 @@ pub(super) enum Unopened {
 
 impl Protection {
     /// The keys that a finished handshake comes to.
-    #[cfg(test)]
-    pub(super) fn derive(split: &Split, suite: Suite, role: Role) -> Self {
-        Self::tuned(split, suite, role, Tuning::default())
-    }
-
-    /// The keys that a finished handshake comes to.
     pub(super) fn tuned(split: &Split, suite: Suite, role: Role, tuning: Tuning) -> Self {
         let from_initiator = Key::first(split, &split.from_initiator, suite);
         let from_responder = Key::first(split, &split.from_responder, suite);

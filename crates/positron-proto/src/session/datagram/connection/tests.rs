@@ -414,3 +414,30 @@ fn an_idle_connection_is_quiet_and_lives() {
     assert!((5..=60).contains(&datagrams), "{datagrams} datagrams in 100 s");
     assert!(pair.closed(0).is_empty() && pair.closed(1).is_empty());
 }
+
+#[test]
+fn nothing_is_told_after_the_end() {
+    let mut pair = Pair::new(3, CALM);
+    let said = numbered(50, 3_000);
+    for body in &said {
+        pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
+    }
+    pair.run(Duration::from_millis(25));
+    pair.ends[1].reset(pair.now, CloseReason::Pruned);
+    pair.run(Duration::from_secs(1));
+    for at in 0..2 {
+        assert_eq!(pair.closed(at).len(), 1);
+        assert!(matches!(pair.heard[at].last(), Some(ConnectionEvent::Closed(_))));
+    }
+}
+
+#[test]
+fn drained_is_taken_back_when_more_is_said() {
+    let mut pair = Pair::new(4, CALM);
+    pair.ends[0].send(0, Delivery::Ordered, "one".into()).unwrap();
+    assert!(!pair.ends[0].is_drained());
+    pair.run(Duration::from_secs(1));
+    assert!(pair.ends[0].is_drained());
+    pair.ends[0].send(0, Delivery::Ordered, "two".into()).unwrap();
+    assert!(!pair.ends[0].is_drained(), "an event that waits is stale by now");
+}

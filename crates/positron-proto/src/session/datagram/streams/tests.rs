@@ -535,3 +535,14 @@ proptest! {
         prop_assert_eq!(model.held, i64::try_from(unseen * as_u64(MESSAGE_COST)).unwrap());
     }
 }
+
+#[test]
+fn a_stream_is_readable_until_its_end_was_told() {
+    let mut streams = Streams::new(MOST);
+    streams.handle_stream(1, 0, b"all", true).unwrap();
+    assert!(streams.is_readable(theirs(1)));
+    assert_eq!(read(&mut streams, 1, 100), Ok(Some("all".into())));
+    assert!(streams.is_readable(theirs(1)), "its end is yet to be told");
+    assert_eq!(read(&mut streams, 1, 100), Ok(None));
+    assert!(!streams.is_readable(theirs(1)));
+}
