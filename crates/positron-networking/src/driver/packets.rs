@@ -1,10 +1,10 @@
 //! Datagrams into the core and out of it.
 //!
-//! The core's own task reads and writes the socket: a packet is sealed at the moment it is sent, and
-//! what arrived is handled where it was read. So nothing waits between the core and the kernel but
-//! one batch in each direction, and both of these stop the flow at its source: a kernel that takes
-//! no more stops the core from sealing more, and signatures that wait stop the reading, which the
-//! other end's congestion control notices.
+//! The core's own task reads and writes the socket: a packet is sealed at the moment it is sent,
+//! and what arrived is handled where it was read. So nothing waits between the core and the kernel
+//! but one batch in each direction, and both of these stop the flow at its source: a kernel that
+//! takes no more stops the core from sealing more, and signatures that wait stop the reading, which
+//! the other end's congestion control notices.
 
 use std::net::SocketAddr;
 

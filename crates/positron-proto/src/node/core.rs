@@ -69,8 +69,8 @@ pub(super) struct Outs {
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
 ///
-/// > **Purity.** The sequence of effects and datagrams is a function of (config, identity, snapshot,
-/// > seed, the sequence of (`Now`, `Input` | `Command`)) and of nothing else.
+/// > **Purity.** The sequence of effects and datagrams is a function of (config, identity,
+/// > snapshot, seed, the sequence of (`Now`, `Input` | `Command`)) and of nothing else.
 ///
 /// - [`handle`](Self::handle) cannot fail: a peer's nonsense is counted and held against the peer.
 /// - [`command`](Self::command) is refused with a reason, or gives a [`Ticket`] that exactly one
