@@ -1,5 +1,5 @@
-//! Stories of sessions that move between datagrams and streams: what is said meanwhile arrives once,
-//! and nobody above sees a session end.
+//! Stories of sessions that move between datagrams and streams: what is said meanwhile arrives
+//! once, and no session ends where none has to.
 
 use positron_proto::{
     node::NodeView,
