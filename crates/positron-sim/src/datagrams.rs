@@ -19,8 +19,9 @@ pub(crate) const BATCH: usize = 16;
 /// Bytes that the headers of TCP with timestamps are longer than those of UDP: a packet carries as
 /// many more of a datagram.
 const SHORTER_HEADERS: usize = 24;
-/// How long the queue in front of a slow line may be before it drops what comes.
-const LONGEST_QUEUE: Duration = Duration::from_millis(100);
+/// How long the queue in front of a slow line may be before it drops what comes: what routers were
+/// long built with (Villamizar and Song 1994: the product of bandwidth and 250 ms).
+const LONGEST_QUEUE: Duration = Duration::from_millis(250);
 
 /// The first port that no service has by agreement.
 const FIRST_DYNAMIC_PORT: u16 = 49_152;

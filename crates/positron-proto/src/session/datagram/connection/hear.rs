@@ -250,7 +250,9 @@ impl Connection {
         self.settle(now, &mut outcome, counters);
         if let Some(secured) = &mut self.secured {
             secured.received.rtt_changed(secured.recovery.rtt().smoothed());
-            secured.outcome = outcome;
+            // An idle connection keeps no room for what packets carry.
+            let is_idle = secured.recovery.in_flight() == 0;
+            secured.outcome = if is_idle { Outcome::new() } else { outcome };
         }
     }
 

@@ -145,7 +145,12 @@ impl<C> Flight<C> {
         while matches!(self.slots.front(), Some(Slot { state: State::Acked { .. }, .. })) {
             self.slots.pop_front();
         }
-        self.slots.len() < before
+        let after = self.slots.len();
+        if after == 0 {
+            // An idle connection keeps no room.
+            self.slots = VecDeque::new();
+        }
+        after < before
     }
 
     fn count_in(&mut self, packet: &Sent<C>) {
