@@ -165,8 +165,8 @@ impl Stage {
             }
             98..=100 => self.deliver(usize::MAX),
             101 => drop(core::mem::take(&mut self.ends.wire)),
-            102 if input.byte() % 4 == 0 => self.close(n),
-            103 if input.byte() % 16 == 0 => self.reset(n),
+            102 if input.byte().is_multiple_of(4) => self.close(n),
+            103 if input.byte().is_multiple_of(16) => self.reset(n),
             _ => {}
         }
         self.ends.collect();

@@ -209,6 +209,7 @@ fn throw(sockets: &[UdpSocket], target: SocketAddr, thrown: &AtomicU64, ceased: 
             count += 1;
         }
         thrown.store(count.into(), Ordering::Relaxed);
+        #[expect(clippy::disallowed_methods, reason = "a thrower of junk keeps its own pace")]
         thread::sleep(Duration::from_millis(1));
     }
 }

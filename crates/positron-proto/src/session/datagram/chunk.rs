@@ -157,8 +157,8 @@ impl<'a> Filling<'a> {
         true
     }
 
-    /// Uses `cost` for what was sent before: the other end has had room for it, and holds what waits
-    /// for it, so it goes even if there is no room now.
+    /// Uses `cost` for what was sent before: the other end has had room for it, and holds what
+    /// waits for it, so it goes even if there is no room now.
     pub(super) fn charge_again(&mut self, cost: u64) {
         self.budget = self.budget.saturating_sub(cost);
         self.charged += cost;

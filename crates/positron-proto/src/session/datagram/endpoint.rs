@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::{
     connection::Connection,
     contract::{
-        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, Event,
-        LaneNumber, NotDialled, NotQueued, StreamId,
+        Closed, ConnectionId, Delivery, EndpointConfig, EndpointCounters, Event, LaneNumber,
+        NotDialled, NotQueued, StreamId,
     },
     dial::{Dial, Progress},
     door::{Door, PerSecond, remote, sealed_reset},
@@ -40,18 +40,18 @@ use crate::{
 /// after each other call, and [`handle_timeout`](Self::handle_timeout) when
 /// [`poll_timeout`](Self::poll_timeout) says so.
 ///
-/// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of strangers
-/// nothing is believed; whoever is not there or does not answer changes nothing for others. Every
-/// [`connect`](Self::connect) and every [`Event::Accepted`] comes to exactly one
+/// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
+/// strangers nothing is believed; whoever is not there or does not answer changes nothing for
+/// others. Every [`connect`](Self::connect) and every [`Event::Accepted`] comes to exactly one
 /// [`Event::Closed`], the last event of its connection. Two ends that dial each other get two
 /// connections: whoever is above decides which one stays.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
 /// strangers; [`MAX_UNSEALED_QUEUE`] datagrams of handshakes that wait to be sent;
-/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first window of each connection;
-/// [`MAX_FRAGMENT_BYTES`] of unfinished messages. Events wait until they are polled: messages among
-/// them are bounded by what the windows let the other ends send before
+/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first window
+/// of each connection; [`MAX_FRAGMENT_BYTES`] of unfinished messages. Events wait until they are
+/// polled: messages among them are bounded by what the windows let the other ends send before
 /// [`release`](Self::release).
 ///
 /// ```
@@ -343,36 +343,6 @@ impl Endpoint {
                 return Some(event);
             }
         }
-    }
-
-    /// Connections of which something is to be told, in order of their ids.
-    pub fn views(&self) -> Vec<ConnectionView> {
-        self.rows.iter().map(|(id, row)| row.connection.view(*id)).collect()
-    }
-
-    /// One connection, while it exists.
-    pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
-        self.rows.get(&connection).map(|row| row.connection.view(connection))
-    }
-
-    /// Bytes of a connection that wait to be acknowledged, while it exists.
-    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
-        Some(self.rows.get(&connection)?.connection.queued_bytes())
-    }
-
-    /// When a packet of the other end of a connection opened last, while it exists.
-    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
-        self.rows.get(&connection)?.connection.heard()
-    }
-
-    /// What happened and what was dropped since the start.
-    pub fn counters(&self) -> EndpointCounters {
-        self.counters
-    }
-
-    /// Handshakes of strangers that are not complete.
-    pub fn half_open(&self) -> usize {
-        self.door.len()
     }
 }
 

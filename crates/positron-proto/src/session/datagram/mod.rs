@@ -54,6 +54,7 @@ mod received;
 mod recovery;
 mod replay;
 mod rtt;
+mod showing;
 mod state;
 mod streams;
 mod window;

@@ -56,9 +56,10 @@ use crate::{
 /// as long as the connection lives; what is delivered was said by the other end; nothing changes
 /// because of a packet that does not open. The last event is [`ConnectionEvent::Closed`].
 ///
-/// **Bounds**: what waits to be sent by [`EndpointConfig::queue_bytes`], what arrived by the receive
-/// window, unfinished messages by [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER),
-/// packets in flight by the congestion window.
+/// **Bounds**: what waits to be sent by [`EndpointConfig::queue_bytes`], what arrived by the
+/// receive window, unfinished messages by
+/// [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER), packets in flight by the
+/// congestion window.
 #[derive(Debug)]
 pub(super) struct Connection {
     state: State,
@@ -130,7 +131,8 @@ struct Cargo {
 struct Due {
     /// PINGs that ask whether the other end lives.
     ping: bool,
-    /// Tokens to be sent back; at most [`MAX_PINGS_PER_SECOND`](crate::limits::MAX_PINGS_PER_SECOND).
+    /// Tokens to be sent back; at most
+    /// [`MAX_PINGS_PER_SECOND`](crate::limits::MAX_PINGS_PER_SECOND).
     pongs: VecDeque<u64>,
     /// PATH_RESPONSEs, and where to.
     path_responses: VecDeque<(SocketAddr, u64)>,

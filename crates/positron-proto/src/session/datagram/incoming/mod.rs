@@ -36,8 +36,8 @@ use crate::{
 /// [`Violation`] ends the connection.
 ///
 /// **What it holds.** Whole messages count against flow control
-/// ([`take_arrived`](Self::take_arrived)): their bytes and [`MESSAGE_COST`], until each is released.
-/// Unfinished ones do not, because nobody can release them; they are bounded by
+/// ([`take_arrived`](Self::take_arrived)): their bytes and [`MESSAGE_COST`], until each is
+/// released. Unfinished ones do not, because nobody can release them; they are bounded by
 /// [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER), and let go when nothing of
 /// them arrived for [`FRAGMENT_AGE`](crate::limits::FRAGMENT_AGE).
 #[derive(Debug, Default)]

@@ -175,7 +175,8 @@ mod tests {
                 model.insert(number);
                 let gap = (0..).find(|number| !model.contains(number)).unwrap();
                 prop_assert_eq!(seen.floor, gap);
-                prop_assert!((0..420).all(|number| seen.contains(number) == model.contains(&number)));
+                let agree = |number| seen.contains(number) == model.contains(&number);
+                prop_assert!((0..420).all(agree));
             }
         }
     }

@@ -209,8 +209,8 @@ impl<C> Recovery<C> {
         self.congestion.sent(now, bytes_of(size), self.flight.bytes(), app_limited);
     }
 
-    /// The path is another one: what was measured of the old one says nothing of it (RFC 9000, 9.4).
-    /// Packets in flight stay so.
+    /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
+    /// 9.4). Packets in flight stay so.
     pub(super) fn moved(&mut self, congestion: Box<dyn Controller>) {
         (self.rtt, self.congestion) = (Rtt::new(), congestion);
         self.tolerance = Tolerance::new();

@@ -29,8 +29,8 @@ use crate::{
 ///
 /// A stream goes from the end that opened it to the other one. Each may hold what its credit says
 /// (offsets, RFC 9000, 4.1), all of them together what the window of the connection says
-/// ([`take_arrived`](Self::take_arrived), [`take_released`](Self::take_released)). There are at most
-/// [`MAX_STREAMS`] of each side at a time.
+/// ([`take_arrived`](Self::take_arrived), [`take_released`](Self::take_released)). There are at
+/// most [`MAX_STREAMS`] of each side at a time.
 #[derive(Debug)]
 pub(super) struct Streams {
     ours: BTreeMap<u64, Sending>,

@@ -8,6 +8,7 @@ struct Seeded(u64);
 
 impl Drop for Seeded {
     fn drop(&mut self) {
+        // tidy: allow(hidden-input) it only decides whether a failure says its seed
         if std::thread::panicking() {
             eprintln!("the sequence with seed {}", self.0);
         }

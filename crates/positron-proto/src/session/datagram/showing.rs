@@ -1,0 +1,39 @@
+//! What an endpoint shows of itself.
+
+use super::{
+    contract::{ConnectionId, ConnectionView, EndpointCounters},
+    endpoint::Endpoint,
+};
+use crate::time::Instant;
+
+impl Endpoint {
+    /// Connections of which something is to be told, in order of their ids.
+    pub fn views(&self) -> Vec<ConnectionView> {
+        self.rows.iter().map(|(id, row)| row.connection.view(*id)).collect()
+    }
+
+    /// One connection, while it exists.
+    pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
+        self.rows.get(&connection).map(|row| row.connection.view(connection))
+    }
+
+    /// Bytes of a connection that wait to be acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
+        Some(self.rows.get(&connection)?.connection.queued_bytes())
+    }
+
+    /// When a packet of the other end of a connection opened last, while it exists.
+    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
+        self.rows.get(&connection)?.connection.heard()
+    }
+
+    /// What happened and what was dropped since the start.
+    pub fn counters(&self) -> EndpointCounters {
+        self.counters
+    }
+
+    /// Handshakes of strangers that are not complete.
+    pub fn half_open(&self) -> usize {
+        self.door.len()
+    }
+}
