@@ -42,8 +42,7 @@ use crate::{
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every [`Event::Accepted`]
-/// comes to exactly one [`Event::Closed`], the last event of its connection. Two ends that dial
-/// each other get two connections: whoever is above decides which one stays.
+/// comes to exactly one [`Event::Closed`], its last event. Two ends that dial each other get two.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
