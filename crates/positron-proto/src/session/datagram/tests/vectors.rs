@@ -110,8 +110,8 @@ fn shake_hands(lines: &mut String, name: &str, pattern: Pattern) -> (Agreed, Agr
 
 /// One packet of each type, from the initiator, and the first one of the responder.
 fn say_everything(lines: &mut String, name: &str, alice: &Agreed, bob: &Agreed) {
-    let mut from = Protection::derive(&alice.split, alice.suite, alice.role);
-    let mut to = Protection::derive(&bob.split, bob.suite, bob.role);
+    let mut from = Protection::tuned(&alice.split, alice.suite, alice.role, Tuning::default());
+    let mut to = Protection::tuned(&bob.split, bob.suite, bob.role, Tuning::default());
     for (kind, fragment, frames) in packets() {
         let mut plain = Vec::new();
         frames.iter().for_each(|frame| frame.encode(&mut plain));
