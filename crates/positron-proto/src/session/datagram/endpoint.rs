@@ -41,18 +41,15 @@ use crate::{
 /// [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
-/// strangers nothing is believed; whoever is not there or does not answer changes nothing for
-/// others. Every [`connect`](Self::connect) and every [`Event::Accepted`] comes to exactly one
-/// [`Event::Closed`], the last event of its connection. Two ends that dial each other get two
-/// connections: whoever is above decides which one stays.
+/// strangers nothing is believed. Every [`connect`](Self::connect) and every [`Event::Accepted`]
+/// comes to exactly one [`Event::Closed`], its last event. Two ends that dial each other get two.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
 /// strangers; [`MAX_UNSEALED_QUEUE`] datagrams of handshakes that wait to be sent;
-/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first window
-/// of each connection; [`MAX_FRAGMENT_BYTES`] of unfinished messages. Events wait until they are
-/// polled: messages among them are bounded by what the windows let the other ends send before
-/// [`release`](Self::release).
+/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first
+/// windows; [`MAX_FRAGMENT_BYTES`] of unfinished messages. Messages among the events that wait are
+/// bounded by what the windows let the other ends send before [`release`](Self::release).
 ///
 /// ```
 /// use std::sync::Arc;

@@ -145,12 +145,7 @@ impl<C> Flight<C> {
         while matches!(self.slots.front(), Some(Slot { state: State::Acked { .. }, .. })) {
             self.slots.pop_front();
         }
-        let after = self.slots.len();
-        if after == 0 {
-            // An idle connection keeps no room.
-            self.slots = VecDeque::new();
-        }
-        after < before
+        self.slots.len() < before
     }
 
     fn count_in(&mut self, packet: &Sent<C>) {
