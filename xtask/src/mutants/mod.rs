@@ -56,6 +56,9 @@ pub(crate) fn run(root: &Path, names: &[&str], seeds: Option<u64>) -> ExitCode {
 fn plant_all(root: &Path, names: &[&str], seeds: u64) -> Result<usize, String> {
     let mut mutations = Mutation::all(&root.join(FOLDER))?;
     mutations.retain(|one| names.is_empty() || names.iter().any(|name| one.name.contains(name)));
+    if mutations.is_empty() {
+        return Err(format!("no bug in {FOLDER} is called {}", names.join(" or ")));
+    }
     mutations.iter().try_for_each(|mutation| mutation.check(root))?;
     let copy = root.join("target/mutants");
     copy_tree(root, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;

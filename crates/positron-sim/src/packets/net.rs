@@ -20,7 +20,7 @@ use positron_proto::{
 
 use super::{
     attacker::{Datagram, Malice},
-    check::{Addresses, Amplification, Clockwork, Effort, Nonces, Promise, Silence, Wrong},
+    check::{Addresses, Amplification, Clockwork, Effort, Nonces, Promise, Replay, Silence, Wrong},
     content::Talker,
     glimpse::Glimpse,
     path::Path,
@@ -46,6 +46,7 @@ pub(super) struct Host {
     pub(super) paused_until: Instant,
     amplification: Amplification,
     nonces: Nonces,
+    replay: Replay,
     silence: Silence,
     inbox: Vec<Datagram>,
     /// When it wants to wake, and when it does.
@@ -150,6 +151,7 @@ impl<'a> Net<'a> {
                 paused_until: Instant::ORIGIN,
                 amplification: Amplification::default(),
                 nonces: Nonces::default(),
+                replay: Replay::default(),
                 silence: Silence::default(),
                 inbox: Vec::new(),
                 due: None,
@@ -172,6 +174,7 @@ impl<'a> Net<'a> {
         host.endpoint = Some(endpoint(self.story, end, host.life, rng));
         host.amplification.forget();
         host.nonces.forget();
+        host.replay.forget();
         host.silence = Silence::default();
         (host.due, host.wakes) = (None, Instant::FAR_FUTURE);
         host.paused_until = Instant::ORIGIN;
@@ -275,6 +278,7 @@ impl<'a> Net<'a> {
             let bytes: Vec<u8> = batch.iter().flat_map(|d| d.bytes.iter().copied()).collect();
             for datagram in batch {
                 self.hosts[end].amplification.received(first.from, datagram.bytes.len());
+                self.hosts[end].replay.handed(&datagram.bytes);
                 self.note(|| format!("end {end} hears {}", describe(datagram)));
             }
             self.hosts[end].silence.heard();
@@ -420,7 +424,8 @@ impl<'a> Net<'a> {
     fn look(&mut self, end: usize) -> Result<(), PacketViolation> {
         let Some(endpoint) = &self.hosts[end].endpoint else { return Ok(()) };
         let life = self.hosts[end].life;
-        let mut found = super::check::tables(endpoint.half_open());
+        let mut found = super::check::tables(endpoint.half_open())
+            .and_then(|()| self.hosts[end].replay.opened(endpoint.counters().packets_opened));
         for view in endpoint.views() {
             let talker = Talker { end, life, connection: view.connection };
             // A half-open handshake of a stranger may be shown before it is accepted.

@@ -307,6 +307,8 @@ pub struct EndpointCounters {
     pub malformed: u64,
     /// Datagrams for no connection of this endpoint.
     pub strays: u64,
+    /// Sealed packets of connections that opened.
+    pub packets_opened: u64,
     /// Sealed packets that did not open.
     pub forged: u64,
     /// Of those, packets whose checksum was wrong too: damaged on the way.

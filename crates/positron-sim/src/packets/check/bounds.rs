@@ -25,11 +25,12 @@ impl Bounds {
         self.widest = self.widest.max(view.congestion_window);
         let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
         let size = wide(view.datagram_size.max(LEAST_DATAGRAM));
-        // Beyond it goes what was taken for lost, and came after all beside its second copy.
+        // Beyond it goes what was taken for lost, and came after all when other data had taken its
+        // place: once more the window at the most.
         let window = wide(end.window_bytes);
         let limits = [
             ("bytes queued", wide(view.queued_bytes), wide(end.queue_bytes)),
-            ("bytes not released", wide(view.unreleased_bytes), window + window / 2),
+            ("bytes not released", wide(view.unreleased_bytes), 2 * window),
             ("bytes of a datagram", wide(view.datagram_size), wide(end.max_datagram)),
             (
                 "bytes in flight",

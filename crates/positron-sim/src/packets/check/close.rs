@@ -84,6 +84,8 @@ impl Life {
                 self.over = Some(why.clone());
                 self.reason(why, truth)?;
             }
+            // What is written during the handshake waits for room like anything else.
+            Event::StreamWritable { .. } | Event::Writable { .. } => {}
             _ if !self.up => return Err(wrong(format!("{} before keys", name(event)))),
             Event::Finished { .. } if self.finished => return Err(wrong("finished twice")),
             Event::Finished { reason, .. } => {
@@ -114,9 +116,9 @@ impl Life {
             | Closed::CipherLimit
             | Closed::Ourselves
             | Closed::Handshake(_) => false,
-            Closed::ByPeer(_) | Closed::NoAnswer | Closed::Silent => {
-                truth.disturbed || self.resetting
-            }
+            // A RST is said once: where it is lost, silence is what is left of it.
+            Closed::Silent => truth.disturbed || self.resetting || truth.peer_resetting,
+            Closed::ByPeer(_) | Closed::NoAnswer => truth.disturbed || self.resetting,
         };
         let asked = match (self.closing, self.resetting) {
             (_, true) => "we reset it",

@@ -11,6 +11,7 @@ mod exact;
 mod forgery;
 mod nonces;
 mod progress;
+mod replay;
 
 pub(crate) use amplification::Amplification;
 pub(crate) use bounds::{Bounds, tables};
@@ -20,6 +21,7 @@ pub(crate) use exact::Flow;
 pub(crate) use forgery::{Addresses, Dialled};
 pub(crate) use nonces::Nonces;
 pub(crate) use progress::{Clockwork, in_short, waiting};
+pub(crate) use replay::Replay;
 
 /// What an endpoint promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -35,7 +37,7 @@ pub enum Promise {
     Amplification,
     /// What waits goes on, and time does.
     Progress,
-    /// No number seals two packets.
+    /// No number seals two packets, and none is opened twice.
     Nonces,
     /// Each connection ends once, in states that follow one another, for a reason that is true.
     Close,

@@ -33,7 +33,7 @@ impl Nonces {
     }
 }
 
-fn hash(bytes: &[u8]) -> u64 {
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut sum = words.iter().fold(0, |sum, word| mix(sum ^ u64::from_le_bytes(*word)));
     for byte in rest {

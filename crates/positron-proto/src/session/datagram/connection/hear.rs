@@ -97,6 +97,7 @@ impl Connection {
         }
         let updates = secured.protection.updates();
         counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
+        counters.packets_opened += 1;
         let Opened { from, header, number, frames, len } = packet;
         let was_quiet = now.since(secured.heard) >= QUIET;
         (secured.heard, secured.unanswered) = (now, None);
