@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use positron_proto::time::{Duration, Instant};
+use positron_proto::{
+    time::{Duration, Instant},
+    wire::packet::PacketType,
+};
 
 use super::{Promise, Wrong};
 use crate::packets::glimpse::Glimpse;
@@ -29,7 +32,8 @@ struct Deaf {
 impl Silence {
     /// The end sent a packet; connections are told apart by the id that the other end chose.
     pub(crate) fn sent(&mut self, now: Instant, packet: &Glimpse) -> Result<(), Wrong> {
-        if !packet.is_sealed() {
+        // An application that reads on has windows told anew: that asks nobody for anything.
+        if !packet.is_sealed() || packet.kind == PacketType::Ack as u8 {
             return Ok(());
         }
         let deaf = self.0.entry(packet.connection).or_insert(Deaf { since: now, sent: 0 });
