@@ -92,7 +92,7 @@ mod tests {
         let look = |view: ConnectionView| Bounds::default().look(&view, &end);
         assert!(look(view()).is_ok());
         assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
-        assert!(look(ConnectionView { unreleased_bytes: 3 << 19 | 1, ..view() }).is_err());
+        assert!(look(ConnectionView { unreleased_bytes: 1 << 21 | 1, ..view() }).is_err());
         assert!(look(ConnectionView { in_flight: 60_000, ..view() }).is_err());
         assert!(look(ConnectionView { datagram_size: 16_385, ..view() }).is_err());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN).is_ok());
