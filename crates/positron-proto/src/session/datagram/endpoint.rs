@@ -205,7 +205,7 @@ impl Endpoint {
         let (dial, syn) =
             Dial::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
                 .map_err(|_| NotDialled::Handshake)?;
-        let id = self.insert(now.mono, to, wire, Direction::Outbound, Some(Box::new(dial)));
+        let id = self.insert(now.mono, wire, Direction::Outbound, Some(Box::new(dial)));
         self.counters.dials += 1;
         self.dials += 1;
         self.wake_dial(id);
@@ -364,7 +364,6 @@ impl Endpoint {
     pub(super) fn insert(
         &mut self,
         now: Instant,
-        addr: SocketAddr,
         wire: u32,
         direction: Direction,
         dial: Option<Box<Dial>>,
@@ -372,7 +371,7 @@ impl Endpoint {
         self.named += 1;
         let id = ConnectionId(self.named);
         let rng = Seed::new(self.rng.bytes()).stream("connection");
-        let connection = Connection::new(now, &self.config, addr, direction, rng, &mut self.budget);
+        let connection = Connection::new(now, &self.config, direction, rng, &mut self.budget);
         self.rows.insert(id, Row { connection, wire, theirs: None, dial, unfinished: None });
         self.by_wire.insert(wire, id);
         id

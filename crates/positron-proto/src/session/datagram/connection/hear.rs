@@ -18,6 +18,7 @@ use crate::{
     },
     time::{Duration, Instant},
     wire::{
+        frame::CloseReason,
         packet::{HEADER_LEN, Header, PacketType, TAG_LEN, extend_number},
         packet_frame::{AckRanges, Frames, PacketFrame},
     },
@@ -40,7 +41,7 @@ struct Heard {
     len: usize,
     eliciting: bool,
     acknowledged: Option<(AckRanges, Duration)>,
-    close: Option<crate::wire::frame::CloseReason>,
+    close: Option<CloseReason>,
 }
 
 impl Connection {
@@ -219,7 +220,6 @@ impl Connection {
         secured.recovery.moved(Box::new(NewReno::new(datagram)));
         secured.pacer = Pacer::new(now, datagram);
         counters.moves += 1;
-        self.addr = addr;
         self.events.push_back(ConnectionEvent::Moved(addr));
     }
 

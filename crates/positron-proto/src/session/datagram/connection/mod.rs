@@ -64,7 +64,6 @@ use crate::{
 pub(super) struct Connection {
     state: State,
     direction: Direction,
-    addr: SocketAddr,
     since: Instant,
     config: EndpointConfig,
     outgoing: Outgoing,
@@ -200,7 +199,6 @@ impl Connection {
     pub(super) fn new(
         now: Instant,
         config: &EndpointConfig,
-        addr: SocketAddr,
         direction: Direction,
         rng: Rng,
         budget: &mut WindowBudget,
@@ -212,7 +210,6 @@ impl Connection {
         Self {
             state: State::Closed.after(step).expect("every connection begins closed"),
             direction,
-            addr,
             since: now,
             outgoing: Outgoing::new(config.queue_bytes),
             incoming: Incoming::default(),
@@ -238,7 +235,7 @@ impl Connection {
     ) {
         let Some(state) = self.state.after(Step::Proven) else { return };
         self.state = state;
-        (self.since, self.addr) = (now, remote.addr);
+        self.since = now;
         let mut received = Received::new();
         // Both directions count from the same number, which is 0 but in tests.
         received.abandoned_below(protection.next_number());

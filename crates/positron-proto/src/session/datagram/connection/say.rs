@@ -141,8 +141,8 @@ impl Connection {
         let to = secured.paths.addr();
         let mut count = 0;
         while count < most {
-            let free = secured_probes(&self.secured);
-            if allowed == 0 && !free {
+            let probes = self.secured.as_ref().map_or(0, |secured| secured.due.probes);
+            if allowed == 0 && probes == 0 {
                 break;
             }
             let filled = self.fill_packet(now, full, buf)?;
@@ -324,7 +324,7 @@ impl Secured {
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
         let packet = Complete::new(PacketType::Data, asks);
         self.finish_to(now, window, buf, start, packet, to)?;
-        Ok(Some(Transmit { to, segment_size: buf.len(), len: buf.len() }))
+        Ok(Some(alone(to, buf)))
     }
 
     /// A datagram larger than the path is known to carry (RFC 8899).
@@ -335,16 +335,14 @@ impl Secured {
         buf: &mut Vec<u8>,
         size: usize,
     ) -> Result<Transmit, Exhausted> {
-        let token = self.next_token();
-        let frames = |out: &mut Vec<u8>| {
-            PacketFrame::Ping { token }.encode(out);
-            out.resize(size - TAG_LEN, 0);
-        };
+        let start = begin(buf);
+        PacketFrame::Ping { token: self.next_token() }.encode(buf);
+        buf.resize(start + size - TAG_LEN, 0);
         let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
         let number = self.protection.next_number();
-        let sent = self.single_bare(now, window, buf, packet, frames)?;
+        self.finish(now, window, buf, start, packet)?;
         self.size.probe_sent(number);
-        Ok(sent)
+        Ok(alone(self.paths.addr(), buf))
     }
 
     /// A packet of its own, with acknowledgments in front.
@@ -362,22 +360,7 @@ impl Secured {
         self.put_lowest(now, buf, end + LOWEST_LEN);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
-        Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
-    }
-
-    /// A packet of its own, without acknowledgments.
-    fn single_bare(
-        &mut self,
-        now: Instant,
-        window: &mut ReceiveWindow,
-        buf: &mut Vec<u8>,
-        packet: Complete,
-        frames: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Transmit, Exhausted> {
-        let start = begin(buf);
-        frames(buf);
-        self.finish(now, window, buf, start, packet)?;
-        Ok(Transmit { to: self.paths.addr(), segment_size: buf.len(), len: buf.len() })
+        Ok(alone(self.paths.addr(), buf))
     }
 
     /// Says which packets arrived, if the other end waits to hear of it and the header does not say
@@ -478,8 +461,9 @@ fn begin(buf: &mut Vec<u8>) -> usize {
     start
 }
 
-fn secured_probes(secured: &Option<Box<Secured>>) -> bool {
-    secured.as_ref().is_some_and(|secured| secured.due.probes > 0)
+/// One datagram.
+const fn alone(to: SocketAddr, buf: &[u8]) -> Transmit {
+    Transmit { to, segment_size: buf.len(), len: buf.len() }
 }
 
 /// What a filled packet is called on the wire; `None` if nothing was put into it.

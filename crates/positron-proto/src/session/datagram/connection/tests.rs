@@ -107,8 +107,7 @@ impl Pair {
                 direction,
             };
             let rng = seeds.stream(if n == 0 { "a" } else { "b" });
-            let mut end =
-                Connection::new(now, &config, addrs[other], direction, rng, &mut budgets[n]);
+            let mut end = Connection::new(now, &config, direction, rng, &mut budgets[n]);
             let keys = Protection::tuned(&split(), Suite::Aes256Gcm, role, tuning);
             end.secure(now, keys, remote, 7);
             end

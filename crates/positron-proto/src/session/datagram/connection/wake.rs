@@ -31,8 +31,7 @@ impl Connection {
     /// Whether it is worth looking for a larger datagram: there is something to send that would
     /// use it.
     pub(super) fn may_probe_size(&self) -> bool {
-        let queued = self.queued_bytes();
-        self.state == State::Established && queued >= PROBE_SIZE_FROM
+        self.state == State::Established && self.queued_bytes() >= PROBE_SIZE_FROM
     }
 
     /// When to ask for a sign of life, or to give up.
