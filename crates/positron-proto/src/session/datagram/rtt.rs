@@ -1,7 +1,7 @@
 //! Round trip times and the timeouts that follow from them (RFC 6298; RFC 9002, 5 and 6.2.1).
 
 use crate::{
-    limits::{ACK_DELAY, FIRST_RTT, MIN_RTT_WINDOW, RTO_LEAST, RTO_LONGEST, TIMER_GRANULARITY},
+    limits::{ACK_DELAY, FIRST_RTT, MIN_RTT_WINDOW, RTO_LONGEST, RTO_SLACK_LEAST, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
 
@@ -70,10 +70,10 @@ impl Rtt {
         self.least.rtt()
     }
 
-    /// Retransmission timeout before backoff (RFC 6298, 2.3), [`RTO_LEAST`] to [`RTO_LONGEST`].
+    /// Retransmission timeout before backoff (RFC 6298, 2.3): at least [`RTO_SLACK_LEAST`] beyond
+    /// the smoothed round trip time, at most [`RTO_LONGEST`].
     pub(super) fn rto(&self) -> Duration {
-        (self.smoothed() + (self.variation * 4).max(TIMER_GRANULARITY))
-            .clamp(RTO_LEAST, RTO_LONGEST)
+        (self.smoothed() + (self.variation * 4).max(RTO_SLACK_LEAST)).min(RTO_LONGEST)
     }
 
     /// Probe timeout (RFC 9002, 6.2.1) with the longest delay of an acknowledgment.
@@ -150,6 +150,17 @@ mod tests {
         rtt.sample(Instant::ORIGIN, millis(280), millis(0));
         assert_eq!((rtt.smoothed(), rtt.variation()), (millis(210), millis(95)));
         assert_eq!(rtt.pto(), millis(210 + 380 + 5));
+    }
+
+    #[test]
+    fn however_steady_a_path_is_its_timeout_leaves_time_for_an_answer_that_waits() {
+        for path in [millis(0), millis(20), millis(200), millis(2_000)] {
+            let mut rtt = Rtt::new();
+            for second in 0..100 {
+                rtt.sample(Instant::ORIGIN + Duration::from_secs(second), path, millis(0));
+            }
+            assert!(rtt.rto() >= path + RTO_SLACK_LEAST, "{path:?}: {:?}", rtt.rto());
+        }
     }
 
     #[test]
