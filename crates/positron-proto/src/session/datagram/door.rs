@@ -294,9 +294,12 @@ impl Door {
         let Stage::Proving(agreed, protection) = &mut row.stage else { return Knock::Nothing };
         let mut frames = Vec::new();
         let three_pto = 3 * SYN_TIMEOUT;
-        let Ok(number) = protection.open(now, three_pto, header, datagram, &mut frames) else {
-            counters.forged += 1;
-            return Knock::Nothing;
+        let number = match protection.open(now, three_pto, header, datagram, &mut frames) {
+            Ok(number) => number,
+            Err(why) => {
+                counters.not_opened(why);
+                return Knock::Nothing;
+            }
         };
         if let Some(reason) = agreed.refusal.clone().or(refuse) {
             let theirs = agreed.connection.unwrap_or_default();

@@ -7,7 +7,10 @@ use core::fmt;
 use aws_lc_rs::aead::Aad;
 
 use self::keys::{Key, Opening, Phase, Previous, Sealing};
-use super::replay::{ReplayWindow, Stale};
+use super::{
+    contract::EndpointCounters,
+    replay::{ReplayWindow, Stale},
+};
 use crate::{
     limits::{FORGED_LIMIT_AES, FORGED_LIMIT_CHACHA, MOST_PACKETS, PACKETS_PER_KEY},
     session::{
@@ -342,6 +345,20 @@ impl From<Stale> for Unopened {
         match stale {
             Stale::Replayed => Self::Replayed,
             Stale::TooOld => Self::TooOld,
+        }
+    }
+}
+
+impl EndpointCounters {
+    /// Counts a sealed packet that was not opened.
+    pub(super) fn not_opened(&mut self, why: Unopened) {
+        match why {
+            Unopened::Replayed | Unopened::TooOld => self.replayed += 1,
+            Unopened::Forged { damaged } => {
+                self.forged += 1;
+                self.damaged += u64::from(damaged);
+            }
+            Unopened::NotSealed => {}
         }
     }
 }

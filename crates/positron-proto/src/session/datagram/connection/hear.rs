@@ -67,14 +67,7 @@ impl Connection {
                 Handled::Opened
             }
             Err(why) => {
-                match why {
-                    Unopened::Replayed | Unopened::TooOld => counters.replayed += 1,
-                    Unopened::Forged { damaged } => {
-                        counters.forged += 1;
-                        counters.damaged += u64::from(damaged);
-                    }
-                    Unopened::NotSealed => {}
-                }
+                counters.not_opened(why);
                 if secured.protection.is_at_cipher_limit() {
                     self.abort(now, Closed::CipherLimit);
                 }
