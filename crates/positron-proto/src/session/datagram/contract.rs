@@ -360,6 +360,10 @@ pub struct EndpointCounters {
 pub struct ConnectionView {
     /// Which.
     pub connection: ConnectionId,
+    /// What the header of each packet to this end calls it.
+    pub id_here: u32,
+    /// What the header of each packet to the other end calls it, once that is known.
+    pub id_there: Option<u32>,
     /// With whom; `None` before the handshake is complete.
     pub remote: Option<RemoteNode>,
     /// How far it is.
@@ -384,6 +388,8 @@ pub struct ConnectionView {
     pub queued_bytes: usize,
     /// Bytes that arrived and were not released.
     pub unreleased_bytes: usize,
+    /// Gaps in the numbers of the packets that arrived, which the other end has not closed.
+    pub gaps: usize,
     /// Packets declared lost.
     pub lost: u64,
     /// Packets sent.

@@ -123,6 +123,11 @@ impl Received {
         !self.above.is_empty()
     }
 
+    /// Gaps below what arrived above the cumulative number.
+    pub(super) fn gaps(&self) -> usize {
+        self.above.len()
+    }
+
     /// Whether an acknowledgment is to be sent now.
     pub(super) fn ack_due(&self, now: Instant) -> bool {
         self.poll_timeout().is_some_and(|due| due <= now)

@@ -2,19 +2,19 @@
 
 use super::{
     contract::{ConnectionId, ConnectionView, EndpointCounters},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Row},
 };
 use crate::time::Instant;
 
 impl Endpoint {
     /// Connections of which something is to be told, in order of their ids.
     pub fn views(&self) -> Vec<ConnectionView> {
-        self.rows.iter().map(|(id, row)| row.connection.view(*id)).collect()
+        self.rows.iter().map(|(id, row)| row.view(*id)).collect()
     }
 
     /// One connection, while it exists.
     pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
-        self.rows.get(&connection).map(|row| row.connection.view(connection))
+        self.rows.get(&connection).map(|row| row.view(connection))
     }
 
     /// Bytes of a connection that wait to be acknowledged, while it exists.
@@ -35,5 +35,11 @@ impl Endpoint {
     /// Handshakes of strangers that are not complete.
     pub fn half_open(&self) -> usize {
         self.door.len()
+    }
+}
+
+impl Row {
+    fn view(&self, connection: ConnectionId) -> ConnectionView {
+        ConnectionView { id_here: self.wire, ..self.connection.view(connection) }
     }
 }

@@ -69,6 +69,8 @@ mod tests {
     fn view() -> ConnectionView {
         ConnectionView {
             connection: ConnectionId(1),
+            id_here: 1,
+            id_there: None,
             remote: None,
             state: State::Established,
             since: Instant::ORIGIN,
@@ -81,6 +83,7 @@ mod tests {
             datagram_size: 1_200,
             queued_bytes: 1 << 20,
             unreleased_bytes: 1 << 20,
+            gaps: 0,
             lost: 0,
             sent: 0,
         }

@@ -455,12 +455,15 @@ impl Connection {
         self.window.give_back(budget);
     }
 
-    /// As statistics show it.
+    /// As statistics show it; what it is called in the headers of packets to this end is the
+    /// endpoint's to tell.
     pub(super) fn view(&self, connection: ConnectionId) -> ConnectionView {
         let secured = self.secured.as_deref();
         let rtt = secured.map(|secured| secured.recovery.rtt()).filter(|rtt| rtt.measured());
         ConnectionView {
             connection,
+            id_here: 0,
+            id_there: secured.map(|it| it.theirs),
             remote: self.remote(),
             state: self.state,
             since: self.since,
@@ -473,6 +476,7 @@ impl Connection {
             datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
             queued_bytes: self.queued_bytes(),
             unreleased_bytes: usize::try_from(self.window.held()).unwrap_or(usize::MAX),
+            gaps: secured.map_or(0, |it| it.received.gaps()),
             lost: secured.map_or(0, |it| it.lost),
             sent: secured.map_or(0, |it| it.sent),
         }
