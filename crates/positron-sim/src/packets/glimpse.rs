@@ -35,6 +35,11 @@ impl Glimpse {
     pub(crate) const fn is_sealed(&self) -> bool {
         self.flags & ENCRYPTED != 0
     }
+
+    /// Whether the keys changed an odd number of times before.
+    pub(crate) const fn has_odd_phase(&self) -> bool {
+        self.flags & KEY_PHASE != 0
+    }
 }
 
 impl core::fmt::Display for Glimpse {
@@ -55,7 +60,7 @@ impl core::fmt::Display for Glimpse {
             "NACK",
         ];
         let name = NAMES.get(usize::from(self.kind)).unwrap_or(&"?");
-        let phase = u8::from(self.flags & KEY_PHASE != 0);
+        let phase = u8::from(self.has_odd_phase());
         let Self { number, ack, connection, .. } = self;
         if self.is_sealed() {
             write!(f, "{name} {number} ack {ack} phase {phase} to {connection:08x}")

@@ -8,7 +8,8 @@
 //! ```text
 //! story.rs    what there is and what happens, as data;   script.rs  such a story from a seed
 //! path.rs     one direction of a way: delay, loss, order, rate, size, damage
-//! net.rs      time, arrivals, alarms; calls the endpoints;  attacker.rs  who means harm
+//! net.rs      time, arrivals, alarms; calls the endpoints;  host.rs  one of them, and its checks
+//! attacker.rs who means harm
 //! apps.rs     what applications do;   talk.rs  one end of a connection;   content.rs  what is said
 //! play.rs     act after act, then calm: whatever waits must get done
 //! check/      the promises, one a file
@@ -21,6 +22,7 @@ mod attacker;
 mod check;
 mod content;
 mod glimpse;
+mod host;
 mod net;
 mod path;
 mod play;

@@ -20,9 +20,10 @@ use positron_proto::{
 
 use super::{
     attacker::{Datagram, Malice},
-    check::{Addresses, Amplification, Clockwork, Effort, Nonces, Promise, Replay, Silence, Wrong},
+    check::{Clockwork, Effort, Promise, Seals, Wrong, is_cookie},
     content::Talker,
     glimpse::Glimpse,
+    host::Host,
     path::Path,
     report::{PacketReport, PacketViolation},
     story::PacketStory,
@@ -34,25 +35,6 @@ use crate::{dice::Dice, report::add_up, run_hash::RunHash, trace::Trace};
 const ROUNDS: u32 = 10_000;
 /// The time of day at the beginning.
 const WALL: WallTime = WallTime::from_unix_micros(1_700_000_000_000_000);
-
-/// An end at work.
-pub(super) struct Host {
-    /// `None` while it is away.
-    pub(super) endpoint: Option<Endpoint>,
-    /// How often it started.
-    pub(super) life: u64,
-    pub(super) addr: SocketAddr,
-    pub(super) addresses: Addresses,
-    pub(super) paused_until: Instant,
-    amplification: Amplification,
-    nonces: Nonces,
-    replay: Replay,
-    silence: Silence,
-    inbox: Vec<Datagram>,
-    /// When it wants to wake, and when it does.
-    due: Option<Instant>,
-    wakes: Instant,
-}
 
 /// Something that is to happen.
 #[derive(Debug)]
@@ -89,6 +71,9 @@ pub(super) struct Net<'a> {
     pub(super) is_calm: bool,
     clockwork: Clockwork,
     pub(super) effort: Effort,
+    seals: Seals,
+    /// Who floods, and takes the cookies that come of it.
+    pub(super) strangers: Vec<Endpoint>,
     pub(super) trace: Trace,
     hash: RunHash,
     pub(super) report: PacketReport,
@@ -131,6 +116,8 @@ impl<'a> Net<'a> {
             is_calm: false,
             clockwork: Clockwork::default(),
             effort: Effort::default(),
+            seals: Seals::default(),
+            strangers: Vec::new(),
             trace: Trace::default(),
             hash: RunHash::new(),
             report: PacketReport { seed: seed_number, ..PacketReport::default() },
@@ -140,23 +127,8 @@ impl<'a> Net<'a> {
         for end in 0..ends {
             let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
             let addr = SocketAddr::from(([10, 0, 0, last], 8888));
-            let mut addresses = Addresses::default();
-            addresses.add(addr);
             net.owner.insert(addr, end);
-            net.hosts.push(Host {
-                endpoint: None,
-                life: 0,
-                addr,
-                addresses,
-                paused_until: Instant::ORIGIN,
-                amplification: Amplification::default(),
-                nonces: Nonces::default(),
-                replay: Replay::default(),
-                silence: Silence::default(),
-                inbox: Vec::new(),
-                due: None,
-                wakes: Instant::FAR_FUTURE,
-            });
+            net.hosts.push(Host::new(addr));
             net.start(end);
         }
         net
@@ -169,15 +141,9 @@ impl<'a> Net<'a> {
     /// Starts a process that knows nothing.
     pub(super) fn start(&mut self, end: usize) {
         let host = &mut self.hosts[end];
-        host.life += 1;
-        let rng = self.seed.stream(&format!("end {end} life {}", host.life));
-        host.endpoint = Some(endpoint(self.story, end, host.life, rng));
-        host.amplification.forget();
-        host.nonces.forget();
-        host.replay.forget();
-        host.silence = Silence::default();
-        (host.due, host.wakes) = (None, Instant::FAR_FUTURE);
-        host.paused_until = Instant::ORIGIN;
+        let life = host.life + 1;
+        let rng = self.seed.stream(&format!("end {end} life {life}"));
+        host.begin(endpoint(self.story, end, life, rng));
         self.note(|| format!("end {end} starts"));
     }
 
@@ -275,17 +241,19 @@ impl<'a> Net<'a> {
             });
             let (batch, later) = rest.split_at(full + usize::from(shorter && size > 0));
             rest = later;
-            let bytes: Vec<u8> = batch.iter().flat_map(|d| d.bytes.iter().copied()).collect();
-            for datagram in batch {
-                self.hosts[end].amplification.received(first.from, datagram.bytes.len());
-                self.hosts[end].replay.handed(&datagram.bytes);
-                self.note(|| format!("end {end} hears {}", describe(datagram)));
-            }
-            self.hosts[end].silence.heard();
-            let from = first.from;
-            self.call(end, |endpoint, now| endpoint.handle_datagrams(now, from, size, &bytes))?;
+            self.hand_batch(end, size, batch).map_err(|wrong| self.broken(wrong, Some(end)))?;
+            self.pump(end)?;
         }
         Ok(())
+    }
+
+    /// Hands over datagrams of one sender, and sees whether what was sealed opens.
+    fn hand_batch(&mut self, end: usize, size: usize, batch: &[Datagram]) -> Result<(), Wrong> {
+        let now = self.clock();
+        for datagram in batch {
+            self.note(|| format!("end {end} hears {}", describe(datagram)));
+        }
+        self.hosts[end].hears(now, size, batch, &self.seals)
     }
 
     /// Calls an endpoint, and takes from it what it has to say.
@@ -365,23 +333,23 @@ impl<'a> Net<'a> {
             return Err(Wrong::new(Promise::Bounds, format!("{} bytes", bytes.len())));
         }
         let glimpse = Glimpse::of(bytes);
-        let host = &mut self.hosts[end];
-        host.nonces.sent(bytes)?;
-        if let Some(glimpse) = glimpse {
-            host.silence.sent(self.now, &glimpse)?;
-            if matches!(glimpse.kind, 7 | 10) {
-                self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
-                self.effort.packets += 1;
-            }
+        if glimpse.is_some_and(|glimpse| matches!(glimpse.kind, 7 | 10)) {
+            self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
+            self.effort.packets += 1;
         }
-        host.amplification.sent(to, glimpse.map_or(0, |g| g.kind), bytes.len())?;
+        self.hosts[end].sends(self.now, &datagram, &mut self.seals)?;
         self.carry(end, datagram);
         Ok(())
     }
 
     /// A datagram goes on its way.
     fn carry(&mut self, end: usize, datagram: Datagram) {
-        let Some(&other) = self.owner.get(&datagram.to) else { return };
+        let Some(&other) = self.owner.get(&datagram.to) else {
+            if is_cookie(&datagram.bytes) {
+                self.stranger_hears(&datagram);
+            }
+            return;
+        };
         let at = end * self.hosts.len() + other;
         let delay = self.paths[at].laws().delay;
         let deeds = self.malice.sees(self.now, delay, &datagram);
@@ -407,7 +375,7 @@ impl<'a> Net<'a> {
 
     /// Somebody proved to an end to be at an address, or the end was told to send there.
     pub(super) fn proven(&mut self, end: usize, addr: SocketAddr) {
-        self.hosts[end].amplification.proven(addr);
+        self.hosts[end].proven(addr);
     }
 
     fn set_alarm(&mut self, end: usize) {
@@ -424,8 +392,7 @@ impl<'a> Net<'a> {
     fn look(&mut self, end: usize) -> Result<(), PacketViolation> {
         let Some(endpoint) = &self.hosts[end].endpoint else { return Ok(()) };
         let life = self.hosts[end].life;
-        let mut found = super::check::tables(endpoint.half_open())
-            .and_then(|()| self.hosts[end].replay.opened(endpoint.counters().packets_opened));
+        let mut found = super::check::tables(endpoint.half_open());
         for view in endpoint.views() {
             let talker = Talker { end, life, connection: view.connection };
             // A half-open handshake of a stranger may be shown before it is accepted.

@@ -50,6 +50,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Nobody has this address.
 const NOWHERE: ([u8; 4], u16) = ([10, 8, 0, 1], 8888);
 
+/// How long a datagram of a stranger takes.
+const STRANGER_DELAY: Duration = Duration::from_millis(1);
+
 fn play_once(story: &PacketStory, seed: u64, lines: Option<usize>) -> PacketReport {
     let mut net = Net::new(story, seed);
     if let Some(lines) = lines {
@@ -135,6 +138,12 @@ fn act_out(net: &mut Net, act: &Act) -> Result<(), PacketViolation> {
         Act::Flood { to, count } => net.flood(to, count),
     }
     Ok(())
+}
+
+/// Where a stranger is.
+fn stranger_at(number: u16) -> SocketAddr {
+    let [high, low] = number.to_be_bytes();
+    SocketAddr::from(([10, 7, high, low], 1_000))
 }
 
 impl Net<'_> {
@@ -234,11 +243,28 @@ impl Net<'_> {
         let (mut buf, mut number) = (Vec::new(), 0_u16);
         while let Some(transmit) = stranger.poll_transmit(now, 1, &mut buf) {
             let bytes = buf[..transmit.len.min(buf.len())].to_vec();
-            let [high, low] = number.to_be_bytes();
-            let from = SocketAddr::from(([10, 7, high, low], 1_000));
+            let from = stranger_at(number);
             number = number.wrapping_add(1);
             let at = self.now + Duration::from_micros(100) * u32::from(number);
             self.schedule(at, Next::Arrive(Datagram { from, to: target, bytes }));
+        }
+        self.strangers.push(stranger);
+    }
+
+    /// A cookie for a stranger, who brings it from there or from an address where it never was.
+    pub(super) fn stranger_hears(&mut self, cookie: &Datagram) {
+        let now = self.clock();
+        let mut buf = Vec::new();
+        for at in 0..self.strangers.len() {
+            let stranger = &mut self.strangers[at];
+            stranger.handle_datagrams(now, cookie.from, 0, &cookie.bytes);
+            while let Some(transmit) = self.strangers[at].poll_transmit(now, 1, &mut buf) {
+                let bytes = buf[..transmit.len.min(buf.len())].to_vec();
+                let elsewhere = self.dice.chance(0.5);
+                let from = if elsewhere { stranger_at(u16::MAX) } else { cookie.to };
+                let arrives = Next::Arrive(Datagram { from, to: cookie.from, bytes });
+                self.schedule(self.now + STRANGER_DELAY, arrives);
+            }
         }
     }
 
@@ -246,6 +272,7 @@ impl Net<'_> {
     fn calm(&mut self) -> Result<(), PacketViolation> {
         self.note(|| "--- calm".into());
         self.malice.stop();
+        self.strangers.clear();
         self.is_calm = true;
         for path in &mut self.paths {
             path.mend();
@@ -315,6 +342,9 @@ impl Net<'_> {
             return;
         }
         if peer.is_some() {
+            // Whoever says anything says LOWEST with it, and both are asked for a sign of life.
+            let gaps = view.as_ref().map_or(0, |view| view.gaps);
+            waits.extend((gaps > 0).then(|| format!("{name}: {gaps} gaps that nobody closes")));
             let owed = talk.flow.owed_messages().into_iter().chain(talk.flow.owed_streams());
             waits.extend(owed.map(|what| format!("{name} said, not handed over: {what}")));
         } else if self.story.ends[end].keep_alive.is_some() {

@@ -1,7 +1,7 @@
 //! A story of packets that nobody wrote: everything that can go wrong, drawn from a seed.
 
 use positron_proto::{
-    limits::{LANES, LEAST_DATAGRAM, MAX_DATAGRAM_MESSAGE},
+    limits::{CONNECTION_WINDOW_FIRST, LANES, LEAST_DATAGRAM, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
     rng::Seed,
     session::datagram::{Tuning, contract::Delivery},
     time::Duration,
@@ -17,8 +17,12 @@ use crate::dice::Dice;
 /// timeout, an idle timeout, and time to carry what waits.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// The story of a seed: 2 to 20 s of everything, then calm.
+/// The story of a seed: 2 to 20 s of everything, then calm; now and then one of [`haste`].
 pub fn storm(seed: u64) -> PacketStory {
+    let mut dice = Dice::new(&Seed::from_number(seed), "packet haste");
+    if dice.chance(0.02) {
+        return haste(&mut dice);
+    }
     let mut dice = Dice::new(&Seed::from_number(seed), "packet storm");
     let dice = &mut dice;
     let count = *pick(dice, &[2, 2, 2, 2, 3, 4]);
@@ -43,6 +47,37 @@ pub fn storm(seed: u64) -> PacketStory {
     acts.sort_by_key(|(at, _)| *at);
     let attacker = (weather == Weather::Hostile).then(|| attacker(dice));
     PacketStory { ends, tuning, laws, acts, attacker, calm_at, limit: LIMIT }
+}
+
+/// Keys that would change more than once in a round trip, if nobody waited for acknowledgments.
+/// Elsewhere a key lasts longer than all that may be in flight, because an end that can neither
+/// change its key nor use it any longer falls silent. Here only one end talks, and nothing is
+/// lost, so that it is known how much it seals before it hears of it: what fills the window.
+fn haste(dice: &mut Dice) -> PacketStory {
+    const BYTES: usize = 1_100;
+    let window = CONNECTION_WINDOW_FIRST / (BYTES + MESSAGE_COST);
+    // While the key before is kept, a new one is due after one and a half times its share; after
+    // twice that it is used up.
+    let packets_per_key = u64::try_from(window * 4 / 7).unwrap_or(u64::MAX);
+    let tuning = Tuning { packets_per_key, first_number: (1 << 32) - dice.below(1_000) };
+    let end = End {
+        window_bytes: CONNECTION_WINDOW_FIRST,
+        queue_bytes: 4 << 20,
+        max_datagram: LEAST_DATAGRAM,
+        segments: *pick(dice, &[1, 10, 64]),
+        ..End::plain()
+    };
+    let laws = PathLaws::calm(*pick(dice, &[ms(10), ms(30), ms(100)]));
+    let times = 1_000 + u32::try_from(dice.below(1_000)).unwrap_or(0);
+    let from = dice.index(2);
+    let key = StaticKey::Right;
+    let acts = vec![
+        (ms(0), Act::Dial { from, to: 1 - from, whom: Whom::Right, key }),
+        (ms(0), Act::Say { from, lane: 1, delivery: Delivery::Ordered, bytes: BYTES, times }),
+    ];
+    let (ends, laws) = (vec![end; 2], vec![laws; 4]);
+    let calm_at = Duration::from_secs(4);
+    PacketStory { ends, tuning, laws, acts, attacker: None, calm_at, limit: LIMIT }
 }
 
 /// What kind of story it is; all of everything at once would hide much.

@@ -41,11 +41,6 @@ impl Amplification {
         }
         Err(Wrong::new(Promise::Amplification, format!("{to} is not proven: {account:?}")))
     }
-
-    /// The end starts anew.
-    pub(crate) fn forget(&mut self) {
-        self.0.clear();
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ mod amplification;
 mod bounds;
 mod close;
 mod congestion;
+mod cookies;
 mod exact;
 mod forgery;
+mod keys;
 mod nonces;
+mod openings;
 mod progress;
 mod replay;
 
@@ -17,9 +20,12 @@ pub(crate) use amplification::Amplification;
 pub(crate) use bounds::{Bounds, tables};
 pub(crate) use close::{CLOSE, Life, RESET, Truth};
 pub(crate) use congestion::{Effort, Silence};
+pub(crate) use cookies::{Cookies, is_cookie};
 pub(crate) use exact::Flow;
 pub(crate) use forgery::{Addresses, Dialled};
+pub(crate) use keys::{Keys, Seal};
 pub(crate) use nonces::Nonces;
+pub(crate) use openings::{Openings, Seals, Shown};
 pub(crate) use progress::{Clockwork, in_short, waiting};
 pub(crate) use replay::Replay;
 
@@ -39,6 +45,12 @@ pub enum Promise {
     Progress,
     /// No number seals two packets, and none is opened twice.
     Nonces,
+    /// What one end sealed opens at the other.
+    Opening,
+    /// Keys change only after an acknowledgment.
+    Keys,
+    /// Under pressure only who receives at its address is let in.
+    Cookies,
     /// Each connection ends once, in states that follow one another, for a reason that is true.
     Close,
     /// Not much more is sent than needed, and less and less into silence.

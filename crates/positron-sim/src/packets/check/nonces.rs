@@ -26,11 +26,6 @@ impl Nonces {
             _ => Ok(()),
         }
     }
-
-    /// The end starts anew.
-    pub(crate) fn forget(&mut self) {
-        self.0.clear();
-    }
 }
 
 pub(super) fn hash(bytes: &[u8]) -> u64 {

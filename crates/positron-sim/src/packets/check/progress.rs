@@ -53,11 +53,13 @@ pub(crate) fn waiting(view: &ConnectionView, open: usize) -> Option<String> {
 /// A connection in a line.
 pub(crate) fn in_short(view: &ConnectionView) -> String {
     let ConnectionView { state, rtt, congestion_window, in_flight, send_window, .. } = view;
-    let ConnectionView { datagram_size, queued_bytes, unreleased_bytes, lost, sent, .. } = view;
+    let ConnectionView { datagram_size, queued_bytes, unreleased_bytes, gaps, lost, sent, .. } =
+        view;
     format!(
         "{state:?}, {queued_bytes} bytes queued, {in_flight} in flight (congestion window \
          {congestion_window}, send window {send_window}), {unreleased_bytes} not released, \
-         datagrams of {datagram_size}, round trip {rtt:?}, {sent} packets sent, {lost} lost"
+         {gaps} gaps, datagrams of {datagram_size}, round trip {rtt:?}, {sent} packets sent, \
+         {lost} lost"
     )
 }
 
@@ -81,6 +83,8 @@ mod tests {
     fn whatever_is_queued_or_not_released_or_on_its_way_waits() {
         let rest = ConnectionView {
             connection: ConnectionId(1),
+            id_here: 1,
+            id_there: None,
             remote: None,
             state: State::Established,
             since: Instant::ORIGIN,
@@ -93,6 +97,7 @@ mod tests {
             datagram_size: 0,
             queued_bytes: 0,
             unreleased_bytes: 0,
+            gaps: 0,
             lost: 0,
             sent: 0,
         };

@@ -26,11 +26,6 @@ impl Replay {
         let what = format!("{packets} packets opened out of {different} different ones");
         Err(Wrong::new(Promise::Nonces, what))
     }
-
-    /// The end starts anew.
-    pub(crate) fn forget(&mut self) {
-        self.0.clear();
-    }
 }
 
 #[cfg(test)]
