@@ -63,6 +63,9 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a closed link may take to hand its last bytes to the kernel.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an end that said its last word hears the other one out at most, however much comes
+/// (Linux, `tcp_fin_timeout`).
+pub const LONGEST_HALF_CLOSE: Duration = Duration::from_secs(60);
 /// How long a conversation is kept without a link, so that a reconnect continues it.
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
