@@ -227,8 +227,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(5);
 pub const FIRST_WINDOW_DATAGRAMS: u64 = 10;
 /// Round trip time before one is measured.
 pub const FIRST_RTT: Duration = Duration::from_millis(100);
-/// Least that a retransmission timeout leaves beyond the smoothed round trip time. RFC 6298 gives the
-/// whole timeout a floor of 1 s; over a path that is longer than its floor and steady, that leaves
+/// Least that a retransmission timeout leaves beyond the smoothed round trip time. RFC 6298 gives
+/// the whole timeout a floor of 1 s; over a steady path that is longer than its floor, that leaves
 /// nothing for an acknowledgment that waits. Linux gives 200 ms to the term of the variation.
 pub const RTO_SLACK_LEAST: Duration = Duration::from_millis(200);
 /// Longest retransmission timeout, after backoff.
