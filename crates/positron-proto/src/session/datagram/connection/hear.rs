@@ -40,6 +40,8 @@ struct Heard {
     /// Bytes of all frames.
     len: usize,
     eliciting: bool,
+    /// Whether some of it is for the application.
+    said: bool,
     acknowledged: Option<(AckRanges, Duration)>,
     close: Option<CloseReason>,
 }
@@ -128,6 +130,9 @@ impl Connection {
             (PacketType::Rst, Some(reason)) => self.heard_reset(now, reason),
             _ => {}
         }
+        if heard.said {
+            self.note_arrival(now);
+        }
         if was_quiet {
             self.shrink();
         }
@@ -154,6 +159,10 @@ impl Connection {
         heard.eliciting |= frame.is_ack_eliciting();
         // What is said after a FIN is acknowledged and not heard.
         let deaf = !self.state.hears_messages();
+        heard.said |= matches!(
+            frame,
+            PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
+        );
         match frame {
             PacketFrame::Padding { .. }
             | PacketFrame::Pong { .. }
