@@ -19,7 +19,8 @@ pub(super) struct Cut {
     size: u32,
     /// Bytes below it were sent in this attempt.
     sent: u32,
-    /// How often the other end gave it up. What is known of earlier attempts says nothing.
+    /// How often it was sent before: whole, in a larger packet, or until the other end gave it up.
+    /// What is known of earlier attempts says nothing.
     attempt: u8,
     /// What was lost.
     again: RangeSet,
@@ -41,8 +42,9 @@ pub(super) struct Piece {
 }
 
 impl Cut {
-    /// Nothing of it was sent. `full` are the bytes of frames in a packet.
-    pub(super) fn new(number: u64, len: usize, full: usize) -> Self {
+    /// Nothing of it was sent in pieces. `full` are the bytes of frames in a packet; `was_whole`:
+    /// it was sent in one, and what comes after it may fill the window by now.
+    pub(super) fn new(number: u64, len: usize, full: usize, was_whole: bool) -> Self {
         // A message above that is never queued.
         let total = u32::try_from(len).unwrap_or(u32::MAX);
         let mut cut = Self {
@@ -50,7 +52,7 @@ impl Cut {
             total,
             size: 0,
             sent: 0,
-            attempt: 0,
+            attempt: u8::from(was_whole),
             again: RangeSet::new(),
             arrived: RangeSet::new(),
         };

@@ -114,7 +114,9 @@ impl Queue {
             Some(Step::Again(_)) => true,
             Some(Step::Piece(_, piece)) => piece.again || piece_cost(&piece) <= budget,
             // Its first piece is not larger than a packet; whether that is allowed is seen then.
-            Some(Step::Begin(_)) => budget >= as_u64(full + MESSAGE_COST),
+            Some(Step::Begin(number)) => {
+                self.was_begun(number) || budget >= as_u64(full + MESSAGE_COST)
+            }
             Some(Step::New) => self.item(self.next).is_some_and(|item| cost(&item.body) <= budget),
         }
     }
@@ -288,9 +290,10 @@ impl Queue {
     fn begin(&mut self, number: u64, full: usize, tally: &mut Tally) {
         let Some(at) = self.index(number) else { return };
         let len = self.items[at].body.len();
-        self.items[at].state = State::Cut(Box::new(Cut::new(number, len, full)));
+        let was_whole = self.again.remove(&number);
+        self.items[at].state = State::Cut(Box::new(Cut::new(number, len, full, was_whole)));
         self.cuts.insert(number);
-        self.next += u64::from(!self.again.remove(&number));
+        self.next += u64::from(!was_whole);
         if self.channel.delivery != Delivery::Unreliable {
             tally.begun += 1;
             tally.begun_bytes += cost_of_unfinished(len);

@@ -311,3 +311,21 @@ fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_windo
     assert!(most <= MAX_FRAGMENTS_PER_PEER && most > MAX_FRAGMENTS_PER_PEER / 2, "{most}");
     assert_eq!(core::iter::from_fn(|| incoming.poll()).count(), 2 * count);
 }
+
+#[test]
+fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_window() {
+    let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
+    let mut outgoing = Outgoing::new(1 << 20);
+    outgoing.push(0, channel.delivery, body(0, 3_000), 0).unwrap();
+    let whole = next(&mut outgoing, 9_000).unwrap();
+    whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+    // Datagrams became smaller, and the other end holds what is out of order.
+    let mut incoming = Incoming::default();
+    while let Some(piece) = next_within(&mut outgoing, 1_200, 0) {
+        arrive(&mut incoming, Instant::ORIGIN, &piece);
+    }
+    let Delivered { body: heard, .. } = incoming.poll().unwrap();
+    assert_eq!(heard, body(0, 3_000));
+    answer(&mut incoming, &mut outgoing);
+    assert!(outgoing.is_drained());
+}
