@@ -168,8 +168,11 @@ impl Controller for NewReno {
     }
 
     fn datagram_size_changed(&mut self, bytes: u64) {
+        // Two large datagrams must not become many small ones, into a path that carries nothing.
+        let was_least = self.window <= self.least_window();
         self.datagram = bytes.max(1);
-        self.window = self.window.max(self.least_window());
+        let least = self.least_window();
+        self.window = if was_least { least } else { self.window.max(least) };
     }
 
     fn name(&self) -> &'static str {
@@ -241,5 +244,19 @@ mod tests {
         assert_eq!((reno.window(), reno.threshold()), (10_000, u64::MAX));
         lose(&mut reno, 50, 40, true);
         assert_eq!((reno.window(), reno.phase()), (2_000, Phase::SlowStart));
+    }
+
+    #[test]
+    fn a_window_at_its_least_stays_so_when_datagrams_become_smaller_and_a_wide_one_stays_wide() {
+        let mut reno = NewReno::new(9_000);
+        reno.datagram_size_changed(1_200);
+        assert_eq!(reno.window(), 90_000);
+        let mut reno = NewReno::new(9_000);
+        reno.rto(at(1));
+        assert_eq!(reno.window(), 18_000);
+        reno.datagram_size_changed(1_200);
+        assert_eq!(reno.window(), 2_400);
+        reno.datagram_size_changed(9_000);
+        assert_eq!(reno.window(), 18_000);
     }
 }

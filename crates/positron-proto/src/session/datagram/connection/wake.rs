@@ -29,9 +29,11 @@ impl Connection {
     }
 
     /// Whether it is worth looking for a larger datagram: there is something to send that would
-    /// use it.
+    /// use it, and the path answers. Into silence only the timeout speaks.
     pub(super) fn may_probe_size(&self) -> bool {
-        self.state == State::Established && self.queued_bytes() >= PROBE_SIZE_FROM
+        self.state == State::Established
+            && self.queued_bytes() >= PROBE_SIZE_FROM
+            && self.secured.as_ref().is_some_and(|secured| secured.recovery.backoff() == 0)
     }
 
     /// When to ask for a sign of life, or to give up.

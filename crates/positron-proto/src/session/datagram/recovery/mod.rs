@@ -366,7 +366,6 @@ impl<C> Recovery<C> {
     }
 
     /// Timeouts in a row without an acknowledgment.
-    #[cfg(test)]
     pub(super) fn backoff(&self) -> u32 {
         self.clock.backoff
     }

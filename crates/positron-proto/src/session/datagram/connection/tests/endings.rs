@@ -119,7 +119,7 @@ fn an_end_that_closed_hears_out_one_that_takes_long() {
 #[test]
 fn an_end_that_closed_does_not_listen_for_ever() {
     let weather = Weather { delay: Duration::from_millis(700), loss: 0.3, ..CALM };
-    let mut pair = Pair::new(9, weather);
+    let mut pair = Pair::new(8, weather);
     for body in numbered(1_000, 3_000) {
         pair.ends[1].send(0, Delivery::Ordered, body).unwrap();
     }

@@ -72,6 +72,23 @@ fn a_probe_of_what_has_arrived_otherwise_asks_all_the_same() {
 }
 
 #[test]
+fn nobody_looks_for_larger_datagrams_on_a_path_that_answers_nothing() {
+    let mut pair = Pair::new(7, CALM);
+    pair.ends[0].send(0, Delivery::Ordered, Bytes::from_static(b"hello")).unwrap();
+    pair.run(Duration::from_secs(2));
+    pair.weather.loss = 1.0;
+    for body in numbered(20, 10_000) {
+        pair.ends[0].send(0, Delivery::Ordered, body).unwrap();
+    }
+    pair.run(Duration::from_secs(2));
+    let before = pair.ends[0].view(ConnectionId(0)).sent;
+    pair.run(Duration::from_secs(20));
+    // Timeouts after about 4, 8 and 16 s, with the two packets of the least window each.
+    let sent = pair.ends[0].view(ConnectionId(0)).sent - before;
+    assert!((3..=6).contains(&sent), "{sent}");
+}
+
+#[test]
 fn a_connection_that_idles_for_a_day_lives_and_its_keys_change_when_it_speaks() {
     let tuning = Tuning { packets_per_key: 1_000, first_number: 0 };
     let mut pair = Pair::tuned(5, CALM, tuning);
