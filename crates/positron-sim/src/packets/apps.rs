@@ -101,6 +101,7 @@ impl Net<'_> {
         Truth {
             disturbed: self.story.is_disturbed()
                 || talk.dialled.is_some_and(|dialled| dialled.there.is_none()),
+            lossy: !self.story.is_faithful(),
             wrong_node: is_wrong(talk) || peer.is_some_and(is_wrong),
             peer_closing: unknown || peer.is_some_and(|peer| peer.life.closing),
             peer_resetting: unknown || peer.is_some_and(|peer| peer.life.resetting),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use positron_proto::{
-    session::Endpoint,
+    session::{Endpoint, datagram::contract::ConnectionView},
     time::{Instant, Now},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Host {
     /// When it wants to wake, and when it does.
     pub(super) due: Option<Instant>,
     pub(super) wakes: Instant,
+    /// Whether time woke it, and nobody else.
+    pub(super) is_awake: bool,
     checks: Checks,
 }
 
@@ -58,6 +60,7 @@ impl Host {
             inbox: Vec::new(),
             due: None,
             wakes: Instant::FAR_FUTURE,
+            is_awake: false,
             checks: Checks::default(),
         }
     }
@@ -119,13 +122,20 @@ impl Host {
         let mut seal = Seal::default();
         let packet = Glimpse::of(bytes);
         if let Some(packet) = packet.filter(Glimpse::is_sealed) {
-            silence.sent(now, &packet)?;
+            silence.sent(now, &packet, self.is_awake)?;
             let mut views = self.endpoint.iter().flat_map(Endpoint::views);
             let here = views.find(|view| view.id_there == Some(packet.connection));
             seal = keys.sealed(here.map(|view| view.id_here), &packet)?;
         }
         seals.sent(bytes, seal);
         amplification.sent(*to, packet.map_or(0, |packet| packet.kind), bytes.len())
+    }
+
+    /// It has sent all that it wants to send now, and shows this of a connection.
+    pub(super) fn shows(&mut self, view: &ConnectionView) {
+        if let Some(there) = view.id_there.filter(|_| view.in_flight == 0) {
+            self.checks.silence.rests(there);
+        }
     }
 
     /// Somebody proved to be at an address, or the end was told to send there.

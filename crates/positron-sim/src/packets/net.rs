@@ -10,6 +10,7 @@ use std::{
 use positron_proto::{
     id::NetworkId,
     identity::Identity,
+    limits::LEAST_DATAGRAM,
     rng::Seed,
     session::{
         Endpoint,
@@ -189,7 +190,9 @@ impl<'a> Net<'a> {
                     self.happen(next)?;
                 }
             } else if let Some(end) = self.hosts.iter().position(|host| host.wakes == wakes) {
+                self.hosts[end].is_awake = true;
                 self.call(end, Endpoint::handle_timeout)?;
+                self.hosts[end].is_awake = false;
             }
         }
     }
@@ -392,16 +395,27 @@ impl<'a> Net<'a> {
     fn look(&mut self, end: usize) -> Result<(), PacketViolation> {
         let Some(endpoint) = &self.hosts[end].endpoint else { return Ok(()) };
         let life = self.hosts[end].life;
+        let views = endpoint.views();
         let mut found = super::check::tables(endpoint.half_open());
-        for view in endpoint.views() {
+        for view in views {
+            self.hosts[end].shows(&view);
             let talker = Talker { end, life, connection: view.connection };
+            let lost_there = self.lost_there(talker);
             // A half-open handshake of a stranger may be shown before it is accepted.
             let Some(talk) = self.talks.get_mut(&talker) else { continue };
             found = found
-                .and_then(|()| talk.bounds.look(&view, &self.story.ends[end]))
+                .and_then(|()| talk.bounds.look(&view, &self.story.ends[end], lost_there))
                 .and_then(|()| talk.life.shows(view.state));
         }
         found.map_err(|wrong| self.broken(wrong, Some(end)))
+    }
+
+    /// What the other end has taken for lost, in bytes at the most, while it is known.
+    fn lost_there(&self, me: Talker) -> Option<u64> {
+        let peer = self.talks.get(&me)?.peer.filter(|peer| self.is_alive(*peer))?;
+        let view = self.hosts[peer.end].endpoint.as_ref()?.view(peer.connection)?;
+        let largest = self.story.ends[peer.end].max_datagram.max(LEAST_DATAGRAM);
+        Some(view.lost * u64::try_from(largest).unwrap_or(u64::MAX))
     }
 
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {

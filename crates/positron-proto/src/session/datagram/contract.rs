@@ -388,6 +388,8 @@ pub struct ConnectionView {
     pub queued_bytes: usize,
     /// Bytes that arrived and were not released.
     pub unreleased_bytes: usize,
+    /// What messages count for of which only parts arrived.
+    pub unfinished_bytes: usize,
     /// Gaps in the numbers of the packets that arrived, which the other end has not closed.
     pub gaps: usize,
     /// Packets declared lost.

@@ -1,7 +1,7 @@
 //! Tables, queues and windows keep to their limits.
 
 use positron_proto::{
-    limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN, TAIL_PROBES},
+    limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN, MAX_FRAGMENTS_PER_PEER, TAIL_PROBES},
     session::datagram::contract::ConnectionView,
 };
 
@@ -17,20 +17,35 @@ const BEYOND: u64 = 2 * TAIL_PROBES as u64 + 2;
 #[derive(Debug, Default)]
 pub(crate) struct Bounds {
     widest: u64,
+    /// The most that unfinished messages counted for.
+    unfinished: u64,
+    lost_there: Option<u64>,
 }
 
 impl Bounds {
-    /// Looks at a connection.
-    pub(crate) fn look(&mut self, view: &ConnectionView, end: &End) -> Result<(), Wrong> {
+    /// Looks at a connection, of which the other end has taken so many bytes for lost, if that is
+    /// known.
+    pub(crate) fn look(
+        &mut self,
+        view: &ConnectionView,
+        end: &End,
+        lost_there: Option<u64>,
+    ) -> Result<(), Wrong> {
         self.widest = self.widest.max(view.congestion_window);
         let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
         let size = wide(view.datagram_size.max(LEAST_DATAGRAM));
-        // Beyond it goes what was taken for lost, and came after all when other data had taken its
-        // place: once more the window at the most.
-        let window = wide(end.window_bytes);
+        self.lost_there = self.lost_there.max(lost_there);
+        // Two things go beyond the window. Parts of a message use it only until they are
+        // acknowledged: from then on they count as unfinished, and all at once again when it is
+        // whole; otherwise a window would have to be larger than a message. And what was taken for
+        // lost uses it no more, so that more urgent data may take its place, but may come after all.
+        let lost = self.lost_there.unwrap_or(u64::MAX);
+        let held = wide(end.window_bytes).saturating_add(self.unfinished).saturating_add(lost);
+        let unfinished = wide(view.unfinished_bytes);
         let limits = [
             ("bytes queued", wide(view.queued_bytes), wide(end.queue_bytes)),
-            ("bytes not released", wide(view.unreleased_bytes), 2 * window),
+            ("bytes not released", wide(view.unreleased_bytes), held),
+            ("bytes of unfinished messages", unfinished, wide(MAX_FRAGMENTS_PER_PEER)),
             ("bytes of a datagram", wide(view.datagram_size), wide(end.max_datagram)),
             (
                 "bytes in flight",
@@ -38,6 +53,7 @@ impl Bounds {
                 self.widest + BEYOND * size + wide(end.max_datagram),
             ),
         ];
+        self.unfinished = self.unfinished.max(unfinished);
         check(&limits)
     }
 }
@@ -83,6 +99,7 @@ mod tests {
             datagram_size: 1_200,
             queued_bytes: 1 << 20,
             unreleased_bytes: 1 << 20,
+            unfinished_bytes: 0,
             gaps: 0,
             lost: 0,
             sent: 0,
@@ -92,10 +109,10 @@ mod tests {
     #[test]
     fn each_limit_is_looked_at() {
         let end = End::plain();
-        let look = |view: ConnectionView| Bounds::default().look(&view, &end);
+        let look = |view: ConnectionView| Bounds::default().look(&view, &end, Some(0));
         assert!(look(view()).is_ok());
         assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
-        assert!(look(ConnectionView { unreleased_bytes: 1 << 21 | 1, ..view() }).is_err());
+        assert!(look(ConnectionView { unreleased_bytes: (1 << 20) + 1, ..view() }).is_err());
         assert!(look(ConnectionView { in_flight: 60_000, ..view() }).is_err());
         assert!(look(ConnectionView { datagram_size: 16_385, ..view() }).is_err());
         assert!(tables(MAX_DATAGRAM_HALF_OPEN).is_ok());
@@ -103,10 +120,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_unfinished_or_taken_for_lost_may_go_beyond_the_window() {
+        let more = ConnectionView { unreleased_bytes: (1 << 20) + 5_000, ..view() };
+        let unfinished = ConnectionView { unfinished_bytes: 4_000, ..view() };
+        let end = End::plain();
+        let mut bounds = Bounds::default();
+        assert!(bounds.look(&unfinished, &end, Some(0)).is_ok());
+        assert!(bounds.look(&more, &end, Some(999)).is_err());
+        assert!(bounds.look(&more, &end, Some(1_000)).is_ok());
+        assert!(bounds.look(&more, &end, None).is_ok(), "it was known before");
+    }
+
+    #[test]
     fn a_window_that_shrinks_may_leave_more_in_flight() {
         let (mut bounds, end) = (Bounds::default(), End::plain());
-        assert!(bounds.look(&view(), &end).is_ok());
+        assert!(bounds.look(&view(), &end, None).is_ok());
         let smaller = ConnectionView { congestion_window: 2_400, ..view() };
-        assert!(bounds.look(&smaller, &end).is_ok());
+        assert!(bounds.look(&smaller, &end, None).is_ok());
     }
 }

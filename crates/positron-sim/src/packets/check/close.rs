@@ -30,6 +30,8 @@ pub(crate) struct Life {
 pub(crate) struct Truth {
     /// Something happened that may silence or break a connection.
     pub(crate) disturbed: bool,
+    /// Some packets do not arrive.
+    pub(crate) lossy: bool,
     /// Somebody else than the one who is there was expected.
     pub(crate) wrong_node: bool,
     /// The other end's application called `close`.
@@ -84,8 +86,10 @@ impl Life {
                 self.over = Some(why.clone());
                 self.reason(why, truth)?;
             }
-            // What is written during the handshake waits for room like anything else.
-            Event::StreamWritable { .. } | Event::Writable { .. } => {}
+            // During the handshake streams share their room with unreliable messages, which give
+            // way, and with streams that are given up. Whoever was refused a message waits for an
+            // acknowledgment.
+            Event::StreamWritable { .. } => {}
             _ if !self.up => return Err(wrong(format!("{} before keys", name(event)))),
             Event::Finished { .. } if self.finished => return Err(wrong("finished twice")),
             Event::Finished { reason, .. } => {
@@ -117,8 +121,8 @@ impl Life {
             | Closed::Ourselves
             | Closed::Handshake(_) => false,
             // A RST is said once: where it is lost, silence is what is left of it.
-            Closed::Silent => truth.disturbed || self.resetting || truth.peer_resetting,
-            Closed::ByPeer(_) | Closed::NoAnswer => truth.disturbed || self.resetting,
+            Closed::Silent => truth.disturbed || (truth.peer_resetting && truth.lossy),
+            Closed::ByPeer(_) | Closed::NoAnswer => truth.disturbed,
         };
         let asked = match (self.closing, self.resetting) {
             (_, true) => "we reset it",

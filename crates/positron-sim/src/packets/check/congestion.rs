@@ -10,16 +10,25 @@ use positron_proto::{
 use super::{Promise, Wrong};
 use crate::packets::glimpse::Glimpse;
 
-/// How long a peer must have been silent before the packets are counted: by then the first
-/// retransmission timeout has passed, and the congestion window is one datagram.
+/// How long a peer must have been silent before the packets are counted.
 const DEAF_AFTER: Duration = Duration::from_secs(2);
-/// Packets that one connection may send from then on until it hears again or gives up. A timeout
-/// that starts at half a second and doubles up to ten seconds fires 5 times in half a minute, with
-/// two probes each; windows that are told anew, pings and closing add some (guess; the most in
-/// 20,000 stories was 25).
-const INTO_SILENCE: u32 = 32;
+/// Packets that the timers of one connection may send from then on until it hears again or gives
+/// up. Probes and timeouts come after waits that double: after 2, 4, 8 and 16 s at the most often,
+/// and one that began before. Each sends two packets: a probe has two, and so has the congestion
+/// window at its least, which a timeout leaves.
+const INTO_SILENCE: u32 = 5 * 2;
 
-/// What is sent on each connection of an end while nothing comes back.
+/// Types of packets that nobody has to acknowledge: they say nothing of who listens. An application
+/// that reads on has windows told anew, and what the other end asked may be answered late.
+const ASKS_NOBODY: [u8; 4] = [
+    PacketType::Ack as u8,
+    PacketType::Pong as u8,
+    PacketType::FinAck as u8,
+    PacketType::Rst as u8,
+];
+
+/// What is sent on each connection of an end while it waits for an answer and nothing comes back.
+/// Connections are told apart by the id that the other end chose.
 #[derive(Debug, Default)]
 pub(crate) struct Silence(BTreeMap<u32, Deaf>);
 
@@ -30,15 +39,20 @@ struct Deaf {
 }
 
 impl Silence {
-    /// The end sent a packet; connections are told apart by the id that the other end chose.
-    pub(crate) fn sent(&mut self, now: Instant, packet: &Glimpse) -> Result<(), Wrong> {
-        // An application that reads on has windows told anew: that asks nobody for anything.
-        if !packet.is_sealed() || packet.kind == PacketType::Ack as u8 {
+    /// The end sent a packet, because time went on or because its application said something: that
+    /// is as much as the application wants.
+    pub(crate) fn sent(
+        &mut self,
+        now: Instant,
+        packet: &Glimpse,
+        by_timer: bool,
+    ) -> Result<(), Wrong> {
+        if !packet.is_sealed() || ASKS_NOBODY.contains(&packet.kind) {
             return Ok(());
         }
         let deaf = self.0.entry(packet.connection).or_insert(Deaf { since: now, sent: 0 });
         let lasting = now.since(deaf.since);
-        if lasting <= DEAF_AFTER {
+        if lasting <= DEAF_AFTER || !by_timer {
             return Ok(());
         }
         deaf.sent += 1;
@@ -47,6 +61,11 @@ impl Silence {
         }
         let what = format!("{} packets into {lasting:?} of silence, last: {packet}", deaf.sent);
         Err(Wrong::new(Promise::Congestion, what))
+    }
+
+    /// Nothing of a connection waits to be acknowledged: what it said asked for nothing.
+    pub(crate) fn rests(&mut self, connection: u32) {
+        self.0.remove(&connection);
     }
 
     /// The end was handed packets from the other end of some connection.
@@ -98,25 +117,33 @@ mod tests {
 
     const SEALED: Glimpse = Glimpse { kind: 7, flags: 4, number: 1, ack: 0, connection: 9 };
 
-    fn send_every(every: Duration, packets: u32) -> Result<(), Wrong> {
+    fn send_every(every: Duration, packets: u32, by_timer: bool) -> Result<(), Wrong> {
         let mut silence = Silence::default();
-        (0..packets).try_for_each(|n| silence.sent(Instant::ORIGIN + every * n, &SEALED))
+        let mut send = |n| silence.sent(Instant::ORIGIN + every * n, &SEALED, by_timer);
+        (0..packets).try_for_each(&mut send)
     }
 
     #[test]
-    fn a_timeout_that_never_backs_off_is_found() {
-        assert!(send_every(Duration::from_millis(300), 60).is_err());
-        assert!(send_every(Duration::from_secs(2), 15).is_ok());
+    fn a_timeout_that_never_backs_off_is_found_and_an_application_may_say_what_it_likes() {
+        const OFTEN: Duration = Duration::from_millis(300);
+        assert!(send_every(OFTEN, 60, true).is_err());
+        assert!(send_every(OFTEN, 60, false).is_ok());
+        assert!(send_every(Duration::from_secs(2), 15, true).is_ok());
     }
 
     #[test]
-    fn whoever_hears_may_go_on() {
-        let mut silence = Silence::default();
-        for n in 0..500 {
-            if n % 5 == 0 {
-                silence.heard();
+    fn whoever_hears_or_asks_for_nothing_may_go_on() {
+        for hears in [true, false] {
+            let mut silence = Silence::default();
+            for n in 0..500 {
+                match n % 5 {
+                    0 if hears => silence.heard(),
+                    0 => silence.rests(SEALED.connection),
+                    _ => {}
+                }
+                let now = Instant::ORIGIN + Duration::from_secs(1) * n;
+                assert!(silence.sent(now, &SEALED, true).is_ok());
             }
-            assert!(silence.sent(Instant::ORIGIN + Duration::from_secs(1) * n, &SEALED).is_ok());
         }
     }
 

@@ -97,6 +97,7 @@ mod tests {
             datagram_size: 0,
             queued_bytes: 0,
             unreleased_bytes: 0,
+            unfinished_bytes: 0,
             gaps: 0,
             lost: 0,
             sent: 0,

@@ -476,6 +476,7 @@ impl Connection {
             datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
             queued_bytes: self.queued_bytes(),
             unreleased_bytes: usize::try_from(self.window.held()).unwrap_or(usize::MAX),
+            unfinished_bytes: self.unfinished().map_or(0, |unfinished| unfinished.bytes),
             gaps: secured.map_or(0, |it| it.received.gaps()),
             lost: secured.map_or(0, |it| it.lost),
             sent: secured.map_or(0, |it| it.sent),
