@@ -360,11 +360,7 @@ impl Stage {
             Event::Closed { connection, why } => {
                 assert_eq!(connection, id);
                 match &why {
-                    // The reset of the other end may be lost.
-                    Closed::Silent => {
-                        let long = self.chaos >= Duration::from_secs(25);
-                        assert!(long || self.is_ended_by_somebody(), "silence among the living");
-                    }
+                    Closed::Silent => assert!(self.may_be_silent(n), "silence among the living"),
                     Closed::ByUs(_) | Closed::ByPeer(_) => assert!(self.is_ended_by_somebody()),
                     other => panic!("two honest ends come to {other:?}"),
                 }
@@ -382,6 +378,14 @@ impl Stage {
 
     fn is_ended_by_somebody(&self) -> bool {
         self.apps.iter().any(|app| app.closes || app.resets)
+    }
+
+    /// Whether somebody has a reason to think that the other end is silent.
+    fn may_be_silent(&self, n: usize) -> bool {
+        // Who closes waits for less, which is no more than it may take until a move is believed.
+        let flushes = self.apps[n].closes && (self.chaos >= FLUSH_TIMEOUT || self.moves > 0);
+        // The last word of an end that is over may be lost.
+        flushes || self.chaos >= Duration::from_secs(25) || self.apps[1 - n].over.is_some()
     }
 
     fn view(&self, n: usize) -> Option<ConnectionView> {
@@ -417,9 +421,8 @@ impl Stage {
             assert!(self.apps[n].over.is_some(), "the connection never ends: {:?}", self.view(n));
             assert!(self.view(n).is_none(), "what is over is not forgotten: {:?}", self.view(n));
             let silent = self.apps.iter().any(|app| app.over == Some(Closed::Silent));
-            // Who has closed does not wait for ever, and may not listen any more.
-            // A move may take 5 s to be believed, which is as long.
-            let patient = self.chaos < FLUSH_TIMEOUT && self.moves == 0 && !silent;
+            // Who has closed may not listen any more.
+            let patient = self.chaos < FLUSH_TIMEOUT && !silent;
             if !closed_before[1 - n] && !self.apps.iter().any(|app| app.resets) && patient {
                 self.check_all_arrived(n, false);
             }
