@@ -219,6 +219,9 @@ pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
 /// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
 /// 30 s at the earliest, people change networks more slowly).
 pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
+/// Challenges that wait for their answer on one connection; the oldest goes first. An honest end
+/// asks two questions at a time, and again only after a round trip (guess: four times that).
+pub const MAX_PATH_RESPONSES: usize = 8;
 /// Ranges of received packet numbers that are remembered and told; the lowest go first.
 pub const MAX_ACK_RANGES: usize = 64;
 /// The longest that an acknowledgment waits for company.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
+use super::{Cargo, Connection, ConnectionEvent, Handled, PathResponse, Secured};
 use crate::{
-    limits::{MAX_PINGS_PER_SECOND, MESSAGE_COST},
+    limits::{MAX_PATH_RESPONSES, MESSAGE_COST},
     misbehavior::Misbehavior,
     session::datagram::{
         congestion::NewReno,
@@ -44,6 +44,10 @@ struct Heard {
     said: bool,
     acknowledged: Option<(AckRanges, Duration)>,
     close: Option<CloseReason>,
+    /// The tokens of its last PING and its last PATH_CHALLENGE: however many questions a packet
+    /// has, it gets one answer to each kind.
+    ping: Option<u64>,
+    challenge: Option<[u8; 8]>,
 }
 
 impl Connection {
@@ -131,6 +135,10 @@ impl Connection {
         self.window.dropped(self.streams.take_released());
         self.tell_window();
         let Some(secured) = &mut self.secured else { return };
+        secured.due.pong = heard.ping.or(secured.due.pong);
+        if let Some(token) = heard.challenge {
+            secured.due.respond(PathResponse { to: from, token, asked: len });
+        }
         secured.received.arrived(now, number, heard.eliciting);
         match (header.kind, heard.close) {
             (PacketType::Fin, Some(reason)) => self.heard_fin(now, reason),
@@ -174,7 +182,7 @@ impl Connection {
             PacketFrame::Padding { .. }
             | PacketFrame::Pong { .. }
             | PacketFrame::Unknown { .. } => {}
-            PacketFrame::Ping { token } => secured.due.answer(token),
+            PacketFrame::Ping { token } => heard.ping = Some(token),
             PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
                 if deaf => {}
             PacketFrame::Message { channel, number, body } => {
@@ -194,9 +202,7 @@ impl Connection {
             }
             PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
             PacketFrame::Lowest { number } => secured.received.abandoned_below(number),
-            PacketFrame::PathChallenge { token } => {
-                secured.due.respond(from, u64::from_be_bytes(token));
-            }
+            PacketFrame::PathChallenge { token } => heard.challenge = Some(token),
             PacketFrame::PathResponse { token } => {
                 let token = u64::from_be_bytes(token);
                 if let Some(addr) = secured.paths.response(now, from, token) {
@@ -341,21 +347,13 @@ impl Connection {
 }
 
 impl super::Due {
-    /// Answers a PING. While nothing can be sent the oldest questions are forgotten.
-    fn answer(&mut self, token: u64) {
-        push_bounded(&mut self.pongs, token);
+    /// Answers a challenge. While nothing can be sent the oldest ones are forgotten.
+    fn respond(&mut self, response: PathResponse) {
+        if self.path_responses.len() >= MAX_PATH_RESPONSES {
+            self.path_responses.pop_front();
+        }
+        self.path_responses.push_back(response);
     }
-
-    fn respond(&mut self, to: SocketAddr, token: u64) {
-        push_bounded(&mut self.path_responses, (to, token));
-    }
-}
-
-fn push_bounded<T>(queue: &mut std::collections::VecDeque<T>, item: T) {
-    if u32::try_from(queue.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {
-        queue.pop_front();
-    }
-    queue.push_back(item);
 }
 
 fn count(arrival: Arrival, counters: &mut EndpointCounters) {

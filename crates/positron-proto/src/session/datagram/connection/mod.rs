@@ -39,7 +39,7 @@ use super::{
     window::{ReceiveWindow, SendWindow, WindowBudget},
 };
 use crate::{
-    limits::{FIRST_RTT, LEAST_DATAGRAM, MESSAGE_COST},
+    limits::{FIRST_RTT, LEAST_DATAGRAM, MESSAGE_COST, RTO_LONGEST},
     rng::Rng,
     session::contract::Direction,
     time::{Duration, Instant},
@@ -130,11 +130,10 @@ struct Cargo {
 struct Due {
     /// PINGs that ask whether the other end lives.
     ping: bool,
-    /// Tokens to be sent back; at most
-    /// [`MAX_PINGS_PER_SECOND`](crate::limits::MAX_PINGS_PER_SECOND).
-    pongs: VecDeque<u64>,
-    /// PATH_RESPONSEs, and where to.
-    path_responses: VecDeque<(SocketAddr, u64)>,
+    /// The token of the last PING: one PONG answers all that wait.
+    pong: Option<u64>,
+    /// Challenges to be answered; at most [`MAX_PATH_RESPONSES`](crate::limits::MAX_PATH_RESPONSES).
+    path_responses: VecDeque<PathResponse>,
     /// The FIN of the other end is to be answered.
     fin_ack: bool,
     /// Our FIN, again.
@@ -147,6 +146,16 @@ struct Due {
     probes: u32,
     /// Counts our PINGs.
     tokens: u64,
+}
+
+/// The answer to a PATH_CHALLENGE.
+#[derive(Clone, Copy, Debug)]
+struct PathResponse {
+    to: SocketAddr,
+    token: [u8; 8],
+    /// Bytes of the datagram that asked: the answer has no more, so that nobody draws more than
+    /// what was sent.
+    asked: usize,
 }
 
 /// What happened to a connection: a [`Event`] without its id.
@@ -402,7 +411,15 @@ impl Connection {
             return None;
         }
         let event = self.next_event();
-        self.over = matches!(event, Some(ConnectionEvent::Closed(_)));
+        if let Some(ConnectionEvent::Closed(why)) = &event {
+            self.over = true;
+            if let Closed::Violation { .. } = why {
+                // What it said last is worth no memory while it is told so.
+                self.incoming = Incoming::default();
+                self.streams = Streams::new(self.config.window_bytes);
+                self.outgoing = Outgoing::new(self.config.queue_bytes);
+            }
+        }
         event
     }
 
@@ -480,8 +497,9 @@ impl Connection {
 }
 
 impl Secured {
-    /// A wait for the other end that is longer than any honest one by far.
+    /// A wait for the other end that is longer than any honest one by far. Whoever answered late
+    /// all the time made it longer, and must not be remembered for minutes.
     fn three_pto(&self) -> Duration {
-        self.recovery.rtt().pto() * 3
+        (self.recovery.rtt().pto() * 3).min(RTO_LONGEST)
     }
 }

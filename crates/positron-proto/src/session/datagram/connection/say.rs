@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Cargo, Connection, Secured};
+use super::{Cargo, Connection, PathResponse, Secured};
 use crate::{
     limits::{LANES, LEAST_DATAGRAM, MAX_BATCH, MAX_SEGMENTS},
     session::datagram::{
@@ -96,7 +96,7 @@ impl Connection {
             let packet = Complete::new(PacketType::FinAck, PacketKind::AckOnly);
             return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
         }
-        if let Some(token) = secured.due.pongs.pop_front() {
+        if let Some(token) = secured.due.pong.take() {
             let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
             let packet = Complete::new(PacketType::Pong, PacketKind::AckOnly);
             return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
@@ -304,15 +304,15 @@ impl Secured {
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
         // Somebody who is neither here nor coming asked: it gets nothing.
-        let answers = |due: &(SocketAddr, u64)| self.paths.allowance(due.0) >= LEAST_ON_PATH;
-        self.due.path_responses.retain(answers);
+        let paths = &self.paths;
+        self.due.path_responses.retain(|due| paths.allowance(due.to) >= LEAST_ON_PATH);
         // A response that is lost is asked for again: as many as somebody asks for, whatever the
         // congestion window says, must not be remembered until they are acknowledged.
-        let (to, frame, size, asks) = if let Some((to, token)) = self.due.path_responses.pop_front()
-        {
-            let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            let frame = PacketFrame::PathResponse { token: token.to_be_bytes() };
-            (to, frame, size, PacketKind::AckOnly)
+        let due = self.due.path_responses.pop_front();
+        let (to, frame, size, asks) = if let Some(PathResponse { to, token, asked }) = due {
+            let allowed = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
+            let frame = PacketFrame::PathResponse { token };
+            (to, frame, allowed.min(asked), PacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
             let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
             (to, frame, size, PacketKind::Eliciting)

@@ -202,6 +202,31 @@ fn pings_and_challenges_are_answered_and_not_remembered() {
 }
 
 #[test]
+fn many_questions_in_one_packet_get_one_answer_of_each_kind_and_no_more_bytes_than_they_had() {
+    for pings in [true, false] {
+        for len in [60, 300, 1200, 9000] {
+            let mut victim = Victim::new();
+            let peer = &mut Hostile::new(&mut victim, 1);
+            let question = |n: u64| match pings {
+                true => PacketFrame::Ping { token: n },
+                false => PacketFrame::PathChallenge { token: n.to_be_bytes() },
+            };
+            let frames: Vec<_> = (0..(len - HEADER_LEN - TAG_LEN) / 9).map(as_u64).collect();
+            let frames: Vec<_> = frames.into_iter().map(question).collect();
+            let packet = peer.packet(victim.now.mono, PacketType::Data, &frames);
+            victim.hear(peer.addr, &packet);
+            let (came, went) = victim.ledger[&peer.addr];
+            assert_eq!((came, went), (packet.len(), 0));
+            let said = victim.say();
+            // The answer, and an acknowledgment.
+            assert!((1..=2).contains(&said.len()), "{} answers to {len} bytes", said.len());
+            let (came, went) = victim.ledger[&peer.addr];
+            assert!(went <= 2 * came, "{went} bytes for {came}");
+        }
+    }
+}
+
+#[test]
 fn questions_that_cannot_be_answered_yet_are_forgotten() {
     let mut victim = Victim::new();
     let mut peer = Hostile::new(&mut victim, 1);
