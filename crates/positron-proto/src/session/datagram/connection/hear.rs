@@ -360,6 +360,7 @@ fn count(arrival: Arrival, counters: &mut EndpointCounters) {
     match arrival {
         Arrival::New | Arrival::Dropped => {}
         Arrival::Duplicate => counters.messages_duplicate += 1,
+        Arrival::GivenUp => counters.messages_given_up += 1,
     }
 }
 

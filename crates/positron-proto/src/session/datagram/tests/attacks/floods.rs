@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::{MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT};
+use crate::limits::{MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT, UNFINISHED_PER_BYTE};
 
 /// The largest packet of frames.
 const LARGE: usize = 16 * 1024 - HEADER_LEN - TAG_LEN;
@@ -24,7 +24,7 @@ fn a_million_lone_parts_of_a_peer_take_four_mebibytes_and_go_in_thirty_seconds()
     });
     assert!(most < 6 * MIB, "{most} bytes");
     assert!(victim.is_established(&peers[0]));
-    assert!(as_u64(victim.unfinished()) > MIB);
+    assert!(as_u64(victim.unfinished()) > MIB / 2);
     victim.wait(Duration::from_secs(31), &mut peers);
     assert_eq!(victim.unfinished(), 0);
 }
@@ -47,9 +47,41 @@ fn lone_parts_of_many_peers_take_no_more_than_their_bound_and_go_in_thirty_secon
         victim.wait(Duration::from_secs(31), &mut peers);
     });
     assert!(used.bytes_max < 48 * MIB, "{} bytes", used.bytes_max);
+    // Each clears what it may begin once, and not again for every byte.
+    let first = 64 * as_u64(MAX_FRAGMENTS_PER_PEER);
+    assert!(used.bytes_total < first + 64 * MIB, "{} bytes in all", used.bytes_total);
     assert!(used.bytes_current < 4 << 20, "{} bytes stay", used.bytes_current);
     assert_eq!((victim.unfinished(), victim.violations()), (0, 0));
     assert!(victim.end.counters().messages_given_up >= 6_300);
+}
+
+#[test]
+fn messages_that_are_begun_by_one_byte_make_us_clear_no_memory_that_nobody_paid_for() {
+    let mut victim = Victim::new();
+    let mut peers = [Hostile::new(&mut victim, 1)];
+    let total = u32::try_from(MAX_DATAGRAM_MESSAGE).unwrap();
+    let parts = 10_000;
+    let used = allocation_counter::measure(|| {
+        for number in 0..parts {
+            peers[0].lone_part(&mut victim, Delivery::Unreliable, number, total);
+            victim.talk(&mut peers);
+        }
+    });
+    // What may be begun, what the bytes paid for, and what packets take.
+    let paid = as_u64(MAX_FRAGMENTS_PER_PEER) + parts * as_u64(UNFINISHED_PER_BYTE);
+    assert!(used.bytes_total < paid + parts * 4096, "{} bytes", used.bytes_total);
+    // Whoever says all that it begins is heard as ever.
+    let body: &'static [u8] = &[3; LARGE - 100];
+    let total = 4 * u32::try_from(body.len()).unwrap();
+    for number in parts..parts + 100 {
+        for offset in (0..total).step_by(body.len()) {
+            let (channel, body) = (channel(Delivery::Unreliable), Bytes::from_static(body));
+            let part = PacketFrame::Part { channel, number, offset, total, body };
+            peers[0].say(&mut victim, &[part]);
+            victim.talk(&mut peers);
+        }
+    }
+    assert_eq!((victim.violations(), victim.messages), (0, 100));
 }
 
 #[test]
