@@ -135,6 +135,10 @@ pub const CONNECTION_WINDOW_LEAST: usize = 2 * LARGEST_DATAGRAM;
 pub const CONNECTION_WINDOW_LONGEST: usize = 16 << 20;
 /// The same over all connections of an endpoint: no window grows while more is promised than this.
 pub const ENDPOINT_WINDOW_BYTES: usize = 256 << 20;
+/// Bytes that all connections of an endpoint hold beyond their windows, which messages in fragments
+/// do that became whole; the connection that holds most is ended (guess: thirty peers that take all
+/// that one may).
+pub const ENDPOINT_OVERDRAFT_BYTES: usize = 128 << 20;
 /// By how many bits the windows that we tell are shifted: 16 bits of them reach 64 MiB, four times
 /// the longest window.
 pub const WINDOW_SCALE: u8 = 10;

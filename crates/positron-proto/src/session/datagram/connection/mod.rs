@@ -132,7 +132,7 @@ struct Due {
     ping: bool,
     /// The token of the last PING: one PONG answers all that wait.
     pong: Option<u64>,
-    /// Challenges to be answered; at most [`MAX_PATH_RESPONSES`](crate::limits::MAX_PATH_RESPONSES).
+    /// At most [`MAX_PATH_RESPONSES`](crate::limits::MAX_PATH_RESPONSES).
     path_responses: VecDeque<PathResponse>,
     /// The FIN of the other end is to be answered.
     fin_ack: bool,
@@ -411,10 +411,10 @@ impl Connection {
             return None;
         }
         let event = self.next_event();
-        if let Some(ConnectionEvent::Closed(why)) = &event {
+        if let Some(ConnectionEvent::Closed(_)) = event {
             self.over = true;
-            if let Closed::Violation { .. } = why {
-                // What it said last is worth no memory while it is told so.
+            if self.ending.resets() {
+                // What was said is worth no memory while whoever said it is told so.
                 self.incoming = Incoming::default();
                 self.streams = Streams::new(self.config.window_bytes);
                 self.outgoing = Outgoing::new(self.config.queue_bytes);
@@ -462,9 +462,14 @@ impl Connection {
         self.incoming.unfinished()
     }
 
-    /// Gives up the unfinished message that waits longest.
-    pub(super) fn give_up_oldest(&mut self) {
-        self.incoming.give_up_oldest();
+    /// Gives up the unfinished message that waits longest: how many bytes that freed.
+    pub(super) fn give_up_oldest(&mut self) -> usize {
+        self.incoming.give_up_oldest()
+    }
+
+    /// Bytes that are held beyond what the window promised.
+    pub(super) const fn overdraft(&self) -> u64 {
+        if self.over { 0 } else { self.window.overdraft() }
     }
 
     /// Gives back what it borrowed; the last thing that is asked of it.

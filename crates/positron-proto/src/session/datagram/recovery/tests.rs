@@ -535,7 +535,7 @@ proptest! {
 #[test]
 fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
     let (mut sender, mut out, now) = (recovery(), Outcome::new(), at(1_000_000));
-    let mut send = |sender: &mut Recovery<u64>, number| {
+    let send = |sender: &mut Recovery<u64>, number| {
         sender.sent(now, number, SIZE, PacketKind::Eliciting, number);
     };
     for number in 0..=600 {

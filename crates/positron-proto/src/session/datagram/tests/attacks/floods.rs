@@ -1,5 +1,8 @@
 use super::*;
-use crate::limits::{MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT, UNFINISHED_PER_BYTE};
+use crate::limits::{
+    CONNECTION_WINDOW_FIRST, ENDPOINT_OVERDRAFT_BYTES, MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT,
+    UNFINISHED_PER_BYTE,
+};
 
 /// The largest packet of frames.
 const LARGE: usize = 16 * 1024 - HEADER_LEN - TAG_LEN;
@@ -181,6 +184,37 @@ fn a_message_of_one_byte_does_not_hold_its_packet() {
             assert!(most < 2 * MIB, "{most} bytes for 5,000 messages, {delivery:?}");
         }
     }
+}
+
+/// Each keeps back the message that all others wait for.
+#[test]
+fn many_peers_that_hold_more_than_their_windows_give_way_and_others_do_not() {
+    let mut victim = Victim::new();
+    victim.releases = false;
+    let mut honest = Hostile::new(&mut victim, 200);
+    let body: &'static [u8] = &[7; LARGE - 100];
+    let held = 2 * MIB / as_u64(body.len());
+    let fill = |victim: &mut Victim, peer: &mut Hostile, count: u64| {
+        for number in 1..=count {
+            peer.say(victim, &[message(Delivery::Ordered, number, body)]);
+        }
+    };
+    fill(&mut victim, &mut honest, held);
+    let mut peers: Vec<_> = (1..=60).map(|n| Hostile::new(&mut victim, n)).collect();
+    let used = allocation_counter::measure(|| {
+        for peer in &mut peers {
+            fill(&mut victim, peer, 2 * held);
+        }
+    });
+    let bound = as_u64(ENDPOINT_OVERDRAFT_BYTES) + 60 * as_u64(CONNECTION_WINDOW_FIRST);
+    assert!(used.bytes_max < bound + 8 * MIB, "{} bytes", used.bytes_max);
+    let full = |(_, why): &&(_, Closed)| *why == Closed::ByUs(CloseReason::SlotsFull);
+    let given_way = victim.closed.iter().filter(full).count();
+    assert!((20..40).contains(&given_way), "{given_way}");
+    assert_eq!(victim.closed.len(), given_way);
+    assert!(victim.is_established(&honest));
+    honest.say(&mut victim, &[message(Delivery::Ordered, 0, b"")]);
+    assert_eq!(victim.messages, held + 1);
 }
 
 #[test]
