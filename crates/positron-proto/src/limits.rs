@@ -171,7 +171,8 @@ pub const MAX_DATAGRAM_DIALS: usize = 1024;
 /// Handshakes of strangers over datagrams that are not complete, in all. At about 2 KiB each they
 /// cost 2 MiB.
 pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
-/// Half-open handshakes from which on a SYN is answered by a cookie and costs no state.
+/// Half-open handshakes, with those that failed at once, from which on a SYN is answered by a
+/// cookie and costs no state.
 pub const COOKIES_FROM: usize = 256;
 /// Bytes of a cookie; what QUIC's tokens and ours need, with room (guess).
 pub const MAX_COOKIE: usize = 64;
@@ -264,8 +265,8 @@ pub const MAX_LOST_REMEMBERED: usize = 1024;
 /// Loss episodes without a spurious loss after which the tolerance of reordering is halved
 /// (RFC 8985, 6.2: `reo_wnd_persist`).
 pub const REORDERING_PERSISTS: u32 = 16;
-/// Packets acknowledged at once at first, while the other end looks for its window (Linux:
-/// `TCP_MAX_QUICKACKS`).
+/// Packets of which no more than [`ACK_EVERY_LEAST`] share an acknowledgment at first, while the
+/// other end looks for its window (Linux: `TCP_MAX_QUICKACKS`).
 pub const QUICK_ACKS: u32 = 16;
 /// Packets that at least share one acknowledgment afterwards (RFC 9000, 13.2.2).
 pub const ACK_EVERY_LEAST: u32 = 2;
