@@ -1,6 +1,12 @@
 //! What differs between one transport and another: what carries it.
 
-use std::{fmt::Debug, future::Future, net::SocketAddr, ops::Deref, sync::Arc};
+use std::{
+    fmt::Debug,
+    future::Future,
+    net::SocketAddr,
+    ops::Deref,
+    sync::{Arc, MutexGuard},
+};
 
 use bytes::Bytes;
 use positron_proto::{
@@ -33,6 +39,9 @@ pub trait Machine: Debug + Sized + Send + 'static {
     /// What is known of a connection outside of the machine.
     type Channel: Channel;
 
+    /// A connection that is being made.
+    type Attempt: Send;
+
     /// Bytes of the largest message.
     const MAX_MESSAGE: usize;
 
@@ -47,29 +56,38 @@ pub trait Machine: Debug + Sized + Send + 'static {
     /// works; whether that was all, for now.
     fn transmit(shared: &Shared<Self>, rounds: usize) -> bool;
 
-    /// A connection to whoever is expected there, once it is made.
-    fn connect(
-        shared: &Shared<Self>,
+    /// As [`transmit`](Self::transmit), after what a flood is made of: it may be left to the driver
+    /// to pack.
+    fn transmit_packed(shared: &Shared<Self>, machine: MutexGuard<'_, Self>);
+
+    /// Begins a connection.
+    fn dial(
+        &mut self,
+        now: Now,
         to: SocketAddr,
         expect: Expect,
+    ) -> Result<Self::Attempt, ConnectError>;
+
+    /// The connection that an attempt makes, if messages may wait there until it is made.
+    fn queue_of(attempt: Self::Attempt) -> Option<Arc<Self::Channel>>;
+
+    /// What came of an attempt. Whoever does not wait for it gives it up.
+    fn made(
+        shared: &Shared<Self>,
+        attempt: Self::Attempt,
     ) -> impl Future<Output = Result<Arc<Self::Channel>, ConnectError>> + Send;
 
+    /// The connections that lead to an address, the one to try first in front.
+    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<Self::Channel>>;
+
     /// Queues a message.
-    fn try_send(
-        shared: &Shared<Self>,
+    fn send(
+        &mut self,
+        now: Now,
         channel: &Arc<Self::Channel>,
-        lane: LaneNumber,
-        delivery: Delivery,
+        how: (LaneNumber, Delivery),
         data: Bytes,
     ) -> Result<(), SendError>;
-
-    /// Queues a message, of no more than the largest size, for whoever is at an address.
-    fn try_send_to(
-        shared: &Shared<Self>,
-        to: SocketAddr,
-        delivery: Delivery,
-        data: Bytes,
-    ) -> Result<Arc<Self::Channel>, Unsent<Self::Channel>>;
 
     /// The application took a message of so many bytes.
     fn release(&mut self, now: Now, channel: &Self::Channel, bytes: usize);
@@ -83,14 +101,9 @@ pub trait Machine: Debug + Sized + Send + 'static {
     /// Every connection, also those that are not complete.
     fn channels(&self) -> impl Iterator<Item = &Arc<Self::Channel>>;
 
-    /// Handshakes of strangers that are not complete.
-    fn half_open(&self) -> usize;
-
-    /// Datagrams, or batches of them, that the kernel did not take.
-    fn unsent(&self) -> u64;
-
-    /// The connections now.
-    fn views(&self, now: Now) -> Vec<ConnectionStats>;
+    /// Handshakes of strangers that are not complete, datagrams that the kernel did not take, and
+    /// the connections now.
+    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>);
 
     /// One connection now, if it is not over.
     fn view(&self, channel: &Self::Channel, now: Now) -> Option<ConnectionStats>;
@@ -108,38 +121,18 @@ pub trait Machine: Debug + Sized + Send + 'static {
 /// What is known of one connection outside of the machine, as long as somebody holds it. What
 /// happens to it is noted under the lock of the machine.
 pub trait Channel: Deref<Target = Fate> + Debug + Send + Sync + 'static {
-    /// Names it among those that came in: a later one has a higher number.
-    fn number(&self) -> u64;
+    /// Its number among those that other nodes made, the later the higher; `None` for one that this
+    /// end made.
+    fn arrival(&self) -> Option<u64>;
 
     /// Where the other end is now.
     fn address(&self) -> SocketAddr;
 
+    /// Whether it is being closed by this end.
+    fn is_closing(&self) -> bool;
+
     /// It is over; the first reason stays.
     fn close(&self, why: Closed) {
         self.end(why);
-    }
-}
-
-/// A message that was not queued.
-#[derive(Debug)]
-pub struct Unsent<C> {
-    pub(super) why: SendError,
-    /// The connection that was tried, if there is one.
-    pub(super) over: Option<Arc<C>>,
-}
-
-impl<C> Unsent<C> {
-    /// The connection, if the message was queued there.
-    pub(super) fn unless(sent: Result<(), SendError>, over: Arc<C>) -> Result<Arc<C>, Self> {
-        match sent {
-            Ok(()) => Ok(over),
-            Err(why) => Err(Self { why, over: Some(over) }),
-        }
-    }
-}
-
-impl<C> From<ConnectError> for Unsent<C> {
-    fn from(why: ConnectError) -> Self {
-        Self { why: why.into(), over: None }
     }
 }

@@ -80,7 +80,8 @@ impl<C: Carrier> Connection<C> {
         delivery: Delivery,
         data: impl Into<Bytes>,
     ) -> Result<(), SendError> {
-        C::try_send(&self.life, &self.channel, lane, delivery, data.into())
+        let (how, data) = ((lane, delivery), data.into());
+        self.life.act_packed(|machine, now| machine.send(now, &self.channel, how, data))
     }
 
     /// Waits until everything that was sent is acknowledged by the other end's transport (not by

@@ -15,7 +15,7 @@ use tokio::{net::ToSocketAddrs, time::timeout};
 
 use super::{
     Carrier, ConnectError, Connection, DEFAULT_LANE, Receiver, SendError, address::resolve,
-    carrier::Unsent, life::Life, wait::until,
+    carrier::Channel as _, life::Life, wait::until,
 };
 use crate::limits::CLOSE_TIMEOUT;
 
@@ -80,19 +80,36 @@ impl<C: Carrier> Transport<C> {
     ) -> Result<Connection<C>, ConnectError> {
         let mut last = ConnectError::TransportClosed;
         for address in self.resolve(to).await? {
-            match C::connect(&self.life, address, expect).await {
-                Ok(channel) => return Ok(self.connection(channel)),
+            match self.connect_to(address, expect).await {
+                Ok(connection) => return Ok(connection),
                 Err(why) => last = why,
             }
         }
         Err(last)
     }
 
+    async fn connect_to(
+        &self,
+        to: SocketAddr,
+        expect: Expect,
+    ) -> Result<Connection<C>, ConnectError> {
+        loop {
+            let dial = |machine: &mut C, now| self.life.dial(machine, now, to, expect);
+            let attempt = self.life.act(dial)?;
+            let channel = C::made(&self.life, attempt).await?;
+            if !channel.is_closing() {
+                return Ok(self.connection(channel));
+            }
+            // There may be only one at a time: the next one begins when this is over.
+            channel.until_closed().await;
+        }
+    }
+
     /// Waits for the next connection that another node made; `None` when the transport is closed.
     /// Its messages come by [`incoming`](Self::incoming) whether it is accepted or not.
     /// Cancel-safe.
     pub async fn accept(&self) -> Option<Connection<C>> {
-        self.life.newcomers.next().await.map(|channel| self.connection(channel))
+        self.life.accept().await.map(|channel| self.connection(channel))
     }
 
     /// Everything that arrives, over all connections. Each message goes to one of several readers;
@@ -155,7 +172,7 @@ impl<C: Carrier> Transport<C> {
         data: impl Into<Bytes>,
     ) -> Result<Connection<C>, SendError> {
         let sent = self.try_send_to(to, Delivery::Ordered, data.into());
-        sent.map_err(|unsent| unsent.why)
+        sent.map_err(|(why, _)| why)
     }
 
     /// As [`send_unreliable`](Self::send_unreliable), but says [`SendError::Full`] instead of
@@ -169,7 +186,7 @@ impl<C: Carrier> Transport<C> {
         data: impl Into<Bytes>,
     ) -> Result<Connection<C>, SendError> {
         let sent = self.try_send_to(to, Delivery::Unreliable, data.into());
-        sent.map_err(|unsent| unsent.why)
+        sent.map_err(|(why, _)| why)
     }
 
     async fn send_to(
@@ -183,15 +200,12 @@ impl<C: Carrier> Transport<C> {
         // A flood from one task gives the driver its turn, and the driver packs it.
         tokio::task::coop::consume_budget().await;
         loop {
-            let over = match self.try_send_to(to, delivery, data.clone()) {
+            let connection = match self.try_send_to(to, delivery, data.clone()) {
                 Ok(connection) => return Ok(connection),
-                Err(Unsent { why: SendError::Full, over }) => over,
-                Err(Unsent { why, .. }) => return Err(why),
+                Err((SendError::Full, Some(connection))) => connection,
+                Err((SendError::Full, None)) => self.connect_to(to, Expect::Anyone).await?,
+                Err((why, _)) => return Err(why),
             };
-            let connection = self.connection(match over {
-                Some(channel) => channel,
-                None => C::connect(&self.life, to, Expect::Anyone).await?,
-            });
             // Waits as this connection does, and sends over it: order is kept.
             match connection.send(DEFAULT_LANE, delivery, data.clone()).await {
                 // It is being closed: another one has to be made.
@@ -201,18 +215,35 @@ impl<C: Carrier> Transport<C> {
         }
     }
 
+    /// With the connection that was tried, if there is one.
     fn try_send_to(
         &self,
         to: SocketAddr,
         delivery: Delivery,
         data: Bytes,
-    ) -> Result<Connection<C>, Unsent<C::Channel>> {
-        let (len, limit) = (data.len(), C::MAX_MESSAGE);
+    ) -> Result<Connection<C>, (SendError, Option<Connection<C>>)> {
+        let (how, len, limit) = ((DEFAULT_LANE, delivery), data.len(), C::MAX_MESSAGE);
         if len > limit {
-            return Err(Unsent { why: SendError::TooLarge { len, limit }, over: None });
+            return Err((SendError::TooLarge { len, limit }, None));
         }
-        let channel = C::try_send_to(&self.life, to, delivery, data)?;
-        Ok(self.connection(channel))
+        let (sent, over) = self.life.act_packed(|machine, now| {
+            for channel in machine.leading_to(to) {
+                match machine.send(now, &channel, how, data.clone()) {
+                    // It is being closed: another one has to be made.
+                    Err(SendError::Closed(_)) => {}
+                    sent => return (sent, Some(channel)),
+                }
+            }
+            match self.life.dial(machine, now, to, Expect::Anyone).map(C::queue_of) {
+                Ok(Some(channel)) => (machine.send(now, &channel, how, data), Some(channel)),
+                Ok(None) => (Err(SendError::Full), None),
+                Err(why) => (Err(why.into()), None),
+            }
+        });
+        match (sent, over.map(|channel| self.connection(channel))) {
+            (Ok(()), Some(connection)) => Ok(connection),
+            (sent, connection) => Err((sent.err().unwrap_or(SendError::Closed(None)), connection)),
+        }
     }
 
     /// Closes every connection when what waits was sent and acknowledged, within five seconds, and

@@ -4,12 +4,12 @@
 use std::{
     future::Future,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::task::JoinHandle;
 
-use super::{carrier::Machine, shared::Shared};
+use super::{carrier::Machine, shared::Shared, wait::lock};
 
 /// The last of these to go ends the transport.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<M: Machine> Life<M> {
     pub(super) async fn end(&self) {
         M::last_words(self).await;
         self.abandon();
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let driver = lock(&self.driver).take();
         if let Some(driver) = driver {
             // It has nothing to say; a panic of it was reported by the runtime.
             let _ = driver.await;

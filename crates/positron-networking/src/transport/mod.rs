@@ -21,7 +21,6 @@ mod handle;
 mod inbox;
 mod incoming;
 mod life;
-mod newcomers;
 mod shared;
 mod stats;
 mod tcp;

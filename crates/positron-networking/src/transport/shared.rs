@@ -6,15 +6,19 @@
 //! either.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use positron_proto::{
-    id::NodeId, session::datagram::contract::Closed, time::Now, wire::frame::CloseReason,
+    id::NodeId,
+    session::{datagram::contract::Closed, sessions::Expect},
+    time::Now,
+    wire::frame::CloseReason,
 };
 use tokio::sync::Notify;
 
@@ -22,7 +26,7 @@ use super::{
     ConnectError, TransportStats,
     carrier::{Channel as _, Machine},
     inbox::Inbox,
-    newcomers::Newcomers,
+    wait::{lock, until},
 };
 use crate::{
     driver::Clock,
@@ -36,9 +40,12 @@ pub struct Shared<M: Machine> {
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
     pub(super) inbox: Inbox<Arc<M::Channel>>,
-    pub(super) newcomers: Newcomers<M::Channel>,
+    /// Connections that other nodes made and that nobody has accepted, the oldest first.
+    newcomers: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
     /// The driver has something to do.
     pub(super) kick: Notify,
+    /// There is a connection to accept, or none will come any more.
+    accepting: Notify,
     /// A connection is over, or the transport is.
     pub(super) ended: Notify,
     closing: AtomicBool,
@@ -52,8 +59,9 @@ impl<M: Machine> Shared<M> {
             address,
             clock: Clock::start(),
             inbox: Inbox::default(),
-            newcomers: Newcomers::default(),
+            newcomers: Mutex::default(),
             kick: Notify::new(),
+            accepting: Notify::new(),
             ended: Notify::new(),
             closing: AtomicBool::new(false),
             machine: Mutex::new(machine),
@@ -62,8 +70,7 @@ impl<M: Machine> Shared<M> {
 
     /// Looks at the machine without changing it.
     pub(super) fn look(&self) -> MutexGuard<'_, M> {
-        // A panic of ours leaves the machine as it is: the connections that it hit fall silent.
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.machine)
     }
 
     /// Does something to the machine, and what follows from it, at once.
@@ -86,28 +93,76 @@ impl<M: Machine> Shared<M> {
         outcome
     }
 
-    /// Whether the transport is being closed: nothing new begins. Decided under the lock of the
-    /// machine, so that whoever closes sees what began before.
+    /// As [`act`](Self::act), for what a flood is made of.
+    pub(super) fn act_packed<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
+        let mut machine = self.look();
+        let now = self.clock.now();
+        let outcome = act(&mut machine, now);
+        machine.settle(now, self);
+        M::transmit_packed(self, machine);
+        outcome
+    }
+
+    /// Begins a connection, unless the transport is being closed.
+    pub(super) fn dial(
+        &self,
+        machine: &mut M,
+        now: Now,
+        to: SocketAddr,
+        expect: Expect,
+    ) -> Result<M::Attempt, ConnectError> {
+        // Asked under the lock of the machine: whoever closes sees what began before.
+        if self.is_closing() {
+            return Err(ConnectError::TransportClosed);
+        }
+        machine.dial(now, to, expect)
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// As [`is_closing`](Self::is_closing), for whoever wants to begin something.
-    pub(super) fn is_open(&self) -> Result<(), ConnectError> {
-        if self.is_closing() { Err(ConnectError::TransportClosed) } else { Ok(()) }
+    /// A connection is up.
+    pub(super) fn came(&self, machine: &mut M, now: Now, channel: &Arc<M::Channel>) {
+        if self.is_closing() {
+            machine.close(now, channel, CloseReason::ShuttingDown);
+        } else if let Some(arrival) = channel.arrival() {
+            lock(&self.newcomers).insert(arrival, channel.clone());
+            self.accepting.notify_waiters();
+        }
+    }
+
+    /// A connection is over.
+    pub(super) fn left(&self, channel: &M::Channel, why: Closed) {
+        if let Some(arrival) = channel.arrival() {
+            lock(&self.newcomers).remove(&arrival);
+        }
+        tracing::debug!(address = %channel.address(), %why, "connection closed");
+        channel.close(why);
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for the next connection that another node made; `None` when none will come any more.
+    pub(super) async fn accept(&self) -> Option<Arc<M::Channel>> {
+        until(&self.accepting, || match lock(&self.newcomers).pop_first() {
+            Some((_, channel)) => Some(Some(channel)),
+            None => self.is_closing().then_some(None),
+        })
+        .await
     }
 
     /// The transport and its connections now; `counters` reads those of its protocol.
     pub(super) fn stats<C>(&self, counters: impl FnOnce(&M) -> C) -> TransportStats<C> {
         let (machine, now) = (self.look(), self.clock.now());
+        let (half_open, unsent, connections) = machine.stats(now);
         TransportStats {
             node_id: self.me,
             address: self.address,
             uptime_s: self.clock.uptime().as_secs_f64(),
-            half_open: machine.half_open(),
-            unsent: machine.unsent(),
+            half_open,
+            unsent,
             counters: counters(&machine),
-            connections: machine.views(now),
+            connections,
         }
     }
 
@@ -120,20 +175,19 @@ impl<M: Machine> Shared<M> {
                 machine.close(now, &channel, CloseReason::ShuttingDown);
             }
         });
-        self.newcomers.close();
+        self.accepting.notify_waiters();
     }
 
     /// Ends everything at once. The other ends are told, if the kernel takes it.
     pub(super) fn abandon(&self) {
         self.closing.store(true, Ordering::Release);
-        self.tell(|machine, now| machine.say_goodbye(now));
+        self.tell(M::say_goodbye);
         M::transmit(self, LAST_ROUNDS);
         let left = self.look().let_go();
         for channel in left {
-            self.newcomers.remove(&channel);
-            channel.close(Closed::ByUs(CloseReason::ShuttingDown));
+            self.left(&channel, Closed::ByUs(CloseReason::ShuttingDown));
         }
-        self.newcomers.close();
+        self.accepting.notify_waiters();
         self.inbox.close();
         self.ended.notify_waiters();
         self.kick.notify_one();

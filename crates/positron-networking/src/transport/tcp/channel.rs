@@ -9,7 +9,7 @@
 use std::{
     net::SocketAddr,
     ops::Deref,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock},
 };
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -19,7 +19,7 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{carrier::Channel, fate::Fate};
+use super::super::{carrier::Channel, fate::Fate, wait::lock};
 use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
 
 /// Bytes of the largest message of an application.
@@ -93,12 +93,16 @@ impl Deref for TcpChannel {
 }
 
 impl Channel for TcpChannel {
-    fn number(&self) -> u64 {
-        self.peer.link.number()
+    fn arrival(&self) -> Option<u64> {
+        self.peer.link.is_accepted().then(|| self.peer.link.number())
     }
 
     fn address(&self) -> SocketAddr {
         self.peer.addr
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.get().is_some()
     }
 }
 
@@ -183,7 +187,7 @@ impl TcpChannel {
     }
 
     fn credit(&self) -> MutexGuard<'_, Credit> {
-        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.credit)
     }
 }
 

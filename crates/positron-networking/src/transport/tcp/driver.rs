@@ -39,7 +39,7 @@ pub(super) async fn drive(
                 batch.drain(..).for_each(|arrival| shared.arrive(arrival));
             }
             Some((stream, from)) = newcomers.recv(), if shared.has_room() => {
-                shared.accept(stream, from);
+                shared.take_in(stream, from);
             }
             () = shared.kick.notified() => {}
             () = timer => {}
@@ -76,7 +76,7 @@ impl Shared<Tcp> {
         self.act(|machine, now| machine.arrive(now, arrival, self));
     }
 
-    fn accept(&self, stream: TcpStream, from: SocketAddr) {
+    fn take_in(&self, stream: TcpStream, from: SocketAddr) {
         self.act(|machine, now| {
             let Some(links) = machine.links.as_mut().filter(|_| !self.is_closing()) else { return };
             let link = links.accept(stream);

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, MutexGuard},
 };
 
 use bytes::Bytes;
@@ -15,20 +15,19 @@ use positron_proto::{
         Sessions,
         datagram::contract::{Closed, Delivery, LaneNumber},
         sessions::{
-            Counters, Dial, DialFailure, DialOutcome, DownReason, Expect, LinkDown, NotSent, Out,
-            Purpose,
+            Dial, DialFailure, DialOutcome, DownReason, Expect, LinkDown, NotSent, Out, Purpose,
         },
     },
     time::{Instant, Now},
     wire::frame::{CloseReason, Lane},
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     super::{
         ConnectError, ConnectionStats, DEFAULT_LANE, SendError,
         acquaintances::Acquaintances,
-        carrier::{Carrier, Channel as _, Machine, Unsent},
+        carrier::{Carrier, Channel as _, Machine},
         inbox::Waiting,
         shared::Shared,
         wait::until,
@@ -47,7 +46,8 @@ pub struct Tcp {
     /// Where each of them can be reached: where it came from, and what was dialled.
     by_address: BTreeMap<SocketAddr, NodeId>,
     acquaintances: Acquaintances,
-    dials: Vec<(Dial, Arc<Attempt>)>,
+    /// Dials that somebody waits for.
+    dials: Vec<(Dial, watch::Sender<Outcome>)>,
     /// Connections that are to end when everything is acknowledged.
     ending: Vec<Arc<TcpChannel>>,
     /// Messages under way, by what names them in the sessions.
@@ -60,17 +60,14 @@ pub struct Tcp {
     pub(super) asleep: Option<Instant>,
 }
 
-/// A dial that somebody waits for.
-#[derive(Debug, Default)]
-struct Attempt {
-    outcome: OnceLock<Result<Arc<TcpChannel>, ConnectError>>,
-    changed: Notify,
-}
+/// What came of a dial, once it is known.
+type Outcome = Option<Result<Arc<TcpChannel>, ConnectError>>;
 
 impl Carrier for Tcp {}
 
 impl Machine for Tcp {
     type Channel = TcpChannel;
+    type Attempt = watch::Receiver<Outcome>;
 
     const MAX_MESSAGE: usize = MAX_TCP_MESSAGE;
 
@@ -102,48 +99,79 @@ impl Machine for Tcp {
         true
     }
 
-    async fn connect(
-        shared: &Shared<Self>,
+    /// The tasks of the links do.
+    fn transmit_packed(_: &Shared<Self>, _: MutexGuard<'_, Self>) {}
+
+    /// Or waits with others for one.
+    fn dial(
+        &mut self,
+        now: Now,
         to: SocketAddr,
         expect: Expect,
-    ) -> Result<Arc<TcpChannel>, ConnectError> {
-        loop {
-            let attempt = shared.act(|machine, now| machine.dial(now, to, expect, shared))?;
-            let channel = until(&attempt.changed, || attempt.outcome.get().cloned()).await?;
-            if channel.closing().is_none() {
-                return Ok(channel);
-            }
-            // There is at most one session with a node: the next one begins when this is over.
-            channel.until_closed().await;
+    ) -> Result<Self::Attempt, ConnectError> {
+        let noise_static = self.acquaintances.key_of(expect);
+        let dial = Dial { to, expect, noise_static, purpose: Purpose::Connect };
+        if let Some((_, outcome)) = self.dials.iter().find(|(other, _)| *other == dial) {
+            return Ok(outcome.subscribe());
         }
+        let (outcome, attempt) = watch::channel(None);
+        self.dials.push((dial, outcome));
+        self.sessions.dial(now, dial, &mut self.out);
+        Ok(attempt)
     }
 
-    fn try_send(
-        shared: &Shared<Self>,
+    /// There is no session to queue anything for before the handshake says with whom.
+    fn queue_of(_: Self::Attempt) -> Option<Arc<TcpChannel>> {
+        None
+    }
+
+    async fn made(
+        _: &Shared<Self>,
+        mut attempt: Self::Attempt,
+    ) -> Result<Arc<TcpChannel>, ConnectError> {
+        let known = attempt.wait_for(Option::is_some).await;
+        let outcome = known.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or(Err(ConnectError::TransportClosed))
+    }
+
+    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<TcpChannel>> {
+        let node = self.by_address.get(&to);
+        node.and_then(|node| self.channels.get(node)).cloned().into_iter().collect()
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
         channel: &Arc<TcpChannel>,
-        lane: LaneNumber,
-        _delivery: Delivery,
+        (lane, _): (LaneNumber, Delivery),
         data: Bytes,
     ) -> Result<(), SendError> {
         if lane >= LANES {
             return Err(SendError::NoSuchLane(lane));
         }
-        shared.act(|machine, now| machine.send(now, channel, &data))
-    }
-
-    fn try_send_to(
-        shared: &Shared<Self>,
-        to: SocketAddr,
-        _delivery: Delivery,
-        data: Bytes,
-    ) -> Result<Arc<TcpChannel>, Unsent<TcpChannel>> {
-        shared.act(|machine, now| match machine.leading_to(to) {
-            Some(channel) => Unsent::unless(machine.send(now, &channel, &data), channel),
-            None => {
-                machine.dial(now, to, Expect::Anyone, shared)?;
-                Err(Unsent { why: SendError::Full, over: None })
-            }
-        })
+        let len = data.len();
+        let too_large = SendError::TooLarge { len, limit: MAX_TCP_MESSAGE };
+        if len > MAX_TCP_MESSAGE {
+            return Err(too_large);
+        }
+        if channel.closed().is_some() || channel.closing().is_some() {
+            return Err(SendError::Closed(channel.closed().cloned()));
+        }
+        if !channel.has_credit(len) {
+            return Err(SendError::Full);
+        }
+        let ticket = Ticket(self.next_ticket);
+        let (peer, said) = (channel.peer.id, Said::Data(data).encode());
+        match self.sessions.send(now, peer, Lane::Direct, said, Some(ticket), &mut self.out) {
+            Ok(()) => {}
+            Err(NotSent::QueueFull) => return Err(SendError::Full),
+            Err(NotSent::NotConnected) => return Err(SendError::Closed(None)),
+            Err(NotSent::TooLarge) => return Err(too_large),
+        }
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, channel.clone());
+        channel.sent_bytes(len);
+        Ok(())
     }
 
     fn release(&mut self, now: Now, channel: &TcpChannel, bytes: usize) {
@@ -169,18 +197,12 @@ impl Machine for Tcp {
         self.channels.values()
     }
 
-    fn half_open(&self) -> usize {
-        self.sessions.half_open()
-    }
-
-    fn unsent(&self) -> u64 {
-        0
-    }
-
-    fn views(&self, now: Now) -> Vec<ConnectionStats> {
+    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>) {
         let held = |id: &NodeId| self.channels.get(id).map_or(0, |channel| channel.held());
         let views = self.sessions.views();
-        views.map(|view| ConnectionStats::of_session(&view, held(&view.peer.id), now)).collect()
+        let connections =
+            views.map(|view| ConnectionStats::of_session(&view, held(&view.peer.id), now));
+        (self.sessions.half_open(), 0, connections.collect())
     }
 
     fn view(&self, channel: &TcpChannel, now: Now) -> Option<ConnectionStats> {
@@ -194,7 +216,7 @@ impl Machine for Tcp {
 
     /// Whoever does not take the goodbye goes without.
     async fn last_words(shared: &Shared<Self>) {
-        shared.act(|machine, now| machine.say_goodbye(now));
+        shared.act(Self::say_goodbye);
         let flushed = until(&shared.ended, || {
             shared.look().links.as_ref().is_none_or(Links::is_empty).then_some(())
         });
@@ -203,17 +225,8 @@ impl Machine for Tcp {
 
     fn let_go(&mut self) -> Vec<Arc<TcpChannel>> {
         self.links = None;
-        for (_, attempt) in std::mem::take(&mut self.dials) {
-            attempt.end(Err(ConnectError::TransportClosed));
-        }
+        self.dials.clear();
         std::mem::take(&mut self.channels).into_values().collect()
-    }
-}
-
-impl Attempt {
-    fn end(&self, outcome: Result<Arc<TcpChannel>, ConnectError>) {
-        let _ = self.outcome.set(outcome);
-        self.changed.notify_waiters();
     }
 }
 
@@ -233,64 +246,6 @@ impl Tcp {
             out: VecDeque::new(),
             asleep: None,
         }
-    }
-
-    /// Begins a connection, or waits with others for one.
-    fn dial(
-        &mut self,
-        now: Now,
-        to: SocketAddr,
-        expect: Expect,
-        shared: &Shared<Self>,
-    ) -> Result<Arc<Attempt>, ConnectError> {
-        shared.is_open()?;
-        let noise_static = self.acquaintances.key_of(expect);
-        let dial = Dial { to, expect, noise_static, purpose: Purpose::Connect };
-        let same = |(other, _): &&(Dial, Arc<Attempt>)| *other == dial;
-        if let Some((_, attempt)) = self.dials.iter().find(same) {
-            return Ok(attempt.clone());
-        }
-        let attempt = Arc::new(Attempt::default());
-        self.dials.push((dial, attempt.clone()));
-        self.sessions.dial(now, dial, &mut self.out);
-        Ok(attempt)
-    }
-
-    pub(super) fn counters(&self) -> Counters {
-        self.sessions.counters()
-    }
-
-    /// The connection that leads to this address.
-    fn leading_to(&self, to: SocketAddr) -> Option<Arc<TcpChannel>> {
-        let channel = self.channels.get(self.by_address.get(&to)?)?;
-        channel.closing().is_none().then(|| channel.clone())
-    }
-
-    /// Queues a message of the application.
-    fn send(&mut self, now: Now, channel: &Arc<TcpChannel>, data: &Bytes) -> Result<(), SendError> {
-        let len = data.len();
-        let too_large = SendError::TooLarge { len, limit: MAX_TCP_MESSAGE };
-        if len > MAX_TCP_MESSAGE {
-            return Err(too_large);
-        }
-        if channel.closed().is_some() || channel.closing().is_some() {
-            return Err(SendError::Closed(channel.closed().cloned()));
-        }
-        if !channel.has_credit(len) {
-            return Err(SendError::Full);
-        }
-        let ticket = Ticket(self.next_ticket);
-        let (peer, said) = (channel.peer.id, Said::Data(data.clone()).encode());
-        match self.sessions.send(now, peer, Lane::Direct, said, Some(ticket), &mut self.out) {
-            Ok(()) => {}
-            Err(NotSent::QueueFull) => return Err(SendError::Full),
-            Err(NotSent::NotConnected) => return Err(SendError::Closed(None)),
-            Err(NotSent::TooLarge) => return Err(too_large),
-        }
-        self.next_ticket += 1;
-        self.tickets.insert(ticket, channel.clone());
-        channel.sent_bytes(len);
-        Ok(())
     }
 
     /// Whether it could be told; otherwise it is told later.
@@ -324,11 +279,7 @@ impl Tcp {
                 let channel = Arc::new(TcpChannel::new(peer));
                 self.by_address.insert(peer.addr, peer.id);
                 self.channels.insert(peer.id, channel.clone());
-                if shared.is_closing() {
-                    self.close(now, &channel, CloseReason::ShuttingDown);
-                } else if peer.link.is_accepted() {
-                    shared.newcomers.push(channel);
-                }
+                shared.came(self, now, &channel);
             }
             Out::Down { peer, reason } => self.down(peer, reason, shared),
             Out::DialEnded { dial, outcome } => self.dial_ended(dial, outcome),
@@ -370,21 +321,20 @@ impl Tcp {
     fn down(&mut self, peer: NodeId, reason: DownReason, shared: &Shared<Self>) {
         let Some(channel) = self.channels.remove(&peer) else { return };
         self.by_address.retain(|_, node| *node != peer);
-        shared.newcomers.remove(&channel);
         self.owed.remove(&peer);
-        channel.close(match reason {
+        let why = match reason {
             DownReason::ByPeer(reason) => Closed::ByPeer(reason),
             DownReason::ByUs(CloseReason::Timeout | CloseReason::SlowReader) => Closed::Silent,
             DownReason::ByUs(reason) => Closed::ByUs(reason),
             DownReason::Link(_) => Closed::Silent,
-        });
-        shared.ended.notify_waiters();
+        };
+        shared.left(&channel, why);
     }
 
     fn dial_ended(&mut self, dial: Dial, outcome: DialOutcome) {
         let Some(at) = self.dials.iter().position(|(other, _)| *other == dial) else { return };
-        let (_, attempt) = self.dials.swap_remove(at);
-        attempt.end(match outcome {
+        let (_, waiting) = self.dials.swap_remove(at);
+        waiting.send_replace(Some(match outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
                 match self.channels.get(&node) {
                     Some(channel) => {
@@ -395,7 +345,7 @@ impl Tcp {
                 }
             }
             DialOutcome::Failed(why) => Err(failure(why)),
-        });
+        }));
     }
 
     fn close_what_is_drained(&mut self, now: Now) {

@@ -97,7 +97,7 @@ impl Transport<Tcp> {
 
     /// The transport and its connections now.
     pub fn stats(&self) -> TransportStats<Counters> {
-        self.life.stats(Tcp::counters)
+        self.life.stats(|machine| machine.sessions.counters())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     ops::Deref,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Mutex, OnceLock},
     task::Waker,
 };
 
@@ -16,7 +16,7 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{carrier::Channel, fate::Fate};
+use super::super::{carrier::Channel, fate::Fate, wait::lock};
 
 /// One connection.
 #[derive(Debug)]
@@ -51,12 +51,18 @@ impl Deref for UdpChannel {
 }
 
 impl Channel for UdpChannel {
-    fn number(&self) -> u64 {
-        self.id.0
+    fn arrival(&self) -> Option<u64> {
+        let remote = self.remote().filter(|remote| remote.direction == Direction::Inbound);
+        remote.map(|_| self.id.0)
     }
 
     fn address(&self) -> SocketAddr {
         lock(&self.place).address
+    }
+
+    /// Nobody waits for its end before making another one: there may be many.
+    fn is_closing(&self) -> bool {
+        false
     }
 
     fn close(&self, why: Closed) {
@@ -148,8 +154,4 @@ impl UdpChannel {
     pub(super) fn forget_stream(&self, stream: StreamId) {
         lock(&self.streams).live.remove(&stream);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -31,7 +31,7 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
         batch.datagrams().for_each(|some| shared.arrive(some));
         shared.handle_timeout();
         shared.send_blocked(&socket);
-        let all_sent = shared.transmit(SEND_ROUNDS);
+        let all_sent = Udp::transmit(&shared, SEND_ROUNDS);
         let rest = shared.rest();
         if rest == Rest::Over {
             return;

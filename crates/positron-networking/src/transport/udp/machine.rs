@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, MutexGuard},
 };
 
 use bytes::Bytes;
@@ -20,15 +20,15 @@ use positron_proto::{
 
 use super::{
     super::{
-        ConnectError, ConnectionStats, DEFAULT_LANE, SendError,
+        ConnectError, ConnectionStats, SendError,
         acquaintances::Acquaintances,
-        carrier::{Carrier, Channel as _, Machine, Unsent},
+        carrier::{Carrier, Channel as _, Machine},
         inbox::Waiting,
         shared::Shared,
         wait::until,
     },
     channel::UdpChannel,
-    sending::Sending,
+    sending::{BUFFER, Sending},
 };
 use crate::driver::datagrams::DatagramSocket;
 
@@ -49,6 +49,7 @@ impl Carrier for Udp {}
 
 impl Machine for Udp {
     type Channel = UdpChannel;
+    type Attempt = Arc<UdpChannel>;
 
     const MAX_MESSAGE: usize = MAX_DATAGRAM_MESSAGE;
 
@@ -63,15 +64,43 @@ impl Machine for Udp {
     }
 
     fn transmit(shared: &Shared<Self>, rounds: usize) -> bool {
-        shared.transmit(rounds)
+        let mut buffer = BUFFER.take();
+        let is_all = (0..rounds).any(|_| !shared.transmit_one(&mut buffer));
+        BUFFER.set(buffer);
+        is_all
     }
 
-    async fn connect(
-        shared: &Shared<Self>,
+    /// Sends by itself only if the driver has been there since the last time, so that what comes
+    /// quickly shares datagrams and calls.
+    fn transmit_packed(shared: &Shared<Self>, mut machine: MutexGuard<'_, Self>) {
+        if std::mem::take(&mut machine.sending.direct) {
+            drop(machine);
+            if !Self::transmit(shared, 1) {
+                shared.look().leave_to_driver(shared);
+            }
+        } else {
+            machine.leave_to_driver(shared);
+        }
+    }
+
+    fn dial(
+        &mut self,
+        now: Now,
         to: SocketAddr,
         expect: Expect,
     ) -> Result<Arc<UdpChannel>, ConnectError> {
-        let channel = shared.act(|machine, now| machine.dial(now, to, expect, shared))?;
+        let id = self.endpoint.connect(now, to, expect, self.acquaintances.key_of(expect))?;
+        Ok(self.enter(id, to, None))
+    }
+
+    fn queue_of(attempt: Arc<UdpChannel>) -> Option<Arc<UdpChannel>> {
+        Some(attempt)
+    }
+
+    async fn made(
+        shared: &Shared<Self>,
+        channel: Arc<UdpChannel>,
+    ) -> Result<Arc<UdpChannel>, ConnectError> {
         let mut handshake = Handshake { shared, channel: &channel, done: false };
         let outcome = until(&channel.changed, || match channel.closed() {
             Some(why) => Some(Err(why.clone())),
@@ -83,35 +112,22 @@ impl Machine for Udp {
         Ok(channel.clone())
     }
 
-    fn try_send(
-        shared: &Shared<Self>,
-        channel: &Arc<UdpChannel>,
-        lane: LaneNumber,
-        delivery: Delivery,
-        data: Bytes,
-    ) -> Result<(), SendError> {
-        shared.act_packed(|machine, now| machine.send(now, channel, (lane, delivery), data))
+    /// The oldest first.
+    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<UdpChannel>> {
+        let all = (to, ConnectionId(0))..=(to, ConnectionId(u64::MAX));
+        let ids = self.by_address.range(all);
+        ids.filter_map(|(_, id)| self.channels.get(id).cloned()).collect()
     }
 
-    fn try_send_to(
-        shared: &Shared<Self>,
-        to: SocketAddr,
-        delivery: Delivery,
+    fn send(
+        &mut self,
+        now: Now,
+        channel: &Arc<UdpChannel>,
+        (lane, delivery): (LaneNumber, Delivery),
         data: Bytes,
-    ) -> Result<Arc<UdpChannel>, Unsent<UdpChannel>> {
-        let how = (DEFAULT_LANE, delivery);
-        shared.act_packed(|machine, now| {
-            shared.is_open()?;
-            for channel in machine.leading_to(to) {
-                match machine.send(now, &channel, how, data.clone()) {
-                    // It is being closed: another one has to be made.
-                    Err(SendError::Closed(_)) => {}
-                    sent => return Unsent::unless(sent, channel),
-                }
-            }
-            let channel = machine.dial(now, to, Expect::Anyone, shared)?;
-            Unsent::unless(machine.send(now, &channel, how, data), channel)
-        })
+    ) -> Result<(), SendError> {
+        let sent = self.endpoint.send(now, channel.id, lane, delivery, data);
+        sent.inspect(|()| channel.sent()).map_err(|why| SendError::new(why, channel.closed()))
     }
 
     fn release(&mut self, now: Now, channel: &UdpChannel, bytes: usize) {
@@ -130,19 +146,12 @@ impl Machine for Udp {
         self.channels.values()
     }
 
-    fn half_open(&self) -> usize {
-        self.endpoint.half_open()
-    }
-
-    fn unsent(&self) -> u64 {
-        self.socket.as_ref().map_or(0, |socket| {
-            let (too_large, others) = socket.unsent();
-            too_large + others
-        })
-    }
-
-    fn views(&self, now: Now) -> Vec<ConnectionStats> {
-        self.endpoint.views().iter().map(|view| ConnectionStats::of_view(view, now)).collect()
+    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>) {
+        let (too_large, others) =
+            self.socket.as_ref().map(|socket| socket.unsent()).unwrap_or_default();
+        let views = self.endpoint.views();
+        let connections = views.iter().map(|view| ConnectionStats::of_view(view, now)).collect();
+        (self.endpoint.half_open(), too_large + others, connections)
     }
 
     fn view(&self, channel: &UdpChannel, now: Now) -> Option<ConnectionStats> {
@@ -177,38 +186,6 @@ impl Udp {
         }
     }
 
-    /// Begins a connection.
-    fn dial(
-        &mut self,
-        now: Now,
-        to: SocketAddr,
-        expect: Expect,
-        shared: &Shared<Self>,
-    ) -> Result<Arc<UdpChannel>, ConnectError> {
-        shared.is_open()?;
-        let id = self.endpoint.connect(now, to, expect, self.acquaintances.key_of(expect))?;
-        Ok(self.enter(id, to, None))
-    }
-
-    /// Queues a message.
-    fn send(
-        &mut self,
-        now: Now,
-        channel: &UdpChannel,
-        (lane, delivery): (LaneNumber, Delivery),
-        data: Bytes,
-    ) -> Result<(), SendError> {
-        let sent = self.endpoint.send(now, channel.id, lane, delivery, data);
-        sent.inspect(|()| channel.sent()).map_err(|why| SendError::new(why, channel.closed()))
-    }
-
-    /// The connections that lead to this address, the oldest first.
-    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<UdpChannel>> {
-        let all = (to, ConnectionId(0))..=(to, ConnectionId(u64::MAX));
-        let ids = self.by_address.range(all);
-        ids.filter_map(|(_, id)| self.channels.get(id).cloned()).collect()
-    }
-
     fn enter(
         &mut self,
         id: ConnectionId,
@@ -226,19 +203,12 @@ impl Udp {
             Event::Accepted { connection, remote } => {
                 self.acquaintances.meet(remote.id, remote.noise_static);
                 let channel = self.enter(connection, remote.addr, Some(remote));
-                if shared.is_closing() {
-                    self.endpoint.close(now, connection, CloseReason::ShuttingDown);
-                } else {
-                    shared.newcomers.push(channel);
-                }
+                shared.came(self, now, &channel);
             }
             Event::Closed { connection, why } => {
                 let Some(channel) = self.channels.remove(&connection) else { return };
                 self.by_address.remove(&(channel.address(), connection));
-                shared.newcomers.remove(&channel);
-                tracing::debug!(address = %channel.address(), %why, "connection closed");
-                channel.close(why);
-                shared.ended.notify_waiters();
+                shared.left(&channel, why);
             }
             Event::Moved { connection, addr } => {
                 let Some(channel) = self.channels.get(&connection) else { return };

@@ -6,7 +6,7 @@
 
 use std::{cell::Cell, collections::VecDeque, net::SocketAddr};
 
-use positron_proto::time::{Instant, Now};
+use positron_proto::time::Instant;
 
 use super::{
     super::{carrier::Machine as _, shared::Shared},
@@ -41,34 +41,8 @@ impl Default for Sending {
 }
 
 impl Shared<Udp> {
-    /// As [`act`](Self::act), for what a flood is made of: sends by itself only if the driver has
-    /// been there since the last time, so that what comes quickly shares datagrams and calls.
-    pub(super) fn act_packed<T>(&self, act: impl FnOnce(&mut Udp, Now) -> T) -> T {
-        let mut machine = self.look();
-        let now = self.clock.now();
-        let outcome = act(&mut machine, now);
-        machine.settle(now, self);
-        if std::mem::take(&mut machine.sending.direct) {
-            drop(machine);
-            if !self.transmit(1) {
-                self.look().leave_to_driver(self);
-            }
-        } else {
-            machine.leave_to_driver(self);
-        }
-        outcome
-    }
-
-    /// Sends what is due, at most so many batches; whether that was all, for now.
-    pub(super) fn transmit(&self, rounds: usize) -> bool {
-        let mut buffer = BUFFER.take();
-        let is_all = (0..rounds).any(|_| !self.transmit_one(&mut buffer));
-        BUFFER.set(buffer);
-        is_all
-    }
-
     /// Sends one batch; whether there was one and the kernel took it.
-    fn transmit_one(&self, buffer: &mut Vec<u8>) -> bool {
+    pub(super) fn transmit_one(&self, buffer: &mut Vec<u8>) -> bool {
         let mut machine = self.look();
         let idle = machine.sending.blocked.is_empty();
         let Some(socket) = machine.socket.clone().filter(|_| idle) else { return false };
@@ -108,7 +82,7 @@ impl Shared<Udp> {
 }
 
 impl Udp {
-    fn leave_to_driver(&mut self, shared: &Shared<Udp>) {
+    pub(super) fn leave_to_driver(&mut self, shared: &Shared<Udp>) {
         self.sending.queued = true;
         if self.sending.asleep.is_some() {
             shared.kick.notify_one();
@@ -126,5 +100,5 @@ impl Udp {
 
 thread_local! {
     /// What is being sent; sealed under the lock, given to the kernel without it.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    pub(super) static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
