@@ -71,7 +71,7 @@ pub trait Machine: Debug + Sized + Send + 'static {
     /// The connection that an attempt makes, if messages may wait there until it is made.
     fn queue_of(attempt: Self::Attempt) -> Option<Arc<Self::Channel>>;
 
-    /// What came of an attempt. Whoever does not wait for it gives it up.
+    /// What came of an attempt.
     fn made(
         shared: &Shared<Self>,
         attempt: Self::Attempt,
@@ -101,9 +101,16 @@ pub trait Machine: Debug + Sized + Send + 'static {
     /// Every connection, also those that are not complete.
     fn channels(&self) -> impl Iterator<Item = &Arc<Self::Channel>>;
 
-    /// Handshakes of strangers that are not complete, datagrams that the kernel did not take, and
-    /// the connections now.
-    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>);
+    /// Handshakes of strangers that are not complete.
+    fn half_open(&self) -> usize;
+
+    /// Datagrams, or batches of them, that the kernel did not take.
+    fn unsent(&self) -> u64 {
+        0
+    }
+
+    /// The connections now.
+    fn views(&self, now: Now) -> Vec<ConnectionStats>;
 
     /// One connection now, if it is not over.
     fn view(&self, channel: &Self::Channel, now: Now) -> Option<ConnectionStats>;
@@ -128,8 +135,10 @@ pub trait Channel: Deref<Target = Fate> + Debug + Send + Sync + 'static {
     /// Where the other end is now.
     fn address(&self) -> SocketAddr;
 
-    /// Whether it is being closed by this end.
-    fn is_closing(&self) -> bool;
+    /// Whether it is being closed, and has to be over before there is another one with its node.
+    fn is_in_the_way(&self) -> bool {
+        false
+    }
 
     /// It is over; the first reason stays.
     fn close(&self, why: Closed) {

@@ -141,6 +141,7 @@ impl<C: Carrier> Eq for Connection<C> {}
 
 impl<C: Carrier> Debug for Connection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("channel", &self.channel).finish_non_exhaustive()
+        let (address, closed) = (self.address(), self.channel.closed());
+        f.debug_struct("Connection").field("address", &address).field("closed", &closed).finish()
     }
 }

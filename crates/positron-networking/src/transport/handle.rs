@@ -51,7 +51,8 @@ impl<C: Carrier> Transport<C> {
     /// are two.
     ///
     /// Over UDP this is always a connection of its own, and a handshake that is not awaited to its
-    /// end is given up. Over TCP, if there is a connection to that node, it is that one.
+    /// end is given up. Over TCP, if there is a connection to that node, it is that one; or if that
+    /// is being closed, the one after it.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -97,10 +98,9 @@ impl<C: Carrier> Transport<C> {
             let dial = |machine: &mut C, now| self.life.dial(machine, now, to, expect);
             let attempt = self.life.act(dial)?;
             let channel = C::made(&self.life, attempt).await?;
-            if !channel.is_closing() {
+            if !channel.is_in_the_way() {
                 return Ok(self.connection(channel));
             }
-            // There may be only one at a time: the next one begins when this is over.
             channel.until_closed().await;
         }
     }
@@ -226,24 +226,26 @@ impl<C: Carrier> Transport<C> {
         if len > limit {
             return Err((SendError::TooLarge { len, limit }, None));
         }
-        let (sent, over) = self.life.act_packed(|machine, now| {
+        let sent = self.life.act_packed(|machine, now| {
+            let send = |machine: &mut C, channel: Arc<C::Channel>| {
+                let sent = machine.send(now, &channel, how, data.clone());
+                sent.map(|()| channel.clone()).map_err(|why| (why, Some(channel)))
+            };
             for channel in machine.leading_to(to) {
-                match machine.send(now, &channel, how, data.clone()) {
+                match send(machine, channel) {
                     // It is being closed: another one has to be made.
-                    Err(SendError::Closed(_)) => {}
-                    sent => return (sent, Some(channel)),
+                    Err((SendError::Closed(_), _)) => {}
+                    outcome => return outcome,
                 }
             }
-            match self.life.dial(machine, now, to, Expect::Anyone).map(C::queue_of) {
-                Ok(Some(channel)) => (machine.send(now, &channel, how, data), Some(channel)),
-                Ok(None) => (Err(SendError::Full), None),
-                Err(why) => (Err(why.into()), None),
+            let dialled = self.life.dial(machine, now, to, Expect::Anyone);
+            match C::queue_of(dialled.map_err(|why| (why.into(), None))?) {
+                Some(channel) => send(machine, channel),
+                None => Err((SendError::Full, None)),
             }
         });
-        match (sent, over.map(|channel| self.connection(channel))) {
-            (Ok(()), Some(connection)) => Ok(connection),
-            (sent, connection) => Err((sent.err().unwrap_or(SendError::Closed(None)), connection)),
-        }
+        let connection = |channel| self.connection(channel);
+        sent.map(connection).map_err(|(why, over)| (why, over.map(connection)))
     }
 
     /// Closes every connection when what waits was sent and acknowledged, within five seconds, and

@@ -154,15 +154,14 @@ impl<M: Machine> Shared<M> {
     /// The transport and its connections now; `counters` reads those of its protocol.
     pub(super) fn stats<C>(&self, counters: impl FnOnce(&M) -> C) -> TransportStats<C> {
         let (machine, now) = (self.look(), self.clock.now());
-        let (half_open, unsent, connections) = machine.stats(now);
         TransportStats {
             node_id: self.me,
             address: self.address,
             uptime_s: self.clock.uptime().as_secs_f64(),
-            half_open,
-            unsent,
+            half_open: machine.half_open(),
+            unsent: machine.unsent(),
             counters: counters(&machine),
-            connections,
+            connections: machine.views(now),
         }
     }
 

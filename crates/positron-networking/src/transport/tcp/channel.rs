@@ -101,8 +101,8 @@ impl Channel for TcpChannel {
         self.peer.addr
     }
 
-    fn is_closing(&self) -> bool {
-        self.closing.get().is_some()
+    fn is_in_the_way(&self) -> bool {
+        self.closing().is_some()
     }
 }
 

@@ -197,12 +197,14 @@ impl Machine for Tcp {
         self.channels.values()
     }
 
-    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>) {
+    fn half_open(&self) -> usize {
+        self.sessions.half_open()
+    }
+
+    fn views(&self, now: Now) -> Vec<ConnectionStats> {
         let held = |id: &NodeId| self.channels.get(id).map_or(0, |channel| channel.held());
         let views = self.sessions.views();
-        let connections =
-            views.map(|view| ConnectionStats::of_session(&view, held(&view.peer.id), now));
-        (self.sessions.half_open(), 0, connections.collect())
+        views.map(|view| ConnectionStats::of_session(&view, held(&view.peer.id), now)).collect()
     }
 
     fn view(&self, channel: &TcpChannel, now: Now) -> Option<ConnectionStats> {

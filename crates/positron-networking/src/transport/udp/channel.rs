@@ -60,11 +60,6 @@ impl Channel for UdpChannel {
         lock(&self.place).address
     }
 
-    /// Nobody waits for its end before making another one: there may be many.
-    fn is_closing(&self) -> bool {
-        false
-    }
-
     fn close(&self, why: Closed) {
         self.end(why);
         let wakers: Vec<Waker> =

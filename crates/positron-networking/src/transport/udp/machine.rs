@@ -97,6 +97,7 @@ impl Machine for Udp {
         Some(attempt)
     }
 
+    /// Whoever does not wait for it gives it up.
     async fn made(
         shared: &Shared<Self>,
         channel: Arc<UdpChannel>,
@@ -146,12 +147,17 @@ impl Machine for Udp {
         self.channels.values()
     }
 
-    fn stats(&self, now: Now) -> (usize, u64, Vec<ConnectionStats>) {
-        let (too_large, others) =
-            self.socket.as_ref().map(|socket| socket.unsent()).unwrap_or_default();
-        let views = self.endpoint.views();
-        let connections = views.iter().map(|view| ConnectionStats::of_view(view, now)).collect();
-        (self.endpoint.half_open(), too_large + others, connections)
+    fn half_open(&self) -> usize {
+        self.endpoint.half_open()
+    }
+
+    fn unsent(&self) -> u64 {
+        let unsent = self.socket.as_ref().map(|socket| socket.unsent());
+        unsent.map_or(0, |(too_large, others)| too_large + others)
+    }
+
+    fn views(&self, now: Now) -> Vec<ConnectionStats> {
+        self.endpoint.views().iter().map(|view| ConnectionStats::of_view(view, now)).collect()
     }
 
     fn view(&self, channel: &UdpChannel, now: Now) -> Option<ConnectionStats> {
