@@ -227,9 +227,9 @@ impl<C: Carrier> Transport<C> {
             return Err((SendError::TooLarge { len, limit }, None));
         }
         let sent = self.life.act_packed(|machine, now| {
-            let send = |machine: &mut C, channel: Arc<C::Channel>| {
+            let send = |machine: &mut C, channel| {
                 let sent = machine.send(now, &channel, how, data.clone());
-                sent.map(|()| channel.clone()).map_err(|why| (why, Some(channel)))
+                if let Err(why) = sent { Err((why, Some(channel))) } else { Ok(channel) }
             };
             for channel in machine.leading_to(to) {
                 match send(machine, channel) {

@@ -23,7 +23,8 @@ pub(super) async fn until<T>(notify: &Notify, mut look: impl FnMut() -> Option<T
     }
 }
 
-/// A panic of ours leaves what is behind the lock as it is: the connections that it hit fall silent.
+/// A panic of ours leaves what is behind the lock as it is: the connections that it hit fall
+/// silent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ mod channel;
 mod driver;
 mod machine;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use positron_proto::{
     id::NodeId,
@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 pub use self::machine::Tcp;
 use super::{
-    Connection, Receiver, TcpConfig, Transport, TransportError, TransportStats, life::Life,
-    shared::Shared,
+    Connection, Receiver, TcpConfig, Transport, TransportError, TransportStats,
+    config::host_and_port, life::Life, shared::Shared,
 };
 use crate::{
     driver::{Links, listen},
@@ -89,9 +89,7 @@ impl Transport<Tcp> {
     /// # Errors
     /// See [`TransportError`].
     pub async fn bind(address: &str) -> Result<Self, TransportError> {
-        let parsed: SocketAddr =
-            address.parse().map_err(|_| TransportError::BadHost(address.to_owned()))?;
-        let (host, port) = (parsed.ip().to_string(), parsed.port());
+        let (host, port) = host_and_port(address)?;
         Self::start(TcpConfig { host, port, ..TcpConfig::default() }).await
     }
 

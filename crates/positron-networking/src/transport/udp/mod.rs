@@ -6,7 +6,7 @@ mod machine;
 mod sending;
 mod stream;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use positron_proto::{
     id::NodeId,
@@ -23,7 +23,7 @@ pub use self::{
 };
 use super::{
     Connection, Receiver, SendError, Transport, TransportError, TransportStats, UdpConfig,
-    life::Life, shared::Shared, wait::until,
+    config::host_and_port, life::Life, shared::Shared, wait::until,
 };
 use crate::{driver::datagrams::DatagramSocket, open::Seeds};
 
@@ -93,9 +93,7 @@ impl Transport<Udp> {
     /// # Errors
     /// See [`TransportError`].
     pub async fn bind(address: &str) -> Result<Self, TransportError> {
-        let parsed: SocketAddr =
-            address.parse().map_err(|_| TransportError::BadHost(address.to_owned()))?;
-        let (host, port) = (parsed.ip().to_string(), parsed.port());
+        let (host, port) = host_and_port(address)?;
         Self::start(UdpConfig { host, port, ..UdpConfig::default() }).await
     }
 
