@@ -63,6 +63,9 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a closed link may take to hand its last bytes to the kernel.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an end that said its last word hears the other one out at most, however much comes
+/// (Linux, `tcp_fin_timeout`).
+pub const LONGEST_HALF_CLOSE: Duration = Duration::from_secs(60);
 /// How long a conversation is kept without a link, so that a reconnect continues it.
 pub const CONVERSATION_GRACE: Duration = Duration::from_secs(30);
 /// Conversations without a link, in all; the oldest goes first.
@@ -224,8 +227,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(5);
 pub const FIRST_WINDOW_DATAGRAMS: u64 = 10;
 /// Round trip time before one is measured.
 pub const FIRST_RTT: Duration = Duration::from_millis(100);
-/// Least that a retransmission timeout leaves beyond the smoothed round trip time. RFC 6298 gives the
-/// whole timeout a floor of 1 s; over a path that is longer than its floor and steady, that leaves
+/// Least that a retransmission timeout leaves beyond the smoothed round trip time. RFC 6298 gives
+/// the whole timeout a floor of 1 s; over a steady path that is longer than its floor, that leaves
 /// nothing for an acknowledgment that waits. Linux gives 200 ms to the term of the variation.
 pub const RTO_SLACK_LEAST: Duration = Duration::from_millis(200);
 /// Longest retransmission timeout, after backoff.

@@ -8,34 +8,33 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::story::{self, Sizes};
+use crate::story;
 
-/// Tells a child process its part.
+/// Tells a child process that it has a part to play.
 const PART: &str = "POSITRON_LOSSY_PATH";
 const SENDER: &str = "10.177.0.1:0";
 const RECEIVER: &str = "10.177.0.2:7777";
 
-/// Sends as much as `sizes` says from one namespace to another; `percent` of the packets are lost,
-/// in each direction.
-pub(crate) fn between(percent: u8, sizes: Sizes) {
+/// Plays the story from one namespace to another; `percent` of the packets are lost, in each
+/// direction.
+pub(crate) fn between(percent: u8) {
     let net = match Net::new(percent) {
         Ok(net) => net,
         Err(why) => return println!("skipped, this machine cannot have two networks: {why}"),
     };
-    let part = format!("{} {}", sizes.stream, sizes.messages);
-    let receiver = child(&net.receiver, "namespaces::receiver", &part);
-    let sender = child(&net.sender, "namespaces::sender", &part);
+    let receiver = child(&net.receiver, "namespaces::receiver");
+    let sender = child(&net.sender, "namespaces::sender");
     let told = outcome(sender);
     outcome(receiver);
     println!("namespaces, {percent} % loss: {told}");
 }
 
 /// A test of this binary, in a process of its own within a namespace.
-fn child(namespace: &str, name: &str, part: &str) -> Child {
+fn child(namespace: &str, name: &str) -> Child {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new("ip");
     command.args(["netns", "exec", namespace]).arg(this);
-    command.args(["--exact", name, "--ignored", "--nocapture"]).env(PART, part);
+    command.args(["--exact", name, "--ignored", "--nocapture"]).env(PART, "1");
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -48,27 +47,29 @@ fn outcome(child: Child) -> String {
     told.unwrap_or_default().to_owned()
 }
 
-/// In a child process: how much to send. `None` if it was started by hand.
-fn part() -> Option<Sizes> {
-    let part = std::env::var(PART).ok()?;
-    let (stream, messages) = part.split_once(' ')?;
-    Some(Sizes { stream: stream.parse().ok()?, messages: messages.parse().ok()? })
+/// Whether this is a child process, and not a test that was started by hand.
+fn has_a_part() -> bool {
+    std::env::var_os(PART).is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs in a process of its own, in a network of its own"]
 async fn sender() {
-    let Some(sizes) = part() else { return };
+    if !has_a_part() {
+        return;
+    }
     let to: SocketAddr = RECEIVER.parse().unwrap();
-    let told = story::send(&story::start(SENDER).await, to, sizes).await;
+    let told = story::send(&story::start(SENDER).await, to).await;
     println!("\ntold: {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs in a process of its own, in a network of its own"]
 async fn receiver() {
-    let Some(sizes) = part() else { return };
-    story::receive(&story::start(RECEIVER).await, sizes).await;
+    if !has_a_part() {
+        return;
+    }
+    story::receive(&story::start(RECEIVER).await).await;
 }
 
 /// Two namespaces, which go when this goes.

@@ -14,18 +14,10 @@ use positron_networking::{
 use positron_proto::rng::Seed;
 use tokio::io::AsyncWriteExt as _;
 
-/// How much is sent.
-#[derive(Clone, Copy)]
-pub(crate) struct Sizes {
-    /// Bytes of a stream.
-    pub(crate) stream: usize,
-    /// Messages that are reliable and in order.
-    pub(crate) messages: u32,
-}
-
-pub(crate) const FULL: Sizes = Sizes { stream: 100_000_000, messages: 100_000 };
-pub(crate) const TENTH: Sizes = Sizes { stream: 10_000_000, messages: 10_000 };
-
+/// Bytes of a stream.
+const STREAM: usize = 100_000_000;
+/// Messages that are reliable and in order.
+const MESSAGES: u32 = 100_000;
 /// Without any progress for so long nothing will come any more, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,20 +28,20 @@ pub(crate) async fn start(address: &str) -> UdpTransport {
 }
 
 /// The sender's part: a stream, then messages. What it has to tell.
-pub(crate) async fn send(from: &UdpTransport, to: SocketAddr, sizes: Sizes) -> String {
+pub(crate) async fn send(from: &UdpTransport, to: SocketAddr) -> String {
     let began = Instant::now();
     let connection = connect(from, to).await;
     let mut stream = connection.open_stream(8).unwrap();
     let content = Content::new();
     let mut written = 0;
-    while written < sizes.stream {
-        let piece = content.piece(written, sizes.stream);
+    while written < STREAM {
+        let piece = content.piece(written, STREAM);
         written += progress(stream.write(piece)).await.unwrap();
     }
     stream.finish().unwrap();
     flush(&connection).await;
     let after_stream = began.elapsed();
-    for n in 0..sizes.messages {
+    for n in 0..MESSAGES {
         progress(connection.send(3, Delivery::Ordered, message(n))).await.unwrap();
     }
     flush(&connection).await;
@@ -58,9 +50,9 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr, sizes: Sizes) -> S
     progress(connection.close(CloseReason::ShuttingDown)).await;
     format!(
         "{} MB in {:.1} s, {} messages in {:.1} s, {} of {} packets lost, {} bytes each",
-        sizes.stream / 1_000_000,
+        STREAM / 1_000_000,
         after_stream.as_secs_f32(),
-        sizes.messages,
+        MESSAGES,
         (after_all - after_stream).as_secs_f32(),
         datagrams.lost,
         datagrams.sent,
@@ -69,7 +61,7 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr, sizes: Sizes) -> S
 }
 
 /// The receiver's part: all of it, exact, in order, once, and nothing else.
-pub(crate) async fn receive(at: &UdpTransport, sizes: Sizes) {
+pub(crate) async fn receive(at: &UdpTransport) {
     let connection = progress(at.accept()).await.unwrap();
     let mut incoming = at.incoming();
     let mut stream = progress(connection.accept_stream()).await.unwrap();
@@ -78,14 +70,14 @@ pub(crate) async fn receive(at: &UdpTransport, sizes: Sizes) {
     while let Some(bytes) = progress(stream.recv(1 << 20)).await.unwrap() {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let expected = content.piece(read, sizes.stream);
+            let expected = content.piece(read, STREAM);
             let len = expected.len().min(rest.len());
             assert!(len > 0 && rest[..len] == expected[..len], "the bytes from {read} on differ");
             (read, rest) = (read + len, &rest[len..]);
         }
     }
-    assert_eq!(read, sizes.stream);
-    for n in 0..sizes.messages {
+    assert_eq!(read, STREAM);
+    for n in 0..MESSAGES {
         let heard = progress(incoming.recv()).await.unwrap();
         assert_eq!(heard.data, message(n));
     }

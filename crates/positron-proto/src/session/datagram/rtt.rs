@@ -1,7 +1,9 @@
 //! Round trip times and the timeouts that follow from them (RFC 6298; RFC 9002, 5 and 6.2.1).
 
 use crate::{
-    limits::{ACK_DELAY, FIRST_RTT, MIN_RTT_WINDOW, RTO_LONGEST, RTO_SLACK_LEAST, TIMER_GRANULARITY},
+    limits::{
+        ACK_DELAY, FIRST_RTT, MIN_RTT_WINDOW, RTO_LONGEST, RTO_SLACK_LEAST, TIMER_GRANULARITY,
+    },
     time::{Duration, Instant},
 };
 

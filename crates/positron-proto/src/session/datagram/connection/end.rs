@@ -2,7 +2,7 @@
 
 use super::{Connection, ConnectionEvent};
 use crate::{
-    limits::FLUSH_TIMEOUT,
+    limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE},
     misbehavior::Misbehavior,
     session::datagram::{
         contract::{Closed, State},
@@ -27,6 +27,8 @@ pub(super) struct Ending {
     /// Until when what waits has to go on being acknowledged, once we close; after that, until when
     /// the connection is remembered, to answer what still comes.
     until: Option<Instant>,
+    /// Until when the other end is heard out at most, once our FIN went out.
+    latest: Option<Instant>,
 }
 
 impl Ending {
@@ -73,11 +75,11 @@ impl Connection {
         if !(asked && self.state == State::Established || self.state == State::CloseWait) {
             return;
         }
-        if !self.outgoing.is_drained() || !self.streams.is_drained() {
+        if !self.carried.is_drained() {
             self.ending.until.get_or_insert(now + FLUSH_TIMEOUT);
             return;
         }
-        if !asked && self.streams.has_unread() {
+        if !asked && self.carried.streams.has_unread() {
             // Nothing more comes, but what came is not forgotten before it is read.
             self.ending.until = None;
             return;
@@ -86,6 +88,7 @@ impl Connection {
         self.state = state;
         // The other end has this long to say its last word; a FIN that is lost comes again.
         self.ending.until = Some(now + FLUSH_TIMEOUT);
+        self.ending.latest = Some(now + LONGEST_HALF_CLOSE);
         if let Some(secured) = &mut self.secured {
             secured.due.fin = true;
         }
@@ -96,6 +99,15 @@ impl Connection {
         let drains = matches!(self.state, State::Established | State::CloseWait);
         if drains && let Some(until) = &mut self.ending.until {
             *until = now + FLUSH_TIMEOUT;
+        }
+    }
+
+    /// Something that was said arrived: whoever closed first goes on waiting for the rest of it.
+    pub(super) fn note_arrival(&mut self, now: Instant) {
+        if self.state == State::FinWait2
+            && let Some(latest) = self.ending.latest
+        {
+            self.ending.until = Some(latest.min(now + FLUSH_TIMEOUT));
         }
     }
 
@@ -199,7 +211,7 @@ impl Connection {
         match self.state {
             State::TimeWait => self.state = self.state.after(Step::Waited).unwrap_or(State::Closed),
             State::Closed => {}
-            // The other end never said its last word, but heard ours, and may be reading still.
+            // The other end does not say its last word, but heard ours, and may be reading still.
             State::FinWait2 => {
                 self.abort(now, Closed::ByUs(self.ending.reason()));
                 self.ending.resets = false;

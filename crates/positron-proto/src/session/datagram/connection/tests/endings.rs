@@ -1,7 +1,7 @@
 //! How connections end, whatever the other end does.
 
 use super::{streams::long, *};
-use crate::limits::FLUSH_TIMEOUT;
+use crate::limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE};
 
 #[test]
 fn a_close_does_not_wait_for_ever_for_an_end_that_never_says_it_has_a_message_whole() {
@@ -98,4 +98,35 @@ fn an_end_whose_peer_vanished_while_it_closed_ends_soon() {
     pair.run(FLUSH_TIMEOUT + Duration::from_secs(1));
     assert_eq!(pair.closed(0), [Closed::Silent]);
     assert_eq!(pair.ends[0].poll_timeout(), None);
+}
+
+#[test]
+fn an_end_that_closed_hears_out_one_that_takes_long() {
+    let mut pair = Pair::new(8, Weather { delay: Duration::from_millis(700), ..CALM });
+    let bodies = numbered(300, 3_000);
+    for body in &bodies {
+        pair.ends[1].send(0, Delivery::Ordered, body.clone()).unwrap();
+    }
+    pair.ends[0].close(pair.now, CloseReason::Pruned);
+    pair.run(FLUSH_TIMEOUT + Duration::from_secs(3));
+    assert_eq!(pair.closed(0), [], "there is more to hear");
+    pair.run(Duration::from_secs(30));
+    pair.expect(0, &bodies);
+    assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
+    assert_eq!(pair.closed(1), [Closed::ByPeer(CloseReason::Pruned)]);
+}
+
+#[test]
+fn an_end_that_closed_does_not_listen_for_ever() {
+    let weather = Weather { delay: Duration::from_millis(700), loss: 0.3, ..CALM };
+    let mut pair = Pair::new(9, weather);
+    for body in numbered(1_000, 3_000) {
+        pair.ends[1].send(0, Delivery::Ordered, body).unwrap();
+    }
+    pair.ends[0].close(pair.now, CloseReason::Pruned);
+    pair.run(LONGEST_HALF_CLOSE / 2);
+    assert_eq!(pair.closed(0), []);
+    pair.run(LONGEST_HALF_CLOSE / 2 + FLUSH_TIMEOUT);
+    assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
+    assert!(pair.heard[0].len() < 3_000, "there was more to hear");
 }
