@@ -6,6 +6,8 @@
 //! - [`AdaptiveFlowController`]: congestion and flow control by itself, for callers that bring
 //!   their own transport.
 //!
+//! Both transports are a [`Transport`], and differ by the [`Carrier`] alone.
+//!
 //! What a transport receives waits until the application takes it, and what it may hold is bounded:
 //! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
 //! reliable is dropped.
