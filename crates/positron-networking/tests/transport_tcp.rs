@@ -10,6 +10,7 @@ use positron_networking::{
         TransportError,
     },
 };
+use tokio::io::AsyncReadExt as _;
 use transport::{in_time, until, unused_port};
 
 const ORDERED: Delivery = Delivery::Ordered;
@@ -84,6 +85,54 @@ async fn another_node_than_expected_is_an_error_that_names_it() {
     let (alice, bob) = (start().await, start().await);
     let wrong = in_time(alice.connect(bob.local_addr(), Expect::Node(alice.id()))).await;
     assert_eq!(wrong.unwrap_err(), ConnectError::Failed(Closed::WrongNode { found: bob.id() }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_met_before_is_dialled_by_its_key() {
+    const XX: [u8; 4] = [0xBE, 1, 1, 2];
+    const IK: [u8; 4] = [0xBE, 1, 1, 1];
+    let (alice, bob, ..) = connected().await;
+    let carol = start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for (node, begin) in [(&bob, IK), (&carol, XX)] {
+        let (alice, node) = (alice.clone(), node.id());
+        let dialling =
+            tokio::spawn(async move { alice.connect(address, Expect::Node(node)).await });
+        let (mut stream, _) = in_time(listener.accept()).await.unwrap();
+        let mut heard = [0; 4];
+        in_time(stream.read_exact(&mut heard)).await.unwrap();
+        assert_eq!(heard, begin);
+        drop(stream);
+        assert!(in_time(dialling).await.unwrap().is_err());
+    }
+}
+
+/// On one thread: what is under way takes longer than a handshake.
+#[tokio::test]
+async fn a_node_whose_connection_is_being_closed_is_dialled_again_when_that_is_over() {
+    let (alice, bob, connection, _other) = connected().await;
+    let data = vec![7; TcpTransport::MAX_MESSAGE];
+    let mut under_way = 0;
+    while connection.try_send(0, ORDERED, data.clone()).is_ok() {
+        under_way += 1;
+    }
+    let (why, again) = in_time(async {
+        tokio::join!(
+            connection.close(CloseReason::Pruned),
+            alice.connect(bob.local_addr(), Expect::Node(bob.id()))
+        )
+    })
+    .await;
+    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
+    let again = again.unwrap();
+    assert_ne!(again, connection);
+    again.send(0, ORDERED, "again").await.unwrap();
+    let mut at_bob = bob.incoming();
+    for _ in 0..under_way {
+        assert_eq!(in_time(at_bob.recv()).await.unwrap().data, data);
+    }
+    assert_eq!(in_time(at_bob.recv()).await.unwrap().data, "again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,10 @@
 
 mod transport;
 
-use std::{net::UdpSocket, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use positron_networking::{
@@ -12,6 +15,8 @@ use positron_networking::{
         UdpConnection, UdpTransport,
     },
 };
+use positron_proto::wire::packet::{Flags, Header, PacketType};
+use tokio::sync::mpsc;
 use transport::{in_time, until, unused_port};
 
 const ORDERED: Delivery = Delivery::Ordered;
@@ -134,6 +139,53 @@ async fn another_node_than_expected_is_an_error_that_names_it() {
     let (alice, bob) = (start().await, start().await);
     let wrong = in_time(alice.connect(bob.local_addr(), Expect::Node(alice.id()))).await;
     assert_eq!(wrong.unwrap_err(), ConnectError::Failed(Closed::WrongNode { found: bob.id() }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_met_before_is_dialled_in_one_round_trip() {
+    let (alice, bob) = (start().await, start().await);
+    let (between, mut seen) = relay(bob.local_addr()).await;
+    let mut handshake = async |expect| {
+        let connection = in_time(alice.connect(between, expect)).await.unwrap();
+        connection.send(0, ORDERED, "hello").await.unwrap();
+        in_time(connection.flush()).await.unwrap();
+        in_time(connection.close(CloseReason::ShuttingDown)).await;
+        let mut types = Vec::new();
+        seen.recv_many(&mut types, usize::MAX).await;
+        types
+    };
+    // Who alice is follows in a third message.
+    let strangers = handshake(Expect::Node(bob.id())).await;
+    assert!(strangers.contains(&PacketType::Ack), "{strangers:?}");
+    let known = handshake(Expect::Node(bob.id())).await;
+    assert!(known.contains(&PacketType::SynAck), "{known:?}");
+    assert!(!known.contains(&PacketType::Ack), "{known:?}");
+    // There is no key of whoever may be there.
+    let anyone = handshake(Expect::Anyone).await;
+    assert!(anyone.contains(&PacketType::Ack), "{anyone:?}");
+}
+
+/// Passes datagrams on between somebody and `to`, and tells which handshake messages they are.
+async fn relay(to: SocketAddr) -> (SocketAddr, mpsc::UnboundedReceiver<PacketType>) {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (seen, seeing) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let (mut somebody, mut datagram) = (None, vec![0; 1 << 16]);
+        loop {
+            let (len, from) = socket.recv_from(&mut datagram).await.unwrap();
+            if from != to {
+                somebody = Some(from);
+            }
+            let (header, _) = Header::decode(&datagram[..len]).unwrap();
+            if !header.flags.contains(Flags::ENCRYPTED) {
+                seen.send(header.kind).unwrap();
+            }
+            let onward = if from == to { somebody.unwrap() } else { to };
+            socket.send_to(&datagram[..len], onward).await.unwrap();
+        }
+    });
+    (address, seeing)
 }
 
 #[tokio::test(flavor = "multi_thread")]

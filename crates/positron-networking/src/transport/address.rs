@@ -13,10 +13,10 @@ use crate::{
     limits::{MAX_RESOLVED, RESOLVE_TIMEOUT},
 };
 
-/// Every address of a name that a socket bound to `from` can reach; never none.
+/// Every address of a name that can be reached; never none.
 pub(super) async fn resolve(
     name: impl ToSocketAddrs + Debug,
-    from: SocketAddr,
+    is_reachable: impl Fn(&SocketAddr) -> bool,
 ) -> Result<Vec<SocketAddr>, ConnectError> {
     let text = format!("{name:?}");
     let unresolved =
@@ -26,9 +26,8 @@ pub(super) async fn resolve(
         Ok(Err(error)) => return Err(unresolved(&error.to_string())),
         Err(_) => return Err(unresolved("the name server did not answer in time")),
     };
-    let reachable = |address: &SocketAddr| from.is_ipv6() || address.is_ipv4();
     let found: Vec<SocketAddr> =
-        found.map(canonical).filter(reachable).take(MAX_RESOLVED).collect();
+        found.map(canonical).filter(is_reachable).take(MAX_RESOLVED).collect();
     if found.is_empty() {
         return Err(unresolved("it has no address that this socket reaches"));
     }

@@ -148,6 +148,13 @@ impl TcpConfig {
     }
 }
 
+/// The parts of `IP:port`.
+pub(super) fn host_and_port(address: &str) -> Result<(String, u16), TransportError> {
+    let parsed: SocketAddr =
+        address.parse().map_err(|_| TransportError::BadHost(address.to_owned()))?;
+    Ok((parsed.ip().to_string(), parsed.port()))
+}
+
 fn address(host: &str, port: u16) -> Result<SocketAddr, TransportError> {
     let ip: IpAddr = host.parse().map_err(|_| TransportError::BadHost(host.to_owned()))?;
     Ok((ip, port).into())

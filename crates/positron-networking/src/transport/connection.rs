@@ -1,57 +1,56 @@
-//! One connection of a UDP transport.
+//! One connection, whatever carries it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    fmt::{self, Debug},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use positron_proto::{
-    id::NodeId,
-    session::datagram::contract::{Closed, Delivery, LaneNumber, RemoteNode},
+    session::datagram::contract::{Closed, Delivery, LaneNumber},
     wire::frame::CloseReason,
 };
 
-use super::{
-    ConnectionStats, SendError, channel::Channel, life::Life, stream::RecvStream,
-    stream::SendStream, wait::until,
-};
+use super::{Carrier, ConnectionStats, SendError, carrier::Channel as _, life::Life, wait::until};
 
 /// A connection to another node: encrypted, and both ends are authenticated.
 ///
 /// Clones are handles of the same connection. It stays open when they are gone, until either end
 /// closes it or the transport ends.
-#[derive(Clone, Debug)]
-pub struct UdpConnection {
-    pub(super) life: Arc<Life>,
-    pub(super) channel: Arc<Channel>,
+///
+/// Over TCP there is at most one between two transports, whoever made it.
+pub struct Connection<C: Carrier> {
+    pub(super) life: Arc<Life<C>>,
+    pub(super) channel: Arc<C::Channel>,
 }
 
-impl PartialEq for UdpConnection {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.channel, &other.channel)
-    }
-}
-
-impl Eq for UdpConnection {}
-
-impl UdpConnection {
-    /// Who is at the other end. `None` for a connection that
-    /// [`send_reliable`](super::UdpTransport::send_reliable) began, until somebody has answered.
-    pub fn remote(&self) -> Option<RemoteNode> {
-        self.channel.remote()
-    }
-
-    /// The id of the node at the other end, see [`remote`](Self::remote).
-    pub fn peer(&self) -> Option<NodeId> {
-        self.remote().map(|remote| remote.id)
-    }
-
+impl<C: Carrier> Connection<C> {
     /// Where the other end is now.
     pub fn address(&self) -> SocketAddr {
         self.channel.address()
     }
 
     /// Sends a message in a lane, 0 to 15; a lower one is more urgent, and one never waits for
-    /// another. Returns when the message is queued, and waits for that while the queue is full.
-    /// Cancel-safe: the message is queued or not.
+    /// another. Returns when the message is queued, and waits for that while the queue is full or
+    /// the other application has not taken enough. Cancel-safe: the message is queued or not.
+    ///
+    /// Over TCP there is one lane, and everything arrives once and in order, however it was to be
+    /// delivered.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::{Delivery, Expect, UdpTransport};
+    ///
+    /// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let connection = alice.connect(bob.local_addr(), Expect::Anyone).await?;
+    /// connection.send(0, Delivery::Ordered, "once and in order").await?;
+    /// connection.send(0, Delivery::Unordered, "once").await?;
+    /// connection.send(0, Delivery::Unreliable, "at most once").await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`SendError`]; the connection goes on, unless it is that which is over.
@@ -64,10 +63,6 @@ impl UdpConnection {
         // A flood from one task gives the driver its turn, and the driver packs it.
         tokio::task::coop::consume_budget().await;
         let data = data.into();
-        match self.try_send(lane, delivery, data.clone()) {
-            Err(SendError::Full) => {}
-            outcome => return outcome,
-        }
         until(&self.channel.writable, || match self.try_send(lane, delivery, data.clone()) {
             Err(SendError::Full) => None,
             outcome => Some(outcome),
@@ -85,37 +80,8 @@ impl UdpConnection {
         delivery: Delivery,
         data: impl Into<Bytes>,
     ) -> Result<(), SendError> {
-        let (id, data) = (self.channel.id, data.into());
-        let outcome = self.life.act_packed(|machine, now| {
-            machine.endpoint.send(now, id, lane, delivery, data).inspect(|()| self.channel.sent())
-        });
-        outcome.map_err(|why| SendError::new(why, self.channel.closed()))
-    }
-
-    /// Opens a stream of bytes towards the other end, in a lane.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, SendError> {
-        let id = self.channel.id;
-        let opened = self.life.act(|machine, now| {
-            let stream = machine.endpoint.open_stream(now, id, lane)?;
-            self.channel.stream_opened(stream);
-            Ok(stream)
-        });
-        let stream = opened.map_err(|why| SendError::new(why, self.channel.closed()))?;
-        Ok(SendStream::new(self.life.clone(), self.channel.clone(), stream))
-    }
-
-    /// Waits for a stream that the other end opens; `None` when the connection is over. A stream is
-    /// there when its first bytes (or its end) are. Cancel-safe.
-    pub async fn accept_stream(&self) -> Option<RecvStream> {
-        let stream = until(&self.channel.changed, || match self.channel.accept_stream() {
-            None if self.channel.closed().is_some() => Some(None),
-            none_or_some => none_or_some.map(Some),
-        });
-        let stream = stream.await?;
-        Some(RecvStream::new(self.life.clone(), self.channel.clone(), stream))
+        let (how, data) = ((lane, delivery), data.into());
+        self.life.act_packed(|machine, now| machine.send(now, &self.channel, how, data))
     }
 
     /// Waits until everything that was sent is acknowledged by the other end's transport (not by
@@ -124,31 +90,24 @@ impl UdpConnection {
     /// # Errors
     /// The connection was over before that: what was not acknowledged may have arrived or not.
     pub async fn flush(&self) -> Result<(), Closed> {
-        until(&self.channel.changed, || match self.channel.closed() {
-            _ if self.channel.is_drained() => Some(Ok(())),
-            Some(why) => Some(Err(why.clone())),
-            None => None,
-        })
-        .await
+        self.channel.until_drained().await
     }
 
     /// Closes the connection when everything that waits was sent and acknowledged, and waits for
     /// that. It is closed in any case, also if this is not awaited to its end.
     pub async fn close(&self, reason: CloseReason) -> Closed {
-        let id = self.channel.id;
-        self.life.act(|machine, now| machine.endpoint.close(now, id, reason));
+        self.life.act(|machine, now| machine.close(now, &self.channel, reason));
         self.closed().await
     }
 
     /// Closes the connection at once: what waits is not sent, but the other end is told.
     pub fn reset(&self, reason: CloseReason) {
-        let id = self.channel.id;
-        self.life.act(|machine, now| machine.endpoint.reset(now, id, reason));
+        self.life.act(|machine, now| machine.reset(now, &self.channel, reason));
     }
 
     /// Waits until the connection is over, and says why.
     pub async fn closed(&self) -> Closed {
-        until(&self.channel.changed, || self.channel.closed().cloned()).await
+        self.channel.until_closed().await
     }
 
     /// Whether it is over.
@@ -159,10 +118,30 @@ impl UdpConnection {
     /// The connection now; `None` when it is over.
     pub fn stats(&self) -> Option<ConnectionStats> {
         if self.is_closed() {
-            // The machine remembers it for a while, to answer what still comes.
+            // The machine may remember it for a while, to answer what still comes.
             return None;
         }
-        let view = self.life.look().endpoint.view(self.channel.id)?;
-        Some(ConnectionStats::of_view(&view, self.life.clock.now()))
+        self.life.look().view(&self.channel, self.life.clock.now())
+    }
+}
+
+impl<C: Carrier> Clone for Connection<C> {
+    fn clone(&self) -> Self {
+        Self { life: self.life.clone(), channel: self.channel.clone() }
+    }
+}
+
+impl<C: Carrier> PartialEq for Connection<C> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.channel, &other.channel)
+    }
+}
+
+impl<C: Carrier> Eq for Connection<C> {}
+
+impl<C: Carrier> Debug for Connection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, closed) = (self.address(), self.channel.closed());
+        f.debug_struct("Connection").field("address", &address).field("closed", &closed).finish()
     }
 }

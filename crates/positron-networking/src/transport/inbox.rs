@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     task::{Context, Poll, Waker},
 };
 
@@ -14,6 +14,7 @@ use positron_proto::{
     session::datagram::contract::{Delivery, LaneNumber},
 };
 
+use super::wait::lock;
 use crate::limits::{RELEASE_BYTES, RELEASE_MESSAGES};
 
 /// The queue. `C` says over which connection something came.
@@ -73,12 +74,12 @@ impl<C> Default for Inbox<C> {
 impl<C: Clone> Inbox<C> {
     /// Adds a message. [`wake`](Self::wake) follows, when no lock is held.
     pub(super) fn push(&self, message: Waiting<C>) {
-        self.lock().queue.push_back(message);
+        lock(&self.state).queue.push_back(message);
     }
 
     /// Wakes the readers, if there is something for them.
     pub(super) fn wake(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.queue.is_empty() && !state.closed {
             return;
         }
@@ -89,13 +90,13 @@ impl<C: Clone> Inbox<C> {
 
     /// No more messages: readers take what waits, then hear the end.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.state).closed = true;
         self.wake();
     }
 
     /// A new reader. Each message goes to one of them.
     pub(super) fn reader(&self) -> Reader {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.next_reader += 1;
         let name = state.next_reader;
         state.readers.insert(name, None);
@@ -104,14 +105,14 @@ impl<C: Clone> Inbox<C> {
 
     /// A reader left.
     pub(super) fn leave(&self, reader: &Reader) {
-        self.lock().readers.remove(&reader.0);
+        lock(&self.state).readers.remove(&reader.0);
         // What it was woken for is somebody else's now.
         self.wake();
     }
 
     /// The next message; `None` at the end.
     pub(super) fn poll_take(&self, reader: &Reader, cx: &Context<'_>) -> Poll<Option<Taken<C>>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Some(message) = state.queue.pop_front() {
             let release = state.took(&message);
             return Poll::Ready(Some(Taken { message, release }));
@@ -121,10 +122,6 @@ impl<C: Clone> Inbox<C> {
         }
         state.readers.insert(reader.0, Some(cx.waker().clone()));
         Poll::Pending
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

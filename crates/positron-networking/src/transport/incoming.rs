@@ -14,10 +14,9 @@ use positron_proto::{
 };
 
 use super::{
-    TcpConnection, UdpConnection,
+    Carrier, Connection,
     inbox::{Reader, Taken, Waiting},
     life::Life,
-    tcp_life::TcpLife,
 };
 
 /// A message that arrived.
@@ -37,69 +36,23 @@ pub struct Incoming<C> {
     pub connection: C,
 }
 
-/// What arrives at a UDP transport: a stream.
+/// What arrives at a transport, also as a [`Stream`](futures_core::Stream): one reader of
+/// [`incoming`](super::Transport::incoming).
 #[derive(Debug)]
-pub struct UdpIncoming {
-    pub(super) life: Arc<Life>,
+pub struct Receiver<C: Carrier> {
+    pub(super) life: Arc<Life<C>>,
     pub(super) reader: Reader,
 }
 
-impl UdpIncoming {
+impl<C: Carrier> Receiver<C> {
     /// The next message; `None` when the transport is closed and all that waited was taken.
     ///
     /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
-    pub async fn recv(&mut self) -> Option<Incoming<UdpConnection>> {
+    pub async fn recv(&mut self) -> Option<Incoming<Connection<C>>> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<UdpConnection>>> {
-        let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let taken = ready!(self.life.inbox.poll_take(&self.reader, cx));
-        turn.made_progress();
-        let Some(Taken { message, release }) = taken else { return Poll::Ready(None) };
-        if !release.is_empty() {
-            self.life.act(|machine, now| {
-                for (channel, bytes) in &release {
-                    machine.endpoint.release(now, channel.id, *bytes);
-                }
-            });
-        }
-        let Waiting { channel, from, addr, lane, delivery, data } = message;
-        let connection = UdpConnection { life: self.life.clone(), channel };
-        Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
-    }
-}
-
-impl futures_core::Stream for UdpIncoming {
-    type Item = Incoming<UdpConnection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(cx)
-    }
-}
-
-impl Drop for UdpIncoming {
-    fn drop(&mut self) {
-        self.life.inbox.leave(&self.reader);
-    }
-}
-
-/// What arrives at a TCP transport: a stream.
-#[derive(Debug)]
-pub struct TcpIncoming {
-    pub(super) life: Arc<TcpLife>,
-    pub(super) reader: Reader,
-}
-
-impl TcpIncoming {
-    /// The next message; `None` when the transport is closed and all that waited was taken.
-    ///
-    /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
-    pub async fn recv(&mut self) -> Option<Incoming<TcpConnection>> {
-        std::future::poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<TcpConnection>>> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<Connection<C>>>> {
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
         let taken = ready!(self.life.inbox.poll_take(&self.reader, cx));
         turn.made_progress();
@@ -112,20 +65,20 @@ impl TcpIncoming {
             });
         }
         let Waiting { channel, from, addr, lane, delivery, data } = message;
-        let connection = TcpConnection { life: self.life.clone(), channel };
+        let connection = Connection { life: self.life.clone(), channel };
         Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
     }
 }
 
-impl futures_core::Stream for TcpIncoming {
-    type Item = Incoming<TcpConnection>;
+impl<C: Carrier> futures_core::Stream for Receiver<C> {
+    type Item = Incoming<Connection<C>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_recv(cx)
     }
 }
 
-impl Drop for TcpIncoming {
+impl<C: Carrier> Drop for Receiver<C> {
     fn drop(&mut self) {
         self.life.inbox.leave(&self.reader);
     }

@@ -6,33 +6,35 @@
 //! - [`AdaptiveFlowController`]: congestion and flow control by itself, for callers that bring
 //!   their own transport.
 //!
+//! Both transports are a [`Transport`], and differ by the [`Carrier`] alone.
+//!
 //! What a transport receives waits until the application takes it, and what it may hold is bounded:
 //! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
 //! reliable is dropped.
 
+mod acquaintances;
 mod address;
-mod channel;
+mod carrier;
 mod config;
 mod connection;
 mod error;
+mod fate;
+mod handle;
 mod inbox;
 mod incoming;
 mod life;
-mod machine;
+mod shared;
 mod stats;
-mod stream;
 mod tcp;
-mod tcp_channel;
-mod tcp_connection;
-mod tcp_life;
-mod tcp_machine;
 mod udp;
 mod wait;
 
+pub use carrier::Carrier;
 pub use config::{TcpConfig, UdpConfig};
-pub use connection::UdpConnection;
+pub use connection::Connection;
 pub use error::{ConnectError, SendError, TransportError};
-pub use incoming::{Incoming, TcpIncoming, UdpIncoming};
+pub use handle::Transport;
+pub use incoming::{Incoming, Receiver};
 pub use positron_proto::session::{
     datagram::contract::{
         Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
@@ -44,10 +46,8 @@ pub use positron_proto::{
     time::Instant,
 };
 pub use stats::{ConnectionStats, DatagramStats, TransportStats};
-pub use stream::{RecvStream, SendStream};
-pub use tcp::TcpTransport;
-pub use tcp_connection::TcpConnection;
-pub use udp::UdpTransport;
+pub use tcp::{Tcp, TcpConnection, TcpIncoming, TcpTransport};
+pub use udp::{RecvStream, SendStream, Udp, UdpConnection, UdpIncoming, UdpTransport};
 
 /// The lane of messages that are sent to an address: neither the most urgent nor the least.
 pub const DEFAULT_LANE: LaneNumber = 8;

@@ -1,6 +1,9 @@
-//! Waiting for a condition that others make true.
+//! Waiting for others: until they made a condition true, or let go of a lock.
 
-use std::pin::pin;
+use std::{
+    pin::pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::Notify;
 
@@ -18,4 +21,10 @@ pub(super) async fn until<T>(notify: &Notify, mut look: impl FnMut() -> Option<T
         }
         notified.await;
     }
+}
+
+/// A panic of ours leaves what is behind the lock as it is: the connections that it hit fall
+/// silent.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -212,6 +212,7 @@ impl Endpoint {
                 self.forget_dial(id);
             }
             self.settle(id);
+            self.limit_overdrafts(now);
         } else if self.door.knows(header.connection) {
             self.knock(now, from, header, datagram);
         } else {
@@ -242,6 +243,7 @@ impl Endpoint {
                 connection.handle_opened(now.mono, opened, &mut self.counters);
                 self.wake_door();
                 self.settle(id);
+                self.limit_overdrafts(now);
             }
         }
     }

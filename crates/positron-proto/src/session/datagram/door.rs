@@ -43,8 +43,10 @@ use crate::{
 /// **Bounds**: [`MAX_DATAGRAM_HALF_OPEN`] rows, each for [`HANDSHAKE_TIMEOUT`] at the most, the
 /// oldest gives way; [`MAX_HALF_OPEN_PER_IP`] rows of one address (IPv6: /64; loopback is not
 /// counted). From [`COOKIES_FROM`] rows on, or after [`SYNS_PER_SECOND`] SYNs in a second, or with
-/// so many rows of the address, a SYN without a good cookie costs two hashes and no memory. No
-/// answer is longer than the SYN that it answers.
+/// so many rows of the address, a SYN without a good cookie costs two hashes and no memory; with
+/// one it takes the place of an older row of its address that came without, and is dropped if there
+/// is none, so that no address makes us compute more than its rows. No answer is longer than the
+/// SYN that it answers.
 #[derive(Debug)]
 pub(super) struct Door {
     rows: BTreeMap<Key, HalfOpen>,
@@ -68,13 +70,17 @@ struct HalfOpen {
     since: Instant,
     /// Our connection id.
     wire: u32,
+    /// Whether its SYN brought a good cookie: it is from where it says.
+    is_proven: bool,
     /// Said again for each repeated SYN.
-    syn_ack: Vec<u8>,
+    answer: Vec<u8>,
     stage: Stage,
 }
 
 #[derive(Debug)]
 enum Stage {
+    /// Nothing can come of it. It is remembered because it cost a computation.
+    Over,
     /// XX: the third message is awaited.
     Answered(Box<Answer>),
     /// The first sealed packet is awaited. If something is held against the stranger, each that
@@ -122,6 +128,12 @@ impl Door {
         self.rows.len()
     }
 
+    /// SYNs computed on in this second.
+    #[cfg(test)]
+    pub(super) const fn computed(&self) -> u32 {
+        self.computed.count
+    }
+
     /// Whether a connection id names a handshake here.
     pub(super) fn knows(&self, wire: u32) -> bool {
         self.by_wire.contains_key(&wire)
@@ -137,8 +149,9 @@ impl Door {
     pub(super) fn handle_timeout(&mut self, now: Instant, counters: &mut EndpointCounters) {
         while self.poll_timeout().is_some_and(|at| at <= now) {
             let Some((_, key)) = self.by_arrival.first_key_value() else { return };
-            self.forget(&{ *key });
-            counters.handshakes_failed += 1;
+            let row = self.forget(&{ *key });
+            let is_news = row.is_some_and(|row| !matches!(row.stage, Stage::Over));
+            counters.handshakes_failed += u64::from(is_news);
         }
     }
 
@@ -155,46 +168,48 @@ impl Door {
         let pattern = Pattern::from_byte(syn.pattern)?;
         let key = (from, digest(syn));
         if let Some(row) = self.rows.get(&key) {
-            return Some(row.syn_ack.clone());
+            return Some(row.answer.clone()).filter(|answer| !answer.is_empty());
         }
         if syn.connection == 0 {
             counters.malformed += 1;
             return None;
         }
-        if self.is_pressed(now, from) && !self.cookies.is_good(now, from, syn) {
+        let is_pressed = self.is_pressed(now, from);
+        if is_pressed && !self.cookies.is_good(now, from, syn) {
             counters.cookies_wrong += u64::from(!syn.cookie.is_empty());
             counters.cookies_sent += 1;
             let cookie = self.cookies.mint(now, from, syn, rng);
             let answer = SynAck::Cookie { cookie: &cookie };
             return Some(unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out)));
         }
+        if !self.makes_room(from, counters) {
+            counters.handshakes_failed += 1;
+            return None;
+        }
         self.computed.count(now);
         let carrier = Carrier::Datagrams { initiator: syn.connection, ours };
-        let (stage, noise) = match pattern {
-            Pattern::Ik => match agreement::hear_ik(syn.noise, local, carrier, rng) {
-                Ok((agreed, noise)) => (Stage::of(agreed, self.tuning), noise),
-                Err(Unheard::NotThisKey) => {
-                    counters.handshakes_failed += 1;
-                    let hint = |out: &mut Vec<u8>| Hint::NotThisKey.encode(out);
-                    return Some(unsealed(PacketType::Rst, syn.connection, hint));
-                }
-                Err(Unheard::Broken) => {
-                    counters.handshakes_failed += 1;
-                    return None;
-                }
-            },
-            Pattern::Xx => match Answer::to(syn.noise, local, carrier, rng) {
-                Ok((answer, noise)) => (Stage::Answered(Box::new(answer)), noise),
-                Err(_) => {
-                    counters.handshakes_failed += 1;
-                    return None;
-                }
-            },
+        let syn_ack = |noise: &[u8]| {
+            let answer = SynAck::Noise { pattern: syn.pattern, noise };
+            unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out))
         };
-        let answer = SynAck::Noise { pattern: syn.pattern, noise: &noise };
-        let syn_ack = unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out));
-        self.enter(now, key, ours, (syn_ack.clone(), stage), counters);
-        Some(syn_ack)
+        let hint = |out: &mut Vec<u8>| Hint::NotThisKey.encode(out);
+        let heard = match pattern {
+            Pattern::Ik => agreement::hear_ik(syn.noise, local, carrier, rng)
+                .map(|(agreed, noise)| (Stage::of(agreed, self.tuning), syn_ack(&noise))),
+            Pattern::Xx => Answer::to(syn.noise, local, carrier, rng)
+                .map(|(answer, noise)| (Stage::Answered(Box::new(answer)), syn_ack(&noise)))
+                .map_err(|_| Unheard::Broken),
+        };
+        counters.handshakes_failed += u64::from(heard.is_err());
+        let (stage, answer) = heard.unwrap_or_else(|why| match why {
+            Unheard::NotThisKey => (Stage::Over, unsealed(PacketType::Rst, syn.connection, hint)),
+            Unheard::Broken => (Stage::Over, Vec::new()),
+        });
+        let said = Some(answer.clone()).filter(|answer| !answer.is_empty());
+        let (arrived, since) = (self.arrived, now);
+        let row = HalfOpen { arrived, since, wire: ours, is_proven: is_pressed, answer, stage };
+        self.enter(key, row);
+        said
     }
 
     /// Whether only a cookie lets a SYN from this address in.
@@ -205,35 +220,36 @@ impl Door {
             || neighbours.is_some_and(|rows| rows.len() >= MAX_HALF_OPEN_PER_IP)
     }
 
-    fn enter(
-        &mut self,
-        now: Instant,
-        key: Key,
-        wire: u32,
-        (syn_ack, stage): (Vec<u8>, Stage),
-        counters: &mut EndpointCounters,
-    ) {
-        self.arrived += 1;
-        let arrived = self.arrived;
+    /// Lets the oldest row go that has to give way to one more of this address; false if there can
+    /// be none. Whoever brought a cookie stays: the others may be somebody's who only pretended.
+    fn makes_room(&mut self, from: SocketAddr, counters: &mut EndpointCounters) -> bool {
+        let neighbours = counted(from).and_then(|address| self.by_address.get(&address));
         let mut giving_way = None;
-        if let Some(address) = counted(key.0) {
-            let neighbours = self.by_address.entry(address).or_default();
-            // Its cookie proved the newcomer; older ones may be somebody's who only pretended.
-            if neighbours.len() >= MAX_HALF_OPEN_PER_IP {
-                giving_way = neighbours.first().copied();
+        if let Some(neighbours) = neighbours.filter(|rows| rows.len() >= MAX_HALF_OPEN_PER_IP) {
+            let keys = neighbours.iter().filter_map(|arrived| self.by_arrival.get(arrived));
+            let is_proven = |key: &&Key| self.rows.get(*key).is_some_and(|row| row.is_proven);
+            giving_way = keys.copied().find(|key| !is_proven(&key));
+            if giving_way.is_none() {
+                return false;
             }
-            neighbours.insert(arrived);
+        } else if self.rows.len() >= MAX_DATAGRAM_HALF_OPEN {
+            giving_way = self.by_arrival.first_key_value().map(|(_, key)| *key);
         }
-        if giving_way.is_none() && self.rows.len() >= MAX_DATAGRAM_HALF_OPEN {
-            giving_way = self.by_arrival.first_key_value().map(|(arrived, _)| *arrived);
-        }
-        if let Some(oldest) = giving_way.and_then(|oldest| self.by_arrival.get(&oldest).copied()) {
+        if let Some(oldest) = giving_way {
             self.forget(&oldest);
             counters.half_open_evicted += 1;
         }
-        self.rows.insert(key, HalfOpen { arrived, since: now, wire, syn_ack, stage });
-        self.by_wire.insert(wire, key);
-        self.by_arrival.insert(arrived, key);
+        true
+    }
+
+    fn enter(&mut self, key: Key, row: HalfOpen) {
+        if let Some(address) = counted(key.0) {
+            self.by_address.entry(address).or_default().insert(row.arrived);
+        }
+        self.by_wire.insert(row.wire, key);
+        self.by_arrival.insert(row.arrived, key);
+        self.rows.insert(key, row);
+        self.arrived += 1;
     }
 
     fn forget(&mut self, key: &Key) -> Option<HalfOpen> {

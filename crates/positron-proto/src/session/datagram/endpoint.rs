@@ -1,5 +1,6 @@
 //! The table of all datagram connections.
 
+use core::cmp::Reverse;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
@@ -16,14 +17,14 @@ use super::{
     },
     dial::{Dial, Progress},
     door::{Door, PerSecond, remote, sealed_reset},
-    incoming::Unfinished,
     protection::{Protection, Tuning},
+    sharing::{Share, Shares},
     window::WindowBudget,
 };
 use crate::{
     deadlines::Deadlines,
     identity::Identity,
-    limits::{MAX_DATAGRAM_DIALS, MAX_FRAGMENT_BYTES, MAX_UNSEALED_QUEUE},
+    limits::{MAX_DATAGRAM_DIALS, MAX_UNSEALED_QUEUE},
     rng::{Rng, Seed},
     session::{
         agreement::Agreed,
@@ -48,8 +49,10 @@ use crate::{
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
 /// strangers; [`MAX_UNSEALED_QUEUE`] datagrams of handshakes that wait to be sent;
 /// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first
-/// windows; [`MAX_FRAGMENT_BYTES`] of unfinished messages. Messages among the events that wait are
-/// bounded by what the windows let the other ends send before [`release`](Self::release).
+/// windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES) held beyond all
+/// windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished messages.
+/// Messages among the events that wait are bounded by what the windows let the other ends send
+/// before [`release`](Self::release).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -113,9 +116,10 @@ pub struct Endpoint {
     /// Handshakes of ours that are not complete.
     dials: usize,
     budget: WindowBudget,
-    /// Connections with unfinished messages, by the age of the oldest.
-    unfinished: BTreeSet<(Instant, ConnectionId)>,
-    unfinished_bytes: usize,
+    /// Unfinished messages: the connection of the oldest gives way.
+    pub(super) unfinished: Shares<Instant>,
+    /// What is held beyond the windows: the connection that holds most gives way.
+    pub(super) overdrafts: Shares<Reverse<u64>>,
     tuning: Tuning,
 }
 
@@ -129,7 +133,9 @@ pub(super) struct Row {
     pub(super) theirs: Option<u32>,
     /// Our handshake, until its last message is known to have arrived.
     pub(super) dial: Option<Box<Dial>>,
-    unfinished: Option<Unfinished>,
+    /// What was counted of it.
+    pub(super) unfinished: Option<Share<Instant>>,
+    pub(super) overdraft: Option<Share<Reverse<u64>>>,
 }
 
 /// Why to wake.
@@ -175,8 +181,8 @@ impl Endpoint {
             named: 0,
             dials: 0,
             budget: WindowBudget::default(),
-            unfinished: BTreeSet::new(),
-            unfinished_bytes: 0,
+            unfinished: Shares::default(),
+            overdrafts: Shares::default(),
             tuning,
         }
     }
@@ -372,7 +378,8 @@ impl Endpoint {
         let id = ConnectionId(self.named);
         let rng = Seed::new(self.rng.bytes()).stream("connection");
         let connection = Connection::new(now, &self.config, direction, rng, &mut self.budget);
-        self.rows.insert(id, Row { connection, wire, theirs: None, dial, unfinished: None });
+        let (theirs, unfinished, overdraft) = (None, None, None);
+        self.rows.insert(id, Row { connection, wire, theirs, dial, unfinished, overdraft });
         self.by_wire.insert(wire, id);
         id
     }
@@ -409,53 +416,12 @@ impl Endpoint {
         if closed {
             self.forget_dial(id);
         }
-        self.note_unfinished(id);
+        self.share(id);
         let Some(row) = self.rows.get(&id) else { return };
         self.dirty.insert(id);
         match row.connection.poll_timeout() {
             Some(at) => self.deadlines.set(Wake::Connection(id), at),
             None => self.deadlines.clear(Wake::Connection(id)),
-        }
-    }
-
-    /// Keeps unfinished messages of all connections within their bound: the oldest gives way.
-    fn note_unfinished(&mut self, id: ConnectionId) {
-        self.look_for_unfinished(id);
-        while self.unfinished_bytes > MAX_FRAGMENT_BYTES {
-            let Some((_, oldest)) = self.unfinished.first().copied() else { return };
-            let before = self.unfinished_bytes;
-            if let Some(row) = self.rows.get_mut(&oldest) {
-                row.connection.give_up_oldest();
-                self.counters.messages_given_up += 1;
-                self.dirty.insert(oldest);
-            }
-            self.look_for_unfinished(oldest);
-            if self.unfinished_bytes >= before {
-                return;
-            }
-        }
-    }
-
-    fn look_for_unfinished(&mut self, id: ConnectionId) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
-        let after = row.connection.unfinished();
-        let before = core::mem::replace(&mut row.unfinished, after);
-        self.count_unfinished(id, before, after);
-    }
-
-    fn count_unfinished(
-        &mut self,
-        id: ConnectionId,
-        before: Option<Unfinished>,
-        after: Option<Unfinished>,
-    ) {
-        if let Some(Unfinished { since, bytes }) = before {
-            self.unfinished.remove(&(since, id));
-            self.unfinished_bytes = self.unfinished_bytes.saturating_sub(bytes);
-        }
-        if let Some(Unfinished { since, bytes }) = after {
-            self.unfinished.insert((since, id));
-            self.unfinished_bytes += bytes;
         }
     }
 
@@ -470,7 +436,8 @@ impl Endpoint {
         }
         self.dirty.remove(&id);
         self.deadlines.clear(Wake::Connection(id));
-        self.count_unfinished(id, row.unfinished, None);
+        self.unfinished.change(id, row.unfinished, None);
+        self.overdrafts.change(id, row.overdraft, None);
     }
 
     /// Our handshake is over, one way or the other.

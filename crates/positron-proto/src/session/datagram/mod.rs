@@ -54,6 +54,7 @@ mod received;
 mod recovery;
 mod replay;
 mod rtt;
+mod sharing;
 mod showing;
 mod state;
 mod streams;

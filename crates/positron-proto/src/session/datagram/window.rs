@@ -107,6 +107,11 @@ impl ReceiveWindow {
         news >= self.limit / 2 || (self.told == 0 && news > 0 && news >= self.limit / 8)
     }
 
+    /// Bytes that are held beyond the limit.
+    pub(super) const fn overdraft(&self) -> u64 {
+        self.held.saturating_sub(self.limit)
+    }
+
     /// Bytes that are held.
     pub(super) const fn held(&self) -> u64 {
         self.held

@@ -38,7 +38,7 @@ impl Bounds {
         // Two things go beyond the window. Parts of a message use it only until they are
         // acknowledged: from then on they count as unfinished, and all at once again when it is
         // whole; otherwise a window would have to be larger than a message. And what was taken for
-        // lost uses it no more, so that more urgent data may take its place, but may come after all.
+        // lost uses it no more, so that more urgent data may take its place, but it may come yet.
         let lost = self.lost_there.unwrap_or(u64::MAX);
         let held = wide(end.window_bytes).saturating_add(self.unfinished).saturating_add(lost);
         let unfinished = wide(view.unfinished_bytes);

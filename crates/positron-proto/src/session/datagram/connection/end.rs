@@ -75,11 +75,11 @@ impl Connection {
         if !(asked && self.state == State::Established || self.state == State::CloseWait) {
             return;
         }
-        if !self.outgoing.is_drained() || !self.streams.is_drained() {
+        if !self.carried.is_drained() {
             self.ending.until.get_or_insert(now + FLUSH_TIMEOUT);
             return;
         }
-        if !asked && self.streams.has_unread() {
+        if !asked && self.carried.streams.has_unread() {
             // Nothing more comes, but what came is not forgotten before it is read.
             self.ending.until = None;
             return;

@@ -4,22 +4,20 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Cargo, Connection, ConnectionEvent, Handled, Secured};
+use super::{Carried, Connection, ConnectionEvent, Handled, Secured, secured::PathResponse};
 use crate::{
-    limits::{MAX_PINGS_PER_SECOND, MESSAGE_COST},
+    limits::MESSAGE_COST,
     misbehavior::Misbehavior,
     session::datagram::{
-        congestion::NewReno,
         contract::{Closed, EndpointCounters, State},
         incoming::{Arrival, Violation},
-        pacer::Pacer,
         protection::Unopened,
         recovery::Outcome,
     },
     time::{Duration, Instant},
     wire::{
         frame::CloseReason,
-        packet::{HEADER_LEN, Header, PacketType, TAG_LEN, extend_number},
+        packet::{HEADER_LEN, Header, PacketType, TAG_LEN},
         packet_frame::{AckRanges, Frames, PacketFrame},
     },
 };
@@ -43,7 +41,22 @@ struct Heard {
     /// Whether some of it is for the application.
     said: bool,
     acknowledged: Option<(AckRanges, Duration)>,
+    /// Where the other end proved to be now.
+    moved: Option<SocketAddr>,
     close: Option<CloseReason>,
+    /// The tokens of its last PING and its last PATH_CHALLENGE: however many questions a packet
+    /// has, it gets one answer to each kind.
+    ping: Option<u64>,
+    challenge: Option<[u8; 8]>,
+}
+
+/// What became of packets of ours, as far as it concerns more than them.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Something that was said was acknowledged.
+    acknowledged: bool,
+    /// Our FIN was.
+    fin: bool,
 }
 
 impl Connection {
@@ -101,30 +114,48 @@ impl Connection {
         let pto = secured.recovery.rtt().pto();
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
         secured.send_window.told(number, header.window);
-        let cumulative = secured.cumulative(header.ack);
 
         let mut heard = Heard { len: frames.len(), ..Heard::default() };
+        // What is said after a FIN is acknowledged and not heard.
+        let deaf = !self.state.hears_messages();
         for frame in Frames::new(header.kind, header.fragment, frames) {
             let outcome = match frame {
                 Ok(PacketFrame::Lowest { number: lowest }) if lowest > number => {
                     Err(unsent("LOWEST above its own packet"))
                 }
-                Ok(frame) => self.hear(now, from, frame, &mut heard, counters),
+                Ok(frame) if deaf && is_for_application(&frame) => {
+                    heard.eliciting = true;
+                    Ok(())
+                }
+                Ok(frame) => {
+                    secured.hear(now, from, frame, &mut self.carried, &mut heard, counters)
+                }
                 Err(malformed) => return self.malformed(now, malformed.what),
             };
             if let Err(violation) = outcome {
                 return self.violate(now, violation);
             }
         }
-        self.acknowledged(now, cumulative, heard.acknowledged, counters);
-        let arrived = self.incoming.take_arrived() + self.streams.take_arrived();
-        if let Err(violation) = self.window.arrived(arrived) {
-            return self.violate(now, violation);
+        let acknowledged = heard.acknowledged.take();
+        let progress =
+            secured.acknowledged(now, header.ack, acknowledged, &mut self.carried, counters);
+        let progress = match progress.and_then(|it| self.carried.count_arrived().map(|()| it)) {
+            Ok(progress) => progress,
+            Err(violation) => return self.violate(now, violation),
+        };
+        secured.due.window |= self.carried.window.update_due();
+        secured.due.pong = heard.ping.or(secured.due.pong);
+        if let Some(token) = heard.challenge {
+            secured.due.respond(PathResponse { to: from, token, asked: len });
         }
-        self.window.dropped(self.streams.take_released());
-        self.tell_window();
-        let Some(secured) = &mut self.secured else { return };
         secured.received.arrived(now, number, heard.eliciting);
+        if was_quiet {
+            secured.shrink();
+        }
+        if let Some(addr) = heard.moved {
+            self.moved(now, addr, counters);
+        }
+        self.progressed(now, &progress);
         match (header.kind, heard.close) {
             (PacketType::Fin, Some(reason)) => self.heard_fin(now, reason),
             (PacketType::Rst, Some(reason)) => self.heard_reset(now, reason),
@@ -134,81 +165,12 @@ impl Connection {
             self.note_arrival(now);
         }
         if was_quiet {
-            self.shrink();
+            // Most connections are idle.
+            self.events.shrink_to_fit();
         }
     }
 
-    /// Keeps no room for the packets of busier times: most connections are idle.
-    fn shrink(&mut self) {
-        self.events.shrink_to_fit();
-        if let Some(secured) = &mut self.secured {
-            secured.outcome = Outcome::new();
-            secured.recovery.shrink();
-        }
-    }
-
-    fn hear(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        frame: PacketFrame,
-        heard: &mut Heard,
-        counters: &mut EndpointCounters,
-    ) -> Result<(), Violation> {
-        let Some(secured) = &mut self.secured else { return Ok(()) };
-        heard.eliciting |= frame.is_ack_eliciting();
-        // What is said after a FIN is acknowledged and not heard.
-        let deaf = !self.state.hears_messages();
-        heard.said |= matches!(
-            frame,
-            PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
-        );
-        match frame {
-            PacketFrame::Padding { .. }
-            | PacketFrame::Pong { .. }
-            | PacketFrame::Unknown { .. } => {}
-            PacketFrame::Ping { token } => secured.due.answer(token),
-            PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
-                if deaf => {}
-            PacketFrame::Message { channel, number, body } => {
-                let body = on_its_own(body, heard.len);
-                count(self.incoming.message(channel, number, body)?, counters);
-            }
-            PacketFrame::Part { channel, number, offset, total, body } => {
-                let place = (offset, total);
-                count(self.incoming.part(now, channel, number, place, &body)?, counters);
-            }
-            PacketFrame::Stream { id, lane: _, fin, offset, body } => {
-                self.streams.handle_stream(id, offset, &body, fin)?;
-            }
-            PacketFrame::Credit { stream, limit } => self.streams.handle_credit(stream, limit)?,
-            PacketFrame::StreamEnd { id, side, offset } => {
-                self.streams.handle_end(id, side, offset)?;
-            }
-            PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
-            PacketFrame::Lowest { number } => secured.received.abandoned_below(number),
-            PacketFrame::PathChallenge { token } => {
-                secured.due.respond(from, u64::from_be_bytes(token));
-            }
-            PacketFrame::PathResponse { token } => {
-                let token = u64::from_be_bytes(token);
-                if let Some(addr) = secured.paths.response(now, from, token) {
-                    self.moved(now, addr, counters);
-                }
-            }
-            PacketFrame::Whole { channel, number } => {
-                self.outgoing.whole(channel, number)?;
-            }
-            PacketFrame::GivenUp { channel, number } => {
-                self.outgoing.given_up(channel, number)?;
-            }
-            PacketFrame::Close(reason) => heard.close = Some(reason),
-        }
-        Ok(())
-    }
-
-    /// The other end proved that it is at another address. What was measured of the old path says
-    /// nothing of this one (RFC 9000, 9.4).
+    /// The other end proved that it is at another address.
     pub(super) fn moved(
         &mut self,
         now: Instant,
@@ -216,107 +178,24 @@ impl Connection {
         counters: &mut EndpointCounters,
     ) {
         let Some(secured) = &mut self.secured else { return };
-        secured.remote.addr = addr;
-        secured.size.moved();
-        let datagram = u64::try_from(secured.size.current()).unwrap_or(u64::MAX);
-        secured.recovery.moved(Box::new(NewReno::new(datagram)));
-        secured.pacer = Pacer::new(now, datagram);
+        secured.moved(now, addr);
         counters.moves += 1;
         self.events.push_back(ConnectionEvent::Moved(addr));
     }
 
-    /// The other end received everything below `cumulative`, and what `acknowledged` names.
-    fn acknowledged(
-        &mut self,
-        now: Instant,
-        cumulative: u64,
-        acknowledged: Option<(AckRanges, Duration)>,
-        counters: &mut EndpointCounters,
-    ) {
-        let Some(secured) = &mut self.secured else { return };
-        let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
-        let told = match &acknowledged {
-            Some((ranges, delay)) => {
-                let ranges = ranges.iter();
-                secured.recovery.acknowledged(now, ranges, *delay, cumulative, &mut outcome)
-            }
-            None => {
-                let nothing = core::iter::empty();
-                let delay = Duration::ZERO;
-                secured.recovery.acknowledged(now, nothing, delay, cumulative, &mut outcome)
-            }
-        };
-        if told.is_err() {
-            secured.outcome = outcome;
-            return self.violate(now, unsent("an acknowledgment of what was never sent"));
-        }
-        self.settle(now, &mut outcome, counters);
-        if let Some(secured) = &mut self.secured {
-            secured.received.rtt_changed(secured.recovery.rtt().smoothed());
-            // An idle connection keeps no room for what packets carry.
-            let is_idle = secured.recovery.in_flight() == 0;
-            secured.outcome = if is_idle { Outcome::new() } else { outcome };
-        }
-    }
-
-    /// Packets arrived at the other end or were lost: what they carried is done with, or waits
-    /// again.
-    pub(super) fn settle(
-        &mut self,
-        now: Instant,
-        outcome: &mut Outcome<Cargo>,
-        counters: &mut EndpointCounters,
-    ) {
-        counters.packets_lost_spuriously += outcome.spurious;
-        outcome.spurious = 0;
-        let (mut fin_acknowledged, mut progress) = (false, false);
-        for packet in outcome.acked.drain(..) {
-            let Some(secured) = &mut self.secured else { return };
-            secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
-            secured.size.acknowledged(packet.number, packet.size);
-            secured.protection.acknowledged(packet.number);
-            for chunk in packet.contents.contents.iter() {
-                self.outgoing.acknowledged(chunk);
-                self.streams.acknowledged(chunk);
-            }
-            fin_acknowledged |= packet.contents.fin;
-            progress |= packet.contents.charged > 0;
-        }
-        for packet in outcome.lost.drain(..) {
-            let Some(secured) = &mut self.secured else { return };
-            secured.outstanding = secured.outstanding.saturating_sub(packet.contents.charged);
-            let black_holes = secured.size.black_holes();
-            secured.size.lost(now, packet.number, packet.size);
-            counters.black_holes += secured.size.black_holes() - black_holes;
-            secured.lost += 1;
-            secured.due.fin |= packet.contents.fin;
-            counters.packets_lost += 1;
-            self.requeue(&packet.contents);
-        }
-        if progress {
+    /// Packets of ours arrived at the other end or were lost.
+    pub(super) fn progressed(&mut self, now: Instant, progress: &Progress) {
+        if progress.acknowledged {
             self.note_progress(now);
         }
-        if fin_acknowledged {
+        if progress.fin {
             self.fin_acknowledged(now);
         }
-        self.tell_progress(now);
-    }
-
-    /// What a packet carried waits to be sent again.
-    pub(super) fn requeue(&mut self, cargo: &Cargo) {
-        for chunk in cargo.contents.iter() {
-            self.outgoing.lost(chunk);
-            self.streams.lost(chunk);
-            self.incoming.lost(chunk);
-        }
-    }
-
-    fn tell_progress(&mut self, now: Instant) {
-        if self.outgoing.take_writable(self.streams.queued_bytes()) {
+        let Carried { outgoing, streams, .. } = &mut self.carried;
+        if outgoing.take_writable(streams.queued_bytes()) {
             self.events.push_back(ConnectionEvent::Writable);
         }
-        let drained = self.outgoing.is_drained() && self.streams.is_drained();
-        if drained && !core::mem::replace(&mut self.drained, true) {
+        if self.carried.is_drained() && !core::mem::replace(&mut self.drained, true) {
             self.events.push_back(ConnectionEvent::Drained);
         }
         self.close_if_drained(now);
@@ -333,28 +212,134 @@ impl Connection {
     }
 }
 
-impl super::Due {
-    /// Answers a PING. While nothing can be sent the oldest questions are forgotten.
-    fn answer(&mut self, token: u64) {
-        push_bounded(&mut self.pongs, token);
+impl Secured {
+    fn hear(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        frame: PacketFrame,
+        carried: &mut Carried,
+        heard: &mut Heard,
+        counters: &mut EndpointCounters,
+    ) -> Result<(), Violation> {
+        heard.eliciting |= frame.is_ack_eliciting();
+        heard.said |= is_for_application(&frame);
+        match frame {
+            PacketFrame::Padding { .. }
+            | PacketFrame::Pong { .. }
+            | PacketFrame::Unknown { .. } => {}
+            PacketFrame::Ping { token } => heard.ping = Some(token),
+            PacketFrame::Message { channel, number, body } => {
+                let body = on_its_own(body, heard.len);
+                count(carried.incoming.message(channel, number, body)?, counters);
+            }
+            PacketFrame::Part { channel, number, offset, total, body } => {
+                let place = (offset, total);
+                count(carried.incoming.part(now, channel, number, place, &body)?, counters);
+            }
+            PacketFrame::Stream { id, lane: _, fin, offset, body } => {
+                carried.streams.handle_stream(id, offset, &body, fin)?;
+            }
+            PacketFrame::Credit { stream, limit } => {
+                carried.streams.handle_credit(stream, limit)?;
+            }
+            PacketFrame::StreamEnd { id, side, offset } => {
+                carried.streams.handle_end(id, side, offset)?;
+            }
+            PacketFrame::PacketAck { ranges, delay } => heard.acknowledged = Some((ranges, delay)),
+            PacketFrame::Lowest { number } => self.received.abandoned_below(number),
+            PacketFrame::PathChallenge { token } => heard.challenge = Some(token),
+            PacketFrame::PathResponse { token } => {
+                let token = u64::from_be_bytes(token);
+                heard.moved = self.paths.response(now, from, token).or(heard.moved);
+            }
+            PacketFrame::Whole { channel, number } => carried.outgoing.whole(channel, number)?,
+            PacketFrame::GivenUp { channel, number } => {
+                carried.outgoing.given_up(channel, number)?;
+            }
+            PacketFrame::Close(reason) => heard.close = Some(reason),
+        }
+        Ok(())
     }
 
-    fn respond(&mut self, to: SocketAddr, token: u64) {
-        push_bounded(&mut self.path_responses, (to, token));
+    /// The other end received everything below the number whose low half is `cumulative`, and what
+    /// `acknowledged` names.
+    fn acknowledged(
+        &mut self,
+        now: Instant,
+        cumulative: u32,
+        acknowledged: Option<(AckRanges, Duration)>,
+        carried: &mut Carried,
+        counters: &mut EndpointCounters,
+    ) -> Result<Progress, Violation> {
+        let cumulative = self.cumulative(cumulative);
+        let out = &mut self.outcome;
+        let told = match acknowledged {
+            Some((ranges, delay)) => {
+                self.recovery.acknowledged(now, ranges.iter(), delay, cumulative, out)
+            }
+            None => {
+                let nothing = core::iter::empty();
+                self.recovery.acknowledged(now, nothing, Duration::ZERO, cumulative, out)
+            }
+        };
+        told.map_err(|_| unsent("an acknowledgment of what was never sent"))?;
+        let progress = self.settle(now, carried, counters);
+        self.received.rtt_changed(self.recovery.rtt().smoothed());
+        if self.recovery.in_flight() == 0 {
+            // An idle connection keeps no room for what packets carry.
+            self.outcome = Outcome::new();
+        }
+        Ok(progress)
+    }
+
+    /// Packets arrived at the other end or were lost: what they carried is done with, or waits
+    /// again.
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        carried: &mut Carried,
+        counters: &mut EndpointCounters,
+    ) -> Progress {
+        counters.packets_lost_spuriously += core::mem::take(&mut self.outcome.spurious);
+        let mut progress = Progress::default();
+        for packet in self.outcome.acked.drain(..) {
+            let cargo = packet.contents;
+            self.outstanding = self.outstanding.saturating_sub(cargo.charged);
+            self.size.acknowledged(packet.number, packet.size);
+            self.protection.acknowledged(packet.number);
+            carried.acknowledged(&cargo);
+            progress.fin |= cargo.fin;
+            progress.acknowledged |= cargo.charged > 0;
+        }
+        let black_holes = self.size.black_holes();
+        for packet in self.outcome.lost.drain(..) {
+            let cargo = packet.contents;
+            self.outstanding = self.outstanding.saturating_sub(cargo.charged);
+            self.size.lost(now, packet.number, packet.size);
+            self.lost += 1;
+            self.due.fin |= cargo.fin;
+            counters.packets_lost += 1;
+            carried.lost(&cargo);
+        }
+        counters.black_holes += self.size.black_holes() - black_holes;
+        progress
     }
 }
 
-fn push_bounded<T>(queue: &mut std::collections::VecDeque<T>, item: T) {
-    if u32::try_from(queue.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {
-        queue.pop_front();
-    }
-    queue.push_back(item);
+/// Whether it is for the application, and not between the two machines.
+const fn is_for_application(frame: &PacketFrame) -> bool {
+    matches!(
+        frame,
+        PacketFrame::Message { .. } | PacketFrame::Part { .. } | PacketFrame::Stream { .. }
+    )
 }
 
 fn count(arrival: Arrival, counters: &mut EndpointCounters) {
     match arrival {
         Arrival::New | Arrival::Dropped => {}
         Arrival::Duplicate => counters.messages_duplicate += 1,
+        Arrival::GivenUp => counters.messages_given_up += 1,
     }
 }
 
@@ -370,18 +355,6 @@ fn on_its_own(body: Bytes, packet: usize) -> Bytes {
 
 const fn unsent(what: &'static str) -> Violation {
     Violation { what, misbehavior: Misbehavior::ProtocolViolation }
-}
-
-impl Secured {
-    /// The cumulative acknowledgment in full, from its low half.
-    fn cumulative(&self, ack: u32) -> u64 {
-        extend_number(ack, self.protection.next_number().checked_sub(1))
-    }
-
-    /// Room for the frames of a datagram of this size.
-    pub(super) const fn room_in(size: usize) -> usize {
-        size.saturating_sub(HEADER_LEN + TAG_LEN)
-    }
 }
 
 /// Silence after which a connection counts as idle (guess: long beside every round trip).

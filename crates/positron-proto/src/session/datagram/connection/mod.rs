@@ -1,13 +1,17 @@
 //! One connection: what two endpoints say to each other once they hold keys `[PROTOCOL 9]`.
 //!
+//! - `carried`: messages and streams, both ways;
+//! - `secured`: the packets that carry them, once there are keys;
 //! - `hear`: a packet that arrived, frame by frame;
 //! - `say`: the next packets, as far as congestion, pacing, flow control and the path allow;
 //! - `wake`: what time brings: loss, probes, silence;
 //! - `end`: how it closes.
 
+mod carried;
 mod end;
 mod hear;
 mod say;
+mod secured;
 #[cfg(test)]
 mod tests;
 mod wake;
@@ -18,25 +22,21 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use bytes::Bytes;
 
+use self::{
+    carried::{Cargo, Carried},
+    secured::Secured,
+};
 use super::{
-    chunk::Contents,
-    congestion::NewReno,
     contract::{
         Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, Event, LaneNumber,
         NotQueued, RemoteNode, State, StreamId,
     },
-    incoming::{Delivered, Incoming, Unfinished},
-    mtu::DatagramSize,
-    outgoing::Outgoing,
-    pacer::Pacer,
-    path::Paths,
+    incoming::{Delivered, Unfinished},
     protection::{Protection, Unopened},
-    received::Received,
-    recovery::{Outcome, Recovery},
     rtt::Rtt,
     state::Step,
-    streams::{StreamEvent, Streams},
-    window::{ReceiveWindow, SendWindow, WindowBudget},
+    streams::StreamEvent,
+    window::WindowBudget,
 };
 use crate::{
     limits::{FIRST_RTT, LEAST_DATAGRAM, MESSAGE_COST},
@@ -66,10 +66,7 @@ pub(super) struct Connection {
     direction: Direction,
     since: Instant,
     config: EndpointConfig,
-    outgoing: Outgoing,
-    incoming: Incoming,
-    streams: Streams,
-    window: ReceiveWindow,
+    carried: Carried,
     secured: Option<Box<Secured>>,
     ending: end::Ending,
     events: VecDeque<ConnectionEvent>,
@@ -78,75 +75,6 @@ pub(super) struct Connection {
     /// Whether everything that was sent was acknowledged when that was last told.
     drained: bool,
     rng: Rng,
-}
-
-/// What a connection has once both ends hold keys.
-#[derive(Debug)]
-struct Secured {
-    remote: RemoteNode,
-    /// The other end's name for this connection.
-    theirs: u32,
-    protection: Protection,
-    received: Received,
-    recovery: Recovery<Cargo>,
-    pacer: Pacer,
-    size: DatagramSize,
-    paths: Paths,
-    send_window: SendWindow,
-    /// What of the other end's window is used: sent, and neither acknowledged nor lost.
-    outstanding: u64,
-    due: Due,
-    /// Until when pacing holds back what could be sent.
-    paced_until: Option<Instant>,
-    outcome: Outcome<Cargo>,
-    /// When the last packet opened.
-    heard: Instant,
-    /// When something that asks for an acknowledgment was last sent.
-    spoke: Instant,
-    /// Since when nothing was heard although something asked for an acknowledgment.
-    unanswered: Option<Instant>,
-    /// When a LOWEST frame was last sent.
-    lowest_told: Instant,
-    /// When an unauthenticated word last made us ask for a sign of life.
-    prodded: Option<Instant>,
-    lost: u64,
-    sent: u64,
-    /// Changes of keys that were counted.
-    key_updates: u64,
-}
-
-/// What a packet carried, beside its place in the order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Cargo {
-    contents: Contents,
-    /// What it used of the other end's window.
-    charged: u64,
-    /// Whether it was our FIN.
-    fin: bool,
-}
-
-/// Small things that wait for the next packet.
-#[derive(Debug, Default)]
-struct Due {
-    /// PINGs that ask whether the other end lives.
-    ping: bool,
-    /// Tokens to be sent back; at most
-    /// [`MAX_PINGS_PER_SECOND`](crate::limits::MAX_PINGS_PER_SECOND).
-    pongs: VecDeque<u64>,
-    /// PATH_RESPONSEs, and where to.
-    path_responses: VecDeque<(SocketAddr, u64)>,
-    /// The FIN of the other end is to be answered.
-    fin_ack: bool,
-    /// Our FIN, again.
-    fin: bool,
-    /// A RST.
-    reset: bool,
-    /// The other end is to hear of a larger window.
-    window: bool,
-    /// Packets that may go beyond the congestion window, to find out what was lost.
-    probes: u32,
-    /// Counts our PINGs.
-    tokens: u64,
 }
 
 /// What happened to a connection: a [`Event`] without its id.
@@ -211,10 +139,7 @@ impl Connection {
             state: State::Closed.after(step).expect("every connection begins closed"),
             direction,
             since: now,
-            outgoing: Outgoing::new(config.queue_bytes),
-            incoming: Incoming::default(),
-            streams: Streams::new(config.window_bytes),
-            window: ReceiveWindow::new(now, config.window_bytes, budget),
+            carried: Carried::new(now, config, budget),
             secured: None,
             ending: end::Ending::default(),
             events: VecDeque::new(),
@@ -236,44 +161,14 @@ impl Connection {
         let Some(state) = self.state.after(Step::Proven) else { return };
         self.state = state;
         self.since = now;
-        let mut received = Received::new();
-        // Both directions count from the same number, which is 0 but in tests.
-        received.abandoned_below(protection.next_number());
-        let datagram = u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX);
-        self.secured = Some(Box::new(Secured {
-            remote,
-            theirs,
-            received,
-            recovery: Recovery::new(Box::new(NewReno::new(datagram)))
-                .starting_at(protection.next_number()),
-            pacer: Pacer::new(now, datagram),
-            size: DatagramSize::new(self.config.max_datagram),
-            paths: Paths::new(remote.addr, true, 0, 0),
-            send_window: SendWindow::new(),
-            outstanding: 0,
-            due: Due::default(),
-            paced_until: None,
-            outcome: Outcome::new(),
-            heard: now,
-            spoke: now,
-            unanswered: None,
-            lowest_told: now,
-            prodded: None,
-            lost: 0,
-            sent: 0,
-            key_updates: 0,
-            protection,
-        }));
+        let mut secured = Secured::new(now, &self.config, protection, remote, theirs);
+        // The listener believes nothing before it opened a sealed packet.
+        secured.due.ping = self.direction == Direction::Outbound;
+        self.secured = Some(Box::new(secured));
         self.events.push_back(match self.direction {
             Direction::Outbound => ConnectionEvent::Connected(remote),
             Direction::Inbound => ConnectionEvent::Accepted(remote),
         });
-        if self.direction == Direction::Outbound
-            && let Some(secured) = &mut self.secured
-        {
-            // The listener believes nothing before it opened a sealed packet.
-            secured.due.ping = true;
-        }
     }
 
     /// Queues a message. How many unreliable ones were dropped for it.
@@ -284,9 +179,9 @@ impl Connection {
         body: Bytes,
     ) -> Result<u64, NotQueued> {
         self.check_open()?;
-        self.outgoing.push(lane, delivery, body, self.streams.queued_bytes())?;
+        self.carried.outgoing.push(lane, delivery, body, self.carried.streams.queued_bytes())?;
         self.drained = false;
-        Ok(self.outgoing.take_dropped())
+        Ok(self.carried.outgoing.take_dropped())
     }
 
     fn check_open(&self) -> Result<(), NotQueued> {
@@ -306,14 +201,14 @@ impl Connection {
     /// Bytes are not held any more, because the application dealt with them.
     fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
         let rtt = self.rtt();
-        self.window.released(now, bytes, rtt, budget);
+        self.carried.window.released(now, bytes, rtt, budget);
         self.tell_window();
     }
 
     /// The other end hears of the window if it opened by so much that it should.
     fn tell_window(&mut self) {
         if let Some(secured) = &mut self.secured
-            && self.window.update_due()
+            && self.carried.window.update_due()
         {
             secured.due.window = true;
         }
@@ -326,7 +221,7 @@ impl Connection {
     /// Opens a stream.
     pub(super) fn open_stream(&mut self, lane: LaneNumber) -> Result<StreamId, NotQueued> {
         self.check_open()?;
-        self.streams.open(lane)
+        self.carried.streams.open(lane)
     }
 
     /// Writes to a stream as much as there is room for.
@@ -336,7 +231,7 @@ impl Connection {
         bytes: &[u8],
     ) -> Result<usize, NotQueued> {
         self.check_open()?;
-        let written = self.streams.write(stream, bytes, self.room())?;
+        let written = self.carried.streams.write(stream, bytes, self.room())?;
         self.drained &= written == 0;
         Ok(written)
     }
@@ -348,7 +243,7 @@ impl Connection {
 
     /// Bytes that wait to be sent and acknowledged.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.outgoing.queued_bytes() + self.streams.queued_bytes()
+        self.carried.queued_bytes()
     }
 
     /// When a packet of the other end opened last.
@@ -359,7 +254,7 @@ impl Connection {
     /// Ends a stream that we opened.
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), NotQueued> {
         self.check_open()?;
-        self.streams.finish(stream)?;
+        self.carried.streams.finish(stream)?;
         self.drained = false;
         Ok(())
     }
@@ -373,9 +268,9 @@ impl Connection {
         budget: &mut WindowBudget,
     ) -> Result<Option<Bytes>, NotQueued> {
         let rtt = self.rtt();
-        let read = self.streams.read(now, stream, limit, rtt);
+        let read = self.carried.streams.read(now, stream, limit, rtt);
         // Hearing that it was given up lets it go too.
-        let released = self.streams.take_released();
+        let released = self.carried.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
         read
@@ -388,8 +283,8 @@ impl Connection {
         stream: StreamId,
         budget: &mut WindowBudget,
     ) {
-        self.streams.drop_stream(stream);
-        let released = self.streams.take_released();
+        self.carried.streams.drop_stream(stream);
+        let released = self.carried.streams.take_released();
         self.let_go(now, released, budget);
         self.close_if_drained(now);
     }
@@ -402,7 +297,13 @@ impl Connection {
             return None;
         }
         let event = self.next_event();
-        self.over = matches!(event, Some(ConnectionEvent::Closed(_)));
+        if let Some(ConnectionEvent::Closed(_)) = event {
+            self.over = true;
+            if self.ending.resets() {
+                // What was said is worth no memory while whoever said it is told so.
+                self.carried.forget(&self.config);
+            }
+        }
         event
     }
 
@@ -414,10 +315,10 @@ impl Connection {
         if self.events.front().is_some_and(|event| !ends(event)) {
             return self.events.pop_front();
         }
-        if let Some(Delivered { lane, delivery, body }) = self.incoming.poll() {
+        if let Some(Delivered { lane, delivery, body }) = self.carried.incoming.poll() {
             return Some(ConnectionEvent::Message { lane, delivery, body });
         }
-        match self.streams.poll_event(self.room()) {
+        match self.carried.streams.poll_event(self.room()) {
             Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
             Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
@@ -427,7 +328,7 @@ impl Connection {
 
     /// Whether there is more to read of a stream, or its end.
     pub(super) fn is_readable(&self, stream: StreamId) -> bool {
-        self.streams.is_readable(stream)
+        self.carried.streams.is_readable(stream)
     }
 
     /// Whether everything that was said was acknowledged, as far as that was told.
@@ -442,17 +343,22 @@ impl Connection {
 
     /// What unfinished messages take, if there are any.
     pub(super) fn unfinished(&self) -> Option<Unfinished> {
-        self.incoming.unfinished()
+        self.carried.incoming.unfinished()
     }
 
-    /// Gives up the unfinished message that waits longest.
-    pub(super) fn give_up_oldest(&mut self) {
-        self.incoming.give_up_oldest();
+    /// Gives up the unfinished message that waits longest: how many bytes that freed.
+    pub(super) fn give_up_oldest(&mut self) -> usize {
+        self.carried.incoming.give_up_oldest()
+    }
+
+    /// Bytes that are held beyond what the window promised.
+    pub(super) const fn overdraft(&self) -> u64 {
+        if self.over { 0 } else { self.carried.window.overdraft() }
     }
 
     /// Gives back what it borrowed; the last thing that is asked of it.
     pub(super) fn give_back(&mut self, budget: &mut WindowBudget) {
-        self.window.give_back(budget);
+        self.carried.window.give_back(budget);
     }
 
     /// As statistics show it; what it is called in the headers of packets to this end is the
@@ -472,21 +378,14 @@ impl Connection {
             congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
             congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
             in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
-            send_window: secured.map_or(0, |it| it.send_window.left(it.outstanding)),
+            send_window: secured.map_or(0, Secured::budget),
             datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
             queued_bytes: self.queued_bytes(),
-            unreleased_bytes: usize::try_from(self.window.held()).unwrap_or(usize::MAX),
+            unreleased_bytes: usize::try_from(self.carried.window.held()).unwrap_or(usize::MAX),
             unfinished_bytes: self.unfinished().map_or(0, |unfinished| unfinished.bytes),
             gaps: secured.map_or(0, |it| it.received.gaps()),
             lost: secured.map_or(0, |it| it.lost),
             sent: secured.map_or(0, |it| it.sent),
         }
-    }
-}
-
-impl Secured {
-    /// A wait for the other end that is longer than any honest one by far.
-    fn three_pto(&self) -> Duration {
-        self.recovery.rtt().pto() * 3
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Cargo, Connection, Secured};
+use super::{Cargo, Carried, Connection, Secured, secured::PathResponse};
 use crate::{
     limits::{LANES, LEAST_DATAGRAM, MAX_BATCH, MAX_SEGMENTS},
     session::datagram::{
@@ -59,7 +59,6 @@ impl Connection {
         counters: &mut EndpointCounters,
     ) -> Option<Transmit> {
         buf.clear();
-        self.secured.as_ref()?;
         let sent = match self.say(now, max_segments, buf) {
             Ok(sent) => sent?,
             Err(Exhausted) => {
@@ -79,87 +78,75 @@ impl Connection {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let reason = self.ending.reason();
-        let Some(secured) = &mut self.secured else { return Ok(None) };
+        let may_probe_size = self.may_probe_size();
+        let (ending, carried) = (&self.ending, &mut self.carried);
+        let Some(secured) = self.secured.as_deref_mut() else { return Ok(None) };
+        let close = |out: &mut Vec<u8>| put_close(out, &ending.reason());
         if core::mem::take(&mut secured.due.reset) {
-            let frames = |out: &mut Vec<u8>| put_close(out, &reason);
             let packet = Complete::new(PacketType::Rst, PacketKind::AckOnly);
-            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+            return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
         }
         if self.state == State::Closed {
             return Ok(None);
         }
-        if let Some(sent) = secured.say_on_paths(now, &mut self.window, buf)? {
+        if let Some(sent) = secured.say_on_paths(now, &mut carried.window, buf)? {
             return Ok(Some(sent));
         }
         if core::mem::take(&mut secured.due.fin_ack) {
             let packet = Complete::new(PacketType::FinAck, PacketKind::AckOnly);
-            return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
+            return secured.single(now, &mut carried.window, buf, packet, |_| {}).map(Some);
         }
-        if let Some(token) = secured.due.pongs.pop_front() {
+        if let Some(token) = secured.due.pong.take() {
             let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
             let packet = Complete::new(PacketType::Pong, PacketKind::AckOnly);
-            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+            return secured.single(now, &mut carried.window, buf, packet, frames).map(Some);
         }
         if core::mem::take(&mut secured.due.fin) && self.state.awaits_fin_acknowledgment() {
-            let frames = |out: &mut Vec<u8>| put_close(out, &reason);
             let mut packet = Complete::new(PacketType::Fin, PacketKind::Eliciting);
             packet.cargo.fin = true;
-            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+            return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
         }
-        if let Some(sent) = self.say_data(now, max_segments, buf)? {
+        if let Some(sent) = secured.say_data(now, carried, max_segments, buf)? {
             return Ok(Some(sent));
         }
-        self.say_little(now, buf)
+        secured.say_little(now, &mut carried.window, may_probe_size, buf)
     }
+}
 
-    /// Whether messages or streams have something to send.
-    pub(super) fn has_data_to_send(&self) -> bool {
-        let Some(secured) = &self.secured else { return false };
-        let budget = secured.send_window.left(secured.outstanding);
-        self.most_urgent(Secured::room_in(secured.size.current()), budget).is_some()
-    }
+/// When acknowledgments go into a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AckWhen {
+    /// If the other end waits for one: data packets carry the cumulative number for free.
+    Due,
+    /// In any case.
+    Always,
+}
 
-    /// The most urgent lane that has something to send.
-    fn most_urgent(&self, full: usize, budget: u64) -> Option<u8> {
-        let lanes = [self.outgoing.most_urgent(full, budget), self.streams.most_urgent(budget)];
-        lanes.into_iter().flatten().min()
-    }
-
+impl Secured {
     /// A batch of packets with messages and pieces of streams.
     fn say_data(
         &mut self,
         now: Instant,
+        carried: &mut Carried,
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let queued = self.queued_bytes();
-        let Some(secured) = &mut self.secured else { return Ok(None) };
-        let full = secured.size.current();
+        let full = self.size.current();
         let most = max_segments.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
-        let mut allowed = secured.allowed(now, full, most, queued);
-        let to = secured.paths.addr();
+        let mut allowed = self.allowed(now, full, most, carried.queued_bytes());
         let mut count = 0;
-        while count < most {
-            let probes = self.secured.as_ref().map_or(0, |secured| secured.due.probes);
-            if allowed == 0 && probes == 0 {
-                break;
-            }
-            let filled = self.fill_packet(now, full, buf)?;
+        while count < most && (allowed > 0 || self.due.probes > 0) {
+            let filled = self.fill_packet(now, carried, full, buf)?;
             if filled == Filled::Nothing {
-                if let Some(secured) = &mut self.secured {
-                    secured.recovery.app_limited();
-                    secured.paced_until = None;
-                }
+                self.recovery.app_limited();
+                self.paced_until = None;
                 break;
             }
             count += 1;
             if filled == Filled::Acks {
                 break;
             }
-            if let Some(secured) = &mut self.secured {
-                secured.due.probes = secured.due.probes.saturating_sub(1);
-            }
+            self.due.probes = self.due.probes.saturating_sub(1);
             allowed = allowed.saturating_sub(1);
             if filled == Filled::Short {
                 break;
@@ -168,48 +155,43 @@ impl Connection {
         if count == 0 {
             return Ok(None);
         }
-        let Some(secured) = &mut self.secured else { return Ok(None) };
-        let bytes = u64::try_from(buf.len()).unwrap_or(u64::MAX);
-        secured.pacer.sent(now, bytes);
-        Ok(Some(Transmit { to, segment_size: full.min(buf.len()), len: buf.len() }))
+        self.pacer.sent(now, u64::try_from(buf.len()).unwrap_or(u64::MAX));
+        let (to, len) = (self.paths.addr(), buf.len());
+        Ok(Some(Transmit { to, segment_size: full.min(len), len }))
     }
 
     /// One packet with as much as fits of what is most urgent.
     fn fill_packet(
         &mut self,
         now: Instant,
+        carried: &mut Carried,
         full: usize,
         buf: &mut Vec<u8>,
     ) -> Result<Filled, Exhausted> {
-        let Some(secured) = &mut self.secured else { return Ok(Filled::Nothing) };
         let start = begin(buf);
         let end = start + full - TAG_LEN;
-        let acks = secured.put_acks(now, buf, end, AckWhen::Due);
-        let budget = secured.send_window.left(secured.outstanding);
-        let urgent = [
-            self.outgoing.most_urgent(Secured::room_in(full), budget),
-            self.streams.most_urgent(budget),
-        ];
-        let urgent = urgent.into_iter().flatten().min().unwrap_or(LANES);
-        let mut filling = Filling::new(buf, end, Secured::room_in(full), budget);
-        self.incoming.fill(&mut filling);
-        self.streams.fill_control(&mut filling);
+        let acks = self.put_acks(now, buf, end, AckWhen::Due);
+        let (room, budget) = (self.room(), self.budget());
+        let urgent = carried.most_urgent(room, budget).unwrap_or(LANES);
+        let mut filling = Filling::new(buf, end, room, budget);
+        carried.incoming.fill(&mut filling);
+        carried.streams.fill_control(&mut filling);
         for lane in urgent..LANES {
             if filling.room() == 0 || !filling.takes_data() {
                 break;
             }
-            self.outgoing.fill(lane, &mut filling);
-            self.streams.fill(lane, &mut filling);
+            carried.outgoing.fill(lane, &mut filling);
+            carried.streams.fill(lane, &mut filling);
         }
         let Filling { kind, contents, charged, reliable, ordered, lane, .. } = filling;
         if kind == chunk::PacketKind::Data {
-            secured.put_lowest(now, buf, end);
+            self.put_lowest(now, buf, end);
         }
         let Some((kind, fragment)) = packet_type(kind) else {
             if acks {
                 // The fragment that is next leaves no room for them.
                 let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
-                secured.finish(now, &mut self.window, buf, start, packet)?;
+                self.finish(now, &mut carried.window, buf, start, packet)?;
                 return Ok(Filled::Acks);
             }
             buf.truncate(start);
@@ -229,7 +211,7 @@ impl Connection {
         }
         let cargo = Cargo { contents, charged, fin: false };
         let packet = Complete { kind, flags, fragment, asks: PacketKind::Eliciting, cargo };
-        secured.finish(now, &mut self.window, buf, start, packet)?;
+        self.finish(now, &mut carried.window, buf, start, packet)?;
         Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
     }
 
@@ -237,41 +219,30 @@ impl Connection {
     fn say_little(
         &mut self,
         now: Instant,
+        window: &mut ReceiveWindow,
+        may_probe_size: bool,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let may_probe_size = self.may_probe_size();
-        let Some(secured) = &mut self.secured else { return Ok(None) };
-        if core::mem::take(&mut secured.due.ping) {
-            let token = secured.next_token();
+        if core::mem::take(&mut self.due.ping) {
+            let token = self.next_token();
             let frames = |out: &mut Vec<u8>| PacketFrame::Ping { token }.encode(out);
-            secured.due.probes = 0;
+            self.due.probes = 0;
             let packet = Complete::new(PacketType::Ping, PacketKind::Eliciting);
-            return secured.single(now, &mut self.window, buf, packet, frames).map(Some);
+            return self.single(now, window, buf, packet, frames).map(Some);
         }
-        if may_probe_size && let Some(size) = secured.size.poll_probe(now) {
-            return secured.probe_size(now, &mut self.window, buf, size).map(Some);
+        if may_probe_size && let Some(size) = self.size.poll_probe(now) {
+            return self.probe_size(now, window, buf, size).map(Some);
         }
-        let window = core::mem::take(&mut secured.due.window);
+        let larger = core::mem::take(&mut self.due.window);
         // Packets full of one fragment have no room to say it.
-        let lowest = secured.lowest_due(now).is_some() && secured.recovery.in_flight() > 0;
-        if secured.received.ack_due(now) || window || lowest {
+        let lowest = self.lowest_due(now).is_some() && self.recovery.in_flight() > 0;
+        if self.received.ack_due(now) || larger || lowest {
             let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
-            return secured.single(now, &mut self.window, buf, packet, |_| {}).map(Some);
+            return self.single(now, window, buf, packet, |_| {}).map(Some);
         }
         Ok(None)
     }
-}
 
-/// When acknowledgments go into a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AckWhen {
-    /// If the other end waits for one: data packets carry the cumulative number for free.
-    Due,
-    /// In any case.
-    Always,
-}
-
-impl Secured {
     /// How many full datagrams congestion control, pacing and the path allow now.
     fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
         let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
@@ -304,15 +275,15 @@ impl Secured {
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
         // Somebody who is neither here nor coming asked: it gets nothing.
-        let answers = |due: &(SocketAddr, u64)| self.paths.allowance(due.0) >= LEAST_ON_PATH;
-        self.due.path_responses.retain(answers);
+        let paths = &self.paths;
+        self.due.path_responses.retain(|due| paths.allowance(due.to) >= LEAST_ON_PATH);
         // A response that is lost is asked for again: as many as somebody asks for, whatever the
         // congestion window says, must not be remembered until they are acknowledged.
-        let (to, frame, size, asks) = if let Some((to, token)) = self.due.path_responses.pop_front()
-        {
-            let size = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            let frame = PacketFrame::PathResponse { token: token.to_be_bytes() };
-            (to, frame, size, PacketKind::AckOnly)
+        let due = self.due.path_responses.pop_front();
+        let (to, frame, size, asks) = if let Some(PathResponse { to, token, asked }) = due {
+            let allowed = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
+            let frame = PacketFrame::PathResponse { token };
+            (to, frame, allowed.min(asked), PacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
             let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
             (to, frame, size, PacketKind::Eliciting)

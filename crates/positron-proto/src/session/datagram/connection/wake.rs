@@ -1,13 +1,13 @@
 //! What time brings to a connection.
 
-use super::{Connection, Secured};
+use super::{Carried, Connection, Secured, hear::Progress};
 use crate::{
     limits::PROBE_SIZE_FROM,
     session::datagram::{
-        contract::{Closed, EndpointCounters, State},
-        recovery::{Outcome, TimeoutOutcome},
+        contract::{Closed, EndpointConfig, EndpointCounters, State},
+        recovery::TimeoutOutcome,
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 impl Connection {
@@ -21,9 +21,9 @@ impl Connection {
             times[2] = secured.received.poll_timeout();
             times[3] = secured.paths.poll_timeout();
             times[4] = secured.paced_until;
-            times[5] = self.incoming.poll_timeout();
+            times[5] = self.carried.incoming.poll_timeout();
             times[6] = secured.size.poll_timeout().filter(|_| self.may_probe_size());
-            times[7] = self.poll_silence(secured);
+            times[7] = secured.poll_silence(&self.config, self.drained);
         }
         times.into_iter().flatten().min()
     }
@@ -36,18 +36,6 @@ impl Connection {
             && self.secured.as_ref().is_some_and(|secured| secured.recovery.backoff() == 0)
     }
 
-    /// When to ask for a sign of life, or to give up.
-    fn poll_silence(&self, secured: &Secured) -> Option<Instant> {
-        if let Some(since) = secured.unanswered {
-            return Some(since + self.config.idle_timeout);
-        }
-        let waits_for_window = !self.drained && secured.paced_until.is_none();
-        if waits_for_window {
-            return Some(secured.heard.max(secured.spoke) + secured.patience());
-        }
-        self.config.keep_alive.map(|interval| secured.heard.max(secured.spoke) + interval)
-    }
-
     /// Does what is due.
     pub(in super::super) fn handle_timeout(
         &mut self,
@@ -58,74 +46,82 @@ impl Connection {
         if self.state == State::Closed {
             return;
         }
-        counters.messages_given_up += self.incoming.handle_timeout(now);
-        self.wake_recovery(now, counters);
-        let Some(secured) = &mut self.secured else { return };
-        if let Some(addr) = secured.paths.handle_timeout(now) {
+        counters.messages_given_up += self.carried.incoming.handle_timeout(now);
+        let Some(secured) = self.secured.as_deref_mut() else { return };
+        let progress = secured.wake_recovery(now, &mut self.carried, counters);
+        let moved = secured.paths.handle_timeout(now);
+        self.progressed(now, &progress);
+        if let Some(addr) = moved {
             self.moved(now, addr, counters);
         }
-        let Some(secured) = &mut self.secured else { return };
+        let Some(secured) = self.secured.as_deref_mut() else { return };
         if secured.paced_until.is_some_and(|until| until <= now) {
             secured.paced_until = None;
         }
-        let Some(secured) = &self.secured else { return };
-        if self.poll_silence(secured).is_none_or(|at| at > now) {
+        if secured.poll_silence(&self.config, self.drained).is_none_or(|at| at > now) {
             return;
         }
         if secured.unanswered.is_some() {
             self.abort(now, Closed::Silent);
-        } else if let Some(secured) = &mut self.secured {
+        } else {
             secured.due.ping = true;
-        }
-    }
-
-    fn wake_recovery(&mut self, now: Instant, counters: &mut EndpointCounters) {
-        let Some(secured) = &mut self.secured else { return };
-        if secured.recovery.poll_timeout().is_none_or(|(at, _)| at > now) {
-            return;
-        }
-        let mut outcome = core::mem::replace(&mut secured.outcome, Outcome::new());
-        let mut timed_out = false;
-        match secured.recovery.handle_timeout(now, &mut outcome) {
-            TimeoutOutcome::Idle | TimeoutOutcome::Lost => {}
-            TimeoutOutcome::Probe => {
-                counters.probes += 1;
-                // Two, as one that is lost costs a longer wait (RFC 9002, 6.2.4).
-                secured.due.probes = 2;
-                // What was sent last comes again in it, if nothing new waits.
-                if !self.has_data_to_send()
-                    && let Some(secured) = &mut self.secured
-                {
-                    match secured.recovery.newest_outstanding().cloned() {
-                        Some(cargo) if !cargo.contents.is_empty() => self.requeue(&cargo),
-                        Some(cargo) if cargo.fin => secured.due.fin = true,
-                        _ => secured.due.ping = true,
-                    }
-                    // What was in it may have arrived in another.
-                    let nothing = !self.has_data_to_send() && !self.incoming.has_replies();
-                    if let Some(secured) = &mut self.secured {
-                        secured.due.ping |= nothing && !secured.due.fin;
-                    }
-                }
-            }
-            TimeoutOutcome::Rto => {
-                counters.timeouts += 1;
-                secured.due.probes = 1;
-                timed_out = true;
-            }
-        }
-        self.settle(now, &mut outcome, counters);
-        let nothing_to_repeat = timed_out && !self.has_data_to_send();
-        if let Some(secured) = &mut self.secured {
-            secured.due.ping |= nothing_to_repeat;
-            secured.outcome = outcome;
         }
     }
 }
 
 impl Secured {
-    /// How long a closed window is waited for before it is asked about.
-    fn patience(&self) -> Duration {
-        self.recovery.rtt().rto()
+    /// When to ask for a sign of life, or to give up. `drained`: nothing that was said waits for
+    /// an acknowledgment.
+    fn poll_silence(&self, config: &EndpointConfig, drained: bool) -> Option<Instant> {
+        if let Some(since) = self.unanswered {
+            return Some(since + config.idle_timeout);
+        }
+        let quiet_since = self.heard.max(self.spoke);
+        let waits_for_window = !drained && self.paced_until.is_none();
+        if waits_for_window {
+            return Some(quiet_since + self.recovery.rtt().rto());
+        }
+        config.keep_alive.map(|interval| quiet_since + interval)
+    }
+
+    fn wake_recovery(
+        &mut self,
+        now: Instant,
+        carried: &mut Carried,
+        counters: &mut EndpointCounters,
+    ) -> Progress {
+        let outcome = self.recovery.handle_timeout(now, &mut self.outcome);
+        match outcome {
+            TimeoutOutcome::Idle => return Progress::default(),
+            TimeoutOutcome::Lost => {}
+            TimeoutOutcome::Probe => {
+                counters.probes += 1;
+                self.probe_tail(carried);
+            }
+            TimeoutOutcome::Rto => {
+                counters.timeouts += 1;
+                self.due.probes = 1;
+            }
+        }
+        let progress = self.settle(now, carried, counters);
+        self.due.ping |= outcome == TimeoutOutcome::Rto && !self.has_data_to_send(carried);
+        progress
+    }
+
+    /// Asks for the end of a flight: by what is new, or by what was sent last once more.
+    fn probe_tail(&mut self, carried: &mut Carried) {
+        // Two, as one that is lost costs a longer wait (RFC 9002, 6.2.4).
+        self.due.probes = 2;
+        if self.has_data_to_send(carried) {
+            return;
+        }
+        match self.recovery.newest_outstanding() {
+            Some(cargo) if !cargo.contents.is_empty() => carried.lost(cargo),
+            Some(cargo) if cargo.fin => self.due.fin = true,
+            _ => self.due.ping = true,
+        }
+        // What was in it may have arrived in another.
+        let nothing = !self.has_data_to_send(carried) && !carried.incoming.has_replies();
+        self.due.ping |= nothing && !self.due.fin;
     }
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use super::Violation;
 use crate::{
-    limits::{FRAGMENT_AGE, MAX_FRAGMENTS_PER_PEER, MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
+    limits::{
+        FRAGMENT_AGE, MAX_FRAGMENTS_PER_PEER, MAX_UNFINISHED_PER_PEER, MESSAGE_COST,
+        UNFINISHED_PER_BYTE,
+    },
     session::datagram::ranges::RangeSet,
     time::Instant,
     wire::packet_frame::{Channel, Delivery},
@@ -21,13 +24,18 @@ pub(in crate::session::datagram) const fn cost_of_unfinished(total: usize) -> us
 /// The unfinished messages of one connection.
 ///
 /// Each has its buffer from its first part on and counts for its whole length at once, so that the
-/// sender and the receiver of many half messages agree on how much they are.
+/// sender and the receiver of many half messages agree on how much they are. Clearing a buffer
+/// takes time, so beyond the first [`MAX_FRAGMENTS_PER_PEER`] it is paid for by the bytes that
+/// arrive ([`UNFINISHED_PER_BYTE`]): else a part of one byte in the place of another message would
+/// cost a mebibyte.
 #[derive(Debug, Default)]
 pub(super) struct Assemblies {
     by_name: BTreeMap<(Channel, u64), Assembly>,
     /// By when each began, or was last found to have gone on.
     by_age: BTreeMap<(Instant, u64), (Channel, u64)>,
     begun: u64,
+    /// Bytes of buffers that no bytes have paid for.
+    unpaid: usize,
     reliable: Taken,
     unreliable: Taken,
 }
@@ -72,6 +80,16 @@ impl Assemblies {
         }
         let messages = self.reliable.messages + self.unreliable.messages;
         Ok(Taken { messages, bytes: self.bytes() }.may_take(cost))
+    }
+
+    /// Bytes of parts arrived, whatever becomes of them.
+    pub(super) fn pay(&mut self, bytes: usize) {
+        self.unpaid = self.unpaid.saturating_sub(bytes.saturating_mul(UNFINISHED_PER_BYTE));
+    }
+
+    /// Whether enough arrived to make one more buffer.
+    pub(super) fn is_paid_for(&self, total: u32) -> bool {
+        self.unpaid + as_usize(total) <= MAX_FRAGMENTS_PER_PEER
     }
 
     /// Adds one part; the caller has made sure that a new message may begin.
@@ -162,6 +180,7 @@ impl Assemblies {
         let (body, arrived) = (vec![0; total], RangeSet::new());
         self.by_age.insert(age, name);
         self.by_name.insert(name, Assembly { age, progress: now, body, arrived });
+        self.unpaid += total;
         let taken = self.taken(name.0);
         taken.messages += 1;
         taken.bytes += cost_of_unfinished(total);
@@ -198,13 +217,12 @@ impl Assembly {
         let inside = |at: u64| usize::try_from(at - range.start).unwrap_or(usize::MAX);
         // What overlaps has to agree.
         let mut known_from = range.start;
-        for known_to in missing.iter().map(|gap| gap.start).chain([range.end]) {
-            let (from, to) = (inside(known_from), inside(known_to));
-            if from < to && self.body[place.start + from..place.start + to] != part[from..to] {
+        for gap in missing.iter().chain([&(range.end..range.end)]) {
+            let (from, to) = (inside(known_from), inside(gap.start));
+            if self.body[place.start + from..place.start + to] != part[from..to] {
                 return Err(Violation::protocol("parts that contradict one another"));
             }
-            let gap = missing.iter().find(|gap| gap.start == known_to);
-            known_from = gap.map_or(range.end, |gap| gap.end);
+            known_from = gap.end;
         }
         for gap in &missing {
             let (from, to) = (inside(gap.start), inside(gap.end));

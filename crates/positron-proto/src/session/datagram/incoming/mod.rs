@@ -67,6 +67,8 @@ pub(super) enum Arrival {
     Duplicate,
     /// It is unreliable, and there is no room for it or it is too old.
     Dropped,
+    /// It is reliable and was not begun: the other end is told to send it again.
+    GivenUp,
 }
 
 /// What the other end did wrong inside its sealed packets. The connection cannot go on.
@@ -136,12 +138,19 @@ impl Incoming {
             Standing::New => {}
         }
         let reliable = channel.delivery != Delivery::Unreliable;
+        self.assemblies.pay(body.len());
         if self.assemblies.total(channel, number).is_none() {
-            while !self.assemblies.has_room_for(total, reliable)? {
+            let mut has_room = self.assemblies.has_room_for(total, reliable)?;
+            if !self.assemblies.is_paid_for(total) {
+                self.pass_over(channel, number);
+                return Ok(if reliable { Arrival::GivenUp } else { Arrival::Dropped });
+            }
+            while !has_room {
                 let Some((channel, number)) = self.assemblies.evict_unreliable() else {
                     return Ok(Arrival::Dropped);
                 };
                 self.pass_over(channel, number);
+                has_room = self.assemblies.has_room_for(total, reliable)?;
             }
         }
         match self.assemblies.add(now, channel, number, (offset, total), body)? {

@@ -106,7 +106,7 @@ pub(super) enum TimeoutOutcome {
 /// when [`poll_timeout`](Self::poll_timeout) says so. Send no more than [`room`](Self::room), but
 /// for probes; say [`app_limited`](Self::app_limited) when less waits than that.
 ///
-/// Memory: one slot for each packet from the oldest in flight on, which the window bounds, and
+/// Memory: some slots for each packet in flight, which the window bounds, and
 /// [`MAX_LOST_REMEMBERED`](crate::limits::MAX_LOST_REMEMBERED) lost ones.
 #[derive(Debug)]
 pub(super) struct Recovery<C> {

@@ -27,6 +27,9 @@ pub(super) struct Lost<C> {
 
 /// All packets in flight. Numbers go up with the time of sending, so the packet that is lost first,
 /// by either rule, is always the one in front.
+///
+/// Memory: [`SLOTS_PER_PACKET`] slots for each that is out, however many were acknowledged after
+/// one that was not.
 #[derive(Debug)]
 pub(super) struct Flight<C> {
     /// Ascending numbers. In front there is always a packet that is out.
@@ -48,8 +51,8 @@ struct Slot<C> {
 #[derive(Debug)]
 enum State<C> {
     Out(Sent<C>),
-    /// Acknowledged, as are the next `run - 1` slots at least: an acknowledgment that names the
-    /// same range again steps over all of it, so that each costs only what is new in it.
+    /// Acknowledged, as are the next `run - 1` slots at least: an acknowledgment that names them
+    /// again steps over all of them, so that each costs only what is new in it.
     Acked {
         run: usize,
     },
@@ -132,10 +135,12 @@ impl<C> Flight<C> {
                 }
             }
         }
-        if at > first
-            && let Some(slot) = self.slots.get_mut(first)
+        // All that was stepped on leads to the end from now on, wherever the next range begins.
+        let mut step = first;
+        while let Some(State::Acked { run }) =
+            self.slots.get_mut(step).filter(|_| step < at).map(|slot| &mut slot.state)
         {
-            slot.state = State::Acked { run: at - first };
+            step += core::mem::replace(run, at - step);
         }
     }
 
@@ -145,7 +150,24 @@ impl<C> Flight<C> {
         while matches!(self.slots.front(), Some(Slot { state: State::Acked { .. }, .. })) {
             self.slots.pop_front();
         }
-        self.slots.len() < before
+        let oldest_arrived = self.slots.len() < before;
+        if self.slots.len() > SLOTS_LEAST + SLOTS_PER_PACKET * self.packets {
+            self.condense();
+        }
+        oldest_arrived
+    }
+
+    /// Of each run of acknowledged packets one slot is kept: it tells that something arrived there.
+    fn condense(&mut self) {
+        let mut follows_acked = false;
+        self.slots.retain_mut(|slot| {
+            let again = follows_acked;
+            follows_acked = matches!(slot.state, State::Acked { .. });
+            if let State::Acked { run } = &mut slot.state {
+                *run = 1;
+            }
+            !(again && follows_acked)
+        });
     }
 
     fn count_in(&mut self, packet: &Sent<C>) {
@@ -169,6 +191,12 @@ impl<C> Flight<C> {
         })
     }
 }
+
+/// Slots for each packet that is out before those of acknowledged ones are condensed: at most two
+/// for each are left then, so that every slot is looked at once or twice in all.
+const SLOTS_PER_PACKET: usize = 4;
+/// The same for none (guess: less is not worth the effort).
+const SLOTS_LEAST: usize = 64;
 
 /// A datagram's length as a number of bytes.
 pub(super) fn bytes_of(size: usize) -> u64 {

@@ -531,3 +531,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
+    let (mut sender, mut out, now) = (recovery(), Outcome::new(), at(1_000_000));
+    let send = |sender: &mut Recovery<u64>, number| {
+        sender.sent(now, number, SIZE, PacketKind::Eliciting, number);
+    };
+    for number in 0..=600 {
+        send(&mut sender, number);
+    }
+    // It arrives after so many others that from now on only time tells what is lost.
+    for first in [1, 0] {
+        let arrived = core::iter::once(first..=600);
+        sender.acknowledged(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
+    }
+    assert_eq!((out.lost.len(), out.spurious), (1, 1));
+    send(&mut sender, 601);
+    let used = allocation_counter::measure(|| {
+        for number in 602..200_000 {
+            send(&mut sender, number);
+            // Each range begins elsewhere in what was acknowledged before.
+            let arrived = core::iter::once(602 + number % 600..=number);
+            sender.acknowledged(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
+            out.acked.clear();
+        }
+    });
+    assert!(used.bytes_max < 64 * 1024, "{} bytes", used.bytes_max);
+    assert_eq!(sender.lowest_outstanding(), 601);
+    sender.acknowledged(now, core::iter::empty(), Duration::ZERO, 200_000, &mut out).unwrap();
+    assert!(out.acked.iter().any(|packet| packet.number == 601));
+    assert_eq!((sender.in_flight(), sender.flight.recount()), (0, (0, 0)));
+}

@@ -222,3 +222,44 @@ fn strays_are_hinted_at_ten_times_a_second_and_resets_never() {
         world.now.mono = world.now.mono + Duration::from_secs(1);
     }
 }
+
+#[test]
+fn an_address_that_brings_its_cookies_makes_us_compute_no_more_than_its_places() {
+    let mut world = World::new(2);
+    let to = world.nodes[1].addr;
+    let from = SocketAddr::from(([10, 60, 0, 1], 1));
+    let me = Arc::new(Identity::from_seed([200; 32]));
+    let config = EndpointConfig::new(NetworkId::from_name("test"));
+    let mut end = Endpoint::new(config, me, 1, Seed::from_number(9).stream("x"));
+    let wrong = world.nodes[0].noise_static;
+    let (mut buf, mut with_cookies) = (Vec::new(), Vec::new());
+    for n in 0..4 * MAX_HALF_OPEN_PER_IP {
+        // A handshake that could succeed, or one for the key of somebody else.
+        let key = (n % 2 == 1).then_some(wrong);
+        end.connect(world.now, to, Expect::Anyone, key).unwrap();
+        end.poll_transmit(world.now, 1, &mut buf).unwrap();
+        world.deliver(&(from, to, buf.clone()));
+        world.collect();
+        let (_, _, answer) = world.wire.pop_back().unwrap();
+        end.handle_datagrams(world.now, to, answer.len(), &answer);
+        while end.poll_transmit(world.now, 1, &mut buf).is_some() {
+            if n >= MAX_HALF_OPEN_PER_IP {
+                with_cookies.push(buf.clone());
+            }
+        }
+    }
+    assert_eq!(with_cookies.len(), 3 * MAX_HALF_OPEN_PER_IP);
+    for _ in 0..20 {
+        for syn in &with_cookies {
+            world.deliver(&(from, to, syn.clone()));
+        }
+    }
+    let door = &world.nodes[1].end;
+    assert_eq!(door.half_open(), MAX_HALF_OPEN_PER_IP);
+    let computed = door.door.computed();
+    assert!(computed <= 2 * u32::try_from(MAX_HALF_OPEN_PER_IP).unwrap(), "{computed}");
+    // Others are let in meanwhile.
+    world.dial(0, 1, true);
+    world.run();
+    assert_eq!((world.connected(0), world.accepted(1)), (1, 1));
+}

@@ -242,7 +242,7 @@ fn streams_beyond_the_limit_wait_and_go_on() {
     let mut opened = 0;
     let bytes = long(11, 2_000);
     for _ in 0..2_000 {
-        while opened < 3 * MAX_STREAMS && pair.ends[0].streams.may_open() {
+        while opened < 3 * MAX_STREAMS && pair.ends[0].carried.streams.may_open() {
             pair.stream(0, 1, bytes.clone());
             opened += 1;
         }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::limits::{MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT};
+use crate::limits::{
+    CONNECTION_WINDOW_FIRST, ENDPOINT_OVERDRAFT_BYTES, MAX_DATAGRAM_MESSAGE, SLOW_READER_TIMEOUT,
+    UNFINISHED_PER_BYTE,
+};
 
 /// The largest packet of frames.
 const LARGE: usize = 16 * 1024 - HEADER_LEN - TAG_LEN;
@@ -24,7 +27,7 @@ fn a_million_lone_parts_of_a_peer_take_four_mebibytes_and_go_in_thirty_seconds()
     });
     assert!(most < 6 * MIB, "{most} bytes");
     assert!(victim.is_established(&peers[0]));
-    assert!(as_u64(victim.unfinished()) > MIB);
+    assert!(as_u64(victim.unfinished()) > MIB / 2);
     victim.wait(Duration::from_secs(31), &mut peers);
     assert_eq!(victim.unfinished(), 0);
 }
@@ -47,9 +50,41 @@ fn lone_parts_of_many_peers_take_no_more_than_their_bound_and_go_in_thirty_secon
         victim.wait(Duration::from_secs(31), &mut peers);
     });
     assert!(used.bytes_max < 48 * MIB, "{} bytes", used.bytes_max);
+    // Each clears what it may begin once, and not again for every byte.
+    let first = 64 * as_u64(MAX_FRAGMENTS_PER_PEER);
+    assert!(used.bytes_total < first + 64 * MIB, "{} bytes in all", used.bytes_total);
     assert!(used.bytes_current < 4 << 20, "{} bytes stay", used.bytes_current);
     assert_eq!((victim.unfinished(), victim.violations()), (0, 0));
     assert!(victim.end.counters().messages_given_up >= 6_300);
+}
+
+#[test]
+fn messages_that_are_begun_by_one_byte_make_us_clear_no_memory_that_nobody_paid_for() {
+    let mut victim = Victim::new();
+    let mut peers = [Hostile::new(&mut victim, 1)];
+    let total = u32::try_from(MAX_DATAGRAM_MESSAGE).unwrap();
+    let parts = 10_000;
+    let used = allocation_counter::measure(|| {
+        for number in 0..parts {
+            peers[0].lone_part(&mut victim, Delivery::Unreliable, number, total);
+            victim.talk(&mut peers);
+        }
+    });
+    // What may be begun, what the bytes paid for, and what packets take.
+    let paid = as_u64(MAX_FRAGMENTS_PER_PEER) + parts * as_u64(UNFINISHED_PER_BYTE);
+    assert!(used.bytes_total < paid + parts * 4096, "{} bytes", used.bytes_total);
+    // Whoever says all that it begins is heard as ever.
+    let body: &'static [u8] = &[3; LARGE - 100];
+    let total = 4 * u32::try_from(body.len()).unwrap();
+    for number in parts..parts + 100 {
+        for offset in (0..total).step_by(body.len()) {
+            let (channel, body) = (channel(Delivery::Unreliable), Bytes::from_static(body));
+            let part = PacketFrame::Part { channel, number, offset, total, body };
+            peers[0].say(&mut victim, &[part]);
+            victim.talk(&mut peers);
+        }
+    }
+    assert_eq!((victim.violations(), victim.messages), (0, 100));
 }
 
 #[test]
@@ -151,6 +186,37 @@ fn a_message_of_one_byte_does_not_hold_its_packet() {
     }
 }
 
+/// Each keeps back the message that all others wait for.
+#[test]
+fn many_peers_that_hold_more_than_their_windows_give_way_and_others_do_not() {
+    let mut victim = Victim::new();
+    victim.releases = false;
+    let mut honest = Hostile::new(&mut victim, 200);
+    let body: &'static [u8] = &[7; LARGE - 100];
+    let held = 2 * MIB / as_u64(body.len());
+    let fill = |victim: &mut Victim, peer: &mut Hostile, count: u64| {
+        for number in 1..=count {
+            peer.say(victim, &[message(Delivery::Ordered, number, body)]);
+        }
+    };
+    fill(&mut victim, &mut honest, held);
+    let mut peers: Vec<_> = (1..=60).map(|n| Hostile::new(&mut victim, n)).collect();
+    let used = allocation_counter::measure(|| {
+        for peer in &mut peers {
+            fill(&mut victim, peer, 2 * held);
+        }
+    });
+    let bound = as_u64(ENDPOINT_OVERDRAFT_BYTES) + 60 * as_u64(CONNECTION_WINDOW_FIRST);
+    assert!(used.bytes_max < bound + 8 * MIB, "{} bytes", used.bytes_max);
+    let full = |(_, why): &&(_, Closed)| *why == Closed::ByUs(CloseReason::SlotsFull);
+    let given_way = victim.closed.iter().filter(full).count();
+    assert!((20..40).contains(&given_way), "{given_way}");
+    assert_eq!(victim.closed.len(), given_way);
+    assert!(victim.is_established(&honest));
+    honest.say(&mut victim, &[message(Delivery::Ordered, 0, b"")]);
+    assert_eq!(victim.messages, held + 1);
+}
+
 #[test]
 fn messages_out_of_order_are_held_within_the_window() {
     let mut victim = Victim::new();
@@ -198,6 +264,31 @@ fn pings_and_challenges_are_answered_and_not_remembered() {
         assert!(most < MIB, "{most} bytes");
         let view = victim.view(&peer).unwrap();
         assert!(view.in_flight < 64 * 1024, "{} in flight", view.in_flight);
+    }
+}
+
+#[test]
+fn many_questions_in_one_packet_get_one_answer_of_each_kind_and_no_more_bytes_than_they_had() {
+    for pings in [true, false] {
+        for len in [60, 300, 1200, 9000] {
+            let mut victim = Victim::new();
+            let peer = &mut Hostile::new(&mut victim, 1);
+            let question = |n: u64| match pings {
+                true => PacketFrame::Ping { token: n },
+                false => PacketFrame::PathChallenge { token: n.to_be_bytes() },
+            };
+            let frames: Vec<_> = (0..(len - HEADER_LEN - TAG_LEN) / 9).map(as_u64).collect();
+            let frames: Vec<_> = frames.into_iter().map(question).collect();
+            let packet = peer.packet(victim.now.mono, PacketType::Data, &frames);
+            victim.hear(peer.addr, &packet);
+            let (came, went) = victim.ledger[&peer.addr];
+            assert_eq!((came, went), (packet.len(), 0));
+            let said = victim.say();
+            // The answer, and an acknowledgment.
+            assert!((1..=2).contains(&said.len()), "{} answers to {len} bytes", said.len());
+            let (came, went) = victim.ledger[&peer.addr];
+            assert!(went <= 2 * came, "{went} bytes for {came}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
-use crate::limits::{MAX_DATAGRAM_MESSAGE, MAX_MESSAGE_SPAN, MAX_STREAMS, STREAM_WINDOW_FIRST};
+use crate::limits::{
+    MAX_DATAGRAM_MESSAGE, MAX_MESSAGE_SPAN, MAX_STREAMS, RTO_LONGEST, STREAM_WINDOW_FIRST,
+};
 
 const LARGEST: u64 = (1 << 62) - 1;
 
@@ -253,4 +255,35 @@ fn a_peer_that_changes_its_keys_with_every_packet_may() {
     }
     assert_eq!(victim.messages, 2_000);
     assert!(peers[0].keys.updates() > 100, "{}", peers[0].keys.updates());
+}
+
+#[test]
+fn who_answered_late_is_not_remembered_for_long_once_it_is_sent_away() {
+    let mut victim = Victim::new();
+    let mut peers = [Hostile::new(&mut victim, 1)];
+    let (now, connection) = (victim.now, peers[0].connection);
+    victim.end.send(now, connection, 0, Delivery::Ordered, Bytes::from_static(b"x")).unwrap();
+    victim.talk(&mut peers);
+    let ack = core::mem::take(&mut peers[0].ack);
+    // It is there, and says only after a minute what it received.
+    for _ in 0..60 {
+        victim.now.mono = victim.now.mono + Duration::from_secs(1);
+        peers[0].say(&mut victim, &[]);
+    }
+    peers[0].ack = ack;
+    peers[0].say(&mut victim, &[]);
+    assert_eq!(victim.view(&peers[0]).unwrap().rtt, Some(Duration::from_secs(60)));
+    // Four mebibytes of a message that waits for others.
+    let body: &'static [u8] = &[7; 16_000];
+    for number in 1..250 {
+        peers[0].say(&mut victim, &[message(Delivery::Ordered, number, body)]);
+    }
+    assert_eq!(victim.view(&peers[0]).unwrap().unreleased_bytes, 249 * 16_064);
+    let freed = allocation_counter::measure(|| {
+        peers[0].say(&mut victim, &[PacketFrame::Close(CloseReason::Pruned)]);
+    });
+    assert_eq!(victim.violations(), 1);
+    assert!(freed.bytes_current < -3_900_000, "{} bytes", freed.bytes_current);
+    victim.wait(RTO_LONGEST, &mut peers);
+    assert!(victim.end.rows.is_empty());
 }

@@ -12,7 +12,11 @@ use bytes::Bytes;
 use positron_proto::session::datagram::contract::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{SendError, channel::Channel, life::Life};
+use super::{
+    super::{SendError, life::Life},
+    channel::UdpChannel,
+    machine::Udp,
+};
 
 /// The end of a stream that is written to.
 ///
@@ -21,8 +25,8 @@ use super::{SendError, channel::Channel, life::Life};
 /// that is given up, and its reader hears an error.
 #[derive(Debug)]
 pub struct SendStream {
-    life: Arc<Life>,
-    channel: Arc<Channel>,
+    life: Arc<Life<Udp>>,
+    channel: Arc<UdpChannel>,
     id: StreamId,
     finished: bool,
 }
@@ -33,8 +37,8 @@ pub struct SendStream {
 /// before its end is refused: its writer hears an error.
 #[derive(Debug)]
 pub struct RecvStream {
-    life: Arc<Life>,
-    channel: Arc<Channel>,
+    life: Arc<Life<Udp>>,
+    channel: Arc<UdpChannel>,
     id: StreamId,
     ended: bool,
     /// Read and not yet taken.
@@ -42,7 +46,7 @@ pub struct RecvStream {
 }
 
 impl SendStream {
-    pub(super) const fn new(life: Arc<Life>, channel: Arc<Channel>, id: StreamId) -> Self {
+    pub(super) const fn new(life: Arc<Life<Udp>>, channel: Arc<UdpChannel>, id: StreamId) -> Self {
         Self { life, channel, id, finished: false }
     }
 
@@ -52,7 +56,7 @@ impl SendStream {
     }
 
     /// Nothing more is written. What was written is still sent; wait for
-    /// [`UdpConnection::flush`](super::UdpConnection::flush) to know that it arrived.
+    /// [`flush`](super::UdpConnection::flush) to know that it arrived.
     ///
     /// # Errors
     /// The connection is over, or the other end wants no more of the stream.
@@ -120,7 +124,7 @@ impl Drop for SendStream {
 }
 
 impl RecvStream {
-    pub(super) const fn new(life: Arc<Life>, channel: Arc<Channel>, id: StreamId) -> Self {
+    pub(super) const fn new(life: Arc<Life<Udp>>, channel: Arc<UdpChannel>, id: StreamId) -> Self {
         Self { life, channel, id, ended: false, rest: Bytes::new() }
     }
 

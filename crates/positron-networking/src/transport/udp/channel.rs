@@ -1,13 +1,10 @@
-//! What is known of one UDP connection outside of the machine: who waits for what of it, and how it
-//! ended.
+//! What is known of one UDP connection outside of the machine.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    ops::Deref,
+    sync::{Mutex, OnceLock},
     task::Waker,
 };
 
@@ -18,22 +15,16 @@ use positron_proto::{
     },
     wire::frame::CloseReason,
 };
-use tokio::sync::Notify;
 
-/// One connection, as long as somebody holds it. What happens to it is noted under the lock of the
-/// machine.
+use super::super::{carrier::Channel, fate::Fate, wait::lock};
+
+/// One connection.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub struct UdpChannel {
     pub(super) id: ConnectionId,
-    /// A refused send may be tried again, or the connection is over.
-    pub(super) writable: Notify,
-    /// Anything else happened.
-    pub(super) changed: Notify,
+    fate: Fate,
     place: Mutex<Place>,
-    closed: OnceLock<Closed>,
     finished: OnceLock<CloseReason>,
-    /// Whether something was sent and is not acknowledged.
-    unacknowledged: AtomicBool,
     streams: Mutex<Streams>,
 }
 
@@ -51,16 +42,39 @@ struct Streams {
     accepted: VecDeque<StreamId>,
 }
 
-impl Channel {
+impl Deref for UdpChannel {
+    type Target = Fate;
+
+    fn deref(&self) -> &Fate {
+        &self.fate
+    }
+}
+
+impl Channel for UdpChannel {
+    fn arrival(&self) -> Option<u64> {
+        let remote = self.remote().filter(|remote| remote.direction == Direction::Inbound);
+        remote.map(|_| self.id.0)
+    }
+
+    fn address(&self) -> SocketAddr {
+        lock(&self.place).address
+    }
+
+    fn close(&self, why: Closed) {
+        self.end(why);
+        let wakers: Vec<Waker> =
+            lock(&self.streams).live.values_mut().filter_map(Option::take).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl UdpChannel {
     pub(super) fn new(id: ConnectionId, address: SocketAddr, remote: Option<RemoteNode>) -> Self {
         Self {
             id,
-            writable: Notify::new(),
-            changed: Notify::new(),
+            fate: Fate::default(),
             place: Mutex::new(Place { address, remote }),
-            closed: OnceLock::new(),
             finished: OnceLock::new(),
-            unacknowledged: AtomicBool::new(false),
             streams: Mutex::default(),
         }
     }
@@ -68,15 +82,6 @@ impl Channel {
     /// Who answers, once that is proven; with the address where it is now.
     pub(super) fn remote(&self) -> Option<RemoteNode> {
         lock(&self.place).remote
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        lock(&self.place).address
-    }
-
-    /// Why it is over, if it is.
-    pub(super) fn closed(&self) -> Option<&Closed> {
-        self.closed.get()
     }
 
     /// Why the other end closed, if it did.
@@ -98,34 +103,9 @@ impl Channel {
         std::mem::replace(&mut place.address, address)
     }
 
-    /// Something was sent.
-    pub(super) fn sent(&self) {
-        self.unacknowledged.store(true, Ordering::Release);
-    }
-
-    /// Everything was acknowledged or given up.
-    pub(super) fn drained(&self) {
-        self.unacknowledged.store(false, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    pub(super) fn is_drained(&self) -> bool {
-        !self.unacknowledged.load(Ordering::Acquire)
-    }
-
     pub(super) fn finished(&self, reason: CloseReason) {
         let _ = self.finished.set(reason);
         self.changed.notify_waiters();
-    }
-
-    /// It is over; the first reason stays.
-    pub(super) fn close(&self, why: Closed) {
-        let _ = self.closed.set(why);
-        self.writable.notify_waiters();
-        self.changed.notify_waiters();
-        let wakers: Vec<Waker> =
-            lock(&self.streams).live.values_mut().filter_map(Option::take).collect();
-        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// A stream that this end opened.
@@ -169,8 +149,4 @@ impl Channel {
     pub(super) fn forget_stream(&self, stream: StreamId) {
         lock(&self.streams).live.remove(&stream);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,43 +8,37 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    ops::Deref,
+    sync::{Mutex, MutexGuard, OnceLock},
 };
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use positron_proto::{
     limits::{MAX_MESSAGE, MESSAGE_COST},
-    session::{datagram::contract::Closed, sessions::Peer},
+    session::sessions::Peer,
     wire::frame::CloseReason,
 };
-use tokio::sync::Notify;
 
+use super::super::{carrier::Channel, fate::Fate, wait::lock};
 use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
 
 /// Bytes of the largest message of an application.
 pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
 
-/// One session with one node, as long as somebody holds it.
+/// One session with one node.
 #[derive(Debug)]
-pub(super) struct TcpChannel {
+pub struct TcpChannel {
     pub(super) peer: Peer,
-    /// A refused send may be tried again, or the session is over.
-    pub(super) writable: Notify,
-    /// Anything else happened.
-    pub(super) changed: Notify,
-    closed: OnceLock<Closed>,
+    fate: Fate,
     /// Why the session is to be closed once everything is acknowledged.
     closing: OnceLock<CloseReason>,
-    /// Messages sent and not acknowledged.
-    unacknowledged: AtomicUsize,
     credit: Mutex<Credit>,
 }
 
 #[derive(Debug, Default)]
 struct Credit {
+    /// Messages sent and not acknowledged.
+    unacknowledged: usize,
     /// Bytes sent that the other application has not taken.
     outstanding: usize,
     /// Bytes that arrived and this application has not taken.
@@ -90,25 +84,32 @@ impl Said {
     }
 }
 
-impl TcpChannel {
-    pub(super) fn new(peer: Peer) -> Self {
-        Self {
-            peer,
-            writable: Notify::new(),
-            changed: Notify::new(),
-            closed: OnceLock::new(),
-            closing: OnceLock::new(),
-            unacknowledged: AtomicUsize::new(0),
-            credit: Mutex::default(),
-        }
+impl Deref for TcpChannel {
+    type Target = Fate;
+
+    fn deref(&self) -> &Fate {
+        &self.fate
+    }
+}
+
+impl Channel for TcpChannel {
+    fn arrival(&self) -> Option<u64> {
+        self.peer.link.is_accepted().then(|| self.peer.link.number())
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    fn address(&self) -> SocketAddr {
         self.peer.addr
     }
 
-    pub(super) fn closed(&self) -> Option<&Closed> {
-        self.closed.get()
+    fn is_in_the_way(&self) -> bool {
+        self.closing().is_some()
+    }
+}
+
+impl TcpChannel {
+    pub(super) fn new(peer: Peer) -> Self {
+        let (fate, closing, credit) = (Fate::default(), OnceLock::new(), Mutex::default());
+        Self { peer, fate, closing, credit }
     }
 
     /// Whether the other application has taken enough for one more message of this length.
@@ -116,21 +117,25 @@ impl TcpChannel {
         self.credit().outstanding + len + MESSAGE_COST <= TCP_WINDOW
     }
 
-    pub(super) fn sent(&self, len: usize) {
-        self.credit().outstanding += len + MESSAGE_COST;
-        self.unacknowledged.fetch_add(1, Ordering::AcqRel);
+    /// A message of this length was sent.
+    pub(super) fn sent_bytes(&self, len: usize) {
+        let mut credit = self.credit();
+        credit.outstanding += len + MESSAGE_COST;
+        credit.unacknowledged += 1;
+        drop(credit);
+        self.sent();
     }
 
+    /// A message was acknowledged.
     pub(super) fn acknowledged(&self) {
-        self.unacknowledged.fetch_sub(1, Ordering::AcqRel);
+        let mut credit = self.credit();
+        credit.unacknowledged -= 1;
+        let is_last = credit.unacknowledged == 0;
+        drop(credit);
         self.writable.notify_waiters();
-        if self.is_drained() {
-            self.changed.notify_waiters();
+        if is_last {
+            self.drained();
         }
-    }
-
-    pub(super) fn is_drained(&self) -> bool {
-        self.unacknowledged.load(Ordering::Acquire) == 0
     }
 
     /// The other application took so many bytes more.
@@ -181,15 +186,8 @@ impl TcpChannel {
         self.closing.get()
     }
 
-    /// It is over; the first reason stays.
-    pub(super) fn close(&self, why: Closed) {
-        let _ = self.closed.set(why);
-        self.writable.notify_waiters();
-        self.changed.notify_waiters();
-    }
-
     fn credit(&self) -> MutexGuard<'_, Credit> {
-        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.credit)
     }
 }
 

@@ -1,0 +1,284 @@
+//! The handle of a transport, whatever carries it.
+
+use std::{
+    fmt::{self, Debug},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::NodeId,
+    session::{datagram::contract::Delivery, sessions::Expect},
+};
+use tokio::{net::ToSocketAddrs, time::timeout};
+
+use super::{
+    Carrier, ConnectError, Connection, DEFAULT_LANE, Receiver, SendError, address::resolve,
+    carrier::Channel as _, life::Life, wait::until,
+};
+use crate::limits::CLOSE_TIMEOUT;
+
+/// Encrypted connections to other nodes: a [`UdpTransport`](super::UdpTransport) or a
+/// [`TcpTransport`](super::TcpTransport).
+///
+/// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
+/// the last handle of it, of its connections and of their streams is gone.
+pub struct Transport<C: Carrier> {
+    pub(super) life: Arc<Life<C>>,
+}
+
+impl<C: Carrier> Transport<C> {
+    /// Bytes of the largest message: a little more than 1 MiB. Over UDP a stream carries any
+    /// length.
+    pub const MAX_MESSAGE: usize = C::MAX_MESSAGE;
+
+    /// Who it is.
+    pub fn id(&self) -> NodeId {
+        self.life.me
+    }
+
+    /// Where it listens, with the port that it got.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.life.address
+    }
+
+    /// Connects to whoever is expected at `to`; a name may have several addresses, which are tried
+    /// one after the other.
+    ///
+    /// A node that this transport was connected with before answers in one round trip, if it is the
+    /// one that is expected: its key is remembered (of the last 16,384 such nodes). Otherwise there
+    /// are two.
+    ///
+    /// Over UDP this is always a connection of its own, and a handshake that is not awaited to its
+    /// end is given up. Over TCP, if there is a connection to that node, it is that one; or if that
+    /// is being closed, the one after it.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::{Closed, ConnectError, Expect, UdpTransport};
+    ///
+    /// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let connection = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+    /// assert_eq!(connection.peer(), Some(bob.id()));
+    ///
+    /// // Nobody else can pass for carol.
+    /// let carol = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let refused = alice.connect(bob.local_addr(), Expect::Node(carol.id())).await;
+    /// let bob_is_there = ConnectError::Failed(Closed::WrongNode { found: bob.id() });
+    /// assert_eq!(refused, Err(bob_is_there));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(
+        &self,
+        to: impl ToSocketAddrs + Debug,
+        expect: Expect,
+    ) -> Result<Connection<C>, ConnectError> {
+        let mut last = ConnectError::TransportClosed;
+        for address in self.resolve(to).await? {
+            match self.connect_to(address, expect).await {
+                Ok(connection) => return Ok(connection),
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(
+        &self,
+        to: SocketAddr,
+        expect: Expect,
+    ) -> Result<Connection<C>, ConnectError> {
+        loop {
+            let dial = |machine: &mut C, now| self.life.dial(machine, now, to, expect);
+            let attempt = self.life.act(dial)?;
+            let channel = C::made(&self.life, attempt).await?;
+            if !channel.is_in_the_way() {
+                return Ok(self.connection(channel));
+            }
+            channel.until_closed().await;
+        }
+    }
+
+    /// Waits for the next connection that another node made; `None` when the transport is closed.
+    /// Its messages come by [`incoming`](Self::incoming) whether it is accepted or not.
+    /// Cancel-safe.
+    pub async fn accept(&self) -> Option<Connection<C>> {
+        self.life.accept().await.map(|channel| self.connection(channel))
+    }
+
+    /// Everything that arrives, over all connections. Each message goes to one of several readers;
+    /// what nobody takes fills the window of its connection, and then the other end waits.
+    pub fn incoming(&self) -> Receiver<C> {
+        Receiver { life: self.life.clone(), reader: self.life.inbox.reader() }
+    }
+
+    /// Sends a message to whoever is at `to`: it arrives once, and in the order of such messages.
+    /// If there is no connection to that address, one is made. Returns when the message is queued,
+    /// and waits for that while the queue is full; the connection that it returns tells what became
+    /// of it ([`flush`](Connection::flush)).
+    ///
+    /// Over UDP the message waits for the handshake in the queue; over TCP this waits for it.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::TcpTransport;
+    ///
+    /// let alice = TcpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = TcpTransport::bind("127.0.0.1:0").await?;
+    /// let connection = alice.send_reliable(bob.local_addr(), "hello").await?;
+    /// connection.flush().await?;
+    /// assert_eq!(&bob.incoming().recv().await.unwrap().data[..], b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_reliable(
+        &self,
+        to: impl ToSocketAddrs + Debug,
+        data: impl Into<Bytes>,
+    ) -> Result<Connection<C>, SendError> {
+        self.send_to(to, Delivery::Ordered, data.into()).await
+    }
+
+    /// As [`send_reliable`](Self::send_reliable), but the message is sent at most once: it may be
+    /// lost, and arrive in any order. (Over TCP nothing is, and it is the same.)
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send_unreliable(
+        &self,
+        to: impl ToSocketAddrs + Debug,
+        data: impl Into<Bytes>,
+    ) -> Result<Connection<C>, SendError> {
+        self.send_to(to, Delivery::Unreliable, data.into()).await
+    }
+
+    /// As [`send_reliable`](Self::send_reliable), but says [`SendError::Full`] instead of waiting;
+    /// over TCP also while the connection is being made.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn try_send_reliable(
+        &self,
+        to: SocketAddr,
+        data: impl Into<Bytes>,
+    ) -> Result<Connection<C>, SendError> {
+        let sent = self.try_send_to(to, Delivery::Ordered, data.into());
+        sent.map_err(|(why, _)| why)
+    }
+
+    /// As [`send_unreliable`](Self::send_unreliable), but says [`SendError::Full`] instead of
+    /// waiting; over TCP also while the connection is being made.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn try_send_unreliable(
+        &self,
+        to: SocketAddr,
+        data: impl Into<Bytes>,
+    ) -> Result<Connection<C>, SendError> {
+        let sent = self.try_send_to(to, Delivery::Unreliable, data.into());
+        sent.map_err(|(why, _)| why)
+    }
+
+    async fn send_to(
+        &self,
+        to: impl ToSocketAddrs + Debug,
+        delivery: Delivery,
+        data: Bytes,
+    ) -> Result<Connection<C>, SendError> {
+        // It cannot be told which of several addresses would answer: the first one it is.
+        let to = self.resolve(to).await?[0];
+        // A flood from one task gives the driver its turn, and the driver packs it.
+        tokio::task::coop::consume_budget().await;
+        loop {
+            let connection = match self.try_send_to(to, delivery, data.clone()) {
+                Ok(connection) => return Ok(connection),
+                Err((SendError::Full, Some(connection))) => connection,
+                Err((SendError::Full, None)) => self.connect_to(to, Expect::Anyone).await?,
+                Err((why, _)) => return Err(why),
+            };
+            // Waits as this connection does, and sends over it: order is kept.
+            match connection.send(DEFAULT_LANE, delivery, data.clone()).await {
+                // It is being closed: another one has to be made.
+                Err(SendError::Closed(_)) => {}
+                outcome => return outcome.map(|()| connection),
+            }
+        }
+    }
+
+    /// With the connection that was tried, if there is one.
+    fn try_send_to(
+        &self,
+        to: SocketAddr,
+        delivery: Delivery,
+        data: Bytes,
+    ) -> Result<Connection<C>, (SendError, Option<Connection<C>>)> {
+        let (how, len, limit) = ((DEFAULT_LANE, delivery), data.len(), C::MAX_MESSAGE);
+        if len > limit {
+            return Err((SendError::TooLarge { len, limit }, None));
+        }
+        let sent = self.life.act_packed(|machine, now| {
+            let send = |machine: &mut C, channel| {
+                let sent = machine.send(now, &channel, how, data.clone());
+                if let Err(why) = sent { Err((why, Some(channel))) } else { Ok(channel) }
+            };
+            for channel in machine.leading_to(to) {
+                match send(machine, channel) {
+                    // It is being closed: another one has to be made.
+                    Err((SendError::Closed(_), _)) => {}
+                    outcome => return outcome,
+                }
+            }
+            let dialled = self.life.dial(machine, now, to, Expect::Anyone);
+            match C::queue_of(dialled.map_err(|why| (why.into(), None))?) {
+                Some(channel) => send(machine, channel),
+                None => Err((SendError::Full, None)),
+            }
+        });
+        let connection = |channel| self.connection(channel);
+        sent.map(connection).map_err(|(why, over)| (why, over.map(connection)))
+    }
+
+    /// Closes every connection when what waits was sent and acknowledged, within five seconds, and
+    /// lets go of the port. Readers take what had arrived, and then hear the end.
+    pub async fn close(&self) {
+        self.life.begin_closing();
+        let all_ended =
+            until(&self.life.ended, || self.life.look().channels().next().is_none().then_some(()));
+        // What did not end by itself is ended now.
+        let _ = timeout(CLOSE_TIMEOUT, all_ended).await;
+        self.life.end().await;
+    }
+
+    async fn resolve(
+        &self,
+        name: impl ToSocketAddrs + Debug,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
+        resolve(name, |address| C::reaches(self.local_addr(), address)).await
+    }
+
+    fn connection(&self, channel: Arc<C::Channel>) -> Connection<C> {
+        Connection { life: self.life.clone(), channel }
+    }
+}
+
+impl<C: Carrier> Clone for Transport<C> {
+    fn clone(&self) -> Self {
+        Self { life: self.life.clone() }
+    }
+}
+
+impl<C: Carrier> Debug for Transport<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("id", &self.id()).field("at", &self.local_addr()).finish()
+    }
+}

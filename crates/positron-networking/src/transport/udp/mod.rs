@@ -1,0 +1,164 @@
+//! Transports over UDP.
+
+mod channel;
+mod driver;
+mod machine;
+mod sending;
+mod stream;
+
+use std::sync::Arc;
+
+use positron_proto::{
+    id::NodeId,
+    identity::Identity,
+    session::{
+        Endpoint,
+        datagram::contract::{EndpointCounters, LaneNumber, RemoteNode},
+    },
+};
+
+pub use self::{
+    machine::Udp,
+    stream::{RecvStream, SendStream},
+};
+use super::{
+    Connection, Receiver, SendError, Transport, TransportError, TransportStats, UdpConfig,
+    config::host_and_port, life::Life, shared::Shared, wait::until,
+};
+use crate::{driver::datagrams::DatagramSocket, open::Seeds};
+
+/// Encrypted connections over one UDP socket: messages, reliable or not, in sixteen lanes, and
+/// streams of bytes.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use positron_networking::transport::{Delivery, Expect, UdpTransport};
+///
+/// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+/// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+/// let mut incoming = bob.incoming();
+///
+/// // To whoever is there: the connection is made on the way.
+/// alice.send_reliable(bob.local_addr(), "hello").await?;
+/// let hello = incoming.recv().await.unwrap();
+/// assert_eq!((hello.from, &hello.data[..]), (alice.id(), &b"hello"[..]));
+/// hello.connection.send(0, Delivery::Ordered, "hello yourself").await?;
+///
+/// // To bob and nobody else.
+/// let connection = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+/// connection.send(3, Delivery::Unordered, "it is you").await?;
+/// connection.flush().await?;
+/// alice.close().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub type UdpTransport = Transport<Udp>;
+
+/// A connection to another node over UDP, with streams of bytes beside the messages.
+pub type UdpConnection = Connection<Udp>;
+
+/// What arrives at a UDP transport: a stream.
+pub type UdpIncoming = Receiver<Udp>;
+
+/// Over UDP.
+impl Transport<Udp> {
+    /// Takes the port and begins to listen.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; each says what to do about it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    pub async fn start(config: UdpConfig) -> Result<Self, TransportError> {
+        let address = config.address()?;
+        let endpoint_config = config.for_endpoint()?;
+        let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
+        let failed = |source| TransportError::Bind { address, source };
+        let (socket, bound) = DatagramSocket::bind(address).map_err(failed)?;
+        socket.writable().await.map_err(failed)?;
+        let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
+        let me = identity.node_id();
+        let boot = seeds.dice.stream("transport/boot").next_u64();
+        let dice = seeds.dice.stream("transport/endpoint");
+        let endpoint = Endpoint::new(endpoint_config, Arc::new(identity), boot, dice);
+        let socket = Arc::new(socket);
+        let shared = Shared::new(Udp::new(endpoint, socket.clone()), me, bound);
+        tracing::info!(node = %me.short(), listen = %bound, "transport started");
+        let life = Life::start(shared, |shared| driver::drive(shared, socket));
+        Ok(Self { life: Arc::new(life) })
+    }
+
+    /// A transport on `address` (`IP:port`) with everything else as it usually is.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    pub async fn bind(address: &str) -> Result<Self, TransportError> {
+        let (host, port) = host_and_port(address)?;
+        Self::start(UdpConfig { host, port, ..UdpConfig::default() }).await
+    }
+
+    /// The transport and its connections now.
+    pub fn stats(&self) -> TransportStats<EndpointCounters> {
+        self.life.stats(|machine| machine.endpoint.counters())
+    }
+}
+
+/// Over UDP.
+impl Connection<Udp> {
+    /// Who is at the other end. `None` for a connection that
+    /// [`send_reliable`](Transport::send_reliable) began, until somebody has answered.
+    pub fn remote(&self) -> Option<RemoteNode> {
+        self.channel.remote()
+    }
+
+    /// The id of the node at the other end, see [`remote`](Self::remote).
+    pub fn peer(&self) -> Option<NodeId> {
+        self.remote().map(|remote| remote.id)
+    }
+
+    /// Opens a stream of bytes towards the other end, in a lane.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::{Expect, UdpTransport};
+    /// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    ///
+    /// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let to_bob = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+    /// let mut writing = to_bob.open_stream(8)?;
+    /// writing.write_all(b"any number of bytes").await?;
+    /// writing.shutdown().await?;
+    ///
+    /// let from_alice = bob.accept().await.unwrap();
+    /// let mut reading = from_alice.accept_stream().await.unwrap();
+    /// let mut bytes = Vec::new();
+    /// reading.read_to_end(&mut bytes).await?;
+    /// assert_eq!(bytes, b"any number of bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, SendError> {
+        let opened = self.life.act(|machine, now| {
+            let stream = machine.endpoint.open_stream(now, self.channel.id, lane)?;
+            self.channel.stream_opened(stream);
+            Ok(stream)
+        });
+        let stream = opened.map_err(|why| SendError::new(why, self.channel.closed()))?;
+        Ok(SendStream::new(self.life.clone(), self.channel.clone(), stream))
+    }
+
+    /// Waits for a stream that the other end opens; `None` when the connection is over. A stream is
+    /// there when its first bytes (or its end) are. Cancel-safe.
+    pub async fn accept_stream(&self) -> Option<RecvStream> {
+        let stream = until(&self.channel.changed, || match self.channel.accept_stream() {
+            None if self.channel.closed().is_some() => Some(None),
+            none_or_some => none_or_some.map(Some),
+        });
+        let stream = stream.await?;
+        Some(RecvStream::new(self.life.clone(), self.channel.clone(), stream))
+    }
+}
