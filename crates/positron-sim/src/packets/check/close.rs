@@ -176,8 +176,13 @@ mod tests {
     use super::*;
 
     const CONNECTION: ConnectionId = ConnectionId(1);
-    const CALM: Truth =
-        Truth { disturbed: false, wrong_node: false, peer_closing: false, peer_resetting: false };
+    const CALM: Truth = Truth {
+        disturbed: false,
+        lossy: false,
+        wrong_node: false,
+        peer_closing: false,
+        peer_resetting: false,
+    };
 
     fn closed(why: Closed) -> Event {
         Event::Closed { connection: CONNECTION, why }
@@ -196,6 +201,8 @@ mod tests {
     fn nothing_comes_before_keys_or_after_the_other_end_has_finished() {
         let drained = Event::Drained { connection: CONNECTION };
         assert!(Life::dialled().told(&drained, CALM).is_err());
+        let writable = Event::Writable { connection: CONNECTION };
+        assert!(Life::dialled().told(&writable, CALM).is_err());
         let mut life = Life::accepted();
         let finished = Event::Finished { connection: CONNECTION, reason: CLOSE };
         let message = Event::Message {
@@ -215,6 +222,9 @@ mod tests {
         assert!(wrong(Closed::ByUs(CLOSE), CALM));
         assert!(wrong(Closed::Silent, CALM));
         assert!(!wrong(Closed::Silent, Truth { disturbed: true, ..CALM }));
+        let reset = Truth { peer_resetting: true, ..CALM };
+        assert!(wrong(Closed::Silent, reset), "nothing was lost");
+        assert!(!wrong(Closed::Silent, Truth { lossy: true, ..reset }));
         assert!(wrong(Closed::ByPeer(CLOSE), CALM));
         assert!(!wrong(Closed::ByPeer(CLOSE), Truth { peer_closing: true, ..CALM }));
         assert!(wrong(Closed::CipherLimit, Truth { disturbed: true, ..CALM }));
