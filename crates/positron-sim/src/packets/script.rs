@@ -17,7 +17,7 @@ use crate::dice::Dice;
 /// timeout, an idle timeout, and time to carry what waits.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// The story of a seed: 2 to 20 s of everything, then calm; now and then one of [`haste`].
+/// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste.
 pub fn storm(seed: u64) -> PacketStory {
     let mut dice = Dice::new(&Seed::from_number(seed), "packet haste");
     if dice.chance(0.02) {
