@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     limits::STRAY_HINTS_PER_SECOND,
-    session::contract::Direction,
     time::Now,
     wire::{
         frame::CloseReason,
@@ -230,7 +229,7 @@ impl Endpoint {
                 self.say(from, reset);
             }
             Knock::Live(newcomer) => {
-                let id = self.insert(now.mono, header.connection, Direction::Inbound, None);
+                let id = self.insert(now.mono, header.connection, None);
                 self.counters.connections += 1;
                 let Some(row) = self.rows.get_mut(&id) else { return };
                 let (number, frames) = newcomer.first;

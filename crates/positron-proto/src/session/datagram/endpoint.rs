@@ -92,7 +92,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Endpoint {
-    pub(super) config: EndpointConfig,
+    pub(super) config: Arc<EndpointConfig>,
     pub(super) local: Local,
     pub(super) rng: Rng,
     pub(super) rows: BTreeMap<ConnectionId, Row>,
@@ -166,7 +166,7 @@ impl Endpoint {
         Self {
             local: Local::new(me, config.network, boot),
             door: Door::new(&mut rng, tuning),
-            config,
+            config: Arc::new(config),
             rng,
             rows: BTreeMap::new(),
             by_wire: BTreeMap::new(),
@@ -211,7 +211,7 @@ impl Endpoint {
         let (dial, syn) =
             Dial::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
                 .map_err(|_| NotDialled::Handshake)?;
-        let id = self.insert(now.mono, wire, Direction::Outbound, Some(Box::new(dial)));
+        let id = self.insert(now.mono, wire, Some(Box::new(dial)));
         self.counters.dials += 1;
         self.dials += 1;
         self.wake_dial(id);
@@ -366,14 +366,14 @@ impl Endpoint {
         }
     }
 
-    /// A new row.
+    /// A new row: of a dial of ours, or else of a stranger who proved to be live.
     pub(super) fn insert(
         &mut self,
         now: Instant,
         wire: u32,
-        direction: Direction,
         dial: Option<Box<Dial>>,
     ) -> ConnectionId {
+        let direction = if dial.is_some() { Direction::Outbound } else { Direction::Inbound };
         self.named += 1;
         let id = ConnectionId(self.named);
         let rng = Seed::new(self.rng.bytes()).stream("connection");

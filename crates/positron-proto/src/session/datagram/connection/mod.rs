@@ -18,7 +18,7 @@ mod wake;
 
 pub(super) use hear::Opened;
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -65,7 +65,7 @@ pub(super) struct Connection {
     state: State,
     direction: Direction,
     since: Instant,
-    config: EndpointConfig,
+    config: Arc<EndpointConfig>,
     carried: Carried,
     secured: Option<Box<Secured>>,
     ending: end::Ending,
@@ -126,7 +126,7 @@ impl Connection {
     /// A connection whose handshake is under way.
     pub(super) fn new(
         now: Instant,
-        config: &EndpointConfig,
+        config: &Arc<EndpointConfig>,
         direction: Direction,
         rng: Rng,
         budget: &mut WindowBudget,

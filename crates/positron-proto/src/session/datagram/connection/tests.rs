@@ -89,6 +89,7 @@ impl Pair {
         let seeds = Seed::from_number(seed);
         let mut config = EndpointConfig::new(NetworkId::from_name("pair"));
         configure(&mut config);
+        let config = Arc::new(config);
         let split = || Split {
             hash: [1; 32],
             from_initiator: Zeroizing::new([2; 32]),

@@ -209,7 +209,7 @@ impl Hostile {
         };
         let (end, now) = (&mut victim.end, victim.now.mono);
         let wire = end.fresh_wire();
-        let connection = end.insert(now, wire, Direction::Inbound, None);
+        let connection = end.insert(now, wire, None);
         let row = end.rows.get_mut(&connection).unwrap();
         let theirs = u32::from(n) + 1;
         row.theirs = Some(theirs);
