@@ -228,6 +228,10 @@ pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
 /// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
 /// 30 s at the earliest, people change networks more slowly).
 pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
+/// The longest probe timeout that a move waits for: who answered late for a while must not be lost
+/// before it is found again (guess: above every honest round trip, well below the silence that ends
+/// a connection).
+pub const PATH_PTO_LONGEST: Duration = Duration::from_secs(3);
 /// Challenges that wait for their answer on one connection; the oldest goes first. An honest end
 /// asks two questions at a time, and again only after a round trip (guess: four times that).
 pub const MAX_PATH_RESPONSES: usize = 8;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     limits::{
         AMPLIFICATION, FIRST_RTT, LEAST_DATAGRAM, PATH_CANDIDATE_EVERY, PATH_CANDIDATES_AT_ONCE,
+        PATH_PTO_LONGEST,
     },
     rng::Rng,
     time::{Duration, Instant},
@@ -21,7 +22,7 @@ use crate::{
 /// Both it and the address in use are challenged. Data goes on to the address in use until
 ///
 /// - the candidate has answered **from its own address**, and the address in use has been silent
-///   for one PTO since: then the other end has moved there;
+///   for one PTO since, [`PATH_PTO_LONGEST`] at most: then the other end has moved there;
 /// - anything newest, or an answer to any challenge, comes from the address in use: then the other
 ///   end is still there, and the candidate is dropped;
 /// - neither happens within 3 times the larger of the PTO and that of a path without measurements
@@ -184,6 +185,7 @@ impl Paths {
             && self.may_begin(now)
         {
             self.drop_candidate();
+            let pto = pto.min(PATH_PTO_LONGEST);
             self.candidate = Some(Candidate::new(now, from, bytes, pto, rng));
         }
     }

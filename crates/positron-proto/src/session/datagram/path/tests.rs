@@ -21,6 +21,7 @@ fn elsewhere(n: u16) -> SocketAddr {
 /// One end, which counts what it is made to send.
 struct Story {
     paths: Paths,
+    pto: Duration,
     dice: Rng,
     challenges: Vec<Challenge>,
 }
@@ -28,11 +29,11 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let dice = Seed::from_number(9).stream("paths");
-        Self { paths: Paths::new(home(), true, 0, 0), dice, challenges: Vec::new() }
+        Self { paths: Paths::new(home(), true, 0, 0), pto: PTO, dice, challenges: Vec::new() }
     }
 
     fn packet(&mut self, millis: u64, from: SocketAddr, bytes: usize, is_newest: bool) {
-        self.paths.arrived(at(millis), from, bytes, is_newest, PTO, &mut self.dice);
+        self.paths.arrived(at(millis), from, bytes, is_newest, self.pto, &mut self.dice);
         self.wake(millis);
     }
 
@@ -59,7 +60,7 @@ impl Story {
         from: SocketAddr,
     ) -> Option<SocketAddr> {
         let token = self.token_for(challenged);
-        self.paths.arrived(at(millis), from, PACKET, true, PTO, &mut self.dice);
+        self.paths.arrived(at(millis), from, PACKET, true, self.pto, &mut self.dice);
         let moved = self.paths.response(at(millis), from, token);
         moved.or(self.wake(millis))
     }
@@ -93,6 +94,15 @@ fn an_answer_after_the_pto_moves_at_once() {
     story.packet(0, elsewhere(0), PACKET, true);
     assert_eq!(story.wake(150), None);
     assert_eq!(story.answer(160, elsewhere(0), elsewhere(0)), Some(elsewhere(0)));
+}
+
+#[test]
+fn a_peer_that_answered_late_for_a_while_is_followed_before_it_is_lost() {
+    let mut story = Story { pto: Duration::from_secs(60), ..Story::new() };
+    story.packet(0, elsewhere(0), PACKET, true);
+    assert_eq!(story.answer(60, elsewhere(0), elsewhere(0)), None);
+    assert_eq!(story.wake(2_999), None);
+    assert_eq!(story.wake(3_000), Some(elsewhere(0)));
 }
 
 #[test]
