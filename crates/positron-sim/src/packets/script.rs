@@ -1,7 +1,10 @@
 //! A story of packets that nobody wrote: everything that can go wrong, drawn from a seed.
 
 use positron_proto::{
-    limits::{CONNECTION_WINDOW_FIRST, LANES, LEAST_DATAGRAM, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
+    limits::{
+        CONNECTION_WINDOW_FIRST, CONNECTION_WINDOW_LEAST, LANES, LEAST_DATAGRAM,
+        MAX_DATAGRAM_MESSAGE, MESSAGE_COST,
+    },
     rng::Seed,
     session::datagram::{Tuning, contract::Delivery},
     time::Duration,
@@ -17,11 +20,15 @@ use crate::dice::Dice;
 /// timeout, an idle timeout, and time to carry what waits.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste.
+/// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste, or
+/// of a window that is narrower than what goes through it.
 pub fn storm(seed: u64) -> PacketStory {
     let mut dice = Dice::new(&Seed::from_number(seed), "packet haste");
     if dice.chance(0.02) {
         return haste(&mut dice);
+    }
+    if dice.chance(0.02) {
+        return narrow(&mut dice);
     }
     let mut dice = Dice::new(&Seed::from_number(seed), "packet storm");
     let dice = &mut dice;
@@ -77,6 +84,37 @@ fn haste(dice: &mut Dice) -> PacketStory {
     ];
     let (ends, laws) = (vec![end; 2], vec![laws; 4]);
     let calm_at = Duration::from_secs(4);
+    PacketStory { ends, tuning, laws, acts, attacker: None, calm_at, limit: LIMIT }
+}
+
+/// Messages in order, whole and in pieces, many of them larger than the window, over a path that
+/// loses much: what has arrived keeps the window closed until what was lost comes.
+fn narrow(dice: &mut Dice) -> PacketStory {
+    let end = End {
+        window_bytes: CONNECTION_WINDOW_LEAST,
+        queue_bytes: 4 << 20,
+        max_datagram: *pick(dice, &[1_472, 9_000, 16 * 1024]),
+        segments: *pick(dice, &[1, 10]),
+        ..End::plain()
+    };
+    let mut laws = PathLaws::calm(*pick(dice, &[ms(1), ms(10), ms(30)]));
+    laws.loss = *pick(dice, &[0.1, 0.2, 0.3]);
+    let calm_at = Duration::from_secs(8);
+    let key = StaticKey::Right;
+    let mut acts = vec![(ms(0), Act::Dial { from: 0, to: 1, whom: Whom::Right, key })];
+    for _ in 0..40 {
+        let bytes = *pick(dice, &[100, 100, 1_000, 8_000, 15_000, 40_000, 80_000]);
+        let times = if bytes <= 1_000 { 1 + u32::try_from(dice.below(8)).unwrap_or(0) } else { 1 };
+        let say = Act::Say { from: 0, lane: 0, delivery: Delivery::Ordered, bytes, times };
+        acts.push((up_to(dice, ms(3_000)), say));
+    }
+    if dice.chance(0.5) {
+        let laws = PathLaws { largest: LEAST_DATAGRAM, ..laws };
+        acts.push((up_to(dice, ms(4_000)), Act::Change { from: 0, to: 1, laws }));
+    }
+    acts.sort_by_key(|(at, _)| *at);
+    let (ends, laws) = (vec![end; 2], vec![laws; 4]);
+    let tuning = Tuning::default();
     PacketStory { ends, tuning, laws, acts, attacker: None, calm_at, limit: LIMIT }
 }
 

@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use super::cut::{Cut, Piece};
 use crate::{
-    limits::{MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
+    limits::{
+        LARGEST_DATAGRAM, MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER,
+        MESSAGE_COST,
+    },
     session::datagram::{
         chunk::{Chunk, Filling, PacketKind},
         incoming::cost_of_unfinished,
@@ -30,10 +33,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Whether the other end has to take one more message in fragments.
-    fn may_begin(&self, len: usize) -> bool {
-        self.begun < MAX_UNFINISHED_PER_PEER
-            && self.begun_bytes + cost_of_unfinished(len) <= MAX_FRAGMENTS_PER_PEER
+    /// Whether the other end has to take one more message in fragments. What is new leaves room
+    /// for one that was lost whole, which all the others may be waiting for.
+    fn may_begin(&self, len: usize, is_new: bool) -> bool {
+        let (kept, kept_bytes) =
+            if is_new { (1, cost_of_unfinished(LARGEST_DATAGRAM)) } else { (0, 0) };
+        self.begun + kept < MAX_UNFINISHED_PER_PEER
+            && self.begun_bytes + cost_of_unfinished(len) + kept_bytes <= MAX_FRAGMENTS_PER_PEER
     }
 }
 
@@ -193,24 +199,34 @@ impl Queue {
         }
     }
 
-    /// What is to be sent next, if anything may be: what was begun, what was lost, what is new.
+    /// What is to be sent next, if anything may be: the first that was begun or lost, for what came
+    /// after it may fill the window until it arrives; then what is new.
     fn step(&self, tally: &Tally, full: usize) -> Option<Step> {
-        if let Some(&number) = self.cuts.first()
+        let (lost, begun) = (self.again.first().copied(), self.cuts.first().copied());
+        let first_lost = lost.filter(|lost| begun.is_none_or(|begun| *lost < begun));
+        if let Some(step) = first_lost.and_then(|number| self.step_whole(number, tally, full)) {
+            return Some(step);
+        }
+        if let Some(number) = begun
             && let State::Cut(cut) = &self.item(number)?.state
         {
             return cut.next(number, full).map(|piece| Step::Piece(number, piece));
         }
-        let number = self.again.first().copied().unwrap_or(self.next);
+        self.step_whole(lost.unwrap_or(self.next), tally, full)
+    }
+
+    /// What to do with a message of which nothing is under way.
+    fn step_whole(&self, number: u64, tally: &Tally, full: usize) -> Option<Step> {
         // A sender never begins what an honest receiver would have to refuse.
         if number - self.base >= MAX_MESSAGE_SPAN {
             return None;
         }
-        let len = self.item(number)?.body.len();
+        let (len, is_new) = (self.item(number)?.body.len(), number >= self.next);
         if message_overhead(number, len) + len <= full {
-            return Some(if number < self.next { Step::Again(number) } else { Step::New });
+            return Some(if is_new { Step::New } else { Step::Again(number) });
         }
         let unreliable = self.channel.delivery == Delivery::Unreliable;
-        (unreliable || tally.may_begin(len)).then_some(Step::Begin(number))
+        (unreliable || tally.may_begin(len, is_new)).then_some(Step::Begin(number))
     }
 
     fn put_whole(&mut self, number: u64, tally: &mut Tally, packet: &mut Filling<'_>) -> bool {

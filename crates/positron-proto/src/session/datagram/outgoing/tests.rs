@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::Outgoing;
 use crate::{
     limits::{
-        CONNECTION_QUEUE_MESSAGES, FRAGMENT_AGE, MAX_DATAGRAM_MESSAGE, MAX_FRAGMENTS_PER_PEER,
-        MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER,
+        CONNECTION_QUEUE_MESSAGES, FRAGMENT_AGE, LARGEST_DATAGRAM, MAX_DATAGRAM_MESSAGE,
+        MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER,
     },
     session::datagram::{
         chunk::{Chunk, Contents, Filling, PacketKind},
@@ -239,7 +239,8 @@ fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
     while let Some(packet) = next(&mut outgoing, 1200) {
         first.push(packet);
     }
-    assert_eq!(first.len(), 2 * MAX_UNFINISHED_PER_PEER);
+    // Each is two packets, and one place is kept.
+    assert_eq!(first.len(), 2 * (MAX_UNFINISHED_PER_PEER - 1));
     for packet in first.iter().step_by(2).chain(first.iter().skip(1).step_by(2)) {
         arrive(&mut incoming, Instant::ORIGIN, packet);
     }
@@ -328,4 +329,33 @@ fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_win
     assert_eq!(heard, body(0, 3_000));
     answer(&mut incoming, &mut outgoing);
     assert!(outgoing.is_drained());
+}
+
+#[test]
+fn what_was_lost_goes_before_the_rest_of_a_later_message_that_waits_for_the_window() {
+    let mut outgoing = Outgoing::new(1 << 20);
+    outgoing.push(0, Delivery::Ordered, body(0, 100), 0).unwrap();
+    outgoing.push(0, Delivery::Ordered, body(1, 5_000), 0).unwrap();
+    let (first, second) = (next(&mut outgoing, 1_200), next(&mut outgoing, 1_200));
+    assert!(matches!(second.unwrap().kind, PacketKind::Fragment(_)));
+    first.unwrap().contents.iter().for_each(|chunk| outgoing.lost(chunk));
+    let again = next_within(&mut outgoing, 1_200, 0).expect("the other end has had room for it");
+    assert!(matches!(&again.frames[..], [PacketFrame::Message { number: 0, .. }]));
+    assert!(next_within(&mut outgoing, 1_200, 0).is_none());
+}
+
+#[test]
+fn there_is_room_to_cut_what_was_lost_whole_however_many_messages_are_begun() {
+    for (count, len) in [(MAX_UNFINISHED_PER_PEER, 2_000), (8, 524_200)] {
+        let mut outgoing = Outgoing::new(8 << 20);
+        outgoing.push(1, Delivery::Ordered, body(0, 15_000), 0).unwrap();
+        let whole = next(&mut outgoing, LARGEST_DATAGRAM).unwrap();
+        for index in 0..count {
+            outgoing.push(0, Delivery::Unordered, body(index, len), 0).unwrap();
+        }
+        while next(&mut outgoing, 1_200).is_some() {}
+        whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+        let piece = next_within(&mut outgoing, 1_200, 0).expect("its place was kept");
+        assert!(matches!(&piece.frames[..], [PacketFrame::Part { total: 15_000, .. }]));
+    }
 }
