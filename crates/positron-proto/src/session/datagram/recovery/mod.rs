@@ -139,6 +139,10 @@ struct Clock {
     /// a short path a lost probe does not cost the least timeout; on one as long as that timeout
     /// there is one probe, and then the timeout (RFC 8985, 7.2).
     probes: u32,
+    /// The number that followed when it was asked for last: an answer to the probe is no less.
+    /// Without one nothing is asked anew, for older packets may arrive for long behind a queue that
+    /// probes only lengthen.
+    probed_from: u64,
 }
 
 /// Lost packets without an acknowledged one between them.
@@ -301,6 +305,7 @@ impl<C> Recovery<C> {
                     self.clock.rto_from = now;
                 }
                 self.clock.probes = self.clock.probes.saturating_add(1);
+                self.clock.probed_from = self.next;
                 TimeoutOutcome::Probe
             }
             Timer::Rto => {
@@ -419,8 +424,10 @@ impl<C> Recovery<C> {
     /// The acknowledgment brought something: the path lives.
     fn learn(&mut self, now: Instant, before: Option<u64>, ack_delay: Duration, news: &News) {
         self.clock.backoff = 0;
-        self.clock.probes = 0;
         self.clock.rto_from = now;
+        if news.newest_number.is_some_and(|(number, _)| number >= self.clock.probed_from) {
+            self.clock.probes = 0;
+        }
         // RFC 9002, 5.1: only the largest one, when it is new, was acknowledged without waiting for
         // others.
         if let Some((number, sent_at)) = news.newest_number

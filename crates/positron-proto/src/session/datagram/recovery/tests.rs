@@ -384,6 +384,36 @@ fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
 }
 
 #[test]
+fn what_was_sent_before_a_probe_does_not_answer_it() {
+    let (mut sender, mut out) = (recovery(), Outcome::new());
+    let send = |sender: &mut Recovery<u64>, when| {
+        let number = sender.next_number();
+        sender.sent(when, number, SIZE, PacketKind::Eliciting, number);
+    };
+    // The last one took a quick way; the others are taken for lost, and so slowly come that what
+    // is sent instead stands behind them.
+    let ack = |sender: &mut Recovery<u64>, when, number, out: &mut Outcome<u64>| {
+        let range = core::iter::once(number..=number);
+        sender.acknowledged(when, range, Duration::ZERO, 0, out).unwrap();
+    };
+    (0..50).for_each(|_| send(&mut sender, at(0)));
+    ack(&mut sender, at(1_000), 49, &mut out);
+    assert_eq!(sender.handle_timeout(at(5_000), &mut out), TimeoutOutcome::Lost);
+    (0..10).for_each(|_| send(&mut sender, at(5_000)));
+    let mut probes = 0;
+    for arrived in 0..49 {
+        let now = at((arrived + 1) * 10_000);
+        while let Some((when, Timer::Probe)) = sender.poll_timeout().filter(|it| it.0 <= now) {
+            assert_eq!(sender.handle_timeout(when, &mut out), TimeoutOutcome::Probe);
+            send(&mut sender, when);
+            probes += 1;
+        }
+        ack(&mut sender, now, arrived, &mut out);
+    }
+    assert!((1..=TAIL_PROBES).contains(&probes), "{probes}");
+}
+
+#[test]
 fn the_delivery_rate_is_that_of_the_bottleneck() {
     let mut delivery = Delivery::default();
     let mut stamps = Vec::new();
