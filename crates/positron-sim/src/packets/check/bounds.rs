@@ -17,6 +17,8 @@ const BEYOND: u64 = 2 * TAIL_PROBES as u64 + 2;
 #[derive(Debug, Default)]
 pub(crate) struct Bounds {
     widest: u64,
+    /// The largest datagrams: what is in flight may be older than the size is small.
+    largest: u64,
     /// The most that unfinished messages counted for.
     unfinished: u64,
     lost_there: Option<u64>,
@@ -33,7 +35,7 @@ impl Bounds {
     ) -> Result<(), Wrong> {
         self.widest = self.widest.max(view.congestion_window);
         let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-        let size = wide(view.datagram_size.max(LEAST_DATAGRAM));
+        self.largest = self.largest.max(wide(view.datagram_size.max(LEAST_DATAGRAM)));
         self.lost_there = self.lost_there.max(lost_there);
         // Two things go beyond the window. Parts of a message use it only until they are
         // acknowledged: from then on they count as unfinished, and all at once again when it is
@@ -50,7 +52,7 @@ impl Bounds {
             (
                 "bytes in flight",
                 view.in_flight,
-                self.widest + BEYOND * size + wide(end.max_datagram),
+                self.widest + BEYOND * self.largest + wide(end.max_datagram),
             ),
         ];
         self.unfinished = self.unfinished.max(unfinished);

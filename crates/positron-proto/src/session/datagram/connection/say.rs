@@ -408,7 +408,8 @@ impl Secured {
             // The header said it all.
             self.received.ack_sent(now);
         }
-        if packet.asks != PacketKind::AckOnly {
+        // Silence on a probe for a size is an answer, too.
+        if packet.asks == PacketKind::Eliciting {
             self.unanswered.get_or_insert(now);
             self.spoke = now;
         }

@@ -1,6 +1,7 @@
 //! What was sent, what of it arrived and what is lost (RFC 8985 RACK-TLP, RFC 6298, RFC 9002).
 
 mod lost;
+mod news;
 mod rack;
 mod rate;
 mod sent;
@@ -11,8 +12,9 @@ use core::ops::RangeInclusive;
 
 use self::{
     lost::Losses,
+    news::News,
     rack::Tolerance,
-    rate::{Delivery, RateStamp},
+    rate::Delivery,
     sent::{Flight, Lost, Sent, bytes_of},
 };
 use super::{
@@ -150,17 +152,6 @@ struct Clock {
 struct LostRow {
     first_sent_at: Instant,
     last_sent_at: Instant,
-}
-
-/// What one acknowledgment brought.
-#[derive(Debug, Default)]
-struct News {
-    bytes: u64,
-    returned_bytes: u64,
-    /// The newest packet acknowledged that was in flight.
-    newest: Option<(u64, Instant, RateStamp)>,
-    /// The newest packet at all, for the round trip time.
-    newest_number: Option<(u64, Instant)>,
 }
 
 impl<C> Recovery<C> {
@@ -577,27 +568,6 @@ impl Overtook {
         if let Some(largest) = self.largest.filter(|&largest| largest > number) {
             let late = self.now.since(sent_at).saturating_sub(self.round_trip);
             tolerance.overtaken(largest - number, late);
-        }
-    }
-}
-
-impl News {
-    fn acknowledged<C>(&mut self, number: u64, packet: &Sent<C>) {
-        self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
-        if self.newest.is_none_or(|(newest, ..)| number > newest) {
-            self.newest = Some((number, packet.at, packet.stamp));
-        }
-        self.see(number, packet.at);
-    }
-
-    fn returned(&mut self, number: u64, bytes: u64, sent_at: Instant) {
-        self.returned_bytes = self.returned_bytes.saturating_add(bytes);
-        self.see(number, sent_at);
-    }
-
-    fn see(&mut self, number: u64, sent_at: Instant) {
-        if self.newest_number.is_none_or(|(newest, _)| number > newest) {
-            self.newest_number = Some((number, sent_at));
         }
     }
 }
