@@ -13,19 +13,22 @@ use crate::{
 impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) or `poll_transmit` has something to do.
     pub(in super::super) fn poll_timeout(&self) -> Option<Instant> {
-        let mut times = [self.ending.until(), None, None, None, None, None, None, None];
+        let mut next = self.ending.until();
+        // One after the other: this is asked after every packet, and an array of all of them cost a
+        // fifth of the small messages of a second (measured).
+        let mut wake_at = |at: Option<Instant>| next = next.into_iter().chain(at).min();
         if let Some(secured) = &self.secured
             && self.state != State::Closed
         {
-            times[1] = secured.recovery.poll_timeout().map(|(at, _)| at);
-            times[2] = secured.received.poll_timeout();
-            times[3] = secured.paths.poll_timeout();
-            times[4] = secured.paced_until;
-            times[5] = self.carried.incoming.poll_timeout();
-            times[6] = secured.size.poll_timeout().filter(|_| self.may_probe_size());
-            times[7] = secured.poll_silence(&self.config, self.drained);
+            wake_at(secured.recovery.poll_timeout().map(|(at, _)| at));
+            wake_at(secured.received.poll_timeout());
+            wake_at(secured.paths.poll_timeout());
+            wake_at(secured.paced_until);
+            wake_at(self.carried.incoming.poll_timeout());
+            wake_at(secured.size.poll_timeout().filter(|_| self.may_probe_size()));
+            wake_at(secured.poll_silence(&self.config, self.drained));
         }
-        times.into_iter().flatten().min()
+        next
     }
 
     /// Whether it is worth looking for a larger datagram: there is something to send that would
