@@ -3,7 +3,6 @@
 use super::{Connection, ConnectionEvent};
 use crate::{
     limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE},
-    misbehavior::Misbehavior,
     session::datagram::{
         contract::{Closed, State},
         incoming::Violation,
@@ -138,11 +137,6 @@ impl Connection {
     pub(super) fn violate(&mut self, now: Instant, violation: Violation) {
         let Violation { what, misbehavior } = violation;
         self.abort(now, Closed::Violation { what, misbehavior });
-    }
-
-    /// A frame is no frame, or where it may not be.
-    pub(super) fn malformed(&mut self, now: Instant, what: &'static str) {
-        self.abort(now, Closed::Violation { what, misbehavior: Misbehavior::Malformed });
     }
 
     /// Their FIN.

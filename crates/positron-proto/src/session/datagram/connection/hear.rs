@@ -16,6 +16,7 @@ use crate::{
     },
     time::{Duration, Instant},
     wire::{
+        Malformed,
         frame::CloseReason,
         packet::{HEADER_LEN, Header, PacketType, TAG_LEN},
         packet_frame::{AckRanges, Frames, PacketFrame},
@@ -107,7 +108,7 @@ impl Connection {
         let updates = secured.protection.updates();
         counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
         counters.packets_opened += 1;
-        let Opened { from, header, number, frames, len } = packet;
+        let Opened { from, header, number, len, .. } = packet;
         let was_quiet = now.since(secured.heard) >= QUIET;
         (secured.heard, secured.unanswered) = (now, None);
         let newest = secured.protection.highest_opened() == Some(number);
@@ -115,27 +116,11 @@ impl Connection {
         secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
         secured.send_window.told(number, header.window);
 
-        let mut heard = Heard { len: frames.len(), ..Heard::default() };
-        // What is said after a FIN is acknowledged and not heard.
         let deaf = !self.state.hears_messages();
-        for frame in Frames::new(header.kind, header.fragment, frames) {
-            let outcome = match frame {
-                Ok(PacketFrame::Lowest { number: lowest }) if lowest > number => {
-                    Err(unsent("LOWEST above its own packet"))
-                }
-                Ok(frame) if deaf && is_for_application(&frame) => {
-                    heard.eliciting = true;
-                    Ok(())
-                }
-                Ok(frame) => {
-                    secured.hear(now, from, frame, &mut self.carried, &mut heard, counters)
-                }
-                Err(malformed) => return self.malformed(now, malformed.what),
-            };
-            if let Err(violation) = outcome {
-                return self.violate(now, violation);
-            }
-        }
+        let mut heard = match secured.hear_all(now, packet, deaf, &mut self.carried, counters) {
+            Ok(heard) => heard,
+            Err(violation) => return self.violate(now, violation),
+        };
         let acknowledged = heard.acknowledged.take();
         let progress =
             secured.acknowledged(now, header.ack, acknowledged, &mut self.carried, counters);
@@ -213,6 +198,31 @@ impl Connection {
 }
 
 impl Secured {
+    /// Frame by frame. To the `deaf` nothing more can be said: it is acknowledged and not heard.
+    fn hear_all(
+        &mut self,
+        now: Instant,
+        packet: Opened<'_>,
+        deaf: bool,
+        carried: &mut Carried,
+        counters: &mut EndpointCounters,
+    ) -> Result<Heard, Violation> {
+        let Opened { from, header, number, frames, .. } = packet;
+        let mut heard = Heard { len: frames.len(), ..Heard::default() };
+        for frame in Frames::new(header.kind, header.fragment, frames) {
+            let malformed =
+                |it: Malformed| Violation { what: it.what, misbehavior: Misbehavior::Malformed };
+            match frame.map_err(malformed)? {
+                PacketFrame::Lowest { number: lowest } if lowest > number => {
+                    return Err(unsent("LOWEST above its own packet"));
+                }
+                frame if deaf && is_for_application(&frame) => heard.eliciting = true,
+                frame => self.hear(now, from, frame, carried, &mut heard, counters)?,
+            }
+        }
+        Ok(heard)
+    }
+
     fn hear(
         &mut self,
         now: Instant,
