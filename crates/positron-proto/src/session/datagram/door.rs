@@ -72,8 +72,8 @@ struct HalfOpen {
     wire: u32,
     /// Whether its SYN brought a good cookie: it is from where it says.
     is_proven: bool,
-    /// Said again for each repeated SYN.
-    answer: Vec<u8>,
+    /// What is said again for each repeated SYN, if anything.
+    answer: Option<Vec<u8>>,
     stage: Stage,
 }
 
@@ -168,7 +168,7 @@ impl Door {
         let pattern = Pattern::from_byte(syn.pattern)?;
         let key = (from, digest(syn));
         if let Some(row) = self.rows.get(&key) {
-            return Some(row.answer.clone()).filter(|answer| !answer.is_empty());
+            return row.answer.clone();
         }
         if syn.connection == 0 {
             counters.malformed += 1;
@@ -190,7 +190,7 @@ impl Door {
         let carrier = Carrier::Datagrams { initiator: syn.connection, ours };
         let syn_ack = |noise: &[u8]| {
             let answer = SynAck::Noise { pattern: syn.pattern, noise };
-            unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out))
+            Some(unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out)))
         };
         let hint = |out: &mut Vec<u8>| Hint::NotThisKey.encode(out);
         let heard = match pattern {
@@ -202,10 +202,12 @@ impl Door {
         };
         counters.handshakes_failed += u64::from(heard.is_err());
         let (stage, answer) = heard.unwrap_or_else(|why| match why {
-            Unheard::NotThisKey => (Stage::Over, unsealed(PacketType::Rst, syn.connection, hint)),
-            Unheard::Broken => (Stage::Over, Vec::new()),
+            Unheard::NotThisKey => {
+                (Stage::Over, Some(unsealed(PacketType::Rst, syn.connection, hint)))
+            }
+            Unheard::Broken => (Stage::Over, None),
         });
-        let said = Some(answer.clone()).filter(|answer| !answer.is_empty());
+        let said = answer.clone();
         let (arrived, since) = (self.arrived, now);
         let row = HalfOpen { arrived, since, wire: ours, is_proven: is_pressed, answer, stage };
         self.enter(key, row);
