@@ -3,17 +3,14 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use positron_proto::{
+    datagram::{
+        Endpoint,
+        contract::{ConnectionId, EndpointConfig, Event},
+    },
+    handshake::{Expect, link_public_key},
     id::{NetworkId, NodeId},
     identity::Identity,
     rng::Seed,
-    session::{
-        datagram::{
-            Endpoint,
-            contract::{ConnectionId, EndpointConfig, Event},
-        },
-        link_public_key,
-        sessions::Expect,
-    },
     time::{Duration, Now},
 };
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
+    datagram::contract::{Closed, ConnectionId, Event},
     limits::{AMPLIFICATION, HANDSHAKE_TIMEOUT, LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN},
-    session::datagram::contract::{Closed, ConnectionId, Event},
     time::Duration,
     wire::packet::{HEADER_LEN, put_checksum},
 };

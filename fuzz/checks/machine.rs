@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
+    datagram::contract::{
+        Closed, ConnectionId, ConnectionView, Delivery, Event, LaneNumber, StreamId,
+    },
     limits::{
         CONNECTION_WINDOW_FIRST, FLUSH_TIMEOUT, LARGEST_DATAGRAM, LEAST_DATAGRAM,
         MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE,
-    },
-    session::datagram::contract::{
-        Closed, ConnectionId, ConnectionView, Delivery, Event, LaneNumber, StreamId,
     },
     time::Duration,
     wire::{frame::CloseReason, packet::put_checksum},
@@ -482,7 +482,7 @@ impl Stage {
 }
 
 fn theirs_of(number: u64) -> StreamId {
-    StreamId { opened_by: positron_proto::session::sessions::Direction::Inbound, number }
+    StreamId { opened_by: positron_proto::handshake::Direction::Inbound, number }
 }
 
 /// A message that tells which one it is, as far as it has room.

@@ -9,10 +9,11 @@ use std::{
 };
 
 use positron_proto::{
+    handshake::Direction,
     id::NodeId,
     misbehavior::Observation,
     node::Event,
-    session::sessions::{DialFailure, Direction, DownReason},
+    session::sessions::{DialFailure, DownReason},
 };
 use serde::{Serialize, Serializer};
 

@@ -52,10 +52,11 @@ pub use keys::KeyError;
 pub use message::{DecodeError, Inbox, Received};
 pub use node::Node;
 pub use positron_proto::{
+    handshake::Direction,
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
-    session::sessions::{DialFailure, Direction, DownReason, LinkDown, Transport as LinkTransport},
+    session::sessions::{DialFailure, DownReason, LinkDown, Transport as LinkTransport},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

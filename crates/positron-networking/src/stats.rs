@@ -3,14 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use positron_proto::{
+    datagram::contract::EndpointCounters,
     direct, gossip,
+    handshake::Direction,
     id::NodeId,
     node::{NodeCore, NodeView, core, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
-    session::{
-        datagram::contract::EndpointCounters,
-        sessions::{self, Direction, Transport},
-    },
+    session::sessions::{self, Transport},
     time::Now,
 };
 use serde::Serialize;

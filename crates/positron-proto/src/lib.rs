@@ -5,22 +5,26 @@
 //! `gossip`, `direct` and `trust` never use one another.
 //!
 //! ```text
-//! time · deadlines · rng · limits            ground floor
-//! id · misbehavior · standings               names, what a peer can do wrong, what we make of it
-//! identity · wire                            claims and evidence · bytes and values
-//! session                                    one authenticated conversation with one node
-//! peers · gossip · direct · trust            who is here · tell everyone · tell one · whom to
-//! believe node                                       the whole node: inputs, effects, events,
-//! commands
+//! time · deadlines · rng · limits       ground floor
+//! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
+//! identity · wire                       claims and evidence · bytes and values
+//! handshake                             from two keys to shared secrets
+//! datagram                              connections over datagrams, from packets to streams
+//! session                               one authenticated conversation with one node
+//! peers · gossip · direct · trust       who is here · tell everyone · tell one · whom to believe
+//! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
+pub mod datagram;
 pub mod deadlines;
 pub mod direct;
 pub mod gossip;
+pub mod handshake;
 pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod misbehavior;
+mod netgroup;
 pub mod node;
 pub mod peers;
 pub mod rng;

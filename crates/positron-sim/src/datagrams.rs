@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
+    datagram::contract::Transmit,
     node::Input,
-    session::datagram::contract::Transmit,
     time::{Duration, Instant},
 };
 

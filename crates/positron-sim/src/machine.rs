@@ -1,9 +1,9 @@
 //! What can live on a host: anything that keeps the contract of a node.
 
 use positron_proto::{
+    datagram::contract::Transmit,
     id::Ticket,
     node::{Command, Effect, Input, NodeCore, Refused},
-    session::datagram::contract::Transmit,
     time::{Instant, Now},
 };
 

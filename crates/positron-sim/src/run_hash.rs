@@ -3,9 +3,9 @@
 use core::hash::{Hash as _, Hasher};
 
 use positron_proto::{
+    datagram::contract::Transmit,
     id::{LinkId, NodeId},
     node::{Change, Effect, Event, Outcome},
-    session::datagram::contract::Transmit,
     time::Instant,
 };
 

@@ -3,16 +3,19 @@
 use super::{File, Finding, Severity, Tree};
 
 /// The modules in reading order: each uses only those above it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 17] = [
     "time",
     "deadlines",
     "rng",
     "limits",
+    "netgroup",
     "id",
     "misbehavior",
     "standings",
     "identity",
     "wire",
+    "handshake",
+    "datagram",
     "session",
     "peers",
     "gossip",

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use positron_proto::{id::NodeId, session::sessions::Expect};
+use positron_proto::{handshake::Expect, id::NodeId};
 
 use crate::limits::MAX_ACQUAINTANCES;
 

@@ -10,10 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
-    session::{
-        datagram::contract::{Closed, Delivery, LaneNumber},
-        sessions::Expect,
-    },
+    datagram::contract::{Closed, Delivery, LaneNumber},
+    handshake::Expect,
     time::Now,
     wire::frame::CloseReason,
 };

@@ -6,13 +6,11 @@ use std::{
 };
 
 use positron_proto::{
+    datagram::contract::EndpointConfig,
     id::NetworkId,
     identity::Identity,
     limits::{CONNECTION_QUEUE_BYTES, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
-    session::{
-        datagram::contract::EndpointConfig,
-        sessions::{Config, Transports},
-    },
+    session::sessions::{Config, Transports},
 };
 
 use super::TransportError;

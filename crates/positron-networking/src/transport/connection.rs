@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
-    session::datagram::contract::{Closed, Delivery, LaneNumber},
+    datagram::contract::{Closed, Delivery, LaneNumber},
     wire::frame::CloseReason,
 };
 

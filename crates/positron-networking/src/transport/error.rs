@@ -2,9 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use positron_proto::session::{
+use positron_proto::{
     datagram::contract::{Closed, NotDialled, NotQueued},
-    sessions::LinkDown,
+    session::sessions::LinkDown,
 };
 
 use crate::{StartError, error::bind_failure};

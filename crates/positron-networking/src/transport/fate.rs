@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use positron_proto::session::datagram::contract::Closed;
+use positron_proto::datagram::contract::Closed;
 use tokio::sync::Notify;
 
 use super::wait::until;

@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::{
-    id::NodeId,
-    session::{datagram::contract::Delivery, sessions::Expect},
-};
+use positron_proto::{datagram::contract::Delivery, handshake::Expect, id::NodeId};
 use tokio::{net::ToSocketAddrs, time::timeout};
 
 use super::{

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
+    datagram::contract::{Delivery, LaneNumber},
     id::NodeId,
-    session::datagram::contract::{Delivery, LaneNumber},
 };
 
 use super::wait::lock;

@@ -35,14 +35,13 @@ pub use connection::Connection;
 pub use error::{ConnectError, SendError, TransportError};
 pub use handle::Transport;
 pub use incoming::{Incoming, Receiver};
-pub use positron_proto::session::{
-    datagram::contract::{
-        Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State,
-    },
-    sessions::{Counters as SessionCounters, Expect, LinkDown},
-};
 pub use positron_proto::{
-    session::datagram::flow::{AdaptiveFlowController, FlowStats, Phase},
+    datagram::{
+        contract::{Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State},
+        flow::{AdaptiveFlowController, FlowStats, Phase},
+    },
+    handshake::Expect,
+    session::sessions::{Counters as SessionCounters, LinkDown},
     time::Instant,
 };
 pub use stats::{ConnectionStats, DatagramStats, TransportStats};

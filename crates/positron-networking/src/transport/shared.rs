@@ -15,10 +15,7 @@ use std::{
 };
 
 use positron_proto::{
-    id::NodeId,
-    session::{datagram::contract::Closed, sessions::Expect},
-    time::Now,
-    wire::frame::CloseReason,
+    datagram::contract::Closed, handshake::Expect, id::NodeId, time::Now, wire::frame::CloseReason,
 };
 use tokio::sync::Notify;
 

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 
 use positron_proto::{
+    datagram::contract::{ConnectionView, State},
+    handshake::Direction,
     id::NodeId,
-    session::{
-        datagram::contract::{ConnectionView, State},
-        sessions::{Direction, View},
-    },
+    session::sessions::View,
     time::Now,
 };
 use serde::Serialize;

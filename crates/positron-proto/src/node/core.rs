@@ -11,6 +11,7 @@ use super::{
     view::{Counters as AllCounters, NodeView, PeerView},
 };
 use crate::{
+    datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::{self, Gossip},
     id::{NetworkId, NodeId, Ticket},
@@ -18,7 +19,7 @@ use crate::{
     limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
     peers::{self, Peers},
     rng::Seed,
-    session::{self, Sessions, datagram::contract::Transmit},
+    session::{self, Sessions},
     time::{Instant, Now},
     trust::{self, Trust},
     wire::{frame::CloseReason, holdings::Holdings},

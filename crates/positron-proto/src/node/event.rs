@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::SequenceKind;
 use crate::{
+    handshake::Direction,
     id::{MessageId, NodeId, Ticket},
     misbehavior::Observation,
-    session::sessions::{Dial, DialFailure, Direction, DownReason},
+    session::sessions::{Dial, DialFailure, DownReason},
     time::WallTime,
 };
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 
 use super::core;
 use crate::{
+    datagram::contract::EndpointCounters,
     direct, gossip,
     id::NodeId,
     peers::{self, Bootstrap},
-    session::{datagram::contract::EndpointCounters, sessions},
+    session::sessions,
     time::Duration,
 };
 

@@ -12,11 +12,12 @@ use super::{
     peers::Wake,
 };
 use crate::{
+    handshake::Expect,
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
-    session::sessions::{DialFailure, DialOutcome, Expect, Purpose},
+    session::sessions::{DialFailure, DialOutcome, Purpose},
     time::{Duration, Now},
     wire::frame::CloseReason,
 };

@@ -7,6 +7,7 @@ use std::{
 
 use super::{Out, Peers, groups::canonical, peers::Wake};
 use crate::{
+    handshake::Expect,
     id::NodeId,
     limits::{
         BOOTSTRAP_DIALS, GOOD_SILENCE, LOST_LONGEST, MAX_DIALS, MAX_GOOD_FAILURES,
@@ -14,7 +15,7 @@ use crate::{
         SLOTS_FULL_PAUSE,
     },
     misbehavior::{Misbehavior, Observation},
-    session::sessions::{Dial, DialFailure, DialOutcome, Expect, Purpose},
+    session::sessions::{Dial, DialFailure, DialOutcome, Purpose},
     standings::Standings,
     time::{Duration, Instant, Now},
     wire::frame::CloseReason,

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use super::{Out, Peers, peers::Wake};
 use crate::{
+    handshake::Direction,
     id::NodeId,
     limits::{LOST_LONGEST, LOST_WINDOW, MAX_LOST, REDIAL_FIRST, REFUSED_PAUSE, SLOTS_FULL_PAUSE},
-    session::sessions::{Direction, DownReason},
+    session::sessions::DownReason,
     standings::Standings,
     time::{Duration, Now},
     wire::frame::CloseReason,

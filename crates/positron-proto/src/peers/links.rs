@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::groups::{Group, Scope};
 use crate::{
+    handshake::Direction,
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
-    session::sessions::{Direction, Peer},
+    session::sessions::Peer,
     time::{Duration, Instant},
 };
 

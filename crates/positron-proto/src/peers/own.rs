@@ -13,10 +13,10 @@ use super::{
     links::Link,
 };
 use crate::{
+    handshake::Direction,
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{MAX_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
-    session::sessions::Direction,
     time::{Instant, Now, WallTime},
     wire::record::PeerRecord,
 };

@@ -12,12 +12,13 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
+    handshake::Direction,
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{MAX_WANTED_LINKS, RECORDS_PER_ANSWER},
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
-    session::sessions::{Dial, DialOutcome, Direction, DownReason, Peer},
+    session::sessions::{Dial, DialOutcome, DownReason, Peer},
     standings::Standings,
     time::{Duration, Instant, Now},
     wire::{frame::CloseReason, message::Message, record::PeerRecord},

@@ -13,6 +13,7 @@ use super::{
     peers::Wake,
 };
 use crate::{
+    handshake::{Direction, Expect},
     id::NodeId,
     identity::{Signed, Verified},
     limits::{
@@ -20,7 +21,7 @@ use crate::{
         REDIAL_LONGEST,
     },
     misbehavior::{Misbehavior, Observation},
-    session::sessions::{Direction, Expect, Purpose},
+    session::sessions::Purpose,
     standings::Standings,
     time::{Duration, Instant, Now},
     wire::record::PeerRecord,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::{
+    handshake::{Direction, Expect},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::PublicKey,
     misbehavior::Misbehavior,
@@ -68,15 +69,6 @@ impl Transports {
     }
 }
 
-/// Who must answer a dial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Expect {
-    /// This node and nobody else.
-    Node(NodeId),
-    /// Whoever is there.
-    Anyone,
-}
-
 /// What a dial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -98,16 +90,6 @@ pub struct Dial {
     pub noise_static: Option<[u8; 32]>,
     /// What for.
     pub purpose: Purpose,
-}
-
-/// Who made a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// We dialled.
-    Outbound,
-    /// The other node dialled.
-    Inbound,
 }
 
 /// An authenticated peer at the other end of a link.

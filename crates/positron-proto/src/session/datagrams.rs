@@ -7,11 +7,7 @@ use bytes::Bytes;
 
 use super::{
     contract::{
-        DialFailure, DialOutcome, Direction, DownReason, Hangup, LinkDown, Out, Peer, Purpose,
-        Transport,
-    },
-    datagram::contract::{
-        Closed, ConnectionId, Delivery, Event, LaneNumber, NotQueued, RemoteNode, Transmit,
+        DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Peer, Purpose, Transport,
     },
     ending::Memory,
     link::{Carrier, Fault, Link},
@@ -20,6 +16,10 @@ use super::{
     talking::next_check,
 };
 use crate::{
+    datagram::contract::{
+        Closed, ConnectionId, Delivery, Event, LaneNumber, NotQueued, RemoteNode, Transmit,
+    },
+    handshake::expect::Direction,
     id::LinkId,
     limits::{HANDSHAKE_TIMEOUT, LINK_DATAGRAM_WINDOW, MAX_RECORD},
     time::Now,

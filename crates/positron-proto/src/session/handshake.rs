@@ -17,14 +17,18 @@
 
 use bytes::BytesMut;
 
-use super::{
-    agreement::{self, Agreed, Answer, Carrier, NotAgreed, Proposal},
-    contract::{DialFailure, Expect},
-    hello::{Local, VERSION},
-    inbound::Inbound,
-    noise::{Broken, Pattern},
+use super::{contract::DialFailure, inbound::Inbound};
+use crate::{
+    handshake::{
+        agreement::{self, Agreed, Answer, Carrier, NotAgreed, Proposal},
+        expect::Expect,
+        hello::{Local, VERSION},
+        noise::{Broken, Pattern},
+    },
+    limits::MAX_HANDSHAKE,
+    rng::Rng,
+    wire::frame::CloseReason,
 };
-use crate::{limits::MAX_HANDSHAKE, rng::Rng, wire::frame::CloseReason};
 
 /// The first byte of everything of ours.
 const MAGIC: u8 = 0xBE;

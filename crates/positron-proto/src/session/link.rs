@@ -4,12 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     contract::{Peer, Transport},
-    datagram::contract::LaneNumber,
     inbound::Inbound,
     partials::Partial,
     record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
 };
 use crate::{
+    datagram::contract::LaneNumber,
     limits::{
         INSTEAD_AFTER, MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC,
     },

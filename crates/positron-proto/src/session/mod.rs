@@ -14,17 +14,13 @@
 //!
 //! Reading order:
 //!
-//! - `noise`: the two handshake patterns over aws-lc-rs;
-//! - `hello`: what the two ends tell each other inside the handshake;
-//! - `agreement`: from there to shared secrets; `handshake`: the same on a byte stream;
-//! - `aead`: keys and nonces; `record`: sealed records of a stream link; `inbound`: a stream cut
-//!   into them without copying;
+//! - `handshake`: the handshake on a byte stream; `record`: sealed records of a stream link;
+//!   `inbound`: a stream cut into them without copying;
 //! - `link`: one link with keys: frames in and out, signs of life;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go;
 //! - `table`: the rows of the table of links, and who may come in; `partials`: what their
-//!   unfinished
-//!   messages take;
+//!   unfinished messages take;
 //! - [`sessions`]: the table; `opening`, `confirming`, `talking` and `ending` are what it does
 //!   with a link from its first byte to its last; `contract` has its words.
 //!
@@ -33,20 +29,15 @@
 //! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
 //! link and what waits in them. An idle link holds its two keys and no buffer.
 
-mod aead;
-mod agreement;
 mod confirming;
 mod contract;
 mod conversation;
-pub mod datagram;
 mod datagrams;
 mod ending;
 mod handshake;
-mod hello;
 mod inbound;
 mod link;
 mod moving;
-mod noise;
 mod opening;
 mod partials;
 mod racing;
@@ -55,8 +46,6 @@ pub mod sessions;
 mod table;
 mod talking;
 
-pub use datagram::Endpoint;
-pub use noise::link_public_key;
 pub use sessions::Sessions;
 
 #[cfg(test)]

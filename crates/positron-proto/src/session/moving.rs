@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    contract::{Dial, Direction, Expect, Out, Peer, Purpose, Transport, Transports},
+    contract::{Dial, Out, Peer, Purpose, Transport, Transports},
     conversation::Presence,
     link::Link,
     racing::Why,
@@ -12,6 +12,7 @@ use super::{
     table::{Entry, Stage},
 };
 use crate::{
+    handshake::expect::{Direction, Expect},
     id::{LinkId, NodeId},
     limits::BACK_LONGEST,
     time::Now,

@@ -3,8 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
-    agreement::Agreed,
-    contract::{DialFailure, DialOutcome, Direction, Hangup, Out, Peer, Purpose},
+    contract::{DialFailure, DialOutcome, Hangup, Out, Peer, Purpose},
     handshake::{Answered, Heard, Initiator, NotOurs, Packet, Responder, Unheard, protocol_of},
     link::{Carrier, Link},
     racing::RaceId,
@@ -13,6 +12,7 @@ use super::{
     table::{Entry, Parting, Place, Stage, TooMany},
 };
 use crate::{
+    handshake::{agreement::Agreed, expect::Direction},
     id::LinkId,
     limits::HANDSHAKE_TIMEOUT,
     time::Now,

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 
 use super::{
     contract::{Dial, DialFailure, DialOutcome, Hangup, LinkDown, Out, Transport, Transports},
-    datagram::contract::NotDialled,
     sessions::{Sessions, Wake},
     table::{Entry, Place, Stage},
 };
 use crate::{
+    datagram::contract::NotDialled,
+    handshake::expect::Expect,
     id::{LinkId, NodeId},
     limits::{BACK_FIRST, MAX_HALF_OPEN, UDP_ALONE, UDP_HEAD_START},
-    session::contract::Expect,
     time::Now,
     wire::frame::CloseReason,
 };

@@ -12,60 +12,18 @@ use core::fmt;
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{
-    aead::{Secret, TAG, aead_key, expand, nonce},
-    noise::Split,
+use crate::{
+    handshake::{
+        aead::{Role, Secret, Suite, TAG, aead_key, expand, nonce},
+        noise::Split,
+    },
+    limits::MAX_RECORD,
 };
-use crate::limits::MAX_RECORD;
 
 /// Bytes around the frames of a record.
 pub(super) const RECORD_OVERHEAD: usize = HEADER + TAG;
 /// Bytes of the length in front of a record.
 pub(super) const HEADER: usize = 4;
-
-/// The cipher of records; the discriminant is its bit in a hello.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suite {
-    /// The default: every CPU of a server has instructions for it.
-    Aes256Gcm = 1,
-    /// For CPUs without them.
-    ChaCha20Poly1305 = 2,
-}
-
-impl Suite {
-    /// Every suite, as a set of bits.
-    pub(super) const ALL: u8 = Self::Aes256Gcm.bit() | Self::ChaCha20Poly1305.bit();
-
-    pub(super) const fn bit(self) -> u8 {
-        self as u8
-    }
-
-    /// The suite of exactly this bit.
-    pub(super) const fn from_bit(bit: u8) -> Option<Self> {
-        match bit {
-            1 => Some(Self::Aes256Gcm),
-            2 => Some(Self::ChaCha20Poly1305),
-            _ => None,
-        }
-    }
-
-    /// The one to use with somebody who speaks `theirs` too.
-    pub(super) const fn common(ours: u8, theirs: u8) -> Option<Self> {
-        let both = ours & theirs;
-        if both & Self::Aes256Gcm.bit() != 0 {
-            Some(Self::Aes256Gcm)
-        } else {
-            Self::from_bit(both & Self::ChaCha20Poly1305.bit())
-        }
-    }
-}
-
-/// Which end of the handshake this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Initiator,
-    Responder,
-}
 
 /// The keys of both directions of one link.
 #[derive(Debug)]

@@ -9,22 +9,22 @@ use std::{
 use bytes::Bytes;
 
 pub use super::contract::{
-    Config, Counters, Dial, DialFailure, DialOutcome, Direction, DownReason, Expect, Hangup,
-    LinkDown, NotSent, Out, Peer, Purpose, Transport, Transports, View,
+    Config, Counters, Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, NotSent, Out,
+    Peer, Purpose, Transport, Transports, View,
 };
 use super::{
     conversation::{Conversation, Presence},
-    datagram::{
-        Endpoint,
-        contract::{ConnectionId, EndpointConfig, EndpointCounters},
-    },
-    hello::Local,
     partials::Partials,
     racing::{Race, RaceId},
     table::{Door, Entry, Stage},
 };
 use crate::{
+    datagram::{
+        Endpoint,
+        contract::{ConnectionId, EndpointConfig, EndpointCounters},
+    },
     deadlines::Deadlines,
+    handshake::hello::Local,
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
     limits::MAX_HALF_OPEN,
@@ -61,10 +61,11 @@ use crate::{
 /// use std::{collections::VecDeque, sync::Arc};
 ///
 /// use positron_proto::{
+///     handshake::Expect,
 ///     id::{LinkId, NetworkId},
 ///     identity::Identity,
 ///     rng::Seed,
-///     session::sessions::{Config, Dial, Expect, Out, Purpose, Sessions, Transports},
+///     session::sessions::{Config, Dial, Out, Purpose, Sessions, Transports},
 ///     time::{Duration, Now},
 /// };
 ///

@@ -1,17 +1,21 @@
 //! The rows of the table: one for each link, and who may still come in.
 
-use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::{
-    datagram::contract::ConnectionId,
     handshake::{Initiator, Responder},
     inbound::Inbound,
     link::Link,
     racing::RaceId,
 };
 use crate::{
+    datagram::contract::ConnectionId,
     id::LinkId,
     limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP},
+    netgroup::counted,
 };
 
 /// One link.
@@ -202,16 +206,4 @@ impl Door {
             self.by_address.remove(&address);
         }
     }
-}
-
-/// What an address counts as.
-pub(super) fn counted(addr: SocketAddr) -> Option<IpAddr> {
-    let ip = addr.ip().to_canonical();
-    if ip.is_loopback() {
-        return None;
-    }
-    Some(match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) >> 64 << 64).to_be_bytes()),
-    })
 }

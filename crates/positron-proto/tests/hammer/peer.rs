@@ -5,15 +5,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use positron_proto::{
+    handshake::{Expect, link_public_key},
     id::NodeId,
     identity::{Identity, Signature, Signed},
     limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
     node::{Command, Event},
     rng::Rng,
-    session::{
-        link_public_key,
-        sessions::{Dial, Expect, Purpose},
-    },
+    session::sessions::{Dial, Purpose},
     time::{Duration, WallTime},
     wire::{
         frame::Lane,

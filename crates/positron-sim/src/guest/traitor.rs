@@ -4,11 +4,14 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use positron_proto::{
+    handshake::Expect,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
     node::{Command, Effect, Input, Refused},
-    session::sessions::{Dial, Expect, Out, Peer, Purpose},
-    session::{Sessions, sessions},
+    session::{
+        Sessions, sessions,
+        sessions::{Dial, Out, Peer, Purpose},
+    },
     time::{Duration, Instant, Now},
     wire::{
         frame::Lane,

@@ -1,10 +1,10 @@
 //! The applications at the ends: what they do when they are told something, and later.
 
 use positron_proto::{
-    limits::{LANES, MAX_DATAGRAM_MESSAGE},
-    session::datagram::contract::{
+    datagram::contract::{
         Closed, Delivery, Direction, Event, Expect, LaneNumber, RemoteNode, StreamId,
     },
+    limits::{LANES, MAX_DATAGRAM_MESSAGE},
 };
 
 use super::{

@@ -1,7 +1,7 @@
 //! What is said: every byte says where it belongs.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use positron_proto::session::datagram::contract::ConnectionId;
+use positron_proto::datagram::contract::ConnectionId;
 
 use crate::dice::{Dice, mix};
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use positron_proto::{
-    session::{Endpoint, datagram::contract::ConnectionView},
+    datagram::{Endpoint, contract::ConnectionView},
     time::{Instant, Now},
 };
 

@@ -15,7 +15,7 @@
 //! check/      the promises, one a file
 //! ```
 //!
-//! [`Endpoint`]: positron_proto::session::Endpoint
+//! [`Endpoint`]: positron_proto::datagram::Endpoint
 
 mod apps;
 mod attacker;

@@ -8,14 +8,14 @@ use std::{
 };
 
 use positron_proto::{
+    datagram::{
+        Endpoint,
+        contract::{EndpointConfig, Event, StreamId},
+    },
     id::NetworkId,
     identity::Identity,
     limits::LEAST_DATAGRAM,
     rng::Seed,
-    session::{
-        Endpoint,
-        datagram::contract::{EndpointConfig, Event, StreamId},
-    },
     time::{Instant, Now, WallTime},
 };
 

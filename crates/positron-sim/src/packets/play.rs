@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use positron_proto::{
+    datagram::{
+        Endpoint,
+        contract::{Delivery, EndpointConfig, Expect},
+    },
+    handshake::link_public_key,
     identity::Identity,
     limits::MAX_DATAGRAM_DIALS,
-    session::{
-        Endpoint,
-        datagram::contract::{Delivery, EndpointConfig, Expect},
-        link_public_key,
-    },
     time::{Duration, Instant},
 };
 

@@ -1,12 +1,12 @@
 //! A story of packets that nobody wrote: everything that can go wrong, drawn from a seed.
 
 use positron_proto::{
+    datagram::{Tuning, contract::Delivery},
     limits::{
         CONNECTION_WINDOW_FIRST, CONNECTION_WINDOW_LEAST, LANES, LEAST_DATAGRAM,
         MAX_DATAGRAM_MESSAGE, MESSAGE_COST,
     },
     rng::Seed,
-    session::datagram::{Tuning, contract::Delivery},
     time::Duration,
 };
 

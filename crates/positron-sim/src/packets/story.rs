@@ -1,7 +1,7 @@
 //! What happens to a few endpoints, as data.
 
 use positron_proto::{
-    session::datagram::{
+    datagram::{
         Tuning,
         contract::{Delivery, LaneNumber},
     },

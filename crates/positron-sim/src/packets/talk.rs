@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use positron_proto::session::datagram::contract::{
-    Delivery, Event, LaneNumber, NotQueued, StreamId,
-};
+use positron_proto::datagram::contract::{Delivery, Event, LaneNumber, NotQueued, StreamId};
 
 use super::{
     check::{Bounds, Dialled, Flow, Life, Wrong},
@@ -142,9 +140,7 @@ impl Talk {
 }
 
 /// The connection that an event is about.
-pub(crate) const fn connection(
-    event: &Event,
-) -> positron_proto::session::datagram::contract::ConnectionId {
+pub(crate) const fn connection(event: &Event) -> positron_proto::datagram::contract::ConnectionId {
     match event {
         Event::Connected { connection, .. }
         | Event::Accepted { connection, .. }

@@ -9,14 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
+    datagram::contract::{Closed, Delivery, LaneNumber},
+    handshake::Expect,
     id::{NodeId, Ticket},
     limits::LANES,
     session::{
         Sessions,
-        datagram::contract::{Closed, Delivery, LaneNumber},
-        sessions::{
-            Dial, DialFailure, DialOutcome, DownReason, Expect, LinkDown, NotSent, Out, Purpose,
-        },
+        sessions::{Dial, DialFailure, DialOutcome, DownReason, LinkDown, NotSent, Out, Purpose},
     },
     time::{Instant, Now},
     wire::frame::{CloseReason, Lane},

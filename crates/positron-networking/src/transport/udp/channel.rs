@@ -9,10 +9,8 @@ use std::{
 };
 
 use positron_proto::{
-    session::{
-        datagram::contract::{Closed, ConnectionId, RemoteNode, StreamId},
-        sessions::Direction,
-    },
+    datagram::contract::{Closed, ConnectionId, RemoteNode, StreamId},
+    handshake::Direction,
     wire::frame::CloseReason,
 };
 

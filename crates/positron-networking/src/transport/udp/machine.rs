@@ -8,12 +8,12 @@ use std::{
 
 use bytes::Bytes;
 use positron_proto::{
-    limits::MAX_DATAGRAM_MESSAGE,
-    session::{
+    datagram::{
         Endpoint,
-        datagram::contract::{ConnectionId, Delivery, Event, LaneNumber, RemoteNode},
-        sessions::Expect,
+        contract::{ConnectionId, Delivery, Event, LaneNumber, RemoteNode},
     },
+    handshake::Expect,
+    limits::MAX_DATAGRAM_MESSAGE,
     time::Now,
     wire::frame::CloseReason,
 };

@@ -9,12 +9,12 @@ mod stream;
 use std::sync::Arc;
 
 use positron_proto::{
+    datagram::{
+        Endpoint,
+        contract::{EndpointCounters, LaneNumber, RemoteNode},
+    },
     id::NodeId,
     identity::Identity,
-    session::{
-        Endpoint,
-        datagram::contract::{EndpointCounters, LaneNumber, RemoteNode},
-    },
 };
 
 pub use self::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::session::datagram::contract::StreamId;
+use positron_proto::datagram::contract::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{

@@ -2,11 +2,12 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::world::{World, address, config, crowd, network};
 use crate::{
+    handshake::Direction,
     id::LinkId,
     identity::{Identity, Signed},
     misbehavior::{Misbehavior, Observation},
     peers::{Config, Incoming, Out},
-    session::sessions::{Direction, Peer, Purpose},
+    session::sessions::{Peer, Purpose},
     time::Duration,
     wire::{frame::CloseReason, message::Message, record::PeerRecord},
 };

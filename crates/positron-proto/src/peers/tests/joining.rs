@@ -1,8 +1,8 @@
 use super::world::{address, config, crowd};
 use crate::{
+    handshake::Direction,
     misbehavior::Observation,
     peers::{BootstrapState, Config},
-    session::sessions::Direction,
     time::Duration,
     wire::message::Message,
 };

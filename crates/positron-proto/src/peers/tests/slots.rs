@@ -2,10 +2,11 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::world::{World, address, closed, config, crowd};
 use crate::{
+    handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
     peers::{Config, Out, groups::Group},
-    session::sessions::{Direction, DownReason, LinkDown, Peer},
+    session::sessions::{DownReason, LinkDown, Peer},
     standings::Standings,
     time::Duration,
     wire::{frame::CloseReason, message::Message},

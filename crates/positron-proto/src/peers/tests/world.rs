@@ -7,15 +7,14 @@ use std::{
 };
 
 use crate::{
+    handshake::{Direction, Expect},
     id::{LinkId, NetworkId, NodeId},
     identity::Identity,
     limits::{MAX_DIALS, MAX_PROBES},
     misbehavior::Observation,
     peers::{BootstrapState, Config, Incoming, KnownPeer, Out, Peers},
     rng::Seed,
-    session::sessions::{
-        Dial, DialFailure, DialOutcome, Direction, DownReason, Expect, LinkDown, Peer, Purpose,
-    },
+    session::sessions::{Dial, DialFailure, DialOutcome, DownReason, LinkDown, Peer, Purpose},
     standings::{Standing, Standings},
     time::{Duration, Instant, Now, WallTime},
     wire::{frame::CloseReason, message::Message},

@@ -1,9 +1,11 @@
 use super::*;
-use crate::session::{
-    agreement::Carrier,
-    handshake::{Kind, framed},
-    hello::Local,
-    noise::{Noise, Pattern},
+use crate::{
+    handshake::{
+        agreement::Carrier,
+        hello::Local,
+        noise::{Noise, Pattern},
+    },
+    session::handshake::{Kind, framed},
 };
 
 /// A connection to node `n` over which bytes are said by hand.

@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
+    handshake::aead::Suite,
     limits::{LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD},
-    session::{record::Suite, sessions::NotSent},
+    session::sessions::NotSent,
 };
 
 #[test]

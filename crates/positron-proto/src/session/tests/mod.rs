@@ -19,14 +19,14 @@ use std::{
 use bytes::Bytes;
 
 use super::sessions::{
-    Config, Dial, DialFailure, DialOutcome, DownReason, Expect, Hangup, LinkDown, Out, Purpose,
-    Sessions, Transports,
+    Config, Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Purpose, Sessions,
+    Transports,
 };
 use crate::{
+    handshake::{Expect, link_public_key},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     rng::{Rng, Seed},
-    session::link_public_key,
     time::{Duration, Instant, Now, WallTime},
     wire::frame::{CloseReason, Lane},
 };

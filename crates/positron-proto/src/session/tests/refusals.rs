@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::record::Suite;
+use crate::handshake::aead::Suite;
 
 /// No session, nothing left behind, at either end.
 fn assert_nothing_came_of_it(world: &World) {

@@ -37,7 +37,7 @@ fn a_simultaneous_dial_ends_in_the_link_of_the_smaller_id_whatever_overtakes_wha
             assert_eq!(heard.len() as u64, sent[1 - n], "order {order:b}");
         }
         let view = world.nodes[0].sessions.views().next().unwrap();
-        assert_eq!(view.peer.direction, crate::session::sessions::Direction::Outbound);
+        assert_eq!(view.peer.direction, crate::handshake::Direction::Outbound);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Tables, queues and windows keep to their limits.
 
 use positron_proto::{
+    datagram::contract::ConnectionView,
     limits::{LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN, MAX_FRAGMENTS_PER_PEER, TAIL_PROBES},
-    session::datagram::contract::ConnectionView,
 };
 
 use super::{Promise, Wrong};
@@ -78,7 +78,7 @@ fn check(limits: &[(&str, u64, u64)]) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use positron_proto::{
-        session::datagram::contract::{ConnectionId, State},
+        datagram::contract::{ConnectionId, State},
         time::Instant,
     };
 

@@ -1,7 +1,7 @@
 //! Each connection ends once, in states that follow one another, for a reason that is true.
 
 use positron_proto::{
-    session::datagram::contract::{Closed, Event, State},
+    datagram::contract::{Closed, Event, State},
     wire::frame::CloseReason,
 };
 
@@ -153,7 +153,7 @@ fn name(event: &Event) -> String {
 }
 
 /// Whether `later` is reached from `state`, over any number of others that nobody looked at. The
-/// graph is the one at the head of `session::datagram`; a connection may also be closed while its
+/// graph is the one at the head of `datagram`; a connection may also be closed while its
 /// SYN is out.
 fn follows(state: State, later: State) -> bool {
     use State::*;
@@ -171,7 +171,7 @@ fn follows(state: State, later: State) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use positron_proto::session::datagram::contract::ConnectionId;
+    use positron_proto::datagram::contract::ConnectionId;
 
     use super::*;
 
@@ -208,7 +208,7 @@ mod tests {
         let message = Event::Message {
             connection: CONNECTION,
             lane: 0,
-            delivery: positron_proto::session::datagram::contract::Delivery::Ordered,
+            delivery: positron_proto::datagram::contract::Delivery::Ordered,
             body: bytes::Bytes::new(),
         };
         assert!(life.told(&message, CALM).is_ok());

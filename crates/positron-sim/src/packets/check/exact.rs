@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use positron_proto::session::datagram::contract::{Delivery, LaneNumber};
+use positron_proto::datagram::contract::{Delivery, LaneNumber};
 
 use super::{Promise, Wrong};
 use crate::packets::content::{self, Talker};
@@ -185,7 +185,7 @@ impl Flow {
 
 #[cfg(test)]
 mod tests {
-    use positron_proto::session::datagram::contract::ConnectionId;
+    use positron_proto::datagram::contract::ConnectionId;
 
     use super::*;
 

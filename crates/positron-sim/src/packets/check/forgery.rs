@@ -5,8 +5,8 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use positron_proto::{
+    datagram::contract::{Expect, RemoteNode},
     id::NodeId,
-    session::datagram::contract::{Expect, RemoteNode},
 };
 
 use super::{Promise, Wrong};
@@ -57,8 +57,7 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use positron_proto::{
-        identity::Identity,
-        session::{datagram::contract::Direction, link_public_key},
+        datagram::contract::Direction, handshake::link_public_key, identity::Identity,
     };
 
     use super::*;

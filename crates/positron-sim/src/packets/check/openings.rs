@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use positron_proto::{
+    datagram::{Endpoint, contract::State},
     limits::{ACK_DELAY, FIRST_RTT, REPLAY_WINDOW, TIMER_GRANULARITY},
-    session::{Endpoint, datagram::contract::State},
     time::{Duration, Instant},
 };
 

@@ -1,8 +1,8 @@
 //! What waits goes on, and time does.
 
 use positron_proto::{
+    datagram::contract::{ConnectionView, State},
     limits::MESSAGE_COST,
-    session::datagram::contract::{ConnectionView, State},
     time::Instant,
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn in_short(view: &ConnectionView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use positron_proto::{session::datagram::contract::ConnectionId, time::Duration};
+    use positron_proto::{datagram::contract::ConnectionId, time::Duration};
 
     use super::*;
 

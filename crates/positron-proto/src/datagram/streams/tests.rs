@@ -1,0 +1,548 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{datagram::chunk::Contents, limits::STREAM_WINDOW_FIRST, wire::codec::Reader};
+
+const PLENTY: u64 = 1 << 40;
+const MOST: usize = 1 << 20;
+const RTT: Duration = Duration::from_millis(10);
+
+/// What a packet carried, and its frames.
+struct Packet {
+    contents: Contents,
+    frames: Vec<PacketFrame>,
+    charged: u64,
+}
+
+fn packet(streams: &mut Streams, full: usize, budget: u64) -> Option<Packet> {
+    let mut out = Vec::new();
+    let mut filling = Filling::new(&mut out, full, full, budget);
+    streams.fill_control(&mut filling);
+    (0..LANES).for_each(|lane| streams.fill(lane, &mut filling));
+    let Filling { kind, contents, charged, .. } = filling;
+    assert!(out.len() <= full);
+    let mut reader = Reader::new(Bytes::from(out));
+    let mut frames = Vec::new();
+    while !reader.is_empty() {
+        frames.push(PacketFrame::decode(&mut reader).unwrap());
+    }
+    (kind != PacketKind::Empty).then_some(Packet { contents, frames, charged })
+}
+
+fn arrive(streams: &mut Streams, packet: &Packet) -> Result<(), Violation> {
+    packet.frames.iter().try_for_each(|frame| match frame {
+        PacketFrame::Stream { id, fin, offset, body, .. } => {
+            streams.handle_stream(*id, *offset, body, *fin)
+        }
+        PacketFrame::Credit { stream, limit } => streams.handle_credit(*stream, *limit),
+        PacketFrame::StreamEnd { id, side, offset } => streams.handle_end(*id, *side, *offset),
+        other => unreachable!("{other:?}"),
+    })
+}
+
+fn settle(streams: &mut Streams, packet: &Packet) {
+    packet.contents.iter().for_each(|chunk| streams.acknowledged(chunk));
+}
+
+/// Everything that either end has to say arrives at the other one.
+fn exchange(ends: &mut [Streams; 2]) {
+    for n in [0, 1, 0, 1, 0, 1] {
+        while let Some(packet) = packet(&mut ends[n], 1200, PLENTY) {
+            arrive(&mut ends[1 - n], &packet).unwrap();
+            settle(&mut ends[n], &packet);
+        }
+    }
+}
+
+fn pair() -> [Streams; 2] {
+    [Streams::new(MOST), Streams::new(MOST)]
+}
+
+fn read(streams: &mut Streams, number: u64, limit: usize) -> Result<Option<Bytes>, NotQueued> {
+    streams.read(Instant::ORIGIN, theirs(number), limit, RTT)
+}
+
+fn events(streams: &mut Streams) -> Vec<StreamEvent> {
+    core::iter::from_fn(|| streams.poll_event(MOST)).collect()
+}
+
+fn held(streams: &mut Streams) -> u64 {
+    streams.take_arrived() - streams.take_released()
+}
+
+fn first_window() -> u64 {
+    as_u64(STREAM_WINDOW_FIRST)
+}
+
+#[test]
+fn the_size_of_a_stream_never_changes() {
+    let ended = || {
+        let mut streams = Streams::new(MOST);
+        streams.handle_stream(1, 5, b"world", true).unwrap();
+        streams
+    };
+    ended().handle_stream(1, 5, b"world", true).unwrap();
+    ended().handle_stream(1, 0, b"hello", false).unwrap();
+    ended().handle_end(1, StreamSide::Sending, 10).unwrap();
+    assert!(ended().handle_stream(1, 9, b"d!", false).is_err());
+    assert!(ended().handle_stream(1, 0, b"hello", true).is_err());
+    assert!(ended().handle_end(1, StreamSide::Sending, 9).is_err());
+    assert!(ended().handle_end(1, StreamSide::Sending, 11).is_err());
+    let mut longer = Streams::new(MOST);
+    longer.handle_stream(1, 0, b"hello world", false).unwrap();
+    assert!(longer.handle_stream(1, 0, b"hello", true).is_err());
+    assert!(longer.handle_end(1, StreamSide::Sending, 5).is_err());
+}
+
+#[test]
+fn a_writer_stops_at_its_credit_and_more_than_that_is_a_violation() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    let long = vec![7; 2 * STREAM_WINDOW_FIRST];
+    assert_eq!(ends[0].write(stream, &long, MOST), Ok(long.len()));
+    exchange(&mut ends);
+    assert_eq!(held(&mut ends[1]), first_window() + as_u64(MESSAGE_COST));
+    assert_eq!(ends[0].queued_bytes(), STREAM_WINDOW_FIRST);
+    assert_eq!(ends[0].most_urgent(PLENTY), None);
+    let beyond = first_window();
+    assert!(ends[1].handle_stream(1, beyond, b"x", false).is_err());
+    assert!(ends[1].handle_stream(1, u64::MAX, b"x", false).is_err());
+    assert!(ends[1].handle_end(1, StreamSide::Sending, beyond + 1).is_err());
+    // Half of it read: as much more may be sent.
+    let half = STREAM_WINDOW_FIRST / 2;
+    assert_eq!(read(&mut ends[1], 1, half).unwrap().unwrap().len(), half);
+    exchange(&mut ends);
+    assert_eq!(ends[0].queued_bytes(), half);
+    assert_eq!(held(&mut ends[1]), 0, "as much came as was read");
+}
+
+#[test]
+fn a_reader_that_keeps_up_is_given_a_longer_window() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    ends[0].write(stream, &vec![7; MOST], MOST).unwrap();
+    let mut most = 0;
+    for _ in 0..20 {
+        exchange(&mut ends);
+        most = most.max(read(&mut ends[1], 1, MOST).unwrap().unwrap().len());
+    }
+    assert!(most > 2 * STREAM_WINDOW_FIRST, "{most}");
+}
+
+#[test]
+fn a_stream_in_crumbs_is_a_violation_before_it_costs_much() {
+    let mut streams = Streams::new(MOST);
+    let crumbs = (0..).map(|n| 2 * n).take_while(|n| *n < first_window());
+    let taken = crumbs.take_while(|n| streams.handle_stream(1, *n, b"x", false).is_ok()).count();
+    assert_eq!(taken, 1024 + STREAM_WINDOW_FIRST / 2048);
+}
+
+#[test]
+fn no_more_streams_than_allowed_and_the_writer_hears_when_it_may_open_more() {
+    let mut ends = pair();
+    let opened: Vec<StreamId> = (0..MAX_STREAMS).map(|_| ends[0].open(0).unwrap()).collect();
+    assert_eq!(ends[0].open(0), Err(NotQueued::TooManyStreams));
+    assert_eq!(ends[0].open(LANES), Err(NotQueued::NoSuchLane(LANES)));
+    for stream in &opened {
+        ends[0].finish(*stream).unwrap();
+    }
+    exchange(&mut ends);
+    assert!(ends[0].is_drained());
+    assert_eq!(events(&mut ends[0]), []);
+    assert_eq!(ends[0].open(0), Err(NotQueued::TooManyStreams), "nobody read them");
+    assert_eq!(read(&mut ends[1], 3, 1), Ok(None));
+    assert_eq!(read(&mut ends[1], 9, 1), Ok(None));
+    exchange(&mut ends);
+    assert_eq!(events(&mut ends[0]), [StreamEvent::Available]);
+    assert!(ends[0].open(0).is_ok() && ends[0].open(0).is_ok() && ends[0].open(0).is_err());
+    assert!(ends[1].handle_stream(MAX_STREAMS + 2, 0, b"x", false).is_ok());
+    assert!(ends[1].handle_stream(MAX_STREAMS + 3, 0, b"x", false).is_err());
+    assert!(ends[1].handle_end(MAX_STREAMS + 3, StreamSide::Sending, 0).is_err());
+}
+
+#[test]
+fn an_empty_stream_is_opened_and_ends() {
+    let mut ends = pair();
+    let stream = ends[0].open(4).unwrap();
+    assert!(ends[0].is_drained(), "nothing was said of it yet");
+    ends[0].finish(stream).unwrap();
+    assert!(!ends[0].is_drained());
+    assert_eq!(ends[0].write(stream, b"late", MOST), Err(NotQueued::StreamClosed));
+    exchange(&mut ends);
+    assert!(ends[0].is_drained());
+    assert_eq!(events(&mut ends[1]), [StreamEvent::Readable(theirs(1))]);
+    assert_eq!(read(&mut ends[1], 1, 10), Ok(None));
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(held(&mut ends[1]), 0);
+}
+
+#[test]
+fn a_stream_that_its_writer_drops_is_an_error_for_its_reader_and_holds_nothing() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    ends[0].write(stream, &[1; 3000], MOST).unwrap();
+    let first = packet(&mut ends[0], 1200, PLENTY).unwrap();
+    arrive(&mut ends[1], &first).unwrap();
+    ends[0].drop_stream(stream);
+    assert_eq!(ends[0].queued_bytes(), 0);
+    assert!(!ends[0].is_drained(), "the reader is to hear of it");
+    exchange(&mut ends);
+    assert!(ends[0].is_drained());
+    // The acknowledgment of what was sent before comes late.
+    settle(&mut ends[0], &first);
+    assert_eq!(events(&mut ends[1]), [StreamEvent::Readable(theirs(1))]);
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(held(&mut ends[1]), 0);
+    // It came again.
+    arrive(&mut ends[1], &first).unwrap();
+    assert_eq!((held(&mut ends[1]), events(&mut ends[1])), (0, vec![]));
+}
+
+#[test]
+fn a_stream_that_its_reader_drops_is_given_up_by_its_writer() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    ends[0].write(stream, &[1; 3000], MOST).unwrap();
+    let under_way = [packet(&mut ends[0], 1200, PLENTY), packet(&mut ends[0], 1200, PLENTY)];
+    let [first, second] = under_way.map(Option::unwrap);
+    arrive(&mut ends[1], &first).unwrap();
+    ends[1].drop_stream(theirs(1));
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    arrive(&mut ends[1], &second).unwrap();
+    assert_eq!(held(&mut ends[1]), as_u64(MESSAGE_COST), "what still comes is let go at once");
+    exchange(&mut ends);
+    assert_eq!(events(&mut ends[0]), [StreamEvent::Writable(stream)]);
+    assert_eq!(ends[0].write(stream, b"x", MOST), Err(NotQueued::StreamClosed));
+    assert!(ends[0].is_drained() && ends[0].queued_bytes() == 0);
+    assert!(ends[1].theirs.is_empty() && ends[0].ours.is_empty());
+    assert_eq!(ends[1].may_see, MAX_STREAMS + 1);
+}
+
+#[test]
+fn a_reader_that_drops_what_has_arrived_whole_asks_for_nothing() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    ends[0].write(stream, b"whole", MOST).unwrap();
+    ends[0].finish(stream).unwrap();
+    exchange(&mut ends);
+    ends[1].drop_stream(theirs(1));
+    let packet = packet(&mut ends[1], 1200, PLENTY).unwrap();
+    let credit = PacketFrame::Credit { stream: 0, limit: MAX_STREAMS + 1 };
+    assert_eq!(packet.frames, [credit]);
+    assert_eq!(held(&mut ends[1]), 0);
+}
+
+#[test]
+fn a_writer_is_refused_beyond_its_room_and_hears_when_there_is_some() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    assert_eq!(ends[0].write(stream, &[1; 50_000], 40_000), Ok(40_000));
+    assert_eq!(ends[0].write(stream, &[1; 10_000], 0), Ok(0));
+    assert_eq!(ends[0].poll_event(0), None);
+    assert_eq!(ends[0].poll_event(9_999), None);
+    assert_eq!(ends[0].poll_event(10_000), Some(StreamEvent::Writable(stream)));
+    assert_eq!(ends[0].poll_event(40_000), None, "told once");
+    // A little room is enough when nothing else will make any.
+    assert_eq!(ends[0].write(stream, &[1; 50_000], 0), Ok(0));
+    assert_eq!(ends[0].poll_event(100), None);
+    exchange(&mut ends);
+    assert_eq!(ends[0].poll_event(100), Some(StreamEvent::Writable(stream)));
+}
+
+#[test]
+fn a_stream_is_readable_when_its_next_byte_comes_and_not_for_later_ones() {
+    let mut streams = Streams::new(MOST);
+    streams.handle_stream(1, 5, b"world", true).unwrap();
+    assert_eq!(events(&mut streams), []);
+    assert_eq!(read(&mut streams, 1, 10), Ok(Some(Bytes::new())));
+    streams.handle_stream(1, 0, b"hello", false).unwrap();
+    assert_eq!(events(&mut streams), [StreamEvent::Readable(theirs(1))]);
+    streams.handle_stream(1, 0, b"hello", false).unwrap();
+    assert_eq!(events(&mut streams), [], "nothing new");
+    assert_eq!(read(&mut streams, 1, 7), Ok(Some(Bytes::from_static(b"hellowo"))));
+    assert_eq!(events(&mut streams), [StreamEvent::Readable(theirs(1))], "there is more");
+    assert_eq!(read(&mut streams, 1, 7), Ok(Some(Bytes::from_static(b"rld"))));
+    assert_eq!(events(&mut streams), [StreamEvent::Readable(theirs(1))], "the end");
+    assert_eq!(read(&mut streams, 1, 7), Ok(None));
+}
+
+#[test]
+fn an_urgent_lane_goes_first_and_streams_of_one_lane_take_turns() {
+    let mut ends = pair();
+    let lanes = [5, 1, 5];
+    let opened = lanes.map(|lane| ends[0].open(lane).unwrap());
+    for stream in opened {
+        ends[0].write(stream, &[1; 2500], MOST).unwrap();
+    }
+    assert_eq!(ends[0].most_urgent(PLENTY), Some(1));
+    let mut order = Vec::new();
+    while let Some(packet) = packet(&mut ends[0], 1200, PLENTY) {
+        for frame in packet.frames {
+            let PacketFrame::Stream { id, lane, .. } = frame else { unreachable!() };
+            assert_eq!(lane, lanes[usize::try_from(id).unwrap() - 1]);
+            order.push(id);
+        }
+    }
+    let second = order.iter().position(|id| *id != 2).unwrap();
+    assert!(order[..second].iter().all(|id| *id == 2) && !order[second..].contains(&2));
+    let turns = order[second..].windows(2).filter(|two| two[0] != two[1]).count();
+    assert!(turns >= 3, "{order:?}");
+}
+
+#[test]
+fn what_is_said_to_be_ready_is() {
+    for written in [0, 1, 63, 64, 65, 500] {
+        for budget in 0..300 {
+            for begun in [false, true] {
+                let mut streams = Streams::new(MOST);
+                let stream = streams.open(0).unwrap();
+                if begun {
+                    streams.write(stream, &[1; 100], MOST).unwrap();
+                    packet(&mut streams, 1200, PLENTY).unwrap();
+                }
+                streams.write(stream, &vec![1; written], MOST).unwrap();
+                let ready = streams.most_urgent(budget).is_some();
+                let sent = packet(&mut streams, 1200, budget);
+                let case = format!("{written} bytes, {budget} allowed, begun: {begun}");
+                assert_eq!(sent.is_some(), ready, "{case}");
+                assert!(sent.is_none_or(|packet| packet.charged <= budget), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_talks_about_streams_that_were_never_opened() {
+    let mut streams = Streams::new(MOST);
+    assert!(streams.handle_credit(1, 10).is_err());
+    assert!(streams.handle_end(1, StreamSide::Reading, 0).is_err());
+    assert!(streams.handle_credit(0, 1 << 61).is_ok());
+    let stream = streams.open(0).unwrap();
+    assert!(streams.handle_credit(1, 10).is_ok());
+    assert!(streams.handle_end(1, StreamSide::Reading, 0).is_ok());
+    assert_eq!(streams.write(stream, b"x", MOST), Err(NotQueued::StreamClosed));
+    assert_eq!(streams.write(theirs(1), b"x", MOST), Err(NotQueued::StreamClosed));
+    assert_eq!(streams.read(Instant::ORIGIN, stream, 1, RTT), Err(NotQueued::StreamClosed));
+}
+
+/// What is known of one stream of the model.
+#[derive(Debug, Default)]
+struct Known {
+    todo: usize,
+    written: usize,
+    read: usize,
+    finishes: bool,
+    finished: bool,
+    given_up: bool,
+    ended: bool,
+}
+
+fn byte(number: u64, at: usize) -> u8 {
+    u8::try_from((usize::try_from(number).unwrap() * 31 + at * 7 + at / 256) % 256).unwrap()
+}
+
+/// Writers and readers that do only what events tell them to.
+struct Model {
+    ends: [Streams; 2],
+    known: BTreeMap<u64, Known>,
+    blocked: BTreeSet<u64>,
+    readable: BTreeSet<u64>,
+    now: Instant,
+    held: i64,
+}
+
+impl Model {
+    const QUEUE: usize = 30_000;
+
+    fn act(&mut self, what: u8, which: u64, amount: usize) {
+        let number = which + 1;
+        if !self.known.contains_key(&number) && self.ends[0].open(1).is_ok() {
+            let opened = u64::try_from(self.known.len()).unwrap() + 1;
+            self.known.insert(opened, Known::default());
+        }
+        let Some(known) = self.known.get_mut(&number) else { return };
+        match what {
+            0 => known.finishes = true,
+            1 if amount.is_multiple_of(3) => {
+                known.given_up = true;
+                self.ends[0].drop_stream(ours(number));
+            }
+            2 if amount.is_multiple_of(3) && self.ends[1].theirs.contains_key(&number) => {
+                known.given_up = true;
+                self.readable.remove(&number);
+                self.ends[1].drop_stream(theirs(number));
+            }
+            3 | 4 => self.read(number, amount),
+            _ if !known.finishes => known.todo += amount,
+            _ => {}
+        }
+    }
+
+    fn write(&mut self) {
+        for (number, known) in &mut self.known {
+            if self.blocked.contains(number) || known.given_up || known.finished {
+                continue;
+            }
+            let id = ours(*number);
+            let bytes: Vec<u8> =
+                (known.written..known.written + known.todo).map(|at| byte(*number, at)).collect();
+            let room = Self::QUEUE.saturating_sub(self.ends[0].queued_bytes());
+            let taken = self.ends[0].write(id, &bytes, room).unwrap();
+            known.written += taken;
+            known.todo -= taken;
+            if known.todo > 0 {
+                self.blocked.insert(*number);
+            } else if known.finishes {
+                self.ends[0].finish(id).unwrap();
+                known.finished = true;
+            }
+        }
+    }
+
+    fn read(&mut self, number: u64, limit: usize) {
+        if !self.readable.contains(&number) {
+            return;
+        }
+        let known = self.known.get_mut(&number).unwrap();
+        match self.ends[1].read(self.now, theirs(number), limit, RTT) {
+            Ok(Some(bytes)) => {
+                for (at, found) in bytes.iter().enumerate() {
+                    assert_eq!(*found, byte(number, known.read + at));
+                }
+                known.read += bytes.len();
+                if bytes.is_empty() {
+                    self.readable.remove(&number);
+                }
+            }
+            Ok(None) => {
+                assert!(known.finished && known.read == known.written && !known.ended);
+                known.ended = true;
+                self.readable.remove(&number);
+            }
+            Err(_) => {
+                assert!(known.given_up);
+                self.readable.remove(&number);
+            }
+        }
+    }
+
+    fn hear(&mut self) {
+        for n in [0, 1] {
+            let room = Self::QUEUE.saturating_sub(self.ends[n].queued_bytes());
+            while let Some(event) = self.ends[n].poll_event(room) {
+                match event {
+                    StreamEvent::Readable(id) => _ = self.readable.insert(id.number),
+                    StreamEvent::Writable(id) => _ = self.blocked.remove(&id.number),
+                    StreamEvent::Available => {}
+                }
+            }
+        }
+        self.held += i64::try_from(self.ends[1].take_arrived()).unwrap();
+        self.held -= i64::try_from(self.ends[1].take_released()).unwrap();
+        assert!(self.held >= 0);
+    }
+
+    fn is_over(&self) -> bool {
+        let over = |known: &Known| known.given_up || known.ended;
+        self.known.values().all(over) && self.ends[0].is_drained()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn streams_arrive_exactly_whatever_the_network_does(
+        script in prop::collection::vec((0_u8..12, 0_u64..4, 1_usize..12_000), 1..60),
+        fates in prop::collection::vec((0_u8..8, 0_usize..9), 1..300),
+        sizes in prop::collection::vec(200_usize..4000, 1..6),
+        budgets in prop::collection::vec(0_u64..3000, 1..20),
+    ) {
+        let mut model = Model {
+            ends: pair(),
+            known: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            readable: BTreeSet::new(),
+            now: Instant::ORIGIN,
+            held: 0,
+        };
+        let mut script = script.into_iter();
+        let mut fates = fates.into_iter().chain(core::iter::repeat((7, 0)));
+        let mut budgets = budgets.into_iter().chain(core::iter::repeat(PLENTY));
+        let mut under_way: Vec<(usize, Packet)> = Vec::new();
+        for round in 0..5000 {
+            model.now = model.now + Duration::from_millis(5);
+            match script.next() {
+                Some((what, which, amount)) => model.act(what, which, amount),
+                None => {
+                    model.known.values_mut().for_each(|known| known.finishes = true);
+                    for number in model.readable.clone() {
+                        model.read(number, 5_000);
+                    }
+                }
+            }
+            model.write();
+            let full = sizes[(round / 8).min(sizes.len() - 1)];
+            let budget = budgets.next().unwrap();
+            for n in [0, 1] {
+                let ready = model.ends[n].most_urgent(budget).is_some();
+                let packet = packet(&mut model.ends[n], full, budget);
+                prop_assert_eq!(ready, packet.is_some());
+                under_way.extend(packet.map(|packet| (n, packet)));
+            }
+            let (fate, which) = fates.next().unwrap();
+            if !under_way.is_empty() {
+                let at = which % under_way.len();
+                let (n, packet) = under_way.remove(at);
+                let lose = |streams: &mut Streams| {
+                    packet.contents.iter().for_each(|chunk| streams.lost(chunk));
+                };
+                match fate {
+                    // Lost; lost spuriously; acknowledged and lost.
+                    0 => lose(&mut model.ends[n]),
+                    1 => {
+                        arrive(&mut model.ends[1 - n], &packet).unwrap();
+                        lose(&mut model.ends[n]);
+                        under_way.insert(at, (n, packet));
+                    }
+                    _ => {
+                        arrive(&mut model.ends[1 - n], &packet).unwrap();
+                        settle(&mut model.ends[n], &packet);
+                        settle(&mut model.ends[n], &packet);
+                        if fate == 2 {
+                            lose(&mut model.ends[n]);
+                        }
+                    }
+                }
+            }
+            model.hear();
+            if script.len() == 0 && under_way.is_empty() && model.is_over() {
+                break;
+            }
+        }
+        prop_assert!(model.is_over(), "{:?}", model.known);
+        prop_assert_eq!(model.ends[0].queued_bytes(), 0);
+        // What was given up when all of it had arrived already.
+        while let Some(number) = model.readable.first().copied() {
+            model.read(number, 20_000);
+        }
+        model.hear();
+        let unseen = u64::try_from(model.ends[1].theirs.len()).unwrap();
+        prop_assert!(model.ends[1].theirs.values().all(|stream| stream.state != State::Open));
+        prop_assert_eq!(model.held, i64::try_from(unseen * as_u64(MESSAGE_COST)).unwrap());
+    }
+}
+
+#[test]
+fn a_stream_is_readable_until_its_end_was_told() {
+    let mut streams = Streams::new(MOST);
+    streams.handle_stream(1, 0, b"all", true).unwrap();
+    assert!(streams.is_readable(theirs(1)));
+    assert_eq!(read(&mut streams, 1, 100), Ok(Some("all".into())));
+    assert!(streams.is_readable(theirs(1)), "its end is yet to be told");
+    assert_eq!(read(&mut streams, 1, 100), Ok(None));
+    assert!(!streams.is_readable(theirs(1)));
+}

@@ -1,0 +1,16 @@
+//! From two keys to shared secrets, whatever carries the messages `[PROTOCOL 5.1, 5.2]`.
+//!
+//! - `noise`: the two handshake patterns over aws-lc-rs;
+//! - `hello`: what the two ends tell each other inside the handshake;
+//! - [`expect`]: whom who dials expects, and which end that is;
+//! - `agreement`: the machine of one end, from there to shared secrets;
+//! - `aead`: the keys and nonces that come out of it.
+
+pub(crate) mod aead;
+pub(crate) mod agreement;
+pub mod expect;
+pub(crate) mod hello;
+pub(crate) mod noise;
+
+pub use expect::{Direction, Expect};
+pub use noise::link_public_key;
