@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{ConnectionId, EndpointConfig, Event},
+        contract::{ConnectionId, EndpointConfig, EndpointEvent},
     },
     handshake::{Expect, link_public_key},
     id::{NetworkId, NodeId},
@@ -164,7 +164,7 @@ impl Ends {
         panic!("the endpoints keep each other busy for ever");
     }
 
-    pub(crate) fn events(&mut self, n: usize) -> Vec<Event> {
+    pub(crate) fn events(&mut self, n: usize) -> Vec<EndpointEvent> {
         core::iter::from_fn(|| self.all[n].end.poll_event()).collect()
     }
 }

@@ -50,7 +50,7 @@ fn check_frame(frame: &PacketFrame, read_from: &[u8]) {
                 ranges.iter().all(|range| !range.is_empty()) && ranges.contains(ranges.largest())
             );
         }
-        PacketFrame::Part { offset, total, body, .. } => {
+        PacketFrame::Fragment { offset, total, body, .. } => {
             let (offset, total) = (u64::from(*offset), u64::from(*total));
             let len = u64::try_from(body.len()).expect("a body is short");
             assert!(!body.is_empty() && offset + len <= total);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
-    datagram::contract::{Closed, ConnectionId, Event},
+    datagram::contract::{Closed, ConnectionId, EndpointEvent},
     limits::{AMPLIFICATION, HANDSHAKE_TIMEOUT, LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN},
     time::Duration,
     wire::packet::{HEADER_LEN, put_checksum},
@@ -30,7 +30,7 @@ struct Stage {
     ends: Ends,
     /// Bytes that came to and went from the listener, by address.
     traffic: BTreeMap<SocketAddr, (u64, u64)>,
-    heard: [Vec<Event>; 3],
+    heard: [Vec<EndpointEvent>; 3],
     dialled: [Vec<ConnectionId>; 3],
     flooded: usize,
 }
@@ -178,7 +178,9 @@ impl Stage {
     fn listen(&mut self) {
         for n in 0..3 {
             for event in self.ends.events(n) {
-                if let Event::Connected { remote, .. } | Event::Accepted { remote, .. } = &event {
+                if let EndpointEvent::Connected { remote, .. }
+                | EndpointEvent::Accepted { remote, .. } = &event
+                {
                     let other = self.ends.all.iter().position(|end| end.id == remote.id);
                     let other = other.expect("whoever is there is one of us");
                     assert!(other != n && remote.noise_static == self.ends.all[other].noise_static);
@@ -213,12 +215,13 @@ impl Stage {
                 self.ends.calm(Duration::from_secs(1), |_| true);
                 self.listen();
                 let connected = self.heard[from].iter().any(|event| match event {
-                    Event::Connected { connection, .. } => *connection == id,
+                    EndpointEvent::Connected { connection, .. } => *connection == id,
                     _ => false,
                 });
                 assert!(connected, "an honest dial fails");
                 let accepted = self.heard[LISTENER][before..].iter();
-                let accepted = accepted.filter(|event| matches!(event, Event::Accepted { .. }));
+                let accepted =
+                    accepted.filter(|event| matches!(event, EndpointEvent::Accepted { .. }));
                 assert_eq!(accepted.count(), 1, "an honest dialler is not let in");
             }
         }
@@ -236,18 +239,18 @@ impl Stage {
         let mut over = Vec::new();
         for event in &self.heard[n] {
             let id = match event {
-                Event::Connected { connection, .. }
-                | Event::Accepted { connection, .. }
-                | Event::Moved { connection, .. }
-                | Event::Drained { connection } => *connection,
-                Event::Closed { connection, why } => {
+                EndpointEvent::Connected { connection, .. }
+                | EndpointEvent::Accepted { connection, .. }
+                | EndpointEvent::Moved { connection, .. }
+                | EndpointEvent::Drained { connection } => *connection,
+                EndpointEvent::Closed { connection, why } => {
                     assert!(!matches!(why, Closed::Violation { .. } | Closed::CipherLimit));
                     *connection
                 }
                 other => panic!("nobody sent {other:?}"),
             };
             assert!(!over.contains(&id), "something happens after the end");
-            if matches!(event, Event::Closed { .. }) {
+            if matches!(event, EndpointEvent::Closed { .. }) {
                 over.push(id);
             }
         }

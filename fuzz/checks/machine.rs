@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
     datagram::contract::{
-        Closed, ConnectionId, ConnectionView, Delivery, Event, LaneNumber, StreamId,
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointEvent, LaneNumber, StreamId,
     },
     limits::{
         CONNECTION_WINDOW_FIRST, FLUSH_TIMEOUT, LARGEST_DATAGRAM, LEAST_DATAGRAM,
@@ -104,7 +104,7 @@ impl Stage {
         stage.ends.calm(Duration::from_millis(20), |_| true);
         for n in 0..2 {
             for event in stage.ends.events(n) {
-                if let Event::Accepted { connection, .. } = event {
+                if let EndpointEvent::Accepted { connection, .. } = event {
                     stage.apps[n].connection = Some(connection);
                 }
             }
@@ -335,11 +335,11 @@ impl Stage {
         }
     }
 
-    fn hear(&mut self, n: usize, event: Event) {
+    fn hear(&mut self, n: usize, event: EndpointEvent) {
         let id = self.connection(n);
         assert!(self.apps[n].over.is_none(), "something happens after the end: {event:?}");
         match event {
-            Event::Message { connection, lane, delivery, body } => {
+            EndpointEvent::Message { connection, lane, delivery, body } => {
                 assert_eq!(connection, id);
                 let kind = match delivery {
                     Delivery::Ordered => 0,
@@ -353,11 +353,11 @@ impl Stage {
                 owed.remove(at);
                 self.apps[n].held.push(body.len());
             }
-            Event::StreamReadable { stream, .. } => {
+            EndpointEvent::StreamReadable { stream, .. } => {
                 assert!(self.apps[1 - n].written.contains_key(&stream.number));
                 self.apps[n].read.entry(stream.number).or_default();
             }
-            Event::Closed { connection, why } => {
+            EndpointEvent::Closed { connection, why } => {
                 assert_eq!(connection, id);
                 match &why {
                     Closed::Silent => assert!(self.may_be_silent(n), "silence among the living"),
@@ -366,13 +366,15 @@ impl Stage {
                 }
                 self.apps[n].over = Some(why);
             }
-            Event::Connected { .. } | Event::Accepted { .. } => panic!("it was connected before"),
-            Event::Drained { .. }
-            | Event::Writable { .. }
-            | Event::StreamWritable { .. }
-            | Event::StreamsAvailable { .. }
-            | Event::Moved { .. }
-            | Event::Finished { .. } => {}
+            EndpointEvent::Connected { .. } | EndpointEvent::Accepted { .. } => {
+                panic!("it was connected before")
+            }
+            EndpointEvent::Drained { .. }
+            | EndpointEvent::Writable { .. }
+            | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamsAvailable { .. }
+            | EndpointEvent::Moved { .. }
+            | EndpointEvent::Finished { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::{
     commands::{bench, generate_config, id, invite, join, simulate, start, stats, status, version},
     failure::EXIT_CODES,
-    screen::Color,
+    terminal::Color,
 };
 
 /// Encrypted peer-to-peer networking: run a node, or a whole network on this machine.

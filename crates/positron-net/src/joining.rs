@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::{
     failure::{Exit, Failure},
     invite::{Invite, is_address},
-    screen::sanitised,
+    terminal::sanitised,
 };
 
 /// How long the other node may take to answer.

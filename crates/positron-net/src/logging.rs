@@ -26,7 +26,7 @@ use tracing_subscriber::{
 
 use crate::{
     failure::{Exit, Failure},
-    screen::{Screen, sanitised},
+    terminal::{Screen, sanitised},
 };
 
 /// Lines that one place in the code may log in one [`WINDOW`]; the others are counted.

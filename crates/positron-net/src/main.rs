@@ -4,18 +4,18 @@ mod bench;
 mod cli;
 mod commands;
 mod control;
-mod descriptors;
 mod failure;
+mod fd_limit;
 mod files;
 mod invite;
 mod joining;
 mod logging;
-mod screen;
 mod service;
 mod settings;
-mod sheet;
 mod signals;
 mod simulate;
+mod table;
+mod terminal;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,7 +27,7 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use cli::{Cli, Command};
 use failure::{Exit, Failure};
-use screen::{Color, Screen};
+use terminal::{Color, Screen};
 
 fn main() -> ExitCode {
     let cli = parse();

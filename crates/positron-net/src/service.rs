@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use crate::{
     cli::Global,
     control::{Answer, Question, Server},
-    descriptors,
     failure::{Exit, Failure},
+    fd_limit,
     invite::Invite,
     joining::join,
     logging::Log,
-    screen::{Screen, folded, sanitised},
     settings::Settings,
-    sheet::{Sheet, count, duration},
     signals::Signals,
+    table::{Sheet, count, duration},
+    terminal::{Screen, folded, sanitised},
 };
 
 /// How often the status is looked at.
@@ -48,7 +48,7 @@ impl Service {
     ) -> Result<Self, Failure> {
         let log = Log::start(screen, settings.level(global))?;
         let signals = Signals::listen()?;
-        descriptors::raise();
+        fd_limit::raise();
         if let Some(file) = &settings.file {
             tracing::info!(file = %file.display(), "configuration read");
         }
@@ -180,7 +180,7 @@ impl Service {
                     "event": "status",
                     "active_peers": stats.active_peers,
                     "known_peers": stats.known_peers,
-                    "alone_because": stats.alone_because,
+                    "isolation_reason": stats.isolation_reason,
                     "reachable": reachability(&stats),
                 }))?;
             } else {
@@ -218,7 +218,7 @@ impl Told {
 
 fn status_line(stats: &Stats) -> String {
     let known = stats.known_peers;
-    match &stats.alone_because {
+    match &stats.isolation_reason {
         Some(why) => format!("alone: {}", sanitised(why)),
         None => {
             let gossip = &stats.gossip;

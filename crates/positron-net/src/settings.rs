@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use positron_networking::{NetworkConfig, Transport};
+use positron_networking::{NetworkConfig, TransportPolicy};
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -17,7 +17,7 @@ use crate::{
     cli::Global,
     failure::{Exit, Failure},
     logging::parse_level,
-    screen::Screen,
+    terminal::Screen,
 };
 
 /// Where a node keeps its keys and its database when nobody says otherwise.
@@ -55,7 +55,7 @@ pub(crate) struct NodeOptions {
     pub port: Option<u16>,
     /// auto (UDP, and TCP where UDP is blocked), udp or tcp [default: auto]
     #[arg(long, value_name = "TRANSPORT")]
-    pub transport: Option<Transport>,
+    pub transport: Option<TransportPolicy>,
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
@@ -262,7 +262,7 @@ fn level_name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::Color;
+    use crate::terminal::Color;
 
     fn screen() -> Screen {
         Screen::new(Color::Never, true)
@@ -277,7 +277,7 @@ mod tests {
     fn the_environment_sets_numbers_texts_paths_and_lists() {
         assert_eq!(from_environment("PORT", "9999").unwrap().port, 9999);
         assert_eq!(from_environment("HOST", "::1").unwrap().host, "::1");
-        assert_eq!(from_environment("TRANSPORT", "tcp").unwrap().transport, Transport::Tcp);
+        assert_eq!(from_environment("TRANSPORT", "tcp").unwrap().transport, TransportPolicy::Tcp);
         assert_eq!(from_environment("DATA_DIR", "/x").unwrap().data_dir, Some("/x".into()));
         assert_eq!(from_environment("GOSSIP_INTERVAL", "2").unwrap().gossip_interval, 2.0);
         let nodes = from_environment("BOOTSTRAP", "a:1, b:2,").unwrap().bootstrap_nodes;

@@ -11,7 +11,7 @@ use serde_json::json;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = Node::start(NetworkConfig::loopback()).await?;
-    println!("alone, because {}", first.alone_because().unwrap_or_default());
+    println!("alone, because {}", first.isolation_reason().unwrap_or_default());
 
     let mut events = first.events();
     let config = NetworkConfig {

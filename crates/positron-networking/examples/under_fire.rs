@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (what, count) in [
         ("thrown", fire.thrown() - thrown),
         ("not ours", after.malformed - before.malformed),
-        ("for nobody", after.strays - before.strays),
+        ("for nobody", after.unknown_connections - before.unknown_connections),
         ("handshakes", after.handshakes_failed - before.handshakes_failed),
         ("cookies", after.cookies_sent - before.cookies_sent),
     ] {
@@ -116,7 +116,7 @@ async fn messages(there: &UdpConnection, bob: &UdpTransport) -> Result<Duration,
         for _ in 0..MESSAGES {
             connection.send(3, Delivery::Ordered, data.clone()).await?;
         }
-        Ok::<(), positron_networking::transport::SendError>(())
+        Ok::<(), positron_networking::transport::TransportSendError>(())
     });
     for _ in 0..MESSAGES {
         incoming.recv().await.ok_or("closed")?;

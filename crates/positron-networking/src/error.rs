@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use positron_proto::{
-    direct::Undelivered, id::NodeId, node::Refused, session::sessions::Transport as LinkTransport,
+    direct::Undelivered, id::NodeId, node::Refused, session::sessions::LinkKind as LinkTransport,
 };
 use positron_store::StoreError;
 

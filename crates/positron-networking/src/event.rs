@@ -17,7 +17,7 @@ use positron_proto::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::feed::Feed;
+use crate::feed::Subscription;
 
 /// Something that happened to the node. Each says why; as JSON the reasons are in words.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -129,7 +129,7 @@ fn as_name<S: Serializer>(what: &Observation, to: S) -> Result<S::Ok, S::Error> 
 /// A slow reader never holds up the node: when 4,096 events wait, the oldest are dropped and
 /// [counted](Self::dropped).
 #[derive(Debug)]
-pub struct Events(pub(crate) Feed<NodeEvent>);
+pub struct Events(pub(crate) Subscription<NodeEvent>);
 
 impl Events {
     /// The next event; `None` once the node stopped and all that waited was taken. Cancel-safe.

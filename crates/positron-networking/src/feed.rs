@@ -9,7 +9,7 @@ use std::{
 
 /// The subscriber's end.
 #[derive(Debug)]
-pub(crate) struct Feed<T> {
+pub(crate) struct Subscription<T> {
     shared: Arc<Mutex<State<T>>>,
 }
 
@@ -23,7 +23,7 @@ struct State<T> {
     reader: Option<Waker>,
 }
 
-impl<T> Feed<T> {
+impl<T> Subscription<T> {
     /// The next item; `None` when the node is gone and everything was taken.
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut state = lock(&self.shared);
@@ -69,7 +69,7 @@ impl<T: Clone> Feeds<T> {
     }
 
     /// A new subscriber: it hears what comes from now on.
-    pub(crate) fn subscribe(&self) -> Feed<T> {
+    pub(crate) fn subscribe(&self) -> Subscription<T> {
         let mut table = lock(&self.table);
         let state = State {
             items: VecDeque::new(),
@@ -80,7 +80,7 @@ impl<T: Clone> Feeds<T> {
         };
         let shared = Arc::new(Mutex::new(state));
         table.subscribers.push(Arc::downgrade(&shared));
-        Feed { shared }
+        Subscription { shared }
     }
 
     /// Gives `item`, whose payload has `size` bytes, to every subscriber.
@@ -136,7 +136,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn take<T>(feed: &Feed<T>) -> Poll<Option<T>> {
+    fn take<T>(feed: &Subscription<T>) -> Poll<Option<T>> {
         feed.poll_next(&Context::from_waker(Waker::noop()))
     }
 

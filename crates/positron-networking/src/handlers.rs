@@ -24,19 +24,19 @@ pub trait Handled<How>: Send + 'static {
 
 /// Marks handlers that are done when they return.
 #[derive(Debug)]
-pub struct AtOnce;
+pub struct SyncHandler;
 
 /// Marks handlers that return a future.
 #[derive(Debug)]
-pub struct Later;
+pub struct AsyncHandler;
 
-impl Handled<AtOnce> for () {
+impl Handled<SyncHandler> for () {
     fn rest(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::ready(()))
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Handled<Later> for F {
+impl<F: Future<Output = ()> + Send + 'static> Handled<AsyncHandler> for F {
     fn rest(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(self)
     }
@@ -69,7 +69,7 @@ impl Handlers {
     }
 
     /// Payloads that a handler did not see because they are no data that JSON can express.
-    pub(crate) fn no_data(&self) -> u64 {
+    pub(crate) fn undecodable(&self) -> u64 {
         self.no_data.load(Ordering::Relaxed)
     }
 

@@ -44,10 +44,10 @@ mod open;
 pub mod stats;
 pub mod transport;
 
-pub use config::{ConfigError, NetworkConfig, Transport};
+pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use error::{JoinError, SendError, StartError, StopError};
 pub use event::{Events, NodeEvent};
-pub use handlers::{AtOnce, Handled, Later};
+pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
 pub use message::{DecodeError, Inbox, Received};
 pub use node::Node;
@@ -56,7 +56,7 @@ pub use positron_proto::{
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
-    session::sessions::{DialFailure, DownReason, LinkDown, Transport as LinkTransport},
+    session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

@@ -14,7 +14,7 @@ use positron_proto::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{SendError, feed::Feed, limits::MAX_PAYLOAD_DEPTH};
+use crate::{SendError, feed::Subscription, limits::MAX_PAYLOAD_DEPTH};
 
 /// A message for the application: authentic, and handed over once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub struct DecodeError(String);
 /// A slow reader never holds up the node: when `message_buffer_size` messages or 64 MiB wait, the
 /// oldest are dropped and [counted](Self::dropped).
 #[derive(Debug)]
-pub struct Inbox(pub(crate) Feed<Received>);
+pub struct Inbox(pub(crate) Subscription<Received>);
 
 impl Inbox {
     /// The next message; `None` once the node stopped and all that waited was taken.

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     Events, Handled, Inbox, JoinError, NetworkConfig, SendError, StartError, Stats, StopError,
     TrustedPeer,
-    driver::{Clock, CoreTask, Hub, Order, Published, Reply, Sockets},
+    driver::{Clock, CoreTask, Published, Reply, Request, Sockets, Subscriptions},
     feed::Feeds,
     handlers::Handlers,
     limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
@@ -40,9 +40,9 @@ pub struct Node {
     network: String,
     listen: Vec<SocketAddr>,
     clock: Clock,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Request>,
     published: watch::Receiver<Published>,
-    hub: Arc<Hub>,
+    hub: Arc<Subscriptions>,
     handlers: Handlers,
     driver: JoinHandle<Result<(), StopError>>,
 }
@@ -50,7 +50,7 @@ pub struct Node {
 impl Node {
     /// Starts a node: takes the port, loads (or makes) the identity, opens the data folder, and
     /// begins to look for peers. A bootstrap node that does not answer is no error: the node goes
-    /// on trying, and [`alone_because`](Self::alone_because) says how it goes.
+    /// on trying, and [`isolation_reason`](Self::isolation_reason) says how it goes.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -82,7 +82,7 @@ impl Node {
         let id = identity.node_id();
         let core =
             NodeCore::new(core_config, Arc::new(identity), snapshot, &seeds.dice, clock.now());
-        let hub = Arc::new(Hub {
+        let hub = Arc::new(Subscriptions {
             messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
             events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
         });
@@ -253,7 +253,7 @@ impl Node {
     /// goes on trying.
     pub async fn join(&self, address: &str) -> Result<NodeId, JoinError> {
         let (reply, taken) = oneshot::channel();
-        let order = Order::Join { address: address.to_owned(), reply };
+        let order = Request::Join { address: address.to_owned(), reply };
         self.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
         taken.await.map_err(|_| JoinError::Stopped)??;
         let answered = timeout(JOIN_TIMEOUT, self.until_reached(address)).await;
@@ -289,7 +289,7 @@ impl Node {
     pub async fn stats_now(&self) -> Stats {
         let (reply, published) = oneshot::channel();
         // The last numbers of a node that stopped stay as they are.
-        let _ = self.orders.send(Order::Publish { reply }).await;
+        let _ = self.orders.send(Request::Publish { reply }).await;
         let _ = published.await;
         self.stats()
     }
@@ -300,12 +300,12 @@ impl Node {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # use positron_networking::{NetworkConfig, Node};
     /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// let why = node.alone_because().unwrap();
+    /// let why = node.isolation_reason().unwrap();
     /// assert!(why.starts_with("no bootstrap address was given"), "{why}");
     /// # });
     /// ```
-    pub fn alone_because(&self) -> Option<String> {
-        stats::alone_because(&self.published.borrow().view)
+    pub fn isolation_reason(&self) -> Option<String> {
+        stats::isolation_reason(&self.published.borrow().view)
     }
 
     /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
@@ -313,7 +313,7 @@ impl Node {
     pub async fn trusted_peers(&self, min_trust: f64) -> Vec<TrustedPeer> {
         let (reply, trusted) = oneshot::channel();
         // A node that stopped trusts nobody.
-        let _ = self.orders.send(Order::Trusted { min_trust, reply }).await;
+        let _ = self.orders.send(Request::Trusted { min_trust, reply }).await;
         trusted.await.unwrap_or_default()
     }
 
@@ -326,7 +326,7 @@ impl Node {
         let graceful = async {
             let (reply, _) = oneshot::channel();
             // A driver that is over has nothing to be told.
-            let _ = self.orders.send(Order::Command { command: Command::Stop, reply }).await;
+            let _ = self.orders.send(Request::Command { command: Command::Stop, reply }).await;
             let ended = (&mut self.driver).await.unwrap_or(Err(StopError::Crashed));
             self.handlers.finish().await;
             ended
@@ -337,7 +337,7 @@ impl Node {
     /// Gives a command to the core and waits for its end.
     async fn finish(&self, command: Command) -> Result<MessageId, SendError> {
         let (reply, end) = oneshot::channel::<Reply>();
-        let order = Order::Command { command, reply };
+        let order = Request::Command { command, reply };
         self.orders.send(order).await.map_err(|_| SendError::Stopped)?;
         match end.await.map_err(|_| SendError::Stopped)?? {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
@@ -379,7 +379,7 @@ impl Node {
     fn application(&self) -> ApplicationStats {
         let (subscribers, messages_dropped) = self.hub.messages.usage();
         let (_, events_dropped) = self.hub.events.usage();
-        let no_data = self.handlers.no_data();
+        let no_data = self.handlers.undecodable();
         ApplicationStats { subscribers, messages_dropped, events_dropped, no_data }
     }
 }

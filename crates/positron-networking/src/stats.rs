@@ -9,7 +9,7 @@ use positron_proto::{
     id::NodeId,
     node::{NodeCore, NodeView, core, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
-    session::sessions::{self, Transport},
+    session::sessions::{self, LinkKind},
     time::Now,
 };
 use serde::Serialize;
@@ -34,23 +34,23 @@ pub struct Stats {
     /// Peers of the address book.
     pub known_peers: usize,
     /// When no peer is connected: why, in words.
-    pub alone_because: Option<String>,
+    pub isolation_reason: Option<String>,
     /// The connected peers, in order of their ids.
     pub peers: Vec<PeerStats>,
     /// Broadcasts.
     pub gossip: GossipStats,
     /// Direct messages.
-    pub direct: direct::Counters,
+    pub direct: direct::DirectCounters,
     /// Links of connected peers, by what they are made of.
     pub links: LinkStats,
     /// Links and conversations.
-    pub transport: sessions::Counters,
+    pub transport: sessions::SessionCounters,
     /// Datagram connections.
     pub datagrams: DatagramStats,
     /// The address book and dials.
-    pub discovery: peers::Counters,
+    pub discovery: peers::PeersCounters,
     /// Signatures, and what the node itself dropped.
-    pub checks: core::Counters,
+    pub checks: core::NodeCounters,
     /// What the node makes of its peers.
     pub trust: TrustStats,
     /// What is kept across restarts.
@@ -71,7 +71,7 @@ pub struct PeerStats {
     /// Who dialled.
     pub direction: Direction,
     /// What its link is made of.
-    pub transport: sessions::Transport,
+    pub transport: sessions::LinkKind,
     /// What this node makes of it.
     pub trust_score: f64,
     /// Seconds since it joined.
@@ -112,7 +112,7 @@ pub(crate) type Unsent = (u64, u64);
 pub struct GossipStats {
     /// What happened.
     #[serde(flatten)]
-    pub counters: gossip::Counters,
+    pub counters: gossip::GossipCounters,
     /// Messages kept for late and healed nodes.
     pub kept_messages: usize,
     /// Their bytes.
@@ -199,7 +199,7 @@ impl Stats {
             uptime_s: around.uptime.as_secs_f64(),
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
-            alone_because: alone_because(view),
+            isolation_reason: isolation_reason(view),
             peers: peer_stats(view, around.age),
             gossip: GossipStats {
                 counters: view.counters.gossip,
@@ -243,7 +243,7 @@ impl LinkStats {
         let by = |transport| {
             view.peers.iter().filter(|peer| peer.session.transport == transport).count()
         };
-        Self { udp: by(Transport::Udp), tcp: by(Transport::Tcp) }
+        Self { udp: by(LinkKind::Udp), tcp: by(LinkKind::Tcp) }
     }
 }
 
@@ -294,7 +294,7 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
 }
 
 /// Why the node has no peers, in words; `None` when it has some.
-pub(crate) fn alone_because(view: &NodeView) -> Option<String> {
+pub(crate) fn isolation_reason(view: &NodeView) -> Option<String> {
     if !view.peers.is_empty() {
         return None;
     }

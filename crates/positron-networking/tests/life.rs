@@ -133,7 +133,7 @@ async fn join_tells_who_answered_or_why_nobody_did() {
     let (alice, bob) = (start(config()).await, start(config()).await);
     let joined = within(DEADLINE, "bob answers", alice.join(&address(&bob))).await;
     assert_eq!(joined, Ok(bob.id()));
-    assert_eq!(alice.alone_because(), None);
+    assert_eq!(alice.isolation_reason(), None);
 
     let gone = start(config()).await;
     let nobody = address(&gone);
@@ -142,7 +142,7 @@ async fn join_tells_who_answered_or_why_nobody_did() {
     let error = within(DEADLINE, "the refusal", carol.join(&nobody)).await.unwrap_err();
     assert!(matches!(&error, JoinError::Unreached { address, .. } if *address == nobody));
     assert!(error.to_string().contains("connection refused"), "{error}");
-    let why = carol.alone_because().unwrap();
+    let why = carol.isolation_reason().unwrap();
     assert!(why.contains(&nobody) && why.contains("connection refused"), "{why}");
 }
 
@@ -152,7 +152,7 @@ async fn nodes_of_different_networks_refuse_each_other_in_words() {
     let foreign = NetworkConfig { network: "elsewhere".into(), ..beside(&[&alice]) };
     let bob = start(foreign).await;
     until("bob knows why", || {
-        bob.alone_because().is_some_and(|why| why.contains("another network"))
+        bob.isolation_reason().is_some_and(|why| why.contains("another network"))
     })
     .await;
     assert_eq!(alice.stats().active_peers, 0);

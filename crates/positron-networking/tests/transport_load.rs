@@ -5,7 +5,9 @@ mod transport;
 use bytes::Bytes;
 use positron_networking::{
     CloseReason,
-    transport::{Closed, Delivery, Expect, SendError, UdpConfig, UdpConnection, UdpTransport},
+    transport::{
+        Closed, Delivery, Expect, TransportSendError, UdpConfig, UdpConnection, UdpTransport,
+    },
 };
 use positron_proto::limits::CONNECTION_WINDOW_FIRST;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,7 +44,7 @@ async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost()
         data[..4].copy_from_slice(&sent.to_be_bytes());
         match connection.try_send(0, ORDERED, data.clone()) {
             Ok(()) => *sent += 1,
-            Err(SendError::Full) => return,
+            Err(TransportSendError::Full) => return,
             Err(other) => panic!("{other}"),
         }
     };
@@ -152,7 +154,7 @@ async fn a_stream_that_is_dropped_before_its_end_is_an_error_to_its_reader() {
     let mut reading = in_time(other.accept_stream()).await.unwrap();
     assert_eq!(in_time(reading.recv(100)).await.unwrap().unwrap(), "half");
     drop(stream);
-    assert_eq!(in_time(reading.recv(100)).await, Err(SendError::StreamClosed));
+    assert_eq!(in_time(reading.recv(100)).await, Err(TransportSendError::StreamClosed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use positron_networking::{
     CloseReason,
     transport::{
-        Closed, ConnectError, Delivery, Expect, SendError, TcpConfig, TcpConnection, TcpTransport,
-        TransportError,
+        Closed, ConnectError, Delivery, Expect, TcpConfig, TcpConnection, TcpTransport,
+        TransportError, TransportSendError,
     },
 };
 use tokio::io::AsyncReadExt as _;
@@ -56,8 +56,8 @@ async fn the_largest_message_passes_and_one_byte_more_is_refused() {
     let above = Bytes::from(vec![7; TcpTransport::MAX_MESSAGE + 1]);
     let limit = TcpTransport::MAX_MESSAGE;
     let refused = connection.send(0, ORDERED, above).await;
-    assert_eq!(refused, Err(SendError::TooLarge { len: limit + 1, limit }));
-    assert_eq!(connection.try_send(16, ORDERED, "x"), Err(SendError::NoSuchLane(16)));
+    assert_eq!(refused, Err(TransportSendError::TooLarge { len: limit + 1, limit }));
+    assert_eq!(connection.try_send(16, ORDERED, "x"), Err(TransportSendError::NoSuchLane(16)));
     connection.send(0, ORDERED, largest.clone()).await.unwrap();
     assert_eq!(in_time(at_bob.recv()).await.unwrap().data, largest);
     connection.send(0, ORDERED, Bytes::new()).await.unwrap();
@@ -75,7 +75,10 @@ async fn nobody_listens_and_nobody_is_called_so() {
     let unresolved = in_time(alice.connect("nowhere.invalid:1", Expect::Anyone)).await;
     assert!(matches!(unresolved, Err(ConnectError::Unresolved { .. })));
     let unresolved = in_time(alice.send_reliable("nowhere.invalid:1", "x")).await;
-    assert!(matches!(unresolved, Err(SendError::NotConnected(ConnectError::Unresolved { .. }))));
+    assert!(matches!(
+        unresolved,
+        Err(TransportSendError::NotConnected(ConnectError::Unresolved { .. }))
+    ));
     let itself = in_time(alice.connect(alice.local_addr(), Expect::Anyone)).await;
     assert_eq!(itself.unwrap_err(), ConnectError::Failed(Closed::Ourselves));
 }
@@ -146,7 +149,7 @@ async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost()
         data[..4].copy_from_slice(&sent.to_be_bytes());
         match connection.try_send(0, ORDERED, data.clone()) {
             Ok(()) => (sent, full) = (sent + 1, 0),
-            Err(SendError::Full) => {
+            Err(TransportSendError::Full) => {
                 full += 1;
                 let _ = in_time(connection.flush()).await;
             }
@@ -185,7 +188,7 @@ async fn closing_sends_what_waits_and_tells_the_other_end_why() {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
     }
     let late = connection.send(0, ORDERED, "late").await;
-    assert_eq!(late, Err(SendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use positron_networking::{
     CloseReason,
     transport::{
-        Closed, ConnectError, Delivery, Expect, SendError, TransportError, UdpConfig,
+        Closed, ConnectError, Delivery, Expect, TransportError, TransportSendError, UdpConfig,
         UdpConnection, UdpTransport,
     },
 };
@@ -80,17 +80,17 @@ async fn the_largest_message_passes_and_one_byte_more_is_refused() {
     let (largest, above) = (Bytes::from(vec![7; limit]), Bytes::from(vec![7; limit + 1]));
     for delivery in [ORDERED, Delivery::Unordered] {
         let refused = connection.send(0, delivery, above.clone()).await;
-        assert_eq!(refused, Err(SendError::TooLarge { len: limit + 1, limit }));
+        assert_eq!(refused, Err(TransportSendError::TooLarge { len: limit + 1, limit }));
         in_time(connection.send(0, delivery, largest.clone())).await.unwrap();
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data, largest);
     }
-    assert_eq!(connection.try_send(16, ORDERED, "x"), Err(SendError::NoSuchLane(16)));
-    assert_eq!(connection.open_stream(16).unwrap_err(), SendError::NoSuchLane(16));
+    assert_eq!(connection.try_send(16, ORDERED, "x"), Err(TransportSendError::NoSuchLane(16)));
+    assert_eq!(connection.open_stream(16).unwrap_err(), TransportSendError::NoSuchLane(16));
     in_time(connection.send(15, ORDERED, Bytes::new())).await.unwrap();
     assert!(in_time(at_bob.recv()).await.unwrap().data.is_empty());
     assert!(!connection.is_closed());
     let to_nobody = in_time(bob.send_reliable(unused_port(), above)).await;
-    assert!(matches!(to_nobody, Err(SendError::TooLarge { .. })));
+    assert!(matches!(to_nobody, Err(TransportSendError::TooLarge { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,10 @@ async fn names_that_lead_nowhere_are_errors() {
     let Err(ConnectError::Unresolved { name, .. }) = unresolved else { panic!("it resolved") };
     assert!(name.contains("nowhere.invalid"));
     let unresolved = in_time(alice.send_reliable("nowhere.invalid:1", "x")).await;
-    assert!(matches!(unresolved, Err(SendError::NotConnected(ConnectError::Unresolved { .. }))));
+    assert!(matches!(
+        unresolved,
+        Err(TransportSendError::NotConnected(ConnectError::Unresolved { .. }))
+    ));
     let other_family = in_time(alice.connect("[::1]:9", Expect::Anyone)).await;
     assert!(matches!(other_family, Err(ConnectError::Unresolved { .. })));
     let no_port = in_time(alice.connect("127.0.0.1:0", Expect::Anyone)).await;
@@ -268,7 +271,7 @@ async fn what_the_other_end_closes_is_over_and_says_why() {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
     }
     let late = connection.send(0, ORDERED, "late").await;
-    assert_eq!(late, Err(SendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
     assert!(in_time(other.accept_stream()).await.is_none());
     assert!(connection.stats().is_none() && other.stats().is_none());
     // The transports go on: what is sent next makes a new connection.
@@ -298,7 +301,7 @@ async fn a_transport_that_is_closed_says_so_flushes_and_frees_its_port() {
     let after = alice.connect(bob.local_addr(), Expect::Anyone).await;
     assert_eq!(after.unwrap_err(), ConnectError::TransportClosed);
     let after = alice.try_send_reliable(bob.local_addr(), "late").unwrap_err();
-    assert_eq!(after, SendError::NotConnected(ConnectError::TransportClosed));
+    assert_eq!(after, TransportSendError::NotConnected(ConnectError::TransportClosed));
     assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
     for n in 0..FIT {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);

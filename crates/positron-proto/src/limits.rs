@@ -346,7 +346,7 @@ pub const SERVED_LEAST: usize = 64;
 /// Announced ranges and numbers that are looked at for one peer per interval; beyond it its lists
 /// are dropped. A digest of 10,000 senders fits six times.
 pub const MAX_EXAMINED: usize = 64 * 1024;
-/// How long what a peer says after our GOSSIP_SYNC is taken for its answer.
+/// How long what a peer says after our GOSSIP_DIGEST is taken for its answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 // --- peers [PROTOCOL 7] ---

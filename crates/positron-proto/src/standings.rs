@@ -6,7 +6,7 @@ use crate::{id::NodeId, time::WallTime};
 
 /// What we make of one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub struct PeerTrust {
     /// From 0.0 (worthless) to the configured maximum (1.0 unless said).
     pub score: f64,
     /// Until when it is refused; `None` when it is welcome.
@@ -15,20 +15,20 @@ pub struct Standing {
 
 /// The standing of every peer that was ever observed, and of strangers.
 #[derive(Clone, Debug)]
-pub struct Standings {
+pub struct TrustTable {
     initial: f64,
-    known: BTreeMap<NodeId, Standing>,
+    known: BTreeMap<NodeId, PeerTrust>,
 }
 
-impl Standings {
+impl TrustTable {
     /// Nobody was observed yet; strangers stand at `initial`.
     pub fn new(initial: f64) -> Self {
         Self { initial, known: BTreeMap::new() }
     }
 
     /// The standing of `peer`.
-    pub fn of(&self, peer: &NodeId) -> Standing {
-        let stranger = Standing { score: self.initial, banned_until: None };
+    pub fn of(&self, peer: &NodeId) -> PeerTrust {
+        let stranger = PeerTrust { score: self.initial, banned_until: None };
         self.known.get(peer).copied().unwrap_or(stranger)
     }
 
@@ -38,7 +38,7 @@ impl Standings {
     }
 
     /// Every observed peer, in order of its id.
-    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Standing)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &PeerTrust)> {
         self.known.iter()
     }
 
@@ -52,7 +52,7 @@ impl Standings {
         self.known.is_empty()
     }
 
-    pub(crate) fn set(&mut self, peer: NodeId, standing: Standing) {
+    pub(crate) fn set(&mut self, peer: NodeId, standing: PeerTrust) {
         self.known.insert(peer, standing);
     }
 

@@ -162,16 +162,16 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("peer_announcement", Message::PeerAnnouncement { peers: records() }),
         ("gossip_message", Message::Gossip { ttl: 10, message: broadcast().claim().clone() }),
         ("custom_data", Message::Direct { message: direct().claim().clone() }),
-        ("gossip_have.empty", Message::GossipHave(Holdings::new())),
-        ("gossip_have", Message::GossipHave(have)),
-        ("gossip_want", Message::GossipWant(want)),
-        ("gossip_sync", Message::GossipSync { count: 4, fingerprint: [0xAB; 32] }),
+        ("gossip_ihave.empty", Message::IHave(Holdings::new())),
+        ("gossip_ihave", Message::IHave(have)),
+        ("gossip_iwant", Message::IWant(want)),
+        ("gossip_digest", Message::GossipSync { count: 4, fingerprint: [0xAB; 32] }),
     ]
 }
 
 fn frames() -> Vec<(&'static str, Frame)> {
     let body = Bytes::from_static(b"body");
-    let part = |offset, total| Frame::Part {
+    let part = |offset, total| Frame::Fragment {
         lane: Lane::Direct,
         number: 64,
         offset,
@@ -236,8 +236,8 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
                 fragment(299, 300),
             ),
         ),
-        ("fragment_ack", sealed(PacketType::FragmentAck, Flags::NONE, fragment(0, 0))),
-        ("nack", sealed(PacketType::Nack, Flags::NONE, fragment(0, 0))),
+        ("message_ack", sealed(PacketType::MessageAck, Flags::NONE, fragment(0, 0))),
+        ("message_nack", sealed(PacketType::MessageNack, Flags::NONE, fragment(0, 0))),
     ]
 }
 
@@ -273,7 +273,7 @@ fn packet_frames() -> Vec<(&'static str, PacketFrame)> {
     let in_lane = |delivery, lane| Channel { delivery, lane };
     let ordered = in_lane(Delivery::Ordered, 0);
     let last = in_lane(Delivery::Unordered, 15);
-    let part = |offset, total| F::Part {
+    let part = |offset, total| F::Fragment {
         channel: last,
         number: 64,
         offset,
@@ -303,17 +303,17 @@ fn packet_frames() -> Vec<(&'static str, PacketFrame)> {
         ("stream", stream(false, 0, body.clone())),
         ("stream.last", stream(true, 1 << 32, body)),
         ("stream.end", stream(true, (1 << 62) - 1, Bytes::new())),
-        ("credit.stream", F::Credit { stream: 2, limit: 131_072 }),
-        ("credit.streams", F::Credit { stream: 0, limit: 64 }),
+        ("credit.stream", F::MaxData { stream: 2, limit: 131_072 }),
+        ("credit.streams", F::MaxData { stream: 0, limit: 64 }),
         ("packet_ack.one", ack(&[0..=0], 0)),
         ("packet_ack.three", ack(&[900..=1000, 898..=898, 0..=100], 4_999)),
-        ("lowest", F::Lowest { number: (1 << 62) - 1 }),
+        ("lowest", F::StopWaiting { number: (1 << 62) - 1 }),
         ("path_challenge", F::PathChallenge { token: [0xC1; 8] }),
         ("path_response", F::PathResponse { token: [0xC1; 8] }),
         ("stream_end.sending", end(StreamSide::Sending)),
         ("stream_end.reading", end(StreamSide::Reading)),
-        ("whole", F::Whole { channel: last, number: 64 }),
-        ("given_up", F::GivenUp { channel: ordered, number: 65 }),
+        ("whole", F::MessageAck { channel: last, number: 64 }),
+        ("given_up", F::MessageNack { channel: ordered, number: 65 }),
         ("extension", F::Unknown { kind: 0x7F }),
     ]
 }

@@ -12,7 +12,7 @@ use positron_proto::{
     time::{Duration, Instant},
 };
 
-use crate::{dice::Dice, event::Event, host::Host, nature::Nature};
+use crate::{dice::Dice, event::Event, host::Host, topology::Topology};
 
 /// Datagrams that a host hands to its kernel at a time.
 pub(crate) const BATCH: usize = 16;
@@ -56,7 +56,7 @@ impl Socket {
 
 impl Host {
     /// Sends a batch of datagrams.
-    pub(crate) fn transmit(&mut self, batch: Transmit, bytes: Bytes, nature: &Nature) {
+    pub(crate) fn transmit(&mut self, batch: Transmit, bytes: Bytes, nature: &Topology) {
         let now = self.now();
         self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let Some(to) = nature.host_at(batch.to.ip()) else { return };
@@ -97,7 +97,7 @@ impl Host {
     }
 
     /// A datagram reached this host.
-    pub(crate) fn datagram(&mut self, event: Event, nature: &Nature) {
+    pub(crate) fn datagram(&mut self, event: Event, nature: &Topology) {
         let Event::Datagram { from, port, sender, bytes } = event else { return };
         if !self.powered
             || !nature.carries_datagrams(sender, self.index)

@@ -13,7 +13,7 @@ use positron_proto::{
     identity::Verified,
     node::{Change, ChangeId, SequenceKind, Snapshot},
     peers::KnownPeer,
-    standings::Standing,
+    standings::PeerTrust,
     time::{Duration, Instant, WallTime},
     trust,
     wire::message::AppMessage,
@@ -39,7 +39,7 @@ struct Tables {
     messages: BTreeMap<(NodeId, u64), Verified<AppMessage>>,
     floors: BTreeMap<NodeId, u64>,
     peers: BTreeMap<NodeId, KnownPeer>,
-    standings: BTreeMap<NodeId, (Standing, WallTime)>,
+    standings: BTreeMap<NodeId, (PeerTrust, WallTime)>,
 }
 
 /// How a process ended, as far as its disk is concerned.
@@ -170,7 +170,7 @@ impl Tables {
         Snapshot {
             next_broadcast: self.next_broadcast,
             next_direct: self.next_direct,
-            gossip: gossip::Remembered {
+            gossip: gossip::GossipSnapshot {
                 messages: self.messages.into_values().collect(),
                 floors: self.floors.into_iter().collect(),
             },
@@ -178,7 +178,7 @@ impl Tables {
             standings: self
                 .standings
                 .into_iter()
-                .map(|(peer, (standing, at))| trust::Remembered { peer, standing, at })
+                .map(|(peer, (standing, at))| trust::RememberedTrust { peer, standing, at })
                 .collect(),
         }
     }

@@ -10,7 +10,7 @@ use positron_proto::{
 
 /// One end of one connection: which host, in which life of its process, by which name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct PeerEnd {
     pub(crate) host: u32,
     pub(crate) life: u32,
     pub(crate) link: LinkId,
@@ -21,11 +21,11 @@ pub(crate) struct End {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A connection is asked for.
-    Syn { from: End, addr: SocketAddr, port: u16 },
+    Syn { from: PeerEnd, addr: SocketAddr, port: u16 },
     /// The connection that `to` asked for is there; `peer` is its other end.
-    SynAck { to: LinkId, peer: End },
+    SynAck { to: LinkId, peer: PeerEnd },
     /// Bytes of a connection.
-    Segment { to: LinkId, from: End, bytes: Bytes },
+    Segment { to: LinkId, from: PeerEnd, bytes: Bytes },
     /// The other end wrote its last byte.
     Fin { to: LinkId },
     /// There is no such connection, or no longer.

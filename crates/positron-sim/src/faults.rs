@@ -9,18 +9,18 @@ use positron_proto::{
     id::{LinkId, MessageId},
     identity::Verified,
     node::{Command, NodeCore},
-    session::sessions::Transport,
+    session::sessions::LinkKind,
     time::{Duration, Instant},
 };
 
 use crate::{
+    adversary::Arrival,
     disk::Loss,
-    guest::Arrival,
     host::STOP_TIMEOUT,
     machine::Machine,
-    nature::address,
-    scenario::{Cut, Death, Fault, Listen, Who},
+    scenario::{Cut, Death, Fault, Listen, Selector},
     tcp::Endpoint,
+    topology::address,
     world::World,
 };
 
@@ -102,16 +102,16 @@ impl World {
     }
 
     /// The nodes that `who` means, of those to whom it `can` happen.
-    fn those(&mut self, who: &Who, can: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
+    fn those(&mut self, who: &Selector, can: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
         let nodes = self.scenario.nodes;
         let bootstraps = self.scenario.bootstraps;
         let mut able: Vec<usize> = (0..nodes).filter(|node| can(self, *node)).collect();
         match who {
-            Who::All => able,
-            Who::Node(node) => able.into_iter().filter(|n| n == node).collect(),
-            Who::Nodes(these) => able.into_iter().filter(|n| these.contains(n)).collect(),
-            Who::Part(part) => self.draw(able, *part),
-            Who::PartOfOthers(part) => {
+            Selector::All => able,
+            Selector::Node(node) => able.into_iter().filter(|n| n == node).collect(),
+            Selector::Nodes(these) => able.into_iter().filter(|n| these.contains(n)).collect(),
+            Selector::Part(part) => self.draw(able, *part),
+            Selector::PartOfOthers(part) => {
                 able.retain(|node| *node >= bootstraps);
                 self.draw(able, *part)
             }
@@ -208,7 +208,7 @@ impl World {
         self.touched(node);
     }
 
-    fn part(&mut self, side: &Who, cut: Cut) {
+    fn part(&mut self, side: &Selector, cut: Cut) {
         self.disturb();
         let side = self.those(side, |_, _| true);
         self.nature.part(&side);
@@ -222,17 +222,17 @@ impl World {
         }
     }
 
-    fn filter(&mut self, who: &Who, transport: Transport) {
+    fn filter(&mut self, who: &Selector, transport: LinkKind) {
         self.disturb();
         for host in self.those(who, |_, _| true) {
             self.nature.filter(host, transport, true);
         }
     }
 
-    fn unfilter(&mut self, who: &Who) {
+    fn unfilter(&mut self, who: &Selector) {
         self.disturb();
         for host in self.those(who, |_, _| true) {
-            for transport in [Transport::Udp, Transport::Tcp] {
+            for transport in [LinkKind::Udp, LinkKind::Tcp] {
                 self.nature.filter(host, transport, false);
             }
             self.nature.mute(host, false);
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    fn break_links(&mut self, who: &Who, part: f64, how: fn(&mut Self, usize, LinkId)) {
+    fn break_links(&mut self, who: &Selector, part: f64, how: fn(&mut Self, usize, LinkId)) {
         self.disturb();
         for node in self.those(who, Self::runs) {
             for link in self.hosts[node].link_names() {
@@ -275,7 +275,7 @@ impl World {
         let Some(end) = self.hosts[node].link_mut(link) else { return };
         end.severed = true;
         let Some(peer) = end.peer() else { return };
-        let other = &mut self.hosts[crate::nature::wide(peer.host)];
+        let other = &mut self.hosts[crate::topology::wide(peer.host)];
         if other.life == peer.life
             && let Some(end) = other.link_mut(peer.link)
         {
@@ -288,7 +288,7 @@ impl World {
 impl crate::Scenario {
     /// Parts the network for a while.
     #[must_use]
-    pub fn partition(self, from: Duration, until: Duration, side: Who, cut: Cut) -> Self {
+    pub fn partition(self, from: Duration, until: Duration, side: Selector, cut: Cut) -> Self {
         self.fault(from, Fault::Partition { side, cut }).fault(until, Fault::Heal)
     }
 }

@@ -18,10 +18,10 @@ use crate::{
     disk::{Disk, Loss},
     event::{Entry, Event},
     machine::Machine,
-    mail::Mail,
-    nature::{Nature, address, narrow},
+    mail::EventQueue,
     run_hash::RunHash,
     tcp::Endpoint,
+    topology::{Topology, address, narrow},
     trace::Trace,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct Host {
     pub(crate) disk: Disk,
     pub(crate) disk_broken: bool,
     pub(crate) clock: Clock,
-    pub(crate) mail: Mail,
+    pub(crate) mail: EventQueue,
     pub(crate) dice: Dice,
     pub(crate) socket: Socket,
     pub(crate) hash: RunHash,
@@ -94,7 +94,7 @@ impl Host {
             disk: Disk::default(),
             disk_broken: false,
             clock,
-            mail: Mail::new(narrow(index)),
+            mail: EventQueue::new(narrow(index)),
             dice: Dice::new(seed, "host"),
             socket: Socket::new(Dice::new(seed, "datagrams"), address(index).port()),
             hash: RunHash::new(),
@@ -121,7 +121,7 @@ impl Host {
     pub(crate) fn start(
         &mut self,
         at: Instant,
-        nature: &Nature,
+        nature: &Topology,
         listening: SocketAddr,
         machine: Box<dyn Machine>,
     ) {
@@ -160,7 +160,7 @@ impl Host {
     }
 
     /// Lets everything happen that happens before `end`.
-    pub(crate) fn advance(&mut self, end: Instant, nature: &Nature) {
+    pub(crate) fn advance(&mut self, end: Instant, nature: &Topology) {
         while self.broken.is_none()
             && let Some(at) = self.due().filter(|at| *at < end)
         {
@@ -186,7 +186,7 @@ impl Host {
     pub(crate) fn command(
         &mut self,
         at: Instant,
-        nature: &Nature,
+        nature: &Topology,
         command: Command,
     ) -> Option<Result<Ticket, Refused>> {
         self.now = self.now.max(at);
@@ -197,7 +197,7 @@ impl Host {
         Some(answer)
     }
 
-    fn happen(&mut self, entry: Entry, nature: &Nature) {
+    fn happen(&mut self, entry: Entry, nature: &Topology) {
         if let Event::Syn { from, addr, port } = entry.event {
             return self.asked(from, addr, port, nature);
         }
@@ -234,7 +234,7 @@ impl Host {
     }
 
     /// Does what the node wants done until it wants nothing more.
-    pub(crate) fn settle(&mut self, nature: &Nature) {
+    pub(crate) fn settle(&mut self, nature: &Topology) {
         loop {
             while let Some(effect) = self.process.as_mut().and_then(|p| p.machine.poll_effect()) {
                 self.hash.effect(self.now, &effect);
@@ -261,7 +261,7 @@ impl Host {
     }
 
     /// Sends the datagrams that the node wants sent.
-    fn transmit_all(&mut self, nature: &Nature) {
+    fn transmit_all(&mut self, nature: &Topology) {
         let (now, mut buf) = (self.clocks(self.now), Vec::new());
         while let Some(process) = &mut self.process
             && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut buf)
@@ -273,7 +273,7 @@ impl Host {
         }
     }
 
-    fn perform(&mut self, effect: Effect, nature: &Nature) {
+    fn perform(&mut self, effect: Effect, nature: &Topology) {
         match effect {
             Effect::Dial { link, to } => self.dial(link, to, nature),
             Effect::Write { link, bytes } => self.write(link, bytes, nature),
@@ -308,7 +308,7 @@ impl Host {
     }
 
     /// The process ends as it should: everything reaches the disk, and the node is told.
-    fn exit(&mut self, nature: &Nature) {
+    fn exit(&mut self, nature: &Topology) {
         let flushed = if self.disk_broken { None } else { self.disk.flush() };
         if let Some(up_to) = flushed {
             self.give(Input::Persisted { up_to });
@@ -319,13 +319,13 @@ impl Host {
         self.exited = true;
     }
 
-    fn begin_batch(&mut self, nature: &Nature) {
+    fn begin_batch(&mut self, nature: &Topology) {
         let after = self.dice.between(nature.physics.commit);
         let event = if self.disk_broken { Event::DiskFailed } else { Event::Committed };
         self.mail.later(self.now + after, self.life, event);
     }
 
-    fn committed(&mut self, nature: &Nature) {
+    fn committed(&mut self, nature: &Topology) {
         if let Some(up_to) = self.disk.commit(self.now, nature.physics.checkpoint) {
             self.give(Input::Persisted { up_to });
         }

@@ -7,13 +7,18 @@
 //! | what | its laws ([`Physics`]) |
 //! | --- | --- |
 //! | time | virtual; each host has a wall clock that is wrong and drifts |
-//! | links | byte streams: a delay for each pair of hosts, jitter, an optional rate; a lost packet is a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
+//! | links | byte streams: a delay for each pair of hosts, jitter, an optional rate; a lost packet
+//! is a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
 //! | connecting | a round trip; refused where nobody listens; silence where nobody is |
-//! | partitions | traffic is held back until they heal, or connections are dead for good and nobody is told |
-//! | processes | killed, frozen, stopped, or without power; started again with what their disk has |
-//! | disks | batches are committed late; a crash loses what was not committed, a loss of power what was not on the platter |
-//! | signatures | checked for real, once in the whole world; verdicts arrive late and out of order |
-//! | others | hosts that mean harm ([`Guest`]) |
+//! | partitions | traffic is held back until they heal, or connections are dead for good and
+//! nobody is told |
+//! | processes | killed, frozen, stopped, or without power; started again with what their disk has
+//! |
+//! | disks | batches are committed late; a crash loses what was not committed, a loss of power
+//! what was not on the platter |
+//! | signatures | checked for real, once in the whole world; verdicts arrive late and out of order
+//! |
+//! | others | hosts that mean harm ([`Adversary`]) |
 //!
 //! A [`Scenario`] is a story as data. [`run`] plays it and gives a [`Report`] that says whether all
 //! promises ([`Check`]) were kept.
@@ -32,6 +37,7 @@
 //! assert_eq!(report.run_hash, run(&story, 7).run_hash);
 //! ```
 
+mod adversary;
 mod check;
 mod clock;
 mod datagrams;
@@ -39,33 +45,32 @@ mod dice;
 mod disk;
 mod event;
 mod faults;
-mod guest;
 mod host;
 mod links;
 #[cfg(test)]
 mod links_tests;
 mod machine;
 mod mail;
-mod nature;
 pub mod packets;
 mod physics;
 mod play;
+mod published;
 mod report;
 mod run_hash;
-mod said;
 mod scenario;
 mod stories;
 mod storm;
 mod tcp;
+mod topology;
 mod trace;
 mod verdicts;
 mod world;
 
-pub use guest::{Deed, Guest};
+pub use adversary::{Adversary, Attack};
 pub use physics::{Physics, Range};
 pub use play::{run, run_with};
 pub use report::{Directs, Latency, Progress, Report, Violation};
 pub use scenario::{
-    BootstrapBy, Check, Cut, Death, Fault, Listen, Saying, Scenario, Who, default_config,
+    BootstrapBy, Check, Cut, Death, Fault, Listen, Scenario, Selector, Workload, default_config,
 };
 pub use world::World;

@@ -11,10 +11,10 @@ use positron_proto::{
 };
 
 use crate::{
-    event::{End, Event},
+    event::{Event, PeerEnd},
     host::{Host, Process},
-    nature::Nature,
     tcp::{Endpoint, Sending, State},
+    topology::Topology,
 };
 
 impl Host {
@@ -22,13 +22,13 @@ impl Host {
         self.process.as_ref().is_some_and(|process| process.links.contains_key(&link))
     }
 
-    const fn end_of(&self, link: LinkId) -> End {
-        End { host: self.index, life: self.life, link }
+    const fn end_of(&self, link: LinkId) -> PeerEnd {
+        PeerEnd { host: self.index, life: self.life, link }
     }
 
     // --- what the process wants ---
 
-    pub(crate) fn dial(&mut self, link: LinkId, to: SocketAddr, nature: &Nature) {
+    pub(crate) fn dial(&mut self, link: LinkId, to: SocketAddr, nature: &Topology) {
         let life = self.life;
         let timeout = self.now() + nature.physics.connect_timeout;
         self.mail.later(timeout, life, Event::ConnectTimeout { link });
@@ -52,7 +52,7 @@ impl Host {
     }
 
     /// Sends the question for a connection, and again until it is answered.
-    fn ask(&mut self, link: LinkId, attempt: u32, nature: &Nature) {
+    fn ask(&mut self, link: LinkId, attempt: u32, nature: &Topology) {
         let (now, from, addr) = (self.now(), self.end_of(link), self.addr);
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         let State::Connecting(to) = end.state else { return };
@@ -66,7 +66,7 @@ impl Host {
         self.mail.later(again, self.life, Event::SynRetry { link, attempt: attempt + 1 });
     }
 
-    pub(crate) fn write(&mut self, link: LinkId, bytes: Bytes, nature: &Nature) {
+    pub(crate) fn write(&mut self, link: LinkId, bytes: Bytes, nature: &Topology) {
         self.tally.wire_bytes += bytes.len() as u64;
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         if !bytes.is_empty() && !matches!(end.state, State::Flushing(_)) {
@@ -75,7 +75,7 @@ impl Host {
         }
     }
 
-    pub(crate) fn hang_up(&mut self, link: LinkId, how: Hangup, nature: &Nature) {
+    pub(crate) fn hang_up(&mut self, link: LinkId, how: Hangup, nature: &Topology) {
         let now = self.now();
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         match (end.state, how) {
@@ -90,12 +90,12 @@ impl Host {
     }
 
     /// Ends a link at once and tells the other end.
-    pub(crate) fn abort(&mut self, link: LinkId, nature: &Nature) {
+    pub(crate) fn abort(&mut self, link: LinkId, nature: &Topology) {
         self.reset_peer(link, nature);
         self.forget(link, LinkDown::HungUp);
     }
 
-    fn reset_peer(&mut self, link: LinkId, nature: &Nature) {
+    fn reset_peer(&mut self, link: LinkId, nature: &Topology) {
         let now = self.now();
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         if let Some(peer) = end.peer().filter(|_| !end.severed)
@@ -117,7 +117,7 @@ impl Host {
     }
 
     /// Lets the kernel take as much of what waits as it has room for.
-    fn pump(&mut self, link: LinkId, nature: &Nature) {
+    fn pump(&mut self, link: LinkId, nature: &Topology) {
         let now = self.now();
         let from = self.end_of(link);
         let Some(Process { links, written, .. }) = &mut self.process else { return };
@@ -169,7 +169,7 @@ impl Host {
     }
 
     /// Everything is in the kernel: the process is done with the link.
-    fn flushed(&mut self, link: LinkId, nature: &Nature) {
+    fn flushed(&mut self, link: LinkId, nature: &Topology) {
         let now = self.now();
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         if let State::Flushing(peer) = end.state
@@ -186,7 +186,7 @@ impl Host {
     // --- what other hosts and time do ---
 
     /// Another host asks for a connection.
-    pub(crate) fn asked(&mut self, from: End, addr: SocketAddr, port: u16, nature: &Nature) {
+    pub(crate) fn asked(&mut self, from: PeerEnd, addr: SocketAddr, port: u16, nature: &Topology) {
         if !self.powered || !nature.carries_streams(self.index, from.host) {
             return;
         }
@@ -202,7 +202,7 @@ impl Host {
         if let Some((&link, end)) = known {
             // The question came twice, or the answer was lost.
             let arrival = end.sending.arrival(now, 0, &nature.physics);
-            let peer = End { host: self.index, life: self.life, link };
+            let peer = PeerEnd { host: self.index, life: self.life, link };
             let event = Event::SynAck { to: from.link, peer };
             return self.mail.send(from.host, arrival, from.life, event);
         }
@@ -218,7 +218,7 @@ impl Host {
         self.give(Input::Accepted { link, from: SocketAddr::new(addr.ip(), from_port) });
     }
 
-    pub(crate) fn happen_to_link(&mut self, event: Event, nature: &Nature) {
+    pub(crate) fn happen_to_link(&mut self, event: Event, nature: &Topology) {
         match event {
             Event::SynAck { to, peer } => self.answered(to, peer, nature),
             Event::Segment { to, from, bytes } => self.arrived(to, from, bytes, nature),
@@ -260,7 +260,7 @@ impl Host {
     }
 
     /// Something reached a process that is no more. Its kernel answers if the machine has power.
-    pub(crate) fn stray(&mut self, event: Event, nature: &Nature) {
+    pub(crate) fn stray(&mut self, event: Event, nature: &Topology) {
         let from = match event {
             Event::Segment { from, .. } => from,
             Event::SynAck { peer, .. } => peer,
@@ -270,7 +270,7 @@ impl Host {
     }
 
     /// Tells another host that there is no such connection.
-    fn refuse(&mut self, from: End, nature: &Nature) {
+    fn refuse(&mut self, from: PeerEnd, nature: &Topology) {
         if self.powered && nature.carries_streams(self.index, from.host) {
             let arrival = self.now() + nature.delay(self.index, from.host);
             let rst = Event::Rst { to: from.link, reason: LinkDown::Reset };
@@ -282,7 +282,7 @@ impl Host {
         self.process.as_mut()?.links.get_mut(&link)
     }
 
-    fn answered(&mut self, link: LinkId, peer: End, nature: &Nature) {
+    fn answered(&mut self, link: LinkId, peer: PeerEnd, nature: &Topology) {
         if !nature.carries_streams(self.index, peer.host) {
             return;
         }
@@ -297,7 +297,7 @@ impl Host {
         }
     }
 
-    fn arrived(&mut self, link: LinkId, from: End, bytes: Bytes, nature: &Nature) {
+    fn arrived(&mut self, link: LinkId, from: PeerEnd, bytes: Bytes, nature: &Topology) {
         let cut = !nature.carries_streams(self.index, from.host);
         let reading = self.reading;
         let Some(end) = self.link_mut(link) else {
@@ -332,7 +332,7 @@ impl Host {
     }
 
     /// What was not read is read, and what a cut held back is sent.
-    fn release(&mut self, link: LinkId, nature: &Nature) {
+    fn release(&mut self, link: LinkId, nature: &Topology) {
         let (now, from, reading) = (self.now(), self.end_of(link), self.reading);
         let Some(end) = self.process.as_mut().and_then(|p| p.links.get_mut(&link)) else { return };
         let Some(peer) = end.peer().filter(|peer| nature.carries_streams(from.host, peer.host))
@@ -380,7 +380,7 @@ impl Host {
     // --- what faults do, between two windows of time ---
 
     /// The kernel of a dead process closes all of its connections.
-    pub(crate) fn close_all(&mut self, nature: &Nature) {
+    pub(crate) fn close_all(&mut self, nature: &Topology) {
         for link in self.link_names() {
             self.reset_peer(link, nature);
         }
@@ -392,7 +392,7 @@ impl Host {
     }
 
     /// Something between the two ends resets a connection: both hear of it.
-    pub(crate) fn broken_off(&mut self, link: LinkId, nature: &Nature) {
+    pub(crate) fn broken_off(&mut self, link: LinkId, nature: &Topology) {
         self.reset_peer(link, nature);
         self.forget(link, LinkDown::Reset);
     }
@@ -412,7 +412,7 @@ impl Host {
     }
 
     /// The connections to these hosts die without a word.
-    pub(crate) fn sever(&mut self, mut which: impl FnMut(&mut Endpoint) -> bool) -> Vec<End> {
+    pub(crate) fn sever(&mut self, mut which: impl FnMut(&mut Endpoint) -> bool) -> Vec<PeerEnd> {
         let mut severed = Vec::new();
         for end in self.process.iter_mut().flat_map(|process| process.links.values_mut()) {
             if !end.severed && which(end) {

@@ -14,10 +14,10 @@ use positron_proto::{
 };
 
 use crate::{
-    Guest, Physics, Scenario, World,
+    Adversary, Physics, Scenario, World,
     disk::Loss,
     machine::Machine,
-    nature::{Nature, address},
+    topology::{Topology, address},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -89,7 +89,7 @@ struct Stage {
 impl Stage {
     fn new(physics: Physics) -> Self {
         let mut scenario = Scenario::quiet("puppets", 0, SECOND).physics(physics);
-        scenario.guests = vec![Guest::Stranger; 2];
+        scenario.guests = vec![Adversary::Stranger; 2];
         // The strangers themselves never get to start.
         scenario.start_within = 3_600 * SECOND;
         let mut world = World::new(&scenario, 1);
@@ -132,7 +132,7 @@ impl Stage {
         self.world.run_until(until);
     }
 
-    fn edit(&mut self, edit: impl FnOnce(&mut Nature)) {
+    fn edit(&mut self, edit: impl FnOnce(&mut Topology)) {
         edit(&mut self.world.nature);
     }
 }
@@ -184,7 +184,7 @@ fn a_cut_holds_traffic_back_until_it_heals() {
     stage.pass(30 * SECOND);
     assert!(stage.puppets[1].heard().is_empty());
 
-    stage.edit(Nature::heal);
+    stage.edit(Topology::heal);
     let now = stage.world.now();
     for host in 0..2 {
         stage.world.hosts[host].release_all(now);
@@ -218,7 +218,7 @@ fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
     stage.edit(|nature| nature.part(&[0]));
     stage.pull(0, Effect::Dial { link: LinkId::dialled(3), to: address(1) });
     stage.pass(4 * SECOND);
-    stage.edit(Nature::heal);
+    stage.edit(Topology::heal);
     stage.pass(30 * SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
     let connected = Input::Connected { link: LinkId::dialled(3) };

@@ -8,14 +8,14 @@ use crate::event::{Entry, Event};
 
 /// The events of one host, in order, and those that it sent to others in this window.
 #[derive(Debug)]
-pub(crate) struct Mail {
+pub(crate) struct EventQueue {
     me: u32,
     sent: u64,
     inbox: BinaryHeap<Entry>,
     pub(crate) outbox: Vec<(u32, Entry)>,
 }
 
-impl Mail {
+impl EventQueue {
     pub(crate) const fn new(me: u32) -> Self {
         Self { me, sent: 0, inbox: BinaryHeap::new(), outbox: Vec::new() }
     }

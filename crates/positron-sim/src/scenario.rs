@@ -1,10 +1,10 @@
 //! A story as data: who is there, what they say, and what goes wrong when.
 
 use positron_proto::{
-    gossip, id::NetworkId, node::Config, peers, session::sessions, time::Duration, trust,
+    gossip, id::NetworkId, node::NodeConfig, peers, session::sessions, time::Duration, trust,
 };
 
-use crate::{guest::Guest, physics::Physics};
+use crate::{adversary::Adversary, physics::Physics};
 
 /// A story. Times count from the beginning of the world.
 #[derive(Clone, Debug)]
@@ -26,15 +26,15 @@ pub struct Scenario {
     /// When it ends and everything is checked.
     pub duration: Duration,
     /// What is said, in any order.
-    pub sayings: Vec<(Duration, Saying)>,
+    pub sayings: Vec<(Duration, Workload)>,
     /// What goes wrong, in any order.
     pub faults: Vec<(Duration, Fault)>,
     /// The laws of the world.
     pub physics: Physics,
     /// What every node is told; its bootstrap addresses are added.
-    pub config: Config,
+    pub config: NodeConfig,
     /// Hosts that are no nodes of ours.
-    pub guests: Vec<Guest>,
+    pub guests: Vec<Adversary>,
     /// Checks that a story cannot keep on purpose.
     pub waived: Vec<Check>,
 }
@@ -59,7 +59,7 @@ pub enum BootstrapBy {
 
 /// Something that an application says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saying {
+pub enum Workload {
     /// To everyone.
     Broadcast {
         /// Who; `None`: anybody who lives.
@@ -80,7 +80,7 @@ pub enum Saying {
 
 /// Some of the nodes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Who {
+pub enum Selector {
     /// Everyone.
     All,
     /// This one.
@@ -118,7 +118,7 @@ pub enum Fault {
     /// The drawn part of all hosts cannot reach the others.
     Partition {
         /// One side.
-        side: Who,
+        side: Selector,
         /// What happens to connections.
         cut: Cut,
     },
@@ -127,60 +127,60 @@ pub enum Fault {
     /// Processes die.
     Crash {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// How.
         death: Death,
     },
     /// Absent, dead or stopped processes start, with what their disk has.
-    Start(Who),
+    Start(Selector),
     /// Processes are told to stop, flush and end.
-    Stop(Who),
+    Stop(Selector),
     /// Connections of these nodes are reset, each with this probability.
     Reset {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// How many.
         part: f64,
     },
     /// Connections of these nodes die without either end being told, each with this probability.
     Silence {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// How many.
         part: f64,
     },
     /// A firewall in front of these nodes drops whatever comes and goes over one transport.
     Filter {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// Which: the other one goes on.
-        transport: sessions::Transport,
+        transport: sessions::LinkKind,
     },
     /// A firewall in front of these nodes drops the datagrams that they send; those that are sent
     /// to them arrive.
-    Mute(Who),
+    Mute(Selector),
     /// Firewalls let everything through again.
-    Unfilter(Who),
+    Unfilter(Selector),
     /// Address translators in front of these nodes forget them: their datagrams come from another
     /// port from now on, and whatever is sent to a former one is lost.
-    Rebind(Who),
+    Rebind(Selector),
     /// Processes take nothing from their sockets any more.
-    StopReading(Who),
+    StopReading(Selector),
     /// They do again.
-    ReadAgain(Who),
+    ReadAgain(Selector),
     /// Processes stand still, and then everything reaches them at once.
     Freeze {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// For how long.
         lasting: Duration,
     },
     /// Disks fail: nothing is committed any more.
-    BreakDisk(Who),
+    BreakDisk(Selector),
     /// Wall clocks jump by this many seconds.
     TurnClock {
         /// Whose.
-        who: Who,
+        who: Selector,
         /// Forward, or back.
         seconds: i64,
     },
@@ -234,7 +234,7 @@ impl Scenario {
 
     /// Adds something that is said.
     #[must_use]
-    pub fn say(mut self, after: Duration, saying: Saying) -> Self {
+    pub fn say(mut self, after: Duration, saying: Workload) -> Self {
         self.sayings.push((after, saying));
         self
     }
@@ -245,7 +245,7 @@ impl Scenario {
         let width = until.saturating_sub(from);
         for n in 0..count {
             let after = from + width * n / count;
-            self.sayings.push((after, Saying::Broadcast { from: None, bytes }));
+            self.sayings.push((after, Workload::Broadcast { from: None, bytes }));
         }
         self
     }
@@ -273,18 +273,18 @@ fn start_within(nodes: usize) -> Duration {
 }
 
 /// The founding document's defaults.
-pub fn default_config() -> Config {
+pub fn default_config() -> NodeConfig {
     let second = Duration::from_secs(1);
-    Config {
+    NodeConfig {
         network: NetworkId::from_name("simulated"),
-        session: sessions::Config {
+        session: sessions::SessionConfig {
             network: NetworkId::from_name("simulated"),
             max_links: 512,
             connect_timeout: 10 * second,
             heartbeat: 30 * second,
-            transports: sessions::Transports::Both,
+            transports: sessions::LinkKinds::Both,
         },
-        peers: peers::Config {
+        peers: peers::PeersConfig {
             bootstrap: Vec::new(),
             min_peers: 5,
             max_peers: 50,
@@ -292,8 +292,8 @@ pub fn default_config() -> Config {
             heartbeat_interval: 30 * second,
             software: "positron-sim".into(),
         },
-        gossip: gossip::Config { fanout: 3, interval: second, ttl: 10, cache_size: 10_000 },
-        trust: trust::Config {
+        gossip: gossip::GossipConfig { fanout: 3, interval: second, ttl: 10, cache_size: 10_000 },
+        trust: trust::TrustConfig {
             initial_score: 0.5,
             min_threshold: 0.1,
             max_score: 1.0,

@@ -1,8 +1,8 @@
 //! The stories that have a name.
 
-use positron_proto::{session::sessions::Transport, time::Duration};
+use positron_proto::{session::sessions::LinkKind, time::Duration};
 
-use crate::scenario::{Cut, Death, Fault, Saying, Scenario, Who};
+use crate::scenario::{Cut, Death, Fault, Scenario, Selector, Workload};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -31,7 +31,7 @@ impl Scenario {
     /// the broadcasts are sent while it is.
     pub fn default_story(nodes: usize) -> Self {
         Self::quiet("default", nodes, secs(60))
-            .fault(secs(20), Fault::Partition { side: Who::Part(1.0 / 3.0), cut: Cut::Hold })
+            .fault(secs(20), Fault::Partition { side: Selector::Part(1.0 / 3.0), cut: Cut::Hold })
             .fault(secs(32), Fault::Heal)
             .broadcasts(35, 256, secs(10), secs(19))
             .broadcasts(30, 256, secs(20), secs(32))
@@ -41,14 +41,14 @@ impl Scenario {
     /// A bootstrap node is killed, and later a third of all nodes, half of them by a loss of power;
     /// all come back.
     pub fn crashes(nodes: usize) -> Self {
-        let third = Who::Part(1.0 / 6.0);
+        let third = Selector::Part(1.0 / 6.0);
         Self::quiet("crashes", nodes, secs(90))
             .broadcasts(100, 256, secs(10), secs(70))
-            .fault(secs(15), Fault::Crash { who: Who::Node(0), death: Death::Killed })
-            .fault(secs(25), Fault::Start(Who::All))
+            .fault(secs(15), Fault::Crash { who: Selector::Node(0), death: Death::Killed })
+            .fault(secs(25), Fault::Start(Selector::All))
             .fault(secs(35), Fault::Crash { who: third.clone(), death: Death::Killed })
             .fault(secs(36), Fault::Crash { who: third, death: Death::PowerCut })
-            .fault(secs(50), Fault::Start(Who::All))
+            .fault(secs(50), Fault::Start(Selector::All))
     }
 
     /// Every five seconds some nodes stop or die and those of before come back.
@@ -57,8 +57,8 @@ impl Scenario {
             Self::quiet("churn", nodes, secs(120)).broadcasts(120, 256, secs(10), secs(95));
         for round in 0..16 {
             let at = secs(15 + 5 * round);
-            let who = Who::PartOfOthers(0.1);
-            story = story.fault(at, Fault::Start(Who::All)).fault(
+            let who = Selector::PartOfOthers(0.1);
+            story = story.fault(at, Fault::Start(Selector::All)).fault(
                 at + secs(1),
                 match round % 3 {
                     0 => Fault::Stop(who),
@@ -67,7 +67,7 @@ impl Scenario {
                 },
             );
         }
-        story.fault(secs(95), Fault::Start(Who::All))
+        story.fault(secs(95), Fault::Start(Selector::All))
     }
 
     /// Half of the network is cut off three times, twice for good as far as connections are
@@ -78,7 +78,7 @@ impl Scenario {
         for (from, until, cut) in [(15, 35, Cut::Hold), (45, 65, Cut::Sever), (75, 95, Cut::Sever)]
         {
             story = story
-                .fault(secs(from), Fault::Partition { side: Who::Part(0.5), cut })
+                .fault(secs(from), Fault::Partition { side: Selector::Part(0.5), cut })
                 .fault(secs(until), Fault::Heal);
         }
         story
@@ -89,7 +89,7 @@ impl Scenario {
         let mut story =
             Self::quiet("late", nodes, secs(60)).broadcasts(100, 256, secs(10), secs(30));
         story.absent = (0..nodes).skip(1).filter(|node| node % 5 == 4).collect();
-        story.fault(secs(35), Fault::Start(Who::All))
+        story.fault(secs(35), Fault::Start(Selector::All))
     }
 
     /// Ten times the loss, slow disks, slow workers, messages of 64 KiB and a node that does not
@@ -98,9 +98,9 @@ impl Scenario {
         let mut story = Self::quiet("stalls", nodes, secs(90))
             .broadcasts(40, 256, secs(10), secs(50))
             .broadcasts(10, 64 * 1024, secs(10), secs(50))
-            .fault(secs(20), Fault::StopReading(Who::PartOfOthers(0.1)))
-            .fault(secs(45), Fault::ReadAgain(Who::All))
-            .fault(secs(30), Fault::Freeze { who: Who::Part(0.1), lasting: secs(4) });
+            .fault(secs(20), Fault::StopReading(Selector::PartOfOthers(0.1)))
+            .fault(secs(45), Fault::ReadAgain(Selector::All))
+            .fault(secs(30), Fault::Freeze { who: Selector::Part(0.1), lasting: secs(4) });
         story.physics.loss = 0.2;
         story.physics = story.physics.slow_disks().slow_verdicts();
         story
@@ -109,23 +109,29 @@ impl Scenario {
     /// Firewalls drop datagrams, streams, or datagrams of one direction, and address translators
     /// forget connections, while nodes die and come back.
     pub fn filters(nodes: usize) -> Self {
-        let third = || Who::Part(1.0 / 3.0);
+        let third = || Selector::Part(1.0 / 3.0);
         let filter = |who, transport| Fault::Filter { who, transport };
         Self::quiet("filters", nodes, secs(130))
             .broadcasts(120, 256, secs(8), secs(100))
-            .fault(secs(15), filter(third(), Transport::Udp))
-            .fault(secs(25), Fault::Crash { who: Who::PartOfOthers(0.2), death: Death::Killed })
-            .fault(secs(32), Fault::Start(Who::All))
-            .fault(secs(40), Fault::Unfilter(Who::All))
-            .fault(secs(45), filter(third(), Transport::Tcp))
-            .fault(secs(50), Fault::Crash { who: Who::PartOfOthers(0.2), death: Death::PowerCut })
+            .fault(secs(15), filter(third(), LinkKind::Udp))
+            .fault(
+                secs(25),
+                Fault::Crash { who: Selector::PartOfOthers(0.2), death: Death::Killed },
+            )
+            .fault(secs(32), Fault::Start(Selector::All))
+            .fault(secs(40), Fault::Unfilter(Selector::All))
+            .fault(secs(45), filter(third(), LinkKind::Tcp))
+            .fault(
+                secs(50),
+                Fault::Crash { who: Selector::PartOfOthers(0.2), death: Death::PowerCut },
+            )
             .fault(secs(55), Fault::Mute(third()))
             .fault(secs(60), Fault::Rebind(third()))
-            .fault(secs(65), Fault::Start(Who::All))
-            .fault(secs(70), Fault::Unfilter(Who::All))
-            .fault(secs(75), Fault::Rebind(Who::Part(0.5)))
-            .fault(secs(80), filter(Who::All, Transport::Udp))
-            .fault(secs(95), Fault::Unfilter(Who::All))
+            .fault(secs(65), Fault::Start(Selector::All))
+            .fault(secs(70), Fault::Unfilter(Selector::All))
+            .fault(secs(75), Fault::Rebind(Selector::Part(0.5)))
+            .fault(secs(80), filter(Selector::All, LinkKind::Udp))
+            .fault(secs(95), Fault::Unfilter(Selector::All))
     }
 
     /// One broadcast of each node, so that every node is a sender once.
@@ -135,7 +141,7 @@ impl Scenario {
         let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
         for n in 0..nodes {
             let from_node = usize::try_from(n).ok();
-            let saying = Saying::Broadcast { from: from_node, bytes: 128 };
+            let saying = Workload::Broadcast { from: from_node, bytes: 128 };
             self.sayings.push((from + width * n / nodes.max(1), saying));
         }
         self

@@ -1,12 +1,12 @@
 //! A story that nobody wrote: everything that can go wrong, drawn from a seed.
 
-use positron_proto::{rng::Seed, session::sessions::Transport, time::Duration};
+use positron_proto::{rng::Seed, session::sessions::LinkKind, time::Duration};
 
 use crate::{
+    adversary::{Adversary, Attack},
     dice::Dice,
-    guest::{Deed, Guest},
     physics::Physics,
-    scenario::{BootstrapBy, Cut, Death, Fault, Listen, Saying, Scenario, Who},
+    scenario::{BootstrapBy, Cut, Death, Fault, Listen, Scenario, Selector, Workload},
 };
 
 /// When the last thing goes wrong.
@@ -40,9 +40,9 @@ impl Scenario {
         }
         story
             .fault(STORM_ENDS, Fault::Heal)
-            .fault(STORM_ENDS, Fault::Unfilter(Who::All))
-            .fault(STORM_ENDS, Fault::ReadAgain(Who::All))
-            .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Who::All))
+            .fault(STORM_ENDS, Fault::Unfilter(Selector::All))
+            .fault(STORM_ENDS, Fault::ReadAgain(Selector::All))
+            .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Selector::All))
     }
 }
 
@@ -67,45 +67,45 @@ fn laws(dice: &mut Dice) -> Physics {
     laws
 }
 
-fn guest(dice: &mut Dice) -> Guest {
+fn guest(dice: &mut Dice) -> Adversary {
     *pick(
         dice,
         &[
-            Guest::Stranger,
-            Guest::Traitor(Deed::Forge),
-            Guest::Traitor(Deed::Replay),
-            Guest::Traitor(Deed::Withhold),
-            Guest::Traitor(Deed::Flood),
+            Adversary::Stranger,
+            Adversary::Traitor(Attack::Forge),
+            Adversary::Traitor(Attack::Replay),
+            Adversary::Traitor(Attack::Withhold),
+            Adversary::Traitor(Attack::Flood),
         ],
     )
 }
 
-fn saying(dice: &mut Dice, nodes: usize) -> Saying {
+fn saying(dice: &mut Dice, nodes: usize) -> Workload {
     let bytes = *pick(dice, &[1, 200, 200, 5_000, 60_000, 300_000]);
     let (from, to) = (dice.index(nodes), dice.index(nodes));
     if from != to && dice.chance(0.4) {
-        return Saying::Direct { from, to, bytes };
+        return Workload::Direct { from, to, bytes };
     }
-    Saying::Broadcast { from: None, bytes }
+    Workload::Broadcast { from: None, bytes }
 }
 
 fn fault(dice: &mut Dice) -> Fault {
-    let who = Who::Part(*pick(dice, &[0.01, 0.2, 0.5]));
+    let who = Selector::Part(*pick(dice, &[0.01, 0.2, 0.5]));
     let part = *pick(dice, &[0.1, 0.5, 1.0]);
     match dice.below(16) {
         0 | 1 => Fault::Partition { side: who, cut: *pick(dice, &[Cut::Hold, Cut::Sever]) },
         2 | 3 => Fault::Heal,
         4 => Fault::Crash { who, death: Death::Killed },
         5 => Fault::Crash { who, death: Death::PowerCut },
-        6 => Fault::Start(Who::All),
+        6 => Fault::Start(Selector::All),
         7 => Fault::Stop(who),
         8 => Fault::Reset { who, part },
         9 => Fault::Silence { who, part },
         10 if dice.chance(0.5) => Fault::StopReading(who),
-        10 => Fault::ReadAgain(Who::All),
-        11 => Fault::Filter { who, transport: *pick(dice, &[Transport::Udp, Transport::Tcp]) },
+        10 => Fault::ReadAgain(Selector::All),
+        11 => Fault::Filter { who, transport: *pick(dice, &[LinkKind::Udp, LinkKind::Tcp]) },
         12 => Fault::Mute(who),
-        13 => Fault::Unfilter(Who::All),
+        13 => Fault::Unfilter(Selector::All),
         14 => Fault::Rebind(who),
         _ => {
             let lasting = dice.between((Duration::from_millis(100), Duration::from_secs(15)));

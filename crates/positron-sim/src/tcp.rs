@@ -12,7 +12,7 @@ use positron_proto::time::{Duration, Instant};
 
 use crate::{
     dice::{Dice, micros},
-    event::End,
+    event::PeerEnd,
     physics::Physics,
 };
 
@@ -22,9 +22,9 @@ pub(crate) enum State {
     /// Asked for; to this address.
     Connecting(SocketAddr),
     /// Both ends know.
-    Open(End),
+    Open(PeerEnd),
     /// Hung up by us; what waits is still being flushed.
-    Flushing(End),
+    Flushing(PeerEnd),
 }
 
 /// One end of a connection.
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 
     /// The other end, once it is known.
-    pub(crate) const fn peer(&self) -> Option<End> {
+    pub(crate) const fn peer(&self) -> Option<PeerEnd> {
         match self.state {
             State::Connecting(_) => None,
             State::Open(end) | State::Flushing(end) => Some(end),

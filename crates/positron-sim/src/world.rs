@@ -24,10 +24,10 @@ use crate::{
     clock::Clock,
     dice::{Dice, at},
     host::{Host, Tally},
-    nature::{Nature, address, wide},
+    published::{self, Published},
     report::{Progress, Violation},
-    said::{self, Said},
-    scenario::{BootstrapBy, Check, Fault, Saying, Scenario},
+    scenario::{BootstrapBy, Check, Fault, Scenario, Workload},
+    topology::{Topology, address, wide},
 };
 
 /// Nodes whose tables are looked at each second, in turn.
@@ -52,7 +52,7 @@ pub struct World {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) seed_number: u64,
     pub(crate) seed: Seed,
-    pub(crate) nature: Nature,
+    pub(crate) nature: Topology,
     pub(crate) hosts: Vec<Host>,
     /// When each host has something to do; [`Instant::FAR_FUTURE`] if never.
     due: Vec<Instant>,
@@ -65,7 +65,7 @@ pub struct World {
     next_sample: Instant,
     sampled: usize,
     pub(crate) dice: Dice,
-    pub(crate) said: Vec<Said>,
+    pub(crate) said: Vec<Published>,
     pub(crate) delivery: Delivery,
     pub(crate) liveness: Liveness,
     pub(crate) directs: crate::report::Directs,
@@ -77,7 +77,7 @@ pub struct World {
 enum Act {
     Start(usize),
     Fault(Fault),
-    Say(Saying),
+    Say(Workload),
 }
 
 impl World {
@@ -95,7 +95,7 @@ impl World {
             })
             .collect();
         let ids = hosts.iter().enumerate().map(|(n, h)| (h.identity.node_id(), n)).collect();
-        let mut nature = Nature::new(scenario.physics.clone(), count, &root);
+        let mut nature = Topology::new(scenario.physics.clone(), count, &root);
         nature.name(BOOTSTRAP_NAME, (0..scenario.bootstraps).map(address).collect());
         Self {
             nature,
@@ -255,24 +255,24 @@ impl World {
     // --- what applications do ---
 
     /// Says something now. `None`: nobody is there to say it.
-    pub fn say(&mut self, saying: Saying) -> Option<Result<(), Refused>> {
+    pub fn say(&mut self, saying: Workload) -> Option<Result<(), Refused>> {
         let (kind, from, to, bytes) = match saying {
-            Saying::Broadcast { from, bytes } => {
+            Workload::Broadcast { from, bytes } => {
                 let from = from.or_else(|| self.somebody())?;
                 (SequenceKind::Broadcast, from, from, bytes)
             }
-            Saying::Direct { from, to, bytes } => (SequenceKind::Direct, from, to, bytes),
+            Workload::Direct { from, to, bytes } => (SequenceKind::Direct, from, to, bytes),
         };
         if !self.hosts[from].is_live() {
             return None;
         }
         let index = self.said.len();
-        let payload = said::payload(kind, index, bytes);
+        let payload = published::payload(kind, index, bytes);
         let bytes = payload.len();
         let (at, life) = (self.now, self.hosts[from].life);
         let disturbed = self.nature.is_parted();
         let (id, durable) = (None, false);
-        self.said.push(Said { kind, from, to, at, life, bytes, id, durable, disturbed });
+        self.said.push(Published { kind, from, to, at, life, bytes, id, durable, disturbed });
         let command = match kind {
             SequenceKind::Broadcast => Command::Broadcast { payload },
             SequenceKind::Direct => {
@@ -390,7 +390,7 @@ impl World {
     /// What was said shortly before now may be late because of what happens now.
     pub(crate) fn disturb(&mut self) {
         let now = self.now;
-        let under_way = |said: &&mut Said| now.since(said.at) < UNDER_WAY;
+        let under_way = |said: &&mut Published| now.since(said.at) < UNDER_WAY;
         self.said.iter_mut().rev().take_while(under_way).for_each(|said| said.disturbed = true);
     }
 

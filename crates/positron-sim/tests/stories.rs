@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use positron_proto::time::Duration;
 use positron_sim::{
-    BootstrapBy, Check, Cut, Death, Deed, Fault, Guest, Listen, Physics, Report, Saying, Scenario,
-    Who, World, run,
+    Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Listen, Physics, Report, Scenario,
+    Selector, Workload, World, run,
 };
 
 const fn secs(seconds: u64) -> Duration {
@@ -28,7 +28,7 @@ fn chatty(name: &str, nodes: usize, lasting: u64) -> Scenario {
     Scenario::quiet(name, nodes, secs(lasting)).broadcasts(20, 200, secs(3), secs(lasting - 8))
 }
 
-fn crash(who: Who, death: Death) -> Fault {
+fn crash(who: Selector, death: Death) -> Fault {
     Fault::Crash { who, death }
 }
 
@@ -71,15 +71,16 @@ fn the_default_story_is_kept_by_small_networks() {
 #[test]
 fn the_network_outlives_its_bootstrap_node() {
     let story = chatty("no bootstrap", 8, 40)
-        .fault(secs(8), crash(Who::Node(0), Death::Killed))
-        .fault(secs(25), Fault::Start(Who::All));
+        .fault(secs(8), crash(Selector::Node(0), Death::Killed))
+        .fault(secs(25), Fault::Start(Selector::All));
     play(&story, 0..20);
 }
 
 #[test]
 fn any_third_may_die_and_the_others_miss_nothing() {
     for death in [Death::Killed, Death::PowerCut] {
-        let story = chatty("a third dies", 9, 40).fault(secs(10), crash(Who::Part(0.34), death));
+        let story =
+            chatty("a third dies", 9, 40).fault(secs(10), crash(Selector::Part(0.34), death));
         for report in play(&story, 0..20) {
             assert_eq!(report.live_nodes, 6);
         }
@@ -90,8 +91,8 @@ fn any_third_may_die_and_the_others_miss_nothing() {
 fn who_died_comes_back_and_catches_up() {
     for death in [Death::Killed, Death::PowerCut] {
         let story = chatty("a third comes back", 9, 60)
-            .fault(secs(10), crash(Who::Part(0.34), death))
-            .fault(secs(35), Fault::Start(Who::All));
+            .fault(secs(10), crash(Selector::Part(0.34), death))
+            .fault(secs(35), Fault::Start(Selector::All));
         for report in play(&story, 0..20) {
             assert_eq!((report.live_nodes, report.connected_nodes), (9, 9));
         }
@@ -101,7 +102,8 @@ fn who_died_comes_back_and_catches_up() {
 #[test]
 fn a_partition_heals_whatever_became_of_its_connections() {
     for cut in [Cut::Hold, Cut::Sever] {
-        let story = chatty("partition", 9, 60).partition(secs(8), secs(35), Who::Part(0.5), cut);
+        let story =
+            chatty("partition", 9, 60).partition(secs(8), secs(35), Selector::Part(0.5), cut);
         play(&story, 0..20);
     }
 }
@@ -110,7 +112,7 @@ fn a_partition_heals_whatever_became_of_its_connections() {
 fn a_late_joiner_gets_what_was_said_before_it_came() {
     let mut story = Scenario::quiet("late", 6, secs(30))
         .broadcasts(30, 300, secs(2), secs(12))
-        .fault(secs(15), Fault::Start(Who::All));
+        .fault(secs(15), Fault::Start(Selector::All));
     story.absent = vec![5];
     for report in play(&story, 0..20) {
         assert_eq!(report.deliveries, 150);
@@ -122,10 +124,13 @@ fn a_number_is_never_used_twice_even_if_the_disk_forgot_what_was_said() {
     // The sender loses its power at every stage between the saying and the disk.
     for late in 0..20 {
         let mut story = Scenario::quiet("unsynced", 4, secs(40))
-            .fault(secs(10) + Duration::from_millis(3 * late), crash(Who::Node(2), Death::PowerCut))
-            .fault(secs(15), Fault::Start(Who::All));
+            .fault(
+                secs(10) + Duration::from_millis(3 * late),
+                crash(Selector::Node(2), Death::PowerCut),
+            )
+            .fault(secs(15), Fault::Start(Selector::All));
         for n in 0..20 {
-            let saying = Saying::Broadcast { from: Some(2), bytes: 100 };
+            let saying = Workload::Broadcast { from: Some(2), bytes: 100 };
             story = story.say(secs(10) + Duration::from_millis(3 * n), saying);
             story = story.say(secs(16) + Duration::from_millis(3 * n), saying);
         }
@@ -141,8 +146,8 @@ fn a_message_is_handed_over_once_in_a_life_and_seldom_twice_across_lives() {
         let at = secs(5 + 9 * round);
         let death = if round % 2 == 0 { Death::Killed } else { Death::PowerCut };
         story = story
-            .fault(at, crash(Who::Part(0.4), death))
-            .fault(at + secs(4), Fault::Start(Who::All));
+            .fault(at, crash(Selector::Part(0.4), death))
+            .fault(at + secs(4), Fault::Start(Selector::All));
     }
     for report in play(&story, 0..20) {
         assert_eq!(report.duplicate_deliveries, 0);
@@ -155,8 +160,8 @@ fn a_message_is_handed_over_once_in_a_life_and_seldom_twice_across_lives() {
 fn a_slow_reader_holds_up_nobody_else() {
     let mut story = Scenario::quiet("slow reader", 7, secs(60))
         .broadcasts(60, 60_000, secs(5), secs(35))
-        .fault(secs(6), Fault::StopReading(Who::Node(3)))
-        .fault(secs(40), Fault::ReadAgain(Who::Node(3)));
+        .fault(secs(6), Fault::StopReading(Selector::Node(3)))
+        .fault(secs(40), Fault::ReadAgain(Selector::Node(3)));
     story.physics.kernel_buffer = 64 * 1024;
     for report in play(&story, 0..5) {
         assert!(report.latency_ms.p50 < 2_000.0, "{:?}", report.latency_ms);
@@ -168,12 +173,12 @@ fn large_messages_survive_links_that_are_reset_under_them() {
     let mut story = Scenario::quiet("bulk", 5, secs(60));
     for n in 0..8 {
         let from = Some(usize::try_from(n % 5).unwrap());
-        story = story.say(secs(4 + 2 * n), Saying::Broadcast { from, bytes: 1 << 20 });
+        story = story.say(secs(4 + 2 * n), Workload::Broadcast { from, bytes: 1 << 20 });
     }
     for n in 0..12 {
         story = story.fault(
             secs(4) + Duration::from_millis(1_370 * n),
-            Fault::Reset { who: Who::All, part: 0.3 },
+            Fault::Reset { who: Selector::All, part: 0.3 },
         );
     }
     play(&story, 0..5);
@@ -184,12 +189,12 @@ fn a_slow_line_carries_a_large_message_once() {
     let mut story = Scenario::quiet("slow lines", 4, secs(120));
     for n in 0..6 {
         let from = Some(usize::try_from(n % 3).unwrap());
-        story = story.say(secs(5 + n), Saying::Broadcast { from, bytes: 300_000 });
+        story = story.say(secs(5 + n), Workload::Broadcast { from, bytes: 300_000 });
     }
     // A message takes six seconds, and whoever comes late and asks for it asks again after one.
     story.physics = Physics { rate: Some(50_000), ..Physics::calm() };
     story.absent = vec![3];
-    for report in play(&story.fault(secs(45), Fault::Start(Who::Node(3))), 0..5) {
+    for report in play(&story.fault(secs(45), Fault::Start(Selector::Node(3))), 0..5) {
         let served = counted(&report, "gossip", "served");
         // Each holder sends each message once.
         assert!(served <= 30, "{served} copies: {}", report.counters);
@@ -206,8 +211,8 @@ fn verdicts_may_come_late_and_in_any_order() {
 fn disks_may_be_slow() {
     let story = chatty("disks", 7, 40)
         .physics(Physics::default().slow_disks())
-        .fault(secs(12), crash(Who::Part(0.3), Death::PowerCut))
-        .fault(secs(20), Fault::Start(Who::All));
+        .fault(secs(12), crash(Selector::Part(0.3), Death::PowerCut))
+        .fault(secs(20), Fault::Start(Selector::All));
     play(&story, 0..20);
 }
 
@@ -216,8 +221,8 @@ fn wall_clocks_may_be_hours_apart_and_jump() {
     let skewed = Physics { clock_skew: secs(40_000), ..Physics::default() };
     let story = chatty("clocks", 7, 40)
         .physics(skewed)
-        .fault(secs(10), Fault::TurnClock { who: Who::Part(0.3), seconds: -90_000 })
-        .fault(secs(14), Fault::TurnClock { who: Who::Part(0.3), seconds: 90_000 });
+        .fault(secs(10), Fault::TurnClock { who: Selector::Part(0.3), seconds: -90_000 })
+        .fault(secs(14), Fault::TurnClock { who: Selector::Part(0.3), seconds: 90_000 });
     play(&story, 0..20);
 }
 
@@ -226,13 +231,13 @@ fn direct_messages_arrive_once_across_resets() {
     let mut story = Scenario::quiet("direct", 5, secs(60));
     for n in 0..60 {
         let node = |k: u64| usize::try_from(k % 5).unwrap();
-        let direct = Saying::Direct { from: node(n), to: node(n * 3 + n / 5 + 1), bytes: 3_000 };
-        if matches!(direct, Saying::Direct { from, to, .. } if from != to) {
+        let direct = Workload::Direct { from: node(n), to: node(n * 3 + n / 5 + 1), bytes: 3_000 };
+        if matches!(direct, Workload::Direct { from, to, .. } if from != to) {
             story = story.say(secs(5) + Duration::from_millis(300 * n), direct);
         }
     }
     for n in 0..15 {
-        let reset = Fault::Reset { who: Who::All, part: 0.4 };
+        let reset = Fault::Reset { who: Selector::All, part: 0.4 };
         story = story.fault(secs(5) + Duration::from_millis(1_210 * n), reset);
     }
     for report in play(&story, 0..20) {
@@ -246,8 +251,8 @@ fn direct_messages_arrive_once_across_resets() {
 #[test]
 fn links_that_die_without_a_word_are_noticed() {
     let story = chatty("silence", 7, 60)
-        .fault(secs(10), Fault::Silence { who: Who::All, part: 0.5 })
-        .fault(secs(25), Fault::Silence { who: Who::All, part: 0.5 });
+        .fault(secs(10), Fault::Silence { who: Selector::All, part: 0.5 })
+        .fault(secs(25), Fault::Silence { who: Selector::All, part: 0.5 });
     play(&story, 0..20);
 }
 
@@ -255,16 +260,16 @@ fn links_that_die_without_a_word_are_noticed() {
 fn a_node_that_stood_still_catches_up() {
     let frozen = |who, lasting| Fault::Freeze { who, lasting };
     let story = chatty("freeze", 7, 60)
-        .fault(secs(10), frozen(Who::Part(0.3), secs(2)))
-        .fault(secs(20), frozen(Who::Part(0.3), secs(12)));
+        .fault(secs(10), frozen(Selector::Part(0.3), secs(2)))
+        .fault(secs(20), frozen(Selector::Part(0.3), secs(12)));
     play(&story, 0..20);
 }
 
 #[test]
 fn a_node_that_stops_says_goodbye_and_comes_back() {
     let story = chatty("stop", 7, 60)
-        .fault(secs(12), Fault::Stop(Who::Part(0.3)))
-        .fault(secs(30), Fault::Start(Who::All));
+        .fault(secs(12), Fault::Stop(Selector::Part(0.3)))
+        .fault(secs(30), Fault::Start(Selector::All));
     for report in play(&story, 0..20) {
         // Everything was flushed: nothing has to be handed over again.
         assert_eq!(report.redeliveries_across_restarts, 0);
@@ -273,14 +278,14 @@ fn a_node_that_stops_says_goodbye_and_comes_back() {
 
 #[test]
 fn a_broken_disk_does_not_stop_the_gossip_of_others() {
-    let story = chatty("broken disk", 6, 40).fault(secs(10), Fault::BreakDisk(Who::Node(3)));
+    let story = chatty("broken disk", 6, 40).fault(secs(10), Fault::BreakDisk(Selector::Node(3)));
     play(&story, 0..10);
 }
 
 #[test]
 fn strangers_who_talk_nonsense_change_nothing() {
     let mut story = chatty("strangers", 6, 40);
-    story.guests = vec![Guest::Stranger; 4];
+    story.guests = vec![Adversary::Stranger; 4];
     play(&story, 0..20);
 }
 
@@ -296,7 +301,7 @@ fn every_story_with_a_name_is_kept() {
 fn a_broken_promise_is_found_and_told_with_its_history() {
     // Nobody can have heard what was said a moment ago.
     let story = Scenario::quiet("too short", 3, secs(10))
-        .say(Duration::from_micros(9_999_000), Saying::Broadcast { from: Some(1), bytes: 10 });
+        .say(Duration::from_micros(9_999_000), Workload::Broadcast { from: Some(1), bytes: 10 });
     let report = run(&story, 1);
     let violation = report.violations.first().expect("the message cannot have arrived");
     assert_eq!(violation.check, Check::Convergence);
@@ -310,11 +315,11 @@ fn a_world_can_be_stepped_through() {
     world.run_until(secs(5));
     assert_eq!(world.live().count(), 3);
     assert_eq!(world.view(2).unwrap().peers.len(), 2);
-    world.apply(&crash(Who::Node(1), Death::Killed));
+    world.apply(&crash(Selector::Node(1), Death::Killed));
     world.run_until(secs(10));
     assert!(world.node(1).is_none());
     assert_eq!(world.view(2).unwrap().peers.len(), 1);
-    world.say(Saying::Broadcast { from: Some(2), bytes: 50 }).unwrap().unwrap();
+    world.say(Workload::Broadcast { from: Some(2), bytes: 50 }).unwrap().unwrap();
     world.run_until(secs(12));
     world.finish().expect_ok();
     assert_eq!(world.snapshot(0).gossip.messages.len(), 1);
@@ -328,15 +333,15 @@ fn counted(report: &Report, room: &str, name: &str) -> u64 {
 #[test]
 fn traitors_with_an_identity_are_outlived_and_found_out() {
     for (deed, room, sign) in [
-        (Deed::Forge, "gossip", "forged"),
-        (Deed::Replay, "gossip", "duplicates"),
-        (Deed::Equivocate, "gossip", "equivocations"),
-        (Deed::Withhold, "gossip", "want_timeouts"),
-        (Deed::Flood, "peers", "refused_banned"),
+        (Attack::Forge, "gossip", "forged"),
+        (Attack::Replay, "gossip", "duplicates"),
+        (Attack::Equivocate, "gossip", "equivocations"),
+        (Attack::Withhold, "gossip", "want_timeouts"),
+        (Attack::Flood, "peers", "refused_banned"),
     ] {
         let mut story = chatty("traitors", 7, 40);
         story.name = format!("traitors: {deed:?}");
-        story.guests = vec![Guest::Traitor(deed); 2];
+        story.guests = vec![Adversary::Traitor(deed); 2];
         for report in play(&story, 0..5) {
             assert!(counted(&report, room, sign) > 0, "{deed:?}: {}", report.counters);
         }
@@ -345,7 +350,7 @@ fn traitors_with_an_identity_are_outlived_and_found_out() {
 
 #[test]
 fn nodes_that_only_know_their_port_learn_where_they_are() {
-    let mut story = chatty("ports", 8, 40).fault(secs(12), crash(Who::Node(0), Death::Killed));
+    let mut story = chatty("ports", 8, 40).fault(secs(12), crash(Selector::Node(0), Death::Killed));
     story.listen = Listen::Port;
     for report in play(&story, 0..20) {
         assert_eq!(report.connected_nodes, 7);
@@ -356,15 +361,15 @@ fn nodes_that_only_know_their_port_learn_where_they_are() {
 fn direct_messages_to_a_node_that_died_wait_for_it_or_are_given_up() {
     let mut story = Scenario::quiet("direct to the dead", 5, secs(70));
     for n in 0..20 {
-        let direct = Saying::Direct { from: 1, to: 3, bytes: 500 };
+        let direct = Workload::Direct { from: 1, to: 3, bytes: 500 };
         story = story.say(secs(8) + Duration::from_millis(400 * n), direct);
     }
     for death in [Death::Killed, Death::PowerCut] {
         for (back, all) in [(13, true), (45, false)] {
             let story = story
                 .clone()
-                .fault(secs(10), crash(Who::Node(3), death))
-                .fault(secs(back), Fault::Start(Who::Node(3)));
+                .fault(secs(10), crash(Selector::Node(3), death))
+                .fault(secs(back), Fault::Start(Selector::Node(3)));
             for report in play(&story, 0..10) {
                 let directs = report.directs;
                 assert_eq!(directs.acknowledged + directs.given_up, directs.sent, "{directs:?}");

@@ -3,10 +3,10 @@
 
 use positron_proto::{
     node::NodeView,
-    session::sessions::{Transport, Transports},
+    session::sessions::{LinkKind, LinkKinds},
     time::Duration,
 };
-use positron_sim::{Death, Fault, Report, Saying, Scenario, Who, World};
+use positron_sim::{Death, Fault, Report, Scenario, Selector, Workload, World};
 
 const NODES: usize = 5;
 /// Each node's sessions: everybody is linked to everybody.
@@ -28,14 +28,14 @@ fn busy(name: &str, lasting: u64) -> Scenario {
         for from in 0..NODES {
             let to = (from + 1 + usize::try_from(n).unwrap() % SESSIONS) % NODES;
             story = story
-                .say(at, Saying::Broadcast { from: Some(from), bytes: 200 })
-                .say(at, Saying::Direct { from, to, bytes: 300 });
+                .say(at, Workload::Broadcast { from: Some(from), bytes: 200 })
+                .say(at, Workload::Direct { from, to, bytes: 300 });
         }
     }
     story
 }
 
-const fn cut(who: Who, transport: Transport) -> Fault {
+const fn cut(who: Selector, transport: LinkKind) -> Fault {
     Fault::Filter { who, transport }
 }
 
@@ -44,7 +44,7 @@ fn views(world: &World) -> Vec<NodeView> {
 }
 
 /// Every session is there, and over `transport`.
-fn assert_all_over(world: &World, transport: Transport) {
+fn assert_all_over(world: &World, transport: LinkKind) {
     for (node, view) in views(world).iter().enumerate() {
         let these: Vec<_> = view.peers.iter().map(|peer| peer.session.transport).collect();
         assert_eq!(these, [transport; SESSIONS], "node {node} at {:?}", world.now());
@@ -82,16 +82,16 @@ fn a_filter_of_datagrams_moves_every_session_to_streams_and_its_end_brings_them_
     for seed in 0..3 {
         let mut world = World::new(&busy("datagrams cut", 70), seed);
         world.run_until(secs(20));
-        assert_all_over(&world, Transport::Udp);
+        assert_all_over(&world, LinkKind::Udp);
         let before = counted(&world);
-        world.apply(&cut(Who::All, Transport::Udp));
+        world.apply(&cut(Selector::All, LinkKind::Udp));
         world.run_until(secs(20) + TO_TCP);
-        assert_all_over(&world, Transport::Tcp);
+        assert_all_over(&world, LinkKind::Tcp);
         world.run_until(secs(30));
-        assert_all_over(&world, Transport::Tcp);
-        world.apply(&Fault::Unfilter(Who::All));
+        assert_all_over(&world, LinkKind::Tcp);
+        world.apply(&Fault::Unfilter(Selector::All));
         world.run_until(secs(30) + TO_UDP);
-        assert_all_over(&world, Transport::Udp);
+        assert_all_over(&world, LinkKind::Udp);
         // Each session has two ends.
         assert_moved(&world, before, (NODES * SESSIONS, NODES * SESSIONS));
         world.run_until(secs(70));
@@ -108,14 +108,14 @@ fn who_only_sends_in_vain_moves_too() {
         let mut world = World::new(&busy("one way", 60), seed);
         world.run_until(secs(15));
         let before = counted(&world);
-        world.apply(&Fault::Mute(Who::Node(2)));
+        world.apply(&Fault::Mute(Selector::Node(2)));
         world.run_until(secs(15) + TO_TCP);
         let view = world.view(2).unwrap();
-        assert!(view.peers.iter().all(|peer| peer.session.transport == Transport::Tcp));
+        assert!(view.peers.iter().all(|peer| peer.session.transport == LinkKind::Tcp));
         world.run_until(secs(25));
-        world.apply(&Fault::Unfilter(Who::All));
+        world.apply(&Fault::Unfilter(Selector::All));
         world.run_until(secs(25) + TO_UDP);
-        assert_all_over(&world, Transport::Udp);
+        assert_all_over(&world, LinkKind::Udp);
         // Every session moves at both ends, there and back, and none to and fro. Where the dialler
         // is the one that hears everything, the other end gives up first, and the session may come
         // up anew, once.
@@ -131,15 +131,16 @@ fn who_only_sends_in_vain_moves_too() {
 #[test]
 fn where_no_datagram_gets_through_from_the_start_there_are_streams() {
     for seed in 0..3 {
-        let story = busy("no datagrams", 70).fault(Duration::ZERO, cut(Who::All, Transport::Udp));
+        let story =
+            busy("no datagrams", 70).fault(Duration::ZERO, cut(Selector::All, LinkKind::Udp));
         let mut world = World::new(&story, seed);
         world.run_until(secs(8));
-        assert_all_over(&world, Transport::Tcp);
+        assert_all_over(&world, LinkKind::Tcp);
         world.run_until(secs(20));
-        world.apply(&Fault::Unfilter(Who::All));
+        world.apply(&Fault::Unfilter(Selector::All));
         // By now the wait has become as long as 32 s.
         world.run_until(secs(58));
-        assert_all_over(&world, Transport::Udp);
+        assert_all_over(&world, LinkKind::Udp);
         world.run_until(secs(70));
         assert_all_arrived(&world.finish());
     }
@@ -148,11 +149,11 @@ fn where_no_datagram_gets_through_from_the_start_there_are_streams() {
 #[test]
 fn where_no_stream_gets_through_there_are_datagrams() {
     for seed in 0..3 {
-        let story = busy("no streams", 40).fault(Duration::ZERO, cut(Who::All, Transport::Tcp));
+        let story = busy("no streams", 40).fault(Duration::ZERO, cut(Selector::All, LinkKind::Tcp));
         let mut world = World::new(&story, seed);
         for until in [8, 20, 40] {
             world.run_until(secs(until));
-            assert_all_over(&world, Transport::Udp);
+            assert_all_over(&world, LinkKind::Udp);
         }
         assert_eq!(counted(&world)[1..], [0, 0]);
         assert_all_arrived(&world.finish());
@@ -166,10 +167,10 @@ fn a_session_follows_its_node_to_another_address() {
         world.run_until(secs(15));
         let before = counted(&world);
         for (until, node) in [(20, 1), (25, 3), (30, 1), (35, 0)] {
-            world.apply(&Fault::Rebind(Who::Node(node)));
+            world.apply(&Fault::Rebind(Selector::Node(node)));
             world.run_until(secs(until));
         }
-        assert_all_over(&world, Transport::Udp);
+        assert_all_over(&world, LinkKind::Udp);
         assert!(sum(&world, |view| view.counters.datagrams.moves) >= 4 * SESSIONS as u64);
         assert_moved(&world, before, (0, 0));
         world.run_until(secs(50));
@@ -183,15 +184,15 @@ fn nodes_that_die_while_datagrams_are_cut_come_back_over_streams() {
         for seed in 0..3 {
             let story = Scenario::quiet("cut and crash", NODES, secs(70))
                 .broadcasts(100, 200, secs(5), secs(50))
-                .fault(secs(15), cut(Who::All, Transport::Udp))
-                .fault(secs(17), Fault::Crash { who: Who::Part(0.4), death })
-                .fault(secs(24), Fault::Start(Who::All));
+                .fault(secs(15), cut(Selector::All, LinkKind::Udp))
+                .fault(secs(17), Fault::Crash { who: Selector::Part(0.4), death })
+                .fault(secs(24), Fault::Start(Selector::All));
             let mut world = World::new(&story, seed);
             world.run_until(secs(35));
-            assert_all_over(&world, Transport::Tcp);
-            world.apply(&Fault::Unfilter(Who::All));
+            assert_all_over(&world, LinkKind::Tcp);
+            world.apply(&Fault::Unfilter(Selector::All));
             world.run_until(secs(70));
-            assert_all_over(&world, Transport::Udp);
+            assert_all_over(&world, LinkKind::Udp);
             world.finish().expect_ok();
         }
     }
@@ -200,7 +201,7 @@ fn nodes_that_die_while_datagrams_are_cut_come_back_over_streams() {
 #[test]
 fn nodes_may_be_told_to_use_one_transport_only() {
     for (transports, transport) in
-        [(Transports::Udp, Transport::Udp), (Transports::Tcp, Transport::Tcp)]
+        [(LinkKinds::Udp, LinkKind::Udp), (LinkKinds::Tcp, LinkKind::Tcp)]
     {
         let mut story = busy("one transport", 30);
         story.config.session.transports = transports;

@@ -6,7 +6,7 @@ use positron_proto::{
     limits::MAX_TRUST_EVENTS,
     node::{Change, SequenceKind},
     peers::KnownPeer,
-    standings::Standing,
+    standings::PeerTrust,
     time::WallTime,
     trust::TrustEvent,
     wire::message::AppMessage,
@@ -148,7 +148,7 @@ fn reserve(db: &Connection, kind: SequenceKind, below: u64) -> rusqlite::Result<
 fn keep_standing(
     db: &Connection,
     peer: &NodeId,
-    standing: &Standing,
+    standing: &PeerTrust,
     at: WallTime,
 ) -> rusqlite::Result<()> {
     run(

@@ -9,7 +9,7 @@ use positron_proto::{
     identity::{Signed, Verified},
     node::Snapshot,
     peers::KnownPeer,
-    standings::Standing,
+    standings::PeerTrust,
     time::WallTime,
     trust,
     wire::{
@@ -66,7 +66,7 @@ fn load_all(db: &Connection, network: &NetworkId) -> rusqlite::Result<Loaded> {
         standing,
         &mut skipped,
     )?;
-    let gossip = gossip::Remembered { messages, floors };
+    let gossip = gossip::GossipSnapshot { messages, floors };
     let snapshot = Snapshot { next_broadcast, next_direct, gossip, peers, standings };
     Ok(Loaded { snapshot, skipped })
 }
@@ -122,11 +122,11 @@ fn peer(row: &Row, network: &NetworkId) -> Option<KnownPeer> {
     })
 }
 
-fn standing(row: &Row) -> Option<trust::Remembered> {
+fn standing(row: &Row) -> Option<trust::RememberedTrust> {
     let banned_until: Option<i64> = row.get(2).ok()?;
-    Some(trust::Remembered {
+    Some(trust::RememberedTrust {
         peer: node(row, 0)?,
-        standing: Standing { score: row.get(1).ok()?, banned_until: banned_until.map(time) },
+        standing: PeerTrust { score: row.get(1).ok()?, banned_until: banned_until.map(time) },
         at: time(row.get(3).ok()?),
     })
 }

@@ -4,17 +4,17 @@ mod parts;
 
 use std::time::Duration;
 
-use positron_networking::Transport;
+use positron_networking::TransportPolicy;
 use serde::Serialize;
 
 pub(crate) use parts::{Parts, measure};
 
 use crate::{
     failure::Failure,
-    screen::Screen,
-    sheet::Sheet,
     signals::Signals,
     simulate::{Nodes, Percentiles, Plan, Report, play},
+    table::Sheet,
+    terminal::Screen,
 };
 
 /// Broadcasts a second while latency is measured: far below what a machine can do.
@@ -54,7 +54,7 @@ impl Network {
         screen: &Screen,
         signals: &mut Signals,
     ) -> Result<Self, Failure> {
-        let local = Nodes { count: nodes, base_port: None, transport: Transport::Auto };
+        let local = Nodes { count: nodes, base_port: None, transport: TransportPolicy::Auto };
         let plan = Plan { rate: STEADY_RATE, duration: Some(steady), messages: None, seed };
         let calm = play(local, &plan, screen, signals).await?;
         let others = (nodes as u64).saturating_sub(1).max(1);

@@ -19,8 +19,8 @@ use serde::Serialize;
 
 use crate::{
     failure::{Exit, Failure},
-    sheet::Sheet,
     simulate::{LocalNetwork, PAYLOAD},
+    table::Sheet,
 };
 
 /// Messages that are made, signed, checked, encoded and stored.

@@ -11,15 +11,15 @@ use crate::{
     commands::on_runtime,
     failure::{Exit, Failure},
     logging::Log,
-    screen::Screen,
     settings::log_level,
-    sheet::Sheet,
     signals::Signals,
     simulate::MAX_NODES,
+    table::Sheet,
+    terminal::Screen,
 };
 
 /// How long each part is measured.
-const PART: Duration = Duration::from_millis(500);
+const FRAGMENT: Duration = Duration::from_millis(500);
 
 /// Measures the parts of a node's work on one core, and real networks on this machine: calm ones
 /// for latency and processor time, and flooded ones for throughput. With payloads of 256 bytes.
@@ -66,7 +66,7 @@ impl Options {
             screen.warning("this is a debug build: the numbers say little");
         }
         screen.message("measuring the parts");
-        let per_second = measure(PART)?;
+        let per_second = measure(FRAGMENT)?;
         let mut measured = Measured {
             version: env!("CARGO_PKG_VERSION"),
             optimised: !cfg!(debug_assertions),

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use positron_networking::{NetworkConfig, Transport};
+use positron_networking::{NetworkConfig, TransportPolicy};
 
 use crate::{
     failure::{Exit, Failure},
     files::{Existing, Pending},
-    screen::Screen,
     settings::DEFAULT_DATA_DIR,
+    terminal::Screen,
 };
 
 /// Writes a configuration file with every key. Without FILE it is printed.
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     port: u16,
     /// auto (UDP, and TCP where UDP is blocked), udp or tcp
     #[arg(long, value_name = "TRANSPORT", default_value_t)]
-    transport: Transport,
+    transport: TransportPolicy,
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     bootstrap: Vec<String>,

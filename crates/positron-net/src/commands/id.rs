@@ -7,8 +7,8 @@ use crate::{
     cli::Global,
     commands::identity_of,
     failure::{Exit, Failure},
-    screen::Screen,
     settings::Which,
+    terminal::Screen,
 };
 
 /// Prints the id of this node, whether it runs or not. Creates and changes nothing.

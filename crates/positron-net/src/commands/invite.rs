@@ -12,8 +12,8 @@ use crate::{
     control::{Answer, Question, ask},
     failure::{Exit, Failure},
     invite::Invite,
-    screen::Screen,
     settings::{Settings, Which},
+    terminal::Screen,
 };
 
 /// Prints what another node needs to join this one: `positron:<node id>@<address>?network=<name>`.

@@ -11,9 +11,9 @@ use crate::{
     control::{Answer, Question, ask},
     failure::{Exit, Failure},
     joining::{Target, join},
-    screen::{Screen, sanitised},
     service::Service,
     settings::{NodeOptions, Settings},
+    terminal::{Screen, sanitised},
 };
 
 /// Runs a node as `start` does, connected to the one of the invite. If a node is running with this

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use positron_networking::Transport;
+use positron_networking::TransportPolicy;
 use positron_sim::Scenario;
 use serde::Serialize;
 
@@ -18,11 +18,11 @@ use crate::{
     failure::{Exit, Failure},
     files::{Existing, Pending},
     logging::Log,
-    screen::Screen,
     settings::log_level,
-    sheet::Sheet,
     signals::Signals,
     simulate::{MAX_NODES, Nodes, Plan, play, virtual_time},
+    table::Sheet,
+    terminal::Screen,
 };
 
 /// Broken promises that are told one by one.
@@ -54,7 +54,7 @@ pub(crate) struct Options {
     base_port: Option<u16>,
     /// auto (UDP, and TCP where UDP is blocked), udp or tcp [default: auto]
     #[arg(long, value_name = "TRANSPORT", conflicts_with = "virtual_time")]
-    transport: Option<Transport>,
+    transport: Option<TransportPolicy>,
     /// How long messages flow [default: 30 on a terminal, otherwise 10]
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
     duration: Option<f64>,
@@ -142,7 +142,7 @@ impl Options {
     const fn nodes(&self) -> Nodes {
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Transport::Auto,
+            None => TransportPolicy::Auto,
         };
         Nodes { count: self.count, base_port: self.base_port, transport }
     }

@@ -8,9 +8,9 @@ use crate::{
     cli::Global,
     commands::on_runtime,
     failure::{Exit, Failure},
-    screen::Screen,
     service::Service,
     settings::NodeOptions,
+    terminal::Screen,
 };
 
 /// Runs a node until Ctrl-C or SIGTERM. Then it stops within five seconds; a second Ctrl-C ends it

@@ -6,9 +6,9 @@ use positron_store::{StoreError, Summary, summary};
 use crate::{
     cli::Global,
     failure::{Exit, Failure},
-    screen::{Screen, sanitised},
     settings::Which,
-    sheet::{Sheet, bytes, count},
+    table::{Sheet, bytes, count},
+    terminal::{Screen, sanitised},
 };
 
 /// Tells what the database of a node holds, whether it runs or not. Creates and changes nothing.

@@ -12,9 +12,9 @@ use crate::{
     commands::not_running,
     control::{Answer, Question, ask},
     failure::{Exit, Failure},
-    screen::{Screen, sanitised},
     settings::Which,
-    sheet::{Sheet, bytes, count, duration, table},
+    table::{Sheet, bytes, count, duration, table},
+    terminal::{Screen, sanitised},
 };
 
 /// Asks the running node how it is, and why it is alone if it is.
@@ -64,7 +64,7 @@ struct Status {
     active_peers: usize,
     links: Links,
     known_peers: usize,
-    alone_because: Option<String>,
+    isolation_reason: Option<String>,
     peers: Vec<Peer>,
     gossip: Gossip,
     trust: Trust,
@@ -122,7 +122,7 @@ fn sheet(status: &Status) -> Sheet {
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
-        .list("alone because", status.alone_because.iter().map(|why| sanitised(why)))
+        .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line(
             "broadcasts kept",

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     cli::Global,
     failure::{Exit, Failure},
-    screen::Screen,
+    terminal::Screen,
 };
 
 /// The version of the protocol that is spoken `[PROTOCOL 5]`.

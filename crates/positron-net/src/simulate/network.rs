@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::{NetworkConfig, Node, NodeId, Transport};
+use positron_networking::{NetworkConfig, Node, NodeId, TransportPolicy};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -30,7 +30,7 @@ pub(crate) struct Nodes {
     /// The port of the first, below those of the others; none: free ones.
     pub base_port: Option<u16>,
     /// What their links may be made of.
-    pub transport: Transport,
+    pub transport: TransportPolicy,
 }
 
 /// A network of its own name, so that two of them never mix.

@@ -11,7 +11,7 @@ use super::{
     LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
     traffic::lock,
 };
-use crate::{descriptors, failure::Failure, screen::Screen, signals::Signals};
+use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Screen};
 
 /// How long the nodes may take to find each other.
 const GROW_TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,7 +24,7 @@ pub(crate) async fn play(
     signals: &mut Signals,
 ) -> Result<Report, Failure> {
     let count = which.count;
-    if let Some(why) = descriptors::too_few_for(count) {
+    if let Some(why) = fd_limit::too_few_for(count) {
         screen.warning(why);
     }
     let folder = LocalNetwork::folder()?;

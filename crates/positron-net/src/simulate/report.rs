@@ -1,10 +1,10 @@
 //! What a simulation came to.
 
-use positron_networking::{Transport, stats::LinkStats};
+use positron_networking::{TransportPolicy, stats::LinkStats};
 use serde::Serialize;
 
 use super::{latency::Percentiles, ledger::Ledger, table::percent};
-use crate::sheet::{Sheet, bytes, count};
+use crate::table::{Sheet, bytes, count};
 
 /// Missed deliveries that are listed one by one.
 const MAX_MISSED: usize = 20;
@@ -17,7 +17,7 @@ pub(crate) struct Report {
     /// Nodes that hung together with the first before anything was sent.
     pub connected_nodes: usize,
     /// What links could be made of.
-    pub transport: Transport,
+    pub transport: TransportPolicy,
     /// Ends of links at the end, by what the links were made of: a link has two.
     pub link_ends: LinkStats,
     /// Decided who sent what.
@@ -75,7 +75,7 @@ impl Report {
         Self {
             nodes,
             connected_nodes: 0,
-            transport: Transport::Auto,
+            transport: TransportPolicy::Auto,
             link_ends: LinkStats::default(),
             seed: 0,
             payload_bytes: super::PAYLOAD,

@@ -15,7 +15,7 @@ use super::{
     ledger::{Ledger, Line, Totals},
     traffic::lock,
 };
-use crate::{screen::Screen, sheet};
+use crate::{table, terminal::Screen};
 
 /// How often it is drawn again.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -79,7 +79,7 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
     let head =
         ["node", address, "peers", "by UDP", "sent", "received", "delivery", "p50", "p99", "trust"];
     // What does not fit is cut off by the screen: a number that is folded cannot be read.
-    let mut table = sheet::table(head, None);
+    let mut table = table::table(head, None);
     table.set_content_arrangement(ContentArrangement::Disabled);
     for ((node, stats), line) in nodes.iter().zip(&stats).zip(lines).take(shown) {
         let latency = |of: fn(&super::latency::Percentiles) -> f64| {

@@ -6,8 +6,8 @@ use positron_sim::{Progress, Report, Scenario, run_with};
 
 use super::{PAYLOAD, Plan, table::percent};
 use crate::{
-    screen::Screen,
-    sheet::{Sheet, bytes, count, duration},
+    table::{Sheet, bytes, count, duration},
+    terminal::Screen,
 };
 
 /// How long the nodes find each other before anything is said, and how long the last messages

@@ -24,7 +24,7 @@ fn peers(status: &Value) -> u64 {
 }
 
 fn alone(status: &Value) -> &str {
-    status["alone_because"].as_str().unwrap_or_default()
+    status["isolation_reason"].as_str().unwrap_or_default()
 }
 
 #[test]

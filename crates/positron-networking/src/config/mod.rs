@@ -14,7 +14,7 @@ mod read;
 mod transport;
 
 pub use check::ConfigError;
-pub use transport::{Transport, UnknownTransport};
+pub use transport::{TransportPolicy, UnknownTransport};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -30,7 +30,7 @@ pub struct NetworkConfig {
     pub port: u16,
     /// What links are made of: `auto` (UDP, and TCP where UDP is blocked), `udp` or `tcp`. The port
     /// is taken for all that is used.
-    pub transport: Transport,
+    pub transport: TransportPolicy,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
@@ -97,7 +97,7 @@ impl Default for NetworkConfig {
             network: "positron".into(),
             host: "0.0.0.0".into(),
             port: 8888,
-            transport: Transport::default(),
+            transport: TransportPolicy::default(),
             bootstrap_nodes: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
@@ -170,20 +170,20 @@ impl NetworkConfig {
     ///
     /// # Errors
     /// A value that [`validate`](Self::validate) refuses.
-    pub fn for_core(&self) -> Result<node::Config, ConfigError> {
+    pub fn for_core(&self) -> Result<node::NodeConfig, ConfigError> {
         self.validate()?;
         let network = self.network_id();
         let heartbeat = Duration::from_secs_f64(self.heartbeat_interval);
-        Ok(node::Config {
+        Ok(node::NodeConfig {
             network,
-            session: sessions::Config {
+            session: sessions::SessionConfig {
                 network,
                 max_links: self.max_concurrent_connections,
                 connect_timeout: Duration::from_secs_f64(self.connection_timeout),
                 heartbeat,
                 transports: self.transport.for_core(),
             },
-            peers: peers::Config {
+            peers: peers::PeersConfig {
                 bootstrap: self.bootstrap_nodes.clone(),
                 min_peers: self.min_peers,
                 max_peers: self.max_peers,
@@ -191,13 +191,13 @@ impl NetworkConfig {
                 heartbeat_interval: heartbeat,
                 software: Self::software(),
             },
-            gossip: gossip::Config {
+            gossip: gossip::GossipConfig {
                 fanout: self.gossip_fanout,
                 interval: Duration::from_secs_f64(self.gossip_interval),
                 ttl: self.message_ttl,
                 cache_size: self.message_cache_size,
             },
-            trust: trust::Config {
+            trust: trust::TrustConfig {
                 initial_score: self.initial_trust_score,
                 min_threshold: self.min_trust_threshold,
                 max_score: self.max_trust_score,

@@ -1,6 +1,6 @@
 //! A configuration from a JSON text, and what is wrong with the text when it is none.
 
-use super::{ConfigError, NetworkConfig, Transport};
+use super::{ConfigError, NetworkConfig, TransportPolicy};
 use crate::limits::MAX_CONFIG;
 
 impl NetworkConfig {
@@ -71,7 +71,7 @@ fn explain(error: &serde_json::Error, origin: &str) -> ConfigError {
     }
     if let Some(word) =
         text.strip_prefix("unknown variant `").and_then(|rest| rest.split('`').next())
-        && let Err(what) = word.parse::<Transport>()
+        && let Err(what) = word.parse::<TransportPolicy>()
     {
         return ConfigError::UnknownTransport { origin, line, column, what };
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use positron_proto::session::sessions::Transports;
+use positron_proto::session::sessions::LinkKinds;
 use serde::{Deserialize, Serialize};
 
 use super::read::distance;
@@ -13,7 +13,7 @@ use super::read::distance;
 /// have one transport in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Transport {
+pub enum TransportPolicy {
     /// UDP where datagrams get through, TCP where they do not, and back when they do again.
     #[default]
     Auto,
@@ -30,22 +30,22 @@ pub struct UnknownTransport {
     /// What was written.
     pub word: String,
     /// The transport that looks most like it.
-    pub nearest: Option<Transport>,
+    pub nearest: Option<TransportPolicy>,
 }
 
-fn guess(nearest: &Option<Transport>) -> String {
+fn guess(nearest: &Option<TransportPolicy>) -> String {
     nearest.map_or_else(String::new, |transport| format!("; did you mean `{transport}`?"))
 }
 
-impl Transport {
+impl TransportPolicy {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Udp, Self::Tcp];
 
-    pub(crate) const fn for_core(self) -> Transports {
+    pub(crate) const fn for_core(self) -> LinkKinds {
         match self {
-            Self::Auto => Transports::Both,
-            Self::Udp => Transports::Udp,
-            Self::Tcp => Transports::Tcp,
+            Self::Auto => LinkKinds::Both,
+            Self::Udp => LinkKinds::Udp,
+            Self::Tcp => LinkKinds::Tcp,
         }
     }
 
@@ -58,7 +58,7 @@ impl Transport {
     }
 }
 
-impl fmt::Display for Transport {
+impl fmt::Display for TransportPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Transport {
 /// let error = "UDP".parse::<Transport>().unwrap_err().to_string();
 /// assert_eq!(error, "`UDP` is no transport, it must be auto, udp or tcp; did you mean `udp`?");
 /// ```
-impl FromStr for Transport {
+impl FromStr for TransportPolicy {
     type Err = UnknownTransport;
 
     fn from_str(word: &str) -> Result<Self, UnknownTransport> {
@@ -81,10 +81,10 @@ impl FromStr for Transport {
 }
 
 /// The one that two strokes make of the word.
-fn nearest(word: &str) -> Option<Transport> {
+fn nearest(word: &str) -> Option<TransportPolicy> {
     let word = word.trim().to_lowercase();
-    let strokes = |one: &Transport| distance(&word, one.word());
-    Transport::ALL.into_iter().filter(|one| strokes(one) <= 2).min_by_key(strokes)
+    let strokes = |one: &TransportPolicy| distance(&word, one.word());
+    TransportPolicy::ALL.into_iter().filter(|one| strokes(one) <= 2).min_by_key(strokes)
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_word_and_its_transport_are_one_to_one() {
-        for one in Transport::ALL {
+        for one in TransportPolicy::ALL {
             assert_eq!(one.to_string().parse(), Ok(one));
             assert_eq!(serde_json::to_value(one).unwrap(), one.to_string());
         }
@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn a_word_that_is_none_is_answered_by_the_nearest() {
-        let nearest = |word: &str| word.parse::<Transport>().unwrap_err().nearest;
-        assert_eq!(nearest("upd"), Some(Transport::Udp));
-        assert_eq!(nearest(" TCP"), Some(Transport::Tcp));
+        let nearest = |word: &str| word.parse::<TransportPolicy>().unwrap_err().nearest;
+        assert_eq!(nearest("upd"), Some(TransportPolicy::Udp));
+        assert_eq!(nearest(" TCP"), Some(TransportPolicy::Tcp));
         assert_eq!(nearest("automatic"), None);
-        assert_eq!(nearest("auot"), Some(Transport::Auto));
+        assert_eq!(nearest("auot"), Some(TransportPolicy::Auto));
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Arrival, Arrivals, Clock, Sockets, Source,
+    Arrivals, Clock, CoreInput, Sockets, Source,
     links::Links,
     listen::{Accepted, accept_all},
     packets::Packets,
@@ -37,7 +37,7 @@ pub(crate) type Reply = Result<Outcome, Refused>;
 
 /// What a caller wants of the core.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum Request {
     /// A command whose end is told.
     Command {
         /// What.
@@ -68,7 +68,7 @@ pub(crate) enum Order {
 
 /// Everyone who listens to a node.
 #[derive(Debug)]
-pub(crate) struct Hub {
+pub(crate) struct Subscriptions {
     pub(crate) messages: Feeds<Received>,
     pub(crate) events: Feeds<NodeEvent>,
 }
@@ -91,7 +91,7 @@ pub(crate) struct CoreTask {
     /// None if links are made of byte streams only.
     packets: Option<Packets>,
     storage: Storage,
-    hub: std::sync::Arc<Hub>,
+    hub: std::sync::Arc<Subscriptions>,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
     /// Where what is being handled came from.
@@ -125,7 +125,7 @@ impl CoreTask {
         clock: Clock,
         dial_timeout: std::time::Duration,
         storage: Storage,
-        hub: std::sync::Arc<Hub>,
+        hub: std::sync::Arc<Subscriptions>,
         arrivals: Arrivals,
     ) -> (Self, watch::Receiver<Published>) {
         let view = core.view(clock.now());
@@ -156,8 +156,8 @@ impl CoreTask {
     pub(crate) async fn run(
         mut self,
         sockets: Sockets,
-        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
-        mut orders: mpsc::Receiver<Order>,
+        mut arrivals: mpsc::UnboundedReceiver<CoreInput>,
+        mut orders: mpsc::Receiver<Request>,
     ) -> Result<(), StopError> {
         let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
         let mut accepting = JoinSet::new();
@@ -179,7 +179,7 @@ impl CoreTask {
                 () = ready(self.packets.as_ref()) => self.take_packets(),
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
                 order = orders.recv() => match order {
-                    Some(order) => self.obey(order),
+                    Some(order) => self.handle_request(order),
                     None => break, // the node was dropped
                 },
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
@@ -193,21 +193,21 @@ impl CoreTask {
         self.end().await
     }
 
-    fn arrive(&mut self, arrival: Arrival) {
+    fn arrive(&mut self, arrival: CoreInput) {
         match arrival {
-            Arrival::Input(Input::Bytes { link, bytes }) => {
+            CoreInput::Input(Input::Bytes { link, bytes }) => {
                 let before = self.checks.len();
                 self.source = Source::Link(link);
                 self.handle(Input::Bytes { link, bytes });
                 self.source = Source::Ourselves;
                 self.links.chunk_handled(link, self.checks.len() - before);
             }
-            Arrival::Input(Input::LinkDown { link, reason }) => {
+            CoreInput::Input(Input::LinkDown { link, reason }) => {
                 self.links.ended(link);
                 self.handle(Input::LinkDown { link, reason });
             }
-            Arrival::Input(input) => self.handle(input),
-            Arrival::Verdict(source, check, verdict) => {
+            CoreInput::Input(input) => self.handle(input),
+            CoreInput::Verdict(source, check, verdict) => {
                 self.handle(Input::Verdict { check, verdict });
                 match source {
                     Source::Link(link) => self.links.checked(link),
@@ -215,7 +215,7 @@ impl CoreTask {
                     Source::Ourselves => {}
                 }
             }
-            Arrival::Written(link) => {
+            CoreInput::Written(link) => {
                 let bytes = self.links.take_written(link);
                 self.handle(Input::Written { link, bytes });
             }
@@ -247,9 +247,9 @@ impl CoreTask {
         self.handle(Input::Accepted { link, from });
     }
 
-    fn obey(&mut self, order: Order) {
+    fn handle_request(&mut self, order: Request) {
         match order {
-            Order::Command { command, reply } => {
+            Request::Command { command, reply } => {
                 if command == Command::Stop {
                     self.goodbye = Goodbye::Said(Instant::now() + GOODBYE_TIMEOUT);
                 }
@@ -259,17 +259,17 @@ impl CoreTask {
                 }
                 self.drain();
             }
-            Order::Join { address, reply } => {
+            Request::Join { address, reply } => {
                 let taken = self.core.command(self.clock.now(), Command::Join { address });
                 self.drain();
                 self.publish();
                 let _ = reply.send(taken.map(drop));
             }
-            Order::Publish { reply } => {
+            Request::Publish { reply } => {
                 self.publish();
                 let _ = reply.send(());
             }
-            Order::Trusted { min_trust, reply } => {
+            Request::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
         }
@@ -286,7 +286,7 @@ impl CoreTask {
         self.stale = true;
         loop {
             while let Some(effect) = self.core.poll_effect() {
-                self.carry_out(effect);
+                self.execute(effect);
             }
             let Some(answer) = self.answers.pop_front() else { return };
             self.storage.note(&answer);
@@ -294,12 +294,12 @@ impl CoreTask {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn execute(&mut self, effect: Effect) {
         match effect {
             Effect::Dial { link, to } => self.links.dial(link, to),
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
-            Effect::Resolve { name } => self.look_up(name),
+            Effect::Resolve { name } => self.resolve_name(name),
             Effect::Verify { check, job } => {
                 self.checks.push(Check { id: check, job, source: self.source });
             }
@@ -308,7 +308,7 @@ impl CoreTask {
         }
     }
 
-    fn look_up(&mut self, name: String) {
+    fn resolve_name(&mut self, name: String) {
         let arrivals = self.arrivals.clone();
         while self.lookups.try_join_next().is_some() {}
         self.lookups.spawn(async move {
@@ -317,7 +317,7 @@ impl CoreTask {
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the name server did not answer in time".into()),
             };
-            let _ = arrivals.send(Arrival::Input(Input::Resolved { name, outcome }));
+            let _ = arrivals.send(CoreInput::Input(Input::Resolved { name, outcome }));
         });
     }
 

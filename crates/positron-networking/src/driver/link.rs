@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Arrival, Arrivals};
+use super::{Arrivals, CoreInput};
 use crate::limits::{FIRST_CHUNK, FLUSH_TIMEOUT, LAST_WORDS_TIMEOUT, MAX_CHUNK};
 
 /// Where a link comes from.
@@ -50,7 +50,7 @@ pub(super) enum LinkOrder {
 
 /// What a link's task and the core task share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LinkShared {
     /// Whether the core handled the last chunk.
     pub(super) chunk_handled: Semaphore,
     /// Bytes that the kernel took since the core was told.
@@ -61,7 +61,7 @@ pub(super) struct Shared {
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) orders: mpsc::UnboundedReceiver<LinkOrder>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<LinkShared>,
     pub(super) arrivals: Arrivals,
 }
 
@@ -83,7 +83,7 @@ impl Link {
 
     fn tell(&self, input: Input) {
         // A core that is gone has no use for it.
-        let _ = self.arrivals.send(Arrival::Input(input));
+        let _ = self.arrivals.send(CoreInput::Input(input));
     }
 
     async fn dial(&mut self, to: SocketAddr, limit: Duration) -> Result<TcpStream, LinkDown> {
@@ -134,7 +134,7 @@ impl Link {
 async fn read_all(
     read: &OwnedReadHalf,
     link: LinkId,
-    shared: &Shared,
+    shared: &LinkShared,
     arrivals: &Arrivals,
 ) -> LinkDown {
     let mut size = FIRST_CHUNK;
@@ -153,7 +153,7 @@ async fn read_all(
             some if some < size / 4 => (size / 2).max(FIRST_CHUNK),
             _ => size,
         };
-        if arrivals.send(Arrival::Input(Input::Bytes { link, bytes })).is_err() {
+        if arrivals.send(CoreInput::Input(Input::Bytes { link, bytes })).is_err() {
             return LinkDown::HungUp;
         }
     }
@@ -183,7 +183,7 @@ enum WriteEnd {
 
 struct Writer<'a> {
     id: LinkId,
-    shared: &'a Shared,
+    shared: &'a LinkShared,
     arrivals: &'a Arrivals,
 }
 
@@ -232,7 +232,7 @@ impl Writer<'_> {
     /// them.
     fn took(&self, queue: &mut VecDeque<Bytes>, mut bytes: usize) {
         if self.shared.written.fetch_add(bytes, Ordering::AcqRel) == 0 && bytes > 0 {
-            let _ = self.arrivals.send(Arrival::Written(self.id));
+            let _ = self.arrivals.send(CoreInput::Written(self.id));
         }
         while let Some(first) = queue.front_mut() {
             if first.len() > bytes {

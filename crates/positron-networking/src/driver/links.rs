@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     Arrivals,
-    link::{Link, LinkOrder, Origin, Shared},
+    link::{Link, LinkOrder, LinkShared, Origin},
 };
 use crate::limits::{CHECKS_BEFORE_READ, MAX_ENDING};
 
@@ -38,7 +38,7 @@ pub(crate) struct Links {
 #[derive(Debug)]
 struct Open {
     orders: mpsc::UnboundedSender<LinkOrder>,
-    shared: Arc<Shared>,
+    shared: Arc<LinkShared>,
     /// Signatures that came in by it and wait for their check.
     checks: usize,
     /// Whether reading waits for them.
@@ -137,7 +137,7 @@ impl Links {
     fn spawn(&mut self, link: LinkId, origin: Origin) {
         let (orders, receiver) = mpsc::unbounded_channel();
         let shared =
-            Arc::new(Shared { chunk_handled: Semaphore::new(1), written: AtomicUsize::new(0) });
+            Arc::new(LinkShared { chunk_handled: Semaphore::new(1), written: AtomicUsize::new(0) });
         let task = Link {
             id: link,
             orders: receiver,

@@ -28,7 +28,7 @@ mod sockets;
 pub(crate) mod storage;
 
 pub(crate) use clock::Clock;
-pub(crate) use core_task::{CoreTask, Hub, Order, Published, Reply};
+pub(crate) use core_task::{CoreTask, Published, Reply, Request, Subscriptions};
 pub(crate) use links::Links;
 use positron_proto::{
     id::LinkId,
@@ -39,7 +39,7 @@ pub(crate) use sockets::Sockets;
 
 /// Something for the core.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub(crate) enum CoreInput {
     /// An input as it is.
     Input(Input),
     /// A signature that came in this way was checked.
@@ -60,4 +60,4 @@ pub(crate) enum Source {
 }
 
 /// The way into the core.
-pub(crate) type Arrivals = tokio::sync::mpsc::UnboundedSender<Arrival>;
+pub(crate) type Arrivals = tokio::sync::mpsc::UnboundedSender<CoreInput>;

@@ -12,7 +12,7 @@ use std::{
 
 use positron_proto::{identity::Job, node::CheckId};
 
-use super::{Arrival, Arrivals, Source};
+use super::{Arrivals, CoreInput, Source};
 use crate::limits::CHECKS_PER_BATCH;
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
@@ -36,8 +36,8 @@ pub(super) struct Check {
 
 impl Check {
     /// What it came to, on its way into the core.
-    pub(super) fn run(&self) -> Arrival {
-        Arrival::Verdict(self.source, self.id, self.job.run())
+    pub(super) fn run(&self) -> CoreInput {
+        CoreInput::Verdict(self.source, self.id, self.job.run())
     }
 }
 
@@ -91,7 +91,7 @@ impl Pool {
             let jobs: Vec<Job> = batch.iter().map(|(check, _)| check.job.clone()).collect();
             for ((check, arrivals), verdict) in batch.iter().zip(Job::run_all(&jobs)) {
                 // A node that is gone has no use for it.
-                let _ = arrivals.send(Arrival::Verdict(check.source, check.id, verdict));
+                let _ = arrivals.send(CoreInput::Verdict(check.source, check.id, verdict));
             }
             self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
         }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
-use positron_proto::session::sessions::{Transport, Transports};
+use positron_proto::session::sessions::{LinkKind, LinkKinds};
 use tokio::net::TcpListener;
 
 use super::{datagrams::DatagramSocket, listen};
@@ -27,18 +27,18 @@ impl Sockets {
     /// do, one is found that is free for all of it.
     pub(crate) async fn bind(
         address: SocketAddr,
-        transports: Transports,
+        transports: LinkKinds,
     ) -> Result<Self, StartError> {
         let failed = |transport| move |source| StartError::Bind { transport, address, source };
         let sockets = Self::take(address, transports)
             .map_err(|(transport, source)| failed(transport)(source))?;
         if let Some(datagrams) = &sockets.datagrams {
-            datagrams.writable().await.map_err(failed(Transport::Udp))?;
+            datagrams.writable().await.map_err(failed(LinkKind::Udp))?;
         }
         Ok(sockets)
     }
 
-    fn take(address: SocketAddr, transports: Transports) -> Result<Self, (Transport, io::Error)> {
+    fn take(address: SocketAddr, transports: LinkKinds) -> Result<Self, (LinkKind, io::Error)> {
         let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
@@ -52,18 +52,18 @@ impl Sockets {
 
     fn take_one(
         mut address: SocketAddr,
-        transports: Transports,
-    ) -> Result<Self, (Transport, io::Error)> {
+        transports: LinkKinds,
+    ) -> Result<Self, (LinkKind, io::Error)> {
         let mut streams = None;
-        if transports.has(Transport::Tcp) {
+        if transports.has(LinkKind::Tcp) {
             let (listener, bound) =
-                listen::bind(address).map_err(|error| (Transport::Tcp, error))?;
+                listen::bind(address).map_err(|error| (LinkKind::Tcp, error))?;
             (streams, address) = (Some(listener), bound);
         }
         let mut datagrams = None;
-        if transports.has(Transport::Udp) {
+        if transports.has(LinkKind::Udp) {
             let (socket, bound) =
-                DatagramSocket::bind(address).map_err(|error| (Transport::Udp, error))?;
+                DatagramSocket::bind(address).map_err(|error| (LinkKind::Udp, error))?;
             (datagrams, address) = (Some(socket), bound);
         }
         Ok(Self { streams, datagrams, address })
@@ -76,31 +76,31 @@ mod tests {
 
     const ANY: &str = "127.0.0.1:0";
 
-    async fn bind(address: SocketAddr, transports: Transports) -> Result<Sockets, StartError> {
+    async fn bind(address: SocketAddr, transports: LinkKinds) -> Result<Sockets, StartError> {
         Sockets::bind(address, transports).await
     }
 
     #[tokio::test]
     async fn both_sockets_have_the_same_port() {
-        let both = bind(ANY.parse().unwrap(), Transports::Both).await.unwrap();
+        let both = bind(ANY.parse().unwrap(), LinkKinds::Both).await.unwrap();
         assert_ne!(both.address.port(), 0);
         assert_eq!(both.streams.as_ref().unwrap().local_addr().unwrap(), both.address);
-        let taken = bind(both.address, Transports::Udp).await.unwrap_err();
-        assert!(matches!(taken, StartError::Bind { transport: Transport::Udp, .. }), "{taken}");
-        let taken = bind(both.address, Transports::Both).await.unwrap_err();
-        assert!(matches!(taken, StartError::Bind { transport: Transport::Tcp, .. }), "{taken}");
+        let taken = bind(both.address, LinkKinds::Udp).await.unwrap_err();
+        assert!(matches!(taken, StartError::Bind { transport: LinkKind::Udp, .. }), "{taken}");
+        let taken = bind(both.address, LinkKinds::Both).await.unwrap_err();
+        assert!(matches!(taken, StartError::Bind { transport: LinkKind::Tcp, .. }), "{taken}");
     }
 
     #[tokio::test]
     async fn what_is_not_used_is_not_taken() {
-        let tcp = bind(ANY.parse().unwrap(), Transports::Tcp).await.unwrap();
+        let tcp = bind(ANY.parse().unwrap(), LinkKinds::Tcp).await.unwrap();
         assert!(tcp.datagrams.is_none());
-        let udp = bind(tcp.address, Transports::Udp).await.unwrap();
+        let udp = bind(tcp.address, LinkKinds::Udp).await.unwrap();
         assert!(udp.streams.is_none());
         assert_eq!(udp.address, tcp.address);
         // A port that is free for one of the two only is not free.
         drop(tcp);
-        let error = bind(udp.address, Transports::Both).await.unwrap_err().to_string();
+        let error = bind(udp.address, LinkKinds::Both).await.unwrap_err().to_string();
         let wanted = format!("cannot listen on {} (UDP): the port is in use", udp.address);
         assert!(error.starts_with(&wanted), "{error}");
     }

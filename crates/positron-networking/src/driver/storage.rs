@@ -4,7 +4,7 @@ use positron_proto::node::{Change, ChangeId, Input, Snapshot};
 use positron_store::{DataFolder, Report, Store, StoreError};
 use tokio::time::timeout;
 
-use super::{Arrival, Arrivals};
+use super::{Arrivals, CoreInput};
 use crate::{NetworkConfig, StopError, limits::STORAGE_FLUSH_TIMEOUT, stats::StorageStats};
 
 /// The memory of a node.
@@ -30,7 +30,7 @@ impl Storage {
         let report = move |report| {
             if let Some(input) = as_input(report) {
                 // A core that is gone has no use for it.
-                let _ = arrivals.send(Arrival::Input(input));
+                let _ = arrivals.send(CoreInput::Input(input));
             }
         };
         let (store, snapshot) = Store::open(folder, config.network_id(), &config.network, report)?;

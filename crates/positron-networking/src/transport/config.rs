@@ -10,7 +10,7 @@ use positron_proto::{
     id::NetworkId,
     identity::Identity,
     limits::{CONNECTION_QUEUE_BYTES, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
-    session::sessions::{Config, Transports},
+    session::sessions::{LinkKinds, SessionConfig},
 };
 
 use super::TransportError;
@@ -135,13 +135,13 @@ impl TcpConfig {
         address(&self.host, self.port)
     }
 
-    pub(super) fn for_sessions(&self) -> Config {
-        Config {
+    pub(super) fn for_sessions(&self) -> SessionConfig {
+        SessionConfig {
             network: NetworkId::from_name(&self.network),
             max_links: self.max_connections,
             connect_timeout: self.connect_timeout,
             heartbeat: self.heartbeat,
-            transports: Transports::Tcp,
+            transports: LinkKinds::Tcp,
         }
     }
 }

@@ -12,7 +12,10 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::{Carrier, ConnectionStats, SendError, carrier::Channel as _, life::Life, wait::until};
+use super::{
+    ConnectionStats, Protocol, TransportSendError, life::Handle, protocol::Channel as _,
+    wait::until,
+};
 
 /// A connection to another node: encrypted, and both ends are authenticated.
 ///
@@ -20,12 +23,12 @@ use super::{Carrier, ConnectionStats, SendError, carrier::Channel as _, life::Li
 /// closes it or the transport ends.
 ///
 /// Over TCP there is at most one between two transports, whoever made it.
-pub struct Connection<C: Carrier> {
-    pub(super) life: Arc<Life<C>>,
+pub struct Connection<C: Protocol> {
+    pub(super) life: Arc<Handle<C>>,
     pub(super) channel: Arc<C::Channel>,
 }
 
-impl<C: Carrier> Connection<C> {
+impl<C: Protocol> Connection<C> {
     /// Where the other end is now.
     pub fn address(&self) -> SocketAddr {
         self.channel.address()
@@ -53,33 +56,33 @@ impl<C: Carrier> Connection<C> {
     /// ```
     ///
     /// # Errors
-    /// See [`SendError`]; the connection goes on, unless it is that which is over.
+    /// See [`TransportSendError`]; the connection goes on, unless it is that which is over.
     pub async fn send(
         &self,
         lane: LaneNumber,
         delivery: Delivery,
         data: impl Into<Bytes>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), TransportSendError> {
         // A flood from one task gives the driver its turn, and the driver packs it.
         tokio::task::coop::consume_budget().await;
         let data = data.into();
         until(&self.channel.writable, || match self.try_send(lane, delivery, data.clone()) {
-            Err(SendError::Full) => None,
+            Err(TransportSendError::Full) => None,
             outcome => Some(outcome),
         })
         .await
     }
 
-    /// As [`send`](Self::send), but says [`SendError::Full`] instead of waiting.
+    /// As [`send`](Self::send), but says [`TransportSendError::Full`] instead of waiting.
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`TransportSendError`].
     pub fn try_send(
         &self,
         lane: LaneNumber,
         delivery: Delivery,
         data: impl Into<Bytes>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), TransportSendError> {
         let (how, data) = ((lane, delivery), data.into());
         self.life.act_packed(|machine, now| machine.send(now, &self.channel, how, data))
     }
@@ -125,21 +128,21 @@ impl<C: Carrier> Connection<C> {
     }
 }
 
-impl<C: Carrier> Clone for Connection<C> {
+impl<C: Protocol> Clone for Connection<C> {
     fn clone(&self) -> Self {
         Self { life: self.life.clone(), channel: self.channel.clone() }
     }
 }
 
-impl<C: Carrier> PartialEq for Connection<C> {
+impl<C: Protocol> PartialEq for Connection<C> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
 }
 
-impl<C: Carrier> Eq for Connection<C> {}
+impl<C: Protocol> Eq for Connection<C> {}
 
-impl<C: Carrier> Debug for Connection<C> {
+impl<C: Protocol> Debug for Connection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, closed) = (self.address(), self.channel.closed());
         f.debug_struct("Connection").field("address", &address).field("closed", &closed).finish()

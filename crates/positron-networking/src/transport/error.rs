@@ -72,7 +72,7 @@ pub enum ConnectError {
 
 /// Why something was not sent. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
+pub enum TransportSendError {
     /// Larger than a message may be; a stream carries any length.
     #[error("a message of {len} bytes is above the limit of {limit}: open a stream for it")]
     TooLarge {
@@ -105,7 +105,7 @@ fn why(closed: Option<&Closed>) -> String {
     closed.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
-impl SendError {
+impl TransportSendError {
     /// The machine's reason; `closed` is why the connection is over, if it is.
     pub(super) fn new(why: NotQueued, closed: Option<&Closed>) -> Self {
         match why {
@@ -119,11 +119,13 @@ impl SendError {
     }
 }
 
-impl From<SendError> for io::Error {
-    fn from(error: SendError) -> Self {
+impl From<TransportSendError> for io::Error {
+    fn from(error: TransportSendError) -> Self {
         let kind = match &error {
-            SendError::StreamClosed => io::ErrorKind::BrokenPipe,
-            SendError::Closed(_) | SendError::NotConnected(_) => io::ErrorKind::NotConnected,
+            TransportSendError::StreamClosed => io::ErrorKind::BrokenPipe,
+            TransportSendError::Closed(_) | TransportSendError::NotConnected(_) => {
+                io::ErrorKind::NotConnected
+            }
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)

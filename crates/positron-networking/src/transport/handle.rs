@@ -11,8 +11,8 @@ use positron_proto::{datagram::contract::Delivery, handshake::Expect, id::NodeId
 use tokio::{net::ToSocketAddrs, time::timeout};
 
 use super::{
-    Carrier, ConnectError, Connection, DEFAULT_LANE, Receiver, SendError, address::resolve,
-    carrier::Channel as _, life::Life, wait::until,
+    ConnectError, Connection, DEFAULT_LANE, Protocol, Receiver, TransportSendError,
+    address::resolve, life::Handle, protocol::Channel as _, wait::until,
 };
 use crate::limits::CLOSE_TIMEOUT;
 
@@ -21,11 +21,11 @@ use crate::limits::CLOSE_TIMEOUT;
 ///
 /// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
 /// the last handle of it, of its connections and of their streams is gone.
-pub struct Transport<C: Carrier> {
-    pub(super) life: Arc<Life<C>>,
+pub struct Transport<C: Protocol> {
+    pub(super) life: Arc<Handle<C>>,
 }
 
-impl<C: Carrier> Transport<C> {
+impl<C: Protocol> Transport<C> {
     /// Bytes of the largest message: a little more than 1 MiB. Over UDP a stream carries any
     /// length.
     pub const MAX_MESSAGE: usize = C::MAX_MESSAGE;
@@ -136,12 +136,12 @@ impl<C: Carrier> Transport<C> {
     /// ```
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`TransportSendError`].
     pub async fn send_reliable(
         &self,
         to: impl ToSocketAddrs + Debug,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, SendError> {
+    ) -> Result<Connection<C>, TransportSendError> {
         self.send_to(to, Delivery::Ordered, data.into()).await
     }
 
@@ -149,39 +149,41 @@ impl<C: Carrier> Transport<C> {
     /// lost, and arrive in any order. (Over TCP nothing is, and it is the same.)
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`TransportSendError`].
     pub async fn send_unreliable(
         &self,
         to: impl ToSocketAddrs + Debug,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, SendError> {
+    ) -> Result<Connection<C>, TransportSendError> {
         self.send_to(to, Delivery::Unreliable, data.into()).await
     }
 
-    /// As [`send_reliable`](Self::send_reliable), but says [`SendError::Full`] instead of waiting;
+    /// As [`send_reliable`](Self::send_reliable), but says [`TransportSendError::Full`] instead of
+    /// waiting;
     /// over TCP also while the connection is being made.
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`TransportSendError`].
     pub fn try_send_reliable(
         &self,
         to: SocketAddr,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, SendError> {
+    ) -> Result<Connection<C>, TransportSendError> {
         let sent = self.try_send_to(to, Delivery::Ordered, data.into());
         sent.map_err(|(why, _)| why)
     }
 
-    /// As [`send_unreliable`](Self::send_unreliable), but says [`SendError::Full`] instead of
+    /// As [`send_unreliable`](Self::send_unreliable), but says [`TransportSendError::Full`]
+    /// instead of
     /// waiting; over TCP also while the connection is being made.
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`TransportSendError`].
     pub fn try_send_unreliable(
         &self,
         to: SocketAddr,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, SendError> {
+    ) -> Result<Connection<C>, TransportSendError> {
         let sent = self.try_send_to(to, Delivery::Unreliable, data.into());
         sent.map_err(|(why, _)| why)
     }
@@ -191,7 +193,7 @@ impl<C: Carrier> Transport<C> {
         to: impl ToSocketAddrs + Debug,
         delivery: Delivery,
         data: Bytes,
-    ) -> Result<Connection<C>, SendError> {
+    ) -> Result<Connection<C>, TransportSendError> {
         // It cannot be told which of several addresses would answer: the first one it is.
         let to = self.resolve(to).await?[0];
         // A flood from one task gives the driver its turn, and the driver packs it.
@@ -199,14 +201,16 @@ impl<C: Carrier> Transport<C> {
         loop {
             let connection = match self.try_send_to(to, delivery, data.clone()) {
                 Ok(connection) => return Ok(connection),
-                Err((SendError::Full, Some(connection))) => connection,
-                Err((SendError::Full, None)) => self.connect_to(to, Expect::Anyone).await?,
+                Err((TransportSendError::Full, Some(connection))) => connection,
+                Err((TransportSendError::Full, None)) => {
+                    self.connect_to(to, Expect::Anyone).await?
+                }
                 Err((why, _)) => return Err(why),
             };
             // Waits as this connection does, and sends over it: order is kept.
             match connection.send(DEFAULT_LANE, delivery, data.clone()).await {
                 // It is being closed: another one has to be made.
-                Err(SendError::Closed(_)) => {}
+                Err(TransportSendError::Closed(_)) => {}
                 outcome => return outcome.map(|()| connection),
             }
         }
@@ -218,10 +222,10 @@ impl<C: Carrier> Transport<C> {
         to: SocketAddr,
         delivery: Delivery,
         data: Bytes,
-    ) -> Result<Connection<C>, (SendError, Option<Connection<C>>)> {
+    ) -> Result<Connection<C>, (TransportSendError, Option<Connection<C>>)> {
         let (how, len, limit) = ((DEFAULT_LANE, delivery), data.len(), C::MAX_MESSAGE);
         if len > limit {
-            return Err((SendError::TooLarge { len, limit }, None));
+            return Err((TransportSendError::TooLarge { len, limit }, None));
         }
         let sent = self.life.act_packed(|machine, now| {
             let send = |machine: &mut C, channel| {
@@ -231,14 +235,14 @@ impl<C: Carrier> Transport<C> {
             for channel in machine.leading_to(to) {
                 match send(machine, channel) {
                     // It is being closed: another one has to be made.
-                    Err((SendError::Closed(_), _)) => {}
+                    Err((TransportSendError::Closed(_), _)) => {}
                     outcome => return outcome,
                 }
             }
             let dialled = self.life.dial(machine, now, to, Expect::Anyone);
             match C::queue_of(dialled.map_err(|why| (why.into(), None))?) {
                 Some(channel) => send(machine, channel),
-                None => Err((SendError::Full, None)),
+                None => Err((TransportSendError::Full, None)),
             }
         });
         let connection = |channel| self.connection(channel);
@@ -268,13 +272,13 @@ impl<C: Carrier> Transport<C> {
     }
 }
 
-impl<C: Carrier> Clone for Transport<C> {
+impl<C: Protocol> Clone for Transport<C> {
     fn clone(&self) -> Self {
         Self { life: self.life.clone() }
     }
 }
 
-impl<C: Carrier> Debug for Transport<C> {
+impl<C: Protocol> Debug for Transport<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("id", &self.id()).field("at", &self.local_addr()).finish()
     }

@@ -19,7 +19,7 @@ use crate::limits::{RELEASE_BYTES, RELEASE_MESSAGES};
 
 /// The queue. `C` says over which connection something came.
 #[derive(Debug)]
-pub(super) struct Inbox<C> {
+pub(super) struct TransportInbox<C> {
     state: Mutex<State<C>>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Taken<C> {
     pub(super) release: Vec<(C, usize)>,
 }
 
-impl<C> Default for Inbox<C> {
+impl<C> Default for TransportInbox<C> {
     fn default() -> Self {
         let state = State {
             queue: VecDeque::new(),
@@ -71,7 +71,7 @@ impl<C> Default for Inbox<C> {
     }
 }
 
-impl<C: Clone> Inbox<C> {
+impl<C: Clone> TransportInbox<C> {
     /// Adds a message. [`wake`](Self::wake) follows, when no lock is held.
     pub(super) fn push(&self, message: Waiting<C>) {
         lock(&self.state).queue.push_back(message);

@@ -14,9 +14,9 @@ use positron_proto::{
 };
 
 use super::{
-    Carrier, Connection,
+    Connection, Protocol,
     inbox::{Reader, Taken, Waiting},
-    life::Life,
+    life::Handle,
 };
 
 /// A message that arrived.
@@ -39,12 +39,12 @@ pub struct Incoming<C> {
 /// What arrives at a transport, also as a [`Stream`](futures_core::Stream): one reader of
 /// [`incoming`](super::Transport::incoming).
 #[derive(Debug)]
-pub struct Receiver<C: Carrier> {
-    pub(super) life: Arc<Life<C>>,
+pub struct Receiver<C: Protocol> {
+    pub(super) life: Arc<Handle<C>>,
     pub(super) reader: Reader,
 }
 
-impl<C: Carrier> Receiver<C> {
+impl<C: Protocol> Receiver<C> {
     /// The next message; `None` when the transport is closed and all that waited was taken.
     ///
     /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
@@ -70,7 +70,7 @@ impl<C: Carrier> Receiver<C> {
     }
 }
 
-impl<C: Carrier> futures_core::Stream for Receiver<C> {
+impl<C: Protocol> futures_core::Stream for Receiver<C> {
     type Item = Incoming<Connection<C>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -78,7 +78,7 @@ impl<C: Carrier> futures_core::Stream for Receiver<C> {
     }
 }
 
-impl<C: Carrier> Drop for Receiver<C> {
+impl<C: Protocol> Drop for Receiver<C> {
     fn drop(&mut self) {
         self.life.inbox.leave(&self.reader);
     }

@@ -9,16 +9,16 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{carrier::Machine, shared::Shared, wait::lock};
+use super::{protocol::ProtocolDriver, shared::Shared, wait::lock};
 
 /// The last of these to go ends the transport.
 #[derive(Debug)]
-pub(super) struct Life<M: Machine> {
+pub(super) struct Handle<M: ProtocolDriver> {
     shared: Arc<Shared<M>>,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<M: Machine> Life<M> {
+impl<M: ProtocolDriver> Handle<M> {
     /// Starts the driver.
     pub(super) fn start<D>(shared: Shared<M>, drive: impl FnOnce(Arc<Shared<M>>) -> D) -> Self
     where
@@ -45,7 +45,7 @@ impl<M: Machine> Life<M> {
     }
 }
 
-impl<M: Machine> Deref for Life<M> {
+impl<M: ProtocolDriver> Deref for Handle<M> {
     type Target = Shared<M>;
 
     fn deref(&self) -> &Shared<M> {
@@ -53,16 +53,16 @@ impl<M: Machine> Deref for Life<M> {
     }
 }
 
-impl<M: Machine> Drop for Life<M> {
+impl<M: ProtocolDriver> Drop for Handle<M> {
     fn drop(&mut self) {
         self.abandon();
     }
 }
 
 /// The driver's hold: if its task ends for whatever reason, everybody who waits hears of it.
-struct Driving<M: Machine>(Arc<Shared<M>>);
+struct Driving<M: ProtocolDriver>(Arc<Shared<M>>);
 
-impl<M: Machine> Drop for Driving<M> {
+impl<M: ProtocolDriver> Drop for Driving<M> {
     fn drop(&mut self) {
         self.0.abandon();
     }

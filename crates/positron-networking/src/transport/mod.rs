@@ -6,45 +6,47 @@
 //! - [`AdaptiveFlowController`]: congestion and flow control by itself, for callers that bring
 //!   their own transport.
 //!
-//! Both transports are a [`Transport`], and differ by the [`Carrier`] alone.
+//! Both transports are a [`Transport`], and differ by the [`Protocol`] alone.
 //!
 //! What a transport receives waits until the application takes it, and what it may hold is bounded:
 //! when the bound is reached the other end waits, and in the end its `send`. Nothing that is
 //! reliable is dropped.
 
-mod acquaintances;
 mod address;
-mod carrier;
+mod close_state;
 mod config;
 mod connection;
 mod error;
-mod fate;
 mod handle;
 mod inbox;
 mod incoming;
+mod key_cache;
 mod life;
+mod protocol;
 mod shared;
 mod stats;
 mod tcp;
 mod udp;
 mod wait;
 
-pub use carrier::Carrier;
 pub use config::{TcpConfig, UdpConfig};
 pub use connection::Connection;
-pub use error::{ConnectError, SendError, TransportError};
+pub use error::{ConnectError, TransportError, TransportSendError};
 pub use handle::Transport;
 pub use incoming::{Incoming, Receiver};
 pub use positron_proto::{
     datagram::{
-        contract::{Closed, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode, State},
+        contract::{
+            Closed, ConnectionState, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode,
+        },
         flow::{AdaptiveFlowController, FlowStats, Phase},
     },
     handshake::Expect,
-    session::sessions::{Counters as SessionCounters, LinkDown},
+    session::sessions::{LinkDown, SessionCounters},
     time::Instant,
 };
-pub use stats::{ConnectionStats, DatagramStats, TransportStats};
+pub use protocol::Protocol;
+pub use stats::{ConnectionStats, TransportDatagramStats, TransportStats};
 pub use tcp::{Tcp, TcpConnection, TcpIncoming, TcpTransport};
 pub use udp::{RecvStream, SendStream, Udp, UdpConnection, UdpIncoming, UdpTransport};
 

@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 
 use super::{
     ConnectError, TransportStats,
-    carrier::{Channel as _, Machine},
-    inbox::Inbox,
+    inbox::TransportInbox,
+    protocol::{Channel as _, ProtocolDriver},
     wait::{lock, until},
 };
 use crate::{
@@ -32,11 +32,11 @@ use crate::{
 
 /// Everything but the driver's own buffers.
 #[derive(Debug)]
-pub struct Shared<M: Machine> {
+pub struct Shared<M: ProtocolDriver> {
     pub(super) me: NodeId,
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
-    pub(super) inbox: Inbox<Arc<M::Channel>>,
+    pub(super) inbox: TransportInbox<Arc<M::Channel>>,
     /// Connections that other nodes made and that nobody has accepted, the oldest first.
     newcomers: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
     /// The driver has something to do.
@@ -49,13 +49,13 @@ pub struct Shared<M: Machine> {
     machine: Mutex<M>,
 }
 
-impl<M: Machine> Shared<M> {
+impl<M: ProtocolDriver> Shared<M> {
     pub(super) fn new(machine: M, me: NodeId, address: SocketAddr) -> Self {
         Self {
             me,
             address,
             clock: Clock::start(),
-            inbox: Inbox::default(),
+            inbox: TransportInbox::default(),
             newcomers: Mutex::default(),
             kick: Notify::new(),
             accepting: Notify::new(),

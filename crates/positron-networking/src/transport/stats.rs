@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use positron_proto::{
-    datagram::contract::{ConnectionView, State},
+    datagram::contract::{ConnectionState, ConnectionView},
     handshake::Direction,
     id::NodeId,
-    session::sessions::View,
+    session::sessions::SessionView,
     time::Now,
 };
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub struct ConnectionStats {
     /// Who dialled.
     pub direction: Option<Direction>,
     /// How far it is.
-    pub state: State,
+    pub state: ConnectionState,
     /// Seconds since it began.
     pub age_s: f64,
     /// Smoothed round trip time in milliseconds, once measured.
@@ -50,12 +50,12 @@ pub struct ConnectionStats {
     /// Bytes that arrived and the application has not taken.
     pub untaken_bytes: usize,
     /// What only datagrams have.
-    pub datagrams: Option<DatagramStats>,
+    pub datagrams: Option<TransportDatagramStats>,
 }
 
 /// The state of a connection over datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct DatagramStats {
+pub struct TransportDatagramStats {
     /// Least round trip time in milliseconds, once measured.
     pub least_rtt_ms: Option<f64>,
     /// Congestion window in bytes.
@@ -84,7 +84,7 @@ impl ConnectionStats {
             rtt_ms: view.rtt.map(milliseconds),
             queued_bytes: view.queued_bytes,
             untaken_bytes: view.unreleased_bytes,
-            datagrams: Some(DatagramStats {
+            datagrams: Some(TransportDatagramStats {
                 least_rtt_ms: view.least_rtt.map(milliseconds),
                 congestion_window: view.congestion_window,
                 in_flight: view.in_flight,
@@ -96,12 +96,12 @@ impl ConnectionStats {
         }
     }
 
-    pub(super) fn of_session(view: &View, untaken_bytes: usize, now: Now) -> Self {
+    pub(super) fn of_session(view: &SessionView, untaken_bytes: usize, now: Now) -> Self {
         Self {
             node_id: Some(view.peer.id),
             address: Some(view.peer.addr),
             direction: Some(view.peer.direction),
-            state: State::Established,
+            state: ConnectionState::Established,
             age_s: now.mono.since(view.since).as_secs_f64(),
             rtt_ms: view.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             queued_bytes: view.queued_bytes,

@@ -47,7 +47,7 @@ pub(crate) async fn network(count: usize) -> Vec<Node> {
 }
 
 pub(crate) async fn until_peers(node: &Node, count: usize) {
-    until(&format!("{count} peers ({:?})", node.alone_because()), || {
+    until(&format!("{count} peers ({:?})", node.isolation_reason()), || {
         node.stats().active_peers >= count
     })
     .await;

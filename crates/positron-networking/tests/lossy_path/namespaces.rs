@@ -11,7 +11,7 @@ use std::{
 use crate::story;
 
 /// Tells a child process that it has a part to play.
-const PART: &str = "POSITRON_LOSSY_PATH";
+const REEXECUTED: &str = "POSITRON_LOSSY_PATH";
 const SENDER: &str = "10.177.0.1:0";
 const RECEIVER: &str = "10.177.0.2:7777";
 
@@ -34,7 +34,7 @@ fn child(namespace: &str, name: &str) -> Child {
     let this = std::env::current_exe().unwrap();
     let mut command = Command::new("ip");
     command.args(["netns", "exec", namespace]).arg(this);
-    command.args(["--exact", name, "--ignored", "--nocapture"]).env(PART, "1");
+    command.args(["--exact", name, "--ignored", "--nocapture"]).env(REEXECUTED, "1");
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -49,7 +49,7 @@ fn outcome(child: Child) -> String {
 
 /// Whether this is a child process, and not a test that was started by hand.
 fn has_a_part() -> bool {
-    std::env::var_os(PART).is_some()
+    std::env::var_os(REEXECUTED).is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ pub struct EndpointConfig {
     /// Connections whose handshake is complete, in all.
     pub max_connections: usize,
     /// Bytes that may wait to be sent and acknowledged on one connection, in messages and streams;
-    /// beyond it a send is refused until [`Event::Writable`].
+    /// beyond it a send is refused until [`EndpointEvent::Writable`].
     pub queue_bytes: usize,
     /// Bytes that may have arrived on one connection and not been released by
     /// [`super::Endpoint::release`]: the most that flow control grows to, at least
@@ -72,7 +72,7 @@ pub struct StreamId {
 /// The states of a connection (the founding document's, which are RFC 9293's without LISTEN).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum State {
+pub enum ConnectionState {
     /// There is no connection.
     Closed,
     /// Our SYN is out.
@@ -118,7 +118,7 @@ pub struct RemoteNode {
 
 /// What happened, in order within a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum EndpointEvent {
     /// A connection that we dialled has keys.
     Connected {
         /// Which.
@@ -190,7 +190,7 @@ pub enum Event {
         reason: CloseReason,
     },
     /// The connection is over. The last event of each connection, exactly one for each
-    /// [`super::Endpoint::connect`] and each [`Event::Accepted`].
+    /// [`super::Endpoint::connect`] and each [`EndpointEvent::Accepted`].
     Closed {
         /// Which.
         connection: ConnectionId,
@@ -245,7 +245,7 @@ pub enum NotQueued {
     /// There is no such connection, or it was closed.
     #[error("the connection is closed")]
     Closed,
-    /// The queue is full; [`Event::Writable`] follows.
+    /// The queue is full; [`EndpointEvent::Writable`] follows.
     #[error("the queue is full")]
     Full,
     /// Larger than a message may be; a stream carries any length.
@@ -259,7 +259,8 @@ pub enum NotQueued {
     /// There is no such lane.
     #[error("lane {0} does not exist")]
     NoSuchLane(LaneNumber),
-    /// The other end lets us open no further stream now; [`Event::StreamsAvailable`] follows.
+    /// The other end lets us open no further stream now; [`EndpointEvent::StreamsAvailable`]
+    /// follows.
     #[error("the other node allows no more streams now")]
     TooManyStreams,
     /// There is no such stream, or it ended.
@@ -306,7 +307,7 @@ pub struct EndpointCounters {
     /// Datagrams that were not ours or not whole.
     pub malformed: u64,
     /// Datagrams for no connection of this endpoint.
-    pub strays: u64,
+    pub unknown_connections: u64,
     /// Sealed packets of connections that opened.
     pub packets_opened: u64,
     /// Sealed packets that did not open.
@@ -367,7 +368,7 @@ pub struct ConnectionView {
     /// With whom; `None` before the handshake is complete.
     pub remote: Option<RemoteNode>,
     /// How far it is.
-    pub state: State,
+    pub state: ConnectionState,
     /// Since when there is a handshake or session.
     pub since: Instant,
     /// Smoothed round trip time, once measured.

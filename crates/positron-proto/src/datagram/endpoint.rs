@@ -10,21 +10,21 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
-        Closed, ConnectionId, Delivery, EndpointConfig, EndpointCounters, Event, LaneNumber,
-        NotDialled, NotQueued, StreamId,
+        Closed, ConnectionId, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
+        LaneNumber, NotDialled, NotQueued, StreamId,
     },
-    dial::{Dial, Progress},
-    door::{Door, PerSecond, remote, sealed_reset},
+    half_open::{HalfOpenTable, PerSecond, remote, sealed_reset},
+    memory_budget::{Share, Shares},
     protection::{Protection, Tuning},
-    sharing::{Share, Shares},
     window::WindowBudget,
 };
 use crate::{
     deadlines::Deadlines,
     handshake::{
-        agreement::Agreed,
+        agreement::Agreement,
         expect::{Direction, Expect},
         hello::Local,
     },
@@ -42,8 +42,10 @@ use crate::{
 /// [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
-/// strangers nothing is believed. Every [`connect`](Self::connect) and every [`Event::Accepted`]
-/// comes to exactly one [`Event::Closed`], its last event. Two ends that dial each other get two.
+/// strangers nothing is believed. Every [`connect`](Self::connect) and every
+/// [`EndpointEvent::Accepted`]
+/// comes to exactly one [`EndpointEvent::Closed`], its last event. Two ends that dial each other
+/// get two.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -60,7 +62,7 @@ use crate::{
 /// use positron_proto::{
 ///     datagram::{
 ///         Endpoint,
-///         contract::{Delivery, EndpointConfig, Event},
+///         contract::{Delivery, EndpointConfig, EndpointEvent},
 ///     },
 ///     handshake::Expect,
 ///     id::NetworkId,
@@ -90,7 +92,11 @@ use crate::{
 /// }
 /// let heard: Vec<_> = std::iter::from_fn(|| ends[1].poll_event()).collect();
 /// assert!(matches!(&heard[1], Event::Message { body, .. } if body == "hello"));
-/// ```
+/// let is_hello = |event: &EndpointEvent| match event {
+///     EndpointEvent::Message { body, .. } => body == "hello",
+///     _ => false,
+/// };
+/// assert!(is_hello(&heard[1]));
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) config: Arc<EndpointConfig>,
@@ -101,8 +107,8 @@ pub struct Endpoint {
     pub(super) by_wire: BTreeMap<u32, ConnectionId>,
     /// Connections by the other ends' ids on the wire, which are not unique.
     pub(super) by_theirs: BTreeSet<(u32, ConnectionId)>,
-    pub(super) door: Door,
-    pub(super) deadlines: Deadlines<Wake>,
+    pub(super) door: HalfOpenTable,
+    pub(super) deadlines: Deadlines<EndpointWake>,
     /// Unsealed datagrams, which go before everything sealed.
     pub(super) unsealed: VecDeque<(SocketAddr, Vec<u8>)>,
     /// Connections that may have something to send.
@@ -111,7 +117,7 @@ pub struct Endpoint {
     pub(super) served: ConnectionId,
     pub(super) stray_hints: PerSecond,
     pub(super) counters: EndpointCounters,
-    events: VecDeque<Event>,
+    events: VecDeque<EndpointEvent>,
     /// The last name of a connection that was given.
     named: u64,
     /// Handshakes of ours that are not complete.
@@ -133,7 +139,7 @@ pub(super) struct Row {
     /// Theirs, once it is known.
     pub(super) theirs: Option<u32>,
     /// Our handshake, until its last message is known to have arrived.
-    pub(super) dial: Option<Box<Dial>>,
+    pub(super) dial: Option<Box<ClientHandshake>>,
     /// What was counted of it.
     pub(super) unfinished: Option<Share<Instant>>,
     pub(super) overdraft: Option<Share<Reverse<u64>>>,
@@ -141,7 +147,7 @@ pub(super) struct Row {
 
 /// Why to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wake {
+pub(super) enum EndpointWake {
     /// A stranger took too long.
     Door,
     /// A handshake of ours says something again.
@@ -166,7 +172,7 @@ impl Endpoint {
     ) -> Self {
         Self {
             local: Local::new(me, config.network, boot),
-            door: Door::new(&mut rng, tuning),
+            door: HalfOpenTable::new(&mut rng, tuning),
             config: Arc::new(config),
             rng,
             rows: BTreeMap::new(),
@@ -188,7 +194,8 @@ impl Endpoint {
         }
     }
 
-    /// Begins a connection. At most one [`Event::Connected`] and exactly one [`Event::Closed`]
+    /// Begins a connection. At most one [`EndpointEvent::Connected`] and exactly one
+    /// [`EndpointEvent::Closed`]
     /// follow.
     ///
     /// # Errors
@@ -210,7 +217,7 @@ impl Endpoint {
         let wire = self.fresh_wire();
         let (to_wire, theirs) = ((to, wire), noise_static.as_ref());
         let (dial, syn) =
-            Dial::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
+            ClientHandshake::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
                 .map_err(|_| NotDialled::Handshake)?;
         let id = self.insert(now.mono, wire, Some(Box::new(dial)));
         self.counters.dials += 1;
@@ -263,7 +270,7 @@ impl Endpoint {
     }
 
     /// Takes as much of `bytes` as there is room for: how many. Zero: wait for
-    /// [`Event::StreamWritable`].
+    /// [`EndpointEvent::StreamWritable`].
     ///
     /// # Errors
     ///
@@ -318,7 +325,7 @@ impl Endpoint {
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
     /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT) ([`Closed::Silent`]); a handshake of ours
-    /// that is not complete is given up. [`Event::Closed`] follows.
+    /// that is not complete is given up. [`EndpointEvent::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -326,7 +333,7 @@ impl Endpoint {
         });
     }
 
-    /// Closes at once; the other end is told. [`Event::Closed`] follows.
+    /// Closes at once; the other end is told. [`EndpointEvent::Closed`] follows.
     pub fn reset(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.reset(now.mono, reason);
@@ -340,7 +347,7 @@ impl Endpoint {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<EndpointEvent> {
         loop {
             let event = self.events.pop_front()?;
             if !self.is_stale(&event) {
@@ -372,7 +379,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         wire: u32,
-        dial: Option<Box<Dial>>,
+        dial: Option<Box<ClientHandshake>>,
     ) -> ConnectionId {
         let direction = if dial.is_some() { Direction::Outbound } else { Direction::Inbound };
         self.named += 1;
@@ -410,8 +417,9 @@ impl Endpoint {
         let mut closed = false;
         while let Some(event) = row.connection.poll_event() {
             let event = event.of(id);
-            closed |= matches!(event, Event::Closed { .. });
-            self.counters.messages_received += u64::from(matches!(event, Event::Message { .. }));
+            closed |= matches!(event, EndpointEvent::Closed { .. });
+            self.counters.messages_received +=
+                u64::from(matches!(event, EndpointEvent::Message { .. }));
             self.events.push_back(event);
         }
         if closed {
@@ -421,8 +429,8 @@ impl Endpoint {
         let Some(row) = self.rows.get(&id) else { return };
         self.dirty.insert(id);
         match row.connection.poll_timeout() {
-            Some(at) => self.deadlines.set(Wake::Connection(id), at),
-            None => self.deadlines.clear(Wake::Connection(id)),
+            Some(at) => self.deadlines.set(EndpointWake::Connection(id), at),
+            None => self.deadlines.clear(EndpointWake::Connection(id)),
         }
     }
 
@@ -436,14 +444,14 @@ impl Endpoint {
             self.by_theirs.remove(&(theirs, id));
         }
         self.dirty.remove(&id);
-        self.deadlines.clear(Wake::Connection(id));
+        self.deadlines.clear(EndpointWake::Connection(id));
         self.unfinished.change(id, row.unfinished, None);
         self.overdrafts.change(id, row.overdraft, None);
     }
 
     /// Our handshake is over, one way or the other.
     pub(super) fn forget_dial(&mut self, id: ConnectionId) {
-        self.deadlines.clear(Wake::Dial(id));
+        self.deadlines.clear(EndpointWake::Dial(id));
         let Some(row) = self.rows.get_mut(&id) else { return };
         if row.dial.take().is_some() {
             self.dials -= 1;
@@ -454,27 +462,29 @@ impl Endpoint {
     pub(super) fn wake_dial(&mut self, id: ConnectionId) {
         let dial = self.rows.get(&id).and_then(|row| row.dial.as_deref());
         match dial {
-            Some(dial) => self.deadlines.set(Wake::Dial(id), dial.next()),
-            None => self.deadlines.clear(Wake::Dial(id)),
+            Some(dial) => self.deadlines.set(EndpointWake::Dial(id), dial.next()),
+            None => self.deadlines.clear(EndpointWake::Dial(id)),
         }
     }
 
     /// What a handshake of ours came to.
-    pub(super) fn progress(&mut self, now: Now, id: ConnectionId, progress: Progress) {
-        let Some(to) = self.rows.get(&id).and_then(|row| row.dial.as_deref()).map(Dial::to) else {
+    pub(super) fn progress(&mut self, now: Now, id: ConnectionId, progress: HandshakeProgress) {
+        let Some(to) =
+            self.rows.get(&id).and_then(|row| row.dial.as_deref()).map(ClientHandshake::to)
+        else {
             return;
         };
         match progress {
-            Progress::Nothing => {}
-            Progress::Say(datagram) => self.say(to, datagram),
-            Progress::Agreed(agreed, ack) => {
+            HandshakeProgress::Nothing => {}
+            HandshakeProgress::Say(datagram) => self.say(to, datagram),
+            HandshakeProgress::Agreed(agreed, ack) => {
                 self.agreed(now.mono, id, to, *agreed, ack);
             }
             // Its last message was said often enough: what is silent is the connection.
-            Progress::Over(_) if self.rows.get(&id).is_some_and(Row::is_agreed) => {
+            HandshakeProgress::Over(_) if self.rows.get(&id).is_some_and(Row::is_agreed) => {
                 self.forget_dial(id);
             }
-            Progress::Over(why) => self.fail_dial(id, why),
+            HandshakeProgress::Over(why) => self.fail_dial(id, why),
         }
         self.wake_dial(id);
     }
@@ -482,7 +492,7 @@ impl Endpoint {
     fn fail_dial(&mut self, connection: ConnectionId, why: Closed) {
         self.counters.handshakes_failed += 1;
         self.forget(connection);
-        self.events.push_back(Event::Closed { connection, why });
+        self.events.push_back(EndpointEvent::Closed { connection, why });
     }
 
     /// The listener is known. Go on, or say sealed why not.
@@ -491,7 +501,7 @@ impl Endpoint {
         now: Instant,
         id: ConnectionId,
         to: SocketAddr,
-        agreed: Agreed,
+        agreed: Agreement,
         ack: Option<Vec<u8>>,
     ) {
         let mut protection =

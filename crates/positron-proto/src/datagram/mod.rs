@@ -32,32 +32,32 @@
 //! From every state a sealed RST, silence, or a violation leads to CLOSED at once. An unsealed RST
 //! only provokes a sealed PING.
 
-mod arriving;
-mod chunk;
+mod ack_tracker;
+mod client_handshake;
 mod congestion;
 mod connection;
 pub mod contract;
 mod cookie;
-mod departing;
-mod dial;
-mod door;
+mod demux;
 mod endpoint;
 pub mod flow;
+mod half_open;
 mod incoming;
+mod memory_budget;
 mod mtu;
 mod outgoing;
 mod pacer;
 mod path;
 mod protection;
 mod ranges;
-mod received;
 mod recovery;
 mod replay;
 mod rtt;
-mod sharing;
-mod showing;
+mod sent_frames;
 mod state;
+mod stats;
 mod streams;
+mod transmit;
 mod window;
 
 pub use endpoint::Endpoint;

@@ -6,7 +6,7 @@ use core::fmt;
 
 use aws_lc_rs::aead::Aad;
 
-use self::keys::{Key, Opening, Phase, Previous, Sealing};
+use self::keys::{Key, KeyPhase, Opening, Previous, Sealing};
 use super::{
     contract::EndpointCounters,
     replay::{ReplayWindow, Stale},
@@ -248,18 +248,18 @@ impl Protection {
     }
 
     /// Which key a packet is tried with: one, so that nobody makes us try two.
-    fn phase_of(&self, header: &Header, number: u64) -> Result<Phase, Unopened> {
+    fn phase_of(&self, header: &Header, number: u64) -> Result<KeyPhase, Unopened> {
         if header.flags.contains(Flags::KEY_PHASE) == is_odd(self.phase) {
             // Overtaken by more than a whole phase: the bit is that of two phases ago.
             let is_present = number >= self.opening.floor;
-            return if is_present { Ok(Phase::Present) } else { Err(Unopened::TooOld) };
+            return if is_present { Ok(KeyPhase::Present) } else { Err(Unopened::TooOld) };
         }
         // RFC 9001, 6.5: what is below the first packet of this phase is of the one before, and
         // until something of this phase has arrived nobody may have begun the next.
         let is_before = self.opening.first.is_none_or(|first| number < first);
         match &self.opening.previous {
-            _ if !is_before || self.phase == 0 => Ok(Phase::Next),
-            Some(previous) if number >= previous.floor => Ok(Phase::Previous),
+            _ if !is_before || self.phase == 0 => Ok(KeyPhase::Next),
+            Some(previous) if number >= previous.floor => Ok(KeyPhase::Previous),
             _ => Err(Unopened::TooOld),
         }
     }
@@ -269,19 +269,19 @@ impl Protection {
         &mut self,
         now: Instant,
         three_pto: Duration,
-        phase: Phase,
+        phase: KeyPhase,
         number: u64,
     ) -> Result<(), Unopened> {
         match phase {
-            Phase::Previous => {}
-            Phase::Present => {
+            KeyPhase::Previous => {}
+            KeyPhase::Present => {
                 if let Some(Previous { until: until @ None, .. }) = &mut self.opening.previous {
                     *until = Some(now + three_pto);
                 }
                 let first = self.opening.first.map_or(number, |first| first.min(number));
                 self.opening.first = Some(first);
             }
-            Phase::Next => {
+            KeyPhase::Next => {
                 let is_newest = self.window.highest().is_none_or(|highest| number > highest);
                 // RFC 9001, 6.2: begun twice without waiting for an acknowledgment; 6.4: a number
                 // below one of the phase before. Only the other end itself can do either.

@@ -1,10 +1,10 @@
 //! The ten states of a connection and what leads from one to the next.
 
-use super::contract::State;
+use super::contract::ConnectionState;
 
 /// What moves a connection from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum Transition {
     /// Our SYN went out.
     Dialled,
     /// A SYN was answered.
@@ -23,21 +23,25 @@ pub(super) enum Step {
     Abort,
 }
 
-impl State {
+impl ConnectionState {
     /// The state after `step`; `None` where the step means nothing and changes nothing (a repeated
     /// FIN, a late acknowledgment).
-    pub(super) const fn after(self, step: Step) -> Option<Self> {
+    pub(super) const fn after(self, step: Transition) -> Option<Self> {
         Some(match (self, step) {
-            (Self::Closed, Step::Dialled) => Self::SynSent,
-            (Self::Closed, Step::Answered) => Self::SynReceived,
-            (Self::SynSent | Self::SynReceived, Step::Proven) => Self::Established,
-            (Self::Established, Step::Close) => Self::FinWait1,
-            (Self::Established, Step::Fin) => Self::CloseWait,
-            (Self::CloseWait, Step::Close) => Self::LastAck,
-            (Self::FinWait1, Step::FinAcknowledged) => Self::FinWait2,
-            (Self::FinWait1, Step::Fin) => Self::Closing,
-            (Self::FinWait2, Step::Fin) | (Self::Closing, Step::FinAcknowledged) => Self::TimeWait,
-            (Self::LastAck, Step::FinAcknowledged) | (Self::TimeWait, Step::Waited) => Self::Closed,
+            (Self::Closed, Transition::Dialled) => Self::SynSent,
+            (Self::Closed, Transition::Answered) => Self::SynReceived,
+            (Self::SynSent | Self::SynReceived, Transition::Proven) => Self::Established,
+            (Self::Established, Transition::Close) => Self::FinWait1,
+            (Self::Established, Transition::Fin) => Self::CloseWait,
+            (Self::CloseWait, Transition::Close) => Self::LastAck,
+            (Self::FinWait1, Transition::FinAcknowledged) => Self::FinWait2,
+            (Self::FinWait1, Transition::Fin) => Self::Closing,
+            (Self::FinWait2, Transition::Fin) | (Self::Closing, Transition::FinAcknowledged) => {
+                Self::TimeWait
+            }
+            (Self::LastAck, Transition::FinAcknowledged) | (Self::TimeWait, Transition::Waited) => {
+                Self::Closed
+            }
             (
                 Self::SynSent
                 | Self::SynReceived
@@ -48,7 +52,7 @@ impl State {
                 | Self::TimeWait
                 | Self::CloseWait
                 | Self::LastAck,
-                Step::Abort,
+                Transition::Abort,
             ) => Self::Closed,
             _ => return None,
         })
@@ -74,32 +78,35 @@ impl State {
 mod tests {
     use super::*;
 
-    fn walk(steps: &[Step]) -> State {
-        steps.iter().fold(State::Closed, |state, step| {
+    fn walk(steps: &[Transition]) -> ConnectionState {
+        steps.iter().fold(ConnectionState::Closed, |state, step| {
             state.after(*step).unwrap_or_else(|| panic!("{step:?} means nothing in {state:?}"))
         })
     }
 
     #[test]
     fn whoever_closes_first_waits_and_the_other_does_not() {
-        use Step::{Answered, Close, Dialled, Fin, FinAcknowledged, Proven, Waited};
+        use Transition::{Answered, Close, Dialled, Fin, FinAcknowledged, Proven, Waited};
         let closes = [Dialled, Proven, Close, FinAcknowledged, Fin];
-        assert_eq!(walk(&closes), State::TimeWait);
-        assert_eq!(walk(&closes).after(Waited), Some(State::Closed));
+        assert_eq!(walk(&closes), ConnectionState::TimeWait);
+        assert_eq!(walk(&closes).after(Waited), Some(ConnectionState::Closed));
         let follows = [Answered, Proven, Fin, Close, FinAcknowledged];
-        assert_eq!(walk(&follows), State::Closed);
+        assert_eq!(walk(&follows), ConnectionState::Closed);
     }
 
     #[test]
     fn two_ends_that_close_at_once_both_wait() {
-        use Step::{Close, Dialled, Fin, FinAcknowledged, Proven};
-        assert_eq!(walk(&[Dialled, Proven, Close, Fin]), State::Closing);
-        assert_eq!(walk(&[Dialled, Proven, Close, Fin, FinAcknowledged]), State::TimeWait);
+        use Transition::{Close, Dialled, Fin, FinAcknowledged, Proven};
+        assert_eq!(walk(&[Dialled, Proven, Close, Fin]), ConnectionState::Closing);
+        assert_eq!(
+            walk(&[Dialled, Proven, Close, Fin, FinAcknowledged]),
+            ConnectionState::TimeWait
+        );
     }
 
     #[test]
     fn every_state_but_closed_can_be_left_at_once() {
-        use Step::{Abort, Answered, Close, Dialled, Fin, FinAcknowledged, Proven};
+        use Transition::{Abort, Answered, Close, Dialled, Fin, FinAcknowledged, Proven};
         for steps in [
             &[Dialled][..],
             &[Answered],
@@ -110,22 +117,22 @@ mod tests {
             &[Dialled, Proven, Fin],
             &[Dialled, Proven, Fin, Close],
         ] {
-            assert_eq!(walk(steps).after(Abort), Some(State::Closed), "{steps:?}");
+            assert_eq!(walk(steps).after(Abort), Some(ConnectionState::Closed), "{steps:?}");
         }
-        assert_eq!(State::Closed.after(Abort), None);
+        assert_eq!(ConnectionState::Closed.after(Abort), None);
     }
 
     #[test]
     fn what_comes_again_or_too_early_changes_nothing() {
-        use Step::{Close, Fin, FinAcknowledged, Proven, Waited};
+        use Transition::{Close, Fin, FinAcknowledged, Proven, Waited};
         for (state, step) in [
-            (State::CloseWait, Fin),
-            (State::TimeWait, Fin),
-            (State::Established, FinAcknowledged),
-            (State::SynSent, Close),
-            (State::SynReceived, Fin),
-            (State::Established, Proven),
-            (State::FinWait2, Waited),
+            (ConnectionState::CloseWait, Fin),
+            (ConnectionState::TimeWait, Fin),
+            (ConnectionState::Established, FinAcknowledged),
+            (ConnectionState::SynSent, Close),
+            (ConnectionState::SynReceived, Fin),
+            (ConnectionState::Established, Proven),
+            (ConnectionState::FinWait2, Waited),
         ] {
             assert_eq!(state.after(step), None, "{step:?} in {state:?}");
         }

@@ -108,7 +108,7 @@ impl ReceiveWindow {
     }
 
     /// Bytes that are held beyond the limit.
-    pub(super) const fn overdraft(&self) -> u64 {
+    pub(super) const fn over_window(&self) -> u64 {
         self.held.saturating_sub(self.limit)
     }
 
@@ -139,7 +139,7 @@ impl SendWindow {
     }
 
     /// The header of packet `number` told this window; an older packet's is not news.
-    pub(super) fn told(&mut self, number: u64, window: u16) {
+    pub(super) fn announced(&mut self, number: u64, window: u16) {
         if self.told_by.is_none_or(|newest| number > newest) {
             (self.room, self.told_by) = (u64::from(window) << WINDOW_SCALE, Some(number));
         }
@@ -241,8 +241,8 @@ mod tests {
     #[test]
     fn a_sender_goes_by_the_newest_packet_and_never_by_more_than_there_is() {
         let mut sending = SendWindow::new();
-        sending.told(5, 10);
-        sending.told(4, 99);
+        sending.announced(5, 10);
+        sending.announced(4, 99);
         assert_eq!((sending.left(0), sending.left(4 << 10)), (10 << 10, 6 << 10));
         assert_eq!(sending.left(u64::MAX), 0);
         assert_eq!(as_field(2047), (1, 1024));
@@ -253,7 +253,7 @@ mod tests {
     fn the_smallest_window_has_room_for_a_message_in_a_full_datagram() {
         let mut window = ReceiveWindow::new(Instant::ORIGIN, 0, &mut WindowBudget::default());
         let mut theirs = SendWindow::new();
-        theirs.told(0, window.advertise());
+        theirs.announced(0, window.advertise());
         assert!(theirs.left(0) >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Out, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
+use super::{DirectEffect, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
 use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
@@ -15,10 +15,14 @@ use crate::{
 
 /// Messages under way to and from single nodes.
 ///
-/// Every message that [`send`](Self::send) took ends with exactly one [`Out::Completed`], within
-/// [`DIRECT_TIMEOUT`]. Answer each [`Out::Send`] with [`delivered`](Self::delivered) or
-/// [`undelivered`](Self::undelivered), each [`Out::Verify`] with [`verified`](Self::verified) or
-/// [`refuted`](Self::refuted); say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down) of
+/// Every message that [`send`](Self::send) took ends with exactly one [`DirectEffect::Completed`],
+/// within
+/// [`DIRECT_TIMEOUT`]. Answer each [`DirectEffect::Send`] with
+/// [`handle_delivered`](Self::handle_delivered) or
+/// [`handle_undelivered`](Self::handle_undelivered), each [`DirectEffect::Verify`] with
+/// [`handle_verified`](Self::handle_verified) or
+/// [`handle_refuted`](Self::handle_refuted); say [`peer_up`](Self::peer_up) and
+/// [`peer_down`](Self::peer_down) of
 /// every peer.
 ///
 /// What is received is handed to the application once, in the order of the verdicts. A message that
@@ -28,13 +32,13 @@ pub struct Direct {
     up: BTreeSet<NodeId>,
     outbox: Outbox,
     inbox: Inbox,
-    deadlines: Deadlines<Wake>,
-    counters: Counters,
+    deadlines: Deadlines<DirectWake>,
+    counters: DirectCounters,
 }
 
 /// What happened and what was dropped, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
+pub struct DirectCounters {
     /// Direct messages acknowledged by their receivers.
     pub delivered: u64,
     /// Direct messages given up.
@@ -47,7 +51,7 @@ pub struct Counters {
 
 /// Why direct messages wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Wake {
+enum DirectWake {
     /// A message is out of time.
     Expire(Ticket),
     /// The session of a peer that is up may take messages again.
@@ -70,22 +74,22 @@ impl Direct {
         message: Verified<AppMessage>,
         ticket: Ticket,
         up: bool,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<DirectEffect>,
     ) -> Result<(), QueueFull> {
         let bytes = message.content().payload.len();
         let message = Message::Direct { message: message.claim().clone() };
         let first = !self.outbox.has_any(&to);
         self.outbox.add(ticket, to, message, bytes)?;
-        self.deadlines.set(Wake::Expire(ticket), now.mono + DIRECT_TIMEOUT);
+        self.deadlines.set(DirectWake::Expire(ticket), now.mono + DIRECT_TIMEOUT);
         if up {
             self.up.insert(to);
             // While others wait for a retry, this one waits behind them.
-            if self.deadlines.get(Wake::Retry(to)).is_none() {
+            if self.deadlines.get(DirectWake::Retry(to)).is_none() {
                 self.send_waiting(now, to, out);
             }
         } else {
             self.up.remove(&to);
-            if first || self.deadlines.get(Wake::Reconnect(to)).is_none() {
+            if first || self.deadlines.get(DirectWake::Reconnect(to)).is_none() {
                 self.connect(now, to, out);
             }
         }
@@ -99,94 +103,107 @@ impl Direct {
         _now: Now,
         from: NodeId,
         claim: Signed<AppMessage>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<DirectEffect>,
     ) {
         let content = claim.content();
         let to_one = matches!(content.audience, Audience::Node(_));
         if !to_one || content.sender.node_id() != from {
-            out.push_back(Out::Misbehaved { peer: from, what: Misbehavior::ProtocolViolation });
+            out.push_back(DirectEffect::Misbehaved {
+                peer: from,
+                what: Misbehavior::ProtocolViolation,
+            });
         } else if self.inbox.has(&from, content.sequence) {
             self.counters.duplicates += 1;
         } else {
-            out.push_back(Out::Verify { from, claim });
+            out.push_back(DirectEffect::Verify { from, claim });
         }
     }
 
-    /// The claim of [`Out::Verify`] proved true.
-    pub fn verified(
+    /// The claim of [`DirectEffect::Verify`] proved true.
+    pub fn handle_verified(
         &mut self,
         _now: Now,
         from: NodeId,
         message: Verified<AppMessage>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<DirectEffect>,
     ) {
         if self.inbox.insert(from, message.content().sequence) {
             self.counters.received += 1;
-            out.push_back(Out::Deliver(message));
+            out.push_back(DirectEffect::Deliver(message));
         } else {
             self.counters.duplicates += 1;
         }
     }
 
-    /// The claim of [`Out::Verify`] proved false: the peer did not sign it, or not for us.
-    pub fn refuted(&mut self, _now: Now, from: NodeId, out: &mut VecDeque<Out>) {
-        out.push_back(Out::Misbehaved { peer: from, what: Misbehavior::ForgedSignature });
+    /// The claim of [`DirectEffect::Verify`] proved false: the peer did not sign it, or not for us.
+    pub fn handle_refuted(&mut self, _now: Now, from: NodeId, out: &mut VecDeque<DirectEffect>) {
+        out.push_back(DirectEffect::Misbehaved { peer: from, what: Misbehavior::ForgedSignature });
     }
 
     /// The peer acknowledged it.
-    pub fn delivered(&mut self, _now: Now, ticket: Ticket, out: &mut VecDeque<Out>) {
+    pub fn handle_delivered(
+        &mut self,
+        _now: Now,
+        ticket: Ticket,
+        out: &mut VecDeque<DirectEffect>,
+    ) {
         if let Some(ended) = self.outbox.end(ticket) {
-            self.deadlines.clear(Wake::Expire(ticket));
+            self.deadlines.clear(DirectWake::Expire(ticket));
             self.counters.delivered += 1;
-            out.push_back(Out::Completed { ticket, outcome: Ok(()) });
+            out.push_back(DirectEffect::Completed { ticket, outcome: Ok(()) });
             self.tidy(ended.to);
         }
     }
 
     /// The session could not deliver it (queue full, conversation ended): tried again until its
     /// deadline.
-    pub fn undelivered(&mut self, now: Now, ticket: Ticket, out: &mut VecDeque<Out>) {
+    pub fn handle_undelivered(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        out: &mut VecDeque<DirectEffect>,
+    ) {
         let Some(to) = self.outbox.put_back(ticket) else { return };
         if self.up.contains(&to) {
-            self.deadlines.set_earliest(Wake::Retry(to), now.mono + DIRECT_RETRY);
-        } else if self.deadlines.get(Wake::Reconnect(to)).is_none() {
+            self.deadlines.set_earliest(DirectWake::Retry(to), now.mono + DIRECT_RETRY);
+        } else if self.deadlines.get(DirectWake::Reconnect(to)).is_none() {
             self.connect(now, to, out);
         }
     }
 
     /// A session is up: what waits for it is sent.
-    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<DirectEffect>) {
         self.up.insert(peer);
-        self.deadlines.clear(Wake::Reconnect(peer));
-        self.deadlines.clear(Wake::Retry(peer));
+        self.deadlines.clear(DirectWake::Reconnect(peer));
+        self.deadlines.clear(DirectWake::Retry(peer));
         self.send_waiting(now, peer, out);
     }
 
     /// A session is down. What it had taken may still be acknowledged on the next link; what it
-    /// gives up comes back by [`undelivered`](Self::undelivered).
-    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+    /// gives up comes back by [`handle_undelivered`](Self::handle_undelivered).
+    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<DirectEffect>) {
         self.up.remove(&peer);
-        self.deadlines.clear(Wake::Retry(peer));
+        self.deadlines.clear(DirectWake::Retry(peer));
         if self.outbox.has_any(&peer) {
             self.connect(now, peer, out);
         }
     }
 
     /// The node stops: everything that is pending is given up.
-    pub fn give_up_all(&mut self, out: &mut VecDeque<Out>) {
+    pub fn give_up_all(&mut self, out: &mut VecDeque<DirectEffect>) {
         for ticket in self.outbox.tickets() {
-            self.deadlines.clear(Wake::Expire(ticket));
+            self.deadlines.clear(DirectWake::Expire(ticket));
             self.expire(ticket, out);
         }
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DirectEffect>) {
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
             match wake {
-                Wake::Expire(ticket) => self.expire(ticket, out),
-                Wake::Retry(peer) => self.send_waiting(now, peer, out),
-                Wake::Reconnect(peer) => self.connect(now, peer, out),
+                DirectWake::Expire(ticket) => self.expire(ticket, out),
+                DirectWake::Retry(peer) => self.send_waiting(now, peer, out),
+                DirectWake::Reconnect(peer) => self.connect(now, peer, out),
             }
         }
     }
@@ -197,38 +214,38 @@ impl Direct {
     }
 
     /// What happened so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> DirectCounters {
         self.counters
     }
 
-    fn send_waiting(&mut self, now: Now, to: NodeId, out: &mut VecDeque<Out>) {
+    fn send_waiting(&mut self, now: Now, to: NodeId, out: &mut VecDeque<DirectEffect>) {
         while let Some((ticket, message)) = self.outbox.take_next(&to) {
-            out.push_back(Out::Send { to, message, ticket });
+            out.push_back(DirectEffect::Send { to, message, ticket });
         }
         if self.outbox.has_waiting(&to) {
-            self.deadlines.set(Wake::Retry(to), now.mono + DIRECT_RETRY);
+            self.deadlines.set(DirectWake::Retry(to), now.mono + DIRECT_RETRY);
         }
     }
 
-    fn connect(&mut self, now: Now, to: NodeId, out: &mut VecDeque<Out>) {
-        self.deadlines.set(Wake::Reconnect(to), now.mono + DIRECT_RECONNECT);
-        out.push_back(Out::Connect(to));
+    fn connect(&mut self, now: Now, to: NodeId, out: &mut VecDeque<DirectEffect>) {
+        self.deadlines.set(DirectWake::Reconnect(to), now.mono + DIRECT_RECONNECT);
+        out.push_back(DirectEffect::Connect(to));
     }
 
-    fn expire(&mut self, ticket: Ticket, out: &mut VecDeque<Out>) {
+    fn expire(&mut self, ticket: Ticket, out: &mut VecDeque<DirectEffect>) {
         let Some(ended) = self.outbox.end(ticket) else { return };
         let linked = ended.tried || self.up.contains(&ended.to);
         let why = if linked { Undelivered::NotAcknowledged } else { Undelivered::NoLink };
         self.counters.undelivered += 1;
-        out.push_back(Out::Completed { ticket, outcome: Err(why) });
+        out.push_back(DirectEffect::Completed { ticket, outcome: Err(why) });
         self.tidy(ended.to);
     }
 
     /// Wakes for a peer only while something is pending for it.
     fn tidy(&mut self, peer: NodeId) {
         if !self.outbox.has_any(&peer) {
-            self.deadlines.clear(Wake::Reconnect(peer));
-            self.deadlines.clear(Wake::Retry(peer));
+            self.deadlines.clear(DirectWake::Reconnect(peer));
+            self.deadlines.clear(DirectWake::Retry(peer));
         }
     }
 }

@@ -29,9 +29,9 @@ pub struct QueueFull;
 
 /// What direct messages want done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Out {
-    /// Send this; report [`delivered`](super::Direct::delivered) or
-    /// [`undelivered`](super::Direct::undelivered) with the ticket.
+pub enum DirectEffect {
+    /// Send this; report [`handle_delivered`](super::Direct::handle_delivered) or
+    /// [`handle_undelivered`](super::Direct::handle_undelivered) with the ticket.
     Send {
         /// To whom.
         to: NodeId,
@@ -42,8 +42,8 @@ pub enum Out {
     },
     /// A link to this node is wanted.
     Connect(NodeId),
-    /// Check a signature; report [`verified`](super::Direct::verified) or
-    /// [`refuted`](super::Direct::refuted).
+    /// Check a signature; report [`handle_verified`](super::Direct::handle_verified) or
+    /// [`handle_refuted`](super::Direct::handle_refuted).
     Verify {
         /// From whom.
         from: NodeId,

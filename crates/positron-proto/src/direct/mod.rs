@@ -1,6 +1,6 @@
 //! Tell one: application messages to one node, once `[PROTOCOL 3.1]`.
 //!
-//! Reading order: [`Out`] and [`Undelivered`] (the contract), `direct.rs` (the machine),
+//! Reading order: [`DirectEffect`] and [`Undelivered`] (the contract), `direct.rs` (the machine),
 //! `outbox.rs` (what is not acknowledged yet), `inbox.rs` (what came already).
 
 #[allow(clippy::module_inception)]
@@ -11,5 +11,5 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-pub use direct::{Counters, Direct};
-pub use effect::{Out, QueueFull, Undelivered};
+pub use direct::{Direct, DirectCounters};
+pub use effect::{DirectEffect, QueueFull, Undelivered};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Direct, Out, QueueFull, Undelivered};
+use super::{Direct, DirectEffect, QueueFull, Undelivered};
 use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Signed, Verified},
@@ -47,7 +47,7 @@ fn tell(from: &Identity, to: NodeId, sequence: u64, payload: &[u8]) -> Verified<
 /// Alice's messages to Bob.
 struct Sender {
     direct: Direct,
-    out: VecDeque<Out>,
+    out: VecDeque<DirectEffect>,
 }
 
 impl Sender {
@@ -67,7 +67,7 @@ impl Sender {
 
     fn tickets_sent(&mut self) -> Vec<u64> {
         let sent = |out| match out {
-            Out::Send { ticket, .. } => Some(ticket.0),
+            DirectEffect::Send { ticket, .. } => Some(ticket.0),
             _ => None,
         };
         self.out.drain(..).filter_map(sent).collect()
@@ -75,7 +75,7 @@ impl Sender {
 
     fn completed(&mut self) -> Vec<(u64, Result<(), Undelivered>)> {
         let completed = |out| match out {
-            Out::Completed { ticket, outcome } => Some((ticket.0, outcome)),
+            DirectEffect::Completed { ticket, outcome } => Some((ticket.0, outcome)),
             _ => None,
         };
         self.out.drain(..).filter_map(completed).collect()
@@ -87,19 +87,19 @@ impl Sender {
 }
 
 /// What Bob does with a claim that Alice's link brought, verdict included.
-fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<Out> {
+fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<DirectEffect> {
     let mut out = VecDeque::new();
     direct.handle_message(at(START), from, claim, &mut out);
     let mut seen = Vec::new();
     while let Some(next) = out.pop_front() {
-        let Out::Verify { from, claim } = next else {
+        let DirectEffect::Verify { from, claim } = next else {
             seen.push(next);
             continue;
         };
         let verdict = claim.job(&network()).run();
         match claim.accept(verdict) {
-            Some(good) => direct.verified(at(START), from, good, &mut out),
-            None => direct.refuted(at(START), from, &mut out),
+            Some(good) => direct.handle_verified(at(START), from, good, &mut out),
+            None => direct.handle_refuted(at(START), from, &mut out),
         }
     }
     seen
@@ -109,20 +109,22 @@ fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<
 fn a_message_is_sent_delivered_once_and_completed_once() {
     let (mut sender, mut receiver) = (Sender::new(), Direct::new());
     sender.send(7, true).unwrap();
-    let Some(Out::Send { to, message, ticket }) = sender.out.pop_front() else { panic!("no send") };
+    let Some(DirectEffect::Send { to, message, ticket }) = sender.out.pop_front() else {
+        panic!("no send")
+    };
     assert_eq!((to, ticket), (bob().node_id(), Ticket(7)));
 
     let Ok(Some(Message::Direct { message: claim })) = Message::decode(message.encode(), to) else {
         panic!("not a direct message");
     };
     let heard = receive(&mut receiver, alice().node_id(), claim.clone());
-    assert!(matches!(&heard[..], [Out::Deliver(m)] if m.content().payload == "hello"));
+    assert!(matches!(&heard[..], [DirectEffect::Deliver(m)] if m.content().payload == "hello"));
     assert_eq!(receive(&mut receiver, alice().node_id(), claim), [], "a replay is dropped");
     assert_eq!((receiver.counters().received, receiver.counters().duplicates), (1, 1));
 
-    sender.direct.delivered(at(START), Ticket(7), &mut sender.out);
-    sender.direct.delivered(at(START), Ticket(7), &mut sender.out);
-    sender.direct.undelivered(at(START), Ticket(7), &mut sender.out);
+    sender.direct.handle_delivered(at(START), Ticket(7), &mut sender.out);
+    sender.direct.handle_delivered(at(START), Ticket(7), &mut sender.out);
+    sender.direct.handle_undelivered(at(START), Ticket(7), &mut sender.out);
     assert_eq!(sender.completed(), [(7, Ok(()))]);
     assert_eq!(sender.direct.poll_timeout(), None);
 }
@@ -132,11 +134,11 @@ fn a_message_waits_for_a_link_and_leaves_in_order() {
     let mut sender = Sender::new();
     sender.send(1, false).unwrap();
     sender.send(2, false).unwrap();
-    assert_eq!(sender.out, [Out::Connect(bob().node_id())], "asked for once");
+    assert_eq!(sender.out, [DirectEffect::Connect(bob().node_id())], "asked for once");
     sender.out.clear();
 
     sender.wake(DIRECT_RECONNECT);
-    assert_eq!(sender.out, [Out::Connect(bob().node_id())], "and again later");
+    assert_eq!(sender.out, [DirectEffect::Connect(bob().node_id())], "and again later");
     sender.direct.peer_up(at(DIRECT_RECONNECT), bob().node_id(), &mut sender.out);
     assert_eq!(sender.tickets_sent(), [1, 2]);
 }
@@ -147,10 +149,10 @@ fn what_a_session_gave_up_is_sent_again_on_the_next_one() {
     sender.send(1, true).unwrap();
     assert_eq!(sender.tickets_sent(), [1]);
     sender.direct.peer_down(at(START), bob().node_id(), &mut sender.out);
-    assert_eq!(sender.out, [Out::Connect(bob().node_id())]);
+    assert_eq!(sender.out, [DirectEffect::Connect(bob().node_id())]);
     sender.out.clear();
 
-    sender.direct.undelivered(at(START), Ticket(1), &mut sender.out);
+    sender.direct.handle_undelivered(at(START), Ticket(1), &mut sender.out);
     sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
     assert_eq!(sender.tickets_sent(), [1]);
     sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
@@ -162,7 +164,7 @@ fn what_a_full_queue_refused_is_offered_again_and_nothing_overtakes_it() {
     let mut sender = Sender::new();
     sender.send(1, true).unwrap();
     assert_eq!(sender.tickets_sent(), [1]);
-    sender.direct.undelivered(at(START), Ticket(1), &mut sender.out);
+    sender.direct.handle_undelivered(at(START), Ticket(1), &mut sender.out);
     sender.send(2, true).unwrap();
     assert_eq!(sender.tickets_sent(), []);
     sender.wake(DIRECT_RETRY);
@@ -183,7 +185,7 @@ fn out_of_time_a_message_ends_with_the_reason() {
     assert_eq!(sender.completed(), []);
     sender.wake(DIRECT_TIMEOUT);
     assert_eq!(sender.completed(), [(1, Err(Undelivered::NotAcknowledged))]);
-    sender.direct.delivered(at(DIRECT_TIMEOUT), Ticket(1), &mut sender.out);
+    sender.direct.handle_delivered(at(DIRECT_TIMEOUT), Ticket(1), &mut sender.out);
     assert_eq!(sender.completed(), [], "exactly one end");
     assert_eq!(sender.direct.poll_timeout(), None);
     assert_eq!(sender.direct.counters().undelivered, 1);
@@ -218,7 +220,7 @@ fn what_is_not_acknowledged_is_bounded_too() {
     let mut sender = Sender::new();
     let all = MAX_UNACKNOWLEDGED_DIRECT + MAX_WAITING_DIRECT;
     let message = tell(&alice(), bob().node_id(), 0, b"");
-    let mut send = |number: usize, out: &mut VecDeque<Out>| {
+    let mut send = |number: usize, out: &mut VecDeque<DirectEffect>| {
         let ticket = Ticket(u64::try_from(number).unwrap());
         sender.direct.send(at(START), bob().node_id(), message.clone(), ticket, true, out)
     };
@@ -233,7 +235,7 @@ fn what_is_not_acknowledged_is_bounded_too() {
 fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
     let (mut receiver, me) = (Direct::new(), bob().node_id());
     let mallory = Identity::from_seed([3; 32]);
-    let wrong = |what| [Out::Misbehaved { peer: mallory.node_id(), what }];
+    let wrong = |what| [DirectEffect::Misbehaved { peer: mallory.node_id(), what }];
 
     let of_alice = tell(&alice(), me, 0, b"hello").claim().clone();
     let heard = receive(&mut receiver, mallory.node_id(), of_alice);
@@ -250,5 +252,5 @@ fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
 
     let good = tell(&mallory, me, 0, b"hello").claim().clone();
     let heard = receive(&mut receiver, mallory.node_id(), good);
-    assert!(matches!(&heard[..], [Out::Deliver(_)]), "a forgery takes no number away");
+    assert!(matches!(&heard[..], [DirectEffect::Deliver(_)]), "a forgery takes no number away");
 }

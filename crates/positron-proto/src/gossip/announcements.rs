@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::item::Item;
+use super::message_key::MessageKey;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_UNANNOUNCED},
@@ -12,12 +12,12 @@ use crate::{
 /// What is new since the last announcement, and which peers are known to have it.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    fresh: BTreeMap<Item, BTreeSet<NodeId>>,
+    fresh: BTreeMap<MessageKey, BTreeSet<NodeId>>,
 }
 
 impl Announcements {
     /// Everybody but `has` is to be told of `item`.
-    pub(super) fn add(&mut self, item: Item, has: BTreeSet<NodeId>) {
+    pub(super) fn add(&mut self, item: MessageKey, has: BTreeSet<NodeId>) {
         self.fresh.insert(item, has);
     }
 
@@ -27,7 +27,7 @@ impl Announcements {
     }
 
     /// `peer` sent `item`: it need not be told.
-    pub(super) fn peer_has(&mut self, peer: NodeId, item: &Item) {
+    pub(super) fn peer_has(&mut self, peer: NodeId, item: &MessageKey) {
         if let Some(has) = self.fresh.get_mut(item) {
             has.insert(peer);
         }
@@ -35,7 +35,7 @@ impl Announcements {
 
     /// `peer` says that it has `ranges` of `sender`: it need not be told.
     pub(super) fn peer_has_all(&mut self, peer: NodeId, sender: NodeId, ranges: &Ranges) {
-        for (item, has) in self.fresh.range_mut(Item::all_of(sender)) {
+        for (item, has) in self.fresh.range_mut(MessageKey::all_of(sender)) {
             if ranges.contains(item.sequence) {
                 has.insert(peer);
             }
@@ -43,7 +43,7 @@ impl Announcements {
     }
 
     /// Takes everything that is to be announced.
-    pub(super) fn take(&mut self) -> BTreeMap<Item, BTreeSet<NodeId>> {
+    pub(super) fn take(&mut self) -> BTreeMap<MessageKey, BTreeSet<NodeId>> {
         core::mem::take(&mut self.fresh)
     }
 }
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(parts.len(), 25_600_usize.div_ceil(MAX_HOLDINGS_RANGES));
         let mut together = BTreeMap::<NodeId, Ranges>::new();
         for part in parts {
-            let message = Message::GossipHave(part.clone());
+            let message = Message::IHave(part.clone());
             let me = NodeId::from_bytes([0; 32]);
             let back = Message::decode(message.encode(), me);
             assert_eq!(back, Ok(Some(message)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::item::{Item, same_claim};
+use super::message_key::{MessageKey, same_claim};
 use crate::{
     id::NodeId,
     identity::Signed,
@@ -15,8 +15,8 @@ use crate::{
 /// What is remembered is the claim and not its number, so a forged copy stands beside the good one
 /// and never in its way (the lesson of Bitcoin's CVE-2024-52921).
 #[derive(Debug, Default)]
-pub(super) struct Checks {
-    under_way: BTreeMap<Item, Vec<Check>>,
+pub(super) struct RecentChecks {
+    under_way: BTreeMap<MessageKey, Vec<Check>>,
     load: BTreeMap<NodeId, Load>,
     count: usize,
 }
@@ -40,7 +40,7 @@ struct Load {
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Added {
+pub(super) enum AddedCheck {
     /// It is to be checked.
     New,
     /// It is being checked already.
@@ -49,14 +49,14 @@ pub(super) enum Added {
     NoRoom,
 }
 
-impl Checks {
+impl RecentChecks {
     pub(super) fn add(
         &mut self,
-        item: Item,
+        item: MessageKey,
         from: NodeId,
         ttl: u8,
         claim: &Signed<AppMessage>,
-    ) -> Added {
+    ) -> AddedCheck {
         let same = self.under_way.get_mut(&item);
         if let Some(check) =
             same.and_then(|all| all.iter_mut().find(|check| same_claim(&check.claim, claim)))
@@ -65,14 +65,14 @@ impl Checks {
             if check.from.len() < MAX_HOLDERS && !check.from.contains(&from) {
                 check.from.push(from);
             }
-            return Added::UnderWay;
+            return AddedCheck::UnderWay;
         }
         let bytes = claim.content().payload.len();
         let full = self.load.get(&from).is_some_and(|load| {
             load.claims >= MAX_PARKED_PER_PEER || load.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
         });
         if full || self.count >= MAX_PARKED {
-            return Added::NoRoom;
+            return AddedCheck::NoRoom;
         }
         let load = self.load.entry(from).or_default();
         load.claims += 1;
@@ -80,11 +80,11 @@ impl Checks {
         self.count += 1;
         let check = Check { claim: claim.clone(), from: vec![from], ttl };
         self.under_way.entry(item).or_default().push(check);
-        Added::New
+        AddedCheck::New
     }
 
     /// Its verdict is here, or will never come.
-    pub(super) fn take(&mut self, item: &Item, claim: &Signed<AppMessage>) -> Option<Check> {
+    pub(super) fn take(&mut self, item: &MessageKey, claim: &Signed<AppMessage>) -> Option<Check> {
         let all = self.under_way.get_mut(item)?;
         let index = all.iter().position(|check| same_claim(&check.claim, claim))?;
         let check = all.swap_remove(index);

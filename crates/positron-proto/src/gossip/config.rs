@@ -4,7 +4,7 @@ use crate::{id::NodeId, identity::Verified, time::Duration, wire::message::AppMe
 
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub struct GossipConfig {
     /// Peers that a new message is pushed to at once; the others are told that it is there.
     pub fanout: usize,
     /// Time between two rounds of anti-entropy, each with one random peer.
@@ -17,7 +17,7 @@ pub struct Config {
 
 /// What storage brings back.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Remembered {
+pub struct GossipSnapshot {
     /// The retention window.
     pub messages: Vec<Verified<AppMessage>>,
     /// Per sender, the lowest number that may still be new.

@@ -2,7 +2,7 @@
 
 /// What happened and what was dropped, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
+pub struct GossipCounters {
     /// Our own messages.
     pub published: u64,
     /// Messages handed to the application.

@@ -12,15 +12,15 @@ use crate::{
 
 /// What a peer said that concerns gossip.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Incoming {
+pub enum GossipMessage {
     /// A message, with its remaining hops.
-    Push(u8, Signed<AppMessage>),
-    /// What it has; an empty list ends its answer to a [`Incoming::Sync`].
-    Have(Holdings),
+    Gossip(u8, Signed<AppMessage>),
+    /// What it has; an empty list ends its answer to a [`GossipMessage::Digest`].
+    IHave(Holdings),
     /// What it wants.
-    Want(Holdings),
+    IWant(Holdings),
     /// The fingerprint of what it keeps.
-    Sync {
+    Digest {
         /// How many.
         count: u64,
         /// The sum of their ids.
@@ -30,7 +30,7 @@ pub enum Incoming {
 
 /// What gossip wants done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Out {
+pub enum GossipEffect {
     /// Send this; a full queue loses it, and anti-entropy brings it later.
     Send {
         /// To whom.
@@ -38,8 +38,9 @@ pub enum Out {
         /// What.
         message: Message,
     },
-    /// Check a signature; report [`Gossip::verified`](super::Gossip::verified),
-    /// [`refuted`](super::Gossip::refuted) or [`unchecked`](super::Gossip::unchecked).
+    /// Check a signature; report [`Gossip::handle_verified`](super::Gossip::handle_verified),
+    /// [`handle_refuted`](super::Gossip::handle_refuted) or
+    /// [`handle_unchecked`](super::Gossip::handle_unchecked).
     Verify {
         /// Who brought it.
         from: NodeId,
@@ -57,7 +58,7 @@ pub enum Out {
     },
     /// Keep it across restarts.
     Keep(Verified<AppMessage>),
-    /// It left the retention window. The [`Out::Floor`] that keeps it out came before.
+    /// It left the retention window. The [`GossipEffect::Floor`] that keeps it out came before.
     Forget {
         /// Whose.
         sender: NodeId,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    Config, Counters, Incoming, Out, Remembered,
+    GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot,
     announcements::Announcements,
-    checks::{Added, Checks},
-    item::{Item, same_claim},
-    link::Link,
-    wanted::Wanted,
-    window::Window,
+    checks::{AddedCheck, RecentChecks},
+    fetches::Wanted,
+    message_key::{MessageKey, same_claim},
+    message_store::MessageStore,
+    peer_state::GossipPeer,
 };
 use crate::{
     deadlines::Deadlines,
@@ -18,7 +18,7 @@ use crate::{
     limits::{ANNOUNCE_DELAY, MAX_TTL},
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
-    standings::Standings,
+    standings::TrustTable,
     time::{Duration, Instant, Now},
     wire::{
         holdings::Holdings,
@@ -29,9 +29,12 @@ use crate::{
 /// The broadcasts that a node has, and those it is after.
 ///
 /// Call [`publish`](Self::publish) for our own messages and
-/// [`handle_message`](Self::handle_message) for what peers say; answer each [`Out::Verify`] with
-/// exactly one of [`verified`](Self::verified), [`refuted`](Self::refuted),
-/// [`unchecked`](Self::unchecked), in any order and however late; say [`peer_up`](Self::peer_up)
+/// [`handle_message`](Self::handle_message) for what peers say; answer each
+/// [`GossipEffect::Verify`] with
+/// exactly one of [`handle_verified`](Self::handle_verified),
+/// [`handle_refuted`](Self::handle_refuted),
+/// [`handle_unchecked`](Self::handle_unchecked), in any order and however late; say
+/// [`peer_up`](Self::peer_up)
 /// and [`peer_down`](Self::peer_down); call [`handle_timeout`](Self::handle_timeout) at
 /// [`poll_timeout`](Self::poll_timeout) (earlier does no harm). Drain `out` in order after each
 /// call.
@@ -41,21 +44,21 @@ use crate::{
 /// that are honest and connected keep a message that is not old here, it arrives.
 #[derive(Debug)]
 pub struct Gossip {
-    pub(super) config: Config,
+    pub(super) config: GossipConfig,
     me: NodeId,
     pub(super) rng: Rng,
-    pub(super) links: BTreeMap<NodeId, Link>,
-    pub(super) window: Window,
-    checks: Checks,
+    pub(super) links: BTreeMap<NodeId, GossipPeer>,
+    pub(super) window: MessageStore,
+    checks: RecentChecks,
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
-    pub(super) deadlines: Deadlines<Wake>,
-    pub(super) counters: Counters,
+    pub(super) deadlines: Deadlines<GossipWake>,
+    pub(super) counters: GossipCounters,
 }
 
 /// Why gossip wakes, fetches and expiry apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wake {
+pub(super) enum GossipWake {
     /// New messages are to be announced.
     Announce,
     /// It is time to compare notes with somebody.
@@ -66,7 +69,7 @@ pub(super) enum Wake {
 
 /// A message that is new here.
 struct Rumour {
-    item: Item,
+    item: MessageKey,
     /// Hops that it may still be pushed.
     ttl: u8,
     /// Who has it.
@@ -75,70 +78,83 @@ struct Rumour {
 
 impl Gossip {
     /// What was remembered is kept again and not delivered again.
-    pub fn new(config: Config, me: NodeId, remembered: Remembered, mut rng: Rng, now: Now) -> Self {
-        let mut window = Window::new(config.cache_size, &remembered.floors);
+    pub fn new(
+        config: GossipConfig,
+        me: NodeId,
+        remembered: GossipSnapshot,
+        mut rng: Rng,
+        now: Now,
+    ) -> Self {
+        let mut window = MessageStore::new(config.cache_size, &remembered.floors);
         for message in remembered.messages {
-            window.insert(now.mono, Item::of(message.content()), message);
+            window.insert(now.mono, MessageKey::of(message.content()), message);
         }
         let mut deadlines = Deadlines::new();
-        deadlines.set(Wake::Sync, now.mono + rng.jitter(interval(&config)));
+        deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
         Self {
             config,
             me,
             rng,
             links: BTreeMap::new(),
             window,
-            checks: Checks::default(),
+            checks: RecentChecks::default(),
             wanted: Wanted::default(),
             announcements: Announcements::default(),
             deadlines,
-            counters: Counters::default(),
+            counters: GossipCounters::default(),
         }
     }
 
-    /// Tells everyone our own message, under a number that we never used before. [`Out::Keep`]
+    /// Tells everyone our own message, under a number that we never used before.
+    /// [`GossipEffect::Keep`]
     /// comes first, the pushes do not wait for it.
-    pub fn publish(&mut self, now: Now, message: Verified<AppMessage>, out: &mut VecDeque<Out>) {
+    pub fn publish(
+        &mut self,
+        now: Now,
+        message: Verified<AppMessage>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
         self.counters.published += 1;
-        out.push_back(Out::Keep(message.clone()));
-        let item = Item { sender: self.me, sequence: message.content().sequence };
+        out.push_back(GossipEffect::Keep(message.clone()));
+        let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         self.window.insert(now.mono, item, message.clone());
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
         self.spread(now, rumour, &message, None, out);
         self.trim(now, out);
     }
 
-    /// Hears what a peer says. [`Incoming::Have`], [`Incoming::Want`] and [`Incoming::Sync`] of
+    /// Hears what a peer says. [`GossipMessage::IHave`], [`GossipMessage::IWant`] and
+    /// [`GossipMessage::Digest`] of
     /// peers that are not up are ignored.
     pub fn handle_message(
         &mut self,
         now: Now,
         from: NodeId,
-        incoming: Incoming,
-        _standings: &Standings,
-        out: &mut VecDeque<Out>,
+        incoming: GossipMessage,
+        _standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
     ) {
         match incoming {
-            Incoming::Push(ttl, claim) => self.handle_push(now, from, ttl, claim, out),
-            Incoming::Have(holdings) => self.handle_have(now, from, &holdings, out),
-            Incoming::Want(holdings) => self.handle_want(now, from, &holdings, out),
-            Incoming::Sync { count, fingerprint } => {
-                self.handle_sync(now, from, count, fingerprint, out);
+            GossipMessage::Gossip(ttl, claim) => self.handle_push(now, from, ttl, claim, out),
+            GossipMessage::IHave(holdings) => self.handle_ihave(now, from, &holdings, out),
+            GossipMessage::IWant(holdings) => self.handle_iwant(now, from, &holdings, out),
+            GossipMessage::Digest { count, fingerprint } => {
+                self.handle_digest(now, from, count, fingerprint, out);
             }
         }
     }
 
-    /// The claim of [`Out::Verify`] proved true.
-    pub fn verified(
+    /// The claim of [`GossipEffect::Verify`] proved true.
+    pub fn handle_verified(
         &mut self,
         now: Now,
         from: NodeId,
         ttl: u8,
         message: Verified<AppMessage>,
-        standings: &Standings,
-        out: &mut VecDeque<Out>,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
     ) {
-        let item = Item::of(message.content());
+        let item = MessageKey::of(message.content());
         let check = self.checks.take(&item, message.claim());
         if let Some(kept) = self.window.get_mut(&item) {
             if kept.message.id() == message.id() {
@@ -161,24 +177,25 @@ impl Gossip {
         has.extend(self.wanted.end(&item));
         if item.sender != self.me {
             self.counters.delivered += 1;
-            out.push_back(Out::Deliver { message: message.clone(), from });
+            out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
-        out.push_back(Out::Keep(message.clone()));
-        out.push_back(Out::Observed { peer: from, what: Observation::ValidMessage });
+        out.push_back(GossipEffect::Keep(message.clone()));
+        out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
         self.spread(now, Rumour { item, ttl, has }, &message, Some(standings), out);
         self.trim(now, out);
     }
 
-    /// The claim of [`Out::Verify`] proved false. Whoever brought it is to blame: honest nodes pass
+    /// The claim of [`GossipEffect::Verify`] proved false. Whoever brought it is to blame: honest
+    /// nodes pass
     /// on only what they verified.
-    pub fn refuted(
+    pub fn handle_refuted(
         &mut self,
         now: Now,
         from: NodeId,
         claim: &Signed<AppMessage>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<GossipEffect>,
     ) {
-        let item = Item::of(claim.content());
+        let item = MessageKey::of(claim.content());
         let bringers = self.checks.take(&item, claim).map_or(vec![from], |check| check.from);
         for peer in bringers {
             self.counters.forged += 1;
@@ -187,46 +204,52 @@ impl Gossip {
         self.wanted.hurry(now.mono, &item);
     }
 
-    /// There was no room to check the claim of [`Out::Verify`]: nobody is to blame, and it is asked
+    /// There was no room to check the claim of [`GossipEffect::Verify`]: nobody is to blame, and
+    /// it is asked
     /// for again.
-    pub fn unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
-        let item = Item::of(claim.content());
+    pub fn handle_unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
+        let item = MessageKey::of(claim.content());
         self.checks.take(&item, claim);
         self.ask_again(now, item, from);
     }
 
     /// A session with `peer` is up: notes are compared at once.
-    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
-        self.links.entry(peer).or_insert_with(|| Link::new(now.mono));
+    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono));
         self.sync_with(now, peer, out);
     }
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
-    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+    pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.links.remove(&peer);
-        self.deadlines.clear(Wake::Judge(peer));
+        self.deadlines.clear(GossipWake::Judge(peer));
         self.wanted.peer_down(now.mono, peer);
         self.fetch(now, out);
     }
 
-    /// The session with `to` did not take this message ([`Out::Send`]).
-    pub fn not_sent(&mut self, to: NodeId, message: &Message) {
+    /// The session with `to` did not take this message ([`GossipEffect::Send`]).
+    pub fn handle_not_sent(&mut self, to: NodeId, message: &Message) {
         if let (Some(link), Message::Gossip { message, .. }) = (self.links.get_mut(&to), message) {
-            link.sent.forget(&Item::of(message.content()));
+            link.sent.forget(&MessageKey::of(message.content()));
         }
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now, standings: &Standings, out: &mut VecDeque<Out>) {
+    pub fn handle_timeout(
+        &mut self,
+        now: Now,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
             match wake {
-                Wake::Announce => self.announce(now, standings, out),
-                Wake::Sync => {
+                GossipWake::Announce => self.announce(now, standings, out),
+                GossipWake::Sync => {
                     let next = self.rng.jitter(interval(&self.config));
-                    self.deadlines.set(Wake::Sync, now.mono + next);
+                    self.deadlines.set(GossipWake::Sync, now.mono + next);
                     self.sync(now, standings, out);
                 }
-                Wake::Judge(peer) => self.judge(peer, out),
+                GossipWake::Judge(peer) => self.check_withholding(peer, out),
             }
         }
         self.fetch(now, out);
@@ -240,7 +263,7 @@ impl Gossip {
     }
 
     /// What happened so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> GossipCounters {
         self.counters
     }
 
@@ -260,10 +283,10 @@ impl Gossip {
         from: NodeId,
         ttl: u8,
         claim: Signed<AppMessage>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<GossipEffect>,
     ) {
         self.counters.messages_received += 1;
-        let item = Item::of(claim.content());
+        let item = MessageKey::of(claim.content());
         self.announcements.peer_has(from, &item);
         let asked = self.note_answer(now, from, item);
         if let Some(kept) = self.window.get(&item) {
@@ -284,12 +307,12 @@ impl Gossip {
         }
         let ttl = ttl.min(MAX_TTL);
         match self.checks.add(item, from, ttl, &claim) {
-            Added::New => {
+            AddedCheck::New => {
                 self.wanted.pushed(&item);
-                out.push_back(Out::Verify { from, ttl, claim });
+                out.push_back(GossipEffect::Verify { from, ttl, claim });
             }
-            Added::UnderWay => self.counters.duplicates += 1,
-            Added::NoRoom => self.ask_again(now, item, from),
+            AddedCheck::UnderWay => self.counters.duplicates += 1,
+            AddedCheck::NoRoom => self.ask_again(now, item, from),
         }
     }
 
@@ -299,8 +322,8 @@ impl Gossip {
         now: Now,
         rumour: Rumour,
         message: &Verified<AppMessage>,
-        standings: Option<&Standings>,
-        out: &mut VecDeque<Out>,
+        standings: Option<&TrustTable>,
+        out: &mut VecDeque<GossipEffect>,
     ) {
         let Rumour { item, ttl, mut has } = rumour;
         let welcome =
@@ -321,7 +344,7 @@ impl Gossip {
                 if let Some(link) = self.links.get_mut(&others[nth]) {
                     link.sent.note(now.mono, item, message.content().payload.len());
                 }
-                out.push_back(Out::Send { to: others[nth], message: push.clone() });
+                out.push_back(GossipEffect::Send { to: others[nth], message: push.clone() });
             }
             others.drain(..self.config.fanout.min(others.len()));
         }
@@ -330,11 +353,11 @@ impl Gossip {
         }
         self.announcements.add(item, has);
         let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
-        self.deadlines.set_earliest(Wake::Announce, now.mono + delay);
+        self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
     }
 
     /// Takes note that `from` sent `item`; returns whether it was asked for it.
-    fn note_answer(&mut self, now: Now, from: NodeId, item: Item) -> bool {
+    fn note_answer(&mut self, now: Now, from: NodeId, item: MessageKey) -> bool {
         let asked = self.wanted.arrived(now.mono, &item, from);
         if let Some(link) = self.links.get_mut(&from) {
             if asked {
@@ -347,14 +370,14 @@ impl Gossip {
         asked
     }
 
-    fn ask_again(&mut self, now: Now, item: Item, from: NodeId) {
+    fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
         self.counters.unchecked += 1;
         if self.links.contains_key(&from) && !self.window.is_known(&item) {
             self.wanted.announced(now.mono, item, from, self.links.len());
         }
     }
 
-    fn trim(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let evicted = self.window.trim(now.mono);
         self.forget(evicted, out);
     }
@@ -362,32 +385,32 @@ impl Gossip {
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
     /// Those that are forgotten here are forgotten there, or every key that ever spoke would cost a
     /// row.
-    fn forget(&mut self, evicted: Vec<Item>, out: &mut VecDeque<Out>) {
+    fn forget(&mut self, evicted: Vec<MessageKey>, out: &mut VecDeque<GossipEffect>) {
         let mut floors = BTreeMap::new();
         for item in &evicted {
             floors.insert(item.sender, item.sequence + 1);
         }
-        out.extend(floors.into_iter().map(|(sender, floor)| Out::Floor { sender, floor }));
-        for Item { sender, sequence } in evicted {
+        out.extend(floors.into_iter().map(|(sender, floor)| GossipEffect::Floor { sender, floor }));
+        for MessageKey { sender, sequence } in evicted {
             self.counters.evicted += 1;
-            out.push_back(Out::Forget { sender, sequence });
+            out.push_back(GossipEffect::Forget { sender, sequence });
         }
-        out.extend(self.window.take_forgotten().into_iter().map(Out::ForgetFloor));
+        out.extend(self.window.take_forgotten().into_iter().map(GossipEffect::ForgetFloor));
     }
 
     pub(super) fn observe_misbehavior(
         &self,
         peer: NodeId,
         what: Misbehavior,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<GossipEffect>,
     ) {
         if peer != self.me {
-            out.push_back(Out::Observed { peer, what: Observation::Misbehaved(what) });
+            out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
         }
     }
 }
 
 /// The configured interval of anti-entropy, within reason.
-pub(super) fn interval(config: &Config) -> Duration {
+pub(super) fn interval(config: &GossipConfig) -> Duration {
     config.interval.max(Duration::from_millis(10))
 }

@@ -6,7 +6,8 @@
 //! database maintenance", sections 1.3 and 1.4; eager and lazy push as in Leitão, Pereira,
 //! Rodrigues 2007, "Epidemic broadcast trees").
 //!
-//! Reading order: [`Config`], [`Incoming`] and [`Out`] (the contract), `gossip.rs` (the machine:
+//! Reading order: [`GossipConfig`], [`GossipMessage`] and [`GossipEffect`] (the contract),
+//! `gossip.rs` (the machine:
 //! publish, push, verdicts, peers, time), `lazy.rs` (its other half: announcements, requests,
 //! comparisons); then what it is made of: `window.rs` (what is kept, and what is old), `checks.rs`
 //! (claims under verification), `wanted.rs` (fetches under way), `patience.rs` (how long to wait
@@ -18,20 +19,20 @@ mod checks;
 mod config;
 mod counters;
 mod effect;
+mod fetch_delay;
+mod fetches;
 mod fingerprint;
-mod floors;
 #[allow(clippy::module_inception)]
 mod gossip;
-mod item;
-mod lazy;
-mod link;
-mod patience;
+mod lazy_push;
+mod low_watermarks;
+mod message_key;
+mod message_store;
+mod peer_state;
 #[cfg(test)]
 mod tests;
-mod wanted;
-mod window;
 
-pub use config::{Config, Remembered};
-pub use counters::Counters;
-pub use effect::{Incoming, Out};
+pub use config::{GossipConfig, GossipSnapshot};
+pub use counters::GossipCounters;
+pub use effect::{GossipEffect, GossipMessage};
 pub use gossip::Gossip;

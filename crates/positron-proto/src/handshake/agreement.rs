@@ -21,7 +21,7 @@ use crate::{
 
 /// What carries the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum HandshakeCarrier {
     /// A byte stream.
     Stream,
     /// Datagrams, which find their connection by the ids that the ends chose.
@@ -33,7 +33,7 @@ pub(crate) enum Carrier {
     },
 }
 
-impl Carrier {
+impl HandshakeCarrier {
     /// What both ends must agree on before the first message: "positron-net/1", the pattern, and
     /// for datagrams that word and the initiator's connection id.
     pub(crate) fn prologue(self, pattern: Pattern) -> Vec<u8> {
@@ -57,7 +57,7 @@ impl Carrier {
 
 /// What the other end proved, and the secrets shared with it.
 #[derive(Debug)]
-pub(crate) struct Agreed {
+pub(crate) struct Agreement {
     pub(crate) key: PublicKey,
     pub(crate) id: NodeId,
     pub(crate) noise_static: [u8; 32],
@@ -86,7 +86,7 @@ pub(crate) struct Proposal {
     noise: Noise,
     pattern: Pattern,
     expect: Expect,
-    carrier: Carrier,
+    carrier: HandshakeCarrier,
     theirs: Option<[u8; 32]>,
     /// To make the same state again.
     ephemeral: Zeroizing<[u8; 32]>,
@@ -96,7 +96,7 @@ impl Proposal {
     /// To somebody whose static key is known: the proposal and its message.
     pub(crate) fn ik(
         local: &Local,
-        carrier: Carrier,
+        carrier: HandshakeCarrier,
         expect: Expect,
         theirs: &[u8; 32],
         rng: &mut Rng,
@@ -107,7 +107,7 @@ impl Proposal {
     /// To somebody whose static key is not known: the proposal and its message.
     pub(crate) fn xx(
         local: &Local,
-        carrier: Carrier,
+        carrier: HandshakeCarrier,
         expect: Expect,
         rng: &mut Rng,
     ) -> Result<(Self, Vec<u8>), Broken> {
@@ -117,7 +117,7 @@ impl Proposal {
     fn begin(
         local: &Local,
         pattern: Pattern,
-        carrier: Carrier,
+        carrier: HandshakeCarrier,
         expect: Expect,
         theirs: Option<[u8; 32]>,
         ephemeral: [u8; 32],
@@ -155,7 +155,7 @@ impl Proposal {
         &mut self,
         message: &[u8],
         local: &Local,
-    ) -> Result<(Box<Agreed>, Option<Vec<u8>>), NotAgreed> {
+    ) -> Result<(Box<Agreement>, Option<Vec<u8>>), NotAgreed> {
         let payload = self.noise.read(message)?;
         let noise_static = self.noise.their_static().ok_or(NotAgreed::Broken)?;
         let (hello, rest) = Hello::authenticate(payload, noise_static)
@@ -198,14 +198,14 @@ impl From<Broken> for NotAgreed {
 
 /// Why an IK message led to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unheard {
+pub(crate) enum IgnoredMessage {
     /// It was made for another static key, or for none.
     NotThisKey,
     /// Its sender broke the protocol.
     Broken,
 }
 
-impl From<Broken> for Unheard {
+impl From<Broken> for IgnoredMessage {
     fn from(_: Broken) -> Self {
         Self::Broken
     }
@@ -218,14 +218,15 @@ impl From<Broken> for Unheard {
 pub(crate) fn hear_ik(
     message: &[u8],
     local: &Local,
-    carrier: Carrier,
+    carrier: HandshakeCarrier,
     rng: &mut Rng,
-) -> Result<(Box<Agreed>, Vec<u8>), Unheard> {
+) -> Result<(Box<Agreement>, Vec<u8>), IgnoredMessage> {
     let prologue = carrier.prologue(Pattern::Ik);
     let mut noise = Noise::responder(Pattern::Ik, &prologue, &local.me, rng.bytes())?;
-    let payload = noise.read(message).map_err(|Broken| Unheard::NotThisKey)?;
-    let noise_static = noise.their_static().ok_or(Unheard::Broken)?;
-    let (hello, rest) = Hello::authenticate(payload, noise_static).map_err(|_| Unheard::Broken)?;
+    let payload = noise.read(message).map_err(|Broken| IgnoredMessage::NotThisKey)?;
+    let noise_static = noise.their_static().ok_or(IgnoredMessage::Broken)?;
+    let (hello, rest) =
+        Hello::authenticate(payload, noise_static).map_err(|_| IgnoredMessage::Broken)?;
     let common = Suite::common(local.suites, hello.suites);
     let id = hello.key.node_id();
     let refusal =
@@ -235,7 +236,8 @@ pub(crate) fn hear_ik(
     let mut reply = Vec::new();
     noise.write(&carrier.payload(local.hello(suite.bit(), Some(id))), &mut reply)?;
     let proven = Proven { hello, rest, noise_static, suite, refusal };
-    let agreed = proven.agree(&mut noise, carrier, Role::Responder)?.ok_or(Unheard::Broken)?;
+    let agreed =
+        proven.agree(&mut noise, carrier, Role::Responder)?.ok_or(IgnoredMessage::Broken)?;
     Ok((agreed, reply))
 }
 
@@ -245,7 +247,7 @@ pub(crate) struct Answer {
     /// `None` after a message that did not open.
     noise: Option<Noise>,
     suite: Suite,
-    carrier: Carrier,
+    carrier: HandshakeCarrier,
     /// To make the same state again.
     ephemeral: Zeroizing<[u8; 32]>,
     first: Vec<u8>,
@@ -256,7 +258,7 @@ impl Answer {
     pub(crate) fn to(
         message: &[u8],
         local: &Local,
-        carrier: Carrier,
+        carrier: HandshakeCarrier,
         rng: &mut Rng,
     ) -> Result<(Self, Vec<u8>), Broken> {
         let suite = Suite::common(local.suites, Suite::ALL).unwrap_or(Suite::Aes256Gcm);
@@ -279,7 +281,7 @@ impl Answer {
     }
 
     /// Takes the dialler's third message. After an error the genuine one can still be taken.
-    pub(crate) fn hear(&mut self, message: &[u8], local: &Local) -> Result<Box<Agreed>, Broken> {
+    pub(crate) fn hear(&mut self, message: &[u8], local: &Local) -> Result<Box<Agreement>, Broken> {
         let mut noise = match self.noise.take() {
             Some(noise) => noise,
             None => self.make(local)?.0,
@@ -309,17 +311,17 @@ impl Proven {
     fn agree(
         self,
         noise: &mut Noise,
-        carrier: Carrier,
+        carrier: HandshakeCarrier,
         role: Role,
-    ) -> Result<Option<Box<Agreed>>, Broken> {
+    ) -> Result<Option<Box<Agreement>>, Broken> {
         let connection = self.rest.first_chunk().map(|id| u32::from_be_bytes(*id));
         // Version 1 shifts all windows alike; the byte is there for versions that do not.
         let connection =
             connection.filter(|id| *id != 0 && self.hello.window_scale == WINDOW_SCALE);
-        if carrier != Carrier::Stream && connection.is_none() {
+        if carrier != HandshakeCarrier::Stream && connection.is_none() {
             return Ok(None);
         }
-        Ok(Some(Box::new(Agreed {
+        Ok(Some(Box::new(Agreement {
             key: self.hello.key,
             id: self.hello.key.node_id(),
             noise_static: self.noise_static,

@@ -5,7 +5,7 @@ use crate::{
     id::NodeId,
     identity::Verified,
     peers::KnownPeer,
-    standings::Standing,
+    standings::PeerTrust,
     time::WallTime,
     trust::{self, TrustEvent},
     wire::message::AppMessage,
@@ -62,7 +62,7 @@ pub enum Change {
         /// Whose.
         peer: NodeId,
         /// What.
-        standing: Standing,
+        standing: PeerTrust,
         /// When it was last observed.
         at: WallTime,
     },
@@ -91,9 +91,9 @@ pub struct Snapshot {
     /// Our first direct number that was never given out.
     pub next_direct: u64,
     /// Broadcasts and floors.
-    pub gossip: gossip::Remembered,
+    pub gossip: gossip::GossipSnapshot,
     /// The address book.
     pub peers: Vec<KnownPeer>,
     /// What we make of peers.
-    pub standings: Vec<trust::Remembered>,
+    pub standings: Vec<trust::RememberedTrust>,
 }

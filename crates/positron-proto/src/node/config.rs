@@ -4,15 +4,15 @@ use crate::{gossip, id::NetworkId, peers, session::sessions, trust};
 
 /// The configuration of every room.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct NodeConfig {
     /// Which network.
     pub network: NetworkId,
     /// Links.
-    pub session: sessions::Config,
+    pub session: sessions::SessionConfig,
     /// Peers.
-    pub peers: peers::Config,
+    pub peers: peers::PeersConfig,
     /// Gossip.
-    pub gossip: gossip::Config,
+    pub gossip: gossip::GossipConfig,
     /// Trust.
-    pub trust: trust::Config,
+    pub trust: trust::TrustConfig,
 }

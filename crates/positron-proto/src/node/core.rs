@@ -5,9 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Change, Command, Config, Effect, Event, Input, Outcome, Refused, SequenceKind, Snapshot,
-    outgoing::Outgoing,
-    parked::Parked,
+    Change, Command, Effect, Event, Input, NodeConfig, Outcome, Refused, SequenceKind, Snapshot,
+    pending_verification::PendingVerification,
+    publisher::Publisher,
     view::{Counters as AllCounters, NodeView, PeerView},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 
 /// What the wiring itself counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
+pub struct NodeCounters {
     /// Signatures checked.
     pub checks: u64,
     /// Signatures that proved false.
@@ -60,12 +60,12 @@ pub enum Wake {
 
 /// What the rooms want done and have not been heard about yet.
 #[derive(Debug, Default)]
-pub(super) struct Outs {
-    pub(super) session: VecDeque<session::sessions::Out>,
-    pub(super) peers: VecDeque<peers::Out>,
-    pub(super) gossip: VecDeque<gossip::Out>,
-    pub(super) direct: VecDeque<direct::Out>,
-    pub(super) trust: VecDeque<trust::Out>,
+pub(super) struct RoomQueues {
+    pub(super) session: VecDeque<session::sessions::SessionEffect>,
+    pub(super) peers: VecDeque<peers::PeersEffect>,
+    pub(super) gossip: VecDeque<gossip::GossipEffect>,
+    pub(super) direct: VecDeque<direct::DirectEffect>,
+    pub(super) trust: VecDeque<trust::TrustEffect>,
 }
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
@@ -90,18 +90,18 @@ pub struct NodeCore {
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
     pub(super) trust: Trust,
-    pub(super) parked: Parked,
-    pub(super) outgoing: Outgoing,
-    pub(super) outs: Outs,
+    pub(super) pending: PendingVerification,
+    pub(super) publisher: Publisher,
+    pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
-    pub(super) counters: Counters,
+    pub(super) counters: NodeCounters,
     stopping: bool,
 }
 
 impl NodeCore {
     /// A node with what its storage brought back. It dials nobody before [`Input::Listening`].
     pub fn new(
-        config: Config,
+        config: NodeConfig,
         identity: Arc<Identity>,
         snapshot: Snapshot,
         seed: &Seed,
@@ -128,11 +128,11 @@ impl NodeCore {
             ),
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
-            parked: Parked::default(),
-            outgoing: Outgoing::new(snapshot.next_broadcast, snapshot.next_direct, now.wall),
-            outs: Outs::default(),
+            pending: PendingVerification::default(),
+            publisher: Publisher::new(snapshot.next_broadcast, snapshot.next_direct, now.wall),
+            queues: RoomQueues::default(),
             effects: VecDeque::new(),
-            counters: Counters::default(),
+            counters: NodeCounters::default(),
             stopping: false,
             me: identity,
             network,
@@ -144,36 +144,36 @@ impl NodeCore {
         match input {
             Input::Listening(addresses) => {
                 self.reserve_numbers();
-                self.peers.listening(now, &addresses, &mut self.outs.peers);
+                self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
             Input::Accepted { link, from } => {
-                self.sessions.accepted(now, link, from, &mut self.outs.session);
+                self.sessions.handle_accepted(now, link, from, &mut self.queues.session);
             }
             Input::Connected { link } => {
-                self.sessions.connected(now, link, &mut self.outs.session);
+                self.sessions.handle_connected(now, link, &mut self.queues.session);
             }
             Input::Bytes { link, bytes } => {
-                self.sessions.bytes(now, link, bytes, &mut self.outs.session);
+                self.sessions.handle_bytes(now, link, bytes, &mut self.queues.session);
             }
             Input::Datagrams { from, segment_size, bytes } => {
-                let out = &mut self.outs.session;
-                self.sessions.datagrams(now, from, segment_size, &bytes, out);
+                let out = &mut self.queues.session;
+                self.sessions.handle_datagrams(now, from, segment_size, &bytes, out);
             }
             Input::Written { link, bytes } => {
-                self.sessions.written(now, link, bytes, &mut self.outs.session);
+                self.sessions.handle_written(now, link, bytes, &mut self.queues.session);
             }
             Input::LinkDown { link, reason } => {
-                self.sessions.link_down(now, link, reason, &mut self.outs.session);
+                self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
             Input::Resolved { name, outcome } => {
-                self.peers.resolved(now, &name, outcome, &mut self.outs.peers);
+                self.peers.handle_resolved(now, &name, outcome, &mut self.queues.peers);
             }
-            Input::Verdict { check, verdict } => self.decided(now, check, verdict),
-            Input::Persisted { up_to } => self.persisted(now, up_to),
-            Input::StorageFailed { why } => self.storage_failed(why),
+            Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
+            Input::Persisted { up_to } => self.handle_persisted(now, up_to),
+            Input::StorageFailed { why } => self.handle_storage_failed(why),
             Input::Timeout => self.timeout(now),
         }
-        self.conclude(now);
+        self.flush_and_route(now);
     }
 
     /// The application wants something.
@@ -187,7 +187,7 @@ impl NodeCore {
             Command::Join { address } => self.join(now, address)?,
             Command::Stop => self.stop(now),
         };
-        self.conclude(now);
+        self.flush_and_route(now);
         Ok(ticket)
     }
 
@@ -232,7 +232,7 @@ impl NodeCore {
     }
 
     /// What everybody is made of who was ever observed.
-    pub const fn standings(&self) -> &crate::standings::Standings {
+    pub const fn standings(&self) -> &crate::standings::TrustTable {
         self.trust.standings()
     }
 
@@ -272,25 +272,25 @@ impl NodeCore {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.mono);
         let standings = self.trust.standings();
         if due(self.sessions.poll_timeout()) {
-            self.sessions.handle_timeout(now, &mut self.outs.session);
+            self.sessions.handle_timeout(now, &mut self.queues.session);
         }
         if due(self.peers.poll_timeout()) {
-            self.peers.handle_timeout(now, standings, &mut self.outs.peers);
+            self.peers.handle_timeout(now, standings, &mut self.queues.peers);
         }
         if due(self.gossip.poll_timeout()) {
-            self.gossip.handle_timeout(now, standings, &mut self.outs.gossip);
+            self.gossip.handle_timeout(now, standings, &mut self.queues.gossip);
         }
         if due(self.direct.poll_timeout()) {
-            self.direct.handle_timeout(now, &mut self.outs.direct);
+            self.direct.handle_timeout(now, &mut self.queues.direct);
         }
         if due(self.trust.poll_timeout()) {
-            self.trust.handle_timeout(now, &mut self.outs.trust);
+            self.trust.handle_timeout(now, &mut self.queues.trust);
         }
     }
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        let ticket = self.outgoing.queue_broadcast(payload)?;
+        let ticket = self.publisher.queue_broadcast(payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
     }
@@ -303,7 +303,7 @@ impl NodeCore {
         if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
             return Err(Refused::UnknownPeer(to));
         }
-        let ticket = self.outgoing.queue_direct(to, payload)?;
+        let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
     }
@@ -312,24 +312,24 @@ impl NodeCore {
         if self.peers.bootstrap().count() >= MAX_BOOTSTRAP {
             return Err(Refused::TooManyAddresses);
         }
-        self.peers.add_bootstrap(now, address, &mut self.outs.peers);
-        let ticket = self.outgoing.ticket();
+        self.peers.add_bootstrap(now, address, &mut self.queues.peers);
+        let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
         Ok(ticket)
     }
 
     fn stop(&mut self, now: Now) -> Ticket {
-        self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.outs.session);
-        self.conclude(now);
+        self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.queues.session);
+        self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
-        self.direct.give_up_all(&mut self.outs.direct);
-        for ticket in self.outgoing.give_up_directs() {
+        self.direct.give_up_all(&mut self.queues.direct);
+        for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
         }
-        self.conclude(now);
+        self.flush_and_route(now);
         self.stopping = true;
-        let ticket = self.outgoing.ticket();
+        let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });
         ticket
     }
@@ -347,7 +347,7 @@ impl NodeCore {
 
     pub(super) fn reserve_numbers(&mut self) {
         for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
-            if let Some(below) = self.outgoing.reservation(kind) {
+            if let Some(below) = self.publisher.reservation(kind) {
                 self.persist(Change::ReserveSequence { kind, below });
             }
         }

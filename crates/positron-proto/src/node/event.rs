@@ -9,7 +9,7 @@ use crate::{
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
     misbehavior::Observation,
-    session::sessions::{Dial, DialFailure, DownReason},
+    session::sessions::{DialFailure, DialRequest, DownReason},
     time::WallTime,
 };
 
@@ -57,7 +57,7 @@ pub enum Event {
     /// A dial led to nothing.
     DialFailed {
         /// What was wished.
-        dial: Dial,
+        dial: DialRequest,
         /// Why.
         reason: DialFailure,
     },

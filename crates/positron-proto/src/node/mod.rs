@@ -13,15 +13,15 @@ pub mod core;
 pub mod effect;
 pub mod event;
 pub mod input;
-mod outgoing;
-mod parked;
+mod pending_verification;
+mod publisher;
 mod route;
 mod sequence;
 pub mod view;
 
 pub use change::{Change, ChangeId, SequenceKind, Snapshot};
 pub use command::{Command, Refused};
-pub use config::Config;
+pub use config::NodeConfig;
 pub use core::NodeCore;
 pub use effect::{CheckId, Effect};
 pub use event::{Event, Outcome};

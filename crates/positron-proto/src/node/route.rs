@@ -1,6 +1,8 @@
 //! The wiring diagram: who hears whom. One exhaustive match a room; each arm says who hears it.
 
-use super::{Change, CheckId, Effect, Event, NodeCore, Outcome, SequenceKind, parked::Claim};
+use super::{
+    Change, CheckId, Effect, Event, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
+};
 use crate::{
     direct, gossip,
     id::{NodeId, Ticket},
@@ -18,24 +20,24 @@ use crate::{
 
 impl NodeCore {
     /// Lets the sessions seal what was said, and carries on until all rooms are silent.
-    pub(super) fn conclude(&mut self, now: Now) {
-        self.settle(now);
-        self.sessions.flush(now, &mut self.outs.session);
-        self.settle(now);
+    pub(super) fn flush_and_route(&mut self, now: Now) {
+        self.route_until_idle(now);
+        self.sessions.flush(now, &mut self.queues.session);
+        self.route_until_idle(now);
     }
 
     /// Carries what the rooms say to whom it concerns, until all of them are silent.
-    pub(super) fn settle(&mut self, now: Now) {
+    pub(super) fn route_until_idle(&mut self, now: Now) {
         loop {
-            if let Some(out) = self.outs.session.pop_front() {
+            if let Some(out) = self.queues.session.pop_front() {
                 self.route_session(now, out);
-            } else if let Some(out) = self.outs.peers.pop_front() {
+            } else if let Some(out) = self.queues.peers.pop_front() {
                 self.route_peers(now, out);
-            } else if let Some(out) = self.outs.gossip.pop_front() {
+            } else if let Some(out) = self.queues.gossip.pop_front() {
                 self.route_gossip(now, out);
-            } else if let Some(out) = self.outs.direct.pop_front() {
+            } else if let Some(out) = self.queues.direct.pop_front() {
                 self.route_direct(now, out);
-            } else if let Some(out) = self.outs.trust.pop_front() {
+            } else if let Some(out) = self.queues.trust.pop_front() {
                 self.route_trust(now, out);
             } else {
                 break;
@@ -43,134 +45,146 @@ impl NodeCore {
         }
     }
 
-    fn route_session(&mut self, now: Now, out: sessions::Out) {
+    fn route_session(&mut self, now: Now, out: sessions::SessionEffect) {
         match out {
-            sessions::Out::Dial { link, to } => self.effects.push_back(Effect::Dial { link, to }),
-            sessions::Out::Write { link, bytes } => {
+            sessions::SessionEffect::Dial { link, to } => {
+                self.effects.push_back(Effect::Dial { link, to });
+            }
+            sessions::SessionEffect::Write { link, bytes } => {
                 self.effects.push_back(Effect::Write { link, bytes });
             }
-            sessions::Out::Hangup { link, how } => {
+            sessions::SessionEffect::Hangup { link, how } => {
                 self.effects.push_back(Effect::Hangup { link, how });
             }
-            sessions::Out::Knock(peer) => {
+            sessions::SessionEffect::Incoming(peer) => {
                 let standings = self.trust.standings();
-                self.peers.knock(now, peer, standings, &mut self.outs.peers);
+                self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
             }
-            sessions::Out::Up(peer) => self.peer_up(now, peer),
-            sessions::Out::Down { peer, reason } => {
-                self.peers.peer_down(now, peer, &reason, &mut self.outs.peers);
-                self.gossip.peer_down(now, peer, &mut self.outs.gossip);
-                self.direct.peer_down(now, peer, &mut self.outs.direct);
+            sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
+            sessions::SessionEffect::Down { peer, reason } => {
+                self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
+                self.gossip.peer_down(now, peer, &mut self.queues.gossip);
+                self.direct.peer_down(now, peer, &mut self.queues.direct);
                 self.emit(Event::PeerLeft { peer, reason });
             }
-            sessions::Out::DialEnded { dial, outcome } => {
+            sessions::SessionEffect::DialEnded { dial, outcome } => {
                 if let DialOutcome::Failed(reason) = &outcome {
                     self.emit(Event::DialFailed { dial, reason: reason.clone() });
                 }
-                self.peers.dial_ended(now, dial, outcome, &mut self.outs.peers);
+                self.peers.handle_dial_ended(now, dial, outcome, &mut self.queues.peers);
             }
-            sessions::Out::Message { peer, body } => self.message(now, peer, body),
-            sessions::Out::Parting { peer, body } => self.parting(now, peer, body),
-            sessions::Out::Delivered { ticket } => {
-                self.direct.delivered(now, ticket, &mut self.outs.direct);
+            sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
+            sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
+            sessions::SessionEffect::Delivered { ticket } => {
+                self.direct.handle_delivered(now, ticket, &mut self.queues.direct);
             }
-            sessions::Out::Undelivered { ticket } => {
-                self.direct.undelivered(now, ticket, &mut self.outs.direct);
+            sessions::SessionEffect::Undelivered { ticket } => {
+                self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
             }
-            sessions::Out::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
+            sessions::SessionEffect::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
         }
     }
 
-    fn route_peers(&mut self, now: Now, out: peers::Out) {
+    fn route_peers(&mut self, now: Now, out: peers::PeersEffect) {
         match out {
-            peers::Out::Dial(dial) => self.sessions.dial(now, dial, &mut self.outs.session),
-            peers::Out::Resolve(name) => self.effects.push_back(Effect::Resolve { name }),
-            peers::Out::Admit(peer) => {
-                self.sessions.admit(now, peer.link, &mut self.outs.session);
+            peers::PeersEffect::Dial(dial) => {
+                self.sessions.dial(now, dial, &mut self.queues.session);
             }
-            peers::Out::Refuse { peer, reason, parting } => {
+            peers::PeersEffect::Resolve(name) => self.effects.push_back(Effect::Resolve { name }),
+            peers::PeersEffect::Admit(peer) => {
+                self.sessions.accept(now, peer.link, &mut self.queues.session);
+            }
+            peers::PeersEffect::Refuse { peer, reason, parting } => {
                 let parting = parting.map(|message| message.encode());
-                self.sessions.refuse(now, peer.link, reason, parting, &mut self.outs.session);
+                self.sessions.refuse(now, peer.link, reason, parting, &mut self.queues.session);
             }
-            peers::Out::Disconnect { peer, reason } => {
-                self.sessions.close(now, peer, reason, &mut self.outs.session);
+            peers::PeersEffect::Disconnect { peer, reason } => {
+                self.sessions.close(now, peer, reason, &mut self.queues.session);
             }
-            peers::Out::Send { to, message } => self.send(now, to, &message),
-            peers::Out::Verify { from, record } => self.check(now, from, Claim::Record(record)),
-            peers::Out::Remember(peer) => {
+            peers::PeersEffect::Send { to, message } => self.send(now, to, &message),
+            peers::PeersEffect::Verify { from, record } => {
+                self.check(now, from, Claim::Record(record));
+            }
+            peers::PeersEffect::Remember(peer) => {
                 self.persist(Change::KeepPeer(peer));
             }
-            peers::Out::Forget(peer) => {
+            peers::PeersEffect::Forget(peer) => {
                 self.persist(Change::ForgetPeer(peer));
             }
-            peers::Out::Observed { peer, what } => {
-                self.trust.observe(now, peer, what, &mut self.outs.trust);
+            peers::PeersEffect::Observed { peer, what } => {
+                self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
-            peers::Out::OwnAddresses(addresses) => self.emit(Event::OwnAddresses(addresses)),
+            peers::PeersEffect::OwnAddresses(addresses) => {
+                self.emit(Event::OwnAddresses(addresses));
+            }
         }
     }
 
-    fn route_gossip(&mut self, now: Now, out: gossip::Out) {
+    fn route_gossip(&mut self, now: Now, out: gossip::GossipEffect) {
         match out {
-            gossip::Out::Send { to, message } => self.send(now, to, &message),
-            gossip::Out::Verify { from, ttl, claim } => {
+            gossip::GossipEffect::Send { to, message } => self.send(now, to, &message),
+            gossip::GossipEffect::Verify { from, ttl, claim } => {
                 self.check(now, from, Claim::Gossip(ttl, claim));
             }
-            gossip::Out::Deliver { message, from } => {
+            gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(&message, SequenceKind::Broadcast, from);
             }
-            gossip::Out::Keep(message) => self.keep(message),
-            gossip::Out::Forget { sender, sequence } => {
+            gossip::GossipEffect::Keep(message) => self.keep(message),
+            gossip::GossipEffect::Forget { sender, sequence } => {
                 self.persist(Change::ForgetMessage { sender, sequence });
             }
-            gossip::Out::Floor { sender, floor } => {
+            gossip::GossipEffect::Floor { sender, floor } => {
                 self.persist(Change::Floor { sender, floor });
             }
-            gossip::Out::ForgetFloor(sender) => {
+            gossip::GossipEffect::ForgetFloor(sender) => {
                 self.persist(Change::ForgetFloor(sender));
             }
-            gossip::Out::Observed { peer, what } => {
-                self.trust.observe(now, peer, what, &mut self.outs.trust);
+            gossip::GossipEffect::Observed { peer, what } => {
+                self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
         }
     }
 
-    fn route_direct(&mut self, now: Now, out: direct::Out) {
+    fn route_direct(&mut self, now: Now, out: direct::DirectEffect) {
         match out {
-            direct::Out::Send { to, message, ticket } => {
+            direct::DirectEffect::Send { to, message, ticket } => {
                 self.send_with_ticket(now, to, &message, ticket);
             }
-            direct::Out::Connect(peer) => self.peers.connect(now, peer, &mut self.outs.peers),
-            direct::Out::Verify { from, claim } => self.check(now, from, Claim::Direct(claim)),
-            direct::Out::Deliver(message) => {
+            direct::DirectEffect::Connect(peer) => {
+                self.peers.connect(now, peer, &mut self.queues.peers);
+            }
+            direct::DirectEffect::Verify { from, claim } => {
+                self.check(now, from, Claim::Direct(claim));
+            }
+            direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
                 self.deliver(&message, SequenceKind::Direct, from);
             }
-            direct::Out::Completed { ticket, outcome } => {
-                let Some(id) = self.outgoing.direct_over(ticket) else { return };
+            direct::DirectEffect::Completed { ticket, outcome } => {
+                let Some(id) = self.publisher.direct_over(ticket) else { return };
                 let outcome = match outcome {
                     Ok(()) => Outcome::Delivered(id),
                     Err(why) => Outcome::Undelivered(why),
                 };
                 self.emit(Event::Completed { ticket, outcome });
             }
-            direct::Out::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
+            direct::DirectEffect::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
         }
     }
 
-    fn route_trust(&mut self, now: Now, out: trust::Out) {
+    fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
-            trust::Out::Remember { peer, standing, at } => {
+            trust::TrustEffect::Remember { peer, standing, at } => {
                 self.persist(Change::KeepStanding { peer, standing, at });
             }
-            trust::Out::Forget(peer) => {
+            trust::TrustEffect::Forget(peer) => {
                 self.persist(Change::ForgetStanding(peer));
             }
-            trust::Out::Record(event) => {
+            trust::TrustEffect::Record(event) => {
                 self.persist(Change::Audit(event));
             }
-            trust::Out::Ban { peer, until, why } => {
-                self.peers.banned(now, peer, &mut self.outs.peers);
+            trust::TrustEffect::Ban { peer, until, why } => {
+                self.peers.handle_banned(now, peer, &mut self.queues.peers);
                 self.emit(Event::PeerBanned { peer, why, until });
             }
         }
@@ -179,9 +193,9 @@ impl NodeCore {
     fn peer_up(&mut self, now: Now, peer: Peer) {
         self.emit(Event::PeerJoined { peer: peer.id, addr: peer.addr, direction: peer.direction });
         let standings = self.trust.standings();
-        self.peers.peer_up(now, peer, standings, &mut self.outs.peers);
-        self.gossip.peer_up(now, peer.id, &mut self.outs.gossip);
-        self.direct.peer_up(now, peer.id, &mut self.outs.direct);
+        self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
+        self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
+        self.direct.peer_up(now, peer.id, &mut self.queues.direct);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -196,38 +210,38 @@ impl NodeCore {
                 self.counters.malformed += 1;
                 self.misbehaved(now, from, Misbehavior::Malformed);
                 let reason = CloseReason::Violation(malformed.to_string());
-                self.sessions.close(now, from, reason, &mut self.outs.session);
+                self.sessions.close(now, from, reason, &mut self.queues.session);
                 return;
             }
         };
         match message {
             Message::Hello { answer, record, observed, peers } => {
-                let hello = peers::Incoming::Hello { answer, record, observed, peers };
+                let hello = peers::PeersMessage::Hello { answer, record, observed, peers };
                 self.tell_peers(now, from, hello);
             }
             Message::Heartbeat { active_peers } => {
-                self.tell_peers(now, from, peers::Incoming::Heartbeat(active_peers));
+                self.tell_peers(now, from, peers::PeersMessage::Heartbeat(active_peers));
             }
             Message::PeerDiscovery { count } => {
-                self.tell_peers(now, from, peers::Incoming::Discovery(count));
+                self.tell_peers(now, from, peers::PeersMessage::Discovery(count));
             }
             Message::PeerAnnouncement { peers } => {
-                self.tell_peers(now, from, peers::Incoming::Announcement(peers));
+                self.tell_peers(now, from, peers::PeersMessage::Announcement(peers));
             }
             Message::Gossip { ttl, message } => {
-                self.tell_gossip(now, from, gossip::Incoming::Push(ttl, message));
+                self.tell_gossip(now, from, gossip::GossipMessage::Gossip(ttl, message));
             }
-            Message::GossipHave(holdings) => {
-                self.tell_gossip(now, from, gossip::Incoming::Have(holdings));
+            Message::IHave(holdings) => {
+                self.tell_gossip(now, from, gossip::GossipMessage::IHave(holdings));
             }
-            Message::GossipWant(holdings) => {
-                self.tell_gossip(now, from, gossip::Incoming::Want(holdings));
+            Message::IWant(holdings) => {
+                self.tell_gossip(now, from, gossip::GossipMessage::IWant(holdings));
             }
             Message::GossipSync { count, fingerprint } => {
-                self.tell_gossip(now, from, gossip::Incoming::Sync { count, fingerprint });
+                self.tell_gossip(now, from, gossip::GossipMessage::Digest { count, fingerprint });
             }
             Message::Direct { message } => {
-                self.direct.handle_message(now, from, message, &mut self.outs.direct);
+                self.direct.handle_message(now, from, message, &mut self.queues.direct);
             }
         }
     }
@@ -235,50 +249,50 @@ impl NodeCore {
     /// A node that refuses us names others first; everything else it says is ignored.
     fn parting(&mut self, now: Now, from: NodeId, body: bytes::Bytes) {
         if let Ok(Some(Message::PeerAnnouncement { peers })) = Message::decode(body, self.id()) {
-            self.tell_peers(now, from, peers::Incoming::Announcement(peers));
+            self.tell_peers(now, from, peers::PeersMessage::Announcement(peers));
         }
     }
 
-    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: peers::Incoming) {
+    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: peers::PeersMessage) {
         let standings = self.trust.standings();
-        self.peers.handle_message(now, from, incoming, standings, &mut self.outs.peers);
+        self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
 
-    fn tell_gossip(&mut self, now: Now, from: NodeId, incoming: gossip::Incoming) {
+    fn tell_gossip(&mut self, now: Now, from: NodeId, incoming: gossip::GossipMessage) {
         let standings = self.trust.standings();
-        self.gossip.handle_message(now, from, incoming, standings, &mut self.outs.gossip);
+        self.gossip.handle_message(now, from, incoming, standings, &mut self.queues.gossip);
     }
 
     fn send(&mut self, now: Now, to: NodeId, message: &Message) {
         let (lane, body) = (message.lane(), message.encode());
-        let sent = self.sessions.send(now, to, lane, body, None, &mut self.outs.session);
+        let sent = self.sessions.send(now, to, lane, body, None, &mut self.queues.session);
         if sent.is_err() {
             self.counters.sends_lost += 1;
-            self.gossip.not_sent(to, message);
+            self.gossip.handle_not_sent(to, message);
         }
     }
 
     fn send_with_ticket(&mut self, now: Now, to: NodeId, message: &Message, ticket: Ticket) {
         let (lane, body) = (message.lane(), message.encode());
-        let sent = self.sessions.send(now, to, lane, body, Some(ticket), &mut self.outs.session);
+        let sent = self.sessions.send(now, to, lane, body, Some(ticket), &mut self.queues.session);
         if sent.is_err() {
-            self.direct.undelivered(now, ticket, &mut self.outs.direct);
+            self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }
     }
 
     /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     fn check(&mut self, now: Now, from: NodeId, claim: Claim) {
-        match self.parked.park(from, claim, &self.network) {
+        match self.pending.park(from, claim, &self.network) {
             Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),
             Err(claim) => match *claim {
                 Claim::Gossip(_, claim) => {
                     self.counters.claims_dropped += 1;
-                    self.gossip.unchecked(now, from, &claim);
+                    self.gossip.handle_unchecked(now, from, &claim);
                 }
                 Claim::Record(_) => self.counters.claims_dropped += 1,
                 Claim::Direct(_) => {
-                    for (from, claim, verdict) in self.parked.decide_directs(from, &self.network) {
+                    for (from, claim, verdict) in self.pending.decide_directs(from, &self.network) {
                         self.claim_decided(now, from, claim, verdict);
                     }
                     let verdict = claim.job(&self.network).run();
@@ -289,8 +303,8 @@ impl NodeCore {
     }
 
     /// A signature was checked: whatever waited for it, or behind it, goes on.
-    pub(super) fn decided(&mut self, now: Now, check: CheckId, verdict: Verdict) {
-        for (from, claim, verdict) in self.parked.decide(check, verdict) {
+    pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
+        for (from, claim, verdict) in self.pending.decide(check, verdict) {
             self.claim_decided(now, from, claim, verdict);
         }
     }
@@ -302,14 +316,18 @@ impl NodeCore {
         match claim {
             Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
             Claim::Direct(claim) => match claim.accept(verdict) {
-                Some(message) => self.direct.verified(now, from, message, &mut self.outs.direct),
-                None => self.direct.refuted(now, from, &mut self.outs.direct),
+                Some(message) => {
+                    self.direct.handle_verified(now, from, message, &mut self.queues.direct);
+                }
+                None => self.direct.handle_refuted(now, from, &mut self.queues.direct),
             },
             Claim::Record(claim) => {
                 let node = claim.content().node_id();
                 match claim.accept(verdict) {
-                    Some(record) => self.peers.verified(now, from, record, &mut self.outs.peers),
-                    None => self.peers.refuted(now, from, node, &mut self.outs.peers),
+                    Some(record) => {
+                        self.peers.handle_verified(now, from, record, &mut self.queues.peers);
+                    }
+                    None => self.peers.handle_refuted(now, from, node, &mut self.queues.peers),
                 }
             }
         }
@@ -324,10 +342,17 @@ impl NodeCore {
         verdict: Verdict,
     ) {
         if !verdict.is_valid() {
-            self.gossip.refuted(now, from, &claim, &mut self.outs.gossip);
+            self.gossip.handle_refuted(now, from, &claim, &mut self.queues.gossip);
         } else if let Some(message) = claim.accept(verdict) {
             let standings = self.trust.standings();
-            self.gossip.verified(now, from, ttl, message, standings, &mut self.outs.gossip);
+            self.gossip.handle_verified(
+                now,
+                from,
+                ttl,
+                message,
+                standings,
+                &mut self.queues.gossip,
+            );
         }
     }
 
@@ -344,6 +369,6 @@ impl NodeCore {
     }
 
     fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
-        self.trust.observe(now, peer, Observation::Misbehaved(what), &mut self.outs.trust);
+        self.trust.observe(now, peer, Observation::Misbehaved(what), &mut self.queues.trust);
     }
 }

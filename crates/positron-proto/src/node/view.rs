@@ -17,24 +17,24 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
     /// Links and conversations.
-    pub session: sessions::Counters,
+    pub session: sessions::SessionCounters,
     /// Datagram connections.
     pub datagrams: EndpointCounters,
     /// The address book and dials.
-    pub peers: peers::Counters,
+    pub peers: peers::PeersCounters,
     /// Broadcasts.
-    pub gossip: gossip::Counters,
+    pub gossip: gossip::GossipCounters,
     /// Direct messages.
-    pub direct: direct::Counters,
+    pub direct: direct::DirectCounters,
     /// Wiring, checks of signatures, events.
-    pub node: core::Counters,
+    pub node: core::NodeCounters,
 }
 
 /// One linked peer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerView {
     /// The session.
-    pub session: sessions::View,
+    pub session: sessions::SessionView,
     /// What we make of it.
     pub score: f64,
     /// How long it is linked.

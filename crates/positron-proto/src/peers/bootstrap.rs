@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Out, Peers,
-    dialing::{Attempt, Why},
-    groups::canonical,
-    peers::Wake,
+    Peers, PeersEffect,
+    dialer::{Attempt, DialReason},
+    netgroup::canonical,
+    peers::PeersWake,
 };
 use crate::{
     handshake::Expect,
@@ -50,7 +50,7 @@ pub enum BootstrapState {
 
 /// One bootstrap address.
 #[derive(Debug)]
-pub(super) struct Doorstep {
+pub(super) struct BootstrapEntry {
     view: Bootstrap,
     place: Place,
     /// Addresses of the present attempt that were not dialled yet.
@@ -71,7 +71,7 @@ enum Place {
     Nowhere,
 }
 
-impl Doorstep {
+impl BootstrapEntry {
     fn new(address: String) -> Self {
         let (place, state) = match parse(&address) {
             Ok(place) => (place, BootstrapState::Trying),
@@ -105,14 +105,14 @@ impl Peers {
         if self.bootstraps.len() >= MAX_BOOTSTRAP {
             return None;
         }
-        self.bootstraps.push(Doorstep::new(address));
+        self.bootstraps.push(BootstrapEntry::new(address));
         Some(self.bootstraps.len() - 1)
     }
 
     /// Dials every bootstrap address as soon as possible.
     pub(super) fn hurry_bootstraps(&mut self, now: Now) {
         for index in 0..self.bootstraps.len() {
-            self.deadlines.set_earliest(Wake::Bootstrap(index), now.mono);
+            self.deadlines.set_earliest(PeersWake::Bootstrap(index), now.mono);
         }
     }
 
@@ -125,7 +125,7 @@ impl Peers {
             if (alone || door.found == Some(peer)) && !door.is_banned() {
                 self.bootstraps[index].failures = 0;
                 let soon = now.mono + self.rng.jitter(REDIAL_FIRST);
-                self.deadlines.set_earliest(Wake::Bootstrap(index), soon);
+                self.deadlines.set_earliest(PeersWake::Bootstrap(index), soon);
             }
         }
     }
@@ -141,7 +141,12 @@ impl Peers {
         }
     }
 
-    pub(super) fn bootstrap_due(&mut self, now: Now, index: usize, out: &mut VecDeque<Out>) {
+    pub(super) fn bootstrap_due(
+        &mut self,
+        now: Now,
+        index: usize,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
         let Some(door) = self.bootstraps.get(index) else { return };
         if door.resolving {
             let silent = "the resolver does not answer".to_owned();
@@ -163,8 +168,8 @@ impl Peers {
                 Place::Address(addr) => door.queue.push_back(addr),
                 Place::Name => {
                     door.resolving = true;
-                    out.push_back(Out::Resolve(door.view.address.clone()));
-                    self.deadlines.set(Wake::Bootstrap(index), now.mono + RESOLVE_TIMEOUT);
+                    out.push_back(PeersEffect::Resolve(door.view.address.clone()));
+                    self.deadlines.set(PeersWake::Bootstrap(index), now.mono + RESOLVE_TIMEOUT);
                     return;
                 }
             }
@@ -177,9 +182,9 @@ impl Peers {
         now: Now,
         name: &str,
         outcome: Result<Vec<SocketAddr>, String>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<PeersEffect>,
     ) {
-        let waits = |door: &Doorstep| door.resolving && door.view.address == name;
+        let waits = |door: &BootstrapEntry| door.resolving && door.view.address == name;
         let Some(index) = self.bootstraps.iter().position(waits) else { return };
         match outcome {
             Ok(addresses) if !addresses.is_empty() => {
@@ -194,7 +199,7 @@ impl Peers {
     }
 
     /// Dials the next address of this attempt.
-    fn dial_bootstrap(&mut self, now: Now, index: usize, out: &mut VecDeque<Out>) {
+    fn dial_bootstrap(&mut self, now: Now, index: usize, out: &mut VecDeque<PeersEffect>) {
         let Some(door) = self.bootstraps.get_mut(index) else { return };
         let Some(&to) = door.queue.front() else { return };
         let attempt = Attempt {
@@ -202,7 +207,7 @@ impl Peers {
             expect: Expect::Anyone,
             noise_static: None,
             purpose: Purpose::Connect,
-            why: Why::Bootstrap(index),
+            why: DialReason::Bootstrap(index),
         };
         if self.dial(now, attempt, out) {
             let door = &mut self.bootstraps[index];
@@ -221,13 +226,13 @@ impl Peers {
         now: Now,
         index: usize,
         outcome: &DialOutcome,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<PeersEffect>,
     ) {
         let Some(door) = self.bootstraps.get_mut(index) else { return };
         match outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
                 door.found = Some(*node);
-                if self.turned_away == Some(*node) {
+                if self.banned_contact == Some(*node) {
                     return self.bootstrap_banned(now, *node);
                 }
                 door.failures = 0;
@@ -249,7 +254,7 @@ impl Peers {
                 let lost = door.found.is_some_and(|node| self.lost.contains_key(&node));
                 let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
                 let wait = self.backoff(failures, longest);
-                self.deadlines.set(Wake::Bootstrap(index), now.mono + wait);
+                self.deadlines.set(PeersWake::Bootstrap(index), now.mono + wait);
             }
         }
     }
@@ -260,12 +265,12 @@ impl Peers {
         door.failures = door.failures.saturating_add(1);
         door.view.state = BootstrapState::Unresolved(why);
         let wait = self.backoff(self.bootstraps[index].failures, BOOTSTRAP_LONGEST);
-        self.deadlines.set(Wake::Bootstrap(index), now.mono + wait);
+        self.deadlines.set(PeersWake::Bootstrap(index), now.mono + wait);
     }
 
     fn postpone(&mut self, now: Now, index: usize, wait: Duration) {
         let at = now.mono + self.rng.jitter(wait);
-        self.deadlines.set(Wake::Bootstrap(index), at);
+        self.deadlines.set(PeersWake::Bootstrap(index), at);
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Peers, entry::Entry, groups::Group};
+use super::{Peers, entry::AddressEntry, netgroup::Group};
 use crate::{
     id::NodeId,
     rng::Rng,
-    standings::Standings,
+    standings::TrustTable,
     time::{Instant, Now, WallTime},
 };
 
 /// What the book offers to a dialler.
 #[derive(Default)]
 pub(super) struct Candidates {
-    good: Pool,
-    hearsay: Pool,
+    verified: Pool,
+    unverified: Pool,
     /// Proven ones, the best last: drawn from before chance decides.
     best: Vec<(Rank, NodeId, Group)>,
     /// Groups that a link or a dial of ours is in already.
@@ -27,20 +27,20 @@ type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
 type Rank = (core::cmp::Reverse<u32>, WallTime);
 
 impl Candidates {
-    fn offer(&mut self, node: NodeId, entry: &Entry, score: f64) {
+    fn offer(&mut self, node: NodeId, entry: &AddressEntry, score: f64) {
         let Some(addr) = entry.address() else { return };
         let group = Group::of(addr.ip());
         let known = &entry.known;
-        if entry.is_good() && self.best_first {
+        if entry.is_verified() && self.best_first {
             self.best.push(((core::cmp::Reverse(known.failures), known.last_seen), node, group));
             return;
         }
-        let pool = if entry.is_good() { &mut self.good } else { &mut self.hearsay };
+        let pool = if entry.is_verified() { &mut self.verified } else { &mut self.unverified };
         pool.entry(group).or_default().push((node, score));
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.good.is_empty() && self.hearsay.is_empty() && self.best.is_empty()
+        self.verified.is_empty() && self.unverified.is_empty() && self.best.is_empty()
     }
 
     /// The next one to dial, of a group where we have nobody.
@@ -69,7 +69,7 @@ impl Candidates {
     /// more than one. Of two nodes, the better trusted.
     fn take_any(&mut self, rng: &mut Rng, own_group: bool) -> Option<(NodeId, Group)> {
         let good_first = rng.chance(GOOD_FIRST);
-        let pools = [&mut self.good, &mut self.hearsay];
+        let pools = [&mut self.verified, &mut self.unverified];
         let pools = if good_first {
             pools
         } else {
@@ -98,7 +98,7 @@ impl Peers {
     pub(super) fn candidates(
         &self,
         now: Now,
-        standings: &Standings,
+        standings: &TrustTable,
         next: &mut Option<Instant>,
     ) -> Candidates {
         let mut candidates = Candidates { best_first: !self.linked_ever, ..Candidates::default() };

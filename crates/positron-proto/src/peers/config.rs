@@ -4,7 +4,7 @@ use crate::time::Duration;
 
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
+pub struct PeersConfig {
     /// `host:port` of nodes to begin with; host may be a name.
     pub bootstrap: Vec<String>,
     /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
@@ -19,7 +19,7 @@ pub struct Config {
     pub software: String,
 }
 
-impl Config {
+impl PeersConfig {
     /// The same, without what would spin or never admit anybody.
     pub(super) fn sane(mut self) -> Self {
         self.discovery_interval = self.discovery_interval.max(SHORTEST_INTERVAL);

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::groups::{Group, Scope, canonical};
+use super::netgroup::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
@@ -25,7 +25,7 @@ pub struct KnownPeer {
 
 /// One line of the book.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct AddressEntry {
     /// What others may see of it.
     pub known: KnownPeer,
     /// The addresses of its record that are worth a dial. Never empty.
@@ -39,7 +39,7 @@ pub(super) struct Entry {
     /// Its owner was already blamed for a false address.
     pub blamed: bool,
     /// Whose part of the book it takes up until it is proven.
-    pub source: Share,
+    pub source: SourceShare,
     /// Counts the entries in the order in which they came.
     pub learned: u64,
     /// Where it is in the book's list of proven ones.
@@ -48,11 +48,11 @@ pub(super) struct Entry {
 
 /// Whose part of the book an entry takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Share {
+pub(super) enum SourceShare {
     /// What this node told us of others.
     Hearsay(NodeId),
     /// What nodes that dialled us said of themselves.
-    Uninvited,
+    Inbound,
     /// Proven in this group.
     Good(Group),
 }
@@ -61,7 +61,7 @@ pub(super) enum Share {
 /// (hearsay) or the longest unseen (good).
 pub(super) type Rank = (u32, u64);
 
-impl Entry {
+impl AddressEntry {
     /// Where to dial next: where it answered last, then its other addresses in turn.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         let turn = usize::try_from(self.known.failures).unwrap_or(0);
@@ -72,7 +72,7 @@ impl Entry {
     }
 
     /// Whether a dial of ours proved one of its addresses.
-    pub(super) const fn is_good(&self) -> bool {
+    pub(super) const fn is_verified(&self) -> bool {
         self.known.dialled.is_some()
     }
 
@@ -89,8 +89,8 @@ impl Entry {
         self.known.last_seen = now;
     }
 
-    pub(super) fn share(&self) -> Share {
-        self.known.dialled.map_or(self.source, |addr| Share::Good(Group::of(addr.ip())))
+    pub(super) fn share(&self) -> SourceShare {
+        self.known.dialled.map_or(self.source, |addr| SourceShare::Good(Group::of(addr.ip())))
     }
 
     pub(super) fn rank(&self) -> Rank {
@@ -102,7 +102,7 @@ impl Entry {
     }
 }
 
-impl Entry {
+impl AddressEntry {
     /// A newer record takes the place of the old one; the proof stays if it fits.
     pub(super) fn replace(&mut self, record: Verified<PeerRecord>, usable: Vec<SocketAddr>) {
         let still = |addr: &SocketAddr| record.content().addresses.contains(addr);
@@ -125,7 +125,7 @@ impl KnownPeer {
 }
 
 /// The public IP addresses of an entry, each as often as it is named.
-pub(super) fn public_ips(entry: &Entry) -> Vec<IpAddr> {
+pub(super) fn public_ips(entry: &AddressEntry) -> Vec<IpAddr> {
     let ips = entry.usable.iter().map(SocketAddr::ip);
     ips.filter(|ip| Scope::of(*ip) == Some(Scope::Public)).collect()
 }

@@ -11,28 +11,28 @@
 //! - `own`: our own record, and what others observe of our address;
 //! - `groups`: how far away an IP address is, and in whose network.
 
-mod book;
+mod address_book;
+mod announce;
 mod bootstrap;
 mod choice;
 mod config;
-mod dialing;
+mod connected;
+mod dialer;
+mod effect;
 mod entry;
-mod groups;
-mod healing;
-mod incoming;
-mod links;
-mod out;
-mod own;
+mod local_record;
+mod message;
+mod netgroup;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
 mod records;
-mod talking;
+mod redial;
 #[cfg(test)]
 mod tests;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
-pub use config::Config;
+pub use config::PeersConfig;
+pub use effect::PeersEffect;
 pub use entry::KnownPeer;
-pub use incoming::Incoming;
-pub use out::Out;
-pub use peers::{Counters, Peers};
+pub use message::PeersMessage;
+pub use peers::{Peers, PeersCounters};

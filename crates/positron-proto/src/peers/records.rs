@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    Out, Peers,
-    book::Learned,
-    entry::{Entry, Share},
-    groups::{Scope, canonical, is_plausible},
-    peers::Wake,
+    Peers, PeersEffect,
+    address_book::Learned,
+    entry::{AddressEntry, SourceShare},
+    netgroup::{Scope, canonical, is_plausible},
+    peers::PeersWake,
 };
 use crate::{
     handshake::{Direction, Expect},
@@ -22,14 +22,14 @@ use crate::{
     },
     misbehavior::{Misbehavior, Observation},
     session::sessions::Purpose,
-    standings::Standings,
+    standings::TrustTable,
     time::{Duration, Instant, Now},
     wire::record::PeerRecord,
 };
 
 /// Records whose signature is being checked: at most one for each (who told us, of whom).
 #[derive(Debug, Default)]
-pub(super) struct Checks {
+pub(super) struct PendingChecks {
     under_way: BTreeMap<(NodeId, NodeId), Check>,
 }
 
@@ -40,7 +40,7 @@ struct Check {
     since: Instant,
 }
 
-impl Checks {
+impl PendingChecks {
     fn start(&mut self, from: NodeId, node: NodeId, check: Check) -> bool {
         let of_peer = (from, NodeId::from_bytes([0; 32]))..=(from, NodeId::from_bytes([255; 32]));
         let room = self.under_way.len() < MAX_CHECKS
@@ -55,14 +55,14 @@ impl Checks {
 
 impl Peers {
     /// Somebody sent a record of `record`'s node, over a link of scope `told_over`.
-    pub(super) fn hear(
+    pub(super) fn handle_record(
         &mut self,
         now: Now,
         from: NodeId,
         told_over: Scope,
         record: Signed<PeerRecord>,
-        standings: &Standings,
-        out: &mut VecDeque<Out>,
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
     ) {
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
@@ -85,7 +85,7 @@ impl Peers {
         }
         let check = Check { told_over, sequence, since: now.mono };
         if self.checks.start(from, node, check) {
-            out.push_back(Out::Verify { from, record });
+            out.push_back(PeersEffect::Verify { from, record });
         } else {
             self.counters.records_dropped += 1;
         }
@@ -98,7 +98,7 @@ impl Peers {
         from: NodeId,
         node: NodeId,
         told_over: Scope,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<PeersEffect>,
     ) {
         let known = self.book.get(&node);
         let more = known.is_some_and(|entry| {
@@ -114,12 +114,12 @@ impl Peers {
         }
     }
 
-    pub(super) fn learn(
+    pub(super) fn insert_verified(
         &mut self,
         now: Now,
         from: NodeId,
         record: Verified<PeerRecord>,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<PeersEffect>,
     ) {
         let (node, sequence) = (record.content().node_id(), record.content().sequence);
         let Some(check) = self.checks.under_way.remove(&(from, node)) else { return };
@@ -130,13 +130,13 @@ impl Peers {
             self.own.outrun(sequence, now);
             return self.announce(out);
         }
-        let was_good = self.book.get(&node).is_some_and(Entry::is_good);
+        let was_good = self.book.get(&node).is_some_and(AddressEntry::is_verified);
         let usable = usable(record.content(), check.told_over);
         let share = self.share_of(from, node);
         match self.book.learn(record, usable, share) {
             Learned::New => {
                 self.counters.records_learned += 1;
-                self.hunger = 0;
+                self.fruitless_rounds = 0;
                 if self.links.contains(&node) {
                     self.book.change(&node, |entry| {
                         entry.linked = true;
@@ -147,7 +147,7 @@ impl Peers {
             }
             Learned::Newer => {
                 self.counters.records_learned += 1;
-                match self.book.get(&node).map(Entry::is_good) {
+                match self.book.get(&node).map(AddressEntry::is_verified) {
                     Some(true) => self.remember(node, out),
                     _ if was_good => self.forget_stored(node, out),
                     _ => {}
@@ -162,28 +162,37 @@ impl Peers {
         }
     }
 
-    pub(super) fn forged(&mut self, from: NodeId, node: NodeId, out: &mut VecDeque<Out>) {
+    pub(super) fn handle_forged(
+        &mut self,
+        from: NodeId,
+        node: NodeId,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
         if self.checks.under_way.remove(&(from, node)).is_some() {
             self.counters.records_forged += 1;
             let what = Observation::Misbehaved(Misbehavior::ForgedSignature);
-            out.push_back(Out::Observed { peer: from, what });
+            out.push_back(PeersEffect::Observed { peer: from, what });
         }
     }
 
     /// Whose part of the book a record takes up. A peer that we chose to dial speaks for itself;
     /// those that dialled us share one part, however many there come.
-    fn share_of(&self, from: NodeId, node: NodeId) -> Share {
+    fn share_of(&self, from: NodeId, node: NodeId) -> SourceShare {
         let inbound = |peer| {
             self.links.get(peer).is_none_or(|link| link.peer.direction == Direction::Inbound)
         };
-        if from == node && inbound(&node) { Share::Uninvited } else { Share::Hearsay(from) }
+        if from == node && inbound(&node) {
+            SourceShare::Inbound
+        } else {
+            SourceShare::Hearsay(from)
+        }
     }
 
     /// A linked peer's record is in the book: is one of its addresses proven?
-    fn prove(&mut self, now: Now, node: NodeId, out: &mut VecDeque<Out>) {
+    fn prove(&mut self, now: Now, node: NodeId, out: &mut VecDeque<PeersEffect>) {
         let Some(link) = self.links.get(&node) else { return };
         let Some(entry) = self.book.get(&node) else { return };
-        if entry.is_good() {
+        if entry.is_verified() {
             return;
         }
         let at = canonical(link.peer.addr);
@@ -192,25 +201,25 @@ impl Peers {
             self.book.change(&node, |entry| entry.answered_at(at, now.wall));
             self.remember(node, out);
         } else {
-            self.deadlines.set_earliest(Wake::Probe(node), now.mono);
+            self.deadlines.set_earliest(PeersWake::Probe(node), now.mono);
         }
     }
 
     /// Dials an address of a linked peer to see whether others may be told of it.
-    pub(super) fn probe(&mut self, now: Now, node: NodeId, out: &mut VecDeque<Out>) {
+    pub(super) fn probe(&mut self, now: Now, node: NodeId, out: &mut VecDeque<PeersEffect>) {
         let Some(entry) = self.book.get(&node) else { return };
         let Some(link) = self.links.get_mut(&node) else { return };
-        if entry.is_good() || link.probes >= MAX_PROBES_PER_PEER {
+        if entry.is_verified() || link.probes >= MAX_PROBES_PER_PEER {
             return;
         }
         let turn = usize::try_from(link.probes).unwrap_or(0) % entry.usable.len().max(1);
         let Some(&to) = entry.usable.get(turn) else { return };
-        let attempt = super::dialing::Attempt {
+        let attempt = super::dialer::Attempt {
             to,
             expect: Expect::Node(node),
             noise_static: Some(entry.known.record.content().noise_static),
             purpose: Purpose::Probe,
-            why: super::dialing::Why::Probe,
+            why: super::dialer::DialReason::Probe,
         };
         link.probes += 1;
         if !self.dial(now, attempt, out) {
@@ -218,7 +227,7 @@ impl Peers {
                 link.probes -= 1;
             }
             let later = now.mono + self.rng.jitter(PROBE_LATER);
-            self.deadlines.set(Wake::Probe(node), later);
+            self.deadlines.set(PeersWake::Probe(node), later);
         }
     }
 
@@ -226,7 +235,7 @@ impl Peers {
         let Some(probes) = self.links.get(&node).map(|link| link.probes) else { return };
         // The first doublings are skipped: nobody waits for a proof.
         let wait = self.backoff(probes + 2, REDIAL_LONGEST);
-        self.deadlines.set(Wake::Probe(node), now.mono + wait);
+        self.deadlines.set(PeersWake::Probe(node), now.mono + wait);
     }
 
     /// Records that `to` may be told: proven, alive, not `to`'s own, nobody banned, and at
@@ -237,9 +246,9 @@ impl Peers {
         to: NodeId,
         scope: Scope,
         count: usize,
-        standings: &Standings,
+        standings: &TrustTable,
     ) -> Vec<Signed<PeerRecord>> {
-        let fits = |node: &NodeId, entry: &Entry| {
+        let fits = |node: &NodeId, entry: &AddressEntry| {
             let alive = entry.linked
                 || (entry.known.failures == 0
                     && now.wall.since(entry.known.last_seen) < PASSED_ON_FOR);
@@ -251,27 +260,27 @@ impl Peers {
     }
 
     /// Storage keeps a proven peer as it is now.
-    pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<Out>) {
-        if self.book.get(&node).is_some_and(Entry::is_good) {
+    pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
+        if self.book.get(&node).is_some_and(AddressEntry::is_verified) {
             let known = self.book.change(&node, |entry| {
                 entry.stored = true;
                 entry.known.clone()
             });
-            out.extend(known.map(Out::Remember));
+            out.extend(known.map(PeersEffect::Remember));
         }
     }
 
     /// Storage forgets a peer that is proven no more.
-    pub(super) fn forget_stored(&mut self, node: NodeId, out: &mut VecDeque<Out>) {
+    pub(super) fn forget_stored(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
         let was = self.book.change(&node, |entry| core::mem::take(&mut entry.stored));
         if was == Some(true) {
-            out.push_back(Out::Forget(node));
+            out.push_back(PeersEffect::Forget(node));
         }
     }
 
     /// Storage forgets who left the book.
-    pub(super) fn forget_evicted(&mut self, out: &mut VecDeque<Out>) {
-        out.extend(self.book.forgotten.drain(..).map(Out::Forget));
+    pub(super) fn forget_evicted(&mut self, out: &mut VecDeque<PeersEffect>) {
+        out.extend(self.book.forgotten.drain(..).map(PeersEffect::Forget));
     }
 
     pub(super) fn expire_checks(&mut self, now: Now) {

@@ -15,7 +15,7 @@ use crate::{
 
 /// What the table of sessions is told once.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct SessionConfig {
     /// Whom to talk to.
     pub network: NetworkId,
     /// Established links, in all, both directions.
@@ -25,20 +25,20 @@ pub struct Config {
     /// Interval of PING on a link that carries nothing.
     pub heartbeat: Duration,
     /// What links may be made of.
-    pub transports: Transports,
+    pub transports: LinkKinds,
 }
 
 /// What a link is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Transport {
+pub enum LinkKind {
     /// A datagram connection `[PROTOCOL 9]`: preferred where it gets through.
     Udp,
     /// Sealed records over a byte stream `[PROTOCOL 5]`.
     Tcp,
 }
 
-impl core::fmt::Display for Transport {
+impl core::fmt::Display for LinkKind {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Udp => "UDP",
@@ -49,7 +49,7 @@ impl core::fmt::Display for Transport {
 
 /// What links may be made of. At least one thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Transports {
+pub enum LinkKinds {
     /// Datagrams where they get through, byte streams where they do not.
     #[default]
     Both,
@@ -59,12 +59,12 @@ pub enum Transports {
     Tcp,
 }
 
-impl Transports {
+impl LinkKinds {
     /// Whether links may be made of this.
-    pub const fn has(self, transport: Transport) -> bool {
+    pub const fn has(self, transport: LinkKind) -> bool {
         match transport {
-            Transport::Udp => matches!(self, Self::Both | Self::Udp),
-            Transport::Tcp => matches!(self, Self::Both | Self::Tcp),
+            LinkKind::Udp => matches!(self, Self::Both | Self::Udp),
+            LinkKind::Tcp => matches!(self, Self::Both | Self::Tcp),
         }
     }
 }
@@ -81,7 +81,7 @@ pub enum Purpose {
 
 /// A wish for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dial {
+pub struct DialRequest {
     /// Where to.
     pub to: SocketAddr,
     /// Who must answer.
@@ -200,7 +200,7 @@ pub enum DownReason {
 
 /// What the sessions want done or say happened, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Out {
+pub enum SessionEffect {
     /// Open a byte stream.
     Dial {
         /// Its name.
@@ -223,8 +223,8 @@ pub enum Out {
         how: Hangup,
     },
     /// An authenticated node that dialled us proved to be live. Nothing happens until
-    /// [`super::Sessions::admit`] or [`super::Sessions::refuse`] is called.
-    Knock(Peer),
+    /// [`super::Sessions::accept`] or [`super::Sessions::refuse`] is called.
+    Incoming(Peer),
     /// A session is up: both ends agreed.
     Up(Peer),
     /// A session is over.
@@ -237,7 +237,7 @@ pub enum Out {
     /// A dial ended.
     DialEnded {
         /// What was wished.
-        dial: Dial,
+        dial: DialRequest,
         /// What it came to.
         outcome: DialOutcome,
     },
@@ -252,7 +252,7 @@ pub enum Out {
         body: Bytes,
     },
     /// A node that is about to refuse us said something first (addresses of others).
-    Parting {
+    Referral {
         /// Who.
         peer: NodeId,
         /// An encoded [`crate::wire::message::Message`].
@@ -293,7 +293,7 @@ pub enum NotSent {
 
 /// What happened and what was dropped, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
+pub struct SessionCounters {
     /// Bytes given to byte streams.
     pub bytes_sent: u64,
     /// Bytes taken from byte streams.
@@ -315,9 +315,9 @@ pub struct Counters {
     /// Dials that were asked for: each of one link or of two that race.
     pub dials: u64,
     /// Byte streams dialled because a datagram link fell silent.
-    pub dials_instead: u64,
+    pub failovers: u64,
     /// Datagram links dialled because a session runs over a byte stream.
-    pub dials_back: u64,
+    pub upgrades: u64,
     /// Sessions that went on over a byte stream instead of datagrams.
     pub moves_to_tcp: u64,
     /// Sessions that went on over datagrams instead of a byte stream.
@@ -348,7 +348,7 @@ pub struct Counters {
 
 /// A live session, as `stats` and `status` show it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub struct SessionView {
     /// With whom and how.
     pub peer: Peer,
     /// Since when.
@@ -358,5 +358,5 @@ pub struct View {
     /// Bytes that wait for the peer.
     pub queued_bytes: usize,
     /// What its link is made of.
-    pub transport: Transport,
+    pub transport: LinkKind,
 }

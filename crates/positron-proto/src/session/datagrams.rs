@@ -6,18 +6,19 @@ use std::{collections::VecDeque, net::SocketAddr};
 use bytes::Bytes;
 
 use super::{
+    close::Retention,
     contract::{
-        DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Peer, Purpose, Transport,
+        DialFailure, DialOutcome, DownReason, Hangup, LinkDown, LinkKind, Peer, Purpose,
+        SessionEffect,
     },
-    ending::Memory,
-    link::{Carrier, Fault, Link},
-    sessions::{Sessions, Wake},
-    table::{Entry, Parting, Stage, TooMany},
-    talking::next_check,
+    link::{Carrier, LinkFault, SessionLink},
+    sessions::{SessionWake, Sessions},
+    table::{LinkEntry, ReferralState, Stage, TooMany},
+    transfer::next_check,
 };
 use crate::{
     datagram::contract::{
-        Closed, ConnectionId, Delivery, Event, LaneNumber, NotQueued, RemoteNode, Transmit,
+        Closed, ConnectionId, Delivery, EndpointEvent, LaneNumber, NotQueued, RemoteNode, Transmit,
     },
     handshake::expect::Direction,
     id::LinkId,
@@ -29,17 +30,17 @@ use crate::{
 impl Sessions {
     /// Datagrams arrived from one address, in one buffer: each has `segment_size` bytes but the
     /// last, which may have less.
-    pub fn datagrams(
+    pub fn handle_datagrams(
         &mut self,
         now: Now,
         from: SocketAddr,
         segment_size: usize,
         datagrams: &[u8],
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
-        if self.config.transports.has(Transport::Udp) {
+        if self.config.transports.has(LinkKind::Udp) {
             self.endpoint.handle_datagrams(now, from, segment_size, datagrams);
-            self.attend(now, out);
+            self.handle_connection_events(now, out);
         }
     }
 
@@ -55,7 +56,7 @@ impl Sessions {
     }
 
     /// Deals with whatever happened to datagram connections.
-    pub(super) fn attend(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    pub(super) fn handle_connection_events(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
         while let Some(event) = self.endpoint.poll_event() {
             self.happened(now, event, out);
         }
@@ -72,32 +73,34 @@ impl Sessions {
         }
     }
 
-    fn happened(&mut self, now: Now, event: Event, out: &mut VecDeque<Out>) {
+    fn happened(&mut self, now: Now, event: EndpointEvent, out: &mut VecDeque<SessionEffect>) {
         match event {
-            Event::Connected { connection, remote } => {
+            EndpointEvent::Connected { connection, remote } => {
                 self.connection_opened(now, connection, remote, out);
             }
-            Event::Accepted { connection, remote } => {
+            EndpointEvent::Accepted { connection, remote } => {
                 self.connection_accepted(now, connection, remote, out);
             }
-            Event::Message { connection, lane, delivery, body } => {
+            EndpointEvent::Message { connection, lane, delivery, body } => {
                 self.endpoint.release(now, connection, body.len());
                 self.record_arrived(now, connection, (lane, delivery), body, out);
             }
-            Event::Moved { connection, addr } => self.connection_moved(connection, addr),
-            Event::Finished { connection, reason } => {
-                self.told_goodbye(now, connection, Fault::Closed(reason), out);
+            EndpointEvent::Moved { connection, addr } => self.connection_moved(connection, addr),
+            EndpointEvent::Finished { connection, reason } => {
+                self.told_goodbye(now, connection, LinkFault::Closed(reason), out);
             }
-            Event::Closed { connection, why } => self.connection_closed(now, connection, why, out),
+            EndpointEvent::Closed { connection, why } => {
+                self.connection_closed(now, connection, why, out);
+            }
             // A link has no streams: whoever opens one is told that nobody reads it.
-            Event::StreamReadable { connection, stream } => {
+            EndpointEvent::StreamReadable { connection, stream } => {
                 self.endpoint.drop_stream(now, connection, stream);
             }
             // Whether there is room is looked at in any case.
-            Event::Drained { .. }
-            | Event::Writable { .. }
-            | Event::StreamWritable { .. }
-            | Event::StreamsAvailable { .. } => {}
+            EndpointEvent::Drained { .. }
+            | EndpointEvent::Writable { .. }
+            | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamsAvailable { .. } => {}
         }
     }
 
@@ -107,25 +110,25 @@ impl Sessions {
         now: Now,
         connection: ConnectionId,
         remote: RemoteNode,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(&id) = self.by_connection.get(&connection) else { return };
-        let Some(Entry { stage: Stage::Connecting(race), .. }) = self.links.get(&id) else {
+        let Some(LinkEntry { stage: Stage::Connecting(race), .. }) = self.links.get(&id) else {
             return;
         };
         let race = *race;
-        let Some(dial) = self.races.get(&race).map(|race| race.dial) else { return };
+        let Some(dial) = self.attempts.get(&race).map(|race| race.dial) else { return };
         if dial.purpose == Purpose::Probe {
             self.hang_up(now, id, Hangup::Flush, CloseReason::Probe, out);
-            self.end_race(now, race, Some(id), DialOutcome::Probed(remote.id), out);
+            self.end_attempt(now, race, Some(id), DialOutcome::Probed(remote.id), out);
             return;
         }
         let mut link = link_of(&remote, Direction::Outbound, id, now);
-        let instead = self.holds_for_dead(&remote.id);
+        let instead = self.is_failover(&remote.id);
         let ping = link.first_ping(now.mono, id.number(), instead);
-        self.deadlines.set(Wake::Link(id), now.mono + HANDSHAKE_TIMEOUT);
+        self.deadlines.set(SessionWake::Link(id), now.mono + HANDSHAKE_TIMEOUT);
         if let Some(entry) = self.links.get_mut(&id) {
-            entry.stage = Stage::Confirming(race, Box::new(link), Parting::Possible);
+            entry.stage = Stage::AwaitPong(race, Box::new(link), ReferralState::Possible);
         }
         self.counters.records_sent += 1;
         self.write(now, id, ping, out);
@@ -137,25 +140,26 @@ impl Sessions {
         now: Now,
         connection: ConnectionId,
         remote: RemoteNode,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
         self.counters.accepts += 1;
         let id = LinkId::accepted_by_datagrams(self.accepted);
         self.accepted += 1;
-        match self.door.arrive(id, remote.addr) {
+        match self.door.reserve(id, remote.addr) {
             Ok(place) => {
                 let link = link_of(&remote, Direction::Inbound, id, now);
-                let entry = Entry::new(remote.addr, Stage::Proving(Box::new(link)), place);
+                let entry =
+                    LinkEntry::new(remote.addr, Stage::AwaitFirstRecord(Box::new(link)), place);
                 self.links.insert(id, entry.over(connection));
                 self.by_connection.insert(connection, id);
-                self.deadlines.set(Wake::Link(id), now.mono + HANDSHAKE_TIMEOUT);
+                self.deadlines.set(SessionWake::Link(id), now.mono + HANDSHAKE_TIMEOUT);
             }
             Err(TooMany) => {
                 self.counters.links_refused += 1;
                 self.endpoint.reset(now, connection, CloseReason::SlotsFull);
             }
         }
-        self.make_room_at_the_door(now, out);
+        self.evict_half_open(now, out);
     }
 
     fn record_arrived(
@@ -164,14 +168,14 @@ impl Sessions {
         connection: ConnectionId,
         (lane, delivery): (LaneNumber, Delivery),
         body: Bytes,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(&id) = self.by_connection.get(&connection) else { return };
-        let Some(link) = self.links.get_mut(&id).and_then(Entry::link_mut) else { return };
+        let Some(link) = self.links.get_mut(&id).and_then(LinkEntry::link_mut) else { return };
         self.counters.records_received += 1;
         let taken = match delivery {
             Delivery::Ordered => link.take_record(lane, body),
-            _ => Err(Fault::Violation("a record that is not in order")),
+            _ => Err(LinkFault::Violation("a record that is not in order")),
         };
         match taken {
             Ok(()) => self.advance(now, id, out),
@@ -194,13 +198,13 @@ impl Sessions {
         &mut self,
         now: Now,
         connection: ConnectionId,
-        fault: Fault,
-        out: &mut VecDeque<Out>,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(&id) = self.by_connection.get(&connection) else { return };
         match self.links.get(&id).map(|entry| &entry.stage) {
             Some(Stage::Up(_)) => self.fail_session(now, id, fault, out),
-            Some(Stage::Confirming(..) | Stage::Proving(_) | Stage::Knocking(_)) => {
+            Some(Stage::AwaitPong(..) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_)) => {
                 self.fail_unconfirmed(now, id, fault, out);
             }
             _ => {}
@@ -212,14 +216,14 @@ impl Sessions {
         now: Now,
         connection: ConnectionId,
         why: Closed,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
         match &why {
             Closed::ByPeer(reason) => {
-                self.told_goodbye(now, connection, Fault::Closed(reason.clone()), out);
+                self.told_goodbye(now, connection, LinkFault::Closed(reason.clone()), out);
             }
             Closed::Violation { what, misbehavior } => {
-                let fault = Fault::of(what, *misbehavior);
+                let fault = LinkFault::of(what, *misbehavior);
                 self.told_goodbye(now, connection, fault, out);
             }
             _ => {}
@@ -248,7 +252,14 @@ impl Sessions {
     ///
     /// The caller saw that there is room. If the connection refuses all the same it is of no use:
     /// what it was given comes again over the next one.
-    fn give(&mut self, now: Now, id: LinkId, lane: Lane, record: Vec<u8>, out: &mut VecDeque<Out>) {
+    fn give(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        lane: Lane,
+        record: Vec<u8>,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
         let Some(entry) = self.links.get_mut(&id) else { return };
         let Some(connection) = entry.connection else { return };
         entry.in_flight += record.len();
@@ -266,30 +277,37 @@ impl Sessions {
         }
         self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
         if let Some(peer) = peer.filter(|_| was_up) {
-            self.end_session(now, peer, DownReason::Link(LinkDown::Reset), Memory::Keep, out);
+            self.end_session(now, peer, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
         }
     }
 
     /// Gives a record to a link, whatever it is made of: sealed bytes to a stream, or frames of
     /// lane 0 to a connection.
-    pub(super) fn write(&mut self, now: Now, id: LinkId, bytes: Vec<u8>, out: &mut VecDeque<Out>) {
+    pub(super) fn write(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        bytes: Vec<u8>,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
         let Some(entry) = self.links.get_mut(&id) else { return };
         if entry.connection.is_some() {
             return self.give(now, id, Lane::Control, bytes, out);
         }
         entry.in_flight += bytes.len();
         self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(0);
-        out.push_back(Out::Write { link: id, bytes: bytes.into() });
+        out.push_back(SessionEffect::Write { link: id, bytes: bytes.into() });
     }
 
     /// Takes note of what the other end's endpoint acknowledged, and of when it was heard.
     pub(super) fn note_progress(&mut self, now: Now, id: LinkId) {
-        let Some(Entry { stage: Stage::Up(link), in_flight, connection: Some(connection), .. }) =
-            self.links.get_mut(&id)
+        let Some(LinkEntry {
+            stage: Stage::Up(link), in_flight, connection: Some(connection), ..
+        }) = self.links.get_mut(&id)
         else {
             return;
         };
-        let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
         if let Some(then) = self.endpoint.heard(*connection) {
             link.heard_then(then);
         }
@@ -303,23 +321,29 @@ impl Sessions {
     /// Fills records from the lanes of a session, most urgent first: one lane of the connection for
     /// each, up to the window. What does not fit waits in its lane, where it can still move to
     /// another link.
-    pub(super) fn fill_connection(&mut self, now: Now, id: LinkId, out: &mut VecDeque<Out>) {
+    pub(super) fn fill_connection(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
         self.note_progress(now, id);
         for lane in Lane::ALL {
             // What is urgent does not wait behind what is not.
             let urgent = if lane == Lane::Control { MAX_RECORD } else { 0 };
             loop {
-                let Some(Entry { stage: Stage::Up(link), in_flight, .. }) = self.links.get_mut(&id)
+                let Some(LinkEntry { stage: Stage::Up(link), in_flight, .. }) =
+                    self.links.get_mut(&id)
                 else {
                     return;
                 };
-                let Some(talk) = self.conversations.get_mut(&link.peer.id) else { return };
+                let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
                 if *in_flight + MAX_RECORD > LINK_DATAGRAM_WINDOW + urgent {
                     break;
                 }
                 let mut record = Vec::new();
                 if lane == Lane::Control {
-                    link.put_pulse(now.mono, &mut record);
+                    link.put_keep_alive(now.mono, &mut record);
                     talk.put_acks(now.mono, &mut record);
                 }
                 let put = talk.put_lane(lane, &mut record, MAX_RECORD);
@@ -334,18 +358,18 @@ impl Sessions {
                 self.give(now, id, lane, record, out);
             }
         }
-        let Some(Entry { stage: Stage::Up(link), .. }) = self.links.get(&id) else { return };
-        let Some(talk) = self.conversations.get(&link.peer.id) else { return };
-        if link.has_pulse() || talk.has_something_to_say() {
+        let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get(&id) else { return };
+        let Some(talk) = self.sessions.get(&link.peer.id) else { return };
+        if link.has_keep_alive() || talk.has_something_to_say() {
             self.hungry.insert(id);
         }
         let check = next_check(link, talk, self.config.heartbeat);
-        self.deadlines.set_earliest(Wake::Link(id), check);
+        self.deadlines.set_earliest(SessionWake::Link(id), check);
     }
 }
 
-fn link_of(remote: &RemoteNode, direction: Direction, link: LinkId, now: Now) -> Link {
+fn link_of(remote: &RemoteNode, direction: Direction, link: LinkId, now: Now) -> SessionLink {
     let RemoteNode { id, key, noise_static, boot, addr, direction: _ } = *remote;
     let peer = Peer { id, key, noise_static, addr, direction, link };
-    Link::new(peer, boot, Carrier::Datagrams(0), now.mono)
+    SessionLink::new(peer, boot, Carrier::Datagrams(0), now.mono)
 }

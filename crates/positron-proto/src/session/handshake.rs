@@ -20,7 +20,7 @@ use bytes::BytesMut;
 use super::{contract::DialFailure, inbound::Inbound};
 use crate::{
     handshake::{
-        agreement::{self, Agreed, Answer, Carrier, NotAgreed, Proposal},
+        agreement::{self, Agreement, Answer, HandshakeCarrier, NotAgreed, Proposal},
         expect::Expect,
         hello::{Local, VERSION},
         noise::{Broken, Pattern},
@@ -101,7 +101,7 @@ pub(super) enum Answered {
     /// The listener has another key: a new handshake, on the same stream.
     Again(Initiator, Vec<u8>),
     /// Done; the bytes, if any, go first.
-    Secured(Box<Agreed>, Vec<u8>),
+    Secured(Box<Agreement>, Vec<u8>),
 }
 
 impl Initiator {
@@ -114,11 +114,11 @@ impl Initiator {
     ) -> Result<(Self, Vec<u8>), Broken> {
         // A key from somebody's record may be of small order; then XX finds out the true one.
         if let Some(theirs) = noise_static
-            && let Ok(started) = Proposal::ik(local, Carrier::Stream, expect, theirs, rng)
+            && let Ok(started) = Proposal::ik(local, HandshakeCarrier::Stream, expect, theirs, rng)
         {
             return Self::framed(started);
         }
-        Self::framed(Proposal::xx(local, Carrier::Stream, expect, rng)?)
+        Self::framed(Proposal::xx(local, HandshakeCarrier::Stream, expect, rng)?)
     }
 
     fn framed((proposal, message): (Proposal, Vec<u8>)) -> Result<(Self, Vec<u8>), Broken> {
@@ -154,7 +154,7 @@ impl Initiator {
         // Anybody on the path can forge this hint; it costs the round trip of an XX handshake, and
         // the expected node must still prove itself.
         if hint == Some(Hint::NotThisKey as u8) && self.0.pattern() == Pattern::Ik {
-            let again = Proposal::xx(local, Carrier::Stream, self.0.expect(), rng);
+            let again = Proposal::xx(local, HandshakeCarrier::Stream, self.0.expect(), rng);
             let (again, syn) = again.and_then(Self::framed).map_err(|Broken| BROKEN)?;
             return Ok(Answered::Again(again, syn));
         }
@@ -189,14 +189,14 @@ pub(super) enum Heard {
     /// Wait for more, after sending this.
     Reply(Responder, Vec<u8>),
     /// Done; the bytes, if any, go first.
-    Secured(Box<Agreed>, Vec<u8>),
+    Secured(Box<Agreement>, Vec<u8>),
     /// Another version: send the hint and hang up.
     OtherVersion(Vec<u8>),
 }
 
 /// Why a dialler's message is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unheard {
+pub(super) enum StreamHandshakeError {
     /// It is not the beginning of a handshake.
     NotOurs,
     /// It does not continue the handshake.
@@ -210,17 +210,17 @@ impl Responder {
         packet: &Packet,
         local: &Local,
         rng: &mut Rng,
-    ) -> Result<Heard, Unheard> {
+    ) -> Result<Heard, StreamHandshakeError> {
         match (self, packet.kind) {
             (Self::Listening { after_ik }, Kind::Syn) => {
                 if packet.version != VERSION {
                     return Ok(Heard::OtherVersion(hint(Hint::Version, packet.pattern)));
                 }
                 match Pattern::from_byte(packet.pattern) {
-                    Some(Pattern::Ik) if after_ik => Err(Unheard::Broken),
+                    Some(Pattern::Ik) if after_ik => Err(StreamHandshakeError::Broken),
                     Some(Pattern::Ik) => hear_ik(packet, local, rng),
                     Some(Pattern::Xx) => hear_xx(packet, local, rng).map_err(Into::into),
-                    None => Err(Unheard::NotOurs),
+                    None => Err(StreamHandshakeError::NotOurs),
                 }
             }
             (Self::Answered(mut answer), Kind::Ack)
@@ -228,33 +228,33 @@ impl Responder {
             {
                 Ok(Heard::Secured(answer.hear(&packet.body, local)?, Vec::new()))
             }
-            (Self::Listening { after_ik: false }, _) => Err(Unheard::NotOurs),
-            _ => Err(Unheard::Broken),
+            (Self::Listening { after_ik: false }, _) => Err(StreamHandshakeError::NotOurs),
+            _ => Err(StreamHandshakeError::Broken),
         }
     }
 }
 
-impl From<Broken> for Unheard {
+impl From<Broken> for StreamHandshakeError {
     fn from(_: Broken) -> Self {
         Self::Broken
     }
 }
 
-fn hear_ik(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Unheard> {
-    match agreement::hear_ik(&packet.body, local, Carrier::Stream, rng) {
+fn hear_ik(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, StreamHandshakeError> {
+    match agreement::hear_ik(&packet.body, local, HandshakeCarrier::Stream, rng) {
         Ok((agreed, reply)) => {
             Ok(Heard::Secured(agreed, framed(Kind::SynAck, Pattern::Ik, &reply)?))
         }
-        Err(agreement::Unheard::NotThisKey) => {
+        Err(agreement::IgnoredMessage::NotThisKey) => {
             let again = Responder::Listening { after_ik: true };
             Ok(Heard::Reply(again, hint(Hint::NotThisKey, packet.pattern)))
         }
-        Err(agreement::Unheard::Broken) => Err(Unheard::Broken),
+        Err(agreement::IgnoredMessage::Broken) => Err(StreamHandshakeError::Broken),
     }
 }
 
 fn hear_xx(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Broken> {
-    let (answer, reply) = Answer::to(&packet.body, local, Carrier::Stream, rng)?;
+    let (answer, reply) = Answer::to(&packet.body, local, HandshakeCarrier::Stream, rng)?;
     Ok(Heard::Reply(Responder::Answered(answer), framed(Kind::SynAck, Pattern::Xx, &reply)?))
 }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    contract::{Peer, Transport},
+    contract::{LinkKind, Peer},
     inbound::Inbound,
     partials::Partial,
     record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
@@ -26,7 +26,7 @@ use crate::{
 /// Bytes that arrived go through [`next_frame`](Self::next_frame) until it returns `None`; records
 /// leave by [`seal`](Self::seal). [`poll_liveness`](Self::poll_liveness) says when to ask
 /// [`check_liveness`](Self::check_liveness) whether the peer is still there `[PROTOCOL 5.4]`.
-/// After a [`Fault`] the link is of no use but to seal one last CLOSE.
+/// After a [`LinkFault`] the link is of no use but to seal one last CLOSE.
 ///
 /// A *record* is what frames travel in: sealed bytes of a stream, or the body of an ordered message
 /// of a datagram connection, which does its own sealing and has one lane for each of ours.
@@ -34,7 +34,7 @@ use crate::{
 /// It holds no buffer while nothing is incomplete: at most one partial message per lane, which
 /// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SessionLink {
     pub(super) peer: Peer,
     /// The start of the peer's process, as its hello says.
     pub(super) boot: u64,
@@ -44,7 +44,7 @@ pub(super) struct Link {
     /// Counts the links that whoever dialled it dialled.
     pub(super) order: u64,
     /// Whether who dialled it held an earlier link for dead.
-    pub(super) instead: bool,
+    pub(super) failover: bool,
     /// Whether we could dial a byte stream instead.
     pub(super) replaceable: bool,
     carrier: Carrier,
@@ -52,7 +52,7 @@ pub(super) struct Link {
     frames: Reader,
     /// Messages of which only the beginning has arrived.
     assemblies: [Option<Assembly>; 3],
-    pulse: Pulse,
+    keep_alive: KeepAlive,
 }
 
 /// What carries the records of a link.
@@ -66,11 +66,11 @@ pub(super) enum Carrier {
 
 /// The first PING of a link that was dialled because an earlier one is held for dead has this bit
 /// set in its token [PROTOCOL 5.2].
-pub(super) const INSTEAD: u64 = 1 << 63;
+pub(super) const FAILOVER_BIT: u64 = 1 << 63;
 
 /// Why a link cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum LinkFault {
     /// The peer closed it.
     Closed(CloseReason),
     /// A record does not open: somebody else's bytes, or broken ones. Nobody's misbehavior.
@@ -83,7 +83,7 @@ pub(super) enum Fault {
     Flooding(&'static str),
 }
 
-impl Fault {
+impl LinkFault {
     /// What it says about the peer.
     pub(super) const fn misbehavior(&self) -> Option<Misbehavior> {
         match self {
@@ -95,7 +95,7 @@ impl Fault {
     }
 }
 
-impl Fault {
+impl LinkFault {
     /// The fault that the endpoint of a datagram connection found.
     pub(super) const fn of(what: &'static str, misbehavior: Misbehavior) -> Self {
         match misbehavior {
@@ -106,7 +106,7 @@ impl Fault {
     }
 }
 
-impl From<Malformed> for Fault {
+impl From<Malformed> for LinkFault {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed.what)
     }
@@ -121,7 +121,7 @@ struct Assembly {
     body: BytesMut,
 }
 
-impl Link {
+impl SessionLink {
     pub(super) fn new(peer: Peer, boot: u64, carrier: Carrier, now: Instant) -> Self {
         Self {
             peer,
@@ -129,12 +129,12 @@ impl Link {
             since: now,
             raised: now,
             order: 0,
-            instead: false,
+            failover: false,
             replaceable: false,
             carrier,
             frames: Reader::new(Bytes::new()),
             assemblies: [const { None }; 3],
-            pulse: Pulse::new(now),
+            keep_alive: KeepAlive::new(now),
         }
     }
 
@@ -144,14 +144,14 @@ impl Link {
         &mut self,
         inbound: &mut Inbound,
         opened: &mut u64,
-    ) -> Result<Option<Frame>, Fault> {
+    ) -> Result<Option<Frame>, LinkFault> {
         if self.frames.is_empty() {
             // A datagram connection brings its records by itself.
             let Carrier::Stream(keys) = &mut self.carrier else { return Ok(None) };
             let Some(header) = inbound.peek::<HEADER>() else { return Ok(None) };
-            let len = Opener::record_len(header).map_err(|_| Fault::Forged)?;
+            let len = Opener::record_len(header).map_err(|_| LinkFault::Forged)?;
             let Some(record) = inbound.take(len) else { return Ok(None) };
-            let frames = keys.opener.open(record).map_err(|_| Fault::Forged)?;
+            let frames = keys.opener.open(record).map_err(|_| LinkFault::Forged)?;
             self.frames = Reader::new(frames);
             *opened += 1;
         }
@@ -163,16 +163,16 @@ impl Link {
         if let Carrier::Datagrams(at_hand) = self.carrier
             && lane_of(&frame).is_some_and(|lane| lane as LaneNumber != at_hand)
         {
-            return Err(Fault::Violation("a frame in the lane of others"));
+            return Err(LinkFault::Violation("a frame in the lane of others"));
         }
         Ok(Some(frame))
     }
 
     /// A record came over its datagram connection: take its frames before the next one.
-    pub(super) fn take_record(&mut self, lane: LaneNumber, record: Bytes) -> Result<(), Fault> {
+    pub(super) fn take_record(&mut self, lane: LaneNumber, record: Bytes) -> Result<(), LinkFault> {
         let Carrier::Datagrams(at_hand) = &mut self.carrier else { return Ok(()) };
         if record.is_empty() || record.len() > MAX_RECORD {
-            return Err(Fault::Violation("a record without frames, or too long"));
+            return Err(LinkFault::Violation("a record without frames, or too long"));
         }
         *at_hand = lane;
         self.frames = Reader::new(record);
@@ -180,10 +180,10 @@ impl Link {
     }
 
     /// What it is made of.
-    pub(super) const fn transport(&self) -> Transport {
+    pub(super) const fn transport(&self) -> LinkKind {
         match self.carrier {
-            Carrier::Stream(_) => Transport::Tcp,
-            Carrier::Datagrams(_) => Transport::Udp,
+            Carrier::Stream(_) => LinkKind::Tcp,
+            Carrier::Datagrams(_) => LinkKind::Udp,
         }
     }
 
@@ -195,12 +195,12 @@ impl Link {
         number: u64,
         (offset, total): (u32, u32),
         body: &Bytes,
-    ) -> Result<Option<Bytes>, Fault> {
+    ) -> Result<Option<Bytes>, LinkFault> {
         let Some(slot) = self.assemblies.get_mut(lane as usize) else { return Ok(None) };
         if offset == 0 {
             *slot = Some(Assembly { since: now, number, total, body: BytesMut::new() });
         }
-        let gap = Fault::Violation("a part that does not continue its message");
+        let gap = LinkFault::Violation("a part that does not continue its message");
         let Some(assembly) = slot else { return Err(gap) };
         let arrived = u32::try_from(assembly.body.len()).ok();
         if (assembly.number, assembly.total, arrived) != (number, total, Some(offset)) {
@@ -253,71 +253,73 @@ impl Link {
     }
 
     /// Whether a PING or PONG waits to be sent.
-    pub(super) fn has_pulse(&self) -> bool {
-        self.pulse.ask.is_some() || !self.pulse.answers.is_empty()
+    pub(super) fn has_keep_alive(&self) -> bool {
+        self.keep_alive.ask.is_some() || !self.keep_alive.answers.is_empty()
     }
 
     /// Appends the PINGs and PONGs that wait.
-    pub(super) fn put_pulse(&mut self, now: Instant, out: &mut Vec<u8>) {
-        for token in self.pulse.answers.drain(..) {
+    pub(super) fn put_keep_alive(&mut self, now: Instant, out: &mut Vec<u8>) {
+        for token in self.keep_alive.answers.drain(..) {
             Frame::Pong { token }.encode(out);
         }
-        self.pulse.answers = Vec::new();
-        if let Some(token) = self.pulse.ask.take() {
-            self.pulse.asked = Some((token, now));
+        self.keep_alive.answers = Vec::new();
+        if let Some(token) = self.keep_alive.ask.take() {
+            self.keep_alive.asked = Some((token, now));
             Frame::Ping { token }.encode(out);
         }
     }
 
     /// The first record of the initiator, which dialled for the `order`-th time [PROTOCOL 5.2].
     pub(super) fn first_ping(&mut self, now: Instant, order: u64, instead: bool) -> Vec<u8> {
-        let token = if instead { order | INSTEAD } else { order };
-        (self.order, self.instead) = (order, instead);
-        self.pulse.asked = Some((token, now));
+        let token = if instead { order | FAILOVER_BIT } else { order };
+        (self.order, self.failover) = (order, instead);
+        self.keep_alive.asked = Some((token, now));
         self.sealed(&[Frame::Ping { token }])
     }
 
     /// The first PING of the initiator arrived.
     pub(super) const fn introduced(&mut self, token: u64) {
-        (self.order, self.instead) = (token & !INSTEAD, token & INSTEAD != 0);
+        (self.order, self.failover) = (token & !FAILOVER_BIT, token & FAILOVER_BIT != 0);
     }
 
     /// Asks with this token as soon as something is sent.
     pub(super) fn ask(&mut self, token: u64) {
-        self.pulse.ask = Some(token);
+        self.keep_alive.ask = Some(token);
     }
 
     /// A PING arrived; its PONG waits to be sent.
-    pub(super) fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), Fault> {
-        self.pulse.handle_ping(now, token)
+    pub(super) fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), LinkFault> {
+        self.keep_alive.handle_ping(now, token)
     }
 
     /// A PONG arrived: whether it answers our PING.
     pub(super) fn handle_pong(&mut self, now: Instant, token: u64) -> bool {
-        self.pulse.handle_pong(now, token)
+        self.keep_alive.handle_pong(now, token)
     }
 
     /// Bytes arrived, whatever they are.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.pulse.heard = now;
-        self.pulse.probed = None;
+        self.keep_alive.heard = now;
+        self.keep_alive.probed = None;
     }
 
     /// Something arrived on its datagram connection then, perhaps only acknowledgments.
     pub(super) fn heard_then(&mut self, then: Instant) {
-        if then > self.pulse.heard && self.pulse.probed.is_none_or(|probe| then > probe.since) {
+        if then > self.keep_alive.heard
+            && self.keep_alive.probed.is_none_or(|probe| then > probe.since)
+        {
             self.heard(then);
         }
     }
 
     /// Whether it left a PING unanswered for so long that another link was dialled instead.
-    pub(super) fn is_doubted(&self) -> bool {
-        self.pulse.probed.is_some_and(|probe| probe.doubted)
+    pub(super) fn is_suspect(&self) -> bool {
+        self.keep_alive.probed.is_some_and(|probe| probe.suspect)
     }
 
     /// A message went out or came in.
     pub(super) fn carried(&mut self, now: Instant) {
-        self.pulse.carried = now;
+        self.keep_alive.carried = now;
     }
 
     /// How long the peer has been silent, and since when it was asked.
@@ -330,32 +332,32 @@ impl Link {
         if self.poll_liveness(waiting, heartbeat) > now {
             return Liveness::Fine;
         }
-        match &mut self.pulse.probed {
-            Some(probe) if self.replaceable && !probe.doubted => {
-                probe.doubted = true;
-                return Liveness::Doubtful;
+        match &mut self.keep_alive.probed {
+            Some(probe) if self.replaceable && !probe.suspect => {
+                probe.suspect = true;
+                return Liveness::Suspect;
             }
             Some(_) => return Liveness::Gone,
             None => {}
         }
-        self.pulse.probed = Some(Probe { since: now, doubted: false });
-        let token = self.pulse.next_token();
-        self.pulse.ask.get_or_insert(token);
+        self.keep_alive.probed = Some(Probe { since: now, suspect: false });
+        let token = self.keep_alive.next_token();
+        self.keep_alive.ask.get_or_insert(token);
         Liveness::Ask
     }
 
     /// When [`check_liveness`](Self::check_liveness) may come to something else than fine.
     pub(super) fn poll_liveness(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
-        match self.pulse.probed {
-            Some(probe) if self.replaceable && !probe.doubted => probe.since + INSTEAD_AFTER,
+        match self.keep_alive.probed {
+            Some(probe) if self.replaceable && !probe.suspect => probe.since + INSTEAD_AFTER,
             Some(probe) => probe.since + PROBE_TIMEOUT,
-            None => self.pulse.next_question(waiting, heartbeat),
+            None => self.keep_alive.next_question(waiting, heartbeat),
         }
     }
 
     /// Smoothed round trip time, once known.
     pub(super) const fn rtt(&self) -> Option<Duration> {
-        self.pulse.srtt
+        self.keep_alive.srtt
     }
 }
 
@@ -374,14 +376,14 @@ pub(super) enum Liveness {
     /// A PING waits to be sent.
     Ask,
     /// It was asked and has not answered yet: time to dial another link instead.
-    Doubtful,
+    Suspect,
     /// It was asked and did not answer.
     Gone,
 }
 
 /// Signs of life in both directions.
 #[derive(Debug)]
-struct Pulse {
+struct KeepAlive {
     /// When bytes arrived last.
     heard: Instant,
     /// When a message went out or came in last.
@@ -405,10 +407,10 @@ struct Pulse {
 struct Probe {
     since: Instant,
     /// Whether it was found to take long.
-    doubted: bool,
+    suspect: bool,
 }
 
-impl Pulse {
+impl KeepAlive {
     const fn new(now: Instant) -> Self {
         Self {
             heard: now,
@@ -429,14 +431,14 @@ impl Pulse {
         self.tokens
     }
 
-    fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), Fault> {
+    fn handle_ping(&mut self, now: Instant, token: u64) -> Result<(), LinkFault> {
         let (start, count) = &mut self.pings;
         if now.since(*start) >= Duration::from_secs(1) {
             (*start, *count) = (now, 0);
         }
         *count += 1;
         if *count > MAX_PINGS_PER_SECOND {
-            return Err(Fault::Flooding("too many PINGs"));
+            return Err(LinkFault::Flooding("too many PINGs"));
         }
         // While the peer does not read, its oldest questions are forgotten.
         if u32::try_from(self.answers.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {
@@ -469,7 +471,7 @@ impl Pulse {
 /// The lane in which a frame travels; `None` if it does not matter.
 const fn lane_of(frame: &Frame) -> Option<Lane> {
     match frame {
-        Frame::Message { lane, .. } | Frame::Part { lane, .. } => Some(*lane),
+        Frame::Message { lane, .. } | Frame::Fragment { lane, .. } => Some(*lane),
         Frame::Ping { .. } | Frame::Pong { .. } | Frame::Ack { .. } | Frame::Close(_) => {
             Some(Lane::Control)
         }

@@ -29,22 +29,23 @@
 //! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
 //! link and what waits in them. An idle link holds its two keys and no buffer.
 
-mod confirming;
+mod close;
+mod connect;
 mod contract;
-mod conversation;
 mod datagrams;
-mod ending;
+mod establish;
+mod failover;
 mod handshake;
+mod happy_eyeballs;
 mod inbound;
 mod link;
-mod moving;
-mod opening;
 mod partials;
-mod racing;
 mod record;
+#[expect(clippy::module_inception, reason = "the machine that the room is named after")]
+mod session;
 pub mod sessions;
 mod table;
-mod talking;
+mod transfer;
 
 pub use sessions::Sessions;
 

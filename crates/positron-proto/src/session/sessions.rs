@@ -9,14 +9,14 @@ use std::{
 use bytes::Bytes;
 
 pub use super::contract::{
-    Config, Counters, Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, NotSent, Out,
-    Peer, Purpose, Transport, Transports, View,
+    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
+    NotSent, Peer, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
 };
 use super::{
-    conversation::{Conversation, Presence},
+    happy_eyeballs::{AttemptId, ConnectionAttempt},
     partials::Partials,
-    racing::{Race, RaceId},
-    table::{Door, Entry, Stage},
+    session::{Attachment, Session},
+    table::{Admission, LinkEntry, Stage},
 };
 use crate::{
     datagram::{
@@ -36,9 +36,11 @@ use crate::{
 /// All links and conversations of one node.
 ///
 /// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
-/// [`connected`](Self::connected) or [`link_down`](Self::link_down); [`accepted`](Self::accepted);
-/// then [`bytes`](Self::bytes), [`written`](Self::written) and at last
-/// [`link_down`](Self::link_down), exactly once a link. [`datagrams`](Self::datagrams) at any time.
+/// [`handle_connected`](Self::handle_connected) or [`handle_link_down`](Self::handle_link_down);
+/// [`handle_accepted`](Self::handle_accepted);
+/// then [`handle_bytes`](Self::handle_bytes), [`handle_written`](Self::handle_written) and at last
+/// [`handle_link_down`](Self::handle_link_down), exactly once a link.
+/// [`handle_datagrams`](Self::handle_datagrams) at any time.
 /// What is to be done and what happened is appended to `out`, in order; datagrams are to be taken
 /// with [`poll_transmit`](Self::poll_transmit) when an input is done with.
 ///
@@ -46,11 +48,15 @@ use crate::{
 /// datagrams are lost on the way goes on over a byte stream, and goes back when they get through;
 /// what was said moves with it. Its caller sees none of that but in its views.
 ///
-/// **Guarantees.** Each dial ends with one [`Out::DialEnded`]; each [`Out::Up`] is followed by one
-/// [`Out::Down`] before the next `Up` of the same peer. Messages arrive in order within their lane,
+/// **Guarantees.** Each dial ends with one [`SessionEffect::DialEnded`]; each
+/// [`SessionEffect::Up`] is followed by one
+/// [`SessionEffect::Down`] before the next `Attached` of the same peer. Messages arrive in order
+/// within their lane,
 /// once per boot of the peer, whatever links come and go, as long as both ends remember the
-/// conversation. Each ticket ends as [`Out::Delivered`] or [`Out::Undelivered`]. After
-/// [`Out::Hangup`] nothing is written to a link; a `Flush` that takes too long is followed by an
+/// conversation. Each ticket ends as [`SessionEffect::Delivered`] or
+/// [`SessionEffect::Undelivered`]. After
+/// [`SessionEffect::Hangup`] nothing is written to a link; a `Flush` that takes too long is
+/// followed by an
 /// `Abort`.
 ///
 /// **Writing is deferred**: messages and acknowledgments are sealed by [`flush`](Self::flush), so
@@ -65,16 +71,18 @@ use crate::{
 ///     id::{LinkId, NetworkId},
 ///     identity::Identity,
 ///     rng::Seed,
-///     session::sessions::{Config, Dial, Out, Purpose, Sessions, Transports},
+///     session::sessions::{
+///         DialRequest, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
+///     },
 ///     time::{Duration, Now},
 /// };
 ///
-/// let config = Config {
+/// let config = SessionConfig {
 ///     network: NetworkId::from_name("example"),
 ///     max_links: 8,
 ///     connect_timeout: Duration::from_secs(5),
 ///     heartbeat: Duration::from_secs(10),
-///     transports: Transports::Tcp,
+///     transports: LinkKinds::Tcp,
 /// };
 /// let node = |seed: u8| {
 ///     let rng = Seed::new([seed; 32]).stream("sessions");
@@ -86,21 +94,25 @@ use crate::{
 /// let (here, there) = (LinkId::dialled(0), LinkId::accepted(0));
 /// let to = "10.0.0.2:4000".parse().unwrap();
 /// let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-/// alice.dial(now, Dial { to, expect, noise_static: None, purpose }, &mut from_alice);
-/// bob.accepted(now, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
-/// alice.connected(now, here, &mut from_alice);
+/// alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
+/// bob.handle_accepted(now, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
+/// alice.handle_connected(now, here, &mut from_alice);
 ///
 /// let mut up = 0;
 /// while !from_alice.is_empty() || !from_bob.is_empty() {
 ///     match from_alice.pop_front() {
-///         Some(Out::Write { bytes, .. }) => bob.bytes(now, there, bytes, &mut from_bob),
-///         Some(Out::Up(_)) => up += 1,
+///         Some(SessionEffect::Write { bytes, .. }) => {
+///             bob.handle_bytes(now, there, bytes, &mut from_bob);
+///         }
+///         Some(SessionEffect::Up(_)) => up += 1,
 ///         _ => {}
 ///     }
 ///     match from_bob.pop_front() {
-///         Some(Out::Write { bytes, .. }) => alice.bytes(now, here, bytes, &mut from_alice),
-///         Some(Out::Knock(peer)) => bob.admit(now, peer.link, &mut from_bob),
-///         Some(Out::Up(_)) => up += 1,
+///         Some(SessionEffect::Write { bytes, .. }) => {
+///             alice.handle_bytes(now, here, bytes, &mut from_alice);
+///         }
+///         Some(SessionEffect::Incoming(peer)) => bob.accept(now, peer.link, &mut from_bob),
+///         Some(SessionEffect::Up(_)) => up += 1,
 ///         _ => {}
 ///     }
 ///     alice.flush(now, &mut from_alice);
@@ -109,47 +121,48 @@ use crate::{
 /// assert_eq!(up, 2);
 /// ```
 ///
-/// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`Config::max_links`], conversations
+/// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`SessionConfig::max_links`],
+/// conversations
 /// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
 /// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
 /// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
 /// [`MAX_PARTIAL_BYTES`](crate::limits::MAX_PARTIAL_BYTES).
 #[derive(Debug)]
 pub struct Sessions {
-    pub(super) config: Config,
+    pub(super) config: SessionConfig,
     pub(super) local: Local,
     pub(super) rng: Rng,
     pub(super) endpoint: Endpoint,
-    pub(super) links: BTreeMap<LinkId, Entry>,
+    pub(super) links: BTreeMap<LinkId, LinkEntry>,
     pub(super) by_connection: BTreeMap<ConnectionId, LinkId>,
     /// How many links were dialled, and how many datagram connections accepted.
     pub(super) dialled: u64,
     pub(super) accepted: u64,
-    pub(super) races: BTreeMap<RaceId, Race>,
+    pub(super) attempts: BTreeMap<AttemptId, ConnectionAttempt>,
     pub(super) raced: u64,
-    pub(super) door: Door,
+    pub(super) door: Admission,
     pub(super) partials: Partials,
-    pub(super) conversations: BTreeMap<NodeId, Conversation>,
+    pub(super) sessions: BTreeMap<NodeId, Session>,
     /// How many memories of conversations were named.
     pub(super) memories: u64,
     /// Conversations without a link, by when they are forgotten.
     pub(super) dormant: BTreeSet<(Instant, NodeId)>,
-    pub(super) deadlines: Deadlines<Wake>,
+    pub(super) deadlines: Deadlines<SessionWake>,
     /// Links on which something waits to be sealed, and since when.
     pub(super) unflushed: BTreeSet<LinkId>,
     pub(super) unflushed_since: Option<Instant>,
     /// Datagram links whose window is full while more waits.
     pub(super) hungry: BTreeSet<LinkId>,
-    pub(super) counters: Counters,
+    pub(super) counters: SessionCounters,
 }
 
 /// Why to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wake {
+pub(super) enum SessionWake {
     /// A handshake, the liveness of a session, or a hanging flush: what the stage of the link says.
     Link(LinkId),
     /// The head start of the datagrams in a race is over.
-    Race(RaceId),
+    Attempt(AttemptId),
     /// The session over this byte stream is to try datagrams again.
     Back(LinkId),
     /// The oldest dormant conversation is to be forgotten.
@@ -158,7 +171,7 @@ pub(super) enum Wake {
 
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
-    pub fn new(config: Config, me: Arc<Identity>, mut rng: Rng) -> Self {
+    pub fn new(config: SessionConfig, me: Arc<Identity>, mut rng: Rng) -> Self {
         let boot = rng.next_u64();
         let endpoint = EndpointConfig {
             // A session may have two links while it moves.
@@ -179,23 +192,29 @@ impl Sessions {
             by_connection: BTreeMap::new(),
             dialled: 0,
             accepted: 0,
-            races: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             raced: 0,
-            door: Door::default(),
+            door: Admission::default(),
             partials: Partials::default(),
-            conversations: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             memories: 0,
             dormant: BTreeSet::new(),
             deadlines: Deadlines::new(),
             unflushed: BTreeSet::new(),
             unflushed_since: None,
             hungry: BTreeSet::new(),
-            counters: Counters::default(),
+            counters: SessionCounters::default(),
         }
     }
 
     /// Bytes of a link arrived, in order, cut anywhere.
-    pub fn bytes(&mut self, now: Now, link: LinkId, bytes: Bytes, out: &mut VecDeque<Out>) {
+    pub fn handle_bytes(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        bytes: Bytes,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
         let Some(entry) = self.links.get_mut(&link) else { return };
         self.counters.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
         if matches!(entry.stage, Stage::Closing | Stage::Connecting(_)) {
@@ -209,17 +228,24 @@ impl Sessions {
     }
 
     /// The kernel took `bytes` of what was written.
-    pub fn written(&mut self, now: Now, link: LinkId, bytes: usize, _out: &mut VecDeque<Out>) {
+    pub fn handle_written(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        bytes: usize,
+        _out: &mut VecDeque<SessionEffect>,
+    ) {
         let Some(entry) = self.links.get_mut(&link) else { return };
         entry.in_flight = entry.in_flight.saturating_sub(bytes);
         let Stage::Up(up) = &entry.stage else { return };
-        if let Some(talk) = self.conversations.get_mut(&up.peer.id) {
+        if let Some(talk) = self.sessions.get_mut(&up.peer.id) {
             talk.written(now.mono, bytes);
             self.ask_for_flush(now, link);
         }
     }
 
-    /// Queues an encoded message; with a ticket, [`Out::Delivered`] or [`Out::Undelivered`]
+    /// Queues an encoded message; with a ticket, [`SessionEffect::Delivered`] or
+    /// [`SessionEffect::Undelivered`]
     /// follows.
     pub fn send(
         &mut self,
@@ -228,10 +254,10 @@ impl Sessions {
         lane: Lane,
         body: Bytes,
         ticket: Option<Ticket>,
-        _out: &mut VecDeque<Out>,
+        _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {
-        let talk = self.conversations.get_mut(&peer).ok_or(NotSent::NotConnected)?;
-        if let Presence::Dormant(_) = talk.presence {
+        let talk = self.sessions.get_mut(&peer).ok_or(NotSent::NotConnected)?;
+        if let Attachment::Detached(_) = talk.attachment {
             return Err(NotSent::NotConnected);
         }
         if let Err(not_sent) = talk.push(now.mono, lane, body, ticket) {
@@ -239,24 +265,24 @@ impl Sessions {
             return Err(not_sent);
         }
         self.counters.messages_sent += 1;
-        if let Presence::Up(link) = talk.presence {
+        if let Attachment::Attached(link) = talk.attachment {
             self.ask_for_flush(now, link);
         }
         Ok(())
     }
 
     /// Does what is due. Never harmful.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
         if self.endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.endpoint.handle_timeout(now);
-            self.attend(now, out);
+            self.handle_connection_events(now, out);
         }
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
             match wake {
-                Wake::Link(link) => self.wake_link(now, link, out),
-                Wake::Race(race) => self.dial_stream(now, race, out),
-                Wake::Back(link) => self.dial_back(now, link, out),
-                Wake::Forget => self.forget_dormant(now, out),
+                SessionWake::Link(link) => self.wake_link(now, link, out),
+                SessionWake::Attempt(race) => self.dial_stream(now, race, out),
+                SessionWake::Back(link) => self.upgrade(now, link, out),
+                SessionWake::Forget => self.forget_detached(now, out),
             }
         }
         self.flush(now, out);
@@ -271,23 +297,23 @@ impl Sessions {
 
     /// Whether there is a session with `peer`.
     pub fn is_up(&self, peer: &NodeId) -> bool {
-        let talk = self.conversations.get(peer);
-        talk.is_some_and(|talk| !matches!(talk.presence, Presence::Dormant(_)))
+        let talk = self.sessions.get(peer);
+        talk.is_some_and(|talk| !matches!(talk.attachment, Attachment::Detached(_)))
     }
 
     /// Live sessions in order of the peer's id.
-    pub fn views(&self) -> impl Iterator<Item = View> {
-        self.conversations.values().filter_map(|talk| {
-            let Presence::Up(id) = talk.presence else { return None };
+    pub fn views(&self) -> impl Iterator<Item = SessionView> {
+        self.sessions.values().filter_map(|talk| {
+            let Attachment::Attached(id) = talk.attachment else { return None };
             let link = self.links.get(&id)?.link()?;
             let (peer, since, rtt) = (link.peer, link.since, link.rtt());
             let (queued_bytes, transport) = (talk.queued_bytes(), link.transport());
-            Some(View { peer, since, rtt, queued_bytes, transport })
+            Some(SessionView { peer, since, rtt, queued_bytes, transport })
         })
     }
 
     /// What happened and what was dropped since the start.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> SessionCounters {
         self.counters
     }
 
@@ -309,9 +335,15 @@ impl Sessions {
     }
 
     /// Somebody connected to us.
-    pub fn accepted(&mut self, now: Now, link: LinkId, from: SocketAddr, out: &mut VecDeque<Out>) {
+    pub fn handle_accepted(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        from: SocketAddr,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
         self.counters.accepts += 1;
-        self.open_door(now, link, from, out);
+        self.admit_half_open(now, link, from, out);
     }
 
     /// Something waits to be sealed on this link.
@@ -322,6 +354,6 @@ impl Sessions {
 
     /// Sessions that are up.
     pub(super) fn sessions_up(&self) -> usize {
-        self.conversations.len() - self.dormant.len()
+        self.sessions.len() - self.dormant.len()
     }
 }

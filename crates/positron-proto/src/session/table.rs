@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     handshake::{Initiator, Responder},
+    happy_eyeballs::AttemptId,
     inbound::Inbound,
-    link::Link,
-    racing::RaceId,
+    link::SessionLink,
 };
 use crate::{
     datagram::contract::ConnectionId,
@@ -20,7 +20,7 @@ use crate::{
 
 /// One link.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct LinkEntry {
     pub(super) addr: SocketAddr,
     pub(super) stage: Stage,
     /// Its datagram connection; `None`: it is a byte stream.
@@ -29,50 +29,50 @@ pub(super) struct Entry {
     pub(super) inbound: Inbound,
     /// Bytes written that the kernel has not taken, or the other end's endpoint not acknowledged.
     pub(super) in_flight: usize,
-    pub(super) place: Place,
+    pub(super) place: Quota,
 }
 
 /// How far a link is; the diagram is in [`super`].
 #[derive(Debug)]
 pub(super) enum Stage {
     /// We dial; there is no byte stream yet, or no datagram connection.
-    Connecting(RaceId),
+    Connecting(AttemptId),
     /// We dialled; our SYN is out.
-    Initiating(RaceId, Box<Initiator>),
+    Initiating(AttemptId, Box<Initiator>),
     /// We dialled and have keys; our first PING is out.
-    Confirming(RaceId, Box<Link>, Parting),
+    AwaitPong(AttemptId, Box<SessionLink>, ReferralState),
     /// The other end dialled.
     Responding(Box<Responder>),
     /// The other end dialled and has keys; its first record is awaited.
-    Proving(Box<Link>),
+    AwaitFirstRecord(Box<SessionLink>),
     /// The other end dialled and is live; the node decides.
-    Knocking(Box<Link>),
+    AwaitAdmission(Box<SessionLink>),
     /// The link of a session.
-    Up(Box<Link>),
+    Up(Box<SessionLink>),
     /// We hung up; what still arrives is dropped.
     Closing,
 }
 
 /// Whether the other end said something before it answered our PING. It may once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parting {
+pub(super) enum ReferralState {
     Possible,
     Said,
 }
 
 /// Which quota a link counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Quota {
     /// None: we dialled it, or it is over.
     Free,
     /// A stranger's, the n-th that was accepted.
-    Stranger(u64),
+    HalfOpen(u64),
     /// An established one that was accepted.
-    Guest,
+    Established,
 }
 
-impl Entry {
-    pub(super) fn new(addr: SocketAddr, stage: Stage, place: Place) -> Self {
+impl LinkEntry {
+    pub(super) fn new(addr: SocketAddr, stage: Stage, place: Quota) -> Self {
         Self { addr, stage, connection: None, inbound: Inbound::default(), in_flight: 0, place }
     }
 
@@ -82,31 +82,31 @@ impl Entry {
     }
 
     /// The link, once it has keys.
-    pub(super) fn link(&self) -> Option<&Link> {
+    pub(super) fn link(&self) -> Option<&SessionLink> {
         match &self.stage {
-            Stage::Confirming(_, link, _)
-            | Stage::Proving(link)
-            | Stage::Knocking(link)
+            Stage::AwaitPong(_, link, _)
+            | Stage::AwaitFirstRecord(link)
+            | Stage::AwaitAdmission(link)
             | Stage::Up(link) => Some(link),
             _ => None,
         }
     }
 
     /// The link, once it has keys.
-    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+    pub(super) fn link_mut(&mut self) -> Option<&mut SessionLink> {
         match &mut self.stage {
-            Stage::Confirming(_, link, _)
-            | Stage::Proving(link)
-            | Stage::Knocking(link)
+            Stage::AwaitPong(_, link, _)
+            | Stage::AwaitFirstRecord(link)
+            | Stage::AwaitAdmission(link)
             | Stage::Up(link) => Some(link),
             _ => None,
         }
     }
 
     /// The dial of ours that it belongs to, while it is not up.
-    pub(super) const fn race(&self) -> Option<RaceId> {
+    pub(super) const fn race(&self) -> Option<AttemptId> {
         match self.stage {
-            Stage::Connecting(race) | Stage::Initiating(race, _) | Stage::Confirming(race, ..) => {
+            Stage::Connecting(race) | Stage::Initiating(race, _) | Stage::AwaitPong(race, ..) => {
                 Some(race)
             }
             _ => None,
@@ -125,7 +125,7 @@ impl Entry {
 /// [`MAX_HALF_OPEN_PER_IP`] and [`MAX_LINKS_PER_IP`], where the newcomer does. An IPv6 address
 /// counts by its /64, which is what one customer gets. Loopback is not counted per address.
 #[derive(Debug, Default)]
-pub(super) struct Door {
+pub(super) struct Admission {
     strangers: BTreeMap<u64, LinkId>,
     arrived: u64,
     by_address: BTreeMap<IpAddr, Count>,
@@ -141,9 +141,9 @@ struct Count {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
-impl Door {
+impl Admission {
     /// Lets a stranger in front of the door.
-    pub(super) fn arrive(&mut self, link: LinkId, from: SocketAddr) -> Result<Place, TooMany> {
+    pub(super) fn reserve(&mut self, link: LinkId, from: SocketAddr) -> Result<Quota, TooMany> {
         if let Some(address) = counted(from) {
             let count = self.by_address.entry(address).or_default();
             if count.strangers >= MAX_HALF_OPEN_PER_IP || count.guests >= MAX_LINKS_PER_IP {
@@ -153,7 +153,7 @@ impl Door {
         }
         self.arrived += 1;
         self.strangers.insert(self.arrived, link);
-        Ok(Place::Stranger(self.arrived))
+        Ok(Quota::HalfOpen(self.arrived))
     }
 
     /// The stranger who has to give way, if there are too many.
@@ -163,44 +163,44 @@ impl Door {
     }
 
     /// A stranger became a guest.
-    pub(super) fn enter(&mut self, place: Place, from: SocketAddr) -> Place {
-        if !matches!(place, Place::Stranger(_)) {
+    pub(super) fn promote(&mut self, place: Quota, from: SocketAddr) -> Quota {
+        if !matches!(place, Quota::HalfOpen(_)) {
             return place;
         }
-        self.leave(place, from);
+        self.release(place, from);
         if let Some(address) = counted(from) {
             self.by_address.entry(address).or_default().guests += 1;
         }
-        Place::Guest
+        Quota::Established
     }
 
     /// A stranger or guest has another address now.
-    pub(super) fn moved(&mut self, place: Place, from: SocketAddr, to: SocketAddr) {
+    pub(super) fn moved(&mut self, place: Quota, from: SocketAddr, to: SocketAddr) {
         if let Some(address) = counted(to) {
             match place {
-                Place::Free => return,
-                Place::Stranger(_) => self.by_address.entry(address).or_default().strangers += 1,
-                Place::Guest => self.by_address.entry(address).or_default().guests += 1,
+                Quota::Free => return,
+                Quota::HalfOpen(_) => self.by_address.entry(address).or_default().strangers += 1,
+                Quota::Established => self.by_address.entry(address).or_default().guests += 1,
             }
         }
         self.uncount(place, from);
     }
 
     /// A stranger or guest is gone.
-    pub(super) fn leave(&mut self, place: Place, from: SocketAddr) {
-        if let Place::Stranger(arrived) = place {
+    pub(super) fn release(&mut self, place: Quota, from: SocketAddr) {
+        if let Quota::HalfOpen(arrived) = place {
             self.strangers.remove(&arrived);
         }
         self.uncount(place, from);
     }
 
-    fn uncount(&mut self, place: Place, from: SocketAddr) {
+    fn uncount(&mut self, place: Quota, from: SocketAddr) {
         let Some(address) = counted(from) else { return };
         let Some(count) = self.by_address.get_mut(&address) else { return };
         match place {
-            Place::Free => {}
-            Place::Stranger(_) => count.strangers = count.strangers.saturating_sub(1),
-            Place::Guest => count.guests = count.guests.saturating_sub(1),
+            Quota::Free => {}
+            Quota::HalfOpen(_) => count.strangers = count.strangers.saturating_sub(1),
+            Quota::Established => count.guests = count.guests.saturating_sub(1),
         }
         if *count == Count::default() {
             self.by_address.remove(&address);

@@ -18,11 +18,11 @@
 
 use core::time::Duration;
 
-use super::Config;
+use super::TrustConfig;
 use crate::misbehavior::{Misbehavior, Observation};
 
 /// The score after an observation.
-pub(super) fn after(config: &Config, score: f64, what: Observation) -> f64 {
+pub(super) fn after(config: &TrustConfig, score: f64, what: Observation) -> f64 {
     let changed = match what {
         Observation::ValidMessage => score + boost(config, score),
         Observation::Answered => score + boost(config, score) * ANSWER,
@@ -36,30 +36,30 @@ pub(super) fn after(config: &Config, score: f64, what: Observation) -> f64 {
 }
 
 /// The score after one decay.
-pub(super) fn decayed(config: &Config, score: f64) -> f64 {
+pub(super) fn decayed(config: &TrustConfig, score: f64) -> f64 {
     clamp(config, score + (config.initial_score - score) * config.decay_rate)
 }
 
 /// The score after as many decays as fit into `away`, and within its bounds.
-pub(super) fn decayed_for(config: &Config, score: f64, away: Duration) -> f64 {
+pub(super) fn decayed_for(config: &TrustConfig, score: f64, away: Duration) -> f64 {
     let decays = (away.as_secs_f64() / config.decay_interval.as_secs_f64()).floor();
     let kept = (1.0 - config.decay_rate).powf(decays);
     clamp(config, config.initial_score + (clamp(config, score) - config.initial_score) * kept)
 }
 
 /// The score when a ban is over: one plain penalty above the threshold.
-pub(super) fn pardoned(config: &Config) -> f64 {
+pub(super) fn pardoned(config: &TrustConfig) -> f64 {
     (config.min_threshold + config.penalty_invalid).min(config.initial_score)
 }
 
 /// A score from storage or arithmetic, within its bounds. What is no number is a stranger's.
-fn clamp(config: &Config, score: f64) -> f64 {
+fn clamp(config: &TrustConfig, score: f64) -> f64 {
     if score.is_nan() { config.initial_score } else { score.clamp(0.0, config.max_score) }
 }
 
 /// The whole boost up to a stranger's score, and from there in proportion to what is missing to the
 /// highest.
-fn boost(config: &Config, score: f64) -> f64 {
+fn boost(config: &TrustConfig, score: f64) -> f64 {
     let span = config.max_score - config.initial_score;
     let missing = config.max_score - score;
     if span <= 0.0 {

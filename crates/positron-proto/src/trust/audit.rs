@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Out, TrustEvent};
+use super::{TrustEffect, TrustEvent};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
@@ -29,7 +29,7 @@ impl Audit {
         what: Observation,
         change: f64,
         score: f64,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<TrustEffect>,
     ) {
         if let Some(sum) = self.sums.get_mut(&(peer, what)) {
             *sum += change;
@@ -45,7 +45,7 @@ impl Audit {
         &mut self,
         now: Now,
         score: impl Fn(&NodeId) -> f64,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<TrustEffect>,
     ) {
         while let Some((peer, what)) = self.due.pop_due(now.mono) {
             let Some(sum) = self.sums.remove(&(peer, what)) else { continue };
@@ -69,6 +69,6 @@ pub(super) fn record(
     observation: Observation,
     change: f64,
     score: f64,
-) -> Out {
-    Out::Record(TrustEvent { peer, at: now.wall, observation, change, score })
+) -> TrustEffect {
+    TrustEffect::Record(TrustEvent { peer, at: now.wall, observation, change, score })
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 /// The founding document's knobs. Scores are 0.0 to `max_score`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub struct TrustConfig {
     /// Where strangers start, and where scores drift back to.
     pub initial_score: f64,
     /// Below it a peer is banned.
@@ -21,7 +21,7 @@ pub struct Config {
     pub penalty_invalid: f64,
 }
 
-impl Config {
+impl TrustConfig {
     /// The same, without numbers that are none, in an order that means something.
     pub(super) fn sane(self) -> Self {
         let finite = |value: f64, instead: f64| if value.is_finite() { value } else { instead };

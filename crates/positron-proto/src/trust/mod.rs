@@ -7,12 +7,12 @@
 mod arithmetic;
 mod audit;
 mod config;
-mod out;
+mod effect;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod trust;
 
-pub use config::Config;
-pub use out::{Out, Remembered, TrustEvent};
+pub use config::TrustConfig;
+pub use effect::{RememberedTrust, TrustEffect, TrustEvent};
 pub use trust::Trust;

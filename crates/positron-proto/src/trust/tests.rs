@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Config, Out, Remembered, Trust, TrustEvent};
+use super::{RememberedTrust, Trust, TrustConfig, TrustEffect, TrustEvent};
 use crate::{
     id::NodeId,
     limits::{AUDIT_INTERVAL, BAN_DURATION, MAX_AUDIT_SUMS, MAX_OBSERVED},
     misbehavior::{Misbehavior, Observation},
-    standings::Standing,
+    standings::PeerTrust,
     time::{Duration, Instant, Now, WallTime},
 };
 
@@ -16,8 +16,8 @@ const FORGED: Observation = Observation::Misbehaved(Misbehavior::ForgedSignature
 const WITHHELD: Observation = Observation::Misbehaved(Misbehavior::WithheldMessage);
 
 /// The founding document's numbers.
-fn config() -> Config {
-    Config {
+fn config() -> TrustConfig {
+    TrustConfig {
         initial_score: 0.5,
         min_threshold: 0.1,
         max_score: 1.0,
@@ -42,17 +42,17 @@ fn at(millis: u64) -> Now {
     }
 }
 
-fn new(config: Config) -> Trust {
+fn new(config: TrustConfig) -> Trust {
     Trust::new(config, Vec::new(), at(0))
 }
 
-fn observe(trust: &mut Trust, now: Now, peer: NodeId, what: Observation) -> Vec<Out> {
+fn observe(trust: &mut Trust, now: Now, peer: NodeId, what: Observation) -> Vec<TrustEffect> {
     let mut out = VecDeque::new();
     trust.observe(now, peer, what, &mut out);
     out.into()
 }
 
-fn timeout(trust: &mut Trust, now: Now) -> Vec<Out> {
+fn timeout(trust: &mut Trust, now: Now) -> Vec<TrustEffect> {
     let mut out = VecDeque::new();
     trust.handle_timeout(now, &mut out);
     out.into()
@@ -106,7 +106,7 @@ fn strangers_are_banned_after_as_many_wrongs_as_the_table_says() {
         let mut trust = new(config());
         let banned = (1..100).find(|_| {
             let out = observe(&mut trust, at(0), node(1), Observation::Misbehaved(wrong));
-            out.iter().any(|out| matches!(out, Out::Ban { .. }))
+            out.iter().any(|out| matches!(out, TrustEffect::Ban { .. }))
         });
         assert_eq!(banned, Some(times), "{}", wrong.name());
     }
@@ -134,14 +134,14 @@ fn silence_alone_bans_nobody() {
 
 #[test]
 fn scores_drift_back_to_a_strangers_and_are_then_forgotten() {
-    let mut trust = new(Config { decay_rate: 0.5, ..config() });
+    let mut trust = new(TrustConfig { decay_rate: 0.5, ..config() });
     for _ in 0..20 {
         observe(&mut trust, at(0), node(1), VALID);
     }
     let before = score(&trust, node(1));
     let out = timeout(&mut trust, at(60_000));
     assert!(close(score(&trust, node(1)) - 0.5, (before - 0.5) / 2.0));
-    let [Out::Record(event), Out::Remember { peer, .. }] = out.as_slice() else {
+    let [TrustEffect::Record(event), TrustEffect::Remember { peer, .. }] = out.as_slice() else {
         panic!("{out:?}");
     };
     assert_eq!((event.observation, *peer), (VALID, node(1)));
@@ -151,7 +151,7 @@ fn scores_drift_back_to_a_strangers_and_are_then_forgotten() {
     for minute in 2..20 {
         out.extend(timeout(&mut trust, at(60_000 * minute)));
     }
-    assert_eq!(out, [Out::Forget(node(1))]);
+    assert_eq!(out, [TrustEffect::Forget(node(1))]);
     assert!(trust.standings().is_empty());
     assert_eq!(trust.poll_timeout(), None, "nobody is left to decay");
 }
@@ -162,12 +162,14 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
     observe(&mut trust, at(0), node(1), FORGED);
     let out = observe(&mut trust, at(0), node(1), FORGED);
     let until = at(0).wall + BAN_DURATION;
-    let bans = out.iter().filter(|out| matches!(out, Out::Ban { .. })).count();
+    let bans = out.iter().filter(|out| matches!(out, TrustEffect::Ban { .. })).count();
     assert_eq!(bans, 1);
-    assert!(out.contains(&Out::Ban { peer: node(1), until, why: FORGED }));
-    let remembered = out.iter().any(
-        |out| matches!(out, Out::Remember { standing, .. } if standing.banned_until == Some(until)),
-    );
+    assert!(out.contains(&TrustEffect::Ban { peer: node(1), until, why: FORGED }));
+    let is_ban = |effect: &TrustEffect| match effect {
+        TrustEffect::Remember { standing, .. } => standing.banned_until == Some(until),
+        _ => false,
+    };
+    let remembered = out.iter().any(is_ban);
     assert!(remembered, "{out:?}");
     assert!(trust.standings().is_banned(&node(1), at(0).wall));
     assert_eq!(observe(&mut trust, at(1), node(1), FORGED), [], "a banned peer changes nothing");
@@ -177,7 +179,7 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
     let out = timeout(&mut trust, over);
     assert!(!trust.standings().is_banned(&node(1), over.wall));
     assert!(close(score(&trust, node(1)), 0.2));
-    assert!(out.iter().any(|out| matches!(out, Out::Remember { standing, .. }
+    assert!(out.iter().any(|out| matches!(out, TrustEffect::Remember { standing, .. }
         if standing.banned_until.is_none())));
     observe(&mut trust, over, node(1), VALID);
     assert!(close(score(&trust, node(1)), 0.21));
@@ -185,9 +187,9 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
 
 #[test]
 fn a_ban_survives_a_restart_but_never_grows() {
-    let remembered = |until| Remembered {
+    let remembered = |until| RememberedTrust {
         peer: node(1),
-        standing: Standing { score: 0.05, banned_until: Some(until) },
+        standing: PeerTrust { score: 0.05, banned_until: Some(until) },
         at: at(0).wall,
     };
     let until = at(500).wall;
@@ -210,16 +212,16 @@ fn a_ban_survives_a_restart_but_never_grows() {
 
 #[test]
 fn a_score_decays_while_the_node_is_off() {
-    let standing = Standing { score: 1.0, banned_until: None };
-    let remembered = Remembered { peer: node(1), standing, at: at(0).wall };
-    let halving = Config { decay_rate: 0.5, ..config() };
+    let standing = PeerTrust { score: 1.0, banned_until: None };
+    let remembered = RememberedTrust { peer: node(1), standing, at: at(0).wall };
+    let halving = TrustConfig { decay_rate: 0.5, ..config() };
     let trust = Trust::new(halving, vec![remembered], at(180_000));
     assert!(close(score(&trust, node(1)), 0.5 + 0.5 / 8.0));
 }
 
 #[test]
 fn a_flood_of_wrongs_makes_one_event_a_second_and_loses_no_change() {
-    let patient = Config { penalty_invalid: 1e-6, ..config() };
+    let patient = TrustConfig { penalty_invalid: 1e-6, ..config() };
     let mut trust = new(patient);
     let mut out = Vec::new();
     for milli in 0..10_000 {
@@ -229,7 +231,7 @@ fn a_flood_of_wrongs_makes_one_event_a_second_and_loses_no_change() {
     out.extend(timeout(&mut trust, at(11_000)));
     out.extend(timeout(&mut trust, at(13_000)));
     let events = out.iter().filter_map(|out| match out {
-        Out::Record(event) => Some(event),
+        TrustEffect::Record(event) => Some(event),
         _ => None,
     });
     let events: Vec<&TrustEvent> = events.collect();
@@ -244,7 +246,7 @@ fn many_wrongdoers_at_once_make_bounded_events_and_bounded_memory() {
     let mut events = 0;
     for number in 0..100_000 {
         let out = observe(&mut trust, at(0), node(number), WITHHELD);
-        events += out.iter().filter(|out| matches!(out, Out::Record(_))).count();
+        events += out.iter().filter(|out| matches!(out, TrustEffect::Record(_))).count();
     }
     assert_eq!(events, MAX_AUDIT_SUMS);
     assert!(trust.standings().len() <= MAX_OBSERVED);
@@ -275,14 +277,16 @@ fn standings_are_written_in_batches() {
         assert_eq!(observe(&mut trust, at(0), node(number), VALID), []);
     }
     assert_eq!(timeout(&mut trust, at(59_000)), []);
-    let remembered = |out: &[Out]| out.iter().filter(|o| matches!(o, Out::Remember { .. })).count();
+    let remembered = |out: &[TrustEffect]| {
+        out.iter().filter(|o| matches!(o, TrustEffect::Remember { .. })).count()
+    };
     assert_eq!(remembered(&timeout(&mut trust, at(60_000))), 100);
     assert_eq!(remembered(&timeout(&mut trust, at(120_000))), 0, "nothing changed but by drifting");
 }
 
 #[test]
 fn a_configuration_of_nonsense_bans_no_stranger_and_makes_no_nonsense() {
-    let nonsense = Config {
+    let nonsense = TrustConfig {
         initial_score: f64::NAN,
         min_threshold: f64::INFINITY,
         max_score: -1.0,
@@ -297,7 +301,7 @@ fn a_configuration_of_nonsense_bans_no_stranger_and_makes_no_nonsense() {
         observe(&mut trust, at(milli), node(2), Observation::TimedOut);
         timeout(&mut trust, at(milli));
         for peer in [node(1), node(2)] {
-            let Standing { score, banned_until } = trust.standings().of(&peer);
+            let PeerTrust { score, banned_until } = trust.standings().of(&peer);
             assert!((0.0..=1.0).contains(&score) && banned_until.is_none());
         }
     }

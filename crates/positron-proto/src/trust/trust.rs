@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Config, Out, Remembered,
+    RememberedTrust, TrustConfig, TrustEffect,
     arithmetic::{after, decayed, decayed_for, pardoned},
     audit::{Audit, record},
 };
@@ -12,14 +12,15 @@ use crate::{
     id::NodeId,
     limits::{BAN_DURATION, MAX_OBSERVED},
     misbehavior::Observation,
-    standings::{Standing, Standings},
+    standings::{PeerTrust, TrustTable},
     time::{Instant, Now, WallTime},
 };
 
 /// The standing of everyone that was ever observed.
 ///
 /// - [`observe`](Self::observe) costs a few look-ups and no allocation for a peer that is known.
-/// - A score below the threshold is a ban: [`Out::Ban`] once, and the standing is remembered at
+/// - A score below the threshold is a ban: [`TrustEffect::Ban`] once, and the standing is
+///   remembered at
 ///   once. What is seen of a banned peer changes nothing. When the ban is over the score is just
 ///   above the threshold.
 /// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
@@ -27,8 +28,8 @@ use crate::{
 /// - At most [`MAX_OBSERVED`] peers; bans give way last.
 #[derive(Debug)]
 pub struct Trust {
-    config: Config,
-    standings: Standings,
+    config: TrustConfig,
+    standings: TrustTable,
     observed: BTreeMap<NodeId, Observed>,
     audit: Audit,
     deadlines: Deadlines<Wake>,
@@ -56,16 +57,16 @@ enum Wake {
 impl Trust {
     /// Believes what storage remembers, within the configured bounds; a ban is never longer than
     /// [`BAN_DURATION`] from now, whatever the clock was.
-    pub fn new(config: Config, remembered: Vec<Remembered>, now: Now) -> Self {
+    pub fn new(config: TrustConfig, remembered: Vec<RememberedTrust>, now: Now) -> Self {
         let config = config.sane();
         let mut trust = Self {
-            standings: Standings::new(config.initial_score),
+            standings: TrustTable::new(config.initial_score),
             observed: BTreeMap::new(),
             audit: Audit::default(),
             deadlines: Deadlines::new(),
             config,
         };
-        for Remembered { peer, standing, at } in remembered.into_iter().take(MAX_OBSERVED) {
+        for RememberedTrust { peer, standing, at } in remembered.into_iter().take(MAX_OBSERVED) {
             let mut score = decayed_for(&trust.config, standing.score, now.wall.since(at));
             let until = standing.banned_until.map(|until| until.min(now.wall + BAN_DURATION));
             let banned_until = until.filter(|until| *until > now.wall);
@@ -79,7 +80,7 @@ impl Trust {
                 trust.plan_pardon(now, peer, until);
             }
             let dirty = banned_until != standing.banned_until;
-            trust.standings.set(peer, Standing { score, banned_until });
+            trust.standings.set(peer, PeerTrust { score, banned_until });
             let routine = [0.0; ROUTINE.len()];
             trust.observed.insert(peer, Observed { at, dirty, stored: true, routine });
         }
@@ -88,12 +89,18 @@ impl Trust {
     }
 
     /// What the others are lent.
-    pub const fn standings(&self) -> &Standings {
+    pub const fn standings(&self) -> &TrustTable {
         &self.standings
     }
 
     /// Something was seen of a peer.
-    pub fn observe(&mut self, now: Now, peer: NodeId, what: Observation, out: &mut VecDeque<Out>) {
+    pub fn observe(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        what: Observation,
+        out: &mut VecDeque<TrustEffect>,
+    ) {
         let before = self.standings.of(&peer);
         if let Some(until) = before.banned_until {
             if now.wall < until {
@@ -119,7 +126,7 @@ impl Trust {
             Some(kind) => observed.routine[kind] += change,
             None => self.audit.wrong(now, peer, what, change, score, out),
         }
-        self.standings.set(peer, Standing { score, banned_until: None });
+        self.standings.set(peer, PeerTrust { score, banned_until: None });
         if score < self.config.min_threshold - ROUNDING {
             self.ban(now, peer, what, score, out);
         }
@@ -127,7 +134,7 @@ impl Trust {
     }
 
     /// Does what is due: decay, ends of bans, sums for the audit trail.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<TrustEffect>) {
         while let Some(why) = self.deadlines.pop_due(now.mono) {
             match why {
                 Wake::Decay => {
@@ -158,29 +165,29 @@ impl Trust {
         peer: NodeId,
         why: Observation,
         score: f64,
-        out: &mut VecDeque<Out>,
+        out: &mut VecDeque<TrustEffect>,
     ) {
         let until = now.wall + BAN_DURATION;
-        self.standings.set(peer, Standing { score, banned_until: Some(until) });
+        self.standings.set(peer, PeerTrust { score, banned_until: Some(until) });
         self.plan_pardon(now, peer, until);
-        out.push_back(Out::Ban { peer, until, why });
+        out.push_back(TrustEffect::Ban { peer, until, why });
         self.remember(peer, out);
     }
 
-    fn pardon(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<Out>) {
+    fn pardon(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) {
         let score = pardoned(&self.config);
         self.deadlines.clear(Wake::Pardon(peer));
-        self.standings.set(peer, Standing { score, banned_until: None });
+        self.standings.set(peer, PeerTrust { score, banned_until: None });
         self.remember(peer, out);
         self.plan_decay(now);
     }
 
-    fn remember(&mut self, peer: NodeId, out: &mut VecDeque<Out>) {
+    fn remember(&mut self, peer: NodeId, out: &mut VecDeque<TrustEffect>) {
         if let Some(observed) = self.observed.get_mut(&peer) {
             observed.dirty = false;
             observed.stored = true;
             let standing = self.standings.of(&peer);
-            out.push_back(Out::Remember { peer, standing, at: observed.at });
+            out.push_back(TrustEffect::Remember { peer, standing, at: observed.at });
         }
     }
 
@@ -197,10 +204,10 @@ impl Trust {
     }
 
     /// Every score drifts back to a stranger's, routine is written down, and storage is told.
-    fn decay(&mut self, now: Now, out: &mut VecDeque<Out>) {
+    fn decay(&mut self, now: Now, out: &mut VecDeque<TrustEffect>) {
         let mut strangers = Vec::new();
         for (&peer, observed) in &mut self.observed {
-            let Standing { score, banned_until } = self.standings.of(&peer);
+            let PeerTrust { score, banned_until } = self.standings.of(&peer);
             for (kind, sum) in ROUTINE.into_iter().zip(&mut observed.routine) {
                 if *sum != 0.0 {
                     out.push_back(record(now, peer, kind, core::mem::take(sum), score));
@@ -214,11 +221,11 @@ impl Trust {
                 strangers.push(peer);
                 continue;
             }
-            self.standings.set(peer, Standing { score: drifted, banned_until });
+            self.standings.set(peer, PeerTrust { score: drifted, banned_until });
             if core::mem::take(&mut observed.dirty) {
                 observed.stored = true;
-                let standing = Standing { score: drifted, banned_until };
-                out.push_back(Out::Remember { peer, standing, at: observed.at });
+                let standing = PeerTrust { score: drifted, banned_until };
+                out.push_back(TrustEffect::Remember { peer, standing, at: observed.at });
             }
         }
         for peer in strangers {
@@ -228,7 +235,7 @@ impl Trust {
 
     /// A new peer is about to be observed: the least telling standings give way, many at a time so
     /// that the search is paid for by many newcomers.
-    fn make_room(&mut self, out: &mut VecDeque<Out>) {
+    fn make_room(&mut self, out: &mut VecDeque<TrustEffect>) {
         if self.observed.len() < MAX_OBSERVED {
             return;
         }
@@ -237,7 +244,7 @@ impl Trust {
             .observed
             .iter()
             .map(|(&peer, observed)| {
-                let Standing { score, banned_until } = self.standings.of(&peer);
+                let PeerTrust { score, banned_until } = self.standings.of(&peer);
                 let tenths = ((score - initial).abs() * 10.0).round();
                 (banned_until, tenths, observed.at, peer)
             })
@@ -250,11 +257,11 @@ impl Trust {
         }
     }
 
-    fn forget(&mut self, peer: NodeId, out: &mut VecDeque<Out>) {
+    fn forget(&mut self, peer: NodeId, out: &mut VecDeque<TrustEffect>) {
         self.standings.forget(&peer);
         self.deadlines.clear(Wake::Pardon(peer));
         if self.observed.remove(&peer).is_some_and(|observed| observed.stored) {
-            out.push_back(Out::Forget(peer));
+            out.push_back(TrustEffect::Forget(peer));
         }
     }
 }

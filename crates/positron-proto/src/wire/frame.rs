@@ -45,7 +45,7 @@ pub enum Frame {
     },
     /// The next piece of a message that does not fit into one record. Pieces of one message come in
     /// order.
-    Part {
+    Fragment {
         /// Its queue.
         lane: Lane,
         /// The number of the message.
@@ -129,7 +129,7 @@ pub enum CloseReason {
 const PING: u8 = 0x01;
 const PONG: u8 = 0x02;
 const MESSAGE: u8 = 0x03;
-const PART: u8 = 0x04;
+const FRAGMENT: u8 = 0x04;
 const ACK: u8 = 0x05;
 const CLOSE: u8 = 0x06;
 const EXTENSIONS: core::ops::RangeInclusive<u8> = 0x40..=0x7F;
@@ -145,7 +145,7 @@ impl Frame {
                 let (lane, number) = (decode_lane(reader)?, reader.varint()?);
                 Ok(Self::Message { lane, number, body: reader.bytes(MAX_MESSAGE)? })
             }
-            PART => decode_part(reader),
+            FRAGMENT => decode_part(reader),
             ACK => Ok(Self::Ack { lane: decode_lane(reader)?, next: reader.varint()? }),
             CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
             kind if EXTENSIONS.contains(&kind) => {
@@ -173,8 +173,8 @@ impl Frame {
                 out.append_varint(*number);
                 out.append_blob(body);
             }
-            Self::Part { lane, number, offset, total, body } => {
-                out.put_u8(PART);
+            Self::Fragment { lane, number, offset, total, body } => {
+                out.put_u8(FRAGMENT);
                 out.put_u8(*lane as u8);
                 out.append_varint(*number);
                 out.append_varint(u64::from(*offset));
@@ -197,7 +197,8 @@ impl Frame {
         }
     }
 
-    /// Bytes of a [`Frame::Message`] or [`Frame::Part`] around a body of `len` bytes, at the most.
+    /// Bytes of a [`Frame::Message`] or [`Frame::Fragment`] around a body of `len` bytes, at the
+    /// most.
     pub const fn overhead(number: u64, len: usize) -> usize {
         2 + varint_len(number) + 3 * varint_len(len as u64)
     }
@@ -219,7 +220,7 @@ fn decode_part(reader: &mut Reader) -> Result<Frame, Malformed> {
         return Err(wrong);
     }
     let narrow = |n: usize| u32::try_from(n).map_err(|_| wrong);
-    Ok(Frame::Part { lane, number, offset: narrow(offset)?, total: narrow(total)?, body })
+    Ok(Frame::Fragment { lane, number, offset: narrow(offset)?, total: narrow(total)?, body })
 }
 
 impl CloseReason {
@@ -301,7 +302,7 @@ mod tests {
             Frame::Ping { token: u64::MAX },
             Frame::Pong { token: 0 },
             Frame::Message { lane: Lane::Gossip, number: 1 << 40, body: body.clone() },
-            Frame::Part { lane: Lane::Direct, number: 3, offset: 10, total: 14, body },
+            Frame::Fragment { lane: Lane::Direct, number: 3, offset: 10, total: 14, body },
             Frame::Ack { lane: Lane::Control, next: 77 },
             Frame::Close(CloseReason::Violation("what".into())),
             Frame::Close(CloseReason::Other(999)),
@@ -334,7 +335,7 @@ mod tests {
             [(0, 4, "part", true), (1, 4, "part", false), (0, 4, "", false), (4, 8, "part", true)]
         {
             let body = Bytes::from_static(body.as_bytes());
-            let frame = Frame::Part { lane: Lane::Gossip, number: 0, offset, total, body };
+            let frame = Frame::Fragment { lane: Lane::Gossip, number: 0, offset, total, body };
             assert_eq!(round_trip(&frame).is_ok(), ok, "{frame:?}");
         }
     }

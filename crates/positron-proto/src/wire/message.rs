@@ -36,9 +36,9 @@ pub enum MessageType {
     /// Application data for one node.
     CustomData = 10,
     /// Broadcasts that I have.
-    GossipHave = 12,
+    IHave = 12,
     /// Broadcasts that I want.
-    GossipWant = 13,
+    IWant = 13,
     /// The fingerprint of all broadcasts that I have.
     GossipSync = 14,
 }
@@ -84,10 +84,10 @@ pub enum Message {
         /// What the sender signed, for the receiver of the link.
         message: Signed<AppMessage>,
     },
-    /// [`MessageType::GossipHave`].
-    GossipHave(Holdings),
-    /// [`MessageType::GossipWant`].
-    GossipWant(Holdings),
+    /// [`MessageType::IHave`].
+    IHave(Holdings),
+    /// [`MessageType::IWant`].
+    IWant(Holdings),
     /// [`MessageType::GossipSync`].
     GossipSync {
         /// How many messages I keep.
@@ -197,8 +197,8 @@ impl Message {
             Self::PeerAnnouncement { .. } => MessageType::PeerAnnouncement,
             Self::Gossip { .. } => MessageType::GossipMessage,
             Self::Direct { .. } => MessageType::CustomData,
-            Self::GossipHave(_) => MessageType::GossipHave,
-            Self::GossipWant(_) => MessageType::GossipWant,
+            Self::IHave(_) => MessageType::IHave,
+            Self::IWant(_) => MessageType::IWant,
             Self::GossipSync { .. } => MessageType::GossipSync,
         }
     }
@@ -236,8 +236,8 @@ impl Message {
                 let audience = Audience::Node(receiver);
                 Self::Direct { message: Signed::<AppMessage>::decode(&mut reader, audience)? }
             }
-            12 => Self::GossipHave(Holdings::decode(&mut reader)?),
-            13 => Self::GossipWant(Holdings::decode(&mut reader)?),
+            12 => Self::IHave(Holdings::decode(&mut reader)?),
+            13 => Self::IWant(Holdings::decode(&mut reader)?),
             14 => Self::GossipSync { count: reader.u64()?, fingerprint: reader.array()? },
             _ => return Ok(None),
         };
@@ -263,7 +263,7 @@ impl Message {
                 message.encode(&mut out);
             }
             Self::Direct { message } => message.encode(&mut out),
-            Self::GossipHave(holdings) | Self::GossipWant(holdings) => holdings.encode(&mut out),
+            Self::IHave(holdings) | Self::IWant(holdings) => holdings.encode(&mut out),
             Self::GossipSync { count, fingerprint } => {
                 out.put_u64(*count);
                 out.append_raw(fingerprint);

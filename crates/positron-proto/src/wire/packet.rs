@@ -58,9 +58,9 @@ pub enum PacketType {
     /// One fragment of a message.
     Fragment = 10,
     /// Messages in fragments arrived whole.
-    FragmentAck = 11,
+    MessageAck = 11,
     /// Messages in fragments were given up by their receiver.
-    Nack = 12,
+    MessageNack = 12,
 }
 
 impl PacketType {
@@ -76,8 +76,8 @@ impl PacketType {
         Self::Ping,
         Self::Pong,
         Self::Fragment,
-        Self::FragmentAck,
-        Self::Nack,
+        Self::MessageAck,
+        Self::MessageNack,
     ];
 
     /// The type with this number.
@@ -123,7 +123,7 @@ impl Flags {
 }
 
 /// Which fragment of which message a FRAGMENT packet carries; zero elsewhere, but for the id in
-/// FRAGMENT_ACK and NACK.
+/// MESSAGE_ACK and MESSAGE_NACK.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fragment {
     /// The low 32 bits of the message's number.
@@ -250,7 +250,7 @@ impl Header {
                 Err(wrong("fragment outside its message", at::FRAGMENT_INDEX))
             };
         }
-        if id != 0 && !matches!(self.kind, PacketType::FragmentAck | PacketType::Nack) {
+        if id != 0 && !matches!(self.kind, PacketType::MessageAck | PacketType::MessageNack) {
             return Err(wrong("fragment fields without a fragment", at::FRAGMENT_ID));
         }
         if (index, total) != (0, 0) {

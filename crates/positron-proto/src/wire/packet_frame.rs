@@ -99,7 +99,7 @@ pub enum PacketFrame {
         body: Bytes,
     },
     /// A piece of a message.
-    Part {
+    Fragment {
         /// Its channel.
         channel: Channel,
         /// The number of the message.
@@ -127,7 +127,7 @@ pub enum PacketFrame {
         body: Bytes,
     },
     /// How far the receiver of this frame may go.
-    Credit {
+    MaxData {
         /// The stream; 0 for the count of streams.
         stream: u64,
         /// Bytes of the stream, or streams that the receiver of this frame may have opened in all.
@@ -141,7 +141,7 @@ pub enum PacketFrame {
         delay: Duration,
     },
     /// Every packet below this number is acknowledged or was given up by its sender.
-    Lowest {
+    StopWaiting {
         /// The lowest number that is neither.
         number: u64,
     },
@@ -165,14 +165,14 @@ pub enum PacketFrame {
         offset: u64,
     },
     /// A message in fragments was received whole, now or before.
-    Whole {
+    MessageAck {
         /// Its channel.
         channel: Channel,
         /// Its number.
         number: u64,
     },
     /// What was there of an unfinished message was let go.
-    GivenUp {
+    MessageNack {
         /// Its channel.
         channel: Channel,
         /// Its number.
@@ -189,17 +189,17 @@ const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
 const PONG: u8 = 0x02;
 const MESSAGE: u8 = 0x03;
-const PART: u8 = 0x04;
+const FRAGMENT: u8 = 0x04;
 const CLOSE: u8 = 0x06;
 const STREAM: u8 = 0x08;
-const CREDIT: u8 = 0x09;
+const MAX_DATA: u8 = 0x09;
 const PACKET_ACK: u8 = 0x0A;
-const LOWEST: u8 = 0x0B;
+const STOP_WAITING: u8 = 0x0B;
 const PATH_CHALLENGE: u8 = 0x0C;
 const PATH_RESPONSE: u8 = 0x0D;
 const STREAM_END: u8 = 0x0F;
-const WHOLE: u8 = 0x10;
-const GIVEN_UP: u8 = 0x11;
+const MESSAGE_ACK: u8 = 0x10;
+const MESSAGE_NACK: u8 = 0x11;
 const EXTENSIONS: RangeInclusive<u8> = 0x40..=0x7F;
 
 /// The largest number that a varint carries.
@@ -217,21 +217,22 @@ impl PacketFrame {
                 let (channel, number) = (Channel::decode(reader)?, reader.varint()?);
                 Ok(Self::Message { channel, number, body: reader.bytes(MAX_DATAGRAM_MESSAGE)? })
             }
-            PART => decode_part(reader),
+            FRAGMENT => decode_part(reader),
             CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
             STREAM => decode_stream(reader),
-            CREDIT => Ok(Self::Credit { stream: reader.varint()?, limit: reader.varint()? }),
+            MAX_DATA => Ok(Self::MaxData { stream: reader.varint()?, limit: reader.varint()? }),
             PACKET_ACK => acknowledgment::decode(reader),
-            LOWEST => Ok(Self::Lowest { number: reader.varint()? }),
+            STOP_WAITING => Ok(Self::StopWaiting { number: reader.varint()? }),
             PATH_CHALLENGE => Ok(Self::PathChallenge { token: reader.array()? }),
             PATH_RESPONSE => Ok(Self::PathResponse { token: reader.array()? }),
             STREAM_END => decode_stream_end(reader),
-            WHOLE => {
-                Ok(Self::Whole { channel: Channel::decode(reader)?, number: reader.varint()? })
+            MESSAGE_ACK => {
+                Ok(Self::MessageAck { channel: Channel::decode(reader)?, number: reader.varint()? })
             }
-            GIVEN_UP => {
-                Ok(Self::GivenUp { channel: Channel::decode(reader)?, number: reader.varint()? })
-            }
+            MESSAGE_NACK => Ok(Self::MessageNack {
+                channel: Channel::decode(reader)?,
+                number: reader.varint()?,
+            }),
             kind if EXTENSIONS.contains(&kind) => {
                 reader.bytes(reader.remaining())?;
                 Ok(Self::Unknown { kind })
@@ -247,18 +248,18 @@ impl PacketFrame {
             Self::Ping { token } => put_token(out, PING, &token.to_be_bytes()),
             Self::Pong { token } => put_token(out, PONG, &token.to_be_bytes()),
             Self::Message { channel, number, body } => put_message(out, *channel, *number, body),
-            Self::Part { channel, number, offset, total, body } => {
-                put_part(out, *channel, *number, *offset, *total, body);
+            Self::Fragment { channel, number, offset, total, body } => {
+                put_fragment(out, *channel, *number, *offset, *total, body);
             }
             Self::Close(reason) => put_close(out, reason),
             Self::Stream { id, lane, fin, offset, body } => {
                 put_stream(out, *id, *lane, *fin, *offset, body);
             }
-            Self::Credit { stream, limit } => put_numbers(out, CREDIT, &[*stream, *limit]),
+            Self::MaxData { stream, limit } => put_numbers(out, MAX_DATA, &[*stream, *limit]),
             Self::PacketAck { ranges, delay } => {
                 put_ack(out, ranges.iter(), *delay, usize::MAX);
             }
-            Self::Lowest { number } => put_numbers(out, LOWEST, &[*number]),
+            Self::StopWaiting { number } => put_numbers(out, STOP_WAITING, &[*number]),
             Self::PathChallenge { token } => put_token(out, PATH_CHALLENGE, token),
             Self::PathResponse { token } => put_token(out, PATH_RESPONSE, token),
             Self::StreamEnd { id, side, offset } => {
@@ -266,12 +267,12 @@ impl PacketFrame {
                 out.put_u8(*side as u8);
                 out.append_varint(*offset);
             }
-            Self::Whole { channel, number } => {
-                out.extend_from_slice(&[WHOLE, channel.byte()]);
+            Self::MessageAck { channel, number } => {
+                out.extend_from_slice(&[MESSAGE_ACK, channel.byte()]);
                 out.append_varint(*number);
             }
-            Self::GivenUp { channel, number } => {
-                out.extend_from_slice(&[GIVEN_UP, channel.byte()]);
+            Self::MessageNack { channel, number } => {
+                out.extend_from_slice(&[MESSAGE_NACK, channel.byte()]);
                 out.append_varint(*number);
             }
             Self::Unknown { kind } => out.extend_from_slice(&[*kind, 0]),
@@ -282,15 +283,15 @@ impl PacketFrame {
     pub const fn allowed_in(&self, kind: PacketType) -> bool {
         use PacketType as Type;
         match self {
-            Self::Padding { .. } | Self::PacketAck { .. } | Self::Lowest { .. } => {
+            Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. } => {
                 !matches!(kind, Type::Syn | Type::SynAck)
             }
             Self::Close(_) => matches!(kind, Type::Fin | Type::Rst),
             Self::Ping { .. } => matches!(kind, Type::Data | Type::Ping),
             Self::Pong { .. } => matches!(kind, Type::Data | Type::Pong),
-            Self::Part { .. } => matches!(kind, Type::Data | Type::Fragment),
-            Self::Whole { .. } => matches!(kind, Type::Data | Type::FragmentAck),
-            Self::GivenUp { .. } => matches!(kind, Type::Data | Type::Nack),
+            Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
+            Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
+            Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
             _ => matches!(kind, Type::Data),
         }
     }
@@ -303,7 +304,7 @@ impl PacketFrame {
 
     /// Whether it is more than acknowledgments and padding, which may ride in every packet.
     pub const fn says_something(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::Lowest { .. })
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
     }
 }
 
@@ -314,8 +315,8 @@ pub fn put_message(out: &mut Vec<u8>, channel: Channel, number: u64, body: &[u8]
     out.append_blob(body);
 }
 
-/// Appends a [`PacketFrame::Part`]; `body` is not empty and ends within `total`.
-pub fn put_part(
+/// Appends a [`PacketFrame::Fragment`]; `body` is not empty and ends within `total`.
+pub fn put_fragment(
     out: &mut Vec<u8>,
     channel: Channel,
     number: u64,
@@ -323,7 +324,7 @@ pub fn put_part(
     total: u32,
     body: &[u8],
 ) {
-    out.extend_from_slice(&[PART, channel.byte()]);
+    out.extend_from_slice(&[FRAGMENT, channel.byte()]);
     for value in [number, u64::from(offset), u64::from(total)] {
         out.append_varint(value);
     }
@@ -349,8 +350,8 @@ pub const fn message_overhead(number: u64, len: usize) -> usize {
     2 + varint_len(number) + varint_len(len as u64)
 }
 
-/// Bytes of a [`PacketFrame::Part`] around a body of at most `len` bytes, at the most.
-pub const fn part_overhead(number: u64, offset: u32, total: u32, len: usize) -> usize {
+/// Bytes of a [`PacketFrame::Fragment`] around a body of at most `len` bytes, at the most.
+pub const fn fragment_overhead(number: u64, offset: u32, total: u32, len: usize) -> usize {
     let place = varint_len(offset as u64) + varint_len(total as u64);
     2 + varint_len(number) + place + varint_len(len as u64)
 }
@@ -389,7 +390,7 @@ fn decode_part(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     }
     let narrow = |n: usize| u32::try_from(n).map_err(|_| wrong);
     let (offset, total) = (narrow(offset)?, narrow(total)?);
-    Ok(PacketFrame::Part { channel, number, offset, total, body })
+    Ok(PacketFrame::Fragment { channel, number, offset, total, body })
 }
 
 fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {

@@ -11,7 +11,7 @@ use positron_proto::{
     limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
     node::{Command, Event},
     rng::Rng,
-    session::sessions::{Dial, Purpose},
+    session::sessions::{DialRequest, Purpose},
     time::{Duration, WallTime},
     wire::{
         frame::Lane,
@@ -121,8 +121,8 @@ impl Hostile {
                 Message::Gossip { ttl: rng.bytes::<1>()[0], message }
             }
             5 => Message::Direct { message: self.message(rng, Audience::Node(to)) },
-            6 => Message::GossipHave(holdings(rng, names)),
-            7 => Message::GossipWant(holdings(rng, names)),
+            6 => Message::IHave(holdings(rng, names)),
+            7 => Message::IWant(holdings(rng, names)),
             _ => Message::GossipSync { count: rng.next_u64(), fingerprint: rng.bytes() },
         };
         let lane = *rng.choose(&Lane::ALL).unwrap();
@@ -151,7 +151,7 @@ fn live(rig: &mut Rig, life: usize) -> Hostile {
     let names = [rig.core(HONEST).id(), rig.core(WITNESS).id(), hostile.me.node_id()];
     let noise_static = Some(link_public_key(&identity(HONEST)));
     let (expect, purpose) = (Expect::Node(names[HONEST]), Purpose::Connect);
-    let dial = Dial { to: address(HONEST), expect, noise_static, purpose };
+    let dial = DialRequest { to: address(HONEST), expect, noise_static, purpose };
     for _ in 0..DEEDS {
         if rig.hosts[host].up.is_empty() {
             rig.with_raw(host, |sessions, now, out| sessions.dial(now, dial, out));

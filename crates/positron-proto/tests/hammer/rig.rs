@@ -11,10 +11,10 @@ use positron_proto::{
     gossip,
     id::{LinkId, NetworkId, NodeId},
     identity::Identity,
-    node::{Command, Config, Effect, Event, Input, NodeCore, Snapshot},
+    node::{Command, Effect, Event, Input, NodeConfig, NodeCore, Snapshot},
     peers,
     rng::{Rng, Seed},
-    session::sessions::{self, Hangup, LinkDown, Out, Sessions},
+    session::sessions::{self, Hangup, LinkDown, SessionEffect, Sessions},
     time::{Duration, Instant, Now, WallTime},
     trust,
 };
@@ -22,7 +22,7 @@ use positron_proto::{
 /// A node, or somebody who only has sessions and says through them what he likes.
 pub(crate) enum Machine {
     Honest(Box<NodeCore>),
-    Raw(Box<Sessions>, VecDeque<Out>),
+    Raw(Box<Sessions>, VecDeque<SessionEffect>),
 }
 
 pub(crate) struct Host {
@@ -69,21 +69,21 @@ pub(crate) fn identity(n: usize) -> Arc<Identity> {
     Arc::new(Identity::from_seed(seed))
 }
 
-fn session() -> sessions::Config {
-    sessions::Config {
+fn session() -> sessions::SessionConfig {
+    sessions::SessionConfig {
         network: network(),
         max_links: 64,
         connect_timeout: Duration::from_secs(5),
         heartbeat: Duration::from_secs(5),
-        transports: sessions::Transports::Tcp,
+        transports: sessions::LinkKinds::Tcp,
     }
 }
 
-fn config(bootstrap: Vec<String>) -> Config {
-    Config {
+fn config(bootstrap: Vec<String>) -> NodeConfig {
+    NodeConfig {
         network: network(),
         session: session(),
-        peers: peers::Config {
+        peers: peers::PeersConfig {
             bootstrap,
             min_peers: 2,
             max_peers: 16,
@@ -91,13 +91,13 @@ fn config(bootstrap: Vec<String>) -> Config {
             heartbeat_interval: Duration::from_secs(5),
             software: "hammer".into(),
         },
-        gossip: gossip::Config {
+        gossip: gossip::GossipConfig {
             fanout: 3,
             interval: Duration::from_millis(500),
             ttl: 5,
             cache_size: 200,
         },
-        trust: trust::Config {
+        trust: trust::TrustConfig {
             initial_score: 0.5,
             min_threshold: 0.1,
             max_score: 1.0,
@@ -164,7 +164,7 @@ impl Rig {
     pub(crate) fn with_raw<T>(
         &mut self,
         n: usize,
-        call: impl FnOnce(&mut Sessions, Now, &mut VecDeque<Out>) -> T,
+        call: impl FnOnce(&mut Sessions, Now, &mut VecDeque<SessionEffect>) -> T,
     ) -> T {
         let now = self.now;
         let Machine::Raw(sessions, out) = &mut self.hosts[n].machine else {
@@ -191,12 +191,18 @@ impl Rig {
                 Machine::Honest(core) => core.handle(now, input),
                 Machine::Raw(sessions, out) => {
                     match input {
-                        Input::Accepted { link, from } => sessions.accepted(now, link, from, out),
-                        Input::Connected { link } => sessions.connected(now, link, out),
-                        Input::Bytes { link, bytes } => sessions.bytes(now, link, bytes, out),
-                        Input::Written { link, bytes } => sessions.written(now, link, bytes, out),
+                        Input::Accepted { link, from } => {
+                            sessions.handle_accepted(now, link, from, out);
+                        }
+                        Input::Connected { link } => sessions.handle_connected(now, link, out),
+                        Input::Bytes { link, bytes } => {
+                            sessions.handle_bytes(now, link, bytes, out);
+                        }
+                        Input::Written { link, bytes } => {
+                            sessions.handle_written(now, link, bytes, out);
+                        }
                         Input::LinkDown { link, reason } => {
-                            sessions.link_down(now, link, reason, out);
+                            sessions.handle_link_down(now, link, reason, out);
                         }
                         _ => sessions.handle_timeout(now, out),
                     }
@@ -222,19 +228,21 @@ impl Rig {
                 Machine::Honest(core) => core.poll_effect(),
                 Machine::Raw(sessions, out) => match out.pop_front() {
                     None => None,
-                    Some(Out::Dial { link, to }) => Some(Effect::Dial { link, to }),
-                    Some(Out::Write { link, bytes }) => Some(Effect::Write { link, bytes }),
-                    Some(Out::Hangup { link, how }) => Some(Effect::Hangup { link, how }),
-                    Some(Out::Knock(peer)) => {
-                        sessions.admit(now, peer.link, out);
+                    Some(SessionEffect::Dial { link, to }) => Some(Effect::Dial { link, to }),
+                    Some(SessionEffect::Write { link, bytes }) => {
+                        Some(Effect::Write { link, bytes })
+                    }
+                    Some(SessionEffect::Hangup { link, how }) => Some(Effect::Hangup { link, how }),
+                    Some(SessionEffect::Incoming(peer)) => {
+                        sessions.accept(now, peer.link, out);
                         sessions.flush(now, out);
                         continue;
                     }
-                    Some(Out::Up(peer)) => {
+                    Some(SessionEffect::Up(peer)) => {
                         self.hosts[n].up.push(peer.id);
                         continue;
                     }
-                    Some(Out::Down { peer, .. }) => {
+                    Some(SessionEffect::Down { peer, .. }) => {
                         self.hosts[n].up.retain(|up| *up != peer);
                         continue;
                     }

@@ -95,8 +95,8 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         (0..=MAX_TTL, any_app_message(Audience::Everyone))
             .prop_map(|(ttl, message)| Message::Gossip { ttl, message }),
         any_app_message(Audience::Node(RECEIVER)).prop_map(|message| Message::Direct { message }),
-        any_holdings().prop_map(Message::GossipHave),
-        any_holdings().prop_map(Message::GossipWant),
+        any_holdings().prop_map(Message::IHave),
+        any_holdings().prop_map(Message::IWant),
         (any::<u64>(), prop::array::uniform32(any::<u8>()))
             .prop_map(|(count, fingerprint)| Message::GossipSync { count, fingerprint }),
     ]
@@ -133,7 +133,7 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
         (any_lane(), below_2_62(), any_bytes(1..300), 0..500_000_u32, 0..500_000_u32).prop_map(
             |(lane, number, body, offset, rest)| {
                 let total = offset + rest + u32::try_from(body.len()).unwrap();
-                Frame::Part { lane, number, offset, total, body }
+                Frame::Fragment { lane, number, offset, total, body }
             }
         ),
         (any_lane(), below_2_62()).prop_map(|(lane, next)| Frame::Ack { lane, next }),

@@ -85,7 +85,7 @@ proptest! {
         let whole = usize::try_from(total).unwrap();
         for frame in [
             Frame::Message { lane, number, body: body.clone() },
-            Frame::Part { lane, number, offset, total, body },
+            Frame::Fragment { lane, number, offset, total, body },
         ] {
             let mut bytes = Vec::new();
             frame.encode(&mut bytes);
@@ -179,14 +179,14 @@ fn every_limit_holds_at_its_edge() {
         let peers = vec![record_of("s".repeat(n), 1)];
         Message::PeerAnnouncement { peers }.encode()
     });
-    check("senders", MAX_HOLDINGS_SENDERS, &|n| Message::GossipHave(holdings(n, 1)).encode());
+    check("senders", MAX_HOLDINGS_SENDERS, &|n| Message::IHave(holdings(n, 1)).encode());
     check("ranges of one sender", MAX_HOLDINGS_RANGES, &|n| {
-        Message::GossipWant(holdings(1, n)).encode()
+        Message::IWant(holdings(1, n)).encode()
     });
     check("ranges of all senders", MAX_HOLDINGS_RANGES, &|n| {
         let mut all = holdings(2, MAX_HOLDINGS_RANGES / 2);
         all.insert_ranges(sender(1), ranges(n - MAX_HOLDINGS_RANGES / 2));
-        Message::GossipHave(all).encode()
+        Message::IHave(all).encode()
     });
 }
 
@@ -202,8 +202,11 @@ fn every_limit_of_a_frame_holds_at_its_edge() {
         assert_eq!(ok(Frame::Message { lane, number, body: vec![0; n].into() }), fits);
         let body = Bytes::from_static(b"x");
         let total = u32::try_from(n).unwrap();
-        assert_eq!(ok(Frame::Part { lane, number, offset: 0, total, body: body.clone() }), fits);
-        assert_eq!(ok(Frame::Part { lane, number, offset: total - 1, total, body }), fits);
+        assert_eq!(
+            ok(Frame::Fragment { lane, number, offset: 0, total, body: body.clone() }),
+            fits
+        );
+        assert_eq!(ok(Frame::Fragment { lane, number, offset: total - 1, total, body }), fits);
     }
     for (n, fits) in
         [(MAX_REASON_TEXT - 1, true), (MAX_REASON_TEXT, true), (MAX_REASON_TEXT + 1, false)]
@@ -272,7 +275,7 @@ fn a_range_over_all_numbers_is_read_without_counting_them() {
     bytes.extend_from_slice(sender(0).as_bytes());
     bytes.extend_from_slice(&[1, 0]);
     bytes.append_varint((1 << 62) - 1);
-    let Ok(Some(Message::GossipHave(all))) = decode(bytes.into()) else { panic!("refused") };
+    let Ok(Some(Message::IHave(all))) = decode(bytes.into()) else { panic!("refused") };
     let theirs = all.of(&sender(0)).unwrap();
     let ours: Ranges = [0, 1, 5].into_iter().collect();
     assert_eq!(theirs.missing_from(&ours, 3).collect::<Vec<_>>(), [2, 3, 4]);

@@ -12,8 +12,8 @@ use positron_proto::{
             syn_of_another_version,
         },
         packet_frame::{
-            AckRanges, Channel, Delivery, Frames, PacketFrame, StreamSide, message_overhead,
-            part_overhead, put_ack, stream_overhead,
+            AckRanges, Channel, Delivery, Frames, PacketFrame, StreamSide, fragment_overhead,
+            message_overhead, put_ack, stream_overhead,
         },
     },
 };
@@ -40,7 +40,7 @@ fn any_header() -> impl Strategy<Value = Header> {
                         flags = flags.with(Flags::LAST_FRAGMENT);
                     }
                 }
-                PacketType::FragmentAck | PacketType::Nack => fragment.id = id,
+                PacketType::MessageAck | PacketType::MessageNack => fragment.id = id,
                 _ => {}
             }
             Header { kind, flags, number, ack, window, payload_len, fragment, connection }
@@ -76,7 +76,7 @@ fn any_packet_frame() -> impl Strategy<Value = PacketFrame> {
         (any_channel(), below_2_62(), any_bytes(1..300), 0..500_000_u32, 0..500_000_u32).prop_map(
             |(channel, number, body, offset, rest)| {
                 let total = offset + rest + u32::try_from(body.len()).unwrap();
-                F::Part { channel, number, offset, total, body }
+                F::Fragment { channel, number, offset, total, body }
             }
         ),
         any_reason().prop_map(F::Close),
@@ -85,19 +85,21 @@ fn any_packet_frame() -> impl Strategy<Value = PacketFrame> {
         (1..1_u64 << 62, 0..LANES, below_2_62()).prop_map(|(id, lane, offset)| {
             F::Stream { id, lane, fin: true, offset, body: Bytes::new() }
         }),
-        (below_2_62(), below_2_62()).prop_map(|(stream, limit)| F::Credit { stream, limit }),
+        (below_2_62(), below_2_62()).prop_map(|(stream, limit)| F::MaxData { stream, limit }),
         (any_ranges(), below_2_62()).prop_map(|(ranges, delay)| {
             F::PacketAck { ranges, delay: Duration::from_micros(delay) }
         }),
-        below_2_62().prop_map(|number| F::Lowest { number }),
+        below_2_62().prop_map(|number| F::StopWaiting { number }),
         any::<u64>().prop_map(|token| F::PathChallenge { token: token.to_be_bytes() }),
         any::<u64>().prop_map(|token| F::PathResponse { token: token.to_be_bytes() }),
         (1..1_u64 << 62, any::<bool>(), below_2_62()).prop_map(|(id, reads, offset)| {
             let side = if reads { StreamSide::Reading } else { StreamSide::Sending };
             F::StreamEnd { id, side, offset }
         }),
-        (any_channel(), below_2_62()).prop_map(|(channel, number)| F::Whole { channel, number }),
-        (any_channel(), below_2_62()).prop_map(|(channel, number)| F::GivenUp { channel, number }),
+        (any_channel(), below_2_62())
+            .prop_map(|(channel, number)| F::MessageAck { channel, number }),
+        (any_channel(), below_2_62())
+            .prop_map(|(channel, number)| F::MessageNack { channel, number }),
         (0x40..=0x7F_u8).prop_map(|kind| F::Unknown { kind }),
     ]
 }
@@ -220,8 +222,8 @@ proptest! {
             PacketFrame::Message { number, body, .. } => {
                 prop_assert!(size <= body.len() + message_overhead(number, body.len()));
             }
-            PacketFrame::Part { number, offset, total, body, .. } => {
-                let overhead = part_overhead(number, offset, total, body.len());
+            PacketFrame::Fragment { number, offset, total, body, .. } => {
+                let overhead = fragment_overhead(number, offset, total, body.len());
                 prop_assert!(size <= body.len() + overhead);
             }
             PacketFrame::Stream { id, offset, body, .. } => {
@@ -373,16 +375,16 @@ fn a_count_of_ranges_without_ranges_takes_no_memory() {
 fn frames_stay_in_packets_of_their_type() {
     use PacketType as T;
     let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
-    let part = |offset| PacketFrame::Part {
+    let part = |offset| PacketFrame::Fragment {
         channel,
         number: (1 << 32) + 5,
         offset,
         total: 10,
         body: Bytes::from_static(b"four"),
     };
-    let (ping, lowest) = (PacketFrame::Ping { token: 1 }, PacketFrame::Lowest { number: 1 });
+    let (ping, lowest) = (PacketFrame::Ping { token: 1 }, PacketFrame::StopWaiting { number: 1 });
     let close = PacketFrame::Close(positron_proto::wire::frame::CloseReason::Pruned);
-    let whole = PacketFrame::Whole { channel, number: 1 };
+    let whole = PacketFrame::MessageAck { channel, number: 1 };
     let padding = PacketFrame::Padding { len: 3 };
     let read = |kind, index, frames: &[&PacketFrame]| {
         let opened: Vec<u8> = frames.iter().flat_map(|frame| encoded(frame)).collect();
@@ -396,7 +398,7 @@ fn frames_stay_in_packets_of_their_type() {
     assert_eq!(read(T::Data, 0, &[]), Ok(()));
     assert_eq!(read(T::Ack, 0, &[&lowest, &padding]), Ok(()));
     assert_eq!(read(T::Fin, 0, &[&lowest, &close]), Ok(()));
-    assert_eq!(read(T::FragmentAck, 0, &[&whole, &whole]), Ok(()));
+    assert_eq!(read(T::MessageAck, 0, &[&whole, &whole]), Ok(()));
     for (index, offset, ok) in [(0, 0, true), (1, 4, true), (1, 3, false), (2, 4, false)] {
         assert_eq!(read(T::Fragment, index, &[&part(offset)]).is_ok(), ok, "{index} {offset}");
     }
@@ -404,7 +406,7 @@ fn frames_stay_in_packets_of_their_type() {
     assert_eq!(read(T::Data, 0, &[&close]), misplaced);
     assert_eq!(read(T::Ack, 0, &[&ping]), misplaced);
     assert_eq!(read(T::FinAck, 0, &[&close]), misplaced);
-    assert_eq!(read(T::Nack, 0, &[&whole]), misplaced);
+    assert_eq!(read(T::MessageNack, 0, &[&whole]), misplaced);
     assert_eq!(read(T::Syn, 0, &[&lowest]), misplaced);
     for (kind, frame) in [(T::Fin, &close), (T::Rst, &close), (T::Ping, &ping)] {
         assert_eq!(read(kind, 0, &[&lowest]), Err("packet without its frame"));

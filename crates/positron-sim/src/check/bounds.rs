@@ -2,7 +2,7 @@
 
 use positron_proto::{
     limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES},
-    node::{Config, NodeView},
+    node::{NodeConfig, NodeView},
 };
 
 /// What a node may hold.
@@ -13,7 +13,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) const fn new(config: &Config) -> Self {
+    pub(crate) const fn new(config: &NodeConfig) -> Self {
         Self { kept: config.gossip.cache_size, peers: config.peers.max_peers }
     }
 

@@ -6,7 +6,7 @@ use positron_proto::{
 };
 
 use super::Delivery;
-use crate::said::Said;
+use crate::published::Published;
 
 /// What the live nodes hold at the end.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(crate) struct Live<'a> {
 }
 
 impl Convergence {
-    pub(crate) fn of(live: &[Live<'_>], said: &[Said], delivery: &Delivery) -> Self {
+    pub(crate) fn of(live: &[Live<'_>], said: &[Published], delivery: &Delivery) -> Self {
         let mut this = Self::default();
         this.compare_holdings(live);
         for (index, one) in said.iter().enumerate() {
@@ -56,7 +56,7 @@ impl Convergence {
     }
 
     /// A broadcast whose sender died before it was durable may be gone, but not half gone.
-    fn expect(&mut self, index: usize, one: &Said, live: &[Live<'_>], delivery: &Delivery) {
+    fn expect(&mut self, index: usize, one: &Published, live: &[Live<'_>], delivery: &Delivery) {
         let sender_lives = live.iter().any(|l| l.host == one.from && l.life == one.life);
         let heard = |l: &&Live<'_>| l.host != one.from && delivery.has(l.host, index);
         let hearers = live.iter().filter(heard).count();

@@ -8,7 +8,7 @@ use positron_proto::{id::MessageId, node::SequenceKind, time::Instant};
 
 use crate::{
     dice::micros,
-    said::{self, Said},
+    published::{self, Published},
 };
 
 /// A message that a node handed to its application.
@@ -59,7 +59,7 @@ impl Delivery {
         host.started = at;
     }
 
-    pub(crate) fn heard(&mut self, heard: &Heard<'_>, said: &[Said]) -> Result<(), String> {
+    pub(crate) fn heard(&mut self, heard: &Heard<'_>, said: &[Published]) -> Result<(), String> {
         let Some(sender) = heard.sender else {
             return Err(format!("message {} of a node that does not exist", heard.id));
         };
@@ -71,7 +71,7 @@ impl Delivery {
                 Err(format!("message {} handed over twice", heard.id))
             };
         }
-        let Ok(index) = said::index_of(said, heard.kind, heard.payload) else {
+        let Ok(index) = published::index_of(said, heard.kind, heard.payload) else {
             return Err(format!("message {} of node {sender}, who never said it", heard.id));
         };
         let this = &said[index];
@@ -84,7 +84,7 @@ impl Delivery {
         self.once(heard, index, this)
     }
 
-    fn once(&mut self, heard: &Heard<'_>, index: usize, this: &Said) -> Result<(), String> {
+    fn once(&mut self, heard: &Heard<'_>, index: usize, this: &Published) -> Result<(), String> {
         let host = &mut self.hosts[heard.host];
         if !host.this_life.insert(index) {
             self.duplicates += 1;
@@ -154,8 +154,8 @@ impl Bits {
 mod tests {
     use super::*;
 
-    fn said_by(from: usize) -> Said {
-        Said {
+    fn said_by(from: usize) -> Published {
+        Published {
             kind: SequenceKind::Broadcast,
             from,
             to: from,
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    fn heard<'a>(payload: &'a Bytes, sender: usize, said: &[Said]) -> Heard<'a> {
+    fn heard<'a>(payload: &'a Bytes, sender: usize, said: &[Published]) -> Heard<'a> {
         let (kind, id) = (SequenceKind::Broadcast, said[sender].id.unwrap());
         let at = Instant::from_micros(5_000);
         Heard { at, host: 2, id, sender: Some(sender), kind, payload }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_second_handing_over_in_one_life_is_a_broken_promise_and_in_the_next_life_is_not() {
         let said = [said_by(0), said_by(1)];
-        let payload = said::payload(SequenceKind::Broadcast, 1, 30);
+        let payload = published::payload(SequenceKind::Broadcast, 1, 30);
         let mut delivery = Delivery::new(3, 0);
         let heard = heard(&payload, 1, &said);
         assert_eq!(delivery.heard(&heard, &said), Ok(()));
@@ -194,9 +194,9 @@ mod tests {
         let mut delivery = Delivery::new(3, 0);
         let never = Bytes::from_static(b"never said");
         assert!(delivery.heard(&heard(&never, 1, &said), &said).is_err());
-        let of_another = said::payload(SequenceKind::Broadcast, 0, 30);
+        let of_another = published::payload(SequenceKind::Broadcast, 0, 30);
         assert!(delivery.heard(&heard(&of_another, 1, &said), &said).is_err());
-        let payload = said::payload(SequenceKind::Broadcast, 1, 30);
+        let payload = published::payload(SequenceKind::Broadcast, 1, 30);
         let stranger = Heard { sender: None, ..heard(&payload, 1, &said) };
         assert!(delivery.heard(&stranger, &said).is_err());
     }

@@ -2,27 +2,27 @@
 
 use positron_proto::{
     datagram::contract::{
-        Closed, Delivery, Direction, Event, Expect, LaneNumber, RemoteNode, StreamId,
+        Closed, Delivery, Direction, EndpointEvent, Expect, LaneNumber, RemoteNode, StreamId,
     },
     limits::{LANES, MAX_DATAGRAM_MESSAGE},
 };
 
 use super::{
+    app_connection::{AppConnection, FlowHeard, Writing, connection},
     check::{CLOSE, Life, Promise, Truth, Wrong},
     content::{self, Talker},
     net::{Job, Net, Next, boot, identity},
     report::PacketViolation,
     story::Ending,
-    talk::{Heard, Talk, Writing, connection},
 };
 
 /// Bytes of the message that each half begins with: it says whose it is.
 const GREETING: usize = 32;
 
 impl Net<'_> {
-    pub(super) fn on_event(&mut self, end: usize, event: Event) -> Result<(), Wrong> {
+    pub(super) fn on_event(&mut self, end: usize, event: EndpointEvent) -> Result<(), Wrong> {
         let me = Talker { end, life: self.hosts[end].life, connection: connection(&event) };
-        if let Event::Accepted { remote, .. } = &event
+        if let EndpointEvent::Accepted { remote, .. } = &event
             && !self.talks.contains_key(&me)
         {
             return self.accepted(me, remote);
@@ -34,17 +34,17 @@ impl Net<'_> {
         };
         talk.life.told(&event, truth)?;
         match event {
-            Event::Connected { remote, .. } => self.connected(me, &remote),
-            Event::Message { lane, delivery, body, .. } => {
+            EndpointEvent::Connected { remote, .. } => self.connected(me, &remote),
+            EndpointEvent::Message { lane, delivery, body, .. } => {
                 self.later(me, Job::Release(body.len()));
-                self.heard(me, Heard::Message(lane, delivery, body))
+                self.heard(me, FlowHeard::Message(lane, delivery, body))
             }
-            Event::Writable { .. } | Event::StreamsAvailable { .. } => {
+            EndpointEvent::Writable { .. } | EndpointEvent::StreamsAvailable { .. } => {
                 talk.app.blocked = false;
                 self.say_backlog(me);
                 Ok(())
             }
-            Event::StreamReadable { stream, .. } => {
+            EndpointEvent::StreamReadable { stream, .. } => {
                 if talk.app.ended.contains(&stream) {
                     let what = format!("stream {} can be read after its end", stream.number);
                     return Err(Wrong::new(Promise::Exact, what));
@@ -55,16 +55,16 @@ impl Net<'_> {
                 }
                 Ok(())
             }
-            Event::StreamWritable { stream, .. } => {
+            EndpointEvent::StreamWritable { stream, .. } => {
                 self.write(me, stream);
                 Ok(())
             }
-            Event::Moved { addr, .. } => {
+            EndpointEvent::Moved { addr, .. } => {
                 let other = talk.remote.map(|(other, _)| other);
                 self.proven(end, addr);
                 other.map_or(Ok(()), |other| self.hosts[other].addresses.believed(addr))
             }
-            Event::Finished { .. } => {
+            EndpointEvent::Finished { .. } => {
                 // Whoever listens to the end has heard all that was said before.
                 let closer = talk.peer.filter(|_| talk.life.can_say());
                 let closer = closer.filter(|closer| self.is_alive(*closer));
@@ -72,8 +72,8 @@ impl Net<'_> {
                 closer.map_or(Ok(()), |closer| self.all_heard(closer, "finished"))
             }
             // An app that may open no more goes without.
-            Event::Drained { .. } => self.all_heard(me, "drained"),
-            Event::Closed { why, .. } => {
+            EndpointEvent::Drained { .. } => self.all_heard(me, "drained"),
+            EndpointEvent::Closed { why, .. } => {
                 let resetting = talk.life.resetting;
                 talk.app.backlog.clear();
                 talk.app.writing.clear();
@@ -83,14 +83,14 @@ impl Net<'_> {
                 }
                 Ok(())
             }
-            Event::Accepted { .. } => Ok(()),
+            EndpointEvent::Accepted { .. } => Ok(()),
         }
     }
 
     /// What is true of a connection, as far as it matters why it is over.
     fn truth(&self, me: Talker) -> Truth {
         let Some(talk) = self.talks.get(&me) else { return Truth::default() };
-        let is_wrong = |talk: &Talk| {
+        let is_wrong = |talk: &AppConnection| {
             talk.dialled.is_some_and(|dialled| match dialled.expect {
                 Expect::Node(node) => Some(node) != dialled.there,
                 Expect::Anyone => false,
@@ -141,7 +141,7 @@ impl Net<'_> {
     }
 
     fn accepted(&mut self, me: Talker, remote: &RemoteNode) -> Result<(), Wrong> {
-        let mut talk = Talk::new(me, None, Life::accepted());
+        let mut talk = AppConnection::new(me, None, Life::accepted());
         let other = self.end_of(remote);
         let here = (me.end, boot(me.life));
         let mut dials = Vec::new();
@@ -170,7 +170,7 @@ impl Net<'_> {
 
     /// Dials of this process at that one that have keys, and of which the other half is not known.
     fn halves_without(&self, end: usize, boot_there: u64, here: (usize, u64)) -> Vec<Talker> {
-        let is_one = |talk: &&Talk| {
+        let is_one = |talk: &&AppConnection| {
             talk.me.end == end
                 && boot(talk.me.life) == boot_there
                 && talk.dialled.is_some()
@@ -192,19 +192,19 @@ impl Net<'_> {
         Ok(())
     }
 
-    fn check(&mut self, said_by: Talker, heard: &Heard) -> Result<(), Wrong> {
+    fn check(&mut self, said_by: Talker, heard: &FlowHeard) -> Result<(), Wrong> {
         self.talks.get_mut(&said_by).map_or(Ok(()), |talk| talk.was_heard(heard))
     }
 
     /// An application heard something: was it said?
-    pub(super) fn heard(&mut self, me: Talker, heard: Heard) -> Result<(), Wrong> {
+    pub(super) fn heard(&mut self, me: Talker, heard: FlowHeard) -> Result<(), Wrong> {
         let Some(talk) = self.talks.get_mut(&me) else { return Ok(()) };
         if let Some(peer) = talk.peer {
             return self.check(peer, &heard);
         }
         let speaker = match (&heard, talk.remote) {
-            (Heard::Message(_, _, body), Some((other, boot_there))) => {
-                let named = |other: &&Talk| content::is_of(body, other.me) == Some(true);
+            (FlowHeard::Message(_, _, body), Some((other, boot_there))) => {
+                let named = |other: &&AppConnection| content::is_of(body, other.me) == Some(true);
                 let halves = self.talks.values().filter(|talk| {
                     talk.me.end == other && boot(talk.me.life) == boot_there && talk.peer.is_none()
                 });
@@ -288,7 +288,7 @@ impl Net<'_> {
                     if bytes.len() > end.reads {
                         return Err(Wrong::new(Promise::Bounds, "read more than asked for"));
                     }
-                    self.heard(me, Heard::Read(stream.number, bytes))?;
+                    self.heard(me, FlowHeard::Read(stream.number, bytes))?;
                     if !end.reader.1.is_zero() {
                         if let Some(talk) = self.talks.get_mut(&me) {
                             talk.app.reading.insert(stream, true);
@@ -300,7 +300,7 @@ impl Net<'_> {
                 Ok(None) => {
                     talk.app.reading.remove(&stream);
                     talk.app.ended.insert(stream);
-                    return self.heard(me, Heard::Ended(stream.number));
+                    return self.heard(me, FlowHeard::Ended(stream.number));
                 }
                 // Given up, by either end, or with its connection.
                 Err(_) => {
@@ -439,6 +439,6 @@ impl Net<'_> {
         talk.app.reading.remove(&stream);
         let Some(endpoint) = self.hosts[me.end].endpoint.as_mut() else { return Ok(()) };
         endpoint.drop_stream(now, me.connection, stream);
-        self.heard(me, Heard::Dropped(stream.number))
+        self.heard(me, FlowHeard::Dropped(stream.number))
     }
 }

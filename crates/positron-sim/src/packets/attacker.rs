@@ -8,7 +8,7 @@ use positron_proto::{
 };
 
 use super::{
-    glimpse::{Glimpse, HEADER},
+    glimpse::{HEADER, PacketHeaderView},
     story::Attacker,
 };
 use crate::dice::Dice;
@@ -151,7 +151,7 @@ impl Malice {
     /// Garbage, or a packet without a seal to one that passes by, in either direction.
     fn invent(&mut self, passing: &Datagram) -> Datagram {
         let Datagram { from, to, bytes } = passing;
-        let connection = Glimpse::of(bytes).map_or(0, |glimpse| glimpse.connection);
+        let connection = PacketHeaderView::of(bytes).map_or(0, |glimpse| glimpse.connection);
         let (from, to) = if self.dice.chance(0.5) { (*from, *to) } else { (*to, *from) };
         let most = if self.dice.chance(0.2) { 1_300 } else { 60 };
         let len = HEADER + self.dice.index(most);

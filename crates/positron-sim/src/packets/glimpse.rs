@@ -2,7 +2,7 @@
 
 /// The header of a packet, as far as it is of use to a bystander.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Glimpse {
+pub(crate) struct PacketHeaderView {
     pub(crate) kind: u8,
     pub(crate) flags: u8,
     pub(crate) number: u32,
@@ -16,7 +16,7 @@ const MAGIC: u8 = 0xBE;
 const ENCRYPTED: u8 = 4;
 const KEY_PHASE: u8 = 128;
 
-impl Glimpse {
+impl PacketHeaderView {
     /// The header of a datagram; `None` if it is no packet of ours.
     pub(crate) fn of(datagram: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = datagram.first_chunk()?;
@@ -42,7 +42,7 @@ impl Glimpse {
     }
 }
 
-impl core::fmt::Display for Glimpse {
+impl core::fmt::Display for PacketHeaderView {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         const NAMES: [&str; 13] = [
             "?",
@@ -56,8 +56,8 @@ impl core::fmt::Display for Glimpse {
             "PING",
             "PONG",
             "FRAGMENT",
-            "FRAGMENT_ACK",
-            "NACK",
+            "MESSAGE_ACK",
+            "MESSAGE_NACK",
         ];
         let name = NAMES.get(usize::from(self.kind)).unwrap_or(&"?");
         let phase = u8::from(self.has_odd_phase());

@@ -13,11 +13,11 @@ use super::{
         Addresses, Amplification, Cookies, Keys, Nonces, Openings, Replay, Seal, Seals, Shown,
         Silence, Wrong,
     },
-    glimpse::Glimpse,
+    glimpse::PacketHeaderView,
 };
 
 /// An end at work.
-pub(super) struct Host {
+pub(super) struct PacketHost {
     /// `None` while it is away.
     pub(super) endpoint: Option<Endpoint>,
     /// How often it started.
@@ -46,7 +46,7 @@ struct Checks {
     silence: Silence,
 }
 
-impl Host {
+impl PacketHost {
     /// Nobody is there yet.
     pub(super) fn new(addr: SocketAddr) -> Self {
         let mut addresses = Addresses::default();
@@ -89,7 +89,7 @@ impl Host {
             &mut self.checks;
         // What may be the first sealed packet of a stranger takes it out of the door.
         let is_sealed = |datagram: &&Datagram| {
-            Glimpse::of(&datagram.bytes).is_some_and(|packet| packet.is_sealed())
+            PacketHeaderView::of(&datagram.bytes).is_some_and(|packet| packet.is_sealed())
         };
         let leaving = batch.iter().filter(is_sealed).count();
         let half_open = endpoint.half_open().saturating_sub(leaving);
@@ -120,8 +120,8 @@ impl Host {
         nonces.sent(bytes)?;
         cookies.sent(now, *to, bytes)?;
         let mut seal = Seal::default();
-        let packet = Glimpse::of(bytes);
-        if let Some(packet) = packet.filter(Glimpse::is_sealed) {
+        let packet = PacketHeaderView::of(bytes);
+        if let Some(packet) = packet.filter(PacketHeaderView::is_sealed) {
             silence.sent(now, &packet, self.is_awake)?;
             let mut views = self.endpoint.iter().flat_map(Endpoint::views);
             let here = views.find(|view| view.id_there == Some(packet.connection));

@@ -17,6 +17,7 @@
 //!
 //! [`Endpoint`]: positron_proto::datagram::Endpoint
 
+mod app_connection;
 mod apps;
 mod attacker;
 mod check;
@@ -29,7 +30,6 @@ mod play;
 mod report;
 mod script;
 mod story;
-mod talk;
 
 pub use check::Promise;
 pub use path::{Bursts, PathLaws};

@@ -10,7 +10,7 @@ use std::{
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{EndpointConfig, Event, StreamId},
+        contract::{EndpointConfig, EndpointEvent, StreamId},
     },
     id::NetworkId,
     identity::Identity,
@@ -20,15 +20,15 @@ use positron_proto::{
 };
 
 use super::{
+    app_connection::AppConnection,
     attacker::{Datagram, Malice},
     check::{Clockwork, Effort, Promise, Seals, Wrong, is_cookie},
     content::Talker,
-    glimpse::Glimpse,
-    host::Host,
+    glimpse::PacketHeaderView,
+    host::PacketHost,
     path::Path,
     report::{PacketReport, PacketViolation},
     story::PacketStory,
-    talk::Talk,
 };
 use crate::{dice::Dice, report::add_up, run_hash::RunHash, trace::Trace};
 
@@ -61,11 +61,11 @@ pub(super) struct Net<'a> {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
     to_come: BTreeMap<u64, Next>,
     scheduled: u64,
-    pub(super) hosts: Vec<Host>,
+    pub(super) hosts: Vec<PacketHost>,
     pub(super) paths: Vec<Path>,
     path_dice: Vec<Dice>,
     pub(super) owner: BTreeMap<SocketAddr, usize>,
-    pub(super) talks: BTreeMap<Talker, Talk>,
+    pub(super) talks: BTreeMap<Talker, AppConnection>,
     pub(super) dice: Dice,
     pub(super) malice: Malice,
     /// Whether everything goes right by now.
@@ -129,7 +129,7 @@ impl<'a> Net<'a> {
             let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
             let addr = SocketAddr::from(([10, 0, 0, last], 8888));
             net.owner.insert(addr, end);
-            net.hosts.push(Host::new(addr));
+            net.hosts.push(PacketHost::new(addr));
             net.start(end);
         }
         net
@@ -335,7 +335,7 @@ impl<'a> Net<'a> {
         if bytes.len() > self.story.ends[end].max_datagram.max(1200) {
             return Err(Wrong::new(Promise::Bounds, format!("{} bytes", bytes.len())));
         }
-        let glimpse = Glimpse::of(bytes);
+        let glimpse = PacketHeaderView::of(bytes);
         if glimpse.is_some_and(|glimpse| matches!(glimpse.kind, 7 | 10)) {
             self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
             self.effort.packets += 1;
@@ -426,9 +426,9 @@ impl<'a> Net<'a> {
         PacketViolation::new(wrong, self.now, end)
     }
 
-    fn hash_event(&mut self, end: usize, event: &Event) {
+    fn hash_event(&mut self, end: usize, event: &EndpointEvent) {
         self.hash.word(u64::try_from(end).unwrap_or(0));
-        if let Event::Message { body, lane, .. } = event {
+        if let EndpointEvent::Message { body, lane, .. } = event {
             self.hash.word(u64::from(*lane));
             self.hash.bytes(body);
         } else {
@@ -447,7 +447,7 @@ impl<'a> Net<'a> {
         let ends_well = broken.is_none();
         let checked = self.effort.check(faithful).map_err(|wrong| self.broken(wrong, None));
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let is_unpaired = |talk: &&Talk| talk.dialled.is_none() && talk.peer.is_none();
+        let is_unpaired = |talk: &&AppConnection| talk.dialled.is_none() && talk.peer.is_none();
         let report = &self.report;
         PacketReport {
             duration_s: crate::report::seconds(self.now),
@@ -485,13 +485,14 @@ pub(super) fn network() -> NetworkId {
 
 fn describe(datagram: &Datagram) -> String {
     let Datagram { from, to, bytes } = datagram;
-    let what = Glimpse::of(bytes).map_or_else(|| "garbage".into(), |glimpse| glimpse.to_string());
+    let what =
+        PacketHeaderView::of(bytes).map_or_else(|| "garbage".into(), |glimpse| glimpse.to_string());
     format!("{what}, {} bytes, {from} to {to}", bytes.len())
 }
 
 /// An event in a line.
-fn brief(event: &Event) -> String {
-    if let Event::Message { connection, lane, delivery, body } = event {
+fn brief(event: &EndpointEvent) -> String {
+    if let EndpointEvent::Message { connection, lane, delivery, body } = event {
         let what = super::content::describe(body);
         return format!("{connection:?} lane {lane} {delivery:?}: {what}");
     }

@@ -93,14 +93,14 @@ pub(crate) struct Path {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrivals {
     /// The datagram itself.
-    pub(crate) first: Option<Arrival>,
+    pub(crate) first: Option<PathArrival>,
     /// Its copy.
-    pub(crate) second: Option<Arrival>,
+    pub(crate) second: Option<PathArrival>,
 }
 
 /// One arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
+pub(crate) struct PathArrival {
     /// When.
     pub(crate) at: Instant,
     /// Which bits were turned over, if some were.
@@ -206,7 +206,7 @@ impl Path {
         self.laws.loss > 0.0 && dice.chance(self.laws.loss)
     }
 
-    fn arrival(&mut self, leaves_at: Instant, dice: &mut Dice) -> Arrival {
+    fn arrival(&mut self, leaves_at: Instant, dice: &mut Dice) -> PathArrival {
         let laws = &self.laws;
         let mut at = leaves_at + laws.delay;
         if !laws.jitter.1.is_zero() {
@@ -219,7 +219,7 @@ impl Path {
             self.arrived_at = at;
         }
         let damaged = laws.damage > 0.0 && dice.chance(laws.damage);
-        Arrival { at, damage: damaged.then(|| Damage(dice.next())) }
+        PathArrival { at, damage: damaged.then(|| Damage(dice.next())) }
     }
 }
 

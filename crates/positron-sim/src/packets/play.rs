@@ -14,6 +14,7 @@ use positron_proto::{
 };
 
 use super::{
+    app_connection::{AppConnection, Writing},
     attacker::Datagram,
     check::{Dialled, Life, Promise, RESET, Wrong, in_short, waiting},
     content::Talker,
@@ -21,7 +22,6 @@ use super::{
     path::PathLaws,
     report::{PacketReport, PacketViolation},
     story::{Act, PacketStory, StaticKey, Whom},
-    talk::{Talk, Writing},
 };
 
 /// Plays a story. The same story and seed give the same report. A run that breaks a promise is run
@@ -185,7 +185,7 @@ impl Net<'_> {
         match result {
             Ok(connection) => {
                 let me = Talker { end: from, life, connection };
-                let talk = Talk::new(me, Some(dialled), Life::dialled());
+                let talk = AppConnection::new(me, Some(dialled), Life::dialled());
                 if self.talks.insert(me, talk).is_some() {
                     let wrong = Wrong::new(Promise::Close, format!("{connection:?} twice"));
                     return Err(self.broken(wrong, Some(from)));
@@ -325,7 +325,7 @@ impl Net<'_> {
         waits
     }
 
-    fn talk_waits(&self, talk: &Talk, waits: &mut Vec<String>) {
+    fn talk_waits(&self, talk: &AppConnection, waits: &mut Vec<String>) {
         let Talker { end, connection, .. } = talk.me;
         let name = format!("end {end}, {connection:?}");
         let view = self.hosts[end].endpoint.as_ref().and_then(|e| e.view(connection));
@@ -342,7 +342,8 @@ impl Net<'_> {
             return;
         }
         if peer.is_some() {
-            // Whoever says anything says LOWEST with it, and both are asked for a sign of life.
+            // Whoever says anything says STOP_WAITING with it, and both are asked for a sign of
+            // life.
             let gaps = view.as_ref().map_or(0, |view| view.gaps);
             waits.extend((gaps > 0).then(|| format!("{name}: {gaps} gaps that nobody closes")));
             let owed = talk.flow.owed_messages().into_iter().chain(talk.flow.owed_streams());

@@ -12,7 +12,7 @@ use positron_proto::{
     misbehavior::{Misbehavior, Observation},
     node::{Change, ChangeId, Snapshot},
     peers::KnownPeer,
-    standings::Standing,
+    standings::PeerTrust,
     time::WallTime,
     trust::TrustEvent,
     wire::{
@@ -70,7 +70,7 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
 }
 
 pub(crate) fn standing(n: u16, score: f64, banned_until: Option<WallTime>) -> Change {
-    let standing = Standing { score, banned_until };
+    let standing = PeerTrust { score, banned_until };
     Change::KeepStanding { peer: node(n), standing, at: at(77) }
 }
 

@@ -19,7 +19,7 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{carrier::Channel, fate::Fate, wait::lock};
+use super::super::{close_state::CloseState, protocol::Channel, wait::lock};
 use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
 
 /// Bytes of the largest message of an application.
@@ -29,7 +29,7 @@ pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
 #[derive(Debug)]
 pub struct TcpChannel {
     pub(super) peer: Peer,
-    fate: Fate,
+    fate: CloseState,
     /// Why the session is to be closed once everything is acknowledged.
     closing: OnceLock<CloseReason>,
     credit: Mutex<Credit>,
@@ -85,9 +85,9 @@ impl Said {
 }
 
 impl Deref for TcpChannel {
-    type Target = Fate;
+    type Target = CloseState;
 
-    fn deref(&self) -> &Fate {
+    fn deref(&self) -> &CloseState {
         &self.fate
     }
 }
@@ -108,7 +108,7 @@ impl Channel for TcpChannel {
 
 impl TcpChannel {
     pub(super) fn new(peer: Peer) -> Self {
-        let (fate, closing, credit) = (Fate::default(), OnceLock::new(), Mutex::default());
+        let (fate, closing, credit) = (CloseState::default(), OnceLock::new(), Mutex::default());
         Self { peer, fate, closing, credit }
     }
 

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{super::shared::Shared, machine::Tcp};
 use crate::{
-    driver::{Arrival, Links, listen},
+    driver::{CoreInput, Links, listen},
     limits::{BATCH, MAX_ACCEPTED},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn drive(
     shared: Arc<Shared<Tcp>>,
     listener: TcpListener,
-    mut arriving: mpsc::UnboundedReceiver<Arrival>,
+    mut arriving: mpsc::UnboundedReceiver<CoreInput>,
 ) {
     let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
     let mut accepting = JoinSet::new();
@@ -72,7 +72,7 @@ impl Shared<Tcp> {
         });
     }
 
-    fn arrive(&self, arrival: Arrival) {
+    fn arrive(&self, arrival: CoreInput) {
         self.act(|machine, now| machine.arrive(now, arrival, self));
     }
 
@@ -80,7 +80,7 @@ impl Shared<Tcp> {
         self.act(|machine, now| {
             let Some(links) = machine.links.as_mut().filter(|_| !self.is_closing()) else { return };
             let link = links.accept(stream);
-            machine.sessions.accepted(now, link, from, &mut machine.out);
+            machine.sessions.handle_accepted(now, link, from, &mut machine.out);
         });
     }
 
@@ -91,26 +91,28 @@ impl Shared<Tcp> {
 }
 
 impl Tcp {
-    fn arrive(&mut self, now: Now, arrival: Arrival, shared: &Shared<Self>) {
+    fn arrive(&mut self, now: Now, arrival: CoreInput, shared: &Shared<Self>) {
         let Some(links) = &mut self.links else { return };
         let out = &mut self.out;
         match arrival {
-            Arrival::Input(Input::Connected { link }) => self.sessions.connected(now, link, out),
-            Arrival::Input(Input::Bytes { link, bytes }) => {
-                self.sessions.bytes(now, link, bytes, out);
+            CoreInput::Input(Input::Connected { link }) => {
+                self.sessions.handle_connected(now, link, out);
+            }
+            CoreInput::Input(Input::Bytes { link, bytes }) => {
+                self.sessions.handle_bytes(now, link, bytes, out);
                 links.chunk_handled(link, 0);
             }
-            Arrival::Input(Input::LinkDown { link, reason }) => {
+            CoreInput::Input(Input::LinkDown { link, reason }) => {
                 links.ended(link);
-                self.sessions.link_down(now, link, reason, out);
+                self.sessions.handle_link_down(now, link, reason, out);
                 shared.ended.notify_waiters();
             }
-            Arrival::Written(link) => {
+            CoreInput::Written(link) => {
                 let bytes = links.take_written(link);
-                self.sessions.written(now, link, bytes, out);
+                self.sessions.handle_written(now, link, bytes, out);
             }
             // Links bring nothing else.
-            Arrival::Input(_) | Arrival::Verdict(..) => {}
+            CoreInput::Input(_) | CoreInput::Verdict(..) => {}
         }
     }
 }

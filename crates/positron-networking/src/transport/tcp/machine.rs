@@ -15,7 +15,10 @@ use positron_proto::{
     limits::LANES,
     session::{
         Sessions,
-        sessions::{Dial, DialFailure, DialOutcome, DownReason, LinkDown, NotSent, Out, Purpose},
+        sessions::{
+            DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, NotSent, Purpose,
+            SessionEffect,
+        },
     },
     time::{Instant, Now},
     wire::frame::{CloseReason, Lane},
@@ -24,10 +27,10 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     super::{
-        ConnectError, ConnectionStats, DEFAULT_LANE, SendError,
-        acquaintances::Acquaintances,
-        carrier::{Carrier, Channel as _, Machine},
+        ConnectError, ConnectionStats, DEFAULT_LANE, TransportSendError,
         inbox::Waiting,
+        key_cache::KeyCache,
+        protocol::{Channel as _, Protocol, ProtocolDriver},
         shared::Shared,
         wait::until,
     },
@@ -44,9 +47,9 @@ pub struct Tcp {
     channels: BTreeMap<NodeId, Arc<TcpChannel>>,
     /// Where each of them can be reached: where it came from, and what was dialled.
     by_address: BTreeMap<SocketAddr, NodeId>,
-    acquaintances: Acquaintances,
+    acquaintances: KeyCache,
     /// Dials that somebody waits for.
-    dials: Vec<(Dial, watch::Sender<Outcome>)>,
+    dials: Vec<(DialRequest, watch::Sender<Outcome>)>,
     /// Connections that are to end when everything is acknowledged.
     ending: Vec<Arc<TcpChannel>>,
     /// Messages under way, by what names them in the sessions.
@@ -54,7 +57,7 @@ pub struct Tcp {
     next_ticket: u64,
     /// Sessions that are to be told how much was taken.
     owed: BTreeSet<NodeId>,
-    pub(super) out: VecDeque<Out>,
+    pub(super) out: VecDeque<SessionEffect>,
     /// Until when the driver sleeps; it does not if this is none.
     pub(super) asleep: Option<Instant>,
 }
@@ -62,9 +65,9 @@ pub struct Tcp {
 /// What came of a dial, once it is known.
 type Outcome = Option<Result<Arc<TcpChannel>, ConnectError>>;
 
-impl Carrier for Tcp {}
+impl Protocol for Tcp {}
 
-impl Machine for Tcp {
+impl ProtocolDriver for Tcp {
     type Channel = TcpChannel;
     type Attempt = watch::Receiver<Outcome>;
 
@@ -109,7 +112,7 @@ impl Machine for Tcp {
         expect: Expect,
     ) -> Result<Self::Attempt, ConnectError> {
         let noise_static = self.acquaintances.key_of(expect);
-        let dial = Dial { to, expect, noise_static, purpose: Purpose::Connect };
+        let dial = DialRequest { to, expect, noise_static, purpose: Purpose::Connect };
         if let Some((_, outcome)) = self.dials.iter().find(|(other, _)| *other == dial) {
             return Ok(outcome.subscribe());
         }
@@ -144,27 +147,27 @@ impl Machine for Tcp {
         channel: &Arc<TcpChannel>,
         (lane, _): (LaneNumber, Delivery),
         data: Bytes,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), TransportSendError> {
         if lane >= LANES {
-            return Err(SendError::NoSuchLane(lane));
+            return Err(TransportSendError::NoSuchLane(lane));
         }
         let len = data.len();
-        let too_large = SendError::TooLarge { len, limit: MAX_TCP_MESSAGE };
+        let too_large = TransportSendError::TooLarge { len, limit: MAX_TCP_MESSAGE };
         if len > MAX_TCP_MESSAGE {
             return Err(too_large);
         }
         if channel.closed().is_some() || channel.closing().is_some() {
-            return Err(SendError::Closed(channel.closed().cloned()));
+            return Err(TransportSendError::Closed(channel.closed().cloned()));
         }
         if !channel.has_credit(len) {
-            return Err(SendError::Full);
+            return Err(TransportSendError::Full);
         }
         let ticket = Ticket(self.next_ticket);
         let (peer, said) = (channel.peer.id, Said::Data(data).encode());
         match self.sessions.send(now, peer, Lane::Direct, said, Some(ticket), &mut self.out) {
             Ok(()) => {}
-            Err(NotSent::QueueFull) => return Err(SendError::Full),
-            Err(NotSent::NotConnected) => return Err(SendError::Closed(None)),
+            Err(NotSent::QueueFull) => return Err(TransportSendError::Full),
+            Err(NotSent::NotConnected) => return Err(TransportSendError::Closed(None)),
             Err(NotSent::TooLarge) => return Err(too_large),
         }
         self.next_ticket += 1;
@@ -238,7 +241,7 @@ impl Tcp {
             links: Some(links),
             channels: BTreeMap::new(),
             by_address: BTreeMap::new(),
-            acquaintances: Acquaintances::default(),
+            acquaintances: KeyCache::default(),
             dials: Vec::new(),
             ending: Vec::new(),
             tickets: BTreeMap::new(),
@@ -263,29 +266,29 @@ impl Tcp {
         sent != Err(NotSent::QueueFull)
     }
 
-    fn carry_out(&mut self, now: Now, out: Out, shared: &Shared<Self>) {
+    fn carry_out(&mut self, now: Now, out: SessionEffect, shared: &Shared<Self>) {
         match out {
-            Out::Dial { link, to } => {
+            SessionEffect::Dial { link, to } => {
                 self.links.iter_mut().for_each(|links| links.dial(link, to));
             }
-            Out::Write { link, bytes } => {
+            SessionEffect::Write { link, bytes } => {
                 self.links.iter().for_each(|links| links.write(link, bytes.clone()));
             }
-            Out::Hangup { link, how } => {
+            SessionEffect::Hangup { link, how } => {
                 self.links.iter_mut().for_each(|links| links.hangup(link, how));
             }
-            Out::Knock(peer) => self.sessions.admit(now, peer.link, &mut self.out),
-            Out::Up(peer) => {
+            SessionEffect::Incoming(peer) => self.sessions.accept(now, peer.link, &mut self.out),
+            SessionEffect::Up(peer) => {
                 self.acquaintances.meet(peer.id, peer.noise_static);
                 let channel = Arc::new(TcpChannel::new(peer));
                 self.by_address.insert(peer.addr, peer.id);
                 self.channels.insert(peer.id, channel.clone());
                 shared.came(self, now, &channel);
             }
-            Out::Down { peer, reason } => self.down(peer, reason, shared),
-            Out::DialEnded { dial, outcome } => self.dial_ended(dial, outcome),
-            Out::Message { peer, body } => self.hear(now, peer, body, shared),
-            Out::Delivered { ticket } => {
+            SessionEffect::Down { peer, reason } => self.down(peer, reason, shared),
+            SessionEffect::DialEnded { dial, outcome } => self.dial_ended(dial, outcome),
+            SessionEffect::Message { peer, body } => self.hear(now, peer, body, shared),
+            SessionEffect::Delivered { ticket } => {
                 let Some(channel) = self.tickets.remove(&ticket) else { return };
                 channel.acknowledged();
                 if self.owed.remove(&channel.peer.id)
@@ -295,9 +298,9 @@ impl Tcp {
                     self.owed.insert(channel.peer.id);
                 }
             }
-            Out::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
-            Out::Parting { .. } => {}
-            Out::Misbehaved { peer, what } => {
+            SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
+            SessionEffect::Referral { .. } => {}
+            SessionEffect::Misbehaved { peer, what } => {
                 tracing::debug!(peer = %peer.short(), ?what, "a peer broke the protocol");
             }
         }
@@ -332,7 +335,7 @@ impl Tcp {
         shared.left(&channel, why);
     }
 
-    fn dial_ended(&mut self, dial: Dial, outcome: DialOutcome) {
+    fn dial_ended(&mut self, dial: DialRequest, outcome: DialOutcome) {
         let Some(at) = self.dials.iter().position(|(other, _)| *other == dial) else { return };
         let (_, waiting) = self.dials.swap_remove(at);
         waiting.send_replace(Some(match outcome {

@@ -11,7 +11,7 @@ use positron_proto::{
     identity::Identity,
     session::{
         Sessions,
-        sessions::{Counters, Peer},
+        sessions::{Peer, SessionCounters},
     },
 };
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub use self::machine::Tcp;
 use super::{
     Connection, Receiver, TcpConfig, Transport, TransportError, TransportStats,
-    config::host_and_port, life::Life, shared::Shared,
+    config::host_and_port, life::Handle, shared::Shared,
 };
 use crate::{
     driver::{Links, listen},
@@ -80,7 +80,7 @@ impl Transport<Tcp> {
         let machine = Tcp::new(sessions, Links::new(dial_timeout, arrivals));
         let shared = Shared::new(machine, me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let life = Life::start(shared, |shared| driver::drive(shared, listener, arriving));
+        let life = Handle::start(shared, |shared| driver::drive(shared, listener, arriving));
         Ok(Self { life: Arc::new(life) })
     }
 
@@ -94,7 +94,7 @@ impl Transport<Tcp> {
     }
 
     /// The transport and its connections now.
-    pub fn stats(&self) -> TransportStats<Counters> {
+    pub fn stats(&self) -> TransportStats<SessionCounters> {
         self.life.stats(|machine| machine.sessions.counters())
     }
 }

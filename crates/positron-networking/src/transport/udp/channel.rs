@@ -14,13 +14,13 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{carrier::Channel, fate::Fate, wait::lock};
+use super::super::{close_state::CloseState, protocol::Channel, wait::lock};
 
 /// One connection.
 #[derive(Debug)]
 pub struct UdpChannel {
     pub(super) id: ConnectionId,
-    fate: Fate,
+    fate: CloseState,
     place: Mutex<Place>,
     finished: OnceLock<CloseReason>,
     streams: Mutex<Streams>,
@@ -41,9 +41,9 @@ struct Streams {
 }
 
 impl Deref for UdpChannel {
-    type Target = Fate;
+    type Target = CloseState;
 
-    fn deref(&self) -> &Fate {
+    fn deref(&self) -> &CloseState {
         &self.fate
     }
 }
@@ -70,7 +70,7 @@ impl UdpChannel {
     pub(super) fn new(id: ConnectionId, address: SocketAddr, remote: Option<RemoteNode>) -> Self {
         Self {
             id,
-            fate: Fate::default(),
+            fate: CloseState::default(),
             place: Mutex::new(Place { address, remote }),
             finished: OnceLock::new(),
             streams: Mutex::default(),

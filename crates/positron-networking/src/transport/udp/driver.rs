@@ -6,7 +6,7 @@ use positron_proto::time::Instant;
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    super::{carrier::Machine as _, shared::Shared},
+    super::{protocol::ProtocolDriver as _, shared::Shared},
     machine::Udp,
 };
 use crate::{

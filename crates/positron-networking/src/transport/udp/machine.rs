@@ -10,7 +10,7 @@ use bytes::Bytes;
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{ConnectionId, Delivery, Event, LaneNumber, RemoteNode},
+        contract::{ConnectionId, Delivery, EndpointEvent, LaneNumber, RemoteNode},
     },
     handshake::Expect,
     limits::MAX_DATAGRAM_MESSAGE,
@@ -20,10 +20,10 @@ use positron_proto::{
 
 use super::{
     super::{
-        ConnectError, ConnectionStats, SendError,
-        acquaintances::Acquaintances,
-        carrier::{Carrier, Channel as _, Machine},
+        ConnectError, ConnectionStats, TransportSendError,
         inbox::Waiting,
+        key_cache::KeyCache,
+        protocol::{Channel as _, Protocol, ProtocolDriver},
         shared::Shared,
         wait::until,
     },
@@ -41,13 +41,13 @@ pub struct Udp {
     channels: HashMap<ConnectionId, Arc<UdpChannel>>,
     /// Connections by where they lead, the oldest first.
     by_address: BTreeSet<(SocketAddr, ConnectionId)>,
-    acquaintances: Acquaintances,
+    acquaintances: KeyCache,
     pub(super) sending: Sending,
 }
 
-impl Carrier for Udp {}
+impl Protocol for Udp {}
 
-impl Machine for Udp {
+impl ProtocolDriver for Udp {
     type Channel = UdpChannel;
     type Attempt = Arc<UdpChannel>;
 
@@ -126,9 +126,10 @@ impl Machine for Udp {
         channel: &Arc<UdpChannel>,
         (lane, delivery): (LaneNumber, Delivery),
         data: Bytes,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), TransportSendError> {
         let sent = self.endpoint.send(now, channel.id, lane, delivery, data);
-        sent.inspect(|()| channel.sent()).map_err(|why| SendError::new(why, channel.closed()))
+        sent.inspect(|()| channel.sent())
+            .map_err(|why| TransportSendError::new(why, channel.closed()))
     }
 
     fn release(&mut self, now: Now, channel: &UdpChannel, bytes: usize) {
@@ -187,7 +188,7 @@ impl Udp {
             socket: Some(socket),
             channels: HashMap::new(),
             by_address: BTreeSet::new(),
-            acquaintances: Acquaintances::default(),
+            acquaintances: KeyCache::default(),
             sending: Sending::default(),
         }
     }
@@ -204,42 +205,45 @@ impl Udp {
         channel
     }
 
-    fn note(&mut self, now: Now, event: Event, shared: &Shared<Self>) {
+    fn note(&mut self, now: Now, event: EndpointEvent, shared: &Shared<Self>) {
         match event {
-            Event::Accepted { connection, remote } => {
+            EndpointEvent::Accepted { connection, remote } => {
                 self.acquaintances.meet(remote.id, remote.noise_static);
                 let channel = self.enter(connection, remote.addr, Some(remote));
                 shared.came(self, now, &channel);
             }
-            Event::Closed { connection, why } => {
+            EndpointEvent::Closed { connection, why } => {
                 let Some(channel) = self.channels.remove(&connection) else { return };
                 self.by_address.remove(&(channel.address(), connection));
                 shared.left(&channel, why);
             }
-            Event::Moved { connection, addr } => {
+            EndpointEvent::Moved { connection, addr } => {
                 let Some(channel) = self.channels.get(&connection) else { return };
                 self.by_address.remove(&(channel.move_to(addr), connection));
                 self.by_address.insert((addr, connection));
             }
-            Event::Message { connection, lane, delivery, body: data } => {
+            EndpointEvent::Message { connection, lane, delivery, body: data } => {
                 let Some(channel) = self.channels.get(&connection).cloned() else { return };
                 // Messages come after the event that says who sends them.
                 let Some(RemoteNode { id: from, addr, .. }) = channel.remote() else { return };
                 shared.inbox.push(Waiting { channel, from, addr, lane, delivery, data });
             }
-            Event::Connected { connection, remote } => {
+            EndpointEvent::Connected { connection, remote } => {
                 self.acquaintances.meet(remote.id, remote.noise_static);
                 self.with(connection, |channel| channel.connected(remote));
             }
-            Event::Drained { connection } => self.with(connection, |channel| channel.drained()),
-            Event::Writable { connection } | Event::StreamsAvailable { connection } => {
+            EndpointEvent::Drained { connection } => {
+                self.with(connection, |channel| channel.drained());
+            }
+            EndpointEvent::Writable { connection }
+            | EndpointEvent::StreamsAvailable { connection } => {
                 self.with(connection, |channel| channel.writable.notify_waiters());
             }
-            Event::StreamReadable { connection, stream }
-            | Event::StreamWritable { connection, stream } => {
+            EndpointEvent::StreamReadable { connection, stream }
+            | EndpointEvent::StreamWritable { connection, stream } => {
                 self.with(connection, |channel| channel.wake_stream(stream));
             }
-            Event::Finished { connection, reason } => {
+            EndpointEvent::Finished { connection, reason } => {
                 let Some(channel) = self.channels.get(&connection).cloned() else { return };
                 channel.finished(reason);
                 self.close_if_read(now, &channel);

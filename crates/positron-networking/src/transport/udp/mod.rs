@@ -22,8 +22,8 @@ pub use self::{
     stream::{RecvStream, SendStream},
 };
 use super::{
-    Connection, Receiver, SendError, Transport, TransportError, TransportStats, UdpConfig,
-    config::host_and_port, life::Life, shared::Shared, wait::until,
+    Connection, Receiver, Transport, TransportError, TransportSendError, TransportStats, UdpConfig,
+    config::host_and_port, life::Handle, shared::Shared, wait::until,
 };
 use crate::{driver::datagrams::DatagramSocket, open::Seeds};
 
@@ -84,7 +84,7 @@ impl Transport<Udp> {
         let socket = Arc::new(socket);
         let shared = Shared::new(Udp::new(endpoint, socket.clone()), me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let life = Life::start(shared, |shared| driver::drive(shared, socket));
+        let life = Handle::start(shared, |shared| driver::drive(shared, socket));
         Ok(Self { life: Arc::new(life) })
     }
 
@@ -140,14 +140,14 @@ impl Connection<Udp> {
     /// ```
     ///
     /// # Errors
-    /// See [`SendError`].
-    pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, SendError> {
+    /// See [`TransportSendError`].
+    pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, TransportSendError> {
         let opened = self.life.act(|machine, now| {
             let stream = machine.endpoint.open_stream(now, self.channel.id, lane)?;
             self.channel.stream_opened(stream);
             Ok(stream)
         });
-        let stream = opened.map_err(|why| SendError::new(why, self.channel.closed()))?;
+        let stream = opened.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
         Ok(SendStream::new(self.life.clone(), self.channel.clone(), stream))
     }
 

@@ -9,7 +9,7 @@ use std::{cell::Cell, collections::VecDeque, net::SocketAddr};
 use positron_proto::time::Instant;
 
 use super::{
-    super::{carrier::Machine as _, shared::Shared},
+    super::{protocol::ProtocolDriver as _, shared::Shared},
     machine::Udp,
 };
 use crate::driver::datagrams::{DatagramSocket, Sent};

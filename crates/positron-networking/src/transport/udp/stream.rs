@@ -13,7 +13,7 @@ use positron_proto::datagram::contract::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    super::{SendError, life::Life},
+    super::{TransportSendError, life::Handle},
     channel::UdpChannel,
     machine::Udp,
 };
@@ -25,7 +25,7 @@ use super::{
 /// that is given up, and its reader hears an error.
 #[derive(Debug)]
 pub struct SendStream {
-    life: Arc<Life<Udp>>,
+    life: Arc<Handle<Udp>>,
     channel: Arc<UdpChannel>,
     id: StreamId,
     finished: bool,
@@ -37,7 +37,7 @@ pub struct SendStream {
 /// before its end is refused: its writer hears an error.
 #[derive(Debug)]
 pub struct RecvStream {
-    life: Arc<Life<Udp>>,
+    life: Arc<Handle<Udp>>,
     channel: Arc<UdpChannel>,
     id: StreamId,
     ended: bool,
@@ -46,7 +46,11 @@ pub struct RecvStream {
 }
 
 impl SendStream {
-    pub(super) const fn new(life: Arc<Life<Udp>>, channel: Arc<UdpChannel>, id: StreamId) -> Self {
+    pub(super) const fn new(
+        life: Arc<Handle<Udp>>,
+        channel: Arc<UdpChannel>,
+        id: StreamId,
+    ) -> Self {
         Self { life, channel, id, finished: false }
     }
 
@@ -60,19 +64,19 @@ impl SendStream {
     ///
     /// # Errors
     /// The connection is over, or the other end wants no more of the stream.
-    pub fn finish(&mut self) -> Result<(), SendError> {
+    pub fn finish(&mut self) -> Result<(), TransportSendError> {
         if self.finished {
             return Ok(());
         }
         let (connection, stream) = (self.channel.id, self.id);
         let outcome =
             self.life.act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
-        outcome.map_err(|why| SendError::new(why, self.channel.closed()))?;
+        outcome.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
         self.finished = true;
         Ok(())
     }
 
-    fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, SendError>> {
+    fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
         let (connection, stream) = (self.channel.id, self.id);
         let taken = self.life.act(|machine, now| {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
@@ -86,7 +90,7 @@ impl SendStream {
         match taken {
             Ok(0) if !bytes.is_empty() => Poll::Pending,
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(why) => Poll::Ready(Err(SendError::new(why, self.channel.closed()))),
+            Err(why) => Poll::Ready(Err(TransportSendError::new(why, self.channel.closed()))),
         }
     }
 }
@@ -124,7 +128,11 @@ impl Drop for SendStream {
 }
 
 impl RecvStream {
-    pub(super) const fn new(life: Arc<Life<Udp>>, channel: Arc<UdpChannel>, id: StreamId) -> Self {
+    pub(super) const fn new(
+        life: Arc<Handle<Udp>>,
+        channel: Arc<UdpChannel>,
+        id: StreamId,
+    ) -> Self {
         Self { life, channel, id, ended: false, rest: Bytes::new() }
     }
 
@@ -138,7 +146,7 @@ impl RecvStream {
     ///
     /// # Errors
     /// The connection is over before the end of the stream, or the other end gave it up.
-    pub async fn recv(&mut self, limit: usize) -> Result<Option<Bytes>, SendError> {
+    pub async fn recv(&mut self, limit: usize) -> Result<Option<Bytes>, TransportSendError> {
         poll_fn(|cx| self.poll_some(cx, limit)).await
     }
 
@@ -146,7 +154,7 @@ impl RecvStream {
         &mut self,
         cx: &mut Context<'_>,
         limit: usize,
-    ) -> Poll<Result<Option<Bytes>, SendError>> {
+    ) -> Poll<Result<Option<Bytes>, TransportSendError>> {
         if !self.rest.is_empty() {
             return Poll::Ready(Ok(Some(self.rest.split_to(limit.min(self.rest.len())))));
         }
@@ -174,7 +182,7 @@ impl RecvStream {
             Ok(None) | Err(_) => self.ended = true,
         }
         turn.made_progress();
-        Poll::Ready(read.map_err(|why| SendError::new(why, self.channel.closed())))
+        Poll::Ready(read.map_err(|why| TransportSendError::new(why, self.channel.closed())))
     }
 }
 

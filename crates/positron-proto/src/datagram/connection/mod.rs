@@ -7,34 +7,34 @@
 //! - `wake`: what time brings: loss, probes, silence;
 //! - `end`: how it closes.
 
-mod carried;
-mod end;
-mod hear;
-mod say;
-mod secured;
+mod close;
+mod data;
+mod packet_builder;
+mod packet_space;
+mod recv;
 #[cfg(test)]
 mod tests;
-mod wake;
+mod timers;
 
-pub(super) use hear::Opened;
+pub(super) use recv::OpenedPacket;
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
 use self::{
-    carried::{Cargo, Carried},
-    secured::Secured,
+    data::{Carried, SentPacketData},
+    packet_space::PacketSpace,
 };
 use super::{
     contract::{
-        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, Event, LaneNumber,
-        NotQueued, RemoteNode, State, StreamId,
+        Closed, ConnectionId, ConnectionState, ConnectionView, Delivery, EndpointConfig,
+        EndpointEvent, LaneNumber, NotQueued, RemoteNode, StreamId,
     },
     incoming::{Delivered, Unfinished},
     protection::{Protection, Unopened},
     rtt::Rtt,
-    state::Step,
+    state::Transition,
     streams::StreamEvent,
     window::WindowBudget,
 };
@@ -62,13 +62,13 @@ use crate::{
 /// congestion window.
 #[derive(Debug)]
 pub(super) struct Connection {
-    state: State,
+    state: ConnectionState,
     direction: Direction,
     since: Instant,
     config: Arc<EndpointConfig>,
     carried: Carried,
-    secured: Option<Box<Secured>>,
-    ending: end::Ending,
+    secured: Option<Box<PacketSpace>>,
+    ending: close::Ending,
     events: VecDeque<ConnectionEvent>,
     /// Whether the application was told the last thing, [`ConnectionEvent::Closed`].
     over: bool,
@@ -77,7 +77,7 @@ pub(super) struct Connection {
     rng: Rng,
 }
 
-/// What happened to a connection: a [`Event`] without its id.
+/// What happened to a connection: an [`EndpointEvent`] without its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEvent {
     Connected(RemoteNode),
@@ -94,21 +94,21 @@ pub(super) enum ConnectionEvent {
 }
 
 impl ConnectionEvent {
-    pub(super) fn of(self, connection: ConnectionId) -> Event {
+    pub(super) fn of(self, connection: ConnectionId) -> EndpointEvent {
         match self {
-            Self::Connected(remote) => Event::Connected { connection, remote },
-            Self::Accepted(remote) => Event::Accepted { connection, remote },
+            Self::Connected(remote) => EndpointEvent::Connected { connection, remote },
+            Self::Accepted(remote) => EndpointEvent::Accepted { connection, remote },
             Self::Message { lane, delivery, body } => {
-                Event::Message { connection, lane, delivery, body }
+                EndpointEvent::Message { connection, lane, delivery, body }
             }
-            Self::Drained => Event::Drained { connection },
-            Self::Writable => Event::Writable { connection },
-            Self::StreamReadable(stream) => Event::StreamReadable { connection, stream },
-            Self::StreamWritable(stream) => Event::StreamWritable { connection, stream },
-            Self::StreamsAvailable => Event::StreamsAvailable { connection },
-            Self::Moved(addr) => Event::Moved { connection, addr },
-            Self::Finished(reason) => Event::Finished { connection, reason },
-            Self::Closed(why) => Event::Closed { connection, why },
+            Self::Drained => EndpointEvent::Drained { connection },
+            Self::Writable => EndpointEvent::Writable { connection },
+            Self::StreamReadable(stream) => EndpointEvent::StreamReadable { connection, stream },
+            Self::StreamWritable(stream) => EndpointEvent::StreamWritable { connection, stream },
+            Self::StreamsAvailable => EndpointEvent::StreamsAvailable { connection },
+            Self::Moved(addr) => EndpointEvent::Moved { connection, addr },
+            Self::Finished(reason) => EndpointEvent::Finished { connection, reason },
+            Self::Closed(why) => EndpointEvent::Closed { connection, why },
         }
     }
 }
@@ -132,16 +132,16 @@ impl Connection {
         budget: &mut WindowBudget,
     ) -> Self {
         let step = match direction {
-            Direction::Outbound => Step::Dialled,
-            Direction::Inbound => Step::Answered,
+            Direction::Outbound => Transition::Dialled,
+            Direction::Inbound => Transition::Answered,
         };
         Self {
-            state: State::Closed.after(step).expect("every connection begins closed"),
+            state: ConnectionState::Closed.after(step).expect("every connection begins closed"),
             direction,
             since: now,
             carried: Carried::new(now, config, budget),
             secured: None,
-            ending: end::Ending::default(),
+            ending: close::Ending::default(),
             events: VecDeque::new(),
             over: false,
             drained: true,
@@ -158,10 +158,10 @@ impl Connection {
         remote: RemoteNode,
         theirs: u32,
     ) {
-        let Some(state) = self.state.after(Step::Proven) else { return };
+        let Some(state) = self.state.after(Transition::Proven) else { return };
         self.state = state;
         self.since = now;
-        let mut secured = Secured::new(now, &self.config, protection, remote, theirs);
+        let mut secured = PacketSpace::new(now, &self.config, protection, remote, theirs);
         // The listener believes nothing before it opened a sealed packet.
         secured.due.ping = self.direction == Direction::Outbound;
         self.secured = Some(Box::new(secured));
@@ -353,7 +353,7 @@ impl Connection {
 
     /// Bytes that are held beyond what the window promised.
     pub(super) const fn overdraft(&self) -> u64 {
-        if self.over { 0 } else { self.carried.window.overdraft() }
+        if self.over { 0 } else { self.carried.window.over_window() }
     }
 
     /// Gives back what it borrowed; the last thing that is asked of it.
@@ -378,7 +378,7 @@ impl Connection {
             congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
             congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
             in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
-            send_window: secured.map_or(0, Secured::budget),
+            send_window: secured.map_or(0, PacketSpace::budget),
             datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
             queued_bytes: self.queued_bytes(),
             unreleased_bytes: usize::try_from(self.carried.window.held()).unwrap_or(usize::MAX),

@@ -1,7 +1,7 @@
 //! Messages from the other end: put together and in order.
 
-mod assembly;
-mod order;
+mod reassembly;
+mod reorder;
 #[cfg(test)]
 mod tests;
 
@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-pub(super) use self::assembly::cost_of_unfinished;
+pub(super) use self::reassembly::cost_of_unfinished;
 use self::{
-    assembly::{Added, Assemblies},
-    order::{Order, Standing},
+    reassembly::{AddedPart, Assemblies},
+    reorder::{Order, Placement},
 };
 use super::{
-    chunk::{Chunk, Filling, PacketKind},
     contract::LaneNumber,
+    sent_frames::{PacketBuilder, PacketKind, SentFrame},
 };
 use crate::{
     limits::{MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
@@ -41,7 +41,7 @@ use crate::{
 /// [`MAX_FRAGMENTS_PER_PEER`](crate::limits::MAX_FRAGMENTS_PER_PEER), and let go when nothing of
 /// them arrived for [`FRAGMENT_AGE`](crate::limits::FRAGMENT_AGE).
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(super) struct RecvChannels {
     orders: BTreeMap<Channel, Order>,
     assemblies: Assemblies,
     delivered: VecDeque<Delivered>,
@@ -61,7 +61,7 @@ pub(super) struct Delivered {
 
 /// What happened to a message or a part that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(super) enum ReceivedPart {
     New,
     /// It had arrived before.
     Duplicate,
@@ -97,18 +97,18 @@ pub(super) struct Unfinished {
     pub(super) since: Instant,
 }
 
-impl Incoming {
+impl RecvChannels {
     /// A MESSAGE frame.
     pub(super) fn message(
         &mut self,
         channel: Channel,
         number: u64,
         body: Bytes,
-    ) -> Result<Arrival, Violation> {
+    ) -> Result<ReceivedPart, Violation> {
         match self.stands(channel, number)? {
-            Standing::Old => return Ok(Arrival::Duplicate),
-            Standing::Past => return Ok(Arrival::Dropped),
-            Standing::New => {}
+            Placement::Old => return Ok(ReceivedPart::Duplicate),
+            Placement::Past => return Ok(ReceivedPart::Dropped),
+            Placement::New => {}
         }
         if self.assemblies.total(channel, number).is_some_and(|total| total != body.len()) {
             return Err(Violation::protocol("a message of two lengths"));
@@ -117,10 +117,10 @@ impl Incoming {
             self.tell_whole(channel, number);
         }
         self.finish(channel, number, body);
-        Ok(Arrival::New)
+        Ok(ReceivedPart::New)
     }
 
-    /// A PART frame: bytes from `offset` on of a message of `total`.
+    /// A FRAGMENT frame: bytes from `offset` on of a message of `total`.
     pub(super) fn part(
         &mut self,
         now: Instant,
@@ -128,14 +128,14 @@ impl Incoming {
         number: u64,
         (offset, total): (u32, u32),
         body: &[u8],
-    ) -> Result<Arrival, Violation> {
+    ) -> Result<ReceivedPart, Violation> {
         match self.stands(channel, number)? {
-            Standing::Old => {
+            Placement::Old => {
                 self.tell_whole(channel, number);
-                return Ok(Arrival::Duplicate);
+                return Ok(ReceivedPart::Duplicate);
             }
-            Standing::Past => return Ok(Arrival::Dropped),
-            Standing::New => {}
+            Placement::Past => return Ok(ReceivedPart::Dropped),
+            Placement::New => {}
         }
         let reliable = channel.delivery != Delivery::Unreliable;
         self.assemblies.pay(body.len());
@@ -143,23 +143,23 @@ impl Incoming {
             let mut has_room = self.assemblies.has_room_for(total, reliable)?;
             if !self.assemblies.is_paid_for(total) {
                 self.pass_over(channel, number);
-                return Ok(if reliable { Arrival::GivenUp } else { Arrival::Dropped });
+                return Ok(if reliable { ReceivedPart::GivenUp } else { ReceivedPart::Dropped });
             }
             while !has_room {
                 let Some((channel, number)) = self.assemblies.evict_unreliable() else {
-                    return Ok(Arrival::Dropped);
+                    return Ok(ReceivedPart::Dropped);
                 };
                 self.pass_over(channel, number);
                 has_room = self.assemblies.has_room_for(total, reliable)?;
             }
         }
         match self.assemblies.add(now, channel, number, (offset, total), body)? {
-            Added::Nothing => Ok(Arrival::Duplicate),
-            Added::Part => Ok(Arrival::New),
-            Added::Last(whole) => {
+            AddedPart::Nothing => Ok(ReceivedPart::Duplicate),
+            AddedPart::Part => Ok(ReceivedPart::New),
+            AddedPart::Last(whole) => {
                 self.tell_whole(channel, number);
                 self.finish(channel, number, whole);
-                Ok(Arrival::New)
+                Ok(ReceivedPart::New)
             }
         }
     }
@@ -178,41 +178,42 @@ impl Incoming {
         !self.wholes.is_empty() || !self.given_up.is_empty()
     }
 
-    /// Puts WHOLE or GIVEN_UP frames into a packet: into an empty one, one kind, or both kinds
+    /// Puts MESSAGE_ACK or MESSAGE_NACK frames into a packet: into an empty one, one kind, or both
+    /// kinds
     /// among the data of another.
-    pub(super) fn fill(&mut self, packet: &mut Filling<'_>) {
-        if matches!(packet.kind, PacketKind::Empty | PacketKind::FragmentAck | PacketKind::Data) {
+    pub(super) fn fill(&mut self, packet: &mut PacketBuilder<'_>) {
+        if matches!(packet.kind, PacketKind::Empty | PacketKind::MessageAck | PacketKind::Data) {
             while let Some(&(channel, number)) = self.wholes.first() {
                 if packet.room() < 2 + varint_len(number) {
                     return;
                 }
                 self.wholes.pop_first();
-                PacketFrame::Whole { channel, number }.encode(packet.out);
-                packet.contents.push(Chunk::Whole { channel, number });
-                packet.reply(channel.lane, PacketKind::FragmentAck);
+                PacketFrame::MessageAck { channel, number }.encode(packet.out);
+                packet.contents.push(SentFrame::Whole { channel, number });
+                packet.reply(channel.lane, PacketKind::MessageAck);
             }
         }
-        if matches!(packet.kind, PacketKind::Empty | PacketKind::Nack | PacketKind::Data) {
+        if matches!(packet.kind, PacketKind::Empty | PacketKind::MessageNack | PacketKind::Data) {
             while let Some(&(channel, number)) = self.given_up.first() {
                 if packet.room() < 2 + varint_len(number) {
                     return;
                 }
                 self.given_up.pop_first();
-                PacketFrame::GivenUp { channel, number }.encode(packet.out);
-                packet.contents.push(Chunk::GivenUp { channel, number });
-                packet.reply(channel.lane, PacketKind::Nack);
+                PacketFrame::MessageNack { channel, number }.encode(packet.out);
+                packet.contents.push(SentFrame::GivenUp { channel, number });
+                packet.reply(channel.lane, PacketKind::MessageNack);
             }
         }
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &Chunk) {
+    pub(super) fn lost(&mut self, chunk: &SentFrame) {
         match *chunk {
-            Chunk::Whole { channel, number } => self.tell_whole(channel, number),
+            SentFrame::Whole { channel, number } => self.tell_whole(channel, number),
             // If it began again since, the other end has heard of it.
-            Chunk::GivenUp { channel, number }
+            SentFrame::GivenUp { channel, number }
                 if self.assemblies.total(channel, number).is_none()
-                    && self.stands(channel, number) == Ok(Standing::New) =>
+                    && self.stands(channel, number) == Ok(Placement::New) =>
             {
                 self.tell_given_up(channel, number);
             }
@@ -255,7 +256,7 @@ impl Incoming {
         self.assemblies.poll_timeout()
     }
 
-    fn stands(&self, channel: Channel, number: u64) -> Result<Standing, Violation> {
+    fn stands(&self, channel: Channel, number: u64) -> Result<Placement, Violation> {
         match self.orders.get(&channel) {
             Some(order) => order.stands(number),
             None => Order::new(channel.delivery).stands(number),

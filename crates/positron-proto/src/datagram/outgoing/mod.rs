@@ -1,7 +1,7 @@
 //! Messages on their way to the other end.
 
-mod cut;
-mod queue;
+mod fragmenter;
+mod send_queue;
 #[cfg(test)]
 mod tests;
 
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use self::queue::{Queue, Tally};
+use self::send_queue::{Queue, Tally};
 use super::{
-    chunk::{Chunk, Filling},
     contract::{LaneNumber, NotQueued},
     incoming::Violation,
+    sent_frames::{PacketBuilder, SentFrame},
 };
 use crate::{
     limits::{CONNECTION_QUEUE_MESSAGES, LANES, MAX_DATAGRAM_MESSAGE},
@@ -24,7 +24,8 @@ use crate::{
 ///
 /// [`push`](Self::push) queues; [`fill`](Self::fill) puts one lane into a packet, what was lost
 /// before what is new, small messages together and one fragment alone. The packet layer gives each
-/// [`Chunk`] back to [`acknowledged`](Self::acknowledged) or [`lost`](Self::lost), in any order and
+/// [`SentFrame`] back to [`acknowledged`](Self::acknowledged) or [`lost`](Self::lost), in any
+/// order and
 /// more than once: only the first acknowledgment of something counts, and after it no loss does.
 ///
 /// A message in fragments is let go when the other end says that it has all of it
@@ -34,7 +35,7 @@ use crate::{
 /// Bounded by the bytes that it was made with and by [`CONNECTION_QUEUE_MESSAGES`]; what is kept
 /// beside the messages is proportional to them. An idle one takes no memory of its own.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct SendChannels {
     /// Those that were ever used, by lane and then delivery.
     queues: BTreeMap<(LaneNumber, Delivery), Queue>,
     tally: Tally,
@@ -42,7 +43,7 @@ pub(super) struct Outgoing {
     refused: bool,
 }
 
-impl Outgoing {
+impl SendChannels {
     /// Nothing waits; at most `limit` bytes will.
     pub(super) fn new(limit: usize) -> Self {
         Self { queues: BTreeMap::new(), tally: Tally::default(), limit, refused: false }
@@ -81,7 +82,7 @@ impl Outgoing {
     }
 
     /// Puts what fits of one lane into a packet.
-    pub(super) fn fill(&mut self, lane: LaneNumber, packet: &mut Filling<'_>) {
+    pub(super) fn fill(&mut self, lane: LaneNumber, packet: &mut PacketBuilder<'_>) {
         for (_, queue) in self.queues.range_mut(within(lane)) {
             if !packet.takes_data() {
                 return;
@@ -91,14 +92,14 @@ impl Outgoing {
     }
 
     /// A packet with this arrived.
-    pub(super) fn acknowledged(&mut self, chunk: &Chunk) {
+    pub(super) fn acknowledged(&mut self, chunk: &SentFrame) {
         match *chunk {
-            Chunk::Messages { channel, first, count } => {
+            SentFrame::Messages { channel, first, count } => {
                 if let Some((queue, tally)) = self.queue(channel) {
                     queue.acknowledged(first, count, tally);
                 }
             }
-            Chunk::Part { channel, number, from, to, attempt } => {
+            SentFrame::Part { channel, number, from, to, attempt } => {
                 if let Some((queue, _)) = self.queue(channel) {
                     queue.part_acknowledged(number, from..to, attempt);
                 }
@@ -108,14 +109,14 @@ impl Outgoing {
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &Chunk) {
+    pub(super) fn lost(&mut self, chunk: &SentFrame) {
         match *chunk {
-            Chunk::Messages { channel, first, count } => {
+            SentFrame::Messages { channel, first, count } => {
                 if let Some((queue, _)) = self.queue(channel) {
                     queue.lost(first, count);
                 }
             }
-            Chunk::Part { channel, number, from, to, attempt } => {
+            SentFrame::Part { channel, number, from, to, attempt } => {
                 if let Some((queue, _)) = self.queue(channel) {
                     queue.part_lost(number, from..to, attempt);
                 }
@@ -124,7 +125,8 @@ impl Outgoing {
         }
     }
 
-    /// WHOLE: the other end has a message in fragments. A violation for one that was never sent.
+    /// MESSAGE_ACK: the other end has a message in fragments. A violation for one that was never
+    /// sent.
     pub(super) fn whole(&mut self, channel: Channel, number: u64) -> Result<(), Violation> {
         match self.queue(channel) {
             Some((queue, tally)) if queue.was_begun(number) => queue.whole(number, tally),
@@ -133,7 +135,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// GIVEN_UP: the other end let go of what it had of a message; all of it is sent again. A
+    /// MESSAGE_NACK: the other end let go of what it had of a message; all of it is sent again. A
     /// violation for one that was never sent.
     pub(super) fn given_up(&mut self, channel: Channel, number: u64) -> Result<(), Violation> {
         match self.queue(channel) {

@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::Outgoing;
+use super::SendChannels;
 use crate::{
     datagram::{
-        chunk::{Chunk, Contents, Filling, PacketKind},
         contract::NotQueued,
-        incoming::{Delivered, Incoming},
+        incoming::{Delivered, RecvChannels},
+        sent_frames::{PacketBuilder, PacketKind, SentFrame, SentFrames},
     },
     limits::{
         CONNECTION_QUEUE_MESSAGES, FRAGMENT_AGE, LARGEST_DATAGRAM, MAX_DATAGRAM_MESSAGE,
@@ -26,17 +26,21 @@ const PLENTY: u64 = 1 << 40;
 /// What a packet carried, and its frames.
 struct Packet {
     kind: PacketKind,
-    contents: Contents,
+    contents: SentFrames,
     frames: Vec<PacketFrame>,
 }
 
-fn packet(full: usize, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
+fn packet(full: usize, fill: impl FnOnce(&mut PacketBuilder<'_>)) -> Option<Packet> {
     packet_within(full, PLENTY, fill)
 }
 
-fn packet_within(full: usize, budget: u64, fill: impl FnOnce(&mut Filling<'_>)) -> Option<Packet> {
+fn packet_within(
+    full: usize,
+    budget: u64,
+    fill: impl FnOnce(&mut PacketBuilder<'_>),
+) -> Option<Packet> {
     let mut out = Vec::new();
-    let mut filling = Filling::new(&mut out, full, full, budget);
+    let mut filling = PacketBuilder::new(&mut out, full, full, budget);
     fill(&mut filling);
     let (kind, contents) = (filling.kind, core::mem::take(&mut filling.contents));
     assert!(out.len() <= full);
@@ -46,18 +50,18 @@ fn packet_within(full: usize, budget: u64, fill: impl FnOnce(&mut Filling<'_>)) 
         frames.push(PacketFrame::decode(&mut reader).unwrap());
     }
     if let (PacketKind::Fragment(fragment), [frame]) = (kind, &frames[..])
-        && let PacketFrame::Part { number, offset, total, body, .. } = frame
+        && let PacketFrame::Fragment { number, offset, total, body, .. } = frame
     {
         assert!(fragment.agrees_with(*number, *offset, body.len(), *total));
     }
     (kind != PacketKind::Empty).then_some(Packet { kind, contents, frames })
 }
 
-fn next(outgoing: &mut Outgoing, full: usize) -> Option<Packet> {
+fn next(outgoing: &mut SendChannels, full: usize) -> Option<Packet> {
     next_within(outgoing, full, PLENTY)
 }
 
-fn next_within(outgoing: &mut Outgoing, full: usize, budget: u64) -> Option<Packet> {
+fn next_within(outgoing: &mut SendChannels, full: usize, budget: u64) -> Option<Packet> {
     let ready = outgoing.most_urgent(full, budget);
     let next = packet_within(full, budget, |filling| {
         (0..16).for_each(|lane| outgoing.fill(lane, filling));
@@ -66,13 +70,13 @@ fn next_within(outgoing: &mut Outgoing, full: usize, budget: u64) -> Option<Pack
     next
 }
 
-fn arrive(incoming: &mut Incoming, now: Instant, packet: &Packet) {
+fn arrive(incoming: &mut RecvChannels, now: Instant, packet: &Packet) {
     for frame in packet.frames.clone() {
         match frame {
             PacketFrame::Message { channel, number, body } => {
                 incoming.message(channel, number, body).unwrap();
             }
-            PacketFrame::Part { channel, number, offset, total, body } => {
+            PacketFrame::Fragment { channel, number, offset, total, body } => {
                 incoming.part(now, channel, number, (offset, total), &body).unwrap();
             }
             other => unreachable!("{other:?}"),
@@ -80,12 +84,14 @@ fn arrive(incoming: &mut Incoming, now: Instant, packet: &Packet) {
     }
 }
 
-fn answer(incoming: &mut Incoming, outgoing: &mut Outgoing) {
+fn answer(incoming: &mut RecvChannels, outgoing: &mut SendChannels) {
     while let Some(packet) = packet(1200, |filling| incoming.fill(filling)) {
         for frame in packet.frames {
             match frame {
-                PacketFrame::Whole { channel, number } => outgoing.whole(channel, number).unwrap(),
-                PacketFrame::GivenUp { channel, number } => {
+                PacketFrame::MessageAck { channel, number } => {
+                    outgoing.whole(channel, number).unwrap();
+                }
+                PacketFrame::MessageNack { channel, number } => {
                     outgoing.given_up(channel, number).unwrap();
                 }
                 other => unreachable!("{other:?}"),
@@ -114,8 +120,8 @@ proptest! {
         fates in prop::collection::vec((0_u8..8, 0_usize..9), 1..200),
         sizes in prop::collection::vec(600_usize..2000, 1..6),
     ) {
-        let mut outgoing = Outgoing::new(1 << 20);
-        let mut incoming = Incoming::default();
+        let mut outgoing = SendChannels::new(1 << 20);
+        let mut incoming = RecvChannels::default();
         let mut expected: BTreeMap<Channel, Vec<Bytes>> = BTreeMap::new();
         for (index, &(lane, delivery, len)) in messages.iter().enumerate() {
             let delivery = [
@@ -192,7 +198,7 @@ proptest! {
 
 #[test]
 fn small_messages_share_a_packet_and_lower_lanes_go_first() {
-    let mut outgoing = Outgoing::new(1 << 20);
+    let mut outgoing = SendChannels::new(1 << 20);
     for lane in [3, 1] {
         for _ in 0..2 {
             outgoing.push(lane, Delivery::Ordered, Bytes::from_static(b"x"), 0).unwrap();
@@ -213,8 +219,8 @@ fn small_messages_share_a_packet_and_lower_lanes_go_first() {
 
 #[test]
 fn a_full_queue_refuses_until_half_of_it_is_free_and_says_so_once() {
-    let mut outgoing = Outgoing::new(1000);
-    let push = |outgoing: &mut Outgoing, len| {
+    let mut outgoing = SendChannels::new(1000);
+    let push = |outgoing: &mut SendChannels, len| {
         outgoing.push(0, Delivery::Ordered, Bytes::from(vec![0; len]), 0)
     };
     push(&mut outgoing, 600).unwrap();
@@ -231,7 +237,7 @@ fn a_full_queue_refuses_until_half_of_it_is_free_and_says_so_once() {
 
 #[test]
 fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
-    let (mut outgoing, mut incoming) = (Outgoing::new(64 << 20), Incoming::default());
+    let (mut outgoing, mut incoming) = (SendChannels::new(64 << 20), RecvChannels::default());
     for _ in 0..2 * MAX_UNFINISHED_PER_PEER {
         outgoing.push(0, Delivery::Unordered, Bytes::from(vec![1; 2000]), 0).unwrap();
     }
@@ -250,9 +256,10 @@ fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
 
 #[test]
 fn no_message_is_sent_that_lies_too_far_from_the_oldest_that_did_not_arrive() {
-    let mut outgoing = Outgoing::new(1 << 20);
-    let push =
-        |outgoing: &mut Outgoing| outgoing.push(0, Delivery::Ordered, Bytes::from_static(b"x"), 0);
+    let mut outgoing = SendChannels::new(1 << 20);
+    let push = |outgoing: &mut SendChannels| {
+        outgoing.push(0, Delivery::Ordered, Bytes::from_static(b"x"), 0)
+    };
     for _ in 0..CONNECTION_QUEUE_MESSAGES {
         push(&mut outgoing).unwrap();
     }
@@ -260,7 +267,7 @@ fn no_message_is_sent_that_lies_too_far_from_the_oldest_that_did_not_arrive() {
     while next(&mut outgoing, 10_000).is_some() {}
     let messages = |first, end| {
         let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
-        Chunk::Messages { channel, first, count: u32::try_from(end - first).unwrap() }
+        SentFrame::Messages { channel, first, count: u32::try_from(end - first).unwrap() }
     };
     // All but the first one arrived.
     outgoing.acknowledged(&messages(1, MAX_MESSAGE_SPAN));
@@ -279,7 +286,7 @@ fn no_message_is_sent_that_lies_too_far_from_the_oldest_that_did_not_arrive() {
 
 #[test]
 fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_window() {
-    let (mut outgoing, mut incoming) = (Outgoing::new(64 << 20), Incoming::default());
+    let (mut outgoing, mut incoming) = (SendChannels::new(64 << 20), RecvChannels::default());
     let count = 3 * MAX_FRAGMENTS_PER_PEER / (1 << 20);
     for _ in 0..count {
         outgoing.push(0, Delivery::Unordered, Bytes::from(vec![1; 1 << 20]), 0).unwrap();
@@ -290,7 +297,7 @@ fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_windo
     for budget in (1_000_u64..4_000).cycle().take(1_000_000) {
         match next_within(&mut outgoing, 8_000, budget * 4) {
             // The first piece of each comes last.
-            Some(packet) if matches!(packet.frames[0], PacketFrame::Part { offset: 0, .. }) => {
+            Some(packet) if matches!(packet.frames[0], PacketFrame::Fragment { offset: 0, .. }) => {
                 late.push(packet);
             }
             Some(packet) => {
@@ -316,12 +323,12 @@ fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_windo
 #[test]
 fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_window() {
     let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
-    let mut outgoing = Outgoing::new(1 << 20);
+    let mut outgoing = SendChannels::new(1 << 20);
     outgoing.push(0, channel.delivery, body(0, 3_000), 0).unwrap();
     let whole = next(&mut outgoing, 9_000).unwrap();
     whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
     // Datagrams became smaller, and the other end holds what is out of order.
-    let mut incoming = Incoming::default();
+    let mut incoming = RecvChannels::default();
     while let Some(piece) = next_within(&mut outgoing, 1_200, 0) {
         arrive(&mut incoming, Instant::ORIGIN, &piece);
     }
@@ -333,7 +340,7 @@ fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_win
 
 #[test]
 fn what_was_lost_goes_before_the_rest_of_a_later_message_that_waits_for_the_window() {
-    let mut outgoing = Outgoing::new(1 << 20);
+    let mut outgoing = SendChannels::new(1 << 20);
     outgoing.push(0, Delivery::Ordered, body(0, 100), 0).unwrap();
     outgoing.push(0, Delivery::Ordered, body(1, 5_000), 0).unwrap();
     let (first, second) = (next(&mut outgoing, 1_200), next(&mut outgoing, 1_200));
@@ -347,7 +354,7 @@ fn what_was_lost_goes_before_the_rest_of_a_later_message_that_waits_for_the_wind
 #[test]
 fn there_is_room_to_cut_what_was_lost_whole_however_many_messages_are_begun() {
     for (count, len) in [(MAX_UNFINISHED_PER_PEER, 2_000), (8, 524_200)] {
-        let mut outgoing = Outgoing::new(8 << 20);
+        let mut outgoing = SendChannels::new(8 << 20);
         outgoing.push(1, Delivery::Ordered, body(0, 15_000), 0).unwrap();
         let whole = next(&mut outgoing, LARGEST_DATAGRAM).unwrap();
         for index in 0..count {
@@ -356,6 +363,6 @@ fn there_is_room_to_cut_what_was_lost_whole_however_many_messages_are_begun() {
         while next(&mut outgoing, 1_200).is_some() {}
         whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
         let piece = next_within(&mut outgoing, 1_200, 0).expect("its place was kept");
-        assert!(matches!(&piece.frames[..], [PacketFrame::Part { total: 15_000, .. }]));
+        assert!(matches!(&piece.frames[..], [PacketFrame::Fragment { total: 15_000, .. }]));
     }
 }

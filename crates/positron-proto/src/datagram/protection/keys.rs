@@ -48,18 +48,18 @@ pub(super) struct Key {
 
 /// Which key a packet must have been sealed with.
 #[derive(Clone, Copy)]
-pub(super) enum Phase {
+pub(super) enum KeyPhase {
     Previous,
     Present,
     Next,
 }
 
 impl Opening {
-    pub(super) fn key(&self, phase: Phase) -> &Key {
+    pub(super) fn key(&self, phase: KeyPhase) -> &Key {
         match (phase, &self.previous) {
-            (Phase::Previous, Some(previous)) => &previous.key,
-            (Phase::Present, _) => &self.present,
-            (Phase::Next | Phase::Previous, _) => &self.next,
+            (KeyPhase::Previous, Some(previous)) => &previous.key,
+            (KeyPhase::Present, _) => &self.present,
+            (KeyPhase::Next | KeyPhase::Previous, _) => &self.next,
         }
     }
 }

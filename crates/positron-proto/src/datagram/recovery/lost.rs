@@ -77,7 +77,7 @@ impl Losses {
         self.packets.push_back(Mourned { number, bytes, sent_at, lost_at: now, episode, returned });
     }
 
-    /// LOWEST was told.
+    /// STOP_WAITING was told.
     pub(super) fn told(&mut self, lowest: u64) {
         self.told = self.told.max(lowest);
     }

@@ -14,8 +14,8 @@ use self::{
     lost::Losses,
     news::News,
     rack::Tolerance,
-    rate::Delivery,
-    sent::{Flight, Lost, Sent, bytes_of},
+    rate::RateSample,
+    sent::{Flight, Lost, SentPackets, bytes_of},
 };
 use super::{
     congestion::{AckSample, Controller, LossSample},
@@ -55,7 +55,7 @@ pub(super) struct Settled<C> {
 
 /// What an acknowledgment or a timer did. Only added to; the caller takes out what it has read.
 #[derive(Debug)]
-pub(super) struct Outcome<C> {
+pub(super) struct AckOutcome<C> {
     /// Arrived, each run of numbers ascending.
     pub(super) acked: Vec<Settled<C>>,
     /// Declared lost: their contents are to be sent again. Ascending.
@@ -64,7 +64,7 @@ pub(super) struct Outcome<C> {
     pub(super) spurious: u64,
 }
 
-impl<C> Outcome<C> {
+impl<C> AckOutcome<C> {
     /// Nothing happened.
     pub(super) const fn new() -> Self {
         Self { acked: Vec::new(), lost: Vec::new(), spurious: 0 }
@@ -92,12 +92,12 @@ pub(super) enum Timer {
 pub(super) enum TimeoutOutcome {
     /// Nothing was due.
     Idle,
-    /// Packets were added to [`Outcome::lost`].
+    /// Packets were added to [`AckOutcome::lost`].
     Lost,
     /// Send one eliciting packet now, whatever the window says: new data, or once more that of
     /// [`Recovery::newest_outstanding`].
     Probe,
-    /// Everything in flight was added to [`Outcome::lost`], and the window is at its least.
+    /// Everything in flight was added to [`AckOutcome::lost`], and the window is at its least.
     Rto,
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Recovery<C> {
     flight: Flight<C>,
     losses: Losses,
     tolerance: Tolerance,
-    delivery: Delivery,
+    delivery: RateSample,
     clock: Clock,
     /// The number that follows the last one sent.
     next: u64,
@@ -163,7 +163,7 @@ impl<C> Recovery<C> {
             flight: Flight::new(),
             losses: Losses::new(),
             tolerance: Tolerance::new(),
-            delivery: Delivery::default(),
+            delivery: RateSample::default(),
             clock: Clock::default(),
             next: 0,
             largest_acked: None,
@@ -199,7 +199,7 @@ impl<C> Recovery<C> {
         }
         self.clock.last_sent = at;
         let stamp = self.delivery.sent(at, self.flight.bytes());
-        self.flight.push(number, Sent { at, size, kind, stamp, contents });
+        self.flight.push(number, SentPackets { at, size, kind, stamp, contents });
         let app_limited = self.delivery.is_app_limited();
         self.congestion.sent(now, bytes_of(size), self.flight.bytes(), app_limited);
     }
@@ -224,7 +224,7 @@ impl<C> Recovery<C> {
         ranges: impl Iterator<Item = RangeInclusive<u64>> + Clone,
         ack_delay: Duration,
         cumulative: u64,
-        out: &mut Outcome<C>,
+        out: &mut AckOutcome<C>,
     ) -> Result<(), AckedUnsent> {
         let ends = ranges.clone().map(|range| *range.end());
         let highest = ends.chain(cumulative.checked_sub(1)).max();
@@ -277,7 +277,11 @@ impl<C> Recovery<C> {
     }
 
     /// Does what is due. Never harmful.
-    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Outcome<C>) -> TimeoutOutcome {
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        out: &mut AckOutcome<C>,
+    ) -> TimeoutOutcome {
         let Some((_, timer)) = self.poll_timeout().filter(|&(at, _)| at <= now) else {
             return TimeoutOutcome::Idle;
         };
@@ -320,7 +324,8 @@ impl<C> Recovery<C> {
         self.flight.oldest().map_or(self.next, |(number, _)| number)
     }
 
-    /// What to say in LOWEST, if the other end waits for numbers that will never come. A packet
+    /// What to say in STOP_WAITING, if the other end waits for numbers that will never come. A
+    /// packet
     /// that was declared lost just now is not given up yet: once it is, its late arrival could not
     /// be told from its loss. Call [`lowest_told`](Self::lowest_told) when it goes out.
     pub(super) fn lowest_to_tell(&self, now: Instant) -> Option<u64> {
@@ -333,7 +338,7 @@ impl<C> Recovery<C> {
         (has_gap && self.peer_cumulative < lowest).then_some(lowest)
     }
 
-    /// LOWEST goes out with this number.
+    /// STOP_WAITING goes out with this number.
     pub(super) fn lowest_told(&mut self, lowest: u64) {
         self.losses.told(lowest);
     }
@@ -393,14 +398,14 @@ impl<C> Recovery<C> {
         range: &RangeInclusive<u64>,
         cumulative: u64,
         news: &mut News,
-        out: &mut Outcome<C>,
+        out: &mut AckOutcome<C>,
     ) {
         let overtook = Overtook { now, largest: self.largest_acked, round_trip: self.round_trip() };
         let Self { flight, losses, tolerance, row, .. } = self;
         flight.acknowledge(range, |number, packet| {
             overtook.tell(tolerance, number, packet.at);
             news.acknowledged(number, &packet);
-            let Sent { at, size, kind, contents, .. } = packet;
+            let SentPackets { at, size, kind, contents, .. } = packet;
             out.acked.push(Settled { number, size, kind, sent_at: at, contents });
         });
         losses.arrived(*range.start(), *range.end(), cumulative, |lost| {
@@ -462,7 +467,7 @@ impl<C> Recovery<C> {
         overtaken.then(|| packet.at + grace.max(TIMER_GRANULARITY))
     }
 
-    fn lose_overtaken(&mut self, now: Instant, out: &mut Outcome<C>) {
+    fn lose_overtaken(&mut self, now: Instant, out: &mut AckOutcome<C>) {
         let first = out.lost.len();
         let mut persistent = false;
         while let Some((number, _)) = self.flight.oldest() {
@@ -479,7 +484,7 @@ impl<C> Recovery<C> {
     }
 
     /// Takes the oldest packet out as lost; whether its row is as long as persistent congestion.
-    fn lose_oldest(&mut self, out: &mut Outcome<C>) -> bool {
+    fn lose_oldest(&mut self, out: &mut AckOutcome<C>) -> bool {
         let Some(Lost { number, packet, acked_follows }) = self.flight.lose_oldest() else {
             return false;
         };
@@ -496,13 +501,13 @@ impl<C> Recovery<C> {
         if acked_follows {
             self.row = None;
         }
-        let Sent { at, size, kind, contents, .. } = packet;
+        let SentPackets { at, size, kind, contents, .. } = packet;
         out.lost.push(Settled { number, size, kind, sent_at: at, contents });
         persistent
     }
 
     /// Remembers what was added to `out.lost` from `first` on, and tells congestion control.
-    fn tell_lost(&mut self, now: Instant, first: usize, persistent: bool, out: &Outcome<C>) {
+    fn tell_lost(&mut self, now: Instant, first: usize, persistent: bool, out: &AckOutcome<C>) {
         let Some(newest) =
             out.lost[first..].iter().rfind(|lost| lost.kind != PacketKind::SizeProbe)
         else {
@@ -519,7 +524,7 @@ impl<C> Recovery<C> {
         self.congestion.lost(now, &sample);
     }
 
-    fn remember_lost(&mut self, now: Instant, first: usize, out: &Outcome<C>) -> u64 {
+    fn remember_lost(&mut self, now: Instant, first: usize, out: &AckOutcome<C>) -> u64 {
         let mut bytes = 0;
         for lost in &out.lost[first..] {
             let congestion = lost.kind != PacketKind::SizeProbe;
@@ -531,7 +536,7 @@ impl<C> Recovery<C> {
     }
 
     /// Everything in flight is lost. Congestion control is not told here.
-    fn lose_all(&mut self, now: Instant, out: &mut Outcome<C>) {
+    fn lose_all(&mut self, now: Instant, out: &mut AckOutcome<C>) {
         let first = out.lost.len();
         while self.flight.packets() > 0 {
             self.lose_oldest(out);

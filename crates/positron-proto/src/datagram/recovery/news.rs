@@ -2,7 +2,7 @@
 
 use super::{
     rate::RateStamp,
-    sent::{Sent, bytes_of},
+    sent::{SentPackets, bytes_of},
 };
 use crate::time::Instant;
 
@@ -19,7 +19,7 @@ pub(super) struct News {
 
 impl News {
     /// A packet in flight arrived.
-    pub(super) fn acknowledged<C>(&mut self, number: u64, packet: &Sent<C>) {
+    pub(super) fn acknowledged<C>(&mut self, number: u64, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         if self.newest.is_none_or(|(newest, ..)| number > newest) {
             self.newest = Some((number, packet.at, packet.stamp));

@@ -17,7 +17,7 @@ pub(super) struct RateStamp {
 
 /// Delivery in one direction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Delivery {
+pub(super) struct RateSample {
     delivered: u64,
     delivered_at: Instant,
     first_sent_at: Instant,
@@ -25,7 +25,7 @@ pub(super) struct Delivery {
     app_limited_until: Option<u64>,
 }
 
-impl Delivery {
+impl RateSample {
     /// A packet goes out; `in_flight` does not count it yet.
     pub(super) fn sent(&mut self, now: Instant, in_flight: u64) -> RateStamp {
         if in_flight == 0 {

@@ -8,7 +8,7 @@ use crate::time::Instant;
 
 /// A packet in flight.
 #[derive(Debug)]
-pub(super) struct Sent<C> {
+pub(super) struct SentPackets<C> {
     pub(super) at: Instant,
     pub(super) size: usize,
     pub(super) kind: PacketKind,
@@ -20,7 +20,7 @@ pub(super) struct Sent<C> {
 #[derive(Debug)]
 pub(super) struct Lost<C> {
     pub(super) number: u64,
-    pub(super) packet: Sent<C>,
+    pub(super) packet: SentPackets<C>,
     /// The packet sent after it arrived.
     pub(super) acked_follows: bool,
 }
@@ -50,7 +50,7 @@ struct Slot<C> {
 
 #[derive(Debug)]
 enum State<C> {
-    Out(Sent<C>),
+    Out(SentPackets<C>),
     /// Acknowledged, as are the next `run - 1` slots at least: an acknowledgment that names them
     /// again steps over all of them, so that each costs only what is new in it.
     Acked {
@@ -63,7 +63,7 @@ impl<C> Flight<C> {
         Self { slots: VecDeque::new(), bytes: 0, packets: 0, size_probes: 0 }
     }
 
-    pub(super) fn push(&mut self, number: u64, packet: Sent<C>) {
+    pub(super) fn push(&mut self, number: u64, packet: SentPackets<C>) {
         self.count_in(&packet);
         self.slots.push_back(Slot { number, state: State::Out(packet) });
     }
@@ -89,7 +89,7 @@ impl<C> Flight<C> {
     }
 
     /// The packet that has been out longest.
-    pub(super) fn oldest(&self) -> Option<(u64, &Sent<C>)> {
+    pub(super) fn oldest(&self) -> Option<(u64, &SentPackets<C>)> {
         match self.slots.front() {
             Some(Slot { number, state: State::Out(packet) }) => Some((*number, packet)),
             _ => None,
@@ -97,7 +97,7 @@ impl<C> Flight<C> {
     }
 
     /// The packet that was sent last of those that are out.
-    pub(super) fn newest(&self) -> Option<(u64, &Sent<C>)> {
+    pub(super) fn newest(&self) -> Option<(u64, &SentPackets<C>)> {
         self.slots.iter().rev().find_map(|slot| match &slot.state {
             State::Out(packet) => Some((slot.number, packet)),
             State::Acked { .. } => None,
@@ -117,7 +117,7 @@ impl<C> Flight<C> {
     pub(super) fn acknowledge(
         &mut self,
         range: &RangeInclusive<u64>,
-        mut each: impl FnMut(u64, Sent<C>),
+        mut each: impl FnMut(u64, SentPackets<C>),
     ) {
         let first = self.slots.partition_point(|slot| slot.number < *range.start());
         let mut at = first;
@@ -170,13 +170,13 @@ impl<C> Flight<C> {
         });
     }
 
-    fn count_in(&mut self, packet: &Sent<C>) {
+    fn count_in(&mut self, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         self.packets += 1;
         self.size_probes += usize::from(packet.kind == PacketKind::SizeProbe);
     }
 
-    fn count_out(&mut self, packet: &Sent<C>) {
+    fn count_out(&mut self, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_sub(bytes_of(packet.size));
         self.packets -= 1;
         self.size_probes -= usize::from(packet.kind == PacketKind::SizeProbe);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    datagram::{congestion::NewReno, received::Received},
+    datagram::{ack_tracker::AckTracker, congestion::NewReno},
     limits::{RTO_SLACK_LEAST, TAIL_PROBES},
     rng::{Rng, Seed},
 };
@@ -35,10 +35,10 @@ enum Traveller {
 struct Link {
     now: u64,
     sender: Recovery<u64>,
-    receiver: Received,
+    receiver: AckTracker,
     travelling: BTreeMap<(u64, u64), Traveller>,
     order: u64,
-    out: Outcome<u64>,
+    out: AckOutcome<u64>,
     /// Bytes per second of the bottleneck, and when it is free.
     rate: Option<u64>,
     free_at: u64,
@@ -60,7 +60,7 @@ struct Link {
 
 impl Link {
     fn new() -> Self {
-        let mut receiver = Received::new();
+        let mut receiver = AckTracker::new();
         receiver.rtt_changed(Duration::from_micros(ROUND_TRIP));
         Self {
             now: 0,
@@ -68,7 +68,7 @@ impl Link {
             receiver,
             travelling: BTreeMap::new(),
             order: 0,
-            out: Outcome::new(),
+            out: AckOutcome::new(),
             rate: None,
             free_at: 0,
             queue: 40_000,
@@ -218,7 +218,7 @@ fn a_single_loss_is_found_within_a_round_trip_and_a_quarter() {
     assert!(found <= 2 * ROUND_TRIP + ROUND_TRIP / 4 + 6_000, "{found}");
     assert_eq!(link.spurious, 0);
     assert!(link.timeouts.is_empty() && link.probes.is_empty());
-    assert!(link.receiver.cumulative() > 25, "LOWEST closed the gap");
+    assert!(link.receiver.cumulative() > 25, "STOP_WAITING closed the gap");
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn reordering_of_a_round_trip_is_learned_and_then_costs_nothing() {
 #[test]
 fn a_loss_that_was_none_is_undone() {
     let mut sender = recovery();
-    let mut out = Outcome::new();
+    let mut out = AckOutcome::new();
     for number in 0..10 {
         sender.sent(at(number), number, SIZE, PacketKind::Eliciting, number);
     }
@@ -290,7 +290,7 @@ fn a_loss_that_was_none_is_undone() {
 #[test]
 fn a_number_that_was_abandoned_is_not_taken_for_one_that_arrived() {
     let mut sender = recovery();
-    let mut out = Outcome::new();
+    let mut out = AckOutcome::new();
     for number in 0..10 {
         sender.sent(at(number), number, SIZE, PacketKind::Eliciting, number);
     }
@@ -308,7 +308,7 @@ fn a_number_that_was_abandoned_is_not_taken_for_one_that_arrived() {
 #[test]
 fn an_acknowledgment_of_what_was_never_sent_changes_nothing() {
     let mut sender = recovery();
-    let mut out = Outcome::new();
+    let mut out = AckOutcome::new();
     for number in 0..5 {
         sender.sent(at(number), number, SIZE, PacketKind::Eliciting, number);
     }
@@ -324,7 +324,7 @@ fn an_acknowledgment_of_what_was_never_sent_changes_nothing() {
 #[test]
 fn a_probe_for_a_size_is_lost_without_a_word_to_congestion_control() {
     let mut sender = recovery();
-    let mut out = Outcome::new();
+    let mut out = AckOutcome::new();
     let window = sender.congestion().window();
     sender.sent(at(0), 0, 9000, PacketKind::SizeProbe, 0);
     let (when, timer) = sender.poll_timeout().expect("something is in flight");
@@ -338,7 +338,7 @@ fn a_probe_for_a_size_is_lost_without_a_word_to_congestion_control() {
 #[test]
 fn nothing_is_lost_by_time_alone_until_the_timeout() {
     let mut sender = recovery();
-    let mut out = Outcome::new();
+    let mut out = AckOutcome::new();
     for number in 0..5 {
         sender.sent(at(0), number, SIZE, PacketKind::Eliciting, number);
     }
@@ -357,7 +357,7 @@ fn nothing_is_lost_by_time_alone_until_the_timeout() {
 
 #[test]
 fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
-    let (mut sender, mut out) = (recovery(), Outcome::new());
+    let (mut sender, mut out) = (recovery(), AckOutcome::new());
     sender.rtt_mut().sample(at(0), millis(1), Duration::ZERO);
     for number in 0..2 {
         sender.sent(at(0), number, SIZE, PacketKind::Eliciting, number);
@@ -385,14 +385,14 @@ fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
 
 #[test]
 fn what_was_sent_before_a_probe_does_not_answer_it() {
-    let (mut sender, mut out) = (recovery(), Outcome::new());
+    let (mut sender, mut out) = (recovery(), AckOutcome::new());
     let send = |sender: &mut Recovery<u64>, when| {
         let number = sender.next_number();
         sender.sent(when, number, SIZE, PacketKind::Eliciting, number);
     };
     // The last one took a quick way; the others are taken for lost, and so slowly come that what
     // is sent instead stands behind them.
-    let ack = |sender: &mut Recovery<u64>, when, number, out: &mut Outcome<u64>| {
+    let ack = |sender: &mut Recovery<u64>, when, number, out: &mut AckOutcome<u64>| {
         let range = core::iter::once(number..=number);
         sender.acknowledged(when, range, Duration::ZERO, 0, out).unwrap();
     };
@@ -415,7 +415,7 @@ fn what_was_sent_before_a_probe_does_not_answer_it() {
 
 #[test]
 fn the_delivery_rate_is_that_of_the_bottleneck() {
-    let mut delivery = Delivery::default();
+    let mut delivery = RateSample::default();
     let mut stamps = Vec::new();
     for number in 0..100u64 {
         stamps.push((at(number * 1_000), delivery.sent(at(number * 1_000), number * 1_000)));
@@ -432,8 +432,8 @@ fn the_delivery_rate_is_that_of_the_bottleneck() {
 #[test]
 fn a_connection_that_has_warmed_up_allocates_nothing() {
     let mut sender = recovery();
-    let mut receiver = Received::new();
-    let mut out = Outcome::new();
+    let mut receiver = AckTracker::new();
+    let mut out = AckOutcome::new();
     let mut round = |sender: &mut Recovery<u64>, from: u64| {
         for number in from..from + 10 {
             let now = at(number * 1_000);
@@ -514,7 +514,7 @@ proptest! {
         steps in prop::collection::vec(step(), 250..260),
     ) {
         let mut sender = recovery();
-        let mut out = Outcome::new();
+        let mut out = AckOutcome::new();
         let mut now = 1_000_000u64;
         let mut model = BTreeMap::new();
         for step in steps {
@@ -564,7 +564,7 @@ proptest! {
 
 #[test]
 fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
-    let (mut sender, mut out, now) = (recovery(), Outcome::new(), at(1_000_000));
+    let (mut sender, mut out, now) = (recovery(), AckOutcome::new(), at(1_000_000));
     let send = |sender: &mut Recovery<u64>, number| {
         sender.sent(now, number, SIZE, PacketKind::Eliciting, number);
     };

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use self::{
-    receiving::{Change, Receiving, State},
+    receiving::{Receiving, RecvChange, RecvState},
     sending::Sending,
 };
 use super::{
-    chunk::{Chunk, Filling, PacketKind},
     contract::{LaneNumber, NotQueued, StreamId},
     incoming::Violation,
+    sent_frames::{PacketBuilder, PacketKind, SentFrame},
 };
 use crate::{
     handshake::expect::Direction,
@@ -154,12 +154,12 @@ impl Streams {
         };
         let stream = stream.ok_or(NotQueued::StreamClosed)?;
         match stream.state {
-            State::Dropped => return Err(NotQueued::StreamClosed),
-            State::Reset => {
+            RecvState::Dropped => return Err(NotQueued::StreamClosed),
+            RecvState::Reset => {
                 self.forget(id.number);
                 return Err(NotQueued::StreamClosed);
             }
-            State::Open => {}
+            RecvState::Open => {}
         }
         if stream.is_finished() {
             self.forget(id.number);
@@ -215,7 +215,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A CREDIT frame; stream 0 tells how many we may open in all.
+    /// A MAX_DATA frame; stream 0 tells how many we may open in all.
     pub(super) fn handle_credit(&mut self, number: u64, limit: u64) -> Result<(), Violation> {
         if number == 0 {
             self.may_open = self.may_open.max(limit);
@@ -255,7 +255,7 @@ impl Streams {
     }
 
     /// Puts credits and ends into a packet.
-    pub(super) fn fill_control(&mut self, packet: &mut Filling<'_>) {
+    pub(super) fn fill_control(&mut self, packet: &mut PacketBuilder<'_>) {
         while packet.takes_data() && packet.room() >= CONTROL {
             let (chunk, frame) = if let Some(stream) = self.credits.pop_first() {
                 let limit = match self.theirs.get(&stream) {
@@ -263,17 +263,17 @@ impl Streams {
                     None if stream == 0 => self.may_see,
                     None => continue,
                 };
-                (Chunk::Credit { stream }, PacketFrame::Credit { stream, limit })
+                (SentFrame::Credit { stream }, PacketFrame::MaxData { stream, limit })
             } else if let Some(stream) = self.resets.pop_first() {
                 let offset = self.ours.get(&stream).map_or(0, Sending::sent);
                 let side = StreamSide::Sending;
-                (Chunk::Reset { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
+                (SentFrame::Reset { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
             } else if let Some(stream) = self.stops.pop_first() {
                 let Some(offset) = self.theirs.get(&stream).map(Receiving::read_to) else {
                     continue;
                 };
                 let side = StreamSide::Reading;
-                (Chunk::Stop { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
+                (SentFrame::Stop { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
             } else {
                 return;
             };
@@ -284,7 +284,7 @@ impl Streams {
     }
 
     /// Puts what fits of one lane into a packet; streams take turns.
-    pub(super) fn fill(&mut self, lane: LaneNumber, packet: &mut Filling<'_>) {
+    pub(super) fn fill(&mut self, lane: LaneNumber, packet: &mut PacketBuilder<'_>) {
         let (before, after): (Vec<u64>, Vec<u64>) = self
             .ours
             .iter()
@@ -301,9 +301,9 @@ impl Streams {
     }
 
     /// A packet with this arrived.
-    pub(super) fn acknowledged(&mut self, chunk: &Chunk) {
+    pub(super) fn acknowledged(&mut self, chunk: &SentFrame) {
         let number = match *chunk {
-            Chunk::Stream { stream: number, from, len, fin } => {
+            SentFrame::Stream { stream: number, from, len, fin } => {
                 let Some(stream) = self.ours.get_mut(&number) else { return };
                 self.queued -= stream.acknowledged(from..from + u64::from(len), fin);
                 if !stream.is_over() {
@@ -311,7 +311,7 @@ impl Streams {
                 }
                 number
             }
-            Chunk::Reset { stream } => stream,
+            SentFrame::Reset { stream } => stream,
             _ => return,
         };
         self.ours.remove(&number);
@@ -320,23 +320,23 @@ impl Streams {
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &Chunk) {
+    pub(super) fn lost(&mut self, chunk: &SentFrame) {
         match *chunk {
-            Chunk::Stream { stream, from, len, fin } => {
+            SentFrame::Stream { stream, from, len, fin } => {
                 if let Some(stream) = self.ours.get_mut(&stream) {
                     stream.lost(from..from + u64::from(len), fin);
                 }
             }
-            Chunk::Credit { stream } => {
+            SentFrame::Credit { stream } => {
                 let wanted = self.theirs.get(&stream).is_some_and(Receiving::wants_credit);
                 if stream == 0 || wanted {
                     self.credits.insert(stream);
                 }
             }
-            Chunk::Reset { stream } if self.ours.contains_key(&stream) => {
+            SentFrame::Reset { stream } if self.ours.contains_key(&stream) => {
                 self.resets.insert(stream);
             }
-            Chunk::Stop { stream } if self.theirs.contains_key(&stream) => {
+            SentFrame::Stop { stream } if self.theirs.contains_key(&stream) => {
                 self.stops.insert(stream);
             }
             _ => {}
@@ -422,13 +422,13 @@ impl Streams {
         Ok(self.theirs.get_mut(&number))
     }
 
-    fn changed(&mut self, number: u64, change: Change) {
+    fn changed(&mut self, number: u64, change: RecvChange) {
         self.arrived += change.held;
         self.released += change.released;
         if change.readable {
             self.readable.insert(number);
         }
-        let dropped = |stream: &Receiving| stream.state == State::Dropped && stream.is_over();
+        let dropped = |stream: &Receiving| stream.state == RecvState::Dropped && stream.is_over();
         if self.theirs.get(&number).is_some_and(dropped) {
             self.forget(number);
         }

@@ -27,12 +27,12 @@ pub(super) struct Receiving {
     window: u64,
     /// When the limit was raised last.
     raised: Option<Instant>,
-    pub(super) state: State,
+    pub(super) state: RecvState,
 }
 
 /// Whether anybody wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum RecvState {
     Open,
     /// The other end gave it up.
     Reset,
@@ -42,7 +42,7 @@ pub(super) enum State {
 
 /// What a frame changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct RecvChange {
     /// Bytes that are held now beside those before.
     pub(super) held: u64,
     /// Bytes that were let go.
@@ -62,7 +62,7 @@ impl Receiving {
             limit: first,
             window: first,
             raised: None,
-            state: State::Open,
+            state: RecvState::Open,
         }
     }
 
@@ -77,23 +77,23 @@ impl Receiving {
     /// Whether nothing more of it can matter.
     pub(super) fn is_over(&self) -> bool {
         match self.state {
-            State::Open => false,
-            State::Reset | State::Dropped => self.size.is_some(),
+            RecvState::Open => false,
+            RecvState::Reset | RecvState::Dropped => self.size.is_some(),
         }
     }
 
     /// Whether a reader would find something.
     pub(super) fn is_readable(&self) -> bool {
         match self.state {
-            State::Open => self.ready() > 0 || self.size == Some(self.read),
-            State::Reset => true,
-            State::Dropped => false,
+            RecvState::Open => self.ready() > 0 || self.size == Some(self.read),
+            RecvState::Reset => true,
+            RecvState::Dropped => false,
         }
     }
 
     /// Whether the other end should be allowed more.
     pub(super) fn wants_credit(&self) -> bool {
-        self.state == State::Open && self.size.is_none()
+        self.state == RecvState::Open && self.size.is_none()
     }
 
     pub(super) fn take(
@@ -101,7 +101,7 @@ impl Receiving {
         offset: u64,
         body: &[u8],
         fin: bool,
-    ) -> Result<Change, Violation> {
+    ) -> Result<RecvChange, Violation> {
         let end = offset.checked_add(as_u64(body.len()));
         let end = end.filter(|end| *end <= self.limit);
         let Some(end) = end else {
@@ -112,7 +112,7 @@ impl Receiving {
         if fin {
             self.size = Some(end);
         }
-        if self.state != State::Open {
+        if self.state != RecvState::Open {
             return Ok(self.swallow(before, end));
         }
         let readable_before = self.is_readable() && !fin;
@@ -133,30 +133,30 @@ impl Receiving {
             }
         }
         let readable = self.ready() > ready_before || (self.is_readable() && !readable_before);
-        Ok(Change { held: self.highest() - before, released: 0, readable })
+        Ok(RecvChange { held: self.highest() - before, released: 0, readable })
     }
 
     /// The other end gives it up after `size` bytes.
-    pub(super) fn reset(&mut self, size: u64) -> Result<Change, Violation> {
+    pub(super) fn reset(&mut self, size: u64) -> Result<RecvChange, Violation> {
         if size > self.limit {
             return Err(Violation::flooding("a stream that ends beyond what was allowed"));
         }
         self.check_size(size, true)?;
         let before = self.highest();
-        if self.state == State::Open && self.size == Some(self.read) {
+        if self.state == RecvState::Open && self.size == Some(self.read) {
             // The reader may as well be told that all of it arrived.
-            return Ok(Change::default());
+            return Ok(RecvChange::default());
         }
         self.size = Some(size);
         let held_before = before - self.read;
-        let open = self.state == State::Open;
+        let open = self.state == RecvState::Open;
         if open {
-            self.state = State::Reset;
+            self.state = RecvState::Reset;
         }
         self.empty();
         let news = size - before.min(size);
         self.read = size;
-        Ok(Change { held: news, released: news + held_before, readable: open })
+        Ok(RecvChange { held: news, released: news + held_before, readable: open })
     }
 
     /// Nobody reads it any more: how many bytes that freed.
@@ -164,7 +164,7 @@ impl Receiving {
         let freed = self.highest() - self.read;
         self.read = self.highest();
         self.empty();
-        self.state = State::Dropped;
+        self.state = RecvState::Dropped;
         freed
     }
 
@@ -182,7 +182,7 @@ impl Receiving {
 
     /// Whether all of it was read.
     pub(super) fn is_finished(&self) -> bool {
-        self.state == State::Open && self.size == Some(self.read)
+        self.state == RecvState::Open && self.size == Some(self.read)
     }
 
     /// Raises the limit when half of it is used up; whether it did. A reader that keeps up with a
@@ -222,10 +222,10 @@ impl Receiving {
     }
 
     /// Bytes of a stream that nobody reads.
-    fn swallow(&mut self, before: u64, end: u64) -> Change {
+    fn swallow(&mut self, before: u64, end: u64) -> RecvChange {
         let news = end.saturating_sub(before);
         self.read = before.max(end);
-        Change { held: news, released: news, readable: false }
+        RecvChange { held: news, released: news, readable: false }
     }
 
     fn empty(&mut self) {

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use crate::{
     datagram::{
-        chunk::{Chunk, Filling, PacketKind},
         contract::LaneNumber,
         ranges::RangeSet,
+        sent_frames::{PacketBuilder, PacketKind, SentFrame},
     },
     limits::{MESSAGE_COST, STREAM_WINDOW_FIRST},
     wire::packet_frame::{put_stream, stream_overhead},
@@ -123,7 +123,7 @@ impl Sending {
     }
 
     /// Puts what fits into a packet; whether something was.
-    pub(super) fn fill(&mut self, packet: &mut Filling<'_>) -> bool {
+    pub(super) fn fill(&mut self, packet: &mut PacketBuilder<'_>) -> bool {
         let mut something = false;
         while packet.takes_data() && self.is_ready(packet.budget) && self.put(packet) {
             something = true;
@@ -132,7 +132,7 @@ impl Sending {
     }
 
     /// Puts one frame into a packet, if it fits.
-    fn put(&mut self, packet: &mut Filling<'_>) -> bool {
+    fn put(&mut self, packet: &mut PacketBuilder<'_>) -> bool {
         let lost = self.again.lowest_range();
         let again = lost.is_some();
         let new = self.sent..self.written().min(self.limit).max(self.sent);
@@ -162,7 +162,7 @@ impl Sending {
         }
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let (stream, from) = (self.number, wanted.start);
-        packet.contents.push(Chunk::Stream { stream, from, len, fin: ends });
+        packet.contents.push(SentFrame::Stream { stream, from, len, fin: ends });
         packet.kind = PacketKind::Data;
         (packet.reliable, packet.ordered) = (true, true);
         packet.carries(self.lane);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{datagram::chunk::Contents, limits::STREAM_WINDOW_FIRST, wire::codec::Reader};
+use crate::{datagram::sent_frames::SentFrames, limits::STREAM_WINDOW_FIRST, wire::codec::Reader};
 
 const PLENTY: u64 = 1 << 40;
 const MOST: usize = 1 << 20;
@@ -12,17 +12,17 @@ const RTT: Duration = Duration::from_millis(10);
 
 /// What a packet carried, and its frames.
 struct Packet {
-    contents: Contents,
+    contents: SentFrames,
     frames: Vec<PacketFrame>,
     charged: u64,
 }
 
 fn packet(streams: &mut Streams, full: usize, budget: u64) -> Option<Packet> {
     let mut out = Vec::new();
-    let mut filling = Filling::new(&mut out, full, full, budget);
+    let mut filling = PacketBuilder::new(&mut out, full, full, budget);
     streams.fill_control(&mut filling);
     (0..LANES).for_each(|lane| streams.fill(lane, &mut filling));
-    let Filling { kind, contents, charged, .. } = filling;
+    let PacketBuilder { kind, contents, charged, .. } = filling;
     assert!(out.len() <= full);
     let mut reader = Reader::new(Bytes::from(out));
     let mut frames = Vec::new();
@@ -37,7 +37,7 @@ fn arrive(streams: &mut Streams, packet: &Packet) -> Result<(), Violation> {
         PacketFrame::Stream { id, fin, offset, body, .. } => {
             streams.handle_stream(*id, *offset, body, *fin)
         }
-        PacketFrame::Credit { stream, limit } => streams.handle_credit(*stream, *limit),
+        PacketFrame::MaxData { stream, limit } => streams.handle_credit(*stream, *limit),
         PacketFrame::StreamEnd { id, side, offset } => streams.handle_end(*id, *side, *offset),
         other => unreachable!("{other:?}"),
     })
@@ -230,7 +230,7 @@ fn a_reader_that_drops_what_has_arrived_whole_asks_for_nothing() {
     exchange(&mut ends);
     ends[1].drop_stream(theirs(1));
     let packet = packet(&mut ends[1], 1200, PLENTY).unwrap();
-    let credit = PacketFrame::Credit { stream: 0, limit: MAX_STREAMS + 1 };
+    let credit = PacketFrame::MaxData { stream: 0, limit: MAX_STREAMS + 1 };
     assert_eq!(packet.frames, [credit]);
     assert_eq!(held(&mut ends[1]), 0);
 }
@@ -531,7 +531,7 @@ proptest! {
         }
         model.hear();
         let unseen = u64::try_from(model.ends[1].theirs.len()).unwrap();
-        prop_assert!(model.ends[1].theirs.values().all(|stream| stream.state != State::Open));
+        prop_assert!(model.ends[1].theirs.values().all(|stream| stream.state != RecvState::Open));
         prop_assert_eq!(model.held, i64::try_from(unseen * as_u64(MESSAGE_COST)).unwrap());
     }
 }

@@ -167,14 +167,16 @@ fn a_forged_hint_does_not_keep_the_answer_to_ik_from_being_taken() {
         }
         let wire = Header::decode(datagram).unwrap().0.connection;
         let hint = |hint: Hint| {
-            let hint = super::super::dial::unsealed(PacketType::Rst, wire, |out| hint.encode(out));
+            let hint = super::super::client_handshake::unsealed(PacketType::Rst, wire, |out| {
+                hint.encode(out);
+            });
             (*from, *to, hint)
         };
         vec![hint(Hint::NotThisKey), hint(Hint::Version), packet.clone()]
     });
     world.advance(Duration::from_secs(1));
     assert_eq!(world.established(0), 1);
-    assert_eq!(world.nodes[0].end.view(id).unwrap().state, State::Established);
+    assert_eq!(world.nodes[0].end.view(id).unwrap().state, ConnectionState::Established);
     assert_eq!(world.closed(0), []);
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     Endpoint,
-    contract::{Closed, ConnectionId, EndpointConfig, Event, State},
+    contract::{Closed, ConnectionId, ConnectionState, EndpointConfig, EndpointEvent},
 };
 use crate::{
     handshake::{expect::Expect, link_public_key},
@@ -31,7 +31,7 @@ struct Node {
     id: NodeId,
     addr: SocketAddr,
     noise_static: [u8; 32],
-    events: Vec<Event>,
+    events: Vec<EndpointEvent>,
 }
 
 struct World {
@@ -132,18 +132,18 @@ impl World {
     }
 
     fn connected(&self, n: usize) -> usize {
-        let is = |event: &&Event| matches!(event, Event::Connected { .. });
+        let is = |event: &&EndpointEvent| matches!(event, EndpointEvent::Connected { .. });
         self.nodes[n].events.iter().filter(is).count()
     }
 
     fn accepted(&self, n: usize) -> usize {
-        let is = |event: &&Event| matches!(event, Event::Accepted { .. });
+        let is = |event: &&EndpointEvent| matches!(event, EndpointEvent::Accepted { .. });
         self.nodes[n].events.iter().filter(is).count()
     }
 
     fn closed(&self, n: usize) -> Vec<Closed> {
-        let why = |event: &Event| match event {
-            Event::Closed { why, .. } => Some(why.clone()),
+        let why = |event: &EndpointEvent| match event {
+            EndpointEvent::Closed { why, .. } => Some(why.clone()),
             _ => None,
         };
         self.nodes[n].events.iter().filter_map(why).collect()
@@ -152,7 +152,7 @@ impl World {
     /// Connections with keys.
     fn established(&self, n: usize) -> usize {
         let views = self.nodes[n].end.views();
-        views.iter().filter(|view| view.state == State::Established).count()
+        views.iter().filter(|view| view.state == ConnectionState::Established).count()
     }
 
     /// Packets of this type that node `n` sent.

@@ -56,7 +56,11 @@ fn forged_cookies_do_not_keep_a_dial_from_its_answer_and_do_not_make_it_flood() 
         let forged = (0..20_u8).map(|n| {
             let answer = SynAck::Cookie { cookie: &[n; 40] };
             let kind = PacketType::SynAck;
-            (*from, *to, super::super::dial::unsealed(kind, wire, |out| answer.encode(out)))
+            (
+                *from,
+                *to,
+                super::super::client_handshake::unsealed(kind, wire, |out| answer.encode(out)),
+            )
         });
         forged.chain([packet.clone()]).collect()
     });

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use super::*;
 use crate::{
     datagram::{
-        dial::unsealed,
+        client_handshake::unsealed,
         protection::{Protection, Tuning, Unopened},
     },
     handshake::{
         aead::{Role, Suite},
-        agreement::{self, Agreed, Answer, Carrier, Proposal},
+        agreement::{self, Agreement, Answer, HandshakeCarrier, Proposal},
         hello::Local,
         noise::Pattern,
     },
@@ -30,14 +30,14 @@ const THREE_PTO: Duration = Duration::from_millis(300);
 /// An end that knows whom it talks to.
 struct End {
     local: Local,
-    carrier: Carrier,
+    carrier: HandshakeCarrier,
     rng: Rng,
 }
 
 fn end(seed: u8, ours: u32) -> End {
     let me = Arc::new(Identity::from_seed([seed; 32]));
     let local = Local::new(me, NetworkId::from_name("vectors"), seed.into());
-    let carrier = Carrier::Datagrams { initiator: OF_INITIATOR, ours };
+    let carrier = HandshakeCarrier::Datagrams { initiator: OF_INITIATOR, ours };
     End { local, carrier, rng: Seed::from_number(seed.into()).stream("ephemeral") }
 }
 
@@ -63,7 +63,7 @@ fn whole_handshakes_and_sealed_packets_are_as_written_down() {
 }
 
 /// Every datagram of a handshake, and the ephemeral secrets that make it what it is.
-fn shake_hands(lines: &mut String, name: &str, pattern: Pattern) -> (Agreed, Agreed) {
+fn shake_hands(lines: &mut String, name: &str, pattern: Pattern) -> (Agreement, Agreement) {
     let (mut alice, mut bob) = (end(1, OF_INITIATOR), end(2, OF_RESPONDER));
     let (expect, theirs) = (Expect::Node(bob.local.me.node_id()), link_public_key(&bob.local.me));
     line(lines, &format!("{name}.initiator.ephemeral"), &alice.rng.clone().bytes::<32>());
@@ -109,7 +109,7 @@ fn shake_hands(lines: &mut String, name: &str, pattern: Pattern) -> (Agreed, Agr
 }
 
 /// One packet of each type, from the initiator, and the first one of the responder.
-fn say_everything(lines: &mut String, name: &str, alice: &Agreed, bob: &Agreed) {
+fn say_everything(lines: &mut String, name: &str, alice: &Agreement, bob: &Agreement) {
     let mut from = Protection::tuned(&alice.split, alice.suite, alice.role, Tuning::default());
     let mut to = Protection::tuned(&bob.split, bob.suite, bob.role, Tuning::default());
     for (kind, fragment, frames) in packets() {
@@ -139,18 +139,18 @@ fn packets() -> Vec<(PacketType, Fragment, Vec<PacketFrame>)> {
         PacketFrame::Message { channel, number: 0, body: body.clone() },
         PacketFrame::Stream { id: 1, lane: 2, fin: true, offset: 0, body: body.clone() },
         PacketFrame::StreamEnd { id: 2, side: StreamSide::Reading, offset: 5 },
-        PacketFrame::Lowest { number: 1 },
+        PacketFrame::StopWaiting { number: 1 },
     ];
     let fragment = Fragment { id: 1, index: 1, total: 2 };
-    let part = PacketFrame::Part { channel, number: 1, offset: 5, total: 10, body };
+    let part = PacketFrame::Fragment { channel, number: 1, offset: 5, total: 10, body };
     let close = PacketFrame::Close(CloseReason::ShuttingDown);
     vec![
         (PacketType::Ping, none, vec![PacketFrame::Ping { token: 1 }]),
         (PacketType::Pong, none, vec![PacketFrame::Pong { token: 1 }]),
         (PacketType::Data, none, data),
         (PacketType::Fragment, fragment, vec![part]),
-        (PacketType::FragmentAck, none, vec![PacketFrame::Whole { channel, number: 1 }]),
-        (PacketType::Nack, none, vec![PacketFrame::GivenUp { channel, number: 1 }]),
+        (PacketType::MessageAck, none, vec![PacketFrame::MessageAck { channel, number: 1 }]),
+        (PacketType::MessageNack, none, vec![PacketFrame::MessageNack { channel, number: 1 }]),
         (PacketType::Ack, none, vec![acks]),
         (PacketType::Fin, none, vec![close.clone()]),
         (PacketType::FinAck, none, vec![]),

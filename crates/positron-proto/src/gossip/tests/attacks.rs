@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Config, Incoming, Remembered},
+    super::{GossipConfig, GossipMessage, GossipSnapshot},
     harness::{Node, at, config, forge, identity, say},
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 const START: Duration = Duration::ZERO;
 const EVE: u32 = 66;
 
-fn node_with(peers: u32, config: Config) -> Node {
-    let mut node = Node::new(0, config, Remembered::default(), at(START));
+fn node_with(peers: u32, config: GossipConfig) -> Node {
+    let mut node = Node::new(0, config, GossipSnapshot::default(), at(START));
     for number in 1..=peers {
         node.up(at(START), peer(number));
     }
@@ -51,15 +51,15 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
     let mut node = node_with(3, config());
     let eve = identity(EVE);
     let (one, other) = (say(&eve, 0, b"yes"), say(&eve, 0, b"no"));
-    node.hear(at(START), peer(1), Incoming::Push(3, one.claim().clone()));
+    node.hear(at(START), peer(1), GossipMessage::Gossip(3, one.claim().clone()));
     node.observed.clear();
-    let sent = node.hear(at(START), peer(2), Incoming::Push(3, other.claim().clone()));
+    let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(3, other.claim().clone()));
     assert_eq!(sent, [], "not forwarded");
     assert_eq!(node.observed, [wrong(eve.node_id(), Misbehavior::Equivocation)]);
     assert_eq!(node.delivered.len(), 1);
 
     let third = say(&eve, 0, b"perhaps");
-    node.hear(at(START), peer(2), Incoming::Push(3, third.claim().clone()));
+    node.hear(at(START), peer(2), GossipMessage::Gossip(3, third.claim().clone()));
     assert_eq!(node.verifications, 2, "once proved is enough");
     assert_eq!(node.gossip.counters().equivocations, 2);
 }
@@ -72,18 +72,18 @@ fn a_forged_copy_does_not_block_the_good_one() {
     let (mut out, network) = (std::collections::VecDeque::new(), super::harness::network());
     // Both are under verification at once, the forged one first, and twice.
     for (from, claim) in [(1, &bad), (2, good.claim()), (3, &bad)] {
-        let push = Incoming::Push(3, claim.clone());
+        let push = GossipMessage::Gossip(3, claim.clone());
         node.gossip.handle_message(at(START), peer(from), push, &node.standings, &mut out);
     }
     assert_eq!(out.len(), 2, "each distinct claim is checked once: {out:?}");
     assert!(bad.clone().accept(bad.job(&network).run()).is_none());
     out.clear();
-    node.gossip.refuted(at(START), peer(1), &bad, &mut out);
-    node.gossip.verified(at(START), peer(2), 3, good, &node.standings, &mut out);
+    node.gossip.handle_refuted(at(START), peer(1), &bad, &mut out);
+    node.gossip.handle_verified(at(START), peer(2), 3, good, &node.standings, &mut out);
     let observed: Vec<_> = out
         .iter()
         .filter_map(|out| match out {
-            super::super::Out::Observed { peer, what } => Some((*peer, *what)),
+            super::super::GossipEffect::Observed { peer, what } => Some((*peer, *what)),
             _ => None,
         })
         .collect();
@@ -99,12 +99,12 @@ fn after_a_forged_answer_the_next_holder_is_asked_at_once() {
     let mut node = node_with(2, config());
     let good = say(&identity(9), 0, b"good");
     for number in 1..=2 {
-        node.hear(at(START), peer(number), Incoming::Have(ranges(peer(9), 0..=0)));
+        node.hear(at(START), peer(number), GossipMessage::IHave(ranges(peer(9), 0..=0)));
     }
     node.pass(START, WANT_DELAY);
-    node.hear(at(WANT_DELAY), peer(1), Incoming::Push(0, forge(&good, b"evil")));
+    node.hear(at(WANT_DELAY), peer(1), GossipMessage::Gossip(0, forge(&good, b"evil")));
     let sent = node.pass(WANT_DELAY, WANT_DELAY);
-    assert!(matches!(&sent[..], [(to, Message::GossipWant(_))] if *to == peer(2)));
+    assert!(matches!(&sent[..], [(to, Message::IWant(_))] if *to == peer(2)));
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn what_the_first_announcer_withholds_comes_from_the_next_within_a_second() {
     let mut node = node_with(2, config());
     let message = say(&identity(9), 0, b"news");
     for number in 1..=2 {
-        node.hear(at(START), peer(number), Incoming::Have(ranges(peer(9), 0..=0)));
+        node.hear(at(START), peer(number), GossipMessage::IHave(ranges(peer(9), 0..=0)));
     }
     node.pass(START, WANT_DELAY);
     let second = WANT_DELAY + WANT_TIMEOUT;
     let sent = node.pass(WANT_DELAY, second);
-    assert!(sent.iter().any(|(to, m)| *to == peer(2) && matches!(m, Message::GossipWant(_))));
+    assert!(sent.iter().any(|(to, m)| *to == peer(2) && matches!(m, Message::IWant(_))));
     assert_eq!(node.observed, [(peer(1), Observation::TimedOut)]);
-    node.hear(at(second), peer(2), Incoming::Push(0, message.claim().clone()));
+    node.hear(at(second), peer(2), GossipMessage::Gossip(0, message.claim().clone()));
     assert_eq!(node.delivered.len(), 1);
 
     node.observed.clear();
@@ -134,18 +134,18 @@ fn who_is_late_or_gone_or_busy_withheld_nothing() {
     // 1 sends it late, 2 goes down, 3 answers another question meanwhile, 4 has all.
     for (number, sequence) in [(1, 0), (2, 1), (3, 2), (3, 3)] {
         let have = ranges(peer(9), sequence..=sequence);
-        node.hear(at(START), peer(number), Incoming::Have(have));
+        node.hear(at(START), peer(number), GossipMessage::IHave(have));
     }
-    node.hear(at(START), peer(4), Incoming::Have(ranges(peer(9), 0..=3)));
+    node.hear(at(START), peer(4), GossipMessage::IHave(ranges(peer(9), 0..=3)));
     node.pass(START, WANT_DELAY);
     let soon = WANT_DELAY + Duration::from_millis(1);
-    node.hear(at(soon), peer(3), Incoming::Push(0, said[3].claim().clone()));
+    node.hear(at(soon), peer(3), GossipMessage::Gossip(0, said[3].claim().clone()));
     let second = WANT_DELAY + WANT_TIMEOUT;
     node.pass(soon, second);
     for message in &said {
-        node.hear(at(second), peer(4), Incoming::Push(0, message.claim().clone()));
+        node.hear(at(second), peer(4), GossipMessage::Gossip(0, message.claim().clone()));
     }
-    node.hear(at(second), peer(1), Incoming::Push(0, said[0].claim().clone()));
+    node.hear(at(second), peer(1), GossipMessage::Gossip(0, said[0].claim().clone()));
     node.down(at(second), peer(2));
     node.up(at(second), peer(2));
     node.pass(second, second + 2 * WITHHELD_AFTER);
@@ -160,7 +160,7 @@ fn who_is_late_or_gone_or_busy_withheld_nothing() {
 #[test]
 fn a_message_that_nobody_ever_sends_proves_nothing() {
     let mut node = node_with(2, config());
-    node.hear(at(START), peer(1), Incoming::Have(ranges(peer(9), 0..=0)));
+    node.hear(at(START), peer(1), GossipMessage::IHave(ranges(peer(9), 0..=0)));
     node.pass(START, WANT_DELAY + WANT_TIMEOUT + WITHHELD_AFTER);
     assert_eq!(node.observed, [(peer(1), Observation::TimedOut)]);
 }
@@ -170,7 +170,7 @@ fn a_flood_of_questions_gets_one_digest_an_interval() {
     let mut node = node_with(1, config());
     let message = say(&node.identity, 0, b"");
     node.publish(at(START), message);
-    let ask = |count| Incoming::Sync { count, fingerprint: [7; 32] };
+    let ask = |count| GossipMessage::Digest { count, fingerprint: [7; 32] };
     let sent: Vec<_> =
         (0..100).flat_map(|count| node.hear(at(START), peer(1), ask(count))).collect();
     assert_eq!(sent.len(), 2, "one list and its end");
@@ -180,15 +180,15 @@ fn a_flood_of_questions_gets_one_digest_an_interval() {
 
 #[test]
 fn a_flood_of_one_sender_pushes_out_itself_only() {
-    let mut node = node_with(1, Config { cache_size: 100, ..config() });
+    let mut node = node_with(1, GossipConfig { cache_size: 100, ..config() });
     let eve = identity(EVE);
     for number in 0..10 {
         let honest = say(&identity(9), number, b"honest words");
-        node.hear(at(START), peer(1), Incoming::Push(0, honest.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, honest.claim().clone()));
     }
     for number in 0..1_000 {
         let flood = say(&eve, number, b"");
-        node.hear(at(START), peer(1), Incoming::Push(0, flood.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, flood.claim().clone()));
         assert!(node.gossip.kept().0 <= 100);
     }
     assert_eq!(node.delivered.len(), 1_010);
@@ -204,11 +204,11 @@ fn large_messages_of_one_sender_push_out_itself_only() {
     let (eve, large) = (identity(EVE), vec![0; 1 << 20]);
     for number in 0..60 {
         let honest = say(&identity(9), number, b"honest words");
-        node.hear(at(START), peer(1), Incoming::Push(0, honest.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, honest.claim().clone()));
     }
     for number in 0..40 {
         let flood = say(&eve, number, &large);
-        node.hear(at(START), peer(1), Incoming::Push(0, flood.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, flood.claim().clone()));
         assert!(node.gossip.kept().1 <= RETENTION_BYTES);
     }
     assert_eq!(node.gossip.holdings().of(&peer(9)), ranges(peer(9), 0..=59).of(&peer(9)));
@@ -216,10 +216,10 @@ fn large_messages_of_one_sender_push_out_itself_only() {
 
 #[test]
 fn a_flood_of_many_senders_neither_pushes_out_the_old_nor_keeps_out_the_new() {
-    let mut node = node_with(1, Config { cache_size: 100, ..config() });
+    let mut node = node_with(1, GossipConfig { cache_size: 100, ..config() });
     let mut push = |who: u32, number| {
         let message = say(&identity(who), number, b"");
-        node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
         assert!(node.gossip.kept().0 <= 100);
         node.gossip.holdings()
     };
@@ -243,10 +243,10 @@ fn a_flood_of_many_senders_neither_pushes_out_the_old_nor_keeps_out_the_new() {
 fn a_sender_of_every_other_number_keeps_a_bounded_part() {
     let mut node = node_with(1, config());
     let honest = say(&identity(9), 0, b"");
-    node.hear(at(START), peer(1), Incoming::Push(0, honest.claim().clone()));
+    node.hear(at(START), peer(1), GossipMessage::Gossip(0, honest.claim().clone()));
     for number in 0..2_000 {
         let scattered = say(&identity(EVE), number * 2, b"");
-        node.hear(at(START), peer(1), Incoming::Push(0, scattered.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, scattered.claim().clone()));
     }
     assert_eq!(node.gossip.kept().0, MAX_RANGES_PER_SENDER + 1);
     assert_eq!(node.delivered.len(), 2_001);
@@ -258,12 +258,12 @@ fn a_flood_of_requests_is_served_within_its_budget() {
     let large = vec![0; 100_000];
     for number in 0..100 {
         let message = say(&identity(9), number, &large);
-        node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     }
     let served = |node: &mut Node, when| -> usize {
         let wanted = ranges(peer(9), 0..=(1 << 62) - 1);
         let sent: Vec<_> = (0..50)
-            .flat_map(|_| node.hear(at(when), peer(2), Incoming::Want(wanted.clone())))
+            .flat_map(|_| node.hear(at(when), peer(2), GossipMessage::IWant(wanted.clone())))
             .collect();
         sent.iter().map(|(_, message)| message.encode().len()).sum()
     };
@@ -277,7 +277,7 @@ fn a_flood_of_requests_is_served_within_its_budget() {
     let nothing = ranges(peer(50), 0..=0);
     let later = Duration::from_secs(3);
     for _ in 0..SERVED_BYTES / 64 {
-        node.hear(at(later), peer(2), Incoming::Want(nothing.clone()));
+        node.hear(at(later), peer(2), GossipMessage::IWant(nothing.clone()));
     }
     assert_eq!(served(&mut node, later), 0);
 }
@@ -287,14 +287,14 @@ fn made_up_announcements_take_a_share_of_the_fetches_and_no_more() {
     let mut node = node_with(8, config());
     for made_up in 0..100 {
         let have = ranges(peer(1_000 + made_up), 0..=(1 << 62) - 1);
-        node.hear(at(START), peer(1), Incoming::Have(have));
+        node.hear(at(START), peer(1), GossipMessage::IHave(have));
     }
-    node.hear(at(START), peer(2), Incoming::Have(ranges(peer(9), 0..=9)));
+    node.hear(at(START), peer(2), GossipMessage::IHave(ranges(peer(9), 0..=9)));
     let sent = node.pass(START, WANT_DELAY);
     let asked = |whom: NodeId| -> u64 {
         let mut numbers = 0;
         for (to, message) in &sent {
-            if let (true, Message::GossipWant(wanted)) = (*to == whom, message) {
+            if let (true, Message::IWant(wanted)) = (*to == whom, message) {
                 let ranges = wanted.iter().flat_map(|(_, ranges)| ranges.iter());
                 numbers += ranges.map(|range| range.end() - range.start() + 1).sum::<u64>();
             }
@@ -316,7 +316,7 @@ fn a_hostile_forwarder_that_leaves_no_hops_stops_nothing() {
     let author = identity(EVE);
     let message = say(&author, 0, b"news");
     let now = at(world.now);
-    let push = Incoming::Push(0, message.claim().clone());
+    let push = GossipMessage::Gossip(0, message.claim().clone());
     let sent = world.nodes.get_mut(&ids[0]).unwrap().hear(now, author.node_id(), push);
     world.post(ids[0], sent);
     world.run(6 * (ANNOUNCE_DELAY + WANT_DELAY + Duration::from_millis(60)));

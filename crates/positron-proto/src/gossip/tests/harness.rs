@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::{Config, Gossip, Incoming, Out, Remembered};
+use super::super::{Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnapshot};
 use crate::{
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     misbehavior::Observation,
     rng::{Rng, Seed},
-    standings::Standings,
+    standings::TrustTable,
     time::{Duration, Instant, Now, WallTime},
     wire::message::{AppMessage, Audience, Message},
 };
@@ -19,8 +19,8 @@ pub(super) fn network() -> NetworkId {
     NetworkId::from_name("gossip tests")
 }
 
-pub(super) fn config() -> Config {
-    Config { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
+pub(super) fn config() -> GossipConfig {
+    GossipConfig { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
 }
 
 pub(super) fn identity(number: u32) -> Identity {
@@ -62,12 +62,12 @@ pub(super) fn forge(message: &Verified<AppMessage>, payload: &[u8]) -> Signed<Ap
     Signed::new(content, *message.claim().signature())
 }
 
-pub(super) fn incoming(message: Message) -> Incoming {
+pub(super) fn incoming(message: Message) -> GossipMessage {
     match message {
-        Message::Gossip { ttl, message } => Incoming::Push(ttl, message),
-        Message::GossipHave(holdings) => Incoming::Have(holdings),
-        Message::GossipWant(holdings) => Incoming::Want(holdings),
-        Message::GossipSync { count, fingerprint } => Incoming::Sync { count, fingerprint },
+        Message::Gossip { ttl, message } => GossipMessage::Gossip(ttl, message),
+        Message::IHave(holdings) => GossipMessage::IHave(holdings),
+        Message::IWant(holdings) => GossipMessage::IWant(holdings),
+        Message::GossipSync { count, fingerprint } => GossipMessage::Digest { count, fingerprint },
         other => panic!("gossip does not send {other:?}"),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn incoming(message: Message) -> Incoming {
 pub(super) struct Node {
     pub(super) identity: Identity,
     pub(super) gossip: Gossip,
-    pub(super) standings: Standings,
+    pub(super) standings: TrustTable,
     pub(super) delivered: Vec<(NodeId, u64)>,
     pub(super) observed: Vec<(NodeId, Observation)>,
     pub(super) verifications: usize,
@@ -86,14 +86,19 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(number: u32, config: Config, remembered: Remembered, now: Now) -> Self {
+    pub(super) fn new(
+        number: u32,
+        config: GossipConfig,
+        remembered: GossipSnapshot,
+        now: Now,
+    ) -> Self {
         let identity = identity(number);
         let rng = Seed::from_number(u64::from(number)).stream("gossip");
         let gossip = Gossip::new(config, identity.node_id(), remembered, rng, now);
         Self {
             identity,
             gossip,
-            standings: Standings::new(0.5),
+            standings: TrustTable::new(0.5),
             delivered: Vec::new(),
             observed: Vec::new(),
             verifications: 0,
@@ -112,7 +117,7 @@ impl Node {
         self.drain(now, out)
     }
 
-    pub(super) fn hear(&mut self, now: Now, from: NodeId, incoming: Incoming) -> Sent {
+    pub(super) fn hear(&mut self, now: Now, from: NodeId, incoming: GossipMessage) -> Sent {
         let mut out = VecDeque::new();
         self.gossip.handle_message(now, from, incoming, &self.standings, &mut out);
         self.drain(now, out)
@@ -149,49 +154,49 @@ impl Node {
         sent
     }
 
-    pub(super) fn remembered(&self) -> Remembered {
-        Remembered {
+    pub(super) fn remembered(&self) -> GossipSnapshot {
+        GossipSnapshot {
             messages: self.disk.values().cloned().collect(),
             floors: self.floors.iter().map(|(sender, floor)| (*sender, *floor)).collect(),
         }
     }
 
-    fn drain(&mut self, now: Now, mut out: VecDeque<Out>) -> Sent {
+    fn drain(&mut self, now: Now, mut out: VecDeque<GossipEffect>) -> Sent {
         let mut sent = Vec::new();
         while let Some(next) = out.pop_front() {
             match next {
-                Out::Send { to, message } => sent.push((to, message)),
-                Out::Verify { from, ttl, claim } => {
+                GossipEffect::Send { to, message } => sent.push((to, message)),
+                GossipEffect::Verify { from, ttl, claim } => {
                     self.verifications += 1;
                     let verdict = claim.job(&network()).run();
                     let gossip = &mut self.gossip;
                     match claim.clone().accept(verdict) {
                         Some(good) => {
-                            gossip.verified(now, from, ttl, good, &self.standings, &mut out);
+                            gossip.handle_verified(now, from, ttl, good, &self.standings, &mut out);
                         }
-                        None => gossip.refuted(now, from, &claim, &mut out),
+                        None => gossip.handle_refuted(now, from, &claim, &mut out),
                     }
                 }
-                Out::Deliver { message, .. } => {
+                GossipEffect::Deliver { message, .. } => {
                     let content = message.content();
                     self.delivered.push((content.sender.node_id(), content.sequence));
                 }
-                Out::Keep(message) => {
+                GossipEffect::Keep(message) => {
                     let content = message.content();
                     self.disk.insert((content.sender.node_id(), content.sequence), message);
                 }
-                Out::Forget { sender, sequence } => {
+                GossipEffect::Forget { sender, sequence } => {
                     assert!(self.floors.get(&sender).is_some_and(|floor| sequence < *floor));
                     assert!(self.disk.remove(&(sender, sequence)).is_some());
                 }
-                Out::Floor { sender, floor } => {
+                GossipEffect::Floor { sender, floor } => {
                     let before = self.floors.insert(sender, floor);
                     assert!(before.is_none_or(|before| before < floor), "floors only rise");
                 }
-                Out::ForgetFloor(sender) => {
+                GossipEffect::ForgetFloor(sender) => {
                     assert!(self.floors.remove(&sender).is_some(), "storage knew it");
                 }
-                Out::Observed { peer, what } => self.observed.push((peer, what)),
+                GossipEffect::Observed { peer, what } => self.observed.push((peer, what)),
             }
         }
         let (kept, _) = self.gossip.kept();
@@ -227,7 +232,7 @@ impl World {
             sent: 0,
         };
         for number in 0..count {
-            world.add(Node::new(number, config(), Remembered::default(), at(Duration::ZERO)));
+            world.add(Node::new(number, config(), GossipSnapshot::default(), at(Duration::ZERO)));
         }
         world
     }

@@ -1,7 +1,7 @@
 //! Stories between many nodes: does everybody get everything, once?
 
 use super::{
-    super::{Incoming, Remembered},
+    super::{GossipMessage, GossipSnapshot},
     harness::{Node, World, at, config, say},
 };
 use crate::{id::NodeId, time::Duration, wire::message::Message};
@@ -54,7 +54,7 @@ fn a_late_node_gets_the_window() {
         world.publish(*from, *number);
     }
     world.run(SECOND);
-    let late = Node::new(99, config(), Remembered::default(), at(world.now));
+    let late = Node::new(99, config(), GossipSnapshot::default(), at(world.now));
     let late_id = late.id();
     world.add(late);
     world.connect(late_id, world.nodes.keys().copied().find(|id| *id != late_id).unwrap());
@@ -105,8 +105,8 @@ fn a_sender_that_skips_numbers_stalls_nobody() {
 #[test]
 fn comparing_notes_ends_after_three_steps() {
     let now = Duration::ZERO;
-    let mut a = Node::new(1, config(), Remembered::default(), at(now));
-    let mut b = Node::new(2, config(), Remembered::default(), at(now));
+    let mut a = Node::new(1, config(), GossipSnapshot::default(), at(now));
+    let mut b = Node::new(2, config(), GossipSnapshot::default(), at(now));
     for (node, numbers) in [(&mut a, 0..20), (&mut b, 0..30)] {
         for number in numbers {
             let message = say(&node.identity, number, b"");
@@ -124,10 +124,10 @@ fn comparing_notes_ends_after_three_steps() {
     let kinds: Vec<bool> = digest.iter().map(|(_, m)| is_empty_have(m)).collect();
     assert_eq!(kinds, [false, true], "everything, and its end");
     let rest = deliver(&mut a, from_b, digest);
-    assert!(matches!(&rest[..], [(_, Message::GossipHave(h))] if h.of(&from_a).is_some()));
+    assert!(matches!(&rest[..], [(_, Message::IHave(h))] if h.of(&from_a).is_some()));
     assert_eq!(deliver(&mut b, from_a, rest), [], "nothing answers the third step");
 
-    let stray = vec![(from_a, Message::GossipHave(Default::default()))];
+    let stray = vec![(from_a, Message::IHave(Default::default()))];
     assert_eq!(deliver(&mut a, from_b, stray), [], "an end without a question means nothing");
 }
 
@@ -152,10 +152,10 @@ fn once_all_agree_only_questions_travel() {
 #[test]
 fn different_windows_cost_at_most_one_digest_an_interval_and_end() {
     // B remembers half as much as A: they never agree.
-    let small = super::super::Config { cache_size: 50, ..config() };
+    let small = super::super::GossipConfig { cache_size: 50, ..config() };
     let mut world = World::new(1, 1);
     let a = world.ids()[0];
-    let b = Node::new(2, small, Remembered::default(), at(Duration::ZERO));
+    let b = Node::new(2, small, GossipSnapshot::default(), at(Duration::ZERO));
     let b_id = b.id();
     world.add(b);
     world.connect(a, b_id);
@@ -174,10 +174,10 @@ fn different_windows_cost_at_most_one_digest_an_interval_and_end() {
 
 #[test]
 fn restarting_neither_delivers_again_nor_loses() {
-    let small = super::super::Config { cache_size: 30, ..config() };
+    let small = super::super::GossipConfig { cache_size: 30, ..config() };
     let mut world = World::new(1, 1);
     let a = world.ids()[0];
-    let b = Node::new(2, small.clone(), Remembered::default(), at(Duration::ZERO));
+    let b = Node::new(2, small.clone(), GossipSnapshot::default(), at(Duration::ZERO));
     let b_id = b.id();
     world.add(b);
     world.connect(a, b_id);
@@ -206,12 +206,12 @@ fn restarting_neither_delivers_again_nor_loses() {
 
 fn deliver(to: &mut Node, from: NodeId, sent: Vec<(NodeId, Message)>) -> Vec<(NodeId, Message)> {
     let hear = |(_, message)| {
-        let incoming: Incoming = super::harness::incoming(message);
+        let incoming: GossipMessage = super::harness::incoming(message);
         to.hear(at(Duration::ZERO), from, incoming)
     };
     sent.into_iter().flat_map(hear).collect()
 }
 
 fn is_empty_have(message: &Message) -> bool {
-    matches!(message, Message::GossipHave(holdings) if holdings.is_empty())
+    matches!(message, Message::IHave(holdings) if holdings.is_empty())
 }

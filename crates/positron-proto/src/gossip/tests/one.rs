@@ -1,14 +1,14 @@
 //! Stories of one node among peers that a test plays.
 
 use super::{
-    super::{Config, Incoming, Remembered},
+    super::{GossipConfig, GossipMessage, GossipSnapshot},
     harness::{Node, Sent, at, config, identity, say, say_at},
 };
 use crate::{
     id::NodeId,
     limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
     misbehavior::Observation,
-    standings::Standing,
+    standings::PeerTrust,
     time::{Duration, WallTime},
     wire::{holdings::Holdings, message::Message},
 };
@@ -16,8 +16,8 @@ use crate::{
 const START: Duration = Duration::ZERO;
 
 /// A node with `peers` peers, numbered from 1.
-fn node_with(peers: u32, config: Config) -> Node {
-    let mut node = Node::new(0, config, Remembered::default(), at(START));
+fn node_with(peers: u32, config: GossipConfig) -> Node {
+    let mut node = Node::new(0, config, GossipSnapshot::default(), at(START));
     for number in 1..=peers {
         node.up(at(START), peer(number));
     }
@@ -45,13 +45,13 @@ fn pushed(sent: &Sent) -> Vec<(NodeId, u8)> {
 }
 
 fn told(sent: &Sent) -> Vec<NodeId> {
-    let have = |(_, message): &&(NodeId, Message)| matches!(message, Message::GossipHave(_));
+    let have = |(_, message): &&(NodeId, Message)| matches!(message, Message::IHave(_));
     sent.iter().filter(have).map(|(to, _)| *to).collect()
 }
 
 fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
     let want = |(to, message): &(NodeId, Message)| match message {
-        Message::GossipWant(wanted) => Some((*to, wanted.clone())),
+        Message::IWant(wanted) => Some((*to, wanted.clone())),
         _ => None,
     };
     sent.iter().filter_map(want).collect()
@@ -65,13 +65,13 @@ fn storage_keeps_no_more_floors_than_the_node_does() {
         NodeId::from_bytes(id)
     };
     let floors: Vec<_> = (0..MAX_SENDERS + 5).map(|n| (somebody(n), 7)).collect();
-    let remembered = Remembered { messages: vec![], floors: floors.clone() };
-    let mut node = Node::new(0, Config { cache_size: 1, ..config() }, remembered, at(START));
+    let remembered = GossipSnapshot { messages: vec![], floors: floors.clone() };
+    let mut node = Node::new(0, GossipConfig { cache_size: 1, ..config() }, remembered, at(START));
     node.floors = floors.into_iter().collect();
     node.up(at(START), peer(1));
     for number in 0..3 {
         let message = say(&identity(9), number, b"news");
-        node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     }
     assert_eq!(node.floors.len(), MAX_SENDERS);
     assert_eq!(node.floors.get(&peer(9)), Some(&2), "who was heard is not forgotten");
@@ -96,15 +96,15 @@ fn our_own_message_is_pushed_to_a_few_and_announced_to_the_rest() {
 
 #[test]
 fn nothing_goes_back_to_who_has_it() {
-    let mut node = node_with(4, Config { fanout: 1, ..config() });
+    let mut node = node_with(4, GossipConfig { fanout: 1, ..config() });
     let message = say(&identity(1), 0, b"news");
     // Peer 2 brings what peer 1 said; peer 3 announces it before we do.
-    let sent = node.hear(at(START), peer(2), Incoming::Push(5, message.claim().clone()));
+    let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(5, message.claim().clone()));
     let pushes = pushed(&sent);
     assert_eq!(pushes.len(), 1);
     assert_eq!(pushes[0].1, 4);
     let (third, last) = if pushes[0].0 == peer(3) { (4, 3) } else { (3, 4) };
-    node.hear(at(START), peer(third), Incoming::Have(holdings(peer(1), [0])));
+    node.hear(at(START), peer(third), GossipMessage::IHave(holdings(peer(1), [0])));
     assert_eq!(told(&node.pass(START, ANNOUNCE_DELAY)), [], "{last} was pushed to");
     assert_eq!(node.delivered, [(peer(1), 0)]);
     assert_eq!(node.observed, [(peer(2), Observation::ValidMessage)]);
@@ -114,14 +114,14 @@ fn nothing_goes_back_to_who_has_it() {
 fn hops_that_run_out_end_pushing_and_not_the_message() {
     let mut node = node_with(6, config());
     let message = say(&identity(9), 0, b"news");
-    let sent = node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+    let sent = node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     assert_eq!(pushed(&sent), []);
     assert_eq!(told(&node.pass(START, ANNOUNCE_DELAY)).len(), 5);
 }
 
 #[test]
 fn one_announcement_carries_many_messages() {
-    let mut node = node_with(5, Config { fanout: 1, ..config() });
+    let mut node = node_with(5, GossipConfig { fanout: 1, ..config() });
     for number in 0..100 {
         let message = say(&node.identity, number, b"");
         node.publish(at(START), message);
@@ -135,9 +135,9 @@ fn one_announcement_carries_many_messages() {
 fn banned_peers_are_told_nothing() {
     let mut node = node_with(2, config());
     let until = WallTime::from_unix_micros(u64::MAX);
-    node.standings.set(peer(2), Standing { score: 0.0, banned_until: Some(until) });
+    node.standings.set(peer(2), PeerTrust { score: 0.0, banned_until: Some(until) });
     let message = say(&identity(9), 0, b"news");
-    let sent = node.hear(at(START), peer(1), Incoming::Push(9, message.claim().clone()));
+    let sent = node.hear(at(START), peer(1), GossipMessage::Gossip(9, message.claim().clone()));
     assert_eq!(pushed(&sent), []);
     let sent = node.pass(START, Duration::from_secs(10));
     assert!(sent.iter().all(|(to, _)| *to != peer(2)));
@@ -149,13 +149,17 @@ fn an_announced_message_is_asked_for_once_and_served_once() {
     let mut node = node_with(3, config());
     let said: Vec<_> = (0..3).map(|number| say(&identity(9), number, b"news")).collect();
     for number in 1..=3 {
-        node.hear(at(START), peer(number), Incoming::Have(holdings(peer(9), 0..3)));
+        node.hear(at(START), peer(number), GossipMessage::IHave(holdings(peer(9), 0..3)));
     }
     let questions = asked(&node.pass(START, WANT_DELAY));
     assert_eq!(questions.len(), 1);
     assert_eq!(questions[0].1, holdings(peer(9), 0..3));
     for message in &said {
-        node.hear(at(WANT_DELAY), questions[0].0, Incoming::Push(0, message.claim().clone()));
+        node.hear(
+            at(WANT_DELAY),
+            questions[0].0,
+            GossipMessage::Gossip(0, message.claim().clone()),
+        );
     }
     assert_eq!(node.delivered.len(), 3);
     let later = node.pass(WANT_DELAY, Duration::from_secs(30));
@@ -164,7 +168,7 @@ fn an_announced_message_is_asked_for_once_and_served_once() {
     assert_eq!(node.gossip.counters().want_timeouts, 0);
 
     let wanted = holdings(peer(9), [1, 7]);
-    let served = node.hear(at(Duration::from_secs(30)), peer(2), Incoming::Want(wanted));
+    let served = node.hear(at(Duration::from_secs(30)), peer(2), GossipMessage::IWant(wanted));
     assert_eq!(pushed(&served), [(peer(2), 0)]);
 }
 
@@ -172,7 +176,7 @@ fn an_announced_message_is_asked_for_once_and_served_once() {
 fn when_a_holder_goes_down_the_next_is_asked_at_once() {
     let mut node = node_with(3, config());
     for number in 1..=2 {
-        node.hear(at(START), peer(number), Incoming::Have(holdings(peer(9), [0])));
+        node.hear(at(START), peer(number), GossipMessage::IHave(holdings(peer(9), [0])));
     }
     let questions = asked(&node.pass(START, WANT_DELAY));
     assert_eq!(questions[0].0, peer(1));
@@ -188,12 +192,12 @@ fn a_message_without_room_for_its_check_is_asked_for_again() {
     let message = say(&identity(9), 0, b"news");
     let claim = message.claim().clone();
     let mut out = std::collections::VecDeque::new();
-    let push = Incoming::Push(3, claim.clone());
+    let push = GossipMessage::Gossip(3, claim.clone());
     node.gossip.handle_message(at(START), peer(1), push, &node.standings, &mut out);
-    node.gossip.unchecked(at(START), peer(1), &claim);
+    node.gossip.handle_unchecked(at(START), peer(1), &claim);
     let questions = asked(&node.pass(START, WANT_DELAY));
     assert_eq!(questions, [(peer(1), holdings(peer(9), [0]))]);
-    node.hear(at(WANT_DELAY), peer(1), Incoming::Push(0, claim));
+    node.hear(at(WANT_DELAY), peer(1), GossipMessage::Gossip(0, claim));
     assert_eq!(node.delivered, [(peer(9), 0)]);
     assert_eq!(node.gossip.counters().forged, 0);
 }
@@ -202,13 +206,13 @@ fn a_message_without_room_for_its_check_is_asked_for_again() {
 fn while_an_answer_is_checked_nobody_else_is_asked() {
     let mut node = node_with(2, config());
     for number in 1..=2 {
-        node.hear(at(START), peer(number), Incoming::Have(holdings(peer(9), [0])));
+        node.hear(at(START), peer(number), GossipMessage::IHave(holdings(peer(9), [0])));
     }
     node.pass(START, WANT_DELAY);
     let message = say(&identity(9), 0, b"news");
     let almost = WANT_DELAY + WANT_TIMEOUT - Duration::from_millis(1);
     let mut out = std::collections::VecDeque::new();
-    let push = Incoming::Push(0, message.claim().clone());
+    let push = GossipMessage::Gossip(0, message.claim().clone());
     node.gossip.handle_message(at(almost), peer(1), push, &node.standings, &mut out);
     assert_eq!(asked(&node.pass(almost, WANT_DELAY + WANT_TIMEOUT)), []);
     assert_eq!(node.observed, []);
@@ -219,7 +223,7 @@ fn while_an_answer_is_checked_nobody_else_is_asked() {
 fn what_we_said_in_an_earlier_life_is_kept_and_not_news_to_us() {
     let mut node = node_with(5, config());
     let ours = say(&node.identity, 3, b"said before the disk was lost");
-    node.hear(at(START), peer(1), Incoming::Push(2, ours.claim().clone()));
+    node.hear(at(START), peer(1), GossipMessage::Gossip(2, ours.claim().clone()));
     assert_eq!(node.delivered, []);
     assert_eq!(node.gossip.kept().0, 1);
 }
@@ -230,7 +234,7 @@ fn what_a_sender_says_the_time_is_decides_nothing() {
     let times = [WallTime::default(), WallTime::from_unix_micros(u64::MAX)];
     for (number, timestamp) in (0..).zip(times) {
         let message = say_at(&identity(9), number, b"", timestamp);
-        node.hear(at(START), peer(1), Incoming::Push(0, message.claim().clone()));
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     }
     assert_eq!(node.delivered, [(peer(9), 0), (peer(9), 1)]);
 }
@@ -239,19 +243,19 @@ fn what_a_sender_says_the_time_is_decides_nothing() {
 fn messages_leave_when_they_are_old_and_never_come_back() {
     let mut node = node_with(1, config());
     let old = say(&identity(9), 5, b"");
-    let push = Incoming::Push(0, old.claim().clone());
+    let push = GossipMessage::Gossip(0, old.claim().clone());
     node.hear(at(START), peer(1), push.clone());
     let half = RETENTION_AGE / 2;
     let young = say(&identity(9), 6, b"");
-    node.hear(at(half), peer(1), Incoming::Push(0, young.claim().clone()));
+    node.hear(at(half), peer(1), GossipMessage::Gossip(0, young.claim().clone()));
 
     node.pass(half, RETENTION_AGE);
     assert_eq!(node.gossip.holdings(), holdings(peer(9), [6]));
     assert_eq!(node.floors[&peer(9)], 6);
     node.hear(at(RETENTION_AGE), peer(1), push);
     let earlier = say(&identity(9), 4, b"");
-    node.hear(at(RETENTION_AGE), peer(1), Incoming::Push(0, earlier.claim().clone()));
-    let both = node.hear(at(RETENTION_AGE), peer(1), Incoming::Have(holdings(peer(9), 0..7)));
+    node.hear(at(RETENTION_AGE), peer(1), GossipMessage::Gossip(0, earlier.claim().clone()));
+    let both = node.hear(at(RETENTION_AGE), peer(1), GossipMessage::IHave(holdings(peer(9), 0..7)));
     assert_eq!(asked(&both), []);
     assert_eq!(asked(&node.pass(RETENTION_AGE, RETENTION_AGE + WANT_DELAY)), []);
     assert_eq!(node.delivered, [(peer(9), 5), (peer(9), 6)]);

@@ -6,7 +6,7 @@ use crate::{
     id::LinkId,
     identity::{Identity, Signed},
     misbehavior::{Misbehavior, Observation},
-    peers::{Config, Incoming, Out},
+    peers::{PeersConfig, PeersEffect, PeersMessage},
     session::sessions::{Peer, Purpose},
     time::Duration,
     wire::{frame::CloseReason, message::Message, record::PeerRecord},
@@ -45,7 +45,7 @@ impl Stranger {
     }
 
     /// Is linked to the first node and says hello.
-    fn hello(&self, world: &mut World, record: Signed<PeerRecord>) -> Vec<Out> {
+    fn hello(&self, world: &mut World, record: Signed<PeerRecord>) -> Vec<PeersEffect> {
         self.hello_with(world, record, "1.2.3.4:5", Vec::new())
     }
 
@@ -55,21 +55,23 @@ impl Stranger {
         record: Signed<PeerRecord>,
         observed: &str,
         peers: Vec<Signed<PeerRecord>>,
-    ) -> Vec<Out> {
+    ) -> Vec<PeersEffect> {
         let observed = observed.parse().unwrap();
         let now = world.now;
         let node = &mut world.nodes[0];
         let mut out = VecDeque::new();
         node.peers.peer_up(now, self.peer, &node.standings, &mut out);
-        let hello = Incoming::Hello { answer: false, record, observed, peers };
+        let hello = PeersMessage::Hello { answer: false, record, observed, peers };
         node.peers.handle_message(now, self.peer.id, hello, &node.standings, &mut out);
         let mut all = Vec::new();
         while let Some(done) = out.pop_front() {
-            if let Out::Verify { from, record } = &done {
+            if let PeersEffect::Verify { from, record } = &done {
                 let verdict = record.job(&network()).run();
                 match record.clone().accept(verdict) {
-                    Some(record) => node.peers.verified(now, *from, record, &mut out),
-                    None => node.peers.refuted(now, *from, record.content().node_id(), &mut out),
+                    Some(record) => node.peers.handle_verified(now, *from, record, &mut out),
+                    None => {
+                        node.peers.handle_refuted(now, *from, record.content().node_id(), &mut out);
+                    }
                 }
             }
             all.push(done);
@@ -80,9 +82,9 @@ impl Stranger {
     }
 }
 
-fn probes(out: &[Out]) -> Vec<SocketAddr> {
+fn probes(out: &[PeersEffect]) -> Vec<SocketAddr> {
     let probed = out.iter().filter_map(|out| match out {
-        Out::Dial(dial) if dial.purpose == Purpose::Probe => Some(dial.to),
+        PeersEffect::Dial(dial) if dial.purpose == Purpose::Probe => Some(dial.to),
         _ => None,
     });
     probed.collect()
@@ -126,7 +128,7 @@ fn hearsay_about_our_own_machine_is_not_believed_from_afar_either() {
     let hearsay = other.record(&world, &["127.0.0.1:22", "192.168.0.1:80"]);
     let record = stranger.record(&world, &[]);
     let out = stranger.hello_with(&mut world, record, "1.2.3.4:5", vec![hearsay]);
-    assert!(!out.iter().any(|out| matches!(out, Out::Dial(_))), "{out:?}");
+    assert!(!out.iter().any(|out| matches!(out, PeersEffect::Dial(_))), "{out:?}");
     assert_eq!(world.nodes[0].peers.known().count(), 0);
 }
 
@@ -138,12 +140,10 @@ fn a_hello_with_the_record_of_somebody_else_ends_the_session() {
     let record = other.record(&world, &["6.6.6.6:1"]);
     let out = stranger.hello(&mut world, record);
     let wrong = Observation::Misbehaved(Misbehavior::ProtocolViolation);
-    assert!(out.contains(&Out::Observed { peer: stranger.peer.id, what: wrong }));
-    assert!(
-        out.iter().any(|out| {
-            matches!(out, Out::Disconnect { reason: CloseReason::Violation(_), .. })
-        })
-    );
+    assert!(out.contains(&PeersEffect::Observed { peer: stranger.peer.id, what: wrong }));
+    assert!(out.iter().any(|out| {
+        matches!(out, PeersEffect::Disconnect { reason: CloseReason::Violation(_), .. })
+    }));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_forged_record_is_held_against_who_brought_it() {
     let record = stranger.record(&world, &["5.5.5.5:7"]);
     let out = stranger.hello_with(&mut world, record, "1.2.3.4:5", vec![forged]);
     let what = Observation::Misbehaved(Misbehavior::ForgedSignature);
-    assert!(out.contains(&Out::Observed { peer: stranger.peer.id, what }));
+    assert!(out.contains(&PeersEffect::Observed { peer: stranger.peer.id, what }));
     assert_eq!(world.nodes[0].peers.counters().records_forged, 1);
     assert_eq!(world.nodes[0].peers.known().count(), 1, "only the stranger itself");
 }
@@ -172,7 +172,7 @@ fn a_node_whose_clock_lost_the_year_still_learns_records() {
     let record = stranger.record(&world, &["5.5.5.5:7"]);
     world.now = before;
     let out = stranger.hello(&mut world, record);
-    assert!(out.iter().any(|out| matches!(out, Out::Verify { .. })));
+    assert!(out.iter().any(|out| matches!(out, PeersEffect::Verify { .. })));
 }
 
 #[test]
@@ -195,7 +195,8 @@ fn an_address_of_somebody_else_is_blamed_on_its_owner_and_not_passed_on() {
     let victim = world.nodes[2].addr.to_string();
     // The fourth node says that it listens where the third does.
     let bootstrap = vec![address(0)];
-    let liar = world.add_bound(&address(3), &victim, Config { bootstrap, ..config() }, Vec::new());
+    let liar =
+        world.add_bound(&address(3), &victim, PeersConfig { bootstrap, ..config() }, Vec::new());
     world.run(Duration::from_secs(300));
     let id = world.id(liar);
     let what = Observation::Misbehaved(Misbehavior::FalseAddress);
@@ -220,7 +221,7 @@ fn who_cannot_be_reached_is_probed_a_few_times_and_blamed_for_nothing() {
     let bootstrap = vec![address(0)];
     // Behind a translator that lets nobody in.
     let bound = "0.0.0.0:8888";
-    world.add_bound("9.9.9.9:1", bound, Config { bootstrap, ..config() }, Vec::new());
+    world.add_bound("9.9.9.9:1", bound, PeersConfig { bootstrap, ..config() }, Vec::new());
     world.run(Duration::from_secs(1200));
     assert_eq!(world.nodes[1].peers.own_addresses(), ["9.9.9.9:8888".parse().unwrap()]);
     let probes = world.nodes[0].peers.counters().probes;
@@ -235,8 +236,11 @@ fn behind_any_address_a_node_learns_its_own_from_others() {
     let mut world = World::new(1);
     let bootstrap = vec![address(0)];
     for node in 0..6 {
-        let config =
-            if node == 0 { config() } else { Config { bootstrap: bootstrap.clone(), ..config() } };
+        let config = if node == 0 {
+            config()
+        } else {
+            PeersConfig { bootstrap: bootstrap.clone(), ..config() }
+        };
         world.add_bound(&address(node), "0.0.0.0:8888", config, Vec::new());
     }
     world.run(Duration::from_secs(30));

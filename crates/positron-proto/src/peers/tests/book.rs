@@ -7,10 +7,10 @@ use crate::{
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
     misbehavior::{Misbehavior, Observation},
     peers::{
-        Incoming, KnownPeer, Out,
-        book::{Book, Learned},
-        entry::Share,
-        groups::Group,
+        KnownPeer, PeersEffect, PeersMessage,
+        address_book::{AddressBook, Learned},
+        entry::SourceShare,
+        netgroup::Group,
     },
     rng::{Rng, Seed},
     time::{Duration, WallTime},
@@ -40,14 +40,14 @@ fn node(number: u8) -> NodeId {
     NodeId::from_bytes([number; 32])
 }
 
-fn learn(book: &mut Book, rng: &mut Rng, share: Share) -> Option<NodeId> {
+fn learn(book: &mut AddressBook, rng: &mut Rng, share: SourceShare) -> Option<NodeId> {
     let addr = public(rng);
     let record = record(rng, addr);
     let id = record.content().node_id();
     (book.learn(record, vec![addr], share) == Learned::New).then_some(id)
 }
 
-fn prove(book: &mut Book, id: NodeId, seen: u64) {
+fn prove(book: &mut AddressBook, id: NodeId, seen: u64) {
     book.change(&id, |entry| {
         let addr = entry.usable[0];
         entry.answered_at(addr, WallTime::from_unix_micros(seen));
@@ -57,15 +57,15 @@ fn prove(book: &mut Book, id: NodeId, seen: u64) {
 #[test]
 fn a_flood_of_records_stays_within_the_bounds_and_displaces_nothing_proven() {
     let mut rng = Seed::from_number(1).stream("book");
-    let mut book = Book::default();
+    let mut book = AddressBook::default();
     let proven: Vec<NodeId> =
-        (0..50).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(0)))).collect();
+        (0..50).filter_map(|_| learn(&mut book, &mut rng, SourceShare::Hearsay(node(0)))).collect();
     for &id in &proven {
         prove(&mut book, id, 1);
     }
     for flood in 0..100_000_u32 {
         let source = u8::try_from(flood % 40 + 1).unwrap();
-        learn(&mut book, &mut rng, Share::Hearsay(node(source)));
+        learn(&mut book, &mut rng, SourceShare::Hearsay(node(source)));
     }
     assert_eq!(book.iter().count(), MAX_BOOK);
     assert!(proven.iter().all(|id| book.get(id).is_some()));
@@ -74,26 +74,34 @@ fn a_flood_of_records_stays_within_the_bounds_and_displaces_nothing_proven() {
 #[test]
 fn one_source_gets_no_more_than_its_share() {
     let mut rng = Seed::from_number(2).stream("book");
-    let mut book = Book::default();
-    let taken =
-        (0..10_000).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(1)))).count();
+    let mut book = AddressBook::default();
+    let taken = (0..10_000)
+        .filter_map(|_| learn(&mut book, &mut rng, SourceShare::Hearsay(node(1))))
+        .count();
     assert_eq!(taken, MAX_BOOK_PER_SOURCE);
     let first = *book.iter().next().unwrap().0;
     book.change(&first, |entry| entry.known.failures = 1);
-    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(1))).is_some(), "failing ones give way");
+    assert!(
+        learn(&mut book, &mut rng, SourceShare::Hearsay(node(1))).is_some(),
+        "failing ones give way"
+    );
     assert!(book.get(&first).is_none());
-    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(1))).is_none());
-    assert!(learn(&mut book, &mut rng, Share::Hearsay(node(2))).is_some(), "others have their own");
+    assert!(learn(&mut book, &mut rng, SourceShare::Hearsay(node(1))).is_none());
+    assert!(
+        learn(&mut book, &mut rng, SourceShare::Hearsay(node(2))).is_some(),
+        "others have their own"
+    );
 }
 
 #[test]
 fn uninvited_guests_displace_each_other_only() {
     let mut rng = Seed::from_number(3).stream("book");
-    let mut book = Book::default();
-    let invited: Vec<NodeId> =
-        (0..100).filter_map(|_| learn(&mut book, &mut rng, Share::Hearsay(node(1)))).collect();
+    let mut book = AddressBook::default();
+    let invited: Vec<NodeId> = (0..100)
+        .filter_map(|_| learn(&mut book, &mut rng, SourceShare::Hearsay(node(1))))
+        .collect();
     for _ in 0..10_000 {
-        learn(&mut book, &mut rng, Share::Uninvited);
+        learn(&mut book, &mut rng, SourceShare::Inbound);
     }
     assert_eq!(book.iter().count(), invited.len() + MAX_BOOK_PER_SOURCE);
     assert!(invited.iter().all(|id| book.get(id).is_some()));
@@ -102,15 +110,15 @@ fn uninvited_guests_displace_each_other_only() {
 #[test]
 fn many_proven_identities_in_one_group_displace_each_other_only() {
     let mut rng = Seed::from_number(4).stream("book");
-    let mut book = Book::default();
-    let honest = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    let mut book = AddressBook::default();
+    let honest = learn(&mut book, &mut rng, SourceShare::Inbound).unwrap();
     prove(&mut book, honest, 1);
     for number in 0..2_000_u16 {
         let [a, b] = number.to_be_bytes();
         let addr = format!("66.6.{a}.{b}:1").parse().unwrap();
         let record = record(&mut rng, addr);
         let id = record.content().node_id();
-        book.learn(record, vec![addr], Share::Uninvited);
+        book.learn(record, vec![addr], SourceShare::Inbound);
         prove(&mut book, id, 1_000 + u64::from(number));
     }
     let group = Group::of("66.6.0.0".parse().unwrap());
@@ -122,11 +130,11 @@ fn many_proven_identities_in_one_group_displace_each_other_only() {
 #[test]
 fn one_public_address_is_in_the_book_a_few_times_only() {
     let mut rng = Seed::from_number(5).stream("book");
-    let mut book = Book::default();
+    let mut book = AddressBook::default();
     for port in 1..1_000 {
         let addr = SocketAddr::new("8.8.8.8".parse().unwrap(), port);
         let record = record(&mut rng, addr);
-        book.learn(record, vec![addr], Share::Hearsay(node(1)));
+        book.learn(record, vec![addr], SourceShare::Hearsay(node(1)));
     }
     assert_eq!(book.iter().count(), MAX_BOOK_PER_IP);
 }
@@ -134,14 +142,14 @@ fn one_public_address_is_in_the_book_a_few_times_only() {
 #[test]
 fn linked_peers_are_never_displaced() {
     let mut rng = Seed::from_number(6).stream("book");
-    let mut book = Book::default();
-    let linked = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    let mut book = AddressBook::default();
+    let linked = learn(&mut book, &mut rng, SourceShare::Inbound).unwrap();
     book.change(&linked, |entry| {
         entry.linked = true;
         entry.known.failures = 100;
     });
     for _ in 0..1_000 {
-        learn(&mut book, &mut rng, Share::Uninvited);
+        learn(&mut book, &mut rng, SourceShare::Inbound);
     }
     assert!(book.get(&linked).is_some());
 }
@@ -149,10 +157,10 @@ fn linked_peers_are_never_displaced() {
 #[test]
 fn a_newer_record_keeps_the_proof_only_if_it_names_the_proven_address() {
     let mut rng = Seed::from_number(7).stream("book");
-    let mut book = Book::default();
-    let id = learn(&mut book, &mut rng, Share::Uninvited).unwrap();
+    let mut book = AddressBook::default();
+    let id = learn(&mut book, &mut rng, SourceShare::Inbound).unwrap();
     prove(&mut book, id, 1);
-    let newer = |sequence, addresses: Vec<SocketAddr>, book: &Book| {
+    let newer = |sequence, addresses: Vec<SocketAddr>, book: &AddressBook| {
         let old = book.get(&id).unwrap().known.record.content().clone();
         let claim =
             Signed::new(PeerRecord { sequence, addresses, ..old }, Signature::from_bytes([0; 64]));
@@ -160,21 +168,21 @@ fn a_newer_record_keeps_the_proof_only_if_it_names_the_proven_address() {
     };
     let (first, other) = (book.get(&id).unwrap().usable[0], "9.8.7.6:5".parse().unwrap());
     let record = newer(2, vec![other, first], &book);
-    assert_eq!(book.learn(record, vec![other, first], Share::Uninvited), Learned::Newer);
+    assert_eq!(book.learn(record, vec![other, first], SourceShare::Inbound), Learned::Newer);
     assert_eq!(book.get(&id).unwrap().known.dialled, Some(first));
     let record = newer(3, vec![other], &book);
-    book.learn(record, vec![other], Share::Uninvited);
+    book.learn(record, vec![other], SourceShare::Inbound);
     assert_eq!(book.get(&id).unwrap().known.dialled, None);
     let record = newer(3, vec![first], &book);
-    assert_eq!(book.learn(record, vec![first], Share::Uninvited), Learned::Old);
+    assert_eq!(book.learn(record, vec![first], SourceShare::Inbound), Learned::Old);
 }
 
 /// A settled network whose first node hears of `records` from its second.
-fn announce(world: &mut World, records: Vec<Signed<PeerRecord>>) -> Vec<Out> {
+fn announce(world: &mut World, records: Vec<Signed<PeerRecord>>) -> Vec<PeersEffect> {
     let from = world.id(1);
     let mut all = Vec::new();
     world.act(0, |node, now, out| {
-        let said = Incoming::Announcement(records);
+        let said = PeersMessage::Announcement(records);
         node.peers.handle_message(now, from, said, &node.standings, out);
         all.extend(out.iter().cloned());
         out.clear();
@@ -193,10 +201,10 @@ fn hearsay_is_not_passed_on_before_we_dialled_it() {
     let out = announce(&mut world, vec![hearsay.claim().clone()]);
     assert!(matches!(
         out.as_slice(),
-        [Out::Verify { .. }] | [Out::Observed { .. }, Out::Verify { .. }]
+        [PeersEffect::Verify { .. }] | [PeersEffect::Observed { .. }, PeersEffect::Verify { .. }]
     ));
     let from = world.id(1);
-    world.act(0, |node, now, out| node.peers.verified(now, from, hearsay, out));
+    world.act(0, |node, now, out| node.peers.handle_verified(now, from, hearsay, out));
     assert!(world.nodes[0].peers.known().any(|known| known.record.content().node_id() == id));
     world.run(Duration::from_secs(600));
     let told = world.nodes[0].said.iter().any(|(_, message)| match message {
@@ -224,8 +232,8 @@ fn a_flood_of_announcements_is_flooding_and_costs_few_checks() {
         let records = records.collect();
         for out in announce(&mut world, records) {
             match out {
-                Out::Verify { .. } => checks += 1,
-                Out::Observed { what, .. } => {
+                PeersEffect::Verify { .. } => checks += 1,
+                PeersEffect::Observed { what, .. } => {
                     floods += usize::from(what == Observation::Misbehaved(Misbehavior::Flooding));
                 }
                 other => panic!("{other:?}"),
@@ -248,7 +256,7 @@ fn a_check_that_nobody_answers_makes_room_in_the_end() {
         });
         let records = records.collect();
         let out = announce(world, records);
-        out.iter().filter(|out| matches!(out, Out::Verify { .. })).count()
+        out.iter().filter(|out| matches!(out, PeersEffect::Verify { .. })).count()
     };
     assert_eq!((hear(&mut world), hear(&mut world), hear(&mut world)), (32, 32, 0));
     world.run(Duration::from_secs(60));
@@ -278,8 +286,8 @@ fn what_storage_brings_back_is_bounded_and_checked() {
         world.now,
     );
     let mut out = VecDeque::new();
-    peers.listening(world.now, &[address(index).parse().unwrap()], &mut out);
-    let forgotten = out.iter().filter(|out| matches!(out, Out::Forget(_))).count();
+    peers.handle_listening(world.now, &[address(index).parse().unwrap()], &mut out);
+    let forgotten = out.iter().filter(|out| matches!(out, PeersEffect::Forget(_))).count();
     assert_eq!(peers.known().count() + forgotten, 6_000);
     assert!(peers.known().count() <= MAX_BOOK);
     world.add(&address(0), config());

@@ -1,14 +1,14 @@
 use super::world::{World, address, closed, config};
 use crate::{
     limits::{BOOTSTRAP_LONGEST, MAX_BOOTSTRAP},
-    peers::{BootstrapState, Config},
+    peers::{BootstrapState, PeersConfig},
     session::sessions::{DialFailure, LinkDown},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
 
-fn with(bootstrap: &[&str]) -> Config {
-    Config { bootstrap: bootstrap.iter().map(|&text| text.to_owned()).collect(), ..config() }
+fn with(bootstrap: &[&str]) -> PeersConfig {
+    PeersConfig { bootstrap: bootstrap.iter().map(|&text| text.to_owned()).collect(), ..config() }
 }
 
 fn dials_of(world: &World, node: usize) -> Vec<Instant> {

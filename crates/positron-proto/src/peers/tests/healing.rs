@@ -1,5 +1,5 @@
 use super::world::{World, address, config, crowd};
-use crate::{peers::Config, time::Duration};
+use crate::{peers::PeersConfig, time::Duration};
 
 fn joined(seed: u64, count: usize) -> World {
     let mut world = crowd(seed, count, &config());
@@ -69,7 +69,7 @@ fn a_restarted_node_needs_no_bootstrap() {
     world.kill(7);
     world.run(Duration::from_secs(30));
     world.kill(0);
-    world.restart(7, Config { bootstrap: Vec::new(), ..config() });
+    world.restart(7, PeersConfig { bootstrap: Vec::new(), ..config() });
     let back = world.run_until(Duration::from_secs(2), |world| world.degree(7) >= 5);
     assert!(back, "{}", world.degree(7));
 }
@@ -82,7 +82,7 @@ fn the_best_remembered_peers_are_dialled_first() {
     let mut order: Vec<_> = world.nodes[7].stored.values().cloned().collect();
     order.sort_by_key(|known| (known.failures, core::cmp::Reverse(known.last_seen)));
     world.nodes[7].dialled.clear();
-    world.restart(7, Config { bootstrap: Vec::new(), ..config() });
+    world.restart(7, PeersConfig { bootstrap: Vec::new(), ..config() });
     world.run(Duration::from_millis(500));
     let first = world.nodes[7].dialled[0].1.to;
     let best = order.iter().take_while(|known| known.last_seen == order[0].last_seen);
@@ -109,7 +109,7 @@ fn everybody_restarting_at_once_finds_each_other_again() {
     }
     world.run(Duration::from_secs(100));
     for node in 0..20 {
-        world.restart(node, Config { bootstrap: Vec::new(), ..config() });
+        world.restart(node, PeersConfig { bootstrap: Vec::new(), ..config() });
     }
     assert!(world.run_until(Duration::from_secs(5), World::is_connected));
     assert!(!address(0).is_empty());

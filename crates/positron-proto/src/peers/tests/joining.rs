@@ -2,7 +2,7 @@ use super::world::{address, config, crowd};
 use crate::{
     handshake::Direction,
     misbehavior::Observation,
-    peers::{BootstrapState, Config},
+    peers::{BootstrapState, PeersConfig},
     time::Duration,
     wire::message::Message,
 };
@@ -24,7 +24,7 @@ fn thirty_nodes_that_know_one_become_one_network_within_seconds() {
 
 #[test]
 fn many_nodes_that_know_one_of_few_slots_still_become_one_network() {
-    let few = Config { max_peers: 12, ..config() };
+    let few = PeersConfig { max_peers: 12, ..config() };
     let mut world = crowd(1, 120, &few);
     let joined = world.run_until(Duration::from_secs(60), satisfied);
     assert!(joined, "{:?}", (0..120).map(|node| world.degree(node)).collect::<Vec<_>>());
@@ -39,7 +39,7 @@ fn five_nodes_on_one_machine_all_find_each_other() {
         world.add_bound(
             &format!("127.0.0.1:{}", 9000 + node),
             &format!("0.0.0.0:{}", 9000 + node),
-            Config { bootstrap, ..config() },
+            PeersConfig { bootstrap, ..config() },
             Vec::new(),
         );
     }
@@ -119,7 +119,7 @@ fn a_late_node_is_found_by_others_although_it_dials_only_the_bootstrap() {
     let mut world = crowd(6, 12, &config());
     world.run(Duration::from_secs(10));
     let bootstrap = vec![address(0)];
-    let late = world.add(&address(12), Config { bootstrap, ..config() });
+    let late = world.add(&address(12), PeersConfig { bootstrap, ..config() });
     assert!(world.run_until(Duration::from_secs(3), |world| world.degree(late) >= 5));
     let id = world.id(late);
     let known = |world: &super::world::World| {

@@ -5,9 +5,9 @@ use crate::{
     handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
-    peers::{Config, Out, groups::Group},
+    peers::{PeersConfig, PeersEffect, netgroup::Group},
     session::sessions::{DownReason, LinkDown, Peer},
-    standings::Standings,
+    standings::TrustTable,
     time::Duration,
     wire::{frame::CloseReason, message::Message},
 };
@@ -28,16 +28,16 @@ fn stranger(number: u64, addr: &str) -> Peer {
 
 /// Strangers knock and are let in until one is refused; how many were let in.
 fn flood(world: &mut World, node: usize) -> usize {
-    let standings = Standings::new(0.5);
+    let standings = TrustTable::new(0.5);
     let now = world.now;
     for number in 0..1_000 {
         let peer = stranger(number, "6.6.6.6:666");
         let mut out = VecDeque::new();
         let peers = &mut world.nodes[node].peers;
-        peers.knock(now, peer, &standings, &mut out);
+        peers.handle_incoming(now, peer, &standings, &mut out);
         match out.pop_front() {
-            Some(Out::Admit(_)) => peers.peer_up(now, peer, &standings, &mut out),
-            Some(Out::Refuse { reason, .. }) => {
+            Some(PeersEffect::Admit(_)) => peers.peer_up(now, peer, &standings, &mut out),
+            Some(PeersEffect::Refuse { reason, .. }) => {
                 assert_eq!(reason, CloseReason::SlotsFull);
                 return usize::try_from(number).unwrap();
             }
@@ -54,7 +54,7 @@ fn guests_never_get_the_slots_of_our_own_choice() {
         world.add(&address(node), config());
     }
     let bootstrap = (1..8).map(address).collect();
-    let victim = world.add(&address(0), Config { bootstrap, max_peers: 20, ..config() });
+    let victim = world.add(&address(0), PeersConfig { bootstrap, max_peers: 20, ..config() });
     assert_eq!(flood(&mut world, victim), 15);
     world.run(Duration::from_secs(10));
     let outbound = world.links.iter().filter(|(dialler, _)| *dialler == victim).count();
@@ -65,16 +65,16 @@ fn guests_never_get_the_slots_of_our_own_choice() {
 #[test]
 fn even_with_as_many_wanted_as_allowed_half_of_the_slots_are_for_guests() {
     let mut world = World::new(1);
-    let node = world.add(&address(0), Config { max_peers: 5, ..config() });
+    let node = world.add(&address(0), PeersConfig { max_peers: 5, ..config() });
     assert_eq!(flood(&mut world, node), 3);
-    let only = world.add(&address(1), Config { max_peers: 1, ..config() });
+    let only = world.add(&address(1), PeersConfig { max_peers: 1, ..config() });
     assert_eq!(flood(&mut world, only), 1);
 }
 
 #[test]
 fn a_slot_is_free_again_when_its_guest_is_gone() {
     let mut world = World::new(1);
-    let node = world.add(&address(0), Config { max_peers: 20, ..config() });
+    let node = world.add(&address(0), PeersConfig { max_peers: 20, ..config() });
     assert_eq!(flood(&mut world, node), 15);
     let first = stranger(0, "6.6.6.6:666").id;
     world.act(node, |node, now, out| {
@@ -83,8 +83,8 @@ fn a_slot_is_free_again_when_its_guest_is_gone() {
     let now = world.now;
     let mut out = VecDeque::new();
     let peer = stranger(5_000, "6.6.6.6:666");
-    world.nodes[node].peers.knock(now, peer, &Standings::new(0.5), &mut out);
-    assert_eq!(out, [Out::Admit(peer)]);
+    world.nodes[node].peers.handle_incoming(now, peer, &TrustTable::new(0.5), &mut out);
+    assert_eq!(out, [PeersEffect::Admit(peer)]);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn who_is_refused_gets_addresses_and_joins_elsewhere() {
     world.run(Duration::from_secs(30));
     flood(&mut world, 0);
     let bootstrap = vec![address(0)];
-    let newcomer = world.add(&address(10), Config { bootstrap, ..config() });
+    let newcomer = world.add(&address(10), PeersConfig { bootstrap, ..config() });
     let joined = world.run_until(Duration::from_secs(3), |world| world.degree(newcomer) >= 5);
     assert!(joined, "{}", world.degree(newcomer));
     assert_eq!(world.state(newcomer), closed(CloseReason::SlotsFull));
@@ -108,8 +108,8 @@ fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let now = world.now;
     let mut out = VecDeque::new();
     let knocking = stranger(9_999, "7.7.7.7:777");
-    world.nodes[0].peers.knock(now, knocking, &Standings::new(0.5), &mut out);
-    let Some(Out::Refuse { parting: Some(Message::PeerAnnouncement { peers }), .. }) =
+    world.nodes[0].peers.handle_incoming(now, knocking, &TrustTable::new(0.5), &mut out);
+    let Some(PeersEffect::Refuse { parting: Some(Message::PeerAnnouncement { peers }), .. }) =
         out.pop_back()
     else {
         panic!("{out:?}");
@@ -141,9 +141,9 @@ fn who_is_banned_is_refused_and_not_dialled() {
     let now = world.now;
     let node = &mut world.nodes[3];
     let mut out = VecDeque::new();
-    node.peers.knock(now, knocking, &node.standings, &mut out);
+    node.peers.handle_incoming(now, knocking, &node.standings, &mut out);
     let reason = CloseReason::Banned;
-    assert_eq!(out, [Out::Refuse { peer: knocking, reason, parting: None }]);
+    assert_eq!(out, [PeersEffect::Refuse { peer: knocking, reason, parting: None }]);
     assert!(node.peers.counters().refused_banned > 0);
     world.run(Duration::from_secs(60));
     let told = world.nodes[3].said.iter().any(|(_, message)| match message {
@@ -171,12 +171,12 @@ fn outbound_links_are_spread_over_networks_while_there_are_others() {
     let mut addresses: Vec<String> = (0..40).map(|node| format!("66.6.1.{}:1", node + 1)).collect();
     addresses.extend((0..10).map(address));
     for addr in &addresses {
-        world.add(addr, Config { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+        world.add(addr, PeersConfig { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
     }
-    let seed = world.add("1.1.1.1:1", Config { max_peers: 200, ..config() });
+    let seed = world.add("1.1.1.1:1", PeersConfig { max_peers: 200, ..config() });
     world.run(Duration::from_secs(60));
     let late =
-        world.add("2.2.2.2:1", Config { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+        world.add("2.2.2.2:1", PeersConfig { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
     world.run(Duration::from_secs(5));
     let group = |addr: SocketAddr| Group::of(addr.ip());
     let chosen = world.links.iter().filter(|(dialler, _)| *dialler == late);

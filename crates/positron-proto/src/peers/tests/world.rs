@@ -12,10 +12,12 @@ use crate::{
     identity::Identity,
     limits::{MAX_DIALS, MAX_PROBES},
     misbehavior::Observation,
-    peers::{BootstrapState, Config, Incoming, KnownPeer, Out, Peers},
+    peers::{BootstrapState, KnownPeer, Peers, PeersConfig, PeersEffect, PeersMessage},
     rng::Seed,
-    session::sessions::{Dial, DialFailure, DialOutcome, DownReason, LinkDown, Peer, Purpose},
-    standings::{Standing, Standings},
+    session::sessions::{
+        DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, Peer, Purpose,
+    },
+    standings::{PeerTrust, TrustTable},
     time::{Duration, Instant, Now, WallTime},
     wire::{frame::CloseReason, message::Message},
 };
@@ -28,8 +30,8 @@ pub(super) fn network() -> NetworkId {
     NetworkId::from_name("test")
 }
 
-pub(super) fn config() -> Config {
-    Config {
+pub(super) fn config() -> PeersConfig {
+    PeersConfig {
         bootstrap: Vec::new(),
         min_peers: 5,
         max_peers: 50,
@@ -60,11 +62,11 @@ pub(super) struct TestNode {
     pub addr: SocketAddr,
     pub alive: bool,
     pub island: u8,
-    pub standings: Standings,
+    pub standings: TrustTable,
     /// What storage has.
     pub stored: BTreeMap<NodeId, KnownPeer>,
     pub observed: Vec<(NodeId, Observation)>,
-    pub dialled: Vec<(Instant, Dial)>,
+    pub dialled: Vec<(Instant, DialRequest)>,
     pub said: Vec<(NodeId, Message)>,
     pub resolved: usize,
     under_way: usize,
@@ -74,8 +76,8 @@ pub(super) struct TestNode {
 
 #[derive(Clone)]
 enum Happening {
-    Reached { dial: Dial },
-    Ended { dial: Dial, outcome: DialOutcome },
+    Reached { dial: DialRequest },
+    Ended { dial: DialRequest, outcome: DialOutcome },
     Up(Peer),
     Down { peer: NodeId, reason: DownReason },
     Said { from: NodeId, message: Message, parting: bool },
@@ -104,7 +106,7 @@ impl World {
         }
     }
 
-    pub(super) fn add(&mut self, addr: &str, config: Config) -> usize {
+    pub(super) fn add(&mut self, addr: &str, config: PeersConfig) -> usize {
         self.add_bound(addr, addr, config, Vec::new())
     }
 
@@ -113,7 +115,7 @@ impl World {
         &mut self,
         addr: &str,
         bound: &str,
-        config: Config,
+        config: PeersConfig,
         remembered: Vec<KnownPeer>,
     ) -> usize {
         let index = self.nodes.len();
@@ -127,7 +129,7 @@ impl World {
             addr: addr.parse().unwrap(),
             alive: true,
             island: 0,
-            standings: Standings::new(0.5),
+            standings: TrustTable::new(0.5),
             stored: BTreeMap::new(),
             observed: Vec::new(),
             dialled: Vec::new(),
@@ -137,7 +139,7 @@ impl World {
             life: 0,
         });
         let bound = bound.parse().unwrap();
-        self.act(index, |node, now, out| node.peers.listening(now, &[bound], out));
+        self.act(index, |node, now, out| node.peers.handle_listening(now, &[bound], out));
         index
     }
 
@@ -146,7 +148,7 @@ impl World {
         index: usize,
         life: u32,
         me: &Arc<Identity>,
-        config: Config,
+        config: PeersConfig,
         remembered: Vec<KnownPeer>,
     ) -> Peers {
         let rng = self.seed.child(&format!("{index}/{life}")).stream("peers");
@@ -254,7 +256,7 @@ impl World {
     pub(super) fn act(
         &mut self,
         index: usize,
-        call: impl FnOnce(&mut TestNode, Now, &mut VecDeque<Out>),
+        call: impl FnOnce(&mut TestNode, Now, &mut VecDeque<PeersEffect>),
     ) {
         let mut out = VecDeque::new();
         call(&mut self.nodes[index], self.now, &mut out);
@@ -269,25 +271,25 @@ impl World {
         self.queue.insert((self.now.mono + after, self.serial), (node, life, what));
     }
 
-    fn carry_out(&mut self, index: usize, out: Out) {
+    fn carry_out(&mut self, index: usize, out: PeersEffect) {
         let node = &mut self.nodes[index];
         match out {
-            Out::Dial(dial) => {
+            PeersEffect::Dial(dial) => {
                 node.dialled.push((self.now.mono, dial));
                 node.under_way += 1;
                 assert!(node.under_way <= MAX_DIALS + MAX_PROBES);
                 self.later(LATENCY, index, Happening::Reached { dial });
             }
-            Out::Resolve(name) => {
+            PeersEffect::Resolve(name) => {
                 node.resolved += 1;
                 self.later(LATENCY, index, Happening::Resolved(name));
             }
-            Out::Admit(peer) => {
+            PeersEffect::Admit(peer) => {
                 let dialler = self.index(peer.id);
                 self.link_up(dialler, index, peer);
             }
-            Out::Refuse { .. } => panic!("only a knock is refused"),
-            Out::Disconnect { peer, reason } => {
+            PeersEffect::Refuse { .. } => panic!("only a knock is refused"),
+            PeersEffect::Disconnect { peer, reason } => {
                 let Some(other) = self.find(peer) else { return };
                 if self.unlink(index, other) {
                     let (by_us, by_peer) =
@@ -297,7 +299,7 @@ impl World {
                     self.later(LATENCY, other, Happening::Down { peer: me, reason: by_peer });
                 }
             }
-            Out::Send { to, message } => {
+            PeersEffect::Send { to, message } => {
                 node.said.push((to, message.clone()));
                 // Strangers that a test made up hear nothing.
                 let (from, Some(to)) = (self.id(index), self.find(to)) else { return };
@@ -305,22 +307,24 @@ impl World {
                     self.later(LATENCY, to, Happening::Said { from, message, parting: false });
                 }
             }
-            Out::Verify { from, record } => {
+            PeersEffect::Verify { from, record } => {
                 self.later(Duration::from_millis(1), index, Happening::Check { from, record });
             }
-            Out::Remember(known) => {
+            PeersEffect::Remember(known) => {
                 assert!(known.dialled.is_some());
                 node.stored.insert(known.record.content().node_id(), known);
             }
-            Out::Forget(id) => {
+            PeersEffect::Forget(id) => {
                 assert!(node.stored.remove(&id).is_some(), "forgotten but never remembered");
             }
-            Out::Observed { peer, what } => {
+            PeersEffect::Observed { peer, what } => {
                 let wrong = matches!(what, Observation::Misbehaved(_));
                 assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
                 node.observed.push((peer, what));
             }
-            Out::OwnAddresses(addresses) => assert_eq!(addresses, node.peers.own_addresses()),
+            PeersEffect::OwnAddresses(addresses) => {
+                assert_eq!(addresses, node.peers.own_addresses());
+            }
         }
     }
 
@@ -329,7 +333,9 @@ impl World {
             Happening::Reached { dial } => self.reach(index, dial),
             Happening::Ended { dial, outcome } => {
                 self.nodes[index].under_way -= 1;
-                self.act(index, |node, now, out| node.peers.dial_ended(now, dial, outcome, out));
+                self.act(index, |node, now, out| {
+                    node.peers.handle_dial_ended(now, dial, outcome, out);
+                });
             }
             Happening::Up(peer) => self.act(index, |node, now, out| {
                 node.peers.peer_up(now, peer, &node.standings, out);
@@ -350,14 +356,16 @@ impl World {
                 let verdict = record.job(&network()).run();
                 let id = record.content().node_id();
                 match record.accept(verdict) {
-                    Some(record) => node.peers.verified(now, from, record, out),
-                    None => node.peers.refuted(now, from, id, out),
+                    Some(record) => node.peers.handle_verified(now, from, record, out),
+                    None => node.peers.handle_refuted(now, from, id, out),
                 }
             }),
             Happening::Resolved(name) => {
                 let outcome = self.names.get(&name).cloned();
                 let outcome = outcome.unwrap_or_else(|| Err("no such name".to_owned()));
-                self.act(index, |node, now, out| node.peers.resolved(now, &name, outcome, out));
+                self.act(index, |node, now, out| {
+                    node.peers.handle_resolved(now, &name, outcome, out);
+                });
             }
         }
     }
@@ -367,7 +375,7 @@ impl World {
     }
 
     /// A dial arrives at its address.
-    fn reach(&mut self, index: usize, dial: Dial) {
+    fn reach(&mut self, index: usize, dial: DialRequest) {
         let failed = |why| DialOutcome::Failed(why);
         let (wait, outcome) = match self.at(dial.to) {
             None => {
@@ -404,16 +412,16 @@ impl World {
         let mut out = VecDeque::new();
         let now = self.now;
         let node = &mut self.nodes[at];
-        node.peers.knock(now, peer, &node.standings, &mut out);
+        node.peers.handle_incoming(now, peer, &node.standings, &mut out);
         let [answer] = out.make_contiguous() else { panic!("a knock has one answer: {out:?}") };
-        if let Out::Refuse { reason, parting, .. } = answer {
+        if let PeersEffect::Refuse { reason, parting, .. } = answer {
             if let Some(message) = parting.take() {
                 let from = self.id(at);
                 self.later(LATENCY, dialler, Happening::Said { from, message, parting: true });
             }
             return DialOutcome::Failed(DialFailure::Closed(reason.clone()));
         }
-        self.carry_out(at, Out::Admit(peer));
+        self.carry_out(at, PeersEffect::Admit(peer));
         DialOutcome::Connected(self.id(at))
     }
 
@@ -462,13 +470,13 @@ impl World {
     }
 
     /// A node comes back with what storage has, and this configuration.
-    pub(super) fn restart(&mut self, node: usize, config: Config) {
+    pub(super) fn restart(&mut self, node: usize, config: PeersConfig) {
         let remembered = self.nodes[node].stored.values().cloned().collect();
         let (me, life) = (Arc::clone(&self.nodes[node].me), self.nodes[node].life);
         self.nodes[node].peers = self.machine(node, life, &me, config, remembered);
         self.nodes[node].alive = true;
         let addr = self.nodes[node].addr;
-        self.act(node, |node, now, out| node.peers.listening(now, &[addr], out));
+        self.act(node, |node, now, out| node.peers.handle_listening(now, &[addr], out));
     }
 
     /// Splits the nodes: those below `first` are on one island, the others on another.
@@ -490,29 +498,29 @@ impl World {
     pub(super) fn ban(&mut self, node: usize, whom: usize) {
         let banned_until = Some(self.now.wall + Duration::from_secs(3600));
         let whom = self.id(whom);
-        self.nodes[node].standings.set(whom, Standing { score: 0.0, banned_until });
-        self.act(node, |node, now, out| node.peers.banned(now, whom, out));
+        self.nodes[node].standings.set(whom, PeerTrust { score: 0.0, banned_until });
+        self.act(node, |node, now, out| node.peers.handle_banned(now, whom, out));
     }
 }
 
-fn incoming(message: Message) -> Incoming {
+fn incoming(message: Message) -> PeersMessage {
     match message {
         Message::Hello { answer, record, observed, peers } => {
-            Incoming::Hello { answer, record, observed, peers }
+            PeersMessage::Hello { answer, record, observed, peers }
         }
-        Message::Heartbeat { active_peers } => Incoming::Heartbeat(active_peers),
-        Message::PeerDiscovery { count } => Incoming::Discovery(count),
-        Message::PeerAnnouncement { peers } => Incoming::Announcement(peers),
+        Message::Heartbeat { active_peers } => PeersMessage::Heartbeat(active_peers),
+        Message::PeerDiscovery { count } => PeersMessage::Discovery(count),
+        Message::PeerAnnouncement { peers } => PeersMessage::Announcement(peers),
         other => panic!("not of this room: {other:?}"),
     }
 }
 
 /// `count` nodes at addresses of their own networks that know the first one.
-pub(super) fn crowd(seed: u64, count: usize, config: &Config) -> World {
+pub(super) fn crowd(seed: u64, count: usize, config: &PeersConfig) -> World {
     let mut world = World::new(seed);
     for node in 0..count {
         let bootstrap = if node == 0 { Vec::new() } else { vec![address(0)] };
-        world.add(&address(node), Config { bootstrap, ..config.clone() });
+        world.add(&address(node), PeersConfig { bootstrap, ..config.clone() });
     }
     world
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     handshake::{
-        agreement::Carrier,
+        agreement::HandshakeCarrier,
         hello::Local,
         noise::{Noise, Pattern},
     },
@@ -14,29 +14,29 @@ fn stranger(world: &mut World, n: usize, name: u64) -> LinkId {
     let from = SocketAddr::from(([10, 7, 7, 7], 7));
     let mut out = VecDeque::new();
     let now = world.now;
-    world.nodes[n].sessions.accepted(now, link, from, &mut out);
+    world.nodes[n].sessions.handle_accepted(now, link, from, &mut out);
     link
 }
 
 /// What node `n` does about bytes of a link.
-fn hears(world: &mut World, n: usize, link: LinkId, bytes: &[u8]) -> Vec<Out> {
+fn hears(world: &mut World, n: usize, link: LinkId, bytes: &[u8]) -> Vec<SessionEffect> {
     let (now, mut out) = (world.now, VecDeque::new());
     let sessions = &mut world.nodes[n].sessions;
-    sessions.bytes(now, link, Bytes::copy_from_slice(bytes), &mut out);
+    sessions.handle_bytes(now, link, Bytes::copy_from_slice(bytes), &mut out);
     sessions.flush(now, &mut out);
     out.into()
 }
 
-fn written(out: &[Out]) -> Vec<u8> {
+fn written(out: &[SessionEffect]) -> Vec<u8> {
     let bytes = out.iter().filter_map(|out| match out {
-        Out::Write { bytes, .. } => Some(bytes.as_ref()),
+        SessionEffect::Write { bytes, .. } => Some(bytes.as_ref()),
         _ => None,
     });
     bytes.collect::<Vec<_>>().concat()
 }
 
 /// The first message of a dial from node 0 to node 1, which does not arrive.
-fn syn_of(world: &mut World, dial: Dial) -> Vec<u8> {
+fn syn_of(world: &mut World, dial: DialRequest) -> Vec<u8> {
     world.dial(0, dial);
     let wire = world.wires.len() - 1;
     world.wires[wire].pipes[0].pop_front().unwrap().to_vec()
@@ -51,7 +51,7 @@ fn a_node_that_claims_the_key_of_another_is_not_answered() {
     // Alice's hello with her own true binding, said under Mallory's static key.
     let hello = alice.hello(3, None).encode();
     let theirs = world.nodes[1].noise_static;
-    let prologue = Carrier::Stream.prologue(Pattern::Ik);
+    let prologue = HandshakeCarrier::Stream.prologue(Pattern::Ik);
     let mut noise =
         Noise::initiator(Pattern::Ik, &prologue, &mallory, Some(&theirs), [5; 32]).unwrap();
     let mut message = Vec::new();
@@ -59,7 +59,7 @@ fn a_node_that_claims_the_key_of_another_is_not_answered() {
     let syn = framed(Kind::Syn, Pattern::Ik, &message).unwrap();
     let link = stranger(&mut world, 1, 0);
     let out = hears(&mut world, 1, link, &syn);
-    assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
+    assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
     assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 1);
 }
 
@@ -68,9 +68,9 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let mut world = World::new(2);
     let network = config().network;
     let mallory = Identity::from_seed([66; 32]);
-    let dial = Dial { noise_static: None, ..world.known(1) };
+    let dial = DialRequest { noise_static: None, ..world.known(1) };
     let syn = syn_of(&mut world, dial);
-    let prologue = Carrier::Stream.prologue(Pattern::Xx);
+    let prologue = HandshakeCarrier::Stream.prologue(Pattern::Xx);
     let mut noise = Noise::responder(Pattern::Xx, &prologue, &mallory, [5; 32]).unwrap();
     noise.read(&syn[6..]).unwrap();
     let bob = Local::new(world.nodes[1].sessions.local.me.clone(), network, 1);
@@ -97,12 +97,15 @@ fn a_first_message_sent_again_does_nothing_to_a_live_session() {
     for again in 0..5 {
         let link = stranger(&mut world, 1, again);
         let out = hears(&mut world, 1, link, &syn);
-        assert!(matches!(out[..], [Out::Write { .. }]), "a SYN_ACK and nothing else: {out:?}");
+        assert!(
+            matches!(out[..], [SessionEffect::Write { .. }]),
+            "a SYN_ACK and nothing else: {out:?}"
+        );
         // The attacker has no keys: whatever it sends next ends its link.
         let out = hears(&mut world, 1, link, &[0, 0, 0, 40, 1, 2, 3]);
         assert_eq!(out, []);
         let out = hears(&mut world, 1, link, &[7; 60]);
-        assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
+        assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
     }
     assert_eq!(world.nodes[1].said.len(), before);
     assert_eq!(world.nodes[1].sessions.counters().sessions, 1);
@@ -197,7 +200,7 @@ fn a_flipped_bit_anywhere_in_a_sealed_stream_ends_the_link_and_delivers_nothing_
         assert!(!world.is_up(1, 0) && !world.is_up(0, 1), "byte {at}");
         let heard = world.heard(1);
         assert!(heard.len() < 3 && heard == bodies[..heard.len()], "byte {at}: {heard:?}");
-        let misbehaved = |out: &Out| matches!(out, Out::Misbehaved { .. });
+        let misbehaved = |out: &SessionEffect| matches!(out, SessionEffect::Misbehaved { .. });
         assert_eq!(world.count(1, misbehaved), 0, "nobody is blamed for broken bytes");
         if world.downs(0) == [DownReason::Link(LinkDown::Reset)] {
             let again = world.known(1);
@@ -235,7 +238,7 @@ fn a_flipped_bit_anywhere_in_a_handshake_makes_no_session_with_anybody_else() {
             for n in [0, 1] {
                 assert_eq!(world.nodes[n].sessions.half_open(), 0, "{which}");
                 assert_eq!(world.is_up(n, 1 - n), world.is_up(1 - n, n), "{which}");
-                assert!(world.nodes[n].sessions.conversations.len() <= 1);
+                assert!(world.nodes[n].sessions.sessions.len() <= 1);
             }
         }
     }
@@ -260,16 +263,16 @@ fn garbage_gets_silence() {
         let answer = written(&out);
         assert!(answer.len() <= 300, "round {round}: {} bytes", answer.len());
         if round % 2 == 1 && bytes[0] != 0xBE {
-            assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
+            assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
             assert_eq!(world.nodes[0].sessions.counters().not_positron, 1);
         }
-        assert_eq!(world.nodes[0].sessions.conversations.len(), 0);
+        assert_eq!(world.nodes[0].sessions.sessions.len(), 0);
     }
     for bytes in ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", "\u{0}"] {
         let mut world = World::new(1);
         let link = stranger(&mut world, 0, 0);
         let out = hears(&mut world, 0, link, bytes.as_bytes());
-        assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
+        assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
     }
 }
 
@@ -283,7 +286,7 @@ fn a_length_of_four_gigabytes_costs_nothing() {
 
     let link = stranger(&mut world, 1, 0);
     let out = hears(&mut world, 1, link, &[0xBE, 1, 1, 1, 0xFF, 0xFF]);
-    assert_eq!(out, [Out::Hangup { link, how: Hangup::Abort }]);
+    assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
 }
 
 #[test]
@@ -305,7 +308,7 @@ fn a_stream_that_ends_anywhere_leaves_nothing_behind() {
                 let head = bytes.split_to(bytes.len().min(left));
                 left -= head.len();
                 let (n, link) = world.wires[0].ends[1];
-                world.with(n, |s, now, out| s.bytes(now, link, head, out));
+                world.with(n, |s, now, out| s.handle_bytes(now, link, head, out));
             }
             if !world.carry(0, 1) {
                 break;
@@ -314,7 +317,7 @@ fn a_stream_that_ends_anywhere_leaves_nothing_behind() {
         world.reset(0);
         world.advance(secs(40));
         for node in &world.nodes {
-            assert!(node.sessions.links.is_empty() && node.sessions.conversations.is_empty());
+            assert!(node.sessions.links.is_empty() && node.sessions.sessions.is_empty());
             assert_eq!(node.sessions.poll_timeout(), None, "after {ends_after} bytes");
         }
         assert_eq!(world.outcomes(0).len(), 1);

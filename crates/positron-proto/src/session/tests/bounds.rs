@@ -5,7 +5,7 @@ use crate::{
         MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP, MAX_MESSAGE, MAX_PARTIAL_BYTES,
         MAX_PEER_QUEUE_BYTES,
     },
-    session::{conversation::Conversation, link::Link, table::Entry},
+    session::{link::SessionLink, session::Session, table::LinkEntry},
 };
 
 /// A stranger connects to node 0 and says nothing; whether it was let in front of the door.
@@ -13,8 +13,8 @@ fn stranger(world: &mut World, n: u64, from: [u8; 4]) -> bool {
     let (now, mut out) = (world.now, VecDeque::new());
     let link = LinkId::accepted(1000 + n);
     let from = SocketAddr::from((from, 9));
-    world.nodes[0].sessions.accepted(now, link, from, &mut out);
-    !out.contains(&Out::Hangup { link, how: Hangup::Abort })
+    world.nodes[0].sessions.handle_accepted(now, link, from, &mut out);
+    !out.contains(&SessionEffect::Hangup { link, how: Hangup::Abort })
 }
 
 fn far_away(n: u16) -> [u8; 4] {
@@ -57,8 +57,8 @@ fn time_traveller(world: &mut World, n: u64, from: [u8; 4]) -> bool {
     let (now, link) = (world.now, LinkId::accepted(1000 + n));
     let let_in = stranger(world, n, from);
     let (mut out, syn) = (VecDeque::new(), Bytes::from_static(&[0xBE, 9, 1, 2, 0, 0]));
-    world.nodes[0].sessions.bytes(now, link, syn, &mut out);
-    assert_eq!(out.contains(&Out::Hangup { link, how: Hangup::Flush }), let_in);
+    world.nodes[0].sessions.handle_bytes(now, link, syn, &mut out);
+    assert_eq!(out.contains(&SessionEffect::Hangup { link, how: Hangup::Flush }), let_in);
     let_in
 }
 
@@ -70,7 +70,7 @@ fn who_is_told_goodbye_and_does_not_go_is_a_stranger_until_the_link_is_down() {
         assert_eq!(time_traveller(&mut world, n, [10, 1, 1, 1]), n < limit);
     }
     let (now, gone) = (world.now, LinkId::accepted(1000));
-    world.nodes[0].sessions.link_down(now, gone, LinkDown::Eof, &mut VecDeque::new());
+    world.nodes[0].sessions.handle_link_down(now, gone, LinkDown::Eof, &mut VecDeque::new());
     assert!(time_traveller(&mut world, 100, [10, 1, 1, 1]));
 
     for n in 0..300 {
@@ -87,7 +87,7 @@ fn one_ipv6_customer_counts_as_one_address() {
     for n in 0..=MAX_HALF_OPEN_PER_IP {
         let from = format!("[2001:db8::{n:x}]:9").parse().unwrap();
         let link = LinkId::accepted(u64::try_from(n).unwrap());
-        world.nodes[0].sessions.accepted(now, link, from, &mut out);
+        world.nodes[0].sessions.handle_accepted(now, link, from, &mut out);
     }
     assert_eq!(out.len(), 1);
 }
@@ -113,7 +113,7 @@ fn one_address_has_few_sessions() {
 
 #[test]
 fn there_are_never_more_sessions_than_configured_in_either_direction() {
-    let narrow = Config { max_links: 2, ..config() };
+    let narrow = SessionConfig { max_links: 2, ..config() };
     let mut world = World::with_configs(vec![narrow, config(), config(), config(), config()]);
     for (from, to) in [(0, 1), (2, 0), (0, 3), (4, 0)] {
         let dial = world.known(to);
@@ -141,20 +141,20 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
         let mut id = [0; 32];
         id[..2].copy_from_slice(&n.to_be_bytes());
         let peer = NodeId::from_bytes(id);
-        let mut talk = crate::session::conversation::Conversation::new(1, now.mono);
+        let mut talk = crate::session::session::Session::new(1, now.mono);
         talk.resume(now.mono, LinkId::dialled(n.into()), 1, &mut 0);
         talk.push(now.mono, Lane::Direct, "x".into(), Some(Ticket(n.into()))).unwrap();
-        sessions.conversations.insert(peer, talk);
+        sessions.sessions.insert(peer, talk);
         let reason = DownReason::Link(LinkDown::Reset);
-        let keep = crate::session::ending::Memory::Keep;
+        let keep = crate::session::close::Retention::Keep;
         let later = Now { mono: now.mono + millis(n.into()), ..now };
         sessions.end_session(later, peer, reason, keep, &mut out);
     }
-    assert_eq!(sessions.conversations.len(), MAX_DORMANT_CONVERSATIONS);
+    assert_eq!(sessions.sessions.len(), MAX_DORMANT_CONVERSATIONS);
     let given_up: Vec<_> = out
         .iter()
         .filter_map(|out| match out {
-            Out::Undelivered { ticket } => Some(ticket.0),
+            SessionEffect::Undelivered { ticket } => Some(ticket.0),
             _ => None,
         })
         .collect();
@@ -177,11 +177,11 @@ fn what_waits_in_dormant_conversations_is_bounded_in_bytes_and_the_oldest_goes_f
         world.send_ticket(0, n, "last", u64::try_from(n).unwrap());
         world.now.mono = world.now.mono + millis(1);
         world.reset(n - 1);
-        let waiting = |talk: &Conversation| talk.queued_bytes();
-        let bytes: usize = world.nodes[0].sessions.conversations.values().map(waiting).sum();
+        let waiting = |talk: &Session| talk.queued_bytes();
+        let bytes: usize = world.nodes[0].sessions.sessions.values().map(waiting).sum();
         assert!(bytes <= MAX_DORMANT_BYTES, "{bytes} bytes wait after {n} links broke");
     }
-    let given_up = |n| Out::Undelivered { ticket: Ticket(n) };
+    let given_up = |n| SessionEffect::Undelivered { ticket: Ticket(n) };
     assert!(world.nodes[0].said.contains(&given_up(1)), "the oldest goes");
     let last = u64::try_from(fit + 3).unwrap();
     assert!(!world.nodes[0].said.contains(&given_up(last)), "the newest stays");
@@ -189,7 +189,7 @@ fn what_waits_in_dormant_conversations_is_bounded_in_bytes_and_the_oldest_goes_f
 
 #[test]
 fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives() {
-    let wide = Config { max_links: 100, ..config() };
+    let wide = SessionConfig { max_links: 100, ..config() };
     let mut world = World::with_configs(vec![wide; 100]);
     let large = Bytes::from(vec![7; MAX_MESSAGE]);
     let honest = 99;
@@ -211,7 +211,7 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
     assert!(world.nodes[0].sessions.partials.bytes() > MAX_PARTIAL_BYTES / 2);
     assert!(world.nodes[0].sessions.counters().partials_given_up > 0);
     assert!(!world.is_up(0, 1), "who waits longest gives way");
-    assert_eq!(world.count(0, |out| matches!(out, Out::Misbehaved { .. })), 0);
+    assert_eq!(world.count(0, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
     let to_first = world.known(0);
     world.dial(honest, to_first);
     world.run();
@@ -228,8 +228,8 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
 fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
     fn moves<T: Send>() {}
     moves::<Sessions>();
-    assert!(size_of::<Entry>() + size_of::<Link>() < 1200);
-    assert!(size_of::<crate::session::conversation::Conversation>() < 512);
+    assert!(size_of::<LinkEntry>() + size_of::<SessionLink>() < 1200);
+    assert!(size_of::<crate::session::session::Session>() < 512);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn messages_arrive_in_both_directions_and_tickets_come_back() {
     world.run();
     assert_eq!(world.heard(0), (0..10).map(|n| vec![n, n]).collect::<Vec<_>>());
     assert_eq!(world.heard(1).len(), 11);
-    assert!(world.nodes[0].said.contains(&Out::Delivered { ticket: Ticket(7) }));
+    assert!(world.nodes[0].said.contains(&SessionEffect::Delivered { ticket: Ticket(7) }));
     assert_eq!(world.nodes[0].sessions.views().next().unwrap().queued_bytes, 0);
 }
 
@@ -72,7 +72,7 @@ fn without_a_flush_the_next_timeout_is_due_at_once_and_does_it() {
     assert!(out.is_empty());
     assert_eq!(sessions.poll_timeout(), Some(now.mono));
     sessions.handle_timeout(now, &mut out);
-    assert!(matches!(out.pop_front(), Some(Out::Write { .. })));
+    assert!(matches!(out.pop_front(), Some(SessionEffect::Write { .. })));
     assert_ne!(sessions.poll_timeout(), Some(now.mono));
 }
 
@@ -176,7 +176,7 @@ fn close_tells_the_peer_why_after_what_was_said_before() {
     assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::Pruned)]);
     assert_eq!(world.downs(1), [DownReason::ByPeer(CloseReason::Pruned)]);
     for node in &world.nodes {
-        assert!(node.sessions.links.is_empty() && node.sessions.conversations.is_empty());
+        assert!(node.sessions.links.is_empty() && node.sessions.sessions.is_empty());
     }
 }
 
@@ -193,7 +193,7 @@ fn close_all_ends_sessions_dials_and_knocks() {
     world.dial(0, to_fourth);
     world.send_ticket(0, 1, "never acknowledged", 1);
     world.with(0, |s, now, out| s.close_all(now, CloseReason::ShuttingDown, out));
-    let undelivered = Out::Undelivered { ticket: Ticket(1) };
+    let undelivered = SessionEffect::Undelivered { ticket: Ticket(1) };
     assert_eq!(world.count(0, |out| *out == undelivered), 1);
     assert_eq!(world.outcomes(0).len(), 3);
     assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::ShuttingDown)]);

@@ -4,7 +4,7 @@ use crate::{
         LINK_WRITE_WINDOW, MAX_NUMBER, MAX_PAYLOAD, MAX_PEER_QUEUE_BYTES, MAX_PINGS_PER_SECOND,
     },
     misbehavior::Misbehavior,
-    session::{conversation::Conversation, sessions::NotSent, table::Stage},
+    session::{session::Session, sessions::NotSent, table::Stage},
     wire::frame::Frame,
 };
 
@@ -95,7 +95,7 @@ fn more_pings_than_allowed_end_the_session_as_flooding() {
     say(&mut world, 0, &[Frame::Ping { token: 0 }]);
     world.run();
     let (peer, what) = (world.nodes[0].id, Misbehavior::Flooding);
-    assert!(world.nodes[1].said.contains(&Out::Misbehaved { peer, what }));
+    assert!(world.nodes[1].said.contains(&SessionEffect::Misbehaved { peer, what }));
     assert!(!world.is_up(1, 0) && !world.is_up(0, 1));
 }
 
@@ -103,7 +103,8 @@ fn more_pings_than_allowed_end_the_session_as_flooding() {
 fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender() {
     let lane = Lane::Gossip;
     let body = Bytes::from_static(b"x");
-    let part = |number, offset| Frame::Part { lane, number, offset, total: 9, body: body.clone() };
+    let part =
+        |number, offset| Frame::Fragment { lane, number, offset, total: 9, body: body.clone() };
     let violation = Misbehavior::ProtocolViolation;
     for (frames, what) in [
         (vec![Frame::Message { lane, number: 1, body: body.clone() }], violation),
@@ -113,7 +114,7 @@ fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender
         (
             vec![
                 part(0, 0),
-                Frame::Part { lane, number: 0, offset: 1, total: 8, body: body.clone() },
+                Frame::Fragment { lane, number: 0, offset: 1, total: 8, body: body.clone() },
             ],
             violation,
         ),
@@ -124,7 +125,10 @@ fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender
         say(&mut world, 0, &frames);
         world.run();
         let peer = world.nodes[0].id;
-        assert!(world.nodes[1].said.contains(&Out::Misbehaved { peer, what }), "{frames:?}");
+        assert!(
+            world.nodes[1].said.contains(&SessionEffect::Misbehaved { peer, what }),
+            "{frames:?}"
+        );
         assert!(matches!(world.downs(1)[..], [DownReason::ByUs(CloseReason::Violation(_))]));
         assert!(matches!(world.downs(0)[..], [DownReason::ByPeer(CloseReason::Violation(_))]));
         assert_eq!(world.heard(1), [""; 0]);
@@ -143,7 +147,7 @@ fn an_unknown_extension_is_skipped_and_an_old_message_is_acknowledged_again() {
         &[
             Frame::Unknown { kind: 0x41 },
             Frame::Message { lane, number: 0, body: body.clone() },
-            Frame::Part { lane, number: 0, offset: 3, total: 8, body },
+            Frame::Fragment { lane, number: 0, offset: 3, total: 8, body },
         ],
     );
     world.run();
@@ -156,9 +160,9 @@ fn an_unknown_extension_is_skipped_and_an_old_message_is_acknowledged_again() {
 fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
     for (next, survives) in [(MAX_NUMBER, true), (MAX_NUMBER + 1, false), ((1 << 62) - 1, false)] {
         let now = Instant::ORIGIN;
-        let mut talk = Conversation::new(1, now);
+        let mut talk = Session::new(1, now);
         talk.resume(now, LinkId::dialled(0), 1, &mut 0);
-        talk.greeted(1);
+        talk.handle_epoch(1);
         let said = talk.acknowledged(now, Lane::Gossip, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
         talk.push(now, Lane::Gossip, "after it".into(), None).unwrap();
@@ -203,8 +207,8 @@ fn a_slow_reader_is_paused_and_then_dropped_with_the_reason() {
     for n in 0..40_u8 {
         let sip = world.wires[0].pipes[0].front_mut().unwrap().split_to(20);
         let [(_, ours), (_, theirs)] = world.wires[0].ends;
-        world.with(0, |s, now, out| s.written(now, ours, 20, out));
-        world.with(1, |s, now, out| s.bytes(now, theirs, sip, out));
+        world.with(0, |s, now, out| s.handle_written(now, ours, 20, out));
+        world.with(1, |s, now, out| s.handle_bytes(now, theirs, sip, out));
         if world.is_up(1, 0) {
             world.send(1, 0, Lane::Control, vec![n]);
         }
@@ -238,8 +242,8 @@ fn a_large_message_over_a_slow_path_is_neither_silence_nor_slow_reading() {
             }
             let [(_, ours), (_, theirs)] = world.wires[0].ends;
             let len = piece.len();
-            world.with(0, |s, now, out| s.written(now, ours, len, out));
-            world.with(1, |s, now, out| s.bytes(now, theirs, piece, out));
+            world.with(0, |s, now, out| s.handle_written(now, ours, len, out));
+            world.with(1, |s, now, out| s.handle_bytes(now, theirs, piece, out));
         }
         world.wires[0].stalled[0] = true;
         world.advance(millis(100));

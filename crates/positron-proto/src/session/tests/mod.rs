@@ -19,8 +19,8 @@ use std::{
 use bytes::Bytes;
 
 use super::sessions::{
-    Config, Dial, DialFailure, DialOutcome, DownReason, Hangup, LinkDown, Out, Purpose, Sessions,
-    Transports,
+    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKinds, Purpose,
+    SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
     handshake::{Expect, link_public_key},
@@ -46,7 +46,7 @@ struct Node {
     addr: SocketAddr,
     door: AtTheDoor,
     /// Everything it said, without what concerns byte streams.
-    said: Vec<Out>,
+    said: Vec<SessionEffect>,
     accepted: u64,
 }
 
@@ -94,18 +94,18 @@ struct World {
     now: Now,
 }
 
-fn config() -> Config {
-    Config {
+fn config() -> SessionConfig {
+    SessionConfig {
         network: NetworkId::from_name("test"),
         max_links: 64,
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(30),
-        transports: Transports::Tcp,
+        transports: LinkKinds::Tcp,
     }
 }
 
-fn dial(to: SocketAddr) -> Dial {
-    Dial { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
+fn dial(to: SocketAddr) -> DialRequest {
+    DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -122,7 +122,7 @@ impl World {
         Self::with_configs(vec![config(); usize::from(count)])
     }
 
-    fn with_configs(configs: Vec<Config>) -> Self {
+    fn with_configs(configs: Vec<SessionConfig>) -> Self {
         let start = Instant::from_micros(1_000_000);
         let now = Now { mono: start, wall: WallTime::default() };
         let weather = Weather {
@@ -163,7 +163,9 @@ impl World {
                 self.wires[wire].over = true;
                 let (other, link) = self.wires[wire].ends[1 - side];
                 if other != n {
-                    self.with(other, |s, now, out| s.link_down(now, link, LinkDown::Reset, out));
+                    self.with(other, |s, now, out| {
+                        s.handle_link_down(now, link, LinkDown::Reset, out);
+                    });
                 }
             }
         }
@@ -176,7 +178,7 @@ impl World {
     fn with<T>(
         &mut self,
         n: usize,
-        call: impl FnOnce(&mut Sessions, Now, &mut VecDeque<Out>) -> T,
+        call: impl FnOnce(&mut Sessions, Now, &mut VecDeque<SessionEffect>) -> T,
     ) -> T {
         let mut out = VecDeque::new();
         let sessions = &mut self.nodes[n].sessions;
@@ -220,28 +222,28 @@ impl World {
             if let Some(n) = self.nodes.iter().position(|node| node.addr == to)
                 && !self.weather.udp_blocked
             {
-                self.with(n, |s, now, out| s.datagrams(now, from, bytes.len(), &bytes, out));
+                self.with(n, |s, now, out| s.handle_datagrams(now, from, bytes.len(), &bytes, out));
             }
         }
         delivered
     }
 
-    fn carry_out(&mut self, n: usize, what: Out) {
+    fn carry_out(&mut self, n: usize, what: SessionEffect) {
         match what {
-            Out::Dial { link, to } => self.connect(n, link, to),
-            Out::Write { link, bytes } => {
+            SessionEffect::Dial { link, to } => self.connect(n, link, to),
+            SessionEffect::Write { link, bytes } => {
                 let Some((wire, side)) = self.wire(n, link) else { return };
                 assert!(wire.hangups[side].is_none(), "a write after hanging up");
                 wire.pipes[side].push_back(bytes);
             }
-            Out::Hangup { link, how } => {
+            SessionEffect::Hangup { link, how } => {
                 let Some((wire, side)) = self.wire(n, link) else { return };
                 wire.hangups[side] = Some(how);
             }
-            Out::Knock(peer) => {
-                self.nodes[n].said.push(Out::Knock(peer));
+            SessionEffect::Incoming(peer) => {
+                self.nodes[n].said.push(SessionEffect::Incoming(peer));
                 match self.nodes[n].door.clone() {
-                    AtTheDoor::Admit => self.with(n, |s, now, out| s.admit(now, peer.link, out)),
+                    AtTheDoor::Admit => self.with(n, |s, now, out| s.accept(now, peer.link, out)),
                     AtTheDoor::Refuse(reason, parting) => self.with(n, |s, now, out| {
                         s.refuse(now, peer.link, reason, parting, out);
                     }),
@@ -257,7 +259,8 @@ impl World {
             return;
         }
         let Some(other) = self.nodes.iter().position(|node| node.addr == to) else {
-            return self.with(n, |s, now, out| s.link_down(now, link, LinkDown::Refused, out));
+            return self
+                .with(n, |s, now, out| s.handle_link_down(now, link, LinkDown::Refused, out));
         };
         let accepted = LinkId::accepted(self.nodes[other].accepted);
         self.nodes[other].accepted += 1;
@@ -271,8 +274,8 @@ impl World {
             over: false,
         });
         let from = self.nodes[n].addr;
-        self.with(other, |s, now, out| s.accepted(now, accepted, from, out));
-        self.with(n, |s, now, out| s.connected(now, link, out));
+        self.with(other, |s, now, out| s.handle_accepted(now, accepted, from, out));
+        self.with(n, |s, now, out| s.handle_connected(now, link, out));
     }
 
     fn wire(&mut self, n: usize, link: LinkId) -> Option<(&mut Wire, usize)> {
@@ -295,16 +298,16 @@ impl World {
         }
         if let Some(bytes) = pipes[side].pop_front() {
             let len = bytes.len();
-            self.with(from, |s, now, out| s.written(now, link, len, out));
-            self.with(to, |s, now, out| s.bytes(now, other, bytes, out));
+            self.with(from, |s, now, out| s.handle_written(now, link, len, out));
+            self.with(to, |s, now, out| s.handle_bytes(now, other, bytes, out));
             return true;
         }
         let Some(how) = hangups[side] else { return false };
         *over = true;
         let reason = if how == Hangup::Flush { LinkDown::Eof } else { LinkDown::Reset };
         let theirs = hangups[1 - side].map_or(reason, |_| LinkDown::HungUp);
-        self.with(from, |s, now, out| s.link_down(now, link, LinkDown::HungUp, out));
-        self.with(to, |s, now, out| s.link_down(now, other, theirs, out));
+        self.with(from, |s, now, out| s.handle_link_down(now, link, LinkDown::HungUp, out));
+        self.with(to, |s, now, out| s.handle_link_down(now, other, theirs, out));
         true
     }
 
@@ -340,18 +343,18 @@ impl World {
             return;
         }
         for (n, link) in self.wires[wire].ends {
-            self.with(n, |s, now, out| s.link_down(now, link, LinkDown::Reset, out));
+            self.with(n, |s, now, out| s.handle_link_down(now, link, LinkDown::Reset, out));
         }
     }
 
-    fn dial(&mut self, n: usize, dial: Dial) {
+    fn dial(&mut self, n: usize, dial: DialRequest) {
         self.with(n, |s, now, out| s.dial(now, dial, out));
     }
 
     /// A dial of `from` to `to` that expects it and knows its static key.
-    fn known(&self, to: usize) -> Dial {
+    fn known(&self, to: usize) -> DialRequest {
         let Node { id, noise_static, addr, .. } = self.nodes[to];
-        Dial { expect: Expect::Node(id), noise_static: Some(noise_static), ..dial(addr) }
+        DialRequest { expect: Expect::Node(id), noise_static: Some(noise_static), ..dial(addr) }
     }
 
     /// Two nodes with a session, dialled by the first.
@@ -388,17 +391,17 @@ impl World {
         self.nodes[n].said.iter().filter_map(body_of).collect()
     }
 
-    fn count(&self, n: usize, what: impl Fn(&Out) -> bool) -> usize {
+    fn count(&self, n: usize, what: impl Fn(&SessionEffect) -> bool) -> usize {
         self.nodes[n].said.iter().filter(|out| what(out)).count()
     }
 
     fn ups(&self, n: usize) -> usize {
-        self.count(n, |out| matches!(out, Out::Up(_)))
+        self.count(n, |out| matches!(out, SessionEffect::Up(_)))
     }
 
     fn downs(&self, n: usize) -> Vec<DownReason> {
-        let down = |out: &Out| match out {
-            Out::Down { reason, .. } => Some(reason.clone()),
+        let down = |out: &SessionEffect| match out {
+            SessionEffect::Down { reason, .. } => Some(reason.clone()),
             _ => None,
         };
         self.nodes[n].said.iter().filter_map(down).collect()
@@ -406,8 +409,8 @@ impl World {
 
     /// What a node's dials came to.
     fn outcomes(&self, n: usize) -> Vec<DialOutcome> {
-        let ended = |out: &Out| match out {
-            Out::DialEnded { outcome, .. } => Some(outcome.clone()),
+        let ended = |out: &SessionEffect| match out {
+            SessionEffect::DialEnded { outcome, .. } => Some(outcome.clone()),
             _ => None,
         };
         self.nodes[n].said.iter().filter_map(ended).collect()
@@ -422,14 +425,14 @@ impl World {
     }
 }
 
-fn body_of(out: &Out) -> Option<Bytes> {
+fn body_of(out: &SessionEffect) -> Option<Bytes> {
     match out {
-        Out::Message { body, .. } => Some(body.clone()),
+        SessionEffect::Message { body, .. } => Some(body.clone()),
         _ => None,
     }
 }
 
-fn node(config: Config, seed: u8, addr: SocketAddr, start: u64) -> Node {
+fn node(config: SessionConfig, seed: u8, addr: SocketAddr, start: u64) -> Node {
     let me = Arc::new(Identity::from_seed([seed; 32]));
     let rng = Seed::from_number(u64::from(seed) + 1000 * start).stream("sessions");
     let (id, noise_static) = (me.node_id(), link_public_key(&me));

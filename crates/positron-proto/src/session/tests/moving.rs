@@ -1,12 +1,12 @@
 use super::*;
-use crate::{limits::MAX_PAYLOAD, session::sessions::Transport};
+use crate::{limits::MAX_PAYLOAD, session::sessions::LinkKind};
 
-fn world_over(transports: Transports) -> World {
-    World::with_configs(vec![Config { transports, ..config() }; 2])
+fn world_over(transports: LinkKinds) -> World {
+    World::with_configs(vec![SessionConfig { transports, ..config() }; 2])
 }
 
 /// Two nodes of which the first dialled the second, a while ago.
-fn connected_over(transports: Transports) -> World {
+fn connected_over(transports: LinkKinds) -> World {
     let mut world = world_over(transports);
     let to_second = world.known(1);
     world.dial(0, to_second);
@@ -15,7 +15,7 @@ fn connected_over(transports: Transports) -> World {
     world
 }
 
-fn transport(world: &World, n: usize) -> Option<Transport> {
+fn transport(world: &World, n: usize) -> Option<LinkKind> {
     world.nodes[n].sessions.views().next().map(|view| view.transport)
 }
 
@@ -64,9 +64,9 @@ impl Chatter {
 
 #[test]
 fn datagrams_are_preferred_where_they_get_through() {
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     assert!(world.wires.is_empty(), "no byte stream was needed");
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Udp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
     assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
     for lane in Lane::ALL {
         world.send(0, 1, lane, vec![lane as u8; 3]);
@@ -79,51 +79,51 @@ fn datagrams_are_preferred_where_they_get_through() {
 
 #[test]
 fn a_message_of_a_megabyte_and_its_ticket_arrive_over_datagrams() {
-    let mut world = connected_over(Transports::Udp);
+    let mut world = connected_over(LinkKinds::Udp);
     let large = Bytes::from(vec![7; MAX_PAYLOAD]);
     world.send_ticket(0, 1, large.clone(), 1);
     world.advance(secs(5));
     assert_eq!(world.heard(1), [large]);
-    assert_eq!(world.count(0, |out| *out == Out::Delivered { ticket: Ticket(1) }), 1);
+    assert_eq!(world.count(0, |out| *out == SessionEffect::Delivered { ticket: Ticket(1) }), 1);
 }
 
 #[test]
 fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
-    let mut world = world_over(Transports::Both);
+    let mut world = world_over(LinkKinds::Both);
     world.weather.udp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(millis(260));
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Tcp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
     assert_eq!(world.nodes[0].sessions.counters().dials, 1);
 }
 
 #[test]
 fn where_byte_streams_are_blocked_datagrams_do() {
-    let mut world = world_over(Transports::Both);
+    let mut world = world_over(LinkKinds::Both);
     world.weather.tcp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Udp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
 }
 
 #[test]
 fn a_node_that_speaks_one_transport_only_is_reached_over_it() {
-    for only in [Transports::Udp, Transports::Tcp] {
+    for only in [LinkKinds::Udp, LinkKinds::Tcp] {
         for dialler in [0, 1] {
-            let both = Config { transports: Transports::Both, ..config() };
-            let one = Config { transports: only, ..config() };
+            let both = SessionConfig { transports: LinkKinds::Both, ..config() };
+            let one = SessionConfig { transports: only, ..config() };
             let mut world = World::with_configs(vec![both, one]);
-            if only == Transports::Udp {
+            if only == LinkKinds::Udp {
                 // Nobody listens for streams there.
                 world.weather.tcp_blocked = true;
             }
             let to = world.known(1 - dialler);
             world.dial(dialler, to);
             world.advance(secs(1));
-            let expected = if only == Transports::Udp { Transport::Udp } else { Transport::Tcp };
+            let expected = if only == LinkKinds::Udp { LinkKind::Udp } else { LinkKind::Tcp };
             assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(expected); 2], "{only:?}");
         }
     }
@@ -131,7 +131,7 @@ fn a_node_that_speaks_one_transport_only_is_reached_over_it() {
 
 #[test]
 fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
-    let mut world = world_over(Transports::Both);
+    let mut world = world_over(LinkKinds::Both);
     let nobody = SocketAddr::from(([10, 9, 9, 9], 4000));
     world.dial(0, dial(nobody));
     world.advance(secs(2));
@@ -140,22 +140,26 @@ fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
     world.advance(secs(30));
     assert_eq!(world.outcomes(0).len(), 1);
     assert!(world.nodes[0].sessions.links.is_empty());
-    assert!(world.nodes[0].sessions.races.is_empty());
+    assert!(world.nodes[0].sessions.attempts.is_empty());
     assert!(world.nodes[0].sessions.by_connection.is_empty());
 }
 
 #[test]
 fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
     let mut world = World::with_configs(vec![
-        Config { transports: Transports::Both, ..config() },
-        Config { transports: Transports::Both, ..config() },
-        Config { transports: Transports::Both, network: NetworkId::from_name("other"), ..config() },
+        SessionConfig { transports: LinkKinds::Both, ..config() },
+        SessionConfig { transports: LinkKinds::Both, ..config() },
+        SessionConfig {
+            transports: LinkKinds::Both,
+            network: NetworkId::from_name("other"),
+            ..config()
+        },
     ]);
     let (own, second, third) = (world.nodes[0].addr, world.known(1), world.known(2));
-    let wrong = Dial { to: third.to, ..second };
+    let wrong = DialRequest { to: third.to, ..second };
     world.dial(0, dial(own));
     world.advance(secs(1));
-    world.dial(0, Dial { noise_static: None, to: second.to, ..third });
+    world.dial(0, DialRequest { noise_static: None, to: second.to, ..third });
     world.advance(secs(1));
     world.dial(0, wrong);
     world.advance(secs(1));
@@ -168,8 +172,8 @@ fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
 
 #[test]
 fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session() {
-    let mut world = world_over(Transports::Both);
-    let probe = Dial { purpose: Purpose::Probe, ..world.known(1) };
+    let mut world = world_over(LinkKinds::Both);
+    let probe = DialRequest { purpose: Purpose::Probe, ..world.known(1) };
     world.dial(0, probe);
     world.advance(secs(1));
     assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id)]);
@@ -182,7 +186,7 @@ fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session
 
 #[test]
 fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
-    let mut world = world_over(Transports::Both);
+    let mut world = world_over(LinkKinds::Both);
     let parting = Some(Bytes::from_static(b"others"));
     world.nodes[1].door = AtTheDoor::Refuse(CloseReason::SlotsFull, parting);
     let to_second = world.known(1);
@@ -190,7 +194,7 @@ fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
     world.advance(secs(1));
     assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::SlotsFull)]);
     assert_eq!(
-        world.count(0, |out| matches!(out, Out::Parting { .. })),
+        world.count(0, |out| matches!(out, SessionEffect::Referral { .. })),
         1,
         "{:?}",
         world.nodes[0].said
@@ -200,7 +204,7 @@ fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
 
 #[test]
 fn over_datagrams_close_tells_the_peer_why_after_what_was_said_before() {
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     for n in 0..50 {
         world.send(0, 1, Lane::Direct, vec![n; 5000]);
         world.send(0, 1, Lane::Gossip, vec![n; 5000]);
@@ -217,7 +221,7 @@ fn over_datagrams_close_tells_the_peer_why_after_what_was_said_before() {
 #[test]
 fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
     for stagger in 0..30 {
-        let mut world = world_over(Transports::Both);
+        let mut world = world_over(LinkKinds::Both);
         let (to_second, to_first) = (world.known(1), world.known(0));
         world.dial(0, to_second);
         world.advance(millis(stagger));
@@ -236,19 +240,19 @@ fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
 
 #[test]
 fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and_back() {
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     let mut chatter = Chatter::new();
     chatter.go_on(&mut world, secs(5));
     world.weather.udp_blocked = true;
     let before = world.heard(1).len();
     chatter.go_on(&mut world, secs(3));
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Tcp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     assert!(world.heard(1).len() > before + 100, "what waited has arrived");
     chatter.go_on(&mut world, secs(20));
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Tcp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     world.weather.udp_blocked = false;
     chatter.go_on(&mut world, secs(20));
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Udp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
     world.advance(secs(1));
     chatter.check(&world);
     assert_eq!(chatter.unsaid, 0, "there was a session all the time");
@@ -258,17 +262,17 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
     }
     let counters = world.nodes[0].sessions.counters();
     assert_eq!((counters.moves_to_tcp, counters.moves_to_udp), (1, 1));
-    assert_eq!(counters.dials_instead, 1);
+    assert_eq!(counters.failovers, 1);
 }
 
 #[test]
 fn a_session_over_a_stream_tries_datagrams_again_ever_more_seldom() {
-    let mut world = world_over(Transports::Both);
+    let mut world = world_over(LinkKinds::Both);
     world.weather.udp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
-    let tries = |world: &World| world.nodes[0].sessions.counters().dials_back;
+    let tries = |world: &World| world.nodes[0].sessions.counters().upgrades;
     let mut at = vec![];
     for second in 1..=300 {
         let before = tries(&world);
@@ -280,22 +284,22 @@ fn a_session_over_a_stream_tries_datagrams_again_ever_more_seldom() {
     let waits: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(at[0], 2);
     assert_eq!(waits, [4, 8, 16, 32, 60, 60, 60]);
-    assert_eq!(world.nodes[1].sessions.counters().dials_back, 0, "whoever listens only listens");
+    assert_eq!(world.nodes[1].sessions.counters().upgrades, 0, "whoever listens only listens");
 }
 
 #[test]
 fn the_first_message_on_an_idle_link_dials_no_stream() {
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     world.advance(secs(25));
     world.send(0, 1, Lane::Gossip, "after a long silence");
     world.advance(secs(3));
     assert_eq!(world.heard(1).len(), 1);
-    assert_eq!(world.nodes[0].sessions.counters().dials_instead, 0);
+    assert_eq!(world.nodes[0].sessions.counters().failovers, 0);
 }
 
 #[test]
 fn whoever_restarts_is_found_again_over_datagrams() {
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     world.send(0, 1, Lane::Gossip, vec![1]);
     world.advance(secs(1));
     world.restart(1, 1);
@@ -311,7 +315,7 @@ fn whoever_restarts_is_found_again_over_datagrams() {
 #[test]
 fn a_session_that_one_end_lost_comes_back_although_the_other_holds_it() {
     // Node 1 speaks and finds no answer; node 0 is silent and notices nothing.
-    let mut world = connected_over(Transports::Both);
+    let mut world = connected_over(LinkKinds::Both);
     world.advance(secs(10));
     world.weather.udp_blocked = true;
     world.send(1, 0, Lane::Gossip, vec![1]);
@@ -326,6 +330,6 @@ fn a_session_that_one_end_lost_comes_back_although_the_other_holds_it() {
     world.dial(1, back);
     world.advance(secs(1));
     assert_eq!(world.heard(0).len(), 1);
-    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(Transport::Tcp); 2]);
+    assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     assert_eq!(world.downs(0), []);
 }

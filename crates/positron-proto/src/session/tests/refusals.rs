@@ -5,8 +5,13 @@ use crate::handshake::aead::Suite;
 fn assert_nothing_came_of_it(world: &World) {
     for node in &world.nodes {
         assert!(node.sessions.links.is_empty(), "{:?}", node.sessions.links);
-        assert!(node.sessions.conversations.is_empty());
-        let counted = |out: &Out| matches!(out, Out::Knock(_) | Out::Up(_) | Out::Down { .. });
+        assert!(node.sessions.sessions.is_empty());
+        let counted = |out: &SessionEffect| {
+            matches!(
+                out,
+                SessionEffect::Incoming(_) | SessionEffect::Up(_) | SessionEffect::Down { .. }
+            )
+        };
         assert!(!node.said.iter().any(counted), "{:?}", node.said);
         assert_eq!(node.sessions.counters().sessions, 0);
     }
@@ -15,7 +20,8 @@ fn assert_nothing_came_of_it(world: &World) {
 #[test]
 fn a_static_key_that_is_out_of_date_falls_back_to_xx_on_the_same_stream() {
     let mut world = World::new(3);
-    let to_second = Dial { noise_static: Some(world.nodes[2].noise_static), ..world.known(1) };
+    let to_second =
+        DialRequest { noise_static: Some(world.nodes[2].noise_static), ..world.known(1) };
     world.dial(0, to_second);
     world.run();
     assert!(world.is_up(0, 1) && world.is_up(1, 0));
@@ -25,7 +31,7 @@ fn a_static_key_that_is_out_of_date_falls_back_to_xx_on_the_same_stream() {
 #[test]
 fn a_static_key_of_small_order_in_a_record_does_not_keep_its_node_from_being_reached() {
     let mut world = World::new(2);
-    let to_second = Dial { noise_static: Some([0; 32]), ..world.known(1) };
+    let to_second = DialRequest { noise_static: Some([0; 32]), ..world.known(1) };
     world.dial(0, to_second);
     world.run();
     assert!(world.is_up(0, 1));
@@ -36,7 +42,7 @@ fn another_node_than_the_expected_one_is_named_and_told() {
     for theirs in [None, Some(1), Some(2)] {
         let mut world = World::new(3);
         let noise_static = theirs.map(|n: usize| world.nodes[n].noise_static);
-        let to_second = Dial { to: world.nodes[2].addr, noise_static, ..world.known(1) };
+        let to_second = DialRequest { to: world.nodes[2].addr, noise_static, ..world.known(1) };
         world.dial(0, to_second);
         world.run();
         let found = world.nodes[2].id;
@@ -48,7 +54,7 @@ fn another_node_than_the_expected_one_is_named_and_told() {
 #[test]
 fn another_network_is_refused_sealed_by_either_pattern() {
     for known in [true, false] {
-        let elsewhere = Config { network: NetworkId::from_name("elsewhere"), ..config() };
+        let elsewhere = SessionConfig { network: NetworkId::from_name("elsewhere"), ..config() };
         let mut world = World::with_configs(vec![config(), elsewhere]);
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
         world.dial(0, dial);
@@ -109,7 +115,7 @@ fn a_probe_learns_who_answers_and_the_other_end_counts_no_session() {
     for known in [true, false] {
         let mut world = World::new(2);
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
-        world.dial(0, Dial { purpose: Purpose::Probe, ..dial });
+        world.dial(0, DialRequest { purpose: Purpose::Probe, ..dial });
         world.run();
         assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id)]);
         assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 0);
@@ -120,7 +126,7 @@ fn a_probe_learns_who_answers_and_the_other_end_counts_no_session() {
 #[test]
 fn a_probe_that_meets_somebody_else_fails_like_a_dial() {
     let mut world = World::new(3);
-    let probe = Dial { to: world.nodes[2].addr, purpose: Purpose::Probe, ..world.known(1) };
+    let probe = DialRequest { to: world.nodes[2].addr, purpose: Purpose::Probe, ..world.known(1) };
     world.dial(0, probe);
     world.run();
     let found = world.nodes[2].id;
@@ -137,7 +143,7 @@ fn a_refusal_comes_with_its_reason_and_a_last_message() {
     world.run();
     assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::SlotsFull)]);
     let peer = world.nodes[1].id;
-    assert!(world.nodes[0].said.contains(&Out::Parting { peer, body: parting }));
+    assert!(world.nodes[0].said.contains(&SessionEffect::Referral { peer, body: parting }));
     assert_eq!(world.ups(0) + world.ups(1), 0);
     assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
 }
@@ -176,7 +182,7 @@ fn a_dial_that_nobody_takes_or_answers_ends_with_its_reason_in_time() {
     out.clear();
     sessions.handle_timeout(later, &mut out);
     let outcome = DialOutcome::Failed(DialFailure::Link(LinkDown::TimedOut));
-    assert!(out.contains(&Out::DialEnded { dial, outcome }));
+    assert!(out.contains(&SessionEffect::DialEnded { dial, outcome }));
 
     let to_second = world.known(1);
     world.dial(0, to_second);

@@ -120,16 +120,16 @@ impl Story {
             let mut up = BTreeMap::new();
             for out in &self.world.nodes[n].said {
                 match out {
-                    Out::Up(peer) => {
+                    SessionEffect::Up(peer) => {
                         assert!(!up.insert(peer.id, true).unwrap_or(false), "seed {seed}");
                     }
-                    Out::Down { peer, .. } => {
+                    SessionEffect::Down { peer, .. } => {
                         assert_eq!(up.insert(*peer, false), Some(true), "seed {seed}");
                     }
-                    Out::Message { peer, .. } => {
+                    SessionEffect::Message { peer, .. } => {
                         assert_eq!(up.get(peer), Some(&true), "seed {seed}");
                     }
-                    Out::Misbehaved { what, .. } => panic!("seed {seed}: {what:?}"),
+                    SessionEffect::Misbehaved { what, .. } => panic!("seed {seed}: {what:?}"),
                     _ => {}
                 }
             }

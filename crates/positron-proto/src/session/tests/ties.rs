@@ -99,7 +99,7 @@ fn a_message_of_a_megabyte_starts_over_on_the_next_link() {
     world.dial(0, again);
     world.run();
     assert_eq!(world.heard(1), [large]);
-    assert_eq!(world.count(0, |out| *out == Out::Delivered { ticket: Ticket(1) }), 1);
+    assert_eq!(world.count(0, |out| *out == SessionEffect::Delivered { ticket: Ticket(1) }), 1);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_was_acknowledged_by_the_first_acks_of_a_new_link_is_not_sent_again() {
     world.run();
     assert_eq!(world.heard(1).len(), 1);
     assert_eq!(world.nodes[0].sessions.counters().messages_resent, 0);
-    assert_eq!(world.count(0, |out| *out == Out::Delivered { ticket: Ticket(1) }), 1);
+    assert_eq!(world.count(0, |out| *out == SessionEffect::Delivered { ticket: Ticket(1) }), 1);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
         world.run();
         world.reset(0);
         let node = &mut world.nodes[forgetful].sessions;
-        node.conversations.clear();
+        node.sessions.clear();
         node.dormant.clear();
         let again = world.known(1);
         world.dial(0, again);
@@ -173,9 +173,9 @@ fn a_restart_that_nobody_noticed_ends_the_old_session_before_the_new_one_begins(
         .said
         .iter()
         .filter_map(|out| match out {
-            Out::Up(_) => Some("up"),
-            Out::Down { .. } => Some("down"),
-            Out::Knock(_) => Some("knock"),
+            SessionEffect::Up(_) => Some("up"),
+            SessionEffect::Down { .. } => Some("down"),
+            SessionEffect::Incoming(_) => Some("knock"),
             _ => None,
         })
         .collect();
@@ -192,11 +192,11 @@ fn a_dormant_conversation_is_forgotten_after_its_grace_and_its_tickets_come_back
     let send =
         world.with(0, |s, now, out| s.send(now, refused, Lane::Gossip, "".into(), None, out));
     assert_eq!(send, Err(crate::session::sessions::NotSent::NotConnected));
-    let undelivered = Out::Undelivered { ticket: Ticket(1) };
+    let undelivered = SessionEffect::Undelivered { ticket: Ticket(1) };
     world.advance(secs(29));
     assert_eq!(world.count(0, |out| *out == undelivered), 0);
     world.advance(secs(2));
     assert_eq!(world.count(0, |out| *out == undelivered), 1);
-    assert!(world.nodes[0].sessions.conversations.is_empty());
+    assert!(world.nodes[0].sessions.sessions.is_empty());
     assert_eq!(world.nodes[0].sessions.poll_timeout(), None);
 }

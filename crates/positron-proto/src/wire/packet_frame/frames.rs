@@ -45,7 +45,7 @@ impl Frames {
             self.purposes = 1;
         }
         if self.kind == PacketType::Fragment
-            && let PacketFrame::Part { number, offset, total, ref body, .. } = frame
+            && let PacketFrame::Fragment { number, offset, total, ref body, .. } = frame
             && !self.fragment.agrees_with(number, offset, body.len(), total)
         {
             return Err(disagrees);

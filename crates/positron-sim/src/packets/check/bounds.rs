@@ -15,7 +15,7 @@ const BEYOND: u64 = 2 * TAIL_PROBES as u64 + 2;
 
 /// What was seen of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Bounds {
+pub(crate) struct PacketBounds {
     widest: u64,
     /// The largest datagrams: what is in flight may be older than the size is small.
     largest: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Bounds {
     lost_there: Option<u64>,
 }
 
-impl Bounds {
+impl PacketBounds {
     /// Looks at a connection, of which the other end has taken so many bytes for lost, if that is
     /// known.
     pub(crate) fn look(
@@ -78,7 +78,7 @@ fn check(limits: &[(&str, u64, u64)]) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use positron_proto::{
-        datagram::contract::{ConnectionId, State},
+        datagram::contract::{ConnectionId, ConnectionState},
         time::Instant,
     };
 
@@ -90,7 +90,7 @@ mod tests {
             id_here: 1,
             id_there: None,
             remote: None,
-            state: State::Established,
+            state: ConnectionState::Established,
             since: Instant::ORIGIN,
             rtt: None,
             least_rtt: None,
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn each_limit_is_looked_at() {
         let end = End::plain();
-        let look = |view: ConnectionView| Bounds::default().look(&view, &end, Some(0));
+        let look = |view: ConnectionView| PacketBounds::default().look(&view, &end, Some(0));
         assert!(look(view()).is_ok());
         assert!(look(ConnectionView { queued_bytes: (1 << 20) + 1, ..view() }).is_err());
         assert!(look(ConnectionView { unreleased_bytes: (1 << 20) + 1, ..view() }).is_err());
@@ -126,7 +126,7 @@ mod tests {
         let more = ConnectionView { unreleased_bytes: (1 << 20) + 5_000, ..view() };
         let unfinished = ConnectionView { unfinished_bytes: 4_000, ..view() };
         let end = End::plain();
-        let mut bounds = Bounds::default();
+        let mut bounds = PacketBounds::default();
         assert!(bounds.look(&unfinished, &end, Some(0)).is_ok());
         assert!(bounds.look(&more, &end, Some(999)).is_err());
         assert!(bounds.look(&more, &end, Some(1_000)).is_ok());
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_window_that_shrinks_may_leave_more_in_flight() {
-        let (mut bounds, end) = (Bounds::default(), End::plain());
+        let (mut bounds, end) = (PacketBounds::default(), End::plain());
         assert!(bounds.look(&view(), &end, None).is_ok());
         let smaller = ConnectionView { congestion_window: 2_400, ..view() };
         assert!(bounds.look(&smaller, &end, None).is_ok());

@@ -1,7 +1,7 @@
 //! Each connection ends once, in states that follow one another, for a reason that is true.
 
 use positron_proto::{
-    datagram::contract::{Closed, Event, State},
+    datagram::contract::{Closed, ConnectionState, EndpointEvent},
     wire::frame::CloseReason,
 };
 
@@ -15,7 +15,7 @@ pub(crate) const RESET: CloseReason = CloseReason::Pruned;
 /// The life of one connection at one end.
 #[derive(Debug)]
 pub(crate) struct Life {
-    state: State,
+    state: ConnectionState,
     up: bool,
     finished: bool,
     over: Option<Closed>,
@@ -44,7 +44,7 @@ impl Life {
     /// A connection that this end dialled.
     pub(crate) const fn dialled() -> Self {
         Self {
-            state: State::SynSent,
+            state: ConnectionState::SynSent,
             up: false,
             finished: false,
             over: None,
@@ -55,7 +55,7 @@ impl Life {
 
     /// A connection that this end accepted.
     pub(crate) fn accepted() -> Self {
-        Self { state: State::Established, up: true, ..Self::dialled() }
+        Self { state: ConnectionState::Established, up: true, ..Self::dialled() }
     }
 
     /// Whether both ends had keys.
@@ -74,32 +74,34 @@ impl Life {
     }
 
     /// The end told of something that happened on this connection.
-    pub(crate) fn told(&mut self, event: &Event, truth: Truth) -> Result<(), Wrong> {
+    pub(crate) fn told(&mut self, event: &EndpointEvent, truth: Truth) -> Result<(), Wrong> {
         if let Some(over) = &self.over {
             return Err(wrong(format!("{} after the end: {over}", name(event))));
         }
         match event {
-            Event::Accepted { .. } => return Err(wrong("accepted twice")),
-            Event::Connected { .. } if self.up => return Err(wrong("connected twice")),
-            Event::Connected { .. } => self.up = true,
-            Event::Closed { why, .. } => {
+            EndpointEvent::Accepted { .. } => return Err(wrong("accepted twice")),
+            EndpointEvent::Connected { .. } if self.up => return Err(wrong("connected twice")),
+            EndpointEvent::Connected { .. } => self.up = true,
+            EndpointEvent::Closed { why, .. } => {
                 self.over = Some(why.clone());
                 self.reason(why, truth)?;
             }
             // During the handshake streams share their room with unreliable messages, which give
             // way, and with streams that are given up. Whoever was refused a message waits for an
             // acknowledgment.
-            Event::StreamWritable { .. } => {}
+            EndpointEvent::StreamWritable { .. } => {}
             _ if !self.up => return Err(wrong(format!("{} before keys", name(event)))),
-            Event::Finished { .. } if self.finished => return Err(wrong("finished twice")),
-            Event::Finished { reason, .. } => {
+            EndpointEvent::Finished { .. } if self.finished => {
+                return Err(wrong("finished twice"));
+            }
+            EndpointEvent::Finished { reason, .. } => {
                 self.finished = true;
                 let is_true = truth.peer_closing && *reason == CLOSE;
                 if !is_true && !truth.disturbed {
                     return Err(wrong(format!("finished for {reason}, but nobody closed")));
                 }
             }
-            Event::Message { .. } if self.finished => {
+            EndpointEvent::Message { .. } if self.finished => {
                 return Err(wrong("a message after the other end had finished"));
             }
             _ => {}
@@ -133,7 +135,7 @@ impl Life {
     }
 
     /// The end shows this state.
-    pub(crate) fn shows(&mut self, state: State) -> Result<(), Wrong> {
+    pub(crate) fn shows(&mut self, state: ConnectionState) -> Result<(), Wrong> {
         let before = self.state;
         self.state = state;
         if before == state || follows(before, state) {
@@ -147,7 +149,7 @@ fn wrong(what: impl Into<String>) -> Wrong {
     Wrong::new(Promise::Close, what)
 }
 
-fn name(event: &Event) -> String {
+fn name(event: &EndpointEvent) -> String {
     let text = format!("{event:?}");
     text.split([' ', '(']).next().unwrap_or_default().to_owned()
 }
@@ -155,9 +157,9 @@ fn name(event: &Event) -> String {
 /// Whether `later` is reached from `state`, over any number of others that nobody looked at. The
 /// graph is the one at the head of `datagram`; a connection may also be closed while its
 /// SYN is out.
-fn follows(state: State, later: State) -> bool {
-    use State::*;
-    let next: &[State] = match state {
+fn follows(state: ConnectionState, later: ConnectionState) -> bool {
+    use ConnectionState::*;
+    let next: &[ConnectionState] = match state {
         Closed => &[],
         SynSent | SynReceived => &[Established, FinWait1, Closed],
         Established => &[FinWait1, CloseWait, Closed],
@@ -184,8 +186,8 @@ mod tests {
         peer_resetting: false,
     };
 
-    fn closed(why: Closed) -> Event {
-        Event::Closed { connection: CONNECTION, why }
+    fn closed(why: Closed) -> EndpointEvent {
+        EndpointEvent::Closed { connection: CONNECTION, why }
     }
 
     #[test]
@@ -194,18 +196,18 @@ mod tests {
         life.closing = true;
         assert!(life.told(&closed(Closed::ByUs(CLOSE)), CALM).is_ok());
         assert!(life.told(&closed(Closed::ByUs(CLOSE)), CALM).is_err());
-        assert!(life.told(&Event::Drained { connection: CONNECTION }, CALM).is_err());
+        assert!(life.told(&EndpointEvent::Drained { connection: CONNECTION }, CALM).is_err());
     }
 
     #[test]
     fn nothing_comes_before_keys_or_after_the_other_end_has_finished() {
-        let drained = Event::Drained { connection: CONNECTION };
+        let drained = EndpointEvent::Drained { connection: CONNECTION };
         assert!(Life::dialled().told(&drained, CALM).is_err());
-        let writable = Event::Writable { connection: CONNECTION };
+        let writable = EndpointEvent::Writable { connection: CONNECTION };
         assert!(Life::dialled().told(&writable, CALM).is_err());
         let mut life = Life::accepted();
-        let finished = Event::Finished { connection: CONNECTION, reason: CLOSE };
-        let message = Event::Message {
+        let finished = EndpointEvent::Finished { connection: CONNECTION, reason: CLOSE };
+        let message = EndpointEvent::Message {
             connection: CONNECTION,
             lane: 0,
             delivery: positron_proto::datagram::contract::Delivery::Ordered,
@@ -233,11 +235,11 @@ mod tests {
     #[test]
     fn states_follow_one_another() {
         let mut life = Life::dialled();
-        assert!(life.shows(State::Established).is_ok());
-        assert!(life.shows(State::TimeWait).is_ok(), "two states passed unseen");
-        assert!(life.shows(State::TimeWait).is_ok());
-        assert!(life.shows(State::FinWait2).is_err());
+        assert!(life.shows(ConnectionState::Established).is_ok());
+        assert!(life.shows(ConnectionState::TimeWait).is_ok(), "two states passed unseen");
+        assert!(life.shows(ConnectionState::TimeWait).is_ok());
+        assert!(life.shows(ConnectionState::FinWait2).is_err());
         let mut life = Life::accepted();
-        assert!(life.shows(State::SynReceived).is_err());
+        assert!(life.shows(ConnectionState::SynReceived).is_err());
     }
 }

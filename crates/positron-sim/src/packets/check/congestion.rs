@@ -8,7 +8,7 @@ use positron_proto::{
 };
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::Glimpse;
+use crate::packets::glimpse::PacketHeaderView;
 
 /// How long a peer must have been silent before the packets are counted.
 const DEAF_AFTER: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ impl Silence {
     pub(crate) fn sent(
         &mut self,
         now: Instant,
-        packet: &Glimpse,
+        packet: &PacketHeaderView,
         by_timer: bool,
     ) -> Result<(), Wrong> {
         if !packet.is_sealed() || ASKS_NOBODY.contains(&packet.kind) {
@@ -115,7 +115,8 @@ impl Effort {
 mod tests {
     use super::*;
 
-    const SEALED: Glimpse = Glimpse { kind: 7, flags: 4, number: 1, ack: 0, connection: 9 };
+    const SEALED: PacketHeaderView =
+        PacketHeaderView { kind: 7, flags: 4, number: 1, ack: 0, connection: 9 };
 
     fn send_every(every: Duration, packets: u32, by_timer: bool) -> Result<(), Wrong> {
         let mut silence = Silence::default();

@@ -12,7 +12,7 @@ use positron_proto::{
 };
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::{Glimpse, HEADER};
+use crate::packets::glimpse::{HEADER, PacketHeaderView};
 
 /// The cookies that one life of an end gave, and whom it may answer by more than another one.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Cookies {
         to: SocketAddr,
         datagram: &[u8],
     ) -> Result<(), Wrong> {
-        let connection = Glimpse::of(datagram).map_or(0, |packet| packet.connection);
+        let connection = PacketHeaderView::of(datagram).map_or(0, |packet| packet.connection);
         match payload(datagram, SYN_ACK).and_then(|payload| SynAck::decode(payload).ok()) {
             Some(SynAck::Cookie { cookie }) => {
                 self.given.insert((to, connection, cookie.to_vec()), now);
@@ -71,7 +71,7 @@ pub(crate) fn is_cookie(datagram: &[u8]) -> bool {
 
 /// What follows the header of an unsealed packet of this type.
 fn payload(datagram: &[u8], kind: u8) -> Option<&[u8]> {
-    let packet = Glimpse::of(datagram)?;
+    let packet = PacketHeaderView::of(datagram)?;
     (packet.kind == kind && !packet.is_sealed()).then(|| datagram.get(HEADER..))?
 }
 

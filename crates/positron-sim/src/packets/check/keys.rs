@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use positron_proto::time::{Duration, Instant};
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::Glimpse;
+use crate::packets::glimpse::PacketHeaderView;
 
 /// The keys of all connections of one life of an end, by what their headers show. Each is named by
 /// the id that this end chose for it.
@@ -35,7 +35,11 @@ pub(crate) struct Seal {
 
 impl Keys {
     /// The end sealed a packet on the connection `here`; `None` if it never came to one.
-    pub(crate) fn sealed(&mut self, here: Option<u32>, packet: &Glimpse) -> Result<Seal, Wrong> {
+    pub(crate) fn sealed(
+        &mut self,
+        here: Option<u32>,
+        packet: &PacketHeaderView,
+    ) -> Result<Seal, Wrong> {
         let Some(here) = here else {
             return Ok(Seal { phase: u64::from(packet.has_odd_phase()), heard: None });
         };
@@ -76,8 +80,9 @@ impl Keys {
 mod tests {
     use super::*;
 
-    const EVEN: Glimpse = Glimpse { kind: 7, flags: 4, number: 1, ack: 0, connection: 9 };
-    const ODD: Glimpse = Glimpse { flags: 4 | 128, ..EVEN };
+    const EVEN: PacketHeaderView =
+        PacketHeaderView { kind: 7, flags: 4, number: 1, ack: 0, connection: 9 };
+    const ODD: PacketHeaderView = PacketHeaderView { flags: 4 | 128, ..EVEN };
     const GRACE: Duration = Duration::from_millis(30);
     const ME: u32 = 1;
 

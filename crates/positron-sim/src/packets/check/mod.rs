@@ -17,7 +17,7 @@ mod progress;
 mod replay;
 
 pub(crate) use amplification::Amplification;
-pub(crate) use bounds::{Bounds, tables};
+pub(crate) use bounds::{PacketBounds, tables};
 pub(crate) use close::{CLOSE, Life, RESET, Truth};
 pub(crate) use congestion::{Effort, Silence};
 pub(crate) use cookies::{Cookies, is_cookie};

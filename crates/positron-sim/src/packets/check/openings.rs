@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use positron_proto::{
-    datagram::{Endpoint, contract::State},
+    datagram::{Endpoint, contract::ConnectionState},
     limits::{ACK_DELAY, FIRST_RTT, REPLAY_WINDOW, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
 
 use super::{Keys, Promise, Seal, Wrong, nonces::hash};
-use crate::packets::glimpse::Glimpse;
+use crate::packets::glimpse::PacketHeaderView;
 
 /// All that ends sent, as it was. Whatever else arrives was harmed on its way, or made up.
 #[derive(Debug, Default)]
@@ -54,7 +54,8 @@ impl Shown {
     pub(crate) fn by(endpoint: &Endpoint) -> Self {
         let counters = endpoint.counters();
         let live = endpoint.views().into_iter();
-        let live = live.filter(|view| view.remote.is_some() && view.state != State::Closed);
+        let live =
+            live.filter(|view| view.remote.is_some() && view.state != ConnectionState::Closed);
         Self {
             opened: counters.packets_opened,
             forged: counters.forged,
@@ -87,7 +88,10 @@ impl Openings {
                 batch.strange += 1;
                 continue;
             };
-            let Some(packet) = Glimpse::of(datagram).filter(Glimpse::is_sealed) else { continue };
+            let Some(packet) = PacketHeaderView::of(datagram).filter(PacketHeaderView::is_sealed)
+            else {
+                continue;
+            };
             let grace = before.grace(&after, packet.connection);
             let has_key = keys.handed(now, packet.connection, *seal, grace.unwrap_or_default());
             let is_recent = self.is_recent(&packet);
@@ -98,8 +102,8 @@ impl Openings {
     }
 
     /// Whether the replay window has room for a packet.
-    fn is_recent(&mut self, packet: &Glimpse) -> bool {
-        let Glimpse { connection, number, .. } = *packet;
+    fn is_recent(&mut self, packet: &PacketHeaderView) -> bool {
+        let PacketHeaderView { connection, number, .. } = *packet;
         let highest = self.highest.entry(connection).or_insert(number);
         // Numbers come around: what is less than half of them behind was sent before.
         let behind = highest.wrapping_sub(number);
@@ -133,7 +137,7 @@ impl Batch {
 
 /// Names a datagram. The checksum of a sealed one is not sealed: it opens whatever that is.
 fn content(datagram: &[u8]) -> u64 {
-    let sealed = Glimpse::of(datagram).is_some_and(|packet| packet.is_sealed());
+    let sealed = PacketHeaderView::of(datagram).is_some_and(|packet| packet.is_sealed());
     if !sealed {
         return hash(datagram);
     }

@@ -1,7 +1,7 @@
 //! What waits goes on, and time does.
 
 use positron_proto::{
-    datagram::contract::{ConnectionView, State},
+    datagram::contract::{ConnectionState, ConnectionView},
     limits::MESSAGE_COST,
     time::Instant,
 };
@@ -44,7 +44,10 @@ impl Clockwork {
 /// under way to its beginning or its end waits. `open`: streams of the other end that are never
 /// finished, and cost something for as long.
 pub(crate) fn waiting(view: &ConnectionView, open: usize) -> Option<String> {
-    let at_rest = matches!(view.state, State::Established | State::CloseWait | State::FinWait2);
+    let at_rest = matches!(
+        view.state,
+        ConnectionState::Established | ConnectionState::CloseWait | ConnectionState::FinWait2
+    );
     // A ping may be in flight at any time.
     let idle = view.queued_bytes == 0 && view.unreleased_bytes <= open * MESSAGE_COST;
     (!at_rest || !idle).then(|| in_short(view))
@@ -86,7 +89,7 @@ mod tests {
             id_here: 1,
             id_there: None,
             remote: None,
-            state: State::Established,
+            state: ConnectionState::Established,
             since: Instant::ORIGIN,
             rtt: None,
             least_rtt: None,
@@ -106,6 +109,6 @@ mod tests {
         assert!(waiting(&ConnectionView { queued_bytes: 1, ..rest.clone() }, 0).is_some());
         assert!(waiting(&ConnectionView { in_flight: 57, ..rest.clone() }, 0).is_none(), "a ping");
         assert!(waiting(&ConnectionView { unreleased_bytes: 1, ..rest.clone() }, 0).is_some());
-        assert!(waiting(&ConnectionView { state: State::FinWait1, ..rest }, 0).is_some());
+        assert!(waiting(&ConnectionView { state: ConnectionState::FinWait1, ..rest }, 0).is_some());
     }
 }

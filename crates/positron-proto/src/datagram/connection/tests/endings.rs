@@ -7,7 +7,7 @@ use crate::limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE};
 fn a_close_does_not_wait_for_ever_for_an_end_that_never_says_it_has_a_message_whole() {
     let mut pair = Pair::new(1, CALM);
     pair.run(Duration::from_secs(1));
-    pair.weather.eats = Some(PacketType::FragmentAck);
+    pair.weather.eats = Some(PacketType::MessageAck);
     pair.ends[0].send(0, Delivery::Ordered, Bytes::from(long(1, 100_000))).unwrap();
     pair.ends[0].close(pair.now, CloseReason::Pruned);
     pair.run(FLUSH_TIMEOUT);

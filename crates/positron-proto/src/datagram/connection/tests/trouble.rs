@@ -14,7 +14,7 @@ fn unauthenticated_words_make_a_busy_connection_ask_ten_times_a_second_at_most()
     let before = asked(&pair);
     for _ in 0..1_000 {
         pair.ends[1].send(0, Delivery::Ordered, Bytes::from_static(b"busy")).unwrap();
-        pair.ends[0].prod(pair.now);
+        pair.ends[0].ping_if_suspect(pair.now);
         pair.run(Duration::from_millis(1));
     }
     let asked = asked(&pair) - before;
@@ -33,7 +33,8 @@ fn a_small_message_that_waits_does_not_keep_a_packet_of_padding_alive() {
             frames.resize(60_000, 0);
             let header = Header::new(PacketType::Data, 7);
             let from = pair.addrs[0];
-            let opened = Opened { from, header: &header, number, frames: frames.into(), len: 0 };
+            let opened =
+                OpenedPacket { from, header: &header, number, frames: frames.into(), len: 0 };
             pair.ends[1].handle_opened(pair.now, opened, &mut pair.counters[1]);
         }
         let held = pair.ends[1].view(ConnectionId(0)).unreleased_bytes;

@@ -79,7 +79,7 @@ fn messages_that_are_begun_by_one_byte_make_us_clear_no_memory_that_nobody_paid_
     for number in parts..parts + 100 {
         for offset in (0..total).step_by(body.len()) {
             let (channel, body) = (channel(Delivery::Unreliable), Bytes::from_static(body));
-            let part = PacketFrame::Part { channel, number, offset, total, body };
+            let part = PacketFrame::Fragment { channel, number, offset, total, body };
             peers[0].say(&mut victim, &[part]);
             victim.talk(&mut peers);
         }
@@ -101,7 +101,7 @@ fn a_thousand_crumbs_of_each_message_cost_no_more_than_it_does() {
                 let offset = total - 2 * (number * 1000 + n) - 1;
                 let body = Bytes::from_static(b"x");
                 let channel = channel(Delivery::Unordered);
-                frames.push(PacketFrame::Part { channel, number: 0, offset, total, body });
+                frames.push(PacketFrame::Fragment { channel, number: 0, offset, total, body });
             }
             peers[0].say(&mut victim, &frames);
             victim.talk(&mut peers);
@@ -336,7 +336,7 @@ fn a_peer_that_opens_no_window_keeps_what_waits_bounded_and_cannot_keep_the_conn
             queue(&mut victim);
             acknowledge(&mut victim, 1);
             let view = victim.end.view(connection).unwrap();
-            assert_eq!(view.state, State::Established);
+            assert_eq!(view.state, ConnectionState::Established);
             assert!(view.queued_bytes <= victim.end.config.queue_bytes);
         }
         victim.end.close(victim.now, connection, CloseReason::Pruned);
@@ -403,9 +403,9 @@ fn limits_beyond_all_measure_let_nobody_do_more_than_it_could() {
     let mut peers = [Hostile::new(&mut victim, 1)];
     let connection = peers[0].connection;
     let largest = (1 << 62) - 1;
-    peers[0].say(&mut victim, &[PacketFrame::Credit { stream: 0, limit: largest }]);
+    peers[0].say(&mut victim, &[PacketFrame::MaxData { stream: 0, limit: largest }]);
     let stream = victim.end.open_stream(victim.now, connection, 2).unwrap();
-    let flood = vec![PacketFrame::Credit { stream: stream.number, limit: largest }; 1000];
+    let flood = vec![PacketFrame::MaxData { stream: stream.number, limit: largest }; 1000];
     for _ in 0..100 {
         peers[0].say(&mut victim, &flood);
     }
@@ -425,9 +425,9 @@ fn limits_beyond_all_measure_let_nobody_do_more_than_it_could() {
     victim.end.send(victim.now, connection, 3, Delivery::Unordered, body).unwrap();
     victim.wait(Duration::from_millis(10), &mut peers);
     let before = victim.end.counters().bytes_sent;
-    let given_up = PacketFrame::GivenUp { channel: channel(Delivery::Unordered), number: 0 };
+    let given_up = PacketFrame::MessageNack { channel: channel(Delivery::Unordered), number: 0 };
     for _ in 0..10_000 {
-        peers[0].strike(&mut victim, PacketType::Nack, core::slice::from_ref(&given_up));
+        peers[0].strike(&mut victim, PacketType::MessageNack, core::slice::from_ref(&given_up));
         victim.talk(&mut peers);
     }
     let sent = victim.end.counters().bytes_sent - before;

@@ -44,7 +44,7 @@ fn frame(rng: &mut Rng) -> PacketFrame {
             let offset = u32::try_from(rng.below(u64::from(total))).unwrap();
             let len = usize::try_from(total - offset).unwrap().min(1 + rng.index(600));
             let body = Bytes::from(vec![0; len]);
-            PacketFrame::Part { channel, number, offset, total, body }
+            PacketFrame::Fragment { channel, number, offset, total, body }
         }
         7..=9 => {
             let body = body(rng);
@@ -52,16 +52,16 @@ fn frame(rng: &mut Rng) -> PacketFrame {
                 if body.is_empty() { (true, 3000) } else { (false, rng.below(1900)) };
             PacketFrame::Stream { id: 1 + rng.below(5), lane, fin, offset, body }
         }
-        10 => PacketFrame::Credit { stream: rng.below(4), limit: number(rng) },
-        11 => PacketFrame::Lowest { number: rng.below(20) },
+        10 => PacketFrame::MaxData { stream: rng.below(4), limit: number(rng) },
+        11 => PacketFrame::StopWaiting { number: rng.below(20) },
         12 => PacketFrame::PathChallenge { token: rng.bytes() },
         13 => {
             let side = if rng.chance(0.5) { StreamSide::Sending } else { StreamSide::Reading };
             let offset = if rng.chance(0.9) { 3000 } else { rng.below(4000) };
             PacketFrame::StreamEnd { id: 1 + rng.below(5), side, offset }
         }
-        14 => PacketFrame::Whole { channel, number: rng.below(4) },
-        _ => PacketFrame::GivenUp { channel, number: rng.below(4) },
+        14 => PacketFrame::MessageAck { channel, number: rng.below(4) },
+        _ => PacketFrame::MessageNack { channel, number: rng.below(4) },
     }
 }
 
@@ -160,9 +160,9 @@ fn sequence(seed: u64, steps: u32) -> (u64, bool) {
         if kind == PacketType::Data {
             // Only what does not end it at once, most of the time.
             let mild = |frame: &PacketFrame| match frame {
-                PacketFrame::Whole { .. } | PacketFrame::GivenUp { .. } => false,
-                PacketFrame::Lowest { number } => *number == 0,
-                PacketFrame::Credit { stream, .. } => *stream == 0,
+                PacketFrame::MessageAck { .. } | PacketFrame::MessageNack { .. } => false,
+                PacketFrame::StopWaiting { number } => *number == 0,
+                PacketFrame::MaxData { stream, .. } => *stream == 0,
                 PacketFrame::StreamEnd { side, offset, .. } => {
                     *side == StreamSide::Sending && *offset == 3000
                 }

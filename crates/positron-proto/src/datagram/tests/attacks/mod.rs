@@ -9,11 +9,11 @@ use super::{World, stranger};
 use crate::{
     datagram::{
         Endpoint,
+        client_handshake::unsealed,
         contract::{
-            Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, Event, RemoteNode,
-            State, StreamId,
+            Closed, ConnectionId, ConnectionState, ConnectionView, Delivery, EndpointConfig,
+            EndpointEvent, RemoteNode, StreamId,
         },
-        dial::unsealed,
         protection::{Protection, Tuning},
     },
     handshake::{
@@ -93,7 +93,7 @@ impl Victim {
     fn attend(&mut self) {
         while let Some(event) = self.end.poll_event() {
             match event {
-                Event::Message { connection, body, .. } => {
+                EndpointEvent::Message { connection, body, .. } => {
                     self.messages += 1;
                     if self.releases {
                         self.end.release(self.now, connection, body.len());
@@ -101,10 +101,10 @@ impl Victim {
                         self.kept.push(body);
                     }
                 }
-                Event::StreamReadable { connection, stream } => {
+                EndpointEvent::StreamReadable { connection, stream } => {
                     self.readable.push((connection, stream));
                 }
-                Event::Closed { connection, why } => self.closed.push((connection, why)),
+                EndpointEvent::Closed { connection, why } => self.closed.push((connection, why)),
                 _ => {}
             }
         }
@@ -155,7 +155,7 @@ impl Victim {
     }
 
     fn is_established(&self, peer: &Hostile) -> bool {
-        self.view(peer).is_some_and(|view| view.state == State::Established)
+        self.view(peer).is_some_and(|view| view.state == ConnectionState::Established)
     }
 
     fn unfinished(&self) -> usize {
@@ -289,7 +289,7 @@ impl Hostile {
 
     /// The first byte of a message of `total` bytes.
     fn lone_part(&mut self, victim: &mut Victim, delivery: Delivery, number: u64, total: u32) {
-        let part = PacketFrame::Part {
+        let part = PacketFrame::Fragment {
             channel: channel(delivery),
             number,
             offset: 0,
@@ -324,7 +324,7 @@ fn one_of_each() -> Vec<PacketFrame> {
         PacketFrame::Ping { token: 1 },
         PacketFrame::Pong { token: 1 },
         message(Delivery::Ordered, 0, b"body"),
-        PacketFrame::Part {
+        PacketFrame::Fragment {
             channel: unordered,
             number: 0,
             offset: 0,
@@ -333,14 +333,14 @@ fn one_of_each() -> Vec<PacketFrame> {
         },
         PacketFrame::Close(CloseReason::Pruned),
         piece(1, 0, b"piece", false),
-        PacketFrame::Credit { stream: 0, limit: 70 },
+        PacketFrame::MaxData { stream: 0, limit: 70 },
         acks(0, 0),
-        PacketFrame::Lowest { number: 0 },
+        PacketFrame::StopWaiting { number: 0 },
         PacketFrame::PathChallenge { token },
         PacketFrame::PathResponse { token },
         PacketFrame::StreamEnd { id: 1, side: StreamSide::Sending, offset: 9 },
-        PacketFrame::Whole { channel: unordered, number: 0 },
-        PacketFrame::GivenUp { channel: unordered, number: 0 },
+        PacketFrame::MessageAck { channel: unordered, number: 0 },
+        PacketFrame::MessageNack { channel: unordered, number: 0 },
         PacketFrame::Unknown { kind: 0x50 },
         PacketFrame::Padding { len: 3 },
     ]

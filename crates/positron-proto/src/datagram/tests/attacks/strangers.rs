@@ -25,8 +25,8 @@ fn talking() -> (World, ConnectionId, u32) {
 }
 
 fn heard(world: &World, n: usize) -> Vec<Bytes> {
-    let body = |event: &Event| match event {
-        Event::Message { body, .. } => Some(body.clone()),
+    let body = |event: &EndpointEvent| match event {
+        EndpointEvent::Message { body, .. } => Some(body.clone()),
         _ => None,
     };
     world.nodes[n].events.iter().filter_map(body).collect()
@@ -65,7 +65,7 @@ fn of_a_million_first_fragments_of_strangers_nothing_is_kept() {
     });
     assert!(used.bytes_max < 64 * 1024, "{} bytes", used.bytes_max);
     assert!(used.bytes_current < 4096, "{} bytes stay", used.bytes_current);
-    assert_eq!((hints, victim.end.counters().strays), (10, 1_000_000));
+    assert_eq!((hints, victim.end.counters().unknown_connections), (10, 1_000_000));
     assert_eq!((victim.end.half_open(), victim.end.rows.len(), victim.unfinished()), (0, 0, 0));
 }
 
@@ -177,7 +177,7 @@ fn nobody_ends_a_session_from_outside() {
     say(&mut world, connection, Bytes::from_static(b"alive"));
     assert_eq!(heard(&world, 1).len(), before + 1);
     let state = world.nodes[0].end.view(connection).map(|view| view.state);
-    assert_eq!(state, Some(State::Established));
+    assert_eq!(state, Some(ConnectionState::Established));
 }
 
 #[test]

@@ -7,7 +7,7 @@ const LARGEST: u64 = (1 << 62) - 1;
 
 fn part(number: u64, offset: u32, total: u32, body: &'static [u8]) -> PacketFrame {
     let (channel, body) = (channel(Delivery::Unordered), Bytes::from_static(body));
-    PacketFrame::Part { channel, number, offset, total, body }
+    PacketFrame::Fragment { channel, number, offset, total, body }
 }
 
 fn end(id: u64, side: StreamSide, offset: u64) -> PacketFrame {
@@ -36,8 +36,8 @@ fn what_no_honest_peer_says_ends_the_connection_and_what_one_may_say_does_not() 
     let bad: Vec<Vec<PacketFrame>> = vec![
         vec![acks(0, 999)],
         vec![acks(0, LARGEST)],
-        vec![PacketFrame::Lowest { number: 1 }],
-        vec![PacketFrame::Lowest { number: LARGEST }],
+        vec![PacketFrame::StopWaiting { number: 1 }],
+        vec![PacketFrame::StopWaiting { number: LARGEST }],
         vec![message(ordered, MAX_MESSAGE_SPAN, b"")],
         vec![message(unordered, MAX_MESSAGE_SPAN, b"")],
         vec![message(ordered, LARGEST, b"")],
@@ -68,11 +68,11 @@ fn what_no_honest_peer_says_ends_the_connection_and_what_one_may_say_does_not() 
         vec![end(MAX_STREAMS + 1, Sending, 0)],
         vec![end(1, Reading, 0)],
         vec![end(LARGEST, Reading, LARGEST)],
-        vec![PacketFrame::Credit { stream: 1, limit: 5 }],
-        vec![PacketFrame::Credit { stream: LARGEST, limit: LARGEST }],
-        vec![PacketFrame::Whole { channel: channel(ordered), number: 0 }],
-        vec![PacketFrame::Whole { channel: channel(unordered), number: LARGEST }],
-        vec![PacketFrame::GivenUp { channel: channel(unordered), number: 0 }],
+        vec![PacketFrame::MaxData { stream: 1, limit: 5 }],
+        vec![PacketFrame::MaxData { stream: LARGEST, limit: LARGEST }],
+        vec![PacketFrame::MessageAck { channel: channel(ordered), number: 0 }],
+        vec![PacketFrame::MessageAck { channel: channel(unordered), number: LARGEST }],
+        vec![PacketFrame::MessageNack { channel: channel(unordered), number: 0 }],
     ];
     for frames in &bad {
         assert!(is_sent_away(core::slice::from_ref(frames)), "{frames:?}");
@@ -81,7 +81,7 @@ fn what_no_honest_peer_says_ends_the_connection_and_what_one_may_say_does_not() 
         assert!(is_sent_away(&packets), "{frames:?}");
     }
     let good: Vec<Vec<PacketFrame>> = vec![
-        vec![PacketFrame::Lowest { number: 0 }],
+        vec![PacketFrame::StopWaiting { number: 0 }],
         vec![message(ordered, MAX_MESSAGE_SPAN - 1, b"")],
         vec![message(unordered, MAX_MESSAGE_SPAN - 1, b"")],
         vec![message(unordered, 0, b""), message(unordered, MAX_MESSAGE_SPAN, b"")],
@@ -92,7 +92,7 @@ fn what_no_honest_peer_says_ends_the_connection_and_what_one_may_say_does_not() 
         vec![piece(1, 5, b"", true), piece(1, 4, b"x", true), end(1, Sending, 5)],
         vec![piece(MAX_STREAMS, 0, b"x", false)],
         vec![end(MAX_STREAMS, Sending, window)],
-        vec![PacketFrame::Credit { stream: 0, limit: LARGEST }],
+        vec![PacketFrame::MaxData { stream: 0, limit: LARGEST }],
         vec![PacketFrame::PathResponse { token: [1; 8] }],
         vec![PacketFrame::Unknown { kind: 0x7F }],
     ];

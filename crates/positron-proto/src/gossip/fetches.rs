@@ -1,0 +1,176 @@
+//! Announced messages that are being fetched.
+
+use std::collections::BTreeMap;
+
+use super::{fetch_delay::FetchDelay, message_key::MessageKey};
+use crate::{
+    deadlines::Deadlines,
+    id::NodeId,
+    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, WANT_TIMEOUT},
+    time::{Duration, Instant},
+};
+
+/// Fetches under way: who has the message, who was asked for it, and when to ask the next one.
+///
+/// An announcement is not an answer: one announcer is asked after a short wait, because an eager
+/// push is usually on its way (the missing-message timer of Plumtree: Leitão, Pereira, Rodrigues
+/// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
+/// "already asked for").
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    fetches: BTreeMap<MessageKey, Fetch>,
+    deadlines: Deadlines<MessageKey>,
+    /// How many fetches each peer caused.
+    caused: BTreeMap<NodeId, usize>,
+    patience: FetchDelay,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    caused_by: NodeId,
+    /// When it was announced first.
+    since: Instant,
+    /// Whether nothing of it came yet.
+    missing: bool,
+    /// Who has it and was not asked yet, the first to say so first.
+    holders: Vec<NodeId>,
+    asked: Option<Asked>,
+}
+
+/// Who was asked, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) whom: NodeId,
+    pub(super) at: Instant,
+}
+
+impl Wanted {
+    /// `holder` says that it has `item`, which is not known here. Returns whether it is being
+    /// fetched now: the room is shared among all `peers`, so that no peer's made-up announcements
+    /// keep out the true ones of others.
+    pub(super) fn announced(
+        &mut self,
+        now: Instant,
+        item: MessageKey,
+        holder: NodeId,
+        peers: usize,
+    ) -> bool {
+        if let Some(fetch) = self.fetches.get_mut(&item) {
+            let asked = fetch.asked.is_some_and(|asked| asked.whom == holder);
+            if !asked && fetch.holders.len() < MAX_HOLDERS && !fetch.holders.contains(&holder) {
+                fetch.holders.push(holder);
+            }
+            return true;
+        }
+        let share = (MAX_WANTED / peers.max(1)).max(MIN_WANTED_PER_PEER);
+        let caused = self.caused.entry(holder).or_default();
+        if *caused >= share || self.fetches.len() >= MAX_WANTED {
+            if *caused == 0 {
+                self.caused.remove(&holder);
+            }
+            return false;
+        }
+        *caused += 1;
+        let (holders, asked) = (vec![holder], None);
+        let fetch = Fetch { caused_by: holder, since: now, missing: true, holders, asked };
+        self.fetches.insert(item, fetch);
+        self.deadlines.set(item, now + self.patience.wait());
+        true
+    }
+
+    /// The next fetch whose holder must be asked now, or did not answer in time.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<MessageKey> {
+        self.deadlines.pop_due(now)
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Takes note that nobody is asked any more, and returns who was.
+    pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
+        self.fetches.get_mut(item)?.asked.take()
+    }
+
+    /// `peer` still has it: it is asked again after all others.
+    pub(super) fn put_last(&mut self, item: &MessageKey, peer: NodeId) {
+        if let Some(fetch) = self.fetches.get_mut(item)
+            && !fetch.holders.contains(&peer)
+        {
+            fetch.holders.push(peer);
+        }
+    }
+
+    /// Chooses the next holder to be asked; without one, the fetch ends.
+    pub(super) fn ask_next(&mut self, now: Instant, item: MessageKey) -> Option<NodeId> {
+        let fetch = self.fetches.get_mut(&item)?;
+        if fetch.holders.is_empty() {
+            self.end(&item);
+            return None;
+        }
+        let whom = fetch.holders.remove(0);
+        fetch.asked = Some(Asked { whom, at: now });
+        self.deadlines.set(item, now + WANT_TIMEOUT);
+        Some(whom)
+    }
+
+    /// A new message was pushed. If nobody had announced it, there was nothing to wait for.
+    pub(super) fn pushed(&mut self, item: &MessageKey) {
+        if !self.fetches.contains_key(item) {
+            self.patience.learn(Duration::ZERO);
+        }
+    }
+
+    /// `from` sent it. If it was asked to, nobody else is asked while it is being checked. Returns
+    /// whether it was asked.
+    pub(super) fn arrived(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {
+        let Some(fetch) = self.fetches.get_mut(item) else { return false };
+        let first = core::mem::replace(&mut fetch.missing, false);
+        if fetch.asked.is_none_or(|asked| asked.whom != from) {
+            if first {
+                self.patience.learn(now.since(fetch.since));
+            }
+            return false;
+        }
+        fetch.asked = None;
+        self.deadlines.set(*item, now + WANT_TIMEOUT);
+        true
+    }
+
+    /// What came was no good: whoever is next is asked at once, unless somebody is being asked.
+    pub(super) fn hurry(&mut self, now: Instant, item: &MessageKey) {
+        if self.fetches.get(item).is_some_and(|fetch| fetch.asked.is_none()) {
+            self.deadlines.set(*item, now);
+        }
+    }
+
+    /// Ends the fetch; returns who else has the message.
+    pub(super) fn end(&mut self, item: &MessageKey) -> Vec<NodeId> {
+        let Some(fetch) = self.fetches.remove(item) else { return Vec::new() };
+        self.deadlines.clear(*item);
+        if let Some(caused) = self.caused.get_mut(&fetch.caused_by) {
+            *caused -= 1;
+            if *caused == 0 {
+                self.caused.remove(&fetch.caused_by);
+            }
+        }
+        fetch.holders.into_iter().chain(fetch.asked.map(|asked| asked.whom)).collect()
+    }
+
+    /// `peer` cannot be asked any more: what it was asked for is due at once.
+    pub(super) fn peer_down(&mut self, now: Instant, peer: NodeId) {
+        let mut orphans = Vec::new();
+        for (item, fetch) in &mut self.fetches {
+            fetch.holders.retain(|holder| *holder != peer);
+            if fetch.asked.is_some_and(|asked| asked.whom == peer) {
+                fetch.asked = None;
+                orphans.push(*item);
+            } else if fetch.asked.is_none() && fetch.holders.is_empty() {
+                orphans.push(*item);
+            }
+        }
+        for item in orphans {
+            self.deadlines.set(item, now);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The lazy half of the machine: announcements, requests, and comparing notes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    Gossip, GossipEffect,
+    announcements::split,
+    fetches::Asked,
+    gossip::{GossipWake, interval},
+    message_key::MessageKey,
+    peer_state::{Comparison, Suspicion},
+};
+use crate::{
+    id::NodeId,
+    limits::{SERVED_LEAST, WITHHELD_AFTER},
+    misbehavior::{Misbehavior, Observation},
+    standings::TrustTable,
+    time::Now,
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::Message,
+    },
+};
+
+/// Announcements and requests.
+impl Gossip {
+    /// Tells each peer what is new and not known to be there.
+    pub(super) fn announce(
+        &mut self,
+        now: Now,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let mut fresh = self.announcements.take();
+        fresh.retain(|item, _| self.window.get(item).is_some());
+        for &peer in self.links.keys() {
+            if standings.is_banned(&peer, now.wall) {
+                continue;
+            }
+            let mut news = Holdings::new();
+            for (item, has) in &fresh {
+                if !has.contains(&peer) {
+                    self.counters.announced += 1;
+                    news.insert(item.sender, item.sequence);
+                }
+            }
+            send_all(peer, news, Message::IHave, out);
+        }
+    }
+
+    pub(super) fn handle_ihave(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        holdings: &Holdings,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let peers = self.links.len();
+        let Some(link) = self.links.get_mut(&from) else { return };
+        if holdings.is_empty() {
+            self.handle_digest_end(now, from, out);
+            return;
+        }
+        let none = Ranges::new();
+        for (sender, ranges) in holdings.iter() {
+            if !link.examining.take(now.mono, ranges.len()) {
+                self.counters.over_budget += 1;
+                return;
+            }
+            self.announcements.peer_has_all(from, *sender, ranges);
+            if let Some(comparison) = &mut link.comparison {
+                comparison.add(*sender, ranges, self.window.numbers(sender).unwrap_or(&none));
+            }
+            let unknown = self.window.unknown(sender, ranges, link.examining.left(now.mono));
+            link.examining.take(now.mono, unknown.len());
+            for sequence in unknown {
+                let item = MessageKey { sender: *sender, sequence };
+                if !self.wanted.announced(now.mono, item, from, peers) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Asks for what is due, each holder once for all of it.
+    pub(super) fn fetch(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
+        let mut questions = BTreeMap::<NodeId, Holdings>::new();
+        let mut silent = BTreeMap::<NodeId, Suspicion>::new();
+        while let Some(item) = self.wanted.pop_due(now.mono) {
+            if self.window.is_known(&item) {
+                self.wanted.end(&item);
+                continue;
+            }
+            if let Some(Asked { whom, at }) = self.wanted.take_asked(&item) {
+                self.counters.want_timeouts += 1;
+                if self.links.get(&whom).is_some_and(|link| link.answered_since(at)) {
+                    // It answers as fast as it can, or as it will: it is not silent.
+                    self.wanted.put_last(&item, whom);
+                } else {
+                    silent.entry(whom).or_insert(Suspicion { item, asked: at });
+                }
+            }
+            if let Some(holder) = self.wanted.ask_next(now.mono, item) {
+                self.counters.wanted += 1;
+                questions.entry(holder).or_default().insert(item.sender, item.sequence);
+            }
+        }
+        for (peer, suspicion) in silent {
+            self.suspect(now, peer, suspicion, out);
+        }
+        for (peer, wanted) in questions {
+            send_all(peer, wanted, Message::IWant, out);
+        }
+    }
+
+    /// A peer let a request time out, however much it was asked for in it.
+    fn suspect(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        what: Suspicion,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        out.push_back(GossipEffect::Observed { peer, what: Observation::TimedOut });
+        if link.suspicion.is_none() {
+            link.suspicion = Some(what);
+            self.deadlines.set(GossipWake::Judge(peer), now.mono + WITHHELD_AFTER);
+        }
+    }
+
+    /// A suspect was connected all the time. If the message exists, for others sent it, and the
+    /// suspect sent neither it nor anything else that it was asked for, it withheld the message.
+    pub(super) fn check_withholding(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(Suspicion { item, asked }) = link.suspicion.take() else { return };
+        if !link.answered_since(asked) && self.window.get(&item).is_some() {
+            self.observe_misbehavior(peer, Misbehavior::WithheldMessage, out);
+        }
+    }
+
+    /// Sends what is asked for and kept, within the peer's budget. A message that had to be asked
+    /// for is news to few: it is announced further, not pushed (hops 0).
+    pub(super) fn handle_iwant(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        wanted: &Holdings,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        for (sender, ranges) in wanted.iter() {
+            for range in ranges.iter() {
+                if !link.serving.take(now.mono, SERVED_LEAST) {
+                    self.counters.over_budget += 1;
+                    return;
+                }
+                for (sequence, kept) in self.window.kept(sender, range) {
+                    let bytes = kept.message.content().payload.len();
+                    let item = MessageKey { sender: *sender, sequence };
+                    if link.sent.is_under_way(now.mono, &item) {
+                        continue;
+                    }
+                    let cost = SERVED_LEAST + bytes;
+                    if !link.serving.take(now.mono, cost) {
+                        self.counters.over_budget += 1;
+                        return;
+                    }
+                    link.sent.note(now.mono, item, bytes);
+                    self.counters.served += 1;
+                    let message = Message::Gossip { ttl: 0, message: kept.message.claim().clone() };
+                    out.push_back(GossipEffect::Send { to: from, message });
+                }
+            }
+        }
+    }
+}
+
+/// Anti-entropy: three steps, and nothing answers the third.
+///
+/// ```text
+/// A -> B   SYNC                  here is my fingerprint
+/// B -> A   HAVE .. HAVE, HAVE()  if it differs: everything that I keep, and the end of it
+/// A -> B   HAVE ..               once: what of mine you did not name
+/// ```
+///
+/// Both then ask for what they lack, like after any announcement. Push-pull converges fastest
+/// (Demers et al. 1987, section 1.3).
+impl Gossip {
+    /// Compares notes with one random peer.
+    pub(super) fn sync(
+        &mut self,
+        now: Now,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let welcome = |peer: &&NodeId| !standings.is_banned(peer, now.wall);
+        let peers: Vec<NodeId> = self.links.keys().filter(welcome).copied().collect();
+        if let Some(&peer) = self.rng.choose(&peers) {
+            self.sync_with(now, peer, out);
+        }
+    }
+
+    pub(super) fn sync_with(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        self.counters.syncs += 1;
+        link.comparison = Some(Comparison::new(now.mono));
+        let (count, fingerprint) = self.summary();
+        out.push_back(GossipEffect::Send {
+            to: peer,
+            message: Message::GossipSync { count, fingerprint },
+        });
+    }
+
+    pub(super) fn handle_digest(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        count: u64,
+        fingerprint: [u8; 32],
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if (count, fingerprint) == self.summary() {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&from) else { return };
+        self.counters.syncs_different += 1;
+        if link.may_have_digest(now.mono, interval(&self.config)) {
+            send_all(from, self.window.holdings(), Message::IHave, out);
+            let end = Message::IHave(Holdings::new());
+            out.push_back(GossipEffect::Send { to: from, message: end });
+        }
+    }
+
+    /// The peer named everything that it keeps: it is told the rest, once.
+    fn handle_digest_end(&mut self, now: Now, from: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        let Some(comparison) = link.comparison.take() else { return };
+        if !comparison.is_current(now.mono) || comparison.was_told_all(link.digest_sent) {
+            return;
+        }
+        let mut rest = Holdings::new();
+        for (sender, ours) in self.window.holdings().iter() {
+            let told = comparison.told.get(sender);
+            rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
+        }
+        send_all(from, rest, Message::IHave, out);
+    }
+
+    /// How many messages are kept, and the sum of their ids.
+    fn summary(&self) -> (u64, [u8; 32]) {
+        let (count, _) = self.window.size();
+        (u64::try_from(count).unwrap_or(u64::MAX), self.window.fingerprint())
+    }
+}
+
+/// Sends a list in as many messages as it takes, none if it is empty.
+fn send_all(
+    to: NodeId,
+    holdings: Holdings,
+    message: fn(Holdings) -> Message,
+    out: &mut VecDeque<GossipEffect>,
+) {
+    out.extend(
+        split(holdings).into_iter().map(|part| GossipEffect::Send { to, message: message(part) }),
+    );
+}

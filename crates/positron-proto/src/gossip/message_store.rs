@@ -1,0 +1,280 @@
+//! The retention window: what is kept for late and healed nodes `[PROTOCOL 6]`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
+
+use super::{fingerprint::Fingerprint, low_watermarks::LowWatermarks, message_key::MessageKey};
+use crate::{
+    id::NodeId,
+    identity::Verified,
+    limits::{MAX_RANGES_PER_SENDER, RETENTION_AGE, RETENTION_BYTES},
+    time::Instant,
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::AppMessage,
+    },
+};
+
+/// The messages that are kept, and per sender the floor below which they are old.
+///
+/// A message is *known* if it is kept or below its sender's floor, so what was here once and left
+/// stays known. To make that true, messages leave in order of their number: whoever must give up
+/// one gives up its lowest, and its floor rises above it. Gaps stall nothing: they end below the
+/// floor like everything else. Where a sender leaves too many of them, the lowest is given up.
+///
+/// **Who gives up.** When there are too many messages, the sender with the most messages; when
+/// there are too many bytes, the sender with the most bytes: a flood under one key pushes out
+/// itself. Against a flood under many keys, equals are not treated alike: half of the room is for
+/// the senders who were here first, who stay, and the other half for the newcomers, who leave in
+/// turn; so neither are old messages pushed out nor new ones kept out. (The idea is that of
+/// segmented LRU caches: Karedla, Love, Wherry 1994.)
+#[derive(Debug)]
+pub(super) struct MessageStore {
+    max_count: usize,
+    shares: BTreeMap<NodeId, SenderShare>,
+    floors: LowWatermarks,
+    by_count: Ranking,
+    by_bytes: Ranking,
+    /// One entry a sender: when its lowest message came.
+    by_age: BTreeSet<(Instant, NodeId)>,
+    /// Senders with too many gaps.
+    scattered: BTreeSet<NodeId>,
+    /// Numbers senders in the order in which they came into the window.
+    arrivals: u64,
+    count: usize,
+    bytes: usize,
+    fingerprint: Fingerprint,
+}
+
+/// Senders by how much they have; then by when they came.
+type Ranking = BTreeSet<(usize, u64, NodeId)>;
+
+/// What is kept of one sender; never empty.
+#[derive(Debug)]
+struct SenderShare {
+    arrival: u64,
+    /// Boxed: with many senders of few messages most of a leaf is empty.
+    messages: BTreeMap<u64, Box<Kept>>,
+    numbers: Ranges,
+    bytes: usize,
+}
+
+/// A message that is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) message: Verified<AppMessage>,
+    /// Whether a second content under its number was proved already.
+    pub(super) equivocated: bool,
+    received: Instant,
+}
+
+impl MessageStore {
+    pub(super) fn new(max_count: usize, floors: &[(NodeId, u64)]) -> Self {
+        let mut window = Self {
+            max_count: max_count.max(1),
+            shares: BTreeMap::new(),
+            floors: LowWatermarks::default(),
+            by_count: Ranking::new(),
+            by_bytes: Ranking::new(),
+            by_age: BTreeSet::new(),
+            scattered: BTreeSet::new(),
+            arrivals: 0,
+            count: 0,
+            bytes: 0,
+            fingerprint: Fingerprint::default(),
+        };
+        for &(sender, floor) in floors {
+            window.floors.raise(sender, floor);
+        }
+        window
+    }
+
+    /// Whether the number is below its sender's floor.
+    pub(super) fn is_old(&self, item: &MessageKey) -> bool {
+        item.sequence < self.floors.of(&item.sender)
+    }
+
+    pub(super) fn is_known(&self, item: &MessageKey) -> bool {
+        self.get(item).is_some() || self.is_old(item)
+    }
+
+    pub(super) fn get(&self, item: &MessageKey) -> Option<&Kept> {
+        self.shares.get(&item.sender)?.messages.get(&item.sequence).map(Box::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, item: &MessageKey) -> Option<&mut Kept> {
+        self.shares.get_mut(&item.sender)?.messages.get_mut(&item.sequence).map(Box::as_mut)
+    }
+
+    /// What is kept of `sender` within `range`, lowest number first.
+    pub(super) fn kept(
+        &self,
+        sender: &NodeId,
+        range: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = (u64, &Kept)> {
+        let share = self.shares.get(sender);
+        share.into_iter().flat_map(move |share| {
+            share.messages.range(range.clone()).map(|(&sequence, kept)| (sequence, kept.as_ref()))
+        })
+    }
+
+    /// Which numbers are kept of `sender`.
+    pub(super) fn numbers(&self, sender: &NodeId) -> Option<&Ranges> {
+        self.shares.get(sender).map(|share| &share.numbers)
+    }
+
+    /// The numbers of `ranges` that are not known, lowest first, at most `limit`.
+    pub(super) fn unknown(&self, sender: &NodeId, ranges: &Ranges, limit: usize) -> Vec<u64> {
+        let floor = self.floors.of(sender);
+        let none = Ranges::new();
+        let kept = self.numbers(sender).unwrap_or(&none);
+        if ranges.iter().next().is_none_or(|lowest| *lowest.start() >= floor) {
+            return ranges.missing_from(kept, limit).collect();
+        }
+        let mut new = Ranges::new();
+        for range in ranges.iter() {
+            new.insert_range(floor.max(*range.start())..=*range.end());
+        }
+        new.missing_from(kept, limit).collect()
+    }
+
+    /// Everything that is kept, per sender.
+    pub(super) fn holdings(&self) -> Holdings {
+        let mut holdings = Holdings::new();
+        for (sender, share) in &self.shares {
+            holdings.insert_ranges(*sender, share.numbers.clone());
+        }
+        holdings
+    }
+
+    /// How many messages, and the bytes of their payloads.
+    pub(super) const fn size(&self) -> (usize, usize) {
+        (self.count, self.bytes)
+    }
+
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint.bytes()
+    }
+
+    /// When something will be too old.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.by_age.first().map(|&(received, _)| received + RETENTION_AGE)
+    }
+
+    /// Keeps a message unless its number is known. [`trim`](Self::trim) follows.
+    pub(super) fn insert(
+        &mut self,
+        now: Instant,
+        item: MessageKey,
+        message: Verified<AppMessage>,
+    ) -> bool {
+        if self.is_known(&item) {
+            return false;
+        }
+        let mut share = self.take_share(&item.sender).unwrap_or_else(|| {
+            self.arrivals += 1;
+            SenderShare {
+                arrival: self.arrivals,
+                messages: BTreeMap::new(),
+                numbers: Ranges::new(),
+                bytes: 0,
+            }
+        });
+        let bytes = message.content().payload.len();
+        self.count += 1;
+        self.bytes += bytes;
+        self.fingerprint.add(&message.id());
+        self.floors.heard(item.sender);
+        share.bytes += bytes;
+        share.numbers.insert(item.sequence);
+        let kept = Kept { message, equivocated: false, received: now };
+        share.messages.insert(item.sequence, Box::new(kept));
+        self.put_share(item.sender, share);
+        true
+    }
+
+    /// Takes the senders whose floor was forgotten, so that storage forgets it, too.
+    pub(super) fn take_forgotten(&mut self) -> Vec<NodeId> {
+        self.floors.take_forgotten()
+    }
+
+    /// Lets go what is too old, too scattered, too many, or too large, in the order of the return
+    /// value; floors rise above it.
+    pub(super) fn trim(&mut self, now: Instant) -> Vec<MessageKey> {
+        let mut evicted = Vec::new();
+        while let Some(sender) = self.who_gives_up(now) {
+            evicted.extend(self.evict_lowest(sender));
+        }
+        evicted
+    }
+
+    fn who_gives_up(&self, now: Instant) -> Option<NodeId> {
+        if self.next_expiry().is_some_and(|at| at <= now) {
+            return self.by_age.first().map(|&(_, sender)| sender);
+        }
+        if let Some(&sender) = self.scattered.first() {
+            return Some(sender);
+        }
+        let half = u64::try_from(self.max_count / 2).unwrap_or(u64::MAX);
+        let newcomers = self.arrivals.saturating_sub(half);
+        if self.count > self.max_count {
+            return largest(&self.by_count, newcomers);
+        }
+        if self.bytes > RETENTION_BYTES {
+            return largest(&self.by_bytes, newcomers);
+        }
+        None
+    }
+
+    fn evict_lowest(&mut self, sender: NodeId) -> Option<MessageKey> {
+        let mut share = self.take_share(&sender)?;
+        let (sequence, kept) = share.messages.pop_first()?;
+        let bytes = kept.message.content().payload.len();
+        share.numbers.remove(sequence);
+        share.bytes -= bytes;
+        self.count -= 1;
+        self.bytes -= bytes;
+        self.fingerprint.remove(&kept.message.id());
+        self.floors.raise(sender, sequence + 1);
+        if !share.messages.is_empty() {
+            self.put_share(sender, share);
+        }
+        Some(MessageKey { sender, sequence })
+    }
+
+    /// Takes a sender's share out of every index, to be changed and put back.
+    fn take_share(&mut self, sender: &NodeId) -> Option<SenderShare> {
+        let share = self.shares.remove(sender)?;
+        self.scattered.remove(sender);
+        self.by_count.remove(&(share.messages.len(), share.arrival, *sender));
+        self.by_bytes.remove(&(share.bytes, share.arrival, *sender));
+        if let Some((_, lowest)) = share.messages.first_key_value() {
+            self.by_age.remove(&(lowest.received, *sender));
+        }
+        Some(share)
+    }
+
+    fn put_share(&mut self, sender: NodeId, share: SenderShare) {
+        self.by_count.insert((share.messages.len(), share.arrival, sender));
+        self.by_bytes.insert((share.bytes, share.arrival, sender));
+        if let Some((_, lowest)) = share.messages.first_key_value() {
+            self.by_age.insert((lowest.received, sender));
+        }
+        if share.numbers.len() > MAX_RANGES_PER_SENDER {
+            self.scattered.insert(sender);
+        }
+        self.shares.insert(sender, share);
+    }
+}
+
+/// Who has the most. Among equals: the latest of those who came before `newcomers`, or else the
+/// first newcomer.
+fn largest(ranking: &Ranking, newcomers: u64) -> Option<NodeId> {
+    const FIRST: NodeId = NodeId::from_bytes([0; 32]);
+    let &(most, _, _) = ranking.last()?;
+    let settled = ranking.range((most, 0, FIRST)..(most, newcomers, FIRST)).next_back();
+    let sender = settled.or_else(|| ranking.range((most, newcomers, FIRST)..).next())?;
+    Some(sender.2)
+}

@@ -1,0 +1,241 @@
+//! Claims that wait for their signature to be checked.
+//!
+//! Bounded per peer and in all. Verdicts come back late and in any order; where order matters
+//! (direct messages) a claim is let go only after the earlier ones of the same peer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::CheckId;
+use crate::{
+    id::{NetworkId, NodeId},
+    identity::{Job, Signed, Verdict},
+    limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
+    wire::{message::AppMessage, record::PeerRecord},
+};
+
+/// A claim, and the room that waits for it.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// A broadcast, with its remaining hops.
+    Gossip(u8, Signed<AppMessage>),
+    /// A direct message.
+    Direct(Signed<AppMessage>),
+    /// A peer record.
+    Record(Signed<PeerRecord>),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    from: NodeId,
+    bytes: usize,
+    claim: Claim,
+    verdict: Option<Verdict>,
+}
+
+#[derive(Debug, Default)]
+struct SenderShare {
+    claims: usize,
+    bytes: usize,
+    /// Direct messages in order of arrival.
+    ordered: VecDeque<CheckId>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct PendingVerification {
+    last: u64,
+    waiting: BTreeMap<CheckId, Waiting>,
+    shares: BTreeMap<NodeId, SenderShare>,
+}
+
+impl PendingVerification {
+    /// Parks `claim`, which `from` brought; gives it back when there is no room.
+    pub(super) fn park(
+        &mut self,
+        from: NodeId,
+        claim: Claim,
+        network: &NetworkId,
+    ) -> Result<(CheckId, Job), Box<Claim>> {
+        let bytes = claim.bytes();
+        let full = self.shares.get(&from).is_some_and(|share| {
+            share.claims >= MAX_PARKED_PER_PEER || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
+        });
+        if full || self.waiting.len() >= MAX_PARKED {
+            return Err(Box::new(claim));
+        }
+        self.last += 1;
+        let check = CheckId(self.last);
+        let share = self.shares.entry(from).or_default();
+        share.claims += 1;
+        share.bytes += bytes;
+        if matches!(claim, Claim::Direct(_)) {
+            share.ordered.push_back(check);
+        }
+        let job = claim.job(network);
+        self.waiting.insert(check, Waiting { from, bytes, claim, verdict: None });
+        Ok((check, job))
+    }
+
+    /// A verdict came back. Returns the claims that may go on now, in order; an unknown check is
+    /// none.
+    pub(super) fn decide(
+        &mut self,
+        check: CheckId,
+        verdict: Verdict,
+    ) -> Vec<(NodeId, Claim, Verdict)> {
+        let Some(waiting) = self.waiting.get_mut(&check) else { return Vec::new() };
+        waiting.verdict = Some(verdict);
+        let from = waiting.from;
+        if !matches!(waiting.claim, Claim::Direct(_)) {
+            return self.release(check).into_iter().collect();
+        }
+        let mut decided = Vec::new();
+        while let Some(&first) = self.shares.get(&from).and_then(|share| share.ordered.front()) {
+            let Some(next) = self.release(first) else { break };
+            decided.push(next);
+        }
+        decided
+    }
+
+    /// Checks every direct message of `from` that waits, here and now, so that there is room again:
+    /// what was acknowledged to the peer is never dropped. Their late verdicts find nothing.
+    pub(super) fn decide_directs(
+        &mut self,
+        from: NodeId,
+        network: &NetworkId,
+    ) -> Vec<(NodeId, Claim, Verdict)> {
+        let Some(share) = self.shares.get(&from) else { return Vec::new() };
+        let checks = share.ordered.clone();
+        let mut decided = Vec::with_capacity(checks.len());
+        for check in checks {
+            if let Some(waiting) = self.waiting.get_mut(&check) {
+                let verdict = waiting.verdict.unwrap_or_else(|| waiting.claim.job(network).run());
+                decided.extend(self.decide(check, verdict));
+            }
+        }
+        decided
+    }
+
+    fn release(&mut self, check: CheckId) -> Option<(NodeId, Claim, Verdict)> {
+        let verdict = self.waiting.get(&check)?.verdict?;
+        let Waiting { from, bytes, claim, .. } = self.waiting.remove(&check)?;
+        if let Some(share) = self.shares.get_mut(&from) {
+            share.claims -= 1;
+            share.bytes -= bytes;
+            if share.ordered.front() == Some(&check) {
+                share.ordered.pop_front();
+            }
+            if share.claims == 0 {
+                self.shares.remove(&from);
+            }
+        }
+        Some((from, claim, verdict))
+    }
+}
+
+impl Claim {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
+            Self::Record(_) => 512,
+        }
+    }
+
+    pub(super) fn job(&self, network: &NetworkId) -> Job {
+        match self {
+            Self::Gossip(_, claim) | Self::Direct(claim) => claim.job(network),
+            Self::Record(claim) => claim.job(network),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{identity::Identity, time::WallTime, wire::message::Audience};
+
+    fn direct(sequence: u64, bytes: usize) -> Claim {
+        let me = Identity::from_seed([1; 32]);
+        let message = AppMessage {
+            sender: *me.public_key(),
+            audience: Audience::Node(me.node_id()),
+            sequence,
+            timestamp: WallTime::default(),
+            payload: vec![0; bytes].into(),
+        };
+        Claim::Direct(me.sign(message, &NetworkId::from_name("test")).claim().clone())
+    }
+
+    #[test]
+    fn direct_messages_of_one_peer_go_on_in_the_order_in_which_they_came() {
+        let (network, peer) = (NetworkId::from_name("test"), NodeId::from_bytes([9; 32]));
+        let mut parked = PendingVerification::default();
+        let checks: Vec<_> =
+            (0..3).map(|n| parked.park(peer, direct(n, 10), &network).unwrap()).collect();
+        let mut decided = Vec::new();
+        for index in [2, 0, 1] {
+            let (check, job) = &checks[index];
+            for (from, claim, verdict) in parked.decide(*check, job.run()) {
+                let Claim::Direct(message) = claim else { panic!("only direct ones were parked") };
+                assert!(from == peer && verdict.is_valid());
+                decided.push(message.content().sequence);
+            }
+        }
+        assert_eq!(decided, [0, 1, 2]);
+        assert!(parked.shares.is_empty() && parked.waiting.is_empty());
+        assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a second verdict");
+    }
+
+    #[test]
+    fn without_room_the_waiting_direct_messages_are_checked_at_once_and_stay_in_order() {
+        let (network, peer) = (NetworkId::from_name("test"), NodeId::from_bytes([9; 32]));
+        let mut parked = PendingVerification::default();
+        let mut checks = Vec::new();
+        while let Ok(check) = parked.park(peer, direct(checks.len() as u64, 10), &network) {
+            checks.push(check);
+        }
+        let full = checks.len() as u64;
+        let late = checks.pop().unwrap();
+        let _ = parked.decide(late.0, late.1.run());
+        let decided = parked.decide_directs(peer, &network);
+        let numbers = decided.iter().map(|(_, claim, verdict)| {
+            let Claim::Direct(message) = claim else { panic!("only direct ones were parked") };
+            assert!(verdict.is_valid());
+            message.content().sequence
+        });
+        assert!(numbers.eq(0..full));
+        assert!(parked.park(peer, direct(0, 10), &network).is_ok());
+        assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a late verdict");
+    }
+
+    #[test]
+    fn who_finds_no_room_leaves_nothing_behind() {
+        let network = NetworkId::from_name("test");
+        let mut parked = PendingVerification::default();
+        let peer = |n: usize| NodeId::from_bytes([u8::try_from(n).unwrap(); 32]);
+        let claim = direct(0, 1);
+        let Claim::Direct(signed) = &claim else { panic!("made as one") };
+        let claim = || Claim::Direct(signed.clone());
+        let peers = MAX_PARKED / MAX_PARKED_PER_PEER;
+        for n in 0..MAX_PARKED {
+            assert!(parked.park(peer(n % peers), claim(), &network).is_ok());
+        }
+        for n in peers..peers + 100 {
+            assert!(parked.park(peer(n), claim(), &network).is_err());
+        }
+        assert_eq!(parked.shares.len(), peers);
+    }
+
+    #[test]
+    fn one_peer_cannot_park_more_than_its_share() {
+        let network = NetworkId::from_name("test");
+        let (greedy, modest) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let mut parked = PendingVerification::default();
+        let taken = (0..MAX_PARKED_PER_PEER as u64 + 9)
+            .take_while(|&n| parked.park(greedy, direct(n, 1), &network).is_ok())
+            .count();
+        assert_eq!(taken, MAX_PARKED_PER_PEER);
+        assert!(parked.park(modest, direct(0, 1 << 20), &network).is_ok());
+        assert!((1..9).any(|n| parked.park(modest, direct(n, 1 << 20), &network).is_err()));
+    }
+}

@@ -1,0 +1,303 @@
+//! The address book: who exists, where, and how sure we are of it.
+//!
+//! Every entry belongs to one [`SourceShare`], and every share is bounded: what one node told us,
+//! what
+//! uninvited guests said of themselves, and what is proven in one network group. When the book is
+//! full the largest share gives way, so one talkative source displaces itself first, and hearsay
+//! never displaces what is proven.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use super::{
+    entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
+    netgroup::Group,
+};
+use crate::{
+    id::NodeId,
+    identity::Verified,
+    limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
+    rng::Rng,
+    time::Instant,
+    wire::record::PeerRecord,
+};
+
+/// What came of learning a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// Its node was unknown.
+    New,
+    /// It replaced an older one.
+    Newer,
+    /// An equal or newer one was here.
+    Old,
+    /// There was no room, or no address worth a dial.
+    Dropped,
+}
+
+/// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
+#[derive(Debug, Default)]
+pub(super) struct AddressBook {
+    entries: BTreeMap<NodeId, AddressEntry>,
+    shares: BTreeMap<SourceShare, BTreeSet<(Rank, NodeId)>>,
+    hearsay_sizes: BTreeSet<(usize, SourceShare)>,
+    verified: Vec<NodeId>,
+    per_ip: BTreeMap<IpAddr, usize>,
+    learned: u64,
+    /// Entries that storage has and that left the book; to be taken by the machine.
+    pub forgotten: Vec<NodeId>,
+}
+
+impl AddressBook {
+    pub(super) fn get(&self, node: &NodeId) -> Option<&AddressEntry> {
+        self.entries.get(node)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &AddressEntry)> {
+        self.entries.iter()
+    }
+
+    /// Changes one entry and keeps the indices true. An entry that is left without an address
+    /// leaves the book.
+    pub(super) fn change<R>(
+        &mut self,
+        node: &NodeId,
+        change: impl FnOnce(&mut AddressEntry) -> R,
+    ) -> Option<R> {
+        let mut entry = self.entries.remove(node)?;
+        self.unindex(node, &mut entry);
+        let result = change(&mut entry);
+        if entry.usable.is_empty() {
+            self.left(*node, &entry);
+        } else {
+            self.index(*node, entry);
+        }
+        Some(result)
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, node: &NodeId) {
+        if let Some(mut entry) = self.entries.remove(node) {
+            self.unindex(node, &mut entry);
+            self.left(*node, &entry);
+        }
+    }
+
+    /// Puts a verified record in; `usable` are those of its addresses that are worth a dial.
+    pub(super) fn learn(
+        &mut self,
+        record: Verified<PeerRecord>,
+        mut usable: Vec<SocketAddr>,
+        source: SourceShare,
+    ) -> Learned {
+        let node = record.content().node_id();
+        if let Some(entry) = self.entries.get(&node) {
+            if entry.known.record.content().sequence >= record.content().sequence {
+                return Learned::Old;
+            }
+            self.change(&node, |entry| entry.replace(record, usable));
+            return Learned::Newer;
+        }
+        usable.retain(|addr| self.has_room_at(addr.ip()));
+        if usable.is_empty() || !self.make_room(source) {
+            return Learned::Dropped;
+        }
+        self.insert(node, KnownPeer::heard_of(record), usable, source);
+        Learned::New
+    }
+
+    /// Puts back what storage remembers.
+    pub(super) fn restore(&mut self, known: KnownPeer, usable: Vec<SocketAddr>) {
+        let node = known.record.content().node_id();
+        let share =
+            known.dialled.map_or(SourceShare::Inbound, |at| SourceShare::Good(Group::of(at.ip())));
+        if usable.is_empty() || self.entries.contains_key(&node) || !self.make_room(share) {
+            self.forgotten.push(node);
+            return;
+        }
+        self.insert(node, known, usable, SourceShare::Inbound);
+        self.change(&node, |entry| entry.stored = true);
+    }
+
+    /// Up to `count` proven entries that `fits` accepts, at random, few of one group if there are
+    /// others.
+    pub(super) fn sample(
+        &self,
+        rng: &mut Rng,
+        count: usize,
+        mut fits: impl FnMut(&NodeId, &AddressEntry) -> bool,
+    ) -> Vec<&AddressEntry> {
+        // Four draws for each wanted record: the work is bounded however large the book is.
+        let draws = count.saturating_mul(4);
+        let mut picks: Vec<usize> = if self.verified.len() <= draws {
+            (0..self.verified.len()).collect()
+        } else {
+            let drawn = (0..draws).map(|_| rng.index(self.verified.len()));
+            drawn.collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        rng.shuffle(&mut picks);
+        let ids = picks.into_iter().filter_map(|at| self.verified.get(at));
+        let entries = ids.filter_map(|id| Some((id, self.entries.get(id)?)));
+        let (mut sample, mut crowded) = (Vec::new(), Vec::new());
+        let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
+        for (_, entry) in entries.filter(|(id, entry)| fits(id, entry)) {
+            let group = entry.known.dialled.map_or(Group::Near, |addr| Group::of(addr.ip()));
+            let of_group = groups.entry(group).or_default();
+            *of_group += 1;
+            let crowds = group != Group::Near && *of_group > SAMPLE_PER_GROUP;
+            if crowds { crowded.push(entry) } else { sample.push(entry) }
+        }
+        sample.extend(crowded);
+        sample.truncate(count);
+        sample
+    }
+
+    fn insert(
+        &mut self,
+        node: NodeId,
+        known: KnownPeer,
+        usable: Vec<SocketAddr>,
+        source: SourceShare,
+    ) {
+        self.learned += 1;
+        let entry = AddressEntry {
+            known,
+            usable,
+            next_dial: Instant::ORIGIN,
+            linked: false,
+            stored: false,
+            blamed: false,
+            source,
+            learned: self.learned,
+            good_at: None,
+        };
+        self.index(node, entry);
+    }
+
+    /// Whether there is room for one more entry of this share, perhaps because another gave way.
+    fn make_room(&mut self, share: SourceShare) -> bool {
+        let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
+        let evict = match share {
+            // What a source says later is not worth more than what it said first.
+            SourceShare::Hearsay(_) if taken >= MAX_BOOK_PER_SOURCE => self.failing_of(share),
+            SourceShare::Hearsay(_) if self.entries.len() >= MAX_BOOK => self.worst_hearsay(),
+            SourceShare::Inbound if taken >= MAX_BOOK_PER_SOURCE => self.worst_of(share),
+            SourceShare::Inbound if self.entries.len() >= MAX_BOOK => self.worst_hearsay(),
+            SourceShare::Good(_) if self.entries.len() >= MAX_BOOK => {
+                self.worst_hearsay().or_else(|| self.worst_good())
+            }
+            _ => return true,
+        };
+        evict.is_some_and(|node| {
+            self.remove(&node);
+            true
+        })
+    }
+
+    fn worst_of(&self, share: SourceShare) -> Option<NodeId> {
+        self.shares.get(&share)?.first().map(|&(_, node)| node)
+    }
+
+    fn failing_of(&self, share: SourceShare) -> Option<NodeId> {
+        let &((failures, _), node) = self.shares.get(&share)?.first()?;
+        (failures < u32::MAX).then_some(node)
+    }
+
+    fn worst_hearsay(&self) -> Option<NodeId> {
+        let &(_, share) = self.hearsay_sizes.last()?;
+        self.worst_of(share)
+    }
+
+    fn worst_good(&self) -> Option<NodeId> {
+        let good = SourceShare::Good(Group::Near)..;
+        let (&share, _) = self.shares.range(good).max_by_key(|(_, nodes)| nodes.len())?;
+        self.worst_of(share)
+    }
+
+    fn has_room_at(&self, ip: IpAddr) -> bool {
+        self.per_ip.get(&ip).is_none_or(|&count| count < MAX_BOOK_PER_IP)
+    }
+
+    fn index(&mut self, node: NodeId, mut entry: AddressEntry) {
+        for ip in public_ips(&entry) {
+            *self.per_ip.entry(ip).or_default() += 1;
+        }
+        if entry.is_verified() {
+            entry.good_at = Some(self.verified.len());
+            self.verified.push(node);
+        }
+        if !entry.linked {
+            let share = entry.share();
+            self.resize(share, |nodes| {
+                nodes.insert((entry.rank(), node));
+            });
+        }
+        let share = entry.share();
+        self.entries.insert(node, entry);
+        self.thin_out(share);
+    }
+
+    /// A group with too many proven entries loses its worst.
+    fn thin_out(&mut self, share: SourceShare) {
+        let SourceShare::Good(group) = share else { return };
+        let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
+        if group != Group::Near
+            && taken > MAX_GOOD_PER_GROUP
+            && let Some(worst) = self.worst_of(share)
+        {
+            self.remove(&worst);
+        }
+    }
+
+    fn unindex(&mut self, node: &NodeId, entry: &mut AddressEntry) {
+        for ip in public_ips(entry) {
+            if let Some(count) = self.per_ip.get_mut(&ip) {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_ip.remove(&ip);
+                }
+            }
+        }
+        if let Some(at) = entry.good_at.take() {
+            self.verified.swap_remove(at);
+            if let Some(moved) = self.verified.get(at)
+                && let Some(moved) = self.entries.get_mut(moved)
+            {
+                moved.good_at = Some(at);
+            }
+        }
+        if !entry.linked {
+            self.resize(entry.share(), |nodes| {
+                nodes.remove(&(entry.rank(), *node));
+            });
+        }
+    }
+
+    fn resize(&mut self, share: SourceShare, change: impl FnOnce(&mut BTreeSet<(Rank, NodeId)>)) {
+        let nodes = self.shares.entry(share).or_default();
+        let before = nodes.len();
+        change(nodes);
+        let after = nodes.len();
+        if after == 0 {
+            self.shares.remove(&share);
+        }
+        if !matches!(share, SourceShare::Good(_)) {
+            self.hearsay_sizes.remove(&(before, share));
+            if after > 0 {
+                self.hearsay_sizes.insert((after, share));
+            }
+        }
+    }
+
+    fn left(&mut self, node: NodeId, entry: &AddressEntry) {
+        if entry.stored {
+            self.forgotten.push(node);
+        }
+    }
+}
+
+/// Entries of one group in a sample, while there are others: many identities in one place should
+/// not be all that a newcomer hears of.
+const SAMPLE_PER_GROUP: usize = 2;

@@ -1,0 +1,181 @@
+//! Who is linked, which slots are free, and how much each peer may say.
+
+use std::collections::BTreeMap;
+
+use super::netgroup::{Group, Scope};
+use crate::{
+    handshake::Direction,
+    id::NodeId,
+    limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    session::sessions::Peer,
+    time::{Duration, Instant},
+};
+
+/// One linked peer.
+#[derive(Debug)]
+pub(super) struct PeerLink {
+    /// Who and how.
+    pub peer: Peer,
+    /// How far away it is.
+    pub scope: Scope,
+    /// In whose network it is.
+    pub group: Group,
+    /// Since when.
+    pub since: Instant,
+    /// We asked for records and wait for them.
+    pub asked: bool,
+    /// Its last count of peers.
+    pub active_peers: u32,
+    /// Probes of its addresses so far.
+    pub probes: u32,
+    /// What it may say.
+    hearing: Allowance,
+    /// What we may ask.
+    asking: Allowance,
+}
+
+/// Every linked peer, and the slots.
+///
+/// `max` slots in all. Half of them at most are reserved for links that we chose ourselves: who
+/// dials us can fill the others, never these (Heilman et al. 2015).
+#[derive(Debug)]
+pub(super) struct ConnectedPeers {
+    by_id: BTreeMap<NodeId, PeerLink>,
+    /// Let in, not up yet.
+    admitted: BTreeMap<NodeId, Instant>,
+    max: usize,
+    reserved: usize,
+}
+
+/// How much a peer may still say (generic cell rate algorithm, ITU-T I.371: one number a peer).
+#[derive(Debug, Default)]
+struct Allowance {
+    paid_until: Instant,
+}
+
+impl ConnectedPeers {
+    pub(super) const fn new(max: usize, outbound_target: usize) -> Self {
+        let half = max / 2;
+        let reserved = if outbound_target < half { outbound_target } else { half };
+        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, reserved }
+    }
+
+    /// A session came up. False if it was up before.
+    pub(super) fn up(&mut self, now: Instant, peer: Peer) -> bool {
+        self.admitted.remove(&peer.id);
+        if let Some(link) = self.by_id.get_mut(&peer.id) {
+            link.peer = peer;
+            return false;
+        }
+        let link = PeerLink {
+            peer,
+            scope: Scope::of_peer(peer.addr),
+            group: Group::of(peer.addr.ip()),
+            since: now,
+            asked: false,
+            active_peers: 0,
+            probes: 0,
+            hearing: Allowance::default(),
+            asking: Allowance::default(),
+        };
+        self.by_id.insert(peer.id, link);
+        true
+    }
+
+    pub(super) fn down(&mut self, peer: &NodeId) -> Option<PeerLink> {
+        self.admitted.remove(peer);
+        self.by_id.remove(peer)
+    }
+
+    pub(super) fn get(&self, peer: &NodeId) -> Option<&PeerLink> {
+        self.by_id.get(peer)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: &NodeId) -> Option<&mut PeerLink> {
+        self.by_id.get_mut(peer)
+    }
+
+    pub(super) fn contains(&self, peer: &NodeId) -> bool {
+        self.by_id.contains_key(peer)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// In order of the peers' ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &PeerLink)> {
+        self.by_id.iter()
+    }
+
+    /// Links that we dialled.
+    pub(super) fn outbound(&self) -> impl Iterator<Item = (&NodeId, &PeerLink)> {
+        self.by_id.iter().filter(|(_, link)| link.peer.direction == Direction::Outbound)
+    }
+
+    /// Free slots for links of our own choice.
+    pub(super) fn free(&self) -> usize {
+        self.max.saturating_sub(self.by_id.len() + self.admitted.len())
+    }
+
+    /// Whether there are more links than slots, and not because of a link that a reserved slot is
+    /// for: guests came while more than one dial was under way.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.by_id.len() > self.max && self.outbound().count() > self.reserved
+    }
+
+    /// Takes a slot for who knocked, if one is left for guests.
+    pub(super) fn admit(&mut self, now: Instant, peer: NodeId) -> bool {
+        self.admitted.retain(|_, since| now.since(*since) < HANDSHAKE_TIMEOUT);
+        if self.by_id.contains_key(&peer) || self.admitted.contains_key(&peer) {
+            return true;
+        }
+        let inbound = self.by_id.len() - self.outbound().count() + self.admitted.len();
+        if self.free() == 0 || inbound >= self.max - self.reserved {
+            return false;
+        }
+        self.admitted.insert(peer, now);
+        true
+    }
+}
+
+impl PeerLink {
+    /// Pays for one message that makes us work; false if the peer said too much already.
+    pub(super) fn may_speak(&mut self, now: Instant) -> bool {
+        self.hearing.pay(now, SAYING_INTERVAL, SAYING_BURST)
+    }
+
+    /// Pays for one question of ours; false if we asked too much already.
+    pub(super) fn may_ask(&mut self, now: Instant) -> bool {
+        self.asking.pay(now, SAYING_INTERVAL * 2, ASKING_BURST)
+    }
+}
+
+impl Allowance {
+    fn pay(&mut self, now: Instant, interval: Duration, burst: u32) -> bool {
+        if self.paid_until > now + interval * burst.saturating_sub(1) {
+            return false;
+        }
+        self.paid_until = self.paid_until.max(now) + interval;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_a_burst_at_once_and_then_one_at_a_time() {
+        let mut allowance = Allowance::default();
+        let (start, second) = (Instant::from_micros(1_000_000_000), Duration::from_secs(1));
+        let said = (0..1_000).filter(|_| allowance.pay(start, second, 20)).count();
+        assert_eq!(said, 20);
+        let later = start + second;
+        assert!(allowance.pay(later, second, 20) && !allowance.pay(later, second, 20));
+    }
+}

@@ -1,0 +1,69 @@
+//! What peers want done.
+
+use std::net::SocketAddr;
+
+use super::KnownPeer;
+#[cfg(doc)]
+use super::Peers;
+use crate::{
+    id::NodeId,
+    identity::Signed,
+    misbehavior::Observation,
+    session::sessions::{DialRequest, Peer},
+    wire::{frame::CloseReason, message::Message, record::PeerRecord},
+};
+
+/// What peers want done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeersEffect {
+    /// Dial; report [`Peers::handle_dial_ended`].
+    Dial(DialRequest),
+    /// Look up `host:port`; report [`Peers::handle_resolved`].
+    Resolve(String),
+    /// Let in who knocked ([`Peers::handle_incoming`]).
+    Admit(Peer),
+    /// Do not let in who knocked; addresses of others go first.
+    Refuse {
+        /// Whom.
+        peer: Peer,
+        /// Why.
+        reason: CloseReason,
+        /// What to say before.
+        parting: Option<Message>,
+    },
+    /// End a session.
+    Disconnect {
+        /// With whom.
+        peer: NodeId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Send this.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+    },
+    /// Check the signature of a record; report [`Peers::handle_verified`] or
+    /// [`Peers::handle_refuted`].
+    Verify {
+        /// Who brought it.
+        from: NodeId,
+        /// The claim.
+        record: Signed<PeerRecord>,
+    },
+    /// Keep it across restarts.
+    Remember(KnownPeer),
+    /// Drop it from the address book.
+    Forget(NodeId),
+    /// Something was seen of a peer.
+    Observed {
+        /// Of whom.
+        peer: NodeId,
+        /// What.
+        what: Observation,
+    },
+    /// Our own addresses changed, as far as others can see them.
+    OwnAddresses(Vec<SocketAddr>),
+}

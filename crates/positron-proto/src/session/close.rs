@@ -1,0 +1,327 @@
+//! How links and sessions end, and how conversations are forgotten.
+
+use std::collections::VecDeque;
+
+use super::{
+    contract::{DialFailure, DownReason, Hangup, LinkDown, SessionEffect},
+    happy_eyeballs::AttemptId,
+    inbound::Inbound,
+    session::{Attachment, Session},
+    sessions::{SessionWake, Sessions},
+    table::{LinkEntry, Quota, Stage},
+};
+use crate::{
+    id::{LinkId, NodeId},
+    limits::{CONVERSATION_GRACE, FLUSH_TIMEOUT, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
+    time::Now,
+    wire::frame::{CloseReason, Frame},
+};
+
+/// What becomes of a conversation whose session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retention {
+    /// It waits for another link.
+    Keep,
+    /// It is over, and what waits will not be delivered.
+    Drop,
+}
+
+impl Sessions {
+    /// A byte stream ended, or could not be opened; also the answer to [`SessionEffect::Hangup`].
+    pub fn handle_link_down(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reason: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.link_gone(now, link, DialFailure::Link(reason.clone()), reason, out);
+    }
+
+    /// A link is no more: what that means for whoever dialled it, or for its session.
+    pub(super) fn link_gone(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        failure: DialFailure,
+        reason: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(entry) = self.links.remove(&link) else { return };
+        self.deadlines.clear(SessionWake::Link(link));
+        self.lay_down(link);
+        self.door.release(entry.place, entry.addr);
+        match entry.stage {
+            Stage::Connecting(race) => self.attempt_failed(now, race, Some(link), failure, out),
+            Stage::Initiating(race, _) => {
+                self.counters.handshakes_failed += 1;
+                self.attempt_failed(now, race, Some(link), failure, out);
+            }
+            Stage::AwaitPong(race, up, _) => {
+                self.counters.handshakes_failed += 1;
+                self.attempt_failed(now, race, Some(link), failure, out);
+                self.end_session_between_links(now, up.peer.id, out);
+            }
+            Stage::Responding(_) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+                self.counters.handshakes_failed += 1;
+            }
+            Stage::Up(up) => {
+                self.end_session(now, up.peer.id, DownReason::Link(reason), Retention::Keep, out);
+            }
+            Stage::Closing => {}
+        }
+    }
+
+    /// Ends the session with `peer`, telling it why, and every link to it that is about to become
+    /// one. What the write window still takes goes before the reason; the rest is undelivered.
+    pub fn close(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.cancel_attempts(now, peer, |_| true, out);
+        let with_peer = |(id, entry): (&LinkId, &LinkEntry)| {
+            entry.link().is_some_and(|link| link.peer.id == peer).then_some(*id)
+        };
+        let links: Vec<LinkId> = self.links.iter().filter_map(with_peer).collect();
+        for link in links {
+            self.close_whatever(now, link, reason.clone(), out);
+        }
+        self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+    }
+
+    /// Ends every session, dial and half-open link, and forgets every conversation.
+    pub fn close_all(&mut self, now: Now, reason: CloseReason, out: &mut VecDeque<SessionEffect>) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.close_whatever(now, link, reason.clone(), out);
+        }
+        let peers: Vec<NodeId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.end_session(now, peer, DownReason::ByUs(reason.clone()), Retention::Drop, out);
+            self.forget(peer, out);
+        }
+    }
+
+    /// Ends one link, at whatever stage it is. Its session, if any, is the caller's to end.
+    fn close_whatever(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(entry) = self.links.get(&link) else { return };
+        match entry.stage {
+            Stage::Connecting(race) | Stage::Initiating(race, _) => {
+                self.fail_dial(now, link, race, DialFailure::Closed(reason), out);
+            }
+            Stage::AwaitPong(race, ..) => {
+                self.close_link(now, link, reason.clone(), out);
+                self.attempt_failed(now, race, Some(link), DialFailure::Closed(reason), out);
+            }
+            Stage::Responding(_) => self.hang_up(now, link, Hangup::Abort, reason, out),
+            Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+                self.close_link(now, link, reason, out);
+            }
+            Stage::Up(_) => {
+                self.fill(now, link, out);
+                self.close_link(now, link, reason, out);
+            }
+            Stage::Closing => {}
+        }
+    }
+
+    /// Says why, sealed, and hangs up.
+    ///
+    /// A datagram connection says why by itself when it ends, after everything that was said before
+    /// in any lane was acknowledged; so nothing is overtaken, and nothing that was acknowledged is
+    /// lost. Where that would take long, because the peer is gone or goes on elsewhere, it ends at
+    /// once: what was not acknowledged comes again over the next link.
+    pub(super) fn close_link(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(entry) = self.links.get_mut(&id) else { return };
+        let moved_on = matches!(
+            (&entry.stage, &reason),
+            (Stage::Up(_), CloseReason::Duplicate | CloseReason::Timeout | CloseReason::SlowReader)
+        );
+        let how = match entry.connection {
+            Some(_) if moved_on => Hangup::Abort,
+            _ => Hangup::Flush,
+        };
+        if entry.connection.is_none()
+            && let Some(link) = entry.link_mut()
+        {
+            let bytes = link.sealed(&[Frame::Close(reason.clone())]);
+            self.counters.records_sent += 1;
+            self.write(now, id, bytes, out);
+        }
+        self.hang_up(now, id, how, reason, out);
+    }
+
+    /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
+    ///
+    /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
+    /// descriptor like any other stranger.
+    pub(super) fn hang_up(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        how: Hangup,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        if how == Hangup::Abort {
+            self.door.release(entry.place, entry.addr);
+            entry.place = Quota::Free;
+        }
+        entry.stage = Stage::Closing;
+        entry.inbound = Inbound::default();
+        let connection = entry.connection;
+        self.lay_down(link);
+        match how {
+            Hangup::Flush => self.deadlines.set(SessionWake::Link(link), now.mono + FLUSH_TIMEOUT),
+            Hangup::Abort => self.deadlines.clear(SessionWake::Link(link)),
+        }
+        match (connection, how) {
+            (None, _) => out.push_back(SessionEffect::Hangup { link, how }),
+            (Some(connection), Hangup::Flush) => self.endpoint.close(now, connection, reason),
+            (Some(connection), Hangup::Abort) => self.endpoint.reset(now, connection, reason),
+        }
+    }
+
+    /// Nothing more is expected of a link, nor given to it.
+    fn lay_down(&mut self, link: LinkId) {
+        self.partials.note(link, None);
+        self.unflushed.remove(&link);
+        self.hungry.remove(&link);
+        self.deadlines.clear(SessionWake::Back(link));
+    }
+
+    /// Hangs up on whoever answered a dial of ours, or did not.
+    pub(super) fn fail_dial(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        race: AttemptId,
+        failure: DialFailure,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let reason = match &failure {
+            DialFailure::Closed(reason) => reason.clone(),
+            _ => CloseReason::Timeout,
+        };
+        self.hang_up(now, link, Hangup::Abort, reason, out);
+        self.attempt_failed(now, race, Some(link), failure, out);
+    }
+
+    /// A deadline of a link passed.
+    pub(super) fn wake_link(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(entry) = self.links.get(&link) else { return };
+        match &entry.stage {
+            Stage::Connecting(race) => {
+                let (race, failure) = (*race, DialFailure::Link(LinkDown::TimedOut));
+                self.fail_dial(now, link, race, failure, out);
+            }
+            Stage::Initiating(race, _) => {
+                let race = *race;
+                self.counters.handshakes_timed_out += 1;
+                self.fail_dial(now, link, race, DialFailure::Timeout, out);
+            }
+            Stage::AwaitPong(race, up, _) => {
+                let (race, peer) = (*race, up.peer.id);
+                self.counters.handshakes_timed_out += 1;
+                self.fail_dial(now, link, race, DialFailure::Timeout, out);
+                self.end_session_between_links(now, peer, out);
+            }
+            Stage::Responding(_) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+                self.counters.handshakes_timed_out += 1;
+                self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out);
+            }
+            Stage::Up(_) => self.check_session(now, link, out),
+            // The kernel does not get rid of the last bytes: the peer does not read.
+            Stage::Closing => self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out),
+        }
+    }
+
+    /// The session with `peer` is over, if there is one. Its link is the caller's to end.
+    pub(super) fn end_session(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: DownReason,
+        memory: Retention,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(talk) = self.sessions.get_mut(&peer) else { return };
+        if let Attachment::Detached(_) = talk.attachment {
+            return;
+        }
+        talk.lost = matches!(reason, DownReason::Link(_) | DownReason::ByUs(CloseReason::Timeout));
+        let until = now.mono + CONVERSATION_GRACE;
+        talk.attachment = Attachment::Detached(until);
+        self.dormant.insert((until, peer));
+        self.deadlines.set_earliest(SessionWake::Forget, until);
+        out.push_back(SessionEffect::Down { peer, reason });
+        if memory == Retention::Drop {
+            self.cancel_attempts(now, peer, |_| true, out);
+            self.forget(peer, out);
+        }
+        self.forget_beyond_limits(out);
+    }
+
+    /// Forgets the oldest dormant conversations while there are too many, or too much waits in
+    /// them.
+    fn forget_beyond_limits(&mut self, out: &mut VecDeque<SessionEffect>) {
+        let waiting = |peer| self.sessions.get(peer).map_or(0, Session::queued_bytes);
+        let mut bytes: usize = self.dormant.iter().map(|(_, peer)| waiting(peer)).sum();
+        while self.dormant.len() > MAX_DORMANT_CONVERSATIONS || bytes > MAX_DORMANT_BYTES {
+            let Some(&(_, oldest)) = self.dormant.first() else { return };
+            bytes -= self.sessions.get(&oldest).map_or(0, Session::queued_bytes);
+            self.forget(oldest, out);
+        }
+    }
+
+    /// The link that was to continue a session did not come up, and no other will.
+    pub(super) fn end_session_between_links(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(talk) = self.sessions.get(&peer) else { return };
+        let Attachment::Handover(reason) = &talk.attachment else { return };
+        if !self.is_confirming(&peer) {
+            let reason = reason.clone();
+            self.end_session(now, peer, reason, Retention::Keep, out);
+        }
+    }
+
+    /// Forgets the dormant conversations whose time has come.
+    pub(super) fn forget_detached(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
+        while let Some(&(until, peer)) = self.dormant.first() {
+            if until > now.mono {
+                self.deadlines.set(SessionWake::Forget, until);
+                return;
+            }
+            self.forget(peer, out);
+        }
+    }
+
+    /// Forgets a dormant conversation; what waited in it will not be delivered.
+    fn forget(&mut self, peer: NodeId, out: &mut VecDeque<SessionEffect>) {
+        let Some(talk) = self.sessions.remove(&peer) else { return };
+        if let Attachment::Detached(until) = talk.attachment {
+            self.dormant.remove(&(until, peer));
+        }
+        out.extend(talk.into_tickets().map(|ticket| SessionEffect::Undelivered { ticket }));
+    }
+}

@@ -1,0 +1,451 @@
+//! Messages between two nodes, numbered and acknowledged whatever links come and go
+//! `[PROTOCOL 4]`.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{
+    contract::{DownReason, LinkKind, NotSent},
+    link::{LinkFault, Waiting},
+};
+use crate::{
+    id::{LinkId, Ticket},
+    limits::{
+        BACK_FIRST, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES,
+        MAX_RECORD, PARTS_ACK_INTERVAL, SLOW_READER_TIMEOUT,
+    },
+    time::{Duration, Instant},
+    wire::frame::{Frame, Lane},
+};
+
+/// Everything said to one node and not yet acknowledged, and how far it was heard.
+///
+/// [`push`](Self::push) queues, [`put`](Self::put) fills records most urgent lane first,
+/// [`acknowledged`](Self::acknowledged) lets go. When the link dies nothing changes here;
+/// [`resume`](Self::resume) starts over on the next link with what was not acknowledged.
+///
+/// **Where the two ends stand.** On each link the peer first names its memory of this conversation
+/// (the token of its first PING), then says how far it heard each lane (the first ACKs). Nothing is
+/// sent before. A memory that we know goes on where it is, and a smaller number than we know is
+/// only late; a new one has forgotten everything (or we have), and what waits is numbered from
+/// where it stands. So two nodes need not agree on when to forget, and a link that was overtaken by
+/// a newer one does no harm.
+///
+/// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The start of the peer's process that this is with.
+    pub(super) boot: u64,
+    pub(super) attachment: Attachment,
+    /// Names our memory of what we heard: a new number whenever that begins anew.
+    epoch: u64,
+    /// The same of the peer, once it told us.
+    their_epoch: Option<u64>,
+    epoch_state: EpochState,
+    outgoing: [SendLane; 3],
+    incoming: [ReceiveLane; 3],
+    /// Bytes and messages in all outgoing queues.
+    queued: (usize, usize),
+    /// Bytes in all outgoing queues that were not put on the present link.
+    unsent: usize,
+    pace: Pace,
+    /// Whether its last link was held for dead when the session ended.
+    pub(super) lost: bool,
+    /// What its links were made of last.
+    pub(super) transport: Option<LinkKind>,
+    /// How long a session over a byte stream waits before it tries datagrams again.
+    pub(super) back_after: Duration,
+}
+
+/// By which link a conversation goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Attachment {
+    /// This one.
+    Attached(LinkId),
+    /// The peer closed one as a duplicate, and another is about to come up. If it does not, the
+    /// session ends for this reason.
+    Handover(DownReason),
+    /// None: forgotten at this time.
+    Detached(Instant),
+}
+
+/// What the peer said of its memory on the present link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EpochState {
+    /// Nothing yet.
+    Awaited,
+    /// It is the one that we know.
+    Known,
+    /// It is a new one: it remembers nothing of what we numbered.
+    New,
+    /// It was replaced since: the link is an old one.
+    Outdated,
+}
+
+/// What happened to a message that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    New,
+    Duplicate,
+}
+
+/// What was put on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Put {
+    /// Bytes of messages.
+    pub(super) bytes: usize,
+    /// Messages that had been wholly on a link before.
+    pub(super) resent: u64,
+}
+
+#[derive(Debug)]
+struct Queued {
+    body: Bytes,
+    ticket: Option<Ticket>,
+}
+
+/// One lane towards the peer.
+#[derive(Debug, Default)]
+struct SendLane {
+    /// Not acknowledged, oldest first.
+    queue: VecDeque<Queued>,
+    /// The number of the first in the queue.
+    base: u64,
+    /// How many of the queue are wholly on the present link.
+    sent: usize,
+    /// Bytes of the next one that are on the present link, in parts.
+    offset: usize,
+    /// The number after the last that was ever wholly on a link.
+    ever_sent: u64,
+    /// Whether the peer said on the present link where it stands.
+    resumed: bool,
+}
+
+/// One lane from the peer.
+#[derive(Clone, Copy, Debug, Default)]
+struct ReceiveLane {
+    /// The lowest number that was not handed over.
+    next: u64,
+    /// Whether the peer is to be told.
+    ack_due: bool,
+}
+
+/// Whether the peer takes what is sent to it.
+#[derive(Debug)]
+struct Pace {
+    /// When it last acknowledged something, or took a fair amount of a long queue.
+    progress: Instant,
+    /// Bytes that the kernel took since then, while more were waiting.
+    taken: usize,
+    /// When something was sent to the peer last.
+    spoke: Instant,
+}
+
+impl Session {
+    pub(super) fn new(boot: u64, now: Instant) -> Self {
+        Self {
+            boot,
+            attachment: Attachment::Detached(now),
+            epoch: 0,
+            their_epoch: None,
+            epoch_state: EpochState::Awaited,
+            outgoing: [const { SendLane::new() }; 3],
+            incoming: [ReceiveLane::default(); 3],
+            queued: (0, 0),
+            unsent: 0,
+            pace: Pace { progress: now, taken: 0, spoke: now },
+            lost: false,
+            transport: None,
+            back_after: BACK_FIRST,
+        }
+    }
+
+    /// Goes on over `link` with the process of the peer that `boot` names. Returns the name of our
+    /// memory, for the first PING; `next_memory` counts the names that this node gave.
+    pub(super) fn resume(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        boot: u64,
+        next_epoch: &mut u64,
+    ) -> u64 {
+        if self.epoch == 0 || self.boot != boot {
+            // The process that heard the earlier numbers is gone: counting starts anew.
+            *next_epoch += 1;
+            (self.epoch, self.their_epoch, self.boot) = (*next_epoch, None, boot);
+            self.incoming = [ReceiveLane::default(); 3];
+        }
+        self.epoch_state = EpochState::Awaited;
+        self.attachment = Attachment::Attached(link);
+        for lane in &mut self.outgoing {
+            (lane.sent, lane.offset, lane.resumed) = (0, 0, false);
+        }
+        for lane in &mut self.incoming {
+            lane.ack_due = true;
+        }
+        self.unsent = self.queued.0;
+        self.pace = Pace { progress: now, taken: 0, spoke: now };
+        self.epoch
+    }
+
+    /// The first PING of the peer on the present link names its memory; later ones do not matter.
+    pub(super) fn handle_epoch(&mut self, memory: u64) {
+        if self.epoch_state != EpochState::Awaited {
+            return;
+        }
+        self.epoch_state = match self.their_epoch {
+            Some(known) if memory < known => EpochState::Outdated,
+            Some(known) if memory == known => EpochState::Known,
+            _ => EpochState::New,
+        };
+        if self.epoch_state == EpochState::New {
+            self.their_epoch = Some(memory);
+        }
+    }
+
+    /// Queues a message at the end of its lane.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        lane: Lane,
+        body: Bytes,
+        ticket: Option<Ticket>,
+    ) -> Result<(), NotSent> {
+        let (bytes, messages) = self.queued;
+        if body.len() > MAX_MESSAGE {
+            return Err(NotSent::TooLarge);
+        }
+        if bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES {
+            return Err(NotSent::QueueFull);
+        }
+        if messages == 0 {
+            self.pace.progress = now;
+        }
+        self.queued = (bytes + body.len(), messages + 1);
+        self.unsent += body.len();
+        self.outgoing[lane as usize].queue.push_back(Queued { body, ticket });
+        Ok(())
+    }
+
+    /// Whether a record could be filled now.
+    pub(super) fn has_something_to_say(&self) -> bool {
+        self.incoming.iter().any(|lane| lane.ack_due)
+            || self.outgoing.iter().any(|lane| lane.resumed && lane.sent < lane.queue.len())
+    }
+
+    /// Appends acknowledgments and messages to `out` until it has `end` bytes or nothing is left.
+    pub(super) fn put(&mut self, now: Instant, out: &mut Vec<u8>, end: usize) -> Put {
+        self.put_acks(now, out);
+        let mut put = Put::default();
+        for lane in Lane::ALL {
+            if self.outgoing[lane as usize].put(lane, out, end, &mut put) == Done::RecordFull {
+                break;
+            }
+        }
+        self.unsent -= put.bytes;
+        put
+    }
+
+    /// Appends the acknowledgments that are due.
+    pub(super) fn put_acks(&mut self, now: Instant, out: &mut Vec<u8>) {
+        for (lane, incoming) in Lane::ALL.into_iter().zip(&mut self.incoming) {
+            if core::mem::take(&mut incoming.ack_due) {
+                Frame::Ack { lane, next: incoming.next }.encode(out);
+            }
+        }
+        self.pace.spoke = now;
+    }
+
+    /// Appends messages of one lane to `out` until it has `end` bytes or none is left.
+    pub(super) fn put_lane(&mut self, lane: Lane, out: &mut Vec<u8>, end: usize) -> Put {
+        let mut put = Put::default();
+        self.outgoing[lane as usize].put(lane, out, end, &mut put);
+        self.unsent -= put.bytes;
+        put
+    }
+
+    /// The peer says that it was handed every message of `lane` below `next`. Those are let go;
+    /// their tickets are given to `delivered`.
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        lane: Lane,
+        next: u64,
+        mut delivered: impl FnMut(Ticket),
+    ) -> Result<(), LinkFault> {
+        let outgoing = &mut self.outgoing[lane as usize];
+        if next > MAX_NUMBER {
+            return Err(LinkFault::Violation("an acknowledgment beyond all numbers"));
+        }
+        let known = match self.epoch_state {
+            _ if outgoing.resumed => outgoing.base + as_u64(outgoing.sent),
+            EpochState::Known => outgoing.ever_sent,
+            EpochState::New => {
+                (outgoing.base, outgoing.ever_sent) = (next, next);
+                next
+            }
+            EpochState::Outdated => return Ok(()),
+            EpochState::Awaited => {
+                return Err(LinkFault::Violation("an acknowledgment before a PING"));
+            }
+        };
+        if next > known {
+            return Err(LinkFault::Violation("an acknowledgment of what was never sent"));
+        }
+        outgoing.resumed = true;
+        while outgoing.base < next {
+            let Some(queued) = outgoing.queue.pop_front() else { break };
+            outgoing.base += 1;
+            if outgoing.sent > 0 {
+                outgoing.sent -= 1;
+            } else {
+                self.unsent -= queued.body.len();
+            }
+            self.queued.0 -= queued.body.len();
+            self.queued.1 -= 1;
+            (self.pace.progress, self.pace.taken) = (now, 0);
+            queued.ticket.into_iter().for_each(&mut delivered);
+        }
+        Ok(())
+    }
+
+    /// Whether a message with this number is the next one or an old one; a gap is a violation.
+    pub(super) fn classify(&self, lane: Lane, number: u64) -> Result<Freshness, LinkFault> {
+        match number.cmp(&self.incoming[lane as usize].next) {
+            core::cmp::Ordering::Less => Ok(Freshness::Duplicate),
+            core::cmp::Ordering::Equal => Ok(Freshness::New),
+            // A stream link keeps its order: nothing can have been overtaken.
+            core::cmp::Ordering::Greater => Err(LinkFault::Violation("a number that skips others")),
+        }
+    }
+
+    /// The next message of `lane` was handed over whole.
+    pub(super) fn delivered(&mut self, lane: Lane) {
+        let incoming = &mut self.incoming[lane as usize];
+        incoming.next += 1;
+        incoming.ack_due = true;
+    }
+
+    /// An old message arrived again: its sender does not know that it was handed over.
+    pub(super) fn ack_again(&mut self, lane: Lane) {
+        self.incoming[lane as usize].ack_due = true;
+    }
+
+    /// A part of a message arrived. A receiver that is silent for too long while it assembles looks
+    /// dead to the sender: acknowledge what there is.
+    pub(super) fn assembling(&mut self, now: Instant, lane: Lane) {
+        if now.since(self.pace.spoke) >= PARTS_ACK_INTERVAL {
+            self.incoming[lane as usize].ack_due = true;
+        }
+    }
+
+    /// The kernel took `bytes` more. A long queue that moves, even slowly, is progress: one record
+    /// in [`SLOW_READER_TIMEOUT`] is enough.
+    pub(super) fn written(&mut self, now: Instant, bytes: usize) {
+        if self.unsent == 0 {
+            return;
+        }
+        self.pace.taken = self.pace.taken.saturating_add(bytes);
+        if self.pace.taken >= MAX_RECORD {
+            (self.pace.progress, self.pace.taken) = (now, 0);
+        }
+    }
+
+    /// When the peer will have been too slow, if nothing happens before.
+    pub(super) fn poll_patience(&self) -> Instant {
+        match self.waiting() {
+            Waiting::Nothing => Instant::FAR_FUTURE,
+            Waiting::Unacknowledged => self.pace.progress + SLOW_READER_TIMEOUT,
+        }
+    }
+
+    /// Whether something waits to be acknowledged.
+    pub(super) const fn waiting(&self) -> Waiting {
+        match self.queued {
+            (_, 0) => Waiting::Nothing,
+            _ => Waiting::Unacknowledged,
+        }
+    }
+
+    /// Bytes that were not acknowledged.
+    pub(super) const fn queued_bytes(&self) -> usize {
+        self.queued.0
+    }
+
+    /// Bytes that could be put on the present link.
+    pub(super) const fn unsent_bytes(&self) -> usize {
+        self.unsent
+    }
+
+    /// The tickets of everything that was not acknowledged, lane by lane.
+    pub(super) fn into_tickets(self) -> impl Iterator<Item = Ticket> {
+        self.outgoing.into_iter().flat_map(|lane| lane.queue).filter_map(|queued| queued.ticket)
+    }
+}
+
+/// Whether filling a record ended with the lane or with the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    LaneEmpty,
+    RecordFull,
+}
+
+impl SendLane {
+    const fn new() -> Self {
+        Self { queue: VecDeque::new(), base: 0, sent: 0, offset: 0, ever_sent: 0, resumed: false }
+    }
+
+    /// Appends the next messages to `out`, up to `end`.
+    fn put(&mut self, lane: Lane, out: &mut Vec<u8>, end: usize, put: &mut Put) -> Done {
+        while self.resumed
+            && let Some(next) = self.queue.get(self.sent)
+        {
+            let number = self.base + as_u64(self.sent);
+            let overhead = Frame::overhead(number, next.body.len());
+            let room = end.saturating_sub(out.len());
+            let rest = next.body.len() - self.offset;
+            if overhead + next.body.len() <= MAX_RECORD {
+                if overhead + rest > room {
+                    return Done::RecordFull;
+                }
+                Frame::Message { lane, number, body: next.body.clone() }.encode(out);
+                put.bytes += rest;
+                self.offset = 0;
+            } else {
+                if room < overhead + MIN_PART {
+                    return Done::RecordFull;
+                }
+                let from = self.offset;
+                let to = from + rest.min(room - overhead);
+                let body = next.body.slice(from..to);
+                let (offset, total) = (as_u32(from), as_u32(next.body.len()));
+                Frame::Fragment { lane, number, offset, total, body }.encode(out);
+                put.bytes += to - from;
+                self.offset = to;
+                if to < next.body.len() {
+                    return Done::RecordFull;
+                }
+                self.offset = 0;
+            }
+            self.sent += 1;
+            if number < self.ever_sent {
+                put.resent += 1;
+            }
+            self.ever_sent = self.ever_sent.max(number + 1);
+        }
+        Done::LaneEmpty
+    }
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// A message has at most [`MAX_MESSAGE`] bytes.
+fn as_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// A smaller part is not worth its frame; it waits for the next record (guess).
+const MIN_PART: usize = 256;

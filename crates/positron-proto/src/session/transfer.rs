@@ -1,0 +1,327 @@
+//! A session that is up: frames in, records out, liveness.
+
+use std::collections::VecDeque;
+
+use super::{
+    close::Retention,
+    contract::{DownReason, Hangup, SessionEffect},
+    happy_eyeballs::Reason,
+    link::{LinkFault, Liveness, SessionLink, record_end},
+    record::RECORD_OVERHEAD,
+    session::{Attachment, Freshness, Session},
+    sessions::{SessionWake, Sessions},
+    table::{LinkEntry, Stage},
+};
+use crate::{
+    id::{LinkId, NodeId},
+    limits::{LINK_WRITE_WINDOW, MAX_RECORD},
+    time::{Instant, Now},
+    wire::frame::{CloseReason, Frame, Lane},
+};
+
+impl Sessions {
+    /// Takes every frame that has arrived on the link of a session.
+    pub(super) fn handle_frames(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(LinkEntry { stage: Stage::Up(link), inbound, .. }) = self.links.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
+        let was_doubted = link.is_suspect();
+        let peer = link.peer.id;
+        link.heard(now.mono);
+        let mut hearing = FrameHandler { now: now.mono, link, talk, out };
+        let fault = loop {
+            match hearing.link.next_frame(inbound, &mut self.counters.records_received) {
+                Ok(None) => break None,
+                Ok(Some(frame)) => match hearing.handle_frame(frame) {
+                    Ok(FrameOutcome::Nothing) => {}
+                    Ok(FrameOutcome::Message) => self.counters.messages_received += 1,
+                    Ok(FrameOutcome::Duplicate) => self.counters.messages_duplicate += 1,
+                    Err(fault) => break Some(fault),
+                },
+                Err(fault) => break Some(fault),
+            }
+        };
+        self.partials.note(id, hearing.link.partial());
+        if let Some(fault) = fault {
+            self.fail_session(now, id, fault, out);
+        } else if hearing.talk.has_something_to_say() || hearing.link.has_keep_alive() {
+            self.ask_for_flush(now, id);
+        }
+        if let Some(longest) = self.partials.longest_beyond_limit() {
+            self.give_up_partial(now, longest, out);
+        }
+        if was_doubted {
+            self.cancel_attempts(now, peer, |why| why == Reason::Failover, out);
+        }
+    }
+
+    /// Ends the session whose unfinished message is the oldest: there is too much of such in all.
+    /// Nobody did wrong, and the message comes again over the next link.
+    fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
+        let peer = link.peer.id;
+        self.counters.partials_given_up += 1;
+        self.close_link(now, id, CloseReason::Timeout, out);
+        let reason = DownReason::ByUs(CloseReason::Timeout);
+        self.end_session(now, peer, reason, Retention::Keep, out);
+    }
+
+    /// The session cannot go on over this link.
+    pub(super) fn fail_session(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
+        let peer = link.peer.id;
+        self.report_fault(peer, &fault, out);
+        let reason = match fault {
+            LinkFault::Closed(reason) => reason,
+            // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
+            // too, and the conversation goes on over another one.
+            LinkFault::Forged => {
+                self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
+                let reason = CloseReason::Violation("a record does not open".into());
+                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
+                return;
+            }
+            LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
+                let reason = CloseReason::Violation(what.into());
+                self.close_link(now, id, reason.clone(), out);
+                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+                return;
+            }
+        };
+        self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
+        let duplicate = reason == CloseReason::Duplicate;
+        let memory = match reason {
+            CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
+            _ => Retention::Drop,
+        };
+        let down = DownReason::ByPeer(reason);
+        if duplicate && self.is_confirming(&peer) {
+            // The link that stays has not told us yet that it is up.
+            if let Some(talk) = self.sessions.get_mut(&peer) {
+                talk.attachment = Attachment::Handover(down);
+            }
+        } else {
+            self.end_session(now, peer, down, memory, out);
+        }
+    }
+
+    /// Whether a dial of ours to `peer` waits for its PONG.
+    pub(super) fn is_confirming(&self, peer: &NodeId) -> bool {
+        self.links.values().any(|entry| match &entry.stage {
+            Stage::AwaitPong(_, link, _) => link.peer.id == *peer,
+            _ => false,
+        })
+    }
+
+    /// Holds a fault against the peer who caused it.
+    pub(super) fn report_fault(
+        &mut self,
+        peer: NodeId,
+        fault: &LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if *fault == LinkFault::Forged {
+            self.counters.records_forged += 1;
+        }
+        if let Some(what) = fault.misbehavior() {
+            out.push_back(SessionEffect::Misbehaved { peer, what });
+        }
+    }
+
+    /// Seals and writes what waits, as far as the write windows allow.
+    ///
+    /// Call it when an input is done with, so that all it caused shares records.
+    pub fn flush(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
+        self.handle_connection_events(now, out);
+        while !self.unflushed.is_empty() {
+            for link in core::mem::take(&mut self.unflushed) {
+                self.fill(now, link, out);
+            }
+            self.handle_connection_events(now, out);
+        }
+        self.unflushed_since = None;
+    }
+
+    /// Fills records from the lanes of a session, most urgent first, up to the write window: what
+    /// does not fit waits in its lane, where a later message of a more urgent lane still overtakes
+    /// it [PROTOCOL 5.5].
+    pub(super) fn fill(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(LinkEntry { stage: Stage::Up(link), in_flight, connection, .. }) =
+            self.links.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
+        if connection.is_some() {
+            return self.fill_connection(now, id, out);
+        }
+        let room = LINK_WRITE_WINDOW.saturating_sub(*in_flight);
+        let mut bytes = Vec::new();
+        while bytes.len() + RECORD_OVERHEAD + MAX_RECORD <= room
+            && (link.has_keep_alive() || talk.has_something_to_say())
+        {
+            if bytes.is_empty() {
+                bytes.reserve((talk.unsent_bytes() + talk.unsent_bytes() / 8 + 96).min(room));
+            }
+            let start = link.begin(&mut bytes);
+            link.put_keep_alive(now.mono, &mut bytes);
+            let put = talk.put(now.mono, &mut bytes, record_end(start));
+            if put.bytes > 0 {
+                link.carried(now.mono);
+            }
+            link.seal(&mut bytes, start);
+            self.counters.messages_resent += put.resent;
+            self.counters.records_sent += 1;
+        }
+        let check = next_check(link, talk, self.config.heartbeat);
+        self.deadlines.set_earliest(SessionWake::Link(id), check);
+        if !bytes.is_empty() {
+            self.write(now, id, bytes, out);
+        }
+    }
+
+    /// Asks whether the peer of a session is there, and whether it takes what is sent to it
+    /// [PROTOCOL 5.4, 5.5].
+    pub(super) fn check_session(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.note_progress(now, id);
+        let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
+        let peer = link.peer.id;
+        let (reason, memory) =
+            match link.check_liveness(now.mono, talk.waiting(), self.config.heartbeat) {
+                Liveness::Gone => {
+                    self.counters.probes_unanswered += 1;
+                    (CloseReason::Timeout, Retention::Keep)
+                }
+                _ if talk.poll_patience() <= now.mono => {
+                    self.counters.slow_readers += 1;
+                    (CloseReason::SlowReader, Retention::Drop)
+                }
+                alive => {
+                    let check = next_check(link, talk, self.config.heartbeat);
+                    self.deadlines.set(SessionWake::Link(id), check);
+                    match alive {
+                        Liveness::Ask => self.ask_for_flush(now, id),
+                        Liveness::Suspect => {
+                            let peer = link.peer;
+                            self.failover(now, peer, out);
+                        }
+                        Liveness::Fine | Liveness::Gone => {}
+                    }
+                    return;
+                }
+            };
+        self.close_link(now, id, reason.clone(), out);
+        let down = DownReason::ByUs(reason);
+        if memory == Retention::Keep && self.is_confirming(&peer) {
+            // The link that was dialled instead is about to come up.
+            if let Some(talk) = self.sessions.get_mut(&peer) {
+                talk.attachment = Attachment::Handover(down);
+            }
+        } else {
+            self.end_session(now, peer, down, memory, out);
+        }
+    }
+}
+
+pub(super) fn next_check(
+    link: &SessionLink,
+    talk: &Session,
+    heartbeat: crate::time::Duration,
+) -> Instant {
+    link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_patience())
+}
+
+/// What a frame came to.
+enum FrameOutcome {
+    Nothing,
+    Message,
+    Duplicate,
+}
+
+/// A session while its frames are heard.
+struct FrameHandler<'a> {
+    now: Instant,
+    link: &'a mut SessionLink,
+    talk: &'a mut Session,
+    out: &'a mut VecDeque<SessionEffect>,
+}
+
+impl FrameHandler<'_> {
+    fn handle_frame(&mut self, frame: Frame) -> Result<FrameOutcome, LinkFault> {
+        match frame {
+            Frame::Ping { token } => {
+                self.talk.handle_epoch(token);
+                self.link.handle_ping(self.now, token)?;
+            }
+            Frame::Pong { token } => {
+                self.link.handle_pong(self.now, token);
+            }
+            Frame::Message { lane, number, body } => {
+                self.link.carried(self.now);
+                return match self.talk.classify(lane, number)? {
+                    Freshness::New => {
+                        self.link.abandon(lane);
+                        Ok(self.deliver(lane, body))
+                    }
+                    Freshness::Duplicate => Ok(self.ack_again(lane)),
+                };
+            }
+            Frame::Fragment { lane, number, offset, total, body } => {
+                self.link.carried(self.now);
+                self.talk.assembling(self.now, lane);
+                let arrival = self.talk.classify(lane, number)?;
+                let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
+                if arrival == Freshness::Duplicate {
+                    let last = end == u64::from(total);
+                    return Ok(if last { self.ack_again(lane) } else { FrameOutcome::Nothing });
+                }
+                if let Some(whole) =
+                    self.link.assemble(self.now, lane, number, (offset, total), &body)?
+                {
+                    return Ok(self.deliver(lane, whole));
+                }
+            }
+            Frame::Ack { lane, next } => {
+                let out = &mut *self.out;
+                self.talk.acknowledged(self.now, lane, next, |ticket| {
+                    out.push_back(SessionEffect::Delivered { ticket });
+                })?;
+            }
+            Frame::Close(reason) => return Err(LinkFault::Closed(reason)),
+            Frame::Unknown { .. } => {}
+        }
+        Ok(FrameOutcome::Nothing)
+    }
+
+    fn deliver(&mut self, lane: Lane, body: bytes::Bytes) -> FrameOutcome {
+        self.talk.delivered(lane);
+        self.out.push_back(SessionEffect::Message { peer: self.link.peer.id, body });
+        FrameOutcome::Message
+    }
+
+    fn ack_again(&mut self, lane: Lane) -> FrameOutcome {
+        self.talk.ack_again(lane);
+        FrameOutcome::Duplicate
+    }
+}

@@ -1,0 +1,56 @@
+//! What trust wants done, and what storage brings back.
+
+use crate::{id::NodeId, misbehavior::Observation, standings::PeerTrust, time::WallTime};
+
+/// One change of a score, for the audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrustEvent {
+    /// Whose.
+    pub peer: NodeId,
+    /// When.
+    pub at: WallTime,
+    /// Why.
+    pub observation: Observation,
+    /// By how much.
+    pub change: f64,
+    /// To what.
+    pub score: f64,
+}
+
+/// What trust wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrustEffect {
+    /// Keep the standing across restarts.
+    Remember {
+        /// Whose.
+        peer: NodeId,
+        /// What.
+        standing: PeerTrust,
+        /// When it was last observed.
+        at: WallTime,
+    },
+    /// Forget the standing.
+    Forget(NodeId),
+    /// Write to the audit trail. Routine good behaviour is summed up, wrong is written at once.
+    Record(TrustEvent),
+    /// Refuse the peer until then.
+    Ban {
+        /// Whom.
+        peer: NodeId,
+        /// Until when.
+        until: WallTime,
+        /// For what.
+        why: Observation,
+    },
+}
+
+/// What storage brings back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RememberedTrust {
+    /// Whose.
+    pub peer: NodeId,
+    /// What.
+    pub standing: PeerTrust,
+    /// When it was last observed.
+    pub at: WallTime,
+}

@@ -1,0 +1,253 @@
+//! Somebody with an identity who speaks the protocol and does not mean it.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use positron_proto::{
+    handshake::Expect,
+    id::{NetworkId, NodeId, Ticket},
+    identity::{Identity, PublicKey, Signature, Signed},
+    node::{Command, Effect, Input, Refused},
+    session::{
+        Sessions, sessions,
+        sessions::{DialRequest, Peer, Purpose, SessionEffect},
+    },
+    time::{Duration, Instant, Now},
+    wire::{
+        frame::Lane,
+        holdings::Holdings,
+        message::{AppMessage, Audience, Message},
+        record::PeerRecord,
+    },
+};
+
+use super::Arrival;
+use crate::{dice::Dice, machine::Machine};
+
+/// Time between two deeds.
+const PACE: Duration = Duration::from_millis(100);
+/// Messages of others that it remembers.
+const MEMORY: usize = 64;
+
+/// What a traitor does with its sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attack {
+    /// Passes on messages and records in the names of others, with signatures that are not theirs.
+    Forge,
+    /// Repeats every message that it heard, to everybody, again and again.
+    Replay,
+    /// Signs two contents under one number, and tells half of the nodes the one, half the other.
+    Equivocate,
+    /// Announces messages that do not exist and others that it will not give.
+    Withhold,
+    /// Sends what is no message, and more questions than anybody can answer.
+    Flood,
+}
+
+pub(super) struct Byzantine {
+    deed: Attack,
+    me: Arc<Identity>,
+    network: NetworkId,
+    addr: SocketAddr,
+    targets: Vec<SocketAddr>,
+    sessions: Sessions,
+    outs: VecDeque<SessionEffect>,
+    effects: VecDeque<Effect>,
+    dice: Dice,
+    peers: Vec<Peer>,
+    heard: Vec<Signed<AppMessage>>,
+    sequence: u64,
+    next: Instant,
+}
+
+impl Byzantine {
+    pub(super) fn new(deed: Attack, arrival: Arrival) -> Self {
+        let config = sessions::SessionConfig {
+            network: arrival.network,
+            max_links: 512,
+            connect_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(30),
+            transports: sessions::LinkKinds::Tcp,
+        };
+        let dice = arrival.seed.stream("session");
+        Self {
+            deed,
+            sessions: Sessions::new(config, Arc::clone(&arrival.identity), dice),
+            me: arrival.identity,
+            network: arrival.network,
+            addr: arrival.addr,
+            targets: arrival.targets,
+            outs: VecDeque::new(),
+            effects: VecDeque::new(),
+            dice: Dice::new(&arrival.seed, "traitor"),
+            peers: Vec::new(),
+            heard: Vec::new(),
+            sequence: 0,
+            next: Instant::ORIGIN,
+        }
+    }
+
+    /// Does what the sessions want done, and hears what they say.
+    fn settle(&mut self, now: Now) {
+        while let Some(out) = self.outs.pop_front() {
+            match out {
+                SessionEffect::Dial { link, to } => {
+                    self.effects.push_back(Effect::Dial { link, to });
+                }
+                SessionEffect::Write { link, bytes } => {
+                    self.effects.push_back(Effect::Write { link, bytes });
+                }
+                SessionEffect::Hangup { link, how } => {
+                    self.effects.push_back(Effect::Hangup { link, how });
+                }
+                SessionEffect::Incoming(peer) => {
+                    self.sessions.accept(now, peer.link, &mut self.outs);
+                }
+                SessionEffect::Up(peer) => {
+                    self.peers.retain(|known| known.id != peer.id);
+                    self.peers.push(peer);
+                }
+                SessionEffect::Down { peer, .. } => self.peers.retain(|known| known.id != peer),
+                SessionEffect::Message { body, .. } => self.hear(body),
+                _ => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, body: Bytes) {
+        if let Ok(Some(Message::Gossip { message, .. })) = Message::decode(body, self.me.node_id())
+            && self.heard.len() < MEMORY
+        {
+            self.heard.push(message);
+        }
+    }
+
+    fn send(&mut self, now: Now, to: NodeId, message: &Message) {
+        self.send_raw(now, to, message.lane(), message.encode());
+    }
+
+    /// A full queue is no reason to stop.
+    fn send_raw(&mut self, now: Now, to: NodeId, lane: Lane, body: Bytes) {
+        let _full = self.sessions.send(now, to, lane, body, None, &mut self.outs);
+    }
+
+    fn act(&mut self, now: Now) {
+        self.dial_somebody(now);
+        for peer in self.peers.clone() {
+            match self.deed {
+                Attack::Forge => self.forge(now, &peer),
+                Attack::Replay => self.replay(now, &peer),
+                Attack::Equivocate => self.equivocate(now, &peer),
+                Attack::Withhold => self.withhold(now, &peer),
+                Attack::Flood => self.flood(now, &peer),
+            }
+        }
+        self.sequence += 1;
+    }
+
+    fn dial_somebody(&mut self, now: Now) {
+        let to = self.targets[self.dice.index(self.targets.len())];
+        if self.peers.len() < self.targets.len() {
+            let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
+            let dial = DialRequest { to, expect, noise_static: None, purpose };
+            self.sessions.dial(now, dial, &mut self.outs);
+        }
+    }
+
+    fn message(&self, sender: PublicKey, sequence: u64, now: Now, payload: Bytes) -> AppMessage {
+        let (audience, timestamp) = (Audience::Everyone, now.wall);
+        AppMessage { sender, audience, sequence, timestamp, payload }
+    }
+
+    fn forge(&mut self, now: Now, peer: &Peer) {
+        let victim = self.peers[self.dice.index(self.peers.len())].key;
+        let payload = Bytes::from_static(b"never said");
+        let message = self.message(victim, self.sequence, now, payload);
+        let forged = Signed::new(message, Signature::from_bytes([7; 64]));
+        self.send(now, peer.id, &Message::Gossip { ttl: 10, message: forged });
+        let record = PeerRecord {
+            key: victim,
+            sequence: u64::MAX,
+            noise_static: [1; 32],
+            capabilities: 0,
+            addresses: vec![self.addr],
+            software: "forged".into(),
+        };
+        let peers = vec![Signed::new(record, Signature::from_bytes([7; 64]))];
+        self.send(now, peer.id, &Message::PeerAnnouncement { peers });
+    }
+
+    fn replay(&mut self, now: Now, peer: &Peer) {
+        for message in self.heard.clone() {
+            self.send(now, peer.id, &Message::Gossip { ttl: 255, message: message.clone() });
+            // To whom it was not said.
+            self.send(now, peer.id, &Message::Direct { message });
+        }
+    }
+
+    fn equivocate(&mut self, now: Now, peer: &Peer) {
+        let half = peer.id.as_bytes()[0] % 2;
+        let payload = Bytes::copy_from_slice(&[b'?', half]);
+        let message = self.message(*self.me.public_key(), self.sequence / 50, now, payload);
+        let message = self.me.sign(message, &self.network).claim().clone();
+        self.send(now, peer.id, &Message::Gossip { ttl: 10, message });
+    }
+
+    fn withhold(&mut self, now: Now, peer: &Peer) {
+        let mut holdings = Holdings::new();
+        holdings.insert(self.me.node_id(), self.sequence);
+        for message in &self.heard {
+            let content = message.content();
+            holdings.insert(content.sender.node_id(), content.sequence + 1);
+        }
+        for victim in &self.peers {
+            holdings.insert(victim.id, 1_000_000 + self.sequence);
+        }
+        self.send(now, peer.id, &Message::IHave(holdings));
+    }
+
+    fn flood(&mut self, now: Now, peer: &Peer) {
+        for _ in 0..50 {
+            self.send(now, peer.id, &Message::PeerDiscovery { count: 255 });
+            self.send(now, peer.id, &Message::GossipSync { count: 1, fingerprint: [3; 32] });
+        }
+        if self.dice.chance(0.2) {
+            let noise: Vec<u8> = (0..64).map(|n: u8| n.wrapping_mul(37)).collect();
+            self.send_raw(now, peer.id, Lane::Control, noise.into());
+        }
+    }
+}
+
+impl Machine for Byzantine {
+    fn handle(&mut self, now: Now, input: Input) {
+        let Self { sessions, outs, .. } = self;
+        match input {
+            Input::Accepted { link, from } => sessions.handle_accepted(now, link, from, outs),
+            Input::Connected { link } => sessions.handle_connected(now, link, outs),
+            Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
+            Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),
+            Input::LinkDown { link, reason } => sessions.handle_link_down(now, link, reason, outs),
+            Input::Timeout => {
+                sessions.handle_timeout(now, outs);
+                if now.mono >= self.next {
+                    self.next = now.mono + PACE;
+                    self.act(now);
+                }
+            }
+            _ => {}
+        }
+        self.settle(now);
+    }
+
+    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
+        Err(Refused::Stopping)
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
+    }
+}
