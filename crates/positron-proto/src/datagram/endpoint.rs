@@ -91,12 +91,9 @@ use crate::{
 ///     }
 /// }
 /// let heard: Vec<_> = std::iter::from_fn(|| ends[1].poll_event()).collect();
-/// assert!(matches!(&heard[1], Event::Message { body, .. } if body == "hello"));
-/// let is_hello = |event: &EndpointEvent| match event {
-///     EndpointEvent::Message { body, .. } => body == "hello",
-///     _ => false,
-/// };
-/// assert!(is_hello(&heard[1]));
+/// let [_, EndpointEvent::Message { body, .. }] = &heard[..] else { panic!("no message") };
+/// assert_eq!(body, "hello");
+/// ```
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) config: Arc<EndpointConfig>,
