@@ -2,7 +2,7 @@
 
 use super::{Finding, Severity, Tree};
 
-/// What the first screen of the README tells a stranger to run; `.ci/run` holds it.
+/// What the first screen of the README tells a stranger to run; `.ci/sections.sh` holds it.
 const COMMANDS: [(&str, &str); 2] = [
     ("cargo run --release -- simulate", "simulate --count"),
     ("cargo test --workspace", "cargo test --workspace"),
@@ -32,7 +32,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
                     add(line, "readme", "indented code".into(), advice);
                 }
             }
-            ".ci/run" => {
+            ".ci/sections.sh" => {
                 for (_, command) in COMMANDS {
                     if !file.text.contains(command) {
                         let advice = "What the README promises is checked before a change goes in.";
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn ci_runs_what_the_readme_promises() {
         let script = "cargo test --workspace\n$net simulate --count 5\n";
-        assert_eq!(lines(super::check, ".ci/run", script), []);
-        assert_eq!(lines(super::check, ".ci/run", "cargo test\n"), [(1, "ci"), (1, "ci")]);
+        assert_eq!(lines(super::check, ".ci/sections.sh", script), []);
+        assert_eq!(lines(super::check, ".ci/sections.sh", "cargo test\n"), [(1, "ci"), (1, "ci")]);
     }
 
     #[test]
