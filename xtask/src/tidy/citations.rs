@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{File, Finding, Severity, Tree};
+use super::{File, Finding, Tree};
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     let protocol = tree.files().find(|file| file.path == "PROTOCOL.md");
@@ -74,7 +74,7 @@ fn wrong(
     what: String,
     advice: &'static str,
 ) -> Finding {
-    Finding { path: file.path.clone(), line, rule, what, advice, severity: Severity::Wrong }
+    Finding { path: file.path.clone(), line, rule, what, advice }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which crate may depend on which: a crate is an effect that its lines may have.
 
-use super::{File, Finding, Severity, Tree};
+use super::{File, Finding, Tree};
 
 /// The rooms of this workspace, and those that each may stand on.
 const ROOMS: [(&str, &[&str]); 7] = [
@@ -108,7 +108,6 @@ fn wrong(file: &File, line: usize, what: String) -> Finding {
         advice: "A crate is an effect that its lines may have; the table is in ARCHITECTURE.md and \
                  in xtask/src/tidy/crates.rs. Move the line to the crate that has the effect, or \
                  change both with the reason.",
-        severity: Severity::Wrong,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who may use whom inside the pure crate: the reading order of its `lib.rs`, as a check.
 
-use super::{File, Finding, Severity, Tree};
+use super::{File, Finding, Tree};
 
 /// The modules in reading order: each uses only those above it.
 const ORDER: [&str; 17] = [
@@ -139,7 +139,6 @@ fn wrong(file: &File, line: usize, what: String) -> Finding {
         what,
         advice: "Arrows point up the reading order only, so that each room is understood alone. \
                  Pass data as an argument, wire it in node/, or move the shared noun up.",
-        severity: Severity::Wrong,
     }
 }
 

@@ -9,59 +9,27 @@
 //!
 //! `allow(file-size)` may stand anywhere in the file.
 
+mod circles;
 mod citations;
 mod crates;
+mod finding;
+mod impls;
+mod inputs;
 mod layers;
+mod modules;
 mod promises;
 mod purity;
+mod ratchet;
 mod sizes;
 mod source;
+mod tokens;
+mod type_names;
 mod words;
 
-use std::fmt;
-
+pub(crate) use finding::Finding;
+pub(crate) use ratchet::LIST;
+use ratchet::Offender;
 pub(crate) use source::{File, Tree};
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    /// Where, from the root of the repository.
-    pub(crate) path: String,
-    /// The line, from 1.
-    pub(crate) line: usize,
-    /// The name of the rule.
-    pub(crate) rule: &'static str,
-    /// What is there.
-    pub(crate) what: String,
-    /// Why the rule exists, and what to do.
-    pub(crate) advice: &'static str,
-    /// Whether the check fails, or only says so.
-    pub(crate) severity: Severity,
-}
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
-    /// Somebody should think about it.
-    Think,
-    /// It must change.
-    Wrong,
-}
-
-impl Finding {
-    /// Whether the check fails because of it.
-    pub(crate) fn is_wrong(&self) -> bool {
-        self.severity == Severity::Wrong
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.is_wrong() { "wrong" } else { "think" };
-        let Self { path, line, rule, what, advice, .. } = self;
-        write!(f, "{path}:{line}: {word} [{rule}] {what}\n    {advice}")
-    }
-}
 
 /// Every finding, in order of files and lines.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
@@ -74,9 +42,30 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     words::check(tree, &mut findings);
     citations::check(tree, &mut findings);
     findings.retain(|finding| !tree.allows(finding));
+    ratchet::apply(tree, offenders(tree), &mut findings);
     findings.sort_by(|a, b| (&a.path, a.line, a.rule).cmp(&(&b.path, b.line, b.rule)));
     findings.dedup();
     findings
+}
+
+/// The list of known offenders as it should be.
+///
+/// # Errors
+///
+/// It would grow.
+pub(crate) fn rewritten_list(tree: &Tree) -> Result<String, String> {
+    ratchet::rewritten(tree, &offenders(tree))
+}
+
+/// What the rules find that came later than the tree and have a list of known offenders.
+fn offenders(tree: &Tree) -> Vec<Offender> {
+    let mut offenders = Vec::new();
+    circles::check(tree, &mut offenders);
+    type_names::check(tree, &mut offenders);
+    impls::check(tree, &mut offenders);
+    inputs::check(tree, &mut offenders);
+    offenders.retain(|offender| !tree.allows(&offender.finding));
+    offenders
 }
 
 #[cfg(test)]
@@ -87,8 +76,7 @@ mod tests {
     #[test]
     fn this_tree_is_tidy() {
         let findings = check(&Tree::of_this_repository());
-        let wrong: Vec<String> =
-            findings.iter().filter(|finding| finding.is_wrong()).map(ToString::to_string).collect();
+        let wrong: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     }
 

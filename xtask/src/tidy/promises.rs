@@ -1,6 +1,6 @@
 //! What the documents promise and other files must agree with.
 
-use super::{Finding, Severity, Tree};
+use super::{Finding, Tree};
 
 /// What the first screen of the README tells a stranger to run; `.ci/sections.sh` holds it.
 const COMMANDS: [(&str, &str); 2] = [
@@ -15,7 +15,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for file in tree.files() {
         let mut add = |line: usize, rule: &'static str, what: String, advice: &'static str| {
             let path = file.path.clone();
-            findings.push(Finding { path, line, rule, what, advice, severity: Severity::Wrong });
+            findings.push(Finding { path, line, rule, what, advice });
         };
         let lines = || file.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         match file.path.as_str() {

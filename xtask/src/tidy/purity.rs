@@ -2,7 +2,7 @@
 //! outside is an argument. clippy.toml says the same of the pure crate; this also sees what a
 //! feature or a target leaves out of the compilation.
 
-use super::{File, Finding, Severity, Tree};
+use super::{File, Finding, Tree};
 
 /// What nobody in the pure crate and in the simulator may name, and what to take instead.
 const HIDDEN: [(&str, &str); 15] = [
@@ -88,7 +88,7 @@ fn wrong(
     advice: &'static str,
 ) -> Finding {
     let (path, what) = (file.path.clone(), format!("{what} is here"));
-    Finding { path, line, rule, what, advice, severity: Severity::Wrong }
+    Finding { path, line, rule, what, advice }
 }
 
 #[cfg(test)]

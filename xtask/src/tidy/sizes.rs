@@ -1,9 +1,9 @@
 //! How long a file, a function and a line may be.
 
-use super::{File, Finding, Severity, Tree};
+use super::{File, Finding, Tree};
 
-const FILE: (usize, usize) = (400, 600);
-const FUNCTION: (usize, usize) = (70, 100);
+const FILE: usize = 600;
+const FUNCTION: usize = 80;
 const COLUMNS: usize = 100;
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
@@ -16,14 +16,15 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
 
 fn check_file(file: &File, findings: &mut Vec<Finding>) {
     let lines = file.text.lines().count();
-    let Some(severity) = severity(lines, FILE) else { return };
+    if lines <= FILE {
+        return;
+    }
     findings.push(Finding {
         path: file.path.clone(),
         line: 1,
         rule: "file-size",
-        what: format!("{lines} lines; think at {}, stop at {}", FILE.0, FILE.1),
+        what: format!("{lines} lines of {FILE}"),
         advice: "A long file lacks a noun. Find it and give it a file; tests go to a tests.rs.",
-        severity,
     });
 }
 
@@ -32,17 +33,15 @@ fn check_functions(file: &File, findings: &mut Vec<Finding>) {
         let Some(name) = function_on(&file.code[at]) else { continue };
         let Some(end) = file.end_of_block(at) else { continue };
         let lines = end + 1 - at;
-        let Some(severity) = severity(lines, FUNCTION) else { continue };
+        if lines <= FUNCTION {
+            continue;
+        }
         findings.push(Finding {
             path: file.path.clone(),
             line: at + 1,
             rule: "function-size",
-            what: format!(
-                "`{name}` has {lines} lines; think at {}, stop at {}",
-                FUNCTION.0, FUNCTION.1
-            ),
+            what: format!("`{name}` has {lines} lines of {FUNCTION}"),
             advice: "A function fits a screen. Name its steps, or make its states a type.",
-            severity,
         });
     }
 }
@@ -60,17 +59,8 @@ fn check_columns(file: &File, findings: &mut Vec<Finding>) {
                 what: format!("{columns} columns of {COLUMNS}"),
                 advice: "Two files side by side fit a screen. cargo fmt does not break strings and \
                          comments: break them, strings with a \\ at the end of the line.",
-                severity: Severity::Wrong,
             });
         }
-    }
-}
-
-fn severity(lines: usize, (think, stop): (usize, usize)) -> Option<Severity> {
-    match lines {
-        lines if lines > stop => Some(Severity::Wrong),
-        lines if lines > think => Some(Severity::Think),
-        _ => None,
     }
 }
 
@@ -90,19 +80,16 @@ mod tests {
     #[test]
     fn a_file_of_more_than_600_lines_is_wrong() {
         let found = |n: usize| lines(super::check, "src/a.rs", &"\n".repeat(n));
-        assert_eq!(found(400), []);
-        assert_eq!(found(401), [(1, "file-size")]);
+        assert_eq!(found(600), []);
         assert_eq!(found(601), [(1, "file-size")]);
-        assert_eq!(super::severity(600, super::FILE), Some(super::Severity::Think));
-        assert_eq!(super::severity(601, super::FILE), Some(super::Severity::Wrong));
     }
 
     #[test]
     fn a_function_that_does_not_fit_a_screen_is_found() {
         let function =
             |n: usize| format!("\npub(crate) const fn f(\n) {{\n{}}}\n", "x;\n".repeat(n));
-        assert_eq!(lines(super::check, "src/a.rs", &function(67)), []);
-        assert_eq!(lines(super::check, "src/a.rs", &function(68)), [(2, "function-size")]);
+        assert_eq!(lines(super::check, "src/a.rs", &function(77)), []);
+        assert_eq!(lines(super::check, "src/a.rs", &function(78)), [(2, "function-size")]);
         let declared = format!("trait T {{ fn f(a: [u8; 2]);\n{}}}\n", "x;\n".repeat(90));
         assert_eq!(lines(super::check, "src/a.rs", &declared), []);
     }

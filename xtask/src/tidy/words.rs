@@ -1,6 +1,6 @@
 //! Words that do not say why, unfinished work, and white space.
 
-use super::{Finding, Severity, Tree};
+use super::{Finding, Tree};
 
 /// Names of files that name nothing.
 const EMPTY_NAMES: [&str; 6] = ["manager", "helper", "helpers", "util", "utils", "misc"];
@@ -9,7 +9,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for file in tree.files() {
         let mut add = |line: usize, rule: &'static str, what: String, advice: &'static str| {
             let path = file.path.clone();
-            findings.push(Finding { path, line, rule, what, advice, severity: Severity::Wrong });
+            findings.push(Finding { path, line, rule, what, advice });
         };
         let name = file.path.rsplit('/').next().unwrap_or_default();
         let mut words = name.split(|c: char| !c.is_alphanumeric());
