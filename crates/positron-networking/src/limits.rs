@@ -24,13 +24,13 @@ pub const ACCEPT_BACK_OFF: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_secs(1));
 /// Time that a link has to send what was written to it, once it was told to end, and then for the
 /// other end to close as well. Closing at once would lose the reason that is under way.
-pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+pub const SOCKET_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time to read what the other end said last, after writing to it failed.
 pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
-/// Time that the operating system has to look up a name.
-pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Addresses of one name that are handed to the core.
-pub const MAX_RESOLVED: usize = 16;
+/// Time that the operating system has to look up a name (guess); shorter than the core waits.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Addresses of one name that are handed to the core, which tries fewer of them at a time.
+pub const MAX_LOOKED_UP: usize = 16;
 
 // --- the core task ---
 

@@ -25,8 +25,8 @@ use crate::{
     NodeEvent, Received, StopError, TrustedPeer,
     feed::Feeds,
     limits::{
-        BATCH, FLUSH_TIMEOUT, GOODBYE_TIMEOUT, INLINE_CHECKS, MAX_ACCEPTED, MAX_RESOLVED,
-        RESOLVE_TIMEOUT, VIEW_INTERVAL,
+        BATCH, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED, MAX_LOOKED_UP,
+        SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     message::system_time,
     stats::{StorageStats, Unsent, trusted},
@@ -312,8 +312,8 @@ impl CoreTask {
         let arrivals = self.arrivals.clone();
         while self.lookups.try_join_next().is_some() {}
         self.lookups.spawn(async move {
-            let outcome = match timeout(RESOLVE_TIMEOUT, lookup_host(&name)).await {
-                Ok(Ok(found)) => Ok(found.take(MAX_RESOLVED).collect()),
+            let outcome = match timeout(LOOKUP_TIMEOUT, lookup_host(&name)).await {
+                Ok(Ok(found)) => Ok(found.take(MAX_LOOKED_UP).collect()),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the name server did not answer in time".into()),
             };
@@ -331,7 +331,7 @@ impl CoreTask {
             }
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
-                    self.goodbye = Goodbye::Heard(Instant::now() + FLUSH_TIMEOUT);
+                    self.goodbye = Goodbye::Heard(Instant::now() + SOCKET_FLUSH_TIMEOUT);
                 }
                 if let Some(reply) = self.waiting.remove(&ticket) {
                     // A caller that left changes nothing.

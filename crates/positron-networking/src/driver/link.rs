@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{Arrivals, CoreInput};
-use crate::limits::{FIRST_CHUNK, FLUSH_TIMEOUT, LAST_WORDS_TIMEOUT, MAX_CHUNK};
+use crate::limits::{FIRST_CHUNK, LAST_WORDS_TIMEOUT, MAX_CHUNK, SOCKET_FLUSH_TIMEOUT};
 
 /// Where a link comes from.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ impl Writer<'_> {
                 },
             }
         }
-        let until = Instant::now() + FLUSH_TIMEOUT;
+        let until = Instant::now() + SOCKET_FLUSH_TIMEOUT;
         let flushing = async {
             while !queue.is_empty() {
                 let bytes = write_some(write, &queue).await?;

@@ -36,7 +36,7 @@ use super::{
     },
     channel::{MAX_TCP_MESSAGE, Said, TcpChannel},
 };
-use crate::{driver::Links, limits::FLUSH_TIMEOUT};
+use crate::{driver::Links, limits::SOCKET_FLUSH_TIMEOUT};
 
 /// What carries a [`TcpTransport`](super::TcpTransport): sessions over TCP streams.
 #[derive(Debug)]
@@ -224,7 +224,7 @@ impl ProtocolDriver for Tcp {
         let flushed = until(&shared.ended, || {
             shared.look().links.as_ref().is_none_or(Links::is_empty).then_some(())
         });
-        let _ = timeout(FLUSH_TIMEOUT, flushed).await;
+        let _ = timeout(SOCKET_FLUSH_TIMEOUT, flushed).await;
     }
 
     fn let_go(&mut self) -> Vec<Arc<TcpChannel>> {
