@@ -469,5 +469,3 @@ pub const MAX_TRUST_EVENTS: usize = 10_000;
 pub const SEQUENCE_BLOCK: u64 = 1024;
 /// Broadcasts that wait for a sequence number or for the disk.
 pub const MAX_PENDING_BROADCASTS: usize = 4096;
-/// Events that the application has not taken; beyond it the oldest go and are counted.
-pub const MAX_PENDING_EVENTS: usize = 64 * 1024;

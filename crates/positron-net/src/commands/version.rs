@@ -1,6 +1,7 @@
 //! `positron-net version`.
 
 use clap::Args;
+use positron_proto::wire::packet::VERSION;
 use serde_json::json;
 
 use crate::{
@@ -8,9 +9,6 @@ use crate::{
     failure::{Exit, Failure},
     terminal::Screen,
 };
-
-/// The version of the protocol that is spoken `[PROTOCOL 5]`.
-const PROTOCOL: u32 = 1;
 
 /// Prints the version.
 #[derive(Args, Debug)]
@@ -25,11 +23,11 @@ impl Options {
             screen.document(&json!({
                 "name": "positron-net",
                 "version": version,
-                "protocol": PROTOCOL,
+                "protocol": VERSION,
                 "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             }))?;
         } else {
-            screen.data(format_args!("positron-net {version} (protocol {PROTOCOL})"))?;
+            screen.data(format_args!("positron-net {version} (protocol {VERSION})"))?;
         }
         Ok(Exit::Ok)
     }

@@ -12,11 +12,9 @@ use crate::{
     wire::{
         codec::{Malformed, Reader, Writer as _},
         frame::CloseReason,
+        packet::VERSION,
     },
 };
-
-/// The version of the protocol that is spoken here.
-pub(crate) const VERSION: u8 = 1;
 
 /// What this node brings into every handshake; the same for the life of the process.
 #[derive(Debug)]

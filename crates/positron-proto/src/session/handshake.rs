@@ -22,16 +22,17 @@ use crate::{
     handshake::{
         agreement::{self, Agreement, Answer, HandshakeCarrier, NotAgreed, Proposal},
         expect::Expect,
-        hello::{Local, VERSION},
+        hello::Local,
         noise::{Broken, Pattern},
     },
     limits::MAX_HANDSHAKE,
     rng::Rng,
-    wire::frame::CloseReason,
+    wire::{
+        frame::CloseReason,
+        packet::{MAGIC, VERSION},
+    },
 };
 
-/// The first byte of everything of ours.
-const MAGIC: u8 = 0xBE;
 /// Magic, version, kind, pattern, length.
 const HEADER: usize = 6;
 

@@ -13,9 +13,9 @@ mod handshake;
 pub const HEADER_LEN: usize = 32;
 /// Bytes that sealing adds: the tag of AES-256-GCM and of ChaCha20-Poly1305.
 pub const TAG_LEN: usize = 16;
-/// The first byte of every datagram that is ours.
+/// The first byte of all that is ours: of every datagram, and of every handshake on a stream.
 pub const MAGIC: u8 = 0xBE;
-/// The version of the protocol that is spoken here.
+/// The version of the protocol that is spoken here, over datagrams and over streams.
 pub const VERSION: u8 = 1;
 
 /// Where the fields are, in bytes from the start.
