@@ -192,6 +192,9 @@ pub(super) fn read_varint(bytes: &[u8]) -> Result<(u64, usize), &'static str> {
     if varint_len(value) == len { Ok((value, len)) } else { Err("number not in its shortest form") }
 }
 
+/// The largest number that a varint carries (RFC 9000, 16).
+pub const MAX_VARINT: u64 = (1 << 62) - 1;
+
 /// Bytes that `value` takes as a varint.
 pub const fn varint_len(value: u64) -> usize {
     match value {

@@ -1,6 +1,6 @@
 //! What unsealed packets carry `[PROTOCOL 9.4]`.
 
-use super::{HEADER_LEN, Header, MAGIC, PacketType, VERSION, put_checksum, wrong};
+use super::header::{HEADER_LEN, Header, MAGIC, PacketType, VERSION, put_checksum, wrong};
 use crate::{
     limits::{LEAST_DATAGRAM, MAX_COOKIE, MAX_HANDSHAKE},
     wire::codec::{Malformed, Writer as _, read_varint},

@@ -4,12 +4,14 @@ use core::ops::RangeInclusive;
 
 use bytes::BufMut as _;
 
-use super::{LARGEST, PACKET_ACK, PacketFrame, put_numbers};
 use crate::{
     limits::MAX_ACK_RANGES,
     time::Duration,
-    wire::codec::{Malformed, Reader, Writer as _, varint_len},
+    wire::codec::{MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
 };
+
+/// The type of the frame.
+pub(super) const PACKET_ACK: u8 = 0x0A;
 
 /// Numbers of received packets: at least one range, descending, none touches another, at most
 /// [`MAX_ACK_RANGES`].
@@ -29,7 +31,7 @@ impl AckRanges {
         let mut ranges = ranges.into_iter().take(MAX_ACK_RANGES).map(RangeInclusive::into_inner);
         let first = ranges.next()?;
         let more: Vec<(u64, u64)> = ranges.collect();
-        let mut above = LARGEST + 2;
+        let mut above = MAX_VARINT + 2;
         for &(low, high) in core::iter::once(&first).chain(&more) {
             if low > high || high + 1 >= above {
                 return None;
@@ -65,7 +67,7 @@ pub fn put_ack(
 ) -> bool {
     let mut ranges = ranges.into_iter().map(RangeInclusive::into_inner);
     let Some((low, high)) = ranges.next() else { return false };
-    let delay = u64::try_from(delay.as_micros()).unwrap_or(LARGEST).min(LARGEST);
+    let delay = u64::try_from(delay.as_micros()).unwrap_or(MAX_VARINT).min(MAX_VARINT);
     // A count of further ranges takes one byte: see the assertion below.
     let mut size = 2 + varint_len(high) + varint_len(delay) + varint_len(high - low);
     if size > room {
@@ -80,7 +82,9 @@ pub fn put_ack(
         size += varint_len(gap) + varint_len(len);
         size <= room
     });
-    put_numbers(out, PACKET_ACK, &[high, delay]);
+    out.put_u8(PACKET_ACK);
+    out.append_varint(high);
+    out.append_varint(delay);
     let count_at = out.len();
     out.put_u8(0);
     out.append_varint(high - low);
@@ -96,8 +100,9 @@ pub fn put_ack(
 
 const _: () = assert!(MAX_ACK_RANGES <= 64, "the count of further ranges takes one byte");
 
-/// RFC 9000, 19.3.1: every range is told by its distance from the one above it.
-pub(super) fn decode(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+/// The ranges of a PACKET_ACK, and how long it was delayed. RFC 9000, 19.3.1: every range is told
+/// by its distance from the one above it.
+pub(super) fn decode(reader: &mut Reader) -> Result<(AckRanges, Duration), Malformed> {
     let (largest, delay) = (reader.varint()?, Duration::from_micros(reader.varint()?));
     let count = reader.len(MAX_ACK_RANGES - 1)?;
     let below_zero = reader.malformed("range below zero");
@@ -113,6 +118,5 @@ pub(super) fn decode(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
         more.push((low, high));
         above = low;
     }
-    let ranges = AckRanges { first: (lowest, largest), more };
-    Ok(PacketFrame::PacketAck { ranges, delay })
+    Ok((AckRanges { first: (lowest, largest), more }, delay))
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::PacketFrame;
+use super::frame::PacketFrame;
 use crate::wire::{
     codec::{Malformed, Reader},
     packet::{Fragment, PacketType},

@@ -1,13 +1,6 @@
-//! Packets of datagram connections: the header in front of every datagram, and what the unsealed
-//! ones of the handshake carry `[PROTOCOL 9.2, 9.4]`.
-//!
-//! Everything here borrows the datagram: reading a stranger's packet takes no memory.
+//! The header in front of every datagram `[PROTOCOL 9.2]`.
 
-use super::codec::Malformed;
-
-pub use handshake::{HandshakeAck, Hint, Syn, SynAck, put_unsealed, syn_of_another_version};
-
-mod handshake;
+use crate::wire::codec::Malformed;
 
 /// Bytes in front of the payload of every packet.
 pub const HEADER_LEN: usize = 32;
@@ -358,6 +351,6 @@ pub const fn low(number: u64) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-const fn wrong(what: &'static str, offset: usize) -> Malformed {
+pub(super) const fn wrong(what: &'static str, offset: usize) -> Malformed {
     Malformed { what, offset }
 }

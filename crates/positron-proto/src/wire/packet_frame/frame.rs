@@ -1,27 +1,19 @@
-//! Frames inside sealed packets of datagram connections `[PROTOCOL 9.6]`.
-//!
-//! Bodies are slices of the opened packet. Who fills a packet uses the `put_*` functions, which
-//! take what they write by reference, and the `*_overhead` functions, which say what it costs.
+//! One frame `[PROTOCOL 9.6]`.
 
 use core::ops::RangeInclusive;
 
 use bytes::{BufMut as _, Bytes};
 
-use super::{
-    codec::{Malformed, Reader, Writer as _, varint_len},
-    frame::CloseReason,
-    packet::PacketType,
-};
+use super::acknowledgment::{self, AckRanges, PACKET_ACK, put_ack};
 use crate::{
     limits::{LANES, MAX_DATAGRAM_MESSAGE},
     time::Duration,
+    wire::{
+        codec::{MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
+        frame::CloseReason,
+        packet::PacketType,
+    },
 };
-
-pub use acknowledgment::{AckRanges, put_ack};
-pub use frames::Frames;
-
-mod acknowledgment;
-mod frames;
 
 /// How a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +185,6 @@ const FRAGMENT: u8 = 0x04;
 const CLOSE: u8 = 0x06;
 const STREAM: u8 = 0x08;
 const MAX_DATA: u8 = 0x09;
-const PACKET_ACK: u8 = 0x0A;
 const STOP_WAITING: u8 = 0x0B;
 const PATH_CHALLENGE: u8 = 0x0C;
 const PATH_RESPONSE: u8 = 0x0D;
@@ -201,9 +192,6 @@ const STREAM_END: u8 = 0x0F;
 const MESSAGE_ACK: u8 = 0x10;
 const MESSAGE_NACK: u8 = 0x11;
 const EXTENSIONS: RangeInclusive<u8> = 0x40..=0x7F;
-
-/// The largest number that a varint carries.
-const LARGEST: u64 = (1 << 62) - 1;
 
 impl PacketFrame {
     /// Reads one frame from the front of `reader`.
@@ -221,7 +209,10 @@ impl PacketFrame {
             CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
             STREAM => decode_stream(reader),
             MAX_DATA => Ok(Self::MaxData { stream: reader.varint()?, limit: reader.varint()? }),
-            PACKET_ACK => acknowledgment::decode(reader),
+            PACKET_ACK => {
+                let (ranges, delay) = acknowledgment::decode(reader)?;
+                Ok(Self::PacketAck { ranges, delay })
+            }
             STOP_WAITING => Ok(Self::StopWaiting { number: reader.varint()? }),
             PATH_CHALLENGE => Ok(Self::PathChallenge { token: reader.array()? }),
             PATH_RESPONSE => Ok(Self::PathResponse { token: reader.array()? }),
@@ -410,7 +401,7 @@ fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     let offset = reader.varint()?;
     let body = reader.bytes(reader.remaining())?;
     let len = u64::try_from(body.len()).map_err(|_| wrong)?;
-    if offset + len > LARGEST || (body.is_empty() && !fin) {
+    if offset + len > MAX_VARINT || (body.is_empty() && !fin) {
         return Err(wrong);
     }
     Ok(PacketFrame::Stream { id, lane, fin, offset, body })
