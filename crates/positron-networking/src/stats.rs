@@ -7,7 +7,7 @@ use positron_proto::{
     direct, gossip,
     handshake::Direction,
     id::NodeId,
-    node::{NodeCore, NodeView, core, view::PeerView},
+    node::{NodeCore, NodeCounters, NodeView, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
     session::sessions::{self, LinkKind},
     time::Now,
@@ -50,7 +50,7 @@ pub struct Stats {
     /// The address book and dials.
     pub discovery: peers::PeersCounters,
     /// Signatures, and what the node itself dropped.
-    pub checks: core::NodeCounters,
+    pub checks: NodeCounters,
     /// What the node makes of its peers.
     pub trust: TrustStats,
     /// What is kept across restarts.

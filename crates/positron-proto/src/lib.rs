@@ -5,7 +5,8 @@
 //! `gossip`, `direct` and `trust` never use one another.
 //!
 //! ```text
-//! time · deadlines · rng · limits       ground floor
+//! time · deadlines · rng               given time, ordered deadlines, named dice
+//! limits · metric                       every bound, what a counter is
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! identity · wire                       claims and evidence · bytes and values
 //! handshake                             from two keys to shared secrets
@@ -23,6 +24,7 @@ pub mod handshake;
 pub mod id;
 pub mod identity;
 pub mod limits;
+pub mod metric;
 pub mod misbehavior;
 mod netgroup;
 pub mod node;

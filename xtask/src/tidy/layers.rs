@@ -3,11 +3,12 @@
 use super::{File, Finding, Tree};
 
 /// The modules in reading order: each uses only those above it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "time",
     "deadlines",
     "rng",
     "limits",
+    "metric",
     "netgroup",
     "id",
     "misbehavior",

@@ -13,6 +13,7 @@ use crate::{
     wire::frame::CloseReason,
 };
 
+pub use super::counters::EndpointCounters;
 pub use crate::{
     handshake::expect::{Direction, Expect},
     wire::packet_frame::Delivery,
@@ -291,69 +292,6 @@ pub struct Transmit {
     pub segment_size: usize,
     /// Bytes in all.
     pub len: usize,
-}
-
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct EndpointCounters {
-    /// Datagrams sent.
-    pub datagrams_sent: u64,
-    /// Bytes of datagrams sent.
-    pub bytes_sent: u64,
-    /// Datagrams received, whatever they were.
-    pub datagrams_received: u64,
-    /// Bytes of datagrams received.
-    pub bytes_received: u64,
-    /// Datagrams that were not ours or not whole.
-    pub malformed: u64,
-    /// Datagrams for no connection of this endpoint.
-    pub unknown_connections: u64,
-    /// Sealed packets of connections that opened.
-    pub packets_opened: u64,
-    /// Sealed packets that did not open.
-    pub forged: u64,
-    /// Of those, packets whose checksum was wrong too: damaged on the way.
-    pub damaged: u64,
-    /// Packets that had arrived before, or were too old to tell.
-    pub replayed: u64,
-    /// Packets declared lost.
-    pub packets_lost: u64,
-    /// Packets declared lost that arrived after all.
-    pub packets_lost_spuriously: u64,
-    /// Probe timeouts.
-    pub probes: u64,
-    /// Retransmission timeouts.
-    pub timeouts: u64,
-    /// Messages queued.
-    pub messages_sent: u64,
-    /// Messages handed over.
-    pub messages_received: u64,
-    /// Messages, or fragments of messages, that had arrived before.
-    pub messages_duplicate: u64,
-    /// Unreliable messages dropped unsent because the queue was full and newer ones came.
-    pub messages_dropped: u64,
-    /// Unfinished messages given up.
-    pub messages_given_up: u64,
-    /// Handshakes begun by us.
-    pub dials: u64,
-    /// Connections whose handshake was completed, in either direction.
-    pub connections: u64,
-    /// Handshakes that failed, in either direction.
-    pub handshakes_failed: u64,
-    /// Half-open handshakes of strangers that gave way to newer ones.
-    pub half_open_evicted: u64,
-    /// SYNs answered by a cookie instead of state.
-    pub cookies_sent: u64,
-    /// SYNs whose cookie was not ours, or too old.
-    pub cookies_wrong: u64,
-    /// Unsealed resets that were taken for a hint only.
-    pub resets_unsealed: u64,
-    /// Addresses that moved and were proven.
-    pub moves: u64,
-    /// Times that datagrams above a size vanished.
-    pub black_holes: u64,
-    /// Keys changed.
-    pub key_updates: u64,
 }
 
 /// A live connection, as statistics show it.

@@ -38,6 +38,7 @@ mod congestion;
 mod connection;
 pub mod contract;
 mod cookie;
+mod counters;
 mod demux;
 mod endpoint;
 pub mod flow;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{DirectEffect, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
+use super::{DirectCounters, DirectEffect, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
 use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
@@ -34,19 +34,6 @@ pub struct Direct {
     inbox: Inbox,
     deadlines: Deadlines<DirectWake>,
     counters: DirectCounters,
-}
-
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct DirectCounters {
-    /// Direct messages acknowledged by their receivers.
-    pub delivered: u64,
-    /// Direct messages given up.
-    pub undelivered: u64,
-    /// Direct messages handed to the application.
-    pub received: u64,
-    /// Direct messages received a second time and dropped.
-    pub duplicates: u64,
 }
 
 /// Why direct messages wake.

@@ -3,6 +3,7 @@
 //! Reading order: [`DirectEffect`] and [`Undelivered`] (the contract), `direct.rs` (the machine),
 //! `outbox.rs` (what is not acknowledged yet), `inbox.rs` (what came already).
 
+mod counters;
 #[allow(clippy::module_inception)]
 mod direct;
 mod effect;
@@ -11,5 +12,6 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-pub use direct::{Direct, DirectCounters};
+pub use counters::DirectCounters;
+pub use direct::Direct;
 pub use effect::{DirectEffect, QueueFull, Undelivered};

@@ -1,40 +1,26 @@
 //! What happened and what was dropped.
 
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct GossipCounters {
-    /// Our own messages.
-    pub published: u64,
-    /// Messages handed to the application.
-    pub delivered: u64,
-    /// Messages received (pushed or fetched), duplicates included.
-    pub messages_received: u64,
-    /// Messages received that were here already.
-    pub duplicates: u64,
-    /// Messages pushed.
-    pub pushed: u64,
-    /// Messages announced.
-    pub announced: u64,
-    /// Messages asked for.
-    pub wanted: u64,
-    /// Messages sent because somebody asked.
-    pub served: u64,
-    /// Requests that were not answered in time.
-    pub want_timeouts: u64,
-    /// Rounds of anti-entropy.
-    pub syncs: u64,
-    /// Rounds that found a difference.
-    pub syncs_different: u64,
-    /// Messages below their sender's floor.
-    pub stale: u64,
-    /// Two contents under one number.
-    pub equivocations: u64,
-    /// Messages whose signature was forged.
-    pub forged: u64,
-    /// Messages for which there was no room to check them; asked for again.
-    pub unchecked: u64,
-    /// Messages that left the retention window.
-    pub evicted: u64,
-    /// Announcements and requests dropped because their peer had used up its budget.
-    pub over_budget: u64,
+use crate::metric::counters;
+
+counters! {
+    /// What happened and what was dropped, since the start.
+    pub struct GossipCounters of "gossip";
+
+    published: Counter Count "Our own messages.";
+    delivered: Counter Count "Messages handed to the application.";
+    messages_received: Counter Count "Messages received (pushed or fetched), duplicates included.";
+    duplicates: Counter Count "Messages received that were here already.";
+    pushed: Counter Count "Messages pushed.";
+    announced: Counter Count "Messages announced.";
+    wanted: Counter Count "Messages asked for.";
+    served: Counter Count "Messages sent because somebody asked.";
+    want_timeouts: Counter Count "Requests that were not answered in time.";
+    syncs: Counter Count "Rounds of anti-entropy.";
+    syncs_different: Counter Count "Rounds that found a difference.";
+    stale: Counter Count "Messages below their sender's floor.";
+    equivocations: Counter Count "Two contents under one number.";
+    forged: Counter Count "Messages whose signature was forged.";
+    unchecked: Counter Count "Messages that found no room for their check; asked for again.";
+    evicted: Counter Count "Messages that left the retention window.";
+    over_budget: Counter Count "Announcements and requests of peers that had used up their budget.";
 }

@@ -5,10 +5,11 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Change, Command, Effect, Event, Input, NodeConfig, Outcome, Refused, SequenceKind, Snapshot,
+    AllCounters, Change, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
+    SequenceKind, Snapshot,
     pending_verification::PendingVerification,
     publisher::Publisher,
-    view::{Counters as AllCounters, NodeView, PeerView},
+    view::{NodeView, PeerView},
 };
 use crate::{
     datagram::contract::Transmit,
@@ -24,23 +25,6 @@ use crate::{
     trust::{self, Trust},
     wire::{frame::CloseReason, holdings::Holdings},
 };
-
-/// What the wiring itself counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct NodeCounters {
-    /// Signatures checked.
-    pub checks: u64,
-    /// Signatures that proved false.
-    pub checks_failed: u64,
-    /// Claims dropped because too many waited for their check.
-    pub claims_dropped: u64,
-    /// Message bodies that do not read as their type.
-    pub malformed: u64,
-    /// Messages of a type that this version does not know.
-    pub unknown_types: u64,
-    /// Messages that a full queue or a lost session swallowed (gossip repairs them).
-    pub sends_lost: u64,
-}
 
 /// Why the node wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

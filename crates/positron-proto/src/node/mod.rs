@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
 //! [`command`] (what the application hears and says), [`change`] (what storage keeps and brings
-//! back), [`config`] and [`view`]; then [`core`] (the machine), `route.rs` (who hears whom),
+//! back), [`config`], `counters.rs` and [`view`]; then [`core`] (the machine), `route.rs` (who hears whom),
 //! `outgoing.rs` and `sequence.rs` (our own messages, their numbers and tickets) and `parked.rs`
 //! (claims that wait for their signature to be checked).
 
@@ -10,6 +10,7 @@ pub mod change;
 pub mod command;
 pub mod config;
 pub mod core;
+mod counters;
 pub mod effect;
 pub mod event;
 pub mod input;
@@ -23,6 +24,7 @@ pub use change::{Change, ChangeId, SequenceKind, Snapshot};
 pub use command::{Command, Refused};
 pub use config::NodeConfig;
 pub use core::NodeCore;
+pub use counters::{AllCounters, NodeCounters};
 pub use effect::{CheckId, Effect};
 pub use event::{Event, Outcome};
 pub use input::Input;

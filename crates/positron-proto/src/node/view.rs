@@ -3,32 +3,8 @@
 
 use std::net::SocketAddr;
 
-use super::core;
-use crate::{
-    datagram::contract::EndpointCounters,
-    direct, gossip,
-    id::NodeId,
-    peers::{self, Bootstrap},
-    session::sessions,
-    time::Duration,
-};
-
-/// Everything that happened and everything that was dropped, by room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counters {
-    /// Links and conversations.
-    pub session: sessions::SessionCounters,
-    /// Datagram connections.
-    pub datagrams: EndpointCounters,
-    /// The address book and dials.
-    pub peers: peers::PeersCounters,
-    /// Broadcasts.
-    pub gossip: gossip::GossipCounters,
-    /// Direct messages.
-    pub direct: direct::DirectCounters,
-    /// Wiring, checks of signatures, events.
-    pub node: core::NodeCounters,
-}
+use super::AllCounters;
+use crate::{id::NodeId, peers::Bootstrap, session::sessions, time::Duration};
 
 /// One linked peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,5 +35,5 @@ pub struct NodeView {
     /// Peers that it bans.
     pub banned: usize,
     /// What happened.
-    pub counters: Counters,
+    pub counters: AllCounters,
 }

@@ -17,6 +17,7 @@ mod bootstrap;
 mod choice;
 mod config;
 mod connected;
+mod counters;
 mod dialer;
 mod effect;
 mod entry;
@@ -32,7 +33,8 @@ mod tests;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::PeersConfig;
+pub use counters::PeersCounters;
 pub use effect::PeersEffect;
 pub use entry::KnownPeer;
 pub use message::PeersMessage;
-pub use peers::{Peers, PeersCounters};
+pub use peers::Peers;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    Bootstrap, KnownPeer, PeersConfig, PeersEffect, PeersMessage, address_book::AddressBook,
-    bootstrap::BootstrapEntry, connected::ConnectedPeers, dialer::Dials, local_record::LocalRecord,
-    netgroup::Scope, records::PendingChecks,
+    Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
+    address_book::AddressBook, bootstrap::BootstrapEntry, connected::ConnectedPeers, dialer::Dials,
+    local_record::LocalRecord, netgroup::Scope, records::PendingChecks,
 };
 use crate::{
     deadlines::Deadlines,
@@ -24,27 +24,6 @@ use crate::{
     time::{Duration, Instant, Now},
     wire::{frame::CloseReason, message::Message, record::PeerRecord},
 };
-
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct PeersCounters {
-    /// Dials wished.
-    pub dials: u64,
-    /// Dials that failed.
-    pub dials_failed: u64,
-    /// Addresses probed.
-    pub probes: u64,
-    /// Newcomers refused because every slot was taken.
-    pub refused_full: u64,
-    /// Newcomers refused because they are banned.
-    pub refused_banned: u64,
-    /// Records that were new or newer.
-    pub records_learned: u64,
-    /// Records dropped because the book, or its source's share of it, is full.
-    pub records_dropped: u64,
-    /// Records whose signature was forged.
-    pub records_forged: u64,
-}
 
 /// Why peers want to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

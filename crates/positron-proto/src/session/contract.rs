@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+pub use super::counters::SessionCounters;
 use crate::{
     handshake::{Direction, Expect},
     id::{LinkId, NetworkId, NodeId, Ticket},
@@ -289,61 +290,6 @@ pub enum NotSent {
     /// The message is above [`crate::limits::MAX_MESSAGE`].
     #[error("the message is too large")]
     TooLarge,
-}
-
-/// What happened and what was dropped, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct SessionCounters {
-    /// Bytes given to byte streams.
-    pub bytes_sent: u64,
-    /// Bytes taken from byte streams.
-    pub bytes_received: u64,
-    /// Records sealed, and messages of frames given to datagram connections.
-    pub records_sent: u64,
-    /// Records opened, and messages of frames taken from datagram connections.
-    pub records_received: u64,
-    /// Messages queued.
-    pub messages_sent: u64,
-    /// Messages handed to the node.
-    pub messages_received: u64,
-    /// Messages received a second time and dropped.
-    pub messages_duplicate: u64,
-    /// Messages that were sent again over another link.
-    pub messages_resent: u64,
-    /// Messages not queued because the queue was full.
-    pub messages_refused: u64,
-    /// Dials that were asked for: each of one link or of two that race.
-    pub dials: u64,
-    /// Byte streams dialled because a datagram link fell silent.
-    pub failovers: u64,
-    /// Datagram links dialled because a session runs over a byte stream.
-    pub upgrades: u64,
-    /// Sessions that went on over a byte stream instead of datagrams.
-    pub moves_to_tcp: u64,
-    /// Sessions that went on over datagrams instead of a byte stream.
-    pub moves_to_udp: u64,
-    /// Links accepted.
-    pub accepts: u64,
-    /// Sessions that came up.
-    pub sessions: u64,
-    /// Handshakes that failed, in either direction.
-    pub handshakes_failed: u64,
-    /// Handshakes that timed out.
-    pub handshakes_timed_out: u64,
-    /// Links of strangers that were dropped to make room for newer ones.
-    pub half_open_evicted: u64,
-    /// Links refused because of a limit per address or in all.
-    pub links_refused: u64,
-    /// Links whose first bytes were not ours.
-    pub not_positron: u64,
-    /// Records that failed to open.
-    pub records_forged: u64,
-    /// Links closed because the peer did not read.
-    pub slow_readers: u64,
-    /// Links closed because too much memory waited for the end of messages, theirs longest.
-    pub partials_given_up: u64,
-    /// Links closed because the peer did not answer a probe.
-    pub probes_unanswered: u64,
 }
 
 /// A live session, as `stats` and `status` show it.

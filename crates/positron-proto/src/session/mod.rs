@@ -32,6 +32,7 @@
 mod close;
 mod connect;
 mod contract;
+mod counters;
 mod datagrams;
 mod establish;
 mod failover;

@@ -1,0 +1,38 @@
+//! What happened and what was dropped.
+
+use crate::metric::counters;
+
+counters! {
+    /// What happened and what was dropped, since the start.
+    pub struct EndpointCounters of "datagram";
+
+    datagrams_sent: Counter Count "Datagrams sent.";
+    bytes_sent: Counter Bytes "Bytes of datagrams sent.";
+    datagrams_received: Counter Count "Datagrams received, whatever they were.";
+    bytes_received: Counter Bytes "Bytes of datagrams received.";
+    malformed: Counter Count "Datagrams that were not ours or not whole.";
+    unknown_connections: Counter Count "Datagrams for no connection of this endpoint.";
+    packets_opened: Counter Count "Sealed packets of connections that opened.";
+    forged: Counter Count "Sealed packets that did not open.";
+    damaged: Counter Count "Of those, packets whose checksum was wrong too: damaged on the way.";
+    replayed: Counter Count "Packets that had arrived before, or were too old to tell.";
+    packets_lost: Counter Count "Packets declared lost.";
+    packets_lost_spuriously: Counter Count "Packets declared lost that arrived after all.";
+    probes: Counter Count "Probe timeouts.";
+    timeouts: Counter Count "Retransmission timeouts.";
+    messages_sent: Counter Count "Messages queued.";
+    messages_received: Counter Count "Messages handed over.";
+    messages_duplicate: Counter Count "Messages, or fragments of them, that had arrived before.";
+    messages_dropped: Counter Count "Unreliable messages that gave way unsent to newer ones.";
+    messages_given_up: Counter Count "Unfinished messages given up.";
+    dials: Counter Count "Handshakes begun by us.";
+    connections: Counter Count "Connections whose handshake was completed, in either direction.";
+    handshakes_failed: Counter Count "Handshakes that failed, in either direction.";
+    half_open_evicted: Counter Count "Handshakes of strangers that gave way to newer ones.";
+    cookies_sent: Counter Count "SYNs answered by a cookie instead of state.";
+    cookies_wrong: Counter Count "SYNs whose cookie was not ours, or too old.";
+    resets_unsealed: Counter Count "Unsealed resets that were taken for a hint only.";
+    moves: Counter Count "Addresses that moved and were proven.";
+    black_holes: Counter Count "Times that datagrams above a size vanished.";
+    key_updates: Counter Count "Keys changed.";
+}
