@@ -15,8 +15,18 @@ pub const MAX_MESSAGE: usize = MAX_PAYLOAD + 1024;
 pub const MAX_RECORD: usize = 16 * 1024;
 /// Signed peer records in one message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 32;
+/// Bytes of one peer record with its signature: what one node says of itself is passed on by
+/// others. [`RECORDS_PER_ANSWER`] of them fit into one record of a link ([`MAX_RECORD`]), which is
+/// all that a node says before it refuses another.
+pub const MAX_PEER_RECORD: usize = 960;
 /// Addresses in one peer record.
 pub const MAX_ADDRESSES: usize = 8;
+/// Bytes that an address has beside its kind. Guess: a host name, or a node id and an address.
+pub const MAX_ADDRESS_BODY: usize = 128;
+/// Carriers in one peer record.
+pub const MAX_CARRIERS: usize = 8;
+/// Bytes that a carrier has beside its kind: three certificate hashes take 96.
+pub const MAX_CARRIER_BODY: usize = 128;
 /// Bytes in the name and version of a peer's software.
 pub const MAX_SOFTWARE: usize = 64;
 /// Senders in one announcement, request or digest of gossip.
@@ -351,7 +361,8 @@ pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 // --- peers [PROTOCOL 7] ---
 
-/// Peers in the address book. Bitcoin's keeps about 80,000; at 400 bytes each this is 1.6 MB.
+/// Peers in the address book. Bitcoin's keeps about 80,000; at 400 bytes each this is 1.6 MB,
+/// and 5 MB if each record is as long as it may be.
 pub const MAX_BOOK: usize = 4096;
 /// Peers in the address book that one other peer told us of.
 pub const MAX_BOOK_PER_SOURCE: usize = 256;

@@ -6,7 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use positron_proto::{
@@ -14,7 +14,7 @@ use positron_proto::{
     identity::{Identity, Signed, Verified},
     time::{Duration, WallTime},
     wire::{
-        Reader,
+        Address, Reader,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
         message::{AppMessage, Audience, Message},
@@ -23,7 +23,7 @@ use positron_proto::{
             checksum, put_checksum, put_unsealed,
         },
         packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
-        record::PeerRecord,
+        record::{Carrier, PeerRecord},
     },
 };
 
@@ -56,7 +56,11 @@ fn statements_are_signed_as_written_down() {
         let signed = claim.signed_bytes(&network());
         add(name, &signed, message.id().as_bytes(), claim.signature().as_bytes());
     }
-    for (name, record) in [("record", record(1)), ("record_without_address", record(2))] {
+    for (name, record) in [
+        ("record", record(1)),
+        ("record_without_address", record(2)),
+        ("record_of_a_later_version", later_record()),
+    ] {
         let claim = record.claim();
         let signed = claim.signed_bytes(&network());
         add(name, &signed, record.id().as_bytes(), claim.signature().as_bytes());
@@ -142,6 +146,30 @@ fn what_must_be_refused_is_refused_where_and_why_it_is_written_down() {
     }
 }
 
+/// Each line of `ignored.txt` is what the bytes are taken for, and bytes that mean nothing to
+/// version 1 and are read past without harm.
+#[test]
+fn what_may_come_later_is_ignored_as_it_is_written_down() {
+    for line in include_str!("vectors/ignored.txt").lines().filter(|line| !line.starts_with('#')) {
+        let (kind, hex) = line.split_once(" = ").unwrap();
+        let bytes = Bytes::from(unhex(hex));
+        let mut reader = Reader::new(bytes.clone());
+        let ignored = match kind {
+            "message" => Message::decode(bytes, identity(2).node_id()) == Ok(None),
+            "frame" => {
+                let frame = Frame::decode(&mut reader);
+                frame == Ok(Frame::Unknown { kind: bytes[0] }) && reader.is_empty()
+            }
+            "packet frame" => {
+                let frame = PacketFrame::decode(&mut reader);
+                frame == Ok(PacketFrame::Unknown { kind: bytes[0] }) && reader.is_empty()
+            }
+            other => panic!("{other} is no kind of vector"),
+        };
+        assert!(ignored, "{line}");
+    }
+}
+
 fn messages() -> Vec<(&'static str, Message)> {
     let alice = identity(1).node_id();
     let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
@@ -149,9 +177,10 @@ fn messages() -> Vec<(&'static str, Message)> {
     let hello = |answer, peers| Message::Hello {
         answer,
         record: record(1).claim().clone(),
-        observed: addr("[2001:db8::7]:65535"),
+        observed: address("[2001:db8::7]:65535"),
         peers,
     };
+    let later = Message::PeerAnnouncement { peers: vec![later_record().claim().clone()] };
     assert!(have.of(&alice).is_some());
     vec![
         ("handshake", hello(false, Vec::new())),
@@ -160,6 +189,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("peer_discovery", Message::PeerDiscovery { count: 16 }),
         ("peer_announcement.empty", Message::PeerAnnouncement { peers: Vec::new() }),
         ("peer_announcement", Message::PeerAnnouncement { peers: records() }),
+        ("peer_announcement.later", later),
         ("gossip_message", Message::Gossip { ttl: 10, message: broadcast().claim().clone() }),
         ("custom_data", Message::Direct { message: direct().claim().clone() }),
         ("gossip_ihave.empty", Message::IHave(Holdings::new())),
@@ -336,7 +366,7 @@ fn said(by: u8, audience: Audience, payload: &'static [u8]) -> Verified<AppMessa
 
 fn record(of: u8) -> Verified<PeerRecord> {
     let addresses = match of {
-        1 => vec![addr("192.0.2.1:8888"), addr("[2001:db8::1]:8888")],
+        1 => vec![address("192.0.2.1:8888"), address("[2001:db8::1]:8888")],
         _ => Vec::new(),
     };
     let record = PeerRecord {
@@ -345,9 +375,29 @@ fn record(of: u8) -> Verified<PeerRecord> {
         noise_static: [0x20; 32],
         capabilities: 0,
         addresses,
+        carriers: Vec::new(),
         software: "positron-net/0.1.0".into(),
     };
     identity(of).sign(record, &network())
+}
+
+/// What a node of a later version may say of itself: addresses, carriers and capabilities that mean
+/// nothing here, and a valid signature over them.
+fn later_record() -> Verified<PeerRecord> {
+    let record = PeerRecord {
+        capabilities: 0x8000_0001,
+        addresses: vec![
+            Address::new(200, b"somewhere").unwrap(),
+            address("192.0.2.3:8888"),
+            Address::new(0, b"").unwrap(),
+        ],
+        carriers: vec![
+            Carrier::new(201, &[0xC3; 32]).unwrap(),
+            Carrier::new(201, &[0xC4; 32]).unwrap(),
+        ],
+        ..record(3).content().clone()
+    };
+    identity(3).sign(record, &network())
 }
 
 fn holdings(numbers: &[u64]) -> Holdings {
@@ -367,7 +417,7 @@ fn network() -> NetworkId {
     NetworkId::from_name("vectors")
 }
 
-fn addr(text: &str) -> SocketAddr {
+fn address(text: &str) -> Address {
     text.parse().unwrap()
 }
 
@@ -408,4 +458,5 @@ fn claims_in_the_vectors_are_valid() {
     }
     assert!(valid(broadcast().claim().clone()) && valid(direct().claim().clone()));
     assert!(valid(record(1).claim().clone()) && valid(record(2).claim().clone()));
+    assert!(valid(later_record().claim().clone()));
 }

@@ -148,6 +148,7 @@ fn a_signature_on_a_record_is_never_one_on_a_message() {
         noise_static: [3; 32],
         capabilities: 0,
         addresses: vec!["192.0.2.1:8888".parse().unwrap()],
+        carriers: Vec::new(),
         software: "test".into(),
     };
     let signed = alice.sign(record, &network());

@@ -235,7 +235,7 @@ impl NodeCore {
         });
         NodeView {
             id: self.id(),
-            own_addresses: self.peers.own_addresses().to_vec(),
+            own_addresses: self.peers.own_addresses(),
             peers: peers.collect(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),

@@ -22,7 +22,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let Some(link) = self.links.get(&to) else { return };
-        let (scope, observed) = (link.scope, link.peer.addr);
+        let (scope, observed) = (link.scope, link.peer.addr.into());
         let peers = self.sample(now, to, scope, RECORDS_PER_ANSWER, standings);
         let record = self.own.claim().clone();
         let message = Message::Hello { answer, record, observed, peers };
@@ -74,7 +74,7 @@ impl Peers {
     /// Makes and announces a new record if our addresses changed; later if it is too early.
     pub(super) fn refresh_own(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
         if self.own.refresh(now) {
-            out.push_back(PeersEffect::OwnAddresses(self.own_addresses().to_vec()));
+            out.push_back(PeersEffect::OwnAddresses(self.own_addresses()));
             self.announce(out);
         } else if self.own.is_stale() {
             self.deadlines.set_earliest(PeersWake::Announce, self.own.next());

@@ -330,7 +330,7 @@ impl Peers {
             let demoted = was_good && !entry.is_verified();
             // One network address translator with two nodes behind it makes honest nodes name a
             // false address: they are blamed once, not for ever.
-            let named = entry.known.record.content().addresses.contains(&to);
+            let named = entry.known.record.content().lists(to);
             let lied = named && entry.linked && !entry.blamed;
             entry.blamed |= lied;
             (lied, demoted)

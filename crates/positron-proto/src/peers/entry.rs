@@ -79,7 +79,7 @@ impl AddressEntry {
     /// Notes that the node answered at `addr`; it counts if its record names that address.
     pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
         let addr = canonical(addr);
-        if self.known.record.content().addresses.contains(&addr) {
+        if self.known.record.content().lists(addr) {
             self.known.dialled = Some(addr);
             if !self.usable.contains(&addr) {
                 self.usable.push(addr);
@@ -105,7 +105,7 @@ impl AddressEntry {
 impl AddressEntry {
     /// A newer record takes the place of the old one; the proof stays if it fits.
     pub(super) fn replace(&mut self, record: Verified<PeerRecord>, usable: Vec<SocketAddr>) {
-        let still = |addr: &SocketAddr| record.content().addresses.contains(addr);
+        let still = |addr: &SocketAddr| record.content().lists(*addr);
         self.known.dialled = self.known.dialled.filter(still);
         self.usable = usable;
         if let Some(dialled) = self.known.dialled

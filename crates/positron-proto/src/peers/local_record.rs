@@ -18,7 +18,7 @@ use crate::{
     identity::{Identity, Signed, Verified},
     limits::{MAX_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
     time::{Instant, Now, WallTime},
-    wire::record::PeerRecord,
+    wire::{Address, record::PeerRecord},
 };
 
 /// Our own record.
@@ -62,6 +62,7 @@ impl LocalRecord {
             noise_static: link_key(&me),
             capabilities: 0,
             addresses: Vec::new(),
+            carriers: Vec::new(),
             software,
         };
         let record = me.sign(record, &network);
@@ -94,8 +95,8 @@ impl LocalRecord {
     }
 
     /// A linked peer says where it sees us.
-    pub(super) fn seen_by(&mut self, link: &PeerLink, observed: SocketAddr) {
-        let observed = canonical(observed);
+    pub(super) fn seen_by(&mut self, link: &PeerLink, observed: &Address) {
+        let Some(observed) = observed.socket_addr() else { return };
         if !is_plausible(observed, link.scope) {
             return;
         }
@@ -136,7 +137,7 @@ impl LocalRecord {
         true
     }
 
-    fn sign(&mut self, above: u64, addresses: Vec<SocketAddr>, now: Now) {
+    fn sign(&mut self, above: u64, addresses: Vec<Address>, now: Now) {
         let last = self.record().sequence.max(above);
         let record = PeerRecord {
             sequence: now.wall.as_unix_micros().max(last.saturating_add(1)),
@@ -147,7 +148,7 @@ impl LocalRecord {
         self.next = now.mono + OWN_RECORD_INTERVAL;
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
+    fn addresses(&self) -> Vec<Address> {
         let specific = self.bound.iter().filter(|addr| !addr.ip().is_unspecified());
         let mut addresses: Vec<SocketAddr> = specific.copied().collect();
         if self.bound.iter().any(|addr| addr.ip().is_unspecified()) {
@@ -156,7 +157,7 @@ impl LocalRecord {
         let mut seen = BTreeSet::new();
         addresses.retain(|addr| addr.port() != 0 && seen.insert(*addr));
         addresses.truncate(MAX_ADDRESSES);
-        addresses
+        addresses.into_iter().map(Address::from).collect()
     }
 
     /// The port at which all addresses of the family of `ip` listen. `[::]` takes IPv4 as well.

@@ -1,8 +1,9 @@
 //! What others say.
 
-use std::net::SocketAddr;
-
-use crate::{identity::Signed, wire::record::PeerRecord};
+use crate::{
+    identity::Signed,
+    wire::{Address, record::PeerRecord},
+};
 
 /// What a peer said that concerns peers.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +16,7 @@ pub enum PeersMessage {
         /// Its own record.
         record: Signed<PeerRecord>,
         /// Where it sees us.
-        observed: SocketAddr,
+        observed: Address,
         /// Whom it knows.
         peers: Vec<Signed<PeerRecord>>,
     },

@@ -22,7 +22,7 @@ use crate::{
     session::sessions::{DialOutcome, DialRequest, DownReason, Peer},
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{frame::CloseReason, message::Message, record::PeerRecord},
+    wire::{Address, frame::CloseReason, message::Message, record::PeerRecord},
 };
 
 /// Why peers want to be woken.
@@ -319,7 +319,7 @@ impl Peers {
                     let reason = CloseReason::Violation(NOT_ITS_OWN.to_owned());
                     return out.push_back(PeersEffect::Disconnect { peer: from, reason });
                 }
-                self.own.seen_by(link, observed);
+                self.own.seen_by(link, &observed);
                 self.deadlines.clear(PeersWake::Greet(from));
                 self.refresh_own(now, out);
                 if answer {
@@ -456,8 +456,8 @@ impl Peers {
     }
 
     /// Where we say that we listen.
-    pub fn own_addresses(&self) -> &[SocketAddr] {
-        &self.own.record().addresses
+    pub fn own_addresses(&self) -> Vec<SocketAddr> {
+        self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
     }
 
     fn handle_parting(

@@ -24,7 +24,7 @@ use crate::{
     session::sessions::Purpose,
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::record::PeerRecord,
+    wire::{Address, record::PeerRecord},
 };
 
 /// Records whose signature is being checked: at most one for each (who told us, of whom).
@@ -196,7 +196,7 @@ impl Peers {
             return;
         }
         let at = canonical(link.peer.addr);
-        let there = entry.known.record.content().addresses.contains(&at);
+        let there = entry.known.record.content().lists(at);
         if link.peer.direction == Direction::Outbound && there {
             self.book.change(&node, |entry| entry.answered_at(at, now.wall));
             self.remember(node, out);
@@ -296,7 +296,7 @@ impl Peers {
             if known.record.content().node_id() == self.me {
                 continue;
             }
-            let named = |addr: &SocketAddr| known.record.content().addresses.contains(addr);
+            let named = |addr: &SocketAddr| known.record.content().lists(*addr);
             known.dialled = known.dialled.filter(named);
             let scope = known.dialled.map_or(Scope::Public, Scope::of_peer);
             let usable = usable(known.record.content(), scope);
@@ -306,9 +306,11 @@ impl Peers {
 }
 
 /// The addresses of a record that are worth a dial when it was told over a link of this scope.
+/// Addresses of kinds that this version cannot dial end here: they stay in the record, and nobody
+/// is worse for them.
 fn usable(record: &PeerRecord, told_over: Scope) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
-    for &addr in &record.addresses {
+    for addr in record.addresses.iter().filter_map(Address::socket_addr) {
         if is_plausible(addr, told_over) && !addresses.contains(&addr) {
             addresses.push(addr);
         }

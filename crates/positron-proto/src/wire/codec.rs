@@ -1,8 +1,6 @@
 //! Numbers and lengths: the only code that touches offsets.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
 
 /// The bytes are not what they claim to be. Nothing was changed by reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,21 +107,6 @@ impl Reader {
         let len = self.len(limit)?;
         self.take(len)
     }
-
-    /// A family byte (4 or 6), the address, the port. An IPv4-mapped IPv6 address is refused: one
-    /// address has one form, so that nobody gets two limits or two records out of it.
-    pub fn socket_addr(&mut self) -> Result<SocketAddr, Malformed> {
-        let family = self.malformed("address family");
-        let ip = match self.u8()? {
-            4 => IpAddr::V4(Ipv4Addr::from(self.array::<4>()?)),
-            6 => IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)),
-            _ => return Err(family),
-        };
-        if ip != ip.to_canonical() {
-            return Err(family);
-        }
-        Ok(SocketAddr::new(ip, self.u16()?))
-    }
 }
 
 /// Appends values to a buffer. The counterpart of [`Reader`].
@@ -136,10 +119,6 @@ pub trait Writer {
 
     /// Appends a length as a varint, then the bytes.
     fn append_blob(&mut self, bytes: &[u8]);
-
-    /// Appends a family byte, the address, the port. An IPv4-mapped IPv6 address is written as
-    /// IPv4.
-    fn append_addr(&mut self, addr: &SocketAddr);
 }
 
 impl Writer for Vec<u8> {
@@ -165,20 +144,6 @@ impl Writer for Vec<u8> {
     fn append_blob(&mut self, bytes: &[u8]) {
         self.append_varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.append_raw(bytes);
-    }
-
-    fn append_addr(&mut self, addr: &SocketAddr) {
-        match addr.ip().to_canonical() {
-            IpAddr::V4(ip) => {
-                self.put_u8(4);
-                self.append_raw(&ip.octets());
-            }
-            IpAddr::V6(ip) => {
-                self.put_u8(6);
-                self.append_raw(&ip.octets());
-            }
-        }
-        self.put_u16(addr.port());
     }
 }
 
@@ -244,19 +209,5 @@ mod tests {
         }
         let huge = written(|out| out.append_varint(u64::from(u32::MAX)));
         assert_eq!(Reader::new(huge).bytes(1 << 20).unwrap_err().what, "length above its limit");
-    }
-
-    #[test]
-    fn addresses_survive_and_mapped_ones_become_ipv4() {
-        for (text, back) in [
-            ("10.1.2.3:80", "10.1.2.3:80"),
-            ("[2001:db8::1]:65535", "[2001:db8::1]:65535"),
-            ("[::ffff:10.1.2.3]:80", "10.1.2.3:80"),
-        ] {
-            let addr: SocketAddr = text.parse().unwrap();
-            let bytes = written(|out| out.append_addr(&addr));
-            assert_eq!(Reader::new(bytes).socket_addr(), Ok(back.parse().unwrap()));
-        }
-        assert!(Reader::new(Bytes::from_static(&[5, 0, 0])).socket_addr().is_err());
     }
 }

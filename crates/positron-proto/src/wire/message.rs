@@ -1,10 +1,9 @@
 //! Messages: what nodes say to each other `[PROTOCOL 3]`.
 
-use std::net::SocketAddr;
-
 use bytes::{BufMut as _, Bytes};
 
 use super::{
+    address::Address,
     codec::{Malformed, Reader, Writer as _},
     frame::Lane,
     holdings::Holdings,
@@ -53,7 +52,7 @@ pub enum Message {
         /// Who I am and where I listen.
         record: Signed<PeerRecord>,
         /// From where your link comes, as I see it.
-        observed: SocketAddr,
+        observed: Address,
         /// Whom else I know.
         peers: Vec<Signed<PeerRecord>>,
     },
@@ -221,7 +220,7 @@ impl Message {
             1 | 2 => Self::Hello {
                 answer: kind == 2,
                 record: Signed::<PeerRecord>::decode(&mut reader)?,
-                observed: reader.socket_addr()?,
+                observed: Address::decode(&mut reader)?,
                 peers: decode_records(&mut reader)?,
             },
             3 => Self::Heartbeat { active_peers: reader.u32()? },
@@ -252,7 +251,7 @@ impl Message {
         match self {
             Self::Hello { record, observed, peers, .. } => {
                 record.encode(&mut out);
-                out.append_addr(observed);
+                observed.encode(&mut out);
                 encode_records(peers, &mut out);
             }
             Self::Heartbeat { active_peers } => out.put_u32(*active_peers),

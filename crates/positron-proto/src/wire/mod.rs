@@ -2,12 +2,13 @@
 //! [`Malformed`].
 //!
 //! Reading order: [`codec`] (numbers and lengths), [`frame`] (what a link carries), [`message`]
-//! (what nodes say to each other), [`record`] (who a peer says it is), [`holdings`] (which messages
-//! a node has), [`packet`] and [`packet_frame`] (what datagrams carry).
+//! (what nodes say to each other), [`address`] and [`record`] (where and who a peer says it is),
+//! [`holdings`] (which messages a node has), [`packet`] and [`packet_frame`] (what datagrams carry).
 //!
 //! All integers are big-endian. Lengths are checked before memory is taken, counts before their
 //! elements.
 
+pub mod address;
 pub mod codec;
 pub mod frame;
 pub mod holdings;
@@ -16,4 +17,5 @@ pub mod packet;
 pub mod packet_frame;
 pub mod record;
 
+pub use address::Address;
 pub use codec::{Malformed, Reader, Writer};

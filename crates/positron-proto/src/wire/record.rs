@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 
 use bytes::{BufMut as _, Bytes};
 
-use super::codec::{Malformed, Reader, Writer as _};
+use super::{
+    address::Address,
+    codec::{Malformed, Reader, Writer as _},
+};
 use crate::{
     id::NodeId,
     identity::{PublicKey, Signature, Signed, Statement},
-    limits::{MAX_ADDRESSES, MAX_SOFTWARE},
+    limits::{MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_PEER_RECORD, MAX_SOFTWARE},
 };
 
 /// What a node says of itself. A newer one (larger `sequence`) replaces an older one.
@@ -21,12 +24,40 @@ pub struct PeerRecord {
     pub sequence: u64,
     /// The static X25519 key of its links; with it a link takes one round trip.
     pub noise_static: [u8; 32],
-    /// What it can do: a bit set, none assigned yet.
+    /// What it can do: a bit set, none assigned. Bits that mean nothing here are kept.
     pub capabilities: u32,
-    /// Where it says it listens; a claim, to be dialled before it is passed on.
-    pub addresses: Vec<SocketAddr>,
+    /// Where it says it listens; a claim, to be dialled before it is passed on. Those of unknown
+    /// kinds are kept, in their place, because the signature covers them.
+    pub addresses: Vec<Address>,
+    /// What else is needed to reach it; kept whatever the kind.
+    pub carriers: Vec<Carrier>,
     /// Name and version of its software, printable ASCII.
     pub software: String,
+}
+
+/// What the carrier of a link needs to know beside an address, such as the hash of a certificate:
+/// a kind and what that kind says. No kind means anything to this version; their bytes are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    kind: u8,
+    body: Box<[u8]>,
+}
+
+impl Carrier {
+    /// `None` if the body is too long.
+    pub fn new(kind: u8, body: &[u8]) -> Option<Self> {
+        (body.len() <= MAX_CARRIER_BODY).then(|| Self { kind, body: body.into() })
+    }
+
+    /// The number on the wire.
+    pub const fn kind(&self) -> u8 {
+        self.kind
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl PeerRecord {
@@ -35,13 +66,23 @@ impl PeerRecord {
         self.key.node_id()
     }
 
+    /// Whether it names this address.
+    pub fn lists(&self, addr: SocketAddr) -> bool {
+        self.addresses.contains(&addr.into())
+    }
+
     fn encode_body(&self, out: &mut Vec<u8>) {
         out.put_u64(self.sequence);
         out.append_raw(&self.noise_static);
         out.put_u32(self.capabilities);
         out.append_varint(self.addresses.len() as u64);
-        for addr in &self.addresses {
-            out.append_addr(addr);
+        for address in &self.addresses {
+            address.encode(out);
+        }
+        out.append_varint(self.carriers.len() as u64);
+        for carrier in &self.carriers {
+            out.put_u8(carrier.kind);
+            out.append_blob(&carrier.body);
         }
         out.append_blob(self.software.as_bytes());
     }
@@ -62,20 +103,25 @@ impl Statement for PeerRecord {
 impl Signed<PeerRecord> {
     /// Reads a record from the front of `reader`. Its signature is not checked here.
     pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let (start, too_long) =
+            (reader.remaining(), reader.malformed("peer record above its limit"));
         let bad_key = reader.malformed("public key of small order");
         let key = PublicKey::parse(reader.array()?).map_err(|_| bad_key)?;
         let sequence = reader.u64()?;
         let noise_static = reader.array()?;
         let capabilities = reader.u32()?;
         let count = reader.len(MAX_ADDRESSES)?;
-        let mut addresses = Vec::with_capacity(count);
-        for _ in 0..count {
-            addresses.push(reader.socket_addr()?);
-        }
+        let addresses = (0..count).map(|_| Address::decode(reader)).collect::<Result<_, _>>()?;
+        let count = reader.len(MAX_CARRIERS)?;
+        let carriers = (0..count).map(|_| decode_carrier(reader)).collect::<Result<_, _>>()?;
         let not_text = reader.malformed("software is not printable text");
         let software = printable(&reader.bytes(MAX_SOFTWARE)?).ok_or(not_text)?;
         let signature = Signature::from_bytes(reader.array()?);
-        let record = PeerRecord { key, sequence, noise_static, capabilities, addresses, software };
+        if start - reader.remaining() > MAX_PEER_RECORD {
+            return Err(too_long);
+        }
+        let record =
+            PeerRecord { key, sequence, noise_static, capabilities, addresses, carriers, software };
         Ok(Self::new(record, signature))
     }
 
@@ -93,6 +139,10 @@ impl Signed<PeerRecord> {
         self.encode(&mut out);
         out.into()
     }
+}
+
+fn decode_carrier(reader: &mut Reader) -> Result<Carrier, Malformed> {
+    Ok(Carrier { kind: reader.u8()?, body: (*reader.bytes(MAX_CARRIER_BODY)?).into() })
 }
 
 fn printable(bytes: &[u8]) -> Option<String> {

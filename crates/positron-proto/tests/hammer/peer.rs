@@ -14,10 +14,11 @@ use positron_proto::{
     session::sessions::{DialRequest, Purpose},
     time::{Duration, WallTime},
     wire::{
+        Address,
         frame::Lane,
         holdings::{Holdings, Ranges},
         message::{AppMessage, Audience, Message},
-        record::PeerRecord,
+        record::{Carrier, PeerRecord},
     },
 };
 
@@ -79,9 +80,12 @@ impl Hostile {
     }
 
     fn record(&self, rng: &mut Rng, me: &Identity) -> Signed<PeerRecord> {
-        let mut addresses = vec![address(self.host)];
+        let mut addresses = vec![address(self.host).into()];
         for _ in 0..rng.index(8) {
-            addresses.push(SocketAddr::from((rng.bytes::<4>(), 80)));
+            addresses.push(match rng.bytes::<5>() {
+                [a, b, c, d, 0..128] => SocketAddr::from(([a, b, c, d], 80)).into(),
+                [kind, body @ ..] => Address::new(kind | 8, &body).expect("of no known kind"),
+            });
         }
         let record = PeerRecord {
             key: *me.public_key(),
@@ -89,6 +93,9 @@ impl Hostile {
             noise_static: if rng.chance(0.9) { link_public_key(me) } else { rng.bytes() },
             capabilities: u32::MAX,
             addresses,
+            carriers: vec![
+                Carrier::new(rng.bytes::<1>()[0], &rng.bytes::<96>()).expect("short enough"),
+            ],
             software: "hostile".into(),
         };
         me.sign(record, &network()).claim().clone()
@@ -110,7 +117,7 @@ impl Hostile {
             0 => Message::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
-                observed: SocketAddr::from((rng.bytes::<4>(), 4000)),
+                observed: SocketAddr::from((rng.bytes::<4>(), 4000)).into(),
                 peers: self.records(rng),
             },
             1 => Message::Heartbeat { active_peers: u32::MAX },

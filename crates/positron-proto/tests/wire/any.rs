@@ -6,13 +6,14 @@ use bytes::Bytes;
 use positron_proto::{
     id::NodeId,
     identity::{PublicKey, Signature, Signed},
-    limits::{MAX_ADDRESSES, MAX_TTL},
+    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_TTL},
     time::WallTime,
     wire::{
+        Address,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
         message::{AppMessage, Audience, Message},
-        record::PeerRecord,
+        record::{Carrier, PeerRecord},
     },
 };
 use proptest::prelude::*;
@@ -45,21 +46,40 @@ fn any_signature() -> impl Strategy<Value = Signature> {
     })
 }
 
-fn any_addr() -> impl Strategy<Value = SocketAddr> {
-    any::<(std::net::IpAddr, u16)>().prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port))
+/// Of a kind that is known, or of one that may come later.
+fn any_address() -> impl Strategy<Value = Address> {
+    let known = any::<(std::net::IpAddr, u16)>()
+        .prop_map(|(ip, port)| Address::from(SocketAddr::new(ip, port)));
+    let later = (any::<u8>(), any_bytes(0..40)).prop_filter_map("known", |(kind, body)| {
+        Address::new(kind, &body).ok().filter(|address| address.socket_addr().is_none())
+    });
+    prop_oneof![known, later]
+}
+
+fn any_carrier() -> impl Strategy<Value = Carrier> {
+    (any::<u8>(), any_bytes(0..40))
+        .prop_map(|(kind, body)| Carrier::new(kind, &body).expect("short enough"))
 }
 
 fn any_record() -> impl Strategy<Value = Signed<PeerRecord>> {
     (
         (any_key(), any::<u64>(), prop::array::uniform32(any::<u8>()), any::<u32>()),
-        prop::collection::vec(any_addr(), 0..=MAX_ADDRESSES),
+        prop::collection::vec(any_address(), 0..=MAX_ADDRESSES),
+        prop::collection::vec(any_carrier(), 0..=MAX_CARRIERS),
         "[ -~]{0,64}",
         any_signature(),
     )
-        .prop_map(|(fixed, addresses, software, signature)| {
+        .prop_map(|(fixed, addresses, carriers, software, signature)| {
             let (key, sequence, noise_static, capabilities) = fixed;
-            let record =
-                PeerRecord { key, sequence, noise_static, capabilities, addresses, software };
+            let record = PeerRecord {
+                key,
+                sequence,
+                noise_static,
+                capabilities,
+                addresses,
+                carriers,
+                software,
+            };
             Signed::new(record, signature)
         })
 }
@@ -86,7 +106,7 @@ fn any_holdings() -> impl Strategy<Value = Holdings> {
 pub(crate) fn any_message() -> impl Strategy<Value = Message> {
     let records = || prop::collection::vec(any_record(), 0..5);
     prop_oneof![
-        (any::<bool>(), any_record(), any_addr(), records()).prop_map(
+        (any::<bool>(), any_record(), any_address(), records()).prop_map(
             |(answer, record, observed, peers)| Message::Hello { answer, record, observed, peers }
         ),
         any::<u32>().prop_map(|active_peers| Message::Heartbeat { active_peers }),

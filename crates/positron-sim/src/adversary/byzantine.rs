@@ -170,7 +170,8 @@ impl Byzantine {
             sequence: u64::MAX,
             noise_static: [1; 32],
             capabilities: 0,
-            addresses: vec![self.addr],
+            addresses: vec![self.addr.into()],
+            carriers: Vec::new(),
             software: "forged".into(),
         };
         let peers = vec![Signed::new(record, Signature::from_bytes([7; 64]))];

@@ -62,6 +62,7 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
         noise_static: [3; 32],
         capabilities: 0,
         addresses: vec!["192.0.2.7:8888".parse().unwrap(), "[2001:db8::1]:9".parse().unwrap()],
+        carriers: Vec::new(),
         software: "positron-net/0.1.0".to_owned(),
     };
     let dialled = n.is_multiple_of(2).then(|| "[fe80::1%3]:8888".parse().unwrap());

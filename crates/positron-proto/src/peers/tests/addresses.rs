@@ -39,6 +39,7 @@ impl Stranger {
             noise_static: self.peer.noise_static,
             capabilities: 0,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            carriers: Vec::new(),
             software: String::new(),
         };
         self.me.sign(record, &network()).claim().clone()

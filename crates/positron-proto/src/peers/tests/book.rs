@@ -14,7 +14,7 @@ use crate::{
     },
     rng::{Rng, Seed},
     time::{Duration, WallTime},
-    wire::{message::Message, record::PeerRecord},
+    wire::{Address, message::Message, record::PeerRecord},
 };
 
 /// A verified record of a node that nobody ever met.
@@ -24,7 +24,8 @@ fn record(rng: &mut Rng, addr: SocketAddr) -> Verified<PeerRecord> {
         sequence: 1,
         noise_static: [0; 32],
         capabilities: 0,
-        addresses: vec![addr],
+        addresses: vec![addr.into()],
+        carriers: Vec::new(),
         software: String::new(),
     };
     let claim = Signed::new(record, Signature::from_bytes([0; 64]));
@@ -162,8 +163,9 @@ fn a_newer_record_keeps_the_proof_only_if_it_names_the_proven_address() {
     prove(&mut book, id, 1);
     let newer = |sequence, addresses: Vec<SocketAddr>, book: &AddressBook| {
         let old = book.get(&id).unwrap().known.record.content().clone();
-        let claim =
-            Signed::new(PeerRecord { sequence, addresses, ..old }, Signature::from_bytes([0; 64]));
+        let addresses = addresses.into_iter().map(Address::from).collect();
+        let record = PeerRecord { sequence, addresses, ..old };
+        let claim = Signed::new(record, Signature::from_bytes([0; 64]));
         Verified::from_own_storage(claim, &network())
     };
     let (first, other) = (book.get(&id).unwrap().usable[0], "9.8.7.6:5".parse().unwrap());
