@@ -206,9 +206,9 @@ fn every_limit_holds_at_its_edge() {
     };
     check("carriers", MAX_CARRIERS, &|n| carriers(&vec![1; n]));
     check("peer record", MAX_PEER_RECORD, &|n| {
-        // Type and count stand before the record; six carriers, the last as long as it must be.
-        let last = n + 2 - carriers(&[127, 127, 127, 127, 127, 64]).len() + 64;
-        carriers(&[127, 127, 127, 127, 127, last])
+        // Type and count stand before the record; seven carriers, the last as long as it must be.
+        let bodies = |last| [[120; 6].as_slice(), &[last]].concat();
+        carriers(&bodies(64 + n + 2 - carriers(&bodies(64)).len()))
     });
     check("software", MAX_SOFTWARE, &|n| {
         let peers = vec![record_of("s".repeat(n), 1)];
