@@ -1,6 +1,6 @@
 //! Frames inside sealed packets of datagram connections `[PROTOCOL 9.6]`.
 //!
-//! Bodies are slices of the opened packet. Who fills a packet uses the `put_*` functions, which
+//! Bodies are slices of the opened packet, borrowed or shared. Who fills a packet uses the `put_*` functions, which
 //! take what they write by reference, and the `*_overhead` functions, which say what it costs.
 
 use core::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use core::ops::RangeInclusive;
 use bytes::{BufMut as _, Bytes};
 
 use super::{
-    codec::{Malformed, Reader, Writer as _, varint_len},
+    codec::{Input, Malformed, Reader, Writer as _, varint_len},
     frame::CloseReason,
     packet::PacketType,
 };
@@ -54,7 +54,7 @@ impl Channel {
         (self.delivery as u8) << 4 | self.lane.min(LANES - 1)
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<impl Input>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown channel");
         let byte = reader.u8()?;
         let delivery = *Delivery::ALL.get(usize::from(byte >> 4)).ok_or(unknown)?;
@@ -73,7 +73,7 @@ pub enum StreamSide {
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PacketFrame {
+pub enum PacketFrame<B = Bytes> {
     /// The rest of the packet, which is zero.
     Padding {
         /// Its bytes, with the type; at least 1.
@@ -96,7 +96,7 @@ pub enum PacketFrame {
         /// Counts the messages of the channel from 0.
         number: u64,
         /// The message, at most [`MAX_DATAGRAM_MESSAGE`] bytes.
-        body: Bytes,
+        body: B,
     },
     /// A piece of a message.
     Fragment {
@@ -109,7 +109,7 @@ pub enum PacketFrame {
         /// Bytes of the whole message, at most [`MAX_DATAGRAM_MESSAGE`].
         total: u32,
         /// The piece; never empty.
-        body: Bytes,
+        body: B,
     },
     /// Its sender says no more, and why.
     Close(CloseReason),
@@ -124,7 +124,7 @@ pub enum PacketFrame {
         /// Bytes of the stream before this piece; the end of the piece is below 2^62.
         offset: u64,
         /// The piece; empty only with `fin`.
-        body: Bytes,
+        body: B,
     },
     /// How far the receiver of this frame may go.
     MaxData {
@@ -205,9 +205,9 @@ const EXTENSIONS: RangeInclusive<u8> = 0x40..=0x7F;
 /// The largest number that a varint carries.
 const LARGEST: u64 = (1 << 62) - 1;
 
-impl PacketFrame {
+impl<B: Input> PacketFrame<B> {
     /// Reads one frame from the front of `reader`.
-    pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    pub fn decode(reader: &mut Reader<B>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown frame type");
         match reader.u8()? {
             PADDING => decode_padding(reader),
@@ -241,6 +241,36 @@ impl PacketFrame {
         }
     }
 
+    /// Whether it may be in a sealed packet of this type.
+    pub const fn allowed_in(&self, kind: PacketType) -> bool {
+        use PacketType as Type;
+        match self {
+            Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. } => {
+                !matches!(kind, Type::Syn | Type::SynAck)
+            }
+            Self::Close(_) => matches!(kind, Type::Fin | Type::Rst),
+            Self::Ping { .. } => matches!(kind, Type::Data | Type::Ping),
+            Self::Pong { .. } => matches!(kind, Type::Data | Type::Pong),
+            Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
+            Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
+            Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
+            _ => matches!(kind, Type::Data),
+        }
+    }
+
+    /// Whether a packet with it is to be acknowledged within
+    /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
+    pub const fn is_ack_eliciting(&self) -> bool {
+        self.says_something() && !matches!(self, Self::Pong { .. })
+    }
+
+    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
+    pub const fn says_something(&self) -> bool {
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
+    }
+}
+
+impl PacketFrame {
     /// Appends the frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -277,34 +307,6 @@ impl PacketFrame {
             }
             Self::Unknown { kind } => out.extend_from_slice(&[*kind, 0]),
         }
-    }
-
-    /// Whether it may be in a sealed packet of this type.
-    pub const fn allowed_in(&self, kind: PacketType) -> bool {
-        use PacketType as Type;
-        match self {
-            Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. } => {
-                !matches!(kind, Type::Syn | Type::SynAck)
-            }
-            Self::Close(_) => matches!(kind, Type::Fin | Type::Rst),
-            Self::Ping { .. } => matches!(kind, Type::Data | Type::Ping),
-            Self::Pong { .. } => matches!(kind, Type::Data | Type::Pong),
-            Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
-            Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
-            Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
-            _ => matches!(kind, Type::Data),
-        }
-    }
-
-    /// Whether a packet with it is to be acknowledged within
-    /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
-    pub const fn is_ack_eliciting(&self) -> bool {
-        self.says_something() && !matches!(self, Self::Pong { .. })
-    }
-
-    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
-    pub const fn says_something(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
     }
 }
 
@@ -373,19 +375,20 @@ fn put_numbers(out: &mut Vec<u8>, kind: u8, numbers: &[u64]) {
     }
 }
 
-fn decode_padding(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_padding<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let not_zero = reader.malformed("padding is not zero");
     let rest = reader.rest();
-    let zero = rest.iter().all(|byte| *byte == 0);
-    if zero { Ok(PacketFrame::Padding { len: 1 + rest.len() }) } else { Err(not_zero) }
+    let zero = rest.as_ref().iter().all(|byte| *byte == 0);
+    if zero { Ok(PacketFrame::Padding { len: 1 + rest.as_ref().len() }) } else { Err(not_zero) }
 }
 
-fn decode_part(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_part<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let (channel, number) = (Channel::decode(reader)?, reader.varint()?);
     let wrong = reader.malformed("part outside its message");
     let (offset, total) = (reader.len(MAX_DATAGRAM_MESSAGE)?, reader.len(MAX_DATAGRAM_MESSAGE)?);
     let body = reader.bytes(MAX_DATAGRAM_MESSAGE)?;
-    if body.is_empty() || offset.checked_add(body.len()).is_none_or(|end| end > total) {
+    let len = body.as_ref().len();
+    if len == 0 || offset.checked_add(len).is_none_or(|end| end > total) {
         return Err(wrong);
     }
     let narrow = |n: usize| u32::try_from(n).map_err(|_| wrong);
@@ -393,7 +396,7 @@ fn decode_part(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     Ok(PacketFrame::Fragment { channel, number, offset, total, body })
 }
 
-fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_stream<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown lane");
     let lane = reader.u8()?;
@@ -409,14 +412,14 @@ fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     let wrong = reader.malformed("piece outside of any stream");
     let offset = reader.varint()?;
     let body = reader.bytes(reader.remaining())?;
-    let len = u64::try_from(body.len()).map_err(|_| wrong)?;
-    if offset + len > LARGEST || (body.is_empty() && !fin) {
+    let len = u64::try_from(body.as_ref().len()).map_err(|_| wrong)?;
+    if offset + len > LARGEST || (len == 0 && !fin) {
         return Err(wrong);
     }
     Ok(PacketFrame::Stream { id, lane, fin, offset, body })
 }
 
-fn decode_stream_end(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_stream_end<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown side");
     let side = match reader.u8()? {
@@ -427,7 +430,7 @@ fn decode_stream_end(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     Ok(PacketFrame::StreamEnd { id, side, offset: reader.varint()? })
 }
 
-fn decode_stream_id(reader: &mut Reader) -> Result<u64, Malformed> {
+fn decode_stream_id(reader: &mut Reader<impl Input>) -> Result<u64, Malformed> {
     let nobody = reader.malformed("no such stream");
     let id = reader.varint()?;
     if id == 0 { Err(nobody) } else { Ok(id) }

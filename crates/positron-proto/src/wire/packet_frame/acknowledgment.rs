@@ -8,7 +8,7 @@ use super::{LARGEST, PACKET_ACK, PacketFrame, put_numbers};
 use crate::{
     limits::MAX_ACK_RANGES,
     time::Duration,
-    wire::codec::{Malformed, Reader, Writer as _, varint_len},
+    wire::codec::{Input, Malformed, Reader, Writer as _, varint_len},
 };
 
 /// Numbers of received packets: at least one range, descending, none touches another, at most
@@ -97,7 +97,7 @@ pub fn put_ack(
 const _: () = assert!(MAX_ACK_RANGES <= 64, "the count of further ranges takes one byte");
 
 /// RFC 9000, 19.3.1: every range is told by its distance from the one above it.
-pub(super) fn decode(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+pub(super) fn decode<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let (largest, delay) = (reader.varint()?, Duration::from_micros(reader.varint()?));
     let count = reader.len(MAX_ACK_RANGES - 1)?;
     let below_zero = reader.malformed("range below zero");
