@@ -8,7 +8,6 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     datagram::contract::Transmit,
-    node::Input,
     time::{Duration, Instant},
 };
 
@@ -113,11 +112,16 @@ impl Host {
             }
             return;
         }
-        self.take_in(from, bytes);
+        self.take_in(from, &bytes);
     }
 
-    fn take_in(&mut self, from: SocketAddr, bytes: Bytes) {
-        self.give(Input::Datagrams { from, segment_size: bytes.len().max(1), bytes });
+    fn take_in(&mut self, from: SocketAddr, bytes: &[u8]) {
+        let at = self.now();
+        let now = self.clocks(at);
+        let Some(process) = &mut self.process else { return };
+        self.tally.inputs += 1;
+        self.trace.note(at, || format!("Datagram {{ from: {from}, bytes: {bytes:?} }}"));
+        process.machine.handle_datagrams(now, from, bytes.len().max(1), bytes);
     }
 
     /// Takes in what waits in the socket, if the process reads again.
@@ -128,7 +132,7 @@ impl Host {
         self.socket.unread_bytes = 0;
         for event in std::mem::take(&mut self.socket.unread) {
             if let Event::Datagram { from, bytes, .. } = event {
-                self.take_in(from, bytes);
+                self.take_in(from, &bytes);
             }
         }
     }

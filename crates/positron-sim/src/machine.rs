@@ -1,5 +1,7 @@
 //! What can live on a host: anything that keeps the contract of a node.
 
+use std::net::SocketAddr;
+
 use positron_proto::{
     datagram::contract::Transmit,
     id::Ticket,
@@ -10,6 +12,8 @@ use positron_proto::{
 /// The contract of [`NodeCore`], for the shipped node and for those who mean it harm.
 pub(crate) trait Machine: Send {
     fn handle(&mut self, now: Now, input: Input);
+    /// Datagrams from one address, if it speaks by datagrams.
+    fn handle_datagrams(&mut self, _: Now, _: SocketAddr, _: usize, _: &[u8]) {}
     fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused>;
     fn poll_effect(&mut self) -> Option<Effect>;
     fn poll_timeout(&self) -> Option<Instant>;
@@ -26,6 +30,10 @@ pub(crate) trait Machine: Send {
 impl Machine for NodeCore {
     fn handle(&mut self, now: Now, input: Input) {
         Self::handle(self, now, input);
+    }
+
+    fn handle_datagrams(&mut self, now: Now, from: SocketAddr, size: usize, bytes: &[u8]) {
+        Self::handle_datagrams(self, now, from, size, bytes);
     }
 
     fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {

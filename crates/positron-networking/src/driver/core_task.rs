@@ -226,9 +226,11 @@ impl CoreTask {
     fn take_packets(&mut self) {
         self.packets.iter_mut().for_each(Packets::begin);
         self.source = Source::Datagrams;
-        while let Some(input) = self.packets.as_mut().and_then(Packets::next) {
+        while let Some(some) = self.packets.as_mut().and_then(Packets::next) {
             let before = self.checks.len();
-            self.handle(input);
+            let now = self.clock.now();
+            self.core.handle_datagrams(now, some.from, some.segment_size, some.bytes);
+            self.drain();
             let checks = self.checks.len() - before;
             self.packets.iter_mut().for_each(|packets| packets.wants(checks));
         }

@@ -8,13 +8,12 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use positron_proto::node::{Input, NodeCore};
+use positron_proto::node::NodeCore;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Clock,
-    datagrams::{Arrived, Batch, DatagramSocket, Sent},
+    datagrams::{Arrived, Batch, DatagramSocket, Datagrams, Sent},
 };
 use crate::limits::{CHECKS_BEFORE_READ, READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
 
@@ -92,20 +91,21 @@ impl Packets {
         self.back_off = None;
     }
 
-    /// The next datagrams of this wake-up; `None`: it is the others' turn.
-    pub(super) fn next(&mut self) -> Option<Input> {
-        loop {
-            if !self.may_read() {
-                return None;
-            }
-            if let Some(some) = self.batch.datagrams().nth(self.handled) {
-                self.handled += 1;
-                let (from, segment_size) = (some.from, some.segment_size);
-                let bytes = Bytes::copy_from_slice(some.bytes);
-                return Some(Input::Datagrams { from, segment_size, bytes });
-            }
+    /// The next datagrams of this wake-up, where the kernel put them; `None`: it is the others'
+    /// turn.
+    pub(super) fn next(&mut self) -> Option<Datagrams<'_>> {
+        if !self.may_read() || !self.read() {
+            return None;
+        }
+        self.handled += 1;
+        self.batch.datagrams().nth(self.handled - 1)
+    }
+
+    /// Whether there are datagrams that the core has not had, after reading if need be.
+    fn read(&mut self) -> bool {
+        while self.batch.datagrams().nth(self.handled).is_none() {
             if self.rounds == 0 {
-                return None;
+                return false;
             }
             self.rounds -= 1;
             self.handled = 0;
@@ -121,6 +121,7 @@ impl Packets {
                 self.rounds = 0;
             }
         }
+        true
     }
 
     /// The core wants so many signatures of what arrived last checked.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     client_handshake::unsealed,
-    connection::{Handled, OpenedPacket},
+    connection::{Handled, OpenedPacket, SealedPacket},
     contract::ConnectionId,
     endpoint::{Endpoint, EndpointWake},
     half_open::Knock,
@@ -52,7 +52,7 @@ impl Endpoint {
             _ => true,
         };
         if is_sealed {
-            self.handle_sealed(now, from, &header, datagram);
+            self.handle_sealed(now, SealedPacket { from, header: &header, datagram });
             return;
         }
         // Nothing else protects them from accidents.
@@ -199,31 +199,33 @@ impl Endpoint {
         }
     }
 
-    fn handle_sealed(&mut self, now: Now, from: SocketAddr, header: &Header, datagram: &[u8]) {
+    fn handle_sealed(&mut self, now: Now, packet: SealedPacket<'_>) {
+        let SealedPacket { from, header, .. } = packet;
         if let Some(id) = self.by_wire.get(&header.connection).copied() {
             let Some(row) = self.rows.get_mut(&id).filter(|row| row.is_agreed()) else {
                 self.counters.unknown_connections += 1;
                 return;
             };
-            let counters = &mut self.counters;
-            let handled = row.connection.handle_packet(now.mono, from, header, datagram, counters);
+            let (out, counters) = (&mut self.opened, &mut self.counters);
+            let handled = row.connection.handle_packet(now.mono, packet, out, counters);
             if handled == Handled::Opened {
                 self.forget_dial(id);
             }
             self.settle(id);
             self.enforce_memory_budget(now);
         } else if self.door.knows(header.connection) {
-            self.knock(now, from, header, datagram);
+            self.knock(now, packet);
         } else {
             self.handle_stray(now, from, header);
         }
     }
 
     /// A stranger may prove to be live.
-    fn knock(&mut self, now: Now, from: SocketAddr, header: &Header, datagram: &[u8]) {
+    fn knock(&mut self, now: Now, packet: SealedPacket<'_>) {
+        let SealedPacket { from, header, datagram } = packet;
         let refuse = self.is_full().then_some(CloseReason::SlotsFull);
-        let (at, counters) = ((now.mono, from), &mut self.counters);
-        match self.door.handle_sealed(at, header, datagram, refuse, counters) {
+        let (out, counters) = (&mut self.opened, &mut self.counters);
+        match self.door.handle_sealed(now.mono, packet, out, refuse, counters) {
             Knock::Nothing => self.wake_door(),
             Knock::Refused(reset) => {
                 self.say(from, reset);
@@ -232,12 +234,12 @@ impl Endpoint {
                 let id = self.insert(now.mono, header.connection, None);
                 self.counters.connections += 1;
                 let Some(row) = self.rows.get_mut(&id) else { return };
-                let (number, frames) = newcomer.first;
                 let theirs = newcomer.theirs;
                 row.theirs = Some(theirs);
                 self.by_theirs.insert((theirs, id));
                 let connection = &mut row.connection;
                 connection.secure(now.mono, newcomer.protection, newcomer.remote, theirs);
+                let (number, frames) = (newcomer.number, self.opened.as_slice());
                 let opened = OpenedPacket { from, header, number, frames, len: datagram.len() };
                 connection.handle_opened(now.mono, opened, &mut self.counters);
                 self.wake_door();

@@ -114,6 +114,8 @@ pub struct Endpoint {
     pub(super) served: ConnectionId,
     pub(super) stray_hints: PerSecond,
     pub(super) counters: EndpointCounters,
+    /// The packet that was opened last: its place is the next one's.
+    pub(super) opened: Vec<u8>,
     events: VecDeque<EndpointEvent>,
     /// The last name of a connection that was given.
     named: u64,
@@ -181,6 +183,7 @@ impl Endpoint {
             served: ConnectionId(0),
             stray_hints: PerSecond::default(),
             counters: EndpointCounters::default(),
+            opened: Vec::new(),
             events: VecDeque::new(),
             named: 0,
             dials: 0,

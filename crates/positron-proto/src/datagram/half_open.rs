@@ -6,10 +6,10 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use bytes::Bytes;
 
 use super::{
     client_handshake::unsealed,
+    connection::SealedPacket,
     contract::{EndpointCounters, RemoteNode},
     cookie::Cookies,
     protection::{Protection, Tuning},
@@ -105,8 +105,8 @@ pub(super) struct Accepted {
     pub(super) remote: RemoteNode,
     pub(super) theirs: u32,
     pub(super) protection: Protection,
-    /// The first packet: its number and its frames.
-    pub(super) first: (u64, Bytes),
+    /// The number of the first packet.
+    pub(super) number: u64,
 }
 
 impl HalfOpenTable {
@@ -298,21 +298,22 @@ impl HalfOpenTable {
         self.rows.get_mut(key)
     }
 
-    /// Takes a sealed packet. `refuse` says why there can be no further connection, if so.
+    /// Takes a sealed packet, which is opened into `out`. `refuse` says why there can be no further
+    /// connection, if so.
     pub(super) fn handle_sealed(
         &mut self,
-        (now, from): (Instant, SocketAddr),
-        header: &Header,
-        datagram: &[u8],
+        now: Instant,
+        packet: SealedPacket<'_>,
+        out: &mut Vec<u8>,
         refuse: Option<CloseReason>,
         counters: &mut EndpointCounters,
     ) -> Knock {
+        let SealedPacket { from, header, datagram } = packet;
         let Some(row) = self.row(from, header.connection) else { return Knock::Nothing };
         // In XX its ACK may be under way still, or lost: it will be said again.
         let Stage::Proving(agreed, protection) = &mut row.stage else { return Knock::Nothing };
-        let mut frames = Vec::new();
         let three_pto = 3 * SYN_TIMEOUT;
-        let number = match protection.open(now, three_pto, header, datagram, &mut frames) {
+        let number = match protection.open(now, three_pto, header, datagram, out) {
             Ok(number) => number,
             Err(why) => {
                 counters.not_opened(why);
@@ -338,7 +339,7 @@ impl HalfOpenTable {
             remote: remote(&agreed, from, Direction::Inbound),
             theirs: agreed.connection.unwrap_or_default(),
             protection: *protection,
-            first: (number, frames.into()),
+            number,
         }))
     }
 }

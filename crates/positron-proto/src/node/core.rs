@@ -1,6 +1,6 @@
 //! The whole node as one machine.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -139,10 +139,6 @@ impl NodeCore {
             Input::Bytes { link, bytes } => {
                 self.sessions.handle_bytes(now, link, bytes, &mut self.queues.session);
             }
-            Input::Datagrams { from, segment_size, bytes } => {
-                let out = &mut self.queues.session;
-                self.sessions.handle_datagrams(now, from, segment_size, &bytes, out);
-            }
             Input::Written { link, bytes } => {
                 self.sessions.handle_written(now, link, bytes, &mut self.queues.session);
             }
@@ -157,6 +153,21 @@ impl NodeCore {
             Input::StorageFailed { why } => self.handle_storage_failed(why),
             Input::Timeout => self.timeout(now),
         }
+        self.flush_and_route(now);
+    }
+
+    /// Datagrams arrived from one address, in one buffer: each has `segment_size` bytes but the
+    /// last, which may have less. An input like the others, but lent: the socket's own memory is
+    /// read, and nothing of it is kept.
+    pub fn handle_datagrams(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        segment_size: usize,
+        datagrams: &[u8],
+    ) {
+        let out = &mut self.queues.session;
+        self.sessions.handle_datagrams(now, from, segment_size, datagrams, out);
         self.flush_and_route(now);
     }
 

@@ -31,15 +31,6 @@ pub enum Input {
         /// Any number of them, cut anywhere.
         bytes: Bytes,
     },
-    /// Datagrams from one address, in one buffer.
-    Datagrams {
-        /// From where.
-        from: SocketAddr,
-        /// Bytes of each but the last, which may have less.
-        segment_size: usize,
-        /// All of them.
-        bytes: Bytes,
-    },
     /// The kernel took this much of what was written; how slow readers are noticed.
     Written {
         /// Which link.

@@ -12,32 +12,54 @@ pub struct Malformed {
     pub offset: usize,
 }
 
-/// Reads values from the front of a shared buffer; slices it without copying.
+/// What a [`Reader`] reads: bytes that are cut without copying them. Shared ones where the pieces
+/// are kept, borrowed ones where they are copied to their place at once.
+pub trait Input: AsRef<[u8]> {
+    /// Takes the first `len` bytes off, of which there are as many.
+    #[must_use]
+    fn cut(&mut self, len: usize) -> Self;
+}
+
+impl Input for Bytes {
+    fn cut(&mut self, len: usize) -> Self {
+        self.split_to(len)
+    }
+}
+
+impl Input for &[u8] {
+    fn cut(&mut self, len: usize) -> Self {
+        let (front, rest) = self.split_at(len);
+        *self = rest;
+        front
+    }
+}
+
+/// Reads values from the front of a buffer; slices it without copying.
 #[derive(Clone, Debug)]
-pub struct Reader {
-    rest: Bytes,
+pub struct Reader<B = Bytes> {
+    rest: B,
     total: usize,
 }
 
-impl Reader {
+impl<B: Input> Reader<B> {
     /// Reads `bytes` from the start.
-    pub fn new(bytes: Bytes) -> Self {
-        Self { total: bytes.len(), rest: bytes }
+    pub fn new(bytes: B) -> Self {
+        Self { total: bytes.as_ref().len(), rest: bytes }
     }
 
     /// What is wrong here.
     pub fn malformed(&self, what: &'static str) -> Malformed {
-        Malformed { what, offset: self.total - self.rest.len() }
+        Malformed { what, offset: self.total - self.remaining() }
     }
 
     /// Bytes that are left.
     pub fn remaining(&self) -> usize {
-        self.rest.len()
+        self.rest.as_ref().len()
     }
 
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+        self.remaining() == 0
     }
 
     /// Fails unless everything was read.
@@ -46,23 +68,23 @@ impl Reader {
     }
 
     /// The next `len` bytes.
-    pub fn take(&mut self, len: usize) -> Result<Bytes, Malformed> {
-        if len > self.rest.len() {
+    pub fn take(&mut self, len: usize) -> Result<B, Malformed> {
+        if len > self.remaining() {
             return Err(self.malformed("truncated"));
         }
-        Ok(self.rest.split_to(len))
+        Ok(self.rest.cut(len))
     }
 
     /// Everything that is left.
-    pub fn rest(&mut self) -> Bytes {
-        self.rest.split_off(0)
+    pub fn rest(&mut self) -> B {
+        self.rest.cut(self.remaining())
     }
 
     /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let bytes = self.take(N)?;
         let mut array = [0; N];
-        array.copy_from_slice(&bytes);
+        array.copy_from_slice(bytes.as_ref());
         Ok(array)
     }
 
@@ -89,7 +111,7 @@ impl Reader {
     /// A variable-length integer (RFC 9000, section 16): 1, 2, 4 or 8 bytes, below 2^62, shortest
     /// form only.
     pub fn varint(&mut self) -> Result<u64, Malformed> {
-        let (value, len) = read_varint(&self.rest).map_err(|what| self.malformed(what))?;
+        let (value, len) = read_varint(self.rest.as_ref()).map_err(|what| self.malformed(what))?;
         self.take(len)?;
         Ok(value)
     }
@@ -103,7 +125,7 @@ impl Reader {
     }
 
     /// A varint length of at most `limit`, then that many bytes.
-    pub fn bytes(&mut self, limit: usize) -> Result<Bytes, Malformed> {
+    pub fn bytes(&mut self, limit: usize) -> Result<B, Malformed> {
         let len = self.len(limit)?;
         self.take(len)
     }

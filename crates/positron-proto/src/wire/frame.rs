@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes};
 
-use super::codec::{Malformed, Reader, Writer as _, varint_len};
+use super::codec::{Input, Malformed, Reader, Writer as _, varint_len};
 use crate::limits::{MAX_MESSAGE, MAX_REASON_TEXT};
 
 /// An independent, ordered queue of messages between two nodes. More urgent ones go first.
@@ -245,12 +245,12 @@ impl CloseReason {
         }
     }
 
-    pub(super) fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader<impl Input>) -> Result<Self, Malformed> {
         let code = reader.u16()?;
         let not_text = reader.malformed("reason is not printable text");
         let text = reader.bytes(MAX_REASON_TEXT)?;
         // What a stranger says ends up on a terminal: printable ASCII only, no escape sequences.
-        if !text.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        if !text.as_ref().iter().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(not_text);
         }
         Ok(match code {
@@ -263,7 +263,7 @@ impl CloseReason {
             7 => Self::Banned,
             8 => Self::WrongNode,
             9 => Self::SelfDial,
-            10 => Self::Violation(String::from_utf8_lossy(&text).into_owned()),
+            10 => Self::Violation(String::from_utf8_lossy(text.as_ref()).into_owned()),
             11 => Self::SlowReader,
             12 => Self::Timeout,
             13 => Self::Pruned,

@@ -389,7 +389,7 @@ fn frames_stay_in_packets_of_their_type() {
     let read = |kind, index, frames: &[&PacketFrame]| {
         let opened: Vec<u8> = frames.iter().flat_map(|frame| encoded(frame)).collect();
         let fragment = Fragment { id: 5, index, total: 3 };
-        Frames::new(kind, fragment, opened.into())
+        Frames::new(kind, fragment, Bytes::from(opened))
             .collect::<Result<Vec<_>, _>>()
             .map(|_| ())
             .map_err(|malformed| malformed.what)

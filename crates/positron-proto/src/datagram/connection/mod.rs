@@ -16,7 +16,7 @@ mod recv;
 mod tests;
 mod timers;
 
-pub(super) use recv::OpenedPacket;
+pub(super) use recv::{OpenedPacket, SealedPacket};
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 

@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
 use super::{
     Carried, Connection, ConnectionEvent, Handled, PacketSpace, packet_space::PathResponse,
 };
@@ -14,23 +12,32 @@ use crate::{
         protection::Unopened,
         recovery::AckOutcome,
     },
-    limits::MESSAGE_COST,
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::{
         Malformed,
         frame::CloseReason,
-        packet::{HEADER_LEN, Header, PacketType, TAG_LEN},
+        packet::{Header, PacketType},
         packet_frame::{AckRanges, Frames, PacketFrame},
     },
 };
 
-/// A packet that opened.
+/// A sealed packet, where the socket put it.
+#[derive(Clone, Copy)]
+pub(in super::super) struct SealedPacket<'a> {
+    pub(in super::super) from: SocketAddr,
+    pub(in super::super) header: &'a Header,
+    pub(in super::super) datagram: &'a [u8],
+}
+
+/// A packet that opened. Its frames are borrowed: whoever keeps something of them copies it to the
+/// place where it stays, once, and nothing that is kept holds a whole packet.
+#[derive(Clone, Copy)]
 pub(in super::super) struct OpenedPacket<'a> {
     pub(in super::super) from: SocketAddr,
     pub(in super::super) header: &'a Header,
     pub(in super::super) number: u64,
-    pub(in super::super) frames: Bytes,
+    pub(in super::super) frames: &'a [u8],
     /// Bytes of its datagram.
     pub(in super::super) len: usize,
 }
@@ -38,8 +45,6 @@ pub(in super::super) struct OpenedPacket<'a> {
 /// What the frames of a packet came to, beside what they changed at once.
 #[derive(Default)]
 struct Heard {
-    /// Bytes of all frames.
-    len: usize,
     eliciting: bool,
     /// Whether some of it is for the application.
     said: bool,
@@ -63,24 +68,24 @@ pub(super) struct RecvProgress {
 }
 
 impl Connection {
-    /// A sealed packet for this connection.
+    /// A sealed packet for this connection, which is opened into `out`: the same for each packet,
+    /// so that it costs no memory.
     pub(in super::super) fn handle_packet(
         &mut self,
         now: Instant,
-        from: SocketAddr,
-        header: &Header,
-        datagram: &[u8],
+        packet: SealedPacket<'_>,
+        out: &mut Vec<u8>,
         counters: &mut EndpointCounters,
     ) -> Handled {
         let Some(secured) = &mut self.secured else {
             return Handled::NotOpened(Unopened::NotSealed);
         };
-        let mut frames = Vec::with_capacity(datagram.len().saturating_sub(HEADER_LEN + TAG_LEN));
+        let SealedPacket { from, header, datagram } = packet;
         let three_pto = secured.three_pto();
-        match secured.protection.open(now, three_pto, header, datagram, &mut frames) {
+        match secured.protection.open(now, three_pto, header, datagram, out) {
             Ok(number) => {
-                let (frames, len) = (Bytes::from(frames), datagram.len());
-                let opened = OpenedPacket { from, header, number, frames, len };
+                let len = datagram.len();
+                let opened = OpenedPacket { from, header, number, frames: out, len };
                 self.handle_opened(now, opened, counters);
                 Handled::Opened
             }
@@ -210,7 +215,7 @@ impl PacketSpace {
         counters: &mut EndpointCounters,
     ) -> Result<Heard, Violation> {
         let OpenedPacket { from, header, number, frames, .. } = packet;
-        let mut heard = Heard { len: frames.len(), ..Heard::default() };
+        let mut heard = Heard::default();
         for frame in Frames::new(header.kind, header.fragment, frames) {
             let malformed =
                 |it: Malformed| Violation { what: it.what, misbehavior: Misbehavior::Malformed };
@@ -229,7 +234,7 @@ impl PacketSpace {
         &mut self,
         now: Instant,
         from: SocketAddr,
-        frame: PacketFrame,
+        frame: PacketFrame<&[u8]>,
         carried: &mut Carried,
         heard: &mut Heard,
         counters: &mut EndpointCounters,
@@ -242,15 +247,14 @@ impl PacketSpace {
             | PacketFrame::Unknown { .. } => {}
             PacketFrame::Ping { token } => heard.ping = Some(token),
             PacketFrame::Message { channel, number, body } => {
-                let body = on_its_own(body, heard.len);
                 count(carried.incoming.message(channel, number, body)?, counters);
             }
             PacketFrame::Fragment { channel, number, offset, total, body } => {
                 let place = (offset, total);
-                count(carried.incoming.part(now, channel, number, place, &body)?, counters);
+                count(carried.incoming.part(now, channel, number, place, body)?, counters);
             }
             PacketFrame::Stream { id, lane: _, fin, offset, body } => {
-                carried.streams.handle_stream(id, offset, &body, fin)?;
+                carried.streams.handle_stream(id, offset, body, fin)?;
             }
             PacketFrame::MaxData { stream, limit } => {
                 carried.streams.handle_credit(stream, limit)?;
@@ -342,7 +346,7 @@ impl PacketSpace {
 }
 
 /// Whether it is for the application, and not between the two machines.
-const fn is_for_application(frame: &PacketFrame) -> bool {
+const fn is_for_application(frame: &PacketFrame<&[u8]>) -> bool {
     matches!(
         frame,
         PacketFrame::Message { .. } | PacketFrame::Fragment { .. } | PacketFrame::Stream { .. }
@@ -357,25 +361,12 @@ fn count(arrival: ReceivedPart, counters: &mut EndpointCounters) {
     }
 }
 
-/// A message that keeps no more alive than a few times what it counts for: the rest of its packet
-/// may be padding, and it may wait for long.
-fn on_its_own(body: Bytes, packet: usize) -> Bytes {
-    if (body.len() + MESSAGE_COST) * MOST_KEPT_ALIVE < packet {
-        Bytes::copy_from_slice(&body)
-    } else {
-        body
-    }
-}
-
 const fn unsent(what: &'static str) -> Violation {
     Violation { what, misbehavior: Misbehavior::ProtocolViolation }
 }
 
 /// Silence after which a connection counts as idle (guess: long beside every round trip).
 const QUIET: Duration = Duration::from_secs(1);
-/// How many times what it counts for a message may keep alive (guess: half of the packets of small
-/// messages are spared a copy of each).
-const MOST_KEPT_ALIVE: usize = 4;
 
 /// Guess: enough to notice a restarted peer at once, too little to be of use to an attacker.
 const PROD_INTERVAL: Duration = Duration::from_millis(100);

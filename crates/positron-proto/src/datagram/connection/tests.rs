@@ -165,8 +165,9 @@ impl Pair {
 
     fn deliver(&mut self, to: usize, datagram: &[u8]) {
         let (header, _) = Header::decode(datagram).expect("what an end sends is well-formed");
-        let from = self.addrs[1 - to];
-        self.ends[to].handle_packet(self.now, from, &header, datagram, &mut self.counters[to]);
+        let packet = SealedPacket { from: self.addrs[1 - to], header: &header, datagram };
+        let (mut out, counters) = (Vec::new(), &mut self.counters[to]);
+        self.ends[to].handle_packet(self.now, packet, &mut out, counters);
     }
 
     fn settle(&mut self) {

@@ -98,12 +98,12 @@ pub(super) struct Unfinished {
 }
 
 impl RecvChannels {
-    /// A MESSAGE frame.
+    /// A MESSAGE frame. The body is copied once, to where it stays until it is released.
     pub(super) fn message(
         &mut self,
         channel: Channel,
         number: u64,
-        body: Bytes,
+        body: &[u8],
     ) -> Result<ReceivedPart, Violation> {
         match self.stands(channel, number)? {
             Placement::Old => return Ok(ReceivedPart::Duplicate),
@@ -116,7 +116,7 @@ impl RecvChannels {
         if self.assemblies.forget(channel, number) {
             self.tell_whole(channel, number);
         }
-        self.finish(channel, number, body);
+        self.finish(channel, number, Bytes::copy_from_slice(body));
         Ok(ReceivedPart::New)
     }
 

@@ -64,8 +64,7 @@ impl Order {
                 }
             }
             Self::Ordered { waiting, .. } => {
-                // A slice would keep the whole packet for as long as it waits.
-                waiting.insert(number, Bytes::copy_from_slice(&body));
+                waiting.insert(number, body);
             }
             Self::Unordered { seen } => {
                 seen.insert(number);

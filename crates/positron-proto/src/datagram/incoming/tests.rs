@@ -1,5 +1,3 @@
-use bytes::Bytes;
-
 use super::{ReceivedPart, RecvChannels};
 use crate::{
     limits::{FRAGMENT_AGE, MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER},
@@ -44,7 +42,7 @@ fn reliable_messages_beyond_the_bound_of_unfinished_ones_are_a_violation() {
 fn a_number_is_taken_below_the_span_and_refused_from_it_on() {
     for delivery in [Delivery::Ordered, Delivery::Unordered] {
         let mut incoming = RecvChannels::default();
-        let mut take = |number| incoming.message(channel(delivery), number, Bytes::new());
+        let mut take = |number| incoming.message(channel(delivery), number, &[]);
         assert_eq!(take(MAX_MESSAGE_SPAN - 1), Ok(ReceivedPart::New));
         assert!(take(MAX_MESSAGE_SPAN).is_err() && take(u64::MAX).is_err());
         assert_eq!(take(0), Ok(ReceivedPart::New));

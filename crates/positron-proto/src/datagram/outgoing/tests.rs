@@ -74,7 +74,7 @@ fn arrive(incoming: &mut RecvChannels, now: Instant, packet: &Packet) {
     for frame in packet.frames.clone() {
         match frame {
             PacketFrame::Message { channel, number, body } => {
-                incoming.message(channel, number, body).unwrap();
+                incoming.message(channel, number, &body).unwrap();
             }
             PacketFrame::Fragment { channel, number, offset, total, body } => {
                 incoming.part(now, channel, number, (offset, total), &body).unwrap();

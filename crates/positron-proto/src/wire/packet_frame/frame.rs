@@ -9,7 +9,7 @@ use crate::{
     limits::{LANES, MAX_DATAGRAM_MESSAGE},
     time::Duration,
     wire::{
-        codec::{MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
+        codec::{Input, MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
         frame::CloseReason,
         packet::PacketType,
     },
@@ -46,7 +46,7 @@ impl Channel {
         (self.delivery as u8) << 4 | self.lane.min(LANES - 1)
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<impl Input>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown channel");
         let byte = reader.u8()?;
         let delivery = *Delivery::ALL.get(usize::from(byte >> 4)).ok_or(unknown)?;
@@ -65,7 +65,7 @@ pub enum StreamSide {
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PacketFrame {
+pub enum PacketFrame<B = Bytes> {
     /// The rest of the packet, which is zero.
     Padding {
         /// Its bytes, with the type; at least 1.
@@ -88,7 +88,7 @@ pub enum PacketFrame {
         /// Counts the messages of the channel from 0.
         number: u64,
         /// The message, at most [`MAX_DATAGRAM_MESSAGE`] bytes.
-        body: Bytes,
+        body: B,
     },
     /// A piece of a message.
     Fragment {
@@ -101,7 +101,7 @@ pub enum PacketFrame {
         /// Bytes of the whole message, at most [`MAX_DATAGRAM_MESSAGE`].
         total: u32,
         /// The piece; never empty.
-        body: Bytes,
+        body: B,
     },
     /// Its sender says no more, and why.
     Close(CloseReason),
@@ -116,7 +116,7 @@ pub enum PacketFrame {
         /// Bytes of the stream before this piece; the end of the piece is below 2^62.
         offset: u64,
         /// The piece; empty only with `fin`.
-        body: Bytes,
+        body: B,
     },
     /// How far the receiver of this frame may go.
     MaxData {
@@ -193,9 +193,9 @@ const MESSAGE_ACK: u8 = 0x10;
 const MESSAGE_NACK: u8 = 0x11;
 const EXTENSIONS: RangeInclusive<u8> = 0x40..=0x7F;
 
-impl PacketFrame {
+impl<B: Input> PacketFrame<B> {
     /// Reads one frame from the front of `reader`.
-    pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    pub fn decode(reader: &mut Reader<B>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown frame type");
         match reader.u8()? {
             PADDING => decode_padding(reader),
@@ -232,6 +232,36 @@ impl PacketFrame {
         }
     }
 
+    /// Whether it may be in a sealed packet of this type.
+    pub const fn allowed_in(&self, kind: PacketType) -> bool {
+        use PacketType as Type;
+        match self {
+            Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. } => {
+                !matches!(kind, Type::Syn | Type::SynAck)
+            }
+            Self::Close(_) => matches!(kind, Type::Fin | Type::Rst),
+            Self::Ping { .. } => matches!(kind, Type::Data | Type::Ping),
+            Self::Pong { .. } => matches!(kind, Type::Data | Type::Pong),
+            Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
+            Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
+            Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
+            _ => matches!(kind, Type::Data),
+        }
+    }
+
+    /// Whether a packet with it is to be acknowledged within
+    /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
+    pub const fn is_ack_eliciting(&self) -> bool {
+        self.says_something() && !matches!(self, Self::Pong { .. })
+    }
+
+    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
+    pub const fn says_something(&self) -> bool {
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
+    }
+}
+
+impl PacketFrame {
     /// Appends the frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -268,34 +298,6 @@ impl PacketFrame {
             }
             Self::Unknown { kind } => out.extend_from_slice(&[*kind, 0]),
         }
-    }
-
-    /// Whether it may be in a sealed packet of this type.
-    pub const fn allowed_in(&self, kind: PacketType) -> bool {
-        use PacketType as Type;
-        match self {
-            Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. } => {
-                !matches!(kind, Type::Syn | Type::SynAck)
-            }
-            Self::Close(_) => matches!(kind, Type::Fin | Type::Rst),
-            Self::Ping { .. } => matches!(kind, Type::Data | Type::Ping),
-            Self::Pong { .. } => matches!(kind, Type::Data | Type::Pong),
-            Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
-            Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
-            Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
-            _ => matches!(kind, Type::Data),
-        }
-    }
-
-    /// Whether a packet with it is to be acknowledged within
-    /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
-    pub const fn is_ack_eliciting(&self) -> bool {
-        self.says_something() && !matches!(self, Self::Pong { .. })
-    }
-
-    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
-    pub const fn says_something(&self) -> bool {
-        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
     }
 }
 
@@ -364,19 +366,20 @@ fn put_numbers(out: &mut Vec<u8>, kind: u8, numbers: &[u64]) {
     }
 }
 
-fn decode_padding(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_padding<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let not_zero = reader.malformed("padding is not zero");
     let rest = reader.rest();
-    let zero = rest.iter().all(|byte| *byte == 0);
-    if zero { Ok(PacketFrame::Padding { len: 1 + rest.len() }) } else { Err(not_zero) }
+    let zero = rest.as_ref().iter().all(|byte| *byte == 0);
+    if zero { Ok(PacketFrame::Padding { len: 1 + rest.as_ref().len() }) } else { Err(not_zero) }
 }
 
-fn decode_part(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_part<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let (channel, number) = (Channel::decode(reader)?, reader.varint()?);
     let wrong = reader.malformed("part outside its message");
     let (offset, total) = (reader.len(MAX_DATAGRAM_MESSAGE)?, reader.len(MAX_DATAGRAM_MESSAGE)?);
     let body = reader.bytes(MAX_DATAGRAM_MESSAGE)?;
-    if body.is_empty() || offset.checked_add(body.len()).is_none_or(|end| end > total) {
+    let len = body.as_ref().len();
+    if len == 0 || offset.checked_add(len).is_none_or(|end| end > total) {
         return Err(wrong);
     }
     let narrow = |n: usize| u32::try_from(n).map_err(|_| wrong);
@@ -384,7 +387,7 @@ fn decode_part(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     Ok(PacketFrame::Fragment { channel, number, offset, total, body })
 }
 
-fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_stream<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown lane");
     let lane = reader.u8()?;
@@ -400,14 +403,14 @@ fn decode_stream(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     let wrong = reader.malformed("piece outside of any stream");
     let offset = reader.varint()?;
     let body = reader.bytes(reader.remaining())?;
-    let len = u64::try_from(body.len()).map_err(|_| wrong)?;
-    if offset + len > MAX_VARINT || (body.is_empty() && !fin) {
+    let len = u64::try_from(body.as_ref().len()).map_err(|_| wrong)?;
+    if offset + len > MAX_VARINT || (len == 0 && !fin) {
         return Err(wrong);
     }
     Ok(PacketFrame::Stream { id, lane, fin, offset, body })
 }
 
-fn decode_stream_end(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
+fn decode_stream_end<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown side");
     let side = match reader.u8()? {
@@ -418,7 +421,7 @@ fn decode_stream_end(reader: &mut Reader) -> Result<PacketFrame, Malformed> {
     Ok(PacketFrame::StreamEnd { id, side, offset: reader.varint()? })
 }
 
-fn decode_stream_id(reader: &mut Reader) -> Result<u64, Malformed> {
+fn decode_stream_id(reader: &mut Reader<impl Input>) -> Result<u64, Malformed> {
     let nobody = reader.malformed("no such stream");
     let id = reader.varint()?;
     if id == 0 { Err(nobody) } else { Ok(id) }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::frame::PacketFrame;
 use crate::wire::{
-    codec::{Malformed, Reader},
+    codec::{Input, Malformed, Reader},
     packet::{Fragment, PacketType},
 };
 
@@ -12,21 +12,21 @@ use crate::wire::{
 /// there is nothing more. What must be there exactly once is missed at the end: act on the frames
 /// when all of them are read, or be ready for an error after them.
 #[derive(Clone, Debug)]
-pub struct Frames {
-    reader: Reader,
+pub struct Frames<B = Bytes> {
+    reader: Reader<B>,
     kind: PacketType,
     fragment: Fragment,
     purposes: u8,
     done: bool,
 }
 
-impl Frames {
+impl<B: Input> Frames<B> {
     /// Those of the payload of a packet with this header, opened.
-    pub fn new(kind: PacketType, fragment: Fragment, opened: Bytes) -> Self {
+    pub fn new(kind: PacketType, fragment: Fragment, opened: B) -> Self {
         Self { reader: Reader::new(opened), kind, fragment, purposes: 0, done: false }
     }
 
-    fn read(&mut self) -> Result<Option<PacketFrame>, Malformed> {
+    fn read(&mut self) -> Result<Option<PacketFrame<B>>, Malformed> {
         let misplaced = self.reader.malformed("frame in a packet of another type");
         if self.reader.is_empty() {
             let missing = self.reader.malformed("packet without its frame");
@@ -46,7 +46,7 @@ impl Frames {
         }
         if self.kind == PacketType::Fragment
             && let PacketFrame::Fragment { number, offset, total, ref body, .. } = frame
-            && !self.fragment.agrees_with(number, offset, body.len(), total)
+            && !self.fragment.agrees_with(number, offset, body.as_ref().len(), total)
         {
             return Err(disagrees);
         }
@@ -60,8 +60,8 @@ impl Frames {
     }
 }
 
-impl Iterator for Frames {
-    type Item = Result<PacketFrame, Malformed>;
+impl<B: Input> Iterator for Frames<B> {
+    type Item = Result<PacketFrame<B>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.done {

@@ -1,7 +1,8 @@
 //! Frames inside sealed packets of datagram connections `[PROTOCOL 9.6]`.
 //!
-//! Bodies are slices of the opened packet. Who fills a packet uses the `put_*` functions, which
-//! take what they write by reference, and the `*_overhead` functions, which say what it costs.
+//! Bodies are slices of the opened packet, borrowed or shared. Who fills a packet uses the `put_*`
+//! functions, which take what they write by reference, and the `*_overhead` functions, which say
+//! what it costs.
 
 mod acknowledgment;
 mod frame;

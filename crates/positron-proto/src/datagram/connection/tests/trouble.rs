@@ -33,8 +33,7 @@ fn a_small_message_that_waits_does_not_keep_a_packet_of_padding_alive() {
             frames.resize(60_000, 0);
             let header = Header::new(PacketType::Data, 7);
             let from = pair.addrs[0];
-            let opened =
-                OpenedPacket { from, header: &header, number, frames: frames.into(), len: 0 };
+            let opened = OpenedPacket { from, header: &header, number, frames: &frames, len: 0 };
             pair.ends[1].handle_opened(pair.now, opened, &mut pair.counters[1]);
         }
         let held = pair.ends[1].view(ConnectionId(0)).unreleased_bytes;
