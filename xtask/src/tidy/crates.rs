@@ -3,19 +3,21 @@
 use super::{File, Finding, Tree};
 
 /// The rooms of this workspace, and those that each may stand on.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("positron-internet", &[]),
     ("positron-proto", &[]),
     ("positron-store", &["positron-proto"]),
     ("positron-networking", &["positron-proto", "positron-store"]),
-    ("positron-sim", &["positron-proto"]),
+    ("positron-sim", &["positron-internet", "positron-proto"]),
     ("positron-net", &["positron-proto", "positron-store", "positron-networking", "positron-sim"]),
     ("xtask", &[]),
-    ("fuzz", &["positron-proto"]),
+    ("fuzz", &["positron-internet", "positron-proto"]),
 ];
 
-/// All that the pure crate and the simulator may be built from. No runtime, no database, no entropy
+/// All that the pure crates and the simulator may be built from. No runtime, no database, no entropy
 /// of the operating system.
-const PURE: [(&str, &[&str]); 2] = [
+const PURE: [(&str, &[&str]); 3] = [
+    ("positron-internet", &["bytes"]),
     (
         "positron-proto",
         &[

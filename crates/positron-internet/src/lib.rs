@@ -1,0 +1,99 @@
+//! A made-up internet from a seed: datagrams and byte streams between hosts, on virtual time.
+//!
+//! It does no input or output, reads no clock and draws from its own dice: the same seed and the
+//! same calls give the same deliveries. Time is how long it is since the beginning ([`Time`]).
+//!
+//! | what | its laws |
+//! | --- | --- |
+//! | datagrams | [`PathLaws`], one set for each direction between two hosts: delay, jitter, loss
+//! (single and in bursts), copies, reordering, a rate behind a bounded queue, an MTU, damage, hops |
+//! | byte streams | [`StreamLaws`]: connecting takes a round trip and is repeated; a lost packet is
+//! a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
+//! | who reaches whom | [`Topology`]: partitions, cuts of one direction, black holes at a host
+//! ([`Traffic`]), addresses that change |
+//! | uplinks | boxes before a host ([`Middlebox`]) that filter, translate addresses, and count hops;
+//! [`Firewall`] is one |
+//! | hosts | [`Kernel`]: processes that start, end, stop reading; machines that lose power |
+//!
+//! Not modelled: routes and shared lines (each pair of hosts has its own line), congestion control
+//! and acknowledgments of streams (a stream is as fast as its rate), fragmentation, ICMP, and boxes
+//! before streams that stand: they see the question for a stream only.
+//!
+//! An [`Internet`] is a handful of hosts driven by one caller. A world of many hosts has a
+//! [`Kernel`] in each of them and a [`Topology`] for all, and may run them on several threads.
+//!
+//! ```
+//! use positron_internet::{DEFAULT_TTL, Event, Internet, PathLaws, StreamLaws, Time};
+//!
+//! let ms = Time::from_millis;
+//! let laws = PathLaws { mtu: 1_500, ..PathLaws::calm(ms(10)) };
+//! let mut internet = Internet::new(7, laws, StreamLaws::CALM);
+//! let [a, b] = ["10.0.0.1:8888", "10.0.0.2:8888"].map(|addr| addr.parse().unwrap());
+//! let [alice, bob] = [a, b].map(|addr| internet.add_host(addr));
+//!
+//! internet.send(ms(0), a, b, b"hello".to_vec(), DEFAULT_TTL).unwrap();
+//! assert_eq!(internet.next_event_time(), Some(ms(10)));
+//! let heard = internet.poll(ms(10)).unwrap();
+//! assert_eq!(heard.host, bob);
+//! assert_eq!(heard.event, Event::Datagram { from: a, to: b, payload: b"hello".to_vec() });
+//!
+//! internet.part([alice]);
+//! assert!(internet.send(ms(20), a, b, b"anybody?".to_vec(), DEFAULT_TTL).is_err());
+//! ```
+
+mod dice;
+mod internet;
+mod kernel;
+mod laws;
+mod middlebox;
+mod path;
+mod queue;
+mod stream;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod uplink;
+
+pub use dice::{Dice, mix};
+pub use internet::{DEFAULT_TTL, Delivery, Internet};
+pub use kernel::{Closed, Event, Hangup, Kernel, StreamId};
+pub use laws::{Bursts, PathLaws, Range, StreamLaws};
+pub use middlebox::{Firewall, Header, Middlebox, Protocol, Verdict};
+pub use path::{Damage, Loss};
+pub use queue::{Arrival, StreamEnd};
+pub use topology::{HostId, Topology, Traffic};
+
+/// How long it is since the beginning. What the dice draw is whole microseconds.
+pub type Time = core::time::Duration;
+
+/// What a datagram carries.
+pub trait Payload: Clone {
+    /// Bytes on the wire.
+    fn size(&self) -> usize;
+
+    /// Turns bits over. Whatever has no bytes stays as it is.
+    fn damage(&mut self, _: Damage) {}
+}
+
+impl Payload for Vec<u8> {
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        damage.apply(self);
+    }
+}
+
+impl Payload for bytes::Bytes {
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn damage(&mut self, damage: Damage) {
+        let mut bytes = self.to_vec();
+        damage.apply(&mut bytes);
+        *self = bytes.into();
+    }
+}
