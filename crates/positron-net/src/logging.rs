@@ -26,7 +26,7 @@ use tracing_subscriber::{
 
 use crate::{
     failure::{Exit, Failure},
-    terminal::{Screen, sanitised},
+    terminal::{Terminal, sanitised},
 };
 
 /// Lines that one place in the code may log in one [`WINDOW`]; the others are counted.
@@ -59,7 +59,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Begins to log on stderr. To be called once.
-    pub(crate) fn start(screen: &Arc<Screen>, level: LevelFilter) -> Result<Self, Failure> {
+    pub(crate) fn start(terminal: &Arc<Terminal>, level: LevelFilter) -> Result<Self, Failure> {
         let log = Self { file: Arc::default() };
         let ours = ["positron_net", "positron_networking", "positron_store", "positron_proto"];
         let targets = Targets::new()
@@ -68,7 +68,7 @@ impl Log {
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .event_format(Lines::default())
-            .with_writer(Sink { screen: Arc::clone(screen), log: log.clone() });
+            .with_writer(Sink { terminal: Arc::clone(terminal), log: log.clone() });
         tracing_subscriber::registry()
             .with(targets)
             .with(layer)
@@ -167,7 +167,7 @@ where
 /// Where log lines go.
 #[derive(Clone, Debug)]
 struct Sink {
-    screen: Arc<Screen>,
+    terminal: Arc<Terminal>,
     log: Log,
 }
 
@@ -183,7 +183,7 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !bytes.is_empty() {
             let line = String::from_utf8_lossy(bytes);
-            self.screen.print(&line);
+            self.terminal.print(&line);
             let mut file = self.log.file.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(file) = file.as_mut() {
                 file.line(&line);

@@ -7,6 +7,7 @@ mod control;
 mod failure;
 mod fd_limit;
 mod files;
+mod global;
 mod invite;
 mod joining;
 mod logging;
@@ -27,22 +28,22 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use cli::{Cli, Command};
 use failure::{Exit, Failure};
-use terminal::{Color, Screen};
+use terminal::{Color, Terminal};
 
 fn main() -> ExitCode {
     let cli = parse();
-    let screen = Arc::new(Screen::new(cli.global.color, cli.global.quiet));
+    let terminal = Arc::new(Terminal::new(cli.global.color, cli.global.quiet));
     // A panic has told what happened by the time it arrives here.
-    let ended = catch_unwind(AssertUnwindSafe(|| run(cli, &screen))).unwrap_or_else(|_| {
+    let ended = catch_unwind(AssertUnwindSafe(|| run(cli, &terminal))).unwrap_or_else(|_| {
         Err(Failure::new(Exit::Internal, "this is a bug of positron-net")
             .try_this("report it with the lines above"))
     });
-    screen.clear();
+    terminal.clear();
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.is_silent() {
-                screen.failure(&failure);
+                terminal.failure(&failure);
             }
             failure.exit().into()
         }
@@ -80,18 +81,18 @@ fn color_wish(args: impl Iterator<Item = String>) -> Color {
     }
 }
 
-fn run(cli: Cli, screen: &Arc<Screen>) -> Result<Exit, Failure> {
+fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
     let global = cli.global;
     match cli.command {
-        Command::Start(options) => options.run(screen, global),
-        Command::Join(options) => options.run(screen, global),
-        Command::Simulate(options) => options.run(screen, global),
-        Command::Invite(options) => options.run(screen, global),
-        Command::Id(options) => options.run(screen, global),
-        Command::Status(options) => options.run(screen, global),
-        Command::Stats(options) => options.run(screen, global),
-        Command::GenerateConfig(options) => options.run(screen),
-        Command::Bench(options) => options.run(screen, global),
-        Command::Version(options) => options.run(screen, global),
+        Command::Start(options) => options.run(terminal, global),
+        Command::Join(options) => options.run(terminal, global),
+        Command::Simulate(options) => options.run(terminal, global),
+        Command::Invite(options) => options.run(terminal, global),
+        Command::Id(options) => options.run(terminal, global),
+        Command::Status(options) => options.run(terminal, global),
+        Command::Stats(options) => options.run(terminal, global),
+        Command::GenerateConfig(options) => options.run(terminal),
+        Command::Bench(options) => options.run(terminal, global),
+        Command::Version(options) => options.run(terminal, global),
     }
 }

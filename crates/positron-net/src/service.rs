@@ -11,17 +11,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Global,
-    control::{Answer, Question, Server},
+    control::{Request, Response, Server},
     failure::{Exit, Failure},
     fd_limit,
+    global::Global,
     invite::Invite,
     joining::join,
     logging::Log,
     settings::Settings,
     signals::Signals,
-    table::{Sheet, count, duration},
-    terminal::{Screen, folded, sanitised},
+    table::{Fields, count, duration},
+    terminal::{Terminal, folded, sanitised},
 };
 
 /// How often the status is looked at.
@@ -35,18 +35,18 @@ pub(crate) struct Service {
     node: Arc<Node>,
     control: Option<Server>,
     signals: Signals,
-    screen: Arc<Screen>,
+    terminal: Arc<Terminal>,
     json: bool,
 }
 
 impl Service {
     /// Starts the node of `settings`. Within a tokio runtime.
     pub(crate) async fn start(
-        screen: &Arc<Screen>,
+        terminal: &Arc<Terminal>,
         global: Global,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let log = Log::start(screen, settings.level(global))?;
+        let log = Log::start(terminal, settings.level(global))?;
         let signals = Signals::listen()?;
         fd_limit::raise();
         if let Some(file) = &settings.file {
@@ -62,8 +62,8 @@ impl Service {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");
         }
-        let control = control(&node, settings.data_dir(), screen);
-        Ok(Self { node, control, signals, screen: Arc::clone(screen), json: global.json })
+        let control = control(&node, settings.data_dir(), terminal);
+        Ok(Self { node, control, signals, terminal: Arc::clone(terminal), json: global.json })
     }
 
     /// The node.
@@ -91,20 +91,20 @@ impl Service {
                 "pid": std::process::id(),
             }));
         }
-        let mut sheet = Sheet::default();
-        sheet
+        let mut fields = Fields::default();
+        fields
             .line("node", stats.node_id)
             .line("network", &stats.network)
             .list("listening on", stats.listen.iter().map(ToString::to_string))
             .line("reachable", reachability(&stats));
         if let Some(folder) = &stats.storage.folder {
-            sheet.line("data folder", folder.display());
+            fields.line("data folder", folder.display());
         }
-        sheet.list(
+        fields.list(
             "join it with",
             invite.iter().map(|invite| format!("positron-net join '{invite}'")),
         );
-        unless_unheard(self.screen.data(sheet))
+        unless_unheard(self.terminal.data(fields))
     }
 
     /// Runs until the first signal. Tells what happens on the way.
@@ -130,18 +130,18 @@ impl Service {
 
     /// Stops the node, within five seconds.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
-        self.screen.clear();
+        self.terminal.clear();
         tracing::info!(node = %self.node.id().short(), "stopping");
         if let Some(control) = self.control {
             control.close().await;
         }
         let stopped = match Arc::into_inner(self.node) {
             Some(node) => node.stop().await,
-            // Only a control conversation can hold it, and these have ended.
+            // Only a connection of the control socket can hold it, and these have ended.
             None => Ok(()),
         };
         if self.json {
-            unless_unheard(self.screen.event(&json!({ "event": "stopped" })))?;
+            unless_unheard(self.terminal.event(&json!({ "event": "stopped" })))?;
         }
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
@@ -150,7 +150,7 @@ impl Service {
     }
 
     fn event(&self, event: &impl Serialize) -> Result<(), Failure> {
-        unless_unheard(self.screen.event(event))
+        unless_unheard(self.terminal.event(event))
     }
 
     fn tell(&self, event: &NodeEvent) -> Result<(), Failure> {
@@ -169,11 +169,11 @@ impl Service {
     fn tell_status(&self, told: &mut Told) -> Result<(), Failure> {
         let stats = self.node.stats();
         let line = status_line(&stats);
-        if self.screen.is_live() && !self.json {
+        if self.terminal.is_live() && !self.json {
             let uptime = duration(Duration::from_secs_f64(stats.uptime_s));
-            let (columns, _) = self.screen.size();
+            let (columns, _) = self.terminal.size();
             let lines = folded(&format!("{uptime}  {line}"), columns.saturating_sub(1));
-            self.screen.draw(lines.iter().map(String::as_str));
+            self.terminal.draw(lines.iter().map(String::as_str));
         } else if told.is_news(stats.active_peers, &line, Instant::now()) {
             if self.json {
                 self.event(&json!({
@@ -184,7 +184,7 @@ impl Service {
                     "reachable": reachability(&stats),
                 }))?;
             } else {
-                self.screen.message(line);
+                self.terminal.message(line);
             }
         }
         Ok(())
@@ -270,43 +270,43 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
 }
 
 /// The control socket; a node without one runs all the same.
-fn control(node: &Arc<Node>, folder: &Path, screen: &Screen) -> Option<Server> {
+fn control(node: &Arc<Node>, folder: &Path, terminal: &Terminal) -> Option<Server> {
     let node = Arc::downgrade(node);
-    let server = Server::listen(folder, move |question| answer(Weak::clone(&node), question));
+    let server = Server::listen(folder, move |request| answer(Weak::clone(&node), request));
     server
         .inspect_err(|error| {
-            screen.warning(format_args!("`positron-net status` will not work: {error}"));
+            terminal.warning(format_args!("`positron-net status` will not work: {error}"));
         })
         .ok()
 }
 
-async fn answer(node: Weak<Node>, question: Question) -> Answer {
+async fn answer(node: Weak<Node>, request: Request) -> Response {
     let Some(node) = node.upgrade() else {
-        return Answer::Refused("the node is stopping".into());
+        return Response::Refused("the node is stopping".into());
     };
-    match question {
-        Question::Status => status(&node.stats()),
-        Question::Join { target } => match target.parse() {
+    match request {
+        Request::Status => status(&node.stats()),
+        Request::Join { target } => match target.parse() {
             Ok(target) => match join(&node, &target).await {
-                Ok(id) => Answer::Joined(id),
-                Err(why) => Answer::NotJoined(why),
+                Ok(id) => Response::Joined(id),
+                Err(why) => Response::NotJoined(why),
             },
-            Err(error) => Answer::Refused(error),
+            Err(error) => Response::Refused(error),
         },
     }
 }
 
 /// Everything that the node tells about itself, and what only the command knows.
-fn status(stats: &Stats) -> Answer {
+fn status(stats: &Stats) -> Response {
     match serde_json::to_value(stats) {
         Ok(Value::Object(mut status)) => {
             status.insert("pid".into(), std::process::id().into());
             status.insert("reachable".into(), reachability(stats).into());
             let invite = invite(stats).map(|invite| invite.to_string());
             status.insert("invite".into(), invite.into());
-            Answer::Status(Value::Object(status))
+            Response::Status(Value::Object(status))
         }
-        _ => Answer::Refused("the status cannot be written as JSON".into()),
+        _ => Response::Refused("the status cannot be written as JSON".into()),
     }
 }
 

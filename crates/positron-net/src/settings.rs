@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
-    cli::Global,
     failure::{Exit, Failure},
+    global::Global,
     logging::parse_level,
-    terminal::Screen,
+    terminal::Terminal,
 };
 
 /// Where a node keeps its keys and its database when nobody says otherwise.
@@ -31,7 +31,7 @@ const CONFIG_VARIABLE: &str = "POSITRON_CONFIG";
 
 /// Which node of this machine is meant.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Which {
+pub(crate) struct NodeSelector {
     /// Configuration file [default: $POSITRON_CONFIG, ./positron.json,
     /// ~/.config/positron/config.json, /etc/positron/config.json]
     #[arg(long, short, value_name = "FILE")]
@@ -46,7 +46,7 @@ pub(crate) struct Which {
 pub(crate) struct NodeOptions {
     /// Which node.
     #[command(flatten)]
-    pub which: Which,
+    pub selector: NodeSelector,
     /// IP address to listen on [default: 0.0.0.0]
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<String>,
@@ -99,17 +99,17 @@ pub(crate) fn log_level(usual: &str, global: Global) -> LevelFilter {
     }
 }
 
-impl Which {
+impl NodeSelector {
     /// The settings of this node.
-    pub(crate) fn settings(&self, screen: &Screen) -> Result<Settings, Failure> {
-        NodeOptions { which: self.clone(), ..NodeOptions::default() }.settings(screen)
+    pub(crate) fn settings(&self, terminal: &Terminal) -> Result<Settings, Failure> {
+        NodeOptions { selector: self.clone(), ..NodeOptions::default() }.settings(terminal)
     }
 }
 
 impl NodeOptions {
     /// The settings of this node: flag, environment, file, default.
-    pub(crate) fn settings(&self, screen: &Screen) -> Result<Settings, Failure> {
-        let file = find_file(self.which.config.as_deref())?;
+    pub(crate) fn settings(&self, terminal: &Terminal) -> Result<Settings, Failure> {
+        let file = find_file(self.selector.config.as_deref())?;
         let config = match &file {
             Some(path) => read_file(path)?,
             None => NetworkConfig::default(),
@@ -117,7 +117,7 @@ impl NodeOptions {
         let variables = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value))
         });
-        let mut config = with_environment(config, variables, screen)?;
+        let mut config = with_environment(config, variables, terminal)?;
         self.apply(&mut config);
         config.validate().map_err(|error| {
             let place = file.as_ref().map(|path| format!(" ({})", path.display()));
@@ -148,7 +148,7 @@ impl NodeOptions {
         if let Some(network) = &self.network {
             config.network.clone_from(network);
         }
-        if let Some(folder) = &self.which.data_dir {
+        if let Some(folder) = &self.selector.data_dir {
             config.data_dir = Some(folder.clone());
         }
         config.data_dir.get_or_insert_with(|| DEFAULT_DATA_DIR.into());
@@ -202,7 +202,7 @@ fn read_file(path: &Path) -> Result<NetworkConfig, Failure> {
 fn with_environment(
     config: NetworkConfig,
     variables: impl Iterator<Item = (String, OsString)>,
-    screen: &Screen,
+    terminal: &Terminal,
 ) -> Result<NetworkConfig, Failure> {
     let mut config = config;
     for (name, value) in variables {
@@ -213,7 +213,7 @@ fn with_environment(
         };
         let mut keys = as_object(&config)?;
         let Some(old) = keys.get(&key) else {
-            screen.message(format_args!("{PREFIX}{name} is not heeded: there is no such key"));
+            terminal.message(format_args!("{PREFIX}{name} is not heeded: there is no such key"));
             continue;
         };
         let wrong = |why: String| {
@@ -264,13 +264,13 @@ mod tests {
     use super::*;
     use crate::terminal::Color;
 
-    fn screen() -> Screen {
-        Screen::new(Color::Never, true)
+    fn terminal() -> Terminal {
+        Terminal::new(Color::Never, true)
     }
 
     fn from_environment(name: &str, value: &str) -> Result<NetworkConfig, Failure> {
         let variables = [(name.to_owned(), OsString::from(value))];
-        with_environment(NetworkConfig::default(), variables.into_iter(), &screen())
+        with_environment(NetworkConfig::default(), variables.into_iter(), &terminal())
     }
 
     #[test]

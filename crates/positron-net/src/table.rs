@@ -6,11 +6,11 @@ use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
 /// Lines of a name and a value each.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sheet {
+pub(crate) struct Fields {
     lines: Vec<(String, String)>,
 }
 
-impl Sheet {
+impl Fields {
     /// Adds a line.
     pub(crate) fn line(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
         self.lines.push((name.to_owned(), value.to_string()));
@@ -32,7 +32,7 @@ impl Sheet {
     }
 }
 
-impl fmt::Display for Sheet {
+impl fmt::Display for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (index, (name, value)) in self.lines.iter().enumerate() {
@@ -93,11 +93,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sheet_aligns_its_values_and_names_a_list_once() {
-        let mut sheet = Sheet::default();
-        sheet.line("node", "abc").list("listening on", ["x".into(), "y".into()]);
+    fn fields_align_their_values_and_name_a_list_once() {
+        let mut fields = Fields::default();
+        fields.line("node", "abc").list("listening on", ["x".into(), "y".into()]);
         assert_eq!(
-            sheet.to_string(),
+            fields.to_string(),
             "node          abc\nlisten".to_owned() + "ing on  x\n              y"
         );
     }

@@ -27,30 +27,30 @@ pub(crate) enum Color {
 /// Messages go above what is drawn, so that the two never mix. Nothing is redrawn when stderr is
 /// no terminal.
 #[derive(Debug)]
-pub(crate) struct Screen {
-    terminal: bool,
+pub(crate) struct Terminal {
+    interactive: bool,
     quiet: bool,
     color: bool,
     /// What is drawn at the bottom of the terminal.
     drawn: Mutex<Vec<String>>,
 }
 
-impl Screen {
+impl Terminal {
     /// The terminal of this process.
     pub(crate) fn new(color: Color, quiet: bool) -> Self {
-        let terminal = io::stderr().is_terminal();
+        let interactive = io::stderr().is_terminal();
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match color {
-            Color::Auto => terminal && !unwanted,
+            Color::Auto => interactive && !unwanted,
             Color::Always => true,
             Color::Never => false,
         };
-        Self { terminal, quiet, color, drawn: Mutex::new(Vec::new()) }
+        Self { interactive, quiet, color, drawn: Mutex::new(Vec::new()) }
     }
 
     /// Whether lines are redrawn in place: stderr is a terminal and messages are wanted.
     pub(crate) const fn is_live(&self) -> bool {
-        self.terminal && !self.quiet
+        self.interactive && !self.quiet
     }
 
     /// Columns and lines of the terminal; 80 by 24 if nobody knows.

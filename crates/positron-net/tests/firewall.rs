@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 
 #[allow(dead_code)] // the other tests of the command use the rest
-#[path = "command/household.rs"]
-mod household;
+#[path = "command/fixture.rs"]
+mod fixture;
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use household::{SOON, until};
+use fixture::{SOON, until};
 use positron_networking::{LinkTransport, NetworkConfig, Node};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet};

@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("  {what:<18} {:>10} a second", per_second(count, since.elapsed()));
     }
     fire.cease();
-    let lost = there.stats().and_then(|stats| stats.datagrams).map(|datagrams| datagrams.lost);
+    let lost = there.stats().and_then(|stats| stats.path).map(|path| path.lost);
     println!("packets that were lost and sent again: {}", lost.unwrap_or_default());
     alice.close().await;
     Ok(())

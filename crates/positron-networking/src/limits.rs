@@ -102,7 +102,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LAST_ROUNDS: usize = 1024;
 /// Nodes whose keys a transport remembers to dial them again: as many as it has connections unless
 /// configured otherwise, in about 2 MiB.
-pub const MAX_ACQUAINTANCES: usize = 16 * 1024;
+pub const MAX_CACHED_KEYS: usize = 16 * 1024;
 /// Messages that are released together at the most: the lock of the machine costs more than a small
 /// message (guess).
 pub const RELEASE_MESSAGES: usize = 64;

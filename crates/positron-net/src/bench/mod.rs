@@ -13,8 +13,8 @@ use crate::{
     failure::Failure,
     signals::Signals,
     simulate::{Nodes, Percentiles, Plan, Report, play},
-    table::Sheet,
-    terminal::Screen,
+    table::Fields,
+    terminal::Terminal,
 };
 
 /// Broadcasts a second while latency is measured: far below what a machine can do.
@@ -51,16 +51,16 @@ impl Network {
         nodes: usize,
         steady: Duration,
         seed: u64,
-        screen: &Screen,
+        terminal: &Terminal,
         signals: &mut Signals,
     ) -> Result<Self, Failure> {
         let local = Nodes { count: nodes, base_port: None, transport: TransportPolicy::Auto };
         let plan = Plan { rate: STEADY_RATE, duration: Some(steady), messages: None, seed };
-        let calm = play(local, &plan, screen, signals).await?;
+        let calm = play(local, &plan, terminal, signals).await?;
         let others = (nodes as u64).saturating_sub(1).max(1);
         let messages = Some(FLOOD_DELIVERIES.div_ceil(others));
         let plan = Plan { rate: FLOOD_RATE, duration: None, messages, seed };
-        let flood = play(local, &plan, screen, signals).await?;
+        let flood = play(local, &plan, terminal, signals).await?;
         Ok(Self::of(&calm, &flood))
     }
 
@@ -85,10 +85,10 @@ impl Network {
     }
 
     /// For people.
-    pub(crate) fn describe(&self, sheet: &mut Sheet) {
+    pub(crate) fn describe(&self, fields: &mut Fields) {
         let Percentiles { p50, p99, .. } = self.latency_ms;
         let cpu = |cpu: Option<f64>| cpu.map_or_else(|| "-".to_owned(), |us| format!("{us:.0} µs"));
-        sheet
+        fields
             .line(&format!("{} nodes", self.nodes), "")
             .line("  latency", format_args!("p50 {p50:.1} ms, p99 {p99:.1} ms"))
             .line(

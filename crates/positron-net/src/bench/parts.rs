@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::{
     failure::{Exit, Failure},
     simulate::{LocalNetwork, PAYLOAD},
-    table::Sheet,
+    table::Fields,
 };
 
 /// Messages that are made, signed, checked, encoded and stored.
@@ -50,8 +50,8 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// For people.
-    pub(crate) fn describe(&self, sheet: &mut Sheet) {
-        sheet
+    pub(crate) fn describe(&self, fields: &mut Fields) {
+        fields
             .line("signed", format_args!("{:.0} messages/s", self.signed))
             .line("verified", format_args!("{:.0} signatures/s one by one", self.verified))
             .line("", format_args!("{:.0} signatures/s in batches", self.verified_in_batches))

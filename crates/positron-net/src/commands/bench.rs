@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use crate::{
     bench::{Network, Parts, measure},
-    cli::Global,
     commands::on_runtime,
     failure::{Exit, Failure},
+    global::Global,
     logging::Log,
     settings::log_level,
     signals::Signals,
     simulate::MAX_NODES,
-    table::Sheet,
-    terminal::Screen,
+    table::Fields,
+    terminal::Terminal,
 };
 
 /// How long each part is measured.
@@ -26,7 +26,7 @@ const FRAGMENT: Duration = Duration::from_millis(500);
 ///
 /// Exit code 8 if a network breaks a promise.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct BenchOptions {
     /// Sizes of the networks
     #[arg(
         long,
@@ -54,18 +54,18 @@ struct Measured {
     networks: Vec<Network>,
 }
 
-impl Options {
+impl BenchOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
         if let Some(nodes) = self.networks.iter().find(|nodes| !is_size(**nodes)) {
             return Err(Failure::new(Exit::Usage, format!("cannot run {nodes} nodes"))
                 .because(format!("one process runs 2 to {MAX_NODES}")));
         }
-        Log::start(screen, log_level("ERROR", global))?;
+        Log::start(terminal, log_level("ERROR", global))?;
         if cfg!(debug_assertions) {
-            screen.warning("this is a debug build: the numbers say little");
+            terminal.warning("this is a debug build: the numbers say little");
         }
-        screen.message("measuring the parts");
+        terminal.message("measuring the parts");
         let per_second = measure(FRAGMENT)?;
         let mut measured = Measured {
             version: env!("CARGO_PKG_VERSION"),
@@ -78,9 +78,9 @@ impl Options {
         let stopped = on_runtime(async {
             let mut signals = Signals::listen()?;
             for nodes in self.networks {
-                screen.message(format_args!("measuring a network of {nodes} nodes"));
+                terminal.message(format_args!("measuring a network of {nodes} nodes"));
                 let nodes = nodes.into();
-                let network = Network::measure(nodes, steady, self.seed, screen, &mut signals);
+                let network = Network::measure(nodes, steady, self.seed, terminal, &mut signals);
                 measured.networks.push(network.await?);
                 if let Some(exit) = signals.seen() {
                     return Ok(Some(exit));
@@ -88,21 +88,21 @@ impl Options {
             }
             Ok(None)
         })?;
-        measured.tell(screen, global)?;
+        measured.tell(terminal, global)?;
         measured.conclude()?;
         Ok(stopped.unwrap_or(Exit::Ok))
     }
 }
 
 impl Measured {
-    fn tell(&self, screen: &Screen, global: Global) -> Result<(), Failure> {
+    fn tell(&self, terminal: &Terminal, global: Global) -> Result<(), Failure> {
         if global.json {
-            return screen.document(self);
+            return terminal.document(self);
         }
-        let mut sheet = Sheet::default();
-        self.per_second.describe(&mut sheet);
-        self.networks.iter().for_each(|network| network.describe(&mut sheet));
-        screen.data(sheet)
+        let mut fields = Fields::default();
+        self.per_second.describe(&mut fields);
+        self.networks.iter().for_each(|network| network.describe(&mut fields));
+        terminal.data(fields)
     }
 
     fn conclude(&self) -> Result<(), Failure> {

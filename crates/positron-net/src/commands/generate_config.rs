@@ -9,12 +9,12 @@ use crate::{
     failure::{Exit, Failure},
     files::{Existing, Pending},
     settings::DEFAULT_DATA_DIR,
-    terminal::Screen,
+    terminal::Terminal,
 };
 
 /// Writes a configuration file with every key. Without FILE it is printed.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct GenerateConfigOptions {
     /// The file to write; without it, or with `-`, to stdout
     file: Option<PathBuf>,
     /// IP address to listen on
@@ -40,9 +40,9 @@ pub(crate) struct Options {
     force: bool,
 }
 
-impl Options {
+impl GenerateConfigOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Screen) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, terminal: &Terminal) -> Result<Exit, Failure> {
         let config = NetworkConfig {
             host: self.host,
             port: self.port,
@@ -69,13 +69,13 @@ impl Options {
                         .try_this("choose another name, or replace it with --force"));
                 }
                 Pending::new(&path)?.write(&format!("{text}\n"), existing)?;
-                screen.message(format_args!("wrote {}", path.display()));
-                screen.message(format_args!(
+                terminal.message(format_args!("wrote {}", path.display()));
+                terminal.message(format_args!(
                     "run it with: positron-net start --config {}",
                     path.display()
                 ));
             }
-            _ => screen.data(text)?,
+            _ => terminal.data(text)?,
         }
         Ok(Exit::Ok)
     }

@@ -4,29 +4,29 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::Global,
     commands::identity_of,
     failure::{Exit, Failure},
-    settings::Which,
-    terminal::Screen,
+    global::Global,
+    settings::NodeSelector,
+    terminal::Terminal,
 };
 
 /// Prints the id of this node, whether it runs or not. Creates and changes nothing.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct IdOptions {
     #[command(flatten)]
-    which: Which,
+    selector: NodeSelector,
 }
 
-impl Options {
+impl IdOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
-        let settings = self.which.settings(screen)?;
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let settings = self.selector.settings(terminal)?;
         let id = identity_of(&settings)?;
         if global.json {
-            screen.document(&json!({ "node_id": id, "short": id.short() }))?;
+            terminal.document(&json!({ "node_id": id, "short": id.short() }))?;
         } else {
-            screen.data(id)?;
+            terminal.data(id)?;
         }
         Ok(Exit::Ok)
     }

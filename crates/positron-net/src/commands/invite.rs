@@ -7,30 +7,30 @@ use positron_store::summary;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::Global,
     commands::identity_of,
-    control::{Answer, Question, ask},
+    control::{Request, Response, ask},
     failure::{Exit, Failure},
+    global::Global,
     invite::Invite,
-    settings::{Settings, Which},
-    terminal::Screen,
+    settings::{NodeSelector, Settings},
+    terminal::Terminal,
 };
 
 /// Prints what another node needs to join this one: `positron:<node id>@<address>?network=<name>`.
 ///
 /// A running node knows how others see it; of one that is stopped the configuration tells.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct InviteOptions {
     #[command(flatten)]
-    which: Which,
+    selector: NodeSelector,
 }
 
-impl Options {
+impl InviteOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
-        let settings = self.which.settings(screen)?;
-        let running = match ask(settings.data_dir(), &Question::Status)? {
-            Ok(Answer::Status(status)) => {
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let settings = self.selector.settings(terminal)?;
+        let running = match ask(settings.data_dir(), &Request::Status)? {
+            Ok(Response::Status(status)) => {
                 status.get("invite").and_then(Value::as_str).and_then(|text| text.parse().ok())
             }
             _ => None,
@@ -41,7 +41,7 @@ impl Options {
             None => of_stopped(&settings)?,
         };
         if global.json {
-            screen.document(&json!({
+            terminal.document(&json!({
                 "invite": invite.to_string(),
                 "node_id": invite.node,
                 "addresses": invite.addresses,
@@ -49,16 +49,16 @@ impl Options {
                 "running": is_running,
             }))?;
         } else {
-            screen.data(&invite)?;
+            terminal.data(&invite)?;
         }
         if !is_running {
-            screen.message(
+            terminal.message(
                 "the node is not running: nobody answers before it is started, with the port of \
                  its configuration",
             );
         }
         if invite.addresses.iter().all(|address| is_loopback(address)) {
-            screen.message("only nodes on this machine can use it: the node listens on loopback");
+            terminal.message("only nodes on this machine can use it: the node listens on loopback");
         }
         Ok(Exit::Ok)
     }

@@ -6,14 +6,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::Global,
     commands::on_runtime,
-    control::{Answer, Question, ask},
+    control::{Request, Response, ask},
     failure::{Exit, Failure},
+    global::Global,
     joining::{Target, join},
     service::Service,
     settings::{NodeOptions, Settings},
-    terminal::{Screen, sanitised},
+    terminal::{Terminal, sanitised},
 };
 
 /// Runs a node as `start` does, connected to the one of the invite. If a node is running with this
@@ -21,7 +21,7 @@ use crate::{
 ///
 /// Exit code 6 if nobody answers, 7 if the other node refuses.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct JoinOptions {
     /// `positron:...` as the other node prints it, or host:port
     #[arg(value_name = "INVITE")]
     target: Target,
@@ -29,17 +29,17 @@ pub(crate) struct Options {
     node: NodeOptions,
 }
 
-impl Options {
+impl JoinOptions {
     /// Runs it.
-    pub(crate) fn run(mut self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+    pub(crate) fn run(mut self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
         self.heed_network()?;
-        let settings = self.node.settings(screen)?;
-        if let Some(exit) = self.ask_running(&settings, screen, global)? {
+        let settings = self.node.settings(terminal)?;
+        if let Some(exit) = self.ask_running(&settings, terminal, global)? {
             return Ok(exit);
         }
         on_runtime(async {
-            let mut service = Service::start(screen, global, &settings).await?;
-            let ran = self.join_and_run(&mut service, screen).await;
+            let mut service = Service::start(terminal, global, &settings).await?;
+            let ran = self.join_and_run(&mut service, terminal).await;
             service.stop().await?;
             ran
         })
@@ -66,27 +66,31 @@ impl Options {
     fn ask_running(
         &self,
         settings: &Settings,
-        screen: &Screen,
+        terminal: &Terminal,
         global: Global,
     ) -> Result<Option<Exit>, Failure> {
-        let question = Question::Join { target: self.target.to_string() };
-        match ask(settings.data_dir(), &question)? {
+        let request = Request::Join { target: self.target.to_string() };
+        match ask(settings.data_dir(), &request)? {
             Err(_not_running) => Ok(None),
-            Ok(Answer::Joined(id)) => {
+            Ok(Response::Joined(id)) => {
                 if global.json {
-                    screen.document(&json!({ "event": "joined", "node_id": id }))?;
+                    terminal.document(&json!({ "event": "joined", "node_id": id }))?;
                 } else {
-                    screen.data(format_args!("the running node joined {id}"))?;
+                    terminal.data(format_args!("the running node joined {id}"))?;
                 }
                 Ok(Some(Exit::Ok))
             }
-            Ok(Answer::NotJoined(why)) => Err(why.failure(&self.target)),
+            Ok(Response::NotJoined(why)) => Err(why.failure(&self.target)),
             Ok(other) => Err(Failure::new(Exit::Refused, "the running node does not join")
                 .because(sanitised(&format!("{other:?}")))),
         }
     }
 
-    async fn join_and_run(&self, service: &mut Service, screen: &Screen) -> Result<Exit, Failure> {
+    async fn join_and_run(
+        &self,
+        service: &mut Service,
+        terminal: &Terminal,
+    ) -> Result<Exit, Failure> {
         service.introduce()?;
         let mut signals = service.signals().clone();
         let node = tokio::select! {
@@ -95,7 +99,7 @@ impl Options {
             }
             exit = signals.asked() => return Ok(exit),
         };
-        screen.message(format_args!("joined node {}", node.short()));
+        terminal.message(format_args!("joined node {}", node.short()));
         service.run().await
     }
 }

@@ -13,16 +13,16 @@ use positron_sim::Scenario;
 use serde::Serialize;
 
 use crate::{
-    cli::Global,
     commands::on_runtime,
     failure::{Exit, Failure},
     files::{Existing, Pending},
+    global::Global,
     logging::Log,
     settings::log_level,
     signals::Signals,
     simulate::{MAX_NODES, Nodes, Plan, play, virtual_time},
-    table::Sheet,
-    terminal::Screen,
+    table::Fields,
+    terminal::Terminal,
 };
 
 /// Broken promises that are told one by one.
@@ -45,7 +45,7 @@ const USUAL_SECONDS: (f64, f64) = (30.0, 10.0);
 ///
 /// Exit code 8 if a promise is broken.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct SimulateOptions {
     /// How many nodes
     #[arg(long, short = 'n', value_name = "NODES", default_value_t = 5)]
     count: usize,
@@ -84,9 +84,9 @@ pub(crate) struct Options {
     scenario: Option<String>,
 }
 
-impl Options {
+impl SimulateOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
         let most = if self.virtual_time { MAX_VIRTUAL_NODES } else { MAX_NODES };
         if !(1..=most).contains(&self.count) {
             let what = format!("cannot run {} nodes", self.count);
@@ -101,23 +101,23 @@ impl Options {
         }
         let report_file = self.report.as_deref().map(Pending::new).transpose()?;
         if self.virtual_time {
-            return self.run_virtual(screen, global, report_file);
+            return self.run_virtual(terminal, global, report_file);
         }
-        Log::start(screen, log_level("WARNING", global))?;
+        Log::start(terminal, log_level("WARNING", global))?;
         let plan = self.plan();
         let (report, stopped) = on_runtime(async {
             let mut signals = Signals::listen()?;
-            let report = play(self.nodes(), &plan, screen, &mut signals).await?;
+            let report = play(self.nodes(), &plan, terminal, &mut signals).await?;
             Ok((report, signals.seen()))
         })?;
-        publish(&report, report.sheet(), report_file, screen, global)?;
+        publish(&report, report.fields(), report_file, terminal, global)?;
         conclude(&report.broken(), report.seed)?;
         Ok(stopped.unwrap_or(Exit::Ok))
     }
 
     fn run_virtual(
         &self,
-        screen: &Screen,
+        terminal: &Terminal,
         global: Global,
         report_file: Option<Pending>,
     ) -> Result<Exit, Failure> {
@@ -132,8 +132,8 @@ impl Options {
                 Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
             })?
         };
-        let report = virtual_time::play(&story, plan.seed, screen);
-        publish(&report, virtual_time::sheet(&report), report_file, screen, global)?;
+        let report = virtual_time::play(&story, plan.seed, terminal);
+        publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         conclude(&broken, plan.seed)?;
         Ok(Exit::Ok)
@@ -148,8 +148,8 @@ impl Options {
     }
 
     fn plan(&self) -> Plan {
-        let (terminal, elsewhere) = USUAL_SECONDS;
-        let usual = if stdout().is_terminal() { terminal } else { elsewhere };
+        let (watched, elsewhere) = USUAL_SECONDS;
+        let usual = if stdout().is_terminal() { watched } else { elsewhere };
         let seconds = self.duration.or_else(|| self.messages.is_none().then_some(usual));
         Plan {
             rate: self.rate.unwrap_or(USUAL_RATE),
@@ -163,18 +163,18 @@ impl Options {
 /// The report as data, and as a file: a file that cannot be written does not swallow the data.
 fn publish(
     report: &impl Serialize,
-    sheet: Sheet,
+    fields: Fields,
     file: Option<Pending>,
-    screen: &Screen,
+    terminal: &Terminal,
     global: Global,
 ) -> Result<(), Failure> {
-    let said = if global.json { screen.document(report) } else { screen.data(sheet) };
+    let printed = if global.json { terminal.document(report) } else { terminal.data(fields) };
     if let Some(file) = file {
         let text = serde_json::to_string_pretty(report)
             .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;
         file.write(&format!("{text}\n"), Existing::Replace)?;
     }
-    said
+    printed
 }
 
 /// A broken promise is a failure.

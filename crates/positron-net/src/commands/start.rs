@@ -5,12 +5,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::{
-    cli::Global,
     commands::on_runtime,
     failure::{Exit, Failure},
+    global::Global,
     service::Service,
     settings::NodeOptions,
-    terminal::Screen,
+    terminal::Terminal,
 };
 
 /// Runs a node until Ctrl-C or SIGTERM. Then it stops within five seconds; a second Ctrl-C ends it
@@ -20,17 +20,17 @@ use crate::{
 /// every key of the configuration file), then from the configuration file. Bootstrap nodes that do
 /// not answer are no error: the node runs, says why it is alone, and goes on trying.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct StartOptions {
     #[command(flatten)]
     node: NodeOptions,
 }
 
-impl Options {
+impl StartOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Arc<Screen>, global: Global) -> Result<Exit, Failure> {
-        let settings = self.node.settings(screen)?;
+    pub(crate) fn run(self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
+        let settings = self.node.settings(terminal)?;
         on_runtime(async {
-            let mut service = Service::start(screen, global, &settings).await?;
+            let mut service = Service::start(terminal, global, &settings).await?;
             let ran = match service.introduce() {
                 Ok(()) => service.run().await,
                 Err(failure) => Err(failure),

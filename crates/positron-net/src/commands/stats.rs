@@ -4,29 +4,29 @@ use clap::Args;
 use positron_store::{StoreError, Summary, summary};
 
 use crate::{
-    cli::Global,
     failure::{Exit, Failure},
-    settings::Which,
-    table::{Sheet, bytes, count},
-    terminal::{Screen, sanitised},
+    global::Global,
+    settings::NodeSelector,
+    table::{Fields, bytes, count},
+    terminal::{Terminal, sanitised},
 };
 
 /// Tells what the database of a node holds, whether it runs or not. Creates and changes nothing.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct StatsOptions {
     #[command(flatten)]
-    which: Which,
+    selector: NodeSelector,
 }
 
-impl Options {
+impl StatsOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
-        let settings = self.which.settings(screen)?;
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let settings = self.selector.settings(terminal)?;
         let summary = summary(settings.data_dir()).map_err(|error| unreadable(&error))?;
         if global.json {
-            screen.document(&summary)?;
+            terminal.document(&summary)?;
         } else {
-            screen.data(sheet(&summary))?;
+            terminal.data(fields(&summary))?;
         }
         Ok(Exit::Ok)
     }
@@ -42,9 +42,9 @@ fn unreadable(error: &StoreError) -> Failure {
     }
 }
 
-fn sheet(summary: &Summary) -> Sheet {
-    let mut sheet = Sheet::default();
-    sheet
+fn fields(summary: &Summary) -> Fields {
+    let mut fields = Fields::default();
+    fields
         .line("database", summary.database.display())
         .line("network", sanitised(&summary.network_name))
         .line(
@@ -74,22 +74,22 @@ fn sheet(summary: &Summary) -> Sheet {
             ),
         );
     let trusted = summary.most_trusted.iter();
-    sheet.list(
+    fields.list(
         "most trusted",
         trusted.map(|peer| format!("{}  {:.3}", peer.peer.short(), peer.score)),
     );
     let bans = summary.bans.iter();
-    sheet.list(
+    fields.list(
         "banned",
         bans.map(|ban| format!("{}  until {} (Unix time)", ban.peer.short(), ban.until_unix_secs)),
     );
     let events = summary.last_trust_events.iter().take(5);
-    sheet.list(
+    fields.list(
         "latest events",
         events.map(|line| {
             let (peer, what) = (line.peer.short(), sanitised(&line.observation));
             format!("{peer}  {what} {:+.3} -> {:.3}", line.change, line.score)
         }),
     );
-    sheet
+    fields
 }

@@ -8,36 +8,36 @@ use positron_networking::NodeId;
 use serde::Deserialize;
 
 use crate::{
-    cli::Global,
     commands::not_running,
-    control::{Answer, Question, ask},
+    control::{Request, Response, ask},
     failure::{Exit, Failure},
-    settings::Which,
-    table::{Sheet, bytes, count, duration, table},
-    terminal::{Screen, sanitised},
+    global::Global,
+    settings::NodeSelector,
+    table::{Fields, bytes, count, duration, table},
+    terminal::{Terminal, sanitised},
 };
 
 /// Asks the running node how it is, and why it is alone if it is.
 #[derive(Args, Debug)]
-pub(crate) struct Options {
+pub(crate) struct StatusOptions {
     #[command(flatten)]
-    which: Which,
+    selector: NodeSelector,
 }
 
-impl Options {
+impl StatusOptions {
     /// Runs it.
-    pub(crate) fn run(self, screen: &Screen, global: Global) -> Result<Exit, Failure> {
-        let settings = self.which.settings(screen)?;
-        let answer = ask(settings.data_dir(), &Question::Status)?;
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let settings = self.selector.settings(terminal)?;
+        let answer = ask(settings.data_dir(), &Request::Status)?;
         let value = match answer.map_err(|_| not_running(&settings))? {
-            Answer::Status(value) => value,
+            Response::Status(value) => value,
             other => {
                 let what = "the running node does not tell how it is";
                 return Err(Failure::new(Exit::Refused, what).because(format!("{other:?}")));
             }
         };
         if global.json {
-            screen.document(&value)?;
+            terminal.document(&value)?;
             return Ok(Exit::Ok);
         }
         let status: Status = serde_json::from_value(value).map_err(|error| {
@@ -45,9 +45,9 @@ impl Options {
                 .because(error)
                 .try_this("it is of another version: ask with that one, or with --json")
         })?;
-        screen.data(sheet(&status))?;
+        terminal.data(fields(&status))?;
         if !status.peers.is_empty() {
-            screen.data(peers(&status, screen))?;
+            terminal.data(peers(&status, terminal))?;
         }
         Ok(Exit::Ok)
     }
@@ -107,14 +107,14 @@ struct Bootstrap {
     attempts: u32,
 }
 
-fn sheet(status: &Status) -> Sheet {
+fn fields(status: &Status) -> Fields {
     let (active, known, banned) = (status.active_peers, status.known_peers, status.trust.banned);
     let tried = |node: &Bootstrap| {
         let (address, state) = (sanitised(&node.address), sanitised(&node.state));
         format!("{address}: {state} ({})", count(node.attempts, "attempt"))
     };
-    let mut sheet = Sheet::default();
-    sheet
+    let mut fields = Fields::default();
+    fields
         .line("node", status.node_id)
         .line("network", sanitised(&status.network))
         .list("listening on", status.listen.iter().map(ToString::to_string))
@@ -128,16 +128,16 @@ fn sheet(status: &Status) -> Sheet {
             "broadcasts kept",
             format_args!("{} ({})", status.gossip.kept_messages, bytes(status.gossip.kept_bytes)),
         );
-    sheet
+    fields
 }
 
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-fn peers(status: &Status, screen: &Screen) -> Table {
+fn peers(status: &Status, terminal: &Terminal) -> Table {
     let head = ["peer", "address", "dialled by", "over", "trust", "rtt", "connected for", "queued"];
-    let mut table = table(head, screen.is_live().then(|| screen.size().0));
+    let mut table = table(head, terminal.is_live().then(|| terminal.size().0));
     for peer in &status.peers {
         let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
         table.add_row([

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{ANSWER_TIMEOUT, Answer, MAX_ANSWER, Question, SOCKET, SocketPath};
+use super::{MAX_RESPONSE, RESPONSE_TIMEOUT, Request, Response, SOCKET, SocketPath};
 use crate::failure::{Exit, Failure};
 
 /// Nobody listens in that data folder.
@@ -16,8 +16,8 @@ pub(crate) struct NotRunning;
 /// Asks the node that runs with the data folder `folder`, and waits for its answer.
 pub(crate) fn ask(
     folder: &Path,
-    question: &Question,
-) -> Result<Result<Answer, NotRunning>, Failure> {
+    request: &Request,
+) -> Result<Result<Response, NotRunning>, Failure> {
     let path = match SocketPath::new(folder, SOCKET) {
         Ok(path) => path,
         Err(error) if is_absent(&error) => return Ok(Err(NotRunning)),
@@ -28,7 +28,7 @@ pub(crate) fn ask(
         Err(error) if is_absent(&error) => return Ok(Err(NotRunning)),
         Err(error) => return Err(unusable(folder, &error)),
     };
-    let line = exchange(stream, question).map_err(|error| unusable(folder, &error))?;
+    let line = exchange(stream, request).map_err(|error| unusable(folder, &error))?;
     let answer = serde_json::from_str(&line).map_err(|error| {
         Failure::new(
             Exit::Unreachable,
@@ -40,14 +40,14 @@ pub(crate) fn ask(
     Ok(Ok(answer))
 }
 
-fn exchange(mut stream: UnixStream, question: &Question) -> io::Result<String> {
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    let mut line = serde_json::to_string(question)?;
+fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<String> {
+    stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+    stream.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
+    let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer)?;
+    BufReader::new(stream.take(MAX_RESPONSE)).read_line(&mut answer)?;
     Ok(answer)
 }
 
@@ -63,7 +63,7 @@ fn unusable(folder: &Path, error: &io::Error) -> Failure {
             .because(error)
             .try_this("only the user who runs the node may ask it"),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Failure::new(Exit::Unreachable, what)
-            .because(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())),
+            .because(format!("no answer within {} s", RESPONSE_TIMEOUT.as_secs())),
         _ => Failure::new(Exit::Unreachable, what).because(error),
     }
 }

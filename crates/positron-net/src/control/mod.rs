@@ -31,19 +31,19 @@ use crate::joining::NotJoined;
 
 /// The socket in the data folder.
 pub(crate) const SOCKET: &str = "control.sock";
-/// Bytes in a question.
-const MAX_QUESTION: u64 = 4096;
+/// Bytes in a request.
+const MAX_REQUEST: u64 = 4096;
 /// Bytes in an answer.
-const MAX_ANSWER: u64 = 16 << 20;
+const MAX_RESPONSE: u64 = 16 << 20;
 /// How long an answer may take: making a link is what takes longest.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes in the path of a Unix socket (`sun_path`, less its closing zero; 103 on macOS).
 const MAX_SOCKET_PATH: usize = 103;
 
 /// What the running node is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
-pub(crate) enum Question {
+pub(crate) enum Request {
     /// How are you?
     Status,
     /// Make a link to this node, keep it, and answer once it is there.
@@ -56,14 +56,14 @@ pub(crate) enum Question {
 /// What it answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
-    /// To [`Question::Status`].
+pub(crate) enum Response {
+    /// To [`Request::Status`].
     Status(Value),
-    /// To [`Question::Join`]: this node is there.
+    /// To [`Request::Join`]: this node is there.
     Joined(NodeId),
-    /// To [`Question::Join`]: nobody is there.
+    /// To [`Request::Join`]: nobody is there.
     NotJoined(NotJoined),
-    /// The question was not understood, or not granted, and why.
+    /// The request was not understood, or not granted, and why.
     Refused(String),
 }
 

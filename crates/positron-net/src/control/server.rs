@@ -16,14 +16,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ANSWER_TIMEOUT, Answer, MAX_QUESTION, Question, SOCKET, SocketPath};
+use super::{MAX_REQUEST, RESPONSE_TIMEOUT, Request, Response, SOCKET, SocketPath};
 
-/// Conversations at a time; others wait in the kernel's queue.
-const MAX_CONVERSATIONS: usize = 8;
-/// How long a question may take to arrive.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections at a time; others wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 8;
+/// How long a request may take to arrive.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers questions until it is closed or dropped, and removes its socket then.
+/// Answers requests until it is closed or dropped, and removes its socket then.
 #[derive(Debug)]
 pub(crate) struct Server {
     socket: PathBuf,
@@ -34,8 +34,8 @@ impl Server {
     /// Listens in `folder`, which must be ours alone: a socket that is there was left behind.
     pub(crate) fn listen<F, R>(folder: &Path, answer: F) -> io::Result<Self>
     where
-        F: Fn(Question) -> R + Clone + Send + Sync + 'static,
-        R: Future<Output = Answer> + Send + 'static,
+        F: Fn(Request) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Response> + Send + 'static,
     {
         // It gets its name only when nobody else can connect to it.
         let scratch_name = format!(".{SOCKET}.{}", std::process::id());
@@ -48,7 +48,7 @@ impl Server {
         Ok(Self { socket, task: Some(tokio::spawn(serve(listener, answer))) })
     }
 
-    /// Ends every conversation. When this returns, nothing that answers is left.
+    /// Ends every connection. When this returns, nothing that answers is left.
     pub(crate) async fn close(mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
@@ -67,43 +67,43 @@ impl Drop for Server {
     }
 }
 
-/// Conversations end with this task.
+/// Connections end with this task.
 async fn serve<F, R>(listener: UnixListener, answer: F)
 where
-    F: Fn(Question) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = Answer> + Send + 'static,
+    F: Fn(Request) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response> + Send + 'static,
 {
-    let mut conversations = JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if conversations.len() < MAX_CONVERSATIONS => {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
                 match accepted {
                     // Whoever asks and goes away, or says nothing, has no claim to an answer.
                     Ok((stream, _)) => {
-                        let conversation = converse(stream, answer.clone());
-                        conversations.spawn(timeout(ANSWER_TIMEOUT, conversation));
+                        let connection = respond(stream, answer.clone());
+                        connections.spawn(timeout(RESPONSE_TIMEOUT, connection));
                     }
                     // No descriptors left: they come back.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 }
             }
-            _ = conversations.join_next(), if !conversations.is_empty() => {}
+            _ = connections.join_next(), if !connections.is_empty() => {}
         }
     }
 }
 
-async fn converse<F, R>(mut stream: UnixStream, answer: F) -> io::Result<()>
+async fn respond<F, R>(mut stream: UnixStream, answer: F) -> io::Result<()>
 where
-    F: Fn(Question) -> R,
-    R: Future<Output = Answer>,
+    F: Fn(Request) -> R,
+    R: Future<Output = Response>,
 {
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
-    let mut reader = BufReader::new(reader.take(MAX_QUESTION));
-    timeout(QUESTION_TIMEOUT, reader.read_line(&mut line)).await??;
+    let mut reader = BufReader::new(reader.take(MAX_REQUEST));
+    timeout(REQUEST_TIMEOUT, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(question) => answer(question).await,
-        Err(error) => Answer::Refused(format!("not understood: {error}")),
+        Ok(request) => answer(request).await,
+        Err(error) => Response::Refused(format!("not understood: {error}")),
     };
     let mut line = serde_json::to_string(&answer)?;
     line.push('\n');
@@ -117,32 +117,35 @@ mod tests {
     use crate::control::{ask, client::NotRunning};
     use positron_networking::NodeId;
 
-    async fn asked(folder: &Path, question: Question) -> Result<Answer, NotRunning> {
+    async fn asked(folder: &Path, request: Request) -> Result<Response, NotRunning> {
         let folder = folder.to_owned();
-        let asked = tokio::task::spawn_blocking(move || ask(&folder, &question));
+        let asked = tokio::task::spawn_blocking(move || ask(&folder, &request));
         asked.await.unwrap().unwrap()
     }
 
-    async fn answer(question: Question) -> Answer {
-        match question {
-            Question::Status => Answer::Refused("busy".into()),
-            Question::Join { .. } => Answer::Joined(NodeId::from_bytes([7; 32])),
+    async fn answer(request: Request) -> Response {
+        match request {
+            Request::Status => Response::Refused("busy".into()),
+            Request::Join { .. } => Response::Joined(NodeId::from_bytes([7; 32])),
         }
     }
 
     #[tokio::test]
-    async fn a_question_is_answered_even_deep_in_the_file_system_and_by_the_owner_only() {
+    async fn a_request_is_answered_even_deep_in_the_file_system_and_by_the_owner_only() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("d".repeat(200));
         fs::create_dir(&deep).unwrap();
         for folder in [root.path(), &deep] {
-            assert_eq!(asked(folder, Question::Status).await, Err(NotRunning));
+            assert_eq!(asked(folder, Request::Status).await, Err(NotRunning));
             let server = Server::listen(folder, answer).unwrap();
             let mode = fs::metadata(folder.join(SOCKET)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
-            assert_eq!(asked(folder, Question::Status).await, Ok(Answer::Refused("busy".into())));
-            let join = Question::Join { target: "h:1".into() };
-            assert_eq!(asked(folder, join).await, Ok(Answer::Joined(NodeId::from_bytes([7; 32]))));
+            assert_eq!(asked(folder, Request::Status).await, Ok(Response::Refused("busy".into())));
+            let join = Request::Join { target: "h:1".into() };
+            assert_eq!(
+                asked(folder, join).await,
+                Ok(Response::Joined(NodeId::from_bytes([7; 32])))
+            );
             drop(server);
             assert_eq!(
                 fs::read_dir(folder)
@@ -153,7 +156,7 @@ mod tests {
                     .count(),
                 0
             );
-            assert_eq!(asked(folder, Question::Status).await, Err(NotRunning));
+            assert_eq!(asked(folder, Request::Status).await, Err(NotRunning));
         }
     }
 
@@ -162,13 +165,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(asked(folder.path(), Question::Status).await, Err(NotRunning));
+        assert_eq!(asked(folder.path(), Request::Status).await, Err(NotRunning));
         let _server = Server::listen(folder.path(), answer).unwrap();
 
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\n").await.unwrap();
-        let mut said = String::new();
-        stream.read_to_string(&mut said).await.unwrap();
-        assert!(matches!(serde_json::from_str(&said).unwrap(), Answer::Refused(_)), "{said}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        assert!(
+            matches!(serde_json::from_str(&response).unwrap(), Response::Refused(_)),
+            "{response}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use super::{
     LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
     traffic::lock,
 };
-use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Screen};
+use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Terminal};
 
 /// How long the nodes may take to find each other.
 const GROW_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,12 +20,12 @@ const GROW_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) async fn play(
     which: Nodes,
     plan: &Plan,
-    screen: &Screen,
+    terminal: &Terminal,
     signals: &mut Signals,
 ) -> Result<Report, Failure> {
     let count = which.count;
     if let Some(why) = fd_limit::too_few_for(count) {
-        screen.warning(why);
+        terminal.warning(why);
     }
     let folder = LocalNetwork::folder()?;
     signals.remove_when_forced(folder.path().to_owned());
@@ -37,7 +37,7 @@ pub(crate) async fn play(
     };
     let connected_s = begin.elapsed().as_secs_f64();
     let length = plan.duration.map_or_else(String::new, |d| format!(" for {} s", d.as_secs_f64()));
-    screen.message(format_args!(
+    terminal.message(format_args!(
         "{connected_nodes} of {count} nodes connected in {connected_s:.2} s; messages flow{length}"
     ));
 
@@ -49,7 +49,7 @@ pub(crate) async fn play(
     };
     let wire_before = wire_bytes();
     let (cpu, sending) = (process_seconds(), Instant::now());
-    draw_while(screen, network.nodes(), &books, traffic.run(plan, signals)).await;
+    draw_while(terminal, network.nodes(), &books, traffic.run(plan, signals)).await;
     let duration_s = sending.elapsed().as_secs_f64();
     let cpu_s = process_seconds().zip(cpu).map(|(after, before)| after - before);
 

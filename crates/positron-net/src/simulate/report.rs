@@ -4,7 +4,7 @@ use positron_networking::{TransportPolicy, stats::LinkStats};
 use serde::Serialize;
 
 use super::{latency::Percentiles, ledger::Ledger, table::percent};
-use crate::table::{Sheet, bytes, count};
+use crate::table::{Fields, bytes, count};
 
 /// Missed deliveries that are listed one by one.
 const MAX_MISSED: usize = 20;
@@ -134,10 +134,10 @@ impl Report {
     }
 
     /// For people.
-    pub(crate) fn sheet(&self) -> Sheet {
+    pub(crate) fn fields(&self) -> Fields {
         let Percentiles { p50, p99, max } = self.latency_ms;
-        let mut sheet = Sheet::default();
-        sheet
+        let mut fields = Fields::default();
+        fields
             .line(
                 "nodes",
                 format_args!(
@@ -173,14 +173,14 @@ impl Report {
             )
             .line("latency", format_args!("p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms"));
         if let Some(first) = self.first_delivery_s {
-            sheet.line("first delivery", format_args!("{first:.2} s after the start"));
+            fields.line("first delivery", format_args!("{first:.2} s after the start"));
         }
-        sheet.line("on the wire", bytes(self.wire_bytes));
+        fields.line("on the wire", bytes(self.wire_bytes));
         if let Some(cpu) = self.cpu_s_per_delivery {
-            sheet.line("processor", format_args!("{:.0} µs a delivery", cpu * 1e6));
+            fields.line("processor", format_args!("{:.0} µs a delivery", cpu * 1e6));
         }
-        sheet.line("seed", self.seed);
-        sheet
+        fields.line("seed", self.seed);
+        fields
     }
 }
 

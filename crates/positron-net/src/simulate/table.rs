@@ -15,7 +15,7 @@ use super::{
     ledger::{Ledger, Line, Totals},
     traffic::lock,
 };
-use crate::{table, terminal::Screen};
+use crate::{table, terminal::Terminal};
 
 /// How often it is drawn again.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ const FULL_WIDTH: usize = 118;
 
 /// Draws the table until `work` is done; its last state stays.
 pub(crate) async fn draw_while<T>(
-    screen: &Screen,
+    terminal: &Terminal,
     nodes: &[Arc<Node>],
     books: &Mutex<Ledger>,
     work: impl Future<Output = T>,
@@ -34,25 +34,30 @@ pub(crate) async fn draw_while<T>(
     let mut work = std::pin::pin!(work);
     let begin = Instant::now();
     let draw = || {
-        let text = live(screen, nodes, books, begin.elapsed());
-        screen.draw(text.lines());
+        let text = live(terminal, nodes, books, begin.elapsed());
+        terminal.draw(text.lines());
     };
     loop {
         tokio::select! {
             done = &mut work => {
-                if screen.is_live() {
+                if terminal.is_live() {
                     draw();
-                    screen.keep();
+                    terminal.keep();
                 }
                 return done;
             }
-            () = tokio::time::sleep(REDRAW), if screen.is_live() => draw(),
+            () = tokio::time::sleep(REDRAW), if terminal.is_live() => draw(),
         }
     }
 }
 
-fn live(screen: &Screen, nodes: &[Arc<Node>], books: &Mutex<Ledger>, elapsed: Duration) -> String {
-    let (columns, rows) = screen.size();
+fn live(
+    terminal: &Terminal,
+    nodes: &[Arc<Node>],
+    books: &Mutex<Ledger>,
+    elapsed: Duration,
+) -> String {
+    let (columns, rows) = terminal.size();
     let shown = nodes.len().min(rows.saturating_sub(OTHER_LINES).max(1));
     let (lines, totals) = {
         let books = lock(books);
@@ -78,7 +83,7 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
     let address = if narrow { "port" } else { "address" };
     let head =
         ["node", address, "peers", "by UDP", "sent", "received", "delivery", "p50", "p99", "trust"];
-    // What does not fit is cut off by the screen: a number that is folded cannot be read.
+    // What does not fit is cut off by the terminal: a number that is folded cannot be read.
     let mut table = table::table(head, None);
     table.set_content_arrangement(ContentArrangement::Disabled);
     for ((node, stats), line) in nodes.iter().zip(&stats).zip(lines).take(shown) {

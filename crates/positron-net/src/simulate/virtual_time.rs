@@ -6,8 +6,8 @@ use positron_sim::{Progress, Report, Scenario, run_with};
 
 use super::{PAYLOAD, Plan, table::percent};
 use crate::{
-    table::{Sheet, bytes, count, duration},
-    terminal::Screen,
+    table::{Fields, bytes, count, duration},
+    terminal::Terminal,
 };
 
 /// How long the nodes find each other before anything is said, and how long the last messages
@@ -28,16 +28,16 @@ pub(crate) fn steady(nodes: usize, plan: &Plan, length: Duration) -> Scenario {
 }
 
 /// Plays it, and tells on a terminal how far it is.
-pub(crate) fn play(scenario: &Scenario, seed: u64, screen: &Screen) -> Report {
+pub(crate) fn play(scenario: &Scenario, seed: u64, terminal: &Terminal) -> Report {
     let start = Instant::now();
     let mut drawn = start;
     let mut report = run_with(scenario, seed, |progress| {
         if drawn.elapsed() >= REDRAW {
             drawn = Instant::now();
-            screen.draw([line(progress, start.elapsed()).as_str()]);
+            terminal.draw([line(progress, start.elapsed()).as_str()]);
         }
     });
-    screen.clear();
+    terminal.clear();
     report.wall_s = Some(start.elapsed().as_secs_f64());
     report
 }
@@ -56,11 +56,11 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
 }
 
 /// For people.
-pub(crate) fn sheet(report: &Report) -> Sheet {
+pub(crate) fn fields(report: &Report) -> Fields {
     let latency = report.latency_ms;
     let wall = report.wall_s.unwrap_or_default();
-    let mut sheet = Sheet::default();
-    sheet
+    let mut fields = Fields::default();
+    fields
         .line("scenario", &report.scenario)
         .line(
             "nodes",
@@ -91,7 +91,7 @@ pub(crate) fn sheet(report: &Report) -> Sheet {
         .line("on the wire", bytes(report.wire_bytes))
         .line("seed", report.seed)
         .line("run hash", &report.run_hash);
-    sheet
+    fields
 }
 
 #[cfg(test)]

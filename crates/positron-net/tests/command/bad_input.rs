@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use crate::household::{Household, Process, SOON, changes};
+use crate::fixture::{Fixture, Process, SOON, changes};
 
 const USAGE: i32 = 2;
 const CONFIGURATION: i32 = 3;
@@ -22,76 +22,80 @@ const UNREACHABLE: i32 = 6;
 
 #[test]
 fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
-    let house = Household::new();
-    house.file("c.json", "{\n  \"port\": 8889,\n  \"gosip_fanout\": 3\n}\n");
+    let fixture = Fixture::new();
+    fixture.file("c.json", "{\n  \"port\": 8889,\n  \"gosip_fanout\": 3\n}\n");
     let words = ["c.json:3:16", "`gosip_fanout`", "`gossip_fanout`"];
-    house.refuses(&["start", "--config", "c.json"], CONFIGURATION, &words);
+    fixture.refuses(&["start", "--config", "c.json"], CONFIGURATION, &words);
 }
 
 #[test]
 fn a_configuration_that_is_no_json_or_has_a_wrong_value_is_refused_with_its_place() {
-    let house = Household::new();
-    house.file("broken.json", "{\n  \"port\": \n}\n");
-    house.refuses(&["start", "-c", "broken.json"], CONFIGURATION, &["broken.json:3:1"]);
-    house.file("port.json", "{ \"port\": 99999 }");
-    house.refuses(&["start", "-c", "port.json"], CONFIGURATION, &["port.json:1:", "99999"]);
-    house.file("transport.json", "{ \"transport\": \"upd\" }");
+    let fixture = Fixture::new();
+    fixture.file("broken.json", "{\n  \"port\": \n}\n");
+    fixture.refuses(&["start", "-c", "broken.json"], CONFIGURATION, &["broken.json:3:1"]);
+    fixture.file("port.json", "{ \"port\": 99999 }");
+    fixture.refuses(&["start", "-c", "port.json"], CONFIGURATION, &["port.json:1:", "99999"]);
+    fixture.file("transport.json", "{ \"transport\": \"upd\" }");
     let words = ["transport.json:1:", "`upd`", "did you mean `udp`?"];
-    house.refuses(&["start", "-c", "transport.json"], CONFIGURATION, &words);
-    house.file("range.json", "{ \"gossip_interval\": -1 }");
-    house.refuses(&["start", "-c", "range.json"], CONFIGURATION, &["`gossip_interval` is -1"]);
-    fs::write(house.path().join("binary.json"), [0xFF, 0xFE, 0]).unwrap();
-    house.refuses(&["start", "-c", "binary.json"], CONFIGURATION, &["UTF-8"]);
-    house.file("positron.json", "{ \"port\": \"8888\" }");
-    house.refuses(&["stats"], CONFIGURATION, &["positron.json:1:"]);
+    fixture.refuses(&["start", "-c", "transport.json"], CONFIGURATION, &words);
+    fixture.file("range.json", "{ \"gossip_interval\": -1 }");
+    fixture.refuses(&["start", "-c", "range.json"], CONFIGURATION, &["`gossip_interval` is -1"]);
+    fs::write(fixture.path().join("binary.json"), [0xFF, 0xFE, 0]).unwrap();
+    fixture.refuses(&["start", "-c", "binary.json"], CONFIGURATION, &["UTF-8"]);
+    fixture.file("positron.json", "{ \"port\": \"8888\" }");
+    fixture.refuses(&["stats"], CONFIGURATION, &["positron.json:1:"]);
 }
 
 #[test]
 fn an_argument_that_is_not_utf8_is_no_bug_of_ours() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let folder = OsStr::from_bytes(b"a\xffb");
-    house.refuses_run(house.command([OsStr::new("stats"), "-d".as_ref(), folder]), STORAGE, &[]);
+    fixture.refuses_run(
+        fixture.command([OsStr::new("stats"), "-d".as_ref(), folder]),
+        STORAGE,
+        &[],
+    );
     let args = [OsStr::new("generate-config"), "-d".as_ref(), folder];
-    house.refuses_run(house.command(args), USAGE, &["UTF-8"]);
+    fixture.refuses_run(fixture.command(args), USAGE, &["UTF-8"]);
 }
 
 #[test]
 fn a_file_that_cannot_be_written_is_named_as_it_was_given() {
-    let house = Household::new();
-    house.refuses(&["simulate", "--report", "no/r.json"], STORAGE, &["cannot write no/r.json"]);
-    house.refuses(&["generate-config", "no/c.json"], STORAGE, &["cannot write no/c.json"]);
-    let message = house.run(&["generate-config", "no/c.json"]).stderr;
+    let fixture = Fixture::new();
+    fixture.refuses(&["simulate", "--report", "no/r.json"], STORAGE, &["cannot write no/r.json"]);
+    fixture.refuses(&["generate-config", "no/c.json"], STORAGE, &["cannot write no/c.json"]);
+    let message = fixture.run(&["generate-config", "no/c.json"]).stderr;
     assert!(!message.contains(".positron-net-"), "{message}");
 }
 
 #[test]
 fn a_named_configuration_that_is_missing_is_an_error() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let words = ["nowhere.json", "generate-config"];
-    house.refuses(&["start", "--config", "nowhere.json"], CONFIGURATION, &words);
-    let mut command = house.command(["status"]);
+    fixture.refuses(&["start", "--config", "nowhere.json"], CONFIGURATION, &words);
+    let mut command = fixture.command(["status"]);
     command.env("POSITRON_CONFIG", "nowhere.json");
-    house.refuses_run(command, CONFIGURATION, &words);
-    house.refuses(&["start", "--config", "."], CONFIGURATION, &["cannot read"]);
+    fixture.refuses_run(command, CONFIGURATION, &words);
+    fixture.refuses(&["start", "--config", "."], CONFIGURATION, &["cannot read"]);
 }
 
 #[test]
 fn a_wrong_variable_of_the_environment_is_named() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     for (name, value) in [
         ("POSITRON_PORT", "99999"),
         ("POSITRON_PORT", "tcp://10.0.0.1:8888"),
         ("POSITRON_MAX_PEERS", "many"),
     ] {
-        let mut command = house.command(["start"]);
+        let mut command = fixture.command(["start"]);
         command.env(name, value);
-        house.refuses_run(command, CONFIGURATION, &[name, value]);
+        fixture.refuses_run(command, CONFIGURATION, &[name, value]);
     }
 }
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let id = "07".repeat(32);
     let invite = format!("positron:{id}@127.0.0.1:9?network=other");
     for (args, words) in [
@@ -110,55 +114,56 @@ fn a_command_line_that_makes_no_sense_is_refused() {
         (&["simulate", "--scenario", "split"], &["--virtual"]),
         (&["simulate", "--virtual", "--scenario", "nonsense"], &["default", "churn"]),
     ] {
-        house.refuses(args, USAGE, words);
+        fixture.refuses(args, USAGE, words);
     }
     for (args, words) in [
         (&["start", "--host", "nonsense"][..], &["`host`", "nonsense"][..]),
         (&["start", "--bootstrap", "nonsense"], &["bootstrap_nodes", "host:port"]),
         (&["start", "--network", ""], &["`network`"]),
     ] {
-        house.refuses(args, CONFIGURATION, words);
+        fixture.refuses(args, CONFIGURATION, words);
     }
 }
 
 #[test]
 fn a_port_in_use_leaves_no_data_folder_behind() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let args = ["start", "--host", "127.0.0.1", "--port", &port];
-    house.refuses(&args, NETWORK, &["in use", &port, "another port"]);
+    fixture.refuses(&args, NETWORK, &["in use", &port, "another port"]);
     let args = ["start", "--host", "192.0.2.77", "--port", "0"];
-    house.refuses(&args, NETWORK, &["192.0.2.77", "no such address"]);
+    fixture.refuses(&args, NETWORK, &["192.0.2.77", "no such address"]);
     let args = ["simulate", "--base-port", &port, "--duration", "1"];
-    house.refuses(&args, NETWORK, &["in use"]);
+    fixture.refuses(&args, NETWORK, &["in use"]);
 }
 
 #[test]
 fn a_damaged_key_is_refused_and_stays_as_it_is() {
-    let house = Household::new();
-    let mut node = Process::start(&house, "data", &["start", "--host", "127.0.0.1", "--port", "0"]);
+    let fixture = Fixture::new();
+    let mut node =
+        Process::start(&fixture, "data", &["start", "--host", "127.0.0.1", "--port", "0"]);
     node.started();
     node.signal("TERM");
     node.wait(SOON);
-    let key = house.path().join("data/keys/private_key.pem");
+    let key = fixture.path().join("data/keys/private_key.pem");
     let whole = fs::read(&key).unwrap();
     for damaged in [&whole[..whole.len() / 2], b"", b"\xFF\xFE"] {
         fs::write(&key, damaged).unwrap();
         let start = ["start", "--host", "127.0.0.1", "--port", "0", "--data-dir", "data"];
-        house.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "backup"]);
-        house.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "backup"]);
+        fixture.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "backup"]);
+        fixture.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "backup"]);
     }
     fs::write(&key, &whole).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let start = ["start", "--host", "127.0.0.1", "--port", "0", "--data-dir", "data"];
-    house.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "chmod 600"]);
-    house.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "chmod 600"]);
+    fixture.refuses_run_but_lock(&start, STORAGE, &["private_key.pem", "chmod 600"]);
+    fixture.refuses(&["id", "--data-dir", "data"], STORAGE, &["private_key.pem", "chmod 600"]);
 }
 
 #[test]
 fn a_command_that_only_reads_creates_nothing() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let there = ["--data-dir", "nowhere"];
     for (command, code, words) in [
         ("stats", STORAGE, &["nowhere", "does not exist", "--data-dir"][..]),
@@ -166,41 +171,41 @@ fn a_command_that_only_reads_creates_nothing() {
         ("invite", STORAGE, &["nowhere", "start"]),
         ("status", UNREACHABLE, &["no node is running", "nowhere", "start"]),
     ] {
-        house.refuses(&[command, there[0], there[1]], code, words);
-        house.refuses(&[command, "--json", there[0], there[1]], code, words);
+        fixture.refuses(&[command, there[0], there[1]], code, words);
+        fixture.refuses(&[command, "--json", there[0], there[1]], code, words);
     }
-    fs::create_dir(house.path().join("empty")).unwrap();
-    house.refuses(&["stats", "-d", "empty"], STORAGE, &["no node has been started"]);
-    house.file("file", "");
-    house.refuses(&["status", "-d", "file"], UNREACHABLE, &["file"]);
-    house.refuses(&["start", "--port", "0", "-d", "file"], STORAGE, &["file"]);
+    fs::create_dir(fixture.path().join("empty")).unwrap();
+    fixture.refuses(&["stats", "-d", "empty"], STORAGE, &["no node has been started"]);
+    fixture.file("file", "");
+    fixture.refuses(&["status", "-d", "file"], UNREACHABLE, &["file"]);
+    fixture.refuses(&["start", "--port", "0", "-d", "file"], STORAGE, &["file"]);
 }
 
 #[test]
 fn a_damaged_database_is_refused_and_stays_as_it_is() {
-    let house = Household::new();
-    fs::create_dir(house.path().join("data")).unwrap();
-    house.file("data/node.db", &"no database at all ".repeat(100));
-    house.refuses(&["stats", "-d", "data"], STORAGE, &["damaged", "copy"]);
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path().join("data")).unwrap();
+    fixture.file("data/node.db", &"no database at all ".repeat(100));
+    fixture.refuses(&["stats", "-d", "data"], STORAGE, &["damaged", "copy"]);
 }
 
 #[test]
 fn a_file_is_written_whole_or_not_at_all() {
-    let house = Household::new();
-    house.file("there.json", "precious");
-    house.refuses(&["generate-config", "there.json"], STORAGE, &["there already", "--force"]);
-    house.refuses(&["generate-config", "nowhere/c.json"], STORAGE, &["nowhere/c.json"]);
-    house.refuses(&["generate-config", "."], STORAGE, &["is there already"]);
-    house.refuses(&["generate-config", "new.json", "--host", "x"], USAGE, &["`host`"]);
+    let fixture = Fixture::new();
+    fixture.file("there.json", "precious");
+    fixture.refuses(&["generate-config", "there.json"], STORAGE, &["there already", "--force"]);
+    fixture.refuses(&["generate-config", "nowhere/c.json"], STORAGE, &["nowhere/c.json"]);
+    fixture.refuses(&["generate-config", "."], STORAGE, &["is there already"]);
+    fixture.refuses(&["generate-config", "new.json", "--host", "x"], USAGE, &["`host`"]);
     let report = ["simulate", "--report", "nowhere/r.json", "--duration", "1"];
-    house.refuses(&report, STORAGE, &["nowhere/r.json"]);
+    fixture.refuses(&report, STORAGE, &["nowhere/r.json"]);
 }
 
 #[test]
 fn a_folder_of_another_user_is_refused() {
-    let house = Household::new();
-    let Some(stranger) = Stranger::new(&house) else { return };
-    let closed = house.path().join("closed");
+    let fixture = Fixture::new();
+    let Some(stranger) = Stranger::new(&fixture) else { return };
+    let closed = fixture.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     stranger.is_refused(&["start", "--port", "0", "-d", "closed"], &["closed", "ermission"]);
@@ -211,9 +216,9 @@ fn a_folder_of_another_user_is_refused() {
 
 #[test]
 fn a_folder_that_cannot_be_written_is_refused() {
-    let house = Household::new();
-    let Some(stranger) = Stranger::new(&house) else { return };
-    let read_only = house.path().join("read-only");
+    let fixture = Fixture::new();
+    let Some(stranger) = Stranger::new(&fixture) else { return };
+    let read_only = fixture.path().join("read-only");
     fs::create_dir(&read_only).unwrap();
     fs::set_permissions(&read_only, Permissions::from_mode(0o555)).unwrap();
     stranger.is_refused(&["start", "--port", "0", "-d", "read-only"], &["read-only", "ermission"]);
@@ -223,12 +228,12 @@ fn a_folder_that_cannot_be_written_is_refused() {
 
 /// A user who owns nothing here. `None`, with the reason printed, where we cannot become one.
 struct Stranger<'a> {
-    house: &'a Household,
+    fixture: &'a Fixture,
     binary: std::path::PathBuf,
 }
 
 impl<'a> Stranger<'a> {
-    fn new(house: &'a Household) -> Option<Self> {
+    fn new(fixture: &'a Fixture) -> Option<Self> {
         if fs::metadata("/proc/self").map_or(1, |me| me.uid()) != 0 {
             eprintln!("skipped: only root can run the command as another user");
             return None;
@@ -239,11 +244,11 @@ impl<'a> Stranger<'a> {
             return None;
         }
         // The build folder may be closed to others.
-        let binary = house.path().join("positron-net");
+        let binary = fixture.path().join("positron-net");
         fs::copy(env!("CARGO_BIN_EXE_positron-net"), &binary).unwrap();
         fs::set_permissions(&binary, Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(house.path(), Permissions::from_mode(0o755)).unwrap();
-        Some(Self { house, binary })
+        fs::set_permissions(fixture.path(), Permissions::from_mode(0o755)).unwrap();
+        Some(Self { fixture, binary })
     }
 
     #[track_caller]
@@ -251,11 +256,11 @@ impl<'a> Stranger<'a> {
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
         let mut command = Command::new("setpriv");
         command.args(nobody).arg(Path::new(&self.binary));
-        self.house.refuses_run(self.house.in_environment(command, args), STORAGE, words);
+        self.fixture.refuses_run(self.fixture.in_environment(command, args), STORAGE, words);
     }
 }
 
-impl Household {
+impl Fixture {
     /// As [`refuses`](Self::refuses), for a command that takes the lock of the folder first, and
     /// writes its pid there.
     #[track_caller]

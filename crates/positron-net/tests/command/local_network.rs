@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use crate::household::{Household, SOON, finish, free_port, until};
+use crate::fixture::{Fixture, SOON, finish, free_port, until};
 
 #[test]
 fn five_nodes_hear_everything_once_and_leave_nothing() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let args = ["simulate", "--count", "5", "--duration", "3", "--json", "--report", "r.json"];
-    let outcome = house.run(&args).expect(0);
+    let outcome = fixture.run(&args).expect(0);
     let report = outcome.json();
     let number = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key} in {report:#}"));
     assert_eq!((number("nodes"), number("connected_nodes")), (5, 5));
@@ -28,29 +28,29 @@ fn five_nodes_hear_everything_once_and_leave_nothing() {
     assert!(latency("p99") <= latency("max"));
     assert!(report["duration_s"].as_f64().unwrap() >= 3.0);
     assert!(report["first_delivery_s"].as_f64().unwrap() < 3.0, "{report:#}");
-    let left: Vec<_> = house.contents().into_keys().collect();
-    assert_eq!(left, [house.path().join("r.json")]);
-    let written = std::fs::read_to_string(house.path().join("r.json")).unwrap();
+    let left: Vec<_> = fixture.contents().into_keys().collect();
+    assert_eq!(left, [fixture.path().join("r.json")]);
+    let written = std::fs::read_to_string(fixture.path().join("r.json")).unwrap();
     assert_eq!(written, outcome.stdout);
 }
 
 #[test]
 fn a_number_of_messages_ends_it_too_and_ports_can_be_chosen() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let port = free_port().to_string();
     let args = ["simulate", "-n", "1", "--base-port", &port, "--messages", "7", "--rate", "50"];
-    let report = house.run(&[&args[..], &["--json", "--seed", "5"]].concat()).expect(0).json();
+    let report = fixture.run(&[&args[..], &["--json", "--seed", "5"]].concat()).expect(0).json();
     assert_eq!(report["broadcasts"], 7);
     assert_eq!((&report["expected_deliveries"], &report["seed"]), (&0.into(), &5.into()));
 }
 
 #[test]
 fn ctrl_c_ends_it_with_a_summary_and_leaves_nothing() {
-    let house = Household::new();
-    let mut command = house.command(["simulate", "-n", "3", "--duration", "600", "--json"]);
+    let fixture = Fixture::new();
+    let mut command = fixture.command(["simulate", "-n", "3", "--duration", "600", "--json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     until("the nodes have their data", SOON, || {
-        house.contents().into_keys().find(|path| path.ends_with("node-2/node.db"))
+        fixture.contents().into_keys().find(|path| path.ends_with("node-2/node.db"))
     });
     thread::park_timeout(Duration::from_millis(500));
     let pid = child.id().to_string();
@@ -61,21 +61,21 @@ fn ctrl_c_ends_it_with_a_summary_and_leaves_nothing() {
     let summary = child.wait_with_output().unwrap().stdout;
     let report: serde_json::Value = serde_json::from_slice(&summary).unwrap();
     assert_eq!(report["interrupted"], true);
-    assert!(house.contents().is_empty(), "{:?}", house.contents().keys());
+    assert!(fixture.contents().is_empty(), "{:?}", fixture.contents().keys());
 }
 
 #[test]
 fn a_made_up_world_repeats_itself_from_its_seed() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let args = ["simulate", "--virtual", "--count", "8", "--seed", "11", "--json"];
-    let first = house.run(&args).expect(0).json();
-    let second = house.run(&args).expect(0).json();
+    let first = fixture.run(&args).expect(0).json();
+    let second = fixture.run(&args).expect(0).json();
     assert_eq!(first["run_hash"], second["run_hash"]);
     assert_eq!(first["broadcasts"], 100);
     assert_eq!(first["deliveries"], 700);
     let other = ["simulate", "--virtual", "--count", "8", "--seed", "12", "--json"];
-    assert_ne!(house.run(&other).expect(0).json()["run_hash"], first["run_hash"]);
-    let mut command = house.command(["simulate", "--virtual", "--duration", "8", "--rate", "2"]);
+    assert_ne!(fixture.run(&other).expect(0).json()["run_hash"], first["run_hash"]);
+    let mut command = fixture.command(["simulate", "--virtual", "--duration", "8", "--rate", "2"]);
     command.arg("--json");
     assert_eq!(finish(command).expect(0).json()["broadcasts"], 8);
 }

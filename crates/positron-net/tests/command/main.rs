@@ -1,7 +1,7 @@
 //! The command as people meet it: processes, exit codes, and what is on the disk afterwards.
 
 mod bad_input;
-mod household;
+mod fixture;
 mod local_network;
 mod nodes;
 mod output;

@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-use crate::household::{Household, Process, SOON, finish, free_port};
+use crate::fixture::{Fixture, Process, SOON, finish, free_port};
 
 /// What a graceful stop may take.
 const GRACE: Duration = Duration::from_secs(5);
 const START: [&str; 5] = ["start", "--host", "127.0.0.1", "--port", "0"];
 
-fn start(house: &Household, data: &str, more: &[&str]) -> Process {
-    Process::start(house, data, &[&START[..], more].concat())
+fn start(fixture: &Fixture, data: &str, more: &[&str]) -> Process {
+    Process::start(fixture, data, &[&START[..], more].concat())
 }
 
 fn peers(status: &Value) -> u64 {
@@ -29,141 +29,141 @@ fn alone(status: &Value) -> &str {
 
 #[test]
 fn when_the_bootstrap_node_dies_the_others_go_on_and_find_each_other_again() {
-    let house = Household::new();
-    let first = start(&house, "first", &[]);
+    let fixture = Fixture::new();
+    let first = start(&fixture, "first", &[]);
     let bootstrap = ["--bootstrap", &first.address()].map(str::to_owned);
     let bootstrap = bootstrap.each_ref().map(String::as_str);
-    let second = start(&house, "second", &bootstrap);
-    let third = start(&house, "third", &bootstrap);
+    let second = start(&fixture, "second", &bootstrap);
+    let third = start(&fixture, "third", &bootstrap);
     for node in [&first, &second, &third] {
-        node.status_when(&house, "two peers", |status| peers(status) == 2);
+        node.status_when(&fixture, "two peers", |status| peers(status) == 2);
     }
     first.kill();
     let is_third = third.started()["node_id"].clone();
-    second.status_when(&house, "only the third is left", |status| {
+    second.status_when(&fixture, "only the third is left", |status| {
         peers(status) == 1 && status["peers"][0]["node_id"] == is_third
     });
 
     // Back without being told where to begin: the address book knows.
     second.kill();
-    third.status_when(&house, "nobody is left", |status| peers(status) == 0);
+    third.status_when(&fixture, "nobody is left", |status| peers(status) == 0);
     let begin = std::time::Instant::now();
-    let second = start(&house, "second", &[]);
-    second.status_when(&house, "the third is found again", |status| peers(status) == 1);
+    let second = start(&fixture, "second", &[]);
+    second.status_when(&fixture, "the third is found again", |status| peers(status) == 1);
     assert!(begin.elapsed() < Duration::from_secs(10), "it took {:?}", begin.elapsed());
 }
 
 #[test]
 fn a_signal_stops_a_node_gracefully_and_the_exit_code_tells_which() {
-    let house = Household::new();
-    let mut first = start(&house, "first", &[]);
-    let mut second = start(&house, "second", &["-b", &first.address()]);
-    second.status_when(&house, "one peer", |status| peers(status) == 1);
+    let fixture = Fixture::new();
+    let mut first = start(&fixture, "first", &[]);
+    let mut second = start(&fixture, "second", &["-b", &first.address()]);
+    second.status_when(&fixture, "one peer", |status| peers(status) == 1);
     second.signal("TERM");
     assert_eq!(second.wait(GRACE).code(), Some(143));
     // It said goodbye: no probe had to time out.
     let left = |event: &Value| {
         event["event"] == "peer_left" && event["reason"].to_string().contains("shutting down")
     };
-    crate::household::until("the goodbye", SOON, || first.events().iter().any(left).then_some(()));
+    crate::fixture::until("the goodbye", SOON, || first.events().iter().any(left).then_some(()));
     first.signal("INT");
     assert_eq!(first.wait(GRACE).code(), Some(130));
     assert_eq!(first.events().last().unwrap()["event"], "stopped");
-    assert!(!house.path().join("first/control.sock").exists());
+    assert!(!fixture.path().join("first/control.sock").exists());
 }
 
 #[test]
 fn a_folder_has_one_node_and_the_second_says_which_process_it_is() {
-    let house = Household::new();
-    let node = start(&house, "data", &[]);
-    let pid = node.status_when(&house, "a pid", |status| status["pid"].is_u64())["pid"].clone();
-    let outcome = house.run(&[&START[..], &["-d", "data"]].concat()).expect(4);
+    let fixture = Fixture::new();
+    let node = start(&fixture, "data", &[]);
+    let pid = node.status_when(&fixture, "a pid", |status| status["pid"].is_u64())["pid"].clone();
+    let outcome = fixture.run(&[&START[..], &["-d", "data"]].concat()).expect(4);
     assert!(outcome.stderr.contains(&format!("pid {pid}")), "{}", outcome.stderr);
-    let stats = house.run(&["stats", "-d", "data", "--json"]).expect(0).json();
+    let stats = fixture.run(&["stats", "-d", "data", "--json"]).expect(0).json();
     assert_eq!(stats["network_name"], "positron");
 }
 
 #[test]
 fn a_killed_node_leaves_a_folder_that_answers_questions_and_starts_again() {
-    let house = Household::new();
-    let node = start(&house, "data", &[]);
+    let fixture = Fixture::new();
+    let node = start(&fixture, "data", &[]);
     let id = node.started()["node_id"].clone();
     node.kill();
-    let outcome = house.run(&["status", "-d", "data"]).expect(6);
+    let outcome = fixture.run(&["status", "-d", "data"]).expect(6);
     assert!(outcome.stderr.contains("no node is running"), "{}", outcome.stderr);
-    house.run(&["stats", "-d", "data"]).expect(0);
-    assert_eq!(house.run(&["id", "-d", "data"]).expect(0).stdout.trim(), id.as_str().unwrap());
-    let again = start(&house, "data", &[]);
+    fixture.run(&["stats", "-d", "data"]).expect(0);
+    assert_eq!(fixture.run(&["id", "-d", "data"]).expect(0).stdout.trim(), id.as_str().unwrap());
+    let again = start(&fixture, "data", &[]);
     assert_eq!(again.started()["node_id"], id);
-    again.status_when(&house, "an answer", |status| status["node_id"] == id);
+    again.status_when(&fixture, "an answer", |status| status["node_id"] == id);
 }
 
 #[test]
 fn an_invite_is_all_that_another_node_needs() {
-    let house = Household::new();
-    let host = start(&house, "host", &["--network", "garden"]);
+    let fixture = Fixture::new();
+    let host = start(&fixture, "host", &["--network", "garden"]);
     host.started();
-    let invite = house.run(&["invite", "-d", "host", "--network", "x"]);
+    let invite = fixture.run(&["invite", "-d", "host", "--network", "x"]);
     assert_eq!(invite.code, Some(2), "an invite has no network of its own");
-    let invite = house.run(&["invite", "-d", "host"]).expect(0).stdout;
+    let invite = fixture.run(&["invite", "-d", "host"]).expect(0).stdout;
     let invite = invite.trim();
     assert_eq!(host.started()["invite"], invite);
     let guest =
-        Process::start(&house, "guest", &["join", invite, "--host", "127.0.0.1", "-p", "0"]);
-    let status = guest.status_when(&house, "the host", |status| peers(status) == 1);
+        Process::start(&fixture, "guest", &["join", invite, "--host", "127.0.0.1", "-p", "0"]);
+    let status = guest.status_when(&fixture, "the host", |status| peers(status) == 1);
     assert_eq!(status["peers"][0]["node_id"], host.started()["node_id"]);
     assert_eq!(status["network"], "garden");
 
     // A node that runs already is told to join, instead of starting a second one.
-    let other = start(&house, "other", &["--network", "garden"]);
+    let other = start(&fixture, "other", &["--network", "garden"]);
     other.started();
-    let outcome = house.run(&["join", invite, "-d", "other"]).expect(0);
+    let outcome = fixture.run(&["join", invite, "-d", "other"]).expect(0);
     assert!(outcome.stdout.contains(host.started()["node_id"].as_str().unwrap()));
-    other.status_when(&house, "the host", |status| peers(status) >= 1);
+    other.status_when(&fixture, "the host", |status| peers(status) >= 1);
 }
 
 #[test]
 fn a_stopped_node_can_be_invited_to_where_its_configuration_says() {
-    let house = Household::new();
-    let mut node = start(&house, "data", &["--network", "garden"]);
+    let fixture = Fixture::new();
+    let mut node = start(&fixture, "data", &["--network", "garden"]);
     let id = node.started()["node_id"].as_str().unwrap().to_owned();
     node.signal("TERM");
     node.wait(GRACE);
-    house.file("c.json", r#"{ "host": "127.0.0.1", "port": 8899 }"#);
-    let outcome = house.run(&["invite", "-d", "data", "-c", "c.json"]).expect(0);
+    fixture.file("c.json", r#"{ "host": "127.0.0.1", "port": 8899 }"#);
+    let outcome = fixture.run(&["invite", "-d", "data", "-c", "c.json"]).expect(0);
     let wanted = format!("positron:{id}@127.0.0.1:8899?network=garden\n");
     assert_eq!(outcome.stdout, wanted);
     assert!(outcome.stderr.contains("not running"), "{}", outcome.stderr);
-    house.file("free.json", r#"{ "host": "127.0.0.1", "port": 0 }"#);
-    house.refuses(&["invite", "-d", "data", "-c", "free.json"], 3, &["free port", "start it"]);
+    fixture.file("free.json", r#"{ "host": "127.0.0.1", "port": 0 }"#);
+    fixture.refuses(&["invite", "-d", "data", "-c", "free.json"], 3, &["free port", "start it"]);
 }
 
 #[test]
 fn a_log_file_may_be_in_the_data_folder_and_an_impossible_one_stops_the_start() {
-    let house = Household::new();
-    house.file("c.json", r#"{ "log_file": "data/node.log", "data_dir": "data" }"#);
-    let mut node = start(&house, "data", &["-c", "c.json", "--log-level", "debug"]);
+    let fixture = Fixture::new();
+    fixture.file("c.json", r#"{ "log_file": "data/node.log", "data_dir": "data" }"#);
+    let mut node = start(&fixture, "data", &["-c", "c.json", "--log-level", "debug"]);
     node.started();
     node.signal("TERM");
     node.wait(GRACE);
-    let log = std::fs::read_to_string(house.path().join("data/node.log")).unwrap();
+    let log = std::fs::read_to_string(fixture.path().join("data/node.log")).unwrap();
     assert!(log.contains("stopping"), "{log}");
-    house.file("c.json", r#"{ "log_file": "nowhere/node.log" }"#);
-    house.refuses(&["start", "-c", "c.json"], 4, &["nowhere/node.log", "log_file"]);
+    fixture.file("c.json", r#"{ "log_file": "nowhere/node.log" }"#);
+    fixture.refuses(&["start", "-c", "c.json"], 4, &["nowhere/node.log", "log_file"]);
 }
 
 #[test]
 fn join_says_whether_nobody_answered_or_somebody_refused() {
-    let house = Household::new();
+    let fixture = Fixture::new();
     let join = |target: &str, data: &str| {
         let args = ["join", target, "--host", "127.0.0.1", "--port", "0", "-d", data];
-        finish(house.command(args))
+        finish(fixture.command(args))
     };
     let dead = format!("127.0.0.1:{}", free_port());
     let outcome = join(&dead, "a").expect(6);
     assert!(outcome.stderr.contains("refused") && outcome.stderr.contains(&dead));
 
-    let host = start(&house, "host", &["--network", "garden"]);
+    let host = start(&fixture, "host", &["--network", "garden"]);
     let outcome = join(&host.address(), "b").expect(7);
     assert!(outcome.stderr.contains("another network"), "{}", outcome.stderr);
 
@@ -174,55 +174,56 @@ fn join_says_whether_nobody_answered_or_somebody_refused() {
 
 #[test]
 fn a_node_that_is_alone_says_why_in_words() {
-    let house = Household::new();
-    let nobody = start(&house, "nobody", &[]);
-    nobody.status_when(&house, "nobody was named", |status| {
+    let fixture = Fixture::new();
+    let nobody = start(&fixture, "nobody", &[]);
+    nobody.status_when(&fixture, "nobody was named", |status| {
         alone(status).contains("no bootstrap address was given")
     });
 
     let dead = format!("127.0.0.1:{}", free_port());
-    let lonely = start(&house, "dead", &["-b", &dead]);
-    lonely.status_when(&house, "a dead address", |status| {
+    let lonely = start(&fixture, "dead", &["-b", &dead]);
+    lonely.status_when(&fixture, "a dead address", |status| {
         alone(status).contains(&dead) && alone(status).contains("nobody listens there")
     });
 
     let own = free_port().to_string();
     let itself = format!("127.0.0.1:{own}");
     let mirror = Process::start(
-        &house,
+        &fixture,
         "mirror",
         &["start", "--host", "127.0.0.1", "--port", &own, "-b", &itself],
     );
-    mirror.status_when(&house, "itself", |status| alone(status).contains("this node itself"));
+    mirror.status_when(&fixture, "itself", |status| alone(status).contains("this node itself"));
 
     let web = web_server();
-    let browser = start(&house, "web", &["-b", &web]);
-    browser.status_when(&house, "a web server", |status| alone(status).contains("HTTP"));
+    let browser = start(&fixture, "web", &["-b", &web]);
+    browser.status_when(&fixture, "a web server", |status| alone(status).contains("HTTP"));
 
-    let foreign = start(&house, "foreign", &["--network", "garden"]);
-    let stranger = start(&house, "stranger", &["-b", &foreign.address()]);
-    let status = stranger
-        .status_when(&house, "another network", |status| alone(status).contains("another network"));
+    let foreign = start(&fixture, "foreign", &["--network", "garden"]);
+    let stranger = start(&fixture, "stranger", &["-b", &foreign.address()]);
+    let status = stranger.status_when(&fixture, "another network", |status| {
+        alone(status).contains("another network")
+    });
     assert_eq!(peers(&status), 0);
     assert!(status["bootstrap"][0]["attempts"].as_u64().unwrap() >= 1);
     assert!(status["uptime_s"].as_f64().unwrap() > 0.0);
     assert_eq!(status["listen"].as_array().unwrap().len(), 1);
     assert_eq!(status["known_peers"], 0);
 
-    let outcome = house.run(&["status", "-d", "stranger"]).expect(0);
+    let outcome = fixture.run(&["status", "-d", "stranger"]).expect(0);
     assert!(outcome.stdout.contains("alone because"), "{}", outcome.stdout);
 }
 
 #[test]
 fn a_node_goes_on_when_nobody_reads_what_it_says_any_more() {
-    let house = Household::new();
-    let mut deaf = start(&house, "deaf", &[]);
+    let fixture = Fixture::new();
+    let mut deaf = start(&fixture, "deaf", &[]);
     deaf.started();
     deaf.stop_listening();
-    let guest = start(&house, "guest", &["-b", &deaf.address()]);
-    deaf.status_when(&house, "one peer", |status| peers(status) == 1);
+    let guest = start(&fixture, "guest", &["-b", &deaf.address()]);
+    deaf.status_when(&fixture, "one peer", |status| peers(status) == 1);
     guest.kill();
-    deaf.status_when(&house, "no peer", |status| peers(status) == 0);
+    deaf.status_when(&fixture, "no peer", |status| peers(status) == 0);
     deaf.signal("TERM");
     assert_eq!(deaf.wait(GRACE).code(), Some(143));
 }

@@ -1,4 +1,4 @@
-//! One connection, whatever carries it.
+//! One connection, whatever protocol is below it.
 
 use std::{
     fmt::{self, Debug},
@@ -13,7 +13,7 @@ use positron_proto::{
 };
 
 use super::{
-    ConnectionStats, Protocol, TransportSendError, life::Handle, protocol::Channel as _,
+    ConnectionStats, Protocol, TransportSendError, channel::Channel as _, guard::TransportGuard,
     wait::until,
 };
 
@@ -23,12 +23,12 @@ use super::{
 /// closes it or the transport ends.
 ///
 /// Over TCP there is at most one between two transports, whoever made it.
-pub struct Connection<C: Protocol> {
-    pub(super) life: Arc<Handle<C>>,
-    pub(super) channel: Arc<C::Channel>,
+pub struct Connection<P: Protocol> {
+    pub(super) guard: Arc<TransportGuard<P>>,
+    pub(super) channel: Arc<P::Channel>,
 }
 
-impl<C: Protocol> Connection<C> {
+impl<P: Protocol> Connection<P> {
     /// Where the other end is now.
     pub fn address(&self) -> SocketAddr {
         self.channel.address()
@@ -84,7 +84,7 @@ impl<C: Protocol> Connection<C> {
         data: impl Into<Bytes>,
     ) -> Result<(), TransportSendError> {
         let (how, data) = ((lane, delivery), data.into());
-        self.life.act_packed(|machine, now| machine.send(now, &self.channel, how, data))
+        self.guard.act_coalesced(|machine, now| machine.send(now, &self.channel, how, data))
     }
 
     /// Waits until everything that was sent is acknowledged by the other end's transport (not by
@@ -99,13 +99,13 @@ impl<C: Protocol> Connection<C> {
     /// Closes the connection when everything that waits was sent and acknowledged, and waits for
     /// that. It is closed in any case, also if this is not awaited to its end.
     pub async fn close(&self, reason: CloseReason) -> Closed {
-        self.life.act(|machine, now| machine.close(now, &self.channel, reason));
+        self.guard.act(|machine, now| machine.close(now, &self.channel, reason));
         self.closed().await
     }
 
     /// Closes the connection at once: what waits is not sent, but the other end is told.
     pub fn reset(&self, reason: CloseReason) {
-        self.life.act(|machine, now| machine.reset(now, &self.channel, reason));
+        self.guard.act(|machine, now| machine.reset(now, &self.channel, reason));
     }
 
     /// Waits until the connection is over, and says why.
@@ -124,25 +124,25 @@ impl<C: Protocol> Connection<C> {
             // The machine may remember it for a while, to answer what still comes.
             return None;
         }
-        self.life.look().view(&self.channel, self.life.clock.now())
+        self.guard.lock().machine.connection_stats(&self.channel, self.guard.clock.now())
     }
 }
 
-impl<C: Protocol> Clone for Connection<C> {
+impl<P: Protocol> Clone for Connection<P> {
     fn clone(&self) -> Self {
-        Self { life: self.life.clone(), channel: self.channel.clone() }
+        Self { guard: self.guard.clone(), channel: self.channel.clone() }
     }
 }
 
-impl<C: Protocol> PartialEq for Connection<C> {
+impl<P: Protocol> PartialEq for Connection<P> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
 }
 
-impl<C: Protocol> Eq for Connection<C> {}
+impl<P: Protocol> Eq for Connection<P> {}
 
-impl<C: Protocol> Debug for Connection<C> {
+impl<P: Protocol> Debug for Connection<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, closed) = (self.address(), self.channel.closed());
         f.debug_struct("Connection").field("address", &address).field("closed", &closed).finish()

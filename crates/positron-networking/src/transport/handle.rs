@@ -1,4 +1,4 @@
-//! The handle of a transport, whatever carries it.
+//! The handle of a transport, whatever protocol is below it.
 
 use std::{
     fmt::{self, Debug},
@@ -7,12 +7,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::{datagram::contract::Delivery, handshake::Expect, id::NodeId};
+use positron_proto::{
+    datagram::contract::Delivery, handshake::Expect, id::NodeId, wire::frame::CloseReason,
+};
 use tokio::{net::ToSocketAddrs, time::timeout};
 
 use super::{
-    ConnectError, Connection, DEFAULT_LANE, Protocol, Receiver, TransportSendError,
-    address::resolve, life::Handle, protocol::Channel as _, wait::until,
+    ConnectError, Connection, DEFAULT_LANE, Protocol, Receiver, TransportSendError, TransportStats,
+    address::resolve, attempt::Attempt, channel::Channel as _, guard::TransportGuard,
+    protocol::ProtocolMachine, wait::until,
 };
 use crate::limits::CLOSE_TIMEOUT;
 
@@ -21,23 +24,23 @@ use crate::limits::CLOSE_TIMEOUT;
 ///
 /// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
 /// the last handle of it, of its connections and of their streams is gone.
-pub struct Transport<C: Protocol> {
-    pub(super) life: Arc<Handle<C>>,
+pub struct Transport<P: Protocol> {
+    pub(super) guard: Arc<TransportGuard<P>>,
 }
 
-impl<C: Protocol> Transport<C> {
+impl<P: Protocol> Transport<P> {
     /// Bytes of the largest message: a little more than 1 MiB. Over UDP a stream carries any
     /// length.
-    pub const MAX_MESSAGE: usize = C::MAX_MESSAGE;
+    pub const MAX_MESSAGE: usize = P::MAX_MESSAGE;
 
     /// Who it is.
     pub fn id(&self) -> NodeId {
-        self.life.me
+        self.guard.me
     }
 
     /// Where it listens, with the port that it got.
     pub fn local_addr(&self) -> SocketAddr {
-        self.life.address
+        self.guard.address
     }
 
     /// Connects to whoever is expected at `to`; a name may have several addresses, which are tried
@@ -75,7 +78,7 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: impl ToSocketAddrs + Debug,
         expect: Expect,
-    ) -> Result<Connection<C>, ConnectError> {
+    ) -> Result<Connection<P>, ConnectError> {
         let mut last = ConnectError::TransportClosed;
         for address in self.resolve(to).await? {
             match self.connect_to(address, expect).await {
@@ -90,29 +93,41 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: SocketAddr,
         expect: Expect,
-    ) -> Result<Connection<C>, ConnectError> {
+    ) -> Result<Connection<P>, ConnectError> {
         loop {
-            let dial = |machine: &mut C, now| self.life.dial(machine, now, to, expect);
-            let attempt = self.life.act(dial)?;
-            let channel = C::made(&self.life, attempt).await?;
-            if !channel.is_in_the_way() {
+            let dial = |machine: &mut P, now| self.guard.dial(machine, now, to, expect);
+            let attempt = self.guard.act(dial)?;
+            let channel = self.established(attempt).await?;
+            if !channel.is_closing() {
                 return Ok(self.connection(channel));
             }
             channel.until_closed().await;
         }
     }
 
+    /// Waits for the end of a handshake. Whoever does not wait for it gives its connection up.
+    async fn established(
+        &self,
+        mut attempt: Attempt<P::Channel>,
+    ) -> Result<Arc<P::Channel>, ConnectError> {
+        let pending = attempt.pending().cloned();
+        let mut handshake = Handshake { guard: &self.guard, pending: pending.as_deref() };
+        let outcome = attempt.established().await;
+        handshake.pending = None;
+        outcome
+    }
+
     /// Waits for the next connection that another node made; `None` when the transport is closed.
     /// Its messages come by [`incoming`](Self::incoming) whether it is accepted or not.
     /// Cancel-safe.
-    pub async fn accept(&self) -> Option<Connection<C>> {
-        self.life.accept().await.map(|channel| self.connection(channel))
+    pub async fn accept(&self) -> Option<Connection<P>> {
+        self.guard.accept().await.map(|channel| self.connection(channel))
     }
 
     /// Everything that arrives, over all connections. Each message goes to one of several readers;
     /// what nobody takes fills the window of its connection, and then the other end waits.
-    pub fn incoming(&self) -> Receiver<C> {
-        Receiver { life: self.life.clone(), reader: self.life.inbox.reader() }
+    pub fn incoming(&self) -> Receiver<P> {
+        Receiver { guard: self.guard.clone(), reader: self.guard.received.reader() }
     }
 
     /// Sends a message to whoever is at `to`: it arrives once, and in the order of such messages.
@@ -141,7 +156,7 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: impl ToSocketAddrs + Debug,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, TransportSendError> {
+    ) -> Result<Connection<P>, TransportSendError> {
         self.send_to(to, Delivery::Ordered, data.into()).await
     }
 
@@ -154,7 +169,7 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: impl ToSocketAddrs + Debug,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, TransportSendError> {
+    ) -> Result<Connection<P>, TransportSendError> {
         self.send_to(to, Delivery::Unreliable, data.into()).await
     }
 
@@ -168,7 +183,7 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: SocketAddr,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, TransportSendError> {
+    ) -> Result<Connection<P>, TransportSendError> {
         let sent = self.try_send_to(to, Delivery::Ordered, data.into());
         sent.map_err(|(why, _)| why)
     }
@@ -183,7 +198,7 @@ impl<C: Protocol> Transport<C> {
         &self,
         to: SocketAddr,
         data: impl Into<Bytes>,
-    ) -> Result<Connection<C>, TransportSendError> {
+    ) -> Result<Connection<P>, TransportSendError> {
         let sent = self.try_send_to(to, Delivery::Unreliable, data.into());
         sent.map_err(|(why, _)| why)
     }
@@ -193,7 +208,7 @@ impl<C: Protocol> Transport<C> {
         to: impl ToSocketAddrs + Debug,
         delivery: Delivery,
         data: Bytes,
-    ) -> Result<Connection<C>, TransportSendError> {
+    ) -> Result<Connection<P>, TransportSendError> {
         // It cannot be told which of several addresses would answer: the first one it is.
         let to = self.resolve(to).await?[0];
         // A flood from one task gives the driver its turn, and the driver packs it.
@@ -222,26 +237,26 @@ impl<C: Protocol> Transport<C> {
         to: SocketAddr,
         delivery: Delivery,
         data: Bytes,
-    ) -> Result<Connection<C>, (TransportSendError, Option<Connection<C>>)> {
-        let (how, len, limit) = ((DEFAULT_LANE, delivery), data.len(), C::MAX_MESSAGE);
+    ) -> Result<Connection<P>, (TransportSendError, Option<Connection<P>>)> {
+        let (how, len, limit) = ((DEFAULT_LANE, delivery), data.len(), P::MAX_MESSAGE);
         if len > limit {
             return Err((TransportSendError::TooLarge { len, limit }, None));
         }
-        let sent = self.life.act_packed(|machine, now| {
-            let send = |machine: &mut C, channel| {
+        let sent = self.guard.act_coalesced(|machine, now| {
+            let send = |machine: &mut P, channel| {
                 let sent = machine.send(now, &channel, how, data.clone());
                 if let Err(why) = sent { Err((why, Some(channel))) } else { Ok(channel) }
             };
-            for channel in machine.leading_to(to) {
+            for channel in machine.connections_to(to) {
                 match send(machine, channel) {
                     // It is being closed: another one has to be made.
                     Err((TransportSendError::Closed(_), _)) => {}
                     outcome => return outcome,
                 }
             }
-            let dialled = self.life.dial(machine, now, to, Expect::Anyone);
-            match C::queue_of(dialled.map_err(|why| (why.into(), None))?) {
-                Some(channel) => send(machine, channel),
+            let dialled = self.guard.dial(machine, now, to, Expect::Anyone);
+            match dialled.map_err(|why| (why.into(), None))?.pending() {
+                Some(channel) => send(machine, channel.clone()),
                 None => Err((TransportSendError::Full, None)),
             }
         });
@@ -252,34 +267,55 @@ impl<C: Protocol> Transport<C> {
     /// Closes every connection when what waits was sent and acknowledged, within five seconds, and
     /// lets go of the port. Readers take what had arrived, and then hear the end.
     pub async fn close(&self) {
-        self.life.begin_closing();
-        let all_ended =
-            until(&self.life.ended, || self.life.look().channels().next().is_none().then_some(()));
+        self.guard.begin_closing();
+        let all_ended = until(&self.guard.ended, || {
+            self.guard.lock().machine.connections().next().is_none().then_some(())
+        });
         // What did not end by itself is ended now.
         let _ = timeout(CLOSE_TIMEOUT, all_ended).await;
-        self.life.end().await;
+        self.guard.end().await;
+    }
+
+    /// The transport and its connections now.
+    pub fn stats(&self) -> TransportStats<P::Counters> {
+        self.guard.stats()
     }
 
     async fn resolve(
         &self,
         name: impl ToSocketAddrs + Debug,
     ) -> Result<Vec<SocketAddr>, ConnectError> {
-        resolve(name, |address| C::reaches(self.local_addr(), address)).await
+        resolve(name, |address| P::reaches(self.local_addr(), address)).await
     }
 
-    fn connection(&self, channel: Arc<C::Channel>) -> Connection<C> {
-        Connection { life: self.life.clone(), channel }
+    fn connection(&self, channel: Arc<P::Channel>) -> Connection<P> {
+        Connection { guard: self.guard.clone(), channel }
     }
 }
 
-impl<C: Protocol> Clone for Transport<C> {
+impl<P: Protocol> Clone for Transport<P> {
     fn clone(&self) -> Self {
-        Self { life: self.life.clone() }
+        Self { guard: self.guard.clone() }
     }
 }
 
-impl<C: Protocol> Debug for Transport<C> {
+impl<P: Protocol> Debug for Transport<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("id", &self.id()).field("at", &self.local_addr()).finish()
+    }
+}
+
+/// A handshake that is being waited for, and the connection to give up when it is not.
+struct Handshake<'a, M: ProtocolMachine> {
+    guard: &'a TransportGuard<M>,
+    pending: Option<&'a M::Channel>,
+}
+
+impl<M: ProtocolMachine> Drop for Handshake<'_, M> {
+    fn drop(&mut self) {
+        if let Some(channel) = self.pending {
+            let reason = CloseReason::ShuttingDown;
+            self.guard.act(|machine, now| machine.reset(now, channel, reason));
+        }
     }
 }

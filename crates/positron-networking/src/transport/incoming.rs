@@ -15,8 +15,8 @@ use positron_proto::{
 
 use super::{
     Connection, Protocol,
-    inbox::{Reader, Taken, Waiting},
-    life::Handle,
+    guard::TransportGuard,
+    receive_queue::{QueuedMessage, Reader, Taken},
 };
 
 /// A message that arrived.
@@ -39,47 +39,47 @@ pub struct Incoming<C> {
 /// What arrives at a transport, also as a [`Stream`](futures_core::Stream): one reader of
 /// [`incoming`](super::Transport::incoming).
 #[derive(Debug)]
-pub struct Receiver<C: Protocol> {
-    pub(super) life: Arc<Handle<C>>,
+pub struct Receiver<P: Protocol> {
+    pub(super) guard: Arc<TransportGuard<P>>,
     pub(super) reader: Reader,
 }
 
-impl<C: Protocol> Receiver<C> {
+impl<P: Protocol> Receiver<P> {
     /// The next message; `None` when the transport is closed and all that waited was taken.
     ///
     /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
-    pub async fn recv(&mut self) -> Option<Incoming<Connection<C>>> {
+    pub async fn recv(&mut self) -> Option<Incoming<Connection<P>>> {
         std::future::poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<Connection<C>>>> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<Connection<P>>>> {
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let taken = ready!(self.life.inbox.poll_take(&self.reader, cx));
+        let taken = ready!(self.guard.received.poll_take(&self.reader, cx));
         turn.made_progress();
         let Some(Taken { message, release }) = taken else { return Poll::Ready(None) };
         if !release.is_empty() {
-            self.life.act(|machine, now| {
+            self.guard.act(|machine, now| {
                 for (channel, bytes) in &release {
                     machine.release(now, channel, *bytes);
                 }
             });
         }
-        let Waiting { channel, from, addr, lane, delivery, data } = message;
-        let connection = Connection { life: self.life.clone(), channel };
+        let QueuedMessage { channel, from, addr, lane, delivery, data } = message;
+        let connection = Connection { guard: self.guard.clone(), channel };
         Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
     }
 }
 
-impl<C: Protocol> futures_core::Stream for Receiver<C> {
-    type Item = Incoming<Connection<C>>;
+impl<P: Protocol> futures_core::Stream for Receiver<P> {
+    type Item = Incoming<Connection<P>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_recv(cx)
     }
 }
 
-impl<C: Protocol> Drop for Receiver<C> {
+impl<P: Protocol> Drop for Receiver<P> {
     fn drop(&mut self) {
-        self.life.inbox.leave(&self.reader);
+        self.guard.received.leave(&self.reader);
     }
 }

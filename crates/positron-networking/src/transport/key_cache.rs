@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use positron_proto::{handshake::Expect, id::NodeId};
 
-use crate::limits::MAX_ACQUAINTANCES;
+use crate::limits::MAX_CACHED_KEYS;
 
 /// The last of them. The key of a node follows from its identity: it never changes.
 #[derive(Debug, Default)]
@@ -17,12 +17,12 @@ pub(super) struct KeyCache {
 
 impl KeyCache {
     /// A handshake with this node proved that this is its key.
-    pub(super) fn meet(&mut self, node: NodeId, key: [u8; 32]) {
+    pub(super) fn insert(&mut self, node: NodeId, key: [u8; 32]) {
         if self.keys.insert(node, key).is_some() {
             return;
         }
         self.met.push_back(node);
-        if self.met.len() > MAX_ACQUAINTANCES
+        if self.met.len() > MAX_CACHED_KEYS
             && let Some(oldest) = self.met.pop_front()
         {
             self.keys.remove(&oldest);
@@ -50,13 +50,13 @@ mod tests {
             }))
         };
         let mut known = KeyCache::default();
-        for n in 0..=MAX_ACQUAINTANCES {
-            known.meet(node(n), [7; 32]);
-            known.meet(node(n), [7; 32]);
+        for n in 0..=MAX_CACHED_KEYS {
+            known.insert(node(n), [7; 32]);
+            known.insert(node(n), [7; 32]);
         }
         assert_eq!(known.key_of(Expect::Node(node(0))), None);
         assert_eq!(known.key_of(Expect::Node(node(1))), Some([7; 32]));
-        assert_eq!(known.key_of(Expect::Node(node(MAX_ACQUAINTANCES))), Some([7; 32]));
+        assert_eq!(known.key_of(Expect::Node(node(MAX_CACHED_KEYS))), Some([7; 32]));
         assert_eq!(known.key_of(Expect::Anyone), None);
     }
 }

@@ -13,16 +13,19 @@
 //! reliable is dropped.
 
 mod address;
+mod attempt;
+mod channel;
 mod close_state;
 mod config;
 mod connection;
 mod error;
+mod guard;
 mod handle;
-mod inbox;
 mod incoming;
 mod key_cache;
-mod life;
 mod protocol;
+mod receive_queue;
+mod send_turn;
 mod shared;
 mod stats;
 mod tcp;
@@ -46,7 +49,7 @@ pub use positron_proto::{
     time::Instant,
 };
 pub use protocol::Protocol;
-pub use stats::{ConnectionStats, TransportDatagramStats, TransportStats};
+pub use stats::{ConnectionStats, PathStats, TransportStats};
 pub use tcp::{Tcp, TcpConnection, TcpIncoming, TcpTransport};
 pub use udp::{RecvStream, SendStream, Udp, UdpConnection, UdpIncoming, UdpTransport};
 

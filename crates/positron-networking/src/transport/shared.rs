@@ -1,9 +1,9 @@
 //! What the handles and the driver of a transport share: the machine, behind a lock that nobody
 //! holds for longer than one batch of datagrams, or one input, takes.
 //!
-//! A caller's task does the work of its call itself: it locks, tells the machine, unlocks, and
-//! gives the kernel what is due. The driver receives, keeps the time, and sends what came due by
-//! either.
+//! A caller's task does the work of its call itself: it locks, tells the machine, hears what
+//! happened, and gives the kernel what is due without the lock. The driver receives, keeps the
+//! time, and sends what came due by either.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,12 @@ use tokio::sync::Notify;
 
 use super::{
     ConnectError, TransportStats,
-    inbox::TransportInbox,
-    protocol::{Channel as _, ProtocolDriver},
+    attempt::Attempt,
+    channel::Channel as _,
+    protocol::{ProtocolEvent, ProtocolMachine},
+    receive_queue::ReceiveQueue,
+    send_turn::{BUFFER, SendTurn, Transmit},
+    stats::ProtocolStats,
     wait::{lock, until},
 };
 use crate::{
@@ -32,72 +36,153 @@ use crate::{
 
 /// Everything but the driver's own buffers.
 #[derive(Debug)]
-pub struct Shared<M: ProtocolDriver> {
+pub(super) struct Shared<M: ProtocolMachine> {
     pub(super) me: NodeId,
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
-    pub(super) inbox: TransportInbox<Arc<M::Channel>>,
+    pub(super) received: ReceiveQueue<Arc<M::Channel>>,
     /// Connections that other nodes made and that nobody has accepted, the oldest first.
-    newcomers: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
+    backlog: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
     /// The driver has something to do.
-    pub(super) kick: Notify,
+    pub(super) wake_driver: Notify,
     /// There is a connection to accept, or none will come any more.
     accepting: Notify,
     /// A connection is over, or the transport is.
     pub(super) ended: Notify,
     closing: AtomicBool,
-    machine: Mutex<M>,
+    locked: Mutex<Locked<M>>,
 }
 
-impl<M: ProtocolDriver> Shared<M> {
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct Locked<M> {
+    pub(super) machine: M,
+    pub(super) turn: SendTurn,
+}
+
+impl<M: ProtocolMachine> Shared<M> {
     pub(super) fn new(machine: M, me: NodeId, address: SocketAddr) -> Self {
         Self {
             me,
             address,
             clock: Clock::start(),
-            inbox: TransportInbox::default(),
-            newcomers: Mutex::default(),
-            kick: Notify::new(),
+            received: ReceiveQueue::default(),
+            backlog: Mutex::default(),
+            wake_driver: Notify::new(),
             accepting: Notify::new(),
             ended: Notify::new(),
             closing: AtomicBool::new(false),
-            machine: Mutex::new(machine),
+            locked: Mutex::new(Locked { machine, turn: SendTurn::default() }),
         }
     }
 
-    /// Looks at the machine without changing it.
-    pub(super) fn look(&self) -> MutexGuard<'_, M> {
-        lock(&self.machine)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Locked<M>> {
+        lock(&self.locked)
     }
 
     /// Does something to the machine, and what follows from it, at once.
     pub(super) fn act<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
-        let outcome = self.tell(act);
-        if !M::transmit(self, SEND_ROUNDS) {
-            self.kick.notify_one();
+        let (outcome, locked) = self.apply(act);
+        if !self.transmit(locked, SEND_ROUNDS) {
+            self.wake_driver.notify_one();
+        }
+        self.received.wake();
+        outcome
+    }
+
+    /// As [`act`](Self::act), for what a flood is made of: while one call follows the other, it is
+    /// left to the driver to pack.
+    pub(super) fn act_coalesced<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
+        let (outcome, mut locked) = self.apply(act);
+        let is_left = M::TRANSMITS && !locked.turn.take();
+        if is_left {
+            self.leave_to_driver(&mut locked);
+        } else if !self.transmit(locked, 1) {
+            self.leave_to_driver(&mut self.lock());
         }
         outcome
     }
 
-    /// Does something to the machine and takes note of what happened; sends nothing.
-    pub(super) fn tell<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
-        let mut machine = self.look();
-        let now = self.clock.now();
-        let outcome = act(&mut machine, now);
-        machine.settle(now, self);
-        drop(machine);
-        self.inbox.wake();
+    /// Does something to the machine, and sends nothing.
+    pub(super) fn update<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
+        let (outcome, locked) = self.apply(act);
+        drop(locked);
+        self.received.wake();
         outcome
     }
 
-    /// As [`act`](Self::act), for what a flood is made of.
-    pub(super) fn act_packed<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> T {
-        let mut machine = self.look();
+    fn apply<T>(&self, act: impl FnOnce(&mut M, Now) -> T) -> (T, MutexGuard<'_, Locked<M>>) {
+        let mut locked = self.lock();
         let now = self.clock.now();
-        let outcome = act(&mut machine, now);
-        machine.settle(now, self);
-        M::transmit_packed(self, machine);
-        outcome
+        let outcome = act(&mut locked.machine, now);
+        self.settle(&mut locked.machine, now);
+        (outcome, locked)
+    }
+
+    /// Takes note of what happened: after every change of the machine, before the lock is given
+    /// back.
+    pub(super) fn settle(&self, machine: &mut M, now: Now) {
+        while let Some(event) = machine.poll_event(now) {
+            match event {
+                ProtocolEvent::Established(channel) => {
+                    self.handle_established(machine, now, channel);
+                }
+                ProtocolEvent::Message(message) => self.received.push(message),
+                ProtocolEvent::Closed(channel, why) => self.handle_closed(&channel, why),
+            }
+        }
+    }
+
+    /// Gives the kernel what is due, at most so many batches, without the lock while it works;
+    /// whether that was all, for now.
+    pub(super) fn transmit<'a>(
+        &'a self,
+        mut locked: MutexGuard<'a, Locked<M>>,
+        rounds: usize,
+    ) -> bool {
+        let mut buffer = BUFFER.take();
+        let mut is_all = false;
+        for _ in 0..rounds {
+            let Some(batch) = self.next_batch(&mut locked, &mut buffer) else {
+                is_all = true;
+                break;
+            };
+            drop(locked);
+            let blocked = batch.send(&buffer);
+            locked = self.lock();
+            if let Some(blocked) = blocked {
+                locked.turn.block(blocked);
+                self.wake_driver.notify_one();
+                is_all = true;
+                break;
+            }
+        }
+        BUFFER.set(buffer);
+        is_all
+    }
+
+    fn next_batch(&self, locked: &mut Locked<M>, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        if locked.turn.is_blocked() {
+            return None;
+        }
+        if M::TRANSMITS {
+            let now = self.clock.now();
+            let batch = locked.machine.poll_transmit(now, buffer);
+            if batch.is_some() {
+                return batch;
+            }
+            self.settle(&mut locked.machine, now);
+        }
+        if locked.turn.oversleeps(locked.machine.poll_timeout()) {
+            self.wake_driver.notify_one();
+        }
+        None
+    }
+
+    fn leave_to_driver(&self, locked: &mut Locked<M>) {
+        if locked.turn.leave_to_driver() {
+            self.wake_driver.notify_one();
+        }
     }
 
     /// Begins a connection, unless the transport is being closed.
@@ -107,7 +192,7 @@ impl<M: ProtocolDriver> Shared<M> {
         now: Now,
         to: SocketAddr,
         expect: Expect,
-    ) -> Result<M::Attempt, ConnectError> {
+    ) -> Result<Attempt<M::Channel>, ConnectError> {
         // Asked under the lock of the machine: whoever closes sees what began before.
         if self.is_closing() {
             return Err(ConnectError::TransportClosed);
@@ -119,20 +204,18 @@ impl<M: ProtocolDriver> Shared<M> {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// A connection is up.
-    pub(super) fn came(&self, machine: &mut M, now: Now, channel: &Arc<M::Channel>) {
+    fn handle_established(&self, machine: &mut M, now: Now, channel: Arc<M::Channel>) {
         if self.is_closing() {
-            machine.close(now, channel, CloseReason::ShuttingDown);
-        } else if let Some(arrival) = channel.arrival() {
-            lock(&self.newcomers).insert(arrival, channel.clone());
+            machine.close(now, &channel, CloseReason::ShuttingDown);
+        } else if let Some(order) = channel.accept_order() {
+            lock(&self.backlog).insert(order, channel);
             self.accepting.notify_waiters();
         }
     }
 
-    /// A connection is over.
-    pub(super) fn left(&self, channel: &M::Channel, why: Closed) {
-        if let Some(arrival) = channel.arrival() {
-            lock(&self.newcomers).remove(&arrival);
+    fn handle_closed(&self, channel: &M::Channel, why: Closed) {
+        if let Some(order) = channel.accept_order() {
+            lock(&self.backlog).remove(&order);
         }
         tracing::debug!(address = %channel.address(), %why, "connection closed");
         channel.close(why);
@@ -141,24 +224,27 @@ impl<M: ProtocolDriver> Shared<M> {
 
     /// Waits for the next connection that another node made; `None` when none will come any more.
     pub(super) async fn accept(&self) -> Option<Arc<M::Channel>> {
-        until(&self.accepting, || match lock(&self.newcomers).pop_first() {
+        until(&self.accepting, || match lock(&self.backlog).pop_first() {
             Some((_, channel)) => Some(Some(channel)),
             None => self.is_closing().then_some(None),
         })
         .await
     }
 
-    /// The transport and its connections now; `counters` reads those of its protocol.
-    pub(super) fn stats<C>(&self, counters: impl FnOnce(&M) -> C) -> TransportStats<C> {
-        let (machine, now) = (self.look(), self.clock.now());
+    /// The transport and its connections now.
+    pub(super) fn stats(&self) -> TransportStats<M::Counters> {
+        let ProtocolStats { half_open, unsent, counters, connections } = {
+            let (locked, now) = (self.lock(), self.clock.now());
+            locked.machine.stats(now)
+        };
         TransportStats {
             node_id: self.me,
             address: self.address,
             uptime_s: self.clock.uptime().as_secs_f64(),
-            half_open: machine.half_open(),
-            unsent: machine.unsent(),
-            counters: counters(&machine),
-            connections: machine.views(now),
+            half_open,
+            unsent,
+            counters,
+            connections,
         }
     }
 
@@ -166,7 +252,7 @@ impl<M: ProtocolDriver> Shared<M> {
     pub(super) fn begin_closing(&self) {
         self.closing.store(true, Ordering::Release);
         self.act(|machine, now| {
-            let open: Vec<Arc<M::Channel>> = machine.channels().cloned().collect();
+            let open: Vec<Arc<M::Channel>> = machine.connections().cloned().collect();
             for channel in open {
                 machine.close(now, &channel, CloseReason::ShuttingDown);
             }
@@ -177,15 +263,15 @@ impl<M: ProtocolDriver> Shared<M> {
     /// Ends everything at once. The other ends are told, if the kernel takes it.
     pub(super) fn abandon(&self) {
         self.closing.store(true, Ordering::Release);
-        self.tell(M::say_goodbye);
-        M::transmit(self, LAST_ROUNDS);
-        let left = self.look().let_go();
+        self.update(M::reset_all);
+        self.transmit(self.lock(), LAST_ROUNDS);
+        let left = self.lock().machine.shut_down();
         for channel in left {
-            self.left(&channel, Closed::ByUs(CloseReason::ShuttingDown));
+            self.handle_closed(&channel, Closed::ByUs(CloseReason::ShuttingDown));
         }
         self.accepting.notify_waiters();
-        self.inbox.close();
+        self.received.close();
         self.ended.notify_waiters();
-        self.kick.notify_one();
+        self.wake_driver.notify_one();
     }
 }

@@ -49,13 +49,13 @@ pub struct ConnectionStats {
     pub queued_bytes: usize,
     /// Bytes that arrived and the application has not taken.
     pub untaken_bytes: usize,
-    /// What only datagrams have.
-    pub datagrams: Option<TransportDatagramStats>,
+    /// What is known of its path, over UDP.
+    pub path: Option<PathStats>,
 }
 
-/// The state of a connection over datagrams.
+/// What a connection knows of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct TransportDatagramStats {
+pub struct PathStats {
     /// Least round trip time in milliseconds, once measured.
     pub least_rtt_ms: Option<f64>,
     /// Congestion window in bytes.
@@ -72,6 +72,15 @@ pub struct TransportDatagramStats {
     pub lost: u64,
 }
 
+/// What the machine of a protocol tells of itself.
+#[derive(Debug)]
+pub struct ProtocolStats<C> {
+    pub(super) half_open: usize,
+    pub(super) unsent: u64,
+    pub(super) counters: C,
+    pub(super) connections: Vec<ConnectionStats>,
+}
+
 impl ConnectionStats {
     pub(super) fn of_view(view: &ConnectionView, now: Now) -> Self {
         let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
@@ -84,7 +93,7 @@ impl ConnectionStats {
             rtt_ms: view.rtt.map(milliseconds),
             queued_bytes: view.queued_bytes,
             untaken_bytes: view.unreleased_bytes,
-            datagrams: Some(TransportDatagramStats {
+            path: Some(PathStats {
                 least_rtt_ms: view.least_rtt.map(milliseconds),
                 congestion_window: view.congestion_window,
                 in_flight: view.in_flight,
@@ -106,7 +115,7 @@ impl ConnectionStats {
             rtt_ms: view.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
             queued_bytes: view.queued_bytes,
             untaken_bytes,
-            datagrams: None,
+            path: None,
         }
     }
 }

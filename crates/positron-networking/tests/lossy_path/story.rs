@@ -46,7 +46,7 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr) -> String {
     }
     flush(&connection).await;
     let after_all = began.elapsed();
-    let datagrams = connection.stats().unwrap().datagrams.unwrap();
+    let path = connection.stats().unwrap().path.unwrap();
     progress(connection.close(CloseReason::ShuttingDown)).await;
     format!(
         "{} MB in {:.1} s, {} messages in {:.1} s, {} of {} packets lost, {} bytes each",
@@ -54,9 +54,9 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr) -> String {
         after_stream.as_secs_f32(),
         MESSAGES,
         (after_all - after_stream).as_secs_f32(),
-        datagrams.lost,
-        datagrams.sent,
-        datagrams.datagram_size,
+        path.lost,
+        path.sent,
+        path.datagram_size,
     )
 }
 

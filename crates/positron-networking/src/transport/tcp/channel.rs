@@ -19,7 +19,7 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{close_state::CloseState, protocol::Channel, wait::lock};
+use super::super::{channel::Channel, close_state::CloseState, wait::lock};
 use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
 
 /// Bytes of the largest message of an application.
@@ -29,7 +29,7 @@ pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
 #[derive(Debug)]
 pub struct TcpChannel {
     pub(super) peer: Peer,
-    fate: CloseState,
+    close_state: CloseState,
     /// Why the session is to be closed once everything is acknowledged.
     closing: OnceLock<CloseReason>,
     credit: Mutex<Credit>,
@@ -49,12 +49,12 @@ struct Credit {
 
 /// A message of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum SessionMessage {
     Data(Bytes),
     Credit(usize),
 }
 
-impl Said {
+impl SessionMessage {
     pub(super) fn encode(&self) -> Bytes {
         match self {
             Self::Data(data) => {
@@ -88,12 +88,12 @@ impl Deref for TcpChannel {
     type Target = CloseState;
 
     fn deref(&self) -> &CloseState {
-        &self.fate
+        &self.close_state
     }
 }
 
 impl Channel for TcpChannel {
-    fn arrival(&self) -> Option<u64> {
+    fn accept_order(&self) -> Option<u64> {
         self.peer.link.is_accepted().then(|| self.peer.link.number())
     }
 
@@ -101,15 +101,16 @@ impl Channel for TcpChannel {
         self.peer.addr
     }
 
-    fn is_in_the_way(&self) -> bool {
+    fn is_closing(&self) -> bool {
         self.closing().is_some()
     }
 }
 
 impl TcpChannel {
     pub(super) fn new(peer: Peer) -> Self {
-        let (fate, closing, credit) = (CloseState::default(), OnceLock::new(), Mutex::default());
-        Self { peer, fate, closing, credit }
+        let (close_state, closing, credit) =
+            (CloseState::default(), OnceLock::new(), Mutex::default());
+        Self { peer, close_state, closing, credit }
     }
 
     /// Whether the other application has taken enough for one more message of this length.
@@ -139,7 +140,7 @@ impl TcpChannel {
     }
 
     /// The other application took so many bytes more.
-    pub(super) fn credited(&self, more: usize) {
+    pub(super) fn handle_credit(&self, more: usize) {
         let mut credit = self.credit();
         credit.outstanding = credit.outstanding.saturating_sub(more);
         drop(credit);
@@ -147,7 +148,7 @@ impl TcpChannel {
     }
 
     /// A message arrived; whether the other end kept to its credit.
-    pub(super) fn arrived(&self, len: usize) -> bool {
+    pub(super) fn handle_data(&self, len: usize) -> bool {
         let mut credit = self.credit();
         credit.held += len + MESSAGE_COST;
         credit.held <= TCP_MOST_HELD
@@ -197,11 +198,15 @@ mod tests {
 
     #[test]
     fn what_is_said_is_understood_and_nothing_else() {
-        for said in [Said::Data(Bytes::new()), Said::Data("data".into()), Said::Credit(70_000)] {
-            assert_eq!(Said::decode(said.encode()), Some(said));
+        for said in [
+            SessionMessage::Data(Bytes::new()),
+            SessionMessage::Data("data".into()),
+            SessionMessage::Credit(70_000),
+        ] {
+            assert_eq!(SessionMessage::decode(said.encode()), Some(said));
         }
         for wrong in [&b""[..], &[1], &[1, 0, 0, 0], &[1, 0, 0, 0, 0, 0], &[2, 0]] {
-            assert_eq!(Said::decode(Bytes::copy_from_slice(wrong)), None);
+            assert_eq!(SessionMessage::decode(Bytes::copy_from_slice(wrong)), None);
         }
     }
 }

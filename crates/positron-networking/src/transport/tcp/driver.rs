@@ -13,7 +13,10 @@ use tokio::{
     time::sleep_until,
 };
 
-use super::{super::shared::Shared, machine::Tcp};
+use super::{
+    super::{protocol::ProtocolMachine as _, send_turn::Sleep, shared::Shared},
+    machine::Tcp,
+};
 use crate::{
     driver::{CoreInput, Links, listen},
     limits::{BATCH, MAX_ACCEPTED},
@@ -30,21 +33,21 @@ pub(super) async fn drive(
     accepting.spawn(listen::accept_all(listener, accepted));
     let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let timer = pin!(sleep_until(shared.clock.timer(shared.rest())));
+        let timer = pin!(sleep_until(shared.clock.timer(shared.sleep())));
         tokio::select! {
             count = arriving.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     break; // the links are gone: the transport is closed
                 }
-                batch.drain(..).for_each(|arrival| shared.arrive(arrival));
+                batch.drain(..).for_each(|input| shared.handle_input(input));
             }
             Some((stream, from)) = newcomers.recv(), if shared.has_room() => {
-                shared.take_in(stream, from);
+                shared.handle_accepted(stream, from);
             }
-            () = shared.kick.notified() => {}
+            () = shared.wake_driver.notified() => {}
             () = timer => {}
         }
-        shared.woke();
+        shared.handle_timeout();
         if shared.is_closing() {
             accepting.abort_all();
         }
@@ -55,28 +58,34 @@ pub(super) async fn drive(
 
 impl Shared<Tcp> {
     /// Until when the driver may sleep.
-    fn rest(&self) -> Instant {
-        let mut machine = self.look();
-        let until = machine.sessions.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
-        machine.asleep = Some(until);
-        until
+    fn sleep(&self) -> Instant {
+        let mut locked = self.lock();
+        let (now, due) = (self.clock.now().mono, locked.machine.poll_timeout());
+        match locked.turn.sleep(now, due) {
+            Sleep::No => now,
+            Sleep::Until(at) | Sleep::BlockedUntil(at) => at,
+        }
     }
 
     /// The driver does not sleep any more, and does what is due.
-    fn woke(&self) {
+    fn handle_timeout(&self) {
+        self.lock().turn.woke();
         self.act(|machine, now| {
-            machine.asleep = None;
-            if machine.sessions.poll_timeout().is_some_and(|at| at <= now.mono) {
+            if machine.poll_timeout().is_some_and(|at| at <= now.mono) {
                 machine.sessions.handle_timeout(now, &mut machine.out);
             }
         });
     }
 
-    fn arrive(&self, arrival: CoreInput) {
-        self.act(|machine, now| machine.arrive(now, arrival, self));
+    fn handle_input(&self, input: CoreInput) {
+        let is_over = matches!(input, CoreInput::Input(Input::LinkDown { .. }));
+        self.act(|machine, now| machine.handle_input(now, input));
+        if is_over {
+            self.ended.notify_waiters();
+        }
     }
 
-    fn take_in(&self, stream: TcpStream, from: SocketAddr) {
+    fn handle_accepted(&self, stream: TcpStream, from: SocketAddr) {
         self.act(|machine, now| {
             let Some(links) = machine.links.as_mut().filter(|_| !self.is_closing()) else { return };
             let link = links.accept(stream);
@@ -86,15 +95,15 @@ impl Shared<Tcp> {
 
     /// Whether another connection may come in.
     fn has_room(&self) -> bool {
-        self.look().links.as_ref().is_some_and(Links::has_room)
+        self.lock().machine.links.as_ref().is_some_and(Links::has_room)
     }
 }
 
 impl Tcp {
-    fn arrive(&mut self, now: Now, arrival: CoreInput, shared: &Shared<Self>) {
+    fn handle_input(&mut self, now: Now, input: CoreInput) {
         let Some(links) = &mut self.links else { return };
         let out = &mut self.out;
-        match arrival {
+        match input {
             CoreInput::Input(Input::Connected { link }) => {
                 self.sessions.handle_connected(now, link, out);
             }
@@ -105,7 +114,6 @@ impl Tcp {
             CoreInput::Input(Input::LinkDown { link, reason }) => {
                 links.ended(link);
                 self.sessions.handle_link_down(now, link, reason, out);
-                shared.ended.notify_waiters();
             }
             CoreInput::Written(link) => {
                 let bytes = links.take_written(link);

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
-    sync::{Arc, MutexGuard},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -16,29 +16,31 @@ use positron_proto::{
     session::{
         Sessions,
         sessions::{
-            DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, NotSent, Purpose,
-            SessionEffect,
+            DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, NotSent, Peer, Purpose,
+            SessionCounters, SessionEffect, SessionView,
         },
     },
     time::{Instant, Now},
     wire::frame::{CloseReason, Lane},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     super::{
         ConnectError, ConnectionStats, DEFAULT_LANE, TransportSendError,
-        inbox::Waiting,
+        attempt::{Attempt, Outcome},
+        channel::Channel as _,
         key_cache::KeyCache,
-        protocol::{Channel as _, Protocol, ProtocolDriver},
-        shared::Shared,
-        wait::until,
+        protocol::{Protocol, ProtocolEvent, ProtocolMachine},
+        receive_queue::QueuedMessage,
+        send_turn::Transmit,
+        stats::ProtocolStats,
     },
-    channel::{MAX_TCP_MESSAGE, Said, TcpChannel},
+    channel::{MAX_TCP_MESSAGE, SessionMessage, TcpChannel},
 };
-use crate::{driver::Links, limits::SOCKET_FLUSH_TIMEOUT};
+use crate::driver::Links;
 
-/// What carries a [`TcpTransport`](super::TcpTransport): sessions over TCP streams.
+/// The protocol of a [`TcpTransport`](super::TcpTransport): sessions over TCP streams.
 #[derive(Debug)]
 pub struct Tcp {
     pub(super) sessions: Sessions,
@@ -47,9 +49,9 @@ pub struct Tcp {
     channels: BTreeMap<NodeId, Arc<TcpChannel>>,
     /// Where each of them can be reached: where it came from, and what was dialled.
     by_address: BTreeMap<SocketAddr, NodeId>,
-    acquaintances: KeyCache,
+    key_cache: KeyCache,
     /// Dials that somebody waits for.
-    dials: Vec<(DialRequest, watch::Sender<Outcome>)>,
+    dials: Vec<(DialRequest, watch::Sender<Outcome<TcpChannel>>)>,
     /// Connections that are to end when everything is acknowledged.
     ending: Vec<Arc<TcpChannel>>,
     /// Messages under way, by what names them in the sessions.
@@ -58,85 +60,43 @@ pub struct Tcp {
     /// Sessions that are to be told how much was taken.
     owed: BTreeSet<NodeId>,
     pub(super) out: VecDeque<SessionEffect>,
-    /// Until when the driver sleeps; it does not if this is none.
-    pub(super) asleep: Option<Instant>,
 }
 
-/// What came of a dial, once it is known.
-type Outcome = Option<Result<Arc<TcpChannel>, ConnectError>>;
-
-impl Protocol for Tcp {}
-
-impl ProtocolDriver for Tcp {
-    type Channel = TcpChannel;
-    type Attempt = watch::Receiver<Outcome>;
-
+impl Protocol for Tcp {
     const MAX_MESSAGE: usize = MAX_TCP_MESSAGE;
+}
+
+impl ProtocolMachine for Tcp {
+    type Channel = TcpChannel;
+    type Counters = SessionCounters;
+
+    /// The tasks of the links do.
+    const TRANSMITS: bool = false;
 
     /// A dial has a socket of its own, of whichever family it needs.
     fn reaches(_from: SocketAddr, _to: &SocketAddr) -> bool {
         true
     }
 
-    fn settle(&mut self, now: Now, shared: &Shared<Self>) {
-        loop {
-            while let Some(out) = self.out.pop_front() {
-                self.carry_out(now, out, shared);
-            }
-            self.sessions.flush(now, &mut self.out);
-            self.close_what_is_drained(now);
-            if self.out.is_empty() {
-                break;
-            }
-        }
-        if let (Some(until), Some(at)) = (self.asleep, self.sessions.poll_timeout())
-            && at < until
-        {
-            shared.kick.notify_one();
-        }
-    }
-
-    /// The tasks of the links do.
-    fn transmit(_: &Shared<Self>, _rounds: usize) -> bool {
-        true
-    }
-
-    /// The tasks of the links do.
-    fn transmit_packed(_: &Shared<Self>, _: MutexGuard<'_, Self>) {}
-
-    /// Or waits with others for one.
+    /// There is no session to queue anything for before the handshake says with whom.
     fn dial(
         &mut self,
         now: Now,
         to: SocketAddr,
         expect: Expect,
-    ) -> Result<Self::Attempt, ConnectError> {
-        let noise_static = self.acquaintances.key_of(expect);
+    ) -> Result<Attempt<TcpChannel>, ConnectError> {
+        let noise_static = self.key_cache.key_of(expect);
         let dial = DialRequest { to, expect, noise_static, purpose: Purpose::Connect };
         if let Some((_, outcome)) = self.dials.iter().find(|(other, _)| *other == dial) {
-            return Ok(outcome.subscribe());
+            return Ok(Attempt::Handshake(outcome.subscribe()));
         }
         let (outcome, attempt) = watch::channel(None);
         self.dials.push((dial, outcome));
         self.sessions.dial(now, dial, &mut self.out);
-        Ok(attempt)
+        Ok(Attempt::Handshake(attempt))
     }
 
-    /// There is no session to queue anything for before the handshake says with whom.
-    fn queue_of(_: Self::Attempt) -> Option<Arc<TcpChannel>> {
-        None
-    }
-
-    async fn made(
-        _: &Shared<Self>,
-        mut attempt: Self::Attempt,
-    ) -> Result<Arc<TcpChannel>, ConnectError> {
-        let known = attempt.wait_for(Option::is_some).await;
-        let outcome = known.ok().and_then(|outcome| outcome.clone());
-        outcome.unwrap_or(Err(ConnectError::TransportClosed))
-    }
-
-    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<TcpChannel>> {
+    fn connections_to(&self, to: SocketAddr) -> Vec<Arc<TcpChannel>> {
         let node = self.by_address.get(&to);
         node.and_then(|node| self.channels.get(node)).cloned().into_iter().collect()
     }
@@ -163,8 +123,8 @@ impl ProtocolDriver for Tcp {
             return Err(TransportSendError::Full);
         }
         let ticket = Ticket(self.next_ticket);
-        let (peer, said) = (channel.peer.id, Said::Data(data).encode());
-        match self.sessions.send(now, peer, Lane::Direct, said, Some(ticket), &mut self.out) {
+        let (peer, message) = (channel.peer.id, SessionMessage::Data(data).encode());
+        match self.sessions.send(now, peer, Lane::Direct, message, Some(ticket), &mut self.out) {
             Ok(()) => {}
             Err(NotSent::QueueFull) => return Err(TransportSendError::Full),
             Err(NotSent::NotConnected) => return Err(TransportSendError::Closed(None)),
@@ -195,42 +155,63 @@ impl ProtocolDriver for Tcp {
         }
     }
 
-    fn channels(&self) -> impl Iterator<Item = &Arc<TcpChannel>> {
+    fn connections(&self) -> impl Iterator<Item = &Arc<TcpChannel>> {
         self.channels.values()
     }
 
-    fn half_open(&self) -> usize {
-        self.sessions.half_open()
-    }
-
-    fn views(&self, now: Now) -> Vec<ConnectionStats> {
-        let held = |id: &NodeId| self.channels.get(id).map_or(0, |channel| channel.held());
-        let views = self.sessions.views();
-        views.map(|view| ConnectionStats::of_session(&view, held(&view.peer.id), now)).collect()
-    }
-
-    fn view(&self, channel: &TcpChannel, now: Now) -> Option<ConnectionStats> {
-        let view = self.sessions.views().find(|view| view.peer.id == channel.peer.id)?;
-        Some(ConnectionStats::of_session(&view, channel.held(), now))
-    }
-
-    fn say_goodbye(&mut self, now: Now) {
+    fn reset_all(&mut self, now: Now) {
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.out);
     }
 
-    /// Whoever does not take the goodbye goes without.
-    async fn last_words(shared: &Shared<Self>) {
-        shared.act(Self::say_goodbye);
-        let flushed = until(&shared.ended, || {
-            shared.look().links.as_ref().is_none_or(Links::is_empty).then_some(())
-        });
-        let _ = timeout(SOCKET_FLUSH_TIMEOUT, flushed).await;
+    /// A link that has said its goodbye ends.
+    fn is_flushed(&self) -> bool {
+        self.links.as_ref().is_none_or(Links::is_empty)
     }
 
-    fn let_go(&mut self) -> Vec<Arc<TcpChannel>> {
+    fn shut_down(&mut self) -> Vec<Arc<TcpChannel>> {
         self.links = None;
         self.dials.clear();
         std::mem::take(&mut self.channels).into_values().collect()
+    }
+
+    fn poll_event(&mut self, now: Now) -> Option<ProtocolEvent<TcpChannel>> {
+        loop {
+            while let Some(effect) = self.out.pop_front() {
+                let told = self.handle_effect(now, effect);
+                if told.is_some() {
+                    return told;
+                }
+            }
+            self.sessions.flush(now, &mut self.out);
+            self.close_what_is_drained(now);
+            if self.out.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, _now: Now, _buffer: &mut Vec<u8>) -> Option<Transmit> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.sessions.poll_timeout()
+    }
+
+    fn stats(&self, now: Now) -> ProtocolStats<SessionCounters> {
+        let held = |id: &NodeId| self.channels.get(id).map_or(0, |channel| channel.held());
+        let of = |view: SessionView| ConnectionStats::of_session(&view, held(&view.peer.id), now);
+        ProtocolStats {
+            half_open: self.sessions.half_open(),
+            unsent: 0,
+            counters: self.sessions.counters(),
+            connections: self.sessions.views().map(of).collect(),
+        }
+    }
+
+    fn connection_stats(&self, channel: &TcpChannel, now: Now) -> Option<ConnectionStats> {
+        let view = self.sessions.views().find(|view| view.peer.id == channel.peer.id)?;
+        Some(ConnectionStats::of_session(&view, channel.held(), now))
     }
 }
 
@@ -241,14 +222,13 @@ impl Tcp {
             links: Some(links),
             channels: BTreeMap::new(),
             by_address: BTreeMap::new(),
-            acquaintances: KeyCache::default(),
+            key_cache: KeyCache::default(),
             dials: Vec::new(),
             ending: Vec::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
             owed: BTreeSet::new(),
             out: VecDeque::new(),
-            asleep: None,
         }
     }
 
@@ -257,17 +237,22 @@ impl Tcp {
         if channel.closed().is_some() {
             return true;
         }
-        let (peer, said) = (channel.peer.id, Said::Credit(more).encode());
+        let (peer, message) = (channel.peer.id, SessionMessage::Credit(more).encode());
         // In a lane of its own: it must not wait behind what the other end lets us not send.
-        let sent = self.sessions.send(now, peer, Lane::Control, said, None, &mut self.out);
+        let sent = self.sessions.send(now, peer, Lane::Control, message, None, &mut self.out);
         if sent == Err(NotSent::QueueFull) {
             channel.not_told(more);
         }
         sent != Err(NotSent::QueueFull)
     }
 
-    fn carry_out(&mut self, now: Now, out: SessionEffect, shared: &Shared<Self>) {
-        match out {
+    /// What others have to hear of it.
+    fn handle_effect(
+        &mut self,
+        now: Now,
+        effect: SessionEffect,
+    ) -> Option<ProtocolEvent<TcpChannel>> {
+        match effect {
             SessionEffect::Dial { link, to } => {
                 self.links.iter_mut().for_each(|links| links.dial(link, to));
             }
@@ -278,18 +263,12 @@ impl Tcp {
                 self.links.iter_mut().for_each(|links| links.hangup(link, how));
             }
             SessionEffect::Incoming(peer) => self.sessions.accept(now, peer.link, &mut self.out),
-            SessionEffect::Up(peer) => {
-                self.acquaintances.meet(peer.id, peer.noise_static);
-                let channel = Arc::new(TcpChannel::new(peer));
-                self.by_address.insert(peer.addr, peer.id);
-                self.channels.insert(peer.id, channel.clone());
-                shared.came(self, now, &channel);
-            }
-            SessionEffect::Down { peer, reason } => self.down(peer, reason, shared),
+            SessionEffect::Up(peer) => return Some(self.handle_up(peer)),
+            SessionEffect::Down { peer, reason } => return self.handle_down(peer, reason),
             SessionEffect::DialEnded { dial, outcome } => self.dial_ended(dial, outcome),
-            SessionEffect::Message { peer, body } => self.hear(now, peer, body, shared),
+            SessionEffect::Message { peer, body } => return self.handle_message(now, peer, body),
             SessionEffect::Delivered { ticket } => {
-                let Some(channel) = self.tickets.remove(&ticket) else { return };
+                let channel = self.tickets.remove(&ticket)?;
                 channel.acknowledged();
                 if self.owed.remove(&channel.peer.id)
                     && let Some(more) = channel.take_untold()
@@ -304,26 +283,48 @@ impl Tcp {
                 tracing::debug!(peer = %peer.short(), ?what, "a peer broke the protocol");
             }
         }
+        None
     }
 
-    fn hear(&mut self, now: Now, peer: NodeId, body: Bytes, shared: &Shared<Self>) {
-        let Some(channel) = self.channels.get(&peer).cloned() else { return };
-        let wrong = match Said::decode(body) {
-            Some(Said::Data(data)) if channel.arrived(data.len()) => {
+    fn handle_up(&mut self, peer: Peer) -> ProtocolEvent<TcpChannel> {
+        self.key_cache.insert(peer.id, peer.noise_static);
+        let channel = Arc::new(TcpChannel::new(peer));
+        self.by_address.insert(peer.addr, peer.id);
+        self.channels.insert(peer.id, channel.clone());
+        ProtocolEvent::Established(channel)
+    }
+
+    fn handle_message(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        body: Bytes,
+    ) -> Option<ProtocolEvent<TcpChannel>> {
+        let channel = self.channels.get(&peer)?.clone();
+        let wrong = match SessionMessage::decode(body) {
+            Some(SessionMessage::Data(data)) if channel.handle_data(data.len()) => {
                 let (from, addr) = (peer, channel.address());
                 let (lane, delivery) = (DEFAULT_LANE, Delivery::Ordered);
-                shared.inbox.push(Waiting { channel, from, addr, lane, delivery, data });
-                return;
+                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(message));
             }
-            Some(Said::Credit(more)) => return channel.credited(more),
-            Some(Said::Data(_)) => "more than its credit",
+            Some(SessionMessage::Credit(more)) => {
+                channel.handle_credit(more);
+                return None;
+            }
+            Some(SessionMessage::Data(_)) => "more than its credit",
             None => "no message of a transport",
         };
         self.sessions.close(now, peer, CloseReason::Violation(wrong.into()), &mut self.out);
+        None
     }
 
-    fn down(&mut self, peer: NodeId, reason: DownReason, shared: &Shared<Self>) {
-        let Some(channel) = self.channels.remove(&peer) else { return };
+    fn handle_down(
+        &mut self,
+        peer: NodeId,
+        reason: DownReason,
+    ) -> Option<ProtocolEvent<TcpChannel>> {
+        let channel = self.channels.remove(&peer)?;
         self.by_address.retain(|_, node| *node != peer);
         self.owed.remove(&peer);
         let why = match reason {
@@ -332,7 +333,7 @@ impl Tcp {
             DownReason::ByUs(reason) => Closed::ByUs(reason),
             DownReason::Link(_) => Closed::Silent,
         };
-        shared.left(&channel, why);
+        Some(ProtocolEvent::Closed(channel, why))
     }
 
     fn dial_ended(&mut self, dial: DialRequest, outcome: DialOutcome) {

@@ -9,17 +9,14 @@ use std::sync::Arc;
 use positron_proto::{
     id::NodeId,
     identity::Identity,
-    session::{
-        Sessions,
-        sessions::{Peer, SessionCounters},
-    },
+    session::{Sessions, sessions::Peer},
 };
 use tokio::sync::mpsc;
 
 pub use self::machine::Tcp;
 use super::{
-    Connection, Receiver, TcpConfig, Transport, TransportError, TransportStats,
-    config::host_and_port, life::Handle, shared::Shared,
+    Connection, Receiver, TcpConfig, Transport, TransportError, config::host_and_port,
+    guard::TransportGuard, shared::Shared,
 };
 use crate::{
     driver::{Links, listen},
@@ -80,8 +77,9 @@ impl Transport<Tcp> {
         let machine = Tcp::new(sessions, Links::new(dial_timeout, arrivals));
         let shared = Shared::new(machine, me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let life = Handle::start(shared, |shared| driver::drive(shared, listener, arriving));
-        Ok(Self { life: Arc::new(life) })
+        let guard =
+            TransportGuard::start(shared, |shared| driver::drive(shared, listener, arriving));
+        Ok(Self { guard: Arc::new(guard) })
     }
 
     /// A transport on `address` (`IP:port`) with everything else as it usually is.
@@ -91,11 +89,6 @@ impl Transport<Tcp> {
     pub async fn bind(address: &str) -> Result<Self, TransportError> {
         let (host, port) = host_and_port(address)?;
         Self::start(TcpConfig { host, port, ..TcpConfig::default() }).await
-    }
-
-    /// The transport and its connections now.
-    pub fn stats(&self) -> TransportStats<SessionCounters> {
-        self.life.stats(|machine| machine.sessions.counters())
     }
 }
 

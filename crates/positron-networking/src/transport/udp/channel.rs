@@ -14,22 +14,23 @@ use positron_proto::{
     wire::frame::CloseReason,
 };
 
-use super::super::{close_state::CloseState, protocol::Channel, wait::lock};
+use super::super::{channel::Channel, close_state::CloseState, wait::lock};
 
 /// One connection.
 #[derive(Debug)]
 pub struct UdpChannel {
     pub(super) id: ConnectionId,
-    fate: CloseState,
-    place: Mutex<Place>,
+    close_state: CloseState,
+    remote: Mutex<Remote>,
     finished: OnceLock<CloseReason>,
     streams: Mutex<Streams>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Remote {
     address: SocketAddr,
-    remote: Option<RemoteNode>,
+    /// Once it is proven.
+    node: Option<RemoteNode>,
 }
 
 #[derive(Debug, Default)]
@@ -44,18 +45,22 @@ impl Deref for UdpChannel {
     type Target = CloseState;
 
     fn deref(&self) -> &CloseState {
-        &self.fate
+        &self.close_state
     }
 }
 
 impl Channel for UdpChannel {
-    fn arrival(&self) -> Option<u64> {
+    fn accept_order(&self) -> Option<u64> {
         let remote = self.remote().filter(|remote| remote.direction == Direction::Inbound);
         remote.map(|_| self.id.0)
     }
 
     fn address(&self) -> SocketAddr {
-        lock(&self.place).address
+        lock(&self.remote).address
+    }
+
+    fn is_established(&self) -> bool {
+        self.remote().is_some()
     }
 
     fn close(&self, why: Closed) {
@@ -70,8 +75,8 @@ impl UdpChannel {
     pub(super) fn new(id: ConnectionId, address: SocketAddr, remote: Option<RemoteNode>) -> Self {
         Self {
             id,
-            fate: CloseState::default(),
-            place: Mutex::new(Place { address, remote }),
+            close_state: CloseState::default(),
+            remote: Mutex::new(Remote { address, node: remote }),
             finished: OnceLock::new(),
             streams: Mutex::default(),
         }
@@ -79,7 +84,7 @@ impl UdpChannel {
 
     /// Who answers, once that is proven; with the address where it is now.
     pub(super) fn remote(&self) -> Option<RemoteNode> {
-        lock(&self.place).remote
+        lock(&self.remote).node
     }
 
     /// Why the other end closed, if it did.
@@ -88,17 +93,17 @@ impl UdpChannel {
     }
 
     pub(super) fn connected(&self, remote: RemoteNode) {
-        lock(&self.place).remote = Some(remote);
+        lock(&self.remote).node = Some(remote);
         self.changed.notify_waiters();
     }
 
     /// Where it was before.
     pub(super) fn move_to(&self, address: SocketAddr) -> SocketAddr {
-        let mut place = lock(&self.place);
-        if let Some(remote) = &mut place.remote {
+        let mut end = lock(&self.remote);
+        if let Some(remote) = &mut end.node {
             remote.addr = address;
         }
-        std::mem::replace(&mut place.address, address)
+        std::mem::replace(&mut end.address, address)
     }
 
     pub(super) fn finished(&self, reason: CloseReason) {

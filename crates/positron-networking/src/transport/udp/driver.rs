@@ -2,11 +2,14 @@
 
 use std::{pin::pin, sync::Arc};
 
-use positron_proto::time::Instant;
 use tokio::time::{sleep, sleep_until};
 
 use super::{
-    super::{protocol::ProtocolDriver as _, shared::Shared},
+    super::{
+        protocol::ProtocolMachine as _,
+        send_turn::{Sleep, send_blocked},
+        shared::Shared,
+    },
     machine::Udp,
 };
 use crate::{
@@ -28,16 +31,13 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
                 Arrived::All
             }
         };
-        batch.datagrams().for_each(|some| shared.arrive(some));
+        batch.datagrams().for_each(|some| shared.handle_datagrams(some));
         shared.handle_timeout();
         shared.send_blocked(&socket);
-        let all_sent = Udp::transmit(&shared, SEND_ROUNDS);
-        let rest = shared.rest();
-        if rest == Rest::Over {
-            return;
-        }
-        if let (Rest::Until(at) | Rest::BlockedUntil(at), Arrived::All, true) =
-            (rest, arrived, all_sent)
+        let all_sent = shared.transmit(shared.lock(), SEND_ROUNDS);
+        let Some(sleep_for) = shared.sleep() else { return };
+        if let (Sleep::Until(at) | Sleep::BlockedUntil(at), Arrived::All, true) =
+            (sleep_for, arrived, all_sent)
         {
             let at = shared.clock.timer(at);
             if at != timer.deadline() {
@@ -46,67 +46,48 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
             tokio::select! {
                 // An error shows again when the socket is read.
                 _ = socket.readable() => {}
-                _ = socket.writable(), if matches!(rest, Rest::BlockedUntil(_)) => {}
-                () = shared.kick.notified() => {}
+                _ = socket.writable(), if matches!(sleep_for, Sleep::BlockedUntil(_)) => {}
+                () = shared.wake_driver.notified() => {}
                 () = &mut timer => {}
             }
         } else {
             tokio::task::yield_now().await;
         }
-        shared.woke();
+        shared.lock().turn.woke();
     }
 }
 
-/// Why the driver should not sleep, or until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// There is something to do.
-    No,
-    /// Nothing before that.
-    Until(Instant),
-    /// Nothing before that, and the kernel takes no more datagrams now.
-    BlockedUntil(Instant),
-    /// The transport is closed.
-    Over,
-}
-
 impl Shared<Udp> {
-    /// What arrived from one address.
-    fn arrive(&self, some: Datagrams<'_>) {
-        self.tell(|machine, now| {
+    /// Hears what arrived from one address.
+    fn handle_datagrams(&self, some: Datagrams<'_>) {
+        self.update(|machine, now| {
             machine.endpoint.handle_datagrams(now, some.from, some.segment_size, some.bytes);
         });
     }
 
     /// Does what is due.
     fn handle_timeout(&self) {
-        let mut machine = self.look();
+        let mut locked = self.lock();
         let now = self.clock.now();
-        if machine.endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
-            machine.endpoint.handle_timeout(now);
-            machine.settle(now, self);
-            drop(machine);
-            self.inbox.wake();
+        if locked.machine.poll_timeout().is_some_and(|at| at <= now.mono) {
+            locked.machine.endpoint.handle_timeout(now);
+            self.settle(&mut locked.machine, now);
+            drop(locked);
+            self.received.wake();
         }
     }
 
-    /// The driver looks for a reason not to sleep.
-    fn rest(&self) -> Rest {
-        let mut machine = self.look();
-        if machine.socket.is_none() {
-            return Rest::Over;
-        }
-        let until = machine.endpoint.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
-        if std::mem::take(&mut machine.sending.queued) || until <= self.clock.now().mono {
-            return Rest::No;
-        }
-        machine.sending.asleep = Some(until);
-        machine.sending.direct = machine.sending.blocked.is_empty();
-        if machine.sending.direct { Rest::Until(until) } else { Rest::BlockedUntil(until) }
+    /// Sends what the kernel did not take before.
+    fn send_blocked(&self, socket: &DatagramSocket) {
+        let mut blocked = self.lock().turn.take_blocked();
+        send_blocked(&mut blocked, socket);
+        self.lock().turn.put_back(blocked);
     }
 
-    /// The driver does not sleep any more.
-    fn woke(&self) {
-        self.look().sending.asleep = None;
+    /// How long the driver may sleep; `None` when the transport is closed.
+    fn sleep(&self) -> Option<Sleep> {
+        let mut locked = self.lock();
+        let (now, due) = (self.clock.now().mono, locked.machine.poll_timeout());
+        locked.machine.socket.is_some().then(|| locked.turn.sleep(now, due))
     }
 }

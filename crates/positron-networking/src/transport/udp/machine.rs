@@ -3,36 +3,39 @@
 use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
-    sync::{Arc, MutexGuard},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{ConnectionId, Delivery, EndpointEvent, LaneNumber, RemoteNode},
+        contract::{
+            ConnectionId, Delivery, EndpointCounters, EndpointEvent, LaneNumber, RemoteNode,
+        },
     },
     handshake::Expect,
     limits::MAX_DATAGRAM_MESSAGE,
-    time::Now,
+    time::{Instant, Now},
     wire::frame::CloseReason,
 };
 
 use super::{
     super::{
         ConnectError, ConnectionStats, TransportSendError,
-        inbox::Waiting,
+        attempt::Attempt,
+        channel::Channel as _,
         key_cache::KeyCache,
-        protocol::{Channel as _, Protocol, ProtocolDriver},
-        shared::Shared,
-        wait::until,
+        protocol::{Protocol, ProtocolEvent, ProtocolMachine},
+        receive_queue::QueuedMessage,
+        send_turn::Transmit,
+        stats::ProtocolStats,
     },
     channel::UdpChannel,
-    sending::{BUFFER, Sending},
 };
 use crate::driver::datagrams::DatagramSocket;
 
-/// What carries a [`UdpTransport`](super::UdpTransport): our own packets in datagrams.
+/// The protocol of a [`UdpTransport`](super::UdpTransport): our own packets in datagrams.
 #[derive(Debug)]
 pub struct Udp {
     pub(super) endpoint: Endpoint,
@@ -41,46 +44,21 @@ pub struct Udp {
     channels: HashMap<ConnectionId, Arc<UdpChannel>>,
     /// Connections by where they lead, the oldest first.
     by_address: BTreeSet<(SocketAddr, ConnectionId)>,
-    acquaintances: KeyCache,
-    pub(super) sending: Sending,
+    key_cache: KeyCache,
 }
 
-impl Protocol for Udp {}
-
-impl ProtocolDriver for Udp {
-    type Channel = UdpChannel;
-    type Attempt = Arc<UdpChannel>;
-
+impl Protocol for Udp {
     const MAX_MESSAGE: usize = MAX_DATAGRAM_MESSAGE;
+}
+
+impl ProtocolMachine for Udp {
+    type Channel = UdpChannel;
+    type Counters = EndpointCounters;
+
+    const TRANSMITS: bool = true;
 
     fn reaches(from: SocketAddr, to: &SocketAddr) -> bool {
         from.is_ipv6() || to.is_ipv4()
-    }
-
-    fn settle(&mut self, now: Now, shared: &Shared<Self>) {
-        while let Some(event) = self.endpoint.poll_event() {
-            self.note(now, event, shared);
-        }
-    }
-
-    fn transmit(shared: &Shared<Self>, rounds: usize) -> bool {
-        let mut buffer = BUFFER.take();
-        let is_all = (0..rounds).any(|_| !shared.transmit_one(&mut buffer));
-        BUFFER.set(buffer);
-        is_all
-    }
-
-    /// Sends by itself only if the driver has been there since the last time, so that what comes
-    /// quickly shares datagrams and calls.
-    fn transmit_packed(shared: &Shared<Self>, mut machine: MutexGuard<'_, Self>) {
-        if std::mem::take(&mut machine.sending.direct) {
-            drop(machine);
-            if !Self::transmit(shared, 1) {
-                shared.look().leave_to_driver(shared);
-            }
-        } else {
-            machine.leave_to_driver(shared);
-        }
     }
 
     fn dial(
@@ -88,33 +66,13 @@ impl ProtocolDriver for Udp {
         now: Now,
         to: SocketAddr,
         expect: Expect,
-    ) -> Result<Arc<UdpChannel>, ConnectError> {
-        let id = self.endpoint.connect(now, to, expect, self.acquaintances.key_of(expect))?;
-        Ok(self.enter(id, to, None))
-    }
-
-    fn queue_of(attempt: Arc<UdpChannel>) -> Option<Arc<UdpChannel>> {
-        Some(attempt)
-    }
-
-    /// Whoever does not wait for it gives it up.
-    async fn made(
-        shared: &Shared<Self>,
-        channel: Arc<UdpChannel>,
-    ) -> Result<Arc<UdpChannel>, ConnectError> {
-        let mut handshake = Handshake { shared, channel: &channel, done: false };
-        let outcome = until(&channel.changed, || match channel.closed() {
-            Some(why) => Some(Err(why.clone())),
-            None => channel.remote().map(|_| Ok(())),
-        })
-        .await;
-        handshake.done = true;
-        outcome?;
-        Ok(channel.clone())
+    ) -> Result<Attempt<UdpChannel>, ConnectError> {
+        let id = self.endpoint.connect(now, to, expect, self.key_cache.key_of(expect))?;
+        Ok(Attempt::Pending(self.enter(id, to, None)))
     }
 
     /// The oldest first.
-    fn leading_to(&self, to: SocketAddr) -> Vec<Arc<UdpChannel>> {
+    fn connections_to(&self, to: SocketAddr) -> Vec<Arc<UdpChannel>> {
         let all = (to, ConnectionId(0))..=(to, ConnectionId(u64::MAX));
         let ids = self.by_address.range(all);
         ids.filter_map(|(_, id)| self.channels.get(id).cloned()).collect()
@@ -144,40 +102,61 @@ impl ProtocolDriver for Udp {
         self.endpoint.reset(now, channel.id, reason);
     }
 
-    fn channels(&self) -> impl Iterator<Item = &Arc<UdpChannel>> {
+    fn connections(&self) -> impl Iterator<Item = &Arc<UdpChannel>> {
         self.channels.values()
     }
 
-    fn half_open(&self) -> usize {
-        self.endpoint.half_open()
-    }
-
-    fn unsent(&self) -> u64 {
-        let unsent = self.socket.as_ref().map(|socket| socket.unsent());
-        unsent.map_or(0, |(too_large, others)| too_large + others)
-    }
-
-    fn views(&self, now: Now) -> Vec<ConnectionStats> {
-        self.endpoint.views().iter().map(|view| ConnectionStats::of_view(view, now)).collect()
-    }
-
-    fn view(&self, channel: &UdpChannel, now: Now) -> Option<ConnectionStats> {
-        Some(ConnectionStats::of_view(&self.endpoint.view(channel.id)?, now))
-    }
-
-    fn say_goodbye(&mut self, now: Now) {
+    fn reset_all(&mut self, now: Now) {
         for connection in self.channels.keys() {
             self.endpoint.reset(now, *connection, CloseReason::ShuttingDown);
         }
     }
 
-    /// The kernel has it when it is said.
-    async fn last_words(_: &Shared<Self>) {}
+    /// The kernel has it when it is sent.
+    fn is_flushed(&self) -> bool {
+        true
+    }
 
-    fn let_go(&mut self) -> Vec<Arc<UdpChannel>> {
+    fn shut_down(&mut self) -> Vec<Arc<UdpChannel>> {
         self.socket = None;
         self.by_address.clear();
         self.channels.drain().map(|(_, channel)| channel).collect()
+    }
+
+    fn poll_event(&mut self, now: Now) -> Option<ProtocolEvent<UdpChannel>> {
+        while let Some(event) = self.endpoint.poll_event() {
+            let told = self.handle_event(now, event);
+            if told.is_some() {
+                return told;
+            }
+        }
+        None
+    }
+
+    fn poll_transmit(&mut self, now: Now, buffer: &mut Vec<u8>) -> Option<Transmit> {
+        let socket = self.socket.as_ref()?;
+        let batch = self.endpoint.poll_transmit(now, socket.max_segments(), buffer)?;
+        let (to, segment_size, len) = (batch.to, batch.segment_size, batch.len);
+        Some(Transmit { socket: socket.clone(), to, segment_size, len })
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
+    }
+
+    fn stats(&self, now: Now) -> ProtocolStats<EndpointCounters> {
+        let unsent = self.socket.as_ref().map(|socket| socket.unsent());
+        let views = self.endpoint.views();
+        ProtocolStats {
+            half_open: self.endpoint.half_open(),
+            unsent: unsent.map_or(0, |(too_large, others)| too_large + others),
+            counters: self.endpoint.counters(),
+            connections: views.iter().map(|view| ConnectionStats::of_view(view, now)).collect(),
+        }
+    }
+
+    fn connection_stats(&self, channel: &UdpChannel, now: Now) -> Option<ConnectionStats> {
+        Some(ConnectionStats::of_view(&self.endpoint.view(channel.id)?, now))
     }
 }
 
@@ -188,8 +167,7 @@ impl Udp {
             socket: Some(socket),
             channels: HashMap::new(),
             by_address: BTreeSet::new(),
-            acquaintances: KeyCache::default(),
-            sending: Sending::default(),
+            key_cache: KeyCache::default(),
         }
     }
 
@@ -205,79 +183,64 @@ impl Udp {
         channel
     }
 
-    fn note(&mut self, now: Now, event: EndpointEvent, shared: &Shared<Self>) {
+    /// What others have to hear of it; the rest is told to the connection.
+    fn handle_event(
+        &mut self,
+        now: Now,
+        event: EndpointEvent,
+    ) -> Option<ProtocolEvent<UdpChannel>> {
         match event {
             EndpointEvent::Accepted { connection, remote } => {
-                self.acquaintances.meet(remote.id, remote.noise_static);
+                self.key_cache.insert(remote.id, remote.noise_static);
                 let channel = self.enter(connection, remote.addr, Some(remote));
-                shared.came(self, now, &channel);
+                return Some(ProtocolEvent::Established(channel));
             }
             EndpointEvent::Closed { connection, why } => {
-                let Some(channel) = self.channels.remove(&connection) else { return };
+                let channel = self.channels.remove(&connection)?;
                 self.by_address.remove(&(channel.address(), connection));
-                shared.left(&channel, why);
+                return Some(ProtocolEvent::Closed(channel, why));
+            }
+            EndpointEvent::Message { connection, lane, delivery, body: data } => {
+                let channel = self.channels.get(&connection)?.clone();
+                // Messages come after the event that says who sends them.
+                let RemoteNode { id: from, addr, .. } = channel.remote()?;
+                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(message));
             }
             EndpointEvent::Moved { connection, addr } => {
-                let Some(channel) = self.channels.get(&connection) else { return };
+                let channel = self.channels.get(&connection)?;
                 self.by_address.remove(&(channel.move_to(addr), connection));
                 self.by_address.insert((addr, connection));
             }
-            EndpointEvent::Message { connection, lane, delivery, body: data } => {
-                let Some(channel) = self.channels.get(&connection).cloned() else { return };
-                // Messages come after the event that says who sends them.
-                let Some(RemoteNode { id: from, addr, .. }) = channel.remote() else { return };
-                shared.inbox.push(Waiting { channel, from, addr, lane, delivery, data });
-            }
             EndpointEvent::Connected { connection, remote } => {
-                self.acquaintances.meet(remote.id, remote.noise_static);
-                self.with(connection, |channel| channel.connected(remote));
+                self.key_cache.insert(remote.id, remote.noise_static);
+                self.channels.get(&connection)?.connected(remote);
             }
-            EndpointEvent::Drained { connection } => {
-                self.with(connection, |channel| channel.drained());
-            }
+            EndpointEvent::Drained { connection } => self.channels.get(&connection)?.drained(),
             EndpointEvent::Writable { connection }
             | EndpointEvent::StreamsAvailable { connection } => {
-                self.with(connection, |channel| channel.writable.notify_waiters());
+                self.channels.get(&connection)?.writable.notify_waiters();
             }
             EndpointEvent::StreamReadable { connection, stream }
             | EndpointEvent::StreamWritable { connection, stream } => {
-                self.with(connection, |channel| channel.wake_stream(stream));
+                self.channels.get(&connection)?.wake_stream(stream);
             }
             EndpointEvent::Finished { connection, reason } => {
-                let Some(channel) = self.channels.get(&connection).cloned() else { return };
+                let channel = self.channels.get(&connection)?.clone();
                 channel.finished(reason);
                 self.close_if_read(now, &channel);
             }
         }
+        None
     }
 
     /// The other end closed: so does this one, once everything that came is read. (Messages wait in
-    /// the inbox, but streams in the machine.)
+    /// the receive queue, but streams in the machine.)
     pub(super) fn close_if_read(&mut self, now: Now, channel: &UdpChannel) {
         if let Some(reason) = channel.finished_because()
             && !channel.has_inbound_streams()
         {
             self.endpoint.close(now, channel.id, reason.clone());
-        }
-    }
-
-    fn with(&self, connection: ConnectionId, tell: impl Fn(&UdpChannel)) {
-        self.channels.get(&connection).into_iter().for_each(|channel| tell(channel));
-    }
-}
-
-/// A handshake that is being waited for.
-struct Handshake<'a> {
-    shared: &'a Shared<Udp>,
-    channel: &'a UdpChannel,
-    done: bool,
-}
-
-impl Drop for Handshake<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let reason = CloseReason::ShuttingDown;
-            self.shared.act(|machine, now| machine.reset(now, self.channel, reason));
         }
     }
 }

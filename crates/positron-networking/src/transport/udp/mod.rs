@@ -3,7 +3,6 @@
 mod channel;
 mod driver;
 mod machine;
-mod sending;
 mod stream;
 
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{EndpointCounters, LaneNumber, RemoteNode},
+        contract::{LaneNumber, RemoteNode},
     },
     id::NodeId,
     identity::Identity,
@@ -22,8 +21,8 @@ pub use self::{
     stream::{RecvStream, SendStream},
 };
 use super::{
-    Connection, Receiver, Transport, TransportError, TransportSendError, TransportStats, UdpConfig,
-    config::host_and_port, life::Handle, shared::Shared, wait::until,
+    Connection, Receiver, Transport, TransportError, TransportSendError, UdpConfig,
+    config::host_and_port, guard::TransportGuard, shared::Shared, wait::until,
 };
 use crate::{driver::datagrams::DatagramSocket, open::Seeds};
 
@@ -84,8 +83,8 @@ impl Transport<Udp> {
         let socket = Arc::new(socket);
         let shared = Shared::new(Udp::new(endpoint, socket.clone()), me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let life = Handle::start(shared, |shared| driver::drive(shared, socket));
-        Ok(Self { life: Arc::new(life) })
+        let guard = TransportGuard::start(shared, |shared| driver::drive(shared, socket));
+        Ok(Self { guard: Arc::new(guard) })
     }
 
     /// A transport on `address` (`IP:port`) with everything else as it usually is.
@@ -95,11 +94,6 @@ impl Transport<Udp> {
     pub async fn bind(address: &str) -> Result<Self, TransportError> {
         let (host, port) = host_and_port(address)?;
         Self::start(UdpConfig { host, port, ..UdpConfig::default() }).await
-    }
-
-    /// The transport and its connections now.
-    pub fn stats(&self) -> TransportStats<EndpointCounters> {
-        self.life.stats(|machine| machine.endpoint.counters())
     }
 }
 
@@ -142,13 +136,13 @@ impl Connection<Udp> {
     /// # Errors
     /// See [`TransportSendError`].
     pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, TransportSendError> {
-        let opened = self.life.act(|machine, now| {
+        let opened = self.guard.act(|machine, now| {
             let stream = machine.endpoint.open_stream(now, self.channel.id, lane)?;
             self.channel.stream_opened(stream);
             Ok(stream)
         });
         let stream = opened.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
-        Ok(SendStream::new(self.life.clone(), self.channel.clone(), stream))
+        Ok(SendStream::new(self.guard.clone(), self.channel.clone(), stream))
     }
 
     /// Waits for a stream that the other end opens; `None` when the connection is over. A stream is
@@ -159,6 +153,6 @@ impl Connection<Udp> {
             none_or_some => none_or_some.map(Some),
         });
         let stream = stream.await?;
-        Some(RecvStream::new(self.life.clone(), self.channel.clone(), stream))
+        Some(RecvStream::new(self.guard.clone(), self.channel.clone(), stream))
     }
 }

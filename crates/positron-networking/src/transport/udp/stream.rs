@@ -13,7 +13,7 @@ use positron_proto::datagram::contract::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    super::{TransportSendError, life::Handle},
+    super::{TransportSendError, guard::TransportGuard},
     channel::UdpChannel,
     machine::Udp,
 };
@@ -25,7 +25,7 @@ use super::{
 /// that is given up, and its reader hears an error.
 #[derive(Debug)]
 pub struct SendStream {
-    life: Arc<Handle<Udp>>,
+    guard: Arc<TransportGuard<Udp>>,
     channel: Arc<UdpChannel>,
     id: StreamId,
     finished: bool,
@@ -37,7 +37,7 @@ pub struct SendStream {
 /// before its end is refused: its writer hears an error.
 #[derive(Debug)]
 pub struct RecvStream {
-    life: Arc<Handle<Udp>>,
+    guard: Arc<TransportGuard<Udp>>,
     channel: Arc<UdpChannel>,
     id: StreamId,
     ended: bool,
@@ -47,11 +47,11 @@ pub struct RecvStream {
 
 impl SendStream {
     pub(super) const fn new(
-        life: Arc<Handle<Udp>>,
+        guard: Arc<TransportGuard<Udp>>,
         channel: Arc<UdpChannel>,
         id: StreamId,
     ) -> Self {
-        Self { life, channel, id, finished: false }
+        Self { guard, channel, id, finished: false }
     }
 
     /// Counts the streams that this end opened, from 1.
@@ -70,7 +70,7 @@ impl SendStream {
         }
         let (connection, stream) = (self.channel.id, self.id);
         let outcome =
-            self.life.act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
+            self.guard.act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
         outcome.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
         self.finished = true;
         Ok(())
@@ -78,7 +78,7 @@ impl SendStream {
 
     fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
         let (connection, stream) = (self.channel.id, self.id);
-        let taken = self.life.act(|machine, now| {
+        let taken = self.guard.act(|machine, now| {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
             match taken {
                 Ok(0) if !bytes.is_empty() => self.channel.wait_for_stream(stream, cx.waker()),
@@ -122,18 +122,18 @@ impl Drop for SendStream {
         self.channel.forget_stream(self.id);
         if !self.finished {
             let (connection, stream) = (self.channel.id, self.id);
-            self.life.act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
+            self.guard.act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
         }
     }
 }
 
 impl RecvStream {
     pub(super) const fn new(
-        life: Arc<Handle<Udp>>,
+        guard: Arc<TransportGuard<Udp>>,
         channel: Arc<UdpChannel>,
         id: StreamId,
     ) -> Self {
-        Self { life, channel, id, ended: false, rest: Bytes::new() }
+        Self { guard, channel, id, ended: false, rest: Bytes::new() }
     }
 
     /// Counts the streams that the other end opened, from 1.
@@ -164,7 +164,7 @@ impl RecvStream {
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
         let (connection, stream) = (self.channel.id, self.id);
         let channel = &self.channel;
-        let read = self.life.act(|machine, now| {
+        let read = self.guard.act(|machine, now| {
             let read = machine.endpoint.read_stream(now, connection, stream, limit.max(1));
             match &read {
                 Ok(Some(bytes)) if bytes.is_empty() => channel.wait_for_stream(stream, cx.waker()),
@@ -208,7 +208,7 @@ impl Drop for RecvStream {
     fn drop(&mut self) {
         if !self.ended {
             let (connection, stream) = (self.channel.id, self.id);
-            self.life.act(|machine, now| {
+            self.guard.act(|machine, now| {
                 machine.endpoint.drop_stream(now, connection, stream);
                 self.channel.forget_stream(stream);
                 machine.close_if_read(now, &self.channel);

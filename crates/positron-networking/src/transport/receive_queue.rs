@@ -19,13 +19,13 @@ use crate::limits::{RELEASE_BYTES, RELEASE_MESSAGES};
 
 /// The queue. `C` says over which connection something came.
 #[derive(Debug)]
-pub(super) struct TransportInbox<C> {
-    state: Mutex<State<C>>,
+pub(super) struct ReceiveQueue<C> {
+    state: Mutex<QueueState<C>>,
 }
 
 /// A message as it waits.
 #[derive(Debug)]
-pub(super) struct Waiting<C> {
+pub struct QueuedMessage<C> {
     pub(super) channel: C,
     pub(super) from: NodeId,
     pub(super) addr: SocketAddr,
@@ -35,8 +35,8 @@ pub(super) struct Waiting<C> {
 }
 
 #[derive(Debug)]
-struct State<C> {
-    queue: VecDeque<Waiting<C>>,
+struct QueueState<C> {
+    queue: VecDeque<QueuedMessage<C>>,
     /// Messages that were taken and not yet told to the machine, and their bytes.
     taken: Vec<(C, usize)>,
     taken_bytes: usize,
@@ -52,14 +52,14 @@ pub(super) struct Reader(u64);
 /// What a reader got.
 #[derive(Debug)]
 pub(super) struct Taken<C> {
-    pub(super) message: Waiting<C>,
+    pub(super) message: QueuedMessage<C>,
     /// Messages to release now: whose, and how many bytes each.
     pub(super) release: Vec<(C, usize)>,
 }
 
-impl<C> Default for TransportInbox<C> {
+impl<C> Default for ReceiveQueue<C> {
     fn default() -> Self {
-        let state = State {
+        let state = QueueState {
             queue: VecDeque::new(),
             taken: Vec::new(),
             taken_bytes: 0,
@@ -71,9 +71,9 @@ impl<C> Default for TransportInbox<C> {
     }
 }
 
-impl<C: Clone> TransportInbox<C> {
+impl<C: Clone> ReceiveQueue<C> {
     /// Adds a message. [`wake`](Self::wake) follows, when no lock is held.
-    pub(super) fn push(&self, message: Waiting<C>) {
+    pub(super) fn push(&self, message: QueuedMessage<C>) {
         lock(&self.state).queue.push_back(message);
     }
 
@@ -125,9 +125,9 @@ impl<C: Clone> TransportInbox<C> {
     }
 }
 
-impl<C: Clone> State<C> {
+impl<C: Clone> QueueState<C> {
     /// Notes what was taken, and hands it out when there is enough of it or nothing else waits.
-    fn took(&mut self, message: &Waiting<C>) -> Vec<(C, usize)> {
+    fn took(&mut self, message: &QueuedMessage<C>) -> Vec<(C, usize)> {
         let bytes = message.data.len();
         self.taken.push((message.channel.clone(), bytes));
         self.taken_bytes += bytes;

@@ -25,7 +25,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A folder that is working directory, home and everything else of the command.
-pub(crate) struct Household {
+pub(crate) struct Fixture {
     root: TempDir,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Outcome {
     pub stderr: String,
 }
 
-impl Household {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let root = tempfile::Builder::new().prefix("positron-test-").tempdir().unwrap();
         Self { root }
@@ -195,9 +195,9 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a node with `start`, or whatever `args` begin with, and its own data folder.
-    pub(crate) fn start(house: &Household, data: &str, args: &[&str]) -> Self {
-        let data = house.path().join(data);
-        let mut command = house.command(args);
+    pub(crate) fn start(fixture: &Fixture, data: &str, args: &[&str]) -> Self {
+        let data = fixture.path().join(data);
+        let mut command = fixture.command(args);
         command.arg("--data-dir").arg(&data).arg("--json").stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let said: Arc<Mutex<String>> = Arc::default();
@@ -246,7 +246,7 @@ impl Process {
     #[track_caller]
     pub(crate) fn status_when(
         &self,
-        house: &Household,
+        fixture: &Fixture,
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
@@ -254,7 +254,7 @@ impl Process {
         let deadline = Instant::now() + SOON;
         while Instant::now() < deadline {
             let args = ["status", "--json", "--data-dir"].map(OsStr::new);
-            let outcome = finish(house.command(args.into_iter().chain([self.data.as_os_str()])));
+            let outcome = finish(fixture.command(args.into_iter().chain([self.data.as_os_str()])));
             if outcome.code == Some(0) {
                 last = outcome.json();
                 if wanted(&last) {

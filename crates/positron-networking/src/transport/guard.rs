@@ -7,18 +7,23 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
-use super::{protocol::ProtocolDriver, shared::Shared, wait::lock};
+use super::{
+    protocol::ProtocolMachine,
+    shared::Shared,
+    wait::{lock, until},
+};
+use crate::limits::SOCKET_FLUSH_TIMEOUT;
 
 /// The last of these to go ends the transport.
 #[derive(Debug)]
-pub(super) struct Handle<M: ProtocolDriver> {
+pub(super) struct TransportGuard<M: ProtocolMachine> {
     shared: Arc<Shared<M>>,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<M: ProtocolDriver> Handle<M> {
+impl<M: ProtocolMachine> TransportGuard<M> {
     /// Starts the driver.
     pub(super) fn start<D>(shared: Shared<M>, drive: impl FnOnce(Arc<Shared<M>>) -> D) -> Self
     where
@@ -35,7 +40,10 @@ impl<M: ProtocolDriver> Handle<M> {
 
     /// Ends what is left, and waits until the port is free.
     pub(super) async fn end(&self) {
-        M::last_words(self).await;
+        self.act(M::reset_all);
+        let flushed = until(&self.ended, || self.lock().machine.is_flushed().then_some(()));
+        // Whoever does not take the goodbye goes without.
+        let _ = timeout(SOCKET_FLUSH_TIMEOUT, flushed).await;
         self.abandon();
         let driver = lock(&self.driver).take();
         if let Some(driver) = driver {
@@ -45,7 +53,7 @@ impl<M: ProtocolDriver> Handle<M> {
     }
 }
 
-impl<M: ProtocolDriver> Deref for Handle<M> {
+impl<M: ProtocolMachine> Deref for TransportGuard<M> {
     type Target = Shared<M>;
 
     fn deref(&self) -> &Shared<M> {
@@ -53,16 +61,16 @@ impl<M: ProtocolDriver> Deref for Handle<M> {
     }
 }
 
-impl<M: ProtocolDriver> Drop for Handle<M> {
+impl<M: ProtocolMachine> Drop for TransportGuard<M> {
     fn drop(&mut self) {
         self.abandon();
     }
 }
 
 /// The driver's hold: if its task ends for whatever reason, everybody who waits hears of it.
-struct Driving<M: ProtocolDriver>(Arc<Shared<M>>);
+struct Driving<M: ProtocolMachine>(Arc<Shared<M>>);
 
-impl<M: ProtocolDriver> Drop for Driving<M> {
+impl<M: ProtocolMachine> Drop for Driving<M> {
     fn drop(&mut self) {
         self.0.abandon();
     }
