@@ -23,8 +23,8 @@
 //!
 //! **Evidence.** `tests` runs the published vectors of each primitive through both back ends, and
 //! compares them, function by function, on random inputs of a named seed; each opens what the other
-//! sealed and refuses what the other refuses. `.ci/wasm` runs all tests of this crate that hold a
-//! vector, and a story of the simulator, on `wasm32` itself.
+//! sealed and refuses what the other refuses. `.ci/wasm` runs every test of this crate, with every
+//! vector, and stories of the simulator on `wasm32` itself.
 //!
 //! **Secrets.** Tags and MACs are compared in constant time. X25519, Ed25519 signing, SHA-256 and
 //! ChaCha20-Poly1305 take the same time for all secrets in both back ends; so does AES-GCM, by
