@@ -110,20 +110,7 @@ run_examples() {
 
 check_documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; }
 
-check_pure_crate_alone() {
-    local targets target
-    targets=$(rustup target list --installed 2>/dev/null | grep -E 'wasm32|-none' || true)
-    if [ -z "$targets" ]; then
-        skip 'no such target is installed (rustup target add wasm32-unknown-unknown)'
-    fi
-    for target in $targets; do
-        # Not held yet: the crypto library below has no build for every such target.
-        cargo check -p positron-proto --target "$target" >"$scratch/check" 2>&1 || {
-            tail -n 5 "$scratch/check"
-            skip "$target: the check failed, see above"
-        }
-    done
-}
+check_pure_crate_alone() { .ci/wasm; }
 
 build_release() { cargo build --release -p positron-net; }
 

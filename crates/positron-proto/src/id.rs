@@ -2,7 +2,7 @@
 
 use core::{fmt, str::FromStr};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::crypto::sha256;
 
 macro_rules! hash_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -82,12 +82,7 @@ hash_id! {
 impl NetworkId {
     /// The network called `name`.
     pub fn from_name(name: &str) -> Self {
-        let mut hash = Context::new(&SHA256);
-        hash.update(b"positron-net/network/1");
-        hash.update(name.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(hash.finish().as_ref());
-        Self(bytes)
+        Self(sha256(&[b"positron-net/network/1", name.as_bytes()]))
     }
 }
 

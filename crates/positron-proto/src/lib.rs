@@ -5,8 +5,9 @@
 //! `gossip`, `direct` and `trust` never use one another.
 //!
 //! ```text
-//! time · deadlines · rng               given time, ordered deadlines, named dice
+//! time · deadlines                      given time, ordered deadlines
 //! limits · metric                       every bound, what a counter is
+//! crypto · rng                          the one door to cryptographic libraries · named dice
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! identity · wire                       claims and evidence · bytes and values
 //! handshake                             from two keys to shared secrets
@@ -16,6 +17,7 @@
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
+mod crypto;
 pub mod datagram;
 pub mod deadlines;
 pub mod direct;

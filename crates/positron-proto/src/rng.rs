@@ -6,13 +6,12 @@
 
 use core::ops::RangeInclusive;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-use crate::time::Duration;
+use crate::{crypto::sha256, time::Duration};
 
 /// The seed of every random draw of one node.
 #[derive(Clone)]
@@ -42,13 +41,7 @@ impl Seed {
     }
 
     fn derive(&self, name: &str) -> [u8; 32] {
-        let mut hash = Context::new(&SHA256);
-        hash.update(b"positron-net/rng/1");
-        hash.update(&self.0);
-        hash.update(name.as_bytes());
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.finish().as_ref());
-        key
+        sha256(&[b"positron-net/rng/1", &self.0, name.as_bytes()])
     }
 }
 
@@ -66,11 +59,6 @@ impl Rng {
     /// 64 uniform bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
-    }
-
-    /// The generator itself, for libraries that draw from one.
-    pub(crate) fn into_inner(self) -> ChaCha20Rng {
-        self.0
     }
 
     /// Fills `bytes` with uniform bits.

@@ -15,8 +15,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use aws_lc_rs::digest::{SHA256, digest};
 use positron_proto::identity::Identity;
+use sha2::{Digest as _, Sha256};
 
 const FOUNDING: &str = include_str!("fixtures/private_key.pem");
 
@@ -29,7 +29,7 @@ fn a_key_file_of_the_founding_implementation_loads_and_is_written_byte_for_byte(
     let id = include_str!("fixtures/node_id.hex").trim_end();
     assert_eq!(identity.node_id().to_string(), id);
     assert_eq!(identity.node_id().short(), id[..16]);
-    assert_eq!(identity.seed(), digest(&SHA256, b"positron-net fixture").as_ref());
+    assert_eq!(identity.seed(), Sha256::digest(b"positron-net fixture").as_slice());
     assert_eq!(*identity.to_pem(), FOUNDING);
 }
 

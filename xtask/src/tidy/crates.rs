@@ -1,6 +1,6 @@
 //! Which crate may depend on which: a crate is an effect that its lines may have.
 
-use super::{File, Finding, Tree};
+use super::{File, Finding, Tree, crypto};
 
 /// The rooms of this workspace, and those that each may stand on.
 const ROOMS: [(&str, &[&str]); 8] = [
@@ -21,14 +21,20 @@ const PURE: [(&str, &[&str]); 3] = [
     (
         "positron-proto",
         &[
+            "aes-gcm",
             "aws-lc-rs",
             "bytes",
+            "chacha20poly1305",
             "crc32fast",
+            "curve25519-dalek",
             "ed25519-zebra",
+            "hkdf",
+            "hmac",
             "pkcs8",
             "rand_chacha",
             "rmp-serde",
             "serde",
+            "sha2",
             "snow",
             "thiserror",
             "zeroize",
@@ -69,6 +75,9 @@ fn forbidden(name: &str, dependency: &str) -> Option<&'static str> {
     }
     if listed(&EFFECTS, dependency).is_some_and(|rooms| !rooms.contains(&name)) {
         return Some("that effect belongs to another room");
+    }
+    if crypto::LIBRARIES.contains(&dependency) && name != crypto::ROOM {
+        return Some("cryptography has one door, positron-proto's room `crypto`");
     }
     let pure = listed(&PURE, name)?;
     (!pure.contains(&dependency)).then_some("it is not in the list of what a pure crate may use")
@@ -139,6 +148,16 @@ mod tests {
         assert_eq!(found("positron-store", "[dependencies.tokio]\nversion = \"1\"\n"), [1]);
         let unix = "[target.'cfg(unix)'.dependencies]\ntokio = \"1\"\n";
         assert_eq!(found("positron-store", unix), [2]);
+    }
+
+    #[test]
+    fn a_cryptographic_library_stays_behind_its_door() {
+        let manifest = "[dependencies]\nsnow.workspace = true\n";
+        assert_eq!(found("positron-networking", manifest), [2]);
+        assert_eq!(found("positron-proto", manifest), []);
+        let wasm = "[target.'cfg(target_family = \"wasm\")'.dependencies]\nsha2 = \"0.11\"\n";
+        assert_eq!(found("positron-sim", wasm), [2]);
+        assert_eq!(found("positron-proto", wasm), []);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use super::{File, Finding, Tree};
 
 /// The modules in reading order: each uses only those above it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "time",
     "deadlines",
-    "rng",
     "limits",
     "metric",
+    "crypto",
+    "rng",
     "netgroup",
     "id",
     "misbehavior",

@@ -12,6 +12,7 @@
 mod circles;
 mod citations;
 mod crates;
+mod crypto;
 mod finding;
 mod impls;
 mod inputs;
@@ -36,6 +37,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     layers::check(tree, &mut findings);
     crates::check(tree, &mut findings);
+    crypto::check(tree, &mut findings);
     sizes::check(tree, &mut findings);
     purity::check(tree, &mut findings);
     promises::check(tree, &mut findings);

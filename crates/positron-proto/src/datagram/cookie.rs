@@ -3,9 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use aws_lc_rs::hmac;
-
-use crate::{limits::COOKIE_AGE, rng::Rng, time::Instant, wire::packet::Syn};
+use crate::{crypto::HmacKey, limits::COOKIE_AGE, rng::Rng, time::Instant, wire::packet::Syn};
 
 /// Mints and checks cookies without remembering any.
 ///
@@ -14,8 +12,8 @@ use crate::{limits::COOKIE_AGE, rng::Rng, time::Instant, wire::packet::Syn};
 /// this address, and is good for this very SYN for [`COOKIE_AGE`]. Keys change as often.
 #[derive(Debug)]
 pub(super) struct Cookies {
-    current: hmac::Key,
-    previous: hmac::Key,
+    current: HmacKey,
+    previous: HmacKey,
     since: Instant,
 }
 
@@ -37,8 +35,8 @@ impl Cookies {
             self.since = now;
         }
         let minted = now.as_micros().to_be_bytes();
-        let tag = hmac::sign(&self.current, &covered(minted, from, syn));
-        [&minted, tag.as_ref()].concat()
+        let tag = self.current.sign(&covered(minted, from, syn));
+        [&minted[..], &tag].concat()
     }
 
     /// Whether the SYN brings a cookie of ours for itself that is not too old.
@@ -50,13 +48,12 @@ impl Cookies {
             return false;
         }
         let covered = covered(*minted, from, syn);
-        // Compared in constant time.
-        [&self.current, &self.previous].iter().any(|key| hmac::verify(key, &covered, tag).is_ok())
+        [&self.current, &self.previous].iter().any(|key| key.verify(&covered, tag))
     }
 }
 
-fn key(rng: &mut Rng) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, &rng.bytes::<32>())
+fn key(rng: &mut Rng) -> HmacKey {
+    HmacKey::new(&rng.bytes::<32>())
 }
 
 /// Every field has one length but the last: no two SYNs are covered alike.

@@ -5,8 +5,6 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
-
 use super::{
     client_handshake::unsealed,
     connection::SealedPacket,
@@ -15,6 +13,7 @@ use super::{
     protection::{Protection, Tuning},
 };
 use crate::{
+    crypto::sha256,
     handshake::{
         agreement::{self, Agreement, Answer, HandshakeCarrier, IgnoredMessage},
         expect::Direction,
@@ -352,13 +351,7 @@ impl Stage {
 }
 
 fn digest(syn: &Syn<'_>) -> [u8; 32] {
-    let mut hash = Context::new(&SHA256);
-    hash.update(&[syn.pattern]);
-    hash.update(&syn.connection.to_be_bytes());
-    hash.update(syn.noise);
-    let mut digest = [0; 32];
-    digest.copy_from_slice(hash.finish().as_ref());
-    digest
+    sha256(&[&[syn.pattern], &syn.connection.to_be_bytes(), syn.noise])
 }
 
 /// The other end as the application sees it.

@@ -4,16 +4,15 @@ mod keys;
 
 use core::fmt;
 
-use aws_lc_rs::aead::Aad;
-
 use self::keys::{Key, KeyPhase, Opening, Previous, Sealing};
 use super::{
     contract::EndpointCounters,
     replay::{ReplayWindow, Stale},
 };
 use crate::{
+    crypto::TAG,
     handshake::{
-        aead::{Role, Suite, TAG, nonce},
+        aead::{Role, Suite, nonce},
         noise::Split,
     },
     limits::{FORGED_LIMIT_AES, FORGED_LIMIT_CHACHA, MOST_PACKETS, PACKETS_PER_KEY},
@@ -182,10 +181,8 @@ impl Protection {
         let (frames, spare) = payload.split_at_mut(end);
         let Key { secret, cipher } = &self.sealing.key;
         // The checksum is zero here, as the associated data demands it.
-        let tag = cipher
-            .seal_in_place_separate_tag(nonce(secret, number), Aad::from(*front), frames)
-            .expect("a datagram is far below the limit of the cipher");
-        spare.copy_from_slice(tag.as_ref());
+        let tag = cipher.seal(&nonce(secret, number), front, frames);
+        spare.copy_from_slice(&tag);
         put_checksum(datagram);
         self.sealing.next_number = number + 1;
         self.answered |= self.opening.first.is_some();
@@ -234,11 +231,10 @@ impl Protection {
         self.let_go(now);
         let phase = self.phase_of(header, number)?;
         let Key { secret, cipher } = self.opening.key(phase);
-        let aad = Aad::from(associated_data(datagram));
+        let aad = associated_data(datagram);
         // Not cleared first: the bytes that are there already need not be zeroed.
         out.resize(frames.len(), 0);
-        let nonce = nonce(secret, number);
-        if cipher.open_separate_gather(nonce, aad, frames, tag, out).is_err() {
+        if cipher.open(&nonce(secret, number), &aad, frames, tag, out).is_err() {
             self.forged = self.forged.saturating_add(1);
             let sent = datagram.get(CHECKSUM_AT..CHECKSUM_AT + 2).unwrap_or_default();
             return Err(Unopened::Forged { damaged: sent != checksum(datagram).to_be_bytes() });

@@ -1,10 +1,8 @@
 //! Keys of an AEAD, derived by HKDF: what records and packets have in common.
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, KeyType, Salt},
-};
 use zeroize::Zeroizing;
+
+use crate::crypto::{AeadKey, NONCE, hkdf_sha256};
 
 /// The cipher of records; the discriminant is its bit in a hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,50 +49,30 @@ pub(crate) enum Role {
 }
 
 /// Key, then IV: what one direction has at a time, and what its next key comes from.
-pub(crate) type Secret = Zeroizing<[u8; KEY + IV]>;
+pub(crate) type Secret = Zeroizing<[u8; KEY + NONCE]>;
 
-/// HKDF-SHA-256 (RFC 5869).
 pub(crate) fn expand(salt: &[u8], secret: &[u8], info: &[&[u8]]) -> Secret {
-    struct Len;
-    impl KeyType for Len {
-        fn len(&self) -> usize {
-            KEY + IV
-        }
-    }
-    let mut out = Zeroizing::new([0; KEY + IV]);
-    Salt::new(HKDF_SHA256, salt)
-        .extract(secret)
-        .expand(info, Len)
-        .and_then(|okm| okm.fill(out.as_mut_slice()))
-        .expect("44 bytes are within HKDF's reach");
-    out
+    hkdf_sha256(salt, secret, info)
 }
 
 /// The cipher, ready.
-pub(crate) fn aead_key(secret: &Secret, suite: Suite) -> LessSafeKey {
-    let key = UnboundKey::new(algorithm(suite), &secret[..KEY]);
-    LessSafeKey::new(key.expect("both ciphers take 32 bytes"))
+pub(crate) fn aead_key(secret: &Secret, suite: Suite) -> AeadKey {
+    let key = secret.first_chunk().expect("a secret begins with its key");
+    match suite {
+        Suite::Aes256Gcm => AeadKey::aes_256_gcm(key),
+        Suite::ChaCha20Poly1305 => AeadKey::chacha20_poly1305(key),
+    }
 }
 
 /// The IV, and a number in its last eight bytes. The caller never seals twice with one number
 /// under one key.
-pub(crate) fn nonce(secret: &Secret, number: u64) -> Nonce {
-    let mut nonce = [0; IV];
+pub(crate) fn nonce(secret: &Secret, number: u64) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
     nonce.copy_from_slice(&secret[KEY..]);
     for (byte, number) in nonce[4..].iter_mut().zip(number.to_be_bytes()) {
         *byte ^= number;
     }
-    Nonce::assume_unique_for_key(nonce)
+    nonce
 }
 
-fn algorithm(suite: Suite) -> &'static Algorithm {
-    match suite {
-        Suite::Aes256Gcm => &AES_256_GCM,
-        Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
-    }
-}
-
-/// Bytes of the tag of either cipher.
-pub(crate) const TAG: usize = 16;
 const KEY: usize = 32;
-const IV: usize = 12;

@@ -124,7 +124,7 @@ impl Proposal {
     ) -> Result<(Self, Vec<u8>), Broken> {
         let prologue = carrier.prologue(pattern);
         let theirs_of_ik = theirs.as_ref();
-        let mut noise = Noise::initiator(pattern, &prologue, &local.me, theirs_of_ik, ephemeral)?;
+        let mut noise = pattern.initiator(&prologue, &local.me, theirs_of_ik, ephemeral)?;
         let payload = match (pattern, expect) {
             (Pattern::Xx, _) => Vec::new(),
             (_, Expect::Node(id)) => carrier.payload(local.hello(local.suites, Some(id))),
@@ -222,7 +222,7 @@ pub(crate) fn hear_ik(
     rng: &mut Rng,
 ) -> Result<(Box<Agreement>, Vec<u8>), IgnoredMessage> {
     let prologue = carrier.prologue(Pattern::Ik);
-    let mut noise = Noise::responder(Pattern::Ik, &prologue, &local.me, rng.bytes())?;
+    let mut noise = Pattern::Ik.responder(&prologue, &local.me, rng.bytes())?;
     let payload = noise.read(message).map_err(|Broken| IgnoredMessage::NotThisKey)?;
     let noise_static = noise.their_static().ok_or(IgnoredMessage::Broken)?;
     let (hello, rest) =
@@ -272,7 +272,7 @@ impl Answer {
     /// The state after our message; the same each time.
     fn make(&self, local: &Local) -> Result<(Noise, Vec<u8>), Broken> {
         let prologue = self.carrier.prologue(Pattern::Xx);
-        let mut noise = Noise::responder(Pattern::Xx, &prologue, &local.me, *self.ephemeral)?;
+        let mut noise = Pattern::Xx.responder(&prologue, &local.me, *self.ephemeral)?;
         noise.read(&self.first)?;
         let mut reply = Vec::new();
         let hello = local.hello(self.suite.bit(), None);

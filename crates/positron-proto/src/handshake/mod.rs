@@ -1,6 +1,6 @@
 //! From two keys to shared secrets, whatever carries the messages `[PROTOCOL 5.1, 5.2]`.
 //!
-//! - `noise`: the two handshake patterns over aws-lc-rs;
+//! - `noise`: the two handshake patterns;
 //! - `hello`: what the two ends tell each other inside the handshake;
 //! - [`expect`]: whom who dials expects, and which end that is;
 //! - `agreement`: the machine of one end, from there to shared secrets;

@@ -2,15 +2,13 @@
 
 use core::fmt;
 
-use aws_lc_rs::{
-    digest::{SHA256, digest},
-    hkdf::{HKDF_SHA256, Salt},
-    signature::{Ed25519KeyPair, KeyPair as _},
-};
 use zeroize::Zeroizing;
 
 use super::{Statement, Verified};
-use crate::id::{NetworkId, NodeId};
+use crate::{
+    crypto::{SigningKey, hkdf_sha256, sha256},
+    id::{NetworkId, NodeId},
+};
 
 /// The key pair of a node: an Ed25519 key that signs, and the X25519 key of its links, derived from
 /// it.
@@ -19,7 +17,7 @@ use crate::id::{NetworkId, NodeId};
 /// that is not its own (RUSTSEC-2022-0093).
 pub struct Identity {
     seed: Zeroizing<[u8; 32]>,
-    signing: Ed25519KeyPair,
+    signing: SigningKey,
     public: PublicKey,
     id: NodeId,
     link_secret: Zeroizing<[u8; 32]>,
@@ -29,12 +27,9 @@ impl Identity {
     /// The identity whose Ed25519 seed (RFC 8032, 5.1.5) is `seed`.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let seed = Zeroizing::new(seed);
-        let signing = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
-            .expect("any 32 bytes are an Ed25519 seed");
-        let mut key = [0; 32];
-        key.copy_from_slice(signing.public_key().as_ref());
-        let public = PublicKey(key);
-        let link_secret = derive_link_secret(&seed);
+        let signing = SigningKey::from_seed(&seed);
+        let public = PublicKey(*signing.public());
+        let link_secret = hkdf_sha256(b"positron-net/link-key/1", seed.as_slice(), &[b"x25519"]);
         Self { id: public.node_id(), seed, signing, public, link_secret }
     }
 
@@ -65,9 +60,7 @@ impl Identity {
 
     /// Signs bytes whose first part is a domain of their own.
     pub(crate) fn sign_bytes(&self, bytes: &[u8]) -> Signature {
-        let mut signature = [0; 64];
-        signature.copy_from_slice(self.signing.sign(bytes).as_ref());
-        Signature(signature)
+        Signature(self.signing.sign(bytes))
     }
 }
 
@@ -75,16 +68,6 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.id.short())
     }
-}
-
-fn derive_link_secret(seed: &[u8; 32]) -> Zeroizing<[u8; 32]> {
-    let mut secret = Zeroizing::new([0; 32]);
-    Salt::new(HKDF_SHA256, b"positron-net/link-key/1")
-        .extract(seed)
-        .expand(&[b"x25519"], HKDF_SHA256)
-        .and_then(|okm| okm.fill(secret.as_mut_slice()))
-        .expect("32 bytes are within HKDF's reach");
-    secret
 }
 
 /// An Ed25519 public key that can be somebody's identity: a point of large order.
@@ -120,9 +103,7 @@ impl PublicKey {
 
     /// The id of the node with this key.
     pub fn node_id(&self) -> NodeId {
-        let mut id = [0; 32];
-        id.copy_from_slice(digest(&SHA256, &self.0).as_ref());
-        NodeId::from_bytes(id)
+        NodeId::from_bytes(sha256(&[&self.0]))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::digest::{SHA512, digest};
 use bytes::Bytes;
 use curve25519_dalek::{
     constants::EIGHT_TORSION,
     edwards::{CompressedEdwardsY, EdwardsPoint},
     scalar::Scalar,
 };
+use sha2::{Digest as _, Sha512};
 
 use super::*;
 use crate::{
@@ -289,7 +289,7 @@ fn point(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
 }
 
 fn scalar(of: &[u8]) -> Scalar {
-    Scalar::from_bytes_mod_order_wide(&digest(&SHA512, of).as_ref().try_into().unwrap())
+    Scalar::from_bytes_mod_order_wide(&Sha512::digest(of).into())
 }
 
 fn job(key: [u8; 32], message: &[u8], signature: &[u8]) -> Job {

@@ -3,14 +3,12 @@
 //! One validity rule on every node, ZIP 215 (<https://zips.z.cash/zip-0215>): checking one by one
 //! and in batches agrees on every input, so two honest nodes never disagree on a signature.
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
-use ed25519_zebra::{VerificationKeyBytes, batch};
 
 use super::{Identity, PublicKey, Signature, Signed, Statement};
 use crate::{
+    crypto::{are_signed, is_signed, sha256},
     id::{MessageId, NetworkId},
-    rng::Seed,
 };
 
 /// One signature to be checked: pure, so that it can run on any thread, in any order, alone or in a
@@ -42,24 +40,17 @@ pub struct Verified<T> {
 impl Job {
     /// SHA-256 of the signed bytes: the message id.
     pub fn message_id(&self) -> MessageId {
-        MessageId::from_bytes(sha256(&self.message))
+        MessageId::from_bytes(sha256(&[&self.message]))
     }
 
     /// A name for the job by all its bytes, signature included: equal jobs have equal verdicts.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = Context::new(&SHA256);
-        hash.update(self.key.as_bytes());
-        hash.update(self.signature.as_bytes());
-        hash.update(&self.message);
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(hash.finish().as_ref());
-        fingerprint
+        sha256(&[self.key.as_bytes(), self.signature.as_bytes(), &self.message])
     }
 
     /// Checks the signature.
     pub fn run(&self) -> Verdict {
-        let item = batch::Item::from(self.parts());
-        self.verdict(item.verify_single().is_ok())
+        self.verdict(is_signed(self.parts()))
     }
 
     /// Checks all signatures, about twice as fast as one by one when all are valid; verdicts in
@@ -68,26 +59,14 @@ impl Job {
         if jobs.len() < 2 {
             return jobs.iter().map(Self::run).collect();
         }
-        let mut together = batch::Verifier::new();
-        for job in jobs {
-            together.queue(job.parts());
-        }
-        // The coefficients of the batch equation must be unpredictable to whoever made the
-        // signatures: they are drawn from a hash of all of them, as in a Fiat-Shamir transcript.
-        let mut transcript = Vec::with_capacity(32 * jobs.len());
-        for job in jobs {
-            transcript.extend_from_slice(&job.fingerprint());
-        }
-        let coefficients = Seed::new(sha256(&transcript)).stream("batch verification");
-        if together.verify(coefficients.into_inner()).is_ok() {
+        if are_signed(jobs.iter().map(Self::parts)) {
             return jobs.iter().map(|job| job.verdict(true)).collect();
         }
         jobs.iter().map(Self::run).collect()
     }
 
-    fn parts(&self) -> (VerificationKeyBytes, ed25519_zebra::Signature, &[u8]) {
-        let key = VerificationKeyBytes::from(*self.key.as_bytes());
-        (key, ed25519_zebra::Signature::from(*self.signature.as_bytes()), &self.message)
+    fn parts(&self) -> (&[u8; 32], &[u8], &[u8; 64]) {
+        (self.key.as_bytes(), &self.message, self.signature.as_bytes())
     }
 
     fn verdict(&self, valid: bool) -> Verdict {
@@ -109,7 +88,7 @@ impl<T: Statement> Signed<T> {
     /// signature need not say the same, and the verdict on one must not fit the other.
     pub fn accept(self, verdict: Verdict) -> Option<Verified<T>> {
         let fits = verdict.signature == *self.signature()
-            && verdict.id.as_bytes() == &sha256(&self.signed_bytes(&verdict.network));
+            && verdict.id.as_bytes() == &sha256(&[&self.signed_bytes(&verdict.network)]);
         (fits && verdict.valid).then_some(Verified { claim: self, id: verdict.id })
     }
 }
@@ -120,7 +99,7 @@ impl<T: Statement> Verified<T> {
         assert_eq!(content.signer(), identity.public_key(), "a node signs in its own name only");
         let unsigned = Signed::new(content, Signature::from_bytes([0; 64]));
         let bytes = unsigned.signed_bytes(network);
-        let id = MessageId::from_bytes(sha256(&bytes));
+        let id = MessageId::from_bytes(sha256(&[&bytes]));
         let signature = identity.sign_bytes(&bytes);
         Self { claim: Signed::new(unsigned.into_content(), signature), id }
     }
@@ -148,10 +127,4 @@ impl<T> Verified<T> {
     pub const fn id(&self) -> MessageId {
         self.id
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
 }

@@ -6,14 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use aws_lc_rs::agreement::{PrivateKey, X25519};
-
 use super::{
     connected::PeerLink,
     netgroup::{Group, Scope, canonical, is_plausible},
 };
 use crate::{
-    handshake::Direction,
+    handshake::{Direction, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{MAX_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
@@ -59,7 +57,7 @@ impl LocalRecord {
         let record = PeerRecord {
             key: *me.public_key(),
             sequence: now.as_unix_micros(),
-            noise_static: link_key(&me),
+            noise_static: link_public_key(&me),
             capabilities: 0,
             addresses: Vec::new(),
             carriers: Vec::new(),
@@ -204,14 +202,4 @@ impl LocalRecord {
         elected.truncate(MAX_OBSERVED_ADDRESSES / 2);
         elected.into_iter().map(|(_, addr)| addr).collect()
     }
-}
-
-/// The public half of the X25519 key of our links.
-fn link_key(me: &Identity) -> [u8; 32] {
-    let mut key = [0; 32];
-    let secret = PrivateKey::from_private_key(&X25519, me.link_secret())
-        .expect("any 32 bytes are an X25519 secret");
-    let public = secret.compute_public_key().expect("an X25519 secret has a public half");
-    key.copy_from_slice(public.as_ref());
-    key
 }

@@ -9,12 +9,12 @@
 
 use core::fmt;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::{
+    crypto::{AeadKey, NONCE, TAG},
     handshake::{
-        aead::{Role, Secret, Suite, TAG, aead_key, expand, nonce},
+        aead::{Role, Secret, Suite, aead_key, expand, nonce},
         noise::Split,
     },
     limits::MAX_RECORD,
@@ -66,13 +66,8 @@ impl Sealer {
         assert!(!frames.is_empty() && frames.len() <= MAX_RECORD, "a record we filled ourselves");
         let len = u32::try_from(frames.len() + TAG).expect("checked above");
         header.copy_from_slice(&len.to_be_bytes());
-        let nonce = self.0.next_nonce();
-        let tag = self
-            .0
-            .key
-            .seal_in_place_separate_tag(nonce, Aad::from(len.to_be_bytes()), frames)
-            .expect("a record is far below the limit of the cipher");
-        out.extend_from_slice(tag.as_ref());
+        let tag = self.0.key.seal(&self.0.next_nonce(), header, frames);
+        out.extend_from_slice(&tag);
         self.0.step();
     }
 }
@@ -101,8 +96,7 @@ impl Opener {
     pub(super) fn open(&mut self, mut record: BytesMut) -> Result<Bytes, Forged> {
         let header: [u8; HEADER] = record.first_chunk().copied().ok_or(Forged)?;
         record.advance(HEADER);
-        let nonce = self.0.next_nonce();
-        let opened = self.0.key.open_in_place(nonce, Aad::from(header), &mut record);
+        let opened = self.0.key.open_in_place(&self.0.next_nonce(), &header, &mut record);
         let len = opened.map_err(|_| Forged)?.len();
         record.truncate(len);
         self.0.step();
@@ -114,7 +108,7 @@ impl Opener {
 struct Stream {
     secret: Secret,
     suite: Suite,
-    key: LessSafeKey,
+    key: AeadKey,
     number: u64,
     records_per_key: u64,
 }
@@ -129,7 +123,7 @@ impl Stream {
         Self { secret, suite, key, number: 0, records_per_key }
     }
 
-    fn next_nonce(&self) -> Nonce {
+    fn next_nonce(&self) -> [u8; NONCE] {
         nonce(&self.secret, self.number)
     }
 

@@ -1,6 +1,6 @@
 //! Any value that the wire can carry.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_proto::{
@@ -46,10 +46,22 @@ fn any_signature() -> impl Strategy<Value = Signature> {
     })
 }
 
+fn any_text(most: usize) -> impl Strategy<Value = String> {
+    prop::collection::vec(b' '..=b'~', 0..=most)
+        .prop_map(|text| text.into_iter().map(char::from).collect())
+}
+
+fn any_addr() -> impl Strategy<Value = SocketAddr> {
+    let ip = prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(|ip| IpAddr::from(ip).to_canonical()),
+    ];
+    (ip, any::<u16>()).prop_map(|(ip, port)| SocketAddr::new(ip, port))
+}
+
 /// Of a kind that is known, or of one that may come later.
 fn any_address() -> impl Strategy<Value = Address> {
-    let known = any::<(std::net::IpAddr, u16)>()
-        .prop_map(|(ip, port)| Address::from(SocketAddr::new(ip, port)));
+    let known = any_addr().prop_map(Address::from);
     let later = (any::<u8>(), any_bytes(0..40)).prop_filter_map("known", |(kind, body)| {
         Address::new(kind, &body).ok().filter(|address| address.socket_addr().is_none())
     });
@@ -66,7 +78,7 @@ fn any_record() -> impl Strategy<Value = Signed<PeerRecord>> {
         (any_key(), any::<u64>(), prop::array::uniform32(any::<u8>()), any::<u32>()),
         prop::collection::vec(any_address(), 0..=MAX_ADDRESSES),
         prop::collection::vec(any_carrier(), 0..=MAX_CARRIERS),
-        "[ -~]{0,64}",
+        any_text(64),
         any_signature(),
     )
         .prop_map(|(fixed, addresses, carriers, software, signature)| {
@@ -139,7 +151,7 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
             CloseReason::Pruned,
             CloseReason::Probe,
         ]),
-        "[ -~]{0,128}".prop_map(CloseReason::Violation),
+        any_text(128).prop_map(CloseReason::Violation),
         (100..u16::MAX).prop_map(CloseReason::Other),
     ]
 }

@@ -258,9 +258,9 @@ fn every_limit_of_a_frame_holds_at_its_edge() {
 fn a_large_count_or_length_with_few_bytes_behind_it_takes_no_memory() {
     // What `Bytes` takes when a buffer is sliced for the first time.
     const SHARED: u64 = 32;
-    let count = |kind: u8, count: usize| {
+    let count = |kind: u8, count: u64| {
         let mut bytes = vec![kind];
-        bytes.append_varint(u64::try_from(count).unwrap());
+        bytes.append_varint(count);
         Bytes::from(bytes)
     };
     let ranges_of_one = {
@@ -270,9 +270,9 @@ fn a_large_count_or_length_with_few_bytes_behind_it_takes_no_memory() {
         Bytes::from(bytes)
     };
     for bytes in [
-        count(5, MAX_RECORDS_PER_MESSAGE),
+        count(5, u64::try_from(MAX_RECORDS_PER_MESSAGE).unwrap()),
         count(5, (1 << 62) - 1),
-        count(12, MAX_HOLDINGS_SENDERS),
+        count(12, u64::try_from(MAX_HOLDINGS_SENDERS).unwrap()),
         count(13, (1 << 62) - 1),
         ranges_of_one,
     ] {

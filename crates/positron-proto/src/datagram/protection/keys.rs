@@ -1,8 +1,7 @@
 //! What each direction holds of keys, phase by phase.
 
-use aws_lc_rs::aead::LessSafeKey;
-
 use crate::{
+    crypto::AeadKey,
     handshake::{
         aead::{Secret, Suite, aead_key, expand},
         noise::Split,
@@ -43,7 +42,7 @@ pub(super) struct Previous {
 /// One key of one direction, and what the next one comes from.
 pub(super) struct Key {
     pub(super) secret: Secret,
-    pub(super) cipher: LessSafeKey,
+    pub(super) cipher: AeadKey,
 }
 
 /// Which key a packet must have been sealed with.

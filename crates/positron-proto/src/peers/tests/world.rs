@@ -120,7 +120,7 @@ impl World {
     ) -> usize {
         let index = self.nodes.len();
         let mut key = [7; 32];
-        key[..8].copy_from_slice(&index.to_be_bytes());
+        key[..8].copy_from_slice(&u64::try_from(index).unwrap().to_be_bytes());
         let me = Arc::new(Identity::from_seed(key));
         let peers = self.machine(index, 0, &me, config, remembered);
         self.nodes.push(TestNode {

@@ -1,10 +1,6 @@
 use super::*;
 use crate::{
-    handshake::{
-        agreement::HandshakeCarrier,
-        hello::Local,
-        noise::{Noise, Pattern},
-    },
+    handshake::{agreement::HandshakeCarrier, hello::Local, noise::Pattern},
     session::handshake::{Kind, framed},
 };
 
@@ -52,8 +48,7 @@ fn a_node_that_claims_the_key_of_another_is_not_answered() {
     let hello = alice.hello(3, None).encode();
     let theirs = world.nodes[1].noise_static;
     let prologue = HandshakeCarrier::Stream.prologue(Pattern::Ik);
-    let mut noise =
-        Noise::initiator(Pattern::Ik, &prologue, &mallory, Some(&theirs), [5; 32]).unwrap();
+    let mut noise = Pattern::Ik.initiator(&prologue, &mallory, Some(&theirs), [5; 32]).unwrap();
     let mut message = Vec::new();
     noise.write(&hello, &mut message).unwrap();
     let syn = framed(Kind::Syn, Pattern::Ik, &message).unwrap();
@@ -71,7 +66,7 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let dial = DialRequest { noise_static: None, ..world.known(1) };
     let syn = syn_of(&mut world, dial);
     let prologue = HandshakeCarrier::Stream.prologue(Pattern::Xx);
-    let mut noise = Noise::responder(Pattern::Xx, &prologue, &mallory, [5; 32]).unwrap();
+    let mut noise = Pattern::Xx.responder(&prologue, &mallory, [5; 32]).unwrap();
     noise.read(&syn[6..]).unwrap();
     let bob = Local::new(world.nodes[1].sessions.local.me.clone(), network, 1);
     let hello = bob.hello(1, None).encode();
