@@ -1,8 +1,8 @@
 //! What a counter is: the one table that statistics, metrics and their documents are made from.
 //!
-//! A room declares its counters once, a line each, in its `counters.rs`: `field: Kind Unit "help";`.
-//! The lines make a struct of plain numbers, which the room counts in, and a table beside it, which
-//! says of each number what it is.
+//! A room declares its counters once, a line each, in its `counters.rs`: `field: Kind Unit
+//! "help";`. The lines make a struct of plain numbers, which the room counts in, and a table beside
+//! it, which says of each number what it is.
 
 use core::fmt;
 

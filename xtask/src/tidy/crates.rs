@@ -14,8 +14,8 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("fuzz", &["positron-internet", "positron-proto"]),
 ];
 
-/// All that the pure crates and the simulator may be built from. No runtime, no database, no entropy
-/// of the operating system.
+/// All that the pure crates and the simulator may be built from. No runtime, no database, no
+/// entropy of the operating system.
 const PURE: [(&str, &[&str]); 3] = [
     ("positron-internet", &["bytes"]),
     (

@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`codec`] (numbers and lengths), [`frame`] (what a link carries), [`message`]
 //! (what nodes say to each other), [`address`] and [`record`] (where and who a peer says it is),
-//! [`holdings`] (which messages a node has), [`packet`] and [`packet_frame`] (what datagrams carry).
+//! [`holdings`] (which messages a node has), [`packet`] and [`packet_frame`] (what datagrams
+//! carry).
 //!
 //! All integers are big-endian. Lengths are checked before memory is taken, counts before their
 //! elements.
