@@ -29,12 +29,14 @@
 
 mod keypair;
 mod pem;
+mod public_key;
 mod signed;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 
-pub use keypair::{BadPublicKey, Identity, PublicKey, Signature};
+pub use keypair::Identity;
 pub use pem::BadKeyFile;
+pub use public_key::{BadPublicKey, PublicKey, Signature};
 pub use signed::{Signed, Statement};
 pub use verify::{Job, Verdict, Verified};

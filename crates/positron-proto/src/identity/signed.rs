@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Job, PublicKey, Signature};
-use crate::id::{MessageId, NetworkId};
+use super::{PublicKey, Signature};
+use crate::id::NetworkId;
 
 /// Something that a node can sign.
 ///
@@ -60,19 +60,5 @@ impl<T: Statement> Signed<T> {
         out.extend_from_slice(self.content.signer().as_bytes());
         self.content.encode_content(&mut out);
         out.into()
-    }
-
-    /// The name of what is claimed: SHA-256 of [`signed_bytes`](Self::signed_bytes). It does not
-    /// cover the signature, so two claims with one id say the same, and at least one of them may be
-    /// forged.
-    pub fn id(&self, network: &NetworkId) -> MessageId {
-        self.job(network).message_id()
-    }
-
-    /// The check of the signature, to be run anywhere.
-    pub fn job(&self, network: &NetworkId) -> Job {
-        let message = self.signed_bytes(network);
-        let key = *self.content.signer();
-        Job { network: *network, key, message, signature: self.signature }
     }
 }

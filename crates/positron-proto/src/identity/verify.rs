@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Identity, PublicKey, Signature, Signed, Statement};
+use super::{PublicKey, Signature, Signed, Statement};
 use crate::{
     crypto::{are_signed, is_signed, sha256},
     id::{MessageId, NetworkId},
@@ -82,6 +82,20 @@ impl Verdict {
 }
 
 impl<T: Statement> Signed<T> {
+    /// The name of what is claimed: SHA-256 of [`signed_bytes`](Self::signed_bytes). It does not
+    /// cover the signature, so two claims with one id say the same, and at least one of them may be
+    /// forged.
+    pub fn id(&self, network: &NetworkId) -> MessageId {
+        self.job(network).message_id()
+    }
+
+    /// The check of the signature, to be run anywhere.
+    pub fn job(&self, network: &NetworkId) -> Job {
+        let message = self.signed_bytes(network);
+        let key = *self.content().signer();
+        Job { network: *network, key, message, signature: *self.signature() }
+    }
+
     /// Turns the claim into evidence if `verdict` is about it and says that it is valid.
     ///
     /// The signed bytes are hashed once more: a signature is public, so that two claims with one
@@ -94,13 +108,18 @@ impl<T: Statement> Signed<T> {
 }
 
 impl<T: Statement> Verified<T> {
-    /// Signs `content`, whose signer must be `identity`.
-    pub(super) fn by(identity: &Identity, content: T, network: &NetworkId) -> Self {
-        assert_eq!(content.signer(), identity.public_key(), "a node signs in its own name only");
+    /// `content`, whose signer must be `signer`, as its key pair signs it by `sign`.
+    pub(super) fn by(
+        signer: &PublicKey,
+        content: T,
+        network: &NetworkId,
+        sign: impl FnOnce(&[u8]) -> Signature,
+    ) -> Self {
+        assert_eq!(content.signer(), signer, "a node signs in its own name only");
         let unsigned = Signed::new(content, Signature::from_bytes([0; 64]));
         let bytes = unsigned.signed_bytes(network);
         let id = MessageId::from_bytes(sha256(&[&bytes]));
-        let signature = identity.sign_bytes(&bytes);
+        let signature = sign(&bytes);
         Self { claim: Signed::new(unsigned.into_content(), signature), id }
     }
 
