@@ -7,7 +7,7 @@ use positron_proto::{
     direct, gossip,
     handshake::Direction,
     id::NodeId,
-    node::{NodeCore, NodeCounters, NodeView, view::PeerView},
+    node::{NodeCore, NodeCounters, NodeView, Wake, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
     session::sessions::{self, LinkKind},
     time::Now,
@@ -35,6 +35,8 @@ pub struct Stats {
     pub known_peers: usize,
     /// When no peer is connected: why, in words.
     pub isolation_reason: Option<String>,
+    /// When the node acts next, if nothing happens.
+    pub next_wake: Option<WakeStats>,
     /// The connected peers, in order of their ids.
     pub peers: Vec<PeerStats>,
     /// Broadcasts.
@@ -80,6 +82,15 @@ pub struct PeerStats {
     pub rtt_ms: Option<f64>,
     /// Bytes that wait for it.
     pub queued_bytes: usize,
+}
+
+/// When a node acts next, if nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WakeStats {
+    /// Milliseconds from now.
+    pub in_ms: f64,
+    /// For whom.
+    pub reason: Wake,
 }
 
 /// Links of connected peers.
@@ -200,6 +211,10 @@ impl Stats {
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
             isolation_reason: isolation_reason(view),
+            next_wake: view.next_wake.map(|(after, reason)| WakeStats {
+                in_ms: after.saturating_sub(around.age).as_secs_f64() * 1_000.0,
+                reason,
+            }),
             peers: peer_stats(view, around.age),
             gossip: GossipStats {
                 counters: view.counters.gossip,

@@ -167,8 +167,12 @@ impl Host {
             self.at_once = if at > self.now { 0 } else { self.at_once + 1 };
             self.now = at;
             if self.at_once > MAX_INPUTS_AT_ONCE {
-                let wake = self.process.as_ref().and_then(|p| p.machine.poll_timeout());
-                self.broken = Some(format!("goes round in circles; wants to be woken at {wake:?}"));
+                let machine = self.process.as_ref().map(|process| &process.machine);
+                let at = machine.and_then(|machine| machine.poll_timeout());
+                let why = machine.and_then(|machine| machine.node()?.poll_timeout());
+                let why = why.map(|(_, why)| why);
+                self.broken =
+                    Some(format!("goes round in circles; wants to be woken at {at:?} for {why:?}"));
                 return;
             }
             if self.mail.next().is_some_and(|next| next <= at) {

@@ -65,6 +65,7 @@ struct Status {
     links: Links,
     known_peers: usize,
     isolation_reason: Option<String>,
+    next_wake: Option<NextWake>,
     peers: Vec<Peer>,
     gossip: Gossip,
     trust: Trust,
@@ -81,6 +82,12 @@ struct Peer {
     connected_s: f64,
     rtt_ms: Option<f64>,
     queued_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct NextWake {
+    in_ms: f64,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,12 +130,17 @@ fn fields(status: &Status) -> Fields {
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
+        .list("next wake-up", status.next_wake.iter().map(next_wake))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line(
             "broadcasts kept",
             format_args!("{} ({})", status.gossip.kept_messages, bytes(status.gossip.kept_bytes)),
         );
     fields
+}
+
+fn next_wake(wake: &NextWake) -> String {
+    format!("in {:.1} s, for {}", wake.in_ms / 1_000.0, sanitised(&wake.reason))
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -82,7 +82,7 @@ impl Ledger {
     }
 
     /// Broadcast `number` was not taken, although it may have reached others.
-    pub(crate) fn failed(&mut self, number: usize) {
+    pub(crate) fn withdraw(&mut self, number: usize) {
         let Some(sent) = self.sent.get_mut(number) else { return };
         if std::mem::replace(&mut sent.failed, true) {
             return;
@@ -225,7 +225,7 @@ mod tests {
         books.deliver(1, a, now);
         books.deliver(1, b, now);
         books.deliver(1, 77, now);
-        books.failed(a);
+        books.withdraw(a);
         let totals = books.totals();
         assert_eq!((totals.broadcasts, totals.failed), (1, 1));
         assert_eq!((totals.deliveries, totals.expected), (1, 1));

@@ -138,7 +138,7 @@ impl Traffic {
         self.sends.spawn(async move {
             let number = lock(&books).send(by, Instant::now());
             if let Err(error) = node.broadcast(&Payload::new(number, text)).await {
-                lock(&books).failed(number);
+                lock(&books).withdraw(number);
                 lock(&refusal).get_or_insert_with(|| error.to_string());
             }
         });

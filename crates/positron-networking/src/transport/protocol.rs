@@ -37,10 +37,9 @@ pub trait Protocol: ProtocolMachine {
 /// The machine of a protocol: every connection of one transport, behind the lock that its handles
 /// and its driver share.
 ///
-/// It waits for nothing and touches no socket but to say which one a datagram is for. After every
-/// change, and before the lock is given back, [`poll_event`](Self::poll_event) is called until
-/// there is nothing more; then [`poll_transmit`](Self::poll_transmit), as long as the kernel takes
-/// what comes of it.
+/// It waits for nothing and writes to no socket. After every change, and before the lock is given
+/// back, [`poll_event`](Self::poll_event) is called until there is nothing more; then
+/// [`poll_transmit`](Self::poll_transmit), as long as the kernel takes what comes of it.
 ///
 /// It is apart from [`Protocol`] so that nobody outside of this crate names its types.
 pub trait ProtocolMachine: Debug + Sized + Send + 'static {

@@ -29,8 +29,9 @@ pub(super) struct BlockedBatch {
 
 /// Whose turn it is to send, and what waits for the kernel.
 ///
-/// The driver calls [`sleep`](Self::sleep) before it waits and [`woke`](Self::woke) after it.
-/// Callers ask [`take`](Self::take) before they send, and leave to the driver what they may not.
+/// The driver calls [`next_wake`](Self::next_wake) before it sleeps and [`woke`](Self::woke) after
+/// it. Callers ask [`take`](Self::take) before they send, and leave to the driver what they may
+/// not.
 #[derive(Debug)]
 pub(super) struct SendTurn {
     /// Batches that the kernel has not taken, one a task that was sending.
@@ -93,7 +94,7 @@ impl SendTurn {
     }
 
     /// The driver wants to sleep until `at`, when something is due.
-    pub(super) fn sleep(&mut self, now: Instant, at: Option<Instant>) -> Sleep {
+    pub(super) fn next_wake(&mut self, now: Instant, at: Option<Instant>) -> Sleep {
         let until = at.unwrap_or(Instant::FAR_FUTURE);
         if std::mem::take(&mut self.queued) || until <= now {
             return Sleep::No;
@@ -159,8 +160,8 @@ mod tests {
         let mut turn = SendTurn::default();
         assert_eq!((turn.take(), turn.take()), (true, false));
         assert!(!turn.leave_to_driver(), "an awake driver needs no waking");
-        assert_eq!(turn.sleep(NOON, None), Sleep::No, "something is queued");
-        assert_eq!(turn.sleep(NOON, None), Sleep::Until(Instant::FAR_FUTURE));
+        assert_eq!(turn.next_wake(NOON, None), Sleep::No, "something is queued");
+        assert_eq!(turn.next_wake(NOON, None), Sleep::Until(Instant::FAR_FUTURE));
         assert!(turn.leave_to_driver(), "a sleeping one does");
         assert!(turn.take());
     }
@@ -169,8 +170,8 @@ mod tests {
     fn a_driver_is_woken_for_what_is_due_before_it_would_wake() {
         let mut turn = SendTurn::default();
         let later = NOON + std::time::Duration::from_secs(1);
-        assert_eq!(turn.sleep(NOON, Some(NOON)), Sleep::No, "it is due");
-        assert_eq!(turn.sleep(NOON, Some(later)), Sleep::Until(later));
+        assert_eq!(turn.next_wake(NOON, Some(NOON)), Sleep::No, "it is due");
+        assert_eq!(turn.next_wake(NOON, Some(later)), Sleep::Until(later));
         assert!(turn.oversleeps(Some(NOON)));
         assert!(!turn.oversleeps(Some(later)) && !turn.oversleeps(None));
         turn.woke();
@@ -190,7 +191,7 @@ mod tests {
         turn.block(batch(2));
         turn.put_back(before);
         assert!(turn.is_blocked());
-        assert_eq!(turn.sleep(NOON, None), Sleep::BlockedUntil(Instant::FAR_FUTURE));
+        assert_eq!(turn.next_wake(NOON, None), Sleep::BlockedUntil(Instant::FAR_FUTURE));
         assert!(!turn.take(), "a caller's own batch would pass what waits");
         let order: Vec<Vec<u8>> = turn.take_blocked().into_iter().map(|b| b.bytes).collect();
         assert_eq!(order, [[1], [2]]);

@@ -10,6 +10,7 @@ use super::{
     pending_verification::PendingVerification,
     publisher::Publisher,
     view::{NodeView, PeerView},
+    wake::Wake,
 };
 use crate::{
     datagram::contract::Transmit,
@@ -25,22 +26,6 @@ use crate::{
     trust::{self, Trust},
     wire::{frame::CloseReason, holdings::Holdings},
 };
-
-/// Why the node wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wake {
-    /// Handshakes, probes, acknowledgments, slow readers.
-    Session,
-    /// Dials, discovery, heartbeats.
-    Peers,
-    /// Announcements, requests, anti-entropy.
-    Gossip,
-    /// Direct messages that wait.
-    Direct,
-    /// Decay of scores.
-    Trust,
-}
 
 /// What the rooms want done and have not been heard about yet.
 #[derive(Debug, Default)]
@@ -244,6 +229,7 @@ impl NodeCore {
             connected_for: now.mono.since(session.since),
             session,
         });
+        let next_wake = self.poll_timeout().map(|(at, why)| (at.since(now.mono), why));
         NodeView {
             id: self.id(),
             own_addresses: self.peers.own_addresses(),
@@ -251,6 +237,7 @@ impl NodeCore {
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             kept: self.gossip.kept(),
+            next_wake,
             banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
             counters: AllCounters {
                 session: self.sessions.counters(),

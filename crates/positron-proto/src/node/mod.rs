@@ -19,6 +19,7 @@ mod publisher;
 mod route;
 mod sequence;
 pub mod view;
+mod wake;
 
 pub use change::{Change, ChangeId, SequenceKind, Snapshot};
 pub use command::{Command, Refused};
@@ -29,3 +30,4 @@ pub use effect::{CheckId, Effect};
 pub use event::{Event, Outcome};
 pub use input::Input;
 pub use view::NodeView;
+pub use wake::Wake;

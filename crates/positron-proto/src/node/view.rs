@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::AllCounters;
+use super::{AllCounters, Wake};
 use crate::{id::NodeId, peers::Bootstrap, session::sessions, time::Duration};
 
 /// One linked peer.
@@ -32,6 +32,8 @@ pub struct NodeView {
     pub bootstrap: Vec<Bootstrap>,
     /// Broadcasts that it keeps, and their bytes.
     pub kept: (usize, usize),
+    /// How long until it acts, if nothing happens, and why.
+    pub next_wake: Option<(Duration, Wake)>,
     /// Peers that it bans.
     pub banned: usize,
     /// What happened.

@@ -26,16 +26,16 @@ use crate::{
 pub(super) async fn drive(
     shared: Arc<Shared<Tcp>>,
     listener: TcpListener,
-    mut arriving: mpsc::UnboundedReceiver<CoreInput>,
+    mut inputs: mpsc::UnboundedReceiver<CoreInput>,
 ) {
     let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
     let mut accepting = JoinSet::new();
     accepting.spawn(listen::accept_all(listener, accepted));
     let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let timer = pin!(sleep_until(shared.clock.timer(shared.sleep())));
+        let timer = pin!(sleep_until(shared.clock.timer(shared.next_wake())));
         tokio::select! {
-            count = arriving.recv_many(&mut batch, BATCH) => {
+            count = inputs.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     break; // the links are gone: the transport is closed
                 }
@@ -58,10 +58,10 @@ pub(super) async fn drive(
 
 impl Shared<Tcp> {
     /// Until when the driver may sleep.
-    fn sleep(&self) -> Instant {
+    fn next_wake(&self) -> Instant {
         let mut locked = self.lock();
         let (now, due) = (self.clock.now().mono, locked.machine.poll_timeout());
-        match locked.turn.sleep(now, due) {
+        match locked.turn.next_wake(now, due) {
             Sleep::No => now,
             Sleep::Until(at) | Sleep::BlockedUntil(at) => at,
         }

@@ -73,12 +73,11 @@ impl Transport<Tcp> {
         let me = identity.node_id();
         let dice = seeds.dice.stream("transport/sessions");
         let sessions = Sessions::new(for_sessions, Arc::new(identity), dice);
-        let (arrivals, arriving) = mpsc::unbounded_channel();
-        let machine = Tcp::new(sessions, Links::new(dial_timeout, arrivals));
+        let (sender, inputs) = mpsc::unbounded_channel();
+        let machine = Tcp::new(sessions, Links::new(dial_timeout, sender));
         let shared = Shared::new(machine, me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let guard =
-            TransportGuard::start(shared, |shared| driver::drive(shared, listener, arriving));
+        let guard = TransportGuard::start(shared, |shared| driver::drive(shared, listener, inputs));
         Ok(Self { guard: Arc::new(guard) })
     }
 

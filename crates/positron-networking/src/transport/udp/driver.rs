@@ -35,7 +35,7 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
         shared.handle_timeout();
         shared.send_blocked(&socket);
         let all_sent = shared.transmit(shared.lock(), SEND_ROUNDS);
-        let Some(sleep_for) = shared.sleep() else { return };
+        let Some(sleep_for) = shared.next_wake() else { return };
         if let (Sleep::Until(at) | Sleep::BlockedUntil(at), Arrived::All, true) =
             (sleep_for, arrived, all_sent)
         {
@@ -85,9 +85,9 @@ impl Shared<Udp> {
     }
 
     /// How long the driver may sleep; `None` when the transport is closed.
-    fn sleep(&self) -> Option<Sleep> {
+    fn next_wake(&self) -> Option<Sleep> {
         let mut locked = self.lock();
         let (now, due) = (self.clock.now().mono, locked.machine.poll_timeout());
-        locked.machine.socket.is_some().then(|| locked.turn.sleep(now, due))
+        locked.machine.socket.is_some().then(|| locked.turn.next_wake(now, due))
     }
 }
