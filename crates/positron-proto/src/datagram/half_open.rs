@@ -164,7 +164,11 @@ impl HalfOpenTable {
         rng: &mut Rng,
         counters: &mut EndpointCounters,
     ) -> Option<Vec<u8>> {
-        let pattern = Pattern::from_byte(syn.pattern)?;
+        let Some(pattern) = Pattern::from_byte(syn.pattern) else {
+            // A pattern of a later version [PROTOCOL 8].
+            counters.handshakes_failed += 1;
+            return None;
+        };
         let key = (from, digest(syn));
         if let Some(row) = self.rows.get(&key) {
             return row.answer.clone();

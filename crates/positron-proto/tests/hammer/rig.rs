@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) events: Vec<Event>,
     /// With whom somebody raw has a session.
     pub(crate) up: Vec<NodeId>,
+    /// What somebody raw was told, and by whom.
+    pub(crate) heard: Vec<(NodeId, Bytes)>,
     accepted: u64,
 }
 
@@ -149,7 +151,7 @@ impl Rig {
     }
 
     fn add(&mut self, machine: Machine, addr: SocketAddr) -> usize {
-        self.hosts.push(Host { machine, addr, events: vec![], up: vec![], accepted: 0 });
+        self.hosts.push(Host { machine, addr, events: vec![], up: vec![], heard: vec![], accepted: 0 });
         self.hosts.len() - 1
     }
 
@@ -244,6 +246,10 @@ impl Rig {
                     }
                     Some(SessionEffect::Down { peer, .. }) => {
                         self.hosts[n].up.retain(|up| *up != peer);
+                        continue;
+                    }
+                    Some(SessionEffect::Message { peer, body }) => {
+                        self.hosts[n].heard.push((peer, body));
                         continue;
                     }
                     Some(_) => continue,
