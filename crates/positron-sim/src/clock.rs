@@ -1,14 +1,26 @@
 //! A wall clock that is wrong.
 
-use positron_proto::time::{Instant, Now, WallTime};
+use positron_proto::time::{Duration, Instant, Now, WallTime};
 
-use crate::{
-    dice::{Dice, micros},
-    physics::Physics,
-};
+use crate::{dice::Dice, physics::Physics};
 
 /// When the world begins, for a clock that is right: 2026-01-01 00:00 UTC.
 const BEGINNING: u64 = 1_767_225_600_000_000;
+
+/// Whole microseconds of a duration.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The point `after` the beginning of the world.
+pub(crate) fn at(after: Duration) -> Instant {
+    Instant::ORIGIN + after
+}
+
+/// How long after the beginning of the world a point is.
+pub(crate) fn since_beginning(at: Instant) -> Duration {
+    at.since(Instant::ORIGIN)
+}
 
 /// The clocks of one host. The monotonic one is right; the wall clock has an offset and drifts.
 #[derive(Clone, Debug)]
@@ -52,14 +64,15 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use positron_proto::{rng::Seed, time::Duration};
+    use positron_proto::rng::Seed;
 
     use super::*;
+    use crate::dice::named_dice;
 
     #[test]
     fn a_clock_is_as_wrong_as_the_physics_allow_and_turns() {
         let physics = Physics::default();
-        let mut dice = Dice::new(&Seed::from_number(1), "clock");
+        let mut dice = named_dice(&Seed::from_number(1), "clock");
         for _ in 0..100 {
             let mut clock = Clock::new(&physics, &mut dice);
             assert!(clock.error(Instant::ORIGIN) <= physics.clock_skew);

@@ -1,9 +1,8 @@
 //! The laws of one world, by name: what links, disks, names, clocks and workers do to a node.
 
+pub use positron_internet::Range;
+use positron_internet::{PathLaws, StreamLaws};
 use positron_proto::time::Duration;
-
-/// A range of durations, both ends included, drawn uniformly.
-pub type Range = (Duration, Duration);
 
 const fn ms(low: u64, high: u64) -> Range {
     (Duration::from_millis(low), Duration::from_millis(high))

@@ -4,7 +4,7 @@ use positron_proto::{rng::Seed, session::sessions::LinkKind, time::Duration};
 
 use crate::{
     adversary::{Adversary, Attack},
-    dice::Dice,
+    dice::{Dice, named_dice},
     physics::Physics,
     scenario::{BootstrapBy, Cut, Death, Fault, Listen, Scenario, Selector, Workload},
 };
@@ -19,7 +19,7 @@ impl Scenario {
     /// A minute of faults of every kind on laws of its own, both drawn from `seed`; then the
     /// network is whole again, and has a minute to heal.
     pub fn storm(nodes: usize, seed: u64) -> Self {
-        let mut dice = Dice::new(&Seed::from_number(seed), "storm");
+        let mut dice = named_dice(&Seed::from_number(seed), "storm");
         let mut story = Self::quiet("storm", nodes, CALM_ENDS).physics(laws(&mut dice));
         story.bootstraps = 1 + dice.index(3).min(nodes - 1);
         story.listen = *pick(&mut dice, &[Listen::Address, Listen::Port]);

@@ -10,11 +10,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use bytes::Bytes;
 use positron_proto::time::{Duration, Instant};
 
-use crate::{
-    dice::{Dice, micros},
-    event::PeerEnd,
-    physics::Physics,
-};
+use crate::{clock::micros, dice::Dice, event::PeerEnd, physics::Physics};
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

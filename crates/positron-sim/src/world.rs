@@ -21,8 +21,8 @@ use positron_proto::{
 
 use crate::{
     check::{Bounds, Delivery, Heard, Liveness},
-    clock::Clock,
-    dice::{Dice, at},
+    clock::{Clock, at},
+    dice::{Dice, named_dice},
     host::{Host, Tally},
     published::{self, Published},
     report::{Progress, Violation},
@@ -85,7 +85,7 @@ impl World {
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let root = Seed::from_number(seed);
         let count = scenario.nodes + scenario.guests.len();
-        let mut clocks = Dice::new(&root, "clocks");
+        let mut clocks = named_dice(&root, "clocks");
         let hosts: Vec<Host> = (0..count)
             .map(|index| {
                 let seed = root.child(&format!("host {index}"));
@@ -108,7 +108,7 @@ impl World {
             threads: if count < MANY { 1 } else { cores() },
             next_sample: Instant::ORIGIN,
             sampled: 0,
-            dice: Dice::new(&root, "scenario"),
+            dice: named_dice(&root, "scenario"),
             said: Vec::new(),
             delivery: Delivery::new(scenario.nodes, scenario.guests.len()),
             liveness: Liveness::default(),

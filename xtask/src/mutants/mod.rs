@@ -21,7 +21,8 @@ use mutation::Mutation;
 /// Where the bugs are described.
 const FOLDER: &str = "crates/positron-sim/mutations";
 /// What the copy holds of the tree.
-const COPIED: [&str; 2] = ["crates/positron-proto", "crates/positron-sim"];
+const COPIED: [&str; 3] =
+    ["crates/positron-internet", "crates/positron-proto", "crates/positron-sim"];
 /// The example under a name of its own, so that a build with a bug in it never lies where somebody
 /// looks for one without.
 const EXAMPLE: &str = "\n[[example]]\nname = \"mutant\"\npath = \"examples/packets.rs\"\n";

@@ -22,7 +22,10 @@ use positron_proto::{
 };
 
 use super::Arrival;
-use crate::{dice::Dice, machine::Machine};
+use crate::{
+    dice::{Dice, named_dice},
+    machine::Machine,
+};
 
 /// Time between two deeds.
 const PACE: Duration = Duration::from_millis(100);
@@ -79,7 +82,7 @@ impl Byzantine {
             targets: arrival.targets,
             outs: VecDeque::new(),
             effects: VecDeque::new(),
-            dice: Dice::new(&arrival.seed, "traitor"),
+            dice: named_dice(&arrival.seed, "traitor"),
             peers: Vec::new(),
             heard: Vec::new(),
             sequence: 0,

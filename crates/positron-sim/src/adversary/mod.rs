@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{id::NetworkId, identity::Identity, rng::Seed};
 
-use crate::{dice::Dice, machine::Machine};
+use crate::{dice::named_dice, machine::Machine};
 pub use byzantine::Attack;
 
 /// What a guest does. All of it is bytes on links: a guest has no other way to reach anybody.
@@ -36,7 +36,7 @@ impl Adversary {
     pub(crate) fn machine(self, arrival: Arrival) -> Box<dyn Machine> {
         match self {
             Self::Stranger => {
-                let dice = Dice::new(&arrival.seed, "stranger");
+                let dice = named_dice(&arrival.seed, "stranger");
                 Box::new(outsider::Outsider::new(arrival.targets, dice))
             }
             Self::Traitor(deed) => Box::new(byzantine::Byzantine::new(deed, arrival)),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use positron_proto::{id::MessageId, node::SequenceKind, time::Instant};
 
 use crate::{
-    dice::micros,
+    clock::micros,
     published::{self, Published},
 };
 

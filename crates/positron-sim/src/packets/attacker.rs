@@ -11,7 +11,7 @@ use super::{
     glimpse::{HEADER, PacketHeaderView},
     story::Attacker,
 };
-use crate::dice::Dice;
+use crate::dice::{Dice, named_dice};
 
 /// Datagrams that are remembered.
 const MEMORY: usize = 64;
@@ -43,7 +43,7 @@ pub(crate) struct Deeds {
 
 impl Malice {
     pub(crate) fn new(laws: Option<Attacker>, seed: &Seed) -> Self {
-        Self { laws, dice: Dice::new(seed, "attacker"), seen: Vec::new() }
+        Self { laws, dice: named_dice(seed, "attacker"), seen: Vec::new() }
     }
 
     /// Goes away.
@@ -157,7 +157,7 @@ impl Malice {
         let len = HEADER + self.dice.index(most);
         let mut invented: Vec<u8> = Vec::with_capacity(len + 8);
         while invented.len() < len {
-            invented.extend(self.dice.next().to_be_bytes());
+            invented.extend(self.dice.draw().to_be_bytes());
         }
         invented.truncate(len);
         if self.dice.chance(0.9) {

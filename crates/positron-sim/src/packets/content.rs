@@ -34,7 +34,7 @@ pub(crate) fn message(of: Talker, index: u64, len: usize) -> Bytes {
     }
     let mut dice = Dice::keyed(of.name(), index);
     while bytes.len() < len {
-        bytes.put_u64(dice.next());
+        bytes.put_u64(dice.draw());
     }
     bytes.truncate(len);
     bytes.freeze()

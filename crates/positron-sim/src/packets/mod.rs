@@ -7,7 +7,6 @@
 //!
 //! ```text
 //! story.rs    what there is and what happens, as data;   script.rs  such a story from a seed
-//! path.rs     one direction of a way: delay, loss, order, rate, size, damage
 //! net.rs      time, arrivals, alarms; calls the endpoints;  host.rs  one of them, and its checks
 //! attacker.rs who means harm
 //! apps.rs     what applications do;   talk.rs  one end of a connection;   content.rs  what is said
@@ -25,15 +24,14 @@ mod content;
 mod glimpse;
 mod host;
 mod net;
-mod path;
 mod play;
 mod report;
 mod script;
 mod story;
 
 pub use check::Promise;
-pub use path::{Bursts, PathLaws};
 pub use play::{play, play_traced};
+pub use positron_internet::{Bursts, PathLaws};
 pub use report::{PacketReport, PacketViolation};
 pub use script::storm;
 pub use story::{Act, Attacker, End, Ending, PacketStory, StaticKey, Whom};

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLaws};
 use positron_proto::{
     datagram::{
         Endpoint,
@@ -16,7 +17,7 @@ use positron_proto::{
     identity::Identity,
     limits::LEAST_DATAGRAM,
     rng::Seed,
-    time::{Instant, Now, WallTime},
+    time::{Duration, Instant, Now, WallTime},
 };
 
 use super::{
@@ -26,11 +27,16 @@ use super::{
     content::Talker,
     glimpse::PacketHeaderView,
     host::PacketHost,
-    path::Path,
     report::{PacketReport, PacketViolation},
     story::PacketStory,
 };
-use crate::{dice::Dice, report::add_up, run_hash::RunHash, trace::Trace};
+use crate::{
+    clock::{at, since_beginning},
+    dice::{Dice, named_dice},
+    report::add_up,
+    run_hash::RunHash,
+    trace::Trace,
+};
 
 /// Rounds of events and datagrams after one call; beyond it, an endpoint never has done.
 const ROUNDS: u32 = 10_000;
@@ -40,7 +46,6 @@ const WALL: WallTime = WallTime::from_unix_micros(1_700_000_000_000_000);
 /// Something that is to happen.
 #[derive(Debug)]
 pub(super) enum Next {
-    Arrive(Datagram),
     Gathered(usize),
     App(Talker, Job),
     Return(usize),
@@ -62,9 +67,7 @@ pub(super) struct Net<'a> {
     to_come: BTreeMap<u64, Next>,
     scheduled: u64,
     pub(super) hosts: Vec<PacketHost>,
-    pub(super) paths: Vec<Path>,
-    path_dice: Vec<Dice>,
-    pub(super) owner: BTreeMap<SocketAddr, usize>,
+    pub(super) internet: Internet<Vec<u8>>,
     pub(super) talks: BTreeMap<Talker, AppConnection>,
     pub(super) dice: Dice,
     pub(super) malice: Malice,
@@ -89,6 +92,17 @@ pub(super) fn identity(end: usize) -> &'static Arc<Identity> {
     &all[end]
 }
 
+/// Where an end is at the beginning.
+fn first_addr(end: usize) -> SocketAddr {
+    let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
+    SocketAddr::from(([10, 0, 0, last], 8888))
+}
+
+/// All directions between `ends` ends, in the order of a story's laws.
+pub(super) fn pairs(ends: usize) -> impl Iterator<Item = (HostId, HostId)> {
+    (0..ends).flat_map(move |from| (0..ends).map(move |to| (HostId::new(from), HostId::new(to))))
+}
+
 /// Who floods.
 pub(super) const STRANGER: usize = 5;
 
@@ -101,6 +115,15 @@ impl<'a> Net<'a> {
     pub(super) fn new(story: &'a PacketStory, seed_number: u64) -> Self {
         let seed = Seed::from_number(seed_number);
         let ends = story.ends.len();
+        let nothing = PathLaws::calm(Duration::ZERO);
+        let internet_seed = seed.stream("internet").next_u64();
+        let mut internet = Internet::new(internet_seed, nothing, StreamLaws::CALM);
+        for end in 0..ends {
+            internet.add_host(first_addr(end));
+        }
+        for ((from, to), laws) in pairs(ends).zip(&story.laws) {
+            internet.topology_mut().set_path(from, to, *laws);
+        }
         let mut net = Self {
             story,
             now: Instant::ORIGIN,
@@ -108,11 +131,9 @@ impl<'a> Net<'a> {
             to_come: BTreeMap::new(),
             scheduled: 0,
             hosts: Vec::new(),
-            paths: story.laws.iter().map(|laws| Path::new(*laws)).collect(),
-            path_dice: (0..ends * ends).map(|n| Dice::new(&seed, &format!("path {n}"))).collect(),
-            owner: BTreeMap::new(),
+            internet,
             talks: BTreeMap::new(),
-            dice: Dice::new(&seed, "applications"),
+            dice: named_dice(&seed, "applications"),
             malice: Malice::new(story.attacker, &seed),
             is_calm: false,
             clockwork: Clockwork::default(),
@@ -126,10 +147,7 @@ impl<'a> Net<'a> {
             seed,
         };
         for end in 0..ends {
-            let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
-            let addr = SocketAddr::from(([10, 0, 0, last], 8888));
-            net.owner.insert(addr, end);
-            net.hosts.push(PacketHost::new(addr));
+            net.hosts.push(PacketHost::new(first_addr(end)));
             net.start(end);
         }
         net
@@ -178,13 +196,19 @@ impl<'a> Net<'a> {
             let wakes = self.hosts.iter().map(|host| host.wakes).min();
             let wakes = wakes.unwrap_or(Instant::FAR_FUTURE);
             let next = self.heap.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, _))| *at);
-            if wakes.min(next) >= until {
+            let arrives = self.internet.next_event_time().map_or(Instant::FAR_FUTURE, at);
+            let first = wakes.min(next).min(arrives);
+            if first >= until {
                 self.now = self.now.max(until);
                 return Ok(());
             }
-            self.now = self.now.max(wakes.min(next));
+            self.now = self.now.max(first);
             self.clockwork.step(self.now).map_err(|wrong| self.broken(wrong, None))?;
-            if next <= wakes {
+            if arrives == first {
+                if let Some(delivery) = self.internet.poll(since_beginning(first)) {
+                    self.arrive(delivery.host.index(), delivery.event)?;
+                }
+            } else if next == first {
                 let Some(Reverse((_, id))) = self.heap.pop() else { continue };
                 if let Some(next) = self.to_come.remove(&id) {
                     self.happen(next)?;
@@ -199,7 +223,6 @@ impl<'a> Net<'a> {
 
     fn happen(&mut self, next: Next) -> Result<(), PacketViolation> {
         match next {
-            Next::Arrive(datagram) => self.arrive(datagram),
             Next::Gathered(end) => self.hand_over(end),
             Next::App(talker, job) => self.job(talker, job),
             Next::Return(end) => {
@@ -211,8 +234,10 @@ impl<'a> Net<'a> {
         }
     }
 
-    fn arrive(&mut self, datagram: Datagram) -> Result<(), PacketViolation> {
-        let Some(&end) = self.owner.get(&datagram.to) else { return Ok(()) };
+    fn arrive(&mut self, end: usize, event: Event<Vec<u8>>) -> Result<(), PacketViolation> {
+        // Nobody here opens a stream.
+        let Event::Datagram { from, to, payload: bytes } = event else { return Ok(()) };
+        let datagram = Datagram { from, to, bytes };
         let gather = self.story.ends[end].gather;
         let host = &mut self.hosts[end];
         if host.endpoint.is_none() {
@@ -347,32 +372,27 @@ impl<'a> Net<'a> {
 
     /// A datagram goes on its way.
     fn carry(&mut self, end: usize, datagram: Datagram) {
-        let Some(&other) = self.owner.get(&datagram.to) else {
+        let Some(other) = self.hosts.iter().position(|host| host.addr == datagram.to) else {
             if is_cookie(&datagram.bytes) {
                 self.stranger_hears(&datagram);
             }
             return;
         };
-        let at = end * self.hosts.len() + other;
-        let delay = self.paths[at].laws().delay;
-        let deeds = self.malice.sees(self.now, delay, &datagram);
+        let path = self.internet.topology().path(HostId::new(end), HostId::new(other));
+        let deeds = self.malice.sees(self.now, path.delay, &datagram);
         for (at, datagram) in deeds.sent {
             self.report.attacks += 1;
             self.note(|| format!("the attacker sends {}", describe(&datagram)));
-            self.schedule(at, Next::Arrive(datagram));
+            let Datagram { from, to, bytes } = datagram;
+            self.internet.inject(since_beginning(at), from, to, bytes);
         }
-        let len = datagram.bytes.len();
-        let arrivals = self.paths[at].send(self.now, len, &mut self.path_dice[at]);
-        if deeds.stolen || arrivals.first.is_none() {
-            self.note(|| "    lost".into());
-            return;
+        if deeds.stolen {
+            return self.note(|| "    stolen".into());
         }
-        for arrival in [arrivals.second, arrivals.first].into_iter().flatten() {
-            let mut copy = datagram.clone();
-            if let Some(damage) = arrival.damage {
-                damage.apply(&mut copy.bytes);
-            }
-            self.schedule(arrival.at, Next::Arrive(copy));
+        let Datagram { from, to, bytes } = datagram;
+        let now = since_beginning(self.now);
+        if let Err(why) = self.internet.send(now, from, to, bytes, DEFAULT_TTL) {
+            self.note(|| format!("    lost: {why:?}"));
         }
     }
 

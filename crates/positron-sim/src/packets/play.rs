@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
+use positron_internet::{HostId, PathLaws};
 use positron_proto::{
     datagram::{
         Endpoint,
@@ -18,11 +19,11 @@ use super::{
     attacker::Datagram,
     check::{Dialled, Life, Promise, RESET, Wrong, in_short, waiting},
     content::Talker,
-    net::{Net, Next, STRANGER, identity, network},
-    path::PathLaws,
+    net::{Net, Next, STRANGER, identity, network, pairs},
     report::{PacketReport, PacketViolation},
     story::{Act, PacketStory, StaticKey, Whom},
 };
+use crate::clock::since_beginning;
 
 /// Plays a story. The same story and seed give the same report. A run that breaks a promise is run
 /// again with an ear at it, so that its report tells what happened before.
@@ -86,7 +87,6 @@ fn whole(net: &mut Net) -> Result<(), PacketViolation> {
 }
 
 fn act_out(net: &mut Net, act: &Act) -> Result<(), PacketViolation> {
-    let ends = net.hosts.len();
     match *act {
         Act::Dial { from, to, whom, key } => net.dial(from, to, whom, key)?,
         Act::DialNobody { from } => {
@@ -130,10 +130,12 @@ fn act_out(net: &mut Net, act: &Act) -> Result<(), PacketViolation> {
         }
         Act::Move { end } => net.move_away(end),
         Act::Pause { end, lasting } => net.hosts[end].paused_until = net.now + lasting,
-        Act::Change { from, to, laws } => net.paths[from * ends + to].change(laws),
+        Act::Change { from, to, laws } => {
+            net.internet.topology_mut().set_path(HostId::new(from), HostId::new(to), laws);
+        }
         Act::Cut { from, to, lasting } => {
-            let until = net.now + lasting;
-            net.paths[from * ends + to].cut(until);
+            let until = since_beginning(net.now + lasting);
+            net.internet.topology_mut().cut(HostId::new(from), HostId::new(to), until);
         }
         Act::Flood { to, count } => net.flood(to, count),
     }
@@ -214,16 +216,15 @@ impl Net<'_> {
 
     fn move_away(&mut self, end: usize) {
         let host = &mut self.hosts[end];
-        self.owner.remove(&host.addr);
-        let moves = u16::try_from(self.owner.len()).unwrap_or(0);
-        let port = 20_000 + u16::try_from(self.dice.below(20_000)).unwrap_or(0) + moves;
+        let former = host.addr;
+        let port = 20_000 + u16::try_from(self.dice.below(20_000)).unwrap_or(0);
         let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
         // Half of the times only the port changes, as with a translator.
         let net = if self.dice.chance(0.5) { 0 } else { 1 };
         host.addr = SocketAddr::from(([10, net, 0, last], port));
         host.addresses.add(host.addr);
         let addr = host.addr;
-        self.owner.insert(addr, end);
+        self.internet.move_host(HostId::new(end), former, addr);
         self.note(|| format!("end {end} is at {addr} now"));
     }
 
@@ -246,7 +247,7 @@ impl Net<'_> {
             let from = stranger_at(number);
             number = number.wrapping_add(1);
             let at = self.now + Duration::from_micros(100) * u32::from(number);
-            self.schedule(at, Next::Arrive(Datagram { from, to: target, bytes }));
+            self.internet.inject(since_beginning(at), from, target, bytes);
         }
         self.strangers.push(stranger);
     }
@@ -262,8 +263,8 @@ impl Net<'_> {
                 let bytes = buf[..transmit.len.min(buf.len())].to_vec();
                 let elsewhere = self.dice.chance(0.5);
                 let from = if elsewhere { stranger_at(u16::MAX) } else { cookie.to };
-                let arrives = Next::Arrive(Datagram { from, to: cookie.from, bytes });
-                self.schedule(self.now + STRANGER_DELAY, arrives);
+                let at = since_beginning(self.now + STRANGER_DELAY);
+                self.internet.inject(at, from, cookie.from, bytes);
             }
         }
     }
@@ -274,10 +275,11 @@ impl Net<'_> {
         self.malice.stop();
         self.strangers.clear();
         self.is_calm = true;
-        for path in &mut self.paths {
-            path.mend();
-            let delay = path.laws().delay.min(Duration::from_millis(200));
-            path.change(PathLaws::calm(delay));
+        let topology = self.internet.topology_mut();
+        topology.mend();
+        for (from, to) in pairs(self.hosts.len()) {
+            let delay = topology.path(from, to).delay.min(Duration::from_millis(200));
+            topology.set_path(from, to, PathLaws::calm(delay));
         }
         for end in 0..self.hosts.len() {
             self.hosts[end].paused_until = Instant::ORIGIN;

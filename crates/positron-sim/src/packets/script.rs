@@ -1,5 +1,6 @@
 //! A story of packets that nobody wrote: everything that can go wrong, drawn from a seed.
 
+use positron_internet::{Bursts, PathLaws};
 use positron_proto::{
     datagram::{Tuning, contract::Delivery},
     limits::{
@@ -10,11 +11,8 @@ use positron_proto::{
     time::Duration,
 };
 
-use super::{
-    path::{Bursts, PathLaws},
-    story::{Act, Attacker, End, Ending, PacketStory, StaticKey, Whom},
-};
-use crate::dice::Dice;
+use super::story::{Act, Attacker, End, Ending, PacketStory, StaticKey, Whom};
+use crate::dice::{Dice, named_dice};
 
 /// How long everything that waits may take when it is calm: twice the longest retransmission
 /// timeout, an idle timeout, and time to carry what waits.
@@ -23,14 +21,14 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste, or
 /// of a window that is narrower than what goes through it.
 pub fn storm(seed: u64) -> PacketStory {
-    let mut dice = Dice::new(&Seed::from_number(seed), "packet haste");
+    let mut dice = named_dice(&Seed::from_number(seed), "packet haste");
     if dice.chance(0.02) {
         return haste(&mut dice);
     }
     if dice.chance(0.02) {
         return narrow(&mut dice);
     }
-    let mut dice = Dice::new(&Seed::from_number(seed), "packet storm");
+    let mut dice = named_dice(&Seed::from_number(seed), "packet storm");
     let dice = &mut dice;
     let count = *pick(dice, &[2, 2, 2, 2, 3, 4]);
     let ends: Vec<End> = (0..count).map(|_| end(dice)).collect();
@@ -109,7 +107,7 @@ fn narrow(dice: &mut Dice) -> PacketStory {
         acts.push((up_to(dice, ms(3_000)), say));
     }
     if dice.chance(0.5) {
-        let laws = PathLaws { largest: LEAST_DATAGRAM, ..laws };
+        let laws = PathLaws { mtu: LEAST_DATAGRAM, ..laws };
         acts.push((up_to(dice, ms(4_000)), Act::Change { from: 0, to: 1, laws }));
     }
     acts.sort_by_key(|(at, _)| *at);
@@ -217,7 +215,7 @@ fn path(dice: &mut Dice, weather: Weather) -> PathLaws {
         laws.queue = *pick(dice, &[5_000, 30_000, 200_000]);
     }
     if dice.chance(0.2) {
-        laws.largest = *pick(dice, &[1_200, 1_280, 1_472, 8_900]);
+        laws.mtu = *pick(dice, &[1_200, 1_280, 1_472, 8_900]);
     }
     laws
 }
@@ -330,7 +328,7 @@ fn troubles(
             9 => {
                 // The path gets narrower, or another one.
                 let mut laws = laws[end * ends + to];
-                laws.largest = *pick(dice, &[1_200, 1_300, 1_472]);
+                laws.mtu = *pick(dice, &[1_200, 1_300, 1_472]);
                 laws.delay += up_to(dice, ms(40));
                 acts.push((at, Act::Change { from: end, to, laws }));
             }

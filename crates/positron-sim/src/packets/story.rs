@@ -8,8 +8,7 @@ use positron_proto::{
     time::Duration,
 };
 
-use super::path::PathLaws;
-use crate::physics::Range;
+use positron_internet::{PathLaws, Range};
 
 /// A few endpoints, what lies between them, and what happens. Times count from the beginning.
 #[derive(Clone, Debug)]
@@ -234,12 +233,12 @@ impl PacketStory {
     /// Whether something happens that may break or silence a connection.
     pub fn is_disturbed(&self) -> bool {
         self.attacker.is_some()
-            || self.laws.iter().any(|laws| !laws.is_kind())
+            || self.laws.iter().any(|laws| !is_kind(laws))
             || self.acts.iter().any(|(_, act)| match act {
                 Act::Restart { .. } | Act::Cut { .. } | Act::Flood { .. } | Act::Move { .. } => {
                     true
                 }
-                Act::Change { laws, .. } => !laws.is_kind(),
+                Act::Change { laws, .. } => !is_kind(laws),
                 _ => false,
             })
     }
@@ -247,7 +246,7 @@ impl PacketStory {
     /// Whether every datagram arrives as it was sent.
     pub fn is_faithful(&self) -> bool {
         let faithful =
-            |laws: &PathLaws| laws.is_faithful() && laws.rate.is_none() && laws.largest >= 16_384;
+            |laws: &PathLaws| laws.is_faithful() && laws.rate.is_none() && laws.mtu >= 16_384;
         self.attacker.is_none()
             && self.laws.iter().all(faithful)
             && self.acts.iter().all(|(_, act)| match act {
@@ -258,4 +257,9 @@ impl PacketStory {
                 _ => true,
             })
     }
+}
+
+/// Whether nobody loses patience over such a path.
+fn is_kind(laws: &PathLaws) -> bool {
+    laws.loss <= 0.1 && laws.bursts.is_none() && laws.damage <= 0.1 && laws.mtu >= 1_200
 }
