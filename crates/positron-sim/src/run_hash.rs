@@ -209,6 +209,11 @@ impl Hasher for RunHash {
         self.word(word);
     }
 
+    /// Discriminants and lengths, which have another width on another platform.
+    fn write_usize(&mut self, word: usize) {
+        self.bytes(&(word as u64).to_le_bytes());
+    }
+
     fn finish(&self) -> u64 {
         mix(self.low ^ self.high)
     }
