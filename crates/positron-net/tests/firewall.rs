@@ -1,5 +1,5 @@
 //! Two machines (network namespaces) and a firewall between them that blocks UDP: in the middle of
-//! a conversation, and from its start.
+//! a session, and from its start.
 //!
 //! It takes root, `ip` and `nft`; where they are missing the tests say so and are over.
 #![cfg(target_os = "linux")]
@@ -116,7 +116,7 @@ struct Report {
     failed: u64,
     got: u64,
     doubled: u64,
-    /// The longest time without an arrival, since the mark.
+    /// The longest time without a message, since the mark.
     longest_gap_ms: u64,
     marked: u64,
     quiet: bool,

@@ -45,7 +45,7 @@ pub struct Stats {
     pub direct: direct::DirectCounters,
     /// Links of connected peers, by what they are made of.
     pub links: LinkStats,
-    /// Links and conversations.
+    /// Links and sessions.
     pub transport: sessions::SessionCounters,
     /// Datagram connections.
     pub datagrams: DatagramStats,

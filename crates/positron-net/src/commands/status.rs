@@ -140,7 +140,7 @@ fn fields(status: &Status) -> Fields {
 }
 
 fn next_wake(wake: &NextWake) -> String {
-    format!("in {:.1} s, for {}", wake.in_ms / 1_000.0, sanitised(&wake.reason))
+    format!("in {:.0} ms, for {}", wake.in_ms, sanitised(&wake.reason))
 }
 
 fn seconds(seconds: f64) -> Duration {

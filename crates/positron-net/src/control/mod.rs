@@ -1,4 +1,4 @@
-//! Talking to the running node: a Unix socket in its data folder, for its owner only.
+//! Requests to the running node: a Unix socket in its data folder, for its owner only.
 //!
 //! One JSON line asks, one JSON line answers, and the connection is closed:
 //!

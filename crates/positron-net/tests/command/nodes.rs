@@ -113,6 +113,8 @@ fn an_invite_is_all_that_another_node_needs() {
     let status = guest.status_when(&fixture, "the host", |status| peers(status) == 1);
     assert_eq!(status["peers"][0]["node_id"], host.started()["node_id"]);
     assert_eq!(status["network"], "garden");
+    let wake = &status["next_wake"];
+    assert!(wake["in_ms"].is_number() && wake["reason"].is_string(), "it says why it acts: {wake}");
 
     // A node that runs already is told to join, instead of starting a second one.
     let other = start(&fixture, "other", &["--network", "garden"]);

@@ -28,7 +28,7 @@ pub(super) async fn drive(
     listener: TcpListener,
     mut inputs: mpsc::UnboundedReceiver<CoreInput>,
 ) {
-    let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
+    let (accepted, mut connections) = mpsc::channel(MAX_ACCEPTED);
     let mut accepting = JoinSet::new();
     accepting.spawn(listen::accept_all(listener, accepted));
     let mut batch = Vec::with_capacity(BATCH);
@@ -41,7 +41,7 @@ pub(super) async fn drive(
                 }
                 batch.drain(..).for_each(|input| shared.handle_input(input));
             }
-            Some((stream, from)) = newcomers.recv(), if shared.has_room() => {
+            Some((stream, from)) = connections.recv(), if shared.has_room() => {
                 shared.handle_accepted(stream, from);
             }
             () = shared.wake_driver.notified() => {}
