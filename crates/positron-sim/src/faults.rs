@@ -5,8 +5,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::{LinkId, MessageId},
+    id::MessageId,
     identity::Verified,
     node::{Command, NodeCore},
     session::sessions::LinkKind,
@@ -15,12 +16,10 @@ use positron_proto::{
 
 use crate::{
     adversary::Arrival,
-    disk::Loss,
+    environment::address,
     host::STOP_TIMEOUT,
     machine::Machine,
     scenario::{Cut, Death, Fault, Listen, Selector},
-    tcp::Endpoint,
-    topology::address,
     world::World,
 };
 
@@ -52,48 +51,45 @@ impl World {
             Fault::Mute(who) => {
                 self.disturb();
                 for node in self.those(who, |_, _| true) {
-                    self.nature.mute(node, true);
+                    self.environment.mute(node);
                 }
             }
             Fault::Unfilter(who) => self.unfilter(who),
             Fault::Rebind(who) => {
                 self.disturb();
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].socket.rebind();
+                    self.hosts[node].rebind();
                 }
             }
             Fault::StopReading(who) => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].reading = false;
+                    self.hosts[node].set_reading(false);
                 }
             }
             Fault::ReadAgain(who) => {
-                for node in self.those(who, |world, node| !world.hosts[node].reading) {
-                    self.hosts[node].reading = true;
-                    self.hosts[node].release_all(now);
+                for node in self.those(who, |world, node| !world.hosts[node].is_reading()) {
+                    self.hosts[node].set_reading(true);
+                    self.hosts[node].release_all(now, &self.environment);
                     self.touched(node);
                 }
             }
             Fault::Freeze { who, lasting } => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].frozen_until = now + *lasting;
+                    self.hosts[node].freeze(now + *lasting);
                     self.touched(node);
                 }
             }
             Fault::BreakDisk(who) => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].disk_broken = true;
+                    self.hosts[node].break_disk();
                 }
             }
             Fault::TurnClock { who, seconds } => {
                 for node in self.those(who, |_, _| true) {
-                    self.hosts[node].clock.turn(*seconds);
+                    self.hosts[node].turn_clock(*seconds);
                 }
             }
-            Fault::Change(physics) => {
-                assert!(physics.delay.0 >= self.nature.physics.delay.0, "windows were laid out");
-                self.nature.physics = (**physics).clone();
-            }
+            Fault::Change(physics) => self.environment.change((**physics).clone()),
         }
     }
 
@@ -138,32 +134,32 @@ impl World {
         let now = self.now();
         let machine = self.machine(host);
         self.delivery.started(host, now);
-        let addr = self.hosts[host].addr;
+        let addr = self.hosts[host].addr();
         let listening = match self.scenario.listen {
             Listen::Address => addr,
             Listen::Port => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port()),
         };
-        self.hosts[host].start(now, &self.nature, listening, machine);
+        self.hosts[host].start(now, &self.environment, listening, machine);
         self.touched(host);
     }
 
     /// What begins to run on a host.
     fn machine(&self, index: usize) -> Box<dyn Machine> {
         let host = &self.hosts[index];
-        let seed = self.seed.child(&format!("host {index} life {}", host.life + 1));
+        let seed = self.seed.child(&format!("host {index} life {}", host.life() + 1));
         if let Some(guest) = index.checked_sub(self.scenario.nodes) {
             return self.scenario.guests[guest].machine(Arrival {
-                identity: host.identity.clone(),
+                identity: host.identity().clone(),
                 network: self.scenario.config.network,
-                addr: host.addr,
+                addr: host.addr(),
                 targets: (0..self.scenario.nodes).map(address).collect(),
                 seed,
             });
         }
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(index);
-        let (identity, now) = (host.identity.clone(), host.clocks(self.now()));
-        Box::new(NodeCore::new(config, identity, host.disk.snapshot(), &seed, now))
+        let (identity, now) = (host.identity().clone(), host.clocks(self.now()));
+        Box::new(NodeCore::new(config, identity, host.snapshot(), &seed, now))
     }
 
     fn crash(&mut self, node: usize, death: Death) {
@@ -173,18 +169,12 @@ impl World {
         let host = &mut self.hosts[node];
         host.catch_up(now);
         match death {
-            Death::Killed => {
-                host.close_all(&self.nature);
-                host.end(Loss::Process);
-            }
+            Death::Killed => host.kill(&self.environment),
             Death::PowerCut => {
-                host.end(Loss::Power);
-                host.powered = false;
+                host.cut_power();
                 self.forget_what_the_disk_forgot(node);
             }
         }
-        let host = &mut self.hosts[node];
-        host.frozen_until = Instant::ORIGIN;
         self.touched(node);
     }
 
@@ -200,7 +190,7 @@ impl World {
     fn stop(&mut self, node: usize) {
         self.disturb();
         let now = self.now();
-        let answer = self.hosts[node].command(now, &self.nature, Command::Stop);
+        let answer = self.hosts[node].command(now, &self.environment, Command::Stop);
         if let Some(Ok(ticket)) = answer {
             self.liveness.accepted(node, ticket, now, None);
         }
@@ -211,13 +201,11 @@ impl World {
     fn part(&mut self, side: &Selector, cut: Cut) {
         self.disturb();
         let side = self.those(side, |_, _| true);
-        self.nature.part(&side);
+        self.environment.network.part(side.into_iter().map(HostId::new));
         if cut == Cut::Sever {
-            for host in 0..self.hosts.len() {
-                let me = self.hosts[host].index;
-                let nature = &self.nature;
-                let crosses = |end: &mut Endpoint| !nature.reachable(me, end.remote);
-                self.hosts[host].sever(crosses);
+            let network = &self.environment.network;
+            for (host, me) in self.hosts.iter_mut().zip((0..).map(HostId::new)) {
+                host.sever(|remote| !network.reachable(me, remote));
             }
         }
     }
@@ -225,7 +213,7 @@ impl World {
     fn filter(&mut self, who: &Selector, transport: LinkKind) {
         self.disturb();
         for host in self.those(who, |_, _| true) {
-            self.nature.filter(host, transport, true);
+            self.environment.filter(host, transport, true);
         }
     }
 
@@ -233,53 +221,48 @@ impl World {
         self.disturb();
         for host in self.those(who, |_, _| true) {
             for transport in [LinkKind::Udp, LinkKind::Tcp] {
-                self.nature.filter(host, transport, false);
+                self.environment.filter(host, transport, false);
             }
-            self.nature.mute(host, false);
         }
         self.release_everything();
     }
 
     fn heal(&mut self) {
-        self.nature.heal();
+        self.environment.network.heal();
         self.release_everything();
     }
 
     fn release_everything(&mut self) {
         let now = self.now();
         for host in 0..self.hosts.len() {
-            self.hosts[host].release_all(now);
+            self.hosts[host].release_all(now, &self.environment);
             self.touched(host);
         }
     }
 
-    fn break_links(&mut self, who: &Selector, part: f64, how: fn(&mut Self, usize, LinkId)) {
+    fn break_links(&mut self, who: &Selector, part: f64, how: fn(&mut Self, usize, StreamId)) {
         self.disturb();
         for node in self.those(who, Self::runs) {
-            for link in self.hosts[node].link_names() {
+            for stream in self.hosts[node].streams() {
                 if self.dice.chance(part) {
-                    how(self, node, link);
+                    how(self, node, stream);
                 }
             }
             self.touched(node);
         }
     }
 
-    fn reset_link(&mut self, node: usize, link: LinkId) {
+    fn reset_link(&mut self, node: usize, stream: StreamId) {
         let now = self.now();
         self.hosts[node].catch_up(now);
-        self.hosts[node].broken_off(link, &self.nature);
+        self.hosts[node].break_off(&self.environment, stream);
     }
 
-    fn silence_link(&mut self, node: usize, link: LinkId) {
-        let Some(end) = self.hosts[node].link_mut(link) else { return };
-        end.severed = true;
-        let Some(peer) = end.peer() else { return };
-        let other = &mut self.hosts[crate::topology::wide(peer.host)];
-        if other.life == peer.life
-            && let Some(end) = other.link_mut(peer.link)
-        {
-            end.severed = true;
+    fn silence_link(&mut self, node: usize, stream: StreamId) {
+        let Some(peer) = self.hosts[node].sever_one(stream) else { return };
+        let other = &mut self.hosts[peer.host.index()];
+        if other.life() == peer.life {
+            other.sever_one(peer.id);
         }
     }
 }

@@ -1,27 +1,28 @@
 //! One machine with one process: gives a node its inputs, and does what it wants done.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
+use positron_internet::{Arrival, DEFAULT_TTL, HostId, Kernel, StreamEnd, StreamId};
 use positron_proto::{
-    id::{LinkId, Ticket},
+    datagram::contract::Transmit,
+    id::Ticket,
     identity::Identity,
-    node::{self, Command, Effect, Input, Outcome, Refused},
+    node::{self, Command, Effect, Input, NodeCore, Outcome, Refused, Snapshot},
     rng::Seed,
     time::{Duration, Instant, Now},
 };
 
 use crate::{
-    clock::Clock,
-    datagrams::{BATCH, Socket},
+    agenda::Agenda,
+    clock::{Clock, at, since_beginning},
     dice::{Dice, named_dice},
     disk::{Disk, Loss},
-    event::{Entry, Event},
+    environment::{Environment, address},
+    event::Event,
+    links::{Told, how, stream},
     machine::Machine,
-    mail::EventQueue,
     run_hash::RunHash,
-    tcp::Endpoint,
-    topology::{Topology, address, narrow},
     trace::Trace,
 };
 
@@ -30,45 +31,51 @@ use crate::{
 const MAX_INPUTS_AT_ONCE: u32 = 1_000_000;
 /// How long a process may take to stop before it is killed: what `start` grants itself.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what a stopped node hung up may take to be flushed.
+const FLUSH: Duration = Duration::from_millis(200);
+/// Datagrams that a host hands to its kernel at a time.
+const BATCH: usize = 16;
+/// The first port that no service has by agreement (RFC 6335, 6).
+const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
-/// One machine.
+/// One machine: a kernel, a disk, clocks, and a process or none.
+///
+/// # Contract
+///
+/// [`due`](Self::due) says when something happens; [`advance`](Self::advance) lets it, through a
+/// window of time in which no other host can be heard of. Between two windows, faults and
+/// applications change it, and [`settle`](Self::settle) follows. Afterwards take what it
+/// [sent](Self::outbox) and what its application [heard](Self::take_heard).
 pub(crate) struct Host {
-    pub(crate) index: u32,
-    pub(crate) addr: SocketAddr,
-    pub(crate) identity: Arc<Identity>,
-    /// Which process runs or ran last: 1, 2, 3, ...
-    pub(crate) life: u32,
-    pub(crate) process: Option<Process>,
-    /// Without power not even its kernel answers.
-    pub(crate) powered: bool,
-    pub(crate) reading: bool,
-    pub(crate) frozen_until: Instant,
-    pub(crate) disk: Disk,
-    pub(crate) disk_broken: bool,
-    pub(crate) clock: Clock,
-    pub(crate) mail: EventQueue,
-    pub(crate) dice: Dice,
-    pub(crate) socket: Socket,
-    pub(crate) hash: RunHash,
-    pub(crate) tally: Tally,
+    addr: SocketAddr,
+    identity: Arc<Identity>,
+    kernel: Kernel<Bytes>,
+    /// The port that others see its datagrams come from.
+    datagram_port: u16,
+    process: Option<Process>,
+    frozen_until: Instant,
+    disk: Disk,
+    disk_broken: bool,
+    clock: Clock,
+    /// What its own parts do later, and in which life of its process.
+    agenda: Agenda<(u32, Event)>,
+    dice: Dice,
+    hash: RunHash,
+    tally: Tally,
     /// What the application heard in this window.
-    pub(crate) heard: Vec<(Instant, node::Event)>,
+    heard: Vec<(Instant, node::Event)>,
     /// Whether the process ended in this window because it was told to.
-    pub(crate) exited: bool,
+    exited: bool,
     /// Why the world must not go on, if so.
-    pub(crate) broken: Option<String>,
-    pub(crate) trace: Trace,
+    broken: Option<String>,
+    trace: Trace,
     now: Instant,
     at_once: u32,
 }
 
 /// What is gone when the process is.
-pub(crate) struct Process {
-    pub(crate) machine: Box<dyn Machine>,
-    pub(crate) links: BTreeMap<LinkId, Endpoint>,
-    pub(crate) accepted: u64,
-    /// What the kernel took since the node was last told.
-    pub(crate) written: Vec<(LinkId, usize)>,
+struct Process {
+    machine: Box<dyn Machine>,
     deadline: Option<Instant>,
 }
 
@@ -82,21 +89,19 @@ pub(crate) struct Tally {
 
 impl Host {
     pub(crate) fn new(index: usize, identity: Identity, clock: Clock, seed: &Seed) -> Self {
+        let addr = address(index);
         Self {
-            index: narrow(index),
-            addr: address(index),
+            addr,
             identity: Arc::new(identity),
-            life: 0,
+            kernel: Kernel::new(HostId::new(index), addr.ip()),
+            datagram_port: addr.port(),
             process: None,
-            powered: true,
-            reading: true,
             frozen_until: Instant::ORIGIN,
             disk: Disk::default(),
             disk_broken: false,
             clock,
-            mail: EventQueue::new(narrow(index)),
+            agenda: Agenda::default(),
             dice: named_dice(seed, "host"),
-            socket: Socket::new(named_dice(seed, "datagrams"), address(index).port()),
             hash: RunHash::new(),
             tally: Tally::default(),
             heard: Vec::new(),
@@ -108,8 +113,60 @@ impl Host {
         }
     }
 
+    // --- what it is like ---
+
     pub(crate) const fn is_live(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// Which process runs or ran last: 1, 2, 3, ...
+    pub(crate) const fn life(&self) -> u32 {
+        self.kernel.life()
+    }
+
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub(crate) const fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// The node, if a process runs that is one.
+    pub(crate) fn node(&self) -> Option<&NodeCore> {
+        self.process.as_ref()?.machine.node()
+    }
+
+    /// What its disk would bring back now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.disk.snapshot()
+    }
+
+    /// Changes that reached its disk.
+    pub(crate) fn changes(&self) -> u64 {
+        self.disk.changes()
+    }
+
+    pub(crate) const fn hash(&self) -> RunHash {
+        self.hash
+    }
+
+    pub(crate) const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Why the world must not go on, if so.
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    pub(crate) const fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+
+    /// The last things that happened to it, if somebody listens.
+    pub(crate) fn history(&self) -> Vec<String> {
+        self.trace.lines()
     }
 
     /// Both clocks.
@@ -117,50 +174,163 @@ impl Host {
         self.clock.now(at)
     }
 
+    /// Virtual time, as this host has come to it.
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
+    // --- its process ---
+
     /// Starts a process; `listening` is what it is told of its address.
     pub(crate) fn start(
         &mut self,
         at: Instant,
-        nature: &Topology,
+        environment: &Environment,
         listening: SocketAddr,
         machine: Box<dyn Machine>,
     ) {
-        self.life += 1;
-        self.powered = true;
-        self.reading = true;
+        self.kernel.start(self.addr.port());
+        self.move_datagrams(self.addr.port(), self.datagram_port);
         self.now = at;
-        self.process = Some(Process {
-            machine,
-            links: BTreeMap::new(),
-            accepted: 0,
-            written: Vec::new(),
-            deadline: None,
-        });
+        self.process = Some(Process { machine, deadline: None });
         self.give(Input::Listening(vec![listening]));
-        self.settle(nature);
+        self.settle(environment);
     }
 
-    /// Ends the process, whatever it was doing. Its connections are the caller's business.
-    pub(crate) fn end(&mut self, loss: Loss) -> Option<Process> {
-        let ended = self.process.take()?;
-        self.disk.crash(loss);
-        self.close_socket();
-        self.trace.note(self.now, || format!("the process ended, disk: {loss:?}"));
-        Some(ended)
+    /// Ends the process, whatever it was doing, as a signal does: the kernel lives on.
+    pub(crate) fn kill(&mut self, environment: &Environment) {
+        self.kernel.reset_all((since_beginning(self.now), &environment.network));
+        self.end(Loss::Process);
     }
+
+    /// Ends process, kernel and what was not on the platter.
+    pub(crate) fn cut_power(&mut self) {
+        self.end(Loss::Power);
+        self.kernel.set_power(false);
+    }
+
+    /// The process ends as it should: everything reaches the disk, and the node is told.
+    fn exit(&mut self, environment: &Environment) {
+        let flushed = if self.disk_broken { None } else { self.disk.flush() };
+        if let Some(up_to) = flushed {
+            self.give(Input::Persisted { up_to });
+            self.settle(environment);
+        }
+        self.kernel.reset_all((since_beginning(self.now), &environment.network));
+        self.end(Loss::Nothing);
+        self.exited = true;
+    }
+
+    fn end(&mut self, loss: Loss) {
+        if self.process.take().is_some() {
+            self.disk.crash(loss);
+            self.kernel.end();
+            self.frozen_until = Instant::ORIGIN;
+            self.trace.note(self.now, || format!("the process ended, disk: {loss:?}"));
+        }
+    }
+
+    /// Lets the process end at `at`, if it has not ended by then.
+    pub(crate) fn exit_at(&mut self, at: Instant) {
+        self.later(at, Event::Exit);
+    }
+
+    /// Asks something of the node.
+    pub(crate) fn command(
+        &mut self,
+        at: Instant,
+        environment: &Environment,
+        command: Command,
+    ) -> Option<Result<Ticket, Refused>> {
+        self.now = self.now.max(at);
+        let now = self.clocks(self.now);
+        self.trace.note(self.now, || format!("command {}", brief(&command)));
+        let answer = self.process.as_mut()?.machine.command(now, command);
+        self.settle(environment);
+        Some(answer)
+    }
+
+    // --- what goes wrong, between two windows ---
+
+    /// The process stands still until then.
+    pub(crate) const fn freeze(&mut self, until: Instant) {
+        self.frozen_until = until;
+    }
+
+    /// From now on nothing is ever on disk.
+    pub(crate) const fn break_disk(&mut self) {
+        self.disk_broken = true;
+    }
+
+    /// Somebody sets its wall clock.
+    pub(crate) const fn turn_clock(&mut self, by_seconds: i64) {
+        self.clock.turn(by_seconds);
+    }
+
+    /// The address translator in front of it chooses another port for datagrams.
+    pub(crate) fn rebind(&mut self) {
+        let former = self.datagram_port;
+        self.datagram_port = former.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
+        self.move_datagrams(former, self.datagram_port);
+    }
+
+    fn move_datagrams(&mut self, former: u16, port: u16) {
+        self.kernel.unbind(former);
+        self.kernel.bind(port);
+    }
+
+    pub(crate) const fn is_reading(&self) -> bool {
+        self.kernel.is_reading()
+    }
+
+    /// The process takes nothing that arrives, or all of it again.
+    pub(crate) const fn set_reading(&mut self, reads: bool) {
+        self.kernel.set_reading(reads);
+    }
+
+    /// With power, the kernel answers though no process runs.
+    #[cfg(test)]
+    pub(crate) const fn restore_power(&mut self) {
+        self.kernel.set_power(true);
+    }
+
+    /// Whatever waited for a partition to heal or for its reader goes on now.
+    pub(crate) fn release_all(&mut self, at: Instant, environment: &Environment) {
+        self.kernel.release_all((since_beginning(at), &environment.network));
+    }
+
+    /// All of its streams.
+    pub(crate) fn streams(&self) -> Vec<StreamId> {
+        self.kernel.streams()
+    }
+
+    /// Something between the two ends resets a stream.
+    pub(crate) fn break_off(&mut self, environment: &Environment, id: StreamId) {
+        self.kernel.break_off((since_beginning(self.now), &environment.network), id);
+    }
+
+    /// The streams to these hosts die without a word.
+    pub(crate) fn sever(&mut self, which: impl Fn(HostId) -> bool) {
+        self.kernel.sever(which);
+    }
+
+    /// A stream dies at this end without a word; its other end.
+    pub(crate) fn sever_one(&mut self, id: StreamId) -> Option<StreamEnd> {
+        self.kernel.sever_one(id)
+    }
+
+    // --- time ---
 
     /// When something happens next.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let wake = self.process.as_ref().and_then(|process| process.deadline);
-        let next = match (self.mail.next(), wake) {
-            (Some(a), Some(b)) => a.min(b),
-            (a, b) => a.or(b)?,
-        };
+        let wakes = self.process.as_ref().and_then(|process| process.deadline);
+        let next = [self.kernel.next_event_time().map(at), self.agenda.next_time(), wakes];
+        let next = next.into_iter().flatten().min()?;
         Some(next.max(self.frozen_until).max(self.now))
     }
 
     /// Lets everything happen that happens before `end`.
-    pub(crate) fn advance(&mut self, end: Instant, nature: &Topology) {
+    pub(crate) fn advance(&mut self, end: Instant, environment: &Environment) {
         while self.broken.is_none()
             && let Some(at) = self.due().filter(|at| *at < end)
         {
@@ -175,61 +345,72 @@ impl Host {
                     Some(format!("goes round in circles; wants to be woken at {at:?} for {why:?}"));
                 return;
             }
-            if self.mail.next().is_some_and(|next| next <= at) {
-                if let Some(entry) = self.mail.pop() {
-                    self.happen(entry, nature);
+            let now = since_beginning(at);
+            if self.kernel.next_event_time().is_some_and(|next| next <= now) {
+                self.kernel.handle_timeout(now, &environment.network);
+                self.hear();
+            } else if let Some((life, event)) = self.agenda.pop_due(at) {
+                if life == self.life() && self.is_live() {
+                    self.happen(event, environment);
                 }
             } else {
                 self.give(Input::Timeout);
             }
-            self.settle(nature);
+            self.settle(environment);
         }
     }
 
-    /// Asks something of the node.
-    pub(crate) fn command(
-        &mut self,
-        at: Instant,
-        nature: &Topology,
-        command: Command,
-    ) -> Option<Result<Ticket, Refused>> {
+    /// Time has come this far for everybody.
+    pub(crate) fn catch_up(&mut self, at: Instant) {
         self.now = self.now.max(at);
-        let now = self.clocks(self.now);
-        self.trace.note(self.now, || format!("command {}", brief(&command)));
-        let answer = self.process.as_mut()?.machine.command(now, command);
-        self.settle(nature);
-        Some(answer)
     }
 
-    fn happen(&mut self, entry: Entry, nature: &Topology) {
-        if let Event::Syn { from, addr, port } = entry.event {
-            return self.asked(from, addr, port, nature);
-        }
-        if let Event::Datagram { .. } = entry.event {
-            return self.datagram(entry.event, nature);
-        }
-        if entry.life != self.life || !self.is_live() {
-            return self.stray(entry.event, nature);
-        }
-        match entry.event {
+    fn later(&mut self, at: Instant, event: Event) {
+        self.agenda.push(at, (self.life(), event));
+    }
+
+    fn happen(&mut self, event: Event, environment: &Environment) {
+        match event {
             Event::Verdict { check, verdict } => self.give(Input::Verdict { check, verdict }),
-            Event::Committed => self.committed(nature),
+            Event::Committed => self.committed(environment),
             Event::Resolved { name } => {
-                let outcome = nature.resolve(&name);
+                let outcome = environment.resolve(&name);
                 self.give(Input::Resolved { name, outcome });
             }
             Event::DiskFailed => {
                 let why = "the disk of this world is broken".to_owned();
                 self.give(Input::StorageFailed { why });
             }
-            Event::Exit => self.exit(nature),
-            Event::ReadSocket => self.read_socket(),
-            of_a_link => self.happen_to_link(of_a_link, nature),
+            Event::Exit => self.exit(environment),
         }
     }
 
+    // --- others ---
+
+    /// What it sent to others.
+    pub(crate) const fn outbox(&mut self) -> &mut Vec<(HostId, Arrival<Bytes>)> {
+        self.kernel.outbox()
+    }
+
+    /// Takes in what another host sent.
+    pub(crate) fn receive(&mut self, arrival: Arrival<Bytes>) {
+        self.kernel.receive(arrival);
+    }
+
+    /// What its application heard.
+    pub(crate) const fn take_heard(&mut self) -> Vec<(Instant, node::Event)> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Whether its process ended because it was told to, since this was asked last.
+    pub(crate) const fn take_exited(&mut self) -> bool {
+        std::mem::replace(&mut self.exited, false)
+    }
+
+    // --- the node ---
+
     /// Gives the node an input.
-    pub(crate) fn give(&mut self, input: Input) {
+    fn give(&mut self, input: Input) {
         let now = self.clocks(self.now);
         let Some(process) = &mut self.process else { return };
         self.tally.inputs += 1;
@@ -237,35 +418,47 @@ impl Host {
         process.machine.handle(now, input);
     }
 
+    fn give_datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        let now = self.clocks(self.now);
+        let Some(process) = &mut self.process else { return };
+        self.tally.inputs += 1;
+        self.trace.note(self.now, || brief(&format_args!("datagram of {from}: {bytes:?}")));
+        process.machine.handle_datagrams(now, from, bytes.len().max(1), bytes);
+    }
+
+    /// Tells the node what its kernel has to say; whether it had anything.
+    fn hear(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.kernel.poll_event() {
+            any = true;
+            match Told::from(event) {
+                Told::Input(input) => self.give(input),
+                Told::Datagram(from, bytes) => self.give_datagram(from, &bytes),
+            }
+        }
+        any
+    }
+
     /// Does what the node wants done until it wants nothing more.
-    pub(crate) fn settle(&mut self, nature: &Topology) {
+    pub(crate) fn settle(&mut self, environment: &Environment) {
         loop {
             while let Some(effect) = self.process.as_mut().and_then(|p| p.machine.poll_effect()) {
                 self.hash.effect(self.now, &effect);
                 self.trace.note(self.now, || format!("  {}", brief(&effect)));
-                self.perform(effect, nature);
+                self.perform(effect, environment);
             }
-            self.transmit_all(nature);
-            let Some(process) = &mut self.process else { return };
-            if process.written.is_empty() {
-                process.deadline = process.machine.poll_timeout();
-                return;
+            self.transmit_all(environment);
+            if !self.hear() {
+                break;
             }
-            let mut written = std::mem::take(&mut process.written);
-            for (link, bytes) in written.drain(..) {
-                if self.has_link(link) {
-                    self.give(Input::Written { link, bytes });
-                }
-            }
-            // The room is kept; nothing was written meanwhile, effects are drained only above.
-            if let Some(process) = &mut self.process {
-                process.written = written;
-            }
+        }
+        if let Some(process) = &mut self.process {
+            process.deadline = process.machine.poll_timeout();
         }
     }
 
     /// Sends the datagrams that the node wants sent.
-    fn transmit_all(&mut self, nature: &Topology) {
+    fn transmit_all(&mut self, environment: &Environment) {
         let (now, mut buf) = (self.clocks(self.now), Vec::new());
         while let Some(process) = &mut self.process
             && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut buf)
@@ -273,84 +466,71 @@ impl Host {
             let bytes = Bytes::from(std::mem::take(&mut buf));
             self.hash.transmit(self.now, &batch, &bytes);
             self.trace.note(self.now, || format!("  {batch:?}"));
-            self.transmit(batch, bytes, nature);
+            self.transmit(&batch, bytes, environment);
         }
     }
 
-    fn perform(&mut self, effect: Effect, nature: &Topology) {
+    fn transmit(&mut self, batch: &Transmit, mut rest: Bytes, environment: &Environment) {
+        self.tally.wire_bytes += u64::try_from(rest.len()).unwrap_or(0);
+        let (at, port) = ((since_beginning(self.now), &environment.network), self.datagram_port);
+        while !rest.is_empty() {
+            let datagram = rest.split_to(batch.segment_size.clamp(1, rest.len()));
+            // Whether it arrives is nobody's business here.
+            let _ = self.kernel.send(at, port, batch.to, datagram, DEFAULT_TTL);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, environment: &Environment) {
+        let at = (since_beginning(self.now), &environment.network);
         match effect {
-            Effect::Dial { link, to } => self.dial(link, to, nature),
-            Effect::Write { link, bytes } => self.write(link, bytes, nature),
-            Effect::Hangup { link, how } => self.hang_up(link, how, nature),
+            Effect::Dial { link: name, to } => self.kernel.connect(at, stream(name), to),
+            Effect::Write { link: name, bytes } => {
+                self.tally.wire_bytes += bytes.len() as u64;
+                self.kernel.write(at, stream(name), bytes);
+            }
+            Effect::Hangup { link: name, how: hangup } => {
+                self.kernel.close(at, stream(name), how(hangup));
+            }
             Effect::Resolve { name } => {
-                let after = self.dice.between(nature.physics.resolve);
-                self.mail.later(self.now + after, self.life, Event::Resolved { name });
+                let after = self.dice.between(environment.physics().resolve);
+                self.later(self.now + after, Event::Resolved { name });
             }
             Effect::Verify { check, job } => {
                 let fingerprint = job.fingerprint();
                 self.hash.bytes(&fingerprint);
                 self.tally.verifications += 1;
-                let verdict = nature.verdicts.of(&job, fingerprint);
-                let after = self.dice.between(nature.physics.verdict);
-                let event = Event::Verdict { check, verdict };
-                self.mail.later(self.now + after, self.life, event);
+                let verdict = environment.verdicts.of(&job, fingerprint);
+                let after = self.dice.between(environment.physics().verdict);
+                self.later(self.now + after, Event::Verdict { check, verdict });
             }
             Effect::Persist { id, change } => {
                 if self.disk.write(id, change) {
-                    self.begin_batch(nature);
+                    self.begin_batch(environment);
                 }
             }
             Effect::Emit(event) => {
                 let stopped = Outcome::Stopped;
                 if matches!(&event, node::Event::Completed { outcome, .. } if *outcome == stopped) {
-                    // What was hung up is flushed first.
-                    self.exit_at(self.now + Duration::from_millis(200));
+                    self.exit_at(self.now + FLUSH);
                 }
                 self.heard.push((self.now, event));
             }
         }
     }
 
-    /// The process ends as it should: everything reaches the disk, and the node is told.
-    fn exit(&mut self, nature: &Topology) {
-        let flushed = if self.disk_broken { None } else { self.disk.flush() };
-        if let Some(up_to) = flushed {
-            self.give(Input::Persisted { up_to });
-            self.settle(nature);
-        }
-        self.close_all(nature);
-        self.end(Loss::Nothing);
-        self.exited = true;
-    }
-
-    fn begin_batch(&mut self, nature: &Topology) {
-        let after = self.dice.between(nature.physics.commit);
+    fn begin_batch(&mut self, environment: &Environment) {
+        let after = self.dice.between(environment.physics().commit);
         let event = if self.disk_broken { Event::DiskFailed } else { Event::Committed };
-        self.mail.later(self.now + after, self.life, event);
+        self.later(self.now + after, event);
     }
 
-    fn committed(&mut self, nature: &Topology) {
-        if let Some(up_to) = self.disk.commit(self.now, nature.physics.checkpoint) {
+    fn committed(&mut self, environment: &Environment) {
+        if let Some(up_to) = self.disk.commit(self.now, environment.physics().checkpoint) {
             self.give(Input::Persisted { up_to });
         }
         if self.disk.begin() {
-            self.begin_batch(nature);
+            self.begin_batch(environment);
         }
-    }
-
-    /// Lets the process end at `at`, if it has not ended by then.
-    pub(crate) fn exit_at(&mut self, at: Instant) {
-        self.mail.later(at, self.life, Event::Exit);
-    }
-
-    /// Virtual time, as this host has come to it.
-    pub(crate) const fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// Time has come this far for everybody.
-    pub(crate) fn catch_up(&mut self, at: Instant) {
-        self.now = self.now.max(at);
     }
 }
 

@@ -38,19 +38,19 @@
 //! ```
 
 mod adversary;
+mod agenda;
 mod check;
 mod clock;
-mod datagrams;
 mod dice;
 mod disk;
+mod environment;
 mod event;
 mod faults;
 mod host;
-mod links;
 #[cfg(test)]
-mod links_tests;
+mod host_tests;
+mod links;
 mod machine;
-mod mail;
 pub mod packets;
 mod physics;
 mod play;
@@ -60,8 +60,6 @@ mod run_hash;
 mod scenario;
 mod stories;
 mod storm;
-mod tcp;
-mod topology;
 mod trace;
 mod verdicts;
 mod world;

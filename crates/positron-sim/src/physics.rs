@@ -82,6 +82,34 @@ impl Physics {
         }
     }
 
+    /// What datagrams undergo, beside the geography. Each is late on its own account, and overtaken
+    /// by later ones.
+    pub(crate) fn paths(&self) -> PathLaws {
+        PathLaws {
+            loss: self.loss,
+            detours: if self.jitter.1.is_zero() { 0.0 } else { 1.0 },
+            detour: self.jitter,
+            rate: self.rate,
+            queue: self.rate.map_or(0, |rate| rate / QUEUE_PARTS),
+            mtu: self.packet + SHORTER_HEADERS,
+            ..PathLaws::calm(Duration::ZERO)
+        }
+    }
+
+    /// What streams undergo, beside the geography.
+    pub(crate) const fn streams(&self) -> StreamLaws {
+        StreamLaws {
+            jitter: self.jitter,
+            loss: self.loss,
+            packet: self.packet,
+            rto: self.rto,
+            rate: self.rate,
+            kernel_buffer: self.kernel_buffer,
+            connect_timeout: self.connect_timeout,
+            linger: self.linger,
+        }
+    }
+
     /// Verdicts that take up to a second, so that they arrive in any order.
     #[must_use]
     pub fn slow_verdicts(mut self) -> Self {
@@ -96,3 +124,10 @@ impl Physics {
         self
     }
 }
+
+/// Bytes that the headers of TCP with timestamps are longer than those of UDP: a packet carries as
+/// many more of a datagram.
+const SHORTER_HEADERS: usize = 24;
+/// What part of a second the queue in front of a slow line holds before it drops what comes: what
+/// routers were long built with (Villamizar and Song 1994: the product of bandwidth and 250 ms).
+const QUEUE_PARTS: u64 = 4;

@@ -61,7 +61,7 @@ impl World {
             let cores: Vec<Live<'_>> = live
                 .iter()
                 .filter_map(|&host| {
-                    let life = self.hosts[host].life;
+                    let life = self.hosts[host].life();
                     self.node(host).map(|core| Live { host, life, core })
                 })
                 .collect();
@@ -116,7 +116,7 @@ impl World {
     fn report(&self, live: &[usize], end: &Convergence, membership: &Membership) -> Report {
         let mut hash = RunHash::new();
         for host in &self.hosts {
-            hash.fold(host.hash);
+            hash.fold(host.hash());
         }
         let (mut undisturbed, mut all) = self.delivery.latencies();
         let spent = self.spent();
@@ -141,7 +141,7 @@ impl World {
             latency_overall_ms: Latency::of(&mut all),
             wire_bytes: spent.wire_bytes,
             verifications: spent.verifications,
-            changes: self.hosts.iter().map(|host| host.disk.changes()).sum(),
+            changes: self.hosts.iter().map(|host| host.changes()).sum(),
             events: spent.inputs,
             duration_s: crate::report::seconds(self.now()),
             wall_s: None,

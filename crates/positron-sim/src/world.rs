@@ -23,11 +23,11 @@ use crate::{
     check::{Bounds, Delivery, Heard, Liveness},
     clock::{Clock, at},
     dice::{Dice, named_dice},
+    environment::{Environment, address},
     host::{Host, Tally},
     published::{self, Published},
     report::{Progress, Violation},
     scenario::{BootstrapBy, Check, Fault, Scenario, Workload},
-    topology::{Topology, address, wide},
 };
 
 /// Nodes whose tables are looked at each second, in turn.
@@ -52,7 +52,7 @@ pub struct World {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) seed_number: u64,
     pub(crate) seed: Seed,
-    pub(crate) nature: Topology,
+    pub(crate) environment: Environment,
     pub(crate) hosts: Vec<Host>,
     /// When each host has something to do; [`Instant::FAR_FUTURE`] if never.
     due: Vec<Instant>,
@@ -94,11 +94,11 @@ impl World {
                 Host::new(index, identity, clock, &seed)
             })
             .collect();
-        let ids = hosts.iter().enumerate().map(|(n, h)| (h.identity.node_id(), n)).collect();
-        let mut nature = Topology::new(scenario.physics.clone(), count, &root);
-        nature.name(BOOTSTRAP_NAME, (0..scenario.bootstraps).map(address).collect());
+        let ids = hosts.iter().enumerate().map(|(n, h)| (h.identity().node_id(), n)).collect();
+        let mut environment = Environment::new(scenario.physics.clone(), count, &root);
+        environment.name(BOOTSTRAP_NAME, (0..scenario.bootstraps).map(address).collect());
         Self {
-            nature,
+            environment,
             due: vec![Instant::FAR_FUTURE; count],
             ids,
             script: script(scenario),
@@ -154,7 +154,7 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.violations.len() >= MAX_VIOLATIONS || self.hosts.iter().any(|h| h.broken.is_some())
+        self.violations.len() >= MAX_VIOLATIONS || self.hosts.iter().any(|h| h.broken().is_some())
     }
 
     fn run_windows(&mut self, stop: Instant) {
@@ -170,7 +170,7 @@ impl World {
                     self.collect(host);
                 }
             }
-            if self.hosts.iter().any(|host| host.broken.is_some()) {
+            if self.hosts.iter().any(|host| host.broken().is_some()) {
                 return self.give_up();
             }
         }
@@ -179,11 +179,11 @@ impl World {
     /// Runs every host to the end of the window, on several threads if there are many: nothing that
     /// a host does in a window depends on another one, so the threads cannot change what happens.
     fn advance(&mut self, end: Instant) {
-        let (due, nature) = (&self.due, &self.nature);
+        let (due, environment) = (&self.due, &self.environment);
         let run = |hosts: &mut [Host], due: &[Instant]| {
             for (host, due) in hosts.iter_mut().zip(due) {
                 if *due < end {
-                    host.advance(end, nature);
+                    host.advance(end, environment);
                 }
             }
         };
@@ -208,20 +208,19 @@ impl World {
 
     /// Brings to others what a host sent, and to the checkers what its application heard.
     fn collect(&mut self, index: usize) {
-        let mut outbox = std::mem::take(&mut self.hosts[index].mail.outbox);
-        for (to, entry) in outbox.drain(..) {
-            let due = &mut self.due[wide(to)];
-            *due = entry.at.min(*due);
-            self.hosts[wide(to)].mail.receive(entry);
+        let mut outbox = std::mem::take(self.hosts[index].outbox());
+        for (to, arrival) in outbox.drain(..) {
+            let due = &mut self.due[to.index()];
+            *due = at(arrival.at()).min(*due);
+            self.hosts[to.index()].receive(arrival);
         }
-        self.hosts[index].mail.outbox = outbox;
+        // Its room is kept.
+        *self.hosts[index].outbox() = outbox;
         self.due[index] = self.hosts[index].due().unwrap_or(Instant::FAR_FUTURE);
-        let mut heard = std::mem::take(&mut self.hosts[index].heard);
-        for (at, event) in heard.drain(..) {
+        for (at, event) in self.hosts[index].take_heard() {
             self.hear(index, at, &event);
         }
-        self.hosts[index].heard = heard;
-        if std::mem::take(&mut self.hosts[index].exited) {
+        if self.hosts[index].take_exited() {
             for what in self.liveness.ended(index) {
                 self.violate(Check::Liveness, self.hosts[index].now(), Some(index), what);
             }
@@ -230,13 +229,13 @@ impl World {
 
     /// After something happened to a host between two windows.
     pub(crate) fn touched(&mut self, index: usize) {
-        self.hosts[index].settle(&self.nature);
+        self.hosts[index].settle(&self.environment);
         self.collect(index);
     }
 
     fn give_up(&mut self) {
         for host in 0..self.hosts.len() {
-            if let Some(why) = self.hosts[host].broken.clone() {
+            if let Some(why) = self.hosts[host].broken().map(str::to_owned) {
                 let at = self.hosts[host].now();
                 self.violate(Check::Liveness, at, Some(host), why);
             }
@@ -269,17 +268,17 @@ impl World {
         let index = self.said.len();
         let payload = published::payload(kind, index, bytes);
         let bytes = payload.len();
-        let (at, life) = (self.now, self.hosts[from].life);
-        let disturbed = self.nature.is_parted();
+        let (at, life) = (self.now, self.hosts[from].life());
+        let disturbed = self.environment.network.is_parted();
         let (id, durable) = (None, false);
         self.said.push(Published { kind, from, to, at, life, bytes, id, durable, disturbed });
         let command = match kind {
             SequenceKind::Broadcast => Command::Broadcast { payload },
             SequenceKind::Direct => {
-                Command::Send { to: self.hosts[to].identity.node_id(), payload }
+                Command::Send { to: self.hosts[to].identity().node_id(), payload }
             }
         };
-        let answer = self.hosts[from].command(self.now, &self.nature, command)?;
+        let answer = self.hosts[from].command(self.now, &self.environment, command)?;
         match &answer {
             Ok(ticket) => {
                 self.liveness.accepted(from, *ticket, self.now, Some(index));
@@ -304,7 +303,7 @@ impl World {
 
     /// The node, if its process runs.
     pub fn node(&self, node: usize) -> Option<&NodeCore> {
-        self.hosts[node].process.as_ref()?.machine.node()
+        self.hosts[node].node()
     }
 
     /// What the node looks like, if its process runs.
@@ -314,7 +313,7 @@ impl World {
 
     /// What the node's disk would bring back now.
     pub fn snapshot(&self, node: usize) -> positron_proto::node::Snapshot {
-        self.hosts[node].disk.snapshot()
+        self.hosts[node].snapshot()
     }
 
     /// The promises that were broken so far.
@@ -324,7 +323,7 @@ impl World {
 
     /// Keeps the last things that happen to `node`, for the history of a violation.
     pub fn listen_at(&mut self, node: usize) {
-        self.hosts[node].trace.listen();
+        self.hosts[node].trace().listen();
     }
 
     // --- what checkers see ---
@@ -365,7 +364,7 @@ impl World {
     pub(crate) fn violate(&mut self, check: Check, at: Instant, node: Option<usize>, what: String) {
         if self.violations.len() < MAX_VIOLATIONS && !self.scenario.waived.contains(&check) {
             let mut violation = Violation::new(check, at, node, what);
-            violation.history = node.map_or_else(Vec::new, |n| self.hosts[n].trace.lines());
+            violation.history = node.map_or_else(Vec::new, |n| self.hosts[n].history());
             self.violations.push(violation);
         }
     }
@@ -401,7 +400,7 @@ impl World {
             at: self.now.since(Instant::ORIGIN),
             of: self.scenario.duration,
             live_nodes: self.live().count(),
-            partitioned: self.nature.is_parted(),
+            partitioned: self.environment.network.is_parted(),
             broadcasts: self.said.iter().filter(|s| s.kind == SequenceKind::Broadcast).count(),
             deliveries: self.delivery.deliveries,
             wire_bytes: spent.wire_bytes,
@@ -414,9 +413,10 @@ impl World {
     pub(crate) fn spent(&self) -> Tally {
         let mut all = Tally::default();
         for host in &self.hosts {
-            all.inputs += host.tally.inputs;
-            all.verifications += host.tally.verifications;
-            all.wire_bytes += host.tally.wire_bytes;
+            let Tally { inputs, verifications, wire_bytes } = host.tally();
+            all.inputs += inputs;
+            all.verifications += verifications;
+            all.wire_bytes += wire_bytes;
         }
         all
     }

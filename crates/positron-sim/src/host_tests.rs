@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use positron_internet::HostId;
 use positron_proto::{
     id::{LinkId, Ticket},
     node::{Command, Effect, Input, Refused},
@@ -15,9 +16,8 @@ use positron_proto::{
 
 use crate::{
     Adversary, Physics, Scenario, World,
-    disk::Loss,
+    environment::{Environment, address},
     machine::Machine,
-    topology::{Topology, address},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -96,7 +96,7 @@ impl Stage {
         let puppets = [Puppet::default(), Puppet::default()];
         for (host, puppet) in puppets.iter().enumerate() {
             let machine = Box::new(puppet.clone());
-            world.hosts[host].start(Instant::ORIGIN, &world.nature, address(host), machine);
+            world.hosts[host].start(Instant::ORIGIN, &world.environment, address(host), machine);
             world.touched(host);
         }
         Self { world, puppets }
@@ -132,8 +132,8 @@ impl Stage {
         self.world.run_until(until);
     }
 
-    fn edit(&mut self, edit: impl FnOnce(&mut Topology)) {
-        edit(&mut self.world.nature);
+    fn edit(&mut self, edit: impl FnOnce(&mut Environment)) {
+        edit(&mut self.world.environment);
     }
 }
 
@@ -158,7 +158,7 @@ fn a_stream_arrives_whole_and_in_order_however_much_is_lost() {
 fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
     let physics = Physics { kernel_buffer: 10_000, ..Physics::calm() };
     let mut stage = Stage::connected(physics);
-    stage.world.hosts[1].reading = false;
+    stage.world.hosts[1].set_reading(false);
     let all = numbers(100_000);
     stage.write(all.clone());
     stage.pass(10 * SECOND);
@@ -166,9 +166,9 @@ fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
     assert!((10_000..=30_000).contains(&taken), "{taken} bytes taken");
     assert!(stage.puppets[1].heard().is_empty());
 
-    stage.world.hosts[1].reading = true;
+    stage.world.hosts[1].set_reading(true);
     let now = stage.world.now();
-    stage.world.hosts[1].release_all(now);
+    stage.world.hosts[1].release_all(now, &stage.world.environment);
     stage.touch(1);
     stage.pass(10 * SECOND);
     assert_eq!(stage.puppets[1].heard(), all);
@@ -179,15 +179,15 @@ fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
 fn a_cut_holds_traffic_back_until_it_heals() {
     let mut stage = Stage::connected(Physics::calm());
     stage.write(vec![1]);
-    stage.edit(|nature| nature.part(&[0]));
+    stage.edit(|environment| environment.network.part([HostId::new(0)]));
     stage.write(vec![2]);
     stage.pass(30 * SECOND);
     assert!(stage.puppets[1].heard().is_empty());
 
-    stage.edit(Topology::heal);
+    stage.edit(|environment| environment.network.heal());
     let now = stage.world.now();
     for host in 0..2 {
-        stage.world.hosts[host].release_all(now);
+        stage.world.hosts[host].release_all(now, &stage.world.environment);
         stage.touch(host);
     }
     stage.write(vec![3]);
@@ -215,10 +215,10 @@ fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
     stage.pull(0, Effect::Dial { link: LinkId::dialled(1), to: nobody });
     let wrong_port = "10.1.0.1:1".parse().unwrap();
     stage.pull(0, Effect::Dial { link: LinkId::dialled(2), to: wrong_port });
-    stage.edit(|nature| nature.part(&[0]));
+    stage.edit(|environment| environment.network.part([HostId::new(0)]));
     stage.pull(0, Effect::Dial { link: LinkId::dialled(3), to: address(1) });
     stage.pass(4 * SECOND);
-    stage.edit(Topology::heal);
+    stage.edit(|environment| environment.network.heal());
     stage.pass(30 * SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
     let connected = Input::Connected { link: LinkId::dialled(3) };
@@ -243,21 +243,18 @@ fn a_flushed_link_delivers_everything_and_an_aborted_one_is_reset() {
 #[test]
 fn a_killed_process_resets_its_links_and_a_power_cut_does_not() {
     let mut stage = Stage::connected(Physics::calm());
-    let host = &mut stage.world.hosts[1];
-    host.close_all(&stage.world.nature);
-    host.end(Loss::Process);
+    stage.world.hosts[1].kill(&stage.world.environment);
     stage.touch(1);
     stage.pass(SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);
 
     let mut stage = Stage::connected(Physics::calm());
-    stage.world.hosts[1].end(Loss::Power);
-    stage.world.hosts[1].powered = false;
+    stage.world.hosts[1].cut_power();
     stage.write(Bytes::from_static(b"hello").to_vec());
     stage.pass(10 * SECOND);
     assert!(stage.puppets[0].downs().is_empty());
     // With power its kernel knows of no such connection.
-    stage.world.hosts[1].powered = true;
+    stage.world.hosts[1].restore_power();
     stage.write(Bytes::from_static(b"again").to_vec());
     stage.pass(SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);

@@ -1,0 +1,88 @@
+//! What all hosts share: the network, names, signatures, and the laws.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use positron_internet::{HostId, Topology, Traffic};
+use positron_proto::{rng::Seed, session::sessions::LinkKind, time::Duration};
+
+use crate::{physics::Physics, verdicts::Verdicts};
+
+/// The port that every host listens on.
+const PORT: u16 = 8888;
+/// Networks of 65,536 addresses that hosts are spread over: rules that spread links over networks
+/// have something to choose from.
+const NETWORKS: usize = 16;
+
+/// What all hosts share. Nothing here changes while hosts run: only between two windows of time.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) network: Topology,
+    pub(crate) verdicts: Verdicts,
+    physics: Physics,
+    names: BTreeMap<String, Vec<SocketAddr>>,
+}
+
+impl Environment {
+    pub(crate) fn new(physics: Physics, hosts: usize, seed: &Seed) -> Self {
+        assert!(physics.delay.0 > Duration::ZERO, "two hosts are some time apart");
+        let geography = seed.stream("geography").next_u64();
+        let (paths, streams) = (physics.paths(), physics.streams());
+        let mut network = Topology::new(geography, physics.delay, paths, streams);
+        for host in 0..hosts {
+            network.add_host(address(host).ip());
+        }
+        Self { network, verdicts: Verdicts::default(), physics, names: BTreeMap::new() }
+    }
+
+    /// The laws.
+    pub(crate) const fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
+    /// Other laws from now on.
+    pub(crate) fn change(&mut self, physics: Physics) {
+        assert!(physics.delay.0 >= self.physics.delay.0, "windows were laid out");
+        self.network.set_distance(physics.delay);
+        (self.network.paths, self.network.streams) = (physics.paths(), physics.streams());
+        self.physics = physics;
+    }
+
+    /// Lets a firewall in front of a host drop what comes and goes this way, or carry it again.
+    pub(crate) fn filter(&mut self, host: usize, transport: LinkKind, drops: bool) {
+        let traffic: &[Traffic] = match transport {
+            LinkKind::Udp => &[Traffic::DatagramsOut, Traffic::DatagramsIn],
+            LinkKind::Tcp => &[Traffic::Streams],
+        };
+        for traffic in traffic {
+            self.network.black_hole(HostId::new(host), *traffic, drops);
+        }
+    }
+
+    /// Lets a firewall in front of a host drop the datagrams that it sends.
+    pub(crate) fn mute(&mut self, host: usize) {
+        self.network.black_hole(HostId::new(host), Traffic::DatagramsOut, true);
+    }
+
+    /// Gives these addresses a name.
+    pub(crate) fn name(&mut self, name: &str, addresses: Vec<SocketAddr>) {
+        self.names.insert(name.into(), addresses);
+    }
+
+    /// What a resolver answers.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, String> {
+        if let Ok(literal) = name.parse() {
+            return Ok(vec![literal]);
+        }
+        self.names.get(name).cloned().ok_or_else(|| "no such host is known".into())
+    }
+}
+
+/// Where a host listens.
+pub(crate) fn address(host: usize) -> SocketAddr {
+    let network = u8::try_from(host % NETWORKS).unwrap_or(0);
+    let [.., high, low] = u32::try_from(host / NETWORKS + 1).unwrap_or(0).to_be_bytes();
+    SocketAddr::new(Ipv4Addr::new(10, network, high, low).into(), PORT)
+}
