@@ -7,11 +7,12 @@
 //! never displaces what is proven.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
 };
 
 use super::{
+    PeersEffect,
     entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
     netgroup::Group,
 };
@@ -20,7 +21,7 @@ use crate::{
     identity::Verified,
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
     rng::Rng,
-    time::Instant,
+    time::{Duration, Instant, WallTime},
     wire::record::PeerRecord,
 };
 
@@ -38,6 +39,10 @@ pub(super) enum Learned {
 }
 
 /// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
+///
+/// Storage keeps what is proven. Whatever [`change`](Self::change), [`remove`](Self::remove),
+/// [`learn`](Self::learn) and [`restore`](Self::restore) push out of the book is told to it by
+/// [`forget_evicted`](Self::forget_evicted), to be called after them.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
     entries: BTreeMap<NodeId, AddressEntry>,
@@ -46,8 +51,8 @@ pub(super) struct AddressBook {
     verified: Vec<NodeId>,
     per_ip: BTreeMap<IpAddr, usize>,
     learned: u64,
-    /// Entries that storage has and that left the book; to be taken by the machine.
-    pub forgotten: Vec<NodeId>,
+    /// Entries that storage has and that left the book.
+    forgotten: Vec<NodeId>,
 }
 
 impl AddressBook {
@@ -152,6 +157,60 @@ impl AddressBook {
         sample.extend(crowded);
         sample.truncate(count);
         sample
+    }
+
+    /// The node answered a dial to this address.
+    pub(super) fn answered_at(
+        &mut self,
+        node: NodeId,
+        at: SocketAddr,
+        now: WallTime,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        self.change(&node, |entry| entry.answered_at(at, now));
+        self.remember(node, out);
+    }
+
+    /// Storage keeps a proven peer as it is now.
+    pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
+        if self.get(&node).is_some_and(AddressEntry::is_verified) {
+            let known = self.change(&node, |entry| {
+                entry.stored = true;
+                entry.known.clone()
+            });
+            out.extend(known.map(PeersEffect::Remember));
+        }
+    }
+
+    /// Storage forgets a peer that is proven no more.
+    pub(super) fn forget_stored(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
+        let was = self.change(&node, |entry| core::mem::take(&mut entry.stored));
+        if was == Some(true) {
+            out.push_back(PeersEffect::Forget(node));
+        }
+    }
+
+    /// Storage forgets who left the book.
+    pub(super) fn forget_evicted(&mut self, out: &mut VecDeque<PeersEffect>) {
+        out.extend(self.forgotten.drain(..).map(PeersEffect::Forget));
+    }
+
+    /// Who was linked until a crash is known to have been alive until shortly before it.
+    pub(super) fn note_alive(
+        &mut self,
+        linked: impl Iterator<Item = NodeId>,
+        now: WallTime,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        for node in linked {
+            let is_stale = self.get(&node).is_some_and(|entry| {
+                entry.is_verified() && now.since(entry.known.last_seen) > NOTE_INTERVAL
+            });
+            if is_stale {
+                self.change(&node, |entry| entry.known.last_seen = now);
+                self.remember(node, out);
+            }
+        }
     }
 
     fn insert(
@@ -301,3 +360,5 @@ impl AddressBook {
 /// Entries of one group in a sample, while there are others: many identities in one place should
 /// not be all that a newcomer hears of.
 const SAMPLE_PER_GROUP: usize = 2;
+/// How old the note may be that a linked peer is alive.
+const NOTE_INTERVAL: Duration = Duration::from_secs(300);

@@ -6,19 +6,22 @@ use std::{
 };
 
 use super::{
-    Peers, PeersEffect,
-    dialer::{Attempt, DialReason},
+    PeersEffect,
+    connected::ConnectedPeers,
+    dialer::{DialReason, Dialer},
     netgroup::canonical,
-    peers::PeersWake,
+    redial::{Redial, backoff},
+    turn::Turn,
 };
 use crate::{
+    deadlines::Deadlines,
     handshake::Expect,
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
-    session::sessions::{DialFailure, DialOutcome, Purpose},
-    time::{Duration, Now},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
+    time::{Duration, Instant},
     wire::frame::CloseReason,
 };
 
@@ -50,7 +53,7 @@ pub enum BootstrapState {
 
 /// One bootstrap address.
 #[derive(Debug)]
-pub(super) struct BootstrapEntry {
+struct BootstrapEntry {
     view: Bootstrap,
     place: Place,
     /// Addresses of the present attempt that were not dialled yet.
@@ -61,6 +64,24 @@ pub(super) struct BootstrapEntry {
     failures: u32,
     /// Who answered there last.
     found: Option<NodeId>,
+}
+
+/// The addresses that the operator gave, each dialled until its node is linked, and again when it
+/// is lost.
+///
+/// With enough peers, and a node that answers there, an address is left in peace. A name is looked
+/// up before each attempt ([`PeersEffect::Resolve`], answered by
+/// [`handle_resolved`](Self::handle_resolved)), and each dial is answered by
+/// [`handle_dial_ended`](Self::handle_dial_ended). At most [`MAX_BOOTSTRAP`] addresses, and
+/// [`MAX_RESOLVED`] dials for one name.
+#[derive(Debug)]
+pub(super) struct BootstrapAddresses {
+    entries: Vec<BootstrapEntry>,
+    deadlines: Deadlines<usize>,
+    /// Peers with which an address that answers is left in peace.
+    enough: usize,
+    /// Who was reached last although it is banned.
+    banned_contact: Option<NodeId>,
 }
 
 /// What stands in front of the port.
@@ -90,187 +111,233 @@ impl BootstrapEntry {
     fn is_banned(&self) -> bool {
         self.view.state == BootstrapState::Failed(DialFailure::Closed(CloseReason::Banned))
     }
-
-    pub(super) const fn view(&self) -> &Bootstrap {
-        &self.view
-    }
 }
 
-impl Peers {
-    pub(super) fn insert_bootstrap(&mut self, address: String) -> Option<usize> {
-        let known = self.bootstraps.iter().position(|door| door.view.address == address);
-        if known.is_some() {
-            return known;
+impl BootstrapAddresses {
+    pub(super) fn new(addresses: &[String], enough: usize) -> Self {
+        let mut all =
+            Self { entries: Vec::new(), deadlines: Deadlines::new(), enough, banned_contact: None };
+        for address in addresses {
+            all.insert(address.clone());
         }
-        if self.bootstraps.len() >= MAX_BOOTSTRAP {
-            return None;
-        }
-        self.bootstraps.push(BootstrapEntry::new(address));
-        Some(self.bootstraps.len() - 1)
+        all
     }
 
-    /// Dials every bootstrap address as soon as possible.
-    pub(super) fn hurry_bootstraps(&mut self, now: Now) {
-        for index in 0..self.bootstraps.len() {
-            self.deadlines.set_earliest(PeersWake::Bootstrap(index), now.mono);
+    /// How it goes with each address, in the order in which they were given.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Bootstrap> {
+        self.entries.iter().map(|entry| &entry.view)
+    }
+
+    /// One more address, dialled as soon as possible.
+    pub(super) fn add(&mut self, now: Instant, address: String) {
+        if let Some(index) = self.insert(address) {
+            self.deadlines.set_earliest(index, now);
         }
+    }
+
+    /// Dials every address as soon as possible.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        for index in 0..self.entries.len() {
+            self.deadlines.set_earliest(index, now);
+        }
+    }
+
+    pub(super) fn handle_peer_up(&mut self, peer: &NodeId) {
+        self.banned_contact = self.banned_contact.filter(|id| id != peer);
     }
 
     /// A link is gone: the address where its node was found is tried soon, and all of them when
     /// nobody is left.
-    pub(super) fn bootstrap_lost(&mut self, now: Now, peer: NodeId) {
-        let alone = self.links.is_empty();
-        for index in 0..self.bootstraps.len() {
-            let door = &self.bootstraps[index];
-            if (alone || door.found == Some(peer)) && !door.is_banned() {
-                self.bootstraps[index].failures = 0;
-                let soon = now.mono + self.rng.jitter(REDIAL_FIRST);
-                self.deadlines.set_earliest(PeersWake::Bootstrap(index), soon);
+    pub(super) fn handle_peer_down(
+        &mut self,
+        peer: NodeId,
+        links: &ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let alone = links.is_empty();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if (alone || entry.found == Some(peer)) && !entry.is_banned() {
+                entry.failures = 0;
+                let soon = turn.now.mono + turn.rng.jitter(REDIAL_FIRST);
+                self.deadlines.set_earliest(index, soon);
             }
         }
+    }
+
+    /// A banned node came up, and is let go.
+    pub(super) fn handle_banned_contact(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
+        self.banned_contact = Some(peer);
+        self.handle_banned(peer, turn);
     }
 
     /// Nobody there may stay linked: says so, and leaves it alone for long.
-    pub(super) fn bootstrap_banned(&mut self, now: Now, peer: NodeId) {
-        for index in 0..self.bootstraps.len() {
-            if self.bootstraps[index].found == Some(peer) {
+    pub(super) fn handle_banned(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
+        for index in 0..self.entries.len() {
+            if self.entries[index].found == Some(peer) {
                 let banned = DialFailure::Closed(CloseReason::Banned);
-                self.bootstraps[index].view.state = BootstrapState::Failed(banned);
-                self.postpone(now, index, REFUSED_PAUSE);
+                self.entries[index].view.state = BootstrapState::Failed(banned);
+                self.postpone(index, REFUSED_PAUSE, turn);
             }
         }
     }
 
-    pub(super) fn bootstrap_due(
+    /// A name was looked up.
+    pub(super) fn handle_resolved(
         &mut self,
-        now: Now,
-        index: usize,
-        out: &mut VecDeque<PeersEffect>,
-    ) {
-        let Some(door) = self.bootstraps.get(index) else { return };
-        if door.resolving {
-            let silent = "the resolver does not answer".to_owned();
-            return self.bootstrap_unresolved(now, index, silent);
-        }
-        let linked = door.found.is_some_and(|found| self.links.contains(&found));
-        // A node that answers, if only to say that it is full, is known to be there: with enough
-        // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
-        let full = DialFailure::Closed(CloseReason::SlotsFull);
-        let answers = door.found.is_some() || door.view.state == BootstrapState::Failed(full);
-        let content = self.links.len() >= self.config.min_peers && answers;
-        if linked || content || self.free_slots() == 0 {
-            return self.postpone(now, index, BOOTSTRAP_LONGEST);
-        }
-        let door = &mut self.bootstraps[index];
-        if door.queue.is_empty() {
-            match door.place {
-                Place::Nowhere => return,
-                Place::Address(addr) => door.queue.push_back(addr),
-                Place::Name => {
-                    door.resolving = true;
-                    out.push_back(PeersEffect::Resolve(door.view.address.clone()));
-                    self.deadlines.set(PeersWake::Bootstrap(index), now.mono + RESOLVE_TIMEOUT);
-                    return;
-                }
-            }
-        }
-        self.dial_bootstrap(now, index, out);
-    }
-
-    pub(super) fn bootstrap_resolved(
-        &mut self,
-        now: Now,
         name: &str,
         outcome: Result<Vec<SocketAddr>, String>,
-        out: &mut VecDeque<PeersEffect>,
+        dialer: &mut Dialer,
+        turn: &mut Turn<'_>,
     ) {
-        let waits = |door: &BootstrapEntry| door.resolving && door.view.address == name;
-        let Some(index) = self.bootstraps.iter().position(waits) else { return };
+        let waits = |entry: &BootstrapEntry| entry.resolving && entry.view.address == name;
+        let Some(index) = self.entries.iter().position(waits) else { return };
         match outcome {
             Ok(addresses) if !addresses.is_empty() => {
-                let door = &mut self.bootstraps[index];
-                door.resolving = false;
-                door.queue = addresses.into_iter().map(canonical).take(MAX_RESOLVED).collect();
-                self.dial_bootstrap(now, index, out);
+                let entry = &mut self.entries[index];
+                entry.resolving = false;
+                entry.queue = addresses.into_iter().map(canonical).take(MAX_RESOLVED).collect();
+                self.dial(index, dialer, turn);
             }
-            Ok(_) => self.bootstrap_unresolved(now, index, "no address".to_owned()),
-            Err(why) => self.bootstrap_unresolved(now, index, why),
+            Ok(_) => self.handle_unresolved(index, "no address".to_owned(), turn),
+            Err(why) => self.handle_unresolved(index, why, turn),
         }
     }
 
-    /// Dials the next address of this attempt.
-    fn dial_bootstrap(&mut self, now: Now, index: usize, out: &mut VecDeque<PeersEffect>) {
-        let Some(door) = self.bootstraps.get_mut(index) else { return };
-        let Some(&to) = door.queue.front() else { return };
-        let attempt = Attempt {
-            to,
-            expect: Expect::Anyone,
-            noise_static: None,
-            purpose: Purpose::Connect,
-            why: DialReason::Bootstrap(index),
-        };
-        if self.dial(now, attempt, out) {
-            let door = &mut self.bootstraps[index];
-            door.queue.pop_front();
-            door.view.attempts = door.view.attempts.saturating_add(1);
-            // Only a lost answer lets this one fire.
-            self.postpone(now, index, BOOTSTRAP_LONGEST);
-        } else {
-            // Every dial is taken, or this address is being dialled for another reason.
-            self.postpone(now, index, REDIAL_FIRST);
-        }
-    }
-
-    pub(super) fn bootstrap_dialled(
+    /// A dial for one of them is over.
+    pub(super) fn handle_dial_ended(
         &mut self,
-        now: Now,
         index: usize,
         outcome: &DialOutcome,
-        out: &mut VecDeque<PeersEffect>,
+        dialer: &mut Dialer,
+        redial: &Redial,
+        turn: &mut Turn<'_>,
     ) {
-        let Some(door) = self.bootstraps.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(index) else { return };
         match outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
-                door.found = Some(*node);
+                entry.found = Some(*node);
                 if self.banned_contact == Some(*node) {
-                    return self.bootstrap_banned(now, *node);
+                    return self.handle_banned(*node, turn);
                 }
-                door.failures = 0;
-                door.queue.clear();
-                door.view.state = BootstrapState::Reached(*node);
-                self.postpone(now, index, BOOTSTRAP_LONGEST);
+                entry.failures = 0;
+                entry.queue.clear();
+                entry.view.state = BootstrapState::Reached(*node);
+                self.postpone(index, BOOTSTRAP_LONGEST, turn);
             }
             DialOutcome::Failed(why) => {
                 let hopeless = is_hopeless(why);
                 if !matches!(why, DialFailure::Closed(CloseReason::Duplicate)) {
-                    door.view.state = BootstrapState::Failed(why.clone());
+                    entry.view.state = BootstrapState::Failed(why.clone());
                 }
-                if !door.queue.is_empty() {
-                    return self.dial_bootstrap(now, index, out);
+                if !entry.queue.is_empty() {
+                    return self.dial(index, dialer, turn);
                 }
-                door.failures = door.failures.saturating_add(1);
-                let failures = if hopeless { u32::MAX } else { door.failures };
+                entry.failures = entry.failures.saturating_add(1);
+                let failures = if hopeless { u32::MAX } else { entry.failures };
                 // Who was here a moment ago may be back any moment.
-                let lost = door.found.is_some_and(|node| self.lost.contains_key(&node));
+                let lost = entry.found.is_some_and(|node| redial.is_lost(&node));
                 let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
-                let wait = self.backoff(failures, longest);
-                self.deadlines.set(PeersWake::Bootstrap(index), now.mono + wait);
+                let wait = backoff(turn.rng, failures, longest);
+                self.deadlines.set(index, turn.now.mono + wait);
             }
         }
     }
 
-    fn bootstrap_unresolved(&mut self, now: Now, index: usize, why: String) {
-        let door = &mut self.bootstraps[index];
-        door.resolving = false;
-        door.failures = door.failures.saturating_add(1);
-        door.view.state = BootstrapState::Unresolved(why);
-        let wait = self.backoff(self.bootstraps[index].failures, BOOTSTRAP_LONGEST);
-        self.deadlines.set(PeersWake::Bootstrap(index), now.mono + wait);
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
     }
 
-    fn postpone(&mut self, now: Now, index: usize, wait: Duration) {
-        let at = now.mono + self.rng.jitter(wait);
-        self.deadlines.set(PeersWake::Bootstrap(index), at);
+    /// Tries the addresses that are due.
+    pub(super) fn handle_timeout(
+        &mut self,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        turn: &mut Turn<'_>,
+    ) {
+        while let Some(index) = self.deadlines.pop_due(turn.now.mono) {
+            self.attempt(index, links, dialer, turn);
+        }
+    }
+
+    fn insert(&mut self, address: String) -> Option<usize> {
+        let known = self.entries.iter().position(|entry| entry.view.address == address);
+        if known.is_some() {
+            return known;
+        }
+        if self.entries.len() >= MAX_BOOTSTRAP {
+            return None;
+        }
+        self.entries.push(BootstrapEntry::new(address));
+        Some(self.entries.len() - 1)
+    }
+
+    fn attempt(
+        &mut self,
+        index: usize,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(entry) = self.entries.get(index) else { return };
+        if entry.resolving {
+            let silent = "the resolver does not answer".to_owned();
+            return self.handle_unresolved(index, silent, turn);
+        }
+        let linked = entry.found.is_some_and(|found| links.contains(&found));
+        // A node that answers, if only to say that it is full, is known to be there: with enough
+        // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
+        let full = DialFailure::Closed(CloseReason::SlotsFull);
+        let answers = entry.found.is_some() || entry.view.state == BootstrapState::Failed(full);
+        let content = links.len() >= self.enough && answers;
+        if linked || content || dialer.free_slots(links) == 0 {
+            return self.postpone(index, BOOTSTRAP_LONGEST, turn);
+        }
+        let entry = &mut self.entries[index];
+        if entry.queue.is_empty() {
+            match entry.place {
+                Place::Nowhere => return,
+                Place::Address(addr) => entry.queue.push_back(addr),
+                Place::Name => {
+                    entry.resolving = true;
+                    turn.push(PeersEffect::Resolve(entry.view.address.clone()));
+                    self.deadlines.set(index, turn.now.mono + RESOLVE_TIMEOUT);
+                    return;
+                }
+            }
+        }
+        self.dial(index, dialer, turn);
+    }
+
+    /// Dials the next address of this attempt.
+    fn dial(&mut self, index: usize, dialer: &mut Dialer, turn: &mut Turn<'_>) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(&to) = entry.queue.front() else { return };
+        let purpose = Purpose::Connect;
+        let request = DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose };
+        if dialer.dial(request, DialReason::Bootstrap(index), turn) {
+            entry.queue.pop_front();
+            entry.view.attempts = entry.view.attempts.saturating_add(1);
+            // Only a lost answer lets this one fire.
+            self.postpone(index, BOOTSTRAP_LONGEST, turn);
+        } else {
+            // Every dial is taken, or this address is being dialled for another reason.
+            self.postpone(index, REDIAL_FIRST, turn);
+        }
+    }
+
+    fn handle_unresolved(&mut self, index: usize, why: String, turn: &mut Turn<'_>) {
+        let entry = &mut self.entries[index];
+        entry.resolving = false;
+        entry.failures = entry.failures.saturating_add(1);
+        entry.view.state = BootstrapState::Unresolved(why);
+        let wait = backoff(turn.rng, entry.failures, BOOTSTRAP_LONGEST);
+        self.deadlines.set(index, turn.now.mono + wait);
+    }
+
+    fn postpone(&mut self, index: usize, wait: Duration, turn: &mut Turn<'_>) {
+        let at = turn.now.mono + turn.rng.jitter(wait);
+        self.deadlines.set(index, at);
     }
 }
 

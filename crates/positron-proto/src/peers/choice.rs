@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Peers, entry::AddressEntry, netgroup::Group};
+use super::{
+    address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, entry::AddressEntry,
+    netgroup::Group,
+};
 use crate::{
     id::NodeId,
     rng::Rng,
@@ -20,6 +23,7 @@ pub(super) struct Candidates {
     /// Groups that a link or a dial of ours is in already.
     used: BTreeSet<Group>,
     best_first: bool,
+    next: Option<Instant>,
 }
 
 type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
@@ -27,6 +31,39 @@ type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
 type Rank = (core::cmp::Reverse<u32>, WallTime);
 
 impl Candidates {
+    /// Whom the book offers now. With `best_first`, proven nodes come in order of their merits.
+    pub(super) fn new(
+        now: Now,
+        best_first: bool,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &Dialer,
+        standings: &TrustTable,
+    ) -> Self {
+        let mut candidates = Self { best_first, ..Self::default() };
+        for (&node, entry) in book.iter() {
+            if dialer.is_taken(&node, links) || standings.is_banned(&node, now.wall) {
+                continue;
+            }
+            if entry.next_dial > now.mono {
+                let next = candidates.next;
+                candidates.next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
+                continue;
+            }
+            candidates.offer(node, entry, standings.of(&node).score);
+        }
+        candidates.best.sort_unstable();
+        let groups = links.outbound().map(|(_, link)| link.group);
+        let dialled = dialer.addresses().map(|to| Group::of(to.ip()));
+        candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
+        candidates
+    }
+
+    /// When the book will offer somebody more.
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
     fn offer(&mut self, node: NodeId, entry: &AddressEntry, score: f64) {
         let Some(addr) = entry.address() else { return };
         let group = Group::of(addr.ip());
@@ -90,33 +127,6 @@ impl Candidates {
             return Some((node, group));
         }
         None
-    }
-}
-
-impl Peers {
-    /// Whom the book offers now; `next` is when it will offer somebody more.
-    pub(super) fn candidates(
-        &self,
-        now: Now,
-        standings: &TrustTable,
-        next: &mut Option<Instant>,
-    ) -> Candidates {
-        let mut candidates = Candidates { best_first: !self.linked_ever, ..Candidates::default() };
-        for (&node, entry) in self.book.iter() {
-            if self.is_taken(&node) || standings.is_banned(&node, now.wall) {
-                continue;
-            }
-            if entry.next_dial > now.mono {
-                *next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
-                continue;
-            }
-            candidates.offer(node, entry, standings.of(&node).score);
-        }
-        candidates.best.sort_unstable();
-        let groups = self.links.outbound().map(|(_, link)| link.group);
-        let dialled = self.dials.addresses().map(|to| Group::of(to.ip()));
-        candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
-        candidates
     }
 }
 

@@ -1,35 +1,41 @@
 //! Who is here and whom to dial `[PROTOCOL 7]`.
 //!
-//! - [`Peers`]: the machine; its type documents the contract;
-//! - `book`, `entry`: the address book, bounded in all, per source, per group and per IP address;
-//! - `records`: from a signed record that somebody sent to an entry of the book, and back out;
-//! - `choice`, `dialing`: whom to dial next, what came of it, when to try again;
-//! - `healing`: lost peers, exploration, pruning: what makes two satisfied halves one again;
+//! - [`Peers`]: the front door, which only wires the machines below; its type documents the
+//!   contract;
+//! - `address_book`, `entry`: who exists and where, bounded in all, per source, per group and per
+//!   IP address;
+//! - `connected`: who is linked, slots, and how much each may say;
+//! - `local_record`: our own record, and what others observe of our address;
+//! - `dialer`: dials under way, and for what there is room;
+//! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
-//! - `talking`: hello, heartbeats, questions, announcements;
-//! - `links`: who is linked, slots, and how much each may say;
-//! - `own`: our own record, and what others observe of our address;
-//! - `groups`: how far away an IP address is, and in whose network.
+//! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
+//! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
+//! - `discovery`: hello, heartbeats, questions;
+//! - `netgroup`: how far away an IP address is, and in whose network;
+//! - `turn`: what one call lends to all of them.
 
 mod address_book;
-mod announce;
 mod bootstrap;
 mod choice;
 mod config;
 mod connected;
 mod counters;
 mod dialer;
+mod discovery;
 mod effect;
 mod entry;
+mod intake;
 mod local_record;
 mod message;
 mod netgroup;
+mod outbound;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
-mod records;
 mod redial;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::PeersConfig;

@@ -1,57 +1,42 @@
 //! The machine: who is here and whom to dial.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
-    address_book::AddressBook, bootstrap::BootstrapEntry, connected::ConnectedPeers, dialer::Dials,
-    local_record::LocalRecord, netgroup::Scope, records::PendingChecks,
+    address_book::AddressBook,
+    bootstrap::BootstrapAddresses,
+    connected::ConnectedPeers,
+    dialer::{DialReason, Dialer},
+    discovery::{Discovery, sample},
+    intake::{self, Intake, RecordNews, ToldRecord},
+    local_record::LocalRecord,
+    netgroup::Scope,
+    outbound::Outbound,
+    redial::Redial,
+    turn::Shared,
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::Direction,
+    handshake::{Direction, Expect},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::{MAX_WANTED_LINKS, RECORDS_PER_ANSWER},
-    misbehavior::{Misbehavior, Observation},
+    limits::RECORDS_PER_ANSWER,
+    misbehavior::Misbehavior,
     rng::Rng,
-    session::sessions::{DialOutcome, DialRequest, DownReason, Peer},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
     time::{Duration, Instant, Now},
     wire::{Address, frame::CloseReason, message::Message, record::PeerRecord},
 };
 
-/// Why peers want to be woken.
+/// Why [`Peers`] itself wants to be woken, beside its machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PeersWake {
-    /// A direct message waits for a link.
-    Wanted,
-    /// Outbound links are missing.
-    Fill,
-    /// A bootstrap address is due.
-    Bootstrap(usize),
-    /// A lost peer is due.
-    Redial(NodeId),
-    /// An address is to be proven.
-    Probe(NodeId),
+enum PeersWake {
     /// A new record of our own may be made.
     Announce,
-    /// Somebody is to be asked for records.
-    Discover,
     /// See [`Peers::tidy`].
     Tidy,
-    /// A link is to be kept warm.
-    Heartbeat(NodeId),
-    /// A peer that dialled us did not say hello.
-    Greet(NodeId),
-    /// A peer did not answer our hello.
-    HelloAnswer(NodeId),
-    /// A peer did not answer our question.
-    Answer(NodeId),
 }
 
 /// The address book, and who is linked.
@@ -75,33 +60,19 @@ pub(super) enum PeersWake {
 ///   retried at bounded rates however well things go.
 #[derive(Debug)]
 pub struct Peers {
-    pub(super) config: PeersConfig,
-    pub(super) me: NodeId,
-    pub(super) rng: Rng,
-    pub(super) own: LocalRecord,
-    pub(super) book: AddressBook,
-    pub(super) links: ConnectedPeers,
-    pub(super) dials: Dials,
-    pub(super) bootstraps: Vec<BootstrapEntry>,
-    pub(super) checks: PendingChecks,
-    /// Peers that fell silent, and since when.
-    pub(super) lost: BTreeMap<NodeId, Instant>,
-    /// Peers that direct messages wait for.
-    wanted: BTreeSet<NodeId>,
-    pub(super) deadlines: Deadlines<PeersWake>,
-    pub(super) counters: PeersCounters,
+    discovery_interval: Duration,
+    shared: Shared,
+    deadlines: Deadlines<PeersWake>,
     started: bool,
-    /// Whether there was ever a link in this life.
-    pub(super) linked_ever: bool,
-    /// Questions in a row that brought nothing new while we had too few peers.
-    pub(super) fruitless_rounds: u32,
-    /// Discovery intervals in a row with too many outbound links.
-    pub(super) too_many: u32,
-    pub(super) last_fill: Instant,
-    /// Who was reached last although it is banned.
-    pub(super) banned_contact: Option<NodeId>,
-    /// Since when outbound links are missing.
-    pub(super) short_since: Option<Instant>,
+    pub(super) own: LocalRecord,
+    book: AddressBook,
+    links: ConnectedPeers,
+    dialer: Dialer,
+    redial: Redial,
+    bootstraps: BootstrapAddresses,
+    intake: Intake,
+    outbound: Outbound,
+    discovery: Discovery,
 }
 
 impl Peers {
@@ -115,33 +86,24 @@ impl Peers {
         now: Now,
     ) -> Self {
         let config = config.sane();
-        let mut peers = Self {
-            me: me.node_id(),
-            rng,
-            own: LocalRecord::new(me, network, config.software.clone(), now.wall),
-            book: AddressBook::default(),
-            links: ConnectedPeers::new(config.max_peers, config.min_peers),
-            dials: Dials::default(),
-            bootstraps: Vec::new(),
-            checks: PendingChecks::default(),
-            lost: BTreeMap::new(),
-            wanted: BTreeSet::new(),
+        let (id, enough) = (me.node_id(), config.min_peers);
+        let mut book = AddressBook::default();
+        intake::restore(remembered, id, &mut book);
+        Self {
+            discovery_interval: config.discovery_interval,
+            shared: Shared::new(rng),
             deadlines: Deadlines::new(),
-            counters: PeersCounters::default(),
             started: false,
-            linked_ever: false,
-            fruitless_rounds: 0,
-            too_many: 0,
-            last_fill: Instant::ORIGIN,
-            banned_contact: None,
-            short_since: None,
-            config,
-        };
-        peers.restore(remembered);
-        for address in peers.config.bootstrap.clone() {
-            peers.insert_bootstrap(address);
+            own: LocalRecord::new(me, network, config.software, now.wall),
+            book,
+            links: ConnectedPeers::new(config.max_peers, enough),
+            dialer: Dialer::new(id),
+            redial: Redial::new(),
+            bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
+            intake: Intake::new(id),
+            outbound: Outbound::new(enough),
+            discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
-        peers
     }
 
     /// Where we listen; an unspecified IP address stands for whatever others observe. The first
@@ -154,13 +116,13 @@ impl Peers {
     ) {
         self.own.listening(addresses);
         self.refresh_own(now, out);
-        self.forget_evicted(out);
+        self.book.forget_evicted(out);
         if !core::mem::replace(&mut self.started, true) {
-            self.hurry_bootstraps(now);
-            self.fill_soon(now);
-            let tidy = now.mono + self.rng.jitter(self.config.discovery_interval);
+            self.bootstraps.hurry(now.mono);
+            self.outbound.fill_soon(now.mono);
+            let tidy = now.mono + self.shared.rng.jitter(self.discovery_interval);
             self.deadlines.set(PeersWake::Tidy, tidy);
-            self.discover_later(now);
+            self.discovery.discover_later(&self.links, &mut self.shared.turn(now, out));
         }
     }
 
@@ -173,14 +135,15 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         if standings.is_banned(&peer.id, now.wall) {
-            self.counters.refused_banned += 1;
+            self.shared.counters.refused_banned += 1;
             out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::Banned, parting: None });
         } else if self.links.admit(now.mono, peer.id) {
             out.push_back(PeersEffect::Admit(peer));
         } else {
-            self.counters.refused_full += 1;
+            self.shared.counters.refused_full += 1;
             let scope = Scope::of_peer(peer.addr);
-            let peers = self.sample(now, peer.id, scope, RECORDS_PER_ANSWER, standings);
+            let turn = &mut self.shared.turn(now, out);
+            let peers = sample(&self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
             let parting = (!peers.is_empty()).then_some(Message::PeerAnnouncement { peers });
             out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::SlotsFull, parting });
         }
@@ -194,23 +157,21 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        let turn = &mut self.shared.turn(now, out);
         if standings.is_banned(&peer.id, now.wall) {
-            out.push_back(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
-            self.banned_contact = Some(peer.id);
-            return self.bootstrap_banned(now, peer.id);
+            turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
+            return self.bootstraps.handle_banned_contact(peer.id, turn);
         }
         if !self.links.up(now.mono, peer) {
             return;
         }
         if self.links.is_overfull() {
             let reason = CloseReason::SlotsFull;
-            return out.push_back(PeersEffect::Disconnect { peer: peer.id, reason });
+            return turn.push(PeersEffect::Disconnect { peer: peer.id, reason });
         }
-        self.banned_contact = self.banned_contact.filter(|id| *id != peer.id);
-        self.linked_ever = true;
-        self.lost.remove(&peer.id);
-        self.wanted.remove(&peer.id);
-        self.deadlines.clear(PeersWake::Redial(peer.id));
+        self.bootstraps.handle_peer_up(&peer.id);
+        self.outbound.handle_peer_up(&peer.id);
+        self.redial.forget(&peer.id);
         let outbound = peer.direction == Direction::Outbound;
         self.book.change(&peer.id, |entry| {
             entry.linked = true;
@@ -220,17 +181,15 @@ impl Peers {
                 entry.answered_at(peer.addr, now.wall);
             }
         });
-        // Heartbeats of different links are spread over the interval.
-        let beat = self.rng.duration(Duration::ZERO..=self.config.heartbeat_interval);
-        self.deadlines.set(PeersWake::Heartbeat(peer.id), now.mono + beat);
+        self.discovery.peer_up(&peer, turn);
         if outbound {
-            self.remember(peer.id, out);
-            self.greet(now, peer.id, false, standings, out);
-        } else {
-            self.deadlines.set(PeersWake::Greet(peer.id), now.mono + GREET_WAIT);
+            self.book.remember(peer.id, turn.out);
+            if let Some(link) = self.links.get(&peer.id) {
+                self.discovery.greet(link, false, &self.own, &self.book, standings, turn);
+            }
         }
-        self.fruitless_rounds = 0;
-        self.discover_later(now);
+        self.discovery.handle_news();
+        self.discovery.discover_later(&self.links, turn);
     }
 
     /// A session is over.
@@ -242,27 +201,22 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let Some(link) = self.links.down(&peer) else { return };
-        for why in [
-            PeersWake::Heartbeat,
-            PeersWake::Greet,
-            PeersWake::HelloAnswer,
-            PeersWake::Answer,
-            PeersWake::Probe,
-        ] {
-            self.deadlines.clear(why(peer));
-        }
+        let turn = &mut self.shared.turn(now, out);
+        self.discovery.peer_down(peer);
+        self.intake.peer_down(peer);
         self.own.peer_down(&peer);
         self.book.change(&peer, |entry| {
             entry.linked = false;
             entry.known.last_seen = now.wall;
         });
-        self.forget_evicted(out);
-        self.remember(peer, out);
-        self.handle_disconnect(now, peer, link.peer.direction, reason);
-        self.bootstrap_lost(now, peer);
-        self.fruitless_rounds = 0;
-        self.discover_later(now);
-        self.fill_soon(now);
+        self.book.forget_evicted(turn.out);
+        self.book.remember(peer, turn.out);
+        let direction = link.peer.direction;
+        self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
+        self.bootstraps.handle_peer_down(peer, &self.links, turn);
+        self.discovery.handle_news();
+        self.discovery.discover_later(&self.links, turn);
+        self.outbound.fill_soon(now.mono);
     }
 
     /// What came of an [`PeersEffect::Dial`].
@@ -274,7 +228,25 @@ impl Peers {
         outcome: DialOutcome,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.dial_over(now, dial, &outcome, out);
+        let reason = self.dialer.finish(&dial);
+        match &outcome {
+            DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
+                self.book.answered_at(*node, dial.to, now.wall, out);
+                if let Expect::Node(expected) = dial.expect
+                    && expected != *node
+                {
+                    let turn = &mut self.shared.turn(now, out);
+                    let (book, links) = (&mut self.book, &self.links);
+                    self.intake.handle_wrong_node(expected, &dial, book, links, turn);
+                }
+            }
+            DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
+        }
+        if let Some(DialReason::Bootstrap(index)) = reason {
+            let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
+            self.bootstraps.handle_dial_ended(index, &outcome, dialer, &self.redial, turn);
+        }
+        self.outbound.fill_soon(now.mono);
     }
 
     /// What came of an [`PeersEffect::Resolve`]: addresses, or in words why there are none.
@@ -285,7 +257,8 @@ impl Peers {
         outcome: Result<Vec<SocketAddr>, String>,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.bootstrap_resolved(now, name, outcome, out);
+        let turn = &mut self.shared.turn(now, out);
+        self.bootstraps.handle_resolved(name, outcome, &mut self.dialer, turn);
     }
 
     /// A linked peer said something, or a node that is about to refuse our dial.
@@ -298,7 +271,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let Some(link) = self.links.get_mut(&from) else {
-            return self.handle_parting(now, from, incoming, standings, out);
+            return self.handle_referral(now, from, incoming, standings, out);
         };
         if let PeersMessage::Heartbeat(active_peers) = incoming {
             link.active_peers = active_peers;
@@ -306,7 +279,7 @@ impl Peers {
         }
         let asked = link.asked && matches!(incoming, PeersMessage::Announcement(_));
         if !asked && !link.may_speak(now.mono) {
-            return misbehaved(from, Misbehavior::Flooding, out);
+            return self.shared.turn(now, out).misbehaved(from, Misbehavior::Flooding);
         }
         let scope = link.scope;
         match incoming {
@@ -315,36 +288,32 @@ impl Peers {
                 let content = record.content();
                 let (key, noise) = (link.peer.key, link.peer.noise_static);
                 if content.key != key || content.noise_static != noise {
-                    misbehaved(from, Misbehavior::ProtocolViolation, out);
+                    self.shared.turn(now, out).misbehaved(from, Misbehavior::ProtocolViolation);
                     let reason = CloseReason::Violation(NOT_ITS_OWN.to_owned());
                     return out.push_back(PeersEffect::Disconnect { peer: from, reason });
                 }
                 self.own.seen_by(link, &observed);
-                self.deadlines.clear(PeersWake::Greet(from));
+                self.discovery.handle_hello(from, answer);
                 self.refresh_own(now, out);
-                if answer {
-                    self.deadlines.clear(PeersWake::HelloAnswer(from));
-                } else {
-                    self.greet(now, from, true, standings, out);
+                if let Some(link) = self.links.get(&from).filter(|_| !answer) {
+                    let (turn, book) = (&mut self.shared.turn(now, out), &self.book);
+                    self.discovery.greet(link, true, &self.own, book, standings, turn);
                 }
-                self.handle_record(now, from, scope, record, standings, out);
-                self.hear_all(now, from, scope, peers, standings, out);
+                self.handle_records(now, (from, scope), [record], standings, out);
+                self.handle_records(now, (from, scope), peers, standings, out);
             }
             PeersMessage::Discovery(count) => {
                 let count = usize::from(count).min(RECORDS_PER_ANSWER);
-                let peers = self.sample(now, from, scope, count, standings);
+                let turn = &mut self.shared.turn(now, out);
+                let peers = sample(&self.book, from, scope, count, standings, turn);
                 let message = Message::PeerAnnouncement { peers };
                 out.push_back(PeersEffect::Send { to: from, message });
             }
             PeersMessage::Announcement(peers) => {
                 if core::mem::replace(&mut link.asked, false) {
-                    self.deadlines.clear(PeersWake::Answer(from));
-                    out.push_back(PeersEffect::Observed {
-                        peer: from,
-                        what: Observation::Answered,
-                    });
+                    self.discovery.handle_answer(from, &mut self.shared.turn(now, out));
                 }
-                self.hear_all(now, from, scope, peers, standings, out);
+                self.handle_records(now, (from, scope), peers, standings, out);
             }
         }
     }
@@ -357,7 +326,19 @@ impl Peers {
         record: Verified<PeerRecord>,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.insert_verified(now, from, record, out);
+        let sequence = record.content().sequence;
+        let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
+        match self.intake.handle_verified(from, record, book, &self.links, turn) {
+            RecordNews::OfOurselves => {
+                self.own.outrun(sequence, now);
+                self.announce(out);
+            }
+            RecordNews::NewPeer => {
+                self.discovery.handle_news();
+                self.outbound.fill_soon(now.mono);
+            }
+            RecordNews::Nothing => {}
+        }
     }
 
     /// The claim of [`PeersEffect::Verify`] proved false; `from` is blamed for it here. Not to be
@@ -365,36 +346,32 @@ impl Peers {
     /// when there was no room to check it.
     pub fn handle_refuted(
         &mut self,
-        _now: Now,
+        now: Now,
         from: NodeId,
         node: NodeId,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.handle_forged(from, node, out);
+        self.intake.handle_refuted(from, node, &mut self.shared.turn(now, out));
     }
 
     /// A link to this node is wanted now (a direct message waits): dials it if an address is
     /// known. The dial leaves at the next [`handle_timeout`](Self::handle_timeout), due at once.
     pub fn connect(&mut self, now: Now, peer: NodeId, _out: &mut VecDeque<PeersEffect>) {
-        let wanted = !self.is_taken(&peer) && self.book.get(&peer).is_some();
-        if wanted && self.wanted.len() < MAX_WANTED_LINKS {
-            self.wanted.insert(peer);
-            self.deadlines.set(PeersWake::Wanted, now.mono);
+        if !self.dialer.is_taken(&peer, &self.links) && self.knows(&peer) {
+            self.outbound.want(now.mono, peer);
         }
     }
 
     /// A person wants a link to this address; kept like a bootstrap address.
     pub fn add_bootstrap(&mut self, now: Now, address: String, _out: &mut VecDeque<PeersEffect>) {
-        if let Some(index) = self.insert_bootstrap(address) {
-            self.deadlines.set_earliest(PeersWake::Bootstrap(index), now.mono);
-        }
+        self.bootstraps.add(now.mono, address);
     }
 
     /// Trust banned somebody.
     pub fn handle_banned(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<PeersEffect>) {
-        self.lost.remove(&peer);
-        self.wanted.remove(&peer);
-        self.bootstrap_banned(now, peer);
+        self.redial.forget(&peer);
+        self.outbound.unwant(&peer);
+        self.bootstraps.handle_banned(peer, &mut self.shared.turn(now, out));
         if self.links.contains(&peer) {
             out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
         }
@@ -407,42 +384,44 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        while let Some(why) = self.deadlines.pop_due(now.mono) {
-            match why {
-                PeersWake::Wanted => self.dial_wanted(now, standings, out),
-                PeersWake::Fill => self.fill(now, standings, out),
-                PeersWake::Bootstrap(index) => self.bootstrap_due(now, index, out),
-                PeersWake::Redial(peer) => self.redial_lost(now, peer, standings, out),
-                PeersWake::Probe(peer) => self.probe(now, peer, out),
-                PeersWake::Announce => self.refresh_own(now, out),
-                PeersWake::Discover => self.discover(now, out),
-                PeersWake::Tidy => self.tidy(now, standings, out),
-                PeersWake::Heartbeat(peer) => self.heartbeat(now, peer, out),
-                PeersWake::Greet(peer) => self.greet(now, peer, false, standings, out),
-                PeersWake::HelloAnswer(peer) => timed_out(peer, out),
-                PeersWake::Answer(peer) => {
-                    if let Some(link) = self.links.get_mut(&peer) {
-                        link.asked = false;
-                    }
-                    timed_out(peer, out);
+        while self.poll_timeout().is_some_and(|at| at <= now.mono) {
+            while let Some(why) = self.deadlines.pop_due(now.mono) {
+                match why {
+                    PeersWake::Announce => self.refresh_own(now, out),
+                    PeersWake::Tidy => self.tidy(now, standings, out),
                 }
             }
+            let turn = &mut self.shared.turn(now, out);
+            let (book, links, dialer) = (&self.book, &mut self.links, &mut self.dialer);
+            self.outbound.handle_timeout(book, links, dialer, standings, turn);
+            self.bootstraps.handle_timeout(links, dialer, turn);
+            self.redial.handle_timeout(book, links, dialer, standings, turn);
+            self.intake.handle_timeout(book, links, dialer, turn);
+            self.discovery.handle_timeout(&self.own, book, links, standings, turn);
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        let own = self.deadlines.next().map(|(at, _)| at);
+        let machines = [
+            self.outbound.poll_timeout(),
+            self.bootstraps.poll_timeout(),
+            self.redial.poll_timeout(),
+            self.intake.poll_timeout(),
+            self.discovery.poll_timeout(),
+        ];
+        machines.into_iter().chain([own]).flatten().min()
     }
 
     /// What happened and what was dropped.
     pub const fn counters(&self) -> PeersCounters {
-        self.counters
+        self.shared.counters
     }
 
     /// How it goes with each bootstrap address, in the order in which they were given.
     pub fn bootstrap(&self) -> impl Iterator<Item = &Bootstrap> {
-        self.bootstraps.iter().map(BootstrapEntry::view)
+        self.bootstraps.iter()
     }
 
     /// Peers in the address book.
@@ -460,7 +439,33 @@ impl Peers {
         self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
     }
 
-    fn handle_parting(
+    /// A dial came to nothing: whose business is that?
+    fn handle_dial_failed(
+        &mut self,
+        now: Now,
+        dial: &DialRequest,
+        failure: &DialFailure,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        use CloseReason::{SelfDial, WrongNode};
+        let turn = &mut self.shared.turn(now, out);
+        let is_probe = dial.purpose == Purpose::Probe;
+        turn.counters.dials_failed += u64::from(!is_probe);
+        let Expect::Node(node) = dial.expect else { return };
+        let (book, links) = (&mut self.book, &self.links);
+        match failure {
+            DialFailure::WrongNode { .. }
+            | DialFailure::Ourselves
+            | DialFailure::Closed(WrongNode | SelfDial) => {
+                self.intake.handle_wrong_node(node, dial, book, links, turn);
+            }
+            _ if is_probe => self.intake.handle_probe_failed(node, links, turn),
+            _ => self.redial.handle_failure(node, failure, book, turn),
+        }
+    }
+
+    /// A node that is about to refuse our dial names others.
+    fn handle_referral(
         &mut self,
         now: Now,
         from: NodeId,
@@ -469,51 +474,58 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let PeersMessage::Announcement(peers) = incoming else { return };
-        if let Some(dialled) = self.dials.parting(&from) {
-            self.hear_all(now, from, Scope::of_peer(dialled), peers, standings, out);
+        if let Some(dialled) = self.dialer.referred_by(&from) {
+            self.handle_records(now, (from, Scope::of_peer(dialled)), peers, standings, out);
         }
     }
 
-    fn hear_all(
+    /// `from` told records over a link of a scope.
+    fn handle_records(
         &mut self,
         now: Now,
-        from: NodeId,
-        told_over: Scope,
-        records: Vec<Signed<PeerRecord>>,
+        (from, told_over): (NodeId, Scope),
+        records: impl IntoIterator<Item = Signed<PeerRecord>>,
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        let own_sequence = self.own.record().sequence;
         for record in records {
-            self.handle_record(now, from, told_over, record, standings, out);
+            let told = ToldRecord { from, told_over, record };
+            let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
+            self.intake.handle_record(told, own_sequence, book, &self.links, standings, turn);
         }
     }
 
-    fn dial_wanted(&mut self, now: Now, standings: &TrustTable, out: &mut VecDeque<PeersEffect>) {
-        while let Some(peer) = self.wanted.pop_first() {
-            if standings.is_banned(&peer, now.wall) || self.is_taken(&peer) {
-                continue;
-            }
-            if !self.dial_known(now, peer, out) && self.book.get(&peer).is_some() {
-                // Every dial is taken.
-                self.wanted.insert(peer);
-                self.deadlines.set(PeersWake::Wanted, now.mono + NO_DIAL);
-                return;
-            }
+    /// Makes and announces a new record if our addresses changed; later if it is too early.
+    fn refresh_own(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
+        if self.own.refresh(now) {
+            out.push_back(PeersEffect::OwnAddresses(self.own_addresses()));
+            self.announce(out);
+        } else if self.own.is_stale() {
+            self.deadlines.set_earliest(PeersWake::Announce, self.own.next());
         }
+    }
+
+    /// Tells every peer our record.
+    fn announce(&self, out: &mut VecDeque<PeersEffect>) {
+        for (&to, _) in self.links.iter() {
+            let peers = vec![self.own.claim().clone()];
+            out.push_back(PeersEffect::Send { to, message: Message::PeerAnnouncement { peers } });
+        }
+    }
+
+    /// Once a discovery interval: what came to nothing is forgotten, who is still here is noted,
+    /// and the outbound links are looked through.
+    fn tidy(&mut self, now: Now, standings: &TrustTable, out: &mut VecDeque<PeersEffect>) {
+        let next = now.mono + self.shared.rng.jitter(self.discovery_interval);
+        self.deadlines.set(PeersWake::Tidy, next);
+        self.dialer.expire(now.mono);
+        self.intake.expire(now.mono);
+        self.redial.expire(now.mono);
+        self.book.note_alive(self.links.iter().map(|(node, _)| *node), now.wall, out);
+        let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
+        self.outbound.handle_interval(&self.book, &self.links, dialer, standings, turn);
     }
 }
 
-fn misbehaved(peer: NodeId, what: Misbehavior, out: &mut VecDeque<PeersEffect>) {
-    out.push_back(PeersEffect::Observed { peer, what: Observation::Misbehaved(what) });
-}
-
-fn timed_out(peer: NodeId, out: &mut VecDeque<PeersEffect>) {
-    out.push_back(PeersEffect::Observed { peer, what: Observation::TimedOut });
-}
-
-/// Wait for the hello of a peer that dialled us. When both ends dialled at once, each may take the
-/// other's link for the one that stays: then nobody would say hello.
-const GREET_WAIT: Duration = Duration::from_secs(1);
-/// Wait of a direct message's wish for a link while every dial is taken.
-const NO_DIAL: Duration = Duration::from_millis(250);
 const NOT_ITS_OWN: &str = "the record in the hello is not the peer's own";

@@ -1,159 +1,205 @@
-//! What makes two satisfied halves one network again: lost peers are redialled although there are
-//! enough others, strangers are explored, and what that leaves too much is pruned slowly.
+//! When a peer may be dialled again, and peers that were lost: they are redialled although there
+//! are enough others, which makes two satisfied halves one network again.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use super::{Peers, PeersEffect, peers::PeersWake};
+use super::{address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, turn::Turn};
 use crate::{
+    deadlines::Deadlines,
     handshake::Direction,
     id::NodeId,
-    limits::{LOST_LONGEST, LOST_WINDOW, MAX_LOST, REDIAL_FIRST, REFUSED_PAUSE, SLOTS_FULL_PAUSE},
-    session::sessions::DownReason,
+    limits::{
+        GOOD_SILENCE, LOST_LONGEST, LOST_WINDOW, MAX_GOOD_FAILURES, MAX_HEARSAY_FAILURES, MAX_LOST,
+        REDIAL_FIRST, REDIAL_LONGEST, REFUSED_PAUSE, SLOTS_FULL_PAUSE,
+    },
+    rng::Rng,
+    session::sessions::{DialFailure, DownReason},
     standings::TrustTable,
-    time::{Duration, Now},
+    time::{Duration, Instant},
     wire::frame::CloseReason,
 };
 
-impl Peers {
+/// Peers that fell silent, and the back-off of all that are in the book.
+///
+/// The ends of sessions ([`handle_disconnect`](Self::handle_disconnect)) and of dials
+/// ([`handle_failure`](Self::handle_failure)) decide until when a node is left alone and whether it
+/// is missed. Who is missed is dialled at every [`handle_timeout`](Self::handle_timeout) that is
+/// due, until [`LOST_WINDOW`] is over, it is linked, or [`forget`](Self::forget) says so. At most
+/// [`MAX_LOST`] are.
+#[derive(Debug)]
+pub(super) struct Redial {
+    /// Since when they are missed.
+    lost: BTreeMap<NodeId, Instant>,
+    /// When one of them may be dialled.
+    deadlines: Deadlines<NodeId>,
+}
+
+impl Redial {
+    pub(super) fn new() -> Self {
+        Self { lost: BTreeMap::new(), deadlines: Deadlines::new() }
+    }
+
+    pub(super) fn is_lost(&self, node: &NodeId) -> bool {
+        self.lost.contains_key(node)
+    }
+
+    /// It is here again, or not wanted any more.
+    pub(super) fn forget(&mut self, node: &NodeId) {
+        self.lost.remove(node);
+        self.deadlines.clear(*node);
+    }
+
+    /// Forgets who was missed for too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.lost.retain(|_, since| now.since(*since) <= LOST_WINDOW);
+    }
+
     /// A session is over: is its peer missed, or is it better left alone?
     pub(super) fn handle_disconnect(
         &mut self,
-        now: Now,
         peer: NodeId,
         dialled: Direction,
         why: &DownReason,
+        book: &mut AddressBook,
+        turn: &mut Turn<'_>,
     ) {
         use CloseReason::{
             Banned, Pruned, SelfDial, ShuttingDown, SlotsFull, SlowReader, Timeout, Violation,
             WrongFeatures, WrongNetwork, WrongVersion,
         };
-        match why {
+        let pause = match why {
             DownReason::Link(_)
             | DownReason::ByPeer(Timeout | SlowReader)
             | DownReason::ByUs(Timeout | SlowReader) => {
                 if self.lost.len() < MAX_LOST {
-                    self.lost.insert(peer, now.mono);
+                    self.lost.insert(peer, turn.now.mono);
                 }
                 // Who dialled before dials first, so that the two do not meet halfway.
-                let first = match dialled {
+                match dialled {
                     Direction::Outbound => REDIAL_FIRST,
                     Direction::Inbound => REDIAL_FIRST * 3,
-                };
-                self.leave_alone(now, peer, first);
+                }
             }
-            DownReason::ByPeer(ShuttingDown) => self.leave_alone(now, peer, LOST_LONGEST),
-            DownReason::ByPeer(SlotsFull) | DownReason::ByUs(SlotsFull) => {
-                self.leave_alone(now, peer, SLOTS_FULL_PAUSE);
-            }
+            DownReason::ByPeer(ShuttingDown) => LOST_LONGEST,
+            DownReason::ByPeer(SlotsFull) | DownReason::ByUs(SlotsFull) => SLOTS_FULL_PAUSE,
             DownReason::ByPeer(
                 Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
                 | SelfDial,
             )
-            | DownReason::ByUs(Banned | Pruned | Violation(_)) => {
-                self.leave_alone(now, peer, REFUSED_PAUSE);
+            | DownReason::ByUs(Banned | Pruned | Violation(_)) => REFUSED_PAUSE,
+            DownReason::ByPeer(_) | DownReason::ByUs(_) => REDIAL_FIRST,
+        };
+        self.leave_alone(peer, pause, book, turn);
+    }
+
+    /// A dial that was to become a link to `node` failed, and nobody else answered there.
+    pub(super) fn handle_failure(
+        &mut self,
+        node: NodeId,
+        failure: &DialFailure,
+        book: &mut AddressBook,
+        turn: &mut Turn<'_>,
+    ) {
+        use CloseReason::{
+            Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork, WrongVersion,
+        };
+        match failure {
+            DialFailure::Closed(SlotsFull) => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
+            DialFailure::Closed(Duplicate) => self.leave_alone(node, REDIAL_FIRST, book, turn),
+            DialFailure::Closed(Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures) => {
+                self.lost.remove(&node);
+                self.leave_alone(node, REFUSED_PAUSE, book, turn);
             }
-            DownReason::ByPeer(_) | DownReason::ByUs(_) => {
-                self.leave_alone(now, peer, REDIAL_FIRST);
+            _ => self.count_failure(node, book, turn),
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Dials who is due.
+    pub(super) fn handle_timeout(
+        &mut self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        let now = turn.now;
+        while let Some(peer) = self.deadlines.pop_due(now.mono) {
+            let Some(&since) = self.lost.get(&peer) else { continue };
+            let over = now.mono.since(since) > LOST_WINDOW || book.get(&peer).is_none();
+            if over || standings.is_banned(&peer, now.wall) || links.contains(&peer) {
+                self.lost.remove(&peer);
+                continue;
             }
+            let has_room = dialer.free_slots(links) > 0;
+            if !(has_room && dialer.dial_known(peer, book, links, turn)) {
+                self.deadlines.set(peer, now.mono + turn.rng.jitter(NO_ROOM));
+            }
+        }
+    }
+
+    /// Does not dial `node` for about `pause`; it did not fail.
+    fn leave_alone(
+        &mut self,
+        node: NodeId,
+        pause: Duration,
+        book: &mut AddressBook,
+        turn: &mut Turn<'_>,
+    ) {
+        let until = turn.now.mono + turn.rng.jitter(pause);
+        book.change(&node, |entry| entry.next_dial = until);
+        self.retry(node, book);
+    }
+
+    /// Nobody answered: later and later, and in the end not at all.
+    fn count_failure(&mut self, node: NodeId, book: &mut AddressBook, turn: &mut Turn<'_>) {
+        let Some(entry) = book.get(&node) else { return };
+        let failures = entry.known.failures.saturating_add(1);
+        let silent = turn.now.wall.since(entry.known.last_seen) > GOOD_SILENCE;
+        let is_lost = self.lost.contains_key(&node);
+        let hopeless = if entry.is_verified() {
+            failures >= MAX_GOOD_FAILURES && silent
+        } else {
+            failures >= MAX_HEARSAY_FAILURES
+        };
+        if hopeless && !is_lost && !entry.linked {
+            book.remove(&node);
+            return book.forget_evicted(turn.out);
+        }
+        let longest = if is_lost { LOST_LONGEST } else { REDIAL_LONGEST };
+        let until = turn.now.mono + backoff(turn.rng, failures, longest);
+        book.change(&node, |entry| {
+            entry.known.failures = failures;
+            entry.next_dial = until;
+        });
+        self.retry(node, book);
+        // Storage hears of the first failures and then of fewer and fewer.
+        if failures.is_power_of_two() {
+            book.remember(node, turn.out);
         }
     }
 
     /// Wakes for a lost peer when it may be dialled again.
-    pub(super) fn retry_lost(&mut self, peer: NodeId) {
-        if self.lost.contains_key(&peer)
-            && let Some(entry) = self.book.get(&peer)
+    fn retry(&mut self, node: NodeId, book: &AddressBook) {
+        if self.lost.contains_key(&node)
+            && let Some(entry) = book.get(&node)
         {
-            self.deadlines.set(PeersWake::Redial(peer), entry.next_dial);
-        }
-    }
-
-    pub(super) fn redial_lost(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        standings: &TrustTable,
-        out: &mut VecDeque<PeersEffect>,
-    ) {
-        let Some(&since) = self.lost.get(&peer) else { return };
-        let over = now.mono.since(since) > LOST_WINDOW || self.book.get(&peer).is_none();
-        if over || standings.is_banned(&peer, now.wall) || self.links.contains(&peer) {
-            self.lost.remove(&peer);
-            return;
-        }
-        let dialled = self.free_slots() > 0 && self.dial_known(now, peer, out);
-        if !dialled {
-            let later = now.mono + self.rng.jitter(NO_ROOM);
-            self.deadlines.set(PeersWake::Redial(peer), later);
-        }
-    }
-
-    /// Once a discovery interval: look at somebody new, let go of one too many, and note who is
-    /// still here.
-    pub(super) fn tidy(
-        &mut self,
-        now: Now,
-        standings: &TrustTable,
-        out: &mut VecDeque<PeersEffect>,
-    ) {
-        let next = now.mono + self.rng.jitter(self.config.discovery_interval);
-        self.deadlines.set(PeersWake::Tidy, next);
-        self.dials.expire(now.mono);
-        self.expire_checks(now);
-        self.lost.retain(|_, since| now.mono.since(*since) <= LOST_WINDOW);
-        self.note_linked(now, out);
-        let outbound = self.links.outbound().count();
-        let too_many = outbound > self.config.min_peers + SLACK;
-        self.too_many = if too_many { self.too_many + 1 } else { 0 };
-        if self.too_many > PATIENCE {
-            self.prune(now, standings, out);
-        } else if !too_many && self.free_slots() > 0 {
-            let mut candidates = self.candidates(now, standings, &mut None);
-            let stranger = candidates.take(&mut self.rng);
-            if let Some(node) = stranger.or_else(|| candidates.take_crowded(&mut self.rng)) {
-                self.dial_known(now, node, out);
-            }
-        }
-    }
-
-    /// Ends one outbound link: never a young one or one of a peer that has few others, the least
-    /// trusted first.
-    fn prune(&mut self, now: Now, standings: &TrustTable, out: &mut VecDeque<PeersEffect>) {
-        let enough = u32::try_from(self.config.min_peers).unwrap_or(u32::MAX);
-        let old = |since| now.mono.since(since) > PRUNABLE_AFTER;
-        let links = self.links.outbound();
-        let links = links.filter(|(_, link)| old(link.since) && link.active_peers > enough);
-        let mut links: Vec<(NodeId, f64)> =
-            links.map(|(id, _)| (*id, standings.of(id).score)).collect();
-        self.rng.shuffle(&mut links);
-        if let Some(&(peer, _)) = links.iter().min_by(|a, b| a.1.total_cmp(&b.1)) {
-            out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Pruned });
-        }
-    }
-
-    /// Who was linked until a crash is known to have been alive until shortly before it.
-    fn note_linked(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
-        let stale = |node: &&NodeId| {
-            let entry = self.book.get(node);
-            entry.is_some_and(|entry| {
-                entry.is_verified() && now.wall.since(entry.known.last_seen) > NOTE_INTERVAL
-            })
-        };
-        let stale: Vec<NodeId> =
-            self.links.iter().map(|(id, _)| id).filter(stale).copied().collect();
-        for node in stale {
-            self.book.change(&node, |entry| entry.known.last_seen = now.wall);
-            self.remember(node, out);
+            self.deadlines.set(node, entry.next_dial);
         }
     }
 }
 
-/// Outbound links above the target that exploration and redials may leave standing.
-const SLACK: usize = 2;
-/// Discovery intervals that too many outbound links are borne.
-const PATIENCE: u32 = 2;
-/// Guess: a link that carries direct messages or a repair is used within this time.
-const PRUNABLE_AFTER: Duration = Duration::from_secs(60);
+/// The wait after `failures` failures in a row: doubling, with jitter, never above `longest`.
+pub(super) fn backoff(rng: &mut Rng, failures: u32, longest: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let wait = REDIAL_FIRST.saturating_mul(1 << doublings).min(longest);
+    rng.duration(wait - wait / 4..=wait)
+}
+
 /// Wait for a free slot or dial.
 const NO_ROOM: Duration = Duration::from_secs(2);
-/// How old the note may be that a linked peer is alive.
-const NOTE_INTERVAL: Duration = Duration::from_secs(300);

@@ -45,10 +45,7 @@ impl FuturePeer {
                 address(host).into(),
                 Address::new(255, &[0xFF; 128]).unwrap(),
             ],
-            carriers: vec![
-                Carrier::new(1, &[0xC1; 96]).unwrap(),
-                Carrier::new(254, b"").unwrap(),
-            ],
+            carriers: vec![Carrier::new(1, &[0xC1; 96]).unwrap(), Carrier::new(254, b"").unwrap()],
             software: "positron-net/9.0.0".into(),
         };
         let record = me.sign(record, &network()).claim().to_bytes();
@@ -58,8 +55,7 @@ impl FuturePeer {
     fn dial(&self, rig: &mut Rig, to: usize) {
         let me = identity(to);
         let (expect, noise_static) = (Expect::Node(me.node_id()), Some(link_public_key(&me)));
-        let dial =
-            DialRequest { to: address(to), expect, noise_static, purpose: Purpose::Connect };
+        let dial = DialRequest { to: address(to), expect, noise_static, purpose: Purpose::Connect };
         rig.with_raw(self.host, |sessions, now, out| sessions.dial(now, dial, out));
         rig.run();
         assert_eq!(rig.hosts[self.host].up.last(), Some(&me.node_id()));

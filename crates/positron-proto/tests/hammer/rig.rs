@@ -151,7 +151,14 @@ impl Rig {
     }
 
     fn add(&mut self, machine: Machine, addr: SocketAddr) -> usize {
-        self.hosts.push(Host { machine, addr, events: vec![], up: vec![], heard: vec![], accepted: 0 });
+        self.hosts.push(Host {
+            machine,
+            addr,
+            events: vec![],
+            up: vec![],
+            heard: vec![],
+            accepted: 0,
+        });
         self.hosts.len() - 1
     }
 

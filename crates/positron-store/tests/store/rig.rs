@@ -60,9 +60,14 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
         key: *by.public_key(),
         sequence: u64::from(n),
         noise_static: [3; 32],
-        capabilities: 0,
-        addresses: vec!["192.0.2.7:8888".parse().unwrap(), "[2001:db8::1]:9".parse().unwrap()],
-        carriers: Vec::new(),
+        // Kinds and bits of a later version are kept like everything that was signed.
+        capabilities: 0x8000_0000 | u32::from(n),
+        addresses: vec![
+            "192.0.2.7:8888".parse().unwrap(),
+            Address::new(200, b"somewhere").unwrap(),
+            "[2001:db8::1]:9".parse().unwrap(),
+        ],
+        carriers: vec![Carrier::new(201, &[0xC3; 96]).unwrap()],
         software: "positron-net/0.1.0".to_owned(),
     };
     let dialled = n.is_multiple_of(2).then(|| "[fe80::1%3]:8888".parse().unwrap());

@@ -1,0 +1,229 @@
+//! What we say to linked peers: hello, heartbeats, questions, records of others.
+
+use super::{
+    PeersEffect,
+    address_book::AddressBook,
+    connected::{ConnectedPeers, PeerLink},
+    entry::AddressEntry,
+    local_record::LocalRecord,
+    netgroup::{Scope, is_plausible},
+    turn::Turn,
+};
+use crate::{
+    deadlines::Deadlines,
+    handshake::Direction,
+    id::NodeId,
+    identity::Signed,
+    limits::{ANSWER_TIMEOUT, PASSED_ON_FOR, RECORDS_PER_ANSWER},
+    misbehavior::Observation,
+    session::sessions::Peer,
+    standings::TrustTable,
+    time::{Duration, Instant},
+    wire::{message::Message, record::PeerRecord},
+};
+
+/// Why [`Discovery`] wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum DiscoveryWake {
+    /// Somebody is to be asked for records.
+    Discover,
+    /// A link is to be kept warm.
+    Heartbeat(NodeId),
+    /// A peer that dialled us did not say hello.
+    Greet(NodeId),
+    /// A peer did not answer our hello.
+    HelloAnswer(NodeId),
+    /// A peer did not answer our question.
+    Answer(NodeId),
+}
+
+/// The conversation with linked peers.
+///
+/// Whoever dialled says hello, and the other end answers; who waits for a hello in vain says its
+/// own. Each link carries a heartbeat at every interval. One random peer at a time is asked for
+/// records: at every discovery interval, or soon while there are too few peers and questions bring
+/// new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is observed.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    discovery_interval: Duration,
+    heartbeat_interval: Duration,
+    /// Peers below which there are too few.
+    enough: usize,
+    deadlines: Deadlines<DiscoveryWake>,
+    /// Questions in a row that brought nothing new while we had too few peers.
+    fruitless_rounds: u32,
+}
+
+impl Discovery {
+    pub(super) fn new(
+        discovery_interval: Duration,
+        heartbeat_interval: Duration,
+        enough: usize,
+    ) -> Self {
+        Self {
+            discovery_interval,
+            heartbeat_interval,
+            enough,
+            deadlines: Deadlines::new(),
+            fruitless_rounds: 0,
+        }
+    }
+
+    /// A session is up: when its heartbeat beats, and until when its peer may say hello first.
+    pub(super) fn peer_up(&mut self, peer: &Peer, turn: &mut Turn<'_>) {
+        // Heartbeats of different links are spread over the interval.
+        let beat = turn.rng.duration(Duration::ZERO..=self.heartbeat_interval);
+        self.deadlines.set(DiscoveryWake::Heartbeat(peer.id), turn.now.mono + beat);
+        if peer.direction == Direction::Inbound {
+            self.deadlines.set(DiscoveryWake::Greet(peer.id), turn.now.mono + GREET_WAIT);
+        }
+    }
+
+    pub(super) fn peer_down(&mut self, peer: NodeId) {
+        use DiscoveryWake::{Answer, Greet, Heartbeat, HelloAnswer};
+        for why in [Heartbeat, Greet, HelloAnswer, Answer] {
+            self.deadlines.clear(why(peer));
+        }
+    }
+
+    /// A peer said hello, or with `answer` answered ours.
+    pub(super) fn handle_hello(&mut self, from: NodeId, answer: bool) {
+        self.deadlines.clear(DiscoveryWake::Greet(from));
+        if answer {
+            self.deadlines.clear(DiscoveryWake::HelloAnswer(from));
+        }
+    }
+
+    /// A peer answered a question.
+    pub(super) fn handle_answer(&mut self, from: NodeId, turn: &mut Turn<'_>) {
+        self.deadlines.clear(DiscoveryWake::Answer(from));
+        turn.observed(from, Observation::Answered);
+    }
+
+    /// Somebody new is known, or who is linked changed: questions may bring more.
+    pub(super) fn handle_news(&mut self) {
+        self.fruitless_rounds = 0;
+    }
+
+    /// Says hello, or answers it.
+    pub(super) fn greet(
+        &mut self,
+        link: &PeerLink,
+        answer: bool,
+        own: &LocalRecord,
+        book: &AddressBook,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        let to = link.peer.id;
+        let peers = sample(book, to, link.scope, RECORDS_PER_ANSWER, standings, turn);
+        let (record, observed) = (own.claim().clone(), link.peer.addr.into());
+        let message = Message::Hello { answer, record, observed, peers };
+        turn.push(PeersEffect::Send { to, message });
+        if !answer {
+            let at = turn.now.mono + ANSWER_TIMEOUT;
+            self.deadlines.set(DiscoveryWake::HelloAnswer(to), at);
+        }
+    }
+
+    /// Plans the next question: soon while we have too few peers and questions bring new ones.
+    pub(super) fn discover_later(&mut self, links: &ConnectedPeers, turn: &mut Turn<'_>) {
+        let interval = self.discovery_interval;
+        let few = links.len() < self.enough && !links.is_empty();
+        let wait = if few {
+            DISCOVERY_BACKOFF.saturating_mul(1 << self.fruitless_rounds.min(16)).min(interval)
+        } else {
+            interval
+        };
+        let at = turn.now.mono + turn.rng.jitter(wait);
+        self.deadlines.set_earliest(DiscoveryWake::Discover, at);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Says what is due.
+    pub(super) fn handle_timeout(
+        &mut self,
+        own: &LocalRecord,
+        book: &AddressBook,
+        links: &mut ConnectedPeers,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        while let Some(why) = self.deadlines.pop_due(turn.now.mono) {
+            match why {
+                DiscoveryWake::Discover => self.discover(links, turn),
+                DiscoveryWake::Heartbeat(peer) => self.heartbeat(peer, links, turn),
+                DiscoveryWake::Greet(peer) => {
+                    if let Some(link) = links.get(&peer) {
+                        self.greet(link, false, own, book, standings, turn);
+                    }
+                }
+                DiscoveryWake::HelloAnswer(peer) => turn.observed(peer, Observation::TimedOut),
+                DiscoveryWake::Answer(peer) => {
+                    if let Some(link) = links.get_mut(&peer) {
+                        link.asked = false;
+                    }
+                    turn.observed(peer, Observation::TimedOut);
+                }
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, to: NodeId, links: &ConnectedPeers, turn: &mut Turn<'_>) {
+        if links.contains(&to) {
+            let active_peers = u32::try_from(links.len()).unwrap_or(u32::MAX);
+            turn.push(PeersEffect::Send { to, message: Message::Heartbeat { active_peers } });
+            let next = turn.now.mono + self.heartbeat_interval;
+            self.deadlines.set(DiscoveryWake::Heartbeat(to), next);
+        }
+    }
+
+    /// Asks one random peer for records.
+    fn discover(&mut self, links: &mut ConnectedPeers, turn: &mut Turn<'_>) {
+        let peers: Vec<NodeId> = links.iter().map(|(id, _)| *id).collect();
+        if let Some(&to) = turn.rng.choose(&peers)
+            && let Some(link) = links.get_mut(&to)
+        {
+            self.fruitless_rounds = self.fruitless_rounds.saturating_add(1);
+            if link.may_ask(turn.now.mono) {
+                link.asked = true;
+                let count = u8::try_from(RECORDS_PER_ANSWER).unwrap_or(u8::MAX);
+                turn.push(PeersEffect::Send { to, message: Message::PeerDiscovery { count } });
+                let at = turn.now.mono + ANSWER_TIMEOUT;
+                self.deadlines.set_earliest(DiscoveryWake::Answer(to), at);
+            }
+        }
+        self.discover_later(links, turn);
+    }
+}
+
+/// Records that a node at the other end of a link of this scope may be told: proven, alive, not its
+/// own, nobody banned, and at addresses that mean something where it is.
+pub(super) fn sample(
+    book: &AddressBook,
+    to: NodeId,
+    scope: Scope,
+    count: usize,
+    standings: &TrustTable,
+    turn: &mut Turn<'_>,
+) -> Vec<Signed<PeerRecord>> {
+    let now = turn.now.wall;
+    let fits = |node: &NodeId, entry: &AddressEntry| {
+        let alive = entry.linked
+            || (entry.known.failures == 0 && now.since(entry.known.last_seen) < PASSED_ON_FOR);
+        let reachable = entry.known.dialled.is_some_and(|addr| is_plausible(addr, scope));
+        alive && reachable && *node != to && !standings.is_banned(node, now)
+    };
+    let entries = book.sample(turn.rng, count, fits);
+    entries.into_iter().map(|entry| entry.known.record.claim().clone()).collect()
+}
+
+/// Wait for the hello of a peer that dialled us. When both ends dialled at once, each may take the
+/// other's link for the one that stays: then nobody would say hello.
+const GREET_WAIT: Duration = Duration::from_secs(1);
+/// Wait between the first two questions of a node with too few peers.
+const DISCOVERY_BACKOFF: Duration = Duration::from_millis(250);

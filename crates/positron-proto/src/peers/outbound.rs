@@ -1,0 +1,216 @@
+//! Links of our own choice: as many as aimed at, to strangers too, and not many more.
+
+use std::collections::BTreeSet;
+
+use super::{
+    PeersEffect, address_book::AddressBook, choice::Candidates, connected::ConnectedPeers,
+    dialer::Dialer, turn::Turn,
+};
+use crate::{
+    deadlines::Deadlines,
+    id::NodeId,
+    limits::MAX_WANTED_LINKS,
+    standings::TrustTable,
+    time::{Duration, Instant},
+    wire::frame::CloseReason,
+};
+
+/// Why [`Outbound`] wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum OutboundWake {
+    /// A direct message waits for a link.
+    Wanted,
+    /// Outbound links are missing.
+    Fill,
+}
+
+/// Dials out of the book until there are as many outbound links as aimed at.
+///
+/// [`fill_soon`](Self::fill_soon) says that something changed, [`want`](Self::want) that one node
+/// is needed now, [`handle_interval`](Self::handle_interval) that a discovery interval is over:
+/// then a stranger is explored, or one link too many is ended. At most [`MAX_WANTED_LINKS`] nodes
+/// are wanted.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    target: usize,
+    deadlines: Deadlines<OutboundWake>,
+    /// Peers that direct messages wait for.
+    wanted: BTreeSet<NodeId>,
+    /// Whether there was ever a link in this life.
+    linked_ever: bool,
+    last_fill: Instant,
+    /// Since when outbound links are missing.
+    short_since: Option<Instant>,
+    /// Discovery intervals in a row with too many outbound links.
+    too_many: u32,
+}
+
+impl Outbound {
+    pub(super) fn new(target: usize) -> Self {
+        Self {
+            target,
+            deadlines: Deadlines::new(),
+            wanted: BTreeSet::new(),
+            linked_ever: false,
+            last_fill: Instant::ORIGIN,
+            short_since: None,
+            too_many: 0,
+        }
+    }
+
+    /// A link to this node is wanted now; the dial leaves at the next timeout, due at once.
+    pub(super) fn want(&mut self, now: Instant, peer: NodeId) {
+        if self.wanted.len() < MAX_WANTED_LINKS {
+            self.wanted.insert(peer);
+            self.deadlines.set(OutboundWake::Wanted, now);
+        }
+    }
+
+    /// A link to this node is not wanted any more.
+    pub(super) fn unwant(&mut self, peer: &NodeId) {
+        self.wanted.remove(peer);
+    }
+
+    pub(super) fn handle_peer_up(&mut self, peer: &NodeId) {
+        self.linked_ever = true;
+        self.unwant(peer);
+    }
+
+    /// Looks through the book soon, but not for every little thing.
+    pub(super) fn fill_soon(&mut self, now: Instant) {
+        let earliest = self.last_fill + FILL_INTERVAL;
+        self.deadlines.set_earliest(OutboundWake::Fill, earliest.max(now));
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Dials whom it is time to dial.
+    pub(super) fn handle_timeout(
+        &mut self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        while let Some(why) = self.deadlines.pop_due(turn.now.mono) {
+            match why {
+                OutboundWake::Wanted => self.dial_wanted(book, links, dialer, standings, turn),
+                OutboundWake::Fill => self.fill(book, links, dialer, standings, turn),
+            }
+        }
+    }
+
+    /// Once a discovery interval: looks at somebody new, or lets go of one too many.
+    pub(super) fn handle_interval(
+        &mut self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        let too_many = links.outbound().count() > self.target + SLACK;
+        self.too_many = if too_many { self.too_many + 1 } else { 0 };
+        if self.too_many > PATIENCE {
+            self.prune(links, standings, turn);
+        } else if !too_many && dialer.free_slots(links) > 0 {
+            let best_first = !self.linked_ever;
+            let mut candidates =
+                Candidates::new(turn.now, best_first, book, links, dialer, standings);
+            let stranger = candidates.take(turn.rng);
+            if let Some(node) = stranger.or_else(|| candidates.take_crowded(turn.rng)) {
+                dialer.dial_known(node, book, links, turn);
+            }
+        }
+    }
+
+    fn dial_wanted(
+        &mut self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        while let Some(peer) = self.wanted.pop_first() {
+            if standings.is_banned(&peer, turn.now.wall) || dialer.is_taken(&peer, links) {
+                continue;
+            }
+            if !dialer.dial_known(peer, book, links, turn) && book.get(&peer).is_some() {
+                // Every dial is taken.
+                self.wanted.insert(peer);
+                self.deadlines.set(OutboundWake::Wanted, turn.now.mono + NO_DIAL);
+                return;
+            }
+        }
+    }
+
+    /// Dials until there are as many outbound links as aimed at.
+    fn fill(
+        &mut self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        let now = turn.now.mono;
+        self.last_fill = now;
+        let outbound = links.outbound().count() + dialer.connecting();
+        let missing = self.target.saturating_sub(outbound);
+        // Nobody at all: half of what is dialled may well be dead.
+        let wanted = if links.is_empty() { missing * 2 } else { missing };
+        let wanted = wanted.min(dialer.free_slots(links));
+        if wanted == 0 {
+            self.short_since = None;
+            return;
+        }
+        let patient = *self.short_since.get_or_insert(now) + GROUP_PATIENCE;
+        let best_first = !self.linked_ever;
+        let mut candidates = Candidates::new(turn.now, best_first, book, links, dialer, standings);
+        for _ in 0..wanted {
+            let own_group = candidates.take(turn.rng);
+            let node = own_group
+                .or_else(|| (now >= patient).then(|| candidates.take_crowded(turn.rng)).flatten());
+            let Some(node) = node else { break };
+            dialer.dial_known(node, book, links, turn);
+        }
+        let next = if candidates.is_empty() { candidates.next() } else { Some(patient) };
+        if let Some(next) = next.filter(|next| *next > now) {
+            self.deadlines.set_earliest(OutboundWake::Fill, next.max(now + FILL_INTERVAL));
+        }
+    }
+
+    /// Ends one outbound link: never a young one or one of a peer that has few others, the least
+    /// trusted first.
+    fn prune(&self, links: &ConnectedPeers, standings: &TrustTable, turn: &mut Turn<'_>) {
+        let enough = u32::try_from(self.target).unwrap_or(u32::MAX);
+        let now = turn.now.mono;
+        let old = |since| now.since(since) > PRUNABLE_AFTER;
+        let links = links.outbound();
+        let links = links.filter(|(_, link)| old(link.since) && link.active_peers > enough);
+        let mut links: Vec<(NodeId, f64)> =
+            links.map(|(id, _)| (*id, standings.of(id).score)).collect();
+        turn.rng.shuffle(&mut links);
+        if let Some(&(peer, _)) = links.iter().min_by(|a, b| a.1.total_cmp(&b.1)) {
+            turn.push(PeersEffect::Disconnect { peer, reason: CloseReason::Pruned });
+        }
+    }
+}
+
+/// Wait of a direct message's wish for a link while every dial is taken.
+const NO_DIAL: Duration = Duration::from_millis(250);
+/// How long we wait for somebody of another group before we dial a second node of one.
+const GROUP_PATIENCE: Duration = Duration::from_secs(2);
+/// Shortest time between two looks through the book.
+const FILL_INTERVAL: Duration = Duration::from_millis(200);
+/// Outbound links above the target that exploration and redials may leave standing.
+const SLACK: usize = 2;
+/// Discovery intervals that too many outbound links are borne.
+const PATIENCE: u32 = 2;
+/// Guess: a link that carries direct messages or a repair is used within this time.
+const PRUNABLE_AFTER: Duration = Duration::from_secs(60);
