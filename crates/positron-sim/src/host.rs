@@ -279,7 +279,7 @@ impl Host {
 
     fn perform(&mut self, effect: Effect, nature: &Topology) {
         match effect {
-            Effect::Dial { link, to } => self.dial(link, to, nature),
+            Effect::Dial { link, to, .. } => self.dial(link, to, nature),
             Effect::Write { link, bytes } => self.write(link, bytes, nature),
             Effect::Hangup { link, how } => self.hang_up(link, how, nature),
             Effect::Resolve { name } => {

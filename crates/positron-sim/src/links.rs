@@ -6,7 +6,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::LinkId,
     node::Input,
-    session::sessions::{Hangup, LinkDown},
+    session::sessions::{Hangup, LinkDown, LinkKind},
     time::Instant,
 };
 
@@ -206,7 +206,7 @@ impl Host {
             let event = Event::SynAck { to: from.link, peer };
             return self.mail.send(from.host, arrival, from.life, event);
         }
-        let link = LinkId::accepted(process.accepted);
+        let link = LinkId::of_driver(process.accepted);
         process.accepted += 1;
         // The port that its kernel chose: any will do that is not the one it listens on.
         let from_port = 49_152 + u16::try_from(process.accepted % 16_384).unwrap_or(0);
@@ -215,7 +215,8 @@ impl Host {
         self.add_link(link, end);
         let event = Event::SynAck { to: from.link, peer: self.end_of(link) };
         self.mail.send(from.host, arrival, from.life, event);
-        self.give(Input::Accepted { link, from: SocketAddr::new(addr.ip(), from_port) });
+        let from = SocketAddr::new(addr.ip(), from_port);
+        self.give(Input::Accepted { kind: LinkKind::Tcp, link, from });
     }
 
     pub(crate) fn happen_to_link(&mut self, event: Event, nature: &Topology) {

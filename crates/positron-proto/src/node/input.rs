@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{ChangeId, CheckId};
-use crate::{id::LinkId, identity::Verdict, session::sessions::LinkDown};
+use crate::{id::LinkId, identity::Verdict, session::sessions::{LinkDown, LinkKind}};
 
 /// Something that happened outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Input {
     Listening(Vec<SocketAddr>),
     /// Somebody connected to us.
     Accepted {
+        /// What the link is made of.
+        kind: LinkKind,
         /// A name of the driver's choice ([`LinkId::accepted`]).
         link: LinkId,
         /// From where.
