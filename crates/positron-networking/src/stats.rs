@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+pub use positron_proto::session::sessions::PerKind;
 use positron_proto::{
     datagram::contract::EndpointCounters,
     direct, gossip,
@@ -9,7 +10,7 @@ use positron_proto::{
     id::NodeId,
     node::{NodeCore, NodeCounters, NodeView, Wake, view::PeerView},
     peers::{self, Bootstrap, BootstrapState},
-    session::sessions::{self, LinkKind},
+    session::sessions,
     time::Now,
 };
 use serde::Serialize;
@@ -44,7 +45,9 @@ pub struct Stats {
     /// Direct messages.
     pub direct: direct::DirectCounters,
     /// Links of connected peers, by what they are made of.
-    pub links: LinkStats,
+    pub links: PerKind<usize>,
+    /// Sessions that went on over a link of each kind instead of one of another.
+    pub moves: PerKind<u64>,
     /// Links and sessions.
     pub transport: sessions::SessionCounters,
     /// Datagram connections.
@@ -91,15 +94,6 @@ pub struct WakeStats {
     pub in_ms: f64,
     /// For whom.
     pub reason: Wake,
-}
-
-/// Links of connected peers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LinkStats {
-    /// Over datagrams.
-    pub udp: usize,
-    /// Over byte streams.
-    pub tcp: usize,
 }
 
 /// Datagram connections.
@@ -222,7 +216,8 @@ impl Stats {
                 kept_bytes: kept.1,
             },
             direct: view.counters.direct,
-            links: LinkStats::of(view),
+            links: links_of(view),
+            moves: view.moves,
             transport: view.counters.session,
             datagrams: DatagramStats {
                 counters: view.counters.datagrams,
@@ -253,13 +248,8 @@ fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
     view.peers.iter().map(one).collect()
 }
 
-impl LinkStats {
-    fn of(view: &NodeView) -> Self {
-        let by = |transport| {
-            view.peers.iter().filter(|peer| peer.session.transport == transport).count()
-        };
-        Self { udp: by(LinkKind::Udp), tcp: by(LinkKind::Tcp) }
-    }
+fn links_of(view: &NodeView) -> PerKind<usize> {
+    PerKind::new(|kind| view.peers.iter().filter(|peer| peer.session.transport == kind).count())
 }
 
 impl BootstrapStats {

@@ -94,23 +94,17 @@ impl NetworkId {
 pub struct LinkId(u64);
 
 impl LinkId {
-    const ACCEPTED: u64 = 1 << 63;
-    const BY_DATAGRAMS: u64 = 1 << 62;
-    const NUMBER: u64 = Self::BY_DATAGRAMS - 1;
+    const OF_DRIVER: u64 = 1 << 63;
+    const NUMBER: u64 = Self::OF_DRIVER - 1;
 
-    /// The `n`th link that the core dialled.
-    pub const fn dialled(n: u64) -> Self {
+    /// The `n`th link that the core names: it dialled it, or its endpoint of datagrams accepted it.
+    pub const fn of_core(n: u64) -> Self {
         Self(n & Self::NUMBER)
     }
 
-    /// The `n`th stream that the driver accepted.
-    pub const fn accepted(n: u64) -> Self {
-        Self(n & Self::NUMBER | Self::ACCEPTED)
-    }
-
-    /// The `n`th datagram connection that the core accepted.
-    pub const fn accepted_by_datagrams(n: u64) -> Self {
-        Self(n & Self::NUMBER | Self::ACCEPTED | Self::BY_DATAGRAMS)
+    /// The `n`th link that the driver names: it accepted a stream.
+    pub const fn of_driver(n: u64) -> Self {
+        Self(n & Self::NUMBER | Self::OF_DRIVER)
     }
 
     /// The `n` of whoever named it.
@@ -118,9 +112,9 @@ impl LinkId {
         self.0 & Self::NUMBER
     }
 
-    /// Whether the other end dialled this link.
-    pub const fn is_accepted(self) -> bool {
-        self.0 & Self::ACCEPTED != 0
+    /// Whether the driver named it, because it accepted it.
+    pub const fn is_of_driver(self) -> bool {
+        self.0 & Self::OF_DRIVER != 0
     }
 }
 
@@ -172,10 +166,9 @@ mod tests {
 
     #[test]
     fn dialled_and_accepted_links_never_share_a_name() {
-        assert!(LinkId::accepted(3).is_accepted());
-        assert!(!LinkId::dialled(3).is_accepted());
-        assert!(LinkId::accepted_by_datagrams(3).is_accepted());
-        assert_ne!(LinkId::accepted_by_datagrams(3), LinkId::accepted(3));
-        assert_eq!(LinkId::accepted_by_datagrams(3).number(), 3);
+        assert!(LinkId::of_driver(3).is_of_driver());
+        assert!(!LinkId::of_core(3).is_of_driver());
+        assert_ne!(LinkId::of_core(3), LinkId::of_driver(3));
+        assert_eq!(LinkId::of_driver(3).number(), LinkId::of_core(3).number());
     }
 }

@@ -12,6 +12,7 @@
 //! identity · wire                       claims and evidence · bytes and values
 //! handshake                             from two keys to shared secrets
 //! datagram                              connections over datagrams, from packets to streams
+//! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
 //! peers · gossip · direct · trust       who is here · tell everyone · tell one · whom to believe
 //! node                                  the whole node: inputs, effects, events, commands
@@ -34,6 +35,7 @@ pub mod peers;
 pub mod rng;
 pub mod session;
 pub mod standings;
+pub mod stream;
 pub mod time;
 pub mod trust;
 pub mod wire;

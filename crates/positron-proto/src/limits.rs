@@ -95,11 +95,11 @@ pub const MAX_PINGS_PER_SECOND: u32 = 20;
 
 // --- links over datagrams and over streams ---
 
-/// How long a dial waits for an answer by datagrams before it dials a byte stream too (RFC 8305, 5
-/// recommends 250 ms).
-pub const UDP_HEAD_START: Duration = Duration::from_millis(250);
-/// How long datagrams go on unanswered when the byte stream to the same address has failed: three
-/// SYN are out by then.
+/// How long a dial waits for an answer to one kind of link before it tries the next kind too
+/// (RFC 8305, 5 recommends 250 ms).
+pub const HEAD_START: Duration = Duration::from_millis(250);
+/// How long datagrams go on unanswered when every other kind of link to the same address has
+/// failed: three SYN are out by then.
 pub const UDP_ALONE: Duration = Duration::from_secs(1);
 /// How long a datagram link that we dialled may leave a PING unanswered before a byte stream is
 /// dialled instead. With [`PROBE_AFTER`] and three round trips traffic goes on within 3 s of the
@@ -110,8 +110,8 @@ pub const INSTEAD_AFTER: Duration = Duration::from_millis(500);
 pub const BACK_FIRST: Duration = Duration::from_secs(2);
 /// Longest such wait. A datagram link that lived as long was a good one.
 pub const BACK_LONGEST: Duration = Duration::from_secs(60);
-/// Bytes given to a datagram connection that its other end has not acknowledged: beyond it, frames
-/// wait in their lanes. 1 Gbit/s over 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user
+/// Bytes given to a datagram connection that its other end has not acknowledged: from there on,
+/// frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user
 /// of its connection, and what is given cannot move to another link).
 pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;
 

@@ -202,7 +202,7 @@ fn messages() -> Vec<(&'static str, Message)> {
 fn frames() -> Vec<(&'static str, Frame)> {
     let body = Bytes::from_static(b"body");
     let part = |offset, total| Frame::Fragment {
-        lane: Lane::Direct,
+        lane: Lane::DIRECT,
         number: 64,
         offset,
         total,
@@ -211,11 +211,11 @@ fn frames() -> Vec<(&'static str, Frame)> {
     vec![
         ("ping", Frame::Ping { token: 0x0102_0304_0506_0708 }),
         ("pong", Frame::Pong { token: u64::MAX }),
-        ("message.control", Frame::Message { lane: Lane::Control, number: 0, body: body.clone() }),
-        ("message.gossip", Frame::Message { lane: Lane::Gossip, number: 16_384, body }),
+        ("message.control", Frame::Message { lane: Lane::CONTROL, number: 0, body: body.clone() }),
+        ("message.gossip", Frame::Message { lane: Lane::GOSSIP, number: 16_384, body }),
         ("part.first", part(0, 1_000_000)),
         ("part.last", part(999_996, 1_000_000)),
-        ("ack", Frame::Ack { lane: Lane::Direct, next: (1 << 62) - 1 }),
+        ("ack", Frame::Ack { lane: Lane::DIRECT, next: (1 << 62) - 1 }),
         ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
         ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
         ("close.probe", Frame::Close(CloseReason::Probe)),

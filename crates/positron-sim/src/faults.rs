@@ -11,7 +11,7 @@ use positron_proto::{
     identity::Verified,
     node::{Command, NodeCore},
     session::sessions::LinkKind,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{

@@ -398,7 +398,7 @@ impl Host {
     }
 
     /// What its application heard.
-    pub(crate) const fn take_heard(&mut self) -> Vec<(Instant, node::Event)> {
+    pub(crate) fn take_heard(&mut self) -> Vec<(Instant, node::Event)> {
         std::mem::take(&mut self.heard)
     }
 
@@ -483,7 +483,7 @@ impl Host {
     fn perform(&mut self, effect: Effect, environment: &Environment) {
         let at = (since_beginning(self.now), &environment.network);
         match effect {
-            Effect::Dial { link: name, to } => self.kernel.connect(at, stream(name), to),
+            Effect::Dial { link: name, to, .. } => self.kernel.connect(at, stream(name), to),
             Effect::Write { link: name, bytes } => {
                 self.tally.wire_bytes += bytes.len() as u64;
                 self.kernel.write(at, stream(name), bytes);

@@ -10,7 +10,7 @@ use positron_internet::HostId;
 use positron_proto::{
     id::{LinkId, Ticket},
     node::{Command, Effect, Input, Refused},
-    session::sessions::{Hangup, LinkDown},
+    session::sessions::{Hangup, LinkDown, LinkKind},
     time::{Duration, Instant, Now},
 };
 
@@ -22,7 +22,7 @@ use crate::{
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const LINK: LinkId = LinkId::dialled(0);
+const LINK: LinkId = LinkId::of_core(0);
 
 /// Does what it is told from outside, and remembers what happened to it.
 #[derive(Clone, Default)]
@@ -105,7 +105,7 @@ impl Stage {
     /// With a connection from the first to the second.
     fn connected(physics: Physics) -> Self {
         let mut stage = Self::new(physics);
-        stage.pull(0, Effect::Dial { link: LINK, to: address(1) });
+        stage.pull(0, Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: address(1) });
         stage.pass(5 * SECOND);
         let connected = Input::Connected { link: LINK };
         assert!(stage.puppets[0].seen().iter().any(|(_, input)| *input == connected));
@@ -212,16 +212,16 @@ fn a_severed_connection_falls_silent_and_fills_up() {
 fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
     let mut stage = Stage::new(Physics::calm());
     let nobody = "10.99.0.1:8888".parse().unwrap();
-    stage.pull(0, Effect::Dial { link: LinkId::dialled(1), to: nobody });
+    stage.pull(0, Effect::Dial { link: LinkId::of_core(1), kind: LinkKind::Tcp, to: nobody });
     let wrong_port = "10.1.0.1:1".parse().unwrap();
-    stage.pull(0, Effect::Dial { link: LinkId::dialled(2), to: wrong_port });
+    stage.pull(0, Effect::Dial { link: LinkId::of_core(2), kind: LinkKind::Tcp, to: wrong_port });
     stage.edit(|environment| environment.network.part([HostId::new(0)]));
-    stage.pull(0, Effect::Dial { link: LinkId::dialled(3), to: address(1) });
+    stage.pull(0, Effect::Dial { link: LinkId::of_core(3), kind: LinkKind::Tcp, to: address(1) });
     stage.pass(4 * SECOND);
     stage.edit(|environment| environment.network.heal());
     stage.pass(30 * SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
-    let connected = Input::Connected { link: LinkId::dialled(3) };
+    let connected = Input::Connected { link: LinkId::of_core(3) };
     assert!(stage.puppets[0].seen().iter().any(|(_, input)| *input == connected));
 }
 

@@ -7,12 +7,12 @@ use positron_internet::{self as internet, Closed, Event, StreamId};
 use positron_proto::{
     id::LinkId,
     node::Input,
-    session::sessions::{Hangup, LinkDown},
+    session::sessions::{Hangup, LinkDown, LinkKind},
 };
 
 /// The stream that a node calls so.
 pub(crate) const fn stream(link: LinkId) -> StreamId {
-    if link.is_accepted() {
+    if link.is_of_driver() {
         StreamId::Accepted(link.number())
     } else {
         StreamId::Dialled(link.number())
@@ -21,8 +21,8 @@ pub(crate) const fn stream(link: LinkId) -> StreamId {
 
 const fn link(stream: StreamId) -> LinkId {
     match stream {
-        StreamId::Dialled(n) => LinkId::dialled(n),
-        StreamId::Accepted(n) => LinkId::accepted(n),
+        StreamId::Dialled(n) => LinkId::of_core(n),
+        StreamId::Accepted(n) => LinkId::of_driver(n),
     }
 }
 
@@ -56,7 +56,9 @@ impl From<Event<Bytes>> for Told {
     fn from(event: Event<Bytes>) -> Self {
         Self::Input(match event {
             Event::Datagram { from, payload, .. } => return Self::Datagram(from, payload),
-            Event::Accepted { id, from } => Input::Accepted { link: link(id), from },
+            Event::Accepted { id, from } => {
+                Input::Accepted { kind: LinkKind::Tcp, link: link(id), from }
+            }
             Event::Connected { id } => Input::Connected { link: link(id) },
             Event::Data { id, bytes } => Input::Bytes { link: link(id), bytes },
             Event::Written { id, bytes } => Input::Written { link: link(id), bytes },

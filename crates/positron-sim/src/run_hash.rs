@@ -59,8 +59,9 @@ impl RunHash {
     pub(crate) fn effect(&mut self, at: Instant, effect: &Effect) {
         self.word(at.as_micros());
         match effect {
-            Effect::Dial { link, to } => {
+            Effect::Dial { link, kind, to } => {
                 self.link(1, *link);
+                self.text(&kind.to_string());
                 self.text(&to.to_string());
             }
             Effect::Write { link, bytes } => {

@@ -282,7 +282,7 @@ pub fn default_config() -> NodeConfig {
             max_links: 512,
             connect_timeout: 10 * second,
             heartbeat: 30 * second,
-            transports: sessions::LinkKinds::Both,
+            transports: sessions::LinkKinds::BOTH,
         },
         peers: peers::PeersConfig {
             bootstrap: Vec::new(),

@@ -58,8 +58,8 @@ fn sum(world: &World, of: impl Fn(&NodeView) -> u64) -> u64 {
 /// Sessions that came up, and those that moved to streams and to datagrams.
 fn counted(world: &World) -> [u64; 3] {
     let sessions = sum(world, |view| view.counters.session.sessions);
-    let to_tcp = sum(world, |view| view.counters.session.moves_to_tcp);
-    [sessions, to_tcp, sum(world, |view| view.counters.session.moves_to_udp)]
+    let to_tcp = sum(world, |view| view.moves[LinkKind::Tcp]);
+    [sessions, to_tcp, sum(world, |view| view.moves[LinkKind::Udp])]
 }
 
 /// No session came up since, but so many ends of sessions moved to streams, and to datagrams.
@@ -201,7 +201,7 @@ fn nodes_that_die_while_datagrams_are_cut_come_back_over_streams() {
 #[test]
 fn nodes_may_be_told_to_use_one_transport_only() {
     for (transports, transport) in
-        [(LinkKinds::Udp, LinkKind::Udp), (LinkKinds::Tcp, LinkKind::Tcp)]
+        [(LinkKinds::UDP, LinkKind::Udp), (LinkKinds::TCP, LinkKind::Tcp)]
     {
         let mut story = busy("one transport", 30);
         story.config.session.transports = transports;

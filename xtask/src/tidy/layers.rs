@@ -3,7 +3,7 @@
 use super::{File, Finding, Tree};
 
 /// The modules in reading order: each uses only those above it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "time",
     "deadlines",
     "limits",
@@ -18,6 +18,7 @@ const ORDER: [&str; 19] = [
     "wire",
     "handshake",
     "datagram",
+    "stream",
     "session",
     "peers",
     "gossip",

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::stats::LinkStats;
+use positron_networking::stats::PerKind;
 
 use super::{
     LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
@@ -54,13 +54,14 @@ pub(crate) async fn play(
     let cpu_s = process_seconds().zip(cpu).map(|(after, before)| after - before);
 
     let ends = network.nodes().iter().map(|node| node.stats().links);
-    let (udp, tcp) = ends.fold((0, 0), |sum, links| (sum.0 + links.udp, sum.1 + links.tcp));
+    let link_ends =
+        ends.fold(PerKind::default(), |sum, links| PerKind::new(|kind| sum[kind] + links[kind]));
     let books = lock(&books).clone();
     let report = Report {
         connected_nodes,
         seed: plan.seed,
         transport: which.transport,
-        link_ends: LinkStats { udp, tcp },
+        link_ends,
         first_failure: traffic.refusal(),
         wire_bytes: wire_bytes().saturating_sub(wire_before),
         duration_s,

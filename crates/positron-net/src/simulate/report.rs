@@ -1,6 +1,6 @@
 //! What a simulation came to.
 
-use positron_networking::{TransportPolicy, stats::LinkStats};
+use positron_networking::{TransportPolicy, stats::PerKind};
 use serde::Serialize;
 
 use super::{latency::Percentiles, ledger::Ledger, table::percent};
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     /// What links could be made of.
     pub transport: TransportPolicy,
     /// Ends of links at the end, by what the links were made of: a link has two.
-    pub link_ends: LinkStats,
+    pub link_ends: PerKind<usize>,
     /// Decided who sent what.
     pub seed: u64,
     /// Bytes in each broadcast.
@@ -68,6 +68,12 @@ pub(crate) struct Missed {
 }
 
 impl Report {
+    /// How many links there are of each kind, in words. A link has two ends.
+    fn links(&self) -> String {
+        let links = self.link_ends.iter().map(|(kind, ends)| format!("{} over {kind}", ends / 2));
+        links.collect::<Vec<_>>().join(", ")
+    }
+
     /// The part that the books tell.
     pub(crate) fn of(books: &Ledger, nodes: usize) -> Self {
         let totals = books.totals();
@@ -76,7 +82,7 @@ impl Report {
             nodes,
             connected_nodes: 0,
             transport: TransportPolicy::Auto,
-            link_ends: LinkStats::default(),
+            link_ends: PerKind::default(),
             seed: 0,
             payload_bytes: super::PAYLOAD,
             broadcasts: totals.broadcasts,
@@ -145,15 +151,7 @@ impl Report {
                     self.nodes, self.connected_nodes, self.connected_s
                 ),
             )
-            .line(
-                "links",
-                format_args!(
-                    "{} over UDP, {} over TCP (transport {})",
-                    self.link_ends.udp / 2,
-                    self.link_ends.tcp / 2,
-                    self.transport
-                ),
-            )
+            .line("links", format_args!("{} (transport {})", self.links(), self.transport))
             .line(
                 "broadcasts",
                 format_args!(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use positron_networking::{Node, NodeId};
+use positron_networking::{LinkTransport, Node, NodeId};
 
 use super::{
     ledger::{Ledger, Line, Totals},
@@ -94,7 +94,7 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
             if narrow { node.id().short().chars().take(8).collect() } else { node.id().short() },
             stats.listen.first().map(|at| shown_address(*at, narrow)).unwrap_or_default(),
             stats.active_peers.to_string(),
-            stats.links.udp.to_string(),
+            stats.links[LinkTransport::Udp].to_string(),
             line.sent.to_string(),
             line.received.to_string(),
             percent(line.received, line.expected),

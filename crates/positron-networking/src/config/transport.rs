@@ -43,9 +43,9 @@ impl TransportPolicy {
 
     pub(crate) const fn for_core(self) -> LinkKinds {
         match self {
-            Self::Auto => LinkKinds::Both,
-            Self::Udp => LinkKinds::Udp,
-            Self::Tcp => LinkKinds::Tcp,
+            Self::Auto => LinkKinds::BOTH,
+            Self::Udp => LinkKinds::UDP,
+            Self::Tcp => LinkKinds::TCP,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use positron_proto::{
     id::Ticket,
     node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
+    session::sessions::LinkKind,
 };
 use tokio::{
     net::lookup_host,
@@ -246,7 +247,7 @@ impl CoreTask {
 
     fn accept(&mut self, (stream, from): Accepted) {
         let link = self.links.accept(stream);
-        self.handle(Input::Accepted { link, from });
+        self.handle(Input::Accepted { kind: LinkKind::Tcp, link, from });
     }
 
     fn handle_request(&mut self, order: Request) {
@@ -298,7 +299,7 @@ impl CoreTask {
 
     fn execute(&mut self, effect: Effect) {
         match effect {
-            Effect::Dial { link, to } => self.links.dial(link, to),
+            Effect::Dial { link, kind: _, to } => self.links.dial(link, to),
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Resolve { name } => self.resolve_name(name),

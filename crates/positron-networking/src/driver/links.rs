@@ -70,7 +70,7 @@ impl Links {
 
     /// Takes over a connection and names it.
     pub(crate) fn accept(&mut self, stream: TcpStream) -> LinkId {
-        let link = LinkId::accepted(self.accepted);
+        let link = LinkId::of_driver(self.accepted);
         self.accepted += 1;
         self.spawn(link, Origin::Accepted(stream));
         link
@@ -83,7 +83,7 @@ impl Links {
     pub(crate) fn hangup(&mut self, link: LinkId, how: Hangup) {
         if let Some(open) = self.open.get_mut(&link)
             && how == Hangup::Abort
-            && link.is_accepted()
+            && link.is_of_driver()
             && !open.ending
         {
             open.ending = true;

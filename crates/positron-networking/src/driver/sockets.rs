@@ -82,25 +82,25 @@ mod tests {
 
     #[tokio::test]
     async fn both_sockets_have_the_same_port() {
-        let both = bind(ANY.parse().unwrap(), LinkKinds::Both).await.unwrap();
+        let both = bind(ANY.parse().unwrap(), LinkKinds::BOTH).await.unwrap();
         assert_ne!(both.address.port(), 0);
         assert_eq!(both.streams.as_ref().unwrap().local_addr().unwrap(), both.address);
-        let taken = bind(both.address, LinkKinds::Udp).await.unwrap_err();
+        let taken = bind(both.address, LinkKinds::UDP).await.unwrap_err();
         assert!(matches!(taken, StartError::Bind { transport: LinkKind::Udp, .. }), "{taken}");
-        let taken = bind(both.address, LinkKinds::Both).await.unwrap_err();
+        let taken = bind(both.address, LinkKinds::BOTH).await.unwrap_err();
         assert!(matches!(taken, StartError::Bind { transport: LinkKind::Tcp, .. }), "{taken}");
     }
 
     #[tokio::test]
     async fn what_is_not_used_is_not_taken() {
-        let tcp = bind(ANY.parse().unwrap(), LinkKinds::Tcp).await.unwrap();
+        let tcp = bind(ANY.parse().unwrap(), LinkKinds::TCP).await.unwrap();
         assert!(tcp.datagrams.is_none());
-        let udp = bind(tcp.address, LinkKinds::Udp).await.unwrap();
+        let udp = bind(tcp.address, LinkKinds::UDP).await.unwrap();
         assert!(udp.streams.is_none());
         assert_eq!(udp.address, tcp.address);
         // A port that is free for one of the two only is not free.
         drop(tcp);
-        let error = bind(udp.address, LinkKinds::Both).await.unwrap_err().to_string();
+        let error = bind(udp.address, LinkKinds::BOTH).await.unwrap_err().to_string();
         let wanted = format!("cannot listen on {} (UDP): the port is in use", udp.address);
         assert!(error.starts_with(&wanted), "{error}");
     }

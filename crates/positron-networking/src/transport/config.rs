@@ -141,7 +141,7 @@ impl TcpConfig {
             max_links: self.max_connections,
             connect_timeout: self.connect_timeout,
             heartbeat: self.heartbeat,
-            transports: LinkKinds::Tcp,
+            transports: LinkKinds::TCP,
         }
     }
 }

@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::{
     id::{NetworkId, NodeId},
-    identity::PublicKey,
     limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST},
     misbehavior::Misbehavior,
     time::{Duration, Instant},
@@ -15,7 +14,10 @@ use crate::{
 
 pub use super::counters::EndpointCounters;
 pub use crate::{
-    handshake::expect::{Direction, Expect},
+    handshake::{
+        RemoteNode,
+        expect::{Direction, Expect},
+    },
     wire::packet_frame::Delivery,
 };
 
@@ -99,23 +101,6 @@ pub enum ConnectionState {
 /// Lanes are independent of one another; a lower one is more urgent. Below
 /// [`LANES`](crate::limits::LANES).
 pub type LaneNumber = u8;
-
-/// Who answers at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemoteNode {
-    /// Who.
-    pub id: NodeId,
-    /// Its key.
-    pub key: PublicKey,
-    /// The static X25519 key of its links.
-    pub noise_static: [u8; 32],
-    /// The start of its process.
-    pub boot: u64,
-    /// Where it is.
-    pub addr: SocketAddr,
-    /// Who dialled.
-    pub direction: Direction,
-}
 
 /// What happened, in order within a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -359,15 +359,12 @@ fn digest(syn: &Syn<'_>) -> [u8; 32] {
 }
 
 /// The other end as the application sees it.
-pub(super) fn remote(agreed: &Agreement, addr: SocketAddr, direction: Direction) -> RemoteNode {
-    RemoteNode {
-        id: agreed.id,
-        key: agreed.key,
-        noise_static: agreed.noise_static,
-        boot: agreed.boot,
-        addr,
-        direction,
-    }
+pub(super) const fn remote(
+    agreed: &Agreement,
+    addr: SocketAddr,
+    direction: Direction,
+) -> RemoteNode {
+    RemoteNode::of(agreed, addr, direction)
 }
 
 /// A sealed RST to somebody with whom there will be no connection.

@@ -27,6 +27,12 @@ impl Endpoint {
         self.rows.get(&connection)?.connection.heard()
     }
 
+    /// Bytes in packets of a connection that its other end acknowledged, while it exists: whether it
+    /// grows tells a slow path from an end that takes nothing.
+    pub fn delivered_bytes(&self, connection: ConnectionId) -> Option<u64> {
+        self.rows.get(&connection)?.connection.delivered_bytes()
+    }
+
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> EndpointCounters {
         self.counters

@@ -1,7 +1,7 @@
 //! Who the two ends are and which secrets they share, whatever carries their messages
 //! `[PROTOCOL 5.1]`.
 //!
-//! A byte stream frames the messages in [`crate::session`], datagrams in [`crate::datagram`].
+//! A byte stream frames the messages in [`crate::stream`], datagrams in [`crate::datagram`].
 //! A message that does not open changes nothing: the genuine one may still come (RUSTSEC-2024-0011,
 //! where one forged message ended a session). Noise itself holds to that only where a message
 //! begins with a key exchange; the third message of XX does not, and there the state is made
@@ -23,7 +23,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeCarrier {
     /// A byte stream.
-    Stream,
+    Stream {
+        /// The SHA-256 of the certificate that it was opened under, if something below proves one:
+        /// who stands in between with another certificate has another transcript.
+        certificate: Option<[u8; 32]>,
+    },
     /// Datagrams, which find their connection by the ids that the ends chose.
     Datagrams {
         /// The initiator's connection id, which the transcript covers.
@@ -35,13 +39,17 @@ pub(crate) enum HandshakeCarrier {
 
 impl HandshakeCarrier {
     /// What both ends must agree on before the first message: "positron-net/1", the pattern, and
-    /// for datagrams that word and the initiator's connection id.
+    /// for datagrams that word and the initiator's connection id, for a stream that has one the
+    /// hash of its certificate. A prefix of one kind is none of another by its length.
     pub(crate) fn prologue(self, pattern: Pattern) -> Vec<u8> {
         let mut prologue = b"positron-net/1".to_vec();
         prologue.push(pattern as u8);
-        if let Self::Datagrams { initiator, .. } = self {
-            prologue.extend_from_slice(b"datagram");
-            prologue.extend_from_slice(&initiator.to_be_bytes());
+        match self {
+            Self::Datagrams { initiator, .. } => {
+                prologue.extend_from_slice(b"datagram");
+                prologue.extend_from_slice(&initiator.to_be_bytes());
+            }
+            Self::Stream { certificate } => prologue.extend(certificate.into_iter().flatten()),
         }
         prologue
     }
@@ -144,6 +152,10 @@ impl Proposal {
 
     pub(crate) const fn pattern(&self) -> Pattern {
         self.pattern
+    }
+
+    pub(crate) const fn carrier(&self) -> HandshakeCarrier {
+        self.carrier
     }
 
     pub(crate) const fn expect(&self) -> Expect {
@@ -318,7 +330,7 @@ impl Proven {
         // Version 1 shifts all windows alike; the byte is there for versions that do not.
         let connection =
             connection.filter(|id| *id != 0 && self.hello.window_scale == WINDOW_SCALE);
-        if carrier != HandshakeCarrier::Stream && connection.is_none() {
+        if matches!(carrier, HandshakeCarrier::Datagrams { .. }) && connection.is_none() {
             return Ok(None);
         }
         Ok(Some(Box::new(Agreement {

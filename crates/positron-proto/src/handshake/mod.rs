@@ -3,14 +3,19 @@
 //! - `noise`: the two handshake patterns;
 //! - `hello`: what the two ends tell each other inside the handshake;
 //! - [`expect`]: whom who dials expects, and which end that is;
+//! - `remote`, `failure`: who proved to be there, or why nobody did;
 //! - `agreement`: the machine of one end, from there to shared secrets;
 //! - `aead`: the keys and nonces that come out of it.
 
 pub(crate) mod aead;
 pub(crate) mod agreement;
 pub mod expect;
+mod failure;
 pub(crate) mod hello;
 pub(crate) mod noise;
+mod remote;
 
 pub use expect::{Direction, Expect};
+pub use failure::HandshakeFailure;
 pub use noise::link_public_key;
+pub use remote::RemoteNode;

@@ -115,8 +115,8 @@ impl NodeCore {
                 self.reserve_numbers();
                 self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
-            Input::Accepted { link, from } => {
-                self.sessions.handle_accepted(now, link, from, &mut self.queues.session);
+            Input::Accepted { kind, link, from } => {
+                self.sessions.handle_accepted(now, kind, link, from, &mut self.queues.session);
             }
             Input::Connected { link } => {
                 self.sessions.handle_connected(now, link, &mut self.queues.session);
@@ -239,6 +239,7 @@ impl NodeCore {
             kept: self.gossip.kept(),
             next_wake,
             banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
+            moves: self.sessions.moves(),
             counters: AllCounters {
                 session: self.sessions.counters(),
                 datagrams: self.sessions.datagram_counters(),

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{Change, ChangeId, Event};
-use crate::{id::LinkId, identity::Job, session::sessions::Hangup};
+use crate::{
+    id::LinkId,
+    identity::Job,
+    session::sessions::{Hangup, LinkKind},
+};
 
 /// Names one signature check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +22,8 @@ pub enum Effect {
     Dial {
         /// Its name.
         link: LinkId,
+        /// What it is to be made of.
+        kind: LinkKind,
         /// Where to.
         to: SocketAddr,
     },

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{ChangeId, CheckId};
-use crate::{id::LinkId, identity::Verdict, session::sessions::LinkDown};
+use crate::{
+    id::LinkId,
+    identity::Verdict,
+    session::sessions::{LinkDown, LinkKind},
+};
 
 /// Something that happened outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +18,9 @@ pub enum Input {
     Listening(Vec<SocketAddr>),
     /// Somebody connected to us.
     Accepted {
-        /// A name of the driver's choice ([`LinkId::accepted`]).
+        /// What the link is made of.
+        kind: LinkKind,
+        /// A name of the driver's choice ([`LinkId::of_driver`]).
         link: LinkId,
         /// From where.
         from: SocketAddr,

@@ -47,8 +47,8 @@ impl NodeCore {
 
     fn route_session(&mut self, now: Now, out: sessions::SessionEffect) {
         match out {
-            sessions::SessionEffect::Dial { link, to } => {
-                self.effects.push_back(Effect::Dial { link, to });
+            sessions::SessionEffect::Dial { link, kind, to } => {
+                self.effects.push_back(Effect::Dial { link, kind, to });
             }
             sessions::SessionEffect::Write { link, bytes } => {
                 self.effects.push_back(Effect::Write { link, bytes });

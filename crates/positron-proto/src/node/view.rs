@@ -36,6 +36,8 @@ pub struct NodeView {
     pub next_wake: Option<(Duration, Wake)>,
     /// Peers that it bans.
     pub banned: usize,
+    /// Sessions that went on over a link of each kind instead of one of another.
+    pub moves: sessions::PerKind<u64>,
     /// What happened.
     pub counters: AllCounters,
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{
-    contract::{DialFailure, DownReason, Hangup, LinkDown, SessionEffect},
+    carrier::Ending,
+    contract::{DialFailure, DownReason, LinkDown, SessionEffect},
     happy_eyeballs::AttemptId,
-    inbound::Inbound,
     session::{Attachment, Session},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Quota, Stage},
@@ -14,7 +14,7 @@ use crate::{
     id::{LinkId, NodeId},
     limits::{CONVERSATION_GRACE, FLUSH_TIMEOUT, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
     time::Now,
-    wire::frame::{CloseReason, Frame},
+    wire::frame::CloseReason,
 };
 
 /// What becomes of a conversation whose session is over.
@@ -27,51 +27,6 @@ pub(super) enum Retention {
 }
 
 impl Sessions {
-    /// A byte stream ended, or could not be opened; also the answer to [`SessionEffect::Hangup`].
-    pub fn handle_link_down(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        reason: LinkDown,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        self.link_gone(now, link, DialFailure::Link(reason.clone()), reason, out);
-    }
-
-    /// A link is no more: what that means for whoever dialled it, or for its session.
-    pub(super) fn link_gone(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        failure: DialFailure,
-        reason: LinkDown,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let Some(entry) = self.links.remove(&link) else { return };
-        self.deadlines.clear(SessionWake::Link(link));
-        self.lay_down(link);
-        self.door.release(entry.place, entry.addr);
-        match entry.stage {
-            Stage::Connecting(race) => self.attempt_failed(now, race, Some(link), failure, out),
-            Stage::Initiating(race, _) => {
-                self.counters.handshakes_failed += 1;
-                self.attempt_failed(now, race, Some(link), failure, out);
-            }
-            Stage::AwaitPong(race, up, _) => {
-                self.counters.handshakes_failed += 1;
-                self.attempt_failed(now, race, Some(link), failure, out);
-                self.end_session_between_links(now, up.peer.id, out);
-            }
-            Stage::Responding(_) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
-                self.counters.handshakes_failed += 1;
-            }
-            Stage::Up(up) => {
-                self.end_session(now, up.peer.id, DownReason::Link(reason), Retention::Keep, out);
-            }
-            Stage::Closing => {}
-        }
-    }
-
     /// Ends the session with `peer`, telling it why, and every link to it that is about to become
     /// one. What the write window still takes goes before the reason; the rest is undelivered.
     pub fn close(
@@ -90,6 +45,7 @@ impl Sessions {
             self.close_whatever(now, link, reason.clone(), out);
         }
         self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+        self.settle(now, out);
     }
 
     /// Ends every session, dial and half-open link, and forgets every conversation.
@@ -103,6 +59,7 @@ impl Sessions {
             self.end_session(now, peer, DownReason::ByUs(reason.clone()), Retention::Drop, out);
             self.forget(peer, out);
         }
+        self.settle(now, out);
     }
 
     /// Ends one link, at whatever stage it is. Its session, if any, is the caller's to end.
@@ -115,94 +72,72 @@ impl Sessions {
     ) {
         let Some(entry) = self.links.get(&link) else { return };
         match entry.stage {
-            Stage::Connecting(race) | Stage::Initiating(race, _) => {
+            Stage::Connecting(race) | Stage::Initiating(race) => {
                 self.fail_dial(now, link, race, DialFailure::Closed(reason), out);
             }
             Stage::AwaitPong(race, ..) => {
-                self.close_link(now, link, reason.clone(), out);
+                self.close_link(now, link, reason.clone());
                 self.attempt_failed(now, race, Some(link), DialFailure::Closed(reason), out);
             }
-            Stage::Responding(_) => self.hang_up(now, link, Hangup::Abort, reason, out),
+            Stage::Responding => self.end_link(now, link, Ending::Reset, reason),
             Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
-                self.close_link(now, link, reason, out);
+                self.close_link(now, link, reason);
             }
             Stage::Up(_) => {
-                self.fill(now, link, out);
-                self.close_link(now, link, reason, out);
+                self.fill(now, link);
+                self.close_link(now, link, reason);
             }
             Stage::Closing => {}
         }
     }
 
-    /// Says why, sealed, and hangs up.
-    ///
-    /// A datagram connection says why by itself when it ends, after everything that was said before
-    /// in any lane was acknowledged; so nothing is overtaken, and nothing that was acknowledged is
-    /// lost. Where that would take long, because the peer is gone or goes on elsewhere, it ends at
-    /// once: what was not acknowledged comes again over the next link.
-    pub(super) fn close_link(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        reason: CloseReason,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let Some(entry) = self.links.get_mut(&id) else { return };
+    /// Says why, and ends a link after what was said before. Where its session goes on over another
+    /// one, or the peer is gone, nothing waits for that: what was not acknowledged comes again over
+    /// the next link.
+    pub(super) fn close_link(&mut self, now: Now, id: LinkId, reason: CloseReason) {
+        let Some(entry) = self.links.get(&id) else { return };
         let moved_on = matches!(
             (&entry.stage, &reason),
             (Stage::Up(_), CloseReason::Duplicate | CloseReason::Timeout | CloseReason::SlowReader)
         );
-        let how = match entry.connection {
-            Some(_) if moved_on => Hangup::Abort,
-            _ => Hangup::Flush,
-        };
-        if entry.connection.is_none()
-            && let Some(link) = entry.link_mut()
-        {
-            let bytes = link.sealed(&[Frame::Close(reason.clone())]);
-            self.counters.records_sent += 1;
-            self.write(now, id, bytes, out);
-        }
-        self.hang_up(now, id, how, reason, out);
+        self.end_link(now, id, if moved_on { Ending::MoveOn } else { Ending::Close }, reason);
     }
 
-    /// Hangs up. What still arrives is dropped; the link is forgotten when it is down.
+    /// Ends a link. What still arrives is dropped; it is forgotten when its carrier says that it is
+    /// over.
     ///
     /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
     /// descriptor like any other stranger.
-    pub(super) fn hang_up(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        how: Hangup,
-        reason: CloseReason,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
+    pub(super) fn end_link(&mut self, now: Now, link: LinkId, how: Ending, reason: CloseReason) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        if how == Hangup::Abort {
+        entry.stage = Stage::Closing;
+        let kind = entry.kind;
+        if how == Ending::Reset {
             self.door.release(entry.place, entry.addr);
             entry.place = Quota::Free;
+            self.deadlines.clear(SessionWake::Link(link));
+        } else {
+            self.deadlines.set(SessionWake::Link(link), now.mono + FLUSH_TIMEOUT);
         }
-        entry.stage = Stage::Closing;
-        entry.inbound = Inbound::default();
-        let connection = entry.connection;
         self.lay_down(link);
-        match how {
-            Hangup::Flush => self.deadlines.set(SessionWake::Link(link), now.mono + FLUSH_TIMEOUT),
-            Hangup::Abort => self.deadlines.clear(SessionWake::Link(link)),
-        }
-        match (connection, how) {
-            (None, _) => out.push_back(SessionEffect::Hangup { link, how }),
-            (Some(connection), Hangup::Flush) => self.endpoint.close(now, connection, reason),
-            (Some(connection), Hangup::Abort) => self.endpoint.reset(now, connection, reason),
-        }
+        self.carriers.of(kind).end(now, link, how, reason);
+    }
+
+    /// A session lost its link.
+    pub(super) fn link_lost(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.end_session(now, peer, DownReason::Link(why), Retention::Keep, out);
     }
 
     /// Nothing more is expected of a link, nor given to it.
-    fn lay_down(&mut self, link: LinkId) {
+    pub(super) fn lay_down(&mut self, link: LinkId) {
         self.partials.note(link, None);
         self.unflushed.remove(&link);
-        self.hungry.remove(&link);
         self.deadlines.clear(SessionWake::Back(link));
     }
 
@@ -219,7 +154,7 @@ impl Sessions {
             DialFailure::Closed(reason) => reason.clone(),
             _ => CloseReason::Timeout,
         };
-        self.hang_up(now, link, Hangup::Abort, reason, out);
+        self.end_link(now, link, Ending::Reset, reason);
         self.attempt_failed(now, race, Some(link), failure, out);
     }
 
@@ -231,7 +166,7 @@ impl Sessions {
                 let (race, failure) = (*race, DialFailure::Link(LinkDown::TimedOut));
                 self.fail_dial(now, link, race, failure, out);
             }
-            Stage::Initiating(race, _) => {
+            Stage::Initiating(race) => {
                 let race = *race;
                 self.counters.handshakes_timed_out += 1;
                 self.fail_dial(now, link, race, DialFailure::Timeout, out);
@@ -242,13 +177,13 @@ impl Sessions {
                 self.fail_dial(now, link, race, DialFailure::Timeout, out);
                 self.end_session_between_links(now, peer, out);
             }
-            Stage::Responding(_) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+            Stage::Responding | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
                 self.counters.handshakes_timed_out += 1;
-                self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out);
+                self.end_link(now, link, Ending::Reset, CloseReason::Timeout);
             }
             Stage::Up(_) => self.check_session(now, link, out),
             // The kernel does not get rid of the last bytes: the peer does not read.
-            Stage::Closing => self.hang_up(now, link, Hangup::Abort, CloseReason::Timeout, out),
+            Stage::Closing => self.end_link(now, link, Ending::Reset, CloseReason::Timeout),
         }
     }
 

@@ -1,258 +1,275 @@
-//! From dial or accept to keys.
+//! From dial or accept to an authenticated node.
 
 use std::{collections::VecDeque, net::SocketAddr};
 
+use bytes::Bytes;
+
 use super::{
-    contract::{DialFailure, DialOutcome, Hangup, Peer, Purpose, SessionEffect},
-    handshake::{
-        Answered, Heard, Initiator, NotOurs, Packet, Responder, StreamHandshakeError, protocol_of,
-    },
-    happy_eyeballs::AttemptId,
-    link::{Carrier, SessionLink},
-    record::Keys,
+    carrier::Ending,
+    contract::{DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionEffect},
+    link::{LinkFault, SessionLink},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Quota, ReferralState, Stage, TooMany},
 };
 use crate::{
-    handshake::{agreement::Agreement, expect::Direction},
+    handshake::{Direction, RemoteNode},
     id::LinkId,
     limits::HANDSHAKE_TIMEOUT,
     time::Now,
-    wire::frame::{CloseReason, Frame},
+    wire::frame::{CloseReason, Frame, Lane},
 };
 
-/// Whether to look at the bytes of a link once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Again,
-    Enough,
-}
-
 impl Sessions {
-    /// A dial of ours has a byte stream.
-    pub fn handle_connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
-        let Stage::Connecting(race) = entry.stage else { return };
-        let Some(dial) = self.attempts.get(&race).map(|race| race.dial) else { return };
-        let (expect, theirs) = (dial.expect, dial.noise_static.as_ref());
-        match Initiator::start(&self.local, expect, theirs, &mut self.rng) {
-            Ok((initiator, syn)) => {
-                entry.stage = Stage::Initiating(race, Box::new(initiator));
-                self.deadlines.set_earliest(SessionWake::Link(link), now.mono + HANDSHAKE_TIMEOUT);
-                self.write(now, link, syn, out);
-            }
-            Err(_) => {
-                let failure = DialFailure::Handshake("no handshake can be started");
-                self.fail_dial(now, link, race, failure, out);
-            }
-        }
-    }
-
-    /// Lets a stranger in front of the door, unless its address has too many links; the stranger
-    /// who waits longest gives way when there are too many in all.
-    pub(super) fn admit_half_open(
+    /// Somebody opened a byte stream to us.
+    pub fn handle_accepted(
         &mut self,
         now: Now,
+        kind: LinkKind,
         link: LinkId,
         from: SocketAddr,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let stage = Stage::Responding(Box::new(Responder::Listening { after_ik: false }));
+        self.carriers.streams.handle_accepted(link, from, None);
+        self.admit_half_open(now, kind, link, from, Stage::Responding);
+        self.settle(now, out);
+    }
+
+    /// Lets a stranger in front of the door, unless its address has too many links; the stranger
+    /// who waits longest gives way when there are too many in all.
+    fn admit_half_open(
+        &mut self,
+        now: Now,
+        kind: LinkKind,
+        link: LinkId,
+        from: SocketAddr,
+        stage: Stage,
+    ) {
+        self.counters.accepts += 1;
         match self.door.reserve(link, from) {
             Ok(place) => {
-                self.links.insert(link, LinkEntry::new(from, stage, place));
+                self.links.insert(link, LinkEntry::new(kind, from, stage, place));
                 self.deadlines.set(SessionWake::Link(link), now.mono + HANDSHAKE_TIMEOUT);
             }
             Err(TooMany) => {
-                self.links.insert(link, LinkEntry::new(from, Stage::Closing, Quota::Free));
                 self.counters.links_refused += 1;
-                out.push_back(SessionEffect::Hangup { link, how: Hangup::Abort });
+                self.links.insert(link, LinkEntry::new(kind, from, Stage::Closing, Quota::Free));
+                self.carriers.of(kind).end(now, link, Ending::Reset, CloseReason::SlotsFull);
             }
         }
-        self.evict_half_open(now, out);
-    }
-
-    /// Lets the stranger go who waits longest, if there are too many.
-    pub(super) fn evict_half_open(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
         if let Some(oldest) = self.door.oldest_beyond_limit() {
             self.counters.half_open_evicted += 1;
-            self.hang_up(now, oldest, Hangup::Abort, CloseReason::SlotsFull, out);
+            self.end_link(now, oldest, Ending::Reset, CloseReason::SlotsFull);
         }
     }
 
-    /// Looks at what arrived on a link until more is needed.
-    pub(super) fn advance(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        loop {
-            let Some(entry) = self.links.get(&link) else { return };
-            let step = match entry.stage {
-                Stage::Initiating(..) => self.initiate(now, link, out),
-                Stage::Responding(_) => self.respond(now, link, out),
-                Stage::AwaitPong(..) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
-                    self.confirm(now, link, out)
-                }
-                Stage::Up(_) => {
-                    self.handle_frames(now, link, out);
-                    Step::Enough
-                }
-                Stage::Connecting(_) | Stage::Closing => Step::Enough,
-            };
-            if step == Step::Enough {
-                return;
-            }
+    /// Something answers where we dialled.
+    pub(super) fn handle_reached(&mut self, now: Now, link: LinkId) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        if let Stage::Connecting(race) = entry.stage {
+            entry.stage = Stage::Initiating(race);
+            self.deadlines.set_earliest(SessionWake::Link(link), now.mono + HANDSHAKE_TIMEOUT);
         }
     }
 
-    fn initiate(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) -> Step {
-        let Some(entry) = self.links.get_mut(&link) else { return Step::Enough };
-        let packet = Packet::read(&mut entry.inbound);
-        if let Ok(None) = packet {
-            return Step::Enough;
-        }
-        let stage = core::mem::replace(&mut entry.stage, Stage::Closing);
-        let Stage::Initiating(race, initiator) = stage else { return Step::Enough };
-        let answered = match packet {
-            Ok(Some(packet)) => initiator.answer(&packet, &self.local, &mut self.rng),
-            Ok(None) | Err(NotOurs) => {
-                self.counters.not_positron += 1;
-                Err(DialFailure::NotPositron(protocol_of(&entry.inbound.front(8))))
-            }
-        };
-        match answered {
-            Ok(Answered::Again(initiator, syn)) => {
-                entry.stage = Stage::Initiating(race, Box::new(initiator));
-                self.write(now, link, syn, out);
-                Step::Again
-            }
-            Ok(Answered::Secured(secured, ack)) => {
-                self.secured_by_us(now, (link, race), *secured, ack, out);
-                Step::Again
-            }
-            Err(failure) => {
-                self.counters.handshakes_failed += 1;
-                self.fail_dial(now, link, race, failure, out);
-                Step::Enough
-            }
-        }
-    }
-
-    /// The listener is known. Confirm, or say sealed why not.
-    fn secured_by_us(
+    /// The other end of a link is known, and live if it dialled.
+    pub(super) fn handle_authenticated(
         &mut self,
         now: Now,
-        (id, race): (LinkId, AttemptId),
-        secured: Agreement,
-        mut bytes: Vec<u8>,
+        kind: LinkKind,
+        id: LinkId,
+        remote: RemoteNode,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let records_per_key = self.local.records_per_key;
-        let found = secured.id;
+        let link = Box::new(SessionLink::new(&remote, id, kind, now.mono));
+        match self.links.get_mut(&id) {
+            None if remote.direction == Direction::Inbound => {
+                let stage = Stage::AwaitFirstRecord(link);
+                self.admit_half_open(now, kind, id, remote.addr, stage);
+            }
+            Some(entry) if matches!(entry.stage, Stage::Responding) => {
+                entry.stage = Stage::AwaitFirstRecord(link);
+            }
+            Some(_) => self.confirm_dial(now, link, out),
+            None => {}
+        }
+    }
+
+    /// The node that we dialled is known. Confirm, or be gone if that is all we wanted to know.
+    fn confirm_dial(
+        &mut self,
+        now: Now,
+        mut link: Box<SessionLink>,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let (id, found) = (link.peer.link, link.peer.id);
         let instead = self.is_failover(&found);
-        let Some(dial) = self.attempts.get(&race).map(|race| race.dial) else { return };
         let Some(entry) = self.links.get_mut(&id) else { return };
-        let refusal = secured.refusal.clone();
-        let mut link =
-            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Outbound, id, now));
-        let probed = dial.purpose == Purpose::Probe;
-        let Some(reason) = refusal.or(probed.then_some(CloseReason::Probe)) else {
-            bytes.append(&mut link.first_ping(now.mono, id.number(), instead));
-            entry.stage = Stage::AwaitPong(race, link, ReferralState::Possible);
-            self.write(now, id, bytes, out);
+        let (Stage::Connecting(race) | Stage::Initiating(race)) = entry.stage else { return };
+        let Some(dial) = self.attempts.get(&race).map(|race| race.dial) else { return };
+        if dial.purpose == Purpose::Probe {
+            self.end_link(now, id, Ending::Close, CloseReason::Probe);
+            self.end_attempt(now, race, Some(id), DialOutcome::Probed(found), out);
             return;
-        };
-        bytes.append(&mut link.sealed(&[Frame::Close(reason.clone())]));
-        self.write(now, id, bytes, out);
-        self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
-        let outcome = match reason {
-            CloseReason::Probe => DialOutcome::Probed(found),
-            CloseReason::SelfDial => DialOutcome::Failed(DialFailure::Ourselves),
-            CloseReason::WrongNode => DialOutcome::Failed(DialFailure::WrongNode { found }),
-            reason => DialOutcome::Failed(DialFailure::Closed(reason)),
-        };
-        if let DialOutcome::Failed(_) = outcome {
-            self.counters.handshakes_failed += 1;
         }
-        self.end_attempt(now, race, Some(id), outcome, out);
+        let ping = link.first_ping(now.mono, id.number(), instead);
+        entry.stage = Stage::AwaitPong(race, link, ReferralState::Possible);
+        self.deadlines.set_earliest(SessionWake::Link(id), now.mono + HANDSHAKE_TIMEOUT);
+        self.say(now, id, &ping);
     }
 
-    fn respond(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) -> Step {
-        let Some(entry) = self.links.get_mut(&link) else { return Step::Enough };
-        let packet = Packet::read(&mut entry.inbound);
-        if let Ok(None) = packet {
-            return Step::Enough;
-        }
-        let stage = core::mem::replace(&mut entry.stage, Stage::Closing);
-        let Stage::Responding(responder) = stage else { return Step::Enough };
-        let heard = match packet {
-            Ok(Some(packet)) => responder.hear(&packet, &self.local, &mut self.rng),
-            Ok(None) | Err(NotOurs) => Err(StreamHandshakeError::NotOurs),
-        };
-        match heard {
-            Ok(Heard::Reply(responder, reply)) => {
-                entry.stage = Stage::Responding(Box::new(responder));
-                self.write(now, link, reply, out);
-                return Step::Again;
-            }
-            Ok(Heard::Secured(secured, reply)) => {
-                self.secured_by_them(now, link, *secured, reply, out);
-                return Step::Again;
-            }
-            Ok(Heard::OtherVersion(hint)) => {
-                self.counters.handshakes_failed += 1;
-                self.write(now, link, hint, out);
-                self.hang_up(now, link, Hangup::Flush, CloseReason::WrongVersion, out);
-            }
-            // To garbage there is no answer [PROTOCOL 1].
-            Err(StreamHandshakeError::NotOurs) => {
-                self.counters.not_positron += 1;
-                self.hang_up(now, link, Hangup::Abort, CloseReason::WrongVersion, out);
-            }
-            Err(StreamHandshakeError::Broken) => {
-                self.counters.handshakes_failed += 1;
-                self.hang_up(now, link, Hangup::Abort, CloseReason::WrongVersion, out);
-            }
-        }
-        Step::Enough
-    }
-
-    /// The dialler is known, if it is not an old message sent again: nothing happens before its
-    /// first record opens [PROTOCOL 5.2].
-    fn secured_by_them(
+    /// One record came in, in this lane: its frames are dealt with before the next one.
+    pub(super) fn handle_record(
         &mut self,
         now: Now,
         id: LinkId,
-        secured: Agreement,
-        mut bytes: Vec<u8>,
+        lane: Lane,
+        record: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let records_per_key = self.local.records_per_key;
         let Some(entry) = self.links.get_mut(&id) else { return };
-        let refusal = secured.refusal.clone();
-        let mut link =
-            Box::new(link_of(secured, records_per_key, entry.addr, Direction::Inbound, id, now));
-        if let Some(reason) = refusal {
-            self.counters.handshakes_failed += 1;
-            bytes.append(&mut link.sealed(&[Frame::Close(reason.clone())]));
-            self.write(now, id, bytes, out);
-            self.hang_up(now, id, Hangup::Flush, reason, out);
-            return;
-        }
-        entry.stage = Stage::AwaitFirstRecord(link);
-        if !bytes.is_empty() {
-            self.write(now, id, bytes, out);
+        let order = self.carriers.of(entry.kind).order();
+        let Some(link) = entry.link_mut() else { return };
+        match link.take_record(order, lane, record) {
+            Ok(()) => self.advance(now, id, out),
+            Err(fault) => self.handle_failed(now, id, fault, out),
         }
     }
-}
 
-fn link_of(
-    agreed: Agreement,
-    records_per_key: u64,
-    addr: SocketAddr,
-    direction: Direction,
-    id: LinkId,
-    now: Now,
-) -> SessionLink {
-    let Agreement { id: peer, key, noise_static, boot, split, suite, role, .. } = agreed;
-    let keys = Keys::derive(&split, suite, role, records_per_key);
-    let peer = Peer { id: peer, key, noise_static, addr, direction, link: id };
-    SessionLink::new(peer, boot, Carrier::Stream(keys), now.mono)
+    /// Looks at the record at hand until there is nothing left of it.
+    fn advance(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+        while let Some(entry) = self.links.get(&link) {
+            match entry.stage {
+                Stage::AwaitPong(..) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+                    if !self.confirm(now, link, out) {
+                        return;
+                    }
+                }
+                Stage::Up(_) => return self.handle_frames(now, link, out),
+                _ => return,
+            }
+        }
+    }
+
+    /// The other end has another address.
+    pub(super) fn handle_moved(&mut self, link: LinkId, addr: SocketAddr) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        self.door.moved(entry.place, entry.addr, addr);
+        entry.addr = addr;
+        if let Some(link) = entry.link_mut() {
+            link.peer.addr = addr;
+        }
+    }
+
+    /// A link cannot go on, or its other end does not want to.
+    pub(super) fn handle_failed(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        match self.links.get(&id).map(|entry| &entry.stage) {
+            Some(Stage::Connecting(race) | Stage::Initiating(race)) => {
+                let race = *race;
+                self.fail_handshake(now, id, race, fault, out);
+            }
+            Some(Stage::Responding) => self.fail_stranger(now, id, &fault),
+            Some(Stage::AwaitPong(..) | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_)) => {
+                self.fail_unconfirmed(now, id, fault, out);
+            }
+            Some(Stage::Up(_)) => self.fail_session(now, id, fault, out),
+            Some(Stage::Closing) | None => {}
+        }
+    }
+
+    /// Nothing came of a handshake of ours.
+    fn fail_handshake(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        race: super::happy_eyeballs::AttemptId,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(LinkEntry { stage: Stage::Initiating(_), .. }) = self.links.get(&id) {
+            self.counters.handshakes_failed += 1;
+        }
+        let failure = match fault {
+            LinkFault::Handshake(failure) => failure,
+            LinkFault::Closed(reason) => DialFailure::Closed(reason),
+            LinkFault::Forged => DialFailure::Handshake("a record does not open"),
+            LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
+                DialFailure::Handshake(what)
+            }
+        };
+        if let DialFailure::NotPositron(_) = failure {
+            self.counters.not_positron += 1;
+        }
+        if failure.settles() {
+            // What we have against the other end is said sealed.
+            let reason = CloseReason::Timeout;
+            self.end_link(now, id, Ending::Answer, reason);
+            self.attempt_failed(now, race, Some(id), failure, out);
+        } else {
+            self.fail_dial(now, id, race, failure, out);
+        }
+    }
+
+    /// Nothing came of a handshake of somebody who dialled us.
+    fn fail_stranger(&mut self, now: Now, id: LinkId, fault: &LinkFault) {
+        match fault {
+            LinkFault::Handshake(DialFailure::NotPositron(_)) => self.counters.not_positron += 1,
+            LinkFault::Forged => {
+                self.counters.records_forged += 1;
+                self.counters.handshakes_failed += 1;
+            }
+            _ => self.counters.handshakes_failed += 1,
+        }
+        let how = match fault {
+            LinkFault::Handshake(failure) if failure.settles() => Ending::Answer,
+            _ => Ending::Reset,
+        };
+        self.end_link(now, id, how, CloseReason::WrongVersion);
+    }
+
+    /// A link is no more: what that means for whoever dialled it, or for its session.
+    pub(super) fn handle_closed(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        why: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(entry) = self.links.remove(&link) else { return };
+        self.deadlines.clear(SessionWake::Link(link));
+        self.lay_down(link);
+        self.door.release(entry.place, entry.addr);
+        let failure = DialFailure::Link(why.clone());
+        match entry.stage {
+            Stage::Connecting(race) => self.attempt_failed(now, race, Some(link), failure, out),
+            Stage::Initiating(race) => {
+                self.counters.handshakes_failed += 1;
+                self.attempt_failed(now, race, Some(link), failure, out);
+            }
+            Stage::AwaitPong(race, up, _) => {
+                self.counters.handshakes_failed += 1;
+                self.attempt_failed(now, race, Some(link), failure, out);
+                self.end_session_between_links(now, up.peer.id, out);
+            }
+            Stage::Responding | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
+                self.counters.handshakes_failed += 1;
+            }
+            Stage::Up(up) => self.link_lost(now, up.peer.id, why, out),
+            Stage::Closing => {}
+        }
+    }
+
+    /// Says one frame of lane 0 on a link.
+    pub(super) fn say(&mut self, now: Now, id: LinkId, frame: &Frame) {
+        let Some(entry) = self.links.get(&id) else { return };
+        let carrier = self.carriers.of(entry.kind);
+        let mut record = carrier.begin(id);
+        frame.encode(&mut record.bytes);
+        carrier.send(now, id, Lane::CONTROL, record);
+    }
 }

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-pub use super::counters::SessionCounters;
+pub use super::{
+    counters::SessionCounters,
+    kind::{LinkKind, LinkKinds, PerKind},
+};
+pub use crate::stream::contract::{Hangup, LinkDown};
 use crate::{
-    handshake::{Direction, Expect},
+    handshake::{Direction, Expect, HandshakeFailure, RemoteNode},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::PublicKey,
     misbehavior::Misbehavior,
@@ -27,47 +31,6 @@ pub struct SessionConfig {
     pub heartbeat: Duration,
     /// What links may be made of.
     pub transports: LinkKinds,
-}
-
-/// What a link is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkKind {
-    /// A datagram connection `[PROTOCOL 9]`: preferred where it gets through.
-    Udp,
-    /// Sealed records over a byte stream `[PROTOCOL 5]`.
-    Tcp,
-}
-
-impl core::fmt::Display for LinkKind {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        })
-    }
-}
-
-/// What links may be made of. At least one thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LinkKinds {
-    /// Datagrams where they get through, byte streams where they do not.
-    #[default]
-    Both,
-    /// Datagrams only.
-    Udp,
-    /// Byte streams only.
-    Tcp,
-}
-
-impl LinkKinds {
-    /// Whether links may be made of this.
-    pub const fn has(self, transport: LinkKind) -> bool {
-        match transport {
-            LinkKind::Udp => matches!(self, Self::Both | Self::Udp),
-            LinkKind::Tcp => matches!(self, Self::Both | Self::Tcp),
-        }
-    }
 }
 
 /// What a dial is for.
@@ -110,39 +73,12 @@ pub struct Peer {
     pub link: LinkId,
 }
 
-/// How a link is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hangup {
-    /// After everything written has been taken by the kernel.
-    Flush,
-    /// At once.
-    Abort,
-}
-
-/// Why a byte stream ended, as the operating system tells it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LinkDown {
-    /// Nobody listens there.
-    #[error("connection refused: nobody listens there")]
-    Refused,
-    /// No answer.
-    #[error("timed out: no answer from this address")]
-    TimedOut,
-    /// No route.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
-    /// The other end vanished.
-    #[error("connection reset")]
-    Reset,
-    /// The other end closed without saying why.
-    #[error("connection closed")]
-    Eof,
-    /// We hung up.
-    #[error("hung up by this node")]
-    HungUp,
-    /// Anything else the operating system says.
-    #[error("{0}")]
-    Other(String),
+impl Peer {
+    /// Who proved to be at the other end of `link`.
+    pub(super) const fn of(remote: &RemoteNode, link: LinkId) -> Self {
+        let RemoteNode { id, key, noise_static, boot: _, addr, direction } = *remote;
+        Self { id, key, noise_static, addr, direction, link }
+    }
 }
 
 /// Why a dial led to no session.
@@ -172,6 +108,39 @@ pub enum DialFailure {
     /// The other node gave a reason, or we had one.
     #[error("refused: {0}")]
     Closed(CloseReason),
+}
+
+impl From<HandshakeFailure> for DialFailure {
+    fn from(failure: HandshakeFailure) -> Self {
+        match failure {
+            HandshakeFailure::NotPositron(what) => Self::NotPositron(what),
+            HandshakeFailure::Broken(what) => Self::Handshake(what),
+            HandshakeFailure::WrongNode { found } => Self::WrongNode { found },
+            HandshakeFailure::Ourselves => Self::Ourselves,
+            HandshakeFailure::Refused(reason) => Self::Closed(reason),
+        }
+    }
+}
+
+impl DialFailure {
+    /// Whether nothing else has to be tried: the right node, or a wrong one, said so under its key.
+    pub(super) const fn settles(&self) -> bool {
+        match self {
+            Self::WrongNode { .. } | Self::Ourselves | Self::Closed(_) => true,
+            Self::Link(_) | Self::NotPositron(_) | Self::Timeout | Self::Handshake(_) => false,
+        }
+    }
+
+    /// How much it tells of what is there.
+    pub(super) const fn telling(&self) -> u8 {
+        match self {
+            Self::Link(LinkDown::TimedOut) => 0,
+            Self::Timeout => 1,
+            Self::Link(_) => 2,
+            Self::Handshake(_) | Self::NotPositron(_) => 3,
+            Self::WrongNode { .. } | Self::Ourselves | Self::Closed(_) => 4,
+        }
+    }
 }
 
 /// What a dial came to. Every dial comes to exactly one of these.
@@ -206,6 +175,8 @@ pub enum SessionEffect {
     Dial {
         /// Its name.
         link: LinkId,
+        /// What it is to be made of.
+        kind: LinkKind,
         /// Where to.
         to: SocketAddr,
     },

@@ -8,18 +8,18 @@ counters! {
 
     bytes_sent: Counter Bytes "Bytes given to byte streams.";
     bytes_received: Counter Bytes "Bytes taken from byte streams.";
-    records_sent: Counter Count "Records sealed, and bodies of frames given to datagrams.";
-    records_received: Counter Count "Records opened, and bodies of frames taken from datagrams.";
+    records_sent: Counter Count "Bodies of frames given to links: records, and messages of connections.";
+    records_received: Counter Count "The same that were received.";
     messages_sent: Counter Count "Messages queued.";
     messages_received: Counter Count "Messages handed to the node.";
     messages_duplicate: Counter Count "Messages received a second time and dropped.";
+    messages_unknown: Counter Count "Messages of unknown lanes: acknowledged and dropped.";
     messages_resent: Counter Count "Messages that were sent again over another link.";
     messages_refused: Counter Count "Messages not queued because the queue was full.";
-    dials: Counter Count "Dials that were asked for: each of one link or of two that race.";
-    failovers: Counter Count "Byte streams dialled because a datagram link fell silent.";
-    upgrades: Counter Count "Datagram links dialled because a session runs over a byte stream.";
-    moves_to_tcp: Counter Count "Sessions that went on over a byte stream instead of datagrams.";
-    moves_to_udp: Counter Count "Sessions that went on over datagrams instead of a byte stream.";
+    dials: Counter Count "Dials that were asked for: each of one link or of several that race.";
+    failovers: Counter Count "Links of a less preferred kind dialled because one fell silent.";
+    upgrades: Counter Count "Links of a preferred kind dialled because a session has another.";
+    moves: Counter Count "Sessions that went on over a link of another kind.";
     accepts: Counter Count "Links accepted.";
     sessions: Counter Count "Sessions that came up.";
     handshakes_failed: Counter Count "Handshakes that failed, in either direction.";

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
+    carrier::Ending,
     close::Retention,
-    connect::Step,
-    contract::{DialFailure, DialOutcome, DownReason, Hangup, LinkDown, LinkKind, SessionEffect},
+    contract::{DialFailure, DialOutcome, DownReason, LinkDown, SessionEffect},
     link::LinkFault,
     session::{Attachment, Session},
     sessions::{SessionWake, Sessions},
@@ -22,25 +22,23 @@ use crate::{
 };
 
 impl Sessions {
-    /// One frame before the session is up.
+    /// One frame before the session is up; false if there is none.
     pub(super) fn confirm(
         &mut self,
         now: Now,
         id: LinkId,
         out: &mut VecDeque<SessionEffect>,
-    ) -> Step {
-        let Some(LinkEntry { stage, inbound, .. }) = self.links.get_mut(&id) else {
-            return Step::Enough;
-        };
+    ) -> bool {
+        let Some(LinkEntry { stage, .. }) = self.links.get_mut(&id) else { return false };
         let (Stage::AwaitPong(_, link, _)
         | Stage::AwaitFirstRecord(link)
         | Stage::AwaitAdmission(link)) = stage
         else {
-            return Step::Enough;
+            return false;
         };
         let peer = link.peer;
-        let frame = match link.next_frame(inbound, &mut self.counters.records_received) {
-            Ok(None) => return Step::Enough,
+        let frame = match link.next_frame() {
+            Ok(None) => return false,
             Ok(Some(Frame::Close(reason))) => Err(LinkFault::Closed(reason)),
             Ok(Some(frame)) => greet(now, stage, frame),
             Err(fault) => Err(fault),
@@ -54,7 +52,7 @@ impl Sessions {
             Ok(Greeting::Agreed) => self.establish(now, id, out),
             Err(fault) => self.fail_unconfirmed(now, id, fault, out),
         }
-        Step::Again
+        true
     }
 
     /// A node that dialled us is live. The node decides, unless there is a session already and the
@@ -79,6 +77,7 @@ impl Sessions {
     pub fn accept(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
         if let Some(LinkEntry { stage: Stage::AwaitAdmission(_), .. }) = self.links.get(&link) {
             self.establish(now, link, out);
+            self.settle(now, out);
         }
     }
 
@@ -93,26 +92,17 @@ impl Sessions {
         parting: Option<Bytes>,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
-        let Stage::AwaitAdmission(knocking) = &mut entry.stage else { return };
+        let Some(LinkEntry { stage: Stage::AwaitAdmission(_), .. }) = self.links.get(&link) else {
+            return;
+        };
         if reason == CloseReason::SlotsFull {
             self.counters.links_refused += 1;
         }
-        let mut frames = Vec::new();
         if let Some(body) = parting.filter(|body| body.len() <= MAX_RECORD / 2) {
-            frames.push(Frame::Message { lane: Lane::Control, number: 0, body });
+            self.say(now, link, &Frame::Message { lane: Lane::CONTROL, number: 0, body });
         }
-        frames.push(Frame::Close(reason.clone()));
-        if entry.connection.is_some() {
-            // The connection says why by itself, after all that was said before.
-            frames.pop();
-        }
-        if !frames.is_empty() {
-            let bytes = knocking.sealed(&frames);
-            self.counters.records_sent += 1;
-            self.write(now, link, bytes, out);
-        }
-        self.hang_up(now, link, Hangup::Flush, reason, out);
+        self.close_link(now, link, reason);
+        self.settle(now, out);
     }
 
     /// Both ends agreed on this link. It becomes that of the session with this peer, or gives way
@@ -129,7 +119,7 @@ impl Sessions {
             Some(Attachment::Handover(_)) => self.bring_up(now, id),
             Some(Attachment::Detached(_)) | None if self.sessions_up() >= self.config.max_links => {
                 self.counters.links_refused += 1;
-                self.close_link(now, id, CloseReason::SlotsFull, out);
+                self.close_link(now, id, CloseReason::SlotsFull);
                 outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
             }
             Some(Attachment::Detached(_)) | None => {
@@ -153,13 +143,12 @@ impl Sessions {
         entry.place = self.door.promote(entry.place, entry.addr);
         (link.since, link.raised) = (now.mono, now.mono);
         link.carried(now.mono);
-        let (peer, boot, transport) = (link.peer.id, link.boot, link.transport());
+        let (peer, boot, kind) = (link.peer.id, link.boot, link.kind);
         entry.stage = Stage::Up(link);
         let talk = self.sessions.entry(peer).or_insert_with(|| Session::new(boot, now.mono));
-        match (talk.transport.replace(transport), transport) {
-            (Some(LinkKind::Udp), LinkKind::Tcp) => self.counters.moves_to_tcp += 1,
-            (Some(LinkKind::Tcp), LinkKind::Udp) => self.counters.moves_to_udp += 1,
-            _ => {}
+        if talk.kind.replace(kind).is_some_and(|before| before != kind) {
+            self.counters.moves += 1;
+            self.moves[kind] += 1;
         }
         if let Attachment::Detached(until) = talk.attachment {
             self.dormant.remove(&(until, peer));
@@ -186,7 +175,7 @@ impl Sessions {
             return;
         }
         if let Attachment::Attached(old) = talk.attachment {
-            self.close_link(now, old, CloseReason::Duplicate, out);
+            self.close_link(now, old, CloseReason::Duplicate);
         }
         self.end_session(now, peer, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
     }
@@ -209,20 +198,24 @@ impl Sessions {
         self.report_fault(peer, &fault, out);
         let outcome = match fault {
             LinkFault::Closed(reason) => {
-                self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
+                self.end_link(now, id, Ending::Answer, reason.clone());
                 if duplicate {
                     DialOutcome::Connected(peer)
                 } else {
                     DialOutcome::Failed(DialFailure::Closed(reason))
                 }
             }
+            LinkFault::Handshake(failure) => {
+                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
+                DialOutcome::Failed(failure)
+            }
             LinkFault::Forged => {
-                self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
+                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
                 DialOutcome::Failed(DialFailure::Handshake("its first record does not open"))
             }
             LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
                 let reason = CloseReason::Violation(what.into());
-                self.close_link(now, id, reason.clone(), out);
+                self.close_link(now, id, reason.clone());
                 DialOutcome::Failed(DialFailure::Closed(reason))
             }
         };

@@ -1,10 +1,10 @@
-//! Of two links between the same two nodes one stays, and a session moves to where datagrams get
-//! through, or away from where they do not `[PROTOCOL 5.2]`.
+//! Of two links between the same two nodes one stays, and a session moves to the preferred kind of
+//! link that gets through, or away from one that does not `[PROTOCOL 5.2]`.
 
 use std::collections::VecDeque;
 
 use super::{
-    contract::{DialRequest, LinkKind, LinkKinds, Peer, Purpose, SessionEffect},
+    contract::{DialRequest, Peer, Purpose, SessionEffect},
     happy_eyeballs::Reason,
     link::SessionLink,
     session::Attachment,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     handshake::expect::{Direction, Expect},
     id::{LinkId, NodeId},
-    limits::BACK_LONGEST,
+    limits::{BACK_FIRST, BACK_LONGEST},
     time::Now,
     wire::frame::CloseReason,
 };
@@ -32,40 +32,40 @@ impl Sessions {
         let links = [old, new.link].map(|id| self.links.get(&id).and_then(LinkEntry::link));
         let [Some(older), Some(newer)] = links else { return };
         if !self.supersedes(newer, older) {
-            self.close_link(now, new.link, CloseReason::Duplicate, out);
+            self.close_link(now, new.link, CloseReason::Duplicate);
             return;
         }
-        let (since, from) = (older.since, older.transport());
+        let (since, from) = (older.since, older.kind);
         let was_good = now.mono.since(older.raised) >= BACK_LONGEST;
-        if from == LinkKind::Udp
+        if self.config.transports.before(from).is_empty()
             && was_good
             && let Some(talk) = self.sessions.get_mut(&new.id)
         {
-            talk.back_after = crate::limits::BACK_FIRST;
+            talk.back_after = BACK_FIRST;
         }
         self.bring_up(now, new.link);
         if let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get_mut(&new.link) {
             link.since = since;
         }
-        self.close_link(now, old, CloseReason::Duplicate, out);
+        self.close_link(now, old, CloseReason::Duplicate);
         self.cancel_attempts(now, new.id, |why| why == Reason::Failover, out);
     }
 
     /// Whether a link takes the place of another one to the same node.
     ///
     /// Of links from the same end the later one stays, as the dialler counts (their first PINGs may
-    /// overtake each other), but a byte stream only instead of datagrams that the dialler holds for
-    /// dead. Of links from opposite ends, one whose dialler held an earlier link for dead stays,
-    /// for that may be the other one; then one over datagrams; then that of the smaller id.
+    /// overtake each other), but one of a less preferred kind only instead of one that the dialler
+    /// holds for dead. Of links from opposite ends, one whose dialler held an earlier link for dead
+    /// stays, for that may be the other one; then the preferred kind; then that of the smaller id.
     fn supersedes(&self, new: &SessionLink, old: &SessionLink) -> bool {
-        let rank = |link: &SessionLink| link.transport() == LinkKind::Udp;
+        let rank = |link: &SessionLink| core::cmp::Reverse(link.kind);
         if new.peer.direction == old.peer.direction {
             let new_is_later = new.order > old.order;
             let (later, earlier) = if new_is_later { (new, old) } else { (old, new) };
             let later_stays = later.failover || rank(later) >= rank(earlier);
             return later_stays == new_is_later;
         }
-        let me = self.local.me.node_id();
+        let me = self.me;
         let dialler_is_smaller = match new.peer.direction {
             Direction::Outbound => me < new.peer.id,
             Direction::Inbound => new.peer.id < me,
@@ -87,11 +87,13 @@ impl Sessions {
         }
     }
 
-    /// A datagram link of ours has fallen silent: a byte stream to the same address stands by.
+    /// A link of ours has fallen silent: one of a less preferred kind to the same address stands by.
     pub(super) fn failover(&mut self, now: Now, peer: Peer, out: &mut VecDeque<SessionEffect>) {
+        let Some(entry) = self.links.get(&peer.link) else { return };
+        let over = self.config.transports.after(entry.kind);
         if !self.is_attempting(peer.id, Reason::Failover) {
             self.counters.failovers += 1;
-            self.race(now, again(peer), Reason::Failover, LinkKinds::Tcp, out);
+            self.race(now, again(peer), Reason::Failover, over, out);
         }
     }
 
@@ -104,14 +106,13 @@ impl Sessions {
         if link.peer.direction == Direction::Inbound {
             return;
         }
-        match link.transport() {
-            LinkKind::Udp => link.replaceable = transports.has(LinkKind::Tcp),
-            LinkKind::Tcp if transports.has(LinkKind::Udp) => self.try_back_later(now, id),
-            LinkKind::Tcp => {}
+        link.replaceable = !transports.after(link.kind).is_empty();
+        if !transports.before(link.kind).is_empty() {
+            self.try_back_later(now, id);
         }
     }
 
-    /// Tries datagrams again when their time comes: each time after twice as long.
+    /// Tries a preferred kind again when its time comes: each time after twice as long.
     fn try_back_later(&mut self, now: Now, id: LinkId) {
         let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
         let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
@@ -119,14 +120,14 @@ impl Sessions {
         talk.back_after = BACK_LONGEST.min(2 * talk.back_after);
     }
 
-    /// Tries datagrams again for a session that runs over this byte stream.
+    /// Tries the preferred kinds again for a session that runs over this link.
     pub(super) fn upgrade(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get(&id) else { return };
-        let peer = link.peer;
+        let (peer, over) = (link.peer, self.config.transports.before(link.kind));
         self.try_back_later(now, id);
         if !self.is_attempting(peer.id, Reason::Upgrade) {
             self.counters.upgrades += 1;
-            self.race(now, again(peer), Reason::Upgrade, LinkKinds::Udp, out);
+            self.race(now, again(peer), Reason::Upgrade, over, out);
         }
     }
 }

@@ -1,21 +1,19 @@
-//! A dial: over datagrams first, over a byte stream after a head start, and the first that is up
-//! ends it (as RFC 8305 races addresses).
+//! A dial: over the preferred kind of link first, over each other one after a head start, and the
+//! first that is up ends it (as RFC 8305 races addresses).
 
 use std::collections::VecDeque;
 
 use super::{
-    contract::{
-        DialFailure, DialOutcome, DialRequest, Hangup, LinkDown, LinkKind, LinkKinds, SessionEffect,
-    },
+    carrier::Ending,
+    contract::{DialFailure, DialOutcome, DialRequest, LinkKind, LinkKinds, SessionEffect},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Quota, Stage},
 };
 use crate::{
-    datagram::contract::NotDialled,
     handshake::expect::Expect,
     id::{LinkId, NodeId},
-    limits::{BACK_FIRST, MAX_HALF_OPEN, UDP_ALONE, UDP_HEAD_START},
-    time::Now,
+    limits::{BACK_FIRST, HEAD_START, MAX_HALF_OPEN},
+    time::{Instant, Now},
     wire::frame::CloseReason,
 };
 
@@ -32,10 +30,10 @@ pub(super) struct AttemptId(u64);
 pub(super) struct ConnectionAttempt {
     pub(super) dial: DialRequest,
     pub(super) why: Reason,
-    /// Under way: one or two.
+    /// Under way: at most one of each kind.
     links: Vec<LinkId>,
-    /// Whether the byte stream is still to be dialled.
-    stream_waits: bool,
+    /// The kinds that are still to be dialled, and when.
+    turns: VecDeque<(Instant, LinkKind)>,
     /// The most telling failure so far.
     failure: Option<DialFailure>,
 }
@@ -45,18 +43,17 @@ pub(super) struct ConnectionAttempt {
 pub(super) enum Reason {
     /// The caller's, who is told how it ends.
     Requested,
-    /// Ours: the datagram link to the node fell silent.
+    /// Ours: the link to the node fell silent.
     Failover,
-    /// Ours: the session with the node runs over a byte stream.
+    /// Ours: the session with the node runs over a link of a less preferred kind.
     Upgrade,
 }
 
 impl Sessions {
     /// Dials. Exactly one [`SessionEffect::DialEnded`] will follow.
     pub fn dial(&mut self, now: Now, dial: DialRequest, out: &mut VecDeque<SessionEffect>) {
-        let dialling =
-            |(id, entry): (&LinkId, &LinkEntry)| !id.is_accepted() && entry.is_half_open();
-        if self.links.iter().filter(|link| dialling(*link)).count() >= MAX_HALF_OPEN {
+        let dialling = |entry: &&LinkEntry| entry.race().is_some();
+        if self.links.values().filter(dialling).count() >= MAX_HALF_OPEN {
             self.counters.links_refused += 1;
             let outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
             out.push_back(SessionEffect::DialEnded { dial, outcome });
@@ -64,9 +61,10 @@ impl Sessions {
         }
         self.counters.dials += 1;
         self.race(now, dial, Reason::Requested, self.config.transports, out);
+        self.settle(now, out);
     }
 
-    /// Begins a race over these transports.
+    /// Begins a race over these kinds of links.
     pub(super) fn race(
         &mut self,
         now: Now,
@@ -77,71 +75,33 @@ impl Sessions {
     ) {
         let id = AttemptId(self.raced);
         self.raced += 1;
-        let stream_waits = over.has(LinkKind::Tcp);
-        let race = ConnectionAttempt { dial, why, links: Vec::new(), stream_waits, failure: None };
+        let turns = over.head_starts().map(|(kind, start)| (now.mono + start, kind)).collect();
+        let race = ConnectionAttempt { dial, why, links: Vec::new(), turns, failure: None };
         self.attempts.insert(id, race);
-        if !over.has(LinkKind::Udp) {
-            self.dial_stream(now, id, out);
-            return;
-        }
-        match self.dial_datagrams(now, id, dial) {
-            Ok(()) if stream_waits => {
-                self.deadlines.set(SessionWake::Attempt(id), now.mono + UDP_HEAD_START);
-            }
-            Ok(()) => {}
-            Err(why) => self.attempt_failed(now, id, None, why, out),
-        }
+        self.dial_next(now, id, out);
     }
 
-    fn dial_datagrams(
-        &mut self,
-        now: Now,
-        id: AttemptId,
-        dial: DialRequest,
-    ) -> Result<(), DialFailure> {
-        let connect = self.endpoint.connect(now, dial.to, dial.expect, dial.noise_static);
-        let connection = connect.map_err(|why| match why {
-            NotDialled::TooMany => DialFailure::Link(LinkDown::Other(why.to_string())),
-            NotDialled::BadAddress(_) => DialFailure::Link(LinkDown::Unreachable(why.to_string())),
-            NotDialled::Handshake => DialFailure::Handshake("no handshake can be started"),
-        })?;
-        let link = self.begin_link(now, id, dial);
-        if let Some(entry) = self.links.remove(&link) {
-            self.links.insert(link, entry.over(connection));
+    /// It is the next kind's turn, if any is left.
+    pub(super) fn dial_next(&mut self, now: Now, id: AttemptId, out: &mut VecDeque<SessionEffect>) {
+        self.deadlines.clear(SessionWake::Attempt(id));
+        let Some(race) = self.attempts.get_mut(&id) else { return };
+        let Some((_, kind)) = race.turns.pop_front() else { return };
+        let (dial, is_upgrade) = (race.dial, race.why == Reason::Upgrade);
+        if let Some((at, _)) = race.turns.front() {
+            self.deadlines.set(SessionWake::Attempt(id), *at);
         }
-        if self.attempts.get(&id).is_some_and(|race| race.why == Reason::Upgrade) {
+        let link = self.names.next();
+        if let Err(failure) = self.carriers.of(kind).connect(now, link, &dial) {
+            return self.attempt_failed(now, id, None, failure, out);
+        }
+        race.links.push(link);
+        let stage = Stage::Connecting(id);
+        self.links.insert(link, LinkEntry::new(kind, dial.to, stage, Quota::Free));
+        self.deadlines.set(SessionWake::Link(link), now.mono + self.config.connect_timeout);
+        if is_upgrade {
             // Over before the next attempt.
             self.deadlines.set_earliest(SessionWake::Link(link), now.mono + BACK_FIRST);
         }
-        self.by_connection.insert(connection, link);
-        Ok(())
-    }
-
-    /// It is the byte stream's turn, if it has not had it.
-    pub(super) fn dial_stream(
-        &mut self,
-        now: Now,
-        id: AttemptId,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        self.deadlines.clear(SessionWake::Attempt(id));
-        let Some(race) = self.attempts.get_mut(&id) else { return };
-        if core::mem::take(&mut race.stream_waits) {
-            let dial = race.dial;
-            let link = self.begin_link(now, id, dial);
-            out.push_back(SessionEffect::Dial { link, to: dial.to });
-        }
-    }
-
-    fn begin_link(&mut self, now: Now, id: AttemptId, dial: DialRequest) -> LinkId {
-        let link = LinkId::dialled(self.dialled);
-        self.dialled += 1;
-        self.links.insert(link, LinkEntry::new(dial.to, Stage::Connecting(id), Quota::Free));
-        self.deadlines.set(SessionWake::Link(link), now.mono + self.config.connect_timeout);
-        if let Some(race) = self.attempts.get_mut(&id) {
-            race.links.push(link);
-        }
-        link
     }
 
     /// One link of a race came to this; it is the caller's to end if it is not the winner.
@@ -157,7 +117,7 @@ impl Sessions {
         self.deadlines.clear(SessionWake::Attempt(id));
         for link in race.links {
             if Some(link) != winner {
-                self.abandon(now, link, out);
+                self.abandon(now, link);
             }
         }
         if race.why == Reason::Requested {
@@ -166,10 +126,10 @@ impl Sessions {
     }
 
     /// Lets go of a link of which the other end thinks nothing yet.
-    fn abandon(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+    fn abandon(&mut self, now: Now, link: LinkId) {
         let Some(entry) = self.links.get(&link) else { return };
-        if let Stage::Connecting(_) | Stage::Initiating(..) = entry.stage {
-            self.hang_up(now, link, Hangup::Abort, CloseReason::Duplicate, out);
+        if let Stage::Connecting(_) | Stage::Initiating(_) = entry.stage {
+            self.end_link(now, link, Ending::Reset, CloseReason::Duplicate);
         }
     }
 
@@ -184,24 +144,30 @@ impl Sessions {
     ) {
         let Some(race) = self.attempts.get_mut(&id) else { return };
         race.links.retain(|other| Some(*other) != link);
-        if settles(&failure) {
+        if failure.settles() {
             return self.end_attempt(now, id, None, DialOutcome::Failed(failure), out);
         }
         let so_far = race.failure.take();
-        let more_telling = so_far.filter(|before| telling(before) > telling(&failure));
+        let more_telling = so_far.filter(|before| before.telling() > failure.telling());
         race.failure = Some(more_telling.unwrap_or(failure));
-        if race.stream_waits {
-            return self.dial_stream(now, id, out);
+        if !race.turns.is_empty() {
+            // The ones after it follow at their distance.
+            for (at, (turn, _)) in (0_u32..).zip(&mut race.turns) {
+                *turn = now.mono + HEAD_START * at;
+            }
+            return self.dial_next(now, id, out);
         }
-        let Some(other) = race.links.first() else {
-            let failure = race.failure.take().unwrap_or(DialFailure::Timeout);
-            return self.end_attempt(now, id, None, DialOutcome::Failed(failure), out);
+        let [other] = race.links[..] else {
+            if race.links.is_empty() {
+                let failure = race.failure.take().unwrap_or(DialFailure::Timeout);
+                self.end_attempt(now, id, None, DialOutcome::Failed(failure), out);
+            }
+            return;
         };
-        // Whatever answers a byte stream there, no datagram may ever be answered.
-        if let Some(LinkEntry { stage: Stage::Connecting(_), connection: Some(_), .. }) =
-            self.links.get(other)
+        if let Some(LinkEntry { stage: Stage::Connecting(_), kind, .. }) = self.links.get(&other)
+            && let Some(alone) = kind.alone()
         {
-            self.deadlines.set_earliest(SessionWake::Link(*other), now.mono + UDP_ALONE);
+            self.deadlines.set_earliest(SessionWake::Link(other), now.mono + alone);
         }
     }
 
@@ -228,27 +194,5 @@ impl Sessions {
     pub(super) fn is_attempting(&self, peer: NodeId, why: Reason) -> bool {
         let expect = Expect::Node(peer);
         self.attempts.values().any(|race| race.why == why && race.dial.expect == expect)
-    }
-}
-
-/// Whether nothing else has to be tried: the right node, or a wrong one, said so under its key.
-const fn settles(failure: &DialFailure) -> bool {
-    match failure {
-        DialFailure::WrongNode { .. } | DialFailure::Ourselves | DialFailure::Closed(_) => true,
-        DialFailure::Link(_)
-        | DialFailure::NotPositron(_)
-        | DialFailure::Timeout
-        | DialFailure::Handshake(_) => false,
-    }
-}
-
-/// How much a failure tells of what is there.
-const fn telling(failure: &DialFailure) -> u8 {
-    match failure {
-        DialFailure::Link(LinkDown::TimedOut) => 0,
-        DialFailure::Timeout => 1,
-        DialFailure::Link(_) => 2,
-        DialFailure::Handshake(_) | DialFailure::NotPositron(_) => 3,
-        DialFailure::WrongNode { .. } | DialFailure::Ourselves | DialFailure::Closed(_) => 4,
     }
 }

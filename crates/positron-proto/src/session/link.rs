@@ -3,16 +3,14 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    contract::{LinkKind, Peer},
-    inbound::Inbound,
+    carrier::Order,
+    contract::{DialFailure, LinkKind, Peer},
     partials::Partial,
-    record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
 };
 use crate::{
-    datagram::contract::LaneNumber,
-    limits::{
-        INSTEAD_AFTER, MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC,
-    },
+    handshake::RemoteNode,
+    id::LinkId,
+    limits::{INSTEAD_AFTER, MAX_PINGS_PER_SECOND, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC},
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::{
@@ -21,15 +19,15 @@ use crate::{
     },
 };
 
-/// A link whose handshake is complete.
+/// A link whose other end is known.
 ///
-/// Bytes that arrived go through [`next_frame`](Self::next_frame) until it returns `None`; records
-/// leave by [`seal`](Self::seal). [`poll_liveness`](Self::poll_liveness) says when to ask
+/// Each message that its carrier brings goes in by [`take_record`](Self::take_record), and then
+/// through [`next_frame`](Self::next_frame) until that returns `None`.
+/// [`poll_liveness`](Self::poll_liveness) says when to ask
 /// [`check_liveness`](Self::check_liveness) whether the peer is still there `[PROTOCOL 5.4]`.
-/// After a [`LinkFault`] the link is of no use but to seal one last CLOSE.
+/// After a [`LinkFault`] the link is to be ended.
 ///
-/// A *record* is what frames travel in: sealed bytes of a stream, or the body of an ordered message
-/// of a datagram connection, which does its own sealing and has one lane for each of ours.
+/// A *record* is what frames travel in: a message of whatever carries the link.
 ///
 /// It holds no buffer while nothing is incomplete: at most one partial message per lane, which
 /// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs.
@@ -45,23 +43,17 @@ pub(super) struct SessionLink {
     pub(super) order: u64,
     /// Whether who dialled it held an earlier link for dead.
     pub(super) failover: bool,
-    /// Whether we could dial a byte stream instead.
+    /// Whether we could dial a link of another kind instead.
     pub(super) replaceable: bool,
-    carrier: Carrier,
-    /// What is left of the record that was opened last.
+    /// What it is made of.
+    pub(super) kind: LinkKind,
+    /// What is left of the record that arrived last.
     frames: Reader,
+    /// The lane in which it came, if that binds its frames.
+    at_hand: Option<Lane>,
     /// Messages of which only the beginning has arrived.
     assemblies: [Option<Assembly>; 3],
     keep_alive: KeepAlive,
-}
-
-/// What carries the records of a link.
-#[derive(Debug)]
-pub(super) enum Carrier {
-    /// A byte stream, sealed with these keys.
-    Stream(Keys),
-    /// A datagram connection; the record at hand came in this lane of it.
-    Datagrams(LaneNumber),
 }
 
 /// The first PING of a link that was dialled because an earlier one is held for dead has this bit
@@ -71,6 +63,8 @@ pub(super) const FAILOVER_BIT: u64 = 1 << 63;
 /// Why a link cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LinkFault {
+    /// Nobody was there to talk to.
+    Handshake(DialFailure),
     /// The peer closed it.
     Closed(CloseReason),
     /// A record does not open: somebody else's bytes, or broken ones. Nobody's misbehavior.
@@ -87,7 +81,7 @@ impl LinkFault {
     /// What it says about the peer.
     pub(super) const fn misbehavior(&self) -> Option<Misbehavior> {
         match self {
-            Self::Closed(_) | Self::Forged => None,
+            Self::Handshake(_) | Self::Closed(_) | Self::Forged => None,
             Self::Malformed(_) => Some(Misbehavior::Malformed),
             Self::Violation(_) => Some(Misbehavior::ProtocolViolation),
             Self::Flooding(_) => Some(Misbehavior::Flooding),
@@ -122,69 +116,54 @@ struct Assembly {
 }
 
 impl SessionLink {
-    pub(super) fn new(peer: Peer, boot: u64, carrier: Carrier, now: Instant) -> Self {
+    pub(super) fn new(remote: &RemoteNode, link: LinkId, kind: LinkKind, now: Instant) -> Self {
         Self {
-            peer,
-            boot,
+            peer: Peer::of(remote, link),
+            boot: remote.boot,
             since: now,
             raised: now,
             order: 0,
             failover: false,
             replaceable: false,
-            carrier,
+            kind,
             frames: Reader::new(Bytes::new()),
+            at_hand: None,
             assemblies: [const { None }; 3],
             keep_alive: KeepAlive::new(now),
         }
     }
 
-    /// The next frame, out of the record at hand or out of the next one in `inbound`; counts the
-    /// records that it opens in `opened`.
-    pub(super) fn next_frame(
-        &mut self,
-        inbound: &mut Inbound,
-        opened: &mut u64,
-    ) -> Result<Option<Frame>, LinkFault> {
+    /// The next frame of the record at hand.
+    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, LinkFault> {
         if self.frames.is_empty() {
-            // A datagram connection brings its records by itself.
-            let Carrier::Stream(keys) = &mut self.carrier else { return Ok(None) };
-            let Some(header) = inbound.peek::<HEADER>() else { return Ok(None) };
-            let len = Opener::record_len(header).map_err(|_| LinkFault::Forged)?;
-            let Some(record) = inbound.take(len) else { return Ok(None) };
-            let frames = keys.opener.open(record).map_err(|_| LinkFault::Forged)?;
-            self.frames = Reader::new(frames);
-            *opened += 1;
+            return Ok(None);
         }
         let frame = Frame::decode(&mut self.frames)?;
         if self.frames.is_empty() {
             // Lets go of the buffer that the record arrived in.
             self.frames = Reader::new(Bytes::new());
         }
-        if let Carrier::Datagrams(at_hand) = self.carrier
-            && lane_of(&frame).is_some_and(|lane| lane as LaneNumber != at_hand)
+        if let Some(at_hand) = self.at_hand
+            && lane_of(&frame).is_some_and(|lane| lane != at_hand)
         {
             return Err(LinkFault::Violation("a frame in the lane of others"));
         }
         Ok(Some(frame))
     }
 
-    /// A record came over its datagram connection: take its frames before the next one.
-    pub(super) fn take_record(&mut self, lane: LaneNumber, record: Bytes) -> Result<(), LinkFault> {
-        let Carrier::Datagrams(at_hand) = &mut self.carrier else { return Ok(()) };
-        if record.is_empty() || record.len() > MAX_RECORD {
-            return Err(LinkFault::Violation("a record without frames, or too long"));
+    /// A record came: take its frames before the next one.
+    pub(super) fn take_record(
+        &mut self,
+        order: Order,
+        lane: Lane,
+        record: Bytes,
+    ) -> Result<(), LinkFault> {
+        if record.is_empty() {
+            return Err(LinkFault::Violation("a record without frames"));
         }
-        *at_hand = lane;
+        self.at_hand = (order == Order::OfLanes).then_some(lane);
         self.frames = Reader::new(record);
         Ok(())
-    }
-
-    /// What it is made of.
-    pub(super) const fn transport(&self) -> LinkKind {
-        match self.carrier {
-            Carrier::Stream(_) => LinkKind::Tcp,
-            Carrier::Datagrams(_) => LinkKind::Udp,
-        }
     }
 
     /// Adds one part; the whole message when it was the last one.
@@ -196,7 +175,7 @@ impl SessionLink {
         (offset, total): (u32, u32),
         body: &Bytes,
     ) -> Result<Option<Bytes>, LinkFault> {
-        let Some(slot) = self.assemblies.get_mut(lane as usize) else { return Ok(None) };
+        let Some(slot) = self.assemblies.get_mut(lane.index()) else { return Ok(None) };
         if offset == 0 {
             *slot = Some(Assembly { since: now, number, total, body: BytesMut::new() });
         }
@@ -223,33 +202,9 @@ impl SessionLink {
 
     /// Lets go of a message in parts: it came whole.
     pub(super) fn abandon(&mut self, lane: Lane) {
-        self.assemblies[lane as usize] = None;
-    }
-
-    /// Begins a record at the end of `out`; [`seal`](Self::seal) it with what this returns.
-    pub(super) fn begin(&self, out: &mut Vec<u8>) -> usize {
-        match self.carrier {
-            Carrier::Stream(_) => Sealer::begin(out),
-            Carrier::Datagrams(_) => out.len(),
+        if let Some(slot) = self.assemblies.get_mut(lane.index()) {
+            *slot = None;
         }
-    }
-
-    /// Seals what was appended to `out` since [`begin`](Self::begin) returned `start`.
-    pub(super) fn seal(&mut self, out: &mut Vec<u8>, start: usize) {
-        if let Carrier::Stream(keys) = &mut self.carrier {
-            keys.sealer.seal(out, start);
-        }
-    }
-
-    /// One record with just these frames, which all belong into lane 0.
-    pub(super) fn sealed(&mut self, frames: &[Frame]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(RECORD_OVERHEAD + 32);
-        let start = self.begin(&mut out);
-        for frame in frames {
-            frame.encode(&mut out);
-        }
-        self.seal(&mut out, start);
-        out
     }
 
     /// Whether a PING or PONG waits to be sent.
@@ -269,12 +224,12 @@ impl SessionLink {
         }
     }
 
-    /// The first record of the initiator, which dialled for the `order`-th time [PROTOCOL 5.2].
-    pub(super) fn first_ping(&mut self, now: Instant, order: u64, instead: bool) -> Vec<u8> {
+    /// The first frame of the initiator; `order` grows with each dial [PROTOCOL 5.2].
+    pub(super) fn first_ping(&mut self, now: Instant, order: u64, instead: bool) -> Frame {
         let token = if instead { order | FAILOVER_BIT } else { order };
         (self.order, self.failover) = (order, instead);
         self.keep_alive.asked = Some((token, now));
-        self.sealed(&[Frame::Ping { token }])
+        Frame::Ping { token }
     }
 
     /// The first PING of the initiator arrived.
@@ -303,7 +258,7 @@ impl SessionLink {
         self.keep_alive.probed = None;
     }
 
-    /// Something arrived on its datagram connection then, perhaps only acknowledgments.
+    /// Something arrived then, perhaps less than a record.
     pub(super) fn heard_then(&mut self, then: Instant) {
         if then > self.keep_alive.heard
             && self.keep_alive.probed.is_none_or(|probe| then > probe.since)
@@ -473,13 +428,8 @@ const fn lane_of(frame: &Frame) -> Option<Lane> {
     match frame {
         Frame::Message { lane, .. } | Frame::Fragment { lane, .. } => Some(*lane),
         Frame::Ping { .. } | Frame::Pong { .. } | Frame::Ack { .. } | Frame::Close(_) => {
-            Some(Lane::Control)
+            Some(Lane::CONTROL)
         }
         Frame::Unknown { .. } => None,
     }
-}
-
-/// Bytes that a record still takes when it begins at `start` of `out`.
-pub(super) const fn record_end(start: usize) -> usize {
-    start + HEADER + MAX_RECORD
 }

@@ -44,7 +44,8 @@ pub(super) struct Session {
     their_epoch: Option<u64>,
     epoch_state: EpochState,
     outgoing: [SendLane; 3],
-    incoming: [ReceiveLane; 3],
+    /// Those that are known, and after them those that the peer ever used.
+    incoming: Vec<ReceiveLane>,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
@@ -53,8 +54,8 @@ pub(super) struct Session {
     /// Whether its last link was held for dead when the session ended.
     pub(super) lost: bool,
     /// What its links were made of last.
-    pub(super) transport: Option<LinkKind>,
-    /// How long a session over a byte stream waits before it tries datagrams again.
+    pub(super) kind: Option<LinkKind>,
+    /// How long a session waits before it tries a preferred kind of link again.
     pub(super) back_after: Duration,
 }
 
@@ -136,8 +137,8 @@ struct ReceiveLane {
 struct Pace {
     /// When it last acknowledged something, or took a fair amount of a long queue.
     progress: Instant,
-    /// Bytes that the kernel took since then, while more were waiting.
-    taken: usize,
+    /// Bytes that were taken since then, while something was not acknowledged.
+    taken: u64,
     /// When something was sent to the peer last.
     spoke: Instant,
 }
@@ -151,12 +152,12 @@ impl Session {
             their_epoch: None,
             epoch_state: EpochState::Awaited,
             outgoing: [const { SendLane::new() }; 3],
-            incoming: [ReceiveLane::default(); 3],
+            incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
             unsent: 0,
             pace: Pace { progress: now, taken: 0, spoke: now },
             lost: false,
-            transport: None,
+            kind: None,
             back_after: BACK_FIRST,
         }
     }
@@ -174,7 +175,7 @@ impl Session {
             // The process that heard the earlier numbers is gone: counting starts anew.
             *next_epoch += 1;
             (self.epoch, self.their_epoch, self.boot) = (*next_epoch, None, boot);
-            self.incoming = [ReceiveLane::default(); 3];
+            self.incoming = vec![ReceiveLane::default(); Lane::KNOWN.len()];
         }
         self.epoch_state = EpochState::Awaited;
         self.attachment = Attachment::Attached(link);
@@ -224,32 +225,30 @@ impl Session {
         }
         self.queued = (bytes + body.len(), messages + 1);
         self.unsent += body.len();
-        self.outgoing[lane as usize].queue.push_back(Queued { body, ticket });
+        self.outgoing[lane.index()].queue.push_back(Queued { body, ticket });
         Ok(())
     }
 
     /// Whether a record could be filled now.
     pub(super) fn has_something_to_say(&self) -> bool {
-        self.incoming.iter().any(|lane| lane.ack_due)
-            || self.outgoing.iter().any(|lane| lane.resumed && lane.sent < lane.queue.len())
+        self.owes_acks() || self.has_messages(&Lane::KNOWN)
     }
 
-    /// Appends acknowledgments and messages to `out` until it has `end` bytes or nothing is left.
-    pub(super) fn put(&mut self, now: Instant, out: &mut Vec<u8>, end: usize) -> Put {
-        self.put_acks(now, out);
-        let mut put = Put::default();
-        for lane in Lane::ALL {
-            if self.outgoing[lane as usize].put(lane, out, end, &mut put) == Done::RecordFull {
-                break;
-            }
-        }
-        self.unsent -= put.bytes;
-        put
+    /// Whether an acknowledgment is due.
+    pub(super) fn owes_acks(&self) -> bool {
+        self.incoming.iter().any(|lane| lane.ack_due)
+    }
+
+    /// Whether a message of these lanes could be sent now.
+    pub(super) fn has_messages(&self, lanes: &[Lane]) -> bool {
+        let lanes = lanes.iter().map(|lane| &self.outgoing[lane.index()]);
+        lanes.into_iter().any(|lane| lane.resumed && lane.sent < lane.queue.len())
     }
 
     /// Appends the acknowledgments that are due.
     pub(super) fn put_acks(&mut self, now: Instant, out: &mut Vec<u8>) {
-        for (lane, incoming) in Lane::ALL.into_iter().zip(&mut self.incoming) {
+        let lanes = (0..).map_while(Lane::from_number);
+        for (lane, incoming) in lanes.zip(&mut self.incoming) {
             if core::mem::take(&mut incoming.ack_due) {
                 Frame::Ack { lane, next: incoming.next }.encode(out);
             }
@@ -257,10 +256,23 @@ impl Session {
         self.pace.spoke = now;
     }
 
-    /// Appends messages of one lane to `out` until it has `end` bytes or none is left.
-    pub(super) fn put_lane(&mut self, lane: Lane, out: &mut Vec<u8>, end: usize) -> Put {
+    /// Appends messages of these lanes to the record that begins at `start` of `out`, until it is
+    /// full or none is left. A record has [`MAX_RECORD`] bytes, but one message that needs more may
+    /// have `largest`: only beyond that is it cut.
+    pub(super) fn put(
+        &mut self,
+        lanes: &[Lane],
+        out: &mut Vec<u8>,
+        start: usize,
+        largest: usize,
+    ) -> Put {
         let mut put = Put::default();
-        self.outgoing[lane as usize].put(lane, out, end, &mut put);
+        for lane in lanes {
+            let outgoing = &mut self.outgoing[lane.index()];
+            if outgoing.put(*lane, out, start, largest, &mut put) == Done::RecordFull {
+                break;
+            }
+        }
         self.unsent -= put.bytes;
         put
     }
@@ -274,10 +286,11 @@ impl Session {
         next: u64,
         mut delivered: impl FnMut(Ticket),
     ) -> Result<(), LinkFault> {
-        let outgoing = &mut self.outgoing[lane as usize];
         if next > MAX_NUMBER {
             return Err(LinkFault::Violation("an acknowledgment beyond all numbers"));
         }
+        // A lane in which we say nothing, whatever it is to the peer.
+        let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
         let known = match self.epoch_state {
             _ if outgoing.resumed => outgoing.base + as_u64(outgoing.sent),
             EpochState::Known => outgoing.ever_sent,
@@ -310,44 +323,62 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a message with this number is the next one or an old one; a gap is a violation.
-    pub(super) fn classify(&self, lane: Lane, number: u64) -> Result<Freshness, LinkFault> {
-        match number.cmp(&self.incoming[lane as usize].next) {
+    /// Whether a message with this number is the next one or an old one; a gap is a violation,
+    /// unless nothing is known of the lane: nobody misses what is dropped anyway.
+    pub(super) fn classify(&mut self, lane: Lane, number: u64) -> Result<Freshness, LinkFault> {
+        if number >= MAX_NUMBER {
+            return Err(LinkFault::Violation("a number beyond all numbers"));
+        }
+        let incoming = self.incoming_mut(lane);
+        match number.cmp(&incoming.next) {
             core::cmp::Ordering::Less => Ok(Freshness::Duplicate),
             core::cmp::Ordering::Equal => Ok(Freshness::New),
-            // A stream link keeps its order: nothing can have been overtaken.
+            core::cmp::Ordering::Greater if !lane.is_known() => {
+                incoming.next = number;
+                Ok(Freshness::New)
+            }
+            // A link keeps its order: nothing can have been overtaken.
             core::cmp::Ordering::Greater => Err(LinkFault::Violation("a number that skips others")),
         }
     }
 
-    /// The next message of `lane` was handed over whole.
+    /// The next message of `lane` was handed over whole, or dropped for good.
     pub(super) fn delivered(&mut self, lane: Lane) {
-        let incoming = &mut self.incoming[lane as usize];
+        let incoming = self.incoming_mut(lane);
         incoming.next += 1;
         incoming.ack_due = true;
     }
 
     /// An old message arrived again: its sender does not know that it was handed over.
     pub(super) fn ack_again(&mut self, lane: Lane) {
-        self.incoming[lane as usize].ack_due = true;
+        self.incoming_mut(lane).ack_due = true;
+    }
+
+    /// One of at most [`LANES`](crate::limits::LANES).
+    fn incoming_mut(&mut self, lane: Lane) -> &mut ReceiveLane {
+        let at = lane.index();
+        if at >= self.incoming.len() {
+            self.incoming.resize(at + 1, ReceiveLane::default());
+        }
+        &mut self.incoming[at]
     }
 
     /// A part of a message arrived. A receiver that is silent for too long while it assembles looks
     /// dead to the sender: acknowledge what there is.
     pub(super) fn assembling(&mut self, now: Instant, lane: Lane) {
         if now.since(self.pace.spoke) >= PARTS_ACK_INTERVAL {
-            self.incoming[lane as usize].ack_due = true;
+            self.incoming_mut(lane).ack_due = true;
         }
     }
 
-    /// The kernel took `bytes` more. A long queue that moves, even slowly, is progress: one record
+    /// `bytes` more of it were taken. A long queue that moves, even slowly, is progress: one record
     /// in [`SLOW_READER_TIMEOUT`] is enough.
-    pub(super) fn written(&mut self, now: Instant, bytes: usize) {
-        if self.unsent == 0 {
+    pub(super) fn written(&mut self, now: Instant, bytes: u64) {
+        if self.waiting() == Waiting::Nothing {
             return;
         }
         self.pace.taken = self.pace.taken.saturating_add(bytes);
-        if self.pace.taken >= MAX_RECORD {
+        if self.pace.taken >= as_u64(MAX_RECORD) {
             (self.pace.progress, self.pace.taken) = (now, 0);
         }
     }
@@ -396,16 +427,24 @@ impl SendLane {
         Self { queue: VecDeque::new(), base: 0, sent: 0, offset: 0, ever_sent: 0, resumed: false }
     }
 
-    /// Appends the next messages to `out`, up to `end`.
-    fn put(&mut self, lane: Lane, out: &mut Vec<u8>, end: usize, put: &mut Put) -> Done {
+    /// Appends the next messages to the record that begins at `start` of `out`.
+    fn put(
+        &mut self,
+        lane: Lane,
+        out: &mut Vec<u8>,
+        start: usize,
+        largest: usize,
+        put: &mut Put,
+    ) -> Done {
         while self.resumed
             && let Some(next) = self.queue.get(self.sent)
         {
             let number = self.base + as_u64(self.sent);
             let overhead = Frame::overhead(number, next.body.len());
-            let room = end.saturating_sub(out.len());
+            let full = if out.len() == start { largest } else { largest.min(MAX_RECORD) };
+            let room = (start + full).saturating_sub(out.len());
             let rest = next.body.len() - self.offset;
-            if overhead + next.body.len() <= MAX_RECORD {
+            if overhead + next.body.len() <= largest {
                 if overhead + rest > room {
                     return Done::RecordFull;
                 }

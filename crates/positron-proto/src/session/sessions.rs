@@ -10,18 +10,20 @@ use bytes::Bytes;
 
 pub use super::contract::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
+    NotSent, Peer, PerKind, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
 };
 use super::{
+    carrier::{CarrierEvent, Carriers, LinkNames},
+    datagrams::DatagramCarrier,
     happy_eyeballs::{AttemptId, ConnectionAttempt},
     partials::Partials,
     session::{Attachment, Session},
-    table::{Admission, LinkEntry, Stage},
+    table::{Admission, LinkEntry},
 };
 use crate::{
     datagram::{
         Endpoint,
-        contract::{ConnectionId, EndpointConfig, EndpointCounters},
+        contract::{EndpointConfig, EndpointCounters, Transmit},
     },
     deadlines::Deadlines,
     handshake::hello::Local,
@@ -29,6 +31,7 @@ use crate::{
     identity::Identity,
     limits::MAX_HALF_OPEN,
     rng::{Rng, Seed},
+    stream::StreamEndpoint,
     time::{Instant, Now},
     wire::frame::Lane,
 };
@@ -44,9 +47,9 @@ use crate::{
 /// What is to be done and what happened is appended to `out`, in order; datagrams are to be taken
 /// with [`poll_transmit`](Self::poll_transmit) when an input is done with.
 ///
-/// **Transports.** A dial races: datagrams first, a byte stream after a head start. A session whose
-/// datagrams are lost on the way goes on over a byte stream, and goes back when they get through;
-/// what was said moves with it. Its caller sees none of that but in its views.
+/// **Kinds of links.** A dial races: the preferred kind first, each other one after a head start. A
+/// session whose link falls silent goes on over one of another kind, and goes back when the
+/// preferred one gets through; what was said moves with it. Its caller sees none of that but in its views.
 ///
 /// **Guarantees.** Each dial ends with one [`SessionEffect::DialEnded`]; each
 /// [`SessionEffect::Up`] is followed by one
@@ -72,7 +75,7 @@ use crate::{
 ///     identity::Identity,
 ///     rng::Seed,
 ///     session::sessions::{
-///         DialRequest, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
+///         DialRequest, LinkKind, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
 ///     },
 ///     time::{Duration, Now},
 /// };
@@ -82,7 +85,7 @@ use crate::{
 ///     max_links: 8,
 ///     connect_timeout: Duration::from_secs(5),
 ///     heartbeat: Duration::from_secs(10),
-///     transports: LinkKinds::Tcp,
+///     transports: LinkKinds::TCP,
 /// };
 /// let node = |seed: u8| {
 ///     let rng = Seed::new([seed; 32]).stream("sessions");
@@ -91,11 +94,11 @@ use crate::{
 /// let (mut alice, mut bob, now) = (node(1), node(2), Now::default());
 /// let (mut from_alice, mut from_bob) = (VecDeque::new(), VecDeque::new());
 ///
-/// let (here, there) = (LinkId::dialled(0), LinkId::accepted(0));
+/// let (here, there) = (LinkId::of_core(0), LinkId::of_driver(0));
 /// let to = "10.0.0.2:4000".parse().unwrap();
 /// let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
 /// alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
-/// bob.handle_accepted(now, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
+/// bob.handle_accepted(now, LinkKind::Tcp, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
 /// alice.handle_connected(now, here, &mut from_alice);
 ///
 /// let mut up = 0;
@@ -130,14 +133,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Sessions {
     pub(super) config: SessionConfig,
-    pub(super) local: Local,
-    pub(super) rng: Rng,
-    pub(super) endpoint: Endpoint,
+    pub(super) me: NodeId,
+    pub(super) carriers: Carriers,
+    pub(super) names: LinkNames,
     pub(super) links: BTreeMap<LinkId, LinkEntry>,
-    pub(super) by_connection: BTreeMap<ConnectionId, LinkId>,
-    /// How many links were dialled, and how many datagram connections accepted.
-    pub(super) dialled: u64,
-    pub(super) accepted: u64,
     pub(super) attempts: BTreeMap<AttemptId, ConnectionAttempt>,
     pub(super) raced: u64,
     pub(super) door: Admission,
@@ -151,9 +150,8 @@ pub struct Sessions {
     /// Links on which something waits to be sealed, and since when.
     pub(super) unflushed: BTreeSet<LinkId>,
     pub(super) unflushed_since: Option<Instant>,
-    /// Datagram links whose window is full while more waits.
-    pub(super) hungry: BTreeSet<LinkId>,
     pub(super) counters: SessionCounters,
+    pub(super) moves: PerKind<u64>,
 }
 
 /// Why to wake.
@@ -161,9 +159,9 @@ pub struct Sessions {
 pub(super) enum SessionWake {
     /// A handshake, the liveness of a session, or a hanging flush: what the stage of the link says.
     Link(LinkId),
-    /// The head start of the datagrams in a race is over.
+    /// The next kind of link has its turn in a dial.
     Attempt(AttemptId),
-    /// The session over this byte stream is to try datagrams again.
+    /// The session over this link is to try a preferred kind again.
     Back(LinkId),
     /// The oldest dormant conversation is to be forgotten.
     Forget,
@@ -182,16 +180,19 @@ impl Sessions {
         };
         let dice = Seed::new(rng.bytes()).stream("datagrams");
         let endpoint = Endpoint::new(endpoint, Arc::clone(&me), boot, dice);
-        let local = Local::new(me, config.network, boot);
+        let id = me.node_id();
+        let carriers = Carriers {
+            datagrams: DatagramCarrier::new(endpoint),
+            streams: StreamEndpoint::new(Local::new(me, config.network, boot), rng),
+            #[cfg(test)]
+            foreign: Default::default(),
+        };
         Self {
             config,
-            local,
-            rng,
-            endpoint,
+            me: id,
+            carriers,
+            names: LinkNames::default(),
             links: BTreeMap::new(),
-            by_connection: BTreeMap::new(),
-            dialled: 0,
-            accepted: 0,
             attempts: BTreeMap::new(),
             raced: 0,
             door: Admission::default(),
@@ -202,8 +203,8 @@ impl Sessions {
             deadlines: Deadlines::new(),
             unflushed: BTreeSet::new(),
             unflushed_since: None,
-            hungry: BTreeSet::new(),
             counters: SessionCounters::default(),
+            moves: PerKind::default(),
         }
     }
 
@@ -215,16 +216,8 @@ impl Sessions {
         bytes: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
-        self.counters.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
-        if matches!(entry.stage, Stage::Closing | Stage::Connecting(_)) {
-            return;
-        }
-        entry.inbound.push(bytes);
-        self.advance(now, link, out);
-        if let Some(entry) = self.links.get_mut(&link) {
-            entry.inbound.settle();
-        }
+        self.carriers.streams.handle_bytes(now, link, bytes);
+        self.settle(now, out);
     }
 
     /// The kernel took `bytes` of what was written.
@@ -233,14 +226,85 @@ impl Sessions {
         now: Now,
         link: LinkId,
         bytes: usize,
-        _out: &mut VecDeque<SessionEffect>,
+        out: &mut VecDeque<SessionEffect>,
     ) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
-        entry.in_flight = entry.in_flight.saturating_sub(bytes);
-        let Stage::Up(up) = &entry.stage else { return };
-        if let Some(talk) = self.sessions.get_mut(&up.peer.id) {
-            talk.written(now.mono, bytes);
-            self.ask_for_flush(now, link);
+        self.carriers.streams.handle_written(link, bytes);
+        self.settle(now, out);
+    }
+
+    /// A byte stream of ours is open.
+    pub fn handle_connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+        self.carriers.streams.handle_connected(link, None);
+        self.settle(now, out);
+    }
+
+    /// A byte stream ended, or could not be opened; also the answer to [`SessionEffect::Hangup`].
+    pub fn handle_link_down(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reason: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.carriers.streams.handle_link_down(link, reason);
+        self.settle(now, out);
+    }
+
+    /// Datagrams arrived from one address, in one buffer: each has `segment_size` bytes but the
+    /// last, which may have less.
+    pub fn handle_datagrams(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        segment_size: usize,
+        datagrams: &[u8],
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if self.config.transports.has(LinkKind::Udp) {
+            let endpoint = &mut self.carriers.datagrams.endpoint;
+            endpoint.handle_datagrams(now, from, segment_size, datagrams);
+            self.settle(now, out);
+        }
+    }
+
+    /// Fills `buf` (which is cleared first) with the next batch of datagrams to one address, at
+    /// most `max_segments` of one size. Call it until `None` when an input is done with.
+    pub fn poll_transmit(
+        &mut self,
+        now: Now,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        self.carriers.datagrams.endpoint.poll_transmit(now, max_segments, buf)
+    }
+
+    /// Deals with whatever happened below, and tells what is to be done with byte streams.
+    pub(super) fn settle(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
+        while let Some((kind, event)) = self.carriers.poll_event(now, &mut self.names) {
+            self.handle_event(now, kind, event, out);
+        }
+        self.carriers.drain_effects(out);
+    }
+
+    fn handle_event(
+        &mut self,
+        now: Now,
+        kind: LinkKind,
+        event: CarrierEvent,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        match event {
+            CarrierEvent::Reached { link } => self.handle_reached(now, link),
+            CarrierEvent::Authenticated { link, remote } => {
+                self.handle_authenticated(now, kind, link, remote, out);
+            }
+            CarrierEvent::Message { link, lane, body } => {
+                self.handle_record(now, link, lane, body, out);
+            }
+            CarrierEvent::Taken { link } => self.handle_taken(now, link),
+            CarrierEvent::Moved { link, addr } => self.handle_moved(link, addr),
+            CarrierEvent::Failed { link, why } => self.handle_failed(now, link, why, out),
+            CarrierEvent::Closed { link, why } => self.handle_closed(now, link, why, out),
         }
     }
 
@@ -273,14 +337,15 @@ impl Sessions {
 
     /// Does what is due. Never harmful.
     pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        if self.endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
-            self.endpoint.handle_timeout(now);
-            self.handle_connection_events(now, out);
+        let endpoint = &mut self.carriers.datagrams.endpoint;
+        if endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
+            endpoint.handle_timeout(now);
+            self.settle(now, out);
         }
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
             match wake {
                 SessionWake::Link(link) => self.wake_link(now, link, out),
-                SessionWake::Attempt(race) => self.dial_stream(now, race, out),
+                SessionWake::Attempt(race) => self.dial_next(now, race, out),
                 SessionWake::Back(link) => self.upgrade(now, link, out),
                 SessionWake::Forget => self.forget_detached(now, out),
             }
@@ -291,7 +356,7 @@ impl Sessions {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.next().map(|(at, _)| at);
-        let connections = self.endpoint.poll_timeout();
+        let connections = self.carriers.datagrams.endpoint.poll_timeout();
         self.unflushed_since.into_iter().chain(deadline).chain(connections).min()
     }
 
@@ -307,43 +372,43 @@ impl Sessions {
             let Attachment::Attached(id) = talk.attachment else { return None };
             let link = self.links.get(&id)?.link()?;
             let (peer, since, rtt) = (link.peer, link.since, link.rtt());
-            let (queued_bytes, transport) = (talk.queued_bytes(), link.transport());
+            let (queued_bytes, transport) = (talk.queued_bytes(), link.kind);
             Some(SessionView { peer, since, rtt, queued_bytes, transport })
         })
     }
 
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> SessionCounters {
-        self.counters
+        let traffic = self.carriers.traffic();
+        SessionCounters {
+            bytes_sent: traffic.bytes_sent,
+            bytes_received: traffic.bytes_received,
+            records_sent: traffic.messages_sent,
+            records_received: traffic.messages_received,
+            ..self.counters
+        }
+    }
+
+    /// Sessions that went on over a link of each kind instead of one of another.
+    pub const fn moves(&self) -> PerKind<u64> {
+        self.moves
     }
 
     /// What happened on datagram connections, and what was dropped, since the start.
     pub fn datagram_counters(&self) -> EndpointCounters {
-        self.endpoint.counters()
+        self.carriers.datagrams.endpoint.counters()
     }
 
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         let links = self.links.values().filter(|entry| entry.is_half_open()).count();
-        links + self.endpoint.half_open()
+        links + self.carriers.datagrams.endpoint.half_open()
     }
 
     /// Whether there is any link, of whatever kind and at whatever stage: also one that was hung up
     /// and has yet to send what was said.
     pub fn has_links(&self) -> bool {
         !self.links.is_empty()
-    }
-
-    /// Somebody connected to us.
-    pub fn handle_accepted(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        from: SocketAddr,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        self.counters.accepts += 1;
-        self.admit_half_open(now, link, from, out);
     }
 
     /// Something waits to be sealed on this link.

@@ -5,14 +5,8 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::{
-    handshake::{Initiator, Responder},
-    happy_eyeballs::AttemptId,
-    inbound::Inbound,
-    link::SessionLink,
-};
+use super::{contract::LinkKind, happy_eyeballs::AttemptId, link::SessionLink};
 use crate::{
-    datagram::contract::ConnectionId,
     id::LinkId,
     limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP},
     netgroup::counted,
@@ -21,29 +15,26 @@ use crate::{
 /// One link.
 #[derive(Debug)]
 pub(super) struct LinkEntry {
+    pub(super) kind: LinkKind,
     pub(super) addr: SocketAddr,
     pub(super) stage: Stage,
-    /// Its datagram connection; `None`: it is a byte stream.
-    pub(super) connection: Option<ConnectionId>,
-    /// What a byte stream brought.
-    pub(super) inbound: Inbound,
-    /// Bytes written that the kernel has not taken, or the other end's endpoint not acknowledged.
-    pub(super) in_flight: usize,
+    /// Bytes that its carrier was known to be rid of when that was looked at last.
+    pub(super) taken: u64,
     pub(super) place: Quota,
 }
 
 /// How far a link is; the diagram is in [`super`].
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// We dial; there is no byte stream yet, or no datagram connection.
+    /// We dial; nothing has answered yet.
     Connecting(AttemptId),
-    /// We dialled; our SYN is out.
-    Initiating(AttemptId, Box<Initiator>),
+    /// We dialled and something answers: the handshake is under way.
+    Initiating(AttemptId),
     /// We dialled and have keys; our first PING is out.
     AwaitPong(AttemptId, Box<SessionLink>, ReferralState),
-    /// The other end dialled.
-    Responding(Box<Responder>),
-    /// The other end dialled and has keys; its first record is awaited.
+    /// The other end dialled, and nothing is known of it.
+    Responding,
+    /// The other end dialled and is known; its first record is awaited.
     AwaitFirstRecord(Box<SessionLink>),
     /// The other end dialled and is live; the node decides.
     AwaitAdmission(Box<SessionLink>),
@@ -72,13 +63,8 @@ pub(super) enum Quota {
 }
 
 impl LinkEntry {
-    pub(super) fn new(addr: SocketAddr, stage: Stage, place: Quota) -> Self {
-        Self { addr, stage, connection: None, inbound: Inbound::default(), in_flight: 0, place }
-    }
-
-    /// The same over this datagram connection.
-    pub(super) fn over(self, connection: ConnectionId) -> Self {
-        Self { connection: Some(connection), ..self }
+    pub(super) const fn new(kind: LinkKind, addr: SocketAddr, stage: Stage, place: Quota) -> Self {
+        Self { kind, addr, stage, taken: 0, place }
     }
 
     /// The link, once it has keys.
@@ -106,7 +92,7 @@ impl LinkEntry {
     /// The dial of ours that it belongs to, while it is not up.
     pub(super) const fn race(&self) -> Option<AttemptId> {
         match self.stage {
-            Stage::Connecting(race) | Stage::Initiating(race, _) | Stage::AwaitPong(race, ..) => {
+            Stage::Connecting(race) | Stage::Initiating(race) | Stage::AwaitPong(race, ..) => {
                 Some(race)
             }
             _ => None,

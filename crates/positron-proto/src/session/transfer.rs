@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 
 use super::{
+    carrier::{Ending, Order},
     close::Retention,
-    contract::{DownReason, Hangup, SessionEffect},
+    contract::{DownReason, SessionEffect},
     happy_eyeballs::Reason,
-    link::{LinkFault, Liveness, SessionLink, record_end},
-    record::RECORD_OVERHEAD,
+    link::{LinkFault, Liveness, SessionLink},
     session::{Attachment, Freshness, Session},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Stage},
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::{LINK_WRITE_WINDOW, MAX_RECORD},
+    limits::MAX_RECORD,
     time::{Instant, Now},
     wire::frame::{CloseReason, Frame, Lane},
 };
@@ -27,8 +27,7 @@ impl Sessions {
         id: LinkId,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let Some(LinkEntry { stage: Stage::Up(link), inbound, .. }) = self.links.get_mut(&id)
-        else {
+        let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else {
             return;
         };
         let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
@@ -37,12 +36,13 @@ impl Sessions {
         link.heard(now.mono);
         let mut hearing = FrameHandler { now: now.mono, link, talk, out };
         let fault = loop {
-            match hearing.link.next_frame(inbound, &mut self.counters.records_received) {
+            match hearing.link.next_frame() {
                 Ok(None) => break None,
                 Ok(Some(frame)) => match hearing.handle_frame(frame) {
                     Ok(FrameOutcome::Nothing) => {}
                     Ok(FrameOutcome::Message) => self.counters.messages_received += 1,
                     Ok(FrameOutcome::Duplicate) => self.counters.messages_duplicate += 1,
+                    Ok(FrameOutcome::UnknownLane) => self.counters.messages_unknown += 1,
                     Err(fault) => break Some(fault),
                 },
                 Err(fault) => break Some(fault),
@@ -68,7 +68,7 @@ impl Sessions {
         let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
         let peer = link.peer.id;
         self.counters.partials_given_up += 1;
-        self.close_link(now, id, CloseReason::Timeout, out);
+        self.close_link(now, id, CloseReason::Timeout);
         let reason = DownReason::ByUs(CloseReason::Timeout);
         self.end_session(now, peer, reason, Retention::Keep, out);
     }
@@ -86,22 +86,24 @@ impl Sessions {
         self.report_fault(peer, &fault, out);
         let reason = match fault {
             LinkFault::Closed(reason) => reason,
+            // There are keys.
+            LinkFault::Handshake(_) => return,
             // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
             // too, and the conversation goes on over another one.
             LinkFault::Forged => {
-                self.hang_up(now, id, Hangup::Abort, CloseReason::Timeout, out);
+                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
                 let reason = CloseReason::Violation("a record does not open".into());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
                 return;
             }
             LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
                 let reason = CloseReason::Violation(what.into());
-                self.close_link(now, id, reason.clone(), out);
+                self.close_link(now, id, reason.clone());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
                 return;
             }
         };
-        self.hang_up(now, id, Hangup::Flush, reason.clone(), out);
+        self.end_link(now, id, Ending::Answer, reason.clone());
         let duplicate = reason == CloseReason::Duplicate;
         let memory = match reason {
             CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
@@ -141,55 +143,91 @@ impl Sessions {
         }
     }
 
-    /// Seals and writes what waits, as far as the write windows allow.
+    /// Puts what waits on its links, as far as their carriers have room.
     ///
     /// Call it when an input is done with, so that all it caused shares records.
     pub fn flush(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        self.handle_connection_events(now, out);
+        self.settle(now, out);
         while !self.unflushed.is_empty() {
             for link in core::mem::take(&mut self.unflushed) {
-                self.fill(now, link, out);
+                self.fill(now, link);
             }
-            self.handle_connection_events(now, out);
+            self.settle(now, out);
         }
         self.unflushed_since = None;
     }
 
-    /// Fills records from the lanes of a session, most urgent first, up to the write window: what
-    /// does not fit waits in its lane, where a later message of a more urgent lane still overtakes
-    /// it [PROTOCOL 5.5].
-    pub(super) fn fill(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
-        let Some(LinkEntry { stage: Stage::Up(link), in_flight, connection, .. }) =
-            self.links.get_mut(&id)
+    /// Fills records from the lanes of a session, most urgent first, as long as its link has room:
+    /// what does not fit waits in its lane, where a later message of a more urgent lane still
+    /// overtakes it, and from where it can still move to another link [PROTOCOL 5.5].
+    pub(super) fn fill(&mut self, now: Now, id: LinkId) {
+        self.note_progress(now, id);
+        let Some(LinkEntry { stage: Stage::Up(link), kind, .. }) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
+        let carrier = self.carriers.of(*kind);
+        let (order, largest) = (carrier.order(), carrier.largest_message());
+        for lane in Lane::KNOWN {
+            // Where lanes do not matter below, the first turn is that of all.
+            let lanes = match order {
+                Order::OfLinks => &Lane::KNOWN[..],
+                Order::OfLanes => &[lane],
+            };
+            let is_first = lane == Lane::CONTROL;
+            while talk.has_messages(lanes)
+                || is_first && (link.has_keep_alive() || talk.owes_acks())
+            {
+                if !carrier.has_room(id, lane) {
+                    break;
+                }
+                let mut record = carrier.begin(id);
+                let start = record.bytes.len();
+                let expected = talk.unsent_bytes() + talk.unsent_bytes() / 8 + 96;
+                record.bytes.reserve(expected.min(MAX_RECORD));
+                if is_first {
+                    link.put_keep_alive(now.mono, &mut record.bytes);
+                    talk.put_acks(now.mono, &mut record.bytes);
+                }
+                let put = talk.put(lanes, &mut record.bytes, start, largest);
+                if put.bytes > 0 {
+                    link.carried(now.mono);
+                }
+                self.counters.messages_resent += put.resent;
+                let is_empty = record.is_empty();
+                carrier.send(now, id, lane, record);
+                if is_empty {
+                    break;
+                }
+            }
+            if order == Order::OfLinks {
+                break;
+            }
+        }
+        let check = next_check(link, talk, self.config.heartbeat);
+        self.deadlines.set_earliest(SessionWake::Link(id), check);
+    }
+
+    /// Takes note of what was taken of what was sent, and of when the other end was heard.
+    fn note_progress(&mut self, now: Now, id: LinkId) {
+        let Some(LinkEntry { stage: Stage::Up(link), kind, taken, .. }) = self.links.get_mut(&id)
         else {
             return;
         };
         let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
-        if connection.is_some() {
-            return self.fill_connection(now, id, out);
+        let carrier = self.carriers.of(*kind);
+        if let Some(then) = carrier.heard(id) {
+            link.heard_then(then);
         }
-        let room = LINK_WRITE_WINDOW.saturating_sub(*in_flight);
-        let mut bytes = Vec::new();
-        while bytes.len() + RECORD_OVERHEAD + MAX_RECORD <= room
-            && (link.has_keep_alive() || talk.has_something_to_say())
-        {
-            if bytes.is_empty() {
-                bytes.reserve((talk.unsent_bytes() + talk.unsent_bytes() / 8 + 96).min(room));
-            }
-            let start = link.begin(&mut bytes);
-            link.put_keep_alive(now.mono, &mut bytes);
-            let put = talk.put(now.mono, &mut bytes, record_end(start));
-            if put.bytes > 0 {
-                link.carried(now.mono);
-            }
-            link.seal(&mut bytes, start);
-            self.counters.messages_resent += put.resent;
-            self.counters.records_sent += 1;
-        }
-        let check = next_check(link, talk, self.config.heartbeat);
-        self.deadlines.set_earliest(SessionWake::Link(id), check);
-        if !bytes.is_empty() {
-            self.write(now, id, bytes, out);
+        let before = core::mem::replace(taken, carrier.taken(id));
+        talk.written(now.mono, taken.saturating_sub(before));
+    }
+
+    /// The other end took something, or there is room again.
+    pub(super) fn handle_taken(&mut self, now: Now, id: LinkId) {
+        self.note_progress(now, id);
+        if let Some(LinkEntry { stage: Stage::Up(_), .. }) = self.links.get(&id) {
+            self.ask_for_flush(now, id);
         }
     }
 
@@ -231,7 +269,7 @@ impl Sessions {
                     return;
                 }
             };
-        self.close_link(now, id, reason.clone(), out);
+        self.close_link(now, id, reason.clone());
         let down = DownReason::ByUs(reason);
         if memory == Retention::Keep && self.is_confirming(&peer) {
             // The link that was dialled instead is about to come up.
@@ -257,6 +295,7 @@ enum FrameOutcome {
     Nothing,
     Message,
     Duplicate,
+    UnknownLane,
 }
 
 /// A session while its frames are heard.
@@ -280,6 +319,7 @@ impl FrameHandler<'_> {
             Frame::Message { lane, number, body } => {
                 self.link.carried(self.now);
                 return match self.talk.classify(lane, number)? {
+                    Freshness::New if !lane.is_known() => Ok(self.drop_unknown(lane)),
                     Freshness::New => {
                         self.link.abandon(lane);
                         Ok(self.deliver(lane, body))
@@ -292,9 +332,13 @@ impl FrameHandler<'_> {
                 self.talk.assembling(self.now, lane);
                 let arrival = self.talk.classify(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
-                if arrival == Freshness::Duplicate {
-                    let last = end == u64::from(total);
-                    return Ok(if last { self.ack_again(lane) } else { FrameOutcome::Nothing });
+                let is_last = end == u64::from(total);
+                if arrival == Freshness::Duplicate || !lane.is_known() {
+                    return Ok(match arrival {
+                        _ if !is_last => FrameOutcome::Nothing,
+                        Freshness::Duplicate => self.ack_again(lane),
+                        Freshness::New => self.drop_unknown(lane),
+                    });
                 }
                 if let Some(whole) =
                     self.link.assemble(self.now, lane, number, (offset, total), &body)?
@@ -318,6 +362,12 @@ impl FrameHandler<'_> {
         self.talk.delivered(lane);
         self.out.push_back(SessionEffect::Message { peer: self.link.peer.id, body });
         FrameOutcome::Message
+    }
+
+    /// Nobody here knows what goes in this lane; its sender is not to say it again.
+    fn drop_unknown(&mut self, lane: Lane) -> FrameOutcome {
+        self.talk.delivered(lane);
+        FrameOutcome::UnknownLane
     }
 
     fn ack_again(&mut self, lane: Lane) -> FrameOutcome {

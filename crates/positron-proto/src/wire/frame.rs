@@ -3,22 +3,44 @@
 use bytes::{BufMut as _, Bytes};
 
 use super::codec::{Input, Malformed, Reader, Writer as _, varint_len};
-use crate::limits::{MAX_MESSAGE, MAX_REASON_TEXT};
+use crate::limits::{LANES, MAX_MESSAGE, MAX_REASON_TEXT};
 
-/// An independent, ordered queue of messages between two nodes. More urgent ones go first.
+/// An independent, ordered queue of messages between two nodes. A lower one is more urgent.
+///
+/// There are at most [`LANES`], of which this version knows [`KNOWN`](Self::KNOWN). What comes in
+/// another one is counted, acknowledged and dropped `[PROTOCOL 4]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Heartbeats, peers, announcements and requests of gossip: small and urgent.
-    Control = 0,
-    /// Messages of gossip.
-    Gossip = 1,
-    /// Messages of one node to one other.
-    Direct = 2,
-}
+pub struct Lane(u8);
 
 impl Lane {
-    /// Every lane, most urgent first.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Gossip, Self::Direct];
+    /// Heartbeats, peers, announcements and requests of gossip: small and urgent.
+    pub const CONTROL: Self = Self(0);
+    /// Messages of gossip.
+    pub const GOSSIP: Self = Self(1);
+    /// Messages of one node to one other.
+    pub const DIRECT: Self = Self(2);
+    /// Those of this version, most urgent first.
+    pub const KNOWN: [Self; 3] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT];
+
+    /// The lane of this number, if there can be one.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number < LANES { Some(Self(number)) } else { None }
+    }
+
+    /// Its number, below [`LANES`].
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Whether this version knows what goes in it.
+    pub const fn is_known(self) -> bool {
+        self.index() < Self::KNOWN.len()
+    }
+
+    /// Where it stands in an array of lanes.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// One frame.
@@ -169,13 +191,13 @@ impl Frame {
             }
             Self::Message { lane, number, body } => {
                 out.put_u8(MESSAGE);
-                out.put_u8(*lane as u8);
+                out.put_u8(lane.number());
                 out.append_varint(*number);
                 out.append_blob(body);
             }
             Self::Fragment { lane, number, offset, total, body } => {
                 out.put_u8(FRAGMENT);
-                out.put_u8(*lane as u8);
+                out.put_u8(lane.number());
                 out.append_varint(*number);
                 out.append_varint(u64::from(*offset));
                 out.append_varint(u64::from(*total));
@@ -183,7 +205,7 @@ impl Frame {
             }
             Self::Ack { lane, next } => {
                 out.put_u8(ACK);
-                out.put_u8(*lane as u8);
+                out.put_u8(lane.number());
                 out.append_varint(*next);
             }
             Self::Close(reason) => {
@@ -205,9 +227,8 @@ impl Frame {
 }
 
 fn decode_lane(reader: &mut Reader) -> Result<Lane, Malformed> {
-    let unknown = reader.malformed("unknown lane");
-    let lane = usize::from(reader.u8()?);
-    Lane::ALL.get(lane).copied().ok_or(unknown)
+    let wrong = reader.malformed("lane beyond all numbers");
+    Lane::from_number(reader.u8()?).ok_or(wrong)
 }
 
 fn decode_part(reader: &mut Reader) -> Result<Frame, Malformed> {
@@ -301,9 +322,9 @@ mod tests {
         for frame in [
             Frame::Ping { token: u64::MAX },
             Frame::Pong { token: 0 },
-            Frame::Message { lane: Lane::Gossip, number: 1 << 40, body: body.clone() },
-            Frame::Fragment { lane: Lane::Direct, number: 3, offset: 10, total: 14, body },
-            Frame::Ack { lane: Lane::Control, next: 77 },
+            Frame::Message { lane: Lane::GOSSIP, number: 1 << 40, body: body.clone() },
+            Frame::Fragment { lane: Lane::DIRECT, number: 3, offset: 10, total: 14, body },
+            Frame::Ack { lane: Lane::CONTROL, next: 77 },
             Frame::Close(CloseReason::Violation("what".into())),
             Frame::Close(CloseReason::Other(999)),
             Frame::Unknown { kind: 0x41 },
@@ -335,7 +356,7 @@ mod tests {
             [(0, 4, "part", true), (1, 4, "part", false), (0, 4, "", false), (4, 8, "part", true)]
         {
             let body = Bytes::from_static(body.as_bytes());
-            let frame = Frame::Fragment { lane: Lane::Gossip, number: 0, offset, total, body };
+            let frame = Frame::Fragment { lane: Lane::GOSSIP, number: 0, offset, total, body };
             assert_eq!(round_trip(&frame).is_ok(), ok, "{frame:?}");
         }
     }

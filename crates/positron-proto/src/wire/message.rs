@@ -205,9 +205,9 @@ impl Message {
     /// The queue it travels in.
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Gossip { .. } => Lane::Gossip,
-            Self::Direct { .. } => Lane::Direct,
-            _ => Lane::Control,
+            Self::Gossip { .. } => Lane::GOSSIP,
+            Self::Direct { .. } => Lane::DIRECT,
+            _ => Lane::CONTROL,
         }
     }
 

@@ -77,8 +77,8 @@ impl FuturePeer {
         let heard = std::mem::take(&mut rig.hosts[self.host].heard);
         for (from, body) in &heard {
             match body.first() {
-                Some(1) => self.say(rig, *from, Lane::Control, self.hello(2)),
-                Some(4) => self.say(rig, *from, Lane::Control, vec![5, 0]),
+                Some(1) => self.say(rig, *from, Lane::CONTROL, self.hello(2)),
+                Some(4) => self.say(rig, *from, Lane::CONTROL, vec![5, 0]),
                 _ => {}
             }
         }
@@ -121,9 +121,9 @@ fn a_peer_of_a_later_version_is_linked_passed_on_as_it_is_and_never_blamed() {
     let (first, second) = (rig.core(FIRST).id(), rig.core(SECOND).id());
     let before = score(&mut rig, FIRST, id);
     peer.dial(&mut rig, FIRST);
-    peer.say(&mut rig, first, Lane::Control, peer.hello(1));
+    peer.say(&mut rig, first, Lane::CONTROL, peer.hello(1));
     for kind in [0, 16, 21, 26, 200, 255] {
-        for lane in [Lane::Control, Lane::Gossip, Lane::Direct] {
+        for lane in [Lane::CONTROL, Lane::GOSSIP, Lane::DIRECT] {
             peer.say(&mut rig, first, lane, [&[kind][..], &[0xFF; 300]].concat());
         }
     }
@@ -140,7 +140,7 @@ fn a_peer_of_a_later_version_is_linked_passed_on_as_it_is_and_never_blamed() {
 
     // A third that only the second meets is told the bytes that were signed.
     third.dial(&mut rig, SECOND);
-    third.say(&mut rig, second, Lane::Control, third.hello(1));
+    third.say(&mut rig, second, Lane::CONTROL, third.hello(1));
     let heard = pass(&mut rig, Duration::from_secs(2), &[&peer, &third]);
     let told = heard.iter().find_map(|body| {
         let at = body.windows(peer.record.len()).position(|bytes| bytes == peer.record)?;
@@ -173,7 +173,7 @@ fn nonsense_within_a_known_kind_is_still_a_violation() {
     assert_eq!(hello[at..at + 2], [4, 6]);
     hello[at + 1] = 5;
     hello.remove(at + 2);
-    peer.say(&mut rig, first, Lane::Control, hello);
+    peer.say(&mut rig, first, Lane::CONTROL, hello);
     rig.run();
     assert_eq!(rig.hosts[peer.host].up, []);
     assert_eq!(counters(&mut rig, FIRST).node.malformed, 1);

@@ -14,7 +14,7 @@ use positron_proto::{
     node::{Command, Effect, Event, Input, NodeConfig, NodeCore, Snapshot},
     peers,
     rng::{Rng, Seed},
-    session::sessions::{self, Hangup, LinkDown, SessionEffect, Sessions},
+    session::sessions::{self, Hangup, LinkDown, LinkKind, SessionEffect, Sessions},
     time::{Duration, Instant, Now, WallTime},
     trust,
 };
@@ -77,7 +77,7 @@ fn session() -> sessions::SessionConfig {
         max_links: 64,
         connect_timeout: Duration::from_secs(5),
         heartbeat: Duration::from_secs(5),
-        transports: sessions::LinkKinds::Tcp,
+        transports: sessions::LinkKinds::TCP,
     }
 }
 
@@ -200,8 +200,8 @@ impl Rig {
                 Machine::Honest(core) => core.handle(now, input),
                 Machine::Raw(sessions, out) => {
                     match input {
-                        Input::Accepted { link, from } => {
-                            sessions.handle_accepted(now, link, from, out);
+                        Input::Accepted { kind, link, from } => {
+                            sessions.handle_accepted(now, kind, link, from, out);
                         }
                         Input::Connected { link } => sessions.handle_connected(now, link, out),
                         Input::Bytes { link, bytes } => {
@@ -237,7 +237,9 @@ impl Rig {
                 Machine::Honest(core) => core.poll_effect(),
                 Machine::Raw(sessions, out) => match out.pop_front() {
                     None => None,
-                    Some(SessionEffect::Dial { link, to }) => Some(Effect::Dial { link, to }),
+                    Some(SessionEffect::Dial { link, kind, to }) => {
+                        Some(Effect::Dial { link, kind, to })
+                    }
                     Some(SessionEffect::Write { link, bytes }) => {
                         Some(Effect::Write { link, bytes })
                     }
@@ -264,7 +266,7 @@ impl Rig {
             };
             let Some(effect) = effect else { return };
             match effect {
-                Effect::Dial { link, to } => self.connect(n, link, to),
+                Effect::Dial { link, to, .. } => self.connect(n, link, to),
                 Effect::Write { link, bytes } => {
                     if let Some((wire, side)) = self.wire(n, link) {
                         assert!(wire.hangups[side].is_none(), "a write after hanging up");
@@ -293,14 +295,15 @@ impl Rig {
             self.answers.push_back((n, Input::LinkDown { link, reason: LinkDown::Refused }));
             return;
         };
-        let accepted = LinkId::accepted(self.hosts[other].accepted);
+        let accepted = LinkId::of_driver(self.hosts[other].accepted);
         self.hosts[other].accepted += 1;
         self.by_link.insert((n, link), self.wires.len());
         self.by_link.insert((other, accepted), self.wires.len());
         let ends = [(n, link), (other, accepted)];
         self.wires.push(Wire { ends, pipes: Default::default(), hangups: [None; 2], over: false });
         let from = self.hosts[n].addr;
-        self.answers.push_back((other, Input::Accepted { link: accepted, from }));
+        self.answers
+            .push_back((other, Input::Accepted { kind: LinkKind::Tcp, link: accepted, from }));
         self.answers.push_back((n, Input::Connected { link }));
     }
 

@@ -227,7 +227,7 @@ fn every_limit_holds_at_its_edge() {
 
 #[test]
 fn every_limit_of_a_frame_holds_at_its_edge() {
-    let (lane, number) = (Lane::Direct, 0);
+    let (lane, number) = (Lane::DIRECT, 0);
     let ok = |frame: Frame| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);

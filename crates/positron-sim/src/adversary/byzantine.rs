@@ -70,7 +70,7 @@ impl Byzantine {
             max_links: 512,
             connect_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(30),
-            transports: sessions::LinkKinds::Tcp,
+            transports: sessions::LinkKinds::TCP,
         };
         let dice = arrival.seed.stream("session");
         Self {
@@ -94,8 +94,8 @@ impl Byzantine {
     fn settle(&mut self, now: Now) {
         while let Some(out) = self.outs.pop_front() {
             match out {
-                SessionEffect::Dial { link, to } => {
-                    self.effects.push_back(Effect::Dial { link, to });
+                SessionEffect::Dial { link, kind, to } => {
+                    self.effects.push_back(Effect::Dial { link, kind, to });
                 }
                 SessionEffect::Write { link, bytes } => {
                     self.effects.push_back(Effect::Write { link, bytes });
@@ -217,7 +217,7 @@ impl Byzantine {
         }
         if self.dice.chance(0.2) {
             let noise: Vec<u8> = (0..64).map(|n: u8| n.wrapping_mul(37)).collect();
-            self.send_raw(now, peer.id, Lane::Control, noise.into());
+            self.send_raw(now, peer.id, Lane::CONTROL, noise.into());
         }
     }
 }
@@ -226,7 +226,9 @@ impl Machine for Byzantine {
     fn handle(&mut self, now: Now, input: Input) {
         let Self { sessions, outs, .. } = self;
         match input {
-            Input::Accepted { link, from } => sessions.handle_accepted(now, link, from, outs),
+            Input::Accepted { kind, link, from } => {
+                sessions.handle_accepted(now, kind, link, from, outs);
+            }
             Input::Connected { link } => sessions.handle_connected(now, link, outs),
             Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
             Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::{LinkId, Ticket},
     node::{Command, Effect, Input, Refused},
-    session::sessions::Hangup,
+    session::sessions::{Hangup, LinkKind},
     time::{Duration, Instant, Now},
 };
 
@@ -69,9 +69,9 @@ impl Machine for Outsider {
             Input::Timeout if now.mono >= self.next => {
                 self.next = now.mono + PACE;
                 let to = self.targets[self.dice.index(self.targets.len())];
-                let link = LinkId::dialled(self.dialled);
+                let link = LinkId::of_core(self.dialled);
                 self.dialled += 1;
-                self.effects.push_back(Effect::Dial { link, to });
+                self.effects.push_back(Effect::Dial { link, kind: LinkKind::Tcp, to });
             }
             _ => {}
         }

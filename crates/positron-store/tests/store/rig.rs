@@ -16,8 +16,9 @@ use positron_proto::{
     time::WallTime,
     trust::TrustEvent,
     wire::{
+        Address,
         message::{AppMessage, Audience},
-        record::PeerRecord,
+        record::{Carrier, PeerRecord},
     },
 };
 use positron_store::{DataFolder, Options, Report, Store, StoreError};

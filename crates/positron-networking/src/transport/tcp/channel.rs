@@ -94,7 +94,7 @@ impl Deref for TcpChannel {
 
 impl Channel for TcpChannel {
     fn accept_order(&self) -> Option<u64> {
-        self.peer.link.is_accepted().then(|| self.peer.link.number())
+        self.peer.link.is_of_driver().then(|| self.peer.link.number())
     }
 
     fn address(&self) -> SocketAddr {

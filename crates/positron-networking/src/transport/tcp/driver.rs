@@ -4,6 +4,7 @@ use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use positron_proto::{
     node::Input,
+    session::sessions::LinkKind,
     time::{Instant, Now},
 };
 use tokio::{
@@ -89,7 +90,7 @@ impl Shared<Tcp> {
         self.act(|machine, now| {
             let Some(links) = machine.links.as_mut().filter(|_| !self.is_closing()) else { return };
             let link = links.accept(stream);
-            machine.sessions.handle_accepted(now, link, from, &mut machine.out);
+            machine.sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut machine.out);
         });
     }
 

@@ -251,6 +251,11 @@ impl Connection {
         self.secured.as_ref().map(|secured| secured.heard)
     }
 
+    /// Bytes in packets that the other end acknowledged.
+    pub(super) fn delivered_bytes(&self) -> Option<u64> {
+        self.secured.as_ref().map(|secured| secured.recovery.delivered_bytes())
+    }
+
     /// Ends a stream that we opened.
     pub(super) fn finish_stream(&mut self, stream: StreamId) -> Result<(), NotQueued> {
         self.check_open()?;

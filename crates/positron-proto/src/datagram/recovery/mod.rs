@@ -256,6 +256,11 @@ impl<C> Recovery<C> {
         Ok(())
     }
 
+    /// Bytes in packets that the other end acknowledged.
+    pub(super) fn delivered_bytes(&self) -> u64 {
+        self.delivery.delivered()
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
     pub(super) fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         if let Some(at) = self.overtaken_until() {

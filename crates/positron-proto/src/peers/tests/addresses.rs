@@ -27,7 +27,7 @@ impl Stranger {
             noise_static: [number; 32],
             addr: addr.parse().unwrap(),
             direction,
-            link: LinkId::accepted(u64::from(number)),
+            link: LinkId::of_driver(u64::from(number)),
         };
         Self { me, peer }
     }

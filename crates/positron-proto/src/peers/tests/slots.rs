@@ -22,7 +22,7 @@ fn stranger(number: u64, addr: &str) -> Peer {
         noise_static: [1; 32],
         addr: addr.parse().unwrap(),
         direction: Direction::Inbound,
-        link: LinkId::accepted(number),
+        link: LinkId::of_driver(number),
     }
 }
 

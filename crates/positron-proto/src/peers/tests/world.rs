@@ -432,7 +432,7 @@ impl World {
             noise_static: self.nodes[node].peers.own.record().noise_static,
             addr,
             direction,
-            link: LinkId::dialled(1),
+            link: LinkId::of_core(1),
         }
     }
 

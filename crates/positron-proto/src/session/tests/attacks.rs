@@ -1,16 +1,16 @@
 use super::*;
 use crate::{
     handshake::{agreement::HandshakeCarrier, hello::Local, noise::Pattern},
-    session::handshake::{Kind, framed},
+    stream::handshake::{Kind, framed},
 };
 
 /// A connection to node `n` over which bytes are said by hand.
 fn stranger(world: &mut World, n: usize, name: u64) -> LinkId {
-    let link = LinkId::accepted(10_000 + name);
+    let link = LinkId::of_driver(10_000 + name);
     let from = SocketAddr::from(([10, 7, 7, 7], 7));
     let mut out = VecDeque::new();
     let now = world.now;
-    world.nodes[n].sessions.handle_accepted(now, link, from, &mut out);
+    world.nodes[n].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
     link
 }
 
@@ -47,7 +47,7 @@ fn a_node_that_claims_the_key_of_another_is_not_answered() {
     // Alice's hello with her own true binding, said under Mallory's static key.
     let hello = alice.hello(3, None).encode();
     let theirs = world.nodes[1].noise_static;
-    let prologue = HandshakeCarrier::Stream.prologue(Pattern::Ik);
+    let prologue = HandshakeCarrier::Stream { certificate: None }.prologue(Pattern::Ik);
     let mut noise = Pattern::Ik.initiator(&prologue, &mallory, Some(&theirs), [5; 32]).unwrap();
     let mut message = Vec::new();
     noise.write(&hello, &mut message).unwrap();
@@ -65,10 +65,11 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let mallory = Identity::from_seed([66; 32]);
     let dial = DialRequest { noise_static: None, ..world.known(1) };
     let syn = syn_of(&mut world, dial);
-    let prologue = HandshakeCarrier::Stream.prologue(Pattern::Xx);
+    let prologue = HandshakeCarrier::Stream { certificate: None }.prologue(Pattern::Xx);
     let mut noise = Pattern::Xx.responder(&prologue, &mallory, [5; 32]).unwrap();
     noise.read(&syn[6..]).unwrap();
-    let bob = Local::new(world.nodes[1].sessions.local.me.clone(), network, 1);
+    let bob =
+        Local::new(world.nodes[1].sessions.carriers.streams.local_mut().me.clone(), network, 1);
     let hello = bob.hello(1, None).encode();
     let mut message = Vec::new();
     noise.write(&hello, &mut message).unwrap();
@@ -86,7 +87,7 @@ fn a_first_message_sent_again_does_nothing_to_a_live_session() {
     world.dial(0, to_second);
     let syn = world.wires[0].pipes[0][0].clone();
     world.run();
-    world.send(0, 1, Lane::Gossip, "before");
+    world.send(0, 1, Lane::GOSSIP, "before");
     world.run();
     let before = world.nodes[1].said.len();
     for again in 0..5 {
@@ -104,8 +105,8 @@ fn a_first_message_sent_again_does_nothing_to_a_live_session() {
     }
     assert_eq!(world.nodes[1].said.len(), before);
     assert_eq!(world.nodes[1].sessions.counters().sessions, 1);
-    world.send(0, 1, Lane::Gossip, "after");
-    world.send(1, 0, Lane::Gossip, "after");
+    world.send(0, 1, Lane::GOSSIP, "after");
+    world.send(1, 0, Lane::GOSSIP, "after");
     world.run();
     assert_eq!(world.heard(1), ["before", "after"]);
     assert_eq!(world.heard(0), ["after"]);
@@ -161,7 +162,7 @@ fn a_node_does_not_take_its_own_words_for_those_of_another() {
     }
     // Sealed records come back.
     let mut world = World::connected();
-    world.send(0, 1, Lane::Gossip, "to the other");
+    world.send(0, 1, Lane::GOSSIP, "to the other");
     let record = world.wires[0].pipes[0].pop_front().unwrap();
     world.wires[0].pipes[1].push_back(record);
     world.run();
@@ -176,14 +177,14 @@ fn a_flipped_bit_anywhere_in_a_sealed_stream_ends_the_link_and_delivers_nothing_
     let stream_len = {
         let mut world = World::connected();
         for body in bodies {
-            world.send(0, 1, Lane::Gossip, body);
+            world.send(0, 1, Lane::GOSSIP, body);
         }
         world.wires[0].pipes[0].iter().map(Bytes::len).sum::<usize>()
     };
     for at in 0..stream_len {
         let mut world = World::connected();
         for body in bodies {
-            world.send(0, 1, Lane::Gossip, body);
+            world.send(0, 1, Lane::GOSSIP, body);
         }
         let mut stream: Vec<u8> = world.wires[0].pipes[0].drain(..).flatten().collect();
         stream[at] ^= 1 << (at % 8);

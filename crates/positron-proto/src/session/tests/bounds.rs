@@ -11,9 +11,9 @@ use crate::{
 /// A stranger connects to node 0 and says nothing; whether it was let in front of the door.
 fn stranger(world: &mut World, n: u64, from: [u8; 4]) -> bool {
     let (now, mut out) = (world.now, VecDeque::new());
-    let link = LinkId::accepted(1000 + n);
+    let link = LinkId::of_driver(1000 + n);
     let from = SocketAddr::from((from, 9));
-    world.nodes[0].sessions.handle_accepted(now, link, from, &mut out);
+    world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
     !out.contains(&SessionEffect::Hangup { link, how: Hangup::Abort })
 }
 
@@ -54,7 +54,7 @@ fn one_address_has_few_half_open_links_unless_it_is_loopback() {
 
 /// A stranger whose SYN is of another version: it is told so and hung up on, after a flush.
 fn time_traveller(world: &mut World, n: u64, from: [u8; 4]) -> bool {
-    let (now, link) = (world.now, LinkId::accepted(1000 + n));
+    let (now, link) = (world.now, LinkId::of_driver(1000 + n));
     let let_in = stranger(world, n, from);
     let (mut out, syn) = (VecDeque::new(), Bytes::from_static(&[0xBE, 9, 1, 2, 0, 0]));
     world.nodes[0].sessions.handle_bytes(now, link, syn, &mut out);
@@ -69,7 +69,7 @@ fn who_is_told_goodbye_and_does_not_go_is_a_stranger_until_the_link_is_down() {
     for n in 0..limit + 1 {
         assert_eq!(time_traveller(&mut world, n, [10, 1, 1, 1]), n < limit);
     }
-    let (now, gone) = (world.now, LinkId::accepted(1000));
+    let (now, gone) = (world.now, LinkId::of_driver(1000));
     world.nodes[0].sessions.handle_link_down(now, gone, LinkDown::Eof, &mut VecDeque::new());
     assert!(time_traveller(&mut world, 100, [10, 1, 1, 1]));
 
@@ -86,8 +86,8 @@ fn one_ipv6_customer_counts_as_one_address() {
     let (now, mut out) = (world.now, VecDeque::new());
     for n in 0..=MAX_HALF_OPEN_PER_IP {
         let from = format!("[2001:db8::{n:x}]:9").parse().unwrap();
-        let link = LinkId::accepted(u64::try_from(n).unwrap());
-        world.nodes[0].sessions.handle_accepted(now, link, from, &mut out);
+        let link = LinkId::of_driver(u64::try_from(n).unwrap());
+        world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
     }
     assert_eq!(out.len(), 1);
 }
@@ -142,8 +142,8 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
         id[..2].copy_from_slice(&n.to_be_bytes());
         let peer = NodeId::from_bytes(id);
         let mut talk = crate::session::session::Session::new(1, now.mono);
-        talk.resume(now.mono, LinkId::dialled(n.into()), 1, &mut 0);
-        talk.push(now.mono, Lane::Direct, "x".into(), Some(Ticket(n.into()))).unwrap();
+        talk.resume(now.mono, LinkId::of_core(n.into()), 1, &mut 0);
+        talk.push(now.mono, Lane::DIRECT, "x".into(), Some(Ticket(n.into()))).unwrap();
         sessions.sessions.insert(peer, talk);
         let reason = DownReason::Link(LinkDown::Reset);
         let keep = crate::session::close::Retention::Keep;
@@ -172,7 +172,7 @@ fn what_waits_in_dormant_conversations_is_bounded_in_bytes_and_the_oldest_goes_f
         world.run();
         world.wires[n - 1].stalled[0] = true;
         for _ in 0..MAX_PEER_QUEUE_BYTES / MAX_MESSAGE {
-            world.send(0, n, Lane::Direct, full.clone());
+            world.send(0, n, Lane::DIRECT, full.clone());
         }
         world.send_ticket(0, n, "last", u64::try_from(n).unwrap());
         world.now.mono = world.now.mono + millis(1);
@@ -197,7 +197,7 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
         let to_first = world.known(0);
         world.dial(n, to_first);
         world.run();
-        world.send(n, 0, Lane::Direct, large.clone());
+        world.send(n, 0, Lane::DIRECT, large.clone());
         // All but the end of it arrives, and then nothing: the acknowledgments get lost.
         world.wires[n - 1].stalled[1] = true;
         for _ in 0..15 {
@@ -215,7 +215,7 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
     let to_first = world.known(0);
     world.dial(honest, to_first);
     world.run();
-    world.send(honest, 0, Lane::Gossip, large.clone());
+    world.send(honest, 0, Lane::GOSSIP, large.clone());
     world.run();
     assert_eq!(world.heard(0), [large]);
     for n in 1..honest {

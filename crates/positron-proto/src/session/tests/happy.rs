@@ -34,8 +34,8 @@ fn a_dial_that_knows_the_static_key_takes_two_messages_and_one_that_does_not_thr
 fn messages_arrive_in_both_directions_and_tickets_come_back() {
     let mut world = World::connected();
     for n in 0..10_u8 {
-        world.send(0, 1, Lane::Gossip, vec![n]);
-        world.send(1, 0, Lane::Control, vec![n, n]);
+        world.send(0, 1, Lane::GOSSIP, vec![n]);
+        world.send(1, 0, Lane::CONTROL, vec![n, n]);
     }
     world.send_ticket(0, 1, "direct", 7);
     world.run();
@@ -52,7 +52,7 @@ fn messages_of_one_input_share_a_record_and_acknowledgments_ride_along() {
     let peer = world.nodes[1].id;
     world.with(0, |s, now, out| {
         for n in 0..50_u8 {
-            s.send(now, peer, Lane::Gossip, vec![n; 100].into(), None, out).unwrap();
+            s.send(now, peer, Lane::GOSSIP, vec![n; 100].into(), None, out).unwrap();
         }
     });
     assert_eq!(world.nodes[0].sessions.counters().records_sent, before.records_sent + 1);
@@ -68,7 +68,7 @@ fn without_a_flush_the_next_timeout_is_due_at_once_and_does_it() {
     let (peer, now) = (world.nodes[1].id, world.now);
     let sessions = &mut world.nodes[0].sessions;
     let mut out = VecDeque::new();
-    sessions.send(now, peer, Lane::Gossip, "late".into(), None, &mut out).unwrap();
+    sessions.send(now, peer, Lane::GOSSIP, "late".into(), None, &mut out).unwrap();
     assert!(out.is_empty());
     assert_eq!(sessions.poll_timeout(), Some(now.mono));
     sessions.handle_timeout(now, &mut out);
@@ -82,7 +82,7 @@ fn messages_of_every_size_around_the_limits_arrive_unharmed() {
     for around in [1, MAX_RECORD - 12, MAX_RECORD, 2 * MAX_RECORD, LINK_WRITE_WINDOW, MAX_MESSAGE] {
         for len in around.saturating_sub(15)..=(around + 15).min(MAX_MESSAGE) {
             let body: Vec<u8> = (0..251_u8).cycle().take(len).collect();
-            world.send(0, 1, Lane::Direct, body.clone());
+            world.send(0, 1, Lane::DIRECT, body.clone());
             world.run();
             assert!(world.heard(1).last() == Some(&Bytes::from(body)), "{len} bytes");
             world.nodes[1].said.clear();
@@ -90,7 +90,7 @@ fn messages_of_every_size_around_the_limits_arrive_unharmed() {
     }
     let (peer, too_large) = (world.nodes[1].id, Bytes::from(vec![0; MAX_MESSAGE + 1]));
     let refused =
-        world.with(0, |s, now, out| s.send(now, peer, Lane::Direct, too_large, None, out));
+        world.with(0, |s, now, out| s.send(now, peer, Lane::DIRECT, too_large, None, out));
     assert_eq!(refused, Err(NotSent::TooLarge));
 }
 
@@ -107,7 +107,7 @@ fn streams_cut_into_single_bytes_say_the_same() {
         }
         world.run();
         if world.is_up(0, 1) {
-            world.send(0, 1, Lane::Gossip, vec![round; 1000]);
+            world.send(0, 1, Lane::GOSSIP, vec![round; 1000]);
         }
     }
     world.run();
@@ -118,14 +118,14 @@ fn streams_cut_into_single_bytes_say_the_same() {
 fn keys_are_stepped_many_times_and_nothing_is_lost() {
     let mut world = World::new(2);
     for node in &mut world.nodes {
-        node.sessions.local.records_per_key = 3;
+        node.sessions.carriers.streams.local_mut().records_per_key = 3;
     }
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.run();
     for n in 0..100_u8 {
-        world.send(0, 1, Lane::Gossip, vec![n]);
-        world.send(1, 0, Lane::Gossip, vec![n]);
+        world.send(0, 1, Lane::GOSSIP, vec![n]);
+        world.send(1, 0, Lane::GOSSIP, vec![n]);
         world.run();
     }
     let all: Vec<_> = (0..100_u8).map(|n| vec![n]).collect();
@@ -136,11 +136,11 @@ fn keys_are_stepped_many_times_and_nothing_is_lost() {
 #[test]
 fn a_dialler_that_offers_only_chacha_gets_it_with_ik() {
     let mut world = World::new(2);
-    world.nodes[0].sessions.local.suites = Suite::ChaCha20Poly1305.bit();
+    world.nodes[0].sessions.carriers.streams.local_mut().suites = Suite::ChaCha20Poly1305.bit();
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.run();
-    world.send(0, 1, Lane::Gossip, "over chacha");
+    world.send(0, 1, Lane::GOSSIP, "over chacha");
     world.run();
     assert_eq!(world.heard(1), ["over chacha"]);
 }
@@ -169,7 +169,7 @@ fn the_same_seeds_say_the_same_bytes() {
 #[test]
 fn close_tells_the_peer_why_after_what_was_said_before() {
     let mut world = World::connected();
-    world.send(0, 1, Lane::Direct, "last words");
+    world.send(0, 1, Lane::DIRECT, "last words");
     world.close(0, 1, CloseReason::Pruned);
     world.run();
     assert_eq!(world.heard(1), ["last words"]);

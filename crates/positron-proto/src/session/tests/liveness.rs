@@ -10,11 +10,16 @@ use crate::{
 
 /// Puts frames of `n` on its only link, sealed, past all of its own rules.
 fn say(world: &mut World, n: usize, frames: &[Frame]) {
-    let entry = world.nodes[n].sessions.links.values_mut().next().unwrap();
-    let Stage::Up(link) = &mut entry.stage else { panic!("not up") };
-    let bytes = link.sealed(frames);
-    let side = usize::from(world.wires[0].ends[1].0 == n);
-    world.wires[0].pipes[side].push_back(bytes.into());
+    let entry = world.nodes[n].sessions.links.values().next().unwrap();
+    let Stage::Up(link) = &entry.stage else { panic!("not up") };
+    let id = link.peer.link;
+    world.with(n, |s, _, _| {
+        let mut record = s.carriers.streams.begin(id);
+        for frame in frames {
+            frame.encode(&mut record.bytes);
+        }
+        s.carriers.streams.send(id, record);
+    });
 }
 
 #[test]
@@ -22,7 +27,7 @@ fn a_peer_that_falls_silent_is_noticed_within_three_seconds_of_traffic() {
     let mut world = World::connected();
     world.advance(secs(60));
     world.wires[0].stalled = [true; 2];
-    world.send(0, 1, Lane::Gossip, "anybody there?");
+    world.send(0, 1, Lane::GOSSIP, "anybody there?");
     world.advance(millis(2_999));
     assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::Timeout)]);
     assert_eq!(world.nodes[0].sessions.counters().probes_unanswered, 1);
@@ -55,7 +60,7 @@ fn a_node_that_slept_for_an_hour_asks_before_it_gives_up() {
 fn a_conversation_is_continued_after_a_timeout() {
     let mut world = World::connected();
     world.wires[0].stalled = [true; 2];
-    world.send(0, 1, Lane::Gossip, "lost on the way");
+    world.send(0, 1, Lane::GOSSIP, "lost on the way");
     world.advance(secs(12));
     assert!(!world.is_up(0, 1) && !world.is_up(1, 0));
     let again = world.known(1);
@@ -101,7 +106,7 @@ fn more_pings_than_allowed_end_the_session_as_flooding() {
 
 #[test]
 fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender() {
-    let lane = Lane::Gossip;
+    let lane = Lane::GOSSIP;
     let body = Bytes::from_static(b"x");
     let part =
         |number, offset| Frame::Fragment { lane, number, offset, total: 9, body: body.clone() };
@@ -138,9 +143,9 @@ fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender
 #[test]
 fn an_unknown_extension_is_skipped_and_an_old_message_is_acknowledged_again() {
     let mut world = World::connected();
-    world.send(0, 1, Lane::Gossip, "first");
+    world.send(0, 1, Lane::GOSSIP, "first");
     world.run();
-    let (lane, body) = (Lane::Gossip, Bytes::from_static(b"again"));
+    let (lane, body) = (Lane::GOSSIP, Bytes::from_static(b"again"));
     say(
         &mut world,
         0,
@@ -161,12 +166,12 @@ fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
     for (next, survives) in [(MAX_NUMBER, true), (MAX_NUMBER + 1, false), ((1 << 62) - 1, false)] {
         let now = Instant::ORIGIN;
         let mut talk = Session::new(1, now);
-        talk.resume(now, LinkId::dialled(0), 1, &mut 0);
+        talk.resume(now, LinkId::of_core(0), 1, &mut 0);
         talk.handle_epoch(1);
-        let said = talk.acknowledged(now, Lane::Gossip, next, |_| {});
+        let said = talk.acknowledged(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
-        talk.push(now, Lane::Gossip, "after it".into(), None).unwrap();
-        assert_eq!(talk.put(now, &mut Vec::new(), 1000).bytes > 0, survives);
+        talk.push(now, Lane::GOSSIP, "after it".into(), None).unwrap();
+        assert_eq!(talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000).bytes > 0, survives);
     }
 }
 
@@ -177,10 +182,10 @@ fn a_queue_is_bounded_in_bytes_and_messages() {
     let peer = world.nodes[1].id;
     let large = Bytes::from(vec![0; MAX_PAYLOAD]);
     for _ in 0..MAX_PEER_QUEUE_BYTES / MAX_PAYLOAD {
-        world.send(0, 1, Lane::Direct, large.clone());
+        world.send(0, 1, Lane::DIRECT, large.clone());
     }
     let mut send = |body: &'static str| {
-        world.with(0, |s, now, out| s.send(now, peer, Lane::Direct, body.into(), None, out))
+        world.with(0, |s, now, out| s.send(now, peer, Lane::DIRECT, body.into(), None, out))
     };
     assert_eq!(send("x"), Err(NotSent::QueueFull));
     assert_eq!(world.nodes[0].sessions.counters().messages_refused, 1);
@@ -189,7 +194,7 @@ fn a_queue_is_bounded_in_bytes_and_messages() {
     let mut world = World::connected();
     world.wires[0].stalled[0] = true;
     let full = (0..crate::limits::MAX_PEER_QUEUE_MESSAGES + 1)
-        .map(|_| world.with(0, |s, now, out| s.send(now, peer, Lane::Direct, "".into(), None, out)))
+        .map(|_| world.with(0, |s, now, out| s.send(now, peer, Lane::DIRECT, "".into(), None, out)))
         .position(|sent| sent == Err(NotSent::QueueFull));
     assert_eq!(full, Some(crate::limits::MAX_PEER_QUEUE_MESSAGES));
 }
@@ -198,7 +203,7 @@ fn a_queue_is_bounded_in_bytes_and_messages() {
 fn a_slow_reader_is_paused_and_then_dropped_with_the_reason() {
     let mut world = World::connected();
     for _ in 0..3 {
-        world.send(0, 1, Lane::Direct, vec![0; MAX_PAYLOAD]);
+        world.send(0, 1, Lane::DIRECT, vec![0; MAX_PAYLOAD]);
     }
     let in_flight: usize = world.wires[0].pipes[0].iter().map(Bytes::len).sum();
     assert!(in_flight <= LINK_WRITE_WINDOW, "{in_flight}");
@@ -210,7 +215,7 @@ fn a_slow_reader_is_paused_and_then_dropped_with_the_reason() {
         world.with(0, |s, now, out| s.handle_written(now, ours, 20, out));
         world.with(1, |s, now, out| s.handle_bytes(now, theirs, sip, out));
         if world.is_up(1, 0) {
-            world.send(1, 0, Lane::Control, vec![n]);
+            world.send(1, 0, Lane::CONTROL, vec![n]);
         }
         world.advance(millis(300));
         if !world.is_up(0, 1) {
@@ -226,7 +231,7 @@ fn a_slow_reader_is_paused_and_then_dropped_with_the_reason() {
 fn a_large_message_over_a_slow_path_is_neither_silence_nor_slow_reading() {
     let mut world = World::connected();
     let large = Bytes::from(vec![1; MAX_PAYLOAD]);
-    world.send(0, 1, Lane::Direct, large.clone());
+    world.send(0, 1, Lane::DIRECT, large.clone());
     world.wires[0].stalled[0] = true;
     // 48 KiB a second: 21 s for the message.
     for _ in 0..1000 {
@@ -260,12 +265,12 @@ fn a_large_message_over_a_slow_path_is_neither_silence_nor_slow_reading() {
 fn a_bulk_transfer_delays_a_control_message_by_no_more_than_a_write_window() {
     let mut world = World::connected();
     for _ in 0..3 {
-        world.send(0, 1, Lane::Direct, vec![0; MAX_PAYLOAD]);
+        world.send(0, 1, Lane::DIRECT, vec![0; MAX_PAYLOAD]);
     }
     for _ in 0..10 {
         world.carry(0, 0);
     }
-    world.send(0, 1, Lane::Control, "urgent");
+    world.send(0, 1, Lane::CONTROL, "urgent");
     let before = world.nodes[1].sessions.counters().bytes_received;
     while !world.heard(1).contains(&Bytes::from_static(b"urgent")) {
         assert!(world.carry(0, 0));
@@ -273,4 +278,40 @@ fn a_bulk_transfer_delays_a_control_message_by_no_more_than_a_write_window() {
     let between = world.nodes[1].sessions.counters().bytes_received - before;
     assert!(between <= 2 * LINK_WRITE_WINDOW as u64, "{between} bytes went before it");
     assert!(world.heard(1).len() == 1, "no bulk message was complete");
+}
+
+#[test]
+fn what_comes_in_an_unknown_lane_is_counted_acknowledged_and_dropped() {
+    let mut world = World::connected();
+    let (lane, last) = (Lane::from_number(7).unwrap(), Lane::from_number(15).unwrap());
+    let body = Bytes::from_static(b"of a later version");
+    let part =
+        |offset| Frame::Fragment { lane: last, number: 0, offset, total: 36, body: body.clone() };
+    // What a later version may say: it numbers from anywhere, and acknowledges what we never said.
+    let frames = [
+        Frame::Ack { lane, next: 9 },
+        Frame::Message { lane, number: 0, body: body.clone() },
+        Frame::Message { lane, number: 0, body: body.clone() },
+        Frame::Message { lane, number: 40, body: body.clone() },
+        part(0),
+        part(18),
+    ];
+    say(&mut world, 0, &frames);
+    world.run();
+    world.send(0, 1, Lane::GOSSIP, "known");
+    world.run();
+    assert_eq!(world.heard(1), ["known"]);
+    let counters = world.nodes[1].sessions.counters();
+    assert_eq!((counters.messages_unknown, counters.messages_duplicate), (3, 1));
+    for n in [0, 1] {
+        assert_eq!(world.downs(n), [], "nobody closes");
+        assert_eq!(world.count(n, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
+    }
+    let talk = world.nodes[1].sessions.sessions.values_mut().next().unwrap();
+    assert_eq!(talk.classify(lane, 40), Ok(crate::session::session::Freshness::Duplicate));
+    assert_eq!(talk.classify(last, 1), Ok(crate::session::session::Freshness::New));
+
+    say(&mut world, 0, &[Frame::Unknown { kind: 0x7F }]);
+    world.run();
+    assert!(world.is_up(1, 0), "an unknown extension is nothing");
 }

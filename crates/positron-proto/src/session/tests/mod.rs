@@ -3,6 +3,7 @@
 
 mod attacks;
 mod bounds;
+pub(super) mod foreign;
 mod happy;
 mod liveness;
 mod moving;
@@ -19,8 +20,8 @@ use std::{
 use bytes::Bytes;
 
 use super::sessions::{
-    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKinds, Purpose,
-    SessionConfig, SessionEffect, Sessions,
+    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
+    Purpose, SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
     handshake::{Expect, link_public_key},
@@ -76,10 +77,16 @@ struct Weather {
     jitter: Duration,
     /// The part of all datagrams that is lost.
     loss: f64,
+    /// How many datagrams of one node get through in a second, if that is bounded.
+    per_second: Option<u64>,
+    /// When the next one does.
+    next_passage: Instant,
     /// Whether a firewall drops every datagram.
     udp_blocked: bool,
     /// Whether a firewall drops whatever streams carry.
     tcp_blocked: bool,
+    /// Whether a firewall drops whatever the third kind of link carries.
+    foreign_blocked: bool,
     rng: Rng,
 }
 
@@ -100,7 +107,7 @@ fn config() -> SessionConfig {
         max_links: 64,
         connect_timeout: Duration::from_secs(10),
         heartbeat: Duration::from_secs(30),
-        transports: LinkKinds::Tcp,
+        transports: LinkKinds::TCP,
     }
 }
 
@@ -116,6 +123,20 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+impl Weather {
+    /// When a datagram gets through a narrow path, if its queue of a second is not full. Small ones
+    /// pass beside the others.
+    fn queued(&mut self, due: Instant, len: usize) -> Option<Instant> {
+        let Some(per_second) = self.per_second.filter(|_| len > 300) else { return Some(due) };
+        let at = self.next_passage.max(due);
+        if at.since(due) > secs(1) {
+            return None;
+        }
+        self.next_passage = at + Duration::from_micros(1_000_000 / per_second);
+        Some(at)
+    }
+}
+
 impl World {
     /// `count` nodes of one network, in order of their ids.
     fn new(count: u8) -> Self {
@@ -129,8 +150,11 @@ impl World {
             delay: millis(10),
             jitter: Duration::ZERO,
             loss: 0.0,
+            per_second: None,
+            next_passage: start,
             udp_blocked: false,
             tcp_blocked: false,
+            foreign_blocked: false,
             rng: Seed::from_number(1).stream("weather"),
         };
         let mut world = Self {
@@ -201,8 +225,13 @@ impl World {
                 let Weather { delay, jitter, loss, rng, .. } = &mut self.weather;
                 let lost = rng.chance(*loss);
                 let due = now.mono + *delay + rng.duration(Duration::ZERO..=*jitter);
+                let due = self.weather.queued(due, bytes.len());
                 // What an Ethernet carries.
-                if !self.weather.udp_blocked && !lost && bytes.len() <= 1472 {
+                if let Some(due) = due
+                    && !self.weather.udp_blocked
+                    && !lost
+                    && bytes.len() <= 1472
+                {
                     self.posted += 1;
                     let parcel = Parcel { from, to: batch.to, bytes: bytes.to_vec() };
                     self.parcels.insert((due, self.posted), parcel);
@@ -230,7 +259,7 @@ impl World {
 
     fn carry_out(&mut self, n: usize, what: SessionEffect) {
         match what {
-            SessionEffect::Dial { link, to } => self.connect(n, link, to),
+            SessionEffect::Dial { link, to, .. } => self.connect(n, link, to),
             SessionEffect::Write { link, bytes } => {
                 let Some((wire, side)) = self.wire(n, link) else { return };
                 assert!(wire.hangups[side].is_none(), "a write after hanging up");
@@ -262,7 +291,7 @@ impl World {
             return self
                 .with(n, |s, now, out| s.handle_link_down(now, link, LinkDown::Refused, out));
         };
-        let accepted = LinkId::accepted(self.nodes[other].accepted);
+        let accepted = LinkId::of_driver(self.nodes[other].accepted);
         self.nodes[other].accepted += 1;
         self.by_link.insert((n, link), self.wires.len());
         self.by_link.insert((other, accepted), self.wires.len());
@@ -274,7 +303,7 @@ impl World {
             over: false,
         });
         let from = self.nodes[n].addr;
-        self.with(other, |s, now, out| s.handle_accepted(now, accepted, from, out));
+        self.with(other, |s, now, out| s.handle_accepted(now, LinkKind::Tcp, accepted, from, out));
         self.with(n, |s, now, out| s.handle_connected(now, link, out));
     }
 
@@ -311,9 +340,29 @@ impl World {
         true
     }
 
+    /// Brings what the third kind of link carries; false if there is nothing.
+    fn carry_foreign(&mut self) -> bool {
+        let mut moved = false;
+        for n in 0..self.nodes.len() {
+            while let Some(carried) = self.nodes[n].sessions.carriers.foreign.under_way.pop_front()
+            {
+                moved = true;
+                if let Some(to) = self.nodes.iter().position(|node| node.addr == carried.to)
+                    && !self.weather.foreign_blocked
+                {
+                    self.with(to, |s, now, out| {
+                        s.carriers.foreign.handle_carried(now, carried);
+                        s.settle(now, out);
+                    });
+                }
+            }
+        }
+        moved
+    }
+
     /// Carries everything until nothing moves any more.
     fn run(&mut self) {
-        while (0..self.wires.len()).fold(self.deliver(), |moved, wire| {
+        while (0..self.wires.len()).fold(self.deliver() | self.carry_foreign(), |moved, wire| {
             let there = self.carry(wire, 0);
             self.carry(wire, 1) || there || moved
         }) {}
@@ -378,7 +427,7 @@ impl World {
 
     fn send_ticket(&mut self, from: usize, to: usize, body: impl Into<Bytes>, ticket: u64) {
         let (peer, body, ticket) = (self.nodes[to].id, body.into(), Some(Ticket(ticket)));
-        self.with(from, |s, now, out| s.send(now, peer, Lane::Direct, body, ticket, out)).unwrap();
+        self.with(from, |s, now, out| s.send(now, peer, Lane::DIRECT, body, ticket, out)).unwrap();
     }
 
     fn close(&mut self, n: usize, peer: usize, reason: CloseReason) {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{limits::MAX_PAYLOAD, session::sessions::LinkKind};
+use crate::{
+    limits::{LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD},
+    session::sessions::LinkKind,
+};
 
 fn world_over(transports: LinkKinds) -> World {
     World::with_configs(vec![SessionConfig { transports, ..config() }; 2])
@@ -39,7 +42,7 @@ impl Chatter {
         let until = world.now.mono + lasting;
         while world.now.mono < until {
             for n in [0, 1] {
-                let (peer, lane) = (world.nodes[1 - n].id, Lane::Gossip);
+                let (peer, lane) = (world.nodes[1 - n].id, Lane::GOSSIP);
                 let mut body = vec![0; 300];
                 body[..4].copy_from_slice(&self.said[n].to_be_bytes());
                 let body = Bytes::from(body);
@@ -64,12 +67,12 @@ impl Chatter {
 
 #[test]
 fn datagrams_are_preferred_where_they_get_through() {
-    let mut world = connected_over(LinkKinds::Both);
+    let mut world = connected_over(LinkKinds::BOTH);
     assert!(world.wires.is_empty(), "no byte stream was needed");
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
     assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
-    for lane in Lane::ALL {
-        world.send(0, 1, lane, vec![lane as u8; 3]);
+    for lane in Lane::KNOWN {
+        world.send(0, 1, lane, vec![lane.number(); 3]);
         world.send(1, 0, lane, vec![7; 100_000]);
     }
     world.advance(secs(1));
@@ -79,7 +82,7 @@ fn datagrams_are_preferred_where_they_get_through() {
 
 #[test]
 fn a_message_of_a_megabyte_and_its_ticket_arrive_over_datagrams() {
-    let mut world = connected_over(LinkKinds::Udp);
+    let mut world = connected_over(LinkKinds::UDP);
     let large = Bytes::from(vec![7; MAX_PAYLOAD]);
     world.send_ticket(0, 1, large.clone(), 1);
     world.advance(secs(5));
@@ -89,7 +92,7 @@ fn a_message_of_a_megabyte_and_its_ticket_arrive_over_datagrams() {
 
 #[test]
 fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     world.weather.udp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
@@ -101,7 +104,7 @@ fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
 
 #[test]
 fn where_byte_streams_are_blocked_datagrams_do() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     world.weather.tcp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
@@ -111,19 +114,19 @@ fn where_byte_streams_are_blocked_datagrams_do() {
 
 #[test]
 fn a_node_that_speaks_one_transport_only_is_reached_over_it() {
-    for only in [LinkKinds::Udp, LinkKinds::Tcp] {
+    for only in [LinkKinds::UDP, LinkKinds::TCP] {
         for dialler in [0, 1] {
-            let both = SessionConfig { transports: LinkKinds::Both, ..config() };
+            let both = SessionConfig { transports: LinkKinds::BOTH, ..config() };
             let one = SessionConfig { transports: only, ..config() };
             let mut world = World::with_configs(vec![both, one]);
-            if only == LinkKinds::Udp {
+            if only == LinkKinds::UDP {
                 // Nobody listens for streams there.
                 world.weather.tcp_blocked = true;
             }
             let to = world.known(1 - dialler);
             world.dial(dialler, to);
             world.advance(secs(1));
-            let expected = if only == LinkKinds::Udp { LinkKind::Udp } else { LinkKind::Tcp };
+            let expected = if only == LinkKinds::UDP { LinkKind::Udp } else { LinkKind::Tcp };
             assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(expected); 2], "{only:?}");
         }
     }
@@ -131,7 +134,7 @@ fn a_node_that_speaks_one_transport_only_is_reached_over_it() {
 
 #[test]
 fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     let nobody = SocketAddr::from(([10, 9, 9, 9], 4000));
     world.dial(0, dial(nobody));
     world.advance(secs(2));
@@ -141,16 +144,16 @@ fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
     assert_eq!(world.outcomes(0).len(), 1);
     assert!(world.nodes[0].sessions.links.is_empty());
     assert!(world.nodes[0].sessions.attempts.is_empty());
-    assert!(world.nodes[0].sessions.by_connection.is_empty());
+    assert!(world.nodes[0].sessions.carriers.datagrams.is_empty());
 }
 
 #[test]
 fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
     let mut world = World::with_configs(vec![
-        SessionConfig { transports: LinkKinds::Both, ..config() },
-        SessionConfig { transports: LinkKinds::Both, ..config() },
+        SessionConfig { transports: LinkKinds::BOTH, ..config() },
+        SessionConfig { transports: LinkKinds::BOTH, ..config() },
         SessionConfig {
-            transports: LinkKinds::Both,
+            transports: LinkKinds::BOTH,
             network: NetworkId::from_name("other"),
             ..config()
         },
@@ -172,7 +175,7 @@ fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
 
 #[test]
 fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     let probe = DialRequest { purpose: Purpose::Probe, ..world.known(1) };
     world.dial(0, probe);
     world.advance(secs(1));
@@ -186,7 +189,7 @@ fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session
 
 #[test]
 fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     let parting = Some(Bytes::from_static(b"others"));
     world.nodes[1].door = AtTheDoor::Refuse(CloseReason::SlotsFull, parting);
     let to_second = world.known(1);
@@ -204,10 +207,10 @@ fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
 
 #[test]
 fn over_datagrams_close_tells_the_peer_why_after_what_was_said_before() {
-    let mut world = connected_over(LinkKinds::Both);
+    let mut world = connected_over(LinkKinds::BOTH);
     for n in 0..50 {
-        world.send(0, 1, Lane::Direct, vec![n; 5000]);
-        world.send(0, 1, Lane::Gossip, vec![n; 5000]);
+        world.send(0, 1, Lane::DIRECT, vec![n; 5000]);
+        world.send(0, 1, Lane::GOSSIP, vec![n; 5000]);
     }
     world.close(0, 1, CloseReason::ShuttingDown);
     world.advance(secs(2));
@@ -221,7 +224,7 @@ fn over_datagrams_close_tells_the_peer_why_after_what_was_said_before() {
 #[test]
 fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
     for stagger in 0..30 {
-        let mut world = world_over(LinkKinds::Both);
+        let mut world = world_over(LinkKinds::BOTH);
         let (to_second, to_first) = (world.known(1), world.known(0));
         world.dial(0, to_second);
         world.advance(millis(stagger));
@@ -240,7 +243,7 @@ fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
 
 #[test]
 fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and_back() {
-    let mut world = connected_over(LinkKinds::Both);
+    let mut world = connected_over(LinkKinds::BOTH);
     let mut chatter = Chatter::new();
     chatter.go_on(&mut world, secs(5));
     world.weather.udp_blocked = true;
@@ -261,13 +264,14 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
         assert_eq!(world.nodes[n].sessions.links.len(), 1);
     }
     let counters = world.nodes[0].sessions.counters();
-    assert_eq!((counters.moves_to_tcp, counters.moves_to_udp), (1, 1));
+    let moves = world.nodes[0].sessions.moves();
+    assert_eq!((moves[LinkKind::Tcp], moves[LinkKind::Udp], counters.moves), (1, 1, 2));
     assert_eq!(counters.failovers, 1);
 }
 
 #[test]
 fn a_session_over_a_stream_tries_datagrams_again_ever_more_seldom() {
-    let mut world = world_over(LinkKinds::Both);
+    let mut world = world_over(LinkKinds::BOTH);
     world.weather.udp_blocked = true;
     let to_second = world.known(1);
     world.dial(0, to_second);
@@ -289,9 +293,9 @@ fn a_session_over_a_stream_tries_datagrams_again_ever_more_seldom() {
 
 #[test]
 fn the_first_message_on_an_idle_link_dials_no_stream() {
-    let mut world = connected_over(LinkKinds::Both);
+    let mut world = connected_over(LinkKinds::BOTH);
     world.advance(secs(25));
-    world.send(0, 1, Lane::Gossip, "after a long silence");
+    world.send(0, 1, Lane::GOSSIP, "after a long silence");
     world.advance(secs(3));
     assert_eq!(world.heard(1).len(), 1);
     assert_eq!(world.nodes[0].sessions.counters().failovers, 0);
@@ -299,11 +303,11 @@ fn the_first_message_on_an_idle_link_dials_no_stream() {
 
 #[test]
 fn whoever_restarts_is_found_again_over_datagrams() {
-    let mut world = connected_over(LinkKinds::Both);
-    world.send(0, 1, Lane::Gossip, vec![1]);
+    let mut world = connected_over(LinkKinds::BOTH);
+    world.send(0, 1, Lane::GOSSIP, vec![1]);
     world.advance(secs(1));
     world.restart(1, 1);
-    world.send(0, 1, Lane::Gossip, vec![2]);
+    world.send(0, 1, Lane::GOSSIP, vec![2]);
     let back = dial(world.nodes[0].addr);
     world.dial(1, back);
     world.advance(secs(4));
@@ -315,10 +319,10 @@ fn whoever_restarts_is_found_again_over_datagrams() {
 #[test]
 fn a_session_that_one_end_lost_comes_back_although_the_other_holds_it() {
     // Node 1 speaks and finds no answer; node 0 is silent and notices nothing.
-    let mut world = connected_over(LinkKinds::Both);
+    let mut world = connected_over(LinkKinds::BOTH);
     world.advance(secs(10));
     world.weather.udp_blocked = true;
-    world.send(1, 0, Lane::Gossip, vec![1]);
+    world.send(1, 0, Lane::GOSSIP, vec![1]);
     world.advance(secs(3));
     assert!(
         !world.is_up(1, 0) && world.is_up(0, 1),
@@ -332,4 +336,50 @@ fn a_session_that_one_end_lost_comes_back_although_the_other_holds_it() {
     assert_eq!(world.heard(0).len(), 1);
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     assert_eq!(world.downs(0), []);
+}
+
+#[test]
+fn over_datagrams_a_large_message_is_one_message_of_the_connection_and_small_ones_share_one() {
+    let mut world = connected_over(LinkKinds::UDP);
+    let before = world.nodes[0].sessions.counters().records_sent;
+    world.send(0, 1, Lane::DIRECT, vec![7; MAX_PAYLOAD]);
+    assert_eq!(world.nodes[0].sessions.counters().records_sent, before + 1);
+    let peer = world.nodes[1].id;
+    world.with(0, |s, now, out| {
+        for n in 0..50_u8 {
+            s.send(now, peer, Lane::GOSSIP, vec![n; 100].into(), None, out).unwrap();
+        }
+    });
+    assert_eq!(world.nodes[0].sessions.counters().records_sent, before + 2);
+    world.advance(secs(5));
+    assert_eq!(world.heard(1).len(), 51);
+}
+
+#[test]
+fn what_is_given_to_a_connection_is_bounded_and_the_largest_message_always_goes() {
+    let mut world = connected_over(LinkKinds::UDP);
+    world.weather.udp_blocked = true;
+    for _ in 0..4 {
+        world.send(0, 1, Lane::DIRECT, vec![7; MAX_PAYLOAD]);
+    }
+    let connections = world.nodes[0].sessions.carriers.datagrams.endpoint.views();
+    let given = connections[0].queued_bytes;
+    assert!((MAX_PAYLOAD..LINK_DATAGRAM_WINDOW + MAX_MESSAGE).contains(&given), "{given} bytes");
+    world.weather.udp_blocked = false;
+    world.advance(secs(30));
+    assert_eq!(world.heard(1).len(), 4);
+    assert_eq!(world.downs(0), []);
+}
+
+#[test]
+fn a_large_message_over_a_slow_path_of_datagrams_is_neither_silence_nor_slow_reading() {
+    let mut world = connected_over(LinkKinds::UDP);
+    let large = Bytes::from(vec![1; MAX_PAYLOAD]);
+    world.send_ticket(0, 1, large.clone(), 1);
+    // 40 datagrams a second get through: 20 s and more for the message.
+    world.weather.per_second = Some(40);
+    world.advance(secs(120));
+    assert_eq!(world.heard(1), [large]);
+    assert_eq!((world.downs(0), world.downs(1)), (vec![], vec![]));
+    assert_eq!(world.nodes[0].sessions.counters().slow_readers, 0);
 }

@@ -100,8 +100,8 @@ fn a_node_that_dials_itself_finds_out() {
 fn without_a_common_cipher_there_is_no_session() {
     for (known, listener) in [(true, Suite::Aes256Gcm), (false, Suite::Aes256Gcm)] {
         let mut world = World::new(2);
-        world.nodes[0].sessions.local.suites = Suite::ChaCha20Poly1305.bit();
-        world.nodes[1].sessions.local.suites = listener.bit();
+        world.nodes[0].sessions.carriers.streams.local_mut().suites = Suite::ChaCha20Poly1305.bit();
+        world.nodes[1].sessions.carriers.streams.local_mut().suites = listener.bit();
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
         world.dial(0, dial);
         world.run();

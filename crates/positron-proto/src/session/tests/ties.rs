@@ -20,7 +20,7 @@ fn a_simultaneous_dial_ends_in_the_link_of_the_smaller_id_whatever_overtakes_wha
             world.carry(wire, 1);
             for n in [0, 1] {
                 if world.is_up(n, 1 - n) {
-                    world.send(n, 1 - n, Lane::Gossip, vec![step]);
+                    world.send(n, 1 - n, Lane::GOSSIP, vec![step]);
                 }
             }
         }
@@ -44,13 +44,13 @@ fn a_simultaneous_dial_ends_in_the_link_of_the_smaller_id_whatever_overtakes_wha
 #[test]
 fn of_two_links_from_the_same_end_the_newer_one_stays() {
     let mut world = World::connected();
-    world.send(0, 1, Lane::Gossip, vec![1]);
-    world.send(1, 0, Lane::Gossip, vec![1]);
+    world.send(0, 1, Lane::GOSSIP, vec![1]);
+    world.send(1, 0, Lane::GOSSIP, vec![1]);
     let again = world.known(1);
     world.dial(0, again);
     world.run();
-    world.send(0, 1, Lane::Gossip, vec![2]);
-    world.send(1, 0, Lane::Gossip, vec![2]);
+    world.send(0, 1, Lane::GOSSIP, vec![2]);
+    world.send(1, 0, Lane::GOSSIP, vec![2]);
     world.run();
     for n in [0, 1] {
         assert_eq!(numbers(&world, n), [1, 2]);
@@ -68,8 +68,8 @@ fn a_link_that_dies_in_the_middle_of_everything_loses_and_doubles_nothing() {
     for dies_after in (1..60).step_by(3) {
         let mut world = World::connected();
         for body in &bodies {
-            world.send(0, 1, Lane::Gossip, body.clone());
-            world.send(1, 0, Lane::Direct, body.clone());
+            world.send(0, 1, Lane::GOSSIP, body.clone());
+            world.send(1, 0, Lane::DIRECT, body.clone());
         }
         for step in 0..dies_after {
             world.carry(0, step % 2);
@@ -122,8 +122,8 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
     for forgetful in [0, 1] {
         let mut world = World::connected();
         for n in 1..4 {
-            world.send(0, 1, Lane::Gossip, vec![n]);
-            world.send(1, 0, Lane::Gossip, vec![n]);
+            world.send(0, 1, Lane::GOSSIP, vec![n]);
+            world.send(1, 0, Lane::GOSSIP, vec![n]);
         }
         world.run();
         world.reset(0);
@@ -133,8 +133,8 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
         let again = world.known(1);
         world.dial(0, again);
         world.run();
-        world.send(0, 1, Lane::Gossip, vec![4]);
-        world.send(1, 0, Lane::Gossip, vec![4]);
+        world.send(0, 1, Lane::GOSSIP, vec![4]);
+        world.send(1, 0, Lane::GOSSIP, vec![4]);
         world.run();
         assert_eq!(numbers(&world, 0), [1, 2, 3, 4]);
         assert_eq!(numbers(&world, 1), [1, 2, 3, 4]);
@@ -144,17 +144,17 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
 #[test]
 fn a_peer_that_started_again_gets_what_its_earlier_process_did_not_acknowledge() {
     let mut world = World::connected();
-    world.send(0, 1, Lane::Gossip, vec![1]);
+    world.send(0, 1, Lane::GOSSIP, vec![1]);
     world.run();
     world.wires[0].stalled[0] = true;
-    world.send(0, 1, Lane::Gossip, vec![2]);
+    world.send(0, 1, Lane::GOSSIP, vec![2]);
     world.restart(1, 1);
     assert_eq!(world.downs(0), [DownReason::Link(LinkDown::Reset)]);
     let back = dial(world.nodes[0].addr);
     world.dial(1, back);
     world.run();
-    world.send(0, 1, Lane::Gossip, vec![3]);
-    world.send(1, 0, Lane::Gossip, vec![4]);
+    world.send(0, 1, Lane::GOSSIP, vec![3]);
+    world.send(1, 0, Lane::GOSSIP, vec![4]);
     world.run();
     assert_eq!(numbers(&world, 1), [1, 2, 3]);
     assert_eq!(numbers(&world, 0), [4]);
@@ -190,7 +190,7 @@ fn a_dormant_conversation_is_forgotten_after_its_grace_and_its_tickets_come_back
     world.reset(0);
     let refused = world.nodes[1].id;
     let send =
-        world.with(0, |s, now, out| s.send(now, refused, Lane::Gossip, "".into(), None, out));
+        world.with(0, |s, now, out| s.send(now, refused, Lane::GOSSIP, "".into(), None, out));
     assert_eq!(send, Err(crate::session::sessions::NotSent::NotConnected));
     let undelivered = SessionEffect::Undelivered { ticket: Ticket(1) };
     world.advance(secs(29));

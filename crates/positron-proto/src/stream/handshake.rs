@@ -17,9 +17,10 @@
 
 use bytes::BytesMut;
 
-use super::{contract::DialFailure, inbound::Inbound};
+use super::inbound::Inbound;
 use crate::{
     handshake::{
+        HandshakeFailure,
         agreement::{self, Agreement, Answer, HandshakeCarrier, NotAgreed, Proposal},
         expect::Expect,
         hello::Local,
@@ -38,7 +39,7 @@ const HEADER: usize = 6;
 
 /// What a handshake message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Syn = 1,
     SynAck = 2,
     Ack = 3,
@@ -109,17 +110,18 @@ impl Initiator {
     /// Begins: IK if the static key of the other end is known, XX otherwise.
     pub(super) fn start(
         local: &Local,
+        carrier: HandshakeCarrier,
         expect: Expect,
         noise_static: Option<&[u8; 32]>,
         rng: &mut Rng,
     ) -> Result<(Self, Vec<u8>), Broken> {
         // A key from somebody's record may be of small order; then XX finds out the true one.
         if let Some(theirs) = noise_static
-            && let Ok(started) = Proposal::ik(local, HandshakeCarrier::Stream, expect, theirs, rng)
+            && let Ok(started) = Proposal::ik(local, carrier, expect, theirs, rng)
         {
             return Self::framed(started);
         }
-        Self::framed(Proposal::xx(local, HandshakeCarrier::Stream, expect, rng)?)
+        Self::framed(Proposal::xx(local, carrier, expect, rng)?)
     }
 
     fn framed((proposal, message): (Proposal, Vec<u8>)) -> Result<(Self, Vec<u8>), Broken> {
@@ -133,7 +135,7 @@ impl Initiator {
         packet: &Packet,
         local: &Local,
         rng: &mut Rng,
-    ) -> Result<Answered, DialFailure> {
+    ) -> Result<Answered, HandshakeFailure> {
         match packet.kind {
             Kind::Rst => self.reset(packet, local, rng),
             Kind::SynAck
@@ -143,31 +145,36 @@ impl Initiator {
                 let ack = last.map(|last| framed(Kind::Ack, Pattern::Xx, &last)).transpose();
                 Ok(Answered::Secured(agreed, ack.map_err(|Broken| BROKEN)?.unwrap_or_default()))
             }
-            _ => Err(DialFailure::Handshake("a message out of turn")),
+            _ => Err(HandshakeFailure::Broken("a message out of turn")),
         }
     }
 
-    fn reset(self, packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Answered, DialFailure> {
+    fn reset(
+        self,
+        packet: &Packet,
+        local: &Local,
+        rng: &mut Rng,
+    ) -> Result<Answered, HandshakeFailure> {
         let hint = packet.body.first().copied();
         if hint == Some(Hint::Version as u8) && packet.version != VERSION {
-            return Err(DialFailure::Closed(CloseReason::WrongVersion));
+            return Err(HandshakeFailure::Refused(CloseReason::WrongVersion));
         }
         // Anybody on the path can forge this hint; it costs the round trip of an XX handshake, and
         // the expected node must still prove itself.
         if hint == Some(Hint::NotThisKey as u8) && self.0.pattern() == Pattern::Ik {
-            let again = Proposal::xx(local, HandshakeCarrier::Stream, self.0.expect(), rng);
+            let again = Proposal::xx(local, self.0.carrier(), self.0.expect(), rng);
             let (again, syn) = again.and_then(Self::framed).map_err(|Broken| BROKEN)?;
             return Ok(Answered::Again(again, syn));
         }
-        Err(DialFailure::Handshake("reset by the other end"))
+        Err(HandshakeFailure::Broken("reset by the other end"))
     }
 }
 
-impl From<NotAgreed> for DialFailure {
+impl From<NotAgreed> for HandshakeFailure {
     fn from(why: NotAgreed) -> Self {
         match why {
             NotAgreed::Broken => BROKEN,
-            NotAgreed::Unproven(what) => Self::Handshake(what),
+            NotAgreed::Unproven(what) => Self::Broken(what),
         }
     }
 }
@@ -209,6 +216,7 @@ impl Responder {
     pub(super) fn hear(
         self,
         packet: &Packet,
+        carrier: HandshakeCarrier,
         local: &Local,
         rng: &mut Rng,
     ) -> Result<Heard, StreamHandshakeError> {
@@ -219,8 +227,8 @@ impl Responder {
                 }
                 match Pattern::from_byte(packet.pattern) {
                     Some(Pattern::Ik) if after_ik => Err(StreamHandshakeError::Broken),
-                    Some(Pattern::Ik) => hear_ik(packet, local, rng),
-                    Some(Pattern::Xx) => hear_xx(packet, local, rng).map_err(Into::into),
+                    Some(Pattern::Ik) => hear_ik(packet, carrier, local, rng),
+                    Some(Pattern::Xx) => hear_xx(packet, carrier, local, rng).map_err(Into::into),
                     None => Err(StreamHandshakeError::NotOurs),
                 }
             }
@@ -241,8 +249,13 @@ impl From<Broken> for StreamHandshakeError {
     }
 }
 
-fn hear_ik(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, StreamHandshakeError> {
-    match agreement::hear_ik(&packet.body, local, HandshakeCarrier::Stream, rng) {
+fn hear_ik(
+    packet: &Packet,
+    carrier: HandshakeCarrier,
+    local: &Local,
+    rng: &mut Rng,
+) -> Result<Heard, StreamHandshakeError> {
+    match agreement::hear_ik(&packet.body, local, carrier, rng) {
         Ok((agreed, reply)) => {
             Ok(Heard::Secured(agreed, framed(Kind::SynAck, Pattern::Ik, &reply)?))
         }
@@ -254,13 +267,18 @@ fn hear_ik(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Strea
     }
 }
 
-fn hear_xx(packet: &Packet, local: &Local, rng: &mut Rng) -> Result<Heard, Broken> {
-    let (answer, reply) = Answer::to(&packet.body, local, HandshakeCarrier::Stream, rng)?;
+fn hear_xx(
+    packet: &Packet,
+    carrier: HandshakeCarrier,
+    local: &Local,
+    rng: &mut Rng,
+) -> Result<Heard, Broken> {
+    let (answer, reply) = Answer::to(&packet.body, local, carrier, rng)?;
     Ok(Heard::Reply(Responder::Answered(answer), framed(Kind::SynAck, Pattern::Xx, &reply)?))
 }
 
 /// A message with its frame.
-pub(super) fn framed(kind: Kind, pattern: Pattern, message: &[u8]) -> Result<Vec<u8>, Broken> {
+pub(crate) fn framed(kind: Kind, pattern: Pattern, message: &[u8]) -> Result<Vec<u8>, Broken> {
     let [high, low] = u16::try_from(message.len()).map_err(|_| Broken)?.to_be_bytes();
     let mut out = vec![MAGIC, VERSION, kind as u8, pattern as u8, high, low];
     out.extend_from_slice(message);
@@ -282,4 +300,4 @@ pub(super) fn protocol_of(first: &[u8]) -> &'static str {
     }
 }
 
-const BROKEN: DialFailure = DialFailure::Handshake("its message does not open");
+const BROKEN: HandshakeFailure = HandshakeFailure::Broken("its message does not open");

@@ -1,0 +1,37 @@
+//! Why a handshake led to nothing.
+
+use crate::{id::NodeId, wire::frame::CloseReason};
+
+/// Why a handshake led to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeFailure {
+    /// Something else is there, by its first bytes.
+    #[error("what answers there is not a positron-net node, it speaks {0}")]
+    NotPositron(&'static str),
+    /// It failed cryptographically, or out of turn.
+    #[error("the handshake failed: {0}")]
+    Broken(&'static str),
+    /// Somebody else answered.
+    #[error("another node answered: {found}")]
+    WrongNode {
+        /// Who.
+        found: NodeId,
+    },
+    /// We reached ourselves.
+    #[error("that address is this node itself")]
+    Ourselves,
+    /// One of the two ends does not want to talk to the other.
+    #[error("refused: {0}")]
+    Refused(CloseReason),
+}
+
+impl HandshakeFailure {
+    /// What comes of a reason that we have against a node that proved to be `found`.
+    pub(crate) fn of(reason: CloseReason, found: NodeId) -> Self {
+        match reason {
+            CloseReason::SelfDial => Self::Ourselves,
+            CloseReason::WrongNode => Self::WrongNode { found },
+            reason => Self::Refused(reason),
+        }
+    }
+}
