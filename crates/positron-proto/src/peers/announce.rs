@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{Peers, PeersEffect, peers::PeersWake};
+use super::{Peers, PeersEffect, PeersMessage, peers::PeersWake};
 use crate::{
     id::NodeId,
     limits::{ANSWER_TIMEOUT, RECORDS_PER_ANSWER},
     standings::TrustTable,
     time::{Duration, Now},
-    wire::message::Message,
 };
 
 impl Peers {
@@ -25,7 +24,7 @@ impl Peers {
         let (scope, observed) = (link.scope, link.peer.addr.into());
         let peers = self.sample(now, to, scope, RECORDS_PER_ANSWER, standings);
         let record = self.own.claim().clone();
-        let message = Message::Hello { answer, record, observed, peers };
+        let message = PeersMessage::Hello { answer, record, observed, peers };
         out.push_back(PeersEffect::Send { to, message });
         if !answer {
             self.deadlines.set(PeersWake::HelloAnswer(to), now.mono + ANSWER_TIMEOUT);
@@ -35,7 +34,7 @@ impl Peers {
     pub(super) fn heartbeat(&mut self, now: Now, to: NodeId, out: &mut VecDeque<PeersEffect>) {
         if self.links.contains(&to) {
             let active_peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
-            out.push_back(PeersEffect::Send { to, message: Message::Heartbeat { active_peers } });
+            out.push_back(PeersEffect::Send { to, message: PeersMessage::Heartbeat(active_peers) });
             let next = now.mono + self.config.heartbeat_interval;
             self.deadlines.set(PeersWake::Heartbeat(to), next);
         }
@@ -51,7 +50,7 @@ impl Peers {
             if link.may_ask(now.mono) {
                 link.asked = true;
                 let count = u8::try_from(RECORDS_PER_ANSWER).unwrap_or(u8::MAX);
-                out.push_back(PeersEffect::Send { to, message: Message::PeerDiscovery { count } });
+                out.push_back(PeersEffect::Send { to, message: PeersMessage::Discovery(count) });
                 self.deadlines.set_earliest(PeersWake::Answer(to), now.mono + ANSWER_TIMEOUT);
             }
         }
@@ -85,7 +84,7 @@ impl Peers {
     pub(super) fn announce(&self, out: &mut VecDeque<PeersEffect>) {
         for (&to, _) in self.links.iter() {
             let peers = vec![self.own.claim().clone()];
-            out.push_back(PeersEffect::Send { to, message: Message::PeerAnnouncement { peers } });
+            out.push_back(PeersEffect::Send { to, message: PeersMessage::Announcement(peers) });
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     session::sessions::{DialOutcome, DialRequest, DownReason, Peer},
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{Address, frame::CloseReason, message::Message, record::PeerRecord},
+    wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
 /// Why peers want to be woken.
@@ -181,7 +181,7 @@ impl Peers {
             self.counters.refused_full += 1;
             let scope = Scope::of_peer(peer.addr);
             let peers = self.sample(now, peer.id, scope, RECORDS_PER_ANSWER, standings);
-            let parting = (!peers.is_empty()).then_some(Message::PeerAnnouncement { peers });
+            let parting = (!peers.is_empty()).then_some(PeersMessage::Announcement(peers));
             out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::SlotsFull, parting });
         }
     }
@@ -333,7 +333,7 @@ impl Peers {
             PeersMessage::Discovery(count) => {
                 let count = usize::from(count).min(RECORDS_PER_ANSWER);
                 let peers = self.sample(now, from, scope, count, standings);
-                let message = Message::PeerAnnouncement { peers };
+                let message = PeersMessage::Announcement(peers);
                 out.push_back(PeersEffect::Send { to: from, message });
             }
             PeersMessage::Announcement(peers) => {

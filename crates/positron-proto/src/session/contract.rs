@@ -249,14 +249,14 @@ pub enum SessionEffect {
     Message {
         /// Who.
         peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
+        /// A type and a body ([`crate::wire::message::Envelope`]).
         body: Bytes,
     },
     /// A node that is about to refuse us said something first (addresses of others).
     Referral {
         /// Who.
         peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
+        /// A type and a body ([`crate::wire::message::Envelope`]).
         body: Bytes,
     },
     /// The peer acknowledged the message with this ticket, end to end.
