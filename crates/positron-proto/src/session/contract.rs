@@ -4,30 +4,15 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-pub use super::counters::SessionCounters;
+pub use super::{config::SessionConfig, counters::SessionCounters};
 use crate::{
     handshake::{Direction, Expect},
-    id::{LinkId, NetworkId, NodeId, Ticket},
+    id::{LinkId, NodeId, Ticket},
     identity::PublicKey,
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
-
-/// What the table of sessions is told once.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// Whom to talk to.
-    pub network: NetworkId,
-    /// Established links, in all, both directions.
-    pub max_links: usize,
-    /// How long a TCP connection and a handshake may take together.
-    pub connect_timeout: Duration,
-    /// Interval of PING on a link that carries nothing.
-    pub heartbeat: Duration,
-    /// What links may be made of.
-    pub transports: LinkKinds,
-}
 
 /// What a link is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

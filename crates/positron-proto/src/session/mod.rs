@@ -30,6 +30,7 @@
 //! link and what waits in them. An idle link holds its two keys and no buffer.
 
 mod close;
+mod config;
 mod connect;
 mod contract;
 mod counters;

@@ -181,6 +181,7 @@ impl Holdings {
         self.0.len()
     }
 
+    /// Reads a list from the front of `reader`.
     pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let count = reader.len(MAX_HOLDINGS_SENDERS)?;
         let mut holdings = BTreeMap::new();

@@ -70,10 +70,8 @@ impl Byzantine {
     pub(super) fn new(deed: Attack, arrival: Arrival) -> Self {
         let config = sessions::SessionConfig {
             network: arrival.network,
-            max_links: 512,
-            connect_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(30),
             transports: sessions::LinkKinds::Tcp,
+            ..sessions::SessionConfig::default()
         };
         let dice = arrival.seed.stream("session");
         Self {
