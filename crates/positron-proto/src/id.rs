@@ -80,6 +80,9 @@ hash_id! {
 }
 
 impl NetworkId {
+    /// The name of the network of whoever names no other.
+    pub const DEFAULT: &str = "positron";
+
     /// The network called `name`.
     pub fn from_name(name: &str) -> Self {
         Self(sha256(&[b"positron-net/network/1", name.as_bytes()]))

@@ -10,14 +10,18 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
+    node::Message,
+    peers::PeersMessage,
     time::{Duration, WallTime},
     wire::{
         Address, Reader,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
-        message::{AppMessage, Audience, Message},
+        message::{AppMessage, Audience},
         packet::{
             Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck,
             checksum, put_checksum, put_unsealed,
@@ -174,28 +178,28 @@ fn messages() -> Vec<(&'static str, Message)> {
     let alice = identity(1).node_id();
     let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
     let records = || vec![record(1).claim().clone(), record(2).claim().clone()];
-    let hello = |answer, peers| Message::Hello {
+    let hello = |answer, peers| PeersMessage::Hello {
         answer,
         record: record(1).claim().clone(),
         observed: address("[2001:db8::7]:65535"),
         peers,
     };
-    let later = Message::PeerAnnouncement { peers: vec![later_record().claim().clone()] };
+    let later = PeersMessage::Announcement(vec![later_record().claim().clone()]);
     assert!(have.of(&alice).is_some());
     vec![
-        ("handshake", hello(false, Vec::new())),
-        ("handshake_ack", hello(true, records())),
-        ("heartbeat", Message::Heartbeat { active_peers: 258 }),
-        ("peer_discovery", Message::PeerDiscovery { count: 16 }),
-        ("peer_announcement.empty", Message::PeerAnnouncement { peers: Vec::new() }),
-        ("peer_announcement", Message::PeerAnnouncement { peers: records() }),
-        ("peer_announcement.later", later),
-        ("gossip_message", Message::Gossip { ttl: 10, message: broadcast().claim().clone() }),
-        ("custom_data", Message::Direct { message: direct().claim().clone() }),
-        ("gossip_ihave.empty", Message::IHave(Holdings::new())),
-        ("gossip_ihave", Message::IHave(have)),
-        ("gossip_iwant", Message::IWant(want)),
-        ("gossip_digest", Message::GossipSync { count: 4, fingerprint: [0xAB; 32] }),
+        ("handshake", hello(false, Vec::new()).into()),
+        ("handshake_ack", hello(true, records()).into()),
+        ("heartbeat", PeersMessage::Heartbeat(258).into()),
+        ("peer_discovery", PeersMessage::Discovery(16).into()),
+        ("peer_announcement.empty", PeersMessage::Announcement(Vec::new()).into()),
+        ("peer_announcement", PeersMessage::Announcement(records()).into()),
+        ("peer_announcement.later", later.into()),
+        ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
+        ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
+        ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
+        ("gossip_ihave", GossipMessage::IHave(have).into()),
+        ("gossip_iwant", GossipMessage::IWant(want).into()),
+        ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
 }
 

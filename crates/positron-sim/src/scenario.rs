@@ -1,8 +1,6 @@
 //! A story as data: who is there, what they say, and what goes wrong when.
 
-use positron_proto::{
-    gossip, id::NetworkId, node::NodeConfig, peers, session::sessions, time::Duration, trust,
-};
+use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
 use crate::{adversary::Adversary, physics::Physics};
 
@@ -272,35 +270,11 @@ fn start_within(nodes: usize) -> Duration {
     Duration::from_millis(millis.clamp(200, 8_000))
 }
 
-/// The founding document's defaults.
+/// What a node runs with that is told nothing else, in a network of its own name.
 pub fn default_config() -> NodeConfig {
-    let second = Duration::from_secs(1);
-    NodeConfig {
-        network: NetworkId::from_name("simulated"),
-        session: sessions::SessionConfig {
-            network: NetworkId::from_name("simulated"),
-            max_links: 512,
-            connect_timeout: 10 * second,
-            heartbeat: 30 * second,
-            transports: sessions::LinkKinds::BOTH,
-        },
-        peers: peers::PeersConfig {
-            bootstrap: Vec::new(),
-            min_peers: 5,
-            max_peers: 50,
-            discovery_interval: 30 * second,
-            heartbeat_interval: 30 * second,
-            software: "positron-sim".into(),
-        },
-        gossip: gossip::GossipConfig { fanout: 3, interval: second, ttl: 10, cache_size: 10_000 },
-        trust: trust::TrustConfig {
-            initial_score: 0.5,
-            min_threshold: 0.1,
-            max_score: 1.0,
-            decay_rate: 0.01,
-            decay_interval: 3600 * second,
-            boost_message: 0.01,
-            penalty_invalid: 0.1,
-        },
-    }
+    let network = NetworkId::from_name("simulated");
+    let mut config = NodeConfig { network, ..NodeConfig::default() };
+    config.session.network = network;
+    config.peers.software = "positron-sim".into();
+    config
 }

@@ -8,11 +8,12 @@ use std::{
 
 use positron_networking::NodeId;
 use positron_proto::{
+    gossip::GossipMessage,
     id::NetworkId,
     identity::{Identity, Job, Verified},
     node::{Change, ChangeId},
     time::WallTime,
-    wire::message::{AppMessage, Audience, Message},
+    wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
 use positron_store::{DataFolder, Report, Store, StoreError};
 use serde::Serialize;
@@ -68,11 +69,9 @@ pub(crate) fn measure(each: Duration) -> Result<Parts, Failure> {
     let signed: Vec<Verified<AppMessage>> =
         (0..MESSAGES).map(|number| message(&identity, number, &network)).collect();
     let jobs: Vec<Job> = signed.iter().map(|message| message.claim().job(&network)).collect();
-    let wire: Vec<Message> = signed
-        .iter()
-        .map(|message| Message::Gossip { ttl: 10, message: message.claim().clone() })
-        .collect();
-    let encoded: Vec<_> = wire.iter().map(Message::encode).collect();
+    let wire: Vec<GossipMessage> =
+        signed.iter().map(|message| GossipMessage::Gossip(10, message.claim().clone())).collect();
+    let encoded: Vec<_> = wire.iter().map(GossipMessage::encode).collect();
     let receiver = NodeId::from_bytes([9; 32]);
     Ok(Parts {
         signed: per_second(each, 1, |n| drop(black_box(message(&identity, n, &network)))),
@@ -86,7 +85,9 @@ pub(crate) fn measure(each: Duration) -> Result<Parts, Failure> {
         encoded: per_second(each, 1, |n| drop(black_box(wire[n % MESSAGES].encode()))),
         decoded: per_second(each, 1, |n| {
             let body = encoded[n % MESSAGES].clone();
-            black_box(Message::decode(body, receiver).is_ok());
+            black_box(
+                Envelope::open(body).and_then(|it| it.read::<GossipMessage>(receiver)).is_ok(),
+            );
         }),
         stored: stored_per_second(&signed, network)?,
     })

@@ -91,36 +91,39 @@ pub struct NetworkConfig {
     pub db_path: Option<PathBuf>,
 }
 
+/// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
+        let node::NodeConfig { network: _, session, peers, gossip, trust } =
+            node::NodeConfig::default();
         Self {
-            network: "positron".into(),
+            network: NetworkId::DEFAULT.into(),
             host: "0.0.0.0".into(),
             port: 8888,
             transport: TransportPolicy::default(),
-            bootstrap_nodes: Vec::new(),
+            bootstrap_nodes: peers.bootstrap,
             data_dir: None,
             log_level: "INFO".into(),
             log_file: None,
-            gossip_fanout: 3,
-            gossip_interval: 1.0,
-            message_ttl: 10,
-            message_cache_size: 10_000,
+            gossip_fanout: gossip.fanout,
+            gossip_interval: gossip.interval.as_secs_f64(),
+            message_ttl: gossip.ttl,
+            message_cache_size: gossip.cache_size,
             message_buffer_size: 65_536,
-            max_peers: 50,
-            min_peers: 5,
-            max_concurrent_connections: 512,
-            connection_timeout: 10.0,
-            peer_discovery_interval: 30.0,
+            max_peers: peers.max_peers,
+            min_peers: peers.min_peers,
+            max_concurrent_connections: session.max_links,
+            connection_timeout: session.connect_timeout.as_secs_f64(),
+            peer_discovery_interval: peers.discovery_interval.as_secs_f64(),
             peer_timeout: 120.0,
-            heartbeat_interval: 30.0,
-            initial_trust_score: 0.5,
-            min_trust_threshold: 0.1,
-            max_trust_score: 1.0,
-            trust_decay_rate: 0.01,
-            trust_decay_interval: 3600.0,
-            trust_boost_message: 0.01,
-            trust_penalty_invalid: 0.1,
+            heartbeat_interval: session.heartbeat.as_secs_f64(),
+            initial_trust_score: trust.initial_score,
+            min_trust_threshold: trust.min_threshold,
+            max_trust_score: trust.max_score,
+            trust_decay_rate: trust.decay_rate,
+            trust_decay_interval: trust.decay_interval.as_secs_f64(),
+            trust_boost_message: trust.boost_message,
+            trust_penalty_invalid: trust.penalty_invalid,
             node_id: None,
             private_key_path: None,
             public_key_path: None,
@@ -142,7 +145,7 @@ impl NetworkConfig {
 
     /// The name and version that peers are told.
     pub fn software() -> String {
-        concat!("positron-net/", env!("CARGO_PKG_VERSION")).to_owned()
+        peers::PeersConfig::default().software
     }
 
     /// Where the private key is; `None`: a new identity at each start.
@@ -207,5 +210,36 @@ impl NetworkConfig {
                 penalty_invalid: self.trust_penalty_invalid,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_told_nothing_runs_with_the_defaults_of_its_rooms() {
+        assert_eq!(NetworkConfig::default().for_core(), Ok(node::NodeConfig::default()));
+    }
+
+    /// What README promises; a default that is changed is changed on purpose.
+    #[test]
+    fn the_defaults_are_the_ones_of_the_founding_document() {
+        let config = NetworkConfig::default();
+        assert_eq!((config.network.as_str(), config.port), ("positron", 8888));
+        assert_eq!(
+            (config.gossip_fanout, config.gossip_interval, config.message_ttl),
+            (3, 1.0, 10)
+        );
+        assert_eq!(
+            (config.message_cache_size, config.max_peers, config.min_peers),
+            (10_000, 50, 5)
+        );
+        assert_eq!((config.max_concurrent_connections, config.connection_timeout), (512, 10.0));
+        assert_eq!((config.peer_discovery_interval, config.heartbeat_interval), (30.0, 30.0));
+        assert_eq!((config.initial_trust_score, config.min_trust_threshold), (0.5, 0.1));
+        assert_eq!((config.max_trust_score, config.trust_decay_rate), (1.0, 0.01));
+        assert_eq!((config.trust_decay_interval, config.trust_boost_message), (3600.0, 0.01));
+        assert_eq!(config.trust_penalty_invalid, 0.1);
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{DirectCounters, DirectEffect, QueueFull, Undelivered, inbox::Inbox, outbox::Outbox};
+use super::{
+    DirectCounters, DirectEffect, DirectMessage, QueueFull, Undelivered, inbox::Inbox,
+    outbox::Outbox,
+};
 use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
-    identity::{Signed, Verified},
+    identity::Verified,
     limits::{DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT},
     misbehavior::Misbehavior,
     time::{Instant, Now},
-    wire::message::{AppMessage, Audience, Message},
+    wire::message::{AppMessage, Audience},
 };
 
 /// Messages under way to and from single nodes.
@@ -64,7 +67,7 @@ impl Direct {
         out: &mut VecDeque<DirectEffect>,
     ) -> Result<(), QueueFull> {
         let bytes = message.content().payload.len();
-        let message = Message::Direct { message: message.claim().clone() };
+        let message = DirectMessage::CustomData(message.claim().clone());
         let first = !self.outbox.has_any(&to);
         self.outbox.add(ticket, to, message, bytes)?;
         self.deadlines.set(DirectWake::Expire(ticket), now.mono + DIRECT_TIMEOUT);
@@ -83,15 +86,16 @@ impl Direct {
         Ok(())
     }
 
-    /// A [`Message::Direct`] came in. Its signer must be `from`; that we are its audience is part
+    /// A [`DirectMessage`] came in. Its signer must be `from`; that we are its audience is part
     /// of what is signed.
     pub fn handle_message(
         &mut self,
         _now: Now,
         from: NodeId,
-        claim: Signed<AppMessage>,
+        message: DirectMessage,
         out: &mut VecDeque<DirectEffect>,
     ) {
+        let DirectMessage::CustomData(claim) = message;
         let content = claim.content();
         let to_one = matches!(content.audience, Audience::Node(_));
         if !to_one || content.sender.node_id() != from {

@@ -1,10 +1,11 @@
 //! What comes out of direct messages.
 
+use super::DirectMessage;
 use crate::{
     id::{NodeId, Ticket},
     identity::{Signed, Verified},
     misbehavior::Misbehavior,
-    wire::message::{AppMessage, Message},
+    wire::message::AppMessage,
 };
 
 /// Why a direct message was not delivered (as far as we know: an acknowledgment can be lost with
@@ -36,7 +37,7 @@ pub enum DirectEffect {
         /// To whom.
         to: NodeId,
         /// What.
-        message: Message,
+        message: DirectMessage,
         /// Its name.
         ticket: Ticket,
     },

@@ -8,6 +8,7 @@ mod counters;
 mod direct;
 mod effect;
 mod inbox;
+mod message;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -15,3 +16,4 @@ mod tests;
 pub use counters::DirectCounters;
 pub use direct::Direct;
 pub use effect::{DirectEffect, QueueFull, Undelivered};
+pub use message::DirectMessage;

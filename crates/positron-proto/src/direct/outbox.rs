@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::QueueFull;
+use super::{DirectMessage, QueueFull};
 use crate::{
     id::{NodeId, Ticket},
     limits::{
         MAX_UNACKNOWLEDGED_DIRECT, MAX_UNACKNOWLEDGED_DIRECT_BYTES, MAX_WAITING_DIRECT,
         MAX_WAITING_DIRECT_BYTES,
     },
-    wire::message::Message,
 };
 
 /// Messages that wait for a session, and messages that a session has taken; bounded apart.
@@ -26,7 +25,7 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Pending {
     to: NodeId,
-    message: Message,
+    message: DirectMessage,
     bytes: usize,
     /// Whether a session took it at any time.
     tried: bool,
@@ -58,7 +57,7 @@ impl Outbox {
         &mut self,
         ticket: Ticket,
         to: NodeId,
-        message: Message,
+        message: DirectMessage,
         bytes: usize,
     ) -> Result<(), QueueFull> {
         if !self.waiting.has_room(bytes, MAX_WAITING_DIRECT, MAX_WAITING_DIRECT_BYTES) {
@@ -72,7 +71,7 @@ impl Outbox {
 
     /// Takes the first message that waits for `to`, for its session. `None`: nothing waits, or the
     /// sessions have enough.
-    pub(super) fn take_next(&mut self, to: &NodeId) -> Option<(Ticket, Message)> {
+    pub(super) fn take_next(&mut self, to: &NodeId) -> Option<(Ticket, DirectMessage)> {
         let tickets = self.by_peer.get_mut(to)?;
         let ticket = *tickets.waiting.first()?;
         let pending = self.pending.get_mut(&ticket)?;

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Direct, DirectEffect, QueueFull, Undelivered};
+use bytes::Bytes;
+
+use super::{Direct, DirectEffect, DirectMessage, QueueFull, Undelivered};
 use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Signed, Verified},
@@ -12,7 +14,7 @@ use crate::{
     },
     misbehavior::Misbehavior,
     time::{Duration, Instant, Now, WallTime},
-    wire::message::{AppMessage, Audience, Message},
+    wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
 
 fn network() -> NetworkId {
@@ -89,7 +91,7 @@ impl Sender {
 /// What Bob does with a claim that Alice's link brought, verdict included.
 fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<DirectEffect> {
     let mut out = VecDeque::new();
-    direct.handle_message(at(START), from, claim, &mut out);
+    direct.handle_message(at(START), from, DirectMessage::CustomData(claim), &mut out);
     let mut seen = Vec::new();
     while let Some(next) = out.pop_front() {
         let DirectEffect::Verify { from, claim } = next else {
@@ -105,6 +107,10 @@ fn receive(direct: &mut Direct, from: NodeId, claim: Signed<AppMessage>) -> Vec<
     seen
 }
 
+fn decode(message: Bytes, receiver: NodeId) -> DirectMessage {
+    Envelope::open(message).and_then(|envelope| envelope.read(receiver)).expect("whole")
+}
+
 #[test]
 fn a_message_is_sent_delivered_once_and_completed_once() {
     let (mut sender, mut receiver) = (Sender::new(), Direct::new());
@@ -114,9 +120,7 @@ fn a_message_is_sent_delivered_once_and_completed_once() {
     };
     assert_eq!((to, ticket), (bob().node_id(), Ticket(7)));
 
-    let Ok(Some(Message::Direct { message: claim })) = Message::decode(message.encode(), to) else {
-        panic!("not a direct message");
-    };
+    let DirectMessage::CustomData(claim) = decode(message.encode(), to);
     let heard = receive(&mut receiver, alice().node_id(), claim.clone());
     assert!(matches!(&heard[..], [DirectEffect::Deliver(m)] if m.content().payload == "hello"));
     assert_eq!(receive(&mut receiver, alice().node_id(), claim), [], "a replay is dropped");
@@ -243,10 +247,8 @@ fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
 
     // Signed for somebody else: the wire has no audience, so the receiver reads itself into it.
     let for_another = tell(&mallory, alice().node_id(), 0, b"hello");
-    let encoded = Message::Direct { message: for_another.claim().clone() }.encode();
-    let Ok(Some(Message::Direct { message: claim })) = Message::decode(encoded, me) else {
-        panic!("not a direct message");
-    };
+    let encoded = DirectMessage::CustomData(for_another.claim().clone()).encode();
+    let DirectMessage::CustomData(claim) = decode(encoded, me);
     let heard = receive(&mut receiver, mallory.node_id(), claim);
     assert_eq!(heard, wrong(Misbehavior::ForgedSignature));
 

@@ -15,6 +15,13 @@ pub struct GossipConfig {
     pub cache_size: usize,
 }
 
+/// What a node runs with that is told nothing else.
+impl Default for GossipConfig {
+    fn default() -> Self {
+        Self { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
+    }
+}
+
 /// What storage brings back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GossipSnapshot {

@@ -1,42 +1,23 @@
-//! What goes into gossip and what comes out.
+//! What comes out of gossip.
 
+use super::GossipMessage;
 use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     misbehavior::Observation,
-    wire::{
-        holdings::Holdings,
-        message::{AppMessage, Message},
-    },
+    wire::message::AppMessage,
 };
-
-/// What a peer said that concerns gossip.
-#[derive(Clone, Debug, PartialEq)]
-pub enum GossipMessage {
-    /// A message, with its remaining hops.
-    Gossip(u8, Signed<AppMessage>),
-    /// What it has; an empty list ends its answer to a [`GossipMessage::Digest`].
-    IHave(Holdings),
-    /// What it wants.
-    IWant(Holdings),
-    /// The fingerprint of what it keeps.
-    Digest {
-        /// How many.
-        count: u64,
-        /// The sum of their ids.
-        fingerprint: [u8; 32],
-    },
-}
 
 /// What gossip wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GossipEffect {
-    /// Send this; a full queue loses it, and anti-entropy brings it later.
+    /// Send this, encoded once for all of them; a full queue loses it, and anti-entropy brings it
+    /// later.
     Send {
-        /// To whom.
-        to: NodeId,
+        /// To whom, in this order.
+        to: Vec<NodeId>,
         /// What.
-        message: Message,
+        message: GossipMessage,
     },
     /// Check a signature; report [`Gossip::handle_verified`](super::Gossip::handle_verified),
     /// [`handle_refuted`](super::Gossip::handle_refuted) or

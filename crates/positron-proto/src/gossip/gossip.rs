@@ -20,10 +20,7 @@ use crate::{
     rng::Rng,
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{
-        holdings::Holdings,
-        message::{AppMessage, Message},
-    },
+    wire::{holdings::Holdings, message::AppMessage},
 };
 
 /// The broadcasts that a node has, and those it is after.
@@ -228,8 +225,9 @@ impl Gossip {
     }
 
     /// The session with `to` did not take this message ([`GossipEffect::Send`]).
-    pub fn handle_not_sent(&mut self, to: NodeId, message: &Message) {
-        if let (Some(link), Message::Gossip { message, .. }) = (self.links.get_mut(&to), message) {
+    pub fn handle_not_sent(&mut self, to: NodeId, message: &GossipMessage) {
+        if let (Some(link), GossipMessage::Gossip(_, message)) = (self.links.get_mut(&to), message)
+        {
             link.sent.forget(&MessageKey::of(message.content()));
         }
     }
@@ -335,7 +333,6 @@ impl Gossip {
             .copied()
             .collect();
         if let Some(ttl) = ttl.min(MAX_TTL).checked_sub(1) {
-            let push = Message::Gossip { ttl, message: message.claim().clone() };
             for nth in 0..self.config.fanout.min(others.len()) {
                 let other = nth + self.rng.index(others.len() - nth);
                 others.swap(nth, other);
@@ -344,9 +341,13 @@ impl Gossip {
                 if let Some(link) = self.links.get_mut(&others[nth]) {
                     link.sent.note(now.mono, item, message.content().payload.len());
                 }
-                out.push_back(GossipEffect::Send { to: others[nth], message: push.clone() });
             }
-            others.drain(..self.config.fanout.min(others.len()));
+            let rest = others.split_off(self.config.fanout.min(others.len()));
+            let to = core::mem::replace(&mut others, rest);
+            if !to.is_empty() {
+                let push = GossipMessage::Gossip(ttl, message.claim().clone());
+                out.push_back(GossipEffect::Send { to, message: push });
+            }
         }
         if others.is_empty() {
             return;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Gossip, GossipEffect,
+    Gossip, GossipEffect, GossipMessage,
     announcements::split,
     fetches::Asked,
     gossip::{GossipWake, interval},
@@ -16,10 +16,7 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::Now,
-    wire::{
-        holdings::{Holdings, Ranges},
-        message::Message,
-    },
+    wire::holdings::{Holdings, Ranges},
 };
 
 /// Announcements and requests.
@@ -44,7 +41,7 @@ impl Gossip {
                     news.insert(item.sender, item.sequence);
                 }
             }
-            send_all(peer, news, Message::IHave, out);
+            send_all(peer, news, GossipMessage::IHave, out);
         }
     }
 
@@ -109,7 +106,7 @@ impl Gossip {
             self.suspect(now, peer, suspicion, out);
         }
         for (peer, wanted) in questions {
-            send_all(peer, wanted, Message::IWant, out);
+            send_all(peer, wanted, GossipMessage::IWant, out);
         }
     }
 
@@ -168,8 +165,8 @@ impl Gossip {
                     }
                     link.sent.note(now.mono, item, bytes);
                     self.counters.served += 1;
-                    let message = Message::Gossip { ttl: 0, message: kept.message.claim().clone() };
-                    out.push_back(GossipEffect::Send { to: from, message });
+                    let message = GossipMessage::Gossip(0, kept.message.claim().clone());
+                    out.push_back(GossipEffect::Send { to: vec![from], message });
                 }
             }
         }
@@ -207,8 +204,8 @@ impl Gossip {
         link.comparison = Some(Comparison::new(now.mono));
         let (count, fingerprint) = self.summary();
         out.push_back(GossipEffect::Send {
-            to: peer,
-            message: Message::GossipSync { count, fingerprint },
+            to: vec![peer],
+            message: GossipMessage::Digest { count, fingerprint },
         });
     }
 
@@ -226,9 +223,9 @@ impl Gossip {
         let Some(link) = self.links.get_mut(&from) else { return };
         self.counters.syncs_different += 1;
         if link.may_have_digest(now.mono, interval(&self.config)) {
-            send_all(from, self.window.holdings(), Message::IHave, out);
-            let end = Message::IHave(Holdings::new());
-            out.push_back(GossipEffect::Send { to: from, message: end });
+            send_all(from, self.window.holdings(), GossipMessage::IHave, out);
+            let end = GossipMessage::IHave(Holdings::new());
+            out.push_back(GossipEffect::Send { to: vec![from], message: end });
         }
     }
 
@@ -244,7 +241,7 @@ impl Gossip {
             let told = comparison.told.get(sender);
             rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
         }
-        send_all(from, rest, Message::IHave, out);
+        send_all(from, rest, GossipMessage::IHave, out);
     }
 
     /// How many messages are kept, and the sum of their ids.
@@ -258,10 +255,12 @@ impl Gossip {
 fn send_all(
     to: NodeId,
     holdings: Holdings,
-    message: fn(Holdings) -> Message,
+    message: fn(Holdings) -> GossipMessage,
     out: &mut VecDeque<GossipEffect>,
 ) {
     out.extend(
-        split(holdings).into_iter().map(|part| GossipEffect::Send { to, message: message(part) }),
+        split(holdings)
+            .into_iter()
+            .map(|part| GossipEffect::Send { to: vec![to], message: message(part) }),
     );
 }

@@ -26,6 +26,7 @@ mod fingerprint;
 mod gossip;
 mod lazy_push;
 mod low_watermarks;
+mod message;
 mod message_key;
 mod message_store;
 mod peer_state;
@@ -34,5 +35,6 @@ mod tests;
 
 pub use config::{GossipConfig, GossipSnapshot};
 pub use counters::GossipCounters;
-pub use effect::{GossipEffect, GossipMessage};
+pub use effect::GossipEffect;
 pub use gossip::Gossip;
+pub use message::GossipMessage;

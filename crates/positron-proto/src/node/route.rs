@@ -1,20 +1,24 @@
 //! The wiring diagram: who hears whom. One exhaustive match a room; each arm says who hears it.
 
+use bytes::Bytes;
+
 use super::{
-    Change, CheckId, Effect, Event, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
+    Change, CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind,
+    pending_verification::Claim,
 };
 use crate::{
-    direct, gossip,
+    direct::{self, DirectMessage},
+    gossip::{self, GossipMessage},
     id::{NodeId, Ticket},
     identity::{Signed, Verdict, Verified},
     misbehavior::{Misbehavior, Observation},
-    peers,
+    peers::{self, PeersMessage},
     session::sessions::{self, DialOutcome, Peer},
     time::Now,
     trust,
     wire::{
-        frame::CloseReason,
-        message::{AppMessage, Message},
+        frame::{CloseReason, Lane},
+        message::{AppMessage, RoomMessage as _},
     },
 };
 
@@ -101,7 +105,9 @@ impl NodeCore {
             peers::PeersEffect::Disconnect { peer, reason } => {
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
             }
-            peers::PeersEffect::Send { to, message } => self.send(now, to, &message),
+            peers::PeersEffect::Send { to, message } => {
+                self.send(now, to, message.lane(), message.encode());
+            }
             peers::PeersEffect::Verify { from, record } => {
                 self.check(now, from, Claim::Record(record));
             }
@@ -122,7 +128,7 @@ impl NodeCore {
 
     fn route_gossip(&mut self, now: Now, out: gossip::GossipEffect) {
         match out {
-            gossip::GossipEffect::Send { to, message } => self.send(now, to, &message),
+            gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
                 self.check(now, from, Claim::Gossip(ttl, claim));
             }
@@ -148,7 +154,7 @@ impl NodeCore {
     fn route_direct(&mut self, now: Now, out: direct::DirectEffect) {
         match out {
             direct::DirectEffect::Send { to, message, ticket } => {
-                self.send_with_ticket(now, to, &message, ticket);
+                self.send_direct_message(now, to, &message, ticket);
             }
             direct::DirectEffect::Connect(peer) => {
                 self.peers.connect(now, peer, &mut self.queues.peers);
@@ -199,7 +205,7 @@ impl NodeCore {
     }
 
     /// A linked peer said something: to the room that it concerns.
-    fn message(&mut self, now: Now, from: NodeId, body: bytes::Bytes) {
+    fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
         let message = match Message::decode(body, self.id()) {
             Ok(Some(message)) => message,
             Ok(None) => {
@@ -215,64 +221,55 @@ impl NodeCore {
             }
         };
         match message {
-            Message::Hello { answer, record, observed, peers } => {
-                let hello = peers::PeersMessage::Hello { answer, record, observed, peers };
-                self.tell_peers(now, from, hello);
+            Message::Peers(message) => self.tell_peers(now, from, message),
+            Message::Gossip(message) => {
+                let standings = self.trust.standings();
+                self.gossip.handle_message(now, from, message, standings, &mut self.queues.gossip);
             }
-            Message::Heartbeat { active_peers } => {
-                self.tell_peers(now, from, peers::PeersMessage::Heartbeat(active_peers));
-            }
-            Message::PeerDiscovery { count } => {
-                self.tell_peers(now, from, peers::PeersMessage::Discovery(count));
-            }
-            Message::PeerAnnouncement { peers } => {
-                self.tell_peers(now, from, peers::PeersMessage::Announcement(peers));
-            }
-            Message::Gossip { ttl, message } => {
-                self.tell_gossip(now, from, gossip::GossipMessage::Gossip(ttl, message));
-            }
-            Message::IHave(holdings) => {
-                self.tell_gossip(now, from, gossip::GossipMessage::IHave(holdings));
-            }
-            Message::IWant(holdings) => {
-                self.tell_gossip(now, from, gossip::GossipMessage::IWant(holdings));
-            }
-            Message::GossipSync { count, fingerprint } => {
-                self.tell_gossip(now, from, gossip::GossipMessage::Digest { count, fingerprint });
-            }
-            Message::Direct { message } => {
+            Message::Direct(message) => {
                 self.direct.handle_message(now, from, message, &mut self.queues.direct);
             }
         }
     }
 
     /// A node that refuses us names others first; everything else it says is ignored.
-    fn parting(&mut self, now: Now, from: NodeId, body: bytes::Bytes) {
-        if let Ok(Some(Message::PeerAnnouncement { peers })) = Message::decode(body, self.id()) {
-            self.tell_peers(now, from, peers::PeersMessage::Announcement(peers));
+    fn parting(&mut self, now: Now, from: NodeId, body: Bytes) {
+        if let Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) =
+            Message::decode(body, self.id())
+        {
+            self.tell_peers(now, from, message);
         }
     }
 
-    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: peers::PeersMessage) {
+    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
         let standings = self.trust.standings();
         self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
 
-    fn tell_gossip(&mut self, now: Now, from: NodeId, incoming: gossip::GossipMessage) {
-        let standings = self.trust.standings();
-        self.gossip.handle_message(now, from, incoming, standings, &mut self.queues.gossip);
+    /// Queues an encoded message; returns whether the session took it.
+    fn send(&mut self, now: Now, to: NodeId, lane: Lane, body: Bytes) -> bool {
+        let sent = self.sessions.send(now, to, lane, body, None, &mut self.queues.session);
+        self.counters.sends_lost += u64::from(sent.is_err());
+        sent.is_ok()
     }
 
-    fn send(&mut self, now: Now, to: NodeId, message: &Message) {
-        let (lane, body) = (message.lane(), message.encode());
-        let sent = self.sessions.send(now, to, lane, body, None, &mut self.queues.session);
-        if sent.is_err() {
-            self.counters.sends_lost += 1;
-            self.gossip.handle_not_sent(to, message);
+    /// Tells several nodes the same: the message is encoded once, and they share its bytes.
+    fn send_gossip(&mut self, now: Now, to: Vec<NodeId>, message: &GossipMessage) {
+        let body = message.encode();
+        for to in to {
+            if !self.send(now, to, message.lane(), body.clone()) {
+                self.gossip.handle_not_sent(to, message);
+            }
         }
     }
 
-    fn send_with_ticket(&mut self, now: Now, to: NodeId, message: &Message, ticket: Ticket) {
+    fn send_direct_message(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        message: &DirectMessage,
+        ticket: Ticket,
+    ) {
         let (lane, body) = (message.lane(), message.encode());
         let sent = self.sessions.send(now, to, lane, body, Some(ticket), &mut self.queues.session);
         if sent.is_err() {

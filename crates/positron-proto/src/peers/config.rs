@@ -19,6 +19,20 @@ pub struct PeersConfig {
     pub software: String,
 }
 
+/// What a node runs with that is told nothing else.
+impl Default for PeersConfig {
+    fn default() -> Self {
+        Self {
+            bootstrap: Vec::new(),
+            min_peers: 5,
+            max_peers: 50,
+            discovery_interval: Duration::from_secs(30),
+            heartbeat_interval: Duration::from_secs(30),
+            software: concat!("positron-net/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
 impl PeersConfig {
     /// The same, without what would spin or never admit anybody.
     pub(super) fn sane(mut self) -> Self {

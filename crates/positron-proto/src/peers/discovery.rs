@@ -1,7 +1,7 @@
 //! What we say to linked peers: hello, heartbeats, questions, records of others.
 
 use super::{
-    PeersEffect,
+    PeersEffect, PeersMessage,
     address_book::AddressBook,
     connected::{ConnectedPeers, PeerLink},
     entry::AddressEntry,
@@ -19,7 +19,7 @@ use crate::{
     session::sessions::Peer,
     standings::TrustTable,
     time::{Duration, Instant},
-    wire::{message::Message, record::PeerRecord},
+    wire::record::PeerRecord,
 };
 
 /// Why [`Discovery`] wants to be woken.
@@ -118,7 +118,7 @@ impl Discovery {
         let to = link.peer.id;
         let peers = sample(book, to, link.scope, RECORDS_PER_ANSWER, standings, turn);
         let (record, observed) = (own.claim().clone(), link.peer.addr.into());
-        let message = Message::Hello { answer, record, observed, peers };
+        let message = PeersMessage::Hello { answer, record, observed, peers };
         turn.push(PeersEffect::Send { to, message });
         if !answer {
             let at = turn.now.mono + ANSWER_TIMEOUT;
@@ -176,7 +176,7 @@ impl Discovery {
     fn heartbeat(&mut self, to: NodeId, links: &ConnectedPeers, turn: &mut Turn<'_>) {
         if links.contains(&to) {
             let active_peers = u32::try_from(links.len()).unwrap_or(u32::MAX);
-            turn.push(PeersEffect::Send { to, message: Message::Heartbeat { active_peers } });
+            turn.push(PeersEffect::Send { to, message: PeersMessage::Heartbeat(active_peers) });
             let next = turn.now.mono + self.heartbeat_interval;
             self.deadlines.set(DiscoveryWake::Heartbeat(to), next);
         }
@@ -192,7 +192,7 @@ impl Discovery {
             if link.may_ask(turn.now.mono) {
                 link.asked = true;
                 let count = u8::try_from(RECORDS_PER_ANSWER).unwrap_or(u8::MAX);
-                turn.push(PeersEffect::Send { to, message: Message::PeerDiscovery { count } });
+                turn.push(PeersEffect::Send { to, message: PeersMessage::Discovery(count) });
                 let at = turn.now.mono + ANSWER_TIMEOUT;
                 self.deadlines.set_earliest(DiscoveryWake::Answer(to), at);
             }

@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::KnownPeer;
 #[cfg(doc)]
 use super::Peers;
+use super::{KnownPeer, PeersMessage};
 use crate::{
     id::NodeId,
     identity::Signed,
     misbehavior::Observation,
     session::sessions::{DialRequest, Peer},
-    wire::{frame::CloseReason, message::Message, record::PeerRecord},
+    wire::{frame::CloseReason, record::PeerRecord},
 };
 
 /// What peers want done.
@@ -29,7 +29,7 @@ pub enum PeersEffect {
         /// Why.
         reason: CloseReason,
         /// What to say before.
-        parting: Option<Message>,
+        parting: Option<PeersMessage>,
     },
     /// End a session.
     Disconnect {
@@ -43,7 +43,7 @@ pub enum PeersEffect {
         /// To whom.
         to: NodeId,
         /// What.
-        message: Message,
+        message: PeersMessage,
     },
     /// Check the signature of a record; report [`Peers::handle_verified`] or
     /// [`Peers::handle_refuted`].

@@ -27,7 +27,7 @@ use crate::{
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{Address, frame::CloseReason, message::Message, record::PeerRecord},
+    wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
 /// Why [`Peers`] itself wants to be woken, beside its machines.
@@ -144,7 +144,7 @@ impl Peers {
             let scope = Scope::of_peer(peer.addr);
             let turn = &mut self.shared.turn(now, out);
             let peers = sample(&self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
-            let parting = (!peers.is_empty()).then_some(Message::PeerAnnouncement { peers });
+            let parting = (!peers.is_empty()).then_some(PeersMessage::Announcement(peers));
             out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::SlotsFull, parting });
         }
     }
@@ -306,7 +306,7 @@ impl Peers {
                 let count = usize::from(count).min(RECORDS_PER_ANSWER);
                 let turn = &mut self.shared.turn(now, out);
                 let peers = sample(&self.book, from, scope, count, standings, turn);
-                let message = Message::PeerAnnouncement { peers };
+                let message = PeersMessage::Announcement(peers);
                 out.push_back(PeersEffect::Send { to: from, message });
             }
             PeersMessage::Announcement(peers) => {
@@ -510,7 +510,7 @@ impl Peers {
     fn announce(&self, out: &mut VecDeque<PeersEffect>) {
         for (&to, _) in self.links.iter() {
             let peers = vec![self.own.claim().clone()];
-            out.push_back(PeersEffect::Send { to, message: Message::PeerAnnouncement { peers } });
+            out.push_back(PeersEffect::Send { to, message: PeersMessage::Announcement(peers) });
         }
     }
 

@@ -5,33 +5,19 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub use super::{
+    config::SessionConfig,
     counters::SessionCounters,
     kind::{LinkKind, LinkKinds, PerKind},
 };
 pub use crate::stream::contract::{Hangup, LinkDown};
 use crate::{
     handshake::{Direction, Expect, HandshakeFailure, RemoteNode},
-    id::{LinkId, NetworkId, NodeId, Ticket},
+    id::{LinkId, NodeId, Ticket},
     identity::PublicKey,
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
-
-/// What the table of sessions is told once.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// Whom to talk to.
-    pub network: NetworkId,
-    /// Established links, in all, both directions.
-    pub max_links: usize,
-    /// How long a TCP connection and a handshake may take together.
-    pub connect_timeout: Duration,
-    /// Interval of PING on a link that carries nothing.
-    pub heartbeat: Duration,
-    /// What links may be made of.
-    pub transports: LinkKinds,
-}
 
 /// What a dial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,14 +206,14 @@ pub enum SessionEffect {
     Message {
         /// Who.
         peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
+        /// A type and a body ([`crate::wire::message::Envelope`]).
         body: Bytes,
     },
     /// A node that is about to refuse us said something first (addresses of others).
     Referral {
         /// Who.
         peer: NodeId,
-        /// An encoded [`crate::wire::message::Message`].
+        /// A type and a body ([`crate::wire::message::Envelope`]).
         body: Bytes,
     },
     /// The peer acknowledged the message with this ticket, end to end.

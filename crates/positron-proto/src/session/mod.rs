@@ -33,6 +33,7 @@
 
 mod carrier;
 mod close;
+mod config;
 mod connect;
 mod contract;
 mod counters;

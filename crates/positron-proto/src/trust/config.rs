@@ -21,6 +21,21 @@ pub struct TrustConfig {
     pub penalty_invalid: f64,
 }
 
+/// What a node runs with that is told nothing else.
+impl Default for TrustConfig {
+    fn default() -> Self {
+        Self {
+            initial_score: 0.5,
+            min_threshold: 0.1,
+            max_score: 1.0,
+            decay_rate: 0.01,
+            decay_interval: Duration::from_secs(3600),
+            boost_message: 0.01,
+            penalty_invalid: 0.1,
+        }
+    }
+}
+
 impl TrustConfig {
     /// The same, without numbers that are none, in an order that means something.
     pub(super) fn sane(self) -> Self {

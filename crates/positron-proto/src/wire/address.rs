@@ -69,14 +69,14 @@ impl Address {
         }
     }
 
-    pub(super) fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    pub(crate) fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let kind = reader.u8()?;
         let here = reader.malformed("address");
         let body = reader.bytes(MAX_ADDRESS_BODY)?;
         Self::new(kind, &body).map_err(|what| Malformed { what, ..here })
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u8(self.kind());
         match &self.0 {
             Form::Ip(addr) => match addr.ip() {

@@ -181,7 +181,8 @@ impl Holdings {
         self.0.len()
     }
 
-    pub(super) fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+    /// Reads a list from the front of `reader`.
+    pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let count = reader.len(MAX_HOLDINGS_SENDERS)?;
         let mut holdings = BTreeMap::new();
         let mut budget = MAX_HOLDINGS_RANGES;
@@ -200,7 +201,7 @@ impl Holdings {
 
     /// Ranges are written as distances: from the end of the one before, and their own length less
     /// one.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         out.append_varint(self.0.len() as u64);
         for (sender, ranges) in &self.0 {
             out.append_raw(sender.as_bytes());

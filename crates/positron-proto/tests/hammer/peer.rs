@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
     handshake::{Expect, link_public_key},
     id::NodeId,
     identity::{Identity, Signature, Signed},
     limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
-    node::{Command, Event},
+    node::{Command, Event, Message},
+    peers::PeersMessage,
     rng::Rng,
     session::sessions::{DialRequest, Purpose},
     time::{Duration, WallTime},
@@ -17,7 +20,7 @@ use positron_proto::{
         Address,
         frame::Lane,
         holdings::{Holdings, Ranges},
-        message::{AppMessage, Audience, Message},
+        message::{AppMessage, Audience},
         record::{Carrier, PeerRecord},
     },
 };
@@ -113,24 +116,25 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message = match rng.index(9) {
-            0 => Message::Hello {
+        let message: Message = match rng.index(9) {
+            0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
                 observed: SocketAddr::from((rng.bytes::<4>(), 4000)).into(),
                 peers: self.records(rng),
-            },
-            1 => Message::Heartbeat { active_peers: u32::MAX },
-            2 => Message::PeerDiscovery { count: 255 },
-            3 => Message::PeerAnnouncement { peers: self.records(rng) },
+            }
+            .into(),
+            1 => PeersMessage::Heartbeat(u32::MAX).into(),
+            2 => PeersMessage::Discovery(255).into(),
+            3 => PeersMessage::Announcement(self.records(rng)).into(),
             4 => {
                 let message = self.message(rng, Audience::Everyone);
-                Message::Gossip { ttl: rng.bytes::<1>()[0], message }
+                GossipMessage::Gossip(rng.bytes::<1>()[0], message).into()
             }
-            5 => Message::Direct { message: self.message(rng, Audience::Node(to)) },
-            6 => Message::IHave(holdings(rng, names)),
-            7 => Message::IWant(holdings(rng, names)),
-            _ => Message::GossipSync { count: rng.next_u64(), fingerprint: rng.bytes() },
+            5 => DirectMessage::CustomData(self.message(rng, Audience::Node(to))).into(),
+            6 => GossipMessage::IHave(holdings(rng, names)).into(),
+            7 => GossipMessage::IWant(holdings(rng, names)).into(),
+            _ => GossipMessage::Digest { count: rng.next_u64(), fingerprint: rng.bytes() }.into(),
         };
         let lane = *rng.choose(&Lane::KNOWN).unwrap();
         let mut body = message.encode().to_vec();

@@ -4,15 +4,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
     id::NodeId,
     identity::{PublicKey, Signature, Signed},
     limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_TTL},
+    node::Message,
+    peers::PeersMessage,
     time::WallTime,
     wire::{
         Address,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
-        message::{AppMessage, Audience, Message},
+        message::{AppMessage, Audience},
         record::{Carrier, PeerRecord},
     },
 };
@@ -116,21 +120,36 @@ fn any_holdings() -> impl Strategy<Value = Holdings> {
 }
 
 pub(crate) fn any_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        any_peers_message().prop_map(Message::from),
+        any_gossip_message().prop_map(Message::from),
+        any_app_message(Audience::Node(RECEIVER))
+            .prop_map(|message| DirectMessage::CustomData(message).into()),
+    ]
+}
+
+fn any_peers_message() -> impl Strategy<Value = PeersMessage> {
     let records = || prop::collection::vec(any_record(), 0..5);
     prop_oneof![
         (any::<bool>(), any_record(), any_address(), records()).prop_map(
-            |(answer, record, observed, peers)| Message::Hello { answer, record, observed, peers }
+            |(answer, record, observed, peers)| {
+                PeersMessage::Hello { answer, record, observed, peers }
+            }
         ),
-        any::<u32>().prop_map(|active_peers| Message::Heartbeat { active_peers }),
-        any::<u8>().prop_map(|count| Message::PeerDiscovery { count }),
-        records().prop_map(|peers| Message::PeerAnnouncement { peers }),
+        any::<u32>().prop_map(PeersMessage::Heartbeat),
+        any::<u8>().prop_map(PeersMessage::Discovery),
+        records().prop_map(PeersMessage::Announcement),
+    ]
+}
+
+fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
+    prop_oneof![
         (0..=MAX_TTL, any_app_message(Audience::Everyone))
-            .prop_map(|(ttl, message)| Message::Gossip { ttl, message }),
-        any_app_message(Audience::Node(RECEIVER)).prop_map(|message| Message::Direct { message }),
-        any_holdings().prop_map(Message::IHave),
-        any_holdings().prop_map(Message::IWant),
+            .prop_map(|(ttl, message)| GossipMessage::Gossip(ttl, message)),
+        any_holdings().prop_map(GossipMessage::IHave),
+        any_holdings().prop_map(GossipMessage::IWant),
         (any::<u64>(), prop::array::uniform32(any::<u8>()))
-            .prop_map(|(count, fingerprint)| Message::GossipSync { count, fingerprint }),
+            .prop_map(|(count, fingerprint)| GossipMessage::Digest { count, fingerprint }),
     ]
 }
 

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
     id::NodeId,
     identity::{Identity, PublicKey, Signature, Signed},
     limits::{
@@ -12,12 +14,14 @@ use positron_proto::{
         MAX_PAYLOAD, MAX_PEER_RECORD, MAX_REASON_TEXT, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
         MAX_TTL,
     },
+    node::Message,
+    peers::PeersMessage,
     time::WallTime,
     wire::{
         Address, Malformed, Reader, Writer as _,
         frame::{CloseReason, Frame, Lane},
         holdings::{Holdings, Ranges},
-        message::{AppMessage, Audience, Message},
+        message::{AppMessage, Audience, CUSTOM_DATA, GOSSIP_MESSAGE, RoomMessage as _},
         record::{Carrier, PeerRecord},
     },
 };
@@ -57,7 +61,7 @@ proptest! {
         let bytes = message.encode();
         let cut = bytes.slice(..at.index(bytes.len()));
         // The payload of an application message is whatever is left: a cut there is a shorter one.
-        let open_ended = matches!(message, Message::Gossip { .. } | Message::Direct { .. });
+        let open_ended = matches!(message.message_type(), GOSSIP_MESSAGE | CUSTOM_DATA);
         prop_assert!(decode(cut).is_err() || open_ended);
     }
 
@@ -114,11 +118,12 @@ proptest! {
 
 #[test]
 fn unknown_messages_are_skipped_and_messages_that_go_on_too_long_are_not() {
-    for kind in [0, 7, 8, 9, 11, 15, 255] {
+    let known = Message::types().collect::<Vec<_>>();
+    for kind in (0..=255).filter(|kind| !known.contains(kind)) {
         assert_eq!(decode(vec![kind, 1, 2, 3].into()), Ok(None));
     }
     assert_eq!(decode(Bytes::new()).unwrap_err().what, "truncated");
-    let mut bytes = Message::Heartbeat { active_peers: 1 }.encode().to_vec();
+    let mut bytes = PeersMessage::Heartbeat(1).encode().to_vec();
     bytes.push(0);
     assert_eq!(decode(bytes.into()), Err(Malformed { what: "trailing bytes", offset: 5 }));
 }
@@ -126,11 +131,11 @@ fn unknown_messages_are_skipped_and_messages_that_go_on_too_long_are_not() {
 #[test]
 fn a_ttl_is_clamped_on_entry_and_a_number_above_its_range_is_refused() {
     let message = app_message(0, Bytes::new());
-    let bytes = Message::Gossip { ttl: 255, message: message.clone() }.encode();
-    assert_eq!(decode(bytes), Ok(Some(Message::Gossip { ttl: MAX_TTL, message })));
+    let bytes = GossipMessage::Gossip(255, message.clone()).encode();
+    assert_eq!(decode(bytes), Ok(Some(GossipMessage::Gossip(MAX_TTL, message).into())));
     for (sequence, ok) in [((1 << 62) - 1, true), (1 << 62, false), (u64::MAX, false)] {
         let message = app_message(sequence, Bytes::new());
-        assert_eq!(decode(Message::Gossip { ttl: 1, message }.encode()).is_ok(), ok);
+        assert_eq!(decode(GossipMessage::Gossip(1, message).encode()).is_ok(), ok);
     }
 }
 
@@ -138,8 +143,8 @@ fn a_ttl_is_clamped_on_entry_and_a_number_above_its_range_is_refused() {
 fn a_key_of_small_order_signs_neither_messages_nor_records() {
     for (kind, key_at) in [(6, 2), (5, 2), (1, 1)] {
         let mut bytes = match kind {
-            6 => Message::Gossip { ttl: 1, message: app_message(0, Bytes::new()) }.encode(),
-            5 => Message::PeerAnnouncement { peers: vec![record(1)] }.encode(),
+            6 => GossipMessage::Gossip(1, app_message(0, Bytes::new())).encode(),
+            5 => PeersMessage::Announcement(vec![record(1)]).encode(),
             _ => hello(1, 1).encode(),
         }
         .to_vec();
@@ -188,13 +193,13 @@ fn every_limit_holds_at_its_edge() {
         }
     };
     check("payload of a broadcast", MAX_PAYLOAD, &|n| {
-        Message::Gossip { ttl: 1, message: app_message(0, vec![7; n].into()) }.encode()
+        GossipMessage::Gossip(1, app_message(0, vec![7; n].into())).encode()
     });
     check("payload of a direct message", MAX_PAYLOAD, &|n| {
-        Message::Direct { message: app_message(0, vec![7; n].into()) }.encode()
+        DirectMessage::CustomData(app_message(0, vec![7; n].into())).encode()
     });
     check("records of an announcement", MAX_RECORDS_PER_MESSAGE, &|n| {
-        Message::PeerAnnouncement { peers: vec![record(1); n] }.encode()
+        PeersMessage::Announcement(vec![record(1); n]).encode()
     });
     check("records of a hello", MAX_RECORDS_PER_MESSAGE, &|n| hello(n, 1).encode());
     check("addresses", MAX_ADDRESSES, &|n| hello(1, n).encode());
@@ -202,7 +207,7 @@ fn every_limit_holds_at_its_edge() {
         let carriers = bodies.iter().map(|len| Carrier::new(7, &vec![9; *len]).unwrap()).collect();
         let content = PeerRecord { carriers, ..record(0).content().clone() };
         let peers = vec![Signed::new(content, Signature::from_bytes([5; 64]))];
-        Message::PeerAnnouncement { peers }.encode()
+        PeersMessage::Announcement(peers).encode()
     };
     check("carriers", MAX_CARRIERS, &|n| carriers(&vec![1; n]));
     check("peer record", MAX_PEER_RECORD, &|n| {
@@ -212,16 +217,16 @@ fn every_limit_holds_at_its_edge() {
     });
     check("software", MAX_SOFTWARE, &|n| {
         let peers = vec![record_of("s".repeat(n), 1)];
-        Message::PeerAnnouncement { peers }.encode()
+        PeersMessage::Announcement(peers).encode()
     });
-    check("senders", MAX_HOLDINGS_SENDERS, &|n| Message::IHave(holdings(n, 1)).encode());
+    check("senders", MAX_HOLDINGS_SENDERS, &|n| GossipMessage::IHave(holdings(n, 1)).encode());
     check("ranges of one sender", MAX_HOLDINGS_RANGES, &|n| {
-        Message::IWant(holdings(1, n)).encode()
+        GossipMessage::IWant(holdings(1, n)).encode()
     });
     check("ranges of all senders", MAX_HOLDINGS_RANGES, &|n| {
         let mut all = holdings(2, MAX_HOLDINGS_RANGES / 2);
         all.insert_ranges(sender(1), ranges(n - MAX_HOLDINGS_RANGES / 2));
-        Message::IHave(all).encode()
+        GossipMessage::IHave(all).encode()
     });
 }
 
@@ -289,17 +294,17 @@ fn a_large_count_or_length_with_few_bytes_behind_it_takes_no_memory() {
 /// A kept message must not hold the record that it came in.
 #[test]
 fn a_short_payload_is_a_copy_of_its_own() {
-    let record: Bytes =
-        [
-            &Message::Gossip { ttl: 1, message: app_message(0, Bytes::from_static(b"hi")) }
-                .encode()[..],
-            &[0; 16_000],
-        ]
-        .concat()
-        .into();
+    let record: Bytes = [
+        &GossipMessage::Gossip(1, app_message(0, Bytes::from_static(b"hi"))).encode()[..],
+        &[0; 16_000],
+    ]
+    .concat()
+    .into();
     let inside = record.as_ptr_range();
     let message = decode(record.slice(..record.len() - 16_000));
-    let Ok(Some(Message::Gossip { message, .. })) = message else { panic!("{message:?}") };
+    let Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message)))) = message else {
+        panic!("{message:?}")
+    };
     assert!(!inside.contains(&message.content().payload.as_ptr()));
 }
 
@@ -310,7 +315,9 @@ fn a_range_over_all_numbers_is_read_without_counting_them() {
     bytes.extend_from_slice(sender(0).as_bytes());
     bytes.extend_from_slice(&[1, 0]);
     bytes.append_varint((1 << 62) - 1);
-    let Ok(Some(Message::IHave(all))) = decode(bytes.into()) else { panic!("refused") };
+    let Ok(Some(Message::Gossip(GossipMessage::IHave(all)))) = decode(bytes.into()) else {
+        panic!("refused")
+    };
     let theirs = all.of(&sender(0)).unwrap();
     let ours: Ranges = [0, 1, 5].into_iter().collect();
     assert_eq!(theirs.missing_from(&ours, 3).collect::<Vec<_>>(), [2, 3, 4]);
@@ -385,8 +392,8 @@ fn record(addresses: usize) -> Signed<PeerRecord> {
     record_of("positron-net/0.1.0".into(), addresses)
 }
 
-fn hello(records: usize, addresses: usize) -> Message {
-    Message::Hello {
+fn hello(records: usize, addresses: usize) -> PeersMessage {
+    PeersMessage::Hello {
         answer: false,
         record: record(addresses),
         observed: "192.0.2.1:1".parse().unwrap(),

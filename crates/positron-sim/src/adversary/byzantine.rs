@@ -4,10 +4,13 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
     handshake::Expect,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
-    node::{Command, Effect, Input, Refused},
+    node::{Command, Effect, Input, Message, Refused},
+    peers::PeersMessage,
     session::{
         Sessions, sessions,
         sessions::{DialRequest, Peer, Purpose, SessionEffect},
@@ -16,7 +19,7 @@ use positron_proto::{
     wire::{
         frame::Lane,
         holdings::Holdings,
-        message::{AppMessage, Audience, Message},
+        message::{AppMessage, Audience, RoomMessage},
         record::PeerRecord,
     },
 };
@@ -67,10 +70,8 @@ impl Byzantine {
     pub(super) fn new(deed: Attack, arrival: Arrival) -> Self {
         let config = sessions::SessionConfig {
             network: arrival.network,
-            max_links: 512,
-            connect_timeout: Duration::from_secs(10),
-            heartbeat: Duration::from_secs(30),
             transports: sessions::LinkKinds::TCP,
+            ..sessions::SessionConfig::default()
         };
         let dice = arrival.seed.stream("session");
         Self {
@@ -118,14 +119,15 @@ impl Byzantine {
     }
 
     fn hear(&mut self, body: Bytes) {
-        if let Ok(Some(Message::Gossip { message, .. })) = Message::decode(body, self.me.node_id())
+        if let Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message)))) =
+            Message::decode(body, self.me.node_id())
             && self.heard.len() < MEMORY
         {
             self.heard.push(message);
         }
     }
 
-    fn send(&mut self, now: Now, to: NodeId, message: &Message) {
+    fn send(&mut self, now: Now, to: NodeId, message: &impl RoomMessage) {
         self.send_raw(now, to, message.lane(), message.encode());
     }
 
@@ -167,7 +169,7 @@ impl Byzantine {
         let payload = Bytes::from_static(b"never said");
         let message = self.message(victim, self.sequence, now, payload);
         let forged = Signed::new(message, Signature::from_bytes([7; 64]));
-        self.send(now, peer.id, &Message::Gossip { ttl: 10, message: forged });
+        self.send(now, peer.id, &GossipMessage::Gossip(10, forged));
         let record = PeerRecord {
             key: victim,
             sequence: u64::MAX,
@@ -178,14 +180,14 @@ impl Byzantine {
             software: "forged".into(),
         };
         let peers = vec![Signed::new(record, Signature::from_bytes([7; 64]))];
-        self.send(now, peer.id, &Message::PeerAnnouncement { peers });
+        self.send(now, peer.id, &PeersMessage::Announcement(peers));
     }
 
     fn replay(&mut self, now: Now, peer: &Peer) {
         for message in self.heard.clone() {
-            self.send(now, peer.id, &Message::Gossip { ttl: 255, message: message.clone() });
+            self.send(now, peer.id, &GossipMessage::Gossip(255, message.clone()));
             // To whom it was not said.
-            self.send(now, peer.id, &Message::Direct { message });
+            self.send(now, peer.id, &DirectMessage::CustomData(message));
         }
     }
 
@@ -194,7 +196,7 @@ impl Byzantine {
         let payload = Bytes::copy_from_slice(&[b'?', half]);
         let message = self.message(*self.me.public_key(), self.sequence / 50, now, payload);
         let message = self.me.sign(message, &self.network).claim().clone();
-        self.send(now, peer.id, &Message::Gossip { ttl: 10, message });
+        self.send(now, peer.id, &GossipMessage::Gossip(10, message));
     }
 
     fn withhold(&mut self, now: Now, peer: &Peer) {
@@ -207,13 +209,13 @@ impl Byzantine {
         for victim in &self.peers {
             holdings.insert(victim.id, 1_000_000 + self.sequence);
         }
-        self.send(now, peer.id, &Message::IHave(holdings));
+        self.send(now, peer.id, &GossipMessage::IHave(holdings));
     }
 
     fn flood(&mut self, now: Now, peer: &Peer) {
         for _ in 0..50 {
-            self.send(now, peer.id, &Message::PeerDiscovery { count: 255 });
-            self.send(now, peer.id, &Message::GossipSync { count: 1, fingerprint: [3; 32] });
+            self.send(now, peer.id, &PeersMessage::Discovery(255));
+            self.send(now, peer.id, &GossipMessage::Digest { count: 1, fingerprint: [3; 32] });
         }
         if self.dice.chance(0.2) {
             let noise: Vec<u8> = (0..64).map(|n: u8| n.wrapping_mul(37)).collect();

@@ -16,7 +16,7 @@ use crate::{
     time::Duration,
     wire::{
         holdings::{Holdings, Ranges},
-        message::Message,
+        message::RoomMessage as _,
     },
 };
 
@@ -104,7 +104,7 @@ fn after_a_forged_answer_the_next_holder_is_asked_at_once() {
     node.pass(START, WANT_DELAY);
     node.hear(at(WANT_DELAY), peer(1), GossipMessage::Gossip(0, forge(&good, b"evil")));
     let sent = node.pass(WANT_DELAY, WANT_DELAY);
-    assert!(matches!(&sent[..], [(to, Message::IWant(_))] if *to == peer(2)));
+    assert!(matches!(&sent[..], [(to, GossipMessage::IWant(_))] if *to == peer(2)));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_the_first_announcer_withholds_comes_from_the_next_within_a_second() {
     node.pass(START, WANT_DELAY);
     let second = WANT_DELAY + WANT_TIMEOUT;
     let sent = node.pass(WANT_DELAY, second);
-    assert!(sent.iter().any(|(to, m)| *to == peer(2) && matches!(m, Message::IWant(_))));
+    assert!(sent.iter().any(|(to, m)| *to == peer(2) && matches!(m, GossipMessage::IWant(_))));
     assert_eq!(node.observed, [(peer(1), Observation::TimedOut)]);
     node.hear(at(second), peer(2), GossipMessage::Gossip(0, message.claim().clone()));
     assert_eq!(node.delivered.len(), 1);
@@ -294,7 +294,7 @@ fn made_up_announcements_take_a_share_of_the_fetches_and_no_more() {
     let asked = |whom: NodeId| -> u64 {
         let mut numbers = 0;
         for (to, message) in &sent {
-            if let (true, Message::IWant(wanted)) = (*to == whom, message) {
+            if let (true, GossipMessage::IWant(wanted)) = (*to == whom, message) {
                 let ranges = wanted.iter().flat_map(|(_, ranges)| ranges.iter());
                 numbers += ranges.map(|range| range.end() - range.start() + 1).sum::<u64>();
             }

@@ -10,7 +10,7 @@ use crate::{
     rng::{Rng, Seed},
     standings::TrustTable,
     time::{Duration, Instant, Now, WallTime},
-    wire::message::{AppMessage, Audience, Message},
+    wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
 
 pub(super) const START: u64 = 1_700_000_000_000_000;
@@ -60,16 +60,6 @@ pub(super) fn say_at(
 pub(super) fn forge(message: &Verified<AppMessage>, payload: &[u8]) -> Signed<AppMessage> {
     let content = AppMessage { payload: payload.to_vec().into(), ..message.content().clone() };
     Signed::new(content, *message.claim().signature())
-}
-
-pub(super) fn incoming(message: Message) -> GossipMessage {
-    match message {
-        Message::Gossip { ttl, message } => GossipMessage::Gossip(ttl, message),
-        Message::IHave(holdings) => GossipMessage::IHave(holdings),
-        Message::IWant(holdings) => GossipMessage::IWant(holdings),
-        Message::GossipSync { count, fingerprint } => GossipMessage::Digest { count, fingerprint },
-        other => panic!("gossip does not send {other:?}"),
-    }
 }
 
 /// One machine, its verdicts given at once, and what it did.
@@ -165,7 +155,9 @@ impl Node {
         let mut sent = Vec::new();
         while let Some(next) = out.pop_front() {
             match next {
-                GossipEffect::Send { to, message } => sent.push((to, message)),
+                GossipEffect::Send { to, message } => {
+                    sent.extend(to.into_iter().map(|to| (to, message.clone())));
+                }
                 GossipEffect::Verify { from, ttl, claim } => {
                     self.verifications += 1;
                     let verdict = claim.job(&network()).run();
@@ -206,14 +198,14 @@ impl Node {
 }
 
 /// Messages on their way: to whom, and what.
-pub(super) type Sent = Vec<(NodeId, Message)>;
+pub(super) type Sent = Vec<(NodeId, GossipMessage)>;
 
 /// Nodes, links between them, and one clock.
 pub(super) struct World {
     pub(super) now: Duration,
     pub(super) nodes: BTreeMap<NodeId, Node>,
     pub(super) links: BTreeSet<(NodeId, NodeId)>,
-    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, Message)>,
+    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, GossipMessage)>,
     rng: Rng,
     /// How many of all messages are lost (a queue was full).
     pub(super) loss: f64,
@@ -317,8 +309,8 @@ impl World {
             let (from, to, message) = first.remove();
             let linked = self.links.contains(&(from.min(to), from.max(to)));
             if let Some(node) = self.nodes.get_mut(&to).filter(|_| linked) {
-                let message = Message::decode(message.encode(), to).unwrap().unwrap();
-                let sent = node.hear(now, from, incoming(message));
+                let message = Envelope::open(message.encode()).unwrap().read(to).unwrap();
+                let sent = node.hear(now, from, message);
                 self.post(to, sent);
             }
         }

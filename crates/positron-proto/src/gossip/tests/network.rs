@@ -4,7 +4,7 @@ use super::{
     super::{GossipMessage, GossipSnapshot},
     harness::{Node, World, at, config, say},
 };
-use crate::{id::NodeId, time::Duration, wire::message::Message};
+use crate::{id::NodeId, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -118,16 +118,16 @@ fn comparing_notes_ends_after_three_steps() {
     b.up(at(now), from_a);
     // Of the two comparisons that begin with a link, one is enough for this story.
     let question = a.up(at(now), from_b);
-    assert!(matches!(&question[..], [(_, Message::GossipSync { count: 20, .. })]));
+    assert!(matches!(&question[..], [(_, GossipMessage::Digest { count: 20, .. })]));
 
     let digest = deliver(&mut b, from_a, question);
     let kinds: Vec<bool> = digest.iter().map(|(_, m)| is_empty_have(m)).collect();
     assert_eq!(kinds, [false, true], "everything, and its end");
     let rest = deliver(&mut a, from_b, digest);
-    assert!(matches!(&rest[..], [(_, Message::IHave(h))] if h.of(&from_a).is_some()));
+    assert!(matches!(&rest[..], [(_, GossipMessage::IHave(h))] if h.of(&from_a).is_some()));
     assert_eq!(deliver(&mut b, from_a, rest), [], "nothing answers the third step");
 
-    let stray = vec![(from_a, Message::IHave(Default::default()))];
+    let stray = vec![(from_a, GossipMessage::IHave(Default::default()))];
     assert_eq!(deliver(&mut a, from_b, stray), [], "an end without a question means nothing");
 }
 
@@ -204,14 +204,15 @@ fn restarting_neither_delivers_again_nor_loses() {
     assert_eq!(world.nodes[&b_id].delivered, expected);
 }
 
-fn deliver(to: &mut Node, from: NodeId, sent: Vec<(NodeId, Message)>) -> Vec<(NodeId, Message)> {
-    let hear = |(_, message)| {
-        let incoming: GossipMessage = super::harness::incoming(message);
-        to.hear(at(Duration::ZERO), from, incoming)
-    };
+fn deliver(
+    to: &mut Node,
+    from: NodeId,
+    sent: Vec<(NodeId, GossipMessage)>,
+) -> Vec<(NodeId, GossipMessage)> {
+    let hear = |(_, message)| to.hear(at(Duration::ZERO), from, message);
     sent.into_iter().flat_map(hear).collect()
 }
 
-fn is_empty_have(message: &Message) -> bool {
-    matches!(message, Message::IHave(holdings) if holdings.is_empty())
+fn is_empty_have(message: &GossipMessage) -> bool {
+    matches!(message, GossipMessage::IHave(holdings) if holdings.is_empty())
 }

@@ -10,7 +10,7 @@ use crate::{
     misbehavior::Observation,
     standings::PeerTrust,
     time::{Duration, WallTime},
-    wire::{holdings::Holdings, message::Message},
+    wire::holdings::Holdings,
 };
 
 const START: Duration = Duration::ZERO;
@@ -37,21 +37,21 @@ fn holdings(sender: NodeId, numbers: impl IntoIterator<Item = u64>) -> Holdings 
 }
 
 fn pushed(sent: &Sent) -> Vec<(NodeId, u8)> {
-    let push = |(to, message): &(NodeId, Message)| match message {
-        Message::Gossip { ttl, .. } => Some((*to, *ttl)),
+    let push = |(to, message): &(NodeId, GossipMessage)| match message {
+        GossipMessage::Gossip(ttl, _) => Some((*to, *ttl)),
         _ => None,
     };
     sent.iter().filter_map(push).collect()
 }
 
 fn told(sent: &Sent) -> Vec<NodeId> {
-    let have = |(_, message): &&(NodeId, Message)| matches!(message, Message::IHave(_));
+    let have = |(_, message): &&(NodeId, GossipMessage)| matches!(message, GossipMessage::IHave(_));
     sent.iter().filter(have).map(|(to, _)| *to).collect()
 }
 
 fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
-    let want = |(to, message): &(NodeId, Message)| match message {
-        Message::IWant(wanted) => Some((*to, wanted.clone())),
+    let want = |(to, message): &(NodeId, GossipMessage)| match message {
+        GossipMessage::IWant(wanted) => Some((*to, wanted.clone())),
         _ => None,
     };
     sent.iter().filter_map(want).collect()

@@ -9,7 +9,7 @@ use crate::{
     peers::{PeersConfig, PeersEffect, PeersMessage},
     session::sessions::{Peer, Purpose},
     time::Duration,
-    wire::{frame::CloseReason, message::Message, record::PeerRecord},
+    wire::{frame::CloseReason, record::PeerRecord},
 };
 
 /// Somebody who says what it likes.
@@ -205,7 +205,7 @@ fn an_address_of_somebody_else_is_blamed_on_its_owner_and_not_passed_on() {
     assert_eq!(blamed, 1, "once, not for ever");
     for node in &world.nodes[..3] {
         assert!(node.said.iter().all(|(_, message)| match message {
-            Message::Hello { peers, .. } | Message::PeerAnnouncement { peers } =>
+            PeersMessage::Hello { peers, .. } | PeersMessage::Announcement(peers) =>
                 peers.iter().all(|record| record.content().node_id() != id),
             _ => true,
         }));

@@ -14,7 +14,7 @@ use crate::{
     },
     rng::{Rng, Seed},
     time::{Duration, WallTime},
-    wire::{Address, message::Message, record::PeerRecord},
+    wire::{Address, record::PeerRecord},
 };
 
 /// A verified record of a node that nobody ever met.
@@ -210,7 +210,7 @@ fn hearsay_is_not_passed_on_before_we_dialled_it() {
     assert!(world.nodes[0].peers.known().any(|known| known.record.content().node_id() == id));
     world.run(Duration::from_secs(600));
     let told = world.nodes[0].said.iter().any(|(_, message)| match message {
-        Message::Hello { peers, .. } | Message::PeerAnnouncement { peers } => {
+        PeersMessage::Hello { peers, .. } | PeersMessage::Announcement(peers) => {
             peers.iter().any(|record| record.content().node_id() == id)
         }
         _ => false,

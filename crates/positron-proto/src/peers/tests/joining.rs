@@ -2,9 +2,8 @@ use super::world::{address, config, crowd};
 use crate::{
     handshake::Direction,
     misbehavior::Observation,
-    peers::{BootstrapState, PeersConfig},
+    peers::{BootstrapState, PeersConfig, PeersMessage},
     time::Duration,
-    wire::message::Message,
 };
 
 fn satisfied(world: &super::world::World) -> bool {
@@ -75,7 +74,7 @@ fn a_settled_network_stays_quiet_and_within_its_bounds() {
 fn who_is_alone_with_one_peer_asks_it_often_but_does_not_flood_it() {
     let mut world = crowd(4, 2, &config());
     world.run(Duration::from_secs(300));
-    let asked = |(_, message): &&(_, Message)| matches!(message, Message::PeerDiscovery { .. });
+    let asked = |(_, message): &&(_, PeersMessage)| matches!(message, PeersMessage::Discovery(_));
     let questions = world.nodes[1].said.iter().filter(asked).count();
     assert!((30..80).contains(&questions), "{questions}");
     let unanswered = (world.id(0), Observation::TimedOut);
@@ -96,7 +95,7 @@ fn when_both_took_the_other_for_the_dialler_both_say_hello() {
     world.run(Duration::from_secs(2));
     let said = &world.nodes[0].said;
     assert!(said.iter().any(|(to, message)| {
-        *to == inbound.id && matches!(message, Message::Hello { answer: false, .. })
+        *to == inbound.id && matches!(message, PeersMessage::Hello { answer: false, .. })
     }));
     world.run(Duration::from_secs(20));
     assert!(world.nodes[0].observed.contains(&(inbound.id, Observation::TimedOut)));

@@ -5,11 +5,11 @@ use crate::{
     handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
-    peers::{PeersConfig, PeersEffect, netgroup::Group},
+    peers::{PeersConfig, PeersEffect, PeersMessage, netgroup::Group},
     session::sessions::{DownReason, LinkDown, Peer},
     standings::TrustTable,
     time::Duration,
-    wire::{frame::CloseReason, message::Message},
+    wire::frame::CloseReason,
 };
 
 fn stranger(number: u64, addr: &str) -> Peer {
@@ -109,7 +109,7 @@ fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let mut out = VecDeque::new();
     let knocking = stranger(9_999, "7.7.7.7:777");
     world.nodes[0].peers.handle_incoming(now, knocking, &TrustTable::new(0.5), &mut out);
-    let Some(PeersEffect::Refuse { parting: Some(Message::PeerAnnouncement { peers }), .. }) =
+    let Some(PeersEffect::Refuse { parting: Some(PeersMessage::Announcement(peers)), .. }) =
         out.pop_back()
     else {
         panic!("{out:?}");
@@ -147,7 +147,7 @@ fn who_is_banned_is_refused_and_not_dialled() {
     assert!(node.peers.counters().refused_banned > 0);
     world.run(Duration::from_secs(60));
     let told = world.nodes[3].said.iter().any(|(_, message)| match message {
-        Message::PeerAnnouncement { peers } => peers.iter().any(|r| r.content().node_id() == id),
+        PeersMessage::Announcement(peers) => peers.iter().any(|r| r.content().node_id() == id),
         _ => false,
     });
     assert!(!told, "nobody is sent to who is banned");

@@ -19,7 +19,7 @@ use crate::{
     },
     standings::{PeerTrust, TrustTable},
     time::{Duration, Instant, Now, WallTime},
-    wire::{frame::CloseReason, message::Message},
+    wire::frame::CloseReason,
 };
 
 pub(super) const LATENCY: Duration = Duration::from_millis(10);
@@ -67,7 +67,7 @@ pub(super) struct TestNode {
     pub stored: BTreeMap<NodeId, KnownPeer>,
     pub observed: Vec<(NodeId, Observation)>,
     pub dialled: Vec<(Instant, DialRequest)>,
-    pub said: Vec<(NodeId, Message)>,
+    pub said: Vec<(NodeId, PeersMessage)>,
     pub resolved: usize,
     under_way: usize,
     /// Which life of the node this is: what was meant for an earlier one is lost.
@@ -80,7 +80,7 @@ enum Happening {
     Ended { dial: DialRequest, outcome: DialOutcome },
     Up(Peer),
     Down { peer: NodeId, reason: DownReason },
-    Said { from: NodeId, message: Message, parting: bool },
+    Said { from: NodeId, message: PeersMessage, parting: bool },
     Check { from: NodeId, record: crate::identity::Signed<crate::wire::record::PeerRecord> },
     Resolved(String),
 }
@@ -347,8 +347,7 @@ impl World {
                 let other = self.index(from);
                 if parting || self.linked(index, other) {
                     self.act(index, |node, now, out| {
-                        let incoming = incoming(message);
-                        node.peers.handle_message(now, from, incoming, &node.standings, out);
+                        node.peers.handle_message(now, from, message, &node.standings, out);
                     });
                 }
             }
@@ -500,18 +499,6 @@ impl World {
         let whom = self.id(whom);
         self.nodes[node].standings.set(whom, PeerTrust { score: 0.0, banned_until });
         self.act(node, |node, now, out| node.peers.handle_banned(now, whom, out));
-    }
-}
-
-fn incoming(message: Message) -> PeersMessage {
-    match message {
-        Message::Hello { answer, record, observed, peers } => {
-            PeersMessage::Hello { answer, record, observed, peers }
-        }
-        Message::Heartbeat { active_peers } => PeersMessage::Heartbeat(active_peers),
-        Message::PeerDiscovery { count } => PeersMessage::Discovery(count),
-        Message::PeerAnnouncement { peers } => PeersMessage::Announcement(peers),
-        other => panic!("not of this room: {other:?}"),
     }
 }
 

@@ -1,0 +1,96 @@
+//! What gossip says to the gossip of another node `[PROTOCOL 6]`.
+
+use bytes::BufMut as _;
+
+use crate::{
+    id::NodeId,
+    identity::Signed,
+    limits::MAX_TTL,
+    wire::{
+        Malformed, Reader, Writer as _,
+        frame::Lane,
+        holdings::Holdings,
+        message::{AppMessage, Audience, GOSSIP_MESSAGE, RoomMessage},
+    },
+};
+
+const GOSSIP_IHAVE: u8 = 12;
+const GOSSIP_IWANT: u8 = 13;
+const GOSSIP_DIGEST: u8 = 14;
+
+/// What gossip says to the gossip of another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GossipMessage {
+    /// A broadcast that its sender signed for everyone, with the hops that it is still pushed:
+    /// clamped to [`MAX_TTL`] on entry, and not signed.
+    Gossip(u8, Signed<AppMessage>),
+    /// Broadcasts that I have; an empty list ends the answer to a [`GossipMessage::Digest`].
+    IHave(Holdings),
+    /// Broadcasts that I want.
+    IWant(Holdings),
+    /// The fingerprint of all broadcasts that I keep.
+    Digest {
+        /// How many.
+        count: u64,
+        /// The sum of their ids, as 256-bit little-endian numbers modulo 2^256.
+        fingerprint: [u8; 32],
+    },
+}
+
+impl RoomMessage for GossipMessage {
+    const TYPES: &'static [u8] = &[GOSSIP_MESSAGE, GOSSIP_IHAVE, GOSSIP_IWANT, GOSSIP_DIGEST];
+
+    fn message_type(&self) -> u8 {
+        match self {
+            Self::Gossip(..) => GOSSIP_MESSAGE,
+            Self::IHave(_) => GOSSIP_IHAVE,
+            Self::IWant(_) => GOSSIP_IWANT,
+            Self::Digest { .. } => GOSSIP_DIGEST,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Gossip(..) => Lane::GOSSIP,
+            _ => Lane::CONTROL,
+        }
+    }
+
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Gossip(_, message) => 1 + message.encoded_len(),
+            _ => 64,
+        }
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Gossip(ttl, message) => {
+                out.put_u8(*ttl);
+                message.encode(out);
+            }
+            Self::IHave(holdings) | Self::IWant(holdings) => holdings.encode(out),
+            Self::Digest { count, fingerprint } => {
+                out.put_u64(*count);
+                out.append_raw(fingerprint);
+            }
+        }
+    }
+
+    fn decode_body(
+        message_type: u8,
+        reader: &mut Reader,
+        _receiver: NodeId,
+    ) -> Result<Self, Malformed> {
+        Ok(match message_type {
+            GOSSIP_MESSAGE => {
+                let ttl = reader.u8()?.min(MAX_TTL);
+                Self::Gossip(ttl, Signed::<AppMessage>::decode(reader, Audience::Everyone)?)
+            }
+            GOSSIP_IHAVE => Self::IHave(Holdings::decode(reader)?),
+            GOSSIP_IWANT => Self::IWant(Holdings::decode(reader)?),
+            GOSSIP_DIGEST => Self::Digest { count: reader.u64()?, fingerprint: reader.array()? },
+            _ => return Err(reader.malformed("type of another room")),
+        })
+    }
+}

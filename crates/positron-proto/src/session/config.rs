@@ -1,0 +1,32 @@
+//! What the table of sessions is told once.
+
+use super::contract::LinkKinds;
+use crate::{id::NetworkId, time::Duration};
+
+/// What the table of sessions is told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Whom to talk to.
+    pub network: NetworkId,
+    /// Established links, in all, both directions.
+    pub max_links: usize,
+    /// How long a TCP connection and a handshake may take together.
+    pub connect_timeout: Duration,
+    /// Interval of PING on a link that carries nothing.
+    pub heartbeat: Duration,
+    /// What links may be made of.
+    pub transports: LinkKinds,
+}
+
+/// What a node runs with that is told nothing else.
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            network: NetworkId::from_name(NetworkId::DEFAULT),
+            max_links: 512,
+            connect_timeout: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(30),
+            transports: LinkKinds::default(),
+        }
+    }
+}
