@@ -27,7 +27,7 @@ use positron_proto::{
             checksum, put_checksum, put_unsealed,
         },
         packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 
@@ -396,8 +396,8 @@ fn later_record() -> Verified<PeerRecord> {
             Address::new(0, b"").unwrap(),
         ],
         carriers: vec![
-            Carrier::new(201, &[0xC3; 32]).unwrap(),
-            Carrier::new(201, &[0xC4; 32]).unwrap(),
+            CarrierParameter::new(201, &[0xC3; 32]).unwrap(),
+            CarrierParameter::new(201, &[0xC4; 32]).unwrap(),
         ],
         ..record(3).content().clone()
     };

@@ -97,7 +97,7 @@ impl Discovery {
     /// A peer answered a question.
     pub(super) fn handle_answer(&mut self, from: NodeId, turn: &mut Turn<'_>) {
         self.deadlines.clear(DiscoveryWake::Answer(from));
-        turn.observed(from, Observation::Answered);
+        turn.observe(from, Observation::Answered);
     }
 
     /// Somebody new is known, or who is linked changed: questions may bring more.
@@ -162,12 +162,12 @@ impl Discovery {
                         self.greet(link, false, own, book, standings, turn);
                     }
                 }
-                DiscoveryWake::HelloAnswer(peer) => turn.observed(peer, Observation::TimedOut),
+                DiscoveryWake::HelloAnswer(peer) => turn.observe(peer, Observation::TimedOut),
                 DiscoveryWake::Answer(peer) => {
                     if let Some(link) = links.get_mut(&peer) {
                         link.asked = false;
                     }
-                    turn.observed(peer, Observation::TimedOut);
+                    turn.observe(peer, Observation::TimedOut);
                 }
             }
         }

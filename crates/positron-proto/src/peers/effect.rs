@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-#[cfg(doc)]
-use super::Peers;
 use super::{KnownPeer, PeersMessage};
 use crate::{
     id::NodeId,
@@ -16,11 +14,11 @@ use crate::{
 /// What peers want done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeersEffect {
-    /// Dial; report [`Peers::handle_dial_ended`].
+    /// Dial; report [`handle_dial_ended`](super::Peers::handle_dial_ended).
     Dial(DialRequest),
-    /// Look up `host:port`; report [`Peers::handle_resolved`].
+    /// Look up `host:port`; report [`handle_resolved`](super::Peers::handle_resolved).
     Resolve(String),
-    /// Let in who knocked ([`Peers::handle_incoming`]).
+    /// Let in who knocked ([`handle_incoming`](super::Peers::handle_incoming)).
     Admit(Peer),
     /// Do not let in who knocked; addresses of others go first.
     Refuse {
@@ -45,8 +43,9 @@ pub enum PeersEffect {
         /// What.
         message: PeersMessage,
     },
-    /// Check the signature of a record; report [`Peers::handle_verified`] or
-    /// [`Peers::handle_refuted`].
+    /// Check the signature of a record; report
+    /// [`handle_verified`](super::Peers::handle_verified) or
+    /// [`handle_refuted`](super::Peers::handle_refuted).
     Verify {
         /// Who brought it.
         from: NodeId,

@@ -168,7 +168,7 @@ impl Intake {
     pub(super) fn handle_refuted(&mut self, from: NodeId, node: NodeId, turn: &mut Turn<'_>) {
         if self.checks.remove(&(from, node)).is_some() {
             turn.counters.records_forged += 1;
-            turn.misbehaved(from, Misbehavior::ForgedSignature);
+            turn.blame(from, Misbehavior::ForgedSignature);
         }
     }
 
@@ -209,7 +209,7 @@ impl Intake {
         });
         let Some((lied, demoted)) = lied else { return };
         if lied && dial.purpose == Purpose::Probe {
-            turn.misbehaved(node, Misbehavior::FalseAddress);
+            turn.blame(node, Misbehavior::FalseAddress);
         }
         if demoted {
             book.forget_stored(node, turn.out);

@@ -279,7 +279,7 @@ impl Peers {
         }
         let asked = link.asked && matches!(incoming, PeersMessage::Announcement(_));
         if !asked && !link.may_speak(now.mono) {
-            return self.shared.turn(now, out).misbehaved(from, Misbehavior::Flooding);
+            return self.shared.turn(now, out).blame(from, Misbehavior::Flooding);
         }
         let scope = link.scope;
         match incoming {
@@ -288,7 +288,7 @@ impl Peers {
                 let content = record.content();
                 let (key, noise) = (link.peer.key, link.peer.noise_static);
                 if content.key != key || content.noise_static != noise {
-                    self.shared.turn(now, out).misbehaved(from, Misbehavior::ProtocolViolation);
+                    self.shared.turn(now, out).blame(from, Misbehavior::ProtocolViolation);
                     let reason = CloseReason::Violation(NOT_ITS_OWN.to_owned());
                     return out.push_back(PeersEffect::Disconnect { peer: from, reason });
                 }

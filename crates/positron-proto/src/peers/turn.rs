@@ -40,11 +40,11 @@ impl Turn<'_> {
         self.out.push_back(effect);
     }
 
-    pub(super) fn observed(&mut self, peer: NodeId, what: Observation) {
+    pub(super) fn observe(&mut self, peer: NodeId, what: Observation) {
         self.push(PeersEffect::Observed { peer, what });
     }
 
-    pub(super) fn misbehaved(&mut self, peer: NodeId, what: Misbehavior) {
-        self.observed(peer, Observation::Misbehaved(what));
+    pub(super) fn blame(&mut self, peer: NodeId, what: Misbehavior) {
+        self.observe(peer, Observation::Misbehaved(what));
     }
 }

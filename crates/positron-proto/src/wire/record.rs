@@ -30,20 +30,20 @@ pub struct PeerRecord {
     /// kinds are kept, in their place, because the signature covers them.
     pub addresses: Vec<Address>,
     /// What else is needed to reach it; kept whatever the kind.
-    pub carriers: Vec<Carrier>,
+    pub carriers: Vec<CarrierParameter>,
     /// Name and version of its software, printable ASCII.
     pub software: String,
 }
 
-/// What the carrier of a link needs to know beside an address, such as the hash of a certificate:
+/// What the carrier of a link needs beside an address, such as the hash of a certificate:
 /// a kind and what that kind says. No kind means anything to this version; their bytes are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carrier {
+pub struct CarrierParameter {
     kind: u8,
     body: Box<[u8]>,
 }
 
-impl Carrier {
+impl CarrierParameter {
     /// `None` if the body is too long.
     pub fn new(kind: u8, body: &[u8]) -> Option<Self> {
         (body.len() <= MAX_CARRIER_BODY).then(|| Self { kind, body: body.into() })
@@ -141,8 +141,8 @@ impl Signed<PeerRecord> {
     }
 }
 
-fn decode_carrier(reader: &mut Reader) -> Result<Carrier, Malformed> {
-    Ok(Carrier { kind: reader.u8()?, body: (*reader.bytes(MAX_CARRIER_BODY)?).into() })
+fn decode_carrier(reader: &mut Reader) -> Result<CarrierParameter, Malformed> {
+    Ok(CarrierParameter { kind: reader.u8()?, body: (*reader.bytes(MAX_CARRIER_BODY)?).into() })
 }
 
 fn printable(bytes: &[u8]) -> Option<String> {

@@ -14,7 +14,7 @@ use positron_proto::{
     wire::{
         Address, Reader,
         frame::Lane,
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 
@@ -45,7 +45,10 @@ impl FuturePeer {
                 address(host).into(),
                 Address::new(255, &[0xFF; 128]).unwrap(),
             ],
-            carriers: vec![Carrier::new(1, &[0xC1; 96]).unwrap(), Carrier::new(254, b"").unwrap()],
+            carriers: vec![
+                CarrierParameter::new(1, &[0xC1; 96]).unwrap(),
+                CarrierParameter::new(254, b"").unwrap(),
+            ],
             software: "positron-net/9.0.0".into(),
         };
         let record = me.sign(record, &network()).claim().to_bytes();

@@ -21,7 +21,7 @@ use positron_proto::{
         frame::Lane,
         holdings::{Holdings, Ranges},
         message::{AppMessage, Audience},
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 
@@ -97,7 +97,8 @@ impl Hostile {
             capabilities: u32::MAX,
             addresses,
             carriers: vec![
-                Carrier::new(rng.bytes::<1>()[0], &rng.bytes::<96>()).expect("short enough"),
+                CarrierParameter::new(rng.bytes::<1>()[0], &rng.bytes::<96>())
+                    .expect("short enough"),
             ],
             software: "hostile".into(),
         };

@@ -17,7 +17,7 @@ use positron_proto::{
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
         message::{AppMessage, Audience},
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 use proptest::prelude::*;
@@ -72,9 +72,9 @@ fn any_address() -> impl Strategy<Value = Address> {
     prop_oneof![known, later]
 }
 
-fn any_carrier() -> impl Strategy<Value = Carrier> {
+fn any_carrier() -> impl Strategy<Value = CarrierParameter> {
     (any::<u8>(), any_bytes(0..40))
-        .prop_map(|(kind, body)| Carrier::new(kind, &body).expect("short enough"))
+        .prop_map(|(kind, body)| CarrierParameter::new(kind, &body).expect("short enough"))
 }
 
 fn any_record() -> impl Strategy<Value = Signed<PeerRecord>> {

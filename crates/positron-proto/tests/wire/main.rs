@@ -22,7 +22,7 @@ use positron_proto::{
         frame::{CloseReason, Frame, Lane},
         holdings::{Holdings, Ranges},
         message::{AppMessage, Audience, CUSTOM_DATA, GOSSIP_MESSAGE, RoomMessage as _},
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 use proptest::prelude::*;
@@ -176,7 +176,10 @@ fn a_record_with_unknown_kinds_is_read_and_written_as_the_same_bytes() {
     let content = PeerRecord {
         capabilities: 0xFFFF_FFFF,
         addresses: vec![address(0, 0), "192.0.2.1:1".parse().unwrap(), address(255, 128)],
-        carriers: vec![Carrier::new(0, b"").unwrap(), Carrier::new(255, &[0; 128]).unwrap()],
+        carriers: vec![
+            CarrierParameter::new(0, b"").unwrap(),
+            CarrierParameter::new(255, &[0; 128]).unwrap(),
+        ],
         ..record(0).content().clone()
     };
     let bytes = Signed::new(content.clone(), Signature::from_bytes([5; 64])).to_bytes();
@@ -204,7 +207,8 @@ fn every_limit_holds_at_its_edge() {
     check("records of a hello", MAX_RECORDS_PER_MESSAGE, &|n| hello(n, 1).encode());
     check("addresses", MAX_ADDRESSES, &|n| hello(1, n).encode());
     let carriers = |bodies: &[usize]| {
-        let carriers = bodies.iter().map(|len| Carrier::new(7, &vec![9; *len]).unwrap()).collect();
+        let carriers =
+            bodies.iter().map(|len| CarrierParameter::new(7, &vec![9; *len]).unwrap()).collect();
         let content = PeerRecord { carriers, ..record(0).content().clone() };
         let peers = vec![Signed::new(content, Signature::from_bytes([5; 64]))];
         PeersMessage::Announcement(peers).encode()

@@ -18,7 +18,7 @@ use positron_proto::{
     wire::{
         Address,
         message::{AppMessage, Audience},
-        record::{Carrier, PeerRecord},
+        record::{CarrierParameter, PeerRecord},
     },
 };
 use positron_store::{DataFolder, Options, Report, Store, StoreError};
@@ -68,7 +68,7 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
             Address::new(200, b"somewhere").unwrap(),
             "[2001:db8::1]:9".parse().unwrap(),
         ],
-        carriers: vec![Carrier::new(201, &[0xC3; 96]).unwrap()],
+        carriers: vec![CarrierParameter::new(201, &[0xC3; 96]).unwrap()],
         software: "positron-net/0.1.0".to_owned(),
     };
     let dialled = n.is_multiple_of(2).then(|| "[fe80::1%3]:8888".parse().unwrap());
