@@ -29,7 +29,7 @@ use crate::{
     time::{Duration, Instant, Now},
     wire::{
         frame::CloseReason,
-        packet::{Flags, Fragment, HEADER_LEN, Header, Hint, PacketType, TAG_LEN},
+        packet::{Flags, Fragment, HEADER_LEN, Header, Hint, PacketType, Syn, TAG_LEN},
         packet_frame::{AckRanges, Channel, Frames, PacketFrame, StreamSide},
     },
 };
