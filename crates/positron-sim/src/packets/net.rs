@@ -1,8 +1,7 @@
 //! The world of a few endpoints: their applications, what lies between them, and time.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
@@ -25,12 +24,14 @@ use super::{
     attacker::{Datagram, Malice},
     check::{Clockwork, Effort, Promise, Seals, Wrong, is_cookie},
     content::Talker,
-    glimpse::PacketHeaderView,
+    header_view::PacketHeaderView,
     host::PacketHost,
     report::{PacketReport, PacketViolation},
     story::PacketStory,
+    strangers::Strangers,
 };
 use crate::{
+    agenda::Agenda,
     clock::{at, since_beginning},
     dice::{Dice, named_dice},
     report::add_up,
@@ -42,6 +43,9 @@ use crate::{
 const ROUNDS: u32 = 10_000;
 /// The time of day at the beginning.
 const WALL: WallTime = WallTime::from_unix_micros(1_700_000_000_000_000);
+
+/// How long a datagram of a stranger takes.
+const STRANGER_DELAY: Duration = Duration::from_millis(1);
 
 /// Something that is to happen.
 #[derive(Debug)]
@@ -63,9 +67,7 @@ pub(super) struct Net<'a> {
     pub(super) story: &'a PacketStory,
     pub(super) seed: Seed,
     pub(super) now: Instant,
-    heap: BinaryHeap<Reverse<(Instant, u64)>>,
-    to_come: BTreeMap<u64, Next>,
-    scheduled: u64,
+    agenda: Agenda<Next>,
     pub(super) hosts: Vec<PacketHost>,
     pub(super) internet: Internet<Vec<u8>>,
     pub(super) talks: BTreeMap<Talker, AppConnection>,
@@ -76,8 +78,7 @@ pub(super) struct Net<'a> {
     clockwork: Clockwork,
     pub(super) effort: Effort,
     seals: Seals,
-    /// Who floods, and takes the cookies that come of it.
-    pub(super) strangers: Vec<Endpoint>,
+    pub(super) strangers: Strangers,
     pub(super) trace: Trace,
     hash: RunHash,
     pub(super) report: PacketReport,
@@ -127,9 +128,7 @@ impl<'a> Net<'a> {
         let mut net = Self {
             story,
             now: Instant::ORIGIN,
-            heap: BinaryHeap::new(),
-            to_come: BTreeMap::new(),
-            scheduled: 0,
+            agenda: Agenda::default(),
             hosts: Vec::new(),
             internet,
             talks: BTreeMap::new(),
@@ -139,7 +138,7 @@ impl<'a> Net<'a> {
             clockwork: Clockwork::default(),
             effort: Effort::default(),
             seals: Seals::default(),
-            strangers: Vec::new(),
+            strangers: Strangers::default(),
             trace: Trace::default(),
             hash: RunHash::new(),
             report: PacketReport { seed: seed_number, ..PacketReport::default() },
@@ -185,9 +184,7 @@ impl<'a> Net<'a> {
     }
 
     pub(super) fn schedule(&mut self, at: Instant, next: Next) {
-        self.scheduled += 1;
-        self.heap.push(Reverse((at, self.scheduled)));
-        self.to_come.insert(self.scheduled, next);
+        self.agenda.push(at, next);
     }
 
     /// Goes on until `until`, or until a promise is broken.
@@ -195,7 +192,7 @@ impl<'a> Net<'a> {
         loop {
             let wakes = self.hosts.iter().map(|host| host.wakes).min();
             let wakes = wakes.unwrap_or(Instant::FAR_FUTURE);
-            let next = self.heap.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, _))| *at);
+            let next = self.agenda.next_time().unwrap_or(Instant::FAR_FUTURE);
             let arrives = self.internet.next_event_time().map_or(Instant::FAR_FUTURE, at);
             let first = wakes.min(next).min(arrives);
             if first >= until {
@@ -209,8 +206,7 @@ impl<'a> Net<'a> {
                     self.arrive(delivery.host.index(), delivery.event)?;
                 }
             } else if next == first {
-                let Some(Reverse((_, id))) = self.heap.pop() else { continue };
-                if let Some(next) = self.to_come.remove(&id) {
+                if let Some(next) = self.agenda.pop() {
                     self.happen(next)?;
                 }
             } else if let Some(end) = self.hosts.iter().position(|host| host.wakes == wakes) {
@@ -360,8 +356,8 @@ impl<'a> Net<'a> {
         if bytes.len() > self.story.ends[end].max_datagram.max(1200) {
             return Err(Wrong::new(Promise::Bounds, format!("{} bytes", bytes.len())));
         }
-        let glimpse = PacketHeaderView::of(bytes);
-        if glimpse.is_some_and(|glimpse| matches!(glimpse.kind, 7 | 10)) {
+        let header = PacketHeaderView::of(bytes);
+        if header.is_some_and(|header| matches!(header.kind, 7 | 10)) {
             self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
             self.effort.packets += 1;
         }
@@ -374,19 +370,21 @@ impl<'a> Net<'a> {
     fn carry(&mut self, end: usize, datagram: Datagram) {
         let Some(other) = self.hosts.iter().position(|host| host.addr == datagram.to) else {
             if is_cookie(&datagram.bytes) {
-                self.stranger_hears(&datagram);
+                let answers = self.strangers.hear(self.clock(), &datagram, &mut self.dice);
+                for answer in answers {
+                    self.inject(self.now + STRANGER_DELAY, answer);
+                }
             }
             return;
         };
         let path = self.internet.topology().path(HostId::new(end), HostId::new(other));
-        let deeds = self.malice.sees(self.now, path.delay, &datagram);
-        for (at, datagram) in deeds.sent {
+        let attacks = self.malice.sees(self.now, path.delay, &datagram);
+        for (at, datagram) in attacks.sent {
             self.report.attacks += 1;
             self.note(|| format!("the attacker sends {}", describe(&datagram)));
-            let Datagram { from, to, bytes } = datagram;
-            self.internet.inject(since_beginning(at), from, to, bytes);
+            self.inject(at, datagram);
         }
-        if deeds.stolen {
+        if attacks.stolen {
             return self.note(|| "    stolen".into());
         }
         let Datagram { from, to, bytes } = datagram;
@@ -394,6 +392,11 @@ impl<'a> Net<'a> {
         if let Err(why) = self.internet.send(now, from, to, bytes, DEFAULT_TTL) {
             self.note(|| format!("    lost: {why:?}"));
         }
+    }
+
+    /// A datagram arrives then that no end sent.
+    pub(super) fn inject(&mut self, at: Instant, Datagram { from, to, bytes }: Datagram) {
+        self.internet.inject(since_beginning(at), from, to, bytes);
     }
 
     /// Somebody proved to an end to be at an address, or the end was told to send there.
@@ -506,7 +509,7 @@ pub(super) fn network() -> NetworkId {
 fn describe(datagram: &Datagram) -> String {
     let Datagram { from, to, bytes } = datagram;
     let what =
-        PacketHeaderView::of(bytes).map_or_else(|| "garbage".into(), |glimpse| glimpse.to_string());
+        PacketHeaderView::of(bytes).map_or_else(|| "garbage".into(), |header| header.to_string());
     format!("{what}, {} bytes, {from} to {to}", bytes.len())
 }
 
