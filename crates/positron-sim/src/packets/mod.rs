@@ -8,7 +8,7 @@
 //! ```text
 //! story.rs    what there is and what happens, as data;   script.rs  such a story from a seed
 //! net.rs      time, the internet between, alarms; calls the endpoints
-//! host.rs     one of them, and its checks
+//! host.rs     one of them, and its checks;  identities.rs  who they are
 //! attacker.rs who means harm;         strangers.rs  who floods
 //! apps.rs     what applications do;   app_connection.rs  one end of a connection
 //! content.rs  what is said;           header_view.rs  what everybody on the way can read
@@ -25,6 +25,7 @@ mod check;
 mod content;
 mod header_view;
 mod host;
+mod identities;
 mod net;
 mod play;
 mod report;

@@ -1,10 +1,6 @@
 //! The world of a few endpoints: their applications, what lies between them, and time.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLaws};
 use positron_proto::{
@@ -12,8 +8,6 @@ use positron_proto::{
         Endpoint,
         contract::{EndpointConfig, EndpointEvent, StreamId},
     },
-    id::NetworkId,
-    identity::Identity,
     limits::LEAST_DATAGRAM,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
@@ -26,6 +20,7 @@ use super::{
     content::Talker,
     header_view::PacketHeaderView,
     host::PacketHost,
+    identities::{boot, identity, network},
     report::{PacketReport, PacketViolation},
     story::PacketStory,
     strangers::Strangers,
@@ -85,14 +80,6 @@ pub(super) struct Net<'a> {
     buf: Vec<u8>,
 }
 
-/// The identities of all ends, made once: they are the costliest part of a small world.
-pub(super) fn identity(end: usize) -> &'static Arc<Identity> {
-    static ALL: OnceLock<Vec<Arc<Identity>>> = OnceLock::new();
-    let all =
-        ALL.get_or_init(|| (0..6_u8).map(|n| Arc::new(Identity::from_seed([n + 1; 32]))).collect());
-    &all[end]
-}
-
 /// Where an end is at the beginning.
 fn first_addr(end: usize) -> SocketAddr {
     let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
@@ -102,14 +89,6 @@ fn first_addr(end: usize) -> SocketAddr {
 /// All directions between `ends` ends, in the order of a story's laws.
 pub(super) fn pairs(ends: usize) -> impl Iterator<Item = (HostId, HostId)> {
     (0..ends).flat_map(move |from| (0..ends).map(move |to| (HostId::new(from), HostId::new(to))))
-}
-
-/// Who floods.
-pub(super) const STRANGER: usize = 5;
-
-/// The start of an end's process.
-pub(super) const fn boot(life: u64) -> u64 {
-    1_000 + life
 }
 
 impl<'a> Net<'a> {
@@ -500,10 +479,6 @@ fn endpoint(story: &PacketStory, end: usize, life: u64, rng: positron_proto::rng
         ..EndpointConfig::new(network())
     };
     Endpoint::with_tuning(config, identity(end).clone(), boot(life), rng, story.tuning)
-}
-
-pub(super) fn network() -> NetworkId {
-    NetworkId::from_name("packets")
 }
 
 fn describe(datagram: &Datagram) -> String {

@@ -16,7 +16,8 @@ use super::{
     app_connection::{AppConnection, Writing},
     check::{Dialled, Life, Promise, RESET, Wrong, in_short, waiting},
     content::Talker,
-    net::{Net, Next, STRANGER, identity, pairs},
+    identities::{STRANGER, identity},
+    net::{Net, Next, pairs},
     report::{PacketReport, PacketViolation},
     story::{Act, PacketStory, StaticKey, Whom},
 };
@@ -131,7 +132,7 @@ impl Player<'_> {
             }
             Act::Move { end } => self.move_away(end),
             Act::Pause { end, lasting } => {
-                self.net.hosts[end].paused_until = self.net.now + lasting
+                self.net.hosts[end].paused_until = self.net.now + lasting;
             }
             Act::Change { from, to, laws } => {
                 self.net.internet.topology_mut().set_path(HostId::new(from), HostId::new(to), laws);
@@ -200,6 +201,7 @@ impl Player<'_> {
     /// A connection of this end that is not over, drawn.
     fn some_talk(&mut self, end: usize) -> Option<Talker> {
         let all: Vec<Talker> = self
+            .net
             .talks
             .values()
             .filter(|talk| talk.me.end == end && !talk.life.is_over() && talk.life.can_say())
@@ -254,6 +256,7 @@ impl Player<'_> {
             }
         }
         let pairs: BTreeSet<(usize, usize)> = self
+            .net
             .story
             .acts
             .iter()

@@ -14,7 +14,7 @@ use positron_proto::{
 
 use super::{
     attacker::Datagram,
-    net::{STRANGER, identity, network},
+    identities::{STRANGER, identity, network},
 };
 use crate::dice::Dice;
 
