@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use crate::{
     Payload, Time,
-    kernel::{Event, Hangup, Kernel, StreamId},
+    event::{Event, Hangup, StreamId},
+    kernel::Kernel,
     laws::{PathLaws, StreamLaws},
     middlebox::Middlebox,
     path::Loss,

@@ -9,102 +9,15 @@ use bytes::Bytes;
 
 use crate::{
     Payload, Time,
+    context::Context,
+    event::{Closed, Event, Hangup, StreamId},
     middlebox::{Header, Middlebox, Protocol},
     path::{Loss, Path},
     queue::{Arrival, EventQueue, Packet, StreamEnd},
-    tcp::{Context, Streams, refuse},
+    tcp::{Streams, refuse},
     topology::{HostId, Topology},
     uplink::Uplink,
 };
-
-/// A stream, as one process calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StreamId {
-    /// One that the process asked for; the process chooses the number, each once.
-    Dialled(u64),
-    /// The `n`th that came to the process.
-    Accepted(u64),
-}
-
-impl StreamId {
-    /// Its number among those that began alike.
-    pub const fn number(self) -> u64 {
-        match self {
-            Self::Dialled(n) | Self::Accepted(n) => n,
-        }
-    }
-}
-
-/// How a process closes a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hangup {
-    /// After the kernel took everything that was written.
-    Flush,
-    /// At once.
-    Abort,
-}
-
-/// Why a stream is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// Nobody listens there.
-    Refused,
-    /// No answer.
-    TimedOut,
-    /// The other end, or something between, broke it off.
-    Reset,
-    /// The other end closed it, and all its bytes are here.
-    Eof,
-    /// The process closed it.
-    HungUp,
-}
-
-/// What a kernel tells its process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<P> {
-    /// A datagram came.
-    Datagram {
-        /// From whom, as it reads here.
-        from: SocketAddr,
-        /// To which of the process's addresses.
-        to: SocketAddr,
-        /// What.
-        payload: P,
-    },
-    /// Somebody opened a stream.
-    Accepted {
-        /// How it is called here.
-        id: StreamId,
-        /// From where, as it reads here.
-        from: SocketAddr,
-    },
-    /// A stream that was asked for is there.
-    Connected {
-        /// Which.
-        id: StreamId,
-    },
-    /// Bytes of a stream, in order.
-    Data {
-        /// Of which.
-        id: StreamId,
-        /// What.
-        bytes: Bytes,
-    },
-    /// The kernel took as many bytes of what was written.
-    Written {
-        /// To which stream.
-        id: StreamId,
-        /// How many.
-        bytes: usize,
-    },
-    /// A stream is over.
-    Closed {
-        /// Which.
-        id: StreamId,
-        /// Why.
-        why: Closed,
-    },
-}
 
 /// The network stack of one host: datagrams, streams, and what is under way to it.
 ///
@@ -389,7 +302,7 @@ impl<P: Payload> Kernel<P> {
                     self.datagram(header, payload, topology);
                 }
             }
-            Packet::Syn { from, header } => self.asked((now, topology), from, header),
+            Packet::Syn { from, header } => self.handle_syn((now, topology), from, header),
             Packet::ReadDatagrams if life == self.life && self.runs && self.reads => {
                 self.unread_bytes = 0;
                 for (header, payload) in std::mem::take(&mut self.unread) {
@@ -406,7 +319,7 @@ impl<P: Payload> Kernel<P> {
     }
 
     /// Another host asks for a stream.
-    fn asked(&mut self, at: (Time, &Topology), from: StreamEnd, header: Header) {
+    fn handle_syn(&mut self, at: (Time, &Topology), from: StreamEnd, header: Header) {
         let (now, topology) = at;
         if !self.powered || !topology.carries_streams(self.host, from.host) {
             return;
@@ -418,7 +331,7 @@ impl<P: Payload> Kernel<P> {
             return self.queue.send(from.host, arrival, from.life, rst);
         }
         let (streams, mut context) = self.split(at);
-        streams.asked(&mut context, from, header.from);
+        streams.handle_syn(&mut context, from, header.from);
     }
 
     /// Something reached a process that is no more. Its kernel answers if the machine has power.

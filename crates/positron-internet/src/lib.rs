@@ -3,21 +3,23 @@
 //! It does no input or output, reads no clock and draws from its own dice: the same seed and the
 //! same calls give the same deliveries. Time is how long it is since the beginning ([`Time`]).
 //!
-//! | what | its laws |
-//! | --- | --- |
-//! | datagrams | [`PathLaws`], one set for each direction between two hosts: delay, jitter, loss
-//! (single and in bursts), copies, reordering, a rate behind a bounded queue, an MTU, damage, hops |
-//! | byte streams | [`StreamLaws`]: connecting takes a round trip and is repeated; a lost packet is
-//! a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
-//! | who reaches whom | [`Topology`]: partitions, cuts of one direction, black holes at a host
-//! ([`Traffic`]), addresses that change |
-//! | uplinks | boxes before a host ([`Middlebox`]) that filter, translate addresses, and count hops;
-//! [`Firewall`] is one |
-//! | hosts | [`Kernel`]: processes that start, end, stop reading; machines that lose power |
+//! - *Datagrams* ([`PathLaws`], a set for each direction between two hosts): delay, jitter, loss
+//!   (single and in bursts), copies, reordering, a rate behind a bounded queue, an MTU, damage, hops.
+//! - *Byte streams* ([`StreamLaws`]): connecting takes a round trip and is repeated; a lost packet is
+//!   a stall of everything behind it; two kernel buffers, and back-pressure when they are full.
+//! - *Who reaches whom* ([`Topology`]): partitions, cuts of one direction, black holes at a host
+//!   ([`Traffic`]) or by size (the MTU), addresses that change.
+//! - *Uplinks*: boxes before a host ([`Middlebox`]) that filter, translate addresses, and count hops;
+//!   [`Firewall`] is one.
+//! - *Hosts* ([`Kernel`]): processes that start, end, stop reading; machines that lose power.
+//!
+//! What is kept is bounded by what its user sends: a chunk that nobody reads by the kernel buffer, a
+//! datagram that nobody reads likewise, flows of a firewall by a number of its own.
 //!
 //! Not modelled: routes and shared lines (each pair of hosts has its own line), congestion control
-//! and acknowledgments of streams (a stream is as fast as its rate), fragmentation, ICMP, and boxes
-//! before streams that stand: they see the question for a stream only.
+//! and acknowledgments of streams (a stream is as fast as its rate), fragmentation, ICMP, boxes
+//! before streams that stand (they see the question for a stream only), and one box before several
+//! hosts.
 //!
 //! An [`Internet`] is a handful of hosts driven by one caller. A world of many hosts has a
 //! [`Kernel`] in each of them and a [`Topology`] for all, and may run them on several threads.
@@ -41,7 +43,9 @@
 //! assert!(internet.send(ms(20), a, b, b"anybody?".to_vec(), DEFAULT_TTL).is_err());
 //! ```
 
+mod context;
 mod dice;
+mod event;
 mod internet;
 mod kernel;
 mod laws;
@@ -56,8 +60,9 @@ mod topology;
 mod uplink;
 
 pub use dice::{Dice, mix};
+pub use event::{Closed, Event, Hangup, StreamId};
 pub use internet::{DEFAULT_TTL, Delivery, Internet};
-pub use kernel::{Closed, Event, Hangup, Kernel, StreamId};
+pub use kernel::Kernel;
 pub use laws::{Bursts, PathLaws, Range, StreamLaws};
 pub use middlebox::{Firewall, Header, Middlebox, Protocol, Verdict};
 pub use path::{Damage, Loss};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     Time,
-    kernel::{Closed, StreamId},
+    event::{Closed, StreamId},
     middlebox::Header,
     topology::HostId,
 };

@@ -160,7 +160,7 @@ impl Sending {
     }
 
     /// A chunk is in the kernel until it arrives.
-    pub(crate) fn launched(&mut self, arrival: Time, len: usize) {
+    pub(crate) fn launch(&mut self, arrival: Time, len: usize) {
         self.in_flight.push_back((arrival, len));
         self.in_flight_bytes += len;
     }
@@ -228,7 +228,7 @@ mod tests {
     fn a_full_kernel_takes_nothing_until_something_arrived() {
         let laws = StreamLaws { kernel_buffer: 100, ..StreamLaws::CALM };
         let mut sending = sending();
-        sending.launched(50 * MS, 100);
+        sending.launch(50 * MS, 100);
         assert_eq!(sending.room(Duration::ZERO, &laws), 0);
         assert_eq!(sending.next_room(), Some(50 * MS));
         assert_eq!(sending.room(50 * MS, &laws), 100);

@@ -9,46 +9,17 @@ use bytes::Bytes;
 
 use crate::{
     Time,
-    kernel::{Closed, Event, Hangup, StreamId},
+    context::Context,
+    event::{Closed, Event, Hangup, StreamId},
     middlebox::{Header, Protocol},
-    queue::{EventQueue, Packet, StreamEnd},
+    queue::{Packet, StreamEnd},
     stream::{Sending, State, Stream},
-    topology::{HostId, Topology},
-    uplink::Uplink,
+    topology::HostId,
 };
 
 /// The first port that kernels choose by themselves (RFC 6335, 6).
 const FIRST_DYNAMIC_PORT: u16 = 49_152;
 const DYNAMIC_PORTS: u64 = 16_384;
-
-/// What is around the streams of a host in one call.
-pub(crate) struct Context<'a, P> {
-    pub(crate) now: Time,
-    pub(crate) host: HostId,
-    pub(crate) life: u32,
-    pub(crate) topology: &'a Topology,
-    pub(crate) uplink: &'a mut Uplink,
-    pub(crate) queue: &'a mut EventQueue<P>,
-    pub(crate) events: &'a mut VecDeque<Event<P>>,
-}
-
-impl<P> Context<'_, P> {
-    const fn end(&self, id: StreamId) -> StreamEnd {
-        StreamEnd { host: self.host, life: self.life, id }
-    }
-
-    fn carries(&self, remote: HostId) -> bool {
-        self.topology.carries_streams(self.host, remote)
-    }
-
-    fn later(&mut self, at: Time, packet: Packet<P>) {
-        self.queue.later(at, self.life, packet);
-    }
-
-    fn send(&mut self, to: StreamEnd, at: Time, packet: Packet<P>) {
-        self.queue.send(to.host, at, to.life, packet);
-    }
-}
 
 /// The streams of one life of a process.
 #[derive(Debug)]
@@ -181,12 +152,12 @@ impl Streams {
             let Some(chunk) = chunk else { break };
             taken += chunk.len();
             if severed {
-                sending.launched(Time::MAX, chunk.len());
+                sending.launch(Time::MAX, chunk.len());
             } else if cut || !sending.held.is_empty() {
                 sending.hold(chunk);
             } else {
                 let arrival = sending.arrival(now, chunk.len(), laws);
-                sending.launched(arrival, chunk.len());
+                sending.launch(arrival, chunk.len());
                 let segment = Packet::Segment { to: peer.id, from: cx.end(id), bytes: chunk };
                 cx.send(peer, arrival, segment);
             }
@@ -206,12 +177,12 @@ impl Streams {
             }
         }
         if flushed {
-            self.flushed(cx, id);
+            self.end_flush(cx, id);
         }
     }
 
     /// Everything is in the kernel: the process is done with the stream.
-    fn flushed<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId) {
+    fn end_flush<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId) {
         let Some(stream) = self.all.get_mut(&id) else { return };
         if let State::Flushing(peer) = stream.state
             && !stream.severed
@@ -227,7 +198,12 @@ impl Streams {
     // --- what other hosts and time do ---
 
     /// Another host asks for a stream, from an address as it reads here.
-    pub(crate) fn asked<P>(&mut self, cx: &mut Context<'_, P>, from: StreamEnd, addr: SocketAddr) {
+    pub(crate) fn handle_syn<P>(
+        &mut self,
+        cx: &mut Context<'_, P>,
+        from: StreamEnd,
+        addr: SocketAddr,
+    ) {
         let laws = &cx.topology.streams;
         let known = self.all.iter_mut().find(|(_, stream)| stream.peer() == Some(from));
         if let Some((&id, stream)) = known {
@@ -251,9 +227,9 @@ impl Streams {
     /// Something happens to a stream of this life.
     pub(crate) fn handle<P>(&mut self, cx: &mut Context<'_, P>, packet: Packet<P>, reads: bool) {
         match packet {
-            Packet::SynAck { to, peer } => self.answered(cx, to, peer),
-            Packet::Segment { to, from, bytes } => self.arrived(cx, to, from, bytes, reads),
-            Packet::Fin { to } => self.finished(cx, to),
+            Packet::SynAck { to, peer } => self.handle_syn_ack(cx, to, peer),
+            Packet::Segment { to, from, bytes } => self.handle_segment(cx, to, from, bytes, reads),
+            Packet::Fin { to } => self.handle_fin(cx, to),
             Packet::Rst { to, why } => self.lose(cx, to, why),
             Packet::Unread { to, bytes } => {
                 if let Some(stream) = self.all.get_mut(&to) {
@@ -286,7 +262,7 @@ impl Streams {
         }
     }
 
-    fn answered<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId, peer: StreamEnd) {
+    fn handle_syn_ack<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId, peer: StreamEnd) {
         match self.all.get_mut(&id) {
             Some(stream) if matches!(stream.state, State::Connecting(_)) => {
                 stream.state = State::Open(peer);
@@ -298,7 +274,7 @@ impl Streams {
         }
     }
 
-    fn arrived<P>(
+    fn handle_segment<P>(
         &mut self,
         cx: &mut Context<'_, P>,
         id: StreamId,
@@ -323,7 +299,7 @@ impl Streams {
         }
     }
 
-    fn finished<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId) {
+    fn handle_fin<P>(&mut self, cx: &mut Context<'_, P>, id: StreamId) {
         let Some(stream) = self.all.get_mut(&id) else { return };
         if stream.severed {
             return;
@@ -342,7 +318,7 @@ impl Streams {
         let Some(peer) = stream.peer().filter(|peer| cx.carries(peer.host)) else { return };
         for chunk in stream.sending.unhold(now, laws) {
             let arrival = stream.sending.arrival(now, chunk.len(), laws);
-            stream.sending.launched(arrival, chunk.len());
+            stream.sending.launch(arrival, chunk.len());
             let segment = Packet::Segment { to: peer.id, from: cx.end(id), bytes: chunk };
             cx.send(peer, arrival, segment);
         }

@@ -51,45 +51,45 @@ impl World {
             Fault::Mute(who) => {
                 self.disturb();
                 for node in self.those(who, |_, _| true) {
-                    self.environment.mute(node);
+                    self.hosts.environment_mut().mute(node);
                 }
             }
             Fault::Unfilter(who) => self.unfilter(who),
             Fault::Rebind(who) => {
                 self.disturb();
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].rebind();
+                    self.change(node, |host, _| host.stack().rebind());
                 }
             }
             Fault::StopReading(who) => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].set_reading(false);
+                    self.change(node, |host, _| host.stack().set_reading(false));
                 }
             }
             Fault::ReadAgain(who) => {
                 for node in self.those(who, |world, node| !world.hosts[node].is_reading()) {
-                    self.hosts[node].set_reading(true);
-                    self.hosts[node].release_all(now, &self.environment);
-                    self.touched(node);
+                    self.change(node, |host, environment| {
+                        host.stack().set_reading(true);
+                        host.stack().release_all(now, &environment.network);
+                    });
                 }
             }
             Fault::Freeze { who, lasting } => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].freeze(now + *lasting);
-                    self.touched(node);
+                    self.change(node, |host, _| host.freeze(now + *lasting));
                 }
             }
             Fault::BreakDisk(who) => {
                 for node in self.those(who, Self::runs) {
-                    self.hosts[node].break_disk();
+                    self.change(node, |host, _| host.break_disk());
                 }
             }
             Fault::TurnClock { who, seconds } => {
                 for node in self.those(who, |_, _| true) {
-                    self.hosts[node].turn_clock(*seconds);
+                    self.change(node, |host, _| host.turn_clock(*seconds));
                 }
             }
-            Fault::Change(physics) => self.environment.change((**physics).clone()),
+            Fault::Change(physics) => self.hosts.environment_mut().change((**physics).clone()),
         }
     }
 
@@ -139,8 +139,7 @@ impl World {
             Listen::Address => addr,
             Listen::Port => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port()),
         };
-        self.hosts[host].start(now, &self.environment, listening, machine);
-        self.touched(host);
+        self.change(host, |host, environment| host.start(now, environment, listening, machine));
     }
 
     /// What begins to run on a host.
@@ -166,16 +165,16 @@ impl World {
         self.disturb();
         self.liveness.died(node);
         let now = self.now();
-        let host = &mut self.hosts[node];
-        host.catch_up(now);
-        match death {
-            Death::Killed => host.kill(&self.environment),
-            Death::PowerCut => {
-                host.cut_power();
-                self.forget_what_the_disk_forgot(node);
+        self.change(node, |host, environment| {
+            host.catch_up(now);
+            match death {
+                Death::Killed => host.kill(environment),
+                Death::PowerCut => host.cut_power(),
             }
+        });
+        if death == Death::PowerCut {
+            self.forget_what_the_disk_forgot(node);
         }
-        self.touched(node);
     }
 
     /// What was committed and not on the platter is no promise any more.
@@ -190,22 +189,25 @@ impl World {
     fn stop(&mut self, node: usize) {
         self.disturb();
         let now = self.now();
-        let answer = self.hosts[node].command(now, &self.environment, Command::Stop);
+        let answer = self
+            .hosts
+            .change(node, |host, environment| host.command(now, environment, Command::Stop));
         if let Some(Ok(ticket)) = answer {
             self.liveness.accepted(node, ticket, now, None);
         }
-        self.hosts[node].exit_at(now + STOP_TIMEOUT);
-        self.touched(node);
+        self.change(node, |host, _| host.exit_at(now + STOP_TIMEOUT));
     }
 
     fn part(&mut self, side: &Selector, cut: Cut) {
         self.disturb();
         let side = self.those(side, |_, _| true);
-        self.environment.network.part(side.into_iter().map(HostId::new));
+        self.hosts.environment_mut().network.part(side.into_iter().map(HostId::new));
         if cut == Cut::Sever {
-            let network = &self.environment.network;
-            for (host, me) in self.hosts.iter_mut().zip((0..).map(HostId::new)) {
-                host.sever(|remote| !network.reachable(me, remote));
+            for host in 0..self.hosts.len() {
+                let me = HostId::new(host);
+                self.change(host, |host, environment| {
+                    host.stack().sever(|remote| !environment.network.reachable(me, remote));
+                });
             }
         }
     }
@@ -213,7 +215,7 @@ impl World {
     fn filter(&mut self, who: &Selector, transport: LinkKind) {
         self.disturb();
         for host in self.those(who, |_, _| true) {
-            self.environment.filter(host, transport, true);
+            self.hosts.environment_mut().filter(host, transport, true);
         }
     }
 
@@ -221,22 +223,23 @@ impl World {
         self.disturb();
         for host in self.those(who, |_, _| true) {
             for transport in [LinkKind::Udp, LinkKind::Tcp] {
-                self.environment.filter(host, transport, false);
+                self.hosts.environment_mut().filter(host, transport, false);
             }
         }
         self.release_everything();
     }
 
     fn heal(&mut self) {
-        self.environment.network.heal();
+        self.hosts.environment_mut().network.heal();
         self.release_everything();
     }
 
     fn release_everything(&mut self) {
         let now = self.now();
         for host in 0..self.hosts.len() {
-            self.hosts[host].release_all(now, &self.environment);
-            self.touched(host);
+            self.change(host, |host, environment| {
+                host.stack().release_all(now, &environment.network);
+            });
         }
     }
 
@@ -248,22 +251,25 @@ impl World {
                     how(self, node, stream);
                 }
             }
-            self.touched(node);
         }
     }
 
     fn reset_link(&mut self, node: usize, stream: StreamId) {
         let now = self.now();
-        self.hosts[node].catch_up(now);
-        self.hosts[node].break_off(&self.environment, stream);
+        self.change(node, |host, environment| {
+            host.catch_up(now);
+            host.stack().break_off(now, &environment.network, stream);
+        });
     }
 
     fn silence_link(&mut self, node: usize, stream: StreamId) {
-        let Some(peer) = self.hosts[node].sever_one(stream) else { return };
-        let other = &mut self.hosts[peer.host.index()];
-        if other.life() == peer.life {
-            other.sever_one(peer.id);
-        }
+        let peer = self.change(node, |host, _| host.stack().sever_one(stream));
+        let Some(peer) = peer else { return };
+        self.change(peer.host.index(), |host, _| {
+            if host.life() == peer.life {
+                host.stack().sever_one(peer.id);
+            }
+        });
     }
 }
 

@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use positron_internet::{Arrival, DEFAULT_TTL, HostId, Kernel, StreamEnd, StreamId};
+use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    datagram::contract::Transmit,
     id::Ticket,
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, Outcome, Refused, Snapshot},
@@ -15,14 +14,14 @@ use positron_proto::{
 
 use crate::{
     agenda::Agenda,
-    clock::{Clock, at, since_beginning},
+    clock::Clock,
     dice::{Dice, named_dice},
     disk::{Disk, Loss},
     environment::{Environment, address},
     event::Event,
-    links::{Told, how, stream},
     machine::Machine,
     run_hash::RunHash,
+    stack::{Stack, Told},
     trace::Trace,
 };
 
@@ -35,8 +34,6 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_millis(200);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
-/// The first port that no service has by agreement (RFC 6335, 6).
-const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
 /// One machine: a kernel, a disk, clocks, and a process or none.
 ///
@@ -45,13 +42,11 @@ const FIRST_DYNAMIC_PORT: u16 = 49_152;
 /// [`due`](Self::due) says when something happens; [`advance`](Self::advance) lets it, through a
 /// window of time in which no other host can be heard of. Between two windows, faults and
 /// applications change it, and [`settle`](Self::settle) follows. Afterwards take what it
-/// [sent](Self::outbox) and what its application [heard](Self::take_heard).
+/// [sent](Stack::outbox) and what its application [heard](Self::take_heard).
 pub(crate) struct Host {
     addr: SocketAddr,
     identity: Arc<Identity>,
-    kernel: Kernel<Bytes>,
-    /// The port that others see its datagrams come from.
-    datagram_port: u16,
+    stack: Stack,
     process: Option<Process>,
     frozen_until: Instant,
     disk: Disk,
@@ -93,8 +88,7 @@ impl Host {
         Self {
             addr,
             identity: Arc::new(identity),
-            kernel: Kernel::new(HostId::new(index), addr.ip()),
-            datagram_port: addr.port(),
+            stack: Stack::new(HostId::new(index), addr),
             process: None,
             frozen_until: Instant::ORIGIN,
             disk: Disk::default(),
@@ -121,7 +115,7 @@ impl Host {
 
     /// Which process runs or ran last: 1, 2, 3, ...
     pub(crate) const fn life(&self) -> u32 {
-        self.kernel.life()
+        self.stack.life()
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
@@ -189,8 +183,7 @@ impl Host {
         listening: SocketAddr,
         machine: Box<dyn Machine>,
     ) {
-        self.kernel.start(self.addr.port());
-        self.move_datagrams(self.addr.port(), self.datagram_port);
+        self.stack.start();
         self.now = at;
         self.process = Some(Process { machine, deadline: None });
         self.give(Input::Listening(vec![listening]));
@@ -199,14 +192,14 @@ impl Host {
 
     /// Ends the process, whatever it was doing, as a signal does: the kernel lives on.
     pub(crate) fn kill(&mut self, environment: &Environment) {
-        self.kernel.reset_all((since_beginning(self.now), &environment.network));
+        self.stack.kill(self.now, &environment.network);
         self.end(Loss::Process);
     }
 
     /// Ends process, kernel and what was not on the platter.
     pub(crate) fn cut_power(&mut self) {
+        self.stack.cut_power();
         self.end(Loss::Power);
-        self.kernel.set_power(false);
     }
 
     /// The process ends as it should: everything reaches the disk, and the node is told.
@@ -216,7 +209,7 @@ impl Host {
             self.give(Input::Persisted { up_to });
             self.settle(environment);
         }
-        self.kernel.reset_all((since_beginning(self.now), &environment.network));
+        self.stack.kill(self.now, &environment.network);
         self.end(Loss::Nothing);
         self.exited = true;
     }
@@ -224,7 +217,6 @@ impl Host {
     fn end(&mut self, loss: Loss) {
         if self.process.take().is_some() {
             self.disk.crash(loss);
-            self.kernel.end();
             self.frozen_until = Instant::ORIGIN;
             self.trace.note(self.now, || format!("the process ended, disk: {loss:?}"));
         }
@@ -252,6 +244,21 @@ impl Host {
 
     // --- what goes wrong, between two windows ---
 
+    /// Its network stack.
+    pub(crate) const fn stack(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+
+    /// All of its streams.
+    pub(crate) fn streams(&self) -> Vec<StreamId> {
+        self.stack.streams()
+    }
+
+    /// Whether its process takes what arrives.
+    pub(crate) const fn is_reading(&self) -> bool {
+        self.stack.is_reading()
+    }
+
     /// The process stands still until then.
     pub(crate) const fn freeze(&mut self, until: Instant) {
         self.frozen_until = until;
@@ -267,64 +274,12 @@ impl Host {
         self.clock.turn(by_seconds);
     }
 
-    /// The address translator in front of it chooses another port for datagrams.
-    pub(crate) fn rebind(&mut self) {
-        let former = self.datagram_port;
-        self.datagram_port = former.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
-        self.move_datagrams(former, self.datagram_port);
-    }
-
-    fn move_datagrams(&mut self, former: u16, port: u16) {
-        self.kernel.unbind(former);
-        self.kernel.bind(port);
-    }
-
-    pub(crate) const fn is_reading(&self) -> bool {
-        self.kernel.is_reading()
-    }
-
-    /// The process takes nothing that arrives, or all of it again.
-    pub(crate) const fn set_reading(&mut self, reads: bool) {
-        self.kernel.set_reading(reads);
-    }
-
-    /// With power, the kernel answers though no process runs.
-    #[cfg(test)]
-    pub(crate) const fn restore_power(&mut self) {
-        self.kernel.set_power(true);
-    }
-
-    /// Whatever waited for a partition to heal or for its reader goes on now.
-    pub(crate) fn release_all(&mut self, at: Instant, environment: &Environment) {
-        self.kernel.release_all((since_beginning(at), &environment.network));
-    }
-
-    /// All of its streams.
-    pub(crate) fn streams(&self) -> Vec<StreamId> {
-        self.kernel.streams()
-    }
-
-    /// Something between the two ends resets a stream.
-    pub(crate) fn break_off(&mut self, environment: &Environment, id: StreamId) {
-        self.kernel.break_off((since_beginning(self.now), &environment.network), id);
-    }
-
-    /// The streams to these hosts die without a word.
-    pub(crate) fn sever(&mut self, which: impl Fn(HostId) -> bool) {
-        self.kernel.sever(which);
-    }
-
-    /// A stream dies at this end without a word; its other end.
-    pub(crate) fn sever_one(&mut self, id: StreamId) -> Option<StreamEnd> {
-        self.kernel.sever_one(id)
-    }
-
     // --- time ---
 
     /// When something happens next.
     pub(crate) fn due(&self) -> Option<Instant> {
         let wakes = self.process.as_ref().and_then(|process| process.deadline);
-        let next = [self.kernel.next_event_time().map(at), self.agenda.next_time(), wakes];
+        let next = [self.stack.next_time(), self.agenda.next_time(), wakes];
         let next = next.into_iter().flatten().min()?;
         Some(next.max(self.frozen_until).max(self.now))
     }
@@ -345,9 +300,7 @@ impl Host {
                     Some(format!("goes round in circles; wants to be woken at {at:?} for {why:?}"));
                 return;
             }
-            let now = since_beginning(at);
-            if self.kernel.next_event_time().is_some_and(|next| next <= now) {
-                self.kernel.handle_timeout(now, &environment.network);
+            if self.stack.handle_timeout(at, &environment.network) {
                 self.hear();
             } else if let Some((life, event)) = self.agenda.pop_due(at) {
                 if life == self.life() && self.is_live() {
@@ -385,17 +338,7 @@ impl Host {
         }
     }
 
-    // --- others ---
-
-    /// What it sent to others.
-    pub(crate) const fn outbox(&mut self) -> &mut Vec<(HostId, Arrival<Bytes>)> {
-        self.kernel.outbox()
-    }
-
-    /// Takes in what another host sent.
-    pub(crate) fn receive(&mut self, arrival: Arrival<Bytes>) {
-        self.kernel.receive(arrival);
-    }
+    // --- its application ---
 
     /// What its application heard.
     pub(crate) fn take_heard(&mut self) -> Vec<(Instant, node::Event)> {
@@ -429,9 +372,9 @@ impl Host {
     /// Tells the node what its kernel has to say; whether it had anything.
     fn hear(&mut self) -> bool {
         let mut any = false;
-        while let Some(event) = self.kernel.poll_event() {
+        while let Some(told) = self.stack.poll_told() {
             any = true;
-            match Told::from(event) {
+            match told {
                 Told::Input(input) => self.give(input),
                 Told::Datagram(from, bytes) => self.give_datagram(from, &bytes),
             }
@@ -466,31 +409,20 @@ impl Host {
             let bytes = Bytes::from(std::mem::take(&mut buf));
             self.hash.transmit(self.now, &batch, &bytes);
             self.trace.note(self.now, || format!("  {batch:?}"));
-            self.transmit(&batch, bytes, environment);
-        }
-    }
-
-    fn transmit(&mut self, batch: &Transmit, mut rest: Bytes, environment: &Environment) {
-        self.tally.wire_bytes += u64::try_from(rest.len()).unwrap_or(0);
-        let (at, port) = ((since_beginning(self.now), &environment.network), self.datagram_port);
-        while !rest.is_empty() {
-            let datagram = rest.split_to(batch.segment_size.clamp(1, rest.len()));
-            // Whether it arrives is nobody's business here.
-            let _ = self.kernel.send(at, port, batch.to, datagram, DEFAULT_TTL);
+            self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+            self.stack.transmit(self.now, &environment.network, &batch, bytes);
         }
     }
 
     fn perform(&mut self, effect: Effect, environment: &Environment) {
-        let at = (since_beginning(self.now), &environment.network);
+        let (now, network) = (self.now, &environment.network);
         match effect {
-            Effect::Dial { link: name, to, .. } => self.kernel.connect(at, stream(name), to),
-            Effect::Write { link: name, bytes } => {
-                self.tally.wire_bytes += bytes.len() as u64;
-                self.kernel.write(at, stream(name), bytes);
+            Effect::Dial { link, to, .. } => self.stack.dial(now, network, link, to),
+            Effect::Write { link, bytes } => {
+                self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
+                self.stack.write(now, network, link, bytes);
             }
-            Effect::Hangup { link: name, how: hangup } => {
-                self.kernel.close(at, stream(name), how(hangup));
-            }
+            Effect::Hangup { link, how } => self.stack.hang_up(now, network, link, how),
             Effect::Resolve { name } => {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });

@@ -17,6 +17,7 @@ use positron_proto::{
 use crate::{
     Adversary, Physics, Scenario, World,
     environment::{Environment, address},
+    host::Host,
     machine::Machine,
 };
 
@@ -89,15 +90,16 @@ struct Stage {
 impl Stage {
     fn new(physics: Physics) -> Self {
         let mut scenario = Scenario::quiet("puppets", 0, SECOND).physics(physics);
-        scenario.guests = vec![Adversary::Stranger; 2];
+        scenario.guests = vec![Adversary::Outsider; 2];
         // The strangers themselves never get to start.
         scenario.start_within = 3_600 * SECOND;
         let mut world = World::new(&scenario, 1);
         let puppets = [Puppet::default(), Puppet::default()];
         for (host, puppet) in puppets.iter().enumerate() {
             let machine = Box::new(puppet.clone());
-            world.hosts[host].start(Instant::ORIGIN, &world.environment, address(host), machine);
-            world.touched(host);
+            world.change(host, |this, environment| {
+                this.start(Instant::ORIGIN, environment, address(host), machine);
+            });
         }
         Self { world, puppets }
     }
@@ -119,8 +121,7 @@ impl Stage {
 
     fn touch(&mut self, host: usize) {
         let now = self.world.now();
-        self.world.hosts[host].catch_up(now);
-        self.world.touched(host);
+        self.change(host, |this, _| this.catch_up(now));
     }
 
     fn write(&mut self, bytes: Vec<u8>) {
@@ -132,8 +133,20 @@ impl Stage {
         self.world.run_until(until);
     }
 
+    fn change<T>(&mut self, host: usize, how: impl FnOnce(&mut Host, &Environment) -> T) -> T {
+        self.world.change(host, how)
+    }
+
+    fn release(&mut self, host: usize) {
+        let now = self.world.now();
+        self.change(host, |this, environment| {
+            this.catch_up(now);
+            this.stack().release_all(now, &environment.network);
+        });
+    }
+
     fn edit(&mut self, edit: impl FnOnce(&mut Environment)) {
-        edit(&mut self.world.environment);
+        edit(self.world.hosts.environment_mut());
     }
 }
 
@@ -158,7 +171,7 @@ fn a_stream_arrives_whole_and_in_order_however_much_is_lost() {
 fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
     let physics = Physics { kernel_buffer: 10_000, ..Physics::calm() };
     let mut stage = Stage::connected(physics);
-    stage.world.hosts[1].set_reading(false);
+    stage.change(1, |host, _| host.stack().set_reading(false));
     let all = numbers(100_000);
     stage.write(all.clone());
     stage.pass(10 * SECOND);
@@ -166,10 +179,8 @@ fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
     assert!((10_000..=30_000).contains(&taken), "{taken} bytes taken");
     assert!(stage.puppets[1].heard().is_empty());
 
-    stage.world.hosts[1].set_reading(true);
-    let now = stage.world.now();
-    stage.world.hosts[1].release_all(now, &stage.world.environment);
-    stage.touch(1);
+    stage.change(1, |host, _| host.stack().set_reading(true));
+    stage.release(1);
     stage.pass(10 * SECOND);
     assert_eq!(stage.puppets[1].heard(), all);
     assert_eq!(stage.puppets[0].written(), all.len());
@@ -185,10 +196,8 @@ fn a_cut_holds_traffic_back_until_it_heals() {
     assert!(stage.puppets[1].heard().is_empty());
 
     stage.edit(|environment| environment.network.heal());
-    let now = stage.world.now();
     for host in 0..2 {
-        stage.world.hosts[host].release_all(now, &stage.world.environment);
-        stage.touch(host);
+        stage.release(host);
     }
     stage.write(vec![3]);
     stage.pass(2 * SECOND);
@@ -198,8 +207,8 @@ fn a_cut_holds_traffic_back_until_it_heals() {
 #[test]
 fn a_severed_connection_falls_silent_and_fills_up() {
     let mut stage = Stage::connected(Physics { kernel_buffer: 1_000, ..Physics::calm() });
-    for host in &mut stage.world.hosts {
-        host.sever(|_| true);
+    for host in 0..2 {
+        stage.change(host, |this, _| this.stack().sever(|_| true));
     }
     stage.write(numbers(5_000));
     stage.pass(100 * SECOND);
@@ -243,18 +252,18 @@ fn a_flushed_link_delivers_everything_and_an_aborted_one_is_reset() {
 #[test]
 fn a_killed_process_resets_its_links_and_a_power_cut_does_not() {
     let mut stage = Stage::connected(Physics::calm());
-    stage.world.hosts[1].kill(&stage.world.environment);
     stage.touch(1);
+    stage.change(1, Host::kill);
     stage.pass(SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);
 
     let mut stage = Stage::connected(Physics::calm());
-    stage.world.hosts[1].cut_power();
+    stage.change(1, |host, _| host.cut_power());
     stage.write(Bytes::from_static(b"hello").to_vec());
     stage.pass(10 * SECOND);
     assert!(stage.puppets[0].downs().is_empty());
     // With power its kernel knows of no such connection.
-    stage.world.hosts[1].restore_power();
+    stage.change(1, |host, _| host.stack().restore_power());
     stage.write(Bytes::from_static(b"again").to_vec());
     stage.pass(SECOND);
     assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);

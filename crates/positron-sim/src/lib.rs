@@ -4,33 +4,29 @@
 //! node runs, many times, and is its operating system, its network and its clock: a minute of a
 //! thousand nodes passes in seconds, and passes again, to the last bit, from the same seed.
 //!
-//! | what | its laws ([`Physics`]) |
-//! | --- | --- |
-//! | time | virtual; each host has a wall clock that is wrong and drifts |
-//! | links | byte streams: a delay for each pair of hosts, jitter, an optional rate; a lost packet
-//! is a stall of everything behind it; two kernel buffers, and back-pressure when they are full |
-//! | connecting | a round trip; refused where nobody listens; silence where nobody is |
-//! | partitions | traffic is held back until they heal, or connections are dead for good and
-//! nobody is told |
-//! | processes | killed, frozen, stopped, or without power; started again with what their disk has
-//! |
-//! | disks | batches are committed late; a crash loses what was not committed, a loss of power
-//! what was not on the platter |
-//! | signatures | checked for real, once in the whole world; verdicts arrive late and out of order
-//! |
-//! | others | hosts that mean harm ([`Adversary`]) |
+//! What there is, and its laws ([`Physics`]):
+//!
+//! - *time*: virtual; each host has a wall clock that is wrong and drifts;
+//! - *the network*: a [`positron_internet`], with datagrams and streams; a delay for each pair of
+//!   hosts, jitter, loss, an optional rate;
+//! - *partitions*: streams are held back until they heal, or are dead for good and nobody is told;
+//! - *processes*: killed, frozen, stopped, or without power; started again with what their disk has;
+//! - *disks*: batches are committed late; a crash loses what was not committed, a loss of power what
+//!   was not on the platter;
+//! - *signatures*: checked for real, once in the whole world; verdicts arrive late and out of order;
+//! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data. [`run`] plays it and gives a [`Report`] that says whether all
 //! promises ([`Check`]) were kept.
 //!
 //! ```
-//! use positron_sim::{Fault, Saying, Scenario, Who, run};
+//! use positron_sim::{Fault, Scenario, Selector, Workload, run};
 //! use positron_proto::time::Duration;
 //!
 //! let second = Duration::from_secs(1);
 //! let story = Scenario::quiet("three nodes, links reset", 3, 20 * second)
-//!     .fault(5 * second, Fault::Reset { who: Who::All, part: 1.0 })
-//!     .say(5 * second, Saying::Broadcast { from: Some(2), bytes: 100 });
+//!     .fault(5 * second, Fault::Reset { who: Selector::All, part: 1.0 })
+//!     .say(5 * second, Workload::Broadcast { from: Some(2), bytes: 100 });
 //! let report = run(&story, 7);
 //! report.expect_ok();
 //! assert_eq!((report.deliveries, report.duplicate_deliveries), (2, 0));
@@ -49,7 +45,7 @@ mod faults;
 mod host;
 #[cfg(test)]
 mod host_tests;
-mod links;
+mod hosts;
 mod machine;
 pub mod packets;
 mod physics;
@@ -58,6 +54,7 @@ mod published;
 mod report;
 mod run_hash;
 mod scenario;
+mod stack;
 mod stories;
 mod storm;
 mod trace;

@@ -115,7 +115,7 @@ impl World {
 
     fn report(&self, live: &[usize], end: &Convergence, membership: &Membership) -> Report {
         let mut hash = RunHash::new();
-        for host in &self.hosts {
+        for host in self.hosts.iter() {
             hash.fold(host.hash());
         }
         let (mut undisturbed, mut all) = self.delivery.latencies();

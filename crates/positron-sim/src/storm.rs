@@ -71,11 +71,11 @@ fn guest(dice: &mut Dice) -> Adversary {
     *pick(
         dice,
         &[
-            Adversary::Stranger,
-            Adversary::Traitor(Attack::Forge),
-            Adversary::Traitor(Attack::Replay),
-            Adversary::Traitor(Attack::Withhold),
-            Adversary::Traitor(Attack::Flood),
+            Adversary::Outsider,
+            Adversary::Byzantine(Attack::Forge),
+            Adversary::Byzantine(Attack::Replay),
+            Adversary::Byzantine(Attack::Withhold),
+            Adversary::Byzantine(Attack::Flood),
         ],
     )
 }

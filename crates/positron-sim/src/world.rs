@@ -1,15 +1,6 @@
 //! The world: hosts, what lies between them, and time.
-//!
-//! Time goes on in windows that are as long as the shortest delay between two hosts. Within a
-//! window no host can hear of what another one does in it, so each host runs through it on its own:
-//! what happens does not depend on the order in which hosts are taken up (a conservative simulation
-//! in the sense of Chandy and Misra 1979, with the physics' shortest delay for lookahead).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use positron_proto::{
     id::NodeId,
@@ -25,6 +16,7 @@ use crate::{
     dice::{Dice, named_dice},
     environment::{Environment, address},
     host::{Host, Tally},
+    hosts::{Hosts, News},
     published::{self, Published},
     report::{Progress, Violation},
     scenario::{BootstrapBy, Check, Fault, Scenario, Workload},
@@ -32,10 +24,6 @@ use crate::{
 
 /// Nodes whose tables are looked at each second, in turn.
 const SAMPLE: usize = 16;
-/// Hosts beyond which a world runs on several threads; many small worlds run side by side instead.
-const MANY: usize = 100;
-/// Hosts that a thread takes up at a time.
-const CHUNK: usize = 16;
 /// Violations that are reported; later ones are mostly echoes.
 const MAX_VIOLATIONS: usize = 20;
 /// What all bootstrap nodes are called together.
@@ -52,16 +40,11 @@ pub struct World {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) seed_number: u64,
     pub(crate) seed: Seed,
-    pub(crate) environment: Environment,
-    pub(crate) hosts: Vec<Host>,
-    /// When each host has something to do; [`Instant::FAR_FUTURE`] if never.
-    due: Vec<Instant>,
+    pub(crate) hosts: Hosts,
     pub(crate) ids: BTreeMap<NodeId, usize>,
     script: Vec<(Instant, Act)>,
     next_act: usize,
     now: Instant,
-    window: Duration,
-    threads: usize,
     next_sample: Instant,
     sampled: usize,
     pub(crate) dice: Dice,
@@ -98,14 +81,10 @@ impl World {
         let mut environment = Environment::new(scenario.physics.clone(), count, &root);
         environment.name(BOOTSTRAP_NAME, (0..scenario.bootstraps).map(address).collect());
         Self {
-            environment,
-            due: vec![Instant::FAR_FUTURE; count],
             ids,
             script: script(scenario),
             next_act: 0,
             now: Instant::ORIGIN,
-            window: scenario.physics.delay.0,
-            threads: if count < MANY { 1 } else { cores() },
             next_sample: Instant::ORIGIN,
             sampled: 0,
             dice: named_dice(&root, "scenario"),
@@ -114,7 +93,7 @@ impl World {
             liveness: Liveness::default(),
             directs: crate::report::Directs::default(),
             violations: Vec::new(),
-            hosts,
+            hosts: Hosts::new(hosts, environment),
             seed: root,
             seed_number: seed,
             scenario: Arc::new(scenario.clone()),
@@ -123,7 +102,7 @@ impl World {
 
     /// Runs on this many threads, whatever the number of hosts.
     pub fn use_threads(&mut self, threads: usize) {
-        self.threads = threads.max(1);
+        self.hosts.use_threads(threads);
     }
 
     /// Virtual time.
@@ -154,83 +133,40 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.violations.len() >= MAX_VIOLATIONS || self.hosts.iter().any(|h| h.broken().is_some())
+        self.violations.len() >= MAX_VIOLATIONS || self.hosts.is_broken()
     }
 
     fn run_windows(&mut self, stop: Instant) {
-        loop {
-            let first = self.due.iter().copied().min().unwrap_or(Instant::FAR_FUTURE);
-            if first >= stop {
-                return;
-            }
-            let end = (first + self.window).min(stop);
-            self.advance(end);
-            for host in 0..self.hosts.len() {
-                if self.due[host] < end {
-                    self.collect(host);
-                }
-            }
-            if self.hosts.iter().any(|host| host.broken().is_some()) {
+        while self.hosts.run_window(stop) {
+            self.hear_news();
+            if self.hosts.is_broken() {
                 return self.give_up();
             }
         }
     }
 
-    /// Runs every host to the end of the window, on several threads if there are many: nothing that
-    /// a host does in a window depends on another one, so the threads cannot change what happens.
-    fn advance(&mut self, end: Instant) {
-        let (due, environment) = (&self.due, &self.environment);
-        let run = |hosts: &mut [Host], due: &[Instant]| {
-            for (host, due) in hosts.iter_mut().zip(due) {
-                if *due < end {
-                    host.advance(end, environment);
+    /// Lets something happen to a host between two windows, and hears what comes of it at once.
+    pub(crate) fn change<T>(
+        &mut self,
+        host: usize,
+        how: impl FnOnce(&mut Host, &Environment) -> T,
+    ) -> T {
+        let answer = self.hosts.change(host, how);
+        self.hear_news();
+        answer
+    }
+
+    fn hear_news(&mut self) {
+        while let Some(news) = self.hosts.poll_news() {
+            match news {
+                News::Heard { host, at, event } => self.hear(host, at, &event),
+                News::Exited { host, at } => {
+                    for what in self.liveness.ended(host) {
+                        self.violate(Check::Liveness, at, Some(host), what);
+                    }
                 }
             }
-        };
-        let busy = due.iter().filter(|due| **due < end).count();
-        if self.threads == 1 || busy < 2 * CHUNK {
-            return run(&mut self.hosts, due);
         }
-        let chunks = Mutex::new(self.hosts.chunks_mut(CHUNK).zip(due.chunks(CHUNK)));
-        let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = || {
-            while let Some((hosts, due)) = next() {
-                run(hosts, due);
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..self.threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-    }
-
-    /// Brings to others what a host sent, and to the checkers what its application heard.
-    fn collect(&mut self, index: usize) {
-        let mut outbox = std::mem::take(self.hosts[index].outbox());
-        for (to, arrival) in outbox.drain(..) {
-            let due = &mut self.due[to.index()];
-            *due = at(arrival.at()).min(*due);
-            self.hosts[to.index()].receive(arrival);
-        }
-        // Its room is kept.
-        *self.hosts[index].outbox() = outbox;
-        self.due[index] = self.hosts[index].due().unwrap_or(Instant::FAR_FUTURE);
-        for (at, event) in self.hosts[index].take_heard() {
-            self.hear(index, at, &event);
-        }
-        if self.hosts[index].take_exited() {
-            for what in self.liveness.ended(index) {
-                self.violate(Check::Liveness, self.hosts[index].now(), Some(index), what);
-            }
-        }
-    }
-
-    /// After something happened to a host between two windows.
-    pub(crate) fn touched(&mut self, index: usize) {
-        self.hosts[index].settle(&self.environment);
-        self.collect(index);
     }
 
     fn give_up(&mut self) {
@@ -269,7 +205,7 @@ impl World {
         let payload = published::payload(kind, index, bytes);
         let bytes = payload.len();
         let (at, life) = (self.now, self.hosts[from].life());
-        let disturbed = self.environment.network.is_parted();
+        let disturbed = self.hosts.environment().network.is_parted();
         let (id, durable) = (None, false);
         self.said.push(Published { kind, from, to, at, life, bytes, id, durable, disturbed });
         let command = match kind {
@@ -278,7 +214,10 @@ impl World {
                 Command::Send { to: self.hosts[to].identity().node_id(), payload }
             }
         };
-        let answer = self.hosts[from].command(self.now, &self.environment, command)?;
+        let now = self.now;
+        // What comes of it is heard only when it is known that it was taken.
+        let answer =
+            self.hosts.change(from, |host, environment| host.command(now, environment, command))?;
         match &answer {
             Ok(ticket) => {
                 self.liveness.accepted(from, *ticket, self.now, Some(index));
@@ -286,7 +225,7 @@ impl World {
             }
             Err(_) => drop(self.said.pop()),
         }
-        self.collect(from);
+        self.hear_news();
         Some(answer.map(|_| ()))
     }
 
@@ -323,7 +262,7 @@ impl World {
 
     /// Keeps the last things that happen to `node`, for the history of a violation.
     pub fn listen_at(&mut self, node: usize) {
-        self.hosts[node].trace().listen();
+        self.hosts.change(node, |host, _| host.trace().listen());
     }
 
     // --- what checkers see ---
@@ -400,7 +339,7 @@ impl World {
             at: self.now.since(Instant::ORIGIN),
             of: self.scenario.duration,
             live_nodes: self.live().count(),
-            partitioned: self.environment.network.is_parted(),
+            partitioned: self.hosts.environment().network.is_parted(),
             broadcasts: self.said.iter().filter(|s| s.kind == SequenceKind::Broadcast).count(),
             deliveries: self.delivery.deliveries,
             wire_bytes: spent.wire_bytes,
@@ -412,7 +351,7 @@ impl World {
     /// What all hosts spent together.
     pub(crate) fn spent(&self) -> Tally {
         let mut all = Tally::default();
-        for host in &self.hosts {
+        for host in self.hosts.iter() {
             let Tally { inputs, verifications, wire_bytes } = host.tally();
             all.inputs += inputs;
             all.verifications += verifications;
@@ -429,11 +368,6 @@ impl World {
         let bootstraps = 0..self.scenario.bootstraps.min(self.scenario.nodes);
         bootstraps.filter(|n| *n != node).map(|n| address(n).to_string()).collect()
     }
-}
-
-/// How many threads are worth while. What happens in a world does not depend on it.
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Everything that a scenario wants to happen, in order of time.

@@ -285,7 +285,7 @@ fn a_broken_disk_does_not_stop_the_gossip_of_others() {
 #[test]
 fn strangers_who_talk_nonsense_change_nothing() {
     let mut story = chatty("strangers", 6, 40);
-    story.guests = vec![Adversary::Stranger; 4];
+    story.guests = vec![Adversary::Outsider; 4];
     play(&story, 0..20);
 }
 
@@ -332,7 +332,7 @@ fn counted(report: &Report, room: &str, name: &str) -> u64 {
 
 #[test]
 fn traitors_with_an_identity_are_outlived_and_found_out() {
-    for (deed, room, sign) in [
+    for (attack, room, sign) in [
         (Attack::Forge, "gossip", "forged"),
         (Attack::Replay, "gossip", "duplicates"),
         (Attack::Equivocate, "gossip", "equivocations"),
@@ -340,10 +340,10 @@ fn traitors_with_an_identity_are_outlived_and_found_out() {
         (Attack::Flood, "peers", "refused_banned"),
     ] {
         let mut story = chatty("traitors", 7, 40);
-        story.name = format!("traitors: {deed:?}");
-        story.guests = vec![Adversary::Traitor(deed); 2];
+        story.name = format!("byzantine: {attack:?}");
+        story.guests = vec![Adversary::Byzantine(attack); 2];
         for report in play(&story, 0..5) {
-            assert!(counted(&report, room, sign) > 0, "{deed:?}: {}", report.counters);
+            assert!(counted(&report, room, sign) > 0, "{attack:?}: {}", report.counters);
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     machine::Machine,
 };
 
-/// Time between two deeds.
+/// Time between two attacks.
 const PACE: Duration = Duration::from_millis(100);
 /// Messages of others that it remembers.
 const MEMORY: usize = 64;
@@ -51,7 +51,7 @@ pub enum Attack {
 }
 
 pub(super) struct Byzantine {
-    deed: Attack,
+    attack: Attack,
     me: Arc<Identity>,
     network: NetworkId,
     addr: SocketAddr,
@@ -67,7 +67,7 @@ pub(super) struct Byzantine {
 }
 
 impl Byzantine {
-    pub(super) fn new(deed: Attack, arrival: Arrival) -> Self {
+    pub(super) fn new(attack: Attack, arrival: Arrival) -> Self {
         let config = sessions::SessionConfig {
             network: arrival.network,
             transports: sessions::LinkKinds::TCP,
@@ -75,7 +75,7 @@ impl Byzantine {
         };
         let dice = arrival.seed.stream("session");
         Self {
-            deed,
+            attack,
             sessions: Sessions::new(config, Arc::clone(&arrival.identity), dice),
             me: arrival.identity,
             network: arrival.network,
@@ -139,7 +139,7 @@ impl Byzantine {
     fn act(&mut self, now: Now) {
         self.dial_somebody(now);
         for peer in self.peers.clone() {
-            match self.deed {
+            match self.attack {
                 Attack::Forge => self.forge(now, &peer),
                 Attack::Replay => self.replay(now, &peer),
                 Attack::Equivocate => self.equivocate(now, &peer),

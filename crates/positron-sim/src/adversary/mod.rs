@@ -15,9 +15,9 @@ pub use byzantine::Attack;
 pub enum Adversary {
     /// Dials nodes and sends noise, lengths of four gigabytes, half a hello, or nothing at all, and
     /// answers whoever dials it alike.
-    Stranger,
+    Outsider,
     /// Has an identity, makes sessions like any node, and abuses them.
-    Traitor(Attack),
+    Byzantine(Attack),
 }
 
 /// What a guest knows when it comes.
@@ -35,11 +35,11 @@ impl Adversary {
     /// Its machine.
     pub(crate) fn machine(self, arrival: Arrival) -> Box<dyn Machine> {
         match self {
-            Self::Stranger => {
+            Self::Outsider => {
                 let dice = named_dice(&arrival.seed, "stranger");
                 Box::new(outsider::Outsider::new(arrival.targets, dice))
             }
-            Self::Traitor(deed) => Box::new(byzantine::Byzantine::new(deed, arrival)),
+            Self::Byzantine(attack) => Box::new(byzantine::Byzantine::new(attack, arrival)),
         }
     }
 }

@@ -11,7 +11,8 @@ use super::{
     app_connection::{AppConnection, FlowHeard, Writing, connection},
     check::{CLOSE, Life, Promise, Truth, Wrong},
     content::{self, Talker},
-    net::{Job, Net, Next, boot, identity},
+    identities::{boot, identity},
+    net::{Job, Net, Next},
     report::PacketViolation,
     story::Ending,
 };

@@ -8,7 +8,7 @@ use positron_proto::{
 };
 
 use super::{
-    glimpse::{HEADER, PacketHeaderView},
+    header_view::{HEADER, PacketHeaderView},
     story::Attacker,
 };
 use crate::dice::{Dice, named_dice};
@@ -34,7 +34,7 @@ pub(crate) struct Datagram {
 
 /// What the attacker does at the sight of a datagram.
 #[derive(Debug, Default)]
-pub(crate) struct Deeds {
+pub(crate) struct Attacks {
     /// The datagram never arrives.
     pub(crate) stolen: bool,
     /// These do.
@@ -53,29 +53,29 @@ impl Malice {
     }
 
     /// A datagram passes, which arrives after `delay` if nothing happens to it.
-    pub(crate) fn sees(&mut self, now: Instant, delay: Duration, passing: &Datagram) -> Deeds {
-        let mut deeds = Deeds::default();
-        let Some(laws) = self.laws else { return deeds };
+    pub(crate) fn sees(&mut self, now: Instant, delay: Duration, passing: &Datagram) -> Attacks {
+        let mut attacks = Attacks::default();
+        let Some(laws) = self.laws else { return attacks };
         self.remember(passing);
         if self.dice.chance(laws.replays) {
             let replay = self.recall(passing);
-            deeds.sent.push((self.later(now), self.disguised(replay)));
+            attacks.sent.push((self.later(now), self.disguised(replay)));
         }
         if self.dice.chance(laws.alters) {
             let mut altered = self.recall(passing);
             self.alter(&mut altered.bytes);
-            deeds.sent.push((self.later(now), self.disguised(altered)));
+            attacks.sent.push((self.later(now), self.disguised(altered)));
         }
         if self.dice.chance(laws.races) {
             let from = self.nobody();
-            deeds.sent.push((now + delay / 2, Datagram { from, ..passing.clone() }));
-            deeds.stolen = self.dice.chance(laws.steals);
+            attacks.sent.push((now + delay / 2, Datagram { from, ..passing.clone() }));
+            attacks.stolen = self.dice.chance(laws.steals);
         }
         if self.dice.chance(laws.invents) {
             let invented = self.invent(passing);
-            deeds.sent.push((now + delay / 2, self.disguised(invented)));
+            attacks.sent.push((now + delay / 2, self.disguised(invented)));
         }
-        deeds
+        attacks
     }
 
     fn remember(&mut self, passing: &Datagram) {
@@ -151,7 +151,7 @@ impl Malice {
     /// Garbage, or a packet without a seal to one that passes by, in either direction.
     fn invent(&mut self, passing: &Datagram) -> Datagram {
         let Datagram { from, to, bytes } = passing;
-        let connection = PacketHeaderView::of(bytes).map_or(0, |glimpse| glimpse.connection);
+        let connection = PacketHeaderView::of(bytes).map_or(0, |header| header.connection);
         let (from, to) = if self.dice.chance(0.5) { (*from, *to) } else { (*to, *from) };
         let most = if self.dice.chance(0.2) { 1_300 } else { 60 };
         let len = HEADER + self.dice.index(most);

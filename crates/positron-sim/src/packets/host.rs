@@ -13,7 +13,7 @@ use super::{
         Addresses, Amplification, Cookies, Keys, Nonces, Openings, Replay, Seal, Seals, Shown,
         Silence, Wrong,
     },
-    glimpse::PacketHeaderView,
+    header_view::PacketHeaderView,
 };
 
 /// An end at work.

@@ -7,9 +7,11 @@
 //!
 //! ```text
 //! story.rs    what there is and what happens, as data;   script.rs  such a story from a seed
-//! net.rs      time, arrivals, alarms; calls the endpoints;  host.rs  one of them, and its checks
-//! attacker.rs who means harm
-//! apps.rs     what applications do;   talk.rs  one end of a connection;   content.rs  what is said
+//! net.rs      time, the internet between, alarms; calls the endpoints
+//! host.rs     one of them, and its checks;  identities.rs  who they are
+//! attacker.rs who means harm;         strangers.rs  who floods
+//! apps.rs     what applications do;   app_connection.rs  one end of a connection
+//! content.rs  what is said;           header_view.rs  what everybody on the way can read
 //! play.rs     act after act, then calm: whatever waits must get done
 //! check/      the promises, one a file
 //! ```
@@ -21,13 +23,15 @@ mod apps;
 mod attacker;
 mod check;
 mod content;
-mod glimpse;
+mod header_view;
 mod host;
+mod identities;
 mod net;
 mod play;
 mod report;
 mod script;
 mod story;
+mod strangers;
 
 pub use check::Promise;
 pub use play::{play, play_traced};

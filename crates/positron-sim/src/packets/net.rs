@@ -1,11 +1,6 @@
 //! The world of a few endpoints: their applications, what lies between them, and time.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLaws};
 use positron_proto::{
@@ -13,8 +8,6 @@ use positron_proto::{
         Endpoint,
         contract::{EndpointConfig, EndpointEvent, StreamId},
     },
-    id::NetworkId,
-    identity::Identity,
     limits::LEAST_DATAGRAM,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
@@ -25,12 +18,15 @@ use super::{
     attacker::{Datagram, Malice},
     check::{Clockwork, Effort, Promise, Seals, Wrong, is_cookie},
     content::Talker,
-    glimpse::PacketHeaderView,
+    header_view::PacketHeaderView,
     host::PacketHost,
+    identities::{boot, identity, network},
     report::{PacketReport, PacketViolation},
     story::PacketStory,
+    strangers::Strangers,
 };
 use crate::{
+    agenda::Agenda,
     clock::{at, since_beginning},
     dice::{Dice, named_dice},
     report::add_up,
@@ -42,6 +38,9 @@ use crate::{
 const ROUNDS: u32 = 10_000;
 /// The time of day at the beginning.
 const WALL: WallTime = WallTime::from_unix_micros(1_700_000_000_000_000);
+
+/// How long a datagram of a stranger takes.
+const STRANGER_DELAY: Duration = Duration::from_millis(1);
 
 /// Something that is to happen.
 #[derive(Debug)]
@@ -63,9 +62,7 @@ pub(super) struct Net<'a> {
     pub(super) story: &'a PacketStory,
     pub(super) seed: Seed,
     pub(super) now: Instant,
-    heap: BinaryHeap<Reverse<(Instant, u64)>>,
-    to_come: BTreeMap<u64, Next>,
-    scheduled: u64,
+    agenda: Agenda<Next>,
     pub(super) hosts: Vec<PacketHost>,
     pub(super) internet: Internet<Vec<u8>>,
     pub(super) talks: BTreeMap<Talker, AppConnection>,
@@ -76,20 +73,11 @@ pub(super) struct Net<'a> {
     clockwork: Clockwork,
     pub(super) effort: Effort,
     seals: Seals,
-    /// Who floods, and takes the cookies that come of it.
-    pub(super) strangers: Vec<Endpoint>,
+    pub(super) strangers: Strangers,
     pub(super) trace: Trace,
     hash: RunHash,
     pub(super) report: PacketReport,
     buf: Vec<u8>,
-}
-
-/// The identities of all ends, made once: they are the costliest part of a small world.
-pub(super) fn identity(end: usize) -> &'static Arc<Identity> {
-    static ALL: OnceLock<Vec<Arc<Identity>>> = OnceLock::new();
-    let all =
-        ALL.get_or_init(|| (0..6_u8).map(|n| Arc::new(Identity::from_seed([n + 1; 32]))).collect());
-    &all[end]
 }
 
 /// Where an end is at the beginning.
@@ -101,14 +89,6 @@ fn first_addr(end: usize) -> SocketAddr {
 /// All directions between `ends` ends, in the order of a story's laws.
 pub(super) fn pairs(ends: usize) -> impl Iterator<Item = (HostId, HostId)> {
     (0..ends).flat_map(move |from| (0..ends).map(move |to| (HostId::new(from), HostId::new(to))))
-}
-
-/// Who floods.
-pub(super) const STRANGER: usize = 5;
-
-/// The start of an end's process.
-pub(super) const fn boot(life: u64) -> u64 {
-    1_000 + life
 }
 
 impl<'a> Net<'a> {
@@ -127,9 +107,7 @@ impl<'a> Net<'a> {
         let mut net = Self {
             story,
             now: Instant::ORIGIN,
-            heap: BinaryHeap::new(),
-            to_come: BTreeMap::new(),
-            scheduled: 0,
+            agenda: Agenda::default(),
             hosts: Vec::new(),
             internet,
             talks: BTreeMap::new(),
@@ -139,7 +117,7 @@ impl<'a> Net<'a> {
             clockwork: Clockwork::default(),
             effort: Effort::default(),
             seals: Seals::default(),
-            strangers: Vec::new(),
+            strangers: Strangers::default(),
             trace: Trace::default(),
             hash: RunHash::new(),
             report: PacketReport { seed: seed_number, ..PacketReport::default() },
@@ -185,9 +163,7 @@ impl<'a> Net<'a> {
     }
 
     pub(super) fn schedule(&mut self, at: Instant, next: Next) {
-        self.scheduled += 1;
-        self.heap.push(Reverse((at, self.scheduled)));
-        self.to_come.insert(self.scheduled, next);
+        self.agenda.push(at, next);
     }
 
     /// Goes on until `until`, or until a promise is broken.
@@ -195,7 +171,7 @@ impl<'a> Net<'a> {
         loop {
             let wakes = self.hosts.iter().map(|host| host.wakes).min();
             let wakes = wakes.unwrap_or(Instant::FAR_FUTURE);
-            let next = self.heap.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, _))| *at);
+            let next = self.agenda.next_time().unwrap_or(Instant::FAR_FUTURE);
             let arrives = self.internet.next_event_time().map_or(Instant::FAR_FUTURE, at);
             let first = wakes.min(next).min(arrives);
             if first >= until {
@@ -209,8 +185,7 @@ impl<'a> Net<'a> {
                     self.arrive(delivery.host.index(), delivery.event)?;
                 }
             } else if next == first {
-                let Some(Reverse((_, id))) = self.heap.pop() else { continue };
-                if let Some(next) = self.to_come.remove(&id) {
+                if let Some(next) = self.agenda.pop() {
                     self.happen(next)?;
                 }
             } else if let Some(end) = self.hosts.iter().position(|host| host.wakes == wakes) {
@@ -360,8 +335,8 @@ impl<'a> Net<'a> {
         if bytes.len() > self.story.ends[end].max_datagram.max(1200) {
             return Err(Wrong::new(Promise::Bounds, format!("{} bytes", bytes.len())));
         }
-        let glimpse = PacketHeaderView::of(bytes);
-        if glimpse.is_some_and(|glimpse| matches!(glimpse.kind, 7 | 10)) {
+        let header = PacketHeaderView::of(bytes);
+        if header.is_some_and(|header| matches!(header.kind, 7 | 10)) {
             self.effort.sent += u64::try_from(bytes.len()).unwrap_or(0);
             self.effort.packets += 1;
         }
@@ -374,19 +349,21 @@ impl<'a> Net<'a> {
     fn carry(&mut self, end: usize, datagram: Datagram) {
         let Some(other) = self.hosts.iter().position(|host| host.addr == datagram.to) else {
             if is_cookie(&datagram.bytes) {
-                self.stranger_hears(&datagram);
+                let answers = self.strangers.hear(self.clock(), &datagram, &mut self.dice);
+                for answer in answers {
+                    self.inject(self.now + STRANGER_DELAY, answer);
+                }
             }
             return;
         };
         let path = self.internet.topology().path(HostId::new(end), HostId::new(other));
-        let deeds = self.malice.sees(self.now, path.delay, &datagram);
-        for (at, datagram) in deeds.sent {
+        let attacks = self.malice.sees(self.now, path.delay, &datagram);
+        for (at, datagram) in attacks.sent {
             self.report.attacks += 1;
             self.note(|| format!("the attacker sends {}", describe(&datagram)));
-            let Datagram { from, to, bytes } = datagram;
-            self.internet.inject(since_beginning(at), from, to, bytes);
+            self.inject(at, datagram);
         }
-        if deeds.stolen {
+        if attacks.stolen {
             return self.note(|| "    stolen".into());
         }
         let Datagram { from, to, bytes } = datagram;
@@ -394,6 +371,11 @@ impl<'a> Net<'a> {
         if let Err(why) = self.internet.send(now, from, to, bytes, DEFAULT_TTL) {
             self.note(|| format!("    lost: {why:?}"));
         }
+    }
+
+    /// A datagram arrives then that no end sent.
+    pub(super) fn inject(&mut self, at: Instant, Datagram { from, to, bytes }: Datagram) {
+        self.internet.inject(since_beginning(at), from, to, bytes);
     }
 
     /// Somebody proved to an end to be at an address, or the end was told to send there.
@@ -499,14 +481,10 @@ fn endpoint(story: &PacketStory, end: usize, life: u64, rng: positron_proto::rng
     Endpoint::with_tuning(config, identity(end).clone(), boot(life), rng, story.tuning)
 }
 
-pub(super) fn network() -> NetworkId {
-    NetworkId::from_name("packets")
-}
-
 fn describe(datagram: &Datagram) -> String {
     let Datagram { from, to, bytes } = datagram;
     let what =
-        PacketHeaderView::of(bytes).map_or_else(|| "garbage".into(), |glimpse| glimpse.to_string());
+        PacketHeaderView::of(bytes).map_or_else(|| "garbage".into(), |header| header.to_string());
     format!("{what}, {} bytes, {from} to {to}", bytes.len())
 }
 

@@ -1,25 +1,23 @@
 //! Plays a story: its acts, one after the other, and then the calm in which everything ends well.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use positron_internet::{HostId, PathLaws};
 use positron_proto::{
     datagram::{
         Endpoint,
-        contract::{Delivery, EndpointConfig, Expect},
+        contract::{Delivery, Expect},
     },
     handshake::link_public_key,
-    identity::Identity,
-    limits::MAX_DATAGRAM_DIALS,
     time::{Duration, Instant},
 };
 
 use super::{
     app_connection::{AppConnection, Writing},
-    attacker::Datagram,
     check::{Dialled, Life, Promise, RESET, Wrong, in_short, waiting},
     content::Talker,
-    net::{Net, Next, STRANGER, identity, network, pairs},
+    identities::{STRANGER, identity},
+    net::{Net, Next, pairs},
     report::{PacketReport, PacketViolation},
     story::{Act, PacketStory, StaticKey, Whom},
 };
@@ -37,11 +35,11 @@ pub fn play(story: &PacketStory, seed: u64) -> PacketReport {
 
 /// Plays a story and keeps as many lines of what happened; gives them with the report.
 pub fn play_traced(story: &PacketStory, seed: u64) -> (PacketReport, Vec<String>) {
-    let mut net = Net::new(story, seed);
-    net.trace.listen_long(usize::MAX);
-    let broken = whole(&mut net).err();
-    let lines = net.trace.lines();
-    (net.finish(broken), lines)
+    let mut player = Player { net: Net::new(story, seed) };
+    player.net.trace.listen_long(usize::MAX);
+    let broken = player.whole().err();
+    let lines = player.net.trace.lines();
+    (player.net.finish(broken), lines)
 }
 
 /// Lines that are kept of a run that broke a promise.
@@ -51,104 +49,103 @@ const TICK: Duration = Duration::from_millis(250);
 /// Nobody has this address.
 const NOWHERE: ([u8; 4], u16) = ([10, 8, 0, 1], 8888);
 
-/// How long a datagram of a stranger takes.
-const STRANGER_DELAY: Duration = Duration::from_millis(1);
-
 fn play_once(story: &PacketStory, seed: u64, lines: Option<usize>) -> PacketReport {
-    let mut net = Net::new(story, seed);
+    let mut player = Player { net: Net::new(story, seed) };
     if let Some(lines) = lines {
-        net.trace.listen_long(lines);
+        player.net.trace.listen_long(lines);
     }
-    let broken = whole(&mut net).err();
-    net.finish(broken)
+    let broken = player.whole().err();
+    player.net.finish(broken)
 }
 
-fn whole(net: &mut Net) -> Result<(), PacketViolation> {
-    let story = net.story;
-    for (at, act) in story.acts.iter().filter(|(at, _)| *at < story.calm_at) {
-        net.run_until(Instant::ORIGIN + *at)?;
-        net.note(|| format!("--- {act:?}"));
-        act_out(net, act)?;
-    }
-    net.run_until(Instant::ORIGIN + story.calm_at)?;
-    net.calm()?;
-    let until = net.now + story.limit;
-    loop {
-        net.run_until(net.now + TICK)?;
-        let waits = net.waits();
-        if waits.is_empty() {
-            return Ok(());
-        }
-        if net.now >= until {
-            let wrong = Wrong::new(Promise::Progress, waits.join("\n  "));
-            return Err(net.broken(wrong, None));
-        }
-    }
+/// Who lets everything happen that a story says, and then waits until all is done.
+struct Player<'a> {
+    net: Net<'a>,
 }
 
-fn act_out(net: &mut Net, act: &Act) -> Result<(), PacketViolation> {
-    match *act {
-        Act::Dial { from, to, whom, key } => net.dial(from, to, whom, key)?,
-        Act::DialNobody { from } => {
-            let to = SocketAddr::from(NOWHERE);
-            net.dial_to(from, to, Dialled { expect: Expect::Anyone, there: None }, None)?;
+impl Player<'_> {
+    fn whole(&mut self) -> Result<(), PacketViolation> {
+        let story = self.net.story;
+        for (at, act) in story.acts.iter().filter(|(at, _)| *at < story.calm_at) {
+            self.net.run_until(Instant::ORIGIN + *at)?;
+            self.net.note(|| format!("--- {act:?}"));
+            self.act_out(act)?;
         }
-        Act::Say { from, lane, delivery, bytes, times } => {
-            if let Some(me) = net.some_talk(from) {
-                net.say(me, lane, delivery, bytes, times);
-                net.pump(from)?;
+        self.net.run_until(Instant::ORIGIN + story.calm_at)?;
+        self.calm()?;
+        let until = self.net.now + story.limit;
+        loop {
+            self.net.run_until(self.net.now + TICK)?;
+            let waits = self.waits();
+            if waits.is_empty() {
+                return Ok(());
+            }
+            if self.net.now >= until {
+                let wrong = Wrong::new(Promise::Progress, waits.join("\n  "));
+                return Err(self.net.broken(wrong, None));
             }
         }
-        Act::Write { from, lane, bytes, chunk, ending } => {
-            if let Some(me) = net.some_talk(from) {
-                net.open(me, lane, Writing { offset: 0, left: bytes, chunk, ending });
-                net.pump(from)?;
+    }
+
+    fn act_out(&mut self, act: &Act) -> Result<(), PacketViolation> {
+        match *act {
+            Act::Dial { from, to, whom, key } => self.dial(from, to, whom, key)?,
+            Act::DialNobody { from } => {
+                let to = SocketAddr::from(NOWHERE);
+                self.dial_to(from, to, Dialled { expect: Expect::Anyone, there: None }, None)?;
             }
-        }
-        Act::Refuse { end } => {
-            if let Some(me) = net.some_talk(end) {
-                net.refuse(me).map_err(|wrong| net.broken(wrong, Some(end)))?;
-                net.pump(end)?;
-            }
-        }
-        Act::Close { end } => {
-            if let Some(me) = net.some_talk(end) {
-                net.close(me)?;
-            }
-        }
-        Act::Reset { end } => {
-            if let Some(me) = net.some_talk(end) {
-                if let Some(talk) = net.talks.get_mut(&me) {
-                    talk.life.resetting = true;
+            Act::Say { from, lane, delivery, bytes, times } => {
+                if let Some(me) = self.some_talk(from) {
+                    self.net.say(me, lane, delivery, bytes, times);
+                    self.net.pump(from)?;
                 }
-                net.call(end, |endpoint, now| endpoint.reset(now, me.connection, RESET))?;
             }
+            Act::Write { from, lane, bytes, chunk, ending } => {
+                if let Some(me) = self.some_talk(from) {
+                    self.net.open(me, lane, Writing { offset: 0, left: bytes, chunk, ending });
+                    self.net.pump(from)?;
+                }
+            }
+            Act::Refuse { end } => {
+                if let Some(me) = self.some_talk(end) {
+                    self.net.refuse(me).map_err(|wrong| self.net.broken(wrong, Some(end)))?;
+                    self.net.pump(end)?;
+                }
+            }
+            Act::Close { end } => {
+                if let Some(me) = self.some_talk(end) {
+                    self.net.close(me)?;
+                }
+            }
+            Act::Reset { end } => {
+                if let Some(me) = self.some_talk(end) {
+                    if let Some(talk) = self.net.talks.get_mut(&me) {
+                        talk.life.resetting = true;
+                    }
+                    self.net
+                        .call(end, |endpoint, now| endpoint.reset(now, me.connection, RESET))?;
+                }
+            }
+            Act::Restart { end, away } => {
+                self.net.kill(end);
+                self.net.schedule(self.net.now + away, Next::Return(end));
+            }
+            Act::Move { end } => self.move_away(end),
+            Act::Pause { end, lasting } => {
+                self.net.hosts[end].paused_until = self.net.now + lasting;
+            }
+            Act::Change { from, to, laws } => {
+                self.net.internet.topology_mut().set_path(HostId::new(from), HostId::new(to), laws);
+            }
+            Act::Cut { from, to, lasting } => {
+                let until = since_beginning(self.net.now + lasting);
+                self.net.internet.topology_mut().cut(HostId::new(from), HostId::new(to), until);
+            }
+            Act::Flood { to, count } => self.flood(to, count),
         }
-        Act::Restart { end, away } => {
-            net.kill(end);
-            net.schedule(net.now + away, Next::Return(end));
-        }
-        Act::Move { end } => net.move_away(end),
-        Act::Pause { end, lasting } => net.hosts[end].paused_until = net.now + lasting,
-        Act::Change { from, to, laws } => {
-            net.internet.topology_mut().set_path(HostId::new(from), HostId::new(to), laws);
-        }
-        Act::Cut { from, to, lasting } => {
-            let until = since_beginning(net.now + lasting);
-            net.internet.topology_mut().cut(HostId::new(from), HostId::new(to), until);
-        }
-        Act::Flood { to, count } => net.flood(to, count),
+        Ok(())
     }
-    Ok(())
-}
 
-/// Where a stranger is.
-fn stranger_at(number: u16) -> SocketAddr {
-    let [high, low] = number.to_be_bytes();
-    SocketAddr::from(([10, 7, high, low], 1_000))
-}
-
-impl Net<'_> {
     fn dial(
         &mut self,
         from: usize,
@@ -168,7 +165,7 @@ impl Net<'_> {
             StaticKey::Right => Some(link_public_key(identity(to))),
             StaticKey::Wrong => Some(link_public_key(other)),
         };
-        let addr = self.hosts[to].addr;
+        let addr = self.net.hosts[to].addr;
         self.dial_to(from, addr, Dialled { expect, there: Some(there) }, noise_static)
     }
 
@@ -179,24 +176,24 @@ impl Net<'_> {
         dialled: Dialled,
         noise_static: Option<[u8; 32]>,
     ) -> Result<(), PacketViolation> {
-        self.proven(from, to);
-        let (now, life) = (self.clock(), self.hosts[from].life);
-        let Some(endpoint) = self.hosts[from].endpoint.as_mut() else { return Ok(()) };
+        self.net.proven(from, to);
+        let (now, life) = (self.net.clock(), self.net.hosts[from].life);
+        let Some(endpoint) = self.net.hosts[from].endpoint.as_mut() else { return Ok(()) };
         let result = endpoint.connect(now, to, dialled.expect, noise_static);
-        self.note(|| format!("end {from} dials {to}: {result:?}"));
+        self.net.note(|| format!("end {from} dials {to}: {result:?}"));
         match result {
             Ok(connection) => {
                 let me = Talker { end: from, life, connection };
                 let talk = AppConnection::new(me, Some(dialled), Life::dialled());
-                if self.talks.insert(me, talk).is_some() {
+                if self.net.talks.insert(me, talk).is_some() {
                     let wrong = Wrong::new(Promise::Close, format!("{connection:?} twice"));
-                    return Err(self.broken(wrong, Some(from)));
+                    return Err(self.net.broken(wrong, Some(from)));
                 }
-                self.pump(from)
+                self.net.pump(from)
             }
             Err(why) => {
                 let wrong = Wrong::new(Promise::Progress, format!("not dialled: {why}"));
-                Err(self.broken(wrong, Some(from)))
+                Err(self.net.broken(wrong, Some(from)))
             }
         }
     }
@@ -204,90 +201,62 @@ impl Net<'_> {
     /// A connection of this end that is not over, drawn.
     fn some_talk(&mut self, end: usize) -> Option<Talker> {
         let all: Vec<Talker> = self
+            .net
             .talks
             .values()
             .filter(|talk| talk.me.end == end && !talk.life.is_over() && talk.life.can_say())
             .map(|talk| talk.me)
-            .filter(|me| self.is_alive(*me))
+            .filter(|me| self.net.is_alive(*me))
             .collect();
-        let at = self.dice.index(all.len());
+        let at = self.net.dice.index(all.len());
         all.get(at).copied()
     }
 
     fn move_away(&mut self, end: usize) {
-        let host = &mut self.hosts[end];
+        let host = &mut self.net.hosts[end];
         let former = host.addr;
-        let port = 20_000 + u16::try_from(self.dice.below(20_000)).unwrap_or(0);
+        let port = 20_000 + u16::try_from(self.net.dice.below(20_000)).unwrap_or(0);
         let last = u8::try_from(end + 1).unwrap_or(u8::MAX);
         // Half of the times only the port changes, as with a translator.
-        let net = if self.dice.chance(0.5) { 0 } else { 1 };
+        let net = if self.net.dice.chance(0.5) { 0 } else { 1 };
         host.addr = SocketAddr::from(([10, net, 0, last], port));
         host.addresses.add(host.addr);
         let addr = host.addr;
-        self.internet.move_host(HostId::new(end), former, addr);
-        self.note(|| format!("end {end} is at {addr} now"));
+        self.net.internet.move_host(HostId::new(end), former, addr);
+        self.net.note(|| format!("end {end} is at {addr} now"));
     }
 
     /// SYNs of somebody who does not answer, each from an address of its own.
     fn flood(&mut self, to: usize, count: u32) {
-        let now = self.clock();
-        let rng = self.seed.stream(&format!("stranger {}", self.now.as_micros()));
-        let me: Arc<Identity> = identity(STRANGER).clone();
-        let mut stranger = Endpoint::new(EndpointConfig::new(network()), me, 1, rng);
-        let target = self.hosts[to].addr;
-        let most = u32::try_from(MAX_DATAGRAM_DIALS).unwrap_or(u32::MAX);
-        for _ in 0..count.min(most) {
-            if stranger.connect(now, target, Expect::Anyone, None).is_err() {
-                break;
-            }
-        }
-        let (mut buf, mut number) = (Vec::new(), 0_u16);
-        while let Some(transmit) = stranger.poll_transmit(now, 1, &mut buf) {
-            let bytes = buf[..transmit.len.min(buf.len())].to_vec();
-            let from = stranger_at(number);
-            number = number.wrapping_add(1);
-            let at = self.now + Duration::from_micros(100) * u32::from(number);
-            self.internet.inject(since_beginning(at), from, target, bytes);
-        }
-        self.strangers.push(stranger);
-    }
-
-    /// A cookie for a stranger, who brings it from there or from an address where it never was.
-    pub(super) fn stranger_hears(&mut self, cookie: &Datagram) {
-        let now = self.clock();
-        let mut buf = Vec::new();
-        for at in 0..self.strangers.len() {
-            let stranger = &mut self.strangers[at];
-            stranger.handle_datagrams(now, cookie.from, 0, &cookie.bytes);
-            while let Some(transmit) = self.strangers[at].poll_transmit(now, 1, &mut buf) {
-                let bytes = buf[..transmit.len.min(buf.len())].to_vec();
-                let elsewhere = self.dice.chance(0.5);
-                let from = if elsewhere { stranger_at(u16::MAX) } else { cookie.to };
-                let at = since_beginning(self.now + STRANGER_DELAY);
-                self.internet.inject(at, from, cookie.from, bytes);
-            }
+        let now = self.net.clock();
+        let rng = self.net.seed.stream(&format!("stranger {}", now.mono.as_micros()));
+        let target = self.net.hosts[to].addr;
+        for (n, syn) in (1..).zip(self.net.strangers.flood(now, rng, target, count)) {
+            let at = now.mono + Duration::from_micros(100) * n;
+            self.net.inject(at, syn);
         }
     }
 
     /// Everything goes right from now on, and everybody who dialled dials once more.
     fn calm(&mut self) -> Result<(), PacketViolation> {
-        self.note(|| "--- calm".into());
-        self.malice.stop();
-        self.strangers.clear();
-        self.is_calm = true;
-        let topology = self.internet.topology_mut();
+        self.net.note(|| "--- calm".into());
+        self.net.malice.stop();
+        self.net.strangers.leave();
+        self.net.is_calm = true;
+        let topology = self.net.internet.topology_mut();
         topology.mend();
-        for (from, to) in pairs(self.hosts.len()) {
+        for (from, to) in pairs(self.net.hosts.len()) {
             let delay = topology.path(from, to).delay.min(Duration::from_millis(200));
             topology.set_path(from, to, PathLaws::calm(delay));
         }
-        for end in 0..self.hosts.len() {
-            self.hosts[end].paused_until = Instant::ORIGIN;
-            if self.hosts[end].endpoint.is_none() {
-                self.start(end);
+        for end in 0..self.net.hosts.len() {
+            self.net.hosts[end].paused_until = Instant::ORIGIN;
+            if self.net.hosts[end].endpoint.is_none() {
+                self.net.start(end);
             }
         }
         let pairs: BTreeSet<(usize, usize)> = self
+            .net
             .story
             .acts
             .iter()
@@ -298,13 +267,13 @@ impl Net<'_> {
             .collect();
         for (from, to) in pairs {
             self.dial(from, to, Whom::Right, StaticKey::Right)?;
-            let life = self.hosts[from].life;
-            let newest = self.talks.keys().rev().find(|me| me.end == from && me.life == life);
+            let life = self.net.hosts[from].life;
+            let newest = self.net.talks.keys().rev().find(|me| me.end == from && me.life == life);
             if let Some(me) = newest.copied() {
                 for delivery in [Delivery::Ordered, Delivery::Unordered] {
-                    self.say(me, 1, delivery, 3_000, 2);
+                    self.net.say(me, 1, delivery, 3_000, 2);
                 }
-                self.pump(from)?;
+                self.net.pump(from)?;
             }
         }
         Ok(())
@@ -313,12 +282,12 @@ impl Net<'_> {
     /// What still waits, a line each.
     fn waits(&self) -> Vec<String> {
         let mut waits = Vec::new();
-        for talk in self.talks.values() {
-            if self.is_alive(talk.me) && !talk.life.is_over() {
+        for talk in self.net.talks.values() {
+            if self.net.is_alive(talk.me) && !talk.life.is_over() {
                 self.talk_waits(talk, &mut waits);
             }
         }
-        for (end, host) in self.hosts.iter().enumerate() {
+        for (end, host) in self.net.hosts.iter().enumerate() {
             let half_open = host.endpoint.as_ref().map_or(0, Endpoint::half_open);
             if half_open > 0 {
                 waits.push(format!("end {end}: {half_open} half-open handshakes"));
@@ -330,9 +299,10 @@ impl Net<'_> {
     fn talk_waits(&self, talk: &AppConnection, waits: &mut Vec<String>) {
         let Talker { end, connection, .. } = talk.me;
         let name = format!("end {end}, {connection:?}");
-        let view = self.hosts[end].endpoint.as_ref().and_then(|e| e.view(connection));
-        let peer = talk.peer.filter(|peer| self.is_alive(*peer));
-        let peer = peer.and_then(|peer| self.talks.get(&peer)).filter(|peer| !peer.life.is_over());
+        let view = self.net.hosts[end].endpoint.as_ref().and_then(|e| e.view(connection));
+        let peer = talk.peer.filter(|peer| self.net.is_alive(*peer));
+        let peer =
+            peer.and_then(|peer| self.net.talks.get(&peer)).filter(|peer| !peer.life.is_over());
         let open = peer.map_or(0, |peer| peer.app.writing.len());
         match &view {
             None => waits.push(format!("{name} has no view and was not closed")),
@@ -350,7 +320,7 @@ impl Net<'_> {
             waits.extend((gaps > 0).then(|| format!("{name}: {gaps} gaps that nobody closes")));
             let owed = talk.flow.owed_messages().into_iter().chain(talk.flow.owed_streams());
             waits.extend(owed.map(|what| format!("{name} said, not handed over: {what}")));
-        } else if self.story.ends[end].keep_alive.is_some() {
+        } else if self.net.story.ends[end].keep_alive.is_some() {
             let view = view.as_ref().map(in_short);
             waits.push(format!("{name} does not know that the other end is gone: {view:?}"));
         }

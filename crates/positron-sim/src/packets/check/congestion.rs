@@ -8,7 +8,7 @@ use positron_proto::{
 };
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::PacketHeaderView;
+use crate::packets::header_view::PacketHeaderView;
 
 /// How long a peer must have been silent before the packets are counted.
 const DEAF_AFTER: Duration = Duration::from_secs(2);

@@ -12,7 +12,7 @@ use positron_proto::{
 };
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::{HEADER, PacketHeaderView};
+use crate::packets::header_view::{HEADER, PacketHeaderView};
 
 /// The cookies that one life of an end gave, and whom it may answer by more than another one.
 #[derive(Debug, Default)]

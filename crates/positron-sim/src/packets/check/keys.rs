@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use positron_proto::time::{Duration, Instant};
 
 use super::{Promise, Wrong};
-use crate::packets::glimpse::PacketHeaderView;
+use crate::packets::header_view::PacketHeaderView;
 
 /// The keys of all connections of one life of an end, by what their headers show. Each is named by
 /// the id that this end chose for it.

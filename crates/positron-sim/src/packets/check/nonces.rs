@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Promise, Wrong};
-use crate::{dice::mix, packets::glimpse::PacketHeaderView};
+use crate::{dice::mix, packets::header_view::PacketHeaderView};
 
 /// All sealed packets of one life of an endpoint. Connections are told apart by the id that the
 /// receiver chose; a run is too short for the number to come around.
@@ -13,12 +13,12 @@ pub(crate) struct Nonces(BTreeMap<(u32, u32), u64>);
 impl Nonces {
     /// A datagram was sent.
     pub(crate) fn sent(&mut self, datagram: &[u8]) -> Result<(), Wrong> {
-        let Some(glimpse) = PacketHeaderView::of(datagram).filter(PacketHeaderView::is_sealed)
+        let Some(header) = PacketHeaderView::of(datagram).filter(PacketHeaderView::is_sealed)
         else {
             return Ok(());
         };
         let hash = hash(datagram);
-        let PacketHeaderView { connection, number, .. } = glimpse;
+        let PacketHeaderView { connection, number, .. } = header;
         match self.0.insert((connection, number), hash) {
             Some(before) if before != hash => Err(Wrong::new(
                 Promise::Nonces,

@@ -9,7 +9,7 @@ use positron_proto::{
 };
 
 use super::{Keys, Promise, Seal, Wrong, nonces::hash};
-use crate::packets::glimpse::PacketHeaderView;
+use crate::packets::header_view::PacketHeaderView;
 
 /// All that ends sent, as it was. Whatever else arrives was harmed on its way, or made up.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Promise, Wrong, nonces::hash};
-use crate::packets::glimpse::PacketHeaderView;
+use crate::packets::header_view::PacketHeaderView;
 
 /// All different sealed packets that one life of an endpoint was handed.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub(crate) struct Replay(BTreeSet<u64>);
 impl Replay {
     /// The endpoint is handed a datagram, perhaps again.
     pub(crate) fn handed(&mut self, datagram: &[u8]) {
-        if PacketHeaderView::of(datagram).is_some_and(|glimpse| glimpse.is_sealed()) {
+        if PacketHeaderView::of(datagram).is_some_and(|header| header.is_sealed()) {
             self.0.insert(hash(datagram));
         }
     }
