@@ -21,7 +21,7 @@
 //! - `link`: one link: frames in and out, signs of life;
 //! - `session`: messages numbered and acknowledged per pair of boots, whatever links come and go;
 //!   `send_lane`: what was said in one lane;
-//! - `table`: the rows of the table of links, and who may come in; `partials`: what their
+//! - `table`: the rows of the table of links; `admission`: who may come in; `partials`: what their
 //!   unfinished messages take;
 //! - [`sessions`]: the table; `connect`, `establish`, `transfer` and `close` are what it does with
 //!   a link from its first byte to its last, `happy_eyeballs` and `failover` with several;
@@ -32,6 +32,7 @@
 //! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
 //! link and what waits in them. An idle link holds its keys and no buffer.
 
+mod admission;
 mod carrier;
 mod close;
 mod config;

@@ -13,12 +13,13 @@ pub use super::contract::{
     NotSent, Peer, PerKind, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
 };
 use super::{
+    admission::Admission,
     carrier::{CarrierEvent, Carriers, LinkNames},
     datagrams::DatagramCarrier,
     happy_eyeballs::{AttemptId, ConnectionAttempt},
     partials::Partials,
     session::{Attachment, Session},
-    table::{Admission, LinkEntry},
+    table::LinkEntry,
 };
 use crate::{
     datagram::{
