@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use super::{
+    admission::Quota,
     carrier::Ending,
     contract::{DialFailure, DownReason, LinkDown, SessionEffect},
     happy_eyeballs::AttemptId,
     session::{Attachment, Session},
     sessions::{SessionWake, Sessions},
-    table::{LinkEntry, Quota, Stage},
+    table::{LinkEntry, Stage},
 };
 use crate::{
     id::{LinkId, NodeId},

@@ -5,11 +5,12 @@ use std::{collections::VecDeque, net::SocketAddr};
 use bytes::Bytes;
 
 use super::{
+    admission::{Quota, TooMany},
     carrier::Ending,
     contract::{DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionEffect},
     link::{LinkFault, SessionLink},
     sessions::{SessionWake, Sessions},
-    table::{LinkEntry, Quota, ReferralState, Stage, TooMany},
+    table::{LinkEntry, ReferralState, Stage},
 };
 use crate::{
     handshake::{Direction, RemoteNode},

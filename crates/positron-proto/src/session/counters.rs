@@ -8,7 +8,7 @@ counters! {
 
     bytes_sent: Counter Bytes "Bytes given to byte streams.";
     bytes_received: Counter Bytes "Bytes taken from byte streams.";
-    records_sent: Counter Count "Bodies of frames given to links: records, and messages of connections.";
+    records_sent: Counter Count "Bodies of frames given to links: records and the like.";
     records_received: Counter Count "The same that were received.";
     messages_sent: Counter Count "Messages queued.";
     messages_received: Counter Count "Messages handed to the node.";

@@ -87,7 +87,8 @@ impl Sessions {
         }
     }
 
-    /// A link of ours has fallen silent: one of a less preferred kind to the same address stands by.
+    /// A link of ours has fallen silent: one of a less preferred kind to the same address stands
+    /// by.
     pub(super) fn failover(&mut self, now: Now, peer: Peer, out: &mut VecDeque<SessionEffect>) {
         let Some(entry) = self.links.get(&peer.link) else { return };
         let over = self.config.transports.after(entry.kind);

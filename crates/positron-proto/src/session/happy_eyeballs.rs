@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use super::{
+    admission::Quota,
     carrier::Ending,
     contract::{DialFailure, DialOutcome, DialRequest, LinkKind, LinkKinds, SessionEffect},
     sessions::{SessionWake, Sessions},
-    table::{LinkEntry, Quota, Stage},
+    table::{LinkEntry, Stage},
 };
 use crate::{
     handshake::expect::Expect,

@@ -1,8 +1,8 @@
 //! One authenticated conversation with one node, over whatever links exist `[PROTOCOL 4, 5]`.
 //!
-//! A *link* is one datagram connection, one byte stream, or whatever else there will be. A *session*
-//! is what the node sees: this peer is there, say something to it; and what outlives its links:
-//! which messages were said and heard.
+//! A *link* is one datagram connection, one byte stream, or whatever else there will be. A
+//! *session* is what the node sees: this peer is there, say something to it; and what outlives its
+//! links: which messages were said and heard.
 //!
 //! ```text
 //! dialled    Connecting ─▸ Initiating ─▸ AwaitPong ───┐ PONG
@@ -20,7 +20,8 @@
 //!   `streams` are those of [`crate::datagram`] and [`crate::stream`];
 //! - `link`: one link: frames in and out, signs of life;
 //! - `session`: messages numbered and acknowledged per pair of boots, whatever links come and go;
-//! - `table`: the rows of the table of links, and who may come in; `partials`: what their
+//!   `send_lane`: what was said in one lane;
+//! - `table`: the rows of the table of links; `admission`: who may come in; `partials`: what their
 //!   unfinished messages take;
 //! - [`sessions`]: the table; `connect`, `establish`, `transfer` and `close` are what it does with
 //!   a link from its first byte to its last, `happy_eyeballs` and `failover` with several;
@@ -31,6 +32,7 @@
 //! messages (one per lane and link, growing as bytes arrive, and in all), conversations without a
 //! link and what waits in them. An idle link holds its keys and no buffer.
 
+mod admission;
 mod carrier;
 mod close;
 mod config;
@@ -44,6 +46,7 @@ mod happy_eyeballs;
 mod kind;
 mod link;
 mod partials;
+mod send_lane;
 #[expect(clippy::module_inception, reason = "the machine that the room is named after")]
 mod session;
 pub mod sessions;

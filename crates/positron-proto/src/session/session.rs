@@ -1,13 +1,12 @@
 //! Messages between two nodes, numbered and acknowledged whatever links come and go
 //! `[PROTOCOL 4]`.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::{
     contract::{DownReason, LinkKind, NotSent},
     link::{LinkFault, Waiting},
+    send_lane::{Done, Put, SendLane},
 };
 use crate::{
     id::{LinkId, Ticket},
@@ -91,38 +90,6 @@ pub(super) enum Freshness {
     Duplicate,
 }
 
-/// What was put on a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Put {
-    /// Bytes of messages.
-    pub(super) bytes: usize,
-    /// Messages that had been wholly on a link before.
-    pub(super) resent: u64,
-}
-
-#[derive(Debug)]
-struct Queued {
-    body: Bytes,
-    ticket: Option<Ticket>,
-}
-
-/// One lane towards the peer.
-#[derive(Debug, Default)]
-struct SendLane {
-    /// Not acknowledged, oldest first.
-    queue: VecDeque<Queued>,
-    /// The number of the first in the queue.
-    base: u64,
-    /// How many of the queue are wholly on the present link.
-    sent: usize,
-    /// Bytes of the next one that are on the present link, in parts.
-    offset: usize,
-    /// The number after the last that was ever wholly on a link.
-    ever_sent: u64,
-    /// Whether the peer said on the present link where it stands.
-    resumed: bool,
-}
-
 /// One lane from the peer.
 #[derive(Clone, Copy, Debug, Default)]
 struct ReceiveLane {
@@ -138,7 +105,7 @@ struct Pace {
     /// When it last acknowledged something, or took a fair amount of a long queue.
     progress: Instant,
     /// Bytes that were taken since then, while something was not acknowledged.
-    taken: u64,
+    taken: usize,
     /// When something was sent to the peer last.
     spoke: Instant,
 }
@@ -180,7 +147,7 @@ impl Session {
         self.epoch_state = EpochState::Awaited;
         self.attachment = Attachment::Attached(link);
         for lane in &mut self.outgoing {
-            (lane.sent, lane.offset, lane.resumed) = (0, 0, false);
+            lane.restart();
         }
         for lane in &mut self.incoming {
             lane.ack_due = true;
@@ -225,7 +192,7 @@ impl Session {
         }
         self.queued = (bytes + body.len(), messages + 1);
         self.unsent += body.len();
-        self.outgoing[lane.index()].queue.push_back(Queued { body, ticket });
+        self.outgoing[lane.index()].push(body, ticket);
         Ok(())
     }
 
@@ -241,8 +208,7 @@ impl Session {
 
     /// Whether a message of these lanes could be sent now.
     pub(super) fn has_messages(&self, lanes: &[Lane]) -> bool {
-        let lanes = lanes.iter().map(|lane| &self.outgoing[lane.index()]);
-        lanes.into_iter().any(|lane| lane.resumed && lane.sent < lane.queue.len())
+        lanes.iter().any(|lane| self.outgoing[lane.index()].has_next())
     }
 
     /// Appends the acknowledgments that are due.
@@ -292,10 +258,10 @@ impl Session {
         // A lane in which we say nothing, whatever it is to the peer.
         let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
         let known = match self.epoch_state {
-            _ if outgoing.resumed => outgoing.base + as_u64(outgoing.sent),
-            EpochState::Known => outgoing.ever_sent,
+            _ if outgoing.is_resumed() => outgoing.next_unsent(),
+            EpochState::Known => outgoing.ever_sent(),
             EpochState::New => {
-                (outgoing.base, outgoing.ever_sent) = (next, next);
+                outgoing.number_from(next);
                 next
             }
             EpochState::Outdated => return Ok(()),
@@ -306,19 +272,15 @@ impl Session {
         if next > known {
             return Err(LinkFault::Violation("an acknowledgment of what was never sent"));
         }
-        outgoing.resumed = true;
-        while outgoing.base < next {
-            let Some(queued) = outgoing.queue.pop_front() else { break };
-            outgoing.base += 1;
-            if outgoing.sent > 0 {
-                outgoing.sent -= 1;
-            } else {
-                self.unsent -= queued.body.len();
+        outgoing.resume();
+        while let Some(gone) = outgoing.let_go_below(next) {
+            if !gone.was_sent {
+                self.unsent -= gone.len;
             }
-            self.queued.0 -= queued.body.len();
+            self.queued.0 -= gone.len;
             self.queued.1 -= 1;
             (self.pace.progress, self.pace.taken) = (now, 0);
-            queued.ticket.into_iter().for_each(&mut delivered);
+            gone.ticket.into_iter().for_each(&mut delivered);
         }
         Ok(())
     }
@@ -377,8 +339,9 @@ impl Session {
         if self.waiting() == Waiting::Nothing {
             return;
         }
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.pace.taken = self.pace.taken.saturating_add(bytes);
-        if self.pace.taken >= as_u64(MAX_RECORD) {
+        if self.pace.taken >= MAX_RECORD {
             (self.pace.progress, self.pace.taken) = (now, 0);
         }
     }
@@ -411,80 +374,6 @@ impl Session {
 
     /// The tickets of everything that was not acknowledged, lane by lane.
     pub(super) fn into_tickets(self) -> impl Iterator<Item = Ticket> {
-        self.outgoing.into_iter().flat_map(|lane| lane.queue).filter_map(|queued| queued.ticket)
+        self.outgoing.into_iter().flat_map(SendLane::into_tickets)
     }
 }
-
-/// Whether filling a record ended with the lane or with the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
-    LaneEmpty,
-    RecordFull,
-}
-
-impl SendLane {
-    const fn new() -> Self {
-        Self { queue: VecDeque::new(), base: 0, sent: 0, offset: 0, ever_sent: 0, resumed: false }
-    }
-
-    /// Appends the next messages to the record that begins at `start` of `out`.
-    fn put(
-        &mut self,
-        lane: Lane,
-        out: &mut Vec<u8>,
-        start: usize,
-        largest: usize,
-        put: &mut Put,
-    ) -> Done {
-        while self.resumed
-            && let Some(next) = self.queue.get(self.sent)
-        {
-            let number = self.base + as_u64(self.sent);
-            let overhead = Frame::overhead(number, next.body.len());
-            let full = if out.len() == start { largest } else { largest.min(MAX_RECORD) };
-            let room = (start + full).saturating_sub(out.len());
-            let rest = next.body.len() - self.offset;
-            if overhead + next.body.len() <= largest {
-                if overhead + rest > room {
-                    return Done::RecordFull;
-                }
-                Frame::Message { lane, number, body: next.body.clone() }.encode(out);
-                put.bytes += rest;
-                self.offset = 0;
-            } else {
-                if room < overhead + MIN_PART {
-                    return Done::RecordFull;
-                }
-                let from = self.offset;
-                let to = from + rest.min(room - overhead);
-                let body = next.body.slice(from..to);
-                let (offset, total) = (as_u32(from), as_u32(next.body.len()));
-                Frame::Fragment { lane, number, offset, total, body }.encode(out);
-                put.bytes += to - from;
-                self.offset = to;
-                if to < next.body.len() {
-                    return Done::RecordFull;
-                }
-                self.offset = 0;
-            }
-            self.sent += 1;
-            if number < self.ever_sent {
-                put.resent += 1;
-            }
-            self.ever_sent = self.ever_sent.max(number + 1);
-        }
-        Done::LaneEmpty
-    }
-}
-
-fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
-}
-
-/// A message has at most [`MAX_MESSAGE`] bytes.
-fn as_u32(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-/// A smaller part is not worth its frame; it waits for the next record (guess).
-const MIN_PART: usize = 256;

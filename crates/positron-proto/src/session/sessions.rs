@@ -13,12 +13,13 @@ pub use super::contract::{
     NotSent, Peer, PerKind, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
 };
 use super::{
+    admission::Admission,
     carrier::{CarrierEvent, Carriers, LinkNames},
     datagrams::DatagramCarrier,
     happy_eyeballs::{AttemptId, ConnectionAttempt},
     partials::Partials,
     session::{Attachment, Session},
-    table::{Admission, LinkEntry},
+    table::LinkEntry,
 };
 use crate::{
     datagram::{
@@ -49,7 +50,8 @@ use crate::{
 ///
 /// **Kinds of links.** A dial races: the preferred kind first, each other one after a head start. A
 /// session whose link falls silent goes on over one of another kind, and goes back when the
-/// preferred one gets through; what was said moves with it. Its caller sees none of that but in its views.
+/// preferred one gets through; what was said moves with it. Its caller sees none of that but in its
+/// views.
 ///
 /// **Guarantees.** Each dial ends with one [`SessionEffect::DialEnded`]; each
 /// [`SessionEffect::Up`] is followed by one

@@ -9,6 +9,7 @@ use crate::{
         carrier::{Carrier, CarrierEvent, Draft, Ending, LinkNames, Order, Traffic},
         link::LinkFault,
         sessions::LinkKind,
+        table::Stage,
     },
 };
 
@@ -175,6 +176,12 @@ fn kinds(world: &World) -> [Option<LinkKind>; 2] {
     [0, 1].map(|n| world.nodes[n].sessions.views().next().map(|view| view.transport))
 }
 
+/// Links that are not about to be forgotten. A stream that a firewall swallows has no end.
+fn links(world: &World, n: usize) -> usize {
+    let links = world.nodes[n].sessions.links.values();
+    links.filter(|entry| !matches!(entry.stage, Stage::Closing)).count()
+}
+
 #[test]
 fn a_third_kind_has_its_turn_after_the_second() {
     let mut blocked = world(&[LinkKind::Udp, LinkKind::Tcp], millis(490));
@@ -202,7 +209,7 @@ fn a_session_runs_over_a_third_kind_from_first_to_last() {
     world.close(0, 1, CloseReason::Pruned);
     world.advance(millis(100));
     assert_eq!(world.downs(1), [DownReason::ByPeer(CloseReason::Pruned)]);
-    assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+    assert_eq!([0, 1].map(|n| links(&world, n)), [0; 2]);
 }
 
 #[test]
@@ -226,7 +233,7 @@ fn a_session_moves_down_to_a_third_kind_and_back_up() {
         let heard: Vec<u8> = world.heard(n).iter().map(|body| body[0]).collect();
         assert_eq!(heard, (0..30).collect::<Vec<_>>(), "nothing lost, doubled or out of order");
         assert_eq!((world.ups(n), world.downs(n)), (1, vec![]));
-        assert_eq!(world.nodes[n].sessions.links.len(), 1);
+        assert_eq!(links(&world, n), 1);
     }
     let moves = world.nodes[0].sessions.moves();
     let moves: Vec<u64> = moves.iter().map(|(_, moves)| *moves).collect();

@@ -1,0 +1,188 @@
+//! What was said in one lane and not acknowledged.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::{
+    id::Ticket,
+    limits::MAX_RECORD,
+    wire::frame::{Frame, Lane},
+};
+
+/// One lane towards the peer: what was said in it and not acknowledged, whatever links come and go.
+///
+/// [`push`](Self::push) queues, [`put`](Self::put) fills records once the peer said on the present
+/// link where it stands ([`resume`](Self::resume)), [`let_go_below`](Self::let_go_below) ends what
+/// it acknowledged; [`restart`](Self::restart) begins over on the next link.
+#[derive(Debug, Default)]
+pub(super) struct SendLane {
+    /// Not acknowledged, oldest first.
+    queue: VecDeque<Queued>,
+    /// The number of the first in the queue.
+    base: u64,
+    /// How many of the queue are wholly on the present link.
+    sent: usize,
+    /// Bytes of the next one that are on the present link, in parts.
+    offset: usize,
+    /// The number after the last that was ever wholly on a link.
+    ever_sent: u64,
+    /// Whether the peer said on the present link where it stands.
+    resumed: bool,
+}
+
+#[derive(Debug)]
+struct Queued {
+    body: Bytes,
+    ticket: Option<Ticket>,
+}
+
+/// What was put on a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Put {
+    /// Bytes of messages.
+    pub(super) bytes: usize,
+    /// Messages that had been wholly on a link before.
+    pub(super) resent: u64,
+}
+
+/// Whether filling a record ended with the lane or with the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    LaneEmpty,
+    RecordFull,
+}
+
+/// A message that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LetGo {
+    /// Its bytes.
+    pub(super) len: usize,
+    /// Whether it was wholly on the present link.
+    pub(super) was_sent: bool,
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl SendLane {
+    pub(super) const fn new() -> Self {
+        Self { queue: VecDeque::new(), base: 0, sent: 0, offset: 0, ever_sent: 0, resumed: false }
+    }
+
+    /// Appends the next messages to the record that begins at `start` of `out`.
+    pub(super) fn put(
+        &mut self,
+        lane: Lane,
+        out: &mut Vec<u8>,
+        start: usize,
+        largest: usize,
+        put: &mut Put,
+    ) -> Done {
+        while self.resumed
+            && let Some(next) = self.queue.get(self.sent)
+        {
+            let number = self.base + as_u64(self.sent);
+            let overhead = Frame::overhead(number, next.body.len());
+            let full = if out.len() == start { largest } else { largest.min(MAX_RECORD) };
+            let room = (start + full).saturating_sub(out.len());
+            let rest = next.body.len() - self.offset;
+            if overhead + next.body.len() <= largest {
+                if overhead + rest > room {
+                    return Done::RecordFull;
+                }
+                Frame::Message { lane, number, body: next.body.clone() }.encode(out);
+                put.bytes += rest;
+                self.offset = 0;
+            } else {
+                if room < overhead + MIN_PART {
+                    return Done::RecordFull;
+                }
+                let from = self.offset;
+                let to = from + rest.min(room - overhead);
+                let body = next.body.slice(from..to);
+                let (offset, total) = (as_u32(from), as_u32(next.body.len()));
+                Frame::Fragment { lane, number, offset, total, body }.encode(out);
+                put.bytes += to - from;
+                self.offset = to;
+                if to < next.body.len() {
+                    return Done::RecordFull;
+                }
+                self.offset = 0;
+            }
+            self.sent += 1;
+            if number < self.ever_sent {
+                put.resent += 1;
+            }
+            self.ever_sent = self.ever_sent.max(number + 1);
+        }
+        Done::LaneEmpty
+    }
+
+    /// Queues a message at the end.
+    pub(super) fn push(&mut self, body: Bytes, ticket: Option<Ticket>) {
+        self.queue.push_back(Queued { body, ticket });
+    }
+
+    /// Nothing is on the present link, and where the peer stands on it is not known.
+    pub(super) const fn restart(&mut self) {
+        (self.sent, self.offset, self.resumed) = (0, 0, false);
+    }
+
+    /// The peer said on the present link where it stands.
+    pub(super) const fn resume(&mut self) {
+        self.resumed = true;
+    }
+
+    /// Whether it did.
+    pub(super) const fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Whether something could be put on the present link now.
+    pub(super) fn has_next(&self) -> bool {
+        self.resumed && self.sent < self.queue.len()
+    }
+
+    /// The number of the first message that is not wholly on the present link.
+    pub(super) fn next_unsent(&self) -> u64 {
+        self.base + as_u64(self.sent)
+    }
+
+    /// The number after the last that was ever wholly on a link.
+    pub(super) const fn ever_sent(&self) -> u64 {
+        self.ever_sent
+    }
+
+    /// What waits is numbered from here: the peer remembers nothing of what was numbered before.
+    pub(super) const fn number_from(&mut self, next: u64) {
+        (self.base, self.ever_sent) = (next, next);
+    }
+
+    /// The oldest message, if its number is below `next`: it was acknowledged.
+    pub(super) fn let_go_below(&mut self, next: u64) -> Option<LetGo> {
+        if self.base >= next {
+            return None;
+        }
+        let Queued { body, ticket } = self.queue.pop_front()?;
+        self.base += 1;
+        let was_sent = self.sent > 0;
+        self.sent -= usize::from(was_sent);
+        Some(LetGo { len: body.len(), was_sent, ticket })
+    }
+
+    /// The tickets of everything that was not acknowledged.
+    pub(super) fn into_tickets(self) -> impl Iterator<Item = Ticket> {
+        self.queue.into_iter().filter_map(|queued| queued.ticket)
+    }
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// A message has at most [`MAX_MESSAGE`] bytes.
+fn as_u32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// A smaller part is not worth its frame; it waits for the next record (guess).
+const MIN_PART: usize = 256;
