@@ -1,7 +1,8 @@
 //! Tell one: application messages to one node, once `[PROTOCOL 3.1]`.
 //!
-//! Reading order: [`DirectEffect`] and [`Undelivered`] (the contract), `direct.rs` (the machine),
-//! `outbox.rs` (what is not acknowledged yet), `inbox.rs` (what came already).
+//! Reading order: [`DirectMessage`], [`DirectEffect`] and [`Undelivered`] (the contract),
+//! `direct.rs` (the machine), `outbox.rs` (what is not acknowledged yet), `inbox.rs` (what came
+//! already), `counters.rs`.
 
 mod counters;
 #[allow(clippy::module_inception)]

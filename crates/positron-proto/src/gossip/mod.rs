@@ -6,13 +6,12 @@
 //! database maintenance", sections 1.3 and 1.4; eager and lazy push as in Leitão, Pereira,
 //! Rodrigues 2007, "Epidemic broadcast trees").
 //!
-//! Reading order: [`GossipConfig`], [`GossipMessage`] and [`GossipEffect`] (the contract),
-//! `gossip.rs` (the machine:
-//! publish, push, verdicts, peers, time), `lazy.rs` (its other half: announcements, requests,
-//! comparisons); then what it is made of: `window.rs` (what is kept, and what is old), `checks.rs`
-//! (claims under verification), `wanted.rs` (fetches under way), `patience.rs` (how long to wait
-//! for a push), `announcements.rs` (what is to be announced), `link.rs` (what is remembered of a
-//! peer).
+//! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
+//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
+//! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
+//! kept), `low_watermarks.rs` (what is old), `checks.rs` (claims under verification), `fetches.rs`
+//! (fetches under way), `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is
+//! to be announced), `peer_state.rs` (what is remembered of a peer), `counters.rs`.
 
 mod announcements;
 mod checks;

@@ -2,9 +2,10 @@
 //!
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
 //! [`command`] (what the application hears and says), [`change`] (what storage keeps and brings
-//! back), [`config`], `counters.rs` and [`view`]; then [`core`] (the machine), `route.rs` (who
-//! hears whom), `outgoing.rs` and `sequence.rs` (our own messages, their numbers and tickets) and
-//! `parked.rs` (claims that wait for their signature to be checked).
+//! back), [`config`], `counters.rs` and [`view`]; then [`core`] (the machine), [`message`] (which
+//! room reads a message), `route.rs` (who hears whom), `publisher.rs` and `sequence.rs` (our own
+//! messages, their numbers and tickets) and `pending_verification.rs` (claims that wait for their
+//! signature to be checked).
 
 pub mod change;
 pub mod command;

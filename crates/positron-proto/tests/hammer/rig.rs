@@ -94,19 +94,15 @@ fn config(bootstrap: Vec<String>) -> NodeConfig {
             software: "hammer".into(),
         },
         gossip: gossip::GossipConfig {
-            fanout: 3,
             interval: Duration::from_millis(500),
             ttl: 5,
             cache_size: 200,
+            ..gossip::GossipConfig::default()
         },
         trust: trust::TrustConfig {
-            initial_score: 0.5,
-            min_threshold: 0.1,
-            max_score: 1.0,
             decay_rate: 0.1,
             decay_interval: Duration::from_secs(60),
-            boost_message: 0.01,
-            penalty_invalid: 0.1,
+            ..trust::TrustConfig::default()
         },
     }
 }

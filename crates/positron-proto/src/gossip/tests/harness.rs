@@ -20,7 +20,7 @@ pub(super) fn network() -> NetworkId {
 }
 
 pub(super) fn config() -> GossipConfig {
-    GossipConfig { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
+    GossipConfig::default()
 }
 
 pub(super) fn identity(number: u32) -> Identity {

@@ -32,12 +32,10 @@ pub(super) fn network() -> NetworkId {
 
 pub(super) fn config() -> PeersConfig {
     PeersConfig {
-        bootstrap: Vec::new(),
-        min_peers: 5,
-        max_peers: 50,
         discovery_interval: Duration::from_secs(10),
         heartbeat_interval: Duration::from_secs(5),
         software: "test/1".to_owned(),
+        ..PeersConfig::default()
     }
 }
 

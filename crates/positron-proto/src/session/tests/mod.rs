@@ -105,9 +105,8 @@ fn config() -> SessionConfig {
     SessionConfig {
         network: NetworkId::from_name("test"),
         max_links: 64,
-        connect_timeout: Duration::from_secs(10),
-        heartbeat: Duration::from_secs(30),
         transports: LinkKinds::TCP,
+        ..SessionConfig::default()
     }
 }
 
