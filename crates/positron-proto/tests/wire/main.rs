@@ -216,7 +216,7 @@ fn every_limit_holds_at_its_edge() {
     check("carriers", MAX_CARRIERS, &|n| carriers(&vec![1; n]));
     check("peer record", MAX_PEER_RECORD, &|n| {
         // Type and count stand before the record; seven carriers, the last as long as it must be.
-        let bodies = |last| [[120; 6].as_slice(), &[last]].concat();
+        let bodies = |last| [[110; 6].as_slice(), &[last]].concat();
         carriers(&bodies(64 + n + 2 - carriers(&bodies(64)).len()))
     });
     check("software", MAX_SOFTWARE, &|n| {
