@@ -35,4 +35,5 @@ counters! {
     moves: Counter Count "Addresses that moved and were proven.";
     black_holes: Counter Count "Times that datagrams above a size vanished.";
     key_updates: Counter Count "Keys changed.";
+    extensions_ignored: Counter Count "Frames of a later version that were ignored.";
 }

@@ -1,8 +1,9 @@
-//! The table of all datagram connections.
+//! All datagram connections of one socket.
 
-use core::cmp::Reverse;
+mod datagrams;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
 };
@@ -10,26 +11,27 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    client_handshake::{ClientHandshake, HandshakeProgress},
+    client_handshake::ClientHandshake,
     connection::Connection,
     contract::{
-        Closed, ConnectionId, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
-        LaneNumber, NotDialled, NotQueued, StreamId,
+        ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
+        LaneNumber, NotDialled, NotQueued, StreamId, Transmit,
     },
-    half_open::{HalfOpenTable, PerSecond, remote, sealed_reset},
-    memory_budget::{Share, Shares},
-    protection::{Protection, Tuning},
+    demux::Demux,
+    half_open::{HalfOpenTable, PerSecond},
+    memory_budget::MemoryBudget,
+    protection::Tuning,
+    transmit_queue::TransmitQueue,
     window::WindowBudget,
 };
 use crate::{
     deadlines::Deadlines,
     handshake::{
-        agreement::Agreement,
         expect::{Direction, Expect},
         hello::Local,
     },
     identity::Identity,
-    limits::{MAX_DATAGRAM_DIALS, MAX_UNSEALED_QUEUE},
+    limits::MAX_DATAGRAM_DIALS,
     rng::{Rng, Seed},
     time::{Instant, Now},
     wire::frame::CloseReason,
@@ -49,7 +51,8 @@ use crate::{
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
-/// strangers; [`MAX_UNSEALED_QUEUE`] datagrams of handshakes that wait to be sent;
+/// strangers; [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes that
+/// wait to be sent;
 /// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first
 /// windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES) held beyond all
 /// windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished messages.
@@ -97,58 +100,29 @@ use crate::{
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) config: Arc<EndpointConfig>,
-    pub(super) local: Local,
-    pub(super) rng: Rng,
-    pub(super) rows: BTreeMap<ConnectionId, Row>,
-    /// Connections by our ids on the wire.
-    pub(super) by_wire: BTreeMap<u32, ConnectionId>,
-    /// Connections by the other ends' ids on the wire, which are not unique.
-    pub(super) by_theirs: BTreeSet<(u32, ConnectionId)>,
-    pub(super) door: HalfOpenTable,
-    pub(super) deadlines: Deadlines<EndpointWake>,
-    /// Unsealed datagrams, which go before everything sealed.
-    pub(super) unsealed: VecDeque<(SocketAddr, Vec<u8>)>,
-    /// Connections that may have something to send.
-    pub(super) dirty: BTreeSet<ConnectionId>,
-    /// The connection that was served last: the one after it is next.
-    pub(super) served: ConnectionId,
-    pub(super) stray_hints: PerSecond,
-    pub(super) counters: EndpointCounters,
-    /// The packet that was opened last: its place is the next one's.
-    pub(super) opened: Vec<u8>,
-    events: VecDeque<EndpointEvent>,
-    /// The last name of a connection that was given.
-    named: u64,
-    /// Handshakes of ours that are not complete.
-    dials: usize,
-    budget: WindowBudget,
-    /// Unfinished messages: the connection of the oldest gives way.
-    pub(super) unfinished: Shares<Instant>,
-    /// What is held beyond the windows: the connection that holds most gives way.
-    pub(super) overdrafts: Shares<Reverse<u64>>,
+    local: Local,
     tuning: Tuning,
-}
-
-/// One connection.
-#[derive(Debug)]
-pub(super) struct Row {
-    pub(super) connection: Connection,
-    /// Our id on the wire.
-    pub(super) wire: u32,
-    /// Theirs, once it is known.
-    pub(super) theirs: Option<u32>,
-    /// Our handshake, until its last message is known to have arrived.
-    pub(super) dial: Option<Box<ClientHandshake>>,
-    /// What was counted of it.
-    pub(super) unfinished: Option<Share<Instant>>,
-    pub(super) overdraft: Option<Share<Reverse<u64>>>,
+    rng: Rng,
+    demux: Demux,
+    /// Handshakes of ours, until their last message is known to have arrived.
+    dials: BTreeMap<ConnectionId, Box<ClientHandshake>>,
+    half_open: HalfOpenTable,
+    deadlines: Deadlines<EndpointWake>,
+    transmits: TransmitQueue,
+    events: VecDeque<EndpointEvent>,
+    windows: WindowBudget,
+    memory: MemoryBudget,
+    stray_hints: PerSecond,
+    counters: EndpointCounters,
+    /// The packet that was opened last: its place is the next one's.
+    opened: Vec<u8>,
 }
 
 /// Why to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EndpointWake {
+enum EndpointWake {
     /// A stranger took too long.
-    Door,
+    HalfOpen,
     /// A handshake of ours says something again.
     Dial(ConnectionId),
     /// A connection has something due.
@@ -171,26 +145,20 @@ impl Endpoint {
     ) -> Self {
         Self {
             local: Local::new(me, config.network, boot),
-            door: HalfOpenTable::new(&mut rng, tuning),
+            half_open: HalfOpenTable::new(&mut rng, tuning),
             config: Arc::new(config),
+            tuning,
             rng,
-            rows: BTreeMap::new(),
-            by_wire: BTreeMap::new(),
-            by_theirs: BTreeSet::new(),
+            demux: Demux::default(),
+            dials: BTreeMap::new(),
             deadlines: Deadlines::new(),
-            unsealed: VecDeque::new(),
-            dirty: BTreeSet::new(),
-            served: ConnectionId(0),
+            transmits: TransmitQueue::default(),
+            events: VecDeque::new(),
+            windows: WindowBudget::default(),
+            memory: MemoryBudget::default(),
             stray_hints: PerSecond::default(),
             counters: EndpointCounters::default(),
             opened: Vec::new(),
-            events: VecDeque::new(),
-            named: 0,
-            dials: 0,
-            budget: WindowBudget::default(),
-            unfinished: Shares::default(),
-            overdrafts: Shares::default(),
-            tuning,
         }
     }
 
@@ -211,7 +179,7 @@ impl Endpoint {
         if to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast() {
             return Err(NotDialled::BadAddress(to));
         }
-        if self.dials >= MAX_DATAGRAM_DIALS || self.is_full() {
+        if self.dials.len() >= MAX_DATAGRAM_DIALS || self.is_full() {
             return Err(NotDialled::TooMany);
         }
         let wire = self.fresh_wire();
@@ -219,11 +187,11 @@ impl Endpoint {
         let (dial, syn) =
             ClientHandshake::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
                 .map_err(|_| NotDialled::Handshake)?;
-        let id = self.insert(now.mono, wire, Some(Box::new(dial)));
+        let id = self.insert(now.mono, wire, Direction::Outbound);
+        self.dials.insert(id, Box::new(dial));
         self.counters.dials += 1;
-        self.dials += 1;
         self.wake_dial(id);
-        self.say(to, syn);
+        self.transmits.push(to, syn);
         Ok(id)
     }
 
@@ -346,6 +314,34 @@ impl Endpoint {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// Does what is due. Never harmful.
+    pub fn handle_timeout(&mut self, now: Now) {
+        // Taken first: what is due again at once waits for the next call.
+        let mut due = Vec::new();
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            due.push(wake);
+        }
+        for wake in due {
+            match wake {
+                EndpointWake::HalfOpen => {
+                    self.half_open.handle_timeout(now.mono, &mut self.counters);
+                    self.wake_half_open();
+                }
+                EndpointWake::Dial(id) => {
+                    let Some(dial) = self.dials.get_mut(&id) else { continue };
+                    let progress = dial.handle_timeout(now.mono, &self.local, &mut self.rng);
+                    self.progress(now.mono, id, progress);
+                }
+                EndpointWake::Connection(id) => {
+                    let Some(connection) = self.demux.get_mut(id) else { continue };
+                    connection.handle_timeout(now.mono, &mut self.counters);
+                    self.settle(id);
+                    self.forget_if_over(now, id);
+                }
+            }
+        }
+    }
+
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<EndpointEvent> {
         loop {
@@ -355,48 +351,122 @@ impl Endpoint {
             }
         }
     }
-}
 
-// What the rooms of the endpoint share.
-impl Endpoint {
+    /// Whether an event that waited is not true any more. What it told of is told again when it is.
+    fn is_stale(&self, event: &EndpointEvent) -> bool {
+        match event {
+            EndpointEvent::Drained { connection } => {
+                self.demux.get(*connection).is_some_and(|it| !it.is_drained())
+            }
+            EndpointEvent::StreamReadable { connection, stream } => {
+                self.demux.get(*connection).is_some_and(|it| !it.is_readable(*stream))
+            }
+            _ => false,
+        }
+    }
+
+    /// Fills `buf` (which is cleared first) with the next batch of datagrams to one address, at
+    /// most `max_segments` of one size. Connections take turns.
+    pub fn poll_transmit(
+        &mut self,
+        now: Now,
+        max_segments: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        buf.clear();
+        if let Some((to, datagram)) = self.transmits.pop() {
+            buf.extend_from_slice(&datagram);
+            self.counters.datagrams_sent += 1;
+            self.counters.bytes_sent += u64::try_from(buf.len()).unwrap_or(0);
+            return Some(Transmit { to, segment_size: buf.len(), len: buf.len() });
+        }
+        while let Some(id) = self.transmits.next_ready() {
+            let sent = self.demux.get_mut(id).and_then(|connection| {
+                connection.poll_transmit(now.mono, max_segments, buf, &mut self.counters)
+            });
+            self.settle(id);
+            if sent.is_some() {
+                return sent;
+            }
+            self.transmits.clear_ready(id);
+            self.forget_if_over(now, id);
+        }
+        None
+    }
+
+    /// Connections of which something is to be told, in order of their ids.
+    pub fn views(&self) -> Vec<ConnectionView> {
+        self.demux.views().collect()
+    }
+
+    /// One connection, while it exists.
+    pub fn view(&self, connection: ConnectionId) -> Option<ConnectionView> {
+        self.demux.view(connection)
+    }
+
+    /// Bytes of a connection that wait to be acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
+        self.demux.get(connection).map(Connection::queued_bytes)
+    }
+
+    /// When a packet of the other end of a connection opened last, while it exists.
+    pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
+        self.demux.get(connection)?.heard()
+    }
+
+    /// Bytes in packets of a connection that its other end acknowledged, while it exists: whether it
+    /// grows tells a slow path from an end that takes nothing.
+    pub fn delivered_bytes(&self, connection: ConnectionId) -> Option<u64> {
+        self.demux.get(connection)?.delivered_bytes()
+    }
+
+    /// What happened and what was dropped since the start.
+    pub fn counters(&self) -> EndpointCounters {
+        self.counters
+    }
+
+    /// Handshakes of strangers that are not complete.
+    pub fn half_open(&self) -> usize {
+        self.half_open.len()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn demux(&mut self) -> &mut Demux {
+        &mut self.demux
+    }
+
+    /// Unsealed datagrams that wait to be sent.
+    #[cfg(test)]
+    pub(super) fn unsealed(&self) -> usize {
+        self.transmits.unsealed()
+    }
+
+    /// SYNs computed on in this second.
+    #[cfg(test)]
+    pub(super) const fn syns_computed(&self) -> u32 {
+        self.half_open.computed()
+    }
+
     /// Whether there can be no further connection.
-    pub(super) fn is_full(&self) -> bool {
-        self.rows.len() >= self.config.max_connections
+    fn is_full(&self) -> bool {
+        self.demux.len() >= self.config.max_connections
     }
 
     /// A connection id that nobody has here. 0 stands for none.
     pub(super) fn fresh_wire(&mut self) -> u32 {
         loop {
             let wire = u32::from_be_bytes(self.rng.bytes());
-            if wire != 0 && !self.by_wire.contains_key(&wire) && !self.door.knows(wire) {
+            if wire != 0 && self.demux.by_wire(wire).is_none() && !self.half_open.knows(wire) {
                 return wire;
             }
         }
     }
 
-    /// A new row: of a dial of ours, or else of a stranger who proved to be live.
-    pub(super) fn insert(
-        &mut self,
-        now: Instant,
-        wire: u32,
-        dial: Option<Box<ClientHandshake>>,
-    ) -> ConnectionId {
-        let direction = if dial.is_some() { Direction::Outbound } else { Direction::Inbound };
-        self.named += 1;
-        let id = ConnectionId(self.named);
+    /// A new connection: a dial of ours, or a stranger who proved to be live.
+    pub(super) fn insert(&mut self, now: Instant, wire: u32, direction: Direction) -> ConnectionId {
         let rng = Seed::new(self.rng.bytes()).stream("connection");
-        let connection = Connection::new(now, &self.config, direction, rng, &mut self.budget);
-        let (theirs, unfinished, overdraft) = (None, None, None);
-        self.rows.insert(id, Row { connection, wire, theirs, dial, unfinished, overdraft });
-        self.by_wire.insert(wire, id);
-        id
-    }
-
-    /// Queues an unsealed datagram, unless too many wait.
-    pub(super) fn say(&mut self, to: SocketAddr, datagram: Vec<u8>) {
-        if self.unsealed.len() < MAX_UNSEALED_QUEUE {
-            self.unsealed.push_back((to, datagram));
-        }
+        let connection = Connection::new(now, &self.config, direction, rng, &mut self.windows);
+        self.demux.insert(wire, connection)
     }
 
     /// Does something with a connection, and whatever follows from it.
@@ -405,17 +475,17 @@ impl Endpoint {
         id: ConnectionId,
         what: impl FnOnce(&mut Connection, &mut WindowBudget) -> Result<T, NotQueued>,
     ) -> Result<T, NotQueued> {
-        let row = self.rows.get_mut(&id).ok_or(NotQueued::Closed)?;
-        let done = what(&mut row.connection, &mut self.budget);
+        let connection = self.demux.get_mut(id).ok_or(NotQueued::Closed)?;
+        let done = what(connection, &mut self.windows);
         self.settle(id);
         done
     }
 
     /// Takes what a connection says and notes when it wants to be woken, after every change.
     pub(super) fn settle(&mut self, id: ConnectionId) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(connection) = self.demux.get_mut(id) else { return };
         let mut closed = false;
-        while let Some(event) = row.connection.poll_event() {
+        while let Some(event) = connection.poll_event() {
             let event = event.of(id);
             closed |= matches!(event, EndpointEvent::Closed { .. });
             self.counters.messages_received +=
@@ -425,123 +495,64 @@ impl Endpoint {
         if closed {
             self.forget_dial(id);
         }
-        self.share(id);
-        let Some(row) = self.rows.get(&id) else { return };
-        self.dirty.insert(id);
-        match row.connection.poll_timeout() {
+        self.note_memory(id);
+        let Some(connection) = self.demux.get(id) else { return };
+        self.transmits.set_ready(id);
+        match connection.poll_timeout() {
             Some(at) => self.deadlines.set(EndpointWake::Connection(id), at),
             None => self.deadlines.clear(EndpointWake::Connection(id)),
         }
     }
 
-    /// Forgets a connection without a word.
-    pub(super) fn forget(&mut self, id: ConnectionId) {
-        self.forget_dial(id);
-        let Some(mut row) = self.rows.remove(&id) else { return };
-        row.connection.give_back(&mut self.budget);
-        self.by_wire.remove(&row.wire);
-        if let Some(theirs) = row.theirs {
-            self.by_theirs.remove(&(theirs, id));
+    /// Notes what a connection holds by now, and keeps unfinished messages within their bound.
+    fn note_memory(&mut self, id: ConnectionId) {
+        let Some(connection) = self.demux.get(id) else { return };
+        self.memory.note(id, connection.unfinished(), connection.overdraft());
+        while let Some(oldest) = self.memory.beyond_fragments() {
+            let Some(connection) = self.demux.get_mut(oldest) else { return };
+            if connection.give_up_oldest() == 0 {
+                return;
+            }
+            self.memory.note(oldest, connection.unfinished(), connection.overdraft());
+            self.counters.messages_given_up += 1;
+            self.transmits.set_ready(oldest);
         }
-        self.dirty.remove(&id);
+    }
+
+    /// Ends the connections that hold most while too much is held beyond what windows promised.
+    fn enforce_memory_budget(&mut self, now: Now) {
+        while let Some(greatest) = self.memory.beyond_windows() {
+            let Some(connection) = self.demux.get_mut(greatest) else { return };
+            connection.reset(now.mono, CloseReason::SlotsFull);
+            self.settle(greatest);
+        }
+    }
+
+    fn forget_if_over(&mut self, now: Now, id: ConnectionId) {
+        if self.demux.get(id).is_some_and(|connection| connection.is_over(now.mono)) {
+            self.forget(id);
+        }
+    }
+
+    /// Forgets a connection without a word.
+    fn forget(&mut self, id: ConnectionId) {
+        self.forget_dial(id);
+        let Some(mut connection) = self.demux.remove(id) else { return };
+        connection.give_back(&mut self.windows);
+        self.transmits.clear_ready(id);
         self.deadlines.clear(EndpointWake::Connection(id));
-        self.unfinished.change(id, row.unfinished, None);
-        self.overdrafts.change(id, row.overdraft, None);
+        self.memory.forget(id);
     }
 
     /// Our handshake is over, one way or the other.
-    pub(super) fn forget_dial(&mut self, id: ConnectionId) {
-        self.deadlines.clear(EndpointWake::Dial(id));
-        let Some(row) = self.rows.get_mut(&id) else { return };
-        if row.dial.take().is_some() {
-            self.dials -= 1;
+    fn forget_dial(&mut self, id: ConnectionId) {
+        if self.dials.remove(&id).is_some() {
+            self.deadlines.clear(EndpointWake::Dial(id));
         }
-    }
-
-    /// Notes when a handshake of ours wants to be woken.
-    pub(super) fn wake_dial(&mut self, id: ConnectionId) {
-        let dial = self.rows.get(&id).and_then(|row| row.dial.as_deref());
-        match dial {
-            Some(dial) => self.deadlines.set(EndpointWake::Dial(id), dial.next()),
-            None => self.deadlines.clear(EndpointWake::Dial(id)),
-        }
-    }
-
-    /// What a handshake of ours came to.
-    pub(super) fn progress(&mut self, now: Now, id: ConnectionId, progress: HandshakeProgress) {
-        let Some(to) =
-            self.rows.get(&id).and_then(|row| row.dial.as_deref()).map(ClientHandshake::to)
-        else {
-            return;
-        };
-        match progress {
-            HandshakeProgress::Nothing => {}
-            HandshakeProgress::Say(datagram) => self.say(to, datagram),
-            HandshakeProgress::Agreed(agreed, ack) => {
-                self.agreed(now.mono, id, to, *agreed, ack);
-            }
-            // Its last message was said often enough: what is silent is the connection.
-            HandshakeProgress::Over(_) if self.rows.get(&id).is_some_and(Row::is_agreed) => {
-                self.forget_dial(id);
-            }
-            HandshakeProgress::Over(why) => self.fail_dial(id, why),
-        }
-        self.wake_dial(id);
-    }
-
-    fn fail_dial(&mut self, connection: ConnectionId, why: Closed) {
-        self.counters.handshakes_failed += 1;
-        self.forget(connection);
-        self.events.push_back(EndpointEvent::Closed { connection, why });
-    }
-
-    /// The listener is known. Go on, or say sealed why not.
-    fn agreed(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        to: SocketAddr,
-        agreed: Agreement,
-        ack: Option<Vec<u8>>,
-    ) {
-        let mut protection =
-            Protection::tuned(&agreed.split, agreed.suite, agreed.role, self.tuning);
-        let theirs = agreed.connection.unwrap_or_default();
-        let is_last = ack.is_none();
-        if let Some(ack) = ack {
-            self.say(to, ack);
-        }
-        if let Some(reason) = agreed.refusal {
-            if let Some(reset) = sealed_reset(now, &mut protection, theirs, &reason) {
-                self.say(to, reset);
-            }
-            let why = match reason {
-                CloseReason::SelfDial => Closed::Ourselves,
-                CloseReason::WrongNode => Closed::WrongNode { found: agreed.id },
-                reason => Closed::ByUs(reason),
-            };
-            self.fail_dial(id, why);
-            return;
-        }
-        if is_last {
-            self.forget_dial(id);
-        }
-        let Some(row) = self.rows.get_mut(&id) else { return };
-        if let Some(dial) = &mut row.dial {
-            dial.agreed(now);
-        }
-        row.theirs = Some(theirs);
-        self.by_theirs.insert((theirs, id));
-        let remote = remote(&agreed, to, Direction::Outbound);
-        row.connection.secure(now, protection, remote, theirs);
-        self.counters.connections += 1;
-        self.settle(id);
     }
 }
 
-impl Row {
-    /// Whether there are keys, although our last message may not have arrived.
-    pub(super) fn is_agreed(&self) -> bool {
-        self.dial.as_ref().is_none_or(|dial| dial.is_agreed())
-    }
+/// Whether there are keys, although the last message of our handshake may not have arrived.
+fn is_agreed(dials: &BTreeMap<ConnectionId, Box<ClientHandshake>>, id: ConnectionId) -> bool {
+    dials.get(&id).is_none_or(|dial| dial.is_agreed())
 }

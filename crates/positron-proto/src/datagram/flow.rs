@@ -125,17 +125,8 @@ impl AdaptiveFlowController {
         let app_limited = self.flight_peak < self.congestion.window() / 2;
         self.in_flight -= bytes;
         self.flight_peak = self.in_flight;
-        let sample = AckSample {
-            bytes,
-            newest_sent_at: now - rtt,
-            rtt: &self.rtt,
-            in_flight: self.in_flight,
-            delivered: self.acknowledged,
-            delivered_before: self.acknowledged - bytes,
-            delivery_rate: None,
-            app_limited,
-        };
-        self.congestion.acknowledged(now, &sample);
+        let sample = AckSample { bytes, newest_sent_at: now - rtt, app_limited };
+        self.congestion.acknowledged(&sample);
     }
 
     /// Nothing was acknowledged for [`FlowStats::rto`]: all that is in flight is taken for lost,

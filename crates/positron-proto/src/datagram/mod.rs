@@ -51,14 +51,14 @@ mod pacer;
 mod path;
 mod protection;
 mod ranges;
+mod received_datagram;
 mod recovery;
 mod replay;
 mod rtt;
 mod sent_frames;
 mod state;
-mod stats;
 mod streams;
-mod transmit;
+mod transmit_queue;
 mod window;
 
 pub use endpoint::Endpoint;

@@ -34,16 +34,13 @@ impl Pacer {
         Self { datagram, rate: LEAST_RATE, credit: millionths(burst), filled_at: now }
     }
 
-    /// Takes the controller's rate, or 1.25 windows a round trip (RFC 9002, 7.7), or two while the
-    /// window doubles, so that the pacer never holds slow start back.
+    /// Takes 1.25 windows a round trip (RFC 9002, 7.7), or two while the window doubles, so that the
+    /// pacer never holds slow start back.
     pub(super) fn follow(&mut self, now: Instant, congestion: &dyn Controller, rtt: &Rtt) {
-        let rate = congestion.pacing_rate().unwrap_or_else(|| {
-            let percent = if congestion.in_slow_start() { 200 } else { 125 };
-            let micros = rtt.smoothed().as_micros().max(1);
-            let rate = u128::from(congestion.window()) * percent * 10_000 / micros;
-            u64::try_from(rate).unwrap_or(u64::MAX)
-        });
-        self.rate_changed(now, rate);
+        let percent = if congestion.in_slow_start() { 200 } else { 125 };
+        let micros = rtt.smoothed().as_micros().max(1);
+        let rate = u128::from(congestion.window()) * percent * 10_000 / micros;
+        self.rate_changed(now, u64::try_from(rate).unwrap_or(u64::MAX));
     }
 
     /// The rate from now on, in bytes per second.

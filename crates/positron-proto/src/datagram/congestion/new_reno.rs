@@ -90,9 +90,7 @@ impl NewReno {
 }
 
 impl Controller for NewReno {
-    fn sent(&mut self, _now: Instant, _bytes: u64, _in_flight: u64, _app_limited: bool) {}
-
-    fn acknowledged(&mut self, _now: Instant, sample: &AckSample<'_>) {
+    fn acknowledged(&mut self, sample: &AckSample) {
         // RFC 9002, 7.3.2: recovery ends with the acknowledgment of a packet sent during it, and
         // what was sent before does not grow the window.
         if self.recovery_start.is_some_and(|start| sample.newest_sent_at <= start) {
@@ -134,7 +132,7 @@ impl Controller for NewReno {
         }
     }
 
-    fn undo(&mut self, _now: Instant) {
+    fn undo(&mut self) {
         let Some(before) = self.before.take() else { return };
         self.window = self.window.max(before.window);
         self.threshold = before.threshold;
@@ -163,10 +161,6 @@ impl Controller for NewReno {
         self.phase() == Phase::SlowStart
     }
 
-    fn pacing_rate(&self) -> Option<u64> {
-        None
-    }
-
     fn datagram_size_changed(&mut self, bytes: u64) {
         // Two large datagrams must not become many small ones, into a path that carries nothing.
         let was_least = self.window <= self.least_window();
@@ -182,46 +176,35 @@ impl Controller for NewReno {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::rtt::Rtt, *};
+    use super::*;
 
     fn at(micros: u64) -> Instant {
         Instant::from_micros(micros)
     }
 
-    fn acknowledge(reno: &mut NewReno, now: u64, sent_at: u64, bytes: u64, app_limited: bool) {
-        let rtt = Rtt::new();
-        let sample = AckSample {
-            bytes,
-            newest_sent_at: at(sent_at),
-            rtt: &rtt,
-            in_flight: 0,
-            delivered: bytes,
-            delivered_before: 0,
-            delivery_rate: None,
-            app_limited,
-        };
-        reno.acknowledged(at(now), &sample);
+    fn acknowledge(reno: &mut NewReno, sent_at: u64, bytes: u64, app_limited: bool) {
+        reno.acknowledged(&AckSample { bytes, newest_sent_at: at(sent_at), app_limited });
     }
 
     fn lose(reno: &mut NewReno, now: u64, sent_at: u64, persistent: bool) {
         let newest_lost_sent_at = at(sent_at);
-        let sample = LossSample { bytes: 1000, newest_lost_sent_at, in_flight: 0, persistent };
+        let sample = LossSample { newest_lost_sent_at, persistent };
         reno.lost(at(now), &sample);
     }
 
     #[test]
     fn the_sawtooth_halves_once_a_flight_and_climbs_a_datagram_a_round() {
         let mut reno = NewReno::new(1000);
-        acknowledge(&mut reno, 10, 0, 10_000, false);
+        acknowledge(&mut reno, 0, 10_000, false);
         assert_eq!((reno.window(), reno.phase()), (20_000, Phase::SlowStart));
         lose(&mut reno, 20, 15, false);
         assert_eq!((reno.window(), reno.phase()), (10_000, Phase::Recovery));
         lose(&mut reno, 25, 19, false);
-        acknowledge(&mut reno, 26, 20, 10_000, false);
+        acknowledge(&mut reno, 20, 10_000, false);
         assert_eq!(reno.window(), 10_000, "the same flight");
-        acknowledge(&mut reno, 30, 21, 10_000, false);
+        acknowledge(&mut reno, 21, 10_000, false);
         assert_eq!((reno.window(), reno.phase()), (11_000, Phase::CongestionAvoidance));
-        acknowledge(&mut reno, 40, 31, 11_000, false);
+        acknowledge(&mut reno, 31, 11_000, false);
         assert_eq!(reno.window(), 12_000);
         lose(&mut reno, 50, 45, false);
         assert_eq!((reno.window(), reno.threshold()), (6_000, 6_000));
@@ -230,7 +213,7 @@ mod tests {
     #[test]
     fn what_the_application_held_back_grows_nothing() {
         let mut reno = NewReno::new(1000);
-        acknowledge(&mut reno, 10, 0, 10_000, true);
+        acknowledge(&mut reno, 0, 10_000, true);
         assert_eq!(reno.window(), 10_000);
     }
 
@@ -240,7 +223,7 @@ mod tests {
         reno.rto(at(10));
         reno.rto(at(20));
         assert_eq!((reno.window(), reno.threshold()), (2_000, 5_000));
-        reno.undo(at(30));
+        reno.undo();
         assert_eq!((reno.window(), reno.threshold()), (10_000, u64::MAX));
         lose(&mut reno, 50, 40, true);
         assert_eq!((reno.window(), reno.phase()), (2_000, Phase::SlowStart));

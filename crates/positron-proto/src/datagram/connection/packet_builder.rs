@@ -8,7 +8,7 @@ use crate::{
         contract::{Closed, ConnectionState, EndpointCounters, Transmit},
         path::Challenge,
         protection::Exhausted,
-        recovery::PacketKind,
+        recovery::SentPacketKind,
         sent_frames::{self, PacketBuilder},
         window::ReceiveWindow,
     },
@@ -25,12 +25,12 @@ struct Complete {
     kind: PacketType,
     flags: Flags,
     fragment: Fragment,
-    asks: PacketKind,
+    asks: SentPacketKind,
     cargo: SentPacketData,
 }
 
 impl Complete {
-    fn new(kind: PacketType, asks: PacketKind) -> Self {
+    fn new(kind: PacketType, asks: SentPacketKind) -> Self {
         let (flags, fragment) = (Flags::NONE, Fragment::default());
         Self { kind, flags, fragment, asks, cargo: SentPacketData::default() }
     }
@@ -83,7 +83,7 @@ impl Connection {
         let Some(secured) = self.secured.as_deref_mut() else { return Ok(None) };
         let close = |out: &mut Vec<u8>| put_close(out, &ending.reason());
         if core::mem::take(&mut secured.due.reset) {
-            let packet = Complete::new(PacketType::Rst, PacketKind::AckOnly);
+            let packet = Complete::new(PacketType::Rst, SentPacketKind::AckOnly);
             return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
         }
         if self.state == ConnectionState::Closed {
@@ -93,16 +93,16 @@ impl Connection {
             return Ok(Some(sent));
         }
         if core::mem::take(&mut secured.due.fin_ack) {
-            let packet = Complete::new(PacketType::FinAck, PacketKind::AckOnly);
+            let packet = Complete::new(PacketType::FinAck, SentPacketKind::AckOnly);
             return secured.single(now, &mut carried.window, buf, packet, |_| {}).map(Some);
         }
         if let Some(token) = secured.due.pong.take() {
             let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
-            let packet = Complete::new(PacketType::Pong, PacketKind::AckOnly);
+            let packet = Complete::new(PacketType::Pong, SentPacketKind::AckOnly);
             return secured.single(now, &mut carried.window, buf, packet, frames).map(Some);
         }
         if core::mem::take(&mut secured.due.fin) && self.state.awaits_fin_acknowledgment() {
-            let mut packet = Complete::new(PacketType::Fin, PacketKind::Eliciting);
+            let mut packet = Complete::new(PacketType::Fin, SentPacketKind::Eliciting);
             packet.cargo.fin = true;
             return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
         }
@@ -190,7 +190,7 @@ impl PacketSpace {
         let Some((kind, fragment)) = packet_type(kind) else {
             if acks {
                 // The fragment that is next leaves no room for them.
-                let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
+                let packet = Complete::new(PacketType::Ack, SentPacketKind::AckOnly);
                 self.finish(now, &mut carried.window, buf, start, packet)?;
                 return Ok(Filled::Acks);
             }
@@ -210,7 +210,7 @@ impl PacketSpace {
             }
         }
         let cargo = SentPacketData { contents, charged, fin: false };
-        let packet = Complete { kind, flags, fragment, asks: PacketKind::Eliciting, cargo };
+        let packet = Complete { kind, flags, fragment, asks: SentPacketKind::Eliciting, cargo };
         self.finish(now, &mut carried.window, buf, start, packet)?;
         Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
     }
@@ -227,7 +227,7 @@ impl PacketSpace {
             let token = self.next_token();
             let frames = |out: &mut Vec<u8>| PacketFrame::Ping { token }.encode(out);
             self.due.probes = 0;
-            let packet = Complete::new(PacketType::Ping, PacketKind::Eliciting);
+            let packet = Complete::new(PacketType::Ping, SentPacketKind::Eliciting);
             return self.single(now, window, buf, packet, frames).map(Some);
         }
         if may_probe_size && let Some(size) = self.size.poll_probe(now) {
@@ -237,7 +237,7 @@ impl PacketSpace {
         // Packets full of one fragment have no room to say it.
         let lowest = self.lowest_due(now).is_some() && self.recovery.in_flight() > 0;
         if self.received.ack_due(now) || larger || lowest {
-            let packet = Complete::new(PacketType::Ack, PacketKind::AckOnly);
+            let packet = Complete::new(PacketType::Ack, SentPacketKind::AckOnly);
             return self.single(now, window, buf, packet, |_| {}).map(Some);
         }
         Ok(None)
@@ -283,10 +283,10 @@ impl PacketSpace {
         let (to, frame, size, asks) = if let Some(PathResponse { to, token, asked }) = due {
             let allowed = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
             let frame = PacketFrame::PathResponse { token };
-            (to, frame, allowed.min(asked), PacketKind::AckOnly)
+            (to, frame, allowed.min(asked), SentPacketKind::AckOnly)
         } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
             let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
-            (to, frame, size, PacketKind::Eliciting)
+            (to, frame, size, SentPacketKind::Eliciting)
         } else {
             return Ok(None);
         };
@@ -309,7 +309,7 @@ impl PacketSpace {
         let start = begin(buf);
         PacketFrame::Ping { token: self.next_token() }.encode(buf);
         buf.resize(start + size - TAG_LEN, 0);
-        let packet = Complete::new(PacketType::Ping, PacketKind::SizeProbe);
+        let packet = Complete::new(PacketType::Ping, SentPacketKind::SizeProbe);
         let number = self.protection.next_number();
         self.finish(now, window, buf, start, packet)?;
         self.size.probe_sent(number);
@@ -361,8 +361,7 @@ impl PacketSpace {
     }
 
     /// The number for a STOP_WAITING frame. Until the other end shows that it heard of one, it is
-    /// told
-    /// again, no more often than twice a round trip.
+    /// told again, no more often than twice a round trip.
     fn lowest_due(&self, now: Instant) -> Option<u64> {
         let pause = self.recovery.rtt().smoothed() / 2;
         let number = self.recovery.lowest_to_tell(now)?;
@@ -410,7 +409,7 @@ impl PacketSpace {
             self.received.ack_sent(now);
         }
         // Silence on a probe for a size is an answer, too.
-        if packet.asks == PacketKind::Eliciting {
+        if packet.asks == SentPacketKind::Eliciting {
             self.unanswered.get_or_insert(now);
             self.spoke = now;
         }

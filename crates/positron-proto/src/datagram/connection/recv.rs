@@ -242,9 +242,8 @@ impl PacketSpace {
         heard.eliciting |= frame.is_ack_eliciting();
         heard.said |= is_for_application(&frame);
         match frame {
-            PacketFrame::Padding { .. }
-            | PacketFrame::Pong { .. }
-            | PacketFrame::Unknown { .. } => {}
+            PacketFrame::Padding { .. } | PacketFrame::Pong { .. } => {}
+            PacketFrame::Unknown { .. } => counters.extensions_ignored += 1,
             PacketFrame::Ping { token } => heard.ping = Some(token),
             PacketFrame::Message { channel, number, body } => {
                 count(carried.incoming.message(channel, number, body)?, counters);

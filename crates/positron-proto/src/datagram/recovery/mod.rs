@@ -1,9 +1,9 @@
 //! What was sent, what of it arrived and what is lost (RFC 8985 RACK-TLP, RFC 6298, RFC 9002).
 
+mod app_limited;
 mod lost;
 mod news;
 mod rack;
-mod rate;
 mod sent;
 #[cfg(test)]
 mod tests;
@@ -11,10 +11,10 @@ mod tests;
 use core::ops::RangeInclusive;
 
 use self::{
+    app_limited::AppLimited,
     lost::Losses,
     news::News,
     rack::Tolerance,
-    rate::RateSample,
     sent::{Flight, Lost, SentPackets, bytes_of},
 };
 use super::{
@@ -28,7 +28,7 @@ use crate::{
 
 /// What a packet asks of the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PacketKind {
+pub(super) enum SentPacketKind {
     /// Only acknowledges: its number is used up, nothing else is remembered.
     AckOnly,
     /// Must be acknowledged.
@@ -46,7 +46,7 @@ pub(super) struct Settled<C> {
     /// Bytes of its datagram.
     pub(super) size: usize,
     /// Eliciting or a probe.
-    pub(super) kind: PacketKind,
+    pub(super) kind: SentPacketKind,
     /// When it was sent.
     pub(super) sent_at: Instant,
     /// What it carried.
@@ -117,7 +117,7 @@ pub(super) struct Recovery<C> {
     flight: Flight<C>,
     losses: Losses,
     tolerance: Tolerance,
-    delivery: RateSample,
+    app_limited: AppLimited,
     clock: Clock,
     /// The number that follows the last one sent.
     next: u64,
@@ -163,7 +163,7 @@ impl<C> Recovery<C> {
             flight: Flight::new(),
             losses: Losses::new(),
             tolerance: Tolerance::new(),
-            delivery: RateSample::default(),
+            app_limited: AppLimited::default(),
             clock: Clock::default(),
             next: 0,
             largest_acked: None,
@@ -184,12 +184,12 @@ impl<C> Recovery<C> {
         now: Instant,
         number: u64,
         size: usize,
-        kind: PacketKind,
+        kind: SentPacketKind,
         contents: C,
     ) {
         debug_assert!(number >= self.next, "packet numbers go up");
         self.next = self.next.max(number.saturating_add(1));
-        if kind == PacketKind::AckOnly {
+        if kind == SentPacketKind::AckOnly {
             return;
         }
         // The order of sending is the order of numbers, also if the clock jumped back.
@@ -198,10 +198,8 @@ impl<C> Recovery<C> {
             self.clock.rto_from = at;
         }
         self.clock.last_sent = at;
-        let stamp = self.delivery.sent(at, self.flight.bytes());
-        self.flight.push(number, SentPackets { at, size, kind, stamp, contents });
-        let app_limited = self.delivery.is_app_limited();
-        self.congestion.sent(now, bytes_of(size), self.flight.bytes(), app_limited);
+        let app_limited = self.app_limited.is_on();
+        self.flight.push(number, SentPackets { at, size, kind, app_limited, contents });
     }
 
     /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
@@ -213,7 +211,7 @@ impl<C> Recovery<C> {
 
     /// There is less to send than the window allows: what is measured now says nothing of the path.
     pub(super) fn app_limited(&mut self) {
-        self.delivery.app_limited(self.flight.bytes());
+        self.app_limited.begin(self.flight.bytes());
     }
 
     /// The other end says what arrived: `ranges`, highest first, and everything below `cumulative`,
@@ -250,7 +248,7 @@ impl<C> Recovery<C> {
         if news.newest_number.is_some() {
             self.learn(now, before, ack_delay, &news);
             self.lose_overtaken(now, out);
-            self.tell_acknowledged(now, &news);
+            self.tell_acknowledged(&news);
         }
         self.losses.forget_below(self.peer_cumulative);
         Ok(())
@@ -258,7 +256,7 @@ impl<C> Recovery<C> {
 
     /// Bytes in packets that the other end acknowledged.
     pub(super) fn delivered_bytes(&self) -> u64 {
-        self.delivery.delivered()
+        self.app_limited.delivered_bytes()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
@@ -437,25 +435,16 @@ impl<C> Recovery<C> {
         {
             self.rtt.sample(now, now.since(sent_at), ack_delay);
         }
-        self.delivery.add(now, news.bytes.saturating_add(news.returned_bytes));
+        self.app_limited.delivered(news.bytes.saturating_add(news.returned_bytes));
         if self.losses.take_refuted() {
-            self.congestion.undo(now);
+            self.congestion.undo();
         }
     }
 
-    fn tell_acknowledged(&mut self, now: Instant, news: &News) {
-        let Some((_, newest_sent_at, stamp)) = news.newest else { return };
-        let sample = AckSample {
-            bytes: news.bytes,
-            newest_sent_at,
-            rtt: &self.rtt,
-            in_flight: self.flight.bytes(),
-            delivered: self.delivery.delivered(),
-            delivered_before: stamp.delivered,
-            delivery_rate: self.delivery.rate(newest_sent_at, &stamp, self.rtt.least()),
-            app_limited: stamp.app_limited,
-        };
-        self.congestion.acknowledged(now, &sample);
+    fn tell_acknowledged(&mut self, news: &News) {
+        let Some((_, newest_sent_at, app_limited)) = news.newest else { return };
+        let sample = AckSample { bytes: news.bytes, newest_sent_at, app_limited };
+        self.congestion.acknowledged(&sample);
     }
 
     /// The round trip that an overtaken packet is granted: RFC 9002, 6.1.2 takes the larger of
@@ -494,7 +483,7 @@ impl<C> Recovery<C> {
             return false;
         };
         let mut persistent = false;
-        if packet.kind != PacketKind::SizeProbe {
+        if packet.kind != SentPacketKind::SizeProbe {
             let row = self
                 .row
                 .get_or_insert(LostRow { first_sent_at: packet.at, last_sent_at: packet.at });
@@ -514,7 +503,7 @@ impl<C> Recovery<C> {
     /// Remembers what was added to `out.lost` from `first` on, and tells congestion control.
     fn tell_lost(&mut self, now: Instant, first: usize, persistent: bool, out: &AckOutcome<C>) {
         let Some(newest) =
-            out.lost[first..].iter().rfind(|lost| lost.kind != PacketKind::SizeProbe)
+            out.lost[first..].iter().rfind(|lost| lost.kind != SentPacketKind::SizeProbe)
         else {
             self.remember_lost(now, first, out);
             return;
@@ -522,22 +511,16 @@ impl<C> Recovery<C> {
         if self.losses.begin(now, newest.sent_at) {
             self.tolerance.episode();
         }
-        let bytes = self.remember_lost(now, first, out);
-        let in_flight = self.flight.bytes();
-        let newest_lost_sent_at = newest.sent_at;
-        let sample = LossSample { bytes, newest_lost_sent_at, in_flight, persistent };
+        self.remember_lost(now, first, out);
+        let sample = LossSample { newest_lost_sent_at: newest.sent_at, persistent };
         self.congestion.lost(now, &sample);
     }
 
-    fn remember_lost(&mut self, now: Instant, first: usize, out: &AckOutcome<C>) -> u64 {
-        let mut bytes = 0;
+    fn remember_lost(&mut self, now: Instant, first: usize, out: &AckOutcome<C>) {
         for lost in &out.lost[first..] {
-            let congestion = lost.kind != PacketKind::SizeProbe;
-            let size = bytes_of(lost.size);
-            bytes += if congestion { size } else { 0 };
-            self.losses.add(now, lost.number, size, lost.sent_at, congestion);
+            let congestion = lost.kind != SentPacketKind::SizeProbe;
+            self.losses.add(now, lost.number, bytes_of(lost.size), lost.sent_at, congestion);
         }
-        bytes
     }
 
     /// Everything in flight is lost. Congestion control is not told here.

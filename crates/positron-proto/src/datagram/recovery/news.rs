@@ -1,9 +1,6 @@
 //! What one acknowledgment brought.
 
-use super::{
-    rate::RateStamp,
-    sent::{SentPackets, bytes_of},
-};
+use super::sent::{SentPackets, bytes_of};
 use crate::time::Instant;
 
 /// Bytes, and the newest packets.
@@ -11,8 +8,9 @@ use crate::time::Instant;
 pub(super) struct News {
     pub(super) bytes: u64,
     pub(super) returned_bytes: u64,
-    /// The newest packet acknowledged that was in flight.
-    pub(super) newest: Option<(u64, Instant, RateStamp)>,
+    /// The newest packet acknowledged that was in flight: its number, when it was sent, and whether
+    /// the application limited it then.
+    pub(super) newest: Option<(u64, Instant, bool)>,
     /// The newest packet at all, for the round trip time.
     pub(super) newest_number: Option<(u64, Instant)>,
 }
@@ -22,7 +20,7 @@ impl News {
     pub(super) fn acknowledged<C>(&mut self, number: u64, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         if self.newest.is_none_or(|(newest, ..)| number > newest) {
-            self.newest = Some((number, packet.at, packet.stamp));
+            self.newest = Some((number, packet.at, packet.app_limited));
         }
         self.see(number, packet.at);
     }

@@ -3,7 +3,7 @@
 use core::ops::RangeInclusive;
 use std::collections::VecDeque;
 
-use super::{PacketKind, rate::RateStamp};
+use super::SentPacketKind;
 use crate::time::Instant;
 
 /// A packet in flight.
@@ -11,8 +11,9 @@ use crate::time::Instant;
 pub(super) struct SentPackets<C> {
     pub(super) at: Instant,
     pub(super) size: usize,
-    pub(super) kind: PacketKind,
-    pub(super) stamp: RateStamp,
+    pub(super) kind: SentPacketKind,
+    /// It was sent when there was less to send than the window allowed.
+    pub(super) app_limited: bool,
     pub(super) contents: C,
 }
 
@@ -173,13 +174,13 @@ impl<C> Flight<C> {
     fn count_in(&mut self, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         self.packets += 1;
-        self.size_probes += usize::from(packet.kind == PacketKind::SizeProbe);
+        self.size_probes += usize::from(packet.kind == SentPacketKind::SizeProbe);
     }
 
     fn count_out(&mut self, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_sub(bytes_of(packet.size));
         self.packets -= 1;
-        self.size_probes -= usize::from(packet.kind == PacketKind::SizeProbe);
+        self.size_probes -= usize::from(packet.kind == SentPacketKind::SizeProbe);
     }
 
     /// What is out, counted one by one.

@@ -346,7 +346,7 @@ fn a_peer_that_opens_no_window_keeps_what_waits_bounded_and_cannot_keep_the_conn
             assert!(queued < 9 << 20, "{queued} bytes");
         }
         victim.wait(Duration::from_secs(60), &mut peers);
-        assert!(victim.end.rows.is_empty());
+        assert!(victim.end.demux().is_empty());
     }
 }
 

@@ -159,8 +159,7 @@ impl Victim {
     }
 
     fn unfinished(&self) -> usize {
-        let rows = self.end.rows.values();
-        rows.filter_map(|row| row.connection.unfinished()).map(|unfinished| unfinished.bytes).sum()
+        self.end.views().iter().map(|view| view.unfinished_bytes).sum()
     }
 
     fn violations(&self) -> usize {
@@ -209,13 +208,12 @@ impl Hostile {
         };
         let (end, now) = (&mut victim.end, victim.now.mono);
         let wire = end.fresh_wire();
-        let connection = end.insert(now, wire, None);
-        let row = end.rows.get_mut(&connection).unwrap();
+        let connection = end.insert(now, wire, Direction::Inbound);
         let theirs = u32::from(n) + 1;
-        row.theirs = Some(theirs);
-        end.by_theirs.insert((theirs, connection));
+        end.demux().set_theirs(connection, theirs);
         let keys = |role| Protection::tuned(&split(), Suite::Aes256Gcm, role, tuning);
-        row.connection.secure(now, keys(Role::Responder), remote, theirs);
+        let secured = end.demux().get_mut(connection).unwrap();
+        secured.secure(now, keys(Role::Responder), remote, theirs);
         end.settle(connection);
         let (heard, listens) = (Vec::new(), false);
         let keys = keys(Role::Initiator);

@@ -20,7 +20,7 @@ fn talking() -> (World, ConnectionId, u32) {
     let mut world = World::new(2);
     let connection = world.dial(0, 1, true);
     world.run();
-    let wire = world.nodes[0].end.rows[&connection].theirs.unwrap();
+    let wire = world.nodes[0].end.view(connection).unwrap().id_there.unwrap();
     (world, connection, wire)
 }
 
@@ -66,7 +66,7 @@ fn of_a_million_first_fragments_of_strangers_nothing_is_kept() {
     assert!(used.bytes_max < 64 * 1024, "{} bytes", used.bytes_max);
     assert!(used.bytes_current < 4096, "{} bytes stay", used.bytes_current);
     assert_eq!((hints, victim.end.counters().unknown_connections), (10, 1_000_000));
-    assert_eq!((victim.end.half_open(), victim.end.rows.len(), victim.unfinished()), (0, 0, 0));
+    assert_eq!((victim.end.half_open(), victim.end.views().len(), victim.unfinished()), (0, 0, 0));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_million_forged_and_replayed_packets_do_not_touch_a_live_session() {
 #[test]
 fn nobody_ends_a_session_from_outside() {
     let (mut world, connection, wire) = talking();
-    let ours = world.nodes[1].end.rows.values().next().unwrap().theirs.unwrap();
+    let ours = world.nodes[1].end.views()[0].id_there.unwrap();
     let (honest, to) = (world.nodes[0].addr, world.nodes[1].addr);
     // A second session of the same two, whose FIN and RST are genuine.
     let mut genuine = Vec::new();

@@ -192,6 +192,46 @@ fn every_frame_where_it_may_not_be_ends_the_connection() {
     assert!(refused > 100 && taken > 30, "{refused} {taken}");
 }
 
+/// Beside the frame that the type promises, if it promises one.
+#[test]
+fn the_frames_of_a_later_version_are_ignored_and_counted_in_packets_of_every_type() {
+    let extensions = || [PacketFrame::Unknown { kind: 0x40 }, PacketFrame::Unknown { kind: 0x7F }];
+    for (kind, promised) in [
+        (PacketType::Data, None),
+        (PacketType::Ack, None),
+        (PacketType::FinAck, None),
+        (PacketType::MessageAck, None),
+        (PacketType::MessageNack, None),
+        (PacketType::Ping, Some(PacketFrame::Ping { token: 1 })),
+        (PacketType::Pong, Some(PacketFrame::Pong { token: 1 })),
+        (PacketType::Fragment, Some(part(0, 0, 9, b"abc"))),
+        (PacketType::Fin, Some(PacketFrame::Close(CloseReason::Pruned))),
+    ] {
+        let mut victim = Victim::new();
+        let mut peers = [Hostile::new(&mut victim, 1)];
+        let mut frames: Vec<PacketFrame> = promised.into_iter().collect();
+        let told = frames.clone();
+        frames.extend(extensions());
+        if kind == PacketType::Fragment {
+            let mut bytes = Vec::new();
+            frames.iter().for_each(|frame| frame.encode(&mut bytes));
+            let fragment = Fragment { id: 0, index: 0, total: 3 };
+            let packet = peers[0].seal(victim.now.mono, (kind, fragment), &bytes);
+            victim.hear(peers[0].addr, &packet);
+        } else {
+            peers[0].strike(&mut victim, kind, &frames);
+        }
+        assert_eq!(victim.end.counters().extensions_ignored, 2, "{kind:?}");
+        victim.talk(&mut peers);
+        assert_eq!(victim.violations(), 0, "{told:?} in {kind:?}");
+        if kind != PacketType::Fin {
+            peers[0].say(&mut victim, &[message(Delivery::Ordered, 0, b"after")]);
+            victim.talk(&mut peers);
+            assert_eq!(victim.messages, 1, "{kind:?}");
+        }
+    }
+}
+
 #[test]
 fn what_follows_a_fin_or_a_reset_is_not_heard() {
     for kind in [PacketType::Fin, PacketType::Rst] {
@@ -216,7 +256,7 @@ fn what_follows_a_fin_or_a_reset_is_not_heard() {
         victim.wait(Duration::from_secs(60), &mut peers);
         let why = Closed::ByPeer(CloseReason::Pruned);
         assert_eq!(victim.closed, [(peers[0].connection, why)], "{kind:?}");
-        assert!(victim.end.rows.is_empty() && victim.end.by_wire.is_empty());
+        assert!(victim.end.demux().is_empty());
     }
 }
 
@@ -285,5 +325,5 @@ fn who_answered_late_is_not_remembered_for_long_once_it_is_sent_away() {
     assert_eq!(victim.violations(), 1);
     assert!(freed.bytes_current < -3_900_000, "{} bytes", freed.bytes_current);
     victim.wait(RTO_LONGEST, &mut peers);
-    assert!(victim.end.rows.is_empty());
+    assert!(victim.end.demux().is_empty());
 }

@@ -1,0 +1,301 @@
+//! What arrives at an endpoint: whose is it, and what follows?
+
+use std::net::SocketAddr;
+
+use super::{Endpoint, EndpointWake, is_agreed};
+use crate::{
+    datagram::{
+        client_handshake::{HandshakeProgress, unsealed},
+        connection::{Handled, OpenedPacket, SealedPacket},
+        contract::{Closed, ConnectionId, EndpointEvent},
+        half_open::{Knock, remote, sealed_reset},
+        protection::Protection,
+        received_datagram::ReceivedDatagram,
+    },
+    handshake::{agreement::Agreement, expect::Direction},
+    limits::STRAY_HINTS_PER_SECOND,
+    time::{Instant, Now},
+    wire::{
+        frame::CloseReason,
+        packet::{Hint, PacketType, Syn},
+    },
+};
+
+impl Endpoint {
+    /// Datagrams arrived from one address, in one buffer: each has `segment_size` bytes but the
+    /// last, which may have less. A `segment_size` of 0 stands for one datagram.
+    pub fn handle_datagrams(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        segment_size: usize,
+        datagrams: &[u8],
+    ) {
+        let size = if segment_size == 0 { datagrams.len() } else { segment_size };
+        for datagram in datagrams.chunks(size.max(1)) {
+            self.counters.datagrams_received += 1;
+            self.counters.bytes_received += u64::try_from(datagram.len()).unwrap_or(0);
+            self.handle_datagram(now, from, datagram);
+        }
+    }
+
+    fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+        match ReceivedDatagram::read(datagram) {
+            ReceivedDatagram::Sealed(header) => {
+                self.handle_sealed(now, SealedPacket { from, header: &header, datagram });
+            }
+            ReceivedDatagram::Syn(syn) => self.handle_syn(now, from, &syn),
+            ReceivedDatagram::SynAck { to, payload } => {
+                self.handle_syn_ack(now, from, to, payload);
+            }
+            ReceivedDatagram::Ack { to, payload } => self.handle_ack(now, from, to, payload),
+            ReceivedDatagram::Hint { of, hint } => self.handle_hint(now, from, of, hint),
+            ReceivedDatagram::OtherSyn { theirs } => {
+                self.counters.handshakes_failed += 1;
+                let hint = unsealed(PacketType::Rst, theirs, |out| Hint::Version.encode(out));
+                self.transmits.push(from, hint);
+            }
+            ReceivedDatagram::OtherHint { of } => self.handle_other_hint(from, of),
+            ReceivedDatagram::Malformed => self.counters.malformed += 1,
+        }
+    }
+
+    /// The hint of a node that speaks another version.
+    fn handle_other_hint(&mut self, from: SocketAddr, wire: u32) {
+        self.counters.malformed += 1;
+        let id = self.demux.by_wire(wire);
+        if let Some(dial) = id.and_then(|id| self.dials.get_mut(&id))
+            && dial.to() == from
+        {
+            self.counters.resets_unsealed += 1;
+            dial.handle_other_version();
+        }
+    }
+
+    fn handle_syn(&mut self, now: Now, from: SocketAddr, syn: &Syn<'_>) {
+        let ours = self.fresh_wire();
+        let answer = self.half_open.handle_syn(
+            (now.mono, from),
+            syn,
+            ours,
+            &self.local,
+            &mut self.rng,
+            &mut self.counters,
+        );
+        self.wake_half_open();
+        if let Some(answer) = answer {
+            self.transmits.push(from, answer);
+        }
+    }
+
+    fn handle_syn_ack(&mut self, now: Now, from: SocketAddr, wire: u32, payload: &[u8]) {
+        let Some(id) = self.demux.by_wire(wire) else {
+            self.counters.unknown_connections += 1;
+            return;
+        };
+        match self.dials.get_mut(&id) {
+            Some(dial) if !dial.is_agreed() => {
+                if dial.to() != from {
+                    self.counters.unknown_connections += 1;
+                    return;
+                }
+                let progress = dial.handle_syn_ack(payload, &self.local);
+                self.progress(now.mono, id, progress);
+            }
+            // Our ACK or first sealed packet may be lost, or this one was said twice.
+            _ => self.ping_if_suspect(now, id),
+        }
+    }
+
+    /// The third message of XX.
+    fn handle_ack(&mut self, now: Now, from: SocketAddr, wire: u32, payload: &[u8]) {
+        if self.half_open.knows(wire) {
+            self.half_open.handle_ack(from, wire, payload, &self.local, &mut self.counters);
+        } else if let Some(id) = self.demux.by_wire(wire) {
+            self.ping_if_suspect(now, id);
+        } else {
+            self.counters.unknown_connections += 1;
+        }
+    }
+
+    /// An unsealed RST.
+    fn handle_hint(&mut self, now: Now, from: SocketAddr, wire: u32, hint: Hint) {
+        if hint == Hint::NoSuchConnection {
+            self.handle_no_such_connection(now, wire);
+            return;
+        }
+        let Some(id) = self.demux.by_wire(wire) else {
+            self.counters.unknown_connections += 1;
+            return;
+        };
+        self.counters.resets_unsealed += 1;
+        match self.dials.get_mut(&id) {
+            Some(dial) if !dial.is_agreed() => {
+                if dial.to() == from {
+                    let progress = dial.handle_hint(now.mono, hint, &self.local, &mut self.rng);
+                    self.progress(now.mono, id, progress);
+                }
+            }
+            _ => self.ping_if_suspect(now, id),
+        }
+    }
+
+    /// Who says so knows only the id that we wrote to: the other end's.
+    fn handle_no_such_connection(&mut self, now: Now, theirs: u32) {
+        let suspects = self.demux.by_theirs(theirs);
+        if suspects.is_empty() {
+            self.counters.unknown_connections += 1;
+        } else {
+            self.counters.resets_unsealed += 1;
+        }
+        for id in suspects {
+            self.ping_if_suspect(now, id);
+        }
+    }
+
+    /// Somebody, perhaps the other end, doubts a connection: the other end is asked.
+    fn ping_if_suspect(&mut self, now: Now, id: ConnectionId) {
+        if let Some(connection) = self.demux.get_mut(id) {
+            connection.ping_if_suspect(now.mono);
+            self.settle(id);
+        }
+    }
+
+    fn handle_sealed(&mut self, now: Now, packet: SealedPacket<'_>) {
+        let wire = packet.header.connection;
+        if let Some(id) = self.demux.by_wire(wire) {
+            let Some(connection) = self.demux.get_mut(id).filter(|_| is_agreed(&self.dials, id))
+            else {
+                self.counters.unknown_connections += 1;
+                return;
+            };
+            let (out, counters) = (&mut self.opened, &mut self.counters);
+            let handled = connection.handle_packet(now.mono, packet, out, counters);
+            if handled == Handled::Opened {
+                self.forget_dial(id);
+            }
+            self.settle(id);
+            self.enforce_memory_budget(now);
+        } else if self.half_open.knows(wire) {
+            self.handle_first_sealed(now, packet);
+        } else {
+            self.handle_stray(now, packet);
+        }
+    }
+
+    /// A stranger may prove to be live.
+    fn handle_first_sealed(&mut self, now: Now, packet: SealedPacket<'_>) {
+        let SealedPacket { from, header, datagram } = packet;
+        let refuse = self.is_full().then_some(CloseReason::SlotsFull);
+        let (out, counters) = (&mut self.opened, &mut self.counters);
+        match self.half_open.handle_sealed(now.mono, packet, out, refuse, counters) {
+            Knock::Nothing => self.wake_half_open(),
+            Knock::Refused(reset) => self.transmits.push(from, reset),
+            Knock::Live(accepted) => {
+                let id = self.insert(now.mono, header.connection, Direction::Inbound);
+                self.counters.connections += 1;
+                self.demux.set_theirs(id, accepted.theirs);
+                let Some(connection) = self.demux.get_mut(id) else { return };
+                let (protection, theirs) = (accepted.protection, accepted.theirs);
+                connection.secure(now.mono, protection, accepted.remote, theirs);
+                let (number, frames) = (accepted.number, self.opened.as_slice());
+                let opened = OpenedPacket { from, header, number, frames, len: datagram.len() };
+                connection.handle_opened(now.mono, opened, &mut self.counters);
+                self.wake_half_open();
+                self.settle(id);
+                self.enforce_memory_budget(now);
+            }
+        }
+    }
+
+    /// For no connection of ours: says so, so that a restart is noticed at once.
+    fn handle_stray(&mut self, now: Now, packet: SealedPacket<'_>) {
+        self.counters.unknown_connections += 1;
+        // We do not know how the other end calls the connection, only how it calls ours. Never in
+        // answer to an RST: two ends would go on for ever.
+        let said = self.stray_hints.in_this_second(now.mono);
+        if packet.header.kind == PacketType::Rst || said >= STRAY_HINTS_PER_SECOND {
+            return;
+        }
+        self.stray_hints.count(now.mono);
+        let hint = |out: &mut Vec<u8>| Hint::NoSuchConnection.encode(out);
+        let hint = unsealed(PacketType::Rst, packet.header.connection, hint);
+        self.transmits.push(packet.from, hint);
+    }
+
+    /// Notes when a handshake of ours wants to be woken.
+    pub(super) fn wake_dial(&mut self, id: ConnectionId) {
+        match self.dials.get(&id) {
+            Some(dial) => self.deadlines.set(EndpointWake::Dial(id), dial.next()),
+            None => self.deadlines.clear(EndpointWake::Dial(id)),
+        }
+    }
+
+    pub(super) fn wake_half_open(&mut self) {
+        match self.half_open.poll_timeout() {
+            Some(at) => self.deadlines.set(EndpointWake::HalfOpen, at),
+            None => self.deadlines.clear(EndpointWake::HalfOpen),
+        }
+    }
+
+    /// What a handshake of ours came to.
+    pub(super) fn progress(&mut self, now: Instant, id: ConnectionId, progress: HandshakeProgress) {
+        let Some(to) = self.dials.get(&id).map(|dial| dial.to()) else { return };
+        match progress {
+            HandshakeProgress::Nothing => {}
+            HandshakeProgress::Say(datagram) => self.transmits.push(to, datagram),
+            HandshakeProgress::Agreed(agreed, ack) => self.agreed(now, id, to, *agreed, ack),
+            // Its last message was said often enough: what is silent is the connection.
+            HandshakeProgress::Over(_) if is_agreed(&self.dials, id) => self.forget_dial(id),
+            HandshakeProgress::Over(why) => self.fail_dial(id, why),
+        }
+        self.wake_dial(id);
+    }
+
+    fn fail_dial(&mut self, connection: ConnectionId, why: Closed) {
+        self.counters.handshakes_failed += 1;
+        self.forget(connection);
+        self.events.push_back(EndpointEvent::Closed { connection, why });
+    }
+
+    /// The listener is known. Go on, or say sealed why not.
+    fn agreed(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        to: SocketAddr,
+        agreed: Agreement,
+        ack: Option<Vec<u8>>,
+    ) {
+        let mut protection =
+            Protection::tuned(&agreed.split, agreed.suite, agreed.role, self.tuning);
+        let theirs = agreed.connection.unwrap_or_default();
+        let is_last = ack.is_none();
+        if let Some(ack) = ack {
+            self.transmits.push(to, ack);
+        }
+        if let Some(reason) = agreed.refusal {
+            if let Some(reset) = sealed_reset(now, &mut protection, theirs, &reason) {
+                self.transmits.push(to, reset);
+            }
+            let why = match reason {
+                CloseReason::SelfDial => Closed::Ourselves,
+                CloseReason::WrongNode => Closed::WrongNode { found: agreed.id },
+                reason => Closed::ByUs(reason),
+            };
+            self.fail_dial(id, why);
+            return;
+        }
+        if is_last {
+            self.forget_dial(id);
+        } else if let Some(dial) = self.dials.get_mut(&id) {
+            dial.agreed(now);
+        }
+        self.demux.set_theirs(id, theirs);
+        let Some(connection) = self.demux.get_mut(id) else { return };
+        let remote = remote(&agreed, to, Direction::Outbound);
+        connection.secure(now, protection, remote, theirs);
+        self.counters.connections += 1;
+        self.settle(id);
+    }
+}
