@@ -245,8 +245,6 @@ impl<B: Input> PacketFrame<B> {
             Self::Fragment { .. } => matches!(kind, Type::Data | Type::Fragment),
             Self::MessageAck { .. } => matches!(kind, Type::Data | Type::MessageAck),
             Self::MessageNack { .. } => matches!(kind, Type::Data | Type::MessageNack),
-            // What a later version adds to a packet of any kind must not end this one's connections.
-            Self::Unknown { .. } => !matches!(kind, Type::Syn | Type::SynAck),
             _ => matches!(kind, Type::Data),
         }
     }
@@ -254,20 +252,12 @@ impl<B: Input> PacketFrame<B> {
     /// Whether a packet with it is to be acknowledged within
     /// [`ACK_DELAY`](crate::limits::ACK_DELAY) (RFC 9002, 2).
     pub const fn is_ack_eliciting(&self) -> bool {
-        let is_extension = matches!(self, Self::Unknown { .. });
-        is_extension || (self.says_something() && !matches!(self, Self::Pong { .. }))
+        self.says_something() && !matches!(self, Self::Pong { .. })
     }
 
-    /// Whether it is more than acknowledgments, padding and extensions, which may ride in every
-    /// packet.
+    /// Whether it is more than acknowledgments and padding, which may ride in every packet.
     pub const fn says_something(&self) -> bool {
-        !matches!(
-            self,
-            Self::Padding { .. }
-                | Self::PacketAck { .. }
-                | Self::StopWaiting { .. }
-                | Self::Unknown { .. }
-        )
+        !matches!(self, Self::Padding { .. } | Self::PacketAck { .. } | Self::StopWaiting { .. })
     }
 }
 
