@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod future_frames;
 mod future_peer;
 mod man_in_the_middle;
 mod peer;

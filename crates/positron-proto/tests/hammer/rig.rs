@@ -81,7 +81,7 @@ fn session() -> sessions::SessionConfig {
     }
 }
 
-fn config(bootstrap: Vec<String>) -> NodeConfig {
+pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
     NodeConfig {
         network: network(),
         session: session(),
