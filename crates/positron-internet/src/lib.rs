@@ -4,17 +4,18 @@
 //! same calls give the same deliveries. Time is how long it is since the beginning ([`Time`]).
 //!
 //! - *Datagrams* ([`PathLaws`], a set for each direction between two hosts): delay, jitter, loss
-//!   (single and in bursts), copies, reordering, a rate behind a bounded queue, an MTU, damage, hops.
-//! - *Byte streams* ([`StreamLaws`]): connecting takes a round trip and is repeated; a lost packet is
-//!   a stall of everything behind it; two kernel buffers, and back-pressure when they are full.
+//!   (single and in bursts), copies, reordering, a rate behind a bounded queue, an MTU, damage,
+//!   hops.
+//! - *Byte streams* ([`StreamLaws`]): connecting takes a round trip and is repeated; a lost packet
+//!   is a stall of everything behind it; two kernel buffers, and back-pressure when they are full.
 //! - *Who reaches whom* ([`Topology`]): partitions, cuts of one direction, black holes at a host
 //!   ([`Traffic`]) or by size (the MTU), addresses that change.
-//! - *Uplinks*: boxes before a host ([`Middlebox`]) that filter, translate addresses, and count hops;
-//!   [`Firewall`] is one.
+//! - *Uplinks*: boxes before a host ([`Middlebox`]) that filter, translate addresses, and count
+//!   hops; [`Firewall`] is one.
 //! - *Hosts* ([`Kernel`]): processes that start, end, stop reading; machines that lose power.
 //!
-//! What is kept is bounded by what its user sends: a chunk that nobody reads by the kernel buffer, a
-//! datagram that nobody reads likewise, flows of a firewall by a number of its own.
+//! What is kept is bounded by what its user sends: a chunk that nobody reads by the kernel buffer,
+//! a datagram that nobody reads likewise, flows of a firewall by a number of its own.
 //!
 //! Not modelled: routes and shared lines (each pair of hosts has its own line), congestion control
 //! and acknowledgments of streams (a stream is as fast as its rate), fragmentation, ICMP, boxes

@@ -10,10 +10,12 @@
 //! - *the network*: a [`positron_internet`], with datagrams and streams; a delay for each pair of
 //!   hosts, jitter, loss, an optional rate;
 //! - *partitions*: streams are held back until they heal, or are dead for good and nobody is told;
-//! - *processes*: killed, frozen, stopped, or without power; started again with what their disk has;
-//! - *disks*: batches are committed late; a crash loses what was not committed, a loss of power what
-//!   was not on the platter;
-//! - *signatures*: checked for real, once in the whole world; verdicts arrive late and out of order;
+//! - *processes*: killed, frozen, stopped, or without power; started again with what their disk
+//!   has;
+//! - *disks*: batches are committed late; a crash loses what was not committed, a loss of power
+//!   what was not on the platter;
+//! - *signatures*: checked for real, once in the whole world; verdicts arrive late and out of
+//!   order;
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data. [`run`] plays it and gives a [`Report`] that says whether all

@@ -141,7 +141,7 @@ impl World {
             latency_overall_ms: Latency::of(&mut all),
             wire_bytes: spent.wire_bytes,
             verifications: spent.verifications,
-            changes: self.hosts.iter().map(|host| host.changes()).sum(),
+            changes: self.hosts.iter().map(super::host::Host::changes).sum(),
             events: spent.inputs,
             duration_s: crate::report::seconds(self.now()),
             wall_s: None,

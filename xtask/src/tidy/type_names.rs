@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Finding, Tree, modules::Crate, ratchet::Offender};
 
-/// What stands behind the names of `crypto/native.rs` where that one is not: they are one name each,
-/// because no program has both.
+/// What stands behind the names of `crypto/native.rs` where that one is not: they are one name
+/// each, because no program has both.
 const OTHER_BACK_END: &str = "crypto/pure.rs";
 
 pub(super) fn check(tree: &Tree, offenders: &mut Vec<Offender>) {

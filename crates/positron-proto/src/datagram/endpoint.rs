@@ -51,13 +51,12 @@ use crate::{
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
-/// strangers; [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes that
-/// wait to be sent;
-/// [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised beyond the first
-/// windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES) held beyond all
-/// windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished messages.
-/// Messages among the events that wait are bounded by what the windows let the other ends send
-/// before [`release`](Self::release).
+/// strangers; [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes
+/// that wait to be sent; [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised
+/// beyond the first windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES)
+/// held beyond all windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished
+/// messages. Messages among the events that wait are bounded by what the windows let the other ends
+/// send before [`release`](Self::release).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -414,8 +413,8 @@ impl Endpoint {
         self.demux.get(connection)?.heard()
     }
 
-    /// Bytes in packets of a connection that its other end acknowledged, while it exists: whether it
-    /// grows tells a slow path from an end that takes nothing.
+    /// Bytes in packets of a connection that its other end acknowledged, while it exists: whether
+    /// it grows tells a slow path from an end that takes nothing.
     pub fn delivered_bytes(&self, connection: ConnectionId) -> Option<u64> {
         self.demux.get(connection)?.delivered_bytes()
     }
