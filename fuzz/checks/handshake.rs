@@ -195,7 +195,7 @@ impl Stage {
         assert!(end.half_open() <= MAX_DATAGRAM_HALF_OPEN);
         let everybody = [DIALLER, LISTENER, STRANGER].map(|n| self.ends.all[n].addr);
         for (addr, (came, went)) in &self.traffic {
-            if !everybody.contains(addr) && end.counters().moves == 0 {
+            if !everybody.contains(addr) && end.counters().migrations == 0 {
                 assert!(*went <= AMPLIFICATION * came, "{went} bytes to {addr} for {came}");
             }
         }

@@ -133,7 +133,7 @@ impl World {
         }
         let now = self.now();
         let machine = self.machine(host);
-        self.delivery.started(host, now);
+        self.delivery.handle_start(host, now);
         let addr = self.hosts[host].addr();
         let listening = match self.scenario.listen {
             Listen::Address => addr,
@@ -193,7 +193,7 @@ impl World {
             .hosts
             .change(node, |host, environment| host.command(now, environment, Command::Stop));
         if let Some(Ok(ticket)) = answer {
-            self.liveness.accepted(node, ticket, now, None);
+            self.liveness.handle_accepted(node, ticket, now, None);
         }
         self.change(node, |host, _| host.exit_at(now + STOP_TIMEOUT));
     }

@@ -220,7 +220,7 @@ impl World {
             self.hosts.change(from, |host, environment| host.command(now, environment, command))?;
         match &answer {
             Ok(ticket) => {
-                self.liveness.accepted(from, *ticket, self.now, Some(index));
+                self.liveness.handle_accepted(from, *ticket, self.now, Some(index));
                 self.directs.sent += u64::from(kind == SequenceKind::Direct);
             }
             Err(_) => drop(self.said.pop()),

@@ -171,7 +171,7 @@ fn a_session_follows_its_node_to_another_address() {
             world.run_until(secs(until));
         }
         assert_all_over(&world, LinkKind::Udp);
-        assert!(sum(&world, |view| view.counters.datagrams.moves) >= 4 * SESSIONS as u64);
+        assert!(sum(&world, |view| view.counters.datagrams.migrations) >= 4 * SESSIONS as u64);
         assert_moved(&world, before, (0, 0));
         world.run_until(secs(50));
         assert_all_arrived(&world.finish());

@@ -204,15 +204,15 @@ impl CoreTask {
                 self.links.chunk_handled(link, self.checks.len() - before);
             }
             CoreInput::Input(Input::LinkDown { link, reason }) => {
-                self.links.ended(link);
+                self.links.handle_end(link);
                 self.handle(Input::LinkDown { link, reason });
             }
             CoreInput::Input(input) => self.handle(input),
             CoreInput::Verdict(source, check, verdict) => {
                 self.handle(Input::Verdict { check, verdict });
                 match source {
-                    Source::Link(link) => self.links.checked(link),
-                    Source::Datagrams => self.packets.iter_mut().for_each(Packets::checked),
+                    Source::Link(link) => self.links.handle_checked(link),
+                    Source::Datagrams => self.packets.iter_mut().for_each(Packets::handle_checked),
                     Source::Ourselves => {}
                 }
             }

@@ -104,7 +104,7 @@ impl Links {
     }
 
     /// A signature that came in by this link was checked.
-    pub(crate) fn checked(&mut self, link: LinkId) {
+    pub(crate) fn handle_checked(&mut self, link: LinkId) {
         if let Some(open) = self.open.get_mut(&link) {
             open.checks = open.checks.saturating_sub(1);
             open.read_on();
@@ -117,7 +117,7 @@ impl Links {
     }
 
     /// The link is down; its task is over.
-    pub(crate) fn ended(&mut self, link: LinkId) {
+    pub(crate) fn handle_end(&mut self, link: LinkId) {
         if self.open.remove(&link).is_some_and(|open| open.ending) {
             self.ending -= 1;
         }

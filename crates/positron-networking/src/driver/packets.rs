@@ -130,7 +130,7 @@ impl Packets {
     }
 
     /// A signature that came in by datagrams was checked.
-    pub(super) fn checked(&mut self) {
+    pub(super) fn handle_checked(&mut self) {
         self.checks = self.checks.saturating_sub(1);
     }
 

@@ -68,7 +68,12 @@ impl AckTracker {
     }
 
     /// A packet that opened; whether it is new and was not abandoned.
-    pub(super) fn arrived(&mut self, now: Instant, number: u64, ack_eliciting: bool) -> bool {
+    pub(super) fn handle_arrival(
+        &mut self,
+        now: Instant,
+        number: u64,
+        ack_eliciting: bool,
+    ) -> bool {
         // A number that is as good as endless would leave no cumulative number above it.
         if number == u64::MAX || number < self.cumulative || !self.above.insert(number) {
             return false;
@@ -206,7 +211,7 @@ mod tests {
         let mut received = AckTracker::new();
         received.rtt_changed(Duration::from_millis(40));
         for number in 0..u64::from(QUICK_ACKS) {
-            received.arrived(at(0), number, true);
+            received.handle_arrival(at(0), number, true);
         }
         received.ack_sent(at(0));
         received
@@ -215,10 +220,10 @@ mod tests {
     #[test]
     fn an_acknowledgment_waits_for_company_but_not_for_long() {
         let mut received = settled();
-        received.arrived(at(1_000), 16, true);
+        received.handle_arrival(at(1_000), 16, true);
         assert!(!received.ack_due(at(1_000)));
         assert_eq!(received.poll_timeout(), Some(at(6_000)));
-        received.arrived(at(2_000), 17, true);
+        received.handle_arrival(at(2_000), 17, true);
         assert!(received.ack_due(at(2_000)), "two are enough");
         received.ack_sent(at(2_000));
         assert_eq!(received.poll_timeout(), None);
@@ -228,12 +233,12 @@ mod tests {
     fn a_gap_is_told_at_once_and_so_is_what_fills_it() {
         let mut received = settled();
         received.ack_every(Some(64));
-        received.arrived(at(1_000), 17, true);
+        received.handle_arrival(at(1_000), 17, true);
         assert!(received.ack_due(at(1_000)));
         received.ack_sent(at(1_000));
-        received.arrived(at(1_100), 18, true);
+        received.handle_arrival(at(1_100), 18, true);
         assert!(!received.ack_due(at(1_100)), "the gap was told");
-        received.arrived(at(1_200), 16, true);
+        received.handle_arrival(at(1_200), 16, true);
         assert!(received.ack_due(at(1_200)));
         assert_eq!((received.cumulative(), received.has_gaps()), (19, false));
     }
@@ -241,8 +246,8 @@ mod tests {
     #[test]
     fn what_only_acknowledges_is_never_acknowledged_by_itself() {
         let mut received = settled();
-        received.arrived(at(1_000), 40, false);
-        received.arrived(at(1_000), 42, false);
+        received.handle_arrival(at(1_000), 40, false);
+        received.handle_arrival(at(1_000), 42, false);
         assert_eq!(received.poll_timeout(), None);
         assert_eq!(received.ranges().collect::<Vec<_>>(), [42..=42, 40..=40]);
     }
@@ -253,7 +258,7 @@ mod tests {
         let mut acks = 0u32;
         for number in 16..10_016u64 {
             let now = at(number * 20);
-            received.arrived(now, number, true);
+            received.handle_arrival(now, number, true);
             if received.ack_due(now) {
                 received.ack_sent(now);
                 acks += 1;
@@ -266,16 +271,16 @@ mod tests {
     fn every_other_packet_costs_no_more_than_the_bound() {
         let mut received = AckTracker::new();
         for number in (1..10_000).step_by(2) {
-            received.arrived(at(number), number, true);
+            received.handle_arrival(at(number), number, true);
         }
         assert_eq!(received.ranges().count(), MAX_ACK_RANGES);
         assert_eq!(received.ranges().next(), Some(9_999..=9_999));
         assert_eq!(received.cumulative(), 0);
         received.abandoned_below(9_998);
         assert_eq!((received.cumulative(), received.has_gaps()), (9_998, true));
-        assert!(!received.arrived(at(1), 3, true), "abandoned");
-        assert!(received.arrived(at(1), 9_998, true));
+        assert!(!received.handle_arrival(at(1), 3, true), "abandoned");
+        assert!(received.handle_arrival(at(1), 9_998, true));
         assert_eq!(received.cumulative(), 10_000);
-        assert!(!received.arrived(at(1), u64::MAX, true));
+        assert!(!received.handle_arrival(at(1), u64::MAX, true));
     }
 }

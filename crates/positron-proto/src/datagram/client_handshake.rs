@@ -222,7 +222,7 @@ impl ClientHandshake {
     }
 
     /// The timer of the last message begins when it was first sent.
-    pub(super) fn agreed(&mut self, now: Instant) {
+    pub(super) fn handle_agreement(&mut self, now: Instant) {
         (self.wait, self.next) = (SYN_TIMEOUT, now + SYN_TIMEOUT);
     }
 

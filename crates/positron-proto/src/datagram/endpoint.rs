@@ -291,8 +291,8 @@ impl Endpoint {
     }
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
-    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT) ([`Closed::Silent`]); a handshake of ours
-    /// that is not complete is given up. [`EndpointEvent::Closed`] follows.
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT): [`Closed::Silent`](super::contract::Closed).
+    /// A handshake of ours that is not complete is given up. [`EndpointEvent::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);
@@ -513,7 +513,7 @@ impl Endpoint {
                 return;
             }
             self.memory.note(oldest, connection.unfinished(), connection.overdraft());
-            self.counters.messages_given_up += 1;
+            self.counters.reassemblies_abandoned += 1;
             self.transmits.set_ready(oldest);
         }
     }

@@ -16,9 +16,10 @@ use crate::{
 /// asks for an acknowledgment and is repeated elsewhere if it is lost; then
 /// [`probe_sent`](Self::probe_sent). One probe is in flight at a time.
 ///
-/// Report **every** datagram's end, probes and others: [`acknowledged`](Self::acknowledged) first
-/// and then [`lost`](Self::lost), as an acknowledgment tells them. The loss of a probe is no sign
-/// of congestion (RFC 8899, 3): ask [`is_probe`](Self::is_probe) before reporting it.
+/// Report **every** datagram's end, probes and others: [`handle_ack`](Self::handle_ack) first
+/// and then [`handle_loss`](Self::handle_loss), as an acknowledgment tells them. The loss of a
+/// probe is no sign of congestion (RFC 8899, 3): ask [`is_probe`](Self::is_probe) before reporting
+/// it.
 ///
 /// - A probe that arrives is the new size. One of which [`SIZE_PROBES`] are lost, while something
 ///   sent later arrived, is too large. What is lost together with everything else tells nothing.
@@ -128,7 +129,7 @@ impl DatagramSize {
     }
 
     /// A datagram was acknowledged.
-    pub(super) fn acknowledged(&mut self, number: u64, size: usize) {
+    pub(super) fn handle_ack(&mut self, number: u64, size: usize) {
         self.newest_arrived = self.newest_arrived.max(Some(number));
         if size > LEAST_DATAGRAM && self.newest_large_arrived < Some(number) {
             self.newest_large_arrived = Some(number);
@@ -144,7 +145,7 @@ impl DatagramSize {
     }
 
     /// A datagram was declared lost.
-    pub(super) fn lost(&mut self, now: Instant, number: u64, size: usize) {
+    pub(super) fn handle_loss(&mut self, now: Instant, number: u64, size: usize) {
         if self.is_probe(number) {
             self.probe = None;
             if self.newest_arrived < Some(number) {
@@ -168,7 +169,7 @@ impl DatagramSize {
     }
 
     /// The other end moved: what was known of the path holds no more (RFC 9000, 9.4).
-    pub(super) fn moved(&mut self) {
+    pub(super) fn handle_move(&mut self) {
         let black_holes = self.black_holes;
         *self = Self { black_holes, ..Self::new(self.ceiling) };
     }

@@ -15,7 +15,7 @@ use crate::{
 /// A token bucket that is emptied in quanta.
 ///
 /// Ask [`allowance`](Self::allowance), send whole datagrams until that much has gone (the last one
-/// may exceed it), and say so with [`sent`](Self::sent).
+/// may exceed it), and say so with [`handle_sent`](Self::handle_sent).
 #[derive(Clone, Debug)]
 pub(super) struct Pacer {
     datagram: u64,
@@ -70,7 +70,7 @@ impl Pacer {
     }
 
     /// Bytes went out.
-    pub(super) fn sent(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn handle_sent(&mut self, now: Instant, bytes: u64) {
         self.fill(now);
         self.credit = self.credit.saturating_sub(millionths(bytes));
     }
@@ -133,7 +133,7 @@ mod tests {
             let allowed = pacer.allowance(now, u64::MAX);
             if allowed > 0 {
                 let bytes = allowed.div_ceil(DATAGRAM) * DATAGRAM;
-                pacer.sent(now, bytes);
+                pacer.handle_sent(now, bytes);
                 log.push((now.as_micros(), bytes));
             }
             let next = pacer.poll_timeout(now, u64::MAX).unwrap_or(now);
@@ -188,7 +188,7 @@ mod tests {
         let mut pacer = Pacer::new(now, DATAGRAM);
         pacer.rate_changed(now, 140_000);
         assert_eq!(pacer.allowance(now, 1_000_000), 10 * DATAGRAM);
-        pacer.sent(now, 10 * DATAGRAM);
+        pacer.handle_sent(now, 10 * DATAGRAM);
         assert_eq!(pacer.allowance(now, 100), 0);
         // One small packet: 100 bytes at 140,000 a second.
         let soon = pacer.poll_timeout(now, 100).expect("it has to wait");
@@ -204,11 +204,11 @@ mod tests {
     fn a_clock_that_jumps_gives_no_more_than_a_full_bucket() {
         let mut pacer = Pacer::new(Instant::from_micros(5_000_000), DATAGRAM);
         pacer.rate_changed(Instant::from_micros(5_000_000), 1_000_000);
-        pacer.sent(Instant::ORIGIN, 14_000);
+        pacer.handle_sent(Instant::ORIGIN, 14_000);
         assert_eq!(pacer.allowance(Instant::ORIGIN, u64::MAX), 0);
         let full = 10 * DATAGRAM + 4_000;
         assert_eq!(pacer.allowance(Instant::FAR_FUTURE, u64::MAX), full);
-        pacer.sent(Instant::FAR_FUTURE, u64::MAX);
+        pacer.handle_sent(Instant::FAR_FUTURE, u64::MAX);
         assert_eq!(pacer.allowance(Instant::FAR_FUTURE, u64::MAX), 0);
     }
 }

@@ -13,10 +13,10 @@ use crate::{
 
 /// The address of the other end, and the one that may follow it.
 ///
-/// Tell it of every packet that *opened* ([`arrived`](Self::arrived)), of every datagram sent
-/// ([`sent`](Self::sent)) and of every PATH_RESPONSE ([`response`](Self::response)). Send to
-/// [`addr`](Self::addr), within [`allowance`](Self::allowance), and what
-/// [`poll_challenge`](Self::poll_challenge) says.
+/// Tell it of every packet that *opened* ([`handle_arrival`](Self::handle_arrival)), of every
+/// datagram sent ([`handle_sent`](Self::handle_sent)) and of every PATH_RESPONSE
+/// ([`response`](Self::response)). Send to [`addr`](Self::addr), within
+/// [`allowance`](Self::allowance), and what [`poll_challenge`](Self::poll_challenge) says.
 ///
 /// An authenticated packet from elsewhere, newer than all others, makes its source the *candidate*.
 /// Both it and the address in use are challenged. Data goes on to the address in use until
@@ -155,7 +155,7 @@ impl Paths {
     }
 
     /// So many bytes were sent to this address.
-    pub(super) fn sent(&mut self, addr: SocketAddr, bytes: usize) {
+    pub(super) fn handle_sent(&mut self, addr: SocketAddr, bytes: usize) {
         if let Some(path) = self.path_mut(addr) {
             path.sent = path.sent.saturating_add(as_u64(bytes));
         }
@@ -163,7 +163,7 @@ impl Paths {
 
     /// A packet opened: a datagram of `bytes`, `is_newest` if its number is the highest so far.
     /// `pto` is the present probe timeout, of the address in use.
-    pub(super) fn arrived(
+    pub(super) fn handle_arrival(
         &mut self,
         now: Instant,
         from: SocketAddr,
@@ -191,7 +191,7 @@ impl Paths {
     }
 
     /// The next challenge to send now. It counts as sent; report its bytes by
-    /// [`sent`](Self::sent) too.
+    /// [`handle_sent`](Self::handle_sent) too.
     pub(super) fn poll_challenge(&mut self, now: Instant) -> Option<Challenge> {
         let candidate = self.candidate.as_mut()?;
         let pto = candidate.pto;
@@ -210,7 +210,7 @@ impl Paths {
     }
 
     /// A PATH_RESPONSE came, in a packet that opened: the new address if that completes a move.
-    /// Call [`arrived`](Self::arrived) for the packet first.
+    /// Call [`handle_arrival`](Self::handle_arrival) for the packet first.
     pub(super) fn response(
         &mut self,
         now: Instant,

@@ -39,7 +39,7 @@ pub struct Tuning {
 /// The packet keys of both directions of one connection.
 ///
 /// [`seal`](Self::seal) what is sent, [`open`](Self::open) what arrives, and say with
-/// [`acknowledged`](Self::acknowledged) which of our packets arrived.
+/// [`handle_ack`](Self::handle_ack) which of our packets arrived.
 ///
 /// **Numbers.** The packets of a direction have one space of 64-bit numbers, of which the header
 /// carries the low half. A number seals one packet: numbers only grow, across all keys, and end at
@@ -209,7 +209,7 @@ impl Protection {
 
     /// The other end acknowledged the packet of this number. Numbers that were never sealed are
     /// the caller's to refuse.
-    pub(super) const fn acknowledged(&mut self, number: u64) {
+    pub(super) const fn handle_ack(&mut self, number: u64) {
         let Sealing { next_number, since, .. } = self.sealing;
         self.sealing.acknowledged |= since <= number && number < next_number;
     }
@@ -350,8 +350,8 @@ impl EndpointCounters {
         match why {
             Unopened::Replayed | Unopened::TooOld => self.replayed += 1,
             Unopened::Forged { damaged } => {
-                self.forged += 1;
-                self.damaged += u64::from(damaged);
+                self.decrypt_failed += 1;
+                self.checksum_failed += u64::from(damaged);
             }
             Unopened::NotSealed => {}
         }

@@ -63,7 +63,7 @@ impl ReceiveWindow {
     }
 
     /// Bytes were let go.
-    pub(super) fn released(
+    pub(super) fn handle_release(
         &mut self,
         now: Instant,
         bytes: u64,
@@ -83,7 +83,7 @@ impl ReceiveWindow {
     }
 
     /// Bytes were let go that nobody will read: that says nothing of how fast the application is.
-    pub(super) fn dropped(&mut self, bytes: u64) {
+    pub(super) fn handle_drop(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);
     }
 
@@ -139,7 +139,7 @@ impl SendWindow {
     }
 
     /// The header of packet `number` told this window; an older packet's is not news.
-    pub(super) fn announced(&mut self, number: u64, window: u16) {
+    pub(super) fn handle_announcement(&mut self, number: u64, window: u16) {
         if self.told_by.is_none_or(|newest| number > newest) {
             (self.room, self.told_by) = (u64::from(window) << WINDOW_SCALE, Some(number));
         }
@@ -192,15 +192,15 @@ mod tests {
         window.arrived(limit).unwrap();
         assert!(!window.update_due());
         assert_eq!(window.advertise(), 0);
-        window.released(late, limit / 8 - 1, RTT, &mut budget);
+        window.handle_release(late, limit / 8 - 1, RTT, &mut budget);
         assert!(!window.update_due(), "a silly window");
-        window.released(late, 1, RTT, &mut budget);
+        window.handle_release(late, 1, RTT, &mut budget);
         assert!(window.update_due());
         window.advertise();
         assert!(!window.update_due());
-        window.released(late, limit / 4, RTT, &mut budget);
+        window.handle_release(late, limit / 4, RTT, &mut budget);
         assert!(!window.update_due());
-        window.released(late, limit / 4, RTT, &mut budget);
+        window.handle_release(late, limit / 4, RTT, &mut budget);
         assert!(window.update_due());
     }
 
@@ -213,7 +213,7 @@ mod tests {
             let bytes = window.room();
             window.arrived(bytes).unwrap();
             now = now + RTT;
-            window.released(now, bytes, RTT, &mut budget);
+            window.handle_release(now, bytes, RTT, &mut budget);
         }
         assert_eq!((window.room(), budget.promised), (as_u64(MOST), as_u64(MOST)));
         window.give_back(&mut budget);
@@ -227,22 +227,22 @@ mod tests {
         for seconds in 1..100 {
             slow.arrived(slow.room() / 3).unwrap();
             let now = Instant::from_micros(seconds * 1_000_000);
-            slow.released(now, slow.held(), RTT, &mut budget);
+            slow.handle_release(now, slow.held(), RTT, &mut budget);
         }
         assert_eq!(slow.room(), as_u64(CONNECTION_WINDOW_FIRST));
         budget.promised = as_u64(ENDPOINT_WINDOW_BYTES);
         let mut quick = window(&mut budget);
         let first = quick.room();
         quick.arrived(first).unwrap();
-        quick.released(Instant::ORIGIN, first, RTT, &mut budget);
+        quick.handle_release(Instant::ORIGIN, first, RTT, &mut budget);
         assert_eq!(quick.room(), first);
     }
 
     #[test]
     fn a_sender_goes_by_the_newest_packet_and_never_by_more_than_there_is() {
         let mut sending = SendWindow::new();
-        sending.announced(5, 10);
-        sending.announced(4, 99);
+        sending.handle_announcement(5, 10);
+        sending.handle_announcement(4, 99);
         assert_eq!((sending.left(0), sending.left(4 << 10)), (10 << 10, 6 << 10));
         assert_eq!(sending.left(u64::MAX), 0);
         assert_eq!(as_field(2047), (1, 1024));
@@ -253,7 +253,7 @@ mod tests {
     fn the_smallest_window_has_room_for_a_message_in_a_full_datagram() {
         let mut window = ReceiveWindow::new(Instant::ORIGIN, 0, &mut WindowBudget::default());
         let mut theirs = SendWindow::new();
-        theirs.announced(0, window.advertise());
+        theirs.handle_announcement(0, window.advertise());
         assert!(theirs.left(0) >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
     }
 }

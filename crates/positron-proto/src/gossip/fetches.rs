@@ -48,7 +48,7 @@ impl Wanted {
     /// `holder` says that it has `item`, which is not known here. Returns whether it is being
     /// fetched now: the room is shared among all `peers`, so that no peer's made-up announcements
     /// keep out the true ones of others.
-    pub(super) fn announced(
+    pub(super) fn handle_announcement(
         &mut self,
         now: Instant,
         item: MessageKey,
@@ -115,7 +115,7 @@ impl Wanted {
     }
 
     /// A new message was pushed. If nobody had announced it, there was nothing to wait for.
-    pub(super) fn pushed(&mut self, item: &MessageKey) {
+    pub(super) fn handle_push(&mut self, item: &MessageKey) {
         if !self.fetches.contains_key(item) {
             self.patience.learn(Duration::ZERO);
         }
@@ -123,7 +123,7 @@ impl Wanted {
 
     /// `from` sent it. If it was asked to, nobody else is asked while it is being checked. Returns
     /// whether it was asked.
-    pub(super) fn arrived(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {
+    pub(super) fn handle_arrival(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {
         let Some(fetch) = self.fetches.get_mut(item) else { return false };
         let first = core::mem::replace(&mut fetch.missing, false);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {

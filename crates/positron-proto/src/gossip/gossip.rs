@@ -306,7 +306,7 @@ impl Gossip {
         let ttl = ttl.min(MAX_TTL);
         match self.checks.add(item, from, ttl, &claim) {
             AddedCheck::New => {
-                self.wanted.pushed(&item);
+                self.wanted.handle_push(&item);
                 out.push_back(GossipEffect::Verify { from, ttl, claim });
             }
             AddedCheck::UnderWay => self.counters.duplicates += 1,
@@ -337,7 +337,7 @@ impl Gossip {
                 let other = nth + self.rng.index(others.len() - nth);
                 others.swap(nth, other);
                 has.insert(others[nth]);
-                self.counters.pushed += 1;
+                self.counters.eager_pushed += 1;
                 if let Some(link) = self.links.get_mut(&others[nth]) {
                     link.sent.note(now.mono, item, message.content().payload.len());
                 }
@@ -359,7 +359,7 @@ impl Gossip {
 
     /// Takes note that `from` sent `item`; returns whether it was asked for it.
     fn note_answer(&mut self, now: Now, from: NodeId, item: MessageKey) -> bool {
-        let asked = self.wanted.arrived(now.mono, &item, from);
+        let asked = self.wanted.handle_arrival(now.mono, &item, from);
         if let Some(link) = self.links.get_mut(&from) {
             if asked {
                 link.answered = Some(now.mono);
@@ -372,9 +372,9 @@ impl Gossip {
     }
 
     fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
-        self.counters.unchecked += 1;
+        self.counters.verifications_deferred += 1;
         if self.links.contains_key(&from) && !self.window.is_known(&item) {
-            self.wanted.announced(now.mono, item, from, self.links.len());
+            self.wanted.handle_announcement(now.mono, item, from, self.links.len());
         }
     }
 

@@ -37,7 +37,7 @@ impl Gossip {
             let mut news = Holdings::new();
             for (item, has) in &fresh {
                 if !has.contains(&peer) {
-                    self.counters.announced += 1;
+                    self.counters.ihave_sent += 1;
                     news.insert(item.sender, item.sequence);
                 }
             }
@@ -61,18 +61,18 @@ impl Gossip {
         let none = Ranges::new();
         for (sender, ranges) in holdings.iter() {
             if !link.examining.take(now.mono, ranges.len()) {
-                self.counters.over_budget += 1;
+                self.counters.rate_limited += 1;
                 return;
             }
             self.announcements.peer_has_all(from, *sender, ranges);
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.window.numbers(sender).unwrap_or(&none));
             }
-            let unknown = self.window.unknown(sender, ranges, link.examining.left(now.mono));
+            let unknown = self.window.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
-                if !self.wanted.announced(now.mono, item, from, peers) {
+                if !self.wanted.handle_announcement(now.mono, item, from, peers) {
                     break;
                 }
             }
@@ -89,7 +89,7 @@ impl Gossip {
                 continue;
             }
             if let Some(Asked { whom, at }) = self.wanted.take_asked(&item) {
-                self.counters.want_timeouts += 1;
+                self.counters.iwant_timeouts += 1;
                 if self.links.get(&whom).is_some_and(|link| link.answered_since(at)) {
                     // It answers as fast as it can, or as it will: it is not silent.
                     self.wanted.put_last(&item, whom);
@@ -98,7 +98,7 @@ impl Gossip {
                 }
             }
             if let Some(holder) = self.wanted.ask_next(now.mono, item) {
-                self.counters.wanted += 1;
+                self.counters.iwant_sent += 1;
                 questions.entry(holder).or_default().insert(item.sender, item.sequence);
             }
         }
@@ -149,7 +149,7 @@ impl Gossip {
         for (sender, ranges) in wanted.iter() {
             for range in ranges.iter() {
                 if !link.serving.take(now.mono, SERVED_LEAST) {
-                    self.counters.over_budget += 1;
+                    self.counters.rate_limited += 1;
                     return;
                 }
                 for (sequence, kept) in self.window.kept(sender, range) {
@@ -160,11 +160,11 @@ impl Gossip {
                     }
                     let cost = SERVED_LEAST + bytes;
                     if !link.serving.take(now.mono, cost) {
-                        self.counters.over_budget += 1;
+                        self.counters.rate_limited += 1;
                         return;
                     }
                     link.sent.note(now.mono, item, bytes);
-                    self.counters.served += 1;
+                    self.counters.iwant_served += 1;
                     let message = GossipMessage::Gossip(0, kept.message.claim().clone());
                     out.push_back(GossipEffect::Send { to: vec![from], message });
                 }
@@ -200,7 +200,7 @@ impl Gossip {
 
     pub(super) fn sync_with(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        self.counters.syncs += 1;
+        self.counters.anti_entropy_rounds += 1;
         link.comparison = Some(Comparison::new(now.mono));
         let (count, fingerprint) = self.summary();
         out.push_back(GossipEffect::Send {
@@ -221,7 +221,7 @@ impl Gossip {
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
-        self.counters.syncs_different += 1;
+        self.counters.anti_entropy_differences += 1;
         if link.may_have_digest(now.mono, interval(&self.config)) {
             send_all(from, self.window.holdings(), GossipMessage::IHave, out);
             let end = GossipMessage::IHave(Holdings::new());

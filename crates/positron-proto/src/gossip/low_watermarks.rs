@@ -35,7 +35,7 @@ impl LowWatermarks {
         }
         let entry = self.floors.entry(sender).or_insert(Floor { floor, heard: 0 });
         entry.floor = entry.floor.max(floor);
-        self.heard(sender);
+        self.handle_sign_of_life(sender);
         if self.floors.len() > MAX_SENDERS
             && let Some((_, silent)) = self.by_silence.pop_first()
         {
@@ -52,7 +52,7 @@ impl LowWatermarks {
     }
 
     /// Something new came from `sender`: it is not the silent one.
-    pub(super) fn heard(&mut self, sender: NodeId) {
+    pub(super) fn handle_sign_of_life(&mut self, sender: NodeId) {
         if let Some(entry) = self.floors.get_mut(&sender) {
             self.clock += 1;
             self.by_silence.remove(&entry.heard);
@@ -79,7 +79,7 @@ mod tests {
             floors.raise(sender(number), 5);
         }
         floors.raise(sender(0), 3);
-        floors.heard(sender(1));
+        floors.handle_sign_of_life(sender(1));
         floors.raise(sender(MAX_SENDERS), 9);
         assert_eq!(floors.of(&sender(0)), 5, "a floor is never lowered");
         assert_eq!(floors.of(&sender(1)), 5);

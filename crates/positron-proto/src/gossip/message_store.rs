@@ -186,7 +186,7 @@ impl MessageStore {
         self.count += 1;
         self.bytes += bytes;
         self.fingerprint.add(&message.id());
-        self.floors.heard(item.sender);
+        self.floors.handle_sign_of_life(item.sender);
         share.bytes += bytes;
         share.numbers.insert(item.sequence);
         let kept = Kept { message, equivocated: false, received: now };

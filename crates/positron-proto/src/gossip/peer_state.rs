@@ -152,7 +152,7 @@ impl Budget {
     }
 
     /// What is left at `now`.
-    pub(super) fn left(&mut self, now: Instant) -> usize {
+    pub(super) fn handle_left(&mut self, now: Instant) -> usize {
         if now.since(self.since) >= GOSSIP_BUDGET_INTERVAL {
             (self.left, self.since) = (self.full, now);
         }
@@ -161,7 +161,7 @@ impl Budget {
 
     /// Spends `cost` if that much is left.
     pub(super) fn take(&mut self, now: Instant, cost: usize) -> bool {
-        let after = self.left(now).checked_sub(cost);
+        let after = self.handle_left(now).checked_sub(cost);
         self.left = after.unwrap_or(self.left);
         after.is_some()
     }

@@ -13,9 +13,9 @@ counters! {
     /// What the wiring itself counts.
     pub struct NodeCounters of "node";
 
-    checks: Counter Count "Signatures checked.";
-    checks_failed: Counter Count "Signatures that proved false.";
-    claims_dropped: Counter Count "Claims dropped because too many waited for their check.";
+    signatures_checked: Counter Count "Signatures checked.";
+    signatures_invalid: Counter Count "Signatures that proved false.";
+    verifications_dropped: Counter Count "Claims dropped because too many waited for their check.";
     malformed: Counter Count "Message bodies that do not read as their type.";
     unknown_types: Counter Count "Messages of a type that this version does not know.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";

@@ -181,7 +181,9 @@ impl NodeCore {
         let later = self.publisher.awaited.split_off(&ChangeId(up_to.0.saturating_add(1)));
         for awaited in core::mem::replace(&mut self.publisher.awaited, later).into_values() {
             match awaited {
-                Awaited::Numbers(kind, below) => self.publisher.numbers(kind).reserved(below),
+                Awaited::Numbers(kind, below) => {
+                    self.publisher.numbers(kind).handle_reserved(below);
+                }
                 Awaited::Broadcast(ticket, id) => {
                     self.emit(Event::Completed { ticket, outcome: Outcome::Durable(id) });
                 }

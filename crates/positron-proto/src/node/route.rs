@@ -284,10 +284,10 @@ impl NodeCore {
             Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),
             Err(claim) => match *claim {
                 Claim::Gossip(_, claim) => {
-                    self.counters.claims_dropped += 1;
+                    self.counters.verifications_dropped += 1;
                     self.gossip.handle_unchecked(now, from, &claim);
                 }
-                Claim::Record(_) => self.counters.claims_dropped += 1,
+                Claim::Record(_) => self.counters.verifications_dropped += 1,
                 Claim::Direct(_) => {
                     for (from, claim, verdict) in self.pending.decide_directs(from, &self.network) {
                         self.claim_decided(now, from, claim, verdict);
@@ -308,8 +308,8 @@ impl NodeCore {
 
     /// To the room that waits for the claim, as evidence or as a lie.
     fn claim_decided(&mut self, now: Now, from: NodeId, claim: Claim, verdict: Verdict) {
-        self.counters.checks += 1;
-        self.counters.checks_failed += u64::from(!verdict.is_valid());
+        self.counters.signatures_checked += 1;
+        self.counters.signatures_invalid += u64::from(!verdict.is_valid());
         match claim {
             Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
             Claim::Direct(claim) => match claim.accept(verdict) {

@@ -40,7 +40,7 @@ impl Sequence {
     }
 
     /// The disk has the reservation of every number below `below`.
-    pub(super) fn reserved(&mut self, below: u64) {
+    pub(super) fn handle_reserved(&mut self, below: u64) {
         self.durable = self.durable.max(below);
     }
 }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(sequence.take(), None);
         let below = sequence.ask().unwrap();
         assert_eq!((below, sequence.ask()), (5 + SEQUENCE_BLOCK, None));
-        sequence.reserved(below);
+        sequence.handle_reserved(below);
         let given: Vec<u64> = core::iter::from_fn(|| sequence.take()).collect();
         assert_eq!(given, (5..below).collect::<Vec<_>>());
         assert_eq!(Sequence::new(below).take(), None, "a crash now skips the block");
@@ -65,7 +65,7 @@ mod tests {
     fn the_next_block_is_asked_for_before_the_last_one_is_used_up() {
         let mut sequence = Sequence::new(0);
         let first = sequence.ask().unwrap();
-        sequence.reserved(first);
+        sequence.handle_reserved(first);
         for _ in 0..SEQUENCE_BLOCK / 2 - 1 {
             sequence.take().unwrap();
         }

@@ -9,8 +9,8 @@ counters! {
     dials: Counter Count "Dials wished.";
     dials_failed: Counter Count "Dials that failed.";
     probes: Counter Count "Addresses probed.";
-    refused_full: Counter Count "Newcomers refused because every slot was taken.";
-    refused_banned: Counter Count "Newcomers refused because they are banned.";
+    inbound_refused_full: Counter Count "Newcomers refused because every slot was taken.";
+    inbound_refused_banned: Counter Count "Newcomers refused because they are banned.";
     records_learned: Counter Count "Records that were new or newer.";
     records_dropped: Counter Count "Records dropped: the book, or their source's share, is full.";
     records_forged: Counter Count "Records whose signature was forged.";

@@ -135,12 +135,12 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         if standings.is_banned(&peer.id, now.wall) {
-            self.shared.counters.refused_banned += 1;
+            self.shared.counters.inbound_refused_banned += 1;
             out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::Banned, parting: None });
         } else if self.links.admit(now.mono, peer.id) {
             out.push_back(PeersEffect::Admit(peer));
         } else {
-            self.shared.counters.refused_full += 1;
+            self.shared.counters.inbound_refused_full += 1;
             let scope = Scope::of_peer(peer.addr);
             let turn = &mut self.shared.turn(now, out);
             let peers = sample(&self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);

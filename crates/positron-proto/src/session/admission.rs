@@ -78,7 +78,7 @@ impl Admission {
     }
 
     /// A stranger or guest has another address now.
-    pub(super) fn moved(&mut self, place: Quota, from: SocketAddr, to: SocketAddr) {
+    pub(super) fn handle_move(&mut self, place: Quota, from: SocketAddr, to: SocketAddr) {
         if let Some(address) = counted(to) {
             match place {
                 Quota::Free => return,

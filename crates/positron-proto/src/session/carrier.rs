@@ -41,7 +41,7 @@ pub(super) trait Carrier: fmt::Debug + Send {
     fn connect(&mut self, now: Now, link: LinkId, dial: &DialRequest) -> Result<(), DialFailure>;
 
     /// How messages travel over its links.
-    fn order(&self) -> Order;
+    fn order(&self) -> CarrierOrder;
 
     /// Bytes of the largest message.
     fn largest_message(&self) -> usize;
@@ -57,7 +57,7 @@ pub(super) trait Carrier: fmt::Debug + Send {
     fn send(&mut self, now: Now, link: LinkId, lane: Lane, message: Draft);
 
     /// Ends a link.
-    fn end(&mut self, now: Now, link: LinkId, how: Ending, reason: CloseReason);
+    fn end(&mut self, now: Now, link: LinkId, how: LinkEnding, reason: CloseReason);
 
     /// When anything of the other end arrived last, perhaps less than a message.
     fn heard(&self, link: LinkId) -> Option<Instant>;
@@ -75,7 +75,7 @@ pub(super) trait Carrier: fmt::Debug + Send {
 
 /// In which order messages arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum CarrierOrder {
     /// All of a link in one order: a message has frames of any lane.
     OfLinks,
     /// Those of a lane in one order: a message has frames of one lane, and goes in it.
@@ -84,7 +84,7 @@ pub(super) enum Order {
 
 /// How a link ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum LinkEnding {
     /// The other end is told why after everything that was said before.
     Close,
     /// The same, but nothing waits for it: what did not arrive is said again over another link.
@@ -102,7 +102,8 @@ pub(super) enum CarrierEvent {
     Reached { link: LinkId },
     /// The other end holds its keys and is live. It dialled if the link is not known.
     Authenticated { link: LinkId, remote: RemoteNode },
-    /// A message, in the lane in which it travelled if that tells anything ([`Order::OfLanes`]).
+    /// A message, in the lane in which it travelled if that tells anything
+    /// ([`CarrierOrder::OfLanes`]).
     Message { link: LinkId, lane: Lane, body: Bytes },
     /// The other end took some of what was sent, or there is room again.
     Taken { link: LinkId },

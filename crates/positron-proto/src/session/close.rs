@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     admission::Quota,
-    carrier::Ending,
+    carrier::LinkEnding,
     contract::{DialFailure, DownReason, LinkDown, SessionEffect},
     happy_eyeballs::AttemptId,
     session::{Attachment, Session},
@@ -80,7 +80,7 @@ impl Sessions {
                 self.close_link(now, link, reason.clone());
                 self.attempt_failed(now, race, Some(link), DialFailure::Closed(reason), out);
             }
-            Stage::Responding => self.end_link(now, link, Ending::Reset, reason),
+            Stage::Responding => self.end_link(now, link, LinkEnding::Reset, reason),
             Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
                 self.close_link(now, link, reason);
             }
@@ -101,7 +101,12 @@ impl Sessions {
             (&entry.stage, &reason),
             (Stage::Up(_), CloseReason::Duplicate | CloseReason::Timeout | CloseReason::SlowReader)
         );
-        self.end_link(now, id, if moved_on { Ending::MoveOn } else { Ending::Close }, reason);
+        self.end_link(
+            now,
+            id,
+            if moved_on { LinkEnding::MoveOn } else { LinkEnding::Close },
+            reason,
+        );
     }
 
     /// Ends a link. What still arrives is dropped; it is forgotten when its carrier says that it is
@@ -109,11 +114,17 @@ impl Sessions {
     ///
     /// While it flushes it keeps its place: whoever is told goodbye and does not go costs a
     /// descriptor like any other stranger.
-    pub(super) fn end_link(&mut self, now: Now, link: LinkId, how: Ending, reason: CloseReason) {
+    pub(super) fn end_link(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        how: LinkEnding,
+        reason: CloseReason,
+    ) {
         let Some(entry) = self.links.get_mut(&link) else { return };
         entry.stage = Stage::Closing;
         let kind = entry.kind;
-        if how == Ending::Reset {
+        if how == LinkEnding::Reset {
             self.door.release(entry.place, entry.addr);
             entry.place = Quota::Free;
             self.deadlines.clear(SessionWake::Link(link));
@@ -155,7 +166,7 @@ impl Sessions {
             DialFailure::Closed(reason) => reason.clone(),
             _ => CloseReason::Timeout,
         };
-        self.end_link(now, link, Ending::Reset, reason);
+        self.end_link(now, link, LinkEnding::Reset, reason);
         self.attempt_failed(now, race, Some(link), failure, out);
     }
 
@@ -180,11 +191,11 @@ impl Sessions {
             }
             Stage::Responding | Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) => {
                 self.counters.handshakes_timed_out += 1;
-                self.end_link(now, link, Ending::Reset, CloseReason::Timeout);
+                self.end_link(now, link, LinkEnding::Reset, CloseReason::Timeout);
             }
             Stage::Up(_) => self.check_session(now, link, out),
             // The kernel does not get rid of the last bytes: the peer does not read.
-            Stage::Closing => self.end_link(now, link, Ending::Reset, CloseReason::Timeout),
+            Stage::Closing => self.end_link(now, link, LinkEnding::Reset, CloseReason::Timeout),
         }
     }
 

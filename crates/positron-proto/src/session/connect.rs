@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     admission::{Quota, TooMany},
-    carrier::Ending,
+    carrier::LinkEnding,
     contract::{DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionEffect},
     link::{LinkFault, SessionLink},
     sessions::{SessionWake, Sessions},
@@ -45,7 +45,7 @@ impl Sessions {
         from: SocketAddr,
         stage: Stage,
     ) {
-        self.counters.accepts += 1;
+        self.counters.links_accepted += 1;
         match self.door.reserve(link, from) {
             Ok(place) => {
                 self.links.insert(link, LinkEntry::new(kind, from, stage, place));
@@ -54,12 +54,12 @@ impl Sessions {
             Err(TooMany) => {
                 self.counters.links_refused += 1;
                 self.links.insert(link, LinkEntry::new(kind, from, Stage::Closing, Quota::Free));
-                self.carriers.of(kind).end(now, link, Ending::Reset, CloseReason::SlotsFull);
+                self.carriers.of(kind).end(now, link, LinkEnding::Reset, CloseReason::SlotsFull);
             }
         }
         if let Some(oldest) = self.door.oldest_beyond_limit() {
             self.counters.half_open_evicted += 1;
-            self.end_link(now, oldest, Ending::Reset, CloseReason::SlotsFull);
+            self.end_link(now, oldest, LinkEnding::Reset, CloseReason::SlotsFull);
         }
     }
 
@@ -108,7 +108,7 @@ impl Sessions {
         let (Stage::Connecting(race) | Stage::Initiating(race)) = entry.stage else { return };
         let Some(dial) = self.attempts.get(&race).map(|race| race.dial) else { return };
         if dial.purpose == Purpose::Probe {
-            self.end_link(now, id, Ending::Close, CloseReason::Probe);
+            self.end_link(now, id, LinkEnding::Close, CloseReason::Probe);
             self.end_attempt(now, race, Some(id), DialOutcome::Probed(found), out);
             return;
         }
@@ -154,7 +154,7 @@ impl Sessions {
     /// The other end has another address.
     pub(super) fn handle_moved(&mut self, link: LinkId, addr: SocketAddr) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        self.door.moved(entry.place, entry.addr, addr);
+        self.door.handle_move(entry.place, entry.addr, addr);
         entry.addr = addr;
         if let Some(link) = entry.link_mut() {
             link.peer.addr = addr;
@@ -204,12 +204,12 @@ impl Sessions {
             }
         };
         if let DialFailure::NotPositron(_) = failure {
-            self.counters.not_positron += 1;
+            self.counters.protocol_mismatches += 1;
         }
         if failure.settles() {
             // What we have against the other end is said sealed.
             let reason = CloseReason::Timeout;
-            self.end_link(now, id, Ending::Answer, reason);
+            self.end_link(now, id, LinkEnding::Answer, reason);
             self.attempt_failed(now, race, Some(id), failure, out);
         } else {
             self.fail_dial(now, id, race, failure, out);
@@ -219,16 +219,18 @@ impl Sessions {
     /// Nothing came of a handshake of somebody who dialled us.
     fn fail_stranger(&mut self, now: Now, id: LinkId, fault: &LinkFault) {
         match fault {
-            LinkFault::Handshake(DialFailure::NotPositron(_)) => self.counters.not_positron += 1,
+            LinkFault::Handshake(DialFailure::NotPositron(_)) => {
+                self.counters.protocol_mismatches += 1;
+            }
             LinkFault::Forged => {
-                self.counters.records_forged += 1;
+                self.counters.decrypt_failed += 1;
                 self.counters.handshakes_failed += 1;
             }
             _ => self.counters.handshakes_failed += 1,
         }
         let how = match fault {
-            LinkFault::Handshake(failure) if failure.settles() => Ending::Answer,
-            _ => Ending::Reset,
+            LinkFault::Handshake(failure) if failure.settles() => LinkEnding::Answer,
+            _ => LinkEnding::Reset,
         };
         self.end_link(now, id, how, CloseReason::WrongVersion);
     }

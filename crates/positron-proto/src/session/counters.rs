@@ -14,21 +14,21 @@ counters! {
     messages_received: Counter Count "Messages handed to the node.";
     messages_duplicate: Counter Count "Messages received a second time and dropped.";
     messages_unknown: Counter Count "Messages of unknown lanes: acknowledged and dropped.";
-    messages_resent: Counter Count "Messages that were sent again over another link.";
+    messages_retransmitted: Counter Count "Messages that were sent again over another link.";
     messages_refused: Counter Count "Messages not queued because the queue was full.";
     dials: Counter Count "Dials that were asked for: each of one link or of several that race.";
     failovers: Counter Count "Links of a less preferred kind dialled because one fell silent.";
     upgrades: Counter Count "Links of a preferred kind dialled because a session has another.";
-    moves: Counter Count "Sessions that went on over a link of another kind.";
-    accepts: Counter Count "Links accepted.";
+    handovers: Counter Count "Sessions that went on over a link of another kind.";
+    links_accepted: Counter Count "Links accepted.";
     sessions: Counter Count "Sessions that came up.";
     handshakes_failed: Counter Count "Handshakes that failed, in either direction.";
     handshakes_timed_out: Counter Count "Handshakes that timed out.";
     half_open_evicted: Counter Count "Links of strangers that gave way to newer ones.";
     links_refused: Counter Count "Links refused because of a limit per address or in all.";
-    not_positron: Counter Count "Links whose first bytes were not ours.";
-    records_forged: Counter Count "Records that failed to open.";
+    protocol_mismatches: Counter Count "Links whose first bytes were not ours.";
+    decrypt_failed: Counter Count "Records that failed to open.";
     slow_readers: Counter Count "Links closed because the peer did not read.";
-    partials_given_up: Counter Count "Links closed because unfinished messages took too much.";
-    probes_unanswered: Counter Count "Links closed because the peer did not answer a probe.";
+    reassemblies_abandoned: Counter Count "Links closed because unfinished messages took too much.";
+    keepalive_timeouts: Counter Count "Links closed because the peer did not answer a probe.";
 }

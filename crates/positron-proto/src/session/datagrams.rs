@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    carrier::{Carrier, CarrierEvent, Draft, Ending, LinkNames, Order, Traffic},
+    carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
     contract::{DialFailure, DialRequest, LinkDown},
     link::LinkFault,
 };
@@ -158,8 +158,8 @@ impl Carrier for DatagramCarrier {
         Ok(())
     }
 
-    fn order(&self) -> Order {
-        Order::OfLanes
+    fn order(&self) -> CarrierOrder {
+        CarrierOrder::OfLanes
     }
 
     fn largest_message(&self) -> usize {
@@ -201,11 +201,11 @@ impl Carrier for DatagramCarrier {
     /// A connection says why by itself when it ends, after everything that was said before in any
     /// lane was acknowledged; so nothing is overtaken, and nothing that was acknowledged is lost.
     /// Where that would take long, because the peer is gone or goes on elsewhere, it ends at once.
-    fn end(&mut self, now: Now, link: LinkId, how: Ending, reason: CloseReason) {
+    fn end(&mut self, now: Now, link: LinkId, how: LinkEnding, reason: CloseReason) {
         let Some(&connection) = self.by_link.get(&link) else { return };
         match how {
-            Ending::Close | Ending::Answer => self.endpoint.close(now, connection, reason),
-            Ending::MoveOn | Ending::Reset => self.endpoint.reset(now, connection, reason),
+            LinkEnding::Close | LinkEnding::Answer => self.endpoint.close(now, connection, reason),
+            LinkEnding::MoveOn | LinkEnding::Reset => self.endpoint.reset(now, connection, reason),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    carrier::Ending,
+    carrier::LinkEnding,
     close::Retention,
     contract::{DialFailure, DialOutcome, DownReason, LinkDown, SessionEffect},
     link::LinkFault,
@@ -142,12 +142,12 @@ impl Sessions {
         };
         entry.place = self.door.promote(entry.place, entry.addr);
         (link.since, link.raised) = (now.mono, now.mono);
-        link.carried(now.mono);
+        link.handle_carried(now.mono);
         let (peer, boot, kind) = (link.peer.id, link.boot, link.kind);
         entry.stage = Stage::Up(link);
         let talk = self.sessions.entry(peer).or_insert_with(|| Session::new(boot, now.mono));
         if talk.kind.replace(kind).is_some_and(|before| before != kind) {
-            self.counters.moves += 1;
+            self.counters.handovers += 1;
             self.moves[kind] += 1;
         }
         if let Attachment::Detached(until) = talk.attachment {
@@ -198,7 +198,7 @@ impl Sessions {
         self.report_fault(peer, &fault, out);
         let outcome = match fault {
             LinkFault::Closed(reason) => {
-                self.end_link(now, id, Ending::Answer, reason.clone());
+                self.end_link(now, id, LinkEnding::Answer, reason.clone());
                 if duplicate {
                     DialOutcome::Connected(peer)
                 } else {
@@ -206,11 +206,11 @@ impl Sessions {
                 }
             }
             LinkFault::Handshake(failure) => {
-                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
+                self.end_link(now, id, LinkEnding::Reset, CloseReason::Timeout);
                 DialOutcome::Failed(failure)
             }
             LinkFault::Forged => {
-                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
+                self.end_link(now, id, LinkEnding::Reset, CloseReason::Timeout);
                 DialOutcome::Failed(DialFailure::Handshake("its first record does not open"))
             }
             LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
@@ -256,7 +256,7 @@ fn greet(now: Now, stage: &mut Stage, frame: Frame) -> Result<Greeting, LinkFaul
             Ok(Greeting::Parting(body))
         }
         (Stage::AwaitFirstRecord(link), Frame::Ping { token }) => {
-            link.introduced(token);
+            link.handle_introduction(token);
             link.handle_ping(now.mono, token).map(|()| Greeting::Live)
         }
         (Stage::AwaitAdmission(link), Frame::Ping { token }) => {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     admission::Quota,
-    carrier::Ending,
+    carrier::LinkEnding,
     contract::{DialFailure, DialOutcome, DialRequest, LinkKind, LinkKinds, SessionEffect},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Stage},
@@ -130,7 +130,7 @@ impl Sessions {
     fn abandon(&mut self, now: Now, link: LinkId) {
         let Some(entry) = self.links.get(&link) else { return };
         if let Stage::Connecting(_) | Stage::Initiating(_) = entry.stage {
-            self.end_link(now, link, Ending::Reset, CloseReason::Duplicate);
+            self.end_link(now, link, LinkEnding::Reset, CloseReason::Duplicate);
         }
     }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    carrier::Order,
+    carrier::CarrierOrder,
     contract::{DialFailure, LinkKind, Peer},
     partials::Partial,
 };
@@ -154,14 +154,14 @@ impl SessionLink {
     /// A record came: take its frames before the next one.
     pub(super) fn take_record(
         &mut self,
-        order: Order,
+        order: CarrierOrder,
         lane: Lane,
         record: Bytes,
     ) -> Result<(), LinkFault> {
         if record.is_empty() {
             return Err(LinkFault::Violation("a record without frames"));
         }
-        self.at_hand = (order == Order::OfLanes).then_some(lane);
+        self.at_hand = (order == CarrierOrder::OfLanes).then_some(lane);
         self.frames = Reader::new(record);
         Ok(())
     }
@@ -233,7 +233,7 @@ impl SessionLink {
     }
 
     /// The first PING of the initiator arrived.
-    pub(super) const fn introduced(&mut self, token: u64) {
+    pub(super) const fn handle_introduction(&mut self, token: u64) {
         (self.order, self.failover) = (token & !FAILOVER_BIT, token & FAILOVER_BIT != 0);
     }
 
@@ -253,7 +253,7 @@ impl SessionLink {
     }
 
     /// Bytes arrived, whatever they are.
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn handle_sign_of_life(&mut self, now: Instant) {
         self.keep_alive.heard = now;
         self.keep_alive.probed = None;
     }
@@ -263,7 +263,7 @@ impl SessionLink {
         if then > self.keep_alive.heard
             && self.keep_alive.probed.is_none_or(|probe| then > probe.since)
         {
-            self.heard(then);
+            self.handle_sign_of_life(then);
         }
     }
 
@@ -273,7 +273,7 @@ impl SessionLink {
     }
 
     /// A message went out or came in.
-    pub(super) fn carried(&mut self, now: Instant) {
+    pub(super) fn handle_carried(&mut self, now: Instant) {
         self.keep_alive.carried = now;
     }
 

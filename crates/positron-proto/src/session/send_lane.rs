@@ -179,7 +179,7 @@ fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-/// A message has at most [`MAX_MESSAGE`] bytes.
+/// A message has at most [`MAX_MESSAGE`](crate::limits::MAX_MESSAGE) bytes.
 fn as_u32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -21,7 +21,7 @@ use crate::{
 /// Everything said to one node and not yet acknowledged, and how far it was heard.
 ///
 /// [`push`](Self::push) queues, [`put`](Self::put) fills records most urgent lane first,
-/// [`acknowledged`](Self::acknowledged) lets go. When the link dies nothing changes here;
+/// [`handle_ack`](Self::handle_ack) lets go. When the link dies nothing changes here;
 /// [`resume`](Self::resume) starts over on the next link with what was not acknowledged.
 ///
 /// **Where the two ends stand.** On each link the peer first names its memory of this conversation
@@ -245,7 +245,7 @@ impl Session {
 
     /// The peer says that it was handed every message of `lane` below `next`. Those are let go;
     /// their tickets are given to `delivered`.
-    pub(super) fn acknowledged(
+    pub(super) fn handle_ack(
         &mut self,
         now: Instant,
         lane: Lane,
@@ -305,7 +305,7 @@ impl Session {
     }
 
     /// The next message of `lane` was handed over whole, or dropped for good.
-    pub(super) fn delivered(&mut self, lane: Lane) {
+    pub(super) fn handle_delivered(&mut self, lane: Lane) {
         let incoming = self.incoming_mut(lane);
         incoming.next += 1;
         incoming.ack_due = true;
@@ -335,7 +335,7 @@ impl Session {
 
     /// `bytes` more of it were taken. A long queue that moves, even slowly, is progress: one record
     /// in [`SLOW_READER_TIMEOUT`] is enough.
-    pub(super) fn written(&mut self, now: Instant, bytes: u64) {
+    pub(super) fn handle_written(&mut self, now: Instant, bytes: u64) {
         if self.waiting() == Waiting::Nothing {
             return;
         }

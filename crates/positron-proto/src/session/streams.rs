@@ -1,7 +1,7 @@
 //! Links over byte streams, as what carries sessions.
 
 use super::{
-    carrier::{Carrier, CarrierEvent, Draft, Ending, LinkNames, Order, Traffic},
+    carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
     contract::{DialFailure, DialRequest},
     link::LinkFault,
 };
@@ -10,7 +10,7 @@ use crate::{
     limits::MAX_RECORD,
     stream::{
         StreamEndpoint,
-        contract::{StreamEvent, StreamFault},
+        contract::{StreamFault, StreamLinkEvent},
     },
     time::{Instant, Now},
     wire::frame::{CloseReason, Lane},
@@ -22,8 +22,8 @@ impl Carrier for StreamEndpoint {
         Ok(())
     }
 
-    fn order(&self) -> Order {
-        Order::OfLinks
+    fn order(&self) -> CarrierOrder {
+        CarrierOrder::OfLinks
     }
 
     fn largest_message(&self) -> usize {
@@ -42,11 +42,11 @@ impl Carrier for StreamEndpoint {
         Self::send(self, link, message);
     }
 
-    fn end(&mut self, _now: Now, link: LinkId, how: Ending, reason: CloseReason) {
+    fn end(&mut self, _now: Now, link: LinkId, how: LinkEnding, reason: CloseReason) {
         match how {
-            Ending::Close | Ending::MoveOn => self.close(link, reason),
-            Ending::Answer => self.answer_close(link),
-            Ending::Reset => self.reset(link),
+            LinkEnding::Close | LinkEnding::MoveOn => self.close(link, reason),
+            LinkEnding::Answer => self.answer_close(link),
+            LinkEnding::Reset => self.reset(link),
         }
     }
 
@@ -60,21 +60,21 @@ impl Carrier for StreamEndpoint {
 
     fn poll_event(&mut self, _now: Now, _names: &mut LinkNames) -> Option<CarrierEvent> {
         Some(match Self::poll_event(self)? {
-            StreamEvent::Reached { link } => CarrierEvent::Reached { link },
-            StreamEvent::Authenticated { link, remote } => {
+            StreamLinkEvent::Reached { link } => CarrierEvent::Reached { link },
+            StreamLinkEvent::Authenticated { link, remote } => {
                 CarrierEvent::Authenticated { link, remote }
             }
-            StreamEvent::Record { link, contents } => {
+            StreamLinkEvent::Record { link, contents } => {
                 CarrierEvent::Message { link, lane: Lane::CONTROL, body: contents }
             }
-            StreamEvent::Taken { link } => CarrierEvent::Taken { link },
-            StreamEvent::Failed { link, why: StreamFault::Handshake(why) } => {
+            StreamLinkEvent::Taken { link } => CarrierEvent::Taken { link },
+            StreamLinkEvent::Failed { link, why: StreamFault::Handshake(why) } => {
                 CarrierEvent::Failed { link, why: LinkFault::Handshake(why.into()) }
             }
-            StreamEvent::Failed { link, why: StreamFault::Forged } => {
+            StreamLinkEvent::Failed { link, why: StreamFault::Forged } => {
                 CarrierEvent::Failed { link, why: LinkFault::Forged }
             }
-            StreamEvent::Closed { link, why } => CarrierEvent::Closed { link, why },
+            StreamLinkEvent::Closed { link, why } => CarrierEvent::Closed { link, why },
         })
     }
 

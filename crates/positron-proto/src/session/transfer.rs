@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    carrier::{Ending, Order},
+    carrier::{CarrierOrder, LinkEnding},
     close::Retention,
     contract::{DownReason, SessionEffect},
     happy_eyeballs::Reason,
@@ -33,7 +33,7 @@ impl Sessions {
         let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
         let was_doubted = link.is_suspect();
         let peer = link.peer.id;
-        link.heard(now.mono);
+        link.handle_sign_of_life(now.mono);
         let mut hearing = FrameHandler { now: now.mono, link, talk, out };
         let fault = loop {
             match hearing.link.next_frame() {
@@ -67,7 +67,7 @@ impl Sessions {
     fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
         let peer = link.peer.id;
-        self.counters.partials_given_up += 1;
+        self.counters.reassemblies_abandoned += 1;
         self.close_link(now, id, CloseReason::Timeout);
         let reason = DownReason::ByUs(CloseReason::Timeout);
         self.end_session(now, peer, reason, Retention::Keep, out);
@@ -91,7 +91,7 @@ impl Sessions {
             // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
             // too, and the conversation goes on over another one.
             LinkFault::Forged => {
-                self.end_link(now, id, Ending::Reset, CloseReason::Timeout);
+                self.end_link(now, id, LinkEnding::Reset, CloseReason::Timeout);
                 let reason = CloseReason::Violation("a record does not open".into());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
                 return;
@@ -103,7 +103,7 @@ impl Sessions {
                 return;
             }
         };
-        self.end_link(now, id, Ending::Answer, reason.clone());
+        self.end_link(now, id, LinkEnding::Answer, reason.clone());
         let duplicate = reason == CloseReason::Duplicate;
         let memory = match reason {
             CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
@@ -136,7 +136,7 @@ impl Sessions {
         out: &mut VecDeque<SessionEffect>,
     ) {
         if *fault == LinkFault::Forged {
-            self.counters.records_forged += 1;
+            self.counters.decrypt_failed += 1;
         }
         if let Some(what) = fault.misbehavior() {
             out.push_back(SessionEffect::Misbehaved { peer, what });
@@ -171,8 +171,8 @@ impl Sessions {
         for lane in Lane::KNOWN {
             // Where lanes do not matter below, the first turn is that of all.
             let lanes = match order {
-                Order::OfLinks => &Lane::KNOWN[..],
-                Order::OfLanes => &[lane],
+                CarrierOrder::OfLinks => &Lane::KNOWN[..],
+                CarrierOrder::OfLanes => &[lane],
             };
             let is_first = lane == Lane::CONTROL;
             while talk.has_messages(lanes)
@@ -191,16 +191,16 @@ impl Sessions {
                 }
                 let put = talk.put(lanes, &mut record.bytes, start, largest);
                 if put.bytes > 0 {
-                    link.carried(now.mono);
+                    link.handle_carried(now.mono);
                 }
-                self.counters.messages_resent += put.resent;
+                self.counters.messages_retransmitted += put.resent;
                 let is_empty = record.is_empty();
                 carrier.send(now, id, lane, record);
                 if is_empty {
                     break;
                 }
             }
-            if order == Order::OfLinks {
+            if order == CarrierOrder::OfLinks {
                 break;
             }
         }
@@ -220,7 +220,7 @@ impl Sessions {
             link.heard_then(then);
         }
         let before = core::mem::replace(taken, carrier.taken(id));
-        talk.written(now.mono, taken.saturating_sub(before));
+        talk.handle_written(now.mono, taken.saturating_sub(before));
     }
 
     /// The other end took something, or there is room again.
@@ -248,7 +248,7 @@ impl Sessions {
         let (reason, memory) =
             match link.check_liveness(now.mono, talk.waiting(), self.config.heartbeat) {
                 Liveness::Gone => {
-                    self.counters.probes_unanswered += 1;
+                    self.counters.keepalive_timeouts += 1;
                     (CloseReason::Timeout, Retention::Keep)
                 }
                 _ if talk.poll_patience() <= now.mono => {
@@ -317,7 +317,7 @@ impl FrameHandler<'_> {
                 self.link.handle_pong(self.now, token);
             }
             Frame::Message { lane, number, body } => {
-                self.link.carried(self.now);
+                self.link.handle_carried(self.now);
                 return match self.talk.classify(lane, number)? {
                     Freshness::New if !lane.is_known() => Ok(self.drop_unknown(lane)),
                     Freshness::New => {
@@ -328,7 +328,7 @@ impl FrameHandler<'_> {
                 };
             }
             Frame::Fragment { lane, number, offset, total, body } => {
-                self.link.carried(self.now);
+                self.link.handle_carried(self.now);
                 self.talk.assembling(self.now, lane);
                 let arrival = self.talk.classify(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
@@ -348,7 +348,7 @@ impl FrameHandler<'_> {
             }
             Frame::Ack { lane, next } => {
                 let out = &mut *self.out;
-                self.talk.acknowledged(self.now, lane, next, |ticket| {
+                self.talk.handle_ack(self.now, lane, next, |ticket| {
                     out.push_back(SessionEffect::Delivered { ticket });
                 })?;
             }
@@ -359,14 +359,14 @@ impl FrameHandler<'_> {
     }
 
     fn deliver(&mut self, lane: Lane, body: bytes::Bytes) -> FrameOutcome {
-        self.talk.delivered(lane);
+        self.talk.handle_delivered(lane);
         self.out.push_back(SessionEffect::Message { peer: self.link.peer.id, body });
         FrameOutcome::Message
     }
 
     /// Nobody here knows what goes in this lane; its sender is not to say it again.
     fn drop_unknown(&mut self, lane: Lane) -> FrameOutcome {
-        self.talk.delivered(lane);
+        self.talk.handle_delivered(lane);
         FrameOutcome::UnknownLane
     }
 

@@ -73,7 +73,7 @@ pub enum StreamEffect {
 
 /// What happened on a link, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamEvent {
+pub enum StreamLinkEvent {
     /// A stream that we dialled is open; the handshake is under way.
     Reached {
         /// Which.

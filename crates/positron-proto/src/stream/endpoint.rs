@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    contract::{Draft, Hangup, LinkDown, StreamCounters, StreamEffect, StreamEvent, StreamFault},
+    contract::{
+        Draft, Hangup, LinkDown, StreamCounters, StreamEffect, StreamFault, StreamLinkEvent,
+    },
     handshake::{
         Answered, Heard, Initiator, NotOurs, Packet, Responder, StreamHandshakeError, protocol_of,
     },
@@ -39,9 +41,9 @@ use crate::{
 /// an input is done with. A record is written in one buffer: [`begin`](Self::begin) lends it,
 /// [`send`](Self::send) seals what was appended.
 ///
-/// **Guarantees.** Whoever is named by [`StreamEvent::Authenticated`] holds its keys, and of whom
-/// we did not dial an old message sent again is not enough. Nothing is written to a stream after
-/// its [`Hangup`]. A link has one [`StreamEvent::Closed`], its last event.
+/// **Guarantees.** Whoever is named by [`StreamLinkEvent::Authenticated`] holds its keys, and of
+/// whom we did not dial an old message sent again is not enough. Nothing is written to a stream
+/// after its [`Hangup`]. A link has one [`StreamLinkEvent::Closed`], its last event.
 ///
 /// **Bounds.** A link holds one incomplete handshake message or record and, as long as the caller
 /// asks [`has_room`](Self::has_room), [`LINK_WRITE_WINDOW`] bytes that the kernel has not taken;
@@ -52,7 +54,7 @@ pub struct StreamEndpoint {
     local: Local,
     rng: Rng,
     links: BTreeMap<LinkId, StreamLink>,
-    events: VecDeque<StreamEvent>,
+    events: VecDeque<StreamLinkEvent>,
     effects: VecDeque<Pending>,
     counters: StreamCounters,
 }
@@ -127,7 +129,7 @@ impl StreamEndpoint {
         let Some(entry) = self.links.get_mut(&link) else { return };
         let State::Connecting { expect, noise_static } = &entry.state else { return };
         let carrier = HandshakeCarrier::Stream { certificate };
-        self.events.push_back(StreamEvent::Reached { link });
+        self.events.push_back(StreamLinkEvent::Reached { link });
         let theirs = noise_static.as_ref();
         match Initiator::start(&self.local, carrier, *expect, theirs, &mut self.rng) {
             Ok((initiator, syn)) => {
@@ -177,14 +179,14 @@ impl StreamEndpoint {
         entry.in_flight = entry.in_flight.saturating_sub(bytes);
         entry.taken = entry.taken.saturating_add(u64::try_from(bytes).unwrap_or(0));
         if let State::Open(_) = entry.state {
-            self.events.push_back(StreamEvent::Taken { link });
+            self.events.push_back(StreamLinkEvent::Taken { link });
         }
     }
 
     /// A stream ended, or could not be opened; also the answer to [`StreamEffect::Hangup`].
     pub fn handle_link_down(&mut self, link: LinkId, why: LinkDown) {
         if self.links.remove(&link).is_some() {
-            self.events.push_back(StreamEvent::Closed { link, why });
+            self.events.push_back(StreamLinkEvent::Closed { link, why });
         }
     }
 
@@ -272,7 +274,7 @@ impl StreamEndpoint {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+    pub fn poll_event(&mut self) -> Option<StreamLinkEvent> {
         self.events.pop_front()
     }
 
@@ -384,7 +386,7 @@ impl StreamEndpoint {
             }
             (None, Direction::Outbound) => {
                 entry.state = State::Open(keys);
-                self.events.push_back(StreamEvent::Authenticated { link, remote });
+                self.events.push_back(StreamLinkEvent::Authenticated { link, remote });
             }
             (None, Direction::Inbound) => entry.state = State::Unproven(keys, remote),
         }
@@ -405,7 +407,7 @@ impl StreamEndpoint {
         };
         let Ok(contents) = opened else {
             entry.state = State::Failed;
-            self.events.push_back(StreamEvent::Failed { link, why: StreamFault::Forged });
+            self.events.push_back(StreamLinkEvent::Failed { link, why: StreamFault::Forged });
             return false;
         };
         if let State::Unproven(_, remote) = &entry.state {
@@ -414,10 +416,10 @@ impl StreamEndpoint {
             if let State::Unproven(keys, _) = state {
                 entry.state = State::Open(keys);
             }
-            self.events.push_back(StreamEvent::Authenticated { link, remote });
+            self.events.push_back(StreamLinkEvent::Authenticated { link, remote });
         }
         self.counters.records_opened += 1;
-        self.events.push_back(StreamEvent::Record { link, contents });
+        self.events.push_back(StreamLinkEvent::Record { link, contents });
         true
     }
 
@@ -428,7 +430,7 @@ impl StreamEndpoint {
             entry.inbound = Inbound::default();
         }
         let why = StreamFault::Handshake(why);
-        self.events.push_back(StreamEvent::Failed { link, why });
+        self.events.push_back(StreamLinkEvent::Failed { link, why });
     }
 
     /// Writes bytes of the handshake.

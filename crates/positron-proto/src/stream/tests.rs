@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     StreamEndpoint,
-    contract::{Hangup, LinkDown, StreamEffect, StreamEvent, StreamFault},
+    contract::{Hangup, LinkDown, StreamEffect, StreamFault, StreamLinkEvent},
 };
 use crate::{
     handshake::{Expect, HandshakeFailure, hello::Local, link_public_key},
@@ -33,7 +33,7 @@ fn story(
     ends: &mut [StreamEndpoint; 2],
     knows: bool,
     certificates: [Option<[u8; 32]>; 2],
-) -> [Vec<StreamEvent>; 2] {
+) -> [Vec<StreamLinkEvent>; 2] {
     let to = SocketAddr::from(([10, 0, 0, 2], 4000));
     let expect = Expect::Node(me(2).node_id());
     ends[0].connect(LINKS[0], to, expect, knows.then(|| link_public_key(&me(2))));
@@ -44,7 +44,7 @@ fn story(
     events
 }
 
-fn run(ends: &mut [StreamEndpoint; 2], events: &mut [Vec<StreamEvent>; 2]) {
+fn run(ends: &mut [StreamEndpoint; 2], events: &mut [Vec<StreamLinkEvent>; 2]) {
     let mut moved = true;
     while moved {
         moved = false;
@@ -76,8 +76,8 @@ fn say(end: &mut StreamEndpoint, link: LinkId, what: &[u8]) {
     end.send(link, record);
 }
 
-fn is_known(events: &[StreamEvent]) -> bool {
-    events.iter().any(|event| matches!(event, StreamEvent::Authenticated { .. }))
+fn is_known(events: &[StreamLinkEvent]) -> bool {
+    events.iter().any(|event| matches!(event, StreamLinkEvent::Authenticated { .. }))
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn two_ends_that_see_one_certificate_agree_and_two_that_see_different_ones_do_no
             assert_eq!(is_known(&events[1]), agree, "{knows} {certificates:?}");
             let broken = HandshakeFailure::Broken("its message does not open");
             let why = StreamFault::Handshake(broken);
-            let failed = StreamEvent::Failed { link: LINKS[0], why };
+            let failed = StreamLinkEvent::Failed { link: LINKS[0], why };
             assert_eq!(events[0].contains(&failed), !agree, "{:?}", events[0]);
         }
     }
@@ -119,7 +119,7 @@ fn records_of_one_input_share_a_write_and_an_empty_one_is_none() {
     ends[1].handle_bytes(Now::default(), LINKS[1], bytes);
     run(&mut ends, &mut events);
     let contents = events[1].iter().filter_map(|event| match event {
-        StreamEvent::Record { contents, .. } => Some(contents.clone()),
+        StreamLinkEvent::Record { contents, .. } => Some(contents.clone()),
         _ => None,
     });
     assert_eq!(contents.collect::<Vec<_>>(), ["one", "two"]);
@@ -131,7 +131,7 @@ fn what_is_asked_of_a_link_that_is_gone_does_nothing() {
     let mut events = story(&mut ends, true, [None, None]);
     ends[0].reset(LINKS[0]);
     run(&mut ends, &mut events);
-    assert!(events[0].contains(&StreamEvent::Closed { link: LINKS[0], why: LinkDown::HungUp }));
+    assert!(events[0].contains(&StreamLinkEvent::Closed { link: LINKS[0], why: LinkDown::HungUp }));
     for end in [0, 1] {
         say(&mut ends[end], LINKS[end], b"late");
         ends[end].close(LINKS[end], crate::wire::frame::CloseReason::Pruned);

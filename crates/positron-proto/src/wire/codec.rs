@@ -14,19 +14,19 @@ pub struct Malformed {
 
 /// What a [`Reader`] reads: bytes that are cut without copying them. Shared ones where the pieces
 /// are kept, borrowed ones where they are copied to their place at once.
-pub trait Input: AsRef<[u8]> {
+pub trait Source: AsRef<[u8]> {
     /// Takes the first `len` bytes off, of which there are as many.
     #[must_use]
     fn cut(&mut self, len: usize) -> Self;
 }
 
-impl Input for Bytes {
+impl Source for Bytes {
     fn cut(&mut self, len: usize) -> Self {
         self.split_to(len)
     }
 }
 
-impl Input for &[u8] {
+impl Source for &[u8] {
     fn cut(&mut self, len: usize) -> Self {
         let (front, rest) = self.split_at(len);
         *self = rest;
@@ -41,7 +41,7 @@ pub struct Reader<B = Bytes> {
     total: usize,
 }
 
-impl<B: Input> Reader<B> {
+impl<B: Source> Reader<B> {
     /// Reads `bytes` from the start.
     pub fn new(bytes: B) -> Self {
         Self { total: bytes.as_ref().len(), rest: bytes }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes};
 
-use super::codec::{Input, Malformed, Reader, Writer as _, varint_len};
+use super::codec::{Malformed, Reader, Source, Writer as _, varint_len};
 use crate::limits::{LANES, MAX_MESSAGE, MAX_REASON_TEXT};
 
 /// An independent, ordered queue of messages between two nodes. A lower one is more urgent.
@@ -266,7 +266,7 @@ impl CloseReason {
         }
     }
 
-    pub(super) fn decode(reader: &mut Reader<impl Input>) -> Result<Self, Malformed> {
+    pub(super) fn decode(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
         let code = reader.u16()?;
         let not_text = reader.malformed("reason is not printable text");
         let text = reader.bytes(MAX_REASON_TEXT)?;

@@ -124,7 +124,7 @@ fn check_what_was_heard(rig: &mut Rig, said: &BTreeSet<Bytes>, seed: u64) {
             }
         }
         let view = rig.core(n).view(now);
-        assert_eq!(view.counters.node.checks_failed, 0, "seed {seed}");
+        assert_eq!(view.counters.node.signatures_invalid, 0, "seed {seed}");
         assert_eq!(view.counters.node.malformed, 0, "seed {seed}");
         // Whatever broke, broadcasts are repaired.
         let theirs = rig.core(1 - n).holdings();

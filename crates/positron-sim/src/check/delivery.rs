@@ -52,7 +52,7 @@ impl Delivery {
     }
 
     /// A process starts: what an earlier one heard may be heard again.
-    pub(crate) fn started(&mut self, host: usize, at: Instant) {
+    pub(crate) fn handle_start(&mut self, host: usize, at: Instant) {
         let host = &mut self.hosts[host];
         host.this_life = Bits::default();
         host.of_strangers.clear();
@@ -182,7 +182,7 @@ mod tests {
         let heard = heard(&payload, 1, &said);
         assert_eq!(delivery.heard(&heard, &said), Ok(()));
         assert!(delivery.heard(&heard, &said).is_err());
-        delivery.started(2, Instant::from_micros(9_000));
+        delivery.handle_start(2, Instant::from_micros(9_000));
         assert_eq!(delivery.heard(&heard, &said), Ok(()));
         assert_eq!((delivery.deliveries, delivery.duplicates, delivery.redeliveries), (1, 1, 1));
         assert_eq!(delivery.latencies(), (vec![5_000], vec![5_000]));

@@ -24,7 +24,7 @@ pub(crate) struct Waiting {
 }
 
 impl Liveness {
-    pub(crate) fn accepted(
+    pub(crate) fn handle_accepted(
         &mut self,
         host: usize,
         ticket: Ticket,
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn a_command_completes_once_and_in_time_unless_its_process_dies() {
         let (mut liveness, start) = (Liveness::default(), Instant::ORIGIN);
-        liveness.accepted(0, Ticket(1), start, None);
+        liveness.handle_accepted(0, Ticket(1), start, None);
         assert!(liveness.completed(0, Ticket(1)).is_ok());
         assert!(liveness.completed(0, Ticket(1)).is_err());
 
-        liveness.accepted(0, Ticket(2), start, None);
-        liveness.accepted(1, Ticket(2), start, None);
+        liveness.handle_accepted(0, Ticket(2), start, None);
+        liveness.handle_accepted(1, Ticket(2), start, None);
         liveness.died(1);
         let late = start + PATIENCE + Duration::from_micros(1);
         assert_eq!(liveness.overdue(start + PATIENCE).count(), 0);

@@ -100,7 +100,7 @@ impl AppConnection {
         match result {
             Ok(()) => {
                 self.app.index += 1;
-                self.flow.sent(lane, delivery, body);
+                self.flow.handle_sent(lane, delivery, body);
                 true
             }
             Err(NotQueued::Full) => {
@@ -121,7 +121,7 @@ impl AppConnection {
             FlowHeard::Read(number, bytes) => self.flow.read(*number, bytes),
             FlowHeard::Ended(number) => self.flow.ended(*number),
             FlowHeard::Dropped(number) => {
-                self.flow.dropped(*number);
+                self.flow.handle_drop(*number);
                 Ok(())
             }
         }

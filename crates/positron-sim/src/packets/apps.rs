@@ -62,7 +62,7 @@ impl Net<'_> {
             }
             EndpointEvent::Moved { addr, .. } => {
                 let other = talk.remote.map(|(other, _)| other);
-                self.proven(end, addr);
+                self.handle_proof(end, addr);
                 other.map_or(Ok(()), |other| self.hosts[other].addresses.believed(addr))
             }
             EndpointEvent::Finished { .. } => {
@@ -127,7 +127,7 @@ impl Net<'_> {
     }
 
     fn connected(&mut self, me: Talker, remote: &RemoteNode) -> Result<(), Wrong> {
-        self.proven(me.end, remote.addr);
+        self.handle_proof(me.end, remote.addr);
         let other = self.end_of(remote);
         let Some(talk) = self.talks.get_mut(&me) else { return Ok(()) };
         talk.remote = other.map(|other| (other, remote.boot));
@@ -152,7 +152,7 @@ impl Net<'_> {
             dials = self.halves_without(other, remote.boot, here);
         }
         self.talks.insert(me, talk);
-        self.proven(me.end, remote.addr);
+        self.handle_proof(me.end, remote.addr);
         match dials[..] {
             [] => {
                 let what = format!("accepted {}, who did not dial", remote.id);
@@ -267,7 +267,7 @@ impl Net<'_> {
             talk.app.blocked = false;
             for (stream, writing) in core::mem::take(&mut talk.app.writing) {
                 if writing.ending != Ending::Finish || writing.left > 0 {
-                    talk.flow.dropped(stream.number);
+                    talk.flow.handle_drop(stream.number);
                 }
             }
             self.note(|| format!("end {} closes {:?}", me.end, me.connection));
@@ -378,7 +378,7 @@ impl Net<'_> {
         let Some(endpoint) = self.hosts[me.end].endpoint.as_mut() else { return };
         let result = endpoint.open_stream(now, me.connection, lane);
         if let Ok(stream) = result {
-            talk.flow.written(stream.number, 0);
+            talk.flow.handle_written(stream.number, 0);
             talk.app.writing.insert(stream, writing);
         }
         self.note(|| format!("end {} opens a stream: {result:?}, {writing:?}", me.end));
@@ -398,7 +398,7 @@ impl Net<'_> {
             let bytes = content::stream(me, stream.number, writing.offset, len);
             match endpoint.write_stream(now, me.connection, stream, &bytes) {
                 Ok(taken) => {
-                    talk.flow.written(stream.number, taken);
+                    talk.flow.handle_written(stream.number, taken);
                     let wide = u64::try_from(taken).unwrap_or(0);
                     writing.offset += wide;
                     writing.left = writing.left.saturating_sub(wide);
@@ -417,11 +417,11 @@ impl Net<'_> {
             Ending::Finish => {
                 let finished = endpoint.finish_stream(now, me.connection, stream);
                 if finished.is_ok() {
-                    talk.flow.finished(stream.number);
+                    talk.flow.handle_finish(stream.number);
                 }
             }
             Ending::Drop => {
-                talk.flow.dropped(stream.number);
+                talk.flow.handle_drop(stream.number);
                 endpoint.drop_stream(now, me.connection, stream);
             }
             Ending::Never => return,

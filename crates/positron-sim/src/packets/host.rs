@@ -94,17 +94,17 @@ impl PacketHost {
         let leaving = batch.iter().filter(is_sealed).count();
         let half_open = endpoint.half_open().saturating_sub(leaving);
         for Datagram { bytes, .. } in batch {
-            amplification.received(*from, bytes.len());
-            replay.handed(bytes);
-            cookies.handed(now.mono, *from, bytes, half_open);
+            amplification.handle_received(*from, bytes.len());
+            replay.handle_handover(bytes);
+            cookies.handle_handover(now.mono, *from, bytes, half_open);
         }
-        silence.heard();
+        silence.handle_sign_of_life();
         let before = Shown::by(endpoint);
         let bytes: Vec<u8> = batch.iter().flat_map(|d| d.bytes.iter().copied()).collect();
         endpoint.handle_datagrams(now, *from, size, &bytes);
         let shown = [before, Shown::by(endpoint)];
         let datagrams = batch.iter().map(|datagram| datagram.bytes.as_slice());
-        openings.handed(now.mono, datagrams, (seals, keys), shown)?;
+        openings.handle_handover(now.mono, datagrams, (seals, keys), shown)?;
         replay.opened(endpoint.counters().packets_opened)
     }
 
@@ -118,16 +118,16 @@ impl PacketHost {
         let Datagram { to, bytes, .. } = datagram;
         let Checks { amplification, nonces, keys, cookies, silence, .. } = &mut self.checks;
         nonces.sent(bytes)?;
-        cookies.sent(now, *to, bytes)?;
+        cookies.handle_sent(now, *to, bytes)?;
         let mut seal = Seal::default();
         let packet = PacketHeaderView::of(bytes);
         if let Some(packet) = packet.filter(PacketHeaderView::is_sealed) {
-            silence.sent(now, &packet, self.is_awake)?;
+            silence.handle_sent(now, &packet, self.is_awake)?;
             let mut views = self.endpoint.iter().flat_map(Endpoint::views);
             let here = views.find(|view| view.id_there == Some(packet.connection));
             seal = keys.sealed(here.map(|view| view.id_here), &packet)?;
         }
-        seals.sent(bytes, seal);
+        seals.handle_sent(bytes, seal);
         amplification.sent(*to, packet.map_or(0, |packet| packet.kind), bytes.len())
     }
 
@@ -139,7 +139,7 @@ impl PacketHost {
     }
 
     /// Somebody proved to be at an address, or the end was told to send there.
-    pub(super) fn proven(&mut self, addr: SocketAddr) {
-        self.checks.amplification.proven(addr);
+    pub(super) fn handle_proof(&mut self, addr: SocketAddr) {
+        self.checks.amplification.handle_proof(addr);
     }
 }

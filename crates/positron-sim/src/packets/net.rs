@@ -379,8 +379,8 @@ impl<'a> Net<'a> {
     }
 
     /// Somebody proved to an end to be at an address, or the end was told to send there.
-    pub(super) fn proven(&mut self, end: usize, addr: SocketAddr) {
-        self.hosts[end].proven(addr);
+    pub(super) fn handle_proof(&mut self, end: usize, addr: SocketAddr) {
+        self.hosts[end].handle_proof(addr);
     }
 
     fn set_alarm(&mut self, end: usize) {

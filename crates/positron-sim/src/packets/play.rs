@@ -176,7 +176,7 @@ impl Player<'_> {
         dialled: Dialled,
         noise_static: Option<[u8; 32]>,
     ) -> Result<(), PacketViolation> {
-        self.net.proven(from, to);
+        self.net.handle_proof(from, to);
         let (now, life) = (self.net.clock(), self.net.hosts[from].life);
         let Some(endpoint) = self.net.hosts[from].endpoint.as_mut() else { return Ok(()) };
         let result = endpoint.connect(now, to, dialled.expect, noise_static);

@@ -113,7 +113,7 @@ impl Tcp {
                 links.chunk_handled(link, 0);
             }
             CoreInput::Input(Input::LinkDown { link, reason }) => {
-                links.ended(link);
+                links.handle_end(link);
                 self.sessions.handle_link_down(now, link, reason, out);
             }
             CoreInput::Written(link) => {

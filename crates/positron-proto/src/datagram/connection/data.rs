@@ -66,19 +66,19 @@ impl Carried {
     }
 
     /// What a packet carried arrived at the other end.
-    pub(super) fn acknowledged(&mut self, cargo: &SentPacketData) {
+    pub(super) fn handle_ack(&mut self, cargo: &SentPacketData) {
         for chunk in cargo.contents.iter() {
-            self.outgoing.acknowledged(chunk);
-            self.streams.acknowledged(chunk);
+            self.outgoing.handle_ack(chunk);
+            self.streams.handle_ack(chunk);
         }
     }
 
     /// What a packet carried waits to be sent again.
-    pub(super) fn lost(&mut self, cargo: &SentPacketData) {
+    pub(super) fn handle_loss(&mut self, cargo: &SentPacketData) {
         for chunk in cargo.contents.iter() {
-            self.outgoing.lost(chunk);
-            self.streams.lost(chunk);
-            self.incoming.lost(chunk);
+            self.outgoing.handle_loss(chunk);
+            self.streams.handle_loss(chunk);
+            self.incoming.handle_loss(chunk);
         }
     }
 
@@ -89,7 +89,7 @@ impl Carried {
     /// It is more than we ever said that we would take.
     pub(super) fn count_arrived(&mut self) -> Result<(), Violation> {
         self.window.arrived(self.incoming.take_arrived() + self.streams.take_arrived())?;
-        self.window.dropped(self.streams.take_released());
+        self.window.handle_drop(self.streams.take_released());
         Ok(())
     }
 }

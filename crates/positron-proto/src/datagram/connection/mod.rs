@@ -201,7 +201,7 @@ impl Connection {
     /// Bytes are not held any more, because the application dealt with them.
     fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
         let rtt = self.rtt();
-        self.carried.window.released(now, bytes, rtt, budget);
+        self.carried.window.handle_release(now, bytes, rtt, budget);
         self.tell_window();
     }
 

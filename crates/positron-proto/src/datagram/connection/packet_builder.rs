@@ -155,7 +155,7 @@ impl PacketSpace {
         if count == 0 {
             return Ok(None);
         }
-        self.pacer.sent(now, u64::try_from(buf.len()).unwrap_or(u64::MAX));
+        self.pacer.handle_sent(now, u64::try_from(buf.len()).unwrap_or(u64::MAX));
         let (to, len) = (self.paths.addr(), buf.len());
         Ok(Some(Transmit { to, segment_size: full.min(len), len }))
     }
@@ -415,8 +415,8 @@ impl PacketSpace {
         }
         self.outstanding += packet.cargo.charged;
         self.sent += 1;
-        self.paths.sent(to, size);
-        self.recovery.sent(now, number, size, packet.asks, packet.cargo);
+        self.paths.handle_sent(to, size);
+        self.recovery.handle_sent(now, number, size, packet.asks, packet.cargo);
         Ok(())
     }
 

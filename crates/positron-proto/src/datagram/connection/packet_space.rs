@@ -128,11 +128,11 @@ impl PacketSpace {
 
     /// The other end is at another address. What was measured of the old path says nothing of this
     /// one (RFC 9000, 9.4).
-    pub(super) fn moved(&mut self, now: Instant, addr: SocketAddr) {
+    pub(super) fn handle_move(&mut self, now: Instant, addr: SocketAddr) {
         self.remote.addr = addr;
-        self.size.moved();
+        self.size.handle_move();
         let datagram = u64::try_from(self.size.current()).unwrap_or(u64::MAX);
-        self.recovery.moved(Box::new(NewReno::new(datagram)));
+        self.recovery.handle_move(Box::new(NewReno::new(datagram)));
         self.pacer = Pacer::new(now, datagram);
     }
 

@@ -120,8 +120,8 @@ impl Connection {
         (secured.heard, secured.unanswered) = (now, None);
         let newest = secured.protection.highest_opened() == Some(number);
         let pto = secured.recovery.rtt().pto();
-        secured.paths.arrived(now, from, len, newest, pto, &mut self.rng);
-        secured.send_window.announced(number, header.window);
+        secured.paths.handle_arrival(now, from, len, newest, pto, &mut self.rng);
+        secured.send_window.handle_announcement(number, header.window);
 
         let deaf = !self.state.hears_messages();
         let mut heard = match secured.hear_all(now, packet, deaf, &mut self.carried, counters) {
@@ -140,14 +140,14 @@ impl Connection {
         if let Some(token) = heard.challenge {
             secured.due.respond(PathResponse { to: from, token, asked: len });
         }
-        secured.received.arrived(now, number, heard.eliciting);
+        secured.received.handle_arrival(now, number, heard.eliciting);
         if was_quiet {
             secured.shrink();
         }
         if let Some(addr) = heard.moved {
-            self.moved(now, addr, counters);
+            self.handle_move(now, addr, counters);
         }
-        self.progressed(now, &progress);
+        self.handle_progress(now, &progress);
         match (header.kind, heard.close) {
             (PacketType::Fin, Some(reason)) => self.handle_fin(now, reason),
             (PacketType::Rst, Some(reason)) => self.handle_reset(now, reason),
@@ -163,20 +163,20 @@ impl Connection {
     }
 
     /// The other end proved that it is at another address.
-    pub(super) fn moved(
+    pub(super) fn handle_move(
         &mut self,
         now: Instant,
         addr: SocketAddr,
         counters: &mut EndpointCounters,
     ) {
         let Some(secured) = &mut self.secured else { return };
-        secured.moved(now, addr);
-        counters.moves += 1;
+        secured.handle_move(now, addr);
+        counters.migrations += 1;
         self.events.push_back(ConnectionEvent::Moved(addr));
     }
 
     /// Packets of ours arrived at the other end or were lost.
-    pub(super) fn progressed(&mut self, now: Instant, progress: &RecvProgress) {
+    pub(super) fn handle_progress(&mut self, now: Instant, progress: &RecvProgress) {
         if progress.acknowledged {
             self.note_progress(now);
         }
@@ -293,11 +293,11 @@ impl PacketSpace {
         let out = &mut self.outcome;
         let told = match acknowledged {
             Some((ranges, delay)) => {
-                self.recovery.acknowledged(now, ranges.iter(), delay, cumulative, out)
+                self.recovery.handle_ack(now, ranges.iter(), delay, cumulative, out)
             }
             None => {
                 let nothing = core::iter::empty();
-                self.recovery.acknowledged(now, nothing, Duration::ZERO, cumulative, out)
+                self.recovery.handle_ack(now, nothing, Duration::ZERO, cumulative, out)
             }
         };
         told.map_err(|_| unsent("an acknowledgment of what was never sent"))?;
@@ -318,14 +318,14 @@ impl PacketSpace {
         carried: &mut Carried,
         counters: &mut EndpointCounters,
     ) -> RecvProgress {
-        counters.packets_lost_spuriously += core::mem::take(&mut self.outcome.spurious);
+        counters.spurious_losses += core::mem::take(&mut self.outcome.spurious);
         let mut progress = RecvProgress::default();
         for packet in self.outcome.acked.drain(..) {
             let cargo = packet.contents;
             self.outstanding = self.outstanding.saturating_sub(cargo.charged);
-            self.size.acknowledged(packet.number, packet.size);
-            self.protection.acknowledged(packet.number);
-            carried.acknowledged(&cargo);
+            self.size.handle_ack(packet.number, packet.size);
+            self.protection.handle_ack(packet.number);
+            carried.handle_ack(&cargo);
             progress.fin |= cargo.fin;
             progress.acknowledged |= cargo.charged > 0;
         }
@@ -333,11 +333,11 @@ impl PacketSpace {
         for packet in self.outcome.lost.drain(..) {
             let cargo = packet.contents;
             self.outstanding = self.outstanding.saturating_sub(cargo.charged);
-            self.size.lost(now, packet.number, packet.size);
+            self.size.handle_loss(now, packet.number, packet.size);
             self.lost += 1;
             self.due.fin |= cargo.fin;
             counters.packets_lost += 1;
-            carried.lost(&cargo);
+            carried.handle_loss(&cargo);
         }
         counters.black_holes += self.size.black_holes() - black_holes;
         progress
@@ -356,7 +356,7 @@ fn count(arrival: ReceivedPart, counters: &mut EndpointCounters) {
     match arrival {
         ReceivedPart::New | ReceivedPart::Dropped => {}
         ReceivedPart::Duplicate => counters.messages_duplicate += 1,
-        ReceivedPart::GivenUp => counters.messages_given_up += 1,
+        ReceivedPart::GivenUp => counters.reassemblies_abandoned += 1,
     }
 }
 

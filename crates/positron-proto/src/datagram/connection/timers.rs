@@ -49,13 +49,13 @@ impl Connection {
         if self.state == ConnectionState::Closed {
             return;
         }
-        counters.messages_given_up += self.carried.incoming.handle_timeout(now);
+        counters.reassemblies_abandoned += self.carried.incoming.handle_timeout(now);
         let Some(secured) = self.secured.as_deref_mut() else { return };
         let progress = secured.wake_recovery(now, &mut self.carried, counters);
         let moved = secured.paths.handle_timeout(now);
-        self.progressed(now, &progress);
+        self.handle_progress(now, &progress);
         if let Some(addr) = moved {
-            self.moved(now, addr, counters);
+            self.handle_move(now, addr, counters);
         }
         let Some(secured) = self.secured.as_deref_mut() else { return };
         if secured.paced_until.is_some_and(|until| until <= now) {
@@ -98,11 +98,11 @@ impl PacketSpace {
             TimeoutOutcome::Idle => return RecvProgress::default(),
             TimeoutOutcome::Lost => {}
             TimeoutOutcome::Probe => {
-                counters.probes += 1;
+                counters.probe_timeouts += 1;
                 self.probe_tail(carried);
             }
             TimeoutOutcome::Rto => {
-                counters.timeouts += 1;
+                counters.retransmission_timeouts += 1;
                 self.due.probes = 1;
             }
         }
@@ -119,7 +119,7 @@ impl PacketSpace {
             return;
         }
         match self.recovery.newest_outstanding() {
-            Some(cargo) if !cargo.contents.is_empty() => carried.lost(cargo),
+            Some(cargo) if !cargo.contents.is_empty() => carried.handle_loss(cargo),
             Some(cargo) if cargo.fin => self.due.fin = true,
             _ => self.due.ping = true,
         }

@@ -67,7 +67,7 @@ impl Endpoint {
         if let Some(dial) = id.and_then(|id| self.dials.get_mut(&id))
             && dial.to() == from
         {
-            self.counters.resets_unsealed += 1;
+            self.counters.resets_unauthenticated += 1;
             dial.handle_other_version();
         }
     }
@@ -128,7 +128,7 @@ impl Endpoint {
             self.counters.unknown_connections += 1;
             return;
         };
-        self.counters.resets_unsealed += 1;
+        self.counters.resets_unauthenticated += 1;
         match self.dials.get_mut(&id) {
             Some(dial) if !dial.is_agreed() => {
                 if dial.to() == from {
@@ -146,7 +146,7 @@ impl Endpoint {
         if suspects.is_empty() {
             self.counters.unknown_connections += 1;
         } else {
-            self.counters.resets_unsealed += 1;
+            self.counters.resets_unauthenticated += 1;
         }
         for id in suspects {
             self.ping_if_suspect(now, id);
@@ -289,7 +289,7 @@ impl Endpoint {
         if is_last {
             self.forget_dial(id);
         } else if let Some(dial) = self.dials.get_mut(&id) {
-            dial.agreed(now);
+            dial.handle_agreement(now);
         }
         self.demux.set_theirs(id, theirs);
         let Some(connection) = self.demux.get_mut(id) else { return };

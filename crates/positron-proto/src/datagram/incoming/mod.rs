@@ -207,7 +207,7 @@ impl RecvChannels {
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &SentFrame) {
+    pub(super) fn handle_loss(&mut self, chunk: &SentFrame) {
         match *chunk {
             SentFrame::Whole { channel, number } => self.tell_whole(channel, number),
             // If it began again since, the other end has heard of it.

@@ -58,8 +58,8 @@ impl Line {
         self.now = self.now + RTT;
         let mut fate = |size: usize| size <= self.carries && !self.dice.chance(self.loss);
         let (arrived, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(|&(_, size)| fate(size));
-        arrived.iter().for_each(|&(number, size)| self.size.acknowledged(number, size));
-        lost.iter().for_each(|&(number, size)| self.size.lost(self.now, number, size));
+        arrived.iter().for_each(|&(number, size)| self.size.handle_ack(number, size));
+        lost.iter().for_each(|&(number, size)| self.size.handle_loss(self.now, number, size));
     }
 
     fn rounds(&mut self, rounds: usize) {
@@ -164,8 +164,8 @@ fn losses_that_something_large_overtook_are_no_suspicion() {
     let mut line = Line::new(1_472, 0.0);
     line.rounds(60);
     let first = line.number;
-    line.size.acknowledged(first + 20, 1_472);
-    (first..first + 20).for_each(|number| line.size.lost(line.now, number, 1_472));
+    line.size.handle_ack(first + 20, 1_472);
+    (first..first + 20).for_each(|number| line.size.handle_loss(line.now, number, 1_472));
     assert_eq!(line.size.current(), 1_472);
 }
 
@@ -173,7 +173,7 @@ fn losses_that_something_large_overtook_are_no_suspicion() {
 fn after_a_move_the_search_begins_again() {
     let mut line = Line::new(8_952, 0.0);
     line.rounds(60);
-    line.size.moved();
+    line.size.handle_move();
     assert_eq!(line.size.current(), LEAST_DATAGRAM);
     line.carries = 1_300;
     line.rounds(60);

@@ -98,20 +98,20 @@ impl Cut {
     }
 
     /// These bytes are on their way.
-    pub(super) fn took(&mut self, piece: &Piece) {
+    pub(super) fn handle_taken(&mut self, piece: &Piece) {
         self.size = piece.size;
         self.again.remove(&wide(&(piece.from..piece.to)));
         self.sent = self.sent.max(piece.to);
     }
 
-    pub(super) fn acknowledged(&mut self, part: Range<u32>, attempt: u8) {
+    pub(super) fn handle_ack(&mut self, part: Range<u32>, attempt: u8) {
         if attempt == self.attempt && part.end <= self.sent {
             self.again.remove(&wide(&part));
             self.arrived.add(wide(&part));
         }
     }
 
-    pub(super) fn lost(&mut self, part: Range<u32>, attempt: u8) {
+    pub(super) fn handle_loss(&mut self, part: Range<u32>, attempt: u8) {
         if attempt == self.attempt && part.end <= self.sent {
             for missing in self.arrived.gaps(wide(&part)) {
                 self.again.add(missing);

@@ -24,9 +24,9 @@ use crate::{
 ///
 /// [`push`](Self::push) queues; [`fill`](Self::fill) puts one lane into a packet, what was lost
 /// before what is new, small messages together and one fragment alone. The packet layer gives each
-/// [`SentFrame`] back to [`acknowledged`](Self::acknowledged) or [`lost`](Self::lost), in any
-/// order and
-/// more than once: only the first acknowledgment of something counts, and after it no loss does.
+/// [`SentFrame`] back to [`handle_ack`](Self::handle_ack) or [`handle_loss`](Self::handle_loss), in
+/// any order and more than once: only the first acknowledgment of something counts, and after it no
+/// loss does.
 ///
 /// A message in fragments is let go when the other end says that it has all of it
 /// ([`whole`](Self::whole)), not when its packets are acknowledged: the other end may still give it
@@ -92,11 +92,11 @@ impl SendChannels {
     }
 
     /// A packet with this arrived.
-    pub(super) fn acknowledged(&mut self, chunk: &SentFrame) {
+    pub(super) fn handle_ack(&mut self, chunk: &SentFrame) {
         match *chunk {
             SentFrame::Messages { channel, first, count } => {
                 if let Some((queue, tally)) = self.queue(channel) {
-                    queue.acknowledged(first, count, tally);
+                    queue.handle_ack(first, count, tally);
                 }
             }
             SentFrame::Part { channel, number, from, to, attempt } => {
@@ -109,11 +109,11 @@ impl SendChannels {
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &SentFrame) {
+    pub(super) fn handle_loss(&mut self, chunk: &SentFrame) {
         match *chunk {
             SentFrame::Messages { channel, first, count } => {
                 if let Some((queue, _)) = self.queue(channel) {
-                    queue.lost(first, count);
+                    queue.handle_loss(first, count);
                 }
             }
             SentFrame::Part { channel, number, from, to, attempt } => {

@@ -145,7 +145,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, first: u64, count: u32, tally: &mut Tally) {
+    pub(super) fn handle_ack(&mut self, first: u64, count: u32, tally: &mut Tally) {
         let end = first.saturating_add(u64::from(count)).min(self.next);
         for number in first.max(self.base)..end {
             self.done(number, tally);
@@ -153,7 +153,7 @@ impl Queue {
         self.let_go();
     }
 
-    pub(super) fn lost(&mut self, first: u64, count: u32) {
+    pub(super) fn handle_loss(&mut self, first: u64, count: u32) {
         let end = first.saturating_add(u64::from(count)).min(self.next);
         for number in first.max(self.base)..end {
             let Some(at) = self.index(number) else { return };
@@ -166,14 +166,14 @@ impl Queue {
 
     pub(super) fn part_acknowledged(&mut self, number: u64, part: Range<u32>, attempt: u8) {
         if let Some(cut) = self.cut(number) {
-            cut.acknowledged(part, attempt);
+            cut.handle_ack(part, attempt);
             self.note(number);
         }
     }
 
     pub(super) fn part_lost(&mut self, number: u64, part: Range<u32>, attempt: u8) {
         if let Some(cut) = self.cut(number) {
-            cut.lost(part, attempt);
+            cut.handle_loss(part, attempt);
             self.note(number);
         }
     }
@@ -296,7 +296,7 @@ impl Queue {
         let Piece { from, to, .. } = piece;
         let bytes = &body[as_usize(from)..as_usize(to)];
         put_fragment(packet.out, self.channel, number, from, total, bytes);
-        cut.took(&piece);
+        cut.handle_taken(&piece);
         let attempt = cut.attempt();
         let everything = !cut.has_something();
         self.mark(packet, kind);

@@ -147,10 +147,10 @@ proptest! {
                 let at = which % under_way.len();
                 match fate {
                     // Lost; lost spuriously; acknowledged late; the peer gave something up.
-                    0 => under_way.remove(at).contents.iter().for_each(|c| outgoing.lost(c)),
+                    0 => under_way.remove(at).contents.iter().for_each(|c| outgoing.handle_loss(c)),
                     1 => {
                         arrive(&mut incoming, now, &under_way[at]);
-                        under_way[at].contents.iter().for_each(|chunk| outgoing.lost(chunk));
+                        under_way[at].contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
                     }
                     2 => _ = incoming.give_up_oldest(),
                     3 => answer(&mut incoming, &mut outgoing),
@@ -158,9 +158,9 @@ proptest! {
                         let packet = under_way.remove(at);
                         arrive(&mut incoming, now, &packet);
                         for _ in 0..2 {
-                            packet.contents.iter().for_each(|c| outgoing.acknowledged(c));
+                            packet.contents.iter().for_each(|c| outgoing.handle_ack(c));
                         }
-                        packet.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+                        packet.contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
                     }
                 }
             } else {
@@ -228,7 +228,7 @@ fn a_full_queue_refuses_until_half_of_it_is_free_and_says_so_once() {
     push(&mut outgoing, 400).unwrap();
     assert!(!outgoing.take_writable(0));
     let packet = next(&mut outgoing, 2000).unwrap();
-    packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    packet.contents.iter().for_each(|chunk| outgoing.handle_ack(chunk));
     assert!(outgoing.take_writable(0) && !outgoing.take_writable(0));
     let (len, limit) = (MAX_DATAGRAM_MESSAGE + 1, MAX_DATAGRAM_MESSAGE);
     assert_eq!(push(&mut outgoing, len), Err(NotQueued::TooLarge { len, limit }));
@@ -270,17 +270,17 @@ fn no_message_is_sent_that_lies_too_far_from_the_oldest_that_did_not_arrive() {
         SentFrame::Messages { channel, first, count: u32::try_from(end - first).unwrap() }
     };
     // All but the first one arrived.
-    outgoing.acknowledged(&messages(1, MAX_MESSAGE_SPAN));
+    outgoing.handle_ack(&messages(1, MAX_MESSAGE_SPAN));
     push(&mut outgoing).unwrap();
     assert!(next(&mut outgoing, 1000).is_none());
-    outgoing.lost(&messages(0, 1));
+    outgoing.handle_loss(&messages(0, 1));
     let again = next(&mut outgoing, 1000).unwrap();
     assert_eq!(again.frames.len(), 1);
     assert!(next(&mut outgoing, 1000).is_none());
-    again.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    again.contents.iter().for_each(|chunk| outgoing.handle_ack(chunk));
     let last = next(&mut outgoing, 1000).unwrap();
     assert!(matches!(last.frames[..], [PacketFrame::Message { number: MAX_MESSAGE_SPAN, .. }]));
-    last.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+    last.contents.iter().for_each(|chunk| outgoing.handle_ack(chunk));
     assert!(outgoing.is_drained());
 }
 
@@ -302,14 +302,14 @@ fn large_messages_are_begun_up_to_the_bound_and_all_arrive_through_a_small_windo
             }
             Some(packet) => {
                 arrive(&mut incoming, now, &packet);
-                packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+                packet.contents.iter().for_each(|chunk| outgoing.handle_ack(chunk));
                 most = most.max(incoming.unfinished().map_or(0, |it| it.bytes));
             }
             None if outgoing.is_drained() => break,
             None => {
                 for packet in late.drain(..) {
                     arrive(&mut incoming, now, &packet);
-                    packet.contents.iter().for_each(|chunk| outgoing.acknowledged(chunk));
+                    packet.contents.iter().for_each(|chunk| outgoing.handle_ack(chunk));
                 }
                 answer(&mut incoming, &mut outgoing);
             }
@@ -326,7 +326,7 @@ fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_win
     let mut outgoing = SendChannels::new(1 << 20);
     outgoing.push(0, channel.delivery, body(0, 3_000), 0).unwrap();
     let whole = next(&mut outgoing, 9_000).unwrap();
-    whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+    whole.contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
     // Datagrams became smaller, and the other end holds what is out of order.
     let mut incoming = RecvChannels::default();
     while let Some(piece) = next_within(&mut outgoing, 1_200, 0) {
@@ -345,7 +345,7 @@ fn what_was_lost_goes_before_the_rest_of_a_later_message_that_waits_for_the_wind
     outgoing.push(0, Delivery::Ordered, body(1, 5_000), 0).unwrap();
     let (first, second) = (next(&mut outgoing, 1_200), next(&mut outgoing, 1_200));
     assert!(matches!(second.unwrap().kind, PacketKind::Fragment(_)));
-    first.unwrap().contents.iter().for_each(|chunk| outgoing.lost(chunk));
+    first.unwrap().contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
     let again = next_within(&mut outgoing, 1_200, 0).expect("the other end has had room for it");
     assert!(matches!(&again.frames[..], [PacketFrame::Message { number: 0, .. }]));
     assert!(next_within(&mut outgoing, 1_200, 0).is_none());
@@ -361,7 +361,7 @@ fn there_is_room_to_cut_what_was_lost_whole_however_many_messages_are_begun() {
             outgoing.push(0, Delivery::Unordered, body(index, len), 0).unwrap();
         }
         while next(&mut outgoing, 1_200).is_some() {}
-        whole.contents.iter().for_each(|chunk| outgoing.lost(chunk));
+        whole.contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
         let piece = next_within(&mut outgoing, 1_200, 0).expect("its place was kept");
         assert!(matches!(&piece.frames[..], [PacketFrame::Fragment { total: 15_000, .. }]));
     }

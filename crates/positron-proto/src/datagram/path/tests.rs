@@ -33,7 +33,7 @@ impl Story {
     }
 
     fn packet(&mut self, millis: u64, from: SocketAddr, bytes: usize, is_newest: bool) {
-        self.paths.arrived(at(millis), from, bytes, is_newest, self.pto, &mut self.dice);
+        self.paths.handle_arrival(at(millis), from, bytes, is_newest, self.pto, &mut self.dice);
         self.wake(millis);
     }
 
@@ -41,7 +41,7 @@ impl Story {
     fn wake(&mut self, millis: u64) -> Option<SocketAddr> {
         let moved = self.paths.handle_timeout(at(millis));
         while let Some(challenge) = self.paths.poll_challenge(at(millis)) {
-            self.paths.sent(challenge.to, challenge.size);
+            self.paths.handle_sent(challenge.to, challenge.size);
             self.challenges.push(challenge);
         }
         assert!(self.paths.poll_timeout().is_none_or(|next| next > at(millis)));
@@ -60,7 +60,7 @@ impl Story {
         from: SocketAddr,
     ) -> Option<SocketAddr> {
         let token = self.token_for(challenged);
-        self.paths.arrived(at(millis), from, PACKET, true, self.pto, &mut self.dice);
+        self.paths.handle_arrival(at(millis), from, PACKET, true, self.pto, &mut self.dice);
         let moved = self.paths.response(at(millis), from, token);
         moved.or(self.wake(millis))
     }
@@ -164,7 +164,7 @@ fn one_who_forwards_the_challenge_but_not_the_answer_gets_nothing() {
     story.packet(0, elsewhere(0), PACKET, true);
     // The peer answers the way it always did.
     let token = story.token_for(elsewhere(0));
-    story.paths.arrived(at(50), home(), PACKET, false, PTO, &mut story.dice);
+    story.paths.handle_arrival(at(50), home(), PACKET, false, PTO, &mut story.dice);
     assert_eq!(story.paths.response(at(50), home(), token), None);
     assert_eq!(story.wake(2_000), None);
     assert_eq!((story.paths.addr(), story.paths.moves()), (home(), 0));
@@ -177,7 +177,7 @@ fn an_answer_from_the_old_address_within_a_pto_beats_one_from_the_new() {
     assert_eq!(story.answer(20, elsewhere(0), elsewhere(0)), None);
     // Not the newest, as the attacker's copies run ahead.
     let token = story.token_for(home());
-    story.paths.arrived(at(90), home(), PACKET, false, PTO, &mut story.dice);
+    story.paths.handle_arrival(at(90), home(), PACKET, false, PTO, &mut story.dice);
     assert_eq!(story.paths.response(at(90), home(), token), None);
     assert_eq!(story.wake(100), None);
     assert_eq!(story.paths.addr(), home());
@@ -233,9 +233,9 @@ fn a_token_that_was_never_sent_answers_nothing() {
 fn the_first_address_is_bounded_too_until_the_handshake_proves_it() {
     let mut paths = Paths::new(home(), false, 1_200, 600);
     assert_eq!(paths.allowance(home()), 3_000);
-    paths.sent(home(), 2_900);
+    paths.handle_sent(home(), 2_900);
     assert_eq!(paths.allowance(home()), 100);
-    paths.sent(home(), 200);
+    paths.handle_sent(home(), 200);
     assert_eq!(paths.allowance(home()), 0);
     paths.prove();
     assert_eq!(paths.allowance(home()), u64::MAX);

@@ -55,8 +55,8 @@ fn exchange(a: &mut Protection, b: &mut Protection, now: Instant) {
     assert_eq!(open(b, now, &packet), Ok(number));
     let (answer, packet) = seal(b, now);
     assert_eq!(open(a, now, &packet), Ok(answer));
-    a.acknowledged(number);
-    b.acknowledged(answer);
+    a.handle_ack(number);
+    b.handle_ack(answer);
 }
 
 fn flip_phase(packet: &mut [u8]) {
@@ -114,8 +114,8 @@ fn what_is_lost_and_overtaken_changes_nothing_for_the_rest_across_keys() {
                     let (answer, packet) = seal(&mut b, now);
                     if rng.chance(0.5) {
                         assert_eq!(open(&mut a, now, &packet), Ok(answer));
-                        a.acknowledged(number);
-                        b.acknowledged(answer.saturating_sub(1));
+                        a.handle_ack(number);
+                        b.handle_ack(answer.saturating_sub(1));
                     }
                 }
             }
@@ -175,7 +175,7 @@ fn a_forged_key_phase_changes_nothing_and_takes_no_memory() {
             assert_eq!(open(&mut b, now, &genuine), Ok(number));
             let (answer, packet) = seal(&mut b, now);
             assert_eq!(open(&mut a, now, &packet), Ok(answer));
-            a.acknowledged(number);
+            a.handle_ack(number);
         }
     }
 }
@@ -365,14 +365,14 @@ fn nobody_begins_a_second_phase_before_the_first_is_acknowledged() {
     assert_eq!(a.updates(), 1);
     assert_eq!(a.seal(at(0), &mut datagram(b"x")), Err(Exhausted));
     // An acknowledgment of an earlier phase does not help.
-    a.acknowledged(3);
+    a.handle_ack(3);
     assert_eq!(a.seal(at(0), &mut datagram(b"x")), Err(Exhausted));
     // One of this phase, and something sealed in it by the other end, do.
     let (_, first) = &sealed[0];
     assert_eq!(open(&mut b, at(0), first), Ok(4));
     let (_, answer) = seal(&mut b, at(0));
     assert_eq!(open(&mut a, at(0), &answer), Ok(4));
-    a.acknowledged(4);
+    a.handle_ack(4);
     let (number, packet) = seal(&mut a, at(0));
     assert_eq!(number, 12);
     assert_eq!(open(&mut b, at(0), &packet), Ok(12));

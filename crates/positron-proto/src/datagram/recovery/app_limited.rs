@@ -26,7 +26,7 @@ impl AppLimited {
     }
 
     /// Bytes arrived.
-    pub(super) fn delivered(&mut self, bytes: u64) {
+    pub(super) fn handle_delivered(&mut self, bytes: u64) {
         self.delivered = self.delivered.saturating_add(bytes);
         if self.until.is_some_and(|until| self.delivered > until) {
             self.until = None;

@@ -78,7 +78,7 @@ impl Losses {
     }
 
     /// STOP_WAITING was told.
-    pub(super) fn told(&mut self, lowest: u64) {
+    pub(super) fn handle_announced(&mut self, lowest: u64) {
         self.told = self.told.max(lowest);
     }
 
@@ -90,7 +90,7 @@ impl Losses {
 
     /// The other end says that `first..=last` arrived; `cumulative` is its cumulative number. Those
     /// that had been declared lost are given to `each`, each once.
-    pub(super) fn arrived(
+    pub(super) fn handle_arrival(
         &mut self,
         first: u64,
         last: u64,

@@ -103,10 +103,11 @@ pub(super) enum TimeoutOutcome {
 
 /// Loss recovery and congestion control of one direction.
 ///
-/// Call [`sent`](Self::sent) for every packet in order of the numbers, each of which is used once;
-/// [`acknowledged`](Self::acknowledged) for what arrives; [`handle_timeout`](Self::handle_timeout)
-/// when [`poll_timeout`](Self::poll_timeout) says so. Send no more than [`room`](Self::room), but
-/// for probes; say [`app_limited`](Self::app_limited) when less waits than that.
+/// Call [`handle_sent`](Self::handle_sent) for every packet in order of the numbers, each of which
+/// is used once; [`handle_ack`](Self::handle_ack) for what arrives;
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so. Send
+/// no more than [`room`](Self::room), but for probes; say [`app_limited`](Self::app_limited) when
+/// less waits than that.
 ///
 /// Memory: some slots for each packet in flight, which the window bounds, and
 /// [`MAX_LOST_REMEMBERED`](crate::limits::MAX_LOST_REMEMBERED) lost ones.
@@ -179,7 +180,7 @@ impl<C> Recovery<C> {
     }
 
     /// A packet of `size` bytes goes out.
-    pub(super) fn sent(
+    pub(super) fn handle_sent(
         &mut self,
         now: Instant,
         number: u64,
@@ -204,7 +205,7 @@ impl<C> Recovery<C> {
 
     /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
     /// 9.4). Packets in flight stay so.
-    pub(super) fn moved(&mut self, congestion: Box<dyn Controller>) {
+    pub(super) fn handle_move(&mut self, congestion: Box<dyn Controller>) {
         (self.rtt, self.congestion) = (Rtt::new(), congestion);
         self.tolerance = Tolerance::new();
     }
@@ -216,7 +217,7 @@ impl<C> Recovery<C> {
 
     /// The other end says what arrived: `ranges`, highest first, and everything below `cumulative`,
     /// as far as it was not abandoned. `ack_delay` is how long it says that it waited.
-    pub(super) fn acknowledged(
+    pub(super) fn handle_ack(
         &mut self,
         now: Instant,
         ranges: impl Iterator<Item = RangeInclusive<u64>> + Clone,
@@ -343,7 +344,7 @@ impl<C> Recovery<C> {
 
     /// STOP_WAITING goes out with this number.
     pub(super) fn lowest_told(&mut self, lowest: u64) {
-        self.losses.told(lowest);
+        self.losses.handle_announced(lowest);
     }
 
     /// Keeps no room that nothing is in.
@@ -407,14 +408,14 @@ impl<C> Recovery<C> {
         let Self { flight, losses, tolerance, row, .. } = self;
         flight.acknowledge(range, |number, packet| {
             overtook.tell(tolerance, number, packet.at);
-            news.acknowledged(number, &packet);
+            news.handle_ack(number, &packet);
             let SentPackets { at, size, kind, contents, .. } = packet;
             out.acked.push(Settled { number, size, kind, sent_at: at, contents });
         });
-        losses.arrived(*range.start(), *range.end(), cumulative, |lost| {
+        losses.handle_arrival(*range.start(), *range.end(), cumulative, |lost| {
             overtook.tell(tolerance, lost.number, lost.sent_at);
             tolerance.was_too_strict();
-            news.returned(lost.number, lost.bytes, lost.sent_at);
+            news.handle_return(lost.number, lost.bytes, lost.sent_at);
             out.spurious += 1;
             *row = None;
         });
@@ -435,7 +436,7 @@ impl<C> Recovery<C> {
         {
             self.rtt.sample(now, now.since(sent_at), ack_delay);
         }
-        self.app_limited.delivered(news.bytes.saturating_add(news.returned_bytes));
+        self.app_limited.handle_delivered(news.bytes.saturating_add(news.returned_bytes));
         if self.losses.take_refuted() {
             self.congestion.undo();
         }
@@ -560,7 +561,7 @@ impl Overtook {
     fn tell(&self, tolerance: &mut Tolerance, number: u64, sent_at: Instant) {
         if let Some(largest) = self.largest.filter(|&largest| largest > number) {
             let late = self.now.since(sent_at).saturating_sub(self.round_trip);
-            tolerance.overtaken(largest - number, late);
+            tolerance.handle_overtaken(largest - number, late);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct News {
 
 impl News {
     /// A packet in flight arrived.
-    pub(super) fn acknowledged<C>(&mut self, number: u64, packet: &SentPackets<C>) {
+    pub(super) fn handle_ack<C>(&mut self, number: u64, packet: &SentPackets<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         if self.newest.is_none_or(|(newest, ..)| number > newest) {
             self.newest = Some((number, packet.at, packet.app_limited));
@@ -26,7 +26,7 @@ impl News {
     }
 
     /// One that was taken for lost arrived.
-    pub(super) fn returned(&mut self, number: u64, bytes: u64, sent_at: Instant) {
+    pub(super) fn handle_return(&mut self, number: u64, bytes: u64, sent_at: Instant) {
         self.returned_bytes = self.returned_bytes.saturating_add(bytes);
         self.see(number, sent_at);
     }

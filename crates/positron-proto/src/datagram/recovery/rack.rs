@@ -37,7 +37,7 @@ impl Tolerance {
     /// A packet was overtaken by `distance` numbers and came `late` after the round trip time that
     /// later ones took. Departure from RFC 8985, which adds a quarter of the round trip time for
     /// each round with a duplicate: what was needed is known here, as no number is sent twice.
-    pub(super) fn overtaken(&mut self, distance: u64, late: Duration) {
+    pub(super) fn handle_overtaken(&mut self, distance: u64, late: Duration) {
         // Twice, as the tail of a path's jitter is rarely seen first.
         self.packets = self
             .packets

@@ -93,7 +93,7 @@ impl Link {
     fn send(&mut self) {
         let number = self.sender.next_number();
         let lowest = self.sender.lowest_to_tell(at(self.now));
-        self.sender.sent(at(self.now), number, SIZE, SentPacketKind::Eliciting, number);
+        self.sender.handle_sent(at(self.now), number, SIZE, SentPacketKind::Eliciting, number);
         if let Some(lowest) = lowest {
             self.sender.lowest_told(lowest);
         }
@@ -133,14 +133,14 @@ impl Link {
         let now = at(self.now);
         match what {
             Traveller::Packet { number, lowest } => {
-                self.receiver.arrived(now, number, true);
+                self.receiver.handle_arrival(now, number, true);
                 if let Some(lowest) = lowest {
                     self.receiver.abandoned_below(lowest);
                 }
             }
             Traveller::Ack { ranges, cumulative, delay } => {
                 self.sender
-                    .acknowledged(now, ranges.into_iter(), delay, cumulative, &mut self.out)
+                    .handle_ack(now, ranges.into_iter(), delay, cumulative, &mut self.out)
                     .expect("only what was sent is acknowledged");
             }
         }
@@ -272,18 +272,18 @@ fn a_loss_that_was_none_is_undone() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
     for number in 0..10 {
-        sender.sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
     }
-    sender.acknowledged(at(ROUND_TRIP), [4..=9].into_iter(), Duration::ZERO, 0, &mut out).unwrap();
+    sender.handle_ack(at(ROUND_TRIP), [4..=9].into_iter(), Duration::ZERO, 0, &mut out).unwrap();
     assert_eq!(out.lost.iter().map(|lost| lost.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
     let reduced = sender.congestion().window();
-    sender.acknowledged(at(41_000), [0..=2, 4..=9].into_iter(), millis(0), 3, &mut out).unwrap();
+    sender.handle_ack(at(41_000), [0..=2, 4..=9].into_iter(), millis(0), 3, &mut out).unwrap();
     assert_eq!((out.spurious, sender.congestion().window()), (3, reduced));
-    sender.acknowledged(at(42_000), core::iter::empty(), millis(0), 10, &mut out).unwrap();
+    sender.handle_ack(at(42_000), core::iter::empty(), millis(0), 10, &mut out).unwrap();
     assert_eq!(out.spurious, 4);
     assert_eq!(sender.congestion().window(), 12_000, "as before the loss");
     // Said again, it counts once.
-    sender.acknowledged(at(43_000), core::iter::empty(), millis(0), 10, &mut out).unwrap();
+    sender.handle_ack(at(43_000), core::iter::empty(), millis(0), 10, &mut out).unwrap();
     assert_eq!(out.spurious, 4);
 }
 
@@ -292,15 +292,15 @@ fn a_number_that_was_abandoned_is_not_taken_for_one_that_arrived() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
     for number in 0..10 {
-        sender.sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
     }
-    sender.acknowledged(at(ROUND_TRIP), [1..=9].into_iter(), Duration::ZERO, 0, &mut out).unwrap();
+    sender.handle_ack(at(ROUND_TRIP), [1..=9].into_iter(), Duration::ZERO, 0, &mut out).unwrap();
     assert_eq!(out.lost.len(), 1);
     assert_eq!(sender.lowest_to_tell(at(ROUND_TRIP)), None, "it may come yet");
     let later = at(ROUND_TRIP * 3);
     assert_eq!(sender.lowest_to_tell(later), Some(10));
     sender.lowest_told(10);
-    sender.acknowledged(later, core::iter::empty(), millis(0), 10, &mut out).unwrap();
+    sender.handle_ack(later, core::iter::empty(), millis(0), 10, &mut out).unwrap();
     assert_eq!(out.spurious, 0);
     assert_eq!(sender.lowest_to_tell(later), None);
 }
@@ -310,12 +310,12 @@ fn an_acknowledgment_of_what_was_never_sent_changes_nothing() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
     for number in 0..5 {
-        sender.sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(at(number), number, SIZE, SentPacketKind::Eliciting, number);
     }
     let before = format!("{sender:?}");
-    let refused = sender.acknowledged(at(9), [5..=5, 0..=3].into_iter(), millis(0), 0, &mut out);
+    let refused = sender.handle_ack(at(9), [5..=5, 0..=3].into_iter(), millis(0), 0, &mut out);
     assert_eq!(refused, Err(AckedUnsent(5)));
-    let refused = sender.acknowledged(at(9), core::iter::empty(), millis(0), 6, &mut out);
+    let refused = sender.handle_ack(at(9), core::iter::empty(), millis(0), 6, &mut out);
     assert_eq!(refused, Err(AckedUnsent(5)));
     assert_eq!(format!("{sender:?}"), before);
     assert!(out.acked.is_empty() && out.lost.is_empty());
@@ -326,7 +326,7 @@ fn a_probe_for_a_size_is_lost_without_a_word_to_congestion_control() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
     let window = sender.congestion().window();
-    sender.sent(at(0), 0, 9000, SentPacketKind::SizeProbe, 0);
+    sender.handle_sent(at(0), 0, 9000, SentPacketKind::SizeProbe, 0);
     let (when, timer) = sender.poll_timeout().expect("something is in flight");
     assert_eq!(timer, Timer::Loss);
     assert_eq!(sender.handle_timeout(when, &mut out), TimeoutOutcome::Lost);
@@ -340,7 +340,7 @@ fn nothing_is_lost_by_time_alone_until_the_timeout() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
     for number in 0..5 {
-        sender.sent(at(0), number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(at(0), number, SIZE, SentPacketKind::Eliciting, number);
     }
     let (when, timer) = sender.poll_timeout().expect("something is in flight");
     assert_eq!(timer, Timer::Probe);
@@ -360,7 +360,7 @@ fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
     let (mut sender, mut out) = (recovery(), AckOutcome::new());
     sender.rtt_mut().sample(at(0), millis(1), Duration::ZERO);
     for number in 0..2 {
-        sender.sent(at(0), number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(at(0), number, SIZE, SentPacketKind::Eliciting, number);
     }
     let mut waits = Vec::new();
     let mut last = at(0);
@@ -373,7 +373,7 @@ fn on_a_short_path_the_tail_is_asked_for_again_and_again_before_the_timeout() {
         last = when;
         assert_eq!(sender.handle_timeout(when, &mut out), TimeoutOutcome::Probe);
         let number = sender.next_number();
-        sender.sent(when, number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(when, number, SIZE, SentPacketKind::Eliciting, number);
     };
     assert_eq!(waits[..3], [millis(3), millis(6), millis(12)]);
     assert!(waits.len() <= usize::try_from(TAIL_PROBES).unwrap());
@@ -388,13 +388,13 @@ fn what_was_sent_before_a_probe_does_not_answer_it() {
     let (mut sender, mut out) = (recovery(), AckOutcome::new());
     let send = |sender: &mut Recovery<u64>, when| {
         let number = sender.next_number();
-        sender.sent(when, number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(when, number, SIZE, SentPacketKind::Eliciting, number);
     };
     // The last one took a quick way; the others are taken for lost, and so slowly come that what
     // is sent instead stands behind them.
     let ack = |sender: &mut Recovery<u64>, when, number, out: &mut AckOutcome<u64>| {
         let range = core::iter::once(number..=number);
-        sender.acknowledged(when, range, Duration::ZERO, 0, out).unwrap();
+        sender.handle_ack(when, range, Duration::ZERO, 0, out).unwrap();
     };
     (0..50).for_each(|_| send(&mut sender, at(0)));
     ack(&mut sender, at(1_000), 49, &mut out);
@@ -421,15 +421,15 @@ fn a_connection_that_has_warmed_up_allocates_nothing() {
     let mut round = |sender: &mut Recovery<u64>, from: u64| {
         for number in from..from + 10 {
             let now = at(number * 1_000);
-            sender.sent(now, number, SIZE, SentPacketKind::Eliciting, number);
+            sender.handle_sent(now, number, SIZE, SentPacketKind::Eliciting, number);
             if number % 10 != 3 {
-                receiver.arrived(now, number, true);
+                receiver.handle_arrival(now, number, true);
             }
         }
         let now = at((from + 10) * 1_000);
         let cumulative = receiver.cumulative();
         let ranges = receiver.ranges();
-        sender.acknowledged(now, ranges, Duration::ZERO, cumulative, &mut out).unwrap();
+        sender.handle_ack(now, ranges, Duration::ZERO, cumulative, &mut out).unwrap();
         receiver.ack_sent(now);
         if let Some(lowest) = sender.lowest_to_tell(now) {
             sender.lowest_told(lowest);
@@ -506,7 +506,7 @@ proptest! {
                 Step::Send(size, kind) => {
                     let number = sender.next_number();
                     let (size, kind) = (usize::from(size), kind_of(kind));
-                    sender.sent(at(now), number, size, kind, number);
+                    sender.handle_sent(at(now), number, size, kind, number);
                     if kind != SentPacketKind::AckOnly {
                         model.insert(number, size);
                     }
@@ -517,7 +517,7 @@ proptest! {
                     let lowest = ranges.last().map_or(next, |range| *range.start());
                     let cumulative = lowest.saturating_sub(u64::from(back));
                     let ranges = ranges.into_iter();
-                    sender.acknowledged(at(now), ranges, millis(1), cumulative, &mut out).unwrap();
+                    sender.handle_ack(at(now), ranges, millis(1), cumulative, &mut out).unwrap();
                 }
                 Step::Wait(micros) => now += u64::from(micros),
                 Step::JumpBack(micros) => now -= u64::from(micros).min(now),
@@ -550,7 +550,7 @@ proptest! {
 fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
     let (mut sender, mut out, now) = (recovery(), AckOutcome::new(), at(1_000_000));
     let send = |sender: &mut Recovery<u64>, number| {
-        sender.sent(now, number, SIZE, SentPacketKind::Eliciting, number);
+        sender.handle_sent(now, number, SIZE, SentPacketKind::Eliciting, number);
     };
     for number in 0..=600 {
         send(&mut sender, number);
@@ -558,7 +558,7 @@ fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
     // It arrives after so many others that from now on only time tells what is lost.
     for first in [1, 0] {
         let arrived = core::iter::once(first..=600);
-        sender.acknowledged(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
+        sender.handle_ack(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
     }
     assert_eq!((out.lost.len(), out.spurious), (1, 1));
     send(&mut sender, 601);
@@ -567,13 +567,13 @@ fn one_packet_that_is_not_acknowledged_keeps_no_room_for_all_that_are() {
             send(&mut sender, number);
             // Each range begins elsewhere in what was acknowledged before.
             let arrived = core::iter::once(602 + number % 600..=number);
-            sender.acknowledged(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
+            sender.handle_ack(now, arrived, Duration::ZERO, 0, &mut out).unwrap();
             out.acked.clear();
         }
     });
     assert!(used.bytes_max < 64 * 1024, "{} bytes", used.bytes_max);
     assert_eq!(sender.lowest_outstanding(), 601);
-    sender.acknowledged(now, core::iter::empty(), Duration::ZERO, 200_000, &mut out).unwrap();
+    sender.handle_ack(now, core::iter::empty(), Duration::ZERO, 200_000, &mut out).unwrap();
     assert!(out.acked.iter().any(|packet| packet.number == 601));
     assert_eq!((sender.in_flight(), sender.flight.recount()), (0, (0, 0)));
 }

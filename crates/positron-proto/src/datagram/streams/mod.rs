@@ -301,7 +301,7 @@ impl Streams {
     }
 
     /// A packet with this arrived.
-    pub(super) fn acknowledged(&mut self, chunk: &SentFrame) {
+    pub(super) fn handle_ack(&mut self, chunk: &SentFrame) {
         let number = match *chunk {
             SentFrame::Stream { stream: number, from, len, fin } => {
                 let Some(stream) = self.ours.get_mut(&number) else { return };
@@ -320,11 +320,11 @@ impl Streams {
     }
 
     /// A packet with this is taken for lost.
-    pub(super) fn lost(&mut self, chunk: &SentFrame) {
+    pub(super) fn handle_loss(&mut self, chunk: &SentFrame) {
         match *chunk {
             SentFrame::Stream { stream, from, len, fin } => {
                 if let Some(stream) = self.ours.get_mut(&stream) {
-                    stream.lost(from..from + u64::from(len), fin);
+                    stream.handle_loss(from..from + u64::from(len), fin);
                 }
             }
             SentFrame::Credit { stream } => {

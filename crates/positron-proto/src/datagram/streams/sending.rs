@@ -200,7 +200,7 @@ impl Sending {
     }
 
     /// These bytes were lost.
-    pub(super) fn lost(&mut self, bytes: Range<u64>, fin: bool) {
+    pub(super) fn handle_loss(&mut self, bytes: Range<u64>, fin: bool) {
         if self.end == End::Reset || bytes.end > self.sent {
             return;
         }

@@ -44,7 +44,7 @@ fn arrive(streams: &mut Streams, packet: &Packet) -> Result<(), Violation> {
 }
 
 fn settle(streams: &mut Streams, packet: &Packet) {
-    packet.contents.iter().for_each(|chunk| streams.acknowledged(chunk));
+    packet.contents.iter().for_each(|chunk| streams.handle_ack(chunk));
 }
 
 /// Everything that either end has to say arrives at the other one.
@@ -498,7 +498,7 @@ proptest! {
                 let at = which % under_way.len();
                 let (n, packet) = under_way.remove(at);
                 let lose = |streams: &mut Streams| {
-                    packet.contents.iter().for_each(|chunk| streams.lost(chunk));
+                    packet.contents.iter().for_each(|chunk| streams.handle_loss(chunk));
                 };
                 match fate {
                     // Lost; lost spuriously; acknowledged and lost.

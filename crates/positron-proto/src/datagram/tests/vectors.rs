@@ -189,8 +189,8 @@ fn change_keys(lines: &mut String, suite: Suite) {
         line(lines, &format!("{name}.{step}.responder"), &back);
         assert_eq!(open(&mut from, &back).as_ref(), Ok(&frames));
         let last = from.next_number() - 1;
-        from.acknowledged(last);
-        to.acknowledged(last);
+        from.handle_ack(last);
+        to.handle_ack(last);
         if step == 2 {
             assert!(open(&mut to, &late).is_ok(), "what was overtaken opens under the key before");
         }

@@ -128,7 +128,7 @@ fn one_announcement_carries_many_messages() {
     }
     let sent = node.pass(START, ANNOUNCE_DELAY);
     assert_eq!(told(&sent).len(), 5, "one list a peer");
-    assert_eq!(node.gossip.counters().announced, 400);
+    assert_eq!(node.gossip.counters().ihave_sent, 400);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn an_announced_message_is_asked_for_once_and_served_once() {
     let later = node.pass(WANT_DELAY, Duration::from_secs(30));
     assert_eq!(asked(&later), []);
     assert_eq!(told(&later), [], "all three have them");
-    assert_eq!(node.gossip.counters().want_timeouts, 0);
+    assert_eq!(node.gossip.counters().iwant_timeouts, 0);
 
     let wanted = holdings(peer(9), [1, 7]);
     let served = node.hear(at(Duration::from_secs(30)), peer(2), GossipMessage::IWant(wanted));
@@ -216,7 +216,7 @@ fn while_an_answer_is_checked_nobody_else_is_asked() {
     node.gossip.handle_message(at(almost), peer(1), push, &node.standings, &mut out);
     assert_eq!(asked(&node.pass(almost, WANT_DELAY + WANT_TIMEOUT)), []);
     assert_eq!(node.observed, []);
-    assert_eq!(node.gossip.counters().want_timeouts, 0);
+    assert_eq!(node.gossip.counters().iwant_timeouts, 0);
 }
 
 #[test]

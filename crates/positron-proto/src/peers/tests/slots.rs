@@ -59,7 +59,7 @@ fn guests_never_get_the_slots_of_our_own_choice() {
     world.run(Duration::from_secs(10));
     let outbound = world.links.iter().filter(|(dialler, _)| *dialler == victim).count();
     assert!(outbound >= 5, "{outbound}");
-    assert_eq!(world.nodes[victim].peers.counters().refused_full, 1);
+    assert_eq!(world.nodes[victim].peers.counters().inbound_refused_full, 1);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn who_is_banned_is_refused_and_not_dialled() {
     node.peers.handle_incoming(now, knocking, &node.standings, &mut out);
     let reason = CloseReason::Banned;
     assert_eq!(out, [PeersEffect::Refuse { peer: knocking, reason, parting: None }]);
-    assert!(node.peers.counters().refused_banned > 0);
+    assert!(node.peers.counters().inbound_refused_banned > 0);
     world.run(Duration::from_secs(60));
     let told = world.nodes[3].said.iter().any(|(_, message)| match message {
         PeersMessage::Announcement(peers) => peers.iter().any(|r| r.content().node_id() == id),

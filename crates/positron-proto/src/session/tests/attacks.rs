@@ -168,7 +168,7 @@ fn a_node_does_not_take_its_own_words_for_those_of_another() {
     world.run();
     assert_eq!(world.heard(0), [""; 0]);
     assert!(!world.is_up(0, 1));
-    assert_eq!(world.nodes[0].sessions.counters().records_forged, 1);
+    assert_eq!(world.nodes[0].sessions.counters().decrypt_failed, 1);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn garbage_gets_silence() {
         assert!(answer.len() <= 300, "round {round}: {} bytes", answer.len());
         if round % 2 == 1 && bytes[0] != 0xBE {
             assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
-            assert_eq!(world.nodes[0].sessions.counters().not_positron, 1);
+            assert_eq!(world.nodes[0].sessions.counters().protocol_mismatches, 1);
         }
         assert_eq!(world.nodes[0].sessions.sessions.len(), 0);
     }
@@ -278,7 +278,7 @@ fn a_length_of_four_gigabytes_costs_nothing() {
     world.wires[0].pipes[0].push_back(Bytes::from_static(&[0xFF; 4]));
     world.carry(0, 0);
     assert!(!world.is_up(1, 0));
-    assert_eq!(world.nodes[1].sessions.counters().records_forged, 1);
+    assert_eq!(world.nodes[1].sessions.counters().decrypt_failed, 1);
 
     let link = stranger(&mut world, 1, 0);
     let out = hears(&mut world, 1, link, &[0xBE, 1, 1, 1, 0xFF, 0xFF]);

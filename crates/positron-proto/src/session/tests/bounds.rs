@@ -209,7 +209,7 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
         assert!(bytes <= MAX_PARTIAL_BYTES, "{bytes} bytes");
     }
     assert!(world.nodes[0].sessions.partials.bytes() > MAX_PARTIAL_BYTES / 2);
-    assert!(world.nodes[0].sessions.counters().partials_given_up > 0);
+    assert!(world.nodes[0].sessions.counters().reassemblies_abandoned > 0);
     assert!(!world.is_up(0, 1), "who waits longest gives way");
     assert_eq!(world.count(0, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
     let to_first = world.known(0);

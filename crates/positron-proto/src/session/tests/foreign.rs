@@ -6,7 +6,7 @@ use crate::{
     handshake::{Direction, RemoteNode},
     limits::{MAX_PAYLOAD, MAX_RECORD},
     session::{
-        carrier::{Carrier, CarrierEvent, Draft, Ending, LinkNames, Order, Traffic},
+        carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
         link::LinkFault,
         sessions::LinkKind,
         table::Stage,
@@ -93,8 +93,8 @@ impl Carrier for Foreign {
         Ok(())
     }
 
-    fn order(&self) -> Order {
-        Order::OfLinks
+    fn order(&self) -> CarrierOrder {
+        CarrierOrder::OfLinks
     }
 
     fn largest_message(&self) -> usize {
@@ -117,8 +117,8 @@ impl Carrier for Foreign {
         }
     }
 
-    fn end(&mut self, _now: Now, link: LinkId, how: Ending, reason: CloseReason) {
-        if how != Ending::Reset {
+    fn end(&mut self, _now: Now, link: LinkId, how: LinkEnding, reason: CloseReason) {
+        if how != LinkEnding::Reset {
             self.tell(link, Said::Goodbye(reason));
         }
         self.tell(link, Said::Reset);

@@ -30,7 +30,7 @@ fn a_peer_that_falls_silent_is_noticed_within_three_seconds_of_traffic() {
     world.send(0, 1, Lane::GOSSIP, "anybody there?");
     world.advance(millis(2_999));
     assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::Timeout)]);
-    assert_eq!(world.nodes[0].sessions.counters().probes_unanswered, 1);
+    assert_eq!(world.nodes[0].sessions.counters().keepalive_timeouts, 1);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
         let mut talk = Session::new(1, now);
         talk.resume(now, LinkId::of_core(0), 1, &mut 0);
         talk.handle_epoch(1);
-        let said = talk.acknowledged(now, Lane::GOSSIP, next, |_| {});
+        let said = talk.handle_ack(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
         talk.push(now, Lane::GOSSIP, "after it".into(), None).unwrap();
         assert_eq!(talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000).bytes > 0, survives);

@@ -265,7 +265,7 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
     }
     let counters = world.nodes[0].sessions.counters();
     let moves = world.nodes[0].sessions.moves();
-    assert_eq!((moves[LinkKind::Tcp], moves[LinkKind::Udp], counters.moves), (1, 1, 2));
+    assert_eq!((moves[LinkKind::Tcp], moves[LinkKind::Udp], counters.handovers), (1, 1, 2));
     assert_eq!(counters.failovers, 1);
 }
 

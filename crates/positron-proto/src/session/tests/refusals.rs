@@ -163,7 +163,7 @@ fn something_else_that_answers_is_named() {
         world.wires[0].pipes[1].push_back(Bytes::from_static(answer.as_bytes()));
         world.carry(0, 1);
         assert_eq!(world.failures(0), [DialFailure::NotPositron(name)]);
-        assert_eq!(world.nodes[0].sessions.counters().not_positron, 1);
+        assert_eq!(world.nodes[0].sessions.counters().protocol_mismatches, 1);
     }
 }
 

@@ -113,7 +113,7 @@ fn what_was_acknowledged_by_the_first_acks_of_a_new_link_is_not_sent_again() {
     world.dial(0, again);
     world.run();
     assert_eq!(world.heard(1).len(), 1);
-    assert_eq!(world.nodes[0].sessions.counters().messages_resent, 0);
+    assert_eq!(world.nodes[0].sessions.counters().messages_retransmitted, 0);
     assert_eq!(world.count(0, |out| *out == SessionEffect::Delivered { ticket: Ticket(1) }), 1);
 }
 

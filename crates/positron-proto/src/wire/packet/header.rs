@@ -40,7 +40,7 @@ pub enum PacketType {
     Fin = 4,
     /// Answers a FIN.
     FinAck = 5,
-    /// Sealed: the connection is over at once. Unsealed: a [`Hint`].
+    /// Sealed: the connection is over at once. Unsealed: a [`Hint`](super::Hint).
     Rst = 6,
     /// Messages, streams, and whatever else goes along.
     Data = 7,

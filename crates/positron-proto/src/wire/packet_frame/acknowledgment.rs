@@ -7,7 +7,7 @@ use bytes::BufMut as _;
 use crate::{
     limits::MAX_ACK_RANGES,
     time::Duration,
-    wire::codec::{Input, MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
+    wire::codec::{MAX_VARINT, Malformed, Reader, Source, Writer as _, varint_len},
 };
 
 /// The type of the frame.
@@ -102,7 +102,9 @@ const _: () = assert!(MAX_ACK_RANGES <= 64, "the count of further ranges takes o
 
 /// The ranges of a PACKET_ACK, and how long it was delayed. RFC 9000, 19.3.1: every range is told
 /// by its distance from the one above it.
-pub(super) fn decode<B: Input>(reader: &mut Reader<B>) -> Result<(AckRanges, Duration), Malformed> {
+pub(super) fn decode<B: Source>(
+    reader: &mut Reader<B>,
+) -> Result<(AckRanges, Duration), Malformed> {
     let (largest, delay) = (reader.varint()?, Duration::from_micros(reader.varint()?));
     let count = reader.len(MAX_ACK_RANGES - 1)?;
     let below_zero = reader.malformed("range below zero");

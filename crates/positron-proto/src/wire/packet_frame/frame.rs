@@ -9,7 +9,7 @@ use crate::{
     limits::{LANES, MAX_DATAGRAM_MESSAGE},
     time::Duration,
     wire::{
-        codec::{Input, MAX_VARINT, Malformed, Reader, Writer as _, varint_len},
+        codec::{MAX_VARINT, Malformed, Reader, Source, Writer as _, varint_len},
         frame::CloseReason,
         packet::PacketType,
     },
@@ -46,7 +46,7 @@ impl Channel {
         (self.delivery as u8) << 4 | self.lane.min(LANES - 1)
     }
 
-    fn decode(reader: &mut Reader<impl Input>) -> Result<Self, Malformed> {
+    fn decode(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown channel");
         let byte = reader.u8()?;
         let delivery = *Delivery::ALL.get(usize::from(byte >> 4)).ok_or(unknown)?;
@@ -193,7 +193,7 @@ const MESSAGE_ACK: u8 = 0x10;
 const MESSAGE_NACK: u8 = 0x11;
 const EXTENSIONS: RangeInclusive<u8> = 0x40..=0x7F;
 
-impl<B: Input> PacketFrame<B> {
+impl<B: Source> PacketFrame<B> {
     /// Reads one frame from the front of `reader`.
     pub fn decode(reader: &mut Reader<B>) -> Result<Self, Malformed> {
         let unknown = reader.malformed("unknown frame type");
@@ -366,14 +366,14 @@ fn put_numbers(out: &mut Vec<u8>, kind: u8, numbers: &[u64]) {
     }
 }
 
-fn decode_padding<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
+fn decode_padding<B: Source>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let not_zero = reader.malformed("padding is not zero");
     let rest = reader.rest();
     let zero = rest.as_ref().iter().all(|byte| *byte == 0);
     if zero { Ok(PacketFrame::Padding { len: 1 + rest.as_ref().len() }) } else { Err(not_zero) }
 }
 
-fn decode_part<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
+fn decode_part<B: Source>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let (channel, number) = (Channel::decode(reader)?, reader.varint()?);
     let wrong = reader.malformed("part outside its message");
     let (offset, total) = (reader.len(MAX_DATAGRAM_MESSAGE)?, reader.len(MAX_DATAGRAM_MESSAGE)?);
@@ -387,7 +387,7 @@ fn decode_part<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malfo
     Ok(PacketFrame::Fragment { channel, number, offset, total, body })
 }
 
-fn decode_stream<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
+fn decode_stream<B: Source>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown lane");
     let lane = reader.u8()?;
@@ -410,7 +410,7 @@ fn decode_stream<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Mal
     Ok(PacketFrame::Stream { id, lane, fin, offset, body })
 }
 
-fn decode_stream_end<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
+fn decode_stream_end<B: Source>(reader: &mut Reader<B>) -> Result<PacketFrame<B>, Malformed> {
     let id = decode_stream_id(reader)?;
     let unknown = reader.malformed("unknown side");
     let side = match reader.u8()? {
@@ -421,7 +421,7 @@ fn decode_stream_end<B: Input>(reader: &mut Reader<B>) -> Result<PacketFrame<B>,
     Ok(PacketFrame::StreamEnd { id, side, offset: reader.varint()? })
 }
 
-fn decode_stream_id(reader: &mut Reader<impl Input>) -> Result<u64, Malformed> {
+fn decode_stream_id(reader: &mut Reader<impl Source>) -> Result<u64, Malformed> {
     let nobody = reader.malformed("no such stream");
     let id = reader.varint()?;
     if id == 0 { Err(nobody) } else { Ok(id) }

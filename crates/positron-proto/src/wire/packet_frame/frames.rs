@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::frame::PacketFrame;
 use crate::wire::{
-    codec::{Input, Malformed, Reader},
+    codec::{Malformed, Reader, Source},
     packet::{Fragment, PacketType},
 };
 
@@ -20,7 +20,7 @@ pub struct Frames<B = Bytes> {
     done: bool,
 }
 
-impl<B: Input> Frames<B> {
+impl<B: Source> Frames<B> {
     /// Those of the payload of a packet with this header, opened.
     pub fn new(kind: PacketType, fragment: Fragment, opened: B) -> Self {
         Self { reader: Reader::new(opened), kind, fragment, purposes: 0, done: false }
@@ -60,7 +60,7 @@ impl<B: Input> Frames<B> {
     }
 }
 
-impl<B: Input> Iterator for Frames<B> {
+impl<B: Source> Iterator for Frames<B> {
     type Item = Result<PacketFrame<B>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {

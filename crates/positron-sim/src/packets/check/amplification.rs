@@ -21,12 +21,12 @@ struct Account {
 
 impl Amplification {
     /// A datagram was handed to the end.
-    pub(crate) fn received(&mut self, from: SocketAddr, len: usize) {
+    pub(crate) fn handle_received(&mut self, from: SocketAddr, len: usize) {
         self.0.entry(from).or_default().received += u64::try_from(len).unwrap_or(0);
     }
 
     /// Somebody proved to be there, or the end was told to send there.
-    pub(crate) fn proven(&mut self, addr: SocketAddr) {
+    pub(crate) fn handle_proof(&mut self, addr: SocketAddr) {
         self.0.entry(addr).or_default().proven = true;
     }
 
@@ -51,10 +51,10 @@ mod tests {
     fn more_than_three_times_is_found_until_the_address_is_proven() {
         let victim = SocketAddr::from(([10, 9, 0, 1], 1));
         let mut end = Amplification::default();
-        end.received(victim, 100);
+        end.handle_received(victim, 100);
         assert!(end.sent(victim, 2, 300).is_ok());
         assert!(end.sent(victim, 2, 1).is_err());
-        end.proven(victim);
+        end.handle_proof(victim);
         assert!(end.sent(victim, 7, 10_000).is_ok());
     }
 

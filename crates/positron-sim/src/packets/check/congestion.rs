@@ -41,7 +41,7 @@ struct Deaf {
 impl Silence {
     /// The end sent a packet, because time went on or because its application said something: that
     /// is as much as the application wants.
-    pub(crate) fn sent(
+    pub(crate) fn handle_sent(
         &mut self,
         now: Instant,
         packet: &PacketHeaderView,
@@ -69,7 +69,7 @@ impl Silence {
     }
 
     /// The end was handed packets from the other end of some connection.
-    pub(crate) fn heard(&mut self) {
+    pub(crate) fn handle_sign_of_life(&mut self) {
         self.0.clear();
     }
 }
@@ -120,7 +120,7 @@ mod tests {
 
     fn send_every(every: Duration, packets: u32, by_timer: bool) -> Result<(), Wrong> {
         let mut silence = Silence::default();
-        let mut send = |n| silence.sent(Instant::ORIGIN + every * n, &SEALED, by_timer);
+        let mut send = |n| silence.handle_sent(Instant::ORIGIN + every * n, &SEALED, by_timer);
         (0..packets).try_for_each(&mut send)
     }
 
@@ -138,12 +138,12 @@ mod tests {
             let mut silence = Silence::default();
             for n in 0..500 {
                 match n % 5 {
-                    0 if hears => silence.heard(),
+                    0 if hears => silence.handle_sign_of_life(),
                     0 => silence.rests(SEALED.connection),
                     _ => {}
                 }
                 let now = Instant::ORIGIN + Duration::from_secs(1) * n;
-                assert!(silence.sent(now, &SEALED, true).is_ok());
+                assert!(silence.handle_sent(now, &SEALED, true).is_ok());
             }
         }
     }

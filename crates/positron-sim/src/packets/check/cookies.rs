@@ -24,7 +24,7 @@ pub(crate) struct Cookies {
 
 impl Cookies {
     /// The end was handed a datagram while it held so many half-open handshakes.
-    pub(crate) fn handed(
+    pub(crate) fn handle_handover(
         &mut self,
         now: Instant,
         from: SocketAddr,
@@ -42,7 +42,7 @@ impl Cookies {
     }
 
     /// The end sent a datagram.
-    pub(crate) fn sent(
+    pub(crate) fn handle_sent(
         &mut self,
         now: Instant,
         to: SocketAddr,
@@ -115,10 +115,10 @@ mod tests {
         let now = Instant::ORIGIN + Duration::from_millis(millis);
         let cookie = answer(SynAck::Cookie { cookie: COOKIE });
         assert!(is_cookie(&cookie));
-        cookies.sent(Instant::ORIGIN, alice(), &cookie).unwrap();
-        cookies.handed(now, from, syn, half_open);
+        cookies.handle_sent(Instant::ORIGIN, alice(), &cookie).unwrap();
+        cookies.handle_handover(now, from, syn, half_open);
         let noise = answer(SynAck::Noise { pattern: 2, noise: &[1; 40] });
-        cookies.sent(now, from, &noise).is_ok()
+        cookies.handle_sent(now, from, &noise).is_ok()
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Flow {
     }
 
     /// The endpoint took a message.
-    pub(crate) fn sent(&mut self, lane: LaneNumber, delivery: Delivery, body: Bytes) {
+    pub(crate) fn handle_sent(&mut self, lane: LaneNumber, delivery: Delivery, body: Bytes) {
         self.said += u64::try_from(body.len()).unwrap_or(0);
         if delivery == Delivery::Ordered {
             self.ordered.entry(lane).or_default().push_back(body);
@@ -98,19 +98,19 @@ impl Flow {
     }
 
     /// The endpoint took this many bytes for a stream.
-    pub(crate) fn written(&mut self, number: u64, len: usize) {
+    pub(crate) fn handle_written(&mut self, number: u64, len: usize) {
         let len = u64::try_from(len).unwrap_or(0);
         self.said += len;
         self.streams.entry(number).or_default().written += len;
     }
 
     /// Nothing more is written to a stream.
-    pub(crate) fn finished(&mut self, number: u64) {
+    pub(crate) fn handle_finish(&mut self, number: u64) {
         self.streams.entry(number).or_default().finished = true;
     }
 
     /// One of the two ends gave a stream up.
-    pub(crate) fn dropped(&mut self, number: u64) {
+    pub(crate) fn handle_drop(&mut self, number: u64) {
         self.streams.entry(number).or_default().dropped = true;
     }
 
@@ -194,7 +194,7 @@ mod tests {
     fn flow(delivery: Delivery, messages: u64) -> Flow {
         let mut flow = Flow::new(ME);
         for index in 0..messages {
-            flow.sent(2, delivery, content::message(ME, index, 40));
+            flow.handle_sent(2, delivery, content::message(ME, index, 40));
         }
         flow
     }
@@ -241,7 +241,7 @@ mod tests {
     fn equal_messages_are_counted() {
         let mut flow = Flow::new(ME);
         for _ in 0..2 {
-            flow.sent(0, Delivery::Unordered, Bytes::new());
+            flow.handle_sent(0, Delivery::Unordered, Bytes::new());
         }
         let mut hear = || flow.received(0, Delivery::Unordered, &Bytes::new());
         assert!(hear().is_ok() && hear().is_ok() && hear().is_err());
@@ -250,12 +250,12 @@ mod tests {
     #[test]
     fn a_stream_is_read_as_it_was_written_until_its_end() {
         let mut flow = Flow::new(ME);
-        flow.written(1, 100);
+        flow.handle_written(1, 100);
         assert!(flow.read(1, &content::stream(ME, 1, 0, 60)).is_ok());
         assert_eq!(flow.ended(1).unwrap_err().promise, Promise::Exact);
         let mut flow = Flow::new(ME);
-        flow.written(1, 100);
-        flow.finished(1);
+        flow.handle_written(1, 100);
+        flow.handle_finish(1);
         assert!(flow.read(1, &content::stream(ME, 1, 0, 60)).is_ok());
         assert_eq!(flow.owed_streams().len(), 1);
         assert!(flow.read(1, &content::stream(ME, 1, 60, 40)).is_ok());
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn wrong_too_many_or_unknown_bytes_of_a_stream_are_found() {
         let mut flow = Flow::new(ME);
-        flow.written(1, 100);
+        flow.handle_written(1, 100);
         let shifted = flow.read(1, &content::stream(ME, 1, 1, 10)).unwrap_err();
         assert_eq!(shifted.promise, Promise::Exact);
         let more = flow.read(1, &content::stream(ME, 1, 10, 91)).unwrap_err();

@@ -64,7 +64,13 @@ impl Keys {
     /// The end is handed a packet on the connection `here`, as it was sealed: whether it must have
     /// its key. A key that was replaced is kept for `grace` at least, from the first packet of the
     /// other end under the next one.
-    pub(crate) fn handed(&mut self, now: Instant, here: u32, seal: Seal, grace: Duration) -> bool {
+    pub(crate) fn handle_handover(
+        &mut self,
+        now: Instant,
+        here: u32,
+        seal: Seal,
+        grace: Duration,
+    ) -> bool {
         let half = self.0.entry(here).or_default();
         half.confirmed = half.confirmed.max(seal.heard);
         let (heard, since) =
@@ -92,7 +98,7 @@ mod tests {
 
     /// A packet of the other end in this phase, which had heard `heard` of ours.
     fn hear(keys: &mut Keys, millis: u64, phase: u64, heard: Option<u64>) -> bool {
-        keys.handed(at(millis), ME, Seal { phase, heard }, GRACE)
+        keys.handle_handover(at(millis), ME, Seal { phase, heard }, GRACE)
     }
 
     #[test]

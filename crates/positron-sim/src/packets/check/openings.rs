@@ -44,7 +44,7 @@ struct Batch {
 
 impl Seals {
     /// An end sent a datagram.
-    pub(crate) fn sent(&mut self, datagram: &[u8], seal: Seal) {
+    pub(crate) fn handle_sent(&mut self, datagram: &[u8], seal: Seal) {
         self.0.insert(content(datagram), seal);
     }
 }
@@ -58,7 +58,7 @@ impl Shown {
             live.filter(|view| view.remote.is_some() && view.state != ConnectionState::Closed);
         Self {
             opened: counters.packets_opened,
-            forged: counters.forged,
+            forged: counters.decrypt_failed,
             malformed: counters.malformed,
             live: live.map(|view| (view.id_here, view.rtt.unwrap_or(FIRST_RTT))).collect(),
         }
@@ -74,7 +74,7 @@ impl Shown {
 
 impl Openings {
     /// The end was handed these datagrams; what it showed `before` and `after`.
-    pub(crate) fn handed<'a>(
+    pub(crate) fn handle_handover<'a>(
         &mut self,
         now: Instant,
         datagrams: impl Iterator<Item = &'a [u8]>,
@@ -93,7 +93,8 @@ impl Openings {
                 continue;
             };
             let grace = before.grace(&after, packet.connection);
-            let has_key = keys.handed(now, packet.connection, *seal, grace.unwrap_or_default());
+            let has_key =
+                keys.handle_handover(now, packet.connection, *seal, grace.unwrap_or_default());
             let is_recent = self.is_recent(&packet);
             let is_new = self.handed.insert(content);
             batch.opens += u64::from(is_new && is_recent && has_key && grace.is_some());
@@ -172,7 +173,7 @@ mod tests {
     impl End {
         fn new(numbers: impl Iterator<Item = u32>) -> Self {
             let mut seals = Seals::default();
-            numbers.for_each(|number| seals.sent(&packet(number, 1), Seal::default()));
+            numbers.for_each(|number| seals.handle_sent(&packet(number, 1), Seal::default()));
             Self(seals, Keys::default(), Openings::default())
         }
 
@@ -181,7 +182,7 @@ mod tests {
             let Self(seals, keys, openings) = self;
             let packets = core::iter::once(packet);
             let shown = [shown(0, 0), shown(opens, 0)];
-            openings.handed(Instant::ORIGIN, packets, (seals, keys), shown)
+            openings.handle_handover(Instant::ORIGIN, packets, (seals, keys), shown)
         }
     }
 
@@ -207,7 +208,7 @@ mod tests {
         let packet = packet(0, 1);
         let one = core::iter::once(&packet[..]);
         let mut openings = Openings::default();
-        assert!(openings.handed(Instant::ORIGIN, one, (&seals, &mut keys), none).is_ok());
+        assert!(openings.handle_handover(Instant::ORIGIN, one, (&seals, &mut keys), none).is_ok());
     }
 
     #[test]
@@ -217,7 +218,7 @@ mod tests {
             let packet = packet(number, 1);
             let one = core::iter::once(&packet[..]);
             let shown = [shown(0, 0), shown(1, 1)];
-            let result = openings.handed(Instant::ORIGIN, one, (&seals, &mut keys), shown);
+            let result = openings.handle_handover(Instant::ORIGIN, one, (&seals, &mut keys), shown);
             assert_eq!(result.is_ok(), is_right);
         }
     }

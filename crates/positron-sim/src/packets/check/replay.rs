@@ -11,7 +11,7 @@ pub(crate) struct Replay(BTreeSet<u64>);
 
 impl Replay {
     /// The endpoint is handed a datagram, perhaps again.
-    pub(crate) fn handed(&mut self, datagram: &[u8]) {
+    pub(crate) fn handle_handover(&mut self, datagram: &[u8]) {
         if PacketHeaderView::of(datagram).is_some_and(|header| header.is_sealed()) {
             self.0.insert(hash(datagram));
         }
@@ -37,8 +37,8 @@ mod tests {
         let mut packet = [0; 60];
         (packet[0], packet[3]) = (0xBE, 4);
         let mut replay = Replay::default();
-        replay.handed(&packet);
-        replay.handed(&packet);
+        replay.handle_handover(&packet);
+        replay.handle_handover(&packet);
         assert!(replay.opened(1).is_ok());
         assert!(replay.opened(2).is_err());
     }

@@ -95,7 +95,7 @@ fn a_path_that_is_not_proven_gets_three_times_what_came_from_it_at_the_most() {
         }
         let (came, went) = victim.ledger[&somebody];
         assert!(0 < went && (challenges || went < came), "{went} for {came}");
-        assert_eq!(victim.end.counters().moves, 0);
+        assert_eq!(victim.end.counters().migrations, 0);
         assert!(victim.is_established(&peers[0]));
     }
 }

@@ -230,7 +230,7 @@ impl Hostile {
         let number = self.keys.open(now, pto, &header, datagram, &mut out).unwrap();
         self.ack = self.ack.max(number + 1);
         if let Some(last) = header.ack.checked_sub(1) {
-            self.keys.acknowledged(last.into());
+            self.keys.handle_ack(last.into());
         }
         if self.listens {
             let frames = Frames::new(header.kind, header.fragment, Bytes::from(out));
