@@ -291,7 +291,8 @@ impl Endpoint {
     }
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
-    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT): [`Closed::Silent`](super::contract::Closed).
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT): it is
+    /// [`Closed::Silent`](super::contract::Closed::Silent) then.
     /// A handshake of ours that is not complete is given up. [`EndpointEvent::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
