@@ -52,11 +52,13 @@ mod kernel;
 mod laws;
 mod middlebox;
 mod path;
+mod payload;
 mod queue;
 mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod time;
 mod topology;
 mod uplink;
 
@@ -67,39 +69,7 @@ pub use kernel::Kernel;
 pub use laws::{Bursts, PathLaws, Range, StreamLaws};
 pub use middlebox::{Firewall, Header, Middlebox, Protocol, Verdict};
 pub use path::{Damage, Loss};
+pub use payload::Payload;
 pub use queue::{Arrival, StreamEnd};
+pub use time::Time;
 pub use topology::{HostId, Topology, Traffic};
-
-/// How long it is since the beginning. What the dice draw is whole microseconds.
-pub type Time = core::time::Duration;
-
-/// What a datagram carries.
-pub trait Payload: Clone {
-    /// Bytes on the wire.
-    fn size(&self) -> usize;
-
-    /// Turns bits over. Whatever has no bytes stays as it is.
-    fn damage(&mut self, _: Damage) {}
-}
-
-impl Payload for Vec<u8> {
-    fn size(&self) -> usize {
-        self.len()
-    }
-
-    fn damage(&mut self, damage: Damage) {
-        damage.apply(self);
-    }
-}
-
-impl Payload for bytes::Bytes {
-    fn size(&self) -> usize {
-        self.len()
-    }
-
-    fn damage(&mut self, damage: Damage) {
-        let mut bytes = self.to_vec();
-        damage.apply(&mut bytes);
-        *self = bytes.into();
-    }
-}

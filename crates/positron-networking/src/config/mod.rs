@@ -10,10 +10,12 @@ use positron_proto::{gossip, id::NetworkId, node, peers, session::sessions, trus
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod error;
 mod read;
+mod spelling;
 mod transport;
 
-pub use check::ConfigError;
+pub use error::ConfigError;
 pub use transport::{TransportPolicy, UnknownTransport};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.

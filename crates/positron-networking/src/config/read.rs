@@ -1,6 +1,6 @@
 //! A configuration from a JSON text, and what is wrong with the text when it is none.
 
-use super::{ConfigError, NetworkConfig, TransportPolicy};
+use super::{NetworkConfig, error::ConfigError, spelling::distance, transport::TransportPolicy};
 use crate::limits::MAX_CONFIG;
 
 impl NetworkConfig {
@@ -104,22 +104,6 @@ fn nearest(key: &str, known: Vec<String>) -> Option<String> {
         begins || distance(key, candidate) <= 1 + candidate.len() / 4
     };
     known.into_iter().filter(close).min_by_key(|candidate| distance(key, candidate))
-}
-
-/// Levenshtein's edit distance, one row at a time.
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

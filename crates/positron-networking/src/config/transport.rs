@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use positron_proto::session::sessions::LinkKinds;
 use serde::{Deserialize, Serialize};
 
-use super::read::distance;
+use super::spelling::distance;
 
 /// What the links of a node may be made of: `auto`, `udp` or `tcp` in a configuration.
 ///

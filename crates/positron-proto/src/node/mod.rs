@@ -17,6 +17,7 @@ pub mod event;
 pub mod input;
 pub mod message;
 mod pending_verification;
+mod persistence;
 mod publisher;
 mod route;
 mod sequence;

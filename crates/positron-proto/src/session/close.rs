@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use super::{
     admission::Quota,
+    attempt::AttemptId,
     carrier::LinkEnding,
     contract::{DialFailure, DownReason, LinkDown, SessionEffect},
-    happy_eyeballs::AttemptId,
     session::{Attachment, Session},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Stage},

@@ -8,7 +8,8 @@ use super::{
     admission::{Quota, TooMany},
     carrier::LinkEnding,
     contract::{DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionEffect},
-    link::{LinkFault, SessionLink},
+    fault::LinkFault,
+    link::SessionLink,
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, ReferralState, Stage},
 };
@@ -188,7 +189,7 @@ impl Sessions {
         &mut self,
         now: Now,
         id: LinkId,
-        race: super::happy_eyeballs::AttemptId,
+        race: super::attempt::AttemptId,
         fault: LinkFault,
         out: &mut VecDeque<SessionEffect>,
     ) {

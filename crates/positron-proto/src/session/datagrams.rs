@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
     contract::{DialFailure, DialRequest, LinkDown},
-    link::LinkFault,
+    fault::LinkFault,
 };
 use crate::{
     datagram::{

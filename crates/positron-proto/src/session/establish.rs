@@ -9,7 +9,7 @@ use super::{
     carrier::LinkEnding,
     close::Retention,
     contract::{DialFailure, DialOutcome, DownReason, LinkDown, SessionEffect},
-    link::LinkFault,
+    fault::LinkFault,
     session::{Attachment, Session},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, ReferralState, Stage},

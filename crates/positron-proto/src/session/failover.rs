@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use super::{
+    attempt::Reason,
     contract::{DialRequest, Peer, Purpose, SessionEffect},
-    happy_eyeballs::Reason,
     link::SessionLink,
     session::Attachment,
     sessions::{SessionWake, Sessions},

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use super::{
     admission::Quota,
+    attempt::{AttemptId, ConnectionAttempt, Reason},
     carrier::LinkEnding,
-    contract::{DialFailure, DialOutcome, DialRequest, LinkKind, LinkKinds, SessionEffect},
+    contract::{DialFailure, DialOutcome, DialRequest, LinkKinds, SessionEffect},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Stage},
 };
@@ -14,41 +15,9 @@ use crate::{
     handshake::expect::Expect,
     id::{LinkId, NodeId},
     limits::{BACK_FIRST, HEAD_START, MAX_HALF_OPEN},
-    time::{Instant, Now},
+    time::Now,
     wire::frame::CloseReason,
 };
-
-/// Names a race: counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AttemptId(u64);
-
-/// The links that are dialled for one wish.
-///
-/// It is over when the first of them is up, or when none can be any more. Of the others those
-/// without keys are abandoned; one that waits for its PONG goes on, because the other end may have
-/// taken it for better already, and the rule for two links between the same two nodes decides.
-#[derive(Debug)]
-pub(super) struct ConnectionAttempt {
-    pub(super) dial: DialRequest,
-    pub(super) why: Reason,
-    /// Under way: at most one of each kind.
-    links: Vec<LinkId>,
-    /// The kinds that are still to be dialled, and when.
-    turns: VecDeque<(Instant, LinkKind)>,
-    /// The most telling failure so far.
-    failure: Option<DialFailure>,
-}
-
-/// Whose wish a race is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// The caller's, who is told how it ends.
-    Requested,
-    /// Ours: the link to the node fell silent.
-    Failover,
-    /// Ours: the session with the node runs over a link of a less preferred kind.
-    Upgrade,
-}
 
 impl Sessions {
     /// Dials. Exactly one [`SessionEffect::DialEnded`] will follow.

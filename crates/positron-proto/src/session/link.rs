@@ -4,18 +4,18 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     carrier::CarrierOrder,
-    contract::{DialFailure, LinkKind, Peer},
+    contract::{LinkKind, Peer},
+    fault::LinkFault,
     partials::Partial,
 };
 use crate::{
     handshake::RemoteNode,
     id::LinkId,
     limits::{INSTEAD_AFTER, MAX_PINGS_PER_SECOND, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC},
-    misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::{
-        codec::{Malformed, Reader},
-        frame::{CloseReason, Frame, Lane},
+        codec::Reader,
+        frame::{Frame, Lane},
     },
 };
 
@@ -59,52 +59,6 @@ pub(super) struct SessionLink {
 /// The first PING of a link that was dialled because an earlier one is held for dead has this bit
 /// set in its token [PROTOCOL 5.2].
 pub(super) const FAILOVER_BIT: u64 = 1 << 63;
-
-/// Why a link cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LinkFault {
-    /// Nobody was there to talk to.
-    Handshake(DialFailure),
-    /// The peer closed it.
-    Closed(CloseReason),
-    /// A record does not open: somebody else's bytes, or broken ones. Nobody's misbehavior.
-    Forged,
-    /// The peer sealed something that is not a frame.
-    Malformed(&'static str),
-    /// The peer sealed a frame that its state does not allow.
-    Violation(&'static str),
-    /// The peer sealed more of something than it may.
-    Flooding(&'static str),
-}
-
-impl LinkFault {
-    /// What it says about the peer.
-    pub(super) const fn misbehavior(&self) -> Option<Misbehavior> {
-        match self {
-            Self::Handshake(_) | Self::Closed(_) | Self::Forged => None,
-            Self::Malformed(_) => Some(Misbehavior::Malformed),
-            Self::Violation(_) => Some(Misbehavior::ProtocolViolation),
-            Self::Flooding(_) => Some(Misbehavior::Flooding),
-        }
-    }
-}
-
-impl LinkFault {
-    /// The fault that the endpoint of a datagram connection found.
-    pub(super) const fn of(what: &'static str, misbehavior: Misbehavior) -> Self {
-        match misbehavior {
-            Misbehavior::Malformed => Self::Malformed(what),
-            Misbehavior::Flooding => Self::Flooding(what),
-            _ => Self::Violation(what),
-        }
-    }
-}
-
-impl From<Malformed> for LinkFault {
-    fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed.what)
-    }
-}
 
 /// A message in parts, as far as it has arrived.
 #[derive(Debug)]

@@ -33,7 +33,9 @@
 //! link and what waits in them. An idle link holds its keys and no buffer.
 
 mod admission;
+mod attempt;
 mod carrier;
+mod carriers;
 mod close;
 mod config;
 mod connect;
@@ -42,6 +44,7 @@ mod counters;
 mod datagrams;
 mod establish;
 mod failover;
+mod fault;
 mod happy_eyeballs;
 mod kind;
 mod link;

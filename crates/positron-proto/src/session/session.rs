@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use super::{
     contract::{DownReason, LinkKind, NotSent},
-    link::{LinkFault, Waiting},
+    fault::LinkFault,
+    link::Waiting,
     send_lane::{Done, Put, SendLane},
 };
 use crate::{

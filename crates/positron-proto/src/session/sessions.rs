@@ -14,9 +14,10 @@ pub use super::contract::{
 };
 use super::{
     admission::Admission,
-    carrier::{CarrierEvent, Carriers, LinkNames},
+    attempt::{AttemptId, ConnectionAttempt},
+    carrier::{CarrierEvent, LinkNames},
+    carriers::Carriers,
     datagrams::DatagramCarrier,
-    happy_eyeballs::{AttemptId, ConnectionAttempt},
     partials::Partials,
     session::{Attachment, Session},
     table::LinkEntry,

@@ -3,7 +3,7 @@
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
     contract::{DialFailure, DialRequest},
-    link::LinkFault,
+    fault::LinkFault,
 };
 use crate::{
     id::LinkId,

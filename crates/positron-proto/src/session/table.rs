@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{admission::Quota, contract::LinkKind, happy_eyeballs::AttemptId, link::SessionLink};
+use super::{admission::Quota, attempt::AttemptId, contract::LinkKind, link::SessionLink};
 
 /// One link.
 #[derive(Debug)]

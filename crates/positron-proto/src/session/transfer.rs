@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use super::{
+    attempt::Reason,
     carrier::{CarrierOrder, LinkEnding},
     close::Retention,
     contract::{DownReason, SessionEffect},
-    happy_eyeballs::Reason,
-    link::{LinkFault, Liveness, SessionLink},
+    fault::LinkFault,
+    link::{Liveness, SessionLink},
     session::{Attachment, Freshness, Session},
     sessions::{SessionWake, Sessions},
     table::{LinkEntry, Stage},

@@ -24,7 +24,7 @@ use positron_proto::{
     },
 };
 
-use super::Arrival;
+use super::arrival::Arrival;
 use crate::{
     dice::{Dice, named_dice},
     machine::Machine,

@@ -1,13 +1,11 @@
 //! Hosts that are no nodes of ours, and mean them harm.
 
+mod arrival;
 mod byzantine;
 mod outsider;
 
-use std::{net::SocketAddr, sync::Arc};
-
-use positron_proto::{id::NetworkId, identity::Identity, rng::Seed};
-
 use crate::{dice::named_dice, machine::Machine};
+pub(crate) use arrival::Arrival;
 pub use byzantine::Attack;
 
 /// What a guest does. All of it is bytes on links: a guest has no other way to reach anybody.
@@ -18,17 +16,6 @@ pub enum Adversary {
     Outsider,
     /// Has an identity, makes sessions like any node, and abuses them.
     Byzantine(Attack),
-}
-
-/// What a guest knows when it comes.
-pub(crate) struct Arrival {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) network: NetworkId,
-    /// Where it listens.
-    pub(crate) addr: SocketAddr,
-    /// The addresses of all nodes.
-    pub(crate) targets: Vec<SocketAddr>,
-    pub(crate) seed: Seed,
 }
 
 impl Adversary {

@@ -12,46 +12,6 @@ use crate::{
     wire::frame::CloseReason,
 };
 
-/// How far the end of a connection is.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    /// Why we close, once we were asked to.
-    ours: Option<CloseReason>,
-    /// Why they close, once they said so.
-    theirs: Option<CloseReason>,
-    /// Whether the application was told that it is over.
-    told: bool,
-    /// Whether a RST says that it is over.
-    resets: bool,
-    /// Until when what waits has to go on being acknowledged, once we close; after that, until when
-    /// the connection is remembered, to answer what still comes.
-    until: Option<Instant>,
-    /// Until when the other end is heard out at most, once our FIN went out.
-    latest: Option<Instant>,
-}
-
-impl Ending {
-    /// Whether we were asked to close.
-    pub(super) const fn is_asked_for(&self) -> bool {
-        self.ours.is_some()
-    }
-
-    /// What our FIN or RST says.
-    pub(super) fn reason(&self) -> CloseReason {
-        let reason = self.ours.as_ref().or(self.theirs.as_ref());
-        reason.cloned().unwrap_or(CloseReason::ShuttingDown)
-    }
-
-    /// Whether whoever still speaks is told that it is over.
-    pub(super) const fn resets(&self) -> bool {
-        self.resets
-    }
-
-    pub(super) const fn until(&self) -> Option<Instant> {
-        self.until
-    }
-}
-
 impl Connection {
     /// Closes when everything that waits was sent and acknowledged.
     pub(in super::super) fn close(&mut self, now: Instant, reason: CloseReason) {

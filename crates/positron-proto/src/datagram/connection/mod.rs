@@ -9,6 +9,7 @@
 
 mod close;
 mod data;
+mod ending;
 mod packet_builder;
 mod packet_space;
 mod recv;
@@ -68,7 +69,7 @@ pub(super) struct Connection {
     config: Arc<EndpointConfig>,
     carried: Carried,
     secured: Option<Box<PacketSpace>>,
-    ending: close::Ending,
+    ending: ending::Ending,
     events: VecDeque<ConnectionEvent>,
     /// Whether the application was told the last thing, [`ConnectionEvent::Closed`].
     over: bool,
@@ -141,7 +142,7 @@ impl Connection {
             since: now,
             carried: Carried::new(now, config, budget),
             secured: None,
-            ending: close::Ending::default(),
+            ending: ending::Ending::default(),
             events: VecDeque::new(),
             over: false,
             drained: true,

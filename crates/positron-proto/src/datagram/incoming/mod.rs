@@ -4,12 +4,13 @@ mod reassembly;
 mod reorder;
 #[cfg(test)]
 mod tests;
+mod violation;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-pub(super) use self::reassembly::cost_of_unfinished;
+pub(super) use self::{reassembly::cost_of_unfinished, violation::Violation};
 use self::{
     reassembly::{AddedPart, Assemblies},
     reorder::{Order, Placement},
@@ -20,7 +21,6 @@ use super::{
 };
 use crate::{
     limits::{MAX_UNFINISHED_PER_PEER, MESSAGE_COST},
-    misbehavior::Misbehavior,
     time::Instant,
     wire::{
         codec::varint_len,
@@ -69,23 +69,6 @@ pub(super) enum ReceivedPart {
     Dropped,
     /// It is reliable and was not begun: the other end is told to send it again.
     GivenUp,
-}
-
-/// What the other end did wrong inside its sealed packets. The connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Violation {
-    pub(super) what: &'static str,
-    pub(super) misbehavior: Misbehavior,
-}
-
-impl Violation {
-    pub(super) const fn protocol(what: &'static str) -> Self {
-        Self { what, misbehavior: Misbehavior::ProtocolViolation }
-    }
-
-    pub(super) const fn flooding(what: &'static str) -> Self {
-        Self { what, misbehavior: Misbehavior::Flooding }
-    }
 }
 
 /// The messages of which only parts have arrived.

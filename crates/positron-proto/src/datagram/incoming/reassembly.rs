@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::Violation;
+use super::violation::Violation;
 use crate::{
     datagram::ranges::RangeSet,
     limits::{

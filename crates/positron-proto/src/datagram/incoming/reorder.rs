@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::Violation;
+use super::violation::Violation;
 use crate::{limits::MAX_MESSAGE_SPAN, wire::packet_frame::Delivery};
 
 /// The messages of one channel that are whole.

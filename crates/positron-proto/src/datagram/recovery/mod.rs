@@ -10,12 +10,13 @@ mod tests;
 
 use core::ops::RangeInclusive;
 
+pub(super) use self::sent::SentPacketKind;
 use self::{
     app_limited::AppLimited,
     lost::Losses,
     news::News,
     rack::Tolerance,
-    sent::{Flight, Lost, SentPackets, bytes_of},
+    sent::{Flight, Lost, SentPacket, bytes_of},
 };
 use super::{
     congestion::{AckSample, Controller, LossSample},
@@ -25,18 +26,6 @@ use crate::{
     limits::{ACK_DELAY, RTO_LONGEST, TAIL_PROBES, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
-
-/// What a packet asks of the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SentPacketKind {
-    /// Only acknowledges: its number is used up, nothing else is remembered.
-    AckOnly,
-    /// Must be acknowledged.
-    Eliciting,
-    /// Must be acknowledged, and is larger than the path is known to carry: its loss says nothing
-    /// of congestion.
-    SizeProbe,
-}
 
 /// A packet that is out of flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +189,7 @@ impl<C> Recovery<C> {
         }
         self.clock.last_sent = at;
         let app_limited = self.app_limited.is_on();
-        self.flight.push(number, SentPackets { at, size, kind, app_limited, contents });
+        self.flight.push(number, SentPacket { at, size, kind, app_limited, contents });
     }
 
     /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
@@ -409,7 +398,7 @@ impl<C> Recovery<C> {
         flight.acknowledge(range, |number, packet| {
             overtook.tell(tolerance, number, packet.at);
             news.handle_ack(number, &packet);
-            let SentPackets { at, size, kind, contents, .. } = packet;
+            let SentPacket { at, size, kind, contents, .. } = packet;
             out.acked.push(Settled { number, size, kind, sent_at: at, contents });
         });
         losses.handle_arrival(*range.start(), *range.end(), cumulative, |lost| {
@@ -496,7 +485,7 @@ impl<C> Recovery<C> {
         if acked_follows {
             self.row = None;
         }
-        let SentPackets { at, size, kind, contents, .. } = packet;
+        let SentPacket { at, size, kind, contents, .. } = packet;
         out.lost.push(Settled { number, size, kind, sent_at: at, contents });
         persistent
     }

@@ -1,6 +1,6 @@
 //! What one acknowledgment brought.
 
-use super::sent::{SentPackets, bytes_of};
+use super::sent::{SentPacket, bytes_of};
 use crate::time::Instant;
 
 /// Bytes, and the newest packets.
@@ -17,7 +17,7 @@ pub(super) struct News {
 
 impl News {
     /// A packet in flight arrived.
-    pub(super) fn handle_ack<C>(&mut self, number: u64, packet: &SentPackets<C>) {
+    pub(super) fn handle_ack<C>(&mut self, number: u64, packet: &SentPacket<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         if self.newest.is_none_or(|(newest, ..)| number > newest) {
             self.newest = Some((number, packet.at, packet.app_limited));

@@ -3,12 +3,23 @@
 use core::ops::RangeInclusive;
 use std::collections::VecDeque;
 
-use super::SentPacketKind;
 use crate::time::Instant;
+
+/// What a packet asks of the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::datagram) enum SentPacketKind {
+    /// Only acknowledges: its number is used up, nothing else is remembered.
+    AckOnly,
+    /// Must be acknowledged.
+    Eliciting,
+    /// Must be acknowledged, and is larger than the path is known to carry: its loss says nothing
+    /// of congestion.
+    SizeProbe,
+}
 
 /// A packet in flight.
 #[derive(Debug)]
-pub(super) struct SentPackets<C> {
+pub(super) struct SentPacket<C> {
     pub(super) at: Instant,
     pub(super) size: usize,
     pub(super) kind: SentPacketKind,
@@ -21,7 +32,7 @@ pub(super) struct SentPackets<C> {
 #[derive(Debug)]
 pub(super) struct Lost<C> {
     pub(super) number: u64,
-    pub(super) packet: SentPackets<C>,
+    pub(super) packet: SentPacket<C>,
     /// The packet sent after it arrived.
     pub(super) acked_follows: bool,
 }
@@ -51,7 +62,7 @@ struct Slot<C> {
 
 #[derive(Debug)]
 enum State<C> {
-    Out(SentPackets<C>),
+    Out(SentPacket<C>),
     /// Acknowledged, as are the next `run - 1` slots at least: an acknowledgment that names them
     /// again steps over all of them, so that each costs only what is new in it.
     Acked {
@@ -64,7 +75,7 @@ impl<C> Flight<C> {
         Self { slots: VecDeque::new(), bytes: 0, packets: 0, size_probes: 0 }
     }
 
-    pub(super) fn push(&mut self, number: u64, packet: SentPackets<C>) {
+    pub(super) fn push(&mut self, number: u64, packet: SentPacket<C>) {
         self.count_in(&packet);
         self.slots.push_back(Slot { number, state: State::Out(packet) });
     }
@@ -90,7 +101,7 @@ impl<C> Flight<C> {
     }
 
     /// The packet that has been out longest.
-    pub(super) fn oldest(&self) -> Option<(u64, &SentPackets<C>)> {
+    pub(super) fn oldest(&self) -> Option<(u64, &SentPacket<C>)> {
         match self.slots.front() {
             Some(Slot { number, state: State::Out(packet) }) => Some((*number, packet)),
             _ => None,
@@ -98,7 +109,7 @@ impl<C> Flight<C> {
     }
 
     /// The packet that was sent last of those that are out.
-    pub(super) fn newest(&self) -> Option<(u64, &SentPackets<C>)> {
+    pub(super) fn newest(&self) -> Option<(u64, &SentPacket<C>)> {
         self.slots.iter().rev().find_map(|slot| match &slot.state {
             State::Out(packet) => Some((slot.number, packet)),
             State::Acked { .. } => None,
@@ -118,7 +129,7 @@ impl<C> Flight<C> {
     pub(super) fn acknowledge(
         &mut self,
         range: &RangeInclusive<u64>,
-        mut each: impl FnMut(u64, SentPackets<C>),
+        mut each: impl FnMut(u64, SentPacket<C>),
     ) {
         let first = self.slots.partition_point(|slot| slot.number < *range.start());
         let mut at = first;
@@ -171,13 +182,13 @@ impl<C> Flight<C> {
         });
     }
 
-    fn count_in(&mut self, packet: &SentPackets<C>) {
+    fn count_in(&mut self, packet: &SentPacket<C>) {
         self.bytes = self.bytes.saturating_add(bytes_of(packet.size));
         self.packets += 1;
         self.size_probes += usize::from(packet.kind == SentPacketKind::SizeProbe);
     }
 
-    fn count_out(&mut self, packet: &SentPackets<C>) {
+    fn count_out(&mut self, packet: &SentPacket<C>) {
         self.bytes = self.bytes.saturating_sub(bytes_of(packet.size));
         self.packets -= 1;
         self.size_probes -= usize::from(packet.kind == SentPacketKind::SizeProbe);

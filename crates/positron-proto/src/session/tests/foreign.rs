@@ -7,7 +7,7 @@ use crate::{
     limits::{MAX_PAYLOAD, MAX_RECORD},
     session::{
         carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
-        link::LinkFault,
+        fault::LinkFault,
         sessions::LinkKind,
         table::Stage,
     },
