@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use positron_proto::identity::{Job, Verdict};
+use positron_proto::identity::{SignatureJob, Verdict};
 
 /// Verdicts kept in each of the two generations. At 150 bytes they cost 40 MB together.
 const GENERATION: usize = 1 << 17;
@@ -24,7 +24,7 @@ struct Generations {
 }
 
 impl Verdicts {
-    pub(crate) fn of(&self, job: &Job, fingerprint: [u8; 32]) -> Verdict {
+    pub(crate) fn of(&self, job: &SignatureJob, fingerprint: [u8; 32]) -> Verdict {
         let mut kept = self.lock();
         if let Some(known) = kept.young.get(&fingerprint) {
             return *known;

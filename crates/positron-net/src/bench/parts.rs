@@ -10,7 +10,7 @@ use positron_networking::NodeId;
 use positron_proto::{
     gossip::GossipMessage,
     id::NetworkId,
-    identity::{Identity, Job, Verified},
+    identity::{Identity, SignatureJob, Verified},
     node::{Change, ChangeId},
     time::WallTime,
     wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
@@ -68,7 +68,8 @@ pub(crate) fn measure(each: Duration) -> Result<Parts, Failure> {
     let identity = Identity::from_seed([7; 32]);
     let signed: Vec<Verified<AppMessage>> =
         (0..MESSAGES).map(|number| message(&identity, number, &network)).collect();
-    let jobs: Vec<Job> = signed.iter().map(|message| message.claim().job(&network)).collect();
+    let jobs: Vec<SignatureJob> =
+        signed.iter().map(|message| message.claim().job(&network)).collect();
     let wire: Vec<GossipMessage> =
         signed.iter().map(|message| GossipMessage::Gossip(10, message.claim().clone())).collect();
     let encoded: Vec<_> = wire.iter().map(GossipMessage::encode).collect();
@@ -80,7 +81,7 @@ pub(crate) fn measure(each: Duration) -> Result<Parts, Failure> {
         }),
         verified_in_batches: per_second(each, BATCH, |n| {
             let from = n * BATCH % MESSAGES;
-            black_box(Job::run_all(&jobs[from..from + BATCH]));
+            black_box(SignatureJob::run_all(&jobs[from..from + BATCH]));
         }),
         encoded: per_second(each, 1, |n| drop(black_box(wire[n % MESSAGES].encode()))),
         decoded: per_second(each, 1, |n| {

@@ -19,8 +19,8 @@ use super::{
     links::Links,
     listen::{Accepted, accept_all},
     packets::Packets,
-    pool::{Check, Pool},
     storage::Storage,
+    verify_pool::{Check, Pool},
 };
 use crate::{
     NodeEvent, Received, StopError, TrustedPeer,

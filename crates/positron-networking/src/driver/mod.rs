@@ -23,9 +23,9 @@ mod link;
 mod links;
 pub(crate) mod listen;
 mod packets;
-mod pool;
 mod sockets;
 pub(crate) mod storage;
+mod verify_pool;
 
 pub(crate) use clock::Clock;
 pub(crate) use core_task::{CoreTask, Published, Reply, Request, Subscriptions};

@@ -1,6 +1,6 @@
 //! All datagram connections of one socket.
 
-mod datagrams;
+mod dispatch;
 
 use std::{
     collections::{BTreeMap, VecDeque},

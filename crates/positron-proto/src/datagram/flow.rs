@@ -136,7 +136,7 @@ impl AdaptiveFlowController {
         self.backoff = self.backoff.saturating_add(1);
         self.in_flight = 0;
         self.flight_peak = 0;
-        self.congestion.rto(now);
+        self.congestion.handle_rto(now);
     }
 
     /// What it knows now.

@@ -124,13 +124,13 @@ impl Paths {
 
     /// Whether the address in use is proven.
     #[cfg(test)]
-    pub(super) const fn is_proven(&self) -> bool {
+    pub(super) const fn is_validated(&self) -> bool {
         self.active.proven
     }
 
     /// The handshake has proven the address in use.
     #[cfg(test)]
-    pub(super) const fn prove(&mut self) {
+    pub(super) const fn validate(&mut self) {
         self.active.proven = true;
     }
 

@@ -136,7 +136,7 @@ impl Protection {
     }
 
     /// How often the keys changed, whoever began it.
-    pub(super) const fn updates(&self) -> u64 {
+    pub(super) const fn key_updates(&self) -> u64 {
         self.phase
     }
 
@@ -162,8 +162,8 @@ impl Protection {
     /// Takes no memory, except when the key changes.
     pub(super) fn seal(&mut self, now: Instant, datagram: &mut [u8]) -> Result<u64, Exhausted> {
         let (mut header, _) = Header::decode(datagram).expect("a header that we wrote ourselves");
-        if self.is_update_due(now) {
-            self.begin_phase(None);
+        if self.is_key_update_due(now) {
+            self.update_keys(None);
         }
         let number = self.sealing.next_number;
         let under_this_key = number - self.sealing.since;
@@ -285,7 +285,7 @@ impl Protection {
                     self.forged = self.forged.saturating_add(1);
                     return Err(Unopened::Forged { damaged: false });
                 }
-                self.begin_phase(Some(now + three_pto));
+                self.update_keys(Some(now + three_pto));
                 self.opening.first = Some(number);
             }
         }
@@ -294,7 +294,7 @@ impl Protection {
     }
 
     /// Whether this end changes the keys before its next packet.
-    fn is_update_due(&mut self, now: Instant) -> bool {
+    fn is_key_update_due(&mut self, now: Instant) -> bool {
         self.let_go(now);
         let share = self.packets_per_key;
         let sealed = self.sealing.next_number - self.sealing.since;
@@ -306,7 +306,7 @@ impl Protection {
     }
 
     /// Goes on to the next keys, in both directions.
-    fn begin_phase(&mut self, previous_until: Option<Instant>) {
+    fn update_keys(&mut self, previous_until: Option<Instant>) {
         self.phase += 1;
         self.answered = false;
         let Sealing { key, next_number, since, acknowledged } = &mut self.sealing;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot,
     announcements::Announcements,
-    checks::{AddedCheck, RecentChecks},
+    checks_under_way::{AddedCheck, ChecksUnderWay},
     fetches::Wanted,
     message_key::{MessageKey, same_claim},
     message_store::MessageStore,
@@ -45,8 +45,8 @@ pub struct Gossip {
     me: NodeId,
     pub(super) rng: Rng,
     pub(super) links: BTreeMap<NodeId, GossipPeer>,
-    pub(super) window: MessageStore,
-    checks: RecentChecks,
+    pub(super) store: MessageStore,
+    checks: ChecksUnderWay,
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
     pub(super) deadlines: Deadlines<GossipWake>,
@@ -93,8 +93,8 @@ impl Gossip {
             me,
             rng,
             links: BTreeMap::new(),
-            window,
-            checks: RecentChecks::default(),
+            store: window,
+            checks: ChecksUnderWay::default(),
             wanted: Wanted::default(),
             announcements: Announcements::default(),
             deadlines,
@@ -114,7 +114,7 @@ impl Gossip {
         self.counters.published += 1;
         out.push_back(GossipEffect::Keep(message.clone()));
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
-        self.window.insert(now.mono, item, message.clone());
+        self.store.insert(now.mono, item, message.clone());
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
         self.spread(now, rumour, &message, None, out);
         self.trim(now, out);
@@ -153,7 +153,7 @@ impl Gossip {
     ) {
         let item = MessageKey::of(message.content());
         let check = self.checks.take(&item, message.claim());
-        if let Some(kept) = self.window.get_mut(&item) {
+        if let Some(kept) = self.store.get_mut(&item) {
             if kept.message.id() == message.id() {
                 // The same content under another signature.
                 self.counters.duplicates += 1;
@@ -164,7 +164,7 @@ impl Gossip {
             }
             return;
         }
-        if !self.window.insert(now.mono, item, message.clone()) {
+        if !self.store.insert(now.mono, item, message.clone()) {
             self.counters.stale += 1;
             return;
         }
@@ -213,7 +213,7 @@ impl Gossip {
     /// A session with `peer` is up: notes are compared at once.
     pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono));
-        self.sync_with(now, peer, out);
+        self.start_anti_entropy_with(now, peer, out);
     }
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
@@ -245,7 +245,7 @@ impl Gossip {
                 GossipWake::Sync => {
                     let next = self.rng.jitter(interval(&self.config));
                     self.deadlines.set(GossipWake::Sync, now.mono + next);
-                    self.sync(now, standings, out);
+                    self.start_anti_entropy(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
             }
@@ -257,7 +257,7 @@ impl Gossip {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wake = self.deadlines.next().map(|(at, _)| at);
-        [wake, self.wanted.next_due(), self.window.next_expiry()].into_iter().flatten().min()
+        [wake, self.wanted.next_due(), self.store.next_expiry()].into_iter().flatten().min()
     }
 
     /// What happened so far.
@@ -267,12 +267,12 @@ impl Gossip {
 
     /// Messages in the retention window, and their bytes.
     pub fn kept(&self) -> (usize, usize) {
-        self.window.size()
+        self.store.size()
     }
 
     /// The numbers held per sender: what two nodes compare.
     pub fn holdings(&self) -> Holdings {
-        self.window.holdings()
+        self.store.holdings()
     }
 
     fn handle_push(
@@ -287,7 +287,7 @@ impl Gossip {
         let item = MessageKey::of(claim.content());
         self.announcements.peer_has(from, &item);
         let asked = self.note_answer(now, from, item);
-        if let Some(kept) = self.window.get(&item) {
+        if let Some(kept) = self.store.get(&item) {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
                 return;
@@ -296,7 +296,7 @@ impl Gossip {
                 self.counters.equivocations += 1;
                 return;
             }
-        } else if self.window.is_old(&item) {
+        } else if self.store.is_old(&item) {
             self.counters.stale += 1;
             if asked {
                 self.wanted.hurry(now.mono, &item);
@@ -373,13 +373,13 @@ impl Gossip {
 
     fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
         self.counters.verifications_deferred += 1;
-        if self.links.contains_key(&from) && !self.window.is_known(&item) {
+        if self.links.contains_key(&from) && !self.store.is_known(&item) {
             self.wanted.handle_announcement(now.mono, item, from, self.links.len());
         }
     }
 
     fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
-        let evicted = self.window.trim(now.mono);
+        let evicted = self.store.trim(now.mono);
         self.forget(evicted, out);
     }
 
@@ -396,7 +396,7 @@ impl Gossip {
             self.counters.evicted += 1;
             out.push_back(GossipEffect::Forget { sender, sequence });
         }
-        out.extend(self.window.take_forgotten().into_iter().map(GossipEffect::ForgetFloor));
+        out.extend(self.store.take_forgotten().into_iter().map(GossipEffect::ForgetFloor));
     }
 
     pub(super) fn observe_misbehavior(

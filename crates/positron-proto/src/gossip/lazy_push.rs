@@ -29,7 +29,7 @@ impl Gossip {
         out: &mut VecDeque<GossipEffect>,
     ) {
         let mut fresh = self.announcements.take();
-        fresh.retain(|item, _| self.window.get(item).is_some());
+        fresh.retain(|item, _| self.store.get(item).is_some());
         for &peer in self.links.keys() {
             if standings.is_banned(&peer, now.wall) {
                 continue;
@@ -66,9 +66,9 @@ impl Gossip {
             }
             self.announcements.peer_has_all(from, *sender, ranges);
             if let Some(comparison) = &mut link.comparison {
-                comparison.add(*sender, ranges, self.window.numbers(sender).unwrap_or(&none));
+                comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }
-            let unknown = self.window.unknown(sender, ranges, link.examining.handle_left(now.mono));
+            let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
@@ -84,7 +84,7 @@ impl Gossip {
         let mut questions = BTreeMap::<NodeId, Holdings>::new();
         let mut silent = BTreeMap::<NodeId, Suspicion>::new();
         while let Some(item) = self.wanted.pop_due(now.mono) {
-            if self.window.is_known(&item) {
+            if self.store.is_known(&item) {
                 self.wanted.end(&item);
                 continue;
             }
@@ -131,7 +131,7 @@ impl Gossip {
     pub(super) fn check_withholding(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let Some(Suspicion { item, asked }) = link.suspicion.take() else { return };
-        if !link.answered_since(asked) && self.window.get(&item).is_some() {
+        if !link.answered_since(asked) && self.store.get(&item).is_some() {
             self.observe_misbehavior(peer, Misbehavior::WithheldMessage, out);
         }
     }
@@ -152,7 +152,7 @@ impl Gossip {
                     self.counters.rate_limited += 1;
                     return;
                 }
-                for (sequence, kept) in self.window.kept(sender, range) {
+                for (sequence, kept) in self.store.kept(sender, range) {
                     let bytes = kept.message.content().payload.len();
                     let item = MessageKey { sender: *sender, sequence };
                     if link.sent.is_under_way(now.mono, &item) {
@@ -185,7 +185,7 @@ impl Gossip {
 /// (Demers et al. 1987, section 1.3).
 impl Gossip {
     /// Compares notes with one random peer.
-    pub(super) fn sync(
+    pub(super) fn start_anti_entropy(
         &mut self,
         now: Now,
         standings: &TrustTable,
@@ -194,11 +194,16 @@ impl Gossip {
         let welcome = |peer: &&NodeId| !standings.is_banned(peer, now.wall);
         let peers: Vec<NodeId> = self.links.keys().filter(welcome).copied().collect();
         if let Some(&peer) = self.rng.choose(&peers) {
-            self.sync_with(now, peer, out);
+            self.start_anti_entropy_with(now, peer, out);
         }
     }
 
-    pub(super) fn sync_with(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+    pub(super) fn start_anti_entropy_with(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         self.counters.anti_entropy_rounds += 1;
         link.comparison = Some(Comparison::new(now.mono));
@@ -223,7 +228,7 @@ impl Gossip {
         let Some(link) = self.links.get_mut(&from) else { return };
         self.counters.anti_entropy_differences += 1;
         if link.may_have_digest(now.mono, interval(&self.config)) {
-            send_all(from, self.window.holdings(), GossipMessage::IHave, out);
+            send_all(from, self.store.holdings(), GossipMessage::IHave, out);
             let end = GossipMessage::IHave(Holdings::new());
             out.push_back(GossipEffect::Send { to: vec![from], message: end });
         }
@@ -237,7 +242,7 @@ impl Gossip {
             return;
         }
         let mut rest = Holdings::new();
-        for (sender, ours) in self.window.holdings().iter() {
+        for (sender, ours) in self.store.holdings().iter() {
             let told = comparison.told.get(sender);
             rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
         }
@@ -246,8 +251,8 @@ impl Gossip {
 
     /// How many messages are kept, and the sum of their ids.
     fn summary(&self) -> (u64, [u8; 32]) {
-        let (count, _) = self.window.size();
-        (u64::try_from(count).unwrap_or(u64::MAX), self.window.fingerprint())
+        let (count, _) = self.store.size();
+        (u64::try_from(count).unwrap_or(u64::MAX), self.store.fingerprint())
     }
 }
 

@@ -14,7 +14,7 @@
 //! to be announced), `peer_state.rs` (what is remembered of a peer), `counters.rs`.
 
 mod announcements;
-mod checks;
+mod checks_under_way;
 mod config;
 mod counters;
 mod effect;

@@ -39,4 +39,4 @@ pub use keypair::Identity;
 pub use pem::BadKeyFile;
 pub use public_key::{BadPublicKey, PublicKey, Signature};
 pub use signed::{Signed, Statement};
-pub use verify::{Job, Verdict, Verified};
+pub use verify::{SignatureJob, Verdict, Verified};

@@ -74,14 +74,14 @@ fn crafted_signatures_have_one_verdict_alone_in_batches_and_elsewhere() {
 #[test]
 fn a_wrong_signature_does_not_spoil_the_others_of_its_batch() {
     for wrong in 0..6 {
-        let mut jobs: Vec<Job> = (0..6).map(honest).collect();
+        let mut jobs: Vec<SignatureJob> = (0..6).map(honest).collect();
         jobs[wrong] = with_s(&jobs[wrong], 1);
-        let verdicts = Job::run_all(&jobs);
+        let verdicts = SignatureJob::run_all(&jobs);
         for (at, verdict) in verdicts.iter().enumerate() {
             assert_eq!(verdict.is_valid(), at != wrong);
         }
     }
-    assert_eq!(Job::run_all(&[]), []);
+    assert_eq!(SignatureJob::run_all(&[]), []);
 }
 
 /// RUSTSEC-2019-0004: a library took every signature of the right length for valid.
@@ -185,20 +185,21 @@ fn secrets_do_not_show_in_debug_output() {
 
 /// Every job has the same verdict alone, in a batch of all, in a batch with honest ones, twice in
 /// one batch, and by `ed25519-consensus`.
-fn agree_on(jobs: &[Job]) {
-    let together = Job::run_all(jobs);
+fn agree_on(jobs: &[SignatureJob]) {
+    let together = SignatureJob::run_all(jobs);
     assert_eq!(together.len(), jobs.len());
     for (job, in_batch) in jobs.iter().zip(together) {
         let alone = job.run();
         assert_eq!(alone, in_batch);
         assert_eq!(alone.is_valid(), elsewhere(job), "{job:?}");
-        let mixed = Job::run_all(&[honest(1), job.clone(), honest(2), job.clone(), honest(1)]);
+        let mixed =
+            SignatureJob::run_all(&[honest(1), job.clone(), honest(2), job.clone(), honest(1)]);
         let valid: Vec<bool> = mixed.iter().map(Verdict::is_valid).collect();
         assert_eq!(valid, [true, alone.is_valid(), true, alone.is_valid(), true]);
     }
 }
 
-fn elsewhere(job: &Job) -> bool {
+fn elsewhere(job: &SignatureJob) -> bool {
     let signature = ed25519_consensus::Signature::from(*job.signature.as_bytes());
     ed25519_consensus::VerificationKey::try_from(*job.key.as_bytes())
         .and_then(|key| key.verify(&signature, &job.message))
@@ -229,7 +230,7 @@ fn encodings_of_small_order() -> Vec<[u8; 32]> {
     small.into_iter().collect()
 }
 
-fn signatures_of_small_order() -> Vec<Job> {
+fn signatures_of_small_order() -> Vec<SignatureJob> {
     let encodings = encodings_of_small_order();
     let pairs = encodings.iter().flat_map(|key| encodings.iter().map(move |r| (key, r)));
     pairs.map(|(key, r)| job(*key, b"Zcash", &[*r, [0; 32]].concat())).collect()
@@ -237,7 +238,7 @@ fn signatures_of_small_order() -> Vec<Job> {
 
 /// Valid signatures whose key, or whose R, is the sum of an honest point and one of small order;
 /// and those whose R is of small order, in an encoding that is not canonical.
-fn signatures_of_mixed_order() -> Vec<Job> {
+fn signatures_of_mixed_order() -> Vec<SignatureJob> {
     let (a, r) = (scalar(b"a"), scalar(b"r"));
     let keys = EIGHT_TORSION.map(|torsion| EdwardsPoint::mul_base(&a) + torsion);
     let signed = |key: EdwardsPoint, big_r: [u8; 32], r: Scalar| {
@@ -258,7 +259,7 @@ fn signatures_of_mixed_order() -> Vec<Job> {
 }
 
 /// Signatures with a point that is not on the curve, or with an s that is not reduced.
-fn damaged_signatures() -> Vec<Job> {
+fn damaged_signatures() -> Vec<SignatureJob> {
     // 2^252 + 27742317777372353535851937790883648493, little-endian (RFC 8032, 5.1).
     let order = unhex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
     let no_point = (2..=255).map(|y| core::array::from_fn(|at| if at == 0 { y } else { 0 }));
@@ -292,8 +293,8 @@ fn scalar(of: &[u8]) -> Scalar {
     Scalar::from_bytes_mod_order_wide(&Sha512::digest(of).into())
 }
 
-fn job(key: [u8; 32], message: &[u8], signature: &[u8]) -> Job {
-    Job {
+fn job(key: [u8; 32], message: &[u8], signature: &[u8]) -> SignatureJob {
+    SignatureJob {
         network: network(),
         key: PublicKey::unchecked(key),
         message: Bytes::copy_from_slice(message),
@@ -301,14 +302,14 @@ fn job(key: [u8; 32], message: &[u8], signature: &[u8]) -> Job {
     }
 }
 
-fn with_s(job: &Job, s: u8) -> Job {
+fn with_s(job: &SignatureJob, s: u8) -> SignatureJob {
     let mut signature = *job.signature.as_bytes();
     signature[32..].fill(0);
     signature[32] = s;
-    Job { signature: Signature::from_bytes(signature), ..job.clone() }
+    SignatureJob { signature: Signature::from_bytes(signature), ..job.clone() }
 }
 
-fn honest(seed: u8) -> Job {
+fn honest(seed: u8) -> SignatureJob {
     let identity = Identity::from_seed([seed; 32]);
     let message = Bytes::from_static(b"an honest message");
     job(*identity.public_key().as_bytes(), &message, identity.sign_bytes(&message).as_bytes())

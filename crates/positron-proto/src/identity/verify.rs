@@ -14,7 +14,7 @@ use crate::{
 /// One signature to be checked: pure, so that it can run on any thread, in any order, alone or in a
 /// batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
+pub struct SignatureJob {
     pub(super) network: NetworkId,
     pub(super) key: PublicKey,
     pub(super) message: Bytes,
@@ -37,7 +37,7 @@ pub struct Verified<T> {
     id: MessageId,
 }
 
-impl Job {
+impl SignatureJob {
     /// SHA-256 of the signed bytes: the message id.
     pub fn message_id(&self) -> MessageId {
         MessageId::from_bytes(sha256(&[&self.message]))
@@ -90,10 +90,10 @@ impl<T: Statement> Signed<T> {
     }
 
     /// The check of the signature, to be run anywhere.
-    pub fn job(&self, network: &NetworkId) -> Job {
+    pub fn job(&self, network: &NetworkId) -> SignatureJob {
         let message = self.signed_bytes(network);
         let key = *self.content().signer();
-        Job { network: *network, key, message, signature: *self.signature() }
+        SignatureJob { network: *network, key, message, signature: *self.signature() }
     }
 
     /// Turns the claim into evidence if `verdict` is about it and says that it is valid.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Change, ChangeId, Event};
 use crate::{
     id::LinkId,
-    identity::Job,
+    identity::SignatureJob,
     session::sessions::{Hangup, LinkKind},
 };
 
@@ -51,7 +51,7 @@ pub enum Effect {
         /// Its name.
         check: CheckId,
         /// What.
-        job: Job,
+        job: SignatureJob,
     },
     /// Write it to disk, in order, in batches; answer with `Persisted`.
     Persist {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::CheckId;
 use crate::{
     id::{NetworkId, NodeId},
-    identity::{Job, Signed, Verdict},
+    identity::{SignatureJob, Signed, Verdict},
     limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
     wire::{message::AppMessage, record::PeerRecord},
 };
@@ -55,7 +55,7 @@ impl PendingVerification {
         from: NodeId,
         claim: Claim,
         network: &NetworkId,
-    ) -> Result<(CheckId, Job), Box<Claim>> {
+    ) -> Result<(CheckId, SignatureJob), Box<Claim>> {
         let bytes = claim.bytes();
         let full = self.shares.get(&from).is_some_and(|share| {
             share.claims >= MAX_PARKED_PER_PEER || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
@@ -141,7 +141,7 @@ impl Claim {
         }
     }
 
-    pub(super) fn job(&self, network: &NetworkId) -> Job {
+    pub(super) fn job(&self, network: &NetworkId) -> SignatureJob {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => claim.job(network),
             Self::Record(claim) => claim.job(network),

@@ -14,7 +14,7 @@ use std::{
 use super::{
     PeersEffect,
     entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
-    netgroup::Group,
+    scope::Group,
 };
 use crate::{
     id::NodeId,
@@ -106,7 +106,7 @@ impl AddressBook {
             return Learned::Newer;
         }
         usable.retain(|addr| self.has_room_at(addr.ip()));
-        if usable.is_empty() || !self.make_room(source) {
+        if usable.is_empty() || !self.evict_for(source) {
             return Learned::Dropped;
         }
         self.insert(node, KnownPeer::heard_of(record), usable, source);
@@ -118,7 +118,7 @@ impl AddressBook {
         let node = known.record.content().node_id();
         let share =
             known.dialled.map_or(SourceShare::Inbound, |at| SourceShare::Good(Group::of(at.ip())));
-        if usable.is_empty() || self.entries.contains_key(&node) || !self.make_room(share) {
+        if usable.is_empty() || self.entries.contains_key(&node) || !self.evict_for(share) {
             self.forgotten.push(node);
             return;
         }
@@ -191,7 +191,7 @@ impl AddressBook {
     }
 
     /// Storage forgets who left the book.
-    pub(super) fn forget_evicted(&mut self, out: &mut VecDeque<PeersEffect>) {
+    pub(super) fn report_evicted(&mut self, out: &mut VecDeque<PeersEffect>) {
         out.extend(self.forgotten.drain(..).map(PeersEffect::Forget));
     }
 
@@ -236,7 +236,7 @@ impl AddressBook {
     }
 
     /// Whether there is room for one more entry of this share, perhaps because another gave way.
-    fn make_room(&mut self, share: SourceShare) -> bool {
+    fn evict_for(&mut self, share: SourceShare) -> bool {
         let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
         let evict = match share {
             // What a source says later is not worth more than what it said first.

@@ -9,8 +9,8 @@ use super::{
     PeersEffect,
     connected::ConnectedPeers,
     dialer::{DialReason, Dialer},
-    netgroup::canonical,
     redial::{Redial, backoff},
+    scope::canonical,
     turn::Turn,
 };
 use crate::{

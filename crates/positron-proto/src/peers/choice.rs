@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, entry::AddressEntry,
-    netgroup::Group,
+    scope::Group,
 };
 use crate::{
     id::NodeId,

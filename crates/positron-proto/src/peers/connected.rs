@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::netgroup::{Group, Scope};
+use super::scope::{Group, Scope};
 use crate::{
     handshake::Direction,
     id::NodeId,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
-    PeersEffect, address_book::AddressBook, connected::ConnectedPeers, netgroup::Scope, turn::Turn,
+    PeersEffect, address_book::AddressBook, connected::ConnectedPeers, scope::Scope, turn::Turn,
 };
 use crate::{
     handshake::Expect,

@@ -6,7 +6,7 @@ use super::{
     connected::{ConnectedPeers, PeerLink},
     entry::AddressEntry,
     local_record::LocalRecord,
-    netgroup::{Scope, is_plausible},
+    scope::{Scope, is_plausible},
     turn::Turn,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::netgroup::{Group, Scope, canonical};
+use super::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,

@@ -8,8 +8,8 @@ use super::{
     connected::ConnectedPeers,
     dialer::{DialReason, Dialer},
     entry::{AddressEntry, SourceShare},
-    netgroup::{Scope, canonical, is_plausible},
     redial::backoff,
+    scope::{Scope, canonical, is_plausible},
     turn::Turn,
 };
 use crate::{
@@ -157,7 +157,7 @@ impl Intake {
             Learned::Dropped => turn.counters.records_dropped += 1,
             Learned::Old => {}
         }
-        book.forget_evicted(turn.out);
+        book.report_evicted(turn.out);
         if from == node || links.contains(&node) {
             self.prove(node, book, links, turn);
         }
@@ -214,7 +214,7 @@ impl Intake {
         if demoted {
             book.forget_stored(node, turn.out);
         }
-        book.forget_evicted(turn.out);
+        book.report_evicted(turn.out);
         if dial.purpose == Purpose::Probe {
             self.handle_probe_failed(node, links, turn);
         }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     connected::PeerLink,
-    netgroup::{Group, Scope, canonical, is_plausible},
+    scope::{Group, Scope, canonical, is_plausible},
 };
 use crate::{
     handshake::{Direction, link_public_key},

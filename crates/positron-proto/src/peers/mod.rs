@@ -28,11 +28,11 @@ mod entry;
 mod intake;
 mod local_record;
 mod message;
-mod netgroup;
 mod outbound;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
 mod redial;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod turn;

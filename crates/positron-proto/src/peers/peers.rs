@@ -11,9 +11,9 @@ use super::{
     discovery::{Discovery, sample},
     intake::{self, Intake, RecordNews, ToldRecord},
     local_record::LocalRecord,
-    netgroup::Scope,
     outbound::Outbound,
     redial::Redial,
+    scope::Scope,
     turn::Shared,
 };
 use crate::{
@@ -116,7 +116,7 @@ impl Peers {
     ) {
         self.own.listening(addresses);
         self.refresh_own(now, out);
-        self.book.forget_evicted(out);
+        self.book.report_evicted(out);
         if !core::mem::replace(&mut self.started, true) {
             self.bootstraps.hurry(now.mono);
             self.outbound.fill_soon(now.mono);
@@ -209,7 +209,7 @@ impl Peers {
             entry.linked = false;
             entry.known.last_seen = now.wall;
         });
-        self.book.forget_evicted(turn.out);
+        self.book.report_evicted(turn.out);
         self.book.remember(peer, turn.out);
         let direction = link.peer.direction;
         self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);

@@ -169,7 +169,7 @@ impl Redial {
         };
         if hopeless && !is_lost && !entry.linked {
             book.remove(&node);
-            return book.forget_evicted(turn.out);
+            return book.report_evicted(turn.out);
         }
         let longest = if is_lost { LOST_LONGEST } else { REDIAL_LONGEST };
         let until = turn.now.mono + backoff(turn.rng, failures, longest);

@@ -7,7 +7,7 @@ use super::tests::foreign::Foreign;
 use super::{
     carrier::{Carrier, CarrierEvent, LinkNames, Traffic},
     contract::SessionEffect,
-    datagrams::DatagramCarrier,
+    datagram_carrier::DatagramCarrier,
     kind::LinkKind,
 };
 use crate::{

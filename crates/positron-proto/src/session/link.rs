@@ -6,7 +6,7 @@ use super::{
     carrier::CarrierOrder,
     contract::{LinkKind, Peer},
     fault::LinkFault,
-    partials::Partial,
+    partials_budget::Partial,
 };
 use crate::{
     handshake::RemoteNode,

@@ -41,21 +41,21 @@ mod config;
 mod connect;
 mod contract;
 mod counters;
-mod datagrams;
+mod datagram_carrier;
 mod establish;
+mod established;
 mod failover;
 mod fault;
 mod happy_eyeballs;
 mod kind;
 mod link;
-mod partials;
+mod partials_budget;
 mod send_lane;
 #[expect(clippy::module_inception, reason = "the machine that the room is named after")]
 mod session;
 pub mod sessions;
-mod streams;
+mod stream_carrier;
 mod table;
-mod transfer;
 
 pub use sessions::Sessions;
 

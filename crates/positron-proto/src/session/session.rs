@@ -288,7 +288,11 @@ impl Session {
 
     /// Whether a message with this number is the next one or an old one; a gap is a violation,
     /// unless nothing is known of the lane: nobody misses what is dropped anyway.
-    pub(super) fn classify(&mut self, lane: Lane, number: u64) -> Result<Freshness, LinkFault> {
+    pub(super) fn check_duplicate(
+        &mut self,
+        lane: Lane,
+        number: u64,
+    ) -> Result<Freshness, LinkFault> {
         if number >= MAX_NUMBER {
             return Err(LinkFault::Violation("a number beyond all numbers"));
         }
@@ -348,7 +352,7 @@ impl Session {
     }
 
     /// When the peer will have been too slow, if nothing happens before.
-    pub(super) fn poll_patience(&self) -> Instant {
+    pub(super) fn poll_slow_reader(&self) -> Instant {
         match self.waiting() {
             Waiting::Nothing => Instant::FAR_FUTURE,
             Waiting::Unacknowledged => self.pace.progress + SLOW_READER_TIMEOUT,

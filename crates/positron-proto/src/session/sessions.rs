@@ -17,8 +17,8 @@ use super::{
     attempt::{AttemptId, ConnectionAttempt},
     carrier::{CarrierEvent, LinkNames},
     carriers::Carriers,
-    datagrams::DatagramCarrier,
-    partials::Partials,
+    datagram_carrier::DatagramCarrier,
+    partials_budget::Partials,
     session::{Attachment, Session},
     table::LinkEntry,
 };

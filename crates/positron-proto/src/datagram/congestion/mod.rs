@@ -42,7 +42,7 @@ pub(super) trait Controller: Debug + Send {
     /// Every packet of the last loss episode arrived after all: the path was never congested.
     fn undo(&mut self);
     /// Nothing was heard for a retransmission timeout; everything in flight was declared lost.
-    fn rto(&mut self, now: Instant);
+    fn handle_rto(&mut self, now: Instant);
     /// Bytes that may be in flight.
     fn window(&self) -> u64;
     /// Whether the window is still looked for, so that a pacer must not hold it back.

@@ -140,7 +140,7 @@ impl Controller for NewReno {
         self.in_recovery = false;
     }
 
-    fn rto(&mut self, now: Instant) {
+    fn handle_rto(&mut self, now: Instant) {
         // RFC 5681, 3.1: a second timeout of the same packet leaves the threshold alone; by then
         // the window is at its least and halving it again would forget what the path carried.
         if self.window > self.least_window() {
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn a_timeout_and_persistent_congestion_leave_two_datagrams() {
         let mut reno = NewReno::new(1000);
-        reno.rto(at(10));
-        reno.rto(at(20));
+        reno.handle_rto(at(10));
+        reno.handle_rto(at(20));
         assert_eq!((reno.window(), reno.threshold()), (2_000, 5_000));
         reno.undo();
         assert_eq!((reno.window(), reno.threshold()), (10_000, u64::MAX));
@@ -235,7 +235,7 @@ mod tests {
         reno.datagram_size_changed(1_200);
         assert_eq!(reno.window(), 90_000);
         let mut reno = NewReno::new(9_000);
-        reno.rto(at(1));
+        reno.handle_rto(at(1));
         assert_eq!(reno.window(), 18_000);
         reno.datagram_size_changed(1_200);
         assert_eq!(reno.window(), 2_400);

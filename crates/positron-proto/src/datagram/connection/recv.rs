@@ -112,7 +112,7 @@ impl Connection {
             secured.due.reset |= packet.header.kind != PacketType::Rst && self.ending.resets();
             return;
         }
-        let updates = secured.protection.updates();
+        let updates = secured.protection.key_updates();
         counters.key_updates += updates - core::mem::replace(&mut secured.key_updates, updates);
         counters.packets_opened += 1;
         let OpenedPacket { from, header, number, len, .. } = packet;

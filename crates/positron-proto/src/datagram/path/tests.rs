@@ -81,7 +81,7 @@ fn a_peer_behind_a_new_nat_mapping_is_followed_after_one_pto() {
     assert_eq!(story.paths.addr(), home());
     assert_eq!(story.paths.poll_timeout(), Some(at(100)));
     assert_eq!(story.wake(100), Some(elsewhere(0)));
-    assert_eq!((story.paths.addr(), story.paths.is_proven()), (elsewhere(0), true));
+    assert_eq!((story.paths.addr(), story.paths.is_validated()), (elsewhere(0), true));
     assert_eq!((story.paths.moves(), story.paths.dropped()), (1, 0));
     assert_eq!(story.paths.poll_timeout(), None);
     assert_eq!(story.paths.allowance(elsewhere(0)), u64::MAX);
@@ -237,6 +237,6 @@ fn the_first_address_is_bounded_too_until_the_handshake_proves_it() {
     assert_eq!(paths.allowance(home()), 100);
     paths.handle_sent(home(), 200);
     assert_eq!(paths.allowance(home()), 0);
-    paths.prove();
+    paths.validate();
     assert_eq!(paths.allowance(home()), u64::MAX);
 }

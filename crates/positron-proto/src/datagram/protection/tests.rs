@@ -76,8 +76,8 @@ fn packets_open_in_order_across_many_keys_with_either_cipher() {
             assert_eq!((a.next_number(), b.next_number()), (number, number));
             exchange(&mut a, &mut b, at(number * 1_000));
         }
-        assert!(a.updates() >= 20, "{} updates", a.updates());
-        assert_eq!(a.updates(), b.updates());
+        assert!(a.key_updates() >= 20, "{} updates", a.key_updates());
+        assert_eq!(a.key_updates(), b.key_updates());
         assert_eq!(a.forged() + b.forged(), 0);
     }
 }
@@ -120,7 +120,7 @@ fn what_is_lost_and_overtaken_changes_nothing_for_the_rest_across_keys() {
                 }
             }
         }
-        assert!(a.updates() > 40, "seed {seed}: {} updates", a.updates());
+        assert!(a.key_updates() > 40, "seed {seed}: {} updates", a.key_updates());
         assert!(opened > 3_300 && too_old < 300, "seed {seed}: {opened} {too_old}");
         assert_eq!(a.forged() + b.forged(), 0, "seed {seed}");
     }
@@ -135,7 +135,7 @@ fn both_ends_may_change_keys_at_the_same_moment() {
     assert!(parity(&from_a) && parity(&from_b));
     assert_eq!(open(&mut a, at(2), &from_b), Ok(4));
     assert_eq!(open(&mut b, at(2), &from_a), Ok(4));
-    assert_eq!((a.updates(), b.updates()), (1, 1));
+    assert_eq!((a.key_updates(), b.key_updates()), (1, 1));
     exchange(&mut a, &mut b, at(3));
 }
 
@@ -165,13 +165,13 @@ fn a_forged_key_phase_changes_nothing_and_takes_no_memory() {
             flip_phase(&mut forged);
             let (header, _) = Header::decode(&forged).unwrap();
             let mut out = Vec::with_capacity(2_000);
-            let (before, updates) = (b.forged(), b.updates());
+            let (before, updates) = (b.forged(), b.key_updates());
             let usage = allocation_counter::measure(|| {
                 let verdict = b.open(now, THREE_PTO, &header, &forged, &mut out);
                 assert_eq!(verdict, Err(Unopened::Forged { damaged: false }));
             });
             assert_eq!(usage.count_total, 0, "a forgery took memory");
-            assert_eq!((b.forged(), b.updates()), (before + 1, updates));
+            assert_eq!((b.forged(), b.key_updates()), (before + 1, updates));
             assert_eq!(open(&mut b, now, &genuine), Ok(number));
             let (answer, packet) = seal(&mut b, now);
             assert_eq!(open(&mut a, now, &packet), Ok(answer));
@@ -287,7 +287,7 @@ fn no_nonce_seals_twice() {
             }
             exchange(&mut a, &mut b, now);
         }
-        assert!(a.updates() > 10);
+        assert!(a.key_updates() > 10);
     }
 }
 
@@ -332,7 +332,7 @@ fn an_overtaken_packet_of_the_phase_before_opens_within_three_pto() {
     let (_, mut b, late) = with_one_overtaken();
     assert_eq!(open(&mut b, at(1_299), &late), Ok(3));
     assert_eq!(open(&mut b, at(1_299), &late), Err(Unopened::Replayed));
-    assert_eq!(b.updates(), 1);
+    assert_eq!(b.key_updates(), 1);
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn the_end_that_began_a_phase_keeps_the_old_key_until_the_other_one_follows() {
     let (_, first) = seal(&mut a, at(0));
     assert!(parity(&first) && !parity(&early));
     assert_eq!(open(&mut a, at(3_600_000), &early), Ok(4));
-    assert_eq!(a.updates(), 1);
+    assert_eq!(a.key_updates(), 1);
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn nobody_begins_a_second_phase_before_the_first_is_acknowledged() {
     // Nothing of the phase that begins here is acknowledged: it goes on as long as it may.
     let sealed: Vec<_> = (0..8).map(|_| seal(&mut a, at(0))).collect();
     assert!(sealed.iter().all(|(_, packet)| parity(packet)));
-    assert_eq!(a.updates(), 1);
+    assert_eq!(a.key_updates(), 1);
     assert_eq!(a.seal(at(0), &mut datagram(b"x")), Err(Exhausted));
     // An acknowledgment of an earlier phase does not help.
     a.handle_ack(3);
@@ -376,25 +376,25 @@ fn nobody_begins_a_second_phase_before_the_first_is_acknowledged() {
     let (number, packet) = seal(&mut a, at(0));
     assert_eq!(number, 12);
     assert_eq!(open(&mut b, at(0), &packet), Ok(12));
-    assert_eq!((a.updates(), b.updates()), (2, 2));
+    assert_eq!((a.key_updates(), b.key_updates()), (2, 2));
 }
 
 #[test]
 fn an_end_that_begins_two_phases_at_once_is_not_heard() {
     let (mut a, mut b) = pair(Suite::Aes256Gcm, 4, 0);
     exchange(&mut a, &mut b, at(0));
-    a.begin_phase(None);
+    a.update_keys(None);
     let (_, packet) = seal(&mut a, at(0));
     assert_eq!(open(&mut b, at(0), &packet), Ok(1));
-    a.begin_phase(None);
+    a.update_keys(None);
     let (_, packet) = seal(&mut a, at(0));
     let forged = Err(Unopened::Forged { damaged: false });
     assert_eq!(open(&mut b, at(0), &packet), forged);
-    assert_eq!((b.updates(), b.forged()), (1, 1));
+    assert_eq!((b.key_updates(), b.forged()), (1, 1));
     // Once something was sealed that may have acknowledged the first, it is.
     let _ = seal(&mut b, at(0));
     assert_eq!(open(&mut b, at(0), &packet), Ok(2));
-    assert_eq!(b.updates(), 2);
+    assert_eq!(b.key_updates(), 2);
 }
 
 #[test]
@@ -410,10 +410,10 @@ fn a_new_phase_does_not_begin_below_what_was_opened() {
     b.window = ReplayWindow::new();
     b.window.commit(2);
     a.sealing.next_number = fresh;
-    a.begin_phase(None);
+    a.update_keys(None);
     let (_, lie) = seal(&mut a, at(0));
     assert_eq!(open(&mut b, at(0), &lie), Err(Unopened::Forged { damaged: false }));
-    assert_eq!(b.updates(), 0);
+    assert_eq!(b.key_updates(), 0);
 }
 
 #[test]

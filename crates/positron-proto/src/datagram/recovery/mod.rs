@@ -301,7 +301,7 @@ impl<C> Recovery<C> {
                 self.tolerance.episode();
                 self.lose_all(now, out);
                 self.clock.backoff = self.clock.backoff.saturating_add(1);
-                self.congestion.rto(now);
+                self.congestion.handle_rto(now);
                 TimeoutOutcome::Rto
             }
         }

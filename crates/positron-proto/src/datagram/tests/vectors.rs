@@ -195,7 +195,7 @@ fn change_keys(lines: &mut String, suite: Suite) {
             assert!(open(&mut to, &late).is_ok(), "what was overtaken opens under the key before");
         }
     }
-    assert_eq!((from.updates(), to.updates()), (1, 1));
+    assert_eq!((from.key_updates(), to.key_updates()), (1, 1));
 }
 
 fn seal(

@@ -10,7 +10,7 @@ use crate::{
         KnownPeer, PeersEffect, PeersMessage,
         address_book::{AddressBook, Learned},
         entry::SourceShare,
-        netgroup::Group,
+        scope::Group,
     },
     rng::{Rng, Seed},
     time::{Duration, WallTime},

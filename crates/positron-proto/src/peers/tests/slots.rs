@@ -5,7 +5,7 @@ use crate::{
     handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
-    peers::{PeersConfig, PeersEffect, PeersMessage, netgroup::Group},
+    peers::{PeersConfig, PeersEffect, PeersMessage, scope::Group},
     session::sessions::{DownReason, LinkDown, Peer},
     standings::TrustTable,
     time::Duration,

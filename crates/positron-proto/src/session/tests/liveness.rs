@@ -308,8 +308,8 @@ fn what_comes_in_an_unknown_lane_is_counted_acknowledged_and_dropped() {
         assert_eq!(world.count(n, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
     }
     let talk = world.nodes[1].sessions.sessions.values_mut().next().unwrap();
-    assert_eq!(talk.classify(lane, 40), Ok(crate::session::session::Freshness::Duplicate));
-    assert_eq!(talk.classify(last, 1), Ok(crate::session::session::Freshness::New));
+    assert_eq!(talk.check_duplicate(lane, 40), Ok(crate::session::session::Freshness::Duplicate));
+    assert_eq!(talk.check_duplicate(last, 1), Ok(crate::session::session::Freshness::New));
 
     say(&mut world, 0, &[Frame::Unknown { kind: 0x7F }]);
     world.run();

@@ -94,7 +94,7 @@ fn a_connection_that_idles_for_a_day_lives_and_its_keys_change_when_it_speaks() 
     let mut pair = Pair::tuned(5, CALM, tuning);
     pair.run(Duration::from_secs(24 * 3600));
     assert!(pair.closed(0).is_empty() && pair.closed(1).is_empty());
-    let updates = pair.ends[0].secured.as_ref().unwrap().protection.updates();
+    let updates = pair.ends[0].secured.as_ref().unwrap().protection.key_updates();
     assert!(updates >= 3, "{updates}");
     let bodies = numbered(3_000, 1_000);
     for body in &bodies {

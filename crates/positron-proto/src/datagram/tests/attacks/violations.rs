@@ -267,7 +267,7 @@ fn a_peer_that_changes_its_keys_with_every_packet_may() {
         victim.wait(Duration::from_millis(20), &mut peers);
     }
     assert_eq!(victim.messages, 2_000);
-    assert!(peers[0].keys.updates() > 100, "{}", peers[0].keys.updates());
+    assert!(peers[0].keys.key_updates() > 100, "{}", peers[0].keys.key_updates());
 }
 
 #[test]

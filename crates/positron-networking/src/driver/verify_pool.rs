@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use positron_proto::{identity::Job, node::CheckId};
+use positron_proto::{identity::SignatureJob, node::CheckId};
 
 use super::{Arrivals, CoreInput, Source};
 use crate::limits::CHECKS_PER_BATCH;
@@ -29,7 +29,7 @@ pub(super) struct Pool {
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) id: CheckId,
-    pub(super) job: Job,
+    pub(super) job: SignatureJob,
     /// How it came in.
     pub(super) source: Source,
 }
@@ -88,8 +88,9 @@ impl Pool {
     fn work(&self) {
         loop {
             let batch = self.next_batch();
-            let jobs: Vec<Job> = batch.iter().map(|(check, _)| check.job.clone()).collect();
-            for ((check, arrivals), verdict) in batch.iter().zip(Job::run_all(&jobs)) {
+            let jobs: Vec<SignatureJob> =
+                batch.iter().map(|(check, _)| check.job.clone()).collect();
+            for ((check, arrivals), verdict) in batch.iter().zip(SignatureJob::run_all(&jobs)) {
                 // A node that is gone has no use for it.
                 let _ = arrivals.send(CoreInput::Verdict(check.source, check.id, verdict));
             }

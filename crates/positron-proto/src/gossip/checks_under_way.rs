@@ -15,7 +15,7 @@ use crate::{
 /// What is remembered is the claim and not its number, so a forged copy stands beside the good one
 /// and never in its way (the lesson of Bitcoin's CVE-2024-52921).
 #[derive(Debug, Default)]
-pub(super) struct RecentChecks {
+pub(super) struct ChecksUnderWay {
     under_way: BTreeMap<MessageKey, Vec<Check>>,
     load: BTreeMap<NodeId, Load>,
     count: usize,
@@ -49,7 +49,7 @@ pub(super) enum AddedCheck {
     NoRoom,
 }
 
-impl RecentChecks {
+impl ChecksUnderWay {
     pub(super) fn add(
         &mut self,
         item: MessageKey,

@@ -252,7 +252,7 @@ impl Sessions {
                     self.counters.keepalive_timeouts += 1;
                     (CloseReason::Timeout, Retention::Keep)
                 }
-                _ if talk.poll_patience() <= now.mono => {
+                _ if talk.poll_slow_reader() <= now.mono => {
                     self.counters.slow_readers += 1;
                     (CloseReason::SlowReader, Retention::Drop)
                 }
@@ -288,7 +288,7 @@ pub(super) fn next_check(
     talk: &Session,
     heartbeat: crate::time::Duration,
 ) -> Instant {
-    link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_patience())
+    link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_slow_reader())
 }
 
 /// What a frame came to.
@@ -319,7 +319,7 @@ impl FrameHandler<'_> {
             }
             Frame::Message { lane, number, body } => {
                 self.link.handle_carried(self.now);
-                return match self.talk.classify(lane, number)? {
+                return match self.talk.check_duplicate(lane, number)? {
                     Freshness::New if !lane.is_known() => Ok(self.drop_unknown(lane)),
                     Freshness::New => {
                         self.link.abandon(lane);
@@ -331,7 +331,7 @@ impl FrameHandler<'_> {
             Frame::Fragment { lane, number, offset, total, body } => {
                 self.link.handle_carried(self.now);
                 self.talk.assembling(self.now, lane);
-                let arrival = self.talk.classify(lane, number)?;
+                let arrival = self.talk.check_duplicate(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
                 let is_last = end == u64::from(total);
                 if arrival == Freshness::Duplicate || !lane.is_known() {
