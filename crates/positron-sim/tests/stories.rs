@@ -195,7 +195,7 @@ fn a_slow_line_carries_a_large_message_once() {
     story.physics = Physics { rate: Some(50_000), ..Physics::calm() };
     story.absent = vec![3];
     for report in play(&story.fault(secs(45), Fault::Start(Selector::Node(3))), 0..5) {
-        let served = counted(&report, "gossip", "served");
+        let served = counted(&report, "gossip", "iwant_served");
         // Each holder sends each message once.
         assert!(served <= 30, "{served} copies: {}", report.counters);
     }
@@ -336,8 +336,8 @@ fn traitors_with_an_identity_are_outlived_and_found_out() {
         (Attack::Forge, "gossip", "forged"),
         (Attack::Replay, "gossip", "duplicates"),
         (Attack::Equivocate, "gossip", "equivocations"),
-        (Attack::Withhold, "gossip", "want_timeouts"),
-        (Attack::Flood, "peers", "refused_banned"),
+        (Attack::Withhold, "gossip", "iwant_timeouts"),
+        (Attack::Flood, "peers", "inbound_refused_banned"),
     ] {
         let mut story = chatty("traitors", 7, 40);
         story.name = format!("byzantine: {attack:?}");

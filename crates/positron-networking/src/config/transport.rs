@@ -65,10 +65,10 @@ impl fmt::Display for TransportPolicy {
 }
 
 /// ```
-/// use positron_networking::config::Transport;
+/// use positron_networking::config::TransportPolicy;
 ///
-/// assert_eq!("udp".parse(), Ok(Transport::Udp));
-/// let error = "UDP".parse::<Transport>().unwrap_err().to_string();
+/// assert_eq!("udp".parse(), Ok(TransportPolicy::Udp));
+/// let error = "UDP".parse::<TransportPolicy>().unwrap_err().to_string();
 /// assert_eq!(error, "`UDP` is no transport, it must be auto, udp or tcp; did you mean `udp`?");
 /// ```
 impl FromStr for TransportPolicy {

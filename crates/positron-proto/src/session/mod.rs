@@ -16,15 +16,16 @@
 //! Reading order:
 //!
 //! - `kind`: what links are made of, in order of preference;
-//! - `carrier`: what a session needs of a kind of link, and which there are; `datagrams` and
-//!   `streams` are those of [`crate::datagram`] and [`crate::stream`];
-//! - `link`: one link: frames in and out, signs of life;
+//! - `carrier`: what a session needs of a kind of link; `carriers`: which there are;
+//!   `datagram_carrier` and `stream_carrier` are those of [`crate::datagram`] and
+//!   [`crate::stream`];
+//! - `link`: one link: frames in and out, signs of life; `fault`: why it cannot go on;
 //! - `session`: messages numbered and acknowledged per pair of boots, whatever links come and go;
 //!   `send_lane`: what was said in one lane;
-//! - `table`: the rows of the table of links; `admission`: who may come in; `partials`: what their
-//!   unfinished messages take;
-//! - [`sessions`]: the table; `connect`, `establish`, `transfer` and `close` are what it does with
-//!   a link from its first byte to its last, `happy_eyeballs` and `failover` with several;
+//! - `table`: the rows of the table of links; `admission`: who may come in; `partials_budget`:
+//!   what their unfinished messages take; `attempt`: the links that race for one dial;
+//! - [`sessions`]: the table; `connect`, `establish`, `established` and `close` are what it does
+//!   with a link from its first byte to its last, `happy_eyeballs` and `failover` with several;
 //!   `contract` has its words.
 //!
 //! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a
