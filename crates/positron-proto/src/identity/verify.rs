@@ -21,7 +21,8 @@ pub struct SignatureJob {
     pub(super) signature: Signature,
 }
 
-/// What checking a [`SignatureJob`] came to. Only running the job makes one, and it fits only its own claim.
+/// What checking a [`SignatureJob`] came to. Only running the job makes one, and it fits only its
+/// own claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     network: NetworkId,
