@@ -8,6 +8,7 @@
 //! time · deadlines                      given time, ordered deadlines
 //! limits · metric                       every bound, what a counter is
 //! crypto · rng                          the one door to cryptographic libraries · named dice
+//! netgroup                              addresses that count as one
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! identity · wire                       claims and evidence · bytes and values
 //! handshake                             from two keys to shared secrets

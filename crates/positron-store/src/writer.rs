@@ -15,8 +15,8 @@ use crate::{
 /// What became of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Every change up to this one survives a crash of the process; what
-    /// [is critical](Change::is_critical) and everything before it, a loss of power.
+    /// Every change up to this one survives a crash of the process; what [is
+    /// critical](Change::is_critical) and everything before it, a loss of power.
     Durable {
         /// The last one.
         up_to: ChangeId,

@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("positron-sim", &["positron-internet", "positron-proto"]),
     ("positron-net", &["positron-proto", "positron-store", "positron-networking", "positron-sim"]),
     ("xtask", &[]),
-    ("fuzz", &["positron-internet", "positron-proto"]),
+    ("fuzz", &["positron-proto"]),
 ];
 
 /// All that the pure crates and the simulator may be built from. No runtime, no database, no

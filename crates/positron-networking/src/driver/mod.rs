@@ -5,8 +5,8 @@
 //!  accept loop ──(64)──▸┐                     ┌─▸ link task   one per connection: reads, writes
 //!  link tasks  ────────▸│                     ├─▸ UDP socket  read and written by the task itself
 //!                       │                     ├─▸ lookup      one per name
-//!  lookups     ────────▸│  core task          ├─▸ check pool  one per process
-//!  check pool  ────────▸│  handle · command   ├─▸ storage     one writer thread
+//!  lookups     ────────▸│  core task          ├─▸ verify pool one per process
+//!  verify pool ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
 //!  callers     (1024)──▸┘                     └─▸ view        at most every 100 ms
 //! ```

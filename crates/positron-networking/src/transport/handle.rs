@@ -174,8 +174,7 @@ impl<P: Protocol> Transport<P> {
     }
 
     /// As [`send_reliable`](Self::send_reliable), but says [`TransportSendError::Full`] instead of
-    /// waiting;
-    /// over TCP also while the connection is being made.
+    /// waiting; over TCP also while the connection is being made.
     ///
     /// # Errors
     /// See [`TransportSendError`].
@@ -188,9 +187,8 @@ impl<P: Protocol> Transport<P> {
         sent.map_err(|(why, _)| why)
     }
 
-    /// As [`send_unreliable`](Self::send_unreliable), but says [`TransportSendError::Full`]
-    /// instead of
-    /// waiting; over TCP also while the connection is being made.
+    /// As [`send_unreliable`](Self::send_unreliable), but says [`TransportSendError::Full`] instead
+    /// of waiting; over TCP also while the connection is being made.
     ///
     /// # Errors
     /// See [`TransportSendError`].

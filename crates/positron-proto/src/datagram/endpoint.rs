@@ -45,9 +45,8 @@ use crate::{
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
-/// [`EndpointEvent::Accepted`]
-/// comes to exactly one [`EndpointEvent::Closed`], its last event. Two ends that dial each other
-/// get two.
+/// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
+/// ends that dial each other get two.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -162,8 +161,7 @@ impl Endpoint {
     }
 
     /// Begins a connection. At most one [`EndpointEvent::Connected`] and exactly one
-    /// [`EndpointEvent::Closed`]
-    /// follow.
+    /// [`EndpointEvent::Closed`] follow.
     ///
     /// # Errors
     ///
@@ -292,8 +290,8 @@ impl Endpoint {
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
     /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT): it is
-    /// [`Closed::Silent`](super::contract::Closed::Silent) then.
-    /// A handshake of ours that is not complete is given up. [`EndpointEvent::Closed`] follows.
+    /// [`Closed::Silent`](super::contract::Closed::Silent) then. A handshake of ours that is not
+    /// complete is given up. [`EndpointEvent::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {
         let _ = self.with(connection, |it, _| {
             it.close(now.mono, reason);

@@ -96,8 +96,7 @@ pub(super) enum PacketKind {
 ///
 /// The packet layer makes one for each packet, offers it to [`super::incoming::RecvChannels`], then
 /// lane by lane to [`super::outgoing::SendChannels`] and [`super::streams::Streams`], and sends it
-/// if
-/// the kind is another than [`PacketKind::Empty`] afterwards. Acknowledgments may be in `out`
+/// if the kind is another than [`PacketKind::Empty`] afterwards. Acknowledgments may be in `out`
 /// already, or be added after.
 #[derive(Debug)]
 pub(super) struct PacketBuilder<'a> {

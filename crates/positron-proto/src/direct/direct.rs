@@ -19,14 +19,11 @@ use crate::{
 /// Messages under way to and from single nodes.
 ///
 /// Every message that [`send`](Self::send) took ends with exactly one [`DirectEffect::Completed`],
-/// within
-/// [`DIRECT_TIMEOUT`]. Answer each [`DirectEffect::Send`] with
+/// within [`DIRECT_TIMEOUT`]. Answer each [`DirectEffect::Send`] with
 /// [`handle_delivered`](Self::handle_delivered) or
 /// [`handle_undelivered`](Self::handle_undelivered), each [`DirectEffect::Verify`] with
-/// [`handle_verified`](Self::handle_verified) or
-/// [`handle_refuted`](Self::handle_refuted); say [`peer_up`](Self::peer_up) and
-/// [`peer_down`](Self::peer_down) of
-/// every peer.
+/// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted); say
+/// [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down) of every peer.
 ///
 /// What is received is handed to the application once, in the order of the verdicts. A message that
 /// its sender was told is undelivered may have arrived all the same.

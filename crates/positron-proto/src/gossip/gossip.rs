@@ -27,14 +27,11 @@ use crate::{
 ///
 /// Call [`publish`](Self::publish) for our own messages and
 /// [`handle_message`](Self::handle_message) for what peers say; answer each
-/// [`GossipEffect::Verify`] with
-/// exactly one of [`handle_verified`](Self::handle_verified),
-/// [`handle_refuted`](Self::handle_refuted),
-/// [`handle_unchecked`](Self::handle_unchecked), in any order and however late; say
-/// [`peer_up`](Self::peer_up)
-/// and [`peer_down`](Self::peer_down); call [`handle_timeout`](Self::handle_timeout) at
-/// [`poll_timeout`](Self::poll_timeout) (earlier does no harm). Drain `out` in order after each
-/// call.
+/// [`GossipEffect::Verify`] with exactly one of [`handle_verified`](Self::handle_verified),
+/// [`handle_refuted`](Self::handle_refuted), [`handle_unchecked`](Self::handle_unchecked), in any
+/// order and however late; say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down); call
+/// [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout) (earlier does
+/// no harm). Drain `out` in order after each call.
 ///
 /// Guaranteed, whatever peers do: only verified messages are delivered, kept and passed on; each is
 /// delivered at most once, ours never; memory is bounded by [`crate::limits`]. While peers of ours
@@ -103,8 +100,7 @@ impl Gossip {
     }
 
     /// Tells everyone our own message, under a number that we never used before.
-    /// [`GossipEffect::Keep`]
-    /// comes first, the pushes do not wait for it.
+    /// [`GossipEffect::Keep`] comes first, the pushes do not wait for it.
     pub fn publish(
         &mut self,
         now: Now,
@@ -121,8 +117,7 @@ impl Gossip {
     }
 
     /// Hears what a peer says. [`GossipMessage::IHave`], [`GossipMessage::IWant`] and
-    /// [`GossipMessage::Digest`] of
-    /// peers that are not up are ignored.
+    /// [`GossipMessage::Digest`] of peers that are not up are ignored.
     pub fn handle_message(
         &mut self,
         now: Now,
@@ -183,8 +178,7 @@ impl Gossip {
     }
 
     /// The claim of [`GossipEffect::Verify`] proved false. Whoever brought it is to blame: honest
-    /// nodes pass
-    /// on only what they verified.
+    /// nodes pass on only what they verified.
     pub fn handle_refuted(
         &mut self,
         now: Now,
@@ -201,9 +195,8 @@ impl Gossip {
         self.wanted.hurry(now.mono, &item);
     }
 
-    /// There was no room to check the claim of [`GossipEffect::Verify`]: nobody is to blame, and
-    /// it is asked
-    /// for again.
+    /// There was no room to check the claim of [`GossipEffect::Verify`]: nobody is to blame, and it
+    /// is asked for again.
     pub fn handle_unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
         let item = MessageKey::of(claim.content());
         self.checks.take(&item, claim);

@@ -9,9 +9,10 @@
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
 //! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
 //! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
-//! kept), `low_watermarks.rs` (what is old), `checks.rs` (claims under verification), `fetches.rs`
-//! (fetches under way), `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is
-//! to be announced), `peer_state.rs` (what is remembered of a peer), `counters.rs`.
+//! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
+//! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
+//! `announcements.rs` (what is to be announced), `peer_state.rs` (what is remembered of a peer),
+//! `counters.rs`.
 
 mod announcements;
 mod checks_under_way;

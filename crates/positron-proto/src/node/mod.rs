@@ -4,8 +4,9 @@
 //! [`command`] (what the application hears and says), [`change`] (what storage keeps and brings
 //! back), [`config`], `counters.rs` and [`view`]; then [`core`] (the machine), [`message`] (which
 //! room reads a message), `route.rs` (who hears whom), `publisher.rs` and `sequence.rs` (our own
-//! messages, their numbers and tickets) and `pending_verification.rs` (claims that wait for their
-//! signature to be checked).
+//! messages, their numbers and tickets), `persistence.rs` (what goes to the disk, and what may be
+//! said when it is there), `pending_verification.rs` (claims that wait for their signature to be
+//! checked) and `wake.rs` (why it wakes).
 
 pub mod change;
 pub mod command;

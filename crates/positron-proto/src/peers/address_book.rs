@@ -1,9 +1,8 @@
 //! The address book: who exists, where, and how sure we are of it.
 //!
 //! Every entry belongs to one [`SourceShare`], and every share is bounded: what one node told us,
-//! what
-//! uninvited guests said of themselves, and what is proven in one network group. When the book is
-//! full the largest share gives way, so one talkative source displaces itself first, and hearsay
+//! what uninvited guests said of themselves, and what is proven in one network group. When the book
+//! is full the largest share gives way, so one talkative source displaces itself first, and hearsay
 //! never displaces what is proven.
 
 use std::{
@@ -42,7 +41,7 @@ pub(super) enum Learned {
 ///
 /// Storage keeps what is proven. Whatever [`change`](Self::change), [`remove`](Self::remove),
 /// [`learn`](Self::learn) and [`restore`](Self::restore) push out of the book is told to it by
-/// [`forget_evicted`](Self::forget_evicted), to be called after them.
+/// [`report_evicted`](Self::report_evicted), to be called after them.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
     entries: BTreeMap<NodeId, AddressEntry>,

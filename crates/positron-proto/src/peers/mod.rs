@@ -12,7 +12,7 @@
 //! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
 //! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
 //! - `discovery`: hello, heartbeats, questions;
-//! - `netgroup`: how far away an IP address is, and in whose network;
+//! - `scope`: how far away an IP address is, and in whose network;
 //! - `turn`: what one call lends to all of them.
 
 mod address_book;

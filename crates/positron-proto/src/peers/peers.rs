@@ -42,16 +42,15 @@ enum PeersWake {
 /// The address book, and who is linked.
 ///
 /// It is silent until [`handle_listening`](Self::handle_listening). After each call drain `out`,
-/// and call
-/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so.
+/// and call [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says
+/// so.
 ///
 /// - Whoever knocks is admitted or refused at once. Slots that our own choice of peers needs are
 ///   never given to guests.
 /// - Each [`PeersEffect::Dial`] is answered by one [`handle_dial_ended`](Self::handle_dial_ended),
-///   each [`PeersEffect::Resolve`]
-///   by one [`handle_resolved`](Self::handle_resolved). What a node said before it refused our
-///   dial goes to
-///   [`handle_message`](Self::handle_message) before the dial's end.
+///   each [`PeersEffect::Resolve`] by one [`handle_resolved`](Self::handle_resolved). What a node
+///   said before it refused our dial goes to [`handle_message`](Self::handle_message) before the
+///   dial's end.
 /// - Each [`PeersEffect::Verify`] is answered by [`handle_verified`](Self::handle_verified) or
 ///   [`handle_refuted`](Self::handle_refuted); one that there was no room to check is simply never
 ///   answered.
@@ -342,8 +341,7 @@ impl Peers {
     }
 
     /// The claim of [`PeersEffect::Verify`] proved false; `from` is blamed for it here. Not to be
-    /// called
-    /// when there was no room to check it.
+    /// called when there was no room to check it.
     pub fn handle_refuted(
         &mut self,
         now: Now,

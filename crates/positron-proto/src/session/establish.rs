@@ -72,8 +72,7 @@ impl Sessions {
     }
 
     /// Answers a [`SessionEffect::Incoming`]: yes. [`SessionEffect::Up`] follows, unless there are
-    /// as many sessions as
-    /// there may be. Nothing happens if the link is gone.
+    /// as many sessions as there may be. Nothing happens if the link is gone.
     pub fn accept(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
         if let Some(LinkEntry { stage: Stage::AwaitAdmission(_), .. }) = self.links.get(&link) {
             self.establish(now, link, out);
@@ -82,8 +81,8 @@ impl Sessions {
     }
 
     /// Answers a [`SessionEffect::Incoming`]: no. `parting` is an encoded message that goes before
-    /// the reason;
-    /// it is left out if it does not fit into one record. Nothing happens if the link is gone.
+    /// the reason; it is left out if it does not fit into one record. Nothing happens if the link
+    /// is gone.
     pub fn refuse(
         &mut self,
         now: Now,

@@ -131,7 +131,7 @@ impl Session {
     }
 
     /// Goes on over `link` with the process of the peer that `boot` names. Returns the name of our
-    /// memory, for the first PING; `next_memory` counts the names that this node gave.
+    /// memory, for the first PING; `next_epoch` counts the names that this node gave.
     pub(super) fn resume(
         &mut self,
         now: Instant,

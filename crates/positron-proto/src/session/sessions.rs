@@ -38,32 +38,29 @@ use crate::{
     wire::frame::Lane,
 };
 
-/// All links and conversations of one node.
+/// All links and sessions of one node.
 ///
 /// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
 /// [`handle_connected`](Self::handle_connected) or [`handle_link_down`](Self::handle_link_down);
-/// [`handle_accepted`](Self::handle_accepted);
-/// then [`handle_bytes`](Self::handle_bytes), [`handle_written`](Self::handle_written) and at last
+/// [`handle_accepted`](Self::handle_accepted); then [`handle_bytes`](Self::handle_bytes),
+/// [`handle_written`](Self::handle_written) and at last
 /// [`handle_link_down`](Self::handle_link_down), exactly once a link.
-/// [`handle_datagrams`](Self::handle_datagrams) at any time.
-/// What is to be done and what happened is appended to `out`, in order; datagrams are to be taken
-/// with [`poll_transmit`](Self::poll_transmit) when an input is done with.
+/// [`handle_datagrams`](Self::handle_datagrams) at any time. What is to be done and what happened
+/// is appended to `out`, in order; datagrams are to be taken with
+/// [`poll_transmit`](Self::poll_transmit) when an input is done with.
 ///
 /// **Kinds of links.** A dial races: the preferred kind first, each other one after a head start. A
 /// session whose link falls silent goes on over one of another kind, and goes back when the
 /// preferred one gets through; what was said moves with it. Its caller sees none of that but in its
 /// views.
 ///
-/// **Guarantees.** Each dial ends with one [`SessionEffect::DialEnded`]; each
-/// [`SessionEffect::Up`] is followed by one
-/// [`SessionEffect::Down`] before the next `Attached` of the same peer. Messages arrive in order
-/// within their lane,
-/// once per boot of the peer, whatever links come and go, as long as both ends remember the
-/// conversation. Each ticket ends as [`SessionEffect::Delivered`] or
-/// [`SessionEffect::Undelivered`]. After
-/// [`SessionEffect::Hangup`] nothing is written to a link; a `Flush` that takes too long is
-/// followed by an
-/// `Abort`.
+/// **Guarantees.** Each dial ends with one [`SessionEffect::DialEnded`]; each [`SessionEffect::Up`]
+/// is followed by one [`SessionEffect::Down`] before the next [`SessionEffect::Up`] of the same
+/// peer. Messages arrive in order within their lane, once per boot of the peer, whatever links come
+/// and go, as long as both ends remember the session. Each ticket ends as
+/// [`SessionEffect::Delivered`] or [`SessionEffect::Undelivered`]. After [`SessionEffect::Hangup`]
+/// nothing is written to a link; a [`Hangup::Flush`] that takes too long is followed by a
+/// [`Hangup::Abort`].
 ///
 /// **Writing is deferred**: messages and acknowledgments are sealed by [`flush`](Self::flush), so
 /// that all that one input causes shares a record. Call it when an input is done with; otherwise
@@ -128,8 +125,8 @@ use crate::{
 /// ```
 ///
 /// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`SessionConfig::max_links`],
-/// conversations
-/// without a link by [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
+/// conversations without a link by
+/// [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
 /// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
 /// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
 /// [`MAX_PARTIAL_BYTES`](crate::limits::MAX_PARTIAL_BYTES).
@@ -312,8 +309,7 @@ impl Sessions {
     }
 
     /// Queues an encoded message; with a ticket, [`SessionEffect::Delivered`] or
-    /// [`SessionEffect::Undelivered`]
-    /// follows.
+    /// [`SessionEffect::Undelivered`] follows.
     pub fn send(
         &mut self,
         now: Now,

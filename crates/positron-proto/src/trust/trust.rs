@@ -20,9 +20,8 @@ use crate::{
 ///
 /// - [`observe`](Self::observe) costs a few look-ups and no allocation for a peer that is known.
 /// - A score below the threshold is a ban: [`TrustEffect::Ban`] once, and the standing is
-///   remembered at
-///   once. What is seen of a banned peer changes nothing. When the ban is over the score is just
-///   above the threshold.
+///   remembered at once. What is seen of a banned peer changes nothing. When the ban is over the
+///   score is just above the threshold.
 /// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
 ///   stranger's is forgotten.
 /// - At most [`MAX_OBSERVED`] peers; bans give way last.

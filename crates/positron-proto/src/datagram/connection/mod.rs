@@ -1,11 +1,12 @@
 //! One connection: what two endpoints say to each other once they hold keys `[PROTOCOL 9]`.
 //!
-//! - `carried`: messages and streams, both ways;
-//! - `secured`: the packets that carry them, once there are keys;
-//! - `hear`: a packet that arrived, frame by frame;
-//! - `say`: the next packets, as far as congestion, pacing, flow control and the path allow;
-//! - `wake`: what time brings: loss, probes, silence;
-//! - `end`: how it closes.
+//! - `data`: messages and streams, both ways;
+//! - `packet_space`: the packets that carry them, once there are keys;
+//! - `recv`: a packet that arrived, frame by frame;
+//! - `packet_builder`: the next packets, as far as congestion, pacing, flow control and the path
+//!   allow;
+//! - `timers`: what time brings: loss, probes, silence;
+//! - `close`, `ending`: how it closes.
 
 mod close;
 mod data;

@@ -162,8 +162,7 @@ impl RecvChannels {
     }
 
     /// Puts MESSAGE_ACK or MESSAGE_NACK frames into a packet: into an empty one, one kind, or both
-    /// kinds
-    /// among the data of another.
+    /// kinds among the data of another.
     pub(super) fn fill(&mut self, packet: &mut PacketBuilder<'_>) {
         if matches!(packet.kind, PacketKind::Empty | PacketKind::MessageAck | PacketKind::Data) {
             while let Some(&(channel, number)) = self.wholes.first() {

@@ -318,9 +318,8 @@ impl<C> Recovery<C> {
     }
 
     /// What to say in STOP_WAITING, if the other end waits for numbers that will never come. A
-    /// packet
-    /// that was declared lost just now is not given up yet: once it is, its late arrival could not
-    /// be told from its loss. Call [`lowest_told`](Self::lowest_told) when it goes out.
+    /// packet that was declared lost just now is not given up yet: once it is, its late arrival
+    /// could not be told from its loss. Call [`lowest_told`](Self::lowest_told) when it goes out.
     pub(super) fn lowest_to_tell(&self, now: Instant) -> Option<u64> {
         let awaited = self.losses.lowest_awaited(now - self.rtt.smoothed());
         let lowest =
