@@ -1,4 +1,4 @@
-//! Joining another node: whom, where, and why it did not work.
+//! Joining another node: whom, where, and reason it did not work.
 
 use std::{
     fmt,
@@ -81,12 +81,12 @@ pub(crate) struct NotJoined {
     /// Whether somebody answered and refused.
     pub refused: bool,
     /// In words.
-    pub why: String,
+    pub reason: String,
 }
 
 impl NotJoined {
-    fn unreached(why: impl Into<String>) -> Self {
-        Self { refused: false, why: why.into() }
+    fn unreached(reason: impl Into<String>) -> Self {
+        Self { refused: false, reason: reason.into() }
     }
 
     /// As the end of the command.
@@ -99,7 +99,7 @@ impl NotJoined {
             let fix = "is it running, reachable from here, and is the address right?";
             (Exit::Unreachable, format!("no node to join answers at {place}"), fix)
         };
-        Failure::new(exit, what).because(sanitised(&self.why)).try_this(fix)
+        Failure::new(exit, what).because(sanitised(&self.reason)).try_this(fix)
     }
 }
 
@@ -109,8 +109,9 @@ pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, No
     if let Target::Invite(invite) = target {
         let ours = node.stats().network;
         if invite.network != ours {
-            let why = format!("it is in the network '{}', this node in '{ours}'", invite.network);
-            return Err(NotJoined { refused: true, why });
+            let reason =
+                format!("it is in the network '{}', this node in '{ours}'", invite.network);
+            return Err(NotJoined { refused: true, reason });
         }
     }
     let mut events = node.events();
@@ -137,14 +138,14 @@ fn unanswered(node: &Node, target: &Target) -> String {
 async fn attempt(node: Arc<Node>, address: String, target: Target) -> Result<NodeId, String> {
     let begin = Instant::now();
     loop {
-        let why = match node.join(&address).await {
+        let reason = match node.join(&address).await {
             Ok(id) if target.is_met_by(id) => return Ok(id),
             Ok(id) => return Err(format!("another node answers at {address}: {id}")),
-            Err(JoinError::Unreached { why, .. }) => format!("{address}: {why}"),
+            Err(JoinError::Unreached { reason, .. }) => format!("{address}: {reason}"),
             Err(error) => return Err(error.to_string()),
         };
         if begin.elapsed() + PAUSE * 2 > TIMEOUT {
-            return Err(why);
+            return Err(reason);
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -162,15 +163,15 @@ async fn first_answer(
         tokio::select! {
             ended = attempts.join_next() => match ended {
                 Some(Ok(Ok(id))) => return Ok(id),
-                Some(Ok(Err(why))) => reasons.push(why),
+                Some(Ok(Err(reason))) => reasons.push(reason),
                 Some(Err(panic)) => reasons.push(panic.to_string()),
-                None => return Err(NotJoined { refused: full, why: reasons.join("; ") }),
+                None => return Err(NotJoined { refused: full, reason: reasons.join("; ") }),
             },
             event = events.recv() => match event {
                 Some(NodeEvent::DialFailed { address, reason }) if target.may_be(address) => {
                     full = matches!(reason, DialFailure::Closed(CloseReason::SlotsFull));
                     if let Some(refused) = verdict(&reason) {
-                        return Err(NotJoined { refused, why: format!("{address}: {reason}") });
+                        return Err(NotJoined { refused, reason: format!("{address}: {reason}") });
                     }
                 }
                 Some(_) => {}

@@ -225,7 +225,7 @@ fn status_line(stats: &Stats) -> String {
             format!(
                 "{} connected, {known} known; {} kept, {} delivered",
                 count(stats.active_peers, "peer"),
-                count(gossip.kept_messages, "broadcast"),
+                count(gossip.retained_messages, "broadcast"),
                 gossip.counters.delivered
             )
         }
@@ -242,7 +242,7 @@ pub(crate) fn reachability(stats: &Stats) -> String {
         let verb = if inbound == 1 { "has" } else { "have" };
         return format!("yes: {} {verb} dialled it", count(inbound, "peer"));
     }
-    match stats.own_addresses.as_slice() {
+    match stats.external_addresses.as_slice() {
         [] => "not known yet: nobody has dialled it so far".into(),
         seen => {
             let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
@@ -253,7 +253,7 @@ pub(crate) fn reachability(stats: &Stats) -> String {
 
 /// What others need to join the node.
 pub(crate) fn invite(stats: &Stats) -> Option<Invite> {
-    Invite::new(stats.node_id, &stats.network, &stats.own_addresses, &stats.listen)
+    Invite::new(stats.node_id, &stats.network, &stats.external_addresses, &stats.listen)
 }
 
 /// Why a node did not start, with the exit code that belongs to it.

@@ -86,12 +86,12 @@ pub enum JoinError {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// Nobody was reached there yet.
-    #[error("cannot join at {address}: {why}")]
+    #[error("cannot join at {address}: {reason}")]
     Unreached {
         /// Where.
         address: String,
         /// The last failure, in words.
-        why: String,
+        reason: String,
     },
     /// The node stopped.
     #[error("the node stopped")]

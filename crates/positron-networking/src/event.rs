@@ -54,19 +54,19 @@ pub enum NodeEvent {
         peer: NodeId,
         /// For what.
         #[serde(serialize_with = "as_name")]
-        why: Observation,
+        reason: Observation,
         /// Until when, in seconds since 1970.
-        until: u64,
+        until_unix_secs: u64,
     },
     /// Where others can reach this node, as far as it knows, changed.
-    OwnAddresses {
+    ExternalAddresses {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
     /// Storage failed: broadcasts are refused from now on, the rest goes on.
     StorageFailed {
         /// Why, in words.
-        why: String,
+        reason: String,
     },
 }
 
@@ -80,10 +80,10 @@ impl NodeEvent {
             Event::PeerLeft { peer, reason } => Self::PeerLeft { peer, reason },
             Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
             Event::PeerBanned { peer, why, until } => {
-                Self::PeerBanned { peer, why, until: until.as_unix_secs() }
+                Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
-            Event::OwnAddresses(addresses) => Self::OwnAddresses { addresses },
-            Event::StorageFailed { why } => Self::StorageFailed { why },
+            Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
+            Event::StorageFailed { why } => Self::StorageFailed { reason: why },
             Event::Message { .. } | Event::Completed { .. } => return None,
         })
     }
@@ -101,17 +101,17 @@ impl fmt::Display for NodeEvent {
             }
             Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
-            Self::PeerBanned { peer, why, .. } => {
-                write!(f, "peer {} is banned: {}", peer.short(), why.name())
+            Self::PeerBanned { peer, reason, .. } => {
+                write!(f, "peer {} is banned: {}", peer.short(), reason.name())
             }
-            Self::OwnAddresses { addresses } if addresses.is_empty() => {
+            Self::ExternalAddresses { addresses } if addresses.is_empty() => {
                 write!(f, "seen by others at no address any more")
             }
-            Self::OwnAddresses { addresses } => {
+            Self::ExternalAddresses { addresses } => {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
             }
-            Self::StorageFailed { why } => write!(f, "storage failed: {why}"),
+            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
         }
     }
 }

@@ -46,7 +46,7 @@ impl<F: Future<Output = ()> + Send + 'static> Handled<AsyncHandler> for F {
 #[derive(Debug, Default)]
 pub(crate) struct Handlers {
     tasks: Mutex<BTreeMap<String, JoinHandle<()>>>,
-    no_data: Arc<AtomicU64>,
+    undecodable: Arc<AtomicU64>,
 }
 
 impl Handlers {
@@ -57,7 +57,7 @@ impl Handlers {
         How: 'static,
     {
         let task =
-            tokio::spawn(serve(name.clone(), inbox, Arc::new(handler), self.no_data.clone()));
+            tokio::spawn(serve(name.clone(), inbox, Arc::new(handler), self.undecodable.clone()));
         if let Some(replaced) = self.tasks().insert(name, task) {
             replaced.abort();
         }
@@ -70,7 +70,7 @@ impl Handlers {
 
     /// Payloads that a handler did not see because they are no data that JSON can express.
     pub(crate) fn undecodable(&self) -> u64 {
-        self.no_data.load(Ordering::Relaxed)
+        self.undecodable.load(Ordering::Relaxed)
     }
 
     /// Lets every handler see what its inbox held when it was closed.
@@ -95,15 +95,19 @@ impl Drop for Handlers {
 
 /// Calls `handler` with one message after the other. Each call is a task of its own, so that a
 /// panic ends the call and not the handler.
-async fn serve<H, R, How>(name: String, mut inbox: Inbox, handler: Arc<H>, no_data: Arc<AtomicU64>)
-where
+async fn serve<H, R, How>(
+    name: String,
+    mut inbox: Inbox,
+    handler: Arc<H>,
+    undecodable: Arc<AtomicU64>,
+) where
     H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
     R: Handled<How>,
     How: 'static,
 {
     while let Some(message) = inbox.recv().await {
         let Ok(data) = message.decode::<Value>() else {
-            no_data.fetch_add(1, Ordering::Relaxed);
+            undecodable.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         let (handler, sender) = (handler.clone(), message.sender);

@@ -379,8 +379,8 @@ impl Node {
     fn application(&self) -> ApplicationStats {
         let (subscribers, messages_dropped) = self.hub.messages.usage();
         let (_, events_dropped) = self.hub.events.usage();
-        let no_data = self.handlers.undecodable();
-        ApplicationStats { subscribers, messages_dropped, events_dropped, no_data }
+        let undecodable = self.handlers.undecodable();
+        ApplicationStats { subscribers, messages_dropped, events_dropped, undecodable }
     }
 }
 
@@ -391,5 +391,5 @@ impl Drop for Node {
 }
 
 fn unreached(address: &str, why: &str) -> JoinError {
-    JoinError::Unreached { address: address.to_owned(), why: why.to_owned() }
+    JoinError::Unreached { address: address.to_owned(), reason: why.to_owned() }
 }

@@ -27,7 +27,7 @@ pub struct Stats {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
     /// Where others can reach it, as far as it knows.
-    pub own_addresses: Vec<SocketAddr>,
+    pub external_addresses: Vec<SocketAddr>,
     /// Seconds since its start.
     pub uptime_s: f64,
     /// Peers that are connected.
@@ -49,13 +49,13 @@ pub struct Stats {
     /// Sessions that went on over a link of each kind instead of one of another.
     pub moves: PerKind<u64>,
     /// Links and sessions.
-    pub transport: sessions::SessionCounters,
+    pub session: sessions::SessionCounters,
     /// Datagram connections.
     pub datagrams: DatagramStats,
     /// The address book and dials.
     pub discovery: peers::PeersCounters,
     /// Signatures, and what the node itself dropped.
-    pub checks: NodeCounters,
+    pub node: NodeCounters,
     /// What the node makes of its peers.
     pub trust: TrustStats,
     /// What is kept across restarts.
@@ -119,9 +119,9 @@ pub struct GossipStats {
     #[serde(flatten)]
     pub counters: gossip::GossipCounters,
     /// Messages kept for late and healed nodes.
-    pub kept_messages: usize,
+    pub retained_messages: usize,
     /// Their bytes.
-    pub kept_bytes: usize,
+    pub retained_bytes: usize,
 }
 
 /// Trust.
@@ -166,7 +166,7 @@ pub struct ApplicationStats {
     /// Events that slow subscribers lost.
     pub events_dropped: u64,
     /// Messages that no handler could read.
-    pub no_data: u64,
+    pub undecodable: u64,
 }
 
 /// A peer that this node trusts.
@@ -200,7 +200,7 @@ impl Stats {
             software: crate::NetworkConfig::software(),
             network: around.network.to_owned(),
             listen: around.listen.to_vec(),
-            own_addresses: view.own_addresses.clone(),
+            external_addresses: view.external_addresses.clone(),
             uptime_s: around.uptime.as_secs_f64(),
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
@@ -212,20 +212,20 @@ impl Stats {
             peers: peer_stats(view, around.age),
             gossip: GossipStats {
                 counters: view.counters.gossip,
-                kept_messages: kept.0,
-                kept_bytes: kept.1,
+                retained_messages: kept.0,
+                retained_bytes: kept.1,
             },
             direct: view.counters.direct,
             links: links_of(view),
             moves: view.moves,
-            transport: view.counters.session,
+            session: view.counters.session,
             datagrams: DatagramStats {
                 counters: view.counters.datagrams,
                 unsent: around.unsent.1,
                 unsent_too_large: around.unsent.0,
             },
             discovery: view.counters.peers,
-            checks: view.counters.node,
+            node: view.counters.node,
             trust: TrustStats { banned: view.banned },
             storage: around.storage,
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),

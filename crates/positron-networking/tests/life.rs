@@ -165,13 +165,13 @@ async fn stats_are_json_with_the_founding_names() {
     assert_eq!(stats["node_id"], json!(nodes[0].id()));
     assert_eq!(stats["active_peers"], 1);
     assert_eq!(stats["peers"][0]["node_id"], json!(nodes[1].id()));
-    for key in ["messages_received", "kept_messages"] {
+    for key in ["messages_received", "retained_messages"] {
         assert!(stats["gossip"][key].is_u64(), "{stats:#}");
     }
     assert_eq!(stats["links"], json!({ "udp": 1, "tcp": 0 }));
     assert_eq!(stats["peers"][0]["transport"], "udp");
     assert!(stats["datagrams"]["datagrams_sent"].as_u64() > Some(0));
-    for room in ["transport", "storage", "trust", "direct", "discovery", "checks", "application"] {
+    for room in ["session", "storage", "trust", "direct", "discovery", "node", "application"] {
         assert!(stats[room].is_object(), "{room}");
     }
     let trusted = nodes[0].trusted_peers(0.5).await;

@@ -91,7 +91,7 @@ async fn handlers_of_both_kinds_are_called_and_replaced_by_name() {
     heard.sort_by_key(|(name, _, data)| (*name, data["n"].as_u64()));
     let said = |name, n: u8| (name, alice.id(), json!({"n": n}));
     assert_eq!(heard, [said("at once", 1), said("at once", 2), said("later", 1), said("later", 2)]);
-    until("what is no data is counted", || bob.stats().application.no_data == 3).await;
+    until("what is no data is counted", || bob.stats().application.undecodable == 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,8 +98,8 @@ struct Links {
 
 #[derive(Debug, Deserialize)]
 struct Gossip {
-    kept_messages: usize,
-    kept_bytes: u64,
+    retained_messages: usize,
+    retained_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,7 +134,11 @@ fn fields(status: &Status) -> Fields {
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line(
             "broadcasts kept",
-            format_args!("{} ({})", status.gossip.kept_messages, bytes(status.gossip.kept_bytes)),
+            format_args!(
+                "{} ({})",
+                status.gossip.retained_messages,
+                bytes(status.gossip.retained_bytes)
+            ),
         );
     fields
 }

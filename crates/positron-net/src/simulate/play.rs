@@ -45,7 +45,7 @@ pub(crate) async fn play(
     let books = Arc::clone(traffic.books());
     let wire_bytes = || -> u64 {
         let stats = network.nodes().iter().map(|node| node.stats());
-        stats.map(|stats| stats.transport.bytes_sent + stats.datagrams.counters.bytes_sent).sum()
+        stats.map(|stats| stats.session.bytes_sent + stats.datagrams.counters.bytes_sent).sum()
     };
     let wire_before = wire_bytes();
     let (cpu, sending) = (process_seconds(), Instant::now());

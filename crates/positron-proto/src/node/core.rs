@@ -232,7 +232,7 @@ impl NodeCore {
         let next_wake = self.poll_timeout().map(|(at, why)| (at.since(now.mono), why));
         NodeView {
             id: self.id(),
-            own_addresses: self.peers.own_addresses(),
+            external_addresses: self.peers.external_addresses(),
             peers: peers.collect(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),

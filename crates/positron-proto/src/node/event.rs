@@ -71,7 +71,7 @@ pub enum Event {
         until: WallTime,
     },
     /// Others can reach us here, as far as we know.
-    OwnAddresses(Vec<SocketAddr>),
+    ExternalAddresses(Vec<SocketAddr>),
     /// Storage failed.
     StorageFailed {
         /// Why, in words.

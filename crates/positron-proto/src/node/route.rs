@@ -120,8 +120,8 @@ impl NodeCore {
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
-            peers::PeersEffect::OwnAddresses(addresses) => {
-                self.emit(Event::OwnAddresses(addresses));
+            peers::PeersEffect::ExternalAddresses(addresses) => {
+                self.emit(Event::ExternalAddresses(addresses));
             }
         }
     }

@@ -23,7 +23,7 @@ pub struct NodeView {
     /// Who it is.
     pub id: NodeId,
     /// Where others can reach it, as far as it knows.
-    pub own_addresses: Vec<SocketAddr>,
+    pub external_addresses: Vec<SocketAddr>,
     /// Its peers, in order of their ids.
     pub peers: Vec<PeerView>,
     /// How many peers its address book has.

@@ -64,5 +64,5 @@ pub enum PeersEffect {
         what: Observation,
     },
     /// Our own addresses changed, as far as others can see them.
-    OwnAddresses(Vec<SocketAddr>),
+    ExternalAddresses(Vec<SocketAddr>),
 }

@@ -433,7 +433,7 @@ impl Peers {
     }
 
     /// Where we say that we listen.
-    pub fn own_addresses(&self) -> Vec<SocketAddr> {
+    pub fn external_addresses(&self) -> Vec<SocketAddr> {
         self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
     }
 
@@ -497,7 +497,7 @@ impl Peers {
     /// Makes and announces a new record if our addresses changed; later if it is too early.
     fn refresh_own(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
         if self.own.refresh(now) {
-            out.push_back(PeersEffect::OwnAddresses(self.own_addresses()));
+            out.push_back(PeersEffect::ExternalAddresses(self.external_addresses()));
             self.announce(out);
         } else if self.own.is_stale() {
             self.deadlines.set_earliest(PeersWake::Announce, self.own.next());

@@ -224,7 +224,7 @@ fn who_cannot_be_reached_is_probed_a_few_times_and_blamed_for_nothing() {
     let bound = "0.0.0.0:8888";
     world.add_bound("9.9.9.9:1", bound, PeersConfig { bootstrap, ..config() }, Vec::new());
     world.run(Duration::from_secs(1200));
-    assert_eq!(world.nodes[1].peers.own_addresses(), ["9.9.9.9:8888".parse().unwrap()]);
+    assert_eq!(world.nodes[1].peers.external_addresses(), ["9.9.9.9:8888".parse().unwrap()]);
     let probes = world.nodes[0].peers.counters().probes;
     assert!((1..=6).contains(&probes), "{probes} probes");
     let wrongs = world.nodes[0].observed.iter();
@@ -246,7 +246,7 @@ fn behind_any_address_a_node_learns_its_own_from_others() {
     }
     world.run(Duration::from_secs(30));
     for node in 0..6 {
-        let own = world.nodes[node].peers.own_addresses();
+        let own = world.nodes[node].peers.external_addresses();
         assert_eq!(own, [world.nodes[node].addr]);
     }
     assert!((0..6).all(|node| world.degree(node) == 5));
@@ -259,15 +259,15 @@ fn one_liar_cannot_give_us_an_address_on_the_internet() {
     let liar = Stranger::new(1, "5.5.5.5:1", Direction::Inbound);
     let record = liar.record(&world, &[]);
     liar.hello_with(&mut world, record, "6.6.6.6:8888", Vec::new());
-    assert!(world.nodes[0].peers.own_addresses().is_empty());
+    assert!(world.nodes[0].peers.external_addresses().is_empty());
     let honest = Stranger::new(2, "7.7.7.7:1", Direction::Inbound);
     let record = honest.record(&world, &[]);
     honest.hello_with(&mut world, record, &address(0), Vec::new());
-    assert!(world.nodes[0].peers.own_addresses().is_empty(), "one word against another");
+    assert!(world.nodes[0].peers.external_addresses().is_empty(), "one word against another");
     let second = Stranger::new(3, "8.8.8.8:1", Direction::Inbound);
     let record = second.record(&world, &[]);
     second.hello_with(&mut world, record, &address(0), Vec::new());
-    assert_eq!(world.nodes[0].peers.own_addresses(), [address(0).parse().unwrap()]);
+    assert_eq!(world.nodes[0].peers.external_addresses(), [address(0).parse().unwrap()]);
 }
 
 #[test]

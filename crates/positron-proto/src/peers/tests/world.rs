@@ -320,8 +320,8 @@ impl World {
                 assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
                 node.observed.push((peer, what));
             }
-            PeersEffect::OwnAddresses(addresses) => {
-                assert_eq!(addresses, node.peers.own_addresses());
+            PeersEffect::ExternalAddresses(addresses) => {
+                assert_eq!(addresses, node.peers.external_addresses());
             }
         }
     }
