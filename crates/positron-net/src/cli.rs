@@ -14,7 +14,6 @@ use crate::{
     name = "positron-net",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = "Begin with `positron-net simulate`, or `positron-net start` on one machine and \
                   the `join` line that it prints on another.",
     after_long_help = EXIT_CODES

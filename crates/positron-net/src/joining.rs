@@ -1,4 +1,4 @@
-//! Joining another node: whom, where, and reason it did not work.
+//! Joining another node: whom, where, and why it did not work.
 
 use std::{
     fmt,

@@ -2,14 +2,14 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use positron_networking::{NetworkConfig, TransportPolicy};
+use positron_networking::{ConfigError, NetworkConfig, TransportPolicy};
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -206,6 +206,16 @@ fn with_environment(
 ) -> Result<NetworkConfig, Failure> {
     let mut config = config;
     for (name, value) in variables {
+        if value.is_empty() {
+            // Orchestrators set what nobody filled in.
+            continue;
+        }
+        if is_service_link(&name, &value) {
+            terminal.message(format_args!(
+                "{PREFIX}{name} is not heeded: it is the address of a service of that name"
+            ));
+            continue;
+        }
         let key = match name.to_ascii_lowercase() {
             key if key == "config" => continue,
             key if key == "bootstrap" => "bootstrap_nodes".to_owned(),
@@ -213,7 +223,12 @@ fn with_environment(
         };
         let mut keys = as_object(&config)?;
         let Some(old) = keys.get(&key) else {
-            terminal.message(format_args!("{PREFIX}{name} is not heeded: there is no such key"));
+            let meant = nearest_to(&key).map(|key| key.to_ascii_uppercase());
+            let meant = meant.map(|key| format!("; did you mean {PREFIX}{key}?"));
+            terminal.warning(format_args!(
+                "{PREFIX}{name} is not heeded: there is no such key{}",
+                meant.unwrap_or_default()
+            ));
             continue;
         };
         let wrong = |why: String| {
@@ -226,11 +241,37 @@ fn with_environment(
         };
         let text = value.into_string().map_err(|_| wrong("it is not UTF-8".into()))?;
         let new = typed_like(old, &text).map_err(wrong)?;
-        keys.insert(key, new);
+        keys.insert(key.clone(), new);
         config = serde_json::from_value(Value::Object(keys))
             .map_err(|error| wrong(format!("'{text}': {error}")))?;
+        match config.validate() {
+            Err(error @ ConfigError::BadValue { key: bad, .. }) if bad == key => {
+                return Err(wrong(error.to_string()));
+            }
+            // What the rest of the configuration says may be wrong, or put right later.
+            _ => {}
+        }
     }
     Ok(config)
+}
+
+/// Whether it is what an orchestrator says about a service called "positron", which is not about
+/// us: POSITRON_PORT=tcp://10.0.0.1:8888, POSITRON_SERVICE_HOST, POSITRON_PORT_8888_TCP_ADDR, ...
+/// (Kubernetes, "Accessing the Service", environment variables).
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    let of_port = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    name.starts_with("SERVICE_")
+        || name.strip_prefix("PORT_").is_some_and(of_port)
+        || (name == "PORT" && value.to_str().is_some_and(|value| value.contains("://")))
+}
+
+/// The key that looks most like this one, which there is not.
+fn nearest_to(key: &str) -> Option<String> {
+    let text = Value::from(Map::from_iter([(key.to_owned(), Value::Null)])).to_string();
+    match NetworkConfig::from_json(&text, "environment") {
+        Err(ConfigError::UnknownKey { nearest, .. }) => nearest,
+        _ => None,
+    }
 }
 
 fn as_object(config: &NetworkConfig) -> Result<Map<String, Value>, Failure> {
@@ -288,8 +329,10 @@ mod tests {
     fn a_wrong_variable_is_named() {
         for (name, value) in [
             ("PORT", "99999"),
-            ("PORT", "tcp://10.0.0.1:8888"),
+            ("PORT", "udp"),
             ("MAX_PEERS", "-1"),
+            ("GOSSIP_INTERVAL", "-1"),
+            ("BOOTSTRAP", "nonsense"),
             ("TRANSPORT", "quic"),
         ] {
             let failure = from_environment(name, value).unwrap_err();
@@ -300,7 +343,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_orchestrator_fills_in_by_itself_changes_nothing() {
+        for (name, value) in [
+            ("PORT", ""),
+            ("PORT", "tcp://10.0.0.1:8888"),
+            ("SERVICE_HOST", "10.0.0.1"),
+            ("PORT_8888_TCP_ADDR", "10.0.0.1"),
+        ] {
+            assert_eq!(from_environment(name, value).unwrap(), NetworkConfig::default(), "{name}");
+        }
+    }
+
+    #[test]
     fn an_unknown_variable_changes_nothing() {
+        assert_eq!(nearest_to("prot").as_deref(), Some("port"));
         assert_eq!(from_environment("PROT", "1").unwrap(), NetworkConfig::default());
     }
 

@@ -64,6 +64,31 @@ pub(crate) fn count(count: impl fmt::Display, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// A number in at most four characters, below a million millions.
+pub(crate) fn short(number: u64) -> String {
+    let units = ["", "k", "M", "G"];
+    let mut value = number;
+    let mut tenths = 0;
+    let mut unit = 0;
+    while value >= 1000 && unit + 1 < units.len() {
+        tenths = value % 1000 / 100;
+        value /= 1000;
+        unit += 1;
+    }
+    let tenth = if unit > 0 && value < 10 { format!(".{tenths}") } else { String::new() };
+    format!("{value}{tenth}{}", units[unit])
+}
+
+/// Milliseconds in at most six characters, below a day.
+pub(crate) fn short_ms(ms: f64) -> String {
+    match ms {
+        ..9.95 => format!("{ms:.1} ms"),
+        ..999.5 => format!("{ms:.0} ms"),
+        ..99_950.0 => format!("{:.1} s", ms / 1e3),
+        _ => format!("{:.0} s", ms / 1e3),
+    }
+}
+
 /// Bytes as people read them.
 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
 pub(crate) fn bytes(bytes: u64) -> String {
@@ -106,6 +131,13 @@ mod tests {
     fn numbers_are_said_as_people_say_them() {
         assert_eq!(count(1, "peer"), "1 peer");
         assert_eq!(count(0, "peer"), "0 peers");
+        assert_eq!([0, 999, 1000, 9999].map(short), ["0", "999", "1.0k", "9.9k"]);
+        assert_eq!([10_000, 999_999, 1_000_000].map(short), ["10k", "999k", "1.0M"]);
+        assert_eq!(
+            [0.04, 9.94, 9.96, 999.4].map(short_ms),
+            ["0.0 ms", "9.9 ms", "10 ms", "999 ms"]
+        );
+        assert_eq!([999.6, 99_940.0, 86_399_000.0].map(short_ms), ["1.0 s", "99.9 s", "86399 s"]);
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(duration(Duration::from_secs(59)), "59 s");

@@ -42,8 +42,14 @@ impl DataFolder {
     /// [`StoreError::Io`] if the operating system refuses. A folder may have been created.
     pub fn lock(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
-        create_private(&path)
-            .map_err(|error| StoreError::from_io(&error, "create the data folder", &path))?;
+        create_private(&path).map_err(|error| {
+            // Where nothing can be created (/proc), what is missing is not the work of a node.
+            let (doing, missing) = ("create the data folder", io::ErrorKind::NotFound);
+            match error.kind() == missing {
+                true => StoreError::Io { doing, path: path.clone(), why: error.to_string() },
+                false => StoreError::from_io(&error, doing, &path),
+            }
+        })?;
         let file = path.join(LOCK);
         let mut lock = open_lock_file(&file)
             .map_err(|error| StoreError::from_io(&error, "open the lock file", &file))?;

@@ -30,7 +30,7 @@ pub(crate) struct Network {
     /// Nodes.
     nodes: usize,
     /// Ten broadcasts a second: from the call to the receipt.
-    latency_ms: Percentiles,
+    latency_ms: Option<Percentiles>,
     /// The same: processor time of a delivery, that of its share of everything else included.
     cpu_us_per_delivery: Option<f64>,
     /// The same: bytes on the wire for a delivery.
@@ -40,7 +40,7 @@ pub(crate) struct Network {
     /// The same: processor time of a delivery.
     flood_cpu_us_per_delivery: Option<f64>,
     /// The same: from the call to the receipt.
-    flood_latency_ms: Percentiles,
+    flood_latency_ms: Option<Percentiles>,
     /// What went against a promise, in words.
     broken: Vec<String>,
 }
@@ -86,7 +86,7 @@ impl Network {
 
     /// For people.
     pub(crate) fn describe(&self, fields: &mut Fields) {
-        let Percentiles { p50, p99, .. } = self.latency_ms;
+        let Percentiles { p50, p99, .. } = self.latency_ms.unwrap_or_default();
         let cpu = |cpu: Option<f64>| cpu.map_or_else(|| "-".to_owned(), |us| format!("{us:.0} µs"));
         fields
             .line(&format!("{} nodes", self.nodes), "")

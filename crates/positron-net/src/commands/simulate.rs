@@ -111,7 +111,7 @@ impl SimulateOptions {
             Ok((report, signals.seen()))
         })?;
         publish(&report, report.fields(), report_file, terminal, global)?;
-        conclude(&report.broken(), report.seed)?;
+        conclude(&report.broken(), report.advice())?;
         Ok(stopped.unwrap_or(Exit::Ok))
     }
 
@@ -135,7 +135,7 @@ impl SimulateOptions {
         let report = virtual_time::play(&story, plan.seed, terminal);
         publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
-        conclude(&broken, plan.seed)?;
+        conclude(&broken, format!("run it again with --seed {}", plan.seed))?;
         Ok(Exit::Ok)
     }
 
@@ -178,7 +178,7 @@ fn publish(
 }
 
 /// A broken promise is a failure.
-fn conclude(broken: &[String], seed: u64) -> Result<(), Failure> {
+fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
     if broken.is_empty() {
         return Ok(());
     }
@@ -186,9 +186,7 @@ fn conclude(broken: &[String], seed: u64) -> Result<(), Failure> {
     if broken.len() > MAX_BROKEN {
         why.push_str(&format!("; and {} more", broken.len() - MAX_BROKEN));
     }
-    Err(Failure::new(Exit::CheckFailed, "a promise is broken")
-        .because(why)
-        .try_this(format!("run it again with --seed {seed}")))
+    Err(Failure::new(Exit::CheckFailed, "a promise is broken").because(why).try_this(advice))
 }
 
 /// Where nobody gives a seed, the clock does.

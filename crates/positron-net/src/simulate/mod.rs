@@ -3,6 +3,7 @@
 
 mod cpu;
 mod latency;
+mod lateness;
 mod ledger;
 mod network;
 mod play;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::{NetworkConfig, Node, NodeId, TransportPolicy};
+use positron_networking::{NetworkConfig, Node, NodeId, StartError, TransportPolicy};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -77,16 +77,22 @@ impl LocalNetwork {
         &self.nodes
     }
 
-    /// Waits until every node is connected with every other, by way of others, but no longer than
-    /// `limit`. Tells how many are.
-    pub(crate) async fn grow_together(&self, limit: Duration) -> usize {
-        let deadline = Instant::now() + limit;
+    /// Waits until every node is connected with every other, by way of others, or no other one was
+    /// for as long as `patience`. Tells how many are, also on the way.
+    pub(crate) async fn grow_together(&self, patience: Duration, tell: impl Fn(usize)) -> usize {
+        let (mut most, mut since) = (0, Instant::now());
         loop {
+            let looked = Instant::now();
             let connected = self.connected();
-            if connected == self.nodes.len() || Instant::now() >= deadline {
+            if connected > most {
+                (most, since) = (connected, looked);
+                tell(connected);
+            }
+            if connected == self.nodes.len() || since.elapsed() >= patience {
                 return connected;
             }
-            tokio::time::sleep(LOOK).await;
+            // Looking at many nodes takes a while, and they are to have the processor.
+            tokio::time::sleep(LOOK.max(looked.elapsed() * 10)).await;
         }
     }
 
@@ -152,7 +158,7 @@ async fn start_more(
             Ok((index, Ok(node))) => {
                 started.insert(index, Arc::new(node));
             }
-            Ok((_, Err(error))) => failure = Some(crate::service::not_started(&error)),
+            Ok((index, Err(error))) => failure = Some(not_started(index, which, &error)),
             Err(error) => {
                 let what = "a node broke down at its start";
                 failure = Some(Failure::new(Exit::Internal, what).because(error));
@@ -161,6 +167,19 @@ async fn start_more(
     }
     nodes.extend(started.into_values());
     failure.map_or(Ok(()), Err)
+}
+
+/// A node listens where nobody asked it to: what to change is `--base-port`.
+fn not_started(index: usize, which: Nodes, error: &StartError) -> Failure {
+    match (error, which.base_port) {
+        (StartError::Bind { address, transport, source }, Some(base)) => {
+            let what = format!("node {index} cannot listen on {address} ({transport})");
+            Failure::new(Exit::Network, what).because(source).try_this(format!(
+                "choose another --base-port than {base}, or none: then free ports are taken"
+            ))
+        }
+        _ => crate::service::not_started(error),
+    }
 }
 
 /// Node 0 listens on the base port, node 1 on the one above, ...

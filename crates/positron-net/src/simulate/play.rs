@@ -8,12 +8,12 @@ use std::{
 use positron_networking::stats::PerKind;
 
 use super::{
-    LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, table::draw_while, traffic::Traffic,
-    traffic::lock,
+    LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, lateness::Lateness, table::draw_while,
+    traffic::Traffic, traffic::lock,
 };
 use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Terminal};
 
-/// How long the nodes may take to find each other.
+/// How long it may take until the next node finds the others.
 const GROW_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Runs nodes, sends by `plan`, and removes everything again. Within a tokio runtime.
@@ -30,11 +30,17 @@ pub(crate) async fn play(
     let folder = LocalNetwork::folder()?;
     signals.remove_when_forced(folder.path().to_owned());
     let begin = Instant::now();
+    let lateness = Lateness::watch();
     let network = LocalNetwork::start(which, folder).await?;
+    let tell = |connected: usize| {
+        terminal.draw([format!("{connected} of {count} nodes connected").as_str()]);
+    };
     let connected_nodes = tokio::select! {
-        connected = network.grow_together(GROW_TIMEOUT) => connected,
+        connected = network.grow_together(GROW_TIMEOUT, tell) => connected,
         _ = signals.asked() => network.connected(),
     };
+    terminal.clear();
+    let late_to_connect = lateness.take();
     let connected_s = begin.elapsed().as_secs_f64();
     let length = plan.duration.map_or_else(String::new, |d| format!(" for {} s", d.as_secs_f64()));
     terminal.message(format_args!(
@@ -69,6 +75,7 @@ pub(crate) async fn play(
         connected_s,
         first_delivery_s: books.first_delivery_after(begin).map(|first| first.as_secs_f64()),
         cpu_s,
+        wake_delay_ms: late_to_connect.max(lateness.take()).as_secs_f64() * 1e3,
         interrupted: signals.seen().is_some(),
         ..Report::of(&books, count)
     };

@@ -3,7 +3,7 @@
 use positron_networking::{TransportPolicy, stats::PerKind};
 use serde::Serialize;
 
-use super::{latency::Percentiles, ledger::Ledger, table::percent};
+use super::{latency::Percentiles, lateness::SATURATED, ledger::Ledger, table::percent};
 use crate::table::{Fields, bytes, count};
 
 /// Missed deliveries that are listed one by one.
@@ -36,8 +36,8 @@ pub(crate) struct Report {
     pub expected_deliveries: u64,
     /// Deliveries of what was delivered before.
     pub duplicate_deliveries: u64,
-    /// From the call to the receipt.
-    pub latency_ms: Percentiles,
+    /// From the call to the receipt; `None` when nothing was delivered.
+    pub latency_ms: Option<Percentiles>,
     /// Bytes that all nodes gave to their links while messages were sent.
     pub wire_bytes: u64,
     /// From the first broadcast to the end.
@@ -52,6 +52,8 @@ pub(crate) struct Report {
     pub cpu_s: Option<f64>,
     /// The same for each delivery.
     pub cpu_s_per_delivery: Option<f64>,
+    /// How late tasks of the process woke, on average, in the worse half of the run.
+    pub wake_delay_ms: f64,
     /// Whether it was ended by a signal.
     pub interrupted: bool,
     /// Who missed what; the first ones.
@@ -91,7 +93,7 @@ impl Report {
             deliveries: totals.deliveries,
             expected_deliveries: totals.expected,
             duplicate_deliveries: totals.duplicates,
-            latency_ms: totals.latency.unwrap_or_default(),
+            latency_ms: totals.latency,
             wire_bytes: 0,
             duration_s: 0.0,
             delivering_s: 0.0,
@@ -99,6 +101,7 @@ impl Report {
             first_delivery_s: None,
             cpu_s: None,
             cpu_s_per_delivery: None,
+            wake_delay_ms: 0.0,
             interrupted: false,
             missed: missed.take(MAX_MISSED).collect(),
         }
@@ -111,6 +114,22 @@ impl Report {
         let cost = |cpu: f64| cpu / self.deliveries as f64;
         self.cpu_s_per_delivery = self.cpu_s.filter(|_| self.deliveries > 0).map(cost);
         self
+    }
+
+    /// Whether the machine was too busy to keep promises about time.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.wake_delay_ms >= SATURATED.as_secs_f64() * 1e3
+    }
+
+    /// What to do about a broken promise.
+    pub(crate) fn advice(&self) -> String {
+        if self.is_saturated() {
+            let Self { nodes, .. } = self;
+            return format!(
+                "fewer nodes, a machine with less to do, or `simulate --virtual -n {nodes}`"
+            );
+        }
+        format!("run it again with --seed {}", self.seed)
     }
 
     /// Which promises are broken, in words; none if all hold. What a signal cut short is no
@@ -136,12 +155,17 @@ impl Report {
             let failed = count(self.failed_broadcasts, "broadcast");
             broken.push(format!("{failed} failed: {why}"));
         }
+        if !broken.is_empty() && self.is_saturated() {
+            let late = self.wake_delay_ms;
+            let cause =
+                format!("the processor is saturated: tasks woke {late:.0} ms late on average");
+            broken.insert(0, cause);
+        }
         broken
     }
 
     /// For people.
     pub(crate) fn fields(&self) -> Fields {
-        let Percentiles { p50, p99, max } = self.latency_ms;
         let mut fields = Fields::default();
         fields
             .line(
@@ -168,8 +192,11 @@ impl Report {
                     percent(self.deliveries, self.expected_deliveries),
                     self.duplicate_deliveries
                 ),
-            )
-            .line("latency", format_args!("p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms"));
+            );
+        if let Some(Percentiles { p50, p99, max }) = self.latency_ms {
+            let latency = format_args!("p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms");
+            fields.line("latency", latency);
+        }
         if let Some(first) = self.first_delivery_s {
             fields.line("first delivery", format_args!("{first:.2} s after the start"));
         }
@@ -206,5 +233,21 @@ mod tests {
             report.broken(),
             ["1 node did not find the others", "a message was delivered again 1 time"]
         );
+        assert!(report.advice().contains("--seed"));
+    }
+
+    #[test]
+    fn a_busy_machine_is_named_as_the_cause_and_only_where_something_is_broken() {
+        let report = Report { wake_delay_ms: 340.4, ..Report::of(&Ledger::new(9), 9) };
+        let broken = report.broken();
+        assert_eq!(
+            broken,
+            [
+                "the processor is saturated: tasks woke 340 ms late on average",
+                "9 nodes did not find the others"
+            ]
+        );
+        assert!(report.advice().contains("--virtual -n 9"), "{}", report.advice());
+        assert!(Report { connected_nodes: 9, ..report }.broken().is_empty());
     }
 }

@@ -12,10 +12,14 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use positron_networking::{LinkTransport, Node, NodeId};
 
 use super::{
+    latency::Percentiles,
     ledger::{Ledger, Line, Totals},
     traffic::lock,
 };
-use crate::{table, terminal::Terminal};
+use crate::{
+    table::{self, short, short_ms},
+    terminal::{Terminal, folded},
+};
 
 /// How often it is drawn again.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -67,7 +71,8 @@ fn live(
     let table = table(nodes, &lines, shown, columns);
     let hidden = nodes.len() - shown;
     let more = if hidden > 0 { format!("\n... and {hidden} more") } else { String::new() };
-    format!("{table}{more}\n{:.0} s  {}", elapsed.as_secs_f64(), sum(&totals))
+    let sum = format!("{:.0} s  {}", elapsed.as_secs_f64(), sum(&totals));
+    format!("{table}{more}\n{}", folded(&sum, columns.saturating_sub(1)).join("\n"))
 }
 
 /// One line a node.
@@ -79,30 +84,56 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
         *sum += peer.trust_score;
         *count += 1.0;
     }
-    let narrow = width < FULL_WIDTH;
-    let address = if narrow { "port" } else { "address" };
+    let rows = nodes.iter().zip(&stats).zip(lines).take(shown).map(|((node, stats), line)| Row {
+        node: node.id(),
+        address: stats.listen.first().copied(),
+        peers: stats.active_peers,
+        by_udp: stats.links[LinkTransport::Udp],
+        line: *line,
+        trust: scores.get(&node.id()).map(|(sum, count)| sum / count),
+    });
+    drawn(rows, width < FULL_WIDTH)
+}
+
+/// What is shown of a node.
+struct Row {
+    node: NodeId,
+    address: Option<SocketAddr>,
+    peers: usize,
+    by_udp: usize,
+    line: Line,
+    trust: Option<f64>,
+}
+
+/// A narrow table fits 80 columns, whatever the numbers are: the nodes of this machine differ in
+/// the port only, and numbers are short.
+fn drawn(rows: impl Iterator<Item = Row>, narrow: bool) -> Table {
+    let (address, udp) = if narrow { ("port", "UDP") } else { ("address", "by UDP") };
     let head =
-        ["node", address, "peers", "by UDP", "sent", "received", "delivery", "p50", "p99", "trust"];
+        ["node", address, "peers", udp, "sent", "received", "delivery", "p50", "p99", "trust"];
     // What does not fit is cut off by the terminal: a number that is folded cannot be read.
     let mut table = table::table(head, None);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    for ((node, stats), line) in nodes.iter().zip(&stats).zip(lines).take(shown) {
-        let latency = |of: fn(&super::latency::Percentiles) -> f64| {
-            line.latency.map_or_else(|| "-".into(), |latency| format!("{:.1} ms", of(&latency)))
-        };
+    let number = |number: u64| if narrow { short(number) } else { number.to_string() };
+    let time = |ms: f64| if narrow { short_ms(ms) } else { format!("{ms:.1} ms") };
+    let unknown = || "-".to_owned();
+    for Row { node, address, peers, by_udp, line, trust } in rows {
+        let name = node.short();
+        let place = address.map(|address| match narrow {
+            true => address.port().to_string(),
+            false => address.to_string(),
+        });
         table.add_row([
-            if narrow { node.id().short().chars().take(8).collect() } else { node.id().short() },
-            stats.listen.first().map(|at| shown_address(*at, narrow)).unwrap_or_default(),
-            stats.active_peers.to_string(),
-            stats.links[LinkTransport::Udp].to_string(),
-            line.sent.to_string(),
-            line.received.to_string(),
+            if narrow { name.chars().take(8).collect() } else { name },
+            place.unwrap_or_default(),
+            number(peers as u64),
+            number(by_udp as u64),
+            number(line.sent),
+            number(line.received),
             percent(line.received, line.expected),
-            latency(|latency| latency.p50),
-            latency(|latency| latency.p99),
-            scores
-                .get(&node.id())
-                .map_or_else(|| "-".into(), |(sum, count)| format!("{:.2}", sum / count)),
+            line.latency.map_or_else(unknown, |latency| time(latency.p50)),
+            line.latency.map_or_else(unknown, |latency| time(latency.p99)),
+            trust.map_or_else(unknown, |trust| format!("{trust:.2}")),
         ]);
     }
     for column in table.column_iter_mut().skip(2) {
@@ -116,22 +147,17 @@ pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: us
     table
 }
 
-/// The nodes of this machine differ in the port only.
-fn shown_address(address: SocketAddr, narrow: bool) -> String {
-    if narrow { address.port().to_string() } else { address.to_string() }
-}
-
 fn sum(totals: &Totals) -> String {
-    let latency = totals.latency.unwrap_or_default();
-    format!(
-        "{} broadcasts, {} of {} deliveries ({}), p50 {:.1} ms, p99 {:.1} ms",
+    let sum = format!(
+        "{} broadcasts, {} of {} deliveries ({})",
         totals.broadcasts,
         totals.deliveries,
         totals.expected,
         percent(totals.deliveries, totals.expected),
-        latency.p50,
-        latency.p99
-    )
+    );
+    totals.latency.map_or(sum.clone(), |Percentiles { p50, p99, .. }| {
+        format!("{sum}, p50 {}, p99 {}", short_ms(p50), short_ms(p99))
+    })
 }
 
 /// Never 100 % unless it is all of it.
@@ -141,5 +167,33 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
         0 => "-".into(),
         _ if part >= whole => "100 %".into(),
         _ => format!("{:.1} %", (part as f64 * 100.0 / whole as f64).min(99.9)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_table_fits_eighty_columns_whatever_the_numbers_are() {
+        let most = 999_999_999;
+        let slow = Percentiles { p50: 3_599_999.0, p99: 86_399_000.0, max: 86_399_000.0 };
+        let row = Row {
+            node: NodeId::from_bytes([0xFF; 32]),
+            address: Some(([127, 0, 0, 1], 65_535).into()),
+            peers: 99_999,
+            by_udp: 99_999,
+            line: Line {
+                sent: most,
+                received: most,
+                expected: most + 1,
+                duplicates: most,
+                latency: Some(slow),
+            },
+            trust: Some(0.0),
+        };
+        let table = drawn([row].into_iter(), true).to_string();
+        let widest = table.lines().map(|line| line.trim_end().chars().count()).max();
+        assert!(widest <= Some(79), "{widest:?}\n{table}");
     }
 }

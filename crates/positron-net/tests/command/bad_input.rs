@@ -84,13 +84,18 @@ fn a_wrong_variable_of_the_environment_is_named() {
     let fixture = Fixture::new();
     for (name, value) in [
         ("POSITRON_PORT", "99999"),
-        ("POSITRON_PORT", "tcp://10.0.0.1:8888"),
         ("POSITRON_MAX_PEERS", "many"),
+        ("POSITRON_GOSSIP_INTERVAL", "-1"),
+        ("POSITRON_BOOTSTRAP", "nonsense"),
     ] {
         let mut command = fixture.command(["start"]);
         command.env(name, value);
         fixture.refuses_run(command, CONFIGURATION, &[name, value]);
     }
+    let mut command = fixture.command(["status", "-d", "nowhere"]);
+    command.env("POSITRON_PROT", "8889").env("POSITRON_PORT", "tcp://10.0.0.1:8888");
+    let words = ["POSITRON_PROT", "did you mean POSITRON_PORT?", "address of a service"];
+    fixture.refuses_run(command, UNREACHABLE, &words);
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn a_port_in_use_leaves_no_data_folder_behind() {
     let args = ["start", "--host", "192.0.2.77", "--port", "0"];
     fixture.refuses(&args, NETWORK, &["192.0.2.77", "no such address"]);
     let args = ["simulate", "--base-port", &port, "--duration", "1"];
-    fixture.refuses(&args, NETWORK, &["in use"]);
+    fixture.refuses(&args, NETWORK, &["in use", "another --base-port"]);
 }
 
 #[test]
@@ -179,6 +184,8 @@ fn a_command_that_only_reads_creates_nothing() {
     fixture.file("file", "");
     fixture.refuses(&["status", "-d", "file"], UNREACHABLE, &["file"]);
     fixture.refuses(&["start", "--port", "0", "-d", "file"], STORAGE, &["file"]);
+    let nowhere = ["start", "--port", "0", "-d", "/proc/x"];
+    fixture.refuses(&nowhere, STORAGE, &["could not create the data folder /proc/x"]);
 }
 
 #[test]

@@ -42,6 +42,9 @@ fn a_number_of_messages_ends_it_too_and_ports_can_be_chosen() {
     let report = fixture.run(&[&args[..], &["--json", "--seed", "5"]].concat()).expect(0).json();
     assert_eq!(report["broadcasts"], 7);
     assert_eq!((&report["expected_deliveries"], &report["seed"]), (&0.into(), &5.into()));
+    assert!(report["latency_ms"].is_null(), "nothing was delivered: {report:#}");
+    let text = fixture.run(&["simulate", "-n", "1", "--messages", "1"]).expect(0).stdout;
+    assert!(!text.contains("p50"), "{text}");
 }
 
 #[test]

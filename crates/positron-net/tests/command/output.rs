@@ -29,6 +29,8 @@ fn h_is_help_everywhere() {
         }
     }
     let outcome = fixture.run(&["--help"]).expect(0);
+    let asked = fixture.run(&["help", "start"]).expect(0);
+    assert!(asked.stdout.contains("Usage: positron-net start"), "{}", asked.stdout);
     for command in COMMANDS {
         assert!(outcome.stdout.contains(command), "{command} is not in the help");
     }
