@@ -78,26 +78,46 @@ impl Target {
 /// Why nobody was joined.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct NotJoined {
-    /// Whether somebody answered and refused.
-    pub refused: bool,
+    /// How far it came.
+    pub end: JoinEnd,
     /// In words.
     pub reason: String,
 }
 
+/// How far an attempt to join came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JoinEnd {
+    /// Nobody answered.
+    Unreached,
+    /// Somebody answered and refused.
+    Refused,
+    /// The target is the node that was to join it.
+    Ourselves,
+}
+
 impl NotJoined {
     fn unreached(reason: impl Into<String>) -> Self {
-        Self { refused: false, reason: reason.into() }
+        Self { end: JoinEnd::Unreached, reason: reason.into() }
     }
 
     /// As the end of the command.
     pub(crate) fn failure(&self, target: &Target) -> Failure {
         let place = sanitised(&target.addresses().join(", "));
-        let (exit, what, fix) = if self.refused {
-            let fix = "ask whoever runs that node, or join another one of the network";
-            (Exit::Refused, format!("the node at {place} refuses this one"), fix)
-        } else {
-            let fix = "is it running, reachable from here, and is the address right?";
-            (Exit::Unreachable, format!("no node to join answers at {place}"), fix)
+        let (exit, what, fix) = match self.end {
+            JoinEnd::Refused => {
+                let fix = "ask whoever runs that node, or join another one of the network";
+                (Exit::Refused, format!("the node at {place} refuses this one"), fix)
+            }
+            JoinEnd::Unreached => {
+                let fix = "is it running, reachable from here, and is the address right?";
+                (Exit::Unreachable, format!("no node to join answers at {place}"), fix)
+            }
+            JoinEnd::Ourselves => {
+                let fix = "take the invite of another node; a second node on this machine has a \
+                           folder of its own: --data-dir FOLDER";
+                (Exit::Unreachable, format!("the node at {place} is this one itself"), fix)
+            }
         };
         Failure::new(exit, what).because(sanitised(&self.reason)).try_this(fix)
     }
@@ -107,11 +127,15 @@ impl NotJoined {
 /// again until the time is over, unless trying again is in vain.
 pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, NotJoined> {
     if let Target::Invite(invite) = target {
+        if invite.node == node.id() {
+            let reason = format!("the invite is that of the node {}", node.id().short());
+            return Err(NotJoined { end: JoinEnd::Ourselves, reason });
+        }
         let ours = node.stats().network;
         if invite.network != ours {
             let reason =
                 format!("it is in the network '{}', this node in '{ours}'", invite.network);
-            return Err(NotJoined { refused: true, reason });
+            return Err(NotJoined { end: JoinEnd::Refused, reason });
         }
     }
     let mut events = node.events();
@@ -158,20 +182,23 @@ async fn first_answer(
     target: &Target,
 ) -> Result<NodeId, NotJoined> {
     let mut reasons: Vec<String> = Vec::new();
-    let mut full = false;
+    let mut end = JoinEnd::Unreached;
     loop {
         tokio::select! {
             ended = attempts.join_next() => match ended {
                 Some(Ok(Ok(id))) => return Ok(id),
                 Some(Ok(Err(reason))) => reasons.push(reason),
                 Some(Err(panic)) => reasons.push(panic.to_string()),
-                None => return Err(NotJoined { refused: full, reason: reasons.join("; ") }),
+                None => return Err(NotJoined { end, reason: reasons.join("; ") }),
             },
             event = events.recv() => match event {
                 Some(NodeEvent::DialFailed { address, reason }) if target.may_be(address) => {
-                    full = matches!(reason, DialFailure::Closed(CloseReason::SlotsFull));
-                    if let Some(refused) = verdict(&reason) {
-                        return Err(NotJoined { refused, reason: format!("{address}: {reason}") });
+                    end = match reason {
+                        DialFailure::Closed(CloseReason::SlotsFull) => JoinEnd::Refused,
+                        _ => JoinEnd::Unreached,
+                    };
+                    if let Some(end) = verdict(&reason) {
+                        return Err(NotJoined { end, reason: format!("{address}: {reason}") });
                     }
                 }
                 Some(_) => {}
@@ -181,16 +208,17 @@ async fn first_answer(
     }
 }
 
-/// Whether trying again is in vain; if so, whether we were refused.
-const fn verdict(reason: &DialFailure) -> Option<bool> {
+/// Whether trying again is in vain; if so, how it ended.
+const fn verdict(reason: &DialFailure) -> Option<JoinEnd> {
     match reason {
         DialFailure::Closed(
             CloseReason::WrongNetwork
             | CloseReason::WrongVersion
             | CloseReason::WrongFeatures
             | CloseReason::Banned,
-        ) => Some(true),
-        DialFailure::NotPositron(_) | DialFailure::Ourselves => Some(false),
+        ) => Some(JoinEnd::Refused),
+        DialFailure::NotPositron(_) => Some(JoinEnd::Unreached),
+        DialFailure::Ourselves => Some(JoinEnd::Ourselves),
         _ => None,
     }
 }
@@ -214,8 +242,11 @@ mod tests {
 
     #[test]
     fn another_network_ends_the_attempt_and_a_silent_address_does_not() {
-        assert_eq!(verdict(&DialFailure::Closed(CloseReason::WrongNetwork)), Some(true));
-        assert_eq!(verdict(&DialFailure::Ourselves), Some(false));
+        assert_eq!(
+            verdict(&DialFailure::Closed(CloseReason::WrongNetwork)),
+            Some(JoinEnd::Refused)
+        );
+        assert_eq!(verdict(&DialFailure::Ourselves), Some(JoinEnd::Ourselves));
         assert_eq!(verdict(&DialFailure::Timeout), None);
         assert_eq!(verdict(&DialFailure::Closed(CloseReason::SlotsFull)), None);
     }

@@ -127,6 +127,19 @@ impl NodeOptions {
         Ok(Settings { config, file })
     }
 
+    /// A flag that only a node heeds that is being started, if one was given.
+    pub(crate) fn flag_of_a_start(&self) -> Option<&'static str> {
+        let Self { selector: _, host, port, transport, bootstrap, log_level, network: _ } = self;
+        let flags = [
+            ("--host", host.is_some()),
+            ("--port", port.is_some()),
+            ("--transport", transport.is_some()),
+            ("--bootstrap", !bootstrap.is_empty()),
+            ("--log-level", log_level.is_some()),
+        ];
+        flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+    }
+
     /// Flags win.
     fn apply(&self, config: &mut NetworkConfig) {
         if let Some(host) = &self.host {

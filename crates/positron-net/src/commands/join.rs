@@ -70,9 +70,20 @@ impl JoinOptions {
         global: Global,
     ) -> Result<Option<Exit>, Failure> {
         let request = Request::Join { target: self.target.to_string() };
-        match ask(settings.data_dir(), &request)? {
-            Err(_not_running) => Ok(None),
-            Ok(Response::Joined(id)) => {
+        let folder = settings.data_dir();
+        let answer = match ask(folder, &request)? {
+            Ok(answer) => answer,
+            Err(_not_running) => return Ok(None),
+        };
+        if let Some(flag) = self.node.flag_of_a_start() {
+            terminal.warning(format_args!(
+                "{flag} is not heeded: a node is running in {} already, as it was started; a \
+                 second one has a folder of its own: --data-dir FOLDER",
+                folder.display()
+            ));
+        }
+        match answer {
+            Response::Joined(id) => {
                 if global.json {
                     terminal.document(&json!({ "event": "joined", "node_id": id }))?;
                 } else {
@@ -80,8 +91,8 @@ impl JoinOptions {
                 }
                 Ok(Some(Exit::Ok))
             }
-            Ok(Response::NotJoined(why)) => Err(why.failure(&self.target)),
-            Ok(other) => Err(Failure::new(Exit::Refused, "the running node does not join")
+            Response::NotJoined(why) => Err(why.failure(&self.target)),
+            other => Err(Failure::new(Exit::Refused, "the running node does not join")
                 .because(sanitised(&format!("{other:?}")))),
         }
     }

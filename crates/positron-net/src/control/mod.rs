@@ -6,7 +6,7 @@
 //! -> {"ask":"status"}
 //! <- {"status":{"node_id":"...", ...}}
 //! -> {"ask":"join","target":"192.0.2.1:8888"}
-//! <- {"joined":"<node id>"}  or  {"not_joined":{"refused":false,"reason":"..."}}
+//! <- {"joined":"<node id>"}  or  {"not_joined":{"end":"unreached","reason":"..."}}
 //! ```
 
 mod client;

@@ -155,6 +155,26 @@ fn a_log_file_may_be_in_the_data_folder_and_an_impossible_one_stops_the_start() 
 }
 
 #[test]
+fn a_second_join_in_a_folder_says_that_a_node_runs_there_and_what_it_does_not_heed() {
+    let fixture = Fixture::new();
+    let other = start(&fixture, "other", &[]);
+    let node = start(&fixture, "node", &[]);
+    let again = ["join", &other.address(), "-d", "node", "--port", "7"];
+    let outcome = fixture.run(&again).expect(0);
+    let words = ["--port is not heeded", "running in node already", "--data-dir"];
+    assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{}", outcome.stderr);
+    let invite = fixture.run(&["invite", "-d", "node"]).expect(0).stdout;
+    for target in [invite.trim(), &node.address()] {
+        let outcome = fixture.run(&["join", target, "-d", "node"]).expect(6);
+        let words = ["is this one itself", "--data-dir"];
+        assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{}", outcome.stderr);
+    }
+    let pid = node.started()["pid"].to_string();
+    let outcome = fixture.run(&["start", "-d", "node", "--port", "0"]).expect(4);
+    assert!(outcome.stderr.contains(&pid) && outcome.stderr.contains("node"), "{}", outcome.stderr);
+}
+
+#[test]
 fn join_says_whether_nobody_answered_or_somebody_refused() {
     let fixture = Fixture::new();
     let join = |target: &str, data: &str| {
