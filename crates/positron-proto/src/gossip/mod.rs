@@ -7,7 +7,7 @@
 //! Rodrigues 2007, "Epidemic broadcast trees").
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
-//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
+//! `change.rs` (what it keeps across restarts), `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
 //! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
 //! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
@@ -15,6 +15,7 @@
 //! `counters.rs`.
 
 mod announcements;
+pub mod change;
 mod checks_under_way;
 mod config;
 mod counters;

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    AllCounters, Change, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
-    SequenceKind, Snapshot,
+    AllCounters, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
+    Snapshot,
     pending_verification::PendingVerification,
     publisher::Publisher,
     view::{NodeView, PeerView},
@@ -98,7 +98,7 @@ impl NodeCore {
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
-            publisher: Publisher::new(snapshot.next_broadcast, snapshot.next_direct, now.wall),
+            publisher: Publisher::new(snapshot.numbers, now.wall),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -326,14 +326,6 @@ impl NodeCore {
     /// datagrams are sent.
     pub fn has_links(&self) -> bool {
         self.sessions.has_links()
-    }
-
-    pub(super) fn reserve_numbers(&mut self) {
-        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
-            if let Some(below) = self.publisher.reservation(kind) {
-                self.persist(Change::ReserveSequence { kind, below });
-            }
-        }
     }
 
     pub(super) fn emit(&mut self, event: Event) {

@@ -25,7 +25,7 @@ mod sequence;
 pub mod view;
 mod wake;
 
-pub use change::{Change, ChangeId, SequenceKind, Snapshot};
+pub use change::{ChangeId, Numbers, SequenceKind, Snapshot};
 pub use command::{Command, Refused};
 pub use config::NodeConfig;
 pub use core::NodeCore;
