@@ -1,11 +1,8 @@
-//! What storage keeps, and what it brings back.
+//! What the wiring itself keeps across restarts: our own numbers. And how changes are numbered.
 
 use crate::{
-    gossip::GossipSnapshot,
     id::NetworkId,
-    peers::KnownPeer,
     storage::{Change, Remembered, Row, Rule, Table},
-    trust::RememberedTrust,
     wire::{Malformed, Reader},
 };
 
@@ -21,19 +18,6 @@ pub enum SequenceKind {
     Broadcast,
     /// To one node.
     Direct,
-}
-
-/// What storage brings back at the start.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// Our own numbers.
-    pub numbers: Numbers,
-    /// Broadcasts and floors.
-    pub gossip: GossipSnapshot,
-    /// The address book.
-    pub peers: Vec<KnownPeer>,
-    /// What we make of peers.
-    pub standings: Vec<RememberedTrust>,
 }
 
 /// Our own first numbers that were never given out.
@@ -53,31 +37,6 @@ pub const NUMBERS: Table = Table { name: "node_numbers", rule: Rule::Rise, essen
 pub fn reserve(kind: SequenceKind, below: u64) -> Change {
     let change = Change::keep(&NUMBERS, name_of(kind), below.to_be_bytes().to_vec());
     change.critical_if(true)
-}
-
-impl Snapshot {
-    /// Every table of every room: what storage has to have a place for.
-    pub fn tables() -> Vec<&'static Table> {
-        Self::default().rooms().iter().flat_map(|room| room.tables()).copied().collect()
-    }
-
-    /// Takes a row of one of [`tables`](Self::tables); each table's come in the order in which their
-    /// keys were first kept.
-    ///
-    /// # Errors
-    /// The row makes no sense; it is left out.
-    pub fn load(&mut self, row: Row, network: &NetworkId) -> Result<(), Malformed> {
-        let of_this_row = |room: &&mut &mut dyn Remembered| room.tables().contains(&row.table);
-        match self.rooms().iter_mut().find(of_this_row) {
-            Some(room) => room.load(row, network),
-            None => Err(Malformed { what: "row of no room", offset: 0 }),
-        }
-    }
-
-    /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 4] {
-        [&mut self.numbers, &mut self.gossip, &mut self.peers, &mut self.standings]
-    }
 }
 
 impl Remembered for Numbers {
@@ -105,33 +64,5 @@ const fn name_of(kind: SequenceKind) -> &'static str {
     match kind {
         SequenceKind::Broadcast => "broadcast",
         SequenceKind::Direct => "direct",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn no_name_belongs_to_two_tables_and_each_can_be_written_without_quotes() {
-        let tables = Snapshot::tables();
-        let names: BTreeSet<_> = tables.iter().map(|table| table.name).collect();
-        assert_eq!(names.len(), tables.len(), "{names:?}");
-        for name in names {
-            assert!(name.contains('_') && !name.starts_with('_'), "{name}");
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_row_of_no_room_is_refused() {
-        const STRANGE: Table =
-            Table { name: "strange_rows", rule: Rule::Replace, essential: false };
-        let row = Row { table: &STRANGE, key: "key".into(), value: "value".into() };
-        let mut snapshot = Snapshot::default();
-        assert!(snapshot.load(row, &NetworkId::from_name("test")).is_err());
-        assert_eq!(snapshot, Snapshot::default());
     }
 }

@@ -6,36 +6,25 @@ use bytes::Bytes;
 
 use super::{
     AllCounters, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
-    Snapshot,
+    RoomQueues, Snapshot, Wake,
     pending_verification::PendingVerification,
     publisher::Publisher,
     view::{NodeView, PeerView},
-    wake::Wake,
 };
 use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
-    gossip::{self, Gossip},
+    gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
     limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
-    peers::{self, Peers},
+    peers::Peers,
     rng::Seed,
-    session::{self, Sessions},
+    session::Sessions,
     time::{Instant, Now},
-    trust::{self, Trust},
+    trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings},
 };
-
-/// What the rooms want done and have not been heard about yet.
-#[derive(Debug, Default)]
-pub(super) struct RoomQueues {
-    pub(super) session: VecDeque<session::sessions::SessionEffect>,
-    pub(super) peers: VecDeque<peers::PeersEffect>,
-    pub(super) gossip: VecDeque<gossip::GossipEffect>,
-    pub(super) direct: VecDeque<direct::DirectEffect>,
-    pub(super) trust: VecDeque<trust::TrustEffect>,
-}
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
 ///

@@ -175,7 +175,7 @@ fn rows_that_make_no_sense_are_left_out_and_left_there() {
     edit(
         dir.path(),
         "UPDATE gossip_messages SET key = zeroblob(40) WHERE number = 2;
-         UPDATE peers_book SET value = x'00' || substr(value, 2) || x'00' WHERE number = 2;",
+         UPDATE peers_book SET value = CAST(x'01' || substr(value, 2) AS BLOB) WHERE number = 2;",
     );
     for _ in 0..2 {
         let (store, back, _) = open(dir.path()).unwrap();
