@@ -82,3 +82,61 @@ fn message_key(sender: &NodeId, sequence: u64) -> Vec<u8> {
     key.put_u64(sequence);
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{identity::Identity, time::WallTime};
+
+    fn network() -> NetworkId {
+        NetworkId::from_name("test")
+    }
+
+    fn message(sequence: u64) -> Verified<AppMessage> {
+        let identity = Identity::from_seed([7; 32]);
+        let message = AppMessage {
+            sender: *identity.public_key(),
+            audience: Audience::Everyone,
+            sequence,
+            timestamp: WallTime::from_unix_micros(5),
+            payload: vec![0xA5; 1000].into(),
+        };
+        identity.sign(message, &network())
+    }
+
+    fn row(change: Change) -> Row {
+        let value = change.value.expect("something is kept").to_bytes();
+        Row { table: change.table, key: change.key, value }
+    }
+
+    #[test]
+    fn a_payload_is_kept_as_it_travels_and_is_not_copied_for_it() {
+        let kept = message(3);
+        let change = keep_message(&kept);
+        let value = change.value.as_ref().unwrap();
+        assert_eq!(value.tail.as_ptr(), kept.content().payload.as_ptr());
+        let mut claim = Vec::new();
+        kept.claim().encode(&mut claim);
+        assert_eq!(value.to_bytes(), claim);
+        assert_eq!(change.len(), 40 + claim.len());
+        assert_eq!(forget_message(&kept.content().sender.node_id(), 3).key, change.key);
+
+        let mut back = GossipSnapshot::default();
+        back.load(row(change), &network()).unwrap();
+        assert_eq!(back.messages, [kept]);
+    }
+
+    #[test]
+    fn a_row_that_says_something_else_than_its_key_is_refused() {
+        let mut back = GossipSnapshot::default();
+        let (one, other) = (row(keep_message(&message(3))), row(keep_message(&message(4))));
+        back.load(Row { key: other.key, ..one.clone() }, &network()).unwrap_err();
+        back.load(Row { value: one.value.slice(..100), ..one }, &network()).unwrap_err();
+        let floor = row(keep_floor(&NodeId::from_bytes([1; 32]), 9));
+        back.load(Row { key: floor.key.slice(1..), ..floor.clone() }, &network()).unwrap_err();
+        back.load(Row { value: floor.value.slice(1..), ..floor.clone() }, &network()).unwrap_err();
+        assert_eq!(back, GossipSnapshot::default());
+        back.load(floor, &network()).unwrap();
+        assert_eq!(back.floors, [(NodeId::from_bytes([1; 32]), 9)]);
+    }
+}

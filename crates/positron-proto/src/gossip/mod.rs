@@ -7,12 +7,12 @@
 //! Rodrigues 2007, "Epidemic broadcast trees").
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
-//! `change.rs` (what it keeps across restarts), `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
+//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
 //! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
 //! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
 //! `announcements.rs` (what is to be announced), `peer_state.rs` (what is remembered of a peer),
-//! `counters.rs`.
+//! [`change`] (what is kept across restarts, as rows), `counters.rs`.
 
 mod announcements;
 pub mod change;

@@ -72,8 +72,8 @@ impl Snapshot {
         Self::default().rooms().iter().flat_map(|room| room.tables()).copied().collect()
     }
 
-    /// Takes a row of one of [`tables`](Self::tables); each table's come in the order in which their
-    /// keys were first kept.
+    /// Takes a row of one of [`tables`](Self::tables), each table in the order in which its keys
+    /// were first kept.
     ///
     /// # Errors
     /// The row makes no sense; it is left out.

@@ -88,3 +88,43 @@ impl Remembered for Vec<RememberedTrust> {
 fn number(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::misbehavior::Misbehavior;
+
+    #[test]
+    fn every_line_of_the_audit_trail_reads_as_it_was_written() {
+        let wrong = Misbehavior::ALL.map(Observation::Misbehaved);
+        let well = [Observation::ValidMessage, Observation::Answered, Observation::TimedOut];
+        for observation in well.into_iter().chain(wrong) {
+            let peer = NodeId::from_bytes([3; 32]);
+            let at = WallTime::from_unix_micros(7);
+            let written = TrustEvent { peer, at, observation, change: -0.25, score: 0.5 };
+            let Change { table, key, .. } = record(&written);
+            let row = Row { table, key, value: Default::default() };
+            assert_eq!(event(row.clone()), Ok(written));
+            event(Row { key: row.key.slice(1..), ..row }).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_ban_must_survive_a_loss_of_power_and_a_score_need_not() {
+        let peer = NodeId::from_bytes([3; 32]);
+        let at = WallTime::from_unix_micros(7);
+        for banned_until in [None, Some(WallTime::from_unix_micros(9))] {
+            let standing = PeerTrust { score: 0.25, banned_until };
+            let change = keep(&peer, &standing, at);
+            assert_eq!(change.critical, banned_until.is_some());
+            let value = change.value.unwrap().to_bytes();
+            let mut back = Vec::<RememberedTrust>::new();
+            let row = Row { table: change.table, key: change.key, value };
+            let network = NetworkId::from_name("test");
+            let longer = [&row.value[..], &[0]].concat().into();
+            back.load(Row { value: longer, ..row.clone() }, &network).unwrap_err();
+            back.load(row, &network).unwrap();
+            assert_eq!(back, [RememberedTrust { peer, standing, at }]);
+        }
+    }
+}

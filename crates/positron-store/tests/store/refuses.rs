@@ -114,8 +114,8 @@ fn a_database_of_another_version_is_refused_and_both_are_named() {
     for other in [1, ours - 1, ours + 1, 99] {
         edit(dir.path(), &format!("PRAGMA user_version = {other}"));
         let error = refused(dir.path());
-        let named = matches!(error, StoreError::OtherSchema { found, known, .. } if (found, known) == (other, ours));
-        assert!(named, "{error}");
+        let StoreError::OtherSchema { found, known, .. } = error else { panic!("{error}") };
+        assert_eq!((found, known), (other, ours));
         assert!(matches!(summary(dir.path()), Err(StoreError::OtherSchema { .. })));
     }
     edit(dir.path(), &format!("PRAGMA user_version = {ours}"));
