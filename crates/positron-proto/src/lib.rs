@@ -1,8 +1,8 @@
 //! Every protocol of positron-net, as state machines without sockets, clocks, threads, async,
 //! entropy or disk. Time, randomness and verdicts on signatures are arguments.
 //!
-//! Modules in reading order; a module uses only those above it, and the four siblings `peers`,
-//! `gossip`, `direct` and `trust` never use one another.
+//! Modules in reading order; a module uses only those above it, and the siblings, in the line above
+//! `node`, never use one another. `cargo xtask tidy` reads the order here.
 //!
 //! ```text
 //! time · deadlines                      given time, ordered deadlines
@@ -11,6 +11,7 @@
 //! netgroup                              addresses that count as one
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! identity · wire                       claims and evidence · bytes and values
+//! storage                               what is remembered, as rows of tables
 //! handshake                             from two keys to shared secrets
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
@@ -36,6 +37,7 @@ pub mod peers;
 pub mod rng;
 pub mod session;
 pub mod standings;
+pub mod storage;
 pub mod stream;
 pub mod time;
 pub mod trust;

@@ -69,4 +69,11 @@ impl Observation {
             Self::Misbehaved(what) => what.name(),
         }
     }
+
+    /// The observation of this name.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        let well = [Self::ValidMessage, Self::Answered, Self::TimedOut];
+        let wrong = Misbehavior::ALL.into_iter().map(Self::Misbehaved);
+        well.into_iter().chain(wrong).find(|observation| observation.name().as_bytes() == name)
+    }
 }

@@ -7,16 +7,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use positron_proto::{
-    gossip,
-    id::NodeId,
-    identity::Verified,
-    node::{Change, ChangeId, SequenceKind, Snapshot},
-    peers::KnownPeer,
-    standings::PeerTrust,
-    time::{Duration, Instant, WallTime},
-    trust,
-    wire::message::AppMessage,
+    id::NetworkId,
+    node::{ChangeId, Snapshot},
+    storage::{Change, Row, Rule, Value},
+    time::{Duration, Instant},
 };
 
 /// The disk of one host.
@@ -33,13 +29,14 @@ pub(crate) struct Disk {
 
 /// What the changes add up to.
 #[derive(Clone, Debug, Default)]
-struct Tables {
-    next_broadcast: u64,
-    next_direct: u64,
-    messages: BTreeMap<(NodeId, u64), Verified<AppMessage>>,
-    floors: BTreeMap<NodeId, u64>,
-    peers: BTreeMap<NodeId, KnownPeer>,
-    standings: BTreeMap<NodeId, (PeerTrust, WallTime)>,
+struct Tables(BTreeMap<&'static str, Rows>);
+
+/// The rows of one table.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    by_key: BTreeMap<Bytes, (u64, Value)>,
+    /// Numbers the keys in the order in which they were first kept.
+    last: u64,
 }
 
 /// How a process ended, as far as its disk is concerned.
@@ -72,7 +69,7 @@ impl Disk {
         let mut last = None;
         let mut critical = now.since(self.checkpointed) >= checkpoint;
         for (id, change) in self.written.drain(..self.batch) {
-            critical |= change.is_critical();
+            critical |= change.critical;
             self.committed.push_back(change);
             last = Some(id);
         }
@@ -110,12 +107,12 @@ impl Disk {
     }
 
     /// What a process that starts now is told.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self, network: &NetworkId) -> Snapshot {
         let mut tables = self.durable.clone();
         for change in &self.committed {
             tables.apply(change.clone());
         }
-        tables.into_snapshot()
+        tables.snapshot(network)
     }
 
     /// How many changes were ever written.
@@ -127,75 +124,65 @@ impl Disk {
 impl Tables {
     /// Applying a change twice is applying it once.
     fn apply(&mut self, change: Change) {
-        match change {
-            Change::ReserveSequence { kind, below } => {
-                let next = match kind {
-                    SequenceKind::Broadcast => &mut self.next_broadcast,
-                    SequenceKind::Direct => &mut self.next_direct,
-                };
-                *next = below.max(*next);
+        let Change { table, key, value, critical: _ } = change;
+        // Nothing reads a log back.
+        if matches!(table.rule, Rule::Log { .. }) {
+            return;
+        }
+        let rows = self.0.entry(table.name).or_default();
+        let Some(value) = value else {
+            rows.by_key.remove(&key);
+            return;
+        };
+        if let Some((_, stands)) = rows.by_key.get_mut(&key) {
+            if table.rule != Rule::Rise || value.iter().gt(stands.iter()) {
+                *stands = value;
             }
-            Change::KeepMessage(message) => {
-                let content = message.content();
-                self.messages.insert((content.sender.node_id(), content.sequence), message);
-            }
-            Change::ForgetMessage { sender, sequence } => {
-                self.messages.remove(&(sender, sequence));
-            }
-            Change::Floor { sender, floor } => {
-                let known = self.floors.entry(sender).or_default();
-                *known = floor.max(*known);
-            }
-            Change::ForgetFloor(sender) => {
-                self.floors.remove(&sender);
-            }
-            Change::KeepPeer(peer) => {
-                self.peers.insert(peer.record.content().node_id(), peer);
-            }
-            Change::ForgetPeer(peer) => {
-                self.peers.remove(&peer);
-            }
-            Change::KeepStanding { peer, standing, at } => {
-                self.standings.insert(peer, (standing, at));
-            }
-            Change::ForgetStanding(peer) => {
-                self.standings.remove(&peer);
-            }
-            // Nothing reads the audit trail back.
-            Change::Audit(_) => {}
+        } else {
+            rows.last += 1;
+            rows.by_key.insert(key, (rows.last, value));
         }
     }
 
-    fn into_snapshot(self) -> Snapshot {
-        Snapshot {
-            next_broadcast: self.next_broadcast,
-            next_direct: self.next_direct,
-            gossip: gossip::GossipSnapshot {
-                messages: self.messages.into_values().collect(),
-                floors: self.floors.into_iter().collect(),
-            },
-            peers: self.peers.into_values().collect(),
-            standings: self
-                .standings
-                .into_iter()
-                .map(|(peer, (standing, at))| trust::RememberedTrust { peer, standing, at })
-                .collect(),
+    /// What a process that starts now is told: nothing rots here, so every row makes sense.
+    fn snapshot(&self, network: &NetworkId) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for table in Snapshot::tables() {
+            let Some(rows) = self.0.get(table.name) else { continue };
+            let mut in_order: Vec<_> = rows.by_key.iter().collect();
+            in_order.sort_unstable_by_key(|(_, (number, _))| *number);
+            for (key, (_, value)) in in_order {
+                let row = Row { table, key: key.clone(), value: value.to_bytes() };
+                snapshot.load(row, network).expect("a room reads what it wrote");
+            }
         }
+        snapshot
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use positron_proto::{
+        gossip::change::keep_floor,
+        id::NodeId,
+        node::{SequenceKind, change::reserve},
+        storage::Table,
+    };
+
     use super::*;
 
     const NEVER: Duration = Duration::from_secs(1_000_000);
 
     fn floor(floor: u64) -> Change {
-        Change::Floor { sender: NodeId::from_bytes([1; 32]), floor }
+        keep_floor(&NodeId::from_bytes([1; 32]), floor)
+    }
+
+    fn snapshot(disk: &Disk) -> Snapshot {
+        disk.snapshot(&NetworkId::from_name("test"))
     }
 
     fn floor_on(disk: &Disk) -> u64 {
-        disk.snapshot().gossip.floors.first().map_or(0, |(_, floor)| *floor)
+        snapshot(disk).gossip.floors.first().map_or(0, |(_, floor)| *floor)
     }
 
     #[test]
@@ -211,7 +198,7 @@ mod tests {
     #[test]
     fn a_loss_of_power_loses_what_no_critical_change_followed() {
         let mut disk = Disk::default();
-        let critical = Change::ReserveSequence { kind: SequenceKind::Broadcast, below: 9 };
+        let critical = reserve(SequenceKind::Broadcast, 9);
         for (id, change) in [(1, floor(1)), (2, critical), (3, floor(3))] {
             disk.write(ChangeId(id), change);
             disk.begin();
@@ -219,6 +206,29 @@ mod tests {
         }
         assert_eq!(floor_on(&disk), 3);
         disk.crash(Loss::Power);
-        assert_eq!((floor_on(&disk), disk.snapshot().next_broadcast), (1, 9));
+        assert_eq!((floor_on(&disk), snapshot(&disk).numbers.next_broadcast), (1, 9));
+    }
+
+    #[test]
+    fn rows_keep_their_place_and_follow_the_rule_of_their_table() {
+        const PLAIN: Table = Table { name: "plain_rows", rule: Rule::Replace, essential: false };
+        const RISING: Table = Table { name: "rising_rows", rule: Rule::Rise, essential: false };
+        let mut tables = Tables::default();
+        for (key, value) in [("b", "2"), ("a", "1"), ("b", "1"), ("c", "3"), ("a", "0")] {
+            let value = || value.as_bytes().to_vec();
+            tables.apply(Change::keep(&PLAIN, key, value()));
+            tables.apply(Change::keep(&RISING, key, value()));
+        }
+        tables.apply(Change::forget(&PLAIN, "c"));
+        let of = |table: &Table| {
+            let rows = tables.0[table.name].by_key.iter();
+            let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+            let rows = rows.map(|(key, (n, value))| (*n, text(key), text(&value.to_bytes())));
+            let mut rows: Vec<_> = rows.collect();
+            rows.sort();
+            rows.into_iter().map(|(_, key, value)| key + &value).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&PLAIN), ["b1", "a0"]);
+        assert_eq!(of(&RISING), ["b2", "a1", "c3"]);
     }
 }

@@ -158,7 +158,8 @@ impl World {
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(index);
         let (identity, now) = (host.identity().clone(), host.clocks(self.now()));
-        Box::new(NodeCore::new(config, identity, host.snapshot(), &seed, now))
+        let snapshot = host.snapshot(&config.network);
+        Box::new(NodeCore::new(config, identity, snapshot, &seed, now))
     }
 
     fn crash(&mut self, node: usize, death: Death) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::Ticket,
+    id::{NetworkId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, Outcome, Refused, Snapshot},
     rng::Seed,
@@ -132,8 +132,8 @@ impl Host {
     }
 
     /// What its disk would bring back now.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.disk.snapshot()
+    pub(crate) fn snapshot(&self, network: &NetworkId) -> Snapshot {
+        self.disk.snapshot(network)
     }
 
     /// Changes that reached its disk.

@@ -5,7 +5,8 @@ use core::hash::{Hash as _, Hasher};
 use positron_proto::{
     datagram::contract::Transmit,
     id::{LinkId, NodeId},
-    node::{Change, Effect, Event, Outcome},
+    node::{Effect, Event, Outcome},
+    storage::Change,
     time::Instant,
 };
 
@@ -116,54 +117,13 @@ impl RunHash {
     }
 
     fn change(&mut self, change: &Change) {
-        match change {
-            Change::ReserveSequence { kind, below } => {
-                self.word(1 + *kind as u64);
-                self.word(*below);
-            }
-            Change::KeepMessage(message) => {
-                self.word(3);
-                self.bytes(message.id().as_bytes());
-            }
-            Change::ForgetMessage { sender, sequence } => {
-                self.word(4);
-                self.id(sender);
-                self.word(*sequence);
-            }
-            Change::Floor { sender, floor } => {
-                self.word(5);
-                self.id(sender);
-                self.word(*floor);
-            }
-            Change::ForgetFloor(sender) => {
-                self.word(11);
-                self.id(sender);
-            }
-            Change::KeepPeer(peer) => {
-                self.word(6);
-                self.bytes(peer.record.id().as_bytes());
-                self.word(peer.last_seen.as_unix_micros());
-                self.word(u64::from(peer.failures));
-            }
-            Change::ForgetPeer(peer) => {
-                self.word(7);
-                self.id(peer);
-            }
-            Change::KeepStanding { peer, standing, at } => {
-                self.word(8);
-                self.id(peer);
-                self.word(standing.score.to_bits());
-                self.word(at.as_unix_micros());
-            }
-            Change::ForgetStanding(peer) => {
-                self.word(9);
-                self.id(peer);
-            }
-            Change::Audit(event) => {
-                self.word(10);
-                self.id(&event.peer);
-                self.word(event.score.to_bits());
-            }
+        let Change { table, key, value, critical } = change;
+        self.text(table.name);
+        self.bytes(key);
+        self.word(1 + u64::from(*critical));
+        if let Some(value) = value {
+            self.bytes(&value.head);
+            self.bytes(&value.tail);
         }
     }
 

@@ -252,7 +252,7 @@ impl World {
 
     /// What the node's disk would bring back now.
     pub fn snapshot(&self, node: usize) -> positron_proto::node::Snapshot {
-        self.hosts[node].snapshot()
+        self.hosts[node].snapshot(&self.scenario.config.network)
     }
 
     /// The promises that were broken so far.

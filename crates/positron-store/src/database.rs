@@ -1,15 +1,17 @@
-//! Opening `node.db`: is it ours, of this network, of a version that we know; then its migrations.
+//! Opening `node.db`: is it ours, of this network, of our version; then a table for each of the
+//! rooms'.
 
 use std::{fs::OpenOptions, io, path::Path};
 
-use positron_proto::id::NetworkId;
+use positron_proto::{id::NetworkId, node::Snapshot, storage::Table};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, config::DbConfig,
 };
 
 use crate::{StoreError, limits::BUSY_TIMEOUT};
 
-/// Opens the database of `network`, creates it if there is none, and brings its schema up to date.
+/// Opens the database of `network`, creates it if there is none, and makes the tables that are
+/// missing: a room that is new here begins with nothing.
 ///
 /// Everything that can be refused is refused before the file is changed.
 pub(crate) fn open(path: &Path, network: &NetworkId, name: &str) -> Result<Connection, StoreError> {
@@ -38,11 +40,12 @@ pub(crate) fn open(path: &Path, network: &NetworkId, name: &str) -> Result<Conne
     }
     // On macOS only this makes `fsync` reach the disk; elsewhere it means nothing.
     db.pragma_update(None, "fullfsync", true).map_err(sql)?;
-    migrate(&mut db, MIGRATIONS, |db| {
-        let sql = "INSERT INTO state (only, network, network_name) VALUES (1, ?1, ?2)";
-        db.execute(sql, (network.as_bytes(), name)).map(drop)
-    })
-    .map_err(sql)?;
+    if version == 0 {
+        create(&mut db, network, name).map_err(sql)?;
+    }
+    for table in Snapshot::tables() {
+        db.execute_batch(&schema_of(table)).map_err(sql)?;
+    }
     Ok(db)
 }
 
@@ -54,36 +57,41 @@ pub(crate) fn inspect(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     };
     let version = read("PRAGMA user_version")?;
     let application = read("PRAGMA application_id")?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     match (application, version) {
-        (APPLICATION_ID, 1..) if version <= known => Ok(version),
-        (APPLICATION_ID, 1..) => {
-            Err(StoreError::NewerSchema { path: path.to_owned(), found: version, known })
-        }
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(version),
+        (APPLICATION_ID, 1..) => Err(StoreError::OtherSchema {
+            path: path.to_owned(),
+            found: version,
+            known: SCHEMA_VERSION,
+        }),
         (0, 0) if read("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(0),
         _ => Err(StoreError::Foreign { path: path.to_owned() }),
     }
 }
 
-/// Runs what is missing of `migrations`. `first` runs in the transaction of the first one, so that
-/// there is never a schema without its state.
-fn migrate(
-    db: &mut Connection,
-    migrations: &[&str],
-    first: impl Fn(&Connection) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let done: i64 = db.query_row("PRAGMA user_version", (), |row| row.get(0))?;
-    for (version, sql) in (1_i64..).zip(migrations).filter(|(version, _)| *version > done) {
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", version)?;
-        if version == 1 {
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            first(&transaction)?;
-        }
-        transaction.commit()?;
-    }
-    Ok(())
+/// Makes an empty file a database, in one transaction: there is never a schema without its state.
+fn create(db: &mut Connection, network: &NetworkId, name: &str) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    let sql = "INSERT INTO state (only, network, network_name) VALUES (1, ?1, ?2)";
+    transaction.execute(sql, (network.as_bytes(), name))?;
+    transaction.commit()
+}
+
+/// A table of a room. Rows have numbers, which order them by when their keys were first kept, and
+/// keep large values out of the tree that is searched by key.
+fn schema_of(table: &Table) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (
+            number   INTEGER PRIMARY KEY,
+            key      BLOB NOT NULL UNIQUE,
+            value    BLOB NOT NULL,
+            checksum BLOB NOT NULL
+        ) STRICT",
+        table.name
+    )
 }
 
 fn check_network(
@@ -131,10 +139,9 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The schema, version by version: each runs once, in a transaction of its own. What stands here
-/// was run on somebody's disk and never changes; a new version is appended.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1_messages_and_peers.sql"), include_str!("migrations/2_trust.sql")];
+/// How rows are laid out (`PRAGMA user_version`). What a room writes into its rows is its own: who
+/// changes that takes another table.
+const SCHEMA_VERSION: i64 = 3;
 
 /// Marks the file as ours (`PRAGMA application_id`): "PSTN" in ASCII.
 const APPLICATION_ID: i64 = 0x5053_544E;
@@ -143,38 +150,45 @@ const APPLICATION_ID: i64 = 0x5053_544E;
 mod tests {
     use super::*;
 
-    fn version(db: &Connection) -> i64 {
-        db.query_row("PRAGMA user_version", (), |row| row.get(0)).unwrap()
+    fn tables(db: &Connection) -> i64 {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'";
+        db.query_row(sql, (), |row| row.get(0)).unwrap()
     }
 
     #[test]
-    fn each_migration_runs_once_and_in_order() {
-        let mut db = Connection::open_in_memory().unwrap();
-        let migrations = ["CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y", "DROP TABLE a"];
-        for (known, columns) in [(1, 1), (1, 1), (2, 2), (3, 0), (3, 0)] {
-            migrate(&mut db, &migrations[..known], |_| Ok(())).unwrap();
-            assert_eq!(version(&db), i64::try_from(known).unwrap());
-            let sql = "SELECT count(*) FROM pragma_table_info('a')";
-            assert_eq!(db.query_row(sql, (), |row| row.get(0)), Ok(columns));
+    fn a_schema_is_made_once_and_only_tables_that_are_missing_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let network = NetworkId::from_name("test");
+        let rooms = Snapshot::tables();
+        let all = i64::try_from(1 + rooms.len()).unwrap();
+        for _ in 0..2 {
+            let db = open(&path, &network, "test").unwrap();
+            assert_eq!(inspect(&db, &path).unwrap(), SCHEMA_VERSION);
+            assert_eq!(tables(&db), all);
         }
+        let db = open(&path, &network, "test").unwrap();
+        db.execute_batch(&format!("DROP TABLE {}", rooms[1].name)).unwrap();
+        let sql = format!("INSERT INTO {} VALUES (7, x'01', x'02', x'03')", rooms[0].name);
+        db.execute_batch(&sql).unwrap();
+        assert_eq!(tables(&db), all - 1);
+        drop(db);
+        let db = open(&path, &network, "test").unwrap();
+        assert_eq!(tables(&db), all, "as when a room is new");
+        let sql = format!("SELECT number FROM {}", rooms[0].name);
+        assert_eq!(db.query_row(&sql, (), |row| row.get(0)), Ok(7));
     }
 
     #[test]
-    fn a_migration_that_fails_leaves_the_version_before_it() {
+    fn a_database_that_could_not_be_made_whole_is_still_an_empty_file() {
         let mut db = Connection::open_in_memory().unwrap();
-        let migrations = ["CREATE TABLE a (x)", "CREATE TABLE b (x); SELECT * FROM nowhere"];
-        migrate(&mut db, &migrations, |_| Ok(())).unwrap_err();
-        assert_eq!(version(&db), 1);
-        let tables = "SELECT group_concat(name) FROM sqlite_schema";
-        assert_eq!(db.query_row(tables, (), |row| row.get(0)), Ok("a".to_owned()));
-    }
-
-    #[test]
-    fn a_database_without_its_state_is_never_made() {
-        let mut db = Connection::open_in_memory().unwrap();
-        let failure = |_: &Connection| Err(rusqlite::Error::InvalidQuery);
-        migrate(&mut db, MIGRATIONS, failure).unwrap_err();
-        assert_eq!(version(&db), 0);
+        // The state comes last, and somebody forbids it.
+        db.execute_batch("PRAGMA max_page_count = 1").unwrap();
+        create(&mut db, &NetworkId::from_name("test"), "test").unwrap_err();
+        assert_eq!(tables(&db), 0);
         assert_eq!(inspect(&db, Path::new("memory")).unwrap(), 0);
+        db.execute_batch("PRAGMA max_page_count = 100").unwrap();
+        create(&mut db, &NetworkId::from_name("test"), "test").unwrap();
+        assert_eq!(inspect(&db, Path::new("memory")).unwrap(), SCHEMA_VERSION);
     }
 }

@@ -81,18 +81,18 @@ pub enum StoreError {
         /// The network that was asked for.
         wanted: String,
     },
-    /// A newer version of this program wrote the database.
+    /// Another version of this program wrote the database.
     #[error(
-        "the database {} has schema version {found}, this program knows up to {known}; use the \
-         newer program that wrote it",
+        "the database {} has schema version {found}, this program knows {known}; use the program \
+         that wrote it, or another data folder",
         path.display()
     )]
-    NewerSchema {
+    OtherSchema {
         /// Which file.
         path: PathBuf,
         /// Its version.
         found: i64,
-        /// The newest version that we know.
+        /// The version that we know.
         known: i64,
     },
     /// The disk is full, or the database reached its own bound.

@@ -2,8 +2,11 @@
 //!
 //! The core ([`positron_proto::node`]) never reads the disk in mid-thought: it is given a
 //! [`Snapshot`](positron_proto::node::Snapshot) at the start and says
-//! [`Change`](positron_proto::node::Change)s from then on. What must be durable before it is said
-//! waits in the core for its report.
+//! [`Change`](positron_proto::storage::Change)s from then on. What must be durable before it is
+//! said waits in the core for its report.
+//!
+//! What a row means is known to the room whose it is, and to nobody here but [`summary()`]: a room
+//! that keeps something new has a table of its own, and is stored like all others.
 //!
 //! # The life of a change
 //!
@@ -30,28 +33,29 @@
 //! ```text
 //!  DATA_DIR            0700, created by a node that starts, never by who only looks
 //!  ├─ node.lock        the pid of the node; locked while it runs
-//!  ├─ node.db          0600, SQLite in WAL mode; PRAGMA user_version is the schema's version
+//!  ├─ node.db          0600, SQLite in WAL mode; PRAGMA user_version says how rows are laid out
 //!  └─ node.db-wal, -shm   the log and its index, while the node runs or after it crashed
 //!
-//!  state         one row: network, network_name, next_broadcast, next_direct
-//!  messages      kept (order) · sender, sequence (unique) · claim, checksum
-//!  floors        sender · floor
-//!  peers         node · record, checksum · dialled, last_seen, failures
-//!  standings     peer · score, banned_until, at
-//!  trust_events  number (order) · at, peer, observation, change, score
+//!  state          one row: network, network_name
+//!  <room>_<noun>  number (order) · key (unique) · value, checksum
 //! ```
+//!
+//! There is one table for each [`Table`](positron_proto::storage::Table) of a room, made when it is
+//! missing. What its rows are and what is done with them is said beside it, in the `change.rs` of
+//! the room.
 //!
 //! Claims and records are stored as they travel, signature included. Signatures are not checked
 //! again at the start; the checksum tells what rotted. A row that makes no sense is left out,
-//! counted and left there. A file that makes no sense, or is not ours, is refused and left as it
-//! is. Migrations are in `migrations/`, numbered; a version that was shipped is never edited. The
-//! database of the founding implementation, `network.db`, is left alone.
+//! counted and left there, unless no node can be without it: our own numbers. A file that makes no
+//! sense, is of another version or is not ours is refused and left as it is. The database of the
+//! founding implementation, `network.db`, is left alone.
 //!
 //! # Reading order
 //!
-//! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and migrate), `load` (rows
-//! to values), `queue` and `writer` (the life of a change), `apply` (values to rows), [`summary()`]
-//! (a look from outside), [`StoreError`] (what can go wrong, and what to do), [`limits`].
+//! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
+//! to values), `queue` and `writer` (the life of a change), `apply` (changes to rows),
+//! [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
+//! [`limits`].
 
 mod apply;
 mod database;

@@ -14,8 +14,9 @@ pub const MAX_DATABASE_BYTES: u64 = 1 << 30;
 /// Pages (of 4 KiB) in the write-ahead log after which it is copied into the database: 16 MiB,
 /// which a start after a crash reads in some 50 ms.
 pub const WAL_PAGES: u32 = 4096;
-/// Trust events that are deleted together once there are too many: one delete in about 600 events.
-pub const TRUST_EVENTS_PRUNED: usize = positron_proto::limits::MAX_TRUST_EVENTS / 16;
+/// The part of a log that is deleted together once it is too long, one in so many lines: of 10,000
+/// trust events, one delete in about 600.
+pub const PRUNED_PART: i64 = 16;
 /// Waits before a transaction that failed is tried again; after the last one storage has failed.
 /// Long enough for a log rotation to make room, short against the patience of a person.
 pub const RETRY_PAUSES: &[Duration] =
@@ -25,4 +26,4 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wait for readers when a store closes: short against the 5 s in which a node stops.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Peers, bans and events that a summary lists.
-pub const SUMMARY_LINES: u32 = 10;
+pub const SUMMARY_LINES: usize = 10;

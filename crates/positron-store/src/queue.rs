@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use positron_proto::node::{Change, ChangeId};
+use positron_proto::{node::ChangeId, storage::Change};
 
 use crate::limits::{MAX_QUEUED_BYTES, MAX_QUEUED_CHANGES};
 
@@ -137,24 +137,19 @@ impl Waiting {
 
 /// Memory that a change holds, about.
 fn cost(change: &Change) -> usize {
-    let fixed = size_of::<(ChangeId, Change)>();
-    match change {
-        Change::KeepMessage(message) => fixed + message.content().payload.len(),
-        Change::KeepPeer(_) => fixed + 512,
-        _ => fixed,
-    }
+    size_of::<(ChangeId, Change)>() + change.len()
 }
 
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, thread};
 
-    use positron_proto::{id::NodeId, node::Change};
+    use positron_proto::{id::NodeId, peers::change::forget};
 
     use super::*;
 
     fn change() -> Change {
-        Change::ForgetPeer(NodeId::from_bytes([7; 32]))
+        forget(&NodeId::from_bytes([7; 32]))
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::{
 
 use positron_proto::{
     id::NetworkId,
-    node::{Change, ChangeId, Snapshot},
+    node::{ChangeId, Snapshot},
+    storage::Change,
 };
 use rusqlite::{Connection, config::DbConfig};
 
 use crate::{
     Backlog, DataFolder, Refused, Report, StoreError,
-    apply::{self, Apply},
+    apply::{Apply, STATEMENTS_PER_TABLE},
     database,
     limits::{MAX_DATABASE_BYTES, RETRY_PAUSES, WAL_PAGES},
     load::{self, Loaded},
@@ -52,7 +53,7 @@ impl Default for Options {
 ///
 /// use positron_proto::{
 ///     id::NetworkId,
-///     node::{Change, ChangeId, SequenceKind},
+///     node::{ChangeId, SequenceKind, change::reserve},
 /// };
 /// use positron_store::{DataFolder, Report, Store};
 ///
@@ -62,16 +63,15 @@ impl Default for Options {
 /// let on_report = move |report| drop(reports.send(report));
 /// let folder = DataFolder::lock(dir.path())?;
 /// let (store, snapshot) = Store::open(folder, network, "example", on_report)?;
-/// assert_eq!(snapshot.next_broadcast, 0);
+/// assert_eq!(snapshot.numbers.next_broadcast, 0);
 ///
-/// let change = Change::ReserveSequence { kind: SequenceKind::Broadcast, below: 1024 };
-/// store.persist(ChangeId(1), change)?;
+/// store.persist(ChangeId(1), reserve(SequenceKind::Broadcast, 1024))?;
 /// assert_eq!(inbox.recv()?, Report::Durable { up_to: ChangeId(1) });
 /// store.close()?;
 ///
 /// let folder = DataFolder::lock(dir.path())?;
 /// let (_store, snapshot) = Store::open(folder, network, "example", drop)?;
-/// assert_eq!(snapshot.next_broadcast, 1024);
+/// assert_eq!(snapshot.numbers.next_broadcast, 1024);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -130,7 +130,7 @@ impl Store {
         let writer = Writer {
             db,
             path,
-            apply: Apply::new(network),
+            apply: Apply::default(),
             queue: queue.clone(),
             on_report: on_report as OnReport,
             retry_pauses: options.retry_pauses,
@@ -205,13 +205,13 @@ impl Drop for Store {
 /// Turns a connection that was opened with care into the one that writes.
 fn prepare_for_writing(db: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     let page_size: u32 = db.query_row("PRAGMA page_size", (), |row| row.get(0))?;
-    let pages = apply::integer(max_bytes / u64::from(page_size.max(1)));
+    let pages = i64::try_from(max_bytes / u64::from(page_size.max(1))).unwrap_or(i64::MAX);
     db.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(()))?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     // A log that grew while a reader held it shrinks again.
     let log_bytes = i64::from(WAL_PAGES) * i64::from(page_size);
     db.pragma_update(None, "journal_size_limit", log_bytes)?;
-    db.set_prepared_statement_cache_capacity(apply::STATEMENTS);
+    db.set_prepared_statement_cache_capacity(STATEMENTS_PER_TABLE * Snapshot::tables().len());
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }

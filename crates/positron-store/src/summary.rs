@@ -2,13 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use positron_proto::id::{NetworkId, NodeId};
-use rusqlite::{Connection, OpenFlags, Row};
+use positron_proto::{
+    gossip,
+    id::{NetworkId, NodeId},
+    node::{Numbers, change},
+    peers::{self, KnownPeer},
+    storage::{Remembered, Table},
+    time::WallTime,
+    trust::{self, RememberedTrust},
+};
+use rusqlite::{Connection, OpenFlags, Row as SqlRow};
 
 use crate::{
     StoreError, database, folder,
     limits::{BUSY_TIMEOUT, SUMMARY_LINES},
-    load::number,
+    load::{OLDEST_FIRST, rows},
 };
 
 /// What a node remembers, in numbers.
@@ -178,82 +186,83 @@ fn read(path: &Path, log: Log) -> Result<Summary, StoreError> {
         last_trust_events: Vec::new(),
     };
     count(&db, &mut summary).map_err(sql)?;
-    // A database that an older program left and no newer one has started with yet.
-    if schema_version >= 2 {
-        count_trust(&db, &mut summary).map_err(sql)?;
-    }
+    count_trust(&db, &mut summary).map_err(sql)?;
     Ok(summary)
 }
 
 fn count(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
-    summary.next_broadcast = one(db, "SELECT next_broadcast FROM state")?;
-    summary.next_direct = one(db, "SELECT next_direct FROM state")?;
-    summary.peers = one(db, "SELECT count(*) FROM peers")?;
-    summary.dialled_peers = one(db, "SELECT count(dialled) FROM peers")?;
-    summary.messages = one(db, "SELECT count(*) FROM messages")?;
-    summary.message_bytes = one(db, "SELECT coalesce(sum(length(claim)), 0) FROM messages")?;
-    summary.senders = one(db, "SELECT count(DISTINCT sender) FROM messages")?;
+    let numbers: Numbers = remembered(db, &change::NUMBERS, &summary.network)?;
+    summary.next_broadcast = numbers.next_broadcast;
+    summary.next_direct = numbers.next_direct;
+    let peers: Vec<KnownPeer> = remembered(db, &peers::change::BOOK, &summary.network)?;
+    summary.peers = peers.len() as u64;
+    summary.dialled_peers = peers.iter().filter(|peer| peer.dialled.is_some()).count() as u64;
+    // Broadcasts may be many and large, so that they are counted and not read. Their keys begin
+    // with the sender.
+    let table = gossip::change::MESSAGES.name;
+    let sql = format!(
+        "SELECT count(*), coalesce(sum(length(value)), 0), count(DISTINCT substr(key, 1, 32))
+         FROM {table}"
+    );
+    (summary.messages, summary.message_bytes, summary.senders) =
+        db.query_row(&sql, (), |row| Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?)))?;
     Ok(())
 }
 
 fn count_trust(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
-    summary.observed_peers = one(db, "SELECT count(*) FROM standings")?;
-    summary.banned_peers = one(db, "SELECT count(banned_until) FROM standings")?;
-    summary.trust_events = one(db, "SELECT count(*) FROM trust_events")?;
-    summary.bans = lines(
-        db,
-        "SELECT peer, banned_until FROM standings WHERE banned_until IS NOT NULL
-         ORDER BY banned_until DESC, peer LIMIT ?1",
-        |row| Ok(Ban { peer: node(row)?, until_unix_secs: seconds(row.get(1)?) }),
-    )?;
-    summary.most_trusted = lines(
-        db,
-        "SELECT peer, score FROM standings WHERE banned_until IS NULL
-         ORDER BY score DESC, peer LIMIT ?1",
-        |row| Ok(Trusted { peer: node(row)?, score: row.get(1)? }),
-    )?;
-    summary.last_trust_events = lines(
-        db,
-        "SELECT peer, at, observation, change, score FROM trust_events
-         ORDER BY number DESC LIMIT ?1",
-        |row| {
-            Ok(TrustLine {
-                peer: node(row)?,
-                at_unix_secs: seconds(row.get(1)?),
-                observation: row.get(2)?,
-                change: row.get(3)?,
-                score: row.get(4)?,
-            })
-        },
-    )?;
+    let mut known: Vec<RememberedTrust> =
+        remembered(db, &trust::change::STANDINGS, &summary.network)?;
+    summary.observed_peers = known.len() as u64;
+    known.sort_by(|a, b| {
+        let last_longest = b.standing.banned_until.cmp(&a.standing.banned_until);
+        last_longest.then(b.standing.score.total_cmp(&a.standing.score)).then(a.peer.cmp(&b.peer))
+    });
+    for RememberedTrust { peer, standing, .. } in known {
+        if let Some(until) = standing.banned_until {
+            summary.banned_peers += 1;
+            if summary.bans.len() < SUMMARY_LINES {
+                summary.bans.push(Ban { peer, until_unix_secs: seconds(until) });
+            }
+        } else if summary.most_trusted.len() < SUMMARY_LINES {
+            summary.most_trusted.push(Trusted { peer, score: standing.score });
+        }
+    }
+    let events = &trust::change::EVENTS;
+    let sql = format!("SELECT count(*) FROM {}", events.name);
+    summary.trust_events = db.query_row(&sql, (), |row| number(row, 0))?;
+    let newest_first = format!("ORDER BY number DESC LIMIT {SUMMARY_LINES}");
+    rows(db, events, &newest_first, |row| {
+        let event = trust::change::event(row).map(|event| TrustLine {
+            peer: event.peer,
+            at_unix_secs: seconds(event.at),
+            observation: event.observation.name().to_owned(),
+            change: event.change,
+            score: event.score,
+        });
+        let makes_sense = event.is_ok();
+        summary.last_trust_events.extend(event);
+        makes_sense
+    })?;
     Ok(())
 }
 
-fn one(db: &Connection, sql: &str) -> rusqlite::Result<u64> {
-    db.query_row(sql, (), |row| row.get(0)).map(number)
-}
-
-/// The first [`SUMMARY_LINES`] rows that make sense.
-fn lines<T>(
+/// The rows of `table` that make sense.
+fn remembered<T: Remembered + Default>(
     db: &Connection,
-    sql: &str,
-    read: impl Fn(&Row) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    let mut statement = db.prepare(sql)?;
-    let mut rows = statement.query((SUMMARY_LINES,))?;
-    let mut lines = Vec::new();
-    while let Some(row) = rows.next()? {
-        lines.extend(read(row));
-    }
-    Ok(lines)
+    table: &'static Table,
+    network: &NetworkId,
+) -> rusqlite::Result<T> {
+    let mut all = T::default();
+    rows(db, table, OLDEST_FIRST, |row| all.load(row, network).is_ok())?;
+    Ok(all)
 }
 
-fn node(row: &Row) -> rusqlite::Result<NodeId> {
-    row.get(0).map(NodeId::from_bytes)
+fn number(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column).map(|count: i64| u64::try_from(count).unwrap_or(0))
 }
 
-fn seconds(micros: i64) -> u64 {
-    number(micros) / 1_000_000
+fn seconds(time: WallTime) -> u64 {
+    time.as_unix_micros() / 1_000_000
 }
 
 /// The absolute `path` as a URI that tells SQLite to take the file as it is: no log, no locks

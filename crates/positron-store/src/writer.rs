@@ -2,21 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use positron_proto::node::{Change, ChangeId};
+use positron_proto::{node::ChangeId, storage::Change};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 
-use crate::{
-    StoreError,
-    apply::{Apply, prune_trust_events},
-    limits::CLOSE_TIMEOUT,
-    queue::Queue,
-};
+use crate::{StoreError, apply::Apply, limits::CLOSE_TIMEOUT, queue::Queue};
 
 /// What became of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// Every change up to this one survives a crash of the process; what [is
-    /// critical](Change::is_critical) and everything before it, a loss of power.
+    /// critical](Change::critical) and everything before it, a loss of power.
     Durable {
         /// The last one.
         up_to: ChangeId,
@@ -104,15 +99,13 @@ impl Writer {
 
     /// All of it or nothing.
     fn commit(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
-        let is_critical = batch.iter().any(|(_, change)| change.is_critical());
+        let is_critical = batch.iter().any(|(_, change)| change.critical);
         self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (_, change) in batch {
             self.apply.apply(&transaction, change)?;
         }
-        if batch.iter().any(|(_, change)| matches!(change, Change::Audit(_))) {
-            prune_trust_events(&transaction)?;
-        }
+        self.apply.prune(&transaction, batch)?;
         transaction.commit()
     }
 
@@ -168,7 +161,8 @@ mod tests {
 
     use positron_proto::{
         id::{NetworkId, NodeId},
-        node::SequenceKind,
+        node::{SequenceKind, change::reserve},
+        peers::change::forget,
     };
 
     use super::*;
@@ -182,15 +176,15 @@ mod tests {
         let mut writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
             path,
-            apply: Apply::new(network),
+            apply: Apply::default(),
             queue: Arc::default(),
             on_report: Box::new(drop),
             retry_pauses: Vec::new(),
             // As SQLite opens it.
             safety: Safety::Power,
         };
-        let light = Change::ForgetPeer(NodeId::from_bytes([1; 32]));
-        let critical = Change::ReserveSequence { kind: SequenceKind::Direct, below: 7 };
+        let light = forget(&NodeId::from_bytes([1; 32]));
+        let critical = reserve(SequenceKind::Direct, 7);
         // https://sqlite.org/pragma.html#pragma_synchronous: 1 is NORMAL, 2 is FULL.
         for (changes, level) in [
             (vec![light.clone()], 1),
@@ -214,7 +208,7 @@ mod tests {
         let writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
             path,
-            apply: Apply::new(network),
+            apply: Apply::default(),
             queue: queue.clone(),
             on_report: Box::new(move |_| {
                 let _kept_until_the_end = &told;
@@ -224,7 +218,7 @@ mod tests {
             safety: Safety::Power,
         };
         let thread = std::thread::spawn(move || writer.run());
-        let change = || Change::ForgetPeer(NodeId::from_bytes([1; 32]));
+        let change = || forget(&NodeId::from_bytes([1; 32]));
         queue.push(ChangeId(1), change()).unwrap();
         assert!(heard.recv().is_err());
         assert!(thread.join().is_err());

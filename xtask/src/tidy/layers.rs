@@ -2,35 +2,26 @@
 
 use super::{File, Finding, Tree};
 
-/// The modules in reading order: each uses only those above it.
-const ORDER: [&str; 20] = [
-    "time",
-    "deadlines",
-    "limits",
-    "metric",
-    "crypto",
-    "rng",
-    "netgroup",
-    "id",
-    "misbehavior",
-    "standings",
-    "identity",
-    "wire",
-    "handshake",
-    "datagram",
-    "stream",
-    "session",
-    "peers",
-    "gossip",
-    "direct",
-    "trust",
-];
+/// The front page of the pure crate, where the reading order is written down: a line a floor, its
+/// modules, two spaces, what they are.
+const FRONT_PAGE: &str = include_str!("../../../crates/positron-proto/src/lib.rs");
 
-/// Never one another: what two of them share is data, wired in `node`.
-const SIBLINGS: [&str; 4] = ["peers", "gossip", "direct", "trust"];
+/// The floors in reading order, each with its modules: a module uses only those before it.
+fn floors() -> impl Iterator<Item = Vec<&'static str>> {
+    let lines = FRONT_PAGE.lines().skip_while(|line| *line != "//! ```text").skip(1);
+    let floors = lines.take_while(|line| *line != "//! ```");
+    floors.filter_map(|line| {
+        let (names, _) = line.strip_prefix("//! ")?.split_once("  ")?;
+        Some(names.split(" · ").collect())
+    })
+}
 
-/// The one that uses all.
-const TOP: &str = "node";
+/// The floor below the last one, `node`, is that of the siblings. They never use one another: what
+/// two of them share is data, wired in `node`.
+fn siblings() -> Vec<&'static str> {
+    let floors: Vec<_> = floors().collect();
+    floors.into_iter().rev().nth(1).unwrap_or_default()
+}
 
 /// Exceptions from the order, each tighter than it: the path begins so, and may not use this.
 const NOT: [(&str, &str, &str); 5] = [
@@ -62,10 +53,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
 }
 
 fn rank(module: &str) -> Option<usize> {
-    if module == TOP {
-        return Some(ORDER.len());
-    }
-    ORDER.iter().position(|name| *name == module)
+    floors().flatten().position(|name| name == module)
 }
 
 /// Why `module` may not use `used`.
@@ -73,7 +61,8 @@ fn forbidden(module: &str, below: &str, used: &str) -> Option<&'static str> {
     if used == module {
         return None;
     }
-    if SIBLINGS.contains(&module) && SIBLINGS.contains(&used) {
+    let siblings = siblings();
+    if siblings.contains(&module) && siblings.contains(&used) {
         return Some("siblings never use one another");
     }
     if let Some((_, _, why)) =
@@ -152,6 +141,17 @@ mod tests {
     fn found(path: &str, text: &str) -> Vec<usize> {
         let path = format!("crates/positron-proto/src/{path}");
         lines(super::check, &path, text).into_iter().map(|(line, _)| line).collect()
+    }
+
+    #[test]
+    fn the_reading_order_is_the_one_of_the_front_page() {
+        let floors: Vec<_> = super::floors().collect();
+        assert_eq!(floors.first(), Some(&vec!["time", "deadlines"]));
+        assert_eq!(floors.last(), Some(&vec!["node"]));
+        assert!(super::siblings().starts_with(&["peers", "gossip", "direct", "trust"]));
+        assert!(super::rank("wire") < super::rank("storage"));
+        assert!(super::rank("storage") < super::rank("peers"));
+        assert_eq!(super::rank("what"), None);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::{
 
 use positron_networking::NodeId;
 use positron_proto::{
-    gossip::GossipMessage,
+    gossip::{GossipMessage, change::keep_message},
     id::NetworkId,
     identity::{Identity, SignatureJob, Verified},
-    node::{Change, ChangeId},
+    node::ChangeId,
     time::WallTime,
     wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
@@ -135,7 +135,7 @@ fn stored_per_second(
     let start = Instant::now();
     let mut last = ChangeId(0);
     for (id, message) in (1..).map(ChangeId).zip(messages) {
-        store.persist(id, Change::KeepMessage(message.clone())).map_err(|error| {
+        store.persist(id, keep_message(message)).map_err(|error| {
             Failure::new(Exit::Storage, "the store refuses a message").because(error)
         })?;
         last = id;

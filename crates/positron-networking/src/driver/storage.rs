@@ -1,6 +1,9 @@
 //! Where changes go: to the disk, or nowhere.
 
-use positron_proto::node::{Change, ChangeId, Input, Snapshot};
+use positron_proto::{
+    node::{ChangeId, Input, Snapshot},
+    storage::Change,
+};
 use positron_store::{DataFolder, Report, Store, StoreError};
 use tokio::time::timeout;
 

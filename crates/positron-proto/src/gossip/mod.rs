@@ -12,9 +12,10 @@
 //! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
 //! `announcements.rs` (what is to be announced), `peer_state.rs` (what is remembered of a peer),
-//! `counters.rs`.
+//! [`change`] (what is kept across restarts, as rows), `counters.rs`.
 
 mod announcements;
+pub mod change;
 mod checks_under_way;
 mod config;
 mod counters;

@@ -1,14 +1,9 @@
-//! What storage keeps, and what it brings back.
+//! What the wiring itself keeps across restarts: our own numbers. And how changes are numbered.
 
 use crate::{
-    gossip,
-    id::NodeId,
-    identity::Verified,
-    peers::KnownPeer,
-    standings::PeerTrust,
-    time::WallTime,
-    trust::{self, TrustEvent},
-    wire::message::AppMessage,
+    id::NetworkId,
+    storage::{Change, Remembered, Row, Rule, Table},
+    wire::{Malformed, Reader},
 };
 
 /// Numbers the changes of one run: 1, 2, 3, ...
@@ -25,75 +20,49 @@ pub enum SequenceKind {
     Direct,
 }
 
-/// One thing to be remembered. Applying a change twice is applying it once.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Our own numbers below `below` may have been used. Must survive a loss of power.
-    ReserveSequence {
-        /// Of which counting.
-        kind: SequenceKind,
-        /// The first number that was not given out.
-        below: u64,
-    },
-    /// A broadcast of the retention window, our own or another's.
-    KeepMessage(Verified<AppMessage>),
-    /// It left the retention window.
-    ForgetMessage {
-        /// Whose.
-        sender: NodeId,
-        /// Which.
-        sequence: u64,
-    },
-    /// Broadcasts of this sender below `floor` are old.
-    Floor {
-        /// Whose.
-        sender: NodeId,
-        /// The lowest number that may still be new.
-        floor: u64,
-    },
-    /// Nothing is known any more of which broadcasts of this sender are old.
-    ForgetFloor(NodeId),
-    /// A peer of the address book.
-    KeepPeer(KnownPeer),
-    /// It left the address book.
-    ForgetPeer(NodeId),
-    /// What we make of a peer. With a ban it must survive a loss of power.
-    KeepStanding {
-        /// Whose.
-        peer: NodeId,
-        /// What.
-        standing: PeerTrust,
-        /// When it was last observed.
-        at: WallTime,
-    },
-    /// A stranger again.
-    ForgetStanding(NodeId),
-    /// A line of the audit trail (bounded: [`crate::limits::MAX_TRUST_EVENTS`]).
-    Audit(TrustEvent),
+/// Our own first numbers that were never given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of broadcasts.
+    pub next_broadcast: u64,
+    /// Of direct messages.
+    pub next_direct: u64,
 }
 
-impl Change {
-    /// Whether it must survive a loss of power, not only of the process.
-    pub const fn is_critical(&self) -> bool {
-        match self {
-            Self::ReserveSequence { .. } => true,
-            Self::KeepStanding { standing, .. } => standing.banned_until.is_some(),
-            _ => false,
+/// Which counting: the first number that was not given out. A reservation is never taken back: a
+/// number that may have been used is not used again.
+pub const NUMBERS: Table = Table { name: "node_numbers", rule: Rule::Rise, essential: true };
+
+/// Our own numbers below `below` may have been used. Must survive a loss of power.
+pub fn reserve(kind: SequenceKind, below: u64) -> Change {
+    let change = Change::keep(&NUMBERS, name_of(kind), below.to_be_bytes().to_vec());
+    change.critical_if(true)
+}
+
+impl Remembered for Numbers {
+    fn tables(&self) -> &'static [&'static Table] {
+        &[&NUMBERS]
+    }
+
+    fn load(&mut self, row: Row, _: &NetworkId) -> Result<(), Malformed> {
+        let mut value = Reader::new(row.value);
+        let next = value.u64()?;
+        let unknown = value.malformed("counting");
+        value.finish()?;
+        if row.key == name_of(SequenceKind::Broadcast) {
+            self.next_broadcast = next;
+        } else if row.key == name_of(SequenceKind::Direct) {
+            self.next_direct = next;
+        } else {
+            return Err(unknown);
         }
+        Ok(())
     }
 }
 
-/// What storage brings back at the start.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// Our first broadcast number that was never given out.
-    pub next_broadcast: u64,
-    /// Our first direct number that was never given out.
-    pub next_direct: u64,
-    /// Broadcasts and floors.
-    pub gossip: gossip::GossipSnapshot,
-    /// The address book.
-    pub peers: Vec<KnownPeer>,
-    /// What we make of peers.
-    pub standings: Vec<trust::RememberedTrust>,
+const fn name_of(kind: SequenceKind) -> &'static str {
+    match kind {
+        SequenceKind::Broadcast => "broadcast",
+        SequenceKind::Direct => "direct",
+    }
 }

@@ -5,37 +5,26 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    AllCounters, Change, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
-    SequenceKind, Snapshot,
+    AllCounters, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
+    RoomQueues, Snapshot, Wake,
     pending_verification::PendingVerification,
     publisher::Publisher,
     view::{NodeView, PeerView},
-    wake::Wake,
 };
 use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
-    gossip::{self, Gossip},
+    gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
     limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
-    peers::{self, Peers},
+    peers::Peers,
     rng::Seed,
-    session::{self, Sessions},
+    session::Sessions,
     time::{Instant, Now},
-    trust::{self, Trust},
+    trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings},
 };
-
-/// What the rooms want done and have not been heard about yet.
-#[derive(Debug, Default)]
-pub(super) struct RoomQueues {
-    pub(super) session: VecDeque<session::sessions::SessionEffect>,
-    pub(super) peers: VecDeque<peers::PeersEffect>,
-    pub(super) gossip: VecDeque<gossip::GossipEffect>,
-    pub(super) direct: VecDeque<direct::DirectEffect>,
-    pub(super) trust: VecDeque<trust::TrustEffect>,
-}
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
 ///
@@ -98,7 +87,7 @@ impl NodeCore {
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
-            publisher: Publisher::new(snapshot.next_broadcast, snapshot.next_direct, now.wall),
+            publisher: Publisher::new(snapshot.numbers, now.wall),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -326,14 +315,6 @@ impl NodeCore {
     /// datagrams are sent.
     pub fn has_links(&self) -> bool {
         self.sessions.has_links()
-    }
-
-    pub(super) fn reserve_numbers(&mut self) {
-        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
-            if let Some(below) = self.publisher.reservation(kind) {
-                self.persist(Change::ReserveSequence { kind, below });
-            }
-        }
     }
 
     pub(super) fn emit(&mut self, event: Event) {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::{Change, ChangeId, Event};
+use super::{ChangeId, Event};
 use crate::{
     id::LinkId,
     identity::SignatureJob,
     session::sessions::{Hangup, LinkKind},
+    storage::Change,
 };
 
 /// Names one signature check.

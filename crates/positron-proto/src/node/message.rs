@@ -1,108 +1,74 @@
-//! Which room reads a message: the one place where all of them are registered.
+//! A message of any room, made from the one list of them: who reads which type, and who writes it.
 
-use bytes::Bytes;
-
-use crate::{
-    direct::DirectMessage,
-    gossip::GossipMessage,
-    id::NodeId,
-    peers::PeersMessage,
-    wire::{
-        Malformed,
-        frame::Lane,
-        message::{Envelope, RoomMessage},
-    },
-};
-
-/// What one node says to another, over one link, and whom it concerns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    /// The peers.
-    Peers(PeersMessage),
-    /// Gossip.
-    Gossip(GossipMessage),
-    /// Direct messages.
-    Direct(DirectMessage),
-}
-
-impl Message {
-    /// Reads what a peer said to `receiver`. `None`: a type that no room here reads, to be skipped.
-    pub fn decode(message: Bytes, receiver: NodeId) -> Result<Option<Self>, Malformed> {
-        let envelope = Envelope::open(message)?;
-        let message_type = envelope.message_type();
-        Ok(Some(if PeersMessage::TYPES.contains(&message_type) {
-            Self::Peers(envelope.read(receiver)?)
-        } else if GossipMessage::TYPES.contains(&message_type) {
-            Self::Gossip(envelope.read(receiver)?)
-        } else if DirectMessage::TYPES.contains(&message_type) {
-            Self::Direct(envelope.read(receiver)?)
-        } else {
-            return Ok(None);
-        }))
-    }
-
-    /// The message as bytes.
-    pub fn encode(&self) -> Bytes {
-        match self {
-            Self::Peers(message) => message.encode(),
-            Self::Gossip(message) => message.encode(),
-            Self::Direct(message) => message.encode(),
+/// Declares the enum of all messages: a line says which room reads a type, and what it is called.
+macro_rules! messages {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident;
+        $($room:ident($message:ty) $help:literal;)+
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = $help] $room($message),)+
         }
-    }
 
-    /// Its type.
-    pub fn message_type(&self) -> u8 {
-        match self {
-            Self::Peers(message) => message.message_type(),
-            Self::Gossip(message) => message.message_type(),
-            Self::Direct(message) => message.message_type(),
+        impl $name {
+            /// Reads what a peer said to `receiver`. `None`: a type that no room here reads, to be
+            /// skipped.
+            pub fn decode(
+                message: ::bytes::Bytes,
+                receiver: $crate::id::NodeId,
+            ) -> Result<Option<Self>, $crate::wire::Malformed> {
+                use $crate::wire::message::RoomMessage;
+                let envelope = $crate::wire::message::Envelope::open(message)?;
+                let message_type = envelope.message_type();
+                $(
+                    if <$message as RoomMessage>::TYPES.contains(&message_type) {
+                        return envelope.read(receiver).map(Self::$room).map(Some);
+                    }
+                )+
+                Ok(None)
+            }
+
+            /// The message as bytes.
+            pub fn encode(&self) -> ::bytes::Bytes {
+                use $crate::wire::message::RoomMessage as _;
+                match self {
+                    $(Self::$room(message) => message.encode(),)+
+                }
+            }
+
+            /// Its type.
+            pub fn message_type(&self) -> u8 {
+                use $crate::wire::message::RoomMessage as _;
+                match self {
+                    $(Self::$room(message) => message.message_type(),)+
+                }
+            }
+
+            /// The queue it travels in.
+            pub fn lane(&self) -> $crate::wire::frame::Lane {
+                use $crate::wire::message::RoomMessage as _;
+                match self {
+                    $(Self::$room(message) => message.lane(),)+
+                }
+            }
+
+            /// Every type that some room reads.
+            pub fn types() -> impl Iterator<Item = u8> {
+                use $crate::wire::message::RoomMessage;
+                [$(<$message as RoomMessage>::TYPES),+].concat().into_iter()
+            }
         }
-    }
 
-    /// The queue it travels in.
-    pub fn lane(&self) -> Lane {
-        match self {
-            Self::Peers(message) => message.lane(),
-            Self::Gossip(message) => message.lane(),
-            Self::Direct(message) => message.lane(),
-        }
-    }
-
-    /// Every type that some room reads.
-    pub fn types() -> impl Iterator<Item = u8> {
-        let (peers, gossip, direct) =
-            (PeersMessage::TYPES, GossipMessage::TYPES, DirectMessage::TYPES);
-        [peers, gossip, direct].concat().into_iter()
-    }
+        $(
+            impl From<$message> for $name {
+                fn from(message: $message) -> Self {
+                    Self::$room(message)
+                }
+            }
+        )+
+    };
 }
-
-impl From<PeersMessage> for Message {
-    fn from(message: PeersMessage) -> Self {
-        Self::Peers(message)
-    }
-}
-
-impl From<GossipMessage> for Message {
-    fn from(message: GossipMessage) -> Self {
-        Self::Gossip(message)
-    }
-}
-
-impl From<DirectMessage> for Message {
-    fn from(message: DirectMessage) -> Self {
-        Self::Direct(message)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn no_type_belongs_to_two_rooms() {
-        let types = Message::types().collect::<Vec<_>>();
-        assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len(), "{types:?}");
-    }
-}
+pub(super) use messages;

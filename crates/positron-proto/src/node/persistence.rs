@@ -2,9 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{Change, ChangeId, Effect, Event, NodeCore, Outcome, publisher::Awaited};
+use super::{
+    ChangeId, Effect, Event, NodeCore, Outcome, SequenceKind, change::reserve, publisher::Awaited,
+};
 use crate::{
+    gossip::change::keep_message,
     identity::Verified,
+    storage::Change,
     time::{Now, WallTime},
     wire::message::{AppMessage, Audience},
 };
@@ -49,12 +53,25 @@ impl NodeCore {
     }
 
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
-    pub(super) fn keep(&mut self, message: Verified<AppMessage>) {
+    pub(super) fn keep(&mut self, message: &Verified<AppMessage>) {
         let id = message.id();
         let ours = message.content().sender == *self.me.public_key();
-        let change = self.persist(Change::KeepMessage(message));
+        let change = self.persist(keep_message(message));
         if ours && let Some(ticket) = self.publisher.publishing.take() {
             self.publisher.awaited.insert(change, Awaited::Broadcast(ticket, id));
+        }
+    }
+
+    /// Asks the disk for the numbers that will be needed next.
+    pub(super) fn reserve_numbers(&mut self) {
+        if self.publisher.failed.is_some() {
+            return;
+        }
+        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
+            if let Some(below) = self.publisher.reservation(kind) {
+                let change = self.persist(reserve(kind, below));
+                self.publisher.awaited.insert(change, Awaited::Numbers(kind, below));
+            }
         }
     }
 
@@ -64,9 +81,6 @@ impl NodeCore {
         let id = ChangeId(self.publisher.last_change);
         if self.publisher.failed.is_some() {
             return id;
-        }
-        if let Change::ReserveSequence { kind, below } = change {
-            self.publisher.awaited.insert(id, Awaited::Numbers(kind, below));
         }
         self.effects.push_back(Effect::Persist { id, change });
         id

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::{ChangeId, Refused, SequenceKind, sequence::Sequence};
+use super::{ChangeId, Numbers, Refused, SequenceKind, sequence::Sequence};
 use crate::{
     id::{MessageId, NodeId, Ticket},
     limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT},
@@ -38,16 +38,16 @@ pub(super) enum Awaited {
 }
 
 impl Publisher {
-    /// The two numbers were never given out, as far as this disk knows. Counting goes on at the
+    /// The numbers were never given out, as far as this disk knows. Counting goes on at the
     /// clock if that is further: a key whose database was lost, or set back to a backup, would
     /// otherwise sign its old numbers again, which is equivocation.
-    pub(super) fn new(next_broadcast: u64, next_direct: u64, now: WallTime) -> Self {
+    pub(super) fn new(next: Numbers, now: WallTime) -> Self {
         let clock = now.as_unix_micros().min(MAX_NUMBER / 2);
         Self {
             last_ticket: 0,
             last_change: 0,
-            broadcast_numbers: Sequence::new(next_broadcast.max(clock)),
-            direct_numbers: Sequence::new(next_direct.max(clock)),
+            broadcast_numbers: Sequence::new(next.next_broadcast.max(clock)),
+            direct_numbers: Sequence::new(next.next_direct.max(clock)),
             broadcasts: VecDeque::new(),
             directs: VecDeque::new(),
             publishing: None,

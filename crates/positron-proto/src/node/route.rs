@@ -3,8 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Change, CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind,
-    pending_verification::Claim,
+    CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -112,10 +111,10 @@ impl NodeCore {
                 self.check(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
-                self.persist(Change::KeepPeer(peer));
+                self.persist(peers::change::keep(&peer));
             }
             peers::PeersEffect::Forget(peer) => {
-                self.persist(Change::ForgetPeer(peer));
+                self.persist(peers::change::forget(&peer));
             }
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
@@ -135,15 +134,15 @@ impl NodeCore {
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(&message, SequenceKind::Broadcast, from);
             }
-            gossip::GossipEffect::Keep(message) => self.keep(message),
+            gossip::GossipEffect::Keep(message) => self.keep(&message),
             gossip::GossipEffect::Forget { sender, sequence } => {
-                self.persist(Change::ForgetMessage { sender, sequence });
+                self.persist(gossip::change::forget_message(&sender, sequence));
             }
             gossip::GossipEffect::Floor { sender, floor } => {
-                self.persist(Change::Floor { sender, floor });
+                self.persist(gossip::change::keep_floor(&sender, floor));
             }
             gossip::GossipEffect::ForgetFloor(sender) => {
-                self.persist(Change::ForgetFloor(sender));
+                self.persist(gossip::change::forget_floor(&sender));
             }
             gossip::GossipEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
@@ -181,13 +180,13 @@ impl NodeCore {
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
-                self.persist(Change::KeepStanding { peer, standing, at });
+                self.persist(trust::change::keep(&peer, &standing, at));
             }
             trust::TrustEffect::Forget(peer) => {
-                self.persist(Change::ForgetStanding(peer));
+                self.persist(trust::change::forget(&peer));
             }
             trust::TrustEffect::Record(event) => {
-                self.persist(Change::Audit(event));
+                self.persist(trust::change::record(&event));
             }
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);

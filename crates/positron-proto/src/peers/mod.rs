@@ -13,10 +13,12 @@
 //! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
 //! - `discovery`: hello, heartbeats, questions;
 //! - `scope`: how far away an IP address is, and in whose network;
+//! - [`change`]: what is kept across restarts, as rows;
 //! - `turn`: what one call lends to all of them.
 
 mod address_book;
 mod bootstrap;
+pub mod change;
 mod choice;
 mod config;
 mod connected;

@@ -2,10 +2,12 @@
 //!
 //! - [`Trust`]: the machine; its type documents the contract;
 //! - `arithmetic`: what each observation is worth;
-//! - `audit`: which changes are written down, and how a flood of them is summed up.
+//! - `audit`: which changes are written down, and how a flood of them is summed up;
+//! - [`change`]: what is kept across restarts, as rows.
 
 mod arithmetic;
 mod audit;
+pub mod change;
 mod config;
 mod effect;
 #[cfg(test)]

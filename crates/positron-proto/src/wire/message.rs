@@ -170,12 +170,17 @@ impl Signed<AppMessage> {
 
     /// Appends the message and its signature.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_head(out);
+        out.append_raw(&self.content().payload);
+    }
+
+    /// Appends everything but the payload, which comes last.
+    pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
         let message = self.content();
         out.append_raw(message.sender.as_bytes());
         out.put_u64(message.sequence);
         out.put_u64(message.timestamp.as_unix_micros());
         out.append_raw(self.signature().as_bytes());
-        out.append_raw(&message.payload);
     }
 }
 

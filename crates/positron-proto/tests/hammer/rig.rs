@@ -16,7 +16,6 @@ use positron_proto::{
     rng::{Rng, Seed},
     session::sessions::{self, Hangup, LinkDown, LinkKind, SessionEffect, Sessions},
     time::{Duration, Instant, Now, WallTime},
-    trust,
 };
 
 /// A node, or somebody who only has sessions and says through them what he likes.
@@ -82,7 +81,7 @@ fn session() -> sessions::SessionConfig {
 }
 
 pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
-    NodeConfig {
+    let mut config = NodeConfig {
         network: network(),
         session: session(),
         peers: peers::PeersConfig {
@@ -99,12 +98,11 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
             cache_size: 200,
             ..gossip::GossipConfig::default()
         },
-        trust: trust::TrustConfig {
-            decay_rate: 0.1,
-            decay_interval: Duration::from_secs(60),
-            ..trust::TrustConfig::default()
-        },
-    }
+        ..NodeConfig::default()
+    };
+    config.trust.decay_rate = 0.1;
+    config.trust.decay_interval = Duration::from_secs(60);
+    config
 }
 
 impl Wire {

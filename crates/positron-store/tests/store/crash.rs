@@ -7,7 +7,13 @@ use std::{
     time::Instant,
 };
 
-use positron_proto::node::{Change, ChangeId, SequenceKind};
+use positron_proto::{
+    gossip::change::{forget_message, keep_floor, keep_message},
+    node::{ChangeId, SequenceKind, change::reserve},
+    peers,
+    storage::Change,
+    trust,
+};
 use positron_store::{DataFolder, Report, Store, StoreError, summary};
 use tempfile::tempdir;
 
@@ -26,14 +32,14 @@ const ENOUGH: u64 = 20_000;
 fn change(n: u64) -> Change {
     let small = u16::try_from(n / 16 % 1000).unwrap();
     match n % 16 {
-        0 => Change::ReserveSequence { kind: SequenceKind::Broadcast, below: n },
-        1 => Change::Floor { sender: node(1), floor: n },
-        2 => Change::KeepPeer(peer(small)),
+        0 => reserve(SequenceKind::Broadcast, n),
+        1 => keep_floor(&node(1), n),
+        2 => peers::change::keep(&peer(small)),
         3 => standing(small, 0.75, None),
-        4 => Change::Audit(trust_event(n)),
+        4 => trust::change::record(&trust_event(n)),
         // The tenth of the sixteen before.
-        5 => Change::ForgetMessage { sender: node(2), sequence: n.saturating_sub(11) },
-        _ => Change::KeepMessage(message(&identity(2), n, 64)),
+        5 => forget_message(&node(2), n.saturating_sub(11)),
+        _ => keep_message(&message(&identity(2), n, 64)),
     }
 }
 
@@ -92,7 +98,7 @@ fn what_was_acknowledged_before_a_kill_is_there_after_it() {
         let small = u16::try_from(n / 16 % 1000).unwrap();
         let node_of = || node(small);
         match n % 16 {
-            0 => assert!(back.next_broadcast >= n),
+            0 => assert!(back.numbers.next_broadcast >= n),
             1 => assert!(back.gossip.floors[0].1 >= n),
             2 => assert!(peers.contains(nodes.entry(small).or_insert_with(node_of))),
             3 => assert!(standings.contains(nodes.entry(small).or_insert_with(node_of))),

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use positron_proto::node::{Change, ChangeId};
+use positron_proto::{gossip::change::keep_message, node::ChangeId, storage::Change};
 use positron_store::{DataFolder, Options, Report, Store, StoreError};
 use tempfile::tempdir;
 
@@ -15,7 +15,7 @@ fn hasty(max_bytes: u64) -> Options {
 }
 
 fn large(n: u64) -> Change {
-    Change::KeepMessage(message(&identity(1), n, 64 * 1024))
+    keep_message(&message(&identity(1), n, 64 * 1024))
 }
 
 /// Fills the store in `dir` one message at a time until it fails; how many were acknowledged.

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use positron_proto::node::{Change, ChangeId, SequenceKind};
+use positron_proto::{
+    gossip::change::keep_message,
+    node::{ChangeId, SequenceKind, change::reserve},
+    peers, trust,
+};
 use positron_store::{Report, StoreError, summary};
 use tempfile::tempdir;
 
@@ -44,18 +48,18 @@ fn the_numbers_are_right_and_nothing_is_touched() {
     store(
         &dir,
         [
-            Change::ReserveSequence { kind: SequenceKind::Broadcast, below: 1024 },
-            Change::KeepMessage(message(&alice, 1, 100)),
-            Change::KeepMessage(message(&alice, 2, 100)),
-            Change::KeepMessage(message(&bob, 1, 100)),
-            Change::KeepPeer(peer(3)),
-            Change::KeepPeer(peer(4)),
-            Change::KeepPeer(peer(5)),
+            reserve(SequenceKind::Broadcast, 1024),
+            keep_message(&message(&alice, 1, 100)),
+            keep_message(&message(&alice, 2, 100)),
+            keep_message(&message(&bob, 1, 100)),
+            peers::change::keep(&peer(3)),
+            peers::change::keep(&peer(4)),
+            peers::change::keep(&peer(5)),
             standing(3, 0.9, None),
             standing(4, 0.7, None),
             standing(5, 0.0, Some(at(99))),
-            Change::Audit(trust_event(1)),
-            Change::Audit(trust_event(2)),
+            trust::change::record(&trust_event(1)),
+            trust::change::record(&trust_event(2)),
         ],
     );
     let before = contents(&dir);
@@ -81,7 +85,7 @@ fn a_node_that_runs_can_be_looked_at() {
     let dir = tempdir().unwrap();
     let (store, _, reports) = open(dir.path()).unwrap();
     for n in 1..=20 {
-        store.persist(ChangeId(n), Change::KeepMessage(message(&identity(1), n, 10))).unwrap();
+        store.persist(ChangeId(n), keep_message(&message(&identity(1), n, 10))).unwrap();
         while reports.recv().unwrap() != (Report::Durable { up_to: ChangeId(n) }) {}
         assert_eq!(summary(dir.path()).unwrap().messages, n);
     }

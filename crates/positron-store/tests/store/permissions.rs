@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use positron_proto::node::Change;
+use positron_proto::peers;
 use positron_store::{StoreError, summary};
 use tempfile::tempdir;
 
@@ -49,7 +49,7 @@ fn a_folder_of_another_user_is_refused_with_a_reason() {
         [("closed", 0o700, 0o600), ("file closed", 0o777, 0o600), ("read only", 0o777, 0o644)]
     {
         let data = dir.path().join(name);
-        store(&data, [Change::KeepPeer(peer(1))]);
+        store(&data, [peers::change::keep(&peer(1))]);
         allow(&data, folder);
         allow(&data.join("node.lock"), 0o666);
         allow(&data.join("node.db"), file);

@@ -10,11 +10,12 @@ use positron_proto::{
     id::{NetworkId, NodeId},
     identity::{Identity, Verified},
     misbehavior::{Misbehavior, Observation},
-    node::{Change, ChangeId, Snapshot},
+    node::{ChangeId, Snapshot},
     peers::KnownPeer,
     standings::PeerTrust,
+    storage::Change,
     time::WallTime,
-    trust::TrustEvent,
+    trust::{self, TrustEvent},
     wire::{
         Address,
         message::{AppMessage, Audience},
@@ -78,7 +79,7 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
 
 pub(crate) fn standing(n: u16, score: f64, banned_until: Option<WallTime>) -> Change {
     let standing = PeerTrust { score, banned_until };
-    Change::KeepStanding { peer: node(n), standing, at: at(77) }
+    trust::change::keep(&node(n), &standing, at(77))
 }
 
 pub(crate) fn trust_event(number: u64) -> TrustEvent {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use positron_proto::node::{Change, ChangeId};
+use positron_proto::{gossip::change::keep_message, node::ChangeId, peers};
 use positron_store::Report;
 use tempfile::tempdir;
 
@@ -14,9 +14,9 @@ fn ten_thousand_messages_and_a_full_address_book_are_loaded() {
     let senders: Vec<_> = (0..64).map(identity).collect();
     let messages = (0..10_000_u64).map(|n| {
         let by = &senders[usize::try_from(n % 64).unwrap()];
-        Change::KeepMessage(message(by, n, (32 << 20) / 10_000))
+        keep_message(&message(by, n, (32 << 20) / 10_000))
     });
-    store(dir.path(), messages.chain((0..4096).map(|n| Change::KeepPeer(peer(n)))));
+    store(dir.path(), messages.chain((0..4096).map(|n| peers::change::keep(&peer(n)))));
     let start = Instant::now();
     let back = snapshot(dir.path());
     println!("10,000 messages, 32 MiB, 4,096 peers: opened and loaded in {:?}", start.elapsed());
@@ -31,7 +31,7 @@ fn messages_of_256_bytes_are_stored_in_bulk_and_one_by_one() {
     let alice = identity(1);
     let messages: Vec<_> = (0..BULK + SINGLY).map(|n| message(&alice, n, 256)).collect();
     let (store, _, reports) = open(dir.path()).unwrap();
-    let mut changes = (1..).map(ChangeId).zip(messages.into_iter().map(Change::KeepMessage));
+    let mut changes = (1..).map(ChangeId).zip(messages.iter().map(keep_message));
 
     let start = Instant::now();
     for (id, change) in changes.by_ref().take(usize::try_from(BULK).unwrap()) {

@@ -1,0 +1,194 @@
+//! Everything of which each room has one: who is new here adds a line to each list.
+
+use std::collections::VecDeque;
+
+use super::{NodeCounters, Numbers, message::messages};
+use crate::{
+    datagram::contract::EndpointCounters,
+    direct::{DirectCounters, DirectEffect, DirectMessage},
+    gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
+    id::NetworkId,
+    metric::Metric,
+    peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
+    session::sessions::{SessionConfig, SessionCounters, SessionEffect},
+    storage::{Remembered, Row, Table},
+    trust::{RememberedTrust, TrustConfig, TrustEffect},
+    wire::Malformed,
+};
+
+messages! {
+    /// What one node says to another, over one link, and whom it concerns.
+    pub enum Message;
+
+    Peers(PeersMessage) "The peers.";
+    Gossip(GossipMessage) "Gossip.";
+    Direct(DirectMessage) "Direct messages.";
+}
+
+/// The configuration of every room. Each room owns its defaults; there are no others, so that what
+/// is simulated is what runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeConfig {
+    /// Which network.
+    pub network: NetworkId,
+    /// Links.
+    pub session: SessionConfig,
+    /// Peers.
+    pub peers: PeersConfig,
+    /// Gossip.
+    pub gossip: GossipConfig,
+    /// Trust.
+    pub trust: TrustConfig,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            network: NetworkId::from_name(NetworkId::DEFAULT),
+            session: SessionConfig::default(),
+            peers: PeersConfig::default(),
+            gossip: GossipConfig::default(),
+            trust: TrustConfig::default(),
+        }
+    }
+}
+
+/// What storage brings back at the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Our own numbers.
+    pub numbers: Numbers,
+    /// Broadcasts and floors.
+    pub gossip: GossipSnapshot,
+    /// The address book.
+    pub peers: Vec<KnownPeer>,
+    /// What we make of peers.
+    pub standings: Vec<RememberedTrust>,
+}
+
+impl Snapshot {
+    /// Every table of every room: what storage has to have a place for.
+    pub fn tables() -> Vec<&'static Table> {
+        Self::default().rooms().iter().flat_map(|room| room.tables()).copied().collect()
+    }
+
+    /// Takes a row of one of [`tables`](Self::tables), each table in the order in which its keys
+    /// were first kept.
+    ///
+    /// # Errors
+    /// The row makes no sense; it is left out.
+    pub fn load(&mut self, row: Row, network: &NetworkId) -> Result<(), Malformed> {
+        let of_this_row = |room: &&mut &mut dyn Remembered| room.tables().contains(&row.table);
+        match self.rooms().iter_mut().find(of_this_row) {
+            Some(room) => room.load(row, network),
+            None => Err(Malformed { what: "row of no room", offset: 0 }),
+        }
+    }
+
+    /// Everybody who keeps anything.
+    fn rooms(&mut self) -> [&mut dyn Remembered; 4] {
+        [&mut self.numbers, &mut self.gossip, &mut self.peers, &mut self.standings]
+    }
+}
+
+/// What the rooms want done and have not been heard about yet.
+#[derive(Debug, Default)]
+pub(super) struct RoomQueues {
+    pub(super) session: VecDeque<SessionEffect>,
+    pub(super) peers: VecDeque<PeersEffect>,
+    pub(super) gossip: VecDeque<GossipEffect>,
+    pub(super) direct: VecDeque<DirectEffect>,
+    pub(super) trust: VecDeque<TrustEffect>,
+}
+
+/// Why the node wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wake {
+    /// Handshakes, probes, acknowledgments, slow readers.
+    Session,
+    /// Dials, discovery, heartbeats.
+    Peers,
+    /// Announcements, requests, anti-entropy.
+    Gossip,
+    /// Direct messages that wait.
+    Direct,
+    /// Decay of scores.
+    Trust,
+}
+
+/// Everything that happened and everything that was dropped, by room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct AllCounters {
+    /// Links and conversations.
+    pub session: SessionCounters,
+    /// Datagram connections.
+    pub datagrams: EndpointCounters,
+    /// The address book and dials.
+    pub peers: PeersCounters,
+    /// Broadcasts.
+    pub gossip: GossipCounters,
+    /// Direct messages.
+    pub direct: DirectCounters,
+    /// Wiring, checks of signatures, events.
+    pub node: NodeCounters,
+}
+
+impl AllCounters {
+    /// Every number of every room with what it is, always in the same order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
+        let Self { session, datagrams, peers, gossip, direct, node } = self;
+        let links = session.iter().chain(datagrams.iter());
+        links.chain(peers.iter()).chain(gossip.iter()).chain(direct.iter()).chain(node.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{metric::Unit, storage::Rule};
+
+    #[test]
+    fn no_type_belongs_to_two_rooms() {
+        let types = Message::types().collect::<Vec<_>>();
+        assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len(), "{types:?}");
+    }
+
+    #[test]
+    fn no_name_belongs_to_two_tables_and_each_can_be_written_without_quotes() {
+        let tables = Snapshot::tables();
+        let names: BTreeSet<_> = tables.iter().map(|table| table.name).collect();
+        assert_eq!(names.len(), tables.len(), "{names:?}");
+        for name in names {
+            assert!(name.contains('_') && !name.starts_with('_'), "{name}");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_no_room_is_refused() {
+        const STRANGE: Table =
+            Table { name: "strange_rows", rule: Rule::Replace, essential: false };
+        let row = Row { table: &STRANGE, key: "key".into(), value: "value".into() };
+        let mut snapshot = Snapshot::default();
+        assert!(snapshot.load(row, &NetworkId::from_name("test")).is_err());
+        assert_eq!(snapshot, Snapshot::default());
+    }
+
+    #[test]
+    fn every_number_is_explained_by_a_sentence_and_has_a_name_of_its_own() {
+        let mut names = BTreeSet::new();
+        for (metric, _) in AllCounters::default().iter() {
+            let (name, help) = (metric.to_string(), metric.help);
+            assert!(help.len() > 5 && help.ends_with('.'), "{name}: {help:?}");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+            assert!(name.starts_with(&format!("positron_{}_", metric.room)), "{name}");
+            let tells_bytes = metric.field.split('_').any(|word| word == "bytes");
+            assert_eq!(tells_bytes, metric.unit == Unit::Bytes, "the unit of {name}");
+            assert!(names.insert(name.clone()), "{name} twice");
+        }
+        assert!(names.len() > 80, "{}", names.len());
+    }
+}
