@@ -349,29 +349,22 @@ impl Node {
 
     /// Follows the state of one bootstrap address until it is decided.
     async fn until_reached(&self, address: &str) -> Result<NodeId, JoinError> {
+        // What was published before the call is not the answer to it.
+        self.stats_now().await;
         let mut published = self.published.clone();
-        let mut before = None;
         loop {
-            let now = published
-                .borrow_and_update()
-                .view
-                .bootstrap
-                .iter()
-                .find(|one| one.address == address)
-                .cloned();
-            match now.as_ref().map(|one| &one.state) {
-                Some(BootstrapState::Reached(node)) => return Ok(*node),
-                Some(BootstrapState::Unusable(why)) => return Err(unreached(address, why)),
-                // A failure that was known before is not the answer to this attempt.
-                Some(BootstrapState::Unresolved(why)) if before.is_some() && before != now => {
-                    return Err(unreached(address, why));
-                }
-                Some(BootstrapState::Failed(why)) if before.is_some() && before != now => {
-                    return Err(unreached(address, &why.to_string()));
-                }
-                _ => {}
+            let state = {
+                let view = &published.borrow_and_update().view;
+                view.bootstrap
+                    .iter()
+                    .find(|one| one.address == address)
+                    .map(|one| one.state.clone())
+            };
+            match state {
+                Some(BootstrapState::Reached(node)) => return Ok(node),
+                None | Some(BootstrapState::Trying) => {}
+                Some(state) => return Err(unreached(address, &stats::in_words(&state))),
             }
-            before = now;
             published.changed().await.map_err(|_| JoinError::Stopped)?;
         }
     }

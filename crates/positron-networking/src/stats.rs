@@ -266,12 +266,15 @@ fn as_shown<S: serde::Serializer>(
     path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
 }
 
-fn in_words(state: &BootstrapState) -> String {
+pub(crate) fn in_words(state: &BootstrapState) -> String {
     match state {
         BootstrapState::Trying => "being tried".into(),
         BootstrapState::Reached(node) => format!("reached node {}", node.short()),
         BootstrapState::Unusable(why) | BootstrapState::Unresolved(why) => why.clone(),
         BootstrapState::Failed(why) => why.to_string(),
+        BootstrapState::NoFreeSlot(node) => {
+            format!("node {} answers, and this one has no free slot (`max_peers`)", node.short())
+        }
     }
 }
 

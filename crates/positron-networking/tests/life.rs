@@ -147,6 +147,28 @@ async fn join_tells_who_answered_or_why_nobody_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn join_tells_who_answers_now_and_not_who_did() {
+    for gracefully in [true, false] {
+        let (alice, bob) = (start(config()).await, start(config()).await);
+        let there = address(&bob);
+        // Whoever dialled: the peer that is connected already answers.
+        assert_eq!(bob.join(&address(&alice)).await, Ok(alice.id()));
+        for _ in 0..3 {
+            assert_eq!(alice.join(&there).await, Ok(bob.id()));
+        }
+        assert_eq!(alice.stats_now().await.active_peers, 1);
+        if gracefully {
+            bob.stop().await.unwrap();
+        } else {
+            // Without a goodbye: the link is still taken for good.
+            drop(bob);
+        }
+        let answer = within(DEADLINE, "the end of the dial", alice.join(&there)).await;
+        assert!(matches!(answer, Err(JoinError::Unreached { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_of_different_networks_refuse_each_other_in_words() {
     let alice = start(config()).await;
     let foreign = NetworkConfig { network: "elsewhere".into(), ..beside(&[&alice]) };

@@ -380,8 +380,12 @@ pub const MAX_BOOTSTRAP: usize = 64;
 /// Dials that only bootstrap addresses may use, so that a book full of dead peers does not keep us
 /// from them.
 pub const BOOTSTRAP_DIALS: usize = 4;
-/// Addresses of one bootstrap name that are tried in one attempt.
-pub const MAX_RESOLVED: usize = 4;
+/// Addresses of one bootstrap name that are tried in one attempt: what fits an answer over UDP
+/// without fragments (1,232 bytes, DNS flag day 2020) and one of each family. The rest has its turn
+/// in the next one.
+pub const MAX_RESOLVED: usize = 32;
+/// Dials to addresses of one bootstrap name that are under way: half of [`MAX_DIALS`].
+pub const MAX_RACING: usize = 8;
 /// Addresses in the book that share one public IP address: more would make us knock on a victim's
 /// door again and again.
 pub const MAX_BOOK_PER_IP: usize = 16;

@@ -17,7 +17,7 @@ use crate::{
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
-    limits::{MAX_BOOTSTRAP, MAX_PAYLOAD},
+    limits::MAX_PAYLOAD,
     peers::Peers,
     rng::Seed,
     session::Sessions,
@@ -281,10 +281,9 @@ impl NodeCore {
     }
 
     fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {
-        if self.peers.bootstrap().count() >= MAX_BOOTSTRAP {
+        if !self.peers.join(now, address) {
             return Err(Refused::TooManyAddresses);
         }
-        self.peers.add_bootstrap(now, address, &mut self.queues.peers);
         let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
         Ok(ticket)

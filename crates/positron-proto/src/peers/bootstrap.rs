@@ -1,7 +1,7 @@
 //! The addresses that the operator gave: never given up, and how it goes with each in words.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
 };
 
@@ -18,7 +18,8 @@ use crate::{
     handshake::Expect,
     id::NodeId,
     limits::{
-        BOOTSTRAP_LONGEST, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
+        BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING, MAX_RESOLVED,
+        REDIAL_FIRST, REFUSED_PAUSE,
     },
     session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
@@ -47,8 +48,10 @@ pub enum BootstrapState {
     Unusable(String),
     /// The name has no address, and why.
     Unresolved(String),
-    /// The last dial failed, and why.
+    /// The last attempt failed, and why.
     Failed(DialFailure),
+    /// This node answers there, and we have no slot for it.
+    NoFreeSlot(NodeId),
 }
 
 /// One bootstrap address.
@@ -58,6 +61,14 @@ struct BootstrapEntry {
     place: Place,
     /// Addresses of the present attempt that were not dialled yet.
     queue: VecDeque<SocketAddr>,
+    /// Dials of the present attempt that are not over.
+    under_way: usize,
+    /// Dials that another address of the same name has overtaken.
+    overtaken: usize,
+    /// What it says about the present attempt if nothing better comes.
+    failure: Option<DialFailure>,
+    /// Somebody waits for an attempt: it is made even where we would leave the address in peace.
+    asked: bool,
     /// The name is being looked up.
     resolving: bool,
     /// Attempts in a row that failed.
@@ -69,11 +80,13 @@ struct BootstrapEntry {
 /// The addresses that the operator gave, each dialled until its node is linked, and again when it
 /// is lost.
 ///
-/// With enough peers, and a node that answers there, an address is left in peace. A name is looked
-/// up before each attempt ([`PeersEffect::Resolve`], answered by
-/// [`handle_resolved`](Self::handle_resolved)), and each dial is answered by
-/// [`handle_dial_ended`](Self::handle_dial_ended). At most [`MAX_BOOTSTRAP`] addresses, and
-/// [`MAX_RESOLVED`] dials for one name.
+/// With enough peers, and a node that answers there, an address is left in peace, unless somebody
+/// [asks](Self::ask). A name is looked up before each attempt ([`PeersEffect::Resolve`], answered
+/// by [`handle_resolved`](Self::handle_resolved)), and each dial is answered by
+/// [`handle_dial_ended`](Self::handle_dial_ended). Of the addresses of a name the next is dialled
+/// [`HEAD_START`] after the last one, or as soon as one fails, and families take turns (RFC 8305, 4
+/// and 5). At most [`MAX_BOOTSTRAP`] addresses, [`MAX_RESOLVED`] dials in an attempt and
+/// [`MAX_RACING`] of them at once.
 #[derive(Debug)]
 pub(super) struct BootstrapAddresses {
     entries: Vec<BootstrapEntry>,
@@ -102,9 +115,20 @@ impl BootstrapEntry {
             view: Bootstrap { address, state, attempts: 0 },
             place,
             queue: VecDeque::new(),
+            under_way: 0,
+            overtaken: 0,
+            failure: None,
+            asked: false,
             resolving: false,
             failures: 0,
             found: None,
+        }
+    }
+
+    /// What the other end said says more than that nobody answered.
+    fn handle_failure(&mut self, failure: &DialFailure) {
+        if !matches!(self.failure, Some(DialFailure::Closed(_))) {
+            self.failure = Some(failure.clone());
         }
     }
 
@@ -128,11 +152,17 @@ impl BootstrapAddresses {
         self.entries.iter().map(|entry| &entry.view)
     }
 
-    /// One more address, dialled as soon as possible.
-    pub(super) fn add(&mut self, now: Instant, address: String) {
-        if let Some(index) = self.insert(address) {
+    /// Somebody wants to know who answers there *now*: an attempt begins as soon as possible, and
+    /// until it is over the address is being tried. Whether there is room for the address.
+    pub(super) fn ask(&mut self, now: Instant, address: String) -> bool {
+        let Some(index) = self.insert(address) else { return false };
+        let entry = &mut self.entries[index];
+        if entry.place != Place::Nowhere {
+            entry.asked = true;
+            entry.view.state = BootstrapState::Trying;
             self.deadlines.set_earliest(index, now);
         }
+        true
     }
 
     /// Dials every address as soon as possible.
@@ -186,6 +216,7 @@ impl BootstrapAddresses {
         &mut self,
         name: &str,
         outcome: Result<Vec<SocketAddr>, String>,
+        links: &ConnectedPeers,
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
@@ -195,8 +226,8 @@ impl BootstrapAddresses {
             Ok(addresses) if !addresses.is_empty() => {
                 let entry = &mut self.entries[index];
                 entry.resolving = false;
-                entry.queue = addresses.into_iter().map(canonical).take(MAX_RESOLVED).collect();
-                self.dial(index, dialer, turn);
+                entry.queue = in_turns(addresses, entry.failures);
+                self.dial(index, links, dialer, turn);
             }
             Ok(_) => self.handle_unresolved(index, "no address".to_owned(), turn),
             Err(why) => self.handle_unresolved(index, why, turn),
@@ -208,39 +239,75 @@ impl BootstrapAddresses {
         &mut self,
         index: usize,
         outcome: &DialOutcome,
+        links: &ConnectedPeers,
         dialer: &mut Dialer,
         redial: &Redial,
         turn: &mut Turn<'_>,
     ) {
         let Some(entry) = self.entries.get_mut(index) else { return };
+        if entry.overtaken > 0 {
+            entry.overtaken -= 1;
+            return;
+        }
+        entry.under_way = entry.under_way.saturating_sub(1);
         match outcome {
-            DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
-                entry.found = Some(*node);
-                if self.banned_contact == Some(*node) {
-                    return self.handle_banned(*node, turn);
-                }
-                entry.failures = 0;
-                entry.queue.clear();
-                entry.view.state = BootstrapState::Reached(*node);
-                self.postpone(index, BOOTSTRAP_LONGEST, turn);
+            DialOutcome::Connected(node) => self.handle_reached(index, *node, turn),
+            DialOutcome::Probed(node) if links.contains(node) => {
+                self.handle_reached(index, *node, turn);
             }
-            DialOutcome::Failed(why) => {
-                let hopeless = is_hopeless(why);
-                if !matches!(why, DialFailure::Closed(CloseReason::Duplicate)) {
-                    entry.view.state = BootstrapState::Failed(why.clone());
-                }
+            DialOutcome::Probed(node) => {
+                entry.queue.clear();
+                entry.overtaken += core::mem::take(&mut entry.under_way);
+                entry.found = None;
+                let free = dialer.free_slots(links) > 0;
+                entry.asked &= free;
+                entry.view.state =
+                    if free { BootstrapState::Trying } else { BootstrapState::NoFreeSlot(*node) };
+                let wait = if free { Duration::ZERO } else { BOOTSTRAP_LONGEST };
+                self.postpone(index, wait, turn);
+            }
+            DialOutcome::Failed(failure) => {
+                entry.handle_failure(failure);
                 if !entry.queue.is_empty() {
-                    return self.dial(index, dialer, turn);
+                    self.dial(index, links, dialer, turn);
+                } else if entry.under_way == 0 {
+                    self.handle_all_failed(index, redial, turn);
                 }
-                entry.failures = entry.failures.saturating_add(1);
-                let failures = if hopeless { u32::MAX } else { entry.failures };
-                // Who was here a moment ago may be back any moment.
-                let lost = entry.found.is_some_and(|node| redial.is_lost(&node));
-                let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
-                let wait = backoff(turn.rng, failures, longest);
-                self.deadlines.set(index, turn.now.mono + wait);
             }
         }
+    }
+
+    fn handle_reached(&mut self, index: usize, node: NodeId, turn: &mut Turn<'_>) {
+        let entry = &mut self.entries[index];
+        entry.found = Some(node);
+        entry.queue.clear();
+        entry.overtaken += core::mem::take(&mut entry.under_way);
+        entry.failure = None;
+        entry.asked = false;
+        if self.banned_contact == Some(node) {
+            return self.handle_banned(node, turn);
+        }
+        entry.failures = 0;
+        entry.view.state = BootstrapState::Reached(node);
+        self.postpone(index, BOOTSTRAP_LONGEST, turn);
+    }
+
+    /// The present attempt is over.
+    fn handle_all_failed(&mut self, index: usize, redial: &Redial, turn: &mut Turn<'_>) {
+        let entry = &mut self.entries[index];
+        let Some(failure) = entry.failure.take() else { return };
+        let hopeless = is_hopeless(&failure);
+        if failure != DialFailure::Closed(CloseReason::Duplicate) {
+            entry.asked = false;
+            entry.view.state = BootstrapState::Failed(failure);
+        }
+        entry.failures = entry.failures.saturating_add(1);
+        let failures = if hopeless { u32::MAX } else { entry.failures };
+        // Who was here a moment ago may be back any moment.
+        let lost = entry.found.is_some_and(|node| redial.is_lost(&node));
+        let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
+        let wait = backoff(turn.rng, failures, longest);
+        self.deadlines.set(index, turn.now.mono + wait);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -284,42 +351,62 @@ impl BootstrapAddresses {
             let silent = "the resolver does not answer".to_owned();
             return self.handle_unresolved(index, silent, turn);
         }
+        if !entry.queue.is_empty() {
+            return self.dial(index, links, dialer, turn);
+        }
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         // A node that answers, if only to say that it is full, is known to be there: with enough
         // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
         let full = DialFailure::Closed(CloseReason::SlotsFull);
         let answers = entry.found.is_some() || entry.view.state == BootstrapState::Failed(full);
         let content = links.len() >= self.enough && answers;
-        if linked || content || dialer.free_slots(links) == 0 {
+        if !entry.asked && (linked || content || dialer.free_slots(links) == 0) {
             return self.postpone(index, BOOTSTRAP_LONGEST, turn);
         }
         let entry = &mut self.entries[index];
-        if entry.queue.is_empty() {
-            match entry.place {
-                Place::Nowhere => return,
-                Place::Address(addr) => entry.queue.push_back(addr),
-                Place::Name => {
-                    entry.resolving = true;
-                    turn.push(PeersEffect::Resolve(entry.view.address.clone()));
-                    self.deadlines.set(index, turn.now.mono + RESOLVE_TIMEOUT);
-                    return;
-                }
+        if !entry.asked {
+            // Whatever is still under way by now has lost its answer.
+            (entry.under_way, entry.overtaken, entry.failure) = (0, 0, None);
+        }
+        match entry.place {
+            Place::Nowhere => {}
+            Place::Address(addr) => {
+                entry.queue.push_back(addr);
+                self.dial(index, links, dialer, turn);
+            }
+            Place::Name => {
+                entry.resolving = true;
+                turn.push(PeersEffect::Resolve(entry.view.address.clone()));
+                self.deadlines.set(index, turn.now.mono + RESOLVE_TIMEOUT);
             }
         }
-        self.dial(index, dialer, turn);
     }
 
-    /// Dials the next address of this attempt.
-    fn dial(&mut self, index: usize, dialer: &mut Dialer, turn: &mut Turn<'_>) {
+    /// Dials the next address of this attempt. One that is there only to be asked gets no link.
+    fn dial(
+        &mut self,
+        index: usize,
+        links: &ConnectedPeers,
+        dialer: &mut Dialer,
+        turn: &mut Turn<'_>,
+    ) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         let Some(&to) = entry.queue.front() else { return };
-        let purpose = Purpose::Connect;
+        let linked = entry.found.is_some_and(|found| links.contains(&found));
+        let only_ask = entry.asked && (linked || dialer.free_slots(links) == 0);
+        let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
         let request = DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose };
-        if dialer.dial(request, DialReason::Bootstrap(index), turn) {
+        let reason = DialReason::Bootstrap(index);
+        if entry.under_way < MAX_RACING && dialer.dial(request, reason, turn) {
             entry.queue.pop_front();
+            entry.under_way += 1;
             entry.view.attempts = entry.view.attempts.saturating_add(1);
-            // Only a lost answer lets this one fire.
-            self.postpone(index, BOOTSTRAP_LONGEST, turn);
+            if entry.queue.is_empty() {
+                // Only a lost answer lets this one fire.
+                self.postpone(index, BOOTSTRAP_LONGEST, turn);
+            } else {
+                self.deadlines.set(index, turn.now.mono + HEAD_START);
+            }
         } else {
             // Every dial is taken, or this address is being dialled for another reason.
             self.postpone(index, REDIAL_FIRST, turn);
@@ -329,6 +416,7 @@ impl BootstrapAddresses {
     fn handle_unresolved(&mut self, index: usize, why: String, turn: &mut Turn<'_>) {
         let entry = &mut self.entries[index];
         entry.resolving = false;
+        entry.asked = false;
         entry.failures = entry.failures.saturating_add(1);
         entry.view.state = BootstrapState::Unresolved(why);
         let wait = backoff(turn.rng, entry.failures, BOOTSTRAP_LONGEST);
@@ -339,6 +427,30 @@ impl BootstrapAddresses {
         let at = turn.now.mono + turn.rng.jitter(wait);
         self.deadlines.set(index, at);
     }
+}
+
+/// The addresses of a name, families in turn (RFC 8305, 4). Where there are more than one attempt
+/// tries, each attempt begins where the one before it ended.
+fn in_turns(addresses: Vec<SocketAddr>, failures: u32) -> VecDeque<SocketAddr> {
+    let mut known = BTreeSet::new();
+    let addresses = addresses.into_iter().map(canonical).filter(|addr| known.insert(*addr));
+    let (mut preferred, mut others) = (VecDeque::new(), VecDeque::new());
+    let mut preferred_family = None;
+    for addr in addresses {
+        let is_preferred = *preferred_family.get_or_insert(addr.is_ipv6()) == addr.is_ipv6();
+        if is_preferred { preferred.push_back(addr) } else { others.push_back(addr) }
+    }
+    let mut all = VecDeque::with_capacity(preferred.len() + others.len());
+    while !preferred.is_empty() || !others.is_empty() {
+        all.extend(preferred.pop_front());
+        all.extend(others.pop_front());
+    }
+    if all.len() > MAX_RESOLVED {
+        let tried = usize::try_from(failures).unwrap_or(0).wrapping_mul(MAX_RESOLVED);
+        all.rotate_left(tried % all.len());
+        all.truncate(MAX_RESOLVED);
+    }
+    all
 }
 
 /// What the next attempt will hardly change: asked again, but not eagerly.
@@ -384,6 +496,22 @@ const MAX_NAME: usize = 255;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_addresses_of_a_name_take_turns_by_family_and_none_is_left_out() {
+        let text = |all: &VecDeque<SocketAddr>| {
+            all.iter().map(|addr| addr.ip().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let parse = |ips: &str| -> Vec<SocketAddr> {
+            ips.split(' ').map(|ip| SocketAddr::new(ip.parse().unwrap(), 1)).collect()
+        };
+        let mixed = parse("::1 ::2 ::3 1.1.1.1 ::2 1.1.1.2");
+        assert_eq!(text(&in_turns(mixed, 0)), "::1 1.1.1.1 ::2 1.1.1.2 ::3");
+        let many: Vec<_> = (0..=u8::MAX).map(|n| SocketAddr::from(([10, 0, 0, n], 1))).collect();
+        let attempts = u32::try_from(many.len().div_ceil(MAX_RESOLVED)).unwrap();
+        let tried: BTreeSet<_> = (0..attempts).flat_map(|n| in_turns(many.clone(), n)).collect();
+        assert_eq!(tried.len(), many.len());
+    }
 
     #[test]
     fn an_address_reads_as_host_and_port_or_says_why_not() {

@@ -59,7 +59,7 @@ impl Dialer {
         turn: &mut Turn<'_>,
     ) -> bool {
         let key = key(&request);
-        if !self.has_room(reason) || self.under_way.contains_key(&key) {
+        if !self.has_room(reason, request.purpose) || self.under_way.contains_key(&key) {
             return false;
         }
         let under_way = UnderWay { reason, since: turn.now.mono, parted: false };
@@ -138,12 +138,12 @@ impl Dialer {
         self.under_way.keys().filter(|(_, _, probe)| !probe)
     }
 
-    fn has_room(&self, reason: DialReason) -> bool {
+    fn has_room(&self, reason: DialReason, purpose: Purpose) -> bool {
         let connecting = self.connecting();
-        match reason {
-            DialReason::Book => connecting < MAX_DIALS - BOOTSTRAP_DIALS,
-            DialReason::Bootstrap(_) => connecting < MAX_DIALS,
-            DialReason::Probe => self.under_way.len() - connecting < MAX_PROBES,
+        match (purpose, reason) {
+            (Purpose::Probe, _) => self.under_way.len() - connecting < MAX_PROBES,
+            (Purpose::Connect, DialReason::Bootstrap(_)) => connecting < MAX_DIALS,
+            (Purpose::Connect, _) => connecting < MAX_DIALS - BOOTSTRAP_DIALS,
         }
     }
 }

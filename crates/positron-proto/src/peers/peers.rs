@@ -243,7 +243,8 @@ impl Peers {
         }
         if let Some(DialReason::Bootstrap(index)) = reason {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
-            self.bootstraps.handle_dial_ended(index, &outcome, dialer, &self.redial, turn);
+            let (links, redial) = (&self.links, &self.redial);
+            self.bootstraps.handle_dial_ended(index, &outcome, links, dialer, redial, turn);
         }
         self.outbound.fill_soon(now.mono);
     }
@@ -257,7 +258,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let turn = &mut self.shared.turn(now, out);
-        self.bootstraps.handle_resolved(name, outcome, &mut self.dialer, turn);
+        self.bootstraps.handle_resolved(name, outcome, &self.links, &mut self.dialer, turn);
     }
 
     /// A linked peer said something, or a node that is about to refuse our dial.
@@ -360,9 +361,12 @@ impl Peers {
         }
     }
 
-    /// A person wants a link to this address; kept like a bootstrap address.
-    pub fn add_bootstrap(&mut self, now: Now, address: String, _out: &mut VecDeque<PeersEffect>) {
-        self.bootstraps.add(now.mono, address);
+    /// A person wants a link to this address, and to know who answers there now; it is kept like a
+    /// bootstrap address. Returns whether there is room for it. The outcome is the first state of
+    /// its [`bootstrap`](Self::bootstrap) that is not [`BootstrapState::Trying`](super::BootstrapState::Trying).
+    /// The dial leaves at the next [`handle_timeout`](Self::handle_timeout), due at once.
+    pub fn join(&mut self, now: Now, address: String) -> bool {
+        self.bootstraps.ask(now.mono, address)
     }
 
     /// Trust banned somebody.

@@ -1,6 +1,8 @@
+use std::net::SocketAddr;
+
 use super::world::{World, address, closed, config};
 use crate::{
-    limits::{BOOTSTRAP_LONGEST, MAX_BOOTSTRAP},
+    limits::{BOOTSTRAP_LONGEST, HEAD_START, MAX_BOOTSTRAP, MAX_RACING},
     peers::{BootstrapState, PeersConfig},
     session::sessions::{DialFailure, LinkDown},
     time::{Duration, Instant},
@@ -71,6 +73,32 @@ fn a_name_is_looked_up_again_for_each_attempt_and_all_its_addresses_are_tried() 
 }
 
 #[test]
+fn a_name_whose_first_addresses_are_silent_is_reached_by_any_other_without_waiting_for_them() {
+    for (silent, own) in [(0, "9.1.1.1:1"), (3, "9.1.1.1:1"), (7, "[2600::1]:1"), (31, "9.1.1.1:1")]
+    {
+        let mut world = World::new(1);
+        let seed = world.add(own, config());
+        let node = world.add(&address(1), with(&["seed.example:8888"]));
+        let mut addresses: Vec<SocketAddr> =
+            (0..silent).map(|n| format!("9.9.9.{n}:1").parse().unwrap()).collect();
+        for addr in &addresses {
+            world.services.insert(*addr, DialFailure::Link(LinkDown::TimedOut));
+        }
+        addresses.push(own.parse().unwrap());
+        world.names.insert("seed.example:8888".to_owned(), Ok(addresses));
+        let reached = BootstrapState::Reached(world.id(seed));
+        assert!(world.run_until(Duration::from_secs(30), |world| world.state(node) == reached));
+        if silent < MAX_RACING {
+            let dialled = world.nodes[node].dialled.len();
+            assert!(dialled <= silent + 1, "{dialled} dials for {silent} silent addresses");
+            let took = world.now.mono.since(world.nodes[node].dialled[0].0);
+            let turns = u32::try_from(silent).unwrap() + 1;
+            assert!(took <= HEAD_START * turns, "{silent} silent addresses took {took:?}");
+        }
+    }
+}
+
+#[test]
 fn an_address_that_does_not_read_is_unusable_and_never_dialled() {
     let mut world = World::new(1);
     let node = world.add(&address(1), with(&["no port"]));
@@ -138,12 +166,57 @@ fn an_address_can_be_added_later_but_not_without_end() {
     let seed = world.add(&address(0), config());
     let node = world.add(&address(1), config());
     let text = address(0);
-    world.act(node, |node, now, out| node.peers.add_bootstrap(now, text, out));
+    world.act(node, |node, now, _| assert!(node.peers.join(now, text)));
     assert!(world.run_until(Duration::from_secs(1), |world| world.linked(seed, node)));
     for number in 0..1_000 {
         let text = format!("9.9.9.9:{}", 1 + number);
-        world.act(node, |node, now, out| node.peers.add_bootstrap(now, text, out));
+        world.act(node, |node, now, _| _ = node.peers.join(now, text));
     }
     assert_eq!(world.nodes[node].peers.bootstrap().count(), MAX_BOOTSTRAP);
     world.run(Duration::from_secs(30));
+}
+
+/// Somebody asks who answers at `address`, and waits for what comes of it.
+fn join(world: &mut World, node: usize, address: &str) -> BootstrapState {
+    let text = address.to_owned();
+    world.act(node, |node, now, _| assert!(node.peers.join(now, text)));
+    let state = |world: &World| {
+        let mut all = world.nodes[node].peers.bootstrap();
+        all.find(|one| one.address == address).unwrap().state.clone()
+    };
+    let is_decided = |world: &World| state(world) != BootstrapState::Trying;
+    assert!(world.run_until(Duration::from_secs(15), is_decided), "nothing came of it");
+    state(world)
+}
+
+#[test]
+fn who_asks_is_told_what_a_dial_of_now_came_to_and_not_what_was() {
+    let mut world = World::new(1);
+    let seed = world.add(&address(0), config());
+    let node = world.add(&address(1), with(&[&address(0)]));
+    assert!(world.run_until(Duration::from_secs(1), |world| world.linked(seed, node)));
+    let reached = BootstrapState::Reached(world.id(seed));
+    assert_eq!(join(&mut world, node, &address(0)), reached);
+    let dialled = world.nodes[node].dialled.len();
+    assert_eq!(join(&mut world, node, &address(0)), reached, "by one more dial");
+    assert_eq!(world.nodes[node].dialled.len(), dialled + 1);
+    assert!(world.linked(seed, node), "which is only a question");
+    world.kill(seed);
+    let gone = join(&mut world, node, &address(0));
+    assert!(matches!(gone, BootstrapState::Failed(_)), "{gone:?}");
+}
+
+#[test]
+fn who_has_no_slot_left_asks_all_the_same_and_says_so() {
+    let mut world = World::new(1);
+    let first = world.add(&address(0), config());
+    let other = world.add(&address(1), config());
+    let full = PeersConfig { max_peers: 1, ..with(&[&address(0)]) };
+    let node = world.add(&address(2), full);
+    assert!(world.run_until(Duration::from_secs(1), |world| world.linked(first, node)));
+    let no_slot = BootstrapState::NoFreeSlot(world.id(other));
+    assert_eq!(join(&mut world, node, &address(1)), no_slot);
+    let reached = BootstrapState::Reached(world.id(first));
+    assert_eq!(join(&mut world, node, &address(0)), reached, "the peer that it has");
+    assert!(world.linked(first, node) && !world.linked(other, node));
 }

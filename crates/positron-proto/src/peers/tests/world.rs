@@ -377,7 +377,9 @@ impl World {
         let (wait, outcome) = match self.at(dial.to) {
             None => {
                 let refused = DialFailure::Link(LinkDown::Refused);
-                (LATENCY, failed(self.services.get(&dial.to).cloned().unwrap_or(refused)))
+                let failure = self.services.get(&dial.to).cloned().unwrap_or(refused);
+                let silent = failure == DialFailure::Link(LinkDown::TimedOut);
+                (if silent { CONNECT_TIMEOUT } else { LATENCY }, failed(failure))
             }
             Some(there) if there == index => (LATENCY, failed(DialFailure::Ourselves)),
             Some(there) if self.nodes[index].island != self.nodes[there].island => {
