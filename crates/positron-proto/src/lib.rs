@@ -5,7 +5,7 @@
 //! `node`, never use one another. `cargo xtask tidy` reads the order here.
 //!
 //! ```text
-//! time · deadlines                      given time, ordered deadlines
+//! time · deadlines · lru                given time, ordered deadlines, who gives way
 //! limits · metric                       every bound, what a counter is
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup                              addresses that count as one
@@ -29,6 +29,7 @@ pub mod handshake;
 pub mod id;
 pub mod identity;
 pub mod limits;
+mod lru;
 pub mod metric;
 pub mod misbehavior;
 mod netgroup;

@@ -1,55 +1,48 @@
 //! Which direct messages came already.
 
-use std::collections::BTreeMap;
-
 use crate::{
     id::NodeId,
     limits::{MAX_DIRECT_RANGES, MAX_DIRECT_SENDERS},
+    lru::LruMap,
     wire::holdings::Ranges,
 };
 
 /// The numbers received of each sender: at most [`MAX_DIRECT_SENDERS`] senders, the one silent
 /// longest is forgotten first, and [`MAX_DIRECT_RANGES`] ranges each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
-    senders: BTreeMap<NodeId, Received>,
-    by_silence: BTreeMap<u64, NodeId>,
-    clock: u64,
+    senders: LruMap<NodeId, Ranges>,
 }
 
-#[derive(Debug, Default)]
-struct Received {
-    numbers: Ranges,
-    /// A tick of the inbox's clock, which counts from 1.
-    heard: u64,
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { senders: LruMap::new(MAX_DIRECT_SENDERS) }
+    }
 }
 
 impl Inbox {
     /// Whether the message came already, or is so old that it may have.
     pub(super) fn has(&self, sender: &NodeId, number: u64) -> bool {
-        self.senders.get(sender).is_some_and(|received| received.numbers.contains(number))
+        self.senders.get(sender).is_some_and(|numbers| numbers.contains(number))
     }
 
     /// Takes note of a message; returns whether it is new.
     pub(super) fn insert(&mut self, sender: NodeId, number: u64) -> bool {
-        let received = self.senders.entry(sender).or_default();
-        if !received.numbers.insert(number) {
+        let Some(numbers) = self.senders.get_mut(&sender) else {
+            let mut numbers = Ranges::default();
+            numbers.insert(number);
+            self.senders.insert(sender, numbers);
+            return true;
+        };
+        if !numbers.insert(number) {
             return false;
         }
-        if received.numbers.len() > MAX_DIRECT_RANGES {
+        if numbers.len() > MAX_DIRECT_RANGES {
             // Everything below the second range counts as received.
-            let second = received.numbers.iter().nth(1).map_or(0, |range| *range.start());
-            received.numbers.insert_range(0..=second);
+            let second = numbers.iter().nth(1).map_or(0, |range| *range.start());
+            numbers.insert_range(0..=second);
         }
-        self.clock += 1;
-        self.by_silence.remove(&received.heard);
-        received.heard = self.clock;
-        self.by_silence.insert(self.clock, sender);
-        if self.senders.len() > MAX_DIRECT_SENDERS
-            && let Some((_, silent)) = self.by_silence.pop_first()
-        {
-            self.senders.remove(&silent);
-        }
+        self.senders.touch(&sender);
         true
     }
 }
@@ -76,7 +69,7 @@ mod tests {
         }
         assert!(inbox.has(&sender(0), 11), "given up as old");
         assert!(!inbox.has(&sender(0), 19_999));
-        assert_eq!(inbox.senders[&sender(0)].numbers.len(), MAX_DIRECT_RANGES);
+        assert_eq!(inbox.senders.get(&sender(0)).map(Ranges::len), Some(MAX_DIRECT_RANGES));
     }
 
     #[test]
@@ -89,7 +82,9 @@ mod tests {
         inbox.insert(sender(MAX_DIRECT_SENDERS), 1);
         assert!(inbox.has(&sender(0), 1));
         assert!(!inbox.has(&sender(1), 1));
-        assert_eq!(inbox.senders.len(), MAX_DIRECT_SENDERS);
-        assert_eq!(inbox.by_silence.len(), MAX_DIRECT_SENDERS);
+        assert!(
+            (2..=MAX_DIRECT_SENDERS).all(|number| inbox.has(&sender(number), 1)),
+            "one at a time"
+        );
     }
 }

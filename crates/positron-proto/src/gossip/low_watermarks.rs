@@ -1,31 +1,26 @@
 //! Below which number a sender's messages are old.
 
-use std::collections::BTreeMap;
-
-use crate::{id::NodeId, limits::MAX_SENDERS};
+use crate::{id::NodeId, limits::MAX_SENDERS, lru::LruMap};
 
 /// The floors of the senders that ever lost a message from the window: at most [`MAX_SENDERS`], the
 /// one silent longest is forgotten first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LowWatermarks {
-    floors: BTreeMap<NodeId, Floor>,
-    by_silence: BTreeMap<u64, NodeId>,
-    clock: u64,
+    floors: LruMap<NodeId, u64>,
     /// Who was forgotten; storage is to forget him, too.
     forgotten: Vec<NodeId>,
 }
 
-#[derive(Debug)]
-struct Floor {
-    floor: u64,
-    /// A tick of the table's clock, which counts from 1.
-    heard: u64,
+impl Default for LowWatermarks {
+    fn default() -> Self {
+        Self { floors: LruMap::new(MAX_SENDERS), forgotten: Vec::new() }
+    }
 }
 
 impl LowWatermarks {
     /// The lowest number of `sender` that may be new.
     pub(super) fn of(&self, sender: &NodeId) -> u64 {
-        self.floors.get(sender).map_or(0, |entry| entry.floor)
+        self.floors.get(sender).copied().unwrap_or(0)
     }
 
     /// Never lowers a floor.
@@ -33,32 +28,24 @@ impl LowWatermarks {
         if floor == 0 {
             return;
         }
-        let entry = self.floors.entry(sender).or_insert(Floor { floor, heard: 0 });
-        entry.floor = entry.floor.max(floor);
-        self.handle_sign_of_life(sender);
-        if self.floors.len() > MAX_SENDERS
-            && let Some((_, silent)) = self.by_silence.pop_first()
-        {
-            self.floors.remove(&silent);
-            self.forgotten.push(silent);
+        if let Some(present) = self.floors.get_mut(&sender) {
+            *present = floor.max(*present);
+            self.floors.touch(&sender);
+        } else {
+            self.forgotten.extend(self.floors.insert(sender, floor));
         }
     }
 
     /// Takes the senders who were forgotten and not heard since.
     pub(super) fn take_forgotten(&mut self) -> Vec<NodeId> {
         let mut forgotten = core::mem::take(&mut self.forgotten);
-        forgotten.retain(|sender| !self.floors.contains_key(sender));
+        forgotten.retain(|sender| !self.floors.contains(sender));
         forgotten
     }
 
     /// Something new came from `sender`: it is not the silent one.
     pub(super) fn handle_sign_of_life(&mut self, sender: NodeId) {
-        if let Some(entry) = self.floors.get_mut(&sender) {
-            self.clock += 1;
-            self.by_silence.remove(&entry.heard);
-            entry.heard = self.clock;
-            self.by_silence.insert(self.clock, sender);
-        }
+        self.floors.touch(&sender);
     }
 }
 
@@ -85,7 +72,7 @@ mod tests {
         assert_eq!(floors.of(&sender(1)), 5);
         assert_eq!(floors.of(&sender(2)), 0);
         assert_eq!(floors.of(&sender(MAX_SENDERS)), 9);
-        assert_eq!((floors.floors.len(), floors.by_silence.len()), (MAX_SENDERS, MAX_SENDERS));
+        assert!((3..MAX_SENDERS).all(|number| floors.of(&sender(number)) == 5), "one at a time");
         assert_eq!(floors.take_forgotten(), [sender(2)]);
         assert_eq!(floors.take_forgotten(), []);
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     handshake::expect::Direction,
-    limits::{LANES, MAX_STREAMS, MESSAGE_COST},
+    limits::{LANES, MAX_STREAMS},
     time::{Duration, Instant},
     wire::packet_frame::{PacketFrame, StreamSide},
 };
@@ -417,7 +417,6 @@ impl Streams {
         while self.seen < number {
             self.seen += 1;
             self.theirs.insert(self.seen, Receiving::new());
-            self.arrived += as_u64(MESSAGE_COST);
         }
         Ok(self.theirs.get_mut(&number))
     }
@@ -436,8 +435,8 @@ impl Streams {
 
     /// One of theirs is over: they may open another one.
     fn forget(&mut self, number: u64) {
-        if self.theirs.remove(&number).is_some() {
-            self.released += as_u64(MESSAGE_COST);
+        if let Some(stream) = self.theirs.remove(&number) {
+            self.released += stream.cost();
             self.may_see += 1;
             self.credits.insert(0);
         }

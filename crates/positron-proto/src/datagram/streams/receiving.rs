@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     datagram::{incoming::Violation, ranges::RangeSet},
-    limits::STREAM_WINDOW_FIRST,
+    limits::{MESSAGE_COST, STREAM_WINDOW_FIRST},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Receiving {
     window: u64,
     /// When the limit was raised last.
     raised: Option<Instant>,
+    /// Whether anything of it arrived while somebody wanted it: it costs the window from then on.
+    begun: bool,
     pub(super) state: RecvState,
 }
 
@@ -43,7 +45,7 @@ pub(super) enum RecvState {
 /// What a frame changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RecvChange {
-    /// Bytes that are held now beside those before.
+    /// Bytes of the window that are held now beside those before.
     pub(super) held: u64,
     /// Bytes that were let go.
     pub(super) released: u64,
@@ -62,6 +64,7 @@ impl Receiving {
             limit: first,
             window: first,
             raised: None,
+            begun: false,
             state: RecvState::Open,
         }
     }
@@ -72,6 +75,13 @@ impl Receiving {
 
     pub(super) const fn read_to(&self) -> u64 {
         self.read
+    }
+
+    /// What it costs of the window beside its bytes. Its writer pays that with the first STREAM: an
+    /// end that was told, or a later stream, must not cost what was never counted there. That there
+    /// are not many is bounded by how many may be open.
+    pub(super) fn cost(&self) -> u64 {
+        if self.begun { as_u64(MESSAGE_COST) } else { 0 }
     }
 
     /// Whether nothing more of it can matter.
@@ -115,6 +125,8 @@ impl Receiving {
         if self.state != RecvState::Open {
             return Ok(self.swallow(before, end));
         }
+        let cost_before = self.cost();
+        self.begun = true;
         let readable_before = self.is_readable() && !fin;
         let ready_before = self.ready();
         let from = offset.max(self.read);
@@ -133,7 +145,8 @@ impl Receiving {
             }
         }
         let readable = self.ready() > ready_before || (self.is_readable() && !readable_before);
-        Ok(RecvChange { held: self.highest() - before, released: 0, readable })
+        let held = self.highest() - before + self.cost() - cost_before;
+        Ok(RecvChange { held, released: 0, readable })
     }
 
     /// The other end gives it up after `size` bytes.

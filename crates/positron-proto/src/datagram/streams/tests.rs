@@ -4,7 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{datagram::sent_frames::SentFrames, limits::STREAM_WINDOW_FIRST, wire::codec::Reader};
+use crate::{
+    datagram::sent_frames::SentFrames,
+    limits::{MESSAGE_COST, STREAM_WINDOW_FIRST},
+    wire::codec::Reader,
+};
 
 const PLENTY: u64 = 1 << 40;
 const MOST: usize = 1 << 20;
@@ -180,6 +184,44 @@ fn an_empty_stream_is_opened_and_ends() {
 }
 
 #[test]
+fn a_stream_of_which_nothing_was_sent_costs_its_reader_nothing() {
+    let mut ends = pair();
+    let [silent, given_up, said] = [0, 0, 0].map(|lane| ends[0].open(lane).unwrap());
+    ends[0].drop_stream(given_up);
+    // Without any room an end is told all the same.
+    let end = packet(&mut ends[0], 1200, 0).unwrap();
+    arrive(&mut ends[1], &end).unwrap();
+    assert_eq!((end.charged, held(&mut ends[1])), (0, 0));
+    ends[0].write(said, b"x", MOST).unwrap();
+    let first = packet(&mut ends[0], 1200, PLENTY).unwrap();
+    arrive(&mut ends[1], &first).unwrap();
+    assert_eq!((first.charged, held(&mut ends[1])), (as_u64(1 + MESSAGE_COST), first.charged));
+    // It still costs, once, when something is said of it.
+    ends[0].finish(silent).unwrap();
+    let last = packet(&mut ends[0], 1200, PLENTY).unwrap();
+    (0..2).for_each(|_| arrive(&mut ends[1], &last).unwrap());
+    assert_eq!((last.charged, held(&mut ends[1])), (as_u64(MESSAGE_COST), last.charged));
+    // What nothing was said of gives nothing back.
+    assert_eq!(read(&mut ends[1], given_up.number, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(ends[1].take_released(), 0);
+    assert_eq!(ends[1].may_see, MAX_STREAMS + 1);
+}
+
+#[test]
+fn what_comes_after_the_end_was_told_costs_nothing() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    ends[0].write(stream, b"late", MOST).unwrap();
+    let late = packet(&mut ends[0], 1200, PLENTY).unwrap();
+    ends[0].drop_stream(stream);
+    exchange(&mut ends);
+    arrive(&mut ends[1], &late).unwrap();
+    assert_eq!(held(&mut ends[1]), 0);
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    assert_eq!((held(&mut ends[1]), ends[1].theirs.len()), (0, 0));
+}
+
+#[test]
 fn a_stream_that_its_writer_drops_is_an_error_for_its_reader_and_holds_nothing() {
     let mut ends = pair();
     let stream = ends[0].open(0).unwrap();
@@ -352,6 +394,9 @@ struct Model {
     readable: BTreeSet<u64>,
     now: Instant,
     held: i64,
+    /// What the packets of the writer used of the window in all, and what came to be held.
+    charged: u64,
+    arrived: u64,
 }
 
 impl Model {
@@ -440,7 +485,10 @@ impl Model {
                 }
             }
         }
-        self.held += i64::try_from(self.ends[1].take_arrived()).unwrap();
+        let arrived = self.ends[1].take_arrived();
+        self.arrived += arrived;
+        assert!(self.arrived <= self.charged, "what its writer never counted is held");
+        self.held += i64::try_from(arrived).unwrap();
         self.held -= i64::try_from(self.ends[1].take_released()).unwrap();
         assert!(self.held >= 0);
     }
@@ -468,6 +516,8 @@ proptest! {
             readable: BTreeSet::new(),
             now: Instant::ORIGIN,
             held: 0,
+            charged: 0,
+            arrived: 0,
         };
         let mut script = script.into_iter();
         let mut fates = fates.into_iter().chain(core::iter::repeat((7, 0)));
@@ -491,6 +541,7 @@ proptest! {
                 let ready = model.ends[n].most_urgent(budget).is_some();
                 let packet = packet(&mut model.ends[n], full, budget);
                 prop_assert_eq!(ready, packet.is_some());
+                model.charged += packet.as_ref().map_or(0, |packet| packet.charged);
                 under_way.extend(packet.map(|packet| (n, packet)));
             }
             let (fate, which) = fates.next().unwrap();
@@ -530,9 +581,9 @@ proptest! {
             model.read(number, 20_000);
         }
         model.hear();
-        let unseen = u64::try_from(model.ends[1].theirs.len()).unwrap();
+        let unseen: u64 = model.ends[1].theirs.values().map(Receiving::cost).sum();
         prop_assert!(model.ends[1].theirs.values().all(|stream| stream.state != RecvState::Open));
-        prop_assert_eq!(model.held, i64::try_from(unseen * as_u64(MESSAGE_COST)).unwrap());
+        prop_assert_eq!(model.held, i64::try_from(unseen).unwrap());
     }
 }
 
