@@ -66,7 +66,8 @@ pub struct Arrival<P> {
     from: (HostId, u64),
     /// The life of the process that it is meant for.
     life: u32,
-    packet: Packet<P>,
+    /// Boxed: a heap moves what is in it again and again, and keeps the room of its largest crowd.
+    packet: Box<Packet<P>>,
 }
 
 impl<P> Arrival<P> {
@@ -76,7 +77,7 @@ impl<P> Arrival<P> {
     }
 
     pub(crate) fn open(self) -> (u32, Packet<P>) {
-        (self.life, self.packet)
+        (self.life, *self.packet)
     }
 
     const fn key(&self) -> (Time, (HostId, u64)) {
@@ -161,6 +162,6 @@ impl<P> EventQueue<P> {
 
     fn arrival(&mut self, at: Time, life: u32, packet: Packet<P>) -> Arrival<P> {
         self.sent += 1;
-        Arrival { at, from: (self.me, self.sent), life, packet }
+        Arrival { at, from: (self.me, self.sent), life, packet: Box::new(packet) }
     }
 }

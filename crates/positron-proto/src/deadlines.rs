@@ -23,20 +23,28 @@ use crate::time::Instant;
 pub struct Deadlines<W> {
     by_time: BTreeSet<(Instant, W)>,
     by_reason: BTreeMap<W, Instant>,
+    /// The first by time, at hand: it is asked for with every input, and in a node of many machines
+    /// the trees have left the cache by then.
+    earliest: Option<(Instant, W)>,
 }
 
 impl<W: Ord + Copy> Deadlines<W> {
     /// No deadlines.
     pub fn new() -> Self {
-        Self { by_time: BTreeSet::new(), by_reason: BTreeMap::new() }
+        Self { by_time: BTreeSet::new(), by_reason: BTreeMap::new(), earliest: None }
     }
 
     /// Wake at `at` because of `why`; replaces an earlier deadline for the same reason.
     pub fn set(&mut self, why: W, at: Instant) {
-        if let Some(before) = self.by_reason.insert(why, at) {
-            self.by_time.remove(&(before, why));
+        match self.by_reason.insert(why, at) {
+            Some(before) if before == at => return,
+            Some(before) => {
+                self.by_time.remove(&(before, why));
+            }
+            None => {}
         }
         self.by_time.insert((at, why));
+        self.note_earliest();
     }
 
     /// Wake at `at` or earlier because of `why`.
@@ -50,6 +58,7 @@ impl<W: Ord + Copy> Deadlines<W> {
     pub fn clear(&mut self, why: W) {
         if let Some(at) = self.by_reason.remove(&why) {
             self.by_time.remove(&(at, why));
+            self.note_earliest();
         }
     }
 
@@ -59,18 +68,14 @@ impl<W: Ord + Copy> Deadlines<W> {
     }
 
     /// The earliest deadline and its reason.
-    pub fn next(&self) -> Option<(Instant, W)> {
-        self.by_time.first().copied()
+    pub const fn next(&self) -> Option<(Instant, W)> {
+        self.earliest
     }
 
     /// Takes the earliest deadline that is due at `now`; call until `None`.
     pub fn pop_due(&mut self, now: Instant) -> Option<W> {
-        let &(at, why) = self.by_time.first()?;
-        if at > now {
-            return None;
-        }
-        self.by_time.pop_first();
-        self.by_reason.remove(&why);
+        let (_, why) = self.earliest.filter(|(at, _)| *at <= now)?;
+        self.clear(why);
         Some(why)
     }
 
@@ -82,6 +87,10 @@ impl<W: Ord + Copy> Deadlines<W> {
     /// Whether no deadline is set.
     pub fn is_empty(&self) -> bool {
         self.by_reason.is_empty()
+    }
+
+    fn note_earliest(&mut self) {
+        self.earliest = self.by_time.first().copied();
     }
 }
 
@@ -106,5 +115,26 @@ mod tests {
         deadlines.clear(1);
         assert!(deadlines.is_empty());
         assert_eq!(deadlines.next(), None);
+    }
+
+    #[test]
+    fn the_next_one_is_the_earliest_whatever_is_set_moved_cleared_and_taken() {
+        let (mut deadlines, mut dice) = (Deadlines::new(), 1_u32);
+        for _ in 0..2_000 {
+            dice = dice.wrapping_mul(0x9E37_79B1).rotate_left(7);
+            let (why, at) = (dice % 7, Instant::from_micros(u64::from(dice / 7 % 10)));
+            match dice / 70 % 4 {
+                0 => deadlines.set(why, at),
+                1 => deadlines.set_earliest(why, at),
+                2 => deadlines.clear(why),
+                _ => {
+                    let due = deadlines.next().filter(|(due, _)| *due <= at);
+                    assert_eq!(deadlines.pop_due(at), due.map(|(_, why)| why));
+                    assert!(due.is_none_or(|(_, why)| deadlines.get(why).is_none()));
+                }
+            }
+            let all = (0..7).filter_map(|why| Some((deadlines.get(why)?, why)));
+            assert_eq!(deadlines.next(), all.min());
+        }
     }
 }

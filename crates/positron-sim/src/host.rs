@@ -34,6 +34,8 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_millis(200);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
+/// Bytes of room that a host keeps to write datagrams into: for one of usual size.
+const KEPT: usize = 2048;
 
 /// One machine: a kernel, a disk, clocks, and a process or none.
 ///
@@ -66,6 +68,8 @@ pub(crate) struct Host {
     trace: Trace,
     now: Instant,
     at_once: u32,
+    /// Where the node writes datagrams.
+    outgoing: Vec<u8>,
 }
 
 /// What is gone when the process is.
@@ -104,6 +108,7 @@ impl Host {
             trace: Trace::default(),
             now: Instant::ORIGIN,
             at_once: 0,
+            outgoing: Vec::new(),
         }
     }
 
@@ -402,16 +407,18 @@ impl Host {
 
     /// Sends the datagrams that the node wants sent.
     fn transmit_all(&mut self, environment: &Environment) {
-        let (now, mut buf) = (self.clocks(self.now), Vec::new());
+        let now = self.clocks(self.now);
         while let Some(process) = &mut self.process
-            && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut buf)
+            && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut self.outgoing)
         {
-            let bytes = Bytes::from(std::mem::take(&mut buf));
+            // What is under way has no room for more than itself.
+            let bytes = Bytes::copy_from_slice(&self.outgoing);
             self.hash.transmit(self.now, &batch, &bytes);
             self.trace.note(self.now, || format!("  {batch:?}"));
             self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
             self.stack.transmit(self.now, &environment.network, &batch, bytes);
         }
+        self.outgoing.shrink_to(KEPT);
     }
 
     fn perform(&mut self, effect: Effect, environment: &Environment) {

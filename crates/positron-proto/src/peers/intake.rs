@@ -336,7 +336,7 @@ fn share_of(from: NodeId, node: NodeId, links: &ConnectedPeers) -> SourceShare {
 /// Addresses of kinds that this version cannot dial end here: they stay in the record, and nobody
 /// is worse for them.
 fn usable(record: &PeerRecord, told_over: Scope) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
+    let mut addresses = Vec::with_capacity(record.addresses.len());
     for addr in record.addresses.iter().filter_map(Address::socket_addr) {
         if is_plausible(addr, told_over) && !addresses.contains(&addr) {
             addresses.push(addr);

@@ -11,7 +11,9 @@ use super::{
 use crate::{
     handshake::RemoteNode,
     id::LinkId,
-    limits::{INSTEAD_AFTER, MAX_PINGS_PER_SECOND, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC},
+    limits::{
+        INSTEAD_AFTER, MAX_PINGS_PER_SECOND, MAX_RECORD, PROBE_AFTER, PROBE_TIMEOUT, RECENT_TRAFFIC,
+    },
     time::{Duration, Instant},
     wire::{
         codec::Reader,
@@ -30,7 +32,9 @@ use crate::{
 /// A *record* is what frames travel in: a message of whatever carries the link.
 ///
 /// It holds no buffer while nothing is incomplete: at most one partial message per lane, which
-/// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs.
+/// grows as bytes arrive, and [`MAX_PINGS_PER_SECOND`] unanswered PINGs. Whoever keeps a message
+/// holds at most twice its bytes: a peer that wraps 100 of them into 16 KiB of ignored frames would
+/// cost 160 times what the limits of the rooms count.
 #[derive(Debug)]
 pub(super) struct SessionLink {
     pub(super) peer: Peer,
@@ -49,6 +53,8 @@ pub(super) struct SessionLink {
     pub(super) kind: LinkKind,
     /// What is left of the record that arrived last.
     frames: Reader,
+    /// What a slice of that record keeps in memory, about.
+    held: usize,
     /// The lane in which it came, if that binds its frames.
     at_hand: Option<Lane>,
     /// Messages of which only the beginning has arrived.
@@ -81,6 +87,7 @@ impl SessionLink {
             replaceable: false,
             kind,
             frames: Reader::new(Bytes::new()),
+            held: 0,
             at_hand: None,
             assemblies: [const { None }; 3],
             keep_alive: KeepAlive::new(now),
@@ -92,7 +99,12 @@ impl SessionLink {
         if self.frames.is_empty() {
             return Ok(None);
         }
-        let frame = Frame::decode(&mut self.frames)?;
+        let mut frame = Frame::decode(&mut self.frames)?;
+        if let Frame::Message { body, .. } = &mut frame
+            && body.len() < self.held / 2
+        {
+            *body = Bytes::copy_from_slice(body);
+        }
         if self.frames.is_empty() {
             // Lets go of the buffer that the record arrived in.
             self.frames = Reader::new(Bytes::new());
@@ -115,7 +127,11 @@ impl SessionLink {
         if record.is_empty() {
             return Err(LinkFault::Violation("a record without frames"));
         }
-        self.at_hand = (order == CarrierOrder::OfLanes).then_some(lane);
+        (self.at_hand, self.held) = match order {
+            CarrierOrder::OfLanes => (Some(lane), record.len()),
+            // It stands among others in what was read from the stream at once.
+            CarrierOrder::OfLinks => (None, MAX_RECORD),
+        };
         self.frames = Reader::new(record);
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::{PublicKey, Signature, Signed, Statement},
-    limits::{MAX_PAYLOAD, MAX_RECORD},
+    limits::MAX_PAYLOAD,
     time::WallTime,
 };
 
@@ -147,7 +147,8 @@ impl Signed<AppMessage> {
     }
 
     /// Reads a message for `audience` that fills the rest of `reader`. Its signature is not checked
-    /// here.
+    /// here. The payload is a slice, so it keeps in memory what was read from: give it bytes that
+    /// hold little else.
     pub fn decode(reader: &mut Reader, audience: Audience) -> Result<Self, Malformed> {
         let bad_key = reader.malformed("public key of small order");
         let sender = PublicKey::parse(reader.array()?).map_err(|_| bad_key)?;
@@ -163,7 +164,6 @@ impl Signed<AppMessage> {
         if payload.len() > MAX_PAYLOAD {
             return Err(too_long);
         }
-        let payload = detached(payload);
         let message = AppMessage { sender, audience, sequence, timestamp, payload };
         Ok(Self::new(message, signature))
     }
@@ -182,11 +182,4 @@ impl Signed<AppMessage> {
         out.put_u64(message.timestamp.as_unix_micros());
         out.append_raw(self.signature().as_bytes());
     }
-}
-
-/// A short payload as a copy of its own. A slice would hold the whole record that it came in for
-/// as long as the message is kept: a peer that wraps 100 bytes into 16 KiB of ignored frames would
-/// cost 160 times what the limits of gossip count. With this it is at most twice.
-fn detached(payload: Bytes) -> Bytes {
-    if payload.len() < MAX_RECORD / 2 { Bytes::copy_from_slice(&payload) } else { payload }
 }

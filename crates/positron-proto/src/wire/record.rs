@@ -58,6 +58,10 @@ impl CarrierParameter {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
+
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        Ok(Self { kind: reader.u8()?, body: (*reader.bytes(MAX_CARRIER_BODY)?).into() })
+    }
 }
 
 impl PeerRecord {
@@ -110,10 +114,8 @@ impl Signed<PeerRecord> {
         let sequence = reader.u64()?;
         let noise_static = reader.array()?;
         let capabilities = reader.u32()?;
-        let count = reader.len(MAX_ADDRESSES)?;
-        let addresses = (0..count).map(|_| Address::decode(reader)).collect::<Result<_, _>>()?;
-        let count = reader.len(MAX_CARRIERS)?;
-        let carriers = (0..count).map(|_| decode_carrier(reader)).collect::<Result<_, _>>()?;
+        let addresses = decode_list(reader, MAX_ADDRESSES, Address::decode)?;
+        let carriers = decode_list(reader, MAX_CARRIERS, CarrierParameter::decode)?;
         let not_text = reader.malformed("software is not printable text");
         let software = printable(&reader.bytes(MAX_SOFTWARE)?).ok_or(not_text)?;
         let signature = Signature::from_bytes(reader.array()?);
@@ -141,8 +143,19 @@ impl Signed<PeerRecord> {
     }
 }
 
-fn decode_carrier(reader: &mut Reader) -> Result<CarrierParameter, Malformed> {
-    Ok(CarrierParameter { kind: reader.u8()?, body: (*reader.bytes(MAX_CARRIER_BODY)?).into() })
+/// A count of at most `limit`, and as many of what `decode` reads. The list has room for no more:
+/// a node keeps the records of all others.
+fn decode_list<T>(
+    reader: &mut Reader,
+    limit: usize,
+    decode: fn(&mut Reader) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let count = reader.len(limit)?;
+    let mut list = Vec::with_capacity(count);
+    for _ in 0..count {
+        list.push(decode(reader)?);
+    }
+    Ok(list)
 }
 
 fn printable(bytes: &[u8]) -> Option<String> {

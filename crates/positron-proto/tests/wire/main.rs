@@ -295,23 +295,6 @@ fn a_large_count_or_length_with_few_bytes_behind_it_takes_no_memory() {
     assert!(used.bytes_total <= SHARED);
 }
 
-/// A kept message must not hold the record that it came in.
-#[test]
-fn a_short_payload_is_a_copy_of_its_own() {
-    let record: Bytes = [
-        &GossipMessage::Gossip(1, app_message(0, Bytes::from_static(b"hi"))).encode()[..],
-        &[0; 16_000],
-    ]
-    .concat()
-    .into();
-    let inside = record.as_ptr_range();
-    let message = decode(record.slice(..record.len() - 16_000));
-    let Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message)))) = message else {
-        panic!("{message:?}")
-    };
-    assert!(!inside.contains(&message.content().payload.as_ptr()));
-}
-
 #[test]
 fn a_range_over_all_numbers_is_read_without_counting_them() {
     let mut holdings = Holdings::new();

@@ -1,11 +1,13 @@
 use super::*;
 use crate::{
+    handshake::{Direction, RemoteNode},
     limits::{
         HANDSHAKE_TIMEOUT, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS, MAX_HALF_OPEN,
         MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP, MAX_MESSAGE, MAX_PARTIAL_BYTES,
-        MAX_PEER_QUEUE_BYTES,
+        MAX_PEER_QUEUE_BYTES, MAX_RECORD,
     },
-    session::{link::SessionLink, session::Session, table::LinkEntry},
+    session::{carrier::CarrierOrder, link::SessionLink, session::Session, table::LinkEntry},
+    wire::frame::Frame,
 };
 
 /// A stranger connects to node 0 and says nothing; whether it was let in front of the door.
@@ -230,6 +232,44 @@ fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
     moves::<Sessions>();
     assert!(size_of::<LinkEntry>() + size_of::<SessionLink>() < 1200);
     assert!(size_of::<crate::session::session::Session>() < 512);
+}
+
+/// Whether the message of `len` bytes in a record, which has as many bytes of others around it, is
+/// read as a slice of that record.
+fn is_slice(order: CarrierOrder, len: usize, others: usize) -> bool {
+    let me = Identity::from_seed([1; 32]);
+    let remote = RemoteNode {
+        id: me.node_id(),
+        key: *me.public_key(),
+        noise_static: [0; 32],
+        boot: 1,
+        addr: SocketAddr::from(([10, 0, 0, 1], 9)),
+        direction: Direction::Inbound,
+    };
+    let now = Instant::ORIGIN;
+    let mut link = SessionLink::new(&remote, LinkId::of_core(0), LinkKind::Tcp, now);
+    let lane = Lane::GOSSIP;
+    let mut record = Vec::new();
+    for (number, len) in [(0, len), (1, others)] {
+        Frame::Message { lane, number, body: vec![7; len].into() }.encode(&mut record);
+    }
+    let record = Bytes::from(record);
+    let inside = record.as_ptr_range();
+    link.take_record(order, lane, record.clone()).unwrap();
+    let Ok(Some(Frame::Message { body, .. })) = link.next_frame() else { panic!("no message") };
+    assert_eq!(body, vec![7; len]);
+    inside.contains(&body.as_ptr())
+}
+
+#[test]
+fn a_message_that_is_kept_holds_at_most_twice_its_bytes() {
+    let (large, small) = (MAX_RECORD - 64, MAX_RECORD / 2 - 1);
+    for len in [1, 100, 300, small] {
+        assert!(is_slice(CarrierOrder::OfLanes, len, 0) || len == 1, "{len} bytes in a datagram");
+        assert!(!is_slice(CarrierOrder::OfLanes, len, len + 16), "{len} bytes among others");
+        assert!(!is_slice(CarrierOrder::OfLinks, len, 0), "{len} bytes of what was read at once");
+    }
+    assert!(is_slice(CarrierOrder::OfLinks, large, 0));
 }
 
 #[test]
