@@ -34,6 +34,18 @@ impl LinkFault {
         }
     }
 
+    /// What it makes of a dial whose handshake is not complete.
+    pub(super) fn into_dial_failure(self) -> DialFailure {
+        match self {
+            Self::Handshake(failure) => failure,
+            Self::Closed(reason) => DialFailure::Closed(reason),
+            Self::Forged => DialFailure::Handshake("a record does not open"),
+            Self::Malformed(what) | Self::Violation(what) | Self::Flooding(what) => {
+                DialFailure::Handshake(what)
+            }
+        }
+    }
+
     /// The fault that the endpoint of a datagram connection found.
     pub(super) const fn of(what: &'static str, misbehavior: Misbehavior) -> Self {
         match misbehavior {

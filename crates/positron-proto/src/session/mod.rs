@@ -34,29 +34,30 @@
 //! link and what waits in them. An idle link holds its keys and no buffer.
 
 mod admission;
-mod attempt;
+mod attempts;
 mod carrier;
 mod carriers;
-mod close;
 mod config;
-mod connect;
 mod contract;
+mod conversation;
+mod conversations;
 mod counters;
 mod datagram_carrier;
-mod establish;
 mod established;
-mod failover;
 mod fault;
-mod happy_eyeballs;
+mod keep_alive;
 mod kind;
+mod lifecycle;
 mod link;
+mod link_table;
+mod links;
+mod pace;
 mod partials_budget;
 mod send_lane;
-#[expect(clippy::module_inception, reason = "the machine that the room is named after")]
-mod session;
 pub mod sessions;
+mod stage;
+mod standby;
 mod stream_carrier;
-mod table;
 
 pub use sessions::Sessions;
 

@@ -1,0 +1,205 @@
+//! Dials under way: over the preferred kind of link first, over each other one after a head start,
+//! and the first that is up ends it (as RFC 8305 races addresses).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::contract::{DialFailure, DialRequest, LinkKind, LinkKinds};
+use crate::{
+    deadlines::Deadlines,
+    handshake::expect::Expect,
+    id::{LinkId, NodeId},
+    limits::HEAD_START,
+    time::Instant,
+};
+
+/// Names an attempt: counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AttemptId(u64);
+
+/// The dials under way: for each, the links that race and the kinds whose turn comes yet.
+///
+/// [`begin`](Self::begin), then [`next_turn`](Self::next_turn): at once, whenever
+/// [`pop_due`](Self::pop_due) says so, and when [`AfterFailure::NextTurn`] does. Each turn is
+/// answered by [`handle_dialled`](Self::handle_dialled) or
+/// [`handle_failure`](Self::handle_failure), and each link that was dialled and is no more by the
+/// latter. [`end`](Self::end) is the caller's, when a link is up or [`AfterFailure::Over`] says that
+/// none can be any more.
+///
+/// Of the losers those without keys are to be abandoned; one that waits for its PONG goes on,
+/// because the other end may have taken it for better already, and the rule for two links between
+/// the same two nodes decides.
+///
+/// It knows no link but by its name. Bounded by whom it is told to dial, and each attempt by one
+/// link of each kind.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    under_way: BTreeMap<AttemptId, ConnectionAttempt>,
+    begun: u64,
+    turns: Deadlines<AttemptId>,
+}
+
+/// The links that are dialled for one wish.
+#[derive(Debug)]
+struct ConnectionAttempt {
+    dial: DialRequest,
+    why: Reason,
+    /// Under way: at most one of each kind.
+    links: Vec<LinkId>,
+    /// The kinds that are still to be dialled, and when.
+    turns: VecDeque<(Instant, LinkKind)>,
+    /// The most telling failure so far.
+    failure: Option<DialFailure>,
+}
+
+/// Whose wish an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The caller's, who is told how it ends.
+    Requested,
+    /// Ours: the link to the node fell silent.
+    Failover,
+    /// Ours: the session with the node runs over a link of a less preferred kind.
+    Upgrade,
+}
+
+/// What is to be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) kind: LinkKind,
+    pub(super) dial: DialRequest,
+    pub(super) why: Reason,
+}
+
+/// What an attempt comes to when a link of it is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    /// It is over already, or several links are still under way.
+    Nothing,
+    /// The next kind has its turn at once.
+    NextTurn,
+    /// This link is all that is left.
+    OneLeft(LinkId),
+    /// It is to be ended: no link of it can be up any more, or none need be tried.
+    Over(DialFailure),
+}
+
+/// An attempt that is over.
+#[derive(Debug)]
+pub(super) struct EndedAttempt {
+    pub(super) dial: DialRequest,
+    pub(super) why: Reason,
+    /// Its links that were under way.
+    pub(super) links: Vec<LinkId>,
+}
+
+impl Attempts {
+    /// Begins an attempt over these kinds of links. Its first turn is due at once.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        dial: DialRequest,
+        why: Reason,
+        over: LinkKinds,
+    ) -> AttemptId {
+        let id = AttemptId(self.begun);
+        self.begun += 1;
+        let turns = over.head_starts().map(|(kind, start)| (now + start, kind)).collect();
+        let attempt = ConnectionAttempt { dial, why, links: Vec::new(), turns, failure: None };
+        self.under_way.insert(id, attempt);
+        id
+    }
+
+    /// The next kind's turn, if any is left.
+    pub(super) fn next_turn(&mut self, id: AttemptId) -> Option<Turn> {
+        self.turns.clear(id);
+        let attempt = self.under_way.get_mut(&id)?;
+        let (_, kind) = attempt.turns.pop_front()?;
+        if let Some((at, _)) = attempt.turns.front() {
+            self.turns.set(id, *at);
+        }
+        Some(Turn { kind, dial: attempt.dial, why: attempt.why })
+    }
+
+    /// A link is under way for an attempt.
+    pub(super) fn handle_dialled(&mut self, id: AttemptId, link: LinkId) {
+        if let Some(attempt) = self.under_way.get_mut(&id) {
+            attempt.links.push(link);
+        }
+    }
+
+    /// A link of an attempt is no more, or one could not even be begun.
+    pub(super) fn handle_failure(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        link: Option<LinkId>,
+        failure: DialFailure,
+    ) -> AfterFailure {
+        let Some(attempt) = self.under_way.get_mut(&id) else { return AfterFailure::Nothing };
+        attempt.links.retain(|other| Some(*other) != link);
+        if failure.settles() {
+            return AfterFailure::Over(failure);
+        }
+        let so_far = attempt.failure.take();
+        let more_telling = so_far.filter(|before| before.telling() > failure.telling());
+        let failure = more_telling.unwrap_or(failure);
+        if attempt.turns.is_empty() && attempt.links.is_empty() {
+            return AfterFailure::Over(failure);
+        }
+        attempt.failure = Some(failure);
+        if !attempt.turns.is_empty() {
+            // The ones after it follow at their distance.
+            for (at, (turn, _)) in (0_u32..).zip(&mut attempt.turns) {
+                *turn = now + HEAD_START * at;
+            }
+            return AfterFailure::NextTurn;
+        }
+        match attempt.links[..] {
+            [other] => AfterFailure::OneLeft(other),
+            _ => AfterFailure::Nothing,
+        }
+    }
+
+    /// Ends an attempt, unless it is over already. Its links are the caller's to end.
+    pub(super) fn end(&mut self, id: AttemptId) -> Option<EndedAttempt> {
+        let ConnectionAttempt { dial, why, links, .. } = self.under_way.remove(&id)?;
+        self.turns.clear(id);
+        Some(EndedAttempt { dial, why, links })
+    }
+
+    /// What an attempt is for, while it is under way.
+    pub(super) fn dial(&self, id: AttemptId) -> Option<DialRequest> {
+        self.under_way.get(&id).map(|attempt| attempt.dial)
+    }
+
+    /// The attempts to reach `peer` that nobody asked for, for these reasons.
+    pub(super) fn of_ours(&self, peer: NodeId, which: impl Fn(Reason) -> bool) -> Vec<AttemptId> {
+        let ours = |attempt: &ConnectionAttempt| {
+            attempt.dial.expect == Expect::Node(peer) && attempt.why != Reason::Requested
+        };
+        let these = self.under_way.iter().filter(|(_, it)| ours(it) && which(it.why));
+        these.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether `peer` is being dialled for this reason.
+    pub(super) fn is_under_way(&self, peer: NodeId, why: Reason) -> bool {
+        let expect = Expect::Node(peer);
+        self.under_way.values().any(|it| it.why == why && it.dial.expect == expect)
+    }
+
+    /// Whether none is under way.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty() && self.turns.is_empty()
+    }
+
+    /// An attempt whose next turn is due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<AttemptId> {
+        self.turns.pop_due(now)
+    }
+
+    /// When the next turn is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.turns.next().map(|(at, _)| at)
+    }
+}
