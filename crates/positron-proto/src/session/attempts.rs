@@ -22,8 +22,8 @@ pub(super) struct AttemptId(u64);
 /// [`pop_due`](Self::pop_due) says so, and when [`AfterFailure::NextTurn`] does. Each turn is
 /// answered by [`handle_dialled`](Self::handle_dialled) or
 /// [`handle_failure`](Self::handle_failure), and each link that was dialled and is no more by the
-/// latter. [`end`](Self::end) is the caller's, when a link is up or [`AfterFailure::Over`] says that
-/// none can be any more.
+/// latter. [`end`](Self::end) is the caller's, when a link is up or [`AfterFailure::Over`] says
+/// that none can be any more.
 ///
 /// Of the losers those without keys are to be abandoned; one that waits for its PONG goes on,
 /// because the other end may have taken it for better already, and the rule for two links between
@@ -64,7 +64,7 @@ pub(super) enum Reason {
 
 /// What is to be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
+pub(super) struct NextDial {
     pub(super) kind: LinkKind,
     pub(super) dial: DialRequest,
     pub(super) why: Reason,
@@ -110,14 +110,14 @@ impl Attempts {
     }
 
     /// The next kind's turn, if any is left.
-    pub(super) fn next_turn(&mut self, id: AttemptId) -> Option<Turn> {
+    pub(super) fn next_turn(&mut self, id: AttemptId) -> Option<NextDial> {
         self.turns.clear(id);
         let attempt = self.under_way.get_mut(&id)?;
         let (_, kind) = attempt.turns.pop_front()?;
         if let Some((at, _)) = attempt.turns.front() {
             self.turns.set(id, *at);
         }
-        Some(Turn { kind, dial: attempt.dial, why: attempt.why })
+        Some(NextDial { kind, dial: attempt.dial, why: attempt.why })
     }
 
     /// A link is under way for an attempt.
@@ -168,7 +168,7 @@ impl Attempts {
     }
 
     /// What an attempt is for, while it is under way.
-    pub(super) fn dial(&self, id: AttemptId) -> Option<DialRequest> {
+    pub(super) fn request(&self, id: AttemptId) -> Option<DialRequest> {
         self.under_way.get(&id).map(|attempt| attempt.dial)
     }
 

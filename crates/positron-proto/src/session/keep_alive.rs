@@ -29,8 +29,8 @@ pub(super) enum Liveness {
 
 /// Whether the other end of a link lives, and that this end does.
 ///
-/// [`handle_ping`](Self::handle_ping) and [`check`](Self::check) leave PONGs and a PING that wait to
-/// be [`put`](Self::put) into a record. [`poll_check`](Self::poll_check) says when silence may
+/// [`handle_ping`](Self::handle_ping) and [`check`](Self::check) leave PONGs and a PING that wait
+/// to be [`put`](Self::put) into a record. [`poll_check`](Self::poll_check) says when silence may
 /// mean something; a link that nothing can replace is never suspect, only gone.
 ///
 /// It holds at most [`MAX_PINGS_PER_SECOND`] unanswered PINGs, and no buffer while there are none.

@@ -61,7 +61,7 @@ impl Sessions {
             }
         }
         if let Some(attempt) = attempt {
-            self.links.end_attempt(now, attempt, Some(id), outcome, out);
+            self.links.dials.end(&mut self.links.table, now, attempt, Some(id), outcome, out);
         }
     }
 
@@ -104,7 +104,13 @@ impl Sessions {
             link.since = since;
         }
         self.links.table.close(now, old, CloseReason::Duplicate);
-        self.links.cancel_attempts(now, &new.id, |why| why == Reason::Failover, out);
+        self.links.dials.cancel(
+            &mut self.links.table,
+            now,
+            &new.id,
+            |why| why == Reason::Failover,
+            out,
+        );
     }
 
     /// Tries a preferred kind again when its time comes: each time after twice as long.
@@ -119,7 +125,7 @@ impl Sessions {
         let Some(Stage::Established(link)) = self.links.table.stage(id) else { return };
         let peer = link.peer.id;
         self.upgrade_later(now, id, &peer);
-        self.links.upgrade(now, id, out);
+        self.links.dials.upgrade(&mut self.links.table, now, id, out);
     }
 
     /// The process that we talked to is gone if another one with its key is live.
@@ -166,7 +172,13 @@ impl Sessions {
             self.give_up_partial(now, longest, out);
         }
         if was_doubted {
-            self.links.cancel_attempts(now, &peer, |why| why == Reason::Failover, out);
+            self.links.dials.cancel(
+                &mut self.links.table,
+                now,
+                &peer,
+                |why| why == Reason::Failover,
+                out,
+            );
         }
     }
 
@@ -212,10 +224,10 @@ impl Sessions {
             }
             Health::Fine | Health::Ask | Health::Suspect => {
                 self.links.table.look_at(id, check);
-                match health {
-                    Health::Ask => self.links.table.ask_for_flush(now, id),
-                    Health::Suspect => self.links.fail_over(now, id, out),
-                    _ => {}
+                if health == Health::Ask {
+                    self.links.table.ask_for_flush(now, id);
+                } else if health == Health::Suspect {
+                    self.links.dials.fail_over(&mut self.links.table, now, id, out);
                 }
                 return;
             }
@@ -352,7 +364,7 @@ impl Sessions {
     ) {
         let ended = self.conversations.end_session(now.mono, peer, reason, memory, out);
         if ended && memory == Retention::Drop {
-            self.links.cancel_attempts(now, &peer, |_| true, out);
+            self.links.dials.cancel(&mut self.links.table, now, &peer, |_| true, out);
         }
     }
 

@@ -23,7 +23,8 @@ use crate::{
 ///
 /// Each message that its carrier brings goes in by [`take_record`](Self::take_record), and then
 /// through [`next_frame`](Self::next_frame) until that returns `None`.
-/// Whether the peer is still there is for its [`KeepAlive`] to say. After a [`LinkFault`] the link is to be ended.
+/// Whether the peer is still there is for its [`KeepAlive`] to say. After a [`LinkFault`] the link
+/// is to be ended.
 ///
 /// A *record* is what frames travel in: a message of whatever carries the link.
 ///

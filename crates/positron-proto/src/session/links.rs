@@ -4,48 +4,45 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
-    attempts::{AfterFailure, AttemptId, Attempts, EndedAttempt, Reason, Turn},
+    attempts::AttemptId,
     carrier::LinkEnding,
     carriers::Carriers,
     contract::{
-        DialFailure, DialOutcome, DialRequest, LinkDown, LinkKind, LinkKinds, Peer, Purpose,
-        SessionConfig, SessionCounters, SessionEffect,
+        DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionConfig, SessionCounters,
+        SessionEffect,
     },
     conversations::{Attachment, Conversations},
+    dials::Dials,
     fault::LinkFault,
     link::SessionLink,
     link_table::{Admitted, LinkTable},
     stage::{Greeting, ReferralState, Stage},
 };
 use crate::{
-    handshake::{Direction, Expect, RemoteNode},
+    handshake::{Direction, RemoteNode},
     id::{LinkId, NodeId},
-    limits::{BACK_FIRST, HANDSHAKE_TIMEOUT, MAX_HALF_OPEN},
-    time::{Duration, Instant, Now},
+    limits::HANDSHAKE_TIMEOUT,
+    time::{Instant, Now},
     wire::frame::CloseReason,
 };
 
-/// The links of a node, and the attempts that those of its own dials belong to.
+/// The links of a node until both ends agree, or one does not want to.
 ///
-/// A dial is [`dial`](Self::dial)led, a stranger comes by [`handle_accepted`](Self::handle_accepted)
-/// or [`handle_authenticated`](Self::handle_authenticated). When a record came,
-/// [`next_greeting`](Self::next_greeting) is called until `None`; on [`Greeting::Agreed`], or when
-/// the node let a stranger in, the link is to be made that of a session or closed, and its attempt
-/// to be [`end_attempt`](Self::end_attempt)ed. From then on `table` alone knows it, and what
-/// happens to it is judged by the caller: nothing here ends the link of a session.
-///
-/// **Guarantee.** Each dial ends with one [`SessionEffect::DialEnded`].
+/// Ours come from `dials`; a stranger's by [`handle_accepted`](Self::handle_accepted), or, over
+/// datagrams, by [`handle_authenticated`](Self::handle_authenticated). When a record came,
+/// [`next_greeting`](Self::next_greeting) is called until `None`. On [`Greeting::Agreed`], or when
+/// the node let a stranger in, the link is to be made that of a session or to be closed, and its
+/// dial to be ended. From then on `table` alone knows it, and what happens to it is the caller's to
+/// judge: nothing here ends the link of a session unless [`close`](Self::close) is asked to.
 ///
 /// Some calls return a peer: a dial to it came to nothing, and a session between two links, which
 /// may have waited for that dial, is the caller's to end.
 ///
-/// Bounded by [`MAX_HALF_OPEN`] dials, and by the bounds of [`LinkTable`].
+/// It holds nothing of its own but counters; the bounds are those of [`LinkTable`] and [`Dials`].
 #[derive(Debug)]
 pub(super) struct Links {
     pub(super) table: LinkTable,
-    attempts: Attempts,
-    transports: LinkKinds,
-    connect_timeout: Duration,
+    pub(super) dials: Dials,
     counters: SessionCounters,
 }
 
@@ -53,129 +50,8 @@ impl Links {
     pub(super) fn new(config: &SessionConfig, carriers: Carriers) -> Self {
         Self {
             table: LinkTable::new(carriers),
-            attempts: Attempts::default(),
-            transports: config.transports,
-            connect_timeout: config.connect_timeout,
+            dials: Dials::new(config),
             counters: SessionCounters::default(),
-        }
-    }
-
-    /// Dials. Exactly one [`SessionEffect::DialEnded`] will follow.
-    pub(super) fn dial(&mut self, now: Now, dial: DialRequest, out: &mut VecDeque<SessionEffect>) {
-        let dialling = self.table.stages().filter(|(_, stage)| stage.attempt().is_some());
-        if dialling.count() >= MAX_HALF_OPEN {
-            self.counters.links_refused += 1;
-            let outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
-            out.push_back(SessionEffect::DialEnded { dial, outcome });
-            return;
-        }
-        self.counters.dials += 1;
-        self.attempt(now, dial, Reason::Requested, self.transports, out);
-    }
-
-    /// The link of a session fell silent: one of a less preferred kind to the same address stands
-    /// by, unless it is under way already.
-    pub(super) fn fail_over(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        let Some(SessionLink { peer, kind, .. }) = self.table.link(link) else { return };
-        if !self.attempts.is_under_way(peer.id, Reason::Failover) {
-            self.counters.failovers += 1;
-            let over = self.transports.after(*kind);
-            self.attempt(now, again(peer), Reason::Failover, over, out);
-        }
-    }
-
-    /// Tries the preferred kinds again for a session that runs over another one, unless that is
-    /// under way already.
-    pub(super) fn upgrade(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        let Some(SessionLink { peer, kind, .. }) = self.table.link(link) else { return };
-        if !self.attempts.is_under_way(peer.id, Reason::Upgrade) {
-            self.counters.upgrades += 1;
-            let over = self.transports.before(*kind);
-            self.attempt(now, again(peer), Reason::Upgrade, over, out);
-        }
-    }
-
-    /// Begins an attempt over these kinds of links.
-    fn attempt(
-        &mut self,
-        now: Now,
-        dial: DialRequest,
-        why: Reason,
-        over: LinkKinds,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let id = self.attempts.begin(now.mono, dial, why, over);
-        self.dial_next(now, id, out);
-    }
-
-    /// It is the next kind's turn, if any is left.
-    fn dial_next(&mut self, now: Now, id: AttemptId, out: &mut VecDeque<SessionEffect>) {
-        let Some(Turn { kind, dial, why }) = self.attempts.next_turn(id) else { return };
-        let patience = match why {
-            // Over before the next attempt.
-            Reason::Upgrade => self.connect_timeout.min(BACK_FIRST),
-            Reason::Requested | Reason::Failover => self.connect_timeout,
-        };
-        match self.table.dial(now, kind, &dial, id, now.mono + patience) {
-            Ok(link) => self.attempts.handle_dialled(id, link),
-            Err(failure) => self.attempt_failed(now, id, None, failure, out),
-        }
-    }
-
-    /// A link of an attempt is over, or could not even be begun.
-    fn attempt_failed(
-        &mut self,
-        now: Now,
-        id: AttemptId,
-        link: Option<LinkId>,
-        failure: DialFailure,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        match self.attempts.handle_failure(now.mono, id, link, failure) {
-            AfterFailure::Nothing => {}
-            AfterFailure::NextTurn => self.dial_next(now, id, out),
-            AfterFailure::OneLeft(other) => self.table.shorten_dial(now, other),
-            AfterFailure::Over(failure) => {
-                self.end_attempt(now, id, None, DialOutcome::Failed(failure), out);
-            }
-        }
-    }
-
-    /// One link of an attempt came to this; it is the caller's to end if it is not the winner. The
-    /// others are abandoned, as far as the other end thinks nothing of them yet.
-    pub(super) fn end_attempt(
-        &mut self,
-        now: Now,
-        id: AttemptId,
-        winner: Option<LinkId>,
-        outcome: DialOutcome,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let Some(EndedAttempt { dial, why, links }) = self.attempts.end(id) else { return };
-        for link in links {
-            if Some(link) != winner
-                && let Some(Stage::Connecting(_) | Stage::Initiating(_)) = self.table.stage(link)
-            {
-                self.table.end(now, link, LinkEnding::Reset, CloseReason::Duplicate);
-            }
-        }
-        if why == Reason::Requested {
-            out.push_back(SessionEffect::DialEnded { dial, outcome });
-        }
-    }
-
-    /// Ends the attempts to reach `peer` that nobody asked for, as far as the peer thinks nothing
-    /// of them.
-    pub(super) fn cancel_attempts(
-        &mut self,
-        now: Now,
-        peer: &NodeId,
-        which: impl Fn(Reason) -> bool,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        for id in self.attempts.of_ours(*peer, which) {
-            let failure = DialFailure::Closed(CloseReason::Duplicate);
-            self.end_attempt(now, id, None, DialOutcome::Failed(failure), out);
         }
     }
 
@@ -215,9 +91,8 @@ impl Links {
                 self.admit(now, kind, id, remote.addr, Stage::AwaitFirstRecord(link));
             }
             Some(stage @ Stage::Responding) => *stage = Stage::AwaitFirstRecord(link),
-            Some(Stage::Connecting(attempt) | Stage::Initiating(attempt)) => {
-                let (attempt, failover) =
-                    (*attempt, self.is_failover(&link.peer.id, conversations));
+            Some(&mut (Stage::Connecting(attempt) | Stage::Initiating(attempt))) => {
+                let failover = self.is_failover(&link.peer.id, conversations);
                 self.confirm(now, attempt, link, failover, out);
             }
             Some(_) | None => {}
@@ -234,11 +109,11 @@ impl Links {
         out: &mut VecDeque<SessionEffect>,
     ) {
         let (id, found) = (link.peer.link, link.peer.id);
-        let Some(dial) = self.attempts.dial(attempt) else { return };
+        let Some(dial) = self.dials.request(attempt) else { return };
         if dial.purpose == Purpose::Probe {
             self.table.end(now, id, LinkEnding::Close, CloseReason::Probe);
-            self.end_attempt(now, attempt, Some(id), DialOutcome::Probed(found), out);
-            return;
+            let outcome = DialOutcome::Probed(found);
+            return self.dials.end(&mut self.table, now, attempt, Some(id), outcome, out);
         }
         let ping = link.first_ping(now.mono, id.number(), failover);
         if let Some(stage) = self.table.stage_mut(id) {
@@ -279,8 +154,7 @@ impl Links {
         out: &mut VecDeque<SessionEffect>,
     ) -> Option<NodeId> {
         match self.table.stage(id)? {
-            Stage::Connecting(attempt) | Stage::Initiating(attempt) => {
-                let attempt = *attempt;
+            &(Stage::Connecting(attempt) | Stage::Initiating(attempt)) => {
                 self.fail_handshake(now, id, attempt, fault, out);
                 None
             }
@@ -317,9 +191,9 @@ impl Links {
         if failure.settles() {
             // What we have against the other end is said sealed.
             self.table.end(now, id, LinkEnding::Answer, CloseReason::Timeout);
-            self.attempt_failed(now, attempt, Some(id), failure, out);
+            self.dials.handle_failure(&mut self.table, now, attempt, Some(id), failure, out);
         } else {
-            self.fail_dial(now, id, attempt, failure, out);
+            self.dials.fail(&mut self.table, now, id, attempt, failure, out);
         }
     }
 
@@ -385,9 +259,9 @@ impl Links {
         let attempt = attempt?;
         match outcome {
             DialOutcome::Failed(failure) => {
-                self.attempt_failed(now, attempt, Some(id), failure, out);
+                self.dials.handle_failure(&mut self.table, now, attempt, Some(id), failure, out);
             }
-            outcome => self.end_attempt(now, attempt, Some(id), outcome, out),
+            outcome => self.dials.end(&mut self.table, now, attempt, Some(id), outcome, out),
         }
         Some(peer)
     }
@@ -416,11 +290,11 @@ impl Links {
         why: LinkDown,
         out: &mut VecDeque<SessionEffect>,
     ) -> Option<NodeId> {
-        let is_of_handshake = !matches!(stage, Stage::Connecting(_));
-        if stage.is_half_open() && is_of_handshake {
+        if stage.is_half_open() && !matches!(stage, Stage::Connecting(_)) {
             self.counters.handshakes_failed += 1;
         }
-        self.attempt_failed(now, stage.attempt()?, Some(link), DialFailure::Link(why), out);
+        let (attempt, failure) = (stage.attempt()?, DialFailure::Link(why));
+        self.dials.handle_failure(&mut self.table, now, attempt, Some(link), failure, out);
         stage.link().map(|link| link.peer.id)
     }
 
@@ -447,7 +321,7 @@ impl Links {
             self.table.end(now, link, LinkEnding::Reset, CloseReason::Timeout);
             return None;
         };
-        self.fail_dial(now, link, attempt, failure, out);
+        self.dials.fail(&mut self.table, now, link, attempt, failure, out);
         peer
     }
 
@@ -460,13 +334,15 @@ impl Links {
         out: &mut VecDeque<SessionEffect>,
     ) {
         match self.table.stage(link) {
-            Some(Stage::Connecting(attempt) | Stage::Initiating(attempt)) => {
-                self.fail_dial(now, link, *attempt, DialFailure::Closed(reason), out);
+            Some(&(Stage::Connecting(attempt) | Stage::Initiating(attempt))) => {
+                let failure = DialFailure::Closed(reason);
+                self.dials.fail(&mut self.table, now, link, attempt, failure, out);
             }
             Some(Stage::AwaitPong(attempt, ..)) => {
                 let attempt = *attempt;
                 self.table.close(now, link, reason.clone());
-                self.attempt_failed(now, attempt, Some(link), DialFailure::Closed(reason), out);
+                let failure = DialFailure::Closed(reason);
+                self.dials.handle_failure(&mut self.table, now, attempt, Some(link), failure, out);
             }
             Some(Stage::Responding) => self.table.end(now, link, LinkEnding::Reset, reason),
             Some(Stage::AwaitFirstRecord(_) | Stage::AwaitAdmission(_) | Stage::Established(_)) => {
@@ -476,53 +352,8 @@ impl Links {
         }
     }
 
-    /// Hangs up on whoever answered a dial of ours, or did not.
-    fn fail_dial(
-        &mut self,
-        now: Now,
-        link: LinkId,
-        attempt: AttemptId,
-        failure: DialFailure,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let reason = match &failure {
-            DialFailure::Closed(reason) => reason.clone(),
-            _ => CloseReason::Timeout,
-        };
-        self.table.end(now, link, LinkEnding::Reset, reason);
-        self.attempt_failed(now, attempt, Some(link), failure, out);
-    }
-
-    /// Dials the kinds whose turn has come.
-    pub(super) fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        while let Some(attempt) = self.attempts.pop_due(now.mono) {
-            self.dial_next(now, attempt, out);
-        }
-    }
-
-    /// When the next kind has its turn in an attempt, or a link is to be looked at.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.table.poll_timeout().into_iter().chain(self.attempts.poll_timeout()).min()
-    }
-
     /// What happened before there were sessions, since the start.
-    pub(super) const fn counters(&self) -> SessionCounters {
-        self.counters
-    }
-
-    /// Whether no dial is under way.
-    #[cfg(test)]
-    pub(super) fn is_idle(&self) -> bool {
-        self.attempts.is_empty()
-    }
-}
-
-/// A dial to where a peer was reached.
-const fn again(peer: &Peer) -> DialRequest {
-    DialRequest {
-        to: peer.addr,
-        expect: Expect::Node(peer.id),
-        noise_static: Some(peer.noise_static),
-        purpose: Purpose::Connect,
+    pub(super) fn counters(&self) -> SessionCounters {
+        self.counters + self.dials.counters()
     }
 }

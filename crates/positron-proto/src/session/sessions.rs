@@ -26,7 +26,7 @@ use crate::{
     wire::frame::{CloseReason, Frame, Lane},
 };
 
-/// All links and sessions of one node.
+/// All links and sessions of one node; an example is at [`super`].
 ///
 /// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
 /// [`handle_connected`](Self::handle_connected) or [`handle_link_down`](Self::handle_link_down);
@@ -54,66 +54,8 @@ use crate::{
 /// that all that one input causes shares a record. Call it when an input is done with; otherwise
 /// [`poll_timeout`](Self::poll_timeout) asks for it at once.
 ///
-/// ```
-/// use std::{collections::VecDeque, sync::Arc};
-///
-/// use positron_proto::{
-///     handshake::Expect,
-///     id::{LinkId, NetworkId},
-///     identity::Identity,
-///     rng::Seed,
-///     session::sessions::{
-///         DialRequest, LinkKind, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
-///     },
-///     time::{Duration, Now},
-/// };
-///
-/// let config = SessionConfig {
-///     network: NetworkId::from_name("example"),
-///     max_links: 8,
-///     connect_timeout: Duration::from_secs(5),
-///     heartbeat: Duration::from_secs(10),
-///     transports: LinkKinds::TCP,
-/// };
-/// let node = |seed: u8| {
-///     let rng = Seed::new([seed; 32]).stream("sessions");
-///     Sessions::new(config.clone(), Arc::new(Identity::from_seed([seed; 32])), rng)
-/// };
-/// let (mut alice, mut bob, now) = (node(1), node(2), Now::default());
-/// let (mut from_alice, mut from_bob) = (VecDeque::new(), VecDeque::new());
-///
-/// let (here, there) = (LinkId::of_core(0), LinkId::of_driver(0));
-/// let to = "10.0.0.2:4000".parse().unwrap();
-/// let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-/// alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
-/// bob.handle_accepted(now, LinkKind::Tcp, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
-/// alice.handle_connected(now, here, &mut from_alice);
-///
-/// let mut up = 0;
-/// while !from_alice.is_empty() || !from_bob.is_empty() {
-///     match from_alice.pop_front() {
-///         Some(SessionEffect::Write { bytes, .. }) => {
-///             bob.handle_bytes(now, there, bytes, &mut from_bob);
-///         }
-///         Some(SessionEffect::Up(_)) => up += 1,
-///         _ => {}
-///     }
-///     match from_bob.pop_front() {
-///         Some(SessionEffect::Write { bytes, .. }) => {
-///             alice.handle_bytes(now, here, bytes, &mut from_alice);
-///         }
-///         Some(SessionEffect::Incoming(peer)) => bob.accept(now, peer.link, &mut from_bob),
-///         Some(SessionEffect::Up(_)) => up += 1,
-///         _ => {}
-///     }
-///     alice.flush(now, &mut from_alice);
-///     bob.flush(now, &mut from_bob);
-/// }
-/// assert_eq!(up, 2);
-/// ```
-///
-/// **Bounds**: strangers by [`MAX_HALF_OPEN`](crate::limits::MAX_HALF_OPEN), sessions by [`SessionConfig::max_links`],
-/// conversations without a link by
+/// **Bounds**: strangers by [`MAX_HALF_OPEN`](crate::limits::MAX_HALF_OPEN), sessions by
+/// [`SessionConfig::max_links`], conversations without a link by
 /// [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
 /// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
 /// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
@@ -145,7 +87,7 @@ impl Sessions {
 
     /// Dials. Exactly one [`SessionEffect::DialEnded`] will follow.
     pub fn dial(&mut self, now: Now, dial: DialRequest, out: &mut VecDeque<SessionEffect>) {
-        self.links.dial(now, dial, out);
+        self.links.dials.begin(&mut self.links.table, now, dial, out);
         self.settle(now, out);
     }
 
@@ -374,7 +316,7 @@ impl Sessions {
         reason: CloseReason,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        self.links.cancel_attempts(now, &peer, |_| true, out);
+        self.links.dials.cancel(&mut self.links.table, now, &peer, |_| true, out);
         for link in self.links.table.links_to(&peer) {
             self.close_link(now, link, reason.clone(), out);
         }
@@ -409,7 +351,7 @@ impl Sessions {
                 LinkWake::Upgrade(link) => self.upgrade(now, link, out),
             }
         }
-        self.links.handle_timeout(now, out);
+        self.links.dials.handle_timeout(&mut self.links.table, now, out);
         self.conversations.handle_timeout(now.mono, out);
         self.flush(now, out);
     }
@@ -417,8 +359,9 @@ impl Sessions {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
-        let tables = [self.links.poll_timeout(), self.conversations.poll_timeout()];
-        tables.into_iter().flatten().chain(connections).min()
+        let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
+        let all = links.into_iter().chain([self.conversations.poll_timeout(), connections]);
+        all.flatten().min()
     }
 
     /// Whether there is a session with `peer`.

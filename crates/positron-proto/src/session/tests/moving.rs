@@ -143,7 +143,7 @@ fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
     world.advance(secs(30));
     assert_eq!(world.outcomes(0).len(), 1);
     assert!(!world.nodes[0].sessions.has_links());
-    assert!(world.nodes[0].sessions.links.is_idle());
+    assert!(world.nodes[0].sessions.links.dials.is_idle());
     assert!(world.nodes[0].sessions.carriers_mut().datagrams.is_empty());
 }
 
