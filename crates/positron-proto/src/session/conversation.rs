@@ -216,7 +216,7 @@ impl Conversation {
         mut delivered: impl FnMut(Ticket),
     ) -> Result<(), LinkFault> {
         if next > MAX_NUMBER {
-            return Err(LinkFault::Violation("an acknowledgment beyond all numbers"));
+            return Err(LinkFault::violation("an acknowledgment beyond all numbers"));
         }
         // A lane in which we say nothing, whatever it is to the peer.
         let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
@@ -229,11 +229,11 @@ impl Conversation {
             }
             EpochState::Outdated => return Ok(()),
             EpochState::Awaited => {
-                return Err(LinkFault::Violation("an acknowledgment before a PING"));
+                return Err(LinkFault::violation("an acknowledgment before a PING"));
             }
         };
         if next > known {
-            return Err(LinkFault::Violation("an acknowledgment of what was never sent"));
+            return Err(LinkFault::violation("an acknowledgment of what was never sent"));
         }
         outgoing.resume();
         while let Some(gone) = outgoing.let_go_below(next) {
@@ -256,7 +256,7 @@ impl Conversation {
         number: u64,
     ) -> Result<Freshness, LinkFault> {
         if number >= MAX_NUMBER {
-            return Err(LinkFault::Violation("a number beyond all numbers"));
+            return Err(LinkFault::violation("a number beyond all numbers"));
         }
         let incoming = self.incoming_mut(lane);
         match number.cmp(&incoming.next) {
@@ -267,7 +267,7 @@ impl Conversation {
                 Ok(Freshness::New)
             }
             // A link keeps its order: nothing can have been overtaken.
-            core::cmp::Ordering::Greater => Err(LinkFault::Violation("a number that skips others")),
+            core::cmp::Ordering::Greater => Err(LinkFault::violation("a number that skips others")),
         }
     }
 

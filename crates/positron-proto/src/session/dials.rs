@@ -15,7 +15,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    handshake::Expect,
+    handshake::{Expect, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::{BACK_FIRST, MAX_HALF_OPEN},
     time::{Duration, Instant, Now},
@@ -63,7 +63,7 @@ impl Dials {
         let dialling = table.stages().filter(|(_, stage)| stage.attempt().is_some());
         if dialling.count() >= MAX_HALF_OPEN {
             self.counters.links_refused += 1;
-            let outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
+            let outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::SlotsFull));
             out.push_back(SessionEffect::DialEnded { dial, outcome });
             return;
         }
@@ -194,7 +194,7 @@ impl Dials {
         out: &mut VecDeque<SessionEffect>,
     ) {
         for id in self.attempts.of_ours(*peer, which) {
-            let failure = DialFailure::Closed(CloseReason::Duplicate);
+            let failure = DialFailure::refused(CloseReason::Duplicate);
             self.end(table, now, id, None, DialOutcome::Failed(failure), out);
         }
     }
@@ -210,7 +210,7 @@ impl Dials {
         out: &mut VecDeque<SessionEffect>,
     ) {
         let reason = match &failure {
-            DialFailure::Closed(reason) => reason.clone(),
+            DialFailure::Handshake(HandshakeFailure::Refused(reason)) => reason.clone(),
             _ => CloseReason::Timeout,
         };
         table.end(now, link, LinkEnding::Reset, reason);

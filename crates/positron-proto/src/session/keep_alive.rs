@@ -103,7 +103,7 @@ impl KeepAlive {
         }
         *count += 1;
         if *count > MAX_PINGS_PER_SECOND {
-            return Err(LinkFault::Flooding("too many PINGs"));
+            return Err(LinkFault::flooding("too many PINGs"));
         }
         // While the peer does not read, its oldest questions are forgotten.
         if u32::try_from(self.answers.len()).is_ok_and(|waiting| waiting >= MAX_PINGS_PER_SECOND) {

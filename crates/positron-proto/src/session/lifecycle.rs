@@ -52,7 +52,7 @@ impl Sessions {
             {
                 self.counters.links_refused += 1;
                 self.links.table.close(now, id, CloseReason::SlotsFull);
-                outcome = DialOutcome::Failed(DialFailure::Closed(CloseReason::SlotsFull));
+                outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::SlotsFull));
             }
             Some(Attachment::Detached(_)) | None => {
                 self.bring_up(now, id);
@@ -282,7 +282,7 @@ impl Sessions {
                 let reason = CloseReason::Violation("a record does not open".into());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
             }
-            LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
+            LinkFault::Violation { what, .. } => {
                 let reason = CloseReason::Violation(what.into());
                 self.links.table.close(now, id, reason.clone());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);

@@ -96,7 +96,7 @@ impl SessionLink {
         if let Some(at_hand) = self.at_hand
             && lane_of(&frame).is_some_and(|lane| lane != at_hand)
         {
-            return Err(LinkFault::Violation("a frame in the lane of others"));
+            return Err(LinkFault::violation("a frame in the lane of others"));
         }
         Ok(Some(frame))
     }
@@ -109,7 +109,7 @@ impl SessionLink {
         record: Bytes,
     ) -> Result<(), LinkFault> {
         if record.is_empty() {
-            return Err(LinkFault::Violation("a record without frames"));
+            return Err(LinkFault::violation("a record without frames"));
         }
         self.at_hand = (order == CarrierOrder::OfLanes).then_some(lane);
         self.frames = Reader::new(record);
@@ -129,7 +129,7 @@ impl SessionLink {
         if offset == 0 {
             *slot = Some(Assembly { since: now, number, total, body: BytesMut::new() });
         }
-        let gap = LinkFault::Violation("a part that does not continue its message");
+        let gap = LinkFault::violation("a part that does not continue its message");
         let Some(assembly) = slot else { return Err(gap) };
         let arrived = u32::try_from(assembly.body.len()).ok();
         if (assembly.number, assembly.total, arrived) != (number, total, Some(offset)) {

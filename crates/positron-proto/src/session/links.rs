@@ -19,7 +19,7 @@ use super::{
     stage::{Greeting, ReferralState, Stage},
 };
 use crate::{
-    handshake::{Direction, RemoteNode},
+    handshake::{Direction, HandshakeFailure, RemoteNode},
     id::{LinkId, NodeId},
     limits::HANDSHAKE_TIMEOUT,
     time::{Instant, Now},
@@ -184,23 +184,23 @@ impl Links {
         if let Some(Stage::Initiating(_)) = self.table.stage(id) {
             self.counters.handshakes_failed += 1;
         }
-        let failure = fault.into_dial_failure();
-        if let DialFailure::NotPositron(_) = failure {
+        let failure = fault.into_failure();
+        if let HandshakeFailure::NotPositron(_) = failure {
             self.counters.protocol_mismatches += 1;
         }
         if failure.settles() {
             // What we have against the other end is said sealed.
             self.table.end(now, id, LinkEnding::Answer, CloseReason::Timeout);
-            self.dials.handle_failure(&mut self.table, now, attempt, Some(id), failure, out);
+            self.dials.handle_failure(&mut self.table, now, attempt, Some(id), failure.into(), out);
         } else {
-            self.dials.fail(&mut self.table, now, id, attempt, failure, out);
+            self.dials.fail(&mut self.table, now, id, attempt, failure.into(), out);
         }
     }
 
     /// Nothing came of a handshake of somebody who dialled us.
     fn fail_stranger(&mut self, now: Now, id: LinkId, fault: &LinkFault) {
         match fault {
-            LinkFault::Handshake(DialFailure::NotPositron(_)) => {
+            LinkFault::Handshake(HandshakeFailure::NotPositron(_)) => {
                 self.counters.protocol_mismatches += 1;
             }
             LinkFault::Forged => {
@@ -239,21 +239,23 @@ impl Links {
                 if duplicate {
                     DialOutcome::Connected(peer)
                 } else {
-                    DialOutcome::Failed(DialFailure::Closed(reason))
+                    DialOutcome::Failed(DialFailure::refused(reason))
                 }
             }
             LinkFault::Handshake(failure) => {
                 self.table.end(now, id, LinkEnding::Reset, CloseReason::Timeout);
-                DialOutcome::Failed(failure)
+                DialOutcome::Failed(failure.into())
             }
             LinkFault::Forged => {
                 self.table.end(now, id, LinkEnding::Reset, CloseReason::Timeout);
-                DialOutcome::Failed(DialFailure::Handshake("its first record does not open"))
+                DialOutcome::Failed(
+                    HandshakeFailure::Broken("its first record does not open").into(),
+                )
             }
-            LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
+            LinkFault::Violation { what, .. } => {
                 let reason = CloseReason::Violation(what.into());
                 self.table.close(now, id, reason.clone());
-                DialOutcome::Failed(DialFailure::Closed(reason))
+                DialOutcome::Failed(DialFailure::refused(reason))
             }
         };
         let attempt = attempt?;
@@ -335,13 +337,13 @@ impl Links {
     ) {
         match self.table.stage(link) {
             Some(&(Stage::Connecting(attempt) | Stage::Initiating(attempt))) => {
-                let failure = DialFailure::Closed(reason);
+                let failure = DialFailure::refused(reason);
                 self.dials.fail(&mut self.table, now, link, attempt, failure, out);
             }
             Some(Stage::AwaitPong(attempt, ..)) => {
                 let attempt = *attempt;
                 self.table.close(now, link, reason.clone());
-                let failure = DialFailure::Closed(reason);
+                let failure = DialFailure::refused(reason);
                 self.dials.handle_failure(&mut self.table, now, attempt, Some(link), failure, out);
             }
             Some(Stage::Responding) => self.table.end(now, link, LinkEnding::Reset, reason),

@@ -142,7 +142,7 @@ impl Stage {
             (Self::AwaitAdmission(link), Frame::Ping { token }) => {
                 link.keep_alive.handle_ping(now, token).map(|()| Greeting::Nothing)
             }
-            _ => Err(LinkFault::Violation("a frame before the session is up")),
+            _ => Err(LinkFault::violation("a frame before the session is up")),
         }
     }
 

@@ -79,7 +79,8 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let syn_ack = framed(Kind::SynAck, Pattern::Xx, &message).unwrap();
     world.wires[0].pipes[1].push_back(syn_ack.into());
     world.carry(0, 1);
-    let unproven = DialFailure::Handshake("the other end did not prove its identity");
+    let unproven =
+        DialFailure::from(HandshakeFailure::Broken("the other end did not prove its identity"));
     assert_eq!(world.failures(0), [unproven]);
 }
 
@@ -130,7 +131,7 @@ fn messages_of_one_handshake_are_of_no_use_in_another() {
         world.wires[0].pipes[1].push_back(second);
         world.wires[1].pipes[1].push_back(first);
         world.run();
-        let broken = DialFailure::Handshake("its message does not open");
+        let broken = DialFailure::from(HandshakeFailure::Broken("its message does not open"));
         assert_eq!(world.failures(0), [broken.clone(), broken]);
         assert_eq!(world.ups(0) + world.ups(1), 0);
     }
@@ -160,7 +161,10 @@ fn a_node_does_not_take_its_own_words_for_those_of_another() {
             syn[2] = kind;
             world.wires[0].pipes[1].push_back(syn.into());
             world.carry(0, 1);
-            assert!(matches!(world.failures(0)[..], [DialFailure::Handshake(_)]));
+            let [DialFailure::Handshake(HandshakeFailure::Broken(_))] = world.failures(0)[..]
+            else {
+                panic!("{:?}", world.failures(0));
+            };
         }
     }
     // Sealed records come back.

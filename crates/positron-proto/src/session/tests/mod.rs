@@ -24,7 +24,7 @@ use super::sessions::{
     Purpose, SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
-    handshake::{Expect, link_public_key},
+    handshake::{Expect, HandshakeFailure, link_public_key},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     rng::{Rng, Seed},

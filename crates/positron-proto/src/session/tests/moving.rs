@@ -168,7 +168,13 @@ fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
     world.advance(secs(1));
     let found = world.nodes[1].id;
     let failures = world.failures(0);
-    assert_eq!(failures[..2], [DialFailure::Ourselves, DialFailure::WrongNode { found }]);
+    assert_eq!(
+        failures[..2],
+        [
+            DialFailure::from(HandshakeFailure::Ourselves),
+            DialFailure::from(HandshakeFailure::WrongNode { found })
+        ]
+    );
     assert!(world.wires.is_empty(), "{failures:?}");
     assert_eq!(failures.len(), 3);
 }
@@ -195,7 +201,7 @@ fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
-    assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::SlotsFull)]);
+    assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::SlotsFull)]);
     assert_eq!(
         world.count(0, |out| matches!(out, SessionEffect::Referral { .. })),
         1,

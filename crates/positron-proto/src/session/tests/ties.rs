@@ -198,6 +198,6 @@ fn a_dormant_conversation_is_forgotten_after_its_grace_and_its_tickets_come_back
     assert_eq!(world.count(0, |out| *out == undelivered), 0);
     world.advance(secs(2));
     assert_eq!(world.count(0, |out| *out == undelivered), 1);
-    assert!(world.nodes[0].sessions.conversations.peers().count() == 0);
+    assert_eq!(world.nodes[0].sessions.conversations.peers().count(), 0);
     assert_eq!(world.nodes[0].sessions.poll_timeout(), None);
 }
