@@ -203,3 +203,88 @@ impl Attempts {
         self.turns.next().map(|(at, _)| at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        handshake::HandshakeFailure, session::contract::LinkDown, session::contract::Purpose,
+        time::Duration, wire::frame::CloseReason,
+    };
+
+    const BOTH: LinkKinds = LinkKinds::BOTH;
+
+    fn dial() -> DialRequest {
+        let (to, expect) = (([10, 0, 0, 1], 4000).into(), Expect::Anyone);
+        DialRequest { to, expect, noise_static: None, purpose: Purpose::Connect }
+    }
+
+    fn begun() -> (Attempts, AttemptId, [LinkId; 2]) {
+        let mut attempts = Attempts::default();
+        let id = attempts.begin(Instant::ORIGIN, dial(), Reason::Requested, BOTH);
+        (attempts, id, [0, 1].map(LinkId::of_core))
+    }
+
+    #[test]
+    fn each_kind_has_its_turn_after_a_head_start_or_at_once_when_the_one_before_it_failed() {
+        for fails in [false, true] {
+            let (mut attempts, id, [first, second]) = begun();
+            assert_eq!(attempts.next_turn(id).map(|turn| turn.kind), Some(LinkKind::Udp));
+            attempts.handle_dialled(id, first);
+            let start = Instant::ORIGIN + HEAD_START;
+            assert_eq!(attempts.poll_timeout(), Some(start));
+            if fails {
+                let now = Instant::ORIGIN + Duration::from_millis(1);
+                let failure = LinkDown::Refused.into();
+                let after = attempts.handle_failure(now, id, Some(first), failure);
+                assert_eq!(after, AfterFailure::NextTurn);
+            } else {
+                assert_eq!(attempts.pop_due(start), Some(id));
+            }
+            assert_eq!(attempts.next_turn(id).map(|turn| turn.kind), Some(LinkKind::Tcp));
+            attempts.handle_dialled(id, second);
+            assert_eq!((attempts.next_turn(id), attempts.poll_timeout()), (None, None));
+            let links = if fails { vec![second] } else { vec![first, second] };
+            assert_eq!(attempts.end(id).map(|ended| ended.links), Some(links));
+            assert!(attempts.end(id).is_none() && attempts.is_empty(), "an attempt ends once");
+        }
+    }
+
+    #[test]
+    fn it_is_over_with_its_last_link_for_the_most_telling_reason() {
+        let (mut attempts, id, [first, second]) = begun();
+        for link in [first, second] {
+            attempts.next_turn(id);
+            attempts.handle_dialled(id, link);
+        }
+        let told = HandshakeFailure::Broken("told more").into();
+        let after = attempts.handle_failure(Instant::ORIGIN, id, Some(first), told);
+        assert_eq!(after, AfterFailure::OneLeft(second));
+        let silent = LinkDown::TimedOut.into();
+        let after = attempts.handle_failure(Instant::ORIGIN, id, Some(second), silent);
+        assert_eq!(after, AfterFailure::Over(HandshakeFailure::Broken("told more").into()));
+    }
+
+    #[test]
+    fn who_refuses_under_its_key_is_not_asked_over_another_kind() {
+        let (mut attempts, id, [first, _]) = begun();
+        attempts.next_turn(id);
+        attempts.handle_dialled(id, first);
+        let refused = DialFailure::refused(CloseReason::SlotsFull);
+        let after = attempts.handle_failure(Instant::ORIGIN, id, Some(first), refused.clone());
+        assert_eq!(after, AfterFailure::Over(refused));
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_found_by_the_node_that_it_is_to_reach() {
+        let (mut attempts, requested, _) = begun();
+        let peer = NodeId::from_bytes([7; 32]);
+        let expected = DialRequest { expect: Expect::Node(peer), ..dial() };
+        let ours = attempts.begin(Instant::ORIGIN, expected, Reason::Upgrade, BOTH);
+        assert!(attempts.is_under_way(peer, Reason::Upgrade));
+        assert!(!attempts.is_under_way(peer, Reason::Failover));
+        assert_eq!(attempts.of_ours(peer, |_| true), [ours]);
+        assert_eq!(attempts.of_ours(peer, |why| why == Reason::Failover), []);
+        assert!(attempts.request(requested).is_some());
+    }
+}

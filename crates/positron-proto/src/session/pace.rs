@@ -54,3 +54,24 @@ impl Pace {
         self.progress + SLOW_READER_TIMEOUT
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    #[test]
+    fn a_record_that_was_taken_in_small_pieces_is_progress_and_less_is_not() {
+        let start = Instant::ORIGIN;
+        let [sooner, later] = [1, 2].map(|seconds| start + Duration::from_secs(seconds));
+        let mut pace = Pace::new(start);
+        for _ in 1..MAX_RECORD {
+            pace.handle_taken(sooner, 1);
+        }
+        assert_eq!(pace.slow_at(), start + SLOW_READER_TIMEOUT);
+        pace.handle_taken(later, 1);
+        assert_eq!(pace.slow_at(), later + SLOW_READER_TIMEOUT);
+        pace.handle_taken(later, 1);
+        assert_eq!(pace.slow_at(), later + SLOW_READER_TIMEOUT, "counted anew");
+    }
+}

@@ -56,3 +56,28 @@ impl Standby {
         self.back_after = BACK_FIRST;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_to_go_back_become_ever_more_seldom_until_a_link_was_good() {
+        let mut standby = Standby::default();
+        let mut wait = BACK_FIRST;
+        for _ in 0..20 {
+            assert_eq!(standby.next_attempt(), wait);
+            wait = BACK_LONGEST.min(2 * wait);
+        }
+        assert_eq!(wait, BACK_LONGEST);
+        standby.handle_good_link();
+        assert_eq!(standby.next_attempt(), BACK_FIRST);
+    }
+
+    #[test]
+    fn only_a_link_of_another_kind_than_the_one_before_is_a_move() {
+        let mut standby = Standby::default();
+        let kinds = [LinkKind::Udp, LinkKind::Udp, LinkKind::Tcp, LinkKind::Udp];
+        assert_eq!(kinds.map(|kind| standby.handle_link(kind)), [false, false, true, true]);
+    }
+}
