@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::{CloseReason, DialFailure, Events, JoinError, Node, NodeEvent, NodeId};
+use positron_networking::{
+    CloseReason, DialFailure, Events, HandshakeFailure, JoinError, Node, NodeEvent, NodeId,
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -193,9 +195,10 @@ async fn first_answer(
             },
             event = events.recv() => match event {
                 Some(NodeEvent::DialFailed { address, reason }) if target.may_be(address) => {
-                    end = match reason {
-                        DialFailure::Closed(CloseReason::SlotsFull) => JoinEnd::Refused,
-                        _ => JoinEnd::Unreached,
+                    end = if reason == DialFailure::refused(CloseReason::SlotsFull) {
+                        JoinEnd::Refused
+                    } else {
+                        JoinEnd::Unreached
                     };
                     if let Some(end) = verdict(&reason) {
                         return Err(NotJoined { end, reason: format!("{address}: {reason}") });
@@ -211,14 +214,14 @@ async fn first_answer(
 /// Whether trying again is in vain; if so, how it ended.
 const fn verdict(reason: &DialFailure) -> Option<JoinEnd> {
     match reason {
-        DialFailure::Closed(
+        DialFailure::Handshake(HandshakeFailure::Refused(
             CloseReason::WrongNetwork
             | CloseReason::WrongVersion
             | CloseReason::WrongFeatures
             | CloseReason::Banned,
-        ) => Some(JoinEnd::Refused),
-        DialFailure::NotPositron(_) => Some(JoinEnd::Unreached),
-        DialFailure::Ourselves => Some(JoinEnd::Ourselves),
+        )) => Some(JoinEnd::Refused),
+        DialFailure::Handshake(HandshakeFailure::NotPositron(_)) => Some(JoinEnd::Unreached),
+        DialFailure::Handshake(HandshakeFailure::Ourselves) => Some(JoinEnd::Ourselves),
         _ => None,
     }
 }
@@ -243,11 +246,11 @@ mod tests {
     #[test]
     fn another_network_ends_the_attempt_and_a_silent_address_does_not() {
         assert_eq!(
-            verdict(&DialFailure::Closed(CloseReason::WrongNetwork)),
+            verdict(&DialFailure::refused(CloseReason::WrongNetwork)),
             Some(JoinEnd::Refused)
         );
-        assert_eq!(verdict(&DialFailure::Ourselves), Some(JoinEnd::Ourselves));
+        assert_eq!(verdict(&HandshakeFailure::Ourselves.into()), Some(JoinEnd::Ourselves));
         assert_eq!(verdict(&DialFailure::Timeout), None);
-        assert_eq!(verdict(&DialFailure::Closed(CloseReason::SlotsFull)), None);
+        assert_eq!(verdict(&DialFailure::refused(CloseReason::SlotsFull)), None);
     }
 }

@@ -52,7 +52,7 @@ pub use keys::KeyError;
 pub use message::{DecodeError, Inbox, Received};
 pub use node::Node;
 pub use positron_proto::{
-    handshake::Direction,
+    handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},

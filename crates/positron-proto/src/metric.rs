@@ -94,6 +94,15 @@ macro_rules! counters {
                 Self::TABLE.iter().zip([$(self.$field),+])
             }
         }
+
+        /// What two machines of the room counted.
+        impl core::ops::Add for $name {
+            type Output = Self;
+
+            fn add(self, other: Self) -> Self {
+                Self { $($field: self.$field + other.$field),+ }
+            }
+        }
     };
 }
 pub(crate) use counters;

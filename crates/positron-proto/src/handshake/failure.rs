@@ -20,12 +20,20 @@ pub enum HandshakeFailure {
     /// We reached ourselves.
     #[error("that address is this node itself")]
     Ourselves,
-    /// One of the two ends does not want to talk to the other.
+    /// One of the two ends does not want to talk to the other; both name the same reason.
     #[error("refused: {0}")]
     Refused(CloseReason),
 }
 
 impl HandshakeFailure {
+    /// Whether nothing else has to be tried: the right node, or a wrong one, said so under its key.
+    pub(crate) const fn settles(&self) -> bool {
+        match self {
+            Self::WrongNode { .. } | Self::Ourselves | Self::Refused(_) => true,
+            Self::NotPositron(_) | Self::Broken(_) => false,
+        }
+    }
+
     /// What comes of a reason that we have against a node that proved to be `found`.
     pub(crate) fn of(reason: CloseReason, found: NodeId) -> Self {
         match reason {

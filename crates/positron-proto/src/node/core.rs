@@ -5,9 +5,11 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    AllCounters, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome, Refused,
-    RoomQueues, Snapshot, Wake,
+    AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
+    Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    change::reserve,
     pending_verification::PendingVerification,
+    persistence::{Awaited, Persistence},
     publisher::Publisher,
     view::{NodeView, PeerView},
 };
@@ -50,6 +52,7 @@ pub struct NodeCore {
     pub(super) trust: Trust,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
+    pub(super) persistence: Persistence,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -87,7 +90,8 @@ impl NodeCore {
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
-            publisher: Publisher::new(snapshot.numbers, now.wall),
+            publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now.wall),
+            persistence: Persistence::default(),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -262,7 +266,8 @@ impl NodeCore {
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        let ticket = self.publisher.queue_broadcast(payload)?;
+        self.persistence.check()?;
+        let ticket = self.publisher.queue_broadcast(payload, self.persistence.waiting())?;
         self.flush_outgoing(now);
         Ok(ticket)
     }
@@ -275,6 +280,7 @@ impl NodeCore {
         if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
             return Err(Refused::UnknownPeer(to));
         }
+        self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
@@ -314,6 +320,61 @@ impl NodeCore {
     /// datagrams are sent.
     pub fn has_links(&self) -> bool {
         self.sessions.has_links()
+    }
+
+    /// Sends what has a number, in order.
+    fn flush_outgoing(&mut self, now: Now) {
+        while let Some(message) = self.publisher.next_broadcast(now.wall) {
+            self.gossip.publish(now, message, &mut self.queues.gossip);
+            self.route_until_idle(now);
+        }
+        while let Some((to, ticket, message)) = self.publisher.next_direct(now.wall) {
+            let up = self.sessions.is_up(&to);
+            if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
+                self.publisher.direct_over(ticket);
+                let outcome = Outcome::Undelivered(direct::Undelivered::QueueFull);
+                self.emit(Event::Completed { ticket, outcome });
+            }
+            self.route_until_idle(now);
+        }
+        self.reserve_numbers();
+    }
+
+    /// Asks the disk for the numbers that will be needed next.
+    fn reserve_numbers(&mut self) {
+        if self.persistence.check().is_err() {
+            return;
+        }
+        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
+            if let Some(below) = self.publisher.reservation(kind) {
+                let change = self.persist(reserve(kind, below));
+                self.persistence.wait_for(change, Awaited::Numbers(kind, below));
+            }
+        }
+    }
+
+    /// The disk has everything up to `up_to`.
+    fn handle_persisted(&mut self, now: Now, up_to: ChangeId) {
+        for awaited in self.persistence.handle_persisted(up_to) {
+            match awaited {
+                Awaited::Numbers(kind, below) => self.publisher.handle_reserved(kind, below),
+                Awaited::Broadcast(ticket, id) => {
+                    self.emit(Event::Completed { ticket, outcome: Outcome::Durable(id) });
+                }
+            }
+        }
+        self.flush_outgoing(now);
+    }
+
+    /// The disk is gone: what waits for it fails, what needs it is refused from now on.
+    fn handle_storage_failed(&mut self, why: String) {
+        let Some(published) = self.persistence.handle_failed(&why) else { return };
+        let queued = self.publisher.give_up_broadcasts();
+        let unsent = self.publisher.give_up_directs();
+        for ticket in published.chain(queued).chain(unsent) {
+            self.emit(Event::Completed { ticket, outcome: Outcome::NotDurable(why.clone()) });
+        }
+        self.emit(Event::StorageFailed { why });
     }
 
     pub(super) fn emit(&mut self, event: Event) {

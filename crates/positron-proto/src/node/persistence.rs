@@ -1,126 +1,88 @@
 //! What goes to the disk, and what may be said when it is there.
 
-use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{
-    ChangeId, Effect, Event, NodeCore, Outcome, SequenceKind, change::reserve, publisher::Awaited,
-};
+use super::{ChangeId, Effect, Refused, SequenceKind};
 use crate::{
-    gossip::change::keep_message,
-    identity::Verified,
+    id::{MessageId, Ticket},
     storage::Change,
-    time::{Now, WallTime},
-    wire::message::{AppMessage, Audience},
 };
 
-impl NodeCore {
-    /// Sends what has a number, in order.
-    pub(super) fn flush_outgoing(&mut self, now: Now) {
-        while !self.publisher.broadcasts.is_empty() {
-            let Some(sequence) = self.publisher.broadcast_numbers.take() else { break };
-            let Some((ticket, payload)) = self.publisher.broadcasts.pop_front() else { break };
-            let message = self.say(Audience::Everyone, sequence, now.wall, payload);
-            self.publisher.publishing = Some(ticket);
-            self.gossip.publish(now, message, &mut self.queues.gossip);
-            self.route_until_idle(now);
-        }
-        while !self.publisher.directs.is_empty() {
-            let Some(sequence) = self.publisher.direct_numbers.take() else { break };
-            let Some((ticket, to, payload)) = self.publisher.directs.pop_front() else { break };
-            let message = self.say(Audience::Node(to), sequence, now.wall, payload);
-            self.publisher.under_way.insert(ticket, message.id());
-            let up = self.sessions.is_up(&to);
-            if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
-                self.publisher.under_way.remove(&ticket);
-                let outcome = Outcome::Undelivered(crate::direct::Undelivered::QueueFull);
-                self.emit(Event::Completed { ticket, outcome });
-            }
-            self.route_until_idle(now);
-        }
-        self.reserve_numbers();
-    }
+/// The changes on their way to the disk, and what waits for them.
+///
+/// [`persist`](Self::persist) hands a change over, in order, and [`wait_for`](Self::wait_for) says
+/// what it makes possible; that comes back from [`handle_persisted`](Self::handle_persisted), in
+/// the same order, or is given up by [`handle_failed`](Self::handle_failed). After that nothing is
+/// written any more, and what needs the disk is to be refused ([`check`](Self::check)).
+///
+/// Bounded by whoever asks: one reservation of numbers for each counting, and the broadcasts that
+/// [`waiting`](Self::waiting) counts.
+#[derive(Debug, Default)]
+pub(super) struct Persistence {
+    last_change: u64,
+    awaited: BTreeMap<ChangeId, Awaited>,
+    failed: Option<String>,
+}
 
-    fn say(
-        &self,
-        audience: Audience,
-        sequence: u64,
-        timestamp: WallTime,
-        payload: Bytes,
-    ) -> Verified<AppMessage> {
-        let sender = *self.me.public_key();
-        let message = AppMessage { sender, audience, sequence, timestamp, payload };
-        self.me.sign(message, &self.network)
-    }
+/// What becomes possible when a change is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// Numbers below this one may be given out.
+    Numbers(SequenceKind, u64),
+    /// The ticket of this broadcast is complete.
+    Broadcast(Ticket, MessageId),
+}
 
-    /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
-    pub(super) fn keep(&mut self, message: &Verified<AppMessage>) {
-        let id = message.id();
-        let ours = message.content().sender == *self.me.public_key();
-        let change = self.persist(keep_message(message));
-        if ours && let Some(ticket) = self.publisher.publishing.take() {
-            self.publisher.awaited.insert(change, Awaited::Broadcast(ticket, id));
-        }
-    }
-
-    /// Asks the disk for the numbers that will be needed next.
-    pub(super) fn reserve_numbers(&mut self) {
-        if self.publisher.failed.is_some() {
-            return;
-        }
-        for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
-            if let Some(below) = self.publisher.reservation(kind) {
-                let change = self.persist(reserve(kind, below));
-                self.publisher.awaited.insert(change, Awaited::Numbers(kind, below));
-            }
-        }
-    }
-
+impl Persistence {
     /// Hands a change to the disk.
-    pub(super) fn persist(&mut self, change: Change) -> ChangeId {
-        self.publisher.last_change += 1;
-        let id = ChangeId(self.publisher.last_change);
-        if self.publisher.failed.is_some() {
+    pub(super) fn persist(&mut self, change: Change, out: &mut VecDeque<Effect>) -> ChangeId {
+        self.last_change += 1;
+        let id = ChangeId(self.last_change);
+        if self.failed.is_some() {
             return id;
         }
-        self.effects.push_back(Effect::Persist { id, change });
+        out.push_back(Effect::Persist { id, change });
         id
     }
 
-    /// The disk has everything up to `up_to`.
-    pub(super) fn handle_persisted(&mut self, now: Now, up_to: ChangeId) {
-        let later = self.publisher.awaited.split_off(&ChangeId(up_to.0.saturating_add(1)));
-        for awaited in core::mem::replace(&mut self.publisher.awaited, later).into_values() {
-            match awaited {
-                Awaited::Numbers(kind, below) => {
-                    self.publisher.numbers(kind).handle_reserved(below);
-                }
-                Awaited::Broadcast(ticket, id) => {
-                    self.emit(Event::Completed { ticket, outcome: Outcome::Durable(id) });
-                }
-            }
-        }
-        self.flush_outgoing(now);
+    /// This becomes possible when the change with this name is on disk.
+    pub(super) fn wait_for(&mut self, change: ChangeId, what: Awaited) {
+        self.awaited.insert(change, what);
     }
 
-    /// The disk is gone: what waits for it fails, what needs it is refused from now on.
-    pub(super) fn handle_storage_failed(&mut self, why: String) {
-        if self.publisher.failed.is_some() {
-            return;
+    /// The disk has everything up to `up_to`.
+    pub(super) fn handle_persisted(
+        &mut self,
+        up_to: ChangeId,
+    ) -> impl Iterator<Item = Awaited> + use<> {
+        let later = self.awaited.split_off(&ChangeId(up_to.0.saturating_add(1)));
+        core::mem::replace(&mut self.awaited, later).into_values()
+    }
+
+    /// The disk is gone: the tickets of the broadcasts that waited for it. `None` if it was gone
+    /// before.
+    pub(super) fn handle_failed(
+        &mut self,
+        why: &str,
+    ) -> Option<impl Iterator<Item = Ticket> + use<>> {
+        if self.failed.is_some() {
+            return None;
         }
-        let awaited = core::mem::take(&mut self.publisher.awaited);
-        let published = awaited.into_values().filter_map(|awaited| match awaited {
+        self.failed = Some(why.to_owned());
+        let awaited = core::mem::take(&mut self.awaited).into_values();
+        Some(awaited.filter_map(|awaited| match awaited {
             Awaited::Broadcast(ticket, _) => Some(ticket),
             Awaited::Numbers(..) => None,
-        });
-        let queued = core::mem::take(&mut self.publisher.broadcasts);
-        let unsent = core::mem::take(&mut self.publisher.directs);
-        let tickets = published
-            .chain(queued.into_iter().map(|(ticket, _)| ticket))
-            .chain(unsent.into_iter().map(|(ticket, ..)| ticket));
-        for ticket in tickets.collect::<Vec<_>>() {
-            self.emit(Event::Completed { ticket, outcome: Outcome::NotDurable(why.clone()) });
-        }
-        self.publisher.failed = Some(why.clone());
-        self.emit(Event::StorageFailed { why });
+        }))
+    }
+
+    /// Whether there is a disk, or why not.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        self.failed.clone().map_or(Ok(()), |why| Err(Refused::StorageFailed(why)))
+    }
+
+    /// How many changes something waits for.
+    pub(super) fn waiting(&self) -> usize {
+        self.awaited.len()
     }
 }

@@ -1,70 +1,81 @@
-//! Our own messages on their way: tickets, numbers, and what waits for the disk `[PROTOCOL 3.1]`.
+//! Our own messages on their way: tickets, numbers, signatures `[PROTOCOL 3.1]`.
 //!
 //! A broadcast is numbered, signed, pushed and handed to the disk in one step; its ticket completes
 //! when the disk has it. Without a reserved number it waits, in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
-use super::{ChangeId, Numbers, Refused, SequenceKind, sequence::Sequence};
+use super::{Numbers, Refused, SequenceKind, sequence::Sequence};
 use crate::{
-    id::{MessageId, NodeId, Ticket},
+    id::{MessageId, NetworkId, NodeId, Ticket},
+    identity::{Identity, PublicKey, Verified},
     limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT},
     time::WallTime,
+    wire::message::{AppMessage, Audience},
 };
 
-/// See the module.
+/// What the application says, from the command to the signed message.
+///
+/// [`queue_broadcast`](Self::queue_broadcast) and [`queue_direct`](Self::queue_direct) take it;
+/// [`next_broadcast`](Self::next_broadcast) and [`next_direct`](Self::next_direct) give it back
+/// signed, in order, as long as there are numbers. Those are reserved by
+/// [`reservation`](Self::reservation), and there when the disk has that
+/// ([`handle_reserved`](Self::handle_reserved)). A broadcast is taken to be kept
+/// ([`handle_kept`](Self::handle_kept)) before the next one is asked for; a direct message is under
+/// way until it is [`direct_over`](Self::direct_over).
+///
+/// Bounded by [`MAX_PENDING_BROADCASTS`] and [`MAX_WAITING_DIRECT`].
 #[derive(Debug)]
 pub(super) struct Publisher {
-    pub(super) last_ticket: u64,
-    pub(super) last_change: u64,
-    pub(super) broadcast_numbers: Sequence,
-    pub(super) direct_numbers: Sequence,
-    pub(super) broadcasts: VecDeque<(Ticket, Bytes)>,
-    pub(super) directs: VecDeque<(Ticket, NodeId, Bytes)>,
+    me: Arc<Identity>,
+    network: NetworkId,
+    last_ticket: u64,
+    broadcast_numbers: Sequence,
+    direct_numbers: Sequence,
+    broadcasts: VecDeque<(Ticket, Bytes)>,
+    directs: VecDeque<(Ticket, NodeId, Bytes)>,
     /// The broadcast that is being published right now, until gossip says that it keeps it.
-    pub(super) publishing: Option<Ticket>,
-    pub(super) awaited: BTreeMap<ChangeId, Awaited>,
-    pub(super) under_way: BTreeMap<Ticket, MessageId>,
-    pub(super) failed: Option<String>,
-}
-
-/// What becomes possible when a change is on disk.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Awaited {
-    Numbers(SequenceKind, u64),
-    Broadcast(Ticket, MessageId),
+    publishing: Option<Ticket>,
+    under_way: BTreeMap<Ticket, MessageId>,
 }
 
 impl Publisher {
-    /// The numbers were never given out, as far as this disk knows. Counting goes on at the
-    /// clock if that is further: a key whose database was lost, or set back to a backup, would
-    /// otherwise sign its old numbers again, which is equivocation.
-    pub(super) fn new(next: Numbers, now: WallTime) -> Self {
+    /// The numbers were never given out, as far as this disk knows. Counting goes on at the clock
+    /// if that is further: a key whose database was lost, or set back to a backup, would otherwise
+    /// sign its old numbers again, which is equivocation.
+    pub(super) fn new(me: Arc<Identity>, network: NetworkId, next: Numbers, now: WallTime) -> Self {
         let clock = now.as_unix_micros().min(MAX_NUMBER / 2);
         Self {
+            me,
+            network,
             last_ticket: 0,
-            last_change: 0,
             broadcast_numbers: Sequence::new(next.next_broadcast.max(clock)),
             direct_numbers: Sequence::new(next.next_direct.max(clock)),
             broadcasts: VecDeque::new(),
             directs: VecDeque::new(),
             publishing: None,
-            awaited: BTreeMap::new(),
             under_way: BTreeMap::new(),
-            failed: None,
         }
     }
 
+    /// A ticket that was never given out.
     pub(super) const fn ticket(&mut self) -> Ticket {
         self.last_ticket += 1;
         Ticket(self.last_ticket)
     }
 
-    pub(super) fn queue_broadcast(&mut self, payload: Bytes) -> Result<Ticket, Refused> {
-        self.check_storage()?;
-        if self.broadcasts.len() + self.awaited.len() >= MAX_PENDING_BROADCASTS {
+    /// Takes a broadcast, unless too many wait for a number, or, by `waiting`, for the disk.
+    pub(super) fn queue_broadcast(
+        &mut self,
+        payload: Bytes,
+        waiting: usize,
+    ) -> Result<Ticket, Refused> {
+        if self.broadcasts.len() + waiting >= MAX_PENDING_BROADCASTS {
             return Err(Refused::TooManyPending);
         }
         let ticket = self.ticket();
@@ -72,14 +83,60 @@ impl Publisher {
         Ok(ticket)
     }
 
+    /// Takes a direct message, unless too many wait for a number or for their receivers.
     pub(super) fn queue_direct(&mut self, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
-        self.check_storage()?;
         if self.directs.len() + self.under_way.len() >= MAX_WAITING_DIRECT {
             return Err(Refused::QueueFull);
         }
         let ticket = self.ticket();
         self.directs.push_back((ticket, to, payload));
         Ok(ticket)
+    }
+
+    /// The next broadcast, if there is a number for it.
+    pub(super) fn next_broadcast(&mut self, now: WallTime) -> Option<Verified<AppMessage>> {
+        let (sequence, (ticket, payload)) =
+            pop_numbered(&mut self.broadcasts, &mut self.broadcast_numbers)?;
+        self.publishing = Some(ticket);
+        Some(self.sign(Audience::Everyone, (sequence, payload), now))
+    }
+
+    /// The next direct message, its receiver and its ticket, if there is a number for it.
+    pub(super) fn next_direct(
+        &mut self,
+        now: WallTime,
+    ) -> Option<(NodeId, Ticket, Verified<AppMessage>)> {
+        let (sequence, (ticket, to, payload)) =
+            pop_numbered(&mut self.directs, &mut self.direct_numbers)?;
+        let message = self.sign(Audience::Node(to), (sequence, payload), now);
+        self.under_way.insert(ticket, message.id());
+        Some((to, ticket, message))
+    }
+
+    fn sign(
+        &self,
+        audience: Audience,
+        (sequence, payload): (u64, Bytes),
+        timestamp: WallTime,
+    ) -> Verified<AppMessage> {
+        let sender = *self.me.public_key();
+        let message = AppMessage { sender, audience, sequence, timestamp, payload };
+        self.me.sign(message, &self.network)
+    }
+
+    /// A broadcast of `sender` is kept: its ticket, if it is the one that is being published.
+    pub(super) fn handle_kept(&mut self, sender: &PublicKey) -> Option<Ticket> {
+        self.publishing.take_if(|_| sender == self.me.public_key())
+    }
+
+    /// The direct message with this ticket is over; its id.
+    pub(super) fn direct_over(&mut self, ticket: Ticket) -> Option<MessageId> {
+        self.under_way.remove(&ticket)
+    }
+
+    /// Broadcasts that wait for a number will not be sent any more.
+    pub(super) fn give_up_broadcasts(&mut self) -> impl Iterator<Item = Ticket> + use<> {
+        core::mem::take(&mut self.broadcasts).into_iter().map(|(ticket, ..)| ticket)
     }
 
     /// Direct messages that wait for a number will not be sent any more.
@@ -92,19 +149,24 @@ impl Publisher {
         self.numbers(kind).ask()
     }
 
-    /// The direct message with this ticket is over; its id.
-    pub(super) fn direct_over(&mut self, ticket: Ticket) -> Option<MessageId> {
-        self.under_way.remove(&ticket)
+    /// The disk has the reservation of every number below `below`.
+    pub(super) fn handle_reserved(&mut self, kind: SequenceKind, below: u64) {
+        self.numbers(kind).handle_reserved(below);
     }
 
-    pub(super) const fn numbers(&mut self, kind: SequenceKind) -> &mut Sequence {
+    const fn numbers(&mut self, kind: SequenceKind) -> &mut Sequence {
         match kind {
             SequenceKind::Broadcast => &mut self.broadcast_numbers,
             SequenceKind::Direct => &mut self.direct_numbers,
         }
     }
+}
 
-    pub(super) fn check_storage(&self) -> Result<(), Refused> {
-        self.failed.clone().map_or(Ok(()), |why| Err(Refused::StorageFailed(why)))
+/// The first of what waits, with a number, if there is one.
+fn pop_numbered<T>(queue: &mut VecDeque<T>, numbers: &mut Sequence) -> Option<(u64, T)> {
+    if queue.is_empty() {
+        return None;
     }
+    let sequence = numbers.take()?;
+    queue.pop_front().map(|first| (sequence, first))
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
+    ChangeId, CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind,
+    pending_verification::Claim, persistence::Awaited,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -13,6 +14,7 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     session::sessions::{self, DialOutcome, Peer},
+    storage::Change,
     time::Now,
     trust,
     wire::{
@@ -349,6 +351,19 @@ impl NodeCore {
                 standings,
                 &mut self.queues.gossip,
             );
+        }
+    }
+
+    /// Hands a change to the disk.
+    pub(super) fn persist(&mut self, change: Change) -> ChangeId {
+        self.persistence.persist(change, &mut self.effects)
+    }
+
+    /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
+    fn keep(&mut self, message: &Verified<AppMessage>) {
+        let change = self.persist(gossip::change::keep_message(message));
+        if let Some(ticket) = self.publisher.handle_kept(&message.content().sender) {
+            self.persistence.wait_for(change, Awaited::Broadcast(ticket, message.id()));
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::Expect,
+    handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING, MAX_RESOLVED,
@@ -127,13 +127,13 @@ impl BootstrapEntry {
 
     /// What the other end said says more than that nobody answered.
     fn handle_failure(&mut self, failure: &DialFailure) {
-        if !matches!(self.failure, Some(DialFailure::Closed(_))) {
+        if !matches!(self.failure, Some(DialFailure::Handshake(HandshakeFailure::Refused(_)))) {
             self.failure = Some(failure.clone());
         }
     }
 
     fn is_banned(&self) -> bool {
-        self.view.state == BootstrapState::Failed(DialFailure::Closed(CloseReason::Banned))
+        self.view.state == BootstrapState::Failed(DialFailure::refused(CloseReason::Banned))
     }
 }
 
@@ -204,7 +204,7 @@ impl BootstrapAddresses {
     pub(super) fn handle_banned(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
         for index in 0..self.entries.len() {
             if self.entries[index].found == Some(peer) {
-                let banned = DialFailure::Closed(CloseReason::Banned);
+                let banned = DialFailure::refused(CloseReason::Banned);
                 self.entries[index].view.state = BootstrapState::Failed(banned);
                 self.postpone(index, REFUSED_PAUSE, turn);
             }
@@ -297,7 +297,7 @@ impl BootstrapAddresses {
         let entry = &mut self.entries[index];
         let Some(failure) = entry.failure.take() else { return };
         let hopeless = is_hopeless(&failure);
-        if failure != DialFailure::Closed(CloseReason::Duplicate) {
+        if failure != DialFailure::refused(CloseReason::Duplicate) {
             entry.asked = false;
             entry.view.state = BootstrapState::Failed(failure);
         }
@@ -357,7 +357,7 @@ impl BootstrapAddresses {
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         // A node that answers, if only to say that it is full, is known to be there: with enough
         // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
-        let full = DialFailure::Closed(CloseReason::SlotsFull);
+        let full = DialFailure::refused(CloseReason::SlotsFull);
         let answers = entry.found.is_some() || entry.view.state == BootstrapState::Failed(full);
         let content = links.len() >= self.enough && answers;
         if !entry.asked && (linked || content || dialer.free_slots(links) == 0) {
@@ -456,10 +456,12 @@ fn in_turns(addresses: Vec<SocketAddr>, failures: u32) -> VecDeque<SocketAddr> {
 /// What the next attempt will hardly change: asked again, but not eagerly.
 const fn is_hopeless(why: &DialFailure) -> bool {
     use CloseReason::{Banned, SelfDial, WrongFeatures, WrongNetwork, WrongVersion};
+    use HandshakeFailure::{Ourselves, Refused};
     matches!(
         why,
-        DialFailure::Ourselves
-            | DialFailure::Closed(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
+        DialFailure::Handshake(
+            Ourselves | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
+        )
     )
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::{Direction, Expect},
+    handshake::{Direction, Expect, HandshakeFailure},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::RECORDS_PER_ANSWER,
@@ -456,9 +456,11 @@ impl Peers {
         let Expect::Node(node) = dial.expect else { return };
         let (book, links) = (&mut self.book, &self.links);
         match failure {
-            DialFailure::WrongNode { .. }
-            | DialFailure::Ourselves
-            | DialFailure::Closed(WrongNode | SelfDial) => {
+            DialFailure::Handshake(
+                HandshakeFailure::WrongNode { .. }
+                | HandshakeFailure::Ourselves
+                | HandshakeFailure::Refused(WrongNode | SelfDial),
+            ) => {
                 self.intake.handle_wrong_node(node, dial, book, links, turn);
             }
             _ if is_probe => self.intake.handle_probe_failed(node, links, turn),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, turn::Turn};
 use crate::{
     deadlines::Deadlines,
-    handshake::Direction,
+    handshake::{Direction, HandshakeFailure},
     id::NodeId,
     limits::{
         GOOD_SILENCE, LOST_LONGEST, LOST_WINDOW, MAX_GOOD_FAILURES, MAX_HEARSAY_FAILURES, MAX_LOST,
@@ -103,10 +103,13 @@ impl Redial {
         use CloseReason::{
             Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork, WrongVersion,
         };
-        match failure {
-            DialFailure::Closed(SlotsFull) => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
-            DialFailure::Closed(Duplicate) => self.leave_alone(node, REDIAL_FIRST, book, turn),
-            DialFailure::Closed(Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures) => {
+        let DialFailure::Handshake(HandshakeFailure::Refused(reason)) = failure else {
+            return self.count_failure(node, book, turn);
+        };
+        match reason {
+            SlotsFull => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
+            Duplicate => self.leave_alone(node, REDIAL_FIRST, book, turn),
+            Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
                 self.lost.remove(&node);
                 self.leave_alone(node, REFUSED_PAUSE, book, turn);
             }

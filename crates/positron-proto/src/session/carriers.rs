@@ -1,16 +1,21 @@
 //! The carriers of a node, one for each kind of link.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 #[cfg(test)]
 use super::tests::foreign::Foreign;
 use super::{
     carrier::{Carrier, CarrierEvent, LinkNames, Traffic},
-    contract::SessionEffect,
+    contract::{SessionConfig, SessionEffect},
     datagram_carrier::DatagramCarrier,
     kind::LinkKind,
 };
 use crate::{
+    datagram::{Endpoint, contract::EndpointConfig},
+    handshake::hello::Local,
+    identity::Identity,
+    limits::MAX_HALF_OPEN,
+    rng::{Rng, Seed},
     stream::{StreamEndpoint, contract::StreamEffect},
     time::Now,
 };
@@ -25,6 +30,25 @@ pub(super) struct Carriers {
 }
 
 impl Carriers {
+    /// Carriers without links. The process of this node is named by `boot`.
+    pub(super) fn new(config: &SessionConfig, me: Arc<Identity>, boot: u64, mut rng: Rng) -> Self {
+        let endpoint = EndpointConfig {
+            // A session may have two links while it moves.
+            max_connections: 2 * config.max_links + MAX_HALF_OPEN,
+            // Whether a link lives is judged above, by the same rules for every transport.
+            keep_alive: None,
+            ..EndpointConfig::new(config.network)
+        };
+        let dice = Seed::new(rng.bytes()).stream("datagrams");
+        let endpoint = Endpoint::new(endpoint, Arc::clone(&me), boot, dice);
+        Self {
+            datagrams: DatagramCarrier::new(endpoint),
+            streams: StreamEndpoint::new(Local::new(me, config.network, boot), rng),
+            #[cfg(test)]
+            foreign: Default::default(),
+        }
+    }
+
     /// What carries links of this kind.
     pub(super) fn of(&mut self, kind: LinkKind) -> &mut dyn Carrier {
         match kind {

@@ -70,50 +70,29 @@ impl Peer {
 /// Why a dial led to no session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialFailure {
-    /// The byte stream failed.
-    #[error("{0}")]
-    Link(LinkDown),
-    /// Something else answered.
-    #[error("what answers there is not a positron-net node, it speaks {0}")]
-    NotPositron(&'static str),
+    /// There was no link.
+    #[error(transparent)]
+    Link(#[from] LinkDown),
     /// The handshake did not complete in time.
     #[error("the handshake timed out")]
     Timeout,
-    /// The handshake failed cryptographically.
-    #[error("the handshake failed: {0}")]
-    Handshake(&'static str),
-    /// Somebody else answered.
-    #[error("another node answered: {found}")]
-    WrongNode {
-        /// Who.
-        found: NodeId,
-    },
-    /// We reached ourselves.
-    #[error("that address is this node itself")]
-    Ourselves,
-    /// The other node gave a reason, or we had one.
-    #[error("refused: {0}")]
-    Closed(CloseReason),
-}
-
-impl From<HandshakeFailure> for DialFailure {
-    fn from(failure: HandshakeFailure) -> Self {
-        match failure {
-            HandshakeFailure::NotPositron(what) => Self::NotPositron(what),
-            HandshakeFailure::Broken(what) => Self::Handshake(what),
-            HandshakeFailure::WrongNode { found } => Self::WrongNode { found },
-            HandshakeFailure::Ourselves => Self::Ourselves,
-            HandshakeFailure::Refused(reason) => Self::Closed(reason),
-        }
-    }
+    /// There was a link, and who is at its other end is nobody to have a session with, or does not
+    /// want to.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeFailure),
 }
 
 impl DialFailure {
-    /// Whether nothing else has to be tried: the right node, or a wrong one, said so under its key.
+    /// One of the two ends does not want to, for this reason.
+    pub const fn refused(why: CloseReason) -> Self {
+        Self::Handshake(HandshakeFailure::Refused(why))
+    }
+
+    /// Whether nothing else has to be tried.
     pub(super) const fn settles(&self) -> bool {
         match self {
-            Self::WrongNode { .. } | Self::Ourselves | Self::Closed(_) => true,
-            Self::Link(_) | Self::NotPositron(_) | Self::Timeout | Self::Handshake(_) => false,
+            Self::Handshake(failure) => failure.settles(),
+            Self::Link(_) | Self::Timeout => false,
         }
     }
 
@@ -123,8 +102,8 @@ impl DialFailure {
             Self::Link(LinkDown::TimedOut) => 0,
             Self::Timeout => 1,
             Self::Link(_) => 2,
-            Self::Handshake(_) | Self::NotPositron(_) => 3,
-            Self::WrongNode { .. } | Self::Ourselves | Self::Closed(_) => 4,
+            Self::Handshake(failure) if failure.settles() => 4,
+            Self::Handshake(_) => 3,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         Endpoint,
         contract::{Closed, ConnectionId, Delivery, EndpointEvent, NotDialled, NotQueued},
     },
+    handshake::HandshakeFailure,
     id::LinkId,
     limits::{LINK_DATAGRAM_WINDOW, MAX_DATAGRAM_MESSAGE, MAX_RECORD},
     time::{Instant, Now},
@@ -93,7 +94,7 @@ impl DatagramCarrier {
                     (Delivery::Ordered, Some(lane)) => CarrierEvent::Message { link, lane, body },
                     _ => CarrierEvent::Failed {
                         link,
-                        why: LinkFault::Violation("a message in no order of links"),
+                        why: LinkFault::violation("a message in no order of links"),
                     },
                 })
             }
@@ -124,20 +125,20 @@ impl DatagramCarrier {
             Closed::NoAnswer | Closed::Silent => (LinkDown::TimedOut, None),
             Closed::CipherLimit => (LinkDown::Other(why.to_string()), None),
             Closed::ByUs(reason) => {
-                (LinkDown::HungUp, Some(LinkFault::Handshake(DialFailure::Closed(reason))))
+                (LinkDown::HungUp, Some(LinkFault::Handshake(HandshakeFailure::Refused(reason))))
             }
             Closed::ByPeer(reason) => (LinkDown::Reset, Some(LinkFault::Closed(reason))),
             Closed::Violation { what, misbehavior } => {
-                (LinkDown::Reset, Some(LinkFault::of(what, misbehavior)))
+                (LinkDown::Reset, Some(LinkFault::Violation { what, misbehavior }))
             }
             Closed::Handshake(what) => {
-                (LinkDown::Reset, Some(LinkFault::Handshake(DialFailure::Handshake(what))))
+                (LinkDown::Reset, Some(LinkFault::Handshake(HandshakeFailure::Broken(what))))
             }
             Closed::WrongNode { found } => {
-                (LinkDown::Reset, Some(LinkFault::Handshake(DialFailure::WrongNode { found })))
+                (LinkDown::Reset, Some(LinkFault::Handshake(HandshakeFailure::WrongNode { found })))
             }
             Closed::Ourselves => {
-                (LinkDown::Reset, Some(LinkFault::Handshake(DialFailure::Ourselves)))
+                (LinkDown::Reset, Some(LinkFault::Handshake(HandshakeFailure::Ourselves)))
             }
         };
         self.events.extend(fault.map(|why| CarrierEvent::Failed { link, why }));
@@ -151,7 +152,7 @@ impl Carrier for DatagramCarrier {
         let connection = connect.map_err(|why| match why {
             NotDialled::TooMany => DialFailure::Link(LinkDown::Other(why.to_string())),
             NotDialled::BadAddress(_) => DialFailure::Link(LinkDown::Unreachable(why.to_string())),
-            NotDialled::Handshake => DialFailure::Handshake("no handshake can be started"),
+            NotDialled::Handshake => HandshakeFailure::Broken("no handshake can be started").into(),
         })?;
         self.by_link.insert(link, connection);
         self.by_connection.insert(connection, link);

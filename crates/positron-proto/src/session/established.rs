@@ -1,294 +1,52 @@
-//! A session that is up: frames in, records out, liveness.
+//! A session that is up, for one step: frames in, records out, liveness.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::{
-    attempt::Reason,
-    carrier::{CarrierOrder, LinkEnding},
-    close::Retention,
-    contract::{DownReason, SessionEffect},
+    carrier::CarrierOrder,
+    contract::{SessionCounters, SessionEffect},
+    conversation::{Conversation, Freshness},
+    conversations::Conversations,
     fault::LinkFault,
-    link::{Liveness, SessionLink},
-    session::{Attachment, Freshness, Session},
-    sessions::{SessionWake, Sessions},
-    table::{LinkEntry, Stage},
+    keep_alive::Liveness,
+    link_table::{EstablishedLink, LinkTable},
+    partials_budget::Partial,
 };
 use crate::{
     id::{LinkId, NodeId},
     limits::MAX_RECORD,
-    time::{Instant, Now},
-    wire::frame::{CloseReason, Frame, Lane},
+    time::{Duration, Instant, Now},
+    wire::frame::{Frame, Lane},
 };
 
-impl Sessions {
-    /// Takes every frame that has arrived on the link of a session.
-    pub(super) fn handle_frames(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else {
-            return;
-        };
-        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
-        let was_doubted = link.is_suspect();
-        let peer = link.peer.id;
-        link.handle_sign_of_life(now.mono);
-        let mut hearing = FrameHandler { now: now.mono, link, talk, out };
-        let fault = loop {
-            match hearing.link.next_frame() {
-                Ok(None) => break None,
-                Ok(Some(frame)) => match hearing.handle_frame(frame) {
-                    Ok(FrameOutcome::Nothing) => {}
-                    Ok(FrameOutcome::Message) => self.counters.messages_received += 1,
-                    Ok(FrameOutcome::Duplicate) => self.counters.messages_duplicate += 1,
-                    Ok(FrameOutcome::UnknownLane) => self.counters.messages_unknown += 1,
-                    Err(fault) => break Some(fault),
-                },
-                Err(fault) => break Some(fault),
-            }
-        };
-        self.partials.note(id, hearing.link.partial());
-        if let Some(fault) = fault {
-            self.fail_session(now, id, fault, out);
-        } else if hearing.talk.has_something_to_say() || hearing.link.has_keep_alive() {
-            self.ask_for_flush(now, id);
-        }
-        if let Some(longest) = self.partials.longest_beyond_limit() {
-            self.give_up_partial(now, longest, out);
-        }
-        if was_doubted {
-            self.cancel_attempts(now, peer, |why| why == Reason::Failover, out);
-        }
-    }
-
-    /// Ends the session whose unfinished message is the oldest: there is too much of such in all.
-    /// Nobody did wrong, and the message comes again over the next link.
-    fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
-        let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
-        let peer = link.peer.id;
-        self.counters.reassemblies_abandoned += 1;
-        self.close_link(now, id, CloseReason::Timeout);
-        let reason = DownReason::ByUs(CloseReason::Timeout);
-        self.end_session(now, peer, reason, Retention::Keep, out);
-    }
-
-    /// The session cannot go on over this link.
-    pub(super) fn fail_session(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        fault: LinkFault,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        let Some(link) = self.links.get(&id).and_then(LinkEntry::link) else { return };
-        let peer = link.peer.id;
-        self.report_fault(peer, &fault, out);
-        let reason = match fault {
-            LinkFault::Closed(reason) => reason,
-            // There are keys.
-            LinkFault::Handshake(_) => return,
-            // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
-            // too, and the conversation goes on over another one.
-            LinkFault::Forged => {
-                self.end_link(now, id, LinkEnding::Reset, CloseReason::Timeout);
-                let reason = CloseReason::Violation("a record does not open".into());
-                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
-                return;
-            }
-            LinkFault::Malformed(what) | LinkFault::Violation(what) | LinkFault::Flooding(what) => {
-                let reason = CloseReason::Violation(what.into());
-                self.close_link(now, id, reason.clone());
-                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
-                return;
-            }
-        };
-        self.end_link(now, id, LinkEnding::Answer, reason.clone());
-        let duplicate = reason == CloseReason::Duplicate;
-        let memory = match reason {
-            CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
-            _ => Retention::Drop,
-        };
-        let down = DownReason::ByPeer(reason);
-        if duplicate && self.is_confirming(&peer) {
-            // The link that stays has not told us yet that it is up.
-            if let Some(talk) = self.sessions.get_mut(&peer) {
-                talk.attachment = Attachment::Handover(down);
-            }
-        } else {
-            self.end_session(now, peer, down, memory, out);
-        }
-    }
-
-    /// Whether a dial of ours to `peer` waits for its PONG.
-    pub(super) fn is_confirming(&self, peer: &NodeId) -> bool {
-        self.links.values().any(|entry| match &entry.stage {
-            Stage::AwaitPong(_, link, _) => link.peer.id == *peer,
-            _ => false,
-        })
-    }
-
-    /// Holds a fault against the peer who caused it.
-    pub(super) fn report_fault(
-        &mut self,
-        peer: NodeId,
-        fault: &LinkFault,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        if *fault == LinkFault::Forged {
-            self.counters.decrypt_failed += 1;
-        }
-        if let Some(what) = fault.misbehavior() {
-            out.push_back(SessionEffect::Misbehaved { peer, what });
-        }
-    }
-
-    /// Puts what waits on its links, as far as their carriers have room.
-    ///
-    /// Call it when an input is done with, so that all it caused shares records.
-    pub fn flush(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        self.settle(now, out);
-        while !self.unflushed.is_empty() {
-            for link in core::mem::take(&mut self.unflushed) {
-                self.fill(now, link);
-            }
-            self.settle(now, out);
-        }
-        self.unflushed_since = None;
-    }
-
-    /// Fills records from the lanes of a session, most urgent first, as long as its link has room:
-    /// what does not fit waits in its lane, where a later message of a more urgent lane still
-    /// overtakes it, and from where it can still move to another link [PROTOCOL 5.5].
-    pub(super) fn fill(&mut self, now: Now, id: LinkId) {
-        self.note_progress(now, id);
-        let Some(LinkEntry { stage: Stage::Up(link), kind, .. }) = self.links.get_mut(&id) else {
-            return;
-        };
-        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
-        let carrier = self.carriers.of(*kind);
-        let (order, largest) = (carrier.order(), carrier.largest_message());
-        for lane in Lane::KNOWN {
-            // Where lanes do not matter below, the first turn is that of all.
-            let lanes = match order {
-                CarrierOrder::OfLinks => &Lane::KNOWN[..],
-                CarrierOrder::OfLanes => &[lane],
-            };
-            let is_first = lane == Lane::CONTROL;
-            while talk.has_messages(lanes)
-                || is_first && (link.has_keep_alive() || talk.owes_acks())
-            {
-                if !carrier.has_room(id, lane) {
-                    break;
-                }
-                let mut record = carrier.begin(id);
-                let start = record.bytes.len();
-                let expected = talk.unsent_bytes() + talk.unsent_bytes() / 8 + 96;
-                record.bytes.reserve(expected.min(MAX_RECORD));
-                if is_first {
-                    link.put_keep_alive(now.mono, &mut record.bytes);
-                    talk.put_acks(now.mono, &mut record.bytes);
-                }
-                let put = talk.put(lanes, &mut record.bytes, start, largest);
-                if put.bytes > 0 {
-                    link.handle_carried(now.mono);
-                }
-                self.counters.messages_retransmitted += put.resent;
-                let is_empty = record.is_empty();
-                carrier.send(now, id, lane, record);
-                if is_empty {
-                    break;
-                }
-            }
-            if order == CarrierOrder::OfLinks {
-                break;
-            }
-        }
-        let check = next_check(link, talk, self.config.heartbeat);
-        self.deadlines.set_earliest(SessionWake::Link(id), check);
-    }
-
-    /// Takes note of what was taken of what was sent, and of when the other end was heard.
-    fn note_progress(&mut self, now: Now, id: LinkId) {
-        let Some(LinkEntry { stage: Stage::Up(link), kind, taken, .. }) = self.links.get_mut(&id)
-        else {
-            return;
-        };
-        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
-        let carrier = self.carriers.of(*kind);
-        if let Some(then) = carrier.heard(id) {
-            link.heard_then(then);
-        }
-        let before = core::mem::replace(taken, carrier.taken(id));
-        talk.handle_written(now.mono, taken.saturating_sub(before));
-    }
-
-    /// The other end took something, or there is room again.
-    pub(super) fn handle_taken(&mut self, now: Now, id: LinkId) {
-        self.note_progress(now, id);
-        if let Some(LinkEntry { stage: Stage::Up(_), .. }) = self.links.get(&id) {
-            self.ask_for_flush(now, id);
-        }
-    }
-
-    /// Asks whether the peer of a session is there, and whether it takes what is sent to it
-    /// [PROTOCOL 5.4, 5.5].
-    pub(super) fn check_session(
-        &mut self,
-        now: Now,
-        id: LinkId,
-        out: &mut VecDeque<SessionEffect>,
-    ) {
-        self.note_progress(now, id);
-        let Some(LinkEntry { stage: Stage::Up(link), .. }) = self.links.get_mut(&id) else {
-            return;
-        };
-        let Some(talk) = self.sessions.get_mut(&link.peer.id) else { return };
-        let peer = link.peer.id;
-        let (reason, memory) =
-            match link.check_liveness(now.mono, talk.waiting(), self.config.heartbeat) {
-                Liveness::Gone => {
-                    self.counters.keepalive_timeouts += 1;
-                    (CloseReason::Timeout, Retention::Keep)
-                }
-                _ if talk.poll_slow_reader() <= now.mono => {
-                    self.counters.slow_readers += 1;
-                    (CloseReason::SlowReader, Retention::Drop)
-                }
-                alive => {
-                    let check = next_check(link, talk, self.config.heartbeat);
-                    self.deadlines.set(SessionWake::Link(id), check);
-                    match alive {
-                        Liveness::Ask => self.ask_for_flush(now, id),
-                        Liveness::Suspect => {
-                            let peer = link.peer;
-                            self.failover(now, peer, out);
-                        }
-                        Liveness::Fine | Liveness::Gone => {}
-                    }
-                    return;
-                }
-            };
-        self.close_link(now, id, reason.clone());
-        let down = DownReason::ByUs(reason);
-        if memory == Retention::Keep && self.is_confirming(&peer) {
-            // The link that was dialled instead is about to come up.
-            if let Some(talk) = self.sessions.get_mut(&peer) {
-                talk.attachment = Attachment::Handover(down);
-            }
-        } else {
-            self.end_session(now, peer, down, memory, out);
-        }
-    }
+/// The link of a session with what carries it, and the conversation that goes on over it.
+///
+/// Lent by the two tables for one step: [`handle_frames`](Self::handle_frames) when a record came,
+/// [`fill`](Self::fill) when something waits to be sealed, [`check`](Self::check) when
+/// [`poll_check`](Self::poll_check) says, which each of them may change. What a step finds is the
+/// caller's to act on: nothing is ended here.
+#[derive(Debug)]
+pub(super) struct EstablishedSession<'a> {
+    id: LinkId,
+    on: EstablishedLink<'a>,
+    conversation: &'a mut Conversation,
 }
 
-pub(super) fn next_check(
-    link: &SessionLink,
-    talk: &Session,
-    heartbeat: crate::time::Duration,
-) -> Instant {
-    link.poll_liveness(talk.waiting(), heartbeat).min(talk.poll_slow_reader())
+/// Whether a session may go on over its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// Yes.
+    Fine,
+    /// Yes, and a PING waits to be sent.
+    Ask,
+    /// The peer has been silent for so long that another link is to be dialled instead.
+    Suspect,
+    /// It did not answer a probe.
+    Silent,
+    /// It does not take what is sent to it.
+    SlowReader,
 }
 
 /// What a frame came to.
@@ -299,57 +57,176 @@ enum FrameOutcome {
     UnknownLane,
 }
 
-/// A session while its frames are heard.
-struct FrameHandler<'a> {
-    now: Instant,
-    link: &'a mut SessionLink,
-    talk: &'a mut Session,
-    out: &'a mut VecDeque<SessionEffect>,
-}
+impl<'a> EstablishedSession<'a> {
+    /// The session over this link, if it is the link of one.
+    pub(super) fn of(
+        links: &'a mut LinkTable,
+        conversations: &'a mut Conversations,
+        id: LinkId,
+    ) -> Option<Self> {
+        let on = links.established(id)?;
+        let conversation = conversations.get_mut(&on.link.peer.id)?;
+        Some(Self { id, on, conversation })
+    }
 
-impl FrameHandler<'_> {
-    fn handle_frame(&mut self, frame: Frame) -> Result<FrameOutcome, LinkFault> {
+    /// With whom.
+    pub(super) const fn peer(&self) -> NodeId {
+        self.on.link.peer.id
+    }
+
+    /// Whether the peer has been silent for so long that another link was dialled instead.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.on.link.keep_alive.is_suspect()
+    }
+
+    /// What the messages take of which only the beginning has arrived.
+    pub(super) fn partial(&self) -> Option<Partial> {
+        self.on.link.partial()
+    }
+
+    /// Takes every frame of the record at hand, as far as none is at fault.
+    pub(super) fn handle_frames(
+        &mut self,
+        now: Instant,
+        counters: &mut SessionCounters,
+        out: &mut VecDeque<SessionEffect>,
+    ) -> Result<(), LinkFault> {
+        self.on.link.keep_alive.handle_sign_of_life(now);
+        while let Some(frame) = self.on.link.next_frame()? {
+            match self.handle_frame(now, frame, out)? {
+                FrameOutcome::Nothing => {}
+                FrameOutcome::Message => counters.messages_received += 1,
+                FrameOutcome::Duplicate => counters.messages_duplicate += 1,
+                FrameOutcome::UnknownLane => counters.messages_unknown += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record could be filled now.
+    pub(super) fn has_something_to_say(&self) -> bool {
+        self.conversation.has_something_to_say() || self.on.link.keep_alive.is_pending()
+    }
+
+    /// Fills records from the lanes, most urgent first, as long as the carrier has room: what does
+    /// not fit waits in its lane, where a later message of a more urgent lane still overtakes it,
+    /// and from where it can still move to another link [PROTOCOL 5.5].
+    pub(super) fn fill(&mut self, now: Now, counters: &mut SessionCounters) {
+        self.note_progress(now.mono);
+        let order = self.on.carrier.order();
+        let largest = self.on.carrier.largest_message();
+        for lane in Lane::KNOWN {
+            // Where lanes do not matter below, the first turn is that of all.
+            let lanes = match order {
+                CarrierOrder::OfLinks => &Lane::KNOWN[..],
+                CarrierOrder::OfLanes => &[lane],
+            };
+            let is_first = lane == Lane::CONTROL;
+            while self.conversation.has_messages(lanes)
+                || is_first
+                    && (self.on.link.keep_alive.is_pending() || self.conversation.owes_acks())
+            {
+                if !self.on.carrier.has_room(self.id, lane) {
+                    break;
+                }
+                let mut record = self.on.carrier.begin(self.id);
+                let start = record.bytes.len();
+                let unsent = self.conversation.unsent_bytes();
+                record.bytes.reserve((unsent + unsent / 8 + 96).min(MAX_RECORD));
+                if is_first {
+                    self.on.link.keep_alive.put(now.mono, &mut record.bytes);
+                    self.conversation.put_acks(now.mono, &mut record.bytes);
+                }
+                let put = self.conversation.put(lanes, &mut record.bytes, start, largest);
+                if put.bytes > 0 {
+                    self.on.link.keep_alive.handle_carried(now.mono);
+                }
+                counters.messages_retransmitted += put.resent;
+                let is_empty = record.is_empty();
+                self.on.carrier.send(now, self.id, lane, record);
+                if is_empty {
+                    break;
+                }
+            }
+            if order == CarrierOrder::OfLinks {
+                break;
+            }
+        }
+    }
+
+    /// Takes note of what was taken of what was sent, and of when the other end was heard.
+    pub(super) fn note_progress(&mut self, now: Instant) {
+        let EstablishedLink { link, carrier, taken } = &mut self.on;
+        if let Some(then) = carrier.heard(self.id) {
+            link.keep_alive.handle_heard(then);
+        }
+        let before = core::mem::replace(*taken, carrier.taken(self.id));
+        self.conversation.handle_written(now, taken.saturating_sub(before));
+    }
+
+    /// Asks whether the peer is there, and whether it takes what is sent to it [PROTOCOL 5.4, 5.5].
+    pub(super) fn check(&mut self, now: Instant, heartbeat: Duration) -> Health {
+        self.note_progress(now);
+        match self.on.link.keep_alive.check(now, self.conversation.waiting(), heartbeat) {
+            Liveness::Gone => Health::Silent,
+            _ if self.conversation.poll_slow_reader() <= now => Health::SlowReader,
+            Liveness::Suspect => Health::Suspect,
+            Liveness::Ask => Health::Ask,
+            Liveness::Fine => Health::Fine,
+        }
+    }
+
+    /// When [`check`](Self::check) may come to something else than fine.
+    pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
+        let liveness = self.on.link.keep_alive.poll_check(self.conversation.waiting(), heartbeat);
+        liveness.min(self.conversation.poll_slow_reader())
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame,
+        out: &mut VecDeque<SessionEffect>,
+    ) -> Result<FrameOutcome, LinkFault> {
+        let (link, conversation) = (&mut *self.on.link, &mut *self.conversation);
         match frame {
             Frame::Ping { token } => {
-                self.talk.handle_epoch(token);
-                self.link.handle_ping(self.now, token)?;
+                conversation.handle_epoch(token);
+                link.keep_alive.handle_ping(now, token)?;
             }
             Frame::Pong { token } => {
-                self.link.handle_pong(self.now, token);
+                link.keep_alive.handle_pong(now, token);
             }
             Frame::Message { lane, number, body } => {
-                self.link.handle_carried(self.now);
-                return match self.talk.check_duplicate(lane, number)? {
-                    Freshness::New if !lane.is_known() => Ok(self.drop_unknown(lane)),
+                link.keep_alive.handle_carried(now);
+                return match conversation.check_duplicate(lane, number)? {
+                    Freshness::New if !lane.is_known() => Ok(drop_unknown(conversation, lane)),
                     Freshness::New => {
-                        self.link.abandon(lane);
-                        Ok(self.deliver(lane, body))
+                        link.abandon(lane);
+                        Ok(self.deliver(lane, body, out))
                     }
-                    Freshness::Duplicate => Ok(self.ack_again(lane)),
+                    Freshness::Duplicate => Ok(ack_again(conversation, lane)),
                 };
             }
             Frame::Fragment { lane, number, offset, total, body } => {
-                self.link.handle_carried(self.now);
-                self.talk.assembling(self.now, lane);
-                let arrival = self.talk.check_duplicate(lane, number)?;
+                link.keep_alive.handle_carried(now);
+                conversation.assembling(now, lane);
+                let arrival = conversation.check_duplicate(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
                 let is_last = end == u64::from(total);
                 if arrival == Freshness::Duplicate || !lane.is_known() {
                     return Ok(match arrival {
                         _ if !is_last => FrameOutcome::Nothing,
-                        Freshness::Duplicate => self.ack_again(lane),
-                        Freshness::New => self.drop_unknown(lane),
+                        Freshness::Duplicate => ack_again(conversation, lane),
+                        Freshness::New => drop_unknown(conversation, lane),
                     });
                 }
-                if let Some(whole) =
-                    self.link.assemble(self.now, lane, number, (offset, total), &body)?
-                {
-                    return Ok(self.deliver(lane, whole));
+                if let Some(whole) = link.assemble(now, lane, number, (offset, total), &body)? {
+                    return Ok(self.deliver(lane, whole, out));
                 }
             }
             Frame::Ack { lane, next } => {
-                let out = &mut *self.out;
-                self.talk.handle_ack(self.now, lane, next, |ticket| {
+                conversation.handle_ack(now, lane, next, |ticket| {
                     out.push_back(SessionEffect::Delivered { ticket });
                 })?;
             }
@@ -359,20 +236,25 @@ impl FrameHandler<'_> {
         Ok(FrameOutcome::Nothing)
     }
 
-    fn deliver(&mut self, lane: Lane, body: bytes::Bytes) -> FrameOutcome {
-        self.talk.handle_delivered(lane);
-        self.out.push_back(SessionEffect::Message { peer: self.link.peer.id, body });
+    fn deliver(
+        &mut self,
+        lane: Lane,
+        body: Bytes,
+        out: &mut VecDeque<SessionEffect>,
+    ) -> FrameOutcome {
+        self.conversation.handle_delivered(lane);
+        out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
         FrameOutcome::Message
     }
+}
 
-    /// Nobody here knows what goes in this lane; its sender is not to say it again.
-    fn drop_unknown(&mut self, lane: Lane) -> FrameOutcome {
-        self.talk.handle_delivered(lane);
-        FrameOutcome::UnknownLane
-    }
+/// Nobody here knows what goes in this lane; its sender is not to say it again.
+fn drop_unknown(conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
+    conversation.handle_delivered(lane);
+    FrameOutcome::UnknownLane
+}
 
-    fn ack_again(&mut self, lane: Lane) -> FrameOutcome {
-        self.talk.ack_again(lane);
-        FrameOutcome::Duplicate
-    }
+fn ack_again(conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
+    conversation.ack_again(lane);
+    FrameOutcome::Duplicate
 }

@@ -1,10 +1,6 @@
-//! The table of all links and conversations.
+//! All sessions of a node, and the links they run over.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -13,32 +9,24 @@ pub use super::contract::{
     NotSent, Peer, PerKind, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
 };
 use super::{
-    admission::Admission,
-    attempt::{AttemptId, ConnectionAttempt},
-    carrier::{CarrierEvent, LinkNames},
+    carrier::CarrierEvent,
     carriers::Carriers,
-    datagram_carrier::DatagramCarrier,
-    partials_budget::Partials,
-    session::{Attachment, Session},
-    table::LinkEntry,
+    conversations::{Conversations, Retention},
+    link_table::LinkWake,
+    links::Links,
+    stage::{Greeting, Stage},
 };
 use crate::{
-    datagram::{
-        Endpoint,
-        contract::{EndpointConfig, EndpointCounters, Transmit},
-    },
-    deadlines::Deadlines,
-    handshake::hello::Local,
+    datagram::contract::{EndpointCounters, Transmit},
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    limits::MAX_HALF_OPEN,
-    rng::{Rng, Seed},
-    stream::StreamEndpoint,
+    limits::MAX_RECORD,
+    rng::Rng,
     time::{Instant, Now},
-    wire::frame::Lane,
+    wire::frame::{CloseReason, Frame, Lane},
 };
 
-/// All links and sessions of one node.
+/// All links and sessions of one node; an example is at [`super`].
 ///
 /// **Inputs**, in the order in which they happen: [`dial`](Self::dial), then
 /// [`handle_connected`](Self::handle_connected) or [`handle_link_down`](Self::handle_link_down);
@@ -66,66 +54,8 @@ use crate::{
 /// that all that one input causes shares a record. Call it when an input is done with; otherwise
 /// [`poll_timeout`](Self::poll_timeout) asks for it at once.
 ///
-/// ```
-/// use std::{collections::VecDeque, sync::Arc};
-///
-/// use positron_proto::{
-///     handshake::Expect,
-///     id::{LinkId, NetworkId},
-///     identity::Identity,
-///     rng::Seed,
-///     session::sessions::{
-///         DialRequest, LinkKind, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
-///     },
-///     time::{Duration, Now},
-/// };
-///
-/// let config = SessionConfig {
-///     network: NetworkId::from_name("example"),
-///     max_links: 8,
-///     connect_timeout: Duration::from_secs(5),
-///     heartbeat: Duration::from_secs(10),
-///     transports: LinkKinds::TCP,
-/// };
-/// let node = |seed: u8| {
-///     let rng = Seed::new([seed; 32]).stream("sessions");
-///     Sessions::new(config.clone(), Arc::new(Identity::from_seed([seed; 32])), rng)
-/// };
-/// let (mut alice, mut bob, now) = (node(1), node(2), Now::default());
-/// let (mut from_alice, mut from_bob) = (VecDeque::new(), VecDeque::new());
-///
-/// let (here, there) = (LinkId::of_core(0), LinkId::of_driver(0));
-/// let to = "10.0.0.2:4000".parse().unwrap();
-/// let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-/// alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
-/// bob.handle_accepted(now, LinkKind::Tcp, there, "10.0.0.1:5000".parse().unwrap(), &mut from_bob);
-/// alice.handle_connected(now, here, &mut from_alice);
-///
-/// let mut up = 0;
-/// while !from_alice.is_empty() || !from_bob.is_empty() {
-///     match from_alice.pop_front() {
-///         Some(SessionEffect::Write { bytes, .. }) => {
-///             bob.handle_bytes(now, there, bytes, &mut from_bob);
-///         }
-///         Some(SessionEffect::Up(_)) => up += 1,
-///         _ => {}
-///     }
-///     match from_bob.pop_front() {
-///         Some(SessionEffect::Write { bytes, .. }) => {
-///             alice.handle_bytes(now, here, bytes, &mut from_alice);
-///         }
-///         Some(SessionEffect::Incoming(peer)) => bob.accept(now, peer.link, &mut from_bob),
-///         Some(SessionEffect::Up(_)) => up += 1,
-///         _ => {}
-///     }
-///     alice.flush(now, &mut from_alice);
-///     bob.flush(now, &mut from_bob);
-/// }
-/// assert_eq!(up, 2);
-/// ```
-///
-/// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`SessionConfig::max_links`],
-/// conversations without a link by
+/// **Bounds**: strangers by [`MAX_HALF_OPEN`](crate::limits::MAX_HALF_OPEN), sessions by
+/// [`SessionConfig::max_links`], conversations without a link by
 /// [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
 /// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
 /// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
@@ -134,78 +64,44 @@ use crate::{
 pub struct Sessions {
     pub(super) config: SessionConfig,
     pub(super) me: NodeId,
-    pub(super) carriers: Carriers,
-    pub(super) names: LinkNames,
-    pub(super) links: BTreeMap<LinkId, LinkEntry>,
-    pub(super) attempts: BTreeMap<AttemptId, ConnectionAttempt>,
-    pub(super) raced: u64,
-    pub(super) door: Admission,
-    pub(super) partials: Partials,
-    pub(super) sessions: BTreeMap<NodeId, Session>,
-    /// How many memories of conversations were named.
-    pub(super) memories: u64,
-    /// Conversations without a link, by when they are forgotten.
-    pub(super) dormant: BTreeSet<(Instant, NodeId)>,
-    pub(super) deadlines: Deadlines<SessionWake>,
-    /// Links on which something waits to be sealed, and since when.
-    pub(super) unflushed: BTreeSet<LinkId>,
-    pub(super) unflushed_since: Option<Instant>,
+    pub(super) links: Links,
+    pub(super) conversations: Conversations,
     pub(super) counters: SessionCounters,
     pub(super) moves: PerKind<u64>,
-}
-
-/// Why to wake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SessionWake {
-    /// A handshake, the liveness of a session, or a hanging flush: what the stage of the link says.
-    Link(LinkId),
-    /// The next kind of link has its turn in a dial.
-    Attempt(AttemptId),
-    /// The session over this link is to try a preferred kind again.
-    Back(LinkId),
-    /// The oldest dormant conversation is to be forgotten.
-    Forget,
 }
 
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
     pub fn new(config: SessionConfig, me: Arc<Identity>, mut rng: Rng) -> Self {
         let boot = rng.next_u64();
-        let endpoint = EndpointConfig {
-            // A session may have two links while it moves.
-            max_connections: 2 * config.max_links + MAX_HALF_OPEN,
-            // Whether a link lives is judged here, by the same rules for every transport.
-            keep_alive: None,
-            ..EndpointConfig::new(config.network)
-        };
-        let dice = Seed::new(rng.bytes()).stream("datagrams");
-        let endpoint = Endpoint::new(endpoint, Arc::clone(&me), boot, dice);
         let id = me.node_id();
-        let carriers = Carriers {
-            datagrams: DatagramCarrier::new(endpoint),
-            streams: StreamEndpoint::new(Local::new(me, config.network, boot), rng),
-            #[cfg(test)]
-            foreign: Default::default(),
-        };
         Self {
-            config,
             me: id,
-            carriers,
-            names: LinkNames::default(),
-            links: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            raced: 0,
-            door: Admission::default(),
-            partials: Partials::default(),
-            sessions: BTreeMap::new(),
-            memories: 0,
-            dormant: BTreeSet::new(),
-            deadlines: Deadlines::new(),
-            unflushed: BTreeSet::new(),
-            unflushed_since: None,
+            links: Links::new(&config, Carriers::new(&config, me, boot, rng)),
+            config,
+            conversations: Conversations::default(),
             counters: SessionCounters::default(),
             moves: PerKind::default(),
         }
+    }
+
+    /// Dials. Exactly one [`SessionEffect::DialEnded`] will follow.
+    pub fn dial(&mut self, now: Now, dial: DialRequest, out: &mut VecDeque<SessionEffect>) {
+        self.links.dials.begin(&mut self.links.table, now, dial, out);
+        self.settle(now, out);
+    }
+
+    /// Somebody opened a byte stream to us.
+    pub fn handle_accepted(
+        &mut self,
+        now: Now,
+        kind: LinkKind,
+        link: LinkId,
+        from: SocketAddr,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.links.handle_accepted(now, kind, link, from);
+        self.settle(now, out);
     }
 
     /// Bytes of a link arrived, in order, cut anywhere.
@@ -216,7 +112,7 @@ impl Sessions {
         bytes: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        self.carriers.streams.handle_bytes(now, link, bytes);
+        self.carriers_mut().streams.handle_bytes(now, link, bytes);
         self.settle(now, out);
     }
 
@@ -228,13 +124,13 @@ impl Sessions {
         bytes: usize,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        self.carriers.streams.handle_written(link, bytes);
+        self.carriers_mut().streams.handle_written(link, bytes);
         self.settle(now, out);
     }
 
     /// A byte stream of ours is open.
     pub fn handle_connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        self.carriers.streams.handle_connected(link, None);
+        self.carriers_mut().streams.handle_connected(link, None);
         self.settle(now, out);
     }
 
@@ -246,7 +142,7 @@ impl Sessions {
         reason: LinkDown,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        self.carriers.streams.handle_link_down(link, reason);
+        self.carriers_mut().streams.handle_link_down(link, reason);
         self.settle(now, out);
     }
 
@@ -261,7 +157,7 @@ impl Sessions {
         out: &mut VecDeque<SessionEffect>,
     ) {
         if self.config.transports.has(LinkKind::Udp) {
-            let endpoint = &mut self.carriers.datagrams.endpoint;
+            let endpoint = &mut self.carriers_mut().datagrams.endpoint;
             endpoint.handle_datagrams(now, from, segment_size, datagrams);
             self.settle(now, out);
         }
@@ -275,15 +171,21 @@ impl Sessions {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        self.carriers.datagrams.endpoint.poll_transmit(now, max_segments, buf)
+        let endpoint = &mut self.carriers_mut().datagrams.endpoint;
+        endpoint.poll_transmit(now, max_segments, buf)
+    }
+
+    /// What sockets say goes to them at once; [`settle`](Self::settle) hears what it meant.
+    pub(super) const fn carriers_mut(&mut self) -> &mut Carriers {
+        self.links.table.carriers_mut()
     }
 
     /// Deals with whatever happened below, and tells what is to be done with byte streams.
     pub(super) fn settle(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        while let Some((kind, event)) = self.carriers.poll_event(now, &mut self.names) {
+        while let Some((kind, event)) = self.links.table.poll_event(now) {
             self.handle_event(now, kind, event, out);
         }
-        self.carriers.drain_effects(out);
+        self.carriers_mut().drain_effects(out);
     }
 
     fn handle_event(
@@ -294,18 +196,75 @@ impl Sessions {
         out: &mut VecDeque<SessionEffect>,
     ) {
         match event {
-            CarrierEvent::Reached { link } => self.handle_reached(now, link),
+            CarrierEvent::Reached { link } => self.links.table.handle_reached(now, link),
             CarrierEvent::Authenticated { link, remote } => {
-                self.handle_authenticated(now, kind, link, remote, out);
+                let conversations = &self.conversations;
+                self.links.handle_authenticated(now, (kind, link), &remote, conversations, out);
             }
             CarrierEvent::Message { link, lane, body } => {
-                self.handle_record(now, link, lane, body, out);
+                match self.links.table.take_record(link, lane, body) {
+                    Ok(()) => self.handle_record(now, link, out),
+                    Err(fault) => self.handle_failed(now, link, fault, out),
+                }
             }
-            CarrierEvent::Taken { link } => self.handle_taken(now, link),
-            CarrierEvent::Moved { link, addr } => self.handle_moved(link, addr),
+            CarrierEvent::Taken { link } => {
+                if let Some(mut session) = self.established(link) {
+                    session.note_progress(now.mono);
+                    self.links.table.ask_for_flush(now, link);
+                }
+            }
+            CarrierEvent::Moved { link, addr } => self.links.table.handle_moved(link, addr),
             CarrierEvent::Failed { link, why } => self.handle_failed(now, link, why, out),
             CarrierEvent::Closed { link, why } => self.handle_closed(now, link, why, out),
         }
+    }
+
+    /// Looks at the record at hand until there is nothing left of it.
+    fn handle_record(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+        while let Some(greeting) = self.links.next_greeting(now.mono, link) {
+            match greeting {
+                Ok(Greeting::Nothing) => {}
+                Ok(Greeting::Parting { peer, body }) => {
+                    out.push_back(SessionEffect::Referral { peer, body });
+                }
+                Ok(Greeting::Live) => self.handle_live(now, link, out),
+                Ok(Greeting::Agreed) => self.establish(now, link, out),
+                Err(fault) => self.handle_failed(now, link, fault, out),
+            }
+        }
+        self.handle_frames(now, link, out);
+    }
+
+    /// Answers a [`SessionEffect::Incoming`]: yes. [`SessionEffect::Up`] follows, unless there are
+    /// as many sessions as there may be. Nothing happens if the link is gone.
+    pub fn accept(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
+        if let Some(Stage::AwaitAdmission(_)) = self.links.table.stage(link) {
+            self.establish(now, link, out);
+            self.settle(now, out);
+        }
+    }
+
+    /// Answers a [`SessionEffect::Incoming`]: no. `parting` is an encoded message that goes before
+    /// the reason; it is left out if it does not fit into one record. Nothing happens if the link
+    /// is gone.
+    pub fn refuse(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reason: CloseReason,
+        parting: Option<Bytes>,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(Stage::AwaitAdmission(_)) = self.links.table.stage(link) else { return };
+        if reason == CloseReason::SlotsFull {
+            self.counters.links_refused += 1;
+        }
+        if let Some(body) = parting.filter(|body| body.len() <= MAX_RECORD / 2) {
+            let frame = Frame::Message { lane: Lane::CONTROL, number: 0, body };
+            self.links.table.say(now, link, &frame);
+        }
+        self.links.table.close(now, link, reason);
+        self.settle(now, out);
     }
 
     /// Queues an encoded message; with a ticket, [`SessionEffect::Delivered`] or
@@ -319,72 +278,115 @@ impl Sessions {
         ticket: Option<Ticket>,
         _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {
-        let talk = self.sessions.get_mut(&peer).ok_or(NotSent::NotConnected)?;
-        if let Attachment::Detached(_) = talk.attachment {
-            return Err(NotSent::NotConnected);
+        match self.conversations.push(now.mono, &peer, lane, body, ticket) {
+            Ok(link) => {
+                self.counters.messages_sent += 1;
+                if let Some(link) = link {
+                    self.links.table.ask_for_flush(now, link);
+                }
+                Ok(())
+            }
+            Err(NotSent::NotConnected) => Err(NotSent::NotConnected),
+            Err(not_sent) => {
+                self.counters.messages_refused += 1;
+                Err(not_sent)
+            }
         }
-        if let Err(not_sent) = talk.push(now.mono, lane, body, ticket) {
-            self.counters.messages_refused += 1;
-            return Err(not_sent);
+    }
+
+    /// Puts what waits on its links, as far as their carriers have room.
+    ///
+    /// Call it when an input is done with, so that all it caused shares records.
+    pub fn flush(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
+        self.settle(now, out);
+        while let Some(links) = self.links.table.take_unflushed() {
+            for link in links {
+                self.fill(now, link);
+            }
+            self.settle(now, out);
         }
-        self.counters.messages_sent += 1;
-        if let Attachment::Attached(link) = talk.attachment {
-            self.ask_for_flush(now, link);
+    }
+
+    /// Ends the session with `peer`, telling it why, and every link to it that is about to become
+    /// one. What the write window still takes goes before the reason; the rest is undelivered.
+    pub fn close(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.links.dials.cancel(&mut self.links.table, now, &peer, |_| true, out);
+        for link in self.links.table.links_to(&peer) {
+            self.close_link(now, link, reason.clone(), out);
         }
-        Ok(())
+        self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+        self.settle(now, out);
+    }
+
+    /// Ends every session, dial and half-open link, and forgets every conversation.
+    pub fn close_all(&mut self, now: Now, reason: CloseReason, out: &mut VecDeque<SessionEffect>) {
+        let links: Vec<LinkId> = self.links.table.stages().map(|(link, _)| link).collect();
+        for link in links {
+            self.close_link(now, link, reason.clone(), out);
+        }
+        let peers: Vec<NodeId> = self.conversations.peers().collect();
+        for peer in peers {
+            self.end_session(now, peer, DownReason::ByUs(reason.clone()), Retention::Drop, out);
+            self.conversations.forget(peer, out);
+        }
+        self.settle(now, out);
     }
 
     /// Does what is due. Never harmful.
     pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
-        let endpoint = &mut self.carriers.datagrams.endpoint;
+        let endpoint = &mut self.carriers_mut().datagrams.endpoint;
         if endpoint.poll_timeout().is_some_and(|at| at <= now.mono) {
             endpoint.handle_timeout(now);
             self.settle(now, out);
         }
-        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+        while let Some(wake) = self.links.table.pop_due(now.mono) {
             match wake {
-                SessionWake::Link(link) => self.wake_link(now, link, out),
-                SessionWake::Attempt(race) => self.dial_next(now, race, out),
-                SessionWake::Back(link) => self.upgrade(now, link, out),
-                SessionWake::Forget => self.forget_detached(now, out),
+                LinkWake::Stage(link) => self.handle_overdue(now, link, out),
+                LinkWake::Upgrade(link) => self.upgrade(now, link, out),
             }
         }
+        self.links.dials.handle_timeout(&mut self.links.table, now, out);
+        self.conversations.handle_timeout(now.mono, out);
         self.flush(now, out);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadline = self.deadlines.next().map(|(at, _)| at);
-        let connections = self.carriers.datagrams.endpoint.poll_timeout();
-        self.unflushed_since.into_iter().chain(deadline).chain(connections).min()
+        let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
+        let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
+        let all = links.into_iter().chain([self.conversations.poll_timeout(), connections]);
+        all.flatten().min()
     }
 
     /// Whether there is a session with `peer`.
     pub fn is_up(&self, peer: &NodeId) -> bool {
-        let talk = self.sessions.get(peer);
-        talk.is_some_and(|talk| !matches!(talk.attachment, Attachment::Detached(_)))
+        self.conversations.is_up(peer)
     }
 
     /// Live sessions in order of the peer's id.
     pub fn views(&self) -> impl Iterator<Item = SessionView> {
-        self.sessions.values().filter_map(|talk| {
-            let Attachment::Attached(id) = talk.attachment else { return None };
-            let link = self.links.get(&id)?.link()?;
-            let (peer, since, rtt) = (link.peer, link.since, link.rtt());
-            let (queued_bytes, transport) = (talk.queued_bytes(), link.kind);
-            Some(SessionView { peer, since, rtt, queued_bytes, transport })
+        self.conversations.attached().filter_map(|(link, queued_bytes)| {
+            let link = self.links.table.link(link)?;
+            let (peer, since, rtt) = (link.peer, link.since, link.keep_alive.rtt());
+            Some(SessionView { peer, since, rtt, queued_bytes, transport: link.kind })
         })
     }
 
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> SessionCounters {
-        let traffic = self.carriers.traffic();
+        let traffic = self.links.table.carriers().traffic();
         SessionCounters {
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
             records_sent: traffic.messages_sent,
             records_received: traffic.messages_received,
-            ..self.counters
+            ..self.counters + self.links.counters()
         }
     }
 
@@ -395,29 +397,18 @@ impl Sessions {
 
     /// What happened on datagram connections, and what was dropped, since the start.
     pub fn datagram_counters(&self) -> EndpointCounters {
-        self.carriers.datagrams.endpoint.counters()
+        self.links.table.carriers().datagrams.endpoint.counters()
     }
 
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
-        let links = self.links.values().filter(|entry| entry.is_half_open()).count();
-        links + self.carriers.datagrams.endpoint.half_open()
+        let links = self.links.table.stages().filter(|(_, stage)| stage.is_half_open()).count();
+        links + self.links.table.carriers().datagrams.endpoint.half_open()
     }
 
     /// Whether there is any link, of whatever kind and at whatever stage: also one that was hung up
     /// and has yet to send what was said.
     pub fn has_links(&self) -> bool {
-        !self.links.is_empty()
-    }
-
-    /// Something waits to be sealed on this link.
-    pub(super) fn ask_for_flush(&mut self, now: Now, link: LinkId) {
-        self.unflushed.insert(link);
-        self.unflushed_since.get_or_insert(now.mono);
-    }
-
-    /// Sessions that are up.
-    pub(super) fn sessions_up(&self) -> usize {
-        self.sessions.len() - self.dormant.len()
+        self.links.table.stages().next().is_some()
     }
 }

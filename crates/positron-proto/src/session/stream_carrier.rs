@@ -69,7 +69,7 @@ impl Carrier for StreamEndpoint {
             }
             StreamLinkEvent::Taken { link } => CarrierEvent::Taken { link },
             StreamLinkEvent::Failed { link, why: StreamFault::Handshake(why) } => {
-                CarrierEvent::Failed { link, why: LinkFault::Handshake(why.into()) }
+                CarrierEvent::Failed { link, why: LinkFault::Handshake(why) }
             }
             StreamLinkEvent::Failed { link, why: StreamFault::Forged } => {
                 CarrierEvent::Failed { link, why: LinkFault::Forged }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     datagram::contract::{Closed, Delivery, LaneNumber},
-    handshake::Expect,
+    handshake::{Expect, HandshakeFailure},
     id::{NodeId, Ticket},
     limits::LANES,
     session::{
@@ -368,10 +368,13 @@ fn failure(why: DialFailure) -> ConnectError {
     match why {
         DialFailure::Link(LinkDown::TimedOut) | DialFailure::Timeout => Closed::NoAnswer.into(),
         DialFailure::Link(link) => ConnectError::Unreachable(link),
-        DialFailure::NotPositron(_) => Closed::Handshake("that is no transport").into(),
-        DialFailure::Handshake(why) => Closed::Handshake(why).into(),
-        DialFailure::WrongNode { found } => Closed::WrongNode { found }.into(),
-        DialFailure::Ourselves => Closed::Ourselves.into(),
-        DialFailure::Closed(reason) => Closed::ByPeer(reason).into(),
+        DialFailure::Handshake(why) => match why {
+            HandshakeFailure::NotPositron(_) => Closed::Handshake("that is no transport"),
+            HandshakeFailure::Broken(why) => Closed::Handshake(why),
+            HandshakeFailure::WrongNode { found } => Closed::WrongNode { found },
+            HandshakeFailure::Ourselves => Closed::Ourselves,
+            HandshakeFailure::Refused(reason) => Closed::ByPeer(reason),
+        }
+        .into(),
     }
 }

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use super::world::{World, address, closed, config};
 use crate::{
+    handshake::HandshakeFailure,
     limits::{BOOTSTRAP_LONGEST, HEAD_START, MAX_BOOTSTRAP, MAX_RACING},
     peers::{BootstrapState, PeersConfig},
     session::sessions::{DialFailure, LinkDown},
@@ -22,12 +23,15 @@ fn each_failure_is_told_in_its_own_words_and_retried_at_a_bounded_rate() {
     let cases = [
         (None, BootstrapState::Failed(DialFailure::Link(LinkDown::Refused))),
         (
-            Some(DialFailure::NotPositron("HTTP")),
-            BootstrapState::Failed(DialFailure::NotPositron("HTTP")),
+            Some(HandshakeFailure::NotPositron("HTTP").into()),
+            BootstrapState::Failed(HandshakeFailure::NotPositron("HTTP").into()),
         ),
         (Some(DialFailure::Timeout), BootstrapState::Failed(DialFailure::Timeout)),
-        (Some(DialFailure::Closed(CloseReason::WrongNetwork)), closed(CloseReason::WrongNetwork)),
-        (Some(DialFailure::Ourselves), BootstrapState::Failed(DialFailure::Ourselves)),
+        (Some(DialFailure::refused(CloseReason::WrongNetwork)), closed(CloseReason::WrongNetwork)),
+        (
+            Some(HandshakeFailure::Ourselves.into()),
+            BootstrapState::Failed(HandshakeFailure::Ourselves.into()),
+        ),
     ];
     for (service, expected) in cases {
         let mut world = World::new(1);
@@ -54,7 +58,7 @@ fn a_node_that_is_its_own_bootstrap_says_so() {
     let mut world = World::new(1);
     let node = world.add(&address(0), with(&[&address(0)]));
     world.run(Duration::from_secs(120));
-    assert_eq!(world.state(node), BootstrapState::Failed(DialFailure::Ourselves));
+    assert_eq!(world.state(node), BootstrapState::Failed(HandshakeFailure::Ourselves.into()));
     assert!(world.nodes[node].dialled.len() < 10);
 }
 

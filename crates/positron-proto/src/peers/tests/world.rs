@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    handshake::{Direction, Expect},
+    handshake::{Direction, Expect, HandshakeFailure},
     id::{LinkId, NetworkId, NodeId},
     identity::Identity,
     limits::{MAX_DIALS, MAX_PROBES},
@@ -381,7 +381,7 @@ impl World {
                 let silent = failure == DialFailure::Link(LinkDown::TimedOut);
                 (if silent { CONNECT_TIMEOUT } else { LATENCY }, failed(failure))
             }
-            Some(there) if there == index => (LATENCY, failed(DialFailure::Ourselves)),
+            Some(there) if there == index => (LATENCY, failed(HandshakeFailure::Ourselves.into())),
             Some(there) if self.nodes[index].island != self.nodes[there].island => {
                 (CONNECT_TIMEOUT, failed(DialFailure::Link(LinkDown::TimedOut)))
             }
@@ -391,7 +391,7 @@ impl World {
             Some(there) => {
                 let found = self.id(there);
                 if matches!(dial.expect, Expect::Node(node) if node != found) {
-                    (LATENCY, failed(DialFailure::WrongNode { found }))
+                    (LATENCY, failed(HandshakeFailure::WrongNode { found }.into()))
                 } else if dial.purpose == Purpose::Probe {
                     (LATENCY, DialOutcome::Probed(found))
                 } else if self.linked(index, there) {
@@ -418,7 +418,7 @@ impl World {
                 let from = self.id(at);
                 self.later(LATENCY, dialler, Happening::Said { from, message, parting: true });
             }
-            return DialOutcome::Failed(DialFailure::Closed(reason.clone()));
+            return DialOutcome::Failed(DialFailure::refused(reason.clone()));
         }
         self.carry_out(at, PeersEffect::Admit(peer));
         DialOutcome::Connected(self.id(at))
@@ -518,5 +518,5 @@ pub(super) fn address(node: usize) -> String {
 }
 
 pub(super) fn closed(reason: CloseReason) -> BootstrapState {
-    BootstrapState::Failed(DialFailure::Closed(reason))
+    BootstrapState::Failed(DialFailure::refused(reason))
 }

@@ -68,15 +68,19 @@ fn an_answer_under_a_key_that_its_identity_did_not_bind_fails_the_dial() {
     let prologue = HandshakeCarrier::Stream { certificate: None }.prologue(Pattern::Xx);
     let mut noise = Pattern::Xx.responder(&prologue, &mallory, [5; 32]).unwrap();
     noise.read(&syn[6..]).unwrap();
-    let bob =
-        Local::new(world.nodes[1].sessions.carriers.streams.local_mut().me.clone(), network, 1);
+    let bob = Local::new(
+        world.nodes[1].sessions.carriers_mut().streams.local_mut().me.clone(),
+        network,
+        1,
+    );
     let hello = bob.hello(1, None).encode();
     let mut message = Vec::new();
     noise.write(&hello, &mut message).unwrap();
     let syn_ack = framed(Kind::SynAck, Pattern::Xx, &message).unwrap();
     world.wires[0].pipes[1].push_back(syn_ack.into());
     world.carry(0, 1);
-    let unproven = DialFailure::Handshake("the other end did not prove its identity");
+    let unproven =
+        DialFailure::from(HandshakeFailure::Broken("the other end did not prove its identity"));
     assert_eq!(world.failures(0), [unproven]);
 }
 
@@ -127,7 +131,7 @@ fn messages_of_one_handshake_are_of_no_use_in_another() {
         world.wires[0].pipes[1].push_back(second);
         world.wires[1].pipes[1].push_back(first);
         world.run();
-        let broken = DialFailure::Handshake("its message does not open");
+        let broken = DialFailure::from(HandshakeFailure::Broken("its message does not open"));
         assert_eq!(world.failures(0), [broken.clone(), broken]);
         assert_eq!(world.ups(0) + world.ups(1), 0);
     }
@@ -157,7 +161,10 @@ fn a_node_does_not_take_its_own_words_for_those_of_another() {
             syn[2] = kind;
             world.wires[0].pipes[1].push_back(syn.into());
             world.carry(0, 1);
-            assert!(matches!(world.failures(0)[..], [DialFailure::Handshake(_)]));
+            let [DialFailure::Handshake(HandshakeFailure::Broken(_))] = world.failures(0)[..]
+            else {
+                panic!("{:?}", world.failures(0));
+            };
         }
     }
     // Sealed records come back.
@@ -234,7 +241,7 @@ fn a_flipped_bit_anywhere_in_a_handshake_makes_no_session_with_anybody_else() {
             for n in [0, 1] {
                 assert_eq!(world.nodes[n].sessions.half_open(), 0, "{which}");
                 assert_eq!(world.is_up(n, 1 - n), world.is_up(1 - n, n), "{which}");
-                assert!(world.nodes[n].sessions.sessions.len() <= 1);
+                assert!(world.nodes[n].sessions.conversations.peers().count() <= 1);
             }
         }
     }
@@ -262,7 +269,7 @@ fn garbage_gets_silence() {
             assert_eq!(out, [SessionEffect::Hangup { link, how: Hangup::Abort }]);
             assert_eq!(world.nodes[0].sessions.counters().protocol_mismatches, 1);
         }
-        assert_eq!(world.nodes[0].sessions.sessions.len(), 0);
+        assert_eq!(world.nodes[0].sessions.conversations.peers().count(), 0);
     }
     for bytes in ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01", "\u{0}"] {
         let mut world = World::new(1);
@@ -313,7 +320,7 @@ fn a_stream_that_ends_anywhere_leaves_nothing_behind() {
         world.reset(0);
         world.advance(secs(40));
         for node in &world.nodes {
-            assert!(node.sessions.links.is_empty() && node.sessions.sessions.is_empty());
+            assert!(!node.sessions.has_links() && node.sessions.conversations.peers().count() == 0);
             assert_eq!(node.sessions.poll_timeout(), None, "after {ends_after} bytes");
         }
         assert_eq!(world.outcomes(0).len(), 1);

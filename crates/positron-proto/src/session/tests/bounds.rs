@@ -6,7 +6,14 @@ use crate::{
         MAX_HALF_OPEN_PER_IP, MAX_LINKS_PER_IP, MAX_MESSAGE, MAX_PARTIAL_BYTES,
         MAX_PEER_QUEUE_BYTES, MAX_RECORD,
     },
-    session::{carrier::CarrierOrder, link::SessionLink, session::Session, table::LinkEntry},
+    session::{
+        carrier::CarrierOrder,
+        conversation::Conversation,
+        conversations::{Attachment, Retention},
+        link::SessionLink,
+        stage::LinkEntry,
+        standby::Standby,
+    },
     wire::frame::Frame,
 };
 
@@ -123,7 +130,7 @@ fn there_are_never_more_sessions_than_configured_in_either_direction() {
         world.run();
     }
     assert_eq!(world.nodes[0].sessions.views().count(), 2);
-    let full = DialFailure::Closed(CloseReason::SlotsFull);
+    let full = DialFailure::refused(CloseReason::SlotsFull);
     assert_eq!(world.failures(0), std::slice::from_ref(&full));
     assert_eq!(world.failures(4), [full]);
     assert_eq!(world.nodes[0].sessions.counters().links_refused, 2);
@@ -143,16 +150,15 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
         let mut id = [0; 32];
         id[..2].copy_from_slice(&n.to_be_bytes());
         let peer = NodeId::from_bytes(id);
-        let mut talk = crate::session::session::Session::new(1, now.mono);
-        talk.resume(now.mono, LinkId::of_core(n.into()), 1, &mut 0);
-        talk.push(now.mono, Lane::DIRECT, "x".into(), Some(Ticket(n.into()))).unwrap();
-        sessions.sessions.insert(peer, talk);
+        let link = (LinkId::of_core(n.into()), LinkKind::Tcp);
+        sessions.conversations.attach(now.mono, peer, 1, link);
+        let (lane, ticket) = (Lane::DIRECT, Some(Ticket(n.into())));
+        sessions.conversations.push(now.mono, &peer, lane, "x".into(), ticket).unwrap();
         let reason = DownReason::Link(LinkDown::Reset);
-        let keep = crate::session::close::Retention::Keep;
         let later = Now { mono: now.mono + millis(n.into()), ..now };
-        sessions.end_session(later, peer, reason, keep, &mut out);
+        sessions.end_session(later, peer, reason, Retention::Keep, &mut out);
     }
-    assert_eq!(sessions.sessions.len(), MAX_DORMANT_CONVERSATIONS);
+    assert_eq!(sessions.conversations.peers().count(), MAX_DORMANT_CONVERSATIONS);
     let given_up: Vec<_> = out
         .iter()
         .filter_map(|out| match out {
@@ -179,8 +185,8 @@ fn what_waits_in_dormant_conversations_is_bounded_in_bytes_and_the_oldest_goes_f
         world.send_ticket(0, n, "last", u64::try_from(n).unwrap());
         world.now.mono = world.now.mono + millis(1);
         world.reset(n - 1);
-        let waiting = |talk: &Session| talk.queued_bytes();
-        let bytes: usize = world.nodes[0].sessions.sessions.values().map(waiting).sum();
+        let talks = &world.nodes[0].sessions.conversations;
+        let bytes: usize = talks.peers().map(|peer| talks.queued_bytes(&peer)).sum();
         assert!(bytes <= MAX_DORMANT_BYTES, "{bytes} bytes wait after {n} links broke");
     }
     let given_up = |n| SessionEffect::Undelivered { ticket: Ticket(n) };
@@ -207,10 +213,10 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
         }
         world.wires[n - 1].stalled[0] = true;
         world.now.mono = world.now.mono + millis(1);
-        let bytes = world.nodes[0].sessions.partials.bytes();
+        let bytes = world.nodes[0].sessions.links.table.partial_bytes();
         assert!(bytes <= MAX_PARTIAL_BYTES, "{bytes} bytes");
     }
-    assert!(world.nodes[0].sessions.partials.bytes() > MAX_PARTIAL_BYTES / 2);
+    assert!(world.nodes[0].sessions.links.table.partial_bytes() > MAX_PARTIAL_BYTES / 2);
     assert!(world.nodes[0].sessions.counters().reassemblies_abandoned > 0);
     assert!(!world.is_up(0, 1), "who waits longest gives way");
     assert_eq!(world.count(0, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
@@ -223,7 +229,7 @@ fn unfinished_messages_of_all_links_are_bounded_and_an_honest_one_still_arrives(
     for n in 1..honest {
         world.reset(n - 1);
     }
-    assert_eq!(world.nodes[0].sessions.partials.bytes(), 0);
+    assert_eq!(world.nodes[0].sessions.links.table.partial_bytes(), 0);
 }
 
 #[test]
@@ -231,7 +237,8 @@ fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
     fn moves<T: Send>() {}
     moves::<Sessions>();
     assert!(size_of::<LinkEntry>() + size_of::<SessionLink>() < 1200);
-    assert!(size_of::<crate::session::session::Session>() < 512);
+    let row = size_of::<Conversation>() + size_of::<Attachment>() + size_of::<Standby>();
+    assert!(row < 512, "{row}");
 }
 
 /// Whether the message of `len` bytes in a record, which has as many bytes of others around it, is
@@ -284,5 +291,5 @@ fn a_link_that_cannot_be_flushed_is_aborted_in_the_end() {
     });
     assert_eq!(world.wires[0].hangups[0], Some(Hangup::Abort));
     world.run();
-    assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+    assert!(world.nodes.iter().all(|node| !node.sessions.has_links()));
 }

@@ -9,7 +9,7 @@ use crate::{
         carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
         fault::LinkFault,
         sessions::LinkKind,
-        table::Stage,
+        stage::Stage,
     },
 };
 
@@ -152,12 +152,12 @@ fn world(blocked: &[LinkKind], lasting: Duration) -> World {
     let transports = LinkKinds::of(&[LinkKind::Udp, LinkKind::Tcp, LinkKind::Foreign]);
     let mut world = World::with_configs(vec![SessionConfig { transports, ..config() }; 2]);
     for node in &mut world.nodes {
-        let boot = node.sessions.carriers.streams.local_mut().boot;
-        let key = *node.sessions.carriers.streams.local_mut().me.public_key();
+        let boot = node.sessions.carriers_mut().streams.local_mut().boot;
+        let key = *node.sessions.carriers_mut().streams.local_mut().me.public_key();
         let (id, noise_static, addr) = (node.id, node.noise_static, node.addr);
         let direction = Direction::Outbound;
         let me = RemoteNode { id, key, noise_static, boot, addr, direction };
-        node.sessions.carriers.foreign.me = Some(me);
+        node.sessions.carriers_mut().foreign.me = Some(me);
     }
     block(&mut world, blocked);
     let to_second = world.known(1);
@@ -178,8 +178,8 @@ fn kinds(world: &World) -> [Option<LinkKind>; 2] {
 
 /// Links that are not about to be forgotten. A stream that a firewall swallows has no end.
 fn links(world: &World, n: usize) -> usize {
-    let links = world.nodes[n].sessions.links.values();
-    links.filter(|entry| !matches!(entry.stage, Stage::Closing)).count()
+    let stages = world.nodes[n].sessions.links.table.stages();
+    stages.filter(|(_, stage)| !matches!(stage, Stage::Closing)).count()
 }
 
 #[test]

@@ -4,21 +4,24 @@ use crate::{
         LINK_WRITE_WINDOW, MAX_NUMBER, MAX_PAYLOAD, MAX_PEER_QUEUE_BYTES, MAX_PINGS_PER_SECOND,
     },
     misbehavior::Misbehavior,
-    session::{session::Session, sessions::NotSent, table::Stage},
+    session::{
+        conversation::{Conversation, Freshness},
+        sessions::NotSent,
+        stage::Stage,
+    },
     wire::frame::Frame,
 };
 
 /// Puts frames of `n` on its only link, sealed, past all of its own rules.
 fn say(world: &mut World, n: usize, frames: &[Frame]) {
-    let entry = world.nodes[n].sessions.links.values().next().unwrap();
-    let Stage::Up(link) = &entry.stage else { panic!("not up") };
-    let id = link.peer.link;
+    let (id, stage) = world.nodes[n].sessions.links.table.stages().next().unwrap();
+    assert!(matches!(stage, Stage::Established(_)), "not up");
     world.with(n, |s, _, _| {
-        let mut record = s.carriers.streams.begin(id);
+        let mut record = s.carriers_mut().streams.begin(id);
         for frame in frames {
             frame.encode(&mut record.bytes);
         }
-        s.carriers.streams.send(id, record);
+        s.carriers_mut().streams.send(id, record);
     });
 }
 
@@ -165,8 +168,8 @@ fn an_unknown_extension_is_skipped_and_an_old_message_is_acknowledged_again() {
 fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
     for (next, survives) in [(MAX_NUMBER, true), (MAX_NUMBER + 1, false), ((1 << 62) - 1, false)] {
         let now = Instant::ORIGIN;
-        let mut talk = Session::new(1, now);
-        talk.resume(now, LinkId::of_core(0), 1, &mut 0);
+        let mut talk = Conversation::new(1, now);
+        talk.resume(now, 1, &mut 0);
         talk.handle_epoch(1);
         let said = talk.handle_ack(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
@@ -307,9 +310,10 @@ fn what_comes_in_an_unknown_lane_is_counted_acknowledged_and_dropped() {
         assert_eq!(world.downs(n), [], "nobody closes");
         assert_eq!(world.count(n, |out| matches!(out, SessionEffect::Misbehaved { .. })), 0);
     }
-    let talk = world.nodes[1].sessions.sessions.values_mut().next().unwrap();
-    assert_eq!(talk.check_duplicate(lane, 40), Ok(crate::session::session::Freshness::Duplicate));
-    assert_eq!(talk.check_duplicate(last, 1), Ok(crate::session::session::Freshness::New));
+    let peer = world.nodes[0].id;
+    let talk = world.nodes[1].sessions.conversations.get_mut(&peer).unwrap();
+    assert_eq!(talk.check_duplicate(lane, 40), Ok(Freshness::Duplicate));
+    assert_eq!(talk.check_duplicate(last, 1), Ok(Freshness::New));
 
     say(&mut world, 0, &[Frame::Unknown { kind: 0x7F }]);
     world.run();

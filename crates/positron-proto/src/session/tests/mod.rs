@@ -24,7 +24,7 @@ use super::sessions::{
     Purpose, SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
-    handshake::{Expect, link_public_key},
+    handshake::{Expect, HandshakeFailure, link_public_key},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     rng::{Rng, Seed},
@@ -343,14 +343,15 @@ impl World {
     fn carry_foreign(&mut self) -> bool {
         let mut moved = false;
         for n in 0..self.nodes.len() {
-            while let Some(carried) = self.nodes[n].sessions.carriers.foreign.under_way.pop_front()
+            while let Some(carried) =
+                self.nodes[n].sessions.carriers_mut().foreign.under_way.pop_front()
             {
                 moved = true;
                 if let Some(to) = self.nodes.iter().position(|node| node.addr == carried.to)
                     && !self.weather.foreign_blocked
                 {
                     self.with(to, |s, now, out| {
-                        s.carriers.foreign.handle_carried(now, carried);
+                        s.carriers_mut().foreign.handle_carried(now, carried);
                         s.settle(now, out);
                     });
                 }

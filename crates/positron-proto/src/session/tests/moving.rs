@@ -142,9 +142,9 @@ fn a_dial_that_nobody_answers_ends_once_with_the_more_telling_reason() {
     assert_eq!(world.nodes[0].sessions.half_open(), 0);
     world.advance(secs(30));
     assert_eq!(world.outcomes(0).len(), 1);
-    assert!(world.nodes[0].sessions.links.is_empty());
-    assert!(world.nodes[0].sessions.attempts.is_empty());
-    assert!(world.nodes[0].sessions.carriers.datagrams.is_empty());
+    assert!(!world.nodes[0].sessions.has_links());
+    assert!(world.nodes[0].sessions.links.dials.is_idle());
+    assert!(world.nodes[0].sessions.carriers_mut().datagrams.is_empty());
 }
 
 #[test]
@@ -168,7 +168,13 @@ fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
     world.advance(secs(1));
     let found = world.nodes[1].id;
     let failures = world.failures(0);
-    assert_eq!(failures[..2], [DialFailure::Ourselves, DialFailure::WrongNode { found }]);
+    assert_eq!(
+        failures[..2],
+        [
+            DialFailure::from(HandshakeFailure::Ourselves),
+            DialFailure::from(HandshakeFailure::WrongNode { found })
+        ]
+    );
     assert!(world.wires.is_empty(), "{failures:?}");
     assert_eq!(failures.len(), 3);
 }
@@ -183,8 +189,8 @@ fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session
     assert_eq!((world.ups(0), world.ups(1)), (0, 0));
     assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 0);
     world.advance(secs(10));
-    assert!(world.nodes[0].sessions.links.is_empty());
-    assert!(world.nodes[1].sessions.links.is_empty());
+    assert!(!world.nodes[0].sessions.has_links());
+    assert!(!world.nodes[1].sessions.has_links());
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn over_datagrams_a_refusal_comes_with_its_reason_and_a_last_message() {
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
-    assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::SlotsFull)]);
+    assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::SlotsFull)]);
     assert_eq!(
         world.count(0, |out| matches!(out, SessionEffect::Referral { .. })),
         1,
@@ -218,7 +224,7 @@ fn over_datagrams_close_tells_the_peer_why_after_what_was_said_before() {
     assert_eq!(world.downs(1), [DownReason::ByPeer(CloseReason::ShuttingDown)]);
     assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::ShuttingDown)]);
     world.advance(secs(5));
-    assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+    assert!(world.nodes.iter().all(|node| !node.sessions.has_links()));
 }
 
 #[test]
@@ -236,7 +242,7 @@ fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
         for n in [0, 1] {
             assert_eq!((world.ups(n), world.downs(n)), (1, vec![]), "{stagger} ms");
             assert_eq!(world.outcomes(n), [DialOutcome::Connected(world.nodes[1 - n].id)]);
-            assert_eq!(world.nodes[n].sessions.links.len(), 1, "{stagger} ms");
+            assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1, "{stagger} ms");
         }
     }
 }
@@ -261,7 +267,7 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
     assert_eq!(chatter.unsaid, 0, "there was a session all the time");
     for n in [0, 1] {
         assert_eq!((world.ups(n), world.downs(n)), (1, vec![]));
-        assert_eq!(world.nodes[n].sessions.links.len(), 1);
+        assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1);
     }
     let counters = world.nodes[0].sessions.counters();
     let moves = world.nodes[0].sessions.moves();
@@ -362,7 +368,7 @@ fn what_is_given_to_a_connection_is_bounded_and_the_largest_message_always_goes(
     for _ in 0..4 {
         world.send(0, 1, Lane::DIRECT, vec![7; MAX_PAYLOAD]);
     }
-    let connections = world.nodes[0].sessions.carriers.datagrams.endpoint.views();
+    let connections = world.nodes[0].sessions.carriers_mut().datagrams.endpoint.views();
     let given = connections[0].queued_bytes;
     assert!((MAX_PAYLOAD..LINK_DATAGRAM_WINDOW + MAX_MESSAGE).contains(&given), "{given} bytes");
     world.weather.udp_blocked = false;

@@ -4,8 +4,8 @@ use crate::handshake::aead::Suite;
 /// No session, nothing left behind, at either end.
 fn assert_nothing_came_of_it(world: &World) {
     for node in &world.nodes {
-        assert!(node.sessions.links.is_empty(), "{:?}", node.sessions.links);
-        assert!(node.sessions.sessions.is_empty());
+        assert!(!node.sessions.has_links(), "{:?}", node.sessions.links);
+        assert_eq!(node.sessions.conversations.peers().count(), 0);
         let counted = |out: &SessionEffect| {
             matches!(
                 out,
@@ -46,7 +46,7 @@ fn another_node_than_the_expected_one_is_named_and_told() {
         world.dial(0, to_second);
         world.run();
         let found = world.nodes[2].id;
-        assert_eq!(world.failures(0), [DialFailure::WrongNode { found }]);
+        assert_eq!(world.failures(0), [DialFailure::from(HandshakeFailure::WrongNode { found })]);
         assert_nothing_came_of_it(&world);
     }
 }
@@ -59,7 +59,7 @@ fn another_network_is_refused_sealed_by_either_pattern() {
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
         world.dial(0, dial);
         world.run();
-        let wrong = DialFailure::Closed(CloseReason::WrongNetwork);
+        let wrong = DialFailure::refused(CloseReason::WrongNetwork);
         assert_eq!(world.failures(0), [wrong]);
         assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 1);
         assert_nothing_came_of_it(&world);
@@ -80,7 +80,7 @@ fn a_listener_of_another_version_says_so_and_gets_no_session() {
     rst[1] = 2;
     world.wires[0].pipes[1].push_back(rst.into());
     world.run();
-    assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::WrongVersion)]);
+    assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::WrongVersion)]);
     assert_nothing_came_of_it(&world);
 }
 
@@ -91,7 +91,7 @@ fn a_node_that_dials_itself_finds_out() {
         let dial = if known { world.known(0) } else { dial(world.nodes[0].addr) };
         world.dial(0, dial);
         world.run();
-        assert_eq!(world.failures(0), [DialFailure::Ourselves]);
+        assert_eq!(world.failures(0), [DialFailure::from(HandshakeFailure::Ourselves)]);
         assert_nothing_came_of_it(&world);
     }
 }
@@ -100,12 +100,13 @@ fn a_node_that_dials_itself_finds_out() {
 fn without_a_common_cipher_there_is_no_session() {
     for (known, listener) in [(true, Suite::Aes256Gcm), (false, Suite::Aes256Gcm)] {
         let mut world = World::new(2);
-        world.nodes[0].sessions.carriers.streams.local_mut().suites = Suite::ChaCha20Poly1305.bit();
-        world.nodes[1].sessions.carriers.streams.local_mut().suites = listener.bit();
+        world.nodes[0].sessions.carriers_mut().streams.local_mut().suites =
+            Suite::ChaCha20Poly1305.bit();
+        world.nodes[1].sessions.carriers_mut().streams.local_mut().suites = listener.bit();
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
         world.dial(0, dial);
         world.run();
-        assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::WrongFeatures)]);
+        assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::WrongFeatures)]);
         assert_nothing_came_of_it(&world);
     }
 }
@@ -130,7 +131,7 @@ fn a_probe_that_meets_somebody_else_fails_like_a_dial() {
     world.dial(0, probe);
     world.run();
     let found = world.nodes[2].id;
-    assert_eq!(world.failures(0), [DialFailure::WrongNode { found }]);
+    assert_eq!(world.failures(0), [DialFailure::from(HandshakeFailure::WrongNode { found })]);
 }
 
 #[test]
@@ -141,11 +142,11 @@ fn a_refusal_comes_with_its_reason_and_a_last_message() {
     let dial = world.known(1);
     world.dial(0, dial);
     world.run();
-    assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::SlotsFull)]);
+    assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::SlotsFull)]);
     let peer = world.nodes[1].id;
     assert!(world.nodes[0].said.contains(&SessionEffect::Referral { peer, body: parting }));
     assert_eq!(world.ups(0) + world.ups(1), 0);
-    assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+    assert!(world.nodes.iter().all(|node| !node.sessions.has_links()));
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn something_else_that_answers_is_named() {
         world.dial(0, dial);
         world.wires[0].pipes[1].push_back(Bytes::from_static(answer.as_bytes()));
         world.carry(0, 1);
-        assert_eq!(world.failures(0), [DialFailure::NotPositron(name)]);
+        assert_eq!(world.failures(0), [DialFailure::from(HandshakeFailure::NotPositron(name))]);
         assert_eq!(world.nodes[0].sessions.counters().protocol_mismatches, 1);
     }
 }
@@ -202,7 +203,7 @@ fn whoever_is_closed_while_knocking_or_confirming_is_told() {
         world.run();
         world.close(closer, 1 - closer, CloseReason::Banned);
         world.run();
-        assert_eq!(world.failures(0), [DialFailure::Closed(CloseReason::Banned)]);
-        assert!(world.nodes.iter().all(|node| node.sessions.links.is_empty()));
+        assert_eq!(world.failures(0), [DialFailure::refused(CloseReason::Banned)]);
+        assert!(world.nodes.iter().all(|node| !node.sessions.has_links()));
     }
 }

@@ -31,7 +31,7 @@ fn a_simultaneous_dial_ends_in_the_link_of_the_smaller_id_whatever_overtakes_wha
             assert_eq!(world.ups(n), 1, "order {order:b}");
             assert_eq!(world.downs(n), [], "order {order:b}");
             assert_eq!(world.outcomes(n), [DialOutcome::Connected(world.nodes[1 - n].id)]);
-            assert_eq!(world.nodes[n].sessions.links.len(), 1, "order {order:b}");
+            assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1, "order {order:b}");
             let heard = numbers(&world, n);
             assert!(heard.is_sorted(), "order {order:b}: {heard:?}");
             assert_eq!(heard.len() as u64, sent[1 - n], "order {order:b}");
@@ -55,7 +55,7 @@ fn of_two_links_from_the_same_end_the_newer_one_stays() {
     for n in [0, 1] {
         assert_eq!(numbers(&world, n), [1, 2]);
         assert_eq!((world.ups(n), world.downs(n)), (1, vec![]));
-        assert_eq!(world.nodes[n].sessions.links.len(), 1);
+        assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1);
     }
     assert!(world.wires[0].over && !world.wires[1].over);
 }
@@ -127,9 +127,10 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
         }
         world.run();
         world.reset(0);
+        let forgotten = world.nodes[1 - forgetful].id;
         let node = &mut world.nodes[forgetful].sessions;
-        node.sessions.clear();
-        node.dormant.clear();
+        node.conversations.forget(forgotten, &mut VecDeque::new());
+        assert_eq!(node.conversations.peers().count(), 0);
         let again = world.known(1);
         world.dial(0, again);
         world.run();
@@ -197,6 +198,6 @@ fn a_dormant_conversation_is_forgotten_after_its_grace_and_its_tickets_come_back
     assert_eq!(world.count(0, |out| *out == undelivered), 0);
     world.advance(secs(2));
     assert_eq!(world.count(0, |out| *out == undelivered), 1);
-    assert!(world.nodes[0].sessions.sessions.is_empty());
+    assert_eq!(world.nodes[0].sessions.conversations.peers().count(), 0);
     assert_eq!(world.nodes[0].sessions.poll_timeout(), None);
 }

@@ -4,18 +4,16 @@
 use bytes::Bytes;
 
 use super::{
-    contract::{DownReason, LinkKind, NotSent},
+    contract::NotSent,
     fault::LinkFault,
-    link::Waiting,
+    keep_alive::Waiting,
+    pace::Pace,
     send_lane::{Done, Put, SendLane},
 };
 use crate::{
-    id::{LinkId, Ticket},
-    limits::{
-        BACK_FIRST, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES,
-        MAX_RECORD, PARTS_ACK_INTERVAL, SLOW_READER_TIMEOUT,
-    },
-    time::{Duration, Instant},
+    id::Ticket,
+    limits::{MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES},
+    time::Instant,
     wire::frame::{Frame, Lane},
 };
 
@@ -34,10 +32,9 @@ use crate::{
 ///
 /// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Conversation {
     /// The start of the peer's process that this is with.
-    pub(super) boot: u64,
-    pub(super) attachment: Attachment,
+    boot: u64,
     /// Names our memory of what we heard: a new number whenever that begins anew.
     epoch: u64,
     /// The same of the peer, once it told us.
@@ -51,24 +48,6 @@ pub(super) struct Session {
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
     pace: Pace,
-    /// Whether its last link was held for dead when the session ended.
-    pub(super) lost: bool,
-    /// What its links were made of last.
-    pub(super) kind: Option<LinkKind>,
-    /// How long a session waits before it tries a preferred kind of link again.
-    pub(super) back_after: Duration,
-}
-
-/// By which link a conversation goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Attachment {
-    /// This one.
-    Attached(LinkId),
-    /// The peer closed one as a duplicate, and another is about to come up. If it does not, the
-    /// session ends for this reason.
-    Handover(DownReason),
-    /// None: forgotten at this time.
-    Detached(Instant),
 }
 
 /// What the peer said of its memory on the present link.
@@ -100,22 +79,10 @@ struct ReceiveLane {
     ack_due: bool,
 }
 
-/// Whether the peer takes what is sent to it.
-#[derive(Debug)]
-struct Pace {
-    /// When it last acknowledged something, or took a fair amount of a long queue.
-    progress: Instant,
-    /// Bytes that were taken since then, while something was not acknowledged.
-    taken: usize,
-    /// When something was sent to the peer last.
-    spoke: Instant,
-}
-
-impl Session {
+impl Conversation {
     pub(super) fn new(boot: u64, now: Instant) -> Self {
         Self {
             boot,
-            attachment: Attachment::Detached(now),
             epoch: 0,
             their_epoch: None,
             epoch_state: EpochState::Awaited,
@@ -123,30 +90,25 @@ impl Session {
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
             unsent: 0,
-            pace: Pace { progress: now, taken: 0, spoke: now },
-            lost: false,
-            kind: None,
-            back_after: BACK_FIRST,
+            pace: Pace::new(now),
         }
     }
 
-    /// Goes on over `link` with the process of the peer that `boot` names. Returns the name of our
-    /// memory, for the first PING; `next_epoch` counts the names that this node gave.
-    pub(super) fn resume(
-        &mut self,
-        now: Instant,
-        link: LinkId,
-        boot: u64,
-        next_epoch: &mut u64,
-    ) -> u64 {
+    /// The start of the peer's process that this is with.
+    pub(super) const fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    /// Goes on over another link with the process of the peer that `boot` names. Returns the name
+    /// of our memory, for the first PING; `epochs` counts the names that this node gave.
+    pub(super) fn resume(&mut self, now: Instant, boot: u64, epochs: &mut u64) -> u64 {
         if self.epoch == 0 || self.boot != boot {
             // The process that heard the earlier numbers is gone: counting starts anew.
-            *next_epoch += 1;
-            (self.epoch, self.their_epoch, self.boot) = (*next_epoch, None, boot);
+            *epochs += 1;
+            (self.epoch, self.their_epoch, self.boot) = (*epochs, None, boot);
             self.incoming = vec![ReceiveLane::default(); Lane::KNOWN.len()];
         }
         self.epoch_state = EpochState::Awaited;
-        self.attachment = Attachment::Attached(link);
         for lane in &mut self.outgoing {
             lane.restart();
         }
@@ -154,7 +116,7 @@ impl Session {
             lane.ack_due = true;
         }
         self.unsent = self.queued.0;
-        self.pace = Pace { progress: now, taken: 0, spoke: now };
+        self.pace = Pace::new(now);
         self.epoch
     }
 
@@ -189,7 +151,7 @@ impl Session {
             return Err(NotSent::QueueFull);
         }
         if messages == 0 {
-            self.pace.progress = now;
+            self.pace.handle_progress(now);
         }
         self.queued = (bytes + body.len(), messages + 1);
         self.unsent += body.len();
@@ -220,7 +182,7 @@ impl Session {
                 Frame::Ack { lane, next: incoming.next }.encode(out);
             }
         }
-        self.pace.spoke = now;
+        self.pace.handle_spoken(now);
     }
 
     /// Appends messages of these lanes to the record that begins at `start` of `out`, until it is
@@ -254,7 +216,7 @@ impl Session {
         mut delivered: impl FnMut(Ticket),
     ) -> Result<(), LinkFault> {
         if next > MAX_NUMBER {
-            return Err(LinkFault::Violation("an acknowledgment beyond all numbers"));
+            return Err(LinkFault::violation("an acknowledgment beyond all numbers"));
         }
         // A lane in which we say nothing, whatever it is to the peer.
         let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
@@ -267,11 +229,11 @@ impl Session {
             }
             EpochState::Outdated => return Ok(()),
             EpochState::Awaited => {
-                return Err(LinkFault::Violation("an acknowledgment before a PING"));
+                return Err(LinkFault::violation("an acknowledgment before a PING"));
             }
         };
         if next > known {
-            return Err(LinkFault::Violation("an acknowledgment of what was never sent"));
+            return Err(LinkFault::violation("an acknowledgment of what was never sent"));
         }
         outgoing.resume();
         while let Some(gone) = outgoing.let_go_below(next) {
@@ -280,7 +242,7 @@ impl Session {
             }
             self.queued.0 -= gone.len;
             self.queued.1 -= 1;
-            (self.pace.progress, self.pace.taken) = (now, 0);
+            self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }
         Ok(())
@@ -294,7 +256,7 @@ impl Session {
         number: u64,
     ) -> Result<Freshness, LinkFault> {
         if number >= MAX_NUMBER {
-            return Err(LinkFault::Violation("a number beyond all numbers"));
+            return Err(LinkFault::violation("a number beyond all numbers"));
         }
         let incoming = self.incoming_mut(lane);
         match number.cmp(&incoming.next) {
@@ -305,7 +267,7 @@ impl Session {
                 Ok(Freshness::New)
             }
             // A link keeps its order: nothing can have been overtaken.
-            core::cmp::Ordering::Greater => Err(LinkFault::Violation("a number that skips others")),
+            core::cmp::Ordering::Greater => Err(LinkFault::violation("a number that skips others")),
         }
     }
 
@@ -333,21 +295,15 @@ impl Session {
     /// A part of a message arrived. A receiver that is silent for too long while it assembles looks
     /// dead to the sender: acknowledge what there is.
     pub(super) fn assembling(&mut self, now: Instant, lane: Lane) {
-        if now.since(self.pace.spoke) >= PARTS_ACK_INTERVAL {
+        if self.pace.is_silent(now) {
             self.incoming_mut(lane).ack_due = true;
         }
     }
 
-    /// `bytes` more of it were taken. A long queue that moves, even slowly, is progress: one record
-    /// in [`SLOW_READER_TIMEOUT`] is enough.
+    /// `bytes` more of what was sent were taken.
     pub(super) fn handle_written(&mut self, now: Instant, bytes: u64) {
-        if self.waiting() == Waiting::Nothing {
-            return;
-        }
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.pace.taken = self.pace.taken.saturating_add(bytes);
-        if self.pace.taken >= MAX_RECORD {
-            (self.pace.progress, self.pace.taken) = (now, 0);
+        if self.waiting() == Waiting::Unacknowledged {
+            self.pace.handle_taken(now, bytes);
         }
     }
 
@@ -355,7 +311,7 @@ impl Session {
     pub(super) fn poll_slow_reader(&self) -> Instant {
         match self.waiting() {
             Waiting::Nothing => Instant::FAR_FUTURE,
-            Waiting::Unacknowledged => self.pace.progress + SLOW_READER_TIMEOUT,
+            Waiting::Unacknowledged => self.pace.slow_at(),
         }
     }
 

@@ -1,0 +1,385 @@
+//! How sessions begin, move and end `[PROTOCOL 5.2]`.
+
+use std::collections::VecDeque;
+
+use super::{
+    attempts::Reason,
+    carrier::LinkEnding,
+    contract::{DialFailure, DialOutcome, DownReason, LinkDown, Peer, SessionEffect},
+    conversations::{Attachment, Retention},
+    established::{EstablishedSession, Health},
+    fault::LinkFault,
+    sessions::Sessions,
+    stage::Stage,
+};
+use crate::{
+    handshake::Direction,
+    id::{LinkId, NodeId},
+    limits::BACK_LONGEST,
+    time::Now,
+    wire::frame::CloseReason,
+};
+
+impl Sessions {
+    /// A node that dialled us is live. The node decides, unless there is a session already and the
+    /// tie of two links is all that is to be broken.
+    pub(super) fn handle_live(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(stage) = self.links.table.stage_mut(id) else { return };
+        stage.await_admission();
+        let Stage::AwaitAdmission(link) = stage else { return };
+        let (peer, boot) = (link.peer, link.boot);
+        self.end_session_of_earlier_boot(now, peer.id, boot, out);
+        if self.conversations.is_up(&peer.id) {
+            self.establish(now, id, out);
+        } else {
+            out.push_back(SessionEffect::Incoming(peer));
+        }
+    }
+
+    /// Both ends agreed on this link. It becomes that of the session with this peer, or gives way
+    /// to the one that is there.
+    pub(super) fn establish(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(stage) = self.links.table.stage(id) else { return };
+        let Some(link) = stage.link() else { return };
+        let (peer, boot, attempt) = (link.peer, link.boot, stage.attempt());
+        self.end_session_of_earlier_boot(now, peer.id, boot, out);
+        let mut outcome = DialOutcome::Connected(peer.id);
+        match self.conversations.attachment(&peer.id) {
+            Some(&Attachment::Attached(old)) => self.break_tie(now, peer, old, out),
+            Some(Attachment::Handover(_)) => self.bring_up(now, id),
+            Some(Attachment::Detached(_)) | None
+                if self.conversations.sessions() >= self.config.max_links =>
+            {
+                self.counters.links_refused += 1;
+                self.links.table.close(now, id, CloseReason::SlotsFull);
+                outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::SlotsFull));
+            }
+            Some(Attachment::Detached(_)) | None => {
+                self.bring_up(now, id);
+                self.counters.sessions += 1;
+                out.push_back(SessionEffect::Up(peer));
+            }
+        }
+        if let Some(attempt) = attempt {
+            self.links.dials.end(&mut self.links.table, now, attempt, Some(id), outcome, out);
+        }
+    }
+
+    /// Makes a confirmed link the one of its conversation, with what it may have to be replaced by.
+    fn bring_up(&mut self, now: Now, id: LinkId) {
+        let transports = self.config.transports;
+        let Some(link) = self.links.table.establish(now, id) else { return };
+        let (peer, kind) = (link.peer, link.kind);
+        let resumed = self.conversations.attach(now.mono, peer.id, link.boot, (id, kind));
+        link.keep_alive.ask(resumed.epoch);
+        if resumed.moved {
+            self.counters.handovers += 1;
+            self.moves[kind] += 1;
+        }
+        if peer.direction == Direction::Outbound {
+            link.keep_alive.set_replaceable(!transports.after(kind).is_empty());
+            if !transports.before(kind).is_empty() {
+                self.upgrade_later(now, id, &peer.id);
+            }
+        }
+        self.links.table.ask_for_flush(now, id);
+    }
+
+    /// Two links between the same two nodes: one stays, and both ends choose alike, for they know
+    /// the same of both.
+    fn break_tie(&mut self, now: Now, new: Peer, old: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let table = &mut self.links.table;
+        let (Some(older), Some(newer)) = (table.link(old), table.link(new.link)) else { return };
+        if !newer.supersedes(older, self.me) {
+            table.close(now, new.link, CloseReason::Duplicate);
+            return;
+        }
+        let (since, from) = (older.since, older.kind);
+        let was_good = now.mono.since(older.raised) >= BACK_LONGEST;
+        if self.config.transports.before(from).is_empty() && was_good {
+            self.conversations.handle_good_link(&new.id);
+        }
+        self.bring_up(now, new.link);
+        if let Some(Stage::Established(link)) = self.links.table.stage_mut(new.link) {
+            link.since = since;
+        }
+        self.links.table.close(now, old, CloseReason::Duplicate);
+        self.links.dials.cancel(
+            &mut self.links.table,
+            now,
+            &new.id,
+            |why| why == Reason::Failover,
+            out,
+        );
+    }
+
+    /// Tries a preferred kind again when its time comes: each time after twice as long.
+    fn upgrade_later(&mut self, now: Now, link: LinkId, peer: &NodeId) {
+        if let Some(wait) = self.conversations.next_upgrade(peer) {
+            self.links.table.upgrade_at(link, now.mono + wait);
+        }
+    }
+
+    /// Tries the preferred kinds again for a session that runs over this link.
+    pub(super) fn upgrade(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(Stage::Established(link)) = self.links.table.stage(id) else { return };
+        let peer = link.peer.id;
+        self.upgrade_later(now, id, &peer);
+        self.links.dials.upgrade(&mut self.links.table, now, id, out);
+    }
+
+    /// The process that we talked to is gone if another one with its key is live.
+    fn end_session_of_earlier_boot(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        boot: u64,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if self.conversations.boot(&peer).is_none_or(|known| known == boot) {
+            return;
+        }
+        if let Some(&Attachment::Attached(old)) = self.conversations.attachment(&peer) {
+            self.links.table.close(now, old, CloseReason::Duplicate);
+        }
+        self.end_session(now, peer, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
+    }
+
+    /// The session over this link, if it is that of one.
+    pub(super) fn established(&mut self, link: LinkId) -> Option<EstablishedSession<'_>> {
+        EstablishedSession::of(&mut self.links.table, &mut self.conversations, link)
+    }
+
+    /// Takes every frame that has arrived on the link of a session.
+    pub(super) fn handle_frames(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let (table, conversations) = (&mut self.links.table, &mut self.conversations);
+        let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
+        let (peer, was_doubted) = (session.peer(), session.is_suspect());
+        let heard = session.handle_frames(now.mono, &mut self.counters, out);
+        let (partial, has_something_to_say) = (session.partial(), session.has_something_to_say());
+        self.links.table.note_partial(id, partial);
+        if let Err(fault) = heard {
+            self.fail_session(now, id, fault, out);
+        } else if has_something_to_say {
+            self.links.table.ask_for_flush(now, id);
+        }
+        if let Some(longest) = self.links.table.longest_partial_beyond_limit() {
+            self.give_up_partial(now, longest, out);
+        }
+        if was_doubted {
+            self.links.dials.cancel(
+                &mut self.links.table,
+                now,
+                &peer,
+                |why| why == Reason::Failover,
+                out,
+            );
+        }
+    }
+
+    /// Puts what waits on a link, as far as its carrier has room.
+    pub(super) fn fill(&mut self, now: Now, id: LinkId) {
+        let (table, conversations) = (&mut self.links.table, &mut self.conversations);
+        let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
+        session.fill(now, &mut self.counters);
+        let check = session.poll_check(self.config.heartbeat);
+        self.links.table.look_by(id, check);
+    }
+
+    /// What the stage of a link waits for did not happen in time.
+    pub(super) fn handle_overdue(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(Stage::Established(_)) = self.links.table.stage(id) {
+            return self.check_session(now, id, out);
+        }
+        if let Some(peer) = self.links.handle_overdue(now, id, out) {
+            self.end_session_between_links(now, peer, out);
+        }
+    }
+
+    /// Asks whether the peer of a session is there, and whether it takes what is sent to it
+    /// [PROTOCOL 5.4, 5.5].
+    fn check_session(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let heartbeat = self.config.heartbeat;
+        let Some(mut session) = self.established(id) else { return };
+        let (peer, health) = (session.peer(), session.check(now.mono, heartbeat));
+        let check = session.poll_check(heartbeat);
+        let (reason, memory) = match health {
+            Health::Silent => {
+                self.counters.keepalive_timeouts += 1;
+                (CloseReason::Timeout, Retention::Keep)
+            }
+            Health::SlowReader => {
+                self.counters.slow_readers += 1;
+                (CloseReason::SlowReader, Retention::Drop)
+            }
+            Health::Fine | Health::Ask | Health::Suspect => {
+                self.links.table.look_at(id, check);
+                if health == Health::Ask {
+                    self.links.table.ask_for_flush(now, id);
+                } else if health == Health::Suspect {
+                    self.links.dials.fail_over(&mut self.links.table, now, id, out);
+                }
+                return;
+            }
+        };
+        self.links.table.close(now, id, reason.clone());
+        self.lose_link(now, peer, DownReason::ByUs(reason), memory, out);
+    }
+
+    /// Ends the session whose unfinished message is the oldest: there is too much of such in all.
+    /// Nobody did wrong, and the message comes again over the next link.
+    fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
+        let Some(peer) = self.links.table.link(id).map(|link| link.peer.id) else { return };
+        self.counters.reassemblies_abandoned += 1;
+        self.links.table.close(now, id, CloseReason::Timeout);
+        let reason = DownReason::ByUs(CloseReason::Timeout);
+        self.end_session(now, peer, reason, Retention::Keep, out);
+    }
+
+    /// A link cannot go on, or its other end does not want to.
+    pub(super) fn handle_failed(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(Stage::Established(_)) = self.links.table.stage(id) {
+            return self.fail_session(now, id, fault, out);
+        }
+        if let Some(peer) = self.links.handle_failed(now, id, fault, &self.conversations, out) {
+            self.end_session_between_links(now, peer, out);
+        }
+    }
+
+    /// The session cannot go on over this link.
+    fn fail_session(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        fault: LinkFault,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(peer) = self.links.table.link(id).map(|link| link.peer.id) else { return };
+        self.links.report_fault(peer, &fault, out);
+        match fault {
+            // There are keys.
+            LinkFault::Handshake(_) => {}
+            // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
+            // too, and the conversation goes on over another one.
+            LinkFault::Forged => {
+                self.links.table.end(now, id, LinkEnding::Reset, CloseReason::Timeout);
+                let reason = CloseReason::Violation("a record does not open".into());
+                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
+            }
+            LinkFault::Violation { what, .. } => {
+                let reason = CloseReason::Violation(what.into());
+                self.links.table.close(now, id, reason.clone());
+                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+            }
+            LinkFault::Closed(reason) => {
+                self.links.table.end(now, id, LinkEnding::Answer, reason.clone());
+                let memory = match reason {
+                    CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
+                    _ => Retention::Drop,
+                };
+                self.lose_link(now, peer, DownReason::ByPeer(reason), memory, out);
+            }
+        }
+    }
+
+    /// The session with `peer` lost its link. Where another one is about to come up, because we
+    /// dialled it instead or the peer has it already, the session waits for that.
+    fn lose_link(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: DownReason,
+        memory: Retention,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let is_replaced = matches!(
+            reason,
+            DownReason::ByPeer(CloseReason::Duplicate) | DownReason::ByUs(CloseReason::Timeout)
+        );
+        if is_replaced && self.links.table.is_confirming(&peer) {
+            self.conversations.hand_over(&peer, reason);
+        } else {
+            self.end_session(now, peer, reason, memory, out);
+        }
+    }
+
+    /// A link is no more: what that means for whoever dialled it, or for its session.
+    pub(super) fn handle_closed(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        why: LinkDown,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        match self.links.table.remove(id) {
+            Some(Stage::Established(link)) => {
+                let reason = DownReason::Link(why);
+                self.end_session(now, link.peer.id, reason, Retention::Keep, out);
+            }
+            Some(stage) => {
+                if let Some(peer) = self.links.handle_closed(now, id, &stage, why, out) {
+                    self.end_session_between_links(now, peer, out);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Ends one link, at whatever stage it is. Its session, if any, is the caller's to end.
+    pub(super) fn close_link(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        reason: CloseReason,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.fill(now, id);
+        self.links.close(now, id, reason, out);
+    }
+
+    /// The session with `peer` is over, if there is one. Its link is the caller's to end.
+    pub(super) fn end_session(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        reason: DownReason,
+        memory: Retention,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let ended = self.conversations.end_session(now.mono, peer, reason, memory, out);
+        if ended && memory == Retention::Drop {
+            self.links.dials.cancel(&mut self.links.table, now, &peer, |_| true, out);
+        }
+    }
+
+    /// The link that was to continue a session did not come up, and no other will.
+    fn end_session_between_links(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(Attachment::Handover(reason)) = self.conversations.attachment(&peer)
+            && !self.links.table.is_confirming(&peer)
+        {
+            let reason = reason.clone();
+            self.end_session(now, peer, reason, Retention::Keep, out);
+        }
+    }
+}
