@@ -71,12 +71,8 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a closed link may take to hand its last bytes to the kernel, or to the other end over
-/// datagrams on a path that is not slow.
+/// How long a closed link may take to hand its last bytes to the kernel.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Silence of a path that does not end a connection that closes (guess): the rest of
-/// [`FLUSH_TIMEOUT`] is for a question after it and for the answer.
-pub const FLUSH_SILENCE: Duration = Duration::from_secs(3);
 /// How long an end that said its last word hears the other one out at most, however much comes
 /// (Linux, `tcp_fin_timeout`).
 pub const LONGEST_HALF_CLOSE: Duration = Duration::from_secs(60);
@@ -241,9 +237,8 @@ pub const SIZE_STEP: usize = 16;
 /// New addresses of a peer that are challenged one after the other (guess).
 pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
 /// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
-/// 30 s at the earliest, people change networks more slowly; well below [`FLUSH_SILENCE`], so that
-/// who moves while it closes is found again).
-pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(1);
+/// 30 s at the earliest, people change networks more slowly).
+pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
 /// The longest probe timeout that a move waits for: who answered late for a while must not be lost
 /// before it is found again (guess: above every honest round trip, well below the silence that ends
 /// a connection).
@@ -265,10 +260,6 @@ pub const FIRST_RTT: Duration = Duration::from_millis(100);
 pub const RTO_SLACK_LEAST: Duration = Duration::from_millis(200);
 /// Longest retransmission timeout, after backoff.
 pub const RTO_LONGEST: Duration = Duration::from_secs(10);
-/// The same while an end closes, unless that of the path is longer before backoff: who gives up
-/// after [`FLUSH_TIMEOUT`] has to ask more often than a timeout that doubles does. It ends all the
-/// same, so that what is sent remains a few packets (guess).
-pub const CLOSING_RTO_LONGEST: Duration = Duration::from_secs(1);
 /// Probes of the end of one flight, two packets each, before only the timeout asks again. With the
 /// wait doubled each time they cover the least timeout on a path of 1 ms (guess: at 20 % loss one
 /// in eight goes unheard, six in a row hardly ever do).

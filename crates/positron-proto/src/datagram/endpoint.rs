@@ -289,7 +289,7 @@ impl Endpoint {
     }
 
     /// Closes after everything that waits was sent and acknowledged, or nothing more of it was for
-    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT), or longer on a slow path: it is
+    /// [`FLUSH_TIMEOUT`](crate::limits::FLUSH_TIMEOUT): it is
     /// [`Closed::Silent`](super::contract::Closed::Silent) then. A handshake of ours that is not
     /// complete is given up. [`EndpointEvent::Closed`] follows.
     pub fn close(&mut self, now: Now, connection: ConnectionId, reason: CloseReason) {

@@ -2,8 +2,7 @@
 
 use crate::{
     limits::{
-        ACK_DELAY, CLOSING_RTO_LONGEST, FIRST_RTT, FLUSH_SILENCE, MIN_RTT_WINDOW, RTO_LONGEST,
-        RTO_SLACK_LEAST, TIMER_GRANULARITY,
+        ACK_DELAY, FIRST_RTT, MIN_RTT_WINDOW, RTO_LONGEST, RTO_SLACK_LEAST, TIMER_GRANULARITY,
     },
     time::{Duration, Instant},
 };
@@ -79,12 +78,6 @@ impl Rtt {
         (self.smoothed() + (self.variation * 4).max(RTO_SLACK_LEAST)).min(RTO_LONGEST)
     }
 
-    /// How long the other end may take to acknowledge the last that is said: as long as a path that
-    /// is silent for [`FLUSH_SILENCE`] needs to be asked once more and to answer.
-    pub(super) fn flush_timeout(&self) -> Duration {
-        FLUSH_SILENCE + self.rto().max(CLOSING_RTO_LONGEST) * 2
-    }
-
     /// Probe timeout (RFC 9002, 6.2.1) with the longest delay of an acknowledgment.
     pub(super) fn pto(&self) -> Duration {
         self.smoothed() + (self.variation * 4).max(TIMER_GRANULARITY) + ACK_DELAY
@@ -144,7 +137,6 @@ const LONGEST_SAMPLE: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::FLUSH_TIMEOUT;
 
     fn millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -171,16 +163,6 @@ mod tests {
             }
             assert!(rtt.rto() >= path + RTO_SLACK_LEAST, "{path:?}: {:?}", rtt.rto());
         }
-    }
-
-    #[test]
-    fn a_path_of_a_short_round_trip_is_given_the_least_time_to_acknowledge_the_last_word() {
-        let mut rtt = Rtt::new();
-        assert_eq!(rtt.flush_timeout(), FLUSH_TIMEOUT);
-        rtt.sample(Instant::ORIGIN, millis(300), millis(0));
-        assert_eq!(rtt.flush_timeout(), FLUSH_TIMEOUT);
-        rtt.sample(Instant::ORIGIN, millis(3_000), millis(0));
-        assert!(rtt.flush_timeout() >= FLUSH_SILENCE + rtt.rto() * 2);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         state::Transition,
     },
     limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE},
-    time::{Duration, Instant},
+    time::Instant,
     wire::frame::CloseReason,
 };
 
@@ -39,10 +39,7 @@ impl Connection {
             return;
         }
         if !self.carried.is_drained() {
-            if self.ending.until.is_none() {
-                self.ending.until = Some(now + self.flush_timeout());
-                self.hasten();
-            }
+            self.ending.until.get_or_insert(now + FLUSH_TIMEOUT);
             return;
         }
         if !asked && self.carried.streams.has_unread() {
@@ -53,24 +50,10 @@ impl Connection {
         let Some(state) = self.state.after(Transition::Close) else { return };
         self.state = state;
         // The other end has this long to say its last word; a FIN that is lost comes again.
-        self.ending.until = Some(now + self.flush_timeout());
+        self.ending.until = Some(now + FLUSH_TIMEOUT);
         self.ending.latest = Some(now + LONGEST_HALF_CLOSE);
-        self.hasten();
         if let Some(secured) = &mut self.secured {
             secured.due.fin = true;
-        }
-    }
-
-    /// How long it is borne that nothing of what we say at last is acknowledged.
-    fn flush_timeout(&self) -> Duration {
-        let secured = self.secured.as_ref();
-        secured.map_or(FLUSH_TIMEOUT, |secured| secured.recovery.rtt().flush_timeout())
-    }
-
-    /// From now on silence ends the connection: it must not be our own.
-    fn hasten(&mut self) {
-        if let Some(secured) = &mut self.secured {
-            secured.recovery.handle_close();
         }
     }
 
@@ -78,8 +61,8 @@ impl Connection {
     pub(super) fn note_progress(&mut self, now: Instant) {
         let drains =
             matches!(self.state, ConnectionState::Established | ConnectionState::CloseWait);
-        if drains && self.ending.until.is_some() {
-            self.ending.until = Some(now + self.flush_timeout());
+        if drains && let Some(until) = &mut self.ending.until {
+            *until = now + FLUSH_TIMEOUT;
         }
     }
 
@@ -88,7 +71,7 @@ impl Connection {
         if self.state == ConnectionState::FinWait2
             && let Some(latest) = self.ending.latest
         {
-            self.ending.until = Some(latest.min(now + self.flush_timeout()));
+            self.ending.until = Some(latest.min(now + FLUSH_TIMEOUT));
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
     rtt::Rtt,
 };
 use crate::{
-    limits::{ACK_DELAY, CLOSING_RTO_LONGEST, RTO_LONGEST, TAIL_PROBES, TIMER_GRANULARITY},
+    limits::{ACK_DELAY, RTO_LONGEST, TAIL_PROBES, TIMER_GRANULARITY},
     time::{Duration, Instant},
 };
 
@@ -127,8 +127,6 @@ struct Clock {
     rto_from: Instant,
     /// Timeouts in a row.
     backoff: u32,
-    /// Whether there is not much time left to be answered.
-    closing: bool,
     /// How often the tail was asked for. The wait doubles each time (RFC 9002, 6.2.1), so that on
     /// a short path a lost probe does not cost the least timeout; on one as long as that timeout
     /// there is one probe, and then the timeout (RFC 8985, 7.2).
@@ -199,12 +197,6 @@ impl<C> Recovery<C> {
     pub(super) fn handle_move(&mut self, congestion: Box<dyn Controller>) {
         (self.rtt, self.congestion) = (Rtt::new(), congestion);
         self.tolerance = Tolerance::new();
-    }
-
-    /// What is in flight is the last that is said: from now on a timeout doubles no further than
-    /// [`CLOSING_RTO_LONGEST`].
-    pub(super) fn handle_close(&mut self) {
-        self.clock.closing = true;
     }
 
     /// There is less to send than the window allows: what is measured now says nothing of the path.
@@ -529,12 +521,10 @@ impl<C> Recovery<C> {
         self.remember_lost(now, first, out);
     }
 
-    /// RFC 6298, 5.5: doubled for every timeout in a row, while there is time for that.
+    /// RFC 6298, 5.5: doubled for every timeout in a row.
     fn rto(&self) -> Duration {
         let doubled = 1u32.checked_shl(self.clock.backoff.min(16)).unwrap_or(u32::MAX);
-        let once = self.rtt.rto();
-        let longest = if self.clock.closing { CLOSING_RTO_LONGEST.max(once) } else { RTO_LONGEST };
-        once.saturating_mul(doubled).min(longest)
+        self.rtt.rto().saturating_mul(doubled).min(RTO_LONGEST)
     }
 
     /// RFC 8985, 7.2: at first two round trips after the last packet or acknowledgment, and what

@@ -1,7 +1,7 @@
 //! How connections end, whatever the other end does.
 
 use super::{streams::long, *};
-use crate::limits::{FLUSH_SILENCE, FLUSH_TIMEOUT, LONGEST_HALF_CLOSE, PATH_CANDIDATES_AT_ONCE};
+use crate::limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE};
 
 #[test]
 fn a_close_does_not_wait_for_ever_for_an_end_that_never_says_it_has_a_message_whole() {
@@ -132,55 +132,4 @@ fn an_end_that_closed_does_not_listen_for_ever() {
     assert!((LONGEST_HALF_CLOSE..=LONGEST_HALF_CLOSE + pause).contains(&listened), "{listened:?}");
     assert!(pair.reader(1, stream).bytes.len() < bytes.len(), "there was more to hear");
     assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
-}
-
-#[test]
-fn a_path_that_is_silent_for_a_while_does_not_end_a_connection_that_closes() {
-    for millis in [1, 10, 100, 300, 700] {
-        let delay = Duration::from_millis(millis);
-        let mut pair = Pair::new(10, Weather { delay, ..CALM });
-        let bodies = numbered(2, 100);
-        pair.ends[0].send(0, Delivery::Ordered, bodies[0].clone()).unwrap();
-        pair.run(Duration::from_secs(3));
-        pair.weather.loss = 1.0;
-        pair.ends[0].send(0, Delivery::Ordered, bodies[1].clone()).unwrap();
-        pair.ends[0].close(pair.now, CloseReason::Pruned);
-        pair.run(FLUSH_SILENCE);
-        pair.weather.loss = 0.0;
-        pair.run(Duration::from_secs(30));
-        pair.expect(1, &bodies);
-        assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)], "{delay:?}");
-        assert_eq!(pair.closed(1), [Closed::ByPeer(CloseReason::Pruned)], "{delay:?}");
-    }
-}
-
-#[test]
-fn a_timeout_that_was_doubled_before_the_close_is_not_waited_for() {
-    let mut pair = Pair::new(11, CALM);
-    pair.run(Duration::from_secs(1));
-    pair.weather.loss = 1.0;
-    pair.ends[0].send(0, Delivery::Ordered, Bytes::from_static(b"anybody?")).unwrap();
-    pair.run(Duration::from_secs(8));
-    pair.weather.loss = 0.0;
-    pair.ends[0].close(pair.now, CloseReason::Pruned);
-    pair.run(Duration::from_secs(2));
-    assert_eq!(pair.messages(1), [Bytes::from_static(b"anybody?")]);
-    assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
-}
-
-#[test]
-fn an_end_that_moves_once_too_often_and_closes_is_found_again() {
-    let mut pair = Pair::new(12, CALM);
-    pair.run(Duration::from_secs(1));
-    let bodies = numbered(PATH_CANDIDATES_AT_ONCE + 1, 100);
-    for (site, body) in (0..).zip(&bodies) {
-        pair.addrs[0] = SocketAddr::from(([10, 1, 0, site], 1000));
-        pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
-        pair.run(pair.weather.delay);
-    }
-    pair.ends[0].close(pair.now, CloseReason::Pruned);
-    pair.run(FLUSH_TIMEOUT);
-    pair.expect(1, &bodies);
-    assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
-    assert_eq!(pair.closed(1), [Closed::ByPeer(CloseReason::Pruned)]);
 }
