@@ -363,8 +363,9 @@ impl Peers {
 
     /// A person wants a link to this address, and to know who answers there now; it is kept like a
     /// bootstrap address. Returns whether there is room for it. The outcome is the first state of
-    /// its [`bootstrap`](Self::bootstrap) that is not [`BootstrapState::Trying`](super::BootstrapState::Trying).
-    /// The dial leaves at the next [`handle_timeout`](Self::handle_timeout), due at once.
+    /// its [`bootstrap`](Self::bootstrap) that is not
+    /// [`BootstrapState::Trying`](super::BootstrapState::Trying). The dial leaves at the next
+    /// [`handle_timeout`](Self::handle_timeout), due at once.
     pub fn join(&mut self, now: Now, address: String) -> bool {
         self.bootstraps.ask(now.mono, address)
     }
