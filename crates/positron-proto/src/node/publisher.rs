@@ -48,12 +48,7 @@ impl Publisher {
     /// The numbers were never given out, as far as this disk knows. Counting goes on at the clock
     /// if that is further: a key whose database was lost, or set back to a backup, would otherwise
     /// sign its old numbers again, which is equivocation.
-    pub(super) fn new(
-        me: Arc<Identity>,
-        network: NetworkId,
-        next: Numbers,
-        now: WallTime,
-    ) -> Self {
+    pub(super) fn new(me: Arc<Identity>, network: NetworkId, next: Numbers, now: WallTime) -> Self {
         let clock = now.as_unix_micros().min(MAX_NUMBER / 2);
         Self {
             me,
