@@ -35,7 +35,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
 /// Bytes of room that a host keeps to write datagrams into: for one of usual size.
-const KEPT: usize = 2048;
+const KEPT: usize = 512;
 
 /// One machine: a kernel, a disk, clocks, and a process or none.
 ///

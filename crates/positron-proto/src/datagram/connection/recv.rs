@@ -159,6 +159,7 @@ impl Connection {
         if was_quiet {
             // Most connections are idle.
             self.events.shrink_to_fit();
+            self.carried.incoming.shrink();
         }
     }
 

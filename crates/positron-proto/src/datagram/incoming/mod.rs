@@ -203,6 +203,16 @@ impl RecvChannels {
         }
     }
 
+    /// Gives back the room of what is empty. Nothing of it is asked for until the next message.
+    pub(super) fn shrink(&mut self) {
+        self.assemblies.shrink();
+        for replies in [&mut self.wholes, &mut self.given_up] {
+            if replies.is_empty() {
+                *replies = BTreeSet::new();
+            }
+        }
+    }
+
     /// Bytes of flow control that came to be held since this was asked last.
     pub(super) fn take_arrived(&mut self) -> u64 {
         core::mem::take(&mut self.arrived)

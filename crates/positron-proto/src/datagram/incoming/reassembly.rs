@@ -162,6 +162,13 @@ impl Assemblies {
         }
     }
 
+    /// Gives back the room of messages that are gone: an empty tree keeps its last node.
+    pub(super) fn shrink(&mut self) {
+        if self.by_name.is_empty() {
+            (self.by_name, self.by_age) = (BTreeMap::new(), BTreeMap::new());
+        }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         Some(self.oldest()? + FRAGMENT_AGE)
     }
