@@ -21,8 +21,11 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Each story, with the function that tells it with so many nodes.
-const STORIES: [(&str, fn(usize) -> Scenario); 7] = [
+/// A story with so many nodes.
+type Story = fn(usize) -> Scenario;
+
+/// Each with its name.
+const STORIES: [(&str, Story); 7] = [
     ("default", default),
     ("crashes", crashes),
     ("churn", churn),
