@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     Events, Handled, Inbox, JoinError, NetworkConfig, SendError, StartError, Stats, StopError,
     TrustedPeer,
+    config::Checked,
     driver::{Clock, CoreTask, Published, Reply, Request, Sockets, Subscriptions},
     feed::Feeds,
     handlers::Handlers,
@@ -69,9 +70,10 @@ impl Node {
     /// # Panics
     /// Outside of a tokio runtime, or on one without its time and network drivers.
     pub async fn start(config: NetworkConfig) -> Result<Self, StartError> {
-        let core_config = config.for_core()?;
+        let checked = Checked::of(&config)?;
+        let core_config = checked.for_core();
         let transports = core_config.session.transports;
-        let sockets = Sockets::bind(config.listen_address()?, transports).await?;
+        let sockets = Sockets::bind(checked.listen_address(), transports).await?;
         let bound = sockets.address;
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();

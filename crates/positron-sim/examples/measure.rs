@@ -4,7 +4,7 @@
 //! cargo run --release -p positron-sim --example measure -- 1000 default 1
 //! ```
 
-use positron_sim::{Scenario, run_with};
+use positron_sim::{run_with, stories};
 
 /// Bytes of this process in memory, where the system tells it (Linux).
 fn resident() -> Option<u64> {
@@ -18,7 +18,7 @@ fn main() {
     let nodes = args.next().and_then(|arg| arg.parse().ok()).unwrap_or(1_000);
     let name = args.next().unwrap_or_else(|| "default".into());
     let seed = args.next().and_then(|arg| arg.parse().ok()).unwrap_or(1);
-    let scenario = Scenario::named(&name, nodes).expect("a story of that name");
+    let scenario = stories::named(&name, nodes).expect("a story of that name");
     let (start, before) = (std::time::Instant::now(), resident().unwrap_or(0));
     let mut most = 0;
     let mut report = run_with(&scenario, seed, |progress| {

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use positron_sim::{Report, Scenario, run};
+use positron_sim::{Report, Scenario, run, stories};
 
 struct Options {
     seeds: u64,
@@ -21,7 +21,7 @@ struct Options {
 }
 
 fn options() -> Result<Options, String> {
-    let names = Scenario::NAMES.iter().chain(&["storm"]).map(|&name| name.to_owned());
+    let names = stories::NAMES.iter().chain(&["storm"]).map(|&name| name.to_owned());
     let mut options = Options { seeds: 100, first: 0, nodes: 10, scenarios: names.collect() };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
@@ -109,12 +109,12 @@ fn main() -> ExitCode {
         }
     };
     for name in &options.scenarios {
-        let scenario = Scenario::named(name, options.nodes);
+        let scenario = stories::named(name, options.nodes);
         if scenario.is_none() && name != "storm" {
-            eprintln!("no story is called {name}; there are {:?} and storm", Scenario::NAMES);
+            eprintln!("no story is called {name}; there are {:?} and storm", stories::NAMES);
             return ExitCode::from(2);
         }
-        let story = |seed| scenario.clone().unwrap_or_else(|| Scenario::storm(options.nodes, seed));
+        let story = |seed| scenario.clone().unwrap_or_else(|| stories::storm(options.nodes, seed));
         let start = std::time::Instant::now();
         let worst = Worst::default();
         if let Some(broken) = sweep(&story, options.first, options.seeds, &worst) {

@@ -7,7 +7,7 @@ use positron_internet::{HostId, StreamId};
 use positron_proto::{
     id::{NetworkId, Ticket},
     identity::Identity,
-    node::{self, Command, Effect, Input, NodeCore, Outcome, Refused, Snapshot},
+    node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused, Snapshot},
     rng::Seed,
     time::{Duration, Instant, Now},
 };
@@ -134,6 +134,11 @@ impl Host {
     /// The node, if a process runs that is one.
     pub(crate) fn node(&self) -> Option<&NodeCore> {
         self.process.as_ref()?.machine.node()
+    }
+
+    /// What its node looks like, if a process runs that is one.
+    pub(crate) fn view(&self, now: Instant) -> Option<NodeView> {
+        Some(self.node()?.view(self.clocks(now)))
     }
 
     /// What its disk would bring back now.

@@ -10,15 +10,19 @@ use positron_internet::HostId;
 use positron_proto::{
     id::{LinkId, Ticket},
     node::{Command, Effect, Input, Refused},
+    rng::Seed,
     session::sessions::{Hangup, LinkDown, LinkKind},
     time::{Duration, Instant, Now},
 };
 
 use crate::{
-    Adversary, Physics, Scenario, World,
+    Adversary, Physics, Scenario,
+    cast::Cast,
+    check::Oracle,
     environment::{Environment, address},
     host::Host,
     machine::Machine,
+    stage::Stage,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -82,36 +86,37 @@ impl Machine for Puppet {
 }
 
 /// Two hosts with a puppet each.
-struct Stage {
-    world: World,
+struct Theatre {
+    stage: Stage,
     puppets: [Puppet; 2],
 }
 
-impl Stage {
+impl Theatre {
     fn new(physics: Physics) -> Self {
         let mut scenario = Scenario::quiet("puppets", 0, SECOND).physics(physics);
         scenario.guests = vec![Adversary::Outsider; 2];
-        // The strangers themselves never get to start.
-        scenario.start_within = 3_600 * SECOND;
-        let mut world = World::new(&scenario, 1);
+        let scenario = Arc::new(scenario);
+        let hosts = Cast::new(scenario.clone(), Seed::from_number(1)).hosts();
+        let oracle = Oracle::new(scenario, 1, &hosts);
+        let mut stage = Stage::new(hosts, oracle);
         let puppets = [Puppet::default(), Puppet::default()];
         for (host, puppet) in puppets.iter().enumerate() {
             let machine = Box::new(puppet.clone());
-            world.change(host, |this, environment| {
+            stage.change(host, |this, environment| {
                 this.start(Instant::ORIGIN, environment, address(host), machine);
             });
         }
-        Self { world, puppets }
+        Self { stage, puppets }
     }
 
     /// With a connection from the first to the second.
     fn connected(physics: Physics) -> Self {
-        let mut stage = Self::new(physics);
-        stage.pull(0, Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: address(1) });
-        stage.pass(5 * SECOND);
+        let mut theatre = Self::new(physics);
+        theatre.pull(0, Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: address(1) });
+        theatre.pass(5 * SECOND);
         let connected = Input::Connected { link: LINK };
-        assert!(stage.puppets[0].seen().iter().any(|(_, input)| *input == connected));
-        stage
+        assert!(theatre.puppets[0].seen().iter().any(|(_, input)| *input == connected));
+        theatre
     }
 
     fn pull(&mut self, host: usize, effect: Effect) {
@@ -120,7 +125,7 @@ impl Stage {
     }
 
     fn touch(&mut self, host: usize) {
-        let now = self.world.now();
+        let now = self.stage.now();
         self.change(host, |this, _| this.catch_up(now));
     }
 
@@ -129,16 +134,15 @@ impl Stage {
     }
 
     fn pass(&mut self, time: Duration) {
-        let until = self.world.now().since(Instant::ORIGIN) + time;
-        self.world.run_until(until);
+        self.stage.run_until(self.stage.now() + time);
     }
 
     fn change<T>(&mut self, host: usize, how: impl FnOnce(&mut Host, &Environment) -> T) -> T {
-        self.world.change(host, how)
+        self.stage.change(host, how)
     }
 
     fn release(&mut self, host: usize) {
-        let now = self.world.now();
+        let now = self.stage.now();
         self.change(host, |this, environment| {
             this.catch_up(now);
             this.stack().release_all(now, &environment.network);
@@ -146,7 +150,7 @@ impl Stage {
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Environment)) {
-        edit(self.world.hosts.environment_mut());
+        self.stage.change_environment(edit);
     }
 }
 
@@ -156,115 +160,115 @@ fn numbers(count: usize) -> Vec<u8> {
 
 #[test]
 fn a_stream_arrives_whole_and_in_order_however_much_is_lost() {
-    let mut stage = Stage::connected(Physics { loss: 0.3, ..Physics::default() });
+    let mut theatre = Theatre::connected(Physics { loss: 0.3, ..Physics::default() });
     let all = numbers(200_000);
     for part in all.chunks(3_333) {
-        stage.write(part.to_vec());
-        stage.pass(MS);
+        theatre.write(part.to_vec());
+        theatre.pass(MS);
     }
-    stage.pass(60 * SECOND);
-    assert_eq!(stage.puppets[1].heard(), all);
-    assert_eq!(stage.puppets[0].written(), all.len());
+    theatre.pass(60 * SECOND);
+    assert_eq!(theatre.puppets[1].heard(), all);
+    assert_eq!(theatre.puppets[0].written(), all.len());
 }
 
 #[test]
 fn a_reader_that_stops_holds_up_the_writer_and_loses_nothing() {
     let physics = Physics { kernel_buffer: 10_000, ..Physics::calm() };
-    let mut stage = Stage::connected(physics);
-    stage.change(1, |host, _| host.stack().set_reading(false));
+    let mut theatre = Theatre::connected(physics);
+    theatre.change(1, |host, _| host.stack().set_reading(false));
     let all = numbers(100_000);
-    stage.write(all.clone());
-    stage.pass(10 * SECOND);
-    let taken = stage.puppets[0].written();
+    theatre.write(all.clone());
+    theatre.pass(10 * SECOND);
+    let taken = theatre.puppets[0].written();
     assert!((10_000..=30_000).contains(&taken), "{taken} bytes taken");
-    assert!(stage.puppets[1].heard().is_empty());
+    assert!(theatre.puppets[1].heard().is_empty());
 
-    stage.change(1, |host, _| host.stack().set_reading(true));
-    stage.release(1);
-    stage.pass(10 * SECOND);
-    assert_eq!(stage.puppets[1].heard(), all);
-    assert_eq!(stage.puppets[0].written(), all.len());
+    theatre.change(1, |host, _| host.stack().set_reading(true));
+    theatre.release(1);
+    theatre.pass(10 * SECOND);
+    assert_eq!(theatre.puppets[1].heard(), all);
+    assert_eq!(theatre.puppets[0].written(), all.len());
 }
 
 #[test]
 fn a_cut_holds_traffic_back_until_it_heals() {
-    let mut stage = Stage::connected(Physics::calm());
-    stage.write(vec![1]);
-    stage.edit(|environment| environment.network.part([HostId::new(0)]));
-    stage.write(vec![2]);
-    stage.pass(30 * SECOND);
-    assert!(stage.puppets[1].heard().is_empty());
+    let mut theatre = Theatre::connected(Physics::calm());
+    theatre.write(vec![1]);
+    theatre.edit(|environment| environment.network.part([HostId::new(0)]));
+    theatre.write(vec![2]);
+    theatre.pass(30 * SECOND);
+    assert!(theatre.puppets[1].heard().is_empty());
 
-    stage.edit(|environment| environment.network.heal());
+    theatre.edit(|environment| environment.network.heal());
     for host in 0..2 {
-        stage.release(host);
+        theatre.release(host);
     }
-    stage.write(vec![3]);
-    stage.pass(2 * SECOND);
-    assert_eq!(stage.puppets[1].heard(), [1, 2, 3]);
+    theatre.write(vec![3]);
+    theatre.pass(2 * SECOND);
+    assert_eq!(theatre.puppets[1].heard(), [1, 2, 3]);
 }
 
 #[test]
 fn a_severed_connection_falls_silent_and_fills_up() {
-    let mut stage = Stage::connected(Physics { kernel_buffer: 1_000, ..Physics::calm() });
+    let mut theatre = Theatre::connected(Physics { kernel_buffer: 1_000, ..Physics::calm() });
     for host in 0..2 {
-        stage.change(host, |this, _| this.stack().sever(|_| true));
+        theatre.change(host, |this, _| this.stack().sever(|_| true));
     }
-    stage.write(numbers(5_000));
-    stage.pass(100 * SECOND);
-    assert_eq!(stage.puppets[0].written(), 1_000);
-    assert!(stage.puppets[1].heard().is_empty());
-    assert!(stage.puppets.iter().all(|puppet| puppet.downs().is_empty()));
+    theatre.write(numbers(5_000));
+    theatre.pass(100 * SECOND);
+    assert_eq!(theatre.puppets[0].written(), 1_000);
+    assert!(theatre.puppets[1].heard().is_empty());
+    assert!(theatre.puppets.iter().all(|puppet| puppet.downs().is_empty()));
 }
 
 #[test]
 fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
-    let mut stage = Stage::new(Physics::calm());
+    let mut theatre = Theatre::new(Physics::calm());
     let nobody = "10.99.0.1:8888".parse().unwrap();
-    stage.pull(0, Effect::Dial { link: LinkId::of_core(1), kind: LinkKind::Tcp, to: nobody });
+    theatre.pull(0, Effect::Dial { link: LinkId::of_core(1), kind: LinkKind::Tcp, to: nobody });
     let wrong_port = "10.1.0.1:1".parse().unwrap();
-    stage.pull(0, Effect::Dial { link: LinkId::of_core(2), kind: LinkKind::Tcp, to: wrong_port });
-    stage.edit(|environment| environment.network.part([HostId::new(0)]));
-    stage.pull(0, Effect::Dial { link: LinkId::of_core(3), kind: LinkKind::Tcp, to: address(1) });
-    stage.pass(4 * SECOND);
-    stage.edit(|environment| environment.network.heal());
-    stage.pass(30 * SECOND);
-    assert_eq!(stage.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
+    theatre.pull(0, Effect::Dial { link: LinkId::of_core(2), kind: LinkKind::Tcp, to: wrong_port });
+    theatre.edit(|environment| environment.network.part([HostId::new(0)]));
+    theatre.pull(0, Effect::Dial { link: LinkId::of_core(3), kind: LinkKind::Tcp, to: address(1) });
+    theatre.pass(4 * SECOND);
+    theatre.edit(|environment| environment.network.heal());
+    theatre.pass(30 * SECOND);
+    assert_eq!(theatre.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
     let connected = Input::Connected { link: LinkId::of_core(3) };
-    assert!(stage.puppets[0].seen().iter().any(|(_, input)| *input == connected));
+    assert!(theatre.puppets[0].seen().iter().any(|(_, input)| *input == connected));
 }
 
 #[test]
 fn a_flushed_link_delivers_everything_and_an_aborted_one_is_reset() {
     for (how, there) in [(Hangup::Flush, LinkDown::Eof), (Hangup::Abort, LinkDown::Reset)] {
-        let mut stage = Stage::connected(Physics { kernel_buffer: 1_000, ..Physics::calm() });
+        let mut theatre = Theatre::connected(Physics { kernel_buffer: 1_000, ..Physics::calm() });
         let all = numbers(20_000);
-        stage.write(all.clone());
-        stage.pull(0, Effect::Hangup { link: LINK, how });
-        stage.pass(4 * SECOND);
-        assert_eq!(stage.puppets[0].downs(), [LinkDown::HungUp], "{how:?}");
-        assert_eq!(stage.puppets[1].downs(), [there], "{how:?}");
-        let heard = stage.puppets[1].heard();
+        theatre.write(all.clone());
+        theatre.pull(0, Effect::Hangup { link: LINK, how });
+        theatre.pass(4 * SECOND);
+        assert_eq!(theatre.puppets[0].downs(), [LinkDown::HungUp], "{how:?}");
+        assert_eq!(theatre.puppets[1].downs(), [there], "{how:?}");
+        let heard = theatre.puppets[1].heard();
         assert_eq!(heard == all, how == Hangup::Flush, "{how:?}: {} bytes", heard.len());
     }
 }
 
 #[test]
 fn a_killed_process_resets_its_links_and_a_power_cut_does_not() {
-    let mut stage = Stage::connected(Physics::calm());
-    stage.touch(1);
-    stage.change(1, Host::kill);
-    stage.pass(SECOND);
-    assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);
+    let mut theatre = Theatre::connected(Physics::calm());
+    theatre.touch(1);
+    theatre.change(1, Host::kill);
+    theatre.pass(SECOND);
+    assert_eq!(theatre.puppets[0].downs(), [LinkDown::Reset]);
 
-    let mut stage = Stage::connected(Physics::calm());
-    stage.change(1, |host, _| host.cut_power());
-    stage.write(Bytes::from_static(b"hello").to_vec());
-    stage.pass(10 * SECOND);
-    assert!(stage.puppets[0].downs().is_empty());
+    let mut theatre = Theatre::connected(Physics::calm());
+    theatre.change(1, |host, _| host.cut_power());
+    theatre.write(Bytes::from_static(b"hello").to_vec());
+    theatre.pass(10 * SECOND);
+    assert!(theatre.puppets[0].downs().is_empty());
     // With power its kernel knows of no such connection.
-    stage.change(1, |host, _| host.stack().restore_power());
-    stage.write(Bytes::from_static(b"again").to_vec());
-    stage.pass(SECOND);
-    assert_eq!(stage.puppets[0].downs(), [LinkDown::Reset]);
+    theatre.change(1, |host, _| host.stack().restore_power());
+    theatre.write(Bytes::from_static(b"again").to_vec());
+    theatre.pass(SECOND);
+    assert_eq!(theatre.puppets[0].downs(), [LinkDown::Reset]);
 }

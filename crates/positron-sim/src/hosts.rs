@@ -17,7 +17,11 @@ use positron_proto::{
     time::{Duration, Instant},
 };
 
-use crate::{clock::at, environment::Environment, host::Host};
+use crate::{
+    clock::at,
+    environment::Environment,
+    host::{Host, Tally},
+};
 
 /// Hosts beyond which a world runs on several threads; many small worlds run side by side instead.
 const MANY: usize = 100;
@@ -74,6 +78,23 @@ impl Hosts {
 
     pub(crate) const fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// Those of the first `nodes` hosts whose process runs, in order.
+    pub(crate) fn live(&self, nodes: usize) -> impl Iterator<Item = usize> {
+        (0..nodes).filter(|node| self.all[*node].is_live())
+    }
+
+    /// What all hosts spent together.
+    pub(crate) fn spent(&self) -> Tally {
+        let mut all = Tally::default();
+        for host in &self.all {
+            let Tally { inputs, verifications, wire_bytes } = host.tally();
+            all.inputs += inputs;
+            all.verifications += verifications;
+            all.wire_bytes += wire_bytes;
+        }
+        all
     }
 
     /// What all of them share.

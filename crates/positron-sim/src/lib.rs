@@ -18,8 +18,8 @@
 //!   order;
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
-//! A [`Scenario`] is a story as data. [`run`] plays it and gives a [`Report`] that says whether all
-//! promises ([`Check`]) were kept.
+//! A [`Scenario`] is a story as data; [`stories`] has some. [`run`] plays it and gives a [`Report`]
+//! that says whether all promises ([`Check`]) were kept.
 //!
 //! ```
 //! use positron_sim::{Fault, Scenario, Selector, Workload, run};
@@ -37,13 +37,13 @@
 
 mod adversary;
 mod agenda;
+mod cast;
 mod check;
 mod clock;
 mod dice;
 mod disk;
 mod environment;
 mod event;
-mod faults;
 mod host;
 #[cfg(test)]
 mod host_tests;
@@ -51,13 +51,15 @@ mod hosts;
 mod machine;
 pub mod packets;
 mod physics;
-mod play;
 mod published;
 mod report;
 mod run_hash;
 mod scenario;
+mod script;
+mod selector;
 mod stack;
-mod stories;
+mod stage;
+pub mod stories;
 mod storm;
 mod trace;
 mod verdicts;
@@ -65,9 +67,9 @@ mod world;
 
 pub use adversary::{Adversary, Attack};
 pub use physics::{Physics, Range};
-pub use play::{run, run_with};
 pub use report::{Directs, Latency, Progress, Report, Violation};
 pub use scenario::{
-    BootstrapBy, Check, Cut, Death, Fault, Listen, Scenario, Selector, Workload, default_config,
+    BootstrapBy, Check, Cut, Death, Fault, Listen, Scenario, Workload, default_config,
 };
-pub use world::World;
+pub use selector::Selector;
+pub use world::{World, run, run_with};

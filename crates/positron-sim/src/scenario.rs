@@ -2,7 +2,7 @@
 
 use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
-use crate::{adversary::Adversary, physics::Physics};
+use crate::{adversary::Adversary, physics::Physics, selector::Selector};
 
 /// A story. Times count from the beginning of the world.
 #[derive(Clone, Debug)]
@@ -74,21 +74,6 @@ pub enum Workload {
         /// How many bytes.
         bytes: usize,
     },
-}
-
-/// Some of the nodes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Selector {
-    /// Everyone.
-    All,
-    /// This one.
-    Node(usize),
-    /// These.
-    Nodes(Vec<usize>),
-    /// Drawn: this part of those to whom the fault can happen, rounded down, but at least one.
-    Part(f64),
-    /// Drawn as [`Part`](Self::Part), but never a bootstrap node.
-    PartOfOthers(f64),
 }
 
 /// How a process ends when nobody asked it to.
@@ -230,6 +215,12 @@ impl Scenario {
         self
     }
 
+    /// Parts the network for a while.
+    #[must_use]
+    pub fn partition(self, from: Duration, until: Duration, side: Selector, cut: Cut) -> Self {
+        self.fault(from, Fault::Partition { side, cut }).fault(until, Fault::Heal)
+    }
+
     /// Adds something that is said.
     #[must_use]
     pub fn say(mut self, after: Duration, saying: Workload) -> Self {
@@ -244,6 +235,19 @@ impl Scenario {
         for n in 0..count {
             let after = from + width * n / count;
             self.sayings.push((after, Workload::Broadcast { from: None, bytes }));
+        }
+        self
+    }
+
+    /// One broadcast of each node, so that every node is a sender once.
+    #[must_use]
+    pub fn everyone_says_something(mut self, from: Duration, until: Duration) -> Self {
+        let width = until.saturating_sub(from);
+        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
+        for n in 0..nodes {
+            let from_node = usize::try_from(n).ok();
+            let saying = Workload::Broadcast { from: from_node, bytes: 128 };
+            self.sayings.push((from + width * n / nodes.max(1), saying));
         }
         self
     }

@@ -6,7 +6,8 @@ use crate::{
     adversary::{Adversary, Attack},
     dice::{Dice, named_dice},
     physics::Physics,
-    scenario::{BootstrapBy, Cut, Death, Fault, Listen, Scenario, Selector, Workload},
+    scenario::{BootstrapBy, Cut, Death, Fault, Listen, Scenario, Workload},
+    selector::Selector,
 };
 
 /// When the last thing goes wrong.
@@ -15,35 +16,33 @@ const STORM_ENDS: Duration = Duration::from_secs(60);
 /// again, and a little.
 const CALM_ENDS: Duration = Duration::from_secs(125);
 
-impl Scenario {
-    /// A minute of faults of every kind on laws of its own, both drawn from `seed`; then the
-    /// network is whole again, and has a minute to heal.
-    pub fn storm(nodes: usize, seed: u64) -> Self {
-        let mut dice = named_dice(&Seed::from_number(seed), "storm");
-        let mut story = Self::quiet("storm", nodes, CALM_ENDS).physics(laws(&mut dice));
-        story.bootstraps = 1 + dice.index(3).min(nodes - 1);
-        story.listen = *pick(&mut dice, &[Listen::Address, Listen::Port]);
-        story.bootstrap_by = *pick(&mut dice, &[BootstrapBy::Address, BootstrapBy::Name]);
-        story.absent = (1..nodes).filter(|_| dice.chance(0.1)).collect();
-        for _ in 0..dice.index(4) {
-            story.guests.push(guest(&mut dice));
-        }
-        for _ in 0..10 + dice.index(60) {
-            let at = dice.between((Duration::from_secs(1), STORM_ENDS));
-            let saying = saying(&mut dice, nodes);
-            story = story.say(at, saying);
-        }
-        for _ in 0..dice.index(25) {
-            let at = dice.between((Duration::from_secs(1), STORM_ENDS));
-            let fault = fault(&mut dice);
-            story = story.fault(at, fault);
-        }
-        story
-            .fault(STORM_ENDS, Fault::Heal)
-            .fault(STORM_ENDS, Fault::Unfilter(Selector::All))
-            .fault(STORM_ENDS, Fault::ReadAgain(Selector::All))
-            .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Selector::All))
+/// A minute of faults of every kind on laws of its own, both drawn from `seed`; then the
+/// network is whole again, and has a minute to heal.
+pub fn storm(nodes: usize, seed: u64) -> Scenario {
+    let mut dice = named_dice(&Seed::from_number(seed), "storm");
+    let mut story = Scenario::quiet("storm", nodes, CALM_ENDS).physics(laws(&mut dice));
+    story.bootstraps = 1 + dice.index(3).min(nodes - 1);
+    story.listen = *pick(&mut dice, &[Listen::Address, Listen::Port]);
+    story.bootstrap_by = *pick(&mut dice, &[BootstrapBy::Address, BootstrapBy::Name]);
+    story.absent = (1..nodes).filter(|_| dice.chance(0.1)).collect();
+    for _ in 0..dice.index(4) {
+        story.guests.push(guest(&mut dice));
     }
+    for _ in 0..10 + dice.index(60) {
+        let at = dice.between((Duration::from_secs(1), STORM_ENDS));
+        let saying = saying(&mut dice, nodes);
+        story = story.say(at, saying);
+    }
+    for _ in 0..dice.index(25) {
+        let at = dice.between((Duration::from_secs(1), STORM_ENDS));
+        let fault = fault(&mut dice);
+        story = story.fault(at, fault);
+    }
+    story
+        .fault(STORM_ENDS, Fault::Heal)
+        .fault(STORM_ENDS, Fault::Unfilter(Selector::All))
+        .fault(STORM_ENDS, Fault::ReadAgain(Selector::All))
+        .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Selector::All))
 }
 
 fn pick<'a, T>(dice: &mut Dice, from: &'a [T]) -> &'a T {

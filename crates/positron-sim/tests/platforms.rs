@@ -1,13 +1,13 @@
 //! One seed is one run on every platform, to the last bit. `.ci/wasm` plays these runs on this
 //! machine, then on WebAssembly with the hashes that were found here.
 
-use positron_sim::{Scenario, packets, run};
+use positron_sim::{packets, run, stories};
 
 /// Whole nodes that find each other, tell everyone, are cut apart and come together again, over
 /// datagrams that are lost; and connections alone, on paths of every kind.
 #[test]
 fn runs_have_the_same_hashes_on_every_platform() {
-    let story = run(&Scenario::storm(5, 7), 7);
+    let story = run(&stories::storm(5, 7), 7);
     story.expect_ok();
     assert!(story.deliveries > 0);
     let mut hashes = vec![story.run_hash];

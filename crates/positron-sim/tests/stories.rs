@@ -6,7 +6,7 @@ use std::ops::Range;
 use positron_proto::time::Duration;
 use positron_sim::{
     Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Listen, Physics, Report, Scenario,
-    Selector, Workload, World, run,
+    Selector, Workload, World, run, stories,
 };
 
 const fn secs(seconds: u64) -> Duration {
@@ -51,7 +51,7 @@ fn a_bootstrap_node_may_be_given_by_name() {
 
 #[test]
 fn one_seed_gives_one_run_and_another_seed_another() {
-    let story = Scenario::default_story(5);
+    let story = stories::default(5);
     let [first, again, other] = [1, 1, 2].map(|seed| run(&story, seed));
     assert_eq!(first.run_hash, again.run_hash);
     assert_eq!(first.events, again.events);
@@ -61,7 +61,7 @@ fn one_seed_gives_one_run_and_another_seed_another() {
 #[test]
 fn the_default_story_is_kept_by_small_networks() {
     for nodes in [5, 10] {
-        for report in play(&Scenario::default_story(nodes), 0..10) {
+        for report in play(&stories::default(nodes), 0..10) {
             assert_eq!((report.broadcasts, report.broadcasts_lost), (100, 0));
             assert_eq!(report.deliveries, 100 * (nodes as u64 - 1));
         }
@@ -291,8 +291,8 @@ fn strangers_who_talk_nonsense_change_nothing() {
 
 #[test]
 fn every_story_with_a_name_is_kept() {
-    for name in Scenario::NAMES {
-        let story = Scenario::named(name, 10).unwrap();
+    for name in stories::NAMES {
+        let story = stories::named(name, 10).unwrap();
         play(&story, 0..3);
     }
 }
@@ -396,6 +396,6 @@ fn the_number_of_threads_changes_nothing() {
 fn whatever_goes_wrong_for_a_minute_is_made_good_in_the_next() {
     for seed in 0..40 {
         let nodes = 3 + usize::try_from(seed % 7).unwrap();
-        run(&Scenario::storm(nodes, seed), seed).expect_ok();
+        run(&stories::storm(nodes, seed), seed).expect_ok();
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use positron_networking::TransportPolicy;
-use positron_sim::Scenario;
+use positron_sim::stories;
 use serde::Serialize;
 
 use crate::{
@@ -79,7 +79,7 @@ pub(crate) struct SimulateOptions {
         value_name = "NAME",
         requires = "virtual_time",
         conflicts_with_all = ["duration", "messages", "rate"],
-        value_parser = Scenario::NAMES
+        value_parser = stories::NAMES
     )]
     scenario: Option<String>,
 }
@@ -128,7 +128,7 @@ impl SimulateOptions {
             virtual_time::steady(self.count, &plan, length)
         } else {
             let name = self.scenario.as_deref().unwrap_or("default");
-            Scenario::named(name, self.count).ok_or_else(|| {
+            stories::named(name, self.count).ok_or_else(|| {
                 Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
             })?
         };

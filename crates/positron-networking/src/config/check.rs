@@ -1,128 +1,199 @@
-//! Every key of a configuration, checked: what is allowed, and what to say when it is not.
+//! Every key of a configuration: what is allowed, what to say when it is not, and where it goes.
 
-use positron_proto::limits::{MAX_BOOTSTRAP, MAX_TTL};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
-use super::{NetworkConfig, error::ConfigError};
+use positron_proto::{
+    gossip::GossipConfig,
+    limits::{MAX_BOOTSTRAP, MAX_TTL},
+    node::NodeConfig,
+    peers::PeersConfig,
+    session::sessions::SessionConfig,
+    trust::TrustConfig,
+};
 
-type Checked = Result<(), ConfigError>;
+use super::{error::ConfigError, network::NetworkConfig};
 
-impl NetworkConfig {
+/// A configuration of which every key was checked: what a node may be started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked<'a> {
+    config: &'a NetworkConfig,
+    ip: IpAddr,
+}
+
+impl<'a> Checked<'a> {
     /// Checks every key.
-    ///
-    /// ```
-    /// use positron_networking::NetworkConfig;
-    ///
-    /// assert_eq!(NetworkConfig::default().validate(), Ok(()));
-    /// let wrong = NetworkConfig { gossip_interval: f64::NAN, ..Default::default() };
-    /// let error = wrong.validate().unwrap_err().to_string();
-    /// assert_eq!(error, "`gossip_interval` is NaN, but it must be from 0.02 to 3600 seconds");
-    /// ```
     ///
     /// # Errors
     /// The first key whose value is not allowed.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        self.check_names()?;
-        self.check_gossip()?;
-        self.check_peers()?;
-        self.check_trust()
+    pub(crate) fn of(config: &'a NetworkConfig) -> Result<Self, ConfigError> {
+        network(config)?;
+        let ip = ip(config)?;
+        bootstrap_nodes(config)?;
+        log_level(config)?;
+        node_id(config)?;
+        gossip(config)?;
+        peers(config)?;
+        trust(config)?;
+        Ok(Self { config, ip })
     }
 
-    fn check_names(&self) -> Checked {
-        let name = &self.network;
-        let printable = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
-        ensure(
-            printable && name.len() <= 64,
-            "network",
-            || quoted(name),
-            || "it must be 1 to 64 printable ASCII characters without spaces".into(),
-        )?;
-        ensure(
-            self.ip().is_some(),
-            "host",
-            || quoted(&self.host),
-            || "it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::".into(),
-        )?;
-        let count = self.bootstrap_nodes.len();
-        ensure(
-            count <= MAX_BOOTSTRAP,
-            "bootstrap_nodes",
-            || format!("{count} addresses"),
-            || format!("at most {MAX_BOOTSTRAP} are allowed"),
-        )?;
-        for address in &self.bootstrap_nodes {
-            ensure(
-                is_host_and_port(address),
-                "bootstrap_nodes",
-                || quoted(address),
-                || {
-                    "each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
-                 node.example.org:8888"
-                        .into()
-                },
-            )?;
+    /// Where to listen.
+    pub(crate) const fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.config.port)
+    }
+
+    /// The same configuration, room by room.
+    pub(crate) fn for_core(&self) -> NodeConfig {
+        let config = self.config;
+        let network = config.network_id();
+        let heartbeat = Duration::from_secs_f64(config.heartbeat_interval);
+        NodeConfig {
+            network,
+            session: SessionConfig {
+                network,
+                max_links: config.max_concurrent_connections,
+                connect_timeout: Duration::from_secs_f64(config.connection_timeout),
+                heartbeat,
+                transports: config.transport.for_core(),
+            },
+            peers: PeersConfig {
+                bootstrap: config.bootstrap_nodes.clone(),
+                min_peers: config.min_peers,
+                max_peers: config.max_peers,
+                discovery_interval: Duration::from_secs_f64(config.peer_discovery_interval),
+                heartbeat_interval: heartbeat,
+                software: NetworkConfig::software(),
+            },
+            gossip: GossipConfig {
+                fanout: config.gossip_fanout,
+                interval: Duration::from_secs_f64(config.gossip_interval),
+                ttl: config.message_ttl,
+                cache_size: config.message_cache_size,
+            },
+            trust: TrustConfig {
+                initial_score: config.initial_trust_score,
+                min_threshold: config.min_trust_threshold,
+                max_score: config.max_trust_score,
+                decay_rate: config.trust_decay_rate,
+                decay_interval: Duration::from_secs_f64(config.trust_decay_interval),
+                boost_message: config.trust_boost_message,
+                penalty_invalid: config.trust_penalty_invalid,
+            },
         }
-        let level = self.log_level.to_ascii_uppercase();
-        ensure(
-            LOG_LEVELS.contains(&level.as_str()),
-            "log_level",
-            || quoted(&self.log_level),
-            || format!("it must be one of {}", LOG_LEVELS.join(", ")),
-        )?;
-        let id = self.node_id.as_deref().unwrap_or("0000000000000000");
-        let reads = matches!(id.len(), 16 | 64) && id.chars().all(|c| c.is_ascii_hexdigit());
-        ensure(
-            reads,
-            "node_id",
-            || quoted(id),
-            || "it must be 64 hexadecimal characters, or the first 16 of them".into(),
-        )
     }
+}
 
-    fn check_gossip(&self) -> Checked {
-        count("gossip_fanout", self.gossip_fanout, 1, 1_000)?;
-        seconds("gossip_interval", self.gossip_interval, 0.02, 3_600.0)?;
-        count("message_ttl", usize::from(self.message_ttl), 1, usize::from(MAX_TTL))?;
-        count("message_cache_size", self.message_cache_size, 16, 1_000_000)?;
-        count("message_buffer_size", self.message_buffer_size, 1, 1 << 20)
-    }
+fn network(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let name = &config.network;
+    let printable = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
+    ensure(
+        printable && name.len() <= 64,
+        "network",
+        || quoted(name),
+        || "it must be 1 to 64 printable ASCII characters without spaces".into(),
+    )
+}
 
-    fn check_peers(&self) -> Checked {
-        count("max_peers", self.max_peers, 1, 10_000)?;
+fn ip(config: &NetworkConfig) -> Result<IpAddr, ConfigError> {
+    config.host.trim_matches(['[', ']']).parse().map_err(|_| ConfigError::BadValue {
+        key: "host",
+        value: quoted(&config.host),
+        allowed: "it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::"
+            .into(),
+    })
+}
+
+fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.bootstrap_nodes.len();
+    ensure(
+        count <= MAX_BOOTSTRAP,
+        "bootstrap_nodes",
+        || format!("{count} addresses"),
+        || format!("at most {MAX_BOOTSTRAP} are allowed"),
+    )?;
+    for address in &config.bootstrap_nodes {
         ensure(
-            self.min_peers <= self.max_peers,
-            "min_peers",
-            || self.min_peers.to_string(),
-            || format!("it must be at most max_peers, which is {}", self.max_peers),
-        )?;
-        count("max_concurrent_connections", self.max_concurrent_connections, 1, 65_536)?;
-        seconds("connection_timeout", self.connection_timeout, 0.1, 120.0)?;
-        seconds("peer_discovery_interval", self.peer_discovery_interval, 0.1, 86_400.0)?;
-        seconds("peer_timeout", self.peer_timeout, 0.1, 86_400.0)?;
-        seconds("heartbeat_interval", self.heartbeat_interval, 0.1, 3_600.0)
-    }
-
-    fn check_trust(&self) -> Checked {
-        let highest = self.max_trust_score;
-        number("max_trust_score", highest, 0.001, 1_000.0, "")?;
-        number("initial_trust_score", self.initial_trust_score, 0.0, highest, "")?;
-        let initial = self.initial_trust_score;
-        let threshold = self.min_trust_threshold;
-        ensure(
-            (0.0..=initial).contains(&threshold),
-            "min_trust_threshold",
-            || threshold.to_string(),
+            is_host_and_port(address),
+            "bootstrap_nodes",
+            || quoted(address),
             || {
-                format!(
-                    "it must be from 0 to initial_trust_score, which is {initial}: \
-                 strangers would be banned at once"
-                )
+                "each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
+                 node.example.org:8888"
+                    .into()
             },
         )?;
-        number("trust_decay_rate", self.trust_decay_rate, 0.0, 1.0, "")?;
-        seconds("trust_decay_interval", self.trust_decay_interval, 1.0, 31_536_000.0)?;
-        number("trust_boost_message", self.trust_boost_message, 0.0, highest, "")?;
-        number("trust_penalty_invalid", self.trust_penalty_invalid, 0.0, highest, "")
     }
+    Ok(())
+}
+
+fn log_level(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let level = config.log_level.to_ascii_uppercase();
+    ensure(
+        LOG_LEVELS.contains(&level.as_str()),
+        "log_level",
+        || quoted(&config.log_level),
+        || format!("it must be one of {}", LOG_LEVELS.join(", ")),
+    )
+}
+
+fn node_id(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let id = config.node_id.as_deref().unwrap_or("0000000000000000");
+    let reads = matches!(id.len(), 16 | 64) && id.chars().all(|c| c.is_ascii_hexdigit());
+    ensure(
+        reads,
+        "node_id",
+        || quoted(id),
+        || "it must be 64 hexadecimal characters, or the first 16 of them".into(),
+    )
+}
+
+fn gossip(config: &NetworkConfig) -> Result<(), ConfigError> {
+    count("gossip_fanout", config.gossip_fanout, 1, 1_000)?;
+    seconds("gossip_interval", config.gossip_interval, 0.02, 3_600.0)?;
+    count("message_ttl", usize::from(config.message_ttl), 1, usize::from(MAX_TTL))?;
+    count("message_cache_size", config.message_cache_size, 16, 1_000_000)?;
+    count("message_buffer_size", config.message_buffer_size, 1, 1 << 20)
+}
+
+fn peers(config: &NetworkConfig) -> Result<(), ConfigError> {
+    count("max_peers", config.max_peers, 1, 10_000)?;
+    ensure(
+        config.min_peers <= config.max_peers,
+        "min_peers",
+        || config.min_peers.to_string(),
+        || format!("it must be at most max_peers, which is {}", config.max_peers),
+    )?;
+    count("max_concurrent_connections", config.max_concurrent_connections, 1, 65_536)?;
+    seconds("connection_timeout", config.connection_timeout, 0.1, 120.0)?;
+    seconds("peer_discovery_interval", config.peer_discovery_interval, 0.1, 86_400.0)?;
+    seconds("peer_timeout", config.peer_timeout, 0.1, 86_400.0)?;
+    seconds("heartbeat_interval", config.heartbeat_interval, 0.1, 3_600.0)
+}
+
+fn trust(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let highest = config.max_trust_score;
+    number("max_trust_score", highest, 0.001, 1_000.0, "")?;
+    number("initial_trust_score", config.initial_trust_score, 0.0, highest, "")?;
+    let initial = config.initial_trust_score;
+    let threshold = config.min_trust_threshold;
+    ensure(
+        (0.0..=initial).contains(&threshold),
+        "min_trust_threshold",
+        || threshold.to_string(),
+        || {
+            format!(
+                "it must be from 0 to initial_trust_score, which is {initial}: \
+             strangers would be banned at once"
+            )
+        },
+    )?;
+    number("trust_decay_rate", config.trust_decay_rate, 0.0, 1.0, "")?;
+    seconds("trust_decay_interval", config.trust_decay_interval, 1.0, 31_536_000.0)?;
+    number("trust_boost_message", config.trust_boost_message, 0.0, highest, "")?;
+    number("trust_penalty_invalid", config.trust_penalty_invalid, 0.0, highest, "")
 }
 
 fn ensure(
@@ -130,14 +201,14 @@ fn ensure(
     key: &'static str,
     value: impl FnOnce() -> String,
     allowed: impl FnOnce() -> String,
-) -> Checked {
+) -> Result<(), ConfigError> {
     if holds {
         return Ok(());
     }
     Err(ConfigError::BadValue { key, value: value(), allowed: allowed() })
 }
 
-fn count(key: &'static str, value: usize, least: usize, most: usize) -> Checked {
+fn count(key: &'static str, value: usize, least: usize, most: usize) -> Result<(), ConfigError> {
     ensure(
         (least..=most).contains(&value),
         key,
@@ -147,7 +218,13 @@ fn count(key: &'static str, value: usize, least: usize, most: usize) -> Checked 
 }
 
 /// A range never contains NaN.
-fn number(key: &'static str, value: f64, least: f64, most: f64, unit: &str) -> Checked {
+fn number(
+    key: &'static str,
+    value: f64,
+    least: f64,
+    most: f64,
+    unit: &str,
+) -> Result<(), ConfigError> {
     ensure(
         (least..=most).contains(&value),
         key,
@@ -156,7 +233,7 @@ fn number(key: &'static str, value: f64, least: f64, most: f64, unit: &str) -> C
     )
 }
 
-fn seconds(key: &'static str, value: f64, least: f64, most: f64) -> Checked {
+fn seconds(key: &'static str, value: f64, least: f64, most: f64) -> Result<(), ConfigError> {
     number(key, value, least, most, " seconds")
 }
 
@@ -181,10 +258,16 @@ const LOG_LEVELS: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERR
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_node_that_is_told_nothing_runs_with_the_defaults_of_its_rooms() {
+        let config = NetworkConfig::default();
+        assert_eq!(Checked::of(&config).map(|c| c.for_core()), Ok(NodeConfig::default()));
+    }
+
     fn refusal(change: impl FnOnce(&mut NetworkConfig)) -> String {
         let mut config = NetworkConfig::default();
         change(&mut config);
-        config.validate().unwrap_err().to_string()
+        Checked::of(&config).unwrap_err().to_string()
     }
 
     #[test]
@@ -225,7 +308,7 @@ mod tests {
             for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5] {
                 let mut config = NetworkConfig::default();
                 *knob(&mut config) = wrong;
-                assert!(config.validate().is_err(), "{config:?}");
+                assert!(Checked::of(&config).is_err(), "{config:?}");
             }
         }
     }

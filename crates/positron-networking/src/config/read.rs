@@ -1,6 +1,9 @@
-//! A configuration from a JSON text, and what is wrong with the text when it is none.
+//! A configuration from a JSON text or from a caller, and what is wrong with it when it is none.
 
-use super::{NetworkConfig, error::ConfigError, spelling::distance, transport::TransportPolicy};
+use super::{
+    check::Checked, error::ConfigError, network::NetworkConfig, spelling::distance,
+    transport::TransportPolicy,
+};
 use crate::limits::MAX_CONFIG;
 
 impl NetworkConfig {
@@ -49,6 +52,23 @@ impl NetworkConfig {
         let config: Self = serde_json::from_str(text).map_err(|error| explain(&error, origin))?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Checks every key.
+    ///
+    /// ```
+    /// use positron_networking::NetworkConfig;
+    ///
+    /// assert_eq!(NetworkConfig::default().validate(), Ok(()));
+    /// let wrong = NetworkConfig { gossip_interval: f64::NAN, ..Default::default() };
+    /// let error = wrong.validate().unwrap_err().to_string();
+    /// assert_eq!(error, "`gossip_interval` is NaN, but it must be from 0.02 to 3600 seconds");
+    /// ```
+    ///
+    /// # Errors
+    /// The first key whose value is not allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        Checked::of(self).map(|_| ())
     }
 
     /// Every key that a configuration can have.

@@ -5,7 +5,7 @@ use positron_proto::{
     wire::holdings::Holdings,
 };
 
-use super::Delivery;
+use super::delivery::Delivery;
 use crate::published::Published;
 
 /// What the live nodes hold at the end.

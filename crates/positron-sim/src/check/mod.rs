@@ -1,4 +1,4 @@
-//! What is checked, one promise a file.
+//! What is checked, one promise a file; the oracle holds all of them.
 //!
 //! Checkers see what an application sees ([`positron_proto::node::Event`]) while the world runs,
 //! and look at the nodes themselves once a second and at the end.
@@ -8,9 +8,6 @@ mod convergence;
 mod delivery;
 mod liveness;
 mod membership;
+mod oracle;
 
-pub(crate) use bounds::Bounds;
-pub(crate) use convergence::{Convergence, Live};
-pub(crate) use delivery::{Delivery, Heard};
-pub(crate) use liveness::Liveness;
-pub(crate) use membership::Membership;
+pub(crate) use oracle::Oracle;

@@ -1,6 +1,12 @@
-//! Several machines in one made-up world: a clock, links with delay and loss, and verdicts.
+//! Several machines in one made-up world: a clock, links over a made-up internet, and verdicts.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
+
+use bytes::Bytes;
+use positron_internet::{DEFAULT_TTL, Event, Internet, PathLaws, StreamLaws};
 
 use super::super::{Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnapshot};
 use crate::{
@@ -197,30 +203,32 @@ impl Node {
     }
 }
 
-/// Messages on their way: to whom, and what.
+/// What is to be sent: to whom, and what.
 pub(super) type Sent = Vec<(NodeId, GossipMessage)>;
 
-/// Nodes, links between them, and one clock.
+/// Nodes, links between them, and one clock. A message is a datagram of its own.
 pub(super) struct World {
     pub(super) now: Duration,
     pub(super) nodes: BTreeMap<NodeId, Node>,
     pub(super) links: BTreeSet<(NodeId, NodeId)>,
-    in_flight: BTreeMap<(Duration, u64), (NodeId, NodeId, GossipMessage)>,
+    internet: Internet<Bytes>,
+    /// Who is at which host of it, in order.
+    hosts: Vec<NodeId>,
     rng: Rng,
-    /// How many of all messages are lost (a queue was full).
-    pub(super) loss: f64,
     pub(super) sent: u64,
 }
 
 impl World {
     pub(super) fn new(count: u32, seed: u64) -> Self {
+        // 20 ms for every message keeps each link in order.
+        let laws = PathLaws::calm(Duration::from_millis(20));
         let mut world = Self {
             now: Duration::ZERO,
             nodes: BTreeMap::new(),
             links: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
+            internet: Internet::new(seed, laws, StreamLaws::CALM),
+            hosts: Vec::new(),
             rng: Seed::from_number(seed).stream("world"),
-            loss: 0.0,
             sent: 0,
         };
         for number in 0..count {
@@ -229,8 +237,18 @@ impl World {
         world
     }
 
+    /// A node more, or one that is there again.
     pub(super) fn add(&mut self, node: Node) {
+        if !self.hosts.contains(&node.id()) {
+            self.internet.add_host(address(self.hosts.len()));
+            self.hosts.push(node.id());
+        }
         self.nodes.insert(node.id(), node);
+    }
+
+    /// How many of all messages are lost from now on (a queue was full).
+    pub(super) fn set_loss(&mut self, loss: f64) {
+        self.internet.topology_mut().paths.loss = loss;
     }
 
     pub(super) fn ids(&self) -> Vec<NodeId> {
@@ -280,13 +298,16 @@ impl World {
     pub(super) fn post(&mut self, from: NodeId, sent: Sent) {
         for (to, message) in sent {
             self.sent += 1;
-            if self.rng.chance(self.loss) {
-                continue;
-            }
-            // 20 ms for every message keeps each link in order.
-            let arrival = self.now + Duration::from_millis(20);
-            self.in_flight.insert((arrival, self.sent), (from, to, message));
+            let [from, to] = [from, to].map(|node| self.address_of(node));
+            // Whether it was lost is for the network to know.
+            let _ = self.internet.send(self.now, from, to, message.encode(), DEFAULT_TTL);
         }
+    }
+
+    fn address_of(&self, node: NodeId) -> SocketAddr {
+        // Strangers that a test made up are nowhere.
+        let host = self.hosts.iter().position(|id| *id == node);
+        address(host.unwrap_or(self.hosts.len()))
     }
 
     pub(super) fn run(&mut self, duration: Duration) {
@@ -294,8 +315,7 @@ impl World {
         loop {
             let wake = self.nodes.values().filter_map(|node| node.gossip.poll_timeout()).min();
             let wake = wake.map(|at| at.since(Instant::ORIGIN));
-            let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
-            let next = [wake, arrival].into_iter().flatten().min();
+            let next = [wake, self.internet.next_event_time()].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
             self.step();
@@ -305,11 +325,13 @@ impl World {
 
     fn step(&mut self) {
         let now = at(self.now);
-        while let Some(first) = self.in_flight.first_entry().filter(|e| e.key().0 <= self.now) {
-            let (from, to, message) = first.remove();
+        while let Some(delivery) = self.internet.poll(self.now) {
+            let Event::Datagram { from, payload, .. } = delivery.event else { continue };
+            let from = self.hosts[self.internet.topology().host_at(from.ip()).unwrap().index()];
+            let to = self.hosts[delivery.host.index()];
             let linked = self.links.contains(&(from.min(to), from.max(to)));
             if let Some(node) = self.nodes.get_mut(&to).filter(|_| linked) {
-                let message = Envelope::open(message.encode()).unwrap().read(to).unwrap();
+                let message = Envelope::open(payload).unwrap().read(to).unwrap();
                 let sent = node.hear(now, from, message);
                 self.post(to, sent);
             }
@@ -334,4 +356,9 @@ impl World {
             assert_eq!(delivered, expected, "{why}: node {}", id.short());
         }
     }
+}
+
+fn address(host: usize) -> SocketAddr {
+    let [.., high, low] = u32::try_from(host).unwrap().to_be_bytes();
+    SocketAddr::from(([10, 0, high, low], 8888))
 }

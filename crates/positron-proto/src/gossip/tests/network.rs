@@ -14,7 +14,7 @@ fn everyone_gets_every_broadcast_exactly_once_although_queues_overflow() {
         let mut world = World::new(30, seed);
         world.connect_randomly(6);
         world.run(SECOND);
-        world.loss = 0.2;
+        world.set_loss(0.2);
         let ids = world.ids();
         let mut published = Vec::new();
         for round in 0..10 {

@@ -5,5 +5,6 @@ mod book;
 mod bootstrap;
 mod healing;
 mod joining;
+mod network;
 mod slots;
 mod world;

@@ -1,4 +1,5 @@
-//! A world of several [`Peers`] with made-up links: every dial, handshake and message takes 10 ms.
+//! A world of several [`Peers`] on a made-up internet, with sessions that are made up too: whatever
+//! goes from one node to another takes 10 ms.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -6,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::network::Network;
 use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{LinkId, NetworkId, NodeId},
@@ -49,8 +51,8 @@ pub(super) struct World {
     pub links: BTreeSet<(usize, usize)>,
     /// Somebody does wrong on purpose; otherwise nobody may be blamed for anything.
     pub hostile: bool,
-    queue: BTreeMap<(Instant, u64), Queued>,
-    serial: u64,
+    network: Network<Happening>,
+    dials: u64,
     seed: Seed,
 }
 
@@ -59,7 +61,6 @@ pub(super) struct TestNode {
     pub me: Arc<Identity>,
     pub addr: SocketAddr,
     pub alive: bool,
-    pub island: u8,
     pub standings: TrustTable,
     /// What storage has.
     pub stored: BTreeMap<NodeId, KnownPeer>,
@@ -67,23 +68,21 @@ pub(super) struct TestNode {
     pub dialled: Vec<(Instant, DialRequest)>,
     pub said: Vec<(NodeId, PeersMessage)>,
     pub resolved: usize,
-    under_way: usize,
-    /// Which life of the node this is: what was meant for an earlier one is lost.
+    under_way: BTreeMap<u64, DialRequest>,
+    /// Which life of the node this is: each has dice of its own.
     life: u32,
 }
 
 #[derive(Clone)]
 enum Happening {
-    Reached { dial: DialRequest },
-    Ended { dial: DialRequest, outcome: DialOutcome },
+    Knock { dialler: usize, number: u64, dial: DialRequest },
+    Ended { number: u64, outcome: DialOutcome },
     Up(Peer),
     Down { peer: NodeId, reason: DownReason },
     Said { from: NodeId, message: PeersMessage, parting: bool },
     Check { from: NodeId, record: crate::identity::Signed<crate::wire::record::PeerRecord> },
     Resolved(String),
 }
-
-type Queued = (usize, u32, Happening);
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
@@ -98,8 +97,8 @@ impl World {
             names: BTreeMap::new(),
             links: BTreeSet::new(),
             hostile: false,
-            queue: BTreeMap::new(),
-            serial: 0,
+            network: Network::new(seed, LATENCY),
+            dials: 0,
             seed: Seed::from_number(seed),
         }
     }
@@ -126,16 +125,16 @@ impl World {
             me,
             addr: addr.parse().unwrap(),
             alive: true,
-            island: 0,
             standings: TrustTable::new(0.5),
             stored: BTreeMap::new(),
             observed: Vec::new(),
             dialled: Vec::new(),
             said: Vec::new(),
             resolved: 0,
-            under_way: 0,
+            under_way: BTreeMap::new(),
             life: 0,
         });
+        self.network.add();
         let bound = bound.parse().unwrap();
         self.act(index, |node, now, out| node.peers.handle_listening(now, &[bound], out));
         index
@@ -206,8 +205,8 @@ impl World {
             }
             let wakes = self.nodes.iter().filter(|node| node.alive);
             let wake = wakes.filter_map(|node| node.peers.poll_timeout()).min();
-            let event = self.queue.keys().next().map(|(at, _)| *at);
-            let Some(next) = wake.into_iter().chain(event).min().filter(|at| *at <= end) else {
+            let next = wake.into_iter().chain(self.network.next_time()).min();
+            let Some(next) = next.filter(|at| *at <= end) else {
                 self.pass(end);
                 return until(self);
             };
@@ -226,14 +225,8 @@ impl World {
     }
 
     fn step(&mut self) {
-        while let Some(entry) = self.queue.first_entry() {
-            if entry.key().0 > self.now.mono {
-                break;
-            }
-            let (node, life, what) = entry.remove();
-            if self.nodes[node].alive && self.nodes[node].life == life {
-                self.happen(node, what);
-            }
+        while let Some((node, what)) = self.network.poll(self.now.mono) {
+            self.happen(node, what);
         }
         for node in 0..self.nodes.len() {
             let due = self.nodes[node].peers.poll_timeout().is_some_and(|at| at <= self.now.mono);
@@ -264,20 +257,17 @@ impl World {
     }
 
     fn later(&mut self, after: Duration, node: usize, what: Happening) {
-        self.serial += 1;
-        let life = self.nodes[node].life;
-        self.queue.insert((self.now.mono + after, self.serial), (node, life, what));
+        self.network.later(self.now.mono + after, node, what);
+    }
+
+    fn send(&mut self, from: usize, to: usize, what: Happening) {
+        self.network.send(self.now.mono, from, to, what);
     }
 
     fn carry_out(&mut self, index: usize, out: PeersEffect) {
         let node = &mut self.nodes[index];
         match out {
-            PeersEffect::Dial(dial) => {
-                node.dialled.push((self.now.mono, dial));
-                node.under_way += 1;
-                assert!(node.under_way <= MAX_DIALS + MAX_PROBES);
-                self.later(LATENCY, index, Happening::Reached { dial });
-            }
+            PeersEffect::Dial(dial) => self.dial(index, dial),
             PeersEffect::Resolve(name) => {
                 node.resolved += 1;
                 self.later(LATENCY, index, Happening::Resolved(name));
@@ -294,15 +284,15 @@ impl World {
                         (DownReason::ByUs(reason.clone()), DownReason::ByPeer(reason));
                     let me = self.id(index);
                     self.later(Duration::ZERO, index, Happening::Down { peer, reason: by_us });
-                    self.later(LATENCY, other, Happening::Down { peer: me, reason: by_peer });
+                    self.send(index, other, Happening::Down { peer: me, reason: by_peer });
                 }
             }
             PeersEffect::Send { to, message } => {
                 node.said.push((to, message.clone()));
                 // Strangers that a test made up hear nothing.
                 let (from, Some(to)) = (self.id(index), self.find(to)) else { return };
-                if self.linked(index, to) && self.reaches(index, to) {
-                    self.later(LATENCY, to, Happening::Said { from, message, parting: false });
+                if self.linked(index, to) {
+                    self.send(index, to, Happening::Said { from, message, parting: false });
                 }
             }
             PeersEffect::Verify { from, record } => {
@@ -328,9 +318,11 @@ impl World {
 
     fn happen(&mut self, index: usize, what: Happening) {
         match what {
-            Happening::Reached { dial } => self.reach(index, dial),
-            Happening::Ended { dial, outcome } => {
-                self.nodes[index].under_way -= 1;
+            Happening::Knock { dialler, number, dial } => {
+                self.knocked(index, dialler, number, dial);
+            }
+            Happening::Ended { number, outcome } => {
+                let Some(dial) = self.nodes[index].under_way.remove(&number) else { return };
                 self.act(index, |node, now, out| {
                     node.peers.handle_dial_ended(now, dial, outcome, out);
                 });
@@ -367,41 +359,47 @@ impl World {
         }
     }
 
-    fn reaches(&self, a: usize, b: usize) -> bool {
-        self.nodes[b].alive && self.nodes[a].island == self.nodes[b].island
-    }
-
-    /// A dial arrives at its address.
-    fn reach(&mut self, index: usize, dial: DialRequest) {
-        let failed = |why| DialOutcome::Failed(why);
-        let (wait, outcome) = match self.at(dial.to) {
-            None => {
-                let refused = DialFailure::Link(LinkDown::Refused);
-                let failure = self.services.get(&dial.to).cloned().unwrap_or(refused);
-                let silent = failure == DialFailure::Link(LinkDown::TimedOut);
-                (if silent { CONNECT_TIMEOUT } else { LATENCY }, failed(failure))
-            }
-            Some(there) if there == index => (LATENCY, failed(HandshakeFailure::Ourselves.into())),
-            Some(there) if self.nodes[index].island != self.nodes[there].island => {
-                (CONNECT_TIMEOUT, failed(DialFailure::Link(LinkDown::TimedOut)))
-            }
-            Some(there) if !self.nodes[there].alive => {
-                (LATENCY, failed(DialFailure::Link(LinkDown::Refused)))
+    fn dial(&mut self, index: usize, dial: DialRequest) {
+        self.dials += 1;
+        let number = self.dials;
+        let node = &mut self.nodes[index];
+        node.dialled.push((self.now.mono, dial));
+        node.under_way.insert(number, dial);
+        assert!(node.under_way.len() <= MAX_DIALS + MAX_PROBES);
+        let [refused, silent] = [LinkDown::Refused, LinkDown::TimedOut].map(DialFailure::Link);
+        let failure = match self.at(dial.to) {
+            None => self.services.get(&dial.to).cloned().unwrap_or(refused),
+            Some(there) if there == index => HandshakeFailure::Ourselves.into(),
+            Some(there) if !self.nodes[there].alive && self.network.reaches(index, there) => {
+                refused
             }
             Some(there) => {
-                let found = self.id(there);
-                if matches!(dial.expect, Expect::Node(node) if node != found) {
-                    (LATENCY, failed(HandshakeFailure::WrongNode { found }.into()))
-                } else if dial.purpose == Purpose::Probe {
-                    (LATENCY, DialOutcome::Probed(found))
-                } else if self.linked(index, there) {
-                    (LATENCY, DialOutcome::Connected(found))
-                } else {
-                    (LATENCY, self.knock(index, there))
-                }
+                let outcome = DialOutcome::Failed(silent);
+                self.later(CONNECT_TIMEOUT, index, Happening::Ended { number, outcome });
+                return self.send(index, there, Happening::Knock { dialler: index, number, dial });
             }
         };
-        self.later(wait, index, Happening::Ended { dial, outcome });
+        let wait = if failure == silent { CONNECT_TIMEOUT } else { 2 * LATENCY };
+        let outcome = DialOutcome::Failed(failure);
+        self.later(wait, index, Happening::Ended { number, outcome });
+    }
+
+    /// A dial arrives at its address. The handshake needs both nodes.
+    fn knocked(&mut self, there: usize, dialler: usize, number: u64, dial: DialRequest) {
+        if !self.nodes[dialler].alive || !self.network.reaches(there, dialler) {
+            return;
+        }
+        let found = self.id(there);
+        let outcome = if matches!(dial.expect, Expect::Node(node) if node != found) {
+            DialOutcome::Failed(HandshakeFailure::WrongNode { found }.into())
+        } else if dial.purpose == Purpose::Probe {
+            DialOutcome::Probed(found)
+        } else if self.linked(dialler, there) {
+            DialOutcome::Connected(found)
+        } else {
+            self.knock(dialler, there)
+        };
+        self.send(there, dialler, Happening::Ended { number, outcome });
     }
 
     fn knock(&mut self, dialler: usize, at: usize) -> DialOutcome {
@@ -416,7 +414,7 @@ impl World {
         if let PeersEffect::Refuse { reason, parting, .. } = answer {
             if let Some(message) = parting.take() {
                 let from = self.id(at);
-                self.later(LATENCY, dialler, Happening::Said { from, message, parting: true });
+                self.send(at, dialler, Happening::Said { from, message, parting: true });
             }
             return DialOutcome::Failed(DialFailure::refused(reason.clone()));
         }
@@ -439,7 +437,7 @@ impl World {
         self.links.insert((dialler, at));
         let outbound = self.peer(at, self.nodes[at].addr, Direction::Outbound);
         self.later(Duration::ZERO, at, Happening::Up(inbound));
-        self.later(LATENCY, dialler, Happening::Up(outbound));
+        self.send(at, dialler, Happening::Up(outbound));
     }
 
     fn unlink(&mut self, a: usize, b: usize) -> bool {
@@ -462,7 +460,8 @@ impl World {
     pub(super) fn kill(&mut self, node: usize) {
         self.nodes[node].alive = false;
         self.nodes[node].life += 1;
-        self.nodes[node].under_way = 0;
+        self.nodes[node].under_way.clear();
+        self.network.end(node);
         for other in 0..self.nodes.len() {
             self.cut(node, other);
         }
@@ -474,14 +473,15 @@ impl World {
         let (me, life) = (Arc::clone(&self.nodes[node].me), self.nodes[node].life);
         self.nodes[node].peers = self.machine(node, life, &me, config, remembered);
         self.nodes[node].alive = true;
+        self.network.start(node);
         let addr = self.nodes[node].addr;
         self.act(node, |node, now, out| node.peers.handle_listening(now, &[addr], out));
     }
 
     /// Splits the nodes: those below `first` are on one island, the others on another.
     pub(super) fn split(&mut self, first: usize) {
+        self.network.part(first..self.nodes.len());
         for node in first..self.nodes.len() {
-            self.nodes[node].island = 1;
             for other in 0..first {
                 self.cut(node, other);
             }
@@ -489,9 +489,7 @@ impl World {
     }
 
     pub(super) fn heal(&mut self) {
-        for node in &mut self.nodes {
-            node.island = 0;
-        }
+        self.network.heal(self.now.mono);
     }
 
     pub(super) fn ban(&mut self, node: usize, whom: usize) {

@@ -159,17 +159,11 @@ fn world(blocked: &[LinkKind], lasting: Duration) -> World {
         let me = RemoteNode { id, key, noise_static, boot, addr, direction };
         node.sessions.carriers_mut().foreign.me = Some(me);
     }
-    block(&mut world, blocked);
+    world.block(blocked);
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(lasting);
     world
-}
-
-fn block(world: &mut World, blocked: &[LinkKind]) {
-    world.weather.udp_blocked = blocked.contains(&LinkKind::Udp);
-    world.weather.tcp_blocked = blocked.contains(&LinkKind::Tcp);
-    world.weather.foreign_blocked = blocked.contains(&LinkKind::Foreign);
 }
 
 fn kinds(world: &World) -> [Option<LinkKind>; 2] {
@@ -216,17 +210,17 @@ fn a_session_runs_over_a_third_kind_from_first_to_last() {
 fn a_session_moves_down_to_a_third_kind_and_back_up() {
     let mut world = world(&[LinkKind::Tcp], secs(1));
     assert_eq!(kinds(&world), [Some(LinkKind::Udp); 2]);
-    block(&mut world, &[LinkKind::Udp, LinkKind::Tcp]);
+    world.block(&[LinkKind::Udp, LinkKind::Tcp]);
     for n in 0..30_u8 {
         world.send(0, 1, Lane::GOSSIP, vec![n]);
         world.send(1, 0, Lane::GOSSIP, vec![n]);
         world.advance(millis(100));
     }
     assert_eq!(kinds(&world), [Some(LinkKind::Foreign); 2]);
-    block(&mut world, &[LinkKind::Udp]);
+    world.block(&[LinkKind::Udp]);
     world.advance(secs(10));
     assert_eq!(kinds(&world), [Some(LinkKind::Tcp); 2], "the next better one that gets through");
-    block(&mut world, &[]);
+    world.block(&[]);
     world.advance(secs(130));
     assert_eq!(kinds(&world), [Some(LinkKind::Udp); 2]);
     for n in [0, 1] {

@@ -1,5 +1,5 @@
-//! Stories between sessions in a tiny world: byte pipes between them, and a clock that is moved by
-//! hand.
+//! Stories between sessions in a tiny world: an internet for their datagrams, byte pipes that tests
+//! carry write by write, and a clock that is moved by hand.
 
 mod attacks;
 mod bounds;
@@ -12,12 +12,13 @@ mod story;
 mod ties;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
 };
 
 use bytes::Bytes;
+use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLaws, Traffic};
 
 use super::sessions::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
@@ -27,7 +28,7 @@ use crate::{
     handshake::{Expect, HandshakeFailure, link_public_key},
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
-    rng::{Rng, Seed},
+    rng::Seed,
     time::{Duration, Instant, Now, WallTime},
     wire::frame::{CloseReason, Lane},
 };
@@ -62,42 +63,14 @@ struct Wire {
     over: bool,
 }
 
-/// A datagram under way.
-struct Parcel {
-    from: SocketAddr,
-    to: SocketAddr,
-    bytes: Vec<u8>,
-}
-
-/// What lies between the nodes.
-struct Weather {
-    /// How long a datagram is under way. Streams take no time.
-    delay: Duration,
-    /// Added to it, at the most.
-    jitter: Duration,
-    /// The part of all datagrams that is lost.
-    loss: f64,
-    /// How many datagrams of one node get through in a second, if that is bounded.
-    per_second: Option<u64>,
-    /// When the next one does.
-    next_passage: Instant,
-    /// Whether a firewall drops every datagram.
-    udp_blocked: bool,
-    /// Whether a firewall drops whatever streams carry.
-    tcp_blocked: bool,
-    /// Whether a firewall drops whatever the third kind of link carries.
-    foreign_blocked: bool,
-    rng: Rng,
-}
-
 struct World {
     nodes: Vec<Node>,
     wires: Vec<Wire>,
     by_link: BTreeMap<(usize, LinkId), usize>,
-    /// Datagrams under way, by when they arrive.
-    parcels: BTreeMap<(Instant, u64), Parcel>,
-    posted: u64,
-    weather: Weather,
+    /// What carries datagrams: each node is the host of its number.
+    internet: Internet<Vec<u8>>,
+    /// The kinds of link that a firewall drops.
+    blocked: BTreeSet<LinkKind>,
     now: Now,
 }
 
@@ -122,20 +95,6 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-impl Weather {
-    /// When a datagram gets through a narrow path, if its queue of a second is not full. Small ones
-    /// pass beside the others.
-    fn queued(&mut self, due: Instant, len: usize) -> Option<Instant> {
-        let Some(per_second) = self.per_second.filter(|_| len > 300) else { return Some(due) };
-        let at = self.next_passage.max(due);
-        if at.since(due) > secs(1) {
-            return None;
-        }
-        self.next_passage = at + Duration::from_micros(1_000_000 / per_second);
-        Some(at)
-    }
-}
-
 impl World {
     /// `count` nodes of one network, in order of their ids.
     fn new(count: u8) -> Self {
@@ -145,30 +104,21 @@ impl World {
     fn with_configs(configs: Vec<SessionConfig>) -> Self {
         let start = Instant::from_micros(1_000_000);
         let now = Now { mono: start, wall: WallTime::default() };
-        let weather = Weather {
-            delay: millis(10),
-            jitter: Duration::ZERO,
-            loss: 0.0,
-            per_second: None,
-            next_passage: start,
-            udp_blocked: false,
-            tcp_blocked: false,
-            foreign_blocked: false,
-            rng: Seed::from_number(1).stream("weather"),
-        };
+        // What an Ethernet carries.
+        let paths = PathLaws { mtu: 1472, ..PathLaws::calm(millis(10)) };
         let mut world = Self {
             nodes: vec![],
             wires: vec![],
             by_link: BTreeMap::new(),
-            parcels: BTreeMap::new(),
-            posted: 0,
-            weather,
+            internet: Internet::new(1, paths, StreamLaws::CALM),
+            blocked: BTreeSet::new(),
             now,
         };
         let mut seeds: Vec<u8> = (1..=u8::try_from(configs.len()).unwrap()).collect();
         seeds.sort_by_key(|seed| Identity::from_seed([*seed; 32]).node_id());
         for (config, seed) in configs.into_iter().zip(seeds) {
             let addr = SocketAddr::from(([10, 0, 0, seed], 4000));
+            world.internet.add_host(addr);
             world.nodes.push(node(config, seed, addr, 0));
         }
         world
@@ -221,20 +171,9 @@ impl World {
         while let Some(batch) = self.nodes[n].sessions.poll_transmit(now, 16, &mut buf) {
             assert_eq!(batch.len, buf.len());
             for bytes in buf.chunks(batch.segment_size) {
-                let Weather { delay, jitter, loss, rng, .. } = &mut self.weather;
-                let lost = rng.chance(*loss);
-                let due = now.mono + *delay + rng.duration(Duration::ZERO..=*jitter);
-                let due = self.weather.queued(due, bytes.len());
-                // What an Ethernet carries.
-                if let Some(due) = due
-                    && !self.weather.udp_blocked
-                    && !lost
-                    && bytes.len() <= 1472
-                {
-                    self.posted += 1;
-                    let parcel = Parcel { from, to: batch.to, bytes: bytes.to_vec() };
-                    self.parcels.insert((due, self.posted), parcel);
-                }
+                let now = now.mono.since(Instant::ORIGIN);
+                // Whether it was lost is for the network to know.
+                let _ = self.internet.send(now, from, batch.to, bytes.to_vec(), DEFAULT_TTL);
             }
         }
     }
@@ -242,18 +181,25 @@ impl World {
     /// Brings the datagrams that have arrived by now; false if there are none.
     fn deliver(&mut self) -> bool {
         let mut delivered = false;
-        while let Some(first) = self.parcels.first_entry()
-            && first.key().0 <= self.now.mono
-        {
-            let Parcel { from, to, bytes } = first.remove();
+        while let Some(delivery) = self.internet.poll(self.now.mono.since(Instant::ORIGIN)) {
+            let Event::Datagram { from, payload, .. } = delivery.event else { continue };
             delivered = true;
-            if let Some(n) = self.nodes.iter().position(|node| node.addr == to)
-                && !self.weather.udp_blocked
-            {
-                self.with(n, |s, now, out| s.handle_datagrams(now, from, bytes.len(), &bytes, out));
-            }
+            self.with(delivery.host.index(), |s, now, out| {
+                s.handle_datagrams(now, from, payload.len(), &payload, out);
+            });
         }
         delivered
+    }
+
+    /// Lets a firewall drop links of these kinds, and no others.
+    fn block(&mut self, kinds: &[LinkKind]) {
+        self.blocked = kinds.iter().copied().collect();
+        for host in (0..self.nodes.len()).map(HostId::new) {
+            for traffic in [Traffic::DatagramsOut, Traffic::DatagramsIn] {
+                let drops = kinds.contains(&LinkKind::Udp);
+                self.internet.topology_mut().black_hole(host, traffic, drops);
+            }
+        }
     }
 
     fn carry_out(&mut self, n: usize, what: SessionEffect) {
@@ -283,7 +229,7 @@ impl World {
     }
 
     fn connect(&mut self, n: usize, link: LinkId, to: SocketAddr) {
-        if self.weather.tcp_blocked {
+        if self.blocked.contains(&LinkKind::Tcp) {
             return;
         }
         let Some(other) = self.nodes.iter().position(|node| node.addr == to) else {
@@ -316,7 +262,7 @@ impl World {
     fn carry(&mut self, wire: usize, side: usize) -> bool {
         let Wire { ends, pipes, stalled, hangups, over } = &mut self.wires[wire];
         let ((from, link), (to, other)) = (ends[side], ends[1 - side]);
-        if *over || self.weather.tcp_blocked {
+        if *over || self.blocked.contains(&LinkKind::Tcp) {
             return false;
         }
         if hangups[side] == Some(Hangup::Abort) {
@@ -348,7 +294,7 @@ impl World {
             {
                 moved = true;
                 if let Some(to) = self.nodes.iter().position(|node| node.addr == carried.to)
-                    && !self.weather.foreign_blocked
+                    && !self.blocked.contains(&LinkKind::Foreign)
                 {
                     self.with(to, |s, now, out| {
                         s.carriers_mut().foreign.handle_carried(now, carried);
@@ -374,8 +320,8 @@ impl World {
         self.run();
         loop {
             let wakes = self.nodes.iter().filter_map(|node| node.sessions.poll_timeout());
-            let parcel = self.parcels.keys().next().map(|(due, _)| *due);
-            let next = wakes.chain(parcel).min();
+            let arrival = self.internet.next_event_time().map(|at| Instant::ORIGIN + at);
+            let next = wakes.chain(arrival).min();
             let Some(at) = next.filter(|at| *at <= until) else { break };
             self.now.mono = self.now.mono.max(at);
             for n in 0..self.nodes.len() {

@@ -93,7 +93,7 @@ fn a_message_of_a_megabyte_and_its_ticket_arrive_over_datagrams() {
 #[test]
 fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
     let mut world = world_over(LinkKinds::BOTH);
-    world.weather.udp_blocked = true;
+    world.block(&[LinkKind::Udp]);
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(millis(260));
@@ -105,7 +105,7 @@ fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
 #[test]
 fn where_byte_streams_are_blocked_datagrams_do() {
     let mut world = world_over(LinkKinds::BOTH);
-    world.weather.tcp_blocked = true;
+    world.block(&[LinkKind::Tcp]);
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
@@ -121,7 +121,7 @@ fn a_node_that_speaks_one_transport_only_is_reached_over_it() {
             let mut world = World::with_configs(vec![both, one]);
             if only == LinkKinds::UDP {
                 // Nobody listens for streams there.
-                world.weather.tcp_blocked = true;
+                world.block(&[LinkKind::Tcp]);
             }
             let to = world.known(1 - dialler);
             world.dial(dialler, to);
@@ -252,14 +252,14 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
     let mut world = connected_over(LinkKinds::BOTH);
     let mut chatter = Chatter::new();
     chatter.go_on(&mut world, secs(5));
-    world.weather.udp_blocked = true;
+    world.block(&[LinkKind::Udp]);
     let before = world.heard(1).len();
     chatter.go_on(&mut world, secs(3));
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
     assert!(world.heard(1).len() > before + 100, "what waited has arrived");
     chatter.go_on(&mut world, secs(20));
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
-    world.weather.udp_blocked = false;
+    world.block(&[]);
     chatter.go_on(&mut world, secs(20));
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
     world.advance(secs(1));
@@ -278,7 +278,7 @@ fn when_datagrams_are_cut_the_session_moves_to_a_stream_within_three_seconds_and
 #[test]
 fn a_session_over_a_stream_tries_datagrams_again_ever_more_seldom() {
     let mut world = world_over(LinkKinds::BOTH);
-    world.weather.udp_blocked = true;
+    world.block(&[LinkKind::Udp]);
     let to_second = world.known(1);
     world.dial(0, to_second);
     world.advance(secs(1));
@@ -327,7 +327,7 @@ fn a_session_that_one_end_lost_comes_back_although_the_other_holds_it() {
     // Node 1 speaks and finds no answer; node 0 is silent and notices nothing.
     let mut world = connected_over(LinkKinds::BOTH);
     world.advance(secs(10));
-    world.weather.udp_blocked = true;
+    world.block(&[LinkKind::Udp]);
     world.send(1, 0, Lane::GOSSIP, vec![1]);
     world.advance(secs(3));
     assert!(
@@ -364,14 +364,14 @@ fn over_datagrams_a_large_message_is_one_message_of_the_connection_and_small_one
 #[test]
 fn what_is_given_to_a_connection_is_bounded_and_the_largest_message_always_goes() {
     let mut world = connected_over(LinkKinds::UDP);
-    world.weather.udp_blocked = true;
+    world.block(&[LinkKind::Udp]);
     for _ in 0..4 {
         world.send(0, 1, Lane::DIRECT, vec![7; MAX_PAYLOAD]);
     }
     let connections = world.nodes[0].sessions.carriers_mut().datagrams.endpoint.views();
     let given = connections[0].queued_bytes;
     assert!((MAX_PAYLOAD..LINK_DATAGRAM_WINDOW + MAX_MESSAGE).contains(&given), "{given} bytes");
-    world.weather.udp_blocked = false;
+    world.block(&[]);
     world.advance(secs(30));
     assert_eq!(world.heard(1).len(), 4);
     assert_eq!(world.downs(0), []);
@@ -382,8 +382,10 @@ fn a_large_message_over_a_slow_path_of_datagrams_is_neither_silence_nor_slow_rea
     let mut world = connected_over(LinkKinds::UDP);
     let large = Bytes::from(vec![1; MAX_PAYLOAD]);
     world.send_ticket(0, 1, large.clone(), 1);
-    // 40 datagrams a second get through: 20 s and more for the message.
-    world.weather.per_second = Some(40);
+    // 40 large datagrams a second get through, and a second's worth of them waits: 20 s and more
+    // for the message.
+    let paths = &mut world.internet.topology_mut().paths;
+    (paths.rate, paths.queue) = (Some(40 * 1_200), 40 * 1_200);
     world.advance(secs(120));
     assert_eq!(world.heard(1), [large]);
     assert_eq!((world.downs(0), world.downs(1)), (vec![], vec![]));

@@ -1,0 +1,177 @@
+//! The configuration of a node: the founding document's keys, `network` and `transport`.
+
+use std::path::PathBuf;
+
+use positron_proto::{id::NetworkId, node, peers};
+use serde::{Deserialize, Serialize};
+
+use super::transport::TransportPolicy;
+
+/// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
+///
+/// Times are seconds, scores are 0.0 to `max_trust_score`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The name of the network: nodes of different networks refuse each other.
+    pub network: String,
+    /// The IP address to listen on; `0.0.0.0` or `::` for all.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// What links are made of: `auto` (UDP, and TCP where UDP is blocked), `udp` or `tcp`. The port
+    /// is taken for all that is used.
+    pub transport: TransportPolicy,
+    /// `host:port` of nodes to begin with.
+    pub bootstrap_nodes: Vec<String>,
+    /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
+    pub data_dir: Option<PathBuf>,
+    /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
+    pub log_level: String,
+    /// A file for the log; only the command reads it.
+    pub log_file: Option<PathBuf>,
+
+    /// Peers that a new message is pushed to at once.
+    pub gossip_fanout: usize,
+    /// Seconds between two rounds of anti-entropy.
+    pub gossip_interval: f64,
+    /// Hops that a message is pushed.
+    pub message_ttl: u8,
+    /// Messages kept for late and healed nodes.
+    pub message_cache_size: usize,
+    /// Events that wait for a slow subscriber before the oldest are dropped and counted.
+    pub message_buffer_size: usize,
+
+    /// Peers, in all.
+    pub max_peers: usize,
+    /// Peers below which new ones are looked for eagerly.
+    pub min_peers: usize,
+    /// Links, in all, both directions, half-open ones included.
+    pub max_concurrent_connections: usize,
+    /// Seconds that a connection and its handshake may take.
+    pub connection_timeout: f64,
+    /// Seconds between two questions for more peers.
+    pub peer_discovery_interval: f64,
+    /// A hint only: silence is noticed by probes within three seconds.
+    pub peer_timeout: f64,
+    /// Seconds between two heartbeats on a link.
+    pub heartbeat_interval: f64,
+
+    /// Where strangers start.
+    pub initial_trust_score: f64,
+    /// Below it a peer is banned.
+    pub min_trust_threshold: f64,
+    /// The highest score.
+    pub max_trust_score: f64,
+    /// The part of the distance to the initial score that is lost at each decay.
+    pub trust_decay_rate: f64,
+    /// Seconds between two decays.
+    pub trust_decay_interval: f64,
+    /// What a valid message adds.
+    pub trust_boost_message: f64,
+    /// What an invalid one takes away.
+    pub trust_penalty_invalid: f64,
+
+    /// A hint only: the id follows from the key. If it is given and differs, the start fails.
+    pub node_id: Option<String>,
+    /// The private key, if not at `data_dir/keys/private_key.pem`.
+    pub private_key_path: Option<PathBuf>,
+    /// A hint only: the public key follows from the private one.
+    pub public_key_path: Option<PathBuf>,
+    /// A hint only: our database is `data_dir/node.db`.
+    pub db_path: Option<PathBuf>,
+}
+
+/// What a room owns comes from the room's own defaults.
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        let node::NodeConfig { network: _, session, peers, gossip, trust } =
+            node::NodeConfig::default();
+        Self {
+            network: NetworkId::DEFAULT.into(),
+            host: "0.0.0.0".into(),
+            port: 8888,
+            transport: TransportPolicy::default(),
+            bootstrap_nodes: peers.bootstrap,
+            data_dir: None,
+            log_level: "INFO".into(),
+            log_file: None,
+            gossip_fanout: gossip.fanout,
+            gossip_interval: gossip.interval.as_secs_f64(),
+            message_ttl: gossip.ttl,
+            message_cache_size: gossip.cache_size,
+            message_buffer_size: 65_536,
+            max_peers: peers.max_peers,
+            min_peers: peers.min_peers,
+            max_concurrent_connections: session.max_links,
+            connection_timeout: session.connect_timeout.as_secs_f64(),
+            peer_discovery_interval: peers.discovery_interval.as_secs_f64(),
+            peer_timeout: 120.0,
+            heartbeat_interval: session.heartbeat.as_secs_f64(),
+            initial_trust_score: trust.initial_score,
+            min_trust_threshold: trust.min_threshold,
+            max_trust_score: trust.max_score,
+            trust_decay_rate: trust.decay_rate,
+            trust_decay_interval: trust.decay_interval.as_secs_f64(),
+            trust_boost_message: trust.boost_message,
+            trust_penalty_invalid: trust.penalty_invalid,
+            node_id: None,
+            private_key_path: None,
+            public_key_path: None,
+            db_path: None,
+        }
+    }
+}
+
+impl NetworkConfig {
+    /// A node for tests and examples: on loopback, on a free port, in memory.
+    ///
+    /// ```
+    /// let config = positron_networking::NetworkConfig::loopback();
+    /// assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 0));
+    /// ```
+    pub fn loopback() -> Self {
+        Self { host: "127.0.0.1".into(), port: 0, ..Self::default() }
+    }
+
+    /// The name and version that peers are told.
+    pub fn software() -> String {
+        peers::PeersConfig::default().software
+    }
+
+    /// Where the private key is; `None`: a new identity at each start.
+    pub fn key_path(&self) -> Option<PathBuf> {
+        let beside = |folder: &PathBuf| folder.join("keys").join("private_key.pem");
+        self.private_key_path.clone().or_else(|| self.data_dir.as_ref().map(beside))
+    }
+
+    pub(crate) fn network_id(&self) -> NetworkId {
+        NetworkId::from_name(&self.network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What README promises; a default that is changed is changed on purpose.
+    #[test]
+    fn the_defaults_are_the_ones_of_the_founding_document() {
+        let config = NetworkConfig::default();
+        assert_eq!((config.network.as_str(), config.port), ("positron", 8888));
+        assert_eq!(
+            (config.gossip_fanout, config.gossip_interval, config.message_ttl),
+            (3, 1.0, 10)
+        );
+        assert_eq!(
+            (config.message_cache_size, config.max_peers, config.min_peers),
+            (10_000, 50, 5)
+        );
+        assert_eq!((config.max_concurrent_connections, config.connection_timeout), (512, 10.0));
+        assert_eq!((config.peer_discovery_interval, config.heartbeat_interval), (30.0, 30.0));
+        assert_eq!((config.initial_trust_score, config.min_trust_threshold), (0.5, 0.1));
+        assert_eq!((config.max_trust_score, config.trust_decay_rate), (1.0, 0.01));
+        assert_eq!((config.trust_decay_interval, config.trust_boost_message), (3600.0, 0.01));
+        assert_eq!(config.trust_penalty_invalid, 0.1);
+    }
+}

@@ -1,0 +1,89 @@
+//! Who is on each host, and what it is told when it starts.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use positron_proto::{identity::Identity, node::NodeCore, rng::Seed, time::Instant};
+
+use crate::{
+    adversary::Arrival,
+    clock::Clock,
+    dice::named_dice,
+    environment::{Environment, address},
+    host::Host,
+    hosts::Hosts,
+    machine::Machine,
+    scenario::{BootstrapBy, Listen, Scenario},
+};
+
+/// What all bootstrap nodes are called together.
+const BOOTSTRAP_NAME: &str = "bootstrap.example:8888";
+
+/// Who is on each host: the nodes of a scenario in order, and after them its guests. Identities,
+/// clocks and what a process draws come from the seed alone.
+pub(crate) struct Cast {
+    scenario: Arc<Scenario>,
+    seed: Seed,
+}
+
+impl Cast {
+    pub(crate) const fn new(scenario: Arc<Scenario>, seed: Seed) -> Self {
+        Self { scenario, seed }
+    }
+
+    /// All hosts, before anything runs on them.
+    pub(crate) fn hosts(&self) -> Hosts {
+        let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
+        let count = nodes + guests.len();
+        let mut clocks = named_dice(&self.seed, "clocks");
+        let hosts = (0..count)
+            .map(|index| {
+                let seed = self.seed.child(&format!("host {index}"));
+                let identity = Identity::from_seed(seed.stream("identity").bytes());
+                let clock = Clock::new(physics, &mut clocks);
+                Host::new(index, identity, clock, &seed)
+            })
+            .collect();
+        let mut environment = Environment::new(physics.clone(), count, &self.seed);
+        environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
+        Hosts::new(hosts, environment)
+    }
+
+    /// What begins to run on a host.
+    pub(crate) fn machine(&self, index: usize, host: &Host, now: Instant) -> Box<dyn Machine> {
+        let seed = self.seed.child(&format!("host {index} life {}", host.life() + 1));
+        if let Some(guest) = index.checked_sub(self.scenario.nodes) {
+            return self.scenario.guests[guest].machine(Arrival {
+                identity: host.identity().clone(),
+                network: self.scenario.config.network,
+                addr: host.addr(),
+                targets: (0..self.scenario.nodes).map(address).collect(),
+                seed,
+            });
+        }
+        let mut config = self.scenario.config.clone();
+        config.peers.bootstrap = self.bootstrap(index);
+        let (identity, now) = (host.identity().clone(), host.clocks(now));
+        let snapshot = host.snapshot(&config.network);
+        Box::new(NodeCore::new(config, identity, snapshot, &seed, now))
+    }
+
+    /// What a host's process is told of its address.
+    pub(crate) fn listening(&self, host: &Host) -> SocketAddr {
+        match self.scenario.listen {
+            Listen::Address => host.addr(),
+            Listen::Port => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), host.addr().port()),
+        }
+    }
+
+    /// Everybody's bootstrap addresses.
+    fn bootstrap(&self, node: usize) -> Vec<String> {
+        if self.scenario.bootstrap_by == BootstrapBy::Name && node >= self.scenario.bootstraps {
+            return vec![BOOTSTRAP_NAME.into()];
+        }
+        let bootstraps = 0..self.scenario.bootstraps.min(self.scenario.nodes);
+        bootstraps.filter(|n| *n != node).map(|n| address(n).to_string()).collect()
+    }
+}

@@ -1,0 +1,345 @@
+//! What applications said and heard, held against every promise.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    id::{MessageId, NodeId, Ticket},
+    identity::Verified,
+    node::{Event, NodeCore, NodeView, Outcome, SequenceKind},
+    time::{Duration, Instant},
+};
+
+use super::{
+    bounds::Bounds,
+    convergence::{Convergence, Live},
+    delivery::{Delivery, Heard},
+    liveness::Liveness,
+    membership::Membership,
+};
+use crate::{
+    host::Host,
+    hosts::{Hosts, News},
+    published::{self, Published},
+    report::{Directs, Latency, Report, Violation, add_up, seconds},
+    run_hash::RunHash,
+    scenario::{Check, Scenario},
+};
+
+/// Nodes whose tables are looked at each second, in turn.
+const SAMPLE: usize = 16;
+/// Violations that are reported; later ones are mostly echoes.
+const MAX_VIOLATIONS: usize = 20;
+/// A broadcast that was said so shortly before a partition may still be under way.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+
+/// Tells whether promises are kept (a test oracle in the sense of Howden 1978).
+///
+/// # Contract
+///
+/// It is told what hosts have [to say](Self::handle_news), each command that a node
+/// [accepted](Self::handle_accepted), and what happens to processes. When
+/// [`next_time`](Self::next_time) comes, [`handle_timeout`](Self::handle_timeout) looks at nodes
+/// themselves; [`finish`](Self::finish) does so at the end. It looks at hosts and never changes
+/// them, so that nothing depends on whether it is there.
+pub(crate) struct Oracle {
+    scenario: Arc<Scenario>,
+    seed: u64,
+    ids: BTreeMap<NodeId, usize>,
+    said: Vec<Published>,
+    delivery: Delivery,
+    liveness: Liveness,
+    directs: Directs,
+    violations: Vec<Violation>,
+    next_look: Instant,
+    looked_at: usize,
+}
+
+impl Oracle {
+    /// What is to come of `scenario` with the dice of `seed`.
+    pub(crate) fn new(scenario: Arc<Scenario>, seed: u64, hosts: &Hosts) -> Self {
+        Self {
+            ids: hosts.iter().enumerate().map(|(n, h)| (h.identity().node_id(), n)).collect(),
+            said: Vec::new(),
+            delivery: Delivery::new(scenario.nodes, scenario.guests.len()),
+            liveness: Liveness::default(),
+            directs: Directs::default(),
+            violations: Vec::new(),
+            next_look: Instant::ORIGIN,
+            looked_at: 0,
+            scenario,
+            seed,
+        }
+    }
+
+    // --- what applications say ---
+
+    /// What an application is to say next, so that whoever hears it knows what it is.
+    pub(crate) fn next_payload(&self, kind: SequenceKind, bytes: usize) -> Bytes {
+        published::payload(kind, self.said.len(), bytes)
+    }
+
+    /// A node took the [next payload](Self::next_payload).
+    pub(crate) fn handle_said(&mut self, ticket: Ticket, said: Published) {
+        self.handle_accepted(said.from, ticket, said.at, Some(self.said.len()));
+        self.directs.sent += u64::from(said.kind == SequenceKind::Direct);
+        self.said.push(said);
+    }
+
+    /// A node took a command.
+    pub(crate) fn handle_accepted(
+        &mut self,
+        host: usize,
+        ticket: Ticket,
+        at: Instant,
+        said: Option<usize>,
+    ) {
+        self.liveness.handle_accepted(host, ticket, at, said);
+    }
+
+    // --- what happens to processes ---
+
+    /// A process starts.
+    pub(crate) fn handle_start(&mut self, host: usize, now: Instant) {
+        self.delivery.handle_start(host, now);
+    }
+
+    /// A process dies.
+    pub(crate) fn handle_death(&mut self, host: usize) {
+        self.liveness.died(host);
+    }
+
+    /// A machine has lost its power: what was committed and not on the platter is no promise any
+    /// more.
+    pub(crate) fn handle_power_cut(&mut self, hosts: &Hosts, host: usize) {
+        let disk = hosts[host].snapshot(&self.scenario.config.network);
+        let kept: BTreeSet<MessageId> = disk.gossip.messages.iter().map(Verified::id).collect();
+        for said in self.said.iter_mut().filter(|said| said.from == host && said.durable) {
+            said.durable = said.id.is_some_and(|id| kept.contains(&id));
+        }
+    }
+
+    /// What was said shortly before now may be late because of what happens now.
+    pub(crate) fn handle_disturbance(&mut self, now: Instant) {
+        let under_way = |said: &&mut Published| now.since(said.at) < UNDER_WAY;
+        self.said.iter_mut().rev().take_while(under_way).for_each(|said| said.disturbed = true);
+    }
+
+    // --- what applications hear ---
+
+    /// A host has something to say.
+    pub(crate) fn handle_news(&mut self, hosts: &Hosts, news: News) {
+        match news {
+            News::Heard { host, at, event } => self.hear(hosts, host, at, &event),
+            News::Exited { host, at } => {
+                for what in self.liveness.ended(host) {
+                    self.violate(hosts, Check::Liveness, at, Some(host), what);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, hosts: &Hosts, host: usize, at: Instant, event: &Event) {
+        match event {
+            Event::Message { id, sender, kind, payload, .. } => {
+                let sender = self.ids.get(sender).copied();
+                let heard = Heard { at, host, id: *id, sender, kind: *kind, payload };
+                if let Err(what) = self.delivery.heard(&heard, &self.said) {
+                    self.violate(hosts, Check::Delivery, at, Some(host), what);
+                }
+            }
+            Event::Completed { ticket, outcome } => match self.liveness.completed(host, *ticket) {
+                Ok(waiting) => self.completed(waiting.said, outcome),
+                Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),
+            },
+            _ => {}
+        }
+    }
+
+    fn completed(&mut self, said: Option<usize>, outcome: &Outcome) {
+        let Some(said) = said.and_then(|index| self.said.get_mut(index)) else { return };
+        match outcome {
+            Outcome::Durable(id) => {
+                said.id = Some(*id);
+                said.durable = true;
+            }
+            Outcome::Delivered(id) => {
+                said.id = Some(*id);
+                self.directs.acknowledged += 1;
+            }
+            Outcome::Undelivered(_) => self.directs.given_up += 1,
+            Outcome::NotDurable(_) | Outcome::Joining | Outcome::Stopped => {}
+        }
+    }
+
+    // --- what nodes look like ---
+
+    /// When it looks at nodes next.
+    pub(crate) const fn next_time(&self) -> Instant {
+        self.next_look
+    }
+
+    /// Looks at the tables of some nodes, and at commands that wait too long.
+    pub(crate) fn handle_timeout(&mut self, hosts: &Hosts, now: Instant) {
+        self.next_look = now + Duration::from_secs(1);
+        let bounds = Bounds::new(&self.scenario.config);
+        for _ in 0..SAMPLE.min(self.scenario.nodes) {
+            let node = self.looked_at % self.scenario.nodes;
+            self.looked_at += 1;
+            let half_open = hosts[node].node().map_or(0, NodeCore::half_open);
+            let checked = hosts[node].view(now).map(|view| bounds.check(&view, half_open));
+            if let Some(Err(what)) = checked {
+                self.violate(hosts, Check::Bounds, now, Some(node), what);
+            }
+        }
+        let overdue: Vec<_> = self.liveness.overdue(now).collect();
+        for (node, what) in overdue {
+            self.violate(hosts, Check::Liveness, now, Some(node), what);
+        }
+    }
+
+    /// Hosts can go no further.
+    pub(crate) fn handle_broken(&mut self, hosts: &Hosts) {
+        for (index, host) in hosts.iter().enumerate() {
+            if let Some(why) = host.broken() {
+                self.violate(hosts, Check::Liveness, host.now(), Some(index), why.to_owned());
+            }
+        }
+    }
+
+    fn violate(
+        &mut self,
+        hosts: &Hosts,
+        check: Check,
+        at: Instant,
+        node: Option<usize>,
+        what: String,
+    ) {
+        if self.is_over() || self.scenario.waived.contains(&check) {
+            return;
+        }
+        let mut violation = Violation::new(check, at, node, what);
+        violation.history = node.map_or_else(Vec::new, |n| hosts[n].history());
+        self.violations.push(violation);
+    }
+
+    // --- what came of it ---
+
+    /// Whether so many promises were broken that no more are reported.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.violations.len() >= MAX_VIOLATIONS
+    }
+
+    /// The promises that were broken so far.
+    pub(crate) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// Broadcasts that nodes accepted.
+    pub(crate) fn broadcasts(&self) -> usize {
+        self.said.iter().filter(|said| said.kind == SequenceKind::Broadcast).count()
+    }
+
+    /// Times that a broadcast was handed to an application, the first of each node only.
+    pub(crate) const fn deliveries(&self) -> u64 {
+        self.delivery.deliveries
+    }
+
+    /// Looks whether all promises were kept, now.
+    pub(crate) fn finish(&mut self, hosts: &Hosts, now: Instant) -> Report {
+        let nodes: Vec<usize> = hosts.live(self.scenario.nodes).collect();
+        let live = |&host: &usize| {
+            Some(Live { host, life: hosts[host].life(), core: hosts[host].node()? })
+        };
+        let live: Vec<Live<'_>> = nodes.iter().filter_map(live).collect();
+        let views = |host: &usize| Some((*host, hosts[*host].view(now)?));
+        let views: BTreeMap<usize, NodeView> = nodes.iter().filter_map(views).collect();
+
+        let convergence = Convergence::of(&live, &self.said, &self.delivery);
+        for (node, what) in &convergence.wrong {
+            self.violate(hosts, Check::Convergence, now, Some(*node), what.clone());
+        }
+        let peers = |view: &NodeView| view.peers.iter().map(|peer| peer.session.peer.id).collect();
+        let peers = views.iter().map(|(host, view)| (*host, peers(view))).collect();
+        let membership = Membership::of(&self.ids, &peers);
+        if let Some(node) = membership.outside {
+            let what = format!("{} of {} nodes are connected", membership.connected, nodes.len());
+            self.violate(hosts, Check::Membership, now, Some(node), what);
+        }
+        self.check_nobody_equivocated(hosts, &views, now);
+        self.report(hosts, views, &convergence, &membership, now)
+    }
+
+    /// A number that was used twice shows as an equivocation at whoever has both messages.
+    fn check_nobody_equivocated(
+        &mut self,
+        hosts: &Hosts,
+        views: &BTreeMap<usize, NodeView>,
+        now: Instant,
+    ) {
+        if !self.scenario.guests.is_empty() {
+            return;
+        }
+        for (node, view) in views {
+            let seen = view.counters.gossip.equivocations;
+            if seen > 0 {
+                let what = format!("saw {seen} sequence numbers with two contents");
+                self.violate(hosts, Check::Delivery, now, Some(*node), what);
+            }
+        }
+    }
+
+    fn report(
+        &self,
+        hosts: &Hosts,
+        views: BTreeMap<usize, NodeView>,
+        convergence: &Convergence,
+        membership: &Membership,
+        now: Instant,
+    ) -> Report {
+        let mut hash = RunHash::new();
+        for host in hosts.iter() {
+            hash.fold(host.hash());
+        }
+        let (mut undisturbed, mut all) = self.delivery.latencies();
+        let spent = hosts.spent();
+        Report {
+            scenario: self.scenario.name.clone(),
+            seed: self.seed,
+            nodes: self.scenario.nodes,
+            live_nodes: views.len(),
+            connected_nodes: membership.connected,
+            broadcasts: self.broadcasts(),
+            broadcasts_lost: convergence.lost,
+            deliveries: self.delivery.deliveries,
+            expected_deliveries: convergence.expected,
+            duplicate_deliveries: self.delivery.duplicates,
+            redeliveries_across_restarts: self.delivery.redeliveries,
+            directs: Directs { received: self.delivery.directs_received, ..self.directs },
+            latency_ms: Latency::of(&mut undisturbed),
+            latency_overall_ms: Latency::of(&mut all),
+            wire_bytes: spent.wire_bytes,
+            verifications: spent.verifications,
+            changes: hosts.iter().map(Host::changes).sum(),
+            events: spent.inputs,
+            duration_s: seconds(now),
+            wall_s: None,
+            counters: sum_of_counters(views),
+            run_hash: hash.hex(),
+            violations: self.violations.clone(),
+        }
+    }
+}
+
+/// What nodes counted, added up.
+fn sum_of_counters(views: BTreeMap<usize, NodeView>) -> serde_json::Value {
+    let mut sum = serde_json::Value::Null;
+    for view in views.into_values() {
+        let counters = serde_json::to_value(view.counters).expect("counters are plain data");
+        add_up(&mut sum, counters);
+    }
+    sum
+}
