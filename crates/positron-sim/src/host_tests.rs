@@ -114,7 +114,7 @@ impl Theatre {
         let mut theatre = Self::new(physics);
         theatre.pull(0, Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: address(1) });
         theatre.pass(5 * SECOND);
-        let connected = Input::Connected { link: LINK };
+        let connected = Input::Connected { link: LINK, certificate: None };
         assert!(theatre.puppets[0].seen().iter().any(|(_, input)| *input == connected));
         theatre
     }
@@ -234,7 +234,7 @@ fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
     theatre.edit(|environment| environment.network.heal());
     theatre.pass(30 * SECOND);
     assert_eq!(theatre.puppets[0].downs(), [LinkDown::Refused, LinkDown::TimedOut]);
-    let connected = Input::Connected { link: LinkId::of_core(3) };
+    let connected = Input::Connected { link: LinkId::of_core(3), certificate: None };
     assert!(theatre.puppets[0].seen().iter().any(|(_, input)| *input == connected));
 }
 

@@ -43,9 +43,9 @@ impl From<Event<Bytes>> for Told {
         Self::Input(match event {
             Event::Datagram { from, payload, .. } => return Self::Datagram(from, payload),
             Event::Accepted { id, from } => {
-                Input::Accepted { kind: LinkKind::Tcp, link: link_of(id), from }
+                Input::Accepted { kind: LinkKind::Tcp, link: link_of(id), from, certificate: None }
             }
-            Event::Connected { id } => Input::Connected { link: link_of(id) },
+            Event::Connected { id } => Input::Connected { link: link_of(id), certificate: None },
             Event::Data { id, bytes } => Input::Bytes { link: link_of(id), bytes },
             Event::Written { id, bytes } => Input::Written { link: link_of(id), bytes },
             Event::Closed { id, why } => Input::LinkDown { link: link_of(id), reason: reason(why) },

@@ -247,7 +247,7 @@ impl CoreTask {
 
     fn accept(&mut self, (stream, from): Accepted) {
         let link = self.links.accept(stream);
-        self.handle(Input::Accepted { kind: LinkKind::Tcp, link, from });
+        self.handle(Input::Accepted { kind: LinkKind::Tcp, link, from, certificate: None });
     }
 
     fn handle_request(&mut self, order: Request) {

@@ -72,7 +72,7 @@ impl Link {
             Origin::Accepted(stream) => self.converse(stream).await,
             Origin::Dial(to, limit) => match self.dial(to, limit).await {
                 Ok(stream) => {
-                    self.tell(Input::Connected { link: self.id });
+                    self.tell(Input::Connected { link: self.id, certificate: None });
                     self.converse(stream).await
                 }
                 Err(reason) => reason,

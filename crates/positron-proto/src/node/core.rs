@@ -108,11 +108,13 @@ impl NodeCore {
                 self.reserve_numbers();
                 self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
-            Input::Accepted { kind, link, from } => {
-                self.sessions.handle_accepted(now, kind, link, from, &mut self.queues.session);
+            Input::Accepted { kind, link, from, certificate } => {
+                let out = &mut self.queues.session;
+                self.sessions.handle_accepted(now, kind, link, from, certificate, out);
             }
-            Input::Connected { link } => {
-                self.sessions.handle_connected(now, link, &mut self.queues.session);
+            Input::Connected { link, certificate } => {
+                let out = &mut self.queues.session;
+                self.sessions.handle_connected(now, link, certificate, out);
             }
             Input::Bytes { link, bytes } => {
                 self.sessions.handle_bytes(now, link, bytes, &mut self.queues.session);

@@ -24,11 +24,15 @@ pub enum Input {
         link: LinkId,
         /// From where.
         from: SocketAddr,
+        /// SHA-256 of our certificate, if there is one below the stream.
+        certificate: Option<[u8; 32]>,
     },
     /// A dial of ours ([`super::Effect::Dial`]) connected.
     Connected {
         /// Which.
         link: LinkId,
+        /// SHA-256 of the other end's certificate, if there is one below the stream.
+        certificate: Option<[u8; 32]>,
     },
     /// Bytes of a link, in order.
     Bytes {

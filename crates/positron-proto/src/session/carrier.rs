@@ -90,7 +90,7 @@ pub(super) enum LinkEnding {
     Reset,
 }
 
-/// What happened to links of one kind, in order within a link.
+/// What happened to links, in order within a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CarrierEvent {
     /// Something answers where we dialled; the handshake is under way.
@@ -108,6 +108,20 @@ pub(super) enum CarrierEvent {
     Failed { link: LinkId, why: LinkFault },
     /// The link is over.
     Closed { link: LinkId, why: LinkDown },
+}
+
+impl CarrierEvent {
+    /// To which link.
+    pub(super) const fn link(&self) -> LinkId {
+        let (Self::Reached { link }
+        | Self::Authenticated { link, .. }
+        | Self::Message { link, .. }
+        | Self::Taken { link }
+        | Self::Moved { link, .. }
+        | Self::Failed { link, .. }
+        | Self::Closed { link, .. }) = self;
+        *link
+    }
 }
 
 /// Names the links that the core knows first: those that it dials, and those that arrive by
@@ -135,4 +149,17 @@ pub(super) struct Traffic {
     pub(super) messages_sent: u64,
     /// Messages received.
     pub(super) messages_received: u64,
+}
+
+impl core::ops::Add for Traffic {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            bytes_received: self.bytes_received + other.bytes_received,
+            messages_sent: self.messages_sent + other.messages_sent,
+            messages_received: self.messages_received + other.messages_received,
+        }
+    }
 }

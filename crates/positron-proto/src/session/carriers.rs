@@ -1,12 +1,12 @@
 //! The carriers of a node, one for each kind of link.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 #[cfg(test)]
 use super::tests::foreign::Foreign;
 use super::{
     carrier::{Carrier, CarrierEvent, LinkNames, Traffic},
-    contract::{SessionConfig, SessionEffect},
+    contract::SessionConfig,
     datagram_carrier::DatagramCarrier,
     kind::LinkKind,
 };
@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Carriers {
     pub(super) datagrams: DatagramCarrier,
+    /// Of every kind that is a byte stream: whatever is below, the records are the same.
     pub(super) streams: StreamEndpoint,
     #[cfg(test)]
     pub(super) foreign: Foreign,
@@ -59,17 +60,7 @@ impl Carriers {
         }
     }
 
-    /// The same to look at.
-    fn look(&self, kind: LinkKind) -> &dyn Carrier {
-        match kind {
-            LinkKind::Udp => &self.datagrams,
-            LinkKind::Tcp => &self.streams,
-            #[cfg(test)]
-            LinkKind::Foreign => &self.foreign,
-        }
-    }
-
-    /// The next thing that happened, and to a link of which kind.
+    /// The next thing that happened, and of which kind the link is if it is not known.
     pub(super) fn poll_event(
         &mut self,
         now: Now,
@@ -78,29 +69,16 @@ impl Carriers {
         LinkKind::all().find_map(|kind| Some((kind, self.of(kind).poll_event(now, names)?)))
     }
 
-    /// Tells what is to be done with byte streams.
-    pub(super) fn drain_effects(&mut self, out: &mut VecDeque<SessionEffect>) {
-        while let Some(effect) = self.streams.poll_effect() {
-            out.push_back(match effect {
-                StreamEffect::Dial { link, to } => {
-                    SessionEffect::Dial { link, kind: LinkKind::Tcp, to }
-                }
-                StreamEffect::Write { link, bytes } => SessionEffect::Write { link, bytes },
-                StreamEffect::Hangup { link, how } => SessionEffect::Hangup { link, how },
-            });
-        }
+    /// What is to be done with a byte stream.
+    pub(super) fn poll_effect(&mut self) -> Option<StreamEffect> {
+        self.streams.poll_effect()
     }
 
     /// What all of them carried since the start.
     pub(super) fn traffic(&self) -> Traffic {
-        LinkKind::all().map(|kind| self.look(kind).traffic()).fold(
-            Traffic::default(),
-            |sum, one| Traffic {
-                bytes_sent: sum.bytes_sent + one.bytes_sent,
-                bytes_received: sum.bytes_received + one.bytes_received,
-                messages_sent: sum.messages_sent + one.messages_sent,
-                messages_received: sum.messages_received + one.messages_received,
-            },
-        )
+        let sum = self.datagrams.traffic() + self.streams.traffic();
+        #[cfg(test)]
+        let sum = sum + self.foreign.traffic();
+        sum
     }
 }

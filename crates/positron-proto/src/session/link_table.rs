@@ -1,7 +1,7 @@
 //! The table of links: how far each is, which quota it takes, and when it is to be looked at.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
@@ -12,7 +12,7 @@ use super::{
     attempts::AttemptId,
     carrier::{Carrier, CarrierEvent, LinkEnding, LinkNames},
     carriers::Carriers,
-    contract::{DialFailure, DialRequest, LinkKind},
+    contract::{DialFailure, DialRequest, LinkKind, SessionEffect},
     fault::LinkFault,
     link::SessionLink,
     partials_budget::{Partial, Partials},
@@ -22,6 +22,7 @@ use crate::{
     deadlines::Deadlines,
     id::{LinkId, NodeId},
     limits::{FLUSH_TIMEOUT, HANDSHAKE_TIMEOUT},
+    stream::contract::StreamEffect,
     time::{Instant, Now},
     wire::frame::{CloseReason, Frame, Lane},
 };
@@ -109,7 +110,22 @@ impl LinkTable {
 
     /// The next thing that happened, and to a link of which kind.
     pub(super) fn poll_event(&mut self, now: Now) -> Option<(LinkKind, CarrierEvent)> {
-        self.carriers.poll_event(now, &mut self.names)
+        let (kind, event) = self.carriers.poll_event(now, &mut self.names)?;
+        Some((self.rows.get(&event.link()).map_or(kind, |entry| entry.kind), event))
+    }
+
+    /// Tells what is to be done with byte streams.
+    pub(super) fn drain_effects(&mut self, out: &mut VecDeque<SessionEffect>) {
+        while let Some(effect) = self.carriers.poll_effect() {
+            out.push_back(match effect {
+                StreamEffect::Dial { link, to } => {
+                    let Some(LinkEntry { kind, .. }) = self.rows.get(&link) else { continue };
+                    SessionEffect::Dial { link, kind: *kind, to }
+                }
+                StreamEffect::Write { link, bytes } => SessionEffect::Write { link, bytes },
+                StreamEffect::Hangup { link, how } => SessionEffect::Hangup { link, how },
+            });
+        }
     }
 
     /// Lets a stranger in front of the door, unless its address has too many links; the stranger

@@ -62,8 +62,9 @@ impl Links {
         kind: LinkKind,
         link: LinkId,
         from: SocketAddr,
+        certificate: Option<[u8; 32]>,
     ) {
-        self.table.carriers_mut().streams.handle_accepted(link, from, None);
+        self.table.carriers_mut().streams.handle_accepted(link, from, certificate);
         self.admit(now, kind, link, from, Stage::Responding);
     }
 

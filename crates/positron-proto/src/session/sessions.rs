@@ -91,16 +91,18 @@ impl Sessions {
         self.settle(now, out);
     }
 
-    /// Somebody opened a byte stream to us.
+    /// Somebody opened a byte stream to us, under this certificate of ours (its SHA-256) if
+    /// something below it has one.
     pub fn handle_accepted(
         &mut self,
         now: Now,
         kind: LinkKind,
         link: LinkId,
         from: SocketAddr,
+        certificate: Option<[u8; 32]>,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        self.links.handle_accepted(now, kind, link, from);
+        self.links.handle_accepted(now, kind, link, from, certificate);
         self.settle(now, out);
     }
 
@@ -128,9 +130,16 @@ impl Sessions {
         self.settle(now, out);
     }
 
-    /// A byte stream of ours is open.
-    pub fn handle_connected(&mut self, now: Now, link: LinkId, out: &mut VecDeque<SessionEffect>) {
-        self.carriers_mut().streams.handle_connected(link, None);
+    /// A byte stream of ours is open, under this certificate (its SHA-256) if something below it
+    /// has one.
+    pub fn handle_connected(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        certificate: Option<[u8; 32]>,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        self.carriers_mut().streams.handle_connected(link, certificate);
         self.settle(now, out);
     }
 
@@ -185,7 +194,7 @@ impl Sessions {
         while let Some((kind, event)) = self.links.table.poll_event(now) {
             self.handle_event(now, kind, event, out);
         }
-        self.carriers_mut().drain_effects(out);
+        self.links.table.drain_effects(out);
     }
 
     fn handle_event(

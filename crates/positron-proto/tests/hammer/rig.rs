@@ -194,10 +194,12 @@ impl Rig {
                 Machine::Honest(core) => core.handle(now, input),
                 Machine::Raw(sessions, out) => {
                     match input {
-                        Input::Accepted { kind, link, from } => {
-                            sessions.handle_accepted(now, kind, link, from, out);
+                        Input::Accepted { kind, link, from, certificate } => {
+                            sessions.handle_accepted(now, kind, link, from, certificate, out);
                         }
-                        Input::Connected { link } => sessions.handle_connected(now, link, out),
+                        Input::Connected { link, certificate } => {
+                            sessions.handle_connected(now, link, certificate, out)
+                        }
                         Input::Bytes { link, bytes } => {
                             sessions.handle_bytes(now, link, bytes, out);
                         }
@@ -296,9 +298,11 @@ impl Rig {
         let ends = [(n, link), (other, accepted)];
         self.wires.push(Wire { ends, pipes: Default::default(), hangups: [None; 2], over: false });
         let from = self.hosts[n].addr;
-        self.answers
-            .push_back((other, Input::Accepted { kind: LinkKind::Tcp, link: accepted, from }));
-        self.answers.push_back((n, Input::Connected { link }));
+        self.answers.push_back((
+            other,
+            Input::Accepted { kind: LinkKind::Tcp, link: accepted, from, certificate: None },
+        ));
+        self.answers.push_back((n, Input::Connected { link, certificate: None }));
     }
 
     fn wire(&mut self, n: usize, link: LinkId) -> Option<(&mut Wire, usize)> {

@@ -228,10 +228,12 @@ impl Machine for Byzantine {
     fn handle(&mut self, now: Now, input: Input) {
         let Self { sessions, outs, .. } = self;
         match input {
-            Input::Accepted { kind, link, from } => {
-                sessions.handle_accepted(now, kind, link, from, outs);
+            Input::Accepted { kind, link, from, certificate } => {
+                sessions.handle_accepted(now, kind, link, from, certificate, outs);
             }
-            Input::Connected { link } => sessions.handle_connected(now, link, outs),
+            Input::Connected { link, certificate } => {
+                sessions.handle_connected(now, link, certificate, outs)
+            }
             Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
             Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),
             Input::LinkDown { link, reason } => sessions.handle_link_down(now, link, reason, outs),

@@ -63,7 +63,7 @@ impl Outsider {
 impl Machine for Outsider {
     fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Connected { link } | Input::Accepted { link, .. } => self.talk(link),
+            Input::Connected { link, .. } | Input::Accepted { link, .. } => self.talk(link),
             // Whatever the answer is, it is answered with more of the same.
             Input::Bytes { link, .. } if self.dice.chance(0.5) => self.talk(link),
             Input::Timeout if now.mono >= self.next => {

@@ -90,7 +90,14 @@ impl Shared<Tcp> {
         self.act(|machine, now| {
             let Some(links) = machine.links.as_mut().filter(|_| !self.is_closing()) else { return };
             let link = links.accept(stream);
-            machine.sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut machine.out);
+            machine.sessions.handle_accepted(
+                now,
+                LinkKind::Tcp,
+                link,
+                from,
+                None,
+                &mut machine.out,
+            );
         });
     }
 
@@ -105,8 +112,8 @@ impl Tcp {
         let Some(links) = &mut self.links else { return };
         let out = &mut self.out;
         match input {
-            CoreInput::Input(Input::Connected { link }) => {
-                self.sessions.handle_connected(now, link, out);
+            CoreInput::Input(Input::Connected { link, certificate }) => {
+                self.sessions.handle_connected(now, link, certificate, out);
             }
             CoreInput::Input(Input::Bytes { link, bytes }) => {
                 self.sessions.handle_bytes(now, link, bytes, out);

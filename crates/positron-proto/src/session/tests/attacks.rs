@@ -10,7 +10,7 @@ fn stranger(world: &mut World, n: usize, name: u64) -> LinkId {
     let from = SocketAddr::from(([10, 7, 7, 7], 7));
     let mut out = VecDeque::new();
     let now = world.now;
-    world.nodes[n].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
+    world.nodes[n].sessions.handle_accepted(now, LinkKind::Tcp, link, from, None, &mut out);
     link
 }
 

@@ -22,7 +22,7 @@ fn stranger(world: &mut World, n: u64, from: [u8; 4]) -> bool {
     let (now, mut out) = (world.now, VecDeque::new());
     let link = LinkId::of_driver(1000 + n);
     let from = SocketAddr::from((from, 9));
-    world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
+    world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, None, &mut out);
     !out.contains(&SessionEffect::Hangup { link, how: Hangup::Abort })
 }
 
@@ -96,7 +96,7 @@ fn one_ipv6_customer_counts_as_one_address() {
     for n in 0..=MAX_HALF_OPEN_PER_IP {
         let from = format!("[2001:db8::{n:x}]:9").parse().unwrap();
         let link = LinkId::of_driver(u64::try_from(n).unwrap());
-        world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, &mut out);
+        world.nodes[0].sessions.handle_accepted(now, LinkKind::Tcp, link, from, None, &mut out);
     }
     assert_eq!(out.len(), 1);
 }

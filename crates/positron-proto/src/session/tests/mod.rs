@@ -248,8 +248,10 @@ impl World {
             over: false,
         });
         let from = self.nodes[n].addr;
-        self.with(other, |s, now, out| s.handle_accepted(now, LinkKind::Tcp, accepted, from, out));
-        self.with(n, |s, now, out| s.handle_connected(now, link, out));
+        self.with(other, |s, now, out| {
+            s.handle_accepted(now, LinkKind::Tcp, accepted, from, None, out)
+        });
+        self.with(n, |s, now, out| s.handle_connected(now, link, None, out));
     }
 
     fn wire(&mut self, n: usize, link: LinkId) -> Option<(&mut Wire, usize)> {
