@@ -4,7 +4,7 @@ mod endings;
 mod streams;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use zeroize::Zeroizing;
 
@@ -402,7 +402,7 @@ fn numbers_wrap_and_keys_change_under_way() {
     }
     pair.run(Duration::from_secs(60));
     pair.expect(1, &bodies);
-    assert!(pair.ends[0].secured.as_ref().unwrap().protection.key_updates() > 3);
+    assert!(pair.ends[0].space.as_ref().unwrap().key_updates() > 3);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
 fn unauthenticated_words_make_a_busy_connection_ask_ten_times_a_second_at_most() {
     let mut pair = Pair::new(1, CALM);
     pair.run(Duration::from_secs(1));
-    let asked = |pair: &Pair| pair.ends[0].secured.as_ref().unwrap().due.tokens;
+    let asked = |pair: &Pair| pair.ends[0].space.as_ref().unwrap().pings();
     let before = asked(&pair);
     for _ in 0..1_000 {
         pair.ends[1].send(0, Delivery::Ordered, Bytes::from_static(b"busy")).unwrap();
@@ -94,7 +94,7 @@ fn a_connection_that_idles_for_a_day_lives_and_its_keys_change_when_it_speaks() 
     let mut pair = Pair::tuned(5, CALM, tuning);
     pair.run(Duration::from_secs(24 * 3600));
     assert!(pair.closed(0).is_empty() && pair.closed(1).is_empty());
-    let updates = pair.ends[0].secured.as_ref().unwrap().protection.key_updates();
+    let updates = pair.ends[0].space.as_ref().unwrap().key_updates();
     assert!(updates >= 3, "{updates}");
     let bodies = numbered(3_000, 1_000);
     for body in &bodies {
