@@ -55,7 +55,8 @@ pub(crate) struct Packet {
     pub(crate) datagram: Vec<u8>,
 }
 
-/// Some endpoints, and what is on its way between them.
+/// Some endpoints, and what is on its way between them. The input is their network: it says of each
+/// datagram what becomes of it, so that a fuzzer learns which fates matter.
 pub(crate) struct Ends {
     pub(crate) now: Now,
     pub(crate) all: Vec<End>,

@@ -6,13 +6,16 @@ use super::ranges::RangeSet;
 use crate::{
     limits::{ACK_DELAY, ACK_EVERY_LEAST, ACK_EVERY_MOST, MAX_ACK_RANGES, QUICK_ACKS},
     time::{Duration, Instant},
+    wire::packet_frame::put_ack,
 };
 
 /// The packets that arrived from the other end.
 ///
 /// Tell it of a whole batch first and ask [`ack_due`](Self::ack_due) afterwards: one wake-up makes
-/// at most one acknowledgment. Any packet that goes out carries [`cumulative`](Self::cumulative),
-/// and one with [`ranges`](Self::ranges) in it is followed by [`ack_sent`](Self::ack_sent).
+/// at most one acknowledgment. The header of any packet that goes out carries
+/// [`cumulative`](Self::cumulative) and is followed by
+/// [`handle_header_sent`](Self::handle_header_sent); what it does not tell is appended by
+/// [`put_ack`](Self::put_ack).
 #[derive(Clone, Debug)]
 pub(super) struct AckTracker {
     /// Everything below arrived or was abandoned.
@@ -151,7 +154,24 @@ impl AckTracker {
         self.largest.map_or(Duration::ZERO, |largest| now.since(largest.at))
     }
 
-    /// An acknowledgment with all ranges went out, alone or with data.
+    /// Appends what the header does not tell, if there is such, as far as it fits into `room`
+    /// bytes. It goes out, alone or with data.
+    pub(super) fn put_ack(&mut self, now: Instant, out: &mut Vec<u8>, room: usize) {
+        if self.has_gaps() {
+            put_ack(out, self.ranges(), self.ack_delay(now), room);
+            self.ack_sent(now);
+        }
+    }
+
+    /// A header with the cumulative number goes out.
+    pub(super) fn handle_header_sent(&mut self, now: Instant) {
+        if !self.has_gaps() {
+            // It said it all.
+            self.ack_sent(now);
+        }
+    }
+
+    /// All that arrived is told.
     pub(super) fn ack_sent(&mut self, now: Instant) {
         let Some(waiting) = self.waiting.take() else { return };
         self.quick = self.quick.saturating_add(waiting.packets).min(QUICK_ACKS);

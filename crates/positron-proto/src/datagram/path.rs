@@ -1,11 +1,11 @@
 //! Where the other end is, and whether that is proven (RFC 9000, 8.2 and 9).
 
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use crate::{
     limits::{
-        AMPLIFICATION, FIRST_RTT, LEAST_DATAGRAM, PATH_CANDIDATE_EVERY, PATH_CANDIDATES_AT_ONCE,
-        PATH_PTO_LONGEST,
+        AMPLIFICATION, FIRST_RTT, LEAST_DATAGRAM, MAX_PATH_RESPONSES, PATH_CANDIDATE_EVERY,
+        PATH_CANDIDATES_AT_ONCE, PATH_PTO_LONGEST,
     },
     rng::Rng,
     time::{Duration, Instant},
@@ -15,8 +15,10 @@ use crate::{
 ///
 /// Tell it of every packet that *opened* ([`handle_arrival`](Self::handle_arrival)), of every
 /// datagram sent ([`handle_sent`](Self::handle_sent)) and of every PATH_RESPONSE
-/// ([`response`](Self::response)). Send to [`addr`](Self::addr), within
-/// [`allowance`](Self::allowance), and what [`poll_challenge`](Self::poll_challenge) says.
+/// ([`response`](Self::response)), and of one PATH_CHALLENGE a packet
+/// ([`handle_challenge`](Self::handle_challenge)). Send to [`addr`](Self::addr), within
+/// [`allowance`](Self::allowance), and what [`poll_response`](Self::poll_response) and
+/// [`poll_challenge`](Self::poll_challenge) say.
 ///
 /// An authenticated packet from elsewhere, newer than all others, makes its source the *candidate*.
 /// Both it and the address in use are challenged. Data goes on to the address in use until
@@ -48,11 +50,13 @@ use crate::{
 /// (8.2.2 takes it from anywhere; then forwarding one challenge would do), and nothing but the
 /// challenge goes to a candidate (9.3 sends to it at once, within the bound).
 ///
-/// Constant size: two addresses.
+/// **Bounds**: two addresses, and [`MAX_PATH_RESPONSES`] answers that wait.
 #[derive(Debug)]
 pub(super) struct Paths {
     active: Path,
     candidate: Option<Candidate>,
+    /// Answers to the other end's challenges; the newest is at the back.
+    responses: VecDeque<Response>,
     /// When the next candidate may come if candidates came evenly (the virtual schedule of GCRA).
     next_candidate: Instant,
     moves: u64,
@@ -68,6 +72,18 @@ pub(super) struct Challenge {
     pub(super) token: u64,
     /// Bytes to pad the datagram to: [`LEAST_DATAGRAM`], so that the answer proves that the path
     /// carries it, or what may be sent there if that is less.
+    pub(super) size: usize,
+}
+
+/// A PATH_RESPONSE to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    /// Where: to whoever asked.
+    pub(super) to: SocketAddr,
+    /// What the challenge said.
+    pub(super) token: [u8; 8],
+    /// Bytes to pad the datagram to, at most what that asked had: nobody draws more than what was
+    /// sent.
     pub(super) size: usize,
 }
 
@@ -111,6 +127,7 @@ impl Paths {
         Self {
             active: Path { addr, proven, received, sent },
             candidate: None,
+            responses: VecDeque::new(),
             next_candidate: Instant::ORIGIN,
             moves: 0,
             dropped: 0,
@@ -190,6 +207,28 @@ impl Paths {
         }
     }
 
+    /// A PATH_CHALLENGE came in a datagram of `size` bytes, in a packet that opened. While nothing
+    /// can be sent the oldest ones are forgotten.
+    pub(super) fn handle_challenge(&mut self, from: SocketAddr, token: [u8; 8], size: usize) {
+        if self.responses.len() >= MAX_PATH_RESPONSES {
+            self.responses.pop_front();
+        }
+        self.responses.push_back(Response { to: from, token, size });
+    }
+
+    /// The next answer to send now; report its bytes by [`handle_sent`](Self::handle_sent). One
+    /// that is lost is asked for again.
+    pub(super) fn poll_response(&mut self) -> Option<Response> {
+        while let Some(response) = self.responses.pop_front() {
+            let allowed = usize::try_from(self.allowance(response.to)).unwrap_or(usize::MAX);
+            // Somebody who is neither here nor coming asked: it gets nothing.
+            if allowed >= LEAST_PADDED {
+                return Some(Response { size: response.size.min(allowed), ..response });
+            }
+        }
+        None
+    }
+
     /// The next challenge to send now. It counts as sent; report its bytes by
     /// [`handle_sent`](Self::handle_sent) too.
     pub(super) fn poll_challenge(&mut self, now: Instant) -> Option<Challenge> {
@@ -198,7 +237,7 @@ impl Paths {
         let (theirs, old) = (&candidate.path, &self.active);
         for (path, asking) in [(old, &mut candidate.old), (theirs, &mut candidate.theirs)] {
             let size = usize::try_from(path.allowance()).unwrap_or(usize::MAX).min(LEAST_DATAGRAM);
-            if now < asking.due || size < LEAST_CHALLENGE {
+            if now < asking.due || size < LEAST_PADDED {
                 continue;
             }
             // Backoff; the end of the candidate bounds it.
@@ -238,7 +277,7 @@ impl Paths {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let candidate = self.candidate.as_ref()?;
         let end = if candidate.answered { candidate.grace } else { candidate.give_up };
-        let can_ask = candidate.path.allowance() >= as_u64(LEAST_CHALLENGE);
+        let can_ask = candidate.path.allowance() >= as_u64(LEAST_PADDED);
         let theirs = if can_ask { candidate.theirs.due } else { Instant::FAR_FUTURE };
         Some(end.min(theirs).min(candidate.old.due))
     }
@@ -319,8 +358,8 @@ fn as_u64(bytes: usize) -> u64 {
 /// Probe timeout of a path on which nothing was measured: RTT and 4 times its variation, half of it
 /// (RFC 9002, 6.2.1).
 const UNMEASURED_PTO: Duration = FIRST_RTT.saturating_mul(3);
-/// Bytes of the smallest datagram with a challenge: header, frame, tag.
-const LEAST_CHALLENGE: usize = 32 + 9 + 16;
+/// Bytes of the smallest datagram with a challenge or a response: header, frame, tag.
+const LEAST_PADDED: usize = 32 + 9 + 16;
 /// Beyond it the backoff is longer than any validation.
 const MOST_DOUBLINGS: u32 = 16;
 

@@ -78,6 +78,13 @@ impl Rtt {
         (self.smoothed() + (self.variation * 4).max(RTO_SLACK_LEAST)).min(RTO_LONGEST)
     }
 
+    /// 3 times the probe timeout: a wait for the other end that is longer than any honest one by
+    /// far. Whoever answered late all the time made it longer, and must not be remembered for
+    /// minutes.
+    pub(super) fn three_pto(&self) -> Duration {
+        (self.pto() * 3).min(RTO_LONGEST)
+    }
+
     /// Probe timeout (RFC 9002, 6.2.1) with the longest delay of an acknowledgment.
     pub(super) fn pto(&self) -> Duration {
         self.smoothed() + (self.variation * 4).max(TIMER_GRANULARITY) + ACK_DELAY

@@ -27,15 +27,21 @@ pub(super) struct ReceiveWindow {
     held: u64,
     /// What the other end was told last.
     told: u64,
+    /// Whether the other end should hear of the room that there was since.
+    update_due: bool,
     /// When the measurement began, and what was released since.
     since: Instant,
     released: u64,
 }
 
 /// Room that the other end has.
+///
+/// Tell it of what is sent and of what became of it, and send no more than [`left`](Self::left).
 #[derive(Debug)]
 pub(super) struct SendWindow {
     room: u64,
+    /// What of it is used: sent, and neither acknowledged nor lost.
+    outstanding: u64,
     /// The number of the packet that told it.
     told_by: Option<u64>,
 }
@@ -46,7 +52,7 @@ impl ReceiveWindow {
         let most = as_u64(most.max(CONNECTION_WINDOW_LEAST));
         let limit = as_u64(CONNECTION_WINDOW_FIRST).min(most);
         budget.promised += limit;
-        Self { limit, most, held: 0, told: limit, since: now, released: 0 }
+        Self { limit, most, held: 0, told: limit, update_due: false, since: now, released: 0 }
     }
 
     /// Bytes arrived and are held from now on.
@@ -80,11 +86,13 @@ impl ReceiveWindow {
             (self.since, self.released) = (now, 0);
             self.grow(budget);
         }
+        self.update_due |= self.has_news();
     }
 
     /// Bytes were let go that nobody will read: that says nothing of how fast the application is.
     pub(super) fn handle_drop(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);
+        self.update_due |= self.has_news();
     }
 
     /// Bytes for which there is room.
@@ -96,15 +104,15 @@ impl ReceiveWindow {
     pub(super) fn advertise(&mut self) -> u16 {
         let (field, told) = as_field(self.room());
         self.told = told;
+        self.update_due = false;
         field
     }
 
-    /// Whether the other end should hear of the room there is by now: half of the window more than
-    /// it knows of, or an eighth after there was none (RFC 9293, 3.8.6.2.2: no silly windows).
-    pub(super) fn update_due(&self) -> bool {
-        let (_, room) = as_field(self.room());
-        let news = room.saturating_sub(self.told);
-        news >= self.limit / 2 || (self.told == 0 && news > 0 && news >= self.limit / 8)
+    /// Whether the other end should hear of the room that there is, or was since it heard last:
+    /// half of the window more than it knows of, or an eighth after there was none (RFC 9293,
+    /// 3.8.6.2.2: no silly windows).
+    pub(super) const fn update_due(&self) -> bool {
+        self.update_due
     }
 
     /// Bytes that are held beyond the limit.
@@ -122,6 +130,12 @@ impl ReceiveWindow {
         budget.promised = budget.promised.saturating_sub(core::mem::take(&mut self.limit));
     }
 
+    fn has_news(&self) -> bool {
+        let (_, room) = as_field(self.room());
+        let news = room.saturating_sub(self.told);
+        news >= self.limit / 2 || (self.told == 0 && news > 0 && news >= self.limit / 8)
+    }
+
     fn grow(&mut self, budget: &mut WindowBudget) {
         let left = as_u64(ENDPOINT_WINDOW_BYTES).saturating_sub(budget.promised);
         let more = self.limit.min(self.most.saturating_sub(self.limit));
@@ -135,7 +149,7 @@ impl ReceiveWindow {
 impl SendWindow {
     /// What may be sent before the other end told its room.
     pub(super) fn new() -> Self {
-        Self { room: as_u64(CONNECTION_WINDOW_FIRST), told_by: None }
+        Self { room: as_u64(CONNECTION_WINDOW_FIRST), outstanding: 0, told_by: None }
     }
 
     /// The header of packet `number` told this window; an older packet's is not news.
@@ -145,9 +159,19 @@ impl SendWindow {
         }
     }
 
-    /// Bytes that may be sent while so many are outstanding.
-    pub(super) const fn left(&self, outstanding: u64) -> u64 {
-        self.room.saturating_sub(outstanding)
+    /// Bytes were sent.
+    pub(super) const fn handle_sent(&mut self, bytes: u64) {
+        self.outstanding += bytes;
+    }
+
+    /// Bytes that were sent are acknowledged or lost.
+    pub(super) const fn handle_settled(&mut self, bytes: u64) {
+        self.outstanding = self.outstanding.saturating_sub(bytes);
+    }
+
+    /// Bytes that may be sent.
+    pub(super) const fn left(&self) -> u64 {
+        self.room.saturating_sub(self.outstanding)
     }
 }
 
@@ -205,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn an_update_that_was_due_stays_so_until_it_is_told() {
+        let mut budget = WindowBudget::default();
+        let mut window = window(&mut budget);
+        let limit = as_u64(CONNECTION_WINDOW_FIRST);
+        window.arrived(limit).unwrap();
+        window.advertise();
+        window.handle_drop(limit / 2);
+        window.arrived(limit / 2).unwrap();
+        assert!(window.update_due(), "there was room for a while");
+        assert_eq!(window.advertise(), 0);
+        assert!(!window.update_due());
+    }
+
+    #[test]
     fn a_reader_that_keeps_up_is_given_more_until_the_most_and_gives_it_back() {
         let mut budget = WindowBudget::default();
         let mut window = window(&mut budget);
@@ -243,8 +281,13 @@ mod tests {
         let mut sending = SendWindow::new();
         sending.handle_announcement(5, 10);
         sending.handle_announcement(4, 99);
-        assert_eq!((sending.left(0), sending.left(4 << 10)), (10 << 10, 6 << 10));
-        assert_eq!(sending.left(u64::MAX), 0);
+        assert_eq!(sending.left(), 10 << 10);
+        sending.handle_sent(4 << 10);
+        assert_eq!(sending.left(), 6 << 10);
+        sending.handle_sent(u64::MAX >> 1);
+        assert_eq!(sending.left(), 0);
+        sending.handle_settled(u64::MAX);
+        assert_eq!(sending.left(), 10 << 10);
         assert_eq!(as_field(2047), (1, 1024));
         assert_eq!(as_field(u64::MAX).0, u16::MAX);
     }
@@ -254,6 +297,6 @@ mod tests {
         let mut window = ReceiveWindow::new(Instant::ORIGIN, 0, &mut WindowBudget::default());
         let mut theirs = SendWindow::new();
         theirs.handle_announcement(0, window.advertise());
-        assert!(theirs.left(0) >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
+        assert!(theirs.left() >= as_u64(LARGEST_DATAGRAM + MESSAGE_COST));
     }
 }

@@ -2,14 +2,15 @@
 
 use crate::{
     datagram::{
-        contract::EndpointConfig,
-        incoming::{RecvChannels, Violation},
+        contract::{EndpointConfig, EndpointCounters},
+        incoming::{ReceivedPart, RecvChannels, Violation},
         outgoing::SendChannels,
         sent_frames::SentFrames,
         streams::Streams,
         window::{ReceiveWindow, WindowBudget},
     },
     time::Instant,
+    wire::packet_frame::PacketFrame,
 };
 
 /// Messages and streams on their way out and in, and how much more may come.
@@ -58,11 +59,64 @@ impl Carried {
         self.outgoing.is_drained() && self.streams.is_drained()
     }
 
+    /// Whether something that arrived on streams waits to be read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.streams.has_unread()
+    }
+
+    /// Whether the other end waits to hear what became of its messages in fragments.
+    pub(super) fn has_replies(&self) -> bool {
+        self.incoming.has_replies()
+    }
+
     /// The most urgent lane that has something to send, in packets with room for `full` bytes of
     /// frames, where the other end takes `budget` bytes more.
     pub(super) fn most_urgent(&self, full: usize, budget: u64) -> Option<u8> {
         let lanes = [self.outgoing.most_urgent(full, budget), self.streams.most_urgent(budget)];
         lanes.into_iter().flatten().min()
+    }
+
+    /// A frame of messages or streams arrived; those of other kinds are none of its business.
+    ///
+    /// # Errors
+    ///
+    /// No honest end would have sent it.
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Instant,
+        frame: PacketFrame<&[u8]>,
+        counters: &mut EndpointCounters,
+    ) -> Result<(), Violation> {
+        match frame {
+            PacketFrame::Message { channel, number, body } => {
+                count(self.incoming.message(channel, number, body)?, counters);
+            }
+            PacketFrame::Fragment { channel, number, offset, total, body } => {
+                let place = (offset, total);
+                count(self.incoming.part(now, channel, number, place, body)?, counters);
+            }
+            PacketFrame::MessageAck { channel, number } => self.outgoing.whole(channel, number)?,
+            PacketFrame::MessageNack { channel, number } => {
+                self.outgoing.given_up(channel, number)?;
+            }
+            PacketFrame::Stream { id, lane: _, fin, offset, body } => {
+                self.streams.handle_stream(id, offset, body, fin)?;
+            }
+            PacketFrame::MaxData { stream, limit } => self.streams.handle_credit(stream, limit)?,
+            PacketFrame::StreamEnd { id, side, offset } => {
+                self.streams.handle_end(id, side, offset)?;
+            }
+            PacketFrame::Padding { .. }
+            | PacketFrame::Ping { .. }
+            | PacketFrame::Pong { .. }
+            | PacketFrame::PacketAck { .. }
+            | PacketFrame::StopWaiting { .. }
+            | PacketFrame::PathChallenge { .. }
+            | PacketFrame::PathResponse { .. }
+            | PacketFrame::Close(_)
+            | PacketFrame::Unknown { .. } => {}
+        }
+        Ok(())
     }
 
     /// What a packet carried arrived at the other end.
@@ -91,5 +145,13 @@ impl Carried {
         self.window.arrived(self.incoming.take_arrived() + self.streams.take_arrived())?;
         self.window.handle_drop(self.streams.take_released());
         Ok(())
+    }
+}
+
+fn count(arrival: ReceivedPart, counters: &mut EndpointCounters) {
+    match arrival {
+        ReceivedPart::New | ReceivedPart::Dropped => {}
+        ReceivedPart::Duplicate => counters.messages_duplicate += 1,
+        ReceivedPart::GivenUp => counters.reassemblies_abandoned += 1,
     }
 }

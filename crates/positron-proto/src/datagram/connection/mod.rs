@@ -1,42 +1,41 @@
 //! One connection: what two endpoints say to each other once they hold keys `[PROTOCOL 9]`.
 //!
+//! - `packet`, `event`: what comes in and out;
+//! - `lifecycle`: the state, and how it closes;
 //! - `data`: messages and streams, both ways;
-//! - `packet_space`: the packets that carry them, once there are keys;
-//! - `recv`: a packet that arrived, frame by frame;
-//! - `packet_builder`: the next packets, as far as congestion, pacing, flow control and the path
-//!   allow;
-//! - `timers`: what time brings: loss, probes, silence;
-//! - `close`, `ending`: how it closes.
+//! - `idle_timer`: whether the other end is still there;
+//! - `send_control`: how much may be sent, and what became of it;
+//! - `packet_space`: the packets that carry all that, once there are keys;
+//! - here: what the application wants; `packets`: what the network and the time bring.
 
-mod close;
 mod data;
-mod ending;
-mod packet_builder;
+mod event;
+mod idle_timer;
+mod lifecycle;
+mod packet;
 mod packet_space;
-mod recv;
+mod packets;
+mod send_control;
 #[cfg(test)]
 mod tests;
-mod timers;
 
-pub(super) use recv::{OpenedPacket, SealedPacket};
+pub(super) use self::{
+    event::ConnectionEvent,
+    packet::{Handled, OpenedPacket, SealedPacket},
+};
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use self::{
-    data::{Carried, SentPacketData},
-    packet_space::PacketSpace,
-};
+use self::{data::Carried, lifecycle::Lifecycle, packet_space::PacketSpace};
 use super::{
     contract::{
-        Closed, ConnectionId, ConnectionState, ConnectionView, Delivery, EndpointConfig,
-        EndpointEvent, LaneNumber, NotQueued, RemoteNode, StreamId,
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, LaneNumber, NotQueued,
+        RemoteNode, StreamId,
     },
     incoming::{Delivered, Unfinished},
-    protection::{Protection, Unopened},
-    rtt::Rtt,
-    state::Transition,
+    protection::Protection,
     streams::StreamEvent,
     window::WindowBudget,
 };
@@ -64,64 +63,18 @@ use crate::{
 /// congestion window.
 #[derive(Debug)]
 pub(super) struct Connection {
-    state: ConnectionState,
+    lifecycle: Lifecycle,
     direction: Direction,
-    since: Instant,
     config: Arc<EndpointConfig>,
     carried: Carried,
-    secured: Option<Box<PacketSpace>>,
-    ending: ending::Ending,
+    /// There once both ends hold keys.
+    space: Option<Box<PacketSpace>>,
     events: VecDeque<ConnectionEvent>,
     /// Whether the application was told the last thing, [`ConnectionEvent::Closed`].
     over: bool,
     /// Whether everything that was sent was acknowledged when that was last told.
     drained: bool,
     rng: Rng,
-}
-
-/// What happened to a connection: an [`EndpointEvent`] without its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ConnectionEvent {
-    Connected(RemoteNode),
-    Accepted(RemoteNode),
-    Message { lane: LaneNumber, delivery: Delivery, body: Bytes },
-    Drained,
-    Writable,
-    StreamReadable(StreamId),
-    StreamWritable(StreamId),
-    StreamsAvailable,
-    Moved(SocketAddr),
-    Finished(CloseReason),
-    Closed(Closed),
-}
-
-impl ConnectionEvent {
-    pub(super) fn of(self, connection: ConnectionId) -> EndpointEvent {
-        match self {
-            Self::Connected(remote) => EndpointEvent::Connected { connection, remote },
-            Self::Accepted(remote) => EndpointEvent::Accepted { connection, remote },
-            Self::Message { lane, delivery, body } => {
-                EndpointEvent::Message { connection, lane, delivery, body }
-            }
-            Self::Drained => EndpointEvent::Drained { connection },
-            Self::Writable => EndpointEvent::Writable { connection },
-            Self::StreamReadable(stream) => EndpointEvent::StreamReadable { connection, stream },
-            Self::StreamWritable(stream) => EndpointEvent::StreamWritable { connection, stream },
-            Self::StreamsAvailable => EndpointEvent::StreamsAvailable { connection },
-            Self::Moved(addr) => EndpointEvent::Moved { connection, addr },
-            Self::Finished(reason) => EndpointEvent::Finished { connection, reason },
-            Self::Closed(why) => EndpointEvent::Closed { connection, why },
-        }
-    }
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handled {
-    /// It opened; what was in it was heard.
-    Opened,
-    /// It did not.
-    NotOpened(Unopened),
 }
 
 impl Connection {
@@ -133,17 +86,11 @@ impl Connection {
         rng: Rng,
         budget: &mut WindowBudget,
     ) -> Self {
-        let step = match direction {
-            Direction::Outbound => Transition::Dialled,
-            Direction::Inbound => Transition::Answered,
-        };
         Self {
-            state: ConnectionState::Closed.after(step).expect("every connection begins closed"),
+            lifecycle: Lifecycle::new(now, direction),
             direction,
-            since: now,
             carried: Carried::new(now, config, budget),
-            secured: None,
-            ending: ending::Ending::default(),
+            space: None,
             events: VecDeque::new(),
             over: false,
             drained: true,
@@ -160,17 +107,19 @@ impl Connection {
         remote: RemoteNode,
         theirs: u32,
     ) {
-        let Some(state) = self.state.after(Transition::Proven) else { return };
-        self.state = state;
-        self.since = now;
-        let mut secured = PacketSpace::new(now, &self.config, protection, remote, theirs);
-        // The listener believes nothing before it opened a sealed packet.
-        secured.due.ping = self.direction == Direction::Outbound;
-        self.secured = Some(Box::new(secured));
+        if !self.lifecycle.establish(now) {
+            return;
+        }
+        let mut space = PacketSpace::new(now, &self.config, protection, remote, theirs);
         self.events.push_back(match self.direction {
-            Direction::Outbound => ConnectionEvent::Connected(remote),
+            Direction::Outbound => {
+                // The listener believes nothing before it opened a sealed packet.
+                space.ask();
+                ConnectionEvent::Connected(remote)
+            }
             Direction::Inbound => ConnectionEvent::Accepted(remote),
         });
+        self.space = Some(Box::new(space));
     }
 
     /// Queues a message. How many unreliable ones were dropped for it.
@@ -187,11 +136,7 @@ impl Connection {
     }
 
     fn check_open(&self) -> Result<(), NotQueued> {
-        if self.state.takes_messages() && !self.ending.is_asked_for() {
-            Ok(())
-        } else {
-            Err(NotQueued::Closed)
-        }
+        if self.lifecycle.takes_messages() { Ok(()) } else { Err(NotQueued::Closed) }
     }
 
     /// The application has dealt with a message of so many bytes.
@@ -204,20 +149,34 @@ impl Connection {
     fn let_go(&mut self, now: Instant, bytes: u64, budget: &mut WindowBudget) {
         let rtt = self.rtt();
         self.carried.window.handle_release(now, bytes, rtt, budget);
-        self.tell_window();
-    }
-
-    /// The other end hears of the window if it opened by so much that it should.
-    fn tell_window(&mut self) {
-        if let Some(secured) = &mut self.secured
-            && self.carried.window.update_due()
-        {
-            secured.due.window = true;
-        }
     }
 
     fn rtt(&self) -> Duration {
-        self.secured.as_ref().map_or(FIRST_RTT, |secured| secured.recovery.rtt().smoothed())
+        self.space.as_ref().map_or(FIRST_RTT, |space| space.rtt().smoothed())
+    }
+
+    /// Closes when everything that waits was sent and acknowledged.
+    pub(super) fn close(&mut self, now: Instant, reason: CloseReason) {
+        let rtt = self.space.as_deref().map(PacketSpace::rtt);
+        self.events.extend(self.lifecycle.close(now, reason, rtt));
+        self.lifecycle.close_if_drained(now, &self.carried);
+    }
+
+    /// Closes at once and tells the other end.
+    pub(super) fn reset(&mut self, now: Instant, reason: CloseReason) {
+        let rtt = self.space.as_deref().map(PacketSpace::rtt);
+        self.events.extend(self.lifecycle.reset(now, reason, rtt));
+    }
+
+    /// Over, at once.
+    pub(super) fn abort(&mut self, now: Instant, why: Closed) {
+        let rtt = self.space.as_deref().map(PacketSpace::rtt);
+        self.events.extend(self.lifecycle.abort(now, why, rtt));
+    }
+
+    /// Whether nothing is to be done or said any more: it may be forgotten.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.lifecycle.is_over(now) && self.events.is_empty()
     }
 
     /// Opens a stream.
@@ -250,12 +209,12 @@ impl Connection {
 
     /// When a packet of the other end opened last.
     pub(super) fn heard(&self) -> Option<Instant> {
-        self.secured.as_ref().map(|secured| secured.heard)
+        self.space.as_ref().map(|space| space.heard())
     }
 
     /// Bytes in packets that the other end acknowledged.
     pub(super) fn delivered_bytes(&self) -> Option<u64> {
-        self.secured.as_ref().map(|secured| secured.recovery.delivered_bytes())
+        self.space.as_ref().map(|space| space.delivered_bytes())
     }
 
     /// Ends a stream that we opened.
@@ -279,7 +238,7 @@ impl Connection {
         // Hearing that it was given up lets it go too.
         let released = self.carried.streams.take_released();
         self.let_go(now, released, budget);
-        self.close_if_drained(now);
+        self.lifecycle.close_if_drained(now, &self.carried);
         read
     }
 
@@ -293,7 +252,7 @@ impl Connection {
         self.carried.streams.drop_stream(stream);
         let released = self.carried.streams.take_released();
         self.let_go(now, released, budget);
-        self.close_if_drained(now);
+        self.lifecycle.close_if_drained(now, &self.carried);
     }
 
     /// The next thing that happened.
@@ -306,7 +265,7 @@ impl Connection {
         let event = self.next_event();
         if let Some(ConnectionEvent::Closed(_)) = event {
             self.over = true;
-            if self.ending.resets() {
+            if self.lifecycle.resets() {
                 // What was said is worth no memory while whoever said it is told so.
                 self.carried.forget(&self.config);
             }
@@ -316,10 +275,7 @@ impl Connection {
 
     fn next_event(&mut self) -> Option<ConnectionEvent> {
         // Whoever is there is told before what it said, and its end after it.
-        let ends = |event: &ConnectionEvent| {
-            matches!(event, ConnectionEvent::Closed(_) | ConnectionEvent::Finished(_))
-        };
-        if self.events.front().is_some_and(|event| !ends(event)) {
+        if self.events.front().is_some_and(|event| !event.is_end()) {
             return self.events.pop_front();
         }
         if let Some(Delivered { lane, delivery, body }) = self.carried.incoming.poll() {
@@ -341,11 +297,6 @@ impl Connection {
     /// Whether everything that was said was acknowledged, as far as that was told.
     pub(super) const fn is_drained(&self) -> bool {
         self.drained
-    }
-
-    /// The other end, once it is known.
-    pub(super) fn remote(&self) -> Option<RemoteNode> {
-        self.secured.as_ref().map(|secured| secured.remote)
     }
 
     /// What unfinished messages take, if there are any.
@@ -371,28 +322,30 @@ impl Connection {
     /// As statistics show it; what it is called in the headers of packets to this end is the
     /// endpoint's to tell.
     pub(super) fn view(&self, connection: ConnectionId) -> ConnectionView {
-        let secured = self.secured.as_deref();
-        let rtt = secured.map(|secured| secured.recovery.rtt()).filter(|rtt| rtt.measured());
-        ConnectionView {
+        let mut view = ConnectionView {
             connection,
             id_here: 0,
-            id_there: secured.map(|it| it.theirs),
-            remote: self.remote(),
-            state: self.state,
-            since: self.since,
-            rtt: rtt.map(Rtt::smoothed),
-            least_rtt: rtt.map(Rtt::least),
-            congestion: secured.map_or("none", |it| it.recovery.congestion().name()),
-            congestion_window: secured.map_or(0, |it| it.recovery.congestion().window()),
-            in_flight: secured.map_or(0, |it| it.recovery.in_flight()),
-            send_window: secured.map_or(0, PacketSpace::budget),
-            datagram_size: secured.map_or(LEAST_DATAGRAM, |it| it.size.current()),
+            id_there: None,
+            remote: None,
+            state: self.lifecycle.state(),
+            since: self.lifecycle.since(),
+            rtt: None,
+            least_rtt: None,
+            congestion: "none",
+            congestion_window: 0,
+            in_flight: 0,
+            send_window: 0,
+            datagram_size: LEAST_DATAGRAM,
             queued_bytes: self.queued_bytes(),
             unreleased_bytes: usize::try_from(self.carried.window.held()).unwrap_or(usize::MAX),
             unfinished_bytes: self.unfinished().map_or(0, |unfinished| unfinished.bytes),
-            gaps: secured.map_or(0, |it| it.received.gaps()),
-            lost: secured.map_or(0, |it| it.lost),
-            sent: secured.map_or(0, |it| it.sent),
+            gaps: 0,
+            lost: 0,
+            sent: 0,
+        };
+        if let Some(space) = &self.space {
+            space.view(&mut view);
         }
+        view
     }
 }

@@ -4,8 +4,9 @@ mod endings;
 mod streams;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
+use positron_internet::{DEFAULT_TTL, Event, Internet, PathLaws, StreamLaws, Time};
 use zeroize::Zeroizing;
 
 use self::streams::{Reader, Writer};
@@ -26,27 +27,12 @@ use crate::{
     wire::packet::{Header, PacketType},
 };
 
-/// What happens to datagrams on their way.
-#[derive(Clone, Copy, Debug)]
-struct Weather {
-    delay: Duration,
-    jitter: Duration,
-    loss: f64,
-    doubled: f64,
-    /// Datagrams above it vanish.
-    largest: usize,
-    /// Packets of this type vanish.
-    eats: Option<PacketType>,
-}
+const CALM: PathLaws = PathLaws::calm(Duration::from_millis(10));
 
-const CALM: Weather = Weather {
-    delay: Duration::from_millis(10),
-    jitter: Duration::ZERO,
-    loss: 0.0,
-    doubled: 0.0,
-    largest: usize::MAX,
-    eats: None,
-};
+/// Each datagram takes up to so much longer, and overtakes others.
+fn jittery(jitter: Duration) -> PathLaws {
+    PathLaws { detours: 1.0, detour: (Duration::ZERO, jitter), ..CALM }
+}
 
 /// Two ends; index 0 dialled.
 struct Pair {
@@ -55,10 +41,9 @@ struct Pair {
     addrs: [SocketAddr; 2],
     budgets: [WindowBudget; 2],
     counters: [EndpointCounters; 2],
-    wire: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
-    serial: u64,
-    dice: Rng,
-    weather: Weather,
+    internet: Internet<Vec<u8>>,
+    /// Packets of this type vanish.
+    eats: Option<PacketType>,
     heard: [Vec<ConnectionEvent>; 2],
     /// Whether the application releases what it hears at once.
     releases: bool,
@@ -70,22 +55,26 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(seed: u64, weather: Weather) -> Self {
+    fn new(seed: u64, weather: PathLaws) -> Self {
         Self::tuned(seed, weather, Tuning::default())
     }
 
-    fn tuned(seed: u64, weather: Weather, tuning: Tuning) -> Self {
+    fn tuned(seed: u64, weather: PathLaws, tuning: Tuning) -> Self {
         Self::configured(seed, weather, tuning, |_| {})
     }
 
     fn configured(
         seed: u64,
-        weather: Weather,
+        weather: PathLaws,
         tuning: Tuning,
         configure: impl Fn(&mut EndpointConfig),
     ) -> Self {
         let now = Instant::from_micros(1_000_000);
         let addrs = ["10.0.0.1:1000".parse().unwrap(), "10.0.0.2:2000".parse().unwrap()];
+        let mut internet = Internet::new(seed, weather, StreamLaws::CALM);
+        for addr in addrs {
+            internet.add_host(addr);
+        }
         let seeds = Seed::from_number(seed);
         let mut config = EndpointConfig::new(NetworkId::from_name("pair"));
         configure(&mut config);
@@ -123,10 +112,8 @@ impl Pair {
             addrs,
             budgets,
             counters: [EndpointCounters::default(); 2],
-            wire: BTreeMap::new(),
-            serial: 0,
-            dice: seeds.stream("weather"),
-            weather,
+            internet,
+            eats: None,
             heard: [Vec::new(), Vec::new()],
             releases: true,
             writers: Default::default(),
@@ -140,19 +127,17 @@ impl Pair {
         let end = self.now + until;
         for _ in 0..20_000_000 {
             self.settle();
-            let arrival = self.wire.first_key_value().map(|((at, _), _)| *at);
+            let arrival = self.internet.next_event_time().map(instant);
             let timeouts = self.ends.iter().filter_map(Connection::poll_timeout);
             let Some(next) = timeouts.chain(arrival).min().filter(|next| *next <= end) else {
                 self.now = end;
                 return;
             };
             self.now = self.now.max(next);
-            while let Some(entry) = self.wire.first_entry() {
-                if entry.key().0 > self.now {
-                    break;
+            while let Some(delivery) = self.internet.poll(time(self.now)) {
+                if let Event::Datagram { from, payload, .. } = delivery.event {
+                    self.deliver(delivery.host.index(), from, &payload);
                 }
-                let (to, datagram) = entry.remove();
-                self.deliver(to, &datagram);
             }
             for n in 0..2 {
                 if self.ends[n].poll_timeout().is_some_and(|at| at <= self.now) {
@@ -163,9 +148,9 @@ impl Pair {
         panic!("the connections keep each other busy for ever");
     }
 
-    fn deliver(&mut self, to: usize, datagram: &[u8]) {
+    fn deliver(&mut self, to: usize, from: SocketAddr, datagram: &[u8]) {
         let (header, _) = Header::decode(datagram).expect("what an end sends is well-formed");
-        let packet = SealedPacket { from: self.addrs[1 - to], header: &header, datagram };
+        let packet = SealedPacket { from, header: &header, datagram };
         let (mut out, counters) = (Vec::new(), &mut self.counters[to]);
         self.ends[to].handle_packet(self.now, packet, &mut out, counters);
     }
@@ -173,12 +158,12 @@ impl Pair {
     fn settle(&mut self) {
         for n in 0..2 {
             let mut buf = Vec::new();
-            while let Some(Transmit { segment_size, len, .. }) =
+            while let Some(Transmit { to, segment_size, len }) =
                 self.ends[n].poll_transmit(self.now, 64, &mut buf, &mut self.counters[n])
             {
                 assert_eq!(len, buf.len());
                 for datagram in buf.chunks(segment_size) {
-                    self.send(1 - n, datagram);
+                    self.send(n, to, datagram);
                 }
             }
             while let Some(event) = self.ends[n].poll_event() {
@@ -202,21 +187,19 @@ impl Pair {
         }
     }
 
-    fn send(&mut self, to: usize, datagram: &[u8]) {
-        let copies = 1 + u32::from(self.dice.chance(self.weather.doubled));
-        for _ in 0..copies {
-            let eaten = self.weather.eats.is_some_and(|kind| {
-                Header::decode(datagram).is_ok_and(|(header, _)| header.kind == kind)
-            });
-            let lost = self.dice.chance(self.weather.loss);
-            if lost || eaten || datagram.len() > self.weather.largest {
-                continue;
-            }
-            let jitter = self.dice.duration(Duration::ZERO..=self.weather.jitter);
-            self.serial += 1;
-            let at = self.now + self.weather.delay + jitter;
-            self.wire.insert((at, self.serial), (to, datagram.to_vec()));
+    fn send(&mut self, from: usize, to: SocketAddr, datagram: &[u8]) {
+        let (header, _) = Header::decode(datagram).expect("what an end sends is well-formed");
+        if self.eats == Some(header.kind) {
+            return;
         }
+        let (now, from) = (time(self.now), self.addrs[from]);
+        // Whoever sends is not told what becomes of it.
+        _ = self.internet.send(now, from, to, datagram.to_vec(), DEFAULT_TTL);
+    }
+
+    /// What happens to datagrams on their way.
+    fn weather(&mut self) -> &mut PathLaws {
+        &mut self.internet.topology_mut().paths
     }
 
     fn messages(&self, at: usize) -> Vec<Bytes> {
@@ -254,6 +237,14 @@ impl Pair {
     }
 }
 
+fn time(at: Instant) -> Time {
+    Time::from_micros(at.as_micros())
+}
+
+fn instant(at: Time) -> Instant {
+    Instant::ORIGIN + at
+}
+
 fn numbered(count: u32, len: usize) -> Vec<Bytes> {
     let body = |n: u32| {
         let mut body = vec![u8::try_from(n % 251).unwrap(); len.max(4)];
@@ -277,7 +268,7 @@ fn a_message_arrives_and_is_acknowledged() {
 fn messages_of_every_size_arrive_in_order_whatever_the_weather() {
     for (seed, loss) in [(1, 0.0), (2, 0.01), (3, 0.05), (4, 0.2)] {
         let jitter = Duration::from_millis(5);
-        let mut pair = Pair::new(seed, Weather { loss, jitter, doubled: 0.05, ..CALM });
+        let mut pair = Pair::new(seed, PathLaws { loss, duplicates: 0.05, ..jittery(jitter) });
         let mut sent = Vec::new();
         for (n, len) in [4, 100, 1_100, 1_200, 5_000, 60_000, 300_000].into_iter().enumerate() {
             for body in numbered(10, len + n) {
@@ -296,7 +287,7 @@ fn messages_of_every_size_arrive_in_order_whatever_the_weather() {
 #[test]
 fn both_directions_at_once() {
     let jitter = Duration::from_millis(3);
-    let mut pair = Pair::new(9, Weather { loss: 0.05, jitter, ..CALM });
+    let mut pair = Pair::new(9, PathLaws { loss: 0.05, ..jittery(jitter) });
     let bodies = numbered(2_000, 200);
     for body in &bodies {
         pair.ends[0].send(1, Delivery::Ordered, body.clone()).unwrap();
@@ -333,7 +324,7 @@ fn a_receiver_that_does_not_read_is_not_flooded_and_goes_on_later() {
 #[test]
 fn closing_says_everything_first_and_both_ends_hear_of_it_once() {
     for (seed, loss) in [(1, 0.0), (2, 0.2), (3, 0.3)] {
-        let mut pair = Pair::new(seed, Weather { loss, ..CALM });
+        let mut pair = Pair::new(seed, PathLaws { loss, ..CALM });
         let bodies = numbered(200, 700);
         for body in &bodies {
             pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
@@ -364,7 +355,7 @@ fn a_reset_is_heard_at_once() {
 fn silence_ends_a_connection_that_has_something_to_say() {
     let mut pair = Pair::new(1, CALM);
     pair.run(Duration::from_secs(1));
-    pair.weather.loss = 1.0;
+    pair.weather().loss = 1.0;
     pair.ends[0].send(0, Delivery::Ordered, Bytes::from_static(b"anybody?")).unwrap();
     pair.run(Duration::from_secs(60));
     assert_eq!(pair.closed(0), [Closed::Silent]);
@@ -372,7 +363,7 @@ fn silence_ends_a_connection_that_has_something_to_say() {
 
 #[test]
 fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_carries_less() {
-    let mut pair = Pair::new(1, Weather { largest: 1_472, ..CALM });
+    let mut pair = Pair::new(1, PathLaws { mtu: 1_472, ..CALM });
     for round in 0..40 {
         for body in numbered(20, 10_000) {
             pair.ends[0].send(0, Delivery::Ordered, body).unwrap();
@@ -381,7 +372,7 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_carries_less() {
         assert_eq!(pair.messages(1).len(), 20 * (round + 1));
     }
     assert_eq!(pair.ends[0].view(ConnectionId(0)).datagram_size, 1_472);
-    pair.weather.largest = 1_300;
+    pair.weather().mtu = 1_300;
     for body in numbered(50, 10_000) {
         pair.ends[0].send(0, Delivery::Ordered, body).unwrap();
     }
@@ -395,14 +386,14 @@ fn numbers_wrap_and_keys_change_under_way() {
     let first_number = (1 << 32) - 500;
     let tuning = Tuning { packets_per_key: 300, first_number };
     let jitter = Duration::from_millis(5);
-    let mut pair = Pair::tuned(3, Weather { loss: 0.05, jitter, largest: 1_200, ..CALM }, tuning);
+    let mut pair = Pair::tuned(3, PathLaws { loss: 0.05, mtu: 1_200, ..jittery(jitter) }, tuning);
     let bodies = numbered(3_000, 1_000);
     for body in &bodies {
         pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
     }
     pair.run(Duration::from_secs(60));
     pair.expect(1, &bodies);
-    assert!(pair.ends[0].secured.as_ref().unwrap().protection.key_updates() > 3);
+    assert!(pair.ends[0].space.as_ref().unwrap().key_updates() > 3);
 }
 
 #[test]

@@ -240,3 +240,19 @@ fn the_first_address_is_bounded_too_until_the_handshake_proves_it() {
     paths.validate();
     assert_eq!(paths.allowance(home()), u64::MAX);
 }
+
+#[test]
+fn whoever_asks_is_answered_where_it_is_with_no_more_than_it_sent() {
+    let mut story = Story::new();
+    story.paths.handle_challenge(home(), [1; 8], 900);
+    story.paths.handle_challenge(elsewhere(0), [2; 8], PACKET);
+    let answer = Response { to: home(), token: [1; 8], size: 900 };
+    assert_eq!(story.paths.poll_response(), Some(answer));
+    assert_eq!(story.paths.poll_response(), None, "nobody is known to be there");
+    for n in 0..u8::try_from(3 * MAX_PATH_RESPONSES).unwrap() {
+        story.paths.handle_challenge(home(), [n; 8], 100);
+    }
+    let answers: Vec<_> = core::iter::from_fn(|| story.paths.poll_response()).collect();
+    assert_eq!(answers.len(), MAX_PATH_RESPONSES, "the oldest are forgotten");
+    assert_eq!(answers.last().map(|answer| answer.token[0]), Some(23));
+}

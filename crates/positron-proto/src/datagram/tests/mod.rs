@@ -34,6 +34,9 @@ struct Node {
     events: Vec<EndpointEvent>,
 }
 
+/// Some endpoints, and no network: a datagram is there at once, unless the story does something
+/// else with that very one, by what is in it. What chance does on the way is tried in
+/// [`connection`](super::connection).
 struct World {
     now: Now,
     nodes: Vec<Node>,

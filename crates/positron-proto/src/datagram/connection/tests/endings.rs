@@ -7,7 +7,7 @@ use crate::limits::{FLUSH_TIMEOUT, LONGEST_HALF_CLOSE};
 fn a_close_does_not_wait_for_ever_for_an_end_that_never_says_it_has_a_message_whole() {
     let mut pair = Pair::new(1, CALM);
     pair.run(Duration::from_secs(1));
-    pair.weather.eats = Some(PacketType::MessageAck);
+    pair.eats = Some(PacketType::MessageAck);
     pair.ends[0].send(0, Delivery::Ordered, Bytes::from(long(1, 100_000))).unwrap();
     pair.ends[0].close(pair.now, CloseReason::Pruned);
     pair.run(FLUSH_TIMEOUT);
@@ -33,7 +33,7 @@ fn a_close_does_not_wait_for_ever_for_an_end_that_does_not_read() {
 #[test]
 fn a_close_over_a_slow_path_takes_as_long_as_it_needs() {
     let delay = Duration::from_millis(700);
-    let mut pair = Pair::new(3, Weather { delay, loss: 0.05, ..CALM });
+    let mut pair = Pair::new(3, PathLaws { delay, loss: 0.05, ..CALM });
     let bodies = numbered(300, 3_000);
     for body in &bodies {
         pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
@@ -49,7 +49,7 @@ fn a_close_over_a_slow_path_takes_as_long_as_it_needs() {
 #[test]
 fn an_end_that_closed_hears_what_the_other_one_had_to_say() {
     for loss in [0.0, 0.2] {
-        let mut pair = Pair::new(4, Weather { loss, ..CALM });
+        let mut pair = Pair::new(4, PathLaws { loss, ..CALM });
         let mut bodies = numbered(100, 700);
         bodies.push(Bytes::from(long(4, 50_000)));
         for body in &bodies {
@@ -67,7 +67,7 @@ fn an_end_that_closed_hears_what_the_other_one_had_to_say() {
 #[test]
 fn both_ends_close_at_once() {
     for loss in [0.0, 0.3] {
-        let mut pair = Pair::new(5, Weather { loss, ..CALM });
+        let mut pair = Pair::new(5, PathLaws { loss, ..CALM });
         pair.run(Duration::from_secs(1));
         pair.ends[0].close(pair.now, CloseReason::Pruned);
         pair.ends[1].close(pair.now, CloseReason::ShuttingDown);
@@ -80,7 +80,8 @@ fn both_ends_close_at_once() {
 
 #[test]
 fn both_ends_hear_of_the_end_although_no_answer_to_a_fin_arrives() {
-    let mut pair = Pair::new(6, Weather { eats: Some(PacketType::FinAck), ..CALM });
+    let mut pair = Pair::new(6, CALM);
+    pair.eats = Some(PacketType::FinAck);
     pair.run(Duration::from_secs(1));
     pair.ends[0].close(pair.now, CloseReason::Pruned);
     pair.run(Duration::from_secs(20));
@@ -92,7 +93,7 @@ fn both_ends_hear_of_the_end_although_no_answer_to_a_fin_arrives() {
 fn an_end_whose_peer_vanished_while_it_closed_ends_soon() {
     let mut pair = Pair::new(7, CALM);
     pair.run(Duration::from_secs(1));
-    pair.weather.loss = 1.0;
+    pair.weather().loss = 1.0;
     pair.ends[0].send(0, Delivery::Ordered, Bytes::from_static(b"anybody?")).unwrap();
     pair.ends[0].close(pair.now, CloseReason::Pruned);
     pair.run(FLUSH_TIMEOUT + Duration::from_secs(1));
@@ -102,7 +103,7 @@ fn an_end_whose_peer_vanished_while_it_closed_ends_soon() {
 
 #[test]
 fn an_end_that_closed_hears_out_one_that_takes_long() {
-    let mut pair = Pair::new(8, Weather { delay: Duration::from_millis(700), ..CALM });
+    let mut pair = Pair::new(8, PathLaws { delay: Duration::from_millis(700), ..CALM });
     let bodies = numbered(300, 3_000);
     for body in &bodies {
         pair.ends[1].send(0, Delivery::Ordered, body.clone()).unwrap();

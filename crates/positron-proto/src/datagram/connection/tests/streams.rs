@@ -95,7 +95,7 @@ pub(super) fn long(seed: u64, len: usize) -> Vec<u8> {
 fn three_megabytes_arrive_exactly_whatever_the_weather() {
     for (seed, loss) in [(1, 0.0), (2, 0.05), (3, 0.2)] {
         let jitter = Duration::from_millis(3);
-        let mut pair = Pair::new(seed, Weather { loss, jitter, doubled: 0.02, ..CALM });
+        let mut pair = Pair::new(seed, PathLaws { loss, duplicates: 0.02, ..jittery(jitter) });
         let bytes = long(seed, 3_000_000);
         let stream = pair.stream(0, 2, bytes.clone());
         pair.run(MINUTE * 2);
@@ -108,7 +108,7 @@ fn three_megabytes_arrive_exactly_whatever_the_weather() {
 #[test]
 fn ten_streams_in_different_lanes_with_messages_between() {
     let jitter = Duration::from_millis(3);
-    let mut pair = Pair::new(4, Weather { loss: 0.05, jitter, ..CALM });
+    let mut pair = Pair::new(4, PathLaws { loss: 0.05, ..jittery(jitter) });
     let all: Vec<Vec<u8>> = (0..10_usize).map(|n| long(7, 20_000 * n)).collect();
     let mut opened = Vec::new();
     let bodies = numbered(200, 3_000);
@@ -155,11 +155,11 @@ fn a_window_that_opens_is_heard_of_although_the_packet_that_says_so_is_lost() {
     assert!(pair.ends[0].view(ConnectionId(0)).send_window < 2_000, "the window is closed");
     pair.reads = true;
     pair.read_everything(1);
-    pair.weather.loss = 1.0;
+    pair.weather().loss = 1.0;
     let sent = pair.counters[1].datagrams_sent;
     pair.settle();
     assert!(pair.counters[1].datagrams_sent > sent, "the window was told, in vain");
-    pair.weather.loss = 0.0;
+    pair.weather().loss = 0.0;
     pair.run(Duration::from_secs(3));
     for (stream, bytes) in opened.into_iter().zip(&all) {
         pair.expect_stream(0, stream, bytes);
@@ -175,9 +175,9 @@ fn a_credit_that_is_lost_is_said_again() {
     pair.run(Duration::from_secs(3));
     pair.reads = true;
     pair.read_everything(1);
-    pair.weather.loss = 1.0;
+    pair.weather().loss = 1.0;
     pair.settle();
-    pair.weather.loss = 0.0;
+    pair.weather().loss = 0.0;
     pair.run(Duration::from_secs(3));
     pair.expect_stream(0, stream, &bytes);
 }
@@ -185,7 +185,7 @@ fn a_credit_that_is_lost_is_said_again() {
 #[test]
 fn closing_says_what_was_written_to_streams_first() {
     for loss in [0.0, 0.2] {
-        let mut pair = Pair::new(8, Weather { loss, ..CALM });
+        let mut pair = Pair::new(8, PathLaws { loss, ..CALM });
         let all: Vec<Vec<u8>> = (0..3).map(|n| long(n, 90_000)).collect();
         let opened: Vec<StreamId> =
             all.iter().map(|bytes| pair.stream(0, 1, bytes.clone())).collect();
@@ -218,7 +218,7 @@ fn what_came_before_the_end_of_a_connection_can_be_read_after_it() {
 #[test]
 fn streams_that_are_dropped_in_the_middle_let_the_others_go_on() {
     let jitter = Duration::from_millis(3);
-    let mut pair = Pair::new(10, Weather { loss: 0.05, jitter, ..CALM });
+    let mut pair = Pair::new(10, PathLaws { loss: 0.05, ..jittery(jitter) });
     let all: Vec<Vec<u8>> = (0..4).map(|n| long(n, 400_000)).collect();
     let opened: Vec<StreamId> = all.iter().map(|bytes| pair.stream(0, 1, bytes.clone())).collect();
     pair.run(Duration::from_millis(100));
@@ -238,7 +238,7 @@ fn streams_that_are_dropped_in_the_middle_let_the_others_go_on() {
 
 #[test]
 fn streams_beyond_the_limit_wait_and_go_on() {
-    let mut pair = Pair::new(11, Weather { loss: 0.1, ..CALM });
+    let mut pair = Pair::new(11, PathLaws { loss: 0.1, ..CALM });
     let mut opened = 0;
     let bytes = long(11, 2_000);
     for _ in 0..2_000 {

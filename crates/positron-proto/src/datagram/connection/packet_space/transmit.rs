@@ -1,12 +1,13 @@
-//! The next packets of a connection.
+//! The next packets of a connection: what goes into them, and sealing them.
 
 use std::net::SocketAddr;
 
-use super::{Carried, Connection, PacketSpace, SentPacketData, packet_space::PathResponse};
+use super::PacketSpace;
 use crate::{
     datagram::{
-        contract::{Closed, ConnectionState, EndpointCounters, Transmit},
-        path::Challenge,
+        connection::data::{Carried, SentPacketData},
+        contract::Transmit,
+        path::{Challenge, Response},
         protection::Exhausted,
         recovery::SentPacketKind,
         sent_frames::{self, PacketBuilder},
@@ -15,8 +16,9 @@ use crate::{
     limits::{LANES, LEAST_DATAGRAM, MAX_BATCH, MAX_SEGMENTS},
     time::Instant,
     wire::{
+        frame::CloseReason,
         packet::{Flags, Fragment, HEADER_LEN, Header, PacketType, TAG_LEN, low},
-        packet_frame::{PacketFrame, put_ack, put_close},
+        packet_frame::{PacketFrame, put_close},
     },
 };
 
@@ -49,70 +51,6 @@ enum Filled {
     Nothing,
 }
 
-impl Connection {
-    /// Fills `buf`, which is cleared first, with the next batch.
-    pub(in super::super) fn poll_transmit(
-        &mut self,
-        now: Instant,
-        max_segments: usize,
-        buf: &mut Vec<u8>,
-        counters: &mut EndpointCounters,
-    ) -> Option<Transmit> {
-        buf.clear();
-        let sent = match self.say(now, max_segments, buf) {
-            Ok(sent) => sent?,
-            Err(Exhausted) => {
-                self.abort(now, Closed::CipherLimit);
-                return None;
-            }
-        };
-        let count = sent.len.div_ceil(sent.segment_size.max(1));
-        counters.datagrams_sent += u64::try_from(count).unwrap_or(0);
-        counters.bytes_sent += u64::try_from(sent.len).unwrap_or(0);
-        Some(sent)
-    }
-
-    fn say(
-        &mut self,
-        now: Instant,
-        max_segments: usize,
-        buf: &mut Vec<u8>,
-    ) -> Result<Option<Transmit>, Exhausted> {
-        let may_probe_size = self.may_probe_size();
-        let (ending, carried) = (&self.ending, &mut self.carried);
-        let Some(secured) = self.secured.as_deref_mut() else { return Ok(None) };
-        let close = |out: &mut Vec<u8>| put_close(out, &ending.reason());
-        if core::mem::take(&mut secured.due.reset) {
-            let packet = Complete::new(PacketType::Rst, SentPacketKind::AckOnly);
-            return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
-        }
-        if self.state == ConnectionState::Closed {
-            return Ok(None);
-        }
-        if let Some(sent) = secured.say_on_paths(now, &mut carried.window, buf)? {
-            return Ok(Some(sent));
-        }
-        if core::mem::take(&mut secured.due.fin_ack) {
-            let packet = Complete::new(PacketType::FinAck, SentPacketKind::AckOnly);
-            return secured.single(now, &mut carried.window, buf, packet, |_| {}).map(Some);
-        }
-        if let Some(token) = secured.due.pong.take() {
-            let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
-            let packet = Complete::new(PacketType::Pong, SentPacketKind::AckOnly);
-            return secured.single(now, &mut carried.window, buf, packet, frames).map(Some);
-        }
-        if core::mem::take(&mut secured.due.fin) && self.state.awaits_fin_acknowledgment() {
-            let mut packet = Complete::new(PacketType::Fin, SentPacketKind::Eliciting);
-            packet.cargo.fin = true;
-            return secured.single(now, &mut carried.window, buf, packet, close).map(Some);
-        }
-        if let Some(sent) = secured.say_data(now, carried, max_segments, buf)? {
-            return Ok(Some(sent));
-        }
-        secured.say_little(now, &mut carried.window, may_probe_size, buf)
-    }
-}
-
 /// When acknowledgments go into a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AckWhen {
@@ -123,30 +61,60 @@ enum AckWhen {
 }
 
 impl PacketSpace {
+    /// A packet of the connection's own, for its end: RST, FIN or FIN_ACK.
+    pub(in crate::datagram::connection) fn seal_end(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+        kind: PacketType,
+        reason: Option<&CloseReason>,
+    ) -> Result<Transmit, Exhausted> {
+        let fin = kind == PacketType::Fin;
+        let asks = if fin { SentPacketKind::Eliciting } else { SentPacketKind::AckOnly };
+        let mut packet = Complete::new(kind, asks);
+        packet.cargo.fin = fin;
+        let close = |out: &mut Vec<u8>| reason.into_iter().for_each(|why| put_close(out, why));
+        self.single(now, window, buf, packet, close)
+    }
+
+    /// The answer to their PINGs.
+    pub(in crate::datagram::connection) fn poll_pong(
+        &mut self,
+        now: Instant,
+        window: &mut ReceiveWindow,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let Some(token) = self.idle_timer.poll_pong() else { return Ok(None) };
+        let frames = |out: &mut Vec<u8>| PacketFrame::Pong { token }.encode(out);
+        let packet = Complete::new(PacketType::Pong, SentPacketKind::AckOnly);
+        self.single(now, window, buf, packet, frames).map(Some)
+    }
+
     /// A batch of packets with messages and pieces of streams.
-    fn say_data(
+    pub(in crate::datagram::connection) fn poll_data(
         &mut self,
         now: Instant,
         carried: &mut Carried,
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        let full = self.size.current();
+        let full = self.sending.datagram_size();
         let most = max_segments.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
-        let mut allowed = self.allowed(now, full, most, carried.queued_bytes());
+        let path = self.paths.allowance(self.paths.addr());
+        let mut allowed = self.sending.allowance(now, path, most, carried.queued_bytes());
         let mut count = 0;
-        while count < most && (allowed > 0 || self.due.probes > 0) {
+        while count < most && (allowed > 0 || self.sending.probes_due()) {
             let filled = self.fill_packet(now, carried, full, buf)?;
             if filled == Filled::Nothing {
-                self.recovery.app_limited();
-                self.paced_until = None;
+                self.sending.handle_app_limited();
                 break;
             }
             count += 1;
             if filled == Filled::Acks {
                 break;
             }
-            self.due.probes = self.due.probes.saturating_sub(1);
+            self.sending.handle_probe_sent();
             allowed = allowed.saturating_sub(1);
             if filled == Filled::Short {
                 break;
@@ -155,8 +123,8 @@ impl PacketSpace {
         if count == 0 {
             return Ok(None);
         }
-        self.pacer.handle_sent(now, u64::try_from(buf.len()).unwrap_or(u64::MAX));
         let (to, len) = (self.paths.addr(), buf.len());
+        self.sending.handle_batch_sent(now, len);
         Ok(Some(Transmit { to, segment_size: full.min(len), len }))
     }
 
@@ -171,7 +139,7 @@ impl PacketSpace {
         let start = begin(buf);
         let end = start + full - TAG_LEN;
         let acks = self.put_acks(now, buf, end, AckWhen::Due);
-        let (room, budget) = (self.room(), self.budget());
+        let (room, budget) = (self.sending.room(), self.sending.budget());
         let urgent = carried.most_urgent(room, budget).unwrap_or(LANES);
         let mut filling = PacketBuilder::new(buf, end, room, budget);
         carried.incoming.fill(&mut filling);
@@ -185,7 +153,7 @@ impl PacketSpace {
         }
         let PacketBuilder { kind, contents, charged, reliable, ordered, lane, .. } = filling;
         if kind == sent_frames::PacketKind::Data {
-            self.put_lowest(now, buf, end);
+            self.put_stop_waiting(now, buf, end);
         }
         let Some((kind, fragment)) = packet_type(kind) else {
             if acks {
@@ -215,81 +183,52 @@ impl PacketSpace {
         Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
     }
 
-    /// A PING, a probe for a larger datagram, or a mere acknowledgment.
-    fn say_little(
+    /// A PING, a probe for a larger datagram if it is worth it, or a mere acknowledgment.
+    pub(in crate::datagram::connection) fn poll_probe_or_ack(
         &mut self,
         now: Instant,
         window: &mut ReceiveWindow,
         may_probe_size: bool,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        if core::mem::take(&mut self.due.ping) {
-            let token = self.next_token();
+        if let Some(token) = self.idle_timer.poll_ping() {
             let frames = |out: &mut Vec<u8>| PacketFrame::Ping { token }.encode(out);
-            self.due.probes = 0;
+            self.sending.handle_ping_sent();
             let packet = Complete::new(PacketType::Ping, SentPacketKind::Eliciting);
             return self.single(now, window, buf, packet, frames).map(Some);
         }
-        if may_probe_size && let Some(size) = self.size.poll_probe(now) {
+        if may_probe_size && let Some(size) = self.sending.poll_size_probe(now) {
             return self.probe_size(now, window, buf, size).map(Some);
         }
-        let larger = core::mem::take(&mut self.due.window);
         // Packets full of one fragment have no room to say it.
-        let lowest = self.lowest_due(now).is_some() && self.recovery.in_flight() > 0;
-        if self.received.ack_due(now) || larger || lowest {
+        let stop_waiting =
+            self.sending.stop_waiting_due(now).is_some() && self.sending.is_in_flight();
+        if self.received.ack_due(now) || window.update_due() || stop_waiting {
             let packet = Complete::new(PacketType::Ack, SentPacketKind::AckOnly);
             return self.single(now, window, buf, packet, |_| {}).map(Some);
         }
         Ok(None)
     }
 
-    /// How many full datagrams congestion control, pacing and the path allow now.
-    fn allowed(&mut self, now: Instant, full: usize, most: usize, queued: usize) -> usize {
-        let datagram = u64::try_from(full).unwrap_or(u64::MAX).max(1);
-        let most = u64::try_from(most).unwrap_or(1);
-        self.recovery.congestion_mut().datagram_size_changed(datagram);
-        let window = self.recovery.congestion().window();
-        let free = window.saturating_sub(self.recovery.in_flight());
-        let path = self.paths.allowance(self.paths.addr());
-        let queued = u64::try_from(queued).unwrap_or(u64::MAX).saturating_add(datagram);
-        let wanted = free.min(path).min(datagram * most).min(queued) / datagram * datagram;
-        self.paced_until = None;
-        if wanted == 0 {
-            return 0;
-        }
-        self.pacer.datagram_size_changed(datagram);
-        self.pacer.follow(now, self.recovery.congestion(), self.recovery.rtt());
-        let paced = self.pacer.allowance(now, wanted);
-        if paced < datagram {
-            self.paced_until = self.pacer.poll_timeout(now, wanted);
-        }
-        usize::try_from(paced.min(wanted) / datagram).unwrap_or(0)
-    }
-
     /// Challenges and responses go to the path that they are about, padded so that it is known to
     /// carry full datagrams (RFC 9000, 8.2.1).
-    fn say_on_paths(
+    pub(in crate::datagram::connection) fn poll_path(
         &mut self,
         now: Instant,
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
-        // Somebody who is neither here nor coming asked: it gets nothing.
-        let paths = &self.paths;
-        self.due.path_responses.retain(|due| paths.allowance(due.to) >= LEAST_ON_PATH);
         // A response that is lost is asked for again: as many as somebody asks for, whatever the
         // congestion window says, must not be remembered until they are acknowledged.
-        let due = self.due.path_responses.pop_front();
-        let (to, frame, size, asks) = if let Some(PathResponse { to, token, asked }) = due {
-            let allowed = usize::try_from(self.paths.allowance(to)).unwrap_or(usize::MAX);
-            let frame = PacketFrame::PathResponse { token };
-            (to, frame, allowed.min(asked), SentPacketKind::AckOnly)
-        } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
-            let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
-            (to, frame, size, SentPacketKind::Eliciting)
-        } else {
-            return Ok(None);
-        };
+        let (to, frame, size, asks) =
+            if let Some(Response { to, token, size }) = self.paths.poll_response() {
+                (to, PacketFrame::PathResponse { token }, size, SentPacketKind::AckOnly)
+            } else if let Some(Challenge { to, token, size }) = self.paths.poll_challenge(now) {
+                let frame = PacketFrame::PathChallenge { token: token.to_be_bytes() };
+                (to, frame, size, SentPacketKind::Eliciting)
+            } else {
+                return Ok(None);
+            };
         let start = begin(buf);
         frame.encode(buf);
         buf.resize((start + size.min(LEAST_DATAGRAM)).saturating_sub(TAG_LEN).max(buf.len()), 0);
@@ -307,12 +246,10 @@ impl PacketSpace {
         size: usize,
     ) -> Result<Transmit, Exhausted> {
         let start = begin(buf);
-        PacketFrame::Ping { token: self.next_token() }.encode(buf);
+        PacketFrame::Ping { token: self.idle_timer.next_token() }.encode(buf);
         buf.resize(start + size - TAG_LEN, 0);
         let packet = Complete::new(PacketType::Ping, SentPacketKind::SizeProbe);
-        let number = self.protection.next_number();
         self.finish(now, window, buf, start, packet)?;
-        self.size.probe_sent(number);
         Ok(alone(self.paths.addr(), buf))
     }
 
@@ -328,7 +265,7 @@ impl PacketSpace {
         let start = begin(buf);
         let end = start + LEAST_DATAGRAM / 2;
         self.put_acks(now, buf, end, AckWhen::Always);
-        self.put_lowest(now, buf, end + LOWEST_LEN);
+        self.put_stop_waiting(now, buf, end + STOP_WAITING_LEN);
         frames(buf);
         self.finish(now, window, buf, start, packet)?;
         Ok(alone(self.paths.addr(), buf))
@@ -339,33 +276,21 @@ impl PacketSpace {
     fn put_acks(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize, when: AckWhen) -> bool {
         let start = buf.len();
         let wanted = when == AckWhen::Always || self.received.ack_due(now);
-        if wanted && self.received.has_gaps() {
-            let delay = self.received.ack_delay(now);
-            let room = end.saturating_sub(start);
-            put_ack(buf, self.received.ranges(), delay, room);
-            self.received.ack_sent(now);
+        if wanted {
+            self.received.put_ack(now, buf, end.saturating_sub(start));
         }
         buf.len() > start
     }
 
     /// Says which packets of ours will never arrive, if there is room and the other end was not
     /// told lately.
-    fn put_lowest(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize) {
-        if buf.len() + LOWEST_LEN <= end
-            && let Some(number) = self.lowest_due(now)
+    fn put_stop_waiting(&mut self, now: Instant, buf: &mut Vec<u8>, end: usize) {
+        if buf.len() + STOP_WAITING_LEN <= end
+            && let Some(number) = self.sending.stop_waiting_due(now)
         {
             PacketFrame::StopWaiting { number }.encode(buf);
-            self.recovery.lowest_told(number);
-            self.lowest_told = now;
+            self.sending.handle_stop_waiting_sent(now, number);
         }
-    }
-
-    /// The number for a STOP_WAITING frame. Until the other end shows that it heard of one, it is
-    /// told again, no more often than twice a round trip.
-    fn lowest_due(&self, now: Instant) -> Option<u64> {
-        let pause = self.recovery.rtt().smoothed() / 2;
-        let number = self.recovery.lowest_to_tell(now)?;
-        (now.since(self.lowest_told) >= pause).then_some(number)
     }
 
     fn finish(
@@ -403,26 +328,14 @@ impl PacketSpace {
             header.encode(front);
         }
         let number = self.protection.seal(now, datagram)?;
-        self.due.window = false;
-        if !self.received.has_gaps() {
-            // The header said it all.
-            self.received.ack_sent(now);
-        }
+        self.received.handle_header_sent(now);
         // Silence on a probe for a size is an answer, too.
         if packet.asks == SentPacketKind::Eliciting {
-            self.unanswered.get_or_insert(now);
-            self.spoke = now;
+            self.idle_timer.handle_sent(now);
         }
-        self.outstanding += packet.cargo.charged;
-        self.sent += 1;
         self.paths.handle_sent(to, size);
-        self.recovery.handle_sent(now, number, size, packet.asks, packet.cargo);
+        self.sending.handle_sent(now, number, size, packet.asks, packet.cargo);
         Ok(())
-    }
-
-    const fn next_token(&mut self) -> u64 {
-        self.due.tokens += 1;
-        self.due.tokens
     }
 }
 
@@ -449,7 +362,5 @@ fn packet_type(kind: sent_frames::PacketKind) -> Option<(PacketType, Fragment)> 
     })
 }
 
-/// Bytes of a packet with a challenge or a response.
-const LEAST_ON_PATH: u64 = 32 + 9 + 16;
 /// Bytes of a STOP_WAITING frame at the most.
-const LOWEST_LEN: usize = 9;
+const STOP_WAITING_LEN: usize = 9;
