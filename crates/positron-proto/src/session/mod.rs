@@ -90,7 +90,8 @@
 //! let to = "10.0.0.2:4000".parse().unwrap();
 //! let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
 //! alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
-//! bob.handle_accepted(now, LinkKind::Tcp, there, "10.0.0.1:5000".parse().unwrap(), None, &mut from_bob);
+//! let from = "10.0.0.1:5000".parse().unwrap();
+//! bob.handle_accepted(now, LinkKind::Tcp, there, from, None, &mut from_bob);
 //! alice.handle_connected(now, here, None, &mut from_alice);
 //!
 //! let mut up = 0;
