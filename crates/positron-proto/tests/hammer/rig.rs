@@ -198,7 +198,7 @@ impl Rig {
                             sessions.handle_accepted(now, kind, link, from, certificate, out);
                         }
                         Input::Connected { link, certificate } => {
-                            sessions.handle_connected(now, link, certificate, out)
+                            sessions.handle_connected(now, link, certificate, out);
                         }
                         Input::Bytes { link, bytes } => {
                             sessions.handle_bytes(now, link, bytes, out);

@@ -232,7 +232,7 @@ impl Machine for Byzantine {
                 sessions.handle_accepted(now, kind, link, from, certificate, outs);
             }
             Input::Connected { link, certificate } => {
-                sessions.handle_connected(now, link, certificate, outs)
+                sessions.handle_connected(now, link, certificate, outs);
             }
             Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
             Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),

@@ -249,7 +249,7 @@ impl World {
         });
         let from = self.nodes[n].addr;
         self.with(other, |s, now, out| {
-            s.handle_accepted(now, LinkKind::Tcp, accepted, from, None, out)
+            s.handle_accepted(now, LinkKind::Tcp, accepted, from, None, out);
         });
         self.with(n, |s, now, out| s.handle_connected(now, link, None, out));
     }
