@@ -51,7 +51,9 @@ pub(super) struct World {
     pub links: BTreeSet<(usize, usize)>,
     /// Somebody does wrong on purpose; otherwise nobody may be blamed for anything.
     pub hostile: bool,
-    network: Network<Happening>,
+    network: Network<Box<Happening>>,
+    /// When each node is to be woken, as of the last time that anything was done to it.
+    alarms: Vec<Option<Instant>>,
     dials: u64,
     seed: Seed,
 }
@@ -98,6 +100,7 @@ impl World {
             links: BTreeSet::new(),
             hostile: false,
             network: Network::new(seed, LATENCY),
+            alarms: Vec::new(),
             dials: 0,
             seed: Seed::from_number(seed),
         }
@@ -135,6 +138,7 @@ impl World {
             life: 0,
         });
         self.network.add();
+        self.alarms.push(None);
         let bound = bound.parse().unwrap();
         self.act(index, |node, now, out| node.peers.handle_listening(now, &[bound], out));
         index
@@ -183,15 +187,15 @@ impl World {
     /// Whether all living nodes are one network.
     pub(super) fn is_connected(&self) -> bool {
         let alive: Vec<usize> = (0..self.nodes.len()).filter(|i| self.nodes[*i].alive).collect();
+        let mut links = vec![Vec::new(); self.nodes.len()];
+        for &(a, b) in &self.links {
+            links[a].push(b);
+            links[b].push(a);
+        }
         let mut seen = BTreeSet::from([alive[0]]);
         let mut next = vec![alive[0]];
         while let Some(at) = next.pop() {
-            let links = self.links.iter();
-            for &other in links.filter(|(a, b)| *a == at || *b == at).flat_map(|(a, b)| [a, b]) {
-                if seen.insert(other) {
-                    next.push(other);
-                }
-            }
+            next.extend(links[at].iter().copied().filter(|other| seen.insert(*other)));
         }
         seen.len() == alive.len()
     }
@@ -199,12 +203,13 @@ impl World {
     /// Lets time pass; `true` as soon as `until` holds.
     pub(super) fn run_until(&mut self, time: Duration, until: impl Fn(&Self) -> bool) -> bool {
         let end = self.now.mono + time;
+        // A test may have done something to a node by itself.
+        (0..self.nodes.len()).for_each(|node| self.note_alarm(node));
         loop {
             if until(self) {
                 return true;
             }
-            let wakes = self.nodes.iter().filter(|node| node.alive);
-            let wake = wakes.filter_map(|node| node.peers.poll_timeout()).min();
+            let wake = self.alarms.iter().flatten().min().copied();
             let next = wake.into_iter().chain(self.network.next_time()).min();
             let Some(next) = next.filter(|at| *at <= end) else {
                 self.pass(end);
@@ -226,15 +231,14 @@ impl World {
 
     fn step(&mut self) {
         while let Some((node, what)) = self.network.poll(self.now.mono) {
-            self.happen(node, what);
+            self.happen(node, *what);
         }
         for node in 0..self.nodes.len() {
-            let due = self.nodes[node].peers.poll_timeout().is_some_and(|at| at <= self.now.mono);
-            if self.nodes[node].alive && due {
+            if self.alarms[node].is_some_and(|at| at <= self.now.mono) {
                 self.act(node, |node, now, out| {
                     node.peers.handle_timeout(now, &node.standings, out);
                 });
-                let next = self.nodes[node].peers.poll_timeout();
+                let next = self.alarms[node];
                 assert!(
                     next.is_none_or(|at| at > self.now.mono),
                     "a deadline that stays is a spin"
@@ -251,17 +255,23 @@ impl World {
     ) {
         let mut out = VecDeque::new();
         call(&mut self.nodes[index], self.now, &mut out);
+        self.note_alarm(index);
         for out in out {
             self.carry_out(index, out);
         }
     }
 
+    fn note_alarm(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        self.alarms[index] = node.peers.poll_timeout().filter(|_| node.alive);
+    }
+
     fn later(&mut self, after: Duration, node: usize, what: Happening) {
-        self.network.later(self.now.mono + after, node, what);
+        self.network.later(self.now.mono + after, node, Box::new(what));
     }
 
     fn send(&mut self, from: usize, to: usize, what: Happening) {
-        self.network.send(self.now.mono, from, to, what);
+        self.network.send(self.now.mono, from, to, Box::new(what));
     }
 
     fn carry_out(&mut self, index: usize, out: PeersEffect) {
@@ -410,6 +420,7 @@ impl World {
         let now = self.now;
         let node = &mut self.nodes[at];
         node.peers.handle_incoming(now, peer, &node.standings, &mut out);
+        self.note_alarm(at);
         let [answer] = out.make_contiguous() else { panic!("a knock has one answer: {out:?}") };
         if let PeersEffect::Refuse { reason, parting, .. } = answer {
             if let Some(message) = parting.take() {
@@ -459,6 +470,7 @@ impl World {
     /// A silent crash: the others notice after 3 s.
     pub(super) fn kill(&mut self, node: usize) {
         self.nodes[node].alive = false;
+        self.note_alarm(node);
         self.nodes[node].life += 1;
         self.nodes[node].under_way.clear();
         self.network.end(node);
