@@ -385,7 +385,7 @@ pub const BOOTSTRAP_DIALS: usize = 4;
 /// in the next one.
 pub const MAX_RESOLVED: usize = 32;
 /// Dials to addresses of one bootstrap name that are under way: half of [`MAX_DIALS`].
-pub const MAX_RACING: usize = 8;
+pub const MAX_RACING_ADDRESSES: usize = 8;
 /// Addresses in the book that share one public IP address: more would make us knock on a victim's
 /// door again and again.
 pub const MAX_BOOK_PER_IP: usize = 16;

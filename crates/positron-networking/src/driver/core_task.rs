@@ -20,7 +20,7 @@ use super::{
     listen::{Accepted, accept_all},
     packets::Packets,
     storage::Storage,
-    verify_pool::{Check, Pool},
+    verify_pool::{Check, VerifyPool},
 };
 use crate::{
     NodeEvent, Received, StopError, TrustedPeer,
@@ -354,7 +354,7 @@ impl CoreTask {
     /// What is done once for many inputs: signatures and the view. `quiet`: no input waits.
     fn finish_batch(&mut self, quiet: bool) {
         while !self.checks.is_empty() {
-            let pool = Pool::shared();
+            let pool = VerifyPool::shared();
             if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
                 pool.submit(self.checks.drain(..), &self.arrivals);
                 break;

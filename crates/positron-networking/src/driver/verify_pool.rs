@@ -17,7 +17,7 @@ use crate::limits::CHECKS_PER_BATCH;
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct VerifyPool {
     threads: usize,
     waiting: Mutex<VecDeque<(Check, Arrivals)>>,
     ready: Condvar,
@@ -41,10 +41,10 @@ impl Check {
     }
 }
 
-impl Pool {
+impl VerifyPool {
     /// The pool; its threads are started by the first call and end with the process.
     pub(super) fn shared() -> &'static Self {
-        static POOL: OnceLock<Pool> = OnceLock::new();
+        static POOL: OnceLock<VerifyPool> = OnceLock::new();
         static THREADS: OnceLock<()> = OnceLock::new();
         let pool = POOL.get_or_init(Self::new);
         THREADS.get_or_init(|| pool.start_threads());

@@ -48,7 +48,7 @@ mod memory_budget;
 mod mtu;
 mod outgoing;
 mod pacer;
-mod path;
+mod path_validation;
 mod protection;
 mod ranges;
 mod received_datagram;

@@ -112,7 +112,7 @@ impl Gossip {
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         self.store.insert(now.mono, item, message.clone());
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
-        self.spread(now, rumour, &message, None, out);
+        self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
     }
 
@@ -173,7 +173,7 @@ impl Gossip {
         }
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
-        self.spread(now, Rumour { item, ttl, has }, &message, Some(standings), out);
+        self.push_eagerly(now, Rumour { item, ttl, has }, &message, Some(standings), out);
         self.trim(now, out);
     }
 
@@ -308,7 +308,7 @@ impl Gossip {
     }
 
     /// Pushes a new message to a few peers while its hops last, and has the rest told of it.
-    fn spread(
+    fn push_eagerly(
         &mut self,
         now: Now,
         rumour: Rumour,

@@ -110,7 +110,7 @@ impl NodeCore {
                 self.send(now, to, message.lane(), message.encode());
             }
             peers::PeersEffect::Verify { from, record } => {
-                self.check(now, from, Claim::Record(record));
+                self.ask_for_verification(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
                 self.persist(peers::change::keep(&peer));
@@ -131,7 +131,7 @@ impl NodeCore {
         match out {
             gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
-                self.check(now, from, Claim::Gossip(ttl, claim));
+                self.ask_for_verification(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(&message, SequenceKind::Broadcast, from);
@@ -161,7 +161,7 @@ impl NodeCore {
                 self.peers.connect(now, peer, &mut self.queues.peers);
             }
             direct::DirectEffect::Verify { from, claim } => {
-                self.check(now, from, Claim::Direct(claim));
+                self.ask_for_verification(now, from, Claim::Direct(claim));
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
@@ -280,7 +280,7 @@ impl NodeCore {
 
     /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
-    fn check(&mut self, now: Now, from: NodeId, claim: Claim) {
+    fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.pending.park(from, claim, &self.network) {
             Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),
             Err(claim) => match *claim {

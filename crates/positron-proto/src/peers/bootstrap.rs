@@ -18,8 +18,8 @@ use crate::{
     handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{
-        BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING, MAX_RESOLVED,
-        REDIAL_FIRST, REFUSED_PAUSE,
+        BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
+        MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
     session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
@@ -86,7 +86,7 @@ struct BootstrapEntry {
 /// [`handle_dial_ended`](Self::handle_dial_ended). Of the addresses of a name the next is dialled
 /// [`HEAD_START`] after the last one, or as soon as one fails, and families take turns (RFC 8305, 4
 /// and 5). At most [`MAX_BOOTSTRAP`] addresses, [`MAX_RESOLVED`] dials in an attempt and
-/// [`MAX_RACING`] of them at once.
+/// [`MAX_RACING_ADDRESSES`] of them at once.
 #[derive(Debug)]
 pub(super) struct BootstrapAddresses {
     entries: Vec<BootstrapEntry>,
@@ -227,7 +227,7 @@ impl BootstrapAddresses {
                 let entry = &mut self.entries[index];
                 entry.resolving = false;
                 entry.queue = in_turns(addresses, entry.failures);
-                self.dial(index, links, dialer, turn);
+                self.race_next_address(index, links, dialer, turn);
             }
             Ok(_) => self.handle_unresolved(index, "no address".to_owned(), turn),
             Err(why) => self.handle_unresolved(index, why, turn),
@@ -269,7 +269,7 @@ impl BootstrapAddresses {
             DialOutcome::Failed(failure) => {
                 entry.handle_failure(failure);
                 if !entry.queue.is_empty() {
-                    self.dial(index, links, dialer, turn);
+                    self.race_next_address(index, links, dialer, turn);
                 } else if entry.under_way == 0 {
                     self.handle_all_failed(index, redial, turn);
                 }
@@ -352,7 +352,7 @@ impl BootstrapAddresses {
             return self.handle_unresolved(index, silent, turn);
         }
         if !entry.queue.is_empty() {
-            return self.dial(index, links, dialer, turn);
+            return self.race_next_address(index, links, dialer, turn);
         }
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         // A node that answers, if only to say that it is full, is known to be there: with enough
@@ -372,7 +372,7 @@ impl BootstrapAddresses {
             Place::Nowhere => {}
             Place::Address(addr) => {
                 entry.queue.push_back(addr);
-                self.dial(index, links, dialer, turn);
+                self.race_next_address(index, links, dialer, turn);
             }
             Place::Name => {
                 entry.resolving = true;
@@ -383,7 +383,7 @@ impl BootstrapAddresses {
     }
 
     /// Dials the next address of this attempt. One that is there only to be asked gets no link.
-    fn dial(
+    fn race_next_address(
         &mut self,
         index: usize,
         links: &ConnectedPeers,
@@ -397,7 +397,7 @@ impl BootstrapAddresses {
         let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
         let request = DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose };
         let reason = DialReason::Bootstrap(index);
-        if entry.under_way < MAX_RACING && dialer.dial(request, reason, turn) {
+        if entry.under_way < MAX_RACING_ADDRESSES && dialer.dial(request, reason, turn) {
             entry.queue.pop_front();
             entry.under_way += 1;
             entry.view.attempts = entry.view.attempts.saturating_add(1);

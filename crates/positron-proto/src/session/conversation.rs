@@ -308,7 +308,7 @@ impl Conversation {
     }
 
     /// When the peer will have been too slow, if nothing happens before.
-    pub(super) fn poll_slow_reader(&self) -> Instant {
+    pub(super) fn slow_reader_at(&self) -> Instant {
         match self.waiting() {
             Waiting::Nothing => Instant::FAR_FUTURE,
             Waiting::Unacknowledged => self.pace.slow_at(),

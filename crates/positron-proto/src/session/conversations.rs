@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     contract::{DownReason, LinkKind, NotSent, SessionEffect},
     conversation::Conversation,
-    standby::Standby,
+    upgrade_backoff::UpgradeBackoff,
 };
 use crate::{
     id::{LinkId, NodeId, Ticket},
@@ -41,7 +41,7 @@ pub(super) struct Conversations {
 struct Entry {
     conversation: Conversation,
     attachment: Attachment,
-    standby: Standby,
+    upgrade: UpgradeBackoff,
 }
 
 /// By which link a conversation goes on.
@@ -86,13 +86,13 @@ impl Conversations {
         let entry = self.by_peer.entry(peer).or_insert_with(|| Entry {
             conversation: Conversation::new(boot, now),
             attachment: Attachment::Attached(link),
-            standby: Standby::default(),
+            upgrade: UpgradeBackoff::default(),
         });
         if let Attachment::Detached(until) = entry.attachment {
             self.dormant.remove(&(until, peer));
         }
         entry.attachment = Attachment::Attached(link);
-        let moved = entry.standby.handle_link(kind);
+        let moved = entry.upgrade.handle_link(kind);
         let epoch = entry.conversation.resume(now, boot, &mut self.epochs);
         Resumed { epoch, moved }
     }
@@ -118,7 +118,7 @@ impl Conversations {
             return false;
         }
         let lost = matches!(reason, DownReason::Link(_) | DownReason::ByUs(CloseReason::Timeout));
-        entry.standby.handle_session_down(lost);
+        entry.upgrade.handle_session_down(lost);
         let until = now + CONVERSATION_GRACE;
         entry.attachment = Attachment::Detached(until);
         self.dormant.insert((until, peer));
@@ -203,18 +203,18 @@ impl Conversations {
 
     /// Whether `peer` was held for dead when its session ended.
     pub(super) fn is_lost(&self, peer: &NodeId) -> bool {
-        self.by_peer.get(peer).is_some_and(|entry| entry.standby.is_lost())
+        self.by_peer.get(peer).is_some_and(|entry| entry.upgrade.is_lost())
     }
 
     /// How long the next attempt to reach `peer` by a preferred kind of link waits.
     pub(super) fn next_upgrade(&mut self, peer: &NodeId) -> Option<Duration> {
-        self.by_peer.get_mut(peer).map(|entry| entry.standby.next_attempt())
+        self.by_peer.get_mut(peer).map(|entry| entry.upgrade.next_attempt())
     }
 
     /// The link to `peer` of the most preferred kind lasted.
     pub(super) fn handle_good_link(&mut self, peer: &NodeId) {
         if let Some(entry) = self.by_peer.get_mut(peer) {
-            entry.standby.handle_good_link();
+            entry.upgrade.handle_good_link();
         }
     }
 

@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 
 use super::{
-    attempts::{AfterFailure, AttemptId, Attempts, EndedAttempt, NextDial, Reason},
     carrier::LinkEnding,
     contract::{
         DialFailure, DialOutcome, DialRequest, LinkKinds, Peer, Purpose, SessionConfig,
         SessionCounters, SessionEffect,
     },
+    happy_eyeballs::{AfterFailure, AttemptId, EndedAttempt, HappyEyeballs, NextDial, Reason},
     link::SessionLink,
     link_table::LinkTable,
     stage::Stage,
@@ -24,9 +24,10 @@ use crate::{
 
 /// The dials of a node: what its attempts do to the table of links.
 ///
-/// A dial [`begin`](Self::begin)s; [`fail_over`](Self::fail_over) and [`upgrade`](Self::upgrade)
-/// begin one that nobody asked for, which nobody hears of. When a link of an attempt is no more,
-/// [`handle_failure`](Self::handle_failure) is told; [`fail`](Self::fail) hangs up on one as well.
+/// A dial [`begin`](Self::begin)s; [`begin_failover`](Self::begin_failover) and
+/// [`upgrade`](Self::upgrade) begin one that nobody asked for, which nobody hears of. When a link
+/// of an attempt is no more, [`handle_failure`](Self::handle_failure) is told;
+/// [`fail`](Self::fail) hangs up on one as well.
 /// When both ends agreed on one, the attempt is to be [`end`](Self::end)ed.
 ///
 /// **Guarantee.** Each dial ends with one [`SessionEffect::DialEnded`], and leaves no link behind
@@ -36,7 +37,7 @@ use crate::{
 /// reason.
 #[derive(Debug)]
 pub(super) struct Dials {
-    attempts: Attempts,
+    attempts: HappyEyeballs,
     transports: LinkKinds,
     connect_timeout: Duration,
     counters: SessionCounters,
@@ -45,7 +46,7 @@ pub(super) struct Dials {
 impl Dials {
     pub(super) fn new(config: &SessionConfig) -> Self {
         Self {
-            attempts: Attempts::default(),
+            attempts: HappyEyeballs::default(),
             transports: config.transports,
             connect_timeout: config.connect_timeout,
             counters: SessionCounters::default(),
@@ -73,7 +74,7 @@ impl Dials {
 
     /// The link of a session fell silent: one of a less preferred kind to the same address stands
     /// by, unless it is under way already.
-    pub(super) fn fail_over(
+    pub(super) fn begin_failover(
         &mut self,
         table: &mut LinkTable,
         now: Now,

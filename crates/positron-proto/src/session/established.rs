@@ -169,7 +169,7 @@ impl<'a> EstablishedSession<'a> {
         self.note_progress(now);
         match self.on.link.keep_alive.check(now, self.conversation.waiting(), heartbeat) {
             Liveness::Gone => Health::Silent,
-            _ if self.conversation.poll_slow_reader() <= now => Health::SlowReader,
+            _ if self.conversation.slow_reader_at() <= now => Health::SlowReader,
             Liveness::Suspect => Health::Suspect,
             Liveness::Ask => Health::Ask,
             Liveness::Fine => Health::Fine,
@@ -179,7 +179,7 @@ impl<'a> EstablishedSession<'a> {
     /// When [`check`](Self::check) may come to something else than fine.
     pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
         let liveness = self.on.link.keep_alive.poll_check(self.conversation.waiting(), heartbeat);
-        liveness.min(self.conversation.poll_slow_reader())
+        liveness.min(self.conversation.slow_reader_at())
     }
 
     fn handle_frame(

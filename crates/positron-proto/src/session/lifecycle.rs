@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use super::{
-    attempts::Reason,
     carrier::LinkEnding,
     contract::{DialFailure, DialOutcome, DownReason, LinkDown, Peer, SessionEffect},
     conversations::{Attachment, Retention},
     established::{EstablishedSession, Health},
     fault::LinkFault,
+    happy_eyeballs::Reason,
     sessions::Sessions,
     stage::Stage,
 };
@@ -227,7 +227,7 @@ impl Sessions {
                 if health == Health::Ask {
                     self.links.table.ask_for_flush(now, id);
                 } else if health == Health::Suspect {
-                    self.links.dials.fail_over(&mut self.links.table, now, id, out);
+                    self.links.dials.begin_failover(&mut self.links.table, now, id, out);
                 }
                 return;
             }

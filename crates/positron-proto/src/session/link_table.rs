@@ -9,11 +9,11 @@ use bytes::Bytes;
 
 use super::{
     admission::{Admission, Quota, TooMany},
-    attempts::AttemptId,
     carrier::{Carrier, CarrierEvent, LinkEnding, LinkNames},
     carriers::Carriers,
     contract::{DialFailure, DialRequest, LinkKind, SessionEffect},
     fault::LinkFault,
+    happy_eyeballs::AttemptId,
     link::SessionLink,
     partials_budget::{Partial, Partials},
     stage::{LinkEntry, Stage},

@@ -4,7 +4,6 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
-    attempts::AttemptId,
     carrier::LinkEnding,
     carriers::Carriers,
     contract::{
@@ -14,6 +13,7 @@ use super::{
     conversations::{Attachment, Conversations},
     dials::Dials,
     fault::LinkFault,
+    happy_eyeballs::AttemptId,
     link::SessionLink,
     link_table::{Admitted, LinkTable},
     stage::{Greeting, ReferralState, Stage},

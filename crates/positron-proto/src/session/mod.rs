@@ -24,10 +24,10 @@
 //!                     Sessions ── which link stays; what its end means for a session
 //!      ┌─────────────────┼───────────────────────────┐
 //!    Links            EstablishedSession        Conversations ── by peer: attached or dormant
-//!    until both ends  lent for one step by ───▸ Conversation · SendLane · Pace · Standby
+//!    until both ends  lent for one step by ───▸ Conversation · SendLane · Pace · UpgradeBackoff
 //!    agree            both tables: frames,
 //!      ├── Dials      records, liveness
-//!      │   Attempts ── whose turn it is in the race of one dial
+//!      │   HappyEyeballs ── whose turn it is in the race of one dial
 //!      └── LinkTable ── by link: Stage, quota, deadline
 //!          Carriers · Admission · Partials · SessionLink · KeepAlive
 //! ```
@@ -42,11 +42,11 @@
 //!   it cannot go on;
 //! - `stage`: how far a link is, and what may be said before both ends agreed; `link_table`: all of
 //!   them; `admission`: who may come in; `partials_budget`: what their unfinished messages take;
-//! - `attempts`: the links that race for one dial; `dials`: what that does to the table;
+//! - `happy_eyeballs`: the links that race for one dial; `dials`: what that does to the table;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go; `send_lane`: what was said in one lane; `pace`: whether the peer takes it;
-//! - `conversations`: all of them, and when they are forgotten; `standby`: by which kinds of links
-//!   a peer was reached;
+//! - `conversations`: all of them, and when they are forgotten; `upgrade_backoff`: by which kinds
+//!   of links a peer was reached, and when a better one is tried;
 //! - `links`: strangers and dials until both ends agree; `established`: a session, for one step;
 //! - [`sessions`]: the whole; `lifecycle`: how sessions begin, move and end; `contract` has the
 //!   words.
@@ -118,7 +118,6 @@
 //! ```
 
 mod admission;
-mod attempts;
 mod carrier;
 mod carriers;
 mod config;
@@ -130,6 +129,7 @@ mod datagram_carrier;
 mod dials;
 mod established;
 mod fault;
+mod happy_eyeballs;
 mod keep_alive;
 mod kind;
 mod lifecycle;
@@ -141,8 +141,8 @@ mod partials_budget;
 mod send_lane;
 pub mod sessions;
 mod stage;
-mod standby;
 mod stream_carrier;
+mod upgrade_backoff;
 
 pub use sessions::Sessions;
 

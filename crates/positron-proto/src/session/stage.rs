@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    admission::Quota, attempts::AttemptId, contract::LinkKind, fault::LinkFault, link::SessionLink,
+    admission::Quota, contract::LinkKind, fault::LinkFault, happy_eyeballs::AttemptId,
+    link::SessionLink,
 };
 use crate::{id::NodeId, time::Instant, wire::frame::Frame};
 

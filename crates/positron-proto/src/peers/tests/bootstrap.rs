@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use super::world::{World, address, closed, config};
 use crate::{
     handshake::HandshakeFailure,
-    limits::{BOOTSTRAP_LONGEST, HEAD_START, MAX_BOOTSTRAP, MAX_RACING},
+    limits::{BOOTSTRAP_LONGEST, HEAD_START, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES},
     peers::{BootstrapState, PeersConfig},
     session::sessions::{DialFailure, LinkDown},
     time::{Duration, Instant},
@@ -92,7 +92,7 @@ fn a_name_whose_first_addresses_are_silent_is_reached_by_any_other_without_waiti
         world.names.insert("seed.example:8888".to_owned(), Ok(addresses));
         let reached = BootstrapState::Reached(world.id(seed));
         assert!(world.run_until(Duration::from_secs(30), |world| world.state(node) == reached));
-        if silent < MAX_RACING {
+        if silent < MAX_RACING_ADDRESSES {
             let dialled = world.nodes[node].dialled.len();
             assert!(dialled <= silent + 1, "{dialled} dials for {silent} silent addresses");
             let took = world.now.mono.since(world.nodes[node].dialled[0].0);

@@ -12,7 +12,7 @@ use crate::{
         conversations::{Attachment, Retention},
         link::SessionLink,
         stage::LinkEntry,
-        standby::Standby,
+        upgrade_backoff::UpgradeBackoff,
     },
     wire::frame::Frame,
 };
@@ -237,7 +237,7 @@ fn an_idle_session_is_small_and_the_table_can_move_to_another_thread() {
     fn moves<T: Send>() {}
     moves::<Sessions>();
     assert!(size_of::<LinkEntry>() + size_of::<SessionLink>() < 1200);
-    let row = size_of::<Conversation>() + size_of::<Attachment>() + size_of::<Standby>();
+    let row = size_of::<Conversation>() + size_of::<Attachment>() + size_of::<UpgradeBackoff>();
     assert!(row < 512, "{row}");
 }
 

@@ -18,7 +18,7 @@ use crate::{
         ack_tracker::AckTracker,
         contract::{Closed, ConnectionView, EndpointConfig, EndpointCounters, RemoteNode},
         incoming::Violation,
-        path::Paths,
+        path_validation::Paths,
         protection::{Protection, Unopened},
         rtt::Rtt,
     },
@@ -298,7 +298,7 @@ impl PacketSpace {
             PacketFrame::PathChallenge { token } => heard.challenge = Some(token),
             PacketFrame::PathResponse { token } => {
                 let token = u64::from_be_bytes(token);
-                heard.moved = self.paths.response(now, from, token).or(heard.moved);
+                heard.moved = self.paths.handle_response(now, from, token).or(heard.moved);
             }
             PacketFrame::Close(reason) => heard.close = Some(reason),
             frame @ (PacketFrame::Message { .. }

@@ -7,7 +7,7 @@ use crate::{
     datagram::{
         connection::data::{Carried, SentPacketData},
         contract::Transmit,
-        path::{Challenge, Response},
+        path_validation::{Challenge, Response},
         protection::Exhausted,
         recovery::SentPacketKind,
         sent_frames::{self, PacketBuilder},

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// Tell it of every packet that *opened* ([`handle_arrival`](Self::handle_arrival)), of every
 /// datagram sent ([`handle_sent`](Self::handle_sent)) and of every PATH_RESPONSE
-/// ([`response`](Self::response)), and of one PATH_CHALLENGE a packet
+/// ([`handle_response`](Self::handle_response)), and of one PATH_CHALLENGE a packet
 /// ([`handle_challenge`](Self::handle_challenge)). Send to [`addr`](Self::addr), within
 /// [`allowance`](Self::allowance), and what [`poll_response`](Self::poll_response) and
 /// [`poll_challenge`](Self::poll_challenge) say.
@@ -250,7 +250,7 @@ impl Paths {
 
     /// A PATH_RESPONSE came, in a packet that opened: the new address if that completes a move.
     /// Call [`handle_arrival`](Self::handle_arrival) for the packet first.
-    pub(super) fn response(
+    pub(super) fn handle_response(
         &mut self,
         now: Instant,
         from: SocketAddr,

@@ -32,7 +32,7 @@ pub(super) struct AttemptId(u64);
 /// It knows no link but by its name. Bounded by whom it is told to dial, and each attempt by one
 /// link of each kind.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct HappyEyeballs {
     under_way: BTreeMap<AttemptId, ConnectionAttempt>,
     begun: u64,
     turns: Deadlines<AttemptId>,
@@ -92,7 +92,7 @@ pub(super) struct EndedAttempt {
     pub(super) links: Vec<LinkId>,
 }
 
-impl Attempts {
+impl HappyEyeballs {
     /// Begins an attempt over these kinds of links. Its first turn is due at once.
     pub(super) fn begin(
         &mut self,
@@ -219,8 +219,8 @@ mod tests {
         DialRequest { to, expect, noise_static: None, purpose: Purpose::Connect }
     }
 
-    fn begun() -> (Attempts, AttemptId, [LinkId; 2]) {
-        let mut attempts = Attempts::default();
+    fn begun() -> (HappyEyeballs, AttemptId, [LinkId; 2]) {
+        let mut attempts = HappyEyeballs::default();
         let id = attempts.begin(Instant::ORIGIN, dial(), Reason::Requested, BOTH);
         (attempts, id, [0, 1].map(LinkId::of_core))
     }

@@ -12,7 +12,7 @@ use crate::{
 /// A preferred kind is tried again after [`BACK_FIRST`], and then each time after twice as long, up
 /// to [`BACK_LONGEST`]; a link that was good begins that anew.
 #[derive(Debug)]
-pub(super) struct Standby {
+pub(super) struct UpgradeBackoff {
     /// What its links were made of last.
     kind: Option<LinkKind>,
     /// Whether its last link was held for dead when its session ended.
@@ -21,13 +21,13 @@ pub(super) struct Standby {
     back_after: Duration,
 }
 
-impl Default for Standby {
+impl Default for UpgradeBackoff {
     fn default() -> Self {
         Self { kind: None, lost: false, back_after: BACK_FIRST }
     }
 }
 
-impl Standby {
+impl UpgradeBackoff {
     /// It goes on over a link of this kind: whether it had one of another kind before.
     pub(super) fn handle_link(&mut self, kind: LinkKind) -> bool {
         self.kind.replace(kind).is_some_and(|before| before != kind)
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn attempts_to_go_back_become_ever_more_seldom_until_a_link_was_good() {
-        let mut standby = Standby::default();
+        let mut standby = UpgradeBackoff::default();
         let mut wait = BACK_FIRST;
         for _ in 0..20 {
             assert_eq!(standby.next_attempt(), wait);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn only_a_link_of_another_kind_than_the_one_before_is_a_move() {
-        let mut standby = Standby::default();
+        let mut standby = UpgradeBackoff::default();
         let kinds = [LinkKind::Udp, LinkKind::Udp, LinkKind::Tcp, LinkKind::Udp];
         assert_eq!(kinds.map(|kind| standby.handle_link(kind)), [false, false, true, true]);
     }

@@ -61,7 +61,7 @@ impl Story {
     ) -> Option<SocketAddr> {
         let token = self.token_for(challenged);
         self.paths.handle_arrival(at(millis), from, PACKET, true, self.pto, &mut self.dice);
-        let moved = self.paths.response(at(millis), from, token);
+        let moved = self.paths.handle_response(at(millis), from, token);
         moved.or(self.wake(millis))
     }
 
@@ -153,7 +153,10 @@ fn one_who_copies_packets_and_loses_one_race_gets_nothing() {
     story.packet(10, home(), PACKET, true);
     assert_eq!((story.paths.addr(), story.paths.dropped()), (home(), 1));
     // Even if the challenge was forwarded, the candidate is no more.
-    assert_eq!(story.paths.response(at(20), elsewhere(0), story.token_for(elsewhere(0))), None);
+    assert_eq!(
+        story.paths.handle_response(at(20), elsewhere(0), story.token_for(elsewhere(0))),
+        None
+    );
     assert_eq!(story.wake(5_000), None);
     assert_eq!(story.paths.addr(), home());
 }
@@ -165,7 +168,7 @@ fn one_who_forwards_the_challenge_but_not_the_answer_gets_nothing() {
     // The peer answers the way it always did.
     let token = story.token_for(elsewhere(0));
     story.paths.handle_arrival(at(50), home(), PACKET, false, PTO, &mut story.dice);
-    assert_eq!(story.paths.response(at(50), home(), token), None);
+    assert_eq!(story.paths.handle_response(at(50), home(), token), None);
     assert_eq!(story.wake(2_000), None);
     assert_eq!((story.paths.addr(), story.paths.moves()), (home(), 0));
 }
@@ -178,7 +181,7 @@ fn an_answer_from_the_old_address_within_a_pto_beats_one_from_the_new() {
     // Not the newest, as the attacker's copies run ahead.
     let token = story.token_for(home());
     story.paths.handle_arrival(at(90), home(), PACKET, false, PTO, &mut story.dice);
-    assert_eq!(story.paths.response(at(90), home(), token), None);
+    assert_eq!(story.paths.handle_response(at(90), home(), token), None);
     assert_eq!(story.wake(100), None);
     assert_eq!(story.paths.addr(), home());
 }
@@ -223,8 +226,8 @@ fn a_token_that_was_never_sent_answers_nothing() {
     story.packet(0, elsewhere(0), 10, true);
     assert_eq!(story.sent_to(elsewhere(0)), 0);
     let token = story.paths.candidate.as_ref().unwrap().theirs.token;
-    assert_eq!(story.paths.response(at(10), elsewhere(0), token), None);
-    assert_eq!(story.paths.response(at(10), elsewhere(0), 0), None);
+    assert_eq!(story.paths.handle_response(at(10), elsewhere(0), token), None);
+    assert_eq!(story.paths.handle_response(at(10), elsewhere(0), 0), None);
     assert_eq!(story.wake(150), None);
     assert_eq!(story.paths.addr(), home());
 }
