@@ -102,6 +102,8 @@ find_planted_bugs() { cargo xtask mutants; }
 
 run_examples() {
     local example
+    # Built first: the time is for what they do.
+    cargo build --quiet -p positron-networking --examples
     for example in basic_node data_sharing monitoring udp_transport tcp_transport flow_control; do
         printf '> %s\n' "$example"
         timeout 120 cargo run --quiet -p positron-networking --example "$example"
