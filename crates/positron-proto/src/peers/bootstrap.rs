@@ -61,10 +61,8 @@ struct BootstrapEntry {
     place: Place,
     /// Addresses of the present attempt that were not dialled yet.
     queue: VecDeque<SocketAddr>,
-    /// Dials of the present attempt that are not over.
-    under_way: usize,
-    /// Dials that another address of the same name has overtaken.
-    overtaken: usize,
+    /// Dials of the present attempt that are not over; any other one was overtaken.
+    under_way: Vec<(SocketAddr, Purpose)>,
     /// What it says about the present attempt if nothing better comes.
     failure: Option<DialFailure>,
     /// Somebody waits for an attempt: it is made even where we would leave the address in peace.
@@ -115,8 +113,7 @@ impl BootstrapEntry {
             view: Bootstrap { address, state, attempts: 0 },
             place,
             queue: VecDeque::new(),
-            under_way: 0,
-            overtaken: 0,
+            under_way: Vec::new(),
             failure: None,
             asked: false,
             resolving: false,
@@ -238,18 +235,16 @@ impl BootstrapAddresses {
     pub(super) fn handle_dial_ended(
         &mut self,
         index: usize,
-        outcome: &DialOutcome,
+        (dial, outcome): (&DialRequest, &DialOutcome),
         links: &ConnectedPeers,
         dialer: &mut Dialer,
         redial: &Redial,
         turn: &mut Turn<'_>,
     ) {
         let Some(entry) = self.entries.get_mut(index) else { return };
-        if entry.overtaken > 0 {
-            entry.overtaken -= 1;
-            return;
-        }
-        entry.under_way = entry.under_way.saturating_sub(1);
+        let is_this = |other: &(SocketAddr, Purpose)| *other == (dial.to, dial.purpose);
+        let Some(at) = entry.under_way.iter().position(is_this) else { return };
+        entry.under_way.swap_remove(at);
         match outcome {
             DialOutcome::Connected(node) => self.handle_reached(index, *node, turn),
             DialOutcome::Probed(node) if links.contains(node) => {
@@ -257,7 +252,7 @@ impl BootstrapAddresses {
             }
             DialOutcome::Probed(node) => {
                 entry.queue.clear();
-                entry.overtaken += core::mem::take(&mut entry.under_way);
+                entry.under_way.clear();
                 entry.found = None;
                 let free = dialer.free_slots(links) > 0;
                 entry.asked &= free;
@@ -270,7 +265,7 @@ impl BootstrapAddresses {
                 entry.handle_failure(failure);
                 if !entry.queue.is_empty() {
                     self.race_next_address(index, links, dialer, turn);
-                } else if entry.under_way == 0 {
+                } else if entry.under_way.is_empty() {
                     self.handle_all_failed(index, redial, turn);
                 }
             }
@@ -281,7 +276,7 @@ impl BootstrapAddresses {
         let entry = &mut self.entries[index];
         entry.found = Some(node);
         entry.queue.clear();
-        entry.overtaken += core::mem::take(&mut entry.under_way);
+        entry.under_way.clear();
         entry.failure = None;
         entry.asked = false;
         if self.banned_contact == Some(node) {
@@ -366,7 +361,8 @@ impl BootstrapAddresses {
         let entry = &mut self.entries[index];
         if !entry.asked {
             // Whatever is still under way by now has lost its answer.
-            (entry.under_way, entry.overtaken, entry.failure) = (0, 0, None);
+            entry.under_way.clear();
+            entry.failure = None;
         }
         match entry.place {
             Place::Nowhere => {}
@@ -397,9 +393,9 @@ impl BootstrapAddresses {
         let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
         let request = DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose };
         let reason = DialReason::Bootstrap(index);
-        if entry.under_way < MAX_RACING_ADDRESSES && dialer.dial(request, reason, turn) {
+        if entry.under_way.len() < MAX_RACING_ADDRESSES && dialer.dial(request, reason, turn) {
             entry.queue.pop_front();
-            entry.under_way += 1;
+            entry.under_way.push((to, purpose));
             entry.view.attempts = entry.view.attempts.saturating_add(1);
             if entry.queue.is_empty() {
                 // Only a lost answer lets this one fire.

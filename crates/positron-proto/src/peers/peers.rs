@@ -244,7 +244,8 @@ impl Peers {
         if let Some(DialReason::Bootstrap(index)) = reason {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);
-            self.bootstraps.handle_dial_ended(index, &outcome, links, dialer, redial, turn);
+            let ended = (&dial, &outcome);
+            self.bootstraps.handle_dial_ended(index, ended, links, dialer, redial, turn);
         }
         self.outbound.fill_soon(now.mono);
     }

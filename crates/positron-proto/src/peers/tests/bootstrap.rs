@@ -224,3 +224,20 @@ fn who_has_no_slot_left_asks_all_the_same_and_says_so() {
     assert_eq!(join(&mut world, node, &address(0)), reached, "the peer that it has");
     assert!(world.linked(first, node) && !world.linked(other, node));
 }
+
+#[test]
+fn who_asks_while_overtaken_dials_are_under_way_is_told_of_his_own() {
+    let name = "seed.example:8888";
+    let mut world = World::new(1);
+    let seed = world.add(&address(0), config());
+    let node = world.add(&address(1), with(&[name]));
+    let silent: SocketAddr = "9.9.9.9:1".parse().unwrap();
+    world.services.insert(silent, DialFailure::Link(LinkDown::TimedOut));
+    world.names.insert(name.to_owned(), Ok(vec![silent, world.nodes[seed].addr]));
+    let reached = BootstrapState::Reached(world.id(seed));
+    assert!(world.run_until(Duration::from_secs(1), |world| world.state(node) == reached));
+    world.names.insert(name.to_owned(), Ok(vec![world.nodes[seed].addr]));
+    assert_eq!(join(&mut world, node, name), reached);
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.state(node), reached);
+}
