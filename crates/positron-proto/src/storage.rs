@@ -46,8 +46,21 @@ pub struct Change {
     pub key: Bytes,
     /// What; `None` forgets the row.
     pub value: Option<Value>,
-    /// Whether it must survive a loss of power, not only of the process.
-    pub critical: bool,
+    /// How soon it must be there, and what it must survive then.
+    pub urgency: Urgency,
+}
+
+/// How soon a change must be on disk. Changes stay in order: what was made before an urgent one is
+/// as urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// With what else comes in a moment: nobody waits for it.
+    #[default]
+    Behind,
+    /// At once: somebody waits until it survives a crash of the process.
+    Awaited,
+    /// At once, and it must survive a loss of power.
+    Critical,
 }
 
 /// What stands under a key, in two parts: what was written down for it, and behind that what it
@@ -88,18 +101,18 @@ pub trait Remembered {
 impl Change {
     /// Remembers `value` under `key`.
     pub fn keep(table: &'static Table, key: impl Into<Bytes>, value: impl Into<Value>) -> Self {
-        Self { table, key: key.into(), value: Some(value.into()), critical: false }
+        Self { table, key: key.into(), value: Some(value.into()), urgency: Urgency::Behind }
     }
 
     /// Remembers nothing under `key` any more.
     pub fn forget(table: &'static Table, key: impl Into<Bytes>) -> Self {
-        Self { table, key: key.into(), value: None, critical: false }
+        Self { table, key: key.into(), value: None, urgency: Urgency::Behind }
     }
 
-    /// The same; if `critical` holds, it must survive a loss of power.
+    /// The same, not less urgent than this.
     #[must_use]
-    pub const fn critical_if(mut self, critical: bool) -> Self {
-        self.critical = critical;
+    pub fn at_least(mut self, urgency: Urgency) -> Self {
+        self.urgency = self.urgency.max(urgency);
         self
     }
 

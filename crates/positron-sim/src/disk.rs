@@ -11,7 +11,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::NetworkId,
     node::{ChangeId, Snapshot},
-    storage::{Change, Row, Rule, Value},
+    storage::{Change, Row, Rule, Urgency, Value},
     time::{Duration, Instant},
 };
 
@@ -69,7 +69,7 @@ impl Disk {
         let mut last = None;
         let mut critical = now.since(self.checkpointed) >= checkpoint;
         for (id, change) in self.written.drain(..self.batch) {
-            critical |= change.critical;
+            critical |= change.urgency == Urgency::Critical;
             self.committed.push_back(change);
             last = Some(id);
         }
@@ -124,7 +124,7 @@ impl Disk {
 impl Tables {
     /// Applying a change twice is applying it once.
     fn apply(&mut self, change: Change) {
-        let Change { table, key, value, critical: _ } = change;
+        let Change { table, key, value, urgency: _ } = change;
         // Nothing reads a log back.
         if matches!(table.rule, Rule::Log { .. }) {
             return;

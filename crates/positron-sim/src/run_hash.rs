@@ -117,10 +117,10 @@ impl RunHash {
     }
 
     fn change(&mut self, change: &Change) {
-        let Change { table, key, value, critical } = change;
+        let Change { table, key, value, urgency } = change;
         self.text(table.name);
         self.bytes(key);
-        self.word(1 + u64::from(*critical));
+        self.word(1 + *urgency as u64);
         if let Some(value) = value {
             self.bytes(&value.head);
             self.bytes(&value.tail);

@@ -14,8 +14,9 @@
 //!  core ── Effect::Persist(id, change)
 //!    │
 //!  driver ── Store::persist ──▸ queue ─────────────▸ writer thread
-//!    ▲       waits only when    MAX_QUEUED_CHANGES   takes everything that waits:
-//!    │       the queue is full  MAX_QUEUED_BYTES     one transaction (group commit)
+//!    ▲       waits only when    MAX_QUEUED_CHANGES   takes everything that waits, at once if
+//!    │       the queue is full  MAX_QUEUED_BYTES     somebody waits for one of them, after
+//!    │                                               COMMIT_DELAY else: one transaction
 //!    │                                                 │
 //!    │   Durable { up_to } ◂── committed ◂─────────────┤ one change is critical: the log is synced
 //!    │   Retrying { why }  ◂── rolled back, again soon ┤ full, busy, I/O: RETRY_PAUSES

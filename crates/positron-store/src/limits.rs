@@ -8,6 +8,10 @@ pub const MAX_QUEUED_CHANGES: usize = 16 * 1024;
 /// Bytes of changes that wait for the writer, counted by [`crate::Backlog`]; as much again may be
 /// in the transaction that is being written.
 pub const MAX_QUEUED_BYTES: usize = 16 << 20;
+/// How long a change that nobody waits for waits for others to share its commit, which writes the
+/// same few pages whether it has one change or sixty. A node that is killed meanwhile (`kill -9`)
+/// asks its peers again for what they sent it in this time.
+pub const COMMIT_DELAY: Duration = Duration::from_millis(100);
 /// Bytes that the database may grow to: about ten times what the bounds of the core add up to. A
 /// node beyond it has a bug, and the rest of the disk shall not pay for it.
 pub const MAX_DATABASE_BYTES: u64 = 1 << 30;

@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use positron_proto::{node::ChangeId, storage::Change};
+use positron_proto::{
+    node::ChangeId,
+    storage::{Change, Urgency},
+};
 
-use crate::limits::{MAX_QUEUED_BYTES, MAX_QUEUED_CHANGES};
+use crate::limits::{COMMIT_DELAY, MAX_QUEUED_BYTES, MAX_QUEUED_CHANGES};
 
 /// How much waits for the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -27,10 +30,13 @@ pub struct Refused {
 }
 
 /// From many threads to the one writer, in order.
+///
+/// What somebody waits for is given out at once, with all that came before it. The rest waits up to
+/// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
-    /// Something came, or nothing more will.
+    /// The writer has something to wait for or to do, or nothing more will come.
     filled: Condvar,
     /// Everything was taken, or nothing will be any more.
     drained: Condvar,
@@ -40,6 +46,8 @@ pub(crate) struct Queue {
 struct Waiting {
     changes: Vec<(ChangeId, Change)>,
     bytes: usize,
+    /// Whether it is to be written without waiting for more.
+    is_due: bool,
     state: State,
 }
 
@@ -67,38 +75,45 @@ impl Queue {
             }
             waiting = self.drained.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let is_urgent = change.urgency != Urgency::Behind;
         waiting.changes.push((id, change));
         waiting.bytes += cost;
-        self.filled.notify_one();
+        let becomes_due = !waiting.is_due && (is_urgent || waiting.is_half_full());
+        waiting.is_due |= becomes_due;
+        if becomes_due || waiting.changes.len() == 1 {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
-    /// Swaps everything that waits into `batch`, which is empty; waits for something. `false`: the
-    /// queue is closed and nothing is left.
+    /// Swaps everything that waits into `batch`, which is empty; waits for something, and then for
+    /// what comes with it. `false`: the queue is closed and nothing is left.
     pub(crate) fn take(&self, batch: &mut Vec<(ChangeId, Change)>) -> bool {
         let mut waiting = self.lock();
         while waiting.changes.is_empty() {
-            if !matches!(waiting.state, State::Open) {
+            if !waiting.is_open() {
                 return false;
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let is_early = |waiting: &mut Waiting| waiting.is_open() && !waiting.is_due;
+        let due = self.filled.wait_timeout_while(waiting, COMMIT_DELAY, is_early);
+        waiting = due.unwrap_or_else(PoisonError::into_inner).0;
         std::mem::swap(&mut waiting.changes, batch);
-        waiting.bytes = 0;
+        (waiting.bytes, waiting.is_due) = (0, false);
         self.drained.notify_all();
         true
     }
 
     /// Waits for `pause`, or less if the queue is being closed.
     pub(crate) fn pause(&self, pause: Duration) {
-        let is_open = |waiting: &mut Waiting| matches!(waiting.state, State::Open);
-        drop(self.filled.wait_timeout_while(self.lock(), pause, is_open));
+        drop(self.filled.wait_timeout_while(self.lock(), pause, |waiting| waiting.is_open()));
     }
 
     /// What waits is still written; then the writer ends.
     pub(crate) fn close(&self) {
         let mut waiting = self.lock();
-        if matches!(waiting.state, State::Open) {
+        if waiting.is_open() {
             waiting.state = State::Closing;
         }
         self.filled.notify_all();
@@ -133,6 +148,15 @@ impl Waiting {
         self.changes.is_empty()
             || (self.changes.len() < MAX_QUEUED_CHANGES && self.bytes + cost <= MAX_QUEUED_BYTES)
     }
+
+    /// The other half is for what comes while this one is being written.
+    const fn is_half_full(&self) -> bool {
+        self.changes.len() >= MAX_QUEUED_CHANGES / 2 || self.bytes >= MAX_QUEUED_BYTES / 2
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
 }
 
 /// Memory that a change holds, about.
@@ -150,6 +174,39 @@ mod tests {
 
     fn change() -> Change {
         forget(&NodeId::from_bytes([7; 32]))
+    }
+
+    #[test]
+    fn what_somebody_waits_for_takes_along_what_nobody_waits_for() {
+        let queue = Queue::default();
+        queue.push(ChangeId(1), change()).unwrap();
+        assert!(!queue.lock().is_due);
+        queue.push(ChangeId(2), change().at_least(Urgency::Awaited)).unwrap();
+        assert!(queue.lock().is_due);
+        let mut batch = Vec::new();
+        assert!(queue.take(&mut batch));
+        assert_eq!(batch.len(), 2);
+        queue.push(ChangeId(3), change()).unwrap();
+        assert!(!queue.lock().is_due);
+    }
+
+    #[test]
+    fn a_half_full_queue_waits_for_nothing() {
+        let queue = Queue::default();
+        let half = u64::try_from(MAX_QUEUED_CHANGES / 2).unwrap();
+        (1..half).for_each(|id| queue.push(ChangeId(id), change()).unwrap());
+        assert!(!queue.lock().is_due);
+        queue.push(ChangeId(half), change()).unwrap();
+        assert!(queue.lock().is_due);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_written_all_the_same() {
+        let queue = Queue::default();
+        queue.push(ChangeId(1), change()).unwrap();
+        let mut batch = Vec::new();
+        assert!(queue.take(&mut batch));
+        assert_eq!(batch.len(), 1);
     }
 
     #[test]

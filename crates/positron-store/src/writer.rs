@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use positron_proto::{node::ChangeId, storage::Change};
+use positron_proto::{
+    node::ChangeId,
+    storage::{Change, Urgency},
+};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 
 use crate::{StoreError, apply::Apply, limits::CLOSE_TIMEOUT, queue::Queue};
@@ -11,7 +14,7 @@ use crate::{StoreError, apply::Apply, limits::CLOSE_TIMEOUT, queue::Queue};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// Every change up to this one survives a crash of the process; what [is
-    /// critical](Change::critical) and everything before it, a loss of power.
+    /// critical](Urgency::Critical) and everything before it, a loss of power.
     Durable {
         /// The last one.
         up_to: ChangeId,
@@ -99,7 +102,7 @@ impl Writer {
 
     /// All of it or nothing.
     fn commit(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
-        let is_critical = batch.iter().any(|(_, change)| change.critical);
+        let is_critical = batch.iter().any(|(_, change)| change.urgency == Urgency::Critical);
         self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (_, change) in batch {

@@ -12,6 +12,7 @@ use positron_proto::{
     id::NetworkId,
     identity::{Identity, SignatureJob, Verified},
     node::ChangeId,
+    storage::Urgency,
     time::WallTime,
     wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
@@ -135,7 +136,7 @@ fn stored_per_second(
     let start = Instant::now();
     let mut last = ChangeId(0);
     for (id, message) in (1..).map(ChangeId).zip(messages) {
-        store.persist(id, keep_message(message)).map_err(|error| {
+        store.persist(id, keep_message(message).at_least(Urgency::Awaited)).map_err(|error| {
             Failure::new(Exit::Storage, "the store refuses a message").because(error)
         })?;
         last = id;

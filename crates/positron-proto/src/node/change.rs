@@ -2,7 +2,7 @@
 
 use crate::{
     id::NetworkId,
-    storage::{Change, Remembered, Row, Rule, Table},
+    storage::{Change, Remembered, Row, Rule, Table, Urgency},
     wire::{Malformed, Reader},
 };
 
@@ -36,7 +36,7 @@ pub const NUMBERS: Table = Table { name: "node_numbers", rule: Rule::Rise, essen
 /// Our own numbers below `below` may have been used. Must survive a loss of power.
 pub fn reserve(kind: SequenceKind, below: u64) -> Change {
     let change = Change::keep(&NUMBERS, name_of(kind), below.to_be_bytes().to_vec());
-    change.critical_if(true)
+    change.at_least(Urgency::Critical)
 }
 
 impl Remembered for Numbers {

@@ -349,8 +349,8 @@ impl NodeCore {
         }
         for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
             if let Some(below) = self.publisher.reservation(kind) {
-                let change = self.persist(reserve(kind, below));
-                self.persistence.wait_for(change, Awaited::Numbers(kind, below));
+                let (what, change) = (Awaited::Numbers(kind, below), reserve(kind, below));
+                self.persistence.persist_for(what, change, &mut self.effects);
             }
         }
     }

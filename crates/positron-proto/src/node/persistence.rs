@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{ChangeId, Effect, Refused, SequenceKind};
 use crate::{
     id::{MessageId, Ticket},
-    storage::Change,
+    storage::{Change, Urgency},
 };
 
 /// The changes on their way to the disk, and what waits for them.
 ///
-/// [`persist`](Self::persist) hands a change over, in order, and [`wait_for`](Self::wait_for) says
-/// what it makes possible; that comes back from [`handle_persisted`](Self::handle_persisted), in
-/// the same order, or is given up by [`handle_failed`](Self::handle_failed). After that nothing is
+/// [`persist`](Self::persist) hands a change over, in order, and so does
+/// [`persist_for`](Self::persist_for), which says what it makes possible; that comes back from
+/// [`handle_persisted`](Self::handle_persisted), in the same order, or is given up by
+/// [`handle_failed`](Self::handle_failed). After that nothing is
 /// written any more, and what needs the disk is to be refused ([`check`](Self::check)).
 ///
 /// Bounded by whoever asks: one reservation of numbers for each counting, and the broadcasts that
@@ -45,9 +46,15 @@ impl Persistence {
         id
     }
 
-    /// This becomes possible when the change with this name is on disk.
-    pub(super) fn wait_for(&mut self, change: ChangeId, what: Awaited) {
-        self.awaited.insert(change, what);
+    /// Hands a change to the disk; this becomes possible when it is there.
+    pub(super) fn persist_for(
+        &mut self,
+        what: Awaited,
+        change: Change,
+        out: &mut VecDeque<Effect>,
+    ) {
+        let id = self.persist(change.at_least(Urgency::Awaited), out);
+        self.awaited.insert(id, what);
     }
 
     /// The disk has everything up to `up_to`.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    ChangeId, CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind,
-    pending_verification::Claim, persistence::Awaited,
+    CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
+    persistence::Awaited,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -355,16 +355,18 @@ impl NodeCore {
     }
 
     /// Hands a change to the disk.
-    pub(super) fn persist(&mut self, change: Change) -> ChangeId {
-        self.persistence.persist(change, &mut self.effects)
+    pub(super) fn persist(&mut self, change: Change) {
+        self.persistence.persist(change, &mut self.effects);
     }
 
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
     fn keep(&mut self, message: &Verified<AppMessage>) {
-        let change = self.persist(gossip::change::keep_message(message));
-        if let Some(ticket) = self.publisher.handle_kept(&message.content().sender) {
-            self.persistence.wait_for(change, Awaited::Broadcast(ticket, message.id()));
-        }
+        let change = gossip::change::keep_message(message);
+        let Some(ticket) = self.publisher.handle_kept(&message.content().sender) else {
+            return self.persist(change);
+        };
+        let what = Awaited::Broadcast(ticket, message.id());
+        self.persistence.persist_for(what, change, &mut self.effects);
     }
 
     fn deliver(&mut self, message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) {

@@ -8,7 +8,7 @@ use crate::{
     limits::MAX_TRUST_EVENTS,
     misbehavior::Observation,
     standings::PeerTrust,
-    storage::{Change, Remembered, Row, Rule, Table},
+    storage::{Change, Remembered, Row, Rule, Table, Urgency},
     time::WallTime,
     wire::{Malformed, Reader, Writer as _},
 };
@@ -30,7 +30,10 @@ pub fn keep(peer: &NodeId, standing: &PeerTrust, at: WallTime) -> Change {
         value.put_u64(until.as_unix_micros());
     }
     let change = Change::keep(&STANDINGS, peer.as_bytes().to_vec(), value);
-    change.critical_if(standing.banned_until.is_some())
+    match standing.banned_until {
+        Some(_) => change.at_least(Urgency::Critical),
+        None => change,
+    }
 }
 
 /// A stranger again.
@@ -116,7 +119,7 @@ mod tests {
         for banned_until in [None, Some(WallTime::from_unix_micros(9))] {
             let standing = PeerTrust { score: 0.25, banned_until };
             let change = keep(&peer, &standing, at);
-            assert_eq!(change.critical, banned_until.is_some());
+            assert_eq!(change.urgency == Urgency::Critical, banned_until.is_some());
             let value = change.value.unwrap().to_bytes();
             let mut back = Vec::<RememberedTrust>::new();
             let row = Row { table: change.table, key: change.key, value };

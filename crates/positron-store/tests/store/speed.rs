@@ -2,7 +2,14 @@
 
 use std::time::Instant;
 
-use positron_proto::{gossip::change::keep_message, node::ChangeId, peers};
+use positron_proto::{
+    gossip::change::keep_message,
+    identity::Verified,
+    node::ChangeId,
+    peers,
+    storage::{Change, Urgency},
+    wire::message::AppMessage,
+};
 use positron_store::Report;
 use tempfile::tempdir;
 
@@ -31,7 +38,7 @@ fn messages_of_256_bytes_are_stored_in_bulk_and_one_by_one() {
     let alice = identity(1);
     let messages: Vec<_> = (0..BULK + SINGLY).map(|n| message(&alice, n, 256)).collect();
     let (store, _, reports) = open(dir.path()).unwrap();
-    let mut changes = (1..).map(ChangeId).zip(messages.iter().map(keep_message));
+    let mut changes = (1..).map(ChangeId).zip(messages.iter().map(awaited));
 
     let start = Instant::now();
     for (id, change) in changes.by_ref().take(usize::try_from(BULK).unwrap()) {
@@ -50,6 +57,10 @@ fn messages_of_256_bytes_are_stored_in_bulk_and_one_by_one() {
     let took = start.elapsed();
     println!("{SINGLY} messages, each waited for: {:.0}/s", rate(SINGLY, took));
     store.close().unwrap();
+}
+
+fn awaited(message: &Verified<AppMessage>) -> Change {
+    keep_message(message).at_least(Urgency::Awaited)
 }
 
 fn rate(count: u64, took: std::time::Duration) -> f64 {
