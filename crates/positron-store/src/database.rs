@@ -40,12 +40,7 @@ pub(crate) fn open(path: &Path, network: &NetworkId, name: &str) -> Result<Conne
     }
     // On macOS only this makes `fsync` reach the disk; elsewhere it means nothing.
     db.pragma_update(None, "fullfsync", true).map_err(sql)?;
-    if version == 0 {
-        create(&mut db, network, name).map_err(sql)?;
-    }
-    for table in Snapshot::tables() {
-        db.execute_batch(&schema_of(table)).map_err(sql)?;
-    }
+    make_tables(&mut db, version, network, name).map_err(sql)?;
     Ok(db)
 }
 
@@ -69,14 +64,25 @@ pub(crate) fn inspect(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     }
 }
 
-/// Makes an empty file a database, in one transaction: there is never a schema without its state.
-fn create(db: &mut Connection, network: &NetworkId, name: &str) -> rusqlite::Result<()> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    transaction.execute_batch(include_str!("schema.sql"))?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    let sql = "INSERT INTO state (only, network, network_name) VALUES (1, ?1, ?2)";
-    transaction.execute(sql, (network.as_bytes(), name))?;
+/// Makes an empty file a database, and the tables that are missing, in one transaction: there is
+/// never a schema without its state, and a start waits for the disk once, however many tables.
+fn make_tables(
+    db: &mut Connection,
+    version: i64,
+    network: &NetworkId,
+    name: &str,
+) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version == 0 {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let sql = "INSERT INTO state (only, network, network_name) VALUES (1, ?1, ?2)";
+        transaction.execute(sql, (network.as_bytes(), name))?;
+    }
+    for table in Snapshot::tables() {
+        transaction.execute_batch(&schema_of(table))?;
+    }
     transaction.commit()
 }
 
@@ -182,13 +188,13 @@ mod tests {
     #[test]
     fn a_database_that_could_not_be_made_whole_is_still_an_empty_file() {
         let mut db = Connection::open_in_memory().unwrap();
-        // The state comes last, and somebody forbids it.
+        // There is no room for all of it.
         db.execute_batch("PRAGMA max_page_count = 1").unwrap();
-        create(&mut db, &NetworkId::from_name("test"), "test").unwrap_err();
+        make_tables(&mut db, 0, &NetworkId::from_name("test"), "test").unwrap_err();
         assert_eq!(tables(&db), 0);
         assert_eq!(inspect(&db, Path::new("memory")).unwrap(), 0);
         db.execute_batch("PRAGMA max_page_count = 100").unwrap();
-        create(&mut db, &NetworkId::from_name("test"), "test").unwrap();
+        make_tables(&mut db, 0, &NetworkId::from_name("test"), "test").unwrap();
         assert_eq!(inspect(&db, Path::new("memory")).unwrap(), SCHEMA_VERSION);
     }
 }
