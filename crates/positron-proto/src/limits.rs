@@ -179,8 +179,8 @@ pub const MAX_STREAMS: u64 = 64;
 pub const STREAM_WINDOW_FIRST: usize = 128 * 1024;
 /// Handshakes that we begin and that are not complete, in all.
 pub const MAX_DATAGRAM_DIALS: usize = 1024;
-/// Handshakes of strangers over datagrams that are not complete, in all. At about 2 KiB each they
-/// cost 2 MiB.
+/// Handshakes of strangers over datagrams that are not complete, in all. At about 2 KiB each, and
+/// [`LEAST_DATAGRAM`] more where a packet overtook the end of its handshake, they cost 3 MiB.
 pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
 /// Half-open handshakes, with those that failed at once, from which on a SYN is answered by a
 /// cookie and costs no state.

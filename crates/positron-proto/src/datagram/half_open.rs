@@ -21,8 +21,8 @@ use crate::{
         noise::Pattern,
     },
     limits::{
-        COOKIES_FROM, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_HALF_OPEN, MAX_HALF_OPEN_PER_IP, SYN_TIMEOUT,
-        SYNS_PER_SECOND,
+        COOKIES_FROM, HANDSHAKE_TIMEOUT, LEAST_DATAGRAM, MAX_DATAGRAM_HALF_OPEN,
+        MAX_HALF_OPEN_PER_IP, SYN_TIMEOUT, SYNS_PER_SECOND,
     },
     netgroup::counted,
     rng::Rng,
@@ -45,7 +45,8 @@ use crate::{
 /// so many rows of the address, a SYN without a good cookie costs two hashes and no memory; with
 /// one it takes the place of an older row of its address that came without, and is dropped if there
 /// is none, so that no address makes us compute more than its rows. No answer is longer than the
-/// SYN that it answers.
+/// SYN that it answers. A row of XX keeps one sealed packet of [`LEAST_DATAGRAM`] bytes at the most,
+/// from the address of its SYN.
 #[derive(Debug)]
 pub(super) struct HalfOpenTable {
     rows: BTreeMap<Key, HalfOpen>,
@@ -80,8 +81,8 @@ struct HalfOpen {
 enum Stage {
     /// Nothing can come of it. It is remembered because it cost a computation.
     Over,
-    /// XX: the third message is awaited.
-    Answered(Box<Answer>),
+    /// XX: the third message is awaited, and with it what overtook it.
+    Answered(Box<Answer>, Option<Vec<u8>>),
     /// The first sealed packet is awaited. If something is held against the stranger, each that
     /// opens is answered by it.
     Proving(Box<Agreement>, Box<Protection>),
@@ -200,7 +201,7 @@ impl HalfOpenTable {
             Pattern::Ik => agreement::hear_ik(syn.noise, local, carrier, rng)
                 .map(|(agreed, noise)| (Stage::of(agreed, self.tuning), syn_ack(&noise))),
             Pattern::Xx => Answer::to(syn.noise, local, carrier, rng)
-                .map(|(answer, noise)| (Stage::Answered(Box::new(answer)), syn_ack(&noise)))
+                .map(|(answer, noise)| (Stage::Answered(Box::new(answer), None), syn_ack(&noise)))
                 .map_err(|_| IgnoredMessage::Broken),
         };
         counters.handshakes_failed += u64::from(heard.is_err());
@@ -272,7 +273,7 @@ impl HalfOpenTable {
         Some(row)
     }
 
-    /// Takes the third message of XX.
+    /// Takes the third message of XX. Returns the sealed packet that overtook it, if one did.
     pub(super) fn handle_ack(
         &mut self,
         from: SocketAddr,
@@ -280,19 +281,21 @@ impl HalfOpenTable {
         payload: &[u8],
         local: &Local,
         counters: &mut EndpointCounters,
-    ) {
+    ) -> Option<Vec<u8>> {
         let Ok(ack) = HandshakeAck::decode(payload) else {
             counters.malformed += 1;
-            return;
+            return None;
         };
         let tuning = self.tuning;
-        let Some(row) = self.row(from, wire) else { return };
-        if let Stage::Answered(answer) = &mut row.stage
-            && ack.pattern == Pattern::Xx as u8
-            && let Ok(agreed) = answer.hear(ack.noise, local)
-        {
-            row.stage = Stage::of(agreed, tuning);
+        let row = self.row(from, wire)?;
+        let Stage::Answered(answer, early) = &mut row.stage else { return None };
+        if ack.pattern != Pattern::Xx as u8 {
+            return None;
         }
+        let agreed = answer.hear(ack.noise, local).ok()?;
+        let early = early.take();
+        row.stage = Stage::of(agreed, tuning);
+        early
     }
 
     /// The row of a connection id, for whoever speaks from the address of its SYN.
@@ -313,8 +316,16 @@ impl HalfOpenTable {
     ) -> Knock {
         let SealedPacket { from, header, datagram } = packet;
         let Some(row) = self.row(from, header.connection) else { return Knock::Nothing };
-        // In XX its ACK may be under way still, or lost: it will be said again.
-        let Stage::Proving(agreed, protection) = &mut row.stage else { return Knock::Nothing };
+        let (agreed, protection) = match &mut row.stage {
+            Stage::Proving(agreed, protection) => (agreed, protection),
+            // It overtook the third message, or that is lost and will be said again. One is enough:
+            // what else overtook it is sent again as soon as this one is acknowledged.
+            Stage::Answered(_, early @ None) if datagram.len() <= LEAST_DATAGRAM => {
+                *early = Some(datagram.to_vec());
+                return Knock::Nothing;
+            }
+            Stage::Answered(..) | Stage::Over => return Knock::Nothing,
+        };
         let three_pto = 3 * SYN_TIMEOUT;
         let number = match protection.open(now, three_pto, header, datagram, out) {
             Ok(number) => number,

@@ -110,7 +110,11 @@ impl Endpoint {
     /// The third message of XX.
     fn handle_ack(&mut self, now: Now, from: SocketAddr, wire: u32, payload: &[u8]) {
         if self.half_open.knows(wire) {
-            self.half_open.handle_ack(from, wire, payload, &self.local, &mut self.counters);
+            let (local, counters) = (&self.local, &mut self.counters);
+            let overtook = self.half_open.handle_ack(from, wire, payload, local, counters);
+            if let Some(datagram) = overtook {
+                self.handle_datagram(now, from, &datagram);
+            }
         } else if let Some(id) = self.demux.by_wire(wire) {
             self.ping_if_suspect(now, id);
         } else {

@@ -57,6 +57,55 @@ fn any_one_packet_may_be_lost() {
 }
 
 #[test]
+fn a_sealed_packet_that_overtakes_the_third_message_waits_for_it() {
+    let mut world = World::new(2);
+    let id = world.dial(0, 1, false);
+    world.nodes[0].end.send(world.now, id, 0, Delivery::Ordered, "hello".into()).unwrap();
+    let mut held = None;
+    world.run_with(|packet| {
+        if packet.2[2] == PacketType::Ack as u8 && held.is_none() {
+            held = Some(packet.clone());
+            return vec![];
+        }
+        let is_sealed = packet.2[2] == PacketType::Data as u8;
+        let late = held.take_if(|_| is_sealed);
+        [packet.clone()].into_iter().chain(late).collect()
+    });
+    assert_connected(&world, "without waiting for a timeout");
+    let heard = |event: &EndpointEvent| matches!(event, EndpointEvent::Message { body, .. } if body == "hello");
+    assert!(world.nodes[1].events.iter().any(heard));
+    assert_eq!(world.sent_by(0, PacketType::Data).len(), 1, "nothing was sent again");
+}
+
+#[test]
+fn what_a_half_open_handshake_keeps_for_later_is_one_small_packet() {
+    let mut world = World::new(2);
+    world.dial(0, 1, false);
+    world.run_with(|packet| {
+        let is_lost = [PacketType::Ack, PacketType::Ping].map(|kind| kind as u8);
+        if is_lost.contains(&packet.2[2]) { vec![] } else { vec![packet.clone()] }
+    });
+    let (addr, ack) = (world.nodes[0].addr, world.sent_by(0, PacketType::Ack)[0].clone());
+    let forged = |len: usize| {
+        let mut datagram = vec![7; len];
+        let connection = Header::decode(&ack).unwrap().0.connection;
+        let payload_len = u32::try_from(len - HEADER_LEN).unwrap();
+        let flags = Flags::ENCRYPTED;
+        let header = Header { flags, payload_len, ..Header::new(PacketType::Data, connection) };
+        header.encode(datagram.first_chunk_mut().unwrap());
+        datagram
+    };
+    let to = world.nodes[1].addr;
+    for len in [LEAST_DATAGRAM + 1, LEAST_DATAGRAM, LEAST_DATAGRAM / 2] {
+        world.deliver(&(addr, to, forged(len)));
+    }
+    // A forged one in the place of a genuine one costs what it cost before: the retransmission.
+    world.advance(Duration::from_secs(3));
+    assert_connected(&world, "in the end");
+    assert_eq!(world.nodes[1].end.counters().decrypt_failed, 1);
+}
+
+#[test]
 fn any_one_packet_may_come_twice() {
     for knows in [true, false] {
         for at in 0..packets(knows) {

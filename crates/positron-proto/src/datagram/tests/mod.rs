@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     Endpoint,
-    contract::{Closed, ConnectionId, ConnectionState, EndpointConfig, EndpointEvent},
+    contract::{Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent},
 };
 use crate::{
     handshake::{expect::Expect, link_public_key},
