@@ -16,7 +16,7 @@ use positron_networking::{
     },
 };
 use positron_proto::wire::packet::{Flags, Header, PacketType};
-use tokio::sync::mpsc;
+use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 use transport::{in_time, until, unused_port};
 
 const ORDERED: Delivery = Delivery::Ordered;
@@ -40,6 +40,34 @@ async fn both_ends_know_whom_they_talk_to() {
     assert_eq!((there.peer(), here.peer()), (Some(bob.id()), Some(alice.id())));
     assert_eq!((there.address(), here.address()), (bob.local_addr(), alice.local_addr()));
     assert_eq!(there.stats().unwrap().node_id, Some(bob.id()));
+}
+
+#[tokio::test]
+async fn small_writes_to_a_stream_share_datagrams() {
+    const WRITES: usize = 5_000;
+    const OPENING: usize = 4 << 20;
+    let (alice, _bob, there, here) = connected().await;
+    let mut stream = there.open_stream(0).unwrap();
+    let writing = tokio::spawn(async move {
+        // Until the window is open: nothing else holds small writes back.
+        stream.write_all(&[7; OPENING]).await.unwrap();
+        in_time(there.flush()).await.unwrap();
+        let before = alice.stats().counters.datagrams_sent;
+        for _ in 0..WRITES {
+            stream.write_all(&[7; 260]).await.unwrap();
+        }
+        stream.shutdown().await.unwrap();
+        in_time(there.flush()).await.unwrap();
+        alice.stats().counters.datagrams_sent - before
+    });
+    let mut stream = in_time(here.accept_stream()).await.unwrap();
+    let mut arrived = 0;
+    while let Some(piece) = in_time(stream.recv(1 << 20)).await.unwrap() {
+        arrived += piece.len();
+    }
+    assert_eq!(arrived, OPENING + WRITES * 260);
+    let datagrams = writing.await.unwrap();
+    assert!(datagrams < 5_000 / 3, "{datagrams} datagrams for {WRITES} writes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

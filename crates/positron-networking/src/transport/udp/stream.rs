@@ -78,7 +78,7 @@ impl SendStream {
 
     fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
         let (connection, stream) = (self.channel.id, self.id);
-        let taken = self.guard.act(|machine, now| {
+        let taken = self.guard.act_coalesced(|machine, now| {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
             match taken {
                 Ok(0) if !bytes.is_empty() => self.channel.wait_for_stream(stream, cx.waker()),

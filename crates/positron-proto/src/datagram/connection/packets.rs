@@ -189,10 +189,16 @@ impl Connection {
             let (reason, window) = (lifecycle.reason(), &mut carried.window);
             return space.seal_end(now, window, buf, PacketType::Fin, Some(&reason)).map(Some);
         }
+        // Before the data: a flood never ends, and has the most to gain from larger datagrams.
+        if may_probe_size
+            && let Some(sent) = space.poll_size_probe(now, &mut carried.window, buf)?
+        {
+            return Ok(Some(sent));
+        }
         if let Some(sent) = space.poll_data(now, carried, max_segments, buf)? {
             return Ok(Some(sent));
         }
-        space.poll_probe_or_ack(now, &mut carried.window, may_probe_size, buf)
+        space.poll_ping_or_ack(now, &mut carried.window, buf)
     }
 
     /// Whether it is worth looking for a larger datagram: there is something to send that would

@@ -23,6 +23,7 @@ use crate::{
     },
     id::NetworkId,
     identity::Identity,
+    limits::{ACK_DELAY, LARGEST_DATAGRAM},
     rng::Seed,
     wire::packet::{Header, PacketType},
 };
@@ -166,24 +167,28 @@ impl Pair {
                     self.send(n, to, datagram);
                 }
             }
-            while let Some(event) = self.ends[n].poll_event() {
-                if let ConnectionEvent::Message { body, .. } = &event
-                    && self.releases
-                {
-                    self.ends[n].release(self.now, body.len(), &mut self.budgets[n]);
-                }
-                match event {
-                    ConnectionEvent::StreamReadable(stream) => {
-                        self.readers[n].entry(stream).or_default();
-                        if self.reads {
-                            self.read(n, stream);
-                        }
-                    }
-                    ConnectionEvent::StreamWritable(stream) => self.write(n, stream),
-                    _ => {}
-                }
-                self.heard[n].push(event);
+            self.hear(n);
+        }
+    }
+
+    fn hear(&mut self, n: usize) {
+        while let Some(event) = self.ends[n].poll_event() {
+            if let ConnectionEvent::Message { body, .. } = &event
+                && self.releases
+            {
+                self.ends[n].release(self.now, body.len(), &mut self.budgets[n]);
             }
+            match event {
+                ConnectionEvent::StreamReadable(stream) => {
+                    self.readers[n].entry(stream).or_default();
+                    if self.reads {
+                        self.read(n, stream);
+                    }
+                }
+                ConnectionEvent::StreamWritable(stream) => self.write(n, stream),
+                _ => {}
+            }
+            self.heard[n].push(event);
         }
     }
 
@@ -379,6 +384,54 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_carries_less() {
     pair.run(Duration::from_secs(60));
     assert_eq!(pair.messages(1).len(), 850);
     assert!(pair.ends[0].view(ConnectionId(0)).datagram_size <= 1_300);
+}
+
+#[test]
+fn under_a_flood_that_never_ends_datagrams_grow_all_the_same() {
+    let mut pair = Pair::new(1, CALM);
+    pair.run(Duration::from_secs(1));
+    let mut buf = Vec::new();
+    for round in 0..300 {
+        while pair.ends[0].send(0, Delivery::Ordered, Bytes::from(vec![7; 10_000])).is_ok() {}
+        // A batch, and an answer to it: there is always more to send, and the window is open.
+        for (at, most) in [(0, 4), (1, 1)] {
+            let counters = &mut pair.counters[at];
+            let sent = pair.ends[at].poll_transmit(pair.now, most, &mut buf, counters);
+            let sent = sent.unwrap_or_else(|| panic!("{at} has something to say in round {round}"));
+            let (from, batch) = (pair.addrs[at], buf[..sent.len].to_vec());
+            for datagram in batch.chunks(sent.segment_size) {
+                pair.deliver(1 - at, from, datagram);
+            }
+            pair.hear(1 - at);
+            pair.now = pair.now + ACK_DELAY;
+        }
+    }
+    assert_eq!(pair.ends[0].view(ConnectionId(0)).datagram_size, LARGEST_DATAGRAM);
+}
+
+#[test]
+fn messages_in_fragments_fill_their_batches() {
+    for len in [3_000, 16 << 10, 20_000] {
+        let mut pair = Pair::new(1, PathLaws { mtu: 1_472, ..CALM });
+        for body in numbered(400, len) {
+            pair.ends[0].send(0, Delivery::Ordered, body).unwrap();
+        }
+        pair.run(Duration::from_secs(60));
+        assert_eq!(pair.messages(1).len(), 400);
+        // The path is known, and the window is open.
+        let (bodies, mut buf, mut batches) = (numbered(40, len), Vec::new(), Vec::new());
+        for body in &bodies {
+            pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
+        }
+        let (end, counters) = (&mut pair.ends[0], &mut pair.counters[0]);
+        while let Some(sent) = end.poll_transmit(pair.now, 64, &mut buf, counters) {
+            batches.push(sent.len.div_ceil(sent.segment_size));
+        }
+        batches.pop();
+        let datagrams: usize = batches.iter().sum();
+        assert!(datagrams >= 10 * batches.len(), "{len}: {batches:?}");
+        assert!(datagrams * 1_472 < 40 * len * 11 / 10, "{len}: {batches:?}");
+    }
 }
 
 #[test]

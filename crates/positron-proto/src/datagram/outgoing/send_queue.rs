@@ -127,7 +127,8 @@ impl Queue {
         }
     }
 
-    /// Puts what fits into a packet.
+    /// Puts what fits into a packet. A fragment has one of its own; the short end of a message with
+    /// others behind it, and what comes into a packet behind something else, goes as a part.
     pub(super) fn fill(&mut self, tally: &mut Tally, packet: &mut PacketBuilder<'_>) {
         while let Some(step) = self.step(tally, packet.full) {
             let went_in = match step {
@@ -271,15 +272,17 @@ impl Queue {
         packet: &mut PacketBuilder<'_>,
     ) -> bool {
         let Some(at) = self.index(number) else { return false };
+        let is_followed = self.item(self.next).is_some();
         let Item { body, state: QueueState::Cut(cut) } = &mut self.items[at] else { return false };
         let total = cut.total();
         let len = piece.to - piece.from;
         let overhead = fragment_overhead(number, piece.from, total, as_usize(len));
+        let is_tail = piece.to == total && overhead + as_usize(len) + MIN_PART < packet.full;
+        let shares = packet.kind != PacketKind::Empty || (is_tail && is_followed);
         let kind = match piece.fragment {
-            Some(_) if packet.kind != PacketKind::Empty => return false,
-            Some(_) if overhead + as_usize(len) > packet.room() => return false,
-            Some(fragment) => PacketKind::Fragment(fragment),
-            None => {
+            Some(_) if !shares && overhead + as_usize(len) > packet.room() => return false,
+            Some(fragment) if !shares => PacketKind::Fragment(fragment),
+            _ => {
                 let fits = packet.room().saturating_sub(overhead);
                 if fits < MIN_PART.min(as_usize(len)) {
                     return false;

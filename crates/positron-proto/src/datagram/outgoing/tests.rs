@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -245,8 +245,13 @@ fn no_more_messages_in_fragments_are_begun_than_an_honest_receiver_takes() {
     while let Some(packet) = next(&mut outgoing, 1200) {
         first.push(packet);
     }
-    // Each is two packets, and one place is kept.
-    assert_eq!(first.len(), 2 * (MAX_UNFINISHED_PER_PEER - 1));
+    let number = |frame: &PacketFrame<Bytes>| match frame {
+        PacketFrame::Fragment { number, .. } => *number,
+        other => unreachable!("{other:?}"),
+    };
+    let begun: BTreeSet<u64> =
+        first.iter().flat_map(|packet| packet.frames.iter().map(number)).collect();
+    assert_eq!(begun.len(), MAX_UNFINISHED_PER_PEER - 1, "one place is kept");
     for packet in first.iter().step_by(2).chain(first.iter().skip(1).step_by(2)) {
         arrive(&mut incoming, Instant::ORIGIN, packet);
     }
@@ -339,15 +344,32 @@ fn what_was_lost_whole_goes_in_pieces_even_when_what_came_after_it_fills_the_win
 }
 
 #[test]
+fn only_a_fragment_that_fills_its_packet_has_one_of_its_own() {
+    let mut outgoing = SendChannels::new(1 << 20);
+    for (index, len) in [(0, 2_000), (1, 2_000), (2, 100)] {
+        outgoing.push(0, Delivery::Ordered, body(index, len), 0).unwrap();
+    }
+    let packets: Vec<Packet> = core::iter::from_fn(|| next(&mut outgoing, 1_200)).collect();
+    assert!(matches!(packets[0].kind, PacketKind::Fragment(_)), "of the first message");
+    let contents = |packet: &Packet| packet.contents.iter().count();
+    assert_eq!(packets.iter().map(contents).collect::<Vec<_>>(), [1, 2, 1, 2]);
+    let mut incoming = RecvChannels::default();
+    packets.iter().for_each(|packet| arrive(&mut incoming, Instant::ORIGIN, packet));
+    for (index, len) in [(0, 2_000), (1, 2_000), (2, 100)] {
+        assert_eq!(incoming.poll().unwrap().body, body(index, len));
+    }
+}
+
+#[test]
 fn what_was_lost_goes_before_the_rest_of_a_later_message_that_waits_for_the_window() {
     let mut outgoing = SendChannels::new(1 << 20);
     outgoing.push(0, Delivery::Ordered, body(0, 100), 0).unwrap();
     outgoing.push(0, Delivery::Ordered, body(1, 5_000), 0).unwrap();
     let (first, second) = (next(&mut outgoing, 1_200), next(&mut outgoing, 1_200));
-    assert!(matches!(second.unwrap().kind, PacketKind::Fragment(_)));
+    assert!(matches!(&second.unwrap().frames[..], [PacketFrame::Fragment { number: 1, .. }]));
     first.unwrap().contents.iter().for_each(|chunk| outgoing.handle_loss(chunk));
     let again = next_within(&mut outgoing, 1_200, 0).expect("the other end has had room for it");
-    assert!(matches!(&again.frames[..], [PacketFrame::Message { number: 0, .. }]));
+    assert!(matches!(&again.frames[..], [PacketFrame::Message { number: 0, .. }, ..]));
     assert!(next_within(&mut outgoing, 1_200, 0).is_none());
 }
 

@@ -108,6 +108,8 @@ pub(super) struct Recovery<C> {
     losses: Losses,
     tolerance: Tolerance,
     app_limited: AppLimited,
+    /// The most that was in flight since the last acknowledgment.
+    flight_peak: u64,
     clock: Clock,
     /// The number that follows the last one sent.
     next: u64,
@@ -154,6 +156,7 @@ impl<C> Recovery<C> {
             losses: Losses::new(),
             tolerance: Tolerance::new(),
             app_limited: AppLimited::default(),
+            flight_peak: 0,
             clock: Clock::default(),
             next: 0,
             largest_acked: None,
@@ -190,6 +193,7 @@ impl<C> Recovery<C> {
         self.clock.last_sent = at;
         let app_limited = self.app_limited.is_on();
         self.flight.push(number, SentPacket { at, size, kind, app_limited, contents });
+        self.flight_peak = self.flight_peak.max(self.flight.bytes());
     }
 
     /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
@@ -431,7 +435,11 @@ impl<C> Recovery<C> {
     }
 
     fn tell_acknowledged(&mut self, news: &News) {
+        let peak = core::mem::replace(&mut self.flight_peak, self.flight.bytes());
         let Some((_, newest_sent_at, app_limited)) = news.newest else { return };
+        // RFC 7661, 4.1: a window of which less than half was used was not tried, whatever held the
+        // sender back: the application, the other end's window, or a queue of ours.
+        let app_limited = app_limited || peak < self.congestion.window() / 2;
         let sample = AckSample { bytes: news.bytes, newest_sent_at, app_limited };
         self.congestion.acknowledged(&sample);
     }

@@ -336,6 +336,23 @@ fn a_probe_for_a_size_is_lost_without_a_word_to_congestion_control() {
 }
 
 #[test]
+fn a_window_that_the_queue_of_the_sender_holds_back_does_not_grow_without_end() {
+    const QUEUE: u64 = 100 * SIZE as u64;
+    let (mut sender, mut out) = (recovery(), AckOutcome::new());
+    for round in 1..1000 {
+        let (now, first) = (at(round * ROUND_TRIP), sender.next_number());
+        while sender.in_flight() + bytes_of(SIZE) <= QUEUE.min(sender.congestion().window()) {
+            sender.handle_sent(now, sender.next_number(), SIZE, SentPacketKind::Eliciting, 0);
+        }
+        let (last, now) = (sender.next_number() - 1, at((round + 1) * ROUND_TRIP - 1));
+        let all = core::iter::once(first..=last);
+        sender.handle_ack(now, all, Duration::ZERO, last + 1, &mut out).unwrap();
+    }
+    let window = sender.congestion().window();
+    assert!((QUEUE..=3 * QUEUE).contains(&window), "{window}");
+}
+
+#[test]
 fn nothing_is_lost_by_time_alone_until_the_timeout() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();

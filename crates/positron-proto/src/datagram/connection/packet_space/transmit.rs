@@ -105,7 +105,8 @@ impl PacketSpace {
         let mut allowed = self.sending.allowance(now, path, most, carried.queued_bytes());
         let mut count = 0;
         while count < most && (allowed > 0 || self.sending.probes_due()) {
-            let filled = self.fill_packet(now, carried, full, buf)?;
+            let may_follow = count + 1 < most && allowed > 1;
+            let filled = self.fill_packet(now, carried, (full, may_follow), buf)?;
             if filled == Filled::Nothing {
                 self.sending.handle_app_limited();
                 break;
@@ -128,12 +129,13 @@ impl PacketSpace {
         Ok(Some(Transmit { to, segment_size: full.min(len), len }))
     }
 
-    /// One packet with as much as fits of what is most urgent.
+    /// One packet with as much as fits of what is most urgent. A batch goes on for as long as its
+    /// packets have `full` bytes: if another one `may_follow` and a little is missing, it is padded.
     fn fill_packet(
         &mut self,
         now: Instant,
         carried: &mut Carried,
-        full: usize,
+        (full, may_follow): (usize, bool),
         buf: &mut Vec<u8>,
     ) -> Result<Filled, Exhausted> {
         let start = begin(buf);
@@ -177,18 +179,24 @@ impl PacketSpace {
                 flags = flags.with(flag);
             }
         }
+        let is_nearly_full = end.saturating_sub(buf.len()) <= full / PADDED_PART;
+        if may_follow
+            && is_nearly_full
+            && carried.most_urgent(room, budget.saturating_sub(charged)).is_some()
+        {
+            buf.resize(end, 0);
+        }
         let cargo = SentPacketData { contents, charged, fin: false };
         let packet = Complete { kind, flags, fragment, asks: SentPacketKind::Eliciting, cargo };
         self.finish(now, &mut carried.window, buf, start, packet)?;
         Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
     }
 
-    /// A PING, a probe for a larger datagram if it is worth it, or a mere acknowledgment.
-    pub(in crate::datagram::connection) fn poll_probe_or_ack(
+    /// A PING or a mere acknowledgment.
+    pub(in crate::datagram::connection) fn poll_ping_or_ack(
         &mut self,
         now: Instant,
         window: &mut ReceiveWindow,
-        may_probe_size: bool,
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
         if let Some(token) = self.idle_timer.poll_ping() {
@@ -196,9 +204,6 @@ impl PacketSpace {
             self.sending.handle_ping_sent();
             let packet = Complete::new(PacketType::Ping, SentPacketKind::Eliciting);
             return self.single(now, window, buf, packet, frames).map(Some);
-        }
-        if may_probe_size && let Some(size) = self.sending.poll_size_probe(now) {
-            return self.probe_size(now, window, buf, size).map(Some);
         }
         // Packets full of one fragment have no room to say it.
         let stop_waiting =
@@ -237,20 +242,20 @@ impl PacketSpace {
         Ok(Some(alone(to, buf)))
     }
 
-    /// A datagram larger than the path is known to carry (RFC 8899).
-    fn probe_size(
+    /// A datagram larger than the path is known to carry (RFC 8899), if it is time for one.
+    pub(in crate::datagram::connection) fn poll_size_probe(
         &mut self,
         now: Instant,
         window: &mut ReceiveWindow,
         buf: &mut Vec<u8>,
-        size: usize,
-    ) -> Result<Transmit, Exhausted> {
+    ) -> Result<Option<Transmit>, Exhausted> {
+        let Some(size) = self.sending.poll_size_probe(now) else { return Ok(None) };
         let start = begin(buf);
         PacketFrame::Ping { token: self.idle_timer.next_token() }.encode(buf);
         buf.resize(start + size - TAG_LEN, 0);
         let packet = Complete::new(PacketType::Ping, SentPacketKind::SizeProbe);
         self.finish(now, window, buf, start, packet)?;
-        Ok(alone(self.paths.addr(), buf))
+        Ok(Some(alone(self.paths.addr(), buf)))
     }
 
     /// A packet of its own, with acknowledgments in front.
@@ -364,3 +369,8 @@ fn packet_type(kind: sent_frames::PacketKind) -> Option<(PacketType, Fragment)> 
 
 /// Bytes of a STOP_WAITING frame at the most.
 const STOP_WAITING_LEN: usize = 9;
+
+/// A packet that lacks one in so many bytes is padded where others follow in its batch: the fragments
+/// of a message differ by a few bytes, and a datagram more in a batch is ten times as quick as a
+/// batch of its own.
+const PADDED_PART: usize = 32;
