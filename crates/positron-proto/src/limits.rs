@@ -220,6 +220,11 @@ pub const MOST_PACKETS: u64 = 1 << 62;
 /// first window several times over; for less there is little to gain, and the search itself costs
 /// some thirty datagrams).
 pub const PROBE_SIZE_FROM: usize = 48 << 10;
+/// Batches lost, each followed by a single datagram that arrived, before datagrams go one by one
+/// (guess: a link that is cut for a moment looks so once).
+pub const BATCHES_LOST: u32 = 3;
+/// After how long batches are tried again where they were lost (as [`SIZE_SEARCH_AGAIN`]).
+pub const BATCHES_AGAIN: Duration = SIZE_SEARCH_AGAIN;
 /// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
 pub const SIZE_PROBES: u32 = 3;
 /// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged,

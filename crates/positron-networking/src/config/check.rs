@@ -58,6 +58,7 @@ impl<'a> Checked<'a> {
                 connect_timeout: Duration::from_secs_f64(config.connection_timeout),
                 heartbeat,
                 transports: config.transport.for_core(),
+                udp_batches: config.udp_batches,
             },
             peers: PeersConfig {
                 bootstrap: config.bootstrap_nodes.clone(),

@@ -22,6 +22,9 @@ pub struct NetworkConfig {
     /// What links are made of: `auto` (UDP, and TCP where UDP is blocked), `udp` or `tcp`. The port
     /// is taken for all that is used.
     pub transport: TransportPolicy,
+    /// Whether datagrams go to the kernel in batches (segmentation offload). A node sends them one
+    /// by one on a path that loses batches by itself; this is for machines where all of them do.
+    pub udp_batches: bool,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
@@ -92,6 +95,7 @@ impl Default for NetworkConfig {
             host: "0.0.0.0".into(),
             port: 8888,
             transport: TransportPolicy::default(),
+            udp_batches: session.udp_batches,
             bootstrap_nodes: peers.bootstrap,
             data_dir: None,
             log_level: "INFO".into(),

@@ -370,8 +370,18 @@ impl CoreTask {
 
     fn publish(&mut self) {
         self.stale = false;
+        let view = self.core.view(self.clock.now());
+        let given_up = |view: &NodeView| view.counters.datagrams.batches_given_up;
+        if given_up(&view) > given_up(&self.published.borrow().view) {
+            tracing::warn!(
+                node = %self.core.id().short(),
+                "batches of datagrams are lost on a path that single ones pass: they go one by one \
+                 there now. If a network device here is to blame, \"udp_batches\": false spares the \
+                 search, and `ethtool -K DEVICE tx-udp-segmentation off` mends it"
+            );
+        }
         self.published.send_replace(Published {
-            view: self.core.view(self.clock.now()),
+            view,
             storage: self.storage.stats(),
             unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
             at: Instant::now(),

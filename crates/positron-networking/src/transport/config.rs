@@ -142,6 +142,7 @@ impl TcpConfig {
             connect_timeout: self.connect_timeout,
             heartbeat: self.heartbeat,
             transports: LinkKinds::TCP,
+            ..SessionConfig::default()
         }
     }
 }

@@ -12,6 +12,7 @@ mod namespaces;
 mod relay;
 mod story;
 
+use namespaces::Filter;
 use relay::Relay;
 use story::{receive, send, start};
 
@@ -49,11 +50,16 @@ async fn everything_arrives_although_one_of_five_datagrams_is_lost() {
 #[test]
 fn everything_arrives_between_two_kernels_that_drop_up_to_one_of_twenty() {
     for percent in [0, 1, 5] {
-        namespaces::between(percent);
+        namespaces::between(Filter::Drops { percent });
     }
 }
 
 #[test]
 fn everything_arrives_between_two_kernels_that_drop_one_of_five() {
-    namespaces::between(20);
+    namespaces::between(Filter::Drops { percent: 20 });
+}
+
+#[test]
+fn everything_arrives_between_two_kernels_that_lose_batches_and_pass_single_datagrams() {
+    namespaces::between(Filter::DropsBatches);
 }

@@ -15,10 +15,21 @@ const REEXECUTED: &str = "POSITRON_LOSSY_PATH";
 const SENDER: &str = "10.177.0.1:0";
 const RECEIVER: &str = "10.177.0.2:7777";
 
-/// Plays the story from one namespace to another; `percent` of the packets are lost, in each
-/// direction.
-pub(crate) fn between(percent: u8) {
-    let net = match Net::new(percent) {
+/// What is lost, in each direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filter {
+    /// So many of a hundred packets.
+    Drops {
+        /// How many.
+        percent: u8,
+    },
+    /// What segmentation offload left in one piece, as some devices and filters do.
+    DropsBatches,
+}
+
+/// Plays the story from one namespace to another.
+pub(crate) fn between(filter: Filter) {
+    let net = match Net::new(filter) {
         Ok(net) => net,
         Err(why) => return println!("skipped, this machine cannot have two networks: {why}"),
     };
@@ -26,7 +37,7 @@ pub(crate) fn between(percent: u8) {
     let sender = child(&net.sender, "namespaces::sender");
     let told = outcome(sender);
     outcome(receiver);
-    println!("namespaces, {percent} % loss: {told}");
+    println!("namespaces, {filter:?}: {told}");
 }
 
 /// A test of this binary, in a process of its own within a namespace.
@@ -79,7 +90,7 @@ struct Net {
 }
 
 impl Net {
-    fn new(percent: u8) -> Result<Self, String> {
+    fn new(filter: Filter) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = |end: &str| format!("lossy-{}-{n}-{end}", std::process::id());
@@ -92,19 +103,21 @@ impl Net {
         for (end, address) in [(a, SENDER), (b, RECEIVER)] {
             let ip = address.parse::<SocketAddr>().map_err(|error| error.to_string())?.ip();
             run(&format!("ip -n {end} addr add {ip}/24 dev cable"))?;
-            // A batch is one packet to a filter, unless it is cut before.
-            run(&format!("ip -n {end} link set cable gso_max_segs 1"))?;
             run(&format!("ip -n {end} link set cable up"))?;
-            if percent > 0 {
-                let nft = format!("ip netns exec {end} nft");
-                run(&format!("{nft} add table inet lossy"))?;
-                let hook = "{ type filter hook input priority 0 ; }";
-                run(&format!("{nft} add chain inet lossy input {hook}"))?;
-                run(&format!(
-                    "{nft} add rule inet lossy input meta l4proto udp numgen random mod 100 < \
-                     {percent} drop"
-                ))?;
-            }
+            let dropped = match filter {
+                Filter::Drops { percent } => {
+                    // A batch is one packet to a filter, unless it is cut before.
+                    run(&format!("ip -n {end} link set cable gso_max_segs 1"))?;
+                    format!("numgen random mod 100 < {percent}")
+                }
+                // Of Ethernet, a single one has no more than 1,500 bytes.
+                Filter::DropsBatches => "meta length > 1520".to_owned(),
+            };
+            let nft = format!("ip netns exec {end} nft");
+            run(&format!("{nft} add table inet lossy"))?;
+            let hook = "{ type filter hook input priority 0 ; }";
+            run(&format!("{nft} add chain inet lossy input {hook}"))?;
+            run(&format!("{nft} add rule inet lossy input meta l4proto udp {dropped} drop"))?;
         }
         Ok(net)
     }

@@ -42,6 +42,8 @@ pub struct EndpointConfig {
     pub idle_timeout: Duration,
     /// The largest datagram that is ever tried, in bytes of UDP payload.
     pub max_datagram: usize,
+    /// Whether a batch may have more than one datagram (segmentation offload).
+    pub batches: bool,
 }
 
 impl EndpointConfig {
@@ -55,6 +57,7 @@ impl EndpointConfig {
             keep_alive: Some(Duration::from_secs(10)),
             idle_timeout: Duration::from_secs(30),
             max_datagram: 16 * 1024,
+            batches: true,
         }
     }
 }

@@ -34,6 +34,7 @@ counters! {
     resets_unauthenticated: Counter Count "Unsealed resets that were taken for a hint only.";
     migrations: Counter Count "Addresses that moved and were proven.";
     black_holes: Counter Count "Times that datagrams above a size vanished.";
+    batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
     key_updates: Counter Count "Keys changed.";
     extensions_ignored: Counter Count "Frames of a later version that were ignored.";
 }

@@ -33,6 +33,7 @@
 //! only provokes a sealed PING.
 
 mod ack_tracker;
+mod batching;
 mod client_handshake;
 mod congestion;
 mod connection;

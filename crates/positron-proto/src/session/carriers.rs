@@ -38,6 +38,7 @@ impl Carriers {
             max_connections: 2 * config.max_links + MAX_HALF_OPEN,
             // Whether a link lives is judged above, by the same rules for every transport.
             keep_alive: None,
+            batches: config.udp_batches,
             ..EndpointConfig::new(config.network)
         };
         let dice = Seed::new(rng.bytes()).stream("datagrams");

@@ -16,6 +16,8 @@ pub struct SessionConfig {
     pub heartbeat: Duration,
     /// What links may be made of.
     pub transports: LinkKinds,
+    /// Whether datagrams go in batches where the kernel takes them (segmentation offload).
+    pub udp_batches: bool,
 }
 
 /// What a node runs with that is told nothing else.
@@ -27,6 +29,7 @@ impl Default for SessionConfig {
             connect_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(30),
             transports: LinkKinds::default(),
+            udp_batches: true,
         }
     }
 }

@@ -77,6 +77,7 @@ fn session() -> sessions::SessionConfig {
         connect_timeout: Duration::from_secs(5),
         heartbeat: Duration::from_secs(5),
         transports: sessions::LinkKinds::TCP,
+        ..sessions::SessionConfig::default()
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct PacketHeaderView {
 /// Bytes of a header.
 pub(crate) const HEADER: usize = 32;
 const MAGIC: u8 = 0xBE;
+const ACK: u8 = 3;
 const ENCRYPTED: u8 = 4;
 const KEY_PHASE: u8 = 128;
 
@@ -34,6 +35,11 @@ impl PacketHeaderView {
 
     pub(crate) const fn is_sealed(&self) -> bool {
         self.flags & ENCRYPTED != 0
+    }
+
+    /// Whether it is the third message of a handshake.
+    pub(crate) const fn is_ack(&self) -> bool {
+        self.kind == ACK && !self.is_sealed()
     }
 
     /// Whether the keys changed an odd number of times before.

@@ -30,6 +30,8 @@ pub(super) struct SentPacketData {
     pub(super) charged: u64,
     /// Whether it was our FIN.
     pub(super) fin: bool,
+    /// Whether it was sent behind others in one batch.
+    pub(super) follows: bool,
 }
 
 impl Carried {

@@ -3,6 +3,7 @@
 use super::data::{Carried, SentPacketData};
 use crate::{
     datagram::{
+        batching::Batching,
         congestion::NewReno,
         contract::{ConnectionView, EndpointConfig, EndpointCounters},
         mtu::DatagramSize,
@@ -20,8 +21,8 @@ use crate::{
 };
 
 /// Everything that holds back what is sent, and has to hear of each packet for that: loss recovery
-/// and congestion control (RFC 9002), pacing, the size of datagrams (RFC 8899) and the window of
-/// the other end.
+/// and congestion control (RFC 9002), pacing, the size of datagrams (RFC 8899), whether they go in
+/// batches, and the window of the other end.
 ///
 /// Send no more full datagrams than [`allowance`](Self::allowance) says, of
 /// [`datagram_size`](Self::datagram_size) bytes each, with no more in them than
@@ -43,6 +44,7 @@ pub(super) struct SendControl {
     /// Until when pacing holds back what could be sent.
     paced_until: Option<Instant>,
     size: DatagramSize,
+    batching: Batching,
     window: SendWindow,
     /// Packets that may go beyond the congestion window, to find out what was lost.
     probes: u32,
@@ -77,6 +79,7 @@ impl SendControl {
             pacer: Pacer::new(now, datagram),
             paced_until: None,
             size: DatagramSize::new(config.max_datagram),
+            batching: Batching::new(config.batches),
             window: SendWindow::new(),
             probes: 0,
             stop_waiting_at: now,
@@ -165,6 +168,11 @@ impl SendControl {
             self.paced_until = self.pacer.poll_timeout(now, wanted);
         }
         usize::try_from(paced.min(wanted) / datagram).unwrap_or(0)
+    }
+
+    /// Whether a batch may have more than one datagram now.
+    pub(super) fn may_batch(&self, now: Instant) -> bool {
+        self.batching.is_allowed(now)
     }
 
     /// Whether a packet may go beyond the allowance.
@@ -307,6 +315,7 @@ impl SendControl {
     /// one (RFC 9000, 9.4).
     pub(super) fn handle_move(&mut self, now: Instant) {
         self.size.handle_move();
+        self.batching.handle_move();
         let datagram = u64::try_from(self.datagram_size()).unwrap_or(u64::MAX);
         self.recovery.handle_move(Box::new(NewReno::new(datagram)));
         self.pacer = Pacer::new(now, datagram);
@@ -332,6 +341,8 @@ impl SendControl {
             let cargo = packet.contents;
             self.window.handle_settled(cargo.charged);
             self.size.handle_ack(packet.number, packet.size);
+            let batches_end = self.batching.handle_ack(now, packet.number, cargo.follows);
+            counters.batches_given_up += u64::from(batches_end);
             carried.handle_ack(&cargo);
             progress.newest_acked = progress.newest_acked.max(Some(packet.number));
             progress.fin_acked |= cargo.fin;
@@ -342,6 +353,7 @@ impl SendControl {
             let cargo = packet.contents;
             self.window.handle_settled(cargo.charged);
             self.size.handle_loss(now, packet.number, packet.size);
+            self.batching.handle_loss(packet.number, cargo.follows);
             self.lost += 1;
             progress.fin_lost |= cargo.fin;
             counters.packets_lost += 1;

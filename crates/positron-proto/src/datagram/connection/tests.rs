@@ -45,6 +45,8 @@ struct Pair {
     internet: Internet<Vec<u8>>,
     /// Packets of this type vanish.
     eats: Option<PacketType>,
+    /// Batches of more than one datagram vanish.
+    eats_batches: bool,
     heard: [Vec<ConnectionEvent>; 2],
     /// Whether the application releases what it hears at once.
     releases: bool,
@@ -115,6 +117,7 @@ impl Pair {
             counters: [EndpointCounters::default(); 2],
             internet,
             eats: None,
+            eats_batches: false,
             heard: [Vec::new(), Vec::new()],
             releases: true,
             writers: Default::default(),
@@ -163,6 +166,9 @@ impl Pair {
                 self.ends[n].poll_transmit(self.now, 64, &mut buf, &mut self.counters[n])
             {
                 assert_eq!(len, buf.len());
+                if self.eats_batches && len > segment_size {
+                    continue;
+                }
                 for datagram in buf.chunks(segment_size) {
                     self.send(n, to, datagram);
                 }
@@ -432,6 +438,22 @@ fn messages_in_fragments_fill_their_batches() {
         assert!(datagrams >= 10 * batches.len(), "{len}: {batches:?}");
         assert!(datagrams * 1_472 < 40 * len * 11 / 10, "{len}: {batches:?}");
     }
+}
+
+#[test]
+fn where_batches_vanish_and_single_datagrams_arrive_they_go_one_by_one() {
+    let mut pair = Pair::new(1, CALM);
+    pair.eats_batches = true;
+    let bodies = numbered(220, 200_000);
+    for body in &bodies {
+        while pair.ends[0].send(0, Delivery::Ordered, body.clone()).is_err() {
+            pair.run(Duration::from_millis(10));
+        }
+    }
+    pair.run(Duration::from_secs(20));
+    pair.expect(1, &bodies);
+    assert_eq!(pair.counters[0].batches_given_up, 1);
+    assert_eq!(pair.counters[1].batches_given_up, 0);
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(crate) struct Openings {
     handed: BTreeSet<u64>,
     /// The highest number so far, by the id that this end chose for the connection.
     highest: BTreeMap<u32, u32>,
+    /// The ids to which a strange packet was sent before there was such a connection: one of each
+    /// may be kept until the handshake is complete (PROTOCOL 9.4), and is judged then.
+    early: BTreeSet<u32>,
 }
 
 /// What an endpoint shows that matters here, at one moment.
@@ -38,6 +41,8 @@ pub(crate) struct Shown {
 struct Batch {
     /// Datagrams that nobody sent like this.
     strange: u64,
+    /// Strange packets of earlier calls that may be judged in this one.
+    late: u64,
     /// Packets that must open.
     opens: u64,
 }
@@ -84,14 +89,18 @@ impl Openings {
         let mut batch = Batch::default();
         for datagram in datagrams {
             let content = content(datagram);
+            let packet = PacketHeaderView::of(datagram);
+            if let Some(packet) = packet.filter(PacketHeaderView::is_ack) {
+                batch.late += u64::from(self.early.remove(&packet.connection));
+            }
+            let packet = packet.filter(PacketHeaderView::is_sealed);
             let Some(seal) = seals.0.get(&content) else {
                 batch.strange += 1;
+                let here = packet.map(|packet| packet.connection);
+                self.early.extend(here.filter(|here| !before.live.contains_key(here)));
                 continue;
             };
-            let Some(packet) = PacketHeaderView::of(datagram).filter(PacketHeaderView::is_sealed)
-            else {
-                continue;
-            };
+            let Some(packet) = packet else { continue };
             let grace = before.grace(&after, packet.connection);
             let has_key =
                 keys.handle_handover(now, packet.connection, *seal, grace.unwrap_or_default());
@@ -127,8 +136,9 @@ impl Batch {
             ("forged", after.forged - before.forged),
             ("malformed", after.malformed - before.malformed),
         ] {
-            if count > self.strange {
-                let what = format!("{count} taken for {what}, but {} were", self.strange);
+            let strange = self.strange + self.late;
+            if count > strange {
+                let what = format!("{count} taken for {what}, but {strange} were");
                 return Err(Wrong::new(Promise::Opening, what));
             }
         }

@@ -100,7 +100,8 @@ impl PacketSpace {
         buf: &mut Vec<u8>,
     ) -> Result<Option<Transmit>, Exhausted> {
         let full = self.sending.datagram_size();
-        let most = max_segments.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
+        let most = if self.sending.may_batch(now) { max_segments } else { 1 };
+        let most = most.min(MAX_SEGMENTS).min(MAX_BATCH / full).max(1);
         let path = self.paths.allowance(self.paths.addr());
         let mut allowed = self.sending.allowance(now, path, most, carried.queued_bytes());
         let mut count = 0;
@@ -117,7 +118,8 @@ impl PacketSpace {
             }
             self.sending.handle_probe_sent();
             allowed = allowed.saturating_sub(1);
-            if filled == Filled::Short {
+            // A probe goes alone: it arrives where batches do not.
+            if filled == Filled::Short || allowed == 0 {
                 break;
             }
         }
@@ -186,7 +188,8 @@ impl PacketSpace {
         {
             buf.resize(end, 0);
         }
-        let cargo = SentPacketData { contents, charged, fin: false };
+        let follows = start > 0;
+        let cargo = SentPacketData { contents, charged, fin: false, follows };
         let packet = Complete { kind, flags, fragment, asks: SentPacketKind::Eliciting, cargo };
         self.finish(now, &mut carried.window, buf, start, packet)?;
         Ok(if buf.len() - start == full { Filled::Full } else { Filled::Short })
