@@ -90,14 +90,14 @@ impl Openings {
         for datagram in datagrams {
             let content = content(datagram);
             let packet = PacketHeaderView::of(datagram);
-            if let Some(packet) = packet.filter(PacketHeaderView::is_ack) {
-                batch.late += u64::from(self.early.remove(&packet.connection));
-            }
+            let is_live = packet.is_some_and(|to| before.live.contains_key(&to.connection));
+            let ends_handshake = packet.filter(|packet| packet.is_ack() && !is_live);
+            let late = ends_handshake.filter(|packet| self.early.contains(&packet.connection));
+            batch.late += u64::from(late.is_some());
             let packet = packet.filter(PacketHeaderView::is_sealed);
             let Some(seal) = seals.0.get(&content) else {
                 batch.strange += 1;
-                let here = packet.map(|packet| packet.connection);
-                self.early.extend(here.filter(|here| !before.live.contains_key(here)));
+                self.early.extend(packet.filter(|_| !is_live).map(|packet| packet.connection));
                 continue;
             };
             let Some(packet) = packet else { continue };
