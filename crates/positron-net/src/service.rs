@@ -157,7 +157,9 @@ impl Service {
         let text = sanitised(&event.to_string());
         match event {
             NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
-            NodeEvent::PeerBanned { .. } | NodeEvent::StorageFailed { .. } => {
+            NodeEvent::PeerBanned { .. }
+            | NodeEvent::StorageWaits { .. }
+            | NodeEvent::StorageFailed { .. } => {
                 tracing::warn!("{text}");
             }
             _ => tracing::info!("{text}"),
@@ -181,6 +183,7 @@ impl Service {
                     "active_peers": stats.active_peers,
                     "known_peers": stats.known_peers,
                     "isolation_reason": stats.isolation_reason,
+                    "storage": storage(&stats),
                     "reachable": reachability(&stats),
                 }))?;
             } else {
@@ -218,7 +221,8 @@ impl Told {
 
 fn status_line(stats: &Stats) -> String {
     let known = stats.known_peers;
-    match &stats.isolation_reason {
+    let storage = storage_trouble(stats).map(|trouble| format!("; storage {trouble}"));
+    let peers = match &stats.isolation_reason {
         Some(why) => format!("alone: {}", sanitised(why)),
         None => {
             let gossip = &stats.gossip;
@@ -229,7 +233,29 @@ fn status_line(stats: &Stats) -> String {
                 gossip.counters.delivered
             )
         }
+    };
+    peers + storage.as_deref().unwrap_or_default()
+}
+
+/// What is wrong with the disk, in words, if anything is.
+fn storage_trouble(stats: &Stats) -> Option<String> {
+    let storage = &stats.storage;
+    match (&storage.failed, &storage.waits_for) {
+        (Some(why), _) => Some(format!("failed: {}", sanitised(why))),
+        (None, Some(why)) => {
+            let broadcasts = count(storage.waiting_broadcasts, "broadcast");
+            Some(format!("waits with {broadcasts} of ours: {}", sanitised(why)))
+        }
+        (None, None) => None,
     }
+}
+
+/// How the disk is, in words.
+fn storage(stats: &Stats) -> String {
+    storage_trouble(stats).unwrap_or_else(|| match &stats.storage.folder {
+        Some(folder) => format!("in {}", sanitised(&folder.to_string_lossy())),
+        None => "in memory: nothing is kept".into(),
+    })
 }
 
 /// Whether others can reach the node, and how one knows, in words.
@@ -302,6 +328,7 @@ fn status(stats: &Stats) -> Response {
         Ok(Value::Object(mut status)) => {
             status.insert("pid".into(), std::process::id().into());
             status.insert("reachable".into(), reachability(stats).into());
+            status.insert("storage_state".into(), storage(stats).into());
             let invite = invite(stats).map(|invite| invite.to_string());
             status.insert("invite".into(), invite.into());
             Response::Status(Value::Object(status))

@@ -63,7 +63,15 @@ pub enum NodeEvent {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
-    /// Storage failed: broadcasts are refused from now on, the rest goes on.
+    /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
+    /// node tries again by itself.
+    StorageWaits {
+        /// What it waits for, in words.
+        reason: String,
+    },
+    /// The disk takes what it is given again.
+    StorageBack,
+    /// Storage failed for good: broadcasts are refused from now on, the rest goes on.
     StorageFailed {
         /// Why, in words.
         reason: String,
@@ -83,6 +91,8 @@ impl NodeEvent {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
+            Event::StorageWaits { why } => Self::StorageWaits { reason: why },
+            Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
             Event::Message { .. } | Event::Completed { .. } => return None,
         })
@@ -111,6 +121,8 @@ impl fmt::Display for NodeEvent {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
             }
+            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
+            Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
             Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
         }
     }

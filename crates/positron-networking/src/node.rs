@@ -143,7 +143,9 @@ impl Node {
     /// Tells everyone, as MessagePack with the names of the fields; at most 1 MiB.
     ///
     /// Returns the message's id when message and number are on disk: from then on it survives a
-    /// crash of this process (not a loss of power). Sending does not wait for that.
+    /// crash of this process (not a loss of power). Sending does not wait for that; the result does,
+    /// for as long as the disk is full or away, and
+    /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for.
     ///
     /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is
     /// lost is only its result. (While more than 1,024 commands wait for the node it waits for its
@@ -280,7 +282,7 @@ impl Node {
             listen: &self.listen,
             uptime: self.clock.uptime(),
             age: published.at.elapsed(),
-            storage: published.storage.clone(),
+            folder: published.folder.as_deref(),
             unsent: published.unsent,
             application: self.application(),
         };

@@ -1,6 +1,6 @@
 //! What a node tells about itself.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use positron_proto::session::sessions::PerKind;
 use positron_proto::{
@@ -8,7 +8,10 @@ use positron_proto::{
     direct, gossip,
     handshake::Direction,
     id::NodeId,
-    node::{NodeCore, NodeCounters, NodeView, Wake, view::PeerView},
+    node::{
+        NodeCore, NodeCounters, NodeView, Wake,
+        view::{PeerView, StorageView},
+    },
     peers::{self, Bootstrap, BootstrapState},
     session::sessions,
     time::Now,
@@ -137,11 +140,17 @@ pub struct StorageStats {
     /// The data folder; none: everything is in memory and ends with the node.
     #[serde(serialize_with = "as_shown")]
     pub folder: Option<std::path::PathBuf>,
-    /// Changes that were given to storage.
+    /// Changes that were to be stored.
     pub changes: u64,
-    /// Changes of those that are on disk.
-    pub durable: u64,
-    /// Why storage failed, if it did.
+    /// Those that wait for the disk.
+    pub waiting_changes: usize,
+    /// Their memory in bytes, about.
+    pub waiting_bytes: usize,
+    /// Broadcasts of this node that wait for the disk. They are sent, and not durable.
+    pub waiting_broadcasts: usize,
+    /// What storage waits for, in words, if the disk takes nothing for now. It goes on by itself.
+    pub waits_for: Option<String>,
+    /// Why storage failed for good, if it did.
     pub failed: Option<String>,
 }
 
@@ -187,7 +196,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) uptime: Duration,
     /// How old the view is.
     pub(crate) age: Duration,
-    pub(crate) storage: StorageStats,
+    /// The data folder.
+    pub(crate) folder: Option<&'a Path>,
     pub(crate) unsent: Unsent,
     pub(crate) application: ApplicationStats,
 }
@@ -227,7 +237,7 @@ impl Stats {
             discovery: view.counters.peers,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned },
-            storage: around.storage,
+            storage: StorageStats::new(&view.storage, around.folder),
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
             application: around.application,
         }
@@ -250,6 +260,20 @@ fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
 
 fn links_of(view: &NodeView) -> PerKind<usize> {
     PerKind::new(|kind| view.peers.iter().filter(|peer| peer.session.transport == kind).count())
+}
+
+impl StorageStats {
+    fn new(of: &StorageView, folder: Option<&Path>) -> Self {
+        Self {
+            folder: folder.map(Path::to_owned),
+            changes: of.changes,
+            waiting_changes: of.waiting_changes,
+            waiting_bytes: of.waiting_bytes,
+            waiting_broadcasts: of.waiting_broadcasts,
+            waits_for: of.waits_for.clone(),
+            failed: of.failed.clone(),
+        }
+    }
 }
 
 impl BootstrapStats {

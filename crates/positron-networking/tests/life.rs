@@ -70,7 +70,7 @@ async fn a_node_that_restarts_without_bootstrap_returns_by_its_address_book() {
     again.broadcast("after").await.unwrap();
     assert_eq!(next(&mut inbox).await.decode::<String>().unwrap(), "after");
     let storage = again.stats().storage;
-    assert!(storage.durable > 0 && storage.failed.is_none(), "{storage:?}");
+    assert!(storage.changes > 0 && storage.failed.is_none(), "{storage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -488,5 +488,17 @@ pub const MAX_TRUST_EVENTS: usize = 10_000;
 
 /// Sequence numbers that are reserved on disk at a time.
 pub const SEQUENCE_BLOCK: u64 = 1024;
+/// Bytes of changes on their way to the disk: what one transaction takes. At 10 MB/s that is 0.4 s,
+/// for which a link is held that brings more.
+pub const MAX_BYTES_TO_DISK: usize = 4 << 20;
+/// Bytes of changes that wait behind those and hold the links that bring more (guess).
+pub const HOLD_READING_AT: usize = 1 << 20;
+/// Longest time that a link is not read because the disk is behind: short against the time after
+/// which its other end takes it for dead.
+pub const MAX_HOLD: Duration = Duration::from_millis(500);
+/// Bytes of changes that wait behind a slow disk, or for one that is away: twice what gossip keeps.
+pub const MAX_BACKLOG_BYTES: usize = 2 * RETENTION_BYTES;
+/// Bytes of memory that a change takes while it waits, besides its own: three entries of trees.
+pub const BACKLOG_OVERHEAD: usize = 256;
 /// Broadcasts that wait for a sequence number or for the disk.
 pub const MAX_PENDING_BROADCASTS: usize = 4096;

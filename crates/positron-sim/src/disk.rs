@@ -39,6 +39,17 @@ struct Rows {
     last: u64,
 }
 
+/// Whether a disk takes what it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum DiskState {
+    #[default]
+    Works,
+    /// Not for now: it is tried again.
+    Away,
+    /// Never again.
+    Broken,
+}
+
 /// How a process ended, as far as its disk is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {

@@ -7,10 +7,8 @@ use positron_proto::{identity::Verdict, node::CheckId};
 pub(crate) enum Event {
     /// A worker checked a signature.
     Verdict { check: CheckId, verdict: Verdict },
-    /// A batch is on disk.
+    /// A batch was to be on disk by now.
     Committed,
-    /// Nothing will ever be on disk again.
-    DiskFailed,
     /// A stopped process ends.
     Exit,
     /// A name was looked up.

@@ -1,14 +1,19 @@
 //! One machine with one process: gives a node its inputs, and does what it wants done.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::{NetworkId, Ticket},
+    id::{LinkId, NetworkId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused, Snapshot},
     rng::Seed,
+    session::sessions::Reading,
     time::{Duration, Instant, Now},
 };
 
@@ -16,7 +21,7 @@ use crate::{
     agenda::Agenda,
     clock::Clock,
     dice::{Dice, named_dice},
-    disk::{Disk, Loss},
+    disk::{Disk, DiskState, Loss},
     environment::{Environment, address},
     event::Event,
     machine::Machine,
@@ -32,6 +37,8 @@ const MAX_INPUTS_AT_ONCE: u32 = 1_000_000;
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what a stopped node hung up may take to be flushed.
 const FLUSH: Duration = Duration::from_millis(200);
+/// How long a disk that is away is left alone between two tries.
+const DISK_RETRY: Duration = Duration::from_millis(500);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
 /// Bytes of room that a host keeps to write datagrams into: for one of usual size.
@@ -52,10 +59,14 @@ pub(crate) struct Host {
     process: Option<Process>,
     frozen_until: Instant,
     disk: Disk,
-    disk_broken: bool,
+    disk_state: DiskState,
     clock: Clock,
     /// What its own parts do later, and in which life of its process.
     agenda: Agenda<(u32, Event)>,
+    /// Streams that the process does not read for now, and what arrived by them.
+    held: BTreeMap<LinkId, Vec<Input>>,
+    /// What arrived by a stream that is read again.
+    read_on: VecDeque<Input>,
     dice: Dice,
     hash: RunHash,
     tally: Tally,
@@ -96,9 +107,11 @@ impl Host {
             process: None,
             frozen_until: Instant::ORIGIN,
             disk: Disk::default(),
-            disk_broken: false,
+            disk_state: DiskState::Works,
             clock,
             agenda: Agenda::default(),
+            held: BTreeMap::new(),
+            read_on: VecDeque::new(),
             dice: named_dice(seed, "host"),
             hash: RunHash::new(),
             tally: Tally::default(),
@@ -214,7 +227,8 @@ impl Host {
 
     /// The process ends as it should: everything reaches the disk, and the node is told.
     fn exit(&mut self, environment: &Environment) {
-        let flushed = if self.disk_broken { None } else { self.disk.flush() };
+        let works = self.disk_state == DiskState::Works;
+        let flushed = if works { self.disk.flush() } else { None };
         if let Some(up_to) = flushed {
             self.give(Input::Persisted { up_to });
             self.settle(environment);
@@ -226,6 +240,7 @@ impl Host {
 
     fn end(&mut self, loss: Loss) {
         if self.process.take().is_some() {
+            (self.held, self.read_on) = Default::default();
             self.disk.crash(loss);
             self.frozen_until = Instant::ORIGIN;
             self.trace.note(self.now, || format!("the process ended, disk: {loss:?}"));
@@ -274,9 +289,9 @@ impl Host {
         self.frozen_until = until;
     }
 
-    /// From now on nothing is ever on disk.
-    pub(crate) const fn break_disk(&mut self) {
-        self.disk_broken = true;
+    /// What its disk does from now on.
+    pub(crate) const fn set_disk(&mut self, state: DiskState) {
+        self.disk_state = state;
     }
 
     /// Somebody sets its wall clock.
@@ -340,10 +355,6 @@ impl Host {
                 let outcome = environment.resolve(&name);
                 self.give(Input::Resolved { name, outcome });
             }
-            Event::DiskFailed => {
-                let why = "the disk of this world is broken".to_owned();
-                self.give(Input::StorageFailed { why });
-            }
             Event::Exit => self.exit(environment),
         }
     }
@@ -382,9 +393,18 @@ impl Host {
     /// Tells the node what its kernel has to say; whether it had anything.
     fn hear(&mut self) -> bool {
         let mut any = false;
+        while let Some(input) = self.read_on.pop_front() {
+            any = true;
+            self.give(input);
+        }
         while let Some(told) = self.stack.poll_told() {
             any = true;
             match told {
+                Told::Input(input @ (Input::Bytes { link, .. } | Input::LinkDown { link, .. }))
+                    if self.held.contains_key(&link) =>
+                {
+                    self.held.entry(link).or_default().push(input);
+                }
                 Told::Input(input) => self.give(input),
                 Told::Datagram(from, bytes) => self.give_datagram(from, &bytes),
             }
@@ -434,7 +454,16 @@ impl Host {
                 self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
                 self.stack.write(now, network, link, bytes);
             }
-            Effect::Hangup { link, how } => self.stack.hang_up(now, network, link, how),
+            Effect::Hangup { link, how } => {
+                self.read_on.extend(self.held.remove(&link).unwrap_or_default());
+                self.stack.hang_up(now, network, link, how);
+            }
+            Effect::Read { link, reading: Reading::Held } => {
+                self.held.entry(link).or_default();
+            }
+            Effect::Read { link, reading: Reading::Open } => {
+                self.read_on.extend(self.held.remove(&link).unwrap_or_default());
+            }
             Effect::Resolve { name } => {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });
@@ -464,11 +493,23 @@ impl Host {
 
     fn begin_batch(&mut self, environment: &Environment) {
         let after = self.dice.between(environment.physics().commit);
-        let event = if self.disk_broken { Event::DiskFailed } else { Event::Committed };
-        self.later(self.now + after, event);
+        self.later(self.now + after, Event::Committed);
     }
 
+    /// A batch is on disk, if that took it.
     fn committed(&mut self, environment: &Environment) {
+        match self.disk_state {
+            DiskState::Works => {}
+            DiskState::Away => {
+                let why = "the disk of this world is away".to_owned();
+                self.give(Input::StorageWaits { why });
+                return self.later(self.now + DISK_RETRY, Event::Committed);
+            }
+            DiskState::Broken => {
+                let why = "the disk of this world is broken".to_owned();
+                return self.give(Input::StorageFailed { why });
+            }
+        }
         if let Some(up_to) = self.disk.commit(self.now, environment.physics().checkpoint) {
             self.give(Input::Persisted { up_to });
         }

@@ -87,6 +87,10 @@ impl RunHash {
                 self.word(id.0);
                 self.change(change);
             }
+            Effect::Read { link, reading } => {
+                self.link(9, *link);
+                self.word(*reading as u64);
+            }
             Effect::Emit(event) => {
                 self.word(7);
                 self.event(event);

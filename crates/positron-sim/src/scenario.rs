@@ -160,6 +160,10 @@ pub enum Fault {
     },
     /// Disks fail: nothing is committed any more.
     BreakDisk(Selector),
+    /// Disks take nothing for now, as full ones do: what is to be committed waits.
+    TakeDisk(Selector),
+    /// They take it.
+    GiveDiskBack(Selector),
     /// Wall clocks jump by this many seconds.
     TurnClock {
         /// Whose.

@@ -13,6 +13,7 @@ use crate::{
     check::Oracle,
     clock::at,
     dice::{Dice, named_dice},
+    disk::DiskState,
     host::Host,
     report::{Progress, Report, Violation},
     scenario::{Fault, Scenario, Workload},
@@ -202,7 +203,13 @@ impl World {
                 self.each(who, Host::is_live, |stage, node| stage.freeze(node, *lasting));
             }
             Fault::BreakDisk(who) => self.each(who, Host::is_live, |stage, node| {
-                stage.change(node, |host, _| host.break_disk());
+                stage.change(node, |host, _| host.set_disk(DiskState::Broken));
+            }),
+            Fault::TakeDisk(who) => self.each(who, Host::is_live, |stage, node| {
+                stage.change(node, |host, _| host.set_disk(DiskState::Away));
+            }),
+            Fault::GiveDiskBack(who) => self.each(who, Host::is_live, |stage, node| {
+                stage.change(node, |host, _| host.set_disk(DiskState::Works));
             }),
             Fault::TurnClock { who, seconds } => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.turn_clock(*seconds));

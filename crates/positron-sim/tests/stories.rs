@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
-use positron_proto::time::Duration;
+use positron_proto::{
+    session::sessions::{LinkKind, LinkKinds},
+    time::Duration,
+};
 use positron_sim::{
     Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Listen, Physics, Report, Scenario,
     Selector, Workload, World, run, stories,
@@ -280,6 +283,46 @@ fn a_node_that_stops_says_goodbye_and_comes_back() {
 fn a_broken_disk_does_not_stop_the_gossip_of_others() {
     let story = chatty("broken disk", 6, 40).fault(secs(10), Fault::BreakDisk(Selector::Node(3)));
     play(&story, 0..10);
+}
+
+#[test]
+fn a_disk_that_was_away_heals_by_itself_and_nothing_is_missing_on_it() {
+    // The broadcasts of node 3 wait meanwhile, and complete: nobody has to ask again.
+    let story = chatty("disk away", 6, 60)
+        // More than is given to a disk at a time.
+        .broadcasts(120, 48_000, secs(9), secs(20))
+        .fault(secs(8), Fault::TakeDisk(Selector::Node(3)))
+        .say(secs(12), Workload::Broadcast { from: Some(3), bytes: 100 })
+        .fault(secs(24), Fault::GiveDiskBack(Selector::Node(3)))
+        // What it keeps is on its disk: who starts again hands nothing over twice.
+        .fault(secs(40), crash(Selector::Node(3), Death::Killed))
+        .fault(secs(42), Fault::Start(Selector::Node(3)));
+    for report in play(&story, 0..5) {
+        assert_eq!(report.redeliveries_across_restarts, 0);
+        assert_eq!(report.counters["node"]["changes_dropped"], 0);
+    }
+}
+
+#[test]
+fn who_brings_more_than_a_disk_takes_is_slowed_and_keeps_its_link() {
+    // A batch of 4 MiB takes 0.4 s: 10 MB/s. It is told 16 MB/s.
+    for kind in [LinkKind::Udp, LinkKind::Tcp] {
+        let mut story = Scenario::quiet("slow disk", 2, secs(25)).waive(Check::Convergence);
+        for n in 0..1_024 {
+            let saying = Workload::Broadcast { from: Some(0), bytes: 64 * 1024 };
+            story = story.say(secs(5) + Duration::from_micros(4_096 * n), saying);
+        }
+        story.physics = Physics::calm();
+        story.physics.delay = (Duration::from_millis(1), Duration::from_millis(1));
+        story.physics.commit = (Duration::from_millis(400), Duration::from_millis(400));
+        story.config.session.transports = LinkKinds::of(&[kind]);
+        for report in play(&story, 0..1) {
+            let (node, session) = (&report.counters["node"], &report.counters["session"]);
+            assert!(node["links_held"].as_u64() > Some(0), "{kind}");
+            assert_eq!(node["changes_dropped"], 0);
+            assert_eq!(session["sessions"], 2, "{kind}: {session}");
+        }
+    }
 }
 
 #[test]

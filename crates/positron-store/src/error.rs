@@ -95,8 +95,14 @@ pub enum StoreError {
         /// The version that we know.
         known: i64,
     },
+    /// The database was moved, deleted or replaced while it was open.
+    #[error("the database {} is not there any more; put it back where it was", path.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// The disk is full, or the database reached its own bound.
-    #[error("no room to {doing} {}: {why}; make room on the disk and start again", path.display())]
+    #[error("no room to {doing} {}: {why}; make room on the disk", path.display())]
     Full {
         /// What was tried.
         doing: &'static str,

@@ -14,16 +14,20 @@
 //!  core ── Effect::Persist(id, change)
 //!    │
 //!  driver ── Store::persist ──▸ queue ─────────────▸ writer thread
-//!    ▲       waits only when    MAX_QUEUED_CHANGES   takes everything that waits, at once if
-//!    │       the queue is full  MAX_QUEUED_BYTES     somebody waits for one of them, after
+//!    ▲       never waits        bounded by the core  takes everything that waits, at once if
+//!    │                                               somebody waits for one of them, after
 //!    │                                               COMMIT_DELAY else: one transaction
 //!    │                                                 │
 //!    │   Durable { up_to } ◂── committed ◂─────────────┤ one change is critical: the log is synced
-//!    │   Retrying { why }  ◂── rolled back, again soon ┤ full, busy, I/O: RETRY_PAUSES
+//!    │   Retrying { why }  ◂── rolled back, again soon ┤ what can pass: RETRY_PAUSES, without end
 //!    │   Failed { why }    ◂── given up ◂──────────────┘ from now on persist is Refused
 //!    │
-//!  Input::Persisted · Input::StorageFailed
+//!  Input::Persisted · Input::StorageWaits · Input::StorageFailed
 //! ```
+//!
+//! A full disk, one that may only be read for a while, a database that somebody else has locked or
+//! moved away, an error of the device: all of that can pass, and is tried again for as long as the
+//! node runs. What cannot is a damaged database, and a sync that failed.
 //!
 //! What `Durable` covers survives a crash of the process (`kill -9`); a critical change (own
 //! sequence numbers, bans) and everything before it survive a loss of power too. Reports come in
@@ -54,7 +58,8 @@
 //! # Reading order
 //!
 //! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
-//! to values), `queue` and `writer` (the life of a change), `apply` (changes to rows),
+//! to values), `queue` and `writer` (the life of a change), `place` (whether the file is still
+//! where it was), `apply` (changes to rows),
 //! [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
 //! [`limits`].
 
@@ -64,6 +69,7 @@ mod error;
 mod folder;
 pub mod limits;
 mod load;
+mod place;
 mod queue;
 mod store;
 mod summary;
@@ -71,7 +77,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use folder::{DATABASE, DataFolder, LOCK};
-pub use queue::{Backlog, Refused};
+pub use queue::Refused;
 pub use store::{Options, Store};
 pub use summary::{Ban, Summary, TrustLine, Trusted, summary};
 pub use writer::Report;

@@ -1,4 +1,4 @@
-//! Changes on their way to the writer, bounded by count and by bytes.
+//! Changes on their way to the writer.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -10,16 +10,7 @@ use positron_proto::{
     storage::{Change, Urgency},
 };
 
-use crate::limits::{COMMIT_DELAY, MAX_QUEUED_BYTES, MAX_QUEUED_CHANGES};
-
-/// How much waits for the disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Backlog {
-    /// Changes that wait.
-    pub changes: usize,
-    /// Their bytes, about.
-    pub bytes: usize,
-}
+use crate::limits::{BYTES_DUE, COMMIT_DELAY};
 
 /// The change was not taken and will not be stored: storage failed earlier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +20,8 @@ pub struct Refused {
     pub why: String,
 }
 
-/// From many threads to the one writer, in order.
+/// From many threads to the one writer, in order. Nobody waits to put something in: how much may
+/// be under way is known to whoever is told what is durable.
 ///
 /// What somebody waits for is given out at once, with all that came before it. The rest waits up to
 /// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it.
@@ -38,8 +30,6 @@ pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     /// The writer has something to wait for or to do, or nothing more will come.
     filled: Condvar,
-    /// Everything was taken, or nothing will be any more.
-    drained: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -62,23 +52,16 @@ enum State {
 }
 
 impl Queue {
-    /// Appends a change; waits while the queue is full.
+    /// Appends a change; never waits.
     pub(crate) fn push(&self, id: ChangeId, change: Change) -> Result<(), Refused> {
-        let cost = cost(&change);
         let mut waiting = self.lock();
-        loop {
-            if let State::Failed(why) = &waiting.state {
-                return Err(Refused { why: why.clone() });
-            }
-            if waiting.has_room_for(cost) {
-                break;
-            }
-            waiting = self.drained.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        if let State::Failed(why) = &waiting.state {
+            return Err(Refused { why: why.clone() });
         }
-        let is_urgent = change.urgency != Urgency::Behind;
+        let (cost, is_urgent) = (change.len(), change.urgency != Urgency::Behind);
         waiting.changes.push((id, change));
         waiting.bytes += cost;
-        let becomes_due = !waiting.is_due && (is_urgent || waiting.is_half_full());
+        let becomes_due = !waiting.is_due && (is_urgent || waiting.bytes >= BYTES_DUE);
         waiting.is_due |= becomes_due;
         if becomes_due || waiting.changes.len() == 1 {
             self.filled.notify_one();
@@ -101,13 +84,17 @@ impl Queue {
         waiting = due.unwrap_or_else(PoisonError::into_inner).0;
         std::mem::swap(&mut waiting.changes, batch);
         (waiting.bytes, waiting.is_due) = (0, false);
-        self.drained.notify_all();
         true
     }
 
     /// Waits for `pause`, or less if the queue is being closed.
     pub(crate) fn pause(&self, pause: Duration) {
         drop(self.filled.wait_timeout_while(self.lock(), pause, |waiting| waiting.is_open()));
+    }
+
+    /// Whether somebody waits for the writer to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        !matches!(self.lock().state, State::Open)
     }
 
     /// What waits is still written; then the writer ends.
@@ -126,14 +113,7 @@ impl Queue {
             waiting.state = State::Failed(why.to_owned());
         }
         waiting.changes = Vec::new();
-        waiting.bytes = 0;
-        self.drained.notify_all();
         self.filled.notify_all();
-    }
-
-    pub(crate) fn backlog(&self) -> Backlog {
-        let waiting = self.lock();
-        Backlog { changes: waiting.changes.len(), bytes: waiting.bytes }
     }
 
     /// Every state between two statements is a whole one: a panic elsewhere spoils nothing.
@@ -143,31 +123,13 @@ impl Queue {
 }
 
 impl Waiting {
-    /// One change always fits, however large.
-    fn has_room_for(&self, cost: usize) -> bool {
-        self.changes.is_empty()
-            || (self.changes.len() < MAX_QUEUED_CHANGES && self.bytes + cost <= MAX_QUEUED_BYTES)
-    }
-
-    /// The other half is for what comes while this one is being written.
-    const fn is_half_full(&self) -> bool {
-        self.changes.len() >= MAX_QUEUED_CHANGES / 2 || self.bytes >= MAX_QUEUED_BYTES / 2
-    }
-
     const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
 }
 
-/// Memory that a change holds, about.
-fn cost(change: &Change) -> usize {
-    size_of::<(ChangeId, Change)>() + change.len()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, thread};
-
     use positron_proto::{id::NodeId, peers::change::forget};
 
     use super::*;
@@ -191,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_half_full_queue_waits_for_nothing() {
+    fn much_waits_for_nothing() {
         let queue = Queue::default();
-        let half = u64::try_from(MAX_QUEUED_CHANGES / 2).unwrap();
-        (1..half).for_each(|id| queue.push(ChangeId(id), change()).unwrap());
+        let many = u64::try_from(BYTES_DUE / change().len()).unwrap();
+        (1..many).for_each(|id| queue.push(ChangeId(id), change()).unwrap());
         assert!(!queue.lock().is_due);
-        queue.push(ChangeId(half), change()).unwrap();
+        queue.push(ChangeId(many), change()).unwrap();
         assert!(queue.lock().is_due);
     }
 
@@ -210,39 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_holds_the_caller_until_the_writer_takes_everything() {
-        let queue = Arc::new(Queue::default());
-        let most = u64::try_from(MAX_QUEUED_CHANGES).unwrap();
-        for id in 0..most {
+    fn nobody_waits_for_a_writer_that_takes_nothing() {
+        let queue = Queue::default();
+        for id in 1..=100_000 {
             queue.push(ChangeId(id), change()).unwrap();
         }
-        let late = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(ChangeId(most), change())
-        });
         let mut batch = Vec::new();
         assert!(queue.take(&mut batch));
-        assert_eq!(batch.len(), MAX_QUEUED_CHANGES);
-        late.join().unwrap().unwrap();
-        batch.clear();
-        assert!(queue.take(&mut batch));
-        assert_eq!(batch[0].0, ChangeId(most));
-        assert_eq!(queue.backlog(), Backlog::default());
+        assert_eq!(batch.len(), 100_000);
     }
 
     #[test]
-    fn a_queue_that_fails_lets_go_of_whoever_waits_for_room() {
-        let queue = Arc::new(Queue::default());
-        for id in 0..u64::try_from(MAX_QUEUED_CHANGES).unwrap() {
-            queue.push(ChangeId(id), change()).unwrap();
-        }
-        let waits = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(ChangeId(0), change())
-        });
+    fn a_queue_that_failed_takes_nothing_more() {
+        let queue = Queue::default();
+        queue.push(ChangeId(1), change()).unwrap();
         queue.fail("the disk is gone");
         let refused = Refused { why: "the disk is gone".to_owned() };
-        assert_eq!(waits.join().unwrap(), Err(refused));
+        assert_eq!(queue.push(ChangeId(2), change()), Err(refused));
         assert!(!queue.take(&mut Vec::new()));
     }
 

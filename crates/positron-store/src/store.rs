@@ -15,11 +15,12 @@ use positron_proto::{
 use rusqlite::{Connection, config::DbConfig};
 
 use crate::{
-    Backlog, DataFolder, Refused, Report, StoreError,
+    DataFolder, Refused, Report, StoreError,
     apply::{Apply, STATEMENTS_PER_TABLE},
     database,
-    limits::{MAX_DATABASE_BYTES, RETRY_PAUSES, WAL_PAGES},
+    limits::{MAX_DATABASE_BYTES, RETRY_PAUSES, WAL_PAGES, WRITER_BUSY_TIMEOUT},
     load::{self, Loaded},
+    place::Place,
     queue::Queue,
     writer::{OnReport, Safety, Writer},
 };
@@ -30,7 +31,7 @@ pub struct Options {
     /// Bytes that the database may grow to; beyond it the disk counts as full. A database that is
     /// larger already keeps its size.
     pub max_bytes: u64,
-    /// Waits before a transaction that failed is tried again.
+    /// Waits before a transaction that failed is tried again; the last one is repeated.
     pub retry_pauses: Vec<Duration>,
 }
 
@@ -128,9 +129,11 @@ impl Store {
         prepare_for_writing(&db, options.max_bytes)
             .map_err(|error| StoreError::from_sql(&error, "set up", &path))?;
         let queue = Arc::new(Queue::default());
+        let place = Place::of(&path)
+            .map_err(|error| StoreError::from_io(&error, "look at the database", &path))?;
         let writer = Writer {
             db,
-            path,
+            place,
             apply: Apply::default(),
             queue: queue.clone(),
             on_report: on_report as OnReport,
@@ -145,24 +148,14 @@ impl Store {
         Ok((store, snapshot))
     }
 
-    /// Takes a change; the report comes when it is durable. Never waits for the disk, except when
-    /// the disk is hopelessly behind: with [`MAX_QUEUED_CHANGES`] or [`MAX_QUEUED_BYTES`] waiting,
-    /// the caller waits until the writer has taken them. That is the back-pressure of a node whose
-    /// disk is slower than its network; [`backlog`](Self::backlog) shows it coming.
+    /// Takes a change; the report comes when it is durable. Never waits for the disk: how much may
+    /// be under way is the caller's to bound, who hears what is durable.
     ///
     /// # Errors
     ///
-    /// [`Refused`] once storage has failed: the change is dropped.
-    ///
-    /// [`MAX_QUEUED_CHANGES`]: crate::limits::MAX_QUEUED_CHANGES
-    /// [`MAX_QUEUED_BYTES`]: crate::limits::MAX_QUEUED_BYTES
+    /// [`Refused`] once storage has failed for good: the change is dropped.
     pub fn persist(&self, id: ChangeId, change: Change) -> Result<(), Refused> {
         self.queue.push(id, change)
-    }
-
-    /// How much waits for the disk.
-    pub fn backlog(&self) -> Backlog {
-        self.queue.backlog()
     }
 
     /// Rows that made no sense when the database was loaded. They are still there.
@@ -176,7 +169,7 @@ impl Store {
     }
 
     /// Writes everything that was taken, moves the log into the database, ends the thread, and
-    /// lets go of the folder.
+    /// lets go of the folder. A disk that is away gets one more try.
     ///
     /// # Errors
     ///
@@ -207,6 +200,7 @@ impl Drop for Store {
 fn prepare_for_writing(db: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     let page_size: u32 = db.query_row("PRAGMA page_size", (), |row| row.get(0))?;
     let pages = i64::try_from(max_bytes / u64::from(page_size.max(1))).unwrap_or(i64::MAX);
+    db.busy_timeout(WRITER_BUSY_TIMEOUT)?;
     db.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(()))?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;

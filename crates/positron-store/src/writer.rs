@@ -1,6 +1,6 @@
 //! The one thread that writes: everything that waits goes into one transaction.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use positron_proto::{
     node::ChangeId,
@@ -8,7 +8,7 @@ use positron_proto::{
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
 
-use crate::{StoreError, apply::Apply, limits::CLOSE_TIMEOUT, queue::Queue};
+use crate::{StoreError, apply::Apply, limits::CLOSE_TIMEOUT, place::Place, queue::Queue};
 
 /// What became of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,8 @@ pub enum Report {
         /// The last one.
         up_to: ChangeId,
     },
-    /// A transaction failed, was rolled back, and is tried again.
+    /// A transaction failed in a way that can pass. It was rolled back, and is tried again for as
+    /// long as it takes; [`Durable`](Self::Durable) tells that it has passed.
     Retrying {
         /// The attempt that failed: 1, 2, ...
         attempt: usize,
@@ -39,7 +40,7 @@ pub(crate) type OnReport = Box<dyn Fn(Report) + Send>;
 
 pub(crate) struct Writer {
     pub(crate) db: Connection,
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
     pub(crate) apply: Apply,
     pub(crate) queue: Arc<Queue>,
     pub(crate) on_report: OnReport,
@@ -72,7 +73,6 @@ impl Writer {
         let mut batch = Vec::new();
         while self.queue.take(&mut batch) {
             if let Err(error) = self.commit_or_retry(&batch) {
-                let error = StoreError::from_sql(&error, "write to", &self.path);
                 let why = error.to_string();
                 tracing::error!(%why, "storage failed");
                 self.queue.fail(&why);
@@ -87,17 +87,39 @@ impl Writer {
         self.finish()
     }
 
-    fn commit_or_retry(&mut self, batch: &[(ChangeId, Change)]) -> rusqlite::Result<()> {
-        for attempt in 1.. {
-            let Err(error) = self.commit(batch) else { break };
-            let pause = self.retry_pauses.get(attempt - 1).copied();
-            let Some(pause) = pause.filter(|_| may_pass(&error)) else { return Err(error) };
-            let why = StoreError::from_sql(&error, "write to", &self.path).to_string();
-            tracing::warn!(attempt, %why, "storage tries again");
+    fn commit_or_retry(&mut self, batch: &[(ChangeId, Change)]) -> Result<(), StoreError> {
+        for attempt in 1_usize.. {
+            let was_closing = self.queue.is_closing();
+            let Err(Trouble { error, can_pass }) = self.try_to_commit(batch) else {
+                if attempt > 1 {
+                    tracing::info!(attempt, "storage is back");
+                }
+                break;
+            };
+            if !can_pass || was_closing {
+                return Err(error);
+            }
+            let why = error.to_string();
+            // The first of many, and those that are told at growing distances.
+            if attempt.is_power_of_two() {
+                tracing::warn!(attempt, %why, "storage waits, and tries again");
+            }
             (self.on_report)(Report::Retrying { attempt, why });
-            self.queue.pause(pause);
+            let pause = self.retry_pauses.get(attempt - 1).or(self.retry_pauses.last());
+            self.queue.pause(pause.copied().unwrap_or_default());
         }
         Ok(())
+    }
+
+    fn try_to_commit(&mut self, batch: &[(ChangeId, Change)]) -> Result<(), Trouble> {
+        if !self.place.is_same() {
+            let error = StoreError::Moved { path: self.place.path().to_owned() };
+            return Err(Trouble { error, can_pass: true });
+        }
+        self.commit(batch).map_err(|error| Trouble {
+            can_pass: can_pass(&error),
+            error: StoreError::from_sql(&error, "write to", self.place.path()),
+        })
     }
 
     /// All of it or nothing.
@@ -129,21 +151,28 @@ impl Writer {
     /// Moves the log into the database: a folder at rest holds no log. A reader that stays may
     /// prevent it; then the log stays too, and nothing is lost.
     fn finish(self) -> Result<(), StoreError> {
-        let error = |error| StoreError::from_sql(&error, "close", &self.path);
+        let path = self.place.path();
+        let error = |error| StoreError::from_sql(&error, "close", path);
         self.db.busy_timeout(CLOSE_TIMEOUT).map_err(error)?;
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         self.db.query_row(sql, (), |_| Ok(())).map_err(error)?;
-        self.db.close().map_err(|(_, error)| StoreError::from_sql(&error, "close", &self.path))
+        self.db.close().map_err(|(_, failed)| error(failed))
     }
 }
 
-/// Whether the same transaction may succeed a little later.
+/// Why a transaction was not committed.
+struct Trouble {
+    error: StoreError,
+    can_pass: bool,
+}
+
+/// Whether the same transaction may succeed later: whatever takes the disk away for a while.
 ///
 /// Not after a sync that failed: the kernel may have dropped what it could not write, and a second
 /// sync would succeed without it (Rebello et al., "Can Applications Recover from fsync Failures?",
-/// USENIX ATC 2020).
-fn may_pass(error: &rusqlite::Error) -> bool {
-    let lost = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+/// USENIX ATC 2020). Nor when the database itself is damaged, or does not take the statement.
+fn can_pass(error: &rusqlite::Error) -> bool {
+    let lost = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_CORRUPTFS];
     let Some(known) = error.sqlite_error() else { return false };
     !lost.contains(&known.extended_code)
         && matches!(
@@ -155,6 +184,8 @@ fn may_pass(error: &rusqlite::Error) -> bool {
                 | ErrorCode::OutOfMemory
                 | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
         )
 }
 
@@ -178,7 +209,7 @@ mod tests {
         let network = NetworkId::from_name("test");
         let mut writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
-            path,
+            place: Place::of(&path).unwrap(),
             apply: Apply::default(),
             queue: Arc::default(),
             on_report: Box::new(drop),
@@ -210,7 +241,7 @@ mod tests {
         let (told, heard) = mpsc::channel::<()>();
         let writer = Writer {
             db: database::open(&path, &network, "test").unwrap(),
-            path,
+            place: Place::of(&path).unwrap(),
             apply: Apply::default(),
             queue: queue.clone(),
             on_report: Box::new(move |_| {
@@ -226,5 +257,37 @@ mod tests {
         assert!(heard.recv().is_err());
         assert!(thread.join().is_err());
         assert!(queue.push(ChangeId(2), change()).is_err());
+    }
+
+    #[test]
+    fn what_takes_the_disk_away_can_pass_and_what_damages_it_cannot() {
+        let can = |code| can_pass(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_READONLY_DIRECTORY,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_SHMMAP,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PROTOCOL,
+        ] {
+            assert!(can(code), "{}", ffi::code_to_str(code));
+        }
+        for code in [
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_DIR_FSYNC,
+            ffi::SQLITE_CONSTRAINT,
+            ffi::SQLITE_ERROR,
+        ] {
+            assert!(!can(code), "{}", ffi::code_to_str(code));
+        }
     }
 }

@@ -60,6 +60,7 @@ struct Status {
     network: String,
     listen: Vec<SocketAddr>,
     reachable: String,
+    storage_state: String,
     uptime_s: f64,
     active_peers: usize,
     links: Links,
@@ -132,6 +133,7 @@ fn fields(status: &Status) -> Fields {
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
         .list("next wake-up", status.next_wake.iter().map(next_wake))
         .list("bootstrap", status.bootstrap.iter().map(tried))
+        .line("storage", sanitised(&status.storage_state))
         .line(
             "broadcasts kept",
             format_args!(

@@ -1,6 +1,10 @@
 //! The one task that owns the core.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::Path,
+    sync::Arc,
+};
 
 use positron_proto::{
     id::Ticket,
@@ -30,7 +34,7 @@ use crate::{
         SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     message::system_time,
-    stats::{StorageStats, Unsent, trusted},
+    stats::{Unsent, trusted},
 };
 
 /// How a command ended, or why it was not taken.
@@ -78,7 +82,8 @@ pub(crate) struct Subscriptions {
 #[derive(Clone, Debug)]
 pub(crate) struct Published {
     pub(crate) view: NodeView,
-    pub(crate) storage: StorageStats,
+    /// The data folder.
+    pub(crate) folder: Option<Arc<Path>>,
     /// Datagrams that the kernel refused.
     pub(crate) unsent: Unsent,
     pub(crate) at: Instant,
@@ -92,7 +97,7 @@ pub(crate) struct CoreTask {
     /// None if links are made of byte streams only.
     packets: Option<Packets>,
     storage: Storage,
-    hub: std::sync::Arc<Subscriptions>,
+    hub: Arc<Subscriptions>,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
     /// Where what is being handled came from.
@@ -126,12 +131,12 @@ impl CoreTask {
         clock: Clock,
         dial_timeout: std::time::Duration,
         storage: Storage,
-        hub: std::sync::Arc<Subscriptions>,
+        hub: Arc<Subscriptions>,
         arrivals: Arrivals,
     ) -> (Self, watch::Receiver<Published>) {
         let view = core.view(clock.now());
         let (unsent, at) = (Unsent::default(), Instant::now());
-        let first = Published { view, storage: storage.stats(), unsent, at };
+        let first = Published { view, folder: storage.folder(), unsent, at };
         let (published, receiver) = watch::channel(first);
         let task = Self {
             core,
@@ -280,7 +285,6 @@ impl CoreTask {
 
     /// Gives the core an input, and whatever answers it at once, and does what it wants.
     fn handle(&mut self, input: Input) {
-        self.storage.note(&input);
         self.core.handle(self.clock.now(), input);
         self.drain();
     }
@@ -292,7 +296,6 @@ impl CoreTask {
                 self.execute(effect);
             }
             let Some(answer) = self.answers.pop_front() else { return };
-            self.storage.note(&answer);
             self.core.handle(self.clock.now(), answer);
         }
     }
@@ -302,6 +305,7 @@ impl CoreTask {
             Effect::Dial { link, kind: _, to } => self.links.dial(link, to),
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
+            Effect::Read { link, reading } => self.links.set_reading(link, reading),
             Effect::Resolve { name } => self.resolve_name(name),
             Effect::Verify { check, job } => {
                 self.checks.push(Check { id: check, job, source: self.source });
@@ -382,7 +386,7 @@ impl CoreTask {
         }
         self.published.send_replace(Published {
             view,
-            storage: self.storage.stats(),
+            folder: self.storage.folder(),
             unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
             at: Instant::now(),
         });
@@ -424,8 +428,8 @@ impl CoreTask {
     /// The last thing: what is to be remembered is written.
     async fn end(mut self) -> Result<(), StopError> {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
-        let storage = std::mem::take(&mut self.storage);
         self.publish();
+        let storage = std::mem::take(&mut self.storage);
         drop(self); // closes what is still open, and the feeds
         storage.close().await?;
         if told { Ok(()) } else { Err(StopError::TimedOut) }

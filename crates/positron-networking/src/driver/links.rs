@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::{id::LinkId, session::sessions::Hangup};
+use positron_proto::{
+    id::LinkId,
+    session::sessions::{Hangup, Reading},
+};
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc},
@@ -43,6 +46,8 @@ struct Open {
     checks: usize,
     /// Whether reading waits for them.
     holds_reading: bool,
+    /// Whether the core does not want it read for now.
+    held: bool,
     /// Whether it was accepted, was told to end at once, and has not yet.
     ending: bool,
 }
@@ -50,7 +55,7 @@ struct Open {
 impl Open {
     /// Lets the next chunk be read, when not too many signatures wait.
     fn read_on(&mut self) {
-        if self.holds_reading && self.checks <= CHECKS_BEFORE_READ {
+        if self.holds_reading && !self.held && self.checks <= CHECKS_BEFORE_READ {
             self.holds_reading = false;
             self.shared.chunk_handled.add_permits(1);
         }
@@ -90,6 +95,14 @@ impl Links {
             self.ending += 1;
         }
         self.order(link, LinkOrder::Hangup(how));
+    }
+
+    /// The core wants a link read, or not for now.
+    pub(crate) fn set_reading(&mut self, link: LinkId, reading: Reading) {
+        if let Some(open) = self.open.get_mut(&link) {
+            open.held = reading == Reading::Held;
+            open.read_on();
+        }
     }
 
     /// The core handled the chunk that came last, and wants `checks` signatures of it checked: the
@@ -145,9 +158,10 @@ impl Links {
             arrivals: self.arrivals.clone(),
         };
         self.tasks.spawn(task.run(origin));
-        let before = self
-            .open
-            .insert(link, Open { orders, shared, checks: 0, holds_reading: false, ending: false });
+        let before = self.open.insert(
+            link,
+            Open { orders, shared, checks: 0, holds_reading: false, held: false, ending: false },
+        );
         assert!(before.is_none(), "the core named two links {link:?}");
     }
 

@@ -53,6 +53,9 @@ pub enum Refused {
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]
     TooManyAddresses,
+    /// Too many broadcasts wait for a disk that takes nothing for now, and why.
+    #[error("{MAX_PENDING_BROADCASTS} broadcasts wait for storage already: {0}")]
+    StorageWaits(String),
     /// Storage failed earlier, and why.
     #[error("storage failed: {0}")]
     StorageFailed(String),

@@ -8,6 +8,7 @@ use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
+    held_links::HeldLinks,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
@@ -22,7 +23,7 @@ use crate::{
     limits::MAX_PAYLOAD,
     peers::Peers,
     rng::Seed,
-    session::Sessions,
+    session::{Sessions, sessions::Reading},
     time::{Instant, Now},
     trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings},
@@ -53,6 +54,7 @@ pub struct NodeCore {
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
+    held: HeldLinks,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -92,6 +94,7 @@ impl NodeCore {
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now.wall),
             persistence: Persistence::default(),
+            held: HeldLinks::default(),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -130,7 +133,8 @@ impl NodeCore {
             }
             Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
-            Input::StorageFailed { why } => self.handle_storage_failed(why),
+            Input::StorageWaits { why } => self.handle_storage_waits(now, why),
+            Input::StorageFailed { why } => self.handle_storage_failed(now, why),
             Input::Timeout => self.timeout(now),
         }
         self.flush_and_route(now);
@@ -190,6 +194,7 @@ impl NodeCore {
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
             (self.trust.poll_timeout(), Wake::Trust),
+            (self.held.poll_timeout(), Wake::Storage),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -232,6 +237,7 @@ impl NodeCore {
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             kept: self.gossip.kept(),
+            storage: self.persistence.view(),
             next_wake,
             banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
             moves: self.sessions.moves(),
@@ -241,7 +247,7 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
-                node: self.counters,
+                node: NodeCounters { changes_dropped: self.persistence.dropped(), ..self.counters },
             },
         }
     }
@@ -264,12 +270,16 @@ impl NodeCore {
         if due(self.trust.poll_timeout()) {
             self.trust.handle_timeout(now, &mut self.queues.trust);
         }
+        if due(self.held.poll_timeout()) {
+            self.read_on(now);
+        }
     }
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
         self.persistence.check()?;
-        let ticket = self.publisher.queue_broadcast(payload, self.persistence.waiting())?;
+        let queued = self.publisher.queue_broadcast(payload, self.persistence.waiting());
+        let ticket = queued.map_err(|refused| self.persistence.explain(refused))?;
         self.flush_outgoing(now);
         Ok(ticket)
     }
@@ -307,6 +317,7 @@ impl NodeCore {
             self.emit(Event::Completed { ticket, outcome });
         }
         self.flush_and_route(now);
+        self.persistence.flush(&mut self.effects);
         self.stopping = true;
         let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });
@@ -357,7 +368,10 @@ impl NodeCore {
 
     /// The disk has everything up to `up_to`.
     fn handle_persisted(&mut self, now: Now, up_to: ChangeId) {
-        for awaited in self.persistence.handle_persisted(up_to) {
+        if self.persistence.handle_back() {
+            self.emit(Event::StorageBack);
+        }
+        for awaited in self.persistence.handle_persisted(up_to, &mut self.effects) {
             match awaited {
                 Awaited::Numbers(kind, below) => self.publisher.handle_reserved(kind, below),
                 Awaited::Broadcast(ticket, id) => {
@@ -366,11 +380,42 @@ impl NodeCore {
             }
         }
         self.flush_outgoing(now);
+        if !self.persistence.is_behind() {
+            self.read_on(now);
+        }
+    }
+
+    /// The disk takes nothing for now. Nobody is held for it: that could take hours.
+    fn handle_storage_waits(&mut self, now: Now, why: String) {
+        if self.persistence.handle_waits(&why) {
+            self.emit(Event::StorageWaits { why });
+        }
+        self.read_on(now);
+    }
+
+    /// `peer` brought something that is to be kept: if the disk is behind, its link is read no
+    /// further for now.
+    pub(super) fn brought_by(&mut self, now: Now, peer: NodeId) {
+        if self.persistence.is_behind()
+            && let Some(link) = self.sessions.link_of(&peer)
+            && self.held.hold(now.mono, link)
+        {
+            self.counters.links_held += 1;
+            let out = &mut self.queues.session;
+            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    fn read_on(&mut self, now: Now) {
+        for link in self.held.take() {
+            self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
+        }
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
-    fn handle_storage_failed(&mut self, why: String) {
+    fn handle_storage_failed(&mut self, now: Now, why: String) {
         let Some(published) = self.persistence.handle_failed(&why) else { return };
+        self.read_on(now);
         let queued = self.publisher.give_up_broadcasts();
         let unsent = self.publisher.give_up_directs();
         for ticket in published.chain(queued).chain(unsent) {

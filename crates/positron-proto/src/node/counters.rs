@@ -11,5 +11,7 @@ counters! {
     verifications_dropped: Counter Count "Claims dropped because too many waited for their check.";
     malformed: Counter Count "Message bodies that do not read as their type.";
     unknown_types: Counter Count "Messages of a type that this version does not know.";
+    changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
+    links_held: Counter Count "Times that a link was not read because the disk was behind.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";
 }

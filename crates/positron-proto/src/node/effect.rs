@@ -8,7 +8,7 @@ use super::{ChangeId, Event};
 use crate::{
     id::LinkId,
     identity::SignatureJob,
-    session::sessions::{Hangup, LinkKind},
+    session::sessions::{Hangup, LinkKind, Reading},
     storage::Change,
 };
 
@@ -42,6 +42,13 @@ pub enum Effect {
         /// How.
         how: Hangup,
     },
+    /// Read a link, or leave what arrives with the kernel.
+    Read {
+        /// Which link.
+        link: LinkId,
+        /// Which of the two.
+        reading: Reading,
+    },
     /// Look up `host:port`; answer with `Resolved`.
     Resolve {
         /// The name and the port.
@@ -56,7 +63,7 @@ pub enum Effect {
     },
     /// Write it to disk, in order, in batches; answer with `Persisted`.
     Persist {
-        /// Its number: 1, 2, 3, ...
+        /// Its number. It grows; numbers are left out of changes that others made void.
         id: ChangeId,
         /// What.
         change: Change,

@@ -72,7 +72,15 @@ pub enum Event {
     },
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
-    /// Storage failed.
+    /// Storage takes nothing for now, or waits for something else than before. Broadcasts are sent
+    /// and wait for it.
+    StorageWaits {
+        /// What it waits for, in words.
+        why: String,
+    },
+    /// Storage takes what it is given again.
+    StorageBack,
+    /// Storage failed for good.
     StorageFailed {
         /// Why, in words.
         why: String,

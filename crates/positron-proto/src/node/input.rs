@@ -74,7 +74,13 @@ pub enum Input {
         /// The last one.
         up_to: ChangeId,
     },
-    /// Storage failed. What needs durability is refused from now on; the rest goes on.
+    /// Storage takes nothing for now, and tries again by itself: a full disk, a database that
+    /// somebody else has locked. `Persisted` tells that it has passed.
+    StorageWaits {
+        /// What it waits for, in words.
+        why: String,
+    },
+    /// Storage failed for good. What needs durability is refused from now on; the rest goes on.
     StorageFailed {
         /// Why, in words.
         why: String,

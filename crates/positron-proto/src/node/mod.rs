@@ -6,15 +6,18 @@
 //! counters), [`change`] (our own numbers, as storage keeps them), `counters.rs` and [`view`]; then
 //! [`core`] (the machine), `message.rs` (what the list of messages becomes), `route.rs` (who hears
 //! whom), `publisher.rs` and `sequence.rs` (our own messages, their numbers and tickets),
-//! `persistence.rs` (what goes to the disk, and what may be said when it is there) and
-//! `pending_verification.rs` (claims that wait for their signature to be checked).
+//! `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it is there),
+//! `held_links.rs` (who brings more than the disk takes) and `pending_verification.rs` (claims that
+//! wait for their signature to be checked).
 
+mod backlog;
 pub mod change;
 pub mod command;
 pub mod core;
 mod counters;
 pub mod effect;
 pub mod event;
+mod held_links;
 pub mod input;
 mod message;
 mod pending_verification;

@@ -115,6 +115,8 @@ pub enum Wake {
     Direct,
     /// Decay of scores.
     Trust,
+    /// Links that wait for the disk.
+    Storage,
 }
 
 /// Everything that happened and everything that was dropped, by room.

@@ -61,6 +61,9 @@ impl NodeCore {
             sessions::SessionEffect::Hangup { link, how } => {
                 self.effects.push_back(Effect::Hangup { link, how });
             }
+            sessions::SessionEffect::Read { link, reading } => {
+                self.effects.push_back(Effect::Read { link, reading });
+            }
             sessions::SessionEffect::Incoming(peer) => {
                 let standings = self.trust.standings();
                 self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
@@ -134,6 +137,7 @@ impl NodeCore {
                 self.ask_for_verification(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
+                self.brought_by(now, from);
                 self.deliver(&message, SequenceKind::Broadcast, from);
             }
             gossip::GossipEffect::Keep(message) => self.keep(&message),

@@ -17,6 +17,23 @@ pub struct PeerView {
     pub connected_for: Duration,
 }
 
+/// What is on its way to the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorageView {
+    /// What the disk waits for, in words, if it takes nothing for now.
+    pub waits_for: Option<String>,
+    /// Why it failed for good, if it did.
+    pub failed: Option<String>,
+    /// Changes that were made.
+    pub changes: u64,
+    /// Changes that are not on disk.
+    pub waiting_changes: usize,
+    /// Their memory in bytes, about.
+    pub waiting_bytes: usize,
+    /// Our own broadcasts that are not.
+    pub waiting_broadcasts: usize,
+}
+
 /// The node at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeView {
@@ -32,6 +49,8 @@ pub struct NodeView {
     pub bootstrap: Vec<Bootstrap>,
     /// Broadcasts that it keeps, and their bytes.
     pub kept: (usize, usize),
+    /// How its disk is.
+    pub storage: StorageView,
     /// How long until it acts, if nothing happens, and why.
     pub next_wake: Option<(Duration, Wake)>,
     /// Peers that it bans.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    contract::{DialFailure, DialRequest, LinkDown},
+    contract::{DialFailure, DialRequest, LinkDown, Reading},
     fault::LinkFault,
 };
 use crate::{
@@ -50,6 +50,9 @@ pub(super) trait Carrier: fmt::Debug + Send {
 
     /// Sends what was appended, if anything was.
     fn send(&mut self, now: Now, link: LinkId, lane: Lane, message: Draft);
+
+    /// Reads a link as it is used, or leaves its other end no room to say more for now.
+    fn set_reading(&mut self, now: Now, link: LinkId, reading: Reading);
 
     /// Ends a link.
     fn end(&mut self, now: Now, link: LinkId, how: LinkEnding, reason: CloseReason);

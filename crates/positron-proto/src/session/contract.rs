@@ -9,7 +9,7 @@ pub use super::{
     counters::SessionCounters,
     kind::{LinkKind, LinkKinds, PerKind},
 };
-pub use crate::stream::contract::{Hangup, LinkDown};
+pub use crate::stream::contract::{Hangup, LinkDown, Reading};
 use crate::{
     handshake::{Direction, Expect, HandshakeFailure, RemoteNode},
     id::{LinkId, NodeId, Ticket},
@@ -151,6 +151,13 @@ pub enum SessionEffect {
         link: LinkId,
         /// What.
         bytes: Bytes,
+    },
+    /// Read a byte stream, or leave what arrives with the kernel.
+    Read {
+        /// Which.
+        link: LinkId,
+        /// Which of the two.
+        reading: Reading,
     },
     /// End a byte stream.
     Hangup {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
-    contract::{DialFailure, DialRequest, LinkDown},
+    contract::{DialFailure, DialRequest, LinkDown, Reading},
     fault::LinkFault,
 };
 use crate::{
@@ -33,6 +33,8 @@ pub(super) struct DatagramCarrier {
     by_connection: BTreeMap<ConnectionId, LinkId>,
     /// Links for which something waits until there is room.
     waiting: BTreeSet<LinkId>,
+    /// Connections whose other end gets no more room for now, and bytes of which that was not told.
+    held: BTreeMap<ConnectionId, usize>,
     events: VecDeque<CarrierEvent>,
     traffic: Traffic,
 }
@@ -44,6 +46,7 @@ impl DatagramCarrier {
             by_link: BTreeMap::new(),
             by_connection: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            held: BTreeMap::new(),
             events: VecDeque::new(),
             traffic: Traffic {
                 bytes_sent: 0,
@@ -56,7 +59,10 @@ impl DatagramCarrier {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.by_link.is_empty() && self.by_connection.is_empty() && self.waiting.is_empty()
+        self.by_link.is_empty()
+            && self.by_connection.is_empty()
+            && self.waiting.is_empty()
+            && self.held.is_empty()
     }
 
     fn is_open(&self, link: LinkId, lane: Lane) -> bool {
@@ -71,6 +77,7 @@ impl DatagramCarrier {
         let link = self.by_connection.remove(&connection)?;
         self.by_link.remove(&link);
         self.waiting.remove(&link);
+        self.held.remove(&connection);
         Some(link)
     }
 
@@ -88,7 +95,10 @@ impl DatagramCarrier {
             }
             EndpointEvent::Message { connection, lane, delivery, body } => {
                 let link = known(connection);
-                self.endpoint.release(now, connection, body.len());
+                match self.held.get_mut(&connection) {
+                    Some(unreleased) => *unreleased += body.len(),
+                    None => self.endpoint.release(now, connection, body.len()),
+                }
                 self.traffic.messages_received += 1;
                 link.map(|link| match (delivery, Lane::from_number(lane)) {
                     (Delivery::Ordered, Some(lane)) => CarrierEvent::Message { link, lane, body },
@@ -195,6 +205,19 @@ impl Carrier for DatagramCarrier {
                 self.endpoint.reset(now, connection, CloseReason::Timeout);
                 self.forget(connection);
                 self.events.push_back(CarrierEvent::Closed { link, why: LinkDown::Reset });
+            }
+        }
+    }
+
+    /// Packets are answered in any case, so that a link that is held lives.
+    fn set_reading(&mut self, now: Now, link: LinkId, reading: Reading) {
+        let Some(&connection) = self.by_link.get(&link) else { return };
+        match reading {
+            Reading::Held => drop(self.held.entry(connection).or_default()),
+            Reading::Open => {
+                if let Some(unreleased) = self.held.remove(&connection) {
+                    self.endpoint.release(now, connection, unreleased);
+                }
             }
         }
     }

@@ -124,6 +124,7 @@ impl LinkTable {
                 }
                 StreamEffect::Write { link, bytes } => SessionEffect::Write { link, bytes },
                 StreamEffect::Hangup { link, how } => SessionEffect::Hangup { link, how },
+                StreamEffect::Read { link, reading } => SessionEffect::Read { link, reading },
             });
         }
     }

@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 pub use super::contract::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, PerKind, Purpose, SessionConfig, SessionCounters, SessionEffect, SessionView,
+    NotSent, Peer, PerKind, Purpose, Reading, SessionConfig, SessionCounters, SessionEffect,
+    SessionView,
 };
 use super::{
     carrier::CarrierEvent,
     carriers::Carriers,
-    conversations::{Conversations, Retention},
+    conversations::{Attachment, Conversations, Retention},
     link_table::LinkWake,
     links::Links,
     stage::{Greeting, Stage},
@@ -330,6 +331,28 @@ impl Sessions {
             self.close_link(now, link, reason.clone(), out);
         }
         self.end_session(now, peer, DownReason::ByUs(reason), Retention::Drop, out);
+        self.settle(now, out);
+    }
+
+    /// By which link there is a session with `peer`.
+    pub fn link_of(&self, peer: &NodeId) -> Option<LinkId> {
+        match self.conversations.attachment(peer)? {
+            Attachment::Attached(link) => Some(*link),
+            Attachment::Handover(_) | Attachment::Detached(_) => None,
+        }
+    }
+
+    /// Reads a link as it arrives, or leaves its other end no room to say more for now. A link that
+    /// is gone needs no word.
+    pub fn set_reading(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        reading: Reading,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(kind) = self.links.table.link(link).map(|link| link.kind) else { return };
+        self.carriers_mut().of(kind).set_reading(now, link, reading);
         self.settle(now, out);
     }
 

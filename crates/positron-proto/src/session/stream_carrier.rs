@@ -2,7 +2,7 @@
 
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
-    contract::{DialFailure, DialRequest},
+    contract::{DialFailure, DialRequest, Reading},
     fault::LinkFault,
 };
 use crate::{
@@ -40,6 +40,10 @@ impl Carrier for StreamEndpoint {
 
     fn send(&mut self, _now: Now, link: LinkId, _lane: Lane, message: Draft) {
         Self::send(self, link, message);
+    }
+
+    fn set_reading(&mut self, _now: Now, link: LinkId, reading: Reading) {
+        Self::set_reading(self, link, reading);
     }
 
     fn end(&mut self, _now: Now, link: LinkId, how: LinkEnding, reason: CloseReason) {

@@ -62,6 +62,13 @@ pub enum StreamEffect {
         /// What.
         bytes: Bytes,
     },
+    /// Read it, or not.
+    Read {
+        /// Which.
+        link: LinkId,
+        /// Which of the two.
+        reading: Reading,
+    },
     /// End it; [`link down`](super::StreamEndpoint::handle_link_down) answers.
     Hangup {
         /// Which.
@@ -69,6 +76,15 @@ pub enum StreamEffect {
         /// How.
         how: Hangup,
     },
+}
+
+/// Whether a stream is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// As it arrives.
+    Open,
+    /// Not for now: what arrives stays with the kernel, and fills the other end's window.
+    Held,
 }
 
 /// What happened on a link, in order.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::{
     contract::{
-        Draft, Hangup, LinkDown, StreamCounters, StreamEffect, StreamFault, StreamLinkEvent,
+        Draft, Hangup, LinkDown, Reading, StreamCounters, StreamEffect, StreamFault,
+        StreamLinkEvent,
     },
     handshake::{
         Answered, Heard, Initiator, NotOurs, Packet, Responder, StreamHandshakeError, protocol_of,
@@ -249,6 +250,13 @@ impl StreamEndpoint {
     /// Hangs up at once.
     pub fn reset(&mut self, link: LinkId) {
         self.hang_up(link, Hangup::Abort);
+    }
+
+    /// Reads a stream, or leaves what arrives with the kernel.
+    pub fn set_reading(&mut self, link: LinkId, reading: Reading) {
+        if self.links.contains_key(&link) {
+            self.effects.push_back(Pending::Done(StreamEffect::Read { link, reading }));
+        }
     }
 
     fn hang_up(&mut self, link: LinkId, how: Hangup) {

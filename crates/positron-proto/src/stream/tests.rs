@@ -62,7 +62,7 @@ fn run(ends: &mut [StreamEndpoint; 2], events: &mut [Vec<StreamLinkEvent>; 2]) {
                         ends[n].handle_link_down(LINKS[n], LinkDown::HungUp);
                         ends[1 - n].handle_link_down(LINKS[1 - n], theirs);
                     }
-                    StreamEffect::Dial { .. } => {}
+                    StreamEffect::Dial { .. } | StreamEffect::Read { .. } => {}
                 }
             }
         }

@@ -240,6 +240,9 @@ impl Rig {
                     Some(SessionEffect::Write { link, bytes }) => {
                         Some(Effect::Write { link, bytes })
                     }
+                    Some(SessionEffect::Read { link, reading }) => {
+                        Some(Effect::Read { link, reading })
+                    }
                     Some(SessionEffect::Hangup { link, how }) => Some(Effect::Hangup { link, how }),
                     Some(SessionEffect::Incoming(peer)) => {
                         sessions.accept(now, peer.link, out);
@@ -270,6 +273,7 @@ impl Rig {
                         wire.pipes[side].push_back(bytes);
                     }
                 }
+                Effect::Read { .. } => {}
                 Effect::Hangup { link, how } => {
                     if let Some((wire, side)) = self.wire(n, link) {
                         wire.hangups[side] = Some(how);

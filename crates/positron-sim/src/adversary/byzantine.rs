@@ -101,6 +101,9 @@ impl Byzantine {
                 SessionEffect::Write { link, bytes } => {
                     self.effects.push_back(Effect::Write { link, bytes });
                 }
+                SessionEffect::Read { link, reading } => {
+                    self.effects.push_back(Effect::Read { link, reading });
+                }
                 SessionEffect::Hangup { link, how } => {
                     self.effects.push_back(Effect::Hangup { link, how });
                 }

@@ -1,9 +1,15 @@
 //! Tables and queues keep to their limits.
 
 use positron_proto::{
-    limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES},
+    limits::{
+        MAX_BACKLOG_BYTES, MAX_BOOK, MAX_BYTES_TO_DISK, MAX_HALF_OPEN, MAX_PAYLOAD,
+        MAX_PEER_QUEUE_BYTES, RETENTION_BYTES,
+    },
     node::{NodeConfig, NodeView},
 };
+
+/// Bytes that may wait for a disk: the last change that it is given may be a large one.
+const MOST_WAITING: usize = MAX_BACKLOG_BYTES + MAX_BYTES_TO_DISK + 2 * MAX_PAYLOAD;
 
 /// What a node may hold.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +32,7 @@ impl Bounds {
             ("peers linked", view.peers.len(), self.peers),
             ("links half open", half_open, MAX_HALF_OPEN),
             ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES),
+            ("bytes that wait for the disk", view.storage.waiting_bytes, MOST_WAITING),
         ] {
             if is > most {
                 return Err(format!("{is} {what}, the limit is {most}"));

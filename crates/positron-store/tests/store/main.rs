@@ -1,5 +1,6 @@
 //! Stories about a store: what survives, what is refused, what a crash and a full disk leave.
 
+mod away;
 mod crash;
 mod full;
 mod glance;

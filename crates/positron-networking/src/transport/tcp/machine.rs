@@ -259,6 +259,9 @@ impl Tcp {
             SessionEffect::Write { link, bytes } => {
                 self.links.iter().for_each(|links| links.write(link, bytes.clone()));
             }
+            SessionEffect::Read { link, reading } => {
+                self.links.iter_mut().for_each(|links| links.set_reading(link, reading));
+            }
             SessionEffect::Hangup { link, how } => {
                 self.links.iter_mut().for_each(|links| links.hangup(link, how));
             }

@@ -8,7 +8,7 @@ use crate::{
     session::{
         carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
         fault::LinkFault,
-        sessions::LinkKind,
+        sessions::{LinkKind, Reading},
         stage::Stage,
     },
 };
@@ -116,6 +116,8 @@ impl Carrier for Foreign {
             self.tell(link, Said::Message(message.bytes.into()));
         }
     }
+
+    fn set_reading(&mut self, _now: Now, _link: LinkId, _reading: Reading) {}
 
     fn end(&mut self, _now: Now, link: LinkId, how: LinkEnding, reason: CloseReason) {
         if how != LinkEnding::Reset {

@@ -210,6 +210,7 @@ impl World {
                 assert!(wire.hangups[side].is_none(), "a write after hanging up");
                 wire.pipes[side].push_back(bytes);
             }
+            SessionEffect::Read { .. } => {}
             SessionEffect::Hangup { link, how } => {
                 let Some((wire, side)) = self.wire(n, link) else { return };
                 wire.hangups[side] = Some(how);
