@@ -496,6 +496,20 @@ pub const HOLD_READING_AT: usize = 1 << 20;
 /// Longest time that a link is not read because the disk is behind: short against the time after
 /// which its other end takes it for dead.
 pub const MAX_HOLD: Duration = Duration::from_millis(500);
+/// Bytes of lists, questions and records of one peer that are read in a second, once its burst is
+/// used up: some 150,000 ranges of numbers, a few percent of a core. An honest one needs some 20 KB
+/// a second in a flooded network.
+pub const WORK_PER_SECOND: u64 = 512 << 10;
+/// The same at once: a comparison of 10,000 senders fits twice.
+pub const WORK_BURST: u64 = 1 << 20;
+/// What every message costs of it, beside its bytes: its way through the rooms.
+pub const WORK_PER_MESSAGE: u64 = 32;
+/// Bytes of a payload that cost one, until it proves to be new: to know a message that was heard
+/// before takes a hash.
+pub const WORK_SHARE: u64 = 64;
+/// How long a peer may use up all of that without a break before it is sent away: an honest one
+/// that was away for an hour is through with everything in two seconds.
+pub const WORK_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of changes that wait behind a slow disk, or for one that is away: twice what gossip keeps.
 pub const MAX_BACKLOG_BYTES: usize = 2 * RETENTION_BYTES;
 /// Bytes of memory that a change takes while it waits, besides its own: three entries of trees.

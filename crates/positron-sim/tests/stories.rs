@@ -392,6 +392,19 @@ fn traitors_with_an_identity_are_outlived_and_found_out() {
 }
 
 #[test]
+fn who_makes_more_work_than_a_peer_may_is_held_and_sent_away_and_honest_nodes_are_not() {
+    let mut story = chatty("more work than others", 7, 40);
+    story.guests = vec![Adversary::Byzantine(Attack::Announce)];
+    for report in play(&story, 0..2) {
+        assert!(counted(&report, "node", "peers_over_budget") > 0, "{}", report.counters);
+        assert!(counted(&report, "peers", "inbound_refused_banned") > 0, "{}", report.counters);
+    }
+    for report in play(&chatty("as much as honest nodes make", 7, 40), 0..2) {
+        assert_eq!(counted(&report, "node", "peers_over_budget"), 0, "{}", report.counters);
+    }
+}
+
+#[test]
 fn nodes_that_only_know_their_port_learn_where_they_are() {
     let mut story = chatty("ports", 8, 40).fault(secs(12), crash(Selector::Node(0), Death::Killed));
     story.listen = Listen::Port;

@@ -13,14 +13,16 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     view::{NodeView, PeerView},
+    work_budget::{Charged, WorkBudgets},
 };
 use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{NetworkId, NodeId, Ticket},
+    id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     limits::MAX_PAYLOAD,
+    misbehavior::Misbehavior,
     peers::Peers,
     rng::Seed,
     session::{Sessions, sessions::Reading},
@@ -55,6 +57,7 @@ pub struct NodeCore {
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     held: HeldLinks,
+    pub(super) work: WorkBudgets,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -95,6 +98,7 @@ impl NodeCore {
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now.wall),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
+            work: WorkBudgets::default(),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -194,7 +198,7 @@ impl NodeCore {
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
             (self.trust.poll_timeout(), Wake::Trust),
-            (self.held.poll_timeout(), Wake::Storage),
+            (self.held.poll_timeout(), Wake::HeldLinks),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -271,7 +275,8 @@ impl NodeCore {
             self.trust.handle_timeout(now, &mut self.queues.trust);
         }
         if due(self.held.poll_timeout()) {
-            self.read_on(now);
+            let due = self.held.take_due(now.mono);
+            self.read_on(now, due);
         }
     }
 
@@ -381,7 +386,8 @@ impl NodeCore {
         }
         self.flush_outgoing(now);
         if !self.persistence.is_behind() {
-            self.read_on(now);
+            let held = self.held.take_for_disk();
+            self.read_on(now, held);
         }
     }
 
@@ -390,7 +396,8 @@ impl NodeCore {
         if self.persistence.handle_waits(&why) {
             self.emit(Event::StorageWaits { why });
         }
-        self.read_on(now);
+        let held = self.held.take_for_disk();
+        self.read_on(now, held);
     }
 
     /// `peer` brought something that is to be kept: if the disk is behind, its link is read no
@@ -398,7 +405,7 @@ impl NodeCore {
     pub(super) fn brought_by(&mut self, now: Now, peer: NodeId) {
         if self.persistence.is_behind()
             && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link)
+            && self.held.hold_for_disk(now.mono, link)
         {
             self.counters.links_held += 1;
             let out = &mut self.queues.session;
@@ -406,8 +413,33 @@ impl NodeCore {
         }
     }
 
-    fn read_on(&mut self, now: Now) {
-        for link in self.held.take() {
+    /// Charges `peer` for what it said. Whether that is to be read.
+    pub(super) fn charge(&mut self, now: Now, peer: NodeId, message: &[u8]) -> bool {
+        let charged = self.work.charge(now.mono, peer, message);
+        let until = match charged {
+            Charged::Within => return true,
+            Charged::Waits(until) | Charged::Dropped(until) => until,
+            Charged::Floods => {
+                self.misbehaved(now, peer, Misbehavior::Flooding);
+                let reason = CloseReason::Violation("more work than a peer may make".into());
+                self.sessions.close(now, peer, reason, &mut self.queues.session);
+                return false;
+            }
+        };
+        if let Some(link) = self.sessions.link_of(&peer)
+            && self.held.hold_for_work(link, until)
+        {
+            self.counters.peers_over_budget += 1;
+            let out = &mut self.queues.session;
+            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+        let is_dropped = matches!(charged, Charged::Dropped(_));
+        self.counters.over_budget_dropped += u64::from(is_dropped);
+        !is_dropped
+    }
+
+    fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
+        for link in links {
             self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }
     }
@@ -415,7 +447,8 @@ impl NodeCore {
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
     fn handle_storage_failed(&mut self, now: Now, why: String) {
         let Some(published) = self.persistence.handle_failed(&why) else { return };
-        self.read_on(now);
+        let held = self.held.take_for_disk();
+        self.read_on(now, held);
         let queued = self.publisher.give_up_broadcasts();
         let unsent = self.publisher.give_up_directs();
         for ticket in published.chain(queued).chain(unsent) {

@@ -13,5 +13,7 @@ counters! {
     unknown_types: Counter Count "Messages of a type that this version does not know.";
     changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
     links_held: Counter Count "Times that a link was not read because the disk was behind.";
+    peers_over_budget: Counter Count "Times that a link was not read because its peer made too much work.";
+    over_budget_dropped: Counter Count "Messages not read because their peer had made far too much.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";
 }

@@ -7,7 +7,8 @@
 //! [`core`] (the machine), `message.rs` (what the list of messages becomes), `route.rs` (who hears
 //! whom), `publisher.rs` and `sequence.rs` (our own messages, their numbers and tickets),
 //! `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it is there),
-//! `held_links.rs` (who brings more than the disk takes) and `pending_verification.rs` (claims that
+//! `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings more than the
+//! disk takes, and waits) and `pending_verification.rs` (claims that
 //! wait for their signature to be checked).
 
 mod backlog;
@@ -27,6 +28,7 @@ mod rooms;
 mod route;
 mod sequence;
 pub mod view;
+mod work_budget;
 
 pub use change::{ChangeId, Numbers, SequenceKind};
 pub use command::{Command, Refused};

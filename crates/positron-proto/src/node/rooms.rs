@@ -115,8 +115,8 @@ pub enum Wake {
     Direct,
     /// Decay of scores.
     Trust,
-    /// Links that wait for the disk.
-    Storage,
+    /// Links that are not read for a while.
+    HeldLinks,
 }
 
 /// Everything that happened and everything that was dropped, by room.

@@ -211,6 +211,9 @@ impl NodeCore {
 
     /// A linked peer said something: to the room that it concerns.
     fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
+        if !self.charge(now, from, &body) {
+            return;
+        }
         let message = match Message::decode(body, self.id()) {
             Ok(Some(message)) => message,
             Ok(None) => {
@@ -375,6 +378,7 @@ impl NodeCore {
 
     fn deliver(&mut self, message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) {
         let content = message.content();
+        self.work.handle_news(&from, content.payload.len());
         self.emit(Event::Message {
             id: message.id(),
             sender: content.sender.node_id(),
@@ -385,7 +389,7 @@ impl NodeCore {
         });
     }
 
-    fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
+    pub(super) fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
         self.trust.observe(now, peer, Observation::Misbehaved(what), &mut self.queues.trust);
     }
 }

@@ -9,6 +9,7 @@ use positron_proto::{
     handshake::Expect,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
+    limits::MAX_HOLDINGS_RANGES,
     node::{Command, Effect, Input, Message, Refused},
     peers::PeersMessage,
     session::{
@@ -48,6 +49,8 @@ pub enum Attack {
     Withhold,
     /// Sends what is no message, and more questions than anybody can answer.
     Flood,
+    /// Announces as much as lists hold, without end.
+    Announce,
 }
 
 pub(super) struct Byzantine {
@@ -63,6 +66,8 @@ pub(super) struct Byzantine {
     peers: Vec<Peer>,
     heard: Vec<Signed<AppMessage>>,
     sequence: u64,
+    /// As much as one announcement holds, of senders that nobody knows.
+    longest_list: Bytes,
     next: Instant,
 }
 
@@ -87,6 +92,7 @@ impl Byzantine {
             peers: Vec::new(),
             heard: Vec::new(),
             sequence: 0,
+            longest_list: longest_list(),
             next: Instant::ORIGIN,
         }
     }
@@ -148,6 +154,7 @@ impl Byzantine {
                 Attack::Equivocate => self.equivocate(now, &peer),
                 Attack::Withhold => self.withhold(now, &peer),
                 Attack::Flood => self.flood(now, &peer),
+                Attack::Announce => self.announce(now, &peer),
             }
         }
         self.sequence += 1;
@@ -215,6 +222,12 @@ impl Byzantine {
         self.send(now, peer.id, &GossipMessage::IHave(holdings));
     }
 
+    fn announce(&mut self, now: Now, peer: &Peer) {
+        for _ in 0..10 {
+            self.send_raw(now, peer.id, Lane::GOSSIP, self.longest_list.clone());
+        }
+    }
+
     fn flood(&mut self, now: Now, peer: &Peer) {
         for _ in 0..50 {
             self.send(now, peer.id, &PeersMessage::Discovery(255));
@@ -225,6 +238,15 @@ impl Byzantine {
             self.send_raw(now, peer.id, Lane::CONTROL, noise.into());
         }
     }
+}
+
+/// Every other number of many senders.
+fn longest_list() -> Bytes {
+    let mut holdings = Holdings::new();
+    for n in (0..).take(MAX_HOLDINGS_RANGES) {
+        holdings.insert(NodeId::from_bytes([u64::to_le_bytes(n)[0]; 32]), 2 * n);
+    }
+    GossipMessage::IHave(holdings).encode()
 }
 
 impl Machine for Byzantine {

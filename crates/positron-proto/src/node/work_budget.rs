@@ -1,0 +1,170 @@
+//! How much work each peer may make.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    id::NodeId,
+    limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    time::{Duration, Instant},
+    wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
+};
+
+/// What every peer owes for the work that it made, counted in bytes to be read and walked.
+///
+/// Lists, questions and records cost their bytes, and every message a little. A message of an
+/// application costs a small part of its bytes, given back when it proves to be new: what brings
+/// news is bounded by its signatures and by the disk. Debts are paid off by time. Who owes more than
+/// [`WORK_BURST`] waits: its link is not read for a moment, so that flow control slows down whoever
+/// says too much, and nobody else. Who owes that much for [`WORK_PATIENCE`] without a break floods.
+///
+/// Bounded by the peers that are linked, and those that left in the last seconds: a new link is no
+/// way to be rid of a debt.
+#[derive(Debug, Default)]
+pub(super) struct WorkBudgets(BTreeMap<NodeId, Debt>);
+
+#[derive(Debug)]
+struct Debt {
+    owed: u64,
+    at: Instant,
+    /// Since when it has owed too much, without a break.
+    over_since: Option<Instant>,
+}
+
+/// Whether a peer may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charged {
+    /// It may.
+    Within,
+    /// Its link is to be read again at this time, and what it said is read.
+    Waits(Instant),
+    /// The same, and what it said was sent in spite of that: it is not read.
+    Dropped(Instant),
+    /// It has made others wait for long enough.
+    Floods,
+}
+
+impl WorkBudgets {
+    /// `peer` said this.
+    pub(super) fn charge(&mut self, now: Instant, peer: NodeId, message: &[u8]) -> Charged {
+        if !self.0.contains_key(&peer) {
+            self.0.retain(|_, debt| debt.owed_at(now) > 0);
+        }
+        let debt = self.0.entry(peer).or_insert(Debt { owed: 0, at: now, over_since: None });
+        (debt.owed, debt.at) = (debt.owed_at(now), now);
+        if debt.owed < WORK_BURST / 2 {
+            debt.over_since = None;
+        }
+        debt.owed = debt.owed.saturating_add(cost(message));
+        if debt.owed <= WORK_BURST {
+            return Charged::Within;
+        }
+        let since = *debt.over_since.get_or_insert(now);
+        if now.since(since) >= WORK_PATIENCE {
+            return Charged::Floods;
+        }
+        let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
+        let until = now + Duration::from_micros(micros).min(MAX_HOLD);
+        let is_far_over = debt.owed > 2 * WORK_BURST;
+        if is_far_over { Charged::Dropped(until) } else { Charged::Waits(until) }
+    }
+
+    /// `peer` was the first to bring a message with so many bytes of payload.
+    pub(super) fn handle_news(&mut self, peer: &NodeId, payload: usize) {
+        if let Some(debt) = self.0.get_mut(peer) {
+            debt.owed = debt.owed.saturating_sub(share(payload) + WORK_PER_MESSAGE);
+        }
+    }
+}
+
+impl Debt {
+    /// What is left of it.
+    fn owed_at(&self, now: Instant) -> u64 {
+        let micros = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        self.owed.saturating_sub(micros.saturating_mul(WORK_PER_SECOND) / 1_000_000)
+    }
+}
+
+fn cost(message: &[u8]) -> u64 {
+    let brings_payload = matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA)));
+    let bytes = if brings_payload { share(message.len()) } else { as_u64(message.len()) };
+    WORK_PER_MESSAGE + bytes
+}
+
+fn share(bytes: usize) -> u64 {
+    as_u64(bytes) / WORK_SHARE
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{MAX_HOLDINGS_SENDERS, MAX_PAYLOAD};
+
+    const NOON: Instant = Instant::from_micros(1 << 40);
+
+    fn peer(n: u8) -> NodeId {
+        NodeId::from_bytes([n; 32])
+    }
+
+    #[test]
+    fn a_comparison_of_everything_that_is_kept_costs_nobody_a_pause() {
+        let mut budgets = WorkBudgets::default();
+        // 10,000 senders in lists of 1,024, each by its id and a range.
+        for _ in 0..10_000 / MAX_HOLDINGS_SENDERS + 1 {
+            let list = vec![7; MAX_HOLDINGS_SENDERS * 40];
+            assert_eq!(budgets.charge(NOON, peer(1), &list), Charged::Within);
+        }
+    }
+
+    #[test]
+    fn news_is_free_however_much_there_is() {
+        let mut budgets = WorkBudgets::default();
+        let message = vec![GOSSIP_MESSAGE; MAX_PAYLOAD];
+        for _ in 0..100_000 {
+            assert_eq!(budgets.charge(NOON, peer(1), &message), Charged::Within);
+            budgets.handle_news(&peer(1), MAX_PAYLOAD);
+        }
+    }
+
+    #[test]
+    fn who_says_too_much_waits_and_who_does_not_stop_floods_and_others_notice_nothing() {
+        let mut budgets = WorkBudgets::default();
+        let list = vec![7; 16 << 10];
+        let (mut now, mut read) = (NOON, 0);
+        let took = loop {
+            match budgets.charge(now, peer(1), &list) {
+                Charged::Within => read += 1,
+                Charged::Waits(until) => {
+                    assert!(until > now && until <= now + MAX_HOLD);
+                    (now, read) = (until, read + 1);
+                }
+                Charged::Dropped(_) => panic!("it waits when it is to"),
+                Charged::Floods => break now.since(NOON),
+            }
+            assert_eq!(budgets.charge(now, peer(2), b"hello"), Charged::Within);
+        };
+        assert!((WORK_PATIENCE..WORK_PATIENCE * 2).contains(&took), "{took:?}");
+        let most = WORK_BURST + WORK_PER_SECOND * took.as_secs();
+        assert!(read * (16 << 10) <= most, "{read} lists in {took:?}");
+    }
+
+    #[test]
+    fn what_is_sent_without_waiting_is_not_read_and_a_new_link_pays_no_debt() {
+        let mut budgets = WorkBudgets::default();
+        let list = vec![7; 16 << 10];
+        let read = |charged: &Charged| !matches!(charged, Charged::Dropped(_));
+        let charged = core::iter::from_fn(|| Some(budgets.charge(NOON, peer(1), &list)));
+        let bytes = charged.take_while(read).count() * list.len();
+        assert!(as_u64(bytes) <= 2 * WORK_BURST);
+        for other in 2..200 {
+            budgets.charge(NOON, peer(other), b"hello");
+        }
+        assert!(matches!(budgets.charge(NOON, peer(1), &list), Charged::Dropped(_)));
+        budgets.charge(NOON + WORK_PATIENCE, peer(1), b"hello");
+        assert_eq!(budgets.charge(NOON + WORK_PATIENCE, peer(250), b"hello"), Charged::Within);
+        assert_eq!(budgets.0.len(), 2, "who owes nothing is forgotten");
+    }
+}
