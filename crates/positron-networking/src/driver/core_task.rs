@@ -191,6 +191,8 @@ impl CoreTask {
         }
         self.finish_batch(true);
         self.send_packets();
+        // The port is free when the task is gone that accepts.
+        accepting.shutdown().await;
         self.end().await
     }
 
@@ -416,7 +418,8 @@ impl CoreTask {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
         let storage = std::mem::take(&mut self.storage);
         self.publish();
-        drop(self); // closes what is still open, and the feeds
+        self.links.shutdown().await;
+        drop(self); // closes the socket of datagrams, and the feeds
         storage.close().await?;
         if told { Ok(()) } else { Err(StopError::TimedOut) }
     }

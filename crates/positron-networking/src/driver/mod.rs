@@ -17,6 +17,7 @@
 //! at the moment it is sent, so the core's task reads and writes the socket.
 
 mod clock;
+pub(crate) mod complaint;
 mod core_task;
 pub(crate) mod datagrams;
 mod link;
