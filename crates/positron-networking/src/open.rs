@@ -1,6 +1,10 @@
 //! What a node begins with: dice, and from its last life identity and memory.
 
-use positron_proto::{identity::Identity, node::Snapshot, rng::Seed};
+use positron_proto::{
+    identity::{Identity, Secret},
+    node::Snapshot,
+    rng::Seed,
+};
 use positron_store::{DATABASE, DataFolder};
 
 use crate::{
@@ -12,18 +16,18 @@ use crate::{
 /// The only entropy of a node.
 pub(crate) struct Seeds {
     /// Of the identity, if there is none yet.
-    pub(crate) identity: [u8; 32],
+    pub(crate) identity: Secret,
     /// Of every random draw.
     pub(crate) dice: Seed,
 }
 
 impl Seeds {
     pub(crate) fn draw() -> Result<Self, StartError> {
-        let mut bytes = [[0; 32]; 2];
-        for half in &mut bytes {
-            getrandom::fill(half).map_err(|error| StartError::Entropy(error.to_string()))?;
-        }
-        Ok(Self { identity: bytes[0], dice: Seed::new(bytes[1]) })
+        let none = |error: getrandom::Error| StartError::Entropy(error.to_string());
+        let (mut dice, mut drawn) = ([0; 32], Ok(()));
+        let identity = Secret::made(|place| drawn = getrandom::fill(place));
+        drawn.and_then(|()| getrandom::fill(&mut dice)).map_err(none)?;
+        Ok(Self { identity, dice: Seed::new(dice) })
     }
 }
 
@@ -34,7 +38,7 @@ pub(crate) type Opened = (Identity, Storage, Snapshot);
 /// if there is none yet.
 pub(crate) async fn open(
     config: NetworkConfig,
-    fresh: [u8; 32],
+    fresh: Secret,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
@@ -43,7 +47,7 @@ pub(crate) async fn open(
 
 fn open_now(
     config: &NetworkConfig,
-    fresh: [u8; 32],
+    fresh: Secret,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     // The lock comes first: two nodes that start together never make two keys.

@@ -31,7 +31,8 @@
 //! # What is on disk
 //!
 //! ```text
-//!  DATA_DIR            0700, created by a node that starts, never by who only looks
+//!  DATA_DIR            0700, created by a node that starts, never by who only looks; refused, with
+//!                      everything in it, when others may change it
 //!  ├─ node.lock        the pid of the node; locked while it runs
 //!  ├─ node.db          0600, SQLite in WAL mode; PRAGMA user_version says how rows are laid out
 //!  └─ node.db-wal, -shm   the log and its index, while the node runs or after it crashed
@@ -52,7 +53,7 @@
 //!
 //! # Reading order
 //!
-//! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
+//! [`refuse_others`] (whose files), [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
 //! to values), `queue` and `writer` (the life of a change), `apply` (changes to rows),
 //! [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
 //! [`limits`].
@@ -63,6 +64,7 @@ mod error;
 mod folder;
 pub mod limits;
 mod load;
+mod ownership;
 mod queue;
 mod store;
 mod summary;
@@ -70,6 +72,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use folder::{DATABASE, DataFolder, LOCK};
+pub use ownership::{NotOurs, open_ours, refuse_others};
 pub use queue::{Backlog, Refused};
 pub use store::{Options, Store};
 pub use summary::{Ban, Summary, TrustLine, Trusted, summary};
