@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use positron_proto::identity::{BadKeyFile, Identity, Secret};
+use positron_proto::identity::{BadKeyFile, Identity, SecretBytes};
 use positron_store::{NotOurs, refuse_others};
 use zeroize::Zeroizing;
 
@@ -77,7 +77,7 @@ pub enum KeyError {
 pub(crate) fn load_or_create(
     path: &Path,
     database: Option<&Path>,
-    fresh: impl Into<Secret>,
+    fresh: impl Into<SecretBytes>,
 ) -> Result<Identity, KeyError> {
     if let Some(identity) = load(path)? {
         return Ok(identity);
@@ -85,7 +85,7 @@ pub(crate) fn load_or_create(
     if let Some(database) = database.filter(|file| file.exists()) {
         return Err(KeyError::Lost { path: path.into(), database: database.into() });
     }
-    let identity = Identity::from_seed(fresh);
+    let identity = Identity::from_secret(fresh.into());
     match create(path, &identity) {
         Ok(()) => Ok(identity),
         // Another process was quicker: its key is the one.

@@ -66,9 +66,9 @@ impl Node {
     /// # });
     /// ```
     ///
-    /// A start that is dropped before its end leaves no node. Its port is free at once, and its data
-    /// folder when the database, which is being opened, is closed again: within five seconds, unless
-    /// the disk is held up.
+    /// A start that is dropped before its end leaves no node. Its port is free at once, and its
+    /// data folder when the database, which is being opened, is closed again: within five seconds,
+    /// unless the disk is held up.
     ///
     /// # Errors
     /// See [`StartError`]; each says what to do about it.
@@ -326,8 +326,8 @@ impl Node {
     }
 
     /// Ends the node within five seconds: tells every peer that it is shutting down, sends what was
-    /// said, writes what is to be remembered, lets the handlers finish. When this returns, its port,
-    /// its connections and its data folder are free, and another node may have them at once.
+    /// said, writes what is to be remembered, lets the handlers finish. When this returns, its
+    /// port, its connections and its data folder are free, and another node may have them at once.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

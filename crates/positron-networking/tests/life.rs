@@ -267,3 +267,36 @@ async fn free(config: NetworkConfig) -> Node {
     };
     within(DEADLINE, "port and folder are free", trying).await
 }
+
+/// A link-local address of this machine, with its zone.
+#[cfg(target_os = "linux")]
+fn link_local() -> Option<String> {
+    let addresses = fs::read_to_string("/proc/net/if_inet6").ok()?;
+    let line = addresses.lines().find(|line| line.starts_with("fe80"))?;
+    let (hex, interface) = (line.get(..32)?, line.split_whitespace().next_back()?);
+    let ip = std::net::Ipv6Addr::from_bits(u128::from_str_radix(hex, 16).ok()?);
+    Some(format!("{ip}%{interface}"))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_on_one_wire_meet_by_link_local_addresses() {
+    let Some(host) = link_local() else {
+        eprintln!("skipped: this machine has no link-local IPv6 address");
+        return;
+    };
+    for transport in [TransportPolicy::Udp, TransportPolicy::Tcp] {
+        let there = || NetworkConfig { host: host.clone(), transport, ..config() };
+        let alice = match Node::start(there()).await {
+            Ok(alice) => alice,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+        };
+        let port = alice.listen_addresses()[0].port();
+        let bob = start(there()).await;
+        let joined = within(DEADLINE, "alice", bob.join(&format!("[{host}]:{port}"))).await;
+        assert_eq!(joined, Ok(alice.id()), "{transport}");
+    }
+}

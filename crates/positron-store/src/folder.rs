@@ -197,7 +197,7 @@ mod tests {
         assert!(matches!(error, StoreError::AlreadyRunning { is_this_process: true, .. }));
         assert!(error.to_string().contains("in this very process"), "{error}");
         drop(held);
-        // Another process, as a lock that we do not know of, with our pid in a container of its own.
+        // Another process: a lock that we do not know of, with our pid in its own container.
         let other = File::open(dir.path().join(LOCK)).unwrap();
         other.lock().unwrap();
         let error = DataFolder::lock(dir.path()).unwrap_err();

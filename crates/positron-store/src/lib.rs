@@ -53,10 +53,10 @@
 //!
 //! # Reading order
 //!
-//! [`refuse_others`] (whose files), [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
-//! to values), `queue` and `writer` (the life of a change), `apply` (changes to rows),
-//! [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
-//! [`limits`].
+//! [`refuse_others`] (whose files), [`DataFolder`] (whose folder), [`Store`] (the door), `database`
+//! (open and create), `load` (rows to values), `queue` and `writer` (the life of a change), `apply`
+//! (changes to rows), [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and
+//! what to do), [`limits`].
 
 mod apply;
 mod database;

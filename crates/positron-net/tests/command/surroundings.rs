@@ -80,7 +80,8 @@ fn a_terminal_that_closes_stops_a_node_gracefully() {
             START.join(" "),
             file.display()
         );
-        let mut command = fixture.in_environment(Command::new("script"), ["-qfc", &run, "/dev/null"]);
+        let mut command =
+            fixture.in_environment(Command::new("script"), ["-qfc", &run, "/dev/null"]);
         command.stdout(Stdio::null());
         let terminal = Process::spawn(command, fixture.path().join(&data));
         let status = terminal.status_when(&fixture, "an answer", |status| status["pid"].is_u64());

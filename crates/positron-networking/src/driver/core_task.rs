@@ -8,7 +8,6 @@ use positron_proto::{
     session::sessions::LinkKind,
 };
 use tokio::{
-    net::lookup_host,
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -18,6 +17,7 @@ use super::{
     Arrivals, Clock, CoreInput, Sockets, Source,
     links::Links,
     listen::{Accepted, accept_all},
+    lookup::lookup,
     packets::Packets,
     storage::Storage,
     verify_pool::{Check, VerifyPool},
@@ -317,8 +317,8 @@ impl CoreTask {
         let arrivals = self.arrivals.clone();
         while self.lookups.try_join_next().is_some() {}
         self.lookups.spawn(async move {
-            let outcome = match timeout(LOOKUP_TIMEOUT, lookup_host(&name)).await {
-                Ok(Ok(found)) => Ok(found.take(MAX_LOOKED_UP).collect()),
+            let outcome = match timeout(LOOKUP_TIMEOUT, lookup(&name)).await {
+                Ok(Ok(found)) => Ok(found.into_iter().take(MAX_LOOKED_UP).collect()),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the name server did not answer in time".into()),
             };

@@ -11,7 +11,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::complaint::{Complaint, lacks_descriptors};
+use super::{
+    complaint::{Complaint, lacks_descriptors},
+    datagrams::canonical,
+};
 use crate::limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG};
 
 /// A connection and where it comes from.
@@ -38,7 +41,7 @@ pub(crate) async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<Acc
             Ok((stream, from)) => {
                 back_off = shortest;
                 // An IPv4 address on an IPv6 socket is still an IPv4 address.
-                room.send((stream, SocketAddr::new(from.ip().to_canonical(), from.port())));
+                room.send((stream, canonical(from)));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -23,6 +23,7 @@ pub(crate) mod datagrams;
 mod link;
 mod links;
 pub(crate) mod listen;
+mod lookup;
 mod packets;
 mod sockets;
 pub(crate) mod storage;

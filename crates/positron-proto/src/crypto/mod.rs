@@ -31,8 +31,8 @@
 //! instructions of the CPU in `native` and by bit slicing in `pure`, which is why `pure` is slow at
 //! it (a tenth of ChaCha20-Poly1305). A compiler of WebAssembly promises nothing about time: there
 //! it holds as far as the source can say it. Key material is wiped when its owner is dropped; what
-//! lives as long as a node is a [`Secret`] from the start, because a value that is moved leaves a
-//! copy behind.
+//! lives as long as a node is [`SecretBytes`] from the start, because a value that is moved leaves
+//! a copy behind.
 
 mod ed25519;
 #[cfg(not(target_family = "wasm"))]
@@ -47,7 +47,7 @@ mod tests;
 pub(crate) use ed25519::{are_signed, is_signed};
 #[cfg(not(target_family = "wasm"))]
 use native as back_end;
-pub use secret::Secret;
+pub use secret::SecretBytes;
 
 #[cfg(target_family = "wasm")]
 use pure as back_end;

@@ -8,14 +8,14 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// that no copy is left behind where it was. They are wiped when it is dropped.
 ///
 /// ```
-/// use positron_proto::identity::Secret;
+/// use positron_proto::identity::SecretBytes;
 ///
-/// let secret = Secret::made(|bytes| bytes.fill(7));
-/// assert_eq!((*secret, format!("{secret:?}")), ([7; 32], "Secret(..)".to_owned()));
+/// let secret = SecretBytes::made(|bytes| bytes.fill(7));
+/// assert_eq!((*secret, format!("{secret:?}")), ([7; 32], "SecretBytes(..)".to_owned()));
 /// ```
-pub struct Secret(Box<Zeroizing<[u8; 32]>>);
+pub struct SecretBytes(Box<Zeroizing<[u8; 32]>>);
 
-impl Secret {
+impl SecretBytes {
     /// The secret that `write` writes to its place, which holds zeros before.
     pub fn made(write: impl FnOnce(&mut [u8; 32])) -> Self {
         let mut secret = Self(Box::new(Zeroizing::new([0; 32])));
@@ -24,8 +24,8 @@ impl Secret {
     }
 }
 
-/// For a secret that is elsewhere already: this copy is wiped, and the caller's own is the caller's.
-impl From<[u8; 32]> for Secret {
+/// For a secret that is elsewhere already: this copy is wiped, the caller's own is the caller's.
+impl From<[u8; 32]> for SecretBytes {
     fn from(mut bytes: [u8; 32]) -> Self {
         let secret = Self::made(|place| *place = bytes);
         bytes.zeroize();
@@ -33,7 +33,7 @@ impl From<[u8; 32]> for Secret {
     }
 }
 
-impl Deref for Secret {
+impl Deref for SecretBytes {
     type Target = [u8; 32];
 
     fn deref(&self) -> &[u8; 32] {
@@ -41,8 +41,8 @@ impl Deref for Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
+        f.write_str("SecretBytes(..)")
     }
 }

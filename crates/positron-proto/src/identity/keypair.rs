@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{PublicKey, Secret, Signature, Statement, Verified};
+use super::{PublicKey, SecretBytes, Signature, Statement, Verified};
 use crate::{
     crypto::{SigningKey, hkdf_sha256_into},
     id::{NetworkId, NodeId},
@@ -15,22 +15,26 @@ use crate::{
 /// are wiped when the identity is dropped. There is no way to sign under a public key that is not
 /// its own (RUSTSEC-2022-0093).
 pub struct Identity {
-    seed: Secret,
+    seed: SecretBytes,
     signing: SigningKey,
     public: PublicKey,
     id: NodeId,
-    link_secret: Secret,
+    link_secret: SecretBytes,
 }
 
 impl Identity {
     /// The identity whose Ed25519 seed (RFC 8032, 5.1.5) is `seed`.
-    ///
-    /// A caller that has the bytes in an array has a copy of its own; a node makes a [`Secret`].
-    pub fn from_seed(seed: impl Into<Secret>) -> Self {
-        let seed = seed.into();
+    /// The caller's own copy of it stays where it is; [`from_secret`](Self::from_secret) takes over
+    /// the only one.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self::from_secret(seed.into())
+    }
+
+    /// As [`from_seed`](Self::from_seed), without a copy.
+    pub fn from_secret(seed: SecretBytes) -> Self {
         let signing = SigningKey::from_seed(&seed);
         let public = PublicKey::of(&signing);
-        let link_secret = Secret::made(|place| {
+        let link_secret = SecretBytes::made(|place| {
             hkdf_sha256_into(b"positron-net/link-key/1", seed.as_slice(), &[b"x25519"], place);
         });
         Self { id: public.node_id(), seed, signing, public, link_secret }

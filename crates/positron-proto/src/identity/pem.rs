@@ -6,7 +6,7 @@ use pkcs8::{
 };
 use zeroize::Zeroizing;
 
-use super::{Identity, Secret};
+use super::{Identity, SecretBytes};
 
 /// The text is no Ed25519 private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ impl Identity {
             .map_err(|_| bad("what the PEM block holds is cut short or is no PKCS#8 key"))?;
         check_algorithm(&info.algorithm)?;
         let seed = seed(info.private_key.as_bytes())?;
-        let identity = Self::from_seed(Secret::made(|place| *place = *seed));
+        let identity = Self::from_secret(SecretBytes::made(|place| *place = *seed));
         match info.public_key.map(|key| key.as_bytes()) {
             Some(stated) if stated != Some(identity.public_key().as_bytes()) => {
                 Err(bad("the public key in it belongs to another private key"))
