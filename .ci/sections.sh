@@ -49,6 +49,7 @@ install_system_tools() {
     command -v nft >/dev/null || missing+=(nftables)
     command -v unshare >/dev/null || missing+=(util-linux)
     command -v cc >/dev/null || missing+=(build-essential)
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi

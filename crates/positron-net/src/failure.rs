@@ -25,6 +25,8 @@ pub enum Exit {
     Refused = 7,
     /// A promise that was checked does not hold.
     CheckFailed = 8,
+    /// Stopped by the end of its terminal (SIGHUP).
+    HungUp = 129,
     /// Stopped by Ctrl-C (SIGINT).
     Interrupted = 130,
     /// Stopped by SIGTERM.
@@ -46,8 +48,8 @@ Exit codes:
     3  the configuration is wrong       7  somebody answers and refuses
     4  a file, the data folder or the   8  a promise that was checked is broken
        identity cannot be used
-  130  stopped by Ctrl-C              143  stopped by SIGTERM
-                                           (both after a graceful stop)";
+  129  its terminal was closed        130  stopped by Ctrl-C
+  143  stopped by SIGTERM             (all three after a graceful stop)";
 
 /// Something went wrong. Nothing on disk was changed unless the text says so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use positron_networking::NodeId;
+use positron_proto::wire::has_zone;
 
 const SCHEME: &str = "positron:";
 /// Addresses of interfaces in an invite: it must stay short enough to be pasted (guess).
@@ -152,7 +153,7 @@ pub(crate) fn is_address(text: &str) -> Result<(), String> {
         Ok(_) => {}
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.is_empty() || !host.chars().all(plain) {
+    if host.is_empty() || !(host.chars().all(plain) || has_zone(host)) {
         return wrong("the host is a name, an IPv4 address or an IPv6 address in brackets");
     }
     Ok(())

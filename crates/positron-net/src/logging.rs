@@ -6,11 +6,13 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use positron_store::{open_ours, refuse_others};
 use tracing::{Event, Subscriber, callsite::Identifier, level_filters::LevelFilter};
 use tracing_subscriber::{
     filter::Targets,
@@ -26,13 +28,10 @@ use tracing_subscriber::{
 
 use crate::{
     failure::{Exit, Failure},
+    rate::Rate,
     terminal::{Terminal, sanitised},
 };
 
-/// Lines that one place in the code may log in one [`WINDOW`]; the others are counted.
-const LINES_PER_WINDOW: u32 = 20;
-/// See [`LINES_PER_WINDOW`].
-const WINDOW: Duration = Duration::from_secs(1);
 /// Bytes in one log line; the rest is cut off.
 const MAX_LINE: usize = 4096;
 /// Bytes in the log file before it is moved to `FILE.1` (which it replaces) and begun anew.
@@ -82,7 +81,7 @@ impl Log {
     pub(crate) fn could_be(path: &Path, folder: &Path) -> Result<(), Failure> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        match OpenOptions::new().append(true).open(path) {
+        match open_file(path, OpenOptions::new().append(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let absolute = |path| std::path::absolute(path).unwrap_or_default();
                 if parent.is_dir() || absolute(parent).starts_with(absolute(folder)) {
@@ -92,6 +91,20 @@ impl Log {
             }
             Err(error) => Err(unusable(path, &error)),
             Ok(_) => Ok(()),
+        }
+    }
+
+    /// Opens the log file anew, if there is one: it may have been moved away. Otherwise nothing.
+    pub(crate) fn reopen(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = file.as_ref().map(|file| file.path.clone()) else { return };
+        match LogFile::open(&path) {
+            Ok(opened) => *file = Some(opened),
+            Err(failure) => {
+                // Without the lock: what is said goes to the file that there is.
+                drop(file);
+                tracing::warn!("{failure}; the log goes on in the file that was open");
+            }
         }
     }
 
@@ -107,31 +120,14 @@ impl Log {
 #[derive(Debug, Default)]
 struct Lines {
     /// Bounded by the number of places in the code that log.
-    recent: Mutex<HashMap<Identifier, Recent>>,
-}
-
-#[derive(Debug)]
-struct Recent {
-    since: Instant,
-    lines: u32,
-    dropped: u32,
+    recent: Mutex<HashMap<Identifier, Rate>>,
 }
 
 impl Lines {
     /// Whether a line of `place` may be written at `now`, and how many were dropped before it.
     fn admit(&self, place: Identifier, now: Instant) -> Option<u32> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = recent.entry(place).or_insert(Recent { since: now, lines: 0, dropped: 0 });
-        if now.duration_since(recent.since) >= WINDOW {
-            recent.since = now;
-            recent.lines = 0;
-        }
-        if recent.lines >= LINES_PER_WINDOW {
-            recent.dropped = recent.dropped.saturating_add(1);
-            return None;
-        }
-        recent.lines += 1;
-        Some(std::mem::take(&mut recent.dropped))
+        recent.entry(place).or_insert_with(|| Rate::new(now)).admit(now)
     }
 }
 
@@ -203,36 +199,87 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
         .try_this("choose another \"log_file\", or leave it away to log to stderr only")
 }
 
+/// Opens a log file. A link is followed only if it is ours or root's, such as `/dev/stdout`: others
+/// could lead us to a file that we may write and they may not.
+fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if !is_link {
+        return match open_ours(options, path) {
+            // A device or a pipe is what it is, whoever may write to it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_file(path) => {
+                options.custom_flags(0).open(path)
+            }
+            outcome => outcome,
+        };
+    }
+    refuse_others(&fs::symlink_metadata(path)?)
+        .map_err(|why| io::Error::new(io::ErrorKind::PermissionDenied, why))?;
+    let target = fs::canonicalize(path)?;
+    if is_file(&target) {
+        open_ours(options, &target)
+    } else {
+        options.custom_flags(0).open(target)
+    }
+}
+
+/// Whether it is neither a device nor a pipe, as far as is known.
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_file())
+}
+
 /// A log file that never grows beyond [`MAX_FILE`].
 #[derive(Debug)]
 struct LogFile {
     path: PathBuf,
     file: File,
     size: u64,
+    /// A device or a pipe is never moved away.
+    is_file: bool,
+    /// Lines that it did not take.
+    lost: u64,
 }
 
 impl LogFile {
     fn open(path: &Path) -> Result<Self, Failure> {
-        let opened = OpenOptions::new().create(true).append(true).open(path).and_then(|file| {
-            let size = file.metadata()?.len();
-            Ok(Self { path: path.to_owned(), file, size })
+        let opened = open_file(path, OpenOptions::new().create(true).append(true));
+        let opened = opened.and_then(|file| {
+            let found = file.metadata()?;
+            let (size, is_file) = (found.len(), found.is_file());
+            Ok(Self { path: path.to_owned(), file, size, is_file, lost: 0 })
         });
         opened.map_err(|error| unusable(path, &error))
     }
 
     fn line(&mut self, line: &str) {
-        if self.size >= MAX_FILE {
-            let mut old = self.path.clone().into_os_string();
-            old.push(".1");
-            // A log that cannot be moved on is cut off: a full disk is worse than a lost line.
-            let _ = fs::rename(&self.path, old);
-            match OpenOptions::new().create(true).write(true).truncate(true).open(&self.path) {
-                Ok(file) => (self.file, self.size) = (file, 0),
-                Err(_) => return,
-            }
+        if self.is_file && self.size >= MAX_FILE {
+            self.begin_anew();
         }
-        if writeln!(self.file, "{line}").is_ok() {
-            self.size += line.len() as u64 + 1;
+        // One call, so that lines stay whole; what a full disk cut off ends here.
+        let text = match self.lost {
+            0 => format!("{line}\n"),
+            lost => format!("\n({lost} lines are missing here: the file took no more)\n{line}\n"),
+        };
+        match self.file.write_all(text.as_bytes()) {
+            Ok(()) => (self.size, self.lost) = (self.size + text.len() as u64, 0),
+            // The terminal has it, and there is no other place to complain.
+            Err(_) => self.lost += 1,
+        }
+    }
+
+    /// Moves the full file away. One that cannot be moved is emptied: a full disk is worse than
+    /// lost lines. Nothing is opened by its name that is there already.
+    fn begin_anew(&mut self) {
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let mut old = path.clone().into_os_string();
+        old.push(".1");
+        let moved = fs::rename(&path, old);
+        let opened =
+            moved.and_then(|()| open_ours(OpenOptions::new().create_new(true).append(true), &path));
+        match opened {
+            Ok(file) => (self.file, self.size) = (file, 0),
+            Err(_) if self.file.set_len(0).is_ok() => self.size = 0,
+            // Then it is tried again with the next line.
+            Err(_) => {}
         }
     }
 }
@@ -248,30 +295,64 @@ mod tests {
         assert!(parse_level("loud").unwrap_err().contains("DEBUG, INFO, WARNING or ERROR"));
     }
 
-    #[test]
-    fn a_place_that_logs_too_much_is_counted_and_heard_again_later() {
-        let lines = Lines::default();
-        let place = tracing::callsite::Callsite::metadata(&CALLSITE).callsite();
-        let start = Instant::now();
-        for _ in 0..LINES_PER_WINDOW {
-            assert_eq!(lines.admit(place.clone(), start), Some(0));
-        }
-        assert_eq!(lines.admit(place.clone(), start), None);
-        assert_eq!(lines.admit(place.clone(), start), None);
-        assert_eq!(lines.admit(place, start + WINDOW), Some(2));
+    fn file(folder: &Path) -> (PathBuf, LogFile) {
+        let path = folder.join("log");
+        let file = LogFile::open(&path).unwrap();
+        (path, file)
     }
 
-    struct Nowhere;
-    static CALLSITE: Nowhere = Nowhere;
-    static METADATA: tracing::Metadata<'static> = tracing::metadata! {
-        name: "test", target: "test", level: tracing::Level::INFO, fields: &[],
-        callsite: &CALLSITE, kind: tracing::metadata::Kind::EVENT
-    };
+    #[test]
+    fn a_full_file_is_moved_away_and_nothing_is_followed_where_it_was_or_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join("log.1")).unwrap();
+        let (path, mut log) = file(folder.path());
+        log.line("old");
+        log.size = MAX_FILE;
+        log.line("new");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::read_to_string(folder.path().join("log.1")).unwrap(), "old\n");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    }
 
-    impl tracing::callsite::Callsite for Nowhere {
-        fn set_interest(&self, _: tracing::subscriber::Interest) {}
-        fn metadata(&self) -> &tracing::Metadata<'_> {
-            &METADATA
-        }
+    #[test]
+    fn a_log_that_lost_lines_says_how_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut log) = file(folder.path());
+        let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+            eprintln!("skipped: there is no /dev/full");
+            return;
+        };
+        let room = std::mem::replace(&mut log.file, full);
+        log.line("one");
+        log.line("two");
+        log.file = room;
+        log.line("three");
+        log.line("four");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("(2 lines are missing here"), "{text}");
+        assert!(text.ends_with("three\nfour\n"), "{text}");
+    }
+
+    #[test]
+    fn a_link_to_the_log_is_followed_if_it_is_ours_and_not_if_it_is_somebody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, _) = file(folder.path());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        LogFile::open(&link).unwrap().line("by a link");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "by a link\n");
+        let Ok(()) = std::os::unix::fs::lchown(&link, Some(12_345), None) else {
+            eprintln!("skipped: only root can make a link of somebody else");
+            return;
+        };
+        let refused = LogFile::open(&link).unwrap_err().to_string();
+        assert!(refused.contains("belongs to user 12345"), "{refused}");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        let refused = LogFile::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("can be changed by others"), "{refused}");
     }
 }

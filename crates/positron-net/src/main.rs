@@ -1,5 +1,6 @@
 //! The `positron-net` command.
 
+mod announcements;
 mod bench;
 mod cli;
 mod commands;
@@ -8,9 +9,11 @@ mod failure;
 mod fd_limit;
 mod files;
 mod global;
+mod home;
 mod invite;
 mod joining;
 mod logging;
+mod rate;
 mod service;
 mod settings;
 mod signals;

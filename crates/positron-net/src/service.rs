@@ -7,10 +7,10 @@ use std::{
 };
 
 use positron_networking::{Direction, Node, NodeEvent, StartError, Stats};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    announcements::Announcements,
     control::{Request, Response, Server},
     failure::{Exit, Failure},
     fd_limit,
@@ -35,6 +35,7 @@ pub(crate) struct Service {
     node: Arc<Node>,
     control: Option<Server>,
     signals: Signals,
+    announcements: Announcements,
     terminal: Arc<Terminal>,
     json: bool,
 }
@@ -47,7 +48,8 @@ impl Service {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let log = Log::start(terminal, settings.level(global))?;
-        let signals = Signals::listen()?;
+        let signals = Signals::listen(&log)?;
+        let announcements = Announcements::start(terminal, global.json)?;
         fd_limit::raise();
         if let Some(file) = &settings.file {
             tracing::info!(file = %file.display(), "configuration read");
@@ -63,7 +65,8 @@ impl Service {
             tracing::info!(node = %node.id().short(), "logging begins");
         }
         let control = control(&node, settings.data_dir(), terminal);
-        Ok(Self { node, control, signals, terminal: Arc::clone(terminal), json: global.json })
+        let (terminal, json) = (Arc::clone(terminal), global.json);
+        Ok(Self { node, control, signals, announcements, terminal, json })
     }
 
     /// The node.
@@ -77,11 +80,11 @@ impl Service {
     }
 
     /// Tells who the node is and how to join it.
-    pub(crate) fn introduce(&self) -> Result<(), Failure> {
+    pub(crate) fn introduce(&mut self) {
         let stats = self.node.stats();
         let invite = invite(&stats).map(|invite| invite.to_string());
         if self.json {
-            return self.event(&json!({
+            let started = json!({
                 "event": "started",
                 "node_id": stats.node_id,
                 "network": stats.network,
@@ -89,7 +92,9 @@ impl Service {
                 "invite": invite,
                 "data_dir": stats.storage.folder.as_ref().map(|folder| folder.to_string_lossy()),
                 "pid": std::process::id(),
-            }));
+            });
+            self.announcements.event(&started, Instant::now());
+            return;
         }
         let mut fields = Fields::default();
         fields
@@ -104,7 +109,7 @@ impl Service {
             "join it with",
             invite.iter().map(|invite| format!("positron-net join '{invite}'")),
         );
-        unless_unheard(self.terminal.data(fields))
+        self.announcements.line(fields);
     }
 
     /// Runs until the first signal. Tells what happens on the way.
@@ -116,20 +121,20 @@ impl Service {
             tokio::select! {
                 exit = self.signals.asked() => return Ok(exit),
                 event = events.recv() => match event {
-                    Some(event) => self.tell(&event)?,
+                    Some(event) => self.tell(&event),
                     None => {
                         let what = "the node stopped by itself";
                         return Err(Failure::new(Exit::Internal, what)
                             .try_this("look into the log above, and start it again"));
                     }
                 },
-                _ = look.tick() => self.tell_status(&mut told)?,
+                _ = look.tick() => self.tell_status(&mut told),
             }
         }
     }
 
     /// Stops the node, within five seconds.
-    pub(crate) async fn stop(self) -> Result<(), Failure> {
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
         self.terminal.clear();
         tracing::info!(node = %self.node.id().short(), "stopping");
         if let Some(control) = self.control {
@@ -141,19 +146,16 @@ impl Service {
             None => Ok(()),
         };
         if self.json {
-            unless_unheard(self.terminal.event(&json!({ "event": "stopped" })))?;
+            self.announcements.event(&json!({ "event": "stopped" }), Instant::now());
         }
+        self.announcements.finish().await;
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
                 .because(error)
         })
     }
 
-    fn event(&self, event: &impl Serialize) -> Result<(), Failure> {
-        unless_unheard(self.terminal.event(event))
-    }
-
-    fn tell(&self, event: &NodeEvent) -> Result<(), Failure> {
+    fn tell(&mut self, event: &NodeEvent) {
         let text = sanitised(&event.to_string());
         match event {
             NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
@@ -164,11 +166,15 @@ impl Service {
             }
             _ => tracing::info!("{text}"),
         }
-        if self.json { self.event(event) } else { Ok(()) }
+        if self.json {
+            self.announcements.event(event, Instant::now());
+        }
     }
 
     /// Redrawn in place on a terminal, otherwise when something changed.
-    fn tell_status(&self, told: &mut Told) -> Result<(), Failure> {
+    fn tell_status(&mut self, told: &mut Told) {
+        let now = Instant::now();
+        self.announcements.handle_timeout(now);
         let stats = self.node.stats();
         let line = status_line(&stats);
         if self.terminal.is_live() && !self.json {
@@ -176,27 +182,22 @@ impl Service {
             let (columns, _) = self.terminal.size();
             let lines = folded(&format!("{uptime}  {line}"), columns.saturating_sub(1));
             self.terminal.draw(lines.iter().map(String::as_str));
-        } else if told.is_news(stats.active_peers, &line, Instant::now()) {
+        } else if told.is_news(stats.active_peers, &line, now) {
             if self.json {
-                self.event(&json!({
+                let status = json!({
                     "event": "status",
                     "active_peers": stats.active_peers,
                     "known_peers": stats.known_peers,
                     "isolation_reason": stats.isolation_reason,
                     "storage": storage(&stats),
                     "reachable": reachability(&stats),
-                }))?;
+                });
+                self.announcements.event(&status, now);
             } else {
                 self.terminal.message(line);
             }
         }
-        Ok(())
     }
-}
-
-/// A node does not stop because nobody reads any more what it says.
-fn unless_unheard(said: Result<(), Failure>) -> Result<(), Failure> {
-    said.or_else(|failure| if failure.is_silent() { Ok(()) } else { Err(failure) })
 }
 
 /// What was told last, and when.

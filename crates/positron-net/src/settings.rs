@@ -16,6 +16,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     failure::{Exit, Failure},
     global::Global,
+    home::expanded,
     logging::parse_level,
     terminal::Terminal,
 };
@@ -119,6 +120,7 @@ impl NodeOptions {
         });
         let mut config = with_environment(config, variables, terminal)?;
         self.apply(&mut config);
+        expand_paths(&mut config)?;
         config.validate().map_err(|error| {
             let place = file.as_ref().map(|path| format!(" ({})", path.display()));
             let what = format!("the configuration{} is wrong", place.unwrap_or_default());
@@ -168,13 +170,30 @@ impl NodeOptions {
     }
 }
 
+/// A `~` means the home folder, wherever a path was written: only a shell would know it otherwise,
+/// and none reads a file, an environment or `--data-dir=~/x`.
+fn expand_paths(config: &mut NetworkConfig) -> Result<(), Failure> {
+    let NetworkConfig { data_dir, log_file, private_key_path, public_key_path, db_path, .. } =
+        config;
+    for (key, path) in [
+        ("data_dir", data_dir),
+        ("log_file", log_file),
+        ("private_key_path", private_key_path),
+        ("public_key_path", public_key_path),
+        ("db_path", db_path),
+    ] {
+        *path = path.take().map(|path| expanded(key, path)).transpose()?;
+    }
+    Ok(())
+}
+
 /// The configuration file: one that is named must be there, the usual places may be empty.
 fn find_file(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     if let Some(path) = named {
-        return Ok(Some(path.to_owned()));
+        return expanded("--config", path.to_owned()).map(Some);
     }
     if let Some(path) = env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()) {
-        return Ok(Some(path.into()));
+        return expanded(CONFIG_VARIABLE, path.into()).map(Some);
     }
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let user = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));

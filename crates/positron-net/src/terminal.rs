@@ -61,11 +61,12 @@ impl Terminal {
 
     /// A line of data on stdout.
     pub(crate) fn data(&self, line: impl Display) -> Result<(), Failure> {
-        let mut drawn = self.lock();
-        self.erase(&drawn);
+        // Whoever reads may be slow, and must not hold up messages that go elsewhere.
+        let mut drawn = Some(self.lock()).filter(|drawn| !drawn.is_empty());
+        drawn.iter().for_each(|drawn| self.erase(drawn));
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-        redraw(&mut drawn);
+        drawn.iter_mut().for_each(|drawn| redraw(drawn));
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Failure::reader_gone(),
             _ => Failure::new(Exit::Storage, "cannot write to the standard output").because(error),
@@ -75,11 +76,6 @@ impl Terminal {
     /// A JSON document on stdout, over several lines.
     pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), Failure> {
         self.data(serde_json::to_string_pretty(document).map_err(unprintable)?)
-    }
-
-    /// A JSON document on one line of stdout.
-    pub(crate) fn event(&self, event: &impl Serialize) -> Result<(), Failure> {
-        self.data(serde_json::to_string(event).map_err(unprintable)?)
     }
 
     /// A message for people on stderr, unless they want quiet.

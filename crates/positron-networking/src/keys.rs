@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use positron_proto::identity::{BadKeyFile, Identity};
+use positron_proto::identity::{BadKeyFile, Identity, SecretBytes};
+use positron_store::{NotOurs, refuse_others};
 use zeroize::Zeroizing;
 
 use crate::limits::MAX_KEY_FILE;
@@ -18,13 +19,22 @@ pub enum KeyError {
     /// Others can read the private key.
     #[error(
         "{} can be read by others (mode {mode:04o}): whoever read it can pose as this node; if \
-         nobody did, run `chmod 600 {}`", .path.display(), .path.display()
+         nobody did, run `chmod 600 {}` (a secret that is mounted into a container belongs to root \
+         and may have mode 0440)", .path.display(), .path.display()
     )]
     Exposed {
         /// Which file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// Others can replace the key file.
+    #[error("{} {why}", .path.display())]
+    NotOurs {
+        /// Which file or folder.
+        path: PathBuf,
+        /// How others could.
+        why: NotOurs,
     },
     /// The file holds no key.
     #[error(
@@ -67,7 +77,7 @@ pub enum KeyError {
 pub(crate) fn load_or_create(
     path: &Path,
     database: Option<&Path>,
-    fresh: [u8; 32],
+    fresh: impl Into<SecretBytes>,
 ) -> Result<Identity, KeyError> {
     if let Some(identity) = load(path)? {
         return Ok(identity);
@@ -75,7 +85,7 @@ pub(crate) fn load_or_create(
     if let Some(database) = database.filter(|file| file.exists()) {
         return Err(KeyError::Lost { path: path.into(), database: database.into() });
     }
-    let identity = Identity::from_seed(fresh);
+    let identity = Identity::from_secret(fresh.into());
     match create(path, &identity) {
         Ok(()) => Ok(identity),
         // Another process was quicker: its key is the one.
@@ -94,8 +104,12 @@ pub(crate) fn load_or_create(
 /// assert!(none.unwrap().is_none());
 /// ```
 ///
+/// It may be read by its owner only, who is this process's user or root. One of root's may be read
+/// by its group, too: that is how a secret looks that is mounted into a container for a user who
+/// owns nothing there. A link to the file is followed, as mounted secrets are links.
+///
 /// # Errors
-/// The file cannot be read, can be read by others, or holds no Ed25519 key.
+/// The file cannot be read, can be read or changed by others, or holds no Ed25519 key.
 pub fn load(path: &Path) -> Result<Option<Identity>, KeyError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -103,12 +117,15 @@ pub fn load(path: &Path) -> Result<Option<Identity>, KeyError> {
         Err(error) => return Err(failed("read", path)(error)),
     };
     refuse_exposed(&file, path)?;
-    let mut text = Zeroizing::new(String::new());
+    // All of its size at once: a text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_FILE));
     let damaged =
         |why: &str| KeyError::Damaged { path: path.into(), why: BadKeyFile { why: why.into() } };
-    file.take(MAX_KEY_FILE).read_to_string(&mut text).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => damaged("it is no text"),
-        _ => failed("read", path)(error),
+    file.take(MAX_KEY_FILE as u64).read_to_string(&mut text).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::InvalidData => damaged("it is no text"),
+            _ => failed("read", path)(error),
+        }
     })?;
     let identity =
         Identity::from_pem(&text).map_err(|why| KeyError::Damaged { path: path.into(), why })?;
@@ -117,10 +134,15 @@ pub fn load(path: &Path) -> Result<Option<Identity>, KeyError> {
 
 #[cfg(unix)]
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), KeyError> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::MetadataExt as _;
 
-    let mode = file.metadata().map_err(failed("read", path))?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyError::Exposed { path: path.into(), mode }) }
+    let found = file.metadata().map_err(failed("read", path))?;
+    let mode = found.mode() & 0o7777;
+    let readers = if found.uid() == 0 { 0o040 } else { 0 };
+    if mode & 0o077 & !readers != 0 {
+        return Err(KeyError::Exposed { path: path.into(), mode });
+    }
+    refuse_others(&found).map_err(|why| KeyError::NotOurs { path: path.into(), why })
 }
 
 #[cfg(not(unix))]
@@ -201,11 +223,36 @@ mod tests {
     fn a_key_that_others_can_read_is_refused_with_the_remedy() {
         let (_folder, path) = place();
         load_or_create(&path, None, [1; 32]).unwrap();
-        for exposed in [0o640, 0o604, 0o620, 0o610] {
+        for exposed in [0o604, 0o620, 0o610] {
             fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
             let error = load_or_create(&path, None, [2; 32]).unwrap_err();
             assert!(matches!(error, KeyError::Exposed { mode, .. } if mode == exposed));
             assert!(error.to_string().contains("chmod 600"));
+        }
+    }
+
+    /// A mounted secret belongs to root, and its reader to its group.
+    #[test]
+    fn a_key_of_roots_may_be_read_by_its_group_and_by_a_link() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let (folder, path) = place();
+        let made = load_or_create(&path, None, [1; 32]).unwrap();
+        let link = folder.path().join("mounted");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for mode in [0o640, 0o440] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let is_roots = fs::metadata(&path).unwrap().uid() == 0;
+            match load(&link) {
+                Ok(read) => {
+                    assert!(is_roots);
+                    assert_eq!(read.map(|key| key.node_id()), Some(made.node_id()));
+                }
+                Err(error) => {
+                    assert!(!is_roots);
+                    assert!(matches!(error, KeyError::Exposed { .. }), "{error}");
+                }
+            }
         }
     }
 

@@ -75,7 +75,7 @@ pub const GOODBYE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Time for storage to write what it was given, at the end.
 pub const STORAGE_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a key file; a real one has about 120.
-pub const MAX_KEY_FILE: u64 = 16 * 1024;
+pub const MAX_KEY_FILE: usize = 16 * 1024;
 /// Bytes of a configuration text.
 pub const MAX_CONFIG: usize = 1 << 20;
 

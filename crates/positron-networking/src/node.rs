@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -32,7 +32,9 @@ use crate::{
 /// A node of the network, running.
 ///
 /// It runs on the tokio runtime that it was started on, until [`stop`](Self::stop). A node that is
-/// dropped ends too, without a goodbye: its peers notice by themselves, within three seconds.
+/// dropped ends too, without a goodbye: its peers notice by themselves, within three seconds. Its
+/// port and its data folder are free when the runtime has come to drop its tasks and the last
+/// changes are written: within five seconds, unless the runtime or the disk is held up.
 ///
 /// All methods take `&self`: share a node between tasks in an [`Arc`].
 #[derive(Debug)]
@@ -63,6 +65,10 @@ impl Node {
     /// assert!(matches!(second, Err(StartError::Bind { .. })), "the port is in use");
     /// # });
     /// ```
+    ///
+    /// A start that is dropped before its end leaves no node. Its port is free at once, and its
+    /// data folder when the database, which is being opened, is closed again: within five seconds,
+    /// unless the disk is held up.
     ///
     /// # Errors
     /// See [`StartError`]; each says what to do about it.
@@ -322,20 +328,40 @@ impl Node {
     }
 
     /// Ends the node within five seconds: tells every peer that it is shutting down, sends what was
-    /// said, writes what is to be remembered, lets the handlers finish.
+    /// said, writes what is to be remembered, lets the handlers finish. When this returns, its
+    /// port, its connections and its data folder are free, and another node may have them at once.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let port = node.listen_addresses()[0].port();
+    /// node.stop().await.unwrap();
+    /// Node::start(NetworkConfig { port, ..NetworkConfig::loopback() }).await.unwrap();
+    /// # });
+    /// ```
     ///
     /// # Errors
-    /// See [`StopError`]; the node is stopped all the same.
+    /// See [`StopError`]; the node is stopped all the same. Only with [`StopError::TimedOut`] may
+    /// the data folder be held on, until the disk has taken what it was given.
     pub async fn stop(mut self) -> Result<(), StopError> {
+        let until = Instant::now() + STOP_TIMEOUT;
         let graceful = async {
             let (reply, _) = oneshot::channel();
             // A driver that is over has nothing to be told.
             let _ = self.orders.send(Request::Command { command: Command::Stop, reply }).await;
-            let ended = (&mut self.driver).await.unwrap_or(Err(StopError::Crashed));
-            self.handlers.finish().await;
-            ended
+            (&mut self.driver).await.unwrap_or(Err(StopError::Crashed))
         };
-        timeout(STOP_TIMEOUT, graceful).await.unwrap_or(Err(StopError::TimedOut))
+        let Ok(ended) = timeout_at(until, graceful).await else {
+            self.driver.abort();
+            // It is gone when its task is; how it ended is known.
+            let _ = (&mut self.driver).await;
+            return Err(StopError::TimedOut);
+        };
+        match timeout_at(until, self.handlers.finish()).await {
+            Ok(()) => ended,
+            Err(_) => ended.and(Err(StopError::TimedOut)),
+        }
     }
 
     /// Gives a command to the core and waits for its end.

@@ -1,6 +1,10 @@
 //! What a node begins with: dice, and from its last life identity and memory.
 
-use positron_proto::{identity::Identity, node::Snapshot, rng::Seed};
+use positron_proto::{
+    identity::{Identity, SecretBytes},
+    node::Snapshot,
+    rng::Seed,
+};
 use positron_store::{DATABASE, DataFolder};
 
 use crate::{
@@ -12,18 +16,18 @@ use crate::{
 /// The only entropy of a node.
 pub(crate) struct Seeds {
     /// Of the identity, if there is none yet.
-    pub(crate) identity: [u8; 32],
+    pub(crate) identity: SecretBytes,
     /// Of every random draw.
     pub(crate) dice: Seed,
 }
 
 impl Seeds {
     pub(crate) fn draw() -> Result<Self, StartError> {
-        let mut bytes = [[0; 32]; 2];
-        for half in &mut bytes {
-            getrandom::fill(half).map_err(|error| StartError::Entropy(error.to_string()))?;
-        }
-        Ok(Self { identity: bytes[0], dice: Seed::new(bytes[1]) })
+        let none = |error: getrandom::Error| StartError::Entropy(error.to_string());
+        let (mut dice, mut drawn) = ([0; 32], Ok(()));
+        let identity = SecretBytes::made(|place| drawn = getrandom::fill(place));
+        drawn.and_then(|()| getrandom::fill(&mut dice)).map_err(none)?;
+        Ok(Self { identity, dice: Seed::new(dice) })
     }
 }
 
@@ -34,7 +38,7 @@ pub(crate) type Opened = (Identity, Storage, Snapshot);
 /// if there is none yet.
 pub(crate) async fn open(
     config: NetworkConfig,
-    fresh: [u8; 32],
+    fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
@@ -43,7 +47,7 @@ pub(crate) async fn open(
 
 fn open_now(
     config: &NetworkConfig,
-    fresh: [u8; 32],
+    fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     // The lock comes first: two nodes that start together never make two keys.
@@ -51,7 +55,7 @@ fn open_now(
     let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
     let identity = match config.key_path() {
         Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
-        None => Identity::from_seed(fresh),
+        None => Identity::from_secret(fresh),
     };
     if let Some(wanted) = &config.node_id {
         let found = identity.node_id();

@@ -4,7 +4,9 @@ mod common;
 
 use std::{
     fs,
+    future::Future as _,
     os::unix::fs::PermissionsExt as _,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -13,7 +15,7 @@ use common::{
 };
 use positron_networking::{
     CloseReason, DownReason, JoinError, KeyError, NetworkConfig, Node, NodeEvent, StartError,
-    StoreError,
+    StoreError, TransportPolicy,
 };
 use serde_json::json;
 
@@ -199,4 +201,102 @@ async fn stats_are_json_with_the_founding_names() {
     let trusted = nodes[0].trusted_peers(0.5).await;
     assert_eq!(trusted.first().map(|peer| peer.node_id), Some(nodes[1].id()));
     assert!(nodes[0].trusted_peers(1.1).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stopped_has_left_its_port_and_its_folder_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    for data_dir in [None, Some(folder.path().to_owned())] {
+        let first = start(NetworkConfig { data_dir: data_dir.clone(), ..config() }).await;
+        let port = first.listen_addresses()[0].port();
+        // Connections of all kinds that are open at the end.
+        let tcp = NetworkConfig { transport: TransportPolicy::Tcp, ..beside(&[&first]) };
+        let peers = [start(beside(&[&first])).await, start(tcp).await];
+        until_peers(&first, 2).await;
+        first.stop().await.unwrap();
+        for round in 0..200 {
+            let config = NetworkConfig { port, data_dir: data_dir.clone(), ..config() };
+            let next = Node::start(config).await.unwrap_or_else(|error| panic!("{round}: {error}"));
+            next.stop().await.unwrap();
+            if data_dir.is_some() && round == 20 {
+                break; // each takes its time on the disk
+            }
+        }
+        drop(peers);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dropped_node_or_start_leaves_is_free_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = start(config()).await;
+    let port = first.listen_addresses()[0].port();
+    first.stop().await.unwrap();
+    let again = || NetworkConfig { port, data_dir: Some(folder.path().into()), ..config() };
+    for polls in 0..20_u8 {
+        let node = free(again()).await;
+        drop(node);
+        let mut cancelled = Box::pin(Node::start(again()));
+        for _ in 0..polls {
+            let polled = std::future::poll_fn(|cx| Poll::Ready(cancelled.as_mut().poll(cx))).await;
+            if polled.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(cancelled);
+    }
+    free(again()).await.stop().await.unwrap();
+}
+
+/// The node of `config`, once its port and its folder are free.
+async fn free(config: NetworkConfig) -> Node {
+    let trying = async {
+        loop {
+            match Node::start(config.clone()).await {
+                Ok(node) => return node,
+                Err(
+                    StartError::Bind { .. }
+                    | StartError::Storage(StoreError::AlreadyRunning { .. }),
+                ) => {
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    within(DEADLINE, "port and folder are free", trying).await
+}
+
+/// A link-local address of this machine, with its zone.
+#[cfg(target_os = "linux")]
+fn link_local() -> Option<String> {
+    let addresses = fs::read_to_string("/proc/net/if_inet6").ok()?;
+    let line = addresses.lines().find(|line| line.starts_with("fe80"))?;
+    let (hex, interface) = (line.get(..32)?, line.split_whitespace().next_back()?);
+    let ip = std::net::Ipv6Addr::from_bits(u128::from_str_radix(hex, 16).ok()?);
+    Some(format!("{ip}%{interface}"))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_on_one_wire_meet_by_link_local_addresses() {
+    let Some(host) = link_local() else {
+        eprintln!("skipped: this machine has no link-local IPv6 address");
+        return;
+    };
+    for transport in [TransportPolicy::Udp, TransportPolicy::Tcp] {
+        let there = || NetworkConfig { host: host.clone(), transport, ..config() };
+        let alice = match Node::start(there()).await {
+            Ok(alice) => alice,
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                return;
+            }
+        };
+        let port = alice.listen_addresses()[0].port();
+        let bob = start(there()).await;
+        let joined = within(DEADLINE, "alice", bob.join(&format!("[{host}]:{port}"))).await;
+        assert_eq!(joined, Ok(alice.id()), "{transport}");
+    }
 }

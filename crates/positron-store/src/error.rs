@@ -7,20 +7,42 @@ use std::{
 
 use rusqlite::{ErrorCode, ffi};
 
+use crate::NotOurs;
+
 /// Storage could not do what it was asked. Nothing that was acknowledged is lost by any of these,
 /// and no file is deleted or repaired.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another node holds the data folder.
     #[error(
-        "a node is already running in {} {}; stop it, or give this one a data folder of its own",
-        folder.display(), as_pid(*pid)
+        "a node is already running in {} {}, or give this one a data folder of its own",
+        folder.display(), holder(*pid, *is_this_process)
     )]
     AlreadyRunning {
         /// Which folder.
         folder: PathBuf,
         /// The process that holds it, if it said so.
         pid: Option<u32>,
+        /// Whether it is this one: a pid alone says nothing, for two containers both count from 1.
+        is_this_process: bool,
+    },
+    /// Others can change what a node would trust.
+    #[error("{} {why}", path.display())]
+    NotOurs {
+        /// Which folder or file.
+        path: PathBuf,
+        /// How others could.
+        why: NotOurs,
+    },
+    /// A file of the data folder is a symbolic link: whoever made it chose what we would write to.
+    #[error(
+        "{} is a symbolic link, and a node's files are in its data folder itself; remove the link, \
+         or choose another data folder",
+        path.display()
+    )]
+    Link {
+        /// Which.
+        path: PathBuf,
     },
     /// There is no folder, or no database in it.
     #[error(
@@ -170,6 +192,13 @@ impl StoreError {
     }
 }
 
-fn as_pid(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "under an unknown pid".to_owned(), |pid| format!("as pid {pid}"))
+/// Who runs, and what to do about it.
+fn holder(pid: Option<u32>, is_this_process: bool) -> String {
+    match pid {
+        _ if is_this_process => "in this very process: wait until it has stopped (one that was \
+                                 dropped lets go a moment later)"
+            .to_owned(),
+        Some(pid) => format!("as pid {pid}; stop it"),
+        None => "under an unknown pid; stop it".to_owned(),
+    }
 }

@@ -36,7 +36,8 @@
 //! # What is on disk
 //!
 //! ```text
-//!  DATA_DIR            0700, created by a node that starts, never by who only looks
+//!  DATA_DIR            0700, created by a node that starts, never by who only looks; refused, with
+//!                      everything in it, when others may change it
 //!  ├─ node.lock        the pid of the node; locked while it runs
 //!  ├─ node.db          0600, SQLite in WAL mode; PRAGMA user_version says how rows are laid out
 //!  └─ node.db-wal, -shm   the log and its index, while the node runs or after it crashed
@@ -57,11 +58,10 @@
 //!
 //! # Reading order
 //!
-//! [`DataFolder`] (whose folder), [`Store`] (the door), `database` (open and create), `load` (rows
-//! to values), `queue` and `writer` (the life of a change), `place` (whether the file is still
-//! where it was), `apply` (changes to rows),
-//! [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
-//! [`limits`].
+//! [`refuse_others`] (whose files), [`DataFolder`] (whose folder), [`Store`] (the door), `database`
+//! (open and create), `load` (rows to values), `queue` and `writer` (the life of a change), `place`
+//! (whether the file is still where it was), `apply` (changes to rows), [`summary()`] (a look from
+//! outside), [`StoreError`] (what can go wrong, and what to do), [`limits`].
 
 mod apply;
 mod database;
@@ -69,6 +69,7 @@ mod error;
 mod folder;
 pub mod limits;
 mod load;
+mod ownership;
 mod place;
 mod queue;
 mod store;
@@ -77,6 +78,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use folder::{DATABASE, DataFolder, LOCK};
+pub use ownership::{NotOurs, open_ours, refuse_others};
 pub use queue::Refused;
 pub use store::{Options, Store};
 pub use summary::{Ban, Summary, TrustLine, Trusted, summary};

@@ -61,7 +61,7 @@ impl BenchOptions {
             return Err(Failure::new(Exit::Usage, format!("cannot run {nodes} nodes"))
                 .because(format!("one process runs 2 to {MAX_NODES}")));
         }
-        Log::start(terminal, log_level("ERROR", global))?;
+        let log = Log::start(terminal, log_level("ERROR", global))?;
         if cfg!(debug_assertions) {
             terminal.warning("this is a debug build: the numbers say little");
         }
@@ -76,7 +76,7 @@ impl BenchOptions {
         };
         let steady = Duration::from_secs(self.duration.into());
         let stopped = on_runtime(async {
-            let mut signals = Signals::listen()?;
+            let mut signals = Signals::listen(&log)?;
             for nodes in self.networks {
                 terminal.message(format_args!("measuring a network of {nodes} nodes"));
                 let nodes = nodes.into();

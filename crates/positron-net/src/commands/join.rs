@@ -102,7 +102,7 @@ impl JoinOptions {
         service: &mut Service,
         terminal: &Terminal,
     ) -> Result<Exit, Failure> {
-        service.introduce()?;
+        service.introduce();
         let mut signals = service.signals().clone();
         let node = tokio::select! {
             joined = join(service.node(), &self.target) => {

@@ -103,10 +103,10 @@ impl SimulateOptions {
         if self.virtual_time {
             return self.run_virtual(terminal, global, report_file);
         }
-        Log::start(terminal, log_level("WARNING", global))?;
+        let log = Log::start(terminal, log_level("WARNING", global))?;
         let plan = self.plan();
         let (report, stopped) = on_runtime(async {
-            let mut signals = Signals::listen()?;
+            let mut signals = Signals::listen(&log)?;
             let report = play(self.nodes(), &plan, terminal, &mut signals).await?;
             Ok((report, signals.seen()))
         })?;

@@ -217,6 +217,12 @@ impl Process {
         Self { child: Reaped(child), data, said, is_deaf, reader: Some(reader) }
     }
 
+    /// Runs a node that says what it says elsewhere, and has its data folder there.
+    pub(crate) fn spawn(mut command: Command, data: PathBuf) -> Self {
+        let child = Reaped(command.spawn().unwrap());
+        Self { child, data, said: Arc::default(), is_deaf: Arc::default(), reader: None }
+    }
+
     /// Closes the pipe after the next line.
     pub(crate) fn stop_listening(&self) {
         self.is_deaf.store(true, Ordering::Relaxed);

@@ -5,3 +5,4 @@ mod fixture;
 mod local_network;
 mod nodes;
 mod output;
+mod surroundings;

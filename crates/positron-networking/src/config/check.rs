@@ -1,7 +1,7 @@
 //! Every key of a configuration: what is allowed, what to say when it is not, and where it goes.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use positron_proto::{
     peers::PeersConfig,
     session::sessions::SessionConfig,
     trust::TrustConfig,
+    wire::has_zone,
 };
 
 use super::{error::ConfigError, network::NetworkConfig};
@@ -20,7 +21,7 @@ use super::{error::ConfigError, network::NetworkConfig};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checked<'a> {
     config: &'a NetworkConfig,
-    ip: IpAddr,
+    listen: SocketAddr,
 }
 
 impl<'a> Checked<'a> {
@@ -30,19 +31,19 @@ impl<'a> Checked<'a> {
     /// The first key whose value is not allowed.
     pub(crate) fn of(config: &'a NetworkConfig) -> Result<Self, ConfigError> {
         network(config)?;
-        let ip = ip(config)?;
+        let listen = listen(config)?;
         bootstrap_nodes(config)?;
         log_level(config)?;
         node_id(config)?;
         gossip(config)?;
         peers(config)?;
         trust(config)?;
-        Ok(Self { config, ip })
+        Ok(Self { config, listen })
     }
 
     /// Where to listen.
     pub(crate) const fn listen_address(&self) -> SocketAddr {
-        SocketAddr::new(self.ip, self.config.port)
+        self.listen
     }
 
     /// The same configuration, room by room.
@@ -98,12 +99,21 @@ fn network(config: &NetworkConfig) -> Result<(), ConfigError> {
     )
 }
 
-fn ip(config: &NetworkConfig) -> Result<IpAddr, ConfigError> {
-    config.host.trim_matches(['[', ']']).parse().map_err(|_| ConfigError::BadValue {
+fn listen(config: &NetworkConfig) -> Result<SocketAddr, ConfigError> {
+    let wrong = |allowed: &str| ConfigError::BadValue {
         key: "host",
         value: quoted(&config.host),
-        allowed: "it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::"
-            .into(),
+        allowed: allowed.into(),
+    };
+    let host = config.host.trim_matches(['[', ']']);
+    if has_zone(&format!("[{host}]")) {
+        // No name server is asked: the operating system knows its own interfaces.
+        let mut found = (host, config.port).to_socket_addrs().ok().into_iter().flatten();
+        return found.next().ok_or_else(|| wrong("there is no such interface on this machine"));
+    }
+    let ip: Result<IpAddr, _> = host.parse();
+    ip.map(|ip| SocketAddr::new(ip, config.port)).map_err(|_| {
+        wrong("it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::")
     })
 }
 
@@ -250,7 +260,7 @@ fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let named = !host.is_empty() && host.len() <= 253 && host.chars().all(plausible);
-    named && port.parse::<u16>().is_ok_and(|port| port != 0)
+    (named || has_zone(host)) && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 const LOG_LEVELS: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
@@ -316,10 +326,26 @@ mod tests {
 
     #[test]
     fn a_bootstrap_address_is_a_host_and_a_port() {
-        for good in ["192.0.2.1:1", "[::1]:8888", "node-1.example.org:8888", "localhost:65535"] {
+        for good in [
+            "192.0.2.1:1",
+            "[::1]:8888",
+            "[fe80::1%eth0]:1",
+            "node-1.example.org:8888",
+            "localhost:65535",
+        ] {
             assert!(is_host_and_port(good), "{good}");
         }
-        for bad in ["", ":1", "192.0.2.1", "::1:0", "host:0", "host:65536", "ho st:1", "host:"] {
+        for bad in [
+            "",
+            ":1",
+            "192.0.2.1",
+            "::1:0",
+            "host:0",
+            "host:65536",
+            "ho st:1",
+            "host:",
+            "[fe80::1%]:1",
+        ] {
             assert!(!is_host_and_port(bad), "{bad}");
         }
     }

@@ -15,7 +15,8 @@ use super::transport::TransportPolicy;
 pub struct NetworkConfig {
     /// The name of the network: nodes of different networks refuse each other.
     pub network: String,
-    /// The IP address to listen on; `0.0.0.0` or `::` for all.
+    /// The IP address to listen on; `0.0.0.0` or `::` for all. A link-local one has its zone with
+    /// it: `fe80::1%eth0`.
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,

@@ -12,7 +12,6 @@ use positron_proto::{
     session::sessions::LinkKind,
 };
 use tokio::{
-    net::lookup_host,
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -22,6 +21,7 @@ use super::{
     Arrivals, Clock, CoreInput, Sockets, Source,
     links::Links,
     listen::{Accepted, accept_all},
+    lookup::lookup,
     packets::Packets,
     storage::Storage,
     verify_pool::{Check, VerifyPool},
@@ -196,6 +196,8 @@ impl CoreTask {
         }
         self.finish_batch(true);
         self.send_packets();
+        // The port is free when the task is gone that accepts.
+        accepting.shutdown().await;
         self.end().await
     }
 
@@ -319,8 +321,8 @@ impl CoreTask {
         let arrivals = self.arrivals.clone();
         while self.lookups.try_join_next().is_some() {}
         self.lookups.spawn(async move {
-            let outcome = match timeout(LOOKUP_TIMEOUT, lookup_host(&name)).await {
-                Ok(Ok(found)) => Ok(found.take(MAX_LOOKED_UP).collect()),
+            let outcome = match timeout(LOOKUP_TIMEOUT, lookup(&name)).await {
+                Ok(Ok(found)) => Ok(found.into_iter().take(MAX_LOOKED_UP).collect()),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the name server did not answer in time".into()),
             };
@@ -430,7 +432,8 @@ impl CoreTask {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
         self.publish();
         let storage = std::mem::take(&mut self.storage);
-        drop(self); // closes what is still open, and the feeds
+        self.links.shutdown().await;
+        drop(self); // closes the socket of datagrams, and the feeds
         storage.close().await?;
         if told { Ok(()) } else { Err(StopError::TimedOut) }
     }

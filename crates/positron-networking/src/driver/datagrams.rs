@@ -19,7 +19,8 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
-use crate::limits::{COMPLAINT_INTERVAL, DATAGRAM_SLOT, DATAGRAM_SLOTS, SOCKET_BUFFER};
+use super::complaint::Complaint;
+use crate::limits::{DATAGRAM_SLOT, DATAGRAM_SLOTS, SOCKET_BUFFER};
 
 /// The socket.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl DatagramSocket {
         let io = UdpSocket::from_std(socket.into())?;
         let bound = io.local_addr()?;
         let state = UdpSocketState::new((&io).into())?;
-        Ok((Self { io, state, is_ipv6: bound.is_ipv6(), unsent: Unsent::default() }, bound))
+        Ok((Self { io, state, is_ipv6: bound.is_ipv6(), unsent: Unsent::new() }, bound))
     }
 
     /// Datagrams that one batch may have now: 1 where the kernel takes no more.
@@ -188,22 +189,20 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// What the kernel refused. A network that is down refuses everything, so the log hears of it once
-/// a while.
-#[derive(Debug, Default)]
+/// What the kernel refused. A network that is down refuses everything.
+#[derive(Debug)]
 struct Unsent {
     too_large: AtomicU64,
     others: AtomicU64,
-    complaints: Mutex<Complaints>,
-}
-
-#[derive(Debug, Default)]
-struct Complaints {
-    last: Option<Instant>,
-    withheld: u64,
+    complaint: Mutex<Complaint>,
 }
 
 impl Unsent {
+    const fn new() -> Self {
+        let complaint = Mutex::new(Complaint::new());
+        Self { too_large: AtomicU64::new(0), others: AtomicU64::new(0), complaint }
+    }
+
     fn note(&self, to: SocketAddr, size: usize, error: &io::Error) {
         // The search for the largest datagram lives from it: nothing to complain of.
         if quinn_udp::is_msg_size_err(error) {
@@ -211,17 +210,36 @@ impl Unsent {
             return;
         }
         self.others.fetch_add(1, Ordering::Relaxed);
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if complaints.last.is_some_and(|last| last.elapsed() < COMPLAINT_INTERVAL) {
-            complaints.withheld += 1;
+        // Addresses are other people's word: nobody here can do anything about one that leads
+        // nowhere. Who dialled it is told, as of a dial that nobody answers.
+        if leads_nowhere(error) {
+            tracing::debug!(%to, %error, "no datagram gets there");
             return;
         }
-        let withheld = std::mem::take(&mut complaints.withheld);
-        complaints.last = Some(Instant::now());
-        drop(complaints);
-        tracing::warn!(%to, size, %error, withheld, "a datagram cannot be sent");
+        let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(withheld) = complaint.due(Instant::now()) {
+            tracing::warn!("{size} bytes cannot be sent to {to}: {error}{withheld}");
+        }
     }
 }
+
+/// Whether it is the address: there is no way to it, or this socket has none to addresses of its
+/// kind.
+fn leads_nowhere(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+            | ErrorKind::AddrNotAvailable
+            | ErrorKind::InvalidInput
+    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// An address of another family than the socket's.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EAFNOSUPPORT: i32 = 97;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const EAFNOSUPPORT: i32 = 47;
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Arrivals, CoreInput};
+use super::{Arrivals, CoreInput, complaint::lacks_descriptors};
 use crate::limits::{FIRST_CHUNK, LAST_WORDS_TIMEOUT, MAX_CHUNK, SOCKET_FLUSH_TIMEOUT};
 
 /// Where a link comes from.
@@ -89,7 +89,10 @@ impl Link {
     async fn dial(&mut self, to: SocketAddr, limit: Duration) -> Result<TcpStream, LinkDown> {
         tokio::select! {
             connected = timeout(limit, TcpStream::connect(to)) => match connected {
-                Ok(outcome) => outcome.map_err(|error| down(&error)),
+                Ok(outcome) => outcome.map_err(|error| {
+                    lacks_descriptors(&error);
+                    down(&error)
+                }),
                 Err(_) => Err(LinkDown::TimedOut),
             },
             // Before a link is connected, hanging up is all that can be wanted.

@@ -147,6 +147,12 @@ impl Links {
         self.open.is_empty()
     }
 
+    /// Closes every connection. When this returns, their descriptors are given back.
+    pub(crate) async fn shutdown(&mut self) {
+        self.open.clear();
+        self.tasks.shutdown().await;
+    }
+
     fn spawn(&mut self, link: LinkId, origin: Origin) {
         let (orders, receiver) = mpsc::unbounded_channel();
         let shared =

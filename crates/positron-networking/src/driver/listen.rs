@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
+    time::Instant,
 };
 
 use tokio::{
@@ -10,6 +11,10 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::{
+    complaint::{Complaint, lacks_descriptors},
+    datagrams::canonical,
+};
 use crate::limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG};
 
 /// A connection and where it comes from.
@@ -30,19 +35,21 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)>
 /// Accepts until the core is gone. While 64 connections wait for it, the others wait in the kernel.
 pub(crate) async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<Accepted>) {
     let (shortest, longest) = ACCEPT_BACK_OFF;
-    let mut back_off = shortest;
+    let (mut back_off, mut complaint) = (shortest, Complaint::new());
     while let Ok(room) = accepted.reserve().await {
         match listener.accept().await {
             Ok((stream, from)) => {
                 back_off = shortest;
                 // An IPv4 address on an IPv6 socket is still an IPv4 address.
-                room.send((stream, SocketAddr::new(from.ip().to_canonical(), from.port())));
+                room.send((stream, canonical(from)));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // No descriptors or memory left: accepting again at once would only spin.
-                if back_off == shortest {
-                    tracing::warn!(%error, "cannot accept connections, trying again");
+                if !lacks_descriptors(&error)
+                    && let Some(withheld) = complaint.due(Instant::now())
+                {
+                    tracing::warn!("cannot accept connections, trying again: {error}{withheld}");
                 }
                 tokio::time::sleep(back_off).await;
                 back_off = (back_off * 2).min(longest);

@@ -17,11 +17,13 @@
 //! at the moment it is sent, so the core's task reads and writes the socket.
 
 mod clock;
+pub(crate) mod complaint;
 mod core_task;
 pub(crate) mod datagrams;
 mod link;
 mod links;
 pub(crate) mod listen;
+mod lookup;
 mod packets;
 mod sockets;
 pub(crate) mod storage;

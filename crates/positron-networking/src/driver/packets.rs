@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Clock,
+    complaint::Complaint,
     datagrams::{Arrived, Batch, DatagramSocket, Datagrams, Sent},
 };
 use crate::limits::{CHECKS_BEFORE_READ, READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
@@ -30,6 +31,7 @@ pub(super) struct Packets {
     dry: bool,
     /// When to read again after reading failed.
     back_off: Option<Instant>,
+    complaint: Complaint,
     /// Signatures that came in by datagrams and wait for their check.
     checks: usize,
     /// What is being sent, used again and again.
@@ -57,6 +59,7 @@ impl Packets {
             rounds: 0,
             dry: false,
             back_off: None,
+            complaint: Complaint::new(),
             checks: 0,
             buffer: Vec::new(),
             blocked: None,
@@ -112,8 +115,13 @@ impl Packets {
             self.dry = match self.socket.try_recv(&mut self.batch) {
                 Ok(arrived) => arrived == Arrived::All,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot read the UDP socket, trying again");
-                    self.back_off = Some(Instant::now() + READ_BACK_OFF);
+                    let now = Instant::now();
+                    if let Some(withheld) = self.complaint.due(now.into_std()) {
+                        tracing::warn!(
+                            "cannot read the UDP socket, trying again: {error}{withheld}"
+                        );
+                    }
+                    self.back_off = Some(now + READ_BACK_OFF);
                     true
                 }
             };

@@ -5,12 +5,14 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
 use positron_networking::{NetworkConfig, Node, NodeId};
 
 const MARK: &str = "POSITRON_TEST_NODE";
+const FOLDER: &str = "POSITRON_TEST_FOLDER";
 
 /// A node in another process; it ends when this value does.
 pub(crate) struct Process {
@@ -32,6 +34,16 @@ impl Process {
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
         let this = std::env::current_exe().unwrap();
         Self::run(Command::new("sh").args(["-c", &script]).arg(this), &[])
+    }
+
+    /// As [`start`](Self::start), alone, with a data folder.
+    pub(crate) fn start_in(folder: &Path) -> Self {
+        let this = std::env::current_exe().unwrap();
+        Self::run(Command::new(this).env(FOLDER, folder), &[])
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn run(command: &mut Command, bootstrap: &[SocketAddr]) -> Self {
@@ -91,7 +103,8 @@ impl Drop for Process {
 pub(crate) fn be_the_node(config: NetworkConfig) {
     let Ok(bootstrap) = std::env::var(MARK) else { return };
     let bootstrap_nodes = bootstrap.split(',').filter(|a| !a.is_empty()).map(Into::into).collect();
-    let config = NetworkConfig { bootstrap_nodes, ..config };
+    let data_dir = std::env::var_os(FOLDER).map(Into::into);
+    let config = NetworkConfig { bootstrap_nodes, data_dir, ..config };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let node = Node::start(config).await.unwrap();
         println!("\nNODE {} {}", node.listen_addresses()[0], node.id());

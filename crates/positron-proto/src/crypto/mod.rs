@@ -30,7 +30,9 @@
 //! ChaCha20-Poly1305 take the same time for all secrets in both back ends; so does AES-GCM, by
 //! instructions of the CPU in `native` and by bit slicing in `pure`, which is why `pure` is slow at
 //! it (a tenth of ChaCha20-Poly1305). A compiler of WebAssembly promises nothing about time: there
-//! it holds as far as the source can say it. Key material is wiped when its owner is dropped.
+//! it holds as far as the source can say it. Key material is wiped when its owner is dropped; what
+//! lives as long as a node is [`SecretBytes`] from the start, because a value that is moved leaves
+//! a copy behind.
 
 mod ed25519;
 #[cfg(not(target_family = "wasm"))]
@@ -38,16 +40,21 @@ mod native;
 pub(crate) mod noise;
 #[cfg(any(test, target_family = "wasm"))]
 mod pure;
+mod secret;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use ed25519::{are_signed, is_signed};
 #[cfg(not(target_family = "wasm"))]
 use native as back_end;
+pub use secret::SecretBytes;
+
 #[cfg(target_family = "wasm")]
 use pure as back_end;
 
-pub(crate) use back_end::{AeadKey, HmacKey, Sha256, SigningKey, X25519Key, hkdf_sha256, sha256};
+pub(crate) use back_end::{
+    AeadKey, HmacKey, Sha256, SigningKey, X25519Key, hkdf_sha256, hkdf_sha256_into, sha256,
+};
 
 /// What was to be opened was not sealed so under this key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,18 @@ pub(crate) fn hkdf_sha256<const N: usize>(
     secret: &[u8],
     info: &[&[u8]],
 ) -> Zeroizing<[u8; N]> {
+    let mut out = Zeroizing::new([0; N]);
+    hkdf_sha256_into(salt, secret, info, &mut out);
+    out
+}
+
+/// The same, written to where it stays.
+pub(crate) fn hkdf_sha256_into<const N: usize>(
+    salt: &[u8],
+    secret: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8; N],
+) {
     struct Len<const N: usize>;
     impl<const N: usize> KeyType for Len<N> {
         fn len(&self) -> usize {
@@ -75,13 +87,11 @@ pub(crate) fn hkdf_sha256<const N: usize>(
             N
         }
     }
-    let mut out = Zeroizing::new([0; N]);
     Salt::new(HKDF_SHA256, salt)
         .extract(secret)
         .expand(info, Len::<N>)
         .and_then(|okm| okm.fill(out.as_mut_slice()))
         .expect("the length is within HKDF's reach");
-    out
 }
 
 /// A key of an AEAD (RFC 5116), prepared once.

@@ -59,12 +59,21 @@ pub(crate) fn hkdf_sha256<const N: usize>(
     secret: &[u8],
     info: &[&[u8]],
 ) -> Zeroizing<[u8; N]> {
-    const { assert!(N <= 255 * 32, "RFC 5869, 2.3") };
     let mut out = Zeroizing::new([0; N]);
+    hkdf_sha256_into(salt, secret, info, &mut out);
+    out
+}
+
+pub(crate) fn hkdf_sha256_into<const N: usize>(
+    salt: &[u8],
+    secret: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8; N],
+) {
+    const { assert!(N <= 255 * 32, "RFC 5869, 2.3") };
     hkdf::Hkdf::<sha2::Sha256>::new(Some(salt), secret)
         .expand_multi_info(info, out.as_mut_slice())
         .expect("the length is within HKDF's reach");
-    out
 }
 
 pub(crate) struct AeadKey(Cipher);

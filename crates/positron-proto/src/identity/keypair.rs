@@ -2,34 +2,41 @@
 
 use core::fmt;
 
-use zeroize::Zeroizing;
-
-use super::{PublicKey, Signature, Statement, Verified};
+use super::{PublicKey, SecretBytes, Signature, Statement, Verified};
 use crate::{
-    crypto::{SigningKey, hkdf_sha256},
+    crypto::{SigningKey, hkdf_sha256_into},
     id::{NetworkId, NodeId},
 };
 
 /// The key pair of a node: an Ed25519 key that signs, and the X25519 key of its links, derived from
 /// it.
 ///
-/// The secrets are wiped from memory when it is dropped. There is no way to sign under a public key
-/// that is not its own (RUSTSEC-2022-0093).
+/// Each secret has one place in memory, and the seed a second one in the library that signs; they
+/// are wiped when the identity is dropped. There is no way to sign under a public key that is not
+/// its own (RUSTSEC-2022-0093).
 pub struct Identity {
-    seed: Zeroizing<[u8; 32]>,
+    seed: SecretBytes,
     signing: SigningKey,
     public: PublicKey,
     id: NodeId,
-    link_secret: Zeroizing<[u8; 32]>,
+    link_secret: SecretBytes,
 }
 
 impl Identity {
     /// The identity whose Ed25519 seed (RFC 8032, 5.1.5) is `seed`.
+    /// The caller's own copy of it stays where it is; [`from_secret`](Self::from_secret) takes over
+    /// the only one.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        let seed = Zeroizing::new(seed);
+        Self::from_secret(seed.into())
+    }
+
+    /// As [`from_seed`](Self::from_seed), without a copy.
+    pub fn from_secret(seed: SecretBytes) -> Self {
         let signing = SigningKey::from_seed(&seed);
         let public = PublicKey::of(&signing);
-        let link_secret = hkdf_sha256(b"positron-net/link-key/1", seed.as_slice(), &[b"x25519"]);
+        let link_secret = SecretBytes::made(|place| {
+            hkdf_sha256_into(b"positron-net/link-key/1", seed.as_slice(), &[b"x25519"], place);
+        });
         Self { id: public.node_id(), seed, signing, public, link_secret }
     }
 

@@ -35,6 +35,7 @@ mod signed;
 mod tests;
 pub mod verify;
 
+pub use crate::crypto::SecretBytes;
 pub use keypair::Identity;
 pub use pem::BadKeyFile;
 pub use public_key::{BadPublicKey, PublicKey, Signature};

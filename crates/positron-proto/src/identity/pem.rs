@@ -6,7 +6,7 @@ use pkcs8::{
 };
 use zeroize::Zeroizing;
 
-use super::Identity;
+use super::{Identity, SecretBytes};
 
 /// The text is no Ed25519 private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,8 @@ impl Identity {
         let info = PrivateKeyInfoRef::try_from(der.as_bytes())
             .map_err(|_| bad("what the PEM block holds is cut short or is no PKCS#8 key"))?;
         check_algorithm(&info.algorithm)?;
-        let identity = Self::from_seed(*seed(info.private_key.as_bytes())?);
+        let seed = seed(info.private_key.as_bytes())?;
+        let identity = Self::from_secret(SecretBytes::made(|place| *place = *seed));
         match info.public_key.map(|key| key.as_bytes()) {
             Some(stated) if stated != Some(identity.public_key().as_bytes()) => {
                 Err(bad("the public key in it belongs to another private key"))
@@ -108,11 +109,10 @@ fn check_algorithm(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), BadKeyF
     }
 }
 
-fn seed(wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, BadKeyFile> {
+fn seed(wrapped: &[u8]) -> Result<&[u8; 32], BadKeyFile> {
     wrapped
         .strip_prefix(&WRAPPED_SEED)
-        .and_then(|seed| <[u8; 32]>::try_from(seed).ok())
-        .map(Zeroizing::new)
+        .and_then(|seed| seed.try_into().ok())
         .ok_or_else(|| bad("the secret in it has not 32 bytes"))
 }
 

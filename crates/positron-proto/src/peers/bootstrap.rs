@@ -23,7 +23,7 @@ use crate::{
     },
     session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
-    wire::frame::CloseReason,
+    wire::{frame::CloseReason, has_zone},
 };
 
 /// How it goes with one bootstrap address: in words for `start` and `status`.
@@ -469,6 +469,8 @@ fn parse(address: &str) -> Result<Place, &'static str> {
                 Err("this IP address means any, dial a specific one")
             }
             _ if addr.ip().is_multicast() => Err("this IP address is of a group, not of a node"),
+            // A zone is a part of the address.
+            SocketAddr::V6(zoned) if zoned.scope_id() != 0 => Ok(Place::Address(addr)),
             _ => Ok(Place::Address(canonical(addr))),
         };
     }
@@ -483,7 +485,11 @@ fn parse(address: &str) -> Result<Place, &'static str> {
     }
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
     let readable = !host.is_empty() && host.len() <= MAX_NAME && host.chars().all(is_name);
-    if readable { Ok(Place::Name) } else { Err("the host is neither a name nor an IP address") }
+    if readable || has_zone(host) {
+        Ok(Place::Name)
+    } else {
+        Err("the host is neither a name nor an IP address")
+    }
 }
 
 /// Guess: a resolver gives up on its own before that.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{AddrParseError, IpAddr, SocketAddr},
+    net::{AddrParseError, IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -38,6 +38,18 @@ enum Form {
     /// Any other kind. The bytes are a copy of their own: a slice would hold the whole message
     /// that they came in for as long as the record is kept.
     Unknown { kind: u8, body: Box<[u8]> },
+}
+
+/// Whether the host of a `host:port` is a link-local address with its zone: `[fe80::1%eth0]` (RFC
+/// 4007, 11). Which number the zone has only the operating system knows.
+pub fn has_zone(host: &str) -> bool {
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    inside.and_then(|inside| inside.split_once('%')).is_some_and(|(ip, zone)| {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unicast_link_local())
+            && (1..=MAX_ZONE).contains(&zone.len())
+            && zone.chars().all(is_name)
+    })
 }
 
 impl Address {
@@ -138,6 +150,8 @@ fn append_ip(out: &mut Vec<u8>, octets: &[u8], port: u16) {
 const IPV4: u8 = 4;
 /// Sixteen bytes of address, two of port.
 const IPV6: u8 = 6;
+/// Bytes in the name of an interface: longer than any system allows.
+const MAX_ZONE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +180,17 @@ mod tests {
             address.encode(&mut bytes);
             assert_eq!(bytes.len(), len);
             assert_eq!(read(bytes).unwrap().socket_addr(), Some(back.parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_zone_belongs_to_a_link_local_address_in_brackets() {
+        for zoned in ["[fe80::1%eth0]", "[fe80::1%3]", "[fe80::aa:1%br-1.7]"] {
+            assert!(has_zone(zoned), "{zoned}");
+        }
+        let others = ["fe80::1%eth0", "[fe80::1]", "[fe80::1%]", "[2001:db8::1%eth0]", "[x%eth0]"];
+        for other in others.into_iter().chain(["[fe80::1%a b]", "[%eth0]", "[10.0.0.1%eth0]"]) {
+            assert!(!has_zone(other), "{other}");
         }
     }
 

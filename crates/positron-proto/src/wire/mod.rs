@@ -18,5 +18,5 @@ pub mod packet;
 pub mod packet_frame;
 pub mod record;
 
-pub use address::Address;
+pub use address::{Address, has_zone};
 pub use codec::{Malformed, Reader, Writer};

@@ -69,7 +69,7 @@ impl Transport<Tcp> {
         let failed = |source| TransportError::Bind { address, source };
         let (listener, bound) = listen::bind(address).map_err(failed)?;
         let (dial_timeout, for_sessions) = (config.connect_timeout, config.for_sessions());
-        let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
+        let identity = config.identity.unwrap_or_else(|| Identity::from_secret(seeds.identity));
         let me = identity.node_id();
         let dice = seeds.dice.stream("transport/sessions");
         let sessions = Sessions::new(for_sessions, Arc::new(identity), dice);

@@ -1,6 +1,6 @@
 //! The driver of a UDP transport.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Instant};
 
 use tokio::time::{sleep, sleep_until};
 
@@ -13,20 +13,25 @@ use super::{
     machine::Udp,
 };
 use crate::{
-    driver::datagrams::{Arrived, Batch, DatagramSocket, Datagrams},
+    driver::{
+        complaint::Complaint,
+        datagrams::{Arrived, Batch, DatagramSocket, Datagrams},
+    },
     limits::{READ_BACK_OFF, SEND_ROUNDS},
 };
 
 /// Receives, keeps the time, and sends what the callers left to it. Each round is bounded, and
 /// others have their turn between two rounds.
 pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>) {
-    let mut batch = Batch::new();
+    let (mut batch, mut complaint) = (Batch::new(), Complaint::new());
     let mut timer = pin!(sleep(READ_BACK_OFF));
     loop {
         let arrived = match socket.try_recv(&mut batch) {
             Ok(arrived) => arrived,
             Err(error) => {
-                tracing::warn!(%error, "cannot read the socket, trying again");
+                if let Some(withheld) = complaint.due(Instant::now()) {
+                    tracing::warn!("cannot read the UDP socket, trying again: {error}{withheld}");
+                }
                 sleep(READ_BACK_OFF).await;
                 Arrived::All
             }

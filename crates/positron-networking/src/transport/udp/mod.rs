@@ -75,7 +75,7 @@ impl Transport<Udp> {
         let failed = |source| TransportError::Bind { address, source };
         let (socket, bound) = DatagramSocket::bind(address).map_err(failed)?;
         socket.writable().await.map_err(failed)?;
-        let identity = config.identity.unwrap_or_else(|| Identity::from_seed(seeds.identity));
+        let identity = config.identity.unwrap_or_else(|| Identity::from_secret(seeds.identity));
         let me = identity.node_id();
         let boot = seeds.dice.stream("transport/boot").next_u64();
         let dice = seeds.dice.stream("transport/endpoint");
