@@ -495,5 +495,14 @@ pub const MAX_HOLD: Duration = Duration::from_millis(500);
 pub const MAX_BACKLOG_BYTES: usize = 2 * RETENTION_BYTES;
 /// Bytes of memory that a change takes while it waits, besides its own: three entries of trees.
 pub const BACKLOG_OVERHEAD: usize = 256;
+/// Durable subscriptions of a node: parts of one application (guess).
+pub const MAX_SUBSCRIPTIONS: usize = 16;
+/// Bytes of the name of a subscription.
+pub const MAX_SUBSCRIPTION_NAME: usize = 64;
+/// Messages that are kept until every durable subscription has acknowledged them: as many as gossip
+/// keeps unless it is configured otherwise.
+pub const MAX_UNACKNOWLEDGED: usize = 10_000;
+/// Bytes of their payloads. One message is always kept.
+pub const MAX_UNACKNOWLEDGED_BYTES: usize = RETENTION_BYTES;
 /// Broadcasts that wait for a sequence number or for the disk.
 pub const MAX_PENDING_BROADCASTS: usize = 4096;

@@ -8,7 +8,7 @@ use std::{
 
 use positron_proto::{
     id::Ticket,
-    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
+    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused, Unacknowledged},
     session::sessions::LinkKind,
 };
 use tokio::{
@@ -27,13 +27,12 @@ use super::{
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
-    NodeEvent, Received, StopError, TrustedPeer,
+    KeptMessage, NodeEvent, Received, StopError, TrustedPeer,
     feed::Feeds,
     limits::{
         BATCH, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED, MAX_LOOKED_UP,
         SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
-    message::system_time,
     stats::{Unsent, trusted},
 };
 
@@ -62,6 +61,20 @@ pub(crate) enum Request {
         /// Whom to tell that it is there.
         reply: oneshot::Sender<()>,
     },
+    /// What a durable subscription is to be handed.
+    Next {
+        /// Which subscription.
+        name: String,
+        /// From this number on.
+        from: u64,
+        /// Whom to tell.
+        reply: oneshot::Sender<Option<Unacknowledged>>,
+    },
+    /// The broadcasts that are kept.
+    History {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<KeptMessage>>,
+    },
     /// Who is trusted.
     Trusted {
         /// How much at least.
@@ -76,6 +89,8 @@ pub(crate) enum Request {
 pub(crate) struct Subscriptions {
     pub(crate) messages: Feeds<Received>,
     pub(crate) events: Feeds<NodeEvent>,
+    /// Tells durable subscriptions that a message came.
+    pub(crate) appended: watch::Sender<()>,
 }
 
 /// What the last look at the core showed.
@@ -277,6 +292,12 @@ impl CoreTask {
                 self.publish();
                 let _ = reply.send(());
             }
+            Request::Next { name, from, reply } => {
+                let _ = reply.send(self.core.first_unacknowledged(&name, from));
+            }
+            Request::History { reply } => {
+                let _ = reply.send(self.core.history().map(KeptMessage::new).collect());
+            }
             Request::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
@@ -330,11 +351,10 @@ impl CoreTask {
 
     fn emit(&mut self, event: Event) {
         match event {
-            Event::Message { id, sender, kind, timestamp, payload, from } => {
-                let timestamp = system_time(timestamp);
-                let size = payload.len();
-                let message = Received { id, sender, kind, timestamp, payload, from };
-                self.hub.messages.push(&message, size);
+            Event::Message(delivered) => {
+                let size = delivered.payload.len();
+                self.hub.messages.push(&Received::from(delivered), size);
+                self.hub.appended.send_replace(());
             }
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
@@ -437,5 +457,7 @@ impl Drop for CoreTask {
     fn drop(&mut self) {
         self.hub.messages.close();
         self.hub.events.close();
+        // Who waits for a message asks, and hears that nobody answers.
+        self.hub.appended.send_replace(());
     }
 }

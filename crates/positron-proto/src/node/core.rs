@@ -8,6 +8,7 @@ use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
+    delivery_log::{DeliveryLog, Unacknowledged},
     held_links::HeldLinks,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
@@ -19,14 +20,15 @@ use crate::{
     direct::{self, Direct},
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
-    identity::Identity,
-    limits::MAX_PAYLOAD,
+    identity::{Identity, Verified},
+    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     peers::Peers,
     rng::Seed,
     session::{Sessions, sessions::Reading},
+    storage::Change,
     time::{Instant, Now},
     trust::Trust,
-    wire::{frame::CloseReason, holdings::Holdings},
+    wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
 };
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
@@ -55,6 +57,7 @@ pub struct NodeCore {
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     held: HeldLinks,
+    pub(super) deliveries: DeliveryLog,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -95,6 +98,7 @@ impl NodeCore {
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now.wall),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
+            deliveries: snapshot.deliveries,
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -164,6 +168,13 @@ impl NodeCore {
             Command::Broadcast { payload } => self.broadcast(now, payload)?,
             Command::Send { to, payload } => self.send_direct(now, to, payload)?,
             Command::Join { address } => self.join(now, address)?,
+            Command::Subscribe { name } => {
+                self.note(|log| log.subscribe(&name).map(|change| [change].into()))?
+            }
+            Command::Acknowledge { name, up_to } => {
+                self.note(|log| log.acknowledge(&name, up_to))?
+            }
+            Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::Stop => self.stop(now),
         };
         self.flush_and_route(now);
@@ -211,6 +222,17 @@ impl NodeCore {
         self.gossip.holdings()
     }
 
+    /// The first message from the number `from` on that a durable subscription has not
+    /// acknowledged.
+    pub fn first_unacknowledged(&self, name: &str, from: u64) -> Option<Unacknowledged> {
+        self.deliveries.first_unacknowledged(name, from)
+    }
+
+    /// The broadcasts that are kept for late and healed nodes, our own too, by sender.
+    pub fn history(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
+        self.gossip.history()
+    }
+
     /// What everybody is made of who was ever observed.
     pub const fn standings(&self) -> &crate::standings::TrustTable {
         self.trust.standings()
@@ -237,6 +259,7 @@ impl NodeCore {
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             kept: self.gossip.kept(),
+            subscriptions: self.deliveries.views().collect(),
             storage: self.persistence.view(),
             next_wake,
             banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
@@ -247,7 +270,11 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
-                node: NodeCounters { changes_dropped: self.persistence.dropped(), ..self.counters },
+                node: NodeCounters {
+                    changes_dropped: self.persistence.dropped(),
+                    deliveries_evicted: self.deliveries.evicted(),
+                    ..self.counters
+                },
             },
         }
     }
@@ -295,6 +322,27 @@ impl NodeCore {
         self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
+        Ok(ticket)
+    }
+
+    /// Changes something about subscriptions, unless too much waits for the disk already.
+    fn note(
+        &mut self,
+        change: impl FnOnce(&mut DeliveryLog) -> Result<VecDeque<Change>, Refused>,
+    ) -> Result<Ticket, Refused> {
+        self.persistence.check()?;
+        if self.persistence.waiting() >= MAX_PENDING_BROADCASTS {
+            return Err(self.persistence.explain(Refused::TooManyPending));
+        }
+        let changes = change(&mut self.deliveries)?;
+        let ticket = self.publisher.ticket();
+        for (n, change) in changes.into_iter().enumerate() {
+            let change = self.persist(change);
+            // The first one says it; the others only clear up behind it.
+            if n == 0 {
+                self.persistence.wait_for(change, Awaited::Subscription(ticket));
+            }
+        }
         Ok(ticket)
     }
 
@@ -376,6 +424,9 @@ impl NodeCore {
                 Awaited::Numbers(kind, below) => self.publisher.handle_reserved(kind, below),
                 Awaited::Broadcast(ticket, id) => {
                     self.emit(Event::Completed { ticket, outcome: Outcome::Durable(id) });
+                }
+                Awaited::Subscription(ticket) => {
+                    self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
                 }
             }
         }

@@ -53,6 +53,8 @@ pub(super) enum Awaited {
     Numbers(SequenceKind, u64),
     /// The ticket of this broadcast is complete.
     Broadcast(Ticket, MessageId),
+    /// The ticket of what a subscription said is complete.
+    Subscription(Ticket),
 }
 
 impl Persistence {
@@ -115,7 +117,7 @@ impl Persistence {
         was_away
     }
 
-    /// The disk is gone for good: the tickets of the broadcasts that waited for it. `None` if it
+    /// The disk is gone for good: the tickets that waited for it. `None` if it
     /// was gone before.
     pub(super) fn handle_failed(
         &mut self,
@@ -128,7 +130,7 @@ impl Persistence {
         self.backlog = Backlog::default();
         let awaited = core::mem::take(&mut self.awaited).into_values();
         Some(awaited.filter_map(|awaited| match awaited {
-            Awaited::Broadcast(ticket, _) => Some(ticket),
+            Awaited::Broadcast(ticket, _) | Awaited::Subscription(ticket) => Some(ticket),
             Awaited::Numbers(..) => None,
         }))
     }

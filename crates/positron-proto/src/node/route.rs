@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    ChangeId, CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind,
+    ChangeId, CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
     pending_verification::Claim, persistence::Awaited,
 };
 use crate::{
@@ -373,14 +373,18 @@ impl NodeCore {
 
     fn deliver(&mut self, message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) {
         let content = message.content();
-        self.emit(Event::Message {
+        let delivered = HandedOver {
             id: message.id(),
             sender: content.sender.node_id(),
             kind,
             timestamp: content.timestamp,
             payload: content.payload.clone(),
             from,
-        });
+        };
+        for change in self.deliveries.append(&delivered) {
+            self.persist(change);
+        }
+        self.emit(Event::Message(delivered));
     }
 
     fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
