@@ -486,6 +486,10 @@ pub const SEQUENCE_BLOCK: u64 = 1024;
 /// Bytes of changes on their way to the disk: what one transaction takes. At 10 MB/s that is 0.4 s,
 /// for which a link is held that brings more.
 pub const MAX_BYTES_TO_DISK: usize = 4 << 20;
+/// Longest time that a change waits for others to be written with, if nobody waits for it: of the
+/// address book and of what is made of peers. A flood of misbehaviour by ever new identities writes
+/// the pages that it touches once a second, and not once for each of them (33 MB/s, measured).
+pub const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of changes that wait behind those and hold the links that bring more (guess).
 pub const HOLD_READING_AT: usize = 1 << 20;
 /// Longest time that a link is not read because the disk is behind: short against the time after

@@ -30,8 +30,8 @@ use crate::{
     KeptMessage, NodeEvent, Received, StopError, TrustedPeer,
     feed::Feeds,
     limits::{
-        BATCH, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED, MAX_LOOKED_UP,
-        SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
+        BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
+        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     stats::{Unsent, trusted},
 };
@@ -125,6 +125,8 @@ pub(crate) struct CoreTask {
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
     stale: bool,
+    /// What is told with the next view: who hears of it and looks must see it.
+    events: Vec<NodeEvent>,
     arrivals: Arrivals,
     goodbye: Goodbye,
 }
@@ -167,6 +169,7 @@ impl CoreTask {
             lookups: JoinSet::new(),
             published,
             stale: false,
+            events: Vec::new(),
             arrivals,
             goodbye: Goodbye::NotYet,
         };
@@ -368,9 +371,7 @@ impl CoreTask {
             other => {
                 let Some(event) = NodeEvent::from_core(other) else { return };
                 tracing::debug!(node = %self.core.id().short(), "{event}");
-                // Who hears of it and looks must see it.
-                self.publish();
-                self.hub.events.push(&event, 0);
+                self.events.push(event);
             }
         }
     }
@@ -387,7 +388,7 @@ impl CoreTask {
                 self.arrive(check.run());
             }
         }
-        if self.stale && self.published.borrow().at.elapsed() >= VIEW_INTERVAL {
+        if self.next_view().is_some_and(|at| at <= Instant::now()) {
             self.publish();
         }
     }
@@ -400,16 +401,27 @@ impl CoreTask {
             unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
             at: Instant::now(),
         });
+        for event in self.events.drain(..) {
+            self.hub.events.push(&event, 0);
+        }
+    }
+
+    /// When to look at the core next: a look costs what there is to see, whoever caused it.
+    fn next_view(&self) -> Option<Instant> {
+        let last = self.published.borrow().at;
+        match (self.events.len(), self.stale) {
+            (0, false) => None,
+            (0, true) => Some(last + VIEW_INTERVAL),
+            (..MAX_UNTOLD_EVENTS, _) => Some(last + EVENT_INTERVAL),
+            _ => Some(last),
+        }
     }
 
     /// When to wake up if nothing happens.
     fn alarm(&self) -> Instant {
         let never = self.clock.timer(positron_proto::time::Instant::FAR_FUTURE);
         let core = self.core.poll_timeout().map_or(never, |(at, _)| self.clock.timer(at));
-        let view = match self.stale {
-            true => self.published.borrow().at + VIEW_INTERVAL,
-            false => never,
-        };
+        let view = self.next_view().unwrap_or(never);
         let end = match self.goodbye {
             Goodbye::NotYet => never,
             Goodbye::Said(until) | Goodbye::Heard(until) => until,

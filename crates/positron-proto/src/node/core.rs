@@ -206,6 +206,7 @@ impl NodeCore {
             (self.direct.poll_timeout(), Wake::Direct),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::Storage),
+            (self.persistence.poll_timeout(), Wake::Storage),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -262,7 +263,7 @@ impl NodeCore {
             subscriptions: self.deliveries.views().collect(),
             storage: self.persistence.view(),
             next_wake,
-            banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
+            banned: standings.banned(),
             moves: self.sessions.moves(),
             counters: AllCounters {
                 session: self.sessions.counters(),
@@ -300,6 +301,7 @@ impl NodeCore {
         if due(self.held.poll_timeout()) {
             self.read_on(now);
         }
+        self.persistence.handle_timeout(now.mono, &mut self.effects);
     }
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {

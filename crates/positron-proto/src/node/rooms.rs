@@ -118,7 +118,7 @@ pub enum Wake {
     Direct,
     /// Decay of scores.
     Trust,
-    /// Links that wait for the disk.
+    /// Links and changes that wait for the disk.
     Storage,
 }
 

@@ -116,10 +116,10 @@ impl NodeCore {
                 self.ask_for_verification(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
-                self.persist(peers::change::keep(&peer));
+                self.persist_later(now, peers::change::keep(&peer));
             }
             peers::PeersEffect::Forget(peer) => {
-                self.persist(peers::change::forget(&peer));
+                self.persist_later(now, peers::change::forget(&peer));
             }
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
@@ -186,13 +186,13 @@ impl NodeCore {
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
-                self.persist(trust::change::keep(&peer, &standing, at));
+                self.persist_later(now, trust::change::keep(&peer, &standing, at));
             }
             trust::TrustEffect::Forget(peer) => {
-                self.persist(trust::change::forget(&peer));
+                self.persist_later(now, trust::change::forget(&peer));
             }
             trust::TrustEffect::Record(event) => {
-                self.persist(trust::change::record(&event));
+                self.persist_later(now, trust::change::record(&event));
             }
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);
@@ -361,6 +361,11 @@ impl NodeCore {
     /// Hands a change to the disk.
     pub(super) fn persist(&mut self, change: Change) -> ChangeId {
         self.persistence.persist(change, &mut self.effects)
+    }
+
+    /// Hands a change to the disk that strangers can cause as often as they like.
+    fn persist_later(&mut self, now: Now, change: Change) {
+        self.persistence.persist_later(now.mono, change, &mut self.effects);
     }
 
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
