@@ -291,6 +291,7 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
         StartError::Key(_) | StartError::OtherIdentity { .. } | StartError::Storage(_) => {
             Exit::Storage
         }
+        StartError::Subscription(_) => Exit::Configuration,
         StartError::Entropy(_) => Exit::Internal,
     };
     Failure::new(exit, "the node cannot start").because(error)

@@ -39,6 +39,9 @@ pub enum StartError {
     /// The data folder or the database in it cannot be used.
     #[error(transparent)]
     Storage(#[from] StoreError),
+    /// A durable subscription cannot be made.
+    #[error(transparent)]
+    Subscription(#[from] SubscriptionError),
     /// The operating system has no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Entropy(String),
@@ -75,6 +78,23 @@ pub enum SendError {
     #[error("the broadcast is not on disk: {0}")]
     NotDurable(String),
     /// The node stopped before the end of the message was known.
+    #[error("the node stopped")]
+    Stopped,
+}
+
+/// Why a durable subscription was not made, or what it acknowledged is not on disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscriptionError {
+    /// The node has no data folder: it remembers nothing after its end.
+    #[error("a durable subscription needs a data folder (`data_dir`), and this node has none")]
+    InMemory,
+    /// The node did not take it. Nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Storage failed before it was on disk.
+    #[error("the subscription is not on disk: {0}")]
+    NotDurable(String),
+    /// The node stopped before it was on disk.
     #[error("the node stopped")]
     Stopped,
 }

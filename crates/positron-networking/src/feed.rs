@@ -57,6 +57,8 @@ struct Table<T> {
     subscribers: Vec<Weak<Mutex<State<T>>>>,
     /// What all subscribers lost, those that are gone included.
     dropped: u64,
+    /// Items that came while there was no subscriber.
+    unheard: u64,
     closed: bool,
 }
 
@@ -64,7 +66,7 @@ impl<T: Clone> Feeds<T> {
     /// Each subscriber holds at most `max_items` items of at most `max_bytes` bytes, and always
     /// one.
     pub(crate) const fn new(max_items: usize, max_bytes: usize) -> Self {
-        let table = Table { subscribers: Vec::new(), dropped: 0, closed: false };
+        let table = Table { subscribers: Vec::new(), dropped: 0, unheard: 0, closed: false };
         Self { max_items, max_bytes, table: Mutex::new(table) }
     }
 
@@ -106,6 +108,7 @@ impl<T: Clone> Feeds<T> {
             true
         });
         table.dropped += lost_in_all;
+        table.unheard += u64::from(table.subscribers.is_empty());
     }
 
     /// No more items: subscribers take what waits, then hear the end.
@@ -117,6 +120,11 @@ impl<T: Clone> Feeds<T> {
             state.closed = true;
             state.reader.take().into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// How many items came while there was no subscriber.
+    pub(crate) fn unheard(&self) -> u64 {
+        lock(&self.table).unheard
     }
 
     /// How many subscribers there are, and how many items the slow ones lost since the start.
@@ -184,6 +192,6 @@ mod tests {
         feeds.push(&2, 1);
         drop(feed);
         feeds.push(&3, 1);
-        assert_eq!(feeds.usage(), (0, 1));
+        assert_eq!((feeds.usage(), feeds.unheard()), ((0, 1), 1));
     }
 }

@@ -32,6 +32,7 @@
 
 pub mod config;
 mod driver;
+mod durable;
 mod error;
 mod event;
 mod feed;
@@ -45,12 +46,13 @@ pub mod stats;
 pub mod transport;
 
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
-pub use error::{JoinError, SendError, StartError, StopError};
+pub use durable::{DurableInbox, DurableMessage};
+pub use error::{JoinError, SendError, StartError, StopError, SubscriptionError};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
-pub use message::{DecodeError, Inbox, Received};
-pub use node::Node;
+pub use message::{DecodeError, Inbox, KeptMessage, Received};
+pub use node::{Node, NodeBuilder};
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
@@ -60,7 +62,7 @@ pub use positron_proto::{
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
-pub use stats::{Stats, TrustedPeer};
+pub use stats::{Stats, SubscriptionStats, TrustedPeer};
 
 /// The programs in the README run as tests.
 #[cfg(doctest)]

@@ -45,6 +45,11 @@ pub const PORT_ATTEMPTS: usize = 16;
 pub const MAX_ORDERS: usize = 1024;
 /// Shortest time between two published snapshots of a node.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
+/// Shortest time between two of them when there is something to tell: events are told together with
+/// a snapshot that shows them, so a thousand of them a second cost a hundred snapshots.
+pub const EVENT_INTERVAL: Duration = Duration::from_millis(10);
+/// Events that wait for that; beyond it they are told at once.
+pub const MAX_UNTOLD_EVENTS: usize = 256;
 /// Signatures that the core's own thread checks when nothing else waits: waking a thread costs
 /// about as much as one check.
 pub const INLINE_CHECKS: usize = 2;

@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    node::SequenceKind,
+    identity::Verified,
+    node::{HandedOver, SequenceKind},
+    wire::message::AppMessage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -53,14 +55,59 @@ impl Received {
     /// # Errors
     /// The payload is no MessagePack, no `T`, nested more than 64 deep, or followed by more bytes.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        let mut rest = self.payload.as_ref();
-        let mut decoder = rmp_serde::Deserializer::new(&mut rest);
-        decoder.set_max_depth(MAX_PAYLOAD_DEPTH);
-        let value = T::deserialize(&mut decoder).map_err(|e| DecodeError(e.to_string()))?;
-        match rest.len() {
-            0 => Ok(value),
-            more => Err(DecodeError(format!("{more} bytes follow the value"))),
+        decode(&self.payload)
+    }
+}
+
+impl From<HandedOver> for Received {
+    fn from(delivered: HandedOver) -> Self {
+        let HandedOver { id, sender, kind, timestamp, payload, from } = delivered;
+        Self { id, sender, kind, timestamp: system_time(timestamp), payload, from }
+    }
+}
+
+/// A broadcast that the node keeps for late and healed nodes, its own too. Who brought it is not
+/// kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMessage {
+    /// Its name: SHA-256 of what was signed.
+    pub id: MessageId,
+    /// Who signed it.
+    pub sender: NodeId,
+    /// When it was sent, by the sender's clock.
+    pub timestamp: SystemTime,
+    /// What it says.
+    pub payload: Bytes,
+}
+
+impl KeptMessage {
+    pub(crate) fn new(message: &Verified<AppMessage>) -> Self {
+        let content = message.content();
+        Self {
+            id: message.id(),
+            sender: content.sender.node_id(),
+            timestamp: system_time(content.timestamp),
+            payload: content.payload.clone(),
         }
+    }
+
+    /// Reads the payload as MessagePack.
+    ///
+    /// # Errors
+    /// As [`Received::decode`].
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        decode(&self.payload)
+    }
+}
+
+fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
+    let mut rest = payload;
+    let mut decoder = rmp_serde::Deserializer::new(&mut rest);
+    decoder.set_max_depth(MAX_PAYLOAD_DEPTH);
+    let value = T::deserialize(&mut decoder).map_err(|e| DecodeError(e.to_string()))?;
+    match rest.len() {
+        0 => Ok(value),
+        more => Err(DecodeError(format!("{more} bytes follow the value"))),
     }
 }
 

@@ -17,10 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    Events, Handled, Inbox, JoinError, NetworkConfig, SendError, StartError, Stats, StopError,
-    TrustedPeer,
+    DurableInbox, Events, Handled, Inbox, JoinError, KeptMessage, NetworkConfig, SendError,
+    StartError, Stats, StopError, SubscriptionError, TrustedPeer,
     config::Checked,
     driver::{Clock, CoreTask, Published, Reply, Request, Sockets, Subscriptions},
+    durable::note,
     feed::Feeds,
     handlers::Handlers,
     limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
@@ -50,6 +51,27 @@ pub struct Node {
     driver: JoinHandle<Result<(), StopError>>,
 }
 
+/// A node that has yet to start: whoever subscribes here misses nothing.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use positron_networking::{NetworkConfig, Node};
+///
+/// let builder = Node::builder(NetworkConfig::loopback());
+/// let (mut inbox, mut events) = (builder.subscribe(), builder.events());
+/// let node = builder.start().await.unwrap();
+/// # node.stop().await.unwrap();
+/// # while events.recv().await.is_some() {}
+/// # assert_eq!(inbox.recv().await, None);
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct NodeBuilder {
+    config: NetworkConfig,
+    hub: Arc<Subscriptions>,
+    durable: Vec<String>,
+}
+
 impl Node {
     /// Starts a node: takes the port, loads (or makes) the identity, opens the data folder, and
     /// begins to look for peers. A bootstrap node that does not answer is no error: the node goes
@@ -76,7 +98,23 @@ impl Node {
     /// # Panics
     /// Outside of a tokio runtime, or on one without its time and network drivers.
     pub async fn start(config: NetworkConfig) -> Result<Self, StartError> {
+        Self::builder(config).start().await
+    }
+
+    /// A node that has yet to start, for who wants to hear everything from its first moment on.
+    pub fn builder(config: NetworkConfig) -> NodeBuilder {
+        NodeBuilder::new(config)
+    }
+
+    async fn start_with(
+        config: NetworkConfig,
+        hub: Arc<Subscriptions>,
+        durable: Vec<String>,
+    ) -> Result<Self, StartError> {
         let checked = Checked::of(&config)?;
+        if config.data_dir.is_none() && !durable.is_empty() {
+            return Err(SubscriptionError::InMemory.into());
+        }
         let core_config = checked.for_core();
         let transports = core_config.session.transports;
         let sockets = Sockets::bind(checked.listen_address(), transports).await?;
@@ -88,12 +126,12 @@ impl Node {
 
         let clock = Clock::start();
         let id = identity.node_id();
-        let core =
+        let mut core =
             NodeCore::new(core_config, Arc::new(identity), snapshot, &seeds.dice, clock.now());
-        let hub = Arc::new(Subscriptions {
-            messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
-            events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
-        });
+        for name in durable {
+            let subscribed = core.command(clock.now(), Command::Subscribe { name });
+            subscribed.map_err(SubscriptionError::from)?;
+        }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
         let (task, published) =
             CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
@@ -126,6 +164,8 @@ impl Node {
     }
 
     /// Every message from now on, from everyone and to everyone or to this node.
+    /// [`NodeBuilder::subscribe`] is there before the first one can come; what an inbox held when
+    /// the process died is gone ([`durable`](Self::durable) has it).
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -141,6 +181,55 @@ impl Node {
         Inbox(self.hub.messages.subscribe())
     }
 
+    /// The durable subscription of this name, made if there is none: what comes from then on is
+    /// kept on disk until it is [acknowledged](DurableInbox::acknowledge), and handed over again
+    /// after a crash. [`NodeBuilder::durable`] makes it before the first message can come.
+    ///
+    /// # Errors
+    /// [`SubscriptionError::InMemory`] without a data folder; others say why there is none.
+    pub async fn durable(
+        &self,
+        name: impl Into<String>,
+    ) -> Result<DurableInbox, SubscriptionError> {
+        if self.published.borrow().folder.is_none() {
+            return Err(SubscriptionError::InMemory);
+        }
+        let name = name.into();
+        note(&self.orders, Command::Subscribe { name: name.clone() }).await?;
+        Ok(DurableInbox::new(name, self.orders.clone(), self.hub.appended.subscribe()))
+    }
+
+    /// Ends a durable subscription: what only this one has not acknowledged is forgotten.
+    ///
+    /// # Errors
+    /// See [`SubscriptionError`].
+    pub async fn forget_durable(&self, name: impl Into<String>) -> Result<(), SubscriptionError> {
+        note(&self.orders, Command::Unsubscribe { name: name.into() }).await
+    }
+
+    /// The broadcasts that the node keeps for late and healed nodes, its own and what it had before
+    /// its last start too: of an hour at most, up to 10,000 messages or 32 MiB. In the order of
+    /// their senders' clocks.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let id = node.broadcast("hello").await.unwrap();
+    /// let history = node.history().await;
+    /// assert_eq!((history.len(), history[0].id), (1, id));
+    /// assert_eq!(history[0].decode::<String>().unwrap(), "hello");
+    /// # });
+    /// ```
+    pub async fn history(&self) -> Vec<KeptMessage> {
+        let (reply, kept) = oneshot::channel();
+        // A node that stopped tells nothing.
+        let _ = self.orders.send(Request::History { reply }).await;
+        let mut kept = kept.await.unwrap_or_default();
+        kept.sort_by_key(|message| message.timestamp);
+        kept
+    }
+
     /// What happens from now on: who joins, who leaves and why, who is banned and for what.
     pub fn events(&self) -> Events {
         Events(self.hub.events.subscribe())
@@ -149,8 +238,8 @@ impl Node {
     /// Tells everyone, as MessagePack with the names of the fields; at most 1 MiB.
     ///
     /// Returns the message's id when message and number are on disk: from then on it survives a
-    /// crash of this process (not a loss of power). Sending does not wait for that; the result does,
-    /// for as long as the disk is full or away, and
+    /// crash of this process (not a loss of power). Sending does not wait for that; the result
+    /// does, for as long as the disk is full or away, and
     /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for.
     ///
     /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is
@@ -373,7 +462,7 @@ impl Node {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
             Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
             Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Joining | Outcome::Stopped => Err(SendError::Stopped),
+            Outcome::Joining | Outcome::Noted | Outcome::Stopped => Err(SendError::Stopped),
         }
     }
 
@@ -402,8 +491,53 @@ impl Node {
     fn application(&self) -> ApplicationStats {
         let (subscribers, messages_dropped) = self.hub.messages.usage();
         let (_, events_dropped) = self.hub.events.usage();
-        let undecodable = self.handlers.undecodable();
-        ApplicationStats { subscribers, messages_dropped, events_dropped, undecodable }
+        ApplicationStats {
+            subscribers,
+            messages_dropped,
+            messages_unheard: self.hub.messages.unheard(),
+            events_dropped,
+            undecodable: self.handlers.undecodable(),
+        }
+    }
+}
+
+impl NodeBuilder {
+    fn new(config: NetworkConfig) -> Self {
+        let hub = Subscriptions {
+            messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
+            events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
+            appended: watch::Sender::default(),
+        };
+        Self { config, hub: Arc::new(hub), durable: Vec::new() }
+    }
+
+    /// Every message from the first one on; see [`Node::subscribe`].
+    pub fn subscribe(&self) -> Inbox {
+        Inbox(self.hub.messages.subscribe())
+    }
+
+    /// Everything that happens from the start on; see [`Node::events`].
+    pub fn events(&self) -> Events {
+        Events(self.hub.events.subscribe())
+    }
+
+    /// Keeps every message from the first one on for a durable subscription, until it is
+    /// acknowledged; [`Node::durable`] gives them.
+    #[must_use]
+    pub fn durable(mut self, name: impl Into<String>) -> Self {
+        self.durable.push(name.into());
+        self
+    }
+
+    /// Starts the node; see [`Node::start`].
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do about it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    pub async fn start(self) -> Result<Node, StartError> {
+        Node::start_with(self.config, self.hub, self.durable).await
     }
 }
 

@@ -9,7 +9,7 @@ use positron_proto::{
     handshake::Direction,
     id::NodeId,
     node::{
-        NodeCore, NodeCounters, NodeView, Wake,
+        NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView},
     },
     peers::{self, Bootstrap, BootstrapState},
@@ -67,6 +67,8 @@ pub struct Stats {
     pub bootstrap: Vec<BootstrapStats>,
     /// What the application took and lost.
     pub application: ApplicationStats,
+    /// The durable subscriptions, by name.
+    pub subscriptions: Vec<SubscriptionStats>,
 }
 
 /// One connected peer.
@@ -172,10 +174,29 @@ pub struct ApplicationStats {
     pub subscribers: usize,
     /// Messages that slow subscribers lost.
     pub messages_dropped: u64,
+    /// Messages that came while there was no inbox and no handler. Durable subscriptions have them.
+    pub messages_unheard: u64,
     /// Events that slow subscribers lost.
     pub events_dropped: u64,
     /// Messages that no handler could read.
     pub undecodable: u64,
+}
+
+/// A durable subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubscriptionStats {
+    /// Its name.
+    pub name: String,
+    /// Messages that wait to be acknowledged.
+    pub unacknowledged: u64,
+    /// Messages that were forgotten before they were, since the last acknowledgment.
+    pub missed: u64,
+}
+
+impl From<&SubscriptionView> for SubscriptionStats {
+    fn from(of: &SubscriptionView) -> Self {
+        Self { name: of.name.clone(), unacknowledged: of.unacknowledged, missed: of.missed }
+    }
 }
 
 /// A peer that this node trusts.
@@ -240,6 +261,7 @@ impl Stats {
             storage: StorageStats::new(&view.storage, around.folder),
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
             application: around.application,
+            subscriptions: view.subscriptions.iter().map(SubscriptionStats::from).collect(),
         }
     }
 }

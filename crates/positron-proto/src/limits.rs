@@ -491,6 +491,10 @@ pub const SEQUENCE_BLOCK: u64 = 1024;
 /// Bytes of changes on their way to the disk: what one transaction takes. At 10 MB/s that is 0.4 s,
 /// for which a link is held that brings more.
 pub const MAX_BYTES_TO_DISK: usize = 4 << 20;
+/// Longest time that a change waits for others to be written with, if nobody waits for it: of the
+/// address book and of what is made of peers. A flood of misbehaviour by ever new identities writes
+/// the pages that it touches once a second, and not once for each of them (33 MB/s, measured).
+pub const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of changes that wait behind those and hold the links that bring more (guess).
 pub const HOLD_READING_AT: usize = 1 << 20;
 /// Longest time that a link is not read because the disk is behind: short against the time after
@@ -514,5 +518,14 @@ pub const WORK_PATIENCE: Duration = Duration::from_secs(10);
 pub const MAX_BACKLOG_BYTES: usize = 2 * RETENTION_BYTES;
 /// Bytes of memory that a change takes while it waits, besides its own: three entries of trees.
 pub const BACKLOG_OVERHEAD: usize = 256;
+/// Durable subscriptions of a node: parts of one application (guess).
+pub const MAX_SUBSCRIPTIONS: usize = 16;
+/// Bytes of the name of a subscription.
+pub const MAX_SUBSCRIPTION_NAME: usize = 64;
+/// Messages that are kept until every durable subscription has acknowledged them: as many as gossip
+/// keeps unless it is configured otherwise.
+pub const MAX_UNACKNOWLEDGED: usize = 10_000;
+/// Bytes of their payloads. One message is always kept.
+pub const MAX_UNACKNOWLEDGED_BYTES: usize = RETENTION_BYTES;
 /// Broadcasts that wait for a sequence number or for the disk.
 pub const MAX_PENDING_BROADCASTS: usize = 4096;

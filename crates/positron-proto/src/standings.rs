@@ -18,12 +18,13 @@ pub struct PeerTrust {
 pub struct TrustTable {
     initial: f64,
     known: BTreeMap<NodeId, PeerTrust>,
+    banned: usize,
 }
 
 impl TrustTable {
     /// Nobody was observed yet; strangers stand at `initial`.
     pub fn new(initial: f64) -> Self {
-        Self { initial, known: BTreeMap::new() }
+        Self { initial, known: BTreeMap::new(), banned: 0 }
     }
 
     /// The standing of `peer`.
@@ -35,6 +36,11 @@ impl TrustTable {
     /// Whether `peer` is refused at `now`.
     pub fn is_banned(&self, peer: &NodeId, now: WallTime) -> bool {
         self.of(peer).banned_until.is_some_and(|until| now < until)
+    }
+
+    /// How many peers are banned. One whose ban is over counts until it is pardoned.
+    pub const fn banned(&self) -> usize {
+        self.banned
     }
 
     /// Every observed peer, in order of its id.
@@ -53,10 +59,13 @@ impl TrustTable {
     }
 
     pub(crate) fn set(&mut self, peer: NodeId, standing: PeerTrust) {
-        self.known.insert(peer, standing);
+        self.banned += usize::from(standing.banned_until.is_some());
+        let before = self.known.insert(peer, standing);
+        self.banned -= usize::from(before.is_some_and(|before| before.banned_until.is_some()));
     }
 
     pub(crate) fn forget(&mut self, peer: &NodeId) {
-        self.known.remove(peer);
+        let before = self.known.remove(peer);
+        self.banned -= usize::from(before.is_some_and(|before| before.banned_until.is_some()));
     }
 }

@@ -5,7 +5,7 @@ use core::hash::{Hash as _, Hasher};
 use positron_proto::{
     datagram::contract::Transmit,
     id::{LinkId, NodeId},
-    node::{Effect, Event, Outcome},
+    node::{Effect, Event, HandedOver, Outcome},
     storage::Change,
     time::Instant,
 };
@@ -133,7 +133,7 @@ impl RunHash {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Message { id, from, .. } => {
+            Event::Message(HandedOver { id, from, .. }) => {
                 self.word(1);
                 self.bytes(id.as_bytes());
                 self.id(from);

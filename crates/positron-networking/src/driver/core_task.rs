@@ -8,7 +8,7 @@ use std::{
 
 use positron_proto::{
     id::Ticket,
-    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused},
+    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused, Unacknowledged},
     session::sessions::LinkKind,
 };
 use tokio::{
@@ -27,13 +27,12 @@ use super::{
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
-    NodeEvent, Received, StopError, TrustedPeer,
+    KeptMessage, NodeEvent, Received, StopError, TrustedPeer,
     feed::Feeds,
     limits::{
-        BATCH, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED, MAX_LOOKED_UP,
-        SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
+        BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
+        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
-    message::system_time,
     stats::{Unsent, trusted},
 };
 
@@ -62,6 +61,20 @@ pub(crate) enum Request {
         /// Whom to tell that it is there.
         reply: oneshot::Sender<()>,
     },
+    /// What a durable subscription is to be handed.
+    Next {
+        /// Which subscription.
+        name: String,
+        /// From this number on.
+        from: u64,
+        /// Whom to tell.
+        reply: oneshot::Sender<Option<Unacknowledged>>,
+    },
+    /// The broadcasts that are kept.
+    History {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<KeptMessage>>,
+    },
     /// Who is trusted.
     Trusted {
         /// How much at least.
@@ -76,6 +89,8 @@ pub(crate) enum Request {
 pub(crate) struct Subscriptions {
     pub(crate) messages: Feeds<Received>,
     pub(crate) events: Feeds<NodeEvent>,
+    /// Tells durable subscriptions that a message came.
+    pub(crate) appended: watch::Sender<()>,
 }
 
 /// What the last look at the core showed.
@@ -110,6 +125,8 @@ pub(crate) struct CoreTask {
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
     stale: bool,
+    /// What is told with the next view: who hears of it and looks must see it.
+    events: Vec<NodeEvent>,
     arrivals: Arrivals,
     goodbye: Goodbye,
 }
@@ -152,6 +169,7 @@ impl CoreTask {
             lookups: JoinSet::new(),
             published,
             stale: false,
+            events: Vec::new(),
             arrivals,
             goodbye: Goodbye::NotYet,
         };
@@ -279,6 +297,12 @@ impl CoreTask {
                 self.publish();
                 let _ = reply.send(());
             }
+            Request::Next { name, from, reply } => {
+                let _ = reply.send(self.core.first_unacknowledged(&name, from));
+            }
+            Request::History { reply } => {
+                let _ = reply.send(self.core.history().map(KeptMessage::new).collect());
+            }
             Request::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
@@ -332,11 +356,10 @@ impl CoreTask {
 
     fn emit(&mut self, event: Event) {
         match event {
-            Event::Message { id, sender, kind, timestamp, payload, from } => {
-                let timestamp = system_time(timestamp);
-                let size = payload.len();
-                let message = Received { id, sender, kind, timestamp, payload, from };
-                self.hub.messages.push(&message, size);
+            Event::Message(delivered) => {
+                let size = delivered.payload.len();
+                self.hub.messages.push(&Received::from(delivered), size);
+                self.hub.appended.send_replace(());
             }
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
@@ -350,9 +373,7 @@ impl CoreTask {
             other => {
                 let Some(event) = NodeEvent::from_core(other) else { return };
                 tracing::debug!(node = %self.core.id().short(), "{event}");
-                // Who hears of it and looks must see it.
-                self.publish();
-                self.hub.events.push(&event, 0);
+                self.events.push(event);
             }
         }
     }
@@ -369,7 +390,7 @@ impl CoreTask {
                 self.arrive(check.run());
             }
         }
-        if self.stale && self.published.borrow().at.elapsed() >= VIEW_INTERVAL {
+        if self.next_view().is_some_and(|at| at <= Instant::now()) {
             self.publish();
         }
     }
@@ -392,16 +413,27 @@ impl CoreTask {
             unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
             at: Instant::now(),
         });
+        for event in self.events.drain(..) {
+            self.hub.events.push(&event, 0);
+        }
+    }
+
+    /// When to look at the core next: a look costs what there is to see, whoever caused it.
+    fn next_view(&self) -> Option<Instant> {
+        let last = self.published.borrow().at;
+        match (self.events.len(), self.stale) {
+            (0, false) => None,
+            (0, true) => Some(last + VIEW_INTERVAL),
+            (..MAX_UNTOLD_EVENTS, _) => Some(last + EVENT_INTERVAL),
+            _ => Some(last),
+        }
     }
 
     /// When to wake up if nothing happens.
     fn alarm(&self) -> Instant {
         let never = self.clock.timer(positron_proto::time::Instant::FAR_FUTURE);
         let core = self.core.poll_timeout().map_or(never, |(at, _)| self.clock.timer(at));
-        let view = match self.stale {
-            true => self.published.borrow().at + VIEW_INTERVAL,
-            false => never,
-        };
+        let view = self.next_view().unwrap_or(never);
         let end = match self.goodbye {
             Goodbye::NotYet => never,
             Goodbye::Said(until) | Goodbye::Heard(until) => until,
@@ -450,5 +482,7 @@ impl Drop for CoreTask {
     fn drop(&mut self) {
         self.hub.messages.close();
         self.hub.events.close();
+        // Who waits for a message asks, and hears that nobody answers.
+        self.hub.appended.send_replace(());
     }
 }

@@ -263,6 +263,11 @@ impl Gossip {
         self.store.size()
     }
 
+    /// The messages in the retention window, by sender, in the order of their numbers.
+    pub fn history(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
+        self.store.messages()
+    }
+
     /// The numbers held per sender: what two nodes compare.
     pub fn holdings(&self) -> Holdings {
         self.store.holdings()

@@ -120,6 +120,11 @@ impl MessageStore {
         })
     }
 
+    /// Everything that is kept, by sender, lowest number first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
+        self.shares.values().flat_map(|share| share.messages.values().map(|kept| &kept.message))
+    }
+
     /// Which numbers are kept of `sender`.
     pub(super) fn numbers(&self, sender: &NodeId) -> Option<&Ranges> {
         self.shares.get(sender).map(|share| &share.numbers)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     id::NodeId,
-    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
+    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS},
 };
 
 /// Something that the application wants.
@@ -27,6 +27,24 @@ pub enum Command {
     Join {
         /// Where.
         address: String,
+    },
+    /// Keep what comes for the application, under this name, until it is acknowledged; from now on,
+    /// or, if there is such a subscription, on from what it acknowledged. Completes with `Noted`.
+    Subscribe {
+        /// The name of the subscription.
+        name: String,
+    },
+    /// The application is done with a message and all before it. Completes with `Noted`.
+    Acknowledge {
+        /// The name of the subscription.
+        name: String,
+        /// The number of the message.
+        up_to: u64,
+    },
+    /// Keep nothing more under this name. Completes with `Noted`.
+    Unsubscribe {
+        /// The name of the subscription.
+        name: String,
     },
     /// Tell every peer goodbye. Completes with `Stopped`; afterwards everything is refused.
     Stop,
@@ -56,6 +74,15 @@ pub enum Refused {
     /// Too many broadcasts wait for a disk that takes nothing for now, and why.
     #[error("{MAX_PENDING_BROADCASTS} broadcasts wait for storage already: {0}")]
     StorageWaits(String),
+    /// The name of a subscription is empty or too long.
+    #[error("the name of a subscription has 1 to {MAX_SUBSCRIPTION_NAME} bytes, this one has {0}")]
+    SubscriptionName(usize),
+    /// Too many durable subscriptions.
+    #[error("a node has at most {MAX_SUBSCRIPTIONS} durable subscriptions")]
+    TooManySubscriptions,
+    /// There is no such subscription.
+    #[error("there is no durable subscription {0:?}")]
+    NoSubscription(String),
     /// Storage failed earlier, and why.
     #[error("storage failed: {0}")]
     StorageFailed(String),

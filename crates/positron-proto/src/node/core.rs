@@ -8,6 +8,7 @@ use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
+    delivery_log::{DeliveryLog, Unacknowledged},
     held_links::HeldLinks,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
@@ -20,15 +21,16 @@ use crate::{
     direct::{self, Direct},
     gossip::Gossip,
     id::{LinkId, NetworkId, NodeId, Ticket},
-    identity::Identity,
-    limits::MAX_PAYLOAD,
+    identity::{Identity, Verified},
+    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
     peers::Peers,
     rng::Seed,
     session::{Sessions, sessions::Reading},
+    storage::Change,
     time::{Instant, Now},
     trust::Trust,
-    wire::{frame::CloseReason, holdings::Holdings},
+    wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
 };
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
@@ -58,6 +60,7 @@ pub struct NodeCore {
     pub(super) persistence: Persistence,
     held: HeldLinks,
     pub(super) work: WorkBudgets,
+    pub(super) deliveries: DeliveryLog,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -99,6 +102,7 @@ impl NodeCore {
             persistence: Persistence::default(),
             held: HeldLinks::default(),
             work: WorkBudgets::default(),
+            deliveries: snapshot.deliveries,
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -168,6 +172,13 @@ impl NodeCore {
             Command::Broadcast { payload } => self.broadcast(now, payload)?,
             Command::Send { to, payload } => self.send_direct(now, to, payload)?,
             Command::Join { address } => self.join(now, address)?,
+            Command::Subscribe { name } => {
+                self.note(|log| log.subscribe(&name).map(|change| [change].into()))?
+            }
+            Command::Acknowledge { name, up_to } => {
+                self.note(|log| log.acknowledge(&name, up_to))?
+            }
+            Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::Stop => self.stop(now),
         };
         self.flush_and_route(now);
@@ -199,6 +210,7 @@ impl NodeCore {
             (self.direct.poll_timeout(), Wake::Direct),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
+            (self.persistence.poll_timeout(), Wake::Storage),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -213,6 +225,17 @@ impl NodeCore {
     /// What two nodes compare to know that they keep the same broadcasts.
     pub fn holdings(&self) -> Holdings {
         self.gossip.holdings()
+    }
+
+    /// The first message from the number `from` on that a durable subscription has not
+    /// acknowledged.
+    pub fn first_unacknowledged(&self, name: &str, from: u64) -> Option<Unacknowledged> {
+        self.deliveries.first_unacknowledged(name, from)
+    }
+
+    /// The broadcasts that are kept for late and healed nodes, our own too, by sender.
+    pub fn history(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
+        self.gossip.history()
     }
 
     /// What everybody is made of who was ever observed.
@@ -241,9 +264,10 @@ impl NodeCore {
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             kept: self.gossip.kept(),
+            subscriptions: self.deliveries.views().collect(),
             storage: self.persistence.view(),
             next_wake,
-            banned: standings.iter().filter(|(id, _)| standings.is_banned(id, now.wall)).count(),
+            banned: standings.banned(),
             moves: self.sessions.moves(),
             counters: AllCounters {
                 session: self.sessions.counters(),
@@ -251,7 +275,11 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
-                node: NodeCounters { changes_dropped: self.persistence.dropped(), ..self.counters },
+                node: NodeCounters {
+                    changes_dropped: self.persistence.dropped(),
+                    deliveries_evicted: self.deliveries.evicted(),
+                    ..self.counters
+                },
             },
         }
     }
@@ -278,6 +306,7 @@ impl NodeCore {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
         }
+        self.persistence.handle_timeout(now.mono, &mut self.effects);
     }
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
@@ -300,6 +329,27 @@ impl NodeCore {
         self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
+        Ok(ticket)
+    }
+
+    /// Changes something about subscriptions, unless too much waits for the disk already.
+    fn note(
+        &mut self,
+        change: impl FnOnce(&mut DeliveryLog) -> Result<VecDeque<Change>, Refused>,
+    ) -> Result<Ticket, Refused> {
+        self.persistence.check()?;
+        if self.persistence.waiting() >= MAX_PENDING_BROADCASTS {
+            return Err(self.persistence.explain(Refused::TooManyPending));
+        }
+        let changes = change(&mut self.deliveries)?;
+        let ticket = self.publisher.ticket();
+        let mut changes = changes.into_iter();
+        // The first one says it; the others only clear up behind it.
+        if let Some(first) = changes.next() {
+            let what = Awaited::Subscription(ticket);
+            self.persistence.persist_for(what, first, &mut self.effects);
+        }
+        changes.for_each(|change| self.persist(change));
         Ok(ticket)
     }
 
@@ -381,6 +431,9 @@ impl NodeCore {
                 Awaited::Numbers(kind, below) => self.publisher.handle_reserved(kind, below),
                 Awaited::Broadcast(ticket, id) => {
                     self.emit(Event::Completed { ticket, outcome: Outcome::Durable(id) });
+                }
+                Awaited::Subscription(ticket) => {
+                    self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
                 }
             }
         }

@@ -12,6 +12,7 @@ counters! {
     malformed: Counter Count "Message bodies that do not read as their type.";
     unknown_types: Counter Count "Messages of a type that this version does not know.";
     changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
+    deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged.";
     links_held: Counter Count "Times that a link was not read because the disk was behind.";
     peers_over_budget: Counter Count "Times that a link was not read because its peer made too much work.";
     over_budget_dropped: Counter Count "Messages not read because their peer had made far too much.";

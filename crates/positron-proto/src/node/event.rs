@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
-use super::SequenceKind;
+use super::HandedOver;
 use crate::{
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
@@ -16,21 +14,8 @@ use crate::{
 /// Something that the application may want to know; each says why.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A message for the application, handed over once.
-    Message {
-        /// Its name.
-        id: MessageId,
-        /// Who signed it.
-        sender: NodeId,
-        /// Whether it was said to everyone or to us.
-        kind: SequenceKind,
-        /// When, by the sender's clock.
-        timestamp: WallTime,
-        /// What.
-        payload: Bytes,
-        /// The neighbour that brought it (for a direct message the sender).
-        from: NodeId,
-    },
+    /// A message for the application, handed over once in a life of the process.
+    Message(HandedOver),
     /// What a command asked for is over.
     Completed {
         /// Which.
@@ -96,10 +81,12 @@ pub enum Outcome {
     Delivered(MessageId),
     /// The direct message was given up, and why.
     Undelivered(crate::direct::Undelivered),
-    /// Storage failed before the broadcast was durable; it may have reached others all the same.
+    /// Storage failed before it was durable; a broadcast may have reached others all the same.
     NotDurable(String),
     /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
     Joining,
+    /// A subscription, or what it acknowledged, is on disk.
+    Noted,
     /// Every session was told goodbye ([`super::Command::Stop`]).
     Stopped,
 }

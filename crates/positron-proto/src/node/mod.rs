@@ -3,7 +3,8 @@
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
 //! [`command`] (what the application hears and says), `rooms.rs` (every list that has a line for
 //! each room: messages, configurations, what storage brings back, queues, reasons to wake,
-//! counters), [`change`] (our own numbers, as storage keeps them), `counters.rs` and [`view`]; then
+//! counters), [`change`] (our own numbers, as storage keeps them), [`delivery_log`] (what the
+//! application has not acknowledged), `counters.rs` and [`view`]; then
 //! [`core`] (the machine), `message.rs` (what the list of messages becomes), `route.rs` (who hears
 //! whom), `publisher.rs` and `sequence.rs` (our own messages, their numbers and tickets),
 //! `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it is there),
@@ -16,6 +17,7 @@ pub mod change;
 pub mod command;
 pub mod core;
 mod counters;
+pub mod delivery_log;
 pub mod effect;
 pub mod event;
 mod held_links;
@@ -34,6 +36,7 @@ pub use change::{ChangeId, Numbers, SequenceKind};
 pub use command::{Command, Refused};
 pub use core::NodeCore;
 pub use counters::NodeCounters;
+pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};
 pub use effect::{CheckId, Effect};
 pub use event::{Event, Outcome};
 pub use input::Input;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{ChangeId, Effect, Refused, SequenceKind, backlog::Backlog, view::StorageView};
 use crate::{
     id::{MessageId, Ticket},
-    limits::{HOLD_READING_AT, MAX_BYTES_TO_DISK},
+    limits::{HOLD_READING_AT, MAX_BYTES_TO_DISK, WRITE_INTERVAL},
     storage::{Change, Urgency},
+    time::Instant,
 };
 
 /// The changes on their way to the disk, and what waits for them.
@@ -30,6 +31,11 @@ pub(super) struct Persistence {
     under_way: VecDeque<(ChangeId, usize)>,
     bytes_under_way: usize,
     backlog: Backlog,
+    /// What strangers can cause as often as they like, until the next time that it is written; by
+    /// numbers of its own.
+    later: Backlog,
+    last_later: u64,
+    later_due: Option<Instant>,
     disk: Disk,
     /// Whether the node ends, and everything goes to the disk at once.
     flushing: bool,
@@ -54,6 +60,8 @@ pub(super) enum Awaited {
     Numbers(SequenceKind, u64),
     /// The ticket of this broadcast is complete.
     Broadcast(Ticket, MessageId),
+    /// The ticket of what a subscription said is complete.
+    Subscription(Ticket),
 }
 
 impl Persistence {
@@ -81,6 +89,45 @@ impl Persistence {
     ) {
         let id = self.persist(change.at_least(Urgency::Awaited), out);
         self.awaited.insert(id, what);
+    }
+
+    /// Hands a change over that nobody waits for: in at most [`WRITE_INTERVAL`], together with what
+    /// else changed meanwhile. So what is written for it is bounded by time, and a row that changes
+    /// often costs one write.
+    pub(super) fn persist_later(
+        &mut self,
+        now: Instant,
+        change: Change,
+        out: &mut VecDeque<Effect>,
+    ) {
+        if matches!(self.disk, Disk::Failed(_)) {
+            return;
+        }
+        self.last_later += 1;
+        self.dropped += self.later.push(ChangeId(self.last_later), change);
+        self.later_due.get_or_insert(now + WRITE_INTERVAL);
+        if self.flushing || self.later.bytes() >= MAX_BYTES_TO_DISK {
+            self.persist_what_waits(out);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.later_due
+    }
+
+    /// Hands over what waits for its time.
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<Effect>) {
+        if self.later_due.is_some_and(|due| due <= now) {
+            self.persist_what_waits(out);
+        }
+    }
+
+    fn persist_what_waits(&mut self, out: &mut VecDeque<Effect>) {
+        self.later_due = None;
+        while let Some((_, change)) = self.later.pop() {
+            self.persist(change, out);
+        }
     }
 
     /// The disk has everything up to `up_to`.
@@ -121,7 +168,7 @@ impl Persistence {
         was_away
     }
 
-    /// The disk is gone for good: the tickets of the broadcasts that waited for it. `None` if it
+    /// The disk is gone for good: the tickets that waited for it. `None` if it
     /// was gone before.
     pub(super) fn handle_failed(
         &mut self,
@@ -131,10 +178,10 @@ impl Persistence {
             return None;
         }
         self.disk = Disk::Failed(why.to_owned());
-        self.backlog = Backlog::default();
+        (self.backlog, self.later, self.later_due) = Default::default();
         let awaited = core::mem::take(&mut self.awaited).into_values();
         Some(awaited.filter_map(|awaited| match awaited {
-            Awaited::Broadcast(ticket, _) => Some(ticket),
+            Awaited::Broadcast(ticket, _) | Awaited::Subscription(ticket) => Some(ticket),
             Awaited::Numbers(..) => None,
         }))
     }
@@ -142,6 +189,7 @@ impl Persistence {
     /// The node ends: whatever waits, and whatever comes, goes to the disk now.
     pub(super) fn flush(&mut self, out: &mut VecDeque<Effect>) {
         self.flushing = true;
+        self.persist_what_waits(out);
         self.give_from_backlog(out);
     }
 
@@ -189,7 +237,7 @@ impl Persistence {
             failed,
             changes: self.last_change,
             waiting_changes: self.under_way.len() + self.backlog.len(),
-            waiting_bytes: self.bytes_under_way + self.backlog.bytes(),
+            waiting_bytes: self.bytes_under_way + self.backlog.bytes() + self.later.bytes(),
             waiting_broadcasts: self.awaited.values().filter(is_broadcast).count(),
         }
     }
@@ -210,5 +258,56 @@ impl Persistence {
         self.under_way.push_back((id, change.len()));
         self.bytes_under_way += change.len();
         out.push_back(Effect::Persist { id, change });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::NodeId,
+        standings::PeerTrust,
+        time::{Duration, WallTime},
+        trust,
+    };
+
+    fn standing(n: u16, score: f64) -> Change {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        let standing = PeerTrust { score, banned_until: Some(WallTime::from_unix_micros(9)) };
+        trust::change::keep(&NodeId::from_bytes(id), &standing, WallTime::from_unix_micros(5))
+    }
+
+    /// Carries out what is due at `now`; how many changes went to the disk.
+    fn written(persistence: &mut Persistence, now: Instant) -> usize {
+        let mut out = VecDeque::new();
+        persistence.handle_timeout(now, &mut out);
+        for effect in &out {
+            let Effect::Persist { id, .. } = effect else { panic!("{effect:?}") };
+            drop(persistence.handle_persisted(*id, &mut VecDeque::new()));
+        }
+        out.len()
+    }
+
+    #[test]
+    fn what_strangers_cause_is_written_once_an_interval_and_a_row_once() {
+        let (mut persistence, mut out) = (Persistence::default(), VecDeque::new());
+        let mut now = Instant::ORIGIN;
+        let (mut writes, mut rows) = (0, 0);
+        // Ten seconds of a thousand changes each, of a hundred peers.
+        for n in 0..10_000 {
+            now = now + Duration::from_millis(1);
+            persistence.persist_later(now, standing(n % 100, f64::from(n)), &mut out);
+            let these = written(&mut persistence, now);
+            writes += usize::from(these > 0);
+            rows += these;
+        }
+        assert!(out.is_empty(), "nothing goes to the disk before its time");
+        assert!(writes <= 10 && rows <= 1_000, "{rows} rows in {writes} writes");
+        assert!(persistence.poll_timeout().is_some());
+        persistence.flush(&mut out);
+        assert!(out.len() <= 100 && persistence.poll_timeout().is_none());
+        persistence.persist_later(now, standing(1, 0.5), &mut out);
+        assert!(persistence.poll_timeout().is_none(), "a node that ends does not wait");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{NodeCounters, Numbers, message::messages};
+use super::{NodeCounters, Numbers, delivery_log::DeliveryLog, message::messages};
 use crate::{
     datagram::contract::EndpointCounters,
     direct::{DirectCounters, DirectEffect, DirectMessage},
@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub peers: Vec<KnownPeer>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
+    /// What the application has not acknowledged.
+    pub deliveries: DeliveryLog,
 }
 
 impl Snapshot {
@@ -86,8 +88,9 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 4] {
-        [&mut self.numbers, &mut self.gossip, &mut self.peers, &mut self.standings]
+    fn rooms(&mut self) -> [&mut dyn Remembered; 5] {
+        let Self { numbers, gossip, peers, standings, deliveries } = self;
+        [numbers, gossip, peers, standings, deliveries]
     }
 }
 
@@ -117,6 +120,8 @@ pub enum Wake {
     Trust,
     /// Links that are not read for a while.
     HeldLinks,
+    /// Changes that wait for their time.
+    Storage,
 }
 
 /// Everything that happened and everything that was dropped, by room.

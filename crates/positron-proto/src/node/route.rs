@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, Message, NodeCore, Outcome, SequenceKind, pending_verification::Claim,
-    persistence::Awaited,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
+    pending_verification::Claim, persistence::Awaited,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -116,10 +116,10 @@ impl NodeCore {
                 self.ask_for_verification(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
-                self.persist(peers::change::keep(&peer));
+                self.persist_later(now, peers::change::keep(&peer));
             }
             peers::PeersEffect::Forget(peer) => {
-                self.persist(peers::change::forget(&peer));
+                self.persist_later(now, peers::change::forget(&peer));
             }
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
@@ -186,13 +186,13 @@ impl NodeCore {
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
-                self.persist(trust::change::keep(&peer, &standing, at));
+                self.persist_later(now, trust::change::keep(&peer, &standing, at));
             }
             trust::TrustEffect::Forget(peer) => {
-                self.persist(trust::change::forget(&peer));
+                self.persist_later(now, trust::change::forget(&peer));
             }
             trust::TrustEffect::Record(event) => {
-                self.persist(trust::change::record(&event));
+                self.persist_later(now, trust::change::record(&event));
             }
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);
@@ -366,6 +366,11 @@ impl NodeCore {
         self.persistence.persist(change, &mut self.effects);
     }
 
+    /// Hands a change to the disk that strangers can cause as often as they like.
+    fn persist_later(&mut self, now: Now, change: Change) {
+        self.persistence.persist_later(now.mono, change, &mut self.effects);
+    }
+
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
     fn keep(&mut self, message: &Verified<AppMessage>) {
         let change = gossip::change::keep_message(message);
@@ -379,14 +384,18 @@ impl NodeCore {
     fn deliver(&mut self, message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) {
         let content = message.content();
         self.work.handle_news(&from, content.payload.len());
-        self.emit(Event::Message {
+        let delivered = HandedOver {
             id: message.id(),
             sender: content.sender.node_id(),
             kind,
             timestamp: content.timestamp,
             payload: content.payload.clone(),
             from,
-        });
+        };
+        for change in self.deliveries.append(&delivered) {
+            self.persist(change);
+        }
+        self.emit(Event::Message(delivered));
     }
 
     pub(super) fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{AllCounters, Wake};
+use super::{AllCounters, SubscriptionView, Wake};
 use crate::{id::NodeId, peers::Bootstrap, session::sessions, time::Duration};
 
 /// One linked peer.
@@ -49,6 +49,8 @@ pub struct NodeView {
     pub bootstrap: Vec<Bootstrap>,
     /// Broadcasts that it keeps, and their bytes.
     pub kept: (usize, usize),
+    /// How its durable subscriptions stand.
+    pub subscriptions: Vec<SubscriptionView>,
     /// How its disk is.
     pub storage: StorageView,
     /// How long until it acts, if nothing happens, and why.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use positron_proto::{
     limits::MAX_HALF_OPEN,
-    node::{Command, Event},
+    node::{Command, Event, HandedOver},
     rng::Rng,
     time::Duration,
 };
@@ -112,7 +112,7 @@ fn check_what_was_heard(rig: &mut Rig, said: &BTreeSet<Bytes>, seed: u64) {
         let mut heard = BTreeSet::new();
         for event in &rig.hosts[n].events {
             match event {
-                Event::Message { sender, payload, .. } => {
+                Event::Message(HandedOver { sender, payload, .. }) => {
                     assert_eq!(*sender, other, "seed {seed}");
                     assert!(said.contains(payload), "seed {seed}: forged");
                     assert!(heard.insert(payload.clone()), "seed {seed}: delivered twice");

@@ -11,7 +11,7 @@ use positron_proto::{
     id::NodeId,
     identity::{Identity, Signature, Signed},
     limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
-    node::{Command, Event, Message},
+    node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
     rng::Rng,
     session::sessions::{DialRequest, Purpose},
@@ -197,7 +197,7 @@ fn check_bounds(rig: &mut Rig, life: usize) {
     assert!(view.peers.len() <= 16, "life {life}");
     for n in [HONEST, WITNESS] {
         for event in rig.hosts[n].events.drain(..) {
-            let Event::Message { sender, .. } = event else { continue };
+            let Event::Message(HandedOver { sender, .. }) = event else { continue };
             let honest = [HONEST, WITNESS].map(|n| identity(n).node_id());
             assert!(!honest.contains(&sender), "life {life}: forged");
         }
@@ -235,7 +235,9 @@ fn whatever_authenticated_peers_say_nothing_panics_and_honest_nodes_stay_togethe
     assert!(rig.are_linked(HONEST, WITNESS));
     rig.command(HONEST, Command::Broadcast { payload: "still here".into() });
     rig.run();
-    let heard =
-        |event: &Event| matches!(event, Event::Message { payload, .. } if payload == "still here");
+    let heard = |event: &Event| match event {
+        Event::Message(HandedOver { payload, .. }) => payload == "still here",
+        _ => false,
+    };
     assert!(rig.hosts[WITNESS].events.iter().any(heard));
 }

@@ -9,7 +9,7 @@ use positron_proto::{
 };
 
 /// Bytes that may wait for a disk: the last change that it is given may be a large one.
-const MOST_WAITING: usize = MAX_BACKLOG_BYTES + MAX_BYTES_TO_DISK + 2 * MAX_PAYLOAD;
+const MOST_WAITING: usize = MAX_BACKLOG_BYTES + 2 * MAX_BYTES_TO_DISK + 2 * MAX_PAYLOAD;
 
 /// What a node may hold.
 #[derive(Clone, Copy, Debug)]

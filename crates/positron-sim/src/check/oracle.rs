@@ -9,7 +9,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId, Ticket},
     identity::Verified,
-    node::{Event, NodeCore, NodeView, Outcome, SequenceKind},
+    node::{Event, HandedOver, NodeCore, NodeView, Outcome, SequenceKind},
     time::{Duration, Instant},
 };
 
@@ -144,7 +144,7 @@ impl Oracle {
 
     fn hear(&mut self, hosts: &Hosts, host: usize, at: Instant, event: &Event) {
         match event {
-            Event::Message { id, sender, kind, payload, .. } => {
+            Event::Message(HandedOver { id, sender, kind, payload, .. }) => {
                 let sender = self.ids.get(sender).copied();
                 let heard = Heard { at, host, id: *id, sender, kind: *kind, payload };
                 if let Err(what) = self.delivery.heard(&heard, &self.said) {
@@ -171,7 +171,7 @@ impl Oracle {
                 self.directs.acknowledged += 1;
             }
             Outcome::Undelivered(_) => self.directs.given_up += 1,
-            Outcome::NotDurable(_) | Outcome::Joining | Outcome::Stopped => {}
+            Outcome::NotDurable(_) | Outcome::Joining | Outcome::Noted | Outcome::Stopped => {}
         }
     }
 
