@@ -47,7 +47,7 @@ impl Default for Options {
 /// the end: everything taken is written first. Dropping it does the same and forgets the errors.
 ///
 /// One thread writes. It puts everything that waits into one transaction, so the slower the disk
-/// is, the more changes share a commit; and what [nobody waits for](positron_proto::storage::Urgency::Behind) waits up to
+/// is, the more changes share a commit; and what nobody waits for ([`Urgency::Behind`]) waits up to
 /// [`COMMIT_DELAY`](crate::limits::COMMIT_DELAY) for more to share it with.
 ///
 /// ```
@@ -78,6 +78,7 @@ impl Default for Options {
 /// ```
 ///
 /// [`close`]: Self::close
+/// [`Urgency::Behind`]: positron_proto::storage::Urgency::Behind
 #[derive(Debug)]
 pub struct Store {
     queue: Arc<Queue>,

@@ -402,9 +402,9 @@ impl CoreTask {
         if given_up(&view) > given_up(&self.published.borrow().view) {
             tracing::warn!(
                 node = %self.core.id().short(),
-                "batches of datagrams are lost on a path that single ones pass: they go one by one \
-                 there now. If a network device here is to blame, \"udp_batches\": false spares the \
-                 search, and `ethtool -K DEVICE tx-udp-segmentation off` mends it"
+                "batches of datagrams are lost on a path that single ones pass: they go one by \
+                 one there now. If a network device here is to blame, \"udp_batches\": false \
+                 spares the search, and `ethtool -K DEVICE tx-udp-segmentation off` mends it"
             );
         }
         self.published.send_replace(Published {

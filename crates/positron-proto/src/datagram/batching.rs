@@ -21,8 +21,8 @@ use crate::{
 /// ```
 ///
 /// The first datagram of a batch counts as one that goes alone: it is lost with its batch, and says
-/// nothing if it arrives. Random losses strike too, and are forgotten as soon as the rest of a batch
-/// arrives; who is judged wrongly pays with processor time only.
+/// nothing if it arrives. Random losses strike too, and are forgotten as soon as the rest of a
+/// batch arrives; who is judged wrongly pays with processor time only.
 #[derive(Debug)]
 pub(super) struct Batching {
     enabled: bool,

@@ -45,8 +45,8 @@ use crate::{
 /// so many rows of the address, a SYN without a good cookie costs two hashes and no memory; with
 /// one it takes the place of an older row of its address that came without, and is dropped if there
 /// is none, so that no address makes us compute more than its rows. No answer is longer than the
-/// SYN that it answers. A row of XX keeps one sealed packet of [`LEAST_DATAGRAM`] bytes at the most,
-/// from the address of its SYN.
+/// SYN that it answers. A row of XX keeps one sealed packet of [`LEAST_DATAGRAM`] bytes at the
+/// most, from the address of its SYN.
 #[derive(Debug)]
 pub(super) struct HalfOpenTable {
     rows: BTreeMap<Key, HalfOpen>,

@@ -473,7 +473,7 @@ impl NodeCore {
             Charged::Within => return true,
             Charged::Waits(until) | Charged::Dropped(until) => until,
             Charged::Floods => {
-                self.misbehaved(now, peer, Misbehavior::Flooding);
+                self.observe_misbehavior(now, peer, Misbehavior::Flooding);
                 let reason = CloseReason::Violation("more work than a peer may make".into());
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
                 return false;

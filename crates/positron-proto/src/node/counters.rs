@@ -14,7 +14,7 @@ counters! {
     changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
     deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged.";
     links_held: Counter Count "Times that a link was not read because the disk was behind.";
-    peers_over_budget: Counter Count "Times that a link was not read because its peer made too much work.";
-    over_budget_dropped: Counter Count "Messages not read because their peer had made far too much.";
+    peers_over_budget: Counter Count "Times that a link was not read because of its peer's work.";
+    over_budget_dropped: Counter Count "Messages not read because of it.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";
 }

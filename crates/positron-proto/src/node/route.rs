@@ -89,7 +89,9 @@ impl NodeCore {
             sessions::SessionEffect::Undelivered { ticket } => {
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
             }
-            sessions::SessionEffect::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
+            sessions::SessionEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
         }
     }
 
@@ -179,7 +181,9 @@ impl NodeCore {
                 };
                 self.emit(Event::Completed { ticket, outcome });
             }
-            direct::DirectEffect::Misbehaved { peer, what } => self.misbehaved(now, peer, what),
+            direct::DirectEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
         }
     }
 
@@ -222,7 +226,7 @@ impl NodeCore {
             }
             Err(malformed) => {
                 self.counters.malformed += 1;
-                self.misbehaved(now, from, Misbehavior::Malformed);
+                self.observe_misbehavior(now, from, Misbehavior::Malformed);
                 let reason = CloseReason::Violation(malformed.to_string());
                 self.sessions.close(now, from, reason, &mut self.queues.session);
                 return;
@@ -398,7 +402,7 @@ impl NodeCore {
         self.emit(Event::Message(delivered));
     }
 
-    pub(super) fn misbehaved(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
+    pub(super) fn observe_misbehavior(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
         self.trust.observe(now, peer, Observation::Misbehaved(what), &mut self.queues.trust);
     }
 }

@@ -74,10 +74,8 @@
 //!
 //! let config = SessionConfig {
 //!     network: NetworkId::from_name("example"),
-//!     max_links: 8,
-//!     connect_timeout: Duration::from_secs(5),
-//!     heartbeat: Duration::from_secs(10),
 //!     transports: LinkKinds::TCP,
+//!     ..SessionConfig::default()
 //! };
 //! let node = |seed: u8| {
 //!     let rng = Seed::new([seed; 32]).stream("sessions");

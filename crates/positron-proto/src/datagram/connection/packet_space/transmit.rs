@@ -132,7 +132,8 @@ impl PacketSpace {
     }
 
     /// One packet with as much as fits of what is most urgent. A batch goes on for as long as its
-    /// packets have `full` bytes: if another one `may_follow` and a little is missing, it is padded.
+    /// packets have `full` bytes: if another one `may_follow` and a little is missing, it is
+    /// padded.
     fn fill_packet(
         &mut self,
         now: Instant,
@@ -373,7 +374,7 @@ fn packet_type(kind: sent_frames::PacketKind) -> Option<(PacketType, Fragment)> 
 /// Bytes of a STOP_WAITING frame at the most.
 const STOP_WAITING_LEN: usize = 9;
 
-/// A packet that lacks one in so many bytes is padded where others follow in its batch: the fragments
-/// of a message differ by a few bytes, and a datagram more in a batch is ten times as quick as a
-/// batch of its own.
+/// A packet that lacks one in so many bytes is padded where others follow in its batch: the
+/// fragments of a message differ by a few bytes, and a datagram more in a batch is ten times as
+/// quick as a batch of its own.
 const PADDED_PART: usize = 32;
