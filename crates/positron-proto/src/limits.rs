@@ -316,11 +316,6 @@ pub const RETENTION_BYTES: usize = 32 << 20;
 pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
-/// Ranges of numbers kept of one sender; beyond it the lowest gap is given up, with what is below.
-/// A late node that fetches from several peers at once has hundreds of gaps for a moment and must
-/// not give up any, so the bound is only there that a hostile sender of every other number fills a
-/// quarter of one list of holdings.
-pub const MAX_RANGES_PER_SENDER: usize = 1024;
 /// Announced messages that are being fetched, in all.
 pub const MAX_WANTED: usize = 8192;
 /// Announced messages that are being fetched because one peer told of them: an equal share of

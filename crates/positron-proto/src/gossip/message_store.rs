@@ -9,7 +9,7 @@ use super::{fingerprint::Fingerprint, low_watermarks::LowWatermarks, message_key
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{MAX_RANGES_PER_SENDER, RETENTION_AGE, RETENTION_BYTES},
+    limits::{RETENTION_AGE, RETENTION_BYTES},
     time::Instant,
     wire::{
         holdings::{Holdings, Ranges},
@@ -22,7 +22,8 @@ use crate::{
 /// A message is *known* if it is kept or below its sender's floor, so what was here once and left
 /// stays known. To make that true, messages leave in order of their number: whoever must give up
 /// one gives up its lowest, and its floor rises above it. Gaps stall nothing: they end below the
-/// floor like everything else. Where a sender leaves too many of them, the lowest is given up.
+/// floor like everything else; and they push nothing out, for there are no more of them than
+/// messages. A flood that arrives in any order leaves one behind nearly every message for a moment.
 ///
 /// **Who gives up.** When there are too many messages, the sender with the most messages; when
 /// there are too many bytes, the sender with the most bytes: a flood under one key pushes out
@@ -39,8 +40,6 @@ pub(super) struct MessageStore {
     by_bytes: Ranking,
     /// One entry a sender: when its lowest message came.
     by_age: BTreeSet<(Instant, NodeId)>,
-    /// Senders with too many gaps.
-    scattered: BTreeSet<NodeId>,
     /// Numbers senders in the order in which they came into the window.
     arrivals: u64,
     count: usize,
@@ -79,7 +78,6 @@ impl MessageStore {
             by_count: Ranking::new(),
             by_bytes: Ranking::new(),
             by_age: BTreeSet::new(),
-            scattered: BTreeSet::new(),
             arrivals: 0,
             count: 0,
             bytes: 0,
@@ -205,8 +203,8 @@ impl MessageStore {
         self.floors.take_forgotten()
     }
 
-    /// Lets go what is too old, too scattered, too many, or too large, in the order of the return
-    /// value; floors rise above it.
+    /// Lets go what is too old, too many, or too large, in the order of the return value; floors
+    /// rise above it.
     pub(super) fn trim(&mut self, now: Instant) -> Vec<MessageKey> {
         let mut evicted = Vec::new();
         while let Some(sender) = self.who_gives_up(now) {
@@ -218,9 +216,6 @@ impl MessageStore {
     fn who_gives_up(&self, now: Instant) -> Option<NodeId> {
         if self.next_expiry().is_some_and(|at| at <= now) {
             return self.by_age.first().map(|&(_, sender)| sender);
-        }
-        if let Some(&sender) = self.scattered.first() {
-            return Some(sender);
         }
         let half = u64::try_from(self.max_count / 2).unwrap_or(u64::MAX);
         let newcomers = self.arrivals.saturating_sub(half);
@@ -252,7 +247,6 @@ impl MessageStore {
     /// Takes a sender's share out of every index, to be changed and put back.
     fn take_share(&mut self, sender: &NodeId) -> Option<SenderShare> {
         let share = self.shares.remove(sender)?;
-        self.scattered.remove(sender);
         self.by_count.remove(&(share.messages.len(), share.arrival, *sender));
         self.by_bytes.remove(&(share.bytes, share.arrival, *sender));
         if let Some((_, lowest)) = share.messages.first_key_value() {
@@ -266,9 +260,6 @@ impl MessageStore {
         self.by_bytes.insert((share.bytes, share.arrival, sender));
         if let Some((_, lowest)) = share.messages.first_key_value() {
             self.by_age.insert((lowest.received, sender));
-        }
-        if share.numbers.len() > MAX_RANGES_PER_SENDER {
-            self.scattered.insert(sender);
         }
         self.shares.insert(sender, share);
     }
