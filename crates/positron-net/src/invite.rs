@@ -1,8 +1,9 @@
 //! Invites: what one node needs to know to join another, in one line that can be pasted.
 
 use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    fmt, fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    path::Path,
     str::FromStr,
 };
 
@@ -10,8 +11,8 @@ use positron_networking::NodeId;
 use positron_proto::wire::has_zone;
 
 const SCHEME: &str = "positron:";
-/// Addresses of interfaces in an invite: it must stay short enough to be pasted (guess).
-const MAX_INTERFACES: usize = 4;
+/// Addresses of this machine in an invite: it must stay short enough to be pasted (guess).
+const MAX_OWN_ADDRESSES: usize = 8;
 
 /// `positron:<node id>@<address>[,<address>]?network=<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,37 +64,57 @@ impl Invite {
     }
 }
 
-/// Where a node that listens everywhere can be dialled: the address from which this machine talks
-/// to the world or, where no route leads there (a lone switch, a cable), those of its interfaces.
+/// Where a node that listens everywhere can be dialled: the addresses from which this machine talks
+/// to the world, then those of its other interfaces; loopback if there is nothing else. `::`
+/// listens on IPv4 too.
 fn own_ips(listen: &SocketAddr) -> Vec<IpAddr> {
-    if let Some(ip) = outward_ip(listen) {
-        return vec![ip];
-    }
+    let v4 = Ipv4Addr::UNSPECIFIED.into();
+    let families = if listen.is_ipv6() { vec![v4, listen.ip()] } else { vec![v4] };
+    let is_heard = |ip: &IpAddr| families.iter().any(|family| family.is_ipv6() == ip.is_ipv6());
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let ips =
-        interfaces.iter().filter(|interface| interface.is_oper_up()).map(if_addrs::Interface::ip);
-    let ips = dialable(ips, listen.is_ipv6());
+    let up = || interfaces.iter().filter(|interface| interface.is_oper_up());
+    let outward = families.iter().filter_map(|any| outward_ip(*any));
+    let others = up().filter(|interface| !is_within_machine(&interface.name));
+    let ips = dialable(outward.chain(others.map(if_addrs::Interface::ip).filter(is_heard)));
     if !ips.is_empty() {
         return ips;
     }
-    vec![if listen.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }]
+    let own = up().map(if_addrs::Interface::ip).filter(|ip| ip.is_loopback() && is_heard(ip));
+    let mut own: Vec<IpAddr> = own.collect();
+    own.sort_unstable();
+    if own.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { own }
 }
 
-/// Those of `ips` that mean the same on every machine around, of one family.
-fn dialable(ips: impl Iterator<Item = IpAddr>, v6: bool) -> Vec<IpAddr> {
-    // A link-local IPv6 address needs an interface beside it, and each machine has its own names.
-    let scoped = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    ips.filter(|ip| ip.is_ipv6() == v6 && !ip.is_loopback() && !scoped(ip))
-        .take(MAX_INTERFACES)
-        .collect()
+/// Those of `ips` that mean the same on every machine around, each once.
+fn dialable(ips: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    // A link-local IPv6 address needs an interface beside it, and each machine has its own names;
+    // one of IPv4 is what a machine gives itself that nobody gave one.
+    let is_scoped = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let mut named = Vec::new();
+    for ip in ips.filter(|ip| !ip.is_loopback() && !is_scoped(ip)) {
+        if named.len() < MAX_OWN_ADDRESSES && !named.contains(&ip) {
+            named.push(ip);
+        }
+    }
+    named
+}
+
+/// Whether an interface is a bridge to nothing but containers or virtual machines, such as
+/// docker's: its address means nothing on any other machine. Only Linux tells.
+fn is_within_machine(interface: &str) -> bool {
+    let interfaces = Path::new("/sys/class/net");
+    let Ok(ports) = fs::read_dir(interfaces.join(interface).join("brif")) else { return false };
+    let is_physical =
+        |port: fs::DirEntry| interfaces.join(port.file_name()).join("device").exists();
+    !ports.flatten().any(is_physical)
 }
 
 /// The address from which this machine talks to others. Nothing is sent to find it out.
-fn outward_ip(listen: &SocketAddr) -> Option<IpAddr> {
-    let (any, elsewhere) = match listen.ip() {
-        IpAddr::V4(any) => (any.into(), "192.0.2.1:9"),
-        IpAddr::V6(any) => (any.into(), "[2001:db8::1]:9"),
-    };
+fn outward_ip(any: IpAddr) -> Option<IpAddr> {
+    let elsewhere = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
     // Connecting a UDP socket only asks the routing table.
     UdpSocket::bind(SocketAddr::new(any, 0))
         .and_then(|socket| {
@@ -102,7 +123,6 @@ fn outward_ip(listen: &SocketAddr) -> Option<IpAddr> {
         })
         .map(|address| address.ip())
         .ok()
-        .filter(|ip| !ip.is_loopback())
 }
 
 impl fmt::Display for Invite {
@@ -215,13 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_route_to_the_world_an_invite_names_what_the_neighbours_can_dial() {
-        let ips = ["127.0.0.1", "10.77.0.1", "fe80::1", "fd00::2", "::1", "192.168.5.1"];
-        let ips = || ips.iter().map(|ip| ip.parse::<IpAddr>().unwrap());
-        let texts = |ips: Vec<IpAddr>| ips.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(texts(dialable(ips(), false)), ["10.77.0.1", "192.168.5.1"]);
-        assert_eq!(texts(dialable(ips(), true)), ["fd00::2"]);
-        assert_eq!(dialable(ips().cycle().take(100), false).len(), MAX_INTERFACES);
+    fn an_invite_names_what_others_can_dial_each_once_and_the_likeliest_first() {
+        let ips = ["127.0.0.1", "192.168.5.1", "fe80::1", "fd00::2", "::1", "169.254.1.1"];
+        let ips = ips.iter().chain(&["10.77.0.1", "192.168.5.1"]);
+        let ips = ips.map(|ip| ip.parse::<IpAddr>().unwrap());
+        let texts: Vec<_> = dialable(ips).iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["192.168.5.1", "fd00::2", "10.77.0.1"]);
+        let many = (0..100).map(|n| IpAddr::from([10, 0, 0, n]));
+        assert_eq!(dialable(many).len(), MAX_OWN_ADDRESSES);
     }
 
     #[test]

@@ -195,7 +195,7 @@ async fn first_answer(
             },
             event = events.recv() => match event {
                 Some(NodeEvent::DialFailed { address, reason }) if target.may_be(address) => {
-                    end = if reason == DialFailure::refused(CloseReason::SlotsFull) {
+                    end = if reason.is_for_want_of_room() {
                         JoinEnd::Refused
                     } else {
                         JoinEnd::Unreached

@@ -14,6 +14,7 @@ use positron_proto::{
     misbehavior::Observation,
     node::Event,
     session::sessions::{DialFailure, DownReason},
+    wire::frame::CloseReason,
 };
 use serde::{Serialize, Serializer};
 
@@ -39,6 +40,18 @@ pub enum NodeEvent {
         /// Why.
         #[serde(serialize_with = "in_words")]
         reason: DownReason,
+    },
+    /// Newcomers were refused. One is told every 10 s and for each reason.
+    PeersRefused {
+        /// The last of them.
+        peer: NodeId,
+        /// Where it dialled from.
+        address: SocketAddr,
+        /// Why, as it was told.
+        #[serde(serialize_with = "in_words")]
+        reason: CloseReason,
+        /// How many others were refused for this reason since it was told last.
+        others: u64,
     },
     /// A dial led to nothing.
     DialFailed {
@@ -86,6 +99,9 @@ impl NodeEvent {
                 Self::PeerJoined { peer, address: addr, direction }
             }
             Event::PeerLeft { peer, reason } => Self::PeerLeft { peer, reason },
+            Event::PeersRefused { peer, addr, reason, untold } => {
+                Self::PeersRefused { peer, address: addr, reason, others: untold }
+            }
             Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
             Event::PeerBanned { peer, why, until } => {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
@@ -110,6 +126,20 @@ impl fmt::Display for NodeEvent {
                 write!(f, "peer {} joined at {address}, {how}", peer.short())
             }
             Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
+            Self::PeersRefused { peer, address, reason, others } => {
+                let why = match reason {
+                    CloseReason::SlotsFull => "every slot for guests is taken (`max_peers`)".into(),
+                    CloseReason::AddressFull => format!(
+                        "{} has as many peers here as one address may have \
+                         (`max_peers_per_address`)",
+                        address.ip()
+                    ),
+                    CloseReason::Banned => "it is banned".into(),
+                    other => other.to_string(),
+                };
+                write!(f, "refused peer {} at {address}: {why}", peer.short())?;
+                if *others > 0 { write!(f, "; {others} others before it") } else { Ok(()) }
+            }
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
             Self::PeerBanned { peer, reason, .. } => {
                 write!(f, "peer {} is banned: {}", peer.short(), reason.name())
@@ -160,5 +190,23 @@ impl futures_core::Stream for Events {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<NodeEvent>> {
         self.0.poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_newcomer_is_told_with_the_reason_and_the_key_that_sets_the_limit() {
+        let told = |reason, others| {
+            let (peer, address) = (NodeId::from_bytes([7; 32]), "192.0.2.1:5".parse().unwrap());
+            NodeEvent::PeersRefused { peer, address, reason, others }.to_string()
+        };
+        let full = told(CloseReason::AddressFull, 0);
+        assert!(full.contains("192.0.2.1 has as many peers here"), "{full}");
+        assert!(full.contains("`max_peers_per_address`"), "{full}");
+        let full = told(CloseReason::SlotsFull, 3);
+        assert!(full.ends_with("(`max_peers`); 3 others before it"), "{full}");
     }
 }

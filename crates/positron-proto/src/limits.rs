@@ -48,8 +48,6 @@ pub const MAX_HALF_OPEN: usize = 256;
 pub const MAX_HALF_OPEN_PER_IP: usize = 16;
 /// Time that a handshake may take, in all.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Established links from one IP address (not counted on loopback).
-pub const MAX_LINKS_PER_IP: usize = 8;
 /// Bytes written to a link that the kernel has not taken: beyond it, frames wait in their lanes, so
 /// that a later message of a more urgent lane still overtakes.
 pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
@@ -424,6 +422,9 @@ pub const LOST_LONGEST: Duration = Duration::from_secs(8);
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 /// Wait before a peer is dialled again that had no free slot.
 pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
+/// Shortest time between two reports of newcomers refused for one reason. Guess: a line in the log
+/// that an operator sees soon, and that nobody can fill a disk with.
+pub const REFUSALS_TOLD_INTERVAL: Duration = Duration::from_secs(10);
 /// Time between two HANDSHAKE, PEER_DISCOVERY or unasked PEER_ANNOUNCEMENT of a peer, in the long
 /// run: 30 a minute.
 pub const SAYING_INTERVAL: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ pub(crate) struct GenerateConfigOptions {
     /// The file to write; without it, or with `-`, to stdout
     file: Option<PathBuf>,
     /// IP address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
+    #[arg(long, value_name = "ADDRESS", default_value = "::")]
     host: String,
     /// Port to listen on, 0 for a free one
     #[arg(long, short, default_value_t = 8888)]

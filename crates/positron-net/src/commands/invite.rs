@@ -73,7 +73,7 @@ fn of_stopped(settings: &Settings) -> Result<Invite, Failure> {
     let network = network.unwrap_or_else(|_| config.network.clone());
     let host = config.host.trim_matches(['[', ']']).parse::<IpAddr>();
     let listen = host.map(|ip| SocketAddr::new(ip, config.port)).ok();
-    Invite::new(node, &network, &[], listen.as_slice()).ok_or_else(|| {
+    Invite::new(node, &network, &config.external_addresses, listen.as_slice()).ok_or_else(|| {
         Failure::new(Exit::Configuration, "nobody can be invited yet")
             .because("the node takes a free port each time that it starts, and it is not running")
             .try_this("start it first, or give it a port in its configuration")

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -50,7 +51,7 @@ impl LocalNetwork {
         })
     }
 
-    /// Starts nodes on 127.0.0.1.
+    /// Starts nodes on loopback.
     ///
     /// The first is the bootstrap node of the next two, and these three of all others.
     pub(crate) async fn start(which: Nodes, folder: TempDir) -> Result<Self, Failure> {
@@ -147,6 +148,7 @@ async fn start_more(
             transport: which.transport,
             bootstrap_nodes: bootstrap_nodes.clone(),
             data_dir: Some(folder.join(format!("node-{index}"))),
+            host: loopback().to_string(),
             ..NetworkConfig::loopback()
         };
         starting.spawn(async move { (index, Node::start(config).await) });
@@ -212,6 +214,13 @@ fn reachable(ids: &[NodeId], peers: &[Vec<NodeId>]) -> usize {
         }
     }
     count
+}
+
+/// The loopback address that this machine has: not every one has IPv4.
+fn loopback() -> IpAddr {
+    let is_here = |ip: &IpAddr| UdpSocket::bind((*ip, 0)).is_ok();
+    let v4 = IpAddr::from(Ipv4Addr::LOCALHOST);
+    Some(v4).filter(is_here).unwrap_or(Ipv6Addr::LOCALHOST.into())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_BOOTSTRAP, MAX_TTL},
+    limits::{MAX_ADDRESSES, MAX_BOOTSTRAP, MAX_TTL},
     node::NodeConfig,
     peers::PeersConfig,
     session::sessions::SessionConfig,
@@ -32,6 +32,7 @@ impl<'a> Checked<'a> {
     pub(crate) fn of(config: &'a NetworkConfig) -> Result<Self, ConfigError> {
         network(config)?;
         let listen = listen(config)?;
+        external_addresses(config)?;
         bootstrap_nodes(config)?;
         log_level(config)?;
         node_id(config)?;
@@ -63,8 +64,10 @@ impl<'a> Checked<'a> {
             },
             peers: PeersConfig {
                 bootstrap: config.bootstrap_nodes.clone(),
+                external_addresses: config.external_addresses.clone(),
                 min_peers: config.min_peers,
                 max_peers: config.max_peers,
+                max_peers_per_address: config.max_peers_per_address,
                 discovery_interval: Duration::from_secs_f64(config.peer_discovery_interval),
                 heartbeat_interval: heartbeat,
                 software: NetworkConfig::software(),
@@ -115,6 +118,26 @@ fn listen(config: &NetworkConfig) -> Result<SocketAddr, ConfigError> {
     ip.map(|ip| SocketAddr::new(ip, config.port)).map_err(|_| {
         wrong("it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::")
     })
+}
+
+fn external_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.external_addresses.len();
+    ensure(
+        count <= MAX_ADDRESSES,
+        "external_addresses",
+        || format!("{count} addresses"),
+        || format!("at most {MAX_ADDRESSES} are allowed"),
+    )?;
+    for address in &config.external_addresses {
+        let ip = address.ip();
+        ensure(
+            address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast(),
+            "external_addresses",
+            || quoted(&address.to_string()),
+            || "each must be an address that others can dial, such as 192.0.2.1:8888".into(),
+        )?;
+    }
+    Ok(())
 }
 
 fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
@@ -171,6 +194,7 @@ fn gossip(config: &NetworkConfig) -> Result<(), ConfigError> {
 
 fn peers(config: &NetworkConfig) -> Result<(), ConfigError> {
     count("max_peers", config.max_peers, 1, 10_000)?;
+    count("max_peers_per_address", config.max_peers_per_address, 1, 10_000)?;
     ensure(
         config.min_peers <= config.max_peers,
         "min_peers",

@@ -1,6 +1,7 @@
-//! The configuration of a node: the founding document's keys, `network` and `transport`.
+//! The configuration of a node: the founding document's keys, `network`, `transport`,
+//! `max_peers_per_address` and `external_addresses`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,9 @@ use super::transport::TransportPolicy;
 pub struct NetworkConfig {
     /// The name of the network: nodes of different networks refuse each other.
     pub network: String,
-    /// The IP address to listen on; `0.0.0.0` or `::` for all. A link-local one has its zone with
-    /// it: `fe80::1%eth0`.
+    /// The IP address to listen on: `::` for all of this machine, IPv4 and IPv6 (IPv4 alone where
+    /// the machine has no IPv6), `0.0.0.0` for all of IPv4. A link-local one has its zone with it:
+    /// `fe80::1%eth0`.
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
@@ -26,6 +28,9 @@ pub struct NetworkConfig {
     /// Whether datagrams go to the kernel in batches (segmentation offload). A node sends them one
     /// by one on a path that loses batches by itself; this is for machines where all of them do.
     pub udp_batches: bool,
+    /// Where others can reach the node beside what they observe, such as a forwarded port: told to
+    /// peers, and first in invites.
+    pub external_addresses: Vec<SocketAddr>,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
@@ -48,6 +53,9 @@ pub struct NetworkConfig {
 
     /// Peers, in all.
     pub max_peers: usize,
+    /// Of them, those that dialled from one public IP address (IPv6: /64). Private networks and
+    /// this machine are not counted: a whole network may be behind one address of theirs.
+    pub max_peers_per_address: usize,
     /// Peers below which new ones are looked for eagerly.
     pub min_peers: usize,
     /// Links, in all, both directions, half-open ones included.
@@ -93,10 +101,11 @@ impl Default for NetworkConfig {
             node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
-            host: "0.0.0.0".into(),
+            host: "::".into(),
             port: 8888,
             transport: TransportPolicy::default(),
             udp_batches: session.udp_batches,
+            external_addresses: peers.external_addresses,
             bootstrap_nodes: peers.bootstrap,
             data_dir: None,
             log_level: "INFO".into(),
@@ -107,6 +116,7 @@ impl Default for NetworkConfig {
             message_cache_size: gossip.cache_size,
             message_buffer_size: 65_536,
             max_peers: peers.max_peers,
+            max_peers_per_address: peers.max_peers_per_address,
             min_peers: peers.min_peers,
             max_concurrent_connections: session.max_links,
             connection_timeout: session.connect_timeout.as_secs_f64(),

@@ -6,7 +6,7 @@
 use std::{
     array,
     io::{self, ErrorKind, IoSliceMut},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -50,14 +50,17 @@ pub(crate) enum Arrived {
 }
 
 impl DatagramSocket {
-    /// Takes the port, and tells which one it got. Whether an IPv6 address takes IPv4 as well is
-    /// left to the operating system. Nothing can be sent before [`writable`](Self::writable) said
+    /// Takes the port, and tells which one it got. `::` stands for IPv4 as well on every system
+    /// (RFC 3493, 5.3). Nothing can be sent before [`writable`](Self::writable) said
     /// so once.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         // A kernel that grants less has its reasons; nothing depends on it but speed.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        if address.ip() == Ipv6Addr::UNSPECIFIED {
+            socket.set_only_v6(false)?;
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let io = UdpSocket::from_std(socket.into())?;

@@ -2,10 +2,11 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     time::Instant,
 };
 
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
@@ -20,9 +21,13 @@ use crate::limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG};
 /// A connection and where it comes from.
 pub(crate) type Accepted = (TcpStream, SocketAddr);
 
-/// Takes the port, and tells which one it got.
+/// Takes the port, and tells which one it got. `::` stands for IPv4 as well on every system (RFC
+/// 3493, 5.3).
 pub(crate) fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        SockRef::from(&socket).set_only_v6(false)?;
+    }
     // A node that restarts takes its port back while old connections of it still time out.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;

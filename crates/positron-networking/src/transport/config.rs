@@ -46,7 +46,7 @@ impl Default for UdpConfig {
         let network = "positron-transport".to_owned();
         let proto = EndpointConfig::new(NetworkId::from_name(&network));
         Self {
-            host: "0.0.0.0".into(),
+            host: "::".into(),
             port: 8888,
             network,
             identity: None,
@@ -115,7 +115,7 @@ impl Default for TcpConfig {
     /// Port 8888 on all addresses, somebody new.
     fn default() -> Self {
         Self {
-            host: "0.0.0.0".into(),
+            host: "::".into(),
             port: 8888,
             network: "positron-transport".into(),
             identity: None,

@@ -9,6 +9,7 @@ use crate::{
     misbehavior::Observation,
     session::sessions::{DialFailure, DialRequest, DownReason},
     time::WallTime,
+    wire::frame::CloseReason,
 };
 
 /// Something that the application may want to know; each says why.
@@ -38,6 +39,18 @@ pub enum Event {
         peer: NodeId,
         /// Why.
         reason: DownReason,
+    },
+    /// Newcomers were refused: the last of them, and how many more since this was said last for the
+    /// same reason.
+    PeersRefused {
+        /// Whom.
+        peer: NodeId,
+        /// Where.
+        addr: SocketAddr,
+        /// Why, as it was told.
+        reason: CloseReason,
+        /// Others, of whom nothing was said.
+        untold: u64,
     },
     /// A dial led to nothing.
     DialFailed {

@@ -108,6 +108,9 @@ impl NodeCore {
                 let parting = parting.map(|message| message.encode());
                 self.sessions.refuse(now, peer.link, reason, parting, &mut self.queues.session);
             }
+            peers::PeersEffect::Refused { peer, reason, untold } => {
+                self.emit(Event::PeersRefused { peer: peer.id, addr: peer.addr, reason, untold });
+            }
             peers::PeersEffect::Disconnect { peer, reason } => {
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
             }

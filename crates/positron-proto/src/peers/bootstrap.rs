@@ -352,8 +352,11 @@ impl BootstrapAddresses {
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         // A node that answers, if only to say that it is full, is known to be there: with enough
         // peers it is left in peace, or a large network would knock on its bootstrap nodes forever.
-        let full = DialFailure::refused(CloseReason::SlotsFull);
-        let answers = entry.found.is_some() || entry.view.state == BootstrapState::Failed(full);
+        let is_full = match &entry.view.state {
+            BootstrapState::Failed(failure) => failure.is_for_want_of_room(),
+            _ => false,
+        };
+        let answers = entry.found.is_some() || is_full;
         let content = links.len() >= self.enough && answers;
         if !entry.asked && (linked || content || dialer.free_slots(links) == 0) {
             return self.postpone(index, BOOTSTRAP_LONGEST, turn);

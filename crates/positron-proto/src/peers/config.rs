@@ -1,5 +1,7 @@
 //! What peers are told once.
 
+use std::net::SocketAddr;
+
 use crate::time::Duration;
 
 /// The founding document's knobs.
@@ -7,10 +9,16 @@ use crate::time::Duration;
 pub struct PeersConfig {
     /// `host:port` of nodes to begin with; host may be a name.
     pub bootstrap: Vec<String>,
+    /// Where the operator says that we can be reached, beside what is observed: a forwarded port.
+    pub external_addresses: Vec<SocketAddr>,
     /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
     pub min_peers: usize,
     /// Peers, in all, above which newcomers are refused.
     pub max_peers: usize,
+    /// Of them, those that dialled us from one public IP address (IPv6: /64). Private networks and
+    /// this machine are not counted by address: a whole network may be behind one of theirs, and
+    /// whoever is in it could have as many of them as they like.
+    pub max_peers_per_address: usize,
     /// Time between two questions for more peers.
     pub discovery_interval: Duration,
     /// Time between two heartbeats on each link.
@@ -24,8 +32,10 @@ impl Default for PeersConfig {
     fn default() -> Self {
         Self {
             bootstrap: Vec::new(),
+            external_addresses: Vec::new(),
             min_peers: 5,
             max_peers: 50,
+            max_peers_per_address: 8,
             discovery_interval: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(30),
             software: concat!("positron-net/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -39,6 +49,7 @@ impl PeersConfig {
         self.discovery_interval = self.discovery_interval.max(SHORTEST_INTERVAL);
         self.heartbeat_interval = self.heartbeat_interval.max(SHORTEST_INTERVAL);
         self.max_peers = self.max_peers.max(1);
+        self.max_peers_per_address = self.max_peers_per_address.max(1);
         self.min_peers = self.min_peers.min(self.max_peers);
         self.software.retain(|c| matches!(c, ' '..='~'));
         self.software.truncate(crate::limits::MAX_SOFTWARE);

@@ -1,14 +1,16 @@
 //! Who is linked, which slots are free, and how much each peer may say.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use super::scope::{Group, Scope};
 use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    netgroup::counted,
     session::sessions::Peer,
     time::{Duration, Instant},
+    wire::frame::CloseReason,
 };
 
 /// One linked peer.
@@ -20,6 +22,8 @@ pub(super) struct PeerLink {
     pub scope: Scope,
     /// In whose network it is.
     pub group: Group,
+    /// What its address counted as when it came; `None` if it is not counted.
+    counted_as: Option<IpAddr>,
     /// Since when.
     pub since: Instant,
     /// We asked for records and wait for them.
@@ -37,14 +41,16 @@ pub(super) struct PeerLink {
 /// Every linked peer, and the slots.
 ///
 /// `max` slots in all. Half of them at most are reserved for links that we chose ourselves: who
-/// dials us can fill the others, never these (Heilman et al. 2015).
+/// dials us can fill the others, never these (Heilman et al. 2015). Of those, one public address
+/// has `per_address` at most.
 #[derive(Debug)]
 pub(super) struct ConnectedPeers {
     by_id: BTreeMap<NodeId, PeerLink>,
-    /// Let in, not up yet.
-    admitted: BTreeMap<NodeId, Instant>,
+    /// Let in, not up yet: since when, and what its address counts as.
+    admitted: BTreeMap<NodeId, (Instant, Option<IpAddr>)>,
     max: usize,
     reserved: usize,
+    per_address: usize,
 }
 
 /// How much a peer may still say (generic cell rate algorithm, ITU-T I.371: one number a peer).
@@ -54,10 +60,10 @@ struct Allowance {
 }
 
 impl ConnectedPeers {
-    pub(super) const fn new(max: usize, outbound_target: usize) -> Self {
+    pub(super) const fn new(max: usize, outbound_target: usize, per_address: usize) -> Self {
         let half = max / 2;
         let reserved = if outbound_target < half { outbound_target } else { half };
-        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, reserved }
+        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, reserved, per_address }
     }
 
     /// A session came up. False if it was up before.
@@ -71,6 +77,7 @@ impl ConnectedPeers {
             peer,
             scope: Scope::of_peer(peer.addr),
             group: Group::of(peer.addr.ip()),
+            counted_as: counted_as(&peer),
             since: now,
             asked: false,
             active_peers: 0,
@@ -128,19 +135,37 @@ impl ConnectedPeers {
         self.by_id.len() > self.max && self.outbound().count() > self.reserved
     }
 
-    /// Takes a slot for who knocked, if one is left for guests.
-    pub(super) fn admit(&mut self, now: Instant, peer: NodeId) -> bool {
-        self.admitted.retain(|_, since| now.since(*since) < HANDSHAKE_TIMEOUT);
-        if self.by_id.contains_key(&peer) || self.admitted.contains_key(&peer) {
-            return true;
+    /// Takes a slot for who knocked, if one is left for guests, and for those of its address.
+    pub(super) fn admit(&mut self, now: Instant, peer: &Peer) -> Result<(), CloseReason> {
+        self.admitted.retain(|_, (since, _)| now.since(*since) < HANDSHAKE_TIMEOUT);
+        if self.by_id.contains_key(&peer.id) || self.admitted.contains_key(&peer.id) {
+            return Ok(());
         }
         let inbound = self.by_id.len() - self.outbound().count() + self.admitted.len();
         if self.free() == 0 || inbound >= self.max - self.reserved {
-            return false;
+            return Err(CloseReason::SlotsFull);
         }
-        self.admitted.insert(peer, now);
-        true
+        let address = counted_as(peer);
+        if address.is_some() && self.guests_of(address) >= self.per_address {
+            return Err(CloseReason::AddressFull);
+        }
+        self.admitted.insert(peer.id, (now, address));
+        Ok(())
     }
+
+    /// Those who dialled us from what counts as one address.
+    fn guests_of(&self, address: Option<IpAddr>) -> usize {
+        let inbound = |link: &&PeerLink| link.peer.direction == Direction::Inbound;
+        let linked = self.by_id.values().filter(inbound).map(|link| link.counted_as);
+        let admitted = self.admitted.values().map(|(_, address)| *address);
+        linked.chain(admitted).filter(|of| *of == address).count()
+    }
+}
+
+/// What the slots of a public address are counted by. Nearer ones are not counted.
+fn counted_as(peer: &Peer) -> Option<IpAddr> {
+    let is_near = Group::of(peer.addr.ip()) == Group::Near;
+    if is_near { None } else { counted(peer.addr) }
 }
 
 impl PeerLink {

@@ -29,6 +29,16 @@ pub enum PeersEffect {
         /// What to say before.
         parting: Option<PeersMessage>,
     },
+    /// Newcomers were refused: the last of them, and how many more were since this was told last
+    /// for the same reason.
+    Refused {
+        /// Whom.
+        peer: Peer,
+        /// Why.
+        reason: CloseReason,
+        /// Others, of whom nothing was told.
+        untold: u64,
+    },
     /// End a session.
     Disconnect {
         /// With whom.

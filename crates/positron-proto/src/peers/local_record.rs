@@ -21,7 +21,8 @@ use crate::{
 
 /// Our own record.
 ///
-/// A socket bound to a specific IP address is listed as it is. One bound to all addresses of this
+/// What the operator says comes first: nobody else knows of a forwarded port. A socket bound to a
+/// specific IP address is listed as it is. One bound to all addresses of this
 /// machine stands for what others observe. On loopback and private networks one peer's word is
 /// enough. On the internet an observed address is taken when peers of two network groups agree, or
 /// when all peers agree and one of them was dialled by us or there are two of them. A false one
@@ -30,6 +31,8 @@ use crate::{
 pub(super) struct LocalRecord {
     me: Arc<Identity>,
     network: NetworkId,
+    /// What the operator says.
+    external: Vec<SocketAddr>,
     bound: Vec<SocketAddr>,
     /// What each linked peer sees; at most one vote a peer.
     votes: BTreeMap<NodeId, Vote>,
@@ -51,6 +54,7 @@ impl LocalRecord {
     pub(super) fn new(
         me: Arc<Identity>,
         network: NetworkId,
+        external: Vec<SocketAddr>,
         software: String,
         now: WallTime,
     ) -> Self {
@@ -67,6 +71,7 @@ impl LocalRecord {
         Self {
             me,
             network,
+            external,
             bound: Vec::new(),
             votes: BTreeMap::new(),
             observed: Vec::new(),
@@ -148,7 +153,8 @@ impl LocalRecord {
 
     fn addresses(&self) -> Vec<Address> {
         let specific = self.bound.iter().filter(|addr| !addr.ip().is_unspecified());
-        let mut addresses: Vec<SocketAddr> = specific.copied().collect();
+        let known = self.external.iter().chain(specific);
+        let mut addresses: Vec<SocketAddr> = known.copied().collect();
         if self.bound.iter().any(|addr| addr.ip().is_unspecified()) {
             addresses.extend(&self.observed);
         }

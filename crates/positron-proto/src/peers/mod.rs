@@ -5,6 +5,7 @@
 //! - `address_book`, `entry`: who exists and where, bounded in all, per source, per group and per
 //!   IP address;
 //! - `connected`: who is linked, slots, and how much each may say;
+//! - `refusals`: what is told of newcomers who are refused;
 //! - `local_record`: our own record, and what others observe of our address;
 //! - `dialer`: dials under way, and for what there is room;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
@@ -34,6 +35,7 @@ mod outbound;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
 mod redial;
+mod refusals;
 mod scope;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use super::{
     local_record::LocalRecord,
     outbound::Outbound,
     redial::Redial,
+    refusals::Refusals,
     scope::Scope,
     turn::Shared,
 };
@@ -66,6 +67,7 @@ pub struct Peers {
     pub(super) own: LocalRecord,
     book: AddressBook,
     links: ConnectedPeers,
+    refusals: Refusals,
     dialer: Dialer,
     redial: Redial,
     bootstraps: BootstrapAddresses,
@@ -93,9 +95,16 @@ impl Peers {
             shared: Shared::new(rng),
             deadlines: Deadlines::new(),
             started: false,
-            own: LocalRecord::new(me, network, config.software, now.wall),
+            own: LocalRecord::new(
+                me,
+                network,
+                config.external_addresses,
+                config.software,
+                now.wall,
+            ),
             book,
-            links: ConnectedPeers::new(config.max_peers, enough),
+            links: ConnectedPeers::new(config.max_peers, enough, config.max_peers_per_address),
+            refusals: Refusals::default(),
             dialer: Dialer::new(id),
             redial: Redial::new(),
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
@@ -133,19 +142,23 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        if standings.is_banned(&peer.id, now.wall) {
+        let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
-            out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::Banned, parting: None });
-        } else if self.links.admit(now.mono, peer.id) {
-            out.push_back(PeersEffect::Admit(peer));
-        } else {
-            self.shared.counters.inbound_refused_full += 1;
-            let scope = Scope::of_peer(peer.addr);
+            (CloseReason::Banned, None)
+        } else if let Err(reason) = self.links.admit(now.mono, &peer) {
             let turn = &mut self.shared.turn(now, out);
+            match reason {
+                CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
+                _ => turn.counters.inbound_refused_full += 1,
+            }
+            let scope = Scope::of_peer(peer.addr);
             let peers = sample(&self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
-            let parting = (!peers.is_empty()).then_some(PeersMessage::Announcement(peers));
-            out.push_back(PeersEffect::Refuse { peer, reason: CloseReason::SlotsFull, parting });
-        }
+            (reason, (!peers.is_empty()).then_some(PeersMessage::Announcement(peers)))
+        } else {
+            return out.push_back(PeersEffect::Admit(peer));
+        };
+        out.push_back(PeersEffect::Refuse { peer, reason: reason.clone(), parting });
+        self.refusals.handle_refused(now.mono, peer, reason, out);
     }
 
     /// A session is up. Who dialled says hello.

@@ -64,10 +64,13 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) {
         use CloseReason::{
-            Banned, Pruned, SelfDial, ShuttingDown, SlotsFull, SlowReader, Timeout, Violation,
-            WrongFeatures, WrongNetwork, WrongVersion,
+            Banned, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout, Violation, WrongFeatures,
+            WrongNetwork, WrongVersion,
         };
         let pause = match why {
+            DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
+                SLOTS_FULL_PAUSE
+            }
             DownReason::Link(_)
             | DownReason::ByPeer(Timeout | SlowReader)
             | DownReason::ByUs(Timeout | SlowReader) => {
@@ -81,7 +84,6 @@ impl Redial {
                 }
             }
             DownReason::ByPeer(ShuttingDown) => LOST_LONGEST,
-            DownReason::ByPeer(SlotsFull) | DownReason::ByUs(SlotsFull) => SLOTS_FULL_PAUSE,
             DownReason::ByPeer(
                 Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
                 | SelfDial,
@@ -101,13 +103,14 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) {
         use CloseReason::{
-            Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork, WrongVersion,
+            AddressFull, Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork,
+            WrongVersion,
         };
         let DialFailure::Handshake(HandshakeFailure::Refused(reason)) = failure else {
             return self.count_failure(node, book, turn);
         };
         match reason {
-            SlotsFull => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
+            SlotsFull | AddressFull => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
             Duplicate => self.leave_alone(node, REDIAL_FIRST, book, turn),
             Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
                 self.lost.remove(&node);

@@ -88,6 +88,14 @@ impl DialFailure {
         Self::Handshake(HandshakeFailure::Refused(why))
     }
 
+    /// Whether somebody is there who only has no room, and can name others who may.
+    pub const fn is_for_want_of_room(&self) -> bool {
+        match self {
+            Self::Handshake(HandshakeFailure::Refused(why)) => why.is_for_want_of_room(),
+            Self::Handshake(_) | Self::Link(_) | Self::Timeout => false,
+        }
+    }
+
     /// Whether nothing else has to be tried.
     pub(super) const fn settles(&self) -> bool {
         match self {

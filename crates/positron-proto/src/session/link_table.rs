@@ -71,7 +71,7 @@ pub(super) enum Admitted {
     Yes,
     /// Yes, and the one who waited longest was hung up on: there were too many in all.
     InsteadOfOldest,
-    /// No, it was hung up on: its address has as many links as one may have.
+    /// No, it was hung up on: its address has as many strangers as one may have.
     Refused,
 }
 
@@ -129,7 +129,7 @@ impl LinkTable {
         }
     }
 
-    /// Lets a stranger in front of the door, unless its address has too many links; the stranger
+    /// Lets a stranger in front of the door, unless too many of its address are there; the stranger
     /// who waits longest gives way when there are too many in all.
     pub(super) fn admit(
         &mut self,
@@ -268,7 +268,8 @@ impl LinkTable {
         let entry = self.rows.get_mut(&id)?;
         entry.stage.establish(now.mono);
         let Stage::Established(link) = &mut entry.stage else { return None };
-        entry.place = self.door.promote(entry.place, entry.addr);
+        self.door.release(entry.place, entry.addr);
+        entry.place = Quota::Free;
         self.deadlines.set(LinkWake::Stage(id), now.mono);
         Some(link)
     }

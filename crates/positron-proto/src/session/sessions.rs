@@ -266,7 +266,7 @@ impl Sessions {
         out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(Stage::AwaitAdmission(_)) = self.links.table.stage(link) else { return };
-        if reason == CloseReason::SlotsFull {
+        if reason.is_for_want_of_room() {
             self.counters.links_refused += 1;
         }
         if let Some(body) = parting.filter(|body| body.len() <= MAX_RECORD / 2) {

@@ -143,6 +143,10 @@ pub enum CloseReason {
     /// The link was made only to see who answers.
     #[error("it only checked the address")]
     Probe,
+    /// Others behind the same address have as many links as one address may have. Addresses of
+    /// others may have come before.
+    #[error("it has as many peers behind this address as it allows (`max_peers_per_address`)")]
+    AddressFull,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -262,8 +266,14 @@ impl CloseReason {
             Self::Timeout => 12,
             Self::Pruned => 13,
             Self::Probe => 14,
+            Self::AddressFull => 15,
             Self::Other(code) => *code,
         }
+    }
+
+    /// Whether there was only no room: it is asked again soon, and others meanwhile.
+    pub const fn is_for_want_of_room(&self) -> bool {
+        matches!(self, Self::SlotsFull | Self::AddressFull)
     }
 
     pub(super) fn decode(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
@@ -289,6 +299,7 @@ impl CloseReason {
             12 => Self::Timeout,
             13 => Self::Pruned,
             14 => Self::Probe,
+            15 => Self::AddressFull,
             other => Self::Other(other),
         })
     }

@@ -89,6 +89,8 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
             bootstrap,
             min_peers: 2,
             max_peers: 16,
+            max_peers_per_address: 16,
+            external_addresses: Vec::new(),
             discovery_interval: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(5),
             software: "hammer".into(),

@@ -169,6 +169,7 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
             CloseReason::Timeout,
             CloseReason::Pruned,
             CloseReason::Probe,
+            CloseReason::AddressFull,
         ]),
         any_text(128).prop_map(CloseReason::Violation),
         (100..u16::MAX).prop_map(CloseReason::Other),

@@ -5,6 +5,7 @@ use crate::{
     handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
+    limits::REFUSALS_TOLD_INTERVAL,
     peers::{PeersConfig, PeersEffect, PeersMessage, scope::Group},
     session::sessions::{DownReason, LinkDown, Peer},
     standings::TrustTable,
@@ -26,12 +27,12 @@ fn stranger(number: u64, addr: &str) -> Peer {
     }
 }
 
-/// Strangers knock and are let in until one is refused; how many were let in.
+/// Strangers of as many addresses knock and are let in until one is refused; how many were let in.
 fn flood(world: &mut World, node: usize) -> usize {
     let standings = TrustTable::new(0.5);
     let now = world.now;
     for number in 0..1_000 {
-        let peer = stranger(number, "6.6.6.6:666");
+        let peer = stranger(number, &format!("6.6.{number}.6:666"));
         let mut out = VecDeque::new();
         let peers = &mut world.nodes[node].peers;
         peers.handle_incoming(now, peer, &standings, &mut out);
@@ -76,7 +77,7 @@ fn a_slot_is_free_again_when_its_guest_is_gone() {
     let mut world = World::new(1);
     let node = world.add(&address(0), PeersConfig { max_peers: 20, ..config() });
     assert_eq!(flood(&mut world, node), 15);
-    let first = stranger(0, "6.6.6.6:666").id;
+    let first = stranger(0, "6.6.0.6:666").id;
     world.act(node, |node, now, out| {
         node.peers.peer_down(now, first, &DownReason::Link(LinkDown::Eof), out);
     });
@@ -101,6 +102,83 @@ fn who_is_refused_gets_addresses_and_joins_elsewhere() {
 }
 
 #[test]
+fn who_is_refused_for_its_address_is_told_so_and_joins_elsewhere() {
+    let mut world = crowd(1, 6, &PeersConfig { max_peers_per_address: 2, ..config() });
+    world.run(Duration::from_secs(30));
+    // Ten nodes behind one address that know only the hub.
+    let only_hub = PeersConfig { bootstrap: vec![address(0)], ..config() };
+    let members: Vec<usize> =
+        (0..10).map(|n| world.add(&format!("5.5.5.5:{}", 1000 + n), only_hub.clone())).collect();
+    world.run(Duration::from_secs(3));
+    let is_told = |member: &usize| world.state(*member) == closed(CloseReason::AddressFull);
+    let refused: Vec<usize> = members.into_iter().filter(is_told).collect();
+    assert!(!refused.is_empty());
+    let hub = world.nodes[0].peers.counters();
+    assert_eq!(hub.inbound_refused_full, 0, "it has slots");
+    assert!(hub.inbound_refused_address >= u64::try_from(refused.len()).unwrap());
+    assert_eq!(world.nodes[0].refused, [CloseReason::AddressFull]);
+    for member in refused {
+        assert!(world.degree(member) > 0, "node {member} is alone");
+    }
+}
+
+#[test]
+fn a_private_network_may_be_behind_one_address() {
+    for at in ["10.0.0.1", "192.168.1.1", "100.64.0.1", "[fd00::1]", "127.0.0.1"] {
+        let mut world = World::new(1);
+        let hub = world.add(&address(0), config());
+        let mut out = VecDeque::new();
+        let standings = TrustTable::new(0.5);
+        for number in 0..40 {
+            let (now, peer) = (world.now, stranger(number, &format!("{at}:666")));
+            world.nodes[hub].peers.handle_incoming(now, peer, &standings, &mut out);
+        }
+        let is_admitted = |effect: &PeersEffect| matches!(effect, PeersEffect::Admit(_));
+        assert!(out.len() == 40 && out.iter().all(is_admitted), "{at}");
+    }
+}
+
+#[test]
+fn the_limit_of_an_address_is_the_operators_and_a_slash_64_is_one_address() {
+    let mut world = World::new(1);
+    let hub = world.add(&address(0), PeersConfig { max_peers_per_address: 3, ..config() });
+    let standings = TrustTable::new(0.5);
+    let mut admitted = 0;
+    for number in 0..40 {
+        let (now, mut out) = (world.now, VecDeque::new());
+        let peer = stranger(number, &format!("[2a00:1:2:3::{number}]:666"));
+        world.nodes[hub].peers.handle_incoming(now, peer, &standings, &mut out);
+        admitted += usize::from(out[0] == PeersEffect::Admit(peer));
+    }
+    assert_eq!(admitted, 3);
+}
+
+#[test]
+fn refusals_are_told_at_a_bounded_rate_and_none_is_lost() {
+    let mut world = World::new(1);
+    let hub = world.add(&address(0), PeersConfig { max_peers_per_address: 1, ..config() });
+    let standings = TrustTable::new(0.5);
+    let mut told = Vec::new();
+    for number in 0..102 {
+        if number == 101 {
+            world.run(REFUSALS_TOLD_INTERVAL);
+        }
+        let (now, mut out) = (world.now, VecDeque::new());
+        let peer = stranger(number, "6.6.6.6:666");
+        let peers = &mut world.nodes[hub].peers;
+        peers.handle_incoming(now, peer, &standings, &mut out);
+        if number == 0 {
+            peers.peer_up(now, peer, &standings, &mut out);
+        }
+        told.extend(out.into_iter().filter_map(|effect| match effect {
+            PeersEffect::Refused { reason: CloseReason::AddressFull, untold, .. } => Some(untold),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [0, 99]);
+}
+
+#[test]
 fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let mut world = crowd(1, 10, &config());
     world.run(Duration::from_secs(30));
@@ -110,7 +188,7 @@ fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let knocking = stranger(9_999, "7.7.7.7:777");
     world.nodes[0].peers.handle_incoming(now, knocking, &TrustTable::new(0.5), &mut out);
     let Some(PeersEffect::Refuse { parting: Some(PeersMessage::Announcement(peers)), .. }) =
-        out.pop_back()
+        out.pop_front()
     else {
         panic!("{out:?}");
     };
@@ -143,7 +221,7 @@ fn who_is_banned_is_refused_and_not_dialled() {
     let mut out = VecDeque::new();
     node.peers.handle_incoming(now, knocking, &node.standings, &mut out);
     let reason = CloseReason::Banned;
-    assert_eq!(out, [PeersEffect::Refuse { peer: knocking, reason, parting: None }]);
+    assert_eq!(out[0], PeersEffect::Refuse { peer: knocking, reason, parting: None });
     assert!(node.peers.counters().inbound_refused_banned > 0);
     world.run(Duration::from_secs(60));
     let told = world.nodes[3].said.iter().any(|(_, message)| match message {

@@ -69,6 +69,8 @@ pub(super) struct TestNode {
     pub observed: Vec<(NodeId, Observation)>,
     pub dialled: Vec<(Instant, DialRequest)>,
     pub said: Vec<(NodeId, PeersMessage)>,
+    /// For what newcomers were refused, as far as it was told.
+    pub refused: Vec<CloseReason>,
     pub resolved: usize,
     under_way: BTreeMap<u64, DialRequest>,
     /// Which life of the node this is: each has dice of its own.
@@ -133,6 +135,7 @@ impl World {
             observed: Vec::new(),
             dialled: Vec::new(),
             said: Vec::new(),
+            refused: Vec::new(),
             resolved: 0,
             under_way: BTreeMap::new(),
             life: 0,
@@ -286,7 +289,9 @@ impl World {
                 let dialler = self.index(peer.id);
                 self.link_up(dialler, index, peer);
             }
-            PeersEffect::Refuse { .. } => panic!("only a knock is refused"),
+            PeersEffect::Refuse { .. } | PeersEffect::Refused { .. } => {
+                panic!("only a knock is refused")
+            }
             PeersEffect::Disconnect { peer, reason } => {
                 let Some(other) = self.find(peer) else { return };
                 if self.unlink(index, other) {
@@ -421,13 +426,17 @@ impl World {
         let node = &mut self.nodes[at];
         node.peers.handle_incoming(now, peer, &node.standings, &mut out);
         self.note_alarm(at);
-        let [answer] = out.make_contiguous() else { panic!("a knock has one answer: {out:?}") };
-        if let PeersEffect::Refuse { reason, parting, .. } = answer {
-            if let Some(message) = parting.take() {
+        let answer = out.pop_front();
+        if let Some(PeersEffect::Refused { reason, .. }) = out.pop_front() {
+            self.nodes[at].refused.push(reason);
+        }
+        assert_eq!(out, [], "a knock has one answer");
+        if let Some(PeersEffect::Refuse { reason, parting, .. }) = answer {
+            if let Some(message) = parting {
                 let from = self.id(at);
                 self.send(at, dialler, Happening::Said { from, message, parting: true });
             }
-            return DialOutcome::Failed(DialFailure::refused(reason.clone()));
+            return DialOutcome::Failed(DialFailure::refused(reason));
         }
         self.carry_out(at, PeersEffect::Admit(peer));
         DialOutcome::Connected(self.id(at))
