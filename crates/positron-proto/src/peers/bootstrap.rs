@@ -10,7 +10,7 @@ use super::{
     connected::ConnectedPeers,
     dialer::{DialReason, Dialer},
     redial::{Redial, backoff},
-    scope::canonical,
+    scope::with_zone,
     turn::Turn,
 };
 use crate::{
@@ -432,7 +432,7 @@ impl BootstrapAddresses {
 /// tries, each attempt begins where the one before it ended.
 fn in_turns(addresses: Vec<SocketAddr>, failures: u32) -> VecDeque<SocketAddr> {
     let mut known = BTreeSet::new();
-    let addresses = addresses.into_iter().map(canonical).filter(|addr| known.insert(*addr));
+    let addresses = addresses.into_iter().map(with_zone).filter(|addr| known.insert(*addr));
     let (mut preferred, mut others) = (VecDeque::new(), VecDeque::new());
     let mut preferred_family = None;
     for addr in addresses {
@@ -472,9 +472,7 @@ fn parse(address: &str) -> Result<Place, &'static str> {
                 Err("this IP address means any, dial a specific one")
             }
             _ if addr.ip().is_multicast() => Err("this IP address is of a group, not of a node"),
-            // A zone is a part of the address.
-            SocketAddr::V6(zoned) if zoned.scope_id() != 0 => Ok(Place::Address(addr)),
-            _ => Ok(Place::Address(canonical(addr))),
+            _ => Ok(Place::Address(with_zone(addr))),
         };
     }
     if address.parse::<IpAddr>().is_ok() {
@@ -503,6 +501,21 @@ const MAX_NAME: usize = 255;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_zone_of_an_address_is_dialled_with_it() {
+        for zoned in ["[fe80::1%3]:8888", "[fe80::1%4]:8888", "[::ffff:192.0.2.1]:1"] {
+            let addr: SocketAddr = zoned.parse().unwrap();
+            let dialled = [parse(zoned).unwrap(), Place::Address(in_turns(vec![addr], 0)[0])];
+            for place in dialled {
+                let Place::Address(to) = place else { panic!("{zoned} is an address") };
+                let expected = zoned.replace("[::ffff:192.0.2.1]", "192.0.2.1");
+                assert_eq!(to.to_string(), expected);
+            }
+        }
+        assert!(matches!(parse("[fe80::1%eth0]:8888"), Ok(Place::Name)));
+        assert!(parse("[fe80::1%]:8888").is_err());
+    }
 
     #[test]
     fn the_addresses_of_a_name_take_turns_by_family_and_none_is_left_out() {

@@ -92,7 +92,14 @@ pub(super) fn is_plausible(addr: SocketAddr, told_over: Scope) -> bool {
     addr.port() != 0 && !mapped && Scope::of(addr.ip()).is_some_and(|scope| scope >= told_over)
 }
 
-/// The same address, IPv4 written as IPv4.
+/// The same address as it is dialled: IPv4 written as IPv4, IPv6 with its zone, without which a
+/// link-local address is none.
+pub(super) fn with_zone(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().to_canonical().is_ipv4() { canonical(addr) } else { addr }
+}
+
+/// The same address as others know it: IPv4 written as IPv4, and no zone, which is a word of one
+/// machine only.
 pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
