@@ -1,18 +1,17 @@
 //! Invites: what one node needs to know to join another, in one line that can be pasted.
 
-use std::{
-    fmt, fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
-    path::Path,
-    str::FromStr,
-};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use positron_networking::NodeId;
 use positron_proto::wire::has_zone;
 
+use crate::reach::MAX_INVITED;
+
 const SCHEME: &str = "positron:";
-/// Addresses of this machine in an invite: it must stay short enough to be pasted (guess).
-const MAX_OWN_ADDRESSES: usize = 8;
+
+/// Why a node that listens may be without an invite.
+pub(crate) const NO_ADDRESS: &str =
+    "this machine has no address of a family that the node listens on";
 
 /// `positron:<node id>@<address>[,<address>]?network=<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,93 +35,46 @@ impl fmt::Display for NotAnInvite {
 }
 
 impl Invite {
-    /// The invite of a node that listens on `listen` and is seen by others at `observed`.
+    /// The invite of a node that can be dialled at `addresses`, after those that its operator
+    /// named, which are `configured`.
     ///
-    /// `None` if there is no address to dial: every port is still to be chosen.
+    /// `None` if there is no address to dial: [`NO_ADDRESS`], or every port is still to be chosen.
     pub(crate) fn new(
         node: NodeId,
         network: &str,
-        observed: &[SocketAddr],
-        listen: &[SocketAddr],
+        configured: &[String],
+        addresses: &[SocketAddr],
     ) -> Option<Self> {
-        let local = listen.iter().flat_map(|address| {
-            let ips = match address.ip().is_unspecified() {
-                true => own_ips(address),
-                false => vec![address.ip()],
-            };
-            ips.into_iter().map(|ip| SocketAddr::new(ip, address.port()))
-        });
-        let mut addresses = Vec::new();
-        for address in observed.iter().copied().chain(local) {
-            let text = address.to_string();
-            if address.port() != 0 && !address.ip().is_unspecified() && !addresses.contains(&text) {
-                addresses.push(text);
+        let mut named = configured.to_vec();
+        let is_loopback = |address: &SocketAddr| address.ip().is_loopback();
+        // Loopback is for who has nothing else.
+        let others = addresses.iter().filter(|one| configured.is_empty() || !is_loopback(one));
+        for address in others.map(ToString::to_string) {
+            if !named.contains(&address) {
+                named.push(address);
             }
         }
+        named.truncate(MAX_INVITED);
         let network = network.to_owned();
-        (!addresses.is_empty()).then_some(Self { node, addresses, network })
+        (!named.is_empty()).then_some(Self { node, addresses: named, network })
     }
-}
 
-/// Where a node that listens everywhere can be dialled: the addresses from which this machine talks
-/// to the world, then those of its other interfaces; loopback if there is nothing else. `::`
-/// listens on IPv4 too.
-fn own_ips(listen: &SocketAddr) -> Vec<IpAddr> {
-    let v4 = Ipv4Addr::UNSPECIFIED.into();
-    let families = if listen.is_ipv6() { vec![v4, listen.ip()] } else { vec![v4] };
-    let is_heard = |ip: &IpAddr| families.iter().any(|family| family.is_ipv6() == ip.is_ipv6());
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let up = || interfaces.iter().filter(|interface| interface.is_oper_up());
-    let outward = families.iter().filter_map(|any| outward_ip(*any));
-    let others = up().filter(|interface| !is_within_machine(&interface.name));
-    let ips = dialable(outward.chain(others.map(if_addrs::Interface::ip).filter(is_heard)));
-    if !ips.is_empty() {
-        return ips;
-    }
-    let own = up().map(if_addrs::Interface::ip).filter(|ip| ip.is_loopback() && is_heard(ip));
-    let mut own: Vec<IpAddr> = own.collect();
-    own.sort_unstable();
-    if own.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { own }
-}
-
-/// Those of `ips` that mean the same on every machine around, each once.
-fn dialable(ips: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
-    // A link-local IPv6 address needs an interface beside it, and each machine has its own names;
-    // one of IPv4 is what a machine gives itself that nobody gave one.
-    let is_scoped = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    let mut named = Vec::new();
-    for ip in ips.filter(|ip| !ip.is_loopback() && !is_scoped(ip)) {
-        if named.len() < MAX_OWN_ADDRESSES && !named.contains(&ip) {
-            named.push(ip);
+    /// Why nobody but this machine can use it, if so. The node listens on `listen`.
+    pub(crate) fn warning(&self, listen: &[SocketAddr]) -> Option<&'static str> {
+        let is_loopback =
+            |text: &String| text.parse().is_ok_and(|at: SocketAddr| at.ip().is_loopback());
+        if !self.addresses.iter().all(is_loopback) {
+            return None;
         }
-    }
-    named
-}
-
-/// Whether an interface is a bridge to nothing but containers or virtual machines, such as
-/// docker's: its address means nothing on any other machine. Only Linux tells.
-fn is_within_machine(interface: &str) -> bool {
-    let interfaces = Path::new("/sys/class/net");
-    let Ok(ports) = fs::read_dir(interfaces.join(interface).join("brif")) else { return false };
-    let is_physical =
-        |port: fs::DirEntry| interfaces.join(port.file_name()).join("device").exists();
-    !ports.flatten().any(is_physical)
-}
-
-/// The address from which this machine talks to others. Nothing is sent to find it out.
-fn outward_ip(any: IpAddr) -> Option<IpAddr> {
-    let elsewhere = if any.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::1]:9" };
-    // Connecting a UDP socket only asks the routing table.
-    UdpSocket::bind(SocketAddr::new(any, 0))
-        .and_then(|socket| {
-            socket.connect(elsewhere)?;
-            socket.local_addr()
+        Some(match listen.iter().all(|address| address.ip().is_loopback()) {
+            true => "only nodes on this machine can use the invite: the node listens on loopback",
+            false => {
+                "only nodes on this machine can use the invite: no other address of it is of a \
+                 family that the node listens on; name one in external_addresses if there is one, \
+                 or listen on both families with --host ::"
+            }
         })
-        .map(|address| address.ip())
-        .ok()
+    }
 }
 
 impl fmt::Display for Invite {
@@ -223,26 +175,32 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_names_what_others_see_first_and_never_an_address_that_cannot_be_dialled() {
+    fn an_invite_names_first_what_the_operator_named_and_loopback_only_without_anything_else() {
         let id = NodeId::from_bytes([7; 32]);
-        let seen: SocketAddr = "198.51.100.7:8888".parse().unwrap();
-        let here: SocketAddr = "127.0.0.1:8888".parse().unwrap();
-        let invite = Invite::new(id, "n", &[seen, here], &[here]).unwrap();
-        assert_eq!(invite.addresses, ["198.51.100.7:8888", "127.0.0.1:8888"]);
-        let everywhere = Invite::new(id, "n", &[], &["0.0.0.0:8888".parse().unwrap()]).unwrap();
-        assert!(!everywhere.addresses[0].starts_with("0.0.0.0"));
-        assert_eq!(Invite::new(id, "n", &[], &["127.0.0.1:0".parse().unwrap()]), None);
+        let [there, here] = ["198.51.100.7:8888", "127.0.0.1:8888"].map(|one| one.parse().unwrap());
+        let addresses = |configured: &[&str], found: &[SocketAddr]| {
+            let configured: Vec<String> = configured.iter().map(ToString::to_string).collect();
+            Invite::new(id, "n", &configured, found).map(|invite| invite.addresses)
+        };
+        let named = "node.example.org:443";
+        let both = [named, "198.51.100.7:8888"];
+        assert_eq!(addresses(&[named], &[there]).unwrap(), both);
+        assert_eq!(addresses(&both, &[there]).unwrap(), both);
+        assert_eq!(addresses(&[named], &[here]).unwrap(), [named]);
+        assert_eq!(addresses(&[], &[here]).unwrap(), ["127.0.0.1:8888"]);
+        assert_eq!(addresses(&[], &[]), None);
     }
 
     #[test]
-    fn an_invite_names_what_others_can_dial_each_once_and_the_likeliest_first() {
-        let ips = ["127.0.0.1", "192.168.5.1", "fe80::1", "fd00::2", "::1", "169.254.1.1"];
-        let ips = ips.iter().chain(&["10.77.0.1", "192.168.5.1"]);
-        let ips = ips.map(|ip| ip.parse::<IpAddr>().unwrap());
-        let texts: Vec<_> = dialable(ips).iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["192.168.5.1", "fd00::2", "10.77.0.1"]);
-        let many = (0..100).map(|n| IpAddr::from([10, 0, 0, n]));
-        assert_eq!(dialable(many).len(), MAX_OWN_ADDRESSES);
+    fn an_invite_that_only_this_machine_can_use_says_so_and_why() {
+        let invite = |address: SocketAddr| {
+            Invite::new(NodeId::from_bytes([7; 32]), "n", &[], &[address]).unwrap()
+        };
+        let [any, there, here] =
+            ["0.0.0.0:1", "[2001:db8::1]:1", "127.0.0.1:1"].map(|text| text.parse().unwrap());
+        assert_eq!(invite(there).warning(&[any]), None);
+        assert!(invite(here).warning(&[here]).unwrap().contains("listens on loopback"));
+        assert!(invite(here).warning(&[any]).unwrap().contains("--host ::"));
     }
 
     #[test]

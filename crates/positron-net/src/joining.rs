@@ -1,6 +1,7 @@
 //! Joining another node: whom, where, and why it did not work.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     str::FromStr,
@@ -11,7 +12,7 @@ use std::{
 use positron_networking::{
     CloseReason, DialFailure, Events, HandshakeFailure, JoinError, Node, NodeEvent, NodeId,
 };
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
     failure::{Exit, Failure},
@@ -62,13 +63,6 @@ impl Target {
         }
     }
 
-    /// Whether a dial to `dialled` was on our behalf: names are looked up by the node.
-    fn may_be(&self, dialled: SocketAddr) -> bool {
-        self.addresses()
-            .iter()
-            .all(|address| address.parse::<SocketAddr>().map_or(true, |address| address == dialled))
-    }
-
     fn is_met_by(&self, node: NodeId) -> bool {
         match self {
             Self::Invite(invite) => invite.node == node,
@@ -86,16 +80,18 @@ pub(crate) struct NotJoined {
     pub reason: String,
 }
 
-/// How far an attempt to join came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// How far an attempt to join came; the later says more.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JoinEnd {
     /// Nobody answered.
     Unreached,
-    /// Somebody answered and refused.
-    Refused,
     /// The target is the node that was to join it.
     Ourselves,
+    /// Somebody answered and refused.
+    Refused,
 }
 
 impl NotJoined {
@@ -140,16 +136,11 @@ pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, No
             return Err(NotJoined { end: JoinEnd::Refused, reason });
         }
     }
-    let mut events = node.events();
-    let mut attempts = JoinSet::new();
-    for address in target.addresses() {
-        attempts.spawn(attempt(Arc::clone(node), address, target.clone()));
-    }
-    let outcome = tokio::time::timeout(TIMEOUT, first_answer(&mut attempts, &mut events, target));
-    let outcome = outcome.await;
+    let mut race = Race::begin(node, target);
+    let outcome = tokio::time::timeout(TIMEOUT, race.first_answer()).await;
     // Nobody holds the node any more when this returns.
-    attempts.shutdown().await;
-    outcome.unwrap_or_else(|_| Err(NotJoined::unreached(unanswered(node, target))))
+    race.attempts.shutdown().await;
+    outcome.unwrap_or_else(|_| Err(race.out_of_time(unanswered(node, target))))
 }
 
 /// How far the node came with each address of the target.
@@ -160,8 +151,95 @@ fn unanswered(node: &Node, target: &Target) -> String {
     format!("no answer within {} s ({})", TIMEOUT.as_secs(), states.join("; "))
 }
 
+/// All addresses of a target, tried at the same time.
+#[derive(Debug)]
+struct Race {
+    attempts: JoinSet<Ended>,
+    /// What ends the attempt at an address before it ends by itself.
+    aborts: BTreeMap<String, AbortHandle>,
+    events: Events,
+    /// Why it did not work, where it is certain.
+    reasons: Vec<String>,
+    /// How far the best of them came.
+    end: JoinEnd,
+}
+
+/// Who answers at an address, or why nobody does.
+type Ended = Result<NodeId, String>;
+
+impl Race {
+    fn begin(node: &Arc<Node>, target: &Target) -> Self {
+        let events = node.events();
+        let (mut attempts, mut aborts) = (JoinSet::new(), BTreeMap::new());
+        for address in target.addresses() {
+            let attempt = attempt(Arc::clone(node), address.clone(), target.clone());
+            aborts.insert(address, attempts.spawn(attempt));
+        }
+        Self { attempts, aborts, events, reasons: Vec::new(), end: JoinEnd::Unreached }
+    }
+
+    /// The first success, or the failures of all addresses.
+    async fn first_answer(&mut self) -> Result<NodeId, NotJoined> {
+        loop {
+            tokio::select! {
+                ended = self.attempts.join_next() => match ended {
+                    Some(Ok(Ok(id))) => return Ok(id),
+                    Some(Ok(Err(reason))) => self.reasons.push(reason),
+                    // What was said there already ended it.
+                    Some(Err(error)) if error.is_cancelled() => {}
+                    Some(Err(panic)) => self.reasons.push(panic.to_string()),
+                    None => return Err(self.not_joined()),
+                },
+                event = self.events.recv() => match event {
+                    Some(NodeEvent::DialFailed { address, reason }) => {
+                        self.handle_dial_failed(address, &reason);
+                    }
+                    Some(_) => {}
+                    None => return Err(NotJoined::unreached("the node stopped")),
+                },
+            }
+        }
+    }
+
+    /// An attempt that is in vain ends. The others go on: an address of a private network can be
+    /// somebody else's here.
+    fn handle_dial_failed(&mut self, dialled: SocketAddr, reason: &DialFailure) {
+        let Some(address) = self.attempt_at(dialled) else { return };
+        if reason.is_for_want_of_room() {
+            self.end = self.end.max(JoinEnd::Refused);
+        }
+        if let Some(end) = verdict(reason) {
+            self.end = self.end.max(end);
+            self.reasons.push(format!("{dialled}: {reason}"));
+            if let Some(attempt) = self.aborts.remove(&address) {
+                attempt.abort();
+            }
+        }
+    }
+
+    /// For which attempt that is under way the dial was made. A name is looked up by the node: it
+    /// is the name's if there is no other attempt.
+    fn attempt_at(&self, dialled: SocketAddr) -> Option<String> {
+        let ip = |address: &str| address.parse::<SocketAddr>().ok();
+        let exact = self.aborts.keys().find(|address| ip(address) == Some(dialled));
+        let mut names = self.aborts.keys().filter(|address| ip(address).is_none());
+        let only_name = names.next().filter(|_| self.aborts.len() == 1);
+        exact.or(only_name).cloned()
+    }
+
+    fn not_joined(&self) -> NotJoined {
+        NotJoined { end: self.end, reason: self.reasons.join("; ") }
+    }
+
+    /// The time is over; `unanswered` says how far the addresses are of which nothing is certain.
+    fn out_of_time(mut self, unanswered: String) -> NotJoined {
+        self.reasons.push(unanswered);
+        self.not_joined()
+    }
+}
+
 /// Tries one address until it works, or cannot.
-async fn attempt(node: Arc<Node>, address: String, target: Target) -> Result<NodeId, String> {
+async fn attempt(node: Arc<Node>, address: String, target: Target) -> Ended {
     let begin = Instant::now();
     loop {
         let reason = match node.join(&address).await {
@@ -174,40 +252,6 @@ async fn attempt(node: Arc<Node>, address: String, target: Target) -> Result<Nod
             return Err(reason);
         }
         tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// The first success, or the failures of all addresses, or one that ends everything.
-async fn first_answer(
-    attempts: &mut JoinSet<Result<NodeId, String>>,
-    events: &mut Events,
-    target: &Target,
-) -> Result<NodeId, NotJoined> {
-    let mut reasons: Vec<String> = Vec::new();
-    let mut end = JoinEnd::Unreached;
-    loop {
-        tokio::select! {
-            ended = attempts.join_next() => match ended {
-                Some(Ok(Ok(id))) => return Ok(id),
-                Some(Ok(Err(reason))) => reasons.push(reason),
-                Some(Err(panic)) => reasons.push(panic.to_string()),
-                None => return Err(NotJoined { end, reason: reasons.join("; ") }),
-            },
-            event = events.recv() => match event {
-                Some(NodeEvent::DialFailed { address, reason }) if target.may_be(address) => {
-                    end = if reason.is_for_want_of_room() {
-                        JoinEnd::Refused
-                    } else {
-                        JoinEnd::Unreached
-                    };
-                    if let Some(end) = verdict(&reason) {
-                        return Err(NotJoined { end, reason: format!("{address}: {reason}") });
-                    }
-                }
-                Some(_) => {}
-                None => return Err(NotJoined::unreached("the node stopped")),
-            },
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod invite;
 mod joining;
 mod logging;
 mod rate;
+mod reach;
 mod service;
 mod settings;
 mod signals;

@@ -15,9 +15,10 @@ use crate::{
     failure::{Exit, Failure},
     fd_limit,
     global::Global,
-    invite::Invite,
+    invite::{Invite, NO_ADDRESS},
     joining::join,
     logging::Log,
+    reach::Machine,
     settings::Settings,
     signals::Signals,
     table::{Fields, count, duration},
@@ -82,7 +83,20 @@ impl Service {
     /// Tells who the node is and how to join it.
     pub(crate) fn introduce(&mut self) {
         let stats = self.node.stats();
-        let invite = invite(&stats).map(|invite| invite.to_string());
+        let invite = invite(&stats);
+        let warning = match &invite {
+            Some(invite) => invite.warning(&stats.listen),
+            None => Some(NO_ADDRESS),
+        };
+        // Whoever asked for loopback is told by the line that says who can reach the node.
+        if let Some(warning) = warning.filter(|_| !is_on_loopback(&stats)) {
+            self.terminal.warning(warning);
+        }
+        if Machine::this().is_without_ipv6(&stats.listen) {
+            self.terminal
+                .message("this machine has no IPv6: the node is reachable over IPv4 alone");
+        }
+        let invite = invite.map(|invite| invite.to_string());
         if self.json {
             let started = json!({
                 "event": "started",
@@ -262,7 +276,7 @@ fn storage(stats: &Stats) -> String {
 /// Whether others can reach the node, and how one knows, in words.
 pub(crate) fn reachability(stats: &Stats) -> String {
     let inbound = stats.peers.iter().filter(|peer| peer.direction == Direction::Inbound).count();
-    if stats.listen.iter().all(|address| address.ip().is_loopback()) {
+    if is_on_loopback(stats) {
         return "from this machine only: it listens on loopback".into();
     }
     if inbound > 0 {
@@ -278,9 +292,14 @@ pub(crate) fn reachability(stats: &Stats) -> String {
     }
 }
 
+fn is_on_loopback(stats: &Stats) -> bool {
+    stats.listen.iter().all(|address| address.ip().is_loopback())
+}
+
 /// What others need to join the node.
 pub(crate) fn invite(stats: &Stats) -> Option<Invite> {
-    Invite::new(stats.node_id, &stats.network, &stats.external_addresses, &stats.listen)
+    let addresses = Machine::this().dialable(&stats.external_addresses, &stats.listen);
+    Invite::new(stats.node_id, &stats.network, &stats.configured_addresses, &addresses)
 }
 
 /// Why a node did not start, with the exit code that belongs to it.

@@ -48,7 +48,7 @@ pub(crate) struct NodeOptions {
     /// Which node.
     #[command(flatten)]
     pub selector: NodeSelector,
-    /// IP address to listen on [default: ::, all of IPv4 and IPv6]
+    /// IP address to listen on: `::` is all, of both families, `0.0.0.0` all of IPv4 [default: ::]
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<String>,
     /// Port to listen on, 0 for a free one [default: 8888]

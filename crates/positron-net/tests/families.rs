@@ -1,145 +1,250 @@
-//! Machines (network namespaces) with one address family, with several interfaces, with a bridge
-//! for containers: invites name every address from which the node can be joined, and no other.
+//! Machines (network namespaces) of one family, of both, with several interfaces and without a
+//! route to the world: where a node listens, what its invite names, and who can join with it.
 //!
-//! It takes root and `ip`; where they are missing the test says so and is over.
+//! It takes root and `ip`; where they are missing the tests say so and are over.
 #![cfg(target_os = "linux")]
+
+#[allow(dead_code)] // the other tests of the command use the rest
+#[path = "command/fixture.rs"]
+mod fixture;
 
 use std::process::{Command, Stdio};
 
-use positron_networking::{NetworkConfig, Node};
+use fixture::{Fixture, Outcome, Process, finish};
+use serde_json::Value;
 
-/// What is done to a machine with loopback alone, and what its invite names.
-const MACHINES: [(&str, &[&str], &[&str]); 5] = [
-    (
-        "v6",
-        &[
-            "link add va0 type veth peer name vb0",
-            "link set va0 up",
-            "link set vb0 up",
-            "addr del 127.0.0.1/8 dev lo",
-            "addr add fd00:77::1/64 dev va0 nodad",
-        ],
-        &["[fd00:77::1]:8888"],
-    ),
-    (
-        "v4",
-        &[
-            "link add va0 type veth peer name vb0",
-            "link set va0 up",
-            "link set vb0 up",
-            "addr flush dev lo scope host",
-            "addr add 127.0.0.1/8 dev lo",
-            "addr add 10.203.78.1/24 dev va0",
-        ],
-        &["10.203.78.1:8888"],
-    ),
-    (
-        "both",
-        &[
-            "link add va0 type veth peer name vb0",
-            "link set va0 up",
-            "link set vb0 up",
-            "addr add 10.203.78.1/24 dev va0",
-            "addr add 10.203.79.1/24 dev vb0",
-            "addr add fd00:77::1/64 dev vb0 nodad",
-            "route add default via 10.203.79.2",
-        ],
-        &["10.203.79.1:8888", "10.203.78.1:8888", "[fd00:77::1]:8888"],
-    ),
-    (
-        "bridge",
-        &[
-            "link add docker9 type bridge",
-            "link add va0 type veth peer name vb0",
-            "link set va0 master docker9",
-            "link set docker9 up",
-            "link set va0 up",
-            "link set vb0 up",
-            "addr add 172.29.0.1/16 dev docker9",
-        ],
-        &["127.0.0.1:8888", "[::1]:8888"],
-    ),
-    ("alone", &["addr del ::1/128 dev lo"], &["127.0.0.1:8888"]),
-];
+const PORT: &str = "8888";
+/// Without these two a namespace has both families on loopback, as every machine.
+const V6_OFF: &str = "sysctl -q -w net.ipv6.conf.all.disable_ipv6=1";
+const V4_GONE: &str = "ip address del 127.0.0.1/8 dev lo";
 
 #[test]
-fn an_invite_names_every_address_that_can_be_dialled_and_no_other() {
-    for (name, steps, expected) in MACHINES {
-        let Some(machine) = Machine::new(name) else { return };
-        for step in steps {
-            assert!(machine.ip(step), "{name}: {step}");
-        }
-        let mut named = machine.invited();
-        if name == "both" {
-            assert_eq!(named[0], expected[0], "the route to the world comes first");
-        }
-        let mut expected = expected.to_vec();
-        named.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(named, expected, "{name}");
+fn with_ipv6_alone_an_invite_names_it_and_another_node_joins() {
+    let Some(world) = World::new("v6") else { return };
+    world.on_both(&[V4_GONE]);
+    world.addresses("cable", ["fd77::1/64", "fd77::2/64"]);
+    let fixture = Fixture::new();
+    let host = world.start(0, &fixture, "host", &[]);
+    assert_eq!(invited(&host.started()), ["[fd77::1]:8888"]);
+    world.joins(&fixture, &host);
+}
+
+#[test]
+fn with_ipv6_alone_who_asks_for_ipv4_is_warned_and_simulate_runs() {
+    let Some(world) = World::new("v6only") else { return };
+    world.addresses("cable", ["fd77::1/64", "fd77::2/64"]);
+    let fixture = Fixture::new();
+    let host = world.start(0, &fixture, "data", &["--host", "0.0.0.0"]);
+    assert_eq!(invited(&host.started()), ["127.0.0.1:8888"]);
+    let outcome = world.run(0, &fixture, &["invite", "-d", "data"]).expect(0);
+    assert!(outcome.stderr.contains("warning: only nodes on this machine"), "{}", outcome.stderr);
+
+    world.on_both(&[V4_GONE]);
+    let outcome = world.run(0, &fixture, &["invite", "-d", "data"]).expect(5);
+    assert!(outcome.stderr.contains("--host ::"), "{}", outcome.stderr);
+    drop(host);
+    fixture.file("c.json", r#"{ "host": "0.0.0.0" }"#);
+    let outcome = world.run(0, &fixture, &["invite", "-d", "data", "-c", "c.json"]).expect(5);
+    assert!(outcome.stderr.contains("no address of a family"), "{}", outcome.stderr);
+    let simulated = ["simulate", "--count", "3", "--messages", "5"];
+    world.run(0, &fixture, &simulated).expect(0);
+}
+
+#[test]
+fn with_ipv6_switched_off_the_default_and_all_addresses_serve_ipv4_and_name_it() {
+    let Some(world) = World::new("v4") else { return };
+    world.on_both(&[V6_OFF]);
+    world.addresses("cable", ["10.203.78.1/24", "10.203.78.2/24"]);
+    for (data, host) in [("default", None), ("v6", Some("::")), ("v4", Some("0.0.0.0"))] {
+        let fixture = Fixture::new();
+        let flags: Vec<&str> = host.iter().flat_map(|host| ["--host", *host]).collect();
+        let host = world.start(0, &fixture, data, &flags);
+        assert_eq!(invited(&host.started()), ["10.203.78.1:8888"], "{flags:?}");
+        world.joins(&fixture, &host);
     }
 }
 
 #[test]
-fn nodes_are_simulated_on_a_machine_without_ipv4() {
-    let Some(machine) = Machine::new("simulate") else { return };
-    assert!(machine.ip("addr del 127.0.0.1/8 dev lo"));
-    let args = ["simulate", "-n", "3", "--duration", "1"];
-    let output = machine.command().args(args).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn both_families_are_served_and_named_and_either_is_enough_to_join() {
+    let Some(world) = World::new("both") else { return };
+    world.addresses("cable", ["10.203.79.1/24", "10.203.79.2/24"]);
+    world.addresses("cable", ["fd79::1/64", "fd79::2/64"]);
+    let fixture = Fixture::new();
+    let host = world.start(0, &fixture, "host", &[]);
+    assert_eq!(host.address(), "[::]:8888");
+    let named = invited(&host.started());
+    assert_eq!(named, ["10.203.79.1:8888", "[fd79::1]:8888"]);
+    for (number, address) in named.iter().enumerate() {
+        for transport in ["udp", "tcp"] {
+            let data = format!("guest-{number}-{transport}");
+            let guest = ["join", address, "-p", "0", "--transport", transport];
+            let guest = world.process(1, &fixture, &data, &guest);
+            guest.status_when(&fixture, "a peer", |status| status["active_peers"] == 1);
+        }
+    }
 }
 
-/// A network namespace whose loopback is up.
-struct Machine {
-    name: String,
-    folder: tempfile::TempDir,
+#[test]
+fn several_interfaces_are_all_named_bridges_last_and_a_dead_first_address_holds_nobody_up() {
+    let Some(world) = World::new("many") else { return };
+    let [first, _] = &world.names;
+    // The address that looks best leads nowhere from the other machine, and no default route leads
+    // anywhere from this one.
+    for (name, address) in
+        [("docker0", "172.17.0.1/16"), ("wan", "198.51.100.5/24"), ("lan", "192.168.7.5/24")]
+    {
+        let cable = format!("ip -n {first} link add {name} type veth peer name {name}-end");
+        run(&cable).unwrap();
+        run(&format!("ip -n {first} link set {name}-end up")).unwrap();
+        run(&format!("ip -n {first} address add {address} dev {name}")).unwrap();
+        run(&format!("ip -n {first} link set {name} up")).unwrap();
+    }
+    world.addresses("cable", ["10.203.80.1/24", "10.203.80.2/24"]);
+    let fixture = Fixture::new();
+    let host = world.start(0, &fixture, "host", &[]);
+    let named = invited(&host.started());
+    let mut private = named[1..3].to_vec();
+    private.sort();
+    assert_eq!((named[0].as_str(), named[3].as_str()), ("198.51.100.5:8888", "172.17.0.1:8888"));
+    assert_eq!(private, ["10.203.80.1:8888", "192.168.7.5:8888"]);
+    assert_eq!(named.len(), 4);
+    world.joins(&fixture, &host);
+    drop(host);
+
+    // With a default route the address it begins with is before its like.
+    run(&format!("ip -n {first} route add default dev lan")).unwrap();
+    let stopped = world.run(0, &fixture, &["invite", "-d", "host", "--json"]).expect(0).json();
+    assert_eq!(stopped["addresses"][1], "192.168.7.5:8888");
 }
 
-impl Machine {
+#[test]
+fn external_addresses_are_first_in_the_invite_and_in_the_record() {
+    let Some(world) = World::new("ext") else { return };
+    world.addresses("cable", ["10.203.81.1/24", "10.203.81.2/24"]);
+    let fixture = Fixture::new();
+    let told = r#"{ "external_addresses": ["node.example.org:443", "198.51.100.7"] }"#;
+    fixture.file("c.json", told);
+    let host = world.start(0, &fixture, "host", &["-c", "c.json"]);
+    let wanted = ["node.example.org:443", "198.51.100.7:8888", "10.203.81.1:8888"];
+    assert_eq!(invited(&host.started()), wanted);
+    let record = |status: &Value| status["external_addresses"][0] == "198.51.100.7:8888";
+    host.status_when(&fixture, "its record", record);
+    world.joins(&fixture, &host);
+    drop(host);
+    let args = ["invite", "-d", "host", "-c", "c.json", "--json"];
+    let stopped = world.run(0, &fixture, &args).expect(0).json();
+    assert_eq!(addresses_of(stopped["invite"].as_str().unwrap()), wanted);
+}
+
+/// The addresses of the invite of a node that is up.
+fn invited(started: &Value) -> Vec<String> {
+    addresses_of(started["invite"].as_str().unwrap())
+}
+
+fn addresses_of(invite: &str) -> Vec<String> {
+    let (_, rest) = invite.split_once('@').unwrap();
+    rest.split('?').next().unwrap().split(',').map(Into::into).collect()
+}
+
+/// Two namespaces with a cable between them. Dropping it removes them.
+struct World {
+    names: [String; 2],
+}
+
+impl World {
+    /// `None`, and why on stderr, where there can be none.
     fn new(name: &str) -> Option<Self> {
-        let name = format!("positron-{name}-{}", std::process::id());
-        if !succeeds(Command::new("ip").args(["netns", "add", &name])) {
-            println!("skipped: network namespaces take root and `ip`");
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: namespaces take root");
             return None;
         }
-        let machine = Self { name, folder: tempfile::tempdir().unwrap() };
-        assert!(machine.ip("link set lo up"));
-        Some(machine)
+        let names = ["a", "b"].map(|end| format!("pn-{name}-{}-{end}", std::process::id()));
+        let world = Self { names };
+        match world.build() {
+            Ok(()) => Some(world),
+            Err(why) => {
+                eprintln!("skipped: {why}");
+                None
+            }
+        }
     }
 
-    fn ip(&self, step: &str) -> bool {
-        succeeds(Command::new("ip").args(["-n", &self.name]).args(step.split(' ')))
+    fn build(&self) -> Result<(), String> {
+        let [a, b] = &self.names;
+        run(&format!("ip netns add {a}"))?;
+        run(&format!("ip netns add {b}"))?;
+        run(&format!("ip link add cable netns {a} type veth peer name cable netns {b}"))?;
+        for name in &self.names {
+            run(&format!("ip -n {name} link set lo up"))?;
+            run(&format!("ip -n {name} link set cable up"))?;
+            run(&format!("ip netns exec {name} sysctl -q net.ipv6.conf.all.disable_ipv6"))?;
+        }
+        Ok(())
     }
 
-    fn command(&self) -> Command {
+    fn on_both(&self, commands: &[&str]) {
+        for name in &self.names {
+            for command in commands {
+                run(&format!("ip netns exec {name} {command}")).unwrap();
+            }
+        }
+    }
+
+    /// One address for each; usable at once, without asking whether others have it.
+    fn addresses(&self, interface: &str, addresses: [&str; 2]) {
+        for (name, address) in self.names.iter().zip(addresses) {
+            let flags = if address.contains(':') { " nodad" } else { "" };
+            run(&format!("ip -n {name} address add {address} dev {interface}{flags}")).unwrap();
+        }
+    }
+
+    fn inside(&self, machine: usize) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, env!("CARGO_BIN_EXE_positron-net")]);
-        command.current_dir(self.folder.path()).env("HOME", self.folder.path());
+        command.args(["netns", "exec", &self.names[machine], env!("CARGO_BIN_EXE_positron-net")]);
         command
     }
 
-    /// The addresses in the invite of a node with the default configuration.
-    fn invited(&self) -> Vec<String> {
-        let data = self.folder.path().join("node");
-        let config = NetworkConfig { data_dir: Some(data.clone()), ..NetworkConfig::loopback() };
-        let lived = async { Node::start(config).await.unwrap().stop().await };
-        tokio::runtime::Runtime::new().unwrap().block_on(lived).unwrap();
-        let invite = self.command().args(["invite", "--json", "--data-dir"]).arg(&data).output();
-        let invite = invite.unwrap();
-        assert!(invite.status.success(), "{}", String::from_utf8_lossy(&invite.stderr));
-        let told: serde_json::Value = serde_json::from_slice(&invite.stdout).unwrap();
-        let addresses = told["addresses"].as_array().unwrap();
-        addresses.iter().map(|address| address.as_str().unwrap().to_owned()).collect()
+    fn run(&self, machine: usize, fixture: &Fixture, args: &[&str]) -> Outcome {
+        finish(fixture.in_environment(self.inside(machine), args))
+    }
+
+    fn start(&self, machine: usize, fixture: &Fixture, data: &str, flags: &[&str]) -> Process {
+        let args: Vec<&str> = ["start", "-p", PORT].iter().chain(flags).copied().collect();
+        self.process(machine, fixture, data, &args)
+    }
+
+    fn process(&self, machine: usize, fixture: &Fixture, data: &str, args: &[&str]) -> Process {
+        Process::start_as(fixture, fixture.in_environment(self.inside(machine), args), data)
+    }
+
+    /// The other machine joins with the host's invite.
+    #[track_caller]
+    fn joins(&self, fixture: &Fixture, host: &Process) {
+        let invite = host.started()["invite"].as_str().unwrap().to_owned();
+        let guest = self.process(1, fixture, "guest", &["join", &invite, "-p", "0"]);
+        let status = guest.status_when(fixture, "a peer", |status| status["active_peers"] == 1);
+        assert_eq!(status["peers"][0]["node_id"], host.started()["node_id"]);
     }
 }
 
-impl Drop for Machine {
+impl Drop for World {
     fn drop(&mut self) {
-        succeeds(Command::new("ip").args(["netns", "del", &self.name]));
+        for name in &self.names {
+            let _ = run(&format!("ip netns delete {name}"));
+        }
     }
 }
 
-fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
+/// Runs a command whose words have no spaces; otherwise what it says.
+fn run(command: &str) -> Result<(), String> {
+    let mut words = command.split(' ');
+    let output = Command::new(words.next().unwrap_or_default())
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("`{command}`: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("`{command}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

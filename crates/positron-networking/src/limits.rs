@@ -18,7 +18,7 @@ pub const MAX_ENDING: usize = 16;
 /// Connections that were accepted and that the core has not looked at.
 pub const MAX_ACCEPTED: usize = 64;
 /// Connections that the kernel keeps for us before they are accepted.
-pub const LISTEN_BACKLOG: u32 = 1024;
+pub const LISTEN_BACKLOG: i32 = 1024;
 /// First and longest wait after the operating system could not accept (no descriptors left).
 pub const ACCEPT_BACK_OFF: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_secs(1));

@@ -43,6 +43,7 @@ pub struct Node {
     id: NodeId,
     network: String,
     listen: Vec<SocketAddr>,
+    configured: Vec<String>,
     clock: Clock,
     orders: mpsc::Sender<Request>,
     published: watch::Receiver<Published>,
@@ -115,10 +116,10 @@ impl Node {
         if config.data_dir.is_none() && !durable.is_empty() {
             return Err(SubscriptionError::InMemory.into());
         }
-        let core_config = checked.for_core();
-        let transports = core_config.session.transports;
-        let sockets = Sockets::bind(checked.listen_address(), transports).await?;
+        let sockets = Sockets::bind(checked.listen_address(), checked.transports()).await?;
         let bound = sockets.address;
+        let core_config = checked.for_core(bound.port());
+        let configured = checked.external_addresses(bound.port());
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
@@ -142,6 +143,7 @@ impl Node {
             id,
             network: config.network,
             listen: vec![bound],
+            configured,
             clock,
             orders,
             published,
@@ -157,8 +159,8 @@ impl Node {
         self.id
     }
 
-    /// Where it listens, with the port that it got. An unspecified IP address (`0.0.0.0`) stands
-    /// for all of this machine's.
+    /// Where it listens, with the port that it got. An unspecified IP address stands for all of
+    /// this machine's: `0.0.0.0` for those of IPv4, `::` for those of both families.
     pub fn listen_addresses(&self) -> &[SocketAddr] {
         &self.listen
     }
@@ -375,6 +377,7 @@ impl Node {
         let around = Surroundings {
             network: &self.network,
             listen: &self.listen,
+            configured: &self.configured,
             uptime: self.clock.uptime(),
             age: published.at.elapsed(),
             folder: published.folder.as_deref(),

@@ -29,6 +29,8 @@ pub struct Stats {
     pub network: String,
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// Where its configuration says that others reach it.
+    pub configured_addresses: Vec<String>,
     /// Where others can reach it, as far as it knows.
     pub external_addresses: Vec<SocketAddr>,
     /// Seconds since its start.
@@ -214,6 +216,7 @@ pub struct TrustedPeer {
 pub(crate) struct Surroundings<'a> {
     pub(crate) network: &'a str,
     pub(crate) listen: &'a [SocketAddr],
+    pub(crate) configured: &'a [String],
     pub(crate) uptime: Duration,
     /// How old the view is.
     pub(crate) age: Duration,
@@ -231,6 +234,7 @@ impl Stats {
             software: crate::NetworkConfig::software(),
             network: around.network.to_owned(),
             listen: around.listen.to_vec(),
+            configured_addresses: around.configured.to_vec(),
             external_addresses: view.external_addresses.clone(),
             uptime_s: around.uptime.as_secs_f64(),
             active_peers: view.peers.len(),

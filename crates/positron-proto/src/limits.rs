@@ -437,8 +437,12 @@ pub const ASKING_BURST: u32 = 10;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shortest time between two records of our own.
 pub const OWN_RECORD_INTERVAL: Duration = Duration::from_secs(5);
-/// Addresses that we take for ours because others observe them.
-pub const MAX_OBSERVED_ADDRESSES: usize = 4;
+/// Addresses that the operator says others reach us at: half of a record; the rest is for what
+/// others observe.
+pub const MAX_EXTERNAL_ADDRESSES: usize = MAX_ADDRESSES / 2;
+/// Addresses that we take for ours because others observe them: two nearby, two of IPv4 and two of
+/// IPv6.
+pub const MAX_OBSERVED_ADDRESSES: usize = 6;
 /// Direct messages' wishes for a link that wait for a free dial.
 pub const MAX_WANTED_LINKS: usize = 64;
 

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct GenerateConfigOptions {
     /// The file to write; without it, or with `-`, to stdout
     file: Option<PathBuf>,
-    /// IP address to listen on
+    /// IP address to listen on: `::` is all, of both families, `0.0.0.0` all of IPv4
     #[arg(long, value_name = "ADDRESS", default_value = "::")]
     host: String,
     /// Port to listen on, 0 for a free one

@@ -11,14 +11,17 @@ use crate::{
     control::{Request, Response, ask},
     failure::{Exit, Failure},
     global::Global,
-    invite::Invite,
+    invite::{Invite, NO_ADDRESS},
+    reach::Machine,
     settings::{NodeSelector, Settings},
     terminal::Terminal,
 };
 
 /// Prints what another node needs to join this one: `positron:<node id>@<address>?network=<name>`.
 ///
-/// A running node knows how others see it; of one that is stopped the configuration tells.
+/// Every address is in it from which the node can be joined, those of `external_addresses` first,
+/// then the likeliest. A running node knows how others see it; of one that is stopped the
+/// configuration tells.
 #[derive(Args, Debug)]
 pub(crate) struct InviteOptions {
     #[command(flatten)]
@@ -30,14 +33,12 @@ impl InviteOptions {
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let settings = self.selector.settings(terminal)?;
         let running = match ask(settings.data_dir(), &Request::Status)? {
-            Ok(Response::Status(status)) => {
-                status.get("invite").and_then(Value::as_str).and_then(|text| text.parse().ok())
-            }
+            Ok(Response::Status(status)) => Some(of_running(&status).ok_or_else(no_address)?),
             _ => None,
         };
         let is_running = running.is_some();
-        let invite = match running {
-            Some(invite) => invite,
+        let (invite, listen) = match running {
+            Some(running) => running,
             None => of_stopped(&settings)?,
         };
         if global.json {
@@ -57,29 +58,44 @@ impl InviteOptions {
                  its configuration",
             );
         }
-        if invite.addresses.iter().all(|address| is_loopback(address)) {
-            terminal.message("only nodes on this machine can use it: the node listens on loopback");
+        if let Some(warning) = invite.warning(&listen) {
+            terminal.warning(warning);
         }
         Ok(Exit::Ok)
     }
 }
 
-/// The invite of a node that will listen where the configuration says.
-fn of_stopped(settings: &Settings) -> Result<Invite, Failure> {
+/// The invite of a node, and where it listens, as its status tells them.
+fn of_running(status: &Value) -> Option<(Invite, Vec<SocketAddr>)> {
+    let invite = status.get("invite")?.as_str()?.parse().ok()?;
+    let listen = status.get("listen")?.as_array()?.iter();
+    Some((invite, listen.filter_map(|one| one.as_str()?.parse().ok()).collect()))
+}
+
+fn no_address() -> Failure {
+    Failure::new(Exit::Network, "nobody can be invited").because(NO_ADDRESS).try_this(
+        "listen on both families with --host ::, or name an address in external_addresses",
+    )
+}
+
+/// The invite of a node that will listen where the configuration says, and where that is.
+fn of_stopped(settings: &Settings) -> Result<(Invite, Vec<SocketAddr>), Failure> {
     let node = identity_of(settings)?;
     let config = &settings.config;
     // The database knows for certain.
     let network = summary(settings.data_dir()).map(|summary| summary.network_name);
     let network = network.unwrap_or_else(|_| config.network.clone());
     let host = config.host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let listen = host.map(|ip| SocketAddr::new(ip, config.port)).ok();
-    Invite::new(node, &network, &config.external_addresses, listen.as_slice()).ok_or_else(|| {
+    let listen = Vec::from_iter(host.map(|ip| SocketAddr::new(ip, config.port)));
+    let configured = config.external_addresses_at(config.port);
+    let invite = Invite::new(node, &network, &configured, &Machine::this().dialable(&[], &listen));
+    let invite = invite.ok_or_else(|| {
+        if config.port != 0 {
+            return no_address();
+        }
         Failure::new(Exit::Configuration, "nobody can be invited yet")
             .because("the node takes a free port each time that it starts, and it is not running")
             .try_this("start it first, or give it a port in its configuration")
-    })
-}
-
-fn is_loopback(address: &str) -> bool {
-    address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+    })?;
+    Ok((invite, listen))
 }

@@ -19,6 +19,8 @@ use crate::{
 /// Runs a node as `start` does, connected to the one of the invite. If a node is running with this
 /// data folder already, that one is connected.
 ///
+/// All addresses of an invite are tried at the same time, for twelve seconds.
+///
 /// Exit code 6 if nobody answers, 7 if the other node refuses.
 #[derive(Args, Debug)]
 pub(crate) struct JoinOptions {

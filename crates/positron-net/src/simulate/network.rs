@@ -51,7 +51,7 @@ impl LocalNetwork {
         })
     }
 
-    /// Starts nodes on loopback.
+    /// Starts nodes on 127.0.0.1, or on ::1 where there is IPv6 alone.
     ///
     /// The first is the bootstrap node of the next two, and these three of all others.
     pub(crate) async fn start(which: Nodes, folder: TempDir) -> Result<Self, Failure> {
@@ -140,15 +140,16 @@ async fn start_more(
         node.listen_addresses().iter().map(ToString::to_string).collect::<Vec<_>>()
     });
     let bootstrap_nodes: Vec<String> = addresses.collect();
+    let host = loopback().to_string();
     let mut starting = JoinSet::new();
     for index in nodes.len()..end {
         let config = NetworkConfig {
+            host: host.clone(),
             network: format!("simulation-{}", std::process::id()),
             port: port_of(index, which.base_port)?,
             transport: which.transport,
             bootstrap_nodes: bootstrap_nodes.clone(),
             data_dir: Some(folder.join(format!("node-{index}"))),
-            host: loopback().to_string(),
             ..NetworkConfig::loopback()
         };
         starting.spawn(async move { (index, Node::start(config).await) });
@@ -169,6 +170,14 @@ async fn start_more(
     }
     nodes.extend(started.into_values());
     failure.map_or(Ok(()), Err)
+}
+
+/// The loopback address that this machine has; IPv4 if it has both.
+fn loopback() -> IpAddr {
+    let both = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let is_here = |ip: &IpAddr| UdpSocket::bind((*ip, 0)).is_ok();
+    // Without either, the first says why no node starts.
+    both.into_iter().find(is_here).unwrap_or(both[0])
 }
 
 /// A node listens where nobody asked it to: what to change is `--base-port`.
@@ -214,13 +223,6 @@ fn reachable(ids: &[NodeId], peers: &[Vec<NodeId>]) -> usize {
         }
     }
     count
-}
-
-/// The loopback address that this machine has: not every one has IPv4.
-fn loopback() -> IpAddr {
-    let is_here = |ip: &IpAddr| UdpSocket::bind((*ip, 0)).is_ok();
-    let v4 = IpAddr::from(Ipv4Addr::LOCALHOST);
-    Some(v4).filter(is_here).unwrap_or(Ipv6Addr::LOCALHOST.into())
 }
 
 #[cfg(test)]

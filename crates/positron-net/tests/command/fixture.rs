@@ -196,8 +196,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a node with `start`, or whatever `args` begin with, and its own data folder.
     pub(crate) fn start(fixture: &Fixture, data: &str, args: &[&str]) -> Self {
+        Self::start_as(fixture, fixture.command(args), data)
+    }
+
+    /// The same with a command that is made already.
+    pub(crate) fn start_as(fixture: &Fixture, mut command: Command, data: &str) -> Self {
         let data = fixture.path().join(data);
-        let mut command = fixture.command(args);
         command.arg("--data-dir").arg(&data).arg("--json").stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let said: Arc<Mutex<String>> = Arc::default();

@@ -189,6 +189,12 @@ fn join_says_whether_nobody_answered_or_somebody_refused() {
     let outcome = join(&host.address(), "b").expect(7);
     assert!(outcome.stderr.contains("another network"), "{}", outcome.stderr);
 
+    // One address that nobody answers at hides nothing of what is said at another one.
+    let silent = format!("{},{dead},192.0.2.1:9", host.address());
+    let invite = format!("positron:{}@{silent}?network=positron", "07".repeat(32));
+    let outcome = join(&invite, "d").expect(7);
+    assert!(outcome.stderr.contains("another network"), "{}", outcome.stderr);
+
     let stranger = format!("positron:{}@{}?network=garden", "07".repeat(32), host.address());
     let outcome = join(&stranger, "c").expect(6);
     assert!(outcome.stderr.contains("another node answers"), "{}", outcome.stderr);

@@ -7,15 +7,19 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_ADDRESSES, MAX_BOOTSTRAP, MAX_TTL},
+    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_TTL},
     node::NodeConfig,
     peers::PeersConfig,
-    session::sessions::SessionConfig,
+    session::sessions::{LinkKinds, SessionConfig},
     trust::TrustConfig,
     wire::has_zone,
 };
 
-use super::{error::ConfigError, network::NetworkConfig};
+use super::{
+    error::ConfigError,
+    external::{is_host_and_port, to_dial},
+    network::NetworkConfig,
+};
 
 /// A configuration of which every key was checked: what a node may be started with.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +36,8 @@ impl<'a> Checked<'a> {
     pub(crate) fn of(config: &'a NetworkConfig) -> Result<Self, ConfigError> {
         network(config)?;
         let listen = listen(config)?;
-        external_addresses(config)?;
         bootstrap_nodes(config)?;
+        external_addresses(config)?;
         log_level(config)?;
         node_id(config)?;
         gossip(config)?;
@@ -47,9 +51,20 @@ impl<'a> Checked<'a> {
         self.listen
     }
 
-    /// The same configuration, room by room.
-    pub(crate) fn for_core(&self) -> NodeConfig {
+    /// Where the operator says that others reach the node, which got `port`: something to dial.
+    pub(crate) fn external_addresses(&self, port: u16) -> Vec<String> {
+        self.config.external_addresses_at(port)
+    }
+
+    /// What links may be made of.
+    pub(crate) fn transports(&self) -> LinkKinds {
+        self.config.transport.for_core()
+    }
+
+    /// The same configuration, room by room, of a node that got `port`.
+    pub(crate) fn for_core(&self, port: u16) -> NodeConfig {
         let config = self.config;
+        let external = self.external_addresses(port);
         let network = config.network_id();
         let heartbeat = Duration::from_secs_f64(config.heartbeat_interval);
         NodeConfig {
@@ -59,12 +74,13 @@ impl<'a> Checked<'a> {
                 max_links: config.max_concurrent_connections,
                 connect_timeout: Duration::from_secs_f64(config.connection_timeout),
                 heartbeat,
-                transports: config.transport.for_core(),
+                transports: self.transports(),
                 udp_batches: config.udp_batches,
             },
             peers: PeersConfig {
                 bootstrap: config.bootstrap_nodes.clone(),
-                external_addresses: config.external_addresses.clone(),
+                // A record has no names.
+                external: external.iter().filter_map(|address| address.parse().ok()).collect(),
                 min_peers: config.min_peers,
                 max_peers: config.max_peers,
                 max_peers_per_address: config.max_peers_per_address,
@@ -116,28 +132,8 @@ fn listen(config: &NetworkConfig) -> Result<SocketAddr, ConfigError> {
     }
     let ip: Result<IpAddr, _> = host.parse();
     ip.map(|ip| SocketAddr::new(ip, config.port)).map_err(|_| {
-        wrong("it must be an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::")
+        wrong("it must be an IP address of this machine, such as ::, 0.0.0.0 or 127.0.0.1")
     })
-}
-
-fn external_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
-    let count = config.external_addresses.len();
-    ensure(
-        count <= MAX_ADDRESSES,
-        "external_addresses",
-        || format!("{count} addresses"),
-        || format!("at most {MAX_ADDRESSES} are allowed"),
-    )?;
-    for address in &config.external_addresses {
-        let ip = address.ip();
-        ensure(
-            address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast(),
-            "external_addresses",
-            || quoted(&address.to_string()),
-            || "each must be an address that others can dial, such as 192.0.2.1:8888".into(),
-        )?;
-    }
-    Ok(())
 }
 
 fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
@@ -156,6 +152,29 @@ fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
             || {
                 "each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
                  node.example.org:8888"
+                    .into()
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn external_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.external_addresses.len();
+    ensure(
+        count <= MAX_EXTERNAL_ADDRESSES,
+        "external_addresses",
+        || format!("{count} addresses"),
+        || format!("at most {MAX_EXTERNAL_ADDRESSES} are allowed"),
+    )?;
+    for address in &config.external_addresses {
+        ensure(
+            to_dial(address, 1).is_some(),
+            "external_addresses",
+            || quoted(address),
+            || {
+                "each must be a host or host:port that others can dial, such as 198.51.100.7, \
+                 [2001:db8::1]:8888 or node.example.org"
                     .into()
             },
         )?;
@@ -276,17 +295,6 @@ fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// Whether the text reads as `host:port` with a port that one can dial.
-fn is_host_and_port(text: &str) -> bool {
-    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        return address.port() != 0;
-    }
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let named = !host.is_empty() && host.len() <= 253 && host.chars().all(plausible);
-    (named || has_zone(host)) && port.parse::<u16>().is_ok_and(|port| port != 0)
-}
-
 const LOG_LEVELS: [&str; 7] = ["TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
 
 #[cfg(test)]
@@ -296,7 +304,20 @@ mod tests {
     #[test]
     fn a_node_that_is_told_nothing_runs_with_the_defaults_of_its_rooms() {
         let config = NetworkConfig::default();
-        assert_eq!(Checked::of(&config).map(|c| c.for_core()), Ok(NodeConfig::default()));
+        assert_eq!(
+            Checked::of(&config).map(|c| c.for_core(config.port)),
+            Ok(NodeConfig::default())
+        );
+    }
+
+    #[test]
+    fn an_external_address_goes_into_the_record_with_the_port_that_the_node_got() {
+        let external_addresses =
+            vec!["198.51.100.7".into(), "node.example.org".into(), "[2001:db8::7]:443".into()];
+        let config = NetworkConfig { port: 0, external_addresses, ..NetworkConfig::default() };
+        let checked = Checked::of(&config).unwrap();
+        let wanted = ["198.51.100.7:8889", "[2001:db8::7]:443"].map(|one| one.parse().unwrap());
+        assert_eq!(checked.for_core(8889).peers.external, wanted);
     }
 
     fn refusal(change: impl FnOnce(&mut NetworkConfig)) -> String {
@@ -310,8 +331,12 @@ mod tests {
         assert_eq!(
             refusal(|c| c.host = "localhost".into()),
             "`host` is \"localhost\", but it must be an IP address of this machine, such as \
-             127.0.0.1, 0.0.0.0 or ::"
+             ::, 0.0.0.0 or 127.0.0.1"
         );
+        let refused = refusal(|c| c.external_addresses = vec!["0.0.0.0".into()]);
+        assert!(refused.starts_with("`external_addresses` is \"0.0.0.0\", but each"), "{refused}");
+        let refused = refusal(|c| c.external_addresses = vec!["a".into(); 5]);
+        assert!(refused.contains("5 addresses") && refused.contains("at most 4"), "{refused}");
         assert_eq!(
             refusal(|c| c.min_peers = 51),
             "`min_peers` is 51, but it must be at most max_peers, which is 50"
@@ -345,32 +370,6 @@ mod tests {
                 *knob(&mut config) = wrong;
                 assert!(Checked::of(&config).is_err(), "{config:?}");
             }
-        }
-    }
-
-    #[test]
-    fn a_bootstrap_address_is_a_host_and_a_port() {
-        for good in [
-            "192.0.2.1:1",
-            "[::1]:8888",
-            "[fe80::1%eth0]:1",
-            "node-1.example.org:8888",
-            "localhost:65535",
-        ] {
-            assert!(is_host_and_port(good), "{good}");
-        }
-        for bad in [
-            "",
-            ":1",
-            "192.0.2.1",
-            "::1:0",
-            "host:0",
-            "host:65536",
-            "ho st:1",
-            "host:",
-            "[fe80::1%]:1",
-        ] {
-            assert!(!is_host_and_port(bad), "{bad}");
         }
     }
 }

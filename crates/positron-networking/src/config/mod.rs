@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod external;
 mod network;
 mod read;
 mod spelling;

@@ -1,12 +1,12 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
 //! `max_peers_per_address` and `external_addresses`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
 
-use super::transport::TransportPolicy;
+use super::{external::to_dial, transport::TransportPolicy};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -16,21 +16,22 @@ use super::transport::TransportPolicy;
 pub struct NetworkConfig {
     /// The name of the network: nodes of different networks refuse each other.
     pub network: String,
-    /// The IP address to listen on: `::` for all of this machine, IPv4 and IPv6 (IPv4 alone where
-    /// the machine has no IPv6), `0.0.0.0` for all of IPv4. A link-local one has its zone with it:
+    /// The IP address to listen on. `::` is all of this machine's, of both families (IPv4 alone
+    /// where IPv6 is switched off), `0.0.0.0` all of IPv4. A link-local one has its zone with it:
     /// `fe80::1%eth0`.
     pub host: String,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
+    /// Where others reach the node, if it cannot see that itself (a forwarded port, a name): each
+    /// `host` or `host:port`, without a port that one which the node listens on. They come first
+    /// in invites, IP addresses in the node's own record too.
+    pub external_addresses: Vec<String>,
     /// What links are made of: `auto` (UDP, and TCP where UDP is blocked), `udp` or `tcp`. The port
     /// is taken for all that is used.
     pub transport: TransportPolicy,
     /// Whether datagrams go to the kernel in batches (segmentation offload). A node sends them one
     /// by one on a path that loses batches by itself; this is for machines where all of them do.
     pub udp_batches: bool,
-    /// Where others can reach the node beside what they observe, such as a forwarded port: told to
-    /// peers, and first in invites.
-    pub external_addresses: Vec<SocketAddr>,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
@@ -103,9 +104,9 @@ impl Default for NetworkConfig {
             network: NetworkId::DEFAULT.into(),
             host: "::".into(),
             port: 8888,
+            external_addresses: Vec::new(),
             transport: TransportPolicy::default(),
             udp_batches: session.udp_batches,
-            external_addresses: peers.external_addresses,
             bootstrap_nodes: peers.bootstrap,
             data_dir: None,
             log_level: "INFO".into(),
@@ -160,6 +161,22 @@ impl NetworkConfig {
         self.private_key_path.clone().or_else(|| self.data_dir.as_ref().map(beside))
     }
 
+    /// [`external_addresses`](Self::external_addresses) as something to dial, of a node that
+    /// listens on `port`. With port 0, still to be chosen, those without their own are left out.
+    ///
+    /// ```
+    /// use positron_networking::NetworkConfig;
+    ///
+    /// let external_addresses = vec!["node.example.org".into(), "198.51.100.7:443".into()];
+    /// let config = NetworkConfig { external_addresses, ..Default::default() };
+    /// let dialled = config.external_addresses_at(8888);
+    /// assert_eq!(dialled, ["node.example.org:8888", "198.51.100.7:443"]);
+    /// assert_eq!(config.external_addresses_at(0), ["198.51.100.7:443"]);
+    /// ```
+    pub fn external_addresses_at(&self, port: u16) -> Vec<String> {
+        self.external_addresses.iter().filter_map(|text| to_dial(text, port)).collect()
+    }
+
     pub(crate) fn network_id(&self) -> NetworkId {
         NetworkId::from_name(&self.network)
     }
@@ -174,6 +191,8 @@ mod tests {
     fn the_defaults_are_the_ones_of_the_founding_document() {
         let config = NetworkConfig::default();
         assert_eq!((config.network.as_str(), config.port), ("positron", 8888));
+        // Departure: `0.0.0.0` there, which nodes with IPv6 alone cannot reach.
+        assert_eq!(config.host, "::");
         assert_eq!(
             (config.gossip_fanout, config.gossip_interval, config.message_ttl),
             (3, 1.0, 10)

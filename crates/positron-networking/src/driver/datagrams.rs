@@ -6,7 +6,7 @@
 use std::{
     array,
     io::{self, ErrorKind, IoSliceMut},
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,10 +16,10 @@ use std::{
 
 use positron_proto::limits::{MAX_BATCH, MAX_SEGMENTS};
 use quinn_udp::{RecvMeta, UdpSocketState};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Protocol, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
-use super::complaint::Complaint;
+use super::{complaint::Complaint, dual_stack};
 use crate::limits::{DATAGRAM_SLOT, DATAGRAM_SLOTS, SOCKET_BUFFER};
 
 /// The socket.
@@ -50,18 +50,17 @@ pub(crate) enum Arrived {
 }
 
 impl DatagramSocket {
-    /// Takes the port, and tells which one it got. `::` stands for IPv4 as well on every system
-    /// (RFC 3493, 5.3). Nothing can be sent before [`writable`](Self::writable) said
-    /// so once.
+    /// Takes the port, and tells which one it got. `[::]` takes both families, or IPv4 where there
+    /// is no IPv6. Nothing can be sent before [`writable`](Self::writable) said so once.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        dual_stack::bind(address, Self::bind_one)
+    }
+
+    fn bind_one(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
+        let socket = dual_stack::socket(address, Type::DGRAM, Protocol::UDP)?;
         // A kernel that grants less has its reasons; nothing depends on it but speed.
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-        if address.ip() == Ipv6Addr::UNSPECIFIED {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         let io = UdpSocket::from_std(socket.into())?;
         let bound = io.local_addr()?;

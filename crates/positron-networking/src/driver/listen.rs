@@ -2,37 +2,40 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     time::Instant,
 };
 
-use socket2::SockRef;
+use socket2::{Protocol, Type};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 
 use super::{
     complaint::{Complaint, lacks_descriptors},
     datagrams::canonical,
+    dual_stack,
 };
 use crate::limits::{ACCEPT_BACK_OFF, LISTEN_BACKLOG};
 
 /// A connection and where it comes from.
 pub(crate) type Accepted = (TcpStream, SocketAddr);
 
-/// Takes the port, and tells which one it got. `::` stands for IPv4 as well on every system (RFC
-/// 3493, 5.3).
+/// Takes the port, and tells which one it got. `[::]` takes both families, or IPv4 where there is
+/// no IPv6.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if address.ip() == Ipv6Addr::UNSPECIFIED {
-        SockRef::from(&socket).set_only_v6(false)?;
-    }
+    dual_stack::bind(address, bind_one)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = dual_stack::socket(address, Type::STREAM, Protocol::TCP)?;
     // A node that restarts takes its port back while old connections of it still time out.
     #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let listener = socket.listen(LISTEN_BACKLOG)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }

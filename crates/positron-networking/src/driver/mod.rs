@@ -20,6 +20,7 @@ mod clock;
 pub(crate) mod complaint;
 mod core_task;
 pub(crate) mod datagrams;
+mod dual_stack;
 mod link;
 mod links;
 pub(crate) mod listen;

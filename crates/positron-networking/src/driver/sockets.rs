@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
 };
 
 use positron_proto::session::sessions::{LinkKind, LinkKinds};
@@ -24,20 +24,14 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Takes the port for all that links may be made of, ready to be used. If any free port will
-    /// do, one is found that is free for all of it. `::` stands for all addresses of the machine:
-    /// where it has no IPv6, those of IPv4 are taken.
+    /// do, one is found that is free for all of it.
     pub(crate) async fn bind(
         address: SocketAddr,
         transports: LinkKinds,
     ) -> Result<Self, StartError> {
         let failed = |transport| move |source| StartError::Bind { transport, address, source };
-        let sockets = match Self::take(address, transports) {
-            Err((_, error)) if is_without_ipv6(address, &error) => {
-                Self::take((Ipv4Addr::UNSPECIFIED, address.port()).into(), transports)
-            }
-            outcome => outcome,
-        };
-        let sockets = sockets.map_err(|(transport, source)| failed(transport)(source))?;
+        let sockets = Self::take(address, transports)
+            .map_err(|(transport, source)| failed(transport)(source))?;
         if let Some(datagrams) = &sockets.datagrams {
             datagrams.writable().await.map_err(failed(LinkKind::Udp))?;
         }
@@ -76,15 +70,12 @@ impl Sockets {
     }
 }
 
-/// Whether all addresses were asked for and this kernel knows no IPv6 at all. A port that is taken
-/// or not allowed is so in IPv4 too.
-fn is_without_ipv6(address: SocketAddr, error: &io::Error) -> bool {
-    address.ip() == Ipv6Addr::UNSPECIFIED
-        && !matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use tokio::net::TcpStream;
+
     use super::*;
 
     const ANY: &str = "127.0.0.1:0";
@@ -105,19 +96,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_addresses_are_those_of_both_families_or_of_the_only_one() {
-        let all = bind("[::]:0".parse().unwrap(), LinkKinds::BOTH).await.unwrap();
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, all.address.port()));
-        tokio::net::TcpStream::connect(to).await.unwrap();
-        let listener = std::net::TcpListener::bind("[::1]:0");
-        if listener.is_ok() {
-            let to = SocketAddr::from((Ipv6Addr::LOCALHOST, all.address.port()));
-            tokio::net::TcpStream::connect(to).await.unwrap();
+    async fn all_addresses_are_those_of_both_families_on_one_port() {
+        let both = bind("[::]:0".parse().unwrap(), LinkKinds::BOTH).await.unwrap();
+        let port = both.address.port();
+        let mut here = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+        // Where IPv6 is switched off it is IPv4 alone.
+        here.extend(both.address.is_ipv6().then_some(IpAddr::from(Ipv6Addr::LOCALHOST)));
+        for ip in here {
+            let dialled = TcpStream::connect((ip, port)).await.unwrap();
+            let (_, from) = both.streams.as_ref().unwrap().accept().await.unwrap();
+            assert_eq!(from.ip().to_canonical(), dialled.local_addr().unwrap().ip());
+            let taken = bind((ip, port).into(), LinkKinds::UDP).await.unwrap_err();
+            assert!(matches!(taken, StartError::Bind { .. }), "{taken}");
         }
-        let (any, unknown) = ("[::]:1".parse().unwrap(), io::Error::from_raw_os_error(97));
-        assert!(is_without_ipv6(any, &unknown));
-        assert!(!is_without_ipv6("[::1]:1".parse().unwrap(), &unknown));
-        assert!(!is_without_ipv6(any, &ErrorKind::AddrInUse.into()));
     }
 
     #[tokio::test]

@@ -18,7 +18,8 @@ use super::TransportError;
 /// How a UDP transport is to be.
 #[derive(Debug)]
 pub struct UdpConfig {
-    /// The IP address to listen on.
+    /// The IP address to listen on. `::` is all of this machine's, of both families (IPv4 alone
+    /// where IPv6 is switched off), `0.0.0.0` all of IPv4.
     pub host: String,
     /// The port to listen on; 0: a free one.
     pub port: u16,
@@ -95,7 +96,8 @@ impl UdpConfig {
 /// How a TCP transport is to be.
 #[derive(Debug)]
 pub struct TcpConfig {
-    /// The IP address to listen on.
+    /// The IP address to listen on. `::` is all of this machine's, of both families (IPv4 alone
+    /// where IPv6 is switched off), `0.0.0.0` all of IPv4.
     pub host: String,
     /// The port to listen on; 0: a free one.
     pub port: u16,

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
-use crate::time::Duration;
+use super::scope::Scope;
+use crate::{limits::MAX_EXTERNAL_ADDRESSES, time::Duration};
 
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeersConfig {
     /// `host:port` of nodes to begin with; host may be a name.
     pub bootstrap: Vec<String>,
-    /// Where the operator says that we can be reached, beside what is observed: a forwarded port.
-    pub external_addresses: Vec<SocketAddr>,
+    /// Where the operator says that others reach us: at most [`MAX_EXTERNAL_ADDRESSES`], the first
+    /// of our record.
+    pub external: Vec<SocketAddr>,
     /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
     pub min_peers: usize,
     /// Peers, in all, above which newcomers are refused.
@@ -32,7 +34,7 @@ impl Default for PeersConfig {
     fn default() -> Self {
         Self {
             bootstrap: Vec::new(),
-            external_addresses: Vec::new(),
+            external: Vec::new(),
             min_peers: 5,
             max_peers: 50,
             max_peers_per_address: 8,
@@ -44,13 +46,15 @@ impl Default for PeersConfig {
 }
 
 impl PeersConfig {
-    /// The same, without what would spin or never admit anybody.
+    /// The same, without what would spin, never admit anybody or be refused by others.
     pub(super) fn sane(mut self) -> Self {
         self.discovery_interval = self.discovery_interval.max(SHORTEST_INTERVAL);
         self.heartbeat_interval = self.heartbeat_interval.max(SHORTEST_INTERVAL);
         self.max_peers = self.max_peers.max(1);
         self.max_peers_per_address = self.max_peers_per_address.max(1);
         self.min_peers = self.min_peers.min(self.max_peers);
+        self.external.retain(|addr| addr.port() != 0 && Scope::of(addr.ip()).is_some());
+        self.external.truncate(MAX_EXTERNAL_ADDRESSES);
         self.software.retain(|c| matches!(c, ' '..='~'));
         self.software.truncate(crate::limits::MAX_SOFTWARE);
         self

@@ -21,17 +21,17 @@ use crate::{
 
 /// Our own record.
 ///
-/// What the operator says comes first: nobody else knows of a forwarded port. A socket bound to a
-/// specific IP address is listed as it is. One bound to all addresses of this
-/// machine stands for what others observe. On loopback and private networks one peer's word is
-/// enough. On the internet an observed address is taken when peers of two network groups agree, or
-/// when all peers agree and one of them was dialled by us or there are two of them. A false one
-/// does little harm: nobody passes an address on before having found us there.
+/// What the operator says comes first, and is believed. A socket bound to a specific IP address is
+/// listed as it is. One bound to all addresses of this machine stands for what others observe. On
+/// loopback and private networks one peer's word is enough. On the internet an observed address is
+/// taken when peers of two network groups agree, or when all peers that see its family agree and
+/// one of them was dialled by us or there are two of them. A false one does little harm: nobody
+/// passes an address on before having found us there.
 #[derive(Debug)]
 pub(super) struct LocalRecord {
     me: Arc<Identity>,
     network: NetworkId,
-    /// What the operator says.
+    /// Where the operator says that others reach us.
     external: Vec<SocketAddr>,
     bound: Vec<SocketAddr>,
     /// What each linked peer sees; at most one vote a peer.
@@ -71,7 +71,7 @@ impl LocalRecord {
         Self {
             me,
             network,
-            external,
+            external: external.into_iter().map(canonical).collect(),
             bound: Vec::new(),
             votes: BTreeMap::new(),
             observed: Vec::new(),
@@ -153,8 +153,8 @@ impl LocalRecord {
 
     fn addresses(&self) -> Vec<Address> {
         let specific = self.bound.iter().filter(|addr| !addr.ip().is_unspecified());
-        let known = self.external.iter().chain(specific);
-        let mut addresses: Vec<SocketAddr> = known.copied().collect();
+        let mut addresses: Vec<SocketAddr> =
+            self.external.iter().chain(specific).copied().collect();
         if self.bound.iter().any(|addr| addr.ip().is_unspecified()) {
             addresses.extend(&self.observed);
         }
@@ -173,16 +173,19 @@ impl LocalRecord {
 
     /// Counts the votes. What was accepted stays until something else of its kind is.
     fn observe(&mut self) {
-        let near = self.elect(|addr| Group::of(addr.ip()) == Group::Near);
-        let far = self.elect(|addr| Group::of(addr.ip()) != Group::Near);
-        let is_near = |addr: &SocketAddr| Group::of(addr.ip()) == Group::Near;
-        if !near.is_empty() {
-            self.observed.retain(|addr| !is_near(addr));
-            self.observed.extend(near);
-        }
-        if !far.is_empty() {
-            self.observed.retain(is_near);
-            self.observed.extend(far);
+        // Each peer of the internet sees one family of us: what peers of the other see is no
+        // contradiction.
+        let kinds: [fn(Group) -> bool; 3] = [
+            |group| matches!(group, Group::Near),
+            |group| matches!(group, Group::V4(_)),
+            |group| matches!(group, Group::V6(_)),
+        ];
+        for is_of_kind in kinds {
+            let elected = self.elect(|addr| is_of_kind(Group::of(addr.ip())));
+            if !elected.is_empty() {
+                self.observed.retain(|addr| !is_of_kind(Group::of(addr.ip())));
+                self.observed.extend(elected);
+            }
         }
         // Public addresses first: they are the ones that most peers can use.
         self.observed.sort_by_key(|addr| (core::cmp::Reverse(Scope::of(addr.ip())), *addr));
@@ -205,7 +208,7 @@ impl LocalRecord {
             }
         }
         elected.sort_by_key(|&(votes, addr)| (core::cmp::Reverse(votes), addr));
-        elected.truncate(MAX_OBSERVED_ADDRESSES / 2);
+        elected.truncate(MAX_OBSERVED_ADDRESSES / 3);
         elected.into_iter().map(|(_, addr)| addr).collect()
     }
 }

@@ -87,10 +87,10 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
         session: session(),
         peers: peers::PeersConfig {
             bootstrap,
+            external: Vec::new(),
             min_peers: 2,
             max_peers: 16,
             max_peers_per_address: 16,
-            external_addresses: Vec::new(),
             discovery_interval: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(5),
             software: "hammer".into(),

@@ -9,7 +9,7 @@ use crate::{
     peers::{PeersConfig, PeersEffect, PeersMessage},
     session::sessions::{Peer, Purpose},
     time::Duration,
-    wire::{frame::CloseReason, record::PeerRecord},
+    wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
 /// Somebody who says what it likes.
@@ -250,6 +250,37 @@ fn behind_any_address_a_node_learns_its_own_from_others() {
         assert_eq!(own, [world.nodes[node].addr]);
     }
     assert!((0..6).all(|node| world.degree(node) == 5));
+}
+
+#[test]
+fn where_the_operator_says_that_others_reach_us_is_first_in_our_record() {
+    let mut world = World::new(1);
+    world.add(&address(0), config());
+    let told: Vec<SocketAddr> = ["9.9.9.9:443", "0.0.0.0:1"].map(|t| t.parse().unwrap()).into();
+    let config = PeersConfig { bootstrap: vec![address(0)], external: told.clone(), ..config() };
+    world.add_bound("9.9.9.9:1", "0.0.0.0:8888", config, Vec::new());
+    world.run(Duration::from_secs(30));
+    let wanted = [told[0], "9.9.9.9:8888".parse().unwrap()];
+    assert_eq!(world.nodes[1].peers.external_addresses(), wanted);
+    let heard: Vec<_> = world.nodes[0].peers.known().collect();
+    let addresses = heard[0].record.content().addresses.iter();
+    assert_eq!(addresses.filter_map(Address::socket_addr).collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn what_peers_of_one_family_see_does_not_contradict_those_of_the_other() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "[::]:8888", config(), Vec::new());
+    for (number, at, seen) in
+        [(1, "5.5.5.5:1", "9.9.9.9:1234"), (2, "[2a00::5]:1", "[2a01::9]:1234")]
+    {
+        let dialled = Stranger::new(number, at, Direction::Outbound);
+        let record = dialled.record(&world, &[]);
+        dialled.hello_with(&mut world, record, seen, Vec::new());
+    }
+    world.run(Duration::from_secs(10));
+    let both = ["9.9.9.9:8888", "[2a01::9]:8888"].map(|addr| addr.parse().unwrap());
+    assert_eq!(world.nodes[0].peers.external_addresses(), both);
 }
 
 #[test]
