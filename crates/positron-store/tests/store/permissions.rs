@@ -29,6 +29,10 @@ fn tries_to_use_the_folder_of_another_user() {
         assert!(matches!(error, StoreError::Permission { .. }), "{name}: {error:?}");
         println!("{error}");
     }
+    // One that we may write is not ours either: so may others.
+    let error = open(&dir.join("for all")).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::NotOurs { .. }), "{error:?}");
+    println!("{error}");
     for name in ["closed", "file closed"] {
         let error = summary(dir.join(name)).unwrap_err();
         assert!(matches!(error, StoreError::Permission { .. }), "{name}: {error:?}");
@@ -45,13 +49,15 @@ fn a_folder_of_another_user_is_refused_with_a_reason() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     allow(dir.path(), 0o755);
-    for (name, folder, file) in
-        [("closed", 0o700, 0o600), ("file closed", 0o777, 0o600), ("read only", 0o777, 0o644)]
-    {
+    for (name, folder, file) in [
+        ("closed", 0o700, 0o600),
+        ("file closed", 0o755, 0o600),
+        ("read only", 0o755, 0o644),
+        ("for all", 0o777, 0o666),
+    ] {
         let data = dir.path().join(name);
         store(&data, [peers::change::keep(&peer(1))]);
         allow(&data, folder);
-        allow(&data.join("node.lock"), 0o666);
         allow(&data.join("node.db"), file);
     }
     let this = std::env::current_exe().unwrap();
