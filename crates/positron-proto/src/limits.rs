@@ -497,7 +497,7 @@ pub const MAX_BYTES_TO_DISK: usize = 4 << 20;
 pub const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of changes that wait behind those and hold the links that bring more (guess).
 pub const HOLD_READING_AT: usize = 1 << 20;
-/// Longest time that a link is not read because the disk is behind: short against the time after
+/// Longest time that a link is not read because of the disk or of its peer's work: short against the time after
 /// which its other end takes it for dead.
 pub const MAX_HOLD: Duration = Duration::from_millis(500);
 /// Bytes of lists, questions and records of one peer that are read in a second, once its burst is
@@ -514,8 +514,9 @@ pub const WORK_SHARE: u64 = 64;
 /// How long a peer may use up all of that without a break before it is sent away: an honest one
 /// that was away for an hour is through with everything in two seconds.
 pub const WORK_PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of changes that wait behind a slow disk, or for one that is away: twice what gossip keeps.
-pub const MAX_BACKLOG_BYTES: usize = 2 * RETENTION_BYTES;
+/// Bytes of changes that wait behind a slow disk, or for one that is away: what gossip keeps, what
+/// subscriptions have not acknowledged, and as much again for everything else.
+pub const MAX_BACKLOG_BYTES: usize = 2 * (RETENTION_BYTES + MAX_UNACKNOWLEDGED_BYTES);
 /// Bytes of memory that a change takes while it waits, besides its own: three entries of trees.
 pub const BACKLOG_OVERHEAD: usize = 256;
 /// Durable subscriptions of a node: parts of one application (guess).

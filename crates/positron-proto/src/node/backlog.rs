@@ -166,7 +166,7 @@ mod tests {
         let number = keep(&FLOORS, 0, b"critical").at_least(Urgency::Critical);
         backlog.push(ChangeId(2), number.clone());
         let mut dropped = 0;
-        for n in 3..400_000 {
+        for n in 3..600_000 {
             dropped += backlog.push(ChangeId(2 * n), keep(&ROWS, n, &[7; 1024]));
             dropped += backlog.push(ChangeId(2 * n + 1), forget(&ROWS, n));
             assert!(backlog.bytes() <= MAX_BACKLOG_BYTES);

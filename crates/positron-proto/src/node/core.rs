@@ -472,6 +472,8 @@ impl NodeCore {
         let until = match charged {
             Charged::Within => return true,
             Charged::Waits(until) | Charged::Dropped(until) => until,
+            // Told once, however much of it waits to be read.
+            Charged::Floods if self.sessions.link_of(&peer).is_none() => return false,
             Charged::Floods => {
                 self.observe_misbehavior(now, peer, Misbehavior::Flooding);
                 let reason = CloseReason::Violation("more work than a peer may make".into());

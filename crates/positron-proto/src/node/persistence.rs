@@ -236,7 +236,7 @@ impl Persistence {
             waits_for,
             failed,
             changes: self.last_change,
-            waiting_changes: self.under_way.len() + self.backlog.len(),
+            waiting_changes: self.under_way.len() + self.backlog.len() + self.later.len(),
             waiting_bytes: self.bytes_under_way + self.backlog.bytes() + self.later.bytes(),
             waiting_broadcasts: self.awaited.values().filter(is_broadcast).count(),
         }

@@ -142,8 +142,7 @@ impl NodeCore {
                 self.ask_for_verification(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
-                self.brought_by(now, from);
-                self.deliver(&message, SequenceKind::Broadcast, from);
+                self.deliver(now, &message, SequenceKind::Broadcast, from);
             }
             gossip::GossipEffect::Keep(message) => self.keep(&message),
             gossip::GossipEffect::Forget { sender, sequence } => {
@@ -174,7 +173,7 @@ impl NodeCore {
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
-                self.deliver(&message, SequenceKind::Direct, from);
+                self.deliver(now, &message, SequenceKind::Direct, from);
             }
             direct::DirectEffect::Completed { ticket, outcome } => {
                 let Some(id) = self.publisher.direct_over(ticket) else { return };
@@ -388,8 +387,15 @@ impl NodeCore {
         self.persistence.persist_for(what, change, &mut self.effects);
     }
 
-    fn deliver(&mut self, message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) {
+    fn deliver(
+        &mut self,
+        now: Now,
+        message: &Verified<AppMessage>,
+        kind: SequenceKind,
+        from: NodeId,
+    ) {
         let content = message.content();
+        self.brought_by(now, from);
         self.work.handle_news(&from, content.payload.len());
         let delivered = HandedOver {
             id: message.id(),

@@ -15,8 +15,8 @@ use crate::{
 /// application costs a small part of its bytes, given back when it proves to be new: what brings
 /// news is bounded by its signatures and by the disk. Debts are paid off by time. Who owes more
 /// than [`WORK_BURST`] waits: its link is not read for a moment, so that flow control slows down
-/// whoever says too much, and nobody else. Who owes that much for [`WORK_PATIENCE`] without a break
-/// floods.
+/// whoever says too much, and nobody else. Who owes that much again after [`WORK_PATIENCE`], and
+/// was not down to half of it when something was charged meanwhile, floods.
 ///
 /// Bounded by the peers that are linked, and those that left in the last seconds: a new link is no
 /// way to be rid of a debt.
@@ -38,7 +38,7 @@ pub(super) enum Charged {
     Within,
     /// Its link is to be read again at this time, and what it said is read.
     Waits(Instant),
-    /// The same, and what it said was sent in spite of that: it is not read.
+    /// The same, and what it said is not read: it is far over what it may owe.
     Dropped(Instant),
     /// It has made others wait for long enough.
     Floods,
@@ -65,7 +65,9 @@ impl WorkBudgets {
         }
         let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
         let until = now + Duration::from_micros(micros).min(MAX_HOLD);
-        let is_far_over = debt.owed > 2 * WORK_BURST;
+        // A direct message was acknowledged when it arrived; all else is brought again.
+        let may_drop = message.first() != Some(&CUSTOM_DATA);
+        let is_far_over = may_drop && debt.owed > 2 * WORK_BURST;
         if is_far_over { Charged::Dropped(until) } else { Charged::Waits(until) }
     }
 
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_without_waiting_is_not_read_and_a_new_link_pays_no_debt() {
+    fn what_is_far_over_is_not_read_but_for_direct_messages_and_debts_are_paid_off_by_time() {
         let mut budgets = WorkBudgets::default();
         let list = vec![7; 16 << 10];
         let read = |charged: &Charged| !matches!(charged, Charged::Dropped(_));
@@ -164,6 +166,8 @@ mod tests {
             budgets.charge(NOON, peer(other), b"hello");
         }
         assert!(matches!(budgets.charge(NOON, peer(1), &list), Charged::Dropped(_)));
+        let direct = [&[CUSTOM_DATA], &list[..]].concat();
+        assert!(matches!(budgets.charge(NOON, peer(1), &direct), Charged::Waits(_)));
         budgets.charge(NOON + WORK_PATIENCE, peer(1), b"hello");
         assert_eq!(budgets.charge(NOON + WORK_PATIENCE, peer(250), b"hello"), Charged::Within);
         assert_eq!(budgets.0.len(), 2, "who owes nothing is forgotten");

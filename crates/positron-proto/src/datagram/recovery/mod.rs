@@ -108,8 +108,10 @@ pub(super) struct Recovery<C> {
     losses: Losses,
     tolerance: Tolerance,
     app_limited: AppLimited,
-    /// The most that was in flight since the last acknowledgment.
-    flight_peak: u64,
+    /// The most that was in flight in the last round trip, and in this one.
+    flight_peaks: [u64; 2],
+    /// The round trip is over when this number, or a later one, is acknowledged.
+    round_ends: u64,
     clock: Clock,
     /// The number that follows the last one sent.
     next: u64,
@@ -156,7 +158,8 @@ impl<C> Recovery<C> {
             losses: Losses::new(),
             tolerance: Tolerance::new(),
             app_limited: AppLimited::default(),
-            flight_peak: 0,
+            flight_peaks: [0; 2],
+            round_ends: 0,
             clock: Clock::default(),
             next: 0,
             largest_acked: None,
@@ -193,7 +196,7 @@ impl<C> Recovery<C> {
         self.clock.last_sent = at;
         let app_limited = self.app_limited.is_on();
         self.flight.push(number, SentPacket { at, size, kind, app_limited, contents });
-        self.flight_peak = self.flight_peak.max(self.flight.bytes());
+        self.flight_peaks[1] = self.flight_peaks[1].max(self.flight.bytes());
     }
 
     /// The path is another one: what was measured of the old one says nothing of it (RFC 9000,
@@ -435,8 +438,13 @@ impl<C> Recovery<C> {
     }
 
     fn tell_acknowledged(&mut self, news: &News) {
-        let peak = core::mem::replace(&mut self.flight_peak, self.flight.bytes());
-        let Some((_, newest_sent_at, app_limited)) = news.newest else { return };
+        let Some((newest, newest_sent_at, app_limited)) = news.newest else { return };
+        let [before, present] = self.flight_peaks;
+        let peak = before.max(present);
+        if newest >= self.round_ends {
+            self.flight_peaks = [present, self.flight.bytes()];
+            self.round_ends = self.next;
+        }
         // RFC 7661, 4.1: a window of which less than half was used was not tried, whatever held the
         // sender back: the application, the other end's window, or a queue of ours.
         let app_limited = app_limited || peak < self.congestion.window() / 2;

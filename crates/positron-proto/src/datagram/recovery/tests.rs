@@ -353,6 +353,25 @@ fn a_window_that_the_queue_of_the_sender_holds_back_does_not_grow_without_end() 
 }
 
 #[test]
+fn a_full_window_grows_by_every_acknowledgment_of_its_round_trip() {
+    let (mut sender, mut out) = (recovery(), AckOutcome::new());
+    for round in 1..8 {
+        let (now, window) = (at(round * ROUND_TRIP), sender.congestion().window());
+        let first = sender.next_number();
+        while sender.in_flight() + bytes_of(SIZE) <= window {
+            sender.handle_sent(now, sender.next_number(), SIZE, SentPacketKind::Eliciting, 0);
+        }
+        // One for each packet, before the next is sent.
+        let now = at((round + 1) * ROUND_TRIP - 1);
+        for number in first..sender.next_number() {
+            let one = core::iter::once(number..=number);
+            sender.handle_ack(now, one, Duration::ZERO, number + 1, &mut out).unwrap();
+        }
+        assert_eq!(sender.congestion().window(), 2 * window, "round {round}");
+    }
+}
+
+#[test]
 fn nothing_is_lost_by_time_alone_until_the_timeout() {
     let mut sender = recovery();
     let mut out = AckOutcome::new();
