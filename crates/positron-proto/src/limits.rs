@@ -497,8 +497,8 @@ pub const MAX_BYTES_TO_DISK: usize = 4 << 20;
 pub const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of changes that wait behind those and hold the links that bring more (guess).
 pub const HOLD_READING_AT: usize = 1 << 20;
-/// Longest time that a link is not read because of the disk or of its peer's work: short against the time after
-/// which its other end takes it for dead.
+/// Longest time that a link is not read because of the disk or of its peer's work: short against
+/// the time after which its other end takes it for dead.
 pub const MAX_HOLD: Duration = Duration::from_millis(500);
 /// Bytes of lists, questions and records of one peer that are read in a second, once its burst is
 /// used up: some 150,000 ranges of numbers, a few percent of a core. An honest one needs some 20 KB

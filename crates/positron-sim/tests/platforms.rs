@@ -18,6 +18,8 @@ fn runs_have_the_same_hashes_on_every_platform() {
     }
     let hashes = hashes.join(" ");
     println!("run hashes: {hashes}");
+    // Where nothing is printed, this is what is left of the test in the memory of its program.
+    Box::leak(format!("ran to the end: {hashes}").into_boxed_str());
     if let Some(elsewhere) = option_env!("POSITRON_RUN_HASHES") {
         assert_eq!(hashes, elsewhere, "here, and on the other platform");
     }

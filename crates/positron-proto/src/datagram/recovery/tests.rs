@@ -11,6 +11,8 @@ use crate::{
     rng::{Rng, Seed},
 };
 
+mod growth;
+
 const SIZE: usize = 1200;
 const ROUND_TRIP: u64 = 40_000;
 
@@ -333,42 +335,6 @@ fn a_probe_for_a_size_is_lost_without_a_word_to_congestion_control() {
     assert_eq!(out.lost.len(), 1);
     assert_eq!((sender.in_flight(), sender.congestion().window()), (0, window));
     assert_eq!(sender.poll_timeout(), None);
-}
-
-#[test]
-fn a_window_that_the_queue_of_the_sender_holds_back_does_not_grow_without_end() {
-    const QUEUE: u64 = 100 * SIZE as u64;
-    let (mut sender, mut out) = (recovery(), AckOutcome::new());
-    for round in 1..1000 {
-        let (now, first) = (at(round * ROUND_TRIP), sender.next_number());
-        while sender.in_flight() + bytes_of(SIZE) <= QUEUE.min(sender.congestion().window()) {
-            sender.handle_sent(now, sender.next_number(), SIZE, SentPacketKind::Eliciting, 0);
-        }
-        let (last, now) = (sender.next_number() - 1, at((round + 1) * ROUND_TRIP - 1));
-        let all = core::iter::once(first..=last);
-        sender.handle_ack(now, all, Duration::ZERO, last + 1, &mut out).unwrap();
-    }
-    let window = sender.congestion().window();
-    assert!((QUEUE..=3 * QUEUE).contains(&window), "{window}");
-}
-
-#[test]
-fn a_full_window_grows_by_every_acknowledgment_of_its_round_trip() {
-    let (mut sender, mut out) = (recovery(), AckOutcome::new());
-    for round in 1..8 {
-        let (now, window) = (at(round * ROUND_TRIP), sender.congestion().window());
-        let first = sender.next_number();
-        while sender.in_flight() + bytes_of(SIZE) <= window {
-            sender.handle_sent(now, sender.next_number(), SIZE, SentPacketKind::Eliciting, 0);
-        }
-        // One for each packet, before the next is sent.
-        let now = at((round + 1) * ROUND_TRIP - 1);
-        for number in first..sender.next_number() {
-            let one = core::iter::once(number..=number);
-            sender.handle_ack(now, one, Duration::ZERO, number + 1, &mut out).unwrap();
-        }
-        assert_eq!(sender.congestion().window(), 2 * window, "round {round}");
-    }
 }
 
 #[test]
