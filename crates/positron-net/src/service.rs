@@ -174,6 +174,7 @@ impl Service {
         match event {
             NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
             NodeEvent::PeerBanned { .. }
+            | NodeEvent::BroadcastOutran { .. }
             | NodeEvent::StorageWaits { .. }
             | NodeEvent::StorageFailed { .. } => {
                 tracing::warn!("{text}");

@@ -100,7 +100,7 @@ pub(crate) async fn note(
     command: Command,
 ) -> Result<(), SubscriptionError> {
     let (reply, end) = oneshot::channel::<Reply>();
-    let order = Request::Command { command, reply };
+    let order = Request::Command { command, reply, permit: None };
     orders.send(order).await.map_err(|_| SubscriptionError::Stopped)?;
     match end.await.map_err(|_| SubscriptionError::Stopped)?? {
         Outcome::Noted => Ok(()),

@@ -10,7 +10,7 @@ use std::{
 
 use positron_proto::{
     handshake::Direction,
-    id::NodeId,
+    id::{MessageId, NodeId},
     misbehavior::Observation,
     node::Event,
     session::sessions::{DialFailure, DownReason},
@@ -76,6 +76,14 @@ pub enum NodeEvent {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
+    /// Peers did not take a broadcast of this node in time. It was kept for them for ten seconds at
+    /// least, and for as long as they moved; they do not get it from this node any more.
+    BroadcastOutran {
+        /// Which.
+        message: MessageId,
+        /// Who lacks it.
+        peers: Vec<NodeId>,
+    },
     /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
     /// node tries again by itself.
     StorageWaits {
@@ -107,6 +115,7 @@ impl NodeEvent {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
+            Event::BroadcastOutran { message, peers } => Self::BroadcastOutran { message, peers },
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
@@ -150,6 +159,10 @@ impl fmt::Display for NodeEvent {
             Self::ExternalAddresses { addresses } => {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
+            }
+            Self::BroadcastOutran { message, peers } => {
+                let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
+                write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
             }
             Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),

@@ -43,6 +43,11 @@ pub const READ_ROUNDS: usize = 2;
 pub const PORT_ATTEMPTS: usize = 16;
 /// Commands that wait for the core; beyond it callers wait.
 pub const MAX_ORDERS: usize = 1024;
+/// Broadcasts that the core was given and has not completed; beyond it callers wait their turn.
+/// Half of what the core takes: the rest is for what subscriptions say.
+pub const BROADCASTS_UNDER_WAY: u32 = 2048;
+/// Bytes of a broadcast that count as one more: at most 16 MiB of payloads are under way.
+pub const BROADCAST_SHARE: u32 = 8 * 1024;
 /// Shortest time between two published snapshots of a node.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
 /// Shortest time between two of them when there is something to tell: events are told together with

@@ -11,7 +11,7 @@ use positron_proto::{
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -24,7 +24,10 @@ use crate::{
     durable::note,
     feed::Feeds,
     handlers::Handlers,
-    limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
+    limits::{
+        BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS,
+        MAX_WAITING_EVENTS, STOP_TIMEOUT,
+    },
     message::encode,
     open::{Seeds, open},
     stats::{self, ApplicationStats, Surroundings},
@@ -46,6 +49,8 @@ pub struct Node {
     configured: Vec<String>,
     clock: Clock,
     orders: mpsc::Sender<Request>,
+    /// Broadcasts that may be under way.
+    turns: Arc<Semaphore>,
     published: watch::Receiver<Published>,
     hub: Arc<Subscriptions>,
     handlers: Handlers,
@@ -146,6 +151,7 @@ impl Node {
             configured,
             clock,
             orders,
+            turns: Arc::new(Semaphore::new(BROADCASTS_UNDER_WAY as usize)),
             published,
             hub,
             handlers: Handlers::default(),
@@ -245,8 +251,13 @@ impl Node {
     /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for.
     ///
     /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is
-    /// lost is only its result. (While more than 1,024 commands wait for the node it waits for its
-    /// turn first, and is not sent when dropped then.)
+    /// lost is only its result. While 2,048 broadcasts or 16 MiB of them are under way it waits for
+    /// its turn first, and is not sent when dropped then.
+    ///
+    /// Who publishes faster than the connected peers take it is slowed down to the slowest of them,
+    /// as long as that one moves: see [`BroadcastOutran`](crate::NodeEvent::BroadcastOutran), which
+    /// says what a peer does not get because it did not. Only who publishes more than the window
+    /// that is kept (10,000 messages, 32 MiB) within ten seconds ever waits for a peer.
     ///
     /// # Errors
     /// [`SendError::Refused`] and [`SendError::NotSerializable`]: nothing was sent. With
@@ -260,7 +271,10 @@ impl Node {
     /// # Errors
     /// As [`broadcast`](Self::broadcast).
     pub async fn broadcast_bytes(&self, payload: Bytes) -> Result<MessageId, SendError> {
-        self.finish(Command::Broadcast { payload }).await
+        let share = u32::try_from(payload.len()).unwrap_or(u32::MAX) / BROADCAST_SHARE + 1;
+        let turn = Arc::clone(&self.turns).acquire_many_owned(share.min(BROADCASTS_UNDER_WAY));
+        let permit = turn.await.map_err(|_| SendError::Stopped)?;
+        self.finish(Command::Broadcast { payload }, Some(permit)).await
     }
 
     /// Tells one node, connected or in the address book, as MessagePack with the names of the
@@ -308,7 +322,7 @@ impl Node {
         peer: NodeId,
         payload: Bytes,
     ) -> Result<MessageId, SendError> {
-        self.finish(Command::Send { to: peer, payload }).await
+        self.finish(Command::Send { to: peer, payload }, None).await
     }
 
     /// Calls `handler` with the sender and the content of every message from now on, one after the
@@ -441,7 +455,8 @@ impl Node {
         let graceful = async {
             let (reply, _) = oneshot::channel();
             // A driver that is over has nothing to be told.
-            let _ = self.orders.send(Request::Command { command: Command::Stop, reply }).await;
+            let stop = Request::Command { command: Command::Stop, reply, permit: None };
+            let _ = self.orders.send(stop).await;
             (&mut self.driver).await.unwrap_or(Err(StopError::Crashed))
         };
         let Ok(ended) = timeout_at(until, graceful).await else {
@@ -457,9 +472,13 @@ impl Node {
     }
 
     /// Gives a command to the core and waits for its end.
-    async fn finish(&self, command: Command) -> Result<MessageId, SendError> {
+    async fn finish(
+        &self,
+        command: Command,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<MessageId, SendError> {
         let (reply, end) = oneshot::channel::<Reply>();
-        let order = Request::Command { command, reply };
+        let order = Request::Command { command, reply, permit };
         self.orders.send(order).await.map_err(|_| SendError::Stopped)?;
         match end.await.map_err(|_| SendError::Stopped)?? {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),

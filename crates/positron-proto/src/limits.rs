@@ -312,6 +312,23 @@ pub const MAX_PARKED_BYTES_PER_PEER: usize = 4 << 20;
 pub const RETENTION_BYTES: usize = 32 << 20;
 /// Age beyond which a kept message is let go.
 pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
+/// How long a message that was just taken stays in the window although there is no room, because a
+/// peer lacks it. A slow peer therefore slows nobody who publishes less than a window in this time:
+/// 1,000 messages or 3 MiB a second.
+pub const REACH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a peer may take for a sixteenth of the window before it counts as standing still, for a
+/// sender who fills more than half of it: 1.6 Mbit/s, or 62 messages a second.
+pub const REACH_PATIENCE: Duration = Duration::from_secs(10);
+/// Receipts for a window of messages: one costs some 50 bytes, so a message less than one tenth of
+/// a byte, and what is not reported yet is a sixteenth of what may be under way.
+pub const STEPS_PER_WINDOW: usize = 16;
+/// Peers that are waited for; beyond them nobody is (a word holds so many).
+pub const MAX_AWAITED_PEERS: usize = 128;
+/// How often a peer is offered what would leave: as often as a slow path needs to answer (guess).
+pub const OFFER_INTERVAL: Duration = Duration::from_millis(250);
+/// When what had no room is asked for again, and when it is looked for room again (guess: some
+/// round trips).
+pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
 /// Announced messages that are being fetched, in all.
@@ -528,5 +545,8 @@ pub const MAX_SUBSCRIPTION_NAME: usize = 64;
 pub const MAX_UNACKNOWLEDGED: usize = 10_000;
 /// Bytes of their payloads. One message is always kept.
 pub const MAX_UNACKNOWLEDGED_BYTES: usize = RETENTION_BYTES;
-/// Broadcasts that wait for a sequence number or for the disk.
+/// Broadcasts that wait for a sequence number, for slower peers, or for the disk.
 pub const MAX_PENDING_BROADCASTS: usize = 4096;
+/// Bytes of the payloads of those that wait for a number, or for peers that are slower. As much
+/// again as is kept of those that were sent.
+pub const MAX_PENDING_BYTES: usize = RETENTION_BYTES;

@@ -197,8 +197,10 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
-        ("gossip_ihave", GossipMessage::IHave(have).into()),
+        ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),
+        ("gossip_offer", GossipMessage::Offer(have.clone()).into()),
+        ("gossip_receipt", GossipMessage::Receipt(have).into()),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
 }

@@ -12,7 +12,7 @@ use positron_proto::{
     session::sessions::LinkKind,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -48,6 +48,8 @@ pub(crate) enum Request {
         command: Command,
         /// Whom to tell. A caller that left changes nothing.
         reply: oneshot::Sender<Reply>,
+        /// Its place among the commands under way, until its end.
+        permit: Option<OwnedSemaphorePermit>,
     },
     /// A new bootstrap address; told whether it was taken.
     Join {
@@ -120,7 +122,7 @@ pub(crate) struct CoreTask {
     /// Inputs that answer effects at once.
     answers: VecDeque<Input>,
     /// Who waits for the end of which command.
-    waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
+    waiting: HashMap<Ticket, (oneshot::Sender<Reply>, Option<OwnedSemaphorePermit>)>,
     lookups: JoinSet<()>,
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
@@ -277,12 +279,12 @@ impl CoreTask {
 
     fn handle_request(&mut self, order: Request) {
         match order {
-            Request::Command { command, reply } => {
+            Request::Command { command, reply, permit } => {
                 if command == Command::Stop {
                     self.goodbye = Goodbye::Said(Instant::now() + GOODBYE_TIMEOUT);
                 }
                 match self.core.command(self.clock.now(), command) {
-                    Ok(ticket) => drop(self.waiting.insert(ticket, reply)),
+                    Ok(ticket) => drop(self.waiting.insert(ticket, (reply, permit))),
                     Err(refused) => drop(reply.send(Err(refused))),
                 }
                 self.drain();
@@ -365,7 +367,7 @@ impl CoreTask {
                 if outcome == Outcome::Stopped {
                     self.goodbye = Goodbye::Heard(Instant::now() + SOCKET_FLUSH_TIMEOUT);
                 }
-                if let Some(reply) = self.waiting.remove(&ticket) {
+                if let Some((reply, _permit)) = self.waiting.remove(&ticket) {
                     // A caller that left changes nothing.
                     let _ = reply.send(Ok(outcome));
                 }

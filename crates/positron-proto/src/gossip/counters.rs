@@ -21,6 +21,10 @@ counters! {
     equivocations: Counter Count "Two contents under one number.";
     forged: Counter Count "Messages whose signature was forged.";
     verifications_deferred: Counter Count "Messages without room for their check; asked for again.";
+    postponed: Counter Count "Messages for which there was no room yet; asked for again.";
+    offers_sent: Counter Count "Lists of what would leave, to those who seem to lack it.";
+    receipts_sent: Counter Count "Lists of what came, for those who wait for us to have it.";
+    evicted_unreached: Counter Count "Messages that left the window before a neighbour had them.";
     evicted: Counter Count "Messages that left the retention window.";
     rate_limited: Counter Count "Announcements and requests beyond a peer's budget.";
 }

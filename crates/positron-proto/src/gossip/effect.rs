@@ -2,7 +2,7 @@
 
 use super::GossipMessage;
 use crate::{
-    id::NodeId,
+    id::{MessageId, NodeId},
     identity::{Signed, Verified},
     misbehavior::Observation,
     wire::message::AppMessage,
@@ -53,6 +53,14 @@ pub enum GossipEffect {
         sender: NodeId,
         /// The lowest number that may still be new.
         floor: u64,
+    },
+    /// A message of ours left the retention window, and these peers do not have it: they took too
+    /// long.
+    GivenUp {
+        /// Which.
+        message: MessageId,
+        /// Who lacks it.
+        peers: Vec<NodeId>,
     },
     /// This sender has no floor any more: too many others were heard since.
     ForgetFloor(NodeId),

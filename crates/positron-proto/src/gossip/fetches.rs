@@ -87,6 +87,19 @@ impl Wanted {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// The lowest number of `sender` that is being fetched.
+    pub(super) fn lowest_of(&self, sender: NodeId) -> Option<u64> {
+        let (lowest, _) = self.fetches.range(MessageKey::all_of(sender)).next()?;
+        Some(lowest.sequence)
+    }
+
+    /// There is no room for it before `at`.
+    pub(super) fn postpone(&mut self, item: &MessageKey, at: Instant) {
+        if self.fetches.contains_key(item) {
+            self.deadlines.set(*item, at);
+        }
+    }
+
     /// Takes note that nobody is asked any more, and returns who was.
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
         self.fetches.get_mut(item)?.asked.take()

@@ -8,14 +8,18 @@ use super::{
     checks_under_way::{AddedCheck, ChecksUnderWay},
     fetches::Wanted,
     message_key::{MessageKey, same_claim},
-    message_store::MessageStore,
+    message_store::{Candidate, Evicted, MessageStore},
     peer_state::GossipPeer,
+    reach::{PlaceSet, Step},
+    receipts::Receipts,
 };
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{ANNOUNCE_DELAY, MAX_TTL},
+    limits::{
+        ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN, RETENTION_BYTES, STEPS_PER_WINDOW,
+    },
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
@@ -36,6 +40,14 @@ use crate::{
 /// Guaranteed, whatever peers do: only verified messages are delivered, kept and passed on; each is
 /// delivered at most once, ours never; memory is bounded by [`crate::limits`]. While peers of ours
 /// that are honest and connected keep a message that is not old here, it arrives.
+///
+/// **Nobody outruns the others.** A message is not taken, and ours not published
+/// ([`may_publish`](Self::may_publish)), while it would push out one of the same sender that came
+/// less than [`REACH_WITHIN`] ago and that a peer of ours lacks, or behind which we lack one
+/// ourselves. What is not taken is asked for later. So whoever publishes feels the slowest on the
+/// way, hop by hop, and those who do not flood feel nothing: below a window in [`REACH_WITHIN`]
+/// nobody is waited for. A sender who fills more than half of the window waits for every peer that
+/// still moves, however slowly ([`Taking`](super::reach::Taking)).
 #[derive(Debug)]
 pub struct Gossip {
     pub(super) config: GossipConfig,
@@ -46,6 +58,10 @@ pub struct Gossip {
     checks: ChecksUnderWay,
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
+    receipts: Receipts,
+    step: Step,
+    /// The places of the peers that are up.
+    present: PlaceSet,
     pub(super) deadlines: Deadlines<GossipWake>,
     pub(super) counters: GossipCounters,
 }
@@ -59,6 +75,8 @@ pub(super) enum GossipWake {
     Sync,
     /// A peer that kept silent had time enough.
     Judge(NodeId),
+    /// Something had to stay in the window.
+    Crowded,
 }
 
 /// A message that is new here.
@@ -81,8 +99,13 @@ impl Gossip {
     ) -> Self {
         let mut window = MessageStore::new(config.cache_size, &remembered.floors);
         for message in remembered.messages {
-            window.insert(now.mono, MessageKey::of(message.content()), message);
+            let item = MessageKey::of(message.content());
+            window.insert(now.mono, item, message, PlaceSet::default());
         }
+        let step = Step {
+            messages: (config.cache_size / STEPS_PER_WINDOW).max(1),
+            bytes: RETENTION_BYTES / STEPS_PER_WINDOW,
+        };
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
         Self {
@@ -94,13 +117,22 @@ impl Gossip {
             checks: ChecksUnderWay::default(),
             wanted: Wanted::default(),
             announcements: Announcements::default(),
+            receipts: Receipts::new(step),
+            step,
+            present: PlaceSet::default(),
             deadlines,
             counters: GossipCounters::default(),
         }
     }
 
-    /// Tells everyone our own message, under a number that we never used before.
-    /// [`GossipEffect::Keep`] comes first, the pushes do not wait for it.
+    /// Whether a message of ours may be published, and pushes out nothing that did not arrive.
+    pub fn may_publish(&self) -> bool {
+        self.store.in_the_way().is_none_or(|first| first.sender != self.me)
+    }
+
+    /// Tells everyone our own message, under a number that we never used before, if it
+    /// [may be published](Self::may_publish). [`GossipEffect::Keep`] comes first, the pushes do not
+    /// wait for it.
     pub fn publish(
         &mut self,
         now: Now,
@@ -110,14 +142,14 @@ impl Gossip {
         self.counters.published += 1;
         out.push_back(GossipEffect::Keep(message.clone()));
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
-        self.store.insert(now.mono, item, message.clone());
+        self.store.insert(now.mono, item, message.clone(), self.present);
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
     }
 
-    /// Hears what a peer says. [`GossipMessage::IHave`], [`GossipMessage::IWant`] and
-    /// [`GossipMessage::Digest`] of peers that are not up are ignored.
+    /// Hears what a peer says. But for [`GossipMessage::Gossip`], what peers say that are not up is
+    /// ignored.
     pub fn handle_message(
         &mut self,
         now: Now,
@@ -133,6 +165,8 @@ impl Gossip {
             GossipMessage::Digest { count, fingerprint } => {
                 self.handle_digest(now, from, count, fingerprint, out);
             }
+            GossipMessage::Offer(holdings) => self.handle_offer(now, from, &holdings, out),
+            GossipMessage::Receipt(holdings) => self.handle_receipt(now, from, &holdings, out),
         }
     }
 
@@ -159,14 +193,15 @@ impl Gossip {
             }
             return;
         }
-        if !self.store.insert(now.mono, item, message.clone()) {
-            self.counters.stale += 1;
-            return;
-        }
         let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
         let mut has: BTreeSet<NodeId> = [from, item.sender].into();
         has.extend(bringers);
         has.extend(self.wanted.end(&item));
+        let awaited = self.all_but(&has);
+        if !self.store.insert(now.mono, item, message.clone(), awaited) {
+            self.counters.stale += 1;
+            return;
+        }
         if item.sender != self.me {
             self.counters.delivered += 1;
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
@@ -174,6 +209,11 @@ impl Gossip {
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
         self.push_eagerly(now, Rumour { item, ttl, has }, &message, Some(standings), out);
+        if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
+            let to = self.links.keys().copied().collect();
+            self.counters.receipts_sent += 1;
+            out.push_back(GossipEffect::Send { to, message: GossipMessage::Receipt(receipt) });
+        }
         self.trim(now, out);
     }
 
@@ -200,28 +240,45 @@ impl Gossip {
     pub fn handle_unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
         let item = MessageKey::of(claim.content());
         self.checks.take(&item, claim);
+        self.counters.verifications_deferred += 1;
         self.ask_again(now, item, from);
     }
 
     /// A session with `peer` is up: notes are compared at once.
     pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono));
+        let (present, step) = (&mut self.present, self.step);
+        self.links
+            .entry(peer)
+            .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), step));
         self.start_anti_entropy_with(now, peer, out);
     }
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
     pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        self.links.remove(&peer);
+        if let Some(place) = self.links.remove(&peer).and_then(|link| link.place) {
+            self.present.remove(place);
+            self.store.handle_gone(place);
+        }
         self.deadlines.clear(GossipWake::Judge(peer));
         self.wanted.peer_down(now.mono, peer);
         self.fetch(now, out);
+        self.trim(now, out);
     }
 
     /// The session with `to` did not take this message ([`GossipEffect::Send`]).
     pub fn handle_not_sent(&mut self, to: NodeId, message: &GossipMessage) {
         if let (Some(link), GossipMessage::Gossip(_, message)) = (self.links.get_mut(&to), message)
         {
-            link.sent.forget(&MessageKey::of(message.content()));
+            let item = MessageKey::of(message.content());
+            link.sent.forget(&item);
+        }
+    }
+
+    /// A large broadcast that was sent to `to` is there, or under way no more. If it is asked for
+    /// again there was no room for it, and it is sent again.
+    pub fn handle_arrived(&mut self, to: &NodeId, sender: NodeId, sequence: u64) {
+        if let Some(link) = self.links.get_mut(to) {
+            link.sent.forget(&MessageKey { sender, sequence });
         }
     }
 
@@ -241,6 +298,7 @@ impl Gossip {
                     self.start_anti_entropy(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
+                GossipWake::Crowded => self.offer(now, out),
             }
         }
         self.fetch(now, out);
@@ -285,6 +343,7 @@ impl Gossip {
         let item = MessageKey::of(claim.content());
         self.announcements.peer_has(from, &item);
         let asked = self.note_answer(now, from, item);
+        self.note_reached(now, from, item);
         if let Some(kept) = self.store.get(&item) {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
@@ -300,6 +359,10 @@ impl Gossip {
                 self.wanted.hurry(now.mono, &item);
             }
             return;
+        } else if self.store.has_no_room_for(&item) {
+            self.counters.postponed += 1;
+            self.ask_again(now, item, from);
+            return;
         }
         let ttl = ttl.min(MAX_TTL);
         match self.checks.add(item, from, ttl, &claim) {
@@ -308,7 +371,10 @@ impl Gossip {
                 out.push_back(GossipEffect::Verify { from, ttl, claim });
             }
             AddedCheck::UnderWay => self.counters.duplicates += 1,
-            AddedCheck::NoRoom => self.ask_again(now, item, from),
+            AddedCheck::NoRoom => {
+                self.counters.verifications_deferred += 1;
+                self.ask_again(now, item, from);
+            }
         }
     }
 
@@ -370,29 +436,77 @@ impl Gossip {
     }
 
     fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
-        self.counters.verifications_deferred += 1;
         if self.links.contains_key(&from) && !self.store.is_known(&item) {
             self.wanted.handle_announcement(now.mono, item, from, self.links.len());
         }
     }
 
-    fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
-        let evicted = self.store.trim(now.mono);
+    /// `peer` has `item`.
+    pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
+        if let Some(link) = self.links.get_mut(&peer)
+            && let Some(place) = link.place
+            && let Some(bytes) = self.store.handle_reached(&item, place)
+        {
+            link.taking.note(now.mono, bytes);
+        }
+    }
+
+    /// The peers that are up and not among `has`.
+    fn all_but(&self, has: &BTreeSet<NodeId>) -> PlaceSet {
+        let mut awaited = self.present;
+        for place in has.iter().filter_map(|peer| self.links.get(peer)?.place) {
+            awaited.remove(place);
+        }
+        awaited
+    }
+
+    pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
+        let wanted = &self.wanted;
+        let mut moving = PlaceSet::default();
+        let moves = |link: &&GossipPeer| link.taking.moves(now.mono);
+        let places = self.links.values().filter(moves).filter_map(|link| link.place);
+        places.for_each(|place| moving.insert(place));
+        let must_stay = |first: Candidate<'_>| {
+            let awaited = first.kept.awaited;
+            let young = now.mono.since(first.kept.received) < REACH_WITHIN;
+            let lower = || wanted.lowest_of(first.item.sender);
+            let we_wait =
+                || first.behind_a_gap || lower().is_some_and(|lowest| lowest < first.item.sequence);
+            young && (!awaited.is_empty() || we_wait())
+                || first.of_a_flood && !awaited.and(moving).is_empty()
+        };
+        let had_room = self.store.in_the_way().is_none();
+        let evicted = self.store.trim(now.mono, must_stay);
         self.forget(evicted, out);
+        if self.store.in_the_way().is_some() {
+            let wait = if had_room { Duration::ZERO } else { CROWDED_RETRY };
+            self.deadlines.set_earliest(GossipWake::Crowded, now.mono + wait);
+        }
     }
 
     /// Tells storage what left the window. Floors go first: a crash in between brings nothing back.
     /// Those that are forgotten here are forgotten there, or every key that ever spoke would cost a
     /// row.
-    fn forget(&mut self, evicted: Vec<MessageKey>, out: &mut VecDeque<GossipEffect>) {
+    fn forget(&mut self, evicted: Vec<Evicted>, out: &mut VecDeque<GossipEffect>) {
         let mut floors = BTreeMap::new();
-        for item in &evicted {
+        for Evicted { item, .. } in &evicted {
             floors.insert(item.sender, item.sequence + 1);
         }
         out.extend(floors.into_iter().map(|(sender, floor)| GossipEffect::Floor { sender, floor }));
-        for MessageKey { sender, sequence } in evicted {
+        for Evicted { item: MessageKey { sender, sequence }, message, awaited } in evicted {
             self.counters.evicted += 1;
             out.push_back(GossipEffect::Forget { sender, sequence });
+            if awaited.is_empty() {
+                continue;
+            }
+            self.counters.evicted_unreached += 1;
+            if sender == self.me {
+                let lacks = |(_, link): &(&NodeId, &GossipPeer)| {
+                    link.place.is_some_and(|place| awaited.contains(place))
+                };
+                let peers = self.links.iter().filter(lacks).map(|(peer, _)| *peer).collect();
+                out.push_back(GossipEffect::GivenUp { message: message.id(), peers });
+            }
         }
         out.extend(self.store.take_forgotten().into_iter().map(GossipEffect::ForgetFloor));
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{SERVED_LEAST, WITHHELD_AFTER},
+    limits::{CROWDED_RETRY, OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::Now,
@@ -53,13 +53,13 @@ impl Gossip {
         out: &mut VecDeque<GossipEffect>,
     ) {
         let peers = self.links.len();
-        let Some(link) = self.links.get_mut(&from) else { return };
         if holdings.is_empty() {
             self.handle_digest_end(now, from, out);
             return;
         }
         let none = Ranges::new();
         for (sender, ranges) in holdings.iter() {
+            let Some(link) = self.links.get_mut(&from) else { return };
             if !link.examining.take(now.mono, ranges.len()) {
                 self.counters.rate_limited += 1;
                 return;
@@ -70,6 +70,7 @@ impl Gossip {
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
+            self.note_all_reached(now, from, *sender, ranges);
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
                 if !self.wanted.handle_announcement(now.mono, item, from, peers) {
@@ -77,6 +78,7 @@ impl Gossip {
                 }
             }
         }
+        self.trim(now, out);
     }
 
     /// Asks for what is due, each holder once for all of it.
@@ -86,6 +88,10 @@ impl Gossip {
         while let Some(item) = self.wanted.pop_due(now.mono) {
             if self.store.is_known(&item) {
                 self.wanted.end(&item);
+                continue;
+            }
+            if self.store.has_no_room_for(&item) {
+                self.wanted.postpone(&item, now.mono + CROWDED_RETRY);
                 continue;
             }
             if let Some(Asked { whom, at }) = self.wanted.take_asked(&item) {
@@ -253,6 +259,98 @@ impl Gossip {
     fn summary(&self) -> (u64, [u8; 32]) {
         let (count, _) = self.store.size();
         (u64::try_from(count).unwrap_or(u64::MAX), self.store.fingerprint())
+    }
+}
+
+/// Nobody outruns the others: what would leave the window is offered to those who seem to lack it.
+///
+/// ```text
+/// A -> B   OFFER ..     this would leave, if it were not for you
+/// B -> A   RECEIPT      what of it B has, or what is old there, unasked too now and then
+/// B -> A   IWANT        the rest, if B has room for it
+/// ```
+impl Gossip {
+    /// Offers each peer that is waited for what is kept for it of the sender whose newer messages
+    /// have no room.
+    pub(super) fn offer(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
+        let Some(first) = self.store.in_the_way() else { return };
+        let awaited = self.store.get(&first).map(|kept| kept.awaited).unwrap_or_default();
+        for (peer, link) in &mut self.links {
+            let Some(place) = link.place.filter(|place| awaited.contains(*place)) else { continue };
+            if link.offered.is_some_and(|at| now.mono.since(at) < OFFER_INTERVAL) {
+                continue;
+            }
+            link.offered = Some(now.mono);
+            let mut lacking = Holdings::new();
+            lacking.insert_ranges(first.sender, self.store.awaited_by(&first.sender, place));
+            self.counters.offers_sent += 1;
+            send_all(*peer, lacking, GossipMessage::Offer, out);
+        }
+    }
+
+    /// A peer keeps these for us: it hears which need not be kept, and is asked for the others.
+    pub(super) fn handle_offer(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        offered: &Holdings,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let peers = self.links.len();
+        let mut receipt = Holdings::new();
+        for (sender, ranges) in offered.iter() {
+            let Some(link) = self.links.get_mut(&from) else { return };
+            let left = link.examining.handle_left(now.mono);
+            let unknown = self.store.unknown(sender, ranges, left);
+            if !link.examining.take(now.mono, ranges.len() + unknown.len()) {
+                self.counters.rate_limited += 1;
+                break;
+            }
+            for sequence in &unknown {
+                let item = MessageKey { sender: *sender, sequence: *sequence };
+                self.wanted.handle_announcement(now.mono, item, from, peers);
+            }
+            receipt.insert_ranges(*sender, ranges.without(&unknown.into_iter().collect()));
+            self.note_all_reached(now, from, *sender, ranges);
+        }
+        send_all(from, receipt, GossipMessage::Receipt, out);
+        self.trim(now, out);
+    }
+
+    /// A peer has these, or never will.
+    pub(super) fn handle_receipt(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        received: &Holdings,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        for (sender, ranges) in received.iter() {
+            let Some(link) = self.links.get_mut(&from) else { return };
+            if !link.examining.take(now.mono, ranges.len()) {
+                self.counters.rate_limited += 1;
+                break;
+            }
+            self.note_all_reached(now, from, *sender, ranges);
+        }
+        self.trim(now, out);
+    }
+
+    /// `peer` has everything of `sender` in `ranges` that is kept here, as far as its budget goes.
+    fn note_all_reached(&mut self, now: Now, peer: NodeId, sender: NodeId, ranges: &Ranges) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(place) = link.place else { return };
+        for range in ranges.iter() {
+            let left = link.examining.handle_left(now.mono);
+            let mut examined = 0;
+            for reached in self.store.handle_all_reached(&sender, range, place).take(left) {
+                examined += 1;
+                if let Some(bytes) = reached {
+                    link.taking.note(now.mono, bytes);
+                }
+            }
+            link.examining.take(now.mono, examined);
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::{
 const GOSSIP_IHAVE: u8 = 12;
 const GOSSIP_IWANT: u8 = 13;
 const GOSSIP_DIGEST: u8 = 14;
+const GOSSIP_OFFER: u8 = 27;
+const GOSSIP_RECEIPT: u8 = 28;
 
 /// What gossip says to the gossip of another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +37,15 @@ pub enum GossipMessage {
         /// The sum of their ids, as 256-bit little-endian numbers modulo 2^256.
         fingerprint: [u8; 32],
     },
+    /// Broadcasts that I have and would let go, if it were not for you: which of them do you need?
+    Offer(Holdings),
+    /// Broadcasts that need not be kept for me: I have them, or they are old here.
+    Receipt(Holdings),
 }
 
 impl RoomMessage for GossipMessage {
-    const TYPES: &'static [u8] = &[GOSSIP_MESSAGE, GOSSIP_IHAVE, GOSSIP_IWANT, GOSSIP_DIGEST];
+    const TYPES: &'static [u8] =
+        &[GOSSIP_MESSAGE, GOSSIP_IHAVE, GOSSIP_IWANT, GOSSIP_DIGEST, GOSSIP_OFFER, GOSSIP_RECEIPT];
 
     fn message_type(&self) -> u8 {
         match self {
@@ -46,6 +53,8 @@ impl RoomMessage for GossipMessage {
             Self::IHave(_) => GOSSIP_IHAVE,
             Self::IWant(_) => GOSSIP_IWANT,
             Self::Digest { .. } => GOSSIP_DIGEST,
+            Self::Offer(_) => GOSSIP_OFFER,
+            Self::Receipt(_) => GOSSIP_RECEIPT,
         }
     }
 
@@ -69,7 +78,10 @@ impl RoomMessage for GossipMessage {
                 out.put_u8(*ttl);
                 message.encode(out);
             }
-            Self::IHave(holdings) | Self::IWant(holdings) => holdings.encode(out),
+            Self::IHave(holdings)
+            | Self::IWant(holdings)
+            | Self::Offer(holdings)
+            | Self::Receipt(holdings) => holdings.encode(out),
             Self::Digest { count, fingerprint } => {
                 out.put_u64(*count);
                 out.append_raw(fingerprint);
@@ -89,6 +101,8 @@ impl RoomMessage for GossipMessage {
             }
             GOSSIP_IHAVE => Self::IHave(Holdings::decode(reader)?),
             GOSSIP_IWANT => Self::IWant(Holdings::decode(reader)?),
+            GOSSIP_OFFER => Self::Offer(Holdings::decode(reader)?),
+            GOSSIP_RECEIPT => Self::Receipt(Holdings::decode(reader)?),
             GOSSIP_DIGEST => Self::Digest { count: reader.u64()?, fingerprint: reader.array()? },
             _ => return Err(reader.malformed("type of another room")),
         })

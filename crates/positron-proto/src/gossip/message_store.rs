@@ -5,7 +5,12 @@ use std::{
     ops::RangeInclusive,
 };
 
-use super::{fingerprint::Fingerprint, low_watermarks::LowWatermarks, message_key::MessageKey};
+use super::{
+    fingerprint::Fingerprint,
+    low_watermarks::LowWatermarks,
+    message_key::MessageKey,
+    reach::{Place, PlaceSet},
+};
 use crate::{
     id::NodeId,
     identity::Verified,
@@ -31,6 +36,11 @@ use crate::{
 /// the senders who were here first, who stay, and the other half for the newcomers, who leave in
 /// turn; so neither are old messages pushed out nor new ones kept out. (The idea is that of
 /// segmented LRU caches: Karedla, Love, Wherry 1994.)
+///
+/// **Who is waited for.** A message remembers the peers that it has not reached. Whoever trims says
+/// which are not to leave yet; then the next to leave *stands in the way*
+/// ([`in_the_way`](Self::in_the_way)) of its sender's newer ones, and the window is larger by at
+/// most a quarter, for the others.
 #[derive(Debug)]
 pub(super) struct MessageStore {
     max_count: usize,
@@ -45,6 +55,7 @@ pub(super) struct MessageStore {
     count: usize,
     bytes: usize,
     fingerprint: Fingerprint,
+    in_the_way: Option<MessageKey>,
 }
 
 /// Senders by how much they have; then by when they came.
@@ -66,7 +77,30 @@ pub(super) struct Kept {
     pub(super) message: Verified<AppMessage>,
     /// Whether a second content under its number was proved already.
     pub(super) equivocated: bool,
-    received: Instant,
+    pub(super) received: Instant,
+    /// The peers that it has not reached, of those that were up when it came.
+    pub(super) awaited: PlaceSet,
+}
+
+/// The next message that is to leave.
+#[derive(Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) item: MessageKey,
+    pub(super) kept: &'a Kept,
+    /// Whether numbers between those that left and this one never came. They may be under way, or
+    /// nobody ever used them.
+    pub(super) behind_a_gap: bool,
+    /// Whether its sender fills more than half of the window.
+    pub(super) of_a_flood: bool,
+}
+
+/// A message that left.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    pub(super) item: MessageKey,
+    pub(super) message: Verified<AppMessage>,
+    /// Whom it has not reached, if it was not too old.
+    pub(super) awaited: PlaceSet,
 }
 
 impl MessageStore {
@@ -82,6 +116,7 @@ impl MessageStore {
             count: 0,
             bytes: 0,
             fingerprint: Fingerprint::default(),
+            in_the_way: None,
         };
         for &(sender, floor) in floors {
             window.floors.raise(sender, floor);
@@ -172,6 +207,7 @@ impl MessageStore {
         now: Instant,
         item: MessageKey,
         message: Verified<AppMessage>,
+        awaited: PlaceSet,
     ) -> bool {
         if self.is_known(&item) {
             return false;
@@ -192,7 +228,7 @@ impl MessageStore {
         self.floors.handle_sign_of_life(item.sender);
         share.bytes += bytes;
         share.numbers.insert(item.sequence);
-        let kept = Kept { message, equivocated: false, received: now };
+        let kept = Kept { message, equivocated: false, received: now, awaited };
         share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
         true
@@ -203,32 +239,108 @@ impl MessageStore {
         self.floors.take_forgotten()
     }
 
+    /// The peer at `place` has `item`; the bytes of its payload, if it was waited for.
+    pub(super) fn handle_reached(&mut self, item: &MessageKey, place: Place) -> Option<usize> {
+        let kept = self.get_mut(item)?;
+        kept.awaited.remove(place).then(|| kept.message.content().payload.len())
+    }
+
+    /// The peer at `place` has what is kept of `sender` within `range`; for each message the bytes
+    /// of its payload, if it was waited for. What is not looked at is not noted.
+    pub(super) fn handle_all_reached(
+        &mut self,
+        sender: &NodeId,
+        range: RangeInclusive<u64>,
+        place: Place,
+    ) -> impl Iterator<Item = Option<usize>> {
+        let share = self.shares.get_mut(sender);
+        share.into_iter().flat_map(move |share| {
+            share.messages.range_mut(range.clone()).map(move |(_, kept)| {
+                kept.awaited.remove(place).then(|| kept.message.content().payload.len())
+            })
+        })
+    }
+
+    /// What is kept of `sender` and has not reached the peer at `place`.
+    pub(super) fn awaited_by(&self, sender: &NodeId, place: Place) -> Ranges {
+        let kept = self.kept(sender, 0..=u64::MAX);
+        kept.filter(|(_, kept)| kept.awaited.contains(place)).map(|(number, _)| number).collect()
+    }
+
+    /// Nobody waits for the peer at `place` any more.
+    pub(super) fn handle_gone(&mut self, place: Place) {
+        for kept in self.shares.values_mut().flat_map(|share| share.messages.values_mut()) {
+            kept.awaited.remove(place);
+        }
+    }
+
+    /// Since the last [`trim`](Self::trim): the message that had to stay. Newer ones of its sender
+    /// are not to come.
+    pub(super) const fn in_the_way(&self) -> Option<MessageKey> {
+        self.in_the_way
+    }
+
+    /// Whether there is no room for `item` until what stands in its way has left.
+    pub(super) fn has_no_room_for(&self, item: &MessageKey) -> bool {
+        self.in_the_way
+            .is_some_and(|first| first.sender == item.sender && first.sequence < item.sequence)
+    }
+
     /// Lets go what is too old, too many, or too large, in the order of the return value; floors
-    /// rise above it.
-    pub(super) fn trim(&mut self, now: Instant) -> Vec<MessageKey> {
+    /// rise above it. What `must_stay` stays, until there is a quarter too much.
+    pub(super) fn trim(
+        &mut self,
+        now: Instant,
+        must_stay: impl Fn(Candidate<'_>) -> bool,
+    ) -> Vec<Evicted> {
         let mut evicted = Vec::new();
-        while let Some(sender) = self.who_gives_up(now) {
-            evicted.extend(self.evict_lowest(sender));
+        while let Some(sender) = self.whose_is_too_old(now) {
+            let too_old = self.evict_lowest(sender);
+            evicted.extend(too_old.map(|old| Evicted { awaited: PlaceSet::default(), ..old }));
+        }
+        self.in_the_way = None;
+        while let Some(candidate) = self.who_gives_up() {
+            let item = candidate.item;
+            if !self.is_overfull() && must_stay(candidate) {
+                self.in_the_way = Some(item);
+                break;
+            }
+            evicted.extend(self.evict_lowest(item.sender));
         }
         evicted
     }
 
-    fn who_gives_up(&self, now: Instant) -> Option<NodeId> {
-        if self.next_expiry().is_some_and(|at| at <= now) {
-            return self.by_age.first().map(|&(_, sender)| sender);
-        }
-        let half = u64::try_from(self.max_count / 2).unwrap_or(u64::MAX);
-        let newcomers = self.arrivals.saturating_sub(half);
-        if self.count > self.max_count {
-            return largest(&self.by_count, newcomers);
-        }
-        if self.bytes > RETENTION_BYTES {
-            return largest(&self.by_bytes, newcomers);
-        }
-        None
+    fn whose_is_too_old(&self, now: Instant) -> Option<NodeId> {
+        let too_old = self.next_expiry().is_some_and(|at| at <= now);
+        too_old.then(|| self.by_age.first().map(|&(_, sender)| sender))?
     }
 
-    fn evict_lowest(&mut self, sender: NodeId) -> Option<MessageKey> {
+    fn who_gives_up(&self) -> Option<Candidate<'_>> {
+        let half = u64::try_from(self.max_count / 2).unwrap_or(u64::MAX);
+        let newcomers = self.arrivals.saturating_sub(half);
+        let sender = if self.count > self.max_count {
+            largest(&self.by_count, newcomers)?
+        } else if self.bytes > RETENTION_BYTES {
+            largest(&self.by_bytes, newcomers)?
+        } else {
+            return None;
+        };
+        let share = self.shares.get(&sender)?;
+        let (&sequence, kept) = share.messages.first_key_value()?;
+        let of_a_flood =
+            share.messages.len() > self.max_count / 2 || share.bytes > RETENTION_BYTES / 2;
+        let floor = self.floors.of(&sender);
+        let behind_a_gap = floor != 0 && floor != sequence;
+        Some(Candidate { item: MessageKey { sender, sequence }, kept, behind_a_gap, of_a_flood })
+    }
+
+    /// Whether there is more than a quarter too much.
+    const fn is_overfull(&self) -> bool {
+        self.count > self.max_count.saturating_add(self.max_count / 4)
+            || self.bytes > RETENTION_BYTES + RETENTION_BYTES / 4
+    }
+
+    fn evict_lowest(&mut self, sender: NodeId) -> Option<Evicted> {
         let mut share = self.take_share(&sender)?;
         let (sequence, kept) = share.messages.pop_first()?;
         let bytes = kept.message.content().payload.len();
@@ -241,7 +353,8 @@ impl MessageStore {
         if !share.messages.is_empty() {
             self.put_share(sender, share);
         }
-        Some(MessageKey { sender, sequence })
+        let item = MessageKey { sender, sequence };
+        Some(Evicted { item, message: kept.message, awaited: kept.awaited })
     }
 
     /// Takes a sender's share out of every index, to be changed and put back.

@@ -11,7 +11,8 @@
 //! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
 //! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
-//! `announcements.rs` (what is to be announced), `peer_state.rs` (what is remembered of a peer),
+//! `announcements.rs` (what is to be announced), `reach.rs` (whom a message has not reached),
+//! `receipts.rs` (what those hear who wait for us), `peer_state.rs` (what is remembered of a peer),
 //! [`change`] (what is kept across restarts, as rows), `counters.rs`.
 
 mod announcements;
@@ -31,6 +32,8 @@ mod message;
 mod message_key;
 mod message_store;
 mod peer_state;
+mod reach;
+mod receipts;
 #[cfg(test)]
 mod tests;
 

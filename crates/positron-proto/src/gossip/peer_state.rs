@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::message_key::MessageKey;
+use super::{
+    message_key::MessageKey,
+    reach::{Place, Step, Taking},
+};
 use crate::{
     id::NodeId,
     limits::{
@@ -16,6 +19,10 @@ use crate::{
 /// A peer that is up.
 #[derive(Debug)]
 pub(super) struct GossipPeer {
+    /// Where it stands in the sets of those who are waited for.
+    pub(super) place: Option<Place>,
+    /// How fast it takes what is new.
+    pub(super) taking: Taking,
     /// Bytes that it may still be sent because it asked.
     pub(super) serving: Budget,
     /// What it was sent, and may not have yet.
@@ -28,6 +35,8 @@ pub(super) struct GossipPeer {
     pub(super) suspicion: Option<Suspicion>,
     /// When it was last sent everything that is here.
     pub(super) digest_sent: Option<Instant>,
+    /// When it was last offered what is kept for it.
+    pub(super) offered: Option<Instant>,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
     pub(super) comparison: Option<Comparison>,
 }
@@ -55,8 +64,11 @@ pub(super) struct Budget {
 }
 
 impl GossipPeer {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, place: Option<Place>, step: Step) -> Self {
         Self {
+            place,
+            taking: Taking::new(step, now),
+            offered: None,
             serving: Budget::new(SERVED_BYTES, now),
             sent: SentDigest::default(),
             examining: Budget::new(MAX_EXAMINED, now),
@@ -114,7 +126,7 @@ impl SentDigest {
         }
     }
 
-    /// It was not sent after all.
+    /// It was not sent after all, or has arrived.
     pub(super) fn forget(&mut self, item: &MessageKey) {
         if self.items.remove(item) {
             self.order.retain(|(_, sent)| sent != item);

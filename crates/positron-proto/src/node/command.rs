@@ -56,8 +56,8 @@ pub enum Refused {
     /// The payload is too large.
     #[error("the payload has {0} bytes, the limit is {MAX_PAYLOAD}")]
     TooLarge(usize),
-    /// Too many broadcasts wait for the disk.
-    #[error("{MAX_PENDING_BROADCASTS} broadcasts wait for the disk already")]
+    /// Too many broadcasts wait for the disk, or for peers that are slower.
+    #[error("too many broadcasts wait already, for the disk or for slower peers")]
     TooManyPending,
     /// Too many direct messages wait for their receivers.
     #[error("too many direct messages wait for their receivers")]

@@ -9,10 +9,11 @@ use super::{
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
-    held_links::HeldLinks,
+    held_links::{HeldFor, HeldLinks},
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
+    pushes::PushesUnderWay,
     view::{NodeView, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -61,6 +62,7 @@ pub struct NodeCore {
     held: HeldLinks,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
+    pub(super) pushes: PushesUnderWay,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
@@ -103,6 +105,7 @@ impl NodeCore {
             held: HeldLinks::default(),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
+            pushes: PushesUnderWay::default(),
             queues: RoomQueues::default(),
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
@@ -390,9 +393,17 @@ impl NodeCore {
         self.sessions.has_links()
     }
 
+    /// Whether a broadcast would reach somebody, and push out none that has not. Without peers it
+    /// is kept for those who come.
+    pub(super) fn may_publish(&self) -> bool {
+        self.gossip.may_publish() && !self.sessions.is_clogged()
+    }
+
     /// Sends what has a number, in order.
-    fn flush_outgoing(&mut self, now: Now) {
-        while let Some(message) = self.publisher.next_broadcast(now.wall) {
+    pub(super) fn flush_outgoing(&mut self, now: Now) {
+        while self.may_publish()
+            && let Some(message) = self.publisher.next_broadcast(now.wall)
+        {
             self.gossip.publish(now, message, &mut self.queues.gossip);
             self.route_until_idle(now);
         }
@@ -439,7 +450,7 @@ impl NodeCore {
         }
         self.flush_outgoing(now);
         if !self.persistence.is_behind() {
-            let held = self.held.take_for_disk();
+            let held = self.held.release_all(HeldFor::Disk);
             self.read_on(now, held);
         }
     }
@@ -449,7 +460,7 @@ impl NodeCore {
         if self.persistence.handle_waits(&why) {
             self.emit(Event::StorageWaits { why });
         }
-        let held = self.held.take_for_disk();
+        let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
     }
 
@@ -458,11 +469,34 @@ impl NodeCore {
     pub(super) fn brought_by(&mut self, now: Now, peer: NodeId) {
         if self.persistence.is_behind()
             && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold_for_disk(now.mono, link)
+            && self.held.hold(now.mono, link, HeldFor::Disk, None)
         {
             self.counters.links_held += 1;
             let out = &mut self.queues.session;
             self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    /// `peer` brought a claim that is being checked: if many are, its link is read no further until
+    /// they are not. What there is no room for is dropped and has to be brought again.
+    pub(super) fn checks_begun(&mut self, now: Now, peer: NodeId) {
+        if self.pending.is_crowded(&peer)
+            && let Some(link) = self.sessions.link_of(&peer)
+            && self.held.hold(now.mono, link, HeldFor::Checks, None)
+        {
+            self.counters.links_held += 1;
+            let out = &mut self.queues.session;
+            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    /// A claim of `peer` was checked.
+    pub(super) fn checks_ended(&mut self, now: Now, peer: NodeId) {
+        if !self.pending.is_crowded(&peer)
+            && let Some(link) = self.sessions.link_of(&peer)
+            && self.held.release(link, HeldFor::Checks)
+        {
+            self.read_on(now, vec![link]);
         }
     }
 
@@ -482,7 +516,7 @@ impl NodeCore {
             }
         };
         if let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold_for_work(link, until)
+            && self.held.hold(now.mono, link, HeldFor::Work, Some(until))
         {
             self.counters.peers_over_budget += 1;
             let out = &mut self.queues.session;
@@ -502,7 +536,7 @@ impl NodeCore {
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
     fn handle_storage_failed(&mut self, now: Now, why: String) {
         let Some(published) = self.persistence.handle_failed(&why) else { return };
-        let held = self.held.take_for_disk();
+        let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
         let queued = self.publisher.give_up_broadcasts();
         let unsent = self.publisher.give_up_directs();

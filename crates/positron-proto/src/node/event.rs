@@ -70,6 +70,14 @@ pub enum Event {
     },
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
+    /// A broadcast left the retention window before these peers had it: they take too little, and
+    /// were waited for as long as anybody is. They do not get it from this node any more.
+    BroadcastOutran {
+        /// Which.
+        message: MessageId,
+        /// Who lacks it.
+        peers: Vec<NodeId>,
+    },
     /// Storage takes nothing for now, or waits for something else than before. Broadcasts are sent
     /// and wait for it.
     StorageWaits {

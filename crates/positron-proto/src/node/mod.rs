@@ -26,6 +26,7 @@ mod message;
 mod pending_verification;
 mod persistence;
 mod publisher;
+mod pushes;
 mod rooms;
 mod route;
 mod sequence;

@@ -76,6 +76,14 @@ impl PendingVerification {
         Ok((check, job))
     }
 
+    /// Whether so much of `from` is being checked that nothing more is to be read of it: what its
+    /// link has under way, a window and the largest message, still has room.
+    pub(super) fn is_crowded(&self, from: &NodeId) -> bool {
+        self.shares.get(from).is_some_and(|share| {
+            share.claims > MAX_PARKED_PER_PEER / 2 || share.bytes > MAX_PARKED_BYTES_PER_PEER / 4
+        })
+    }
+
     /// A verdict came back. Returns the claims that may go on now, in order; an unknown check is
     /// none.
     pub(super) fn decide(

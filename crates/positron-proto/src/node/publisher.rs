@@ -1,7 +1,8 @@
 //! Our own messages on their way: tickets, numbers, signatures `[PROTOCOL 3.1]`.
 //!
 //! A broadcast is numbered, signed, pushed and handed to the disk in one step; its ticket completes
-//! when the disk has it. Without a reserved number it waits, in order.
+//! when the disk has it. It waits for that, in order, while there is no reserved number, and while
+//! the peers do not keep up with what was published before.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,7 +15,7 @@ use super::{Numbers, Refused, SequenceKind, sequence::Sequence};
 use crate::{
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Verified},
-    limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT},
+    limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_PENDING_BYTES, MAX_WAITING_DIRECT},
     time::WallTime,
     wire::message::{AppMessage, Audience},
 };
@@ -29,7 +30,7 @@ use crate::{
 /// ([`handle_kept`](Self::handle_kept)) before the next one is asked for; a direct message is under
 /// way until it is [`direct_over`](Self::direct_over).
 ///
-/// Bounded by [`MAX_PENDING_BROADCASTS`] and [`MAX_WAITING_DIRECT`].
+/// Bounded by [`MAX_PENDING_BROADCASTS`], [`MAX_PENDING_BYTES`] and [`MAX_WAITING_DIRECT`].
 #[derive(Debug)]
 pub(super) struct Publisher {
     me: Arc<Identity>,
@@ -38,6 +39,8 @@ pub(super) struct Publisher {
     broadcast_numbers: Sequence,
     direct_numbers: Sequence,
     broadcasts: VecDeque<(Ticket, Bytes)>,
+    /// Of the payloads of those.
+    broadcast_bytes: usize,
     directs: VecDeque<(Ticket, NodeId, Bytes)>,
     /// The broadcast that is being published right now, until gossip says that it keeps it.
     publishing: Option<Ticket>,
@@ -57,6 +60,7 @@ impl Publisher {
             broadcast_numbers: Sequence::new(next.next_broadcast.max(clock)),
             direct_numbers: Sequence::new(next.next_direct.max(clock)),
             broadcasts: VecDeque::new(),
+            broadcast_bytes: 0,
             directs: VecDeque::new(),
             publishing: None,
             under_way: BTreeMap::new(),
@@ -69,15 +73,20 @@ impl Publisher {
         Ticket(self.last_ticket)
     }
 
-    /// Takes a broadcast, unless too many wait for a number, or, by `waiting`, for the disk.
+    /// Takes a broadcast, unless too many wait, here or, by `waiting`, for the disk. One is taken
+    /// however large it is.
     pub(super) fn queue_broadcast(
         &mut self,
         payload: Bytes,
         waiting: usize,
     ) -> Result<Ticket, Refused> {
-        if self.broadcasts.len() + waiting >= MAX_PENDING_BROADCASTS {
+        let bytes = self.broadcast_bytes + payload.len();
+        if self.broadcasts.len() + waiting >= MAX_PENDING_BROADCASTS
+            || self.broadcast_bytes > 0 && bytes > MAX_PENDING_BYTES
+        {
             return Err(Refused::TooManyPending);
         }
+        self.broadcast_bytes = bytes;
         let ticket = self.ticket();
         self.broadcasts.push_back((ticket, payload));
         Ok(ticket)
@@ -93,10 +102,16 @@ impl Publisher {
         Ok(ticket)
     }
 
+    /// Whether broadcasts wait.
+    pub(super) fn is_held_up(&self) -> bool {
+        !self.broadcasts.is_empty()
+    }
+
     /// The next broadcast, if there is a number for it.
     pub(super) fn next_broadcast(&mut self, now: WallTime) -> Option<Verified<AppMessage>> {
         let (sequence, (ticket, payload)) =
             pop_numbered(&mut self.broadcasts, &mut self.broadcast_numbers)?;
+        self.broadcast_bytes -= payload.len();
         self.publishing = Some(ticket);
         Some(self.sign(Audience::Everyone, (sequence, payload), now))
     }
@@ -136,6 +151,7 @@ impl Publisher {
 
     /// Broadcasts that wait for a number will not be sent any more.
     pub(super) fn give_up_broadcasts(&mut self) -> impl Iterator<Item = Ticket> + use<> {
+        self.broadcast_bytes = 0;
         core::mem::take(&mut self.broadcasts).into_iter().map(|(ticket, ..)| ticket)
     }
 

@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
-    pending_verification::Claim, persistence::Awaited,
+    pending_verification::Claim, persistence::Awaited, pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
     gossip::{self, GossipMessage},
     id::{NodeId, Ticket},
     identity::{Signed, Verdict, Verified},
+    limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     session::sessions::{self, DialOutcome, Peer},
@@ -29,6 +30,11 @@ impl NodeCore {
         self.route_until_idle(now);
         self.sessions.flush(now, &mut self.queues.session);
         self.route_until_idle(now);
+        if self.publisher.is_held_up() && self.may_publish() {
+            self.flush_outgoing(now);
+            self.sessions.flush(now, &mut self.queues.session);
+            self.route_until_idle(now);
+        }
     }
 
     /// Carries what the rooms say to whom it concerns, until all of them are silent.
@@ -84,9 +90,15 @@ impl NodeCore {
             sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
             sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
             sessions::SessionEffect::Delivered { ticket } => {
+                if let Some(push) = self.pushes.end(ticket) {
+                    return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
+                }
                 self.direct.handle_delivered(now, ticket, &mut self.queues.direct);
             }
             sessions::SessionEffect::Undelivered { ticket } => {
+                if let Some(push) = self.pushes.end(ticket) {
+                    return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
+                }
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
             }
             sessions::SessionEffect::Misbehaved { peer, what } => {
@@ -115,7 +127,7 @@ impl NodeCore {
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
             }
             peers::PeersEffect::Send { to, message } => {
-                self.send(now, to, message.lane(), message.encode());
+                self.send(now, to, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
                 self.ask_for_verification(now, from, Claim::Record(record));
@@ -153,6 +165,9 @@ impl NodeCore {
             }
             gossip::GossipEffect::ForgetFloor(sender) => {
                 self.persist(gossip::change::forget_floor(&sender));
+            }
+            gossip::GossipEffect::GivenUp { message, peers } => {
+                self.emit(Event::BroadcastOutran { message, peers });
             }
             gossip::GossipEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
@@ -260,9 +275,17 @@ impl NodeCore {
         self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
 
-    /// Queues an encoded message; returns whether the session took it.
-    fn send(&mut self, now: Now, to: NodeId, lane: Lane, body: Bytes) -> bool {
-        let sent = self.sessions.send(now, to, lane, body, None, &mut self.queues.session);
+    /// Queues an encoded message; returns whether the session took it. It tells of its arrival if
+    /// there is a ticket.
+    fn send(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        lane: Lane,
+        body: Bytes,
+        ticket: Option<Ticket>,
+    ) -> bool {
+        let sent = self.sessions.send(now, to, lane, body, ticket, &mut self.queues.session);
         self.counters.sends_lost += u64::from(sent.is_err());
         sent.is_ok()
     }
@@ -270,9 +293,18 @@ impl NodeCore {
     /// Tells several nodes the same: the message is encoded once, and they share its bytes.
     fn send_gossip(&mut self, now: Now, to: Vec<NodeId>, message: &GossipMessage) {
         let body = message.encode();
+        let large = match message {
+            GossipMessage::Gossip(_, claim) if claim.content().payload.len() >= SENT_REMEMBERED => {
+                Some((claim.content().sender.node_id(), claim.content().sequence))
+            }
+            _ => None,
+        };
         for to in to {
-            if !self.send(now, to, message.lane(), body.clone()) {
+            let ticket = large.map(|_| self.publisher.ticket());
+            if !self.send(now, to, message.lane(), body.clone(), ticket) {
                 self.gossip.handle_not_sent(to, message);
+            } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
+                self.pushes.add(ticket, Push { to, sender, sequence });
             }
         }
     }
@@ -295,7 +327,10 @@ impl NodeCore {
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.pending.park(from, claim, &self.network) {
-            Ok((check, job)) => self.effects.push_back(Effect::Verify { check, job }),
+            Ok((check, job)) => {
+                self.effects.push_back(Effect::Verify { check, job });
+                self.checks_begun(now, from);
+            }
             Err(claim) => match *claim {
                 Claim::Gossip(_, claim) => {
                     self.counters.verifications_dropped += 1;
@@ -317,6 +352,7 @@ impl NodeCore {
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
         for (from, claim, verdict) in self.pending.decide(check, verdict) {
             self.claim_decided(now, from, claim, verdict);
+            self.checks_ended(now, from);
         }
     }
 

@@ -159,6 +159,12 @@ impl Conversation {
         Ok(())
     }
 
+    /// Whether more than half of what may be queued is.
+    pub(super) const fn is_half_full(&self) -> bool {
+        let (bytes, messages) = self.queued;
+        bytes > MAX_PEER_QUEUE_BYTES / 2 || messages > MAX_PEER_QUEUE_MESSAGES / 2
+    }
+
     /// Whether a record could be filled now.
     pub(super) fn has_something_to_say(&self) -> bool {
         self.owes_acks() || self.has_messages(&Lane::KNOWN)

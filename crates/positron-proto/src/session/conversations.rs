@@ -186,6 +186,18 @@ impl Conversations {
         })
     }
 
+    /// Whether there are links, and each has more than half of what may be queued for its peer.
+    pub(super) fn is_clogged(&self) -> bool {
+        let mut attached = self
+            .by_peer
+            .values()
+            .filter(|entry| !matches!(entry.attachment, Attachment::Detached(_)));
+        attached.next().is_some_and(|first| {
+            first.conversation.is_half_full()
+                && attached.all(|entry| entry.conversation.is_half_full())
+        })
+    }
+
     /// What is said with `peer`, if anything is remembered of it.
     pub(super) fn get_mut(&mut self, peer: &NodeId) -> Option<&mut Conversation> {
         self.by_peer.get_mut(peer).map(|entry| &mut entry.conversation)

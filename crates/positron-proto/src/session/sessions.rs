@@ -304,6 +304,11 @@ impl Sessions {
         }
     }
 
+    /// Whether there are sessions, and more than half of what may wait for its peer waits in each.
+    pub fn is_clogged(&self) -> bool {
+        self.conversations.is_clogged()
+    }
+
     /// Puts what waits on its links, as far as their carriers have room.
     ///
     /// Call it when an input is done with, so that all it caused shares records.

@@ -148,6 +148,8 @@ fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
             .prop_map(|(ttl, message)| GossipMessage::Gossip(ttl, message)),
         any_holdings().prop_map(GossipMessage::IHave),
         any_holdings().prop_map(GossipMessage::IWant),
+        any_holdings().prop_map(GossipMessage::Offer),
+        any_holdings().prop_map(GossipMessage::Receipt),
         (any::<u64>(), prop::array::uniform32(any::<u8>()))
             .prop_map(|(count, fingerprint)| GossipMessage::Digest { count, fingerprint }),
     ]

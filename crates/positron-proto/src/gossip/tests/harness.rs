@@ -10,7 +10,7 @@ use positron_internet::{DEFAULT_TTL, Event, Internet, PathLaws, StreamLaws};
 
 use super::super::{Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnapshot};
 use crate::{
-    id::{NetworkId, NodeId},
+    id::{MessageId, NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     misbehavior::Observation,
     rng::{Rng, Seed},
@@ -76,6 +76,8 @@ pub(super) struct Node {
     pub(super) delivered: Vec<(NodeId, u64)>,
     pub(super) observed: Vec<(NodeId, Observation)>,
     pub(super) verifications: usize,
+    /// Own messages that were given up, and for whom.
+    pub(super) given_up: Vec<(MessageId, Vec<NodeId>)>,
     /// What storage would bring back.
     pub(super) disk: BTreeMap<(NodeId, u64), Verified<AppMessage>>,
     pub(super) floors: BTreeMap<NodeId, u64>,
@@ -98,6 +100,7 @@ impl Node {
             delivered: Vec::new(),
             observed: Vec::new(),
             verifications: 0,
+            given_up: Vec::new(),
             disk: BTreeMap::new(),
             floors: BTreeMap::new(),
         }
@@ -194,6 +197,7 @@ impl Node {
                 GossipEffect::ForgetFloor(sender) => {
                     assert!(self.floors.remove(&sender).is_some(), "storage knew it");
                 }
+                GossipEffect::GivenUp { message, peers } => self.given_up.push((message, peers)),
                 GossipEffect::Observed { peer, what } => self.observed.push((peer, what)),
             }
         }
@@ -220,6 +224,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(count: u32, seed: u64) -> Self {
+        Self::with(count, seed, &config())
+    }
+
+    pub(super) fn with(count: u32, seed: u64, config: &GossipConfig) -> Self {
         // 20 ms for every message keeps each link in order.
         let laws = PathLaws::calm(Duration::from_millis(20));
         let mut world = Self {
@@ -232,7 +240,8 @@ impl World {
             sent: 0,
         };
         for number in 0..count {
-            world.add(Node::new(number, config(), GossipSnapshot::default(), at(Duration::ZERO)));
+            let nothing = GossipSnapshot::default();
+            world.add(Node::new(number, config.clone(), nothing, at(Duration::ZERO)));
         }
         world
     }

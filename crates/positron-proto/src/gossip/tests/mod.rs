@@ -4,3 +4,4 @@ mod attacks;
 mod harness;
 mod network;
 mod one;
+mod pace;

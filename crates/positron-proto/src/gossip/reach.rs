@@ -1,0 +1,137 @@
+//! Whom a message has not reached yet.
+
+use crate::{
+    limits::{MAX_AWAITED_PEERS, REACH_PATIENCE},
+    time::Instant,
+};
+
+/// Peers that are up, as a set of their places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PlaceSet(u128);
+
+/// Where a peer stands in every [`PlaceSet`] while it is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u32);
+
+const _: () = assert!(MAX_AWAITED_PEERS == u128::BITS as usize, "one bit for each");
+
+impl PlaceSet {
+    /// A place that is not in the set, and is now; without one the peer is not waited for.
+    pub(super) fn take_free(&mut self) -> Option<Place> {
+        let place = self.0.trailing_ones();
+        (place < u128::BITS).then(|| {
+            self.0 |= 1 << place;
+            Place(place)
+        })
+    }
+
+    /// Whether `place` is in the set.
+    pub(super) const fn contains(self, place: Place) -> bool {
+        self.0 & (1 << place.0) != 0
+    }
+
+    /// Adds `place`.
+    pub(super) const fn insert(&mut self, place: Place) {
+        self.0 |= 1 << place.0;
+    }
+
+    /// Removes `place`; returns whether it was there.
+    pub(super) const fn remove(&mut self, place: Place) -> bool {
+        let there = self.contains(place);
+        self.0 &= !(1 << place.0);
+        there
+    }
+
+    /// Whether nobody is in the set.
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those who are in both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+/// Whether a peer takes what is new, as far as it tells.
+///
+/// It does while it took a *step*, a sixteenth of the window, within [`REACH_PATIENCE`].
+#[derive(Debug)]
+pub(super) struct Taking {
+    step: Step,
+    left: Step,
+    moved: Instant,
+}
+
+/// So many messages, or so many bytes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+impl Step {
+    /// Whether `messages` of `bytes` in all make one.
+    pub(super) const fn is_made_by(self, messages: usize, bytes: usize) -> bool {
+        messages >= self.messages || bytes >= self.bytes
+    }
+}
+
+impl Taking {
+    pub(super) const fn new(step: Step, now: Instant) -> Self {
+        Self { step, left: step, moved: now }
+    }
+
+    /// It has a message of so many bytes that it had not before.
+    pub(super) const fn note(&mut self, now: Instant, bytes: usize) {
+        self.left.messages = self.left.messages.saturating_sub(1);
+        self.left.bytes = self.left.bytes.saturating_sub(bytes);
+        if self.left.messages == 0 || self.left.bytes == 0 {
+            (self.left, self.moved) = (self.step, now);
+        }
+    }
+
+    /// Whether it is slow, and not at a standstill.
+    pub(super) fn moves(&self, now: Instant) -> bool {
+        now.since(self.moved) < REACH_PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    #[test]
+    fn each_peer_has_a_place_of_its_own_until_there_are_too_many() {
+        let mut present = PlaceSet::default();
+        let places: Vec<Place> =
+            (0..MAX_AWAITED_PEERS).filter_map(|_| present.take_free()).collect();
+        assert_eq!(places.len(), MAX_AWAITED_PEERS);
+        assert_eq!(present.take_free(), None);
+        assert!(places.iter().all(|place| present.contains(*place)));
+        assert!(present.remove(places[77]) && !present.remove(places[77]));
+        assert_eq!(present.take_free(), Some(places[77]), "a place that was left is given again");
+        assert!(present.and(PlaceSet::default()).is_empty());
+    }
+
+    #[test]
+    fn who_takes_a_step_now_and_then_moves_and_who_trickles_does_not() {
+        let step = Step { messages: 10, bytes: 1_000 };
+        let (start, second) = (Instant::ORIGIN, Duration::from_secs(1));
+        let moves = |messages: u32, bytes: usize, interval: Duration| {
+            let mut taking = Taking::new(step, start);
+            let mut now = start;
+            for _ in 0..messages {
+                now = now + interval;
+                taking.note(now, bytes);
+            }
+            taking.moves(now)
+        };
+        assert!(moves(5, 1, second), "nobody is at a standstill at once");
+        assert!(moves(45, 1, second));
+        assert!(!moves(19, 1, 2 * second), "nine, and eighteen seconds, since the last step");
+        assert!(moves(3, 1_000, 9 * second));
+        assert!(!moves(5, 400, 9 * second), "a step in three, and two more");
+    }
+}

@@ -1,0 +1,192 @@
+//! Who publishes faster than the others take it.
+
+use std::ops::Range;
+
+use super::{
+    super::{GossipConfig, GossipMessage, GossipSnapshot},
+    harness::{Node, World, at, config, say},
+};
+use crate::{
+    id::NodeId,
+    limits::{REACH_PATIENCE, REACH_WITHIN},
+    time::Duration,
+    wire::holdings::Holdings,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const WINDOW: u64 = 160;
+
+fn narrow() -> GossipConfig {
+    GossipConfig { cache_size: WINDOW.try_into().unwrap(), ..config() }
+}
+
+/// Publishes as soon as it may, for at most `time`; what is left to publish.
+fn publish(world: &mut World, from: NodeId, numbers: Range<u64>, time: Duration) -> Range<u64> {
+    let (end, mut left) = (world.now + time, numbers);
+    while !left.is_empty() && world.now < end {
+        while world.nodes[&from].gossip.may_publish()
+            && let Some(next) = left.next()
+        {
+            world.publish(from, next);
+        }
+        world.run(SECOND / 100);
+    }
+    left
+}
+
+/// A publisher and one peer; the peer says nothing that the test does not say.
+fn publisher_and_peer() -> (Node, NodeId) {
+    let mut node = Node::new(1, narrow(), GossipSnapshot::default(), at(Duration::ZERO));
+    let peer = Node::new(2, narrow(), GossipSnapshot::default(), at(Duration::ZERO)).id();
+    node.up(at(Duration::ZERO), peer);
+    (node, peer)
+}
+
+fn receipt(node: &Node, numbers: Range<u64>) -> GossipMessage {
+    let mut holdings = Holdings::new();
+    for number in numbers {
+        holdings.insert(node.id(), number);
+    }
+    GossipMessage::Receipt(holdings)
+}
+
+fn publish_while_possible(node: &mut Node, now: Duration, numbers: Range<u64>) -> u64 {
+    for number in numbers.clone() {
+        if !node.gossip.may_publish() {
+            return number;
+        }
+        let message = say(&node.identity, number, b"hello");
+        node.publish(at(now), message);
+    }
+    numbers.end
+}
+
+#[test]
+fn a_burst_of_ten_windows_reaches_everybody_although_a_tenth_of_what_is_sent_is_lost() {
+    for seed in 0..3 {
+        let mut world = World::with(10, seed, &narrow());
+        world.connect_randomly(4);
+        world.run(SECOND);
+        world.set_loss(0.1);
+        let from = world.ids()[0];
+        let left = publish(&mut world, from, 0..10 * WINDOW, 120 * SECOND);
+        assert!(left.is_empty(), "seed {seed}: {left:?} wait for ever");
+        world.run(10 * SECOND);
+        let published: Vec<_> = (0..10 * WINDOW).map(|number| (from, number)).collect();
+        world.assert_all_delivered_once(&published, &format!("seed {seed}"));
+        assert!(world.nodes[&from].given_up.is_empty());
+    }
+}
+
+#[test]
+fn bursts_of_several_at_once_reach_everybody() {
+    for seed in 0..3 {
+        let mut world = World::with(8, seed, &narrow());
+        world.connect_randomly(4);
+        world.run(SECOND);
+        let ids = world.ids();
+        let mut published = Vec::new();
+        for round in 0..30 * 3 {
+            for from in &ids[..3] {
+                let left = publish(&mut world, *from, round * 10..round * 10 + 10, 30 * SECOND);
+                assert!(left.is_empty(), "seed {seed}: {left:?} wait for ever");
+                published.extend((round * 10..round * 10 + 10).map(|number| (*from, number)));
+            }
+        }
+        world.run(10 * SECOND);
+        world.assert_all_delivered_once(&published, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn a_publisher_waits_for_a_peer_that_lacks_what_would_leave_and_goes_on_when_it_has_it() {
+    let (mut node, peer) = publisher_and_peer();
+    let next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+    assert_eq!(next, WINDOW + 1, "the window, and the one that showed that it is full");
+    let told = receipt(&node, 0..50);
+    node.hear(at(2 * SECOND), peer, told);
+    let next = publish_while_possible(&mut node, 2 * SECOND, next..10 * WINDOW);
+    assert_eq!(next, WINDOW + 51);
+    assert!(node.given_up.is_empty());
+    let said = node.pass(2 * SECOND, 4 * SECOND);
+    let offers = said.iter().filter(|(_, said)| matches!(said, GossipMessage::Offer(_)));
+    assert!(offers.count() >= 2, "who is waited for is asked what it needs");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_waited_for_once_and_what_it_lacks_is_told() {
+    let (mut node, peer) = publisher_and_peer();
+    let next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+    node.pass(SECOND, REACH_WITHIN.max(REACH_PATIENCE));
+    assert!(!node.gossip.may_publish());
+    let late = REACH_WITHIN.max(REACH_PATIENCE) + 2 * SECOND;
+    node.pass(REACH_WITHIN, late);
+    let after = publish_while_possible(&mut node, late, next..next + WINDOW / 2);
+    assert_eq!(after, next + WINDOW / 2, "half of the window is old enough, and goes");
+    assert_eq!(node.given_up.len() as u64, WINDOW / 2 + 1);
+    assert!(node.given_up.iter().all(|(_, peers)| *peers == [peer]));
+    assert_eq!(node.gossip.counters().evicted_unreached, WINDOW / 2 + 1);
+}
+
+#[test]
+fn a_flood_waits_for_a_slow_peer_for_as_long_as_it_moves() {
+    let (mut node, peer) = publisher_and_peer();
+    let mut next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+    // A sixteenth of the window every five seconds, for a minute and a half.
+    for step in 1..=18 {
+        let now = SECOND + 5 * step * SECOND;
+        node.pass(now - 5 * SECOND, now);
+        assert!(!node.gossip.may_publish());
+        let taken = receipt(&node, 0..u64::from(step) * WINDOW / 16);
+        node.hear(at(now), peer, taken);
+        next = publish_while_possible(&mut node, now, next..10 * WINDOW);
+    }
+    assert_eq!(next, WINDOW + 1 + 18 * WINDOW / 16);
+    assert!(node.given_up.is_empty());
+}
+
+#[test]
+fn who_does_not_flood_waits_for_nobody() {
+    let (mut node, _) = publisher_and_peer();
+    // Half of what fills the window in the time in which everything is to be reached.
+    let mut now = SECOND;
+    for number in 0..4 * WINDOW {
+        assert!(node.gossip.may_publish(), "{number}");
+        let message = say(&node.identity, number, b"hello");
+        node.publish(at(now), message);
+        let next = now + 2 * REACH_WITHIN / u32::try_from(WINDOW).unwrap();
+        node.pass(now, next);
+        now = next;
+    }
+}
+
+#[test]
+fn a_flood_that_is_held_up_holds_up_nobody_else() {
+    let (mut node, flooder) = publisher_and_peer();
+    let third = Node::new(3, narrow(), GossipSnapshot::default(), at(Duration::ZERO));
+    node.up(at(SECOND), third.id());
+    let flood = Node::new(2, narrow(), GossipSnapshot::default(), at(Duration::ZERO)).identity;
+    for number in 0..2 * WINDOW {
+        let push = say(&flood, number, b"flood");
+        node.hear(at(SECOND), flooder, GossipMessage::Gossip(3, push.claim().clone()));
+    }
+    let (kept, _) = node.gossip.kept();
+    assert_eq!(kept as u64, WINDOW + 1, "the rest is asked for when the third has the first");
+    assert!(node.gossip.may_publish());
+    let next = publish_while_possible(&mut node, SECOND, 0..WINDOW / 8);
+    assert_eq!(next, WINDOW / 8);
+    assert!(node.gossip.counters().postponed >= WINDOW - 1);
+}
+
+#[test]
+fn what_others_lack_takes_at_most_a_quarter_more_than_the_window() {
+    let (mut node, _) = publisher_and_peer();
+    for number in 0..3 * WINDOW {
+        // Whoever does not ask first.
+        let message = say(&node.identity, number, b"hello");
+        node.publish(at(SECOND), message);
+    }
+    let (kept, _) = node.gossip.kept();
+    assert_eq!(kept as u64, WINDOW + WINDOW / 4);
+    assert_eq!(node.given_up.len() as u64, 2 * WINDOW - WINDOW / 4);
+}
