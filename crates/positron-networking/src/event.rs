@@ -76,6 +76,10 @@ pub enum NodeEvent {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
+    /// Others showed this node something that its key signed with higher numbers than its database
+    /// and its clock know of: the database was lost or is an old one, the clock is or was wrong, or
+    /// the key is used elsewhere. The node goes on above them. Told once in a minute.
+    NumbersBehind,
     /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
     /// node tries again by itself.
     StorageWaits {
@@ -107,6 +111,7 @@ impl NodeEvent {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
+            Event::NumbersBehind => Self::NumbersBehind,
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
@@ -151,6 +156,12 @@ impl fmt::Display for NodeEvent {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
             }
+            Self::NumbersBehind => write!(
+                f,
+                "others know messages of this key that are newer than its database and clock: the \
+                 database was lost or is an old copy, the clock is or was wrong, or the key is \
+                 used elsewhere; going on above them"
+            ),
             Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
             Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),

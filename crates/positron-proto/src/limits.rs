@@ -488,6 +488,15 @@ pub const MAX_TRUST_EVENTS: usize = 10_000;
 
 /// Sequence numbers that are reserved on disk at a time.
 pub const SEQUENCE_BLOCK: u64 = 1024;
+/// How far the numbers of our messages may be above the sequence of our record, by which we know
+/// again how far we were: an hour of the clock, or as many messages as a node sends in a year at a
+/// hundred a second.
+pub const NUMBERS_PER_RECORD: u64 = 1 << 32;
+/// How long broadcasts wait for a peer that knows us when our own database and clock leave a doubt:
+/// what a direct message waits for its link.
+pub const RECOGNITION_WAIT: Duration = DIRECT_TIMEOUT;
+/// Shortest time between two times that the application is told the same of our identity.
+pub const IDENTITY_NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes of changes on their way to the disk: what one transaction takes. At 10 MB/s that is 0.4 s,
 /// for which a link is held that brings more.
 pub const MAX_BYTES_TO_DISK: usize = 4 << 20;

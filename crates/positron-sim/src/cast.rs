@@ -5,7 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use positron_proto::{identity::Identity, node::NodeCore, rng::Seed, time::Instant};
+use positron_proto::{
+    identity::Identity,
+    node::{KeyAge, NodeCore},
+    rng::Seed,
+    time::Instant,
+};
 
 use crate::{
     adversary::Arrival,
@@ -66,7 +71,8 @@ impl Cast {
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(index);
         let (identity, now) = (host.identity().clone(), host.clocks(now));
-        let snapshot = host.snapshot(&config.network);
+        let mut snapshot = host.snapshot(&config.network);
+        snapshot.numbers.key = if host.life() == 0 { KeyAge::New } else { KeyAge::Used };
         Box::new(NodeCore::new(config, identity, snapshot, &seed, now))
     }
 

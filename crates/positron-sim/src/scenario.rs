@@ -164,6 +164,11 @@ pub enum Fault {
     TakeDisk(Selector),
     /// They take it.
     GiveDiskBack(Selector),
+    /// Somebody copies the databases of these nodes, as they are now.
+    BackUp(Selector),
+    /// Databases of processes that do not run become what they were at the last
+    /// [`BackUp`](Self::BackUp): nothing at all, if there was none. Keys stay.
+    RestoreBackup(Selector),
     /// Wall clocks jump by this many seconds.
     TurnClock {
         /// Whose.

@@ -70,6 +70,10 @@ pub enum Event {
     },
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
+    /// Others showed us something that our key signed with higher numbers than our database and
+    /// clock know of: the database was lost or is an old one, the clock was wrong, or the key is
+    /// used elsewhere. Our numbers go on above. Told once in a minute.
+    NumbersBehind,
     /// Storage takes nothing for now, or waits for something else than before. Broadcasts are sent
     /// and wait for it.
     StorageWaits {

@@ -32,7 +32,7 @@ mod sequence;
 pub mod view;
 mod work_budget;
 
-pub use change::{ChangeId, Numbers, SequenceKind};
+pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};
 pub use command::{Command, Refused};
 pub use core::NodeCore;
 pub use counters::NodeCounters;

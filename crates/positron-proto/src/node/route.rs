@@ -129,6 +129,7 @@ impl NodeCore {
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
+            peers::PeersEffect::Recognized { outrun } => self.handle_recognized(now, outrun),
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 self.emit(Event::ExternalAddresses(addresses));
             }
@@ -144,7 +145,7 @@ impl NodeCore {
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
             }
-            gossip::GossipEffect::Keep(message) => self.keep(&message),
+            gossip::GossipEffect::Keep(message) => self.keep(now, &message),
             gossip::GossipEffect::Forget { sender, sequence } => {
                 self.persist(gossip::change::forget_message(&sender, sequence));
             }
@@ -212,7 +213,7 @@ impl NodeCore {
         let standings = self.trust.standings();
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
-        self.direct.peer_up(now, peer.id, &mut self.queues.direct);
+        self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -378,9 +379,14 @@ impl NodeCore {
     }
 
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
-    fn keep(&mut self, message: &Verified<AppMessage>) {
+    fn keep(&mut self, now: Now, message: &Verified<AppMessage>) {
         let change = gossip::change::keep_message(message);
-        let Some(ticket) = self.publisher.handle_kept(&message.content().sender) else {
+        let content = message.content();
+        let Some(ticket) = self.publisher.handle_kept(&content.sender) else {
+            let ours = content.sender == *self.me.public_key();
+            if ours && self.publisher.outrun(content.sequence) {
+                self.handle_numbers_behind(now);
+            }
             return self.persist(change);
         };
         let what = Awaited::Broadcast(ticket, message.id());
