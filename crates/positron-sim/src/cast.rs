@@ -40,13 +40,16 @@ impl Cast {
 
     /// All hosts, before anything runs on them.
     pub(crate) fn hosts(&self) -> Hosts {
-        let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
+        let Scenario { nodes, guests, physics, bootstraps, copied_keys, .. } = &*self.scenario;
         let count = nodes + guests.len();
         let mut clocks = named_dice(&self.seed, "clocks");
         let hosts = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
-                let identity = Identity::from_seed(seed.stream("identity").bytes());
+                let copied = copied_keys.iter().find(|(_, copy)| *copy == index);
+                let key = format!("host {}", copied.map_or(index, |(original, _)| *original));
+                let dice = self.seed.child(&key);
+                let identity = Identity::from_seed(dice.stream("identity").bytes());
                 let clock = Clock::new(physics, &mut clocks);
                 Host::new(index, identity, clock, &seed)
             })

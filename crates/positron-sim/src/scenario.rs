@@ -33,6 +33,8 @@ pub struct Scenario {
     pub config: NodeConfig,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
+    /// Pairs of nodes: the second one has the key of the first.
+    pub copied_keys: Vec<(usize, usize)>,
     /// Checks that a story cannot keep on purpose.
     pub waived: Vec<Check>,
 }
@@ -213,6 +215,7 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             guests: Vec::new(),
+            copied_keys: Vec::new(),
             waived: Vec::new(),
         }
     }

@@ -280,7 +280,7 @@ fn no_state_of_clock_and_database_makes_a_node_mute() {
     for database in [Database::Kept, Database::Lost, Database::Backup] {
         for wrong_by in [0, -HALF_A_CENTURY, HALF_A_CENTURY, -7_200] {
             for corrected in [true, false] {
-                for report in play(&comes_back(database, wrong_by, corrected), 0..3) {
+                for report in play(&comes_back(database, wrong_by, corrected), 0..1) {
                     assert_eq!((report.broadcasts, report.broadcasts_lost), (160, 0), "{report}");
                     assert_eq!(report.deliveries, 640, "{report}");
                     let directs = report.directs;
@@ -288,6 +288,53 @@ fn no_state_of_clock_and_database_makes_a_node_mute() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
+    for listen in [Listen::Address, Listen::Port] {
+        for seed in 0..5 {
+            let mut story = Scenario::quiet("one key, two places", 4, secs(120));
+            (story.listen, story.copied_keys) = (listen, vec![(1, 3)]);
+            let mut world = World::new(&story, seed);
+            let key = |world: &World| world.node(1).unwrap().id();
+            world.run_until(secs(60));
+            for node in 0..4 {
+                let view = world.view(node).unwrap();
+                let told: Vec<_> = view.used_twice.iter().map(|twice| twice.node).collect();
+                assert_eq!(told, [key(&world)], "node {node}, seed {seed}");
+                let places = &view.used_twice[0].addresses;
+                assert_eq!(places.len(), if node % 2 == 0 { 2 } else { 1 }, "{places:?}");
+            }
+            let sessions = |world: &World| {
+                let of = |node| world.view(node).unwrap().counters.session.sessions;
+                (0..4).map(of).sum::<u64>()
+            };
+            let score = |world: &World| {
+                let (id, watcher) = (key(world), world.node(0).unwrap());
+                watcher.standings().of(&id).score
+            };
+            let before = (sessions(&world), score(&world));
+            world.run_until(secs(120));
+            assert!(sessions(&world) - before.0 <= 60, "seed {seed}: {before:?}");
+            assert!(score(&world) <= before.1, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_and_a_new_address_are_no_key_in_two_places() {
+    let mut story = chatty("restarts", 5, 90);
+    for round in 0..12 {
+        let death = if round % 2 == 0 { Death::Killed } else { Death::PowerCut };
+        story = story
+            .fault(secs(5 + 6 * round), crash(Selector::Part(0.5), death))
+            .fault(secs(7 + 6 * round), Fault::Start(Selector::All))
+            .fault(secs(8 + 6 * round), Fault::Rebind(Selector::Part(0.5)));
+    }
+    for report in play(&story, 0..10) {
+        assert_eq!(counted(&report, "node", "used_twice_signs"), 0, "{}", report.counters);
     }
 }
 

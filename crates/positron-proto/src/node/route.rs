@@ -1,5 +1,7 @@
 //! The wiring diagram: who hears whom. One exhaustive match a room; each arm says who hears it.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use super::{
@@ -13,7 +15,7 @@ use crate::{
     identity::{Signed, Verdict, Verified},
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
-    session::sessions::{self, DialOutcome, Peer},
+    session::sessions::{self, DialOutcome, DownReason, Peer},
     storage::Change,
     time::Now,
     trust,
@@ -69,7 +71,14 @@ impl NodeCore {
                 self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
+            sessions::SessionEffect::UsedTwice { peer, addrs } => {
+                self.handle_used_twice(now, peer, addrs.into());
+            }
             sessions::SessionEffect::Down { peer, reason } => {
+                if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
+                    let there = there.parse().ok();
+                    self.handle_used_twice(now, self.id(), Vec::from_iter(there));
+                }
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
@@ -126,6 +135,9 @@ impl NodeCore {
             peers::PeersEffect::Forget(peer) => {
                 self.persist_later(now, peers::change::forget(&peer));
             }
+            // Whoever comes back again and again is asked again and again.
+            peers::PeersEffect::Observed { peer, what: Observation::Answered }
+                if self.identity_use.is_used_twice(now.mono, &peer) => {}
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
@@ -415,6 +427,14 @@ impl NodeCore {
             self.persist(change);
         }
         self.emit(Event::Message(delivered));
+    }
+
+    /// There is a sign that the key of `node` is used elsewhere too.
+    fn handle_used_twice(&mut self, now: Now, node: NodeId, addresses: Vec<SocketAddr>) {
+        self.counters.used_twice_signs += 1;
+        if let Some(told) = self.identity_use.handle_sign(now.mono, node, addresses) {
+            self.emit(Event::UsedTwice(told));
+        }
     }
 
     pub(super) fn observe_misbehavior(&mut self, now: Now, peer: NodeId, what: Misbehavior) {

@@ -22,7 +22,7 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::{NUMBERS_PER_RECORD, RECORDS_PER_ANSWER},
+    limits::{NUMBERS_PER_RECORD, RECORDS_PER_ANSWER, REDIAL_FIRST},
     misbehavior::Misbehavior,
     rng::Rng,
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
@@ -218,8 +218,10 @@ impl Peers {
         self.book.report_evicted(turn.out);
         self.book.remember(peer, turn.out);
         let direction = link.peer.direction;
-        self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
-        self.bootstraps.handle_peer_down(peer, &self.links, turn);
+        let pause = self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
+        let is_replaced = matches!(reason, DownReason::ByPeer(CloseReason::OtherProcess(_)));
+        let wait = if is_replaced { pause } else { REDIAL_FIRST };
+        self.bootstraps.handle_peer_down(peer, wait, &self.links, turn);
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
         self.outbound.fill_soon(now.mono);

@@ -188,6 +188,13 @@ pub enum SessionEffect {
         /// Why.
         reason: DownReason,
     },
+    /// A process of the peer is back after another one with the same key took its place: both run.
+    UsedTwice {
+        /// Whose key.
+        peer: NodeId,
+        /// Where the one was that has to go now, and where the other one is.
+        addrs: [SocketAddr; 2],
+    },
     /// A dial ended.
     DialEnded {
         /// What was wished.
