@@ -175,6 +175,8 @@ impl Service {
             NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
             NodeEvent::PeerBanned { .. }
             | NodeEvent::BroadcastOutran { .. }
+            | NodeEvent::NumbersBehind
+            | NodeEvent::UsedTwice { .. }
             | NodeEvent::StorageWaits { .. }
             | NodeEvent::StorageFailed { .. } => {
                 tracing::warn!("{text}");
@@ -250,7 +252,15 @@ fn status_line(stats: &Stats) -> String {
             )
         }
     };
-    peers + storage.as_deref().unwrap_or_default()
+    let elsewhere = elsewhere(stats).map(|places| format!("; in use elsewhere too: {places}"));
+    peers + storage.as_deref().unwrap_or_default() + elsewhere.as_deref().unwrap_or_default()
+}
+
+/// Where the identity of this node is used beside here, if it is.
+fn elsewhere(stats: &Stats) -> Option<String> {
+    let ours = stats.used_twice.iter().find(|key| key.node_id == stats.node_id)?;
+    let places: Vec<String> = ours.addresses.iter().map(ToString::to_string).collect();
+    Some(places.join(" and "))
 }
 
 /// What is wrong with the disk, in words, if anything is.

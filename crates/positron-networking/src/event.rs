@@ -12,7 +12,7 @@ use positron_proto::{
     handshake::Direction,
     id::{MessageId, NodeId},
     misbehavior::Observation,
-    node::Event,
+    node::{Event, view::UsedTwice},
     session::sessions::{DialFailure, DownReason},
     wire::frame::CloseReason,
 };
@@ -84,6 +84,21 @@ pub enum NodeEvent {
         /// Who lacks it.
         peers: Vec<NodeId>,
     },
+    /// Others showed this node something that its key signed with higher numbers than its database
+    /// and its clock know of: the database was lost or is an old one, the clock is or was wrong, or
+    /// the key is used elsewhere. The node goes on above them. Told once in a minute.
+    NumbersBehind,
+    /// A key is used in two places at once: on two machines, or by a copy of a data folder beside
+    /// the original. Peers let go of one process for the other, each time one dials, and both wait
+    /// longer and longer. Told once in a minute.
+    UsedTwice {
+        /// Whose: this node's own, or that of a peer.
+        node: NodeId,
+        /// Whether it is this node's own.
+        ours: bool,
+        /// Where: of this node's key the other place, as a peer told it; of that of a peer both.
+        addresses: Vec<SocketAddr>,
+    },
     /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
     /// node tries again by itself.
     StorageWaits {
@@ -101,7 +116,7 @@ pub enum NodeEvent {
 
 impl NodeEvent {
     /// The public form of an event that is neither a message nor the end of a command.
-    pub(crate) fn from_core(event: Event) -> Option<Self> {
+    pub(crate) fn from_core(event: Event, me: NodeId) -> Option<Self> {
         Some(match event {
             Event::PeerJoined { peer, addr, direction } => {
                 Self::PeerJoined { peer, address: addr, direction }
@@ -116,6 +131,10 @@ impl NodeEvent {
             }
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
             Event::BroadcastOutran { message, peers } => Self::BroadcastOutran { message, peers },
+            Event::NumbersBehind => Self::NumbersBehind,
+            Event::UsedTwice(UsedTwice { node, addresses }) => {
+                Self::UsedTwice { node, ours: node == me, addresses }
+            }
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
@@ -163,6 +182,26 @@ impl fmt::Display for NodeEvent {
             Self::BroadcastOutran { message, peers } => {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
+            }
+            Self::NumbersBehind => write!(
+                f,
+                "others know messages of this key that are newer than its database and clock: the \
+                 database was lost or is an old copy, the clock is or was wrong, or the key is \
+                 used elsewhere; going on above them"
+            ),
+            Self::UsedTwice { node, ours, addresses } => {
+                let places: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let places = places.join(" and ");
+                if *ours {
+                    write!(
+                        f,
+                        "this identity is in use elsewhere, at {places}: peers let go of one of \
+                         the two for the other; stop one, or give it a key of its own"
+                    )
+                } else {
+                    let peer = node.short();
+                    write!(f, "the identity of peer {peer} is in use in two places: {places}")
+                }
             }
             Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),

@@ -2,7 +2,7 @@
 
 use positron_proto::{
     identity::{Identity, SecretBytes},
-    node::Snapshot,
+    node::{KeyAge, Snapshot},
     rng::Seed,
 };
 use positron_store::{DATABASE, DataFolder};
@@ -53,6 +53,7 @@ fn open_now(
     // The lock comes first: two nodes that start together never make two keys.
     let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
     let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
+    let was_used = config.key_path().is_some_and(|path| path.exists());
     let identity = match config.key_path() {
         Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
         None => Identity::from_secret(fresh),
@@ -63,9 +64,10 @@ fn open_now(
             return Err(StartError::OtherIdentity { wanted: wanted.clone(), found });
         }
     }
-    let (storage, snapshot) = match folder {
+    let (storage, mut snapshot) = match folder {
         Some(folder) => Storage::open(folder, config, arrivals)?,
         None => Default::default(),
     };
+    snapshot.numbers.key = if was_used { KeyAge::Used } else { KeyAge::New };
     Ok((identity, storage, snapshot))
 }

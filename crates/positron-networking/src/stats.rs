@@ -10,7 +10,7 @@ use positron_proto::{
     id::NodeId,
     node::{
         NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
-        view::{PeerView, StorageView},
+        view::{PeerView, StorageView, UsedTwice},
     },
     peers::{self, Bootstrap, BootstrapState},
     session::sessions,
@@ -63,6 +63,8 @@ pub struct Stats {
     pub node: NodeCounters,
     /// What the node makes of its peers.
     pub trust: TrustStats,
+    /// Keys that are used in two places at once: this node's own among them, if it is.
+    pub used_twice: Vec<UsedTwiceStats>,
     /// What is kept across restarts.
     pub storage: StorageStats,
     /// How it goes with each bootstrap address.
@@ -136,6 +138,15 @@ pub struct GossipStats {
 pub struct TrustStats {
     /// Peers that are refused.
     pub banned: usize,
+}
+
+/// A key that is used in two places at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UsedTwiceStats {
+    /// Whose: this node's own, or that of a peer.
+    pub node_id: NodeId,
+    /// Where: of this node's key the other place, as a peer told it; of that of a peer both.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// Storage.
@@ -262,6 +273,7 @@ impl Stats {
             discovery: view.counters.peers,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned },
+            used_twice: view.used_twice.iter().map(UsedTwiceStats::new).collect(),
             storage: StorageStats::new(&view.storage, around.folder),
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
             application: around.application,
@@ -299,6 +311,12 @@ impl StorageStats {
             waits_for: of.waits_for.clone(),
             failed: of.failed.clone(),
         }
+    }
+}
+
+impl UsedTwiceStats {
+    fn new(of: &UsedTwice) -> Self {
+        Self { node_id: of.node, addresses: of.addresses.clone() }
     }
 }
 

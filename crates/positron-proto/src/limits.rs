@@ -487,6 +487,21 @@ pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+// --- identity ---
+
+/// Processes of a peer that are remembered after another one took their place: two machines with
+/// one key, and two restarts of each.
+pub const MAX_EARLIER_PROCESSES: usize = 4;
+/// Peers of whom that is remembered; the one whose process changed longest ago is forgotten first.
+pub const MAX_RESTARTED_PEERS: usize = 256;
+/// How often a process must have come back after another one of its key before it is said that the
+/// key is used in two places (guess: nothing honest does it once).
+pub const USED_TWICE_SIGNS: u32 = 3;
+/// How long it is said after the last sign: longer than either of the two leaves a peer alone.
+pub const USED_TWICE_MEMORY: Duration = Duration::from_secs(3600);
+/// Keys of which signs are remembered; the one whose last sign is the oldest is forgotten first.
+pub const MAX_USED_TWICE: usize = 64;
+
 // --- trust ---
 
 /// Peers whose behaviour is remembered; the one nearest to a stranger's score and silent longest
@@ -505,6 +520,18 @@ pub const MAX_TRUST_EVENTS: usize = 10_000;
 
 /// Sequence numbers that are reserved on disk at a time.
 pub const SEQUENCE_BLOCK: u64 = 1024;
+/// How far the numbers of our messages may be above the sequence of our record, by which we know
+/// again how far we were: an hour of the clock, or as many messages as a node sends in a year at a
+/// hundred a second.
+pub const NUMBERS_PER_RECORD: u64 = 1 << 32;
+/// How long broadcasts wait for a peer that knows us when our own database and clock leave a doubt:
+/// what a direct message waits for its link.
+pub const RECOGNITION_WAIT: Duration = DIRECT_TIMEOUT;
+/// How far a clock may have got ahead of the numbers before these follow: one second of it. One that
+/// drifts by 50 ppm takes hours for that, one that is set right takes no time.
+pub const CLOCK_DRIFT_NUMBERS: u64 = 1_000_000;
+/// Shortest time between two times that the application is told the same of our identity.
+pub const IDENTITY_NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes of changes on their way to the disk: what one transaction takes. At 10 MB/s that is 0.4 s,
 /// for which a link is held that brings more.
 pub const MAX_BYTES_TO_DISK: usize = 4 << 20;

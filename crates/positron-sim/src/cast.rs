@@ -5,7 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use positron_proto::{identity::Identity, node::NodeCore, rng::Seed, time::Instant};
+use positron_proto::{
+    identity::Identity,
+    node::{KeyAge, NodeCore},
+    rng::Seed,
+    time::Instant,
+};
 
 use crate::{
     adversary::Arrival,
@@ -35,13 +40,16 @@ impl Cast {
 
     /// All hosts, before anything runs on them.
     pub(crate) fn hosts(&self) -> Hosts {
-        let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
+        let Scenario { nodes, guests, physics, bootstraps, copied_keys, .. } = &*self.scenario;
         let count = nodes + guests.len();
         let mut clocks = named_dice(&self.seed, "clocks");
         let hosts = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
-                let identity = Identity::from_seed(seed.stream("identity").bytes());
+                let copied = copied_keys.iter().find(|(_, copy)| *copy == index);
+                let key = format!("host {}", copied.map_or(index, |(original, _)| *original));
+                let dice = self.seed.child(&key);
+                let identity = Identity::from_seed(dice.stream("identity").bytes());
                 let clock = Clock::new(physics, &mut clocks);
                 Host::new(index, identity, clock, &seed)
             })
@@ -66,7 +74,8 @@ impl Cast {
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(index);
         let (identity, now) = (host.identity().clone(), host.clocks(now));
-        let snapshot = host.snapshot(&config.network);
+        let mut snapshot = host.snapshot(&config.network);
+        snapshot.numbers.key = if host.life() == 0 { KeyAge::New } else { KeyAge::Used };
         Box::new(NodeCore::new(config, identity, snapshot, &seed, now))
     }
 

@@ -119,11 +119,20 @@ impl Disk {
 
     /// What a process that starts now is told.
     pub(crate) fn snapshot(&self, network: &NetworkId) -> Snapshot {
+        self.readable().snapshot(network)
+    }
+
+    /// A disk with what can be read from this one.
+    pub(crate) fn copy(&self) -> Self {
+        Self { durable: self.readable(), ..Self::default() }
+    }
+
+    fn readable(&self) -> Tables {
         let mut tables = self.durable.clone();
         for change in &self.committed {
             tables.apply(change.clone());
         }
-        tables.snapshot(network)
+        tables
     }
 
     /// How many changes were ever written.

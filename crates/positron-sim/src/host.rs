@@ -60,6 +60,8 @@ pub(crate) struct Host {
     frozen_until: Instant,
     disk: Disk,
     disk_state: DiskState,
+    /// What its disk was when it was copied last.
+    backup: Disk,
     clock: Clock,
     /// What its own parts do later, and in which life of its process.
     agenda: Agenda<(u32, Event)>,
@@ -108,6 +110,7 @@ impl Host {
             frozen_until: Instant::ORIGIN,
             disk: Disk::default(),
             disk_state: DiskState::Works,
+            backup: Disk::default(),
             clock,
             agenda: Agenda::default(),
             held: BTreeMap::new(),
@@ -292,6 +295,16 @@ impl Host {
     /// What its disk does from now on.
     pub(crate) const fn set_disk(&mut self, state: DiskState) {
         self.disk_state = state;
+    }
+
+    /// Somebody copies its database.
+    pub(crate) fn back_up(&mut self) {
+        self.backup = self.disk.copy();
+    }
+
+    /// Somebody puts the copy in place of its database.
+    pub(crate) fn restore_backup(&mut self) {
+        self.disk = self.backup.copy();
     }
 
     /// Somebody sets its wall clock.

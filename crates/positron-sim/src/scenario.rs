@@ -33,6 +33,8 @@ pub struct Scenario {
     pub config: NodeConfig,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
+    /// Pairs of nodes: the second one has the key of the first.
+    pub copied_keys: Vec<(usize, usize)>,
     /// Checks that a story cannot keep on purpose.
     pub waived: Vec<Check>,
 }
@@ -164,6 +166,11 @@ pub enum Fault {
     TakeDisk(Selector),
     /// They take it.
     GiveDiskBack(Selector),
+    /// Somebody copies the databases of these nodes, as they are now.
+    BackUp(Selector),
+    /// Databases of processes that do not run become what they were at the last
+    /// [`BackUp`](Self::BackUp): nothing at all, if there was none. Keys stay.
+    RestoreBackup(Selector),
     /// Wall clocks jump by this many seconds.
     TurnClock {
         /// Whose.
@@ -208,6 +215,7 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             guests: Vec::new(),
+            copied_keys: Vec::new(),
             waived: Vec::new(),
         }
     }

@@ -211,6 +211,15 @@ impl World {
             Fault::GiveDiskBack(who) => self.each(who, Host::is_live, |stage, node| {
                 stage.change(node, |host, _| host.set_disk(DiskState::Works));
             }),
+            Fault::BackUp(who) => self.each(who, all, |stage, node| {
+                stage.change(node, |host, _| host.back_up());
+            }),
+            Fault::RestoreBackup(who) => {
+                let dead = |host: &Host| !host.is_live();
+                self.each(who, dead, |stage, node| {
+                    stage.change(node, |host, _| host.restore_backup());
+                });
+            }
             Fault::TurnClock { who, seconds } => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.turn_clock(*seconds));
             }),

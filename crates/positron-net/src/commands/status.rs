@@ -70,6 +70,7 @@ struct Status {
     peers: Vec<Peer>,
     gossip: Gossip,
     trust: Trust,
+    used_twice: Vec<UsedTwice>,
     bootstrap: Vec<Bootstrap>,
 }
 
@@ -109,6 +110,12 @@ struct Trust {
 }
 
 #[derive(Debug, Deserialize)]
+struct UsedTwice {
+    node_id: NodeId,
+    addresses: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Bootstrap {
     address: String,
     state: String,
@@ -134,6 +141,7 @@ fn fields(status: &Status) -> Fields {
         .list("next wake-up", status.next_wake.iter().map(next_wake))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line("storage", sanitised(&status.storage_state))
+        .list("identity in use twice", status.used_twice.iter().map(|key| used_twice(status, key)))
         .line(
             "broadcasts kept",
             format_args!(
@@ -143,6 +151,16 @@ fn fields(status: &Status) -> Fields {
             ),
         );
     fields
+}
+
+fn used_twice(status: &Status, key: &UsedTwice) -> String {
+    let places: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
+    let places = places.join(" and ");
+    if key.node_id == status.node_id {
+        format!("this node's, elsewhere at {places}: stop one of the two, or give it its own key")
+    } else {
+        format!("that of peer {}: at {places}", key.node_id.short())
+    }
 }
 
 fn next_wake(wake: &NextWake) -> String {

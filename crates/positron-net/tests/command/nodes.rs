@@ -1,6 +1,8 @@
 //! Nodes as processes: how they find each other, die, come back, and say why they are alone.
 
 use std::{
+    ffi::OsStr,
+    fs,
     io::{Read as _, Write as _},
     net::TcpListener,
     thread,
@@ -13,6 +15,8 @@ use crate::fixture::{Fixture, Process, SOON, finish, free_port};
 
 /// What a graceful stop may take.
 const GRACE: Duration = Duration::from_secs(5);
+/// The key file of a node, in its folder `keys`.
+const KEY: &str = "private_key.pem";
 const START: [&str; 5] = ["start", "--host", "127.0.0.1", "--port", "0"];
 
 fn start(fixture: &Fixture, data: &str, more: &[&str]) -> Process {
@@ -268,4 +272,35 @@ fn web_server() -> String {
         }
     });
     address
+}
+
+#[test]
+fn a_key_in_two_folders_is_told_by_both_nodes_and_by_a_third_and_not_too_often() {
+    let fixture = Fixture::new();
+    let third = start(&fixture, "third", &[]);
+    let bootstrap = third.address();
+    let original = start(&fixture, "original", &["-b", &bootstrap]);
+    third.status_when(&fixture, "one peer", |status| peers(status) == 1);
+    let key = |data: &str| fixture.path().join(data).join("keys");
+    fs::create_dir_all(fixture.path().join("copy")).unwrap();
+    fs::create_dir(key("copy")).unwrap();
+    fs::copy(key("original").join(KEY), key("copy").join(KEY)).unwrap();
+    let copy = start(&fixture, "copy", &["-b", &bootstrap]);
+    let id = original.started()["node_id"].clone();
+    assert_eq!(copy.started()["node_id"], id);
+
+    for (node, places) in [(&third, 2), (&original, 1), (&copy, 1)] {
+        let status = node.status_when(&fixture, "the key is used twice", |status| {
+            status["used_twice"][0]["node_id"] == id
+        });
+        let told = status["used_twice"][0]["addresses"].as_array().unwrap();
+        assert_eq!(told.len(), places, "{status:#}");
+        let twice = |event: &&Value| event["event"] == "used_twice";
+        let told = node.events().iter().filter(twice).count();
+        assert!((1..=3).contains(&told), "told {told} times");
+    }
+    let args = ["status", "--data-dir"].map(OsStr::new);
+    let folder = fixture.path().join("original");
+    let shown = finish(fixture.command(args.into_iter().chain([folder.as_os_str()])));
+    assert!(shown.stdout.contains("this node's, elsewhere at 127.0.0.1:"), "{}", shown.stdout);
 }

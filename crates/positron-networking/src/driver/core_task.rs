@@ -373,7 +373,7 @@ impl CoreTask {
                 }
             }
             other => {
-                let Some(event) = NodeEvent::from_core(other) else { return };
+                let Some(event) = NodeEvent::from_core(other, self.core.id()) else { return };
                 tracing::debug!(node = %self.core.id().short(), "{event}");
                 self.events.push(event);
             }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{
-    DirectCounters, DirectEffect, DirectMessage, QueueFull, Undelivered, inbox::Inbox,
+    DirectCounters, DirectEffect, DirectMessage, QueueFull, Undelivered,
+    inbox::{Inbox, Process},
     outbox::Outbox,
 };
 use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
     identity::Verified,
-    limits::{DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT},
+    limits::{DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT, MAX_DIRECT_SENDERS},
+    lru::LruMap,
     misbehavior::Misbehavior,
     time::{Instant, Now},
     wire::message::{AppMessage, Audience},
@@ -27,11 +29,13 @@ use crate::{
 ///
 /// What is received is handed to the application once, in the order of the verdicts. A message that
 /// its sender was told is undelivered may have arrived all the same.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Direct {
     up: BTreeSet<NodeId>,
     outbox: Outbox,
     inbox: Inbox,
+    /// Which start of its process a peer had when it was up last.
+    boots: LruMap<NodeId, u64>,
     deadlines: Deadlines<DirectWake>,
     counters: DirectCounters,
 }
@@ -50,7 +54,14 @@ enum DirectWake {
 impl Direct {
     /// No messages.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            up: BTreeSet::new(),
+            outbox: Outbox::default(),
+            inbox: Inbox::default(),
+            boots: LruMap::new(MAX_DIRECT_SENDERS),
+            deadlines: Deadlines::new(),
+            counters: DirectCounters::default(),
+        }
     }
 
     /// Sends our own message to its audience; `up` says whether a session is there now.
@@ -100,7 +111,7 @@ impl Direct {
                 peer: from,
                 what: Misbehavior::ProtocolViolation,
             });
-        } else if self.inbox.has(&from, content.sequence) {
+        } else if self.inbox.has(&self.process(from), content.sequence) {
             self.counters.duplicates += 1;
         } else {
             out.push_back(DirectEffect::Verify { from, claim });
@@ -115,7 +126,7 @@ impl Direct {
         message: Verified<AppMessage>,
         out: &mut VecDeque<DirectEffect>,
     ) {
-        if self.inbox.insert(from, message.content().sequence) {
+        if self.inbox.insert(self.process(from), message.content().sequence) {
             self.counters.received += 1;
             out.push_back(DirectEffect::Deliver(message));
         } else {
@@ -159,9 +170,10 @@ impl Direct {
         }
     }
 
-    /// A session is up: what waits for it is sent.
-    pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<DirectEffect>) {
+    /// A session with the process of `peer` that `boot` names is up: what waits for it is sent.
+    pub fn peer_up(&mut self, now: Now, peer: NodeId, boot: u64, out: &mut VecDeque<DirectEffect>) {
         self.up.insert(peer);
+        self.boots.insert(peer, boot);
         self.deadlines.clear(DirectWake::Reconnect(peer));
         self.deadlines.clear(DirectWake::Retry(peer));
         self.send_waiting(now, peer, out);
@@ -204,6 +216,10 @@ impl Direct {
     /// What happened so far.
     pub fn counters(&self) -> DirectCounters {
         self.counters
+    }
+
+    fn process(&self, peer: NodeId) -> Process {
+        (peer, self.boots.get(&peer).copied().unwrap_or_default())
     }
 
     fn send_waiting(&mut self, now: Now, to: NodeId, out: &mut VecDeque<DirectEffect>) {

@@ -7,12 +7,18 @@ use crate::{
     wire::holdings::Ranges,
 };
 
-/// The numbers received of each sender: at most [`MAX_DIRECT_SENDERS`] senders, the one silent
+/// The numbers received of each process of a sender: at most [`MAX_DIRECT_SENDERS`], the one silent
 /// longest is forgotten first, and [`MAX_DIRECT_RANGES`] ranges each.
+///
+/// A process that has ended says nothing twice, and the next one may not know how far it was: its
+/// numbers are judged by themselves.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    senders: LruMap<NodeId, Ranges>,
+    senders: LruMap<Process, Ranges>,
 }
+
+/// Who, and which start of it.
+pub(super) type Process = (NodeId, u64);
 
 impl Default for Inbox {
     fn default() -> Self {
@@ -22,12 +28,12 @@ impl Default for Inbox {
 
 impl Inbox {
     /// Whether the message came already, or is so old that it may have.
-    pub(super) fn has(&self, sender: &NodeId, number: u64) -> bool {
+    pub(super) fn has(&self, sender: &Process, number: u64) -> bool {
         self.senders.get(sender).is_some_and(|numbers| numbers.contains(number))
     }
 
     /// Takes note of a message; returns whether it is new.
-    pub(super) fn insert(&mut self, sender: NodeId, number: u64) -> bool {
+    pub(super) fn insert(&mut self, sender: Process, number: u64) -> bool {
         let Some(numbers) = self.senders.get_mut(&sender) else {
             let mut numbers = Ranges::default();
             numbers.insert(number);
@@ -51,10 +57,10 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn sender(number: usize) -> NodeId {
+    fn sender(number: usize) -> Process {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        NodeId::from_bytes(id)
+        (NodeId::from_bytes(id), 0)
     }
 
     #[test]

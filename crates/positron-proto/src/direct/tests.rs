@@ -9,8 +9,8 @@ use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Signed, Verified},
     limits::{
-        DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT, MAX_UNACKNOWLEDGED_DIRECT,
-        MAX_WAITING_DIRECT, MAX_WAITING_DIRECT_BYTES,
+        DIRECT_RECONNECT, DIRECT_RETRY, DIRECT_TIMEOUT, MAX_DIRECT_RANGES,
+        MAX_UNACKNOWLEDGED_DIRECT, MAX_WAITING_DIRECT, MAX_WAITING_DIRECT_BYTES,
     },
     misbehavior::Misbehavior,
     time::{Duration, Instant, Now, WallTime},
@@ -112,6 +112,25 @@ fn decode(message: Bytes, receiver: NodeId) -> DirectMessage {
 }
 
 #[test]
+fn a_process_that_does_not_know_how_far_the_last_one_was_is_heard() {
+    let (mut receiver, mut out) = (Direct::new(), VecDeque::new());
+    let (from, to) = (alice().node_id(), bob().node_id());
+    receiver.peer_up(at(START), from, 1, &mut out);
+    // So many gaps that everything below a number counts as received.
+    for n in 0..2 * MAX_DIRECT_RANGES as u64 {
+        let heard =
+            receive(&mut receiver, from, tell(&alice(), to, 1_000 + 2 * n, b"a").claim().clone());
+        assert!(matches!(heard[..], [DirectEffect::Deliver(_)]));
+    }
+    let low = |text| tell(&alice(), to, 3, text);
+    assert_eq!(receive(&mut receiver, from, low(b"b").claim().clone()), []);
+    receiver.peer_up(at(START), from, 2, &mut out);
+    let heard = receive(&mut receiver, from, low(b"b").claim().clone());
+    assert!(matches!(heard[..], [DirectEffect::Deliver(_)]));
+    assert_eq!(receive(&mut receiver, from, low(b"b").claim().clone()), [], "once");
+}
+
+#[test]
 fn a_message_is_sent_delivered_once_and_completed_once() {
     let (mut sender, mut receiver) = (Sender::new(), Direct::new());
     sender.send(7, true).unwrap();
@@ -143,7 +162,7 @@ fn a_message_waits_for_a_link_and_leaves_in_order() {
 
     sender.wake(DIRECT_RECONNECT);
     assert_eq!(sender.out, [DirectEffect::Connect(bob().node_id())], "and again later");
-    sender.direct.peer_up(at(DIRECT_RECONNECT), bob().node_id(), &mut sender.out);
+    sender.direct.peer_up(at(DIRECT_RECONNECT), bob().node_id(), 1, &mut sender.out);
     assert_eq!(sender.tickets_sent(), [1, 2]);
 }
 
@@ -157,9 +176,9 @@ fn what_a_session_gave_up_is_sent_again_on_the_next_one() {
     sender.out.clear();
 
     sender.direct.handle_undelivered(at(START), Ticket(1), &mut sender.out);
-    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    sender.direct.peer_up(at(START), bob().node_id(), 1, &mut sender.out);
     assert_eq!(sender.tickets_sent(), [1]);
-    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    sender.direct.peer_up(at(START), bob().node_id(), 1, &mut sender.out);
     assert_eq!(sender.tickets_sent(), [], "a session that has it keeps it");
 }
 
@@ -203,7 +222,7 @@ fn what_waits_is_bounded_in_messages_and_bytes() {
         sender.send(number, false).unwrap();
     }
     assert_eq!(sender.send(many, false), Err(QueueFull));
-    sender.direct.peer_up(at(START), bob().node_id(), &mut sender.out);
+    sender.direct.peer_up(at(START), bob().node_id(), 1, &mut sender.out);
     assert_eq!(sender.tickets_sent().len(), MAX_WAITING_DIRECT);
     sender.send(many, true).unwrap();
 

@@ -27,6 +27,18 @@ pub struct Numbers {
     pub next_broadcast: u64,
     /// Of direct messages.
     pub next_direct: u64,
+    /// Whether others may know of more. No table says so; whoever found the key does.
+    pub key: KeyAge,
+}
+
+/// Whether a key may have signed something that its database does not know of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyAge {
+    /// It was made for this start of the node.
+    #[default]
+    New,
+    /// It was there before.
+    Used,
 }
 
 /// Which counting: the first number that was not given out. A reservation is never taken back: a

@@ -10,6 +10,7 @@ use super::{
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
+    identity_use::IdentityUse,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
@@ -23,7 +24,7 @@ use crate::{
     gossip::Gossip,
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
-    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
+    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
     peers::Peers,
     rng::Seed,
@@ -60,6 +61,7 @@ pub struct NodeCore {
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     held: HeldLinks,
+    pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
     pub(super) pushes: PushesUnderWay,
@@ -67,6 +69,8 @@ pub struct NodeCore {
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
     stopping: bool,
+    /// When the application was told last that our numbers were behind.
+    told_behind: Option<Instant>,
 }
 
 impl NodeCore {
@@ -100,9 +104,10 @@ impl NodeCore {
             direct: Direct::new(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
-            publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now.wall),
+            publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
+            identity_use: IdentityUse::new(me.node_id()),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
             pushes: PushesUnderWay::default(),
@@ -110,6 +115,7 @@ impl NodeCore {
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
             stopping: false,
+            told_behind: None,
             me: identity,
             network,
         }
@@ -119,7 +125,7 @@ impl NodeCore {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Listening(addresses) => {
-                self.reserve_numbers();
+                self.reserve_numbers(now);
                 self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
             Input::Accepted { kind, link, from, certificate } => {
@@ -214,6 +220,7 @@ impl NodeCore {
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
+            (self.publisher.poll_timeout(), Wake::Publisher),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -272,6 +279,7 @@ impl NodeCore {
             next_wake,
             banned: standings.banned(),
             moves: self.sessions.moves(),
+            used_twice: self.identity_use.views(now.mono),
             counters: AllCounters {
                 session: self.sessions.counters(),
                 datagrams: self.sessions.datagram_counters(),
@@ -310,6 +318,10 @@ impl NodeCore {
             self.read_on(now, due);
         }
         self.persistence.handle_timeout(now.mono, &mut self.effects);
+        if due(self.publisher.poll_timeout()) {
+            self.publisher.handle_timeout(now.mono);
+            self.flush_outgoing(now);
+        }
     }
 
     fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
@@ -374,6 +386,12 @@ impl NodeCore {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
         }
+        if self.publisher.is_in_doubt() {
+            for ticket in self.publisher.give_up_broadcasts() {
+                let outcome = Outcome::NotDurable(NEVER_RECOGNIZED.to_owned());
+                self.emit(Event::Completed { ticket, outcome });
+            }
+        }
         self.flush_and_route(now);
         self.persistence.flush(&mut self.effects);
         self.stopping = true;
@@ -402,12 +420,12 @@ impl NodeCore {
     /// Sends what has a number, in order.
     pub(super) fn flush_outgoing(&mut self, now: Now) {
         while self.may_publish()
-            && let Some(message) = self.publisher.next_broadcast(now.wall)
+            && let Some(message) = self.publisher.next_broadcast(now)
         {
             self.gossip.publish(now, message, &mut self.queues.gossip);
             self.route_until_idle(now);
         }
-        while let Some((to, ticket, message)) = self.publisher.next_direct(now.wall) {
+        while let Some((to, ticket, message)) = self.publisher.next_direct(now) {
             let up = self.sessions.is_up(&to);
             if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
                 self.publisher.direct_over(ticket);
@@ -416,20 +434,40 @@ impl NodeCore {
             }
             self.route_until_idle(now);
         }
-        self.reserve_numbers();
+        self.reserve_numbers(now);
     }
 
-    /// Asks the disk for the numbers that will be needed next.
-    fn reserve_numbers(&mut self) {
+    /// Our own numbers go on above what this key signed without our knowing it.
+    pub(super) fn handle_numbers_behind(&mut self, now: Now) {
+        self.counters.numbers_behind += 1;
+        if self.told_behind.is_none_or(|at| now.mono.since(at) >= IDENTITY_NOTICE_INTERVAL) {
+            self.told_behind = Some(now.mono);
+            self.emit(Event::NumbersBehind);
+        }
+    }
+
+    /// A peer has said what it knows of us; `record` is the sequence of a record of ours that we
+    /// did not know of.
+    pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) {
+        if self.publisher.handle_recognized(record) {
+            self.handle_numbers_behind(now);
+        }
+        self.flush_outgoing(now);
+    }
+
+    /// Asks the disk for the numbers that will be needed next, and has our record follow them.
+    fn reserve_numbers(&mut self, now: Now) {
         if self.persistence.check().is_err() {
             return;
         }
         for kind in [SequenceKind::Broadcast, SequenceKind::Direct] {
-            if let Some(below) = self.publisher.reservation(kind) {
+            if let Some(below) = self.publisher.reservation(now, kind) {
                 let (what, change) = (Awaited::Numbers(kind, below), reserve(kind, below));
                 self.persistence.persist_for(what, change, &mut self.effects);
             }
         }
+        let next = self.publisher.next_number();
+        self.peers.handle_numbers(now, next, &mut self.queues.peers);
     }
 
     /// The disk has everything up to `up_to`.
@@ -550,6 +588,9 @@ impl NodeCore {
         self.effects.push_back(Effect::Emit(event));
     }
 }
+
+const NEVER_RECOGNIZED: &str =
+    "the node stopped before a peer could say which numbers its key had used";
 
 const fn check_size(payload: &Bytes) -> Result<(), Refused> {
     if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }

@@ -16,5 +16,7 @@ counters! {
     links_held: Counter Count "Times that a link was not read because the disk was behind.";
     peers_over_budget: Counter Count "Times that a link was not read because of its peer's work.";
     over_budget_dropped: Counter Count "Messages not read because of it.";
+    numbers_behind: Counter Count "Times that our numbers were below what our key had signed.";
+    used_twice_signs: Counter Count "Signs that a key, ours or a peer's, is used in two places.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";
 }

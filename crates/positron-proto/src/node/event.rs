@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::HandedOver;
+use super::{HandedOver, view::UsedTwice};
 use crate::{
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
@@ -78,6 +78,12 @@ pub enum Event {
         /// Who lacks it.
         peers: Vec<NodeId>,
     },
+    /// Others showed us something that our key signed with higher numbers than our database and
+    /// clock know of: the database was lost or is an old one, the clock was wrong, or the key is
+    /// used elsewhere. Our numbers go on above. Told once in a minute.
+    NumbersBehind,
+    /// A key is used in two places at once: ours, or that of a peer. Told once in a minute.
+    UsedTwice(UsedTwice),
     /// Storage takes nothing for now, or waits for something else than before. Broadcasts are sent
     /// and wait for it.
     StorageWaits {

@@ -10,7 +10,8 @@
 //! `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it is there),
 //! `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings more than the
 //! disk takes, and waits) and `pending_verification.rs` (claims that
-//! wait for their signature to be checked).
+//! wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
+//! places).
 
 mod backlog;
 pub mod change;
@@ -21,6 +22,7 @@ pub mod delivery_log;
 pub mod effect;
 pub mod event;
 mod held_links;
+mod identity_use;
 pub mod input;
 mod message;
 mod pending_verification;
@@ -33,7 +35,7 @@ mod sequence;
 pub mod view;
 mod work_budget;
 
-pub use change::{ChangeId, Numbers, SequenceKind};
+pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};
 pub use command::{Command, Refused};
 pub use core::NodeCore;
 pub use counters::NodeCounters;

@@ -11,12 +11,15 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Numbers, Refused, SequenceKind, sequence::Sequence};
+use super::{KeyAge, Numbers, Refused, SequenceKind, sequence::Sequence};
 use crate::{
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Verified},
-    limits::{MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_PENDING_BYTES, MAX_WAITING_DIRECT},
-    time::WallTime,
+    limits::{
+        CLOCK_DRIFT_NUMBERS, MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_PENDING_BYTES,
+        MAX_WAITING_DIRECT, NUMBERS_PER_RECORD, RECOGNITION_WAIT,
+    },
+    time::{Instant, Now, WallTime},
     wire::message::{AppMessage, Audience},
 };
 
@@ -30,6 +33,14 @@ use crate::{
 /// ([`handle_kept`](Self::handle_kept)) before the next one is asked for; a direct message is under
 /// way until it is [`direct_over`](Self::direct_over).
 ///
+/// **Numbers.** A number that others have seen of this key must not come again, and neither may a
+/// lower one: it would be old to them. The disk says where to go on; the clock does when it is
+/// further, because the database may be lost or an old one; and so does whatever this key signed
+/// that comes back from others ([`outrun`](Self::outrun)). The clock is not asked once but each
+/// time: it may have been set right since. If disk and clock leave a doubt, broadcasts wait until a
+/// peer has said what it knows of us ([`handle_recognized`](Self::handle_recognized)), at most
+/// [`RECOGNITION_WAIT`].
+///
 /// Bounded by [`MAX_PENDING_BROADCASTS`], [`MAX_PENDING_BYTES`] and [`MAX_WAITING_DIRECT`].
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -38,6 +49,10 @@ pub(super) struct Publisher {
     last_ticket: u64,
     broadcast_numbers: Sequence,
     direct_numbers: Sequence,
+    /// When this process began, by the clock that is right.
+    started: Instant,
+    /// Until when broadcasts wait for a peer that knows us.
+    in_doubt: Option<Instant>,
     broadcasts: VecDeque<(Ticket, Bytes)>,
     /// Of the payloads of those.
     broadcast_bytes: usize,
@@ -48,17 +63,19 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// The numbers were never given out, as far as this disk knows. Counting goes on at the clock
-    /// if that is further: a key whose database was lost, or set back to a backup, would otherwise
-    /// sign its old numbers again, which is equivocation.
-    pub(super) fn new(me: Arc<Identity>, network: NetworkId, next: Numbers, now: WallTime) -> Self {
-        let clock = now.as_unix_micros().min(MAX_NUMBER / 2);
+    /// The numbers were never given out, as far as this disk knows. Disk and clock leave a doubt
+    /// if the disk knows of none although the key is not new, or if the clock is behind it.
+    pub(super) fn new(me: Arc<Identity>, network: NetworkId, next: Numbers, now: Now) -> Self {
+        let lost = next.next_broadcast == 0 && next.key == KeyAge::Used;
+        let in_doubt = lost || next.next_broadcast > now.wall.as_unix_micros();
         Self {
             me,
             network,
             last_ticket: 0,
-            broadcast_numbers: Sequence::new(next.next_broadcast.max(clock)),
-            direct_numbers: Sequence::new(next.next_direct.max(clock)),
+            broadcast_numbers: Sequence::new(next.next_broadcast),
+            direct_numbers: Sequence::new(next.next_direct),
+            started: now.mono,
+            in_doubt: in_doubt.then(|| now.mono + RECOGNITION_WAIT),
             broadcasts: VecDeque::new(),
             broadcast_bytes: 0,
             directs: VecDeque::new(),
@@ -108,22 +125,27 @@ impl Publisher {
     }
 
     /// The next broadcast, if there is a number for it.
-    pub(super) fn next_broadcast(&mut self, now: WallTime) -> Option<Verified<AppMessage>> {
+    pub(super) fn next_broadcast(&mut self, now: Now) -> Option<Verified<AppMessage>> {
+        if self.in_doubt.is_some_and(|until| now.mono < until) {
+            return None;
+        }
+        self.follow_clock(now);
         let (sequence, (ticket, payload)) =
             pop_numbered(&mut self.broadcasts, &mut self.broadcast_numbers)?;
         self.broadcast_bytes -= payload.len();
         self.publishing = Some(ticket);
-        Some(self.sign(Audience::Everyone, (sequence, payload), now))
+        Some(self.sign(Audience::Everyone, (sequence, payload), now.wall))
     }
 
     /// The next direct message, its receiver and its ticket, if there is a number for it.
     pub(super) fn next_direct(
         &mut self,
-        now: WallTime,
+        now: Now,
     ) -> Option<(NodeId, Ticket, Verified<AppMessage>)> {
+        self.follow_clock(now);
         let (sequence, (ticket, to, payload)) =
             pop_numbered(&mut self.directs, &mut self.direct_numbers)?;
-        let message = self.sign(Audience::Node(to), (sequence, payload), now);
+        let message = self.sign(Audience::Node(to), (sequence, payload), now.wall);
         self.under_way.insert(ticket, message.id());
         Some((to, ticket, message))
     }
@@ -149,6 +171,11 @@ impl Publisher {
         self.under_way.remove(&ticket)
     }
 
+    /// Whether broadcasts wait for a peer that knows us.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.in_doubt.is_some()
+    }
+
     /// Broadcasts that wait for a number will not be sent any more.
     pub(super) fn give_up_broadcasts(&mut self) -> impl Iterator<Item = Ticket> + use<> {
         self.broadcast_bytes = 0;
@@ -161,8 +188,57 @@ impl Publisher {
     }
 
     /// The reservation of numbers to ask the disk for now, if any.
-    pub(super) fn reservation(&mut self, kind: SequenceKind) -> Option<u64> {
+    pub(super) fn reservation(&mut self, now: Now, kind: SequenceKind) -> Option<u64> {
+        self.follow_clock(now);
         self.numbers(kind).ask()
+    }
+
+    /// A message of ours with the number `sequence` came from others: numbers go on above it.
+    /// Returns whether it was none that we know of.
+    pub(super) fn outrun(&mut self, sequence: u64) -> bool {
+        self.skip_to(sequence.saturating_add(1))
+    }
+
+    /// A peer has said what it knows of us. `record` is the sequence of a record that we signed and
+    /// did not know of any more: numbers go on above all that were given out under it.
+    pub(super) fn handle_recognized(&mut self, record: Option<u64>) -> bool {
+        self.in_doubt = None;
+        record.is_some_and(|record| self.skip_to(record.saturating_add(NUMBERS_PER_RECORD)))
+    }
+
+    /// When broadcasts wait no longer for a peer that knows us.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.in_doubt.filter(|_| !self.broadcasts.is_empty())
+    }
+
+    /// Nobody who knows us came in time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.in_doubt = self.in_doubt.filter(|until| now < *until);
+    }
+
+    /// The number from which on a record of ours is to count: no number of ours is further above it
+    /// than [`NUMBERS_PER_RECORD`].
+    pub(super) fn next_number(&self) -> u64 {
+        self.broadcast_numbers.next().max(self.direct_numbers.next())
+    }
+
+    /// What the clock says now of when this process began is the least number: what an earlier
+    /// process gave out is below it, if the clock is right. A clock that goes on by itself uses up
+    /// no numbers, so that a block of them on disk lasts; nor does one that drifts, so that numbers
+    /// have few gaps and lists of them are short.
+    fn follow_clock(&mut self, now: Now) {
+        let began = (now.wall - now.mono.since(self.started)).as_unix_micros().min(MAX_NUMBER / 2);
+        for numbers in [&mut self.broadcast_numbers, &mut self.direct_numbers] {
+            if began > numbers.next().saturating_add(CLOCK_DRIFT_NUMBERS) {
+                numbers.skip_to(began);
+            }
+        }
+    }
+
+    fn skip_to(&mut self, next: u64) -> bool {
+        let next = next.min(MAX_NUMBER / 2);
+        let broadcasts = self.broadcast_numbers.skip_to(next);
+        self.direct_numbers.skip_to(next) || broadcasts
     }
 
     /// The disk has the reservation of every number below `below`.

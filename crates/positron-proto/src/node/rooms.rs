@@ -122,6 +122,8 @@ pub enum Wake {
     HeldLinks,
     /// Changes that wait for their time.
     Storage,
+    /// Broadcasts that wait for a peer that knows us.
+    Publisher,
 }
 
 /// Everything that happened and everything that was dropped, by room.

@@ -1,5 +1,7 @@
 //! The wiring diagram: who hears whom. One exhaustive match a room; each arm says who hears it.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
 use super::{
@@ -14,7 +16,7 @@ use crate::{
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
-    session::sessions::{self, DialOutcome, Peer},
+    session::sessions::{self, DialOutcome, DownReason, Peer},
     storage::Change,
     time::Now,
     trust,
@@ -75,7 +77,14 @@ impl NodeCore {
                 self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
+            sessions::SessionEffect::UsedTwice { peer, addrs } => {
+                self.handle_used_twice(now, peer, addrs.into());
+            }
             sessions::SessionEffect::Down { peer, reason } => {
+                if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
+                    let there = there.parse().ok();
+                    self.handle_used_twice(now, self.id(), Vec::from_iter(there));
+                }
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
@@ -138,9 +147,13 @@ impl NodeCore {
             peers::PeersEffect::Forget(peer) => {
                 self.persist_later(now, peers::change::forget(&peer));
             }
+            // Whoever comes back again and again is asked again and again.
+            peers::PeersEffect::Observed { peer, what: Observation::Answered }
+                if self.identity_use.is_used_twice(now.mono, &peer) => {}
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
+            peers::PeersEffect::Recognized { outrun } => self.handle_recognized(now, outrun),
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 self.emit(Event::ExternalAddresses(addresses));
             }
@@ -156,7 +169,7 @@ impl NodeCore {
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
             }
-            gossip::GossipEffect::Keep(message) => self.keep(&message),
+            gossip::GossipEffect::Keep(message) => self.keep(now, &message),
             gossip::GossipEffect::Forget { sender, sequence } => {
                 self.persist(gossip::change::forget_message(&sender, sequence));
             }
@@ -227,7 +240,7 @@ impl NodeCore {
         let standings = self.trust.standings();
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
-        self.direct.peer_up(now, peer.id, &mut self.queues.direct);
+        self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -414,9 +427,14 @@ impl NodeCore {
     }
 
     /// Gossip keeps `message`; if it is the one being published, its ticket waits for the disk.
-    fn keep(&mut self, message: &Verified<AppMessage>) {
+    fn keep(&mut self, now: Now, message: &Verified<AppMessage>) {
         let change = gossip::change::keep_message(message);
-        let Some(ticket) = self.publisher.handle_kept(&message.content().sender) else {
+        let content = message.content();
+        let Some(ticket) = self.publisher.handle_kept(&content.sender) else {
+            let ours = content.sender == *self.me.public_key();
+            if ours && self.publisher.outrun(content.sequence) {
+                self.handle_numbers_behind(now);
+            }
             return self.persist(change);
         };
         let what = Awaited::Broadcast(ticket, message.id());
@@ -445,6 +463,14 @@ impl NodeCore {
             self.persist(change);
         }
         self.emit(Event::Message(delivered));
+    }
+
+    /// There is a sign that the key of `node` is used elsewhere too.
+    fn handle_used_twice(&mut self, now: Now, node: NodeId, addresses: Vec<SocketAddr>) {
+        self.counters.used_twice_signs += 1;
+        if let Some(told) = self.identity_use.handle_sign(now.mono, node, addresses) {
+            self.emit(Event::UsedTwice(told));
+        }
     }
 
     pub(super) fn observe_misbehavior(&mut self, now: Now, peer: NodeId, what: Misbehavior) {

@@ -22,6 +22,20 @@ impl Sequence {
         Self { next, durable: next, asked: next }
     }
 
+    /// The next number to be given out, once it is reserved.
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Numbers below `next` are not given out any more. Returns whether any would have been.
+    pub(super) const fn skip_to(&mut self, next: u64) -> bool {
+        let behind = self.next < next;
+        if behind {
+            self.next = next;
+        }
+        behind
+    }
+
     /// The next number, if one is reserved.
     pub(super) fn take(&mut self) -> Option<u64> {
         (self.next < self.durable).then(|| {
@@ -59,6 +73,21 @@ mod tests {
         let given: Vec<u64> = core::iter::from_fn(|| sequence.take()).collect();
         assert_eq!(given, (5..below).collect::<Vec<_>>());
         assert_eq!(Sequence::new(below).take(), None, "a crash now skips the block");
+    }
+
+    #[test]
+    fn what_is_skipped_is_never_given_out_and_what_follows_is_reserved_first() {
+        let mut sequence = Sequence::new(5);
+        let below = sequence.ask().unwrap();
+        sequence.handle_reserved(below);
+        assert!(sequence.skip_to(7) && !sequence.skip_to(6));
+        assert_eq!((sequence.take(), sequence.ask()), (Some(7), None), "within the block");
+        assert!(sequence.skip_to(1 << 50));
+        assert_eq!(sequence.take(), None, "no block of the disk has it");
+        let below = sequence.ask().unwrap();
+        assert_eq!(below, (1 << 50) + SEQUENCE_BLOCK);
+        sequence.handle_reserved(below);
+        assert_eq!(sequence.take(), Some(1 << 50));
     }
 
     #[test]

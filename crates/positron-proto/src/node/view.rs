@@ -34,6 +34,15 @@ pub struct StorageView {
     pub waiting_broadcasts: usize,
 }
 
+/// A key that is used in two places at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedTwice {
+    /// Whose: ours, or that of a peer.
+    pub node: NodeId,
+    /// Where: for our key the other place, as a peer told it; for that of a peer both.
+    pub addresses: Vec<SocketAddr>,
+}
+
 /// The node at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeView {
@@ -59,6 +68,8 @@ pub struct NodeView {
     pub banned: usize,
     /// Sessions that went on over a link of each kind instead of one of another.
     pub moves: sessions::PerKind<u64>,
+    /// Keys that are used in two places at once: ours may be among them.
+    pub used_twice: Vec<UsedTwice>,
     /// What happened.
     pub counters: AllCounters,
 }

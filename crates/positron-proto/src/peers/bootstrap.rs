@@ -173,11 +173,12 @@ impl BootstrapAddresses {
         self.banned_contact = self.banned_contact.filter(|id| id != peer);
     }
 
-    /// A link is gone: the address where its node was found is tried soon, and all of them when
-    /// nobody is left.
+    /// A link is gone: the address where its node was found is tried after about `wait`, and all of
+    /// them when nobody is left.
     pub(super) fn handle_peer_down(
         &mut self,
         peer: NodeId,
+        wait: Duration,
         links: &ConnectedPeers,
         turn: &mut Turn<'_>,
     ) {
@@ -185,7 +186,7 @@ impl BootstrapAddresses {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if (alone || entry.found == Some(peer)) && !entry.is_banned() {
                 entry.failures = 0;
-                let soon = turn.now.mono + turn.rng.jitter(REDIAL_FIRST);
+                let soon = turn.now.mono + turn.rng.jitter(wait);
                 self.deadlines.set_earliest(index, soon);
             }
         }

@@ -116,7 +116,12 @@ impl Discovery {
         turn: &mut Turn<'_>,
     ) {
         let to = link.peer.id;
-        let peers = sample(book, to, link.scope, RECORDS_PER_ANSWER, standings, turn);
+        // Its own first: a node whose database was lost, or whose clock is wrong, sees how far it
+        // was.
+        let its_own = book.get(&to).map(|entry| entry.known.record.claim().clone());
+        let others = RECORDS_PER_ANSWER - usize::from(its_own.is_some());
+        let mut peers = Vec::from_iter(its_own);
+        peers.extend(sample(book, to, link.scope, others, standings, turn));
         let (record, observed) = (own.claim().clone(), link.peer.addr.into());
         let message = PeersMessage::Hello { answer, record, observed, peers };
         turn.push(PeersEffect::Send { to, message });

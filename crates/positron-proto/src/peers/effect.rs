@@ -73,6 +73,12 @@ pub enum PeersEffect {
         /// What.
         what: Observation,
     },
+    /// A peer said hello, and with it what it knows of us: nothing new, or a record of ours with
+    /// this sequence, which we have outrun since.
+    Recognized {
+        /// That of the record.
+        outrun: Option<u64>,
+    },
     /// Our own addresses changed, as far as others can see them.
     ExternalAddresses(Vec<SocketAddr>),
 }

@@ -164,6 +164,11 @@ impl Intake {
         news
     }
 
+    /// Whether a record of ours that `from` showed is being checked.
+    pub(super) fn checks_own(&self, from: NodeId) -> bool {
+        self.checks.contains_key(&(from, self.me))
+    }
+
     /// A record was not its node's: `from` is blamed.
     pub(super) fn handle_refuted(&mut self, from: NodeId, node: NodeId, turn: &mut Turn<'_>) {
         if self.checks.remove(&(from, node)).is_some() {

@@ -117,12 +117,14 @@ impl LocalRecord {
     }
 
     /// Another process or an earlier life of this node signed a newer record: ours must be newer
-    /// still. The next [`refresh`](Self::refresh) makes one.
-    pub(super) fn outrun(&mut self, sequence: u64, now: Now) {
-        if sequence > self.record().sequence {
+    /// still. Returns whether it had to be made anew.
+    pub(super) fn outrun(&mut self, sequence: u64, now: Now) -> bool {
+        let is_behind = sequence > self.record().sequence;
+        if is_behind {
             let addresses = self.record().addresses.clone();
             self.sign(sequence, addresses, now);
         }
+        is_behind
     }
 
     /// Whether the record does not say any more where we listen.

@@ -22,7 +22,7 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::RECORDS_PER_ANSWER,
+    limits::{NUMBERS_PER_RECORD, RECORDS_PER_ANSWER, REDIAL_FIRST},
     misbehavior::Misbehavior,
     rng::Rng,
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
@@ -218,8 +218,10 @@ impl Peers {
         self.book.report_evicted(turn.out);
         self.book.remember(peer, turn.out);
         let direction = link.peer.direction;
-        self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
-        self.bootstraps.handle_peer_down(peer, &self.links, turn);
+        let pause = self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
+        let is_replaced = matches!(reason, DownReason::ByPeer(CloseReason::OtherProcess(_)));
+        let wait = if is_replaced { pause } else { REDIAL_FIRST };
+        self.bootstraps.handle_peer_down(peer, wait, &self.links, turn);
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
         self.outbound.fill_soon(now.mono);
@@ -309,6 +311,9 @@ impl Peers {
                 }
                 self.handle_records(now, (from, scope), [record], standings, out);
                 self.handle_records(now, (from, scope), peers, standings, out);
+                if !self.intake.checks_own(from) {
+                    out.push_back(PeersEffect::Recognized { outrun: None });
+                }
             }
             PeersMessage::Discovery(count) => {
                 let count = usize::from(count).min(RECORDS_PER_ANSWER);
@@ -338,14 +343,26 @@ impl Peers {
         let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
         match self.intake.handle_verified(from, record, book, &self.links, turn) {
             RecordNews::OfOurselves => {
-                self.own.outrun(sequence, now);
-                self.announce(out);
+                let outrun = self.own.outrun(sequence, now).then_some(sequence);
+                if outrun.is_some() {
+                    self.announce(out);
+                }
+                out.push_back(PeersEffect::Recognized { outrun });
             }
             RecordNews::NewPeer => {
                 self.discovery.handle_news();
                 self.outbound.fill_soon(now.mono);
             }
             RecordNews::Nothing => {}
+        }
+    }
+
+    /// The next of our messages has the number `next`: our record is to be no further below it than
+    /// half of [`NUMBERS_PER_RECORD`], so that who has the record knows how far we are.
+    pub fn handle_numbers(&mut self, now: Now, next: u64, out: &mut VecDeque<PeersEffect>) {
+        let near = self.own.record().sequence.saturating_add(NUMBERS_PER_RECORD / 2);
+        if next > near && self.own.outrun(next, now) {
+            self.announce(out);
         }
     }
 

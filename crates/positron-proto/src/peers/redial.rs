@@ -12,6 +12,7 @@ use crate::{
         GOOD_SILENCE, LOST_LONGEST, LOST_WINDOW, MAX_GOOD_FAILURES, MAX_HEARSAY_FAILURES, MAX_LOST,
         REDIAL_FIRST, REDIAL_LONGEST, REFUSED_PAUSE, SLOTS_FULL_PAUSE,
     },
+    lru::LruMap,
     rng::Rng,
     session::sessions::{DialFailure, DownReason},
     standings::TrustTable,
@@ -32,11 +33,13 @@ pub(super) struct Redial {
     lost: BTreeMap<NodeId, Instant>,
     /// When one of them may be dialled.
     deadlines: Deadlines<NodeId>,
+    /// Peers that let us go for another process with our key, and how often.
+    replaced: LruMap<NodeId, u32>,
 }
 
 impl Redial {
     pub(super) fn new() -> Self {
-        Self { lost: BTreeMap::new(), deadlines: Deadlines::new() }
+        Self { lost: BTreeMap::new(), deadlines: Deadlines::new(), replaced: LruMap::new(MAX_LOST) }
     }
 
     pub(super) fn is_lost(&self, node: &NodeId) -> bool {
@@ -54,7 +57,8 @@ impl Redial {
         self.lost.retain(|_, since| now.since(*since) <= LOST_WINDOW);
     }
 
-    /// A session is over: is its peer missed, or is it better left alone?
+    /// A session is over: is its peer missed, or is it better left alone? Returns for about how
+    /// long.
     pub(super) fn handle_disconnect(
         &mut self,
         peer: NodeId,
@@ -62,10 +66,10 @@ impl Redial {
         why: &DownReason,
         book: &mut AddressBook,
         turn: &mut Turn<'_>,
-    ) {
+    ) -> Duration {
         use CloseReason::{
-            Banned, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout, Violation, WrongFeatures,
-            WrongNetwork, WrongVersion,
+            Banned, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout, Violation,
+            WrongFeatures, WrongNetwork, WrongVersion,
         };
         let pause = match why {
             DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
@@ -83,6 +87,12 @@ impl Redial {
                     Direction::Inbound => REDIAL_FIRST * 3,
                 }
             }
+            // Each of the two would take the place of the other for ever.
+            DownReason::ByPeer(OtherProcess(_)) => {
+                let times = self.replaced.get(&peer).map_or(1, |times| times.saturating_add(1));
+                self.replaced.insert(peer, times);
+                backoff(turn.rng, times, REFUSED_PAUSE)
+            }
             DownReason::ByPeer(ShuttingDown) => LOST_LONGEST,
             DownReason::ByPeer(
                 Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
@@ -92,6 +102,7 @@ impl Redial {
             DownReason::ByPeer(_) | DownReason::ByUs(_) => REDIAL_FIRST,
         };
         self.leave_alone(peer, pause, book, turn);
+        pause
     }
 
     /// A dial that was to become a link to `node` failed, and nobody else answered there.

@@ -57,13 +57,15 @@ pub struct Peer {
     pub direction: Direction,
     /// By which link.
     pub link: LinkId,
+    /// Names the start of its process.
+    pub boot: u64,
 }
 
 impl Peer {
     /// Who proved to be at the other end of `link`.
     pub(super) const fn of(remote: &RemoteNode, link: LinkId) -> Self {
-        let RemoteNode { id, key, noise_static, boot: _, addr, direction } = *remote;
-        Self { id, key, noise_static, addr, direction, link }
+        let RemoteNode { id, key, noise_static, boot, addr, direction } = *remote;
+        Self { id, key, noise_static, addr, direction, link, boot }
     }
 }
 
@@ -185,6 +187,13 @@ pub enum SessionEffect {
         peer: NodeId,
         /// Why.
         reason: DownReason,
+    },
+    /// A process of the peer is back after another one with the same key took its place: both run.
+    UsedTwice {
+        /// Whose key.
+        peer: NodeId,
+        /// Where the one was that has to go now, and where the other one is.
+        addrs: [SocketAddr; 2],
     },
     /// A dial ended.
     DialEnded {

@@ -94,11 +94,6 @@ impl Conversation {
         }
     }
 
-    /// The start of the peer's process that this is with.
-    pub(super) const fn boot(&self) -> u64 {
-        self.boot
-    }
-
     /// Goes on over another link with the process of the peer that `boot` names. Returns the name
     /// of our memory, for the first PING; `epochs` counts the names that this node gave.
     pub(super) fn resume(&mut self, now: Instant, boot: u64, epochs: &mut u64) -> u64 {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     contract::{DownReason, LinkKind, NotSent, SessionEffect},
     conversation::Conversation,
+    processes::Process,
     upgrade_backoff::UpgradeBackoff,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub(super) struct Conversations {
 #[derive(Debug)]
 struct Entry {
     conversation: Conversation,
+    /// Who is at the other end.
+    process: Process,
     attachment: Attachment,
     upgrade: UpgradeBackoff,
 }
@@ -75,16 +78,17 @@ pub(super) struct Resumed {
 }
 
 impl Conversations {
-    /// Goes on over `link` with the process of `peer` that `boot` names, or begins.
+    /// Goes on over `link` with this process of `peer`, or begins.
     pub(super) fn attach(
         &mut self,
         now: Instant,
         peer: NodeId,
-        boot: u64,
+        process: Process,
         (link, kind): (LinkId, LinkKind),
     ) -> Resumed {
         let entry = self.by_peer.entry(peer).or_insert_with(|| Entry {
-            conversation: Conversation::new(boot, now),
+            conversation: Conversation::new(process.boot, now),
+            process,
             attachment: Attachment::Attached(link),
             upgrade: UpgradeBackoff::default(),
         });
@@ -93,7 +97,8 @@ impl Conversations {
         }
         entry.attachment = Attachment::Attached(link);
         let moved = entry.upgrade.handle_link(kind);
-        let epoch = entry.conversation.resume(now, boot, &mut self.epochs);
+        entry.process = process;
+        let epoch = entry.conversation.resume(now, process.boot, &mut self.epochs);
         Resumed { epoch, moved }
     }
 
@@ -204,8 +209,8 @@ impl Conversations {
     }
 
     /// The process of `peer` that was talked to last.
-    pub(super) fn boot(&self, peer: &NodeId) -> Option<u64> {
-        self.by_peer.get(peer).map(|entry| entry.conversation.boot())
+    pub(super) fn process(&self, peer: &NodeId) -> Option<Process> {
+        self.by_peer.get(peer).map(|entry| entry.process)
     }
 
     /// By which link the conversation with `peer` goes on.

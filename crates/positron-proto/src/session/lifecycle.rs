@@ -9,6 +9,7 @@ use super::{
     established::{EstablishedSession, Health},
     fault::LinkFault,
     happy_eyeballs::Reason,
+    processes::Process,
     sessions::Sessions,
     stage::Stage,
 };
@@ -27,8 +28,8 @@ impl Sessions {
         let Some(stage) = self.links.table.stage_mut(id) else { return };
         stage.await_admission();
         let Stage::AwaitAdmission(link) = stage else { return };
-        let (peer, boot) = (link.peer, link.boot);
-        self.end_session_of_earlier_boot(now, peer.id, boot, out);
+        let peer = link.peer;
+        self.end_session_of_earlier_boot(now, peer, out);
         if self.conversations.is_up(&peer.id) {
             self.establish(now, id, out);
         } else {
@@ -41,8 +42,8 @@ impl Sessions {
     pub(super) fn establish(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(stage) = self.links.table.stage(id) else { return };
         let Some(link) = stage.link() else { return };
-        let (peer, boot, attempt) = (link.peer, link.boot, stage.attempt());
-        self.end_session_of_earlier_boot(now, peer.id, boot, out);
+        let (peer, attempt) = (link.peer, stage.attempt());
+        self.end_session_of_earlier_boot(now, peer, out);
         let mut outcome = DialOutcome::Connected(peer.id);
         match self.conversations.attachment(&peer.id) {
             Some(&Attachment::Attached(old)) => self.break_tie(now, peer, old, out),
@@ -70,7 +71,8 @@ impl Sessions {
         let transports = self.config.transports;
         let Some(link) = self.links.table.establish(now, id) else { return };
         let (peer, kind) = (link.peer, link.kind);
-        let resumed = self.conversations.attach(now.mono, peer.id, link.boot, (id, kind));
+        let process = Process { boot: peer.boot, addr: peer.addr };
+        let resumed = self.conversations.attach(now.mono, peer.id, process, (id, kind));
         link.keep_alive.ask(resumed.epoch);
         if resumed.moved {
             self.counters.handovers += 1;
@@ -132,17 +134,25 @@ impl Sessions {
     fn end_session_of_earlier_boot(
         &mut self,
         now: Now,
-        peer: NodeId,
-        boot: u64,
+        peer: Peer,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        if self.conversations.boot(&peer).is_none_or(|known| known == boot) {
+        let Some(last) = self.conversations.process(&peer.id) else { return };
+        if last.boot == peer.boot {
             return;
         }
-        if let Some(&Attachment::Attached(old)) = self.conversations.attachment(&peer) {
-            self.links.table.close(now, old, CloseReason::Duplicate);
+        let new = Process { boot: peer.boot, addr: peer.addr };
+        if self.processes.handle_replaced(peer.id, last, new) {
+            out.push_back(SessionEffect::UsedTwice {
+                peer: peer.id,
+                addrs: [last.addr, peer.addr],
+            });
         }
-        self.end_session(now, peer, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
+        if let Some(&Attachment::Attached(old)) = self.conversations.attachment(&peer.id) {
+            let reason = CloseReason::OtherProcess(peer.addr.to_string());
+            self.links.table.close(now, old, reason);
+        }
+        self.end_session(now, peer.id, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
     }
 
     /// The session over this link, if it is that of one.
@@ -290,7 +300,9 @@ impl Sessions {
             LinkFault::Closed(reason) => {
                 self.links.table.end(now, id, LinkEnding::Answer, reason.clone());
                 let memory = match reason {
-                    CloseReason::Duplicate | CloseReason::Timeout => Retention::Keep,
+                    CloseReason::Duplicate
+                    | CloseReason::OtherProcess(_)
+                    | CloseReason::Timeout => Retention::Keep,
                     _ => Retention::Drop,
                 };
                 self.lose_link(now, peer, DownReason::ByPeer(reason), memory, out);

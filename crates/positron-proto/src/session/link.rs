@@ -36,8 +36,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct SessionLink {
     pub(super) peer: Peer,
-    /// The start of the peer's process, as its hello says.
-    pub(super) boot: u64,
     pub(super) since: Instant,
     /// When it became the link of its session, if it did.
     pub(super) raised: Instant,
@@ -75,7 +73,6 @@ impl SessionLink {
     pub(super) fn new(remote: &RemoteNode, link: LinkId, kind: LinkKind, now: Instant) -> Self {
         Self {
             peer: Peer::of(remote, link),
-            boot: remote.boot,
             since: now,
             raised: now,
             order: 0,

@@ -292,7 +292,10 @@ impl LinkTable {
             (stage, &reason),
             (
                 Stage::Established(_),
-                CloseReason::Duplicate | CloseReason::Timeout | CloseReason::SlowReader
+                CloseReason::Duplicate
+                    | CloseReason::OtherProcess(_)
+                    | CloseReason::Timeout
+                    | CloseReason::SlowReader
             )
         );
         let how = if moved_on { LinkEnding::MoveOn } else { LinkEnding::Close };

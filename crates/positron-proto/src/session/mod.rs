@@ -46,7 +46,8 @@
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go; `send_lane`: what was said in one lane; `pace`: whether the peer takes it;
 //! - `conversations`: all of them, and when they are forgotten; `upgrade_backoff`: by which kinds
-//!   of links a peer was reached, and when a better one is tried;
+//!   of links a peer was reached, and when a better one is tried; `processes`: which starts of a
+//!   peer came one after the other;
 //! - `links`: strangers and dials until both ends agree; `established`: a session, for one step;
 //! - [`sessions`]: the whole; `lifecycle`: how sessions begin, move and end; `contract` has the
 //!   words.
@@ -136,6 +137,7 @@ mod link_table;
 mod links;
 mod pace;
 mod partials_budget;
+mod processes;
 mod send_lane;
 pub mod sessions;
 mod stage;

@@ -15,6 +15,7 @@ use super::{
     conversations::{Attachment, Conversations, Retention},
     link_table::LinkWake,
     links::Links,
+    processes::Processes,
     stage::{Greeting, Stage},
 };
 use crate::{
@@ -67,6 +68,7 @@ pub struct Sessions {
     pub(super) me: NodeId,
     pub(super) links: Links,
     pub(super) conversations: Conversations,
+    pub(super) processes: Processes,
     pub(super) counters: SessionCounters,
     pub(super) moves: PerKind<u64>,
 }
@@ -81,6 +83,7 @@ impl Sessions {
             links: Links::new(&config, Carriers::new(&config, me, boot, rng)),
             config,
             conversations: Conversations::default(),
+            processes: Processes::default(),
             counters: SessionCounters::default(),
             moves: PerKind::default(),
         }

@@ -147,6 +147,9 @@ pub enum CloseReason {
     /// others may have come before.
     #[error("it has as many peers behind this address as it allows (`max_peers_per_address`)")]
     AddressFull,
+    /// Another process with the same key is connected, from this address.
+    #[error("another process with the same key is connected there, from {0}")]
+    OtherProcess(String),
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -267,6 +270,7 @@ impl CloseReason {
             Self::Pruned => 13,
             Self::Probe => 14,
             Self::AddressFull => 15,
+            Self::OtherProcess(_) => 16,
             Self::Other(code) => *code,
         }
     }
@@ -294,12 +298,13 @@ impl CloseReason {
             7 => Self::Banned,
             8 => Self::WrongNode,
             9 => Self::SelfDial,
-            10 => Self::Violation(String::from_utf8_lossy(text.as_ref()).into_owned()),
+            10 => Self::Violation(owned(text.as_ref())),
             11 => Self::SlowReader,
             12 => Self::Timeout,
             13 => Self::Pruned,
             14 => Self::Probe,
             15 => Self::AddressFull,
+            16 => Self::OtherProcess(owned(text.as_ref())),
             other => Self::Other(other),
         })
     }
@@ -307,11 +312,15 @@ impl CloseReason {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u16(self.code());
         let text = match self {
-            Self::Violation(text) => text.as_bytes(),
+            Self::Violation(text) | Self::OtherProcess(text) => text.as_bytes(),
             _ => &[],
         };
         out.append_blob(&text[..text.len().min(MAX_REASON_TEXT)]);
     }
+}
+
+fn owned(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 #[cfg(test)]

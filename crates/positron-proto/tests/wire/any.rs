@@ -174,6 +174,7 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
             CloseReason::AddressFull,
         ]),
         any_text(128).prop_map(CloseReason::Violation),
+        any_text(128).prop_map(CloseReason::OtherProcess),
         (100..u16::MAX).prop_map(CloseReason::Other),
     ]
 }

@@ -282,6 +282,9 @@ impl Tcp {
             }
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
             SessionEffect::Referral { .. } => {}
+            SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
+                tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");
+            }
             SessionEffect::Misbehaved { peer, what } => {
                 tracing::debug!(peer = %peer.short(), ?what, "a peer broke the protocol");
             }

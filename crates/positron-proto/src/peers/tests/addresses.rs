@@ -28,6 +28,7 @@ impl Stranger {
             addr: addr.parse().unwrap(),
             direction,
             link: LinkId::of_driver(u64::from(number)),
+            boot: 1,
         };
         Self { me, peer }
     }

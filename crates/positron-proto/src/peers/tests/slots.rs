@@ -24,6 +24,7 @@ fn stranger(number: u64, addr: &str) -> Peer {
         addr: addr.parse().unwrap(),
         direction: Direction::Inbound,
         link: LinkId::of_driver(number),
+        boot: 1,
     }
 }
 

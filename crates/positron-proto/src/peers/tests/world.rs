@@ -325,6 +325,7 @@ impl World {
                 assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
                 node.observed.push((peer, what));
             }
+            PeersEffect::Recognized { .. } => {}
             PeersEffect::ExternalAddresses(addresses) => {
                 assert_eq!(addresses, node.peers.external_addresses());
             }
@@ -450,6 +451,7 @@ impl World {
             addr,
             direction,
             link: LinkId::of_core(1),
+            boot: 1,
         }
     }
 

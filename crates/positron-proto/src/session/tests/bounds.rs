@@ -10,6 +10,7 @@ use crate::{
         conversation::Conversation,
         conversations::{Attachment, Retention},
         link::SessionLink,
+        processes::Process,
         stage::LinkEntry,
         upgrade_backoff::UpgradeBackoff,
     },
@@ -143,7 +144,8 @@ fn of_too_many_dormant_conversations_the_oldest_is_forgotten() {
         id[..2].copy_from_slice(&n.to_be_bytes());
         let peer = NodeId::from_bytes(id);
         let link = (LinkId::of_core(n.into()), LinkKind::Tcp);
-        sessions.conversations.attach(now.mono, peer, 1, link);
+        let process = Process { boot: 1, addr: ([10, 0, 0, 1], 1).into() };
+        sessions.conversations.attach(now.mono, peer, process, link);
         let (lane, ticket) = (Lane::DIRECT, Some(Ticket(n.into())));
         sessions.conversations.push(now.mono, &peer, lane, "x".into(), ticket).unwrap();
         let reason = DownReason::Link(LinkDown::Reset);
