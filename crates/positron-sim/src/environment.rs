@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) verdicts: Verdicts,
     physics: Physics,
     names: BTreeMap<String, Vec<SocketAddr>>,
+    /// How many addresses were ever given out.
+    addresses: usize,
 }
 
 impl Environment {
@@ -34,7 +36,13 @@ impl Environment {
         for host in 0..hosts {
             network.add_host(address(host).ip());
         }
-        Self { network, verdicts: Verdicts::default(), physics, names: BTreeMap::new() }
+        Self {
+            network,
+            verdicts: Verdicts::default(),
+            physics,
+            names: BTreeMap::new(),
+            addresses: hosts,
+        }
     }
 
     /// The laws.
@@ -66,6 +74,14 @@ impl Environment {
         self.network.black_hole(HostId::new(host), Traffic::DatagramsOut, true);
     }
 
+    /// Gives a host an address that nobody ever had.
+    pub(crate) fn move_host(&mut self, host: usize) -> SocketAddr {
+        let moved_to = address(self.addresses);
+        self.addresses += 1;
+        self.network.move_host(HostId::new(host), moved_to.ip());
+        moved_to
+    }
+
     /// Gives these addresses a name.
     pub(crate) fn name(&mut self, name: &str, addresses: Vec<SocketAddr>) {
         self.names.insert(name.into(), addresses);
@@ -80,7 +96,7 @@ impl Environment {
     }
 }
 
-/// Where a host listens.
+/// Where a host listens, until it moves.
 pub(crate) fn address(host: usize) -> SocketAddr {
     let network = u8::try_from(host % NETWORKS).unwrap_or(0);
     let [.., high, low] = u32::try_from(host / NETWORKS + 1).unwrap_or(0).to_be_bytes();

@@ -274,6 +274,12 @@ impl Host {
         &mut self.stack
     }
 
+    /// It has another address from now on.
+    pub(crate) fn renumber(&mut self, addr: SocketAddr) {
+        self.addr = addr;
+        self.stack.renumber(addr);
+    }
+
     /// All of its streams.
     pub(crate) fn streams(&self) -> Vec<StreamId> {
         self.stack.streams()

@@ -137,6 +137,11 @@ impl Stack {
         self.move_datagrams(former);
     }
 
+    /// The host has another address.
+    pub(crate) fn renumber(&mut self, addr: SocketAddr) {
+        self.kernel.renumber(addr.ip());
+    }
+
     fn move_datagrams(&mut self, former: u16) {
         self.kernel.unbind(former);
         self.kernel.bind(self.datagram_port);
