@@ -27,7 +27,7 @@ use crate::{
     limits::{JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS, MAX_WAITING_EVENTS, STOP_TIMEOUT},
     message::encode,
     open::{Seeds, open},
-    stats::{self, ApplicationStats, Surroundings},
+    stats::{ApplicationStats, Surroundings},
 };
 
 /// A node of the network, running.

@@ -6,6 +6,7 @@ pub(crate) mod id;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod simulate;
+pub(crate) mod soak;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;

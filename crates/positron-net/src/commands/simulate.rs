@@ -161,7 +161,7 @@ impl SimulateOptions {
 }
 
 /// The report as data, and as a file: a file that cannot be written does not swallow the data.
-fn publish(
+pub(super) fn publish(
     report: &impl Serialize,
     fields: Fields,
     file: Option<Pending>,
@@ -178,7 +178,7 @@ fn publish(
 }
 
 /// A broken promise is a failure.
-fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
+pub(super) fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
     if broken.is_empty() {
         return Ok(());
     }
