@@ -16,6 +16,9 @@ const PORT: u16 = 8888;
 /// have something to choose from.
 const NETWORKS: usize = 16;
 
+/// Hosts of one network before those that moved further than there are networks.
+const FAR: usize = 8_192;
+
 /// What all hosts share. Nothing here changes while hosts run: only between two windows of time.
 #[derive(Debug)]
 pub(crate) struct Environment {
@@ -23,8 +26,8 @@ pub(crate) struct Environment {
     pub(crate) verdicts: Verdicts,
     physics: Physics,
     names: BTreeMap<String, Vec<SocketAddr>>,
-    /// How many addresses were ever given out.
-    addresses: usize,
+    /// How often each host moved to another address.
+    moves: BTreeMap<usize, usize>,
 }
 
 impl Environment {
@@ -36,13 +39,8 @@ impl Environment {
         for host in 0..hosts {
             network.add_host(address(host).ip());
         }
-        Self {
-            network,
-            verdicts: Verdicts::default(),
-            physics,
-            names: BTreeMap::new(),
-            addresses: hosts,
-        }
+        let (verdicts, names) = (Verdicts::default(), BTreeMap::new());
+        Self { network, verdicts, physics, names, moves: BTreeMap::new() }
     }
 
     /// The laws.
@@ -74,12 +72,13 @@ impl Environment {
         self.network.black_hole(HostId::new(host), Traffic::DatagramsOut, true);
     }
 
-    /// Gives a host an address that nobody ever had.
-    pub(crate) fn move_host(&mut self, host: usize) -> SocketAddr {
-        let moved_to = address(self.addresses);
-        self.addresses += 1;
-        self.network.move_host(HostId::new(host), moved_to.ip());
-        moved_to
+    /// A host moves to an address that nobody had: which.
+    pub(crate) fn renumber(&mut self, host: usize) -> SocketAddr {
+        let moves = self.moves.entry(host).or_default();
+        *moves += 1;
+        let to = address_after(host, *moves);
+        self.network.move_host(HostId::new(host), to.ip());
+        to
     }
 
     /// Gives these addresses a name.
@@ -96,9 +95,16 @@ impl Environment {
     }
 }
 
-/// Where a host listens, until it moves.
+/// Where a host listens at first.
 pub(crate) fn address(host: usize) -> SocketAddr {
-    let network = u8::try_from(host % NETWORKS).unwrap_or(0);
-    let [.., high, low] = u32::try_from(host / NETWORKS + 1).unwrap_or(0).to_be_bytes();
+    address_after(host, 0)
+}
+
+/// Where a host listens after so many moves.
+fn address_after(host: usize, moves: usize) -> SocketAddr {
+    let network = u8::try_from(host % NETWORKS + moves % NETWORKS * NETWORKS);
+    let network = network.expect("16 times 16 networks");
+    let number = host / NETWORKS + 1 + moves / NETWORKS * FAR;
+    let [.., high, low] = u16::try_from(number).expect("a host moves 127 times").to_be_bytes();
     SocketAddr::new(Ipv4Addr::new(10, network, high, low).into(), PORT)
 }

@@ -152,8 +152,9 @@ pub enum Fault {
     /// Address translators in front of these nodes forget them: their datagrams come from another
     /// port from now on, and whatever is sent to a former one is lost.
     Rebind(Selector),
-    /// Hosts have another address from now on, and nobody the former one; their processes go on.
-    Move(Selector),
+    /// Machines move to another network: each has another address from now on and nobody its
+    /// former one, and its streams are dead.
+    Renumber(Selector),
     /// The second machine with the key of this node, if it [has one](Scenario::twins), starts with
     /// what its disk has.
     Double(usize),

@@ -159,7 +159,7 @@ impl Round {
             4 => vec![(at, Fault::TakeDisk(this())), (soon, Fault::GiveDiskBack(this()))],
             5 => vec![(at, Fault::TakeDisk(some)), (soon, Fault::GiveDiskBack(Selector::All))],
             // Everybody knows where bootstrap nodes are, and nobody tells them otherwise.
-            6 => vec![(at, Fault::Move(Selector::PartOfOthers(0.01)))],
+            6 => vec![(at, Fault::Renumber(Selector::PartOfOthers(0.01)))],
             7 => {
                 let seconds = *pick(dice, &[-90_000, -3_600, -5, 5, 3_600, 90_000]);
                 vec![(at, Fault::TurnClock { who: some, seconds })]

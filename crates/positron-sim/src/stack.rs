@@ -1,6 +1,6 @@
 //! The network stack of a host, in the words of a node.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_internet::{
@@ -137,9 +137,9 @@ impl Stack {
         self.move_datagrams(former);
     }
 
-    /// The host has another address.
-    pub(crate) fn renumber(&mut self, addr: SocketAddr) {
-        self.kernel.renumber(addr.ip());
+    /// The host has another address; its streams are dead.
+    pub(crate) fn renumber(&mut self, ip: IpAddr) {
+        self.kernel.renumber(ip);
     }
 
     fn move_datagrams(&mut self, former: u16) {

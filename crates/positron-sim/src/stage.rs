@@ -302,11 +302,13 @@ impl Stage {
         }
     }
 
-    /// A host has another address.
-    pub(crate) fn move_host(&mut self, host: usize) {
-        self.disturb([host]);
-        let addr = self.hosts.environment_mut().move_host(host);
-        self.change(host, |host, _| host.renumber(addr));
+    /// These hosts move to other addresses.
+    pub(crate) fn renumber(&mut self, hosts: Vec<usize>) {
+        self.disturb(hosts.iter().copied());
+        for host in hosts {
+            let to = self.hosts.environment_mut().renumber(host);
+            self.change(host, |host, _| host.renumber(to));
+        }
     }
 
     /// Streams of these hosts are reset, each with this probability.

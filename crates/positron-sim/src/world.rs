@@ -193,7 +193,9 @@ impl World {
                 let whose = self.those(who, Host::is_live);
                 self.stage.rebind(whose);
             }
-            Fault::Move(who) => self.each(who, all, Stage::move_host),
+            Fault::Renumber(who) => {
+                let whose = self.those(who, all);
+                self.stage.renumber(whose);
             Fault::Double(node) => {
                 if let Some(twin) = self.scenario.twin_of(*node) {
                     self.stage.start(twin, &self.cast);
