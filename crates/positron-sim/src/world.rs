@@ -196,6 +196,7 @@ impl World {
             Fault::Renumber(who) => {
                 let whose = self.those(who, all);
                 self.stage.renumber(whose);
+            }
             Fault::Double(node) => {
                 if let Some(twin) = self.scenario.twin_of(*node) {
                     self.stage.start(twin, &self.cast);
