@@ -8,6 +8,7 @@ use crate::{
     },
     failure::EXIT_CODES,
     global::Global,
+    soak::MemberOptions,
 };
 
 /// Encrypted peer-to-peer networking: run a node, or a whole network on this machine.
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     Simulate(simulate::SimulateOptions),
     /// Run mixed load and faults of every kind for long, and check that every promise is kept
     Soak(soak::SoakOptions),
+    /// A node of `soak --real`
+    #[command(hide = true)]
+    SoakMember(MemberOptions),
     /// Print what another node needs to join this one
     Invite(invite::InviteOptions),
     /// Print the id of this node

@@ -93,6 +93,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Join(options) => options.run(terminal, global),
         Command::Simulate(options) => options.run(terminal, global),
         Command::Soak(options) => options.run(terminal, global),
+        Command::SoakMember(options) => options.run(),
         Command::Invite(options) => options.run(terminal, global),
         Command::Id(options) => options.run(terminal, global),
         Command::Status(options) => options.run(terminal, global),

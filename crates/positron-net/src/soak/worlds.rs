@@ -1,6 +1,7 @@
 //! Many seeds of the long story, side by side.
 
 use std::{
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
@@ -28,8 +29,8 @@ const REDRAW: Duration = Duration::from_millis(500);
 pub(crate) struct Worlds {
     /// Nodes of each.
     pub nodes: usize,
-    /// Virtual minutes of each.
-    pub minutes: u64,
+    /// How long each of them lasts.
+    pub length: Duration,
     /// The first seed.
     pub first: u64,
     /// How many seeds.
@@ -44,7 +45,7 @@ pub(crate) struct Summary {
     /// Nodes of each world.
     pub nodes: usize,
     /// Virtual minutes of each world.
-    pub minutes: u64,
+    pub minutes: f64,
     /// Seeds that were played to their end.
     pub seeds: u64,
     /// Of these, seeds that were played twice.
@@ -84,7 +85,7 @@ impl Worlds {
     /// Plays all of them, and tells of each when it is over.
     pub(crate) fn play(self, terminal: &Terminal) -> Summary {
         let begin = Instant::now();
-        let summary = Summary { nodes: self.nodes, minutes: self.minutes, ..Summary::default() };
+        let summary = Summary { nodes: self.nodes, minutes: self.minutes(), ..Summary::default() };
         let summary = Mutex::new(summary);
         let (next, virtual_seconds) = (AtomicU64::new(0), AtomicU64::new(0));
         let drawn = Mutex::new(begin);
@@ -123,8 +124,12 @@ impl Worlds {
         summary
     }
 
+    fn minutes(self) -> f64 {
+        self.length.as_secs_f64() / 60.0
+    }
+
     fn play_one(self, seed: u64, tell: impl Fn()) -> Played {
-        let story = stories::soak(self.nodes, Duration::from_secs(60 * self.minutes), seed);
+        let story = stories::soak(self.nodes, self.length, seed);
         let twice = seed.is_multiple_of(TWICE);
         // A panic has told what happened by the time it arrives here.
         let played = catch_unwind(AssertUnwindSafe(|| {
@@ -144,7 +149,7 @@ impl Worlds {
             Err(_) => (None, vec!["panicked".to_owned()]),
         };
         what.dedup();
-        let Self { nodes, minutes, .. } = self;
+        let (nodes, minutes) = (self.nodes, self.minutes());
         let again = format!(
             "positron-net soak --nodes {nodes} --minutes {minutes} --first {seed} --seeds 1"
         );
@@ -153,7 +158,7 @@ impl Worlds {
 
     /// How far it is, `seconds` of virtual time after the beginning.
     fn line(self, seconds: u64, elapsed: Duration) -> String {
-        let all = self.seeds.saturating_mul(60 * self.minutes).max(1);
+        let all = self.seeds.saturating_mul(self.length.as_secs()).max(1);
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let part = seconds.min(all) as f64 / all as f64;
         let left = elapsed.as_secs_f64() * (1.0 - part) / part;
@@ -165,6 +170,13 @@ impl Worlds {
             duration(elapsed),
             duration(left)
         )
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.what.first().and_then(|what| what.lines().next()).unwrap_or_default();
+        write!(f, "seed {}: {first}", self.seed)
     }
 }
 
