@@ -115,7 +115,14 @@ impl Oracle {
 
     /// A process starts.
     pub(crate) fn handle_start(&mut self, host: usize, now: Instant) {
-        self.delivery.handle_start(host, now);
+        if self.is_owner(host) {
+            self.delivery.handle_start(host, now);
+        }
+    }
+
+    /// Whether it is no second machine: what those hear is nobody's business.
+    fn is_owner(&self, host: usize) -> bool {
+        self.scenario.owner(host) == host
     }
 
     /// A process dies.
@@ -160,8 +167,7 @@ impl Oracle {
     }
 
     fn hear(&mut self, hosts: &Hosts, host: usize, at: Instant, event: &Event) {
-        // What a second machine hears is nobody's business.
-        if self.scenario.owner(host) != host {
+        if !self.is_owner(host) {
             return;
         }
         match event {
