@@ -3,9 +3,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{bench, generate_config, id, invite, join, simulate, start, stats, status, version},
+    commands::{
+        bench, generate_config, id, invite, join, simulate, soak, start, stats, status, version,
+    },
     failure::EXIT_CODES,
     global::Global,
+    soak::MemberOptions,
 };
 
 /// Encrypted peer-to-peer networking: run a node, or a whole network on this machine.
@@ -36,6 +39,11 @@ pub(crate) enum Command {
     Join(join::JoinOptions),
     /// Run a whole network on this machine, send messages through it, and check that all arrive
     Simulate(simulate::SimulateOptions),
+    /// Run mixed load and faults of every kind for long, and check that every promise is kept
+    Soak(soak::SoakOptions),
+    /// A node of `soak --real`
+    #[command(hide = true)]
+    SoakMember(MemberOptions),
     /// Print what another node needs to join this one
     Invite(invite::InviteOptions),
     /// Print the id of this node

@@ -19,6 +19,7 @@ mod service;
 mod settings;
 mod signals;
 mod simulate;
+mod soak;
 mod table;
 mod terminal;
 
@@ -91,6 +92,8 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Start(options) => options.run(terminal, global),
         Command::Join(options) => options.run(terminal, global),
         Command::Simulate(options) => options.run(terminal, global),
+        Command::Soak(options) => options.run(terminal, global),
+        Command::SoakMember(options) => options.run(),
         Command::Invite(options) => options.run(terminal, global),
         Command::Id(options) => options.run(terminal, global),
         Command::Status(options) => options.run(terminal, global),

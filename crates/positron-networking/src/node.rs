@@ -30,7 +30,7 @@ use crate::{
     },
     message::encode,
     open::{Seeds, open},
-    stats::{self, ApplicationStats, Surroundings},
+    stats::{ApplicationStats, Surroundings},
 };
 
 /// A node of the network, running.
@@ -421,7 +421,7 @@ impl Node {
     /// # });
     /// ```
     pub fn isolation_reason(&self) -> Option<String> {
-        stats::isolation_reason(&self.published.borrow().view)
+        self.published.borrow().view.isolation_reason()
     }
 
     /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
@@ -504,7 +504,7 @@ impl Node {
             match state {
                 Some(BootstrapState::Reached(node)) => return Ok(node),
                 None | Some(BootstrapState::Trying) => {}
-                Some(state) => return Err(unreached(address, &stats::in_words(&state))),
+                Some(state) => return Err(unreached(address, &state.to_string())),
             }
             published.changed().await.map_err(|_| JoinError::Stopped)?;
         }

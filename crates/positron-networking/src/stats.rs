@@ -12,7 +12,7 @@ use positron_proto::{
         NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
     },
-    peers::{self, Bootstrap, BootstrapState},
+    peers::{self, Bootstrap},
     session::sessions,
     time::Now,
 };
@@ -250,7 +250,7 @@ impl Stats {
             uptime_s: around.uptime.as_secs_f64(),
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
-            isolation_reason: isolation_reason(view),
+            isolation_reason: view.isolation_reason(),
             next_wake: view.next_wake.map(|(after, reason)| WakeStats {
                 in_ms: after.saturating_sub(around.age).as_secs_f64() * 1_000.0,
                 reason,
@@ -322,7 +322,7 @@ impl UsedTwiceStats {
 
 impl BootstrapStats {
     fn new(of: &Bootstrap) -> Self {
-        Self { address: of.address.clone(), state: in_words(&of.state), attempts: of.attempts }
+        Self { address: of.address.clone(), state: of.state.to_string(), attempts: of.attempts }
     }
 }
 
@@ -332,18 +332,6 @@ fn as_shown<S: serde::Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
-}
-
-pub(crate) fn in_words(state: &BootstrapState) -> String {
-    match state {
-        BootstrapState::Trying => "being tried".into(),
-        BootstrapState::Reached(node) => format!("reached node {}", node.short()),
-        BootstrapState::Unusable(why) | BootstrapState::Unresolved(why) => why.clone(),
-        BootstrapState::Failed(why) => why.to_string(),
-        BootstrapState::NoFreeSlot(node) => {
-            format!("node {} answers, and this one has no free slot (`max_peers`)", node.short())
-        }
-    }
 }
 
 /// Who has at least this score and is not refused, the most trusted first.
@@ -367,37 +355,4 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
     });
     trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
     trusted
-}
-
-/// Why the node has no peers, in words; `None` when it has some.
-pub(crate) fn isolation_reason(view: &NodeView) -> Option<String> {
-    if !view.peers.is_empty() {
-        return None;
-    }
-    if view.bootstrap.is_empty() {
-        return Some(match view.known_peers {
-            0 => "no bootstrap address was given and no peer is known: \
-                  waiting for others to connect"
-                .into(),
-            known => format!("no known peer is connected: trying {known} of the address book"),
-        });
-    }
-    let one = |of: &Bootstrap| match &of.state {
-        BootstrapState::Unusable(_) => format!("{}: {}", of.address, in_words(&of.state)),
-        BootstrapState::Reached(_) => {
-            format!("{}: was reached, and is not connected now", of.address)
-        }
-        // A name that is not resolved has not been dialled.
-        state if of.attempts == 0 => format!("{}: {}", of.address, in_words(state)),
-        state => format!("{}: {} (tried {})", of.address, in_words(state), times(of.attempts)),
-    };
-    Some(view.bootstrap.iter().map(one).collect::<Vec<_>>().join("; "))
-}
-
-fn times(count: u32) -> String {
-    match count {
-        1 => "once".into(),
-        2 => "twice".into(),
-        n => format!("{n} times"),
-    }
 }

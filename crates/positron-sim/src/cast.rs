@@ -26,8 +26,9 @@ use crate::{
 /// What all bootstrap nodes are called together.
 const BOOTSTRAP_NAME: &str = "bootstrap.example:8888";
 
-/// Who is on each host: the nodes of a scenario in order, and after them its guests. Identities,
-/// clocks and what a process draws come from the seed alone.
+/// Who is on each host: the nodes of a scenario in order, after them its guests, and then the
+/// second machines of its twins. Identities, clocks and what a process draws come from the seed
+/// alone.
 pub(crate) struct Cast {
     scenario: Arc<Scenario>,
     seed: Seed,
@@ -40,16 +41,14 @@ impl Cast {
 
     /// All hosts, before anything runs on them.
     pub(crate) fn hosts(&self) -> Hosts {
-        let Scenario { nodes, guests, physics, bootstraps, copied_keys, .. } = &*self.scenario;
-        let count = nodes + guests.len();
+        let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
+        let count = nodes + guests.len() + self.scenario.twins.len();
         let mut clocks = named_dice(&self.seed, "clocks");
         let hosts = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
-                let copied = copied_keys.iter().find(|(_, copy)| *copy == index);
-                let key = format!("host {}", copied.map_or(index, |(original, _)| *original));
-                let dice = self.seed.child(&key);
-                let identity = Identity::from_seed(dice.stream("identity").bytes());
+                let owner = self.seed.child(&format!("host {}", self.scenario.owner(index)));
+                let identity = Identity::from_seed(owner.stream("identity").bytes());
                 let clock = Clock::new(physics, &mut clocks);
                 Host::new(index, identity, clock, &seed)
             })
@@ -62,7 +61,8 @@ impl Cast {
     /// What begins to run on a host.
     pub(crate) fn machine(&self, index: usize, host: &Host, now: Instant) -> Box<dyn Machine> {
         let seed = self.seed.child(&format!("host {index} life {}", host.life() + 1));
-        if let Some(guest) = index.checked_sub(self.scenario.nodes) {
+        let owner = self.scenario.owner(index);
+        if let Some(guest) = owner.checked_sub(self.scenario.nodes) {
             return self.scenario.guests[guest].machine(Arrival {
                 identity: host.identity().clone(),
                 network: self.scenario.config.network,
@@ -72,7 +72,7 @@ impl Cast {
             });
         }
         let mut config = self.scenario.config.clone();
-        config.peers.bootstrap = self.bootstrap(index);
+        config.peers.bootstrap = self.bootstrap(owner);
         let (identity, now) = (host.identity().clone(), host.clocks(now));
         let mut snapshot = host.snapshot(&config.network);
         snapshot.numbers.key = if host.life() == 0 { KeyAge::New } else { KeyAge::Used };

@@ -57,6 +57,7 @@ mod run_hash;
 mod scenario;
 mod script;
 mod selector;
+mod soak;
 mod stack;
 mod stage;
 pub mod stories;

@@ -30,6 +30,8 @@ pub struct Report {
     pub deliveries: u64,
     /// Times that it should have been: live nodes at the end, times broadcasts, less senders.
     pub expected_deliveries: u64,
+    /// Of these, times that it left every retention window while its receiver was away.
+    pub excused_deliveries: u64,
     /// Times that one was handed over again within a life. A broken promise.
     pub duplicate_deliveries: u64,
     /// Times that one was handed over again by a later process of the same node. Allowed.

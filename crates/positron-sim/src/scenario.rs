@@ -33,8 +33,11 @@ pub struct Scenario {
     pub config: NodeConfig,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
-    /// Pairs of nodes: the second one has the key of the first.
-    pub copied_keys: Vec<(usize, usize)>,
+    /// Nodes whose key is on a second machine too, with a disk of its own. Only [`Fault::Double`]
+    /// starts it.
+    pub twins: Vec<usize>,
+    /// When everything is checked, beside the end: what was said so far must have arrived.
+    pub checkpoints: Vec<Duration>,
     /// Checks that a story cannot keep on purpose.
     pub waived: Vec<Check>,
 }
@@ -149,6 +152,14 @@ pub enum Fault {
     /// Address translators in front of these nodes forget them: their datagrams come from another
     /// port from now on, and whatever is sent to a former one is lost.
     Rebind(Selector),
+    /// Machines move to another network: each has another address from now on and nobody its
+    /// former one, and its streams are dead.
+    Renumber(Selector),
+    /// The second machine with the key of this node, if it [has one](Scenario::twins), starts with
+    /// what its disk has.
+    Double(usize),
+    /// All second machines die.
+    Single,
     /// Processes take nothing from their sockets any more.
     StopReading(Selector),
     /// They do again.
@@ -196,6 +207,8 @@ pub enum Check {
     Bounds,
     /// Time goes on, and every command completes, once.
     Liveness,
+    /// Who has no peer says why.
+    Isolation,
 }
 
 impl Scenario {
@@ -215,9 +228,22 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             guests: Vec::new(),
-            copied_keys: Vec::new(),
+            twins: Vec::new(),
+            checkpoints: Vec::new(),
             waived: Vec::new(),
         }
+    }
+
+    /// Whose key is on this host: its own, unless it is a second machine.
+    pub(crate) fn owner(&self, host: usize) -> usize {
+        let twin = host.checked_sub(self.nodes + self.guests.len());
+        twin.map_or(host, |twin| self.twins[twin])
+    }
+
+    /// The second machine with the key of `node`.
+    pub(crate) fn twin_of(&self, node: usize) -> Option<usize> {
+        let twin = self.twins.iter().position(|owner| *owner == node)?;
+        Some(self.nodes + self.guests.len() + twin)
     }
 
     /// Adds what goes wrong.

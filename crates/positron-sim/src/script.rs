@@ -15,7 +15,7 @@ use crate::{
 ///
 /// [`next_time`](Self::next_time) says when the next cue is due, and [`poll`](Self::poll) gives
 /// what is due, each once. Cues of one time come as the scenario lists them: starts, then faults,
-/// then sayings.
+/// then sayings, then checks.
 #[derive(Debug)]
 pub(crate) struct Script(VecDeque<(Instant, Cue)>);
 
@@ -28,6 +28,8 @@ pub(crate) enum Cue {
     Fault(Fault),
     /// An application says something.
     Say(Workload),
+    /// Everything is checked.
+    Check,
 }
 
 impl Script {
@@ -46,6 +48,9 @@ impl Script {
         }
         for (after, saying) in &scenario.sayings {
             cues.push((at(*after), Cue::Say(*saying)));
+        }
+        for after in &scenario.checkpoints {
+            cues.push((at(*after), Cue::Check));
         }
         // A stable sort.
         cues.sort_by_key(|(at, _)| *at);

@@ -104,6 +104,19 @@ impl Stage {
         answer
     }
 
+    /// Looks whether what was said so far has arrived.
+    pub(crate) fn checkpoint(&mut self) {
+        self.oracle.checkpoint(&self.hosts, self.now);
+    }
+
+    /// What is said now may be late because of what happens to these hosts.
+    fn disturb(&mut self, hosts: impl IntoIterator<Item = usize>) {
+        self.oracle.handle_disturbance(self.now);
+        for host in hosts {
+            self.oracle.handle_away(host, self.now);
+        }
+    }
+
     /// Looks whether all promises were kept, now.
     pub(crate) fn finish(&mut self) -> Report {
         self.oracle.finish(&self.hosts, self.now)
@@ -167,13 +180,14 @@ impl Stage {
         }
         let (listening, machine) = (cast.listening(this), cast.machine(host, this, now));
         self.oracle.handle_start(host, now);
+        self.oracle.handle_away(host, now);
         self.change(host, |host, environment| host.start(now, environment, listening, machine));
     }
 
     /// A process is told to stop, flush and end.
     pub(crate) fn stop(&mut self, host: usize) {
         let now = self.now;
-        self.oracle.handle_disturbance(now);
+        self.disturb([host]);
         if let Some(Ok(ticket)) = self.command(host, Command::Stop) {
             self.oracle.handle_accepted(host, ticket, now, None);
         }
@@ -185,7 +199,7 @@ impl Stage {
     /// A process dies.
     pub(crate) fn crash(&mut self, host: usize, death: Death) {
         let now = self.now;
-        self.oracle.handle_disturbance(now);
+        self.disturb([host]);
         self.oracle.handle_death(host);
         self.change(host, |host, environment| {
             host.catch_up(now);
@@ -202,12 +216,14 @@ impl Stage {
     /// A process stands still for a while.
     pub(crate) fn freeze(&mut self, host: usize, lasting: Duration) {
         let until = self.now + lasting;
+        self.oracle.handle_away(host, until);
         self.change(host, |host, _| host.freeze(until));
     }
 
     /// A process takes what arrives, or does not.
     pub(crate) fn set_reading(&mut self, host: usize, reads: bool) {
         let now = self.now;
+        self.oracle.handle_away(host, now);
         self.change(host, |host, environment| {
             host.stack().set_reading(reads);
             if reads {
@@ -220,7 +236,7 @@ impl Stage {
 
     /// One side cannot reach the others.
     pub(crate) fn part(&mut self, side: Vec<usize>, cut: Cut) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(0..self.hosts.len());
         let side = side.into_iter().map(HostId::new);
         self.change_environment(|environment| environment.network.part(side));
         if cut == Cut::Sever {
@@ -235,13 +251,16 @@ impl Stage {
 
     /// Everybody can reach everybody.
     pub(crate) fn heal(&mut self) {
+        if self.hosts.environment().network.is_parted() {
+            (0..self.hosts.len()).for_each(|host| self.oracle.handle_away(host, self.now));
+        }
         self.change_environment(|environment| environment.network.heal());
         self.release_everything();
     }
 
     /// Firewalls drop what comes and goes this way.
     pub(crate) fn filter(&mut self, hosts: Vec<usize>, transport: LinkKind) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(hosts.iter().copied());
         for host in hosts {
             self.change_environment(|environment| environment.filter(host, transport, true));
         }
@@ -249,7 +268,7 @@ impl Stage {
 
     /// Firewalls drop the datagrams that these hosts send.
     pub(crate) fn mute(&mut self, hosts: Vec<usize>) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(hosts.iter().copied());
         for host in hosts {
             self.change_environment(|environment| environment.mute(host));
         }
@@ -257,7 +276,7 @@ impl Stage {
 
     /// Firewalls let everything through.
     pub(crate) fn unfilter(&mut self, hosts: Vec<usize>) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(hosts.iter().copied());
         for host in hosts {
             for transport in [LinkKind::Udp, LinkKind::Tcp] {
                 self.change_environment(|environment| environment.filter(host, transport, false));
@@ -277,9 +296,18 @@ impl Stage {
 
     /// Address translators forget these hosts.
     pub(crate) fn rebind(&mut self, hosts: Vec<usize>) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(hosts.iter().copied());
         for host in hosts {
             self.change(host, |host, _| host.stack().rebind());
+        }
+    }
+
+    /// These hosts move to other addresses.
+    pub(crate) fn renumber(&mut self, hosts: Vec<usize>) {
+        self.disturb(hosts.iter().copied());
+        for host in hosts {
+            let to = self.hosts.environment_mut().renumber(host);
+            self.change(host, |host, _| host.renumber(to));
         }
     }
 
@@ -300,7 +328,7 @@ impl Stage {
         dice: &mut Dice,
         how: fn(&mut Self, usize, StreamId),
     ) {
-        self.oracle.handle_disturbance(self.now);
+        self.disturb(hosts.iter().copied());
         for host in hosts {
             for stream in self.hosts[host].streams() {
                 if dice.chance(part) {

@@ -15,7 +15,7 @@ use crate::{
     selector::Selector,
 };
 
-pub use crate::storm::storm;
+pub use crate::{soak::soak, storm::storm};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

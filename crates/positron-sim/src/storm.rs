@@ -45,11 +45,11 @@ pub fn storm(nodes: usize, seed: u64) -> Scenario {
         .fault(STORM_ENDS + Duration::from_secs(6), Fault::Start(Selector::All))
 }
 
-fn pick<'a, T>(dice: &mut Dice, from: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(dice: &mut Dice, from: &'a [T]) -> &'a T {
     &from[dice.index(from.len())]
 }
 
-fn laws(dice: &mut Dice) -> Physics {
+pub(crate) fn laws(dice: &mut Dice) -> Physics {
     let mut laws = Physics {
         loss: *pick(dice, &[0.0, 0.02, 0.05, 0.1]),
         kernel_buffer: *pick(dice, &[32 << 10, 64 << 10, 256 << 10]),

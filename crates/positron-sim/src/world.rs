@@ -16,7 +16,7 @@ use crate::{
     disk::DiskState,
     host::Host,
     report::{Progress, Report, Violation},
-    scenario::{Fault, Scenario, Workload},
+    scenario::{Death, Fault, Scenario, Workload},
     script::{Cue, Script},
     selector::Selector,
     stage::Stage,
@@ -128,6 +128,7 @@ impl World {
             Cue::Fault(fault) => self.apply(&fault),
             // Refusals are the node's right; a story says enough that they do not matter.
             Cue::Say(saying) => drop(self.say(saying)),
+            Cue::Check => self.stage.checkpoint(),
         }
     }
 
@@ -191,6 +192,23 @@ impl World {
             Fault::Rebind(who) => {
                 let whose = self.those(who, Host::is_live);
                 self.stage.rebind(whose);
+            }
+            Fault::Renumber(who) => {
+                let whose = self.those(who, all);
+                self.stage.renumber(whose);
+            }
+            Fault::Double(node) => {
+                if let Some(twin) = self.scenario.twin_of(*node) {
+                    self.stage.start(twin, &self.cast);
+                }
+            }
+            Fault::Single => {
+                for node in &self.scenario.clone().twins {
+                    let twin = self.scenario.twin_of(*node);
+                    if let Some(twin) = twin.filter(|twin| self.stage.hosts()[*twin].is_live()) {
+                        self.stage.crash(twin, Death::Killed);
+                    }
+                }
             }
             Fault::StopReading(who) => {
                 self.each(who, Host::is_live, |stage, node| stage.set_reading(node, false));

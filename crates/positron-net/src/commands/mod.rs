@@ -6,6 +6,7 @@ pub(crate) mod id;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod simulate;
+pub(crate) mod soak;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Does `work` on the threads that a running node needs.
-fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(Exit::Internal, "the operating system gives no threads").because(error)
     })?;

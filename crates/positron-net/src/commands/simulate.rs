@@ -161,7 +161,7 @@ impl SimulateOptions {
 }
 
 /// The report as data, and as a file: a file that cannot be written does not swallow the data.
-fn publish(
+pub(super) fn publish(
     report: &impl Serialize,
     fields: Fields,
     file: Option<Pending>,
@@ -178,7 +178,7 @@ fn publish(
 }
 
 /// A broken promise is a failure.
-fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
+pub(super) fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
     if broken.is_empty() {
         return Ok(());
     }
@@ -190,13 +190,13 @@ fn conclude(broken: &[String], advice: String) -> Result<(), Failure> {
 }
 
 /// Where nobody gives a seed, the clock does.
-fn any_seed() -> u64 {
+pub(super) fn any_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // Short enough to be typed again.
     u64::from(now.subsec_nanos())
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number <= 1e6 => Ok(number),
         _ => Err("it must be a number above 0 and at most 1000000".into()),

@@ -80,6 +80,9 @@ impl NodeCore {
             sessions::SessionEffect::UsedTwice { peer, addrs } => {
                 self.handle_used_twice(now, peer, addrs.into());
             }
+            sessions::SessionEffect::Moved { peer, addr } => {
+                self.peers.handle_moved(peer, addr, &mut self.queues.peers);
+            }
             sessions::SessionEffect::Down { peer, reason } => {
                 if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
                     let there = there.parse().ok();

@@ -4,7 +4,12 @@
 use std::net::SocketAddr;
 
 use super::{AllCounters, SubscriptionView, Wake};
-use crate::{id::NodeId, peers::Bootstrap, session::sessions, time::Duration};
+use crate::{
+    id::NodeId,
+    peers::{Bootstrap, BootstrapState},
+    session::sessions,
+    time::Duration,
+};
 
 /// One linked peer.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,4 +77,42 @@ pub struct NodeView {
     pub used_twice: Vec<UsedTwice>,
     /// What happened.
     pub counters: AllCounters,
+}
+
+impl NodeView {
+    /// Why the node has no peers, in words; `None` when it has some.
+    pub fn isolation_reason(&self) -> Option<String> {
+        if !self.peers.is_empty() {
+            return None;
+        }
+        if self.bootstrap.is_empty() {
+            return Some(match self.known_peers {
+                0 => "no bootstrap address was given and no peer is known: \
+                      waiting for others to connect"
+                    .into(),
+                known => format!("no known peer is connected: trying {known} of the address book"),
+            });
+        }
+        Some(self.bootstrap.iter().map(how_it_goes).collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// How it goes with an address whose node is not linked.
+fn how_it_goes(of: &Bootstrap) -> String {
+    let Bootstrap { address, state, attempts } = of;
+    match state {
+        BootstrapState::Reached(_) => format!("{address}: was reached, and is not connected now"),
+        BootstrapState::Unusable(_) => format!("{address}: {state}"),
+        // A name that is not resolved has not been dialled.
+        _ if *attempts == 0 => format!("{address}: {state}"),
+        _ => format!("{address}: {state} (tried {})", times(*attempts)),
+    }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
+    }
 }

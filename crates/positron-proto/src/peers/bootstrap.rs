@@ -1,5 +1,6 @@
 //! The addresses that the operator gave: never given up, and how it goes with each in words.
 
+use core::fmt;
 use std::{
     collections::{BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
@@ -52,6 +53,22 @@ pub enum BootstrapState {
     Failed(DialFailure),
     /// This node answers there, and we have no slot for it.
     NoFreeSlot(NodeId),
+}
+
+impl fmt::Display for BootstrapState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trying => f.write_str("being tried"),
+            Self::Reached(node) => write!(f, "reached node {}", node.short()),
+            Self::Unusable(why) | Self::Unresolved(why) => f.write_str(why),
+            Self::Failed(why) => why.fmt(f),
+            Self::NoFreeSlot(node) => write!(
+                f,
+                "node {} answers, and this one has no free slot (`max_peers`)",
+                node.short()
+            ),
+        }
+    }
 }
 
 /// One bootstrap address.

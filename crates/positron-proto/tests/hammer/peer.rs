@@ -117,7 +117,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(11) {
+        let message: Message = match rng.index(12) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -137,6 +137,10 @@ impl Hostile {
             7 => GossipMessage::IWant(holdings(rng, names)).into(),
             8 => GossipMessage::Offer(holdings(rng, names)).into(),
             9 => GossipMessage::Receipt(holdings(rng, names)).into(),
+            10 => {
+                let at = SocketAddr::from((rng.bytes::<4>(), 4000));
+                PeersMessage::ObservedAddress(at.into()).into()
+            }
             _ => GossipMessage::Digest { count: rng.next_u64(), fingerprint: rng.bytes() }.into(),
         };
         let lane = *rng.choose(&Lane::KNOWN).unwrap();

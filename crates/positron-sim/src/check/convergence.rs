@@ -5,7 +5,7 @@ use positron_proto::{
     wire::holdings::Holdings,
 };
 
-use super::delivery::Delivery;
+use super::{delivery::Delivery, retention::Retention};
 use crate::published::Published;
 
 /// What the live nodes hold at the end.
@@ -15,6 +15,8 @@ pub(crate) struct Convergence {
     pub(crate) expected: u64,
     /// Broadcasts that died with their sender.
     pub(crate) lost: usize,
+    /// Times that nobody could hand one over any more when its receiver was back.
+    pub(crate) excused: u64,
     /// What is wrong, with the node.
     pub(crate) wrong: Vec<(usize, String)>,
 }
@@ -27,19 +29,24 @@ pub(crate) struct Live<'a> {
 }
 
 impl Convergence {
-    pub(crate) fn of(live: &[Live<'_>], said: &[Published], delivery: &Delivery) -> Self {
+    /// Of what was said from the thing with the index `since` on.
+    pub(crate) fn of(
+        live: &[Live<'_>],
+        (said, since): (&[Published], usize),
+        delivery: &Delivery,
+        retention: &Retention<'_>,
+    ) -> Self {
         let mut this = Self::default();
-        this.compare_holdings(live);
-        for (index, one) in said.iter().enumerate() {
+        for (index, one) in said.iter().enumerate().skip(since) {
             if one.kind == SequenceKind::Broadcast {
-                this.expect(index, one, live, delivery);
+                this.expect(index, one, live, delivery, retention);
             }
         }
         this
     }
 
     /// Everyone holds what the first one holds.
-    fn compare_holdings(&mut self, live: &[Live<'_>]) {
+    pub(crate) fn compare_holdings(&mut self, live: &[Live<'_>]) {
         let Some((first, others)) = live.split_first() else { return };
         let reference = first.core.holdings();
         for other in others {
@@ -56,7 +63,14 @@ impl Convergence {
     }
 
     /// A broadcast whose sender died before it was durable may be gone, but not half gone.
-    fn expect(&mut self, index: usize, one: &Published, live: &[Live<'_>], delivery: &Delivery) {
+    fn expect(
+        &mut self,
+        index: usize,
+        one: &Published,
+        live: &[Live<'_>],
+        delivery: &Delivery,
+        retention: &Retention<'_>,
+    ) {
         let sender_lives = live.iter().any(|l| l.host == one.from && l.life == one.life);
         let heard = |l: &&Live<'_>| l.host != one.from && delivery.has(l.host, index);
         let hearers = live.iter().filter(heard).count();
@@ -69,9 +83,11 @@ impl Convergence {
             return;
         }
         self.expected += others as u64;
-        if hearers < others {
-            let missing = live.iter().find(|l| l.host != one.from && !delivery.has(l.host, index));
-            let host = missing.map_or(one.from, |l| l.host);
+        let lacking = live.iter().filter(|l| l.host != one.from && !delivery.has(l.host, index));
+        let (excused, wrong): (Vec<_>, Vec<_>) =
+            lacking.map(|l| l.host).partition(|host| retention.excuses(*host, one));
+        self.excused += excused.len() as u64;
+        if let Some(&host) = wrong.first() {
             let what = format!(
                 "message {index} of node {} (said at {} µs, life {}, id {:?}) reached {hearers} of \
                  {others}",

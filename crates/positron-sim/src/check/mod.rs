@@ -6,8 +6,10 @@
 mod bounds;
 mod convergence;
 mod delivery;
+mod isolation;
 mod liveness;
 mod membership;
 mod oracle;
+mod retention;
 
 pub(crate) use oracle::Oracle;

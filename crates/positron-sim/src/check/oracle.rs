@@ -9,6 +9,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId, Ticket},
     identity::Verified,
+    limits::{RETENTION_AGE, RETENTION_BYTES},
     node::{Event, HandedOver, NodeCore, NodeView, Outcome, SequenceKind},
     time::{Duration, Instant},
 };
@@ -17,8 +18,10 @@ use super::{
     bounds::Bounds,
     convergence::{Convergence, Live},
     delivery::{Delivery, Heard},
+    isolation::Isolation,
     liveness::Liveness,
     membership::Membership,
+    retention::Retention,
 };
 use crate::{
     host::Host,
@@ -52,6 +55,11 @@ pub(crate) struct Oracle {
     said: Vec<Published>,
     delivery: Delivery,
     liveness: Liveness,
+    isolation: Isolation,
+    /// Until when each host was away last.
+    away: Vec<Option<Instant>>,
+    /// What was said before this index has been checked.
+    checked: usize,
     directs: Directs,
     violations: Vec<Violation>,
     next_look: Instant,
@@ -62,10 +70,13 @@ impl Oracle {
     /// What is to come of `scenario` with the dice of `seed`.
     pub(crate) fn new(scenario: Arc<Scenario>, seed: u64, hosts: &Hosts) -> Self {
         Self {
-            ids: hosts.iter().enumerate().map(|(n, h)| (h.identity().node_id(), n)).collect(),
+            ids: owners(&scenario, hosts),
             said: Vec::new(),
             delivery: Delivery::new(scenario.nodes, scenario.guests.len()),
             liveness: Liveness::default(),
+            isolation: Isolation::default(),
+            away: vec![None; hosts.len()],
+            checked: 0,
             directs: Directs::default(),
             violations: Vec::new(),
             next_look: Instant::ORIGIN,
@@ -104,12 +115,20 @@ impl Oracle {
 
     /// A process starts.
     pub(crate) fn handle_start(&mut self, host: usize, now: Instant) {
-        self.delivery.handle_start(host, now);
+        if self.is_owner(host) {
+            self.delivery.handle_start(host, now);
+        }
+    }
+
+    /// Whether it is no second machine: what those hear is nobody's business.
+    fn is_owner(&self, host: usize) -> bool {
+        self.scenario.owner(host) == host
     }
 
     /// A process dies.
     pub(crate) fn handle_death(&mut self, host: usize) {
         self.liveness.died(host);
+        self.isolation.ended(host);
     }
 
     /// A machine has lost its power: what was committed and not on the platter is no promise any
@@ -128,6 +147,11 @@ impl Oracle {
         self.said.iter_mut().rev().take_while(under_way).for_each(|said| said.disturbed = true);
     }
 
+    /// A host is dead, cut off, or stands still, until then.
+    pub(crate) fn handle_away(&mut self, host: usize, until: Instant) {
+        self.away[host] = self.away[host].max(Some(until));
+    }
+
     // --- what applications hear ---
 
     /// A host has something to say.
@@ -143,6 +167,9 @@ impl Oracle {
     }
 
     fn hear(&mut self, hosts: &Hosts, host: usize, at: Instant, event: &Event) {
+        if !self.is_owner(host) {
+            return;
+        }
         match event {
             Event::Message(HandedOver { id, sender, kind, payload, .. }) => {
                 let sender = self.ids.get(sender).copied();
@@ -151,6 +178,7 @@ impl Oracle {
                     self.violate(hosts, Check::Delivery, at, Some(host), what);
                 }
             }
+            Event::PeerJoined { .. } => self.isolation.ended(host),
             Event::Completed { ticket, outcome } => match self.liveness.completed(host, *ticket) {
                 Ok(waiting) => self.completed(waiting.said, outcome),
                 Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),
@@ -190,9 +218,18 @@ impl Oracle {
             let node = self.looked_at % self.scenario.nodes;
             self.looked_at += 1;
             let half_open = hosts[node].node().map_or(0, NodeCore::half_open);
-            let checked = hosts[node].view(now).map(|view| bounds.check(&view, half_open));
-            if let Some(Err(what)) = checked {
+            let Some(view) = hosts[node].view(now) else {
+                self.isolation.ended(node);
+                continue;
+            };
+            if let Err(what) = bounds.check(&view, half_open) {
                 self.violate(hosts, Check::Bounds, now, Some(node), what);
+            }
+            // Who stands still does not know that it is alone.
+            if self.away[node] > Some(now) {
+                self.isolation.ended(node);
+            } else if let Err(what) = self.isolation.check(node, &view, now) {
+                self.violate(hosts, Check::Isolation, now, Some(node), what);
             }
         }
         let overdue: Vec<_> = self.liveness.overdue(now).collect();
@@ -248,29 +285,79 @@ impl Oracle {
         self.delivery.deliveries
     }
 
+    /// Looks whether what was said so far has arrived, now.
+    pub(crate) fn checkpoint(&mut self, hosts: &Hosts, now: Instant) {
+        let live = self.live(hosts);
+        self.convergence(hosts, &live, self.checked, now);
+        self.membership(hosts, &self.views(hosts, now), now);
+        self.checked = self.said.len();
+    }
+
     /// Looks whether all promises were kept, now.
     pub(crate) fn finish(&mut self, hosts: &Hosts, now: Instant) -> Report {
-        let nodes: Vec<usize> = hosts.live(self.scenario.nodes).collect();
-        let live = |&host: &usize| {
-            Some(Live { host, life: hosts[host].life(), core: hosts[host].node()? })
-        };
-        let live: Vec<Live<'_>> = nodes.iter().filter_map(live).collect();
-        let views = |host: &usize| Some((*host, hosts[*host].view(now)?));
-        let views: BTreeMap<usize, NodeView> = nodes.iter().filter_map(views).collect();
+        let live = self.live(hosts);
+        let views = self.views(hosts, now);
+        let convergence = self.convergence(hosts, &live, 0, now);
+        let membership = self.membership(hosts, &views, now);
+        self.check_nobody_equivocated(hosts, &views, now);
+        self.report(hosts, views, &convergence, &membership, now)
+    }
 
-        let convergence = Convergence::of(&live, &self.said, &self.delivery);
+    fn live<'a>(&self, hosts: &'a Hosts) -> Vec<Live<'a>> {
+        let live =
+            |host: usize| Some(Live { host, life: hosts[host].life(), core: hosts[host].node()? });
+        hosts.live(self.scenario.nodes).filter_map(live).collect()
+    }
+
+    fn views(&self, hosts: &Hosts, now: Instant) -> BTreeMap<usize, NodeView> {
+        let view = |host: usize| Some((host, hosts[host].view(now)?));
+        hosts.live(self.scenario.nodes).filter_map(view).collect()
+    }
+
+    /// Looks who has what was said from the thing with the index `since` on.
+    fn convergence(
+        &mut self,
+        hosts: &Hosts,
+        live: &[Live<'_>],
+        since: usize,
+        now: Instant,
+    ) -> Convergence {
+        let kept = live.iter().flat_map(|one| one.core.history().map(Verified::id)).collect();
+        let retention = Retention { kept: &kept, away: &self.away };
+        let mut convergence =
+            Convergence::of(live, (&self.said, since), &self.delivery, &retention);
+        if !self.has_overflown(now) {
+            convergence.compare_holdings(live);
+        }
         for (node, what) in &convergence.wrong {
             self.violate(hosts, Check::Convergence, now, Some(*node), what.clone());
         }
+        convergence
+    }
+
+    /// Whether retention windows let messages go: which depends on the order of their arrival.
+    fn has_overflown(&self, now: Instant) -> bool {
+        let broadcasts = self.said.iter().filter(|said| said.kind == SequenceKind::Broadcast);
+        let bytes: usize = broadcasts.map(|said| said.bytes).sum();
+        bytes > RETENTION_BYTES
+            || self.broadcasts() > self.scenario.config.gossip.cache_size
+            || now.since(Instant::ORIGIN) > RETENTION_AGE
+    }
+
+    fn membership(
+        &mut self,
+        hosts: &Hosts,
+        views: &BTreeMap<usize, NodeView>,
+        now: Instant,
+    ) -> Membership {
         let peers = |view: &NodeView| view.peers.iter().map(|peer| peer.session.peer.id).collect();
         let peers = views.iter().map(|(host, view)| (*host, peers(view))).collect();
         let membership = Membership::of(&self.ids, &peers);
         if let Some(node) = membership.outside {
-            let what = format!("{} of {} nodes are connected", membership.connected, nodes.len());
+            let what = format!("{} of {} nodes are connected", membership.connected, views.len());
             self.violate(hosts, Check::Membership, now, Some(node), what);
         }
-        self.check_nobody_equivocated(hosts, &views, now);
-        self.report(hosts, views, &convergence, &membership, now)
+        membership
     }
 
     /// A number that was used twice shows as an equivocation at whoever has both messages.
@@ -280,7 +367,7 @@ impl Oracle {
         views: &BTreeMap<usize, NodeView>,
         now: Instant,
     ) {
-        if !self.scenario.guests.is_empty() {
+        if !self.scenario.guests.is_empty() || !self.scenario.twins.is_empty() {
             return;
         }
         for (node, view) in views {
@@ -316,6 +403,7 @@ impl Oracle {
             broadcasts_lost: convergence.lost,
             deliveries: self.delivery.deliveries,
             expected_deliveries: convergence.expected,
+            excused_deliveries: convergence.excused,
             duplicate_deliveries: self.delivery.duplicates,
             redeliveries_across_restarts: self.delivery.redeliveries,
             directs: Directs { received: self.delivery.directs_received, ..self.directs },
@@ -332,6 +420,12 @@ impl Oracle {
             violations: self.violations.clone(),
         }
     }
+}
+
+/// Whose key is on which host; on two of them, the first one's.
+fn owners(scenario: &Scenario, hosts: &Hosts) -> BTreeMap<NodeId, usize> {
+    let own = hosts.iter().enumerate().filter(|(host, _)| scenario.owner(*host) == *host);
+    own.map(|(host, this)| (this.identity().node_id(), host)).collect()
 }
 
 /// What nodes counted, added up.
