@@ -14,7 +14,10 @@ use positron_proto::{
     wire::{frame::CloseReason, packet::put_checksum},
 };
 
-use super::ends::{Bytes, Ends, Packet};
+use super::{
+    ends::{Ends, Packet},
+    input::Bytes,
+};
 
 /// The input says, step by step, what the applications do and what becomes of each datagram.
 ///
