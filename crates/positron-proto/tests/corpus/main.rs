@@ -21,6 +21,8 @@ mod handshake;
 mod header;
 #[path = "../../../../fuzz/checks/holdings.rs"]
 mod holdings;
+#[path = "../../../../fuzz/checks/hostile.rs"]
+mod hostile;
 #[path = "../../../../fuzz/checks/input.rs"]
 mod input;
 #[path = "../../../../fuzz/checks/link_frames.rs"]
@@ -31,7 +33,11 @@ mod machine;
 mod message;
 #[path = "../../../../fuzz/checks/mutants.rs"]
 mod mutants;
+#[path = "../../../../fuzz/checks/node.rs"]
+mod node;
 mod seeds;
+#[path = "../../../../fuzz/checks/sessions.rs"]
+mod sessions;
 
 /// The name of a target, its check, how many inputs are kept at least, and of how many mutants
 /// every `cargo test` has the time.
@@ -45,8 +51,10 @@ const CLAIMS: Target = ("claims", claims::check, 30, 1_000);
 const HOLDINGS: Target = ("holdings", holdings::check, 15, 1_000);
 const HANDSHAKE: Target = ("handshake", handshake::check, 20, 300);
 const MACHINE: Target = ("machine", machine::check, 20, 300);
-const TARGETS: [Target; 8] =
-    [HEADER, FRAMES, MESSAGE, LINK_FRAMES, CLAIMS, HOLDINGS, HANDSHAKE, MACHINE];
+const SESSIONS: Target = ("sessions", sessions::check, 15, 300);
+const NODE: Target = ("node", node::check, 15, 200);
+const TARGETS: [Target; 10] =
+    [HEADER, FRAMES, MESSAGE, LINK_FRAMES, CLAIMS, HOLDINGS, HANDSHAKE, MACHINE, SESSIONS, NODE];
 
 #[test]
 fn every_header_that_fuzzing_kept_and_its_mutants_pass_their_check() {
@@ -88,6 +96,16 @@ fn every_course_of_a_connection_that_fuzzing_kept_and_its_mutants_pass_their_che
     replay(MACHINE);
 }
 
+#[test]
+fn all_sessions_that_fuzzing_kept_and_their_mutants_pass_their_check() {
+    replay(SESSIONS);
+}
+
+#[test]
+fn every_life_of_a_node_that_fuzzing_kept_and_its_mutants_pass_their_check() {
+    replay(NODE);
+}
+
 /// Dice instead of coverage: what a fuzzer begins with.
 #[test]
 fn any_course_passes_the_checks() {
@@ -99,6 +117,8 @@ fn any_course_passes_the_checks() {
         println!("seed {seed}");
         handshake::check(&bytes);
         machine::check(&bytes);
+        sessions::check(&bytes);
+        node::check(&bytes);
     }
 }
 
