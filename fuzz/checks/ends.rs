@@ -14,30 +14,6 @@ use positron_proto::{
     time::{Duration, Now},
 };
 
-/// The bytes of an input, one after the other.
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
-
-impl Bytes<'_> {
-    pub(crate) fn next(&mut self) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(first)
-    }
-
-    /// Zero at the end.
-    pub(crate) fn byte(&mut self) -> usize {
-        usize::from(self.next().unwrap_or(0))
-    }
-
-    pub(crate) fn bit(&mut self) -> bool {
-        self.byte() & 1 == 1
-    }
-
-    pub(crate) fn word(&mut self) -> usize {
-        self.byte() << 8 | self.byte()
-    }
-}
-
 /// One endpoint and what is known of it.
 pub(crate) struct End {
     pub(crate) end: Endpoint,

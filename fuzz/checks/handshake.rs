@@ -9,7 +9,10 @@ use positron_proto::{
     wire::packet::{HEADER_LEN, put_checksum},
 };
 
-use super::ends::{Bytes, Ends, Packet};
+use super::{
+    ends::{Ends, Packet},
+    input::Bytes,
+};
 
 /// The input says how the dial begins and then, step by step, what becomes of each datagram and
 /// what else arrives. Nothing panics; the listener keeps its bounds and sends to nobody more than

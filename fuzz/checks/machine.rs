@@ -14,7 +14,10 @@ use positron_proto::{
     wire::{frame::CloseReason, packet::put_checksum},
 };
 
-use super::ends::{Bytes, Ends, Packet};
+use super::{
+    ends::{Ends, Packet},
+    input::Bytes,
+};
 
 /// The input says, step by step, what the applications do and what becomes of each datagram.
 ///
@@ -385,7 +388,7 @@ impl Stage {
     /// Whether somebody has a reason to think that the other end is silent.
     fn may_be_silent(&self, n: usize) -> bool {
         // Who closes waits for less, which is no more than it may take until a move is believed.
-        let flushes = self.apps[n].closes && (self.chaos >= FLUSH_TIMEOUT || self.moves > 0);
+        let flushes = self.apps[n].closes && (self.chaos >= OUTLASTED || self.moves > 0);
         // The last word of an end that is over may be lost.
         flushes || self.chaos >= Duration::from_secs(25) || self.apps[1 - n].over.is_some()
     }
@@ -520,4 +523,9 @@ fn size(byte: usize) -> usize {
 }
 
 const MOST_STEPS: usize = 1_000;
+/// How bad a time whoever closes outlasts. It waits [`FLUSH_TIMEOUT`] for an acknowledgment, but
+/// each retransmission waits twice as long as the one before: when the path comes back after some
+/// time, the next one may be as far away again, and further if a round trip that was measured
+/// meanwhile took as long.
+const OUTLASTED: Duration = Duration::from_millis(1_250);
 const BEYOND_THE_WINDOW: u64 = 256 * 1024;

@@ -4,5 +4,7 @@
 mod ends;
 #[path = "../checks/handshake.rs"]
 mod handshake;
+#[path = "../checks/input.rs"]
+mod input;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| handshake::check(bytes));

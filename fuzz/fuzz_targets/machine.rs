@@ -2,6 +2,8 @@
 
 #[path = "../checks/ends.rs"]
 mod ends;
+#[path = "../checks/input.rs"]
+mod input;
 #[path = "../checks/machine.rs"]
 mod machine;
 

@@ -69,7 +69,9 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(5);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a closed link may take to hand its last bytes to the kernel.
+/// How long a closed link may take to hand its last bytes to the kernel, or a closing connection to
+/// hear of the next one of them that arrived. Its retransmissions wait twice as long each time: it
+/// outlasts an outage of a quarter of this, but one of more than half may hide the last try.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an end that said its last word hears the other one out at most, however much comes
 /// (Linux, `tcp_fin_timeout`).

@@ -47,6 +47,29 @@ fn a_close_over_a_slow_path_takes_as_long_as_it_needs() {
 }
 
 #[test]
+fn a_close_outlasts_an_outage_of_a_quarter_of_its_patience_but_not_any_outage_within_it() {
+    // Retransmissions at about 0.2, 0.6, 1.4, 3 and 6.2 s: the last one comes too late.
+    let within = FLUSH_TIMEOUT - Duration::from_millis(1_500);
+    for (outage, outlasts) in [(FLUSH_TIMEOUT / 4, true), (within, false)] {
+        let mut pair = Pair::new(5, CALM);
+        pair.run(Duration::from_secs(1));
+        pair.weather().loss = 1.0;
+        let bodies = [Bytes::from(long(5, 50_000))];
+        pair.ends[0].send(0, Delivery::Ordered, bodies[0].clone()).unwrap();
+        pair.ends[0].close(pair.now, CloseReason::Pruned);
+        pair.run(outage);
+        pair.weather().loss = 0.0;
+        pair.run(FLUSH_TIMEOUT * 2);
+        if outlasts {
+            pair.expect(1, &bodies);
+            assert_eq!(pair.closed(0), [Closed::ByUs(CloseReason::Pruned)]);
+        } else {
+            assert_eq!(pair.closed(0), [Closed::Silent]);
+        }
+    }
+}
+
+#[test]
 fn an_end_that_closed_hears_what_the_other_one_had_to_say() {
     for loss in [0.0, 0.2] {
         let mut pair = Pair::new(4, PathLaws { loss, ..CALM });

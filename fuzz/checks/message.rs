@@ -1,0 +1,93 @@
+//! What an authenticated peer says: a message of any room.
+
+use positron_proto::{
+    direct::DirectMessage,
+    gossip::GossipMessage,
+    id::NodeId,
+    identity::Signed,
+    limits::{
+        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS,
+        MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE, MAX_TTL,
+    },
+    node::Message,
+    peers::PeersMessage,
+    wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
+};
+
+const RECEIVER: NodeId = NodeId::from_bytes([9; 32]);
+
+/// A message is refused, skipped, or written back byte for byte, in bounds, and what it takes to
+/// read it is in proportion to its length.
+pub(crate) fn check(bytes: &[u8]) {
+    let sent = bytes::Bytes::copy_from_slice(bytes);
+    let mut read = Ok(None);
+    let used = allocation_counter::measure(|| read = Message::decode(sent.clone(), RECEIVER));
+    // The dearest are lists: 40 bytes for an address of two, a map of its own for a sender of 35;
+    // each list doubles as it grows. What a count promises is bounded, and small.
+    let most = 4096 + 32 * u64::try_from(bytes.len()).expect("an input is short");
+    assert!(used.bytes_max <= most, "{} bytes for {}", used.bytes_max, bytes.len());
+    let message = match read {
+        Err(_) => return,
+        Ok(None) => {
+            assert!(!Message::types().any(|known| known == bytes[0]), "a known type is read");
+            return;
+        }
+        Ok(Some(message)) => message,
+    };
+    assert_eq!(message.message_type(), bytes[0]);
+    let mut canonical = bytes.to_vec();
+    if canonical[0] == GOSSIP_MESSAGE {
+        canonical[1] = canonical[1].min(MAX_TTL);
+    }
+    assert_eq!(message.encode(), canonical);
+    check_bounds(&message);
+}
+
+fn check_bounds(message: &Message) {
+    match message {
+        Message::Peers(PeersMessage::Hello { record, peers, .. }) => {
+            check_record(record);
+            check_records(peers);
+        }
+        Message::Peers(PeersMessage::Announcement(peers)) => check_records(peers),
+        Message::Peers(PeersMessage::Heartbeat(_) | PeersMessage::Discovery(_)) => {}
+        Message::Gossip(GossipMessage::IHave(holdings) | GossipMessage::IWant(holdings)) => {
+            check_holdings(holdings);
+        }
+        Message::Gossip(GossipMessage::Digest { .. }) => {}
+        Message::Gossip(GossipMessage::Gossip(_, message))
+        | Message::Direct(DirectMessage::CustomData(message)) => {
+            assert!(message.content().payload.len() <= MAX_PAYLOAD);
+            assert!(message.content().sequence < 1 << 62);
+        }
+    }
+}
+
+fn check_records(records: &[Signed<PeerRecord>]) {
+    assert!(records.len() <= MAX_RECORDS_PER_MESSAGE);
+    records.iter().for_each(check_record);
+}
+
+fn check_record(record: &Signed<PeerRecord>) {
+    assert!(record.to_bytes().len() <= MAX_PEER_RECORD);
+    let PeerRecord { addresses, carriers, software, .. } = record.content();
+    assert!(addresses.len() <= MAX_ADDRESSES && carriers.len() <= MAX_CARRIERS);
+    assert!(carriers.iter().all(|carrier| carrier.body().len() <= MAX_CARRIER_BODY));
+    assert!(software.len() <= MAX_SOFTWARE && software.bytes().all(|c| (b' '..=b'~').contains(&c)));
+    for address in addresses {
+        // One address has one form.
+        let clothed =
+            address.socket_addr().is_some_and(|addr| addr.ip().to_canonical() != addr.ip());
+        assert!(!clothed);
+    }
+}
+
+fn check_holdings(holdings: &Holdings) {
+    assert!(holdings.senders() <= MAX_HOLDINGS_SENDERS);
+    assert!(holdings.iter().map(|(_, ranges)| ranges.len()).sum::<usize>() <= MAX_HOLDINGS_RANGES);
+    for (_, ranges) in holdings.iter() {
+        assert!(!ranges.is_empty() && ranges.iter().all(|range| *range.end() < 1 << 62));
+        let mut pairs = ranges.iter().zip(ranges.iter().skip(1));
+        assert!(pairs.all(|(before, after)| before.end() + 1 < *after.start()));
+    }
+}
