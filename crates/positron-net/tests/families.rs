@@ -1,5 +1,6 @@
 //! Machines (network namespaces) of one family, of both, with several interfaces and without a
-//! route to the world: where a node listens, what its invite names, and who can join with it.
+//! route to the world: where a node listens, what its invite names, and who can join with it, also
+//! after the machine got another address.
 //!
 //! It takes root and `ip`; where they are missing the tests say so and are over.
 #![cfg(target_os = "linux")]
@@ -11,7 +12,7 @@ mod fixture;
 use std::process::{Command, Stdio};
 
 use fixture::{Fixture, Outcome, Process, finish};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PORT: &str = "8888";
 /// Without these two a namespace has both families on loopback, as every machine.
@@ -134,6 +135,47 @@ fn external_addresses_are_first_in_the_invite_and_in_the_record() {
     let args = ["invite", "-d", "host", "-c", "c.json", "--json"];
     let stopped = world.run(0, &fixture, &args).expect(0).json();
     assert_eq!(addresses_of(stopped["invite"].as_str().unwrap()), wanted);
+}
+
+#[test]
+fn a_node_whose_machine_gets_another_address_is_known_by_that_one_and_no_more_by_the_old_one() {
+    for (name, transport) in [("moved", "auto"), ("movedudp", "udp"), ("movedtcp", "tcp")] {
+        let Some(world) = World::new(name) else { return };
+        world.addresses("cable", ["10.203.82.1/24", "10.203.82.2/24"]);
+        let fixture = Fixture::new();
+        let over = ["--transport", transport];
+        let peer = world.start(1, &fixture, "peer", &over);
+        let join = ["join", "10.203.82.2:8888", "-p", PORT, "--transport", transport];
+        let moving = world.process(0, &fixture, "moving", &join);
+        let id = moving.started()["node_id"].clone();
+        // What the record says, what the invite says, and where the peer has it.
+        let known_at = |address: &str| {
+            let own = json!([address]);
+            let told = |status: &Value| status["external_addresses"] == own;
+            let status = moving.status_when(&fixture, address, told);
+            assert_eq!(addresses_of(status["invite"].as_str().unwrap()), [address]);
+            let (host, _) = address.split_once(':').unwrap();
+            let at = |status: &Value| {
+                let peers = status["peers"].as_array().unwrap();
+                let address = peers.first().and_then(|peer| peer["address"].as_str());
+                address.is_some_and(|at| at.split_once(':').unwrap().0 == host)
+            };
+            peer.status_when(&fixture, host, at);
+        };
+        known_at("10.203.82.1:8888");
+        let [machine, _] = &world.names;
+        run(&format!("ip -n {machine} address del 10.203.82.1/24 dev cable")).unwrap();
+        run(&format!("ip -n {machine} address add 10.203.82.11/24 dev cable")).unwrap();
+        known_at("10.203.82.11:8888");
+
+        // Who comes later is told by the peer where to dial it.
+        let join = ["join", "10.203.82.2:8888", "-p", "0", "--transport", transport];
+        let newcomer = world.process(1, &fixture, "newcomer", &join);
+        newcomer.status_when(&fixture, "a link to who moved", |status| {
+            let peers = status["peers"].as_array().unwrap();
+            peers.iter().any(|peer| peer["node_id"] == id)
+        });
+    }
 }
 
 /// The addresses of the invite of a node that is up.

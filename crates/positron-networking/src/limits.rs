@@ -32,6 +32,10 @@ pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Addresses of one name that are handed to the core, which tries fewer of them at a time.
 pub const MAX_LOOKED_UP: usize = 16;
 
+/// Time between two looks at the machine's addresses: a look takes some 50 µs, and links notice
+/// after seconds that theirs is gone (guess).
+pub const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
+
 // --- the core task ---
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.

@@ -425,8 +425,8 @@ pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
 /// Shortest time between two reports of newcomers refused for one reason. Guess: a line in the log
 /// that an operator sees soon, and that nobody can fill a disk with.
 pub const REFUSALS_TOLD_INTERVAL: Duration = Duration::from_secs(10);
-/// Time between two HANDSHAKE, PEER_DISCOVERY or unasked PEER_ANNOUNCEMENT of a peer, in the long
-/// run: 30 a minute.
+/// Time between two HANDSHAKE, PEER_DISCOVERY, OBSERVED_ADDRESS or unasked PEER_ANNOUNCEMENT of a
+/// peer, in the long run: 30 a minute.
 pub const SAYING_INTERVAL: Duration = Duration::from_secs(2);
 /// Such messages that a peer may send at once.
 pub const SAYING_BURST: u32 = 30;
@@ -443,6 +443,9 @@ pub const MAX_EXTERNAL_ADDRESSES: usize = MAX_ADDRESSES / 2;
 /// Addresses that we take for ours because others observe them: two nearby, two of IPv4 and two of
 /// IPv6.
 pub const MAX_OBSERVED_ADDRESSES: usize = 6;
+/// Addresses of this machine's interfaces that are looked at: hosts of containers have thousands
+/// (guess).
+pub const MAX_INTERFACE_ADDRESSES: usize = 4096;
 /// Direct messages' wishes for a link that wait for a free dial.
 pub const MAX_WANTED_LINKS: usize = 64;
 

@@ -194,6 +194,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("peer_announcement.empty", PeersMessage::Announcement(Vec::new()).into()),
         ("peer_announcement", PeersMessage::Announcement(records()).into()),
         ("peer_announcement.later", later.into()),
+        ("observed_address", PeersMessage::ObservedAddress(address("198.51.100.7:61000")).into()),
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),

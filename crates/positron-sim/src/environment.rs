@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) verdicts: Verdicts,
     physics: Physics,
     names: BTreeMap<String, Vec<SocketAddr>>,
+    /// How often each host moved to another address.
+    moves: BTreeMap<usize, usize>,
 }
 
 impl Environment {
@@ -34,7 +36,8 @@ impl Environment {
         for host in 0..hosts {
             network.add_host(address(host).ip());
         }
-        Self { network, verdicts: Verdicts::default(), physics, names: BTreeMap::new() }
+        let (verdicts, names) = (Verdicts::default(), BTreeMap::new());
+        Self { network, verdicts, physics, names, moves: BTreeMap::new() }
     }
 
     /// The laws.
@@ -66,6 +69,15 @@ impl Environment {
         self.network.black_hole(HostId::new(host), Traffic::DatagramsOut, true);
     }
 
+    /// A host moves to an address that nobody had: which.
+    pub(crate) fn renumber(&mut self, host: usize) -> SocketAddr {
+        let moves = self.moves.entry(host).or_default();
+        *moves += 1;
+        let to = address_after(host, *moves);
+        self.network.move_host(HostId::new(host), to.ip());
+        to
+    }
+
     /// Gives these addresses a name.
     pub(crate) fn name(&mut self, name: &str, addresses: Vec<SocketAddr>) {
         self.names.insert(name.into(), addresses);
@@ -80,9 +92,15 @@ impl Environment {
     }
 }
 
-/// Where a host listens.
+/// Where a host listens at first.
 pub(crate) fn address(host: usize) -> SocketAddr {
-    let network = u8::try_from(host % NETWORKS).unwrap_or(0);
+    address_after(host, 0)
+}
+
+/// Where a host listens after so many moves.
+fn address_after(host: usize, moves: usize) -> SocketAddr {
+    let network = u8::try_from(host % NETWORKS + moves * NETWORKS);
+    let network = network.expect("a host moves fifteen times at most");
     let [.., high, low] = u32::try_from(host / NETWORKS + 1).unwrap_or(0).to_be_bytes();
     SocketAddr::new(Ipv4Addr::new(10, network, high, low).into(), PORT)
 }

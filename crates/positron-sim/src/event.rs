@@ -11,6 +11,8 @@ pub(crate) enum Event {
     Committed,
     /// A stopped process ends.
     Exit,
+    /// The process looks at its interfaces again.
+    Interfaces,
     /// A name was looked up.
     Resolved { name: String },
 }

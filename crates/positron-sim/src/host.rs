@@ -39,6 +39,8 @@ pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_millis(200);
 /// How long a disk that is away is left alone between two tries.
 const DISK_RETRY: Duration = Duration::from_millis(500);
+/// Time between two looks of a process at its machine's interfaces: what the driver takes.
+const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
 /// Bytes of room that a host keeps to write datagrams into: for one of usual size.
@@ -209,6 +211,7 @@ impl Host {
         self.stack.start();
         self.now = at;
         self.process = Some(Process { machine, deadline: None });
+        self.give(Input::Interfaces(vec![self.addr.ip()]));
         self.give(Input::Listening(vec![listening]));
         self.settle(environment);
     }
@@ -272,6 +275,14 @@ impl Host {
     /// Its network stack.
     pub(crate) const fn stack(&mut self) -> &mut Stack {
         &mut self.stack
+    }
+
+    /// It has another address; its process finds out when it looks.
+    pub(crate) fn renumber(&mut self, to: SocketAddr) {
+        self.addr = to;
+        self.stack.renumber(to.ip());
+        let after = self.dice.between((Duration::ZERO, INTERFACES_INTERVAL));
+        self.later(self.now + after, Event::Interfaces);
     }
 
     /// All of its streams.
@@ -355,6 +366,7 @@ impl Host {
                 let outcome = environment.resolve(&name);
                 self.give(Input::Resolved { name, outcome });
             }
+            Event::Interfaces => self.give(Input::Interfaces(vec![self.addr.ip()])),
             Event::Exit => self.exit(environment),
         }
     }

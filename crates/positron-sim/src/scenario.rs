@@ -147,6 +147,9 @@ pub enum Fault {
     /// Address translators in front of these nodes forget them: their datagrams come from another
     /// port from now on, and whatever is sent to a former one is lost.
     Rebind(Selector),
+    /// Machines move to another network: each has another address from now on and nobody its
+    /// former one, and its streams are dead.
+    Renumber(Selector),
     /// Processes take nothing from their sockets any more.
     StopReading(Selector),
     /// They do again.

@@ -1,6 +1,6 @@
 //! The network stack of a host, in the words of a node.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_internet::{
@@ -135,6 +135,11 @@ impl Stack {
         let former = self.datagram_port;
         self.datagram_port = former.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
         self.move_datagrams(former);
+    }
+
+    /// The host has another address; its streams are dead.
+    pub(crate) fn renumber(&mut self, ip: IpAddr) {
+        self.kernel.renumber(ip);
     }
 
     fn move_datagrams(&mut self, former: u16) {

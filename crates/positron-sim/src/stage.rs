@@ -283,6 +283,15 @@ impl Stage {
         }
     }
 
+    /// These hosts move to other addresses.
+    pub(crate) fn renumber(&mut self, hosts: Vec<usize>) {
+        self.oracle.handle_disturbance(self.now);
+        for host in hosts {
+            let to = self.hosts.environment_mut().renumber(host);
+            self.change(host, |host, _| host.renumber(to));
+        }
+    }
+
     /// Streams of these hosts are reset, each with this probability.
     pub(crate) fn reset(&mut self, hosts: Vec<usize>, part: f64, dice: &mut Dice) {
         self.break_streams(hosts, part, dice, Self::reset_stream);

@@ -192,6 +192,10 @@ impl World {
                 let whose = self.those(who, Host::is_live);
                 self.stage.rebind(whose);
             }
+            Fault::Renumber(who) => {
+                let whose = self.those(who, all);
+                self.stage.renumber(whose);
+            }
             Fault::StopReading(who) => {
                 self.each(who, Host::is_live, |stage, node| stage.set_reading(node, false));
             }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use positron_proto::{
+    peers::KnownPeer,
     session::sessions::{LinkKind, LinkKinds},
     time::Duration,
 };
@@ -410,6 +411,47 @@ fn nodes_that_only_know_their_port_learn_where_they_are() {
     story.listen = Listen::Port;
     for report in play(&story, 0..20) {
         assert_eq!(report.connected_nodes, 7);
+    }
+}
+
+#[test]
+fn who_moves_to_another_address_tells_everybody_and_a_newcomer_dials_it_there() {
+    let moves = 2;
+    for (seed, kind) in
+        (0..10).flat_map(|seed| [LinkKind::Udp, LinkKind::Tcp].map(|kind| (seed, kind)))
+    {
+        let mut story = chatty("a laptop moves", 6, 120);
+        story.listen = Listen::Port;
+        story.absent = vec![5];
+        story.config.session.transports = LinkKinds::of(&[kind]);
+        let mut world = World::new(&story, seed);
+        let addresses = |world: &World, of: usize| world.view(of).unwrap().external_addresses;
+        // Addresses of the moving node, as its peers would pass them on after a restart.
+        let told = |world: &World, by: usize| {
+            let moving = world.node(3).unwrap().id();
+            let of = |known: &KnownPeer| known.record.content().node_id() == moving;
+            let known = world.snapshot(by).peers.into_iter().find(of);
+            known.and_then(|known| known.dialled)
+        };
+        world.run_until(secs(10));
+        for round in 1..=moves {
+            let before = addresses(&world, 3);
+            world.apply(&Fault::Renumber(Selector::Node(3)));
+            world.run_until(secs(10 + 20 * round));
+            let after = addresses(&world, 3);
+            assert_eq!(after.len(), 1, "{kind}, seed {seed}: {after:?}");
+            assert_ne!(before, after, "{kind}, seed {seed}");
+            for by in [0, 1, 2, 4] {
+                assert_eq!(told(&world, by), after.first().copied(), "{kind}, seed {seed}: {by}");
+            }
+        }
+        // Only what peers pass on leads a newcomer there.
+        let links = |world: &World| world.view(5).map(|view| view.peers.len());
+        world.apply(&Fault::Start(Selector::Node(5)));
+        world.run_until(secs(10 + 20 * moves + 15));
+        assert_eq!(links(&world), Some(5), "{kind}, seed {seed}");
+        world.run_until(secs(120));
+        world.finish().expect_ok();
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Arrivals, Clock, CoreInput, Sockets, Source,
+    Arrivals, Clock, CoreInput, Sockets, Source, interfaces,
     links::Links,
     listen::{Accepted, accept_all},
     lookup::lookup,
@@ -184,9 +184,12 @@ impl CoreTask {
         mut orders: mpsc::Receiver<Request>,
     ) -> Result<(), StopError> {
         let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
-        let mut accepting = JoinSet::new();
+        let mut outside = JoinSet::new();
         if let Some(listener) = sockets.streams {
-            accepting.spawn(accept_all(listener, accepted));
+            outside.spawn(accept_all(listener, accepted));
+        }
+        if sockets.address.ip().is_unspecified() {
+            outside.spawn(interfaces::watch(self.arrivals.clone()));
         }
         self.packets = sockets.datagrams.map(Packets::new);
         let mut batch = Vec::with_capacity(BATCH);
@@ -209,13 +212,13 @@ impl CoreTask {
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
             if !self.is_staying() {
-                accepting.abort_all();
+                outside.abort_all();
             }
         }
         self.finish_batch(true);
         self.send_packets();
         // The port is free when the task is gone that accepts.
-        accepting.shutdown().await;
+        outside.shutdown().await;
         self.end().await
     }
 

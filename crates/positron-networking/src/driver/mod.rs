@@ -5,7 +5,8 @@
 //!  accept loop ──(64)──▸┐                     ┌─▸ link task   one per connection: reads, writes
 //!  link tasks  ────────▸│                     ├─▸ UDP socket  read and written by the task itself
 //!                       │                     ├─▸ lookup      one per name
-//!  lookups     ────────▸│  core task          ├─▸ verify pool one per process
+//!  interfaces  ────────▸│  core task          ├─▸ verify pool one per process
+//!  lookups     ────────▸│                     │
 //!  verify pool ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
 //!  callers     (1024)──▸┘                     └─▸ view        at most every 100 ms
@@ -21,6 +22,7 @@ pub(crate) mod complaint;
 mod core_task;
 pub(crate) mod datagrams;
 mod dual_stack;
+mod interfaces;
 mod link;
 mod links;
 pub(crate) mod listen;

@@ -119,6 +119,10 @@ impl NodeCore {
                 self.reserve_numbers();
                 self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
+            Input::Interfaces(addresses) => {
+                self.peers.handle_interfaces(now, &addresses, &mut self.queues.peers);
+                self.sessions.handle_network_changed(now);
+            }
             Input::Accepted { kind, link, from, certificate } => {
                 let out = &mut self.queues.session;
                 self.sessions.handle_accepted(now, kind, link, from, certificate, out);

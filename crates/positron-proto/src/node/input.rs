@@ -1,6 +1,6 @@
 //! What the world tells the node.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -16,6 +16,9 @@ use crate::{
 pub enum Input {
     /// Sockets are bound here; an unspecified IP address means all of this machine's.
     Listening(Vec<SocketAddr>),
+    /// The addresses of this machine's interfaces that are up, all of them: at first and whenever
+    /// they change. A node that nobody tells takes its addresses from others alone.
+    Interfaces(Vec<IpAddr>),
     /// Somebody connected to us.
     Accepted {
         /// What the link is made of.

@@ -69,6 +69,9 @@ impl NodeCore {
                 self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
+            sessions::SessionEffect::Moved { peer, addr } => {
+                self.peers.handle_moved(peer, addr, &mut self.queues.peers);
+            }
             sessions::SessionEffect::Down { peer, reason } => {
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);

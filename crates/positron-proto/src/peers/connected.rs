@@ -1,6 +1,9 @@
 //! Who is linked, which slots are free, and how much each peer may say.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::scope::{Group, Scope};
 use crate::{
@@ -16,8 +19,10 @@ use crate::{
 /// One linked peer.
 #[derive(Debug)]
 pub(super) struct PeerLink {
-    /// Who and how.
+    /// Who and how; its address is where we see it now.
     pub peer: Peer,
+    /// Where it was dialled, if we dialled it.
+    pub dialled: Option<SocketAddr>,
     /// How far away it is.
     pub scope: Scope,
     /// In whose network it is.
@@ -75,6 +80,7 @@ impl ConnectedPeers {
         }
         let link = PeerLink {
             peer,
+            dialled: (peer.direction == Direction::Outbound).then_some(peer.addr),
             scope: Scope::of_peer(peer.addr),
             group: Group::of(peer.addr.ip()),
             counted_as: counted_as(&peer),
@@ -87,6 +93,15 @@ impl ConnectedPeers {
         };
         self.by_id.insert(peer.id, link);
         true
+    }
+
+    /// A peer is at another address. Whether that is another IP address.
+    pub(super) fn moved(&mut self, peer: &NodeId, addr: SocketAddr) -> bool {
+        let Some(link) = self.by_id.get_mut(peer) else { return false };
+        let former = core::mem::replace(&mut link.peer.addr, addr);
+        link.scope = Scope::of_peer(addr);
+        link.group = Group::of(addr.ip());
+        former.ip().to_canonical() != addr.ip().to_canonical()
     }
 
     pub(super) fn down(&mut self, peer: &NodeId) -> Option<PeerLink> {

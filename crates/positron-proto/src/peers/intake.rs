@@ -289,12 +289,11 @@ impl Intake {
         if entry.is_verified() {
             return;
         }
-        let at = canonical(link.peer.addr);
-        let there = entry.known.record.content().lists(at);
-        if link.peer.direction == Direction::Outbound && there {
-            book.answered_at(node, at, turn.now.wall, turn.out);
-        } else {
-            self.probes.set_earliest(node, turn.now.mono);
+        match link.dialled.map(canonical) {
+            Some(at) if entry.known.record.content().lists(at) => {
+                book.answered_at(node, at, turn.now.wall, turn.out);
+            }
+            _ => self.probes.set_earliest(node, turn.now.mono),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Our own record, and what others observe of our address.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -14,7 +15,7 @@ use crate::{
     handshake::{Direction, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::{MAX_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
+    limits::{MAX_ADDRESSES, MAX_INTERFACE_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
     time::{Instant, Now, WallTime},
     wire::{Address, record::PeerRecord},
 };
@@ -22,11 +23,18 @@ use crate::{
 /// Our own record.
 ///
 /// What the operator says comes first, and is believed. A socket bound to a specific IP address is
-/// listed as it is. One bound to all addresses of this machine stands for what others observe. On
-/// loopback and private networks one peer's word is enough. On the internet an observed address is
-/// taken when peers of two network groups agree, or when all peers that see its family agree and
-/// one of them was dialled by us or there are two of them. A false one does little harm: nobody
-/// passes an address on before having found us there.
+/// listed as it is. One bound to all addresses of this machine stands for what others observe.
+///
+/// An observed address is a peer's word. One that an interface of this machine has, with the port
+/// that we listen at, is taken from anybody and goes before all others. On loopback and private
+/// networks one peer's word is enough for any. On the internet another one is taken when peers of
+/// two network groups agree, or when all peers that see its family agree and one of them was
+/// dialled by us or there are two of them. A false one does little harm: nobody passes an address
+/// on before having found us there.
+///
+/// What was taken stays until something else of its kind is taken, the interface that had it has it
+/// no more, or peers of two groups see addresses of its kind and none sees this one: no single peer
+/// can take an address from us.
 #[derive(Debug)]
 pub(super) struct LocalRecord {
     me: Arc<Identity>,
@@ -34,17 +42,27 @@ pub(super) struct LocalRecord {
     /// Where the operator says that others reach us.
     external: Vec<SocketAddr>,
     bound: Vec<SocketAddr>,
+    /// Those of this machine's interfaces; empty if nobody told.
+    interfaces: BTreeSet<IpAddr>,
     /// What each linked peer sees; at most one vote a peer.
     votes: BTreeMap<NodeId, Vote>,
-    observed: Vec<SocketAddr>,
+    observed: Vec<Observed>,
     record: Verified<PeerRecord>,
     /// When a new record may be made.
     next: Instant,
 }
 
+/// An address at which peers see us.
+#[derive(Clone, Copy, Debug)]
+struct Observed {
+    addr: SocketAddr,
+    /// Whether an interface had it, then or since: then it is gone when that loses it.
+    local: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Vote {
-    addr: SocketAddr,
+    observed: Observed,
     group: Group,
     /// Whether we dialled the observer.
     chosen: bool,
@@ -73,6 +91,7 @@ impl LocalRecord {
             network,
             external: external.into_iter().map(canonical).collect(),
             bound: Vec::new(),
+            interfaces: BTreeSet::new(),
             votes: BTreeMap::new(),
             observed: Vec::new(),
             record,
@@ -97,19 +116,50 @@ impl LocalRecord {
         self.bound = addresses.iter().copied().map(canonical).collect();
     }
 
-    /// A linked peer says where it sees us.
-    pub(super) fn seen_by(&mut self, link: &PeerLink, observed: &Address) {
-        let Some(observed) = observed.socket_addr() else { return };
-        if !is_plausible(observed, link.scope) {
-            return;
+    /// The addresses of this machine's interfaces, all of them.
+    pub(super) fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
+        let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES);
+        self.interfaces = addresses.map(IpAddr::to_canonical).collect();
+        let votes = self.votes.values_mut().map(|vote| &mut vote.observed);
+        for observed in votes.chain(&mut self.observed) {
+            observed.local |= self.interfaces.contains(&observed.addr.ip());
         }
+    }
+
+    /// A linked peer says where it sees us, at the beginning.
+    pub(super) fn seen_by(&mut self, link: &PeerLink, observed: &Address) {
         // Who dialled us sees the address that it dialled. Whom we dialled sees the source of our
         // link: the IP address is ours, the port is not the one we listen at.
+        let port = |own: &Self, addr: SocketAddr| match link.peer.direction {
+            Direction::Outbound => own.port_for(addr.ip()),
+            Direction::Inbound => Some(addr.port()),
+        };
+        self.vote(link, observed, port);
+    }
+
+    /// A linked peer sees us elsewhere than it said before: at the source of our packets.
+    pub(super) fn seen_elsewhere_by(&mut self, link: &PeerLink, observed: &Address) {
+        let port = |own: &Self, addr: SocketAddr| {
+            let before = own.votes.get(&link.peer.id).map(|vote| vote.observed.addr.port());
+            before.or_else(|| own.port_for(addr.ip()))
+        };
+        self.vote(link, observed, port);
+    }
+
+    fn vote(
+        &mut self,
+        link: &PeerLink,
+        observed: &Address,
+        port: impl FnOnce(&Self, SocketAddr) -> Option<u16>,
+    ) {
+        let Some(seen) = observed.socket_addr().filter(|at| is_plausible(*at, link.scope)) else {
+            return;
+        };
+        let Some(port) = port(self, seen) else { return };
+        let addr = SocketAddr::new(seen.ip(), port);
+        let observed = Observed { addr, local: self.interfaces.contains(&addr.ip()) };
         let chosen = link.peer.direction == Direction::Outbound;
-        let port = if chosen { self.port_for(observed.ip()) } else { Some(observed.port()) };
-        let Some(port) = port else { return };
-        let addr = SocketAddr::new(observed.ip(), port);
-        self.votes.insert(link.peer.id, Vote { addr, group: link.group, chosen });
+        self.votes.insert(link.peer.id, Vote { observed, group: link.group, chosen });
     }
 
     pub(super) fn peer_down(&mut self, peer: &NodeId) {
@@ -156,7 +206,7 @@ impl LocalRecord {
         let mut addresses: Vec<SocketAddr> =
             self.external.iter().chain(specific).copied().collect();
         if self.bound.iter().any(|addr| addr.ip().is_unspecified()) {
-            addresses.extend(&self.observed);
+            addresses.extend(self.observed.iter().map(|observed| observed.addr));
         }
         let mut seen = BTreeSet::new();
         addresses.retain(|addr| addr.port() != 0 && seen.insert(*addr));
@@ -171,8 +221,20 @@ impl LocalRecord {
         self.bound.iter().find(fits).map(SocketAddr::port)
     }
 
-    /// Counts the votes. What was accepted stays until something else of its kind is.
+    /// Whether the interface that had an observed address has it no more.
+    fn is_gone(&self, observed: &Observed) -> bool {
+        observed.local && !self.interfaces.contains(&observed.addr.ip())
+    }
+
+    /// Whether an observed address is one at which this machine itself says that we listen.
+    fn is_confirmed(&self, addr: SocketAddr) -> bool {
+        self.interfaces.contains(&addr.ip()) && self.port_for(addr.ip()) == Some(addr.port())
+    }
+
+    /// Counts the votes.
     fn observe(&mut self) {
+        let mut observed = core::mem::take(&mut self.observed);
+        observed.retain(|observed| !self.is_gone(observed));
         // Each peer of the internet sees one family of us: what peers of the other see is no
         // contradiction.
         let kinds: [fn(Group) -> bool; 3] = [
@@ -181,34 +243,50 @@ impl LocalRecord {
             |group| matches!(group, Group::V6(_)),
         ];
         for is_of_kind in kinds {
-            let elected = self.elect(|addr| is_of_kind(Group::of(addr.ip())));
+            let is_of_kind = |addr: SocketAddr| is_of_kind(Group::of(addr.ip()));
+            let ballots = self.ballots(is_of_kind);
+            let elected = self.elect(&ballots);
+            let voters: BTreeSet<Group> = ballots.values().flatten().map(|v| v.group).collect();
             if !elected.is_empty() {
-                self.observed.retain(|addr| !is_of_kind(Group::of(addr.ip())));
-                self.observed.extend(elected);
+                observed.retain(|observed| !is_of_kind(observed.addr));
+                observed.extend(elected);
+            } else if voters.len() > 1 {
+                observed.retain(|old| !is_of_kind(old.addr) || ballots.contains_key(&old.addr));
             }
         }
         // Public addresses first: they are the ones that most peers can use.
-        self.observed.sort_by_key(|addr| (core::cmp::Reverse(Scope::of(addr.ip())), *addr));
-        self.observed.truncate(MAX_OBSERVED_ADDRESSES);
+        observed.sort_by_key(|Observed { addr, .. }| (Reverse(Scope::of(addr.ip())), *addr));
+        observed.truncate(MAX_OBSERVED_ADDRESSES);
+        self.observed = observed;
     }
 
-    fn elect(&self, kind: impl Fn(&SocketAddr) -> bool) -> Vec<SocketAddr> {
+    /// Who sees which address of a kind, without those that are gone.
+    fn ballots(&self, kind: impl Fn(SocketAddr) -> bool) -> BTreeMap<SocketAddr, Vec<Vote>> {
         let mut ballots: BTreeMap<SocketAddr, Vec<Vote>> = BTreeMap::new();
-        for vote in self.votes.values().filter(|vote| kind(&vote.addr)) {
-            ballots.entry(vote.addr).or_default().push(*vote);
+        for vote in self.votes.values() {
+            let Vote { observed, .. } = vote;
+            if kind(observed.addr) && !self.is_gone(observed) {
+                ballots.entry(observed.addr).or_default().push(*vote);
+            }
         }
+        ballots
+    }
+
+    fn elect(&self, ballots: &BTreeMap<SocketAddr, Vec<Vote>>) -> Vec<Observed> {
         let unanimous = ballots.len() == 1;
-        let mut elected: Vec<(usize, SocketAddr)> = Vec::new();
-        for (addr, votes) in &ballots {
+        let mut elected = Vec::new();
+        for (&addr, votes) in ballots {
             let groups: BTreeSet<Group> = votes.iter().map(|vote| vote.group).collect();
             let trusted = votes.len() > 1 || votes.iter().any(|vote| vote.chosen);
             let near = Group::of(addr.ip()) == Group::Near;
-            if near || groups.len() > 1 || (unanimous && trusted) {
-                elected.push((votes.len(), *addr));
+            let confirmed = self.is_confirmed(addr);
+            if confirmed || near || groups.len() > 1 || (unanimous && trusted) {
+                let local = votes.iter().any(|vote| vote.observed.local);
+                elected.push((Reverse((confirmed, votes.len())), Observed { addr, local }));
             }
         }
-        elected.sort_by_key(|&(votes, addr)| (core::cmp::Reverse(votes), addr));
+        elected.sort_by_key(|(rank, observed)| (*rank, observed.addr));
         elected.truncate(MAX_OBSERVED_ADDRESSES / 3);
-        elected.into_iter().map(|(_, addr)| addr).collect()
+        elected.into_iter().map(|(_, observed)| observed).collect()
     }
 }

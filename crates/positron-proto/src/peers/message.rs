@@ -14,6 +14,7 @@ const HANDSHAKE_ACK: u8 = 2;
 const HEARTBEAT: u8 = 3;
 const PEER_DISCOVERY: u8 = 4;
 const PEER_ANNOUNCEMENT: u8 = 5;
+const OBSERVED_ADDRESS: u8 = 15;
 
 /// What a node says of itself, its peers and those that it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +38,13 @@ pub enum PeersMessage {
     /// Whom it knows. Also what a node says that is about to refuse our dial
     /// ([`Parting`](crate::session::sessions::SessionEffect::Referral)).
     Announcement(Vec<Signed<PeerRecord>>),
+    /// It sees us at another address than it said before.
+    ObservedAddress(Address),
 }
 
 impl RoomMessage for PeersMessage {
     const TYPES: &'static [u8] =
-        &[HANDSHAKE, HANDSHAKE_ACK, HEARTBEAT, PEER_DISCOVERY, PEER_ANNOUNCEMENT];
+        &[HANDSHAKE, HANDSHAKE_ACK, HEARTBEAT, PEER_DISCOVERY, PEER_ANNOUNCEMENT, OBSERVED_ADDRESS];
 
     fn message_type(&self) -> u8 {
         match self {
@@ -50,6 +53,7 @@ impl RoomMessage for PeersMessage {
             Self::Heartbeat(_) => HEARTBEAT,
             Self::Discovery(_) => PEER_DISCOVERY,
             Self::Announcement(_) => PEER_ANNOUNCEMENT,
+            Self::ObservedAddress(_) => OBSERVED_ADDRESS,
         }
     }
 
@@ -58,6 +62,7 @@ impl RoomMessage for PeersMessage {
             Self::Hello { peers, .. } => 256 * (1 + peers.len()),
             Self::Announcement(peers) => 256 * (1 + peers.len()),
             Self::Heartbeat(_) | Self::Discovery(_) => 4,
+            Self::ObservedAddress(_) => 20,
         }
     }
 
@@ -71,6 +76,7 @@ impl RoomMessage for PeersMessage {
             Self::Heartbeat(active_peers) => out.put_u32(*active_peers),
             Self::Discovery(count) => out.put_u8(*count),
             Self::Announcement(peers) => encode_records(peers, out),
+            Self::ObservedAddress(address) => address.encode(out),
         }
     }
 
@@ -89,6 +95,7 @@ impl RoomMessage for PeersMessage {
             HEARTBEAT => Self::Heartbeat(reader.u32()?),
             PEER_DISCOVERY => Self::Discovery(reader.u8()?),
             PEER_ANNOUNCEMENT => Self::Announcement(decode_records(reader)?),
+            OBSERVED_ADDRESS => Self::ObservedAddress(Address::decode(reader)?),
             _ => return Err(reader.malformed("type of another room")),
         })
     }

@@ -1,6 +1,10 @@
 //! The machine: who is here and whom to dial.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use super::{
     Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
@@ -128,6 +132,17 @@ impl Peers {
         }
     }
 
+    /// The addresses of this machine's interfaces, at first and whenever they change.
+    pub fn handle_interfaces(
+        &mut self,
+        now: Now,
+        addresses: &[IpAddr],
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        self.own.handle_interfaces(addresses);
+        self.refresh_own(now, out);
+    }
+
     /// Somebody dialled us and is authenticated: in or out?
     pub fn handle_incoming(
         &mut self,
@@ -196,6 +211,19 @@ impl Peers {
         }
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
+    }
+
+    /// A linked peer is at another address: it is told where we see it now.
+    pub fn handle_moved(
+        &mut self,
+        peer: NodeId,
+        addr: SocketAddr,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        if self.links.moved(&peer, addr) {
+            let message = PeersMessage::ObservedAddress(addr.into());
+            out.push_back(PeersEffect::Send { to: peer, message });
+        }
     }
 
     /// A session is over.
@@ -322,6 +350,10 @@ impl Peers {
                     self.discovery.handle_answer(from, &mut self.shared.turn(now, out));
                 }
                 self.handle_records(now, (from, scope), peers, standings, out);
+            }
+            PeersMessage::ObservedAddress(observed) => {
+                self.own.seen_elsewhere_by(link, &observed);
+                self.refresh_own(now, out);
             }
         }
     }

@@ -179,6 +179,13 @@ pub enum SessionEffect {
     Incoming(Peer),
     /// A session is up: both ends agreed.
     Up(Peer),
+    /// The peer of a session is at another address.
+    Moved {
+        /// Who.
+        peer: NodeId,
+        /// Where we see it now.
+        addr: SocketAddr,
+    },
     /// A session is over.
     Down {
         /// With whom.

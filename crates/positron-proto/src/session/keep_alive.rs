@@ -182,11 +182,18 @@ impl KeepAlive {
             Some(_) => return Liveness::Gone,
             None => {}
         }
-        self.probed = Some(Probe { since: now, suspect: false });
-        // Authenticated already, so a counter does: dice are for ephemeral keys only.
-        self.tokens += 1;
-        self.ask.get_or_insert(self.tokens);
+        self.probe(now);
         Liveness::Ask
+    }
+
+    /// Asks now, unless it was asked already, and holds silence from now on against the link.
+    pub(super) fn probe(&mut self, now: Instant) {
+        if self.probed.is_none() {
+            self.probed = Some(Probe { since: now, suspect: false });
+            // Authenticated already, so a counter does: dice are for ephemeral keys only.
+            self.tokens += 1;
+            self.ask.get_or_insert(self.tokens);
+        }
     }
 
     /// When [`check`](Self::check) may come to something else than fine.

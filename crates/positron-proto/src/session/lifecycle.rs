@@ -46,7 +46,10 @@ impl Sessions {
         let mut outcome = DialOutcome::Connected(peer.id);
         match self.conversations.attachment(&peer.id) {
             Some(&Attachment::Attached(old)) => self.break_tie(now, peer, old, out),
-            Some(Attachment::Handover(_)) => self.bring_up(now, id),
+            Some(Attachment::Handover(_)) => {
+                self.bring_up(now, id);
+                out.push_back(SessionEffect::Moved { peer: peer.id, addr: peer.addr });
+            }
             Some(Attachment::Detached(_)) | None
                 if self.conversations.sessions() >= self.config.max_links =>
             {
@@ -94,7 +97,7 @@ impl Sessions {
             table.close(now, new.link, CloseReason::Duplicate);
             return;
         }
-        let (since, from) = (older.since, older.kind);
+        let (since, from, was_at) = (older.since, older.kind, older.peer.addr);
         let was_good = now.mono.since(older.raised) >= BACK_LONGEST;
         if self.config.transports.before(from).is_empty() && was_good {
             self.conversations.handle_good_link(&new.id);
@@ -102,6 +105,9 @@ impl Sessions {
         self.bring_up(now, new.link);
         if let Some(Stage::Established(link)) = self.links.table.stage_mut(new.link) {
             link.since = since;
+        }
+        if was_at != new.addr {
+            out.push_back(SessionEffect::Moved { peer: new.id, addr: new.addr });
         }
         self.links.table.close(now, old, CloseReason::Duplicate);
         self.links.dials.cancel(

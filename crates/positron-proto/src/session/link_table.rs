@@ -253,14 +253,15 @@ impl LinkTable {
         })
     }
 
-    /// The other end has another address.
-    pub(super) fn handle_moved(&mut self, link: LinkId, addr: SocketAddr) {
-        let Some(entry) = self.rows.get_mut(&link) else { return };
+    /// The other end has another address: who it is, if this is the link of a session.
+    pub(super) fn handle_moved(&mut self, link: LinkId, addr: SocketAddr) -> Option<NodeId> {
+        let entry = self.rows.get_mut(&link)?;
         self.door.handle_move(entry.place, entry.addr, addr);
         entry.addr = addr;
-        if let Some(link) = entry.stage.link_mut() {
-            link.peer.addr = addr;
-        }
+        let link = entry.stage.link_mut()?;
+        link.peer.addr = addr;
+        let peer = link.peer.id;
+        matches!(entry.stage, Stage::Established(_)).then_some(peer)
     }
 
     /// Makes a link on which both ends agreed that of a session, and looks at it at once.

@@ -223,7 +223,11 @@ impl Sessions {
                     self.links.table.ask_for_flush(now, link);
                 }
             }
-            CarrierEvent::Moved { link, addr } => self.links.table.handle_moved(link, addr),
+            CarrierEvent::Moved { link, addr } => {
+                if let Some(peer) = self.links.table.handle_moved(link, addr) {
+                    out.push_back(SessionEffect::Moved { peer, addr });
+                }
+            }
             CarrierEvent::Failed { link, why } => self.handle_failed(now, link, why, out),
             CarrierEvent::Closed { link, why } => self.handle_closed(now, link, why, out),
         }
@@ -314,6 +318,18 @@ impl Sessions {
                 self.fill(now, link);
             }
             self.settle(now, out);
+        }
+    }
+
+    /// This machine has other addresses: every session is asked for a sign of life, so that it moves
+    /// to a path that works, or its link is found to be dead, without waiting for its next word.
+    pub fn handle_network_changed(&mut self, now: Now) {
+        let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
+        for link in links {
+            let Some(on) = self.links.table.established(link) else { continue };
+            on.link.keep_alive.probe(now.mono);
+            self.links.table.look_at(link, now.mono);
+            self.links.table.ask_for_flush(now, link);
         }
     }
 

@@ -139,6 +139,7 @@ fn any_peers_message() -> impl Strategy<Value = PeersMessage> {
         any::<u32>().prop_map(PeersMessage::Heartbeat),
         any::<u8>().prop_map(PeersMessage::Discovery),
         records().prop_map(PeersMessage::Announcement),
+        any_address().prop_map(PeersMessage::ObservedAddress),
     ]
 }
 

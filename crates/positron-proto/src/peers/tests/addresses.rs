@@ -301,6 +301,129 @@ fn one_liar_cannot_give_us_an_address_on_the_internet() {
     assert_eq!(world.nodes[0].peers.external_addresses(), [address(0).parse().unwrap()]);
 }
 
+/// Who is linked to the first node and says in its hello that it sees it there.
+fn observer(world: &mut World, number: u8, at: &str, seen: &str) -> Stranger {
+    let observer = Stranger::new(number, at, Direction::Outbound);
+    let record = observer.record(world, &[]);
+    observer.hello_with(world, record, seen, Vec::new());
+    observer
+}
+
+impl Stranger {
+    /// Says that it sees the first node elsewhere.
+    fn sees_at(&self, world: &mut World, at: &str) {
+        let observed = PeersMessage::ObservedAddress(at.parse().unwrap());
+        world.act(0, |node, now, out| {
+            node.peers.handle_message(now, self.peer.id, observed, &node.standings, out);
+        });
+    }
+}
+
+/// The operating system tells the first node the addresses of its interfaces.
+fn interfaces(world: &mut World, addresses: &[&str]) {
+    let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    world.act(0, |node, now, out| node.peers.handle_interfaces(now, &addresses, out));
+}
+
+/// What the record of the first node says, when it had the time to make a new one.
+#[track_caller]
+fn assert_own(world: &mut World, wanted: &[&str]) {
+    world.run(Duration::from_secs(10));
+    let wanted: Vec<SocketAddr> = wanted.iter().map(|text| text.parse().unwrap()).collect();
+    assert_eq!(world.nodes[0].peers.external_addresses(), wanted);
+}
+
+#[test]
+fn an_address_that_an_interface_lost_is_forgotten_and_comes_back_with_it() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "[::]:8888", config(), Vec::new());
+    interfaces(&mut world, &["9.9.9.9", "192.168.0.9"]);
+    let peers = [("5.5.5.5:1", "9.9.9.9:40"), ("192.168.0.5:1", "192.168.0.9:41")];
+    let [far, near] = [0, 1].map(|n: u8| {
+        let (at, seen) = peers[usize::from(n)];
+        observer(&mut world, n + 1, at, seen)
+    });
+    assert_own(&mut world, &["9.9.9.9:8888", "192.168.0.9:8888"]);
+    // A cable is out for a moment: nobody has to say anything again.
+    interfaces(&mut world, &["192.168.0.9"]);
+    assert_own(&mut world, &["192.168.0.9:8888"]);
+    interfaces(&mut world, &["9.9.9.9", "192.168.0.9"]);
+    assert_own(&mut world, &["9.9.9.9:8888", "192.168.0.9:8888"]);
+    // Both move.
+    interfaces(&mut world, &["8.8.8.8", "10.0.0.9"]);
+    assert_own(&mut world, &[]);
+    far.sees_at(&mut world, "8.8.8.8:40");
+    near.sees_at(&mut world, "10.0.0.9:41");
+    assert_own(&mut world, &["8.8.8.8:8888", "10.0.0.9:8888"]);
+}
+
+#[test]
+fn one_word_is_enough_for_an_address_that_an_interface_has_and_no_lie_displaces_it() {
+    for own in ["9.9.9.9", "10.0.0.9"] {
+        let true_one = format!("{own}:8888");
+        let mut world = World::new(1);
+        world.add_bound(&address(0), "0.0.0.0:8888", config(), Vec::new());
+        interfaces(&mut world, &[own]);
+        // Guests, who choose themselves whom they dial, and come in numbers.
+        for number in 1..=9 {
+            let guest = Stranger::new(number, &format!("10.0.0.1{number}:1"), Direction::Inbound);
+            let record = guest.record(&world, &[]);
+            let lie = match number {
+                1 => true_one.clone(),
+                2..=5 => format!("{own}:1234"),
+                _ => "10.6.6.6:8888".into(),
+            };
+            guest.hello_with(&mut world, record, &lie, Vec::new());
+        }
+        world.run(Duration::from_secs(10));
+        let named = world.nodes[0].peers.external_addresses();
+        assert!(named.contains(&true_one.parse().unwrap()), "{named:?}");
+    }
+}
+
+#[test]
+fn an_address_behind_a_translator_is_left_when_peers_of_two_networks_see_another() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "0.0.0.0:8888", config(), Vec::new());
+    interfaces(&mut world, &["192.168.0.9"]);
+    let at = ["5.5.5.5:1", "6.6.6.6:1", "7.7.7.7:1"];
+    let peers =
+        [0, 1, 2].map(|n: u8| observer(&mut world, n + 1, at[usize::from(n)], "9.9.9.9:40"));
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    peers[0].sees_at(&mut world, "66.6.6.6:8888");
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    peers[1].sees_at(&mut world, "8.8.8.8:40");
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    peers[2].sees_at(&mut world, "8.8.8.8:41");
+    assert_own(&mut world, &["8.8.8.8:8888"]);
+}
+
+#[test]
+fn an_address_that_no_peer_of_several_networks_sees_is_left_though_they_do_not_agree() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "0.0.0.0:8888", config(), Vec::new());
+    let at = ["5.5.5.5:1", "6.6.6.6:1"];
+    let peers = [0, 1].map(|n: u8| observer(&mut world, n + 1, at[usize::from(n)], "9.9.9.9:40"));
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    // One translator with several addresses shows a different one to each.
+    peers[0].sees_at(&mut world, "8.8.8.8:40");
+    peers[1].sees_at(&mut world, "8.8.4.4:40");
+    assert_own(&mut world, &[]);
+}
+
+#[test]
+fn a_peer_that_moves_is_told_where_it_is_seen_now_but_not_that_its_port_changed() {
+    let mut world = crowd(1, 2, &config());
+    world.run(Duration::from_secs(10));
+    let (to, before) = (world.id(1), world.nodes[0].said.len());
+    for moved in ["21.1.1.1:8888", "21.1.1.1:9999"] {
+        let moved = moved.parse().unwrap();
+        world.act(0, |node, _, out| node.peers.handle_moved(to, moved, out));
+    }
+    let told = PeersMessage::ObservedAddress("21.1.1.1:8888".parse().unwrap());
+    assert_eq!(world.nodes[0].said[before..], [(to, told)]);
+}
+
 #[test]
 fn our_record_grows_and_is_not_remade_all_the_time() {
     let mut world = World::new(1);
