@@ -104,8 +104,9 @@ impl Real {
     ) -> Result<RealSummary, Failure> {
         let folder = LocalNetwork::folder()?;
         let mut stage = Stage::new(self, folder.path());
-        let begin = Instant::now();
         stage.start_all()?;
+        let begin = Instant::now();
+        stage.begin = begin;
         terminal.message(format_args!("{} run", count(self.nodes, "node")));
         let mut first = true;
         while (first || begin.elapsed() < self.length) && !is_over() && stage.law.broken.is_empty()
@@ -153,6 +154,7 @@ struct Stage {
     /// What becomes right again, and when.
     later: Vec<(Instant, Repair)>,
     said: (usize, usize),
+    begin: Instant,
     small_disk: Option<usize>,
     summary: RealSummary,
 }
@@ -181,6 +183,7 @@ impl Stage {
             dice: Seed::from_number(real.seed).stream("soak/real"),
             later: Vec::new(),
             said: (0, 0),
+            begin: Instant::now(),
             small_disk: None,
             summary: RealSummary::default(),
             real,
@@ -333,9 +336,17 @@ impl Stage {
             6 | 7 => (1, 100_000),
             _ => (1, [SHORTEST, 100, 1_000, 20_000][self.dice.index(4)]),
         };
+        // As much in each minute.
+        let part = |whole: usize| {
+            let (now, end) = (self.begin.elapsed(), self.real.length.max(TROUBLE));
+            let whole = u128::try_from(whole).unwrap_or(u128::MAX);
+            let part = whole * (now + STEP).as_millis() / end.as_millis();
+            usize::try_from(part).unwrap_or(usize::MAX)
+        };
+        let most = (part(MOST.0).min(MOST.0), part(MOST.1).min(MOST.1));
         for _ in 0..count {
             let after = (self.said.0 + bytes, self.said.1 + 1);
-            if after.0 > MOST.0 || after.1 > MOST.1 {
+            if after.0 > most.0 || after.1 > most.1 {
                 return;
             }
             self.said = after;
