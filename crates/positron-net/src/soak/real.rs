@@ -361,15 +361,7 @@ impl Stage {
         let index = self.dice.index(self.machines.len());
         let now = Instant::now();
         let after = now + Duration::from_millis(500 + self.dice.below(8_000));
-        let is_busy = self.later.iter().any(|(_, repair)| {
-            match repair {
-                Repair::Start(of) | Repair::Continue(of) => *of == index,
-                // Who stops on a full disk says that not everything was written.
-                Repair::EmptyDisk => self.small_disk == Some(index),
-                Repair::EndTwins => false,
-            }
-        });
-        if is_busy || !self.machines[index].is_running() {
+        if self.is_busy(index) || !self.machines[index].is_running() {
             return;
         }
         let (what, repair) = match self.dice.below(10) {
@@ -391,7 +383,7 @@ impl Stage {
                 self.machines[index].signal(Signal::STOP);
                 ("held up", Repair::Continue(index))
             }
-            8 if self.small_disk.is_some() => {
+            8 if self.small_disk.is_some_and(|of| !self.is_busy(of)) => {
                 self.fill_disk();
                 ("disk filled", Repair::EmptyDisk)
             }
@@ -403,6 +395,16 @@ impl Stage {
         };
         *self.summary.faults.entry(what).or_default() += 1;
         self.later.push((after, repair));
+    }
+
+    /// Whether something of this member is to become right again.
+    fn is_busy(&self, index: usize) -> bool {
+        self.later.iter().any(|(_, repair)| match repair {
+            Repair::Start(of) | Repair::Continue(of) => *of == index,
+            // Who stops on a full disk says that not everything was written.
+            Repair::EmptyDisk => self.small_disk == Some(index),
+            Repair::EndTwins => false,
+        })
     }
 
     fn kill(&mut self, index: usize) {
