@@ -248,6 +248,9 @@ impl Hostile {
                 peers: self.records(now, how / 2 % 4, input),
             }
             .into(),
+            2 if how & 1 == 1 => PeersMessage::ObservedAddress(address(how % 9).into()).into(),
+            9 if how & 1 == 1 => GossipMessage::Offer(holdings(input)).into(),
+            10 if how & 1 == 1 => GossipMessage::Receipt(holdings(input)).into(),
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),

@@ -50,11 +50,18 @@ fn check_bounds(message: &Message) {
             check_records(peers);
         }
         Message::Peers(PeersMessage::Announcement(peers)) => check_records(peers),
-        Message::Peers(PeersMessage::Heartbeat(_) | PeersMessage::Discovery(_)) => {}
-        Message::Gossip(GossipMessage::IHave(holdings) | GossipMessage::IWant(holdings)) => {
-            check_holdings(holdings);
-        }
-        Message::Gossip(GossipMessage::Digest { .. }) => {}
+        Message::Gossip(
+            GossipMessage::IHave(holdings)
+            | GossipMessage::IWant(holdings)
+            | GossipMessage::Offer(holdings)
+            | GossipMessage::Receipt(holdings),
+        ) => check_holdings(holdings),
+        Message::Peers(
+            PeersMessage::Heartbeat(_)
+            | PeersMessage::Discovery(_)
+            | PeersMessage::ObservedAddress(_),
+        )
+        | Message::Gossip(GossipMessage::Digest { .. }) => {}
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);

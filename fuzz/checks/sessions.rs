@@ -230,6 +230,10 @@ impl Stage {
                 };
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
+            SessionEffect::Moved { peer, .. } => assert_eq!(peer, other),
+            SessionEffect::UsedTwice { peer, .. } => {
+                assert_eq!(peer, other, "a stranger has the keys of a node");
+            }
             SessionEffect::DialEnded { .. } => {
                 let dials = &mut self.ends[n].dials;
                 *dials = dials.checked_sub(1).expect("a dial comes to an end once");

@@ -104,8 +104,9 @@ impl Real {
     ) -> Result<RealSummary, Failure> {
         let folder = LocalNetwork::folder()?;
         let mut stage = Stage::new(self, folder.path());
-        let begin = Instant::now();
         stage.start_all()?;
+        let begin = Instant::now();
+        stage.begin = begin;
         terminal.message(format_args!("{} run", count(self.nodes, "node")));
         let mut first = true;
         while (first || begin.elapsed() < self.length) && !is_over() && stage.law.broken.is_empty()
@@ -153,6 +154,7 @@ struct Stage {
     /// What becomes right again, and when.
     later: Vec<(Instant, Repair)>,
     said: (usize, usize),
+    begin: Instant,
     small_disk: Option<usize>,
     summary: RealSummary,
 }
@@ -181,6 +183,7 @@ impl Stage {
             dice: Seed::from_number(real.seed).stream("soak/real"),
             later: Vec::new(),
             said: (0, 0),
+            begin: Instant::now(),
             small_disk: None,
             summary: RealSummary::default(),
             real,
@@ -333,9 +336,17 @@ impl Stage {
             6 | 7 => (1, 100_000),
             _ => (1, [SHORTEST, 100, 1_000, 20_000][self.dice.index(4)]),
         };
+        // As much in each minute.
+        let part = |whole: usize| {
+            let (now, end) = (self.begin.elapsed(), self.real.length.max(TROUBLE));
+            let whole = u128::try_from(whole).unwrap_or(u128::MAX);
+            let part = whole * (now + STEP).as_millis() / end.as_millis();
+            usize::try_from(part).unwrap_or(usize::MAX)
+        };
+        let most = (part(MOST.0).min(MOST.0), part(MOST.1).min(MOST.1));
         for _ in 0..count {
             let after = (self.said.0 + bytes, self.said.1 + 1);
-            if after.0 > MOST.0 || after.1 > MOST.1 {
+            if after.0 > most.0 || after.1 > most.1 {
                 return;
             }
             self.said = after;
@@ -350,15 +361,7 @@ impl Stage {
         let index = self.dice.index(self.machines.len());
         let now = Instant::now();
         let after = now + Duration::from_millis(500 + self.dice.below(8_000));
-        let is_busy = self.later.iter().any(|(_, repair)| {
-            match repair {
-                Repair::Start(of) | Repair::Continue(of) => *of == index,
-                // Who stops on a full disk says that not everything was written.
-                Repair::EmptyDisk => self.small_disk == Some(index),
-                Repair::EndTwins => false,
-            }
-        });
-        if is_busy || !self.machines[index].is_running() {
+        if self.is_busy(index) || !self.machines[index].is_running() {
             return;
         }
         let (what, repair) = match self.dice.below(10) {
@@ -380,7 +383,7 @@ impl Stage {
                 self.machines[index].signal(Signal::STOP);
                 ("held up", Repair::Continue(index))
             }
-            8 if self.small_disk.is_some() => {
+            8 if self.small_disk.is_some_and(|of| !self.is_busy(of)) => {
                 self.fill_disk();
                 ("disk filled", Repair::EmptyDisk)
             }
@@ -392,6 +395,16 @@ impl Stage {
         };
         *self.summary.faults.entry(what).or_default() += 1;
         self.later.push((after, repair));
+    }
+
+    /// Whether something of this member is to become right again.
+    fn is_busy(&self, index: usize) -> bool {
+        self.later.iter().any(|(_, repair)| match repair {
+            Repair::Start(of) | Repair::Continue(of) => *of == index,
+            // Who stops on a full disk says that not everything was written.
+            Repair::EmptyDisk => self.small_disk == Some(index),
+            Repair::EndTwins => false,
+        })
     }
 
     fn kill(&mut self, index: usize) {

@@ -41,7 +41,8 @@ pub struct Bootstrap {
 /// See [`Bootstrap`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootstrapState {
-    /// Not tried yet, or being tried for the first time.
+    /// Not tried yet, or being tried: nobody has answered since the start, or since the last peer
+    /// was lost.
     Trying,
     /// Linked, or it answered before.
     Reached(NodeId),
@@ -203,6 +204,10 @@ impl BootstrapAddresses {
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if (alone || entry.found == Some(peer)) && !entry.is_banned() {
                 entry.failures = 0;
+                // That somebody was there is no reason why nobody is.
+                if alone && matches!(entry.view.state, BootstrapState::Reached(_)) {
+                    entry.view.state = BootstrapState::Trying;
+                }
                 let soon = turn.now.mono + turn.rng.jitter(wait);
                 self.deadlines.set_earliest(index, soon);
             }

@@ -77,6 +77,19 @@ fn a_name_is_looked_up_again_for_each_attempt_and_all_its_addresses_are_tried() 
 }
 
 #[test]
+fn who_lost_everybody_says_that_it_tries_again_and_not_that_somebody_was_there() {
+    let mut world = World::new(1);
+    let seed = world.add(&address(0), config());
+    let node = world.add(&address(1), with(&[&address(0)]));
+    let reached = BootstrapState::Reached(world.id(seed));
+    let linked = |world: &World| world.state(node) == reached && world.degree(node) == 1;
+    assert!(world.run_until(Duration::from_secs(1), linked));
+    world.kill(seed);
+    let tries = |world: &World| world.state(node) == BootstrapState::Trying;
+    assert!(world.run_until(Duration::from_secs(10), tries));
+}
+
+#[test]
 fn a_name_whose_first_addresses_are_silent_is_reached_by_any_other_without_waiting_for_them() {
     for (silent, own) in [(0, "9.1.1.1:1"), (3, "9.1.1.1:1"), (7, "[2600::1]:1"), (31, "9.1.1.1:1")]
     {
