@@ -206,6 +206,22 @@ fn a_slow_line_carries_a_large_message_once() {
 }
 
 #[test]
+fn who_publishes_eight_windows_at_once_over_slow_lines_loses_nothing() {
+    for (bytes, count) in [(1_000, 1_600), (100, 1_600)] {
+        let mut story = Scenario::quiet("a burst", 8, secs(180));
+        story.config.gossip.cache_size = 200;
+        story.physics = Physics { rate: Some(150_000), ..Physics::default() };
+        for _ in 0..count {
+            story = story.say(secs(5), Workload::Broadcast { from: Some(2), bytes });
+        }
+        for report in play(&story, 0..3) {
+            assert_eq!(counted(&report, "gossip", "published"), count, "{}", report.counters);
+            assert_eq!(counted(&report, "gossip", "evicted_unreached"), 0, "{}", report.counters);
+        }
+    }
+}
+
+#[test]
 fn verdicts_may_come_late_and_in_any_order() {
     let story = chatty("verdicts", 7, 40).physics(Physics::default().slow_verdicts());
     play(&story, 0..20);
