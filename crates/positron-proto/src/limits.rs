@@ -507,6 +507,9 @@ pub const SEQUENCE_BLOCK: u64 = 1024;
 /// again how far we were: an hour of the clock, or as many messages as a node sends in a year at a
 /// hundred a second.
 pub const NUMBERS_PER_RECORD: u64 = 1 << 32;
+/// How far our numbers skip above one that our key used without our knowing it: more than somebody
+/// else with our key uses up before it hears of ours.
+pub const NUMBERS_APART: u64 = 1 << 20;
 /// How long broadcasts wait for a peer that knows us when our own database and clock leave a doubt:
 /// what a direct message waits for its link.
 pub const RECOGNITION_WAIT: Duration = DIRECT_TIMEOUT;

@@ -297,6 +297,12 @@ fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
         for seed in 0..5 {
             let mut story = Scenario::quiet("one key, two places", 4, secs(120));
             (story.listen, story.copied_keys) = (listen, vec![(1, 3)]);
+            for n in 0..300 {
+                let from = Some(if n % 2 == 0 { 1 } else { 3 });
+                let saying = Workload::Broadcast { from, bytes: 100 };
+                story = story.say(secs(2) + Duration::from_millis(300 * n), saying);
+            }
+            story = story.waive(Check::Delivery);
             let mut world = World::new(&story, seed);
             let key = |world: &World| world.node(1).unwrap().id();
             world.run_until(secs(60));
@@ -319,6 +325,11 @@ fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
             world.run_until(secs(120));
             assert!(sessions(&world) - before.0 <= 60, "seed {seed}: {before:?}");
             assert!(score(&world) <= before.1, "seed {seed}");
+            for node in 0..4 {
+                let view = world.view(node).unwrap();
+                assert_eq!(view.counters.gossip.equivocations, 0, "node {node}, seed {seed}");
+                assert_eq!(view.banned, 0, "node {node}, seed {seed}");
+            }
         }
     }
 }

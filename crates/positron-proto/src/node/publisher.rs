@@ -15,7 +15,7 @@ use crate::{
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Verified},
     limits::{
-        MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT, NUMBERS_PER_RECORD,
+        MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_WAITING_DIRECT, NUMBERS_APART, NUMBERS_PER_RECORD,
         RECOGNITION_WAIT,
     },
     time::{Instant, Now, WallTime},
@@ -177,10 +177,16 @@ impl Publisher {
         self.numbers(kind).ask()
     }
 
-    /// A message of ours with the number `sequence` came from others: numbers go on above it.
-    /// Returns whether it was none that we know of.
-    pub(super) fn outrun(&mut self, sequence: u64) -> bool {
-        self.skip_to(sequence.saturating_add(1))
+    /// A message of ours with the number `sequence` came from others. If it is none that we know
+    /// of, which is returned, numbers go on well above it: whoever has our key, too, goes on with
+    /// the one after it.
+    pub(super) fn outrun(&mut self, now: Now, sequence: u64) -> bool {
+        let is_behind = sequence >= self.broadcast_numbers.next();
+        if is_behind {
+            let apart = sequence.saturating_add(NUMBERS_APART);
+            self.skip_to(apart.max(now.wall.as_unix_micros()));
+        }
+        is_behind
     }
 
     /// A peer has said what it knows of us. `record` is the sequence of a record that we signed and
