@@ -326,11 +326,6 @@ fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
             world.run_until(secs(120));
             assert!(sessions(&world) - before.0 <= 60, "seed {seed}: {before:?}");
             assert!(score(&world) <= before.1, "seed {seed}");
-            for node in 0..4 {
-                let view = world.view(node).unwrap();
-                assert_eq!(view.counters.gossip.equivocations, 0, "node {node}, seed {seed}");
-                assert_eq!(view.banned, 0, "node {node}, seed {seed}");
-            }
         }
     }
 }
