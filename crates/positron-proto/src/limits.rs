@@ -318,6 +318,8 @@ pub const RETENTION_AGE: Duration = Duration::from_secs(3600);
 /// peer lacks it. A slow peer therefore slows nobody who publishes less than a window in this time:
 /// 1,000 messages or 3 MiB a second.
 pub const REACH_WITHIN: Duration = Duration::from_secs(10);
+/// The part of the window by which it may be larger while what should leave has to stay.
+pub const CROWDED_PART: usize = 4;
 /// How long a peer may take for a sixteenth of the window before it counts as standing still, for a
 /// sender who fills more than half of it: 1.6 Mbit/s, or 62 messages a second.
 pub const REACH_PATIENCE: Duration = Duration::from_secs(10);
@@ -529,6 +531,9 @@ pub const SEQUENCE_BLOCK: u64 = 1024;
 /// again how far we were: an hour of the clock, or as many messages as a node sends in a year at a
 /// hundred a second.
 pub const NUMBERS_PER_RECORD: u64 = 1 << 32;
+/// How far our numbers skip above one that our key used without our knowing it: more than somebody
+/// else with our key uses up before it hears of ours.
+pub const NUMBERS_APART: u64 = 1 << 20;
 /// How long broadcasts wait for a peer that knows us when our own database and clock leave a doubt:
 /// what a direct message waits for its link.
 pub const RECOGNITION_WAIT: Duration = DIRECT_TIMEOUT;

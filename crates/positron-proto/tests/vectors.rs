@@ -225,6 +225,7 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("ack", Frame::Ack { lane: Lane::DIRECT, next: (1 << 62) - 1 }),
         ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
         ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
+        ("close.other_process", Frame::Close(CloseReason::OtherProcess("10.0.0.1:8888".into()))),
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     DirectCounters, DirectEffect, DirectMessage, QueueFull, Undelivered,
-    inbox::{Inbox, Process},
+    inbox::{Inbox, SenderProcess},
     outbox::Outbox,
 };
 use crate::{
@@ -218,7 +218,7 @@ impl Direct {
         self.counters
     }
 
-    fn process(&self, peer: NodeId) -> Process {
+    fn process(&self, peer: NodeId) -> SenderProcess {
         (peer, self.boots.get(&peer).copied().unwrap_or_default())
     }
 

@@ -14,11 +14,11 @@ use crate::{
 /// numbers are judged by themselves.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    senders: LruMap<Process, Ranges>,
+    senders: LruMap<SenderProcess, Ranges>,
 }
 
 /// Who, and which start of it.
-pub(super) type Process = (NodeId, u64);
+pub(super) type SenderProcess = (NodeId, u64);
 
 impl Default for Inbox {
     fn default() -> Self {
@@ -28,12 +28,12 @@ impl Default for Inbox {
 
 impl Inbox {
     /// Whether the message came already, or is so old that it may have.
-    pub(super) fn has(&self, sender: &Process, number: u64) -> bool {
+    pub(super) fn has(&self, sender: &SenderProcess, number: u64) -> bool {
         self.senders.get(sender).is_some_and(|numbers| numbers.contains(number))
     }
 
     /// Takes note of a message; returns whether it is new.
-    pub(super) fn insert(&mut self, sender: Process, number: u64) -> bool {
+    pub(super) fn insert(&mut self, sender: SenderProcess, number: u64) -> bool {
         let Some(numbers) = self.senders.get_mut(&sender) else {
             let mut numbers = Ranges::default();
             numbers.insert(number);
@@ -57,7 +57,7 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn sender(number: usize) -> Process {
+    fn sender(number: usize) -> SenderProcess {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&(number as u64).to_be_bytes());
         (NodeId::from_bytes(id), 0)

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{RETENTION_AGE, RETENTION_BYTES},
+    limits::{CROWDED_PART, RETENTION_AGE, RETENTION_BYTES},
     time::Instant,
     wire::{
         holdings::{Holdings, Ranges},
@@ -336,8 +336,8 @@ impl MessageStore {
 
     /// Whether there is more than a quarter too much.
     const fn is_overfull(&self) -> bool {
-        self.count > self.max_count.saturating_add(self.max_count / 4)
-            || self.bytes > RETENTION_BYTES + RETENTION_BYTES / 4
+        self.count > self.max_count.saturating_add(self.max_count / CROWDED_PART)
+            || self.bytes > RETENTION_BYTES + RETENTION_BYTES / CROWDED_PART
     }
 
     fn evict_lowest(&mut self, sender: NodeId) -> Option<Evicted> {

@@ -453,7 +453,7 @@ impl NodeCore {
     /// A peer has said what it knows of us; `record` is the sequence of a record of ours that we
     /// did not know of.
     pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) {
-        if self.publisher.handle_recognized(record) {
+        if self.publisher.handle_recognized(now, record) {
             self.handle_numbers_behind(now);
         }
         self.flush_outgoing(now);

@@ -17,7 +17,7 @@ use crate::{
     identity::{Identity, PublicKey, Verified},
     limits::{
         CLOCK_DRIFT_NUMBERS, MAX_NUMBER, MAX_PENDING_BROADCASTS, MAX_PENDING_BYTES,
-        MAX_WAITING_DIRECT, NUMBERS_PER_RECORD, RECOGNITION_WAIT,
+        MAX_WAITING_DIRECT, NUMBERS_APART, NUMBERS_PER_RECORD, RECOGNITION_WAIT,
     },
     time::{Instant, Now, WallTime},
     wire::message::{AppMessage, Audience},
@@ -193,17 +193,27 @@ impl Publisher {
         self.numbers(kind).ask()
     }
 
-    /// A message of ours with the number `sequence` came from others: numbers go on above it.
-    /// Returns whether it was none that we know of.
-    pub(super) fn outrun(&mut self, sequence: u64) -> bool {
-        self.skip_to(sequence.saturating_add(1))
+    /// A message of ours with the number `sequence` came from others. If it is none that we know
+    /// of, which is returned, numbers go on well above it: whoever has our key, too, goes on with
+    /// the one after it.
+    pub(super) fn outrun(&mut self, now: Now, sequence: u64) -> bool {
+        let is_behind = sequence >= self.broadcast_numbers.next();
+        if is_behind {
+            let apart = sequence.saturating_add(NUMBERS_APART);
+            self.skip_to(apart.max(now.wall.as_unix_micros()));
+        }
+        is_behind
     }
 
     /// A peer has said what it knows of us. `record` is the sequence of a record that we signed and
-    /// did not know of any more: numbers go on above all that were given out under it.
-    pub(super) fn handle_recognized(&mut self, record: Option<u64>) -> bool {
+    /// did not know of any more: numbers go on above all that were given out under it, and not where
+    /// a second process with this key goes on that hears the same.
+    pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) -> bool {
         self.in_doubt = None;
-        record.is_some_and(|record| self.skip_to(record.saturating_add(NUMBERS_PER_RECORD)))
+        let apart = now.wall.as_unix_micros() % NUMBERS_APART;
+        record.is_some_and(|record| {
+            self.skip_to(record.saturating_add(NUMBERS_PER_RECORD).saturating_add(apart))
+        })
     }
 
     /// When broadcasts wait no longer for a peer that knows us.

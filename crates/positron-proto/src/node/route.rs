@@ -435,7 +435,7 @@ impl NodeCore {
         let content = message.content();
         let Some(ticket) = self.publisher.handle_kept(&content.sender) else {
             let ours = content.sender == *self.me.public_key();
-            if ours && self.publisher.outrun(content.sequence) {
+            if ours && self.publisher.outrun(now, content.sequence) {
                 self.handle_numbers_behind(now);
             }
             return self.persist(change);

@@ -203,6 +203,21 @@ fn a_ban_survives_a_restart_but_never_grows() {
 }
 
 #[test]
+fn a_ban_lasts_as_long_as_it_should_when_the_wall_clock_is_put_back_meanwhile() {
+    let mut trust = new(config());
+    while !trust.standings().is_banned(&node(1), at(0).wall) {
+        observe(&mut trust, at(0), node(1), FORGED);
+    }
+    let served = u64::try_from(BAN_DURATION.as_millis()).unwrap();
+    let half_a_century = Duration::from_secs(50 * 365 * 86_400);
+    let put_back = |millis| Now { wall: at(millis).wall - half_a_century, ..at(millis) };
+    timeout(&mut trust, put_back(served - 1));
+    assert!(trust.standings().is_banned(&node(1), put_back(served - 1).wall));
+    timeout(&mut trust, put_back(served));
+    assert!(!trust.standings().is_banned(&node(1), put_back(served).wall));
+}
+
+#[test]
 fn a_score_decays_while_the_node_is_off() {
     let standing = PeerTrust { score: 1.0, banned_until: None };
     let remembered = RememberedTrust { peer: node(1), standing, at: at(0).wall };

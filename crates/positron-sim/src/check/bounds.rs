@@ -2,7 +2,7 @@
 
 use positron_proto::{
     limits::{
-        MAX_BACKLOG_BYTES, MAX_BOOK, MAX_BYTES_TO_DISK, MAX_HALF_OPEN, MAX_PAYLOAD,
+        CROWDED_PART, MAX_BACKLOG_BYTES, MAX_BOOK, MAX_BYTES_TO_DISK, MAX_HALF_OPEN, MAX_PAYLOAD,
         MAX_PEER_QUEUE_BYTES, RETENTION_BYTES,
     },
     node::{NodeConfig, NodeView},
@@ -20,14 +20,15 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     pub(crate) const fn new(config: &NodeConfig) -> Self {
-        Self { kept: config.gossip.cache_size, peers: config.peers.max_peers }
+        let window = config.gossip.cache_size;
+        Self { kept: window + window / CROWDED_PART, peers: config.peers.max_peers }
     }
 
     pub(crate) fn check(self, view: &NodeView, half_open: usize) -> Result<(), String> {
         let queued = view.peers.iter().map(|peer| peer.session.queued_bytes).max().unwrap_or(0);
         for (what, is, most) in [
             ("messages kept", view.kept.0, self.kept),
-            ("bytes kept", view.kept.1, RETENTION_BYTES),
+            ("bytes kept", view.kept.1, RETENTION_BYTES + RETENTION_BYTES / CROWDED_PART),
             ("peers known", view.known_peers, MAX_BOOK),
             ("peers linked", view.peers.len(), self.peers),
             ("links half open", half_open, MAX_HALF_OPEN),
