@@ -73,7 +73,8 @@ pub(crate) struct RealSummary {
     pub seed: u64,
     /// Rounds, each with a checkpoint at its end.
     pub rounds: u64,
-    /// Broadcasts that were answered with `Ok`, with an error, and by nobody, for their sender died.
+    /// Broadcasts that were answered with `Ok`, with an error, and by nobody, for their sender
+    /// died.
     pub took: u64,
     /// See [`took`](Self::took).
     pub refused: u64,
