@@ -30,6 +30,7 @@ run_everything() {
     section '5 real nodes' run_5_nodes 'release build'
     section '50 real nodes' run_50_nodes 'release build'
     section 'a thousand simulated nodes, twice' run_1000_nodes 'release build'
+    section 'a soak of real nodes' run_soak 'release build'
 }
 
 check_tools() {
@@ -157,6 +158,15 @@ run_1000_nodes() {
     [ "$(number "$scratch/first" nodes)" -eq 1000 ] || fail 'not 1000 nodes'
     [ "$(number "$scratch/first" deliveries)" -gt 0 ] || fail 'nothing was delivered'
     printf 'both runs have the hash %s\n' "$hash"
+}
+
+# Half a minute of load and faults on processes; that of made-up worlds is among the tests.
+run_soak() {
+    "$net" soak --real --nodes 8 --minutes 0.4 --json >"$scratch/soak"
+    cat "$scratch/soak"
+    [ "$(number "$scratch/soak" took)" -gt 0 ] || fail 'nothing was taken'
+    [ "$(number "$scratch/soak" deliveries)" -ge $((7 * $(number "$scratch/soak" took))) ] ||
+        fail 'a delivery is missing'
 }
 
 # The number that stands under a key in a JSON document, wherever it is.

@@ -16,6 +16,7 @@
 //!   what was not on the platter;
 //! - *signatures*: checked for real, once in the whole world; verdicts arrive late and out of
 //!   order;
+//! - *machines*: move to other addresses, or have the key of another one for a while;
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data; [`stories`] has some. [`run`] plays it and gives a [`Report`]

@@ -182,12 +182,11 @@ impl Round {
                 vec![(at, Fault::Partition { side: some, cut }), (later, Fault::Heal)]
             }
             11 => {
-                let part = *pick(dice, &[0.1, 1.0]);
-                let reset = Fault::Reset { who: some.clone(), part };
-                vec![(at, *pick(dice, &[&reset, &Fault::Silence { who: some, part }]))]
-                    .into_iter()
-                    .map(|(at, fault)| (at, fault.clone()))
-                    .collect()
+                let (who, part) = (some, *pick(dice, &[0.1, 1.0]));
+                let silent = dice.chance(0.5);
+                let fault =
+                    if silent { Fault::Silence { who, part } } else { Fault::Reset { who, part } };
+                vec![(at, fault)]
             }
             12 => {
                 let transport = *pick(dice, &[LinkKind::Udp, LinkKind::Tcp]);

@@ -197,19 +197,8 @@ impl World {
                 let whose = self.those(who, all);
                 self.stage.renumber(whose);
             }
-            Fault::Double(node) => {
-                if let Some(twin) = self.scenario.twin_of(*node) {
-                    self.stage.start(twin, &self.cast);
-                }
-            }
-            Fault::Single => {
-                for node in &self.scenario.clone().twins {
-                    let twin = self.scenario.twin_of(*node);
-                    if let Some(twin) = twin.filter(|twin| self.stage.hosts()[*twin].is_live()) {
-                        self.stage.crash(twin, Death::Killed);
-                    }
-                }
-            }
+            Fault::Double(node) => self.double(*node),
+            Fault::Single => self.end_twins(),
             Fault::StopReading(who) => {
                 self.each(who, Host::is_live, |stage, node| stage.set_reading(node, false));
             }
@@ -220,15 +209,9 @@ impl World {
             Fault::Freeze { who, lasting } => {
                 self.each(who, Host::is_live, |stage, node| stage.freeze(node, *lasting));
             }
-            Fault::BreakDisk(who) => self.each(who, Host::is_live, |stage, node| {
-                stage.change(node, |host, _| host.set_disk(DiskState::Broken));
-            }),
-            Fault::TakeDisk(who) => self.each(who, Host::is_live, |stage, node| {
-                stage.change(node, |host, _| host.set_disk(DiskState::Away));
-            }),
-            Fault::GiveDiskBack(who) => self.each(who, Host::is_live, |stage, node| {
-                stage.change(node, |host, _| host.set_disk(DiskState::Works));
-            }),
+            Fault::BreakDisk(who) => self.set_disks(who, DiskState::Broken),
+            Fault::TakeDisk(who) => self.set_disks(who, DiskState::Away),
+            Fault::GiveDiskBack(who) => self.set_disks(who, DiskState::Works),
             Fault::BackUp(who) => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.back_up());
             }),
@@ -246,6 +229,27 @@ impl World {
                     .change_environment(|environment| environment.change((**physics).clone()));
             }
         }
+    }
+
+    /// A second machine runs with the key of `node`, if there is one.
+    fn double(&mut self, node: usize) {
+        if let Some(twin) = self.scenario.twin_of(node) {
+            self.stage.start(twin, &self.cast);
+        }
+    }
+
+    fn end_twins(&mut self) {
+        let twins = self.scenario.twins.iter().filter_map(|node| self.scenario.twin_of(*node));
+        let live = |twin: &usize| self.stage.hosts()[*twin].is_live();
+        for twin in twins.filter(live).collect::<Vec<_>>() {
+            self.stage.crash(twin, Death::Killed);
+        }
+    }
+
+    fn set_disks(&mut self, who: &Selector, state: DiskState) {
+        self.each(who, Host::is_live, |stage, node| {
+            stage.change(node, |host, _| host.set_disk(state));
+        });
     }
 
     /// The nodes that `who` means, of those to whom it `can` happen.

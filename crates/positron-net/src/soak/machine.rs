@@ -22,7 +22,7 @@ pub(super) struct Place {
 
 /// One machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct MemberProcess {
     index: usize,
     folder: PathBuf,
     /// 0: any.
@@ -37,7 +37,7 @@ struct Running {
     reader: JoinHandle<()>,
 }
 
-impl Machine {
+impl MemberProcess {
     pub(super) fn new(index: usize, above: &Path) -> Self {
         let folder = above.join(format!("member-{index}"));
         Self { index, folder, port: 0, running: None }
@@ -146,7 +146,7 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
         self.kill();
     }

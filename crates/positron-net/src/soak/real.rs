@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::{
     law::Law,
-    machine::{Machine, Place},
+    machine::{MemberProcess, Place},
     member::{Order, Told},
     payload::SHORTEST,
 };
@@ -73,7 +73,8 @@ pub(crate) struct RealSummary {
     pub seed: u64,
     /// Rounds, each with a checkpoint at its end.
     pub rounds: u64,
-    /// Broadcasts that were answered with `Ok`, with an error, and by nobody, for their sender died.
+    /// Broadcasts that were answered with `Ok`, with an error, and by nobody, for their sender
+    /// died.
     pub took: u64,
     /// See [`took`](Self::took).
     pub refused: u64,
@@ -144,9 +145,9 @@ struct Stage {
     real: Real,
     above: PathBuf,
     place: Place,
-    machines: Vec<Machine>,
+    machines: Vec<MemberProcess>,
     /// Second machines with the key of one of the others.
-    twins: Vec<Machine>,
+    twins: Vec<MemberProcess>,
     told: Sender<(usize, Told)>,
     tales: Receiver<(usize, Told)>,
     law: Law,
@@ -175,7 +176,7 @@ impl Stage {
         Self {
             above: above.to_owned(),
             place: Place { network, bootstrap: Vec::new() },
-            machines: (0..real.nodes).map(|index| Machine::new(index, above)).collect(),
+            machines: (0..real.nodes).map(|index| MemberProcess::new(index, above)).collect(),
             twins: Vec::new(),
             told,
             tales,
@@ -236,10 +237,10 @@ impl Stage {
             machine.order(Order::Stop);
         }
         let begin = Instant::now();
-        while self.machines.iter().any(Machine::is_running) && begin.elapsed() < PATIENCE {
+        while self.machines.iter().any(MemberProcess::is_running) && begin.elapsed() < PATIENCE {
             self.listen(LOOK);
         }
-        let panicked = |machine: &&Machine| machine.panicked();
+        let panicked = |machine: &&MemberProcess| machine.panicked();
         let panicked: Vec<_> = self.machines.iter().chain(&self.twins).filter(panicked).collect();
         if !panicked.is_empty() {
             self.law.breaks(format!("{} panicked", count(panicked.len(), "node")));
@@ -428,18 +429,18 @@ impl Stage {
                     self.law.handle_still(index);
                 }
                 Repair::EmptyDisk => self.empty_disk(),
-                Repair::EndTwins => self.twins.iter_mut().for_each(Machine::kill),
+                Repair::EndTwins => self.twins.iter_mut().for_each(MemberProcess::kill),
             }
         }
-        self.twins.retain(Machine::is_running);
+        self.twins.retain(MemberProcess::is_running);
         Ok(())
     }
 
     /// A second machine runs with the key of a member, on an empty disk.
     fn double(&mut self, index: usize) {
         let number = self.machines.len() + usize::try_from(self.dice.below(1 << 31)).unwrap_or(0);
-        let mut twin = Machine::new(number, &self.above);
-        let keys = |machine: &Machine| machine.folder().join("data").join("keys");
+        let mut twin = MemberProcess::new(number, &self.above);
+        let keys = |machine: &MemberProcess| machine.folder().join("data").join("keys");
         let copied = fs::create_dir_all(keys(&twin))
             .and_then(|()| fs::read_dir(keys(&self.machines[index])))
             .and_then(|entries| {

@@ -62,7 +62,7 @@ pub(crate) struct Summary {
     pub directs_given_up: u64,
     /// Bytes on links.
     pub wire_bytes: u64,
-    /// Real seconds of one core for each seed, on average.
+    /// Real seconds of a thread for each seed, on average.
     pub seconds_a_seed: f64,
     /// Real seconds.
     pub wall_s: f64,
@@ -233,7 +233,7 @@ impl Summary {
                     self.wall_s
                 ),
             )
-            .line("a seed takes", format_args!("{:.1} s of one core", self.seconds_a_seed))
+            .line("a seed takes", format_args!("{:.1} s of a thread", self.seconds_a_seed))
             .line(
                 "broadcasts",
                 format_args!(

@@ -1,4 +1,4 @@
-//! `simulate`: the books must balance, and nothing must be left.
+//! `simulate` and `soak`: the books must balance, and nothing must be left.
 
 use std::{
     process::{Command, Stdio},
@@ -81,4 +81,30 @@ fn a_made_up_world_repeats_itself_from_its_seed() {
     let mut command = fixture.command(["simulate", "--virtual", "--duration", "8", "--rate", "2"]);
     command.arg("--json");
     assert_eq!(finish(command).expect(0).json()["broadcasts"], 8);
+}
+
+#[test]
+fn a_soak_of_made_up_worlds_tells_of_each_seed() {
+    let fixture = Fixture::new();
+    let args =
+        ["soak", "--nodes", "4", "--minutes", "2", "--seeds", "2", "--first", "10", "--json"];
+    let outcome = fixture.run(&args).expect(0);
+    let summary = outcome.json();
+    assert_eq!((&summary["seeds"], &summary["twice"]), (&2.into(), &1.into()));
+    assert_eq!(summary["broken"].as_array().map(Vec::len), Some(0));
+    for seed in ["seed 10: ", "seed 11: "] {
+        assert!(outcome.stderr.contains(seed), "{}", outcome.stderr);
+    }
+    assert!(fixture.contents().is_empty());
+}
+
+#[test]
+fn a_soak_of_processes_delivers_what_was_taken_and_leaves_nothing() {
+    let fixture = Fixture::new();
+    let args = ["soak", "--real", "--nodes", "4", "--minutes", "0.1", "--first", "1", "--json"];
+    let summary = fixture.run(&args).expect(0).json();
+    let number = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("{key}: {summary:#}"));
+    assert!(number("took") > 0, "{summary:#}");
+    assert!(number("deliveries") >= 3 * number("took"), "{summary:#}");
+    assert!(fixture.contents().is_empty());
 }

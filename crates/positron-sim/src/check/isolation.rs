@@ -17,7 +17,7 @@ pub(crate) struct Isolation(BTreeMap<usize, Instant>);
 
 impl Isolation {
     /// The process ended: nobody is alone there.
-    pub(crate) fn ended(&mut self, node: usize) {
+    pub(crate) fn handle_end(&mut self, node: usize) {
         self.0.remove(&node);
     }
 
@@ -29,7 +29,7 @@ impl Isolation {
         now: Instant,
     ) -> Result<(), String> {
         let Some(words) = view.isolation_reason() else {
-            self.ended(node);
+            self.handle_end(node);
             return Ok(());
         };
         let since = *self.0.entry(node).or_insert(now);
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(isolation.check(1, &alone, at(13)), Ok(()));
         assert!(isolation.check(1, &alone, at(24)).is_err());
         assert_eq!(isolation.check(1, &alone, at(25)), Ok(()), "it was told");
-        isolation.ended(1);
+        isolation.handle_end(1);
         alone.bootstrap[0].state = BootstrapState::Unresolved("no such host".into());
         assert_eq!(isolation.check(1, &alone, at(30)), Ok(()));
         assert_eq!(isolation.check(1, &alone, at(90)), Ok(()));

@@ -128,7 +128,7 @@ impl Oracle {
     /// A process dies.
     pub(crate) fn handle_death(&mut self, host: usize) {
         self.liveness.died(host);
-        self.isolation.ended(host);
+        self.isolation.handle_end(host);
     }
 
     /// A machine has lost its power: what was committed and not on the platter is no promise any
@@ -178,7 +178,7 @@ impl Oracle {
                     self.violate(hosts, Check::Delivery, at, Some(host), what);
                 }
             }
-            Event::PeerJoined { .. } => self.isolation.ended(host),
+            Event::PeerJoined { .. } => self.isolation.handle_end(host),
             Event::Completed { ticket, outcome } => match self.liveness.completed(host, *ticket) {
                 Ok(waiting) => self.completed(waiting.said, outcome),
                 Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),
@@ -219,7 +219,7 @@ impl Oracle {
             self.looked_at += 1;
             let half_open = hosts[node].node().map_or(0, NodeCore::half_open);
             let Some(view) = hosts[node].view(now) else {
-                self.isolation.ended(node);
+                self.isolation.handle_end(node);
                 continue;
             };
             if let Err(what) = bounds.check(&view, half_open) {
@@ -227,7 +227,7 @@ impl Oracle {
             }
             // Who stands still does not know that it is alone.
             if self.away[node] > Some(now) {
-                self.isolation.ended(node);
+                self.isolation.handle_end(node);
             } else if let Err(what) = self.isolation.check(node, &view, now) {
                 self.violate(hosts, Check::Isolation, now, Some(node), what);
             }
