@@ -38,7 +38,7 @@ impl Cast {
         let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
         let count = nodes + guests.len();
         let mut clocks = named_dice(&self.seed, "clocks");
-        let hosts = (0..count)
+        let mut hosts: Vec<Host> = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
                 let identity = Identity::from_seed(seed.stream("identity").bytes());
@@ -47,6 +47,9 @@ impl Cast {
             })
             .collect();
         let mut environment = Environment::new(physics.clone(), count, &self.seed);
+        for (node, gateway) in &self.scenario.gateways {
+            hosts[*node].put_behind(*gateway);
+        }
         environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
         Hosts::new(hosts, environment)
     }

@@ -69,6 +69,7 @@ impl NodeCore {
                 self.peers.handle_incoming(now, peer, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
+            sessions::SessionEffect::DialledUs { peer } => self.peers.handle_contact(now, peer),
             sessions::SessionEffect::Moved { peer, addr } => {
                 self.peers.handle_moved(peer, addr, &mut self.queues.peers);
             }

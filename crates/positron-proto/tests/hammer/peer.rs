@@ -117,7 +117,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(10) {
+        let message: Message = match rng.index(11) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -135,6 +135,10 @@ impl Hostile {
             5 => DirectMessage::CustomData(self.message(rng, Audience::Node(to))).into(),
             6 => GossipMessage::IHave(holdings(rng, names)).into(),
             7 => GossipMessage::IWant(holdings(rng, names)).into(),
+            9 => {
+                let somebody = Identity::from_seed(rng.bytes());
+                PeersMessage::Check(self.record(rng, &somebody)).into()
+            }
             8 => {
                 let at = SocketAddr::from((rng.bytes::<4>(), 4000));
                 PeersMessage::ObservedAddress(at.into()).into()

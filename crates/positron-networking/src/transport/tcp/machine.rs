@@ -281,7 +281,9 @@ impl Tcp {
                 }
             }
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
-            SessionEffect::Referral { .. } | SessionEffect::Moved { .. } => {}
+            SessionEffect::Referral { .. }
+            | SessionEffect::DialledUs { .. }
+            | SessionEffect::Moved { .. } => {}
             SessionEffect::Misbehaved { peer, what } => {
                 tracing::debug!(peer = %peer.short(), ?what, "a peer broke the protocol");
             }
