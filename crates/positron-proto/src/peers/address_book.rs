@@ -158,15 +158,18 @@ impl AddressBook {
         sample
     }
 
-    /// The node answered a dial to this address.
-    pub(super) fn answered_at(
+    /// The node answered a dial, which proves this address of it, if any.
+    pub(super) fn handle_answer(
         &mut self,
         node: NodeId,
-        at: SocketAddr,
+        proven: Option<SocketAddr>,
         now: WallTime,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.change(&node, |entry| entry.answered_at(at, now));
+        self.change(&node, |entry| {
+            entry.answered(now);
+            proven.into_iter().for_each(|at| entry.proven_at(at));
+        });
         self.remember(node, out);
     }
 
@@ -226,6 +229,9 @@ impl AddressBook {
             next_dial: Instant::ORIGIN,
             linked: false,
             stored: false,
+            spoke: None,
+            found: None,
+            vouched: false,
             blamed: false,
             source,
             learned: self.learned,

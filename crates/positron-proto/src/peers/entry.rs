@@ -6,6 +6,7 @@ use super::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
+    limits::CONTACT_OPENS_FOR,
     time::{Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -15,7 +16,8 @@ use crate::{
 pub struct KnownPeer {
     /// Its newest record.
     pub record: Verified<PeerRecord>,
-    /// The address at which it last answered a dial of ours; `None`: hearsay.
+    /// The address at which it last answered a dial that says that it would answer others; `None`:
+    /// hearsay.
     pub dialled: Option<SocketAddr>,
     /// When it was last linked to us or answered; the epoch: never.
     pub last_seen: WallTime,
@@ -36,6 +38,13 @@ pub(super) struct AddressEntry {
     pub linked: bool,
     /// Storage has it.
     pub stored: bool,
+    /// When it was linked or dialled us last: whatever lets its answers in lets us in too, for a
+    /// while.
+    pub spoke: Option<Instant>,
+    /// Where it answered, which proves something unless it proves to have dialled us meanwhile.
+    pub found: Option<SocketAddr>,
+    /// Somebody who can tell found its node at an address of its record.
+    pub vouched: bool,
     /// Its owner was already blamed for a false address.
     pub blamed: bool,
     /// Whose part of the book it takes up until it is proven.
@@ -71,13 +80,19 @@ impl AddressEntry {
         self.usable.get(turn % self.usable.len().max(1)).copied()
     }
 
-    /// Whether a dial of ours proved one of its addresses.
+    /// Whether one of its addresses is proven.
     pub(super) const fn is_verified(&self) -> bool {
         self.known.dialled.is_some()
     }
 
-    /// Notes that the node answered at `addr`; it counts if its record names that address.
-    pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
+    /// Notes that the node answered.
+    pub(super) const fn answered(&mut self, now: WallTime) {
+        self.known.failures = 0;
+        self.known.last_seen = now;
+    }
+
+    /// Notes that strangers find the node at `addr`, if its record names that address.
+    pub(super) fn proven_at(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
         if self.known.record.content().lists(addr) {
             self.known.dialled = Some(addr);
@@ -85,8 +100,16 @@ impl AddressEntry {
                 self.usable.push(addr);
             }
         }
-        self.known.failures = 0;
-        self.known.last_seen = now;
+    }
+
+    /// Whether the node spoke to us so lately that it may let us in, and nobody else.
+    pub(super) fn lets_us_in(&self, now: Instant) -> bool {
+        self.spoke.is_some_and(|at| now.since(at) < CONTACT_OPENS_FOR)
+    }
+
+    /// Which of its records this is.
+    pub(super) fn sequence(&self) -> u64 {
+        self.known.record.content().sequence
     }
 
     pub(super) fn share(&self) -> SourceShare {
@@ -114,6 +137,7 @@ impl AddressEntry {
             self.usable.push(dialled);
         }
         self.known.record = record;
+        self.vouched = false;
     }
 }
 

@@ -7,8 +7,7 @@ use super::{
     carrier::LinkEnding,
     carriers::Carriers,
     contract::{
-        DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionConfig, SessionCounters,
-        SessionEffect,
+        DialFailure, DialOutcome, LinkDown, LinkKind, SessionConfig, SessionCounters, SessionEffect,
     },
     conversations::{Attachment, Conversations},
     dials::Dials,
@@ -111,7 +110,7 @@ impl Links {
     ) {
         let (id, found) = (link.peer.link, link.peer.id);
         let Some(dial) = self.dials.request(attempt) else { return };
-        if dial.purpose == Purpose::Probe {
+        if dial.purpose.is_probe() {
             self.table.end(now, id, LinkEnding::Close, CloseReason::Probe);
             let outcome = DialOutcome::Probed(found);
             return self.dials.end(&mut self.table, now, attempt, Some(id), outcome, out);

@@ -51,7 +51,8 @@ fn learn(book: &mut AddressBook, rng: &mut Rng, share: SourceShare) -> Option<No
 fn prove(book: &mut AddressBook, id: NodeId, seen: u64) {
     book.change(&id, |entry| {
         let addr = entry.usable[0];
-        entry.answered_at(addr, WallTime::from_unix_micros(seen));
+        entry.answered(WallTime::from_unix_micros(seen));
+        entry.proven_at(addr);
     });
 }
 
