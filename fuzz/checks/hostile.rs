@@ -50,7 +50,7 @@ pub(crate) struct Hostile {
     partial: Option<(Lane, bytes::Bytes, usize)>,
 }
 
-/// The first PING names what it remembers of the conversation.
+/// The first PING of a session names what it remembers of the conversation.
 const MEMORY: Frame = Frame::Ping { token: 1 };
 
 static IDENTITIES: LazyLock<Vec<Arc<Identity>>> = LazyLock::new(|| {
@@ -135,7 +135,6 @@ impl Hostile {
                 Frame::Ping { token } => {
                     self.put(now, Lane::CONTROL, &Frame::Pong { token });
                     if !self.dialled && !self.introduced {
-                        self.put(now, Lane::CONTROL, &MEMORY);
                         self.introduce(now);
                     }
                 }
@@ -148,9 +147,10 @@ impl Hostile {
         }
     }
 
-    /// The session is up: says how far it heard each lane.
+    /// The session is up: names its memory, and says how far it heard each lane.
     fn introduce(&mut self, now: Now) {
         self.introduced = true;
+        self.put(now, Lane::CONTROL, &MEMORY);
         for lane in Lane::KNOWN {
             self.put(now, lane, &Frame::Ack { lane, next: 0 });
         }
