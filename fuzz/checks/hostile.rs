@@ -41,11 +41,17 @@ pub(crate) struct Hostile {
     pub(crate) obliges: bool,
     me: usize,
     connection: Option<ConnectionId>,
+    /// Whether it dialled that, and has said how far it heard each lane.
+    dialled: bool,
+    introduced: bool,
     /// The next message of each lane.
     numbers: [u64; 3],
     /// A message of which it said a part, and how much of that.
     partial: Option<(Lane, bytes::Bytes, usize)>,
 }
+
+/// The first PING of a session names what it remembers of the conversation.
+const MEMORY: Frame = Frame::Ping { token: 1 };
 
 static IDENTITIES: LazyLock<Vec<Arc<Identity>>> = LazyLock::new(|| {
     (0..=u8::try_from(VICTIM).unwrap_or(0))
@@ -78,6 +84,8 @@ impl Hostile {
             obliges: true,
             me,
             connection: None,
+            dialled: false,
+            introduced: false,
             numbers: [0; 3],
             partial: None,
         }
@@ -87,12 +95,13 @@ impl Hostile {
         let key = (how & 1 == 0).then(|| link_public_key(node));
         let to = address(0);
         if let Ok(connection) = self.end.connect(now, to, Expect::Node(node.node_id()), key) {
-            self.begin(connection);
+            self.begin(connection, true);
         }
     }
 
-    fn begin(&mut self, connection: ConnectionId) {
+    fn begin(&mut self, connection: ConnectionId, dialled: bool) {
         self.connection = Some(connection);
+        (self.dialled, self.introduced) = (dialled, false);
         (self.numbers, self.partial) = ([0; 3], None);
     }
 
@@ -101,14 +110,14 @@ impl Hostile {
         while let Some(event) = self.end.poll_event() {
             match event {
                 EndpointEvent::Connected { connection, .. } => {
-                    self.begin(connection);
-                    self.greet(now);
+                    self.begin(connection, true);
+                    self.put(now, Lane::CONTROL, &MEMORY);
                 }
-                EndpointEvent::Accepted { connection, .. } => self.begin(connection),
-                EndpointEvent::Message { connection, lane, body, .. } => {
+                EndpointEvent::Accepted { connection, .. } => self.begin(connection, false),
+                EndpointEvent::Message { connection, body, .. } => {
                     self.end.release(now, connection, body.len());
                     if self.connection == Some(connection) && self.obliges {
-                        self.answer(now, lane, body);
+                        self.answer(now, body);
                     }
                 }
                 EndpointEvent::Closed { connection, .. } if self.connection == Some(connection) => {
@@ -119,24 +128,31 @@ impl Hostile {
         }
     }
 
-    /// Names its memory, and says how far it heard each lane.
-    fn greet(&mut self, now: Now) {
-        self.put(now, Lane::CONTROL, &Frame::Ping { token: 1 });
-        for lane in Lane::KNOWN {
-            self.put(now, lane, &Frame::Ack { lane, next: 0 });
-        }
-    }
-
-    fn answer(&mut self, now: Now, _lane: u8, record: bytes::Bytes) {
+    fn answer(&mut self, now: Now, record: bytes::Bytes) {
         let mut reader = Reader::new(record);
         while let Ok(frame) = Frame::decode(&mut reader) {
             match frame {
-                Frame::Ping { token } => self.put(now, Lane::CONTROL, &Frame::Pong { token }),
+                Frame::Ping { token } => {
+                    self.put(now, Lane::CONTROL, &Frame::Pong { token });
+                    if !self.dialled && !self.introduced {
+                        self.introduce(now);
+                    }
+                }
+                Frame::Pong { .. } if self.dialled && !self.introduced => self.introduce(now),
                 Frame::Message { lane, number, .. } => {
                     self.put(now, lane, &Frame::Ack { lane, next: number + 1 });
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The session is up: names its memory, and says how far it heard each lane.
+    fn introduce(&mut self, now: Now) {
+        self.introduced = true;
+        self.put(now, Lane::CONTROL, &MEMORY);
+        for lane in Lane::KNOWN {
+            self.put(now, lane, &Frame::Ack { lane, next: 0 });
         }
     }
 

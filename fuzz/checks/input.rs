@@ -19,6 +19,7 @@ impl Bytes<'_> {
         self.byte() & 1 == 1
     }
 
+    #[allow(dead_code, reason = "not every target has use for it")]
     pub(crate) fn word(&mut self) -> usize {
         self.byte() << 8 | self.byte()
     }

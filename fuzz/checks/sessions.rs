@@ -147,13 +147,13 @@ impl Stage {
         let n = usize::from(what >> 7);
         match what & 0x7F {
             0..=15 => {
-                self.carry(input.byte(), n, [1, 3, 16, 100, 1_000, 100_000][input.byte() % 6])
+                self.carry(input.byte(), n, [1, 3, 16, 100, 1_000, 100_000][input.byte() % 6]);
             }
             16..=31 => self.run(),
             32..=51 => self.say(n, input.byte(), size(input.byte())),
             52..=59 => self.dial(n, input.byte()),
             60..=63 => {
-                self.ends[n].door = [Door::Admits, Door::Refuses, Door::Waits][input.byte() % 3]
+                self.ends[n].door = [Door::Admits, Door::Refuses, Door::Waits][input.byte() % 3];
             }
             64..=67 => self.decide(n, input.byte()),
             68..=75 => self.change(input.byte(), n, input.word(), input.byte()),

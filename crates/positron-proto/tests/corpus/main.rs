@@ -5,7 +5,7 @@
 // The corpus is files, and the input that fails is to be named.
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
-use std::{env, fs, panic, path::PathBuf};
+use std::{collections::BTreeSet, env, fs, panic, path::PathBuf};
 
 use positron_proto::rng::Seed;
 
@@ -139,6 +139,33 @@ fn vectors_cut_or_changed_pass_the_checks() {
                 frames::check(&variant);
             }
         }
+    }
+}
+
+/// A hostile peer that is not let in tells nothing of a node.
+#[test]
+fn the_seeds_of_lives_reach_every_room() {
+    let lives = seeds::all().into_iter().filter(|(target, ..)| *target == "node");
+    let mut reached = BTreeSet::new();
+    for (_, _, bytes) in lives {
+        let (_, counters) = node::live(&bytes);
+        let counted = counters.iter().filter(|(_, value)| *value > 0);
+        reached.extend(counted.map(|(metric, _)| format!("{}.{}", metric.room, metric.field)));
+    }
+    for room in [
+        "session.sessions",
+        "session.messages_received",
+        "session.messages_unknown",
+        "peers.records_learned",
+        "gossip.published",
+        "gossip.delivered",
+        "gossip.forged",
+        "gossip.equivocations",
+        "gossip.iwant_sent",
+        "gossip.iwant_served",
+        "gossip.iwant_timeouts",
+    ] {
+        assert!(reached.contains(room), "{room} is not among {reached:?}");
     }
 }
 
