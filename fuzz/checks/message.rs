@@ -50,6 +50,7 @@ fn check_bounds(message: &Message) {
             check_records(peers);
         }
         Message::Peers(PeersMessage::Announcement(peers)) => check_records(peers),
+        Message::Peers(PeersMessage::Check(record)) => check_record(record),
         Message::Gossip(
             GossipMessage::IHave(holdings)
             | GossipMessage::IWant(holdings)

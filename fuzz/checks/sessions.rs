@@ -230,7 +230,9 @@ impl Stage {
                 };
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
-            SessionEffect::Moved { peer, .. } => assert_eq!(peer, other),
+            SessionEffect::Moved { peer, .. } | SessionEffect::DialledUs { peer } => {
+                assert_eq!(peer, other);
+            }
             SessionEffect::UsedTwice { peer, .. } => {
                 assert_eq!(peer, other, "a stranger has the keys of a node");
             }
