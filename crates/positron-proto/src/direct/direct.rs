@@ -51,9 +51,9 @@ enum DirectWake {
     Reconnect(NodeId),
 }
 
-impl Direct {
+impl Default for Direct {
     /// No messages.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             up: BTreeSet::new(),
             outbox: Outbox::default(),
@@ -63,7 +63,9 @@ impl Direct {
             counters: DirectCounters::default(),
         }
     }
+}
 
+impl Direct {
     /// Sends our own message to its audience; `up` says whether a session is there now.
     pub fn send(
         &mut self,

@@ -54,7 +54,7 @@ struct Sender {
 
 impl Sender {
     fn new() -> Self {
-        Self { direct: Direct::new(), out: VecDeque::new() }
+        Self { direct: Direct::default(), out: VecDeque::new() }
     }
 
     fn send(&mut self, number: u64, up: bool) -> Result<(), QueueFull> {
@@ -113,7 +113,7 @@ fn decode(message: Bytes, receiver: NodeId) -> DirectMessage {
 
 #[test]
 fn a_process_that_does_not_know_how_far_the_last_one_was_is_heard() {
-    let (mut receiver, mut out) = (Direct::new(), VecDeque::new());
+    let (mut receiver, mut out) = (Direct::default(), VecDeque::new());
     let (from, to) = (alice().node_id(), bob().node_id());
     receiver.peer_up(at(START), from, 1, &mut out);
     // So many gaps that everything below a number counts as received.
@@ -132,7 +132,7 @@ fn a_process_that_does_not_know_how_far_the_last_one_was_is_heard() {
 
 #[test]
 fn a_message_is_sent_delivered_once_and_completed_once() {
-    let (mut sender, mut receiver) = (Sender::new(), Direct::new());
+    let (mut sender, mut receiver) = (Sender::new(), Direct::default());
     sender.send(7, true).unwrap();
     let Some(DirectEffect::Send { to, message, ticket }) = sender.out.pop_front() else {
         panic!("no send")
@@ -256,7 +256,7 @@ fn what_is_not_acknowledged_is_bounded_too() {
 
 #[test]
 fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
-    let (mut receiver, me) = (Direct::new(), bob().node_id());
+    let (mut receiver, me) = (Direct::default(), bob().node_id());
     let mallory = Identity::from_seed([3; 32]);
     let wrong = |what| [DirectEffect::Misbehaved { peer: mallory.node_id(), what }];
 

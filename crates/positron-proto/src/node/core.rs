@@ -60,7 +60,7 @@ pub struct NodeCore {
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
-    held: HeldLinks,
+    pub(super) held: HeldLinks,
     pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
@@ -101,7 +101,7 @@ impl NodeCore {
                 seed.stream("gossip"),
                 now,
             ),
-            direct: Direct::new(),
+            direct: Direct::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
@@ -519,29 +519,6 @@ impl NodeCore {
         }
     }
 
-    /// `peer` brought a claim that is being checked: if many are, its link is read no further until
-    /// they are not. What there is no room for is dropped and has to be brought again.
-    pub(super) fn checks_begun(&mut self, now: Now, peer: NodeId) {
-        if self.pending.is_crowded(&peer)
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Checks, None)
-        {
-            self.counters.links_held += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
-        }
-    }
-
-    /// A claim of `peer` was checked.
-    pub(super) fn checks_ended(&mut self, now: Now, peer: NodeId) {
-        if !self.pending.is_crowded(&peer)
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.release(link, HeldFor::Checks)
-        {
-            self.read_on(now, vec![link]);
-        }
-    }
-
     /// Charges `peer` for what it said. Whether that is to be read.
     pub(super) fn charge(&mut self, now: Now, peer: NodeId, message: &[u8]) -> bool {
         let charged = self.work.charge(now.mono, peer, message);
@@ -569,7 +546,7 @@ impl NodeCore {
         !is_dropped
     }
 
-    fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
+    pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
         for link in links {
             self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }

@@ -206,8 +206,8 @@ impl Publisher {
     }
 
     /// A peer has said what it knows of us. `record` is the sequence of a record that we signed and
-    /// did not know of any more: numbers go on above all that were given out under it, and not where
-    /// a second process with this key goes on that hears the same.
+    /// did not know of any more: numbers go on above all that were given out under it, and not
+    /// where a second process with this key goes on that hears the same.
     pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) -> bool {
         self.in_doubt = None;
         let apart = now.wall.as_unix_micros() % NUMBERS_APART;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
-    pending_verification::Claim, persistence::Awaited, pushes::Push,
+    held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -16,7 +16,7 @@ use crate::{
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
-    session::sessions::{self, DialOutcome, DownReason, Peer},
+    session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
     storage::Change,
     time::Now,
     trust,
@@ -362,6 +362,29 @@ impl NodeCore {
                     self.claim_decided(now, from, *claim, verdict);
                 }
             },
+        }
+    }
+
+    /// `peer` brought a claim that is being checked: if many are, its link is read no further until
+    /// they are not. What there is no room for is dropped and has to be brought again.
+    fn checks_begun(&mut self, now: Now, peer: NodeId) {
+        if self.pending.is_crowded(&peer)
+            && let Some(link) = self.sessions.link_of(&peer)
+            && self.held.hold(now.mono, link, HeldFor::Checks, None)
+        {
+            self.counters.links_held += 1;
+            let out = &mut self.queues.session;
+            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    /// A claim of `peer` was checked.
+    fn checks_ended(&mut self, now: Now, peer: NodeId) {
+        if !self.pending.is_crowded(&peer)
+            && let Some(link) = self.sessions.link_of(&peer)
+            && self.held.release(link, HeldFor::Checks)
+        {
+            self.read_on(now, vec![link]);
         }
     }
 

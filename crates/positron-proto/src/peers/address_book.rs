@@ -167,7 +167,7 @@ impl AddressBook {
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.change(&node, |entry| {
-            entry.answered(now);
+            entry.handle_answer(now);
             proven.into_iter().for_each(|at| entry.proven_at(at));
         });
         self.remember(node, out);

@@ -86,7 +86,7 @@ impl AddressEntry {
     }
 
     /// Notes that the node answered.
-    pub(super) const fn answered(&mut self, now: WallTime) {
+    pub(super) const fn handle_answer(&mut self, now: WallTime) {
         self.known.failures = 0;
         self.known.last_seen = now;
     }

@@ -186,7 +186,7 @@ impl Peers {
         let outbound = peer.direction == Direction::Outbound;
         self.book.change(&peer.id, |entry| {
             entry.linked = true;
-            entry.answered(now.wall);
+            entry.handle_answer(now.wall);
         });
         self.proofs.peer_up(peer.id, &self.book, &mut self.links, turn);
         self.discovery.peer_up(&peer, turn);

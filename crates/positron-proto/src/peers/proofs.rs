@@ -46,8 +46,9 @@ use crate::{
 /// its node ourselves, and who vouches for what is not so only brings us to pass on what we reach.
 ///
 /// Bounded: [`MAX_PROBES_PER_PEER`] a link, and as many when somebody vouched; one question of ours
-/// in [`QUESTION_INTERVAL`], or as many to a newcomer as it takes; [`MAX_QUESTIONS`] of others, a quarter of them by one peer, each for
-/// [`CHECK_TIMEOUT`] and [`MAX_ADDRESSES_PER_QUESTION`] addresses.
+/// in [`QUESTION_INTERVAL`], or as many to a newcomer as it takes; [`MAX_QUESTIONS`] of others, a
+/// quarter of them by one peer, each for [`CHECK_TIMEOUT`] and [`MAX_ADDRESSES_PER_QUESTION`]
+/// addresses.
 #[derive(Debug)]
 pub(super) struct Proofs {
     me: NodeId,

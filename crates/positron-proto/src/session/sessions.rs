@@ -329,8 +329,9 @@ impl Sessions {
         }
     }
 
-    /// This machine has other addresses: every session is asked for a sign of life, so that it moves
-    /// to a path that works, or its link is found to be dead, without waiting for its next word.
+    /// This machine has other addresses: every session is asked for a sign of life, so that it
+    /// moves to a path that works, or its link is found to be dead, without waiting for its next
+    /// word.
     pub fn handle_network_changed(&mut self, now: Now) {
         let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
         for link in links {

@@ -51,7 +51,7 @@ fn learn(book: &mut AddressBook, rng: &mut Rng, share: SourceShare) -> Option<No
 fn prove(book: &mut AddressBook, id: NodeId, seen: u64) {
     book.change(&id, |entry| {
         let addr = entry.usable[0];
-        entry.answered(WallTime::from_unix_micros(seen));
+        entry.handle_answer(WallTime::from_unix_micros(seen));
         entry.proven_at(addr);
     });
 }
