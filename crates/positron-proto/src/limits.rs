@@ -548,8 +548,8 @@ pub const NUMBERS_APART: u64 = 1 << 20;
 /// How long broadcasts wait for a peer that knows us when our own database and clock leave a doubt:
 /// what a direct message waits for its link.
 pub const RECOGNITION_WAIT: Duration = DIRECT_TIMEOUT;
-/// How far a clock may have got ahead of the numbers before these follow: one second of it. One that
-/// drifts by 50 ppm takes hours for that, one that is set right takes no time.
+/// How far a clock may have got ahead of the numbers before these follow: one second of it. One
+/// that drifts by 50 ppm takes hours for that, one that is set right takes no time.
 pub const CLOCK_DRIFT_NUMBERS: u64 = 1_000_000;
 /// Shortest time between two times that the application is told the same of our identity.
 pub const IDENTITY_NOTICE_INTERVAL: Duration = Duration::from_secs(60);

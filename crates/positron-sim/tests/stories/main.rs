@@ -214,12 +214,14 @@ fn who_publishes_eight_windows_at_once_over_slow_lines_loses_nothing() {
         let mut story = Scenario::quiet("a burst", 8, secs(180));
         story.config.gossip.cache_size = 200;
         story.physics = Physics { rate: Some(150_000), ..Physics::default() };
+        // The last ones wait for longer than a ticket does otherwise.
+        story = story.waive(Check::Liveness);
         for _ in 0..count {
             story = story.say(secs(5), Workload::Broadcast { from: Some(2), bytes });
         }
         for report in play(&story, 0..3) {
             assert_eq!(counted(&report, "gossip", "published"), count, "{}", report.counters);
-            assert_eq!(counted(&report, "gossip", "evicted_unreached"), 0, "{}", report.counters);
+            assert_eq!(report.deliveries, 7 * count, "{}", report.counters);
         }
     }
 }
