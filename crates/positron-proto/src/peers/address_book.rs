@@ -13,7 +13,7 @@ use std::{
 use super::{
     PeersEffect,
     entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
-    scope::Group,
+    scope::{Group, canonical},
 };
 use crate::{
     id::NodeId,
@@ -158,24 +158,28 @@ impl AddressBook {
         sample
     }
 
-    /// The node answered a dial, which proves this address of it, if any.
+    /// The node answered a dial of ours at `at`, which may prove this address of it.
     pub(super) fn handle_answer(
         &mut self,
         node: NodeId,
-        proven: Option<SocketAddr>,
+        at: SocketAddr,
+        is_proof: bool,
         now: WallTime,
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.change(&node, |entry| {
             entry.handle_answer(now);
-            proven.into_iter().for_each(|at| entry.proven_at(at));
+            entry.known.answered = Some(canonical(at));
+            if is_proof {
+                entry.proven_at(at);
+            }
         });
         self.remember(node, out);
     }
 
-    /// Storage keeps a proven peer as it is now.
+    /// Storage keeps a peer as it is now, if it is proven or was found by us.
     pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
-        if self.get(&node).is_some_and(AddressEntry::is_verified) {
+        if self.get(&node).is_some_and(AddressEntry::is_worth_keeping) {
             let known = self.change(&node, |entry| {
                 entry.stored = true;
                 entry.known.clone()

@@ -19,6 +19,9 @@ pub struct KnownPeer {
     /// The address at which it last answered a dial that says that it would answer others; `None`:
     /// hearsay.
     pub dialled: Option<SocketAddr>,
+    /// The address at which it last answered a dial of ours: worth another one, after a restart
+    /// too, whether others reach it there or not.
+    pub answered: Option<SocketAddr>,
     /// When it was last linked to us or answered; the epoch: never.
     pub last_seen: WallTime,
     /// Dials since then that failed.
@@ -85,6 +88,11 @@ impl AddressEntry {
         self.known.dialled.is_some()
     }
 
+    /// Whether storage keeps it.
+    pub(super) const fn is_worth_keeping(&self) -> bool {
+        self.is_verified() || self.known.answered.is_some()
+    }
+
     /// Notes that the node answered.
     pub(super) const fn handle_answer(&mut self, now: WallTime) {
         self.known.failures = 0;
@@ -144,7 +152,8 @@ impl AddressEntry {
 impl KnownPeer {
     /// Nobody dialled it yet.
     pub(super) const fn heard_of(record: Verified<PeerRecord>) -> Self {
-        Self { record, dialled: None, last_seen: WallTime::from_unix_micros(0), failures: 0 }
+        let last_seen = WallTime::from_unix_micros(0);
+        Self { record, dialled: None, answered: None, last_seen, failures: 0 }
     }
 }
 

@@ -129,16 +129,18 @@ impl Intake {
             Learned::New => {
                 turn.counters.records_learned += 1;
                 news = RecordNews::NewPeer;
-                if links.contains(&node) {
+                if let Some(link) = links.get(&node) {
                     book.change(&node, |entry| {
                         entry.linked = true;
+                        entry.known.answered = link.dialled;
                         entry.known.last_seen = turn.now.wall;
                     });
+                    book.remember(node, turn.out);
                 }
             }
             Learned::Newer => {
                 turn.counters.records_learned += 1;
-                match book.get(&node).map(AddressEntry::is_verified) {
+                match book.get(&node).map(AddressEntry::is_worth_keeping) {
                     Some(true) => book.remember(node, turn.out),
                     _ if was_good => book.forget_stored(node, turn.out),
                     _ => {}
@@ -192,7 +194,8 @@ pub(super) fn restore(mut remembered: Vec<KnownPeer>, me: NodeId, book: &mut Add
         }
         let named = |addr: &SocketAddr| known.record.content().lists(*addr);
         known.dialled = known.dialled.filter(named);
-        let scope = known.dialled.map_or(Scope::Public, Scope::of_peer);
+        known.answered = known.answered.filter(named);
+        let scope = known.dialled.or(known.answered).map_or(Scope::Public, Scope::of_peer);
         let usable = usable(known.record.content(), scope);
         book.restore(known, usable);
     }

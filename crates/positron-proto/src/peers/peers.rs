@@ -186,6 +186,7 @@ impl Peers {
         let outbound = peer.direction == Direction::Outbound;
         self.book.change(&peer.id, |entry| {
             entry.linked = true;
+            entry.known.answered = if outbound { Some(peer.addr) } else { entry.known.answered };
             entry.handle_answer(now.wall);
         });
         self.proofs.peer_up(peer.id, &self.book, &mut self.links, turn);

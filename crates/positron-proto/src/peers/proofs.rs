@@ -93,10 +93,10 @@ impl Proofs {
     ) {
         let vouched = book.get(&node).is_some_and(|entry| entry.vouched);
         if dial.purpose == Purpose::FreshProbe || vouched {
-            book.handle_answer(node, Some(dial.to), turn.now.wall, turn.out);
+            book.handle_answer(node, dial.to, true, turn.now.wall, turn.out);
             self.handle_proven(node, book, links, turn);
         } else {
-            book.handle_answer(node, None, turn.now.wall, turn.out);
+            book.handle_answer(node, dial.to, false, turn.now.wall, turn.out);
             self.settle(node, dial.to, book, links, turn.now.mono);
         }
     }

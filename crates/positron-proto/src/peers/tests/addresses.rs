@@ -329,7 +329,9 @@ fn a_dial_proves_nothing_while_a_link_that_was_may_be_remembered() {
             node.peers.handle_dial_ended(now, dial, outcome, out);
         });
         world.run(HANDSHAKE_TIMEOUT);
-        assert_eq!(world.nodes[0].stored.contains_key(&guest.peer.id), proves, "{away:?}");
+        let kept = &world.nodes[0].stored[&guest.peer.id];
+        assert_eq!(kept.answered, Some(to), "worth another dial of ours in any case");
+        assert_eq!(kept.dialled.is_some(), proves, "{away:?}");
     }
 }
 

@@ -275,7 +275,13 @@ fn what_storage_brings_back_is_bounded_and_checked() {
         let addr = public(&mut rng);
         let record = record(&mut rng, addr);
         let last_seen = WallTime::from_unix_micros(rng.below(1_000_000));
-        remembered.push(KnownPeer { record, dialled: Some(addr), last_seen, failures: 0 });
+        remembered.push(KnownPeer {
+            record,
+            dialled: Some(addr),
+            answered: None,
+            last_seen,
+            failures: 0,
+        });
     }
     let index = world.nodes.len();
     // What is dropped is forgotten by storage as well.

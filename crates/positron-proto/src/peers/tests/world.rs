@@ -323,7 +323,7 @@ impl World {
                 self.later(Duration::from_millis(1), index, Happening::Check { from, record });
             }
             PeersEffect::Remember(known) => {
-                assert!(known.dialled.is_some());
+                assert!(known.dialled.or(known.answered).is_some());
                 node.stored.insert(known.record.content().node_id(), known);
             }
             PeersEffect::Forget(id) => {
