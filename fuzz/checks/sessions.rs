@@ -1,5 +1,4 @@
-//! Two nodes that talk over byte streams, which somebody in the middle cuts, delays, changes and
-//! joins.
+//! Two nodes that talk over byte streams, which somebody cuts, delays, changes and joins.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -31,11 +30,10 @@ use super::input::Bytes;
 
 /// The input says what the nodes do, and what becomes of each piece of each stream.
 ///
-/// Nothing panics. What one node hears of the other in a lane is what that said, in order, nothing
-/// left out that was not given up, and nothing twice by a node that remembers the first time. Each
-/// dial and each message with a ticket comes to one end. What waits and what was written stays in
-/// bounds. After all that, over a stream that does its duty, a session comes up again and all that
-/// was not given up arrives.
+/// Nothing panics. What one node hears of the other in a lane is what that said, in order, without
+/// gaps but for what was given up, and nothing twice by a node that remembers. Each dial and each
+/// message with a ticket comes to one end. What waits and what was written stays in bounds. After
+/// all that, over a stream that does its duty, a session comes up again and the rest arrives.
 pub(crate) fn check(bytes: &[u8]) {
     let mut input = Bytes(bytes);
     let mut stage = Stage::new();
@@ -230,12 +228,9 @@ impl Stage {
                 };
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
-            SessionEffect::Moved { peer, .. } | SessionEffect::DialledUs { peer } => {
-                assert_eq!(peer, other);
-            }
-            SessionEffect::UsedTwice { peer, .. } => {
-                assert_eq!(peer, other, "a stranger has the keys of a node");
-            }
+            SessionEffect::Moved { peer, .. }
+            | SessionEffect::DialledUs { peer }
+            | SessionEffect::UsedTwice { peer, .. } => assert_eq!(peer, other),
             SessionEffect::DialEnded { .. } => {
                 let dials = &mut self.ends[n].dials;
                 *dials = dials.checked_sub(1).expect("a dial comes to an end once");
