@@ -140,7 +140,7 @@ impl Hostile {
                 }
                 Frame::Pong { .. } if self.dialled && !self.introduced => self.introduce(now),
                 Frame::Message { lane, number, .. } => {
-                    self.put(now, lane, &Frame::Ack { lane, next: number + 1 });
+                    self.put(now, Lane::CONTROL, &Frame::Ack { lane, next: number + 1 });
                 }
                 _ => {}
             }
@@ -152,7 +152,7 @@ impl Hostile {
         self.introduced = true;
         self.put(now, Lane::CONTROL, &MEMORY);
         for lane in Lane::KNOWN {
-            self.put(now, lane, &Frame::Ack { lane, next: 0 });
+            self.put(now, Lane::CONTROL, &Frame::Ack { lane, next: 0 });
         }
     }
 
