@@ -35,9 +35,9 @@ use super::{
 /// The input says what the peers say, what the application wants, and when the disk, the threads
 /// that check signatures, and the clocks do their part, if at all.
 ///
-/// Nothing panics; what is kept and what waits stays in bounds, and so does all memory; each command
-/// is answered exactly once; nothing is handed over in the name of somebody who did not sign it; and
-/// the same input leads to the same effects and datagrams again.
+/// Nothing panics; what is kept and what waits stays in bounds, and so does all memory; each
+/// command is answered exactly once; nothing is handed over in the name of somebody who did not
+/// sign it; and the same input leads to the same effects and datagrams again.
 pub(crate) fn check(bytes: &[u8]) {
     let again = live(bytes);
     assert_eq!(live(bytes), again, "the same input does not lead to the same effects");
