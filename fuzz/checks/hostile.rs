@@ -44,14 +44,20 @@ pub(crate) struct Hostile {
     /// Whether it dialled that, and has said how far it heard each lane.
     dialled: bool,
     introduced: bool,
+    /// How often it dialled, and whether it holds its earlier links for dead.
+    dials: u64,
+    instead: bool,
     /// The next message of each lane.
     numbers: [u64; 3],
     /// A message of which it said a part, and how much of that.
     partial: Option<(Lane, bytes::Bytes, usize)>,
 }
 
-/// The first PING of a session names what it remembers of the conversation.
+/// The first PING over a session names what it remembers of the conversation.
 const MEMORY: Frame = Frame::Ping { token: 1 };
+
+/// What the first PING of a dialler says beside how often it dialled.
+const INSTEAD: u64 = 1 << 63;
 
 static IDENTITIES: LazyLock<Vec<Arc<Identity>>> = LazyLock::new(|| {
     (0..=u8::try_from(VICTIM).unwrap_or(0))
@@ -86,6 +92,8 @@ impl Hostile {
             connection: None,
             dialled: false,
             introduced: false,
+            dials: 0,
+            instead: false,
             numbers: [0; 3],
             partial: None,
         }
@@ -94,6 +102,7 @@ impl Hostile {
     pub(crate) fn dial(&mut self, now: Now, node: &Identity, how: usize) {
         let key = (how & 1 == 0).then(|| link_public_key(node));
         let to = address(0);
+        self.instead = how & 2 == 2;
         if let Ok(connection) = self.end.connect(now, to, Expect::Node(node.node_id()), key) {
             self.begin(connection, true);
         }
@@ -111,13 +120,13 @@ impl Hostile {
             match event {
                 EndpointEvent::Connected { connection, .. } => {
                     self.begin(connection, true);
-                    self.put(now, Lane::CONTROL, &MEMORY);
+                    self.greet(now);
                 }
                 EndpointEvent::Accepted { connection, .. } => self.begin(connection, false),
                 EndpointEvent::Message { connection, body, .. } => {
                     self.end.release(now, connection, body.len());
-                    if self.connection == Some(connection) && self.obliges {
-                        self.answer(now, body);
+                    if self.connection == Some(connection) {
+                        self.hear(now, body);
                     }
                 }
                 EndpointEvent::Closed { connection, .. } if self.connection == Some(connection) => {
@@ -128,9 +137,18 @@ impl Hostile {
         }
     }
 
-    fn answer(&mut self, now: Now, record: bytes::Bytes) {
+    fn hear(&mut self, now: Now, record: bytes::Bytes) {
         let mut reader = Reader::new(record);
         while let Ok(frame) = Frame::decode(&mut reader) {
+            if let Frame::Ack { lane, next } = frame
+                && let Some(number) = self.numbers.get_mut(usize::from(lane.number()))
+            {
+                // What it said over an earlier link counts too.
+                *number = next.max(*number);
+            }
+            if !self.obliges {
+                continue;
+            }
             match frame {
                 Frame::Ping { token } => {
                     self.put(now, Lane::CONTROL, &Frame::Pong { token });
@@ -140,19 +158,27 @@ impl Hostile {
                 }
                 Frame::Pong { .. } if self.dialled && !self.introduced => self.introduce(now),
                 Frame::Message { lane, number, .. } => {
-                    self.put(now, lane, &Frame::Ack { lane, next: number + 1 });
+                    self.put(now, Lane::CONTROL, &Frame::Ack { lane, next: number + 1 });
                 }
                 _ => {}
             }
         }
     }
 
+    /// The first words of a dialler.
+    fn greet(&mut self, now: Now) {
+        self.dials += 1;
+        let instead = if self.instead { INSTEAD } else { 0 };
+        self.put(now, Lane::CONTROL, &Frame::Ping { token: self.dials | instead });
+    }
+
     /// The session is up: names its memory, and says how far it heard each lane.
     fn introduce(&mut self, now: Now) {
         self.introduced = true;
         self.put(now, Lane::CONTROL, &MEMORY);
+        // In lane 0, whatever lane they are of: elsewhere they would end the session.
         for lane in Lane::KNOWN {
-            self.put(now, lane, &Frame::Ack { lane, next: 0 });
+            self.put(now, Lane::CONTROL, &Frame::Ack { lane, next: 0 });
         }
     }
 
@@ -196,10 +222,12 @@ impl Hostile {
         let (what, how) = (input.byte(), input.byte());
         let lane = Lane::from_number(u8::try_from(how % 5).unwrap_or(0)).unwrap_or(Lane::CONTROL);
         let other = Lane::from_number(u8::try_from(how % 16).unwrap_or(0)).unwrap_or(lane);
+        // Where it belongs, or astray.
+        let place = if how & 0x40 == 0 { Lane::CONTROL } else { lane };
         match what % 12 {
-            0 => self.put(now, lane, &Frame::Ping { token: number(how) }),
-            1 => self.put(now, lane, &Frame::Pong { token: number(how) }),
-            2 => self.put(now, lane, &Frame::Ack { lane: other, next: number(input.byte()) }),
+            0 => self.put(now, place, &Frame::Ping { token: number(how) }),
+            1 => self.put(now, place, &Frame::Pong { token: number(how) }),
+            2 => self.put(now, place, &Frame::Ack { lane: other, next: number(input.byte()) }),
             3 => {
                 let (_, body) = self.message(now, input);
                 self.put(now, lane, &Frame::Message { lane, number: number(how), body });
@@ -223,7 +251,7 @@ impl Hostile {
                 for token in 0..200 {
                     Frame::Ping { token }.encode(&mut record);
                 }
-                self.put_record(now, lane, record);
+                self.put_record(now, place, record);
             }
         }
     }
@@ -268,6 +296,7 @@ impl Hostile {
             9 if how & 1 == 1 => GossipMessage::Offer(holdings(input)).into(),
             10 if how & 1 == 1 => GossipMessage::Receipt(holdings(input)).into(),
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
+            3 if how & 1 == 1 => PeersMessage::Check(self.record(now, how / 2, input)).into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),
             5..=8 => {
