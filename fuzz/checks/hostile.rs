@@ -296,7 +296,6 @@ impl Hostile {
             9 if how & 1 == 1 => GossipMessage::Offer(holdings(input)).into(),
             10 if how & 1 == 1 => GossipMessage::Receipt(holdings(input)).into(),
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
-            3 if how & 1 == 1 => PeersMessage::Check(self.record(now, how / 2, input)).into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),
             5..=8 => {

@@ -50,7 +50,6 @@ fn check_bounds(message: &Message) {
             check_records(peers);
         }
         Message::Peers(PeersMessage::Announcement(peers)) => check_records(peers),
-        Message::Peers(PeersMessage::Check(record)) => check_record(record),
         Message::Gossip(
             GossipMessage::IHave(holdings)
             | GossipMessage::IWant(holdings)

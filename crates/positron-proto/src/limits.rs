@@ -427,17 +427,6 @@ pub const RECORDS_PER_ANSWER: usize = 16;
 pub const MAX_PROBES: usize = 4;
 /// Probes of the addresses of one linked peer.
 pub const MAX_PROBES_PER_PEER: u32 = 6;
-/// How long after a link whatever is in front of its peer may let us in because of it, and nobody
-/// else: translators and firewalls remember a flow of datagrams for 2 to 5 minutes (RFC 4787, 4.3),
-/// and a closed stream for 4 (RFC 5382, 5).
-pub const CONTACT_OPENS_FOR: Duration = Duration::from_secs(600);
-/// Shortest time between two questions of ours to dial somebody: who claims addresses of others
-/// turns no crowd on them.
-pub const QUESTION_INTERVAL: Duration = Duration::from_secs(2);
-/// Nodes that others asked us to dial and that we are about to, in all.
-pub const MAX_QUESTIONS: usize = 16;
-/// Addresses of one node that we dial because we were asked to.
-pub const MAX_ADDRESSES_PER_QUESTION: usize = 3;
 /// Records whose signature is being checked, from one peer: two of the largest messages.
 pub const MAX_CHECKS_PER_PEER: usize = 64;
 /// Records whose signature is being checked, in all.
@@ -457,8 +446,8 @@ pub const SLOTS_FULL_PAUSE: Duration = Duration::from_secs(15);
 /// Shortest time between two reports of newcomers refused for one reason. Guess: a line in the log
 /// that an operator sees soon, and that nobody can fill a disk with.
 pub const REFUSALS_TOLD_INTERVAL: Duration = Duration::from_secs(10);
-/// Time between two HANDSHAKE, PEER_DISCOVERY, OBSERVED_ADDRESS, PEER_CHECK or unasked
-/// PEER_ANNOUNCEMENT of a peer, in the long run: 30 a minute.
+/// Time between two HANDSHAKE, PEER_DISCOVERY, OBSERVED_ADDRESS or unasked PEER_ANNOUNCEMENT of a
+/// peer, in the long run: 30 a minute.
 pub const SAYING_INTERVAL: Duration = Duration::from_secs(2);
 /// Such messages that a peer may send at once.
 pub const SAYING_BURST: u32 = 30;

@@ -195,7 +195,6 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("peer_announcement", PeersMessage::Announcement(records()).into()),
         ("peer_announcement.later", later.into()),
         ("observed_address", PeersMessage::ObservedAddress(address("198.51.100.7:61000")).into()),
-        ("peer_check", PeersMessage::Check(record(1).claim().clone()).into()),
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),

@@ -80,7 +80,6 @@ impl NodeCore {
             sessions::SessionEffect::UsedTwice { peer, addrs } => {
                 self.handle_used_twice(now, peer, addrs.into());
             }
-            sessions::SessionEffect::DialledUs { peer } => self.peers.handle_contact(now, peer),
             sessions::SessionEffect::Moved { peer, addr } => {
                 self.peers.handle_moved(peer, addr, &mut self.queues.peers);
             }

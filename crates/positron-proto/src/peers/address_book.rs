@@ -13,7 +13,7 @@ use std::{
 use super::{
     PeersEffect,
     entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
-    scope::{Group, canonical},
+    scope::Group,
 };
 use crate::{
     id::NodeId,
@@ -158,28 +158,21 @@ impl AddressBook {
         sample
     }
 
-    /// The node answered a dial of ours at `at`, which may prove this address of it.
-    pub(super) fn handle_answer(
+    /// The node answered a dial to this address.
+    pub(super) fn answered_at(
         &mut self,
         node: NodeId,
         at: SocketAddr,
-        is_proof: bool,
         now: WallTime,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.change(&node, |entry| {
-            entry.handle_answer(now);
-            entry.known.answered = Some(canonical(at));
-            if is_proof {
-                entry.proven_at(at);
-            }
-        });
+        self.change(&node, |entry| entry.answered_at(at, now));
         self.remember(node, out);
     }
 
-    /// Storage keeps a peer as it is now, if it is proven or was found by us.
+    /// Storage keeps a proven peer as it is now.
     pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
-        if self.get(&node).is_some_and(AddressEntry::is_worth_keeping) {
+        if self.get(&node).is_some_and(AddressEntry::is_verified) {
             let known = self.change(&node, |entry| {
                 entry.stored = true;
                 entry.known.clone()
@@ -233,9 +226,6 @@ impl AddressBook {
             next_dial: Instant::ORIGIN,
             linked: false,
             stored: false,
-            spoke: None,
-            found: None,
-            vouched: false,
             blamed: false,
             source,
             learned: self.learned,

@@ -1,7 +1,5 @@
 //! What peers keep across restarts, as rows: the address book.
 
-use std::net::SocketAddr;
-
 use bytes::BufMut as _;
 
 use super::KnownPeer;
@@ -13,8 +11,8 @@ use crate::{
     wire::{Malformed, Reader, Writer as _, record::PeerRecord},
 };
 
-/// Node: when it was last seen, dials that failed since, where it was dialled and proven, where it
-/// answered us, and its record as it travels.
+/// Node: when it was last seen, dials that failed since, where it was dialled, and its record as
+/// it travels.
 pub const BOOK: Table = Table { name: "peers_book", rule: Rule::Replace, essential: false };
 
 /// A peer of the address book.
@@ -23,9 +21,8 @@ pub fn keep(peer: &KnownPeer) -> Change {
     value.put_u64(peer.last_seen.as_unix_micros());
     value.put_u32(peer.failures);
     // As text, which names the interface of a link-local address too.
-    for addr in [peer.dialled, peer.answered] {
-        value.append_blob(addr.map(|addr| addr.to_string()).unwrap_or_default().as_bytes());
-    }
+    let dialled = peer.dialled.map(|addr| addr.to_string()).unwrap_or_default();
+    value.append_blob(dialled.as_bytes());
     peer.record.claim().encode(&mut value);
     Change::keep(&BOOK, key(&peer.record.content().node_id()), value)
 }
@@ -44,26 +41,22 @@ impl Remembered for Vec<KnownPeer> {
         let mut reader = Reader::new(row.value);
         let last_seen = WallTime::from_unix_micros(reader.u64()?);
         let failures = reader.u32()?;
-        let (dialled, answered) = (read_address(&mut reader)?, read_address(&mut reader)?);
+        let no_address = reader.malformed("address that was dialled");
+        let dialled = match &reader.bytes(MAX_DIALLED)?[..] {
+            [] => None,
+            text => {
+                let text = core::str::from_utf8(text).map_err(|_| no_address)?;
+                Some(text.parse().map_err(|_| no_address)?)
+            }
+        };
         let record = Signed::<PeerRecord>::decode(&mut reader)?;
         if row.key != key(&record.content().node_id()) {
             return Err(reader.malformed("record of another key"));
         }
         reader.finish()?;
         let record = Verified::from_own_storage(record, network);
-        self.push(KnownPeer { record, dialled, answered, last_seen, failures });
+        self.push(KnownPeer { record, dialled, last_seen, failures });
         Ok(())
-    }
-}
-
-fn read_address(reader: &mut Reader) -> Result<Option<SocketAddr>, Malformed> {
-    let no_address = reader.malformed("address that was dialled");
-    match &reader.bytes(MAX_DIALLED)?[..] {
-        [] => Ok(None),
-        text => {
-            let text = core::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-            text.map(Some).ok_or(no_address)
-        }
     }
 }
 

@@ -14,7 +14,5 @@ counters! {
     inbound_refused_banned: Counter Count "Newcomers refused because they are banned.";
     records_learned: Counter Count "Records that were new or newer.";
     records_dropped: Counter Count "Records dropped: the book, or their source's share, is full.";
-    checks_asked: Counter Count "Peers that were asked to dial a node.";
-    checks_refused: Counter Count "Nodes that we were asked to dial, and are no witness of.";
     records_forged: Counter Count "Records whose signature was forged.";
 }

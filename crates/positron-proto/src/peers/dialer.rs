@@ -42,7 +42,7 @@ pub(super) enum DialReason {
     Book,
     /// This bootstrap address's.
     Bootstrap(usize),
-    /// To prove the address of a peer.
+    /// To prove the address of a linked peer.
     Probe,
 }
 
@@ -66,7 +66,7 @@ impl Dialer {
         self.under_way.insert(key, under_way);
         match request.purpose {
             Purpose::Connect => turn.counters.dials += 1,
-            Purpose::Probe | Purpose::FreshProbe => turn.counters.probes += 1,
+            Purpose::Probe => turn.counters.probes += 1,
         }
         turn.push(PeersEffect::Dial(request));
         true
@@ -141,9 +141,7 @@ impl Dialer {
     fn has_room(&self, reason: DialReason, purpose: Purpose) -> bool {
         let connecting = self.connecting();
         match (purpose, reason) {
-            (Purpose::Probe | Purpose::FreshProbe, _) => {
-                self.under_way.len() - connecting < MAX_PROBES
-            }
+            (Purpose::Probe, _) => self.under_way.len() - connecting < MAX_PROBES,
             (Purpose::Connect, DialReason::Bootstrap(_)) => connecting < MAX_DIALS,
             (Purpose::Connect, _) => connecting < MAX_DIALS - BOOTSTRAP_DIALS,
         }
@@ -155,7 +153,7 @@ fn key(request: &DialRequest) -> Key {
         Expect::Node(node) => Some(node),
         Expect::Anyone => None,
     };
-    (request.to, node, request.purpose.is_probe())
+    (request.to, node, request.purpose == Purpose::Probe)
 }
 
 /// A dial whose outcome nobody told for so long is over.

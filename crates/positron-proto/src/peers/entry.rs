@@ -6,7 +6,6 @@ use super::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::CONTACT_OPENS_FOR,
     time::{Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -16,12 +15,8 @@ use crate::{
 pub struct KnownPeer {
     /// Its newest record.
     pub record: Verified<PeerRecord>,
-    /// The address at which it last answered a dial that says that it would answer others; `None`:
-    /// hearsay.
+    /// The address at which it last answered a dial of ours; `None`: hearsay.
     pub dialled: Option<SocketAddr>,
-    /// The address at which it last answered a dial of ours: worth another one, after a restart
-    /// too, whether others reach it there or not.
-    pub answered: Option<SocketAddr>,
     /// When it was last linked to us or answered; the epoch: never.
     pub last_seen: WallTime,
     /// Dials since then that failed.
@@ -41,13 +36,6 @@ pub(super) struct AddressEntry {
     pub linked: bool,
     /// Storage has it.
     pub stored: bool,
-    /// When it was linked or dialled us last: whatever lets its answers in lets us in too, for a
-    /// while.
-    pub spoke: Option<Instant>,
-    /// Where it answered, which proves something unless it proves to have dialled us meanwhile.
-    pub found: Option<SocketAddr>,
-    /// Somebody who can tell found its node at an address of its record.
-    pub vouched: bool,
     /// Its owner was already blamed for a false address.
     pub blamed: bool,
     /// Whose part of the book it takes up until it is proven.
@@ -83,24 +71,13 @@ impl AddressEntry {
         self.usable.get(turn % self.usable.len().max(1)).copied()
     }
 
-    /// Whether one of its addresses is proven.
+    /// Whether a dial of ours proved one of its addresses.
     pub(super) const fn is_verified(&self) -> bool {
         self.known.dialled.is_some()
     }
 
-    /// Whether storage keeps it.
-    pub(super) const fn is_worth_keeping(&self) -> bool {
-        self.is_verified() || self.known.answered.is_some()
-    }
-
-    /// Notes that the node answered.
-    pub(super) const fn handle_answer(&mut self, now: WallTime) {
-        self.known.failures = 0;
-        self.known.last_seen = now;
-    }
-
-    /// Notes that strangers find the node at `addr`, if its record names that address.
-    pub(super) fn proven_at(&mut self, addr: SocketAddr) {
+    /// Notes that the node answered at `addr`; it counts if its record names that address.
+    pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
         let addr = canonical(addr);
         if self.known.record.content().lists(addr) {
             self.known.dialled = Some(addr);
@@ -108,16 +85,8 @@ impl AddressEntry {
                 self.usable.push(addr);
             }
         }
-    }
-
-    /// Whether the node spoke to us so lately that it may let us in, and nobody else.
-    pub(super) fn lets_us_in(&self, now: Instant) -> bool {
-        self.spoke.is_some_and(|at| now.since(at) < CONTACT_OPENS_FOR)
-    }
-
-    /// Which of its records this is.
-    pub(super) fn sequence(&self) -> u64 {
-        self.known.record.content().sequence
+        self.known.failures = 0;
+        self.known.last_seen = now;
     }
 
     pub(super) fn share(&self) -> SourceShare {
@@ -145,15 +114,13 @@ impl AddressEntry {
             self.usable.push(dialled);
         }
         self.known.record = record;
-        self.vouched = false;
     }
 }
 
 impl KnownPeer {
     /// Nobody dialled it yet.
     pub(super) const fn heard_of(record: Verified<PeerRecord>) -> Self {
-        let last_seen = WallTime::from_unix_micros(0);
-        Self { record, dialled: None, answered: None, last_seen, failures: 0 }
+        Self { record, dialled: None, last_seen: WallTime::from_unix_micros(0), failures: 0 }
     }
 }
 

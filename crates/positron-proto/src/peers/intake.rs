@@ -1,4 +1,4 @@
-//! From a signed record that somebody sent to an entry of the book.
+//! From a signed record that somebody sent to an entry of the book, and the proof of its addresses.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -6,18 +6,22 @@ use super::{
     KnownPeer, PeersEffect,
     address_book::{AddressBook, Learned},
     connected::ConnectedPeers,
+    dialer::{DialReason, Dialer},
     entry::{AddressEntry, SourceShare},
-    scope::{Scope, is_plausible},
+    redial::backoff,
+    scope::{Scope, canonical, is_plausible},
     turn::Turn,
 };
 use crate::{
-    handshake::Direction,
+    deadlines::Deadlines,
+    handshake::{Direction, Expect},
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER},
+    limits::{CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_PROBES_PER_PEER, REDIAL_LONGEST},
     misbehavior::Misbehavior,
+    session::sessions::{DialRequest, Purpose},
     standings::TrustTable,
-    time::Instant,
+    time::{Duration, Instant},
     wire::{Address, record::PeerRecord},
 };
 
@@ -25,13 +29,17 @@ use crate::{
 ///
 /// [`handle_record`](Self::handle_record) drops what is old, of nobody who may come in, or of no
 /// use; what is left leaves as [`PeersEffect::Verify`], and comes back to
-/// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted). At most
-/// [`MAX_CHECKS`] records are being checked, and [`MAX_CHECKS_PER_PEER`] of one peer.
+/// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted). A linked
+/// peer whose record is in the book without a proof is probed at its addresses, at most
+/// [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are being checked, and
+/// [`MAX_CHECKS_PER_PEER`] of one peer.
 #[derive(Debug)]
 pub(super) struct Intake {
     me: NodeId,
     /// At most one for each (who told us, of whom).
     checks: BTreeMap<(NodeId, NodeId), Check>,
+    /// When an address of a linked peer is to be proven.
+    probes: Deadlines<NodeId>,
 }
 
 #[derive(Debug)]
@@ -61,40 +69,43 @@ pub(super) enum RecordNews {
 }
 
 impl Intake {
-    pub(super) const fn new(me: NodeId) -> Self {
-        Self { me, checks: BTreeMap::new() }
+    pub(super) fn new(me: NodeId) -> Self {
+        Self { me, checks: BTreeMap::new(), probes: Deadlines::new() }
     }
 
-    /// Somebody sent a record; `own_sequence` is that of our own. Whether it is the one that we
-    /// have.
+    /// Somebody sent a record; `own_sequence` is that of our own.
     pub(super) fn handle_record(
         &mut self,
         told: ToldRecord,
         own_sequence: u64,
         book: &mut AddressBook,
+        links: &ConnectedPeers,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
-    ) -> bool {
+    ) {
         let ToldRecord { from, told_over, record } = told;
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
         if standings.is_banned(&node, turn.now.wall) {
-            return false;
+            return;
         }
         if node == self.me {
             if sequence <= own_sequence {
-                return false;
+                return;
             }
         } else if let Some(entry) = book.get(&node) {
             if entry.known.record.claim() == &record {
                 improve(node, told_over, book);
-                return true;
+                if from == node {
+                    self.prove(node, book, links, turn);
+                }
+                return;
             }
             if sequence <= entry.known.record.content().sequence {
-                return false;
+                return;
             }
         } else if usable(content, told_over).is_empty() {
-            return false;
+            return;
         }
         let check = Check { told_over, sequence, since: turn.now.mono };
         if self.begin_check(from, node, check) {
@@ -102,7 +113,6 @@ impl Intake {
         } else {
             turn.counters.records_dropped += 1;
         }
-        false
     }
 
     /// A record proved to be its node's.
@@ -129,18 +139,16 @@ impl Intake {
             Learned::New => {
                 turn.counters.records_learned += 1;
                 news = RecordNews::NewPeer;
-                if let Some(link) = links.get(&node) {
+                if links.contains(&node) {
                     book.change(&node, |entry| {
                         entry.linked = true;
-                        entry.known.answered = link.dialled;
                         entry.known.last_seen = turn.now.wall;
                     });
-                    book.remember(node, turn.out);
                 }
             }
             Learned::Newer => {
                 turn.counters.records_learned += 1;
-                match book.get(&node).map(AddressEntry::is_worth_keeping) {
+                match book.get(&node).map(AddressEntry::is_verified) {
                     Some(true) => book.remember(node, turn.out),
                     _ if was_good => book.forget_stored(node, turn.out),
                     _ => {}
@@ -150,6 +158,9 @@ impl Intake {
             Learned::Old => {}
         }
         book.report_evicted(turn.out);
+        if from == node || links.contains(&node) {
+            self.prove(node, book, links, turn);
+        }
         news
     }
 
@@ -166,9 +177,97 @@ impl Intake {
         }
     }
 
+    /// A probe of a linked peer's address failed: later again.
+    pub(super) fn handle_probe_failed(
+        &mut self,
+        node: NodeId,
+        links: &ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(probes) = links.get(&node).map(|link| link.probes) else { return };
+        // The first doublings are skipped: nobody waits for a proof.
+        let wait = backoff(turn.rng, probes + 2, REDIAL_LONGEST);
+        self.probes.set(node, turn.now.mono + wait);
+    }
+
+    /// Somebody else answers at an address of `node`.
+    pub(super) fn handle_wrong_node(
+        &mut self,
+        node: NodeId,
+        dial: &DialRequest,
+        book: &mut AddressBook,
+        links: &ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let to = canonical(dial.to);
+        let lied = book.change(&node, |entry| {
+            entry.usable.retain(|addr| *addr != to);
+            let was_good = entry.is_verified();
+            entry.known.dialled = entry.known.dialled.filter(|addr| *addr != to);
+            let demoted = was_good && !entry.is_verified();
+            // One network address translator with two nodes behind it makes honest nodes name a
+            // false address: they are blamed once, not for ever.
+            let named = entry.known.record.content().lists(to);
+            let lied = named && entry.linked && !entry.blamed;
+            entry.blamed |= lied;
+            (lied, demoted)
+        });
+        let Some((lied, demoted)) = lied else { return };
+        if lied && dial.purpose == Purpose::Probe {
+            turn.blame(node, Misbehavior::FalseAddress);
+        }
+        if demoted {
+            book.forget_stored(node, turn.out);
+        }
+        book.report_evicted(turn.out);
+        if dial.purpose == Purpose::Probe {
+            self.handle_probe_failed(node, links, turn);
+        }
+    }
+
+    pub(super) fn peer_down(&mut self, peer: NodeId) {
+        self.probes.clear(peer);
+    }
+
     /// Forgets checks whose verdict never came.
     pub(super) fn expire(&mut self, now: Instant) {
         self.checks.retain(|_, check| now.since(check.since) < CHECK_TIMEOUT);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.probes.next().map(|(at, _)| at)
+    }
+
+    /// Dials addresses of linked peers to see whether others may be told of them.
+    pub(super) fn handle_timeout(
+        &mut self,
+        book: &AddressBook,
+        links: &mut ConnectedPeers,
+        dialer: &mut Dialer,
+        turn: &mut Turn<'_>,
+    ) {
+        while let Some(node) = self.probes.pop_due(turn.now.mono) {
+            let Some(entry) = book.get(&node) else { continue };
+            let Some(link) = links.get_mut(&node) else { continue };
+            if entry.is_verified() || link.probes >= MAX_PROBES_PER_PEER {
+                continue;
+            }
+            let turns = usize::try_from(link.probes).unwrap_or(0) % entry.usable.len().max(1);
+            let Some(&to) = entry.usable.get(turns) else { continue };
+            let probe = DialRequest {
+                to,
+                expect: Expect::Node(node),
+                noise_static: Some(entry.known.record.content().noise_static),
+                purpose: Purpose::Probe,
+            };
+            if dialer.dial(probe, DialReason::Probe, turn) {
+                link.probes += 1;
+            } else {
+                let later = turn.now.mono + turn.rng.jitter(PROBE_LATER);
+                self.probes.set(node, later);
+            }
+        }
     }
 
     fn begin_check(&mut self, from: NodeId, node: NodeId, check: Check) -> bool {
@@ -180,6 +279,27 @@ impl Intake {
             self.checks.insert((from, node), check);
         }
         room
+    }
+
+    /// A linked peer's record is in the book: is one of its addresses proven?
+    fn prove(
+        &mut self,
+        node: NodeId,
+        book: &mut AddressBook,
+        links: &ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(link) = links.get(&node) else { return };
+        let Some(entry) = book.get(&node) else { return };
+        if entry.is_verified() {
+            return;
+        }
+        match link.dialled.map(canonical) {
+            Some(at) if entry.known.record.content().lists(at) => {
+                book.answered_at(node, at, turn.now.wall, turn.out);
+            }
+            _ => self.probes.set_earliest(node, turn.now.mono),
+        }
     }
 }
 
@@ -194,8 +314,7 @@ pub(super) fn restore(mut remembered: Vec<KnownPeer>, me: NodeId, book: &mut Add
         }
         let named = |addr: &SocketAddr| known.record.content().lists(*addr);
         known.dialled = known.dialled.filter(named);
-        known.answered = known.answered.filter(named);
-        let scope = known.dialled.or(known.answered).map_or(Scope::Public, Scope::of_peer);
+        let scope = known.dialled.map_or(Scope::Public, Scope::of_peer);
         let usable = usable(known.record.content(), scope);
         book.restore(known, usable);
     }
@@ -229,3 +348,6 @@ fn usable(record: &PeerRecord, told_over: Scope) -> Vec<SocketAddr> {
     }
     addresses
 }
+
+/// Wait for a free probe.
+const PROBE_LATER: Duration = Duration::from_millis(500);

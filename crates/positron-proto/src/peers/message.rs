@@ -15,10 +15,10 @@ const HEARTBEAT: u8 = 3;
 const PEER_DISCOVERY: u8 = 4;
 const PEER_ANNOUNCEMENT: u8 = 5;
 const OBSERVED_ADDRESS: u8 = 15;
-const PEER_CHECK: u8 = 29;
 
 /// What a node says of itself, its peers and those that it knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once, matched at once, never kept")]
 pub enum PeersMessage {
     /// First message of a session, or its answer.
     Hello {
@@ -40,21 +40,11 @@ pub enum PeersMessage {
     Announcement(Vec<Signed<PeerRecord>>),
     /// It sees us at another address than it said before.
     ObservedAddress(Address),
-    /// It cannot tell whether strangers reach this node, and asks us to dial it; who finds it there
-    /// answers by an announcement of the record.
-    Check(Signed<PeerRecord>),
 }
 
 impl RoomMessage for PeersMessage {
-    const TYPES: &'static [u8] = &[
-        HANDSHAKE,
-        HANDSHAKE_ACK,
-        HEARTBEAT,
-        PEER_DISCOVERY,
-        PEER_ANNOUNCEMENT,
-        OBSERVED_ADDRESS,
-        PEER_CHECK,
-    ];
+    const TYPES: &'static [u8] =
+        &[HANDSHAKE, HANDSHAKE_ACK, HEARTBEAT, PEER_DISCOVERY, PEER_ANNOUNCEMENT, OBSERVED_ADDRESS];
 
     fn message_type(&self) -> u8 {
         match self {
@@ -64,7 +54,6 @@ impl RoomMessage for PeersMessage {
             Self::Discovery(_) => PEER_DISCOVERY,
             Self::Announcement(_) => PEER_ANNOUNCEMENT,
             Self::ObservedAddress(_) => OBSERVED_ADDRESS,
-            Self::Check(_) => PEER_CHECK,
         }
     }
 
@@ -74,7 +63,6 @@ impl RoomMessage for PeersMessage {
             Self::Announcement(peers) => 256 * (1 + peers.len()),
             Self::Heartbeat(_) | Self::Discovery(_) => 4,
             Self::ObservedAddress(_) => 20,
-            Self::Check(_) => 256,
         }
     }
 
@@ -89,7 +77,6 @@ impl RoomMessage for PeersMessage {
             Self::Discovery(count) => out.put_u8(*count),
             Self::Announcement(peers) => encode_records(peers, out),
             Self::ObservedAddress(address) => address.encode(out),
-            Self::Check(record) => record.encode(out),
         }
     }
 
@@ -109,7 +96,6 @@ impl RoomMessage for PeersMessage {
             PEER_DISCOVERY => Self::Discovery(reader.u8()?),
             PEER_ANNOUNCEMENT => Self::Announcement(decode_records(reader)?),
             OBSERVED_ADDRESS => Self::ObservedAddress(Address::decode(reader)?),
-            PEER_CHECK => Self::Check(Signed::<PeerRecord>::decode(reader)?),
             _ => return Err(reader.malformed("type of another room")),
         })
     }

@@ -10,14 +10,12 @@
 //! - `dialer`: dials under way, and for what there is room;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
-//! - `intake`: from a signed record that somebody sent to an entry of the book;
-//! - `proofs`: whether strangers reach a node at the addresses of its record;
+//! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
 //! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
 //! - `discovery`: hello, heartbeats, questions;
 //! - `scope`: how far away an IP address is, and in whose network;
 //! - [`change`]: what is kept across restarts, as rows;
-//! - `turn`: what one call lends to all of them;
-//! - `whereabouts`: what changes about where we are and where peers are.
+//! - `turn`: what one call lends to all of them.
 
 mod address_book;
 mod bootstrap;
@@ -36,14 +34,12 @@ mod message;
 mod outbound;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
-mod proofs;
 mod redial;
 mod refusals;
 mod scope;
 #[cfg(test)]
 mod tests;
 mod turn;
-mod whereabouts;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::PeersConfig;

@@ -1,6 +1,10 @@
 //! The machine: who is here and whom to dial.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use super::{
     Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
@@ -12,7 +16,6 @@ use super::{
     intake::{self, Intake, RecordNews, ToldRecord},
     local_record::LocalRecord,
     outbound::Outbound,
-    proofs::Proofs,
     redial::Redial,
     refusals::Refusals,
     scope::Scope,
@@ -20,21 +23,21 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::{Direction, Expect},
+    handshake::{Direction, Expect, HandshakeFailure},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{NUMBERS_PER_RECORD, RECORDS_PER_ANSWER, REDIAL_FIRST},
     misbehavior::Misbehavior,
     rng::Rng,
-    session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{frame::CloseReason, record::PeerRecord},
+    wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
 /// Why [`Peers`] itself wants to be woken, beside its machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PeersWake {
+enum PeersWake {
     /// A new record of our own may be made.
     Announce,
     /// See [`Peers::tidy`].
@@ -56,25 +59,23 @@ pub(super) enum PeersWake {
 /// - Each [`PeersEffect::Verify`] is answered by [`handle_verified`](Self::handle_verified) or
 ///   [`handle_refuted`](Self::handle_refuted); one that there was no room to check is simply never
 ///   answered.
-/// - A record is passed on only after a dial of ours found its node at one of its addresses, in a
-///   way that shows that strangers find it there too.
+/// - A record is passed on only after a dial of ours found its node at one of its addresses.
 /// - As long as somebody is known, somebody is dialled: bootstrap addresses and lost peers are
 ///   retried at bounded rates however well things go.
 #[derive(Debug)]
 pub struct Peers {
     discovery_interval: Duration,
-    pub(super) shared: Shared,
-    pub(super) deadlines: Deadlines<PeersWake>,
+    shared: Shared,
+    deadlines: Deadlines<PeersWake>,
     started: bool,
     pub(super) own: LocalRecord,
-    pub(super) book: AddressBook,
-    pub(super) links: ConnectedPeers,
+    book: AddressBook,
+    links: ConnectedPeers,
     refusals: Refusals,
     dialer: Dialer,
     redial: Redial,
     bootstraps: BootstrapAddresses,
     intake: Intake,
-    pub(super) proofs: Proofs,
     outbound: Outbound,
     discovery: Discovery,
 }
@@ -106,7 +107,6 @@ impl Peers {
             redial: Redial::new(),
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
-            proofs: Proofs::new(id),
             outbound: Outbound::new(enough),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
@@ -132,6 +132,17 @@ impl Peers {
         }
     }
 
+    /// The addresses of this machine's interfaces, at first and whenever they change.
+    pub fn handle_interfaces(
+        &mut self,
+        now: Now,
+        addresses: &[IpAddr],
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        self.own.handle_interfaces(addresses);
+        self.refresh_own(now, out);
+    }
+
     /// Somebody dialled us and is authenticated: in or out?
     pub fn handle_incoming(
         &mut self,
@@ -140,7 +151,6 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.handle_contact(now, peer.id);
         let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
@@ -186,10 +196,12 @@ impl Peers {
         let outbound = peer.direction == Direction::Outbound;
         self.book.change(&peer.id, |entry| {
             entry.linked = true;
-            entry.known.answered = if outbound { Some(peer.addr) } else { entry.known.answered };
-            entry.handle_answer(now.wall);
+            entry.known.failures = 0;
+            entry.known.last_seen = now.wall;
+            if outbound {
+                entry.answered_at(peer.addr, now.wall);
+            }
         });
-        self.proofs.peer_up(peer.id, &self.book, &mut self.links, turn);
         self.discovery.peer_up(&peer, turn);
         if outbound {
             self.book.remember(peer.id, turn.out);
@@ -199,6 +211,19 @@ impl Peers {
         }
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
+    }
+
+    /// A linked peer is at another address: it is told where we see it now.
+    pub fn handle_moved(
+        &mut self,
+        peer: NodeId,
+        addr: SocketAddr,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        if self.links.moved(&peer, addr) {
+            let message = PeersMessage::ObservedAddress(addr.into());
+            out.push_back(PeersEffect::Send { to: peer, message });
+        }
     }
 
     /// A session is over.
@@ -212,11 +237,10 @@ impl Peers {
         let Some(link) = self.links.down(&peer) else { return };
         let turn = &mut self.shared.turn(now, out);
         self.discovery.peer_down(peer);
-        self.proofs.peer_down(peer);
+        self.intake.peer_down(peer);
         self.own.peer_down(&peer);
         self.book.change(&peer, |entry| {
             entry.linked = false;
-            entry.spoke = Some(now.mono);
             entry.known.last_seen = now.wall;
         });
         self.book.report_evicted(turn.out);
@@ -243,13 +267,13 @@ impl Peers {
         let reason = self.dialer.finish(&dial);
         match &outcome {
             DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
-                let turn = &mut self.shared.turn(now, out);
-                let (book, links) = (&mut self.book, &mut self.links);
-                self.proofs.handle_found(&dial, *node, book, links, turn);
+                self.book.answered_at(*node, dial.to, now.wall, out);
                 if let Expect::Node(expected) = dial.expect
                     && expected != *node
                 {
-                    self.proofs.handle_wrong_node(expected, &dial, book, links, turn);
+                    let turn = &mut self.shared.turn(now, out);
+                    let (book, links) = (&mut self.book, &self.links);
+                    self.intake.handle_wrong_node(expected, &dial, book, links, turn);
                 }
             }
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
@@ -332,12 +356,6 @@ impl Peers {
                 }
                 self.handle_records(now, (from, scope), peers, standings, out);
             }
-            PeersMessage::Check(record) => {
-                let (turn, book) = (&mut self.shared.turn(now, out), &self.book);
-                if self.proofs.handle_question(from, &record, book, &self.links, turn) {
-                    self.handle_records(now, (from, scope), [record], standings, out);
-                }
-            }
             PeersMessage::ObservedAddress(observed) => {
                 self.own.seen_elsewhere_by(link, &observed);
                 self.refresh_own(now, out);
@@ -353,14 +371,9 @@ impl Peers {
         record: Verified<PeerRecord>,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        let (node, sequence) = (record.content().node_id(), record.content().sequence);
-        let turn = &mut self.shared.turn(now, out);
-        let (book, links) = (&mut self.book, &mut self.links);
-        let news = self.intake.handle_verified(from, record, book, links, turn);
-        if book.get(&node).is_some_and(|entry| entry.sequence() == sequence) {
-            self.proofs.handle_told(from, node, true, book, links, turn);
-        }
-        match news {
+        let sequence = record.content().sequence;
+        let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
+        match self.intake.handle_verified(from, record, book, &self.links, turn) {
             RecordNews::OfOurselves => {
                 let outrun = self.own.outrun(sequence, now).then_some(sequence);
                 if outrun.is_some() {
@@ -439,11 +452,11 @@ impl Peers {
                 }
             }
             let turn = &mut self.shared.turn(now, out);
-            let (book, links, dialer) = (&mut self.book, &mut self.links, &mut self.dialer);
+            let (book, links, dialer) = (&self.book, &mut self.links, &mut self.dialer);
             self.outbound.handle_timeout(book, links, dialer, standings, turn);
             self.bootstraps.handle_timeout(links, dialer, turn);
             self.redial.handle_timeout(book, links, dialer, standings, turn);
-            self.proofs.handle_timeout(book, links, dialer, turn);
+            self.intake.handle_timeout(book, links, dialer, turn);
             self.discovery.handle_timeout(&self.own, book, links, standings, turn);
         }
     }
@@ -455,7 +468,7 @@ impl Peers {
             self.outbound.poll_timeout(),
             self.bootstraps.poll_timeout(),
             self.redial.poll_timeout(),
-            self.proofs.poll_timeout(),
+            self.intake.poll_timeout(),
             self.discovery.poll_timeout(),
         ];
         machines.into_iter().chain([own]).flatten().min()
@@ -481,6 +494,11 @@ impl Peers {
         self.book.get(peer).is_some()
     }
 
+    /// Where we say that we listen.
+    pub fn external_addresses(&self) -> Vec<SocketAddr> {
+        self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
+    }
+
     /// A dial came to nothing: whose business is that?
     fn handle_dial_failed(
         &mut self,
@@ -489,16 +507,21 @@ impl Peers {
         failure: &DialFailure,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        use CloseReason::{SelfDial, WrongNode};
         let turn = &mut self.shared.turn(now, out);
-        let is_probe = dial.purpose.is_probe();
+        let is_probe = dial.purpose == Purpose::Probe;
         turn.counters.dials_failed += u64::from(!is_probe);
         let Expect::Node(node) = dial.expect else { return };
-        let (book, links) = (&mut self.book, &mut self.links);
+        let (book, links) = (&mut self.book, &self.links);
         match failure {
-            _ if failure.is_of_somebody_else() => {
-                self.proofs.handle_wrong_node(node, dial, book, links, turn);
+            DialFailure::Handshake(
+                HandshakeFailure::WrongNode { .. }
+                | HandshakeFailure::Ourselves
+                | HandshakeFailure::Refused(WrongNode | SelfDial),
+            ) => {
+                self.intake.handle_wrong_node(node, dial, book, links, turn);
             }
-            _ if is_probe => self.proofs.handle_failed(node, book, links, turn),
+            _ if is_probe => self.intake.handle_probe_failed(node, links, turn),
             _ => self.redial.handle_failure(node, failure, book, turn),
         }
     }
@@ -529,13 +552,27 @@ impl Peers {
     ) {
         let own_sequence = self.own.record().sequence;
         for record in records {
-            let node = record.content().node_id();
             let told = ToldRecord { from, told_over, record };
-            let turn = &mut self.shared.turn(now, out);
-            let (book, links) = (&mut self.book, &mut self.links);
-            if self.intake.handle_record(told, own_sequence, book, standings, turn) {
-                self.proofs.handle_told(from, node, false, book, links, turn);
-            }
+            let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
+            self.intake.handle_record(told, own_sequence, book, &self.links, standings, turn);
+        }
+    }
+
+    /// Makes and announces a new record if our addresses changed; later if it is too early.
+    fn refresh_own(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
+        if self.own.refresh(now) {
+            out.push_back(PeersEffect::ExternalAddresses(self.external_addresses()));
+            self.announce(out);
+        } else if self.own.is_stale() {
+            self.deadlines.set_earliest(PeersWake::Announce, self.own.next());
+        }
+    }
+
+    /// Tells every peer our record.
+    fn announce(&self, out: &mut VecDeque<PeersEffect>) {
+        for (&to, _) in self.links.iter() {
+            let peers = vec![self.own.claim().clone()];
+            out.push_back(PeersEffect::Send { to, message: PeersMessage::Announcement(peers) });
         }
     }
 
@@ -546,7 +583,6 @@ impl Peers {
         self.deadlines.set(PeersWake::Tidy, next);
         self.dialer.expire(now.mono);
         self.intake.expire(now.mono);
-        self.proofs.expire(now.mono);
         self.redial.expire(now.mono);
         self.book.note_alive(self.links.iter().map(|(node, _)| *node), now.wall, out);
         let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);

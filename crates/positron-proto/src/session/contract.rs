@@ -27,17 +27,6 @@ pub enum Purpose {
     /// To see who answers at the address: closed as soon as that is known; the other end counts no
     /// session.
     Probe,
-    /// The same from a port from which nothing was ever sent: a translator or a firewall that lets
-    /// our links through is no reason that it gets there. It fails where no kind of link has ports
-    /// of its own.
-    FreshProbe,
-}
-
-impl Purpose {
-    /// Whether it is over as soon as it is known who answers.
-    pub(crate) const fn is_probe(self) -> bool {
-        matches!(self, Self::Probe | Self::FreshProbe)
-    }
 }
 
 /// A wish for a link.
@@ -109,19 +98,6 @@ impl DialFailure {
         }
     }
 
-    /// Whether it is not the expected node that answers there.
-    pub(crate) const fn is_of_somebody_else(&self) -> bool {
-        use CloseReason::{SelfDial, WrongNode};
-        matches!(
-            self,
-            Self::Handshake(
-                HandshakeFailure::WrongNode { .. }
-                    | HandshakeFailure::Ourselves
-                    | HandshakeFailure::Refused(WrongNode | SelfDial)
-            )
-        )
-    }
-
     /// Whether nothing else has to be tried.
     pub(super) const fn settles(&self) -> bool {
         match self {
@@ -147,7 +123,7 @@ impl DialFailure {
 pub enum DialOutcome {
     /// A session with this node (perhaps over a link that was there before).
     Connected(NodeId),
-    /// This node answers there ([`Purpose::Probe`], [`Purpose::FreshProbe`]).
+    /// This node answers there ([`Purpose::Probe`]).
     Probed(NodeId),
     /// None.
     Failed(DialFailure),
@@ -205,11 +181,6 @@ pub enum SessionEffect {
     Incoming(Peer),
     /// A session is up: both ends agreed.
     Up(Peer),
-    /// A node with which there is a session dialled us, too.
-    DialledUs {
-        /// Who.
-        peer: NodeId,
-    },
     /// The peer of a session is at another address.
     Moved {
         /// Who.

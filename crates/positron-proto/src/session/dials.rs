@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{
     carrier::LinkEnding,
     contract::{
-        DialFailure, DialOutcome, DialRequest, LinkDown, LinkKinds, Peer, Purpose, SessionConfig,
+        DialFailure, DialOutcome, DialRequest, LinkKinds, Peer, Purpose, SessionConfig,
         SessionCounters, SessionEffect,
     },
     happy_eyeballs::{AfterFailure, AttemptId, EndedAttempt, HappyEyeballs, NextDial, Reason},
@@ -69,16 +69,7 @@ impl Dials {
             return;
         }
         self.counters.dials += 1;
-        let over = match dial.purpose {
-            Purpose::FreshProbe => self.transports.with_own_ports(),
-            Purpose::Connect | Purpose::Probe => self.transports,
-        };
-        if over.is_empty() {
-            let none = LinkDown::Unreachable("no kind of link has ports of its own".into());
-            let outcome = DialOutcome::Failed(none.into());
-            return out.push_back(SessionEffect::DialEnded { dial, outcome });
-        }
-        self.attempt(table, now, dial, Reason::Requested, over, out);
+        self.attempt(table, now, dial, Reason::Requested, self.transports, out);
     }
 
     /// The link of a session fell silent: one of a less preferred kind to the same address stands

@@ -27,8 +27,6 @@ pub enum LinkKind {
 struct Row {
     kind: LinkKind,
     name: &'static str,
-    /// Whether each dial has a port of its own.
-    own_port: bool,
     /// How long a dial goes on unanswered once every other kind has failed, where nothing says that
     /// nobody is there.
     alone: Option<Duration>,
@@ -36,10 +34,10 @@ struct Row {
 
 /// In order of preference.
 const TABLE: &[Row] = &[
-    Row { kind: LinkKind::Udp, name: "UDP", own_port: false, alone: Some(UDP_ALONE) },
-    Row { kind: LinkKind::Tcp, name: "TCP", own_port: true, alone: None },
+    Row { kind: LinkKind::Udp, name: "UDP", alone: Some(UDP_ALONE) },
+    Row { kind: LinkKind::Tcp, name: "TCP", alone: None },
     #[cfg(test)]
-    Row { kind: LinkKind::Foreign, name: "foreign", own_port: false, alone: None },
+    Row { kind: LinkKind::Foreign, name: "foreign", alone: None },
 ];
 
 impl LinkKind {
@@ -119,12 +117,6 @@ impl LinkKinds {
     pub fn head_starts(self) -> impl Iterator<Item = (LinkKind, Duration)> {
         let starts = (0_u32..).map(|turn| HEAD_START * turn);
         self.iter().zip(starts)
-    }
-
-    /// Those whose dials have a port of their own each.
-    pub(super) fn with_own_ports(self) -> Self {
-        let own = self.iter().filter(|kind| kind.row().own_port);
-        own.fold(Self::of(&[]), |set, kind| Self(set.0 | 1 << kind as u8))
     }
 
     /// Those that are preferred to `kind`.

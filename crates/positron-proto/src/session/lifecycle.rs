@@ -31,7 +31,6 @@ impl Sessions {
         let peer = link.peer;
         self.end_session_of_earlier_boot(now, peer, out);
         if self.conversations.is_up(&peer.id) {
-            out.push_back(SessionEffect::DialledUs { peer: peer.id });
             self.establish(now, id, out);
         } else {
             out.push_back(SessionEffect::Incoming(peer));

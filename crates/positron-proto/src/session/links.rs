@@ -7,7 +7,8 @@ use super::{
     carrier::LinkEnding,
     carriers::Carriers,
     contract::{
-        DialFailure, DialOutcome, LinkDown, LinkKind, SessionConfig, SessionCounters, SessionEffect,
+        DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionConfig, SessionCounters,
+        SessionEffect,
     },
     conversations::{Attachment, Conversations},
     dials::Dials,
@@ -110,7 +111,7 @@ impl Links {
     ) {
         let (id, found) = (link.peer.link, link.peer.id);
         let Some(dial) = self.dials.request(attempt) else { return };
-        if dial.purpose.is_probe() {
+        if dial.purpose == Purpose::Probe {
             self.table.end(now, id, LinkEnding::Close, CloseReason::Probe);
             let outcome = DialOutcome::Probed(found);
             return self.dials.end(&mut self.table, now, attempt, Some(id), outcome, out);

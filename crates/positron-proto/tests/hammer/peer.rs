@@ -117,7 +117,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(13) {
+        let message: Message = match rng.index(12) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -138,10 +138,6 @@ impl Hostile {
             8 => GossipMessage::Offer(holdings(rng, names)).into(),
             9 => GossipMessage::Receipt(holdings(rng, names)).into(),
             10 => {
-                let somebody = Identity::from_seed(rng.bytes());
-                PeersMessage::Check(self.record(rng, &somebody)).into()
-            }
-            11 => {
                 let at = SocketAddr::from((rng.bytes::<4>(), 4000));
                 PeersMessage::ObservedAddress(at.into()).into()
             }

@@ -140,7 +140,6 @@ fn any_peers_message() -> impl Strategy<Value = PeersMessage> {
         any::<u8>().prop_map(PeersMessage::Discovery),
         records().prop_map(PeersMessage::Announcement),
         any_address().prop_map(PeersMessage::ObservedAddress),
-        any_record().prop_map(PeersMessage::Check),
     ]
 }
 

@@ -281,9 +281,7 @@ impl Tcp {
                 }
             }
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
-            SessionEffect::Referral { .. }
-            | SessionEffect::DialledUs { .. }
-            | SessionEffect::Moved { .. } => {}
+            SessionEffect::Referral { .. } | SessionEffect::Moved { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");
             }

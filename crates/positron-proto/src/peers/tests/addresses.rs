@@ -2,15 +2,12 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::world::{World, address, config, crowd, network};
 use crate::{
-    handshake::{Direction, Expect},
+    handshake::Direction,
     id::LinkId,
     identity::{Identity, Signed},
-    limits::{CONTACT_OPENS_FOR, HANDSHAKE_TIMEOUT},
     misbehavior::{Misbehavior, Observation},
     peers::{PeersConfig, PeersEffect, PeersMessage},
-    session::sessions::{
-        DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, Peer, Purpose,
-    },
+    session::sessions::{Peer, Purpose},
     time::Duration,
     wire::{Address, frame::CloseReason, record::PeerRecord},
 };
@@ -89,7 +86,7 @@ impl Stranger {
 
 fn probes(out: &[PeersEffect]) -> Vec<SocketAddr> {
     let probed = out.iter().filter_map(|out| match out {
-        PeersEffect::Dial(dial) if dial.purpose.is_probe() => Some(dial.to),
+        PeersEffect::Dial(dial) if dial.purpose == Purpose::Probe => Some(dial.to),
         _ => None,
     });
     probed.collect()
@@ -188,7 +185,7 @@ fn an_inbound_peer_is_passed_on_only_after_a_probe_found_it() {
     };
     assert!(world.run_until(Duration::from_secs(2), |world| told(world) == 1));
     assert_eq!(world.nodes[0].peers.counters().probes, 1);
-    let probe = world.nodes[0].dialled.iter().find(|(_, dial)| dial.purpose.is_probe());
+    let probe = world.nodes[0].dialled.iter().find(|(_, dial)| dial.purpose == Purpose::Probe);
     assert_eq!(probe.unwrap().1.to, world.nodes[1].addr);
 }
 
@@ -303,36 +300,6 @@ fn one_liar_cannot_give_us_an_address_on_the_internet() {
     let record = second.record(&world, &[]);
     second.hello_with(&mut world, record, &address(0), Vec::new());
     assert_eq!(world.nodes[0].peers.external_addresses(), [address(0).parse().unwrap()]);
-}
-
-#[test]
-fn a_dial_proves_nothing_while_a_link_that_was_may_be_remembered() {
-    let second = Duration::from_secs(1);
-    for (away, proves) in [(CONTACT_OPENS_FOR - second, false), (CONTACT_OPENS_FOR, true)] {
-        let mut world = alone();
-        let guest = Stranger::new(1, "5.5.5.5:50000", Direction::Inbound);
-        let record = guest.record(&world, &["5.5.5.5:8888"]);
-        guest.hello(&mut world, record);
-        let why = DownReason::ByPeer(CloseReason::ShuttingDown);
-        world.act(0, |node, now, out| node.peers.peer_down(now, guest.peer.id, &why, out));
-        world.now.mono = world.now.mono + away;
-        let to = "5.5.5.5:8888".parse().unwrap();
-        world.services.insert(to, DialFailure::Link(LinkDown::TimedOut));
-        let dial = DialRequest {
-            to,
-            expect: Expect::Node(guest.peer.id),
-            noise_static: None,
-            purpose: Purpose::Connect,
-        };
-        world.act(0, |node, now, out| {
-            let outcome = DialOutcome::Connected(guest.peer.id);
-            node.peers.handle_dial_ended(now, dial, outcome, out);
-        });
-        world.run(HANDSHAKE_TIMEOUT);
-        let kept = &world.nodes[0].stored[&guest.peer.id];
-        assert_eq!(kept.answered, Some(to), "worth another dial of ours in any case");
-        assert_eq!(kept.dialled.is_some(), proves, "{away:?}");
-    }
 }
 
 /// Who is linked to the first node and says in its hello that it sees it there.

@@ -6,6 +6,5 @@ mod bootstrap;
 mod healing;
 mod joining;
 mod network;
-mod proofs;
 mod slots;
 mod world;

@@ -49,8 +49,6 @@ pub(super) struct World {
     pub services: BTreeMap<SocketAddr, DialFailure>,
     pub names: BTreeMap<String, Result<Vec<SocketAddr>, String>>,
     pub links: BTreeSet<(usize, usize)>,
-    /// Whether there are no byte streams, and so no dials from ports of their own.
-    pub datagrams_only: bool,
     /// Somebody does wrong on purpose; otherwise nobody may be blamed for anything.
     pub hostile: bool,
     network: Network<Box<Happening>>,
@@ -74,10 +72,6 @@ pub(super) struct TestNode {
     /// For what newcomers were refused, as far as it was told.
     pub refused: Vec<CloseReason>,
     pub resolved: usize,
-    /// Whether what is in front of it lets in only those to whom it spoke, and to where it did.
-    pub gateway: bool,
-    /// To whom it spoke.
-    spoke_to: BTreeSet<usize>,
     under_way: BTreeMap<u64, DialRequest>,
     /// Which life of the node this is: each has dice of its own.
     life: u32,
@@ -106,7 +100,6 @@ impl World {
             services: BTreeMap::new(),
             names: BTreeMap::new(),
             links: BTreeSet::new(),
-            datagrams_only: false,
             hostile: false,
             network: Network::new(seed, LATENCY),
             alarms: Vec::new(),
@@ -144,8 +137,6 @@ impl World {
             said: Vec::new(),
             refused: Vec::new(),
             resolved: 0,
-            gateway: false,
-            spoke_to: BTreeSet::new(),
             under_way: BTreeMap::new(),
             life: 0,
         });
@@ -176,7 +167,7 @@ impl World {
         self.find(id).unwrap()
     }
 
-    pub(super) fn find(&self, id: NodeId) -> Option<usize> {
+    fn find(&self, id: NodeId) -> Option<usize> {
         self.nodes.iter().position(|node| node.me.node_id() == id)
     }
 
@@ -323,7 +314,7 @@ impl World {
                 self.later(Duration::from_millis(1), index, Happening::Check { from, record });
             }
             PeersEffect::Remember(known) => {
-                assert!(known.dialled.or(known.answered).is_some());
+                assert!(known.dialled.is_some());
                 node.stored.insert(known.record.content().node_id(), known);
             }
             PeersEffect::Forget(id) => {
@@ -398,9 +389,7 @@ impl World {
             Some(there) if !self.nodes[there].alive && self.network.reaches(index, there) => {
                 refused
             }
-            Some(_) if self.datagrams_only && dial.purpose == Purpose::FreshProbe => refused,
             Some(there) => {
-                self.nodes[index].spoke_to.insert(there);
                 let outcome = DialOutcome::Failed(silent);
                 self.later(CONNECT_TIMEOUT, index, Happening::Ended { number, outcome });
                 return self.send(index, there, Happening::Knock { dialler: index, number, dial });
@@ -416,15 +405,10 @@ impl World {
         if !self.nodes[dialler].alive || !self.network.reaches(there, dialler) {
             return;
         }
-        let node = &self.nodes[there];
-        let opened = dial.purpose != Purpose::FreshProbe && node.spoke_to.contains(&dialler);
-        if node.gateway && !opened {
-            return;
-        }
         let found = self.id(there);
         let outcome = if matches!(dial.expect, Expect::Node(node) if node != found) {
             DialOutcome::Failed(HandshakeFailure::WrongNode { found }.into())
-        } else if dial.purpose.is_probe() {
+        } else if dial.purpose == Purpose::Probe {
             DialOutcome::Probed(found)
         } else if self.linked(dialler, there) {
             DialOutcome::Connected(found)
