@@ -229,7 +229,7 @@ impl Stage {
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
             SessionEffect::Moved { peer, .. } | SessionEffect::UsedTwice { peer, .. } => {
-                assert_eq!(peer, other)
+                assert_eq!(peer, other);
             }
             SessionEffect::DialEnded { .. } => {
                 let dials = &mut self.ends[n].dials;
