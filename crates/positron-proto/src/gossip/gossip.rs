@@ -7,6 +7,7 @@ use super::{
     announcements::Announcements,
     checks_under_way::{AddedCheck, ChecksUnderWay},
     fetches::Wanted,
+    lazy_push::send_all,
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
     peer_state::GossipPeer,
@@ -46,8 +47,9 @@ use crate::{
 /// less than [`REACH_WITHIN`] ago and that a peer of ours lacks, or behind which we lack one
 /// ourselves. What is not taken is asked for later. So whoever publishes feels the slowest on the
 /// way, hop by hop, and those who do not flood feel nothing: below a window in [`REACH_WITHIN`]
-/// nobody is waited for. A sender who fills more than half of the window waits for every peer that
-/// still moves, however slowly ([`Taking`](super::reach::Taking)).
+/// nobody is waited for, and nobody's messages wait whose sender fills less than a sixteenth of the
+/// window. A sender who fills more than half of it waits for every peer that still moves: that took
+/// a sixteenth within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE).
 #[derive(Debug)]
 pub struct Gossip {
     pub(super) config: GossipConfig,
@@ -210,9 +212,9 @@ impl Gossip {
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
         self.push_eagerly(now, Rumour { item, ttl, has }, &message, Some(standings), out);
         if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
-            let to = self.links.keys().copied().collect();
+            let to: Vec<NodeId> = self.links.keys().copied().collect();
             self.counters.receipts_sent += 1;
-            out.push_back(GossipEffect::Send { to, message: GossipMessage::Receipt(receipt) });
+            send_all(to, receipt, GossipMessage::Receipt, out);
         }
         self.trim(now, out);
     }
@@ -461,7 +463,7 @@ impl Gossip {
     }
 
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
-        let wanted = &self.wanted;
+        let (me, wanted) = (self.me, &self.wanted);
         let mut moving = PlaceSet::default();
         let moves = |link: &&GossipPeer| link.taking.moves(now.mono);
         let places = self.links.values().filter(moves).filter_map(|link| link.place);
@@ -470,9 +472,9 @@ impl Gossip {
             let awaited = first.kept.awaited;
             let young = now.mono.since(first.kept.received) < REACH_WITHIN;
             let lower = || wanted.lowest_of(first.item.sender);
-            let we_wait =
-                || first.behind_a_gap || lower().is_some_and(|lowest| lowest < first.item.sequence);
-            young && (!awaited.is_empty() || we_wait())
+            let is_lower = || lower().is_some_and(|lowest| lowest < first.item.sequence);
+            let we_wait = || first.item.sender != me && (first.behind_a_gap || is_lower());
+            young && first.of_a_burst && (!awaited.is_empty() || we_wait())
                 || first.of_a_flood && !awaited.and(moving).is_empty()
         };
         let had_room = self.store.in_the_way().is_none();

@@ -41,7 +41,7 @@ impl Gossip {
                     news.insert(item.sender, item.sequence);
                 }
             }
-            send_all(peer, news, GossipMessage::IHave, out);
+            send_all(vec![peer], news, GossipMessage::IHave, out);
         }
     }
 
@@ -112,7 +112,7 @@ impl Gossip {
             self.suspect(now, peer, suspicion, out);
         }
         for (peer, wanted) in questions {
-            send_all(peer, wanted, GossipMessage::IWant, out);
+            send_all(vec![peer], wanted, GossipMessage::IWant, out);
         }
     }
 
@@ -234,7 +234,7 @@ impl Gossip {
         let Some(link) = self.links.get_mut(&from) else { return };
         self.counters.anti_entropy_differences += 1;
         if link.may_have_digest(now.mono, interval(&self.config)) {
-            send_all(from, self.store.holdings(), GossipMessage::IHave, out);
+            send_all(vec![from], self.store.holdings(), GossipMessage::IHave, out);
             let end = GossipMessage::IHave(Holdings::new());
             out.push_back(GossipEffect::Send { to: vec![from], message: end });
         }
@@ -252,7 +252,7 @@ impl Gossip {
             let told = comparison.told.get(sender);
             rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
         }
-        send_all(from, rest, GossipMessage::IHave, out);
+        send_all(vec![from], rest, GossipMessage::IHave, out);
     }
 
     /// How many messages are kept, and the sum of their ids.
@@ -284,7 +284,7 @@ impl Gossip {
             let mut lacking = Holdings::new();
             lacking.insert_ranges(first.sender, self.store.awaited_by(&first.sender, place));
             self.counters.offers_sent += 1;
-            send_all(*peer, lacking, GossipMessage::Offer, out);
+            send_all(vec![*peer], lacking, GossipMessage::Offer, out);
         }
     }
 
@@ -300,9 +300,16 @@ impl Gossip {
         let mut receipt = Holdings::new();
         for (sender, ranges) in offered.iter() {
             let Some(link) = self.links.get_mut(&from) else { return };
+            let is_affordable = link.examining.take(now.mono, ranges.len());
             let left = link.examining.handle_left(now.mono);
+            if !is_affordable || left == 0 {
+                self.counters.rate_limited += 1;
+                break;
+            }
             let unknown = self.store.unknown(sender, ranges, left);
-            if !link.examining.take(now.mono, ranges.len() + unknown.len()) {
+            link.examining.take(now.mono, unknown.len());
+            if unknown.len() == left {
+                // There may be more of them: nothing is said of what was not looked at.
                 self.counters.rate_limited += 1;
                 break;
             }
@@ -313,7 +320,7 @@ impl Gossip {
             receipt.insert_ranges(*sender, ranges.without(&unknown.into_iter().collect()));
             self.note_all_reached(now, from, *sender, ranges);
         }
-        send_all(from, receipt, GossipMessage::Receipt, out);
+        send_all(vec![from], receipt, GossipMessage::Receipt, out);
         self.trim(now, out);
     }
 
@@ -355,8 +362,8 @@ impl Gossip {
 }
 
 /// Sends a list in as many messages as it takes, none if it is empty.
-fn send_all(
-    to: NodeId,
+pub(super) fn send_all(
+    to: Vec<NodeId>,
     holdings: Holdings,
     message: fn(Holdings) -> GossipMessage,
     out: &mut VecDeque<GossipEffect>,
@@ -364,6 +371,6 @@ fn send_all(
     out.extend(
         split(holdings)
             .into_iter()
-            .map(|part| GossipEffect::Send { to: vec![to], message: message(part) }),
+            .map(|part| GossipEffect::Send { to: to.clone(), message: message(part) }),
     );
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{CROWDED_PART, RETENTION_AGE, RETENTION_BYTES},
+    limits::{CROWDED_PART, RETENTION_AGE, RETENTION_BYTES, STEPS_PER_WINDOW},
     time::Instant,
     wire::{
         holdings::{Holdings, Ranges},
@@ -90,6 +90,9 @@ pub(super) struct Candidate<'a> {
     /// Whether numbers between those that left and this one never came. They may be under way, or
     /// nobody ever used them.
     pub(super) behind_a_gap: bool,
+    /// Whether its sender fills a sixteenth of the window: in one of many senders whoever has two
+    /// messages has the most.
+    pub(super) of_a_burst: bool,
     /// Whether its sender fills more than half of the window.
     pub(super) of_a_flood: bool,
 }
@@ -327,11 +330,19 @@ impl MessageStore {
         };
         let share = self.shares.get(&sender)?;
         let (&sequence, kept) = share.messages.first_key_value()?;
-        let of_a_flood =
-            share.messages.len() > self.max_count / 2 || share.bytes > RETENTION_BYTES / 2;
+        let fills = |part: usize| {
+            share.messages.len() > self.max_count / part || share.bytes > RETENTION_BYTES / part
+        };
+        let (of_a_burst, of_a_flood) = (fills(STEPS_PER_WINDOW), fills(2));
         let floor = self.floors.of(&sender);
         let behind_a_gap = floor != 0 && floor != sequence;
-        Some(Candidate { item: MessageKey { sender, sequence }, kept, behind_a_gap, of_a_flood })
+        Some(Candidate {
+            item: MessageKey { sender, sequence },
+            kept,
+            behind_a_gap,
+            of_a_burst,
+            of_a_flood,
+        })
     }
 
     /// Whether there is more than a quarter too much.

@@ -190,3 +190,29 @@ fn what_others_lack_takes_at_most_a_quarter_more_than_the_window() {
     assert_eq!(kept as u64, WINDOW + WINDOW / 4);
     assert_eq!(node.given_up.len() as u64, 2 * WINDOW - WINDOW / 4);
 }
+
+#[test]
+fn who_has_two_messages_in_a_window_of_many_senders_waits_for_nobody() {
+    let (mut node, peer) = publisher_and_peer();
+    for who in 0..u32::try_from(WINDOW).unwrap() {
+        let message = say(&super::harness::identity(1_000 + who), 1, b"one");
+        node.hear(at(SECOND), peer, GossipMessage::Gossip(0, message.claim().clone()));
+    }
+    let next = publish_while_possible(&mut node, SECOND, 0..WINDOW / 16);
+    assert_eq!(next, WINDOW / 16);
+}
+
+#[test]
+fn an_offer_of_everything_costs_its_sender_its_budget() {
+    let (mut node, peer) = publisher_and_peer();
+    let offer = |node: &mut Node| {
+        let mut everything = crate::wire::holdings::Ranges::new();
+        everything.insert_range(0..=1 << 60);
+        let mut holdings = Holdings::new();
+        holdings.insert_ranges(peer, everything);
+        node.hear(at(SECOND), peer, GossipMessage::Offer(holdings));
+    };
+    offer(&mut node);
+    node.hear(at(SECOND), peer, receipt(&node, 0..9));
+    assert_eq!(node.gossip.counters().rate_limited, 2, "nothing is left for anything else");
+}
