@@ -1,8 +1,8 @@
 //! New messages that the other peers are told of, many in one list.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::message_key::MessageKey;
+use super::{GossipEffect, GossipMessage, message_key::MessageKey};
 use crate::{
     id::NodeId,
     limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_UNANNOUNCED},
@@ -48,8 +48,22 @@ impl Announcements {
     }
 }
 
+/// Sends a list in as many messages as it takes, none if it is empty.
+pub(super) fn send_all(
+    to: Vec<NodeId>,
+    holdings: Holdings,
+    message: fn(Holdings) -> GossipMessage,
+    out: &mut VecDeque<GossipEffect>,
+) {
+    out.extend(
+        split(holdings)
+            .into_iter()
+            .map(|part| GossipEffect::Send { to: to.clone(), message: message(part) }),
+    );
+}
+
 /// Cuts a list into lists that fit one message each.
-pub(super) fn split(holdings: Holdings) -> Vec<Holdings> {
+fn split(holdings: Holdings) -> Vec<Holdings> {
     let ranges: usize = holdings.iter().map(|(_, ranges)| ranges.len()).sum();
     if holdings.is_empty() {
         return Vec::new();
@@ -80,10 +94,7 @@ pub(super) fn split(holdings: Holdings) -> Vec<Holdings> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        gossip::GossipMessage,
-        wire::message::{Envelope, RoomMessage as _},
-    };
+    use crate::wire::message::{Envelope, RoomMessage as _};
 
     #[test]
     fn a_long_list_is_cut_into_lists_that_the_wire_accepts_and_nothing_is_lost() {

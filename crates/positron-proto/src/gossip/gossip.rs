@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot,
-    announcements::Announcements,
+    announcements::{Announcements, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     fetches::Wanted,
-    lazy_push::send_all,
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
     peer_state::GossipPeer,

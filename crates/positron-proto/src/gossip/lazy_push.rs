@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Gossip, GossipEffect, GossipMessage,
-    announcements::split,
+    announcements::send_all,
     fetches::Asked,
     gossip::{GossipWake, interval},
     message_key::MessageKey,
@@ -359,18 +359,4 @@ impl Gossip {
             link.examining.take(now.mono, examined);
         }
     }
-}
-
-/// Sends a list in as many messages as it takes, none if it is empty.
-pub(super) fn send_all(
-    to: Vec<NodeId>,
-    holdings: Holdings,
-    message: fn(Holdings) -> GossipMessage,
-    out: &mut VecDeque<GossipEffect>,
-) {
-    out.extend(
-        split(holdings)
-            .into_iter()
-            .map(|part| GossipEffect::Send { to: to.clone(), message: message(part) }),
-    );
 }
