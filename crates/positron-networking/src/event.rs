@@ -138,7 +138,7 @@ impl NodeEvent {
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
-            Event::Message(_) | Event::Completed { .. } => return None,
+            Event::Message(_) | Event::Completed { .. } | Event::Stream { .. } => return None,
         })
     }
 }

@@ -43,6 +43,7 @@ mod message;
 mod node;
 mod open;
 pub mod stats;
+mod streams;
 pub mod transport;
 
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
@@ -59,10 +60,12 @@ pub use positron_proto::{
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
+    substream::{NotOpened, Opener, SubstreamEnd, SubstreamId},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
 pub use stats::{Stats, SubscriptionStats, TrustedPeer};
+pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 
 /// The programs in the README run as tests.
 #[cfg(doctest)]

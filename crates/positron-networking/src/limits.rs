@@ -52,6 +52,11 @@ pub const MAX_ORDERS: usize = 1024;
 pub const BROADCASTS_UNDER_WAY: u32 = 2048;
 /// Bytes of a broadcast that count as one more: at most 16 MiB of payloads are under way.
 pub const BROADCAST_SHARE: u32 = 8 * 1024;
+/// Bytes that were written into a stream and are not on their way (guess: some pieces, so that the
+/// core never waits for the writer to have its turn).
+pub const STREAM_SEND_BUFFER: usize = 512 * 1024;
+/// Bytes read of a stream before the core hears of them, if more wait to be read.
+pub const STREAM_READ_SHARE: usize = 64 * 1024;
 /// Shortest time between two published snapshots of a node.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
 /// Shortest time between two of them when there is something to tell: events are told together with

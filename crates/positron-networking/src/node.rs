@@ -11,7 +11,7 @@ use positron_proto::{
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -20,7 +20,7 @@ use crate::{
     DurableInbox, Events, Handled, Inbox, JoinError, KeptMessage, NetworkConfig, SendError,
     StartError, Stats, StopError, SubscriptionError, TrustedPeer,
     config::Checked,
-    driver::{Clock, CoreTask, Published, Reply, Request, Sockets, Subscriptions},
+    driver::{Clock, CoreTask, IncomingStreams, Published, Reply, Request, Sockets, Subscriptions},
     durable::note,
     feed::Feeds,
     handlers::Handlers,
@@ -48,12 +48,13 @@ pub struct Node {
     listen: Vec<SocketAddr>,
     configured: Vec<String>,
     clock: Clock,
-    orders: mpsc::Sender<Request>,
+    pub(crate) orders: mpsc::Sender<Request>,
     /// Broadcasts that may be under way.
     turns: Arc<Semaphore>,
     published: watch::Receiver<Published>,
     hub: Arc<Subscriptions>,
     handlers: Handlers,
+    pub(crate) incoming_streams: Mutex<IncomingStreams>,
     driver: JoinHandle<Result<(), StopError>>,
 }
 
@@ -139,7 +140,7 @@ impl Node {
             subscribed.map_err(SubscriptionError::from)?;
         }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
-        let (task, published) =
+        let (task, published, incoming_streams) =
             CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
         let driver = tokio::spawn(task.run(sockets, inputs, ordered));
@@ -155,6 +156,7 @@ impl Node {
             published,
             hub,
             handlers: Handlers::default(),
+            incoming_streams: Mutex::new(incoming_streams),
             driver,
         })
     }
@@ -484,7 +486,11 @@ impl Node {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
             Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
             Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Joining | Outcome::Noted | Outcome::Stopped => Err(SendError::Stopped),
+            Outcome::Joining
+            | Outcome::Noted
+            | Outcome::Stopped
+            | Outcome::StreamOpened(_)
+            | Outcome::StreamNotOpened(_) => Err(SendError::Stopped),
         }
     }
 

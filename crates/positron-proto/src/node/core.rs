@@ -30,6 +30,7 @@ use crate::{
     rng::Seed,
     session::{Sessions, sessions::Reading},
     storage::Change,
+    substream::{SubstreamId, SubstreamOrder, Substreams},
     time::{Instant, Now},
     trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
@@ -56,6 +57,7 @@ pub struct NodeCore {
     pub(super) peers: Peers,
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
+    pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
@@ -102,6 +104,7 @@ impl NodeCore {
                 now,
             ),
             direct: Direct::default(),
+            substreams: Substreams::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
@@ -192,10 +195,18 @@ impl NodeCore {
                 self.note(|log| log.acknowledge(&name, up_to))?
             }
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
+            Command::OpenStream { to } => self.open_stream(now, to)?,
             Command::Stop => self.stop(now),
         };
         self.flush_and_route(now);
         Ok(ticket)
+    }
+
+    /// What the application wants of a stream between nodes; nothing happens if it is over. An input
+    /// like the others: drain the effects after it.
+    pub fn handle_stream_order(&mut self, now: Now, id: SubstreamId, order: SubstreamOrder) {
+        self.substreams.handle_order(now, id, order, &mut self.queues.substream);
+        self.flush_and_route(now);
     }
 
     /// The next thing to be done outside; call until `None`.
@@ -221,6 +232,7 @@ impl NodeCore {
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
+            (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
@@ -290,6 +302,7 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
+                substream: self.substreams.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -313,6 +326,9 @@ impl NodeCore {
         }
         if due(self.direct.poll_timeout()) {
             self.direct.handle_timeout(now, &mut self.queues.direct);
+        }
+        if due(self.substreams.poll_timeout()) {
+            self.substreams.handle_timeout(now, &mut self.queues.substream);
         }
         if due(self.trust.poll_timeout()) {
             self.trust.handle_timeout(now, &mut self.queues.trust);
@@ -351,6 +367,18 @@ impl NodeCore {
         Ok(ticket)
     }
 
+    fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
+        if to == self.id() {
+            return Err(Refused::ToOurselves);
+        }
+        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
+            return Err(Refused::UnknownPeer(to));
+        }
+        let ticket = self.publisher.ticket();
+        let opened = self.substreams.open(now, to, ticket, &mut self.queues.substream);
+        opened.map_err(Refused::Stream).map(|()| ticket)
+    }
+
     /// Changes something about subscriptions, unless too much waits for the disk already.
     fn note(
         &mut self,
@@ -386,6 +414,7 @@ impl NodeCore {
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
         self.direct.give_up_all(&mut self.queues.direct);
+        self.substreams.give_up_all(&mut self.queues.substream);
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });

@@ -18,6 +18,7 @@ use crate::{
     peers::{self, PeersMessage},
     session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
     storage::Change,
+    substream,
     time::Now,
     trust,
     wire::{
@@ -30,6 +31,7 @@ impl NodeCore {
     /// Lets the sessions seal what was said, and carries on until all rooms are silent.
     pub(super) fn flush_and_route(&mut self, now: Now) {
         self.route_until_idle(now);
+        self.fill_bulk(now);
         self.sessions.flush(now, &mut self.queues.session);
         self.route_until_idle(now);
         if self.publisher.is_held_up() && self.may_publish() {
@@ -50,6 +52,8 @@ impl NodeCore {
                 self.route_gossip(now, out);
             } else if let Some(out) = self.queues.direct.pop_front() {
                 self.route_direct(now, out);
+            } else if let Some(out) = self.queues.substream.pop_front() {
+                self.route_substream(now, out);
             } else if let Some(out) = self.queues.trust.pop_front() {
                 self.route_trust(now, out);
             } else {
@@ -91,6 +95,7 @@ impl NodeCore {
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
+                self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -106,12 +111,14 @@ impl NodeCore {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
                 }
                 self.direct.handle_delivered(now, ticket, &mut self.queues.direct);
+                self.substreams.handle_delivered(now, ticket, &mut self.queues.substream);
             }
             sessions::SessionEffect::Undelivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
                 }
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
+                self.substreams.handle_undelivered(ticket);
             }
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);
@@ -220,6 +227,47 @@ impl NodeCore {
         }
     }
 
+    fn route_substream(&mut self, now: Now, out: substream::SubstreamEffect) {
+        match out {
+            substream::SubstreamEffect::Send { to, message, finishes } => {
+                let ticket = finishes.map(|id| {
+                    let ticket = self.publisher.ticket();
+                    self.substreams.handle_finish_sent(id, ticket);
+                    ticket
+                });
+                if !self.send(now, to, message.lane(), message.encode(), ticket) {
+                    self.substreams.handle_not_sent(to, message);
+                }
+            }
+            substream::SubstreamEffect::Connect(peer) => {
+                self.peers.connect(now, peer, &mut self.queues.peers);
+            }
+            substream::SubstreamEffect::Opened { ticket, outcome } => {
+                let outcome = match outcome {
+                    Ok(id) => Outcome::StreamOpened(id),
+                    Err(why) => Outcome::StreamNotOpened(why),
+                };
+                self.emit(Event::Completed { ticket, outcome });
+            }
+            substream::SubstreamEffect::News { id, news } => {
+                self.emit(Event::Stream { id, news });
+            }
+            substream::SubstreamEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
+        }
+    }
+
+    /// Gives the lanes of streams what they take: the rest waits where it can be reset, and where
+    /// each stream has its turn.
+    fn fill_bulk(&mut self, now: Now) {
+        for peer in self.substreams.wanting() {
+            let room = self.sessions.bulk_room(&peer);
+            self.substreams.fill(peer, room, &mut self.queues.substream);
+        }
+        self.route_until_idle(now);
+    }
+
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
@@ -244,6 +292,7 @@ impl NodeCore {
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
+        self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -273,6 +322,9 @@ impl NodeCore {
             }
             Message::Direct(message) => {
                 self.direct.handle_message(now, from, message, &mut self.queues.direct);
+            }
+            Message::Substream(message) => {
+                self.substreams.handle_message(now, from, message, &mut self.queues.substream);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    substream::{SUBSTREAM_DATA, SUBSTREAM_TYPES},
     time::{Duration, Instant},
     wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
 };
@@ -65,8 +66,9 @@ impl WorkBudgets {
         }
         let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
         let until = now + Duration::from_micros(micros).min(MAX_HOLD);
-        // A direct message was acknowledged when it arrived; all else is brought again.
-        let may_drop = message.first() != Some(&CUSTOM_DATA);
+        // What is for one node was acknowledged when it arrived; all else is brought again.
+        let is_for_us = |kind: &u8| *kind == CUSTOM_DATA || SUBSTREAM_TYPES.contains(kind);
+        let may_drop = !message.first().is_some_and(is_for_us);
         let is_far_over = may_drop && debt.owed > 2 * WORK_BURST;
         if is_far_over { Charged::Dropped(until) } else { Charged::Waits(until) }
     }
@@ -88,10 +90,17 @@ impl Debt {
 }
 
 fn cost(message: &[u8]) -> u64 {
+    if message.first() == Some(&SUBSTREAM_DATA) {
+        return WORK_PER_MESSAGE.saturating_sub(as_u64(message.len()) / STREAM_WORTH);
+    }
     let brings_payload = matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA)));
     let bytes = if brings_payload { share(message.len()) } else { as_u64(message.len()) };
     WORK_PER_MESSAGE + bytes
 }
+
+/// Bytes of a stream that pay for one: no more of them come than the application reads, so only
+/// pieces that are small for their number cost anything.
+const STREAM_WORTH: u64 = 16;
 
 fn share(bytes: usize) -> u64 {
     as_u64(bytes) / WORK_SHARE

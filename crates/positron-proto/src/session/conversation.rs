@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     id::Ticket,
-    limits::{MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES},
+    limits::{
+        MAX_BULK_QUEUE_BYTES, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES,
+        MAX_PEER_QUEUE_MESSAGES,
+    },
     time::Instant,
     wire::frame::{Frame, Lane},
 };
@@ -30,7 +33,9 @@ use crate::{
 /// where it stands. So two nodes need not agree on when to forget, and a link that was overtaken by
 /// a newer one does no harm.
 ///
-/// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes.
+/// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes but
+/// [`Lane::BULK`], which has [`MAX_BULK_QUEUE_BYTES`] of its own, so that neither takes the room of
+/// the other.
 #[derive(Debug)]
 pub(super) struct Conversation {
     /// The start of the peer's process that this is with.
@@ -40,11 +45,13 @@ pub(super) struct Conversation {
     /// The same of the peer, once it told us.
     their_epoch: Option<u64>,
     epoch_state: EpochState,
-    outgoing: [SendLane; 3],
+    outgoing: [SendLane; Lane::KNOWN.len()],
     /// Those that are known, and after them those that the peer ever used.
     incoming: Vec<ReceiveLane>,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
+    /// Those of them that are bulk.
+    bulk: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
     pace: Pace,
@@ -86,9 +93,10 @@ impl Conversation {
             epoch: 0,
             their_epoch: None,
             epoch_state: EpochState::Awaited,
-            outgoing: [const { SendLane::new() }; 3],
+            outgoing: [const { SendLane::new() }; Lane::KNOWN.len()],
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
+            bulk: (0, 0),
             unsent: 0,
             pace: Pace::new(now),
         }
@@ -138,17 +146,26 @@ impl Conversation {
         body: Bytes,
         ticket: Option<Ticket>,
     ) -> Result<(), NotSent> {
-        let (bytes, messages) = self.queued;
         if body.len() > MAX_MESSAGE {
             return Err(NotSent::TooLarge);
         }
-        if bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES {
+        let is_full = match lane {
+            Lane::BULK => body.len() > self.bulk_room(),
+            _ => {
+                let (bytes, messages) = self.queued_but_bulk();
+                bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES
+            }
+        };
+        if is_full {
             return Err(NotSent::QueueFull);
         }
-        if messages == 0 {
+        if self.queued.1 == 0 {
             self.pace.handle_progress(now);
         }
-        self.queued = (bytes + body.len(), messages + 1);
+        self.queued = (self.queued.0 + body.len(), self.queued.1 + 1);
+        if lane == Lane::BULK {
+            self.bulk = (self.bulk.0 + body.len(), self.bulk.1 + 1);
+        }
         self.unsent += body.len();
         self.outgoing[lane.index()].push(body, ticket);
         Ok(())
@@ -156,8 +173,21 @@ impl Conversation {
 
     /// Whether more than half of what may be queued is.
     pub(super) const fn is_half_full(&self) -> bool {
-        let (bytes, messages) = self.queued;
+        let (bytes, messages) = self.queued_but_bulk();
         bytes > MAX_PEER_QUEUE_BYTES / 2 || messages > MAX_PEER_QUEUE_MESSAGES / 2
+    }
+
+    /// Bytes that [`Lane::BULK`] takes now.
+    pub(super) const fn bulk_room(&self) -> usize {
+        let (bytes, messages) = self.bulk;
+        if messages >= MAX_PEER_QUEUE_MESSAGES {
+            return 0;
+        }
+        MAX_BULK_QUEUE_BYTES.saturating_sub(bytes)
+    }
+
+    const fn queued_but_bulk(&self) -> (usize, usize) {
+        (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
     }
 
     /// Whether a record could be filled now.
@@ -241,8 +271,10 @@ impl Conversation {
             if !gone.was_sent {
                 self.unsent -= gone.len;
             }
-            self.queued.0 -= gone.len;
-            self.queued.1 -= 1;
+            self.queued = (self.queued.0 - gone.len, self.queued.1 - 1);
+            if lane == Lane::BULK {
+                self.bulk = (self.bulk.0 - gone.len, self.bulk.1 - 1);
+            }
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }

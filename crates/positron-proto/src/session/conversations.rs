@@ -203,6 +203,16 @@ impl Conversations {
         })
     }
 
+    /// Bytes that the bulk lane to `peer` takes now; none without a session.
+    pub(super) fn bulk_room(&self, peer: &NodeId) -> usize {
+        match self.by_peer.get(peer) {
+            Some(entry) if !matches!(entry.attachment, Attachment::Detached(_)) => {
+                entry.conversation.bulk_room()
+            }
+            _ => 0,
+        }
+    }
+
     /// What is said with `peer`, if anything is remembered of it.
     pub(super) fn get_mut(&mut self, peer: &NodeId) -> Option<&mut Conversation> {
         self.by_peer.get_mut(peer).map(|entry| &mut entry.conversation)

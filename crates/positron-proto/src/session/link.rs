@@ -52,7 +52,7 @@ pub(super) struct SessionLink {
     /// The lane in which it came, if that binds its frames.
     at_hand: Option<Lane>,
     /// Messages of which only the beginning has arrived.
-    assemblies: [Option<Assembly>; 3],
+    assemblies: [Option<Assembly>; Lane::KNOWN.len()],
     pub(super) keep_alive: KeepAlive,
 }
 
@@ -81,7 +81,7 @@ impl SessionLink {
             frames: Reader::new(Bytes::new()),
             held: 0,
             at_hand: None,
-            assemblies: [const { None }; 3],
+            assemblies: [const { None }; Lane::KNOWN.len()],
             keep_alive: KeepAlive::new(now),
         }
     }

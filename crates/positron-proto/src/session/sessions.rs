@@ -311,6 +311,11 @@ impl Sessions {
         }
     }
 
+    /// Bytes that the bulk lane to `peer` takes now; none without a session.
+    pub fn bulk_room(&self, peer: &NodeId) -> usize {
+        self.conversations.bulk_room(peer)
+    }
+
     /// Whether there are sessions, and more than half of what may wait for its peer waits in each.
     pub fn is_clogged(&self) -> bool {
         self.conversations.is_clogged()

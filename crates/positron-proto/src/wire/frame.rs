@@ -19,8 +19,10 @@ impl Lane {
     pub const GOSSIP: Self = Self(1);
     /// Messages of one node to one other.
     pub const DIRECT: Self = Self(2);
+    /// Pieces of streams between nodes: what is large, and can wait.
+    pub const BULK: Self = Self(3);
     /// Those of this version, most urgent first.
-    pub const KNOWN: [Self; 3] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT];
+    pub const KNOWN: [Self; 4] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::BULK];
 
     /// The lane of this number, if there can be one.
     pub const fn from_number(number: u8) -> Option<Self> {

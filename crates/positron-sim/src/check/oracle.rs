@@ -199,7 +199,12 @@ impl Oracle {
                 self.directs.acknowledged += 1;
             }
             Outcome::Undelivered(_) => self.directs.given_up += 1,
-            Outcome::NotDurable(_) | Outcome::Joining | Outcome::Noted | Outcome::Stopped => {}
+            Outcome::NotDurable(_)
+            | Outcome::Joining
+            | Outcome::Noted
+            | Outcome::Stopped
+            | Outcome::StreamOpened(_)
+            | Outcome::StreamNotOpened(_) => {}
         }
     }
 
