@@ -60,7 +60,7 @@ pub use positron_proto::{
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
-    substream::{NotOpened, Opener, SubstreamEnd, SubstreamId},
+    substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

@@ -15,8 +15,9 @@
 //!
 //! The channel into the core has no bound of its own because everything that feeds it has one: a
 //! link has at most one chunk, one `Written` and one `LinkDown` in it, a stream is in it once, and
-//! the core bounds its links, streams, lookups, checks and changes. Datagrams do not go through it: each is sealed by the core
-//! at the moment it is sent, so the core's task reads and writes the socket.
+//! the core bounds its links, streams, lookups, checks and changes. Datagrams do not go through it:
+//! each is sealed by the core at the moment it is sent, so the core's task reads and writes the
+//! socket.
 
 mod clock;
 pub(crate) mod complaint;

@@ -15,8 +15,8 @@ use super::{StreamError, pipe::Pipe};
 
 /// Reads what the other end writes, in order and once.
 ///
-/// Reads of zero bytes mean the end: the writer shut its end down and all of it came. Dropped before
-/// that, it tells the writer that nobody reads any more ([`stop`](Self::stop) with code 0).
+/// Reads of zero bytes mean the end: the writer shut its end down and all of it came. Dropped
+/// before that, it tells the writer that nobody reads any more ([`stop`](Self::stop) with code 0).
 ///
 /// What waits to be read is bounded by what the node grants: 16 KiB at first, up to 16 MiB while
 /// the application reads on, and 32 MiB for all streams of one peer.

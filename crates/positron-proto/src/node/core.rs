@@ -22,7 +22,7 @@ use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{LinkId, NetworkId, NodeId, Ticket},
+    id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
@@ -202,8 +202,8 @@ impl NodeCore {
         Ok(ticket)
     }
 
-    /// What the application wants of a stream between nodes; nothing happens if it is over. An input
-    /// like the others: drain the effects after it.
+    /// What the application wants of a stream between nodes; nothing happens if it is over. Drain
+    /// the effects after it, as after an input.
     pub fn handle_stream_order(&mut self, now: Now, id: SubstreamId, order: SubstreamOrder) {
         self.substreams.handle_order(now, id, order, &mut self.queues.substream);
         self.flush_and_route(now);
@@ -324,15 +324,9 @@ impl NodeCore {
         if due(self.gossip.poll_timeout()) {
             self.gossip.handle_timeout(now, standings, &mut self.queues.gossip);
         }
-        if due(self.direct.poll_timeout()) {
-            self.direct.handle_timeout(now, &mut self.queues.direct);
-        }
-        if due(self.substreams.poll_timeout()) {
-            self.substreams.handle_timeout(now, &mut self.queues.substream);
-        }
-        if due(self.trust.poll_timeout()) {
-            self.trust.handle_timeout(now, &mut self.queues.trust);
-        }
+        self.direct.handle_timeout(now, &mut self.queues.direct);
+        self.substreams.handle_timeout(now, &mut self.queues.substream);
+        self.trust.handle_timeout(now, &mut self.queues.trust);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
@@ -355,28 +349,20 @@ impl NodeCore {
 
     fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        if to == self.id() {
-            return Err(Refused::ToOurselves);
-        }
-        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
+        self.check_receiver(to)?;
         self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
     }
 
-    fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
+    /// Something for one node needs a node that is linked or can be dialled, and not this one.
+    pub(super) fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
         if to == self.id() {
             return Err(Refused::ToOurselves);
         }
-        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
-        let ticket = self.publisher.ticket();
-        let opened = self.substreams.open(now, to, ticket, &mut self.queues.substream);
-        opened.map_err(Refused::Stream).map(|()| ticket)
+        let is_known = self.sessions.is_up(&to) || self.peers.knows(&to);
+        if is_known { Ok(()) } else { Err(Refused::UnknownPeer(to)) }
     }
 
     /// Changes something about subscriptions, unless too much waits for the disk already.
@@ -538,14 +524,26 @@ impl NodeCore {
     /// `peer` brought something that is to be kept: if the disk is behind, its link is read no
     /// further for now.
     pub(super) fn brought_by(&mut self, now: Now, peer: NodeId) {
-        if self.persistence.is_behind()
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Disk, None)
-        {
+        if self.persistence.is_behind() && self.hold(now, peer, HeldFor::Disk, None) {
             self.counters.links_held += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
         }
+    }
+
+    /// Reads the link of `peer` no further, for this reason and at most until then. Whether it was
+    /// read for all that this reason knows of.
+    pub(super) fn hold(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: HeldFor,
+        until: Option<Instant>,
+    ) -> bool {
+        let Some(link) = self.sessions.link_of(&peer) else { return false };
+        let is_new = self.held.hold(now.mono, link, why, until);
+        if is_new {
+            self.sessions.set_reading(now, link, Reading::Held, &mut self.queues.session);
+        }
+        is_new
     }
 
     /// Charges `peer` for what it said. Whether that is to be read.
@@ -563,22 +561,12 @@ impl NodeCore {
                 return false;
             }
         };
-        if let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Work, Some(until))
-        {
+        if self.hold(now, peer, HeldFor::Work, Some(until)) {
             self.counters.peers_over_budget += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
         }
         let is_dropped = matches!(charged, Charged::Dropped(_));
         self.counters.over_budget_dropped += u64::from(is_dropped);
         !is_dropped
-    }
-
-    pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
-        for link in links {
-            self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
-        }
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.

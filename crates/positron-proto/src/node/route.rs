@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
     gossip::{self, GossipMessage},
-    id::{NodeId, Ticket},
+    id::{LinkId, NodeId, Ticket},
     identity::{Signed, Verdict, Verified},
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
@@ -258,6 +258,13 @@ impl NodeCore {
         }
     }
 
+    pub(super) fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
+        self.check_receiver(to)?;
+        let ticket = self.publisher.ticket();
+        let opened = self.substreams.open(now, to, ticket, &mut self.queues.substream);
+        opened.map_err(Refused::Stream).map(|()| ticket)
+    }
+
     /// Gives the lanes of streams what they take: the rest waits where it can be reset, and where
     /// each stream has its turn.
     fn fill_bulk(&mut self, now: Now) {
@@ -419,13 +426,15 @@ impl NodeCore {
     /// `peer` brought a claim that is being checked: if many are, its link is read no further until
     /// they are not. What there is no room for is dropped and has to be brought again.
     fn checks_begun(&mut self, now: Now, peer: NodeId) {
-        if self.pending.is_crowded(&peer)
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Checks, None)
-        {
+        if self.pending.is_crowded(&peer) && self.hold(now, peer, HeldFor::Checks, None) {
             self.counters.links_held += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    /// These links are read again.
+    pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
+        for link in links {
+            self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }
     }
 

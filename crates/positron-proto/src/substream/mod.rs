@@ -18,12 +18,13 @@
 //! read is bounded for each peer and in all. Writers share the lane of their peer in turn, piece by
 //! piece.
 //!
-//! **Failure.** Nothing is lost and nothing comes twice while the session lasts, because the session
-//! delivers each piece once and in order. When it ends, every substream in it ends, at both nodes:
-//! who saw it end tells the other about what he forgot, should the other have seen no end
+//! **Failure.** Nothing is lost and nothing comes twice while the session lasts, because the
+//! session delivers each piece once and in order. When it ends, every substream in it ends, at both
+//! nodes: who saw it end tells the other about what he forgot, should the other have seen no end
 //! (`ghosts.rs`).
 //!
-//! Reading order: [`SubstreamMessage`]; [`SubstreamEffect`] and the words beside it (the contract);
+//! Reading order: [`SubstreamId`] and how one ends; [`SubstreamMessage`]; [`SubstreamEffect`] and
+//! the words beside it (the contract);
 //! `send_half.rs` and `receive_half.rs` (one direction each); `peer_table.rs` (all of one peer);
 //! `substreams.rs` (the machine); `counters.rs`.
 
@@ -31,6 +32,7 @@ mod counters;
 mod effect;
 mod ghosts;
 mod message;
+mod name;
 mod peer_table;
 mod receive_half;
 mod send_half;
@@ -40,9 +42,8 @@ mod substreams;
 mod tests;
 
 pub use counters::SubstreamCounters;
-pub use effect::{
-    NotOpened, Opener, SubstreamEffect, SubstreamEnd, SubstreamId, SubstreamNews, SubstreamOrder,
-};
+pub use effect::{NotOpened, SubstreamEffect, SubstreamNews, SubstreamOrder};
 pub(crate) use message::SUBSTREAM_TYPES;
 pub use message::{Label, SUBSTREAM_DATA, SubstreamMessage};
+pub use name::{OpenedBy, SubstreamEnd, SubstreamId};
 pub use substreams::Substreams;

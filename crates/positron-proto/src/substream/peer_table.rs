@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Label, Opener, SubstreamId, SubstreamMessage,
+    Label, OpenedBy, SubstreamId, SubstreamMessage,
     receive_half::ReceiveHalf,
     send_half::{Next, SendHalf},
 };
@@ -27,11 +27,11 @@ pub(super) struct PeerTable {
     peer: NodeId,
     /// Names the start of its process.
     pub(super) boot: u64,
-    streams: BTreeMap<(Opener, u64), Substream>,
+    streams: BTreeMap<(OpenedBy, u64), Substream>,
     /// The number after the last that the peer opened.
     next_of_peer: u64,
     /// Those that have something to send, in turn.
-    turns: VecDeque<(Opener, u64)>,
+    turns: VecDeque<(OpenedBy, u64)>,
     /// What nobody took when it was said.
     unsent: VecDeque<SubstreamMessage>,
     /// What all receiving halves take together.
@@ -61,12 +61,12 @@ impl PeerTable {
     }
 
     /// A new one, of this number.
-    pub(super) fn open(&mut self, opener: Opener, number: u64) -> SubstreamId {
-        let (send, receive) = (SendHalf::new(opener == Opener::Us), ReceiveHalf::new());
+    pub(super) fn open(&mut self, opener: OpenedBy, number: u64) -> SubstreamId {
+        let (send, receive) = (SendHalf::new(opener == OpenedBy::Us), ReceiveHalf::new());
         self.taken += receive.taken();
         let substream = Substream { send, receive, queued: false };
         self.streams.insert((opener, number), substream);
-        if opener == Opener::Peer {
+        if opener == OpenedBy::Peer {
             self.next_of_peer = number + 1;
         }
         let id = SubstreamId { peer: self.peer, opener, number };
@@ -158,7 +158,7 @@ impl PeerTable {
 
 /// How a substream is called towards its peer.
 pub(super) const fn label(id: &SubstreamId) -> Label {
-    Label { number: id.number, by_sender: matches!(id.opener, Opener::Us) }
+    Label { number: id.number, by_sender: matches!(id.opener, OpenedBy::Us) }
 }
 
 /// Bytes around a piece: type, label, offset and flags.

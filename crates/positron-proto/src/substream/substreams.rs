@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::{
-    Label, NotOpened, Opener, SubstreamCounters, SubstreamEffect, SubstreamEnd, SubstreamId,
+    Label, NotOpened, OpenedBy, SubstreamCounters, SubstreamEffect, SubstreamEnd, SubstreamId,
     SubstreamMessage, SubstreamNews, SubstreamOrder,
     ghosts::Ghosts,
     peer_table::{MESSAGE_HEAD, PeerTable, label},
@@ -26,8 +26,8 @@ use crate::{
 ///
 /// Every [`open`](Self::open) that was taken ends with one [`SubstreamEffect::Opened`]. Each
 /// substream that it gives, or that [`SubstreamNews::Incoming`] tells of, ends in each direction
-/// with exactly one of [`SubstreamNews::Delivered`], [`SubstreamNews::Stopped`] or an order to reset,
-/// and of [`SubstreamNews::Finished`], [`SubstreamNews::Reset`] or an order to stop.
+/// with exactly one of [`SubstreamNews::Delivered`], [`SubstreamNews::Stopped`] or an order to
+/// reset, and of [`SubstreamNews::Finished`], [`SubstreamNews::Reset`] or an order to stop.
 ///
 /// Say [`peer_up`](Self::peer_up) and [`peer_down`](Self::peer_down) of every session. When an
 /// input is done with, call [`fill`](Self::fill) for each peer that [`wanting`](Self::wanting)
@@ -160,7 +160,7 @@ impl Substreams {
     ) {
         let id = |label: Label| SubstreamId {
             peer: from,
-            opener: if label.by_sender { Opener::Peer } else { Opener::Us },
+            opener: if label.by_sender { OpenedBy::Peer } else { OpenedBy::Us },
             number: label.number,
         };
         match message {
@@ -243,7 +243,7 @@ impl Substreams {
                 room = room.saturating_sub(bytes.len() + MESSAGE_HEAD);
                 self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 if !bytes.is_empty() {
-                    let opener = if label.by_sender { Opener::Us } else { Opener::Peer };
+                    let opener = if label.by_sender { OpenedBy::Us } else { OpenedBy::Peer };
                     let id = SubstreamId { peer, opener, number: label.number };
                     let news = SubstreamNews::Taken(bytes.len());
                     out.push_back(SubstreamEffect::News { id, news });
@@ -352,7 +352,7 @@ impl Substreams {
         out: &mut VecDeque<SubstreamEffect>,
     ) {
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let opens = id.opener == Opener::Peer && offset == 0;
+        let opens = id.opener == OpenedBy::Peer && offset == 0;
         let (count, room) = (self.count(), self.room());
         let Some(table) = self.peers.get_mut(&id.peer) else { return };
         if opens && table.is_new(id.number) {
@@ -399,7 +399,7 @@ impl Substreams {
 
     fn open_now(&mut self, to: NodeId, ticket: Ticket, out: &mut VecDeque<SubstreamEffect>) {
         let Some(table) = self.peers.get_mut(&to) else { return };
-        let id = table.open(Opener::Us, self.next_number);
+        let id = table.open(OpenedBy::Us, self.next_number);
         self.next_number += 1;
         self.counters.opened += 1;
         out.push_back(SubstreamEffect::Opened { ticket, outcome: Ok(id) });

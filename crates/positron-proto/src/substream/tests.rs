@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::{
-    NotOpened, Opener, SubstreamEffect, SubstreamEnd, SubstreamId, SubstreamMessage, SubstreamNews,
-    SubstreamOrder, Substreams,
+    NotOpened, OpenedBy, SubstreamEffect, SubstreamEnd, SubstreamId, SubstreamMessage,
+    SubstreamNews, SubstreamOrder, Substreams,
 };
 use crate::{
     id::{NodeId, Ticket},
@@ -225,8 +225,8 @@ impl World {
 /// How the other end calls it.
 fn there(world: &World, at: usize, id: SubstreamId) -> SubstreamId {
     let opener = match id.opener {
-        Opener::Us => Opener::Peer,
-        Opener::Peer => Opener::Us,
+        OpenedBy::Us => OpenedBy::Peer,
+        OpenedBy::Peer => OpenedBy::Us,
     };
     SubstreamId { peer: world.nodes[at].me, opener, ..id }
 }
