@@ -289,7 +289,7 @@ impl Stage {
         self.ends[n].said.messages.push(message);
         let mut taken = false;
         self.with(n, |sessions, now, out| {
-            taken = sessions.send(now, to, lane, bytes, ticket, out).is_ok();
+            taken = sessions.send(now, to, lane, bytes.into(), ticket, out).is_ok();
         });
         if !taken {
             self.ends[n].said.messages[place].outcome = Some(false);

@@ -55,6 +55,9 @@ pub const BROADCAST_SHARE: u32 = 8 * 1024;
 /// Bytes that were written into a stream and are not on their way (guess: some pieces, so that the
 /// core never waits for the writer to have its turn).
 pub const STREAM_SEND_BUFFER: usize = 512 * 1024;
+/// Bytes that are set aside at least for what is written into a stream, so that small writes that
+/// come together share them.
+pub const STREAM_LEAST_PIECE: usize = 1024;
 /// Bytes read of a stream before the core hears of them, if more wait to be read.
 pub const STREAM_READ_SHARE: usize = 64 * 1024;
 /// Shortest time between two published snapshots of a node.

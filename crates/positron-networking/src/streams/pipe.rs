@@ -7,12 +7,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use positron_proto::substream::{SubstreamEnd, SubstreamId, SubstreamNews, SubstreamOrder};
+use positron_proto::{
+    limits::SUBSTREAM_PIECE,
+    substream::{SubstreamEnd, SubstreamId, SubstreamNews, SubstreamOrder},
+};
 
 use super::StreamError;
 use crate::{
     driver::{Arrivals, CoreInput},
-    limits::{STREAM_READ_SHARE, STREAM_SEND_BUFFER},
+    limits::{STREAM_LEAST_PIECE, STREAM_READ_SHARE, STREAM_SEND_BUFFER},
 };
 
 /// A stream, as long as one of its ends is held or the core knows it.
@@ -34,8 +37,9 @@ struct PipeState {
 
 #[derive(Debug, Default)]
 struct Sending {
-    /// Written, and not seen by the core.
-    buffer: BytesMut,
+    /// Written, and not seen by the core: whole pieces, and one that is growing.
+    pieces: Vec<Bytes>,
+    growing: BytesMut,
     /// Bytes that were written and are not on their way: those and what waits in the core.
     waiting: usize,
     /// What the core is to be told behind the buffer.
@@ -98,8 +102,7 @@ impl Pipe {
             state.sending.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        state.sending.buffer.extend_from_slice(&bytes[..len]);
-        state.sending.waiting += len;
+        state.sending.append(&bytes[..len]);
         self.tell(&mut state);
         Poll::Ready(Ok(len))
     }
@@ -130,7 +133,7 @@ impl Pipe {
         if sending.end.is_some() || sending.closed && !even_if_finished {
             return;
         }
-        sending.buffer.clear();
+        sending.take();
         (sending.closed, sending.was_reset) = (true, true);
         sending.closing = Some(Closing::Reset(code));
         self.tell(&mut state);
@@ -191,9 +194,7 @@ impl Pipe {
         state.told = false;
         let PipeState { sending, receiving, .. } = &mut *state;
         let mut orders = Vec::new();
-        if !sending.buffer.is_empty() {
-            orders.push(SubstreamOrder::Write(sending.buffer.split().freeze()));
-        }
+        orders.extend(sending.take().into_iter().map(SubstreamOrder::Write));
         match sending.closing.take() {
             Some(Closing::Finish) => orders.push(SubstreamOrder::Finish),
             Some(Closing::Reset(code)) => orders.push(SubstreamOrder::Reset(code)),
@@ -278,6 +279,31 @@ impl PipeState {
 }
 
 impl Sending {
+    /// Into pieces as the core cuts them, so that nothing is copied again to be put together.
+    fn append(&mut self, mut bytes: &[u8]) {
+        self.waiting += bytes.len();
+        while !bytes.is_empty() {
+            if self.growing.capacity() == 0 {
+                self.growing.reserve(bytes.len().clamp(STREAM_LEAST_PIECE, SUBSTREAM_PIECE));
+            }
+            let room = self.growing.capacity() - self.growing.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.growing.extend_from_slice(now);
+            bytes = later;
+            if self.growing.len() == self.growing.capacity() {
+                self.pieces.push(std::mem::take(&mut self.growing).freeze());
+            }
+        }
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        if !self.growing.is_empty() {
+            pieces.push(std::mem::take(&mut self.growing).freeze());
+        }
+        pieces
+    }
+
     fn end(&mut self, how: Result<(), SubstreamEnd>) {
         self.end.get_or_insert(how);
         wake(&mut self.writer);

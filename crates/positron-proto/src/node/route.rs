@@ -22,6 +22,7 @@ use crate::{
     time::Now,
     trust,
     wire::{
+        body::Body,
         frame::{CloseReason, Lane},
         message::{AppMessage, RoomMessage as _},
     },
@@ -235,7 +236,7 @@ impl NodeCore {
                     self.substreams.handle_finish_sent(id, ticket);
                     ticket
                 });
-                if !self.send(now, to, message.lane(), message.encode(), ticket) {
+                if !self.send(now, to, message.lane(), message.encode_parts(), ticket) {
                     self.substreams.handle_not_sent(to, message);
                 }
             }
@@ -357,10 +358,11 @@ impl NodeCore {
         now: Now,
         to: NodeId,
         lane: Lane,
-        body: Bytes,
+        body: impl Into<Body>,
         ticket: Option<Ticket>,
     ) -> bool {
-        let sent = self.sessions.send(now, to, lane, body, ticket, &mut self.queues.session);
+        let out = &mut self.queues.session;
+        let sent = self.sessions.send(now, to, lane, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
         sent.is_ok()
     }
@@ -392,7 +394,8 @@ impl NodeCore {
         ticket: Ticket,
     ) {
         let (lane, body) = (message.lane(), message.encode());
-        let sent = self.sessions.send(now, to, lane, body, Some(ticket), &mut self.queues.session);
+        let out = &mut self.queues.session;
+        let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
         if sent.is_err() {
             self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }

@@ -1,8 +1,6 @@
 //! Messages between two nodes, numbered and acknowledged whatever links come and go
 //! `[PROTOCOL 4]`.
 
-use bytes::Bytes;
-
 use super::{
     contract::NotSent,
     fault::LinkFault,
@@ -17,7 +15,10 @@ use crate::{
         MAX_PEER_QUEUE_MESSAGES,
     },
     time::Instant,
-    wire::frame::{Frame, Lane},
+    wire::{
+        body::Body,
+        frame::{Frame, Lane},
+    },
 };
 
 /// Everything said to one node and not yet acknowledged, and how far it was heard.
@@ -143,7 +144,7 @@ impl Conversation {
         &mut self,
         now: Instant,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
     ) -> Result<(), NotSent> {
         if body.len() > MAX_MESSAGE {

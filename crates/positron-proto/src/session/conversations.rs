@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::{
     contract::{DownReason, LinkKind, NotSent, SessionEffect},
     conversation::Conversation,
@@ -14,7 +12,10 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     limits::{CONVERSATION_GRACE, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
     time::{Duration, Instant},
-    wire::frame::{CloseReason, Lane},
+    wire::{
+        body::Body,
+        frame::{CloseReason, Lane},
+    },
 };
 
 /// What was said and heard, for each peer, and the link by which it goes on.
@@ -176,7 +177,7 @@ impl Conversations {
         now: Instant,
         peer: &NodeId,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
     ) -> Result<Option<LinkId>, NotSent> {
         let Entry { conversation, attachment, .. } =

@@ -25,7 +25,10 @@ use crate::{
     limits::MAX_RECORD,
     rng::Rng,
     time::{Instant, Now},
-    wire::frame::{CloseReason, Frame, Lane},
+    wire::{
+        body::Body,
+        frame::{CloseReason, Frame, Lane},
+    },
 };
 
 /// All links and sessions of one node; an example is at [`super`].
@@ -291,7 +294,7 @@ impl Sessions {
         now: Now,
         peer: NodeId,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
         _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {

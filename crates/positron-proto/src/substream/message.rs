@@ -6,7 +6,7 @@ use super::SubstreamEnd;
 use crate::{
     id::NodeId,
     limits::{MAX_NUMBER, SUBSTREAM_PIECE},
-    wire::{Malformed, Reader, Writer as _, frame::Lane, message::RoomMessage},
+    wire::{Malformed, Reader, Writer as _, body::Body, frame::Lane, message::RoomMessage},
 };
 
 /// The type of what brings bytes.
@@ -109,6 +109,12 @@ impl RoomMessage for SubstreamMessage {
                 out.append_varint(why.to_code());
             }
         }
+    }
+
+    fn encode_parts(&self) -> Body {
+        let Self::Data { label, offset, fin, bytes } = self else { return self.encode().into() };
+        let empty = Self::Data { label: *label, offset: *offset, fin: *fin, bytes: Bytes::new() };
+        Body::new(empty.encode(), bytes.clone())
     }
 
     fn decode_body(

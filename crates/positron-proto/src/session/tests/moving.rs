@@ -46,7 +46,8 @@ impl Chatter {
                 let mut body = vec![0; 300];
                 body[..4].copy_from_slice(&self.said[n].to_be_bytes());
                 let body = Bytes::from(body);
-                let sent = world.with(n, |s, now, out| s.send(now, peer, lane, body, None, out));
+                let sent =
+                    world.with(n, |s, now, out| s.send(now, peer, lane, body.into(), None, out));
                 match sent {
                     Ok(()) => self.said[n] += 1,
                     Err(_) => self.unsaid += 1,
