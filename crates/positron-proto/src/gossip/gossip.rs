@@ -17,9 +17,7 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{
-        ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN, RETENTION_BYTES, STEPS_PER_WINDOW,
-    },
+    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN},
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
@@ -47,8 +45,8 @@ use crate::{
 /// ourselves. What is not taken is asked for later. So whoever publishes feels the slowest on the
 /// way, hop by hop, and those who do not flood feel nothing: below a window in [`REACH_WITHIN`]
 /// nobody is waited for, and nobody's messages wait whose sender fills less than a sixteenth of the
-/// window. A sender who fills more than half of it waits for every peer that still moves: that took
-/// a sixteenth within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE).
+/// window. A sender who fills more than half of it waits for every peer that still moves: that took,
+/// in order, a sixteenth of the window within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE).
 #[derive(Debug)]
 pub struct Gossip {
     pub(super) config: GossipConfig,
@@ -60,7 +58,6 @@ pub struct Gossip {
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
     receipts: Receipts,
-    step: Step,
     /// The places of the peers that are up.
     present: PlaceSet,
     pub(super) deadlines: Deadlines<GossipWake>,
@@ -98,15 +95,12 @@ impl Gossip {
         mut rng: Rng,
         now: Now,
     ) -> Self {
-        let mut window = MessageStore::new(config.cache_size, &remembered.floors);
+        let cache_size = config.cache_size;
+        let mut window = MessageStore::new(cache_size, &remembered.floors);
         for message in remembered.messages {
             let item = MessageKey::of(message.content());
             window.insert(now.mono, item, message, PlaceSet::default());
         }
-        let step = Step {
-            messages: (config.cache_size / STEPS_PER_WINDOW).max(1),
-            bytes: RETENTION_BYTES / STEPS_PER_WINDOW,
-        };
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
         Self {
@@ -118,8 +112,7 @@ impl Gossip {
             checks: ChecksUnderWay::default(),
             wanted: Wanted::default(),
             announcements: Announcements::default(),
-            receipts: Receipts::new(step),
-            step,
+            receipts: Receipts::new(Step::of_window(cache_size)),
             present: PlaceSet::default(),
             deadlines,
             counters: GossipCounters::default(),
@@ -247,10 +240,8 @@ impl Gossip {
 
     /// A session with `peer` is up: notes are compared at once.
     pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let (present, step) = (&mut self.present, self.step);
-        self.links
-            .entry(peer)
-            .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), step));
+        let present = &mut self.present;
+        self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono, present.take_free()));
         self.start_anti_entropy_with(now, peer, out);
     }
 
@@ -444,11 +435,9 @@ impl Gossip {
 
     /// `peer` has `item`.
     pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
-        if let Some(link) = self.links.get_mut(&peer)
-            && let Some(place) = link.place
-            && let Some(bytes) = self.store.handle_reached(&item, place)
-        {
-            link.taking.note(now.mono, bytes);
+        if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
+            let number = item.sequence..=item.sequence;
+            self.store.handle_reached(now.mono, &item.sender, number, place, 1);
         }
     }
 
@@ -463,10 +452,6 @@ impl Gossip {
 
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let (me, wanted) = (self.me, &self.wanted);
-        let mut moving = PlaceSet::default();
-        let moves = |link: &&GossipPeer| link.taking.moves(now.mono);
-        let places = self.links.values().filter(moves).filter_map(|link| link.place);
-        places.for_each(|place| moving.insert(place));
         let must_stay = |first: Candidate<'_>| {
             let awaited = first.kept.awaited;
             let young = now.mono.since(first.kept.received) < REACH_WITHIN;
@@ -474,7 +459,7 @@ impl Gossip {
             let is_lower = || lower().is_some_and(|lowest| lowest < first.item.sequence);
             let we_wait = || first.item.sender != me && (first.behind_a_gap || is_lower());
             young && first.of_a_burst && (!awaited.is_empty() || we_wait())
-                || first.of_a_flood && !awaited.and(moving).is_empty()
+                || !awaited.and(first.takers_of_a_flood).is_empty()
         };
         let had_room = self.store.in_the_way().is_none();
         let evicted = self.store.trim(now.mono, must_stay);

@@ -349,13 +349,7 @@ impl Gossip {
         let Some(place) = link.place else { return };
         for range in ranges.iter() {
             let left = link.examining.handle_left(now.mono);
-            let mut examined = 0;
-            for reached in self.store.handle_all_reached(&sender, range, place).take(left) {
-                examined += 1;
-                if let Some(bytes) = reached {
-                    link.taking.note(now.mono, bytes);
-                }
-            }
+            let examined = self.store.handle_reached(now.mono, &sender, range, place, left);
             link.examining.take(now.mono, examined);
         }
     }

@@ -145,6 +145,49 @@ fn a_flood_waits_for_a_slow_peer_for_as_long_as_it_moves() {
     assert!(node.given_up.is_empty());
 }
 
+/// Whether a peer holds up a publisher by a receipt for `taken` every five seconds: whether half a
+/// minute later less than a window came after the one that it does not take. `taken` is told the
+/// round and the number that is published next.
+fn is_held_up_by(taken: impl Fn(&mut Node, u32, u64) -> GossipMessage) -> bool {
+    let (mut node, peer) = publisher_and_peer();
+    let mut next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+    for round in 1..=6 {
+        let now = SECOND + 5 * round * SECOND;
+        node.pass(now - 5 * SECOND, now);
+        let receipt = taken(&mut node, round, next);
+        node.hear(at(now), peer, receipt);
+        next = publish_while_possible(&mut node, now, next..10 * WINDOW);
+    }
+    next < 2 * WINDOW
+}
+
+#[test]
+fn only_who_takes_what_is_in_the_way_holds_up_a_flood() {
+    let steps = |round: u32| u64::from(round) * WINDOW / 16;
+    let oldest = |node: &mut Node, round, _| receipt(node, 0..steps(round));
+    let newest = |node: &mut Node, round, next| receipt(node, next - steps(round)..next);
+    let all_but_the_first = |node: &mut Node, _, next| receipt(node, 1..next);
+    assert!(is_held_up_by(oldest));
+    assert!(!is_held_up_by(newest));
+    assert!(!is_held_up_by(all_but_the_first));
+}
+
+#[test]
+fn who_takes_what_another_sends_does_not_hold_up_a_flood_by_that() {
+    let other = super::harness::identity(3);
+    assert!(!is_held_up_by(|node, round, _| {
+        let now = at(SECOND + 5 * round * SECOND);
+        node.up(now, other.node_id());
+        let mut taken = Holdings::new();
+        for number in u64::from(round) * WINDOW / 16..u64::from(round + 1) * WINDOW / 16 {
+            let push = say(&other, number, b"other");
+            node.hear(now, other.node_id(), GossipMessage::Gossip(0, push.claim().clone()));
+            taken.insert(other.node_id(), number);
+        }
+        GossipMessage::Receipt(taken)
+    }));
+}
+
 #[test]
 fn who_does_not_flood_waits_for_nobody() {
     let (mut node, _) = publisher_and_peer();
