@@ -22,7 +22,10 @@ use crate::{
     rng::Rng,
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{holdings::Holdings, message::AppMessage},
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::AppMessage,
+    },
 };
 
 /// The broadcasts that a node has, and those it is after.
@@ -50,7 +53,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Gossip {
     pub(super) config: GossipConfig,
-    me: NodeId,
+    pub(super) me: NodeId,
     pub(super) rng: Rng,
     pub(super) links: BTreeMap<NodeId, GossipPeer>,
     pub(super) store: MessageStore,
@@ -58,6 +61,8 @@ pub struct Gossip {
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
     receipts: Receipts,
+    /// Our messages of which no peer has said yet that it has them, since we began.
+    pub(super) unheard: Ranges,
     /// The places of the peers that are up.
     present: PlaceSet,
     pub(super) deadlines: Deadlines<GossipWake>,
@@ -113,6 +118,7 @@ impl Gossip {
             wanted: Wanted::default(),
             announcements: Announcements::default(),
             receipts: Receipts::new(Step::of_window(cache_size)),
+            unheard: Ranges::new(),
             present: PlaceSet::default(),
             deadlines,
             counters: GossipCounters::default(),
@@ -137,6 +143,7 @@ impl Gossip {
         out.push_back(GossipEffect::Keep(message.clone()));
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         self.store.insert(now.mono, item, message.clone(), self.present);
+        self.unheard.insert(item.sequence);
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
@@ -247,9 +254,10 @@ impl Gossip {
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
     pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        if let Some(place) = self.links.remove(&peer).and_then(|link| link.place) {
+        if let Some(GossipPeer { place: Some(place), in_step, .. }) = self.links.remove(&peer) {
             self.present.remove(place);
-            self.store.handle_gone(place);
+            let lacking = self.store.handle_gone(place, in_step);
+            self.counters.left_lacking += u64::try_from(lacking).unwrap_or(u64::MAX);
         }
         self.deadlines.clear(GossipWake::Judge(peer));
         self.wanted.peer_down(now.mono, peer);
@@ -435,6 +443,9 @@ impl Gossip {
 
     /// `peer` has `item`.
     pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
+        if item.sender == self.me {
+            self.unheard.remove(item.sequence);
+        }
         if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
             let number = item.sequence..=item.sequence;
             self.store.handle_reached(now.mono, &item.sender, number, place, 1);
@@ -482,7 +493,8 @@ impl Gossip {
         for Evicted { item: MessageKey { sender, sequence }, message, awaited } in evicted {
             self.counters.evicted += 1;
             out.push_back(GossipEffect::Forget { sender, sequence });
-            if awaited.is_empty() {
+            let reached_nobody = sender == self.me && self.unheard.remove(sequence);
+            if awaited.is_empty() && !reached_nobody {
                 continue;
             }
             self.counters.evicted_unreached += 1;

@@ -229,6 +229,10 @@ impl Gossip {
         out: &mut VecDeque<GossipEffect>,
     ) {
         if (count, fingerprint) == self.summary() {
+            if let Some(link) = self.links.get_mut(&from) {
+                link.in_step = Some(now.mono);
+                self.unheard = Ranges::new();
+            }
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
@@ -346,6 +350,9 @@ impl Gossip {
     /// `peer` has everything of `sender` in `ranges` that is kept here, as far as its budget goes.
     fn note_all_reached(&mut self, now: Now, peer: NodeId, sender: NodeId, ranges: &Ranges) {
         let Some(link) = self.links.get_mut(&peer) else { return };
+        if sender == self.me && !self.unheard.is_empty() {
+            self.unheard = self.unheard.without(ranges);
+        }
         let Some(place) = link.place else { return };
         for range in ranges.iter() {
             let left = link.examining.handle_left(now.mono);

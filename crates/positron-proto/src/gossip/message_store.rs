@@ -279,12 +279,18 @@ impl MessageStore {
         kept.filter(|(_, kept)| kept.awaited.contains(place)).map(|(number, _)| number).collect()
     }
 
-    /// Nobody waits for the peer at `place` any more.
-    pub(super) fn handle_gone(&mut self, place: Place) {
+    /// Nobody waits for the peer at `place` any more, which had all that was here at `in_step`.
+    /// Returns how many messages it lacks.
+    pub(super) fn handle_gone(&mut self, place: Place, in_step: Option<Instant>) -> usize {
+        let mut lacking = 0;
         for share in self.shares.values_mut() {
             share.taking.remove(&place);
-            share.messages.values_mut().for_each(|kept| _ = kept.awaited.remove(place));
+            for kept in share.messages.values_mut() {
+                let is_newer = in_step.is_none_or(|at| kept.received > at);
+                lacking += usize::from(kept.awaited.remove(place) && is_newer);
+            }
         }
+        lacking
     }
 
     /// Since the last [`trim`](Self::trim): the message that had to stay. Newer ones of its sender

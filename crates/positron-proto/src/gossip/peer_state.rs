@@ -30,6 +30,8 @@ pub(super) struct GossipPeer {
     pub(super) suspicion: Option<Suspicion>,
     /// When it was last sent everything that is here.
     pub(super) digest_sent: Option<Instant>,
+    /// When it last had all that is here.
+    pub(super) in_step: Option<Instant>,
     /// When it was last offered what is kept for it.
     pub(super) offered: Option<Instant>,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
@@ -62,6 +64,7 @@ impl GossipPeer {
     pub(super) fn new(now: Instant, place: Option<Place>) -> Self {
         Self {
             place,
+            in_step: None,
             offered: None,
             serving: Budget::new(SERVED_BYTES, now),
             sent: SentDigest::default(),

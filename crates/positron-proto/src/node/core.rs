@@ -382,6 +382,13 @@ impl NodeCore {
     }
 
     fn stop(&mut self, now: Now) -> Ticket {
+        // Nobody is there any more to have them once the sessions are closed: published then, they
+        // would push out others that reached nobody.
+        let why = if self.publisher.is_in_doubt() { NEVER_RECOGNIZED } else { NEVER_PUBLISHED };
+        for ticket in self.publisher.give_up_broadcasts() {
+            let outcome = Outcome::NotDurable(why.to_owned());
+            self.emit(Event::Completed { ticket, outcome });
+        }
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.queues.session);
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
@@ -389,12 +396,6 @@ impl NodeCore {
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
-        }
-        if self.publisher.is_in_doubt() {
-            for ticket in self.publisher.give_up_broadcasts() {
-                let outcome = Outcome::NotDurable(NEVER_RECOGNIZED.to_owned());
-                self.emit(Event::Completed { ticket, outcome });
-            }
         }
         self.flush_and_route(now);
         self.persistence.flush(&mut self.effects);
@@ -572,6 +573,8 @@ impl NodeCore {
 
 const NEVER_RECOGNIZED: &str =
     "the node stopped before a peer could say which numbers its key had used";
+
+const NEVER_PUBLISHED: &str = "the node stopped before its peers had taken what came before";
 
 const fn check_size(payload: &Bytes) -> Result<(), Refused> {
     if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }

@@ -145,6 +145,40 @@ fn a_flood_waits_for_a_slow_peer_for_as_long_as_it_moves() {
     assert!(node.given_up.is_empty());
 }
 
+#[test]
+fn what_reached_nobody_because_the_peers_left_is_counted_and_told_when_it_is_pushed_out() {
+    let (mut node, peer) = publisher_and_peer();
+    let witness = Node::new(3, narrow(), GossipSnapshot::default(), at(Duration::ZERO)).id();
+    node.up(at(Duration::ZERO), witness);
+    let next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+    let told = receipt(&node, 0..30);
+    node.hear(at(SECOND), witness, told);
+    for gone in [peer, witness] {
+        node.down(at(2 * SECOND), gone);
+    }
+    assert_eq!(node.gossip.counters().left_lacking, 2 * next - 30);
+    let after = publish_while_possible(&mut node, 2 * SECOND, next..next + WINDOW / 2);
+    assert_eq!(after, next + WINDOW / 2, "nobody is there to wait for");
+    let pushed_out = after - WINDOW;
+    assert_eq!(node.given_up.len() as u64, pushed_out - 30, "the witness has the others");
+    assert!(node.given_up.iter().all(|(_, peers)| peers.is_empty()));
+    assert_eq!(node.gossip.counters().evicted_unreached, pushed_out - 30);
+}
+
+#[test]
+fn who_compared_notes_before_it_left_lacks_nothing() {
+    let mut world = World::with(2, 0, &narrow());
+    let [from, other] = world.ids().try_into().unwrap();
+    world.connect(from, other);
+    (0..WINDOW / 2).for_each(|number| world.publish(from, number));
+    world.run(10 * SECOND);
+    world.disconnect(from, other);
+    (WINDOW / 2..2 * WINDOW).for_each(|number| world.publish(from, number));
+    let node = &world.nodes[&from];
+    assert_eq!(node.gossip.counters().left_lacking, 0);
+    assert_eq!(node.given_up.len() as u64, WINDOW / 2, "those that were said to nobody");
+}
+
 /// Whether a peer holds up a publisher by a receipt for `taken` every five seconds: whether half a
 /// minute later less than a window came after the one that it does not take. `taken` is told the
 /// round and the number that is published next.
