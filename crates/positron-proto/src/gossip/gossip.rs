@@ -195,6 +195,12 @@ impl Gossip {
             return;
         }
         let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
+        if self.store.has_no_room_for(&item) {
+            // The window filled up while it was checked.
+            self.counters.postponed += 1;
+            bringers.into_iter().for_each(|peer| self.ask_again(now, item, peer));
+            return;
+        }
         let mut has: BTreeSet<NodeId> = [from, item.sender].into();
         has.extend(bringers);
         has.extend(self.wanted.end(&item));

@@ -1,10 +1,10 @@
 //! Who publishes faster than the others take it.
 
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 use super::{
     super::{GossipConfig, GossipMessage, GossipSnapshot},
-    harness::{Node, World, at, config, say},
+    harness::{Node, World, at, config, identity, say},
 };
 use crate::{
     id::NodeId,
@@ -208,7 +208,7 @@ fn only_who_takes_what_is_in_the_way_holds_up_a_flood() {
 
 #[test]
 fn who_takes_what_another_sends_does_not_hold_up_a_flood_by_that() {
-    let other = super::harness::identity(3);
+    let other = identity(3);
     assert!(!is_held_up_by(|node, round, _| {
         let now = at(SECOND + 5 * round * SECOND);
         node.up(now, other.node_id());
@@ -256,6 +256,23 @@ fn a_flood_that_is_held_up_holds_up_nobody_else() {
 }
 
 #[test]
+fn what_was_being_checked_when_the_window_filled_up_waits_like_the_rest() {
+    let (mut node, flooder) = publisher_and_peer();
+    node.up(at(SECOND), identity(3).node_id());
+    let mut out = VecDeque::new();
+    for number in 0..WINDOW + 30 {
+        let push = GossipMessage::Gossip(3, say(&identity(2), number, b"flood").claim().clone());
+        node.gossip.handle_message(at(SECOND), flooder, push, &node.standings, &mut out);
+    }
+    assert_eq!(out.len() as u64, WINDOW + 30, "all are checked at once");
+    node.drain(at(SECOND), out);
+    let (kept, _) = node.gossip.kept();
+    assert_eq!(kept as u64, WINDOW + 1);
+    assert_eq!(node.delivered.len() as u64, WINDOW + 1);
+    assert_eq!(node.gossip.counters().postponed, 29);
+}
+
+#[test]
 fn what_others_lack_takes_at_most_a_quarter_more_than_the_window() {
     let (mut node, _) = publisher_and_peer();
     for number in 0..3 * WINDOW {
@@ -272,7 +289,7 @@ fn what_others_lack_takes_at_most_a_quarter_more_than_the_window() {
 fn who_has_two_messages_in_a_window_of_many_senders_waits_for_nobody() {
     let (mut node, peer) = publisher_and_peer();
     for who in 0..u32::try_from(WINDOW).unwrap() {
-        let message = say(&super::harness::identity(1_000 + who), 1, b"one");
+        let message = say(&identity(1_000 + who), 1, b"one");
         node.hear(at(SECOND), peer, GossipMessage::Gossip(0, message.claim().clone()));
     }
     let next = publish_while_possible(&mut node, SECOND, 0..WINDOW / 16);
