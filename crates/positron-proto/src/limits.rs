@@ -333,6 +333,9 @@ pub const OFFER_INTERVAL: Duration = Duration::from_millis(250);
 /// When what had no room is asked for again, and when it is looked for room again (guess: some
 /// round trips).
 pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
+/// How long an announced message without room is remembered. What exists is announced again with
+/// the next comparison of notes, and what does not is forgotten.
+pub const POSTPONED_FOR: Duration = REACH_WITHIN;
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
 /// Announced messages that are being fetched, in all.

@@ -1,12 +1,15 @@
 //! Announced messages that are being fetched.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use super::{fetch_delay::FetchDelay, message_key::MessageKey};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, WANT_TIMEOUT},
+    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, POSTPONED_FOR, WANT_TIMEOUT},
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,9 @@ use crate::{
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,
     deadlines: Deadlines<MessageKey>,
+    /// Those that there is no room for. Their deadline is when they are forgotten, so that nobody
+    /// looks at them meanwhile, however many they are.
+    postponed: BTreeSet<MessageKey>,
     /// How many fetches each peer caused.
     caused: BTreeMap<NodeId, usize>,
     patience: FetchDelay,
@@ -93,10 +99,42 @@ impl Wanted {
         Some(lowest.sequence)
     }
 
-    /// There is no room for it before `at`.
-    pub(super) fn postpone(&mut self, item: &MessageKey, at: Instant) {
-        if self.fetches.contains_key(item) {
-            self.deadlines.set(*item, at);
+    /// There is no room for it, until it is [released](Self::release) or forgotten.
+    pub(super) fn postpone(&mut self, now: Instant, item: MessageKey) {
+        if self.fetches.contains_key(&item) {
+            self.postponed.insert(item);
+            self.deadlines.set(item, now + POSTPONED_FOR);
+        }
+    }
+
+    pub(super) fn is_postponed(&self, item: &MessageKey) -> bool {
+        self.postponed.contains(item)
+    }
+
+    pub(super) fn has_postponed(&self) -> bool {
+        !self.postponed.is_empty()
+    }
+
+    /// There is room again, but for what is behind `in_the_way`: the lowest of what waits for it
+    /// are due, at most `limit`.
+    pub(super) fn release(&mut self, now: Instant, in_the_way: Option<MessageKey>, limit: usize) {
+        let (before, after) = in_the_way.map_or((Bound::Unbounded, None), |first| {
+            let (_, last) = MessageKey::all_of(first.sender).into_inner();
+            (Bound::Included(first), Some((Bound::Excluded(last), Bound::Unbounded)))
+        });
+        let before = self.postponed.range((Bound::Unbounded, before));
+        let after = after.into_iter().flat_map(|range| self.postponed.range(range));
+        let due: Vec<MessageKey> = before.chain(after).take(limit).copied().collect();
+        for item in due {
+            self.postponed.remove(&item);
+            self.deadlines.set(item, now);
+        }
+    }
+
+    /// `item` is due then, unless there is no room for it.
+    fn set_due(&mut self, item: MessageKey, at: Instant) {
+        if !self.is_postponed(&item) {
+            self.deadlines.set(item, at);
         }
     }
 
@@ -146,14 +184,14 @@ impl Wanted {
             return false;
         }
         fetch.asked = None;
-        self.deadlines.set(*item, now + WANT_TIMEOUT);
+        self.set_due(*item, now + WANT_TIMEOUT);
         true
     }
 
     /// What came was no good: whoever is next is asked at once, unless somebody is being asked.
     pub(super) fn hurry(&mut self, now: Instant, item: &MessageKey) {
         if self.fetches.get(item).is_some_and(|fetch| fetch.asked.is_none()) {
-            self.deadlines.set(*item, now);
+            self.set_due(*item, now);
         }
     }
 
@@ -161,6 +199,7 @@ impl Wanted {
     pub(super) fn end(&mut self, item: &MessageKey) -> Vec<NodeId> {
         let Some(fetch) = self.fetches.remove(item) else { return Vec::new() };
         self.deadlines.clear(*item);
+        self.postponed.remove(item);
         if let Some(caused) = self.caused.get_mut(&fetch.caused_by) {
             *caused -= 1;
             if *caused == 0 {
@@ -183,7 +222,45 @@ impl Wanted {
             }
         }
         for item in orphans {
-            self.deadlines.set(item, now);
+            self.set_due(item, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(sender: u8, sequence: u64) -> MessageKey {
+        MessageKey { sender: NodeId::from_bytes([sender; 32]), sequence }
+    }
+
+    fn due(wanted: &mut Wanted, now: Instant) -> Vec<MessageKey> {
+        core::iter::from_fn(|| wanted.pop_due(now)).collect()
+    }
+
+    #[test]
+    fn what_has_no_room_is_looked_at_when_there_is_room_or_when_it_is_forgotten() {
+        let (start, holder) = (Instant::ORIGIN, NodeId::from_bytes([9; 32]));
+        let later = start + POSTPONED_FOR / 2;
+        let mut wanted = Wanted::default();
+        for item in (1..4).flat_map(|sender| (0..100).map(move |number| of(sender, number))) {
+            assert!(wanted.handle_announcement(start, item, holder, 1));
+            wanted.postpone(start, item);
+        }
+        assert_eq!(due(&mut wanted, later), []);
+        wanted.release(later, Some(of(2, 49)), 102);
+        let released = due(&mut wanted, later);
+        assert_eq!(
+            released,
+            (0..100).map(|n| of(1, n)).chain([of(2, 0), of(2, 1)]).collect::<Vec<_>>()
+        );
+        wanted.release(later, Some(of(2, 49)), 1_000);
+        assert_eq!(due(&mut wanted, later).len(), 48 + 100, "but for what is behind it");
+        wanted.peer_down(later, holder);
+        wanted.hurry(later, &of(2, 60));
+        assert!(due(&mut wanted, later).iter().all(|item| !wanted.is_postponed(item)));
+        let forgotten = due(&mut wanted, start + POSTPONED_FOR);
+        assert_eq!(forgotten, (50..100).map(|n| of(2, n)).collect::<Vec<_>>());
     }
 }

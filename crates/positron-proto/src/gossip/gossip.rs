@@ -78,7 +78,7 @@ pub(super) enum GossipWake {
     Sync,
     /// A peer that kept silent had time enough.
     Judge(NodeId),
-    /// Something had to stay in the window.
+    /// Something had to stay in the window, or waits for room in it.
     Crowded,
 }
 
@@ -304,7 +304,11 @@ impl Gossip {
                     self.start_anti_entropy(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
-                GossipWake::Crowded => self.offer(now, out),
+                GossipWake::Crowded => {
+                    self.offer(now, out);
+                    let step = Step::of_window(self.config.cache_size).messages;
+                    self.wanted.release(now.mono, self.store.in_the_way(), step);
+                }
             }
         }
         self.fetch(now, out);
@@ -481,8 +485,9 @@ impl Gossip {
         let had_room = self.store.in_the_way().is_none();
         let evicted = self.store.trim(now.mono, must_stay);
         self.forget(evicted, out);
-        if self.store.in_the_way().is_some() {
-            let wait = if had_room { Duration::ZERO } else { CROWDED_RETRY };
+        let has_room = self.store.in_the_way().is_none();
+        if !has_room || self.wanted.has_postponed() {
+            let wait = if had_room && !has_room { Duration::ZERO } else { CROWDED_RETRY };
             self.deadlines.set_earliest(GossipWake::Crowded, now.mono + wait);
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{CROWDED_RETRY, OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
+    limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::Now,
@@ -86,12 +86,12 @@ impl Gossip {
         let mut questions = BTreeMap::<NodeId, Holdings>::new();
         let mut silent = BTreeMap::<NodeId, Suspicion>::new();
         while let Some(item) = self.wanted.pop_due(now.mono) {
-            if self.store.is_known(&item) {
+            if self.store.is_known(&item) || self.wanted.is_postponed(&item) {
                 self.wanted.end(&item);
                 continue;
             }
             if self.store.has_no_room_for(&item) {
-                self.wanted.postpone(&item, now.mono + CROWDED_RETRY);
+                self.wanted.postpone(now.mono, item);
                 continue;
             }
             if let Some(Asked { whom, at }) = self.wanted.take_asked(&item) {

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{REACH_PATIENCE, REACH_WITHIN},
+    limits::{MAX_WANTED, REACH_PATIENCE, REACH_WITHIN},
     time::Duration,
-    wire::holdings::Holdings,
+    wire::holdings::{Holdings, Ranges},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -273,6 +273,42 @@ fn what_was_being_checked_when_the_window_filled_up_waits_like_the_rest() {
 }
 
 #[test]
+fn announcements_of_what_does_not_exist_are_forgotten_while_a_flood_is_held_up() {
+    let (mut node, flooder) = publisher_and_peer();
+    let (flood, third) = (identity(2), identity(3).node_id());
+    node.up(at(Duration::ZERO), third);
+    let list = |sender: NodeId, numbers: Range<u64>| {
+        let mut ranges = Ranges::new();
+        ranges.insert_range(numbers.start..=numbers.end - 1);
+        let mut holdings = Holdings::new();
+        holdings.insert_ranges(sender, ranges);
+        holdings
+    };
+    let step = WINDOW / 16;
+    for round in 0..=4_u32 {
+        let now = 5 * round * SECOND;
+        node.pass(now.saturating_sub(5 * SECOND), now);
+        let taken = u64::from(round) * step;
+        node.hear(at(now), third, GossipMessage::Receipt(list(flooder, 0..taken + 1)));
+        let first = if round == 0 { 0 } else { WINDOW + 1 + taken - step };
+        for number in first..=WINDOW + 1 + taken {
+            let push = say(&flood, number, b"flood");
+            node.hear(at(now), flooder, GossipMessage::Gossip(0, push.claim().clone()));
+        }
+        if round == 0 {
+            // All that one of two peers may have fetched.
+            let fakes = list(flooder, 1 << 20..(1 << 20) + MAX_WANTED as u64 / 2);
+            node.hear(at(now), third, GossipMessage::IHave(fakes));
+        }
+    }
+    let now = 20 * SECOND;
+    node.hear(at(now), third, GossipMessage::IHave(list(identity(9).node_id(), 7..8)));
+    let said = node.pass(now, now + SECOND);
+    let ask = GossipMessage::IWant(list(identity(9).node_id(), 7..8));
+    assert!(said.contains(&(third, ask)), "{said:?}");
+}
+
+#[test]
 fn what_others_lack_takes_at_most_a_quarter_more_than_the_window() {
     let (mut node, _) = publisher_and_peer();
     for number in 0..3 * WINDOW {
@@ -300,7 +336,7 @@ fn who_has_two_messages_in_a_window_of_many_senders_waits_for_nobody() {
 fn an_offer_of_everything_costs_its_sender_its_budget() {
     let (mut node, peer) = publisher_and_peer();
     let offer = |node: &mut Node| {
-        let mut everything = crate::wire::holdings::Ranges::new();
+        let mut everything = Ranges::new();
         everything.insert_range(0..=1 << 60);
         let mut holdings = Holdings::new();
         holdings.insert_ranges(peer, everything);
