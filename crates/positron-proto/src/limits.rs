@@ -326,6 +326,11 @@ pub const REACH_PATIENCE: Duration = Duration::from_secs(10);
 /// Receipts for a window of messages: one costs some 50 bytes, so a message less than one tenth of
 /// a byte, and what is not reported yet is a sixteenth of what may be under way.
 pub const STEPS_PER_WINDOW: usize = 16;
+/// What a peer whose queue is half full has to take of it within [`REACH_PATIENCE`], in bytes, to be
+/// waited for: as much as of what is kept.
+pub const QUEUE_STEP_BYTES: usize = RETENTION_BYTES / STEPS_PER_WINDOW;
+/// The same in messages: a sixteenth of the window that is kept unless it is configured otherwise.
+pub const QUEUE_STEP_MESSAGES: usize = 10_000 / STEPS_PER_WINDOW;
 /// Peers that are waited for; beyond them nobody is (a word holds so many).
 pub const MAX_AWAITED_PEERS: usize = 128;
 /// How often a peer is offered what would leave: as often as a slow path needs to answer (guess).

@@ -69,6 +69,8 @@ pub struct NodeCore {
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
     stopping: bool,
+    /// When broadcasts wait no longer for peers whose queues are long.
+    pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
     told_behind: Option<Instant>,
 }
@@ -115,6 +117,7 @@ impl NodeCore {
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
             stopping: false,
+            unclogged_at: None,
             told_behind: None,
             me: identity,
             network,
@@ -225,6 +228,7 @@ impl NodeCore {
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
+            (self.unclogged_at, Wake::Publisher),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -418,13 +422,13 @@ impl NodeCore {
 
     /// Whether a broadcast would reach somebody, and push out none that has not. Without peers it
     /// is kept for those who come.
-    pub(super) fn may_publish(&self) -> bool {
-        self.gossip.may_publish() && !self.sessions.is_clogged()
+    pub(super) fn may_publish(&self, now: Now) -> bool {
+        self.gossip.may_publish() && self.sessions.clogged_until(now.mono).is_none()
     }
 
     /// Sends what has a number, in order.
     pub(super) fn flush_outgoing(&mut self, now: Now) {
-        while self.may_publish()
+        while self.may_publish(now)
             && let Some(message) = self.publisher.next_broadcast(now)
         {
             self.gossip.publish(now, message, &mut self.queues.gossip);

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     id::Ticket,
-    limits::{MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES},
+    limits::{
+        MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES,
+        QUEUE_STEP_MESSAGES, REACH_PATIENCE,
+    },
     time::Instant,
     wire::frame::{Frame, Lane},
 };
@@ -47,7 +50,17 @@ pub(super) struct Conversation {
     queued: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
+    /// Since the queues were more than half full, until a step was taken.
+    clog: Option<Clog>,
     pace: Pace,
+}
+
+/// A long queue, and what the peer has to take of it to be waited for.
+#[derive(Clone, Copy, Debug)]
+struct Clog {
+    since: Instant,
+    bytes: usize,
+    messages: usize,
 }
 
 /// What the peer said of its memory on the present link.
@@ -79,6 +92,12 @@ struct ReceiveLane {
     ack_due: bool,
 }
 
+impl Clog {
+    const fn new(since: Instant) -> Self {
+        Self { since, bytes: QUEUE_STEP_BYTES, messages: QUEUE_STEP_MESSAGES }
+    }
+}
+
 impl Conversation {
     pub(super) fn new(boot: u64, now: Instant) -> Self {
         Self {
@@ -90,6 +109,7 @@ impl Conversation {
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
             unsent: 0,
+            clog: None,
             pace: Pace::new(now),
         }
     }
@@ -150,6 +170,9 @@ impl Conversation {
         }
         self.queued = (bytes + body.len(), messages + 1);
         self.unsent += body.len();
+        if self.clog.is_none() && self.is_half_full() {
+            self.clog = Some(Clog::new(now));
+        }
         self.outgoing[lane.index()].push(body, ticket);
         Ok(())
     }
@@ -158,6 +181,22 @@ impl Conversation {
     pub(super) const fn is_half_full(&self) -> bool {
         let (bytes, messages) = self.queued;
         bytes > MAX_PEER_QUEUE_BYTES / 2 || messages > MAX_PEER_QUEUE_MESSAGES / 2
+    }
+
+    /// Until when the peer is waited for although its queues are long: it is at a standstill then,
+    /// if it takes nothing more. To fall below a half for a moment is not enough to begin anew.
+    pub(super) fn waited_for_until(&self) -> Option<Instant> {
+        self.clog.map(|clog| clog.since + REACH_PATIENCE)
+    }
+
+    /// So much of the queues has arrived.
+    fn note_taken(&mut self, now: Instant, bytes: usize, messages: usize) {
+        let Some(clog) = &mut self.clog else { return };
+        clog.bytes = clog.bytes.saturating_sub(bytes);
+        clog.messages = clog.messages.saturating_sub(messages);
+        if clog.bytes == 0 || clog.messages == 0 {
+            self.clog = self.is_half_full().then(|| Clog::new(now));
+        }
     }
 
     /// Whether a record could be filled now.
@@ -237,6 +276,7 @@ impl Conversation {
             return Err(LinkFault::violation("an acknowledgment of what was never sent"));
         }
         outgoing.resume();
+        let before = self.queued;
         while let Some(gone) = outgoing.let_go_below(next) {
             if !gone.was_sent {
                 self.unsent -= gone.len;
@@ -246,6 +286,7 @@ impl Conversation {
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }
+        self.note_taken(now, before.0 - self.queued.0, before.1 - self.queued.1);
         Ok(())
     }
 
