@@ -356,8 +356,12 @@ pub const WANT_DELAY: Duration = Duration::from_millis(60);
 /// Shortest such wait, where pushes follow announcements at once (guess: as long as an announcement
 /// itself waits).
 pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
-/// Wait for the answer to a request before the next holder is asked.
+/// Shortest wait for the answer to a request before the next holder is asked, where answers come
+/// soon or nothing is known of them.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Longest such wait, where answers were seen to take long: on a saturated line each question that
+/// is asked elsewhere too brings another copy. Whoever keeps silent costs no more than that.
+pub const WANT_TIMEOUT_MOST: Duration = Duration::from_millis(3_000);
 /// How long a peer may take to send what it announced and was asked for, before it counts as
 /// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
 pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;

@@ -5,7 +5,10 @@ use std::{
     ops::Bound,
 };
 
-use super::{fetch_delay::FetchDelay, message_key::MessageKey};
+use super::{
+    fetch_delay::{AnswerTimeout, FetchDelay},
+    message_key::MessageKey,
+};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
@@ -29,6 +32,8 @@ pub(super) struct Wanted {
     /// How many fetches each peer caused.
     caused: BTreeMap<NodeId, usize>,
     patience: FetchDelay,
+    /// How long each peer takes to answer; those that never did are not in it.
+    answers: BTreeMap<NodeId, AnswerTimeout>,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,8 @@ struct Fetch {
     /// Who has it and was not asked yet, the first to say so first.
     holders: Vec<NodeId>,
     asked: Option<Asked>,
+    /// Who was asked before, and may answer yet.
+    late: Option<Asked>,
 }
 
 /// Who was asked, and when.
@@ -78,7 +85,8 @@ impl Wanted {
         }
         *caused += 1;
         let (holders, asked) = (vec![holder], None);
-        let fetch = Fetch { caused_by: holder, since: now, missing: true, holders, asked };
+        let fetch =
+            Fetch { caused_by: holder, since: now, missing: true, holders, asked, late: None };
         self.fetches.insert(item, fetch);
         self.deadlines.set(item, now + self.patience.wait());
         true
@@ -140,7 +148,9 @@ impl Wanted {
 
     /// Takes note that nobody is asked any more, and returns who was.
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
-        self.fetches.get_mut(item)?.asked.take()
+        let fetch = self.fetches.get_mut(item)?;
+        fetch.late = fetch.asked.take();
+        fetch.late
     }
 
     /// `peer` still has it: it is asked again after all others.
@@ -161,7 +171,8 @@ impl Wanted {
         }
         let whom = fetch.holders.remove(0);
         fetch.asked = Some(Asked { whom, at: now });
-        self.deadlines.set(item, now + WANT_TIMEOUT);
+        let wait = self.answers.get(&whom).map_or(WANT_TIMEOUT, AnswerTimeout::wait);
+        self.deadlines.set(item, now + wait);
         Some(whom)
     }
 
@@ -177,6 +188,13 @@ impl Wanted {
     pub(super) fn handle_arrival(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {
         let Some(fetch) = self.fetches.get_mut(item) else { return false };
         let first = core::mem::replace(&mut fetch.missing, false);
+        let asked = [fetch.asked, fetch.late].into_iter().flatten();
+        let mut questions = asked.filter(|asked| asked.whom == from);
+        // Of two questions nobody knows which was answered (RFC 6298, 3: Karn's algorithm).
+        if let (Some(Asked { at, .. }), None) = (questions.next(), questions.next()) {
+            self.answers.entry(from).or_default().learn(now.since(at));
+        }
+        fetch.late = fetch.late.filter(|late| late.whom != from);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {
             if first {
                 self.patience.learn(now.since(fetch.since));
@@ -211,6 +229,7 @@ impl Wanted {
 
     /// `peer` cannot be asked any more: what it was asked for is due at once.
     pub(super) fn peer_down(&mut self, now: Instant, peer: NodeId) {
+        self.answers.remove(&peer);
         let mut orphans = Vec::new();
         for (item, fetch) in &mut self.fetches {
             fetch.holders.retain(|holder| *holder != peer);
