@@ -150,6 +150,11 @@ pub const REACH_PATIENCE: Duration = Duration::from_secs(10);
 /// Receipts for a window of messages: one costs some 50 bytes, so a message less than one tenth of
 /// a byte, and what is not reported yet is a sixteenth of what may be under way.
 pub const STEPS_PER_WINDOW: usize = 16;
+/// What a peer whose queue is half full has to take of it within [`REACH_PATIENCE`], in bytes, to
+/// be waited for: as much as of what is kept.
+pub const QUEUE_STEP_BYTES: usize = RETENTION_BYTES / STEPS_PER_WINDOW;
+/// The same in messages: a sixteenth of the window that is kept unless it is configured otherwise.
+pub const QUEUE_STEP_MESSAGES: usize = 10_000 / STEPS_PER_WINDOW;
 /// Peers that are waited for; beyond them nobody is (a word holds so many).
 pub const MAX_AWAITED_PEERS: usize = 128;
 /// How often a peer is offered what would leave: as often as a slow path needs to answer (guess).
@@ -157,6 +162,9 @@ pub const OFFER_INTERVAL: Duration = Duration::from_millis(250);
 /// When what had no room is asked for again, and when it is looked for room again (guess: some
 /// round trips).
 pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
+/// How long an announced message without room is remembered. What exists is announced again with
+/// the next comparison of notes, and what does not is forgotten.
+pub const POSTPONED_FOR: Duration = REACH_WITHIN;
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
 /// Announced messages that are being fetched, in all.
@@ -172,8 +180,12 @@ pub const WANT_DELAY: Duration = Duration::from_millis(60);
 /// Shortest such wait, where pushes follow announcements at once (guess: as long as an announcement
 /// itself waits).
 pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
-/// Wait for the answer to a request before the next holder is asked.
+/// Shortest wait for the answer to a request before the next holder is asked, where answers come
+/// soon or nothing is known of them.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Longest such wait, where answers were seen to take long: on a saturated line each question that
+/// is asked elsewhere too brings another copy. Whoever keeps silent costs no more than that.
+pub const WANT_TIMEOUT_MOST: Duration = Duration::from_millis(3_000);
 /// How long a peer may take to send what it announced and was asked for, before it counts as
 /// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
 pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;

@@ -71,6 +71,8 @@ pub struct NodeCore {
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
     stopping: bool,
+    /// When broadcasts wait no longer for peers whose queues are long.
+    pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
     told_behind: Option<Instant>,
 }
@@ -84,7 +86,7 @@ impl NodeCore {
         seed: &Seed,
         now: Now,
     ) -> Self {
-        let (me, network) = (Arc::clone(&identity), config.network);
+        let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
         let session_dice = seed.stream("session");
         Self {
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
@@ -96,13 +98,7 @@ impl NodeCore {
                 seed.stream("peers"),
                 now,
             ),
-            gossip: Gossip::new(
-                config.gossip,
-                me.node_id(),
-                snapshot.gossip,
-                seed.stream("gossip"),
-                now,
-            ),
+            gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
             direct: Direct::default(),
             substreams: Substreams::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
@@ -110,7 +106,7 @@ impl NodeCore {
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
-            identity_use: IdentityUse::new(me.node_id()),
+            identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
             pushes: PushesUnderWay::default(),
@@ -118,6 +114,7 @@ impl NodeCore {
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
             stopping: false,
+            unclogged_at: None,
             told_behind: None,
             me: identity,
             network,
@@ -237,6 +234,7 @@ impl NodeCore {
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
+            (self.unclogged_at, Wake::Publisher),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -396,6 +394,13 @@ impl NodeCore {
     }
 
     fn stop(&mut self, now: Now) -> Ticket {
+        // Nobody is there any more to have them once the sessions are closed: published then, they
+        // would push out others that reached nobody.
+        let why = if self.publisher.is_in_doubt() { NEVER_RECOGNIZED } else { NEVER_PUBLISHED };
+        for ticket in self.publisher.give_up_broadcasts() {
+            let outcome = Outcome::NotDurable(why.to_owned());
+            self.emit(Event::Completed { ticket, outcome });
+        }
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.queues.session);
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
@@ -404,12 +409,6 @@ impl NodeCore {
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
-        }
-        if self.publisher.is_in_doubt() {
-            for ticket in self.publisher.give_up_broadcasts() {
-                let outcome = Outcome::NotDurable(NEVER_RECOGNIZED.to_owned());
-                self.emit(Event::Completed { ticket, outcome });
-            }
         }
         self.flush_and_route(now);
         self.persistence.flush(&mut self.effects);
@@ -432,13 +431,13 @@ impl NodeCore {
 
     /// Whether a broadcast would reach somebody, and push out none that has not. Without peers it
     /// is kept for those who come.
-    pub(super) fn may_publish(&self) -> bool {
-        self.gossip.may_publish() && !self.sessions.is_clogged()
+    pub(super) fn may_publish(&self, now: Now) -> bool {
+        self.gossip.may_publish() && self.sessions.clogged_until(now.mono).is_none()
     }
 
     /// Sends what has a number, in order.
     pub(super) fn flush_outgoing(&mut self, now: Now) {
-        while self.may_publish()
+        while self.may_publish(now)
             && let Some(message) = self.publisher.next_broadcast(now)
         {
             self.gossip.publish(now, message, &mut self.queues.gossip);
@@ -589,6 +588,8 @@ impl NodeCore {
 
 const NEVER_RECOGNIZED: &str =
     "the node stopped before a peer could say which numbers its key had used";
+
+const NEVER_PUBLISHED: &str = "the node stopped before its peers had taken what came before";
 
 const fn check_size(payload: &Bytes) -> Result<(), Refused> {
     if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }

@@ -83,7 +83,8 @@ pub enum Event {
     BroadcastOutran {
         /// Which.
         message: MessageId,
-        /// Who lacks it.
+        /// Who lacks it. Empty if nobody is connected any more who lacks it, and nobody has said
+        /// that it has it.
         peers: Vec<NodeId>,
     },
     /// Others showed us something that our key signed with higher numbers than our database and

@@ -127,7 +127,7 @@ pub enum Wake {
     HeldLinks,
     /// Changes that wait for their time.
     Storage,
-    /// Broadcasts that wait for a peer that knows us.
+    /// Broadcasts that wait for a peer that knows us, or for peers with long queues.
     Publisher,
 }
 

@@ -35,11 +35,13 @@ impl NodeCore {
         self.fill_bulk(now);
         self.sessions.flush(now, &mut self.queues.session);
         self.route_until_idle(now);
-        if self.publisher.is_held_up() && self.may_publish() {
+        if self.publisher.is_held_up() && self.may_publish(now) {
             self.flush_outgoing(now);
             self.sessions.flush(now, &mut self.queues.session);
             self.route_until_idle(now);
         }
+        let is_held_up = self.publisher.is_held_up();
+        self.unclogged_at = is_held_up.then(|| self.sessions.clogged_until(now.mono)).flatten();
     }
 
     /// Carries what the rooms say to whom it concerns, until all of them are silent.

@@ -12,7 +12,7 @@ use crate::{
     id::Ticket,
     limits::{
         MAX_BULK_QUEUE_BYTES, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES,
-        MAX_PEER_QUEUE_MESSAGES,
+        MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES, REACH_PATIENCE,
     },
     time::Instant,
     wire::{
@@ -55,7 +55,17 @@ pub(super) struct Conversation {
     bulk: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
+    /// Since the queues were more than half full, until a step was taken.
+    clog: Option<Clog>,
     pace: Pace,
+}
+
+/// A long queue, and what the peer has to take of it to be waited for.
+#[derive(Clone, Copy, Debug)]
+struct Clog {
+    since: Instant,
+    bytes: usize,
+    messages: usize,
 }
 
 /// What the peer said of its memory on the present link.
@@ -87,6 +97,12 @@ struct ReceiveLane {
     ack_due: bool,
 }
 
+impl Clog {
+    const fn new(since: Instant) -> Self {
+        Self { since, bytes: QUEUE_STEP_BYTES, messages: QUEUE_STEP_MESSAGES }
+    }
+}
+
 impl Conversation {
     pub(super) fn new(boot: u64, now: Instant) -> Self {
         Self {
@@ -99,6 +115,7 @@ impl Conversation {
             queued: (0, 0),
             bulk: (0, 0),
             unsent: 0,
+            clog: None,
             pace: Pace::new(now),
         }
     }
@@ -168,6 +185,9 @@ impl Conversation {
             self.bulk = (self.bulk.0 + body.len(), self.bulk.1 + 1);
         }
         self.unsent += body.len();
+        if self.clog.is_none() && self.is_half_full() {
+            self.clog = Some(Clog::new(now));
+        }
         self.outgoing[lane.index()].push(body, ticket);
         Ok(())
     }
@@ -189,6 +209,22 @@ impl Conversation {
 
     const fn queued_but_bulk(&self) -> (usize, usize) {
         (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
+    }
+
+    /// Until when the peer is waited for although its queues are long: it is at a standstill then,
+    /// if it takes nothing more. To fall below a half for a moment is not enough to begin anew.
+    pub(super) fn waited_for_until(&self) -> Option<Instant> {
+        self.clog.map(|clog| clog.since + REACH_PATIENCE)
+    }
+
+    /// So much of the queues has arrived.
+    fn note_taken(&mut self, now: Instant, bytes: usize, messages: usize) {
+        let Some(clog) = &mut self.clog else { return };
+        clog.bytes = clog.bytes.saturating_sub(bytes);
+        clog.messages = clog.messages.saturating_sub(messages);
+        if clog.bytes == 0 || clog.messages == 0 {
+            self.clog = self.is_half_full().then(|| Clog::new(now));
+        }
     }
 
     /// Whether a record could be filled now.
@@ -250,6 +286,7 @@ impl Conversation {
         if next > MAX_NUMBER {
             return Err(LinkFault::violation("an acknowledgment beyond all numbers"));
         }
+        let before = self.queued_but_bulk();
         // A lane in which we say nothing, whatever it is to the peer.
         let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
         let known = match self.epoch_state {
@@ -279,6 +316,8 @@ impl Conversation {
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }
+        let after = self.queued_but_bulk();
+        self.note_taken(now, before.0 - after.0, before.1 - after.1);
         Ok(())
     }
 

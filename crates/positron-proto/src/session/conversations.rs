@@ -192,16 +192,20 @@ impl Conversations {
         })
     }
 
-    /// Whether there are links, and each has more than half of what may be queued for its peer.
-    pub(super) fn is_clogged(&self) -> bool {
-        let mut attached = self
-            .by_peer
-            .values()
-            .filter(|entry| !matches!(entry.attachment, Attachment::Detached(_)));
-        attached.next().is_some_and(|first| {
-            first.conversation.is_half_full()
-                && attached.all(|entry| entry.conversation.is_half_full())
-        })
+    /// If there are links, and each has more than half of what may be queued for its peer: until
+    /// when one of the peers is waited for.
+    pub(super) fn clogged_until(&self, now: Instant) -> Option<Instant> {
+        let mut until = None;
+        for entry in self.by_peer.values() {
+            if matches!(entry.attachment, Attachment::Detached(_)) {
+                continue;
+            }
+            if !entry.conversation.is_half_full() {
+                return None;
+            }
+            until = until.max(entry.conversation.waited_for_until());
+        }
+        until.filter(|until| now < *until)
     }
 
     /// Bytes that the bulk lane to `peer` takes now; none without a session.

@@ -319,9 +319,12 @@ impl Sessions {
         self.conversations.bulk_room(peer)
     }
 
-    /// Whether there are sessions, and more than half of what may wait for its peer waits in each.
-    pub fn is_clogged(&self) -> bool {
-        self.conversations.is_clogged()
+    /// If there are sessions, and more than half of what may wait for its peer waits in each: until
+    /// when to wait for them. Who takes a [sixteenth of a window](crate::limits::QUEUE_STEP_BYTES)
+    /// within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE) is waited for again; who holds all
+    /// links and takes less is not.
+    pub fn clogged_until(&self, now: Instant) -> Option<Instant> {
+        self.conversations.clogged_until(now)
     }
 
     /// Puts what waits on its links, as far as their carriers have room.

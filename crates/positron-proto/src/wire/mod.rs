@@ -2,9 +2,9 @@
 //! [`Malformed`].
 //!
 //! Reading order: [`codec`] (numbers and lengths), [`body`] (a message that waits), [`frame`] (what
-//! a link carries), [`message`] (what nodes say to each other), [`address`] and [`record`] (where and who a peer says it is),
-//! [`holdings`] (which messages a node has), [`packet`] and [`packet_frame`] (what datagrams
-//! carry).
+//! a link carries), [`message`] (what nodes say to each other), [`address`] and [`record`] (where
+//! and who a peer says it is), [`holdings`] (which messages a node has), [`packet`] and
+//! [`packet_frame`] (what datagrams carry).
 //!
 //! All integers are big-endian. Lengths are checked before memory is taken, counts before their
 //! elements.

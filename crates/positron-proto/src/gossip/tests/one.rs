@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
+    limits::{
+        ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT, WANT_TIMEOUT_MOST,
+    },
     misbehavior::Observation,
     standings::PeerTrust,
     time::{Duration, WallTime},
@@ -55,6 +57,34 @@ fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
         _ => None,
     };
     sent.iter().filter_map(want).collect()
+}
+
+#[test]
+fn where_answers_take_longer_than_a_second_they_are_waited_for() {
+    let mut node = node_with(2, config());
+    let (slow, took) = (peer(1), Duration::from_millis(1_400));
+    let mut now = START;
+    for number in 0..20 {
+        for holder in [slow, peer(2)] {
+            let news = holdings(identity(9).node_id(), [number]);
+            node.hear(at(now), holder, GossipMessage::IHave(news));
+        }
+        let answered = now + WANT_DELAY + took;
+        let asked = asked(&node.pass(now, answered));
+        let in_vain = if number < 5 { 2 } else { 1 };
+        assert!((1..=in_vain).contains(&asked.len()), "{number}: {asked:?}");
+        let answer = say(&identity(9), number, b"news");
+        node.hear(at(answered), slow, GossipMessage::Gossip(0, answer.claim().clone()));
+        now = answered;
+    }
+    assert!(node.gossip.counters().iwant_timeouts >= 1, "it has to be learned");
+    // Whoever keeps silent is waited for no longer than that.
+    for holder in [slow, peer(2)] {
+        let news = holdings(identity(9).node_id(), [100]);
+        node.hear(at(now), holder, GossipMessage::IHave(news));
+    }
+    let asked = asked(&node.pass(now, now + WANT_DELAY + WANT_TIMEOUT_MOST));
+    assert_eq!(asked.iter().map(|(whom, _)| *whom).collect::<Vec<_>>(), [slow, peer(2)]);
 }
 
 #[test]
