@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::{LinkId, NetworkId, Ticket},
+    id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused, Snapshot},
     rng::Seed,
@@ -25,6 +25,8 @@ use crate::{
     environment::{Environment, address},
     event::Event,
     machine::Machine,
+    reader_writer::ReaderWriter,
+    report::StreamTally,
     run_hash::RunHash,
     stack::{Stack, Told},
     trace::Trace,
@@ -90,6 +92,7 @@ pub(crate) struct Host {
 /// What is gone when the process is.
 struct Process {
     machine: Box<dyn Machine>,
+    streams: ReaderWriter,
     deadline: Option<Instant>,
 }
 
@@ -99,6 +102,7 @@ pub(crate) struct Tally {
     pub(crate) inputs: u64,
     pub(crate) verifications: u64,
     pub(crate) wire_bytes: u64,
+    pub(crate) streams: StreamTally,
 }
 
 impl Host {
@@ -213,7 +217,7 @@ impl Host {
     ) {
         self.stack.start();
         self.now = at;
-        self.process = Some(Process { machine, deadline: None });
+        self.process = Some(Process { machine, streams: ReaderWriter::default(), deadline: None });
         self.give(Input::Interfaces(vec![self.addr.ip()]));
         self.give(Input::Listening(vec![listening]));
         self.settle(environment);
@@ -269,6 +273,25 @@ impl Host {
         let now = self.clocks(self.now);
         self.trace.note(self.now, || format!("command {}", brief(&command)));
         let answer = self.process.as_mut()?.machine.command(now, command);
+        self.settle(environment);
+        Some(answer)
+    }
+
+    /// Has the application open a stream, and write so many bytes.
+    pub(crate) fn open_stream(
+        &mut self,
+        at: Instant,
+        environment: &Environment,
+        to: NodeId,
+        bytes: u64,
+    ) -> Option<Result<Ticket, Refused>> {
+        self.now = self.now.max(at);
+        let now = self.clocks(self.now);
+        let Process { machine, streams, .. } = self.process.as_mut()?;
+        let answer = machine.command(now, Command::OpenStream { to });
+        if let Ok(ticket) = answer {
+            streams.expect(ticket, bytes);
+        }
         self.settle(environment);
         Some(answer)
     }
@@ -511,8 +534,20 @@ impl Host {
                 if matches!(&event, node::Event::Completed { outcome, .. } if *outcome == stopped) {
                     self.exit_at(self.now + FLUSH);
                 }
-                self.heard.push((self.now, event));
+                self.hear_of_streams(&event);
+                if !matches!(event, node::Event::Stream { .. }) {
+                    self.heard.push((self.now, event));
+                }
             }
+        }
+    }
+
+    /// Lets the application do with streams what it does.
+    fn hear_of_streams(&mut self, event: &node::Event) {
+        let now = self.clocks(self.now);
+        let Some(Process { machine, streams, .. }) = &mut self.process else { return };
+        for (id, order) in streams.hear(event, &mut self.tally.streams) {
+            machine.stream_order(now, id, order);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     dice::{Dice, named_dice},
     disk::DiskState,
     host::Host,
-    report::{Progress, Report, Violation},
+    report::{Progress, Report, StreamTally, Violation},
     scenario::{Death, Fault, Scenario, Workload},
     script::{Cue, Script},
     selector::Selector,
@@ -142,6 +142,7 @@ impl World {
             Workload::Direct { from, to, bytes } => {
                 self.stage.say(SequenceKind::Direct, from, to, bytes)
             }
+            Workload::Stream { from, to, bytes } => self.stage.open_stream(from, to, bytes),
         }
     }
 
@@ -296,6 +297,11 @@ impl World {
     /// The promises that were broken so far.
     pub fn violations(&self) -> &[Violation] {
         self.stage.oracle().violations()
+    }
+
+    /// What became of streams so far.
+    pub fn streams(&self) -> StreamTally {
+        self.stage.hosts().spent().streams
     }
 
     /// How far the story is.
