@@ -48,10 +48,10 @@ const IDLE: Duration = Duration::from_micros(500);
 #[derive(Debug, Default)]
 pub(crate) struct Deeds {
     /// Bytes that the kernel took.
-    bytes: u64,
+    pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) sessions: u64,
-    /// From its first session to the end of its last one, if that ended.
+    /// From the beginning of its first session to the end of its last one so far.
     pub(crate) lasted: Option<Duration>,
     /// When it was sent away first, counted from its first session, and what it was told.
     pub(crate) dropped: Option<(Duration, String)>,
@@ -60,9 +60,10 @@ pub(crate) struct Deeds {
 }
 
 impl Deeds {
-    pub(crate) fn bytes_per_second(&self) -> u64 {
+    /// So many of something, while it had a session.
+    pub(crate) fn per_second(&self, number: u64) -> u64 {
         let micros = u64::try_from(self.inside.as_micros()).unwrap_or(u64::MAX).max(1);
-        self.bytes.saturating_mul(1_000_000) / micros
+        number.saturating_mul(1_000_000) / micros
     }
 }
 

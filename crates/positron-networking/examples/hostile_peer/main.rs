@@ -27,7 +27,10 @@ use report::{Latency, Report, Round};
 /// node bears with a flood ([`WORK_PATIENCE`](positron_proto::limits::WORK_PATIENCE)).
 const CALM: Duration = Duration::from_secs(4);
 const ATTACKED: Duration = Duration::from_secs(14);
-/// The same for a check: who is to be sent away has a minute for it, so that a busy machine is no
+/// What is said in this time after an attack began counts as attacked even if it ended before: what
+/// it left behind is to be seen.
+const AFTERMATH: Duration = Duration::from_secs(2);
+/// How long a check takes at most: who is to be sent away has a minute for it, so that a busy machine is no
 /// reason to fail.
 const CHECK_CALM: Duration = Duration::from_millis(500);
 const CHECK_ATTACKED: Duration = Duration::from_secs(3);
@@ -74,14 +77,16 @@ async fn round(attack: Attack, check: bool) -> Result<Round, Box<dyn Error>> {
     let ended = honest.elapsed();
     let deeds = hostile.stop();
     let deliveries = honest.finish().await?;
-    let until = deeds.lasted.map_or(ended, |lasted| (began + lasted).min(ended));
+    let lasted = deeds.lasted.map(|lasted| lasted.max(AFTERMATH));
+    let until = lasted.map_or(ended, |lasted| (began + lasted).min(ended));
     Ok(Round {
         calm: Latency::of(deliveries.sent_within(Duration::ZERO..began)),
         attacked: Latency::of(deliveries.sent_within(began..until)),
         lost: deliveries.lost(),
-        bytes_per_second: deeds.bytes_per_second(),
-        messages: deeds.messages,
+        bytes_per_second: deeds.per_second(deeds.bytes),
+        messages_per_second: deeds.per_second(deeds.messages),
         sessions: deeds.sessions,
+        lasted: deeds.lasted,
         dropped: deeds.dropped,
     })
 }

@@ -24,9 +24,11 @@ pub(crate) struct Round {
     pub(crate) lost: usize,
     /// Of the hostile peer, while it had a session.
     pub(crate) bytes_per_second: u64,
-    pub(crate) messages: u64,
+    pub(crate) messages_per_second: u64,
     /// How often it was let in.
     pub(crate) sessions: u64,
+    /// To the end of the last one that ended.
+    pub(crate) lasted: Option<Duration>,
     /// When it was sent away first, and what it was told.
     pub(crate) dropped: Option<(Duration, String)>,
 }
@@ -59,7 +61,7 @@ impl Round {
     /// What must be so on any machine.
     pub(crate) fn check(&self, attack: Attack) -> Result<(), String> {
         let name = attack.name();
-        if self.messages == 0 {
+        if self.sessions == 0 || self.messages_per_second == 0 {
             return Err(format!("{name}: the hostile peer said nothing"));
         }
         if self.lost > 0 {
@@ -73,9 +75,11 @@ impl Round {
 }
 
 impl Report {
-    pub(crate) const HEADER: &str = "\
-                         calm, ms                 attacked, ms\n\
-attack                p50     p90      p99      p50     p90      p99  p99/p99    MB/s  lost  sent away";
+    pub(crate) const HEADER: &str = concat!(
+        "                         calm, ms                 attacked, ms\n",
+        "attack                p50     p90      p99      p50     p90      p99  p99/p99",
+        "    MB/s   msgs/s  lost  sent away",
+    );
 
     pub(crate) const fn new(attack: Attack) -> Self {
         Self { attack, rounds: Vec::new() }
@@ -86,12 +90,17 @@ attack                p50     p90      p99      p50     p90      p99  p99/p99   
         let ratio = millis(round.attacked.p99_us) / millis(round.calm.p99_us.max(1));
         let megabytes = millis(round.bytes_per_second) / 1e3;
         let lost = round.lost;
-        let sent_away = match &round.dropped {
-            None => "no".to_owned(),
-            Some((after, why)) if round.sessions == 1 => format!("{after:.1?}: {why}"),
-            Some((after, why)) => format!("{after:.1?}: {why}; in {} times", round.sessions),
+        let messages = round.messages_per_second;
+        let sent_away = match (&round.dropped, round.lasted) {
+            (Some((after, why)), Some(lasted)) if round.sessions > 1 => {
+                format!("{after:.1?}: {why} (in {} times, until {lasted:.1?})", round.sessions)
+            }
+            (Some((after, why)), _) => format!("{after:.1?}: {why}"),
+            (None, _) => "no".to_owned(),
         };
-        format!("{name:<17}{calm}{attacked}{ratio:>9.2}{megabytes:>8.2}{lost:>6}  {sent_away}")
+        format!(
+            "{name:<17}{calm}{attacked}{ratio:>9.2}{megabytes:>8.2}{messages:>9}{lost:>6}  {sent_away}"
+        )
     }
 
     /// Of each number its median, and of the end that of the last round.
@@ -115,8 +124,9 @@ attack                p50     p90      p99      p50     p90      p99  p99/p99   
             ..last.attacked
         };
         let bytes_per_second = of(|round| round.bytes_per_second);
+        let messages_per_second = of(|round| round.messages_per_second);
         let lost = self.rounds.iter().map(|round| round.lost).sum();
-        Round { calm, attacked, lost, bytes_per_second, ..last }
+        Round { calm, attacked, lost, bytes_per_second, messages_per_second, ..last }
     }
 }
 
