@@ -34,8 +34,8 @@ use positron_proto::{
 
 use crate::attack::{Attack, Speaker};
 
-/// Bytes in a microsecond that it tries to say: more than any node may say for long, and little enough
-/// that sealing them leaves the machine to the nodes.
+/// Bytes in a microsecond that it tries to say: more than any node may say for long, and
+/// little enough that sealing them leaves the machine to the nodes.
 const PACE: u128 = 18;
 /// Bytes that it puts into a session at a time.
 const MOUTHFUL: usize = 256 * 1024;

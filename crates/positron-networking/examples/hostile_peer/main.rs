@@ -30,7 +30,7 @@ const ATTACKED: Duration = Duration::from_secs(14);
 /// What is said in this time after an attack began counts as attacked even if it ended before: what
 /// it left behind is to be seen.
 const AFTERMATH: Duration = Duration::from_secs(2);
-/// How long a check takes at most: who is to be sent away has a minute for it, so that a busy machine is no
+/// The same for a check. Who is to be sent away has a minute for it, so that a busy machine is no
 /// reason to fail.
 const CHECK_CALM: Duration = Duration::from_millis(500);
 const CHECK_ATTACKED: Duration = Duration::from_secs(3);

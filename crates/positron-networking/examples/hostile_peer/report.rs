@@ -99,7 +99,8 @@ impl Report {
             (None, _) => "no".to_owned(),
         };
         format!(
-            "{name:<17}{calm}{attacked}{ratio:>9.2}{megabytes:>8.2}{messages:>9}{lost:>6}  {sent_away}"
+            "{name:<17}{calm}{attacked}{ratio:>9.2}{megabytes:>8.2}{messages:>9}{lost:>6}  \
+             {sent_away}"
         )
     }
 
