@@ -2,7 +2,7 @@
 //! are processors, less the one of the core tasks.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use positron_proto::{identity::SignatureJob, node::CheckId};
+use positron_proto::{id::NodeId, identity::SignatureJob, node::CheckId};
 
 use super::{Arrivals, CoreInput, Source};
 use crate::limits::CHECKS_PER_BATCH;
@@ -19,7 +19,7 @@ use crate::limits::CHECKS_PER_BATCH;
 #[derive(Debug)]
 pub(super) struct VerifyPool {
     threads: usize,
-    waiting: Mutex<VecDeque<(Check, Arrivals)>>,
+    waiting: Mutex<Turns>,
     ready: Condvar,
     /// Checks that wait or run.
     unfinished: AtomicUsize,
@@ -30,8 +30,20 @@ pub(super) struct VerifyPool {
 pub(super) struct Check {
     pub(super) id: CheckId,
     pub(super) job: SignatureJob,
+    /// Who brought it.
+    pub(super) from: NodeId,
     /// How it came in.
     pub(super) source: Source,
+}
+
+/// What waits, by the node that asked and the peer that brought it, one of each in turn: who brings
+/// much waits for it, and nobody else does.
+#[derive(Debug, Default)]
+struct Turns {
+    queues: BTreeMap<(NodeId, NodeId), VecDeque<(Check, Arrivals)>>,
+    /// Those that have something waiting.
+    next: VecDeque<(NodeId, NodeId)>,
+    waiting: usize,
 }
 
 impl Check {
@@ -76,11 +88,16 @@ impl VerifyPool {
     }
 
     /// Checks all of them on the pool's threads; the verdicts arrive.
-    pub(super) fn submit(&self, checks: impl Iterator<Item = Check>, arrivals: &Arrivals) {
+    pub(super) fn submit(
+        &self,
+        node: NodeId,
+        checks: impl Iterator<Item = Check>,
+        arrivals: &Arrivals,
+    ) {
         let mut waiting = self.lock();
-        let before = waiting.len();
-        waiting.extend(checks.map(|check| (check, arrivals.clone())));
-        self.unfinished.fetch_add(waiting.len() - before, Ordering::AcqRel);
+        let before = waiting.waiting;
+        checks.for_each(|check| waiting.push(node, check, arrivals));
+        self.unfinished.fetch_add(waiting.waiting - before, Ordering::AcqRel);
         drop(waiting);
         self.ready.notify_all();
     }
@@ -102,13 +119,81 @@ impl VerifyPool {
     fn next_batch(&self) -> Vec<(Check, Arrivals)> {
         let mut waiting = self
             .ready
-            .wait_while(self.lock(), |waiting| waiting.is_empty())
+            .wait_while(self.lock(), |waiting| waiting.waiting == 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let share = waiting.len().div_ceil(self.threads).min(CHECKS_PER_BATCH);
-        waiting.drain(..share).collect()
+        let share = waiting.waiting.div_ceil(self.threads).min(CHECKS_PER_BATCH);
+        (0..share).map_while(|_| waiting.pop()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Check, Arrivals)>> {
+    fn lock(&self) -> MutexGuard<'_, Turns> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turns {
+    fn push(&mut self, node: NodeId, check: Check, arrivals: &Arrivals) {
+        let whose = (node, check.from);
+        let queue = self.queues.entry(whose).or_default();
+        if queue.is_empty() {
+            self.next.push_back(whose);
+        }
+        queue.push_back((check, arrivals.clone()));
+        self.waiting += 1;
+    }
+
+    fn pop(&mut self) -> Option<(Check, Arrivals)> {
+        let whose = self.next.pop_front()?;
+        let queue = self.queues.get_mut(&whose)?;
+        let first = queue.pop_front()?;
+        if queue.is_empty() {
+            self.queues.remove(&whose);
+        } else {
+            self.next.push_back(whose);
+        }
+        self.waiting -= 1;
+        Some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use positron_proto::{
+        id::NetworkId,
+        identity::{Identity, Signed},
+        time::WallTime,
+        wire::message::{AppMessage, Audience},
+    };
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn check(id: u64, from: u8) -> Check {
+        let me = Identity::from_seed([from; 32]);
+        let message = AppMessage {
+            sender: *me.public_key(),
+            audience: Audience::Everyone,
+            sequence: id,
+            timestamp: WallTime::default(),
+            payload: "news".into(),
+        };
+        let network = NetworkId::from_name("test");
+        let claim: Signed<AppMessage> = me.sign(message, &network).claim().clone();
+        let from = NodeId::from_bytes([from; 32]);
+        Check { id: CheckId(id), job: claim.job(&network), from, source: Source::Datagrams }
+    }
+
+    #[test]
+    fn whoever_brings_little_does_not_wait_for_whoever_brings_much() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let [node, beside] = [100, 101].map(|n| NodeId::from_bytes([n; 32]));
+        let mut waiting = Turns::default();
+        (0..500).for_each(|id| waiting.push(node, check(id, 1), &arrivals));
+        waiting.push(node, check(500, 2), &arrivals);
+        waiting.push(beside, check(501, 1), &arrivals);
+        let order: Vec<u64> =
+            std::iter::from_fn(|| waiting.pop()).map(|(check, _)| check.id.0).collect();
+        assert_eq!(order[..3], [0, 500, 501], "one of each");
+        assert!(order[3..].iter().copied().eq(1..500), "in the order in which they came");
+        assert!(waiting.queues.is_empty() && waiting.next.is_empty() && waiting.waiting == 0);
     }
 }

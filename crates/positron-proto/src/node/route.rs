@@ -344,7 +344,7 @@ impl NodeCore {
     fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.pending.park(from, claim, &self.network) {
             Ok((check, job)) => {
-                self.effects.push_back(Effect::Verify { check, job });
+                self.effects.push_back(Effect::Verify { check, job, from });
                 self.checks_begun(now, from);
             }
             Err(claim) => match *claim {
