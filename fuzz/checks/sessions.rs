@@ -244,6 +244,7 @@ impl Stage {
             }
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
+            SessionEffect::Idle { .. } => {}
             SessionEffect::Misbehaved { peer, what } => {
                 panic!("{peer} is honest, and held to have done wrong: {what:?}")
             }

@@ -100,6 +100,10 @@ impl NodeCore {
                 self.peers.handle_dial_ended(now, dial, outcome, &mut self.queues.peers);
             }
             sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
+            sessions::SessionEffect::Idle { peer, bytes } => {
+                let charged = self.work.charge_frames(now.mono, peer, bytes);
+                self.hold_for_work(now, peer, charged);
+            }
             sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
             sessions::SessionEffect::Delivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
@@ -248,7 +252,8 @@ impl NodeCore {
 
     /// A linked peer said something: to the room that it concerns.
     fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
-        if !self.charge(now, from, &body) {
+        let charged = self.work.charge(now.mono, from, &body);
+        if !self.hold_for_work(now, from, charged) {
             return;
         }
         let message = match Message::decode(body, self.id()) {
