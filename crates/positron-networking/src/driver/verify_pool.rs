@@ -10,7 +10,11 @@ use std::{
     thread,
 };
 
-use positron_proto::{id::NodeId, identity::SignatureJob, node::CheckId};
+use positron_proto::{
+    id::NodeId,
+    identity::{PublicKey, SignatureJob},
+    node::CheckId,
+};
 
 use super::{Arrivals, CoreInput, Source};
 use crate::limits::CHECKS_PER_BATCH;
@@ -19,7 +23,7 @@ use crate::limits::CHECKS_PER_BATCH;
 #[derive(Debug)]
 pub(super) struct VerifyPool {
     threads: usize,
-    waiting: Mutex<Turns>,
+    waiting: Mutex<Waiting>,
     ready: Condvar,
     /// Checks that wait or run.
     unfinished: AtomicUsize,
@@ -36,14 +40,21 @@ pub(super) struct Check {
     pub(super) source: Source,
 }
 
-/// What waits, by the node that asked and the peer that brought it, one of each in turn: who brings
-/// much waits for it, and nobody else does.
+/// What waits, by the node that asked and the peer that brought it, and of that by who is to have
+/// signed it, one of each in turn. Who brings much waits for it, and nobody else does; and an honest
+/// peer that passes on what somebody floods brings the others' messages in time. Whoever makes up
+/// signers divides his own turns.
 #[derive(Debug, Default)]
-struct Turns {
-    queues: BTreeMap<(NodeId, NodeId), VecDeque<(Check, Arrivals)>>,
-    /// Those that have something waiting.
-    next: VecDeque<(NodeId, NodeId)>,
-    waiting: usize,
+struct Waiting {
+    turns: Turns<(NodeId, NodeId), Turns<PublicKey, VecDeque<(Check, Arrivals)>>>,
+    count: usize,
+}
+
+/// Queues that are not empty, one after the other.
+#[derive(Debug)]
+struct Turns<K, Q> {
+    queues: BTreeMap<K, Q>,
+    next: VecDeque<K>,
 }
 
 impl Check {
@@ -95,9 +106,9 @@ impl VerifyPool {
         arrivals: &Arrivals,
     ) {
         let mut waiting = self.lock();
-        let before = waiting.waiting;
+        let before = waiting.count;
         checks.for_each(|check| waiting.push(node, check, arrivals));
-        self.unfinished.fetch_add(waiting.waiting - before, Ordering::AcqRel);
+        self.unfinished.fetch_add(waiting.count - before, Ordering::AcqRel);
         drop(waiting);
         self.ready.notify_all();
     }
@@ -119,39 +130,64 @@ impl VerifyPool {
     fn next_batch(&self) -> Vec<(Check, Arrivals)> {
         let mut waiting = self
             .ready
-            .wait_while(self.lock(), |waiting| waiting.waiting == 0)
+            .wait_while(self.lock(), |waiting| waiting.count == 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let share = waiting.waiting.div_ceil(self.threads).min(CHECKS_PER_BATCH);
+        let share = waiting.count.div_ceil(self.threads).min(CHECKS_PER_BATCH);
         (0..share).map_while(|_| waiting.pop()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Turns> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turns {
+impl Waiting {
     fn push(&mut self, node: NodeId, check: Check, arrivals: &Arrivals) {
-        let whose = (node, check.from);
-        let queue = self.queues.entry(whose).or_default();
-        if queue.is_empty() {
-            self.next.push_back(whose);
-        }
-        queue.push_back((check, arrivals.clone()));
-        self.waiting += 1;
+        let brought = self.turns.queue((node, check.from));
+        brought.queue(*check.job.signer()).push_back((check, arrivals.clone()));
+        self.count += 1;
     }
 
     fn pop(&mut self) -> Option<(Check, Arrivals)> {
+        let first = self.turns.take(
+            |brought| brought.take(VecDeque::pop_front, VecDeque::is_empty),
+            |brought| brought.queues.is_empty(),
+        )?;
+        self.count -= 1;
+        Some(first)
+    }
+}
+
+impl<K, Q> Default for Turns<K, Q> {
+    fn default() -> Self {
+        Self { queues: BTreeMap::new(), next: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Ord, Q: Default> Turns<K, Q> {
+    /// The queue to put something into.
+    fn queue(&mut self, whose: K) -> &mut Q {
+        if !self.queues.contains_key(&whose) {
+            self.next.push_back(whose);
+        }
+        self.queues.entry(whose).or_default()
+    }
+
+    /// Takes something out of the queue whose turn it is.
+    fn take<T>(
+        &mut self,
+        take: impl FnOnce(&mut Q) -> Option<T>,
+        is_empty: impl FnOnce(&Q) -> bool,
+    ) -> Option<T> {
         let whose = self.next.pop_front()?;
         let queue = self.queues.get_mut(&whose)?;
-        let first = queue.pop_front()?;
-        if queue.is_empty() {
+        let taken = take(queue);
+        if is_empty(queue) {
             self.queues.remove(&whose);
         } else {
             self.next.push_back(whose);
         }
-        self.waiting -= 1;
-        Some(first)
+        taken
     }
 }
 
@@ -167,8 +203,9 @@ mod tests {
 
     use super::*;
 
-    fn check(id: u64, from: u8) -> Check {
-        let me = Identity::from_seed([from; 32]);
+    /// Brought by one, signed by the other.
+    fn check(id: u64, from: u8, signer: u8) -> Check {
+        let me = Identity::from_seed([signer; 32]);
         let message = AppMessage {
             sender: *me.public_key(),
             audience: Audience::Everyone,
@@ -182,18 +219,38 @@ mod tests {
         Check { id: CheckId(id), job: claim.job(&network), from, source: Source::Datagrams }
     }
 
+    fn drain(waiting: &mut Waiting) -> Vec<u64> {
+        let order = std::iter::from_fn(|| waiting.pop()).map(|(check, _)| check.id.0).collect();
+        assert!(waiting.turns.queues.is_empty() && waiting.turns.next.is_empty());
+        assert_eq!(waiting.count, 0);
+        order
+    }
+
     #[test]
     fn whoever_brings_little_does_not_wait_for_whoever_brings_much() {
         let (arrivals, _verdicts) = mpsc::unbounded_channel();
         let [node, beside] = [100, 101].map(|n| NodeId::from_bytes([n; 32]));
-        let mut waiting = Turns::default();
-        (0..500).for_each(|id| waiting.push(node, check(id, 1), &arrivals));
-        waiting.push(node, check(500, 2), &arrivals);
-        waiting.push(beside, check(501, 1), &arrivals);
-        let order: Vec<u64> =
-            std::iter::from_fn(|| waiting.pop()).map(|(check, _)| check.id.0).collect();
+        let mut waiting = Waiting::default();
+        (0..500).for_each(|id| waiting.push(node, check(id, 1, 1), &arrivals));
+        waiting.push(node, check(500, 2, 1), &arrivals);
+        waiting.push(beside, check(501, 1, 1), &arrivals);
+        let order = drain(&mut waiting);
         assert_eq!(order[..3], [0, 500, 501], "one of each");
         assert!(order[3..].iter().copied().eq(1..500), "in the order in which they came");
-        assert!(waiting.queues.is_empty() && waiting.next.is_empty() && waiting.waiting == 0);
+    }
+
+    #[test]
+    fn whoever_says_little_does_not_wait_for_whoever_says_much_by_the_same_peer() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let node = NodeId::from_bytes([100; 32]);
+        let mut waiting = Waiting::default();
+        (0..500).for_each(|id| waiting.push(node, check(id, 1, 9), &arrivals));
+        waiting.push(node, check(500, 1, 2), &arrivals);
+        // Made up, and all of them brought by one: they take no turn of anybody else.
+        (600..700).for_each(|id| waiting.push(node, check(id, 3, (id - 500) as u8), &arrivals));
+        let order = drain(&mut waiting);
+        let place = |id| order.iter().position(|&other| other == id).unwrap();
+        assert!(place(500) <= 3, "{order:?}");
+        assert!(place(99) < 2 * 101, "half of the turns are theirs: {order:?}");
     }
 }
