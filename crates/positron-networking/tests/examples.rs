@@ -65,16 +65,16 @@ fn a_hostile_peer_with_lists_is_sent_away() {
 
 #[test]
 fn a_hostile_peer_with_small_questions_is_sent_away() {
-    run_with("hostile_peer", &["--check", "digests", "receipts", "discoveries"]);
+    run_with("hostile_peer", &["--check", "digests", "receipts", "discoveries", "tiny"]);
 }
 
 #[test]
 fn a_hostile_peer_with_forgeries_and_repetitions_is_sent_away() {
-    run_with("hostile_peer", &["--check", "forgeries", "repeats"]);
+    run_with("hostile_peer", &["--check", "forgeries", "direct-forgeries", "repeats"]);
 }
 
 #[test]
 fn everything_honest_arrives_beside_a_peer_that_has_much_to_say() {
-    let news = ["large-broadcasts", "small-broadcasts", "direct-messages"];
+    let news = ["large-broadcasts", "64k-broadcasts", "small-broadcasts", "direct-messages"];
     run_with("hostile_peer", &[&["--check"], &news[..]].concat());
 }

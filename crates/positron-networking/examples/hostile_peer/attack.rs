@@ -1,5 +1,7 @@
 //! What a hostile peer says.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use positron_networking::NodeId;
 use positron_proto::{
@@ -34,12 +36,18 @@ pub(crate) enum Attack {
     Receipts,
     /// Asks whom the other knows.
     Discoveries,
+    /// Says what nobody understands, in as few bytes as may be.
+    Tiny,
     /// Says things in the name of others.
     Forgeries,
+    /// Tells its neighbour things that it did not sign.
+    DirectForgeries,
     /// Broadcasts the same message of its own, again and again.
     Repeats,
     /// Broadcasts new messages of its own, as large as may be.
     LargeBroadcasts,
+    /// Broadcasts new messages of its own of 64 KiB.
+    MiddlingBroadcasts,
     /// Broadcasts new messages of its own, small ones.
     SmallBroadcasts,
     /// Tells its neighbour new things, small ones.
@@ -47,16 +55,19 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Lists,
         Self::Wants,
         Self::Digests,
         Self::Offers,
         Self::Receipts,
         Self::Discoveries,
+        Self::Tiny,
         Self::Forgeries,
+        Self::DirectForgeries,
         Self::Repeats,
         Self::LargeBroadcasts,
+        Self::MiddlingBroadcasts,
         Self::SmallBroadcasts,
         Self::DirectMessages,
     ];
@@ -69,9 +80,12 @@ impl Attack {
             Self::Offers => "offers",
             Self::Receipts => "receipts",
             Self::Discoveries => "discoveries",
+            Self::Tiny => "tiny",
             Self::Forgeries => "forgeries",
+            Self::DirectForgeries => "direct-forgeries",
             Self::Repeats => "repeats",
             Self::LargeBroadcasts => "large-broadcasts",
+            Self::MiddlingBroadcasts => "64k-broadcasts",
             Self::SmallBroadcasts => "small-broadcasts",
             Self::DirectMessages => "direct-messages",
         }
@@ -84,7 +98,13 @@ impl Attack {
     /// Whether its neighbour is to send it away. Valid news is what a network is for: it is slowed
     /// down and passed on.
     pub(crate) const fn is_to_end(self) -> bool {
-        !matches!(self, Self::LargeBroadcasts | Self::SmallBroadcasts | Self::DirectMessages)
+        !matches!(
+            self,
+            Self::LargeBroadcasts
+                | Self::MiddlingBroadcasts
+                | Self::SmallBroadcasts
+                | Self::DirectMessages
+        )
     }
 }
 
@@ -101,13 +121,17 @@ pub(crate) struct Speaker {
     /// What was made once because making it costs more than reading it.
     ready: Vec<(Lane, Bytes)>,
     said: usize,
+    /// What was signed in advance, or found no room: signing takes as much of a machine as reading,
+    /// and those who are attacked are to have theirs.
+    signed: VecDeque<(Lane, Bytes)>,
 }
 
 impl Speaker {
     pub(crate) fn new(attack: Attack, me: Identity, honest: Vec<NodeId>, dice: Rng) -> Self {
         let (network, to) = (NetworkId::from_name(NetworkId::DEFAULT), honest[0]);
+        let (ready, signed) = (Vec::new(), VecDeque::new());
         let mut speaker =
-            Self { attack, me, network, to, honest, dice, sequence: 0, ready: Vec::new(), said: 0 };
+            Self { attack, me, network, to, honest, dice, sequence: 0, ready, said: 0, signed };
         let variants = if matches!(attack, Attack::Repeats) { 1 } else { 16 };
         speaker.ready = (0..variants).filter_map(|_| speaker.same_again()).collect();
         speaker
@@ -118,14 +142,36 @@ impl Speaker {
         self.to
     }
 
+    /// Signs some of what it is going to say, unless it says the same again and again.
+    pub(crate) fn prepare(&mut self, (messages, bytes): (usize, usize)) {
+        let mut len = 0;
+        while self.ready.is_empty() && self.signed.len() < messages && len < bytes {
+            let message = self.sign_next();
+            len += message.1.len();
+            self.signed.push_back(message);
+        }
+    }
+
     pub(crate) fn next(&mut self) -> (Lane, Bytes) {
         self.said += 1;
         if let Some(ready) = self.ready.get(self.said % self.ready.len().max(1)) {
             return ready.clone();
         }
+        self.signed.pop_front().unwrap_or_else(|| self.sign_next())
+    }
+
+    /// There was no room for it.
+    pub(crate) fn put_back(&mut self, message: (Lane, Bytes)) {
+        if self.ready.is_empty() {
+            self.signed.push_front(message);
+        }
+    }
+
+    fn sign_next(&mut self) -> (Lane, Bytes) {
         let (audience, size) = match self.attack {
             Attack::LargeBroadcasts => (Audience::Everyone, MAX_PAYLOAD),
-            Attack::DirectMessages => (Audience::Node(self.to), 16),
+            Attack::MiddlingBroadcasts => (Audience::Everyone, 64 << 10),
+            Attack::DirectMessages | Attack::DirectForgeries => (Audience::Node(self.to), 16),
             _ => (Audience::Everyone, 16),
         };
         let mut message = self.content(audience, size);
@@ -133,6 +179,10 @@ impl Speaker {
             message.sender = *Identity::from_seed(self.dice.bytes()).public_key();
             let forged = Signed::new(message, Signature::from_bytes([7; 64]));
             return said(GossipMessage::Gossip(10, forged));
+        }
+        if self.attack == Attack::DirectForgeries {
+            let unsigned = Signed::new(message, Signature::from_bytes([7; 64]));
+            return said(DirectMessage::CustomData(unsigned));
         }
         let message = self.me.sign(message, &self.network).claim().clone();
         match audience {
@@ -153,13 +203,16 @@ impl Speaker {
             Attack::Offers => said(GossipMessage::Offer(self.nonsense())),
             Attack::Receipts => said(GossipMessage::Receipt(self.nonsense())),
             Attack::Discoveries => said(PeersMessage::Discovery(u8::MAX)),
+            Attack::Tiny => (Lane::CONTROL, Bytes::from_static(&[0x7F])),
             Attack::Repeats => {
                 let message = self.content(Audience::Everyone, 16);
                 let message = self.me.sign(message, &self.network).claim().clone();
                 said(GossipMessage::Gossip(10, message))
             }
             Attack::Forgeries
+            | Attack::DirectForgeries
             | Attack::LargeBroadcasts
+            | Attack::MiddlingBroadcasts
             | Attack::SmallBroadcasts
             | Attack::DirectMessages => return None,
         })

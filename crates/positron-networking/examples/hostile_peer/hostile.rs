@@ -75,11 +75,11 @@ pub(crate) struct Hostile {
 }
 
 impl Hostile {
-    pub(crate) fn start(target: SocketAddr, attack: Attack, honest: Vec<NodeId>) -> Self {
+    pub(crate) fn start(mind: Mind) -> Self {
         let (stop, out) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let thread = thread::spawn({
             let (stop, out) = (stop.clone(), out.clone());
-            move || Mind::new(target, attack, honest).live(&stop, &out)
+            move || mind.live(&stop, &out)
         });
         Self { stop, out, thread }
     }
@@ -95,7 +95,8 @@ impl Hostile {
     }
 }
 
-struct Mind {
+/// What it is going to do.
+pub(crate) struct Mind {
     target: SocketAddr,
     me: Arc<Identity>,
     speaker: Speaker,
@@ -119,22 +120,26 @@ struct Link {
 }
 
 impl Mind {
-    fn new(target: SocketAddr, attack: Attack, honest: Vec<NodeId>) -> Self {
+    /// Makes up its mind, and signs so many messages and bytes in advance.
+    pub(crate) fn new(
+        target: SocketAddr,
+        attack: Attack,
+        honest: Vec<NodeId>,
+        signed: (usize, usize),
+    ) -> Self {
         let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
         let seed = Seed::from_number(nanos.into());
         // The speaker signs and the sessions shake hands: one name.
         let secret = seed.stream("identity").bytes();
         let me = Arc::new(Identity::from_seed(secret));
         let config = SessionConfig { transports: LinkKinds::TCP, ..SessionConfig::default() };
+        let dice = seed.stream("speaker");
+        let mut speaker = Speaker::new(attack, Identity::from_seed(secret), honest, dice);
+        speaker.prepare(signed);
         let now = Instant::now();
         Self {
             target,
-            speaker: Speaker::new(
-                attack,
-                Identity::from_seed(secret),
-                honest,
-                seed.stream("speaker"),
-            ),
+            speaker,
             sessions: Sessions::new(config, me.clone(), seed.stream("sessions")),
             me,
             out: VecDeque::new(),
@@ -196,9 +201,12 @@ impl Mind {
         while said < MOUTHFUL {
             let (lane, body) = self.speaker.next();
             let len = body.len();
-            match self.sessions.send(now, to, lane, body, None, &mut self.out) {
+            match self.sessions.send(now, to, lane, body.clone(), None, &mut self.out) {
                 Ok(()) => {}
-                Err(NotSent::QueueFull | NotSent::NotConnected) => break,
+                Err(NotSent::QueueFull | NotSent::NotConnected) => {
+                    self.speaker.put_back((lane, body));
+                    break;
+                }
                 Err(NotSent::TooLarge) => unreachable!("no attack says more than a message holds"),
             }
             self.deeds.messages += 1;

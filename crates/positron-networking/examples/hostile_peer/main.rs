@@ -19,9 +19,10 @@ mod report;
 use std::{error::Error, time::Duration};
 
 use attack::Attack;
-use hostile::Hostile;
+use hostile::{Hostile, Mind};
 use network::Honest;
 use report::{Latency, Report, Round};
+use tokio::task::spawn_blocking;
 
 /// How long the honest nodes talk in peace, and under an attack that nobody ends: longer than a
 /// node bears with a flood ([`WORK_PATIENCE`](positron_proto::limits::WORK_PATIENCE)).
@@ -30,10 +31,13 @@ const ATTACKED: Duration = Duration::from_secs(14);
 /// What is said in this time after an attack began counts as attacked even if it ended before: what
 /// it left behind is to be seen.
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// Messages and bytes that it signs before all that, about as much as it gets rid of.
+const SIGNED: (usize, usize) = (300_000, 128 << 20);
 /// The same for a check. Who is to be sent away has a minute for it, so that a busy machine is no
 /// reason to fail.
 const CHECK_CALM: Duration = Duration::from_millis(500);
 const CHECK_ATTACKED: Duration = Duration::from_secs(3);
+const CHECK_SIGNED: (usize, usize) = (10_000, 8 << 20);
 const CHECK_PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::main]
@@ -68,10 +72,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Peace and then an attack, among nodes that were never attacked before.
 async fn round(attack: Attack, check: bool) -> Result<Round, Box<dyn Error>> {
     let (calm, attacked) = if check { (CHECK_CALM, CHECK_ATTACKED) } else { (CALM, ATTACKED) };
+    let signed = if check { CHECK_SIGNED } else { SIGNED };
     let honest = Honest::start().await?;
+    let (target, ids) = (honest.target(), honest.ids());
+    let mind = spawn_blocking(move || Mind::new(target, attack, ids, signed)).await?;
+    let ready = honest.elapsed();
     honest.talk_for(calm).await;
     let began = honest.elapsed();
-    let hostile = Hostile::start(honest.target(), attack, honest.ids());
+    let hostile = Hostile::start(mind);
     let longest = if check && attack.is_to_end() { CHECK_PATIENCE } else { attacked };
     honest.talk_until(longest, || attack.is_to_end() && hostile.is_out()).await;
     let ended = honest.elapsed();
@@ -80,7 +88,7 @@ async fn round(attack: Attack, check: bool) -> Result<Round, Box<dyn Error>> {
     let lasted = deeds.lasted.map(|lasted| lasted.max(AFTERMATH));
     let until = lasted.map_or(ended, |lasted| (began + lasted).min(ended));
     Ok(Round {
-        calm: Latency::of(deliveries.sent_within(Duration::ZERO..began)),
+        calm: Latency::of(deliveries.sent_within(ready..began)),
         attacked: Latency::of(deliveries.sent_within(began..until)),
         lost: deliveries.lost(),
         bytes_per_second: deeds.per_second(deeds.bytes),

@@ -247,7 +247,9 @@ mod tests {
         (0..500).for_each(|id| waiting.push(node, check(id, 1, 9), &arrivals));
         waiting.push(node, check(500, 1, 2), &arrivals);
         // Made up, and all of them brought by one: they take no turn of anybody else.
-        (600..700).for_each(|id| waiting.push(node, check(id, 3, (id - 500) as u8), &arrivals));
+        (100..200).for_each(|made_up| {
+            waiting.push(node, check(500 + u64::from(made_up), 3, made_up), &arrivals);
+        });
         let order = drain(&mut waiting);
         let place = |id| order.iter().position(|&other| other == id).unwrap();
         assert!(place(500) <= 3, "{order:?}");

@@ -141,7 +141,7 @@ fn frames_that_say_nothing_are_told_to_whoever_counts_work_and_others_are_not() 
         message(unknown, 0, 500),
     ] {
         let before = idle(&world);
-        say(&mut world, 0, &[frame.clone()]);
+        say(&mut world, 0, core::slice::from_ref(&frame));
         world.run();
         assert_eq!(idle(&world) - before, len(&frame), "{frame:?}");
     }
