@@ -560,9 +560,9 @@ pub const HOLD_READING_AT: usize = 1 << 20;
 /// Longest time that a link is not read because of the disk or of its peer's work: short against
 /// the time after which its other end takes it for dead.
 pub const MAX_HOLD: Duration = Duration::from_millis(500);
-/// Bytes of lists, questions and records of one peer that are read in a second, once its burst is
-/// used up: some 150,000 ranges of numbers, a few percent of a core. An honest one needs some 20 KB
-/// a second in a flooded network.
+/// Bytes of lists, questions, records and frames that say nothing of one peer that are read in a
+/// second, once its burst is used up: some 150,000 ranges of numbers, a few percent of a core. An
+/// honest one needs some 20 KB a second in a flooded network.
 pub const WORK_PER_SECOND: u64 = 512 << 10;
 /// The same at once: a comparison of 10,000 senders fits twice.
 pub const WORK_BURST: u64 = 1 << 20;

@@ -46,9 +46,12 @@ pub(super) struct Check {
 /// signers divides his own turns.
 #[derive(Debug, Default)]
 struct Waiting {
-    turns: Turns<(NodeId, NodeId), Turns<PublicKey, VecDeque<(Check, Arrivals)>>>,
+    turns: Turns<(NodeId, NodeId), Turns<PublicKey, Checks>>,
     count: usize,
 }
+
+/// In the order in which they came, each with whom to tell.
+type Checks = VecDeque<(Check, Arrivals)>;
 
 /// Queues that are not empty, one after the other.
 #[derive(Debug)]
