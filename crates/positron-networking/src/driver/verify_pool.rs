@@ -41,8 +41,8 @@ pub(super) struct Check {
 }
 
 /// What waits, by the node that asked and the peer that brought it, and of that by who is to have
-/// signed it, one of each in turn. Who brings much waits for it, and nobody else does; and an honest
-/// peer that passes on what somebody floods brings the others' messages in time. Whoever makes up
+/// signed it, one of each in turn. Who brings much waits for it, and nobody else does; and an
+/// honest peer that passes on what somebody floods brings what others say in time. Whoever makes up
 /// signers divides his own turns.
 #[derive(Debug, Default)]
 struct Waiting {
