@@ -239,9 +239,8 @@ impl Stage {
                 assert!(peer == other && self.ends[n].is_up);
                 self.hear(n, &body);
             }
-            SessionEffect::Referral { peer, body } => {
-                assert!(peer == other && body == PARTING);
-            }
+            SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
+            SessionEffect::Idle { .. } => {}
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
             SessionEffect::Misbehaved { peer, what } => {

@@ -516,7 +516,7 @@ impl Host {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });
             }
-            Effect::Verify { check, job } => {
+            Effect::Verify { check, job, from: _ } => {
                 let fingerprint = job.fingerprint();
                 self.hash.bytes(&fingerprint);
                 self.tally.verifications += 1;

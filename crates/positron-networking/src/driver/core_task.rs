@@ -362,8 +362,8 @@ impl CoreTask {
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Read { link, reading } => self.links.set_reading(link, reading),
             Effect::Resolve { name } => self.resolve_name(name),
-            Effect::Verify { check, job } => {
-                self.checks.push(Check { id: check, job, source: self.source });
+            Effect::Verify { check, job, from } => {
+                self.checks.push(Check { id: check, job, from, source: self.source });
             }
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),
@@ -414,7 +414,7 @@ impl CoreTask {
         while !self.checks.is_empty() {
             let pool = VerifyPool::shared();
             if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
-                pool.submit(self.checks.drain(..), &self.arrivals);
+                pool.submit(self.core.id(), self.checks.drain(..), &self.arrivals);
                 break;
             }
             for check in std::mem::take(&mut self.checks) {

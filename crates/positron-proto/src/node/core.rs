@@ -545,9 +545,9 @@ impl NodeCore {
         is_new
     }
 
-    /// Charges `peer` for what it said. Whether that is to be read.
-    pub(super) fn charge(&mut self, now: Now, peer: NodeId, message: &[u8]) -> bool {
-        let charged = self.work.charge(now.mono, peer, message);
+    /// Slows down a peer that was charged for what it said, or sends it away. Whether that is to be
+    /// read.
+    pub(super) fn hold_for_work(&mut self, now: Now, peer: NodeId, charged: Charged) -> bool {
         let until = match charged {
             Charged::Within => return true,
             Charged::Waits(until) | Charged::Dropped(until) => until,

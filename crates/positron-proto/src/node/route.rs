@@ -108,6 +108,10 @@ impl NodeCore {
                 self.peers.handle_dial_ended(now, dial, outcome, &mut self.queues.peers);
             }
             sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
+            sessions::SessionEffect::Idle { peer, bytes } => {
+                let charged = self.work.charge_frames(now.mono, peer, bytes);
+                self.hold_for_work(now, peer, charged);
+            }
             sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
             sessions::SessionEffect::Delivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
@@ -307,7 +311,8 @@ impl NodeCore {
 
     /// A linked peer said something: to the room that it concerns.
     fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
-        if !self.charge(now, from, &body) {
+        let charged = self.work.charge(now.mono, from, &body);
+        if !self.hold_for_work(now, from, charged) {
             return;
         }
         let message = match Message::decode(body, self.id()) {
@@ -408,7 +413,7 @@ impl NodeCore {
     fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.pending.park(from, claim, &self.network) {
             Ok((check, job)) => {
-                self.effects.push_back(Effect::Verify { check, job });
+                self.effects.push_back(Effect::Verify { check, job, from });
                 self.checks_begun(now, from);
             }
             Err(claim) => match *claim {

@@ -275,20 +275,20 @@ impl Conversation {
     }
 
     /// The peer says that it was handed every message of `lane` below `next`. Those are let go;
-    /// their tickets are given to `delivered`.
+    /// their tickets are given to `delivered`. Whether we did not know.
     pub(super) fn handle_ack(
         &mut self,
         now: Instant,
         lane: Lane,
         next: u64,
         mut delivered: impl FnMut(Ticket),
-    ) -> Result<(), LinkFault> {
+    ) -> Result<bool, LinkFault> {
         if next > MAX_NUMBER {
             return Err(LinkFault::violation("an acknowledgment beyond all numbers"));
         }
         let before = self.queued_but_bulk();
         // A lane in which we say nothing, whatever it is to the peer.
-        let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
+        let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(false) };
         let known = match self.epoch_state {
             _ if outgoing.is_resumed() => outgoing.next_unsent(),
             EpochState::Known => outgoing.ever_sent(),
@@ -296,7 +296,7 @@ impl Conversation {
                 outgoing.number_from(next);
                 next
             }
-            EpochState::Outdated => return Ok(()),
+            EpochState::Outdated => return Ok(false),
             EpochState::Awaited => {
                 return Err(LinkFault::violation("an acknowledgment before a PING"));
             }
@@ -304,8 +304,10 @@ impl Conversation {
         if next > known {
             return Err(LinkFault::violation("an acknowledgment of what was never sent"));
         }
+        let mut moves = !outgoing.is_resumed();
         outgoing.resume();
         while let Some(gone) = outgoing.let_go_below(next) {
+            moves = true;
             if !gone.was_sent {
                 self.unsent -= gone.len;
             }
@@ -318,7 +320,7 @@ impl Conversation {
         }
         let after = self.queued_but_bulk();
         self.note_taken(now, before.0 - after.0, before.1 - after.1);
-        Ok(())
+        Ok(moves)
     }
 
     /// Whether a message with this number is the next one or an old one; a gap is a violation,

@@ -289,7 +289,9 @@ impl Tcp {
                 }
             }
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
-            SessionEffect::Referral { .. } | SessionEffect::Moved { .. } => {}
+            SessionEffect::Referral { .. }
+            | SessionEffect::Moved { .. }
+            | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");
             }
