@@ -194,7 +194,7 @@ fn with_closing_and_forgetting_too_the_story_keeps_its_grammar_and_heals() {
             }
             let before = story.world.heard(to).len();
             story.world.run();
-            assert_eq!(story.world.heard(to).len(), before + 3, "seed {seed}");
+            assert_eq!(story.world.heard(to).len(), before + Lane::KNOWN.len(), "seed {seed}");
         }
     }
 }
