@@ -78,3 +78,13 @@ fn everything_honest_arrives_beside_a_peer_that_has_much_to_say() {
     let news = ["large-broadcasts", "64k-broadcasts", "small-broadcasts", "direct-messages"];
     run_with("hostile_peer", &[&["--check"], &news[..]].concat());
 }
+
+#[test]
+fn a_file_arrives_over_a_path_that_loses_datagrams() {
+    assert!(run("file").contains("bob has 100000000 bytes"));
+}
+
+#[test]
+fn streams_are_timed_beside_those_of_the_transport() {
+    assert!(run("stream_speed").contains("between nodes"));
+}
