@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
+    limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, SYNC_TIMEOUT, WANT_DELAY, WANT_TIMEOUT},
     misbehavior::Observation,
     standings::PeerTrust,
     time::{Duration, WallTime},
@@ -55,6 +55,19 @@ fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
         _ => None,
     };
     sent.iter().filter_map(want).collect()
+}
+
+#[test]
+fn a_comparison_that_is_not_answered_remembers_nothing_once_it_is_over() {
+    let mut node = node_with(1, config());
+    let other = identity(9);
+    node.hear(at(START), peer(1), GossipMessage::Gossip(0, say(&other, 7, b"x").claim().clone()));
+    let seven = || GossipMessage::IHave(holdings(other.node_id(), [7]));
+    let remembers = |node: &Node| node.gossip.links[&peer(1)].comparison.is_some();
+    node.hear(at(SYNC_TIMEOUT.saturating_sub(Duration::from_micros(1))), peer(1), seven());
+    assert!(remembers(&node));
+    node.hear(at(SYNC_TIMEOUT), peer(1), seven());
+    assert!(!remembers(&node));
 }
 
 #[test]
