@@ -46,7 +46,7 @@ const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
 const BATCH: usize = 16;
 
 thread_local! {
-    /// Where nodes write datagrams, one after the other: each would need room for its largest batch.
+    /// Where nodes write datagrams, in turn: each would need room for its largest batch.
     static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
