@@ -1,6 +1,7 @@
 //! One machine with one process: gives a node its inputs, and does what it wants done.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
@@ -45,8 +46,11 @@ const DISK_RETRY: Duration = Duration::from_millis(500);
 const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
-/// Bytes of room that a host keeps to write datagrams into: for one of usual size.
-const KEPT: usize = 512;
+
+thread_local! {
+    /// Where nodes write datagrams, in turn: each would need room for its largest batch.
+    static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One machine: a kernel, a disk, clocks, and a process or none.
 ///
@@ -85,8 +89,6 @@ pub(crate) struct Host {
     trace: Trace,
     now: Instant,
     at_once: u32,
-    /// Where the node writes datagrams.
-    outgoing: Vec<u8>,
 }
 
 /// What is gone when the process is.
@@ -130,7 +132,6 @@ impl Host {
             trace: Trace::default(),
             now: Instant::ORIGIN,
             at_once: 0,
-            outgoing: Vec::new(),
         }
     }
 
@@ -468,7 +469,7 @@ impl Host {
                 self.trace.note(self.now, || format!("  {}", brief(&effect)));
                 self.perform(effect, environment);
             }
-            self.transmit_all(environment);
+            OUTGOING.with_borrow_mut(|buf| self.transmit_all(environment, buf));
             if !self.hear() {
                 break;
             }
@@ -479,19 +480,18 @@ impl Host {
     }
 
     /// Sends the datagrams that the node wants sent.
-    fn transmit_all(&mut self, environment: &Environment) {
+    fn transmit_all(&mut self, environment: &Environment, buf: &mut Vec<u8>) {
         let now = self.clocks(self.now);
         while let Some(process) = &mut self.process
-            && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut self.outgoing)
+            && let Some(batch) = process.machine.poll_transmit(now, BATCH, buf)
         {
             // What is under way has no room for more than itself.
-            let bytes = Bytes::copy_from_slice(&self.outgoing);
+            let bytes = Bytes::copy_from_slice(buf);
             self.hash.transmit(self.now, &batch, &bytes);
             self.trace.note(self.now, || format!("  {batch:?}"));
             self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
             self.stack.transmit(self.now, &environment.network, &batch, bytes);
         }
-        self.outgoing.shrink_to(KEPT);
     }
 
     fn perform(&mut self, effect: Effect, environment: &Environment) {

@@ -65,6 +65,8 @@ impl Gossip {
                 return;
             }
             self.announcements.peer_has_all(from, *sender, ranges);
+            // Who keeps the same does not answer.
+            link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }

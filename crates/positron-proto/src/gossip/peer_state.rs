@@ -147,7 +147,7 @@ impl Comparison {
 
     /// The peer has `theirs`; what we do not have ourselves is not remembered, which bounds it.
     pub(super) fn add(&mut self, sender: NodeId, theirs: &Ranges, ours: &Ranges) {
-        let both = ours.without(&ours.without(theirs));
+        let both = ours.common_with(theirs);
         if !both.is_empty() {
             let told = self.told.entry(sender).or_default();
             both.iter().for_each(|range| told.insert_range(range));

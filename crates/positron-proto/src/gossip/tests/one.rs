@@ -7,7 +7,8 @@ use super::{
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT, WANT_TIMEOUT_MOST,
+        ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, SYNC_TIMEOUT, WANT_DELAY, WANT_TIMEOUT,
+        WANT_TIMEOUT_MOST,
     },
     misbehavior::Observation,
     standings::PeerTrust,
@@ -85,6 +86,19 @@ fn where_answers_take_longer_than_a_second_they_are_waited_for() {
     }
     let asked = asked(&node.pass(now, now + WANT_DELAY + WANT_TIMEOUT_MOST));
     assert_eq!(asked.iter().map(|(whom, _)| *whom).collect::<Vec<_>>(), [slow, peer(2)]);
+}
+
+#[test]
+fn a_comparison_that_is_not_answered_remembers_nothing_once_it_is_over() {
+    let mut node = node_with(1, config());
+    let other = identity(9);
+    node.hear(at(START), peer(1), GossipMessage::Gossip(0, say(&other, 7, b"x").claim().clone()));
+    let seven = || GossipMessage::IHave(holdings(other.node_id(), [7]));
+    let remembers = |node: &Node| node.gossip.links[&peer(1)].comparison.is_some();
+    node.hear(at(SYNC_TIMEOUT.saturating_sub(Duration::from_micros(1))), peer(1), seven());
+    assert!(remembers(&node));
+    node.hear(at(SYNC_TIMEOUT), peer(1), seven());
+    assert!(!remembers(&node));
 }
 
 #[test]
