@@ -42,6 +42,12 @@ pub enum StartError {
     /// A durable subscription cannot be made.
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
+    /// It was not started within a tokio runtime.
+    #[error(
+        "a node runs on a tokio runtime, and this thread is not in one: start it in a function \
+         under #[tokio::main], or within Runtime::block_on"
+    )]
+    NoRuntime,
     /// The operating system has no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Entropy(String),
@@ -118,16 +124,20 @@ pub enum JoinError {
     Stopped,
 }
 
-/// What did not go well at the end. The node is stopped all the same.
+/// What did not go well at the end. The node has ended all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StopError {
+pub enum ShutdownError {
     /// The last changes are not on disk.
     #[error("storage failed: {0}")]
     Storage(String),
     /// Something took too long: a goodbye, a handler, or the disk.
-    #[error("the node did not stop in time and was ended")]
+    #[error("the node did not shut down in time and was ended")]
     TimedOut,
     /// The node's task had ended by a panic: a bug of this library.
     #[error("the node had crashed")]
     Crashed,
+    /// The runtime that the node ran on ended first: nobody was told goodbye, and the last changes
+    /// may not be on disk.
+    #[error("the runtime of the node had ended, and the node with it")]
+    RuntimeEnded,
 }

@@ -57,7 +57,7 @@ async fn five_nodes_hear_every_broadcast_of_every_other_once() {
         }
     }
     for node in nodes {
-        node.stop().await.unwrap();
+        node.shutdown().await.unwrap();
     }
 }
 
@@ -132,7 +132,7 @@ async fn a_slow_subscriber_loses_the_oldest_messages_and_they_are_counted() {
 async fn a_burst_is_slowed_down_to_what_can_be_checked_and_loses_nothing() {
     const SENDERS: usize = 20;
     const EACH: usize = 200;
-    let nodes: Vec<_> = network(2).await.into_iter().map(Arc::new).collect();
+    let nodes = network(2).await;
     let mut inbox = nodes[1].subscribe();
     for _ in 0..SENDERS {
         let alice = nodes[0].clone();

@@ -27,7 +27,7 @@ use super::{
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
-    KeptMessage, NodeEvent, Received, StopError, TrustedPeer,
+    KeptMessage, NodeEvent, Received, ShutdownError, TrustedPeer,
     feed::Feeds,
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
@@ -41,7 +41,7 @@ pub(crate) type Reply = Result<Outcome, Refused>;
 
 /// What a caller wants of the core.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum Order {
     /// A command whose end is told.
     Command {
         /// What.
@@ -183,8 +183,8 @@ impl CoreTask {
         mut self,
         sockets: Sockets,
         mut arrivals: mpsc::UnboundedReceiver<CoreInput>,
-        mut orders: mpsc::Receiver<Request>,
-    ) -> Result<(), StopError> {
+        mut orders: mpsc::Receiver<Order>,
+    ) -> Result<(), ShutdownError> {
         let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
         let mut outside = JoinSet::new();
         if let Some(listener) = sockets.streams {
@@ -208,8 +208,8 @@ impl CoreTask {
                 () = ready(self.packets.as_ref()) => self.take_packets(),
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
                 order = orders.recv() => match order {
-                    Some(order) => self.handle_request(order),
-                    None => break, // the node was dropped
+                    Some(order) => self.handle_order(order),
+                    None => break, // nobody is left to end it well
                 },
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
@@ -280,9 +280,9 @@ impl CoreTask {
         self.handle(Input::Accepted { kind: LinkKind::Tcp, link, from, certificate: None });
     }
 
-    fn handle_request(&mut self, order: Request) {
+    fn handle_order(&mut self, order: Order) {
         match order {
-            Request::Command { command, reply, permit } => {
+            Order::Command { command, reply, permit } => {
                 if command == Command::Stop {
                     self.goodbye = Goodbye::Said(Instant::now() + GOODBYE_TIMEOUT);
                 }
@@ -292,23 +292,23 @@ impl CoreTask {
                 }
                 self.drain();
             }
-            Request::Join { address, reply } => {
+            Order::Join { address, reply } => {
                 let taken = self.core.command(self.clock.now(), Command::Join { address });
                 self.drain();
                 self.publish();
                 let _ = reply.send(taken.map(drop));
             }
-            Request::Publish { reply } => {
+            Order::Publish { reply } => {
                 self.publish();
                 let _ = reply.send(());
             }
-            Request::Next { name, from, reply } => {
+            Order::Next { name, from, reply } => {
                 let _ = reply.send(self.core.first_unacknowledged(&name, from));
             }
-            Request::History { reply } => {
+            Order::History { reply } => {
                 let _ = reply.send(self.core.history().map(KeptMessage::new).collect());
             }
-            Request::Trusted { min_trust, reply } => {
+            Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
         }
@@ -465,14 +465,14 @@ impl CoreTask {
     }
 
     /// The last thing: what is to be remembered is written.
-    async fn end(mut self) -> Result<(), StopError> {
+    async fn end(mut self) -> Result<(), ShutdownError> {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
         self.publish();
         let storage = std::mem::take(&mut self.storage);
         self.links.shutdown().await;
         drop(self); // closes the socket of datagrams, and the feeds
         storage.close().await?;
-        if told { Ok(()) } else { Err(StopError::TimedOut) }
+        if told { Ok(()) } else { Err(ShutdownError::TimedOut) }
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) mod storage;
 mod verify_pool;
 
 pub(crate) use clock::Clock;
-pub(crate) use core_task::{CoreTask, Published, Reply, Request, Subscriptions};
+pub(crate) use core_task::{CoreTask, Order, Published, Reply, Subscriptions};
 pub(crate) use links::Links;
 use positron_proto::{
     id::LinkId,
