@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::{
-    Events, Inbox, NetworkConfig,
+    Events, Inbox, NetworkConfig, TypedInbox,
     driver::Subscriptions,
     feed::Feeds,
     limits::{MAX_INBOX_BYTES, MAX_WAITING_EVENTS},
@@ -38,22 +39,28 @@ impl NodeBuilder {
             messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
             events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
             appended: watch::Sender::default(),
+            undecodable: Arc::default(),
         };
         Self { config, hub: Arc::new(hub), durable: Vec::new() }
     }
 
-    /// Every message from the first one on; see [`Node::subscribe`].
+    /// Every message from the first one on; see [`Node::subscribe`](crate::Node::subscribe).
     pub fn subscribe(&self) -> Inbox {
         Inbox(self.hub.messages.subscribe())
     }
 
-    /// Everything that happens from the start on; see [`Node::events`].
+    /// Every message from the first one on that reads as a `T`; see [`Node::subscribe_as`](crate::Node::subscribe_as).
+    pub fn subscribe_as<T: DeserializeOwned>(&self) -> TypedInbox<T> {
+        TypedInbox::new(self.subscribe(), self.hub.undecodable.clone())
+    }
+
+    /// Everything that happens from the start on; see [`Node::events`](crate::Node::events).
     pub fn events(&self) -> Events {
         Events(self.hub.events.subscribe())
     }
 
     /// Keeps every message from the first one on for a durable subscription, until it is
-    /// acknowledged; [`Node::durable`] gives them.
+    /// acknowledged; [`Node::durable`](crate::Node::durable) gives them.
     #[must_use]
     pub fn durable(mut self, name: impl Into<String>) -> Self {
         self.durable.push(name.into());

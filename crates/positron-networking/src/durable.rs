@@ -70,7 +70,11 @@ impl DurableInbox {
             self.orders.send(order).await.ok()?;
             if let Some(Unacknowledged { number, missed, delivered }) = next.await.ok()? {
                 self.from = number + 1;
-                return Some(DurableMessage { message: delivered.into(), missed, number });
+                return Some(DurableMessage {
+                    message: Received::new(delivered, self.orders.clone()),
+                    missed,
+                    number,
+                });
             }
             self.appended.changed().await.ok()?;
         }

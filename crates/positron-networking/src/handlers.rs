@@ -4,23 +4,18 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use positron_proto::id::NodeId;
-use serde_json::Value;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
 
-use crate::{Inbox, panic::caught};
+use crate::{Inbox, Received, panic::caught};
 
-/// What a data handler may return: nothing, or a future of nothing. You never implement it.
+/// What a handler may return: nothing, or a future of nothing. You never implement it.
 pub trait Handled<How>: Send + 'static {
     /// The rest of the work.
     fn rest(self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -50,7 +45,6 @@ impl<F: Future<Output = ()> + Send + 'static> Handled<AsyncHandler> for F {
 #[derive(Debug, Default)]
 pub(crate) struct Handlers {
     running: Mutex<BTreeMap<String, Handler>>,
-    undecodable: Arc<AtomicU64>,
 }
 
 /// A handler that runs.
@@ -74,16 +68,17 @@ tokio::task_local! {
 }
 
 impl Handlers {
+    /// Calls `handler` with what `inbox` brings; one that had the name is called no more.
     pub(crate) fn register<H, R, How>(self: &Arc<Self>, name: String, inbox: Inbox, handler: H)
     where
-        H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
+        H: Fn(Received) -> R + Send + Sync + 'static,
         R: Handled<How>,
         How: 'static,
     {
         let (asks, excused) = watch::channel(false);
         let (wanted, unwanted) = oneshot::channel();
         let caller = Caller { of: Arc::downgrade(self), excused: asks };
-        let calls = serve(name.clone(), inbox, unwanted, handler, self.undecodable.clone());
+        let calls = serve(name.clone(), inbox, unwanted, handler);
         let task = tokio::spawn(CALLER.scope(caller, calls));
         self.running().insert(name, Handler { task, excused, _wanted: wanted });
     }
@@ -91,11 +86,6 @@ impl Handlers {
     /// Whether there was one.
     pub(crate) fn unregister(&self, name: &str) -> bool {
         self.running().remove(name).is_some()
-    }
-
-    /// Payloads that a handler did not see because they are no data that JSON can express.
-    pub(crate) fn undecodable(&self) -> u64 {
-        self.undecodable.load(Ordering::Relaxed)
     }
 
     /// If a handler of these is asking for the end of its node, that end does not wait for it: it
@@ -144,9 +134,8 @@ async fn serve<H, R, How>(
     mut inbox: Inbox,
     mut unwanted: oneshot::Receiver<()>,
     handler: H,
-    undecodable: Arc<AtomicU64>,
 ) where
-    H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
+    H: Fn(Received) -> R + Send + Sync + 'static,
     R: Handled<How>,
     How: 'static,
 {
@@ -157,11 +146,7 @@ async fn serve<H, R, How>(
             message = inbox.recv() => message,
         };
         let Some(message) = message else { return };
-        let Ok(data) = message.decode::<Value>() else {
-            undecodable.fetch_add(1, Ordering::Relaxed);
-            continue;
-        };
-        let call = async { handler(message.sender, data).rest().await };
+        let call = async { handler(message).rest().await };
         if let Err(panicked) = caught(call).await {
             tracing::warn!(handler = name, "a handler panicked: {panicked}");
         }

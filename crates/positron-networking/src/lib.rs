@@ -56,7 +56,7 @@ pub use error::{JoinError, SendError, ShutdownError, StartError, SubscriptionErr
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
-pub use message::{DecodeError, Inbox, KeptMessage, Received};
+pub use message::{DecodeError, Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},

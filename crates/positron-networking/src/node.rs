@@ -8,7 +8,7 @@ use positron_proto::{
     node::{Command, NodeCore},
     peers::BootstrapState,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{
     runtime::Handle,
@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::{
     DurableInbox, Events, Handled, Inbox, JoinError, KeptMessage, NetworkConfig, NodeBuilder,
-    SendError, ShutdownError, StartError, Stats, SubscriptionError, TrustedPeer,
+    Received, SendError, ShutdownError, StartError, Stats, SubscriptionError, TrustedPeer,
+    TypedInbox,
     config::Checked,
     driver::{Clock, CoreTask, Order, Published, Sockets, Subscriptions},
     handlers::Handlers,
@@ -118,6 +119,29 @@ impl Node {
     /// ```
     pub fn subscribe(&self) -> Inbox {
         Inbox(self.0.hub.messages.subscribe())
+    }
+
+    /// Every message from now on that reads as a `T`, with what it says. Others are skipped, and
+    /// [counted](TypedInbox::skipped).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Block { height: u64 }
+    ///
+    /// let mut blocks = bob.subscribe_as::<Block>();
+    /// alice.send_to_peer(bob.id(), "no block").await.unwrap();
+    /// alice.send_to_peer(bob.id(), &Block { height: 7 }).await.unwrap();
+    /// let (message, block) = blocks.recv().await.unwrap();
+    /// assert_eq!((message.sender, block.height, blocks.skipped()), (alice.id(), 7, 1));
+    /// # });
+    /// ```
+    pub fn subscribe_as<T: DeserializeOwned>(&self) -> TypedInbox<T> {
+        TypedInbox::new(self.subscribe(), self.0.hub.undecodable.clone())
     }
 
     /// The durable subscription of this name, made if there is none: what comes from then on is
@@ -256,13 +280,36 @@ impl Node {
         self.0.orders.say(Command::Send { to: peer, payload }, None).await
     }
 
-    /// Calls `handler` with the sender and the content of every message from now on, one after the
-    /// other, beside [`subscribe`](Self::subscribe). A handler of the same name is replaced.
+    /// Calls `handler` with every message from now on, one after the other, beside
+    /// [`subscribe`](Self::subscribe). A handler of the same name is called no more.
     ///
-    /// A handler is a function or an async function (one that blocks belongs into
-    /// [`spawn_blocking`](tokio::task::spawn_blocking)). Messages that JSON cannot express (binary,
-    /// keys that are no text) are not handed over, and counted. A handler that is too slow loses
-    /// the oldest messages, as an [`Inbox`] does.
+    /// A handler is a function or an async function; it [replies](Received::reply) or not. One that
+    /// blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking). One that panics is
+    /// called with the next message all the same; one that is too slow loses the oldest messages,
+    /// as an [`Inbox`] does.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// node.on_message("greeter", async |message| {
+    ///     let _ = message.reply("hello").await; // whoever is gone hears nothing
+    /// });
+    /// node.on_message("log", |message| println!("{}: {:?}", message.sender, message.payload));
+    /// assert!(node.remove_handler("log"));
+    /// # });
+    /// ```
+    pub fn on_message<H, R, How>(&self, name: impl Into<String>, handler: H)
+    where
+        H: Fn(Received) -> R + Send + Sync + 'static,
+        R: Handled<How>,
+        How: 'static,
+    {
+        self.0.handlers.register(name.into(), self.subscribe(), handler);
+    }
+
+    /// As [`on_message`](Self::on_message), for handlers that want the sender and the content alone.
+    /// What JSON cannot express (binary, keys that are no text) is not handed over, and counted.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -273,7 +320,6 @@ impl Node {
     ///     tokio::task::yield_now().await;
     ///     println!("{sender}: {}", data["message"]);
     /// });
-    /// assert!(node.unregister_data_handler("log"));
     /// # });
     /// ```
     pub fn register_data_handler<H, R, How>(&self, name: impl Into<String>, handler: H)
@@ -282,12 +328,26 @@ impl Node {
         R: Handled<How>,
         How: 'static,
     {
-        self.0.handlers.register(name.into(), self.subscribe(), handler);
+        let undecodable = self.0.hub.undecodable.clone();
+        self.on_message(name, move |message| {
+            let call = match message.decode() {
+                Ok(data) => Some(handler(message.sender, data).rest()),
+                Err(_) => {
+                    undecodable.count();
+                    None
+                }
+            };
+            async {
+                if let Some(rest) = call {
+                    rest.await;
+                }
+            }
+        });
     }
 
-    /// Calls that handler no more, except for the message that it is handling. Returns whether
-    /// there was one.
-    pub fn unregister_data_handler(&self, name: &str) -> bool {
+    /// Calls the handler of this name no more, except for the message that it is handling. Returns
+    /// whether there was one.
+    pub fn remove_handler(&self, name: &str) -> bool {
         self.0.handlers.unregister(name)
     }
 
@@ -422,7 +482,7 @@ impl Node {
             messages_dropped,
             messages_unheard: self.0.hub.messages.unheard(),
             events_dropped,
-            undecodable: self.0.handlers.undecodable(),
+            undecodable: self.0.hub.undecodable.total(),
         }
     }
 }
@@ -460,10 +520,17 @@ impl NodeBuilder {
             subscribed.map_err(SubscriptionError::from)?;
         }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
-        let (task, published) =
-            CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
         let orders = Orders::new(orders);
+        let (task, published) = CoreTask::new(
+            core,
+            clock,
+            dial_timeout,
+            storage,
+            hub.clone(),
+            arrivals,
+            orders.clone(),
+        );
         let handlers = Arc::new(Handlers::default());
         let driver = tokio::spawn(task.run(sockets, inputs, ordered));
         tracing::info!(node = %id.short(), listen = %bound, "node started");

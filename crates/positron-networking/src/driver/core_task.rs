@@ -28,11 +28,12 @@ use super::{
 };
 use crate::{
     KeptMessage, NodeEvent, Received, ShutdownError, TrustedPeer,
-    feed::Feeds,
+    feed::{Feeds, Undecodable},
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
+    orders::Orders,
     stats::{Unsent, trusted},
 };
 
@@ -93,6 +94,7 @@ pub(crate) struct Subscriptions {
     pub(crate) events: Feeds<NodeEvent>,
     /// Tells durable subscriptions that a message came.
     pub(crate) appended: watch::Sender<()>,
+    pub(crate) undecodable: Arc<Undecodable>,
 }
 
 /// What the last look at the core showed.
@@ -115,6 +117,8 @@ pub(crate) struct CoreTask {
     packets: Option<Packets>,
     storage: Storage,
     hub: Arc<Subscriptions>,
+    /// The way to itself, which messages are given for who answers them.
+    orders: Orders,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
     /// Where what is being handled came from.
@@ -152,6 +156,7 @@ impl CoreTask {
         storage: Storage,
         hub: Arc<Subscriptions>,
         arrivals: Arrivals,
+        orders: Orders,
     ) -> (Self, watch::Receiver<Published>) {
         let view = core.view(clock.now());
         let (unsent, at) = (Unsent::default(), Instant::now());
@@ -164,6 +169,7 @@ impl CoreTask {
             packets: None,
             storage,
             hub,
+            orders,
             checks: Vec::new(),
             source: Source::Ourselves,
             answers: VecDeque::new(),
@@ -207,10 +213,7 @@ impl CoreTask {
                 }
                 () = ready(self.packets.as_ref()) => self.take_packets(),
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
-                order = orders.recv() => match order {
-                    Some(order) => self.handle_order(order),
-                    None => break, // nobody is left to end it well
-                },
+                Some(order) = orders.recv() => self.handle_order(order),
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
             if !self.is_staying() {
@@ -363,7 +366,8 @@ impl CoreTask {
         match event {
             Event::Message(delivered) => {
                 let size = delivered.payload.len();
-                self.hub.messages.push(&Received::from(delivered), size);
+                let message = Received::new(delivered, self.orders.clone());
+                self.hub.messages.push(&message, size);
                 self.hub.appended.send_replace(());
             }
             Event::Completed { ticket, outcome } => {
