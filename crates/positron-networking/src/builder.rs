@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     Events, Inbox, NetworkConfig, TypedInbox,
-    driver::Subscriptions,
+    driver::{HandlerSlot, Subscriptions},
     feed::Feeds,
     limits::{MAX_INBOX_BYTES, MAX_WAITING_EVENTS},
 };
@@ -40,6 +40,7 @@ impl NodeBuilder {
             events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
             appended: watch::Sender::default(),
             undecodable: Arc::default(),
+            requests: HandlerSlot::default(),
         };
         Self { config, hub: Arc::new(hub), durable: Vec::new() }
     }

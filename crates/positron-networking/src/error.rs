@@ -3,11 +3,12 @@
 use std::{io, net::SocketAddr};
 
 use positron_proto::{
-    direct::Undelivered, id::NodeId, node::Refused, session::sessions::LinkKind as LinkTransport,
+    direct::Undelivered, id::NodeId, node::Refused, request::Unanswered,
+    session::sessions::LinkKind as LinkTransport,
 };
 use positron_store::StoreError;
 
-use crate::{config::ConfigError, keys::KeyError};
+use crate::{DecodeError, config::ConfigError, keys::KeyError};
 
 /// Why a node did not start. Nothing runs, nothing is bound.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,26 @@ pub enum SubscriptionError {
     #[error("the subscription is not on disk: {0}")]
     NotDurable(String),
     /// The node stopped before it was on disk.
+    #[error("the node stopped")]
+    Stopped,
+}
+
+/// Why a [request](crate::Node::request) has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The value does not serialize as MessagePack. Nothing was sent.
+    #[error("the request cannot be written as MessagePack: {0}")]
+    NotSerializable(String),
+    /// The node did not take the request. Nothing was sent.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No answer came; each reason says whether the request may have been carried out.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    /// An answer came that does not read as what was asked for.
+    #[error("the answer is of another type: {0}")]
+    Undecodable(DecodeError),
+    /// The node stopped before there was an answer.
     #[error("the node stopped")]
     Stopped,
 }

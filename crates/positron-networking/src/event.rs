@@ -115,7 +115,7 @@ pub enum NodeEvent {
 }
 
 impl NodeEvent {
-    /// The public form of an event that is neither a message nor the end of a command.
+    /// The public form of an event that is neither for whom it answers nor for whom it asks.
     pub(crate) fn from_core(event: Event, me: NodeId) -> Option<Self> {
         Some(match event {
             Event::PeerJoined { peer, addr, direction } => {
@@ -138,7 +138,10 @@ impl NodeEvent {
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
-            Event::Message(_) | Event::Completed { .. } => return None,
+            Event::Message(_)
+            | Event::Request { .. }
+            | Event::RequestAbandoned { .. }
+            | Event::Completed { .. } => return None,
         })
     }
 }

@@ -45,6 +45,7 @@ mod node;
 mod open;
 mod orders;
 mod panic;
+mod request;
 mod shutdown;
 pub mod stats;
 pub mod transport;
@@ -52,7 +53,7 @@ pub mod transport;
 pub use builder::NodeBuilder;
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
-pub use error::{JoinError, SendError, ShutdownError, StartError, SubscriptionError};
+pub use error::{JoinError, RequestError, SendError, ShutdownError, StartError, SubscriptionError};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
@@ -63,10 +64,12 @@ pub use positron_proto::{
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
+    request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
+pub use request::Request;
 pub use stats::{Stats, SubscriptionStats, TrustedPeer};
 
 /// The programs in the README run as tests.

@@ -40,7 +40,7 @@ impl Orders {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
             Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
             Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Joining | Outcome::Noted | Outcome::Stopped => Err(SendError::Stopped),
+            _ => Err(SendError::Stopped),
         }
     }
 

@@ -50,3 +50,16 @@ fn two_programs_talk_over_tcp_without_a_node() {
 fn flow_control_works_by_itself() {
     assert!(run("flow_control").contains("bytes were delivered"));
 }
+
+#[test]
+fn people_chat_in_rooms() {
+    let text = run("chat");
+    assert!(text.contains("#garden <") && text.contains("> is ready"), "{text}");
+}
+
+#[test]
+fn a_question_is_answered_or_refused() {
+    let text = run("ask_and_answer");
+    assert!(text.contains("the miner has the block at 7"), "{text}");
+    assert!(text.contains("nothing at 8: that node failed: no block at 8 yet"), "{text}");
+}

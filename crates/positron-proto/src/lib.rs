@@ -16,7 +16,9 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · trust       who is here · tell everyone · tell one · whom to believe
+//! peers · gossip · direct · request · trust
+//!                                       who is here · tell everyone · tell one · ask one · whom to
+//!                                       believe
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -35,6 +37,7 @@ pub mod misbehavior;
 mod netgroup;
 pub mod node;
 pub mod peers;
+pub mod request;
 pub mod rng;
 pub mod session;
 pub mod standings;

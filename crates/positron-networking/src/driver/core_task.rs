@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use positron_proto::{
@@ -23,6 +23,7 @@ use super::{
     listen::{Accepted, accept_all},
     lookup::lookup,
     packets::Packets,
+    serving::{HandlerSlot, Serving},
     storage::Storage,
     verify_pool::{Check, VerifyPool},
 };
@@ -51,6 +52,16 @@ pub(crate) enum Order {
         reply: oneshot::Sender<Reply>,
         /// Its place among the commands under way, until its end.
         permit: Option<OwnedSemaphorePermit>,
+    },
+    /// A request, and where its ticket is left as soon as it has one: whoever finds it there says
+    /// so when nobody waits any more.
+    Ask {
+        /// What.
+        command: Command,
+        /// Whom to tell.
+        reply: oneshot::Sender<Reply>,
+        /// For the ticket.
+        ticket: Arc<OnceLock<Ticket>>,
     },
     /// A new bootstrap address; told whether it was taken.
     Join {
@@ -95,6 +106,8 @@ pub(crate) struct Subscriptions {
     /// Tells durable subscriptions that a message came.
     pub(crate) appended: watch::Sender<()>,
     pub(crate) undecodable: Arc<Undecodable>,
+    /// Who answers requests.
+    pub(crate) requests: HandlerSlot,
 }
 
 /// What the last look at the core showed.
@@ -128,6 +141,7 @@ pub(crate) struct CoreTask {
     /// Who waits for the end of which command.
     waiting: HashMap<Ticket, (oneshot::Sender<Reply>, Option<OwnedSemaphorePermit>)>,
     lookups: JoinSet<()>,
+    serving: Serving,
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
     stale: bool,
@@ -175,6 +189,7 @@ impl CoreTask {
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             lookups: JoinSet::new(),
+            serving: Serving::default(),
             published,
             stale: false,
             events: Vec::new(),
@@ -240,6 +255,14 @@ impl CoreTask {
                 self.links.handle_end(link);
                 self.handle(Input::LinkDown { link, reason });
             }
+            CoreInput::Input(Input::Answered { from, id, answer }) => {
+                self.serving.handle_answered(from, id);
+                self.handle(Input::Answered { from, id, answer });
+            }
+            CoreInput::Input(Input::Unwanted { ticket }) => {
+                self.waiting.remove(&ticket);
+                self.handle(Input::Unwanted { ticket });
+            }
             CoreInput::Input(input) => self.handle(input),
             CoreInput::Verdict(source, check, verdict) => {
                 self.handle(Input::Verdict { check, verdict });
@@ -291,6 +314,20 @@ impl CoreTask {
                 }
                 match self.core.command(self.clock.now(), command) {
                     Ok(ticket) => drop(self.waiting.insert(ticket, (reply, permit))),
+                    Err(refused) => drop(reply.send(Err(refused))),
+                }
+                self.drain();
+            }
+            Order::Ask { command, reply, ticket: place } => {
+                match self.core.command(self.clock.now(), command) {
+                    Ok(ticket) => {
+                        let _ = place.set(ticket);
+                        if reply.is_closed() {
+                            self.core.handle(self.clock.now(), Input::Unwanted { ticket });
+                        } else {
+                            self.waiting.insert(ticket, (reply, None));
+                        }
+                    }
                     Err(refused) => drop(reply.send(Err(refused))),
                 }
                 self.drain();
@@ -370,6 +407,11 @@ impl CoreTask {
                 self.hub.messages.push(&message, size);
                 self.hub.appended.send_replace(());
             }
+            Event::Request { from, id, payload } => {
+                let (slot, arrivals) = (&self.hub.requests, &self.arrivals);
+                self.answers.extend(self.serving.serve((from, id), payload, slot, arrivals));
+            }
+            Event::RequestAbandoned { from, id } => self.serving.abandon(from, id),
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
                     self.goodbye = Goodbye::Heard(Instant::now() + SOCKET_FLUSH_TIMEOUT);
@@ -490,6 +532,8 @@ async fn ready(packets: Option<&Packets>) {
 impl Drop for CoreTask {
     fn drop(&mut self) {
         self.hub.messages.close();
+        // What it holds, perhaps a handle of this node, is let go.
+        self.hub.requests.set(None);
         self.hub.events.close();
         // Who waits for a message asks, and hears that nobody answers.
         self.hub.appended.send_replace(());

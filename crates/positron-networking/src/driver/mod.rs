@@ -28,6 +28,7 @@ mod links;
 pub(crate) mod listen;
 mod lookup;
 mod packets;
+mod serving;
 mod sockets;
 pub(crate) mod storage;
 mod verify_pool;
@@ -40,6 +41,7 @@ use positron_proto::{
     identity::Verdict,
     node::{CheckId, Input},
 };
+pub(crate) use serving::HandlerSlot;
 pub(crate) use sockets::Sockets;
 
 /// Something for the core.

@@ -8,6 +8,7 @@ use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
+    command::check_size,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
@@ -24,9 +25,10 @@ use crate::{
     gossip::Gossip,
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
-    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
+    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
     peers::Peers,
+    request::Requests,
     rng::Seed,
     session::{Sessions, sessions::Reading},
     storage::Change,
@@ -56,6 +58,7 @@ pub struct NodeCore {
     pub(super) peers: Peers,
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
+    pub(super) requests: Requests,
     pub(super) trust: Trust,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
@@ -102,6 +105,7 @@ impl NodeCore {
                 now,
             ),
             direct: Direct::default(),
+            requests: Requests::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
@@ -156,6 +160,12 @@ impl NodeCore {
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
             Input::StorageWaits { why } => self.handle_storage_waits(now, why),
             Input::StorageFailed { why } => self.handle_storage_failed(now, why),
+            Input::Answered { from, id, answer } => {
+                self.requests.answer(from, id, answer, &mut self.queues.requests);
+            }
+            Input::Unwanted { ticket } => {
+                self.requests.cancel(ticket, &mut self.queues.requests);
+            }
             Input::Timeout => self.timeout(now),
         }
         self.flush_and_route(now);
@@ -184,6 +194,7 @@ impl NodeCore {
         let ticket = match command {
             Command::Broadcast { payload } => self.broadcast(now, payload)?,
             Command::Send { to, payload } => self.send_direct(now, to, payload)?,
+            Command::Ask { to, payload, timeout } => self.ask(now, to, payload, timeout)?,
             Command::Join { address } => self.join(now, address)?,
             Command::Subscribe { name } => {
                 self.note(|log| log.subscribe(&name).map(|change| [change].into()))?
@@ -221,6 +232,7 @@ impl NodeCore {
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
+            (self.requests.poll_timeout(), Wake::Requests),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
@@ -290,6 +302,7 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
+                requests: self.requests.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -313,6 +326,9 @@ impl NodeCore {
         }
         if due(self.direct.poll_timeout()) {
             self.direct.handle_timeout(now, &mut self.queues.direct);
+        }
+        if due(self.requests.poll_timeout()) {
+            self.requests.handle_timeout(now, &mut self.queues.requests);
         }
         if due(self.trust.poll_timeout()) {
             self.trust.handle_timeout(now, &mut self.queues.trust);
@@ -338,13 +354,7 @@ impl NodeCore {
     }
 
     fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
-        check_size(&payload)?;
-        if to == self.id() {
-            return Err(Refused::ToOurselves);
-        }
-        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
+        self.check_receiver(to, &payload)?;
         self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
@@ -386,6 +396,7 @@ impl NodeCore {
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
         self.direct.give_up_all(&mut self.queues.direct);
+        self.requests.give_up_all(&mut self.queues.requests);
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
@@ -572,7 +583,3 @@ impl NodeCore {
 
 const NEVER_RECOGNIZED: &str =
     "the node stopped before a peer could say which numbers its key had used";
-
-const fn check_size(payload: &Bytes) -> Result<(), Refused> {
-    if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }
-}

@@ -10,6 +10,7 @@ use crate::{
     id::NetworkId,
     metric::Metric,
     peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
+    request::{RequestCounters, RequestEffect, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
     trust::{RememberedTrust, TrustConfig, TrustEffect},
@@ -23,6 +24,7 @@ messages! {
     Peers(PeersMessage) "The peers.";
     Gossip(GossipMessage) "Gossip.";
     Direct(DirectMessage) "Direct messages.";
+    Request(RequestMessage) "Requests.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -101,6 +103,7 @@ pub(super) struct RoomQueues {
     pub(super) peers: VecDeque<PeersEffect>,
     pub(super) gossip: VecDeque<GossipEffect>,
     pub(super) direct: VecDeque<DirectEffect>,
+    pub(super) requests: VecDeque<RequestEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
 }
 
@@ -116,6 +119,8 @@ pub enum Wake {
     Gossip,
     /// Direct messages that wait.
     Direct,
+    /// Requests that wait.
+    Requests,
     /// Decay of scores.
     Trust,
     /// Links that are not read for a while.
@@ -139,6 +144,8 @@ pub struct AllCounters {
     pub gossip: GossipCounters,
     /// Direct messages.
     pub direct: DirectCounters,
+    /// Requests.
+    pub requests: RequestCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -146,9 +153,10 @@ pub struct AllCounters {
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
-        let Self { session, datagrams, peers, gossip, direct, node } = self;
+        let Self { session, datagrams, peers, gossip, direct, requests, node } = self;
         let links = session.iter().chain(datagrams.iter());
-        links.chain(peers.iter()).chain(gossip.iter()).chain(direct.iter()).chain(node.iter())
+        let said = gossip.iter().chain(direct.iter()).chain(requests.iter());
+        links.chain(peers.iter()).chain(said).chain(node.iter())
     }
 }
 

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
-    held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
+    command::check_size, held_links::HeldFor, pending_verification::Claim, persistence::Awaited,
+    pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -16,9 +17,10 @@ use crate::{
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
+    request,
     session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
     storage::Change,
-    time::Now,
+    time::{Duration, Now},
     trust,
     wire::{
         frame::{CloseReason, Lane},
@@ -50,6 +52,8 @@ impl NodeCore {
                 self.route_gossip(now, out);
             } else if let Some(out) = self.queues.direct.pop_front() {
                 self.route_direct(now, out);
+            } else if let Some(out) = self.queues.requests.pop_front() {
+                self.route_requests(now, out);
             } else if let Some(out) = self.queues.trust.pop_front() {
                 self.route_trust(now, out);
             } else {
@@ -91,6 +95,7 @@ impl NodeCore {
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
+                self.requests.peer_down(now, peer, &mut self.queues.requests);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -220,6 +225,71 @@ impl NodeCore {
         }
     }
 
+    fn route_requests(&mut self, now: Now, out: request::RequestEffect) {
+        match out {
+            request::RequestEffect::Send { to } => self.send_requests(now, to),
+            request::RequestEffect::Connect(peer) => {
+                self.peers.connect(now, peer, &mut self.queues.peers);
+            }
+            request::RequestEffect::Serve { from, id, payload } => {
+                self.emit(Event::Request { from, id, payload });
+            }
+            request::RequestEffect::Abandon { from, id } => {
+                self.emit(Event::RequestAbandoned { from, id });
+            }
+            request::RequestEffect::Completed { ticket, outcome } => {
+                let outcome = match outcome {
+                    Ok(answer) => Outcome::Answered(answer),
+                    Err(why) => Outcome::Unanswered(why),
+                };
+                self.emit(Event::Completed { ticket, outcome });
+            }
+            request::RequestEffect::Useful { peer, payload } => {
+                self.work.handle_news(&peer, payload);
+            }
+            request::RequestEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
+        }
+    }
+
+    /// A request needs no number, and nothing of it is kept.
+    pub(super) fn ask(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Ticket, Refused> {
+        self.check_receiver(to, &payload)?;
+        let ticket = self.publisher.ticket();
+        let asked = self.requests.ask(now, to, payload, timeout, ticket, &mut self.queues.requests);
+        asked.map(|()| ticket).map_err(|_| Refused::TooManyRequests)
+    }
+
+    pub(super) fn check_receiver(&self, to: NodeId, payload: &Bytes) -> Result<(), Refused> {
+        check_size(payload)?;
+        if to == self.id() {
+            return Err(Refused::ToOurselves);
+        }
+        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
+            return Err(Refused::UnknownPeer(to));
+        }
+        Ok(())
+    }
+
+    /// Gives the session of `to` what waits for it, as long as it takes it.
+    fn send_requests(&mut self, now: Now, to: NodeId) {
+        while let Some(message) = self.requests.offer(&to) {
+            let (lane, body) = (message.lane(), message.encode());
+            let out = &mut self.queues.session;
+            if self.sessions.send(now, to, lane, body, None, out).is_err() {
+                return self.requests.handle_not_sent(now, to);
+            }
+            self.requests.handle_sent(to);
+        }
+    }
+
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
@@ -244,6 +314,7 @@ impl NodeCore {
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
+        self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -273,6 +344,9 @@ impl NodeCore {
             }
             Message::Direct(message) => {
                 self.direct.handle_message(now, from, message, &mut self.queues.direct);
+            }
+            Message::Request(message) => {
+                self.requests.handle_message(now, from, message, &mut self.queues.requests);
             }
         }
     }

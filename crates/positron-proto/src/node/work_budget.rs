@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    request::{CANCEL, REQUEST, RESPONSE},
     time::{Duration, Instant},
     wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
 };
@@ -13,7 +14,8 @@ use crate::{
 ///
 /// Lists, questions and records cost their bytes, and every message a little. A message of an
 /// application costs a small part of its bytes, given back when it proves to be new: what brings
-/// news is bounded by its signatures and by the disk. Debts are paid off by time. Who owes more
+/// news is bounded by its signatures and by the disk. So does a request, when the
+/// application has answered it, and an answer that was asked for. Debts are paid off by time. Who owes more
 /// than [`WORK_BURST`] waits: its link is not read for a moment, so that flow control slows down
 /// whoever says too much, and nobody else. Who owes that much again after [`WORK_PATIENCE`], and
 /// was not down to half of it when something was charged meanwhile, floods.
@@ -65,8 +67,9 @@ impl WorkBudgets {
         }
         let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
         let until = now + Duration::from_micros(micros).min(MAX_HOLD);
-        // A direct message was acknowledged when it arrived; all else is brought again.
-        let may_drop = message.first() != Some(&CUSTOM_DATA);
+        // What is said to one node was acknowledged when it arrived; all else is brought again.
+        let may_drop =
+            !matches!(message.first(), Some(&(CUSTOM_DATA | REQUEST | RESPONSE | CANCEL)));
         let is_far_over = may_drop && debt.owed > 2 * WORK_BURST;
         if is_far_over { Charged::Dropped(until) } else { Charged::Waits(until) }
     }
@@ -88,7 +91,8 @@ impl Debt {
 }
 
 fn cost(message: &[u8]) -> u64 {
-    let brings_payload = matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA)));
+    let brings_payload =
+        matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA | REQUEST | RESPONSE)));
     let bytes = if brings_payload { share(message.len()) } else { as_u64(message.len()) };
     WORK_PER_MESSAGE + bytes
 }
