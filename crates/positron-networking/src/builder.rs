@@ -50,7 +50,8 @@ impl NodeBuilder {
         Inbox(self.hub.messages.subscribe())
     }
 
-    /// Every message from the first one on that reads as a `T`; see [`Node::subscribe_as`](crate::Node::subscribe_as).
+    /// Every message from the first one on that reads as a `T`; see
+    /// [`Node::subscribe_as`](crate::Node::subscribe_as).
     pub fn subscribe_as<T: DeserializeOwned>(&self) -> TypedInbox<T> {
         TypedInbox::new(self.subscribe(), self.hub.undecodable.clone())
     }

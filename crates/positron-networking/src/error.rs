@@ -8,7 +8,7 @@ use positron_proto::{
 };
 use positron_store::StoreError;
 
-use crate::{DecodeError, config::ConfigError, keys::KeyError};
+use crate::{config::ConfigError, keys::KeyError};
 
 /// Why a node did not start. Nothing runs, nothing is bound.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,11 @@ pub(crate) fn bind_failure(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// The payload does not read as the wanted type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload cannot be read: {0}")]
+pub struct DecodeError(pub(crate) String);
 
 /// Why a message was not sent, or not for certain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

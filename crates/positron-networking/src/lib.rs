@@ -30,6 +30,7 @@
 //! to turn that off. All decisions are made by the pure state machine of [`positron_proto`]; this
 //! crate gives it sockets, a clock, threads, 32 bytes of entropy, and a disk.
 
+mod asking;
 mod builder;
 pub mod config;
 mod driver;
@@ -53,11 +54,13 @@ pub mod transport;
 pub use builder::NodeBuilder;
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
-pub use error::{JoinError, RequestError, SendError, ShutdownError, StartError, SubscriptionError};
+pub use error::{
+    DecodeError, JoinError, RequestError, SendError, ShutdownError, StartError, SubscriptionError,
+};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
-pub use message::{DecodeError, Inbox, KeptMessage, Received, TypedInbox};
+pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},

@@ -20,7 +20,7 @@ use positron_proto::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    SendError,
+    DecodeError, SendError,
     feed::{Subscription, Undecodable},
     limits::MAX_PAYLOAD_DEPTH,
     orders::Orders,
@@ -145,11 +145,6 @@ pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     }
 }
 
-/// The payload does not read as the wanted type.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the payload cannot be read: {0}")]
-pub struct DecodeError(String);
-
 /// The messages that arrive from the moment of [`subscribe`](crate::Node::subscribe) on: a stream.
 ///
 /// A slow reader never holds up the node: when `message_buffer_size` messages or 64 MiB wait, the
@@ -179,8 +174,8 @@ impl futures_core::Stream for Inbox {
     }
 }
 
-/// The messages that read as a `T`: what [`subscribe_as`](crate::Node::subscribe_as) gives, a stream
-/// like an [`Inbox`]. Others are skipped, and counted.
+/// The messages that read as a `T`: what [`subscribe_as`](crate::Node::subscribe_as) gives, a
+/// stream like an [`Inbox`]. Others are skipped, and counted.
 pub struct TypedInbox<T> {
     inbox: Inbox,
     skipped: u64,

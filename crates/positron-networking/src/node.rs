@@ -1,6 +1,6 @@
 //! The node that an application holds.
 
-use std::{fmt::Display, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use positron_proto::{
@@ -18,16 +18,15 @@ use tokio::{
 
 use crate::{
     DurableInbox, Events, Handled, Inbox, JoinError, KeptMessage, NetworkConfig, NodeBuilder,
-    Received, Request, RequestError, SendError, ShutdownError, StartError, Stats,
-    SubscriptionError, TrustedPeer, TypedInbox,
+    Received, SendError, ShutdownError, StartError, Stats, SubscriptionError, TrustedPeer,
+    TypedInbox,
     config::Checked,
     driver::{Arrivals, Clock, CoreTask, Order, Published, Sockets, Subscriptions},
     handlers::Handlers,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
-    message::{decode, encode},
+    message::encode,
     open::{Seeds, open},
     orders::Orders,
-    request::{RequestHandler, ask},
     shutdown::Shutdown,
     stats::{ApplicationStats, Surroundings},
 };
@@ -40,21 +39,21 @@ use crate::{
 /// running; a clone that a handler holds does. When the runtime ends first, nothing more is said:
 /// peers notice within three seconds.
 #[derive(Clone, Debug)]
-pub struct Node(Arc<Inner>);
+pub struct Node(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     id: NodeId,
     network: String,
     listen: Vec<SocketAddr>,
     configured: Vec<String>,
     clock: Clock,
-    orders: Orders,
-    arrivals: Arrivals,
+    pub(crate) orders: Orders,
+    pub(crate) arrivals: Arrivals,
     /// Broadcasts that may be under way.
     turns: Arc<Semaphore>,
     published: watch::Receiver<Published>,
-    hub: Arc<Subscriptions>,
+    pub(crate) hub: Arc<Subscriptions>,
     handlers: Arc<Handlers>,
     shutdown: Shutdown,
 }
@@ -190,7 +189,8 @@ impl Node {
         let (reply, kept) = oneshot::channel();
         // A node that stopped tells nothing.
         let _ = self.0.orders.send(Order::History { reply }).await;
-        let mut kept = kept.await.unwrap_or_default();
+        let kept = kept.await.unwrap_or_default();
+        let mut kept: Vec<_> = kept.iter().map(KeptMessage::new).collect();
         kept.sort_by_key(|message| message.timestamp);
         kept
     }
@@ -310,8 +310,8 @@ impl Node {
         self.0.handlers.register(name.into(), self.subscribe(), handler);
     }
 
-    /// As [`on_message`](Self::on_message), for handlers that want the sender and the content alone.
-    /// What JSON cannot express (binary, keys that are no text) is not handed over, and counted.
+    /// As [`on_message`](Self::on_message), for handlers that want sender and content alone. What
+    /// JSON cannot express (binary, keys that are no text) is not handed over, and counted.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -351,96 +351,6 @@ impl Node {
     /// whether there was one.
     pub fn remove_handler(&self, name: &str) -> bool {
         self.0.handlers.unregister(name)
-    }
-
-    /// Asks one node, connected or in the address book, and waits for its answer, at most `timeout`
-    /// (and at most 5 minutes). Both are MessagePack with the names of the fields, of at most 1 MiB.
-    ///
-    /// A request is carried out once or not at all: it goes on over whichever link there is, is
-    /// never sent again, and ends within three seconds of the other node's death. Beyond 64
-    /// requests of one node that are not answered yet, others answer that they are
-    /// [busy](Unanswered::Busy).
-    ///
-    /// Dropping the future ends the request: the other node drops its handler's future, too.
-    ///
-    /// ```
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// use std::time::Duration;
-    ///
-    /// use positron_networking::{NetworkConfig, Node, Request};
-    ///
-    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
-    /// bob.on_request(async |request: Request<u64>| {
-    ///     request.data.checked_mul(2).ok_or("that is too much")
-    /// });
-    /// let limit = Duration::from_secs(5);
-    /// let answer: u64 = alice.request(bob.id(), &21_u64, limit).await.unwrap();
-    /// assert_eq!(answer, 42);
-    /// let none = alice.request::<_, u64>(bob.id(), &u64::MAX, limit).await;
-    /// assert_eq!(none.unwrap_err().to_string(), "that node failed: that is too much");
-    /// # });
-    /// ```
-    ///
-    /// # Errors
-    /// [`RequestError::Refused`] and [`RequestError::NotSerializable`]: nothing was sent. See
-    /// [`Unanswered`] for the others.
-    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
-        &self,
-        peer: NodeId,
-        data: &T,
-        timeout: Duration,
-    ) -> Result<R, RequestError> {
-        let payload =
-            encode(data).map_err(|error| RequestError::NotSerializable(error.to_string()))?;
-        let answer = self.request_bytes(peer, payload, timeout).await?;
-        decode(&answer).map_err(RequestError::Undecodable)
-    }
-
-    /// As [`request`](Self::request), with question and answer as they are.
-    ///
-    /// # Errors
-    /// As [`request`](Self::request).
-    pub async fn request_bytes(
-        &self,
-        peer: NodeId,
-        payload: Bytes,
-        timeout: Duration,
-    ) -> Result<Bytes, RequestError> {
-        ask(&self.0.orders, &self.0.arrivals, peer, payload, timeout).await
-    }
-
-    /// Answers the requests of others with what `handler` returns: its value, or its error as text,
-    /// of which 1 KiB is told. A node has one such handler, and a later one takes its place; let
-    /// the requests of an application be one enum.
-    ///
-    /// It is called for many requests at once, each in a task of its own: at most 64 of one node
-    /// and 2,048 in all. A call is dropped at an `await` when its asker is gone, does not want the
-    /// answer any more or has waited for 5 minutes. One that panics has failed. What does not read
-    /// as a `T` never comes to it.
-    ///
-    /// See [`request`](Self::request) for an example. A handler that holds a clone of its node
-    /// keeps it running.
-    pub fn on_request<T, R, E, F>(&self, handler: impl Fn(Request<T>) -> F + Send + Sync + 'static)
-    where
-        T: DeserializeOwned,
-        R: Serialize,
-        E: Display,
-        F: Future<Output = Result<R, E>> + Send + 'static,
-    {
-        self.0.hub.requests.set(Some(RequestHandler::typed(handler)));
-    }
-
-    /// As [`on_request`](Self::on_request), with question and answer as they are.
-    pub fn on_request_bytes<E, F>(
-        &self,
-        handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static,
-    ) where
-        E: Display,
-        F: Future<Output = Result<Bytes, E>> + Send + 'static,
-    {
-        self.0.hub.requests.set(Some(RequestHandler::bytes(handler)));
     }
 
     /// Connects to `host:port` and keeps the address like a bootstrap address. Returns who answered

@@ -16,9 +16,7 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · trust
-//!                                       who is here · tell everyone · tell one · ask one · whom to
-//!                                       believe
+//! peers · gossip · direct · request · trust   who is here · tell all · tell or ask one · belief
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 

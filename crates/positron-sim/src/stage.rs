@@ -167,8 +167,8 @@ impl Stage {
         Some(answer)
     }
 
-    /// An application asks a node something that it works at for a while. `None`: nobody is there to
-    /// ask.
+    /// An application asks a node something that it works at for a while. `None`: nobody is there
+    /// to ask.
     pub(crate) fn ask(
         &mut self,
         (from, to): (usize, usize),

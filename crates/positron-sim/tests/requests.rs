@@ -1,5 +1,5 @@
-//! Stories of requests: each ends once, nothing is carried out twice, and a dead end is learnt of in
-//! three seconds.
+//! Stories of requests: each ends once, nothing is carried out twice, and a dead end is learnt of
+//! in three seconds.
 
 use positron_proto::{
     request::Unanswered,

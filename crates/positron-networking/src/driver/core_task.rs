@@ -3,12 +3,12 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use positron_proto::{
     id::Ticket,
-    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused, Unacknowledged},
+    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome},
     session::sessions::LinkKind,
 };
 use tokio::{
@@ -22,13 +22,14 @@ use super::{
     links::Links,
     listen::{Accepted, accept_all},
     lookup::lookup,
+    order::{Order, Reply},
     packets::Packets,
     serving::{HandlerSlot, Serving},
     storage::Storage,
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
-    KeptMessage, NodeEvent, Received, ShutdownError, TrustedPeer,
+    NodeEvent, Received, ShutdownError,
     feed::{Feeds, Undecodable},
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
@@ -37,66 +38,6 @@ use crate::{
     orders::Orders,
     stats::{Unsent, trusted},
 };
-
-/// How a command ended, or why it was not taken.
-pub(crate) type Reply = Result<Outcome, Refused>;
-
-/// What a caller wants of the core.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// A command whose end is told.
-    Command {
-        /// What.
-        command: Command,
-        /// Whom to tell. A caller that left changes nothing.
-        reply: oneshot::Sender<Reply>,
-        /// Its place among the commands under way, until its end.
-        permit: Option<OwnedSemaphorePermit>,
-    },
-    /// A request, and where its ticket is left as soon as it has one: whoever finds it there says
-    /// so when nobody waits any more.
-    Ask {
-        /// What.
-        command: Command,
-        /// Whom to tell.
-        reply: oneshot::Sender<Reply>,
-        /// For the ticket.
-        ticket: Arc<OnceLock<Ticket>>,
-    },
-    /// A new bootstrap address; told whether it was taken.
-    Join {
-        /// `host:port`.
-        address: String,
-        /// Whom to tell.
-        reply: oneshot::Sender<Result<(), Refused>>,
-    },
-    /// A look at the core that is not older than the order.
-    Publish {
-        /// Whom to tell that it is there.
-        reply: oneshot::Sender<()>,
-    },
-    /// What a durable subscription is to be handed.
-    Next {
-        /// Which subscription.
-        name: String,
-        /// From this number on.
-        from: u64,
-        /// Whom to tell.
-        reply: oneshot::Sender<Option<Unacknowledged>>,
-    },
-    /// The broadcasts that are kept.
-    History {
-        /// Whom to tell.
-        reply: oneshot::Sender<Vec<KeptMessage>>,
-    },
-    /// Who is trusted.
-    Trusted {
-        /// How much at least.
-        min_trust: f64,
-        /// Whom to tell.
-        reply: oneshot::Sender<Vec<TrustedPeer>>,
-    },
-}
 
 /// Everyone who listens to a node.
 #[derive(Debug)]
@@ -346,7 +287,7 @@ impl CoreTask {
                 let _ = reply.send(self.core.first_unacknowledged(&name, from));
             }
             Order::History { reply } => {
-                let _ = reply.send(self.core.history().map(KeptMessage::new).collect());
+                let _ = reply.send(self.core.history().cloned().collect());
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

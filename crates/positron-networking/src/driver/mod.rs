@@ -27,6 +27,7 @@ mod link;
 mod links;
 pub(crate) mod listen;
 mod lookup;
+mod order;
 mod packets;
 mod serving;
 mod sockets;
@@ -34,8 +35,9 @@ pub(crate) mod storage;
 mod verify_pool;
 
 pub(crate) use clock::Clock;
-pub(crate) use core_task::{CoreTask, Order, Published, Reply, Subscriptions};
+pub(crate) use core_task::{CoreTask, Published, Subscriptions};
 pub(crate) use links::Links;
+pub(crate) use order::{Order, Reply};
 use positron_proto::{
     id::LinkId,
     identity::Verdict,

@@ -32,8 +32,8 @@ impl HandlerSlot {
     }
 }
 
-/// A task for each request that is being answered. As many as the core hands over, which is bounded.
-/// Dropping it ends them all.
+/// A task for each request that is being answered: as many as the core hands over, which is
+/// bounded. Dropping it ends them all.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     tasks: JoinSet<()>,

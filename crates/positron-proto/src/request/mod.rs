@@ -1,15 +1,15 @@
 //! Ask one: a request to one node, and its one answer `[PROTOCOL 3.4]`.
 //!
 //! Reading order: [`RequestMessage`] and [`Status`] (what is said), [`RequestEffect`],
-//! [`Unanswered`] and [`Refusal`] (the contract), `requests.rs` (the machine), `asked.rs` (our
-//! questions), `served.rs` (those of others), `outbox.rs` (what waits for its session),
+//! [`Unanswered`] and [`Refusal`] (the contract), `requests.rs` (the machine), `questions.rs` (our
+//! questions), `served.rs` (those of others), `letters.rs` (what waits for its session),
 //! `counters.rs`.
 
-mod asked;
 mod counters;
 mod effect;
+mod letters;
 mod message;
-mod outbox;
+mod questions;
 mod requests;
 mod served;
 #[cfg(test)]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Refusal, RequestCounters, RequestEffect, RequestMessage, Status, TooManyRequests, Unanswered,
-    asked::{Asked, Ended},
-    outbox::{Letter, Outbox},
+    letters::{Letter, Letters},
+    questions::{EndedQuestion, Questions},
     served::Served,
 };
 use crate::{
@@ -39,9 +39,9 @@ use crate::{
 pub struct Requests {
     /// Who is linked, and which start of its process.
     up: BTreeMap<NodeId, u64>,
-    asked: Asked,
+    asked: Questions,
     served: Served,
-    outbox: Outbox,
+    outbox: Letters,
     deadlines: Deadlines<RequestWake>,
     counters: RequestCounters,
 }
@@ -318,7 +318,7 @@ impl Requests {
     }
 
     /// Ends a request that the other end may be carrying out, and tells it so.
-    fn end(&mut self, ticket: Ticket, out: &mut VecDeque<RequestEffect>) -> Option<Ended> {
+    fn end(&mut self, ticket: Ticket, out: &mut VecDeque<RequestEffect>) -> Option<EndedQuestion> {
         let ended = self.asked.end(ticket)?;
         self.deadlines.clear(RequestWake::Expire(ticket));
         if ended.sent {

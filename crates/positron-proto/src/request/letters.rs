@@ -15,7 +15,7 @@ use crate::{
 /// Bounded by what is asked and served; of at most [`MAX_OWED_PEERS`] it is known what they are
 /// owed, the one gone longest is forgotten first.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(super) struct Letters {
     waiting: BTreeMap<NodeId, VecDeque<Letter>>,
     owed: LruMap<NodeId, (u64, Vec<RequestMessage>)>,
 }
@@ -29,13 +29,13 @@ pub(super) enum Letter {
     Say(RequestMessage),
 }
 
-impl Default for Outbox {
+impl Default for Letters {
     fn default() -> Self {
         Self { waiting: BTreeMap::new(), owed: LruMap::new(MAX_OWED_PEERS) }
     }
 }
 
-impl Outbox {
+impl Letters {
     /// Whether nothing waited before it.
     pub(super) fn push(&mut self, to: NodeId, letter: Letter) -> bool {
         let queue = self.waiting.entry(to).or_default();

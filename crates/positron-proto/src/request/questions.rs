@@ -13,7 +13,7 @@ use crate::{
 /// Requests of ours: at most [`MAX_ASKED`], and [`MAX_ASKED_BYTES`] of those that wait for their
 /// session. The ticket is the id that the other end sees.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct Questions {
     all: BTreeMap<Ticket, Question>,
     /// Of the payloads that wait.
     bytes: usize,
@@ -28,12 +28,12 @@ struct Question {
 
 /// What became of a question that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct EndedQuestion {
     pub(super) to: NodeId,
     pub(super) sent: bool,
 }
 
-impl Asked {
+impl Questions {
     pub(super) fn add(
         &mut self,
         ticket: Ticket,
@@ -66,10 +66,10 @@ impl Asked {
     }
 
     /// It is over.
-    pub(super) fn end(&mut self, ticket: Ticket) -> Option<Ended> {
+    pub(super) fn end(&mut self, ticket: Ticket) -> Option<EndedQuestion> {
         let Question { to, waiting } = self.all.remove(&ticket)?;
         self.bytes -= waiting.as_ref().map_or(0, Bytes::len);
-        Some(Ended { to, sent: waiting.is_none() })
+        Some(EndedQuestion { to, sent: waiting.is_none() })
     }
 
     /// What `peer` was asked and has not answered, in order.
