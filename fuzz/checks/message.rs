@@ -6,12 +6,13 @@ use positron_proto::{
     id::NodeId,
     identity::Signed,
     limits::{
-        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS,
-        MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE, MAX_TTL,
-        SUBSTREAM_PIECE,
+        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_FAILURE_TEXT, MAX_HOLDINGS_RANGES,
+        MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
+        MAX_TTL, SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
+    request::{RequestMessage, Status},
     substream::SubstreamMessage,
     wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
 };
@@ -69,6 +70,14 @@ fn check_bounds(message: &Message) {
             | SubstreamMessage::Reset { .. }
             | SubstreamMessage::Stop { .. },
         ) => {}
+        Message::Request(RequestMessage::Response { status, payload, .. }) => {
+            let is_answer = *status == Status::Answered;
+            assert!(payload.len() <= if is_answer { MAX_PAYLOAD } else { MAX_FAILURE_TEXT });
+        }
+        Message::Request(RequestMessage::Request { payload, .. }) => {
+            assert!(payload.len() <= MAX_PAYLOAD);
+        }
+        Message::Request(RequestMessage::Cancel { .. }) => {}
         Message::Substream(SubstreamMessage::Data { bytes, .. }) => {
             assert!(bytes.len() <= SUBSTREAM_PIECE);
         }

@@ -5,7 +5,6 @@ use std::{
     fmt,
     net::SocketAddr,
     str::FromStr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -127,7 +126,7 @@ impl NotJoined {
 
 /// Connects `node` with the target, and tells who it is. All its addresses are tried at once, and
 /// again until the time is over, unless trying again is in vain.
-pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, NotJoined> {
+pub(crate) async fn join(node: &Node, target: &Target) -> Result<NodeId, NotJoined> {
     if let Target::Invite(invite) = target {
         if invite.node == node.id() {
             let reason = format!("the invite is that of the node {}", node.id().short());
@@ -142,7 +141,6 @@ pub(crate) async fn join(node: &Arc<Node>, target: &Target) -> Result<NodeId, No
     }
     let mut race = Race::begin(node, target);
     let outcome = tokio::time::timeout(TIMEOUT, race.first_answer()).await;
-    // Nobody holds the node any more when this returns.
     race.attempts.shutdown().await;
     outcome.unwrap_or_else(|_| Err(race.out_of_time(unanswered(node, target))))
 }
@@ -172,11 +170,11 @@ struct Race {
 type Ended = Result<NodeId, String>;
 
 impl Race {
-    fn begin(node: &Arc<Node>, target: &Target) -> Self {
+    fn begin(node: &Node, target: &Target) -> Self {
         let events = node.events();
         let (mut attempts, mut aborts) = (JoinSet::new(), BTreeMap::new());
         for address in target.addresses() {
-            let attempt = attempt(Arc::clone(node), address.clone(), target.clone());
+            let attempt = attempt(node.clone(), address.clone(), target.clone());
             aborts.insert(address, attempts.spawn(attempt));
         }
         Self { attempts, aborts, events, reasons: Vec::new(), end: JoinEnd::Unreached }
@@ -243,7 +241,7 @@ impl Race {
 }
 
 /// Tries one address until it works, or cannot.
-async fn attempt(node: Arc<Node>, address: String, target: Target) -> Ended {
+async fn attempt(node: Node, address: String, target: Target) -> Ended {
     let begin = Instant::now();
     loop {
         let reason = match node.join(&address).await {

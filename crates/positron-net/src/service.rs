@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,7 +33,7 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// A node with its control socket.
 #[derive(Debug)]
 pub(crate) struct Service {
-    node: Arc<Node>,
+    node: Node,
     control: Option<Server>,
     signals: Signals,
     announcements: Announcements,
@@ -60,7 +60,6 @@ impl Service {
         }
         let node =
             Node::start(settings.config.clone()).await.map_err(|error| not_started(&error))?;
-        let node = Arc::new(node);
         if let Some(path) = &settings.config.log_file {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");
@@ -71,7 +70,7 @@ impl Service {
     }
 
     /// The node.
-    pub(crate) const fn node(&self) -> &Arc<Node> {
+    pub(crate) const fn node(&self) -> &Node {
         &self.node
     }
 
@@ -148,17 +147,13 @@ impl Service {
     }
 
     /// Stops the node, within five seconds.
-    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+    pub(crate) async fn shutdown(mut self) -> Result<(), Failure> {
         self.terminal.clear();
         tracing::info!(node = %self.node.id().short(), "stopping");
         if let Some(control) = self.control {
             control.close().await;
         }
-        let stopped = match Arc::into_inner(self.node) {
-            Some(node) => node.stop().await,
-            // Only a connection of the control socket can hold it, and these have ended.
-            None => Ok(()),
-        };
+        let stopped = self.node.shutdown().await;
         if self.json {
             self.announcements.event(&json!({ "event": "stopped" }), Instant::now());
         }
@@ -316,15 +311,15 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
             Exit::Storage
         }
         StartError::Subscription(_) => Exit::Configuration,
-        StartError::Entropy(_) => Exit::Internal,
+        StartError::Entropy(_) | StartError::NoRuntime => Exit::Internal,
     };
     Failure::new(exit, "the node cannot start").because(error)
 }
 
 /// The control socket; a node without one runs all the same.
-fn control(node: &Arc<Node>, folder: &Path, terminal: &Terminal) -> Option<Server> {
-    let node = Arc::downgrade(node);
-    let server = Server::listen(folder, move |request| answer(Weak::clone(&node), request));
+fn control(node: &Node, folder: &Path, terminal: &Terminal) -> Option<Server> {
+    let node = node.clone();
+    let server = Server::listen(folder, move |request| answer(node.clone(), request));
     server
         .inspect_err(|error| {
             terminal.warning(format_args!("`positron-net status` will not work: {error}"));
@@ -332,10 +327,7 @@ fn control(node: &Arc<Node>, folder: &Path, terminal: &Terminal) -> Option<Serve
         .ok()
 }
 
-async fn answer(node: Weak<Node>, request: Request) -> Response {
-    let Some(node) = node.upgrade() else {
-        return Response::Refused("the node is stopping".into());
-    };
+async fn answer(node: Node, request: Request) -> Response {
     match request {
         Request::Status => status(&node.stats()),
         Request::Join { target } => match target.parse() {

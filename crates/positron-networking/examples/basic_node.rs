@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("bob heard {} from {}", hello.decode::<Value>()?["message"], hello.sender.short());
 
     // Peers are told goodbye.
-    bob.stop().await?;
-    alice.stop().await?;
+    bob.shutdown().await?;
+    alice.shutdown().await?;
     Ok(())
 }

@@ -54,9 +54,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     for node in readers {
-        node.stop().await?;
+        node.shutdown().await?;
     }
-    miner.stop().await?;
+    miner.shutdown().await?;
     Ok(())
 }
 

@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let leaving = others.pop().ok_or("nobody is there")?;
     let id = leaving.id();
-    leaving.stop().await?;
+    leaving.shutdown().await?;
     loop {
         // As JSON, for programs.
         let event = events.recv().await.ok_or("the node stopped")?;
@@ -59,8 +59,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", serde_json::to_string_pretty(&stats)?);
 
     for node in others {
-        node.stop().await?;
+        node.shutdown().await?;
     }
-    first.stop().await?;
+    first.shutdown().await?;
     Ok(())
 }

@@ -1,12 +1,9 @@
 //! Messages that the application acknowledges, across restarts.
 
-use positron_proto::node::{Command, Outcome, Unacknowledged};
-use tokio::sync::{mpsc, oneshot, watch};
+use positron_proto::node::{Command, Unacknowledged};
+use tokio::sync::{oneshot, watch};
 
-use crate::{
-    Received, SubscriptionError,
-    driver::{Reply, Request},
-};
+use crate::{Received, SubscriptionError, driver::Order, orders::Orders};
 
 /// A durable subscription: every message since it was made is handed over until it is
 /// [acknowledged](Self::acknowledge), again after every restart.
@@ -27,7 +24,7 @@ use crate::{
 /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
 /// alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
 /// alice.send_to_peer(bob.id(), "hello").await.unwrap();
-/// bob.stop().await.unwrap(); // or a crash
+/// bob.shutdown().await.unwrap(); // or a crash
 ///
 /// let bob = Node::builder(config).durable("ledger").start().await.unwrap();
 /// let mut ledger = bob.durable("ledger").await.unwrap();
@@ -41,7 +38,7 @@ pub struct DurableInbox {
     name: String,
     /// The number of the next message, at least.
     from: u64,
-    orders: mpsc::Sender<Request>,
+    orders: Orders,
     /// Tells that a message came.
     appended: watch::Receiver<()>,
 }
@@ -57,11 +54,7 @@ pub struct DurableMessage {
 }
 
 impl DurableInbox {
-    pub(crate) const fn new(
-        name: String,
-        orders: mpsc::Sender<Request>,
-        appended: watch::Receiver<()>,
-    ) -> Self {
+    pub(crate) const fn new(name: String, orders: Orders, appended: watch::Receiver<()>) -> Self {
         Self { name, from: 0, orders, appended }
     }
 
@@ -73,11 +66,15 @@ impl DurableInbox {
         loop {
             self.appended.borrow_and_update();
             let (reply, next) = oneshot::channel();
-            let order = Request::Next { name: self.name.clone(), from: self.from, reply };
+            let order = Order::Next { name: self.name.clone(), from: self.from, reply };
             self.orders.send(order).await.ok()?;
             if let Some(Unacknowledged { number, missed, delivered }) = next.await.ok()? {
                 self.from = number + 1;
-                return Some(DurableMessage { message: delivered.into(), missed, number });
+                return Some(DurableMessage {
+                    message: Received::new(delivered, self.orders.clone()),
+                    missed,
+                    number,
+                });
             }
             self.appended.changed().await.ok()?;
         }
@@ -90,21 +87,6 @@ impl DurableInbox {
     /// They are handed over again after a restart, or may be.
     pub async fn acknowledge(&self, message: &DurableMessage) -> Result<(), SubscriptionError> {
         let (name, up_to) = (self.name.clone(), message.number);
-        note(&self.orders, Command::Acknowledge { name, up_to }).await
-    }
-}
-
-/// Tells the core something about a subscription, and waits until it is on disk.
-pub(crate) async fn note(
-    orders: &mpsc::Sender<Request>,
-    command: Command,
-) -> Result<(), SubscriptionError> {
-    let (reply, end) = oneshot::channel::<Reply>();
-    let order = Request::Command { command, reply, permit: None };
-    orders.send(order).await.map_err(|_| SubscriptionError::Stopped)?;
-    match end.await.map_err(|_| SubscriptionError::Stopped)?? {
-        Outcome::Noted => Ok(()),
-        Outcome::NotDurable(why) => Err(SubscriptionError::NotDurable(why)),
-        _ => Err(SubscriptionError::Stopped),
+        self.orders.note(Command::Acknowledge { name, up_to }).await
     }
 }

@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr};
 
 use positron_proto::{
-    direct::Undelivered, id::NodeId, node::Refused, session::sessions::LinkKind as LinkTransport,
+    direct::Undelivered, id::NodeId, node::Refused, request::Unanswered,
+    session::sessions::LinkKind as LinkTransport,
 };
 use positron_store::StoreError;
 
@@ -42,6 +43,12 @@ pub enum StartError {
     /// A durable subscription cannot be made.
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
+    /// It was not started within a tokio runtime.
+    #[error(
+        "a node runs on a tokio runtime, and this thread is not in one: start it in a function \
+         under #[tokio::main], or within Runtime::block_on"
+    )]
+    NoRuntime,
     /// The operating system has no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Entropy(String),
@@ -60,6 +67,11 @@ pub(crate) fn bind_failure(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// The payload does not read as the wanted type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload cannot be read: {0}")]
+pub struct DecodeError(pub(crate) String);
 
 /// Why a message was not sent, or not for certain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +111,26 @@ pub enum SubscriptionError {
     Stopped,
 }
 
+/// Why a [request](crate::Node::request) has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The value does not serialize as MessagePack. Nothing was sent.
+    #[error("the request cannot be written as MessagePack: {0}")]
+    NotSerializable(String),
+    /// The node did not take the request. Nothing was sent.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No answer came; each reason says whether the request may have been carried out.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    /// An answer came that does not read as what was asked for.
+    #[error("the answer is of another type: {0}")]
+    Undecodable(DecodeError),
+    /// The node stopped before there was an answer.
+    #[error("the node stopped")]
+    Stopped,
+}
+
 /// Why [`join`](crate::Node::join) found nobody. The node keeps the address and goes on trying.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
@@ -118,16 +150,20 @@ pub enum JoinError {
     Stopped,
 }
 
-/// What did not go well at the end. The node is stopped all the same.
+/// What did not go well at the end. The node has ended all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StopError {
+pub enum ShutdownError {
     /// The last changes are not on disk.
     #[error("storage failed: {0}")]
     Storage(String),
     /// Something took too long: a goodbye, a handler, or the disk.
-    #[error("the node did not stop in time and was ended")]
+    #[error("the node did not shut down in time and was ended")]
     TimedOut,
     /// The node's task had ended by a panic: a bug of this library.
     #[error("the node had crashed")]
     Crashed,
+    /// The runtime that the node ran on ended first: nobody was told goodbye, and the last changes
+    /// may not be on disk.
+    #[error("the runtime of the node had ended, and the node with it")]
+    RuntimeEnded,
 }

@@ -116,7 +116,7 @@ pub enum NodeEvent {
 }
 
 impl NodeEvent {
-    /// The public form of an event that is neither a message nor the end of a command.
+    /// The public form of an event that is neither for whom it answers nor for whom it asks.
     pub(crate) fn from_core(event: Event, me: NodeId) -> Option<Self> {
         Some(match event {
             Event::PeerJoined { peer, addr, direction } => {
@@ -139,7 +139,11 @@ impl NodeEvent {
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
-            Event::Message(_) | Event::Completed { .. } | Event::Stream { .. } => return None,
+            Event::Message(_)
+            | Event::Request { .. }
+            | Event::RequestAbandoned { .. }
+            | Event::Stream { .. }
+            | Event::Completed { .. } => return None,
         })
     }
 }

@@ -3,9 +3,26 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
+
+/// Counts what came and does not read as what was wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Undecodable(AtomicU64);
+
+impl Undecodable {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The subscriber's end.
 #[derive(Debug)]

@@ -4,19 +4,18 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use positron_proto::id::NodeId;
-use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
-use crate::Inbox;
+use crate::{Inbox, Received, panic::caught};
 
-/// What a data handler may return: nothing, or a future of nothing. You never implement it.
+/// What a handler may return: nothing, or a future of nothing. You never implement it.
 pub trait Handled<How>: Send + 'static {
     /// The rest of the work.
     fn rest(self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -45,75 +44,111 @@ impl<F: Future<Output = ()> + Send + 'static> Handled<AsyncHandler> for F {
 /// The handlers of one node. Each has a task and an inbox of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Handlers {
-    tasks: Mutex<BTreeMap<String, JoinHandle<()>>>,
-    undecodable: Arc<AtomicU64>,
+    running: Mutex<BTreeMap<String, Handler>>,
+}
+
+/// A handler that runs.
+#[derive(Debug)]
+struct Handler {
+    task: JoinHandle<()>,
+    /// Whether it asked for the end of its node.
+    excused: watch::Receiver<bool>,
+    /// It is called until this is dropped.
+    _wanted: oneshot::Sender<()>,
+}
+
+/// The handler that a task is calling.
+struct Caller {
+    of: Weak<Handlers>,
+    excused: watch::Sender<bool>,
+}
+
+tokio::task_local! {
+    static CALLER: Caller;
 }
 
 impl Handlers {
-    pub(crate) fn register<H, R, How>(&self, name: String, inbox: Inbox, handler: H)
+    /// Calls `handler` with what `inbox` brings; one that had the name is called no more.
+    pub(crate) fn register<H, R, How>(self: &Arc<Self>, name: String, inbox: Inbox, handler: H)
     where
-        H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
+        H: Fn(Received) -> R + Send + Sync + 'static,
         R: Handled<How>,
         How: 'static,
     {
-        let task =
-            tokio::spawn(serve(name.clone(), inbox, Arc::new(handler), self.undecodable.clone()));
-        if let Some(replaced) = self.tasks().insert(name, task) {
-            replaced.abort();
-        }
+        let (asks, excused) = watch::channel(false);
+        let (wanted, unwanted) = oneshot::channel();
+        let caller = Caller { of: Arc::downgrade(self), excused: asks };
+        let calls = serve(name.clone(), inbox, unwanted, handler);
+        let task = tokio::spawn(CALLER.scope(caller, calls));
+        self.running().insert(name, Handler { task, excused, _wanted: wanted });
     }
 
     /// Whether there was one.
     pub(crate) fn unregister(&self, name: &str) -> bool {
-        self.tasks().remove(name).map(|task| task.abort()).is_some()
+        self.running().remove(name).is_some()
     }
 
-    /// Payloads that a handler did not see because they are no data that JSON can express.
-    pub(crate) fn undecodable(&self) -> u64 {
-        self.undecodable.load(Ordering::Relaxed)
+    /// If a handler of these is asking for the end of its node, that end does not wait for it: it
+    /// waits for the end.
+    pub(crate) fn excuse_caller(&self) {
+        let excuse = |caller: &Caller| {
+            if std::ptr::eq(caller.of.as_ptr(), self) {
+                caller.excused.send_replace(true);
+            }
+        };
+        // Who is no handler needs no excuse.
+        let _ = CALLER.try_with(excuse);
     }
 
-    /// Lets every handler see what its inbox held when it was closed.
-    pub(crate) async fn finish(&self) {
-        let tasks = std::mem::take(&mut *self.tasks());
-        for (_, task) in tasks {
-            // A handler that panicked was reported when it did.
-            let _ = task.await;
+    /// Lets every handler see what its inbox held when it was closed, and ends those that do not
+    /// come to an end in time. Returns whether all did.
+    pub(crate) async fn finish(&self, until: Instant) -> bool {
+        let running = std::mem::take(&mut *self.running());
+        let mut all = true;
+        for (name, mut handler) in running {
+            let ended = async {
+                tokio::select! {
+                    // An excused one ends by itself, after the node.
+                    _ = handler.excused.wait_for(|excused| *excused) => {}
+                    _ = &mut handler.task => {}
+                }
+            };
+            if timeout_at(until, ended).await.is_err() {
+                tracing::warn!(handler = name, "a handler did not end with its node, and is ended");
+                handler.task.abort();
+                all = false;
+            }
         }
+        all
     }
 
-    fn tasks(&self) -> MutexGuard<'_, BTreeMap<String, JoinHandle<()>>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Handlers {
-    fn drop(&mut self) {
-        self.tasks().values().for_each(JoinHandle::abort);
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, Handler>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Calls `handler` with one message after the other. Each call is a task of its own, so that a
-/// panic ends the call and not the handler.
+/// Calls `handler` with one message after the other, as long as it is wanted. A panic ends the call
+/// and not the handler.
 async fn serve<H, R, How>(
     name: String,
     mut inbox: Inbox,
-    handler: Arc<H>,
-    undecodable: Arc<AtomicU64>,
+    mut unwanted: oneshot::Receiver<()>,
+    handler: H,
 ) where
-    H: Fn(NodeId, Value) -> R + Send + Sync + 'static,
+    H: Fn(Received) -> R + Send + Sync + 'static,
     R: Handled<How>,
     How: 'static,
 {
-    while let Some(message) = inbox.recv().await {
-        let Ok(data) = message.decode::<Value>() else {
-            undecodable.fetch_add(1, Ordering::Relaxed);
-            continue;
+    loop {
+        let message = tokio::select! {
+            biased;
+            _ = &mut unwanted => return,
+            message = inbox.recv() => message,
         };
-        let (handler, sender) = (handler.clone(), message.sender);
-        let call = async move { handler(sender, data).rest().await };
-        if let Err(error) = tokio::spawn(call).await {
-            tracing::warn!(handler = name, %error, "a data handler panicked");
+        let Some(message) = message else { return };
+        let call = async { handler(message).rest().await };
+        if let Err(panicked) = caught(call).await {
+            tracing::warn!(handler = name, "a handler panicked: {panicked}");
         }
     }
 }

@@ -19,8 +19,8 @@
 //! assert_eq!(hello.sender, alice.id());
 //! assert_eq!(hello.decode::<serde_json::Value>()?["message"], "Hello, network!");
 //!
-//! bob.stop().await?;
-//! alice.stop().await?;
+//! bob.shutdown().await?;
+//! alice.shutdown().await?;
 //! # Ok(())
 //! # }
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
@@ -30,6 +30,8 @@
 //! to turn that off. All decisions are made by the pure state machine of [`positron_proto`]; this
 //! crate gives it sockets, a clock, threads, 32 bytes of entropy, and a disk.
 
+mod asking;
+mod builder;
 pub mod config;
 mod driver;
 mod durable;
@@ -43,30 +45,40 @@ pub mod limits;
 mod message;
 mod node;
 mod open;
+mod orders;
+mod panic;
+mod peers;
 pub mod reach;
+mod request;
+mod shutdown;
 pub mod stats;
 mod streams;
 pub mod transport;
 
+pub use builder::NodeBuilder;
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
-pub use error::{JoinError, SendError, StartError, StopError, SubscriptionError};
+pub use error::{
+    DecodeError, JoinError, RequestError, SendError, ShutdownError, StartError, SubscriptionError,
+};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address};
 pub use keys::KeyError;
-pub use message::{DecodeError, Inbox, KeptMessage, Received};
-pub use node::{Node, NodeBuilder};
+pub use message::{Inbox, KeptMessage, Received, TypedInbox};
+pub use node::Node;
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
+    request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
+pub use request::Request;
 pub use stats::{Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 

@@ -90,8 +90,8 @@ pub const MAX_PAYLOAD_DEPTH: usize = 64;
 
 // --- start and stop ---
 
-/// Time for [`stop`](crate::Node::stop), in all.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for [`shutdown`](crate::Node::shutdown), in all.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time that [`join`](crate::Node::join) waits for an answer.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the goodbye to every peer.

@@ -5,79 +5,61 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    node::{Command, NodeCore, Outcome},
+    node::{Command, NodeCore},
     peers::BootstrapState,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{
-    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
-    task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    runtime::Handle,
+    sync::{Mutex, Semaphore, mpsc, oneshot, watch},
+    time::timeout,
 };
 
 use crate::{
-    DurableInbox, Events, Handled, Inbox, Invite, JoinError, KeptMessage, NetworkConfig, SendError,
-    StartError, Stats, StopError, SubscriptionError, TrustedPeer,
+    DurableInbox, Events, Handled, Inbox, Invite, JoinError, KeptMessage, NetworkConfig,
+    NodeBuilder, Received, SendError, ShutdownError, StartError, Stats, SubscriptionError,
+    TrustedPeer, TypedInbox,
     config::Checked,
-    driver::{Clock, CoreTask, IncomingStreams, Published, Reply, Request, Sockets, Subscriptions},
-    durable::note,
-    feed::Feeds,
+    driver::{
+        Arrivals, Clock, CoreTask, IncomingStreams, Order, Published, Sockets, Subscriptions,
+    },
     handlers::Handlers,
     invite::targets_of,
-    limits::{
-        BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS,
-        MAX_WAITING_EVENTS, STOP_TIMEOUT,
-    },
+    limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
     open::{Seeds, open},
+    orders::Orders,
+    shutdown::Shutdown,
     stats::{ApplicationStats, Surroundings},
 };
 
-/// A node of the network, running.
+/// A handle of a node of the network that runs: cheap to clone, and each clone is the same node.
 ///
-/// It runs on the tokio runtime that it was started on, until [`stop`](Self::stop). A node that is
-/// dropped ends too, without a goodbye: its peers notice by themselves, within three seconds. Its
-/// port and its data folder are free when the runtime has come to drop its tasks and the last
-/// changes are written: within five seconds, unless the runtime or the disk is held up.
-///
-/// All methods take `&self`: share a node between tasks in an [`Arc`].
+/// The node runs on the tokio runtime that it was started on, until [`shutdown`](Self::shutdown),
+/// or until its last handle is dropped, which begins the same end, goodbye to its peers included,
+/// and does not wait for it. An [`Inbox`], a [`DurableInbox`] and [`Events`] do not keep a node
+/// running; a clone that a handler holds does. When the runtime ends first, nothing more is said:
+/// peers notice within three seconds.
+#[derive(Clone, Debug)]
+pub struct Node(pub(crate) Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Inner {
     id: NodeId,
     network: String,
     listen: Vec<SocketAddr>,
     configured: Vec<String>,
     clock: Clock,
-    pub(crate) orders: mpsc::Sender<Request>,
+    pub(crate) orders: Orders,
+    pub(crate) arrivals: Arrivals,
     /// Broadcasts that may be under way.
     turns: Arc<Semaphore>,
     published: watch::Receiver<Published>,
-    hub: Arc<Subscriptions>,
-    handlers: Handlers,
+    pub(crate) hub: Arc<Subscriptions>,
+    handlers: Arc<Handlers>,
     pub(crate) incoming_streams: Mutex<IncomingStreams>,
-    driver: JoinHandle<Result<(), StopError>>,
-}
-
-/// A node that has yet to start: whoever subscribes here misses nothing.
-///
-/// ```
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// use positron_networking::{NetworkConfig, Node};
-///
-/// let builder = Node::builder(NetworkConfig::loopback());
-/// let (mut inbox, mut events) = (builder.subscribe(), builder.events());
-/// let node = builder.start().await.unwrap();
-/// # node.stop().await.unwrap();
-/// # while events.recv().await.is_some() {}
-/// # assert_eq!(inbox.recv().await, None);
-/// # });
-/// ```
-#[derive(Debug)]
-pub struct NodeBuilder {
-    config: NetworkConfig,
-    hub: Arc<Subscriptions>,
-    durable: Vec<String>,
+    shutdown: Shutdown,
 }
 
 impl Node {
@@ -104,7 +86,7 @@ impl Node {
     /// See [`StartError`]; each says what to do about it.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    /// On a tokio runtime without its time and network drivers.
     pub async fn start(config: NetworkConfig) -> Result<Self, StartError> {
         Self::builder(config).start().await
     }
@@ -114,64 +96,16 @@ impl Node {
         NodeBuilder::new(config)
     }
 
-    async fn start_with(
-        config: NetworkConfig,
-        hub: Arc<Subscriptions>,
-        durable: Vec<String>,
-    ) -> Result<Self, StartError> {
-        let checked = Checked::of(&config)?;
-        if config.data_dir.is_none() && !durable.is_empty() {
-            return Err(SubscriptionError::InMemory.into());
-        }
-        let sockets = Sockets::bind(checked.listen_address(), checked.transports()).await?;
-        let bound = sockets.address;
-        let core_config = checked.for_core(bound.port());
-        let configured = checked.external_addresses(bound.port());
-        let seeds = Seeds::draw()?;
-        let (arrivals, inputs) = mpsc::unbounded_channel();
-        let (identity, storage, snapshot) =
-            open(config.clone(), seeds.identity, arrivals.clone()).await?;
-
-        let clock = Clock::start();
-        let id = identity.node_id();
-        let mut core =
-            NodeCore::new(core_config, Arc::new(identity), snapshot, &seeds.dice, clock.now());
-        for name in durable {
-            let subscribed = core.command(clock.now(), Command::Subscribe { name });
-            subscribed.map_err(SubscriptionError::from)?;
-        }
-        let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
-        let (task, published, incoming_streams) =
-            CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
-        let (orders, ordered) = mpsc::channel(MAX_ORDERS);
-        let driver = tokio::spawn(task.run(sockets, inputs, ordered));
-        tracing::info!(node = %id.short(), listen = %bound, "node started");
-        Ok(Self {
-            id,
-            network: config.network,
-            listen: vec![bound],
-            configured,
-            clock,
-            orders,
-            turns: Arc::new(Semaphore::new(BROADCASTS_UNDER_WAY as usize)),
-            published,
-            hub,
-            handlers: Handlers::default(),
-            incoming_streams: Mutex::new(incoming_streams),
-            driver,
-        })
-    }
-
     /// Who the node is: the hash of its public key, the same after every restart from one data
     /// folder.
-    pub const fn id(&self) -> NodeId {
-        self.id
+    pub fn id(&self) -> NodeId {
+        self.0.id
     }
 
     /// Where it listens, with the port that it got. An unspecified IP address stands for all of
     /// this machine's: `0.0.0.0` for those of IPv4, `::` for those of both families.
     pub fn listen_addresses(&self) -> &[SocketAddr] {
-        &self.listen
+        &self.0.listen
     }
 
     /// Every message from now on, from everyone and to everyone or to this node.
@@ -184,12 +118,35 @@ impl Node {
     ///
     /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// let mut inbox = node.subscribe();
-    /// node.stop().await.unwrap();
+    /// node.shutdown().await.unwrap();
     /// assert_eq!(inbox.recv().await, None, "a stopped node has no more messages");
     /// # });
     /// ```
     pub fn subscribe(&self) -> Inbox {
-        Inbox(self.hub.messages.subscribe())
+        Inbox(self.0.hub.messages.subscribe())
+    }
+
+    /// Every message from now on that reads as a `T`, with what it says. Others are skipped, and
+    /// [counted](TypedInbox::skipped).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Block { height: u64 }
+    ///
+    /// let mut blocks = bob.subscribe_as::<Block>();
+    /// alice.send_to_peer(bob.id(), "no block").await.unwrap();
+    /// alice.send_to_peer(bob.id(), &Block { height: 7 }).await.unwrap();
+    /// let (message, block) = blocks.recv().await.unwrap();
+    /// assert_eq!((message.sender, block.height, blocks.skipped()), (alice.id(), 7, 1));
+    /// # });
+    /// ```
+    pub fn subscribe_as<T: DeserializeOwned>(&self) -> TypedInbox<T> {
+        TypedInbox::new(self.subscribe(), self.0.hub.undecodable.clone())
     }
 
     /// The durable subscription of this name, made if there is none: what comes from then on is
@@ -202,12 +159,12 @@ impl Node {
         &self,
         name: impl Into<String>,
     ) -> Result<DurableInbox, SubscriptionError> {
-        if self.published.borrow().folder.is_none() {
+        if self.0.published.borrow().folder.is_none() {
             return Err(SubscriptionError::InMemory);
         }
         let name = name.into();
-        note(&self.orders, Command::Subscribe { name: name.clone() }).await?;
-        Ok(DurableInbox::new(name, self.orders.clone(), self.hub.appended.subscribe()))
+        self.0.orders.note(Command::Subscribe { name: name.clone() }).await?;
+        Ok(DurableInbox::new(name, self.0.orders.clone(), self.0.hub.appended.subscribe()))
     }
 
     /// Ends a durable subscription: what only this one has not acknowledged is forgotten.
@@ -215,7 +172,7 @@ impl Node {
     /// # Errors
     /// See [`SubscriptionError`].
     pub async fn forget_durable(&self, name: impl Into<String>) -> Result<(), SubscriptionError> {
-        note(&self.orders, Command::Unsubscribe { name: name.into() }).await
+        self.0.orders.note(Command::Unsubscribe { name: name.into() }).await
     }
 
     /// The broadcasts that the node keeps for late and healed nodes, its own and what it had before
@@ -235,15 +192,16 @@ impl Node {
     pub async fn history(&self) -> Vec<KeptMessage> {
         let (reply, kept) = oneshot::channel();
         // A node that stopped tells nothing.
-        let _ = self.orders.send(Request::History { reply }).await;
-        let mut kept = kept.await.unwrap_or_default();
+        let _ = self.0.orders.send(Order::History { reply }).await;
+        let kept = kept.await.unwrap_or_default();
+        let mut kept: Vec<_> = kept.iter().map(KeptMessage::new).collect();
         kept.sort_by_key(|message| message.timestamp);
         kept
     }
 
     /// What happens from now on: who joins, who leaves and why, who is banned and for what.
     pub fn events(&self) -> Events {
-        Events(self.hub.events.subscribe())
+        Events(self.0.hub.events.subscribe())
     }
 
     /// Tells everyone, as MessagePack with the names of the fields; at most 1 MiB.
@@ -275,9 +233,9 @@ impl Node {
     /// As [`broadcast`](Self::broadcast).
     pub async fn broadcast_bytes(&self, payload: Bytes) -> Result<MessageId, SendError> {
         let share = u32::try_from(payload.len()).unwrap_or(u32::MAX) / BROADCAST_SHARE + 1;
-        let turn = Arc::clone(&self.turns).acquire_many_owned(share.min(BROADCASTS_UNDER_WAY));
+        let turn = Arc::clone(&self.0.turns).acquire_many_owned(share.min(BROADCASTS_UNDER_WAY));
         let permit = turn.await.map_err(|_| SendError::Stopped)?;
-        self.finish(Command::Broadcast { payload }, Some(permit)).await
+        self.0.orders.say(Command::Broadcast { payload }, Some(permit)).await
     }
 
     /// Tells one node, connected or in the address book, as MessagePack with the names of the
@@ -325,16 +283,39 @@ impl Node {
         peer: NodeId,
         payload: Bytes,
     ) -> Result<MessageId, SendError> {
-        self.finish(Command::Send { to: peer, payload }, None).await
+        self.0.orders.say(Command::Send { to: peer, payload }, None).await
     }
 
-    /// Calls `handler` with the sender and the content of every message from now on, one after the
-    /// other, beside [`subscribe`](Self::subscribe). A handler of the same name is replaced.
+    /// Calls `handler` with every message from now on, one after the other, beside
+    /// [`subscribe`](Self::subscribe). A handler of the same name is called no more.
     ///
-    /// A handler is a function or an async function (one that blocks belongs into
-    /// [`spawn_blocking`](tokio::task::spawn_blocking)). Messages that JSON cannot express (binary,
-    /// keys that are no text) are not handed over, and counted. A handler that is too slow loses
-    /// the oldest messages, as an [`Inbox`] does.
+    /// A handler is a function or an async function; it [replies](Received::reply) or not. One that
+    /// blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking). One that panics is
+    /// called with the next message all the same; one that is too slow loses the oldest messages,
+    /// as an [`Inbox`] does.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// node.on_message("greeter", async |message| {
+    ///     let _ = message.reply("hello").await; // whoever is gone hears nothing
+    /// });
+    /// node.on_message("log", |message| println!("{}: {:?}", message.sender, message.payload));
+    /// assert!(node.remove_handler("log"));
+    /// # });
+    /// ```
+    pub fn on_message<H, R, How>(&self, name: impl Into<String>, handler: H)
+    where
+        H: Fn(Received) -> R + Send + Sync + 'static,
+        R: Handled<How>,
+        How: 'static,
+    {
+        self.0.handlers.register(name.into(), self.subscribe(), handler);
+    }
+
+    /// As [`on_message`](Self::on_message), for handlers that want sender and content alone. What
+    /// JSON cannot express (binary, keys that are no text) is not handed over, and counted.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -345,7 +326,6 @@ impl Node {
     ///     tokio::task::yield_now().await;
     ///     println!("{sender}: {}", data["message"]);
     /// });
-    /// assert!(node.unregister_data_handler("log"));
     /// # });
     /// ```
     pub fn register_data_handler<H, R, How>(&self, name: impl Into<String>, handler: H)
@@ -354,13 +334,27 @@ impl Node {
         R: Handled<How>,
         How: 'static,
     {
-        self.handlers.register(name.into(), self.subscribe(), handler);
+        let undecodable = self.0.hub.undecodable.clone();
+        self.on_message(name, move |message| {
+            let call = match message.decode() {
+                Ok(data) => Some(handler(message.sender, data).rest()),
+                Err(_) => {
+                    undecodable.count();
+                    None
+                }
+            };
+            async {
+                if let Some(rest) = call {
+                    rest.await;
+                }
+            }
+        });
     }
 
-    /// Calls that handler no more, except for the message that it is handling. Returns whether
-    /// there was one.
-    pub fn unregister_data_handler(&self, name: &str) -> bool {
-        self.handlers.unregister(name)
+    /// Calls the handler of this name no more, except for the message that it is handling. Returns
+    /// whether there was one.
+    pub fn remove_handler(&self, name: &str) -> bool {
+        self.0.handlers.unregister(name)
     }
 
     /// Connects to another node and keeps its addresses like bootstrap addresses. Returns who
@@ -375,11 +369,11 @@ impl Node {
     /// [`JoinError::Unreached`] after the first attempt at each address failed, or after 30
     /// seconds; the node goes on trying.
     pub async fn join(&self, target: &str) -> Result<NodeId, JoinError> {
-        let targets = targets_of(target, &self.network).map_err(|why| unreached(target, &why))?;
+        let targets = targets_of(target, &self.0.network).map_err(|why| unreached(target, &why))?;
         for address in &targets {
             let (reply, taken) = oneshot::channel();
-            let order = Request::Join { address: address.clone(), reply };
-            self.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
+            let order = Order::Join { address: address.clone(), reply };
+            self.0.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
             taken.await.map_err(|_| JoinError::Stopped)??;
         }
         let answered = timeout(JOIN_TIMEOUT, self.until_reached(&targets)).await;
@@ -405,12 +399,12 @@ impl Node {
     /// # });
     /// ```
     pub fn stats(&self) -> Stats {
-        let published = self.published.borrow();
+        let published = self.0.published.borrow();
         let around = Surroundings {
-            network: &self.network,
-            listen: &self.listen,
-            configured: &self.configured,
-            uptime: self.clock.uptime(),
+            network: &self.0.network,
+            listen: &self.0.listen,
+            configured: &self.0.configured,
+            uptime: self.0.clock.uptime(),
             age: published.at.elapsed(),
             folder: published.folder.as_deref(),
             unsent: published.unsent,
@@ -423,7 +417,7 @@ impl Node {
     pub async fn stats_now(&self) -> Stats {
         let (reply, published) = oneshot::channel();
         // The last numbers of a node that stopped stay as they are.
-        let _ = self.orders.send(Request::Publish { reply }).await;
+        let _ = self.0.orders.send(Order::Publish { reply }).await;
         let _ = published.await;
         self.stats()
     }
@@ -439,7 +433,7 @@ impl Node {
     /// # });
     /// ```
     pub fn isolation_reason(&self) -> Option<String> {
-        self.published.borrow().view.isolation_reason()
+        self.0.published.borrow().view.isolation_reason()
     }
 
     /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
@@ -447,7 +441,7 @@ impl Node {
     pub async fn trusted_peers(&self, min_trust: f64) -> Vec<TrustedPeer> {
         let (reply, trusted) = oneshot::channel();
         // A node that stopped trusts nobody.
-        let _ = self.orders.send(Request::Trusted { min_trust, reply }).await;
+        let _ = self.0.orders.send(Order::Trusted { min_trust, reply }).await;
         trusted.await.unwrap_or_default()
     }
 
@@ -455,66 +449,35 @@ impl Node {
     /// said, writes what is to be remembered, lets the handlers finish. When this returns, its
     /// port, its connections and its data folder are free, and another node may have them at once.
     ///
+    /// May be called from everywhere and as often as you like: there is one end, for which all
+    /// callers wait, and each hears how it was. A data handler that calls it is not waited for.
+    ///
+    /// Cancel-safe: once polled, the end goes on without the future.
+    ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// # use positron_networking::{NetworkConfig, Node};
     /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// let port = node.listen_addresses()[0].port();
-    /// node.stop().await.unwrap();
+    /// node.shutdown().await.unwrap();
     /// Node::start(NetworkConfig { port, ..NetworkConfig::loopback() }).await.unwrap();
     /// # });
     /// ```
     ///
     /// # Errors
-    /// See [`StopError`]; the node is stopped all the same. Only with [`StopError::TimedOut`] may
-    /// the data folder be held on, until the disk has taken what it was given.
-    pub async fn stop(mut self) -> Result<(), StopError> {
-        let until = Instant::now() + STOP_TIMEOUT;
-        let graceful = async {
-            let (reply, _) = oneshot::channel();
-            // A driver that is over has nothing to be told.
-            let stop = Request::Command { command: Command::Stop, reply, permit: None };
-            let _ = self.orders.send(stop).await;
-            (&mut self.driver).await.unwrap_or(Err(StopError::Crashed))
-        };
-        let Ok(ended) = timeout_at(until, graceful).await else {
-            self.driver.abort();
-            // It is gone when its task is; how it ended is known.
-            let _ = (&mut self.driver).await;
-            return Err(StopError::TimedOut);
-        };
-        match timeout_at(until, self.handlers.finish()).await {
-            Ok(()) => ended,
-            Err(_) => ended.and(Err(StopError::TimedOut)),
-        }
-    }
-
-    /// Gives a command to the core and waits for its end.
-    async fn finish(
-        &self,
-        command: Command,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<MessageId, SendError> {
-        let (reply, end) = oneshot::channel::<Reply>();
-        let order = Request::Command { command, reply, permit };
-        self.orders.send(order).await.map_err(|_| SendError::Stopped)?;
-        match end.await.map_err(|_| SendError::Stopped)?? {
-            Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
-            Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
-            Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Joining
-            | Outcome::Noted
-            | Outcome::Stopped
-            | Outcome::StreamOpened(_)
-            | Outcome::StreamNotOpened(_) => Err(SendError::Stopped),
-        }
+    /// See [`ShutdownError`]; the node is ended all the same. Only with
+    /// [`ShutdownError::TimedOut`] may the data folder be held on, until the disk has taken what it
+    /// was given.
+    pub async fn shutdown(&self) -> Result<(), ShutdownError> {
+        self.0.handlers.excuse_caller();
+        self.0.shutdown.ask().await
     }
 
     /// Follows the state of some bootstrap addresses until one is reached, or none can be.
     async fn until_reached(&self, addresses: &[String]) -> Result<NodeId, JoinError> {
         // What was published before the call is not the answer to it.
         self.stats_now().await;
-        let mut published = self.published.clone();
+        let mut published = self.0.published.clone();
         loop {
             let mut failures = Vec::new();
             for one in &published.borrow_and_update().view.bootstrap {
@@ -533,61 +496,80 @@ impl Node {
     }
 
     fn application(&self) -> ApplicationStats {
-        let (subscribers, messages_dropped) = self.hub.messages.usage();
-        let (_, events_dropped) = self.hub.events.usage();
+        let (subscribers, messages_dropped) = self.0.hub.messages.usage();
+        let (_, events_dropped) = self.0.hub.events.usage();
         ApplicationStats {
             subscribers,
             messages_dropped,
-            messages_unheard: self.hub.messages.unheard(),
+            messages_unheard: self.0.hub.messages.unheard(),
             events_dropped,
-            undecodable: self.handlers.undecodable(),
+            undecodable: self.0.hub.undecodable.total(),
         }
     }
 }
 
 impl NodeBuilder {
-    fn new(config: NetworkConfig) -> Self {
-        let hub = Subscriptions {
-            messages: Feeds::new(config.message_buffer_size, MAX_INBOX_BYTES),
-            events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
-            appended: watch::Sender::default(),
-        };
-        Self { config, hub: Arc::new(hub), durable: Vec::new() }
-    }
-
-    /// Every message from the first one on; see [`Node::subscribe`].
-    pub fn subscribe(&self) -> Inbox {
-        Inbox(self.hub.messages.subscribe())
-    }
-
-    /// Everything that happens from the start on; see [`Node::events`].
-    pub fn events(&self) -> Events {
-        Events(self.hub.events.subscribe())
-    }
-
-    /// Keeps every message from the first one on for a durable subscription, until it is
-    /// acknowledged; [`Node::durable`] gives them.
-    #[must_use]
-    pub fn durable(mut self, name: impl Into<String>) -> Self {
-        self.durable.push(name.into());
-        self
-    }
-
     /// Starts the node; see [`Node::start`].
     ///
     /// # Errors
     /// See [`StartError`]; each says what to do about it.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    /// On a tokio runtime without its time and network drivers.
     pub async fn start(self) -> Result<Node, StartError> {
-        Node::start_with(self.config, self.hub, self.durable).await
-    }
-}
+        let Self { config, hub, durable } = self;
+        Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let checked = Checked::of(&config)?;
+        if config.data_dir.is_none() && !durable.is_empty() {
+            return Err(SubscriptionError::InMemory.into());
+        }
+        let sockets = Sockets::bind(checked.listen_address(), checked.transports()).await?;
+        let bound = sockets.address;
+        let core_config = checked.for_core(bound.port());
+        let configured = checked.external_addresses(bound.port());
+        let seeds = Seeds::draw()?;
+        let (arrivals, inputs) = mpsc::unbounded_channel();
+        let (identity, storage, snapshot) =
+            open(config.clone(), seeds.identity, arrivals.clone()).await?;
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.driver.abort();
+        let clock = Clock::start();
+        let id = identity.node_id();
+        let mut core =
+            NodeCore::new(core_config, Arc::new(identity), snapshot, &seeds.dice, clock.now());
+        for name in durable {
+            let subscribed = core.command(clock.now(), Command::Subscribe { name });
+            subscribed.map_err(SubscriptionError::from)?;
+        }
+        let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
+        let (orders, ordered) = mpsc::channel(MAX_ORDERS);
+        let orders = Orders::new(orders);
+        let (task, published, incoming_streams) = CoreTask::new(
+            core,
+            clock,
+            dial_timeout,
+            storage,
+            hub.clone(),
+            arrivals.clone(),
+            orders.clone(),
+        );
+        let handlers = Arc::new(Handlers::default());
+        let driver = tokio::spawn(task.run(sockets, inputs, ordered));
+        tracing::info!(node = %id.short(), listen = %bound, "node started");
+        Ok(Node(Arc::new(Inner {
+            id,
+            network: config.network,
+            listen: vec![bound],
+            configured,
+            clock,
+            orders: orders.clone(),
+            arrivals,
+            turns: Arc::new(Semaphore::new(BROADCASTS_UNDER_WAY as usize)),
+            published,
+            hub,
+            handlers: handlers.clone(),
+            incoming_streams: Mutex::new(incoming_streams),
+            shutdown: Shutdown::watch(driver, orders, handlers),
+        })))
     }
 }
 

@@ -13,6 +13,7 @@ use positron_proto::{
         view::{PeerView, StorageView, UsedTwice},
     },
     peers::{self, Bootstrap},
+    request,
     session::sessions,
     time::Now,
 };
@@ -51,6 +52,8 @@ pub struct Stats {
     pub gossip: GossipStats,
     /// Direct messages.
     pub direct: direct::DirectCounters,
+    /// Requests.
+    pub requests: request::RequestCounters,
     /// Links of connected peers, by what they are made of.
     pub links: PerKind<usize>,
     /// Sessions that went on over a link of each kind instead of one of another.
@@ -270,6 +273,7 @@ impl Stats {
                 retained_bytes: kept.1,
             },
             direct: view.counters.direct,
+            requests: view.counters.requests,
             links: links_of(view),
             moves: view.moves,
             session: view.counters.session,

@@ -102,7 +102,7 @@ async fn what_was_not_acknowledged_when_the_process_was_killed_is_handed_over_ag
         let stats = bob.stats_now().await;
         assert_eq!(stats.subscriptions[0].unacknowledged, 2);
         assert_eq!(bob.history().await[0].decode::<String>().unwrap(), "three");
-        bob.stop().await.unwrap();
+        bob.shutdown().await.unwrap();
         assert_eq!(ledger.recv().await, None);
         assert_eq!(inbox.recv().await, None, "an inbox begins anew");
     }
@@ -111,8 +111,8 @@ async fn what_was_not_acknowledged_when_the_process_was_killed_is_handed_over_ag
     next(&mut ledger).await;
     let three = ledger.recv().await.unwrap();
     ledger.acknowledge(&three).await.unwrap();
-    drop(bob); // Without a goodbye.
-    alice.stop().await.unwrap();
+    drop(bob);
+    alice.shutdown().await.unwrap();
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn who_subscribes_before_the_start_misses_nothing_and_who_comes_late_is_to
     let _inbox = late.subscribe();
     assert_eq!(late.stats_now().await.application.messages_unheard, 1);
     for node in [alice, bob, late] {
-        node.stop().await.unwrap();
+        node.shutdown().await.unwrap();
     }
 }
 
@@ -151,7 +151,7 @@ async fn what_cannot_be_kept_is_refused_by_name() {
     assert_eq!(node.durable("ledger").await.unwrap_err(), SubscriptionError::InMemory);
     let early = Node::builder(NetworkConfig::loopback()).durable("ledger").start().await;
     assert!(matches!(early, Err(StartError::Subscription(SubscriptionError::InMemory))));
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
 
     let dir = tempdir().unwrap();
     let node = Node::start(in_folder(dir.path())).await.unwrap();
@@ -161,5 +161,5 @@ async fn what_cannot_be_kept_is_refused_by_name() {
     node.forget_durable("ledger").await.unwrap();
     let refused = node.forget_durable("ledger").await.unwrap_err();
     assert!(matches!(refused, SubscriptionError::Refused(Refused::NoSubscription(_))));
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
 }

@@ -88,3 +88,16 @@ fn a_file_arrives_over_a_path_that_loses_datagrams() {
 fn streams_are_timed_beside_those_of_the_transport() {
     assert!(run("stream_speed").contains("between nodes"));
 }
+
+#[test]
+fn people_chat_in_rooms() {
+    let text = run("chat");
+    assert!(text.contains("#garden <") && text.contains("> is ready"), "{text}");
+}
+
+#[test]
+fn a_question_is_answered_or_refused() {
+    let text = run("ask_and_answer");
+    assert!(text.contains("the miner has the block at 7"), "{text}");
+    assert!(text.contains("nothing at 8: that node failed: no block at 8 yet"), "{text}");
+}

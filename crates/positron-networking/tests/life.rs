@@ -11,7 +11,8 @@ use std::{
 };
 
 use common::{
-    DEADLINE, address, beside, config, event, network, next, start, until, until_peers, within,
+    DEADLINE, Mortal, address, beside, config, event, network, next, start, until, until_peers,
+    within,
 };
 use positron_networking::{
     CloseReason, DownReason, Invite, JoinError, KeyError, NetworkConfig, Node, NodeEvent,
@@ -26,7 +27,7 @@ async fn a_node_that_stops_tells_its_peers_why() {
     let leaving = nodes.pop().unwrap();
     let (id, began) = (leaving.id(), Instant::now());
     let mut inbox = leaving.subscribe();
-    leaving.stop().await.unwrap();
+    leaving.shutdown().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(inbox.recv().await, None);
     let reason = event(&mut events, |event| match event {
@@ -39,12 +40,12 @@ async fn a_node_that_stops_tells_its_peers_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_vanishes_is_noticed_within_three_seconds() {
-    let mut nodes = network(3).await;
-    let vanishing = nodes.pop().unwrap();
-    let id = vanishing.id();
+    let nodes = network(2).await;
+    let vanishing = Mortal::start(beside(&[&nodes[0]])).await;
+    let id = vanishing.node.id();
     until_peers(&nodes[0], 2).await;
     let mut events = nodes[0].events();
-    drop(vanishing);
+    vanishing.die();
     let noticed = event(&mut events, |event| {
         matches!(event, NodeEvent::PeerLeft { peer, .. } if *peer == id).then_some(())
     });
@@ -63,7 +64,7 @@ async fn a_node_that_restarts_without_bootstrap_returns_by_its_address_book() {
     let id = first.id();
     until("alice is in the address book", || first.stats().known_peers == 1).await;
     first.broadcast("before").await.unwrap();
-    first.stop().await.unwrap();
+    first.shutdown().await.unwrap();
 
     let again = start(NetworkConfig { data_dir, ..config() }).await;
     assert_eq!(again.id(), id, "the identity survives");
@@ -102,8 +103,8 @@ async fn a_second_node_in_one_folder_is_refused_and_a_third_may_follow_the_first
         panic!("{error}");
     };
     assert_eq!(pid, Some(std::process::id()));
-    first.stop().await.unwrap();
-    start(with_folder()).await.stop().await.unwrap();
+    first.shutdown().await.unwrap();
+    start(with_folder()).await.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,10 +113,10 @@ async fn a_node_never_starts_with_a_key_that_is_not_safely_its_own() {
     let with_folder = || NetworkConfig { data_dir: Some(folder.path().into()), ..config() };
     let first = start(with_folder()).await;
     let id = first.id();
-    first.stop().await.unwrap();
+    first.shutdown().await.unwrap();
 
     let short = Some(id.short());
-    start(NetworkConfig { node_id: short, ..with_folder() }).await.stop().await.unwrap();
+    start(NetworkConfig { node_id: short, ..with_folder() }).await.shutdown().await.unwrap();
     let other = Some("0".repeat(64));
     let error = Node::start(NetworkConfig { node_id: other, ..with_folder() }).await.unwrap_err();
     assert!(matches!(error, StartError::OtherIdentity { found, .. } if found == id));
@@ -139,7 +140,7 @@ async fn join_tells_who_answered_or_why_nobody_did() {
 
     let gone = start(config()).await;
     let nobody = address(&gone);
-    gone.stop().await.unwrap();
+    gone.shutdown().await.unwrap();
     let carol = start(config()).await;
     let error = within(DEADLINE, "the refusal", carol.join(&nobody)).await.unwrap_err();
     assert!(matches!(&error, JoinError::Unreached { address, .. } if *address == nobody));
@@ -177,7 +178,8 @@ async fn who_is_invited_joins_that_node_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn join_tells_who_answers_now_and_not_who_did() {
     for gracefully in [true, false] {
-        let (alice, bob) = (start(config()).await, start(config()).await);
+        let (alice, mortal) = (start(config()).await, Mortal::start(config()).await);
+        let bob = mortal.node.clone();
         let there = address(&bob);
         // Whoever dialled: the peer that is connected already answers.
         assert_eq!(bob.join(&address(&alice)).await, Ok(alice.id()));
@@ -186,10 +188,10 @@ async fn join_tells_who_answers_now_and_not_who_did() {
         }
         assert_eq!(alice.stats_now().await.active_peers, 1);
         if gracefully {
-            bob.stop().await.unwrap();
+            bob.shutdown().await.unwrap();
         } else {
             // Without a goodbye: the link is still taken for good.
-            drop(bob);
+            mortal.die();
         }
         let answer = within(DEADLINE, "the end of the dial", alice.join(&there)).await;
         assert!(matches!(answer, Err(JoinError::Unreached { .. })), "{answer:?}");
@@ -239,11 +241,11 @@ async fn a_node_that_stopped_has_left_its_port_and_its_folder_to_the_next() {
         let tcp = NetworkConfig { transport: TransportPolicy::Tcp, ..beside(&[&first]) };
         let peers = [start(beside(&[&first])).await, start(tcp).await];
         until_peers(&first, 2).await;
-        first.stop().await.unwrap();
+        first.shutdown().await.unwrap();
         for round in 0..200 {
             let config = NetworkConfig { port, data_dir: data_dir.clone(), ..config() };
             let next = Node::start(config).await.unwrap_or_else(|error| panic!("{round}: {error}"));
-            next.stop().await.unwrap();
+            next.shutdown().await.unwrap();
             if data_dir.is_some() && round == 20 {
                 break; // each takes its time on the disk
             }
@@ -257,7 +259,7 @@ async fn what_a_dropped_node_or_start_leaves_is_free_soon() {
     let folder = tempfile::tempdir().unwrap();
     let first = start(config()).await;
     let port = first.listen_addresses()[0].port();
-    first.stop().await.unwrap();
+    first.shutdown().await.unwrap();
     let again = || NetworkConfig { port, data_dir: Some(folder.path().into()), ..config() };
     for polls in 0..20_u8 {
         let node = free(again()).await;
@@ -272,7 +274,7 @@ async fn what_a_dropped_node_or_start_leaves_is_free_soon() {
         }
         drop(cancelled);
     }
-    free(again()).await.stop().await.unwrap();
+    free(again()).await.shutdown().await.unwrap();
 }
 
 /// The node of `config`, once its port and its folder are free.

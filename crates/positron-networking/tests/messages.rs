@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use common::{beside, config, network, next, start, until, until_peers};
+use common::{DEADLINE, beside, config, network, next, start, until, until_peers, within};
 use positron_networking::{MessageKind, NetworkConfig, Node, Refused, SendError};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ async fn five_nodes_hear_every_broadcast_of_every_other_once() {
         }
     }
     for node in nodes {
-        node.stop().await.unwrap();
+        node.shutdown().await.unwrap();
     }
 }
 
@@ -81,7 +81,7 @@ async fn handlers_of_both_kinds_are_called_and_replaced_by_name() {
         assert!(data.is_null(), "a handler that panics harms nobody");
     });
     bob.register_data_handler("removed", note("removed"));
-    assert!(bob.unregister_data_handler("removed") && !bob.unregister_data_handler("removed"));
+    assert!(bob.remove_handler("removed") && !bob.remove_handler("removed"));
 
     alice.broadcast_bytes(vec![0xc1].into()).await.unwrap(); // no MessagePack
     alice.broadcast(&json!({"n": 1})).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_slow_subscriber_loses_the_oldest_messages_and_they_are_counted() {
 async fn a_burst_is_slowed_down_to_what_can_be_checked_and_loses_nothing() {
     const SENDERS: usize = 20;
     const EACH: usize = 200;
-    let nodes: Vec<_> = network(2).await.into_iter().map(Arc::new).collect();
+    let nodes = network(2).await;
     let mut inbox = nodes[1].subscribe();
     for _ in 0..SENDERS {
         let alice = nodes[0].clone();
@@ -174,4 +174,61 @@ async fn what_cannot_be_sent_is_refused_with_the_reason() {
     assert_eq!(next(&mut inbox).await.payload, largest);
     alice.send_bytes_to_peer(bob.id(), largest.clone().into()).await.unwrap();
     assert_eq!(next(&mut inbox).await.payload, largest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_something_answers_its_sender_and_nobody_else() {
+    let nodes = network(3).await;
+    let [alice, bob, carol] = &nodes[..] else { panic!("three") };
+    let (mut to_alice, mut to_carol) = (alice.subscribe(), carol.subscribe());
+    bob.on_message("greeter", async |message| {
+        message.reply("from a handler").await.unwrap();
+    });
+    alice.send_to_peer(bob.id(), "hello").await.unwrap();
+    let answer = next(&mut to_alice).await;
+    assert_eq!((answer.sender, answer.kind), (bob.id(), MessageKind::Direct));
+    assert_eq!(answer.decode::<String>().unwrap(), "from a handler");
+    assert!(bob.remove_handler("greeter"));
+
+    let mut to_bob = bob.subscribe();
+    alice.broadcast("hello, all").await.unwrap();
+    next(&mut to_bob).await.reply("from an inbox").await.unwrap();
+    assert_eq!(next(&mut to_alice).await.decode::<String>().unwrap(), "from an inbox");
+    assert_eq!(next(&mut to_carol).await.decode::<String>().unwrap(), "hello, all");
+    carol.send_to_peer(alice.id(), "the last").await.unwrap();
+    assert_eq!(next(&mut to_alice).await.decode::<String>().unwrap(), "the last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_for_its_answer_does_not_keep_its_node_running() {
+    let mut nodes = network(2).await;
+    let bob = nodes.pop().unwrap();
+    let mut inbox = bob.subscribe();
+    nodes[0].send_to_peer(bob.id(), "hello").await.unwrap();
+    let message = next(&mut inbox).await;
+    drop(bob);
+    assert_eq!(inbox.recv().await, None);
+    assert_eq!(message.reply("too late").await, Err(SendError::Stopped));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_typed_subscription_skips_and_counts_what_is_of_another_type() {
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Block {
+        height: u64,
+    }
+    let nodes = network(2).await;
+    let (alice, bob) = (&nodes[0], &nodes[1]);
+    let mut blocks = bob.subscribe_as::<Block>();
+    for n in 0..1_000 {
+        alice.broadcast_bytes(vec![0xc1].into()).await.unwrap(); // no MessagePack
+        alice.broadcast(&n).await.unwrap();
+    }
+    alice.send_to_peer(bob.id(), &Block { height: 7 }).await.unwrap();
+    let (message, block) = within(DEADLINE, "a block", blocks.recv()).await.unwrap();
+    assert_eq!((message.sender, block), (alice.id(), Block { height: 7 }));
+    nodes[0].shutdown().await.unwrap();
+    bob.shutdown().await.unwrap();
+    assert!(blocks.recv().await.is_none());
+    assert_eq!((blocks.skipped(), bob.stats().application.undecodable), (2_000, 2_000));
 }

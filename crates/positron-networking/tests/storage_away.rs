@@ -65,10 +65,10 @@ async fn a_data_folder_that_was_moved_away_is_waited_for() {
         || std::fs::rename(&there, &here).unwrap(),
     )
     .await;
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
     let node = start(&here).await;
     assert_eq!(node.stats_now().await.gossip.retained_messages, 3, "none was lost");
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn on_a_small_disk() {
         timeout(PATIENCE, flood).await.unwrap().unwrap();
     }
     node.broadcast("after").await.unwrap();
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
     println!("the full disk was outlived");
 }
 

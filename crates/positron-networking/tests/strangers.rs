@@ -60,7 +60,7 @@ async fn join(process: &Process) {
     let node = start(NetworkConfig { bootstrap_nodes, ..config() }).await;
     until_peers(&node, 1).await;
     node.send_to_peer(process.id, "hello").await.unwrap();
-    node.stop().await.unwrap();
+    node.shutdown().await.unwrap();
 }
 
 /// Sends until everything is sent or the other end has enough; the bytes that went.
@@ -227,6 +227,6 @@ async fn a_node_stops_in_time_although_a_peer_takes_nothing() {
         alice.broadcast_bytes(vec![7; 1 << 20].into()).await.unwrap();
     }
     let began = Instant::now();
-    alice.stop().await.unwrap();
+    alice.shutdown().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -17,7 +17,7 @@
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
 //! peers · gossip · direct               who is here · tell everyone · tell one
-//! substream · trust                     streams between nodes · whom to believe
+//! request · substream · trust           ask one · streams between nodes · whom to believe
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -36,6 +36,7 @@ pub mod misbehavior;
 mod netgroup;
 pub mod node;
 pub mod peers;
+pub mod request;
 pub mod rng;
 pub mod session;
 pub mod standings;

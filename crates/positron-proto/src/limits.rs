@@ -6,6 +6,9 @@ pub use datagrams::*;
 
 use crate::time::Duration;
 
+mod request;
+pub use request::*;
+
 // --- messages [PROTOCOL 3, 4] ---
 
 /// Bytes in the payload of one application message. The largest thing that gossip carries whole;

@@ -16,6 +16,7 @@ use positron_proto::{
     identity::{Identity, Signed, Verified},
     node::Message,
     peers::PeersMessage,
+    request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     time::{Duration, WallTime},
     wire::{
@@ -205,6 +206,11 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("observed_address", PeersMessage::ObservedAddress(address("198.51.100.7:61000")).into()),
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
+        ("request", RequestMessage::Request { id: 64, payload: b"what?".as_slice().into() }.into()),
+        ("response", response(Status::Answered, b"this")),
+        ("response.failed", response(Status::Failed, b"no such block")),
+        ("response.later", response(Status::Other(200), b"")),
+        ("cancel", RequestMessage::Cancel { id: 64 }.into()),
         ("substream_data", piece(0, false).into()),
         ("substream_data.last", piece(70_000, true).into()),
         ("substream_credit", SubstreamMessage::Credit { label, limit: 1 << 23 }.into()),
@@ -218,6 +224,10 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("gossip_receipt", GossipMessage::Receipt(have).into()),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
+}
+
+fn response(status: Status, payload: &'static [u8]) -> Message {
+    RequestMessage::Response { id: 64, status, payload: payload.into() }.into()
 }
 
 fn frames() -> Vec<(&'static str, Frame)> {

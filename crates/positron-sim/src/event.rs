@@ -1,6 +1,7 @@
 //! What happens to a host beside its network.
 
-use positron_proto::{identity::Verdict, node::CheckId};
+use bytes::Bytes;
+use positron_proto::{id::NodeId, identity::Verdict, node::CheckId};
 
 /// Something that a host's own parts do later.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) enum Event {
     Exit,
     /// The process looks at its interfaces again.
     Interfaces,
+    /// The application answers a request of a peer.
+    Answered { from: NodeId, id: u64, payload: Bytes },
     /// A name was looked up.
     Resolved { name: String },
 }

@@ -26,6 +26,7 @@ use crate::{
     environment::{Environment, address},
     event::Event,
     machine::Machine,
+    questions::Questions,
     reader_writer::ReaderWriter,
     report::StreamTally,
     run_hash::RunHash,
@@ -398,6 +399,9 @@ impl Host {
     fn happen(&mut self, event: Event, environment: &Environment) {
         match event {
             Event::Verdict { check, verdict } => self.give(Input::Verdict { check, verdict }),
+            Event::Answered { from, id, payload } => {
+                self.give(Input::Answered { from, id, answer: Ok(payload) });
+            }
             Event::Committed => self.committed(environment),
             Event::Resolved { name } => {
                 let outcome = environment.resolve(&name);
@@ -533,6 +537,11 @@ impl Host {
                 let stopped = Outcome::Stopped;
                 if matches!(&event, node::Event::Completed { outcome, .. } if *outcome == stopped) {
                     self.exit_at(self.now + FLUSH);
+                }
+                if let node::Event::Request { from, id, payload } = &event {
+                    let answered = self.now + Questions::work(payload);
+                    let (from, id, payload) = (*from, *id, payload.clone());
+                    self.later(answered, Event::Answered { from, id, payload });
                 }
                 self.hear_of_streams(&event);
                 if !matches!(event, node::Event::Stream { .. }) {

@@ -53,6 +53,7 @@ mod machine;
 pub mod packets;
 mod physics;
 mod published;
+mod questions;
 mod reader_writer;
 mod report;
 mod run_hash;
@@ -70,6 +71,7 @@ mod world;
 
 pub use adversary::{Adversary, Attack};
 pub use physics::{Physics, Range};
+pub use questions::Question;
 pub use report::{Directs, Latency, Progress, Report, StreamTally, Violation};
 pub use scenario::{
     BootstrapBy, Check, Cut, Death, Fault, Listen, Scenario, Workload, default_config,

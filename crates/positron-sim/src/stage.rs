@@ -16,6 +16,7 @@ use crate::{
     host::{Host, STOP_TIMEOUT},
     hosts::Hosts,
     published::Published,
+    questions::Question,
     report::Report,
     scenario::{Cut, Death},
 };
@@ -180,6 +181,31 @@ impl Stage {
         let answer = answer.map(|ticket| self.oracle.handle_accepted(from, ticket, now, None));
         self.hear_news();
         Some(answer)
+    }
+
+    /// An application asks a node something that it works at for a while. `None`: nobody is there
+    /// to ask.
+    pub(crate) fn ask(
+        &mut self,
+        (from, to): (usize, usize),
+        work: Duration,
+        timeout: Duration,
+    ) -> Option<Result<(), Refused>> {
+        let now = self.now;
+        if !self.hosts[from].is_live() {
+            return None;
+        }
+        let payload = self.oracle.questions().next_payload(work);
+        let to_node = self.hosts[to].identity().node_id();
+        let answer = self.command(from, Command::Ask { to: to_node, payload, timeout })?;
+        let answer = answer.map(|ticket| self.oracle.handle_asked(ticket, from, to, now));
+        self.hear_news();
+        Some(answer)
+    }
+
+    /// What nodes ask each other.
+    pub(crate) fn questions(&self) -> &[Question] {
+        self.oracle.questions().asked()
     }
 
     /// Asks something of a node, and leaves what comes of it to be heard.

@@ -15,6 +15,7 @@ use crate::{
     dice::{Dice, named_dice},
     disk::DiskState,
     host::Host,
+    questions::Question,
     report::{Progress, Report, StreamTally, Violation},
     scenario::{Death, Fault, Scenario, Workload},
     script::{Cue, Script},
@@ -144,6 +145,23 @@ impl World {
             }
             Workload::Stream { from, to, bytes } => self.stage.open_stream(from, to, bytes),
         }
+    }
+
+    /// Lets one node ask another one something, now, that the other works at for a while. `None`:
+    /// nobody is there to ask.
+    pub fn ask(
+        &mut self,
+        from: usize,
+        to: usize,
+        work: Duration,
+        timeout: Duration,
+    ) -> Option<Result<(), Refused>> {
+        self.stage.ask((from, to), work, timeout)
+    }
+
+    /// What was asked so far, and what became of it.
+    pub fn questions(&self) -> &[Question] {
+        self.stage.questions()
     }
 
     /// Any live node of ours.

@@ -42,7 +42,7 @@ impl JoinOptions {
         on_runtime(async {
             let mut service = Service::start(terminal, global, &settings).await?;
             let ran = self.join_and_run(&mut service, terminal).await;
-            service.stop().await?;
+            service.shutdown().await?;
             ran
         })
     }

@@ -37,7 +37,7 @@ impl StartOptions {
             let mut service = Service::start(terminal, global, &settings).await?;
             service.introduce();
             let ran = service.run().await;
-            service.stop().await?;
+            service.shutdown().await?;
             ran
         })
     }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +18,7 @@ pub(crate) const MAX_NODES: usize = 1000;
 /// Nodes that the others begin with.
 const BOOTSTRAP_NODES: usize = 3;
 /// How long stopping may take.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the network is looked at while it grows together.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -37,7 +36,7 @@ pub(crate) struct Nodes {
 /// A network of its own name, so that two of them never mix.
 #[derive(Debug)]
 pub(crate) struct LocalNetwork {
-    nodes: Vec<Arc<Node>>,
+    nodes: Vec<Node>,
     folder: TempDir,
 }
 
@@ -56,7 +55,7 @@ impl LocalNetwork {
     /// The first is the bootstrap node of the next two, and these three of all others.
     pub(crate) async fn start(which: Nodes, folder: TempDir) -> Result<Self, Failure> {
         let count = which.count;
-        let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(count);
+        let mut nodes: Vec<Node> = Vec::with_capacity(count);
         let mut started = Ok(());
         while started.is_ok() && nodes.len() < count {
             let end = if nodes.is_empty() { 1 } else { BOOTSTRAP_NODES.max(nodes.len() + 1) };
@@ -67,14 +66,14 @@ impl LocalNetwork {
         match started {
             Ok(()) => Ok(network),
             Err(failure) => {
-                network.stop().await;
+                network.shutdown().await;
                 Err(failure)
             }
         }
     }
 
     /// The nodes, in the order of their names.
-    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
+    pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
@@ -104,23 +103,22 @@ impl LocalNetwork {
             .iter()
             .map(|node| node.stats().peers.iter().map(|peer| peer.node_id).collect())
             .collect();
-        let ids: Vec<NodeId> = self.nodes.iter().map(|node| node.id()).collect();
+        let ids: Vec<NodeId> = self.nodes.iter().map(Node::id).collect();
         reachable(&ids, &peers)
     }
 
-    /// Stops all nodes, which nobody else must hold any more, and removes their data.
-    pub(crate) async fn stop(self) {
+    /// Stops all nodes and removes their data.
+    pub(crate) async fn shutdown(self) {
         let mut stopping = JoinSet::new();
-        // A node that somebody still holds ends with its last holder.
-        for node in self.nodes.into_iter().filter_map(Arc::into_inner) {
+        for node in self.nodes {
             stopping.spawn(async move {
-                if let Err(error) = node.stop().await {
+                if let Err(error) = node.shutdown().await {
                     tracing::warn!(%error, "a node did not stop well");
                 }
             });
         }
         let all = async { while stopping.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await.is_err() {
             tracing::warn!("not every node stopped in time");
         }
         let path = self.folder.path().to_owned();
@@ -131,7 +129,7 @@ impl LocalNetwork {
 }
 
 async fn start_more(
-    nodes: &mut Vec<Arc<Node>>,
+    nodes: &mut Vec<Node>,
     end: usize,
     which: Nodes,
     folder: &Path,
@@ -159,7 +157,7 @@ async fn start_more(
     while let Some(joined) = starting.join_next().await {
         match joined {
             Ok((index, Ok(node))) => {
-                started.insert(index, Arc::new(node));
+                started.insert(index, node);
             }
             Ok((index, Err(error))) => failure = Some(not_started(index, which, &error)),
             Err(error) => {

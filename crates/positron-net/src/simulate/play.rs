@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::stats::PerKind;
+use positron_networking::{Node, stats::PerKind};
 
 use super::{
     LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, lateness::Lateness, table::draw_while,
@@ -50,7 +50,7 @@ pub(crate) async fn play(
     let mut traffic = Traffic::new(network.nodes());
     let books = Arc::clone(traffic.books());
     let wire_bytes = || -> u64 {
-        let stats = network.nodes().iter().map(|node| node.stats());
+        let stats = network.nodes().iter().map(Node::stats);
         stats.map(|stats| stats.session.bytes_sent + stats.datagrams.counters.bytes_sent).sum()
     };
     let wire_before = wire_bytes();
@@ -80,6 +80,6 @@ pub(crate) async fn play(
         ..Report::of(&books, count)
     };
     traffic.close().await;
-    network.stop().await;
+    network.shutdown().await;
     Ok(report.with_cpu_per_delivery())
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -31,7 +31,7 @@ const FULL_WIDTH: usize = 118;
 /// Draws the table until `work` is done; its last state stays.
 pub(crate) async fn draw_while<T>(
     terminal: &Terminal,
-    nodes: &[Arc<Node>],
+    nodes: &[Node],
     books: &Mutex<Ledger>,
     work: impl Future<Output = T>,
 ) -> T {
@@ -55,12 +55,7 @@ pub(crate) async fn draw_while<T>(
     }
 }
 
-fn live(
-    terminal: &Terminal,
-    nodes: &[Arc<Node>],
-    books: &Mutex<Ledger>,
-    elapsed: Duration,
-) -> String {
+fn live(terminal: &Terminal, nodes: &[Node], books: &Mutex<Ledger>, elapsed: Duration) -> String {
     let (columns, rows) = terminal.size();
     let shown = nodes.len().min(rows.saturating_sub(OTHER_LINES).max(1));
     let (lines, totals) = {
@@ -76,8 +71,8 @@ fn live(
 }
 
 /// One line a node.
-pub(super) fn table(nodes: &[Arc<Node>], lines: &[Line], shown: usize, width: usize) -> Table {
-    let stats: Vec<_> = nodes.iter().map(|node| node.stats()).collect();
+pub(super) fn table(nodes: &[Node], lines: &[Line], shown: usize, width: usize) -> Table {
+    let stats: Vec<_> = nodes.iter().map(Node::stats).collect();
     let mut scores: BTreeMap<NodeId, (f64, f64)> = BTreeMap::new();
     for peer in stats.iter().flat_map(|stats| &stats.peers) {
         let (sum, count) = scores.entry(peer.node_id).or_default();

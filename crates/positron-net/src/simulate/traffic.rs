@@ -68,7 +68,7 @@ fn letters(dice: &mut Rng) -> String {
 /// Traffic that is under way.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    nodes: Vec<Arc<Node>>,
+    nodes: Vec<Node>,
     books: Arc<Mutex<Ledger>>,
     readers: JoinSet<()>,
     /// Broadcasts that are not durable yet.
@@ -78,7 +78,7 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Every node listens; nothing is sent yet.
-    pub(crate) fn new(nodes: &[Arc<Node>]) -> Self {
+    pub(crate) fn new(nodes: &[Node]) -> Self {
         let books = Arc::new(Mutex::new(Ledger::new(nodes.len())));
         let mut readers = JoinSet::new();
         for (index, node) in nodes.iter().enumerate() {
@@ -133,7 +133,7 @@ impl Traffic {
     fn send(&mut self, dice: &mut Rng) {
         let by = dice.index(self.nodes.len());
         let text = letters(dice);
-        let (node, books) = (Arc::clone(&self.nodes[by]), Arc::clone(&self.books));
+        let (node, books) = (self.nodes[by].clone(), Arc::clone(&self.books));
         let refusal = Arc::clone(&self.refusal);
         self.sends.spawn(async move {
             let number = lock(&books).send(by, Instant::now());

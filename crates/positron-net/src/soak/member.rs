@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead as _, Write as _, stdin, stdout},
     path::PathBuf,
-    sync::Arc,
     thread,
     time::Duration,
 };
@@ -81,7 +80,7 @@ impl MemberOptions {
         };
         on_runtime(async {
             let node = match Node::builder(config).durable(SUBSCRIPTION).start().await {
-                Ok(node) => Arc::new(node),
+                Ok(node) => node,
                 Err(error) => {
                     tell(&Told::Failed(error.to_string()));
                     return Err(not_started(&error));
@@ -94,10 +93,7 @@ impl MemberOptions {
             })?;
             let hearing = tokio::spawn(hear(inbox));
             obey(&node).await;
-            let stopped = match Arc::into_inner(node) {
-                Some(node) => node.stop().await,
-                None => Ok(()),
-            };
+            let stopped = node.shutdown().await;
             // It ends with the node.
             let _ = hearing.await;
             stopped.map_err(|error| Failure::new(Exit::Storage, "not stopped well").because(error))
@@ -107,7 +103,7 @@ impl MemberOptions {
 }
 
 /// Does what it is told, and tells how it is in between.
-async fn obey(node: &Arc<Node>) {
+async fn obey(node: &Node) {
     let mut orders = orders();
     let mut beat = tokio::time::interval(BEAT);
     let mut sending = tokio::task::JoinSet::new();
@@ -115,7 +111,7 @@ async fn obey(node: &Arc<Node>) {
         tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Say { number, bytes }) => {
-                    let node = Arc::clone(node);
+                    let node = node.clone();
                     sending.spawn(async move {
                         tell(&match node.broadcast_bytes(payload::of(number, bytes)).await {
                             Ok(_) => Told::Took(number),

@@ -133,7 +133,7 @@ impl Honest {
         let _ = timeout(DEADLINE, all).await;
         let heard = std::mem::take(&mut *self.heard.lock().await);
         for node in self.nodes {
-            Arc::into_inner(node).ok_or("nobody talks any more")?.stop().await?;
+            Arc::into_inner(node).ok_or("nobody talks any more")?.shutdown().await?;
         }
         Ok(Deliveries { said, heard })
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use positron_proto::{
-    id::{NodeId, Ticket},
-    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused, Unacknowledged},
+    id::Ticket,
+    node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome},
     session::sessions::LinkKind,
 };
 use tokio::{
@@ -22,77 +22,23 @@ use super::{
     links::Links,
     listen::{Accepted, accept_all},
     lookup::lookup,
+    order::{Order, Reply},
     packets::Packets,
+    serving::{HandlerSlot, Serving},
     storage::Storage,
-    streams::{IncomingStreams, OpenReply, StreamTable},
+    streams::{IncomingStreams, StreamTable},
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
-    KeptMessage, NodeEvent, Received, StopError, TrustedPeer,
-    feed::Feeds,
+    NodeEvent, Received, ShutdownError,
+    feed::{Feeds, Undecodable},
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
+    orders::Orders,
     stats::{Unsent, trusted},
 };
-
-/// How a command ended, or why it was not taken.
-pub(crate) type Reply = Result<Outcome, Refused>;
-
-/// What a caller wants of the core.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// A command whose end is told.
-    Command {
-        /// What.
-        command: Command,
-        /// Whom to tell. A caller that left changes nothing.
-        reply: oneshot::Sender<Reply>,
-        /// Its place among the commands under way, until its end.
-        permit: Option<OwnedSemaphorePermit>,
-    },
-    /// A stream to another node.
-    OpenStream {
-        /// Which.
-        to: NodeId,
-        /// Whom to give it.
-        reply: OpenReply,
-    },
-    /// A new bootstrap address; told whether it was taken.
-    Join {
-        /// `host:port`.
-        address: String,
-        /// Whom to tell.
-        reply: oneshot::Sender<Result<(), Refused>>,
-    },
-    /// A look at the core that is not older than the order.
-    Publish {
-        /// Whom to tell that it is there.
-        reply: oneshot::Sender<()>,
-    },
-    /// What a durable subscription is to be handed.
-    Next {
-        /// Which subscription.
-        name: String,
-        /// From this number on.
-        from: u64,
-        /// Whom to tell.
-        reply: oneshot::Sender<Option<Unacknowledged>>,
-    },
-    /// The broadcasts that are kept.
-    History {
-        /// Whom to tell.
-        reply: oneshot::Sender<Vec<KeptMessage>>,
-    },
-    /// Who is trusted.
-    Trusted {
-        /// How much at least.
-        min_trust: f64,
-        /// Whom to tell.
-        reply: oneshot::Sender<Vec<TrustedPeer>>,
-    },
-}
 
 /// Everyone who listens to a node.
 #[derive(Debug)]
@@ -101,6 +47,9 @@ pub(crate) struct Subscriptions {
     pub(crate) events: Feeds<NodeEvent>,
     /// Tells durable subscriptions that a message came.
     pub(crate) appended: watch::Sender<()>,
+    pub(crate) undecodable: Arc<Undecodable>,
+    /// Who answers requests.
+    pub(crate) requests: HandlerSlot,
 }
 
 /// What the last look at the core showed.
@@ -123,6 +72,8 @@ pub(crate) struct CoreTask {
     packets: Option<Packets>,
     storage: Storage,
     hub: Arc<Subscriptions>,
+    /// The way to itself, which messages are given for who answers them.
+    orders: Orders,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
     /// Where what is being handled came from.
@@ -133,6 +84,7 @@ pub(crate) struct CoreTask {
     waiting: HashMap<Ticket, (oneshot::Sender<Reply>, Option<OwnedSemaphorePermit>)>,
     streams: StreamTable,
     lookups: JoinSet<()>,
+    serving: Serving,
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
     stale: bool,
@@ -161,6 +113,7 @@ impl CoreTask {
         storage: Storage,
         hub: Arc<Subscriptions>,
         arrivals: Arrivals,
+        orders: Orders,
     ) -> (Self, watch::Receiver<Published>, IncomingStreams) {
         let (streams, incoming) = StreamTable::new(arrivals.clone());
         let view = core.view(clock.now());
@@ -174,12 +127,14 @@ impl CoreTask {
             packets: None,
             storage,
             hub,
+            orders,
             checks: Vec::new(),
             source: Source::Ourselves,
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             streams,
             lookups: JoinSet::new(),
+            serving: Serving::default(),
             published,
             stale: false,
             events: Vec::new(),
@@ -194,8 +149,8 @@ impl CoreTask {
         mut self,
         sockets: Sockets,
         mut arrivals: mpsc::UnboundedReceiver<CoreInput>,
-        mut orders: mpsc::Receiver<Request>,
-    ) -> Result<(), StopError> {
+        mut orders: mpsc::Receiver<Order>,
+    ) -> Result<(), ShutdownError> {
         let (accepted, mut newcomers) = mpsc::channel(MAX_ACCEPTED);
         let mut outside = JoinSet::new();
         if let Some(listener) = sockets.streams {
@@ -218,10 +173,7 @@ impl CoreTask {
                 }
                 () = ready(self.packets.as_ref()) => self.take_packets(),
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
-                order = orders.recv() => match order {
-                    Some(order) => self.handle_request(order),
-                    None => break, // the node was dropped
-                },
+                Some(order) = orders.recv() => self.handle_order(order),
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
             }
             if !self.is_staying() {
@@ -247,6 +199,14 @@ impl CoreTask {
             CoreInput::Input(Input::LinkDown { link, reason }) => {
                 self.links.handle_end(link);
                 self.handle(Input::LinkDown { link, reason });
+            }
+            CoreInput::Input(Input::Answered { from, id, answer }) => {
+                self.serving.handle_answered(from, id);
+                self.handle(Input::Answered { from, id, answer });
+            }
+            CoreInput::Input(Input::Unwanted { ticket }) => {
+                self.waiting.remove(&ticket);
+                self.handle(Input::Unwanted { ticket });
             }
             CoreInput::Input(input) => self.handle(input),
             CoreInput::Verdict(source, check, verdict) => {
@@ -297,9 +257,9 @@ impl CoreTask {
         self.handle(Input::Accepted { kind: LinkKind::Tcp, link, from, certificate: None });
     }
 
-    fn handle_request(&mut self, order: Request) {
+    fn handle_order(&mut self, order: Order) {
         match order {
-            Request::Command { command, reply, permit } => {
+            Order::Command { command, reply, permit } => {
                 if command == Command::Stop {
                     self.goodbye = Goodbye::Said(Instant::now() + GOODBYE_TIMEOUT);
                 }
@@ -309,30 +269,44 @@ impl CoreTask {
                 }
                 self.drain();
             }
-            Request::OpenStream { to, reply } => {
+            Order::OpenStream { to, reply } => {
                 match self.core.command(self.clock.now(), Command::OpenStream { to }) {
                     Ok(ticket) => self.streams.expect(ticket, reply),
                     Err(refused) => drop(reply.send(Err(refused.into()))),
                 }
                 self.drain();
             }
-            Request::Join { address, reply } => {
+            Order::Ask { command, reply, ticket: place } => {
+                match self.core.command(self.clock.now(), command) {
+                    Ok(ticket) => {
+                        let _ = place.set(ticket);
+                        if reply.is_closed() {
+                            self.core.handle(self.clock.now(), Input::Unwanted { ticket });
+                        } else {
+                            self.waiting.insert(ticket, (reply, None));
+                        }
+                    }
+                    Err(refused) => drop(reply.send(Err(refused))),
+                }
+                self.drain();
+            }
+            Order::Join { address, reply } => {
                 let taken = self.core.command(self.clock.now(), Command::Join { address });
                 self.drain();
                 self.publish();
                 let _ = reply.send(taken.map(drop));
             }
-            Request::Publish { reply } => {
+            Order::Publish { reply } => {
                 self.publish();
                 let _ = reply.send(());
             }
-            Request::Next { name, from, reply } => {
+            Order::Next { name, from, reply } => {
                 let _ = reply.send(self.core.first_unacknowledged(&name, from));
             }
-            Request::History { reply } => {
-                let _ = reply.send(self.core.history().map(KeptMessage::new).collect());
+            Order::History { reply } => {
+                let _ = reply.send(self.core.history().cloned().collect());
             }
-            Request::Trusted { min_trust, reply } => {
+            Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
         }
@@ -387,9 +361,15 @@ impl CoreTask {
         match event {
             Event::Message(delivered) => {
                 let size = delivered.payload.len();
-                self.hub.messages.push(&Received::from(delivered), size);
+                let message = Received::new(delivered, self.orders.clone());
+                self.hub.messages.push(&message, size);
                 self.hub.appended.send_replace(());
             }
+            Event::Request { from, id, payload } => {
+                let (slot, arrivals) = (&self.hub.requests, &self.arrivals);
+                self.answers.extend(self.serving.serve((from, id), payload, slot, arrivals));
+            }
+            Event::RequestAbandoned { from, id } => self.serving.abandon(from, id),
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
                     self.goodbye = Goodbye::Heard(Instant::now() + SOCKET_FLUSH_TIMEOUT);
@@ -491,14 +471,14 @@ impl CoreTask {
     }
 
     /// The last thing: what is to be remembered is written.
-    async fn end(mut self) -> Result<(), StopError> {
+    async fn end(mut self) -> Result<(), ShutdownError> {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
         self.publish();
         let storage = std::mem::take(&mut self.storage);
         self.links.shutdown().await;
         drop(self); // closes the socket of datagrams, and the feeds
         storage.close().await?;
-        if told { Ok(()) } else { Err(StopError::TimedOut) }
+        if told { Ok(()) } else { Err(ShutdownError::TimedOut) }
     }
 }
 
@@ -512,6 +492,8 @@ async fn ready(packets: Option<&Packets>) {
 impl Drop for CoreTask {
     fn drop(&mut self) {
         self.hub.messages.close();
+        // What it holds, perhaps a handle of this node, is let go.
+        self.hub.requests.set(None);
         self.hub.events.close();
         // Who waits for a message asks, and hears that nobody answers.
         self.hub.appended.send_replace(());

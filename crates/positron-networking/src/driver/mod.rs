@@ -29,21 +29,25 @@ mod link;
 mod links;
 pub(crate) mod listen;
 mod lookup;
+mod order;
 mod packets;
+mod serving;
 mod sockets;
 pub(crate) mod storage;
 mod streams;
 mod verify_pool;
 
 pub(crate) use clock::Clock;
-pub(crate) use core_task::{CoreTask, Published, Reply, Request, Subscriptions};
+pub(crate) use core_task::{CoreTask, Published, Subscriptions};
 pub(crate) use links::Links;
+pub(crate) use order::{Order, Reply};
 use positron_proto::{
     id::LinkId,
     identity::Verdict,
     node::{CheckId, Input},
     substream::SubstreamId,
 };
+pub(crate) use serving::HandlerSlot;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::IncomingStreams;
 

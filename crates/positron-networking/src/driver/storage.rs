@@ -10,7 +10,7 @@ use positron_store::{DataFolder, Report, Store, StoreError};
 use tokio::time::timeout;
 
 use super::{Arrivals, CoreInput};
-use crate::{NetworkConfig, StopError, limits::STORAGE_FLUSH_TIMEOUT};
+use crate::{NetworkConfig, ShutdownError, limits::STORAGE_FLUSH_TIMEOUT};
 
 /// The memory of a node. Without a data folder it remembers nothing after its end.
 #[derive(Debug, Default)]
@@ -52,13 +52,13 @@ impl Storage {
     }
 
     /// Writes what it was given, and lets go of the folder.
-    pub(super) async fn close(self) -> Result<(), StopError> {
+    pub(super) async fn close(self) -> Result<(), ShutdownError> {
         let Some(store) = self.store else { return Ok(()) };
         let closing = tokio::task::spawn_blocking(move || store.close());
         match timeout(STORAGE_FLUSH_TIMEOUT, closing).await {
-            Ok(Ok(closed)) => closed.map_err(|error| StopError::Storage(error.to_string())),
-            Ok(Err(_)) => Err(StopError::Crashed),
-            Err(_) => Err(StopError::TimedOut),
+            Ok(Ok(closed)) => closed.map_err(|error| ShutdownError::Storage(error.to_string())),
+            Ok(Err(_)) => Err(ShutdownError::Crashed),
+            Err(_) => Err(ShutdownError::TimedOut),
         }
     }
 }

@@ -5,7 +5,6 @@
 //! the task once that there is something to see; the task takes all that has come together since.
 
 mod error;
-mod open;
 pub(crate) mod pipe;
 mod reader;
 mod stream;

@@ -33,6 +33,24 @@ pub(crate) async fn start(config: NetworkConfig) -> Node {
     Node::start(config).await.expect("the node starts")
 }
 
+/// A node on a runtime of its own, which can die: no goodbye, no last words.
+pub(crate) struct Mortal {
+    pub(crate) node: Node,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Mortal {
+    pub(crate) async fn start(config: NetworkConfig) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a second runtime");
+        let node = runtime.spawn(start(config)).await.expect("the node starts");
+        Self { node, runtime }
+    }
+
+    pub(crate) fn die(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
 /// `count` nodes of which all but the first begin with the first, and know each other.
 pub(crate) async fn network(count: usize) -> Vec<Node> {
     let mut nodes = vec![start(config()).await];

@@ -6,6 +6,7 @@ use crate::{
     id::NodeId,
     limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS},
     substream::NotOpened,
+    time::Duration,
 };
 
 /// Something that the application wants.
@@ -22,6 +23,16 @@ pub enum Command {
         to: NodeId,
         /// What.
         payload: Bytes,
+    },
+    /// Ask one node, linked or in the address book. Completes with `Answered` or `Unanswered`,
+    /// unless [`super::Input::Unwanted`] comes first.
+    Ask {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        payload: Bytes,
+        /// How long it may take, at most [`crate::limits::LONGEST_REQUEST`].
+        timeout: Duration,
     },
     /// Make a link to `host:port` and keep it, like a bootstrap address. Completes at once with
     /// `Joining`.
@@ -69,6 +80,9 @@ pub enum Refused {
     /// Too many direct messages wait for their receivers.
     #[error("too many direct messages wait for their receivers")]
     QueueFull,
+    /// Too many requests wait for their answers.
+    #[error("too many requests wait for their answers")]
+    TooManyRequests,
     /// A message to ourselves.
     #[error("a node does not send messages to itself")]
     ToOurselves,
@@ -99,4 +113,9 @@ pub enum Refused {
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
+}
+
+/// Whether a payload may be said.
+pub(super) const fn check_size(payload: &Bytes) -> Result<(), Refused> {
+    if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }
 }

@@ -8,6 +8,7 @@ use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
+    command::check_size,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
@@ -24,9 +25,10 @@ use crate::{
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
-    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
+    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
     peers::Peers,
+    request::Requests,
     rng::Seed,
     session::{Sessions, sessions::Reading},
     storage::Change,
@@ -57,6 +59,7 @@ pub struct NodeCore {
     pub(super) peers: Peers,
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
+    pub(super) requests: Requests,
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) pending: PendingVerification,
@@ -100,6 +103,7 @@ impl NodeCore {
             ),
             gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
             direct: Direct::default(),
+            requests: Requests::default(),
             substreams: Substreams::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
@@ -156,6 +160,12 @@ impl NodeCore {
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
             Input::StorageWaits { why } => self.handle_storage_waits(now, why),
             Input::StorageFailed { why } => self.handle_storage_failed(now, why),
+            Input::Answered { from, id, answer } => {
+                self.requests.answer(from, id, answer, &mut self.queues.requests);
+            }
+            Input::Unwanted { ticket } => {
+                self.requests.cancel(ticket, &mut self.queues.requests);
+            }
             Input::Timeout => self.timeout(now),
         }
         self.flush_and_route(now);
@@ -184,6 +194,7 @@ impl NodeCore {
         let ticket = match command {
             Command::Broadcast { payload } => self.broadcast(now, payload)?,
             Command::Send { to, payload } => self.send_direct(now, to, payload)?,
+            Command::Ask { to, payload, timeout } => self.ask(now, to, payload, timeout)?,
             Command::Join { address } => self.join(now, address)?,
             Command::Subscribe { name } => {
                 self.note(|log| log.subscribe(&name).map(|change| [change].into()))?
@@ -229,6 +240,7 @@ impl NodeCore {
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
+            (self.requests.poll_timeout(), Wake::Requests),
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
@@ -300,6 +312,7 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
+                requests: self.requests.counters(),
                 substream: self.substreams.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
@@ -323,6 +336,7 @@ impl NodeCore {
             self.gossip.handle_timeout(now, standings, &mut self.queues.gossip);
         }
         self.direct.handle_timeout(now, &mut self.queues.direct);
+        self.requests.handle_timeout(now, &mut self.queues.requests);
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
         if due(self.held.poll_timeout()) {
@@ -352,15 +366,6 @@ impl NodeCore {
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
-    }
-
-    /// Something for one node needs a node that is linked or can be dialled, and not this one.
-    pub(super) fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
-        if to == self.id() {
-            return Err(Refused::ToOurselves);
-        }
-        let is_known = self.sessions.is_up(&to) || self.peers.knows(&to);
-        if is_known { Ok(()) } else { Err(Refused::UnknownPeer(to)) }
     }
 
     /// Changes something about subscriptions, unless too much waits for the disk already.
@@ -405,6 +410,7 @@ impl NodeCore {
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
         self.direct.give_up_all(&mut self.queues.direct);
+        self.requests.give_up_all(&mut self.queues.requests);
         self.substreams.give_up_all(&mut self.queues.substream);
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
@@ -590,7 +596,3 @@ const NEVER_RECOGNIZED: &str =
     "the node stopped before a peer could say which numbers its key had used";
 
 const NEVER_PUBLISHED: &str = "the node stopped before its peers had taken what came before";
-
-const fn check_size(payload: &Bytes) -> Result<(), Refused> {
-    if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }
-}

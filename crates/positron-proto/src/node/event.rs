@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::{HandedOver, view::UsedTwice};
 use crate::{
     handshake::Direction,
@@ -24,6 +26,22 @@ pub enum Event {
         id: SubstreamId,
         /// What.
         news: SubstreamNews,
+    },
+    /// A peer asks the application something: answer with [`super::Input::Answered`].
+    Request {
+        /// Who asks.
+        from: NodeId,
+        /// Which of its requests.
+        id: u64,
+        /// What.
+        payload: Bytes,
+    },
+    /// The answer to a request is not wanted any more.
+    RequestAbandoned {
+        /// Who asked.
+        from: NodeId,
+        /// Which of its requests.
+        id: u64,
     },
     /// What a command asked for is over.
     Completed {
@@ -117,6 +135,10 @@ pub enum Outcome {
     Delivered(MessageId),
     /// The direct message was given up, and why.
     Undelivered(crate::direct::Undelivered),
+    /// The application of the other node answered the request.
+    Answered(Bytes),
+    /// The request was not answered, and why.
+    Unanswered(crate::request::Unanswered),
     /// Storage failed before it was durable; a broadcast may have reached others all the same.
     NotDurable(String),
     /// The stream is open.

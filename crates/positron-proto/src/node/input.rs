@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::{ChangeId, CheckId};
 use crate::{
-    id::LinkId,
+    id::{LinkId, NodeId, Ticket},
     identity::Verdict,
+    request::Refusal,
     session::sessions::{LinkDown, LinkKind},
 };
 
@@ -87,6 +88,21 @@ pub enum Input {
     StorageFailed {
         /// Why, in words.
         why: String,
+    },
+    /// The application answers a request ([`super::Event::Request`]), or says why not.
+    Answered {
+        /// Who asked.
+        from: NodeId,
+        /// Which of its requests.
+        id: u64,
+        /// What.
+        answer: Result<Bytes, Refusal>,
+    },
+    /// Nobody waits any more for the answer to a request of ours ([`super::Command::Ask`]): it ends
+    /// without a word.
+    Unwanted {
+        /// Which.
+        ticket: Ticket,
     },
     /// Time passed: `NodeCore::poll_timeout` may be due. Never harmful.
     Timeout,

@@ -32,6 +32,7 @@ mod pushes;
 mod rooms;
 mod route;
 mod sequence;
+mod verification;
 pub mod view;
 mod work_budget;
 

@@ -10,6 +10,7 @@ use crate::{
     id::NetworkId,
     metric::Metric,
     peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
+    request::{RequestCounters, RequestEffect, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
     substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
@@ -24,6 +25,7 @@ messages! {
     Peers(PeersMessage) "The peers.";
     Gossip(GossipMessage) "Gossip.";
     Direct(DirectMessage) "Direct messages.";
+    Request(RequestMessage) "Requests.";
     Substream(SubstreamMessage) "Streams between nodes.";
 }
 
@@ -103,6 +105,7 @@ pub(super) struct RoomQueues {
     pub(super) peers: VecDeque<PeersEffect>,
     pub(super) gossip: VecDeque<GossipEffect>,
     pub(super) direct: VecDeque<DirectEffect>,
+    pub(super) requests: VecDeque<RequestEffect>,
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
 }
@@ -119,6 +122,8 @@ pub enum Wake {
     Gossip,
     /// Direct messages that wait.
     Direct,
+    /// Requests that wait.
+    Requests,
     /// Streams that wait for a link.
     Substream,
     /// Decay of scores.
@@ -144,6 +149,8 @@ pub struct AllCounters {
     pub gossip: GossipCounters,
     /// Direct messages.
     pub direct: DirectCounters,
+    /// Requests.
+    pub requests: RequestCounters,
     /// Streams between nodes.
     pub substream: SubstreamCounters,
     /// Wiring, checks of signatures, events.
@@ -153,9 +160,9 @@ pub struct AllCounters {
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
-        let Self { session, datagrams, peers, gossip, direct, substream, node } = self;
+        let Self { session, datagrams, peers, gossip, direct, requests, substream, node } = self;
         let links = session.iter().chain(datagrams.iter());
-        let to_one = direct.iter().chain(substream.iter());
+        let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
         links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(node.iter())
     }
 }

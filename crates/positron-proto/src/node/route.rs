@@ -6,20 +6,22 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
+    command::check_size, pending_verification::Claim, persistence::Awaited, pushes::Push,
+    verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
     gossip::{self, GossipMessage},
     id::{LinkId, NodeId, Ticket},
-    identity::{Signed, Verdict, Verified},
+    identity::{Verdict, Verified},
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
+    request,
     session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
     storage::Change,
     substream,
-    time::Now,
+    time::{Duration, Now},
     trust,
     wire::{
         body::Body,
@@ -55,6 +57,8 @@ impl NodeCore {
                 self.route_gossip(now, out);
             } else if let Some(out) = self.queues.direct.pop_front() {
                 self.route_direct(now, out);
+            } else if let Some(out) = self.queues.requests.pop_front() {
+                self.route_requests(now, out);
             } else if let Some(out) = self.queues.substream.pop_front() {
                 self.route_substream(now, out);
             } else if let Some(out) = self.queues.trust.pop_front() {
@@ -98,6 +102,7 @@ impl NodeCore {
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
+                self.requests.peer_down(now, peer, &mut self.queues.requests);
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.emit(Event::PeerLeft { peer, reason });
             }
@@ -156,7 +161,7 @@ impl NodeCore {
                 self.send(now, to, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
-                self.ask_for_verification(now, from, Claim::Record(record));
+                Verification(self).ask(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
                 self.persist_later(now, peers::change::keep(&peer));
@@ -181,7 +186,7 @@ impl NodeCore {
         match out {
             gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
-                self.ask_for_verification(now, from, Claim::Gossip(ttl, claim));
+                Verification(self).ask(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
@@ -214,7 +219,7 @@ impl NodeCore {
                 self.peers.connect(now, peer, &mut self.queues.peers);
             }
             direct::DirectEffect::Verify { from, claim } => {
-                self.ask_for_verification(now, from, Claim::Direct(claim));
+                Verification(self).ask(now, from, Claim::Direct(claim));
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
@@ -229,6 +234,34 @@ impl NodeCore {
                 self.emit(Event::Completed { ticket, outcome });
             }
             direct::DirectEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
+        }
+    }
+
+    fn route_requests(&mut self, now: Now, out: request::RequestEffect) {
+        match out {
+            request::RequestEffect::Send { to } => self.send_requests(now, to),
+            request::RequestEffect::Connect(peer) => {
+                self.peers.connect(now, peer, &mut self.queues.peers);
+            }
+            request::RequestEffect::Serve { from, id, payload } => {
+                self.emit(Event::Request { from, id, payload });
+            }
+            request::RequestEffect::Abandon { from, id } => {
+                self.emit(Event::RequestAbandoned { from, id });
+            }
+            request::RequestEffect::Completed { ticket, outcome } => {
+                let outcome = match outcome {
+                    Ok(answer) => Outcome::Answered(answer),
+                    Err(why) => Outcome::Unanswered(why),
+                };
+                self.emit(Event::Completed { ticket, outcome });
+            }
+            request::RequestEffect::Useful { peer, payload } => {
+                self.work.handle_news(&peer, payload);
+            }
+            request::RequestEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);
             }
         }
@@ -282,6 +315,44 @@ impl NodeCore {
         self.route_until_idle(now);
     }
 
+    /// A request needs no number, and nothing of it is kept.
+    pub(super) fn ask(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Ticket, Refused> {
+        check_size(&payload)?;
+        self.check_receiver(to)?;
+        let ticket = self.publisher.ticket();
+        let asked = self.requests.ask(now, to, payload, timeout, ticket, &mut self.queues.requests);
+        asked.map(|()| ticket).map_err(|_| Refused::TooManyRequests)
+    }
+
+    /// Something for one node needs a node that is linked or can be dialled, and not this one.
+    pub(super) fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
+        if to == self.id() {
+            return Err(Refused::ToOurselves);
+        }
+        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
+            return Err(Refused::UnknownPeer(to));
+        }
+        Ok(())
+    }
+
+    /// Gives the session of `to` what waits for it, as long as it takes it.
+    fn send_requests(&mut self, now: Now, to: NodeId) {
+        while let Some(message) = self.requests.offer(&to) {
+            let (lane, body) = (message.lane(), message.encode().into());
+            let out = &mut self.queues.session;
+            if self.sessions.send(now, to, lane, body, None, out).is_err() {
+                return self.requests.handle_not_sent(now, to);
+            }
+            self.requests.handle_sent(to);
+        }
+    }
+
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
@@ -306,6 +377,7 @@ impl NodeCore {
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
+        self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
     }
 
@@ -337,6 +409,9 @@ impl NodeCore {
             }
             Message::Direct(message) => {
                 self.direct.handle_message(now, from, message, &mut self.queues.direct);
+            }
+            Message::Request(message) => {
+                self.requests.handle_message(now, from, message, &mut self.queues.requests);
             }
             Message::Substream(message) => {
                 self.substreams.handle_message(now, from, message, &mut self.queues.substream);
@@ -408,39 +483,6 @@ impl NodeCore {
         }
     }
 
-    /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
-    /// is as if it was lost; a direct message was acknowledged already and is checked at once.
-    fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
-        match self.pending.park(from, claim, &self.network) {
-            Ok((check, job)) => {
-                self.effects.push_back(Effect::Verify { check, job, from });
-                self.checks_begun(now, from);
-            }
-            Err(claim) => match *claim {
-                Claim::Gossip(_, claim) => {
-                    self.counters.verifications_dropped += 1;
-                    self.gossip.handle_unchecked(now, from, &claim);
-                }
-                Claim::Record(_) => self.counters.verifications_dropped += 1,
-                Claim::Direct(_) => {
-                    for (from, claim, verdict) in self.pending.decide_directs(from, &self.network) {
-                        self.claim_decided(now, from, claim, verdict);
-                    }
-                    let verdict = claim.job(&self.network).run();
-                    self.claim_decided(now, from, *claim, verdict);
-                }
-            },
-        }
-    }
-
-    /// `peer` brought a claim that is being checked: if many are, its link is read no further until
-    /// they are not. What there is no room for is dropped and has to be brought again.
-    fn checks_begun(&mut self, now: Now, peer: NodeId) {
-        if self.pending.is_crowded(&peer) && self.hold(now, peer, HeldFor::Checks, None) {
-            self.counters.links_held += 1;
-        }
-    }
-
     /// These links are read again.
     pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
         for link in links {
@@ -448,69 +490,9 @@ impl NodeCore {
         }
     }
 
-    /// A claim of `peer` was checked.
-    fn checks_ended(&mut self, now: Now, peer: NodeId) {
-        if !self.pending.is_crowded(&peer)
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.release(link, HeldFor::Checks)
-        {
-            self.read_on(now, vec![link]);
-        }
-    }
-
-    /// A signature was checked: whatever waited for it, or behind it, goes on.
+    /// A signature was checked.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
-        for (from, claim, verdict) in self.pending.decide(check, verdict) {
-            self.claim_decided(now, from, claim, verdict);
-            self.checks_ended(now, from);
-        }
-    }
-
-    /// To the room that waits for the claim, as evidence or as a lie.
-    fn claim_decided(&mut self, now: Now, from: NodeId, claim: Claim, verdict: Verdict) {
-        self.counters.signatures_checked += 1;
-        self.counters.signatures_invalid += u64::from(!verdict.is_valid());
-        match claim {
-            Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
-            Claim::Direct(claim) => match claim.accept(verdict) {
-                Some(message) => {
-                    self.direct.handle_verified(now, from, message, &mut self.queues.direct);
-                }
-                None => self.direct.handle_refuted(now, from, &mut self.queues.direct),
-            },
-            Claim::Record(claim) => {
-                let node = claim.content().node_id();
-                match claim.accept(verdict) {
-                    Some(record) => {
-                        self.peers.handle_verified(now, from, record, &mut self.queues.peers);
-                    }
-                    None => self.peers.handle_refuted(now, from, node, &mut self.queues.peers),
-                }
-            }
-        }
-    }
-
-    fn gossip_decided(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        ttl: u8,
-        claim: Signed<AppMessage>,
-        verdict: Verdict,
-    ) {
-        if !verdict.is_valid() {
-            self.gossip.handle_refuted(now, from, &claim, &mut self.queues.gossip);
-        } else if let Some(message) = claim.accept(verdict) {
-            let standings = self.trust.standings();
-            self.gossip.handle_verified(
-                now,
-                from,
-                ttl,
-                message,
-                standings,
-                &mut self.queues.gossip,
-            );
-        }
+        Verification(self).handle_verdict(now, check, verdict);
     }
 
     /// Hands a change to the disk.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    request::{CANCEL, REQUEST, RESPONSE},
     substream::{SUBSTREAM_DATA, SUBSTREAM_TYPES},
     time::{Duration, Instant},
     wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
@@ -14,9 +15,10 @@ use crate::{
 ///
 /// Lists, questions, records and frames that say nothing cost their bytes, and every message a
 /// little. A message of an application costs a small part of its bytes, given back when it proves
-/// to be new: what brings news is bounded by its signatures and by the disk. Debts are paid off by
-/// time. Who owes more than [`WORK_BURST`] waits: its link is not read for a moment, so that flow
-/// control slows down whoever says too much, and nobody else. Who owes that much again after
+/// to be new: what brings news is bounded by its signatures and by the disk. So does a request,
+/// when the application has answered it, and an answer that was asked for. Debts are paid off by
+/// time. Who owes more than [`WORK_BURST`] waits: its link is not read for a moment, so that flow control
+/// slows down whoever says too much, and nobody else. Who owes that much again after
 /// [`WORK_PATIENCE`], and was not down to half of it when something was charged meanwhile, floods.
 ///
 /// Bounded by the peers that are linked, and those that left in the last seconds: a new link is no
@@ -49,7 +51,10 @@ impl WorkBudgets {
     /// `peer` said this.
     pub(super) fn charge(&mut self, now: Instant, peer: NodeId, message: &[u8]) -> Charged {
         // What is for one node was acknowledged when it arrived; all else is brought again.
-        let is_for_us = |kind: &u8| *kind == CUSTOM_DATA || SUBSTREAM_TYPES.contains(kind);
+        let is_for_us = |kind: &u8| {
+            matches!(*kind, CUSTOM_DATA | REQUEST | RESPONSE | CANCEL)
+                || SUBSTREAM_TYPES.contains(kind)
+        };
         let may_drop = !message.first().is_some_and(is_for_us);
         match self.add(now, peer, cost(message)) {
             Charged::Dropped(until) if !may_drop => Charged::Waits(until),
@@ -104,7 +109,8 @@ fn cost(message: &[u8]) -> u64 {
     if message.first() == Some(&SUBSTREAM_DATA) {
         return WORK_PER_MESSAGE.saturating_sub(as_u64(message.len()) / STREAM_WORTH);
     }
-    let brings_payload = matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA)));
+    let brings_payload =
+        matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA | REQUEST | RESPONSE)));
     let bytes = if brings_payload { share(message.len()) } else { as_u64(message.len()) };
     WORK_PER_MESSAGE + bytes
 }

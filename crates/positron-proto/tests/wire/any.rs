@@ -11,6 +11,7 @@ use positron_proto::{
     limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_TTL},
     node::Message,
     peers::PeersMessage,
+    request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     time::WallTime,
     wire::{
@@ -127,6 +128,28 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         any_app_message(Audience::Node(RECEIVER))
             .prop_map(|message| DirectMessage::CustomData(message).into()),
         any_substream_message().prop_map(Message::from),
+        any_request_message().prop_map(Message::from),
+    ]
+}
+
+fn any_request_message() -> impl Strategy<Value = RequestMessage> {
+    let id = || 0..1_u64 << 62;
+    let payload = || prop::collection::vec(any::<u8>(), 0..300);
+    let status = prop_oneof![
+        Just(Status::Answered),
+        Just(Status::NoHandler),
+        Just(Status::Busy),
+        Just(Status::Failed),
+        Just(Status::CutOff),
+        (5..=u8::MAX).prop_map(Status::Other),
+    ];
+    prop_oneof![
+        (id(), payload())
+            .prop_map(|(id, payload)| RequestMessage::Request { id, payload: payload.into() }),
+        (id(), status, payload()).prop_map(|(id, status, payload)| {
+            RequestMessage::Response { id, status, payload: payload.into() }
+        }),
+        id().prop_map(|id| RequestMessage::Cancel { id }),
     ]
 }
 

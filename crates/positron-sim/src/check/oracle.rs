@@ -27,6 +27,7 @@ use crate::{
     host::Host,
     hosts::{Hosts, News},
     published::{self, Published},
+    questions::Questions,
     report::{Directs, Latency, Report, Violation, add_up, seconds},
     run_hash::RunHash,
     scenario::{Check, Scenario},
@@ -53,6 +54,7 @@ pub(crate) struct Oracle {
     seed: u64,
     ids: BTreeMap<NodeId, usize>,
     said: Vec<Published>,
+    questions: Questions,
     delivery: Delivery,
     liveness: Liveness,
     isolation: Isolation,
@@ -72,6 +74,7 @@ impl Oracle {
         Self {
             ids: owners(&scenario, hosts),
             said: Vec::new(),
+            questions: Questions::default(),
             delivery: Delivery::new(scenario.nodes, scenario.guests.len()),
             liveness: Liveness::default(),
             isolation: Isolation::default(),
@@ -98,6 +101,17 @@ impl Oracle {
         self.handle_accepted(said.from, ticket, said.at, Some(self.said.len()));
         self.directs.sent += u64::from(said.kind == SequenceKind::Direct);
         self.said.push(said);
+    }
+
+    /// What nodes ask each other.
+    pub(crate) const fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    /// A node took the next question.
+    pub(crate) fn handle_asked(&mut self, ticket: Ticket, from: usize, to: usize, at: Instant) {
+        self.handle_accepted(from, ticket, at, None);
+        self.questions.handle_asked(ticket, from, to, at);
     }
 
     /// A node took a command.
@@ -128,6 +142,7 @@ impl Oracle {
     /// A process dies.
     pub(crate) fn handle_death(&mut self, host: usize) {
         self.liveness.died(host);
+        self.questions.handle_death(host);
         self.isolation.handle_end(host);
     }
 
@@ -170,6 +185,7 @@ impl Oracle {
         if !self.is_owner(host) {
             return;
         }
+        self.questions.hear(host, at, event);
         match event {
             Event::Message(HandedOver { id, sender, kind, payload, .. }) => {
                 let sender = self.ids.get(sender).copied();
@@ -202,6 +218,8 @@ impl Oracle {
             Outcome::NotDurable(_)
             | Outcome::Joining
             | Outcome::Noted
+            | Outcome::Answered(_)
+            | Outcome::Unanswered(_)
             | Outcome::Stopped
             | Outcome::StreamOpened(_)
             | Outcome::StreamNotOpened(_) => {}

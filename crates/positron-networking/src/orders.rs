@@ -1,0 +1,66 @@
+//! What callers want of the core, and how it ended.
+
+use positron_proto::{
+    id::MessageId,
+    node::{Command, Outcome},
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::{
+    SendError, SubscriptionError,
+    driver::{Order, Reply},
+};
+
+/// The way to a node's core, for everybody who has an errand there. It does not keep the node
+/// running.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders(mpsc::Sender<Order>);
+
+/// The node has ended: nobody takes orders.
+#[derive(Debug)]
+pub(crate) struct NobodyThere;
+
+impl Orders {
+    pub(crate) const fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self(orders)
+    }
+
+    /// Waits until the core takes the order.
+    pub(crate) async fn send(&self, order: Order) -> Result<(), NobodyThere> {
+        self.0.send(order).await.map_err(|_| NobodyThere)
+    }
+
+    /// Says something to one or all, and waits for its end.
+    pub(crate) async fn say(
+        &self,
+        command: Command,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<MessageId, SendError> {
+        match self.command(command, permit).await.ok_or(SendError::Stopped)?? {
+            Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
+            Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
+            Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
+            _ => Err(SendError::Stopped),
+        }
+    }
+
+    /// Tells the core something about a subscription, and waits until it is on disk.
+    pub(crate) async fn note(&self, command: Command) -> Result<(), SubscriptionError> {
+        match self.command(command, None).await.ok_or(SubscriptionError::Stopped)?? {
+            Outcome::Noted => Ok(()),
+            Outcome::NotDurable(why) => Err(SubscriptionError::NotDurable(why)),
+            _ => Err(SubscriptionError::Stopped),
+        }
+    }
+
+    /// Gives a command and waits for its end; `None` if the node ended first.
+    async fn command(
+        &self,
+        command: Command,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Option<Reply> {
+        let (reply, end) = oneshot::channel();
+        self.send(Order::Command { command, reply, permit }).await.ok()?;
+        end.await.ok()
+    }
+}

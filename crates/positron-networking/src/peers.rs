@@ -1,0 +1,157 @@
+//! What a node does with its peers one by one: asks them, and opens streams to them.
+
+use std::{fmt::Display, future::Future, time::Duration};
+
+use bytes::Bytes;
+use positron_proto::id::NodeId;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::oneshot;
+
+use crate::{
+    Node, NodeStream, OpenStreamError, Request, RequestError,
+    asking::ask,
+    driver::Order,
+    message::{decode, encode},
+    request::RequestHandler,
+};
+
+impl Node {
+    /// Asks one node, connected or in the address book, and waits for its answer, at most
+    /// `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
+    /// most 1 MiB.
+    ///
+    /// A request is carried out once or not at all: it goes on over whichever link there is, is
+    /// never sent again, and ends within three seconds of the other node's death. Beyond 64
+    /// requests of one node that are not answered yet, others answer that they are
+    /// [busy](crate::Unanswered::Busy).
+    ///
+    /// Dropping the future ends the request: the other node drops its handler's future, too.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use std::time::Duration;
+    ///
+    /// use positron_networking::{NetworkConfig, Node, Request};
+    ///
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// bob.on_request(async |request: Request<u64>| {
+    ///     request.data.checked_mul(2).ok_or("that is too much")
+    /// });
+    /// let limit = Duration::from_secs(5);
+    /// let answer: u64 = alice.request(bob.id(), &21_u64, limit).await.unwrap();
+    /// assert_eq!(answer, 42);
+    /// let none = alice.request::<_, u64>(bob.id(), &u64::MAX, limit).await;
+    /// assert_eq!(none.unwrap_err().to_string(), "that node failed: that is too much");
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] and [`RequestError::NotSerializable`]: nothing was sent. See
+    /// [`Unanswered`](crate::Unanswered) for the others.
+    pub async fn request<T: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        peer: NodeId,
+        data: &T,
+        timeout: Duration,
+    ) -> Result<R, RequestError> {
+        let payload =
+            encode(data).map_err(|error| RequestError::NotSerializable(error.to_string()))?;
+        let answer = self.request_bytes(peer, payload, timeout).await?;
+        decode(&answer).map_err(RequestError::Undecodable)
+    }
+
+    /// As [`request`](Self::request), with question and answer as they are.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn request_bytes(
+        &self,
+        peer: NodeId,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        ask(&self.0.orders, &self.0.arrivals, peer, payload, timeout).await
+    }
+
+    /// Answers the requests of others with what `handler` returns: its value, or its error as text,
+    /// of which 1 KiB is told. A node has one such handler, and a later one takes its place; let
+    /// the requests of an application be one enum.
+    ///
+    /// It is called for many requests at once, each in a task of its own: at most 64 of one node
+    /// and 2,048 in all. A call is dropped at an `await` when its asker is gone, does not want the
+    /// answer any more or has waited for 5 minutes. One that panics has failed. What does not read
+    /// as a `T` never comes to it.
+    ///
+    /// See [`request`](Self::request) for an example. A handler that holds a clone of its node
+    /// keeps it running.
+    pub fn on_request<T, R, E, F>(&self, handler: impl Fn(Request<T>) -> F + Send + Sync + 'static)
+    where
+        T: DeserializeOwned,
+        R: Serialize,
+        E: Display,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+    {
+        self.0.hub.requests.set(Some(RequestHandler::typed(handler)));
+    }
+
+    /// As [`on_request`](Self::on_request), with question and answer as they are.
+    pub fn on_request_bytes<E, F>(
+        &self,
+        handler: impl Fn(Request<Bytes>) -> F + Send + Sync + 'static,
+    ) where
+        E: Display,
+        F: Future<Output = Result<Bytes, E>> + Send + 'static,
+    {
+        self.0.hub.requests.set(Some(RequestHandler::bytes(handler)));
+    }
+
+    /// Opens a stream to a node, connected or in the address book; one that is not connected is
+    /// dialled, for up to 15 seconds.
+    ///
+    /// Returns when the session is up and the stream on its way; the other node takes it with
+    /// [`accept_stream`](Self::accept_stream). Cancel-safe: a stream that was opened for nobody is
+    /// reset.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// let mut question = alice.open_stream(bob.id()).await.unwrap();
+    /// question.write_all(b"the whole block, please").await.unwrap();
+    ///
+    /// let mut asked = bob.accept_stream().await.unwrap();
+    /// assert_eq!(asked.peer(), alice.id());
+    /// let mut text = [0; 23];
+    /// asked.read_exact(&mut text).await.unwrap();
+    /// asked.write_all(&vec![7; 3_000_000]).await.unwrap();
+    /// asked.shutdown().await.unwrap();
+    ///
+    /// let mut block = Vec::new();
+    /// question.read_to_end(&mut block).await.unwrap();
+    /// assert_eq!(block.len(), 3_000_000);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// See [`OpenStreamError`].
+    pub async fn open_stream(&self, peer: NodeId) -> Result<NodeStream, OpenStreamError> {
+        let (reply, opened) = oneshot::channel();
+        let order = Order::OpenStream { to: peer, reply };
+        self.0.orders.send(order).await.map_err(|_| OpenStreamError::Stopped)?;
+        opened.await.unwrap_or(Err(OpenStreamError::Stopped))
+    }
+
+    /// The next stream that another node opened; `None` when the node stopped. Cancel-safe.
+    ///
+    /// Streams wait for it, each with up to 16 KiB, until there are 1,024 with one node; from there
+    /// on those of that node are refused. Each stream is given once, whoever asks.
+    pub async fn accept_stream(&self) -> Option<NodeStream> {
+        self.0.incoming_streams.lock().await.recv().await
+    }
+}

@@ -1,0 +1,115 @@
+//! Claims on their way to being evidence, and who waits for them.
+
+use super::{CheckId, Effect, NodeCore, held_links::HeldFor, pending_verification::Claim};
+use crate::{
+    id::NodeId,
+    identity::{Signed, Verdict},
+    time::Now,
+    wire::message::AppMessage,
+};
+
+/// A node, while claims of others are parked or judged: what comes of each, for the room that waits
+/// for it and for the link that brought it.
+pub(super) struct Verification<'a>(pub(super) &'a mut NodeCore);
+
+impl Verification<'_> {
+    /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
+    /// is as if it was lost; a direct message was acknowledged already and is checked at once.
+    pub(super) fn ask(&mut self, now: Now, from: NodeId, claim: Claim) {
+        match self.0.pending.park(from, claim, &self.0.network) {
+            Ok((check, job)) => {
+                self.0.effects.push_back(Effect::Verify { check, job, from });
+                self.checks_begun(now, from);
+            }
+            Err(claim) => match *claim {
+                Claim::Gossip(_, claim) => {
+                    self.0.counters.verifications_dropped += 1;
+                    self.0.gossip.handle_unchecked(now, from, &claim);
+                }
+                Claim::Record(_) => self.0.counters.verifications_dropped += 1,
+                Claim::Direct(_) => {
+                    for (from, claim, verdict) in
+                        self.0.pending.decide_directs(from, &self.0.network)
+                    {
+                        self.claim_decided(now, from, claim, verdict);
+                    }
+                    let verdict = claim.job(&self.0.network).run();
+                    self.claim_decided(now, from, *claim, verdict);
+                }
+            },
+        }
+    }
+
+    /// `peer` brought a claim that is being checked: if many are, its link is read no further until
+    /// they are not. What there is no room for is dropped and has to be brought again.
+    fn checks_begun(&mut self, now: Now, peer: NodeId) {
+        if self.0.pending.is_crowded(&peer) && self.0.hold(now, peer, HeldFor::Checks, None) {
+            self.0.counters.links_held += 1;
+        }
+    }
+
+    /// A claim of `peer` was checked.
+    fn checks_ended(&mut self, now: Now, peer: NodeId) {
+        if !self.0.pending.is_crowded(&peer)
+            && let Some(link) = self.0.sessions.link_of(&peer)
+            && self.0.held.release(link, HeldFor::Checks)
+        {
+            self.0.read_on(now, vec![link]);
+        }
+    }
+
+    /// A signature was checked: whatever waited for it, or behind it, goes on.
+    pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
+        for (from, claim, verdict) in self.0.pending.decide(check, verdict) {
+            self.claim_decided(now, from, claim, verdict);
+            self.checks_ended(now, from);
+        }
+    }
+
+    /// To the room that waits for the claim, as evidence or as a lie.
+    fn claim_decided(&mut self, now: Now, from: NodeId, claim: Claim, verdict: Verdict) {
+        self.0.counters.signatures_checked += 1;
+        self.0.counters.signatures_invalid += u64::from(!verdict.is_valid());
+        match claim {
+            Claim::Gossip(ttl, claim) => self.gossip_decided(now, from, ttl, claim, verdict),
+            Claim::Direct(claim) => match claim.accept(verdict) {
+                Some(message) => {
+                    self.0.direct.handle_verified(now, from, message, &mut self.0.queues.direct);
+                }
+                None => self.0.direct.handle_refuted(now, from, &mut self.0.queues.direct),
+            },
+            Claim::Record(claim) => {
+                let node = claim.content().node_id();
+                match claim.accept(verdict) {
+                    Some(record) => {
+                        self.0.peers.handle_verified(now, from, record, &mut self.0.queues.peers);
+                    }
+                    None => self.0.peers.handle_refuted(now, from, node, &mut self.0.queues.peers),
+                }
+            }
+        }
+    }
+
+    fn gossip_decided(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ttl: u8,
+        claim: Signed<AppMessage>,
+        verdict: Verdict,
+    ) {
+        if !verdict.is_valid() {
+            self.0.gossip.handle_refuted(now, from, &claim, &mut self.0.queues.gossip);
+        } else if let Some(message) = claim.accept(verdict) {
+            let standings = self.0.trust.standings();
+            self.0.gossip.handle_verified(
+                now,
+                from,
+                ttl,
+                message,
+                standings,
+                &mut self.0.queues.gossip,
+            );
+        }
+    }
+}
