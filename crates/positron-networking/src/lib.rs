@@ -42,13 +42,14 @@ pub mod limits;
 mod message;
 mod node;
 mod open;
+mod peers;
 pub mod stats;
 mod streams;
 pub mod transport;
 
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
-pub use error::{JoinError, SendError, StartError, StopError, SubscriptionError};
+pub use error::{JoinError, OrderError, SendError, StartError, StopError, SubscriptionError};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use keys::KeyError;
@@ -57,7 +58,7 @@ pub use node::{Node, NodeBuilder};
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
-    misbehavior::Observation,
+    misbehavior::{BanReason, Observation},
     node::{Refused, SequenceKind as MessageKind},
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},

@@ -1,11 +1,17 @@
 //! What the application says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
     id::NodeId,
-    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS},
+    limits::{
+        MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
+        MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+    },
     substream::NotOpened,
+    time::Duration,
 };
 
 /// Something that the application wants.
@@ -53,8 +59,57 @@ pub enum Command {
         /// To whom.
         to: NodeId,
     },
+    /// Treat a peer so from now on. Completes at once with `Noted`.
+    Peer(PeerOrder),
     /// Tell every peer goodbye. Completes with `Stopped`; afterwards everything is refused.
     Stop,
+}
+
+/// How the application wants a peer to be treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerOrder {
+    /// Close its session and refuse it, over restarts too; in place of any ban that it has.
+    Ban {
+        /// Whom.
+        peer: NodeId,
+        /// Why, for people.
+        why: Arc<str>,
+        /// For how long, [`LONGEST_BAN`](crate::limits::LONGEST_BAN) at most.
+        lasts: Duration,
+    },
+    /// Lift its ban, whoever made it. Nothing happens if there is none.
+    Unban {
+        /// Whose.
+        peer: NodeId,
+    },
+    /// End its session, and do not dial it for about
+    /// [`REFUSED_PAUSE`](crate::limits::REFUSED_PAUSE) unless something for it is waiting. It may
+    /// dial us.
+    Disconnect {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Lower its score by one plain penalty: it did wrong by the application's own rules.
+    Report {
+        /// Whom.
+        peer: NodeId,
+        /// Why, for people.
+        why: Arc<str>,
+    },
+}
+
+impl PeerOrder {
+    /// Whether the order can be meant, by what it says alone.
+    pub(super) fn check(&self, me: NodeId) -> Result<(), Refused> {
+        let (peer, why) = match self {
+            Self::Ban { peer, why, .. } | Self::Report { peer, why } => (peer, &why[..]),
+            Self::Unban { peer } | Self::Disconnect { peer } => (peer, ""),
+        };
+        if *peer == me {
+            return Err(Refused::AgainstOurselves);
+        }
+        if why.len() > MAX_BAN_WORDS { Err(Refused::BanWords(why.len())) } else { Ok(()) }
+    }
 }
 
 /// Why a command was not taken. Nothing was changed.
@@ -72,6 +127,18 @@ pub enum Refused {
     /// A message to ourselves.
     #[error("a node does not send messages to itself")]
     ToOurselves,
+    /// An order about a peer that names ourselves.
+    #[error("a node does not treat itself as a peer")]
+    AgainstOurselves,
+    /// The words of a ban or a report are too long.
+    #[error("the words for a ban or a report have at most {MAX_BAN_WORDS} bytes, these have {0}")]
+    BanWords(usize),
+    /// Too many bans by the application.
+    #[error("an application bans at most {MAX_ORDERED_BANS} nodes at once; lift one first")]
+    TooManyBans,
+    /// There is no session to end.
+    #[error("node {0} is not connected")]
+    NotConnected(NodeId),
     /// Neither linked nor in the address book.
     #[error("node {0} is neither connected nor in the address book")]
     UnknownPeer(NodeId),

@@ -36,7 +36,7 @@ pub mod view;
 mod work_budget;
 
 pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};
-pub use command::{Command, Refused};
+pub use command::{Command, PeerOrder, Refused};
 pub use core::NodeCore;
 pub use counters::NodeCounters;
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, PeerOrder, Refused,
+    SequenceKind, held_links::HeldFor, pending_verification::Claim, persistence::Awaited,
+    pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -261,6 +262,34 @@ impl NodeCore {
         }
     }
 
+    /// What the application wants of its peers.
+    pub(super) fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
+        order.check(self.id())?;
+        match order {
+            PeerOrder::Ban { peer, why, lasts } => {
+                if !self.trust.ban(now, peer, why, lasts, &mut self.queues.trust) {
+                    return Err(Refused::TooManyBans);
+                }
+            }
+            PeerOrder::Unban { peer } => {
+                if self.trust.unban(now, peer, &mut self.queues.trust) {
+                    self.peers.handle_unbanned(now, peer);
+                }
+            }
+            PeerOrder::Disconnect { peer } => {
+                if !self.peers.disconnect(peer, &mut self.queues.peers) {
+                    return Err(Refused::NotConnected(peer));
+                }
+            }
+            PeerOrder::Report { peer, why } => {
+                self.trust.report(now, peer, why, &mut self.queues.trust);
+            }
+        }
+        let ticket = self.publisher.ticket();
+        self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
+        Ok(ticket)
+    }
+
     pub(super) fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
         self.check_receiver(to)?;
         let ticket = self.publisher.ticket();
@@ -280,8 +309,8 @@ impl NodeCore {
 
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
-            trust::TrustEffect::Remember { peer, standing, at } => {
-                self.persist_later(now, trust::change::keep(&peer, &standing, at));
+            trust::TrustEffect::Remember(known) => {
+                self.persist_later(now, trust::change::keep(&known));
             }
             trust::TrustEffect::Forget(peer) => {
                 self.persist_later(now, trust::change::forget(&peer));

@@ -249,6 +249,9 @@ impl Peers {
         let pause = self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
         let is_replaced = matches!(reason, DownReason::ByPeer(CloseReason::OtherProcess(_)));
         let wait = if is_replaced { pause } else { REDIAL_FIRST };
+        if matches!(reason, DownReason::ByUs(CloseReason::Pruned)) {
+            self.bootstraps.leave_alone(peer, now.mono + pause);
+        }
         self.bootstraps.handle_peer_down(peer, wait, &self.links, turn);
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
@@ -435,6 +438,22 @@ impl Peers {
         if self.links.contains(&peer) {
             out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
         }
+    }
+
+    /// A ban was lifted: its peer may be dialled at once.
+    pub fn handle_unbanned(&mut self, now: Now, peer: NodeId) {
+        self.book.change(&peer, |entry| entry.next_dial = now.mono);
+        self.bootstraps.handle_unbanned(now.mono, peer);
+        self.outbound.fill_soon(now.mono);
+    }
+
+    /// The application wants no session with this peer for now. Whether there was one.
+    pub fn disconnect(&mut self, peer: NodeId, out: &mut VecDeque<PeersEffect>) -> bool {
+        let is_linked = self.links.contains(&peer);
+        if is_linked {
+            out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Pruned });
+        }
+        is_linked
     }
 
     /// Does what is due.
