@@ -1,6 +1,6 @@
 //! What the application decides about its peers.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use positron_proto::{
     id::NodeId,
@@ -67,9 +67,55 @@ impl Node {
     /// the same and keeps to it if it is honest; if it dials, it is let in. A restart forgets it.
     ///
     /// # Errors
-    /// [`Refused::NotConnected`](crate::Refused), [`Refused::AgainstOurselves`](crate::Refused).
+    /// [`Refused::NotConnected`](crate::Refused), [`Refused::AgainstOurselves`](crate::Refused),
+    /// [`Refused::IsReserved`](crate::Refused) of a [reserved](Self::reserve) peer, which would be
+    /// dialled again at once.
     pub async fn disconnect(&self, peer: NodeId) -> Result<(), OrderError> {
         self.order(PeerOrder::Disconnect { peer }).await
+    }
+
+    /// Keeps a slot for a node, beside `max_peers` and `max_peers_per_address`: it is let in however
+    /// many are connected, dialled at `address` or where it says that it is for as long as it is
+    /// not (every four seconds at least, so that it is connected within ten of being reachable),
+    /// never let go for others, and never banned for its score. A [`ban`](Self::ban) by the
+    /// application ends all that. A restart forgets it; `reserved_peers` in the configuration is
+    /// there from the start.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node, OrderError, Refused};
+    ///
+    /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let mut events = alice.events();
+    /// alice.reserve(bob.id(), Some(bob.listen_addresses()[0])).await.unwrap();
+    /// events.recv().await.unwrap(); // bob is connected
+    ///
+    /// let reserved = Err(OrderError::Refused(Refused::IsReserved(bob.id())));
+    /// assert_eq!(alice.disconnect(bob.id()).await, reserved);
+    /// alice.unreserve(bob.id()).await.unwrap();
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refused::TooManyReserved`](crate::Refused) if there are 32,
+    /// [`Refused::IsBanned`](crate::Refused) if the application has banned it,
+    /// [`Refused::AgainstOurselves`](crate::Refused).
+    pub async fn reserve(
+        &self,
+        peer: NodeId,
+        address: Option<SocketAddr>,
+    ) -> Result<(), OrderError> {
+        self.order(PeerOrder::Reserve { peer, at: address }).await
+    }
+
+    /// Treats a node like others again. It stays connected if a slot is free. Nothing happens if
+    /// none is reserved for it.
+    ///
+    /// # Errors
+    /// [`Refused::AgainstOurselves`](crate::Refused).
+    pub async fn unreserve(&self, peer: NodeId) -> Result<(), OrderError> {
+        self.order(PeerOrder::Unreserve { peer }).await
     }
 
     /// Says that a peer did wrong by rules that only the application knows, such as a block that

@@ -33,10 +33,10 @@ async fn a_ban_by_the_application_closes_the_session_and_lasts_over_a_restart() 
     alice.stop().await.unwrap();
 
     let alice = start(NetworkConfig { data_dir, ..config() }).await;
-    let refused = bob.join(&address(&alice).to_string()).await.unwrap_err().to_string();
+    let refused = bob.join(&address(&alice)).await.unwrap_err().to_string();
     assert!(refused.contains("banned"), "{refused}");
     alice.unban(bob.id()).await.unwrap();
-    bob.join(&address(&alice).to_string()).await.unwrap();
+    bob.join(&address(&alice)).await.unwrap();
     until_peers(&alice, 1).await;
 }
 
@@ -70,4 +70,18 @@ async fn a_peer_that_is_reported_five_times_is_banned() {
     });
     assert_eq!(why.await, BanReason::Reported("a block without a parent".into()));
     until_peers(alice, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reserved_peer_of_the_configuration_has_a_slot_when_all_are_taken() {
+    let bob = start(config()).await;
+    let reserved_peers = vec![bob.id().to_string()];
+    let few = NetworkConfig { max_peers: 1, min_peers: 1, reserved_peers, ..config() };
+    let alice = start(few).await;
+    let _guest = start(beside(&[&alice])).await;
+    until_peers(&alice, 1).await;
+    let stranger = start(config()).await;
+    stranger.join(&address(&alice)).await.unwrap_err();
+    bob.join(&address(&alice)).await.unwrap();
+    until_peers(&alice, 2).await;
 }

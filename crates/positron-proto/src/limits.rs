@@ -224,6 +224,12 @@ pub const MAX_BOOK: usize = 4096;
 pub const MAX_BOOK_PER_SOURCE: usize = 256;
 /// Dials that are under way, in all.
 pub const MAX_DIALS: usize = 16;
+/// Peers that the application keeps a slot for beside all others, and dials beside all others. A
+/// guess: a validator set, not a network.
+pub const MAX_RESERVED: usize = 32;
+/// Longest wait before a reserved peer is dialled again: what is left of ten seconds after a dial
+/// that was under way when it became reachable.
+pub const RESERVED_LONGEST: Duration = Duration::from_secs(4);
 /// First wait before an address is dialled again.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait before an address is dialled again.

@@ -7,8 +7,8 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_TTL},
-    node::NodeConfig,
+    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL},
+    node::{NodeConfig, PeerOrder},
     peers::PeersConfig,
     session::sessions::{LinkKinds, SessionConfig},
     trust::TrustConfig,
@@ -19,6 +19,7 @@ use super::{
     error::ConfigError,
     external::{is_host_and_port, to_dial},
     network::NetworkConfig,
+    reserved::to_reserve,
 };
 
 /// A configuration of which every key was checked: what a node may be started with.
@@ -37,6 +38,7 @@ impl<'a> Checked<'a> {
         network(config)?;
         let listen = listen(config)?;
         bootstrap_nodes(config)?;
+        reserved_peers(config)?;
         external_addresses(config)?;
         log_level(config)?;
         node_id(config)?;
@@ -54,6 +56,11 @@ impl<'a> Checked<'a> {
     /// Where the operator says that others reach the node, which got `port`: something to dial.
     pub(crate) fn external_addresses(&self, port: u16) -> Vec<String> {
         self.config.external_addresses_at(port)
+    }
+
+    /// Which peers have slots of their own.
+    pub(crate) fn reserved_peers(&self) -> impl Iterator<Item = PeerOrder> {
+        self.config.reserved_peers.iter().filter_map(|peer| to_reserve(peer))
     }
 
     /// What links may be made of.
@@ -154,6 +161,25 @@ fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
                  node.example.org:8888"
                     .into()
             },
+        )?;
+    }
+    Ok(())
+}
+
+fn reserved_peers(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.reserved_peers.len();
+    ensure(
+        count <= MAX_RESERVED,
+        "reserved_peers",
+        || format!("{count} nodes"),
+        || format!("at most {MAX_RESERVED} are allowed"),
+    )?;
+    for peer in &config.reserved_peers {
+        ensure(
+            to_reserve(peer).is_some(),
+            "reserved_peers",
+            || quoted(peer),
+            || "each must be the id of a node, or id@ip:port with its IP address and port".into(),
         )?;
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! What the application says.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     id::NodeId,
     limits::{
-        MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
+        MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_RESERVED,
         MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
     },
     substream::NotOpened,
@@ -89,6 +89,19 @@ pub enum PeerOrder {
         /// Whom.
         peer: NodeId,
     },
+    /// Keep a slot for it beside all others, dial it for as long as it is not linked, and never ban
+    /// it for its score; until it is unreserved or banned, or the node stops.
+    Reserve {
+        /// Whom.
+        peer: NodeId,
+        /// Where it is, besides what its record says.
+        at: Option<SocketAddr>,
+    },
+    /// Treat it like others again. Nothing happens if no slot is reserved for it.
+    Unreserve {
+        /// Whom.
+        peer: NodeId,
+    },
     /// Lower its score by one plain penalty: it did wrong by the application's own rules.
     Report {
         /// Whom.
@@ -96,20 +109,6 @@ pub enum PeerOrder {
         /// Why, for people.
         why: Arc<str>,
     },
-}
-
-impl PeerOrder {
-    /// Whether the order can be meant, by what it says alone.
-    pub(super) fn check(&self, me: NodeId) -> Result<(), Refused> {
-        let (peer, why) = match self {
-            Self::Ban { peer, why, .. } | Self::Report { peer, why } => (peer, &why[..]),
-            Self::Unban { peer } | Self::Disconnect { peer } => (peer, ""),
-        };
-        if *peer == me {
-            return Err(Refused::AgainstOurselves);
-        }
-        if why.len() > MAX_BAN_WORDS { Err(Refused::BanWords(why.len())) } else { Ok(()) }
-    }
 }
 
 /// Why a command was not taken. Nothing was changed.
@@ -136,6 +135,15 @@ pub enum Refused {
     /// Too many bans by the application.
     #[error("an application bans at most {MAX_ORDERED_BANS} nodes at once; lift one first")]
     TooManyBans,
+    /// Too many reserved peers.
+    #[error("a node has at most {MAX_RESERVED} reserved peers")]
+    TooManyReserved,
+    /// The application has banned the node that it wants to reserve a slot for.
+    #[error("node {0} is banned by the application; lift the ban first")]
+    IsBanned(NodeId),
+    /// A reserved peer would be dialled again at once.
+    #[error("a slot is reserved for node {0}; give that up first")]
+    IsReserved(NodeId),
     /// There is no session to end.
     #[error("node {0} is not connected")]
     NotConnected(NodeId),

@@ -264,27 +264,10 @@ impl NodeCore {
 
     /// What the application wants of its peers.
     pub(super) fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
-        order.check(self.id())?;
-        match order {
-            PeerOrder::Ban { peer, why, lasts } => {
-                if !self.trust.ban(now, peer, why, lasts, &mut self.queues.trust) {
-                    return Err(Refused::TooManyBans);
-                }
-            }
-            PeerOrder::Unban { peer } => {
-                if self.trust.unban(now, peer, &mut self.queues.trust) {
-                    self.peers.handle_unbanned(now, peer);
-                }
-            }
-            PeerOrder::Disconnect { peer } => {
-                if !self.peers.disconnect(peer, &mut self.queues.peers) {
-                    return Err(Refused::NotConnected(peer));
-                }
-            }
-            PeerOrder::Report { peer, why } => {
-                self.trust.report(now, peer, why, &mut self.queues.trust);
-            }
+        if order.peer() == self.id() {
+            return Err(Refused::AgainstOurselves);
         }
+        order.obey(now, (&mut self.trust, &mut self.peers), &mut self.queues)?;
         let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
         Ok(ticket)

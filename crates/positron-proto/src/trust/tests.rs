@@ -419,3 +419,24 @@ fn bans_by_the_application_are_bounded_and_give_way_to_nobody() {
     assert!(trust.standings().len() <= MAX_OBSERVED);
     assert!((0..ordered).all(|peer| trust.standings().is_banned(&node(peer), at(1).wall)));
 }
+
+#[test]
+fn a_spared_peer_is_banned_by_nobody_but_the_application() {
+    let (mut trust, mut out) = (new(config()), VecDeque::new());
+    observe(&mut trust, at(0), node(1), FORGED);
+    observe(&mut trust, at(0), node(1), FORGED);
+    assert!(trust.spare(at(0), node(1), &mut out), "a ban for a score is lifted");
+    for _ in 0..10 {
+        observe(&mut trust, at(1), node(1), FORGED);
+    }
+    assert!(!trust.standings().is_banned(&node(1), at(1).wall));
+    assert!(close(score(&trust, node(1)), 0.1), "its score falls all the same");
+    ban(&mut trust, at(2), node(1), YEAR).unwrap();
+    assert!(trust.standings().is_banned(&node(1), at(2).wall));
+    assert!(!trust.spare(at(3), node(1), &mut out), "the application has to lift its own ban");
+    trust.unban(at(4), node(1), &mut out);
+    for _ in 0..2 {
+        observe(&mut trust, at(5), node(1), FORGED);
+    }
+    assert!(trust.standings().is_banned(&node(1), at(5).wall), "the ban ended the favour");
+}

@@ -1,7 +1,7 @@
 //! The machine: scores, decay, bans.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -37,6 +37,8 @@ pub struct Trust {
     observed: BTreeMap<NodeId, Observed>,
     audit: Audit,
     deadlines: Deadlines<Wake>,
+    /// Who is never banned for a score.
+    spared: BTreeSet<NodeId>,
 }
 
 /// What is known of one peer besides its standing.
@@ -77,6 +79,7 @@ impl Trust {
             observed: BTreeMap::new(),
             audit: Audit::default(),
             deadlines: Deadlines::new(),
+            spared: BTreeSet::new(),
             config,
         };
         for known in remembered.into_iter().take(MAX_OBSERVED) {
@@ -147,6 +150,7 @@ impl Trust {
             return false;
         }
         let score = self.standings.of(&peer).score;
+        self.spared.remove(&peer);
         self.note(now, peer, out).ordered = Some(Arc::clone(&why));
         self.refuse(now, peer, BanReason::Ordered(why), (score, lasts.min(LONGEST_BAN)), out);
         true
@@ -159,6 +163,22 @@ impl Trust {
             self.pardon(now, peer, out);
         }
         is_banned
+    }
+
+    /// Never bans this peer for its score, and lifts such a ban. False if the application has banned
+    /// it. Who calls it bounds how many there are.
+    pub fn spare(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> bool {
+        if self.observed.get(&peer).is_some_and(|observed| observed.ordered.is_some()) {
+            return false;
+        }
+        self.unban(now, peer, out);
+        self.spared.insert(peer);
+        true
+    }
+
+    /// This peer is banned for its score like others again.
+    pub fn spare_no_more(&mut self, peer: &NodeId) {
+        self.spared.remove(peer);
     }
 
     fn observe_for(
@@ -177,7 +197,10 @@ impl Trust {
             self.pardon(now, peer, out);
         }
         let before = self.standings.of(&peer).score;
-        let score = after(&self.config, before, what);
+        let mut score = after(&self.config, before, what);
+        if self.spared.contains(&peer) {
+            score = score.max(self.config.min_threshold);
+        }
         let observed = self.note(now, peer, out);
         let change = score - before;
         match ROUTINE.iter().position(|routine| *routine == what) {
