@@ -286,6 +286,7 @@ fn who_is_let_go_is_left_alone_until_the_pause_is_over_or_somebody_asks() {
     assert!(!world.linked(0, 1));
     world.act(1, |node, now, _| assert!(node.peers.join(now, address(0))));
     assert!(world.run_until(Duration::from_secs(2), |world| world.linked(0, 1)));
+    world.run(Duration::from_secs(1));
 
     world.act(1, |node, _, out| assert!(node.peers.disconnect(hub, out)));
     assert!(world.run_until(REFUSED_PAUSE * 3 / 2, |world| world.linked(0, 1)), "it is over");
