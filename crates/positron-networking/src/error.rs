@@ -131,6 +131,17 @@ pub enum RequestError {
     Stopped,
 }
 
+/// Why a node did not do what the application wants of a peer. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// The node did not take it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The node stopped.
+    #[error("the node stopped")]
+    Stopped,
+}
+
 /// Why [`join`](crate::Node::join) found nobody. The node keeps the address and goes on trying.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {

@@ -11,7 +11,7 @@ use std::{
 use positron_proto::{
     handshake::Direction,
     id::{MessageId, NodeId},
-    misbehavior::Observation,
+    misbehavior::BanReason,
     node::{Event, view::UsedTwice},
     session::sessions::{DialFailure, DownReason},
     wire::frame::CloseReason,
@@ -65,9 +65,9 @@ pub enum NodeEvent {
     PeerBanned {
         /// Who.
         peer: NodeId,
-        /// For what.
-        #[serde(serialize_with = "as_name")]
-        reason: Observation,
+        /// For what; with the application's words, if it is the application that says so.
+        #[serde(serialize_with = "in_words")]
+        reason: BanReason,
         /// Until when, in seconds since 1970.
         until_unix_secs: u64,
     },
@@ -175,7 +175,7 @@ impl fmt::Display for NodeEvent {
             }
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
             Self::PeerBanned { peer, reason, .. } => {
-                write!(f, "peer {} is banned: {}", peer.short(), reason.name())
+                write!(f, "peer {} is banned: {reason}", peer.short())
             }
             Self::ExternalAddresses { addresses } if addresses.is_empty() => {
                 write!(f, "seen by others at no address any more")
@@ -220,10 +220,6 @@ impl fmt::Display for NodeEvent {
 
 fn in_words<T: fmt::Display, S: Serializer>(reason: &T, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(reason)
-}
-
-fn as_name<S: Serializer>(what: &Observation, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(what.name())
 }
 
 /// What happens from the moment of [`events`](crate::Node::events) on: a stream.

@@ -59,7 +59,8 @@ pub use builder::NodeBuilder;
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use error::{
-    DecodeError, JoinError, RequestError, SendError, ShutdownError, StartError, SubscriptionError,
+    DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,
+    SubscriptionError,
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
@@ -70,7 +71,7 @@ pub use node::Node;
 pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
-    misbehavior::Observation,
+    misbehavior::{BanReason, Observation},
     node::{Refused, SequenceKind as MessageKind},
     request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},

@@ -527,6 +527,7 @@ impl NodeBuilder {
         let bound = sockets.address;
         let core_config = checked.for_core(bound.port());
         let configured = checked.external_addresses(bound.port());
+        let reserved: Vec<_> = checked.reserved_peers().collect();
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
@@ -539,6 +540,11 @@ impl NodeBuilder {
         for name in durable {
             let subscribed = core.command(clock.now(), Command::Subscribe { name });
             subscribed.map_err(SubscriptionError::from)?;
+        }
+        for order in reserved {
+            if let Err(why) = core.command(clock.now(), Command::Peer(order)) {
+                tracing::warn!("`reserved_peers`: {why}");
+            }
         }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);

@@ -233,6 +233,12 @@ pub const MAX_BOOK: usize = 4096;
 pub const MAX_BOOK_PER_SOURCE: usize = 256;
 /// Dials that are under way, in all.
 pub const MAX_DIALS: usize = 16;
+/// Peers that the application keeps a slot for beside all others, and dials beside all others. A
+/// guess: a validator set, not a network.
+pub const MAX_RESERVED: usize = 32;
+/// Longest wait before a reserved peer is dialled again: what is left of ten seconds after a dial
+/// that was under way when it became reachable.
+pub const RESERVED_LONGEST: Duration = Duration::from_secs(4);
 /// First wait before an address is dialled again.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait before an address is dialled again.
@@ -386,8 +392,14 @@ pub const MAX_USED_TWICE: usize = 64;
 /// Peers whose behaviour is remembered; the one nearest to a stranger's score and silent longest
 /// goes first.
 pub const MAX_OBSERVED: usize = 8192;
-/// How long a ban lasts.
+/// How long a ban for a score lasts.
 pub const BAN_DURATION: Duration = Duration::from_secs(3600);
+/// Longest ban by the application: for good, as people count.
+pub const LONGEST_BAN: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Bans by the application: an eighth of [`MAX_OBSERVED`], so that they never give way to others.
+pub const MAX_ORDERED_BANS: usize = MAX_OBSERVED / 8;
+/// Bytes of the application's words for a ban or a report: a line or two.
+pub const MAX_BAN_WORDS: usize = 256;
 /// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Kinds of wrong, of all peers, whose audit events are being summed; beyond it they are dropped.

@@ -1,4 +1,7 @@
-//! The closed list of what a peer can do wrong, and of what it can do well.
+//! The closed list of what a peer can do wrong, and of what it can do well; why one is refused.
+
+use core::fmt;
+use std::sync::Arc;
 
 /// What a peer did wrong. Only what an authenticated peer sent can be held against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -57,6 +60,8 @@ pub enum Observation {
     TimedOut,
     /// It did wrong.
     Misbehaved(Misbehavior),
+    /// The application says that it did wrong, by rules of its own.
+    Reported,
 }
 
 impl Observation {
@@ -67,13 +72,35 @@ impl Observation {
             Self::Answered => "answered",
             Self::TimedOut => "timed_out",
             Self::Misbehaved(what) => what.name(),
+            Self::Reported => "reported",
         }
     }
 
     /// The observation of this name.
     pub fn named(name: &[u8]) -> Option<Self> {
-        let well = [Self::ValidMessage, Self::Answered, Self::TimedOut];
+        let others = [Self::ValidMessage, Self::Answered, Self::TimedOut, Self::Reported];
         let wrong = Misbehavior::ALL.into_iter().map(Self::Misbehaved);
-        well.into_iter().chain(wrong).find(|observation| observation.name().as_bytes() == name)
+        others.into_iter().chain(wrong).find(|observation| observation.name().as_bytes() == name)
+    }
+}
+
+/// Why a peer is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BanReason {
+    /// Its score fell below the threshold, at last by this.
+    Observed(Observation),
+    /// Its score fell below the threshold, at last by a report of the application in these words.
+    Reported(Arc<str>),
+    /// The application wants it so, in these words.
+    Ordered(Arc<str>),
+}
+
+impl fmt::Display for BanReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Observed(what) => f.write_str(what.name()),
+            Self::Reported(why) => write!(f, "reported by the application: {why}"),
+            Self::Ordered(why) => write!(f, "by the application: {why}"),
+        }
     }
 }

@@ -7,15 +7,15 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_TTL},
-    node::NodeConfig,
+    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL},
+    node::{NodeConfig, PeerOrder},
     peers::PeersConfig,
     session::sessions::{LinkKinds, SessionConfig},
     trust::TrustConfig,
     wire::has_zone,
 };
 
-use super::{error::ConfigError, external::to_dial, network::NetworkConfig};
+use super::{error::ConfigError, external::to_dial, network::NetworkConfig, reserved::to_reserve};
 use crate::invite::targets_of;
 
 /// A configuration of which every key was checked: what a node may be started with.
@@ -34,6 +34,7 @@ impl<'a> Checked<'a> {
         network(config)?;
         let listen = listen(config)?;
         bootstrap_nodes(config)?;
+        reserved_peers(config)?;
         external_addresses(config)?;
         log_level(config)?;
         node_id(config)?;
@@ -51,6 +52,11 @@ impl<'a> Checked<'a> {
     /// Where the operator says that others reach the node, which got `port`: something to dial.
     pub(crate) fn external_addresses(&self, port: u16) -> Vec<String> {
         self.config.external_addresses_at(port)
+    }
+
+    /// Which peers have slots of their own.
+    pub(crate) fn reserved_peers(&self) -> impl Iterator<Item = PeerOrder> {
+        self.config.reserved_peers.iter().filter_map(|peer| to_reserve(peer))
     }
 
     /// What links may be made of.
@@ -151,6 +157,25 @@ fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
         if let Err(why) = targets_of(target, &config.network) {
             return ensure(false, "bootstrap_nodes", || quoted(target), || why);
         }
+    }
+    Ok(())
+}
+
+fn reserved_peers(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.reserved_peers.len();
+    ensure(
+        count <= MAX_RESERVED,
+        "reserved_peers",
+        || format!("{count} nodes"),
+        || format!("at most {MAX_RESERVED} are allowed"),
+    )?;
+    for peer in &config.reserved_peers {
+        ensure(
+            to_reserve(peer).is_some(),
+            "reserved_peers",
+            || quoted(peer),
+            || "each must be the id of a node, or id@ip:port with its IP address and port".into(),
+        )?;
     }
     Ok(())
 }

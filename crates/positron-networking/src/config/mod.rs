@@ -5,6 +5,7 @@ mod error;
 mod external;
 mod network;
 mod read;
+mod reserved;
 mod spelling;
 mod transport;
 

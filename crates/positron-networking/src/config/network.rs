@@ -34,6 +34,9 @@ pub struct NetworkConfig {
     pub udp_batches: bool,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
+    /// Nodes that always have a slot, beside `max_peers`, and are dialled for as long as they are
+    /// not connected ([`Node::reserve`](crate::Node::reserve)): each an id, or `id@ip:port`.
+    pub reserved_peers: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
@@ -108,6 +111,7 @@ impl Default for NetworkConfig {
             transport: TransportPolicy::default(),
             udp_batches: session.udp_batches,
             bootstrap_nodes: peers.bootstrap,
+            reserved_peers: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
             log_file: None,

@@ -1,10 +1,15 @@
 //! What the application says.
 
+use std::{net::SocketAddr, sync::Arc};
+
 use bytes::Bytes;
 
 use crate::{
     id::NodeId,
-    limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS},
+    limits::{
+        MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_RESERVED,
+        MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+    },
     substream::NotOpened,
     time::Duration,
 };
@@ -64,8 +69,56 @@ pub enum Command {
         /// To whom.
         to: NodeId,
     },
+    /// Treat a peer so from now on. Completes at once with `Noted`.
+    Peer(PeerOrder),
     /// Tell every peer goodbye. Completes with `Stopped`; afterwards everything is refused.
     Stop,
+}
+
+/// How the application wants a peer to be treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerOrder {
+    /// Close its session and refuse it, over restarts too; in place of any ban that it has.
+    Ban {
+        /// Whom.
+        peer: NodeId,
+        /// Why, for people.
+        why: Arc<str>,
+        /// For how long, [`LONGEST_BAN`](crate::limits::LONGEST_BAN) at most.
+        lasts: Duration,
+    },
+    /// Lift its ban, whoever made it. Nothing happens if there is none.
+    Unban {
+        /// Whose.
+        peer: NodeId,
+    },
+    /// End its session, and do not dial it for about
+    /// [`REFUSED_PAUSE`](crate::limits::REFUSED_PAUSE) unless something for it is waiting. It may
+    /// dial us.
+    Disconnect {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Keep a slot for it beside all others, dial it for as long as it is not linked, and never ban
+    /// it for its score; until it is unreserved or banned, or the node stops.
+    Reserve {
+        /// Whom.
+        peer: NodeId,
+        /// Where it is, besides what its record says.
+        at: Option<SocketAddr>,
+    },
+    /// Treat it like others again. Nothing happens if no slot is reserved for it.
+    Unreserve {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Lower its score by one plain penalty: it did wrong by the application's own rules.
+    Report {
+        /// Whom.
+        peer: NodeId,
+        /// Why, for people.
+        why: Arc<str>,
+    },
 }
 
 /// Why a command was not taken. Nothing was changed.
@@ -86,6 +139,27 @@ pub enum Refused {
     /// A message to ourselves.
     #[error("a node does not send messages to itself")]
     ToOurselves,
+    /// An order about a peer that names ourselves.
+    #[error("a node does not treat itself as a peer")]
+    AgainstOurselves,
+    /// The words of a ban or a report are too long.
+    #[error("the words for a ban or a report have at most {MAX_BAN_WORDS} bytes, these have {0}")]
+    BanWords(usize),
+    /// Too many bans by the application.
+    #[error("an application bans at most {MAX_ORDERED_BANS} nodes at once; lift one first")]
+    TooManyBans,
+    /// Too many reserved peers.
+    #[error("a node has at most {MAX_RESERVED} reserved peers")]
+    TooManyReserved,
+    /// The application has banned the node that it wants to reserve a slot for.
+    #[error("node {0} is banned by the application; lift the ban first")]
+    IsBanned(NodeId),
+    /// A reserved peer would be dialled again at once.
+    #[error("a slot is reserved for node {0}; give that up first")]
+    IsReserved(NodeId),
+    /// There is no session to end.
+    #[error("node {0} is not connected")]
+    NotConnected(NodeId),
     /// Neither linked nor in the address book.
     #[error("node {0} is neither connected nor in the address book")]
     UnknownPeer(NodeId),

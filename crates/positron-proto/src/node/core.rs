@@ -204,6 +204,7 @@ impl NodeCore {
             }
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::OpenStream { to } => self.open_stream(now, to)?,
+            Command::Peer(order) => self.obey(now, order)?,
             Command::Stop => self.stop(now),
         };
         self.flush_and_route(now);

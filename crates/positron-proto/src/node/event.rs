@@ -8,7 +8,7 @@ use super::{HandedOver, view::UsedTwice};
 use crate::{
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
-    misbehavior::Observation,
+    misbehavior::BanReason,
     session::sessions::{DialFailure, DialRequest, DownReason},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
@@ -90,7 +90,7 @@ pub enum Event {
         /// Whom.
         peer: NodeId,
         /// For what.
-        why: Observation,
+        why: BanReason,
         /// Until when.
         until: WallTime,
     },
@@ -147,7 +147,8 @@ pub enum Outcome {
     StreamNotOpened(NotOpened),
     /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
     Joining,
-    /// A subscription, or what it acknowledged, is on disk.
+    /// A subscription, or what it acknowledged, is on disk; or a [`super::PeerOrder`] is obeyed
+    /// from now on.
     Noted,
     /// Every session was told goodbye ([`super::Command::Stop`]).
     Stopped,

@@ -1,9 +1,9 @@
 //! The node: one pure state machine, and the wiring of its rooms.
 //!
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
-//! [`command`] (what the application hears and says), `rooms.rs` (every list that has a line for
-//! each room: messages, configurations, what storage brings back, queues, reasons to wake,
-//! counters), [`change`] (our own numbers, as storage keeps them), [`delivery_log`] (what the
+//! [`command`] (what the application hears and says), `peer_order.rs` (what it decides about
+//! peers), `rooms.rs` (every list that has a line for each room: messages, configurations, what
+//! storage brings back, queues, reasons to wake, counters), [`change`] (our own numbers, as storage keeps them), [`delivery_log`] (what the
 //! application has not acknowledged), `counters.rs` and [`view`]; then
 //! [`core`] (the machine), `message.rs` (what the list of messages becomes), `route.rs` (who hears
 //! whom), `publisher.rs` and `sequence.rs` (our own messages, their numbers and tickets),
@@ -25,6 +25,7 @@ mod held_links;
 mod identity_use;
 pub mod input;
 mod message;
+mod peer_order;
 mod pending_verification;
 mod persistence;
 mod publisher;
@@ -37,7 +38,7 @@ pub mod view;
 mod work_budget;
 
 pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};
-pub use command::{Command, Refused};
+pub use command::{Command, PeerOrder, Refused};
 pub use core::NodeCore;
 pub use counters::NodeCounters;
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};

@@ -275,7 +275,9 @@ mod tests {
         let mut id = [0; 32];
         id[..2].copy_from_slice(&n.to_be_bytes());
         let standing = PeerTrust { score, banned_until: Some(WallTime::from_unix_micros(9)) };
-        trust::change::keep(&NodeId::from_bytes(id), &standing, WallTime::from_unix_micros(5))
+        let at = WallTime::from_unix_micros(5);
+        let peer = NodeId::from_bytes(id);
+        trust::change::keep(&trust::RememberedTrust { peer, standing, at, ordered: None })
     }
 
     /// Carries out what is due at `now`; how many changes went to the disk.

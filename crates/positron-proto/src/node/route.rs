@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    command::check_size, pending_verification::Claim, persistence::Awaited, pushes::Push,
-    verification::Verification,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, PeerOrder, Refused,
+    SequenceKind, command::check_size, pending_verification::Claim, persistence::Awaited,
+    pushes::Push, verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -298,6 +298,17 @@ impl NodeCore {
         }
     }
 
+    /// What the application wants of its peers.
+    pub(super) fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
+        if order.peer() == self.id() {
+            return Err(Refused::AgainstOurselves);
+        }
+        order.obey(now, (&mut self.trust, &mut self.peers), &mut self.queues)?;
+        let ticket = self.publisher.ticket();
+        self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
+        Ok(ticket)
+    }
+
     pub(super) fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
         self.check_receiver(to)?;
         let ticket = self.publisher.ticket();
@@ -355,8 +366,8 @@ impl NodeCore {
 
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
-            trust::TrustEffect::Remember { peer, standing, at } => {
-                self.persist_later(now, trust::change::keep(&peer, &standing, at));
+            trust::TrustEffect::Remember(known) => {
+                self.persist_later(now, trust::change::keep(&known));
             }
             trust::TrustEffect::Forget(peer) => {
                 self.persist_later(now, trust::change::forget(&peer));

@@ -17,8 +17,8 @@ use crate::{
 /// little. A message of an application costs a small part of its bytes, given back when it proves
 /// to be new: what brings news is bounded by its signatures and by the disk. So does a request,
 /// when the application has answered it, and an answer that was asked for. Debts are paid off by
-/// time. Who owes more than [`WORK_BURST`] waits: its link is not read for a moment, so that flow control
-/// slows down whoever says too much, and nobody else. Who owes that much again after
+/// time. Who owes more than [`WORK_BURST`] waits: its link is not read for a moment, so that flow
+/// control slows down whoever says too much, and nobody else. Who owes that much again after
 /// [`WORK_PATIENCE`], and was not down to half of it when something was charged meanwhile, floods.
 ///
 /// Bounded by the peers that are linked, and those that left in the last seconds: a new link is no

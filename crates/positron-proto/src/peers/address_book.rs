@@ -52,6 +52,8 @@ pub(super) struct AddressBook {
     learned: u64,
     /// Entries that storage has and that left the book.
     forgotten: Vec<NodeId>,
+    /// Nodes that are never evicted, in the book or not.
+    pinned: BTreeSet<NodeId>,
 }
 
 impl AddressBook {
@@ -89,6 +91,32 @@ impl AddressBook {
         }
     }
 
+    /// The node is never evicted from now on.
+    pub(super) fn pin(&mut self, node: &NodeId) {
+        self.reindex(node, |pinned| pinned.insert(*node));
+    }
+
+    /// The node may be evicted again.
+    pub(super) fn unpin(&mut self, node: &NodeId) {
+        self.reindex(node, |pinned| pinned.remove(node));
+    }
+
+    pub(super) fn is_pinned(&self, node: &NodeId) -> bool {
+        self.pinned.contains(node)
+    }
+
+    /// Changes who is pinned around an entry that may be there.
+    fn reindex(&mut self, node: &NodeId, change: impl FnOnce(&mut BTreeSet<NodeId>) -> bool) {
+        let mut entry = self.entries.remove(node);
+        if let Some(entry) = &mut entry {
+            self.unindex(node, entry);
+        }
+        change(&mut self.pinned);
+        if let Some(entry) = entry {
+            self.index(*node, entry);
+        }
+    }
+
     /// Puts a verified record in; `usable` are those of its addresses that are worth a dial.
     pub(super) fn learn(
         &mut self,
@@ -104,8 +132,10 @@ impl AddressBook {
             self.change(&node, |entry| entry.replace(record, usable));
             return Learned::Newer;
         }
-        usable.retain(|addr| self.has_room_at(addr.ip()));
-        if usable.is_empty() || !self.evict_for(source) {
+        if !self.is_pinned(&node) {
+            usable.retain(|addr| self.has_room_at(addr.ip()));
+        }
+        if usable.is_empty() || !(self.is_pinned(&node) || self.evict_for(source)) {
             return Learned::Dropped;
         }
         self.insert(node, KnownPeer::heard_of(record), usable, source);
@@ -117,7 +147,8 @@ impl AddressBook {
         let node = known.record.content().node_id();
         let share =
             known.dialled.map_or(SourceShare::Inbound, |at| SourceShare::Good(Group::of(at.ip())));
-        if usable.is_empty() || self.entries.contains_key(&node) || !self.evict_for(share) {
+        let has_room = self.is_pinned(&node) || self.evict_for(share);
+        if usable.is_empty() || self.entries.contains_key(&node) || !has_room {
             self.forgotten.push(node);
             return;
         }
@@ -286,7 +317,7 @@ impl AddressBook {
             entry.good_at = Some(self.verified.len());
             self.verified.push(node);
         }
-        if !entry.linked {
+        if !(entry.linked || self.is_pinned(&node)) {
             let share = entry.share();
             self.resize(share, |nodes| {
                 nodes.insert((entry.rank(), node));
@@ -326,7 +357,7 @@ impl AddressBook {
                 moved.good_at = Some(at);
             }
         }
-        if !entry.linked {
+        if !(entry.linked || self.is_pinned(node)) {
             self.resize(entry.share(), |nodes| {
                 nodes.remove(&(entry.rank(), *node));
             });

@@ -92,6 +92,8 @@ struct BootstrapEntry {
     failures: u32,
     /// Who answered there last.
     found: Option<NodeId>,
+    /// No attempt before then, unless somebody asks: we let go of who was found there.
+    left_alone_until: Instant,
 }
 
 /// The addresses that the operator gave, each dialled until its node is linked, and again when it
@@ -130,6 +132,7 @@ impl BootstrapEntry {
             resolving: false,
             failures: 0,
             found: None,
+            left_alone_until: Instant::ORIGIN,
         }
     }
 
@@ -203,6 +206,24 @@ impl BootstrapAddresses {
                 }
                 let soon = turn.now.mono + turn.rng.jitter(wait);
                 self.deadlines.set_earliest(index, soon);
+            }
+        }
+    }
+
+    /// We let go of a peer: the address where it was found is not tried before `until`.
+    pub(super) fn leave_alone(&mut self, peer: NodeId, until: Instant) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.found == Some(peer)) {
+            entry.left_alone_until = until;
+        }
+    }
+
+    /// A ban was lifted: the address where its node was found is tried at once.
+    pub(super) fn handle_unbanned(&mut self, now: Instant, peer: NodeId) {
+        self.banned_contact = self.banned_contact.filter(|id| *id != peer);
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.found == Some(peer) {
+                entry.view.state = BootstrapState::Trying;
+                self.deadlines.set_earliest(index, now);
             }
         }
     }
@@ -364,6 +385,10 @@ impl BootstrapAddresses {
         }
         if !entry.queue.is_empty() {
             return self.race_next_address(index, links, dialer, turn);
+        }
+        if !entry.asked && entry.left_alone_until > turn.now.mono {
+            self.deadlines.set(index, entry.left_alone_until);
+            return;
         }
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         // A node that answers, if only to say that it is full, is known to be there: with enough

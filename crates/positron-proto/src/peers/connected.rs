@@ -29,6 +29,8 @@ pub(super) struct PeerLink {
     pub group: Group,
     /// What its address counted as when it came; `None` if it is not counted.
     counted_as: Option<IpAddr>,
+    /// It has a slot of its own.
+    reserved: bool,
     /// Since when.
     pub since: Instant,
     /// We asked for records and wait for them.
@@ -45,16 +47,16 @@ pub(super) struct PeerLink {
 
 /// Every linked peer, and the slots.
 ///
-/// `max` slots in all. Half of them at most are reserved for links that we chose ourselves: who
+/// `max` slots in all. Half of them at most are kept for links that we chose ourselves: who
 /// dials us can fill the others, never these (Heilman et al. 2015). Of those, one public address
-/// has `per_address` at most.
+/// has `per_address` at most. Reserved peers have slots of their own, beside all these.
 #[derive(Debug)]
 pub(super) struct ConnectedPeers {
     by_id: BTreeMap<NodeId, PeerLink>,
     /// Let in, not up yet: since when, and what its address counts as.
     admitted: BTreeMap<NodeId, (Instant, Option<IpAddr>)>,
     max: usize,
-    reserved: usize,
+    chosen: usize,
     per_address: usize,
 }
 
@@ -67,12 +69,12 @@ struct Allowance {
 impl ConnectedPeers {
     pub(super) const fn new(max: usize, outbound_target: usize, per_address: usize) -> Self {
         let half = max / 2;
-        let reserved = if outbound_target < half { outbound_target } else { half };
-        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, reserved, per_address }
+        let chosen = if outbound_target < half { outbound_target } else { half };
+        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, chosen, per_address }
     }
 
     /// A session came up. False if it was up before.
-    pub(super) fn up(&mut self, now: Instant, peer: Peer) -> bool {
+    pub(super) fn up(&mut self, now: Instant, peer: Peer, reserved: bool) -> bool {
         self.admitted.remove(&peer.id);
         if let Some(link) = self.by_id.get_mut(&peer.id) {
             link.peer = peer;
@@ -84,6 +86,7 @@ impl ConnectedPeers {
             scope: Scope::of_peer(peer.addr),
             group: Group::of(peer.addr.ip()),
             counted_as: counted_as(&peer),
+            reserved,
             since: now,
             asked: false,
             active_peers: 0,
@@ -134,30 +137,63 @@ impl ConnectedPeers {
         self.by_id.iter()
     }
 
-    /// Links that we dialled.
+    /// Links of our own choice: those that we dialled, in slots that all share.
     pub(super) fn outbound(&self) -> impl Iterator<Item = (&NodeId, &PeerLink)> {
-        self.by_id.iter().filter(|(_, link)| link.peer.direction == Direction::Outbound)
+        let chosen = |link: &PeerLink| link.peer.direction == Direction::Outbound;
+        self.by_id.iter().filter(move |(_, link)| !link.reserved && chosen(link))
+    }
+
+    /// This peer has a slot of its own from now on.
+    pub(super) fn reserve(&mut self, peer: &NodeId) {
+        self.admitted.remove(peer);
+        if let Some(link) = self.by_id.get_mut(peer) {
+            link.reserved = true;
+        }
+    }
+
+    /// It shares the slots of all others again.
+    pub(super) fn unreserve(&mut self, peer: &NodeId) {
+        if let Some(link) = self.by_id.get_mut(peer) {
+            link.reserved = false;
+        }
+    }
+
+    /// Links in slots that all share.
+    fn shared(&self) -> impl Iterator<Item = &PeerLink> {
+        self.by_id.values().filter(|link| !link.reserved)
+    }
+
+    /// Whether more links share the slots than there are.
+    pub(super) fn has_too_many(&self) -> bool {
+        self.shared().count() > self.max
     }
 
     /// Free slots for links of our own choice.
     pub(super) fn free(&self) -> usize {
-        self.max.saturating_sub(self.by_id.len() + self.admitted.len())
+        self.max.saturating_sub(self.shared().count() + self.admitted.len())
     }
 
-    /// Whether there are more links than slots, and not because of a link that a reserved slot is
+    /// Whether there are more links than slots, and not because of a link that a slot is kept
     /// for: guests came while more than one dial was under way.
     pub(super) fn is_overfull(&self) -> bool {
-        self.by_id.len() > self.max && self.outbound().count() > self.reserved
+        self.has_too_many() && self.outbound().count() > self.chosen
     }
 
-    /// Takes a slot for who knocked, if one is left for guests, and for those of its address.
-    pub(super) fn admit(&mut self, now: Instant, peer: &Peer) -> Result<(), CloseReason> {
+    /// Takes a slot for who knocked, if one is left for guests, and for those of its address, or if
+    /// one is reserved for it.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        peer: &Peer,
+        reserved: bool,
+    ) -> Result<(), CloseReason> {
         self.admitted.retain(|_, (since, _)| now.since(*since) < HANDSHAKE_TIMEOUT);
-        if self.by_id.contains_key(&peer.id) || self.admitted.contains_key(&peer.id) {
+        let is_here = self.by_id.contains_key(&peer.id) || self.admitted.contains_key(&peer.id);
+        if reserved || is_here {
             return Ok(());
         }
-        let inbound = self.by_id.len() - self.outbound().count() + self.admitted.len();
-        if self.free() == 0 || inbound >= self.max - self.reserved {
+        let inbound = self.shared().count() - self.outbound().count() + self.admitted.len();
+        if self.free() == 0 || inbound >= self.max - self.chosen {
             return Err(CloseReason::SlotsFull);
         }
         let address = counted_as(peer);
@@ -171,7 +207,7 @@ impl ConnectedPeers {
     /// Those who dialled us from what counts as one address.
     fn guests_of(&self, address: Option<IpAddr>) -> usize {
         let inbound = |link: &&PeerLink| link.peer.direction == Direction::Inbound;
-        let linked = self.by_id.values().filter(inbound).map(|link| link.counted_as);
+        let linked = self.shared().filter(inbound).map(|link| link.counted_as);
         let admitted = self.admitted.values().map(|(_, address)| *address);
         linked.chain(admitted).filter(|of| *of == address).count()
     }

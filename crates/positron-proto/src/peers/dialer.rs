@@ -17,8 +17,8 @@ use crate::{
 ///
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
-/// bootstrap addresses; of probes at most [`MAX_PROBES`]. A dial whose outcome nobody tells is
-/// forgotten by [`expire`](Self::expire).
+/// bootstrap addresses; of probes at most [`MAX_PROBES`]; and one for each reserved peer. A dial
+/// whose outcome nobody tells is forgotten by [`expire`](Self::expire).
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
@@ -44,6 +44,8 @@ pub(super) enum DialReason {
     Bootstrap(usize),
     /// To prove the address of a linked peer.
     Probe,
+    /// For a peer that has a slot of its own.
+    Reserved,
 }
 
 impl Dialer {
@@ -117,9 +119,10 @@ impl Dialer {
         self.links().map(|(to, ..)| *to)
     }
 
-    /// Dials that may become links.
+    /// Dials that may become links in slots that all share.
     pub(super) fn connecting(&self) -> usize {
-        self.links().count()
+        let shared = |(key, at): &(&Key, &UnderWay)| !key.2 && at.reason != DialReason::Reserved;
+        self.under_way.iter().filter(shared).count()
     }
 
     /// The address of a dial that `from` may have answered, if it has not spoken yet.
@@ -141,7 +144,8 @@ impl Dialer {
     fn has_room(&self, reason: DialReason, purpose: Purpose) -> bool {
         let connecting = self.connecting();
         match (purpose, reason) {
-            (Purpose::Probe, _) => self.under_way.len() - connecting < MAX_PROBES,
+            (Purpose::Probe, _) => self.under_way.len() - self.links().count() < MAX_PROBES,
+            (Purpose::Connect, DialReason::Reserved) => true,
             (Purpose::Connect, DialReason::Bootstrap(_)) => connecting < MAX_DIALS,
             (Purpose::Connect, _) => connecting < MAX_DIALS - BOOTSTRAP_DIALS,
         }

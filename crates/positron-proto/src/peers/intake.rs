@@ -199,6 +199,9 @@ impl Intake {
         links: &ConnectedPeers,
         turn: &mut Turn<'_>,
     ) {
+        if book.is_pinned(&node) {
+            return self.handle_probe_failed(node, links, turn);
+        }
         let to = canonical(dial.to);
         let lied = book.change(&node, |entry| {
             entry.usable.retain(|addr| *addr != to);

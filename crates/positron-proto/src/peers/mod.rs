@@ -12,6 +12,8 @@
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
 //! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
 //! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
+//! - `reserved`: peers that the application keeps a slot for;
+//! - `orders`: what is wanted of the room from above: links, and none;
 //! - `discovery`: hello, heartbeats, questions;
 //! - `target`: where, and perhaps who, as an operator writes it;
 //! - `scope`: how far away an IP address is, and in whose network;
@@ -32,11 +34,13 @@ mod entry;
 mod intake;
 mod local_record;
 mod message;
+mod orders;
 mod outbound;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod peers;
 mod redial;
 mod refusals;
+mod reserved;
 mod scope;
 mod target;
 #[cfg(test)]

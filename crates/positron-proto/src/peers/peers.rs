@@ -18,6 +18,7 @@ use super::{
     outbound::Outbound,
     redial::Redial,
     refusals::Refusals,
+    reserved::Reserved,
     scope::Scope,
     turn::Shared,
 };
@@ -65,18 +66,19 @@ enum PeersWake {
 #[derive(Debug)]
 pub struct Peers {
     discovery_interval: Duration,
-    shared: Shared,
+    pub(super) shared: Shared,
     deadlines: Deadlines<PeersWake>,
-    started: bool,
+    pub(super) started: bool,
     pub(super) own: LocalRecord,
-    book: AddressBook,
-    links: ConnectedPeers,
+    pub(super) book: AddressBook,
+    pub(super) links: ConnectedPeers,
     refusals: Refusals,
-    dialer: Dialer,
-    redial: Redial,
-    bootstraps: BootstrapAddresses,
+    pub(super) dialer: Dialer,
+    pub(super) redial: Redial,
+    pub(super) bootstraps: BootstrapAddresses,
     intake: Intake,
-    outbound: Outbound,
+    pub(super) outbound: Outbound,
+    pub(super) reserved: Reserved,
     discovery: Discovery,
 }
 
@@ -108,6 +110,7 @@ impl Peers {
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
             outbound: Outbound::new(enough),
+            reserved: Reserved::default(),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
     }
@@ -126,6 +129,7 @@ impl Peers {
         if !core::mem::replace(&mut self.started, true) {
             self.bootstraps.hurry(now.mono);
             self.outbound.fill_soon(now.mono);
+            self.reserved.hurry(now.mono);
             let tidy = now.mono + self.shared.rng.jitter(self.discovery_interval);
             self.deadlines.set(PeersWake::Tidy, tidy);
             self.discovery.discover_later(&self.links, &mut self.shared.turn(now, out));
@@ -154,7 +158,9 @@ impl Peers {
         let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
-        } else if let Err(reason) = self.links.admit(now.mono, &peer) {
+        } else if let Err(reason) =
+            self.links.admit(now.mono, &peer, self.reserved.contains(&peer.id))
+        {
             let turn = &mut self.shared.turn(now, out);
             match reason {
                 CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
@@ -183,15 +189,17 @@ impl Peers {
             turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
             return self.bootstraps.handle_banned_contact(peer.id, turn);
         }
-        if !self.links.up(now.mono, peer) {
+        let is_reserved = self.reserved.contains(&peer.id);
+        if !self.links.up(now.mono, peer, is_reserved) {
             return;
         }
-        if self.links.is_overfull() {
+        if !is_reserved && self.links.is_overfull() {
             let reason = CloseReason::SlotsFull;
             return turn.push(PeersEffect::Disconnect { peer: peer.id, reason });
         }
         self.bootstraps.handle_peer_up(&peer.id);
         self.outbound.handle_peer_up(&peer.id);
+        self.reserved.handle_peer_up(peer.id);
         self.redial.forget(&peer.id);
         let outbound = peer.direction == Direction::Outbound;
         self.book.change(&peer.id, |entry| {
@@ -247,8 +255,12 @@ impl Peers {
         self.book.remember(peer, turn.out);
         let direction = link.peer.direction;
         let pause = self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
+        self.reserved.handle_peer_down(peer, pause, turn);
         let is_replaced = matches!(reason, DownReason::ByPeer(CloseReason::OtherProcess(_)));
         let wait = if is_replaced { pause } else { REDIAL_FIRST };
+        if matches!(reason, DownReason::ByUs(CloseReason::Pruned)) {
+            self.bootstraps.leave_alone(peer, now.mono + pause);
+        }
         self.bootstraps.handle_peer_down(peer, wait, &self.links, turn);
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
@@ -278,6 +290,7 @@ impl Peers {
             }
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
         }
+        self.reserved.handle_dial_ended(&dial, &outcome, &mut self.shared.turn(now, out));
         if let Some(DialReason::Bootstrap(index)) = reason {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);
@@ -410,33 +423,6 @@ impl Peers {
         self.intake.handle_refuted(from, node, &mut self.shared.turn(now, out));
     }
 
-    /// A link to this node is wanted now (a direct message waits): dials it if an address is
-    /// known. The dial leaves at the next [`handle_timeout`](Self::handle_timeout), due at once.
-    pub fn connect(&mut self, now: Now, peer: NodeId, _out: &mut VecDeque<PeersEffect>) {
-        if !self.dialer.is_taken(&peer, &self.links) && self.knows(&peer) {
-            self.outbound.want(now.mono, peer);
-        }
-    }
-
-    /// A person wants a link to this address, and to know who answers there now; it is kept like a
-    /// bootstrap address. Returns whether there is room for it. The outcome is the first state of
-    /// its [`bootstrap`](Self::bootstrap) that is not
-    /// [`BootstrapState::Trying`](super::BootstrapState::Trying). The dial leaves at the next
-    /// [`handle_timeout`](Self::handle_timeout), due at once.
-    pub fn join(&mut self, now: Now, address: String) -> bool {
-        self.bootstraps.ask(now.mono, address)
-    }
-
-    /// Trust banned somebody.
-    pub fn handle_banned(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<PeersEffect>) {
-        self.redial.forget(&peer);
-        self.outbound.unwant(&peer);
-        self.bootstraps.handle_banned(peer, &mut self.shared.turn(now, out));
-        if self.links.contains(&peer) {
-            out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
-        }
-    }
-
     /// Does what is due.
     pub fn handle_timeout(
         &mut self,
@@ -455,6 +441,7 @@ impl Peers {
             let (book, links, dialer) = (&self.book, &mut self.links, &mut self.dialer);
             self.outbound.handle_timeout(book, links, dialer, standings, turn);
             self.bootstraps.handle_timeout(links, dialer, turn);
+            self.reserved.handle_timeout(book, links, dialer, turn);
             self.redial.handle_timeout(book, links, dialer, standings, turn);
             self.intake.handle_timeout(book, links, dialer, turn);
             self.discovery.handle_timeout(&self.own, book, links, standings, turn);
@@ -468,6 +455,7 @@ impl Peers {
             self.outbound.poll_timeout(),
             self.bootstraps.poll_timeout(),
             self.redial.poll_timeout(),
+            self.reserved.poll_timeout(),
             self.intake.poll_timeout(),
             self.discovery.poll_timeout(),
         ];
@@ -518,7 +506,7 @@ impl Peers {
                 HandshakeFailure::WrongNode { .. }
                 | HandshakeFailure::Ourselves
                 | HandshakeFailure::Refused(WrongNode | SelfDial),
-            ) => {
+            ) if !self.reserved.contains(&node) => {
                 self.intake.handle_wrong_node(node, dial, book, links, turn);
             }
             _ if is_probe => self.intake.handle_probe_failed(node, links, turn),

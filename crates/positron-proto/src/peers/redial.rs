@@ -184,7 +184,7 @@ impl Redial {
         } else {
             failures >= MAX_HEARSAY_FAILURES
         };
-        if hopeless && !is_lost && !entry.linked {
+        if hopeless && !is_lost && !entry.linked && !book.is_pinned(&node) {
             book.remove(&node);
             return book.report_evicted(turn.out);
         }

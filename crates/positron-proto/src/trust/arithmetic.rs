@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | forged signature, equivocation | 4 | 2 |
 //! | malformed bytes, protocol violation | 2 | 3 |
+//! | reported by the application | 1 | 5 |
 //! | flooding, false address | 0.5 | 9 |
 //! | withheld message | 0.25 | 17 |
 //! | timed out | 0.05 | never: silence alone bans nobody |
@@ -31,6 +32,7 @@ pub(super) fn after(config: &TrustConfig, score: f64, what: Observation) -> f64 
             lowered.max(config.min_threshold.min(score))
         }
         Observation::Misbehaved(wrong) => score - config.penalty_invalid * weight(wrong),
+        Observation::Reported => score - config.penalty_invalid,
     };
     clamp(config, changed)
 }
@@ -47,9 +49,9 @@ pub(super) fn decayed_for(config: &TrustConfig, score: f64, away: Duration) -> f
     clamp(config, config.initial_score + (clamp(config, score) - config.initial_score) * kept)
 }
 
-/// The score when a ban is over: one plain penalty above the threshold.
-pub(super) fn pardoned(config: &TrustConfig) -> f64 {
-    (config.min_threshold + config.penalty_invalid).min(config.initial_score)
+/// The score when a ban is over: one plain penalty above the threshold at least.
+pub(super) fn pardoned(config: &TrustConfig, score: f64) -> f64 {
+    score.max((config.min_threshold + config.penalty_invalid).min(config.initial_score))
 }
 
 /// A score from storage or arithmetic, within its bounds. What is no number is a stranger's.

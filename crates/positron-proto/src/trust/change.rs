@@ -5,7 +5,7 @@ use bytes::BufMut as _;
 use super::{RememberedTrust, TrustEvent};
 use crate::{
     id::{NetworkId, NodeId},
-    limits::MAX_TRUST_EVENTS,
+    limits::{MAX_BAN_WORDS, MAX_TRUST_EVENTS},
     misbehavior::Observation,
     standings::PeerTrust,
     storage::{Change, Remembered, Row, Rule, Table, Urgency},
@@ -13,7 +13,8 @@ use crate::{
     wire::{Malformed, Reader, Writer as _},
 };
 
-/// Peer: score, when it was last observed, until when it is banned.
+/// Peer: score, when it was last observed, until when it is banned, and the application's words if
+/// it ordered that.
 pub const STANDINGS: Table =
     Table { name: "trust_standings", rule: Rule::Replace, essential: false };
 /// The audit trail. A line is its own key: one thing that happened is one line, however often it
@@ -22,12 +23,16 @@ pub const EVENTS: Table =
     Table { name: "trust_events", rule: Rule::Log { newest: MAX_TRUST_EVENTS }, essential: false };
 
 /// What we make of a peer. With a ban it must survive a loss of power.
-pub fn keep(peer: &NodeId, standing: &PeerTrust, at: WallTime) -> Change {
+pub fn keep(known: &RememberedTrust) -> Change {
+    let RememberedTrust { peer, standing, at, ordered } = known;
     let mut value = Vec::with_capacity(24);
     value.put_f64(number(standing.score));
     value.put_u64(at.as_unix_micros());
     if let Some(until) = standing.banned_until {
         value.put_u64(until.as_unix_micros());
+        if let Some(words) = ordered {
+            value.append_blob(words.as_bytes());
+        }
     }
     let change = Change::keep(&STANDINGS, peer.as_bytes().to_vec(), value);
     match standing.banned_until {
@@ -80,9 +85,16 @@ impl Remembered for Vec<RememberedTrust> {
         let at = WallTime::from_unix_micros(value.u64()?);
         let banned_until =
             if value.is_empty() { None } else { Some(WallTime::from_unix_micros(value.u64()?)) };
+        let no_words = value.malformed("words of a ban");
+        let ordered = if value.is_empty() {
+            None
+        } else {
+            let words = value.bytes(MAX_BAN_WORDS)?;
+            Some(core::str::from_utf8(&words).map_err(|_| no_words)?.into())
+        };
         value.finish()?;
         let standing = PeerTrust { score, banned_until };
-        self.push(RememberedTrust { peer, standing, at });
+        self.push(RememberedTrust { peer, standing, at, ordered });
         Ok(())
     }
 }
@@ -100,8 +112,9 @@ mod tests {
     #[test]
     fn every_line_of_the_audit_trail_reads_as_it_was_written() {
         let wrong = Misbehavior::ALL.map(Observation::Misbehaved);
-        let well = [Observation::ValidMessage, Observation::Answered, Observation::TimedOut];
-        for observation in well.into_iter().chain(wrong) {
+        use Observation as O;
+        let others = [O::ValidMessage, O::Answered, O::TimedOut, O::Reported];
+        for observation in others.into_iter().chain(wrong) {
             let peer = NodeId::from_bytes([3; 32]);
             let at = WallTime::from_unix_micros(7);
             let written = TrustEvent { peer, at, observation, change: -0.25, score: 0.5 };
@@ -116,18 +129,21 @@ mod tests {
     fn a_ban_must_survive_a_loss_of_power_and_a_score_need_not() {
         let peer = NodeId::from_bytes([3; 32]);
         let at = WallTime::from_unix_micros(7);
-        for banned_until in [None, Some(WallTime::from_unix_micros(9))] {
+        let until = Some(WallTime::from_unix_micros(9));
+        let words = Some("it sold us a horse".into());
+        for (banned_until, ordered) in [(None, None), (until, None), (until, words)] {
             let standing = PeerTrust { score: 0.25, banned_until };
-            let change = keep(&peer, &standing, at);
+            let known = RememberedTrust { peer, standing, at, ordered };
+            let change = keep(&known);
             assert_eq!(change.urgency == Urgency::Critical, banned_until.is_some());
             let value = change.value.unwrap().to_bytes();
             let mut back = Vec::<RememberedTrust>::new();
             let row = Row { table: change.table, key: change.key, value };
             let network = NetworkId::from_name("test");
-            let longer = [&row.value[..], &[0]].concat().into();
+            let longer = [&row.value[..], &[1]].concat().into();
             back.load(Row { value: longer, ..row.clone() }, &network).unwrap_err();
             back.load(row, &network).unwrap();
-            assert_eq!(back, [RememberedTrust { peer, standing, at }]);
+            assert_eq!(back, [known]);
         }
     }
 }

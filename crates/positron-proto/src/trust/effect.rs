@@ -1,6 +1,13 @@
 //! What trust wants done, and what storage brings back.
 
-use crate::{id::NodeId, misbehavior::Observation, standings::PeerTrust, time::WallTime};
+use std::sync::Arc;
+
+use crate::{
+    id::NodeId,
+    misbehavior::{BanReason, Observation},
+    standings::PeerTrust,
+    time::WallTime,
+};
 
 /// One change of a score, for the audit trail.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,14 +28,7 @@ pub struct TrustEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrustEffect {
     /// Keep the standing across restarts.
-    Remember {
-        /// Whose.
-        peer: NodeId,
-        /// What.
-        standing: PeerTrust,
-        /// When it was last observed.
-        at: WallTime,
-    },
+    Remember(RememberedTrust),
     /// Forget the standing.
     Forget(NodeId),
     /// Write to the audit trail. Routine good behaviour is summed up, wrong is written at once.
@@ -40,11 +40,11 @@ pub enum TrustEffect {
         /// Until when.
         until: WallTime,
         /// For what.
-        why: Observation,
+        why: BanReason,
     },
 }
 
-/// What storage brings back.
+/// What storage keeps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RememberedTrust {
     /// Whose.
@@ -53,4 +53,6 @@ pub struct RememberedTrust {
     pub standing: PeerTrust,
     /// When it was last observed.
     pub at: WallTime,
+    /// The application's words, if it is the application that refuses it.
+    pub ordered: Option<Arc<str>>,
 }

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use super::{RememberedTrust, Trust, TrustConfig, TrustEffect, TrustEvent};
 use crate::{
     id::NodeId,
-    limits::{AUDIT_INTERVAL, BAN_DURATION, MAX_AUDIT_SUMS, MAX_OBSERVED},
-    misbehavior::{Misbehavior, Observation},
+    limits::{
+        AUDIT_INTERVAL, BAN_DURATION, LONGEST_BAN, MAX_AUDIT_SUMS, MAX_OBSERVED, MAX_ORDERED_BANS,
+    },
+    misbehavior::{BanReason, Misbehavior, Observation},
     standings::PeerTrust,
     time::{Duration, Instant, Now, WallTime},
 };
@@ -66,6 +68,7 @@ fn each_observation_moves_a_strangers_score_by_its_weight() {
         (VALID, 0.51),
         (Observation::Answered, 0.505),
         (Observation::TimedOut, 0.495),
+        (Observation::Reported, 0.4),
         (wrong(M::WithheldMessage), 0.475),
         (wrong(M::Flooding), 0.45),
         (wrong(M::FalseAddress), 0.45),
@@ -133,10 +136,10 @@ fn scores_drift_back_to_a_strangers_and_are_then_forgotten() {
     let before = score(&trust, node(1));
     let out = timeout(&mut trust, at(60_000));
     assert!(close(score(&trust, node(1)) - 0.5, (before - 0.5) / 2.0));
-    let [TrustEffect::Record(event), TrustEffect::Remember { peer, .. }] = out.as_slice() else {
+    let [TrustEffect::Record(event), TrustEffect::Remember(known)] = out.as_slice() else {
         panic!("{out:?}");
     };
-    assert_eq!((event.observation, *peer), (VALID, node(1)));
+    assert_eq!((event.observation, known.peer), (VALID, node(1)));
     assert!(close(event.change, before - 0.5), "routine is summed up");
 
     let mut out = Vec::new();
@@ -154,11 +157,12 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
     observe(&mut trust, at(0), node(1), FORGED);
     let out = observe(&mut trust, at(0), node(1), FORGED);
     let until = at(0).wall + BAN_DURATION;
+    let why = BanReason::Observed(FORGED);
     let bans = out.iter().filter(|out| matches!(out, TrustEffect::Ban { .. })).count();
     assert_eq!(bans, 1);
-    assert!(out.contains(&TrustEffect::Ban { peer: node(1), until, why: FORGED }));
+    assert!(out.contains(&TrustEffect::Ban { peer: node(1), until, why }));
     let is_ban = |effect: &TrustEffect| match effect {
-        TrustEffect::Remember { standing, .. } => standing.banned_until == Some(until),
+        TrustEffect::Remember(known) => known.standing.banned_until == Some(until),
         _ => false,
     };
     let remembered = out.iter().any(is_ban);
@@ -171,8 +175,8 @@ fn a_ban_is_told_once_remembered_at_once_and_ends_just_above_the_threshold() {
     let out = timeout(&mut trust, over);
     assert!(!trust.standings().is_banned(&node(1), over.wall));
     assert!(close(score(&trust, node(1)), 0.2));
-    assert!(out.iter().any(|out| matches!(out, TrustEffect::Remember { standing, .. }
-        if standing.banned_until.is_none())));
+    assert!(out.iter().any(|out| matches!(out, TrustEffect::Remember(known)
+        if known.standing.banned_until.is_none())));
     observe(&mut trust, over, node(1), VALID);
     assert!(close(score(&trust, node(1)), 0.21));
 }
@@ -183,6 +187,7 @@ fn a_ban_survives_a_restart_but_never_grows() {
         peer: node(1),
         standing: PeerTrust { score: 0.05, banned_until: Some(until) },
         at: at(0).wall,
+        ordered: None,
     };
     let until = at(500).wall;
     let trust = Trust::new(config(), vec![remembered(until)], at(0));
@@ -220,7 +225,7 @@ fn a_ban_lasts_as_long_as_it_should_when_the_wall_clock_is_put_back_meanwhile() 
 #[test]
 fn a_score_decays_while_the_node_is_off() {
     let standing = PeerTrust { score: 1.0, banned_until: None };
-    let remembered = RememberedTrust { peer: node(1), standing, at: at(0).wall };
+    let remembered = RememberedTrust { peer: node(1), standing, at: at(0).wall, ordered: None };
     let halving = TrustConfig { decay_rate: 0.5, ..config() };
     let trust = Trust::new(halving, vec![remembered], at(180_000));
     assert!(close(score(&trust, node(1)), 0.5 + 0.5 / 8.0));
@@ -284,9 +289,8 @@ fn standings_are_written_in_batches() {
         assert_eq!(observe(&mut trust, at(0), node(number), VALID), []);
     }
     assert_eq!(timeout(&mut trust, at(59_000)), []);
-    let remembered = |out: &[TrustEffect]| {
-        out.iter().filter(|o| matches!(o, TrustEffect::Remember { .. })).count()
-    };
+    let remembered =
+        |out: &[TrustEffect]| out.iter().filter(|o| matches!(o, TrustEffect::Remember(_))).count();
     assert_eq!(remembered(&timeout(&mut trust, at(60_000))), 100);
     assert_eq!(remembered(&timeout(&mut trust, at(120_000))), 0, "nothing changed but by drifting");
 }
@@ -323,4 +327,116 @@ fn an_idle_machine_never_wakes() {
     assert_eq!(trust.poll_timeout(), Some(at(0).mono + AUDIT_INTERVAL));
     timeout(&mut trust, at(1_000));
     assert_eq!(trust.poll_timeout(), Some(at(60_000).mono));
+}
+
+fn ban(trust: &mut Trust, now: Now, peer: NodeId, lasts: Duration) -> Option<Vec<TrustEffect>> {
+    let mut out = VecDeque::new();
+    trust.ban(now, peer, "sold us a horse".into(), lasts, &mut out).then(|| out.into())
+}
+
+fn remembered(out: &[TrustEffect]) -> Vec<RememberedTrust> {
+    let known = |out: &TrustEffect| match out {
+        TrustEffect::Remember(known) => Some(known.clone()),
+        _ => None,
+    };
+    out.iter().filter_map(known).collect()
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+#[test]
+fn the_application_bans_whom_it_likes_and_that_is_remembered_with_its_words() {
+    let mut trust = new(config());
+    let good = score(&trust, node(1));
+    let out = ban(&mut trust, at(0), node(1), YEAR).unwrap();
+    let until = at(0).wall + YEAR;
+    let why = BanReason::Ordered("sold us a horse".into());
+    assert!(out.contains(&TrustEffect::Ban { peer: node(1), until, why }));
+    assert_eq!(observe(&mut trust, at(1), node(1), VALID), [], "good behaviour lifts no ban");
+    // A year is longer than a ban for a score ever is.
+    let mut trust = Trust::new(config(), remembered(&out), at(5_000_000));
+    assert!(trust.standings().is_banned(&node(1), at(0).wall + YEAR / 2));
+    let late = at(5_000_000);
+    let over = Now { mono: late.mono + YEAR, wall: late.wall + YEAR };
+    timeout(&mut trust, over);
+    assert!(!trust.standings().is_banned(&node(1), over.wall));
+    assert!(close(score(&trust, node(1)), good), "its score was none the worse for it");
+}
+
+#[test]
+fn unban_lifts_any_ban_and_a_later_ban_replaces_an_earlier_one() {
+    let mut trust = new(config());
+    observe(&mut trust, at(0), node(1), FORGED);
+    observe(&mut trust, at(0), node(1), FORGED);
+    ban(&mut trust, at(0), node(2), Duration::MAX).unwrap();
+    assert_eq!(trust.standings().of(&node(2)).banned_until, Some(at(0).wall + LONGEST_BAN));
+    ban(&mut trust, at(0), node(2), Duration::from_secs(5)).unwrap();
+    assert!(!trust.standings().is_banned(&node(2), at(5_000).wall));
+    for banned in [1, 2] {
+        let mut out = VecDeque::new();
+        assert!(trust.unban(at(1), node(banned), &mut out));
+        assert!(!trust.standings().is_banned(&node(banned), at(1).wall));
+        let [known] = &remembered(out.make_contiguous())[..] else { panic!("{out:?}") };
+        assert_eq!((known.standing.banned_until, &known.ordered), (None, &None));
+        assert!(!trust.unban(at(1), node(banned), &mut out), "nothing is left to lift");
+    }
+    // Its ban is for a score again.
+    for _ in 0..2 {
+        observe(&mut trust, at(2), node(2), FORGED);
+    }
+    assert_eq!(trust.standings().of(&node(2)).banned_until, Some(at(2).wall + BAN_DURATION));
+}
+
+#[test]
+fn reports_ban_a_stranger_at_the_fifth_and_say_the_words_of_the_last() {
+    let mut trust = new(config());
+    let mut out = VecDeque::new();
+    for time in 1..=5 {
+        let banned = out.iter().any(|out| matches!(out, TrustEffect::Ban { .. }));
+        assert!(!banned, "before report {time}");
+        trust.report(at(0), node(1), format!("for the {time}. time").into(), &mut out);
+    }
+    let (until, why) = (at(0).wall + BAN_DURATION, BanReason::Reported("for the 5. time".into()));
+    assert!(out.contains(&TrustEffect::Ban { peer: node(1), until, why }));
+    let Some(TrustEffect::Record(event)) = out.front() else { panic!("{out:?}") };
+    assert_eq!(event.observation, Observation::Reported, "the audit trail has it");
+}
+
+#[test]
+fn bans_by_the_application_are_bounded_and_give_way_to_nobody() {
+    let mut trust = new(config());
+    let ordered = u64::try_from(MAX_ORDERED_BANS).unwrap();
+    let short = Duration::from_secs(600);
+    for number in 0..ordered {
+        ban(&mut trust, at(0), node(number), short).unwrap();
+    }
+    assert_eq!(ban(&mut trust, at(0), node(ordered), short), None);
+    assert!(ban(&mut trust, at(0), node(0), short).is_some(), "who is banned may be again");
+    for number in 100_000..120_000 {
+        observe(&mut trust, at(1), node(number), FORGED);
+        observe(&mut trust, at(1), node(number), FORGED);
+    }
+    assert!(trust.standings().len() <= MAX_OBSERVED);
+    assert!((0..ordered).all(|peer| trust.standings().is_banned(&node(peer), at(1).wall)));
+}
+
+#[test]
+fn a_spared_peer_is_banned_by_nobody_but_the_application() {
+    let (mut trust, mut out) = (new(config()), VecDeque::new());
+    observe(&mut trust, at(0), node(1), FORGED);
+    observe(&mut trust, at(0), node(1), FORGED);
+    assert!(trust.spare(at(0), node(1), &mut out), "a ban for a score is lifted");
+    for _ in 0..10 {
+        observe(&mut trust, at(1), node(1), FORGED);
+    }
+    assert!(!trust.standings().is_banned(&node(1), at(1).wall));
+    assert!(close(score(&trust, node(1)), 0.1), "its score falls all the same");
+    ban(&mut trust, at(2), node(1), YEAR).unwrap();
+    assert!(trust.standings().is_banned(&node(1), at(2).wall));
+    assert!(!trust.spare(at(3), node(1), &mut out), "the application has to lift its own ban");
+    trust.unban(at(4), node(1), &mut out);
+    for _ in 0..2 {
+        observe(&mut trust, at(5), node(1), FORGED);
+    }
+    assert!(trust.standings().is_banned(&node(1), at(5).wall), "the ban ended the favour");
 }

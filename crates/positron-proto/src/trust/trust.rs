@@ -1,6 +1,9 @@
 //! The machine: scores, decay, bans.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     RememberedTrust, TrustConfig, TrustEffect,
@@ -10,10 +13,10 @@ use super::{
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{BAN_DURATION, MAX_OBSERVED},
-    misbehavior::Observation,
+    limits::{BAN_DURATION, LONGEST_BAN, MAX_OBSERVED, MAX_ORDERED_BANS},
+    misbehavior::{BanReason, Observation},
     standings::{PeerTrust, TrustTable},
-    time::{Instant, Now, WallTime},
+    time::{Duration, Instant, Now, WallTime},
 };
 
 /// The standing of everyone that was ever observed.
@@ -22,6 +25,8 @@ use crate::{
 /// - A score below the threshold is a ban: [`TrustEffect::Ban`] once, and the standing is
 ///   remembered at once. What is seen of a banned peer changes nothing. When the ban is over the
 ///   score is just above the threshold.
+/// - A [`ban`](Self::ban) by the application is one whatever the score is; [`unban`](Self::unban)
+///   lifts either.
 /// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
 ///   stranger's is forgotten.
 /// - At most [`MAX_OBSERVED`] peers; bans give way last.
@@ -32,6 +37,8 @@ pub struct Trust {
     observed: BTreeMap<NodeId, Observed>,
     audit: Audit,
     deadlines: Deadlines<Wake>,
+    /// Who is never banned for a score.
+    spared: BTreeSet<NodeId>,
 }
 
 /// What is known of one peer besides its standing.
@@ -45,6 +52,15 @@ struct Observed {
     stored: bool,
     /// Changes since the last decay by what is routine: valid messages, answers, timeouts.
     routine: [f64; ROUTINE.len()],
+    /// Why the application refuses it.
+    ordered: Option<Arc<str>>,
+}
+
+impl Observed {
+    fn remembered(&self, peer: NodeId, standing: PeerTrust) -> TrustEffect {
+        let ordered = self.ordered.clone();
+        TrustEffect::Remember(RememberedTrust { peer, standing, at: self.at, ordered })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +70,8 @@ enum Wake {
 }
 
 impl Trust {
-    /// Believes what storage remembers, within the configured bounds; a ban is never longer than
-    /// [`BAN_DURATION`] from now, whatever the clock was.
+    /// Believes what storage remembers, within the configured bounds; a ban for a score is never
+    /// longer than [`BAN_DURATION`] from now, whatever the clock was.
     pub fn new(config: TrustConfig, remembered: Vec<RememberedTrust>, now: Now) -> Self {
         let config = config.sane();
         let mut trust = Self {
@@ -63,14 +79,17 @@ impl Trust {
             observed: BTreeMap::new(),
             audit: Audit::default(),
             deadlines: Deadlines::new(),
+            spared: BTreeSet::new(),
             config,
         };
-        for RememberedTrust { peer, standing, at } in remembered.into_iter().take(MAX_OBSERVED) {
+        for known in remembered.into_iter().take(MAX_OBSERVED) {
+            let RememberedTrust { peer, standing, at, ordered } = known;
+            let longest = if ordered.is_some() { LONGEST_BAN } else { BAN_DURATION };
             let mut score = decayed_for(&trust.config, standing.score, now.wall.since(at));
-            let until = standing.banned_until.map(|until| until.min(now.wall + BAN_DURATION));
+            let until = standing.banned_until.map(|until| until.min(now.wall + longest));
             let banned_until = until.filter(|until| *until > now.wall);
             if until.is_some() && banned_until.is_none() {
-                score = score.max(pardoned(&trust.config));
+                score = pardoned(&trust.config, score);
             }
             if banned_until.is_none() {
                 score = score.max(trust.config.min_threshold);
@@ -81,7 +100,9 @@ impl Trust {
             let dirty = banned_until != standing.banned_until;
             trust.standings.set(peer, PeerTrust { score, banned_until });
             let routine = [0.0; ROUTINE.len()];
-            trust.observed.insert(peer, Observed { at, dirty, stored: true, routine });
+            let ordered = ordered.filter(|_| banned_until.is_some());
+            let observed = Observed { at, dirty, stored: true, routine, ordered };
+            trust.observed.insert(peer, observed);
         }
         trust.plan_decay(now);
         trust
@@ -100,6 +121,74 @@ impl Trust {
         what: Observation,
         out: &mut VecDeque<TrustEffect>,
     ) {
+        self.observe_for(now, peer, what, BanReason::Observed(what), out);
+    }
+
+    /// The application says that a peer did wrong.
+    pub fn report(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: Arc<str>,
+        out: &mut VecDeque<TrustEffect>,
+    ) {
+        self.observe_for(now, peer, Observation::Reported, BanReason::Reported(why), out);
+    }
+
+    /// The application wants the peer refused for so long, [`LONGEST_BAN`] at most. A ban that
+    /// there is already is replaced. False if there are [`MAX_ORDERED_BANS`].
+    pub fn ban(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: Arc<str>,
+        lasts: Duration,
+        out: &mut VecDeque<TrustEffect>,
+    ) -> bool {
+        let others = self.observed.iter().filter(|(id, at)| **id != peer && at.ordered.is_some());
+        if others.count() >= MAX_ORDERED_BANS {
+            return false;
+        }
+        let score = self.standings.of(&peer).score;
+        self.spared.remove(&peer);
+        self.note(now, peer, out).ordered = Some(Arc::clone(&why));
+        self.refuse(now, peer, BanReason::Ordered(why), (score, lasts.min(LONGEST_BAN)), out);
+        true
+    }
+
+    /// Lifts a ban, whoever made it. False if there is none.
+    pub fn unban(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> bool {
+        let is_banned = self.standings.of(&peer).banned_until.is_some();
+        if is_banned {
+            self.pardon(now, peer, out);
+        }
+        is_banned
+    }
+
+    /// Never bans this peer for its score, and lifts such a ban. False if the application has
+    /// banned it. Who calls it bounds how many there are.
+    pub fn spare(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> bool {
+        if self.observed.get(&peer).is_some_and(|observed| observed.ordered.is_some()) {
+            return false;
+        }
+        self.unban(now, peer, out);
+        self.spared.insert(peer);
+        true
+    }
+
+    /// This peer is banned for its score like others again.
+    pub fn spare_no_more(&mut self, peer: &NodeId) {
+        self.spared.remove(peer);
+    }
+
+    fn observe_for(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        what: Observation,
+        why: BanReason,
+        out: &mut VecDeque<TrustEffect>,
+    ) {
         let before = self.standings.of(&peer);
         if let Some(until) = before.banned_until {
             if now.wall < until {
@@ -108,7 +197,25 @@ impl Trust {
             self.pardon(now, peer, out);
         }
         let before = self.standings.of(&peer).score;
-        let score = after(&self.config, before, what);
+        let mut score = after(&self.config, before, what);
+        if self.spared.contains(&peer) {
+            score = score.max(self.config.min_threshold);
+        }
+        let observed = self.note(now, peer, out);
+        let change = score - before;
+        match ROUTINE.iter().position(|routine| *routine == what) {
+            Some(kind) => observed.routine[kind] += change,
+            None => self.audit.wrong(now, peer, what, change, score, out),
+        }
+        self.standings.set(peer, PeerTrust { score, banned_until: None });
+        if score < self.config.min_threshold - ROUNDING {
+            self.refuse(now, peer, why, (score, BAN_DURATION), out);
+        }
+        self.plan_decay(now);
+    }
+
+    /// There is something new to remember of a peer.
+    fn note(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> &mut Observed {
         if !self.observed.contains_key(&peer) {
             self.make_room(out);
         }
@@ -117,19 +224,11 @@ impl Trust {
             dirty: true,
             stored: false,
             routine: [0.0; ROUTINE.len()],
+            ordered: None,
         });
         observed.at = now.wall;
         observed.dirty = true;
-        let change = score - before;
-        match ROUTINE.iter().position(|routine| *routine == what) {
-            Some(kind) => observed.routine[kind] += change,
-            None => self.audit.wrong(now, peer, what, change, score, out),
-        }
-        self.standings.set(peer, PeerTrust { score, banned_until: None });
-        if score < self.config.min_threshold - ROUNDING {
-            self.ban(now, peer, what, score, out);
-        }
-        self.plan_decay(now);
+        observed
     }
 
     /// Does what is due: decay, ends of bans, sums for the audit trail.
@@ -159,15 +258,15 @@ impl Trust {
         own.into_iter().chain(self.audit.poll_timeout()).min()
     }
 
-    fn ban(
+    fn refuse(
         &mut self,
         now: Now,
         peer: NodeId,
-        why: Observation,
-        score: f64,
+        why: BanReason,
+        (score, lasts): (f64, Duration),
         out: &mut VecDeque<TrustEffect>,
     ) {
-        let until = now.wall + BAN_DURATION;
+        let until = now.wall + lasts;
         self.standings.set(peer, PeerTrust { score, banned_until: Some(until) });
         self.plan_pardon(now, peer, until);
         out.push_back(TrustEffect::Ban { peer, until, why });
@@ -175,7 +274,10 @@ impl Trust {
     }
 
     fn pardon(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) {
-        let score = pardoned(&self.config);
+        let score = pardoned(&self.config, self.standings.of(&peer).score);
+        if let Some(observed) = self.observed.get_mut(&peer) {
+            observed.ordered = None;
+        }
         self.deadlines.clear(Wake::Pardon(peer));
         self.standings.set(peer, PeerTrust { score, banned_until: None });
         self.remember(peer, out);
@@ -187,13 +289,13 @@ impl Trust {
             observed.dirty = false;
             observed.stored = true;
             let standing = self.standings.of(&peer);
-            out.push_back(TrustEffect::Remember { peer, standing, at: observed.at });
+            out.push_back(observed.remembered(peer, standing));
         }
     }
 
     fn plan_pardon(&mut self, now: Now, peer: NodeId, until: WallTime) {
         // At least a moment, so that a clock that stands still does not make us spin.
-        let wait = until.since(now.wall).max(core::time::Duration::from_millis(1));
+        let wait = until.since(now.wall).max(Duration::from_millis(1));
         self.deadlines.set(Wake::Pardon(peer), now.mono + wait);
     }
 
@@ -225,7 +327,7 @@ impl Trust {
             if core::mem::take(&mut observed.dirty) {
                 observed.stored = true;
                 let standing = PeerTrust { score: drifted, banned_until };
-                out.push_back(TrustEffect::Remember { peer, standing, at: observed.at });
+                out.push_back(observed.remembered(peer, standing));
             }
         }
         for peer in strangers {
@@ -246,7 +348,7 @@ impl Trust {
             .map(|(&peer, observed)| {
                 let PeerTrust { score, banned_until } = self.standings.of(&peer);
                 let tenths = ((score - initial).abs() * 10.0).round();
-                (banned_until, tenths, observed.at, peer)
+                ((observed.ordered.is_some(), banned_until), tenths, observed.at, peer)
             })
             .collect();
         least.sort_by(|a, b| {

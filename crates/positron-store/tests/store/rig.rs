@@ -15,7 +15,7 @@ use positron_proto::{
     standings::PeerTrust,
     storage::Change,
     time::WallTime,
-    trust::{self, TrustEvent},
+    trust::{self, RememberedTrust, TrustEvent},
     wire::{
         Address,
         message::{AppMessage, Audience},
@@ -79,7 +79,8 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
 
 pub(crate) fn standing(n: u16, score: f64, banned_until: Option<WallTime>) -> Change {
     let standing = PeerTrust { score, banned_until };
-    trust::change::keep(&node(n), &standing, at(77))
+    let known = RememberedTrust { peer: node(n), standing, at: at(77), ordered: None };
+    trust::change::keep(&known)
 }
 
 pub(crate) fn trust_event(number: u64) -> TrustEvent {

@@ -42,11 +42,7 @@ fn every_kind_of_change_survives() {
     assert_eq!(back.gossip.messages, kept);
     assert_eq!(back.gossip.floors, [(node(1), 3), (node(2), (1 << 62) - 1)]);
     assert_eq!(back.peers, [peer(3), peer(4)]);
-    let kept: Vec<_> = back
-        .standings
-        .iter()
-        .map(|known| trust::change::keep(&known.peer, &known.standing, known.at))
-        .collect();
+    let kept: Vec<_> = back.standings.iter().map(trust::change::keep).collect();
     assert_eq!(kept, [standing(3, 0.125, None), standing(4, 0.0, Some(at(1_000_000)))]);
     assert_eq!(summary(dir.path()).unwrap().trust_events, 1);
 }

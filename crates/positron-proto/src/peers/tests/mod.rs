@@ -6,5 +6,6 @@ mod bootstrap;
 mod healing;
 mod joining;
 mod network;
+mod reserved;
 mod slots;
 mod world;

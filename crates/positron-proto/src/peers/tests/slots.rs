@@ -5,10 +5,10 @@ use crate::{
     handshake::Direction,
     id::{LinkId, NodeId},
     identity::Identity,
-    limits::REFUSALS_TOLD_INTERVAL,
+    limits::{REFUSALS_TOLD_INTERVAL, REFUSED_PAUSE},
     peers::{PeersConfig, PeersEffect, PeersMessage, scope::Group},
     session::sessions::{DownReason, LinkDown, Peer},
-    standings::TrustTable,
+    standings::{PeerTrust, TrustTable},
     time::Duration,
     wire::frame::CloseReason,
 };
@@ -269,4 +269,39 @@ fn outbound_links_are_spread_over_networks_while_there_are_others() {
 fn first_outbound(world: &World, node: usize) -> NodeId {
     let (_, to) = world.links.iter().find(|(dialler, _)| *dialler == node).unwrap();
     world.id(*to)
+}
+
+#[test]
+fn who_is_let_go_is_left_alone_until_the_pause_is_over_or_somebody_asks() {
+    let mut world = crowd(1, 2, &config());
+    world.run(Duration::from_secs(10));
+    assert!(world.linked(0, 1));
+    let (hub, dials) = (world.id(0), world.nodes[1].dialled.len());
+    world.act(1, |node, _, out| assert!(node.peers.disconnect(hub, out)));
+    world.run(Duration::from_secs(1));
+    world.act(1, |node, _, out| assert!(!node.peers.disconnect(hub, out), "it is gone already"));
+    // The hub was told that it is not wanted, and it is the only bootstrap address besides.
+    world.run(REFUSED_PAUSE * 3 / 4 - Duration::from_secs(2));
+    assert_eq!(world.nodes[1].dialled.len(), dials);
+    assert!(!world.linked(0, 1));
+    world.act(1, |node, now, _| assert!(node.peers.join(now, address(0))));
+    assert!(world.run_until(Duration::from_secs(2), |world| world.linked(0, 1)));
+    world.run(Duration::from_secs(1));
+
+    world.act(1, |node, _, out| assert!(node.peers.disconnect(hub, out)));
+    assert!(world.run_until(REFUSED_PAUSE * 3 / 2, |world| world.linked(0, 1)), "it is over");
+}
+
+#[test]
+fn who_is_banned_no_more_is_dialled_at_once() {
+    let mut world = crowd(1, 2, &config());
+    world.run(Duration::from_secs(10));
+    world.ban(1, 0);
+    world.run(Duration::from_secs(60));
+    assert!(!world.linked(0, 1));
+    let hub = world.id(0);
+    let welcome = PeerTrust { score: 0.5, banned_until: None };
+    world.nodes[1].standings.set(hub, welcome);
+    world.act(1, |node, now, _| node.peers.handle_unbanned(now, hub));
+    assert!(world.run_until(Duration::from_secs(2), |world| world.linked(0, 1)));
 }

@@ -12,7 +12,7 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{LinkId, NetworkId, NodeId},
     identity::Identity,
-    limits::{MAX_DIALS, MAX_PROBES},
+    limits::{MAX_DIALS, MAX_PROBES, MAX_RESERVED},
     misbehavior::Observation,
     peers::{BootstrapState, KnownPeer, Peers, PeersConfig, PeersEffect, PeersMessage},
     rng::Seed,
@@ -381,7 +381,7 @@ impl World {
         let node = &mut self.nodes[index];
         node.dialled.push((self.now.mono, dial));
         node.under_way.insert(number, dial);
-        assert!(node.under_way.len() <= MAX_DIALS + MAX_PROBES);
+        assert!(node.under_way.len() <= MAX_DIALS + MAX_PROBES + MAX_RESERVED);
         let [refused, silent] = [LinkDown::Refused, LinkDown::TimedOut].map(DialFailure::Link);
         let failure = match self.at(dial.to) {
             None => self.services.get(&dial.to).cloned().unwrap_or(refused),
