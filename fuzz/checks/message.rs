@@ -6,11 +6,13 @@ use positron_proto::{
     id::NodeId,
     identity::Signed,
     limits::{
-        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS,
-        MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE, MAX_TTL,
+        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_FAILURE_TEXT, MAX_HOLDINGS_RANGES,
+        MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
+        MAX_TTL,
     },
     node::Message,
     peers::PeersMessage,
+    request::{RequestMessage, Status},
     wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
 };
 
@@ -67,6 +69,14 @@ fn check_bounds(message: &Message) {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);
             assert!(message.content().sequence < 1 << 62);
         }
+        Message::Request(RequestMessage::Response { status, payload, .. }) => {
+            let is_answer = *status == Status::Answered;
+            assert!(payload.len() <= if is_answer { MAX_PAYLOAD } else { MAX_FAILURE_TEXT });
+        }
+        Message::Request(RequestMessage::Request { payload, .. }) => {
+            assert!(payload.len() <= MAX_PAYLOAD);
+        }
+        Message::Request(RequestMessage::Cancel { .. }) => {}
     }
 }
 
