@@ -222,9 +222,9 @@ impl Node {
 
     /// Keeps a slot for a node, beside `max_peers` and `max_peers_per_address`: it is let in
     /// however many are connected, dialled at `address` or where it says that it is for as long as
-    /// it is not (every four seconds at least, so that it is connected within ten of being reachable),
-    /// never let go for others, and never banned for its score. A [`ban`](Self::ban) by the
-    /// application ends all that. A restart forgets it; `reserved_peers` in the configuration is
+    /// it is not (every four seconds at least, so that it is connected within ten of being
+    /// reachable), never let go for others, and never banned for its score. A [`ban`](Self::ban) by
+    /// the application ends all that. A restart forgets it; `reserved_peers` in the configuration is
     /// there from the start.
     ///
     /// ```
