@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use positron_proto::identity::{BadKeyFile, Identity, SecretBytes};
+pub use positron_proto::identity::{BadKeyFile, Identity, SecretBytes};
 use positron_store::{NotOurs, refuse_others};
 use zeroize::Zeroizing;
 
@@ -57,6 +57,15 @@ pub enum KeyError {
         path: PathBuf,
         /// What shows that there was a node.
         database: PathBuf,
+    },
+    /// A key was given in memory, and there is a key file as well.
+    #[error(
+        "a key was given to the node, and {} holds one as well: remove the file if its key is the \
+         one that was given, or give none", .path.display()
+    )]
+    TwoKeys {
+        /// The file, which was not read.
+        path: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot {doing} {}: {source}", .path.display())]

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
+    identity::Identity,
     node::{Command, NodeCore, Outcome},
     peers::BootstrapState,
 };
@@ -74,6 +75,7 @@ pub struct Node {
 #[derive(Debug)]
 pub struct NodeBuilder {
     config: NetworkConfig,
+    identity: Option<Identity>,
     hub: Arc<Subscriptions>,
     durable: Vec<String>,
 }
@@ -112,11 +114,8 @@ impl Node {
         NodeBuilder::new(config)
     }
 
-    async fn start_with(
-        config: NetworkConfig,
-        hub: Arc<Subscriptions>,
-        durable: Vec<String>,
-    ) -> Result<Self, StartError> {
+    async fn start_with(builder: NodeBuilder) -> Result<Self, StartError> {
+        let NodeBuilder { config, identity, hub, durable } = builder;
         let checked = Checked::of(&config)?;
         if config.data_dir.is_none() && !durable.is_empty() {
             return Err(SubscriptionError::InMemory.into());
@@ -128,7 +127,7 @@ impl Node {
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
-            open(config.clone(), seeds.identity, arrivals.clone()).await?;
+            open(config.clone(), identity, seeds.identity, arrivals.clone()).await?;
 
         let clock = Clock::start();
         let id = identity.node_id();
@@ -530,7 +529,31 @@ impl NodeBuilder {
             events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
             appended: watch::Sender::default(),
         };
-        Self { config, hub: Arc::new(hub), durable: Vec::new() }
+        Self { config, identity: None, hub: Arc::new(hub), durable: Vec::new() }
+    }
+
+    /// The key of the node, for who keeps it elsewhere than in a file of the data folder: in a
+    /// vault, a keyring, an encrypted file of its own. No key file is read or written then, and one
+    /// that is there is an error: of two keys, nobody could tell which is meant.
+    ///
+    /// An identity is made from the text of a key file ([`Identity::from_pem`]) or from the 32
+    /// bytes of its secret ([`Identity::from_secret`]), and wipes what it holds when it is dropped.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node, keys::Identity, keys::SecretBytes};
+    ///
+    /// let secret = SecretBytes::made(|place| place.fill(7)); // written where it stays
+    /// let identity = Identity::from_secret(secret);
+    /// let id = identity.node_id();
+    /// let node = Node::builder(NetworkConfig::loopback()).identity(identity).start().await.unwrap();
+    /// assert_eq!(node.id(), id);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
     }
 
     /// Every message from the first one on; see [`Node::subscribe`].
@@ -559,7 +582,7 @@ impl NodeBuilder {
     /// # Panics
     /// Outside of a tokio runtime, or on one without its time and network drivers.
     pub async fn start(self) -> Result<Node, StartError> {
-        Node::start_with(self.config, self.hub, self.durable).await
+        Node::start_with(self).await
     }
 }
 

@@ -8,7 +8,7 @@ use positron_proto::{
 use positron_store::{DATABASE, DataFolder};
 
 use crate::{
-    NetworkConfig, StartError,
+    KeyError, NetworkConfig, StartError,
     driver::{Arrivals, storage::Storage},
     keys,
 };
@@ -35,28 +35,33 @@ impl Seeds {
 pub(crate) type Opened = (Identity, Storage, Snapshot);
 
 /// Opens the data folder, if there is one, on a thread that may block; `fresh` makes the identity
-/// if there is none yet.
+/// if none was `given` and there is none yet.
 pub(crate) async fn open(
     config: NetworkConfig,
+    given: Option<Identity>,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
-    let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
+    let opening = tokio::task::spawn_blocking(move || open_now(&config, given, fresh, arrivals));
     opening.await.unwrap_or_else(|crash| std::panic::resume_unwind(crash.into_panic()))
 }
 
 fn open_now(
     config: &NetworkConfig,
+    given: Option<Identity>,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     // The lock comes first: two nodes that start together never make two keys.
     let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
     let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
-    let was_used = config.key_path().is_some_and(|path| path.exists());
-    let identity = match config.key_path() {
-        Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
-        None => Identity::from_secret(fresh),
+    let was_there = config.key_path().is_some_and(|path| path.exists());
+    let was_used = was_there || given.is_some();
+    let identity = match (given, config.key_path()) {
+        (Some(_), Some(path)) if was_there => return Err(KeyError::TwoKeys { path }.into()),
+        (Some(given), _) => given,
+        (None, Some(path)) => keys::load_or_create(&path, database.as_deref(), fresh)?,
+        (None, None) => Identity::from_secret(fresh),
     };
     if let Some(wanted) = &config.node_id {
         let found = identity.node_id();

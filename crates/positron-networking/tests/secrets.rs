@@ -54,6 +54,23 @@ async fn a_secret_has_one_place_in_the_memory_of_a_node_and_the_library_that_sig
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_given_in_memory_is_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Process::start_with_key_in(folder.path());
+    let identity = common::child::given();
+    assert_eq!(node.id, identity.node_id());
+    assert!(!folder.path().join("keys").exists(), "no file of the key was made");
+    let needles = [identity.seed().as_slice(), identity.link_secret(), &[0xA5; 30]];
+    match count(node.pid(), needles) {
+        Ok([seed, link, _]) => assert_eq!((seed, link), (2, 1)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!("skipped: the memory of another process cannot be read: {error}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// How often each of these lies in the memory of a process that it can write to.
 fn count(pid: u32, needles: [&[u8]; 3]) -> io::Result<[usize; 3]> {
     let of_process = |name: &str| Path::new("/proc").join(pid.to_string()).join(name);
