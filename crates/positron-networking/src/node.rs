@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    identity::Identity,
+    identity::{Identity, Passphrase},
     node::{Command, NodeCore, Outcome},
     peers::BootstrapState,
 };
@@ -30,7 +30,7 @@ use crate::{
         MAX_WAITING_EVENTS, STOP_TIMEOUT,
     },
     message::encode,
-    open::{Seeds, open},
+    open::{GivenKey, Seeds, open},
     stats::{ApplicationStats, Surroundings},
 };
 
@@ -75,7 +75,7 @@ pub struct Node {
 #[derive(Debug)]
 pub struct NodeBuilder {
     config: NetworkConfig,
-    identity: Option<Identity>,
+    key: GivenKey,
     hub: Arc<Subscriptions>,
     durable: Vec<String>,
 }
@@ -115,7 +115,7 @@ impl Node {
     }
 
     async fn start_with(builder: NodeBuilder) -> Result<Self, StartError> {
-        let NodeBuilder { config, identity, hub, durable } = builder;
+        let NodeBuilder { config, key, hub, durable } = builder;
         let checked = Checked::of(&config)?;
         if config.data_dir.is_none() && !durable.is_empty() {
             return Err(SubscriptionError::InMemory.into());
@@ -127,7 +127,7 @@ impl Node {
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
-            open(config.clone(), identity, seeds.identity, arrivals.clone()).await?;
+            open(config.clone(), key, seeds.identity, arrivals.clone()).await?;
 
         let clock = Clock::start();
         let id = identity.node_id();
@@ -529,30 +529,22 @@ impl NodeBuilder {
             events: Feeds::new(MAX_WAITING_EVENTS, usize::MAX),
             appended: watch::Sender::default(),
         };
-        Self { config, identity: None, hub: Arc::new(hub), durable: Vec::new() }
+        Self { config, key: GivenKey::default(), hub: Arc::new(hub), durable: Vec::new() }
     }
 
-    /// The key of the node, for who keeps it elsewhere than in a file of the data folder: in a
-    /// vault, a keyring, an encrypted file of its own. No key file is read or written then, and one
-    /// that is there is an error: of two keys, nobody could tell which is meant.
-    ///
-    /// An identity is made from the text of a key file ([`Identity::from_pem`]) or from the 32
-    /// bytes of its secret ([`Identity::from_secret`]), and wipes what it holds when it is dropped.
-    ///
-    /// ```
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// use positron_networking::{NetworkConfig, Node, keys::Identity, keys::SecretBytes};
-    ///
-    /// let secret = SecretBytes::made(|place| place.fill(7)); // written where it stays
-    /// let identity = Identity::from_secret(secret);
-    /// let id = identity.node_id();
-    /// let node = Node::builder(NetworkConfig::loopback()).identity(identity).start().await.unwrap();
-    /// assert_eq!(node.id(), id);
-    /// # });
-    /// ```
+    /// The key of the node, for who keeps it elsewhere than in a file of the data folder; see
+    /// [`keys`](crate::keys). A key file that is there as well is an error.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.identity = Some(identity);
+        self.key.identity = Some(identity);
+        self
+    }
+
+    /// What the key file is encrypted under, in place of what
+    /// [`key_passphrase_file`](NetworkConfig::key_passphrase_file) says.
+    #[must_use]
+    pub fn key_passphrase(mut self, passphrase: Passphrase) -> Self {
+        self.key.passphrase = Some(passphrase);
         self
     }
 

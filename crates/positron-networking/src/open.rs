@@ -1,7 +1,7 @@
 //! What a node begins with: dice, and from its last life identity and memory.
 
 use positron_proto::{
-    identity::{Identity, SecretBytes},
+    identity::{Identity, Passphrase, SecretBytes},
     node::{KeyAge, Snapshot},
     rng::Seed,
 };
@@ -31,24 +31,33 @@ impl Seeds {
     }
 }
 
+/// What an application says of the key of its node, beside the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct GivenKey {
+    /// The key itself.
+    pub(crate) identity: Option<Identity>,
+    /// What the key file is encrypted under.
+    pub(crate) passphrase: Option<Passphrase>,
+}
+
 /// Who the node is, where its changes go, and what it remembers.
 pub(crate) type Opened = (Identity, Storage, Snapshot);
 
 /// Opens the data folder, if there is one, on a thread that may block; `fresh` makes the identity
-/// if none was `given` and there is none yet.
+/// if none was given and there is none yet.
 pub(crate) async fn open(
     config: NetworkConfig,
-    given: Option<Identity>,
+    key: GivenKey,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
-    let opening = tokio::task::spawn_blocking(move || open_now(&config, given, fresh, arrivals));
+    let opening = tokio::task::spawn_blocking(move || open_now(&config, key, fresh, arrivals));
     opening.await.unwrap_or_else(|crash| std::panic::resume_unwind(crash.into_panic()))
 }
 
 fn open_now(
     config: &NetworkConfig,
-    given: Option<Identity>,
+    key: GivenKey,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
@@ -56,11 +65,15 @@ fn open_now(
     let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
     let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
     let was_there = config.key_path().is_some_and(|path| path.exists());
-    let was_used = was_there || given.is_some();
-    let identity = match (given, config.key_path()) {
+    let was_used = was_there || key.identity.is_some();
+    let identity = match (key.identity, config.key_path()) {
         (Some(_), Some(path)) if was_there => return Err(KeyError::TwoKeys { path }.into()),
         (Some(given), _) => given,
-        (None, Some(path)) => keys::load_or_create(&path, database.as_deref(), fresh)?,
+        (None, Some(path)) => {
+            let of_file = || config.key_passphrase_file.as_deref().map(keys::passphrase);
+            let passphrase = key.passphrase.map(Ok).or_else(of_file).transpose()?;
+            keys::load_or_create(&path, database.as_deref(), passphrase.as_ref(), fresh)?
+        }
         (None, None) => Identity::from_secret(fresh),
     };
     if let Some(wanted) = &config.node_id {

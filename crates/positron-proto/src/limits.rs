@@ -1,5 +1,9 @@
 //! Every bound, in one place: what it bounds, its unit, and where the number comes from.
 
+mod identity;
+
+pub use identity::*;
+
 use crate::time::Duration;
 
 // --- messages [PROTOCOL 3, 4] ---
@@ -493,21 +497,6 @@ pub const MAX_DIRECT_SENDERS: usize = 1024;
 pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-// --- identity ---
-
-/// Processes of a peer that are remembered after another one took their place: two machines with
-/// one key, and two restarts of each.
-pub const MAX_EARLIER_PROCESSES: usize = 4;
-/// Peers of whom that is remembered; the one whose process changed longest ago is forgotten first.
-pub const MAX_RESTARTED_PEERS: usize = 256;
-/// How often a process must have come back after another one of its key before it is said that the
-/// key is used in two places (guess: nothing honest does it once).
-pub const USED_TWICE_SIGNS: u32 = 3;
-/// How long it is said after the last sign: longer than either of the two leaves a peer alone.
-pub const USED_TWICE_MEMORY: Duration = Duration::from_secs(3600);
-/// Keys of which signs are remembered; the one whose last sign is the oldest is forgotten first.
-pub const MAX_USED_TWICE: usize = 64;
 
 // --- trust ---
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod fixture;
+mod key_files;
 mod local_network;
 mod nodes;
 mod output;

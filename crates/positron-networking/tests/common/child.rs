@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -122,8 +122,10 @@ pub(crate) fn given() -> Identity {
 pub(crate) fn be_the_node(config: NetworkConfig) {
     let Ok(bootstrap) = std::env::var(MARK) else { return };
     let bootstrap_nodes = bootstrap.split(',').filter(|a| !a.is_empty()).map(Into::into).collect();
-    let data_dir = std::env::var_os(FOLDER).map(Into::into);
-    let config = NetworkConfig { bootstrap_nodes, data_dir, ..config };
+    let data_dir: Option<PathBuf> = std::env::var_os(FOLDER).map(Into::into);
+    let passphrase = data_dir.as_ref().map(|folder| folder.join("passphrase"));
+    let key_passphrase_file = passphrase.filter(|file| file.exists());
+    let config = NetworkConfig { bootstrap_nodes, data_dir, key_passphrase_file, ..config };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut builder = Node::builder(config);
         if std::env::var_os(GIVEN).is_some() {
