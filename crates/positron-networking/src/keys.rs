@@ -1,5 +1,5 @@
-//! The key of a node. In a file it is loaded as it is, or created once; only [`replace`] writes over
-//! it. A file that is made while there is a passphrase is encrypted under it.
+//! The key of a node. In a file it is loaded as it is, or created once; only [`replace`] writes
+//! over it. A file that is made while there is a passphrase is encrypted under it.
 //!
 //! A program that keeps the key elsewhere, in a vault or a keyring, gives it in memory, made from
 //! the text of a key file ([`Identity::from_pem`]) or from the 32 bytes of its secret. It is wiped
@@ -208,7 +208,8 @@ pub fn passphrase(path: &Path) -> Result<Passphrase, KeyError> {
 }
 
 /// Writes the key of `identity` over that at `path`, encrypted if there is a passphrase. What is
-/// there stays until the new file is whole and on disk.
+/// there stays until the new file is whole and on disk, and whoever could read it still can. Of a
+/// link it is the file behind it that is replaced.
 ///
 /// # Errors
 /// The operating system refuses; the old file is as it was.
@@ -217,7 +218,8 @@ pub fn replace(
     identity: &Identity,
     passphrase: Option<&Passphrase>,
 ) -> Result<(), KeyError> {
-    write(path, identity, passphrase, Existing::Replace)
+    let path = fs::canonicalize(path).map_err(failed("replace", path))?;
+    write(&path, identity, passphrase, Existing::Replace)
 }
 
 /// The text in a file that nobody else may read, or change.
@@ -291,7 +293,9 @@ fn write(
     let placed = match existing {
         // Unlike a rename, a link never replaces what is there.
         Existing::Keep => fs::hard_link(&draft, path).map_err(failed("create", path)),
-        Existing::Replace => fs::rename(&draft, path).map_err(failed("replace", path)),
+        Existing::Replace => copy_rights(path, &draft)
+            .and_then(|()| fs::rename(&draft, path))
+            .map_err(failed("replace", path)),
     };
     let removed = match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -302,6 +306,18 @@ fn write(
     placed?;
     removed?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("write", folder))
+}
+
+/// `to` is for those whom `from` is for.
+fn copy_rights(from: &Path, to: &Path) -> io::Result<()> {
+    let found = fs::metadata(from)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+
+        std::os::unix::fs::chown(to, Some(found.uid()), Some(found.gid()))?;
+    }
+    fs::set_permissions(to, found.permissions())
 }
 
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -392,6 +408,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_is_replaced_is_for_the_same_eyes_and_behind_the_same_link() {
+        let (folder, path) = place();
+        let made = load_or_create(&path, None, None, [1; 32]).unwrap();
+        let link = folder.path().join("mounted");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        let passphrase = Passphrase::new("secret".to_owned()).unwrap();
+        replace(&link, &made, Some(&passphrase)).unwrap();
+        assert!(link.is_symlink());
+        assert!(fs::read_to_string(&path).unwrap().contains("ENCRYPTED"), "no plain one is left");
+        assert_eq!(mode(&path), 0o400);
+        let none = folder.path().join("none");
+        assert!(matches!(replace(&none, &made, None), Err(KeyError::Io { .. })));
     }
 
     #[test]
