@@ -64,6 +64,8 @@ async fn a_passphrase_and_what_it_opens_leave_nothing_behind() {
     fs::write(folder.path().join("passphrase"), word).unwrap();
     let own = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     own(&folder.path().join("passphrase"));
+    fs::write(&key, "").unwrap();
+    own(&key);
     let made = keys::Identity::from_seed([0x3B; 32]);
     let seed: [u8; 32] = std::array::from_fn(|at| made.public_key().as_bytes()[at] ^ 0x77);
     let identity = keys::Identity::from_seed(seed);
