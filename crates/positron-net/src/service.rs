@@ -19,7 +19,7 @@ use crate::{
     global::Global,
     joining::join,
     logging::Log,
-    settings::Settings,
+    settings::{Settings, passphrase_of_environment},
     signals::Signals,
     table::{Fields, count, duration},
     terminal::{Terminal, folded, sanitised},
@@ -58,8 +58,11 @@ impl Service {
         if let Some(path) = &settings.config.log_file {
             Log::could_be(path, settings.data_dir())?;
         }
-        let node =
-            Node::start(settings.config.clone()).await.map_err(|error| not_started(&error))?;
+        let mut builder = Node::builder(settings.config.clone());
+        if let Some(passphrase) = passphrase_of_environment()? {
+            builder = builder.key_passphrase(passphrase);
+        }
+        let node = builder.start().await.map_err(|error| not_started(&error))?;
         if let Some(path) = &settings.config.log_file {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");

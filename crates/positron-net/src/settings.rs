@@ -9,7 +9,10 @@ use std::{
 };
 
 use clap::Args;
-use positron_networking::{ConfigError, NetworkConfig, TransportPolicy};
+use positron_networking::{
+    ConfigError, NetworkConfig, TransportPolicy,
+    keys::{self, BadPassphrase, Passphrase},
+};
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -27,6 +30,8 @@ pub(crate) const DEFAULT_DATA_DIR: &str = "node_data";
 const MAX_FILE: u64 = 1 << 20;
 /// What is written before a key's name in the environment.
 const PREFIX: &str = "POSITRON_";
+/// Holds the passphrase of the key file.
+pub(crate) const PASSPHRASE_VARIABLE: &str = "POSITRON_KEY_PASSPHRASE";
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "POSITRON_CONFIG";
 
@@ -83,10 +88,34 @@ impl Settings {
         self.config.data_dir.as_deref().unwrap_or(Path::new(DEFAULT_DATA_DIR))
     }
 
+    /// What the key of the node is encrypted under, as far as it is told.
+    pub(crate) fn key_passphrase(&self) -> Result<Option<Passphrase>, Failure> {
+        let of_file = || self.config.key_passphrase_file.as_deref().map(keys::passphrase);
+        match passphrase_of_environment()? {
+            Some(passphrase) => Ok(Some(passphrase)),
+            None => of_file().transpose().map_err(|error| {
+                Failure::new(Exit::Storage, "there is no passphrase").because(error)
+            }),
+        }
+    }
+
     /// What to log.
     pub(crate) fn level(&self, global: Global) -> LevelFilter {
         log_level(&self.config.log_level, global)
     }
+}
+
+/// The passphrase in the environment, where no key of the configuration is meant: it is never
+/// shown or written down.
+pub(crate) fn passphrase_of_environment() -> Result<Option<Passphrase>, Failure> {
+    let Some(value) = env::var_os(PASSPHRASE_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.into_string().map_err(|_| BadPassphrase::NotText);
+    text.and_then(Passphrase::new).map(Some).map_err(|error| {
+        let what = format!("the environment variable {PASSPHRASE_VARIABLE} is wrong");
+        Failure::new(Exit::Configuration, what).because(error)
+    })
 }
 
 /// What to log, all flags heeded.
@@ -173,12 +202,20 @@ impl NodeOptions {
 /// A `~` means the home folder, wherever a path was written: only a shell would know it otherwise,
 /// and none reads a file, an environment or `--data-dir=~/x`.
 fn expand_paths(config: &mut NetworkConfig) -> Result<(), Failure> {
-    let NetworkConfig { data_dir, log_file, private_key_path, public_key_path, db_path, .. } =
-        config;
+    let NetworkConfig {
+        data_dir,
+        log_file,
+        private_key_path,
+        key_passphrase_file,
+        public_key_path,
+        db_path,
+        ..
+    } = config;
     for (key, path) in [
         ("data_dir", data_dir),
         ("log_file", log_file),
         ("private_key_path", private_key_path),
+        ("key_passphrase_file", key_passphrase_file),
         ("public_key_path", public_key_path),
         ("db_path", db_path),
     ] {
@@ -249,7 +286,8 @@ fn with_environment(
             continue;
         }
         let key = match name.to_ascii_lowercase() {
-            key if key == "config" => continue,
+            // Neither is a key of the configuration.
+            key if key == "config" || key == "key_passphrase" => continue,
             key if key == "bootstrap" => "bootstrap_nodes".to_owned(),
             key => key,
         };

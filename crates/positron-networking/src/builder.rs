@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use positron_proto::identity::{Identity, Passphrase};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -10,6 +11,7 @@ use crate::{
     driver::{HandlerSlot, Subscriptions},
     feed::Feeds,
     limits::{MAX_INBOX_BYTES, MAX_WAITING_EVENTS},
+    open::GivenKey,
 };
 
 /// A node that has yet to start: whoever subscribes here misses nothing.
@@ -29,6 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct NodeBuilder {
     pub(crate) config: NetworkConfig,
+    pub(crate) key: GivenKey,
     pub(crate) hub: Arc<Subscriptions>,
     pub(crate) durable: Vec<String>,
 }
@@ -42,7 +45,23 @@ impl NodeBuilder {
             undecodable: Arc::default(),
             requests: HandlerSlot::default(),
         };
-        Self { config, hub: Arc::new(hub), durable: Vec::new() }
+        Self { config, key: GivenKey::default(), hub: Arc::new(hub), durable: Vec::new() }
+    }
+
+    /// The key of the node, for who keeps it elsewhere than in a file of the data folder; see
+    /// [`keys`](crate::keys). A key file that is there as well is an error.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.key.identity = Some(identity);
+        self
+    }
+
+    /// What the key file is encrypted under, in place of what
+    /// [`key_passphrase_file`](NetworkConfig::key_passphrase_file) says.
+    #[must_use]
+    pub fn key_passphrase(mut self, passphrase: Passphrase) -> Self {
+        self.key.passphrase = Some(passphrase);
+        self
     }
 
     /// Every message from the first one on; see [`Node::subscribe`](crate::Node::subscribe).

@@ -29,8 +29,8 @@ pub enum StartError {
     /// The key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// `node_id` was given, and the key file is that of another node.
-    #[error("`node_id` is {wanted}, but the key file is that of node {found}")]
+    /// `node_id` was given, and the key is that of another node.
+    #[error("`node_id` is {wanted}, but the key is that of node {found}")]
     OtherIdentity {
         /// What the configuration says.
         wanted: String,

@@ -517,7 +517,7 @@ impl NodeBuilder {
     /// # Panics
     /// On a tokio runtime without its time and network drivers.
     pub async fn start(self) -> Result<Node, StartError> {
-        let Self { config, hub, durable } = self;
+        let Self { config, key, hub, durable } = self;
         Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let checked = Checked::of(&config)?;
         if config.data_dir.is_none() && !durable.is_empty() {
@@ -531,7 +531,7 @@ impl NodeBuilder {
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
-            open(config.clone(), seeds.identity, arrivals.clone()).await?;
+            open(config.clone(), key, seeds.identity, arrivals.clone()).await?;
 
         let clock = Clock::start();
         let id = identity.node_id();

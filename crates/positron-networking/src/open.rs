@@ -1,14 +1,14 @@
 //! What a node begins with: dice, and from its last life identity and memory.
 
 use positron_proto::{
-    identity::{Identity, SecretBytes},
+    identity::{Identity, Passphrase, SecretBytes},
     node::{KeyAge, Snapshot},
     rng::Seed,
 };
 use positron_store::{DATABASE, DataFolder};
 
 use crate::{
-    NetworkConfig, StartError,
+    KeyError, NetworkConfig, StartError,
     driver::{Arrivals, storage::Storage},
     keys,
 };
@@ -31,32 +31,50 @@ impl Seeds {
     }
 }
 
+/// What an application says of the key of its node, beside the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct GivenKey {
+    /// The key itself.
+    pub(crate) identity: Option<Identity>,
+    /// What the key file is encrypted under.
+    pub(crate) passphrase: Option<Passphrase>,
+}
+
 /// Who the node is, where its changes go, and what it remembers.
 pub(crate) type Opened = (Identity, Storage, Snapshot);
 
 /// Opens the data folder, if there is one, on a thread that may block; `fresh` makes the identity
-/// if there is none yet.
+/// if none was given and there is none yet.
 pub(crate) async fn open(
     config: NetworkConfig,
+    key: GivenKey,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
-    let opening = tokio::task::spawn_blocking(move || open_now(&config, fresh, arrivals));
+    let opening = tokio::task::spawn_blocking(move || open_now(&config, key, fresh, arrivals));
     opening.await.unwrap_or_else(|crash| std::panic::resume_unwind(crash.into_panic()))
 }
 
 fn open_now(
     config: &NetworkConfig,
+    key: GivenKey,
     fresh: SecretBytes,
     arrivals: Arrivals,
 ) -> Result<Opened, StartError> {
     // The lock comes first: two nodes that start together never make two keys.
     let folder = config.data_dir.as_ref().map(DataFolder::lock).transpose()?;
     let database = config.data_dir.as_ref().map(|folder| folder.join(DATABASE));
-    let was_used = config.key_path().is_some_and(|path| path.exists());
-    let identity = match config.key_path() {
-        Some(path) => keys::load_or_create(&path, database.as_deref(), fresh)?,
-        None => Identity::from_secret(fresh),
+    let was_there = config.key_path().is_some_and(|path| path.exists());
+    let was_used = was_there || key.identity.is_some();
+    let identity = match (key.identity, config.key_path()) {
+        (Some(_), Some(path)) if was_there => return Err(KeyError::TwoKeys { path }.into()),
+        (Some(given), _) => given,
+        (None, Some(path)) => {
+            let of_file = || config.key_passphrase_file.as_deref().map(keys::passphrase);
+            let passphrase = key.passphrase.map(Ok).or_else(of_file).transpose()?;
+            keys::load_or_create(&path, database.as_deref(), passphrase.as_ref(), fresh)?
+        }
+        (None, None) => Identity::from_secret(fresh),
     };
     if let Some(wanted) = &config.node_id {
         let found = identity.node_id();

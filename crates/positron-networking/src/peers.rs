@@ -224,8 +224,8 @@ impl Node {
     /// however many are connected, dialled at `address` or where it says that it is for as long as
     /// it is not (every four seconds at least, so that it is connected within ten of being
     /// reachable), never let go for others, and never banned for its score. A [`ban`](Self::ban) by
-    /// the application ends all that. A restart forgets it; `reserved_peers` in the configuration is
-    /// there from the start.
+    /// the application ends all that. A restart forgets it; `reserved_peers` in the configuration
+    /// is there from the start.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -16,7 +16,7 @@ use common::{
 };
 use positron_networking::{
     CloseReason, DownReason, Invite, JoinError, KeyError, NetworkConfig, Node, NodeEvent,
-    StartError, StoreError, TransportPolicy,
+    StartError, StoreError, TransportPolicy, keys::Identity,
 };
 use serde_json::json;
 
@@ -129,6 +129,39 @@ async fn a_node_never_starts_with_a_key_that_is_not_safely_its_own() {
     fs::remove_file(&key).unwrap();
     let error = Node::start(with_folder()).await.unwrap_err();
     assert!(matches!(error, StartError::Key(KeyError::Lost { .. })), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_given_is_the_only_one_and_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_folder = || NetworkConfig { data_dir: Some(folder.path().into()), ..config() };
+    let given = || Identity::from_seed([0xC7; 32]);
+    let builder = Node::builder(with_folder()).identity(given());
+    let shown = format!("{builder:?}");
+    for secret in ["199, 199", "c7c7", "C7C7", "x8fHx8"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let first = builder.start().await.unwrap();
+    assert_eq!(first.id(), given().node_id());
+    first.broadcast("before").await.unwrap();
+    first.shutdown().await.unwrap();
+    assert!(!folder.path().join("keys").exists());
+
+    // The folder is that node's: without its key nobody starts in it.
+    let error = Node::start(with_folder()).await.unwrap_err();
+    assert!(matches!(error, StartError::Key(KeyError::Lost { .. })), "{error}");
+    let again = Node::builder(with_folder()).identity(given()).start().await.unwrap();
+    assert_eq!(again.id(), given().node_id());
+    again.shutdown().await.unwrap();
+
+    let other = tempfile::tempdir().unwrap();
+    let in_other = || NetworkConfig { data_dir: Some(other.path().into()), ..config() };
+    start(in_other()).await.shutdown().await.unwrap();
+    let error = Node::builder(in_other()).identity(given()).start().await.unwrap_err();
+    assert!(matches!(error, StartError::Key(KeyError::TwoKeys { .. })), "{error}");
+    let wanted = NetworkConfig { node_id: Some("0".repeat(64)), ..config() };
+    let error = Node::builder(wanted).identity(given()).start().await.unwrap_err();
+    assert!(matches!(error, StartError::OtherIdentity { found, .. } if found == given().node_id()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

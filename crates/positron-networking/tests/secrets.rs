@@ -6,7 +6,7 @@ mod common;
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -36,7 +36,7 @@ async fn a_secret_has_one_place_in_the_memory_of_a_node_and_the_library_that_sig
         }
         let key = folder.path().join("keys/private_key.pem");
         let text = fs::read_to_string(&key).unwrap();
-        let identity = keys::load(&key).unwrap().unwrap();
+        let identity = keys::load(&key, None).unwrap().unwrap();
         // The end of the key file's line: 30 of the 32 bytes.
         let base64 = &text.lines().nth(1).unwrap().as_bytes()[24..];
         let needles = [identity.seed().as_slice(), identity.link_secret(), base64];
@@ -51,6 +51,51 @@ async fn a_secret_has_one_place_in_the_memory_of_a_node_and_the_library_that_sig
         // Each handshake has the secret of links, too, as long as it is under way.
         let what = format!("{life}: one place for the secret of links");
         until(&what, || count(node.pid(), needles).unwrap() == [2, 1, 0]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_and_what_it_opens_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("keys/private_key.pem");
+    let word = "a passphrase that is nowhere else";
+    let passphrase = keys::Passphrase::new(word.to_owned()).unwrap();
+    fs::create_dir(folder.path().join("keys")).unwrap();
+    fs::write(folder.path().join("passphrase"), word).unwrap();
+    let own = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    own(&folder.path().join("passphrase"));
+    fs::write(&key, "").unwrap();
+    own(&key);
+    let made = keys::Identity::from_seed([0x3B; 32]);
+    let seed: [u8; 32] = std::array::from_fn(|at| made.public_key().as_bytes()[at] ^ 0x77);
+    let identity = keys::Identity::from_seed(seed);
+    keys::replace(&key, &identity, Some(&passphrase)).unwrap();
+    let node = Process::start_in(folder.path());
+    assert_eq!(node.id, identity.node_id());
+    let needles = [identity.seed().as_slice(), identity.link_secret(), word.as_bytes()];
+    match count(node.pid(), needles) {
+        Ok(found) => assert_eq!(found, [2, 1, 0]),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!("skipped: the memory of another process cannot be read: {error}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_given_in_memory_is_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Process::start_with_key_in(folder.path());
+    let identity = common::child::given();
+    assert_eq!(node.id, identity.node_id());
+    assert!(!folder.path().join("keys").exists(), "no file of the key was made");
+    let needles = [identity.seed().as_slice(), identity.link_secret(), &[0xA5; 30]];
+    match count(node.pid(), needles) {
+        Ok([seed, link, _]) => assert_eq!((seed, link), (2, 1)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            eprintln!("skipped: the memory of another process cannot be read: {error}");
+        }
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -10,13 +10,14 @@ pub(super) const ROOM: &str = "positron-proto";
 /// Cryptographic libraries, by the names of their crates: those behind the door, and those that
 /// somebody might reach for instead. Not `zeroize`, which wipes memory; not `pkcs8`, which reads
 /// and writes a format; not `rand_chacha`, which is the dice.
-pub(super) const LIBRARIES: [&str; 28] = [
+pub(super) const LIBRARIES: [&str; 32] = [
     "aes",
     "aes-gcm",
     "aws-lc-rs",
     "aws-lc-sys",
     "blake2",
     "blake3",
+    "cbc",
     "chacha20",
     "chacha20poly1305",
     "curve25519-dalek",
@@ -28,9 +29,12 @@ pub(super) const LIBRARIES: [&str; 28] = [
     "hkdf",
     "hmac",
     "openssl",
+    "pbkdf2",
+    "pkcs5",
     "poly1305",
     "ring",
     "rustls",
+    "scrypt",
     "sha1",
     "sha2",
     "sha3",

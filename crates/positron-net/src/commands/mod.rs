@@ -12,7 +12,12 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod version;
 
-use positron_networking::{NodeId, keys};
+use std::path::PathBuf;
+
+use positron_networking::{
+    NodeId,
+    keys::{self, Identity, Passphrase},
+};
 use tokio::runtime::Builder;
 
 use crate::{
@@ -46,10 +51,19 @@ fn not_running(settings: &Settings) -> Failure {
 
 /// Who the node of these settings is, whether it runs or not. Creates nothing.
 fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
+    let (_, identity) = key_of(settings, settings.key_passphrase()?.as_ref())?;
+    Ok(identity.node_id())
+}
+
+/// The key of the node of these settings, and where it is. Creates nothing.
+fn key_of(
+    settings: &Settings,
+    passphrase: Option<&Passphrase>,
+) -> Result<(PathBuf, Identity), Failure> {
     let path = settings.config.key_path().ok_or_else(|| {
         Failure::new(Exit::Configuration, "a node without a data folder has no lasting identity")
     })?;
-    let identity = keys::load(&path).map_err(|error| {
+    let identity = keys::load(&path, passphrase).map_err(|error| {
         Failure::new(Exit::Storage, "the key of this node cannot be used").because(error)
     })?;
     let identity = identity.ok_or_else(|| {
@@ -58,5 +72,5 @@ fn identity_of(settings: &Settings) -> Result<NodeId, Failure> {
             .because(format!("{} does not exist", path.display()))
             .try_this("`positron-net start` makes one; --data-dir names another folder")
     })?;
-    Ok(identity.node_id())
+    Ok((path, identity))
 }

@@ -1,7 +1,9 @@
 //! The command as people meet it: processes, exit codes, and what is on the disk afterwards.
 
+mod backup;
 mod bad_input;
 mod fixture;
+mod key_files;
 mod local_network;
 mod nodes;
 mod output;

@@ -92,6 +92,9 @@ pub struct NetworkConfig {
     pub node_id: Option<String>,
     /// The private key, if not at `data_dir/keys/private_key.pem`.
     pub private_key_path: Option<PathBuf>,
+    /// A file whose first line is the passphrase that the private key is encrypted under. A key
+    /// that is made while it is given is encrypted; one that is there and is not stays so.
+    pub key_passphrase_file: Option<PathBuf>,
     /// A hint only: the public key follows from the private one.
     pub public_key_path: Option<PathBuf>,
     /// A hint only: our database is `data_dir/node.db`.
@@ -137,6 +140,7 @@ impl Default for NetworkConfig {
             trust_penalty_invalid: trust.penalty_invalid,
             node_id: None,
             private_key_path: None,
+            key_passphrase_file: None,
             public_key_path: None,
             db_path: None,
         }

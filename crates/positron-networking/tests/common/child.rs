@@ -5,14 +5,18 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use positron_networking::{NetworkConfig, Node, NodeId};
+use positron_networking::{
+    NetworkConfig, Node, NodeId,
+    keys::{Identity, SecretBytes},
+};
 
 const MARK: &str = "POSITRON_TEST_NODE";
 const FOLDER: &str = "POSITRON_TEST_FOLDER";
+const GIVEN: &str = "POSITRON_TEST_GIVEN";
 
 /// A node in another process; it ends when this value does.
 pub(crate) struct Process {
@@ -40,6 +44,12 @@ impl Process {
     pub(crate) fn start_in(folder: &Path) -> Self {
         let this = std::env::current_exe().unwrap();
         Self::run(Command::new(this).env(FOLDER, folder), &[])
+    }
+
+    /// As [`start_in`](Self::start_in), with [`given`] for its key.
+    pub(crate) fn start_with_key_in(folder: &Path) -> Self {
+        let this = std::env::current_exe().unwrap();
+        Self::run(Command::new(this).env(FOLDER, folder).env(GIVEN, "1"), &[])
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -99,14 +109,29 @@ impl Drop for Process {
     }
 }
 
+/// A key that is in no file: its bytes are computed.
+pub(crate) fn given() -> Identity {
+    Identity::from_secret(SecretBytes::made(|place| {
+        for (at, byte) in (0..).zip(place) {
+            *byte = 37_u8.wrapping_mul(at) ^ 0x5A;
+        }
+    }))
+}
+
 /// In the other process: runs a node until the process that started it lets go. Otherwise nothing.
 pub(crate) fn be_the_node(config: NetworkConfig) {
     let Ok(bootstrap) = std::env::var(MARK) else { return };
     let bootstrap_nodes = bootstrap.split(',').filter(|a| !a.is_empty()).map(Into::into).collect();
-    let data_dir = std::env::var_os(FOLDER).map(Into::into);
-    let config = NetworkConfig { bootstrap_nodes, data_dir, ..config };
+    let data_dir: Option<PathBuf> = std::env::var_os(FOLDER).map(Into::into);
+    let passphrase = data_dir.as_ref().map(|folder| folder.join("passphrase"));
+    let key_passphrase_file = passphrase.filter(|file| file.exists());
+    let config = NetworkConfig { bootstrap_nodes, data_dir, key_passphrase_file, ..config };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let node = Node::start(config).await.unwrap();
+        let mut builder = Node::builder(config);
+        if std::env::var_os(GIVEN).is_some() {
+            builder = builder.identity(given());
+        }
+        let node = builder.start().await.unwrap();
         println!("\nNODE {} {}", node.listen_addresses()[0], node.id());
         let until_let_go = || std::io::stdin().read_to_end(&mut Vec::new());
         tokio::task::spawn_blocking(until_let_go).await.unwrap().unwrap();

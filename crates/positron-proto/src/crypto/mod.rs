@@ -11,6 +11,7 @@
 //! | [`AeadKey`] | records, packets, handshake messages |
 //! | [`X25519Key`] | the key agreement of a handshake |
 //! | [`SigningKey`], [`is_signed`], [`are_signed`] | statements |
+//! | [`pbes2`] | key files under a passphrase, carried out by RustCrypto on both back ends |
 //! | [`noise`] | the handshake patterns, carried out by snow over the primitives above |
 //!
 //! Two back ends have these names, chosen by the target and by nothing else:
@@ -38,6 +39,7 @@ mod ed25519;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 pub(crate) mod noise;
+pub(crate) mod pbes2;
 #[cfg(any(test, target_family = "wasm"))]
 mod pure;
 mod secret;

@@ -28,6 +28,7 @@
 //! ```
 
 mod keypair;
+mod passphrase;
 mod pem;
 mod public_key;
 mod signed;
@@ -37,6 +38,7 @@ pub mod verify;
 
 pub use crate::crypto::SecretBytes;
 pub use keypair::Identity;
+pub use passphrase::{BadPassphrase, Passphrase};
 pub use pem::BadKeyFile;
 pub use public_key::{BadPublicKey, PublicKey, Signature};
 pub use signed::{Signed, Statement};

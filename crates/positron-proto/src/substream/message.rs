@@ -1,4 +1,4 @@
-//! What substreams say to each other `[PROTOCOL 3.4]`.
+//! What substreams say to each other `[PROTOCOL 3.5]`.
 
 use bytes::{BufMut as _, Bytes};
 

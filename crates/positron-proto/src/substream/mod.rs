@@ -1,4 +1,4 @@
-//! Streams between two nodes: bytes in order, both ways, as many as needed `[PROTOCOL 3.4]`.
+//! Streams between two nodes: bytes in order, both ways, as many as needed `[PROTOCOL 3.5]`.
 //!
 //! For what is larger than a message, or has no end. A substream lives inside a session and is
 //! carried by it: it goes on when the session moves from one link to another, and ends with it.
