@@ -7,7 +7,8 @@
 //! keeps them), [`delivery_log`] (what the application has not acknowledged), `counters.rs` and
 //! [`view`]; then [`core`] (the machine), `message.rs` (what the list of messages becomes),
 //! `route.rs` (who hears whom), `verification.rs` (claims, until they are judged), `publisher.rs`
-//! and `sequence.rs` (our own messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it is there),
+//! and `sequence.rs` (our own messages, their numbers and tickets), `backlog.rs`, `persistence.rs`
+//! (what goes to the disk, and what may be said when it is there),
 //! `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings more than the
 //! disk takes, and waits) and `pending_verification.rs` (claims that
 //! wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
