@@ -46,12 +46,12 @@ pub(crate) struct Hostile {
     introduced: bool,
     /// The connection that stood when the node dialled, and the same of it: a node that only looks
     /// who is there hangs up at once.
-    before: Option<(ConnectionId, bool, bool, [u64; 3])>,
+    before: Option<(ConnectionId, bool, bool, [u64; Lane::KNOWN.len()])>,
     /// How often it dialled, and whether it holds its earlier links for dead.
     dials: u64,
     instead: bool,
     /// The next message of each lane.
-    numbers: [u64; 3],
+    numbers: [u64; Lane::KNOWN.len()],
     /// A message of which it said a part, and how much of that.
     partial: Option<(Lane, bytes::Bytes, usize)>,
 }
@@ -98,7 +98,7 @@ impl Hostile {
             before: None,
             dials: 0,
             instead: false,
-            numbers: [0; 3],
+            numbers: [0; Lane::KNOWN.len()],
             partial: None,
         }
     }
@@ -115,7 +115,7 @@ impl Hostile {
     fn begin(&mut self, connection: ConnectionId, dialled: bool) {
         self.connection = Some(connection);
         (self.dialled, self.introduced) = (dialled, false);
-        (self.numbers, self.partial) = ([0; 3], None);
+        (self.numbers, self.partial) = ([0; Lane::KNOWN.len()], None);
     }
 
     /// Hears what came, and answers it if it obliges.

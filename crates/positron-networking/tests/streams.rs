@@ -29,7 +29,7 @@ async fn pair(config: NetworkConfig) -> (Node, Node) {
 
 /// Bytes that tell where they stand.
 fn text(len: usize) -> Vec<u8> {
-    (0..len).map(|at| ((at >> 8) * 31 + at) as u8).collect()
+    (0..len).map(|at| ((at >> 8) * 31 + at).to_le_bytes()[0]).collect()
 }
 
 /// Says everything back that it is told, up to the end.

@@ -64,12 +64,15 @@ impl Node {
     }
 }
 
+/// What one node said and the other has not heard.
+type Lanes = BTreeMap<Lane, VecDeque<(SubstreamMessage, Option<Ticket>)>>;
+
 /// Two nodes and the two lanes of each way between them, in order and without loss, as a session
 /// has them.
 struct World {
     now: Now,
     nodes: [Node; 2],
-    lanes: [BTreeMap<Lane, VecDeque<(SubstreamMessage, Option<Ticket>)>>; 2],
+    lanes: [Lanes; 2],
     tickets: u64,
     /// Bytes that a bulk lane takes before they are delivered.
     room: usize,
@@ -232,7 +235,7 @@ fn there(world: &World, at: usize, id: SubstreamId) -> SubstreamId {
 }
 
 fn text(len: usize, seed: u8) -> Bytes {
-    (0..len).map(|n| (n % 251) as u8 ^ seed).collect::<Vec<_>>().into()
+    (0..=250).map(|byte: u8| byte ^ seed).cycle().take(len).collect::<Vec<_>>().into()
 }
 
 #[test]
@@ -503,7 +506,7 @@ fn story(rng: &mut Rng) {
     // What was written into each, as its reader calls it.
     let mut written: BTreeMap<(usize, SubstreamId), Vec<u8>> = BTreeMap::new();
     let mut closed = BTreeSet::new();
-    for step in 0..400_u32 {
+    for step in (0..=u8::MAX).cycle().take(400) {
         let at = usize::try_from(rng.below(2)).unwrap();
         let known: Vec<SubstreamId> = world.nodes[at]
             .opened
@@ -516,7 +519,7 @@ fn story(rng: &mut Rng) {
             (0, _) if known.len() < 40 => drop(world.open(at)),
             (1..=3, Some(id)) => {
                 let len = usize::try_from(rng.below(90_000)).unwrap();
-                let bytes = text(len, step as u8);
+                let bytes = text(len, step);
                 let reader = there(&world, at, id);
                 let written = written.entry((1 - at, reader)).or_default();
                 if !closed.contains(&(at, id)) {
