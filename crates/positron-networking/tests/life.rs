@@ -222,10 +222,9 @@ async fn join_tells_who_answers_now_and_not_who_did() {
         assert_eq!(alice.stats_now().await.active_peers, 1);
         if gracefully {
             bob.shutdown().await.unwrap();
-        } else {
-            // Without a goodbye: the link is still taken for good.
-            mortal.die();
         }
+        // Without a goodbye the link is still taken for good.
+        mortal.die();
         let answer = within(DEADLINE, "the end of the dial", alice.join(&there)).await;
         assert!(matches!(answer, Err(JoinError::Unreached { .. })), "{answer:?}");
     }

@@ -13,7 +13,7 @@ pub const SUBSTREAM_WINDOW_LARGEST: u64 = 16 << 20;
 /// Bytes that the streams of one peer are granted together, beside the first window of each: with
 /// [`MAX_SUBSTREAMS_PER_PEER`] it is 32 MiB that one peer can have us keep.
 pub const SUBSTREAM_SHARE_PER_PEER: u64 = 16 << 20;
-/// The same of all peers: like [`ENDPOINT_WINDOW_BYTES`].
+/// The same of all peers: like [`ENDPOINT_WINDOW_BYTES`](super::ENDPOINT_WINDOW_BYTES).
 pub const MAX_SUBSTREAM_BYTES: u64 = 256 << 20;
 /// Streams with one peer at a time.
 pub const MAX_SUBSTREAMS_PER_PEER: usize = 1024;
