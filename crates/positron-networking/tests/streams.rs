@@ -6,7 +6,7 @@ mod relay;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{address, config, start, until_peers};
+use common::{Mortal, address, config, start, until_peers};
 use positron_networking::{
     NetworkConfig, Node, NodeStream, StreamError, SubstreamEnd, TransportPolicy,
 };
@@ -135,20 +135,33 @@ fn ended(error: &std::io::Error) -> StreamError {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_death_of_either_node_ends_its_streams_at_the_other() {
     for dies in [0, 1] {
-        let (alice, bob) = pair(config()).await;
-        let mut asked = alice.open_stream(bob.id()).await.unwrap();
-        let mut answers = bob.accept_stream().await.unwrap();
+        let (alice, bob) = (Mortal::start(config()).await, Mortal::start(config()).await);
+        alice.node.join(&address(&bob.node)).await.unwrap();
+        let mut asked = alice.node.open_stream(bob.node.id()).await.unwrap();
+        let mut answers = bob.node.accept_stream().await.unwrap();
         let mut nodes = vec![alice, bob];
-        drop(nodes.remove(dies));
-        let left = if dies == 0 { &mut answers } else { &mut asked };
+        nodes.remove(dies).die();
+        let (left, gone) =
+            if dies == 0 { (&mut answers, &mut asked) } else { (&mut asked, &mut answers) };
+        let error = timeout(PATIENCE, gone.read_u8()).await.unwrap().unwrap_err();
+        assert_eq!(ended(&error), StreamError::NodeStopped);
         let error = timeout(PATIENCE, left.read_u8()).await.unwrap().unwrap_err();
         assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::SessionEnded));
         let error = left.write_all(b"anybody?").await.unwrap_err();
         assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::SessionEnded));
-        let gone = if dies == 0 { &mut asked } else { &mut answers };
-        let error = timeout(PATIENCE, gone.read_u8()).await.unwrap().unwrap_err();
-        assert_eq!(ended(&error), StreamError::NodeStopped);
+        nodes.into_iter().for_each(Mortal::die);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shuts_down_ends_its_streams_at_the_other() {
+    let (alice, bob) = pair(config()).await;
+    let mut asked = alice.open_stream(bob.id()).await.unwrap();
+    let _answers = bob.accept_stream().await.unwrap();
+    bob.shutdown().await.unwrap();
+    let error = timeout(PATIENCE, asked.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::SessionEnded));
+    assert!(bob.accept_stream().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

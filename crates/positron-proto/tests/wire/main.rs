@@ -16,6 +16,7 @@ use positron_proto::{
     },
     node::Message,
     peers::PeersMessage,
+    request::{REQUEST, RESPONSE},
     substream::SUBSTREAM_DATA,
     time::WallTime,
     wire::{
@@ -63,7 +64,10 @@ proptest! {
         let cut = bytes.slice(..at.index(bytes.len()));
         // What an application says is whatever is left: a cut there is a shorter one.
         let kind = message.message_type();
-        let open_ended = matches!(kind, GOSSIP_MESSAGE | CUSTOM_DATA | SUBSTREAM_DATA);
+        let open_ended = matches!(
+            kind,
+            GOSSIP_MESSAGE | CUSTOM_DATA | REQUEST | RESPONSE | SUBSTREAM_DATA
+        );
         prop_assert!(decode(cut).is_err() || open_ended);
     }
 
