@@ -52,11 +52,13 @@ pub const MAX_ORDERS: usize = 1024;
 pub const BROADCASTS_UNDER_WAY: u32 = 2048;
 /// Bytes of a broadcast that count as one more: at most 16 MiB of payloads are under way.
 pub const BROADCAST_SHARE: u32 = 8 * 1024;
+/// Streams that others opened and the application has not taken: as many as one node may open.
+pub const MAX_INCOMING_STREAMS: usize = 1024;
 /// Bytes that were written into a stream and are not on their way (guess: some pieces, so that the
 /// core never waits for the writer to have its turn).
 pub const STREAM_SEND_BUFFER: usize = 512 * 1024;
 /// Bytes that are set aside at least for what is written into a stream, so that small writes that
-/// come together share them.
+/// come together share them; and below which pieces that came are kept together.
 pub const STREAM_LEAST_PIECE: usize = 1024;
 /// Bytes read of a stream before the core hears of them, if more wait to be read.
 pub const STREAM_READ_SHARE: usize = 64 * 1024;

@@ -148,15 +148,15 @@ impl Node {
         let (reply, opened) = oneshot::channel();
         let order = Order::OpenStream { to: peer, reply };
         self.0.orders.send(order).await.map_err(|_| OpenStreamError::Stopped)?;
-        opened.await.unwrap_or(Err(OpenStreamError::Stopped))
+        opened.await.unwrap_or(Err(OpenStreamError::Stopped)).map(NodeStream::held)
     }
 
     /// The next stream that another node opened; `None` when the node stopped. Cancel-safe.
     ///
-    /// Streams wait for it, each with up to 16 KiB, until there are 1,024 with one node; from there
-    /// on those of that node are refused. Each stream is given once, whoever asks.
+    /// Up to 1,024 wait for it, each with up to 16 KiB; others are reset. Each stream is given once,
+    /// whoever asks.
     pub async fn accept_stream(&self) -> Option<NodeStream> {
-        self.0.incoming_streams.lock().await.recv().await
+        self.0.incoming_streams.lock().await.recv().await.map(NodeStream::held)
     }
 
     // --- what the application decides about peers: obeyed when it returns; cancel-safe, because an

@@ -186,6 +186,35 @@ async fn an_end_that_is_dropped_before_it_is_finished_never_looks_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn streams_that_nobody_takes_are_reset_beyond_a_bound_however_they_end() {
+    let (alice, bob) = pair(config()).await;
+    for _ in 0..2_000 {
+        // Over before the next one begins, so that there are never many.
+        let (writer, reader) = alice.open_stream(bob.id()).await.unwrap().split();
+        writer.reset(1);
+        reader.stop(1);
+    }
+    let mut last = alice.open_stream(bob.id()).await.unwrap();
+    let error = timeout(PATIENCE, last.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::Application(0)));
+    // Whoever takes them gets what there is, and later ones again.
+    let mut over = bob.accept_stream().await.unwrap();
+    assert!(over.read_u8().await.is_err());
+    let mut next = alice.open_stream(bob.id()).await.unwrap();
+    next.write_all(b"still there?").await.unwrap();
+    let mut text = [0; 12];
+    while timeout(PATIENCE, bob.accept_stream())
+        .await
+        .unwrap()
+        .unwrap()
+        .read_exact(&mut text)
+        .await
+        .is_err()
+    {}
+    assert_eq!(&text, b"still there?");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_to_nobody_is_an_error_that_says_so() {
     let alice = start(config()).await;
     let bob = start(config()).await;

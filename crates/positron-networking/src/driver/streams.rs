@@ -10,10 +10,10 @@ use positron_proto::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::Arrivals;
-use crate::{NodeStream, OpenStreamError, streams::pipe::Pipe};
+use crate::{NodeStream, OpenStreamError, limits::MAX_INCOMING_STREAMS, streams::pipe::Pipe};
 
 /// Those that other nodes opened, for the application.
-pub(crate) type IncomingStreams = mpsc::UnboundedReceiver<NodeStream>;
+pub(crate) type IncomingStreams = mpsc::Receiver<NodeStream>;
 
 /// Who wants a stream.
 pub(crate) type OpenReply = oneshot::Sender<Result<NodeStream, OpenStreamError>>;
@@ -23,14 +23,14 @@ pub(crate) type OpenReply = oneshot::Sender<Result<NodeStream, OpenStreamError>>
 pub(crate) struct StreamTable {
     pipes: HashMap<SubstreamId, Arc<Pipe>>,
     opening: HashMap<Ticket, OpenReply>,
-    incoming: mpsc::UnboundedSender<NodeStream>,
+    incoming: mpsc::Sender<NodeStream>,
     arrivals: Arrivals,
 }
 
 impl StreamTable {
     /// None, and where those go that others open.
     pub(crate) fn new(arrivals: Arrivals) -> (Self, IncomingStreams) {
-        let (incoming, taken) = mpsc::unbounded_channel();
+        let (incoming, taken) = mpsc::channel(MAX_INCOMING_STREAMS);
         let (pipes, opening) = (HashMap::new(), HashMap::new());
         (Self { pipes, opening, incoming, arrivals }, taken)
     }
@@ -55,8 +55,9 @@ impl StreamTable {
     pub(crate) fn handle_news(&mut self, id: SubstreamId, news: SubstreamNews) {
         if news == SubstreamNews::Incoming {
             let stream = self.begin(id);
-            // Nobody takes it when the last handle of the node is gone: it is reset.
-            let _ = self.incoming.send(stream);
+            // One that nobody takes is dropped, and so reset: too many wait, or the last handle of
+            // the node is gone.
+            let _ = self.incoming.try_send(stream);
         } else if self.pipes.get(&id).is_some_and(|pipe| pipe.handle_news(news)) {
             self.pipes.remove(&id);
         }

@@ -62,6 +62,9 @@ enum Closing {
 #[derive(Debug, Default)]
 struct Receiving {
     pieces: VecDeque<Bytes>,
+    /// The small ones behind them, together: what a peer has us keep is not to be more than it
+    /// says.
+    small: BytesMut,
     /// Bytes that were read and of which the core was not told.
     read: usize,
     /// Whether the core is told of bytes read even if there are none: the application is there.
@@ -82,7 +85,7 @@ impl Pipe {
     // --- the application's ends ---
 
     /// The application holds it: more than the first window may come.
-    pub(super) fn handle_held(&self) {
+    pub(crate) fn handle_held(&self) {
         let mut state = self.lock();
         state.receiving.ready = true;
         self.tell(&mut state);
@@ -151,6 +154,7 @@ impl Pipe {
         if let Some(Err(why)) = receiving.end {
             return Poll::Ready(Err(why.into()));
         }
+        receiving.gather();
         let Some(first) = receiving.pieces.front_mut() else {
             if receiving.end.is_some() {
                 return Poll::Ready(Ok(None));
@@ -167,7 +171,7 @@ impl Pipe {
             receiving.pieces.pop_front().unwrap_or_default()
         };
         receiving.read += bytes.len();
-        if receiving.read >= STREAM_READ_SHARE || receiving.pieces.is_empty() {
+        if receiving.read >= STREAM_READ_SHARE || receiving.is_empty() {
             self.tell(&mut state);
         }
         Poll::Ready(Ok(Some(bytes)))
@@ -181,7 +185,7 @@ impl Pipe {
             return;
         }
         receiving.closed = true;
-        receiving.pieces.clear();
+        receiving.clear();
         receiving.stop = Some(code);
         self.tell(&mut state);
     }
@@ -216,7 +220,7 @@ impl Pipe {
             SubstreamNews::Incoming => {}
             SubstreamNews::Data(bytes) if receiving.closed => drop(bytes),
             SubstreamNews::Data(bytes) => {
-                receiving.pieces.push_back(bytes);
+                receiving.push(bytes);
                 wake(&mut receiving.reader);
             }
             SubstreamNews::Finished => receiving.end(Ok(())),
@@ -311,10 +315,37 @@ impl Sending {
 }
 
 impl Receiving {
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.len() < STREAM_LEAST_PIECE {
+            self.small.extend_from_slice(&bytes);
+            return;
+        }
+        if !self.small.is_empty() {
+            self.pieces.push_back(std::mem::take(&mut self.small).freeze());
+        }
+        self.pieces.push_back(bytes);
+    }
+
+    /// Small ones are the next, if there are no others.
+    fn gather(&mut self) {
+        if self.pieces.is_empty() && !self.small.is_empty() {
+            self.pieces.push_back(std::mem::take(&mut self.small).freeze());
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.small.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.pieces.clear();
+        self.small.clear();
+    }
+
     fn end(&mut self, how: Result<(), SubstreamEnd>) {
         self.end.get_or_insert(how);
         if how.is_err() {
-            self.pieces.clear();
+            self.clear();
         }
         wake(&mut self.reader);
     }

@@ -27,8 +27,13 @@ pub struct NodeStream {
 
 impl NodeStream {
     pub(crate) fn new(pipe: Arc<Pipe>) -> Self {
-        pipe.handle_held();
         Self { reader: StreamReader(Arc::clone(&pipe)), writer: StreamWriter(pipe) }
+    }
+
+    /// It is in the hands of the application.
+    pub(crate) fn held(self) -> Self {
+        self.reader.0.handle_held();
+        self
     }
 
     /// Which node is at the other end.
