@@ -153,8 +153,8 @@ impl Node {
 
     /// The next stream that another node opened; `None` when the node stopped. Cancel-safe.
     ///
-    /// Up to 1,024 wait for it, each with up to 16 KiB; others are reset. Each stream is given once,
-    /// whoever asks.
+    /// Up to 1,024 wait for it, each with up to 16 KiB; others are reset. Each stream is given
+    /// once, whoever asks.
     pub async fn accept_stream(&self) -> Option<NodeStream> {
         self.0.incoming_streams.lock().await.recv().await.map(NodeStream::held)
     }
