@@ -67,7 +67,7 @@ fn no_state_of_clock_and_database_makes_a_node_mute() {
 #[test]
 fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
     for listen in [Listen::Address, Listen::Port] {
-        for seed in 0..5 {
+        for seed in 0..20 {
             let story = Scenario::quiet("one key, two places", 3, secs(120));
             let mut story = story.fault(secs(1), Fault::Double(1));
             (story.listen, story.twins) = (listen, vec![1]);
@@ -100,6 +100,11 @@ fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
             world.run_until(secs(120));
             assert!(sessions(&world) - before.0 <= 60, "seed {seed}: {before:?}");
             assert!(score(&world) <= before.1, "seed {seed}");
+            for node in 0..4 {
+                let view = world.view(node).unwrap();
+                assert_eq!(view.counters.gossip.equivocations, 0, "node {node}, seed {seed}");
+                assert_eq!(view.banned, 0, "node {node}, seed {seed}");
+            }
         }
     }
 }
