@@ -16,8 +16,7 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct               who is here · tell everyone · tell one
-//! request · substream · trust           ask one · streams between nodes · whom to believe
+//! peers · gossip · direct · request · substream · trust   who is here · what is said · belief
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 

@@ -148,7 +148,7 @@ mod tests {
         let floors: Vec<_> = super::floors().collect();
         assert_eq!(floors.first(), Some(&vec!["time", "deadlines", "lru"]));
         assert_eq!(floors.last(), Some(&vec!["node"]));
-        assert!(super::siblings().starts_with(&["peers", "gossip", "direct", "trust"]));
+        assert!(super::siblings().starts_with(&["peers", "gossip", "direct", "request"]));
         assert!(super::rank("wire") < super::rank("storage"));
         assert!(super::rank("storage") < super::rank("peers"));
         assert_eq!(super::rank("what"), None);
