@@ -10,7 +10,7 @@ use std::{
 
 use positron_networking::{
     CloseReason, DialFailure, Events, HandshakeFailure, Invite, JoinError, Node, NodeEvent, NodeId,
-    is_address,
+    is_target,
 };
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -41,11 +41,7 @@ impl FromStr for Target {
             return text.parse().map(Self::Invite).map_err(|error| format!("{error}"));
         }
         let text = text.trim();
-        let (id, host_and_port) = text.split_once('@').unwrap_or(("", text));
-        if text.contains('@') {
-            id.parse::<NodeId>().map_err(|error| format!("'{id}': {error}"))?;
-        }
-        is_address(host_and_port).map(|()| Self::Address(text.to_owned()))
+        is_target(text).map(|()| Self::Address(text.to_owned()))
     }
 }
 

@@ -6,6 +6,9 @@ use positron_proto::{id::NodeId, wire::has_zone};
 
 use crate::reach::MAX_INVITED;
 
+/// Bytes in a host name (RFC 1035, 2.3.4).
+const MAX_NAME: usize = 253;
+
 const SCHEME: &str = "positron:";
 
 /// Why a node that listens may be without an invite.
@@ -140,14 +143,17 @@ pub(crate) fn targets_of(text: &str, network: &str) -> Result<Vec<String>, Strin
         }
         return Ok(invite.targets());
     }
-    let (id, host_and_port) = text.split_once('@').unwrap_or(("", text));
-    let names_nobody = !text.contains('@') || id.parse::<NodeId>().is_ok();
-    if names_nobody && is_address(host_and_port).is_ok() {
-        return Ok(vec![text.to_owned()]);
-    }
-    Err("each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
-         node.example.org:8888, with `id@` before it or not, or an invite"
-        .into())
+    is_target(text).map(|()| vec![text.to_owned()])
+}
+
+/// Whether `text` reads as `host:port`, or as `id@host:port`.
+///
+/// # Errors
+/// Why not, in words.
+pub fn is_target(text: &str) -> Result<(), String> {
+    let Some((id, host_and_port)) = text.split_once('@') else { return is_address(text) };
+    id.parse::<NodeId>().map_err(|error| format!("'{id}': {error}"))?;
+    is_address(host_and_port)
 }
 
 /// Whether `text` reads as `host:port`, where host may be a name.
@@ -164,7 +170,8 @@ pub fn is_address(text: &str) -> Result<(), String> {
         Ok(_) => {}
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.is_empty() || !(host.chars().all(plain) || has_zone(host)) {
+    let named = !host.is_empty() && host.len() <= MAX_NAME && host.chars().all(plain);
+    if !(named || has_zone(host)) {
         return wrong("the host is a name, an IPv4 address or an IPv6 address in brackets");
     }
     Ok(())
@@ -256,6 +263,32 @@ mod tests {
         ] {
             let error = text.parse::<Invite>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in [
+            "192.0.2.1:1",
+            "[::1]:8888",
+            "[fe80::1%eth0]:1",
+            "node-1.example.org:8888",
+            "localhost:65535",
+        ] {
+            assert!(is_address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ":1",
+            "192.0.2.1",
+            "::1:0",
+            "host:0",
+            "host:65536",
+            "ho st:1",
+            "host:",
+            "[fe80::1%]:1",
+        ] {
+            assert!(is_address(bad).is_err(), "{bad}");
         }
     }
 }

@@ -64,7 +64,7 @@ pub use error::{
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
-pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address};
+pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address, is_target};
 pub use keys::KeyError;
 pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;

@@ -155,7 +155,10 @@ fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
     )?;
     for target in &config.bootstrap_nodes {
         if let Err(why) = targets_of(target, &config.network) {
-            return ensure(false, "bootstrap_nodes", || quoted(target), || why);
+            let examples = "host:port such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
+                            node.example.org:8888, with id@ before it or not, or an invite";
+            let allowed = format!("{why}; each is {examples}");
+            return ensure(false, "bootstrap_nodes", || quoted(target), || allowed);
         }
     }
     Ok(())

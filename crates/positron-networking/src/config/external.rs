@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use positron_proto::wire::has_zone;
+use crate::is_address;
 
 /// `host` or `host:port` as something to dial, where `port` is that of the node; `None` if it
 /// cannot be dialled.
@@ -15,18 +15,7 @@ pub(super) fn to_dial(text: &str, port: u16) -> Option<String> {
         return at(ip, port).map(|address| address.to_string());
     }
     let text = if text.contains(':') { text.to_owned() } else { format!("{text}:{port}") };
-    is_host_and_port(&text).then_some(text)
-}
-
-/// Whether the text reads as `host:port` with a port that one can dial.
-pub(super) fn is_host_and_port(text: &str) -> bool {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return address.port() != 0;
-    }
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let named = !host.is_empty() && host.len() <= 253 && host.chars().all(plausible);
-    (named || has_zone(host)) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    is_address(&text).is_ok().then_some(text)
 }
 
 /// Not any, not a group, and not one that means something else on each cable.
@@ -38,32 +27,6 @@ fn is_of_a_node(ip: IpAddr, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bootstrap_address_is_a_host_and_a_port() {
-        for good in [
-            "192.0.2.1:1",
-            "[::1]:8888",
-            "[fe80::1%eth0]:1",
-            "node-1.example.org:8888",
-            "localhost:65535",
-        ] {
-            assert!(is_host_and_port(good), "{good}");
-        }
-        for bad in [
-            "",
-            ":1",
-            "192.0.2.1",
-            "::1:0",
-            "host:0",
-            "host:65536",
-            "ho st:1",
-            "host:",
-            "[fe80::1%]:1",
-        ] {
-            assert!(!is_host_and_port(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn an_external_address_has_the_port_of_the_node_unless_it_has_its_own() {
