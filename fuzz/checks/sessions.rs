@@ -228,7 +228,9 @@ impl Stage {
                 };
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
-            SessionEffect::Moved { peer, .. } | SessionEffect::UsedTwice { peer, .. } => {
+            SessionEffect::Moved { peer, .. }
+            | SessionEffect::DialledUs { peer, .. }
+            | SessionEffect::UsedTwice { peer, .. } => {
                 assert_eq!(peer, other);
             }
             SessionEffect::DialEnded { .. } => {

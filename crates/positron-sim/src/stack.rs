@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_internet::{
-    self as internet, Arrival, Closed, DEFAULT_TTL, Event, HostId, Kernel, StreamEnd, StreamId,
-    Topology,
+    self as internet, Arrival, Closed, DEFAULT_TTL, Event, HostId, Kernel, Middlebox, StreamEnd,
+    StreamId, Topology,
 };
 use positron_proto::{
     datagram::contract::Transmit,
@@ -135,6 +135,11 @@ impl Stack {
         let former = self.datagram_port;
         self.datagram_port = former.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
         self.move_datagrams(former);
+    }
+
+    /// One box more on its way out.
+    pub(crate) fn install(&mut self, middlebox: Box<dyn Middlebox>) {
+        self.kernel.install(middlebox);
     }
 
     /// The host has another address; its streams are dead.

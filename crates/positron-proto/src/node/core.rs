@@ -26,7 +26,7 @@ use crate::{
     identity::{Identity, Verified},
     limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
-    peers::Peers,
+    peers::{KnownPeer, Peers},
     rng::Seed,
     session::{Sessions, sessions::Reading},
     storage::Change,
@@ -250,6 +250,11 @@ impl NodeCore {
     /// The broadcasts that are kept for late and healed nodes, our own too, by sender.
     pub fn history(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
         self.gossip.history()
+    }
+
+    /// The address book.
+    pub fn known(&self) -> impl Iterator<Item = &KnownPeer> {
+        self.peers.known()
     }
 
     /// What everybody is made of who was ever observed.

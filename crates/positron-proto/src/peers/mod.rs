@@ -7,6 +7,7 @@
 //! - `connected`: who is linked, slots, and how much each may say;
 //! - `refusals`: what is told of newcomers who are refused;
 //! - `local_record`: our own record, and what others observe of our address;
+//! - `contacts`: who may have opened the way to itself for us only;
 //! - `dialer`: dials under way, and for what there is room;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
@@ -15,6 +16,7 @@
 //! - `discovery`: hello, heartbeats, questions;
 //! - `scope`: how far away an IP address is, and in whose network;
 //! - [`change`]: what is kept across restarts, as rows;
+//! - `whereabouts`: what changes about where we are, and where peers are;
 //! - `turn`: what one call lends to all of them.
 
 mod address_book;
@@ -23,6 +25,7 @@ pub mod change;
 mod choice;
 mod config;
 mod connected;
+mod contacts;
 mod counters;
 mod dialer;
 mod discovery;
@@ -40,6 +43,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod whereabouts;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::PeersConfig;

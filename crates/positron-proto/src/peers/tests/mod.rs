@@ -7,4 +7,5 @@ mod healing;
 mod joining;
 mod network;
 mod slots;
+mod strangers;
 mod world;
