@@ -33,8 +33,8 @@ use crate::{
 /// [`handle_record`](Self::handle_record) drops what is old, of nobody who may come in, or of no
 /// use; what is left leaves as [`PeersEffect::Verify`], and comes back to
 /// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted). A linked
-/// peer whose record is in the book without a proof that strangers reach it is probed at its addresses, at most
-/// [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are being checked, and
+/// peer whose record is in the book without a proof that strangers reach it is probed at its
+/// addresses, at most [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are being checked, and
 /// [`MAX_CHECKS_PER_PEER`] of one peer.
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -99,11 +99,10 @@ impl Intake {
         } else if let Some(entry) = book.get(&node) {
             if entry.known.record.claim() == &record {
                 improve(node, told_over, book);
-                if from != node {
-                    book.handle_passed_on(&node, from);
-                }
                 if from == node {
                     self.prove(node, book, links, turn);
+                } else {
+                    book.handle_passed_on(&node, from);
                 }
                 return;
             }

@@ -77,6 +77,33 @@ fn where_only_the_way_of_a_link_is_open_few_are_told_and_where_all_come_in_every
 }
 
 #[test]
+fn who_pretends_to_reach_a_node_frees_only_the_place_that_it_took_itself() {
+    for seed in 0..5 {
+        let mut world = hub_and_home(seed, true);
+        world.hostile = true;
+        let colludes = |node: usize| node.is_multiple_of(2);
+        for newcomer in 2..22 {
+            let bootstrap = vec![address(HUB)];
+            world.add(&address(newcomer), PeersConfig { bootstrap, ..config() });
+            world.run(Duration::from_secs(30));
+            let record = known(&world, HUB).unwrap().record.claim().clone();
+            let linked = |by: &usize| colludes(*by) && world.linked(HUB, *by);
+            for by in (2..=newcomer).filter(linked).collect::<Vec<_>>() {
+                let (from, records) = (world.id(by), vec![record.clone()]);
+                world.act(HUB, |node, now, out| {
+                    let message = PeersMessage::Announcement(records);
+                    node.peers.handle_message(now, from, message, &node.standings, out);
+                });
+            }
+        }
+        let (liars, honest): (Vec<_>, Vec<_>) =
+            told(&world).into_iter().partition(|(_, to)| colludes(*to));
+        assert!(!liars.is_empty(), "{honest:?}");
+        assert_eq!(honest.len(), MAX_TOLD_UNPROVEN, "{honest:?}, and {liars:?}");
+    }
+}
+
+#[test]
 fn three_nodes_of_whom_nobody_is_proven_are_all_linked() {
     let mut world = hub_and_home(1, false);
     assert_eq!(known(&world, HUB).unwrap().proven, None);
