@@ -44,6 +44,9 @@ pub(crate) struct Hostile {
     /// Whether it dialled that, and has said how far it heard each lane.
     dialled: bool,
     introduced: bool,
+    /// The connection that stood when the node dialled, and the same of it: a node that only looks
+    /// who is there hangs up at once.
+    before: Option<(ConnectionId, bool, bool, [u64; 3])>,
     /// How often it dialled, and whether it holds its earlier links for dead.
     dials: u64,
     instead: bool,
@@ -92,6 +95,7 @@ impl Hostile {
             connection: None,
             dialled: false,
             introduced: false,
+            before: None,
             dials: 0,
             instead: false,
             numbers: [0; 3],
@@ -122,17 +126,30 @@ impl Hostile {
                     self.begin(connection, true);
                     self.greet(now);
                 }
-                EndpointEvent::Accepted { connection, .. } => self.begin(connection, false),
+                EndpointEvent::Accepted { connection, .. } => {
+                    let state = (self.dialled, self.introduced, self.numbers);
+                    self.before = self.connection.map(|before| (before, state.0, state.1, state.2));
+                    self.begin(connection, false);
+                }
                 EndpointEvent::Message { connection, body, .. } => {
                     self.end.release(now, connection, body.len());
                     if self.connection == Some(connection) {
                         self.hear(now, body);
                     }
                 }
-                EndpointEvent::Closed { connection, .. } if self.connection == Some(connection) => {
-                    self.connection = None;
-                }
+                EndpointEvent::Closed { connection, .. } => self.handle_closed(connection),
                 _ => {}
+            }
+        }
+    }
+
+    fn handle_closed(&mut self, connection: ConnectionId) {
+        self.before = self.before.filter(|(before, ..)| *before != connection);
+        if self.connection == Some(connection) {
+            self.connection = None;
+            if let Some((before, dialled, introduced, numbers)) = self.before.take() {
+                self.connection = Some(before);
+                (self.dialled, self.introduced, self.numbers) = (dialled, introduced, numbers);
             }
         }
     }

@@ -8,9 +8,11 @@ use positron_proto::{
     limits::{
         MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS,
         MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE, MAX_TTL,
+        SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
+    substream::SubstreamMessage,
     wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
 };
 
@@ -61,7 +63,15 @@ fn check_bounds(message: &Message) {
             | PeersMessage::Discovery(_)
             | PeersMessage::ObservedAddress(_),
         )
-        | Message::Gossip(GossipMessage::Digest { .. }) => {}
+        | Message::Gossip(GossipMessage::Digest { .. })
+        | Message::Substream(
+            SubstreamMessage::Credit { .. }
+            | SubstreamMessage::Reset { .. }
+            | SubstreamMessage::Stop { .. },
+        ) => {}
+        Message::Substream(SubstreamMessage::Data { bytes, .. }) => {
+            assert!(bytes.len() <= SUBSTREAM_PIECE);
+        }
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);

@@ -221,7 +221,7 @@ impl Stage {
             Effect::Hangup { link, .. } => self.hangups.push(link),
             Effect::Read { .. } => {}
             Effect::Resolve { name } => self.names.push(name),
-            Effect::Verify { check, job } => self.checks.push((check, job)),
+            Effect::Verify { check, job, .. } => self.checks.push((check, job)),
             Effect::Persist { id, .. } => {
                 assert!(self.changes.back().is_none_or(|last| *last < id), "numbers grow");
                 self.changes.push_back(id);
@@ -256,7 +256,7 @@ impl Stage {
             Effect::Emit(Event::Message(HandedOver { id, from, .. })) => {
                 (id, from).hash(&mut self.hash);
             }
-            Effect::Verify { check, job } => (check, job.fingerprint()).hash(&mut self.hash),
+            Effect::Verify { check, job, .. } => (check, job.fingerprint()).hash(&mut self.hash),
             other => format!("{other:?}").hash(&mut self.hash),
         }
     }

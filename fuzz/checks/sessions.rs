@@ -241,9 +241,8 @@ impl Stage {
                 assert!(peer == other && self.ends[n].is_up);
                 self.hear(n, &body);
             }
-            SessionEffect::Referral { peer, body } => {
-                assert!(peer == other && body == PARTING);
-            }
+            SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
+            SessionEffect::Idle { .. } => {}
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
             SessionEffect::Misbehaved { peer, what } => {
@@ -291,7 +290,7 @@ impl Stage {
         self.ends[n].said.messages.push(message);
         let mut taken = false;
         self.with(n, |sessions, now, out| {
-            taken = sessions.send(now, to, lane, bytes, ticket, out).is_ok();
+            taken = sessions.send(now, to, lane, bytes.into(), ticket, out).is_ok();
         });
         if !taken {
             self.ends[n].said.messages[place].outcome = Some(false);

@@ -10,13 +10,13 @@ use std::{
 };
 
 use positron_networking::{
-    CloseReason, DialFailure, Events, HandshakeFailure, JoinError, Node, NodeEvent, NodeId,
+    CloseReason, DialFailure, Events, HandshakeFailure, Invite, JoinError, Node, NodeEvent, NodeId,
+    is_address,
 };
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
     failure::{Exit, Failure},
-    invite::{Invite, is_address},
     terminal::sanitised,
 };
 
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) enum Target {
     /// One certain node.
     Invite(Invite),
-    /// Whoever answers at `host:port`.
+    /// Whoever answers at `host:port`, or a certain node at `id@host:port`.
     Address(String),
 }
 
@@ -42,7 +42,11 @@ impl FromStr for Target {
             return text.parse().map(Self::Invite).map_err(|error| format!("{error}"));
         }
         let text = text.trim();
-        is_address(text).map(|()| Self::Address(text.to_owned()))
+        let (id, host_and_port) = text.split_once('@').unwrap_or(("", text));
+        if text.contains('@') {
+            id.parse::<NodeId>().map_err(|error| format!("'{id}': {error}"))?;
+        }
+        is_address(host_and_port).map(|()| Self::Address(text.to_owned()))
     }
 }
 
@@ -284,6 +288,9 @@ mod tests {
         let target: Target = invite.parse().unwrap();
         assert_eq!(target.to_string(), invite);
         assert!("positron:nonsense".parse::<Target>().is_err());
+        let certain = format!("{}@node.example.org:8888", "07".repeat(32));
+        assert_eq!(certain.parse(), Ok(Target::Address(certain)));
+        assert!("7@h:1".parse::<Target>().unwrap_err().contains("64 hexadecimal"));
         assert!("nonsense".parse::<Target>().unwrap_err().contains("no port"));
     }
 

@@ -10,11 +10,11 @@ mod fd_limit;
 mod files;
 mod global;
 mod home;
-mod invite;
+
 mod joining;
 mod logging;
 mod rate;
-mod reach;
+
 mod service;
 mod settings;
 mod signals;

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_networking::{Direction, Node, NodeEvent, StartError, Stats};
+use positron_networking::{
+    Direction, NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,10 +17,8 @@ use crate::{
     failure::{Exit, Failure},
     fd_limit,
     global::Global,
-    invite::{Invite, NO_ADDRESS},
     joining::join,
     logging::Log,
-    reach::Machine,
     settings::Settings,
     signals::Signals,
     table::{Fields, count, duration},
@@ -83,7 +83,7 @@ impl Service {
     /// Tells who the node is and how to join it.
     pub(crate) fn introduce(&mut self) {
         let stats = self.node.stats();
-        let invite = invite(&stats);
+        let invite = stats.invite();
         let warning = match &invite {
             Some(invite) => invite.warning(&stats.listen),
             None => Some(NO_ADDRESS),
@@ -307,12 +307,6 @@ fn is_on_loopback(stats: &Stats) -> bool {
     stats.listen.iter().all(|address| address.ip().is_loopback())
 }
 
-/// What others need to join the node.
-pub(crate) fn invite(stats: &Stats) -> Option<Invite> {
-    let addresses = Machine::this().dialable(&stats.external_addresses, &stats.listen);
-    Invite::new(stats.node_id, &stats.network, &stats.configured_addresses, &addresses)
-}
-
 /// Why a node did not start, with the exit code that belongs to it.
 pub(crate) fn not_started(error: &StartError) -> Failure {
     let exit = match error {
@@ -361,7 +355,7 @@ fn status(stats: &Stats) -> Response {
             status.insert("pid".into(), std::process::id().into());
             status.insert("reachable".into(), reachability(stats).into());
             status.insert("storage_state".into(), storage(stats).into());
-            let invite = invite(stats).map(|invite| invite.to_string());
+            let invite = stats.invite().map(|invite| invite.to_string());
             status.insert("invite".into(), invite.into());
             Response::Status(Value::Object(status))
         }

@@ -77,11 +77,12 @@ pub enum NodeEvent {
         addresses: Vec<SocketAddr>,
     },
     /// Peers did not take a broadcast of this node in time. It was kept for them for ten seconds at
-    /// least, and for as long as they moved; they do not get it from this node any more.
+    /// least, and for as long as they moved; they do not get it from this node any more. Or it was
+    /// pushed out by newer ones before any peer had it, because there were none or they left.
     BroadcastOutran {
         /// Which.
         message: MessageId,
-        /// Who lacks it.
+        /// Who lacks it; empty if, as far as is known, nobody has it.
         peers: Vec<NodeId>,
     },
     /// Others showed this node something that its key signed with higher numbers than its database
@@ -138,7 +139,7 @@ impl NodeEvent {
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
-            Event::Message(_) | Event::Completed { .. } => return None,
+            Event::Message(_) | Event::Completed { .. } | Event::Stream { .. } => return None,
         })
     }
 }
@@ -178,6 +179,9 @@ impl fmt::Display for NodeEvent {
             Self::ExternalAddresses { addresses } => {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
+            }
+            Self::BroadcastOutran { message, peers } if peers.is_empty() => {
+                write!(f, "broadcast {message} made room for newer ones before anybody had it")
             }
             Self::BroadcastOutran { message, peers } => {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();

@@ -37,12 +37,15 @@ mod error;
 mod event;
 mod feed;
 mod handlers;
+mod invite;
 pub mod keys;
 pub mod limits;
 mod message;
 mod node;
 mod open;
+pub mod reach;
 pub mod stats;
+mod streams;
 pub mod transport;
 
 pub use config::{ConfigError, NetworkConfig, TransportPolicy};
@@ -50,6 +53,7 @@ pub use durable::{DurableInbox, DurableMessage};
 pub use error::{JoinError, SendError, StartError, StopError, SubscriptionError};
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
+pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address};
 pub use keys::KeyError;
 pub use message::{DecodeError, Inbox, KeptMessage, Received};
 pub use node::{Node, NodeBuilder};
@@ -59,10 +63,12 @@ pub use positron_proto::{
     misbehavior::Observation,
     node::{Refused, SequenceKind as MessageKind},
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
+    substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
 pub use stats::{Stats, SubscriptionStats, TrustedPeer};
+pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 
 /// The programs in the README run as tests.
 #[cfg(doctest)]

@@ -52,6 +52,14 @@ pub const MAX_ORDERS: usize = 1024;
 pub const BROADCASTS_UNDER_WAY: u32 = 2048;
 /// Bytes of a broadcast that count as one more: at most 16 MiB of payloads are under way.
 pub const BROADCAST_SHARE: u32 = 8 * 1024;
+/// Bytes that were written into a stream and are not on their way (guess: some pieces, so that the
+/// core never waits for the writer to have its turn).
+pub const STREAM_SEND_BUFFER: usize = 512 * 1024;
+/// Bytes that are set aside at least for what is written into a stream, so that small writes that
+/// come together share them.
+pub const STREAM_LEAST_PIECE: usize = 1024;
+/// Bytes read of a stream before the core hears of them, if more wait to be read.
+pub const STREAM_READ_SHARE: usize = 64 * 1024;
 /// Shortest time between two published snapshots of a node.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
 /// Shortest time between two of them when there is something to tell: events are told together with
@@ -63,8 +71,10 @@ pub const MAX_UNTOLD_EVENTS: usize = 256;
 /// about as much as one check.
 pub const INLINE_CHECKS: usize = 2;
 /// Signatures from one link that may still wait for their check when more is read from it. With a
-/// chunk's worth of messages on top it stays below what the core parks for one peer (512): what is
-/// parked beyond that is dropped and fetched again a second later.
+/// chunk's worth of messages on top it stays below what the core parks of one peer's direct
+/// messages ([`MAX_PARKED_WITH_DIRECTS`](positron_proto::limits::MAX_PARKED_WITH_DIRECTS)): beyond
+/// that the core checks them itself, before it does anything else. Of broadcasts less is parked,
+/// and the rest is dropped and fetched again a second later.
 pub const CHECKS_BEFORE_READ: usize = 128;
 /// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
 pub const CHECKS_PER_BATCH: usize = 64;
@@ -133,3 +143,38 @@ pub const TCP_TELL_AT: usize = TCP_WINDOW / 4;
 /// session that continues an earlier one brings what was under way, in both directions: twice the
 /// window would do if both ends counted alike, and it is doubled once more (guess).
 pub const TCP_MOST_HELD: usize = 4 * TCP_WINDOW;
+
+#[cfg(test)]
+mod tests {
+    use positron_proto::{
+        direct::DirectMessage,
+        id::NodeId,
+        identity::Identity,
+        limits::{MAX_PARKED_WITH_DIRECTS, MAX_RECORD},
+        session::sessions::SessionConfig,
+        time::WallTime,
+        wire::message::{AppMessage, Audience, RoomMessage as _},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_core_checks_nothing_itself_however_small_the_messages_of_a_chunk_are() {
+        let me = Identity::from_seed([7; 32]);
+        let message = AppMessage {
+            sender: *me.public_key(),
+            audience: Audience::Node(NodeId::from_bytes([1; 32])),
+            sequence: 0,
+            timestamp: WallTime::default(),
+            payload: bytes::Bytes::new(),
+        };
+        let message = me.sign(message, &SessionConfig::default().network).claim().clone();
+        let smallest = DirectMessage::CustomData(message).encode().len();
+        // The record of which the first part came earlier, and all that came with the rest.
+        let at_once = (MAX_CHUNK + MAX_RECORD).div_ceil(smallest);
+        assert!(
+            CHECKS_BEFORE_READ + at_once <= MAX_PARKED_WITH_DIRECTS,
+            "{at_once} of {smallest} bytes"
+        );
+    }
+}

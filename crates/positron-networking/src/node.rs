@@ -11,19 +11,20 @@ use positron_proto::{
 use serde::Serialize;
 use serde_json::Value;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
-    DurableInbox, Events, Handled, Inbox, JoinError, KeptMessage, NetworkConfig, SendError,
+    DurableInbox, Events, Handled, Inbox, Invite, JoinError, KeptMessage, NetworkConfig, SendError,
     StartError, Stats, StopError, SubscriptionError, TrustedPeer,
     config::Checked,
-    driver::{Clock, CoreTask, Published, Reply, Request, Sockets, Subscriptions},
+    driver::{Clock, CoreTask, IncomingStreams, Published, Reply, Request, Sockets, Subscriptions},
     durable::note,
     feed::Feeds,
     handlers::Handlers,
+    invite::targets_of,
     limits::{
         BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_INBOX_BYTES, MAX_ORDERS,
         MAX_WAITING_EVENTS, STOP_TIMEOUT,
@@ -48,12 +49,13 @@ pub struct Node {
     listen: Vec<SocketAddr>,
     configured: Vec<String>,
     clock: Clock,
-    orders: mpsc::Sender<Request>,
+    pub(crate) orders: mpsc::Sender<Request>,
     /// Broadcasts that may be under way.
     turns: Arc<Semaphore>,
     published: watch::Receiver<Published>,
     hub: Arc<Subscriptions>,
     handlers: Handlers,
+    pub(crate) incoming_streams: Mutex<IncomingStreams>,
     driver: JoinHandle<Result<(), StopError>>,
 }
 
@@ -139,7 +141,7 @@ impl Node {
             subscribed.map_err(SubscriptionError::from)?;
         }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
-        let (task, published) =
+        let (task, published, incoming_streams) =
             CoreTask::new(core, clock, dial_timeout, storage, hub.clone(), arrivals);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
         let driver = tokio::spawn(task.run(sockets, inputs, ordered));
@@ -155,6 +157,7 @@ impl Node {
             published,
             hub,
             handlers: Handlers::default(),
+            incoming_streams: Mutex::new(incoming_streams),
             driver,
         })
     }
@@ -360,19 +363,44 @@ impl Node {
         self.handlers.unregister(name)
     }
 
-    /// Connects to `host:port` and keeps the address like a bootstrap address. Returns who answered
-    /// there.
+    /// Connects to another node and keeps its addresses like bootstrap addresses. Returns who
+    /// answered first.
+    ///
+    /// `target` is `host:port`, or `id@host:port`, or an [invite](Self::invite): then only the node
+    /// of that id counts, whoever else answers. All addresses of an invite are tried at once.
+    ///
+    /// Cancel-safe: the node goes on trying.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let invite = alice.invite().unwrap().to_string();
+    /// assert_eq!(bob.join(&invite).await.unwrap(), alice.id());
+    /// # });
+    /// ```
     ///
     /// # Errors
-    /// [`JoinError::Unreached`] after the first attempt that failed, or after 30 seconds; the node
-    /// goes on trying.
-    pub async fn join(&self, address: &str) -> Result<NodeId, JoinError> {
-        let (reply, taken) = oneshot::channel();
-        let order = Request::Join { address: address.to_owned(), reply };
-        self.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
-        taken.await.map_err(|_| JoinError::Stopped)??;
-        let answered = timeout(JOIN_TIMEOUT, self.until_reached(address)).await;
-        answered.unwrap_or_else(|_| Err(unreached(address, "no answer yet")))
+    /// [`JoinError::Unreached`] after the first attempt at each address failed, or after 30
+    /// seconds; the node goes on trying.
+    pub async fn join(&self, target: &str) -> Result<NodeId, JoinError> {
+        let targets = targets_of(target, &self.network).map_err(|why| unreached(target, &why))?;
+        for address in &targets {
+            let (reply, taken) = oneshot::channel();
+            let order = Request::Join { address: address.clone(), reply };
+            self.orders.send(order).await.map_err(|_| JoinError::Stopped)?;
+            taken.await.map_err(|_| JoinError::Stopped)??;
+        }
+        let answered = timeout(JOIN_TIMEOUT, self.until_reached(&targets)).await;
+        answered.unwrap_or_else(|_| Err(unreached(target, "no answer yet")))
+    }
+
+    /// What another node needs to join this one: every address at which it can be dialled, those of
+    /// `external_addresses` first, then the likeliest. `None` if this machine has none of a family
+    /// that the node listens on.
+    pub fn invite(&self) -> Option<Invite> {
+        self.stats().invite()
     }
 
     /// The node's numbers, at most 100 ms old, and not older than the last event.
@@ -484,27 +512,31 @@ impl Node {
             Outcome::Durable(id) | Outcome::Delivered(id) => Ok(id),
             Outcome::Undelivered(why) => Err(SendError::Undelivered(why)),
             Outcome::NotDurable(why) => Err(SendError::NotDurable(why)),
-            Outcome::Joining | Outcome::Noted | Outcome::Stopped => Err(SendError::Stopped),
+            Outcome::Joining
+            | Outcome::Noted
+            | Outcome::Stopped
+            | Outcome::StreamOpened(_)
+            | Outcome::StreamNotOpened(_) => Err(SendError::Stopped),
         }
     }
 
-    /// Follows the state of one bootstrap address until it is decided.
-    async fn until_reached(&self, address: &str) -> Result<NodeId, JoinError> {
+    /// Follows the state of some bootstrap addresses until one is reached, or none can be.
+    async fn until_reached(&self, addresses: &[String]) -> Result<NodeId, JoinError> {
         // What was published before the call is not the answer to it.
         self.stats_now().await;
         let mut published = self.published.clone();
         loop {
-            let state = {
-                let view = &published.borrow_and_update().view;
-                view.bootstrap
-                    .iter()
-                    .find(|one| one.address == address)
-                    .map(|one| one.state.clone())
-            };
-            match state {
-                Some(BootstrapState::Reached(node)) => return Ok(node),
-                None | Some(BootstrapState::Trying) => {}
-                Some(state) => return Err(unreached(address, &state.to_string())),
+            let mut failures = Vec::new();
+            for one in &published.borrow_and_update().view.bootstrap {
+                match &one.state {
+                    _ if !addresses.contains(&one.address) => {}
+                    BootstrapState::Reached(node) => return Ok(*node),
+                    BootstrapState::Trying => {}
+                    failed => failures.push(failed.to_string()),
+                }
+            }
+            if failures.len() == addresses.len() {
+                return Err(unreached(&addresses.join(", "), &failures.join("; ")));
             }
             published.changed().await.map_err(|_| JoinError::Stopped)?;
         }

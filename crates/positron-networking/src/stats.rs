@@ -18,6 +18,8 @@ use positron_proto::{
 };
 use serde::Serialize;
 
+use crate::{Invite, reach::Machine};
+
 /// A node at one moment. Everything that was dropped is counted somewhere in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stats {
@@ -238,6 +240,12 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Stats {
+    /// What another node needs to join this one: see [`Node::invite`](crate::Node::invite).
+    pub fn invite(&self) -> Option<Invite> {
+        let addresses = Machine::this().dialable(&self.external_addresses, &self.listen);
+        Invite::new(self.node_id, &self.network, &self.configured_addresses, &addresses)
+    }
+
     pub(crate) fn new(view: &NodeView, around: Surroundings<'_>) -> Self {
         let kept = view.kept;
         Self {

@@ -1,16 +1,21 @@
-//! The examples run without arguments, on this machine, and end by themselves.
+//! The examples run on this machine, and end by themselves.
 
 use std::{path::PathBuf, process::Command};
 
 fn run(example: &str) -> String {
+    run_with(example, &[])
+}
+
+fn run_with(example: &str, args: &[&str]) -> String {
     // target/PROFILE/deps/this-test -> target/PROFILE/examples/
     let this = std::env::current_exe().unwrap();
     let folder: PathBuf = this.ancestors().nth(2).unwrap().join("examples");
-    let output = Command::new(folder.join(example)).output().unwrap_or_else(|error| {
+    let output = Command::new(folder.join(example)).args(args).output().unwrap_or_else(|error| {
         panic!("{example}: {error}; `cargo test -p positron-networking` builds the examples too")
     });
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{example}: {text}");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{example}: {text}{complaint}");
     text
 }
 
@@ -49,4 +54,37 @@ fn two_programs_talk_over_tcp_without_a_node() {
 #[test]
 fn flow_control_works_by_itself() {
     assert!(run("flow_control").contains("bytes were delivered"));
+}
+
+// Everything honest arrives, and who only makes work is sent away: `--check` fails otherwise.
+
+#[test]
+fn a_hostile_peer_with_lists_is_sent_away() {
+    run_with("hostile_peer", &["--check", "lists", "wants", "offers"]);
+}
+
+#[test]
+fn a_hostile_peer_with_small_questions_is_sent_away() {
+    run_with("hostile_peer", &["--check", "digests", "receipts", "discoveries", "tiny"]);
+}
+
+#[test]
+fn a_hostile_peer_with_forgeries_and_repetitions_is_sent_away() {
+    run_with("hostile_peer", &["--check", "forgeries", "direct-forgeries", "repeats"]);
+}
+
+#[test]
+fn everything_honest_arrives_beside_a_peer_that_has_much_to_say() {
+    let news = ["large-broadcasts", "64k-broadcasts", "small-broadcasts", "direct-messages"];
+    run_with("hostile_peer", &[&["--check"], &news[..]].concat());
+}
+
+#[test]
+fn a_file_arrives_over_a_path_that_loses_datagrams() {
+    assert!(run("file").contains("bob has 100000000 bytes"));
+}
+
+#[test]
+fn streams_are_timed_beside_those_of_the_transport() {
+    assert!(run("stream_speed").contains("between nodes"));
 }

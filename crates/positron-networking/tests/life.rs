@@ -14,8 +14,8 @@ use common::{
     DEADLINE, address, beside, config, event, network, next, start, until, until_peers, within,
 };
 use positron_networking::{
-    CloseReason, DownReason, JoinError, KeyError, NetworkConfig, Node, NodeEvent, StartError,
-    StoreError, TransportPolicy,
+    CloseReason, DownReason, Invite, JoinError, KeyError, NetworkConfig, Node, NodeEvent,
+    StartError, StoreError, TransportPolicy,
 };
 use serde_json::json;
 
@@ -146,6 +146,32 @@ async fn join_tells_who_answered_or_why_nobody_did() {
     assert!(error.to_string().contains("connection refused"), "{error}");
     let why = carol.isolation_reason().unwrap();
     assert!(why.contains(&nobody) && why.contains("connection refused"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_invited_joins_that_node_and_no_other() {
+    let (host, guest) = (start(config()).await, start(config()).await);
+    let invite = host.invite().unwrap();
+    assert_eq!(guest.join(&invite.to_string()).await, Ok(host.id()));
+
+    let other = start(config()).await;
+    let impostor = format!("{}@{}", guest.id(), address(&host));
+    let JoinError::Unreached { reason, .. } = other.join(&impostor).await.unwrap_err() else {
+        panic!("another node answers there");
+    };
+    assert!(reason.contains("another node"), "{reason}");
+    assert_eq!(other.stats().active_peers, 0);
+    let abroad = Invite { network: "elsewhere".into(), ..invite.clone() }.to_string();
+    let error = other.join(&abroad).await.unwrap_err().to_string();
+    assert!(error.contains("for the network 'elsewhere'"), "{error}");
+
+    // Wherever an address is taken, an invite is.
+    let bootstrap_nodes = vec![invite.to_string()];
+    let later = start(NetworkConfig { bootstrap_nodes, ..config() }).await;
+    until_peers(&later, 1).await;
+    let bootstrap_nodes = vec![abroad];
+    let refused = Node::start(NetworkConfig { bootstrap_nodes, ..config() }).await.unwrap_err();
+    assert!(refused.to_string().contains("elsewhere"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,14 @@ impl<W: Ord + Copy> Deadlines<W> {
         }
     }
 
+    /// Wake at `at` because of `why`, or not at all.
+    pub fn set_or_clear(&mut self, why: W, at: Option<Instant>) {
+        match at {
+            Some(at) => self.set(why, at),
+            None => self.clear(why),
+        }
+    }
+
     /// When `why` will wake.
     pub fn get(&self, why: W) -> Option<Instant> {
         self.by_reason.get(&why).copied()
@@ -126,7 +134,7 @@ mod tests {
             match dice / 70 % 4 {
                 0 => deadlines.set(why, at),
                 1 => deadlines.set_earliest(why, at),
-                2 => deadlines.clear(why),
+                2 => deadlines.set_or_clear(why, (dice / 280 % 2 == 0).then_some(at)),
                 _ => {
                     let due = deadlines.next().filter(|(due, _)| *due <= at);
                     assert_eq!(deadlines.pop_due(at), due.map(|(_, why)| why));

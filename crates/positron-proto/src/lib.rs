@@ -16,7 +16,8 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · trust       who is here · tell everyone · tell one · whom to believe
+//! peers · gossip · direct               who is here · tell everyone · tell one
+//! substream · trust                     streams between nodes · whom to believe
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -40,6 +41,7 @@ pub mod session;
 pub mod standings;
 pub mod storage;
 pub mod stream;
+pub mod substream;
 pub mod time;
 pub mod trust;
 pub mod wire;

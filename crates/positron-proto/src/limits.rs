@@ -1,5 +1,9 @@
 //! Every bound, in one place: what it bounds, its unit, and where the number comes from.
 
+mod datagrams;
+
+pub use datagrams::*;
+
 use crate::time::Duration;
 
 // --- messages [PROTOCOL 3, 4] ---
@@ -53,6 +57,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
 /// Bytes queued for one peer and not acknowledged. Two of the largest messages fit.
 pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
+/// Bytes of streams queued for one peer and not acknowledged: 640 Mbit/s over 100 ms, like
+/// [`CONNECTION_QUEUE_BYTES`].
+pub const MAX_BULK_QUEUE_BYTES: usize = 8 << 20;
 /// Messages queued for one peer and not acknowledged.
 pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
 /// The largest message number that a peer can make us go on from: far below what a varint carries.
@@ -119,195 +126,18 @@ pub const BACK_LONGEST: Duration = Duration::from_secs(60);
 /// given cannot move to another link).
 pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;
 
-// --- datagram connections [PROTOCOL 9] ---
-
-/// Bytes of UDP payload of every SYN, and of the datagrams that every path is taken to carry: what
-/// RFC 9000, 14 demands of a path.
-pub const LEAST_DATAGRAM: usize = 1200;
-/// Bytes of the largest datagram that is ever tried: from there on larger ones save little
-/// (measured: 8,900 bytes cost 0.36 CPU s/GiB, 16,000 bytes 0.33).
-pub const LARGEST_DATAGRAM: usize = 16 * 1024;
-/// Datagrams in one batch for segmentation offload: what Linux takes (`UDP_MAX_SEGMENTS`).
-pub const MAX_SEGMENTS: usize = 64;
-/// Bytes in one batch: the largest UDP payload over IPv4.
-pub const MAX_BATCH: usize = 65_507;
-/// Lanes of a connection; 0 is the most urgent.
-pub const LANES: u8 = 16;
-/// Bytes of one message, whole or in fragments; more travels over a stream.
-pub const MAX_DATAGRAM_MESSAGE: usize = MAX_MESSAGE;
-/// Bytes that wait to be acknowledged on one connection, unless configured otherwise.
-pub const CONNECTION_QUEUE_BYTES: usize = 8 << 20;
-/// Messages that wait to be acknowledged on one connection.
-pub const CONNECTION_QUEUE_MESSAGES: usize = 64 * 1024;
-/// Bytes that a connection may receive and not release at first: 10 Mbit/s over 200 ms.
-pub const CONNECTION_WINDOW_FIRST: usize = 256 * 1024;
-/// The same at the least, whatever is configured: a sender waits until there is room for a full
-/// datagram, so that a window that never holds one is never used. Twice that.
-pub const CONNECTION_WINDOW_LEAST: usize = 2 * LARGEST_DATAGRAM;
-/// Bytes that a connection may receive and not release at the most, unless configured otherwise:
-/// 1 Gbit/s over 128 ms.
-pub const CONNECTION_WINDOW_LONGEST: usize = 16 << 20;
-/// The same over all connections of an endpoint: no window grows while more is promised than this.
-pub const ENDPOINT_WINDOW_BYTES: usize = 256 << 20;
-/// Bytes that all connections of an endpoint hold beyond their windows, which messages in fragments
-/// do that became whole; the connection that holds most is ended (guess: thirty peers that take all
-/// that one may).
-pub const ENDPOINT_OVERDRAFT_BYTES: usize = 128 << 20;
-/// By how many bits the windows that we tell are shifted: 16 bits of them reach 64 MiB, four times
-/// the longest window.
-pub const WINDOW_SCALE: u8 = 10;
-/// What every message and stream costs of a window beside its bytes, so that empty ones are not
-/// free.
-pub const MESSAGE_COST: usize = 64;
-/// Distance between the oldest message that was not received whole and the newest, per lane and
-/// delivery: bounds what is remembered of messages that overtook others.
-pub const MAX_MESSAGE_SPAN: u64 = 64 * 1024;
-/// Bytes of messages in fragments that were begun and are not whole, from one peer; a sender begins
-/// no further one beyond it.
-pub const MAX_FRAGMENTS_PER_PEER: usize = 4 << 20;
-/// Messages in fragments that are not whole, from one peer.
-pub const MAX_UNFINISHED_PER_PEER: usize = 256;
-/// Bytes of messages in fragments that are not whole, over all connections of an endpoint; the
-/// oldest gives way.
-pub const MAX_FRAGMENT_BYTES: usize = 32 << 20;
-/// Bytes of buffers of unfinished messages that each byte of a part pays for, once as many as one
-/// peer may have were made (measured: clearing a mebibyte takes 31 us, opening a packet 0.9 us, in
-/// which this is as much again). Whoever gets a sixteenth of its messages through notices nothing.
-pub const UNFINISHED_PER_BYTE: usize = 16;
-/// Age at which an unfinished message is given up.
-pub const FRAGMENT_AGE: Duration = Duration::from_secs(30);
-/// Streams that the other end may have open at a time.
-pub const MAX_STREAMS: u64 = 64;
-/// Bytes that one stream may receive ahead of its reader at first.
-pub const STREAM_WINDOW_FIRST: usize = 128 * 1024;
-/// Handshakes that we begin and that are not complete, in all.
-pub const MAX_DATAGRAM_DIALS: usize = 1024;
-/// Handshakes of strangers over datagrams that are not complete, in all. At about 2 KiB each, and
-/// [`LEAST_DATAGRAM`] more where a packet overtook the end of its handshake, they cost 3 MiB.
-pub const MAX_DATAGRAM_HALF_OPEN: usize = 1024;
-/// Half-open handshakes, with those that failed at once, from which on a SYN is answered by a
-/// cookie and costs no state.
-pub const COOKIES_FROM: usize = 256;
-/// Bytes of a cookie; what QUIC's tokens and ours need, with room (guess).
-pub const MAX_COOKIE: usize = 64;
-/// How long a cookie is good for.
-pub const COOKIE_AGE: Duration = Duration::from_secs(10);
-/// Cookies after each of which a SYN is said again at once; the timer says later ones. Somebody who
-/// forges them must not make us flood the other end (guess: an honest end sends one or two).
-pub const MAX_COOKIES_TAKEN: u32 = 4;
-/// SYNs of strangers in one second that are computed on; from there on each must bring a cookie.
-/// 256 of them take about 50 ms of one core.
-pub const SYNS_PER_SECOND: u32 = 256;
-/// Unsealed answers to packets for connections that do not exist, in one second.
-pub const STRAY_HINTS_PER_SECOND: u32 = 10;
-/// Unsealed datagrams that wait to be sent, in all; the newest is not sent beyond it.
-pub const MAX_UNSEALED_QUEUE: usize = 4 * 1024;
-/// Bytes sent to an address that is not proven, for each byte received from it (RFC 9000, 8.1).
-pub const AMPLIFICATION: u64 = 3;
-/// First wait for the answer to a SYN; doubled each time. QUIC's 333 ms makes a lost first packet
-/// cost a second.
-pub const SYN_TIMEOUT: Duration = Duration::from_millis(200);
-/// Unanswered IK SYNs after which XX is tried: the other end may have another key now.
-pub const IK_ATTEMPTS: u32 = 3;
-/// Packets sealed under one key (RFC 9001, 6.6).
-pub const PACKETS_PER_KEY: u64 = 1 << 23;
-/// Packets that failed to open after which a connection ends, for AES-256-GCM (RFC 9001, 6.6).
-pub const FORGED_LIMIT_AES: u64 = 1 << 52;
-/// The same for ChaCha20-Poly1305.
-pub const FORGED_LIMIT_CHACHA: u64 = 1 << 36;
-/// Numbers below the highest authenticated one that are told apart from replays.
-pub const REPLAY_WINDOW: u64 = 4096;
-/// Numbers that one direction of a connection ever has (RFC 9000, 12.3).
-pub const MOST_PACKETS: u64 = 1 << 62;
-/// Bytes that wait to be acknowledged from which a connection looks for larger datagrams (guess: a
-/// first window several times over; for less there is little to gain, and the search itself costs
-/// some thirty datagrams).
-pub const PROBE_SIZE_FROM: usize = 48 << 10;
-/// Batches lost, each followed by a single datagram that arrived, before datagrams go one by one
-/// (guess: a link that is cut for a moment looks so once).
-pub const BATCHES_LOST: u32 = 3;
-/// After how long batches are tried again where they were lost (as [`SIZE_SEARCH_AGAIN`]).
-pub const BATCHES_AGAIN: Duration = SIZE_SEARCH_AGAIN;
-/// Probes of one datagram size that are lost before it counts as too large (RFC 8899, 5.1.2).
-pub const SIZE_PROBES: u32 = 3;
-/// Datagrams above [`LEAST_DATAGRAM`] that are lost in a row, with none of them acknowledged,
-/// before the path is suspected to swallow them (RFC 8899, 4.3 leaves the number open; quinn's 3).
-pub const BLACK_HOLE_LOSSES: u32 = 3;
-/// Wait before a datagram size that was too large is tried again (RFC 8899, 5.1.1:
-/// PMTU_RAISE_TIMER).
-pub const SIZE_SEARCH_AGAIN: Duration = Duration::from_secs(600);
-/// Wait after a probe was lost together with everything else, which says nothing about its size
-/// (guess).
-pub const SIZE_PROBE_PAUSE: Duration = Duration::from_millis(250);
-/// The search for a datagram size ends when less than this part of it could be gained: one
-/// sixteenth (guess).
-pub const SIZE_STEP: usize = 16;
-/// New addresses of a peer that are challenged one after the other (guess).
-pub const PATH_CANDIDATES_AT_ONCE: u32 = 3;
-/// Time after which one further new address is challenged (guess: a NAT forgets a mapping after
-/// 30 s at the earliest, people change networks more slowly).
-pub const PATH_CANDIDATE_EVERY: Duration = Duration::from_secs(5);
-/// The longest probe timeout that a move waits for: who answered late for a while must not be lost
-/// before it is found again (guess: above every honest round trip, well below the silence that ends
-/// a connection).
-pub const PATH_PTO_LONGEST: Duration = Duration::from_secs(3);
-/// Challenges that wait for their answer on one connection; the oldest goes first. An honest end
-/// asks two questions at a time, and again only after a round trip (guess: four times that).
-pub const MAX_PATH_RESPONSES: usize = 8;
-/// Ranges of received packet numbers that are remembered and told; the lowest go first.
-pub const MAX_ACK_RANGES: usize = 64;
-/// The longest that an acknowledgment waits for company.
-pub const ACK_DELAY: Duration = Duration::from_millis(5);
-/// First congestion window, in datagrams (RFC 6928).
-pub const FIRST_WINDOW_DATAGRAMS: u64 = 10;
-/// Round trip time before one is measured.
-pub const FIRST_RTT: Duration = Duration::from_millis(100);
-/// Least that a retransmission timeout leaves beyond the smoothed round trip time. RFC 6298 gives
-/// the whole timeout a floor of 1 s; over a steady path that is longer than its floor, that leaves
-/// nothing for an acknowledgment that waits. Linux gives 200 ms to the term of the variation.
-pub const RTO_SLACK_LEAST: Duration = Duration::from_millis(200);
-/// Longest retransmission timeout, after backoff.
-pub const RTO_LONGEST: Duration = Duration::from_secs(10);
-/// Probes of the end of one flight, two packets each, before only the timeout asks again. With the
-/// wait doubled each time they cover the least timeout on a path of 1 ms (guess: at 20 % loss one
-/// in eight goes unheard, six in a row hardly ever do).
-pub const TAIL_PROBES: u32 = 6;
-/// Age at which a least round trip time is forgotten (BBR's `MinRTTFilterLen`): a path that became
-/// longer is believed after it.
-pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
-/// What the timers of this end may be late by (RFC 9002, 6.1.2).
-pub const TIMER_GRANULARITY: Duration = Duration::from_millis(1);
-/// Packets that may be overtaken before the one they overtook counts as lost, at first (RFC 8985);
-/// grows with the reordering that is seen.
-pub const REORDERING_FIRST: u64 = 3;
-/// The same at the most.
-pub const REORDERING_MOST: u64 = 1000;
-/// Packets declared lost that are remembered, so that a late acknowledgment is recognised: more
-/// than the reordering that is tolerated.
-pub const MAX_LOST_REMEMBERED: usize = 1024;
-/// Loss episodes without a spurious loss after which the tolerance of reordering is halved
-/// (RFC 8985, 6.2: `reo_wnd_persist`).
-pub const REORDERING_PERSISTS: u32 = 16;
-/// Packets of which no more than [`ACK_EVERY_LEAST`] share an acknowledgment at first, while the
-/// other end looks for its window (Linux: `TCP_MAX_QUICKACKS`).
-pub const QUICK_ACKS: u32 = 16;
-/// Packets that at least share one acknowledgment afterwards (RFC 9000, 13.2.2).
-pub const ACK_EVERY_LEAST: u32 = 2;
-/// Packets that at most share one: as many as arrive in one batch.
-pub const ACK_EVERY_MOST: u32 = 64;
-/// Datagrams that a pacer lets go at once (RFC 9002, 7.7: no more than the first window).
-pub const PACER_BURST_DATAGRAMS: u64 = 10;
-/// Time whose bytes make one batch, where that is more: what a timer can keep up with.
-pub const PACER_QUANTUM: Duration = Duration::from_millis(1);
-/// Lateness of a sender that its pacer makes good (guess: a few turns of a loaded runtime).
-pub const PACER_LATENESS: Duration = Duration::from_millis(4);
-
 // --- signatures ---
 
-/// Claims that wait for their signature to be checked, from one peer.
+/// Claims that wait for their signature to be checked, from one peer; beyond it broadcasts and
+/// records are dropped, and brought again.
 pub const MAX_PARKED_PER_PEER: usize = 512;
-/// Claims that wait for their signature to be checked, in all.
-pub const MAX_PARKED: usize = 8192;
+/// The same for direct messages, which are not brought again: what is read of a peer at once, 64
+/// KiB of the smallest and a record, fits beside what waits already. Beyond it all that wait are
+/// checked before anything else is done, which kept everybody waiting for 30 ms (measured).
+pub const MAX_PARKED_WITH_DIRECTS: usize = 2 * MAX_PARKED_PER_PEER;
+/// Claims that wait for their signature to be checked, in all: of 16 peers that bring as many as
+/// they may.
+pub const MAX_PARKED: usize = 16 * MAX_PARKED_WITH_DIRECTS;
 /// Bytes of claims that wait, from one peer: twice the largest message and some small ones.
 pub const MAX_PARKED_BYTES_PER_PEER: usize = 4 << 20;
 
@@ -329,6 +159,11 @@ pub const REACH_PATIENCE: Duration = Duration::from_secs(10);
 /// Receipts for a window of messages: one costs some 50 bytes, so a message less than one tenth of
 /// a byte, and what is not reported yet is a sixteenth of what may be under way.
 pub const STEPS_PER_WINDOW: usize = 16;
+/// What a peer whose queue is half full has to take of it within [`REACH_PATIENCE`], in bytes, to
+/// be waited for: as much as of what is kept.
+pub const QUEUE_STEP_BYTES: usize = RETENTION_BYTES / STEPS_PER_WINDOW;
+/// The same in messages: a sixteenth of the window that is kept unless it is configured otherwise.
+pub const QUEUE_STEP_MESSAGES: usize = 10_000 / STEPS_PER_WINDOW;
 /// Peers that are waited for; beyond them nobody is (a word holds so many).
 pub const MAX_AWAITED_PEERS: usize = 128;
 /// How often a peer is offered what would leave: as often as a slow path needs to answer (guess).
@@ -336,6 +171,9 @@ pub const OFFER_INTERVAL: Duration = Duration::from_millis(250);
 /// When what had no room is asked for again, and when it is looked for room again (guess: some
 /// round trips).
 pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
+/// How long an announced message without room is remembered. What exists is announced again with
+/// the next comparison of notes, and what does not is forgotten.
+pub const POSTPONED_FOR: Duration = REACH_WITHIN;
 /// Senders whose received numbers are remembered; the one silent longest is forgotten first.
 pub const MAX_SENDERS: usize = 16 * 1024;
 /// Announced messages that are being fetched, in all.
@@ -351,8 +189,12 @@ pub const WANT_DELAY: Duration = Duration::from_millis(60);
 /// Shortest such wait, where pushes follow announcements at once (guess: as long as an announcement
 /// itself waits).
 pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
-/// Wait for the answer to a request before the next holder is asked.
+/// Shortest wait for the answer to a request before the next holder is asked, where answers come
+/// soon or nothing is known of them.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// Longest such wait, where answers were seen to take long: on a saturated line each question that
+/// is asked elsewhere too brings another copy. Whoever keeps silent costs no more than that.
+pub const WANT_TIMEOUT_MOST: Duration = Duration::from_millis(3_000);
 /// How long a peer may take to send what it announced and was asked for, before it counts as
 /// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
 pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;
@@ -512,6 +354,33 @@ pub const MAX_DIRECT_RANGES: usize = 256;
 /// How long a direct message waits for a link and an acknowledgment.
 pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+// --- streams between nodes [PROTOCOL 3.4] ---
+
+/// Bytes in one piece of a stream between nodes: four records, so that streams take turns often,
+/// and what is around a piece does not matter.
+pub const SUBSTREAM_PIECE: usize = 64 * 1024;
+/// Bytes that may be sent in a stream before its reader has said anything.
+pub const SUBSTREAM_WINDOW_FIRST: u64 = 16 * 1024;
+/// Bytes that are ever granted ahead of what was read: 1.3 Gbit/s over 100 ms.
+pub const SUBSTREAM_WINDOW_LARGEST: u64 = 16 << 20;
+/// Bytes that the streams of one peer are granted together, beside the first window of each: with
+/// [`MAX_SUBSTREAMS_PER_PEER`] it is 32 MiB that one peer can have us keep.
+pub const SUBSTREAM_SHARE_PER_PEER: u64 = 16 << 20;
+/// The same of all peers: like [`ENDPOINT_WINDOW_BYTES`].
+pub const MAX_SUBSTREAM_BYTES: u64 = 256 << 20;
+/// Streams with one peer at a time.
+pub const MAX_SUBSTREAMS_PER_PEER: usize = 1024;
+/// Streams with all peers at a time; what is kept for an idle one is a few hundred bytes.
+pub const MAX_SUBSTREAMS: usize = 16 * 1024;
+/// Messages about streams that wait until their peer's lane takes any: a grant and an end for each.
+pub const MAX_SUBSTREAM_UNSENT: usize = 2 * MAX_SUBSTREAMS_PER_PEER;
+/// Peers of whose lost streams we know that they may not know that they are lost (guess).
+pub const MAX_GHOST_PEERS: usize = 64;
+/// How long a stream that is to be opened waits for a link.
+pub const SUBSTREAM_OPEN_TIMEOUT: Duration = DIRECT_TIMEOUT;
+/// Wait before a link is asked for again while a stream waits for it.
+pub const SUBSTREAM_RECONNECT: Duration = DIRECT_RECONNECT;
+
 // --- identity ---
 
 /// Processes of a peer that are remembered after another one took their place: two machines with
@@ -572,9 +441,9 @@ pub const HOLD_READING_AT: usize = 1 << 20;
 /// Longest time that a link is not read because of the disk or of its peer's work: short against
 /// the time after which its other end takes it for dead.
 pub const MAX_HOLD: Duration = Duration::from_millis(500);
-/// Bytes of lists, questions and records of one peer that are read in a second, once its burst is
-/// used up: some 150,000 ranges of numbers, a few percent of a core. An honest one needs some 20 KB
-/// a second in a flooded network.
+/// Bytes of lists, questions, records and frames that say nothing of one peer that are read in a
+/// second, once its burst is used up: some 150,000 ranges of numbers, a few percent of a core. An
+/// honest one needs some 20 KB a second in a flooded network.
 pub const WORK_PER_SECOND: u64 = 512 << 10;
 /// The same at once: a comparison of 10,000 senders fits twice.
 pub const WORK_BURST: u64 = 1 << 20;

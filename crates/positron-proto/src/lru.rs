@@ -49,6 +49,13 @@ impl<K: Ord + Copy, V> LruMap<K, V> {
         }
     }
 
+    /// Takes it out.
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let entry = self.entries.remove(key)?;
+        self.by_use.remove(&entry.used);
+        Some(entry.value)
+    }
+
     /// In place of what was there; who had to give way.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<K> {
         self.clock += 1;
@@ -82,5 +89,7 @@ mod tests {
         assert_eq!(map.insert(5, 50), Some(1));
         assert_eq!([1, 2, 3, 4, 5].map(|key| map.contains(&key)), [false, false, true, true, true]);
         assert_eq!((map.entries.len(), map.by_use.len(), map.get(&3)), (3, 3, Some(&31)));
+        assert_eq!((map.remove(&3), map.remove(&3)), (Some(31), None));
+        assert_eq!((map.entries.len(), map.by_use.len()), (2, 2));
     }
 }

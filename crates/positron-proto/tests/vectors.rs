@@ -16,6 +16,7 @@ use positron_proto::{
     identity::{Identity, Signed, Verified},
     node::Message,
     peers::PeersMessage,
+    substream::{Label, SubstreamEnd, SubstreamMessage},
     time::{Duration, WallTime},
     wire::{
         Address, Reader,
@@ -186,6 +187,13 @@ fn messages() -> Vec<(&'static str, Message)> {
     };
     let later = PeersMessage::Announcement(vec![later_record().claim().clone()]);
     assert!(have.of(&alice).is_some());
+    let (label, code) = (Label { number: 64, by_sender: true }, SubstreamEnd::Application(7));
+    let piece = |offset, fin| SubstreamMessage::Data {
+        label: Label { number: 3, by_sender: false },
+        offset,
+        fin,
+        bytes: Bytes::from_static(b"bytes"),
+    };
     vec![
         ("handshake", hello(false, Vec::new()).into()),
         ("handshake_ack", hello(true, records()).into()),
@@ -197,6 +205,12 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("observed_address", PeersMessage::ObservedAddress(address("198.51.100.7:61000")).into()),
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
+        ("substream_data", piece(0, false).into()),
+        ("substream_data.last", piece(70_000, true).into()),
+        ("substream_credit", SubstreamMessage::Credit { label, limit: 1 << 23 }.into()),
+        ("substream_reset", SubstreamMessage::Reset { label, why: code }.into()),
+        ("substream_reset.gone", SubstreamMessage::Reset { label, why: SubstreamEnd::Gone }.into()),
+        ("substream_stop", SubstreamMessage::Stop { label, why: SubstreamEnd::Busy }.into()),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),

@@ -1,6 +1,7 @@
 //! One machine with one process: gives a node its inputs, and does what it wants done.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{Firewall, HostId, StreamId, Translator};
 use positron_proto::{
-    id::{LinkId, NetworkId, Ticket},
+    id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused, Snapshot},
     rng::Seed,
@@ -25,6 +26,8 @@ use crate::{
     environment::{Environment, address},
     event::Event,
     machine::Machine,
+    reader_writer::ReaderWriter,
+    report::StreamTally,
     run_hash::RunHash,
     scenario::Gateway,
     stack::{Stack, Told},
@@ -48,8 +51,11 @@ const FLOW_TIMEOUT: Duration = Duration::from_secs(120);
 const INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
-/// Bytes of room that a host keeps to write datagrams into: for one of usual size.
-const KEPT: usize = 512;
+
+thread_local! {
+    /// Where nodes write datagrams, in turn: each would need room for its largest batch.
+    static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One machine: a kernel, a disk, clocks, and a process or none.
 ///
@@ -88,13 +94,12 @@ pub(crate) struct Host {
     trace: Trace,
     now: Instant,
     at_once: u32,
-    /// Where the node writes datagrams.
-    outgoing: Vec<u8>,
 }
 
 /// What is gone when the process is.
 struct Process {
     machine: Box<dyn Machine>,
+    streams: ReaderWriter,
     deadline: Option<Instant>,
 }
 
@@ -104,6 +109,7 @@ pub(crate) struct Tally {
     pub(crate) inputs: u64,
     pub(crate) verifications: u64,
     pub(crate) wire_bytes: u64,
+    pub(crate) streams: StreamTally,
 }
 
 impl Host {
@@ -131,7 +137,6 @@ impl Host {
             trace: Trace::default(),
             now: Instant::ORIGIN,
             at_once: 0,
-            outgoing: Vec::new(),
         }
     }
 
@@ -232,7 +237,7 @@ impl Host {
     ) {
         self.stack.start();
         self.now = at;
-        self.process = Some(Process { machine, deadline: None });
+        self.process = Some(Process { machine, streams: ReaderWriter::default(), deadline: None });
         self.give(Input::Interfaces(vec![self.addr.ip()]));
         self.give(Input::Listening(vec![listening]));
         self.settle(environment);
@@ -288,6 +293,25 @@ impl Host {
         let now = self.clocks(self.now);
         self.trace.note(self.now, || format!("command {}", brief(&command)));
         let answer = self.process.as_mut()?.machine.command(now, command);
+        self.settle(environment);
+        Some(answer)
+    }
+
+    /// Has the application open a stream, and write so many bytes.
+    pub(crate) fn open_stream(
+        &mut self,
+        at: Instant,
+        environment: &Environment,
+        to: NodeId,
+        bytes: u64,
+    ) -> Option<Result<Ticket, Refused>> {
+        self.now = self.now.max(at);
+        let now = self.clocks(self.now);
+        let Process { machine, streams, .. } = self.process.as_mut()?;
+        let answer = machine.command(now, Command::OpenStream { to });
+        if let Ok(ticket) = answer {
+            streams.expect(ticket, bytes);
+        }
         self.settle(environment);
         Some(answer)
     }
@@ -464,7 +488,7 @@ impl Host {
                 self.trace.note(self.now, || format!("  {}", brief(&effect)));
                 self.perform(effect, environment);
             }
-            self.transmit_all(environment);
+            OUTGOING.with_borrow_mut(|buf| self.transmit_all(environment, buf));
             if !self.hear() {
                 break;
             }
@@ -475,19 +499,18 @@ impl Host {
     }
 
     /// Sends the datagrams that the node wants sent.
-    fn transmit_all(&mut self, environment: &Environment) {
+    fn transmit_all(&mut self, environment: &Environment, buf: &mut Vec<u8>) {
         let now = self.clocks(self.now);
         while let Some(process) = &mut self.process
-            && let Some(batch) = process.machine.poll_transmit(now, BATCH, &mut self.outgoing)
+            && let Some(batch) = process.machine.poll_transmit(now, BATCH, buf)
         {
             // What is under way has no room for more than itself.
-            let bytes = Bytes::copy_from_slice(&self.outgoing);
+            let bytes = Bytes::copy_from_slice(buf);
             self.hash.transmit(self.now, &batch, &bytes);
             self.trace.note(self.now, || format!("  {batch:?}"));
             self.tally.wire_bytes += u64::try_from(bytes.len()).unwrap_or(0);
             self.stack.transmit(self.now, &environment.network, &batch, bytes);
         }
-        self.outgoing.shrink_to(KEPT);
     }
 
     fn perform(&mut self, effect: Effect, environment: &Environment) {
@@ -512,7 +535,7 @@ impl Host {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });
             }
-            Effect::Verify { check, job } => {
+            Effect::Verify { check, job, from: _ } => {
                 let fingerprint = job.fingerprint();
                 self.hash.bytes(&fingerprint);
                 self.tally.verifications += 1;
@@ -530,8 +553,20 @@ impl Host {
                 if matches!(&event, node::Event::Completed { outcome, .. } if *outcome == stopped) {
                     self.exit_at(self.now + FLUSH);
                 }
-                self.heard.push((self.now, event));
+                self.hear_of_streams(&event);
+                if !matches!(event, node::Event::Stream { .. }) {
+                    self.heard.push((self.now, event));
+                }
             }
+        }
+    }
+
+    /// Lets the application do with streams what it does.
+    fn hear_of_streams(&mut self, event: &node::Event) {
+        let now = self.clocks(self.now);
+        let Some(Process { machine, streams, .. }) = &mut self.process else { return };
+        for (id, order) in streams.hear(event, &mut self.tally.streams) {
+            machine.stream_order(now, id, order);
         }
     }
 

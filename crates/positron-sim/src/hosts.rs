@@ -89,10 +89,11 @@ impl Hosts {
     pub(crate) fn spent(&self) -> Tally {
         let mut all = Tally::default();
         for host in &self.all {
-            let Tally { inputs, verifications, wire_bytes } = host.tally();
+            let Tally { inputs, verifications, wire_bytes, streams } = host.tally();
             all.inputs += inputs;
             all.verifications += verifications;
             all.wire_bytes += wire_bytes;
+            all.streams += streams;
         }
         all
     }

@@ -53,6 +53,7 @@ mod machine;
 pub mod packets;
 mod physics;
 mod published;
+mod reader_writer;
 mod report;
 mod run_hash;
 mod scenario;
@@ -69,7 +70,7 @@ mod world;
 
 pub use adversary::{Adversary, Attack};
 pub use physics::{Physics, Range};
-pub use report::{Directs, Latency, Progress, Report, Violation};
+pub use report::{Directs, Latency, Progress, Report, StreamTally, Violation};
 pub use scenario::{
     BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Scenario, Workload,
     default_config,

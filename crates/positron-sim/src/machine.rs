@@ -6,6 +6,7 @@ use positron_proto::{
     datagram::contract::Transmit,
     id::Ticket,
     node::{Command, Effect, Input, NodeCore, Refused},
+    substream::{SubstreamId, SubstreamOrder},
     time::{Instant, Now},
 };
 
@@ -15,6 +16,8 @@ pub(crate) trait Machine: Send {
     /// Datagrams from one address, if it speaks by datagrams.
     fn handle_datagrams(&mut self, _: Now, _: SocketAddr, _: usize, _: &[u8]) {}
     fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused>;
+    /// What its application wants of a stream, if it has any.
+    fn stream_order(&mut self, _: Now, _: SubstreamId, _: SubstreamOrder) {}
     fn poll_effect(&mut self) -> Option<Effect>;
     fn poll_timeout(&self) -> Option<Instant>;
     /// The next datagrams, if it speaks by datagrams.
@@ -38,6 +41,10 @@ impl Machine for NodeCore {
 
     fn command(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {
         Self::command(self, now, command)
+    }
+
+    fn stream_order(&mut self, now: Now, id: SubstreamId, order: SubstreamOrder) {
+        self.handle_stream_order(now, id, order);
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {

@@ -38,6 +38,8 @@ pub struct Report {
     pub redeliveries_across_restarts: u64,
     /// Direct messages that were accepted, acknowledged, given up, and handed over.
     pub directs: Directs,
+    /// Streams between nodes.
+    pub streams: StreamTally,
     /// From the saying to the hearing, for broadcasts that no partition or death concerned.
     pub latency_ms: Latency,
     /// The same for all broadcasts.
@@ -73,6 +75,35 @@ pub struct Directs {
     pub given_up: u64,
     /// Handed to the receiver's application.
     pub received: u64,
+}
+
+/// What became of streams between nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StreamTally {
+    /// Opened.
+    pub opened: u64,
+    /// Wished for, and there was no link in time.
+    pub not_opened: u64,
+    /// Read up to their end, with every byte in its place.
+    pub whole: u64,
+    /// Acknowledged up to their end, to their writers.
+    pub delivered: u64,
+    /// Ended before, as their writers were told.
+    pub lost: u64,
+    /// Bytes that stood in another place, and streams that ended in another: a broken promise.
+    pub wrong: u64,
+}
+
+impl core::ops::AddAssign for StreamTally {
+    fn add_assign(&mut self, other: Self) {
+        let Self { opened, not_opened, whole, delivered, lost, wrong } = other;
+        self.opened += opened;
+        self.not_opened += not_opened;
+        self.whole += whole;
+        self.delivered += delivered;
+        self.lost += lost;
+        self.wrong += wrong;
+    }
 }
 
 /// Latency in virtual milliseconds.

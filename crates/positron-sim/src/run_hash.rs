@@ -78,7 +78,7 @@ impl RunHash {
                 self.text(name);
             }
             // The fingerprint is taken in by whoever looks the verdict up.
-            Effect::Verify { check, job: _ } => {
+            Effect::Verify { check, job: _, from: _ } => {
                 self.word(5);
                 self.word(check.0);
             }

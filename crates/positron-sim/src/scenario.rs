@@ -91,6 +91,15 @@ pub enum Workload {
         /// How many bytes.
         bytes: usize,
     },
+    /// To one node, by a stream of its own.
+    Stream {
+        /// Who.
+        from: usize,
+        /// To whom.
+        to: usize,
+        /// How many bytes, 8 at least.
+        bytes: u64,
+    },
 }
 
 /// How a process ends when nobody asked it to.

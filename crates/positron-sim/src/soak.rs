@@ -236,6 +236,7 @@ mod tests {
                 let bytes: usize = said
                     .map(|(_, saying)| match saying {
                         Workload::Broadcast { bytes, .. } | Workload::Direct { bytes, .. } => bytes,
+                        Workload::Stream { .. } => &0,
                     })
                     .sum();
                 assert!(bytes > 0 && bytes <= ROUND_BYTES + MAX_PAYLOAD, "{bytes}");

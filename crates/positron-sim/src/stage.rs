@@ -166,6 +166,22 @@ impl Stage {
         Some(answer)
     }
 
+    /// An application opens a stream and writes so many bytes. `None`: nobody is there to do it.
+    pub(crate) fn open_stream(
+        &mut self,
+        from: usize,
+        to: usize,
+        bytes: u64,
+    ) -> Option<Result<(), Refused>> {
+        let (now, to) = (self.now, self.hosts[to].identity().node_id());
+        let answer = self
+            .hosts
+            .change(from, |host, environment| host.open_stream(now, environment, to, bytes))?;
+        let answer = answer.map(|ticket| self.oracle.handle_accepted(from, ticket, now, None));
+        self.hear_news();
+        Some(answer)
+    }
+
     /// Asks something of a node, and leaves what comes of it to be heard.
     fn command(&mut self, host: usize, command: Command) -> Option<Result<Ticket, Refused>> {
         let now = self.now;

@@ -15,7 +15,7 @@ use crate::{
     dice::{Dice, named_dice},
     disk::DiskState,
     host::Host,
-    report::{Progress, Report, Violation},
+    report::{Progress, Report, StreamTally, Violation},
     scenario::{Death, Fault, Scenario, Workload},
     script::{Cue, Script},
     selector::Selector,
@@ -142,6 +142,7 @@ impl World {
             Workload::Direct { from, to, bytes } => {
                 self.stage.say(SequenceKind::Direct, from, to, bytes)
             }
+            Workload::Stream { from, to, bytes } => self.stage.open_stream(from, to, bytes),
         }
     }
 
@@ -151,7 +152,7 @@ impl World {
         live.get(self.dice.index(live.len())).copied()
     }
 
-    /// Lets something go wrong now.
+    /// Lets something go wrong now, or right again: that also at machines on which nothing runs.
     pub fn apply(&mut self, fault: &Fault) {
         let all = |_: &Host| true;
         match fault {
@@ -209,9 +210,9 @@ impl World {
             Fault::Freeze { who, lasting } => {
                 self.each(who, Host::is_live, |stage, node| stage.freeze(node, *lasting));
             }
-            Fault::BreakDisk(who) => self.set_disks(who, DiskState::Broken),
-            Fault::TakeDisk(who) => self.set_disks(who, DiskState::Away),
-            Fault::GiveDiskBack(who) => self.set_disks(who, DiskState::Works),
+            Fault::BreakDisk(who) => self.set_disks(who, Host::is_live, DiskState::Broken),
+            Fault::TakeDisk(who) => self.set_disks(who, Host::is_live, DiskState::Away),
+            Fault::GiveDiskBack(who) => self.set_disks(who, all, DiskState::Works),
             Fault::BackUp(who) => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.back_up());
             }),
@@ -246,8 +247,8 @@ impl World {
         }
     }
 
-    fn set_disks(&mut self, who: &Selector, state: DiskState) {
-        self.each(who, Host::is_live, |stage, node| {
+    fn set_disks(&mut self, who: &Selector, can: impl Fn(&Host) -> bool, state: DiskState) {
+        self.each(who, can, |stage, node| {
             stage.change(node, |host, _| host.set_disk(state));
         });
     }
@@ -296,6 +297,11 @@ impl World {
     /// The promises that were broken so far.
     pub fn violations(&self) -> &[Violation] {
         self.stage.oracle().violations()
+    }
+
+    /// What became of streams so far.
+    pub fn streams(&self) -> StreamTally {
+        self.stage.hosts().spent().streams
     }
 
     /// How far the story is.

@@ -6,7 +6,7 @@ use positron_proto::{
     session::sessions::{LinkKind, LinkKinds},
     time::Duration,
 };
-use positron_sim::{Death, Fault, Report, Scenario, Selector, Workload, World};
+use positron_sim::{Death, Fault, Report, Scenario, Selector, StreamTally, Workload, World};
 
 const NODES: usize = 5;
 /// Each node's sessions: everybody is linked to everybody.
@@ -99,6 +99,61 @@ fn a_filter_of_datagrams_moves_every_session_to_streams_and_its_end_brings_them_
         assert_all_arrived(&report);
         let longest = report.latency_overall_ms.max;
         assert!(longest < 4_000.0, "seed {seed}: {longest} ms");
+    }
+}
+
+/// Every node opens a stream to each other one, of half a megabyte.
+fn with_streams(mut story: Scenario, at: Duration) -> Scenario {
+    for from in 0..NODES {
+        for to in (0..NODES).filter(|to| *to != from) {
+            story = story.say(at, Workload::Stream { from, to, bytes: 500_000 });
+        }
+    }
+    story
+}
+
+/// How many streams that is.
+const STREAMS: u64 = (NODES * SESSIONS) as u64;
+
+#[test]
+fn streams_go_on_over_tcp_when_datagrams_are_cut_off_and_back_when_they_are_not() {
+    for seed in 0..3 {
+        let [before, after] = [Duration::from_millis(19_900), Duration::from_millis(29_900)];
+        let story = with_streams(with_streams(busy("streams move", 70), before), after);
+        let mut world = World::new(&story, seed);
+        world.run_until(secs(20));
+        let under_way = world.streams();
+        assert_eq!(under_way.opened, STREAMS);
+        assert!(under_way.delivered < STREAMS, "seed {seed}: {under_way:?}");
+        world.apply(&cut(Selector::All, LinkKind::Udp));
+        world.run_until(secs(30));
+        assert_all_over(&world, LinkKind::Tcp);
+        assert_eq!(world.streams().delivered, STREAMS);
+        world.apply(&Fault::Unfilter(Selector::All));
+        world.run_until(secs(70));
+        assert_all_over(&world, LinkKind::Udp);
+        let report = world.finish();
+        assert_all_arrived(&report);
+        let (opened, whole, delivered) = (2 * STREAMS, 2 * STREAMS, 2 * STREAMS);
+        assert_eq!(report.streams, StreamTally { opened, whole, delivered, ..Default::default() });
+    }
+}
+
+#[test]
+fn the_death_of_an_end_is_told_to_the_writers_of_all_its_streams_within_three_seconds() {
+    for (seed, death) in [(0, Death::Killed), (1, Death::PowerCut), (2, Death::PowerCut)] {
+        let at = Duration::from_millis(19_900);
+        let mut world = World::new(&with_streams(busy("streams end", 40), at), seed);
+        world.run_until(secs(20));
+        world.apply(&Fault::Crash { who: Selector::Node(2), death });
+        world.run_until(secs(23));
+        let streams = world.streams();
+        // Those of the others to it; those of its own died with it, or had arrived.
+        let living = STREAMS - u64::try_from(SESSIONS).unwrap();
+        assert!(streams.delivered + streams.lost >= living, "seed {seed}: {streams:?}");
+        assert!(streams.lost > 0 && streams.wrong == 0, "seed {seed}: {streams:?}");
+        world.run_until(secs(40));
+        assert_eq!(world.finish().streams.wrong, 0);
     }
 }
 

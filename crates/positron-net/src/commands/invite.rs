@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
+use positron_networking::{Invite, NO_ADDRESS, reach::Machine};
 use positron_store::summary;
 use serde_json::{Value, json};
 
@@ -11,8 +12,6 @@ use crate::{
     control::{Request, Response, ask},
     failure::{Exit, Failure},
     global::Global,
-    invite::{Invite, NO_ADDRESS},
-    reach::Machine,
     settings::{NodeSelector, Settings},
     terminal::Terminal,
 };

@@ -15,11 +15,8 @@ use positron_proto::{
     wire::has_zone,
 };
 
-use super::{
-    error::ConfigError,
-    external::{is_host_and_port, to_dial},
-    network::NetworkConfig,
-};
+use super::{error::ConfigError, external::to_dial, network::NetworkConfig};
+use crate::invite::targets_of;
 
 /// A configuration of which every key was checked: what a node may be started with.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +75,7 @@ impl<'a> Checked<'a> {
                 udp_batches: config.udp_batches,
             },
             peers: PeersConfig {
-                bootstrap: config.bootstrap_nodes.clone(),
+                bootstrap: bootstrap_targets(config),
                 // A record has no names.
                 external: external.iter().filter_map(|address| address.parse().ok()).collect(),
                 min_peers: config.min_peers,
@@ -136,6 +133,12 @@ fn listen(config: &NetworkConfig) -> Result<SocketAddr, ConfigError> {
     })
 }
 
+/// They were checked.
+fn bootstrap_targets(config: &NetworkConfig) -> Vec<String> {
+    let targets = config.bootstrap_nodes.iter();
+    targets.flat_map(|text| targets_of(text, &config.network).unwrap_or_default()).collect()
+}
+
 fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
     let count = config.bootstrap_nodes.len();
     ensure(
@@ -144,17 +147,10 @@ fn bootstrap_nodes(config: &NetworkConfig) -> Result<(), ConfigError> {
         || format!("{count} addresses"),
         || format!("at most {MAX_BOOTSTRAP} are allowed"),
     )?;
-    for address in &config.bootstrap_nodes {
-        ensure(
-            is_host_and_port(address),
-            "bootstrap_nodes",
-            || quoted(address),
-            || {
-                "each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
-                 node.example.org:8888"
-                    .into()
-            },
-        )?;
+    for target in &config.bootstrap_nodes {
+        if let Err(why) = targets_of(target, &config.network) {
+            return ensure(false, "bootstrap_nodes", || quoted(target), || why);
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use positron_proto::{
-    id::Ticket,
+    id::{NodeId, Ticket},
     node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome, Refused, Unacknowledged},
     session::sessions::LinkKind,
 };
@@ -24,6 +24,7 @@ use super::{
     lookup::lookup,
     packets::Packets,
     storage::Storage,
+    streams::{IncomingStreams, OpenReply, StreamTable},
     verify_pool::{Check, VerifyPool},
 };
 use crate::{
@@ -50,6 +51,13 @@ pub(crate) enum Request {
         reply: oneshot::Sender<Reply>,
         /// Its place among the commands under way, until its end.
         permit: Option<OwnedSemaphorePermit>,
+    },
+    /// A stream to another node.
+    OpenStream {
+        /// Which.
+        to: NodeId,
+        /// Whom to give it.
+        reply: OpenReply,
     },
     /// A new bootstrap address; told whether it was taken.
     Join {
@@ -123,6 +131,7 @@ pub(crate) struct CoreTask {
     answers: VecDeque<Input>,
     /// Who waits for the end of which command.
     waiting: HashMap<Ticket, (oneshot::Sender<Reply>, Option<OwnedSemaphorePermit>)>,
+    streams: StreamTable,
     lookups: JoinSet<()>,
     published: watch::Sender<Published>,
     /// Whether something happened since the last view.
@@ -152,7 +161,8 @@ impl CoreTask {
         storage: Storage,
         hub: Arc<Subscriptions>,
         arrivals: Arrivals,
-    ) -> (Self, watch::Receiver<Published>) {
+    ) -> (Self, watch::Receiver<Published>, IncomingStreams) {
+        let (streams, incoming) = StreamTable::new(arrivals.clone());
         let view = core.view(clock.now());
         let (unsent, at) = (Unsent::default(), Instant::now());
         let first = Published { view, folder: storage.folder(), unsent, at };
@@ -168,6 +178,7 @@ impl CoreTask {
             source: Source::Ourselves,
             answers: VecDeque::new(),
             waiting: HashMap::new(),
+            streams,
             lookups: JoinSet::new(),
             published,
             stale: false,
@@ -175,7 +186,7 @@ impl CoreTask {
             arrivals,
             goodbye: Goodbye::NotYet,
         };
-        (task, receiver)
+        (task, receiver, incoming)
     }
 
     /// Drives the core until it stopped.
@@ -246,6 +257,12 @@ impl CoreTask {
                     Source::Ourselves => {}
                 }
             }
+            CoreInput::Stream(id) => {
+                for order in self.streams.take_orders(id) {
+                    self.core.handle_stream_order(self.clock.now(), id, order);
+                    self.drain();
+                }
+            }
             CoreInput::Written(link) => {
                 let bytes = self.links.take_written(link);
                 self.handle(Input::Written { link, bytes });
@@ -289,6 +306,13 @@ impl CoreTask {
                 match self.core.command(self.clock.now(), command) {
                     Ok(ticket) => drop(self.waiting.insert(ticket, (reply, permit))),
                     Err(refused) => drop(reply.send(Err(refused))),
+                }
+                self.drain();
+            }
+            Request::OpenStream { to, reply } => {
+                match self.core.command(self.clock.now(), Command::OpenStream { to }) {
+                    Ok(ticket) => self.streams.expect(ticket, reply),
+                    Err(refused) => drop(reply.send(Err(refused.into()))),
                 }
                 self.drain();
             }
@@ -338,8 +362,8 @@ impl CoreTask {
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Read { link, reading } => self.links.set_reading(link, reading),
             Effect::Resolve { name } => self.resolve_name(name),
-            Effect::Verify { check, job } => {
-                self.checks.push(Check { id: check, job, source: self.source });
+            Effect::Verify { check, job, from } => {
+                self.checks.push(Check { id: check, job, from, source: self.source });
             }
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),
@@ -370,11 +394,13 @@ impl CoreTask {
                 if outcome == Outcome::Stopped {
                     self.goodbye = Goodbye::Heard(Instant::now() + SOCKET_FLUSH_TIMEOUT);
                 }
+                self.streams.handle_outcome(ticket, &outcome);
                 if let Some((reply, _permit)) = self.waiting.remove(&ticket) {
                     // A caller that left changes nothing.
                     let _ = reply.send(Ok(outcome));
                 }
             }
+            Event::Stream { id, news } => self.streams.handle_news(id, news),
             other => {
                 let Some(event) = NodeEvent::from_core(other, self.core.id()) else { return };
                 tracing::debug!(node = %self.core.id().short(), "{event}");
@@ -388,7 +414,7 @@ impl CoreTask {
         while !self.checks.is_empty() {
             let pool = VerifyPool::shared();
             if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
-                pool.submit(self.checks.drain(..), &self.arrivals);
+                pool.submit(self.core.id(), self.checks.drain(..), &self.arrivals);
                 break;
             }
             for check in std::mem::take(&mut self.checks) {

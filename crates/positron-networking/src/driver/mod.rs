@@ -9,13 +9,15 @@
 //!  lookups     ────────▸│                     │
 //!  verify pool ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
+//!  streams     ────────▸│                     ├─▸ streams     what came and may be written
 //!  callers     (1024)──▸┘                     └─▸ view        at most every 100 ms
 //! ```
 //!
 //! The channel into the core has no bound of its own because everything that feeds it has one: a
-//! link has at most one chunk, one `Written` and one `LinkDown` in it, and the core bounds its
-//! links, lookups, checks and changes. Datagrams do not go through it: each is sealed by the core
-//! at the moment it is sent, so the core's task reads and writes the socket.
+//! link has at most one chunk, one `Written` and one `LinkDown` in it, a stream is in it once, and
+//! the core bounds its links, streams, lookups, checks and changes. Datagrams do not go through it:
+//! each is sealed by the core at the moment it is sent, so the core's task reads and writes the
+//! socket.
 
 mod clock;
 pub(crate) mod complaint;
@@ -30,6 +32,7 @@ mod lookup;
 mod packets;
 mod sockets;
 pub(crate) mod storage;
+mod streams;
 mod verify_pool;
 
 pub(crate) use clock::Clock;
@@ -39,8 +42,10 @@ use positron_proto::{
     id::LinkId,
     identity::Verdict,
     node::{CheckId, Input},
+    substream::SubstreamId,
 };
 pub(crate) use sockets::Sockets;
+pub(crate) use streams::IncomingStreams;
 
 /// Something for the core.
 #[derive(Debug)]
@@ -49,6 +54,8 @@ pub(crate) enum CoreInput {
     Input(Input),
     /// A signature that came in this way was checked.
     Verdict(Source, CheckId, Verdict),
+    /// The application did something with this stream; what is noted at the stream.
+    Stream(SubstreamId),
     /// The kernel took more of what was written to this link; how much is counted at the link.
     Written(LinkId),
 }

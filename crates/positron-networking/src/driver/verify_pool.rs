@@ -2,7 +2,7 @@
 //! are processors, less the one of the core tasks.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +10,11 @@ use std::{
     thread,
 };
 
-use positron_proto::{identity::SignatureJob, node::CheckId};
+use positron_proto::{
+    id::NodeId,
+    identity::{PublicKey, SignatureJob},
+    node::CheckId,
+};
 
 use super::{Arrivals, CoreInput, Source};
 use crate::limits::CHECKS_PER_BATCH;
@@ -19,7 +23,7 @@ use crate::limits::CHECKS_PER_BATCH;
 #[derive(Debug)]
 pub(super) struct VerifyPool {
     threads: usize,
-    waiting: Mutex<VecDeque<(Check, Arrivals)>>,
+    waiting: Mutex<Waiting>,
     ready: Condvar,
     /// Checks that wait or run.
     unfinished: AtomicUsize,
@@ -30,8 +34,30 @@ pub(super) struct VerifyPool {
 pub(super) struct Check {
     pub(super) id: CheckId,
     pub(super) job: SignatureJob,
+    /// Who brought it.
+    pub(super) from: NodeId,
     /// How it came in.
     pub(super) source: Source,
+}
+
+/// What waits, by the node that asked and the peer that brought it, and of that by who is to have
+/// signed it, one of each in turn. Who brings much waits for it, and nobody else does; and an
+/// honest peer that passes on what somebody floods brings what others say in time. Whoever makes up
+/// signers divides his own turns.
+#[derive(Debug, Default)]
+struct Waiting {
+    turns: Turns<(NodeId, NodeId), Turns<PublicKey, Checks>>,
+    count: usize,
+}
+
+/// In the order in which they came, each with whom to tell.
+type Checks = VecDeque<(Check, Arrivals)>;
+
+/// Queues that are not empty, one after the other.
+#[derive(Debug)]
+struct Turns<K, Q> {
+    queues: BTreeMap<K, Q>,
+    next: VecDeque<K>,
 }
 
 impl Check {
@@ -76,11 +102,16 @@ impl VerifyPool {
     }
 
     /// Checks all of them on the pool's threads; the verdicts arrive.
-    pub(super) fn submit(&self, checks: impl Iterator<Item = Check>, arrivals: &Arrivals) {
+    pub(super) fn submit(
+        &self,
+        node: NodeId,
+        checks: impl Iterator<Item = Check>,
+        arrivals: &Arrivals,
+    ) {
         let mut waiting = self.lock();
-        let before = waiting.len();
-        waiting.extend(checks.map(|check| (check, arrivals.clone())));
-        self.unfinished.fetch_add(waiting.len() - before, Ordering::AcqRel);
+        let before = waiting.count;
+        checks.for_each(|check| waiting.push(node, check, arrivals));
+        self.unfinished.fetch_add(waiting.count - before, Ordering::AcqRel);
         drop(waiting);
         self.ready.notify_all();
     }
@@ -102,13 +133,129 @@ impl VerifyPool {
     fn next_batch(&self) -> Vec<(Check, Arrivals)> {
         let mut waiting = self
             .ready
-            .wait_while(self.lock(), |waiting| waiting.is_empty())
+            .wait_while(self.lock(), |waiting| waiting.count == 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let share = waiting.len().div_ceil(self.threads).min(CHECKS_PER_BATCH);
-        waiting.drain(..share).collect()
+        let share = waiting.count.div_ceil(self.threads).min(CHECKS_PER_BATCH);
+        (0..share).map_while(|_| waiting.pop()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Check, Arrivals)>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, node: NodeId, check: Check, arrivals: &Arrivals) {
+        let brought = self.turns.queue((node, check.from));
+        brought.queue(*check.job.signer()).push_back((check, arrivals.clone()));
+        self.count += 1;
+    }
+
+    fn pop(&mut self) -> Option<(Check, Arrivals)> {
+        let first = self.turns.take(
+            |brought| brought.take(VecDeque::pop_front, VecDeque::is_empty),
+            |brought| brought.queues.is_empty(),
+        )?;
+        self.count -= 1;
+        Some(first)
+    }
+}
+
+impl<K, Q> Default for Turns<K, Q> {
+    fn default() -> Self {
+        Self { queues: BTreeMap::new(), next: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Ord, Q: Default> Turns<K, Q> {
+    /// The queue to put something into.
+    fn queue(&mut self, whose: K) -> &mut Q {
+        if !self.queues.contains_key(&whose) {
+            self.next.push_back(whose);
+        }
+        self.queues.entry(whose).or_default()
+    }
+
+    /// Takes something out of the queue whose turn it is.
+    fn take<T>(
+        &mut self,
+        take: impl FnOnce(&mut Q) -> Option<T>,
+        is_empty: impl FnOnce(&Q) -> bool,
+    ) -> Option<T> {
+        let whose = self.next.pop_front()?;
+        let queue = self.queues.get_mut(&whose)?;
+        let taken = take(queue);
+        if is_empty(queue) {
+            self.queues.remove(&whose);
+        } else {
+            self.next.push_back(whose);
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use positron_proto::{
+        id::NetworkId,
+        identity::{Identity, Signed},
+        time::WallTime,
+        wire::message::{AppMessage, Audience},
+    };
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Brought by one, signed by the other.
+    fn check(id: u64, from: u8, signer: u8) -> Check {
+        let me = Identity::from_seed([signer; 32]);
+        let message = AppMessage {
+            sender: *me.public_key(),
+            audience: Audience::Everyone,
+            sequence: id,
+            timestamp: WallTime::default(),
+            payload: "news".into(),
+        };
+        let network = NetworkId::from_name("test");
+        let claim: Signed<AppMessage> = me.sign(message, &network).claim().clone();
+        let from = NodeId::from_bytes([from; 32]);
+        Check { id: CheckId(id), job: claim.job(&network), from, source: Source::Datagrams }
+    }
+
+    fn drain(waiting: &mut Waiting) -> Vec<u64> {
+        let order = std::iter::from_fn(|| waiting.pop()).map(|(check, _)| check.id.0).collect();
+        assert!(waiting.turns.queues.is_empty() && waiting.turns.next.is_empty());
+        assert_eq!(waiting.count, 0);
+        order
+    }
+
+    #[test]
+    fn whoever_brings_little_does_not_wait_for_whoever_brings_much() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let [node, beside] = [100, 101].map(|n| NodeId::from_bytes([n; 32]));
+        let mut waiting = Waiting::default();
+        (0..500).for_each(|id| waiting.push(node, check(id, 1, 1), &arrivals));
+        waiting.push(node, check(500, 2, 1), &arrivals);
+        waiting.push(beside, check(501, 1, 1), &arrivals);
+        let order = drain(&mut waiting);
+        assert_eq!(order[..3], [0, 500, 501], "one of each");
+        assert!(order[3..].iter().copied().eq(1..500), "in the order in which they came");
+    }
+
+    #[test]
+    fn whoever_says_little_does_not_wait_for_whoever_says_much_by_the_same_peer() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let node = NodeId::from_bytes([100; 32]);
+        let mut waiting = Waiting::default();
+        (0..500).for_each(|id| waiting.push(node, check(id, 1, 9), &arrivals));
+        waiting.push(node, check(500, 1, 2), &arrivals);
+        // Made up, and all of them brought by one: they take no turn of anybody else.
+        (100..200).for_each(|made_up| {
+            waiting.push(node, check(500 + u64::from(made_up), 3, made_up), &arrivals);
+        });
+        let order = drain(&mut waiting);
+        let place = |id| order.iter().position(|&other| other == id).unwrap();
+        assert!(place(500) <= 3, "{order:?}");
+        assert!(place(99) < 2 * 101, "half of the turns are theirs: {order:?}");
     }
 }

@@ -114,6 +114,7 @@ pub struct Endpoint {
     counters: EndpointCounters,
     /// The packet that was opened last: its place is the next one's.
     opened: Vec<u8>,
+    changes: u64,
 }
 
 /// Why to wake.
@@ -157,6 +158,7 @@ impl Endpoint {
             stray_hints: PerSecond::default(),
             counters: EndpointCounters::default(),
             opened: Vec::new(),
+            changes: 0,
         }
     }
 
@@ -407,6 +409,12 @@ impl Endpoint {
         self.demux.get(connection).map(Connection::queued_bytes)
     }
 
+    /// How often anything of a connection changed: while this stays the same, so does what waits
+    /// in each of them.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// When a packet of the other end of a connection opened last, while it exists.
     pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
         self.demux.get(connection)?.heard()
@@ -490,22 +498,18 @@ impl Endpoint {
                 u64::from(matches!(event, EndpointEvent::Message { .. }));
             self.events.push_back(event);
         }
+        self.memory.note(id, connection.unfinished(), connection.overdraft());
+        self.transmits.set_ready(id);
+        self.deadlines.set_or_clear(EndpointWake::Connection(id), connection.poll_timeout());
+        self.changes += 1;
         if closed {
             self.forget_dial(id);
         }
-        self.note_memory(id);
-        let Some(connection) = self.demux.get(id) else { return };
-        self.transmits.set_ready(id);
-        match connection.poll_timeout() {
-            Some(at) => self.deadlines.set(EndpointWake::Connection(id), at),
-            None => self.deadlines.clear(EndpointWake::Connection(id)),
-        }
+        self.enforce_fragment_budget();
     }
 
-    /// Notes what a connection holds by now, and keeps unfinished messages within their bound.
-    fn note_memory(&mut self, id: ConnectionId) {
-        let Some(connection) = self.demux.get(id) else { return };
-        self.memory.note(id, connection.unfinished(), connection.overdraft());
+    /// Keeps unfinished messages within their bound.
+    fn enforce_fragment_budget(&mut self) {
         while let Some(oldest) = self.memory.beyond_fragments() {
             let Some(connection) = self.demux.get_mut(oldest) else { return };
             if connection.give_up_oldest() == 0 {
@@ -514,6 +518,8 @@ impl Endpoint {
             self.memory.note(oldest, connection.unfinished(), connection.overdraft());
             self.counters.reassemblies_abandoned += 1;
             self.transmits.set_ready(oldest);
+            let wake = EndpointWake::Connection(oldest);
+            self.deadlines.set_or_clear(wake, connection.poll_timeout());
         }
     }
 
@@ -536,6 +542,7 @@ impl Endpoint {
     fn forget(&mut self, id: ConnectionId) {
         self.forget_dial(id);
         let Some(mut connection) = self.demux.remove(id) else { return };
+        self.changes += 1;
         connection.give_back(&mut self.windows);
         self.transmits.clear_ready(id);
         self.deadlines.clear(EndpointWake::Connection(id));

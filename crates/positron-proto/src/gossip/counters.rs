@@ -24,7 +24,9 @@ counters! {
     postponed: Counter Count "Messages for which there was no room yet; asked for again.";
     offers_sent: Counter Count "Lists of what would leave, to those who seem to lack it.";
     receipts_sent: Counter Count "Lists of what came, for those who wait for us to have it.";
-    evicted_unreached: Counter Count "Messages that left the window before a neighbour had them.";
+    left_lacking: Counter Count "Messages that a peer had not said it has when it left.";
+    evicted_unreached: Counter Count
+        "Messages that left the window before a neighbour, or anybody, had them.";
     evicted: Counter Count "Messages that left the retention window.";
     rate_limited: Counter Count "Announcements and requests beyond a peer's budget.";
 }

@@ -55,7 +55,8 @@ pub enum GossipEffect {
         floor: u64,
     },
     /// A message of ours left the retention window, and these peers do not have it: they took too
-    /// long.
+    /// long. If none is named, those that it was sent to have left, or nobody was there: as far as
+    /// is known nobody has it.
     GivenUp {
         /// Which.
         message: MessageId,

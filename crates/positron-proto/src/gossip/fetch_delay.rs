@@ -1,45 +1,61 @@
-//! How long a push may follow an announcement.
+//! How long a push may follow an announcement, and an answer a request.
 
 use crate::{
-    limits::{WANT_DELAY, WANT_DELAY_LEAST},
+    limits::{WANT_DELAY, WANT_DELAY_LEAST, WANT_TIMEOUT, WANT_TIMEOUT_MOST},
     time::Duration,
 };
 
 /// The wait between an announcement and the request, learned from how long after the announcement
 /// pushes came (at once, if before it): short where the network is quick, [`WANT_DELAY`] where it
 /// is not, and until it is known.
+#[derive(Debug, Default)]
+pub(super) struct FetchDelay(Lag);
+
+/// The wait between a request and the next holder's turn, learned from how long answers took.
+#[derive(Debug, Default)]
+pub(super) struct AnswerTimeout(Lag);
+
+/// What is to be expected of a time that was measured again and again.
 ///
 /// The estimator is that of RFC 6298, 2.2 and 2.3: a smoothed mean and four mean deviations.
 #[derive(Debug, Default)]
-pub(super) struct FetchDelay {
-    learned: Option<Lag>,
+struct Lag(Option<(Duration, Duration)>);
+
+impl Lag {
+    fn bound(&self) -> Option<Duration> {
+        self.0.map(|(mean, deviation)| mean + 4 * deviation)
+    }
+
+    fn learn(&mut self, lag: Duration) {
+        self.0 = Some(self.0.map_or((lag, lag / 2), |(mean, deviation)| {
+            (mean - mean / 8 + lag / 8, deviation - deviation / 4 + mean.abs_diff(lag) / 4)
+        }));
+    }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Lag {
-    mean: Duration,
-    deviation: Duration,
+impl AnswerTimeout {
+    /// How long to wait for an answer.
+    pub(super) fn wait(&self) -> Duration {
+        self.0.bound().map_or(WANT_TIMEOUT, |lag| lag.clamp(WANT_TIMEOUT, WANT_TIMEOUT_MOST))
+    }
+
+    /// An answer took so long.
+    pub(super) fn learn(&mut self, lag: Duration) {
+        // As long as anybody waits, or a peer that was away for a minute is waited for long.
+        self.0.learn(lag.min(WANT_TIMEOUT_MOST));
+    }
 }
 
 impl FetchDelay {
     /// How long to wait for a push.
     pub(super) fn wait(&self) -> Duration {
-        self.learned.map_or(WANT_DELAY, |lag| {
-            (lag.mean + 4 * lag.deviation).clamp(WANT_DELAY_LEAST, WANT_DELAY)
-        })
+        self.0.bound().map_or(WANT_DELAY, |lag| lag.clamp(WANT_DELAY_LEAST, WANT_DELAY))
     }
 
     /// A push came so long after the first announcement, asked for or not.
     pub(super) fn learn(&mut self, lag: Duration) {
         // A late one says that there is a reason to wait, not that it pays to wait for ever.
-        let lag = lag.min(2 * WANT_DELAY);
-        self.learned = Some(match self.learned {
-            None => Lag { mean: lag, deviation: lag / 2 },
-            Some(Lag { mean, deviation }) => Lag {
-                mean: mean - mean / 8 + lag / 8,
-                deviation: deviation - deviation / 4 + mean.abs_diff(lag) / 4,
-            },
-        });
+        self.0.learn(lag.min(2 * WANT_DELAY));
     }
 }
 

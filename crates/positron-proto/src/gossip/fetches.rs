@@ -1,12 +1,18 @@
 //! Announced messages that are being fetched.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
-use super::{fetch_delay::FetchDelay, message_key::MessageKey};
+use super::{
+    fetch_delay::{AnswerTimeout, FetchDelay},
+    message_key::MessageKey,
+};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, WANT_TIMEOUT},
+    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, POSTPONED_FOR, WANT_TIMEOUT},
     time::{Duration, Instant},
 };
 
@@ -20,9 +26,14 @@ use crate::{
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,
     deadlines: Deadlines<MessageKey>,
+    /// Those that there is no room for. Their deadline is when they are forgotten, so that nobody
+    /// looks at them meanwhile, however many they are.
+    postponed: BTreeSet<MessageKey>,
     /// How many fetches each peer caused.
     caused: BTreeMap<NodeId, usize>,
     patience: FetchDelay,
+    /// How long each peer takes to answer; those that never did are not in it.
+    answers: BTreeMap<NodeId, AnswerTimeout>,
 }
 
 #[derive(Debug)]
@@ -35,6 +46,8 @@ struct Fetch {
     /// Who has it and was not asked yet, the first to say so first.
     holders: Vec<NodeId>,
     asked: Option<Asked>,
+    /// Who was asked before, and may answer yet.
+    late: Option<Asked>,
 }
 
 /// Who was asked, and when.
@@ -72,7 +85,8 @@ impl Wanted {
         }
         *caused += 1;
         let (holders, asked) = (vec![holder], None);
-        let fetch = Fetch { caused_by: holder, since: now, missing: true, holders, asked };
+        let fetch =
+            Fetch { caused_by: holder, since: now, missing: true, holders, asked, late: None };
         self.fetches.insert(item, fetch);
         self.deadlines.set(item, now + self.patience.wait());
         true
@@ -93,16 +107,50 @@ impl Wanted {
         Some(lowest.sequence)
     }
 
-    /// There is no room for it before `at`.
-    pub(super) fn postpone(&mut self, item: &MessageKey, at: Instant) {
-        if self.fetches.contains_key(item) {
-            self.deadlines.set(*item, at);
+    /// There is no room for it, until it is [released](Self::release) or forgotten.
+    pub(super) fn postpone(&mut self, now: Instant, item: MessageKey) {
+        if self.fetches.contains_key(&item) {
+            self.postponed.insert(item);
+            self.deadlines.set(item, now + POSTPONED_FOR);
+        }
+    }
+
+    pub(super) fn is_postponed(&self, item: &MessageKey) -> bool {
+        self.postponed.contains(item)
+    }
+
+    pub(super) fn has_postponed(&self) -> bool {
+        !self.postponed.is_empty()
+    }
+
+    /// There is room again, but for what is behind `in_the_way`: the lowest of what waits for it
+    /// are due, at most `limit`.
+    pub(super) fn release(&mut self, now: Instant, in_the_way: Option<MessageKey>, limit: usize) {
+        let (before, after) = in_the_way.map_or((Bound::Unbounded, None), |first| {
+            let (_, last) = MessageKey::all_of(first.sender).into_inner();
+            (Bound::Included(first), Some((Bound::Excluded(last), Bound::Unbounded)))
+        });
+        let before = self.postponed.range((Bound::Unbounded, before));
+        let after = after.into_iter().flat_map(|range| self.postponed.range(range));
+        let due: Vec<MessageKey> = before.chain(after).take(limit).copied().collect();
+        for item in due {
+            self.postponed.remove(&item);
+            self.deadlines.set(item, now);
+        }
+    }
+
+    /// `item` is due then, unless there is no room for it.
+    fn set_due(&mut self, item: MessageKey, at: Instant) {
+        if !self.is_postponed(&item) {
+            self.deadlines.set(item, at);
         }
     }
 
     /// Takes note that nobody is asked any more, and returns who was.
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
-        self.fetches.get_mut(item)?.asked.take()
+        let fetch = self.fetches.get_mut(item)?;
+        fetch.late = fetch.asked.take();
+        fetch.late
     }
 
     /// `peer` still has it: it is asked again after all others.
@@ -123,7 +171,8 @@ impl Wanted {
         }
         let whom = fetch.holders.remove(0);
         fetch.asked = Some(Asked { whom, at: now });
-        self.deadlines.set(item, now + WANT_TIMEOUT);
+        let wait = self.answers.get(&whom).map_or(WANT_TIMEOUT, AnswerTimeout::wait);
+        self.deadlines.set(item, now + wait);
         Some(whom)
     }
 
@@ -139,6 +188,13 @@ impl Wanted {
     pub(super) fn handle_arrival(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {
         let Some(fetch) = self.fetches.get_mut(item) else { return false };
         let first = core::mem::replace(&mut fetch.missing, false);
+        let asked = [fetch.asked, fetch.late].into_iter().flatten();
+        let mut questions = asked.filter(|asked| asked.whom == from);
+        // Of two questions nobody knows which was answered (RFC 6298, 3: Karn's algorithm).
+        if let (Some(Asked { at, .. }), None) = (questions.next(), questions.next()) {
+            self.answers.entry(from).or_default().learn(now.since(at));
+        }
+        fetch.late = fetch.late.filter(|late| late.whom != from);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {
             if first {
                 self.patience.learn(now.since(fetch.since));
@@ -146,14 +202,14 @@ impl Wanted {
             return false;
         }
         fetch.asked = None;
-        self.deadlines.set(*item, now + WANT_TIMEOUT);
+        self.set_due(*item, now + WANT_TIMEOUT);
         true
     }
 
     /// What came was no good: whoever is next is asked at once, unless somebody is being asked.
     pub(super) fn hurry(&mut self, now: Instant, item: &MessageKey) {
         if self.fetches.get(item).is_some_and(|fetch| fetch.asked.is_none()) {
-            self.deadlines.set(*item, now);
+            self.set_due(*item, now);
         }
     }
 
@@ -161,6 +217,7 @@ impl Wanted {
     pub(super) fn end(&mut self, item: &MessageKey) -> Vec<NodeId> {
         let Some(fetch) = self.fetches.remove(item) else { return Vec::new() };
         self.deadlines.clear(*item);
+        self.postponed.remove(item);
         if let Some(caused) = self.caused.get_mut(&fetch.caused_by) {
             *caused -= 1;
             if *caused == 0 {
@@ -172,6 +229,7 @@ impl Wanted {
 
     /// `peer` cannot be asked any more: what it was asked for is due at once.
     pub(super) fn peer_down(&mut self, now: Instant, peer: NodeId) {
+        self.answers.remove(&peer);
         let mut orphans = Vec::new();
         for (item, fetch) in &mut self.fetches {
             fetch.holders.retain(|holder| *holder != peer);
@@ -183,7 +241,45 @@ impl Wanted {
             }
         }
         for item in orphans {
-            self.deadlines.set(item, now);
+            self.set_due(item, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(sender: u8, sequence: u64) -> MessageKey {
+        MessageKey { sender: NodeId::from_bytes([sender; 32]), sequence }
+    }
+
+    fn due(wanted: &mut Wanted, now: Instant) -> Vec<MessageKey> {
+        core::iter::from_fn(|| wanted.pop_due(now)).collect()
+    }
+
+    #[test]
+    fn what_has_no_room_is_looked_at_when_there_is_room_or_when_it_is_forgotten() {
+        let (start, holder) = (Instant::ORIGIN, NodeId::from_bytes([9; 32]));
+        let later = start + POSTPONED_FOR / 2;
+        let mut wanted = Wanted::default();
+        for item in (1..4).flat_map(|sender| (0..100).map(move |number| of(sender, number))) {
+            assert!(wanted.handle_announcement(start, item, holder, 1));
+            wanted.postpone(start, item);
+        }
+        assert_eq!(due(&mut wanted, later), []);
+        wanted.release(later, Some(of(2, 49)), 102);
+        let released = due(&mut wanted, later);
+        assert_eq!(
+            released,
+            (0..100).map(|n| of(1, n)).chain([of(2, 0), of(2, 1)]).collect::<Vec<_>>()
+        );
+        wanted.release(later, Some(of(2, 49)), 1_000);
+        assert_eq!(due(&mut wanted, later).len(), 48 + 100, "but for what is behind it");
+        wanted.peer_down(later, holder);
+        wanted.hurry(later, &of(2, 60));
+        assert!(due(&mut wanted, later).iter().all(|item| !wanted.is_postponed(item)));
+        let forgotten = due(&mut wanted, start + POSTPONED_FOR);
+        assert_eq!(forgotten, (50..100).map(|n| of(2, n)).collect::<Vec<_>>());
     }
 }

@@ -17,14 +17,15 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{
-        ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN, RETENTION_BYTES, STEPS_PER_WINDOW,
-    },
+    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN},
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{holdings::Holdings, message::AppMessage},
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::AppMessage,
+    },
 };
 
 /// The broadcasts that a node has, and those it is after.
@@ -47,12 +48,13 @@ use crate::{
 /// ourselves. What is not taken is asked for later. So whoever publishes feels the slowest on the
 /// way, hop by hop, and those who do not flood feel nothing: below a window in [`REACH_WITHIN`]
 /// nobody is waited for, and nobody's messages wait whose sender fills less than a sixteenth of the
-/// window. A sender who fills more than half of it waits for every peer that still moves: that took
-/// a sixteenth within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE).
+/// window. A sender who fills more than half of it waits for every peer that still moves: that
+/// took, in order, a sixteenth of the window within
+/// [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE).
 #[derive(Debug)]
 pub struct Gossip {
     pub(super) config: GossipConfig,
-    me: NodeId,
+    pub(super) me: NodeId,
     pub(super) rng: Rng,
     pub(super) links: BTreeMap<NodeId, GossipPeer>,
     pub(super) store: MessageStore,
@@ -60,7 +62,8 @@ pub struct Gossip {
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
     receipts: Receipts,
-    step: Step,
+    /// Our messages of which no peer has said yet that it has them, since we began.
+    pub(super) unheard: Ranges,
     /// The places of the peers that are up.
     present: PlaceSet,
     pub(super) deadlines: Deadlines<GossipWake>,
@@ -76,7 +79,7 @@ pub(super) enum GossipWake {
     Sync,
     /// A peer that kept silent had time enough.
     Judge(NodeId),
-    /// Something had to stay in the window.
+    /// Something had to stay in the window, or waits for room in it.
     Crowded,
 }
 
@@ -98,15 +101,12 @@ impl Gossip {
         mut rng: Rng,
         now: Now,
     ) -> Self {
-        let mut window = MessageStore::new(config.cache_size, &remembered.floors);
+        let cache_size = config.cache_size;
+        let mut window = MessageStore::new(cache_size, &remembered.floors);
         for message in remembered.messages {
             let item = MessageKey::of(message.content());
             window.insert(now.mono, item, message, PlaceSet::default());
         }
-        let step = Step {
-            messages: (config.cache_size / STEPS_PER_WINDOW).max(1),
-            bytes: RETENTION_BYTES / STEPS_PER_WINDOW,
-        };
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
         Self {
@@ -118,8 +118,8 @@ impl Gossip {
             checks: ChecksUnderWay::default(),
             wanted: Wanted::default(),
             announcements: Announcements::default(),
-            receipts: Receipts::new(step),
-            step,
+            receipts: Receipts::new(Step::of_window(cache_size)),
+            unheard: Ranges::new(),
             present: PlaceSet::default(),
             deadlines,
             counters: GossipCounters::default(),
@@ -144,6 +144,7 @@ impl Gossip {
         out.push_back(GossipEffect::Keep(message.clone()));
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         self.store.insert(now.mono, item, message.clone(), self.present);
+        self.unheard.insert(item.sequence);
         let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
@@ -195,6 +196,12 @@ impl Gossip {
             return;
         }
         let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
+        if self.store.has_no_room_for(&item) {
+            // The window filled up while it was checked.
+            self.counters.postponed += 1;
+            bringers.into_iter().for_each(|peer| self.ask_again(now, item, peer));
+            return;
+        }
         let mut has: BTreeSet<NodeId> = [from, item.sender].into();
         has.extend(bringers);
         has.extend(self.wanted.end(&item));
@@ -247,18 +254,17 @@ impl Gossip {
 
     /// A session with `peer` is up: notes are compared at once.
     pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let (present, step) = (&mut self.present, self.step);
-        self.links
-            .entry(peer)
-            .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), step));
+        let present = &mut self.present;
+        self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono, present.take_free()));
         self.start_anti_entropy_with(now, peer, out);
     }
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
     pub fn peer_down(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        if let Some(place) = self.links.remove(&peer).and_then(|link| link.place) {
+        if let Some(GossipPeer { place: Some(place), in_step, .. }) = self.links.remove(&peer) {
             self.present.remove(place);
-            self.store.handle_gone(place);
+            let lacking = self.store.handle_gone(place, in_step);
+            self.counters.left_lacking += u64::try_from(lacking).unwrap_or(u64::MAX);
         }
         self.deadlines.clear(GossipWake::Judge(peer));
         self.wanted.peer_down(now.mono, peer);
@@ -299,7 +305,11 @@ impl Gossip {
                     self.start_anti_entropy(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
-                GossipWake::Crowded => self.offer(now, out),
+                GossipWake::Crowded => {
+                    self.offer(now, out);
+                    let step = Step::of_window(self.config.cache_size).messages;
+                    self.wanted.release(now.mono, self.store.in_the_way(), step);
+                }
             }
         }
         self.fetch(now, out);
@@ -444,11 +454,12 @@ impl Gossip {
 
     /// `peer` has `item`.
     pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
-        if let Some(link) = self.links.get_mut(&peer)
-            && let Some(place) = link.place
-            && let Some(bytes) = self.store.handle_reached(&item, place)
-        {
-            link.taking.note(now.mono, bytes);
+        if item.sender == self.me {
+            self.unheard.remove(item.sequence);
+        }
+        if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
+            let number = item.sequence..=item.sequence;
+            self.store.handle_reached(now.mono, &item.sender, number, place, 1);
         }
     }
 
@@ -463,10 +474,6 @@ impl Gossip {
 
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let (me, wanted) = (self.me, &self.wanted);
-        let mut moving = PlaceSet::default();
-        let moves = |link: &&GossipPeer| link.taking.moves(now.mono);
-        let places = self.links.values().filter(moves).filter_map(|link| link.place);
-        places.for_each(|place| moving.insert(place));
         let must_stay = |first: Candidate<'_>| {
             let awaited = first.kept.awaited;
             let young = now.mono.since(first.kept.received) < REACH_WITHIN;
@@ -474,13 +481,14 @@ impl Gossip {
             let is_lower = || lower().is_some_and(|lowest| lowest < first.item.sequence);
             let we_wait = || first.item.sender != me && (first.behind_a_gap || is_lower());
             young && first.of_a_burst && (!awaited.is_empty() || we_wait())
-                || first.of_a_flood && !awaited.and(moving).is_empty()
+                || !awaited.and(first.takers_of_a_flood).is_empty()
         };
         let had_room = self.store.in_the_way().is_none();
         let evicted = self.store.trim(now.mono, must_stay);
         self.forget(evicted, out);
-        if self.store.in_the_way().is_some() {
-            let wait = if had_room { Duration::ZERO } else { CROWDED_RETRY };
+        let has_room = self.store.in_the_way().is_none();
+        if !has_room || self.wanted.has_postponed() {
+            let wait = if had_room && !has_room { Duration::ZERO } else { CROWDED_RETRY };
             self.deadlines.set_earliest(GossipWake::Crowded, now.mono + wait);
         }
     }
@@ -497,7 +505,8 @@ impl Gossip {
         for Evicted { item: MessageKey { sender, sequence }, message, awaited } in evicted {
             self.counters.evicted += 1;
             out.push_back(GossipEffect::Forget { sender, sequence });
-            if awaited.is_empty() {
+            let reached_nobody = sender == self.me && self.unheard.remove(sequence);
+            if awaited.is_empty() && !reached_nobody {
                 continue;
             }
             self.counters.evicted_unreached += 1;

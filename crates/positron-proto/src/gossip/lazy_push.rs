@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{CROWDED_RETRY, OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
+    limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::Now,
@@ -65,6 +65,8 @@ impl Gossip {
                 return;
             }
             self.announcements.peer_has_all(from, *sender, ranges);
+            // Who keeps the same does not answer.
+            link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }
@@ -86,12 +88,12 @@ impl Gossip {
         let mut questions = BTreeMap::<NodeId, Holdings>::new();
         let mut silent = BTreeMap::<NodeId, Suspicion>::new();
         while let Some(item) = self.wanted.pop_due(now.mono) {
-            if self.store.is_known(&item) {
+            if self.store.is_known(&item) || self.wanted.is_postponed(&item) {
                 self.wanted.end(&item);
                 continue;
             }
             if self.store.has_no_room_for(&item) {
-                self.wanted.postpone(&item, now.mono + CROWDED_RETRY);
+                self.wanted.postpone(now.mono, item);
                 continue;
             }
             if let Some(Asked { whom, at }) = self.wanted.take_asked(&item) {
@@ -229,6 +231,10 @@ impl Gossip {
         out: &mut VecDeque<GossipEffect>,
     ) {
         if (count, fingerprint) == self.summary() {
+            if let Some(link) = self.links.get_mut(&from) {
+                link.in_step = Some(now.mono);
+                self.unheard = Ranges::new();
+            }
             return;
         }
         let Some(link) = self.links.get_mut(&from) else { return };
@@ -346,16 +352,13 @@ impl Gossip {
     /// `peer` has everything of `sender` in `ranges` that is kept here, as far as its budget goes.
     fn note_all_reached(&mut self, now: Now, peer: NodeId, sender: NodeId, ranges: &Ranges) {
         let Some(link) = self.links.get_mut(&peer) else { return };
+        if sender == self.me && !self.unheard.is_empty() {
+            self.unheard = self.unheard.without(ranges);
+        }
         let Some(place) = link.place else { return };
         for range in ranges.iter() {
             let left = link.examining.handle_left(now.mono);
-            let mut examined = 0;
-            for reached in self.store.handle_all_reached(&sender, range, place).take(left) {
-                examined += 1;
-                if let Some(bytes) = reached {
-                    link.taking.note(now.mono, bytes);
-                }
-            }
+            let examined = self.store.handle_reached(now.mono, &sender, range, place, left);
             link.examining.take(now.mono, examined);
         }
     }

@@ -9,7 +9,7 @@ use super::{
     fingerprint::Fingerprint,
     low_watermarks::LowWatermarks,
     message_key::MessageKey,
-    reach::{Place, PlaceSet},
+    reach::{Place, PlaceSet, Step, Taking},
 };
 use crate::{
     id::NodeId,
@@ -69,6 +69,9 @@ struct SenderShare {
     messages: BTreeMap<u64, Box<Kept>>,
     numbers: Ranges,
     bytes: usize,
+    /// How the peers take it while it fills a sixteenth of the window; those who took nothing are
+    /// not in it.
+    taking: BTreeMap<Place, Taking>,
 }
 
 /// A message that is kept.
@@ -93,8 +96,8 @@ pub(super) struct Candidate<'a> {
     /// Whether its sender fills a sixteenth of the window: in one of many senders whoever has two
     /// messages has the most.
     pub(super) of_a_burst: bool,
-    /// Whether its sender fills more than half of the window.
-    pub(super) of_a_flood: bool,
+    /// The peers that take what its sender sends, if that fills more than half of the window.
+    pub(super) takers_of_a_flood: PlaceSet,
 }
 
 /// A message that left.
@@ -222,6 +225,7 @@ impl MessageStore {
                 messages: BTreeMap::new(),
                 numbers: Ranges::new(),
                 bytes: 0,
+                taking: BTreeMap::new(),
             }
         });
         let bytes = message.content().payload.len();
@@ -231,6 +235,11 @@ impl MessageStore {
         self.floors.handle_sign_of_life(item.sender);
         share.bytes += bytes;
         share.numbers.insert(item.sequence);
+        for (place, taking) in &mut share.taking {
+            if awaited.contains(*place) {
+                taking.front = taking.front.min(item.sequence);
+            }
+        }
         let kept = Kept { message, equivocated: false, received: now, awaited };
         share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
@@ -242,26 +251,26 @@ impl MessageStore {
         self.floors.take_forgotten()
     }
 
-    /// The peer at `place` has `item`; the bytes of its payload, if it was waited for.
-    pub(super) fn handle_reached(&mut self, item: &MessageKey, place: Place) -> Option<usize> {
-        let kept = self.get_mut(item)?;
-        kept.awaited.remove(place).then(|| kept.message.content().payload.len())
-    }
-
-    /// The peer at `place` has what is kept of `sender` within `range`; for each message the bytes
-    /// of its payload, if it was waited for. What is not looked at is not noted.
-    pub(super) fn handle_all_reached(
+    /// The peer at `place` has what is kept of `sender` within `range`, of which at most `limit`
+    /// are looked at; how many were.
+    pub(super) fn handle_reached(
         &mut self,
+        now: Instant,
         sender: &NodeId,
         range: RangeInclusive<u64>,
         place: Place,
-    ) -> impl Iterator<Item = Option<usize>> {
-        let share = self.shares.get_mut(sender);
-        share.into_iter().flat_map(move |share| {
-            share.messages.range_mut(range.clone()).map(move |(_, kept)| {
-                kept.awaited.remove(place).then(|| kept.message.content().payload.len())
-            })
-        })
+        limit: usize,
+    ) -> usize {
+        let Some(share) = self.shares.get_mut(sender) else { return 0 };
+        let (mut examined, mut was_awaited) = (0, false);
+        for kept in share.messages.range_mut(range).map(|(_, kept)| kept).take(limit) {
+            examined += 1;
+            was_awaited |= kept.awaited.remove(place);
+        }
+        if was_awaited && share.fills(STEPS_PER_WINDOW, self.max_count) {
+            share.note_taken(now, place, Step::of_window(self.max_count));
+        }
+        examined
     }
 
     /// What is kept of `sender` and has not reached the peer at `place`.
@@ -270,11 +279,18 @@ impl MessageStore {
         kept.filter(|(_, kept)| kept.awaited.contains(place)).map(|(number, _)| number).collect()
     }
 
-    /// Nobody waits for the peer at `place` any more.
-    pub(super) fn handle_gone(&mut self, place: Place) {
-        for kept in self.shares.values_mut().flat_map(|share| share.messages.values_mut()) {
-            kept.awaited.remove(place);
+    /// Nobody waits for the peer at `place` any more, which had all that was here at `in_step`.
+    /// Returns how many messages it lacks.
+    pub(super) fn handle_gone(&mut self, place: Place, in_step: Option<Instant>) -> usize {
+        let mut lacking = 0;
+        for share in self.shares.values_mut() {
+            share.taking.remove(&place);
+            for kept in share.messages.values_mut() {
+                let is_newer = in_step.is_none_or(|at| kept.received > at);
+                lacking += usize::from(kept.awaited.remove(place) && is_newer);
+            }
         }
+        lacking
     }
 
     /// Since the last [`trim`](Self::trim): the message that had to stay. Newer ones of its sender
@@ -302,7 +318,7 @@ impl MessageStore {
             evicted.extend(too_old.map(|old| Evicted { awaited: PlaceSet::default(), ..old }));
         }
         self.in_the_way = None;
-        while let Some(candidate) = self.who_gives_up() {
+        while let Some(candidate) = self.who_gives_up(now) {
             let item = candidate.item;
             if !self.is_overfull() && must_stay(candidate) {
                 self.in_the_way = Some(item);
@@ -318,7 +334,7 @@ impl MessageStore {
         too_old.then(|| self.by_age.first().map(|&(_, sender)| sender))?
     }
 
-    fn who_gives_up(&self) -> Option<Candidate<'_>> {
+    fn who_gives_up(&self, now: Instant) -> Option<Candidate<'_>> {
         let half = u64::try_from(self.max_count / 2).unwrap_or(u64::MAX);
         let newcomers = self.arrivals.saturating_sub(half);
         let sender = if self.count > self.max_count {
@@ -330,18 +346,16 @@ impl MessageStore {
         };
         let share = self.shares.get(&sender)?;
         let (&sequence, kept) = share.messages.first_key_value()?;
-        let fills = |part: usize| {
-            share.messages.len() > self.max_count / part || share.bytes > RETENTION_BYTES / part
-        };
-        let (of_a_burst, of_a_flood) = (fills(STEPS_PER_WINDOW), fills(2));
+        let fills = |part: usize| share.fills(part, self.max_count);
+        let takers = share.taking.iter().filter(|(_, taking)| fills(2) && taking.moves(now));
         let floor = self.floors.of(&sender);
         let behind_a_gap = floor != 0 && floor != sequence;
         Some(Candidate {
             item: MessageKey { sender, sequence },
             kept,
             behind_a_gap,
-            of_a_burst,
-            of_a_flood,
+            of_a_burst: fills(STEPS_PER_WINDOW),
+            takers_of_a_flood: takers.map(|(place, _)| *place).collect(),
         })
     }
 
@@ -361,6 +375,9 @@ impl MessageStore {
         self.bytes -= bytes;
         self.fingerprint.remove(&kept.message.id());
         self.floors.raise(sender, sequence + 1);
+        if !share.fills(STEPS_PER_WINDOW, self.max_count) {
+            share.taking.clear();
+        }
         if !share.messages.is_empty() {
             self.put_share(sender, share);
         }
@@ -386,6 +403,25 @@ impl MessageStore {
             self.by_age.insert((lowest.received, sender));
         }
         self.shares.insert(sender, share);
+    }
+}
+
+impl SenderShare {
+    /// Whether it takes more than this part of a window of so many messages.
+    fn fills(&self, part: usize, max_count: usize) -> bool {
+        self.messages.len() > max_count / part || self.bytes > RETENTION_BYTES / part
+    }
+
+    /// The peer at `place` has something more. Looks no further than to the end of a step: more is
+    /// not earned by one report, and not walked for one.
+    fn note_taken(&mut self, now: Instant, place: Place, step: Step) {
+        let taking = self.taking.entry(place).or_insert_with(|| Taking::new(step));
+        for (number, kept) in self.messages.range(taking.front..) {
+            let bytes = kept.message.content().payload.len();
+            if kept.awaited.contains(place) || taking.pass(now, *number, bytes) {
+                break;
+            }
+        }
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{
-    message_key::MessageKey,
-    reach::{Place, Step, Taking},
-};
+use super::{message_key::MessageKey, reach::Place};
 use crate::{
     id::NodeId,
     limits::{
@@ -21,8 +18,6 @@ use crate::{
 pub(super) struct GossipPeer {
     /// Where it stands in the sets of those who are waited for.
     pub(super) place: Option<Place>,
-    /// How fast it takes what is new.
-    pub(super) taking: Taking,
     /// Bytes that it may still be sent because it asked.
     pub(super) serving: Budget,
     /// What it was sent, and may not have yet.
@@ -35,6 +30,8 @@ pub(super) struct GossipPeer {
     pub(super) suspicion: Option<Suspicion>,
     /// When it was last sent everything that is here.
     pub(super) digest_sent: Option<Instant>,
+    /// When it last had all that is here.
+    pub(super) in_step: Option<Instant>,
     /// When it was last offered what is kept for it.
     pub(super) offered: Option<Instant>,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
@@ -64,10 +61,10 @@ pub(super) struct Budget {
 }
 
 impl GossipPeer {
-    pub(super) fn new(now: Instant, place: Option<Place>, step: Step) -> Self {
+    pub(super) fn new(now: Instant, place: Option<Place>) -> Self {
         Self {
             place,
-            taking: Taking::new(step, now),
+            in_step: None,
             offered: None,
             serving: Budget::new(SERVED_BYTES, now),
             sent: SentDigest::default(),
@@ -150,7 +147,7 @@ impl Comparison {
 
     /// The peer has `theirs`; what we do not have ourselves is not remembered, which bounds it.
     pub(super) fn add(&mut self, sender: NodeId, theirs: &Ranges, ours: &Ranges) {
-        let both = ours.without(&ours.without(theirs));
+        let both = ours.common_with(theirs);
         if !both.is_empty() {
             let told = self.told.entry(sender).or_default();
             both.iter().for_each(|range| told.insert_range(range));

@@ -1,7 +1,7 @@
 //! Whom a message has not reached yet.
 
 use crate::{
-    limits::{MAX_AWAITED_PEERS, REACH_PATIENCE},
+    limits::{MAX_AWAITED_PEERS, REACH_PATIENCE, RETENTION_BYTES, STEPS_PER_WINDOW},
     time::Instant,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub(super) struct PlaceSet(u128);
 
 /// Where a peer stands in every [`PlaceSet`] while it is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u32);
 
 const _: () = assert!(MAX_AWAITED_PEERS == u128::BITS as usize, "one bit for each");
@@ -53,14 +53,26 @@ impl PlaceSet {
     }
 }
 
-/// Whether a peer takes what is new, as far as it tells.
+impl FromIterator<Place> for PlaceSet {
+    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+        let mut set = Self::default();
+        places.into_iter().for_each(|place| set.insert(place));
+        set
+    }
+}
+
+/// Whether a peer takes what is new of one sender, as far as it tells.
 ///
-/// It does while it took a *step*, a sixteenth of the window, within [`REACH_PATIENCE`].
+/// It does while it took a *step*, a sixteenth of the window, within [`REACH_PATIENCE`], and took
+/// it in order: what is behind a message that it lacks does not count. A peer that took only the
+/// newest would hold up the oldest, and its sender, for as long as there is anything new.
 #[derive(Debug)]
 pub(super) struct Taking {
+    /// It lacks nothing below.
+    pub(super) front: u64,
     step: Step,
     left: Step,
-    moved: Instant,
+    moved: Option<Instant>,
 }
 
 /// So many messages, or so many bytes of them.
@@ -71,6 +83,14 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// That of a window of so many messages.
+    pub(super) fn of_window(messages: usize) -> Self {
+        Self {
+            messages: (messages / STEPS_PER_WINDOW).max(1),
+            bytes: RETENTION_BYTES / STEPS_PER_WINDOW,
+        }
+    }
+
     /// Whether `messages` of `bytes` in all make one.
     pub(super) const fn is_made_by(self, messages: usize, bytes: usize) -> bool {
         messages >= self.messages || bytes >= self.bytes
@@ -78,22 +98,26 @@ impl Step {
 }
 
 impl Taking {
-    pub(super) const fn new(step: Step, now: Instant) -> Self {
-        Self { step, left: step, moved: now }
+    pub(super) const fn new(step: Step) -> Self {
+        Self { front: 0, step, left: step, moved: None }
     }
 
-    /// It has a message of so many bytes that it had not before.
-    pub(super) const fn note(&mut self, now: Instant, bytes: usize) {
+    /// It has `number`, a message of so many bytes, and lacks nothing below. Returns whether that
+    /// made a step.
+    pub(super) const fn pass(&mut self, now: Instant, number: u64, bytes: usize) -> bool {
+        self.front = number.saturating_add(1);
         self.left.messages = self.left.messages.saturating_sub(1);
         self.left.bytes = self.left.bytes.saturating_sub(bytes);
-        if self.left.messages == 0 || self.left.bytes == 0 {
-            (self.left, self.moved) = (self.step, now);
+        let is_made = self.left.messages == 0 || self.left.bytes == 0;
+        if is_made {
+            (self.left, self.moved) = (self.step, Some(now));
         }
+        is_made
     }
 
     /// Whether it is slow, and not at a standstill.
     pub(super) fn moves(&self, now: Instant) -> bool {
-        now.since(self.moved) < REACH_PATIENCE
+        self.moved.is_some_and(|moved| now.since(moved) < REACH_PATIENCE)
     }
 }
 
@@ -119,16 +143,16 @@ mod tests {
     fn who_takes_a_step_now_and_then_moves_and_who_trickles_does_not() {
         let step = Step { messages: 10, bytes: 1_000 };
         let (start, second) = (Instant::ORIGIN, Duration::from_secs(1));
-        let moves = |messages: u32, bytes: usize, interval: Duration| {
-            let mut taking = Taking::new(step, start);
+        let moves = |messages: u64, bytes: usize, interval: Duration| {
+            let mut taking = Taking::new(step);
             let mut now = start;
-            for _ in 0..messages {
+            for number in 0..messages {
                 now = now + interval;
-                taking.note(now, bytes);
+                taking.pass(now, number, bytes);
             }
             taking.moves(now)
         };
-        assert!(moves(5, 1, second), "nobody is at a standstill at once");
+        assert!(!moves(5, 1, second), "who took no step yet has the time that all have");
         assert!(moves(45, 1, second));
         assert!(!moves(19, 1, 2 * second), "nine, and eighteen seconds, since the last step");
         assert!(moves(3, 1_000, 9 * second));

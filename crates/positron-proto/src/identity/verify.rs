@@ -66,6 +66,11 @@ impl SignatureJob {
         jobs.iter().map(Self::run).collect()
     }
 
+    /// Who is said to have signed.
+    pub const fn signer(&self) -> &PublicKey {
+        &self.key
+    }
+
     fn parts(&self) -> (&[u8; 32], &[u8], &[u8; 64]) {
         (self.key.as_bytes(), &self.message, self.signature.as_bytes())
     }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     id::NodeId,
     limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS},
+    substream::NotOpened,
 };
 
 /// Something that the application wants.
@@ -46,6 +47,12 @@ pub enum Command {
         /// The name of the subscription.
         name: String,
     },
+    /// Open a stream to a node, linked or in the address book. Completes with `StreamOpened` or
+    /// `StreamNotOpened`.
+    OpenStream {
+        /// To whom.
+        to: NodeId,
+    },
     /// Tell every peer goodbye. Completes with `Stopped`; afterwards everything is refused.
     Stop,
 }
@@ -86,6 +93,9 @@ pub enum Refused {
     /// Storage failed earlier, and why.
     #[error("storage failed: {0}")]
     StorageFailed(String),
+    /// There are too many streams.
+    #[error(transparent)]
+    Stream(NotOpened),
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,

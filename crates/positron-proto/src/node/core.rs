@@ -22,7 +22,7 @@ use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{LinkId, NetworkId, NodeId, Ticket},
+    id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{IDENTITY_NOTICE_INTERVAL, MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
@@ -30,6 +30,7 @@ use crate::{
     rng::Seed,
     session::{Sessions, sessions::Reading},
     storage::Change,
+    substream::{SubstreamId, SubstreamOrder, Substreams},
     time::{Instant, Now},
     trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
@@ -56,6 +57,7 @@ pub struct NodeCore {
     pub(super) peers: Peers,
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
+    pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
@@ -69,6 +71,8 @@ pub struct NodeCore {
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
     stopping: bool,
+    /// When broadcasts wait no longer for peers whose queues are long.
+    pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
     told_behind: Option<Instant>,
 }
@@ -82,7 +86,7 @@ impl NodeCore {
         seed: &Seed,
         now: Now,
     ) -> Self {
-        let (me, network) = (Arc::clone(&identity), config.network);
+        let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
         let session_dice = seed.stream("session");
         Self {
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
@@ -94,20 +98,15 @@ impl NodeCore {
                 seed.stream("peers"),
                 now,
             ),
-            gossip: Gossip::new(
-                config.gossip,
-                me.node_id(),
-                snapshot.gossip,
-                seed.stream("gossip"),
-                now,
-            ),
+            gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
             direct: Direct::default(),
+            substreams: Substreams::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
-            identity_use: IdentityUse::new(me.node_id()),
+            identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
             pushes: PushesUnderWay::default(),
@@ -115,6 +114,7 @@ impl NodeCore {
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
             stopping: false,
+            unclogged_at: None,
             told_behind: None,
             me: identity,
             network,
@@ -192,10 +192,18 @@ impl NodeCore {
                 self.note(|log| log.acknowledge(&name, up_to))?
             }
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
+            Command::OpenStream { to } => self.open_stream(now, to)?,
             Command::Stop => self.stop(now),
         };
         self.flush_and_route(now);
         Ok(ticket)
+    }
+
+    /// What the application wants of a stream between nodes; nothing happens if it is over. Drain
+    /// the effects after it, as after an input.
+    pub fn handle_stream_order(&mut self, now: Now, id: SubstreamId, order: SubstreamOrder) {
+        self.substreams.handle_order(now, id, order, &mut self.queues.substream);
+        self.flush_and_route(now);
     }
 
     /// The next thing to be done outside; call until `None`.
@@ -221,10 +229,12 @@ impl NodeCore {
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
             (self.direct.poll_timeout(), Wake::Direct),
+            (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
+            (self.unclogged_at, Wake::Publisher),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
@@ -295,6 +305,7 @@ impl NodeCore {
                 peers: self.peers.counters(),
                 gossip: self.gossip.counters(),
                 direct: self.direct.counters(),
+                substream: self.substreams.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -316,12 +327,9 @@ impl NodeCore {
         if due(self.gossip.poll_timeout()) {
             self.gossip.handle_timeout(now, standings, &mut self.queues.gossip);
         }
-        if due(self.direct.poll_timeout()) {
-            self.direct.handle_timeout(now, &mut self.queues.direct);
-        }
-        if due(self.trust.poll_timeout()) {
-            self.trust.handle_timeout(now, &mut self.queues.trust);
-        }
+        self.direct.handle_timeout(now, &mut self.queues.direct);
+        self.substreams.handle_timeout(now, &mut self.queues.substream);
+        self.trust.handle_timeout(now, &mut self.queues.trust);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
@@ -344,16 +352,20 @@ impl NodeCore {
 
     fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        if to == self.id() {
-            return Err(Refused::ToOurselves);
-        }
-        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
+        self.check_receiver(to)?;
         self.persistence.check()?;
         let ticket = self.publisher.queue_direct(to, payload)?;
         self.flush_outgoing(now);
         Ok(ticket)
+    }
+
+    /// Something for one node needs a node that is linked or can be dialled, and not this one.
+    pub(super) fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
+        if to == self.id() {
+            return Err(Refused::ToOurselves);
+        }
+        let is_known = self.sessions.is_up(&to) || self.peers.knows(&to);
+        if is_known { Ok(()) } else { Err(Refused::UnknownPeer(to)) }
     }
 
     /// Changes something about subscriptions, unless too much waits for the disk already.
@@ -387,19 +399,21 @@ impl NodeCore {
     }
 
     fn stop(&mut self, now: Now) -> Ticket {
+        // Nobody is there any more to have them once the sessions are closed: published then, they
+        // would push out others that reached nobody.
+        let why = if self.publisher.is_in_doubt() { NEVER_RECOGNIZED } else { NEVER_PUBLISHED };
+        for ticket in self.publisher.give_up_broadcasts() {
+            let outcome = Outcome::NotDurable(why.to_owned());
+            self.emit(Event::Completed { ticket, outcome });
+        }
         self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.queues.session);
         self.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
         self.direct.give_up_all(&mut self.queues.direct);
+        self.substreams.give_up_all(&mut self.queues.substream);
         for ticket in self.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.emit(Event::Completed { ticket, outcome });
-        }
-        if self.publisher.is_in_doubt() {
-            for ticket in self.publisher.give_up_broadcasts() {
-                let outcome = Outcome::NotDurable(NEVER_RECOGNIZED.to_owned());
-                self.emit(Event::Completed { ticket, outcome });
-            }
         }
         self.flush_and_route(now);
         self.persistence.flush(&mut self.effects);
@@ -422,13 +436,13 @@ impl NodeCore {
 
     /// Whether a broadcast would reach somebody, and push out none that has not. Without peers it
     /// is kept for those who come.
-    pub(super) fn may_publish(&self) -> bool {
-        self.gossip.may_publish() && !self.sessions.is_clogged()
+    pub(super) fn may_publish(&self, now: Now) -> bool {
+        self.gossip.may_publish() && self.sessions.clogged_until(now.mono).is_none()
     }
 
     /// Sends what has a number, in order.
     pub(super) fn flush_outgoing(&mut self, now: Now) {
-        while self.may_publish()
+        while self.may_publish(now)
             && let Some(message) = self.publisher.next_broadcast(now)
         {
             self.gossip.publish(now, message, &mut self.queues.gossip);
@@ -514,19 +528,31 @@ impl NodeCore {
     /// `peer` brought something that is to be kept: if the disk is behind, its link is read no
     /// further for now.
     pub(super) fn brought_by(&mut self, now: Now, peer: NodeId) {
-        if self.persistence.is_behind()
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Disk, None)
-        {
+        if self.persistence.is_behind() && self.hold(now, peer, HeldFor::Disk, None) {
             self.counters.links_held += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
         }
     }
 
-    /// Charges `peer` for what it said. Whether that is to be read.
-    pub(super) fn charge(&mut self, now: Now, peer: NodeId, message: &[u8]) -> bool {
-        let charged = self.work.charge(now.mono, peer, message);
+    /// Reads the link of `peer` no further, for this reason and at most until then. Whether it was
+    /// read for all that this reason knows of.
+    pub(super) fn hold(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        why: HeldFor,
+        until: Option<Instant>,
+    ) -> bool {
+        let Some(link) = self.sessions.link_of(&peer) else { return false };
+        let is_new = self.held.hold(now.mono, link, why, until);
+        if is_new {
+            self.sessions.set_reading(now, link, Reading::Held, &mut self.queues.session);
+        }
+        is_new
+    }
+
+    /// Slows down a peer that was charged for what it said, or sends it away. Whether that is to be
+    /// read.
+    pub(super) fn hold_for_work(&mut self, now: Now, peer: NodeId, charged: Charged) -> bool {
         let until = match charged {
             Charged::Within => return true,
             Charged::Waits(until) | Charged::Dropped(until) => until,
@@ -539,22 +565,12 @@ impl NodeCore {
                 return false;
             }
         };
-        if let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Work, Some(until))
-        {
+        if self.hold(now, peer, HeldFor::Work, Some(until)) {
             self.counters.peers_over_budget += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
         }
         let is_dropped = matches!(charged, Charged::Dropped(_));
         self.counters.over_budget_dropped += u64::from(is_dropped);
         !is_dropped
-    }
-
-    pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
-        for link in links {
-            self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
-        }
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
@@ -577,6 +593,8 @@ impl NodeCore {
 
 const NEVER_RECOGNIZED: &str =
     "the node stopped before a peer could say which numbers its key had used";
+
+const NEVER_PUBLISHED: &str = "the node stopped before its peers had taken what came before";
 
 const fn check_size(payload: &Bytes) -> Result<(), Refused> {
     if payload.len() > MAX_PAYLOAD { Err(Refused::TooLarge(payload.len())) } else { Ok(()) }

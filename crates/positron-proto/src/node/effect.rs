@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{ChangeId, Event};
 use crate::{
-    id::LinkId,
+    id::{LinkId, NodeId},
     identity::SignatureJob,
     session::sessions::{Hangup, LinkKind, Reading},
     storage::Change,
@@ -60,6 +60,8 @@ pub enum Effect {
         check: CheckId,
         /// What.
         job: SignatureJob,
+        /// Who brought it: peers are to wait for their own claims, and not for those of others.
+        from: NodeId,
     },
     /// Write it to disk, in order, in batches; answer with `Persisted`.
     Persist {

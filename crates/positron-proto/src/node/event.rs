@@ -8,6 +8,7 @@ use crate::{
     id::{MessageId, NodeId, Ticket},
     misbehavior::Observation,
     session::sessions::{DialFailure, DialRequest, DownReason},
+    substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
     wire::frame::CloseReason,
 };
@@ -17,6 +18,13 @@ use crate::{
 pub enum Event {
     /// A message for the application, handed over once in a life of the process.
     Message(HandedOver),
+    /// Something happened to a stream between nodes.
+    Stream {
+        /// Which.
+        id: SubstreamId,
+        /// What.
+        news: SubstreamNews,
+    },
     /// What a command asked for is over.
     Completed {
         /// Which.
@@ -75,7 +83,8 @@ pub enum Event {
     BroadcastOutran {
         /// Which.
         message: MessageId,
-        /// Who lacks it.
+        /// Who lacks it. Empty if nobody is connected any more who lacks it, and nobody has said
+        /// that it has it.
         peers: Vec<NodeId>,
     },
     /// Others showed us something that our key signed with higher numbers than our database and
@@ -110,6 +119,10 @@ pub enum Outcome {
     Undelivered(crate::direct::Undelivered),
     /// Storage failed before it was durable; a broadcast may have reached others all the same.
     NotDurable(String),
+    /// The stream is open.
+    StreamOpened(SubstreamId),
+    /// There is no stream, and why.
+    StreamNotOpened(NotOpened),
     /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
     Joining,
     /// A subscription, or what it acknowledged, is on disk.

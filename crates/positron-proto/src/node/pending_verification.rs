@@ -9,7 +9,7 @@ use super::CheckId;
 use crate::{
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
-    limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
+    limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
     wire::{message::AppMessage, record::PeerRecord},
 };
 
@@ -57,8 +57,12 @@ impl PendingVerification {
         network: &NetworkId,
     ) -> Result<(CheckId, SignatureJob), Box<Claim>> {
         let bytes = claim.bytes();
+        let most = match &claim {
+            Claim::Direct(_) => MAX_PARKED_WITH_DIRECTS,
+            Claim::Gossip(..) | Claim::Record(_) => MAX_PARKED_PER_PEER,
+        };
         let full = self.shares.get(&from).is_some_and(|share| {
-            share.claims >= MAX_PARKED_PER_PEER || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
+            share.claims >= most || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
         });
         if full || self.waiting.len() >= MAX_PARKED {
             return Err(Box::new(claim));
@@ -224,7 +228,7 @@ mod tests {
         let claim = direct(0, 1);
         let Claim::Direct(signed) = &claim else { panic!("made as one") };
         let claim = || Claim::Direct(signed.clone());
-        let peers = MAX_PARKED / MAX_PARKED_PER_PEER;
+        let peers = MAX_PARKED / MAX_PARKED_WITH_DIRECTS;
         for n in 0..MAX_PARKED {
             assert!(parked.park(peer(n % peers), claim(), &network).is_ok());
         }
@@ -239,10 +243,16 @@ mod tests {
         let network = NetworkId::from_name("test");
         let (greedy, modest) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let mut parked = PendingVerification::default();
-        let taken = (0..MAX_PARKED_PER_PEER as u64 + 9)
-            .take_while(|&n| parked.park(greedy, direct(n, 1), &network).is_ok())
-            .count();
-        assert_eq!(taken, MAX_PARKED_PER_PEER);
+        let mut take = |claim: fn(u64) -> Claim| {
+            let mut numbers = 0..2 * MAX_PARKED_WITH_DIRECTS as u64;
+            numbers.position(|n| parked.park(greedy, claim(n), &network).is_err())
+        };
+        let broadcast = |n| match direct(n, 1) {
+            Claim::Direct(claim) => Claim::Gossip(1, claim),
+            _ => panic!("made as one"),
+        };
+        assert_eq!(take(broadcast), Some(MAX_PARKED_PER_PEER));
+        assert_eq!(take(|n| direct(n, 1)), Some(MAX_PARKED_WITH_DIRECTS - MAX_PARKED_PER_PEER));
         assert!(parked.park(modest, direct(0, 1 << 20), &network).is_ok());
         assert!((1..9).any(|n| parked.park(modest, direct(n, 1 << 20), &network).is_err()));
     }

@@ -12,6 +12,7 @@ use crate::{
     peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
+    substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
     trust::{RememberedTrust, TrustConfig, TrustEffect},
     wire::Malformed,
 };
@@ -23,6 +24,7 @@ messages! {
     Peers(PeersMessage) "The peers.";
     Gossip(GossipMessage) "Gossip.";
     Direct(DirectMessage) "Direct messages.";
+    Substream(SubstreamMessage) "Streams between nodes.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -101,6 +103,7 @@ pub(super) struct RoomQueues {
     pub(super) peers: VecDeque<PeersEffect>,
     pub(super) gossip: VecDeque<GossipEffect>,
     pub(super) direct: VecDeque<DirectEffect>,
+    pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
 }
 
@@ -116,13 +119,15 @@ pub enum Wake {
     Gossip,
     /// Direct messages that wait.
     Direct,
+    /// Streams that wait for a link.
+    Substream,
     /// Decay of scores.
     Trust,
     /// Links that are not read for a while.
     HeldLinks,
     /// Changes that wait for their time.
     Storage,
-    /// Broadcasts that wait for a peer that knows us.
+    /// Broadcasts that wait for a peer that knows us, or for peers with long queues.
     Publisher,
 }
 
@@ -139,6 +144,8 @@ pub struct AllCounters {
     pub gossip: GossipCounters,
     /// Direct messages.
     pub direct: DirectCounters,
+    /// Streams between nodes.
+    pub substream: SubstreamCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -146,9 +153,10 @@ pub struct AllCounters {
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
-        let Self { session, datagrams, peers, gossip, direct, node } = self;
+        let Self { session, datagrams, peers, gossip, direct, substream, node } = self;
         let links = session.iter().chain(datagrams.iter());
-        links.chain(peers.iter()).chain(gossip.iter()).chain(direct.iter()).chain(node.iter())
+        let to_one = direct.iter().chain(substream.iter());
+        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(node.iter())
     }
 }
 

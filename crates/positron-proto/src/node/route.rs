@@ -5,22 +5,24 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, SequenceKind,
+    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     held_links::HeldFor, pending_verification::Claim, persistence::Awaited, pushes::Push,
 };
 use crate::{
     direct::{self, DirectMessage},
     gossip::{self, GossipMessage},
-    id::{NodeId, Ticket},
+    id::{LinkId, NodeId, Ticket},
     identity::{Signed, Verdict, Verified},
     limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
     storage::Change,
+    substream,
     time::Now,
     trust,
     wire::{
+        body::Body,
         frame::{CloseReason, Lane},
         message::{AppMessage, RoomMessage as _},
     },
@@ -30,13 +32,16 @@ impl NodeCore {
     /// Lets the sessions seal what was said, and carries on until all rooms are silent.
     pub(super) fn flush_and_route(&mut self, now: Now) {
         self.route_until_idle(now);
+        self.fill_bulk(now);
         self.sessions.flush(now, &mut self.queues.session);
         self.route_until_idle(now);
-        if self.publisher.is_held_up() && self.may_publish() {
+        if self.publisher.is_held_up() && self.may_publish(now) {
             self.flush_outgoing(now);
             self.sessions.flush(now, &mut self.queues.session);
             self.route_until_idle(now);
         }
+        let is_held_up = self.publisher.is_held_up();
+        self.unclogged_at = is_held_up.then(|| self.sessions.clogged_until(now.mono)).flatten();
     }
 
     /// Carries what the rooms say to whom it concerns, until all of them are silent.
@@ -50,6 +55,8 @@ impl NodeCore {
                 self.route_gossip(now, out);
             } else if let Some(out) = self.queues.direct.pop_front() {
                 self.route_direct(now, out);
+            } else if let Some(out) = self.queues.substream.pop_front() {
+                self.route_substream(now, out);
             } else if let Some(out) = self.queues.trust.pop_front() {
                 self.route_trust(now, out);
             } else {
@@ -94,6 +101,7 @@ impl NodeCore {
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
+                self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -103,18 +111,24 @@ impl NodeCore {
                 self.peers.handle_dial_ended(now, dial, outcome, &mut self.queues.peers);
             }
             sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
+            sessions::SessionEffect::Idle { peer, bytes } => {
+                let charged = self.work.charge_frames(now.mono, peer, bytes);
+                self.hold_for_work(now, peer, charged);
+            }
             sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
             sessions::SessionEffect::Delivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
                 }
                 self.direct.handle_delivered(now, ticket, &mut self.queues.direct);
+                self.substreams.handle_delivered(now, ticket, &mut self.queues.substream);
             }
             sessions::SessionEffect::Undelivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
                 }
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
+                self.substreams.handle_undelivered(ticket);
             }
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);
@@ -223,6 +237,54 @@ impl NodeCore {
         }
     }
 
+    fn route_substream(&mut self, now: Now, out: substream::SubstreamEffect) {
+        match out {
+            substream::SubstreamEffect::Send { to, message, finishes } => {
+                let ticket = finishes.map(|id| {
+                    let ticket = self.publisher.ticket();
+                    self.substreams.handle_finish_sent(id, ticket);
+                    ticket
+                });
+                if !self.send(now, to, message.lane(), message.encode_parts(), ticket) {
+                    self.substreams.handle_not_sent(to, message);
+                }
+            }
+            substream::SubstreamEffect::Connect(peer) => {
+                self.peers.connect(now, peer, &mut self.queues.peers);
+            }
+            substream::SubstreamEffect::Opened { ticket, outcome } => {
+                let outcome = match outcome {
+                    Ok(id) => Outcome::StreamOpened(id),
+                    Err(why) => Outcome::StreamNotOpened(why),
+                };
+                self.emit(Event::Completed { ticket, outcome });
+            }
+            substream::SubstreamEffect::News { id, news } => {
+                self.emit(Event::Stream { id, news });
+            }
+            substream::SubstreamEffect::Misbehaved { peer, what } => {
+                self.observe_misbehavior(now, peer, what);
+            }
+        }
+    }
+
+    pub(super) fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
+        self.check_receiver(to)?;
+        let ticket = self.publisher.ticket();
+        let opened = self.substreams.open(now, to, ticket, &mut self.queues.substream);
+        opened.map_err(Refused::Stream).map(|()| ticket)
+    }
+
+    /// Gives the lanes of streams what they take: the rest waits where it can be reset, and where
+    /// each stream has its turn.
+    fn fill_bulk(&mut self, now: Now) {
+        for peer in self.substreams.wanting() {
+            let room = self.sessions.bulk_room(&peer);
+            self.substreams.fill(peer, room, &mut self.queues.substream);
+        }
+        self.route_until_idle(now);
+    }
+
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
         match out {
             trust::TrustEffect::Remember { peer, standing, at } => {
@@ -247,11 +309,13 @@ impl NodeCore {
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
+        self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
     }
 
     /// A linked peer said something: to the room that it concerns.
     fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
-        if !self.charge(now, from, &body) {
+        let charged = self.work.charge(now.mono, from, &body);
+        if !self.hold_for_work(now, from, charged) {
             return;
         }
         let message = match Message::decode(body, self.id()) {
@@ -277,6 +341,9 @@ impl NodeCore {
             Message::Direct(message) => {
                 self.direct.handle_message(now, from, message, &mut self.queues.direct);
             }
+            Message::Substream(message) => {
+                self.substreams.handle_message(now, from, message, &mut self.queues.substream);
+            }
         }
     }
 
@@ -301,10 +368,11 @@ impl NodeCore {
         now: Now,
         to: NodeId,
         lane: Lane,
-        body: Bytes,
+        body: impl Into<Body>,
         ticket: Option<Ticket>,
     ) -> bool {
-        let sent = self.sessions.send(now, to, lane, body, ticket, &mut self.queues.session);
+        let out = &mut self.queues.session;
+        let sent = self.sessions.send(now, to, lane, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
         sent.is_ok()
     }
@@ -336,7 +404,8 @@ impl NodeCore {
         ticket: Ticket,
     ) {
         let (lane, body) = (message.lane(), message.encode());
-        let sent = self.sessions.send(now, to, lane, body, Some(ticket), &mut self.queues.session);
+        let out = &mut self.queues.session;
+        let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
         if sent.is_err() {
             self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }
@@ -347,7 +416,7 @@ impl NodeCore {
     fn ask_for_verification(&mut self, now: Now, from: NodeId, claim: Claim) {
         match self.pending.park(from, claim, &self.network) {
             Ok((check, job)) => {
-                self.effects.push_back(Effect::Verify { check, job });
+                self.effects.push_back(Effect::Verify { check, job, from });
                 self.checks_begun(now, from);
             }
             Err(claim) => match *claim {
@@ -370,13 +439,15 @@ impl NodeCore {
     /// `peer` brought a claim that is being checked: if many are, its link is read no further until
     /// they are not. What there is no room for is dropped and has to be brought again.
     fn checks_begun(&mut self, now: Now, peer: NodeId) {
-        if self.pending.is_crowded(&peer)
-            && let Some(link) = self.sessions.link_of(&peer)
-            && self.held.hold(now.mono, link, HeldFor::Checks, None)
-        {
+        if self.pending.is_crowded(&peer) && self.hold(now, peer, HeldFor::Checks, None) {
             self.counters.links_held += 1;
-            let out = &mut self.queues.session;
-            self.sessions.set_reading(now, link, Reading::Held, out);
+        }
+    }
+
+    /// These links are read again.
+    pub(super) fn read_on(&mut self, now: Now, links: Vec<LinkId>) {
+        for link in links {
+            self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }
     }
 

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    substream::{SUBSTREAM_DATA, SUBSTREAM_TYPES},
     time::{Duration, Instant},
     wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
 };
 
 /// What every peer owes for the work that it made, counted in bytes to be read and walked.
 ///
-/// Lists, questions and records cost their bytes, and every message a little. A message of an
-/// application costs a small part of its bytes, given back when it proves to be new: what brings
-/// news is bounded by its signatures and by the disk. Debts are paid off by time. Who owes more
-/// than [`WORK_BURST`] waits: its link is not read for a moment, so that flow control slows down
-/// whoever says too much, and nobody else. Who owes that much again after [`WORK_PATIENCE`], and
-/// was not down to half of it when something was charged meanwhile, floods.
+/// Lists, questions, records and frames that say nothing cost their bytes, and every message a
+/// little. A message of an application costs a small part of its bytes, given back when it proves
+/// to be new: what brings news is bounded by its signatures and by the disk. Debts are paid off by
+/// time. Who owes more than [`WORK_BURST`] waits: its link is not read for a moment, so that flow
+/// control slows down whoever says too much, and nobody else. Who owes that much again after
+/// [`WORK_PATIENCE`], and was not down to half of it when something was charged meanwhile, floods.
 ///
 /// Bounded by the peers that are linked, and those that left in the last seconds: a new link is no
 /// way to be rid of a debt.
@@ -47,6 +48,21 @@ pub(super) enum Charged {
 impl WorkBudgets {
     /// `peer` said this.
     pub(super) fn charge(&mut self, now: Instant, peer: NodeId, message: &[u8]) -> Charged {
+        // What is for one node was acknowledged when it arrived; all else is brought again.
+        let is_for_us = |kind: &u8| *kind == CUSTOM_DATA || SUBSTREAM_TYPES.contains(kind);
+        let may_drop = !message.first().is_some_and(is_for_us);
+        match self.add(now, peer, cost(message)) {
+            Charged::Dropped(until) if !may_drop => Charged::Waits(until),
+            charged => charged,
+        }
+    }
+
+    /// `peer` made so many bytes of frames to be read that said nothing.
+    pub(super) fn charge_frames(&mut self, now: Instant, peer: NodeId, bytes: usize) -> Charged {
+        self.add(now, peer, as_u64(bytes))
+    }
+
+    fn add(&mut self, now: Instant, peer: NodeId, cost: u64) -> Charged {
         if !self.0.contains_key(&peer) {
             self.0.retain(|_, debt| debt.owed_at(now) > 0);
         }
@@ -55,7 +71,7 @@ impl WorkBudgets {
         if debt.owed < WORK_BURST / 2 {
             debt.over_since = None;
         }
-        debt.owed = debt.owed.saturating_add(cost(message));
+        debt.owed = debt.owed.saturating_add(cost);
         if debt.owed <= WORK_BURST {
             return Charged::Within;
         }
@@ -65,10 +81,7 @@ impl WorkBudgets {
         }
         let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
         let until = now + Duration::from_micros(micros).min(MAX_HOLD);
-        // A direct message was acknowledged when it arrived; all else is brought again.
-        let may_drop = message.first() != Some(&CUSTOM_DATA);
-        let is_far_over = may_drop && debt.owed > 2 * WORK_BURST;
-        if is_far_over { Charged::Dropped(until) } else { Charged::Waits(until) }
+        if debt.owed > 2 * WORK_BURST { Charged::Dropped(until) } else { Charged::Waits(until) }
     }
 
     /// `peer` was the first to bring a message with so many bytes of payload.
@@ -88,10 +101,17 @@ impl Debt {
 }
 
 fn cost(message: &[u8]) -> u64 {
+    if message.first() == Some(&SUBSTREAM_DATA) {
+        return WORK_PER_MESSAGE.saturating_sub(as_u64(message.len()) / STREAM_WORTH);
+    }
     let brings_payload = matches!(message.first(), Some(&(GOSSIP_MESSAGE | CUSTOM_DATA)));
     let bytes = if brings_payload { share(message.len()) } else { as_u64(message.len()) };
     WORK_PER_MESSAGE + bytes
 }
+
+/// Bytes of a stream that pay for one: no more of them come than the application reads, so only
+/// pieces that are small for their number cost anything.
+const STREAM_WORTH: u64 = 16;
 
 fn share(bytes: usize) -> u64 {
     as_u64(bytes) / WORK_SHARE
@@ -152,6 +172,24 @@ mod tests {
         assert!((WORK_PATIENCE..WORK_PATIENCE * 2).contains(&took), "{took:?}");
         let most = WORK_BURST + WORK_PER_SECOND * took.as_secs();
         assert!(read * (16 << 10) <= most, "{read} lists in {took:?}");
+    }
+
+    #[test]
+    fn who_makes_many_frames_to_be_read_and_says_nothing_waits_and_floods() {
+        let mut budgets = WorkBudgets::default();
+        let (mut now, mut bytes) = (NOON, 0);
+        let took = loop {
+            match budgets.charge_frames(now, peer(1), 64 << 10) {
+                Charged::Within => bytes += 64 << 10,
+                Charged::Waits(until) | Charged::Dropped(until) => {
+                    (now, bytes) = (until, bytes + (64 << 10));
+                }
+                Charged::Floods => break now.since(NOON),
+            }
+        };
+        assert!(took < WORK_PATIENCE * 2, "{took:?}");
+        let most = WORK_BURST + WORK_PER_SECOND * (took.as_secs() + 1);
+        assert!(bytes <= most, "{bytes} bytes in {took:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::{
     collections::{BTreeSet, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
 };
 
 use super::{
@@ -12,11 +12,12 @@ use super::{
     dialer::{DialReason, Dialer},
     redial::{Redial, backoff},
     scope::with_zone,
+    target::{Place, Target},
     turn::Turn,
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::{Expect, HandshakeFailure},
+    handshake::HandshakeFailure,
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
@@ -24,7 +25,7 @@ use crate::{
     },
     session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
-    wire::{frame::CloseReason, has_zone},
+    wire::frame::CloseReason,
 };
 
 /// How it goes with one bootstrap address: in words for `start` and `status`.
@@ -76,7 +77,7 @@ impl fmt::Display for BootstrapState {
 #[derive(Debug)]
 struct BootstrapEntry {
     view: Bootstrap,
-    place: Place,
+    target: Target,
     /// Addresses of the present attempt that were not dialled yet.
     queue: VecDeque<SocketAddr>,
     /// Dials of the present attempt that are not over; any other one was overtaken.
@@ -113,23 +114,15 @@ pub(super) struct BootstrapAddresses {
     banned_contact: Option<NodeId>,
 }
 
-/// What stands in front of the port.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    Address(SocketAddr),
-    Name,
-    Nowhere,
-}
-
 impl BootstrapEntry {
     fn new(address: String) -> Self {
-        let (place, state) = match parse(&address) {
-            Ok(place) => (place, BootstrapState::Trying),
-            Err(why) => (Place::Nowhere, BootstrapState::Unusable(why.to_owned())),
+        let (target, state) = match Target::read(&address) {
+            Ok(target) => (target, BootstrapState::Trying),
+            Err(why) => (Target::nobody(), BootstrapState::Unusable(why.to_owned())),
         };
         Self {
             view: Bootstrap { address, state, attempts: 0 },
-            place,
+            target,
             queue: VecDeque::new(),
             under_way: Vec::new(),
             failure: None,
@@ -172,7 +165,7 @@ impl BootstrapAddresses {
     pub(super) fn ask(&mut self, now: Instant, address: String) -> bool {
         let Some(index) = self.insert(address) else { return false };
         let entry = &mut self.entries[index];
-        if entry.place != Place::Nowhere {
+        if entry.target.place != Place::Nowhere {
             entry.asked = true;
             entry.view.state = BootstrapState::Trying;
             self.deadlines.set_earliest(index, now);
@@ -240,7 +233,7 @@ impl BootstrapAddresses {
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
-        let waits = |entry: &BootstrapEntry| entry.resolving && entry.view.address == name;
+        let waits = |entry: &BootstrapEntry| entry.resolving && entry.target.host_and_port == name;
         let Some(index) = self.entries.iter().position(waits) else { return };
         match outcome {
             Ok(addresses) if !addresses.is_empty() => {
@@ -390,7 +383,7 @@ impl BootstrapAddresses {
             entry.under_way.clear();
             entry.failure = None;
         }
-        match entry.place {
+        match entry.target.place {
             Place::Nowhere => {}
             Place::Address(addr) => {
                 entry.queue.push_back(addr);
@@ -398,7 +391,7 @@ impl BootstrapAddresses {
             }
             Place::Name => {
                 entry.resolving = true;
-                turn.push(PeersEffect::Resolve(entry.view.address.clone()));
+                turn.push(PeersEffect::Resolve(entry.target.host_and_port.clone()));
                 self.deadlines.set(index, turn.now.mono + RESOLVE_TIMEOUT);
             }
         }
@@ -417,7 +410,7 @@ impl BootstrapAddresses {
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         let only_ask = entry.asked && (linked || dialer.free_slots(links) == 0);
         let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
-        let request = DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose };
+        let request = DialRequest { to, expect: entry.target.expect, noise_static: None, purpose };
         let reason = DialReason::Bootstrap(index);
         if entry.under_way.len() < MAX_RACING_ADDRESSES && dialer.dial(request, reason, links, turn)
         {
@@ -488,40 +481,8 @@ const fn is_hopeless(why: &DialFailure) -> bool {
     )
 }
 
-fn parse(address: &str) -> Result<Place, &'static str> {
-    if let Ok(addr) = address.parse::<SocketAddr>() {
-        return match addr {
-            _ if addr.port() == 0 => Err("port 0 is no port"),
-            _ if addr.ip().is_unspecified() => {
-                Err("this IP address means any, dial a specific one")
-            }
-            _ if addr.ip().is_multicast() => Err("this IP address is of a group, not of a node"),
-            _ => Ok(Place::Address(with_zone(addr))),
-        };
-    }
-    if address.parse::<IpAddr>().is_ok() {
-        return Err("the port is missing: write host:port, an IPv6 address as [address]:port");
-    }
-    let (host, port) = address.rsplit_once(':').ok_or("the port is missing: write host:port")?;
-    match port.parse::<u16>() {
-        Ok(0) => return Err("port 0 is no port"),
-        Ok(_) => {}
-        Err(_) => return Err("the port is not a number from 1 to 65535"),
-    }
-    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let readable = !host.is_empty() && host.len() <= MAX_NAME && host.chars().all(is_name);
-    if readable || has_zone(host) {
-        Ok(Place::Name)
-    } else {
-        Err("the host is neither a name nor an IP address")
-    }
-}
-
 /// Guess: a resolver gives up on its own before that.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes in a host name (RFC 1035, 2.3.4).
-const MAX_NAME: usize = 255;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -530,15 +491,13 @@ mod tests {
     fn the_zone_of_an_address_is_dialled_with_it() {
         for zoned in ["[fe80::1%3]:8888", "[fe80::1%4]:8888", "[::ffff:192.0.2.1]:1"] {
             let addr: SocketAddr = zoned.parse().unwrap();
-            let dialled = [parse(zoned).unwrap(), Place::Address(in_turns(vec![addr], 0)[0])];
-            for place in dialled {
+            let target = Target::read(zoned).unwrap();
+            for place in [target.place, Place::Address(in_turns(vec![addr], 0)[0])] {
                 let Place::Address(to) = place else { panic!("{zoned} is an address") };
                 let expected = zoned.replace("[::ffff:192.0.2.1]", "192.0.2.1");
                 assert_eq!(to.to_string(), expected);
             }
         }
-        assert!(matches!(parse("[fe80::1%eth0]:8888"), Ok(Place::Name)));
-        assert!(parse("[fe80::1%]:8888").is_err());
     }
 
     #[test]
@@ -555,32 +514,5 @@ mod tests {
         let attempts = u32::try_from(many.len().div_ceil(MAX_RESOLVED)).unwrap();
         let tried: BTreeSet<_> = (0..attempts).flat_map(|n| in_turns(many.clone(), n)).collect();
         assert_eq!(tried.len(), many.len());
-    }
-
-    #[test]
-    fn an_address_reads_as_host_and_port_or_says_why_not() {
-        for good in ["1.2.3.4:8888", "[::1]:8888", "seed.example.org:1", "localhost:8888"] {
-            assert!(parse(good).is_ok(), "{good}");
-        }
-        let bad = [
-            "",
-            "8888",
-            "1.2.3.4",
-            "::1",
-            "host",
-            "host:",
-            "host:x",
-            "host:0",
-            "1.2.3.4:0",
-            "host:70000",
-            ":8888",
-            "a b:1",
-            "http://host:80",
-            "0.0.0.0:8888",
-            "224.0.0.1:1",
-        ];
-        for bad in bad {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
     }
 }

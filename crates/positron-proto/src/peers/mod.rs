@@ -14,6 +14,7 @@
 //! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
 //! - `outbound`, `choice`: links of our own choice: filled up, explored, pruned;
 //! - `discovery`: hello, heartbeats, questions;
+//! - `target`: where, and perhaps who, as an operator writes it;
 //! - `scope`: how far away an IP address is, and in whose network;
 //! - [`change`]: what is kept across restarts, as rows;
 //! - `whereabouts`: what changes about where we are, and where peers are;
@@ -40,6 +41,7 @@ mod peers;
 mod redial;
 mod refusals;
 mod scope;
+mod target;
 #[cfg(test)]
 mod tests;
 mod turn;

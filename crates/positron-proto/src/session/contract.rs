@@ -228,6 +228,14 @@ pub enum SessionEffect {
         /// A type and a body ([`crate::wire::message::Envelope`]).
         body: Bytes,
     },
+    /// A peer made work without saying anything: frames that arrived before, that answer nothing,
+    /// or that nobody here knows, and what is around parts of messages.
+    Idle {
+        /// Who.
+        peer: NodeId,
+        /// Bytes of it.
+        bytes: usize,
+    },
     /// A node that is about to refuse us said something first (addresses of others).
     Referral {
         /// Who.

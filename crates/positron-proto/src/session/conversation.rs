@@ -1,8 +1,6 @@
 //! Messages between two nodes, numbered and acknowledged whatever links come and go
 //! `[PROTOCOL 4]`.
 
-use bytes::Bytes;
-
 use super::{
     contract::NotSent,
     fault::LinkFault,
@@ -12,9 +10,15 @@ use super::{
 };
 use crate::{
     id::Ticket,
-    limits::{MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES},
+    limits::{
+        MAX_BULK_QUEUE_BYTES, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES,
+        MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES, REACH_PATIENCE,
+    },
     time::Instant,
-    wire::frame::{Frame, Lane},
+    wire::{
+        body::Body,
+        frame::{Frame, Lane},
+    },
 };
 
 /// Everything said to one node and not yet acknowledged, and how far it was heard.
@@ -30,7 +34,9 @@ use crate::{
 /// where it stands. So two nodes need not agree on when to forget, and a link that was overtaken by
 /// a newer one does no harm.
 ///
-/// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes.
+/// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes but
+/// [`Lane::BULK`], which has [`MAX_BULK_QUEUE_BYTES`] of its own, so that neither takes the room of
+/// the other.
 #[derive(Debug)]
 pub(super) struct Conversation {
     /// The start of the peer's process that this is with.
@@ -40,14 +46,26 @@ pub(super) struct Conversation {
     /// The same of the peer, once it told us.
     their_epoch: Option<u64>,
     epoch_state: EpochState,
-    outgoing: [SendLane; 3],
+    outgoing: [SendLane; Lane::KNOWN.len()],
     /// Those that are known, and after them those that the peer ever used.
     incoming: Vec<ReceiveLane>,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
+    /// Those of them that are bulk.
+    bulk: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
+    /// Since the queues were more than half full, until a step was taken.
+    clog: Option<Clog>,
     pace: Pace,
+}
+
+/// A long queue, and what the peer has to take of it to be waited for.
+#[derive(Clone, Copy, Debug)]
+struct Clog {
+    since: Instant,
+    bytes: usize,
+    messages: usize,
 }
 
 /// What the peer said of its memory on the present link.
@@ -79,6 +97,12 @@ struct ReceiveLane {
     ack_due: bool,
 }
 
+impl Clog {
+    const fn new(since: Instant) -> Self {
+        Self { since, bytes: QUEUE_STEP_BYTES, messages: QUEUE_STEP_MESSAGES }
+    }
+}
+
 impl Conversation {
     pub(super) fn new(boot: u64, now: Instant) -> Self {
         Self {
@@ -86,10 +110,12 @@ impl Conversation {
             epoch: 0,
             their_epoch: None,
             epoch_state: EpochState::Awaited,
-            outgoing: [const { SendLane::new() }; 3],
+            outgoing: [const { SendLane::new() }; Lane::KNOWN.len()],
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
+            bulk: (0, 0),
             unsent: 0,
+            clog: None,
             pace: Pace::new(now),
         }
     }
@@ -135,29 +161,70 @@ impl Conversation {
         &mut self,
         now: Instant,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
     ) -> Result<(), NotSent> {
-        let (bytes, messages) = self.queued;
         if body.len() > MAX_MESSAGE {
             return Err(NotSent::TooLarge);
         }
-        if bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES {
+        let is_full = match lane {
+            Lane::BULK => body.len() > self.bulk_room(),
+            _ => {
+                let (bytes, messages) = self.queued_but_bulk();
+                bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES
+            }
+        };
+        if is_full {
             return Err(NotSent::QueueFull);
         }
-        if messages == 0 {
+        if self.queued.1 == 0 {
             self.pace.handle_progress(now);
         }
-        self.queued = (bytes + body.len(), messages + 1);
+        self.queued = (self.queued.0 + body.len(), self.queued.1 + 1);
+        if lane == Lane::BULK {
+            self.bulk = (self.bulk.0 + body.len(), self.bulk.1 + 1);
+        }
         self.unsent += body.len();
+        if self.clog.is_none() && self.is_half_full() {
+            self.clog = Some(Clog::new(now));
+        }
         self.outgoing[lane.index()].push(body, ticket);
         Ok(())
     }
 
     /// Whether more than half of what may be queued is.
     pub(super) const fn is_half_full(&self) -> bool {
-        let (bytes, messages) = self.queued;
+        let (bytes, messages) = self.queued_but_bulk();
         bytes > MAX_PEER_QUEUE_BYTES / 2 || messages > MAX_PEER_QUEUE_MESSAGES / 2
+    }
+
+    /// Bytes that [`Lane::BULK`] takes now.
+    pub(super) const fn bulk_room(&self) -> usize {
+        let (bytes, messages) = self.bulk;
+        if messages >= MAX_PEER_QUEUE_MESSAGES {
+            return 0;
+        }
+        MAX_BULK_QUEUE_BYTES.saturating_sub(bytes)
+    }
+
+    const fn queued_but_bulk(&self) -> (usize, usize) {
+        (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
+    }
+
+    /// Until when the peer is waited for although its queues are long: it is at a standstill then,
+    /// if it takes nothing more. To fall below a half for a moment is not enough to begin anew.
+    pub(super) fn waited_for_until(&self) -> Option<Instant> {
+        self.clog.map(|clog| clog.since + REACH_PATIENCE)
+    }
+
+    /// So much of the queues has arrived.
+    fn note_taken(&mut self, now: Instant, bytes: usize, messages: usize) {
+        let Some(clog) = &mut self.clog else { return };
+        clog.bytes = clog.bytes.saturating_sub(bytes);
+        clog.messages = clog.messages.saturating_sub(messages);
+        if clog.bytes == 0 || clog.messages == 0 {
+            self.clog = self.is_half_full().then(|| Clog::new(now));
+        }
     }
 
     /// Whether a record could be filled now.
@@ -208,19 +275,20 @@ impl Conversation {
     }
 
     /// The peer says that it was handed every message of `lane` below `next`. Those are let go;
-    /// their tickets are given to `delivered`.
+    /// their tickets are given to `delivered`. Whether we did not know.
     pub(super) fn handle_ack(
         &mut self,
         now: Instant,
         lane: Lane,
         next: u64,
         mut delivered: impl FnMut(Ticket),
-    ) -> Result<(), LinkFault> {
+    ) -> Result<bool, LinkFault> {
         if next > MAX_NUMBER {
             return Err(LinkFault::violation("an acknowledgment beyond all numbers"));
         }
+        let before = self.queued_but_bulk();
         // A lane in which we say nothing, whatever it is to the peer.
-        let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(()) };
+        let Some(outgoing) = self.outgoing.get_mut(lane.index()) else { return Ok(false) };
         let known = match self.epoch_state {
             _ if outgoing.is_resumed() => outgoing.next_unsent(),
             EpochState::Known => outgoing.ever_sent(),
@@ -228,7 +296,7 @@ impl Conversation {
                 outgoing.number_from(next);
                 next
             }
-            EpochState::Outdated => return Ok(()),
+            EpochState::Outdated => return Ok(false),
             EpochState::Awaited => {
                 return Err(LinkFault::violation("an acknowledgment before a PING"));
             }
@@ -236,17 +304,23 @@ impl Conversation {
         if next > known {
             return Err(LinkFault::violation("an acknowledgment of what was never sent"));
         }
+        let mut moves = !outgoing.is_resumed();
         outgoing.resume();
         while let Some(gone) = outgoing.let_go_below(next) {
+            moves = true;
             if !gone.was_sent {
                 self.unsent -= gone.len;
             }
-            self.queued.0 -= gone.len;
-            self.queued.1 -= 1;
+            self.queued = (self.queued.0 - gone.len, self.queued.1 - 1);
+            if lane == Lane::BULK {
+                self.bulk = (self.bulk.0 - gone.len, self.bulk.1 - 1);
+            }
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }
-        Ok(())
+        let after = self.queued_but_bulk();
+        self.note_taken(now, before.0 - after.0, before.1 - after.1);
+        Ok(moves)
     }
 
     /// Whether a message with this number is the next one or an old one; a gap is a violation,

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::{
     contract::{DownReason, LinkKind, NotSent, SessionEffect},
     conversation::Conversation,
@@ -14,7 +12,10 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     limits::{CONVERSATION_GRACE, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
     time::{Duration, Instant},
-    wire::frame::{CloseReason, Lane},
+    wire::{
+        body::Body,
+        frame::{CloseReason, Lane},
+    },
 };
 
 /// What was said and heard, for each peer, and the link by which it goes on.
@@ -176,7 +177,7 @@ impl Conversations {
         now: Instant,
         peer: &NodeId,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
     ) -> Result<Option<LinkId>, NotSent> {
         let Entry { conversation, attachment, .. } =
@@ -191,16 +192,30 @@ impl Conversations {
         })
     }
 
-    /// Whether there are links, and each has more than half of what may be queued for its peer.
-    pub(super) fn is_clogged(&self) -> bool {
-        let mut attached = self
-            .by_peer
-            .values()
-            .filter(|entry| !matches!(entry.attachment, Attachment::Detached(_)));
-        attached.next().is_some_and(|first| {
-            first.conversation.is_half_full()
-                && attached.all(|entry| entry.conversation.is_half_full())
-        })
+    /// If there are links, and each has more than half of what may be queued for its peer: until
+    /// when one of the peers is waited for.
+    pub(super) fn clogged_until(&self, now: Instant) -> Option<Instant> {
+        let mut until = None;
+        for entry in self.by_peer.values() {
+            if matches!(entry.attachment, Attachment::Detached(_)) {
+                continue;
+            }
+            if !entry.conversation.is_half_full() {
+                return None;
+            }
+            until = until.max(entry.conversation.waited_for_until());
+        }
+        until.filter(|until| now < *until)
+    }
+
+    /// Bytes that the bulk lane to `peer` takes now; none without a session.
+    pub(super) fn bulk_room(&self, peer: &NodeId) -> usize {
+        match self.by_peer.get(peer) {
+            Some(entry) if !matches!(entry.attachment, Attachment::Detached(_)) => {
+                entry.conversation.bulk_room()
+            }
+            _ => 0,
+        }
     }
 
     /// What is said with `peer`, if anything is remembered of it.

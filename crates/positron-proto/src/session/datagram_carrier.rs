@@ -33,6 +33,8 @@ pub(super) struct DatagramCarrier {
     by_connection: BTreeMap<ConnectionId, LinkId>,
     /// Links for which something waits until there is room.
     waiting: BTreeSet<LinkId>,
+    /// Up to which change of the endpoint there was room for none of them.
+    without_room: u64,
     /// Connections whose other end gets no more room for now, and bytes of which that was not told.
     held: BTreeMap<ConnectionId, usize>,
     events: VecDeque<CarrierEvent>,
@@ -46,6 +48,7 @@ impl DatagramCarrier {
             by_link: BTreeMap::new(),
             by_connection: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            without_room: 0,
             held: BTreeMap::new(),
             events: VecDeque::new(),
             traffic: Traffic {
@@ -71,6 +74,22 @@ impl DatagramCarrier {
         // What is urgent does not wait behind what is not.
         let urgent = if lane == Lane::CONTROL { MAX_RECORD } else { 0 };
         queued.is_none_or(|queued| queued < LINK_DATAGRAM_WINDOW + urgent)
+    }
+
+    /// The next link for which something waited and there is room. Asked with every packet, it
+    /// looks at links only if there can be.
+    fn take_with_room(&mut self) -> Option<LinkId> {
+        let changes = self.endpoint.changes();
+        if self.waiting.is_empty() || self.without_room == changes {
+            return None;
+        }
+        let has_room = |link: &&LinkId| self.is_open(**link, Lane::DIRECT);
+        let link = self.waiting.iter().find(has_room).copied();
+        match link {
+            Some(link) => drop(self.waiting.remove(&link)),
+            None => self.without_room = changes,
+        }
+        link
     }
 
     fn forget(&mut self, connection: ConnectionId) -> Option<LinkId> {
@@ -247,9 +266,7 @@ impl Carrier for DatagramCarrier {
             match self.endpoint.poll_event() {
                 Some(event) => self.handle_event(now, event, names),
                 None => {
-                    let has_room = |link: &&LinkId| self.is_open(**link, Lane::DIRECT);
-                    let link = *self.waiting.iter().find(has_room)?;
-                    self.waiting.remove(&link);
+                    let link = self.take_with_room()?;
                     self.events.push_back(CarrierEvent::Taken { link });
                 }
             }

@@ -51,8 +51,13 @@ pub(super) enum Health {
 
 /// What a frame came to.
 enum FrameOutcome {
-    Nothing,
+    /// Something goes on because of it.
+    Progress,
     Message,
+    /// A message goes on by so many bytes.
+    Part(usize),
+    /// Nothing at all.
+    Nothing,
     Duplicate,
     UnknownLane,
 }
@@ -92,13 +97,30 @@ impl<'a> EstablishedSession<'a> {
         out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), LinkFault> {
         self.on.link.keep_alive.handle_sign_of_life(now);
+        let (mut unread, mut idle) = (self.on.link.unread(), 0);
         while let Some(frame) = self.on.link.next_frame()? {
-            match self.handle_frame(now, frame, out)? {
-                FrameOutcome::Nothing => {}
-                FrameOutcome::Message => counters.messages_received += 1,
-                FrameOutcome::Duplicate => counters.messages_duplicate += 1,
-                FrameOutcome::UnknownLane => counters.messages_unknown += 1,
-            }
+            let len = unread - self.on.link.unread();
+            unread -= len;
+            idle += match self.handle_frame(now, frame, out)? {
+                FrameOutcome::Progress => 0,
+                FrameOutcome::Message => {
+                    counters.messages_received += 1;
+                    0
+                }
+                FrameOutcome::Part(body) => len - body,
+                FrameOutcome::Nothing => len,
+                FrameOutcome::Duplicate => {
+                    counters.messages_duplicate += 1;
+                    len
+                }
+                FrameOutcome::UnknownLane => {
+                    counters.messages_unknown += 1;
+                    len
+                }
+            };
+        }
+        if idle > 0 {
+            out.push_back(SessionEffect::Idle { peer: self.peer(), bytes: idle });
         }
         Ok(())
     }
@@ -193,20 +215,19 @@ impl<'a> EstablishedSession<'a> {
             Frame::Ping { token } => {
                 conversation.handle_epoch(token);
                 link.keep_alive.handle_ping(now, token)?;
+                Ok(FrameOutcome::Progress)
             }
-            Frame::Pong { token } => {
-                link.keep_alive.handle_pong(now, token);
-            }
+            Frame::Pong { token } => Ok(progress(link.keep_alive.handle_pong(now, token))),
             Frame::Message { lane, number, body } => {
                 link.keep_alive.handle_carried(now);
-                return match conversation.check_duplicate(lane, number)? {
+                match conversation.check_duplicate(lane, number)? {
                     Freshness::New if !lane.is_known() => Ok(drop_unknown(conversation, lane)),
-                    Freshness::New => {
-                        link.abandon(lane);
-                        Ok(self.deliver(lane, body, out))
+                    Freshness::New if link.is_assembling(lane) => {
+                        Err(LinkFault::violation("a message of which a part came before"))
                     }
+                    Freshness::New => Ok(self.deliver(lane, body, out)),
                     Freshness::Duplicate => Ok(ack_again(conversation, lane)),
-                };
+                }
             }
             Frame::Fragment { lane, number, offset, total, body } => {
                 link.keep_alive.handle_carried(now);
@@ -221,19 +242,18 @@ impl<'a> EstablishedSession<'a> {
                         Freshness::New => drop_unknown(conversation, lane),
                     });
                 }
-                if let Some(whole) = link.assemble(now, lane, number, (offset, total), &body)? {
-                    return Ok(self.deliver(lane, whole, out));
-                }
+                Ok(match link.assemble(now, lane, number, (offset, total), &body)? {
+                    Some(whole) => self.deliver(lane, whole, out),
+                    None => FrameOutcome::Part(body.len()),
+                })
             }
             Frame::Ack { lane, next } => {
-                conversation.handle_ack(now, lane, next, |ticket| {
-                    out.push_back(SessionEffect::Delivered { ticket });
-                })?;
+                let delivered = |ticket| out.push_back(SessionEffect::Delivered { ticket });
+                Ok(progress(conversation.handle_ack(now, lane, next, delivered)?))
             }
-            Frame::Close(reason) => return Err(LinkFault::Closed(reason)),
-            Frame::Unknown { .. } => {}
+            Frame::Close(reason) => Err(LinkFault::Closed(reason)),
+            Frame::Unknown { .. } => Ok(FrameOutcome::Nothing),
         }
-        Ok(FrameOutcome::Nothing)
     }
 
     fn deliver(
@@ -246,6 +266,10 @@ impl<'a> EstablishedSession<'a> {
         out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
         FrameOutcome::Message
     }
+}
+
+const fn progress(is_some: bool) -> FrameOutcome {
+    if is_some { FrameOutcome::Progress } else { FrameOutcome::Nothing }
 }
 
 /// Nobody here knows what goes in this lane; its sender is not to say it again.

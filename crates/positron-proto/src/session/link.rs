@@ -52,7 +52,7 @@ pub(super) struct SessionLink {
     /// The lane in which it came, if that binds its frames.
     at_hand: Option<Lane>,
     /// Messages of which only the beginning has arrived.
-    assemblies: [Option<Assembly>; 3],
+    assemblies: [Option<Assembly>; Lane::KNOWN.len()],
     pub(super) keep_alive: KeepAlive,
 }
 
@@ -81,9 +81,14 @@ impl SessionLink {
             frames: Reader::new(Bytes::new()),
             held: 0,
             at_hand: None,
-            assemblies: [const { None }; 3],
+            assemblies: [const { None }; Lane::KNOWN.len()],
             keep_alive: KeepAlive::new(now),
         }
+    }
+
+    /// Bytes of the record at hand whose frames were not taken.
+    pub(super) fn unread(&self) -> usize {
+        self.frames.remaining()
     }
 
     /// The next frame of the record at hand.
@@ -138,11 +143,9 @@ impl SessionLink {
         body: &Bytes,
     ) -> Result<Option<Bytes>, LinkFault> {
         let Some(slot) = self.assemblies.get_mut(lane.index()) else { return Ok(None) };
-        if offset == 0 {
-            *slot = Some(Assembly { since: now, number, total, body: BytesMut::new() });
-        }
         let gap = LinkFault::violation("a part that does not continue its message");
-        let Some(assembly) = slot else { return Err(gap) };
+        let begun = Assembly { since: now, number, total, body: BytesMut::new() };
+        let assembly = slot.get_or_insert(begun);
         let arrived = u32::try_from(assembly.body.len()).ok();
         if (assembly.number, assembly.total, arrived) != (number, total, Some(offset)) {
             return Err(gap);
@@ -162,11 +165,9 @@ impl SessionLink {
         Some(Partial { since, bytes: begun().map(|assembly| assembly.body.capacity()).sum() })
     }
 
-    /// Lets go of a message in parts: it came whole.
-    pub(super) fn abandon(&mut self, lane: Lane) {
-        if let Some(slot) = self.assemblies.get_mut(lane.index()) {
-            *slot = None;
-        }
+    /// Whether the beginning of a message of this lane has arrived.
+    pub(super) fn is_assembling(&self, lane: Lane) -> bool {
+        self.assemblies.get(lane.index()).is_some_and(Option::is_some)
     }
 
     /// The first frame of the initiator; `order` grows with each dial [PROTOCOL 5.2].

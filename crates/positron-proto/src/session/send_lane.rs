@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::{
     id::Ticket,
     limits::MAX_RECORD,
-    wire::frame::{Frame, Lane},
+    wire::{
+        body::Body,
+        frame::{Frame, Lane},
+    },
 };
 
 /// One lane towards the peer: what was said in it and not acknowledged, whatever links come and go.
@@ -33,7 +34,7 @@ pub(super) struct SendLane {
 
 #[derive(Debug)]
 struct Queued {
-    body: Bytes,
+    body: Body,
     ticket: Option<Ticket>,
 }
 
@@ -89,7 +90,8 @@ impl SendLane {
                 if overhead + rest > room {
                     return Done::RecordFull;
                 }
-                Frame::Message { lane, number, body: next.body.clone() }.encode(out);
+                out.reserve(overhead + rest);
+                Frame::put_message(lane, number, &next.body, out);
                 put.bytes += rest;
                 self.offset = 0;
             } else {
@@ -98,9 +100,7 @@ impl SendLane {
                 }
                 let from = self.offset;
                 let to = from + rest.min(room - overhead);
-                let body = next.body.slice(from..to);
-                let (offset, total) = (as_u32(from), as_u32(next.body.len()));
-                Frame::Fragment { lane, number, offset, total, body }.encode(out);
+                Frame::put_fragment(lane, number, &next.body, from..to, out);
                 put.bytes += to - from;
                 self.offset = to;
                 if to < next.body.len() {
@@ -118,7 +118,7 @@ impl SendLane {
     }
 
     /// Queues a message at the end.
-    pub(super) fn push(&mut self, body: Bytes, ticket: Option<Ticket>) {
+    pub(super) fn push(&mut self, body: Body, ticket: Option<Ticket>) {
         self.queue.push_back(Queued { body, ticket });
     }
 
@@ -177,11 +177,6 @@ impl SendLane {
 
 fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
-}
-
-/// A message has at most [`MAX_MESSAGE`](crate::limits::MAX_MESSAGE) bytes.
-fn as_u32(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// A smaller part is not worth its frame; it waits for the next record (guess).

@@ -25,7 +25,10 @@ use crate::{
     limits::MAX_RECORD,
     rng::Rng,
     time::{Instant, Now},
-    wire::frame::{CloseReason, Frame, Lane},
+    wire::{
+        body::Body,
+        frame::{CloseReason, Frame, Lane},
+    },
 };
 
 /// All links and sessions of one node; an example is at [`super`].
@@ -291,7 +294,7 @@ impl Sessions {
         now: Now,
         peer: NodeId,
         lane: Lane,
-        body: Bytes,
+        body: Body,
         ticket: Option<Ticket>,
         _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {
@@ -311,9 +314,17 @@ impl Sessions {
         }
     }
 
-    /// Whether there are sessions, and more than half of what may wait for its peer waits in each.
-    pub fn is_clogged(&self) -> bool {
-        self.conversations.is_clogged()
+    /// Bytes that the bulk lane to `peer` takes now; none without a session.
+    pub fn bulk_room(&self, peer: &NodeId) -> usize {
+        self.conversations.bulk_room(peer)
+    }
+
+    /// If there are sessions, and more than half of what may wait for its peer waits in each: until
+    /// when to wait for them. Who takes a [sixteenth of a window](crate::limits::QUEUE_STEP_BYTES)
+    /// within [`REACH_PATIENCE`](crate::limits::REACH_PATIENCE) is waited for again; who holds all
+    /// links and takes less is not.
+    pub fn clogged_until(&self, now: Instant) -> Option<Instant> {
+        self.conversations.clogged_until(now)
     }
 
     /// Puts what waits on its links, as far as their carriers have room.

@@ -1,8 +1,13 @@
 //! Frames: what every kind of link carries `[PROTOCOL 4]`.
 
+use core::ops::Range;
+
 use bytes::{BufMut as _, Bytes};
 
-use super::codec::{Malformed, Reader, Source, Writer as _, varint_len};
+use super::{
+    body::Body,
+    codec::{Malformed, Reader, Source, Writer as _, varint_len},
+};
 use crate::limits::{LANES, MAX_MESSAGE, MAX_REASON_TEXT};
 
 /// An independent, ordered queue of messages between two nodes. A lower one is more urgent.
@@ -19,8 +24,10 @@ impl Lane {
     pub const GOSSIP: Self = Self(1);
     /// Messages of one node to one other.
     pub const DIRECT: Self = Self(2);
+    /// Pieces of streams between nodes: what is large, and can wait.
+    pub const BULK: Self = Self(3);
     /// Those of this version, most urgent first.
-    pub const KNOWN: [Self; 3] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT];
+    pub const KNOWN: [Self; 4] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::BULK];
 
     /// The lane of this number, if there can be one.
     pub const fn from_number(number: u8) -> Option<Self> {
@@ -197,17 +204,11 @@ impl Frame {
                 out.put_u64(*token);
             }
             Self::Message { lane, number, body } => {
-                out.put_u8(MESSAGE);
-                out.put_u8(lane.number());
-                out.append_varint(*number);
+                begin_message(*lane, *number, out);
                 out.append_blob(body);
             }
             Self::Fragment { lane, number, offset, total, body } => {
-                out.put_u8(FRAGMENT);
-                out.put_u8(lane.number());
-                out.append_varint(*number);
-                out.append_varint(u64::from(*offset));
-                out.append_varint(u64::from(*total));
+                begin_fragment(*lane, *number, (u64::from(*offset), u64::from(*total)), out);
                 out.append_blob(body);
             }
             Self::Ack { lane, next } => {
@@ -226,11 +227,44 @@ impl Frame {
         }
     }
 
+    /// Appends a [`Frame::Message`] with this body.
+    pub(crate) fn put_message(lane: Lane, number: u64, body: &Body, out: &mut Vec<u8>) {
+        begin_message(lane, number, out);
+        body.append(0..body.len(), out);
+    }
+
+    /// Appends a [`Frame::Fragment`] with this range of a body.
+    pub(crate) fn put_fragment(
+        lane: Lane,
+        number: u64,
+        body: &Body,
+        range: Range<usize>,
+        out: &mut Vec<u8>,
+    ) {
+        let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        begin_fragment(lane, number, (wide(range.start), wide(body.len())), out);
+        body.append(range, out);
+    }
+
     /// Bytes of a [`Frame::Message`] or [`Frame::Fragment`] around a body of `len` bytes, at the
     /// most.
     pub const fn overhead(number: u64, len: usize) -> usize {
         2 + varint_len(number) + 3 * varint_len(len as u64)
     }
+}
+
+fn begin_message(lane: Lane, number: u64, out: &mut Vec<u8>) {
+    out.put_u8(MESSAGE);
+    out.put_u8(lane.number());
+    out.append_varint(number);
+}
+
+fn begin_fragment(lane: Lane, number: u64, (offset, total): (u64, u64), out: &mut Vec<u8>) {
+    out.put_u8(FRAGMENT);
+    out.put_u8(lane.number());
+    out.append_varint(number);
+    out.append_varint(offset);
+    out.append_varint(total);
 }
 
 fn decode_lane(reader: &mut Reader) -> Result<Lane, Malformed> {

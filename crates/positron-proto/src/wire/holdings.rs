@@ -1,6 +1,9 @@
 //! Which messages a node has: ranges of sequence numbers per sender `[PROTOCOL 6]`.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, btree_map},
+    ops::RangeInclusive,
+};
 
 use super::codec::{Malformed, Reader, Writer as _};
 use crate::{
@@ -103,12 +106,29 @@ impl Ranges {
         )
     }
 
-    /// The parts of `within` that `self` does not cover.
-    fn gaps_in(&self, within: RangeInclusive<u64>) -> impl Iterator<Item = RangeInclusive<u64>> {
+    /// The numbers that are in `self` and in `other`: at the cost of `other`, however many ranges
+    /// of `self` are elsewhere.
+    pub fn common_with(&self, other: &Self) -> Self {
+        let parts = |within: RangeInclusive<u64>| {
+            let (start, end) = within.clone().into_inner();
+            let part = move |(&first, &last): (&u64, &u64)| (first.max(start), last.min(end));
+            self.around(within).map(part).filter(|(first, last)| first <= last)
+        };
+        Self(other.iter().flat_map(parts).collect())
+    }
+
+    /// The ranges that reach into `within`, and perhaps the one that ends before it.
+    fn around(&self, within: RangeInclusive<u64>) -> btree_map::Range<'_, u64, u64> {
         let (start, end) = within.into_inner();
         let from = self.0.range(..=start).next_back().map_or(start, |(&first, _)| first);
+        self.0.range(from..=end)
+    }
+
+    /// The parts of `within` that `self` does not cover.
+    fn gaps_in(&self, within: RangeInclusive<u64>) -> impl Iterator<Item = RangeInclusive<u64>> {
+        let mut covered = self.around(within.clone());
+        let (start, end) = within.into_inner();
         let mut next = Some(start);
-        let mut covered = self.0.range(from..=end);
         core::iter::from_fn(move || {
             loop {
                 let at = next.filter(|&at| at <= end)?;
@@ -290,6 +310,7 @@ mod tests {
             };
             let ((a, in_a), (b, in_b)) = (draw(), draw());
             assert_eq!(a.without(&b), in_a.difference(&in_b).copied().collect());
+            assert_eq!(a.common_with(&b), in_a.intersection(&in_b).copied().collect());
         }
         let mut all = Ranges::new();
         all.insert_range(0..=u64::MAX);

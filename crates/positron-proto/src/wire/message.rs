@@ -6,6 +6,7 @@
 use bytes::{BufMut as _, Bytes};
 
 use super::{
+    body::Body,
     codec::{Malformed, Reader, Writer as _},
     frame::Lane,
 };
@@ -43,6 +44,11 @@ pub trait RoomMessage: Sized {
         reader: &mut Reader,
         receiver: NodeId,
     ) -> Result<Self, Malformed>;
+
+    /// The message as it waits to be put on a link; in two parts, if it is large already.
+    fn encode_parts(&self) -> Body {
+        self.encode().into()
+    }
 
     /// The message as bytes: its type, its body.
     fn encode(&self) -> Bytes {

@@ -166,6 +166,7 @@ fn the_seeds_of_lives_reach_every_room() {
         "gossip.forged",
         "gossip.equivocations",
         "gossip.iwant_sent",
+        "gossip.iwant_served",
         "gossip.iwant_timeouts",
         "node.links_held",
         "node.malformed",

@@ -106,7 +106,7 @@ impl Pair {
     fn settle(&mut self) {
         while let Some(effect) = self.node.poll_effect() {
             let input = match effect {
-                Effect::Verify { check, job } => Input::Verdict { check, verdict: job.run() },
+                Effect::Verify { check, job, .. } => Input::Verdict { check, verdict: job.run() },
                 Effect::Persist { id, .. } => Input::Persisted { up_to: id },
                 _ => continue,
             };

@@ -9,6 +9,7 @@
 
 mod future_frames;
 mod future_peer;
+mod goodbye;
 mod man_in_the_middle;
 mod peer;
 mod rig;

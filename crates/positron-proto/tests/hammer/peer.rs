@@ -180,8 +180,9 @@ fn live(rig: &mut Rig, life: usize) -> Hostile {
             let (lane, body) = hostile.body(&mut rng, &names);
             let to = names[HONEST];
             // Neither a full queue nor a closed door is a reason to stop.
-            let _full = rig
-                .with_raw(host, |sessions, now, out| sessions.send(now, to, lane, body, None, out));
+            let _full = rig.with_raw(host, |sessions, now, out| {
+                sessions.send(now, to, lane, body.into(), None, out)
+            });
         }
         rig.rng = rng;
         rig.run();

@@ -281,7 +281,7 @@ impl Rig {
                         wire.hangups[side] = Some(how);
                     }
                 }
-                Effect::Verify { check, job } => {
+                Effect::Verify { check, job, .. } => {
                     self.answers.push_back((n, Input::Verdict { check, verdict: job.run() }));
                 }
                 Effect::Persist { id, .. } => {

@@ -8,9 +8,10 @@ use positron_proto::{
     gossip::GossipMessage,
     id::NodeId,
     identity::{PublicKey, Signature, Signed},
-    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_TTL},
+    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_TTL},
     node::Message,
     peers::PeersMessage,
+    substream::{Label, SubstreamEnd, SubstreamMessage},
     time::WallTime,
     wire::{
         Address,
@@ -125,7 +126,28 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         any_gossip_message().prop_map(Message::from),
         any_app_message(Audience::Node(RECEIVER))
             .prop_map(|message| DirectMessage::CustomData(message).into()),
+        any_substream_message().prop_map(Message::from),
     ]
+}
+
+fn any_substream_message() -> impl Strategy<Value = SubstreamMessage> {
+    let label =
+        (0..=MAX_NUMBER, any::<bool>()).prop_map(|(number, by_sender)| Label { number, by_sender });
+    let why = prop_oneof![
+        Just(SubstreamEnd::Gone),
+        Just(SubstreamEnd::Busy),
+        any::<u32>().prop_map(SubstreamEnd::Application),
+    ];
+    let piece = (0..=MAX_NUMBER, any::<bool>(), any_bytes(0..300));
+    (label, 0..=MAX_NUMBER, why, piece, 0..4).prop_map(|(label, limit, why, piece, kind)| {
+        let (offset, fin, bytes) = piece;
+        match kind {
+            0 => SubstreamMessage::Data { label, offset, fin, bytes },
+            1 => SubstreamMessage::Credit { label, limit },
+            2 => SubstreamMessage::Reset { label, why },
+            _ => SubstreamMessage::Stop { label, why },
+        }
+    })
 }
 
 fn any_peers_message() -> impl Strategy<Value = PeersMessage> {

@@ -16,6 +16,7 @@ use positron_proto::{
     },
     node::Message,
     peers::PeersMessage,
+    substream::SUBSTREAM_DATA,
     time::WallTime,
     wire::{
         Address, Malformed, Reader, Writer as _,
@@ -60,8 +61,9 @@ proptest! {
     ) {
         let bytes = message.encode();
         let cut = bytes.slice(..at.index(bytes.len()));
-        // The payload of an application message is whatever is left: a cut there is a shorter one.
-        let open_ended = matches!(message.message_type(), GOSSIP_MESSAGE | CUSTOM_DATA);
+        // What an application says is whatever is left: a cut there is a shorter one.
+        let kind = message.message_type();
+        let open_ended = matches!(kind, GOSSIP_MESSAGE | CUSTOM_DATA | SUBSTREAM_DATA);
         prop_assert!(decode(cut).is_err() || open_ended);
     }
 

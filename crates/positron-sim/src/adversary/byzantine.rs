@@ -142,7 +142,7 @@ impl Byzantine {
 
     /// A full queue is no reason to stop.
     fn send_raw(&mut self, now: Now, to: NodeId, lane: Lane, body: Bytes) {
-        let _full = self.sessions.send(now, to, lane, body, None, &mut self.outs);
+        let _full = self.sessions.send(now, to, lane, body.into(), None, &mut self.outs);
     }
 
     fn act(&mut self, now: Now) {

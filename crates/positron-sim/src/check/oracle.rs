@@ -199,7 +199,12 @@ impl Oracle {
                 self.directs.acknowledged += 1;
             }
             Outcome::Undelivered(_) => self.directs.given_up += 1,
-            Outcome::NotDurable(_) | Outcome::Joining | Outcome::Noted | Outcome::Stopped => {}
+            Outcome::NotDurable(_)
+            | Outcome::Joining
+            | Outcome::Noted
+            | Outcome::Stopped
+            | Outcome::StreamOpened(_)
+            | Outcome::StreamNotOpened(_) => {}
         }
     }
 
@@ -300,7 +305,17 @@ impl Oracle {
         let convergence = self.convergence(hosts, &live, 0, now);
         let membership = self.membership(hosts, &views, now);
         self.check_nobody_equivocated(hosts, &views, now);
+        self.check_streams(hosts, now);
         self.report(hosts, views, &convergence, &membership, now)
+    }
+
+    /// Who reads a stream up to its end has every byte of it, in its place.
+    fn check_streams(&mut self, hosts: &Hosts, now: Instant) {
+        let wrong = hosts.spent().streams.wrong;
+        if wrong > 0 {
+            let what = format!("{wrong} bytes or ends of streams in another place");
+            self.violate(hosts, Check::Delivery, now, None, what);
+        }
     }
 
     fn live<'a>(&self, hosts: &'a Hosts) -> Vec<Live<'a>> {
@@ -409,6 +424,7 @@ impl Oracle {
             directs: Directs { received: self.delivery.directs_received, ..self.directs },
             latency_ms: Latency::of(&mut undisturbed),
             latency_overall_ms: Latency::of(&mut all),
+            streams: spent.streams,
             wire_bytes: spent.wire_bytes,
             verifications: spent.verifications,
             changes: hosts.iter().map(Host::changes).sum(),

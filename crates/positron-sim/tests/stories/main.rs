@@ -326,6 +326,26 @@ fn a_disk_that_was_away_heals_by_itself_and_nothing_is_missing_on_it() {
 }
 
 #[test]
+fn what_is_made_right_again_is_so_for_a_machine_that_starts_later_too() {
+    // Node 3 is dead when its network and its disk are made right again.
+    let dead = Selector::Node(3);
+    let story = chatty("right again", 6, 70)
+        .fault(secs(8), Fault::TakeDisk(dead.clone()))
+        .fault(secs(8), Fault::Filter { who: dead.clone(), transport: LinkKind::Udp })
+        .fault(secs(8), Fault::Mute(dead.clone()))
+        .fault(secs(8), Fault::StopReading(dead.clone()))
+        .fault(secs(9), crash(dead.clone(), Death::PowerCut))
+        .fault(secs(10), Fault::GiveDiskBack(Selector::All))
+        .fault(secs(10), Fault::Unfilter(Selector::All))
+        .fault(secs(10), Fault::ReadAgain(Selector::All))
+        .fault(secs(12), Fault::Start(dead))
+        .say(secs(20), Workload::Broadcast { from: Some(3), bytes: 100 });
+    for report in play(&story, 0..5) {
+        assert_eq!(report.broadcasts, 21);
+    }
+}
+
+#[test]
 fn who_brings_more_than_a_disk_takes_is_slowed_and_keeps_its_link() {
     // A batch of 4 MiB takes 0.4 s: 10 MB/s. It is told 16 MB/s.
     for kind in [LinkKind::Udp, LinkKind::Tcp] {

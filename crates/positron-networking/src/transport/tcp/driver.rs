@@ -128,7 +128,7 @@ impl Tcp {
                 self.sessions.handle_written(now, link, bytes, out);
             }
             // Links bring nothing else.
-            CoreInput::Input(_) | CoreInput::Verdict(..) => {}
+            CoreInput::Input(_) | CoreInput::Verdict(..) | CoreInput::Stream(_) => {}
         }
     }
 }

@@ -124,7 +124,14 @@ impl ProtocolMachine for Tcp {
         }
         let ticket = Ticket(self.next_ticket);
         let (peer, message) = (channel.peer.id, SessionMessage::Data(data).encode());
-        match self.sessions.send(now, peer, Lane::DIRECT, message, Some(ticket), &mut self.out) {
+        match self.sessions.send(
+            now,
+            peer,
+            Lane::DIRECT,
+            message.into(),
+            Some(ticket),
+            &mut self.out,
+        ) {
             Ok(()) => {}
             Err(NotSent::QueueFull) => return Err(TransportSendError::Full),
             Err(NotSent::NotConnected) => return Err(TransportSendError::Closed(None)),
@@ -239,7 +246,8 @@ impl Tcp {
         }
         let (peer, message) = (channel.peer.id, SessionMessage::Credit(more).encode());
         // In a lane of its own: it must not wait behind what the other end lets us not send.
-        let sent = self.sessions.send(now, peer, Lane::CONTROL, message, None, &mut self.out);
+        let sent =
+            self.sessions.send(now, peer, Lane::CONTROL, message.into(), None, &mut self.out);
         if sent == Err(NotSent::QueueFull) {
             channel.not_told(more);
         }
@@ -283,7 +291,8 @@ impl Tcp {
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
             SessionEffect::Referral { .. }
             | SessionEffect::Moved { .. }
-            | SessionEffect::DialledUs { .. } => {}
+            | SessionEffect::DialledUs { .. }
+            | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");
             }

@@ -229,17 +229,12 @@ impl Endpoint {
 
     /// Notes when a handshake of ours wants to be woken.
     pub(super) fn wake_dial(&mut self, id: ConnectionId) {
-        match self.dials.get(&id) {
-            Some(dial) => self.deadlines.set(EndpointWake::Dial(id), dial.next()),
-            None => self.deadlines.clear(EndpointWake::Dial(id)),
-        }
+        let next = self.dials.get(&id).map(|dial| dial.next());
+        self.deadlines.set_or_clear(EndpointWake::Dial(id), next);
     }
 
     pub(super) fn wake_half_open(&mut self) {
-        match self.half_open.poll_timeout() {
-            Some(at) => self.deadlines.set(EndpointWake::HalfOpen, at),
-            None => self.deadlines.clear(EndpointWake::HalfOpen),
-        }
+        self.deadlines.set_or_clear(EndpointWake::HalfOpen, self.half_open.poll_timeout());
     }
 
     /// What a handshake of ours came to.

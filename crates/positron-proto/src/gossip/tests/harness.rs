@@ -160,7 +160,7 @@ impl Node {
         }
     }
 
-    fn drain(&mut self, now: Now, mut out: VecDeque<GossipEffect>) -> Sent {
+    pub(super) fn drain(&mut self, now: Now, mut out: VecDeque<GossipEffect>) -> Sent {
         let mut sent = Vec::new();
         while let Some(next) = out.pop_front() {
             match next {

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::{ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, WANT_DELAY, WANT_TIMEOUT},
+    limits::{
+        ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, SYNC_TIMEOUT, WANT_DELAY, WANT_TIMEOUT,
+        WANT_TIMEOUT_MOST,
+    },
     misbehavior::Observation,
     standings::PeerTrust,
     time::{Duration, WallTime},
@@ -55,6 +58,47 @@ fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
         _ => None,
     };
     sent.iter().filter_map(want).collect()
+}
+
+#[test]
+fn where_answers_take_longer_than_a_second_they_are_waited_for() {
+    let mut node = node_with(2, config());
+    let (slow, took) = (peer(1), Duration::from_millis(1_400));
+    let mut now = START;
+    for number in 0..20 {
+        for holder in [slow, peer(2)] {
+            let news = holdings(identity(9).node_id(), [number]);
+            node.hear(at(now), holder, GossipMessage::IHave(news));
+        }
+        let answered = now + WANT_DELAY + took;
+        let asked = asked(&node.pass(now, answered));
+        let in_vain = if number < 5 { 2 } else { 1 };
+        assert!((1..=in_vain).contains(&asked.len()), "{number}: {asked:?}");
+        let answer = say(&identity(9), number, b"news");
+        node.hear(at(answered), slow, GossipMessage::Gossip(0, answer.claim().clone()));
+        now = answered;
+    }
+    assert!(node.gossip.counters().iwant_timeouts >= 1, "it has to be learned");
+    // Whoever keeps silent is waited for no longer than that.
+    for holder in [slow, peer(2)] {
+        let news = holdings(identity(9).node_id(), [100]);
+        node.hear(at(now), holder, GossipMessage::IHave(news));
+    }
+    let asked = asked(&node.pass(now, now + WANT_DELAY + WANT_TIMEOUT_MOST));
+    assert_eq!(asked.iter().map(|(whom, _)| *whom).collect::<Vec<_>>(), [slow, peer(2)]);
+}
+
+#[test]
+fn a_comparison_that_is_not_answered_remembers_nothing_once_it_is_over() {
+    let mut node = node_with(1, config());
+    let other = identity(9);
+    node.hear(at(START), peer(1), GossipMessage::Gossip(0, say(&other, 7, b"x").claim().clone()));
+    let seven = || GossipMessage::IHave(holdings(other.node_id(), [7]));
+    let remembers = |node: &Node| node.gossip.links[&peer(1)].comparison.is_some();
+    node.hear(at(SYNC_TIMEOUT.saturating_sub(Duration::from_micros(1))), peer(1), seven());
+    assert!(remembers(&node));
+    node.hear(at(SYNC_TIMEOUT), peer(1), seven());
+    assert!(!remembers(&node));
 }
 
 #[test]

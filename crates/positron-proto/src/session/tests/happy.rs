@@ -90,7 +90,7 @@ fn messages_of_every_size_around_the_limits_arrive_unharmed() {
     }
     let (peer, too_large) = (world.nodes[1].id, Bytes::from(vec![0; MAX_MESSAGE + 1]));
     let refused =
-        world.with(0, |s, now, out| s.send(now, peer, Lane::DIRECT, too_large, None, out));
+        world.with(0, |s, now, out| s.send(now, peer, Lane::DIRECT, too_large.into(), None, out));
     assert_eq!(refused, Err(NotSent::TooLarge));
 }
 

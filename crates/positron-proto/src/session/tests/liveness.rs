@@ -108,6 +108,61 @@ fn more_pings_than_allowed_end_the_session_as_flooding() {
 }
 
 #[test]
+fn frames_that_say_nothing_are_told_to_whoever_counts_work_and_others_are_not() {
+    let (lane, unknown) = (Lane::GOSSIP, Lane::from_number(9).unwrap());
+    let message = |lane, number, len| Frame::Message { lane, number, body: vec![7; len].into() };
+    let part = |number, offset, len: usize| {
+        let body = vec![7; len].into();
+        Frame::Fragment { lane, number, offset, total: 1000, body }
+    };
+    let len = |frame: &Frame| {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        bytes.len()
+    };
+    let mut world = World::connected();
+    world.send(1, 0, lane, "acknowledged");
+    world.run();
+    // What honest ends say, however much of it, costs them what is around the parts of a message.
+    assert_eq!(idle(&world), 0);
+    // What is said by hand is not known at the other end, and its acknowledgment is a violation.
+    world.wires[0].stalled[1] = true;
+    say(&mut world, 0, &[Frame::Ping { token: 5 }, message(lane, 0, 500), part(1, 0, 990)]);
+    say(&mut world, 0, &[part(1, 990, 10), message(lane, 2, 500)]);
+    world.run();
+    assert_eq!(idle(&world), len(&part(1, 0, 990)) - 990);
+    for frame in [
+        Frame::Pong { token: 77 },
+        Frame::Ack { lane, next: 1 },
+        Frame::Unknown { kind: 0x41 },
+        message(lane, 0, 500),
+        part(1, 0, 990),
+        message(unknown, 0, 500),
+        message(unknown, 0, 500),
+    ] {
+        let before = idle(&world);
+        say(&mut world, 0, core::slice::from_ref(&frame));
+        world.run();
+        assert_eq!(idle(&world) - before, len(&frame), "{frame:?}");
+    }
+    // A message in as many parts as it has bytes is work for each of them.
+    let before = idle(&world);
+    (0..999).for_each(|offset| say(&mut world, 0, &[part(3, offset, 1)]));
+    world.run();
+    assert!(idle(&world) - before > 5 * 999);
+    assert!(world.is_up(1, 0));
+}
+
+/// Bytes of frames that said nothing to node 1.
+fn idle(world: &World) -> usize {
+    let idle = world.nodes[1].said.iter().map(|said| match said {
+        SessionEffect::Idle { bytes, .. } => *bytes,
+        _ => 0,
+    });
+    idle.sum()
+}
+
+#[test]
 fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender() {
     let lane = Lane::GOSSIP;
     let body = Bytes::from_static(b"x");
@@ -126,6 +181,8 @@ fn frames_that_break_the_rules_end_the_session_and_are_held_against_their_sender
             ],
             violation,
         ),
+        (vec![part(0, 0), part(0, 0)], violation),
+        (vec![part(0, 0), Frame::Message { lane, number: 0, body: body.clone() }], violation),
         (vec![Frame::Ack { lane, next: 1 }], violation),
         (vec![Frame::Unknown { kind: 0x3F }], Misbehavior::Malformed),
     ] {

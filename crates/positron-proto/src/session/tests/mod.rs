@@ -371,12 +371,13 @@ impl World {
 
     fn send(&mut self, from: usize, to: usize, lane: Lane, body: impl Into<Bytes>) {
         let (peer, body) = (self.nodes[to].id, body.into());
-        self.with(from, |s, now, out| s.send(now, peer, lane, body, None, out)).unwrap();
+        self.with(from, |s, now, out| s.send(now, peer, lane, body.into(), None, out)).unwrap();
     }
 
     fn send_ticket(&mut self, from: usize, to: usize, body: impl Into<Bytes>, ticket: u64) {
         let (peer, body, ticket) = (self.nodes[to].id, body.into(), Some(Ticket(ticket)));
-        self.with(from, |s, now, out| s.send(now, peer, Lane::DIRECT, body, ticket, out)).unwrap();
+        self.with(from, |s, now, out| s.send(now, peer, Lane::DIRECT, body.into(), ticket, out))
+            .unwrap();
     }
 
     fn close(&mut self, n: usize, peer: usize, reason: CloseReason) {

@@ -2,20 +2,31 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use positron_networking::NodeId;
-use positron_proto::wire::has_zone;
+use positron_proto::{id::NodeId, wire::has_zone};
 
 use crate::reach::MAX_INVITED;
 
 const SCHEME: &str = "positron:";
 
 /// Why a node that listens may be without an invite.
-pub(crate) const NO_ADDRESS: &str =
-    "this machine has no address of a family that the node listens on";
+pub const NO_ADDRESS: &str = "this machine has no address of a family that the node listens on";
 
-/// `positron:<node id>@<address>[,<address>]?network=<name>`.
+/// What one node needs to know to join another: who it is, where, and in which network. As text it
+/// is `positron:<node id>@<address>[,<address>]?network=<name>`.
+///
+/// An invite is no secret and gives no right: it says whom to expect, so that nobody else can take
+/// the place of its node.
+///
+/// ```
+/// use positron_networking::Invite;
+///
+/// let text = format!("positron:{}@192.0.2.1:8888?network=example", "07".repeat(32));
+/// let invite: Invite = text.parse().unwrap();
+/// assert_eq!((invite.network.as_str(), invite.addresses[0].as_str()), ("example", "192.0.2.1:8888"));
+/// assert_eq!(invite.to_string(), text);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Invite {
+pub struct Invite {
     /// Who must answer.
     pub node: NodeId,
     /// Where, most promising first; never empty.
@@ -25,21 +36,26 @@ pub(crate) struct Invite {
 }
 
 /// Why a text is no invite.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NotAnInvite(String);
-
-impl fmt::Display for NotAnInvite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAnInvite(String);
 
 impl Invite {
+    /// Whether a text is meant to be an invite, and not an address.
+    pub fn is_meant_by(text: &str) -> bool {
+        text.trim_start().starts_with(SCHEME)
+    }
+
+    /// Where to dial, and who must answer: `id@host:port` for each address.
+    pub fn targets(&self) -> Vec<String> {
+        self.addresses.iter().map(|address| format!("{}@{address}", self.node)).collect()
+    }
+
     /// The invite of a node that can be dialled at `addresses`, after those that its operator
     /// named, which are `configured`.
     ///
     /// `None` if there is no address to dial: [`NO_ADDRESS`], or every port is still to be chosen.
-    pub(crate) fn new(
+    pub fn new(
         node: NodeId,
         network: &str,
         configured: &[String],
@@ -60,7 +76,7 @@ impl Invite {
     }
 
     /// Why nobody but this machine can use it, if so. The node listens on `listen`.
-    pub(crate) fn warning(&self, listen: &[SocketAddr]) -> Option<&'static str> {
+    pub fn warning(&self, listen: &[SocketAddr]) -> Option<&'static str> {
         let is_loopback =
             |text: &String| text.parse().is_ok_and(|at: SocketAddr| at.ip().is_loopback());
         if !self.addresses.iter().all(is_loopback) {
@@ -111,8 +127,31 @@ impl FromStr for Invite {
     }
 }
 
+/// What to dial for a bootstrap address: itself, with or without who must answer, or all that an
+/// invite names.
+pub(crate) fn targets_of(text: &str, network: &str) -> Result<Vec<String>, String> {
+    if Invite::is_meant_by(text) {
+        let invite: Invite = text.parse().map_err(|error: NotAnInvite| error.to_string())?;
+        if invite.network != network {
+            return Err(format!(
+                "the invite is for the network '{}', this node is in '{network}'",
+                invite.network
+            ));
+        }
+        return Ok(invite.targets());
+    }
+    let (id, host_and_port) = text.split_once('@').unwrap_or(("", text));
+    let names_nobody = !text.contains('@') || id.parse::<NodeId>().is_ok();
+    if names_nobody && is_address(host_and_port).is_ok() {
+        return Ok(vec![text.to_owned()]);
+    }
+    Err("each must be host:port, such as 192.0.2.1:8888, [2001:db8::1]:8888 or \
+         node.example.org:8888, with `id@` before it or not, or an invite"
+        .into())
+}
+
 /// Whether `text` reads as `host:port`, where host may be a name.
-pub(crate) fn is_address(text: &str) -> Result<(), String> {
+pub fn is_address(text: &str) -> Result<(), String> {
     if text.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0) {
         return Ok(());
     }

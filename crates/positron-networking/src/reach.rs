@@ -7,14 +7,14 @@ use std::{
 
 /// Addresses in an invite: it must stay short enough to be pasted, and there is one attempt for
 /// each when it is used (guess).
-pub(crate) const MAX_INVITED: usize = 8;
+pub const MAX_INVITED: usize = 8;
 
 /// Addresses of this machine that are looked at: hosts of containers have thousands (guess).
 const MAX_INTERFACES: usize = 4096;
 
 /// What a machine has: its addresses, and from which of them it talks to the world.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// Those of interfaces that are up.
     pub interfaces: Vec<Interface>,
     /// The source addresses of the default routes, at most one of each family.
@@ -23,7 +23,7 @@ pub(crate) struct Machine {
 
 /// One address of one interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Interface {
+pub struct Interface {
     /// As the operating system calls the interface.
     pub name: String,
     /// One of its addresses.
@@ -47,7 +47,7 @@ enum Reach {
 
 impl Machine {
     /// The one that this process is on.
-    pub(crate) fn this() -> Self {
+    pub fn this() -> Self {
         let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
         let up = interfaces.into_iter().filter(if_addrs::Interface::is_oper_up);
         let named = up.filter(|one| !one.is_link_local() || one.ip().is_ipv4());
@@ -66,11 +66,7 @@ impl Machine {
     ///
     /// Loopback is among them only if there is nothing else, and no address that means something
     /// else on each machine (link-local IPv6 needs the name of an interface beside it).
-    pub(crate) fn dialable(
-        &self,
-        observed: &[SocketAddr],
-        listen: &[SocketAddr],
-    ) -> Vec<SocketAddr> {
+    pub fn dialable(&self, observed: &[SocketAddr], listen: &[SocketAddr]) -> Vec<SocketAddr> {
         let local = listen.iter().flat_map(|address| {
             self.served_by(address.ip()).into_iter().map(|ip| (ip, address.port()))
         });
@@ -96,7 +92,7 @@ impl Machine {
     }
 
     /// Whether a socket on `listen` means both families here, but there is only IPv4.
-    pub(crate) fn is_without_ipv6(&self, listen: &[SocketAddr]) -> bool {
+    pub fn is_without_ipv6(&self, listen: &[SocketAddr]) -> bool {
         listen.iter().any(|address| address.ip() == Ipv6Addr::UNSPECIFIED)
             && !self.interfaces.iter().any(|one| one.ip.is_ipv6())
     }

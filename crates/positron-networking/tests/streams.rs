@@ -1,0 +1,183 @@
+//! Streams between nodes over real sockets: exact, in turn, and over when an end is.
+
+mod common;
+#[path = "lossy_path/relay.rs"]
+mod relay;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{address, config, start, until_peers};
+use positron_networking::{
+    NetworkConfig, Node, NodeStream, StreamError, SubstreamEnd, TransportPolicy,
+};
+use relay::Relay;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinSet,
+    time::timeout,
+};
+
+/// Far beyond what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn pair(config: NetworkConfig) -> (Node, Node) {
+    let (alice, bob) = (start(config.clone()).await, start(config).await);
+    alice.join(&address(&bob)).await.unwrap();
+    until_peers(&bob, 1).await;
+    (alice, bob)
+}
+
+/// Bytes that tell where they stand.
+fn text(len: usize) -> Vec<u8> {
+    (0..len).map(|at| ((at >> 8) * 31 + at) as u8).collect()
+}
+
+/// Says everything back that it is told, up to the end.
+async fn echo(stream: NodeStream) {
+    let (mut writer, mut reader) = stream.split();
+    while let Some(bytes) = reader.read_bytes().await.unwrap() {
+        writer.write_all(&bytes).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+}
+
+/// Tells `bytes` and hears them again.
+async fn shout(alice: &Node, bob: &Node, bytes: Vec<u8>) {
+    let stream = alice.open_stream(bob.id()).await.unwrap();
+    let (mut writer, mut reader) = stream.split();
+    let said = bytes.clone();
+    let writing = tokio::spawn(async move {
+        writer.write_all(&said).await.unwrap();
+        writer.finish().await.unwrap();
+    });
+    let mut heard = Vec::new();
+    reader.read_to_end(&mut heard).await.unwrap();
+    assert!(heard == bytes, "{} of {} bytes", heard.len(), bytes.len());
+    writing.await.unwrap();
+}
+
+fn echo_everything(bob: Arc<Node>) {
+    tokio::spawn(async move {
+        while let Some(stream) = bob.accept_stream().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_any_message_arrives_whole_and_in_order_over_udp_and_over_tcp() {
+    for transport in [TransportPolicy::Udp, TransportPolicy::Tcp] {
+        let (alice, bob) = pair(NetworkConfig { transport, ..config() }).await;
+        let bob = Arc::new(bob);
+        echo_everything(Arc::clone(&bob));
+        timeout(PATIENCE, shout(&alice, &bob, text(20_000_000))).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_exact_although_one_of_twenty_datagrams_is_lost() {
+    for (percent, len) in [(0, 5_000_000), (1, 5_000_000), (5, 1_000_000)] {
+        let udp = NetworkConfig { transport: TransportPolicy::Udp, ..config() };
+        let (alice, bob) = (start(udp.clone()).await, Arc::new(start(udp).await));
+        let relay = Relay::start(bob.listen_addresses()[0], percent).await;
+        alice.join(&relay.address.to_string()).await.unwrap();
+        echo_everything(Arc::clone(&bob));
+        timeout(PATIENCE, shout(&alice, &bob, text(len))).await.unwrap();
+        println!("{percent} % loss: {}", relay.told());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_are_open_at_once() {
+    let (alice, bob) = pair(config()).await;
+    let bob = Arc::new(bob);
+    echo_everything(Arc::clone(&bob));
+    let mut open = Vec::new();
+    for _ in 0..1_000 {
+        open.push(alice.open_stream(bob.id()).await.unwrap());
+    }
+    let mut all = JoinSet::new();
+    for (number, mut stream) in open.into_iter().enumerate() {
+        all.spawn(async move {
+            let said = format!("stream {number}").repeat(100);
+            stream.write_all(said.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut heard = String::new();
+            stream.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, said);
+        });
+    }
+    timeout(PATIENCE, all.join_all()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_holds_up_its_own_stream_and_nothing_else() {
+    let (alice, bob) = pair(config()).await;
+    let mut slow = alice.open_stream(bob.id()).await.unwrap();
+    let unread = bob.accept_stream().await.unwrap();
+    let stuck = tokio::spawn(async move { slow.write_all(&text(40_000_000)).await });
+    let bob = Arc::new(bob);
+    echo_everything(Arc::clone(&bob));
+    timeout(PATIENCE, shout(&alice, &bob, text(10_000_000))).await.unwrap();
+    let mut inbox = bob.subscribe();
+    alice.send_to_peer(bob.id(), "nothing else").await.unwrap();
+    assert_eq!(inbox.recv().await.unwrap().decode::<String>().unwrap(), "nothing else");
+    assert!(!stuck.is_finished(), "40 MB are more than is ever granted");
+    drop(unread);
+    let error = timeout(PATIENCE, stuck).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::Application(0)));
+}
+
+fn ended(error: &std::io::Error) -> StreamError {
+    *error.get_ref().unwrap().downcast_ref::<StreamError>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_death_of_either_node_ends_its_streams_at_the_other() {
+    for dies in [0, 1] {
+        let (alice, bob) = pair(config()).await;
+        let mut asked = alice.open_stream(bob.id()).await.unwrap();
+        let mut answers = bob.accept_stream().await.unwrap();
+        let mut nodes = vec![alice, bob];
+        drop(nodes.remove(dies));
+        let left = if dies == 0 { &mut answers } else { &mut asked };
+        let error = timeout(PATIENCE, left.read_u8()).await.unwrap().unwrap_err();
+        assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::SessionEnded));
+        let error = left.write_all(b"anybody?").await.unwrap_err();
+        assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::SessionEnded));
+        let gone = if dies == 0 { &mut asked } else { &mut answers };
+        let error = timeout(PATIENCE, gone.read_u8()).await.unwrap().unwrap_err();
+        assert_eq!(ended(&error), StreamError::NodeStopped);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_dropped_before_it_is_finished_never_looks_whole() {
+    let (alice, bob) = pair(config()).await;
+    let mut half = alice.open_stream(bob.id()).await.unwrap();
+    half.write_all(b"half of it").await.unwrap();
+    let mut reader = bob.accept_stream().await.unwrap();
+    let mut beginning = [0; 10];
+    reader.read_exact(&mut beginning).await.unwrap();
+    drop(half);
+    let error = timeout(PATIENCE, reader.read_u8()).await.unwrap().unwrap_err();
+    assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::Application(0)));
+
+    let whole = alice.open_stream(bob.id()).await.unwrap();
+    let (mut writer, _) = whole.split();
+    writer.write_all(b"all of it").await.unwrap();
+    writer.finish().await.unwrap();
+    let mut text = String::new();
+    bob.accept_stream().await.unwrap().read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "all of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_to_nobody_is_an_error_that_says_so() {
+    let alice = start(config()).await;
+    let bob = start(config()).await;
+    let nobody = alice.open_stream(bob.id()).await.unwrap_err();
+    assert!(nobody.to_string().contains("neither connected nor in the address book"), "{nobody}");
+    let itself = alice.open_stream(alice.id()).await.unwrap_err();
+    assert!(itself.to_string().contains("itself"), "{itself}");
+}
