@@ -230,9 +230,7 @@ impl Stage {
             }
             SessionEffect::Moved { peer, .. }
             | SessionEffect::DialledUs { peer, .. }
-            | SessionEffect::UsedTwice { peer, .. } => {
-                assert_eq!(peer, other);
-            }
+            | SessionEffect::UsedTwice { peer, .. } => assert_eq!(peer, other),
             SessionEffect::DialEnded { .. } => {
                 let dials = &mut self.ends[n].dials;
                 *dials = dials.checked_sub(1).expect("a dial comes to an end once");

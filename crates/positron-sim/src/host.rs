@@ -3,12 +3,12 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
 };
 
 use bytes::Bytes;
-use positron_internet::{Firewall, HostId, StreamId, Translator};
+use positron_internet::{HostId, StreamId};
 use positron_proto::{
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
@@ -45,10 +45,6 @@ const FLUSH: Duration = Duration::from_millis(200);
 const DISK_RETRY: Duration = Duration::from_millis(500);
 /// Time between two looks of a process at its machine's interfaces: what the driver takes.
 const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a firewall or a home router remembers a flow (RFC 4787, 4.3: at least).
-const FLOW_TIMEOUT: Duration = Duration::from_secs(120);
-/// The address of every host behind a home router.
-const INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
 /// Datagrams that a host hands to its kernel at a time.
 const BATCH: usize = 16;
 
@@ -142,16 +138,7 @@ impl Host {
 
     /// Something stands between it and the internet, before anything runs on it.
     pub(crate) fn put_behind(&mut self, gateway: Gateway) {
-        match gateway {
-            Gateway::Firewall => self.stack.install(Box::new(Firewall::new(FLOW_TIMEOUT))),
-            Gateway::Translator(filtering) => {
-                let outside = self.addr.ip();
-                self.addr.set_ip(INSIDE.into());
-                self.stack.renumber(self.addr.ip());
-                let translator = Translator::new(outside, filtering, FLOW_TIMEOUT);
-                self.stack.install(Box::new(translator));
-            }
-        }
+        self.addr.set_ip(self.stack.put_behind(gateway, self.addr.ip()));
     }
 
     // --- what it is like ---

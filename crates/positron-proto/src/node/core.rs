@@ -251,8 +251,7 @@ impl NodeCore {
         self.gossip.holdings()
     }
 
-    /// The first message from the number `from` on that a durable subscription has not
-    /// acknowledged.
+    /// The first message from `from` on that a durable subscription has not acknowledged.
     pub fn first_unacknowledged(&self, name: &str, from: u64) -> Option<Unacknowledged> {
         self.deliveries.first_unacknowledged(name, from)
     }

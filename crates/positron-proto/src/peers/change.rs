@@ -13,8 +13,8 @@ use crate::{
     wire::{Malformed, Reader, Writer as _, record::PeerRecord},
 };
 
-/// Node: when it was last seen, dials that failed since, where it was dialled, where that proved that
-/// strangers reach it, and its record as it travels.
+/// Node: when it was last seen, dials that failed since, where it was dialled, where that proved
+/// that strangers reach it, and its record as it travels.
 pub const BOOK: Table = Table { name: "peers_book", rule: Rule::Replace, essential: false };
 
 /// A peer of the address book.

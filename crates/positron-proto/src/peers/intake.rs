@@ -34,8 +34,8 @@ use crate::{
 /// use; what is left leaves as [`PeersEffect::Verify`], and comes back to
 /// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted). A linked
 /// peer whose record is in the book without a proof that strangers reach it is probed at its
-/// addresses, at most [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are being checked, and
-/// [`MAX_CHECKS_PER_PEER`] of one peer.
+/// addresses, at most [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are
+/// being checked, and [`MAX_CHECKS_PER_PEER`] of one peer.
 #[derive(Debug)]
 pub(super) struct Intake {
     me: NodeId,
