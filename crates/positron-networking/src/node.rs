@@ -371,16 +371,6 @@ impl Node {
     ///
     /// Cancel-safe: the node goes on trying.
     ///
-    /// ```
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # use positron_networking::{NetworkConfig, Node};
-    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// let invite = alice.invite().unwrap().to_string();
-    /// assert_eq!(bob.join(&invite).await.unwrap(), alice.id());
-    /// # });
-    /// ```
-    ///
     /// # Errors
     /// [`JoinError::Unreached`] after the first attempt at each address failed, or after 30
     /// seconds; the node goes on trying.

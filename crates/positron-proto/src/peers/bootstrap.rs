@@ -12,7 +12,7 @@ use super::{
     dialer::{DialReason, Dialer},
     redial::{Redial, backoff},
     scope::with_zone,
-    target::{Place, Target},
+    target::{DialPlace, Target},
     turn::Turn,
 };
 use crate::{
@@ -165,7 +165,7 @@ impl BootstrapAddresses {
     pub(super) fn ask(&mut self, now: Instant, address: String) -> bool {
         let Some(index) = self.insert(address) else { return false };
         let entry = &mut self.entries[index];
-        if entry.target.place != Place::Nowhere {
+        if entry.target.place != DialPlace::Nowhere {
             entry.asked = true;
             entry.view.state = BootstrapState::Trying;
             self.deadlines.set_earliest(index, now);
@@ -384,12 +384,12 @@ impl BootstrapAddresses {
             entry.failure = None;
         }
         match entry.target.place {
-            Place::Nowhere => {}
-            Place::Address(addr) => {
+            DialPlace::Nowhere => {}
+            DialPlace::Address(addr) => {
                 entry.queue.push_back(addr);
                 self.race_next_address(index, links, dialer, turn);
             }
-            Place::Name => {
+            DialPlace::Name => {
                 entry.resolving = true;
                 turn.push(PeersEffect::Resolve(entry.target.host_and_port.clone()));
                 self.deadlines.set(index, turn.now.mono + RESOLVE_TIMEOUT);
@@ -492,8 +492,8 @@ mod tests {
         for zoned in ["[fe80::1%3]:8888", "[fe80::1%4]:8888", "[::ffff:192.0.2.1]:1"] {
             let addr: SocketAddr = zoned.parse().unwrap();
             let target = Target::read(zoned).unwrap();
-            for place in [target.place, Place::Address(in_turns(vec![addr], 0)[0])] {
-                let Place::Address(to) = place else { panic!("{zoned} is an address") };
+            for place in [target.place, DialPlace::Address(in_turns(vec![addr], 0)[0])] {
+                let DialPlace::Address(to) = place else { panic!("{zoned} is an address") };
                 let expected = zoned.replace("[::ffff:192.0.2.1]", "192.0.2.1");
                 assert_eq!(to.to_string(), expected);
             }

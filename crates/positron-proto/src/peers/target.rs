@@ -12,12 +12,12 @@ pub(super) struct Target {
     pub(super) expect: Expect,
     /// Without who.
     pub(super) host_and_port: String,
-    pub(super) place: Place,
+    pub(super) place: DialPlace,
 }
 
 /// What stands in front of the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum DialPlace {
     Address(SocketAddr),
     Name,
     Nowhere,
@@ -26,7 +26,7 @@ pub(super) enum Place {
 impl Target {
     /// An address that cannot be read.
     pub(super) const fn nobody() -> Self {
-        Self { expect: Expect::Anyone, host_and_port: String::new(), place: Place::Nowhere }
+        Self { expect: Expect::Anyone, host_and_port: String::new(), place: DialPlace::Nowhere }
     }
 
     pub(super) fn read(address: &str) -> Result<Self, &'static str> {
@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-fn parse(address: &str) -> Result<Place, &'static str> {
+fn parse(address: &str) -> Result<DialPlace, &'static str> {
     if let Ok(addr) = address.parse::<SocketAddr>() {
         return match addr {
             _ if addr.port() == 0 => Err("port 0 is no port"),
@@ -50,7 +50,7 @@ fn parse(address: &str) -> Result<Place, &'static str> {
                 Err("this IP address means any, dial a specific one")
             }
             _ if addr.ip().is_multicast() => Err("this IP address is of a group, not of a node"),
-            _ => Ok(Place::Address(with_zone(addr))),
+            _ => Ok(DialPlace::Address(with_zone(addr))),
         };
     }
     if address.parse::<IpAddr>().is_ok() {
@@ -65,7 +65,7 @@ fn parse(address: &str) -> Result<Place, &'static str> {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
     let readable = !host.is_empty() && host.len() <= MAX_NAME && host.chars().all(is_name);
     if readable || has_zone(host) {
-        Ok(Place::Name)
+        Ok(DialPlace::Name)
     } else {
         Err("the host is neither a name nor an IP address")
     }
@@ -83,7 +83,7 @@ mod tests {
     fn an_address_may_say_who_must_answer() {
         let id = NodeId::from_bytes([7; 32]);
         let target = Target::read(&format!("{id}@node.example.org:8888")).unwrap();
-        assert_eq!((target.expect, target.place), (Expect::Node(id), Place::Name));
+        assert_eq!((target.expect, target.place), (Expect::Node(id), DialPlace::Name));
         assert_eq!(target.host_and_port, "node.example.org:8888");
         for wrong in [format!("{id}@"), format!("{id}@host"), "somebody@host:1".to_owned()] {
             assert!(Target::read(&wrong).is_err(), "{wrong}");
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_zone_that_is_a_name_is_looked_up() {
-        assert!(matches!(parse("[fe80::1%eth0]:8888"), Ok(Place::Name)));
+        assert!(matches!(parse("[fe80::1%eth0]:8888"), Ok(DialPlace::Name)));
         assert!(parse("[fe80::1%]:8888").is_err());
     }
 
