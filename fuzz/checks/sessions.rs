@@ -228,9 +228,9 @@ impl Stage {
                 };
                 self.ends[n].forgets.push(self.now.mono + grace);
             }
-            SessionEffect::Moved { peer, .. } | SessionEffect::UsedTwice { peer, .. } => {
-                assert_eq!(peer, other);
-            }
+            SessionEffect::Moved { peer, .. }
+            | SessionEffect::DialledUs { peer, .. }
+            | SessionEffect::UsedTwice { peer, .. } => assert_eq!(peer, other),
             SessionEffect::DialEnded { .. } => {
                 let dials = &mut self.ends[n].dials;
                 *dials = dials.checked_sub(1).expect("a dial comes to an end once");

@@ -11,7 +11,7 @@
 //! - *Who reaches whom* ([`Topology`]): partitions, cuts of one direction, black holes at a host
 //!   ([`Traffic`]) or by size (the MTU), addresses that change.
 //! - *Uplinks*: boxes before a host ([`Middlebox`]) that filter, translate addresses, and count
-//!   hops; [`Firewall`] is one.
+//!   hops: [`Firewall`], [`Translator`].
 //! - *Hosts* ([`Kernel`]): processes that start, end, stop reading; machines that lose power.
 //!
 //! What is kept is bounded by what its user sends: a chunk that nobody reads by the kernel buffer,
@@ -67,7 +67,7 @@ pub use event::{Closed, Event, Hangup, StreamId};
 pub use internet::{DEFAULT_TTL, Delivery, Internet};
 pub use kernel::Kernel;
 pub use laws::{Bursts, PathLaws, Range, StreamLaws};
-pub use middlebox::{Firewall, Header, Middlebox, Protocol, Verdict};
+pub use middlebox::{Filtering, Firewall, Header, Middlebox, Protocol, Translator, Verdict};
 pub use path::{Damage, Loss};
 pub use payload::Payload;
 pub use queue::{Arrival, StreamEnd};

@@ -111,6 +111,9 @@ pub const MAX_PINGS_PER_SECOND: u32 = 20;
 /// How long a dial waits for an answer to one kind of link before it tries the next kind too
 /// (RFC 8305, 5 recommends 250 ms).
 pub const HEAD_START: Duration = Duration::from_millis(250);
+/// How long a probe waits for an answer to one kind of link before it tries the next one: a SYN of
+/// TCP goes out twice by then (RFC 6298, 2.1: after 1 s), for only that one tells of strangers.
+pub const PROBE_HEAD_START: Duration = Duration::from_secs(2);
 /// How long datagrams go on unanswered when every other kind of link to the same address has
 /// failed: three SYN are out by then.
 pub const UDP_ALONE: Duration = Duration::from_secs(1);
@@ -275,6 +278,21 @@ pub const GOOD_SILENCE: Duration = Duration::from_secs(24 * 3600);
 /// How long after it was last seen a proven peer is passed on. Guess: much of a network that churns
 /// is gone after hours, and everybody told of it dials in vain.
 pub const PASSED_ON_FOR: Duration = Duration::from_secs(3 * 3600);
+/// Peers that are told of a node which perhaps only we reach, and did not pass it on to us since:
+/// each dials it as a stranger, and passes it on only if that succeeds. Guess: one may be away, one
+/// may have no dial to spare.
+pub const MAX_TOLD_UNPROVEN: usize = 3;
+/// Peers of whom it is remembered that they passed such a node on to us: they need not be told.
+/// Guess: as many as a node has links of its own choice, twice.
+pub const MAX_PASSED_ON_BY: usize = 16;
+/// Of those in one answer of ours: there are few to be told, and the next who asks needs some too.
+pub const MAX_UNPROVEN_PER_ANSWER: usize = 3;
+/// How long a translator or a firewall may let in those to whom its host spoke (RFC 4787, 4.3: at
+/// least 2 minutes, 5 are recommended).
+pub const NAT_MAPPING_LIFETIME: Duration = Duration::from_secs(300);
+/// Addresses from which somebody spoke to us in [`NAT_MAPPING_LIFETIME`] that are remembered: as
+/// many as there may be peers in the book.
+pub const MAX_CONTACTS: usize = 4096;
 /// Records in one answer of ours.
 pub const RECORDS_PER_ANSWER: usize = 16;
 /// Probes of addresses that are under way, in all.

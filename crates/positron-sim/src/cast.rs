@@ -44,7 +44,7 @@ impl Cast {
         let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
         let count = nodes + guests.len() + self.scenario.twins.len();
         let mut clocks = named_dice(&self.seed, "clocks");
-        let hosts = (0..count)
+        let mut hosts: Vec<Host> = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
                 let owner = self.seed.child(&format!("host {}", self.scenario.owner(index)));
@@ -54,6 +54,9 @@ impl Cast {
             })
             .collect();
         let mut environment = Environment::new(physics.clone(), count, &self.seed);
+        for (node, gateway) in &self.scenario.gateways {
+            hosts[*node].put_behind(*gateway);
+        }
         environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
         Hosts::new(hosts, environment)
     }
@@ -74,7 +77,7 @@ impl Cast {
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(owner);
         let (identity, now) = (host.identity().clone(), host.clocks(now));
-        let mut snapshot = host.snapshot(&config.network);
+        let mut snapshot = host.disk().snapshot(&config.network);
         snapshot.numbers.key = if host.life() == 0 { KeyAge::New } else { KeyAge::Used };
         Box::new(NodeCore::new(config, identity, snapshot, &seed, now))
     }

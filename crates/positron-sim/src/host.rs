@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::{LinkId, NetworkId, NodeId, Ticket},
+    id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused, Snapshot},
+    node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused},
     rng::Seed,
     session::sessions::Reading,
     time::{Duration, Instant, Now},
@@ -30,6 +30,7 @@ use crate::{
     reader_writer::ReaderWriter,
     report::StreamTally,
     run_hash::RunHash,
+    scenario::Gateway,
     stack::{Stack, Told},
     trace::Trace,
 };
@@ -136,6 +137,11 @@ impl Host {
         }
     }
 
+    /// Something stands between it and the internet, before anything runs on it.
+    pub(crate) fn put_behind(&mut self, gateway: Gateway) {
+        self.addr.set_ip(self.stack.put_behind(gateway, self.addr.ip()));
+    }
+
     // --- what it is like ---
 
     pub(crate) const fn is_live(&self) -> bool {
@@ -165,14 +171,9 @@ impl Host {
         Some(self.node()?.view(self.clocks(now)))
     }
 
-    /// What its disk would bring back now.
-    pub(crate) fn snapshot(&self, network: &NetworkId) -> Snapshot {
-        self.disk.snapshot(network)
-    }
-
-    /// Changes that reached its disk.
-    pub(crate) fn changes(&self) -> u64 {
-        self.disk.changes()
+    /// What it would bring back now.
+    pub(crate) const fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) const fn hash(&self) -> RunHash {
@@ -300,6 +301,11 @@ impl Host {
 
     // --- what goes wrong, between two windows ---
 
+    /// All of its streams.
+    pub(crate) fn streams(&self) -> Vec<StreamId> {
+        self.stack.streams()
+    }
+
     /// Its network stack.
     pub(crate) const fn stack(&mut self) -> &mut Stack {
         &mut self.stack
@@ -311,11 +317,6 @@ impl Host {
         self.stack.renumber(to.ip());
         let after = self.dice.between((Duration::ZERO, INTERFACES_INTERVAL));
         self.later(self.now + after, Event::Interfaces);
-    }
-
-    /// All of its streams.
-    pub(crate) fn streams(&self) -> Vec<StreamId> {
-        self.stack.streams()
     }
 
     /// Whether its process takes what arrives.

@@ -74,7 +74,8 @@ pub use physics::{Physics, Range};
 pub use questions::Question;
 pub use report::{Directs, Latency, Progress, Report, StreamTally, Violation};
 pub use scenario::{
-    BootstrapBy, Check, Cut, Death, Fault, Listen, Scenario, Workload, default_config,
+    BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Scenario, Workload,
+    default_config,
 };
 pub use selector::Selector;
 pub use world::{World, run, run_with};

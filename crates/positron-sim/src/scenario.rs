@@ -1,5 +1,6 @@
 //! A story as data: who is there, what they say, and what goes wrong when.
 
+pub use positron_internet::Filtering;
 use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
 use crate::{adversary::Adversary, physics::Physics, selector::Selector};
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub physics: Physics,
     /// What every node is told; its bootstrap addresses are added.
     pub config: NodeConfig,
+    /// What is in front of which nodes.
+    pub gateways: Vec<(usize, Gateway)>,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
     /// Nodes whose key is on a second machine too, with a disk of its own. Only [`Fault::Double`]
@@ -49,6 +52,15 @@ pub enum Listen {
     Address,
     /// The port only: `0.0.0.0`. They learn from others where they are.
     Port,
+}
+
+/// What lets in only what a node asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gateway {
+    /// A stateful firewall: what answers, from whom was asked.
+    Firewall,
+    /// A home router, at whose address the node is seen.
+    Translator(Filtering),
 }
 
 /// How nodes are told of the bootstrap nodes.
@@ -236,6 +248,7 @@ impl Scenario {
             faults: Vec::new(),
             physics: Physics::default(),
             config: default_config(),
+            gateways: Vec::new(),
             guests: Vec::new(),
             twins: Vec::new(),
             checkpoints: Vec::new(),

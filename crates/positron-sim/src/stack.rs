@@ -1,22 +1,29 @@
 //! The network stack of a host, in the words of a node.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use positron_internet::{
-    self as internet, Arrival, Closed, DEFAULT_TTL, Event, HostId, Kernel, StreamEnd, StreamId,
-    Topology,
+    self as internet, Arrival, Closed, DEFAULT_TTL, Event, Firewall, HostId, Kernel, StreamEnd,
+    StreamId, Topology, Translator,
 };
 use positron_proto::{
     datagram::contract::Transmit,
     id::LinkId,
     node::Input,
     session::sessions::{Hangup, LinkDown, LinkKind},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use crate::clock::{at, since_beginning};
+use crate::{
+    clock::{at, since_beginning},
+    scenario::Gateway,
+};
 
+/// How long a firewall or a home router remembers a flow (RFC 4787, 4.3: at least).
+const FLOW_TIMEOUT: Duration = Duration::from_secs(120);
+/// The address of every host behind a home router.
+const INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
 /// The first port that no service has by agreement (RFC 6335, 6).
 const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
@@ -125,6 +132,21 @@ impl Stack {
             let datagram = bytes.split_to(batch.segment_size.clamp(1, bytes.len()));
             // Whether it arrives is nobody's business here.
             let _ = self.kernel.send(at, self.datagram_port, batch.to, datagram, DEFAULT_TTL);
+        }
+    }
+
+    /// Something stands between the host, until now at `ip`, and the internet. Where it is now.
+    pub(crate) fn put_behind(&mut self, gateway: Gateway, ip: IpAddr) -> IpAddr {
+        match gateway {
+            Gateway::Firewall => {
+                self.kernel.install(Box::new(Firewall::new(FLOW_TIMEOUT)));
+                ip
+            }
+            Gateway::Translator(filtering) => {
+                self.kernel.renumber(INSIDE.into());
+                self.kernel.install(Box::new(Translator::new(ip, filtering, FLOW_TIMEOUT)));
+                INSIDE.into()
+            }
         }
     }
 

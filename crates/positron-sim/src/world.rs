@@ -309,7 +309,7 @@ impl World {
 
     /// What the node's disk would bring back now.
     pub fn snapshot(&self, node: usize) -> Snapshot {
-        self.stage.hosts()[node].snapshot(&self.scenario.config.network)
+        self.stage.hosts()[node].disk().snapshot(&self.scenario.config.network)
     }
 
     /// The promises that were broken so far.

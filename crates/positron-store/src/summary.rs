@@ -39,6 +39,8 @@ pub struct Summary {
     pub peers: u64,
     /// Of these, the ones that answered a dial of ours.
     pub dialled_peers: u64,
+    /// Of these, the ones that strangers reach.
+    pub proven_peers: u64,
     /// Broadcasts in the retention window.
     pub messages: u64,
     /// Their bytes, signatures included.
@@ -175,6 +177,7 @@ fn read(path: &Path, log: Log) -> Result<Summary, StoreError> {
         next_direct: 0,
         peers: 0,
         dialled_peers: 0,
+        proven_peers: 0,
         messages: 0,
         message_bytes: 0,
         senders: 0,
@@ -197,6 +200,7 @@ fn count(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
     let peers: Vec<KnownPeer> = remembered(db, &peers::change::BOOK, &summary.network)?;
     summary.peers = peers.len() as u64;
     summary.dialled_peers = peers.iter().filter(|peer| peer.dialled.is_some()).count() as u64;
+    summary.proven_peers = peers.iter().filter(|peer| peer.proven.is_some()).count() as u64;
     // Broadcasts may be many and large, so that they are counted and not read. Their keys begin
     // with the sender.
     let table = gossip::change::MESSAGES.name;

@@ -50,9 +50,10 @@ fn fields(summary: &Summary) -> Fields {
         .line(
             "address book",
             format_args!(
-                "{}, {} of them answered a dial",
+                "{}, {} of them answered a dial, {} where strangers reach them",
                 count(summary.peers, "peer"),
-                summary.dialled_peers
+                summary.dialled_peers,
+                summary.proven_peers
             ),
         )
         .line(

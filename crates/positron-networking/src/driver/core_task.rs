@@ -304,7 +304,7 @@ impl CoreTask {
                 let _ = reply.send(self.core.first_unacknowledged(&name, from));
             }
             Order::History { reply } => {
-                let _ = reply.send(self.core.history().cloned().collect());
+                let _ = reply.send(self.core.gossip().history().cloned().collect());
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

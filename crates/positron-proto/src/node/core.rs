@@ -24,10 +24,10 @@ use crate::{
     direct::{self, Direct},
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
-    identity::{Identity, Verified},
+    identity::Identity,
     limits::{IDENTITY_NOTICE_INTERVAL, MAX_PENDING_BROADCASTS},
     misbehavior::Misbehavior,
-    peers::Peers,
+    peers::{KnownPeer, Peers},
     request::Requests,
     rng::Seed,
     session::{Sessions, sessions::Reading},
@@ -35,7 +35,7 @@ use crate::{
     substream::{SubstreamId, SubstreamOrder, Substreams},
     time::{Instant, Now},
     trust::Trust,
-    wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
+    wire::frame::CloseReason,
 };
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
@@ -259,30 +259,29 @@ impl NodeCore {
         self.me.node_id()
     }
 
-    /// What two nodes compare to know that they keep the same broadcasts.
-    pub fn holdings(&self) -> Holdings {
-        self.gossip.holdings()
+    /// The broadcasts that it keeps.
+    pub const fn gossip(&self) -> &Gossip {
+        &self.gossip
     }
 
-    /// The first message from the number `from` on that a durable subscription has not
-    /// acknowledged.
+    /// The first message from `from` on that a durable subscription has not acknowledged.
     pub fn first_unacknowledged(&self, name: &str, from: u64) -> Option<Unacknowledged> {
         self.deliveries.first_unacknowledged(name, from)
     }
 
-    /// The broadcasts that are kept for late and healed nodes, our own too, by sender.
-    pub fn history(&self) -> impl Iterator<Item = &Verified<AppMessage>> {
-        self.gossip.history()
-    }
-
-    /// What everybody is made of who was ever observed.
-    pub const fn standings(&self) -> &crate::standings::TrustTable {
-        self.trust.standings()
+    /// The address book.
+    pub fn known(&self) -> impl Iterator<Item = &KnownPeer> {
+        self.peers.known()
     }
 
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()
+    }
+
+    /// What everybody is made of who was ever observed.
+    pub const fn standings(&self) -> &crate::standings::TrustTable {
+        self.trust.standings()
     }
 
     /// The node as it is now.

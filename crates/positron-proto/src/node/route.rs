@@ -92,7 +92,10 @@ impl NodeCore {
                 self.handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
-                self.peers.handle_moved(peer, addr, &mut self.queues.peers);
+                self.peers.handle_moved(now, peer, addr, &mut self.queues.peers);
+            }
+            sessions::SessionEffect::DialledUs { peer, from } => {
+                self.peers.handle_dialled_us(now, peer, from, &mut self.queues.peers);
             }
             sessions::SessionEffect::Down { peer, reason } => {
                 if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {

@@ -47,7 +47,8 @@ pub(super) struct AddressBook {
     entries: BTreeMap<NodeId, AddressEntry>,
     shares: BTreeMap<SourceShare, BTreeSet<(Rank, NodeId)>>,
     hearsay_sizes: BTreeSet<(usize, SourceShare)>,
-    verified: Vec<NodeId>,
+    /// Those that others may be told of.
+    tellable: Vec<NodeId>,
     per_ip: BTreeMap<IpAddr, usize>,
     learned: u64,
     /// Entries that storage has and that left the book.
@@ -156,8 +157,8 @@ impl AddressBook {
         self.change(&node, |entry| entry.stored = true);
     }
 
-    /// Up to `count` proven entries that `fits` accepts, at random, few of one group if there are
-    /// others.
+    /// Up to `count` entries that others may be told of and `fits` accepts, at random, few of one
+    /// group if there are others.
     pub(super) fn sample(
         &self,
         rng: &mut Rng,
@@ -166,14 +167,14 @@ impl AddressBook {
     ) -> Vec<&AddressEntry> {
         // Four draws for each wanted record: the work is bounded however large the book is.
         let draws = count.saturating_mul(4);
-        let mut picks: Vec<usize> = if self.verified.len() <= draws {
-            (0..self.verified.len()).collect()
+        let mut picks: Vec<usize> = if self.tellable.len() <= draws {
+            (0..self.tellable.len()).collect()
         } else {
-            let drawn = (0..draws).map(|_| rng.index(self.verified.len()));
+            let drawn = (0..draws).map(|_| rng.index(self.tellable.len()));
             drawn.collect::<BTreeSet<_>>().into_iter().collect()
         };
         rng.shuffle(&mut picks);
-        let ids = picks.into_iter().filter_map(|at| self.verified.get(at));
+        let ids = picks.into_iter().filter_map(|at| self.tellable.get(at));
         let entries = ids.filter_map(|id| Some((id, self.entries.get(id)?)));
         let (mut sample, mut crowded) = (Vec::new(), Vec::new());
         let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
@@ -189,19 +190,36 @@ impl AddressBook {
         sample
     }
 
-    /// The node answered a dial to this address.
+    /// `peer` passed a node on to us.
+    pub(super) fn handle_passed_on(&mut self, node: &NodeId, peer: NodeId) {
+        if self.get(node).is_some_and(|entry| !entry.is_settled_with(&peer)) {
+            self.change(node, |entry| entry.handle_passed_on(peer));
+        }
+    }
+
+    /// `to` is told of a node. Whether that is not proven: then only few are.
+    pub(super) fn note_told(&mut self, node: &NodeId, to: NodeId) -> bool {
+        let told = self.change(node, |entry| {
+            let is_unproven = !entry.is_proven();
+            entry.told.extend(is_unproven.then_some(to));
+            is_unproven
+        });
+        told == Some(true)
+    }
+
+    /// The node answered a dial to this address, where strangers may reach it, too.
     pub(super) fn answered_at(
         &mut self,
         node: NodeId,
-        at: SocketAddr,
+        (at, is_proof): (SocketAddr, bool),
         now: WallTime,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        self.change(&node, |entry| entry.answered_at(at, now));
+        self.change(&node, |entry| entry.answered_at(at, is_proof, now));
         self.remember(node, out);
     }
 
-    /// Storage keeps a proven peer as it is now.
+    /// Storage keeps a peer that was found as it is now.
     pub(super) fn remember(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
         if self.get(&node).is_some_and(AddressEntry::is_verified) {
             let known = self.change(&node, |entry| {
@@ -212,7 +230,7 @@ impl AddressBook {
         }
     }
 
-    /// Storage forgets a peer that is proven no more.
+    /// Storage forgets a peer that is at no address any more where it was found.
     pub(super) fn forget_stored(&mut self, node: NodeId, out: &mut VecDeque<PeersEffect>) {
         let was = self.change(&node, |entry| core::mem::take(&mut entry.stored));
         if was == Some(true) {
@@ -260,7 +278,9 @@ impl AddressBook {
             blamed: false,
             source,
             learned: self.learned,
-            good_at: None,
+            told_at: None,
+            told: Vec::new(),
+            passed_on_by: VecDeque::new(),
         };
         self.index(node, entry);
     }
@@ -313,9 +333,9 @@ impl AddressBook {
         for ip in public_ips(&entry) {
             *self.per_ip.entry(ip).or_default() += 1;
         }
-        if entry.is_verified() {
-            entry.good_at = Some(self.verified.len());
-            self.verified.push(node);
+        if entry.tellable().is_some() {
+            entry.told_at = Some(self.tellable.len());
+            self.tellable.push(node);
         }
         if !(entry.linked || self.is_pinned(&node)) {
             let share = entry.share();
@@ -349,12 +369,12 @@ impl AddressBook {
                 }
             }
         }
-        if let Some(at) = entry.good_at.take() {
-            self.verified.swap_remove(at);
-            if let Some(moved) = self.verified.get(at)
+        if let Some(at) = entry.told_at.take() {
+            self.tellable.swap_remove(at);
+            if let Some(moved) = self.tellable.get(at)
                 && let Some(moved) = self.entries.get_mut(moved)
             {
-                moved.good_at = Some(at);
+                moved.told_at = Some(at);
             }
         }
         if !(entry.linked || self.is_pinned(node)) {
@@ -391,4 +411,4 @@ impl AddressBook {
 /// not be all that a newcomer hears of.
 const SAMPLE_PER_GROUP: usize = 2;
 /// How old the note may be that a linked peer is alive.
-const NOTE_INTERVAL: Duration = Duration::from_secs(300);
+pub(super) const NOTE_INTERVAL: Duration = Duration::from_secs(300);

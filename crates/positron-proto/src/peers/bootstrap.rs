@@ -283,11 +283,11 @@ impl BootstrapAddresses {
         let Some(at) = entry.under_way.iter().position(is_this) else { return };
         entry.under_way.swap_remove(at);
         match outcome {
-            DialOutcome::Connected(node) => self.handle_reached(index, *node, turn),
-            DialOutcome::Probed(node) if links.contains(node) => {
+            DialOutcome::Connected(node, _) => self.handle_reached(index, *node, turn),
+            DialOutcome::Probed(node, _) if links.contains(node) => {
                 self.handle_reached(index, *node, turn);
             }
-            DialOutcome::Probed(node) => {
+            DialOutcome::Probed(node, _) => {
                 entry.queue.clear();
                 entry.under_way.clear();
                 entry.found = None;
@@ -437,7 +437,8 @@ impl BootstrapAddresses {
         let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
         let request = DialRequest { to, expect: entry.target.expect, noise_static: None, purpose };
         let reason = DialReason::Bootstrap(index);
-        if entry.under_way.len() < MAX_RACING_ADDRESSES && dialer.dial(request, reason, turn) {
+        if entry.under_way.len() < MAX_RACING_ADDRESSES && dialer.dial(request, reason, links, turn)
+        {
             entry.queue.pop_front();
             entry.under_way.push((to, purpose));
             entry.view.attempts = entry.view.attempts.saturating_add(1);

@@ -1,5 +1,7 @@
 //! What peers keep across restarts, as rows: the address book.
 
+use std::net::SocketAddr;
+
 use bytes::BufMut as _;
 
 use super::KnownPeer;
@@ -11,8 +13,8 @@ use crate::{
     wire::{Malformed, Reader, Writer as _, record::PeerRecord},
 };
 
-/// Node: when it was last seen, dials that failed since, where it was dialled, and its record as
-/// it travels.
+/// Node: when it was last seen, dials that failed since, where it was dialled, where that proved
+/// that strangers reach it, and its record as it travels.
 pub const BOOK: Table = Table { name: "peers_book", rule: Rule::Replace, essential: false };
 
 /// A peer of the address book.
@@ -21,8 +23,9 @@ pub fn keep(peer: &KnownPeer) -> Change {
     value.put_u64(peer.last_seen.as_unix_micros());
     value.put_u32(peer.failures);
     // As text, which names the interface of a link-local address too.
-    let dialled = peer.dialled.map(|addr| addr.to_string()).unwrap_or_default();
-    value.append_blob(dialled.as_bytes());
+    for addr in [peer.dialled, peer.proven] {
+        value.append_blob(addr.map(|addr| addr.to_string()).unwrap_or_default().as_bytes());
+    }
     peer.record.claim().encode(&mut value);
     Change::keep(&BOOK, key(&peer.record.content().node_id()), value)
 }
@@ -41,22 +44,26 @@ impl Remembered for Vec<KnownPeer> {
         let mut reader = Reader::new(row.value);
         let last_seen = WallTime::from_unix_micros(reader.u64()?);
         let failures = reader.u32()?;
-        let no_address = reader.malformed("address that was dialled");
-        let dialled = match &reader.bytes(MAX_DIALLED)?[..] {
-            [] => None,
-            text => {
-                let text = core::str::from_utf8(text).map_err(|_| no_address)?;
-                Some(text.parse().map_err(|_| no_address)?)
-            }
-        };
+        let (dialled, proven) = (read_address(&mut reader)?, read_address(&mut reader)?);
         let record = Signed::<PeerRecord>::decode(&mut reader)?;
         if row.key != key(&record.content().node_id()) {
             return Err(reader.malformed("record of another key"));
         }
         reader.finish()?;
         let record = Verified::from_own_storage(record, network);
-        self.push(KnownPeer { record, dialled, last_seen, failures });
+        self.push(KnownPeer { record, dialled, proven, last_seen, failures });
         Ok(())
+    }
+}
+
+fn read_address(reader: &mut Reader) -> Result<Option<SocketAddr>, Malformed> {
+    let no_address = reader.malformed("address that was dialled");
+    match &reader.bytes(MAX_DIALLED)?[..] {
+        [] => Ok(None),
+        text => {
+            let text = core::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            text.map(Some).ok_or(no_address)
+        }
     }
 }
 

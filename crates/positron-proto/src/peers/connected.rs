@@ -11,7 +11,7 @@ use crate::{
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     netgroup::counted,
-    session::sessions::Peer,
+    session::sessions::{LinkKind, Peer},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
@@ -23,6 +23,8 @@ pub(super) struct PeerLink {
     pub peer: Peer,
     /// Where it was dialled, if we dialled it.
     pub dialled: Option<SocketAddr>,
+    /// Over which kind of link that dial proved that strangers reach it there, if it did.
+    pub proof: Option<LinkKind>,
     /// How far away it is.
     pub scope: Scope,
     /// In whose network it is.
@@ -83,6 +85,7 @@ impl ConnectedPeers {
         let link = PeerLink {
             peer,
             dialled: (peer.direction == Direction::Outbound).then_some(peer.addr),
+            proof: None,
             scope: Scope::of_peer(peer.addr),
             group: Group::of(peer.addr.ip()),
             counted_as: counted_as(&peer),

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
-    PeersEffect, address_book::AddressBook, connected::ConnectedPeers, scope::Scope, turn::Turn,
+    PeersEffect, address_book::AddressBook, connected::ConnectedPeers, contacts::Contacts,
+    scope::Scope, turn::Turn,
 };
 use crate::{
     handshake::Expect,
@@ -23,6 +24,7 @@ use crate::{
 pub(super) struct Dialer {
     me: NodeId,
     under_way: BTreeMap<Key, UnderWay>,
+    contacts: Contacts,
 }
 
 type Key = (SocketAddr, Option<NodeId>, bool);
@@ -31,8 +33,19 @@ type Key = (SocketAddr, Option<NodeId>, bool);
 struct UnderWay {
     reason: DialReason,
     since: Instant,
+    /// Whether nobody there had spoken to us by then.
+    to_strangers: bool,
     /// Who answers said something before refusing us.
     parted: bool,
+}
+
+/// What is to be known of a dial that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedDial {
+    /// On whose behalf it was.
+    pub reason: DialReason,
+    /// Whether nobody there had spoken to us, so that it went as that of any stranger would.
+    pub to_strangers: bool,
 }
 
 /// On whose behalf a dial is made.
@@ -49,8 +62,8 @@ pub(super) enum DialReason {
 }
 
 impl Dialer {
-    pub(super) const fn new(me: NodeId) -> Self {
-        Self { me, under_way: BTreeMap::new() }
+    pub(super) const fn new(me: NodeId, contacts: Contacts) -> Self {
+        Self { me, under_way: BTreeMap::new(), contacts }
     }
 
     /// Dials unless this dial is under way already or there is no room for it.
@@ -58,13 +71,16 @@ impl Dialer {
         &mut self,
         request: DialRequest,
         reason: DialReason,
+        links: &ConnectedPeers,
         turn: &mut Turn<'_>,
     ) -> bool {
         let key = key(&request);
         if !self.has_room(reason, request.purpose) || self.under_way.contains_key(&key) {
             return false;
         }
-        let under_way = UnderWay { reason, since: turn.now.mono, parted: false };
+        let since = turn.now.mono;
+        let to_strangers = self.contacts.are_strangers(request.to, links, since);
+        let under_way = UnderWay { reason, since, to_strangers, parted: false };
         self.under_way.insert(key, under_way);
         match request.purpose {
             Purpose::Connect => turn.counters.dials += 1,
@@ -90,12 +106,19 @@ impl Dialer {
             noise_static: Some(entry.known.record.content().noise_static),
             purpose: Purpose::Connect,
         };
-        !self.is_taken(&node, links) && self.dial(request, DialReason::Book, turn)
+        !self.is_taken(&node, links) && self.dial(request, DialReason::Book, links, turn)
     }
 
-    /// A dial is over: on whose behalf it was.
-    pub(super) fn finish(&mut self, request: &DialRequest) -> Option<DialReason> {
-        self.under_way.remove(&key(request)).map(|at| at.reason)
+    /// A dial is over.
+    pub(super) fn finish(&mut self, request: &DialRequest) -> Option<EndedDial> {
+        let UnderWay { reason, since, to_strangers, .. } = self.under_way.remove(&key(request))?;
+        let spoke = self.contacts.spoke_since(request.to, since);
+        Some(EndedDial { reason, to_strangers: to_strangers && !spoke })
+    }
+
+    /// Somebody at this address spoke to us.
+    pub(super) fn note_contact(&mut self, addr: SocketAddr, now: Instant) {
+        self.contacts.note(addr, now);
     }
 
     /// Forgets dials whose outcome was never told.

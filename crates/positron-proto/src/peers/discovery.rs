@@ -14,7 +14,7 @@ use crate::{
     handshake::Direction,
     id::NodeId,
     identity::Signed,
-    limits::{ANSWER_TIMEOUT, PASSED_ON_FOR, RECORDS_PER_ANSWER},
+    limits::{ANSWER_TIMEOUT, MAX_UNPROVEN_PER_ANSWER, PASSED_ON_FOR, RECORDS_PER_ANSWER},
     misbehavior::Observation,
     session::sessions::Peer,
     standings::TrustTable,
@@ -111,7 +111,7 @@ impl Discovery {
         link: &PeerLink,
         answer: bool,
         own: &LocalRecord,
-        book: &AddressBook,
+        book: &mut AddressBook,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
@@ -153,7 +153,7 @@ impl Discovery {
     pub(super) fn handle_timeout(
         &mut self,
         own: &LocalRecord,
-        book: &AddressBook,
+        book: &mut AddressBook,
         links: &mut ConnectedPeers,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
@@ -206,10 +206,10 @@ impl Discovery {
     }
 }
 
-/// Records that a node at the other end of a link of this scope may be told: proven, alive, not its
-/// own, nobody banned, and at addresses that mean something where it is.
+/// Records that a node at the other end of a link of this scope may be told: alive, not its own,
+/// nobody banned, and at addresses that mean something where it is; each proven, or told to few.
 pub(super) fn sample(
-    book: &AddressBook,
+    book: &mut AddressBook,
     to: NodeId,
     scope: Scope,
     count: usize,
@@ -217,14 +217,25 @@ pub(super) fn sample(
     turn: &mut Turn<'_>,
 ) -> Vec<Signed<PeerRecord>> {
     let now = turn.now.wall;
+    let mut unproven = 0;
     let fits = |node: &NodeId, entry: &AddressEntry| {
         let alive = entry.linked
             || (entry.known.failures == 0 && now.since(entry.known.last_seen) < PASSED_ON_FOR);
-        let reachable = entry.known.dialled.is_some_and(|addr| is_plausible(addr, scope));
-        alive && reachable && *node != to && !standings.is_banned(node, now)
+        let reachable = entry.tellable().is_some_and(|addr| is_plausible(addr, scope));
+        let may_hear = *node != to && entry.is_news_to(&to) && !standings.is_banned(node, now);
+        let is_unproven = !entry.is_proven();
+        let fits = alive && reachable && may_hear;
+        let fits = fits && (!is_unproven || unproven < MAX_UNPROVEN_PER_ANSWER);
+        unproven += usize::from(fits && is_unproven);
+        fits
     };
     let entries = book.sample(turn.rng, count, fits);
-    entries.into_iter().map(|entry| entry.known.record.claim().clone()).collect()
+    let records = entries.into_iter().map(|entry| entry.known.record.claim().clone());
+    let records: Vec<_> = records.collect();
+    for record in &records {
+        turn.counters.unproven_told += u64::from(book.note_told(&record.content().node_id(), to));
+    }
+    records
 }
 
 /// Wait for the hello of a peer that dialled us. When both ends dialled at once, each may take the

@@ -1,11 +1,15 @@
 //! One line of the address book.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
+    limits::{MAX_PASSED_ON_BY, MAX_TOLD_UNPROVEN},
     time::{Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -17,6 +21,9 @@ pub struct KnownPeer {
     pub record: Verified<PeerRecord>,
     /// The address at which it last answered a dial of ours; `None`: hearsay.
     pub dialled: Option<SocketAddr>,
+    /// The address at which strangers reach it, as a dial of ours proved; `None`: perhaps it let
+    /// only us in.
+    pub proven: Option<SocketAddr>,
     /// When it was last linked to us or answered; the epoch: never.
     pub last_seen: WallTime,
     /// Dials since then that failed.
@@ -42,8 +49,13 @@ pub(super) struct AddressEntry {
     pub source: SourceShare,
     /// Counts the entries in the order in which they came.
     pub learned: u64,
-    /// Where it is in the book's list of proven ones.
-    pub good_at: Option<usize>,
+    /// Where it is in the book's list of those that others may be told of.
+    pub told_at: Option<usize>,
+    /// Who was told of it though it is not proven, and did not pass it on to us since: at most
+    /// [`MAX_TOLD_UNPROVEN`].
+    pub told: Vec<NodeId>,
+    /// Who passed it on to us last, while it was not proven: at most [`MAX_PASSED_ON_BY`].
+    pub passed_on_by: VecDeque<NodeId>,
 }
 
 /// Whose part of the book an entry takes up.
@@ -53,7 +65,7 @@ pub(super) enum SourceShare {
     Hearsay(NodeId),
     /// What nodes that dialled us said of themselves.
     Inbound,
-    /// Proven in this group.
+    /// Found by a dial of ours in this group.
     Good(Group),
 }
 
@@ -71,16 +83,51 @@ impl AddressEntry {
         self.usable.get(turn % self.usable.len().max(1)).copied()
     }
 
-    /// Whether a dial of ours proved one of its addresses.
+    /// Whether a dial of ours found it at one of its addresses.
     pub(super) const fn is_verified(&self) -> bool {
         self.known.dialled.is_some()
     }
 
-    /// Notes that the node answered at `addr`; it counts if its record names that address.
-    pub(super) fn answered_at(&mut self, addr: SocketAddr, now: WallTime) {
+    /// Whether a dial of ours proved that strangers reach it.
+    pub(super) const fn is_proven(&self) -> bool {
+        self.known.proven.is_some()
+    }
+
+    /// Where others may be told to dial it, if there is anybody who may be told.
+    pub(super) fn tellable(&self) -> Option<SocketAddr> {
+        let has_room = self.told.len() < MAX_TOLD_UNPROVEN;
+        self.known.proven.or_else(|| self.known.dialled.filter(|_| has_room))
+    }
+
+    /// Whether `peer` learns anything by being told of it.
+    pub(super) fn is_news_to(&self, peer: &NodeId) -> bool {
+        !self.told.contains(peer) && !self.passed_on_by.contains(peer)
+    }
+
+    /// Whether it is known that [`handle_passed_on`](Self::handle_passed_on) changes nothing.
+    pub(super) fn is_settled_with(&self, peer: &NodeId) -> bool {
+        self.is_proven() || self.passed_on_by.contains(peer)
+    }
+
+    /// `peer` passed it on to us: it reaches the node itself.
+    pub(super) fn handle_passed_on(&mut self, peer: NodeId) {
+        self.told.retain(|told| *told != peer);
+        if self.passed_on_by.len() == MAX_PASSED_ON_BY {
+            self.passed_on_by.pop_front();
+        }
+        self.passed_on_by.push_back(peer);
+    }
+
+    /// Notes that the node answered at `addr`, and whether strangers reach it there, too; it counts
+    /// if its record names that address.
+    pub(super) fn answered_at(&mut self, addr: SocketAddr, is_proof: bool, now: WallTime) {
         let addr = canonical(addr);
         if self.known.record.content().lists(addr) {
             self.known.dialled = Some(addr);
+            if is_proof {
+                self.known.proven = Some(addr);
+                (self.told, self.passed_on_by) = Default::default();
+            }
             if !self.usable.contains(&addr) {
                 self.usable.push(addr);
             }
@@ -106,7 +153,12 @@ impl AddressEntry {
     /// A newer record takes the place of the old one; the proof stays if it fits.
     pub(super) fn replace(&mut self, record: Verified<PeerRecord>, usable: Vec<SocketAddr>) {
         let still = |addr: &SocketAddr| record.content().lists(*addr);
+        let was_dialled = self.known.dialled;
         self.known.dialled = self.known.dialled.filter(still);
+        self.known.proven = self.known.proven.filter(still);
+        if self.known.dialled != was_dialled {
+            (self.told, self.passed_on_by) = Default::default();
+        }
         self.usable = usable;
         if let Some(dialled) = self.known.dialled
             && !self.usable.contains(&dialled)
@@ -120,7 +172,8 @@ impl AddressEntry {
 impl KnownPeer {
     /// Nobody dialled it yet.
     pub(super) const fn heard_of(record: Verified<PeerRecord>) -> Self {
-        Self { record, dialled: None, last_seen: WallTime::from_unix_micros(0), failures: 0 }
+        let last_seen = WallTime::from_unix_micros(0);
+        Self { record, dialled: None, proven: None, last_seen, failures: 0 }
     }
 }
 

@@ -17,9 +17,12 @@ use crate::{
     handshake::{Direction, Expect},
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{CHECK_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_PROBES_PER_PEER, REDIAL_LONGEST},
+    limits::{
+        CHECK_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_PROBES_PER_PEER,
+        REDIAL_LONGEST,
+    },
     misbehavior::Misbehavior,
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialRequest, LinkKind, Purpose},
     standings::TrustTable,
     time::{Duration, Instant},
     wire::{Address, record::PeerRecord},
@@ -30,9 +33,9 @@ use crate::{
 /// [`handle_record`](Self::handle_record) drops what is old, of nobody who may come in, or of no
 /// use; what is left leaves as [`PeersEffect::Verify`], and comes back to
 /// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted). A linked
-/// peer whose record is in the book without a proof is probed at its addresses, at most
-/// [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are being checked, and
-/// [`MAX_CHECKS_PER_PEER`] of one peer.
+/// peer whose record is in the book without a proof that strangers reach it is probed at its
+/// addresses, at most [`MAX_PROBES_PER_PEER`] times a link. At most [`MAX_CHECKS`] records are
+/// being checked, and [`MAX_CHECKS_PER_PEER`] of one peer.
 #[derive(Debug)]
 pub(super) struct Intake {
     me: NodeId,
@@ -98,6 +101,8 @@ impl Intake {
                 improve(node, told_over, book);
                 if from == node {
                     self.prove(node, book, links, turn);
+                } else {
+                    book.handle_passed_on(&node, from);
                 }
                 return;
             }
@@ -177,8 +182,51 @@ impl Intake {
         }
     }
 
-    /// A probe of a linked peer's address failed: later again.
-    pub(super) fn handle_probe_failed(
+    /// A dial found `node`; `proof` is over which kind of link, if that proves that strangers find
+    /// it there, too. If not, a dial over another kind may.
+    pub(super) fn handle_found(
+        &mut self,
+        node: NodeId,
+        dial: &DialRequest,
+        proof: Option<LinkKind>,
+        book: &mut AddressBook,
+        links: &mut ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let was_proven = book.get(&node).is_some_and(AddressEntry::is_proven);
+        book.answered_at(node, (dial.to, proof.is_some()), turn.now.wall, turn.out);
+        let Some(link) = links.get_mut(&node) else { return };
+        if !was_proven && link.dialled.map(canonical) == Some(canonical(dial.to)) {
+            link.proof = link.proof.or(proof);
+        }
+        if book.get(&node).is_none_or(AddressEntry::is_proven) {
+            return;
+        }
+        match dial.purpose {
+            Purpose::Connect => self.probes.set_earliest(node, turn.now.mono),
+            Purpose::Probe => self.handle_unproven(node, links, turn),
+        }
+    }
+
+    /// `node` dialled us when we dialled it: what it sent may have let our datagrams in.
+    pub(super) fn handle_dialled_us(
+        &mut self,
+        node: NodeId,
+        book: &mut AddressBook,
+        links: &mut ConnectedPeers,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(link) = links.get_mut(&node) else { return };
+        let at_once = turn.now.mono.since(link.since) < HANDSHAKE_TIMEOUT;
+        if at_once && link.proof.take_if(|kind| !kind.has_own_port()).is_some() {
+            book.change(&node, |entry| entry.known.proven = None);
+            book.remember(node, turn.out);
+            self.probes.set_earliest(node, turn.now.mono);
+        }
+    }
+
+    /// A probe of a linked peer's address proved nothing: later again.
+    pub(super) fn handle_unproven(
         &mut self,
         node: NodeId,
         links: &ConnectedPeers,
@@ -200,13 +248,14 @@ impl Intake {
         turn: &mut Turn<'_>,
     ) {
         if book.is_pinned(&node) {
-            return self.handle_probe_failed(node, links, turn);
+            return self.handle_unproven(node, links, turn);
         }
         let to = canonical(dial.to);
         let lied = book.change(&node, |entry| {
             entry.usable.retain(|addr| *addr != to);
             let was_good = entry.is_verified();
             entry.known.dialled = entry.known.dialled.filter(|addr| *addr != to);
+            entry.known.proven = entry.known.proven.filter(|addr| *addr != to);
             let demoted = was_good && !entry.is_verified();
             // One network address translator with two nodes behind it makes honest nodes name a
             // false address: they are blamed once, not for ever.
@@ -224,7 +273,7 @@ impl Intake {
         }
         book.report_evicted(turn.out);
         if dial.purpose == Purpose::Probe {
-            self.handle_probe_failed(node, links, turn);
+            self.handle_unproven(node, links, turn);
         }
     }
 
@@ -252,8 +301,8 @@ impl Intake {
     ) {
         while let Some(node) = self.probes.pop_due(turn.now.mono) {
             let Some(entry) = book.get(&node) else { continue };
-            let Some(link) = links.get_mut(&node) else { continue };
-            if entry.is_verified() || link.probes >= MAX_PROBES_PER_PEER {
+            let Some(link) = links.get(&node) else { continue };
+            if entry.is_proven() || link.probes >= MAX_PROBES_PER_PEER {
                 continue;
             }
             let turns = usize::try_from(link.probes).unwrap_or(0) % entry.usable.len().max(1);
@@ -264,8 +313,8 @@ impl Intake {
                 noise_static: Some(entry.known.record.content().noise_static),
                 purpose: Purpose::Probe,
             };
-            if dialer.dial(probe, DialReason::Probe, turn) {
-                link.probes += 1;
+            if dialer.dial(probe, DialReason::Probe, links, turn) {
+                links.get_mut(&node).into_iter().for_each(|link| link.probes += 1);
             } else {
                 let later = turn.now.mono + turn.rng.jitter(PROBE_LATER);
                 self.probes.set(node, later);
@@ -284,7 +333,7 @@ impl Intake {
         room
     }
 
-    /// A linked peer's record is in the book: is one of its addresses proven?
+    /// A linked peer's record is in the book: do strangers reach one of its addresses?
     fn prove(
         &mut self,
         node: NodeId,
@@ -294,14 +343,11 @@ impl Intake {
     ) {
         let Some(link) = links.get(&node) else { return };
         let Some(entry) = book.get(&node) else { return };
-        if entry.is_verified() {
-            return;
+        if let Some(at) = link.dialled.filter(|_| link.proof.is_some() || !entry.is_verified()) {
+            book.answered_at(node, (at, link.proof.is_some()), turn.now.wall, turn.out);
         }
-        match link.dialled.map(canonical) {
-            Some(at) if entry.known.record.content().lists(at) => {
-                book.answered_at(node, at, turn.now.wall, turn.out);
-            }
-            _ => self.probes.set_earliest(node, turn.now.mono),
+        if !book.get(&node).is_none_or(AddressEntry::is_proven) {
+            self.probes.set_earliest(node, turn.now.mono);
         }
     }
 }
@@ -317,6 +363,7 @@ pub(super) fn restore(mut remembered: Vec<KnownPeer>, me: NodeId, book: &mut Add
         }
         let named = |addr: &SocketAddr| known.record.content().lists(*addr);
         known.dialled = known.dialled.filter(named);
+        known.proven = known.proven.filter(named);
         let scope = known.dialled.map_or(Scope::Public, Scope::of_peer);
         let usable = usable(known.record.content(), scope);
         book.restore(known, usable);

@@ -1,16 +1,13 @@
 //! The machine: who is here and whom to dial.
 
-use std::{
-    collections::VecDeque,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
     address_book::AddressBook,
     bootstrap::BootstrapAddresses,
     connected::ConnectedPeers,
+    contacts::Contacts,
     dialer::{DialReason, Dialer},
     discovery::{Discovery, sample},
     intake::{self, Intake, RecordNews, ToldRecord},
@@ -33,12 +30,12 @@ use crate::{
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
     time::{Duration, Instant, Now},
-    wire::{Address, frame::CloseReason, record::PeerRecord},
+    wire::{frame::CloseReason, record::PeerRecord},
 };
 
 /// Why [`Peers`] itself wants to be woken, beside its machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum PeersWake {
+pub(super) enum PeersWake {
     /// A new record of our own may be made.
     Announce,
     /// See [`Peers::tidy`].
@@ -60,14 +57,16 @@ enum PeersWake {
 /// - Each [`PeersEffect::Verify`] is answered by [`handle_verified`](Self::handle_verified) or
 ///   [`handle_refuted`](Self::handle_refuted); one that there was no room to check is simply never
 ///   answered.
-/// - A record is passed on only after a dial of ours found its node at one of its addresses.
+/// - A record is passed on only after a dial of ours found its node at one of its addresses, and to
+///   more than [`MAX_TOLD_UNPROVEN`](crate::limits::MAX_TOLD_UNPROVEN) peers only if that dial
+///   proved that strangers find it there, too.
 /// - As long as somebody is known, somebody is dialled: bootstrap addresses and lost peers are
 ///   retried at bounded rates however well things go.
 #[derive(Debug)]
 pub struct Peers {
     discovery_interval: Duration,
     pub(super) shared: Shared,
-    deadlines: Deadlines<PeersWake>,
+    pub(super) deadlines: Deadlines<PeersWake>,
     pub(super) started: bool,
     pub(super) own: LocalRecord,
     pub(super) book: AddressBook,
@@ -76,7 +75,7 @@ pub struct Peers {
     pub(super) dialer: Dialer,
     pub(super) redial: Redial,
     pub(super) bootstraps: BootstrapAddresses,
-    intake: Intake,
+    pub(super) intake: Intake,
     pub(super) outbound: Outbound,
     pub(super) reserved: Reserved,
     discovery: Discovery,
@@ -94,6 +93,7 @@ impl Peers {
     ) -> Self {
         let config = config.sane();
         let (id, enough) = (me.node_id(), config.min_peers);
+        let contacts = Contacts::new(&remembered, now);
         let mut book = AddressBook::default();
         intake::restore(remembered, id, &mut book);
         Self {
@@ -105,7 +105,7 @@ impl Peers {
             book,
             links: ConnectedPeers::new(config.max_peers, enough, config.max_peers_per_address),
             refusals: Refusals::default(),
-            dialer: Dialer::new(id),
+            dialer: Dialer::new(id, contacts),
             redial: Redial::new(),
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
@@ -136,17 +136,6 @@ impl Peers {
         }
     }
 
-    /// The addresses of this machine's interfaces, at first and whenever they change.
-    pub fn handle_interfaces(
-        &mut self,
-        now: Now,
-        addresses: &[IpAddr],
-        out: &mut VecDeque<PeersEffect>,
-    ) {
-        self.own.handle_interfaces(addresses);
-        self.refresh_own(now, out);
-    }
-
     /// Somebody dialled us and is authenticated: in or out?
     pub fn handle_incoming(
         &mut self,
@@ -155,6 +144,7 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        self.dialer.note_contact(peer.addr, now.mono);
         let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
@@ -167,7 +157,7 @@ impl Peers {
                 _ => turn.counters.inbound_refused_full += 1,
             }
             let scope = Scope::of_peer(peer.addr);
-            let peers = sample(&self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
+            let peers = sample(&mut self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
             (reason, (!peers.is_empty()).then_some(PeersMessage::Announcement(peers)))
         } else {
             return out.push_back(PeersEffect::Admit(peer));
@@ -207,31 +197,18 @@ impl Peers {
             entry.known.failures = 0;
             entry.known.last_seen = now.wall;
             if outbound {
-                entry.answered_at(peer.addr, now.wall);
+                entry.answered_at(peer.addr, false, now.wall);
             }
         });
         self.discovery.peer_up(&peer, turn);
         if outbound {
             self.book.remember(peer.id, turn.out);
             if let Some(link) = self.links.get(&peer.id) {
-                self.discovery.greet(link, false, &self.own, &self.book, standings, turn);
+                self.discovery.greet(link, false, &self.own, &mut self.book, standings, turn);
             }
         }
         self.discovery.handle_news();
         self.discovery.discover_later(&self.links, turn);
-    }
-
-    /// A linked peer is at another address: it is told where we see it now.
-    pub fn handle_moved(
-        &mut self,
-        peer: NodeId,
-        addr: SocketAddr,
-        out: &mut VecDeque<PeersEffect>,
-    ) {
-        if self.links.moved(&peer, addr) {
-            let message = PeersMessage::ObservedAddress(addr.into());
-            out.push_back(PeersEffect::Send { to: peer, message });
-        }
     }
 
     /// A session is over.
@@ -243,6 +220,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let Some(link) = self.links.down(&peer) else { return };
+        self.dialer.note_contact(link.peer.addr, now.mono);
         let turn = &mut self.shared.turn(now, out);
         self.discovery.peer_down(peer);
         self.intake.peer_down(peer);
@@ -276,10 +254,12 @@ impl Peers {
         outcome: DialOutcome,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        let reason = self.dialer.finish(&dial);
+        let ended = self.dialer.finish(&dial);
         match &outcome {
-            DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
-                self.book.answered_at(*node, dial.to, now.wall, out);
+            DialOutcome::Connected(node, kind) | DialOutcome::Probed(node, kind) => {
+                let to_strangers = ended.is_some_and(|ended| ended.to_strangers);
+                let proof = Some(*kind).filter(|kind| kind.has_own_port() || to_strangers);
+                self.handle_found(now, *node, &dial, proof, out);
                 if let Expect::Node(expected) = dial.expect
                     && expected != *node
                 {
@@ -291,7 +271,7 @@ impl Peers {
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
         }
         self.reserved.handle_dial_ended(&dial, &outcome, &mut self.shared.turn(now, out));
-        if let Some(DialReason::Bootstrap(index)) = reason {
+        if let Some(DialReason::Bootstrap(index)) = ended.map(|ended| ended.reason) {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);
             let ended = (&dial, &outcome);
@@ -347,7 +327,7 @@ impl Peers {
                 self.discovery.handle_hello(from, answer);
                 self.refresh_own(now, out);
                 if let Some(link) = self.links.get(&from).filter(|_| !answer) {
-                    let (turn, book) = (&mut self.shared.turn(now, out), &self.book);
+                    let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
                     self.discovery.greet(link, true, &self.own, book, standings, turn);
                 }
                 self.handle_records(now, (from, scope), [record], standings, out);
@@ -359,7 +339,7 @@ impl Peers {
             PeersMessage::Discovery(count) => {
                 let count = usize::from(count).min(RECORDS_PER_ANSWER);
                 let turn = &mut self.shared.turn(now, out);
-                let peers = sample(&self.book, from, scope, count, standings, turn);
+                let peers = sample(&mut self.book, from, scope, count, standings, turn);
                 let message = PeersMessage::Announcement(peers);
                 out.push_back(PeersEffect::Send { to: from, message });
             }
@@ -438,7 +418,7 @@ impl Peers {
                 }
             }
             let turn = &mut self.shared.turn(now, out);
-            let (book, links, dialer) = (&self.book, &mut self.links, &mut self.dialer);
+            let (book, links, dialer) = (&mut self.book, &mut self.links, &mut self.dialer);
             self.outbound.handle_timeout(book, links, dialer, standings, turn);
             self.bootstraps.handle_timeout(links, dialer, turn);
             self.reserved.handle_timeout(book, links, dialer, turn);
@@ -482,11 +462,6 @@ impl Peers {
         self.book.get(peer).is_some()
     }
 
-    /// Where we say that we listen.
-    pub fn external_addresses(&self) -> Vec<SocketAddr> {
-        self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
-    }
-
     /// A dial came to nothing: whose business is that?
     fn handle_dial_failed(
         &mut self,
@@ -509,7 +484,7 @@ impl Peers {
             ) if !self.reserved.contains(&node) => {
                 self.intake.handle_wrong_node(node, dial, book, links, turn);
             }
-            _ if is_probe => self.intake.handle_probe_failed(node, links, turn),
+            _ if is_probe => self.intake.handle_unproven(node, links, turn),
             _ => self.redial.handle_failure(node, failure, book, turn),
         }
     }
@@ -543,24 +518,6 @@ impl Peers {
             let told = ToldRecord { from, told_over, record };
             let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
             self.intake.handle_record(told, own_sequence, book, &self.links, standings, turn);
-        }
-    }
-
-    /// Makes and announces a new record if our addresses changed; later if it is too early.
-    fn refresh_own(&mut self, now: Now, out: &mut VecDeque<PeersEffect>) {
-        if self.own.refresh(now) {
-            out.push_back(PeersEffect::ExternalAddresses(self.external_addresses()));
-            self.announce(out);
-        } else if self.own.is_stale() {
-            self.deadlines.set_earliest(PeersWake::Announce, self.own.next());
-        }
-    }
-
-    /// Tells every peer our record.
-    fn announce(&self, out: &mut VecDeque<PeersEffect>) {
-        for (&to, _) in self.links.iter() {
-            let peers = vec![self.own.claim().clone()];
-            out.push_back(PeersEffect::Send { to, message: PeersMessage::Announcement(peers) });
         }
     }
 

@@ -125,7 +125,8 @@ impl Reserved {
                 let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
                 let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
                 let request = DialRequest { to, expect, noise_static, purpose };
-                !dialer.is_taken(&peer, links) && dialer.dial(request, DialReason::Reserved, turn)
+                !dialer.is_taken(&peer, links)
+                    && dialer.dial(request, DialReason::Reserved, links, turn)
             });
             // Whatever became of it: who is not linked is looked at again.
             let wait = if is_dialled || to.is_none() { RESERVED_LONGEST } else { REDIAL_FIRST };

@@ -25,7 +25,8 @@ pub enum Purpose {
     /// A link to keep.
     Connect,
     /// To see who answers at the address: closed as soon as that is known; the other end counts no
-    /// session.
+    /// session. Kinds of links whose dials have a port of their own go first: nothing that was
+    /// sent before lets them in.
     Probe,
 }
 
@@ -121,10 +122,11 @@ impl DialFailure {
 /// What a dial came to. Every dial comes to exactly one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialOutcome {
-    /// A session with this node (perhaps over a link that was there before).
-    Connected(NodeId),
-    /// This node answers there ([`Purpose::Probe`]).
-    Probed(NodeId),
+    /// A session with this node (perhaps over a link that was there before): it answered over this
+    /// kind of link.
+    Connected(NodeId, LinkKind),
+    /// This node answers there ([`Purpose::Probe`]), over this kind of link.
+    Probed(NodeId, LinkKind),
     /// None.
     Failed(DialFailure),
 }
@@ -181,6 +183,13 @@ pub enum SessionEffect {
     Incoming(Peer),
     /// A session is up: both ends agreed.
     Up(Peer),
+    /// The peer of a session dialled us, too.
+    DialledUs {
+        /// Who.
+        peer: NodeId,
+        /// From where.
+        from: SocketAddr,
+    },
     /// The peer of a session is at another address.
     Moved {
         /// Who.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::contract::{DialFailure, DialRequest, LinkKind, LinkKinds};
+use super::contract::{DialFailure, DialRequest, LinkKind, LinkKinds, Purpose};
 use crate::{
     deadlines::Deadlines,
     handshake::expect::Expect,
@@ -103,7 +103,11 @@ impl HappyEyeballs {
     ) -> AttemptId {
         let id = AttemptId(self.begun);
         self.begun += 1;
-        let turns = over.head_starts().map(|(kind, start)| (now + start, kind)).collect();
+        let at = |(kind, start)| (now + start, kind);
+        let turns = match dial.purpose {
+            Purpose::Connect => over.head_starts().map(at).collect(),
+            Purpose::Probe => over.probe_starts().map(at).collect(),
+        };
         let attempt = ConnectionAttempt { dial, why, links: Vec::new(), turns, failure: None };
         self.under_way.insert(id, attempt);
         id
@@ -208,8 +212,8 @@ impl HappyEyeballs {
 mod tests {
     use super::*;
     use crate::{
-        handshake::HandshakeFailure, session::contract::LinkDown, session::contract::Purpose,
-        time::Duration, wire::frame::CloseReason,
+        handshake::HandshakeFailure, session::contract::LinkDown, time::Duration,
+        wire::frame::CloseReason,
     };
 
     const BOTH: LinkKinds = LinkKinds::BOTH;

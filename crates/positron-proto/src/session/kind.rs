@@ -5,7 +5,7 @@ use core::ops::{Index, IndexMut};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::{
-    limits::{HEAD_START, UDP_ALONE},
+    limits::{HEAD_START, PROBE_HEAD_START, UDP_ALONE},
     time::Duration,
 };
 
@@ -27,6 +27,8 @@ pub enum LinkKind {
 struct Row {
     kind: LinkKind,
     name: &'static str,
+    /// Whether each dial goes out from a port of its own.
+    own_port: bool,
     /// How long a dial goes on unanswered once every other kind has failed, where nothing says that
     /// nobody is there.
     alone: Option<Duration>,
@@ -34,10 +36,10 @@ struct Row {
 
 /// In order of preference.
 const TABLE: &[Row] = &[
-    Row { kind: LinkKind::Udp, name: "UDP", alone: Some(UDP_ALONE) },
-    Row { kind: LinkKind::Tcp, name: "TCP", alone: None },
+    Row { kind: LinkKind::Udp, name: "UDP", own_port: false, alone: Some(UDP_ALONE) },
+    Row { kind: LinkKind::Tcp, name: "TCP", own_port: true, alone: None },
     #[cfg(test)]
-    Row { kind: LinkKind::Foreign, name: "foreign", alone: None },
+    Row { kind: LinkKind::Foreign, name: "foreign", own_port: false, alone: None },
 ];
 
 impl LinkKind {
@@ -51,6 +53,12 @@ impl LinkKind {
 
     const fn row(self) -> &'static Row {
         &TABLE[self as usize]
+    }
+
+    /// Whether each dial goes out from a port of its own, so that no translator or firewall takes
+    /// it for an answer to what was sent to us before.
+    pub(crate) const fn has_own_port(self) -> bool {
+        self.row().own_port
     }
 
     /// How long a dial goes on unanswered once every other kind has failed.
@@ -117,6 +125,15 @@ impl LinkKinds {
     pub fn head_starts(self) -> impl Iterator<Item = (LinkKind, Duration)> {
         let starts = (0_u32..).map(|turn| HEAD_START * turn);
         self.iter().zip(starts)
+    }
+
+    /// When each has its turn in a probe: those whose dials have a port of their own first, because
+    /// they tell whether strangers get through; the others only where those do not.
+    pub(super) fn probe_starts(self) -> impl Iterator<Item = (LinkKind, Duration)> {
+        let telling = self.iter().filter(|kind| kind.has_own_port());
+        let others = self.iter().filter(|kind| !kind.has_own_port());
+        let starts = (0_u32..).map(|turn| PROBE_HEAD_START * turn);
+        telling.chain(others).zip(starts)
     }
 
     /// Those that are preferred to `kind`.

@@ -31,6 +31,7 @@ impl Sessions {
         let peer = link.peer;
         self.end_session_of_earlier_boot(now, peer, out);
         if self.conversations.is_up(&peer.id) {
+            out.push_back(SessionEffect::DialledUs { peer: peer.id, from: peer.addr });
             self.establish(now, id, out);
         } else {
             out.push_back(SessionEffect::Incoming(peer));
@@ -42,9 +43,9 @@ impl Sessions {
     pub(super) fn establish(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(stage) = self.links.table.stage(id) else { return };
         let Some(link) = stage.link() else { return };
-        let (peer, attempt) = (link.peer, stage.attempt());
+        let (peer, kind, attempt) = (link.peer, link.kind, stage.attempt());
         self.end_session_of_earlier_boot(now, peer, out);
-        let mut outcome = DialOutcome::Connected(peer.id);
+        let mut outcome = DialOutcome::Connected(peer.id, kind);
         match self.conversations.attachment(&peer.id) {
             Some(&Attachment::Attached(old)) => self.break_tie(now, peer, old, out),
             Some(Attachment::Handover(_)) => {

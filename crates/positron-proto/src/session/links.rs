@@ -7,8 +7,8 @@ use super::{
     carrier::LinkEnding,
     carriers::Carriers,
     contract::{
-        DialFailure, DialOutcome, LinkDown, LinkKind, Purpose, SessionConfig, SessionCounters,
-        SessionEffect,
+        DialFailure, DialOutcome, LinkDown, LinkKind, Peer, Purpose, SessionConfig,
+        SessionCounters, SessionEffect,
     },
     conversations::{Attachment, Conversations},
     dials::Dials,
@@ -113,7 +113,7 @@ impl Links {
         let Some(dial) = self.dials.request(attempt) else { return };
         if dial.purpose == Purpose::Probe {
             self.table.end(now, id, LinkEnding::Close, CloseReason::Probe);
-            let outcome = DialOutcome::Probed(found);
+            let outcome = DialOutcome::Probed(found, link.kind);
             return self.dials.end(&mut self.table, now, attempt, Some(id), outcome, out);
         }
         let ping = link.first_ping(now.mono, id.number(), failover);
@@ -227,7 +227,7 @@ impl Links {
         up: bool,
         out: &mut VecDeque<SessionEffect>,
     ) -> Option<NodeId> {
-        let peer = self.table.link(id)?.peer.id;
+        let &SessionLink { peer: Peer { id: peer, .. }, kind, .. } = self.table.link(id)?;
         let attempt = self.table.stage(id).and_then(Stage::attempt);
         let duplicate = fault == LinkFault::Closed(CloseReason::Duplicate) && up;
         if !duplicate && fault != LinkFault::Closed(CloseReason::Probe) {
@@ -238,7 +238,7 @@ impl Links {
             LinkFault::Closed(reason) => {
                 self.table.end(now, id, LinkEnding::Answer, reason.clone());
                 if duplicate {
-                    DialOutcome::Connected(peer)
+                    DialOutcome::Connected(peer, kind)
                 } else {
                     DialOutcome::Failed(DialFailure::refused(reason))
                 }

@@ -24,7 +24,7 @@ fn a_peer_that_holds_all_links_and_takes_a_trickle_is_not_waited_for_for_ever() 
     for _ in 0..count {
         assert!(rig.command(0, Command::Broadcast { payload: payload.clone() }));
     }
-    let before = rig.core(0).history().count();
+    let before = rig.core(0).gossip().history().count();
     assert!(before < count / 2, "they wait for room in the queue");
     for _ in 0..30 {
         for (wire, side) in (0..rig.wires.len()).flat_map(|wire| [(wire, 0), (wire, 1)]) {
@@ -33,7 +33,7 @@ fn a_peer_that_holds_all_links_and_takes_a_trickle_is_not_waited_for_for_ever() 
         rig.tick(Duration::from_secs(1));
     }
     assert!(rig.are_linked(0, 1), "it takes enough to be held for alive");
-    assert_eq!(rig.core(0).history().count(), count);
+    assert_eq!(rig.core(0).gossip().history().count(), count);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_node_that_stops_answers_what_waits_and_pushes_out_nothing_for_it() {
     for _ in 0..2 * window {
         assert!(rig.command(0, Command::Broadcast { payload: Bytes::from_static(b"hello") }));
     }
-    let kept = rig.core(0).history().count();
+    let kept = rig.core(0).gossip().history().count();
     assert_eq!(kept, window + 1);
     assert!(rig.command(0, Command::Stop));
     let count = |outcome: fn(&Outcome) -> bool| {
@@ -56,5 +56,5 @@ fn a_node_that_stops_answers_what_waits_and_pushes_out_nothing_for_it() {
     assert_eq!(count(|outcome| matches!(outcome, Outcome::NotDurable(_))), 2 * window - kept);
     let now = rig.now;
     assert_eq!(rig.core(0).view(now).counters.gossip.evicted, 1, "the one too many");
-    assert_eq!(rig.core(0).history().count(), window);
+    assert_eq!(rig.core(0).gossip().history().count(), window);
 }

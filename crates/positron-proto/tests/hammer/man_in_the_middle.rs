@@ -127,8 +127,8 @@ fn check_what_was_heard(rig: &mut Rig, said: &BTreeSet<Bytes>, seed: u64) {
         assert_eq!(view.counters.node.signatures_invalid, 0, "seed {seed}");
         assert_eq!(view.counters.node.malformed, 0, "seed {seed}");
         // Whatever broke, broadcasts are repaired.
-        let theirs = rig.core(1 - n).holdings();
-        assert_eq!(rig.core(n).holdings(), theirs, "seed {seed}");
+        let theirs = rig.core(1 - n).gossip().holdings();
+        assert_eq!(rig.core(n).gossip().holdings(), theirs, "seed {seed}");
     }
 }
 

@@ -48,9 +48,9 @@ impl Convergence {
     /// Everyone holds what the first one holds.
     pub(crate) fn compare_holdings(&mut self, live: &[Live<'_>]) {
         let Some((first, others)) = live.split_first() else { return };
-        let reference = first.core.holdings();
+        let reference = first.core.gossip().holdings();
         for other in others {
-            let holdings = other.core.holdings();
+            let holdings = other.core.gossip().holdings();
             if holdings != reference {
                 let lacks = count_missing(&reference, &holdings);
                 let has = count_missing(&holdings, &reference);

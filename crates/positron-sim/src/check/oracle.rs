@@ -24,7 +24,6 @@ use super::{
     retention::Retention,
 };
 use crate::{
-    host::Host,
     hosts::{Hosts, News},
     published::{self, Published},
     questions::Questions,
@@ -149,7 +148,7 @@ impl Oracle {
     /// A machine has lost its power: what was committed and not on the platter is no promise any
     /// more.
     pub(crate) fn handle_power_cut(&mut self, hosts: &Hosts, host: usize) {
-        let disk = hosts[host].snapshot(&self.scenario.config.network);
+        let disk = hosts[host].disk().snapshot(&self.scenario.config.network);
         let kept: BTreeSet<MessageId> = disk.gossip.messages.iter().map(Verified::id).collect();
         for said in self.said.iter_mut().filter(|said| said.from == host && said.durable) {
             said.durable = said.id.is_some_and(|id| kept.contains(&id));
@@ -355,7 +354,8 @@ impl Oracle {
         since: usize,
         now: Instant,
     ) -> Convergence {
-        let kept = live.iter().flat_map(|one| one.core.history().map(Verified::id)).collect();
+        let kept =
+            live.iter().flat_map(|one| one.core.gossip().history().map(Verified::id)).collect();
         let retention = Retention { kept: &kept, away: &self.away };
         let mut convergence =
             Convergence::of(live, (&self.said, since), &self.delivery, &retention);
@@ -445,7 +445,7 @@ impl Oracle {
             streams: spent.streams,
             wire_bytes: spent.wire_bytes,
             verifications: spent.verifications,
-            changes: hosts.iter().map(Host::changes).sum(),
+            changes: hosts.iter().map(|host| host.disk().changes()).sum(),
             events: spent.inputs,
             duration_s: seconds(now),
             wall_s: None,

@@ -1,5 +1,9 @@
 //! Stories of addresses: where nodes are, and where they say that others are.
 
+use std::collections::BTreeSet;
+
+use positron_proto::limits::MAX_TOLD_UNPROVEN;
+
 use super::*;
 
 #[test]
@@ -53,5 +57,58 @@ fn who_moves_to_another_address_tells_everybody_and_a_newcomer_dials_it_there() 
         assert_eq!(passed_on(&world, 0), addresses(&world, 3).first().copied(), "{told}");
         world.run_until(secs(120));
         world.finish().expect_ok();
+    }
+}
+
+#[test]
+fn an_address_is_passed_on_where_strangers_reach_its_node_and_to_few_where_they_do_not() {
+    use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
+    const HOME: usize = 19;
+    let gateways = [
+        (Gateway::Firewall, false),
+        (Gateway::Translator(AddressDependent), false),
+        (Gateway::Translator(AddressAndPortDependent), false),
+        (Gateway::Translator(EndpointIndependent), true),
+    ];
+    for (gateway, open) in gateways {
+        for seed in 0..3 {
+            let mut story = Scenario::quiet("behind a gateway", HOME + 1, secs(400));
+            story.listen = Listen::Port;
+            story.gateways = vec![(HOME, gateway)];
+            story.config.peers.min_peers = if open { 8 } else { 2 };
+            let mut world = World::new(&story, seed);
+            let told = format!("{gateway:?}, seed {seed}");
+            let (mut linked, mut heard) = (BTreeSet::new(), BTreeSet::new());
+            for look in 1..=80 {
+                world.run_until(secs(5 * look));
+                let home = world.node(HOME).unwrap().id();
+                for node in 0..HOME {
+                    let (view, core) = (world.view(node).unwrap(), world.node(node).unwrap());
+                    if view.peers.iter().any(|peer| peer.session.peer.id == home) {
+                        linked.insert(node);
+                    }
+                    if core.known().any(|known| known.record.content().node_id() == home) {
+                        heard.insert(node);
+                    }
+                }
+            }
+            let home = world.node(HOME).unwrap().id();
+            let proven = |by: &usize| {
+                let mut peers = world.snapshot(*by).peers.into_iter();
+                peers.any(|of| of.proven.is_some() && of.record.content().node_id() == home)
+            };
+            let seen = world.view(HOME).unwrap().external_addresses;
+            assert_eq!(seen.len(), 1, "{told}: it says where it is seen");
+            let proven = (0..HOME).filter(proven).count();
+            if open {
+                assert_eq!(heard.len(), HOME, "{told}");
+                assert!(proven > 0, "{told}");
+            } else {
+                assert_eq!(proven, 0, "{told}: nobody passes it on to all");
+                let strangers = heard.difference(&linked).count();
+                assert!(strangers <= MAX_TOLD_UNPROVEN * linked.len(), "{told}: {strangers}");
+            }
+            world.finish().expect_ok();
+        }
     }
 }

@@ -12,8 +12,8 @@ use positron_proto::{
     time::Duration,
 };
 use positron_sim::{
-    Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Listen, Physics, Report, Scenario,
-    Selector, Workload, World, run, stories,
+    Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Physics,
+    Report, Scenario, Selector, Workload, World, run, stories,
 };
 
 const fn secs(seconds: u64) -> Duration {

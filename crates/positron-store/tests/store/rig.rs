@@ -74,7 +74,13 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
     };
     let dialled = n.is_multiple_of(2).then(|| "[fe80::1%3]:8888".parse().unwrap());
     let record = by.sign(record, &network());
-    KnownPeer { record, dialled, last_seen: at(u64::from(n)), failures: u32::from(n) }
+    KnownPeer {
+        record,
+        dialled,
+        proven: dialled,
+        last_seen: at(u64::from(n)),
+        failures: u32::from(n),
+    }
 }
 
 pub(crate) fn standing(n: u16, score: f64, banned_until: Option<WallTime>) -> Change {

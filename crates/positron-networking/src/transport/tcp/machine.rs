@@ -291,6 +291,7 @@ impl Tcp {
             SessionEffect::Undelivered { ticket } => drop(self.tickets.remove(&ticket)),
             SessionEffect::Referral { .. }
             | SessionEffect::Moved { .. }
+            | SessionEffect::DialledUs { .. }
             | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");
@@ -356,7 +357,7 @@ impl Tcp {
         let Some(at) = self.dials.iter().position(|(other, _)| *other == dial) else { return };
         let (_, waiting) = self.dials.swap_remove(at);
         waiting.send_replace(Some(match outcome {
-            DialOutcome::Connected(node) | DialOutcome::Probed(node) => {
+            DialOutcome::Connected(node, _) | DialOutcome::Probed(node, _) => {
                 match self.channels.get(&node) {
                     Some(channel) => {
                         self.by_address.insert(dial.to, node);

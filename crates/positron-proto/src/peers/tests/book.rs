@@ -51,7 +51,7 @@ fn learn(book: &mut AddressBook, rng: &mut Rng, share: SourceShare) -> Option<No
 fn prove(book: &mut AddressBook, id: NodeId, seen: u64) {
     book.change(&id, |entry| {
         let addr = entry.usable[0];
-        entry.answered_at(addr, WallTime::from_unix_micros(seen));
+        entry.answered_at(addr, true, WallTime::from_unix_micros(seen));
     });
 }
 
@@ -274,7 +274,8 @@ fn what_storage_brings_back_is_bounded_and_checked() {
         let addr = public(&mut rng);
         let record = record(&mut rng, addr);
         let last_seen = WallTime::from_unix_micros(rng.below(1_000_000));
-        remembered.push(KnownPeer { record, dialled: Some(addr), last_seen, failures: 0 });
+        let (dialled, proven) = (Some(addr), None);
+        remembered.push(KnownPeer { record, dialled, proven, last_seen, failures: 0 });
     }
     let index = world.nodes.len();
     // What is dropped is forgotten by storage as well.

@@ -8,4 +8,5 @@ mod joining;
 mod network;
 mod reserved;
 mod slots;
+mod strangers;
 mod world;

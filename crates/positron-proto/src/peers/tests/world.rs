@@ -17,7 +17,7 @@ use crate::{
     peers::{BootstrapState, KnownPeer, Peers, PeersConfig, PeersEffect, PeersMessage},
     rng::Seed,
     session::sessions::{
-        DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, Peer, Purpose,
+        DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, LinkKind, Peer, Purpose,
     },
     standings::{PeerTrust, TrustTable},
     time::{Duration, Instant, Now, WallTime},
@@ -63,6 +63,10 @@ pub(super) struct TestNode {
     pub me: Arc<Identity>,
     pub addr: SocketAddr,
     pub alive: bool,
+    /// Whether it takes byte streams beside datagrams.
+    pub streams: bool,
+    /// Its translator lets in only whom it sent datagrams to.
+    pub filtered: bool,
     pub standings: TrustTable,
     /// What storage has.
     pub stored: BTreeMap<NodeId, KnownPeer>,
@@ -130,6 +134,8 @@ impl World {
             me,
             addr: addr.parse().unwrap(),
             alive: true,
+            streams: true,
+            filtered: false,
             standings: TrustTable::new(0.5),
             stored: BTreeMap::new(),
             observed: Vec::new(),
@@ -406,12 +412,19 @@ impl World {
             return;
         }
         let found = self.id(there);
+        let kind = match dial.purpose {
+            Purpose::Probe if self.nodes[there].streams => LinkKind::Tcp,
+            Purpose::Probe | Purpose::Connect => LinkKind::Udp,
+        };
+        if self.nodes[there].filtered && (kind == LinkKind::Tcp || !self.linked(dialler, there)) {
+            return;
+        }
         let outcome = if matches!(dial.expect, Expect::Node(node) if node != found) {
             DialOutcome::Failed(HandshakeFailure::WrongNode { found }.into())
         } else if dial.purpose == Purpose::Probe {
-            DialOutcome::Probed(found)
+            DialOutcome::Probed(found, kind)
         } else if self.linked(dialler, there) {
-            DialOutcome::Connected(found)
+            DialOutcome::Connected(found, kind)
         } else {
             self.knock(dialler, there)
         };
@@ -440,7 +453,7 @@ impl World {
             return DialOutcome::Failed(DialFailure::refused(reason));
         }
         self.carry_out(at, PeersEffect::Admit(peer));
-        DialOutcome::Connected(self.id(at))
+        DialOutcome::Connected(self.id(at), LinkKind::Udp)
     }
 
     pub(super) fn peer(&self, node: usize, addr: SocketAddr, direction: Direction) -> Peer {

@@ -184,7 +184,10 @@ fn a_third_kind_has_its_turn_after_the_second() {
     assert_eq!(kinds(&blocked), [None; 2], "not before its head start");
     blocked.advance(millis(20));
     assert_eq!(kinds(&blocked), [Some(LinkKind::Foreign); 2]);
-    assert_eq!(blocked.outcomes(0), [DialOutcome::Connected(blocked.nodes[1].id)]);
+    assert_eq!(
+        blocked.outcomes(0),
+        [DialOutcome::Connected(blocked.nodes[1].id, LinkKind::Foreign)]
+    );
     assert_eq!(kinds(&world(&[], secs(2))), [Some(LinkKind::Udp); 2]);
     assert_eq!(kinds(&world(&[LinkKind::Udp], millis(499))), [Some(LinkKind::Tcp); 2]);
 }

@@ -25,7 +25,7 @@ fn a_dial_that_knows_the_static_key_takes_two_messages_and_one_that_does_not_thr
             assert_eq!(view.peer.id, world.nodes[peer].id);
             assert_eq!(view.peer.noise_static, world.nodes[peer].noise_static);
         }
-        assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
+        assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id, LinkKind::Tcp)]);
         assert_eq!(world.nodes[0].sessions.half_open() + world.nodes[1].sessions.half_open(), 0);
     }
 }

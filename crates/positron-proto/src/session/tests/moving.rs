@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    limits::{LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD},
-    session::sessions::LinkKind,
+    limits::{LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD, PROBE_HEAD_START},
+    session::{sessions::LinkKind, stage::Stage},
 };
 
 fn world_over(transports: LinkKinds) -> World {
@@ -71,7 +71,7 @@ fn datagrams_are_preferred_where_they_get_through() {
     let mut world = connected_over(LinkKinds::BOTH);
     assert!(world.wires.is_empty(), "no byte stream was needed");
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Udp); 2]);
-    assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
+    assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id, LinkKind::Udp)]);
     for lane in Lane::KNOWN {
         world.send(0, 1, lane, vec![lane.number(); 3]);
         world.send(1, 0, lane, vec![7; 100_000]);
@@ -100,7 +100,7 @@ fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
     world.dial(0, to_second);
     world.advance(millis(260));
     assert_eq!([0, 1].map(|n| transport(&world, n)), [Some(LinkKind::Tcp); 2]);
-    assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id)]);
+    assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id, LinkKind::Tcp)]);
     assert_eq!(world.nodes[0].sessions.counters().dials, 1);
 }
 
@@ -182,17 +182,23 @@ fn over_datagrams_another_node_ourselves_and_another_network_are_named() {
 }
 
 #[test]
-fn a_probe_over_datagrams_learns_who_answers_and_the_other_end_counts_no_session() {
-    let mut world = world_over(LinkKinds::BOTH);
-    let probe = DialRequest { purpose: Purpose::Probe, ..world.known(1) };
-    world.dial(0, probe);
-    world.advance(secs(1));
-    assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id)]);
-    assert_eq!((world.ups(0), world.ups(1)), (0, 0));
-    assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 0);
-    world.advance(secs(10));
-    assert!(!world.nodes[0].sessions.has_links());
-    assert!(!world.nodes[1].sessions.has_links());
+fn a_probe_goes_from_a_port_of_its_own_and_over_datagrams_only_where_that_gets_nowhere() {
+    for (blocked, kind) in [(&[][..], LinkKind::Tcp), (&[LinkKind::Tcp], LinkKind::Udp)] {
+        let mut world = world_over(LinkKinds::BOTH);
+        world.block(blocked);
+        let probe = DialRequest { purpose: Purpose::Probe, ..world.known(1) };
+        world.dial(0, probe);
+        world.advance(PROBE_HEAD_START + secs(1));
+        assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id, kind)]);
+        assert_eq!((world.ups(0), world.ups(1)), (0, 0), "the other end counts no session");
+        assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 0);
+        world.advance(secs(10));
+        for node in &world.nodes {
+            // A stream that a firewall swallows has no end.
+            let mut stages = node.sessions.links.table.stages();
+            assert!(stages.all(|(_, stage)| matches!(stage, Stage::Closing)));
+        }
+    }
 }
 
 #[test]
@@ -243,7 +249,10 @@ fn a_simultaneous_dial_over_datagrams_ends_in_one_link() {
         chatter.check(&world);
         for n in [0, 1] {
             assert_eq!((world.ups(n), world.downs(n)), (1, vec![]), "{stagger} ms");
-            assert_eq!(world.outcomes(n), [DialOutcome::Connected(world.nodes[1 - n].id)]);
+            assert_eq!(
+                world.outcomes(n),
+                [DialOutcome::Connected(world.nodes[1 - n].id, LinkKind::Udp)]
+            );
             assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1, "{stagger} ms");
         }
     }

@@ -118,7 +118,7 @@ fn a_probe_learns_who_answers_and_the_other_end_counts_no_session() {
         let dial = if known { world.known(1) } else { dial(world.nodes[1].addr) };
         world.dial(0, DialRequest { purpose: Purpose::Probe, ..dial });
         world.run();
-        assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id)]);
+        assert_eq!(world.outcomes(0), [DialOutcome::Probed(world.nodes[1].id, LinkKind::Tcp)]);
         assert_eq!(world.nodes[1].sessions.counters().handshakes_failed, 0);
         assert_nothing_came_of_it(&world);
     }

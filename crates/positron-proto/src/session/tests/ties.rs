@@ -30,7 +30,10 @@ fn a_simultaneous_dial_ends_in_the_link_of_the_smaller_id_whatever_overtakes_wha
             assert!(world.is_up(n, 1 - n), "order {order:b}");
             assert_eq!(world.ups(n), 1, "order {order:b}");
             assert_eq!(world.downs(n), [], "order {order:b}");
-            assert_eq!(world.outcomes(n), [DialOutcome::Connected(world.nodes[1 - n].id)]);
+            assert_eq!(
+                world.outcomes(n),
+                [DialOutcome::Connected(world.nodes[1 - n].id, LinkKind::Tcp)]
+            );
             assert_eq!(world.nodes[n].sessions.links.table.stages().count(), 1, "order {order:b}");
             let heard = numbers(&world, n);
             assert!(heard.is_sorted(), "order {order:b}: {heard:?}");
