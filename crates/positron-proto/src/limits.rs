@@ -63,11 +63,16 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LINK_WRITE_WINDOW: usize = 64 * 1024;
 /// Bytes queued for one peer and not acknowledged. Two of the largest messages fit.
 pub const MAX_PEER_QUEUE_BYTES: usize = 4 << 20;
+/// Bytes of them that broadcasts of one sender take before they are on their way: a quarter is left
+/// for others, and half is where back-pressure begins.
+pub const MAX_FLOW_BYTES: usize = MAX_PEER_QUEUE_BYTES / 4 * 3;
 /// Bytes of streams queued for one peer and not acknowledged: 640 Mbit/s over 100 ms, like
 /// [`CONNECTION_QUEUE_BYTES`].
 pub const MAX_BULK_QUEUE_BYTES: usize = 8 << 20;
 /// Messages queued for one peer and not acknowledged.
 pub const MAX_PEER_QUEUE_MESSAGES: usize = 16 * 1024;
+/// The same of one sender as of bytes.
+pub const MAX_FLOW_MESSAGES: usize = MAX_PEER_QUEUE_MESSAGES / 4 * 3;
 /// The largest message number that a peer can make us go on from: far below what a varint carries.
 pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.

@@ -18,14 +18,14 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
-    session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
+    session::sessions::{self, DialOutcome, DownReason, Flow, Peer, Reading},
     storage::Change,
     substream,
     time::{Duration, Now},
     trust,
     wire::{
         body::Body,
-        frame::{CloseReason, Lane},
+        frame::CloseReason,
         message::{AppMessage, RoomMessage as _},
     },
 };
@@ -453,28 +453,31 @@ impl NodeCore {
         &mut self,
         now: Now,
         to: NodeId,
-        lane: Lane,
+        flow: impl Into<Flow>,
         body: impl Into<Body>,
         ticket: Option<Ticket>,
     ) -> bool {
         let out = &mut self.queues.session;
-        let sent = self.sessions.send(now, to, lane, body.into(), ticket, out);
+        let sent = self.sessions.send(now, to, flow, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
         sent.is_ok()
     }
 
     /// Tells several nodes the same: the message is encoded once, and they share its bytes.
     fn send_gossip(&mut self, now: Now, to: Vec<NodeId>, message: &GossipMessage) {
-        let body = message.encode();
-        let large = match message {
-            GossipMessage::Gossip(_, claim) if claim.content().payload.len() >= SENT_REMEMBERED => {
-                Some((claim.content().sender.node_id(), claim.content().sequence))
+        let (lane, body) = (message.lane(), message.encode());
+        let (of, large) = match message {
+            GossipMessage::Gossip(_, claim) => {
+                let AppMessage { sender, sequence, payload, .. } = claim.content();
+                let sender = sender.node_id();
+                let is_large = payload.len() >= SENT_REMEMBERED;
+                (Some(sender), is_large.then_some((sender, *sequence)))
             }
-            _ => None,
+            _ => (None, None),
         };
         for to in to {
             let ticket = large.map(|_| self.publisher.ticket());
-            if !self.send(now, to, message.lane(), body.clone(), ticket) {
+            if !self.send(now, to, Flow { lane, of }, body.clone(), ticket) {
                 self.gossip.handle_not_sent(to, message);
             } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
                 self.pushes.add(ticket, Push { to, sender, sequence });

@@ -16,8 +16,24 @@ use crate::{
     identity::PublicKey,
     misbehavior::Misbehavior,
     time::{Duration, Instant},
-    wire::frame::CloseReason,
+    wire::frame::{CloseReason, Lane},
 };
+
+/// Which line a message stands in: those of one flow keep their order, and the flows of one lane
+/// take turns, so that the many messages of one sender do not delay the few of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// How urgent.
+    pub lane: Lane,
+    /// Whose messages they are, where the lane has those of many.
+    pub of: Option<NodeId>,
+}
+
+impl From<Lane> for Flow {
+    fn from(lane: Lane) -> Self {
+        Self { lane, of: None }
+    }
+}
 
 /// What a dial is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

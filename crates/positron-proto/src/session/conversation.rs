@@ -2,7 +2,7 @@
 //! `[PROTOCOL 4]`.
 
 use super::{
-    contract::NotSent,
+    contract::{Flow, NotSent},
     fault::LinkFault,
     keep_alive::Waiting,
     pace::Pace,
@@ -11,8 +11,9 @@ use super::{
 use crate::{
     id::Ticket,
     limits::{
-        MAX_BULK_QUEUE_BYTES, MAX_MESSAGE, MAX_NUMBER, MAX_PEER_QUEUE_BYTES,
-        MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES, REACH_PATIENCE,
+        MAX_BULK_QUEUE_BYTES, MAX_FLOW_BYTES, MAX_FLOW_MESSAGES, MAX_MESSAGE, MAX_NUMBER,
+        MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES,
+        REACH_PATIENCE,
     },
     time::Instant,
     wire::{
@@ -36,7 +37,8 @@ use crate::{
 ///
 /// Bounded by [`MAX_PEER_QUEUE_BYTES`] and [`MAX_PEER_QUEUE_MESSAGES`] over all lanes but
 /// [`Lane::BULK`], which has [`MAX_BULK_QUEUE_BYTES`] of its own, so that neither takes the room of
-/// the other.
+/// the other. Of those, what waits of one sender among many takes at most [`MAX_FLOW_BYTES`] and
+/// [`MAX_FLOW_MESSAGES`], so that others have room.
 #[derive(Debug)]
 pub(super) struct Conversation {
     /// The start of the peer's process that this is with.
@@ -156,14 +158,15 @@ impl Conversation {
         }
     }
 
-    /// Queues a message at the end of its lane.
+    /// Queues a message at the end of its flow.
     pub(super) fn push(
         &mut self,
         now: Instant,
-        lane: Lane,
+        flow: Flow,
         body: Body,
         ticket: Option<Ticket>,
     ) -> Result<(), NotSent> {
+        let Flow { lane, of } = flow;
         if body.len() > MAX_MESSAGE {
             return Err(NotSent::TooLarge);
         }
@@ -174,7 +177,10 @@ impl Conversation {
                 bytes + body.len() > MAX_PEER_QUEUE_BYTES || messages >= MAX_PEER_QUEUE_MESSAGES
             }
         };
-        if is_full {
+        let (bytes, messages) = self.outgoing[lane.index()].waiting_of(of);
+        let has_its_share =
+            of.is_some() && (bytes + body.len() > MAX_FLOW_BYTES || messages >= MAX_FLOW_MESSAGES);
+        if is_full || has_its_share {
             return Err(NotSent::QueueFull);
         }
         if self.queued.1 == 0 {
@@ -188,7 +194,7 @@ impl Conversation {
         if self.clog.is_none() && self.is_half_full() {
             self.clog = Some(Clog::new(now));
         }
-        self.outgoing[lane.index()].push(body, ticket);
+        self.outgoing[lane.index()].push(of, body, ticket);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    contract::{DownReason, LinkKind, NotSent, SessionEffect},
+    contract::{DownReason, Flow, LinkKind, NotSent, SessionEffect},
     conversation::Conversation,
     processes::Process,
     upgrade_backoff::UpgradeBackoff,
@@ -12,10 +12,7 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     limits::{CONVERSATION_GRACE, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
     time::{Duration, Instant},
-    wire::{
-        body::Body,
-        frame::{CloseReason, Lane},
-    },
+    wire::{body::Body, frame::CloseReason},
 };
 
 /// What was said and heard, for each peer, and the link by which it goes on.
@@ -176,7 +173,7 @@ impl Conversations {
         &mut self,
         now: Instant,
         peer: &NodeId,
-        lane: Lane,
+        flow: Flow,
         body: Body,
         ticket: Option<Ticket>,
     ) -> Result<Option<LinkId>, NotSent> {
@@ -185,7 +182,7 @@ impl Conversations {
         if let Attachment::Detached(_) = attachment {
             return Err(NotSent::NotConnected);
         }
-        conversation.push(now, lane, body, ticket)?;
+        conversation.push(now, flow, body, ticket)?;
         Ok(match attachment {
             Attachment::Attached(link) => Some(*link),
             Attachment::Handover(_) | Attachment::Detached(_) => None,

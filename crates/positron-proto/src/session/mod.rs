@@ -44,7 +44,8 @@
 //!   them; `admission`: who may come in; `partials_budget`: what their unfinished messages take;
 //! - `happy_eyeballs`: the links that race for one dial; `dials`: what that does to the table;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
-//!   go; `send_lane`: what was said in one lane; `pace`: whether the peer takes it;
+//!   go; `send_lane`: what was said in one lane; `fair_queue`: whose turn it is there; `pace`:
+//!   whether the peer takes it;
 //! - `conversations`: all of them, and when they are forgotten; `upgrade_backoff`: by which kinds
 //!   of links a peer was reached, and when a better one is tried; `processes`: which starts of a
 //!   peer came one after the other;
@@ -127,6 +128,7 @@ mod counters;
 mod datagram_carrier;
 mod dials;
 mod established;
+mod fair_queue;
 mod fault;
 mod happy_eyeballs;
 mod keep_alive;

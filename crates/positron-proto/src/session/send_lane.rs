@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::fair_queue::FairQueue;
 use crate::{
-    id::Ticket,
+    id::{NodeId, Ticket},
     limits::MAX_RECORD,
     wire::{
         body::Body,
@@ -15,11 +16,14 @@ use crate::{
 ///
 /// [`push`](Self::push) queues, [`put`](Self::put) fills records once the peer said on the present
 /// link where it stands ([`resume`](Self::resume)), [`let_go_below`](Self::let_go_below) ends what
-/// it acknowledged; [`restart`](Self::restart) begins over on the next link.
-#[derive(Debug, Default)]
+/// it acknowledged; [`restart`](Self::restart) begins over on the next link. Those whose messages
+/// these are take turns; a message has its number, and keeps it, from the first record on.
+#[derive(Debug)]
 pub(super) struct SendLane {
-    /// Not acknowledged, oldest first.
+    /// Numbered and not acknowledged, oldest first.
     queue: VecDeque<Queued>,
+    /// Not numbered, and never on a link; made for the first message.
+    waiting: Option<Box<FairQueue<Option<NodeId>, Queued>>>,
     /// The number of the first in the queue.
     base: u64,
     /// How many of the queue are wholly on the present link.
@@ -66,7 +70,15 @@ pub(super) struct LetGo {
 
 impl SendLane {
     pub(super) const fn new() -> Self {
-        Self { queue: VecDeque::new(), base: 0, sent: 0, offset: 0, ever_sent: 0, resumed: false }
+        Self {
+            queue: VecDeque::new(),
+            waiting: None,
+            base: 0,
+            sent: 0,
+            offset: 0,
+            ever_sent: 0,
+            resumed: false,
+        }
     }
 
     /// Appends the next messages to the record that begins at `start` of `out`.
@@ -79,6 +91,7 @@ impl SendLane {
         put: &mut Put,
     ) -> Done {
         while self.resumed
+            && self.number_next()
             && let Some(next) = self.queue.get(self.sent)
         {
             let number = self.base + as_u64(self.sent);
@@ -117,9 +130,24 @@ impl SendLane {
         Done::LaneEmpty
     }
 
-    /// Queues a message at the end.
-    pub(super) fn push(&mut self, body: Body, ticket: Option<Ticket>) {
-        self.queue.push_back(Queued { body, ticket });
+    /// Queues a message behind the others of the same sender.
+    pub(super) fn push(&mut self, of: Option<NodeId>, body: Body, ticket: Option<Ticket>) {
+        let waiting = self.waiting.get_or_insert_with(|| Box::new(FairQueue::new()));
+        waiting.push(of, body.len(), Queued { body, ticket });
+    }
+
+    /// Bytes and messages of this sender that have no number.
+    pub(super) fn waiting_of(&self, of: Option<NodeId>) -> (usize, usize) {
+        self.waiting.as_ref().map_or((0, 0), |waiting| waiting.waiting(&of))
+    }
+
+    /// Whether there is a numbered message that is not wholly on the present link; sees to it that
+    /// there is, if anything waits.
+    fn number_next(&mut self) -> bool {
+        if self.sent == self.queue.len() {
+            self.queue.extend(self.waiting.as_mut().and_then(|waiting| waiting.pop()));
+        }
+        self.sent < self.queue.len()
     }
 
     /// Nothing is on the present link, and where the peer stands on it is not known.
@@ -139,7 +167,8 @@ impl SendLane {
 
     /// Whether something could be put on the present link now.
     pub(super) fn has_next(&self) -> bool {
-        self.resumed && self.sent < self.queue.len()
+        let waits = self.waiting.as_ref().is_some_and(|waiting| !waiting.is_empty());
+        self.resumed && (self.sent < self.queue.len() || waits)
     }
 
     /// The number of the first message that is not wholly on the present link.
@@ -171,7 +200,8 @@ impl SendLane {
 
     /// The tickets of everything that was not acknowledged.
     pub(super) fn into_tickets(self) -> impl Iterator<Item = Ticket> {
-        self.queue.into_iter().filter_map(|queued| queued.ticket)
+        let waiting = self.waiting.into_iter().flat_map(|waiting| waiting.into_items());
+        self.queue.into_iter().chain(waiting).filter_map(|queued| queued.ticket)
     }
 }
 

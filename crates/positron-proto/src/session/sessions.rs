@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
+    DialFailure, DialOutcome, DialRequest, DownReason, Flow, Hangup, LinkDown, LinkKind, LinkKinds,
     NotSent, Peer, PerKind, Purpose, Reading, SessionConfig, SessionCounters, SessionEffect,
     SessionView,
 };
@@ -287,18 +287,18 @@ impl Sessions {
         self.settle(now, out);
     }
 
-    /// Queues an encoded message; with a ticket, [`SessionEffect::Delivered`] or
-    /// [`SessionEffect::Undelivered`] follows.
+    /// Queues an encoded message at the end of its flow, in order there; with a ticket,
+    /// [`SessionEffect::Delivered`] or [`SessionEffect::Undelivered`] follows.
     pub fn send(
         &mut self,
         now: Now,
         peer: NodeId,
-        lane: Lane,
+        flow: impl Into<Flow>,
         body: Body,
         ticket: Option<Ticket>,
         _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {
-        match self.conversations.push(now.mono, &peer, lane, body, ticket) {
+        match self.conversations.push(now.mono, &peer, flow.into(), body, ticket) {
             Ok(link) => {
                 self.counters.messages_sent += 1;
                 if let Some(link) = link {

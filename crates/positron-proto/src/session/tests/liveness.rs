@@ -6,7 +6,7 @@ use crate::{
     misbehavior::Misbehavior,
     session::{
         conversation::{Conversation, Freshness},
-        sessions::NotSent,
+        sessions::{Flow, NotSent},
         stage::Stage,
     },
     wire::frame::Frame,
@@ -230,9 +230,35 @@ fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
         talk.handle_epoch(1);
         let said = talk.handle_ack(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
-        talk.push(now, Lane::GOSSIP, "after it".into(), None).unwrap();
+        talk.push(now, Lane::GOSSIP.into(), "after it".into(), None).unwrap();
         assert_eq!(talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000).bytes > 0, survives);
     }
+}
+
+#[test]
+fn the_few_messages_of_one_sender_do_not_wait_for_the_many_of_another() {
+    let mut world = World::connected();
+    world.wires[0].stalled[0] = true;
+    let (peer, [many, few]) = (world.nodes[1].id, [1, 2].map(|n| NodeId::from_bytes([n; 32])));
+    let mut send = |of: NodeId, body: Vec<u8>| {
+        let flow = Flow { lane: Lane::GOSSIP, of: Some(of) };
+        world.with(0, |s, now, out| s.send(now, peer, flow, body.into(), None, out))
+    };
+    let taken = (0..=255).position(|n| send(many, vec![n; 30_000]).is_err()).unwrap();
+    for n in 0..3 {
+        send(few, vec![n; 100]).expect("room is left for others");
+    }
+    let unsent = |s: &mut Sessions| s.conversations.get_mut(&peer).unwrap().unsent_bytes();
+    let waiting = world.with(0, |s, _, _| unsent(s)) / 30_000;
+    assert!(waiting > 90, "{waiting} of the many wait");
+    world.wires[0].stalled[0] = false;
+    world.run();
+    let heard = world.heard(1);
+    assert_eq!(heard.len(), taken + 3);
+    let (many, few): (Vec<_>, Vec<_>) = heard.iter().partition(|body| body.len() == 30_000);
+    assert!(many.is_sorted_by_key(|body| body[0]) && few.is_sorted_by_key(|body| body[0]));
+    let last = heard.iter().rposition(|body| body.len() == 100).unwrap();
+    assert!(last <= taken - waiting + 5, "{last} of {taken}, of which {waiting} waited");
 }
 
 #[test]

@@ -1,0 +1,162 @@
+//! A queue in which nobody's long line makes another's short one wait.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What waits, in one line for each `K`; the lines take turns by the bytes of what they hand out.
+///
+/// Fair queueing by start times (Goyal, Vin and Cheng 1996): each item begins, in virtual time,
+/// where the one before it in its line ended, but not before now; who begins first goes first.
+/// Virtual time runs as it would if all lines were served at once, a byte of each at a time (Parekh
+/// and Gallager 1993). So a line that begins anew waits for about one item of each other line,
+/// whoever has just had more than its share waits until the others have had theirs, and a line
+/// keeps its order.
+///
+/// It remembers the lines in which something waits, and those that are ahead of virtual time: about
+/// as many again, since that goes on with everything that is handed out.
+#[derive(Debug)]
+pub(super) struct FairQueue<K, T> {
+    lines: BTreeMap<K, Line<T>>,
+    /// When the first item of each line that is not empty begins, in virtual time; of two at the
+    /// same time the one that has waited longer goes first.
+    turns: BTreeSet<(u64, u64, K)>,
+    /// Goes on by the bytes that are handed out, divided among the lines that wait.
+    virtual_time: u64,
+    /// Lines that were ever begun: breaks ties.
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Line<T> {
+    /// With their bytes.
+    items: VecDeque<(usize, T)>,
+    /// Together.
+    bytes: usize,
+    /// When the last item that was handed out ended, in virtual time.
+    ended: u64,
+}
+
+impl<K: Ord + Copy, T> FairQueue<K, T> {
+    pub(super) fn new() -> Self {
+        Self { lines: BTreeMap::new(), turns: BTreeSet::new(), virtual_time: 0, begun: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// Bytes and items in the line of `key`.
+    pub(super) fn waiting(&self, key: &K) -> (usize, usize) {
+        self.lines.get(key).map_or((0, 0), |line| (line.bytes, line.items.len()))
+    }
+
+    /// To the end of the line of `key`.
+    pub(super) fn push(&mut self, key: K, bytes: usize, item: T) {
+        let fresh = || Line { items: VecDeque::new(), bytes: 0, ended: 0 };
+        let line = self.lines.entry(key).or_insert_with(fresh);
+        if line.items.is_empty() {
+            self.begun += 1;
+            self.turns.insert((line.ended.max(self.virtual_time), self.begun, key));
+        }
+        line.bytes += bytes;
+        line.items.push_back((bytes, item));
+    }
+
+    /// Whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let (begins, _, key) = self.turns.pop_first()?;
+        let line = self.lines.get_mut(&key)?;
+        let (bytes, item) = line.items.pop_front()?;
+        line.bytes -= bytes;
+        line.ended = begins.saturating_add(cost(bytes));
+        let lines = self.turns.len() as u64 + 1;
+        let served = self.virtual_time.saturating_add(cost(bytes).div_ceil(lines));
+        self.virtual_time = served.max(begins);
+        if !line.items.is_empty() {
+            self.begun += 1;
+            self.turns.insert((line.ended, self.begun, key));
+        } else if self.turns.is_empty() {
+            (self.lines, self.virtual_time) = (BTreeMap::new(), 0);
+        } else {
+            let now = self.virtual_time;
+            self.lines.retain(|_, line| !line.items.is_empty() || line.ended > now);
+        }
+        Some(item)
+    }
+
+    /// Everything, line by line.
+    pub(super) fn into_items(self) -> impl Iterator<Item = T> {
+        self.lines.into_values().flat_map(|line| line.items).map(|(_, item)| item)
+    }
+}
+
+/// What an item takes of its line's turn: its bytes, and its frame (guess, 32 bytes), so that empty
+/// ones are not free.
+fn cost(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(queue: &mut FairQueue<char, u32>) -> Vec<u32> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
+    #[test]
+    fn a_short_line_waits_for_one_of_a_long_one() {
+        let mut queue = FairQueue::new();
+        (0..1_000).for_each(|n| queue.push('a', 65_536, n));
+        assert_eq!(queue.pop(), Some(0));
+        queue.push('b', 256, 7_777);
+        let next: Vec<_> = (0..2).filter_map(|_| queue.pop()).collect();
+        assert!(next.contains(&7_777), "{next:?}");
+    }
+
+    #[test]
+    fn lines_take_turns_by_bytes_and_keep_their_order() {
+        let mut queue = FairQueue::new();
+        (0..100).for_each(|n| queue.push('a', 968, n));
+        (1_000..2_000).for_each(|n| queue.push('b', 68, n));
+        let order = order(&mut queue);
+        assert_eq!(order.len(), 1_100);
+        let (large, small): (Vec<u32>, Vec<u32>) = order.iter().partition(|n| **n < 1_000);
+        assert!(large.is_sorted() && small.is_sorted());
+        for (at, _) in order.iter().enumerate().filter(|(_, n)| **n < 1_000) {
+            let done = order[..at].iter().filter(|n| **n < 1_000).count();
+            let others = at - done;
+            assert!(
+                others.abs_diff(done * 10) <= 10,
+                "after {done} large ones {others} small ones"
+            );
+        }
+    }
+
+    #[test]
+    fn who_comes_back_for_one_at_a_time_has_no_more_than_its_share() {
+        let mut queue = FairQueue::new();
+        (0..100).for_each(|n| queue.push('a', 1_000, n));
+        let mut theirs = 0;
+        queue.push('b', 1_000, 7_777);
+        for _ in 0..100 {
+            if queue.pop() == Some(7_777) {
+                theirs += 1;
+                queue.push('b', 1_000, 7_777);
+            }
+        }
+        assert!((49..=51).contains(&theirs), "{theirs}");
+    }
+
+    #[test]
+    fn whoever_comes_under_ever_new_names_leaves_nothing_behind() {
+        let mut queue = FairQueue::new();
+        queue.push(0, 10, 0);
+        for name in 1..10_000 {
+            queue.push(name, 10, name);
+            queue.pop();
+            assert!(queue.lines.len() <= 5, "{}", queue.lines.len());
+        }
+        let left: Vec<u32> = queue.into_items().collect();
+        assert_eq!(left.len(), 1);
+    }
+}
