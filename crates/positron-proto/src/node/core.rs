@@ -300,6 +300,7 @@ impl NodeCore {
             peers: peers.collect(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
+            reserved: self.peers.reserved().collect(),
             kept: self.gossip.kept(),
             subscriptions: self.deliveries.views().collect(),
             storage: self.persistence.view(),

@@ -54,3 +54,4 @@ pub use effect::PeersEffect;
 pub use entry::KnownPeer;
 pub use message::PeersMessage;
 pub use peers::Peers;
+pub use reserved::Reservation;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
-use super::{Peers, PeersEffect};
+use super::{Peers, PeersEffect, Reservation};
 use crate::{id::NodeId, time::Now, wire::frame::CloseReason};
 
 impl Peers {
@@ -87,6 +87,11 @@ impl Peers {
             self.links.unreserve(peer);
         }
         was_reserved
+    }
+
+    /// The slots that the application keeps, in order of the peers' ids.
+    pub fn reserved(&self) -> impl Iterator<Item = Reservation> {
+        self.reserved.iter()
     }
 
     /// Whether the application keeps a slot for this peer.

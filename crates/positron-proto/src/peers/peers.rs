@@ -290,7 +290,6 @@ impl Peers {
             }
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
         }
-        self.reserved.handle_dial_ended(&dial, &outcome, &mut self.shared.turn(now, out));
         if let Some(DialReason::Bootstrap(index)) = reason {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);

@@ -1,6 +1,9 @@
 //! Peers that the application keeps a slot for: dialled for as long as they are not linked.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use super::{
     address_book::AddressBook,
@@ -14,27 +17,38 @@ use crate::{
     deadlines::Deadlines,
     handshake::Expect,
     id::NodeId,
-    limits::{MAX_RESERVED, REDIAL_FIRST, RESERVED_LONGEST},
-    session::sessions::{DialOutcome, DialRequest, Purpose},
+    limits::{MAX_RESERVED, MAX_RESERVED_PLACES, RESERVED_LONGEST},
+    session::sessions::{DialRequest, Purpose},
     time::{Duration, Instant},
 };
 
 /// The reservations, [`MAX_RESERVED`] at most.
 ///
 /// Each peer that is not linked has a deadline, never further away than [`RESERVED_LONGEST`], at
-/// which it is dialled: where the application says that it is, and where the book does, in turns.
+/// which it is dialled at all places at once where it may be: where the application says that it
+/// is, where it answered last, and at one of the others in the book, which take turns. A place that
+/// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`].
 #[derive(Debug, Default)]
 pub(super) struct Reserved {
-    by_id: BTreeMap<NodeId, Reservation>,
+    by_id: BTreeMap<NodeId, ReservedPeer>,
     deadlines: Deadlines<NodeId>,
 }
 
+/// A slot that is kept for one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// For whom.
+    pub peer: NodeId,
+    /// Where the application says that it is.
+    pub at: Option<SocketAddr>,
+}
+
 #[derive(Debug)]
-struct Reservation {
+struct ReservedPeer {
     /// Where the application says that it is.
     at: Option<SocketAddr>,
-    /// Dials in a row that failed.
-    failures: u32,
+    /// Times that it was dialled since it was linked last.
+    rounds: u32,
 }
 
 impl Reserved {
@@ -44,7 +58,7 @@ impl Reserved {
 
     /// A reservation that there is already gets the new address.
     pub(super) fn insert(&mut self, peer: NodeId, at: Option<SocketAddr>) {
-        self.by_id.insert(peer, Reservation { at, failures: 0 });
+        self.by_id.insert(peer, ReservedPeer { at, rounds: 0 });
     }
 
     /// Whether there was one.
@@ -57,6 +71,11 @@ impl Reserved {
         self.by_id.contains_key(peer)
     }
 
+    /// In order of the peers' ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Reservation> {
+        self.by_id.iter().map(|(&peer, reserved)| Reservation { peer, at: reserved.at })
+    }
+
     /// Dials all that are not linked as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
         for peer in self.by_id.keys() {
@@ -65,8 +84,8 @@ impl Reserved {
     }
 
     pub(super) fn handle_peer_up(&mut self, peer: NodeId) {
-        if let Some(reservation) = self.by_id.get_mut(&peer) {
-            reservation.failures = 0;
+        if let Some(reserved) = self.by_id.get_mut(&peer) {
+            reserved.rounds = 0;
             self.deadlines.clear(peer);
         }
     }
@@ -75,25 +94,6 @@ impl Reserved {
     pub(super) fn handle_peer_down(&mut self, peer: NodeId, pause: Duration, turn: &mut Turn<'_>) {
         if self.contains(&peer) {
             let wait = turn.rng.jitter(pause).min(RESERVED_LONGEST);
-            self.deadlines.set(peer, turn.now.mono + wait);
-        }
-    }
-
-    /// A dial is over, whoever wanted it.
-    pub(super) fn handle_dial_ended(
-        &mut self,
-        dial: &DialRequest,
-        outcome: &DialOutcome,
-        turn: &mut Turn<'_>,
-    ) {
-        let Expect::Node(peer) = dial.expect else { return };
-        let is_failed = matches!(outcome, DialOutcome::Failed(_));
-        if is_failed
-            && dial.purpose == Purpose::Connect
-            && let Some(reservation) = self.by_id.get_mut(&peer)
-        {
-            reservation.failures = reservation.failures.saturating_add(1);
-            let wait = backoff(turn.rng, reservation.failures, RESERVED_LONGEST);
             self.deadlines.set(peer, turn.now.mono + wait);
         }
     }
@@ -112,23 +112,23 @@ impl Reserved {
         turn: &mut Turn<'_>,
     ) {
         while let Some(peer) = self.deadlines.pop_due(turn.now.mono) {
-            let Some(reservation) = self.by_id.get(&peer) else { continue };
+            let Some(reserved) = self.by_id.get_mut(&peer) else { continue };
             if links.contains(&peer) {
                 continue;
             }
             let entry = book.get(&peer);
-            let known = entry.and_then(AddressEntry::address);
-            let places = [reservation.at, known];
-            let turns = usize::from(!reservation.failures.is_multiple_of(2));
-            let to = places[turns].or(places[1 - turns]);
-            let is_dialled = to.is_some_and(|to| {
-                let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+            let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+            let last = entry.and_then(|entry| entry.known.dialled);
+            let next = entry.and_then(AddressEntry::address);
+            let places: [_; MAX_RESERVED_PLACES] = [reserved.at, last, next];
+            for to in places.into_iter().flatten().collect::<BTreeSet<_>>() {
                 let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
                 let request = DialRequest { to, expect, noise_static, purpose };
-                !dialer.is_taken(&peer, links) && dialer.dial(request, DialReason::Reserved, turn)
-            });
-            // Whatever became of it: who is not linked is looked at again.
-            let wait = if is_dialled || to.is_none() { RESERVED_LONGEST } else { REDIAL_FIRST };
+                // One that is under way already goes on.
+                dialer.dial(request, DialReason::Reserved, turn);
+            }
+            reserved.rounds = reserved.rounds.saturating_add(1);
+            let wait = backoff(turn.rng, reserved.rounds, RESERVED_LONGEST);
             self.deadlines.set(peer, turn.now.mono + wait);
         }
     }

@@ -1,10 +1,13 @@
 //! Peers that the application keeps a slot for.
 
+use std::net::SocketAddr;
+
 use super::world::{World, address, config, crowd};
 use crate::{
     id::NodeId,
     limits::{MAX_GOOD_FAILURES, MAX_RESERVED, RESERVED_LONGEST},
     peers::PeersConfig,
+    session::sessions::{DialFailure, LinkDown},
     time::Duration,
 };
 
@@ -55,6 +58,30 @@ fn with_200_linked_or_knocking_the_reserved_one_is_dialled_within_ten_seconds() 
     assert!((dials as u128) <= most, "{dials}");
     world.restart(late, config());
     assert!(world.run_until(REACHED_WITHIN, |world| world.linked(0, late)));
+}
+
+#[test]
+fn at_whichever_place_it_comes_back_it_is_dialled_within_ten_seconds() {
+    // The application names one place and the book another one. Where it is not, nobody answers.
+    let elsewhere: SocketAddr = "203.0.113.7:8888".parse().unwrap();
+    for (case, is_moved) in (0..8).flat_map(|case| [false, true].map(|moved| (case, moved))) {
+        let mut world = crowd(u64::from(case), 2, &config());
+        world.run(Duration::from_secs(10));
+        let (id, home) = (world.id(1), world.nodes[1].addr);
+        world.act(0, |node, now, _| node.peers.reserve(now, id, Some(elsewhere)));
+        let nobody = DialFailure::Link(LinkDown::TimedOut);
+        world.services.insert(if is_moved { home } else { elsewhere }, nobody);
+        if is_moved {
+            world.nodes[1].addr = elsewhere;
+        }
+        world.kill(1);
+        world.run(Duration::from_secs(60) + Duration::from_millis(1_300) * case);
+        // It remembers nobody, so that it is we who dial.
+        world.nodes[1].stored.clear();
+        world.restart(1, config());
+        let reached = world.run_until(REACHED_WITHIN, |world| world.linked(0, 1));
+        assert!(reached, "case {case}, moved: {is_moved}");
+    }
 }
 
 #[test]
