@@ -121,8 +121,9 @@ fn comes_and_goes(slots: usize, reserving: &'static [usize], seed: u64) {
     crowd.expect_connected("it starts again elsewhere");
     if reserving.contains(&PEER) {
         crowd.end(HUB, Death::PowerCut);
-        crowd.start(HUB);
-        crowd.reserve(HUB, PEER);
+        // It remembers for whom it keeps a slot.
+        crowd.world.apply(&Fault::Start(Selector::Node(HUB)));
+        assert_eq!(crowd.world.view(HUB).unwrap().reserved.len(), 1, "{}", crowd.told);
         crowd.expect_connected("the hub starts again");
     }
     crowd.expect_nobody_harmed();

@@ -326,7 +326,9 @@ impl World {
                 assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
                 node.observed.push((peer, what));
             }
-            PeersEffect::Recognized { .. } => {}
+            PeersEffect::Recognized { .. }
+            | PeersEffect::Reserved(_)
+            | PeersEffect::Unreserved(_) => {}
             PeersEffect::ExternalAddresses(addresses) => {
                 assert_eq!(addresses, node.peers.external_addresses());
             }
