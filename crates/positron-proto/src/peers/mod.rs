@@ -8,6 +8,7 @@
 //! - `refusals`: what is told of newcomers who are refused;
 //! - `local_record`: our own record, and what others observe of our address;
 //! - `dialer`: dials under way, and for what there is room;
+//! - `dial_schedule`: who is to be dialled when, and how long to wait after failures;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
 //! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
@@ -27,6 +28,7 @@ mod choice;
 mod config;
 mod connected;
 mod counters;
+mod dial_schedule;
 mod dialer;
 mod discovery;
 mod effect;

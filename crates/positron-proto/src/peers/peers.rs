@@ -110,7 +110,7 @@ impl Peers {
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
             outbound: Outbound::new(enough),
-            reserved: Reserved::default(),
+            reserved: Reserved::new(),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
     }

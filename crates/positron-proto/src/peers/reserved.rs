@@ -1,20 +1,16 @@
 //! Peers that the application keeps a slot for: dialled for as long as they are not linked.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-};
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
     address_book::AddressBook,
     connected::ConnectedPeers,
+    dial_schedule::{DialSchedule, backoff},
     dialer::{DialReason, Dialer},
     entry::AddressEntry,
-    redial::backoff,
     turn::Turn,
 };
 use crate::{
-    deadlines::Deadlines,
     handshake::Expect,
     id::NodeId,
     limits::{MAX_RESERVED, MAX_RESERVED_PLACES, RESERVED_LONGEST},
@@ -28,10 +24,9 @@ use crate::{
 /// which it is dialled at all places at once where it may be: where the application says that it
 /// is, where it answered last, and at one of the others in the book, which take turns. A place that
 /// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reserved {
-    by_id: BTreeMap<NodeId, ReservedPeer>,
-    deadlines: Deadlines<NodeId>,
+    peers: DialSchedule<ReservedPeer>,
 }
 
 /// A slot that is kept for one peer.
@@ -52,55 +47,57 @@ struct ReservedPeer {
 }
 
 impl Reserved {
+    pub(super) fn new() -> Self {
+        Self { peers: DialSchedule::new() }
+    }
+
     pub(super) fn has_room_for(&self, peer: &NodeId) -> bool {
-        self.by_id.len() < MAX_RESERVED || self.by_id.contains_key(peer)
+        self.peers.len() < MAX_RESERVED || self.contains(peer)
     }
 
     /// A reservation that there is already gets the new address.
     pub(super) fn insert(&mut self, peer: NodeId, at: Option<SocketAddr>) {
-        self.by_id.insert(peer, ReservedPeer { at, rounds: 0 });
+        self.peers.insert(peer, ReservedPeer { at, rounds: 0 });
     }
 
     /// Whether there was one.
     pub(super) fn remove(&mut self, peer: &NodeId) -> bool {
-        self.deadlines.clear(*peer);
-        self.by_id.remove(peer).is_some()
+        self.peers.remove(peer)
     }
 
     pub(super) fn contains(&self, peer: &NodeId) -> bool {
-        self.by_id.contains_key(peer)
+        self.peers.contains(peer)
     }
 
     /// In order of the peers' ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = Reservation> {
-        self.by_id.iter().map(|(&peer, reserved)| Reservation { peer, at: reserved.at })
+        self.peers.iter().map(|(&peer, reserved)| Reservation { peer, at: reserved.at })
     }
 
     /// Dials all that are not linked as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
-        for peer in self.by_id.keys() {
-            self.deadlines.set(*peer, now);
+        let all: Vec<NodeId> = self.iter().map(|slot| slot.peer).collect();
+        for peer in all {
+            self.peers.set(peer, now);
         }
     }
 
     pub(super) fn handle_peer_up(&mut self, peer: NodeId) {
-        if let Some(reserved) = self.by_id.get_mut(&peer) {
+        if let Some(reserved) = self.peers.get_mut(&peer) {
             reserved.rounds = 0;
-            self.deadlines.clear(peer);
+            self.peers.pause(peer);
         }
     }
 
     /// A link is gone; another peer would be left alone for `pause`.
     pub(super) fn handle_peer_down(&mut self, peer: NodeId, pause: Duration, turn: &mut Turn<'_>) {
-        if self.contains(&peer) {
-            let wait = turn.rng.jitter(pause).min(RESERVED_LONGEST);
-            self.deadlines.set(peer, turn.now.mono + wait);
-        }
+        let wait = turn.rng.jitter(pause).min(RESERVED_LONGEST);
+        self.peers.set(peer, turn.now.mono + wait);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        self.peers.poll_timeout()
     }
 
     /// Dials who is due.
@@ -111,8 +108,8 @@ impl Reserved {
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
-        while let Some(peer) = self.deadlines.pop_due(turn.now.mono) {
-            let Some(reserved) = self.by_id.get_mut(&peer) else { continue };
+        while let Some(peer) = self.peers.pop_due(turn.now.mono) {
+            let Some(reserved) = self.peers.get_mut(&peer) else { continue };
             if links.contains(&peer) {
                 continue;
             }
@@ -129,7 +126,7 @@ impl Reserved {
             }
             reserved.rounds = reserved.rounds.saturating_add(1);
             let wait = backoff(turn.rng, reserved.rounds, RESERVED_LONGEST);
-            self.deadlines.set(peer, turn.now.mono + wait);
+            self.peers.set(peer, turn.now.mono + wait);
         }
     }
 }
