@@ -2,11 +2,21 @@
 
 use std::net::SocketAddr;
 
-use super::{reserved::Reservation, scope::Scope};
+use super::scope::Scope;
 use crate::{
+    id::NodeId,
     limits::{MAX_EXTERNAL_ADDRESSES, MAX_RESERVED},
     time::Duration,
 };
+
+/// A slot that is kept for one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// For whom.
+    pub peer: NodeId,
+    /// Where the application says that it is.
+    pub at: Option<SocketAddr>,
+}
 
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq, Eq)]

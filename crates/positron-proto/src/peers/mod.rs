@@ -50,10 +50,9 @@ mod tests;
 mod turn;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
-pub use config::PeersConfig;
+pub use config::{PeersConfig, Reservation};
 pub use counters::PeersCounters;
 pub use effect::PeersEffect;
 pub use entry::KnownPeer;
 pub use message::PeersMessage;
 pub use peers::Peers;
-pub use reserved::Reservation;

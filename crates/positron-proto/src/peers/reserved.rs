@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
+    Reservation,
     address_book::AddressBook,
     connected::ConnectedPeers,
     dial_schedule::{DialSchedule, backoff},
@@ -27,15 +28,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Reserved {
     peers: DialSchedule<ReservedPeer>,
-}
-
-/// A slot that is kept for one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// For whom.
-    pub peer: NodeId,
-    /// Where the application says that it is.
-    pub at: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
