@@ -20,6 +20,7 @@ mod settings;
 mod signals;
 mod simulate;
 mod soak;
+mod standard_error;
 mod table;
 mod terminal;
 
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
             .try_this("report it with the lines above"))
     });
     terminal.clear();
-    match ended {
+    let exit = match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.is_silent() {
@@ -52,7 +53,9 @@ fn main() -> ExitCode {
             }
             failure.exit().into()
         }
-    }
+    };
+    terminal.flush();
+    exit
 }
 
 /// Reads the command line; help, version and wrong usage end here.

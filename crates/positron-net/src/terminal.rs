@@ -8,7 +8,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    standard_error::StandardError,
+};
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -31,6 +34,7 @@ pub(crate) struct Terminal {
     interactive: bool,
     quiet: bool,
     color: bool,
+    stderr: StandardError,
     /// What is drawn at the bottom of the terminal.
     drawn: Mutex<Vec<String>>,
 }
@@ -45,7 +49,8 @@ impl Terminal {
             Color::Always => true,
             Color::Never => false,
         };
-        Self { interactive, quiet, color, drawn: Mutex::new(Vec::new()) }
+        let stderr = StandardError::new(io::stderr());
+        Self { interactive, quiet, color, stderr, drawn: Mutex::new(Vec::new()) }
     }
 
     /// Whether lines are redrawn in place: stderr is a terminal and messages are wanted.
@@ -62,11 +67,14 @@ impl Terminal {
     /// A line of data on stdout.
     pub(crate) fn data(&self, line: impl Display) -> Result<(), Failure> {
         // Whoever reads may be slow, and must not hold up messages that go elsewhere.
-        let mut drawn = Some(self.lock()).filter(|drawn| !drawn.is_empty());
-        drawn.iter().for_each(|drawn| self.erase(drawn));
+        let drawn = Some(self.lock()).filter(|drawn| !drawn.is_empty());
+        if let Some(drawn) = &drawn {
+            self.erase(drawn);
+            self.stderr.flush();
+        }
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-        drawn.iter_mut().for_each(|drawn| redraw(drawn));
+        drawn.iter().for_each(|drawn| self.redraw(drawn));
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Failure::reader_gone(),
             _ => Failure::new(Exit::Storage, "cannot write to the standard output").because(error),
@@ -97,11 +105,10 @@ impl Terminal {
 
     /// A line on stderr, wanted or not.
     pub(crate) fn print(&self, line: impl Display) {
-        let mut drawn = self.lock();
+        let drawn = self.lock();
         self.erase(&drawn);
-        // Nobody is left to be told when stderr is gone.
-        let _ = writeln!(io::stderr(), "{line}");
-        redraw(&mut drawn);
+        self.stderr.write(format!("{line}\n"));
+        self.redraw(&drawn);
     }
 
     /// Draws `lines` in place of what was drawn before, as far as they fit the terminal.
@@ -117,7 +124,7 @@ impl Terminal {
             .take(rows.saturating_sub(1).max(1))
             .map(|line| line.chars().take(columns.saturating_sub(1).max(1)).collect())
             .collect();
-        redraw(&mut drawn);
+        self.redraw(&drawn);
     }
 
     /// Leaves what is drawn where it is: what comes next goes below.
@@ -138,8 +145,19 @@ impl Terminal {
     /// Moves to the first drawn line and erases from there.
     fn erase(&self, drawn: &[String]) {
         if !drawn.is_empty() {
-            let _ = write!(io::stderr(), "\x1b[{}F\x1b[J", height(drawn, self.size().0));
+            self.stderr.write(format!("\x1b[{}F\x1b[J", height(drawn, self.size().0)));
         }
+    }
+
+    fn redraw(&self, drawn: &[String]) {
+        if !drawn.is_empty() {
+            self.stderr.write(drawn.join("\n") + "\n");
+        }
+    }
+
+    /// Lets stderr have what was said last. To be called at the end.
+    pub(crate) fn flush(&self) {
+        self.stderr.flush();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
@@ -151,12 +169,6 @@ impl Terminal {
 /// what is longer.
 fn height(drawn: &[String], columns: usize) -> usize {
     drawn.iter().map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
-}
-
-fn redraw(drawn: &mut [String]) {
-    if !drawn.is_empty() {
-        let _ = writeln!(io::stderr(), "{}", drawn.join("\n"));
-    }
 }
 
 fn unprintable(error: serde_json::Error) -> Failure {

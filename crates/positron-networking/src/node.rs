@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
+    limits::MAX_RESERVED,
     node::{Command, NodeCore},
     peers::BootstrapState,
 };
@@ -527,12 +528,12 @@ impl NodeBuilder {
         let bound = sockets.address;
         let core_config = checked.for_core(bound.port());
         let configured = checked.external_addresses(bound.port());
-        let reserved: Vec<_> = checked.reserved_peers().collect();
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();
         let (identity, storage, snapshot) =
             open(config.clone(), key, seeds.identity, arrivals.clone()).await?;
 
+        let reserved = [&core_config.peers.reserved[..], &snapshot.reserved].concat();
         let clock = Clock::start();
         let id = identity.node_id();
         let mut core =
@@ -541,10 +542,13 @@ impl NodeBuilder {
             let subscribed = core.command(clock.now(), Command::Subscribe { name });
             subscribed.map_err(SubscriptionError::from)?;
         }
-        for order in reserved {
-            if let Err(why) = core.command(clock.now(), Command::Peer(order)) {
-                tracing::warn!("`reserved_peers`: {why}");
-            }
+        let kept = core.view(clock.now()).reserved;
+        for slot in reserved.iter().filter(|slot| !kept.iter().any(|one| one.peer == slot.peer)) {
+            tracing::warn!(
+                peer = %slot.peer.short(),
+                "no slot is reserved for it: the application has banned it, it is this node, \
+                 or {MAX_RESERVED} others have one"
+            );
         }
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);

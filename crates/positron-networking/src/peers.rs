@@ -224,8 +224,9 @@ impl Node {
     /// however many are connected, dialled at `address` or where it says that it is for as long as
     /// it is not (every four seconds at least, so that it is connected within ten of being
     /// reachable), never let go for others, and never banned for its score. A [`ban`](Self::ban) by
-    /// the application ends all that. A restart forgets it; `reserved_peers` in the configuration
-    /// is there from the start.
+    /// the application ends all that. With a data folder it is remembered over restarts until
+    /// [`unreserve`](Self::unreserve); what `reserved_peers` in the configuration names is there at
+    /// each start, at the address that stands there. [`stats`](Self::stats) lists all.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -256,7 +257,7 @@ impl Node {
     }
 
     /// Treats a node like others again. It stays connected if a slot is free. Nothing happens if
-    /// none is reserved for it.
+    /// none is reserved for it. One of `reserved_peers` has its slot again at the next start.
     ///
     /// # Errors
     /// [`Refused::AgainstOurselves`](crate::Refused).

@@ -12,7 +12,7 @@ use positron_proto::{
         NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
     },
-    peers::{self, Bootstrap},
+    peers::{self, Bootstrap, Reservation},
     request,
     session::sessions,
     time::Now,
@@ -68,6 +68,8 @@ pub struct Stats {
     pub node: NodeCounters,
     /// What the node makes of its peers.
     pub trust: TrustStats,
+    /// Peers that have slots of their own.
+    pub reserved: Vec<ReservedStats>,
     /// Keys that are used in two places at once: this node's own among them, if it is.
     pub used_twice: Vec<UsedTwiceStats>,
     /// What is kept across restarts.
@@ -143,6 +145,15 @@ pub struct GossipStats {
 pub struct TrustStats {
     /// Peers that are refused.
     pub banned: usize,
+}
+
+/// A peer that has a slot of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ReservedStats {
+    /// Who.
+    pub node_id: NodeId,
+    /// Where it is dialled, besides where it says that it is.
+    pub address: Option<SocketAddr>,
 }
 
 /// A key that is used in two places at once.
@@ -285,6 +296,7 @@ impl Stats {
             discovery: view.counters.peers,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned },
+            reserved: view.reserved.iter().map(ReservedStats::new).collect(),
             used_twice: view.used_twice.iter().map(UsedTwiceStats::new).collect(),
             storage: StorageStats::new(&view.storage, around.folder),
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
@@ -323,6 +335,12 @@ impl StorageStats {
             waits_for: of.waits_for.clone(),
             failed: of.failed.clone(),
         }
+    }
+}
+
+impl ReservedStats {
+    const fn new(of: &Reservation) -> Self {
+        Self { node_id: of.peer, address: of.at }
     }
 }
 

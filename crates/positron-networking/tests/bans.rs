@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use common::{address, beside, config, event, network, start, until_peers};
 use positron_networking::{
-    BanReason, CloseReason, DownReason, NetworkConfig, NodeEvent, OrderError, Refused,
+    BanReason, CloseReason, DownReason, NetworkConfig, Node, NodeEvent, NodeId, OrderError, Refused,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -84,4 +84,36 @@ async fn a_reserved_peer_of_the_configuration_has_a_slot_when_all_are_taken() {
     stranger.join(&address(&alice)).await.unwrap_err();
     bob.join(&address(&alice)).await.unwrap();
     until_peers(&alice, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_by_the_application_lasts_over_a_restart_until_it_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = Some(folder.path().join("alice"));
+    let (bob, carol) = (start(config()).await, start(config()).await);
+    let [bob_at, carol_at] = [&bob, &carol].map(|node| node.listen_addresses()[0]);
+    // The configuration says where carol is, whatever the application said of her before.
+    let reserved_peers = vec![format!("{}@{carol_at}", carol.id())];
+    let of_alice = NetworkConfig { data_dir, reserved_peers, ..config() };
+    let alice = start(of_alice.clone()).await;
+    alice.reserve(bob.id(), Some(bob_at)).await.unwrap();
+    alice.reserve(carol.id(), None).await.unwrap();
+    alice.shutdown().await.unwrap();
+
+    let alice = start(of_alice.clone()).await;
+    let slots = reserved(&alice).await;
+    assert_eq!(slots, BTreeMap::from([(bob.id(), Some(bob_at)), (carol.id(), Some(carol_at))]));
+    until_peers(&alice, 2).await;
+    alice.unreserve(bob.id()).await.unwrap();
+    alice.unreserve(carol.id()).await.unwrap();
+    assert_eq!(reserved(&alice).await, BTreeMap::new());
+    alice.shutdown().await.unwrap();
+
+    let alice = start(of_alice).await;
+    assert_eq!(reserved(&alice).await, BTreeMap::from([(carol.id(), Some(carol_at))]));
+}
+
+async fn reserved(node: &Node) -> BTreeMap<NodeId, Option<SocketAddr>> {
+    let stats = node.stats_now().await;
+    stats.reserved.iter().map(|slot| (slot.node_id, slot.address)).collect()
 }

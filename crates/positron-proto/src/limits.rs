@@ -247,8 +247,11 @@ pub const MAX_DIALS: usize = 16;
 /// Peers that the application keeps a slot for beside all others, and dials beside all others. A
 /// guess: a validator set, not a network.
 pub const MAX_RESERVED: usize = 32;
-/// Longest wait before a reserved peer is dialled again: what is left of ten seconds after a dial
-/// that was under way when it became reachable.
+/// Places at which a reserved peer is dialled at once: one of the application's and two of the
+/// book's. Over two kinds of links, all dials together are still fewer than [`MAX_HALF_OPEN`].
+pub const MAX_RESERVED_PLACES: usize = 3;
+/// Longest wait between two dials of a reserved peer: less than half of the ten seconds that are
+/// promised, so that one attempt may be lost.
 pub const RESERVED_LONGEST: Duration = Duration::from_secs(4);
 /// First wait before an address is dialled again.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
     id::Ticket,
-    node::{Command, Refused, SequenceKind},
+    node::{Command, PeerOrder, Refused, SequenceKind},
     session::sessions::LinkKind,
     time::{Duration, Instant},
 };
@@ -199,6 +199,15 @@ impl Stage {
         let to_node = self.hosts[to].identity().node_id();
         let answer = self.command(from, Command::Ask { to: to_node, payload, timeout })?;
         let answer = answer.map(|ticket| self.oracle.handle_asked(ticket, from, to, now));
+        self.hear_news();
+        Some(answer)
+    }
+
+    /// An application decides something about one of its peers. `None`: nobody is there to do it.
+    pub(crate) fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+        let now = self.now;
+        let answer = self.command(by, Command::Peer(order))?;
+        let answer = answer.map(|ticket| self.oracle.handle_accepted(by, ticket, now, None));
         self.hear_news();
         Some(answer)
     }

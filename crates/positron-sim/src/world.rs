@@ -1,9 +1,10 @@
 //! The world: a scenario that is played, to the end or step by step.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{
-    node::{NodeCore, NodeView, Refused, SequenceKind, Snapshot},
+    id::NodeId,
+    node::{NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -159,6 +160,12 @@ impl World {
         self.stage.ask((from, to), work, timeout)
     }
 
+    /// Lets the application of one node decide something about a peer, now. `None`: nobody is there
+    /// to do it.
+    pub fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+        self.stage.order(by, order)
+    }
+
     /// What was asked so far, and what became of it.
     pub fn questions(&self) -> &[Question] {
         self.stage.questions()
@@ -295,6 +302,16 @@ impl World {
     /// Live nodes of ours, in order.
     pub fn live(&self) -> impl Iterator<Item = usize> {
         self.stage.hosts().live(self.scenario.nodes)
+    }
+
+    /// The node that runs on this host, or would.
+    pub fn id(&self, node: usize) -> NodeId {
+        self.stage.hosts()[node].identity().node_id()
+    }
+
+    /// Where it is now.
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.stage.hosts()[node].addr()
     }
 
     /// The node, if its process runs.

@@ -43,9 +43,12 @@ fn a_pipe_that_nobody_reads_holds_up_neither_the_node_nor_its_end() {
     let fixture = Fixture::new();
     let (_reader, mut pipe) = std::io::pipe().unwrap();
     pipe.write_all(&[b'\n'; 65_536]).unwrap(); // it is full now (pipe(7))
-    let mut command = fixture.command([&START[..], &["--json", "-d", "data"]].concat());
-    command.stdout(Stdio::from(OwnedFd::from(pipe))).stderr(Stdio::null());
-    goes_on_and_stops(&fixture, Process::spawn(command, fixture.path().join("data")));
+    let full = || Stdio::from(OwnedFd::from(pipe.try_clone().unwrap()));
+    for (stdout, stderr) in [(full(), Stdio::null()), (Stdio::null(), full()), (full(), full())] {
+        let mut command = fixture.command([&START[..], &["--json", "-d", "data"]].concat());
+        command.args(["--log-level", "DEBUG"]).stdout(stdout).stderr(stderr);
+        goes_on_and_stops(&fixture, Process::spawn(command, fixture.path().join("data")));
+    }
 }
 
 #[test]

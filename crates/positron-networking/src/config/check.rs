@@ -8,8 +8,8 @@ use std::{
 use positron_proto::{
     gossip::GossipConfig,
     limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL},
-    node::{NodeConfig, PeerOrder},
-    peers::PeersConfig,
+    node::NodeConfig,
+    peers::{PeersConfig, Reservation},
     session::sessions::{LinkKinds, SessionConfig},
     trust::TrustConfig,
     wire::has_zone,
@@ -55,7 +55,7 @@ impl<'a> Checked<'a> {
     }
 
     /// Which peers have slots of their own.
-    pub(crate) fn reserved_peers(&self) -> impl Iterator<Item = PeerOrder> {
+    fn reserved_peers(&self) -> impl Iterator<Item = Reservation> {
         self.config.reserved_peers.iter().filter_map(|peer| to_reserve(peer))
     }
 
@@ -84,6 +84,7 @@ impl<'a> Checked<'a> {
                 bootstrap: bootstrap_targets(config),
                 // A record has no names.
                 external: external.iter().filter_map(|address| address.parse().ok()).collect(),
+                reserved: self.reserved_peers().collect(),
                 min_peers: config.min_peers,
                 max_peers: config.max_peers,
                 max_peers_per_address: config.max_peers_per_address,

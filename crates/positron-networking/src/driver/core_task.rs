@@ -331,7 +331,7 @@ impl CoreTask {
 
     fn execute(&mut self, effect: Effect) {
         match effect {
-            Effect::Dial { link, kind: _, to } => self.links.dial(link, to),
+            Effect::Dial { link, kind, to } => self.links.dial(link, kind, to),
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Read { link, reading } => self.links.set_reading(link, reading),

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     id::LinkId,
-    session::sessions::{Hangup, Reading},
+    session::sessions::{Hangup, LinkKind, Reading},
 };
 use tokio::{
     net::TcpStream,
@@ -69,8 +69,11 @@ impl Links {
     }
 
     /// Dials; the task reports `Connected` or `LinkDown`.
-    pub(crate) fn dial(&mut self, link: LinkId, to: SocketAddr) {
-        self.spawn(link, Origin::Dial(to, self.dial_timeout));
+    pub(crate) fn dial(&mut self, link: LinkId, kind: LinkKind, to: SocketAddr) {
+        match kind {
+            LinkKind::Tcp => self.spawn(link, Origin::Dial(to, self.dial_timeout)),
+            LinkKind::Udp => unreachable!("the core makes datagram connections by itself"),
+        }
     }
 
     /// Takes over a connection and names it.

@@ -100,7 +100,7 @@ pub enum PeerOrder {
         peer: NodeId,
     },
     /// Keep a slot for it beside all others, dial it for as long as it is not linked, and never ban
-    /// it for its score; until it is unreserved or banned, or the node stops.
+    /// it for its score, over restarts too, until it is unreserved or banned.
     Reserve {
         /// Whom.
         peer: NodeId,

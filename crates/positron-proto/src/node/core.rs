@@ -12,6 +12,7 @@ use super::{
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
+    peer_order::restore_reservations,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
@@ -90,22 +91,21 @@ impl NodeCore {
         now: Now,
     ) -> Self {
         let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
-        let session_dice = seed.stream("session");
+        let (session_dice, peers_dice) = (seed.stream("session"), seed.stream("peers"));
+        let (configured, mut queues) = (config.peers.reserved.clone(), RoomQueues::default());
+        let mut trust = Trust::new(config.trust, snapshot.standings, now);
+        let mut peers =
+            Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
+        let reserved = (configured, snapshot.reserved);
+        restore_reservations(now, id, reserved, (&mut trust, &mut peers), &mut queues);
         Self {
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
-            peers: Peers::new(
-                config.peers,
-                Arc::clone(&me),
-                network,
-                snapshot.peers,
-                seed.stream("peers"),
-                now,
-            ),
+            peers,
             gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
             direct: Direct::default(),
             requests: Requests::default(),
             substreams: Substreams::default(),
-            trust: Trust::new(config.trust, snapshot.standings, now),
+            trust,
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -114,7 +114,7 @@ impl NodeCore {
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
             pushes: PushesUnderWay::default(),
-            queues: RoomQueues::default(),
+            queues,
             effects: VecDeque::new(),
             counters: NodeCounters::default(),
             stopping: false,
@@ -299,6 +299,7 @@ impl NodeCore {
             peers: peers.collect(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
+            reserved: self.peers.reserved().collect(),
             kept: self.gossip.kept(),
             subscriptions: self.deliveries.views().collect(),
             storage: self.persistence.view(),

@@ -1,7 +1,13 @@
 //! How the rooms keep to what the application decides about its peers.
 
 use super::{PeerOrder, Refused, RoomQueues};
-use crate::{id::NodeId, limits::MAX_BAN_WORDS, peers::Peers, time::Now, trust::Trust};
+use crate::{
+    id::NodeId,
+    limits::MAX_BAN_WORDS,
+    peers::{Peers, PeersEffect, Reservation},
+    time::Now,
+    trust::Trust,
+};
 
 impl PeerOrder {
     /// Has the rooms keep to it.
@@ -36,7 +42,7 @@ impl PeerOrder {
                 refuse(!peers.may_reserve(&peer), Refused::TooManyReserved)?;
                 let is_spared = trust.spare(now, peer, &mut queues.trust);
                 refuse(!is_spared, Refused::IsBanned(peer))?;
-                peers.reserve(now, peer, at);
+                peers.reserve(now, Reservation { peer, at }, &mut queues.peers);
             }
             Self::Unreserve { peer } => {
                 trust.spare_no_more(&peer);
@@ -57,6 +63,29 @@ impl PeerOrder {
             | Self::Unreserve { peer } => *peer,
         }
     }
+}
+
+/// Keeps the slots that the configuration names and those that storage brought back, of which one
+/// for which there is no room any more is forgotten. Where both name a peer, the address of the
+/// configuration counts.
+pub(super) fn restore_reservations(
+    now: Now,
+    me: NodeId,
+    (configured, remembered): (Vec<Reservation>, Vec<Reservation>),
+    (trust, peers): (&mut Trust, &mut Peers),
+    queues: &mut RoomQueues,
+) {
+    let mut restore = |slot: Reservation| {
+        let has_room = slot.peer != me && peers.may_reserve(&slot.peer);
+        let is_kept = has_room && trust.spare(now, slot.peer, &mut queues.trust);
+        if is_kept && !peers.is_reserved(&slot.peer) {
+            peers.restore_reservation(now, slot);
+        }
+        is_kept
+    };
+    configured.into_iter().for_each(|slot| _ = restore(slot));
+    let lost = remembered.into_iter().filter(|slot| !restore(*slot));
+    queues.peers.extend(lost.map(|slot| PeersEffect::Unreserved(slot.peer)));
 }
 
 const fn check_words(why: &str) -> Result<(), Refused> {

@@ -9,7 +9,7 @@ use crate::{
     gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
     id::NetworkId,
     metric::Metric,
-    peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
+    peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage, Reservation},
     request::{RequestCounters, RequestEffect, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub gossip: GossipSnapshot,
     /// The address book.
     pub peers: Vec<KnownPeer>,
+    /// Peers that the application keeps a slot for.
+    pub reserved: Vec<Reservation>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
     /// What the application has not acknowledged.
@@ -92,9 +94,9 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 5] {
-        let Self { numbers, gossip, peers, standings, deliveries } = self;
-        [numbers, gossip, peers, standings, deliveries]
+    fn rooms(&mut self) -> [&mut dyn Remembered; 6] {
+        let Self { numbers, gossip, peers, reserved, standings, deliveries } = self;
+        [numbers, gossip, peers, reserved, standings, deliveries]
     }
 }
 

@@ -172,6 +172,8 @@ impl NodeCore {
             peers::PeersEffect::Forget(peer) => {
                 self.persist_later(now, peers::change::forget(&peer));
             }
+            peers::PeersEffect::Reserved(slot) => self.persist(peers::change::keep_slot(&slot)),
+            peers::PeersEffect::Unreserved(peer) => self.persist(peers::change::forget_slot(&peer)),
             // Whoever comes back again and again is asked again and again.
             peers::PeersEffect::Observed { peer, what: Observation::Answered }
                 if self.identity_use.is_used_twice(now.mono, &peer) => {}

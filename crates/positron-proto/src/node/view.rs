@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::{AllCounters, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
-    peers::{Bootstrap, BootstrapState},
+    peers::{Bootstrap, BootstrapState, Reservation},
     session::sessions,
     time::Duration,
 };
@@ -61,6 +61,8 @@ pub struct NodeView {
     pub known_peers: usize,
     /// How it goes with the bootstrap addresses.
     pub bootstrap: Vec<Bootstrap>,
+    /// Peers that it keeps a slot for, in order of their ids.
+    pub reserved: Vec<Reservation>,
     /// Broadcasts that it keeps, and their bytes.
     pub kept: (usize, usize),
     /// How its durable subscriptions stand.

@@ -9,8 +9,9 @@ use std::{
 use super::{
     PeersEffect,
     connected::ConnectedPeers,
+    dial_schedule::backoff,
     dialer::{DialReason, Dialer},
-    redial::{Redial, backoff},
+    redial::Redial,
     scope::with_zone,
     target::{DialPlace, Target},
     turn::Turn,

@@ -3,7 +3,20 @@
 use std::net::SocketAddr;
 
 use super::scope::Scope;
-use crate::{limits::MAX_EXTERNAL_ADDRESSES, time::Duration};
+use crate::{
+    id::NodeId,
+    limits::{MAX_EXTERNAL_ADDRESSES, MAX_RESERVED},
+    time::Duration,
+};
+
+/// A slot that is kept for one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// For whom.
+    pub peer: NodeId,
+    /// Where the application says that it is.
+    pub at: Option<SocketAddr>,
+}
 
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +26,8 @@ pub struct PeersConfig {
     /// Where the operator says that others reach us: at most [`MAX_EXTERNAL_ADDRESSES`], the first
     /// of our record.
     pub external: Vec<SocketAddr>,
+    /// Peers that have slots of their own, at most [`MAX_RESERVED`].
+    pub reserved: Vec<Reservation>,
     /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
     pub min_peers: usize,
     /// Peers, in all, above which newcomers are refused.
@@ -35,6 +50,7 @@ impl Default for PeersConfig {
         Self {
             bootstrap: Vec::new(),
             external: Vec::new(),
+            reserved: Vec::new(),
             min_peers: 5,
             max_peers: 50,
             max_peers_per_address: 8,
@@ -55,6 +71,7 @@ impl PeersConfig {
         self.min_peers = self.min_peers.min(self.max_peers);
         self.external.retain(|addr| addr.port() != 0 && Scope::of(addr.ip()).is_some());
         self.external.truncate(MAX_EXTERNAL_ADDRESSES);
+        self.reserved.truncate(MAX_RESERVED);
         self.software.retain(|c| matches!(c, ' '..='~'));
         self.software.truncate(crate::limits::MAX_SOFTWARE);
         self

@@ -9,7 +9,9 @@ use super::{
 use crate::{
     handshake::Expect,
     id::NodeId,
-    limits::{BOOTSTRAP_DIALS, MAX_DIALS, MAX_PROBES},
+    limits::{
+        BOOTSTRAP_DIALS, MAX_DIALS, MAX_HALF_OPEN, MAX_PROBES, MAX_RESERVED, MAX_RESERVED_PLACES,
+    },
     session::sessions::{DialRequest, Purpose},
     time::{Duration, Instant},
 };
@@ -18,8 +20,8 @@ use crate::{
 ///
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
-/// bootstrap addresses; of probes at most [`MAX_PROBES`]; and one for each reserved peer. A dial
-/// whose outcome nobody tells is forgotten by [`expire`](Self::expire).
+/// bootstrap addresses; of probes at most [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each
+/// reserved peer. A dial whose outcome nobody tells is forgotten by [`expire`](Self::expire).
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
@@ -185,3 +187,8 @@ fn key(request: &DialRequest) -> Key {
 
 /// A dial whose outcome nobody told for so long is over.
 const LOST_DIAL: Duration = Duration::from_secs(60);
+/// Each is two links at most; the sessions refuse more than [`MAX_HALF_OPEN`].
+const _: () = assert!(
+    2 * (MAX_DIALS + MAX_PROBES + MAX_RESERVED * MAX_RESERVED_PLACES) <= MAX_HALF_OPEN,
+    "every dial has its links"
+);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{KnownPeer, PeersMessage};
+use super::{KnownPeer, PeersMessage, Reservation};
 use crate::{
     id::NodeId,
     identity::Signed,
@@ -66,6 +66,10 @@ pub enum PeersEffect {
     Remember(KnownPeer),
     /// Drop it from the address book.
     Forget(NodeId),
+    /// Keep across restarts that a slot is kept for it.
+    Reserved(Reservation),
+    /// Do so no more.
+    Unreserved(NodeId),
     /// Something was seen of a peer.
     Observed {
         /// Of whom.

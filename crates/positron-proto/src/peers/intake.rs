@@ -6,9 +6,9 @@ use super::{
     KnownPeer, PeersEffect,
     address_book::{AddressBook, Learned},
     connected::ConnectedPeers,
+    dial_schedule::backoff,
     dialer::{DialReason, Dialer},
     entry::{AddressEntry, SourceShare},
-    redial::backoff,
     scope::{Scope, canonical, is_plausible},
     turn::Turn,
 };

@@ -9,6 +9,7 @@
 //! - `local_record`: our own record, and what others observe of our address;
 //! - `contacts`: who may have opened the way to itself for us only;
 //! - `dialer`: dials under way, and for what there is room;
+//! - `dial_schedule`: who is to be dialled when, and how long to wait after failures;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
 //! - `intake`: from a signed record that somebody sent to an entry of the book, with its proof;
@@ -29,6 +30,7 @@ mod config;
 mod connected;
 mod contacts;
 mod counters;
+mod dial_schedule;
 mod dialer;
 mod discovery;
 mod effect;
@@ -50,7 +52,7 @@ mod tests;
 mod turn;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
-pub use config::PeersConfig;
+pub use config::{PeersConfig, Reservation};
 pub use counters::PeersCounters;
 pub use effect::PeersEffect;
 pub use entry::KnownPeer;

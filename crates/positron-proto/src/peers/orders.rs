@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    PeersEffect, PeersMessage,
+    PeersEffect, PeersMessage, Reservation,
     peers::{Peers, PeersWake},
 };
 use crate::{
@@ -37,7 +37,7 @@ impl Peers {
 
     /// Trust banned somebody.
     pub fn handle_banned(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<PeersEffect>) {
-        self.give_up_reservation(&peer);
+        self.give_up_reservation(&peer, out);
         self.redial.forget(&peer);
         self.outbound.unwant(&peer);
         self.bootstraps.handle_banned(peer, &mut self.shared.turn(now, out));
@@ -63,12 +63,17 @@ impl Peers {
     }
 
     /// The application keeps a slot for this peer, beside all others: it is let in and dialled
-    /// however many are linked, at `at` and where the book says, and never forgotten. Nothing
-    /// happens without [room](Self::may_reserve).
-    pub fn reserve(&mut self, now: Now, peer: NodeId, at: Option<SocketAddr>) {
-        if !self.may_reserve(&peer) {
-            return;
+    /// however many are linked, at the address of the reservation and where the book says, and
+    /// never forgotten. Nothing happens without [room](Self::may_reserve).
+    pub fn reserve(&mut self, now: Now, slot: Reservation, out: &mut VecDeque<PeersEffect>) {
+        if self.may_reserve(&slot.peer) {
+            self.restore_reservation(now, slot);
+            out.push_back(PeersEffect::Reserved(slot));
         }
+    }
+
+    /// The same of a slot that is kept already, by the configuration or by storage.
+    pub fn restore_reservation(&mut self, now: Now, Reservation { peer, at }: Reservation) {
         self.reserved.insert(peer, at);
         self.book.pin(&peer);
         self.links.reserve(&peer);
@@ -84,7 +89,7 @@ impl Peers {
 
     /// The slot of this peer is one like others again: if there is none left, its session ends.
     pub fn unreserve(&mut self, peer: &NodeId, out: &mut VecDeque<PeersEffect>) {
-        let was_reserved = self.give_up_reservation(peer);
+        let was_reserved = self.give_up_reservation(peer, out);
         if was_reserved && self.links.contains(peer) && self.links.has_too_many() {
             let reason = CloseReason::SlotsFull;
             out.push_back(PeersEffect::Disconnect { peer: *peer, reason });
@@ -92,13 +97,19 @@ impl Peers {
     }
 
     /// Whether there was one.
-    fn give_up_reservation(&mut self, peer: &NodeId) -> bool {
+    fn give_up_reservation(&mut self, peer: &NodeId, out: &mut VecDeque<PeersEffect>) -> bool {
         let was_reserved = self.reserved.remove(peer);
         if was_reserved {
+            out.push_back(PeersEffect::Unreserved(*peer));
             self.book.unpin(peer);
             self.links.unreserve(peer);
         }
         was_reserved
+    }
+
+    /// The slots that the application keeps, in order of the peers' ids.
+    pub fn reserved(&self) -> impl Iterator<Item = Reservation> {
+        self.reserved.iter()
     }
 
     /// Whether the application keeps a slot for this peer.

@@ -1,28 +1,16 @@
 //! Links of our own choice: as many as aimed at, to strangers too, and not many more.
 
-use std::collections::BTreeSet;
-
 use super::{
     PeersEffect, address_book::AddressBook, choice::Candidates, connected::ConnectedPeers,
-    dialer::Dialer, turn::Turn,
+    dial_schedule::DialSchedule, dialer::Dialer, turn::Turn,
 };
 use crate::{
-    deadlines::Deadlines,
     id::NodeId,
     limits::MAX_WANTED_LINKS,
     standings::TrustTable,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
-
-/// Why [`Outbound`] wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum OutboundWake {
-    /// A direct message waits for a link.
-    Wanted,
-    /// Outbound links are missing.
-    Fill,
-}
 
 /// Dials out of the book until there are as many outbound links as aimed at.
 ///
@@ -33,9 +21,10 @@ enum OutboundWake {
 #[derive(Debug)]
 pub(super) struct Outbound {
     target: usize,
-    deadlines: Deadlines<OutboundWake>,
+    /// When outbound links are missing, if they are.
+    fill_at: Option<Instant>,
     /// Peers that direct messages wait for.
-    wanted: BTreeSet<NodeId>,
+    wanted: DialSchedule<()>,
     /// Whether there was ever a link in this life.
     linked_ever: bool,
     last_fill: Instant,
@@ -49,8 +38,8 @@ impl Outbound {
     pub(super) fn new(target: usize) -> Self {
         Self {
             target,
-            deadlines: Deadlines::new(),
-            wanted: BTreeSet::new(),
+            fill_at: None,
+            wanted: DialSchedule::new(),
             linked_ever: false,
             last_fill: Instant::ORIGIN,
             short_since: None,
@@ -61,8 +50,8 @@ impl Outbound {
     /// A link to this node is wanted now; the dial leaves at the next timeout, due at once.
     pub(super) fn want(&mut self, now: Instant, peer: NodeId) {
         if self.wanted.len() < MAX_WANTED_LINKS {
-            self.wanted.insert(peer);
-            self.deadlines.set(OutboundWake::Wanted, now);
+            self.wanted.insert(peer, ());
+            self.wanted.set(peer, now);
         }
     }
 
@@ -78,13 +67,16 @@ impl Outbound {
 
     /// Looks through the book soon, but not for every little thing.
     pub(super) fn fill_soon(&mut self, now: Instant) {
-        let earliest = self.last_fill + FILL_INTERVAL;
-        self.deadlines.set_earliest(OutboundWake::Fill, earliest.max(now));
+        self.fill_by((self.last_fill + FILL_INTERVAL).max(now));
+    }
+
+    fn fill_by(&mut self, at: Instant) {
+        self.fill_at = Some(self.fill_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        self.fill_at.into_iter().chain(self.wanted.poll_timeout()).min()
     }
 
     /// Dials whom it is time to dial.
@@ -96,11 +88,9 @@ impl Outbound {
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
-        while let Some(why) = self.deadlines.pop_due(turn.now.mono) {
-            match why {
-                OutboundWake::Wanted => self.dial_wanted(book, links, dialer, standings, turn),
-                OutboundWake::Fill => self.fill(book, links, dialer, standings, turn),
-            }
+        self.dial_wanted(book, links, dialer, standings, turn);
+        if self.fill_at.take_if(|at| *at <= turn.now.mono).is_some() {
+            self.fill(book, links, dialer, standings, turn);
         }
     }
 
@@ -136,15 +126,15 @@ impl Outbound {
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
-        while let Some(peer) = self.wanted.pop_first() {
-            if standings.is_banned(&peer, turn.now.wall) || dialer.is_taken(&peer, links) {
-                continue;
-            }
-            if !dialer.dial_known(peer, book, links, turn) && book.get(&peer).is_some() {
+        while let Some(peer) = self.wanted.pop_due(turn.now.mono) {
+            let is_vain = standings.is_banned(&peer, turn.now.wall)
+                || dialer.is_taken(&peer, links)
+                || book.get(&peer).is_none();
+            if is_vain || dialer.dial_known(peer, book, links, turn) {
+                self.wanted.remove(&peer);
+            } else {
                 // Every dial is taken.
-                self.wanted.insert(peer);
-                self.deadlines.set(OutboundWake::Wanted, turn.now.mono + NO_DIAL);
-                return;
+                self.wanted.set(peer, turn.now.mono + NO_DIAL);
             }
         }
     }
@@ -181,7 +171,7 @@ impl Outbound {
         }
         let next = if candidates.is_empty() { candidates.next() } else { Some(patient) };
         if let Some(next) = next.filter(|next| *next > now) {
-            self.deadlines.set_earliest(OutboundWake::Fill, next.max(now + FILL_INTERVAL));
+            self.fill_by(next.max(now + FILL_INTERVAL));
         }
     }
 

@@ -110,7 +110,7 @@ impl Peers {
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
             outbound: Outbound::new(enough),
-            reserved: Reserved::default(),
+            reserved: Reserved::new(),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
     }
@@ -270,7 +270,6 @@ impl Peers {
             }
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
         }
-        self.reserved.handle_dial_ended(&dial, &outcome, &mut self.shared.turn(now, out));
         if let Some(DialReason::Bootstrap(index)) = ended.map(|ended| ended.reason) {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);

@@ -1,11 +1,14 @@
 //! When a peer may be dialled again, and peers that were lost: they are redialled although there
 //! are enough others, which makes two satisfied halves one network again.
 
-use std::collections::BTreeMap;
-
-use super::{address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, turn::Turn};
+use super::{
+    address_book::AddressBook,
+    connected::ConnectedPeers,
+    dial_schedule::{DialSchedule, backoff},
+    dialer::Dialer,
+    turn::Turn,
+};
 use crate::{
-    deadlines::Deadlines,
     handshake::{Direction, HandshakeFailure},
     id::NodeId,
     limits::{
@@ -13,7 +16,6 @@ use crate::{
         REDIAL_FIRST, REDIAL_LONGEST, REFUSED_PAUSE, SLOTS_FULL_PAUSE,
     },
     lru::LruMap,
-    rng::Rng,
     session::sessions::{DialFailure, DownReason},
     standings::TrustTable,
     time::{Duration, Instant},
@@ -29,32 +31,29 @@ use crate::{
 /// [`MAX_LOST`] are.
 #[derive(Debug)]
 pub(super) struct Redial {
-    /// Since when they are missed.
-    lost: BTreeMap<NodeId, Instant>,
-    /// When one of them may be dialled.
-    deadlines: Deadlines<NodeId>,
+    /// Since when each of them is missed.
+    lost: DialSchedule<Instant>,
     /// Peers that let us go for another process with our key, and how often.
     replaced: LruMap<NodeId, u32>,
 }
 
 impl Redial {
     pub(super) fn new() -> Self {
-        Self { lost: BTreeMap::new(), deadlines: Deadlines::new(), replaced: LruMap::new(MAX_LOST) }
+        Self { lost: DialSchedule::new(), replaced: LruMap::new(MAX_LOST) }
     }
 
     pub(super) fn is_lost(&self, node: &NodeId) -> bool {
-        self.lost.contains_key(node)
+        self.lost.contains(node)
     }
 
     /// It is here again, or not wanted any more.
     pub(super) fn forget(&mut self, node: &NodeId) {
         self.lost.remove(node);
-        self.deadlines.clear(*node);
     }
 
     /// Forgets who was missed for too long.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.lost.retain(|_, since| now.since(*since) <= LOST_WINDOW);
+        self.lost.retain(|since| now.since(*since) <= LOST_WINDOW);
     }
 
     /// A session is over: is its peer missed, or is it better left alone? Returns for about how
@@ -133,7 +132,7 @@ impl Redial {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        self.lost.poll_timeout()
     }
 
     /// Dials who is due.
@@ -146,8 +145,8 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) {
         let now = turn.now;
-        while let Some(peer) = self.deadlines.pop_due(now.mono) {
-            let Some(&since) = self.lost.get(&peer) else { continue };
+        while let Some(peer) = self.lost.pop_due(now.mono) {
+            let Some(&mut since) = self.lost.get_mut(&peer) else { continue };
             let over = now.mono.since(since) > LOST_WINDOW || book.get(&peer).is_none();
             if over || standings.is_banned(&peer, now.wall) || links.contains(&peer) {
                 self.lost.remove(&peer);
@@ -155,7 +154,7 @@ impl Redial {
             }
             let has_room = dialer.free_slots(links) > 0;
             if !(has_room && dialer.dial_known(peer, book, links, turn)) {
-                self.deadlines.set(peer, now.mono + turn.rng.jitter(NO_ROOM));
+                self.lost.set(peer, now.mono + turn.rng.jitter(NO_ROOM));
             }
         }
     }
@@ -178,7 +177,7 @@ impl Redial {
         let Some(entry) = book.get(&node) else { return };
         let failures = entry.known.failures.saturating_add(1);
         let silent = turn.now.wall.since(entry.known.last_seen) > GOOD_SILENCE;
-        let is_lost = self.lost.contains_key(&node);
+        let is_lost = self.lost.contains(&node);
         let hopeless = if entry.is_verified() {
             failures >= MAX_GOOD_FAILURES && silent
         } else {
@@ -203,19 +202,10 @@ impl Redial {
 
     /// Wakes for a lost peer when it may be dialled again.
     fn retry(&mut self, node: NodeId, book: &AddressBook) {
-        if self.lost.contains_key(&node)
-            && let Some(entry) = book.get(&node)
-        {
-            self.deadlines.set(node, entry.next_dial);
+        if let Some(entry) = book.get(&node) {
+            self.lost.set(node, entry.next_dial);
         }
     }
-}
-
-/// The wait after `failures` failures in a row: doubling, with jitter, never above `longest`.
-pub(super) fn backoff(rng: &mut Rng, failures: u32, longest: Duration) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let wait = REDIAL_FIRST.saturating_mul(1 << doublings).min(longest);
-    rng.duration(wait - wait / 4..=wait)
 }
 
 /// Wait for a free slot or dial.

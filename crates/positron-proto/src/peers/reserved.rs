@@ -1,106 +1,95 @@
 //! Peers that the application keeps a slot for: dialled for as long as they are not linked.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
+    Reservation,
     address_book::AddressBook,
     connected::ConnectedPeers,
+    dial_schedule::{DialSchedule, backoff},
     dialer::{DialReason, Dialer},
     entry::AddressEntry,
-    redial::backoff,
     turn::Turn,
 };
 use crate::{
-    deadlines::Deadlines,
     handshake::Expect,
     id::NodeId,
-    limits::{MAX_RESERVED, REDIAL_FIRST, RESERVED_LONGEST},
-    session::sessions::{DialOutcome, DialRequest, Purpose},
+    limits::{MAX_RESERVED, MAX_RESERVED_PLACES, RESERVED_LONGEST},
+    session::sessions::{DialRequest, Purpose},
     time::{Duration, Instant},
 };
 
 /// The reservations, [`MAX_RESERVED`] at most.
 ///
 /// Each peer that is not linked has a deadline, never further away than [`RESERVED_LONGEST`], at
-/// which it is dialled: where the application says that it is, and where the book does, in turns.
-#[derive(Debug, Default)]
+/// which it is dialled at all places at once where it may be: where the application says that it
+/// is, where it answered last, and at one of the others in the book, which take turns. A place that
+/// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`].
+#[derive(Debug)]
 pub(super) struct Reserved {
-    by_id: BTreeMap<NodeId, Reservation>,
-    deadlines: Deadlines<NodeId>,
+    peers: DialSchedule<ReservedPeer>,
 }
 
 #[derive(Debug)]
-struct Reservation {
+struct ReservedPeer {
     /// Where the application says that it is.
     at: Option<SocketAddr>,
-    /// Dials in a row that failed.
-    failures: u32,
+    /// Times that it was dialled since it was linked last.
+    rounds: u32,
 }
 
 impl Reserved {
+    pub(super) fn new() -> Self {
+        Self { peers: DialSchedule::new() }
+    }
+
     pub(super) fn has_room_for(&self, peer: &NodeId) -> bool {
-        self.by_id.len() < MAX_RESERVED || self.by_id.contains_key(peer)
+        self.peers.len() < MAX_RESERVED || self.contains(peer)
     }
 
     /// A reservation that there is already gets the new address.
     pub(super) fn insert(&mut self, peer: NodeId, at: Option<SocketAddr>) {
-        self.by_id.insert(peer, Reservation { at, failures: 0 });
+        self.peers.insert(peer, ReservedPeer { at, rounds: 0 });
     }
 
     /// Whether there was one.
     pub(super) fn remove(&mut self, peer: &NodeId) -> bool {
-        self.deadlines.clear(*peer);
-        self.by_id.remove(peer).is_some()
+        self.peers.remove(peer)
     }
 
     pub(super) fn contains(&self, peer: &NodeId) -> bool {
-        self.by_id.contains_key(peer)
+        self.peers.contains(peer)
+    }
+
+    /// In order of the peers' ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Reservation> {
+        self.peers.iter().map(|(&peer, reserved)| Reservation { peer, at: reserved.at })
     }
 
     /// Dials all that are not linked as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
-        for peer in self.by_id.keys() {
-            self.deadlines.set(*peer, now);
+        let all: Vec<NodeId> = self.iter().map(|slot| slot.peer).collect();
+        for peer in all {
+            self.peers.set(peer, now);
         }
     }
 
     pub(super) fn handle_peer_up(&mut self, peer: NodeId) {
-        if let Some(reservation) = self.by_id.get_mut(&peer) {
-            reservation.failures = 0;
-            self.deadlines.clear(peer);
+        if let Some(reserved) = self.peers.get_mut(&peer) {
+            reserved.rounds = 0;
+            self.peers.pause(peer);
         }
     }
 
     /// A link is gone; another peer would be left alone for `pause`.
     pub(super) fn handle_peer_down(&mut self, peer: NodeId, pause: Duration, turn: &mut Turn<'_>) {
-        if self.contains(&peer) {
-            let wait = turn.rng.jitter(pause).min(RESERVED_LONGEST);
-            self.deadlines.set(peer, turn.now.mono + wait);
-        }
-    }
-
-    /// A dial is over, whoever wanted it.
-    pub(super) fn handle_dial_ended(
-        &mut self,
-        dial: &DialRequest,
-        outcome: &DialOutcome,
-        turn: &mut Turn<'_>,
-    ) {
-        let Expect::Node(peer) = dial.expect else { return };
-        let is_failed = matches!(outcome, DialOutcome::Failed(_));
-        if is_failed
-            && dial.purpose == Purpose::Connect
-            && let Some(reservation) = self.by_id.get_mut(&peer)
-        {
-            reservation.failures = reservation.failures.saturating_add(1);
-            let wait = backoff(turn.rng, reservation.failures, RESERVED_LONGEST);
-            self.deadlines.set(peer, turn.now.mono + wait);
-        }
+        let wait = turn.rng.jitter(pause).min(RESERVED_LONGEST);
+        self.peers.set(peer, turn.now.mono + wait);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        self.peers.poll_timeout()
     }
 
     /// Dials who is due.
@@ -111,26 +100,25 @@ impl Reserved {
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
-        while let Some(peer) = self.deadlines.pop_due(turn.now.mono) {
-            let Some(reservation) = self.by_id.get(&peer) else { continue };
+        while let Some(peer) = self.peers.pop_due(turn.now.mono) {
+            let Some(reserved) = self.peers.get_mut(&peer) else { continue };
             if links.contains(&peer) {
                 continue;
             }
             let entry = book.get(&peer);
-            let known = entry.and_then(AddressEntry::address);
-            let places = [reservation.at, known];
-            let turns = usize::from(!reservation.failures.is_multiple_of(2));
-            let to = places[turns].or(places[1 - turns]);
-            let is_dialled = to.is_some_and(|to| {
-                let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+            let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+            let last = entry.and_then(|entry| entry.known.dialled);
+            let next = entry.and_then(AddressEntry::address);
+            let places: [_; MAX_RESERVED_PLACES] = [reserved.at, last, next];
+            for to in places.into_iter().flatten().collect::<BTreeSet<_>>() {
                 let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
                 let request = DialRequest { to, expect, noise_static, purpose };
-                !dialer.is_taken(&peer, links)
-                    && dialer.dial(request, DialReason::Reserved, links, turn)
-            });
-            // Whatever became of it: who is not linked is looked at again.
-            let wait = if is_dialled || to.is_none() { RESERVED_LONGEST } else { REDIAL_FIRST };
-            self.deadlines.set(peer, turn.now.mono + wait);
+                // One that is under way already goes on.
+                dialer.dial(request, DialReason::Reserved, links, turn);
+            }
+            reserved.rounds = reserved.rounds.saturating_add(1);
+            let wait = backoff(turn.rng, reserved.rounds, RESERVED_LONGEST);
+            self.peers.set(peer, turn.now.mono + wait);
         }
     }
 }

@@ -87,6 +87,7 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
         session: session(),
         peers: peers::PeersConfig {
             bootstrap,
+            reserved: Vec::new(),
             external: Vec::new(),
             min_peers: 2,
             max_peers: 16,

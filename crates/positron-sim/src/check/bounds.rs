@@ -30,7 +30,7 @@ impl Bounds {
             ("messages kept", view.kept.0, self.kept),
             ("bytes kept", view.kept.1, RETENTION_BYTES + RETENTION_BYTES / CROWDED_PART),
             ("peers known", view.known_peers, MAX_BOOK),
-            ("peers linked", view.peers.len(), self.peers),
+            ("peers linked", view.peers.len(), self.peers + view.reserved.len()),
             ("links half open", half_open, MAX_HALF_OPEN),
             ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES),
             ("bytes that wait for the disk", view.storage.waiting_bytes, MOST_WAITING),

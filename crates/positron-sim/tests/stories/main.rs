@@ -3,6 +3,7 @@
 
 mod addresses;
 mod identities;
+mod reserved;
 
 use std::ops::Range;
 

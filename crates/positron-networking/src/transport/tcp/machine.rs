@@ -261,8 +261,8 @@ impl Tcp {
         effect: SessionEffect,
     ) -> Option<ProtocolEvent<TcpChannel>> {
         match effect {
-            SessionEffect::Dial { link, to, .. } => {
-                self.links.iter_mut().for_each(|links| links.dial(link, to));
+            SessionEffect::Dial { link, kind, to } => {
+                self.links.iter_mut().for_each(|links| links.dial(link, kind, to));
             }
             SessionEffect::Write { link, bytes } => {
                 self.links.iter().for_each(|links| links.write(link, bytes.clone()));

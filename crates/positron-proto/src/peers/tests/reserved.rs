@@ -1,10 +1,13 @@
 //! Peers that the application keeps a slot for.
 
+use std::net::SocketAddr;
+
 use super::world::{World, address, config, crowd};
 use crate::{
     id::NodeId,
     limits::{MAX_GOOD_FAILURES, MAX_RESERVED, RESERVED_LONGEST},
-    peers::PeersConfig,
+    peers::{PeersConfig, Reservation},
+    session::sessions::{DialFailure, LinkDown},
     time::Duration,
 };
 
@@ -21,6 +24,11 @@ fn crowded(late: PeersConfig) -> (World, usize) {
     (world, late)
 }
 
+fn reserve(world: &mut World, peer: NodeId, at: Option<SocketAddr>) {
+    let slot = Reservation { peer, at };
+    world.act(0, |node, now, out| node.peers.reserve(now, slot, out));
+}
+
 fn guests(world: &World) -> usize {
     world.links.iter().filter(|(_, at)| *at == 0).count()
 }
@@ -30,7 +38,7 @@ fn of_200_that_compete_for_50_slots_the_reserved_one_is_let_in() {
     let knows_the_hub = PeersConfig { bootstrap: vec![address(0)], ..config() };
     let (mut world, late) = crowded(knows_the_hub.clone());
     let id = world.id(late);
-    world.act(0, |node, now, _| node.peers.reserve(now, id, None));
+    reserve(&mut world, id, None);
     let full = guests(&world);
     world.restart(late, knows_the_hub);
     let reached = world.run_until(REACHED_WITHIN, |world| world.linked(0, late));
@@ -42,7 +50,7 @@ fn of_200_that_compete_for_50_slots_the_reserved_one_is_let_in() {
 fn with_200_linked_or_knocking_the_reserved_one_is_dialled_within_ten_seconds() {
     let (mut world, late) = crowded(config());
     let (id, at) = (world.id(late), address(late).parse().unwrap());
-    world.act(0, |node, now, _| node.peers.reserve(now, id, Some(at)));
+    reserve(&mut world, id, Some(at));
     // It is down for so long that the back-off is at its longest.
     world.run(Duration::from_secs(120));
     world.restart(late, config());
@@ -58,11 +66,35 @@ fn with_200_linked_or_knocking_the_reserved_one_is_dialled_within_ten_seconds() 
 }
 
 #[test]
+fn at_whichever_place_it_comes_back_it_is_dialled_within_ten_seconds() {
+    // The application names one place and the book another one. Where it is not, nobody answers.
+    let elsewhere: SocketAddr = "203.0.113.7:8888".parse().unwrap();
+    for (case, is_moved) in (0..8).flat_map(|case| [false, true].map(|moved| (case, moved))) {
+        let mut world = crowd(u64::from(case), 2, &config());
+        world.run(Duration::from_secs(10));
+        let (id, home) = (world.id(1), world.nodes[1].addr);
+        reserve(&mut world, id, Some(elsewhere));
+        let nobody = DialFailure::Link(LinkDown::TimedOut);
+        world.services.insert(if is_moved { home } else { elsewhere }, nobody);
+        if is_moved {
+            world.nodes[1].addr = elsewhere;
+        }
+        world.kill(1);
+        world.run(Duration::from_secs(60) + Duration::from_millis(1_300) * case);
+        // It remembers nobody, so that it is we who dial.
+        world.nodes[1].stored.clear();
+        world.restart(1, config());
+        let reached = world.run_until(REACHED_WITHIN, |world| world.linked(0, 1));
+        assert!(reached, "case {case}, moved: {is_moved}");
+    }
+}
+
+#[test]
 fn a_reserved_peer_stays_in_the_book_however_often_it_is_not_there() {
     let mut world = crowd(1, 2, &config());
     world.run(Duration::from_secs(10));
     let id = world.id(1);
-    world.act(0, |node, now, _| node.peers.reserve(now, id, None));
+    reserve(&mut world, id, None);
     world.kill(1);
     world.run(RESERVED_LONGEST * 3 * MAX_GOOD_FAILURES);
     assert!(world.nodes[0].peers.knows(&id));
@@ -75,11 +107,11 @@ fn a_ban_lifts_a_reservation_and_reservations_are_bounded() {
     let mut world = crowd(1, 2, &config());
     world.run(Duration::from_secs(10));
     let (id, peers) = (world.id(1), u8::try_from(MAX_RESERVED).unwrap());
-    world.act(0, |node, now, _| {
-        node.peers.reserve(now, id, None);
-        for n in 1..=peers {
-            node.peers.reserve(now, NodeId::from_bytes([n; 32]), None);
-        }
+    reserve(&mut world, id, None);
+    for n in 1..=peers {
+        reserve(&mut world, NodeId::from_bytes([n; 32]), None);
+    }
+    world.act(0, |node, _, _| {
         assert!(node.peers.is_reserved(&NodeId::from_bytes([peers - 1; 32])));
         assert!(!node.peers.is_reserved(&NodeId::from_bytes([peers; 32])), "one too many");
         assert!(node.peers.may_reserve(&id), "it has its own");
@@ -95,7 +127,7 @@ fn who_has_no_reservation_any_more_is_one_of_many_again() {
     let knows_the_hub = PeersConfig { bootstrap: vec![address(0)], ..config() };
     let (mut world, late) = crowded(knows_the_hub.clone());
     let id = world.id(late);
-    world.act(0, |node, now, _| node.peers.reserve(now, id, None));
+    reserve(&mut world, id, None);
     world.restart(late, knows_the_hub);
     assert!(world.run_until(REACHED_WITHIN, |world| world.linked(0, late)));
     world.act(0, |node, _, out| node.peers.unreserve(&id, out));

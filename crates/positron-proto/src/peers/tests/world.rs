@@ -12,7 +12,7 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{LinkId, NetworkId, NodeId},
     identity::Identity,
-    limits::{MAX_DIALS, MAX_PROBES, MAX_RESERVED},
+    limits::{MAX_DIALS, MAX_PROBES, MAX_RESERVED, MAX_RESERVED_PLACES},
     misbehavior::Observation,
     peers::{BootstrapState, KnownPeer, Peers, PeersConfig, PeersEffect, PeersMessage},
     rng::Seed,
@@ -26,6 +26,7 @@ use crate::{
 
 pub(super) const LATENCY: Duration = Duration::from_millis(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MOST_DIALS: usize = MAX_DIALS + MAX_PROBES + MAX_RESERVED * MAX_RESERVED_PLACES;
 const SILENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn network() -> NetworkId {
@@ -331,7 +332,9 @@ impl World {
                 assert!(self.hostile || !wrong, "an honest node is blamed: {what:?}");
                 node.observed.push((peer, what));
             }
-            PeersEffect::Recognized { .. } => {}
+            PeersEffect::Recognized { .. }
+            | PeersEffect::Reserved(_)
+            | PeersEffect::Unreserved(_) => {}
             PeersEffect::ExternalAddresses(addresses) => {
                 assert_eq!(addresses, node.peers.external_addresses());
             }
@@ -387,7 +390,7 @@ impl World {
         let node = &mut self.nodes[index];
         node.dialled.push((self.now.mono, dial));
         node.under_way.insert(number, dial);
-        assert!(node.under_way.len() <= MAX_DIALS + MAX_PROBES + MAX_RESERVED);
+        assert!(node.under_way.len() <= MOST_DIALS);
         let [refused, silent] = [LinkDown::Refused, LinkDown::TimedOut].map(DialFailure::Link);
         let failure = match self.at(dial.to) {
             None => self.services.get(&dial.to).cloned().unwrap_or(refused),
