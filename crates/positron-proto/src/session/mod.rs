@@ -142,6 +142,7 @@ mod send_lane;
 pub mod sessions;
 mod stage;
 mod stream_carrier;
+mod token_bucket;
 mod upgrade_backoff;
 
 pub use sessions::Sessions;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 pub use super::contract::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, PerKind, Purpose, Reading, SessionConfig, SessionCounters, SessionEffect,
-    SessionView,
+    NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig, SessionCounters,
+    SessionEffect, SessionView,
 };
 use super::{
     carrier::CarrierEvent,

@@ -1,0 +1,19 @@
+//! How closely limits of bandwidth hold `[PROTOCOL 5.6]`.
+
+use crate::time::Duration;
+
+/// Bytes per second below which there is no limit: what 50 peers say of themselves when nothing is
+/// broadcast takes a quarter of it (guess).
+pub const LEAST_BANDWIDTH: u64 = 16 * 1024;
+/// Bytes per second beyond which a limit is none: more than any machine has.
+pub const MOST_BANDWIDTH: u64 = 100_000_000_000;
+/// What goes at once, as time at the limited rate: two percent of a second, so that a timer that is
+/// late by some milliseconds does not matter.
+pub const BANDWIDTH_STEP: Duration = Duration::from_millis(10);
+/// What goes at once at the least: a datagram that is almost full.
+pub const LEAST_BANDWIDTH_STEP: u64 = 1_200;
+/// What a bucket holds: one percent of the ten seconds over which a limit is to hold within five.
+pub const BANDWIDTH_BURST: Duration = Duration::from_millis(100);
+/// The most that what cannot wait leaves to be paid off: while it is more than the limit, a limit
+/// cannot hold, and this is how long it keeps the rest away after that.
+pub const BANDWIDTH_DEBT: Duration = Duration::from_secs(2);
