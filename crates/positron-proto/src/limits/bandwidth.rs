@@ -17,3 +17,6 @@ pub const BANDWIDTH_BURST: Duration = Duration::from_millis(100);
 /// The most that what cannot wait leaves to be paid off: while it is more than the limit, a limit
 /// cannot hold, and this is how long it keeps the rest away after that.
 pub const BANDWIDTH_DEBT: Duration = Duration::from_secs(2);
+/// What may be given to a link and not be on the wire yet, as time at the limited rate: two steps, so
+/// that a path that was blocked is not flooded when it opens.
+pub const UPLOAD_AHEAD: Duration = Duration::from_millis(20);

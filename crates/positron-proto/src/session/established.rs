@@ -13,6 +13,8 @@ use super::{
     keep_alive::Liveness,
     link_table::{EstablishedLink, LinkTable},
     partials_budget::Partial,
+    send_lane::MIN_PART,
+    shaper::Shaper,
 };
 use crate::{
     id::{LinkId, NodeId},
@@ -133,8 +135,10 @@ impl<'a> EstablishedSession<'a> {
     /// Fills records from the lanes, most urgent first, as long as the carrier has room: what does
     /// not fit waits in its lane, where a later message of a more urgent lane still overtakes it,
     /// and from where it can still move to another link [PROTOCOL 5.5].
-    pub(super) fn fill(&mut self, now: Now, counters: &mut SessionCounters) {
+    pub(super) fn fill(&mut self, now: Now, upload: &mut Shaper, counters: &mut SessionCounters) {
         self.note_progress(now.mono);
+        let allowed = self.allowance(now.mono, upload);
+        let mut left = allowed;
         let order = self.on.carrier.order();
         let largest = self.on.carrier.largest_message();
         for lane in Lane::KNOWN {
@@ -159,7 +163,8 @@ impl<'a> EstablishedSession<'a> {
                     self.on.link.keep_alive.put(now.mono, &mut record.bytes);
                     self.conversation.put_acks(now.mono, &mut record.bytes);
                 }
-                let put = self.conversation.put(lanes, &mut record.bytes, start, largest);
+                let put =
+                    self.conversation.put(lanes, &mut record.bytes, start, largest, &mut left);
                 if put.bytes > 0 {
                     self.on.link.keep_alive.handle_carried(now.mono);
                 }
@@ -173,6 +178,39 @@ impl<'a> EstablishedSession<'a> {
             if order == CarrierOrder::OfLinks {
                 break;
             }
+        }
+        self.pay(now.mono, allowed - left, left, upload);
+    }
+
+    /// Bytes that may go now of what can wait [PROTOCOL 5.6].
+    fn allowance(&mut self, now: Instant, upload: &mut Shaper) -> usize {
+        if !upload.is_limited() {
+            return usize::MAX;
+        }
+        let peer = self.peer();
+        upload.handle_traffic(now, self.id, &peer, self.on.carrier.wire_bytes(self.id).sent);
+        let room = upload.most_ahead(now, &peer).saturating_sub(upload.paid_ahead(self.id));
+        let allowed = upload.allowance(now, self.id, &peer).min(room);
+        usize::try_from(allowed).unwrap_or(usize::MAX)
+    }
+
+    /// So much of what can wait went, and so much more might have.
+    fn pay(&mut self, now: Instant, went: usize, left: usize, upload: &mut Shaper) {
+        if !upload.is_limited() {
+            return;
+        }
+        let peer = self.peer();
+        upload.pay(now, self.id, &peer, u64::try_from(went).unwrap_or(u64::MAX));
+        upload.handle_traffic(now, self.id, &peer, self.on.carrier.wire_bytes(self.id).sent);
+        if left >= MIN_PART || !self.conversation.has_messages(&Lane::CAN_WAIT) {
+            return upload.end_turn(self.id);
+        }
+        self.conversation.handle_held_back(now);
+        let room = upload.most_ahead(now, &peer).saturating_sub(upload.paid_ahead(self.id));
+        if usize::try_from(room).is_ok_and(|room| room < MIN_PART) {
+            upload.wait_for_room(now, self.id, went > 0);
+        } else {
+            upload.wait(now, self.id, &peer);
         }
     }
 

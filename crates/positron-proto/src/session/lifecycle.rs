@@ -202,7 +202,7 @@ impl Sessions {
     pub(super) fn fill(&mut self, now: Now, id: LinkId) {
         let (table, conversations) = (&mut self.links.table, &mut self.conversations);
         let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
-        session.fill(now, &mut self.counters);
+        session.fill(now, &mut self.upload, &mut self.counters);
         let check = session.poll_check(self.config.heartbeat);
         self.links.table.look_by(id, check);
     }
@@ -345,6 +345,7 @@ impl Sessions {
         why: LinkDown,
         out: &mut VecDeque<SessionEffect>,
     ) {
+        self.upload.forget(id);
         match self.links.table.remove(id) {
             Some(Stage::Established(link)) => {
                 let reason = DownReason::Link(why);

@@ -140,6 +140,7 @@ mod partials_budget;
 mod processes;
 mod send_lane;
 pub mod sessions;
+mod shaper;
 mod stage;
 mod stream_carrier;
 mod token_bucket;

@@ -16,13 +16,14 @@ use super::{
     link_table::LinkWake,
     links::Links,
     processes::Processes,
+    shaper::Shaper,
     stage::{Greeting, Stage},
 };
 use crate::{
     datagram::contract::{EndpointCounters, Transmit},
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    limits::MAX_RECORD,
+    limits::{MAX_RECORD, UPLOAD_AHEAD},
     rng::Rng,
     time::{Instant, Now},
     wire::{
@@ -74,13 +75,15 @@ pub struct Sessions {
     pub(super) processes: Processes,
     pub(super) counters: SessionCounters,
     pub(super) moves: PerKind<u64>,
+    /// What holds back what may not be sent yet.
+    pub(super) upload: Shaper,
 }
 
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
     pub fn new(config: SessionConfig, me: Arc<Identity>, mut rng: Rng) -> Self {
         let boot = rng.next_u64();
-        let id = me.node_id();
+        let (id, upload) = (me.node_id(), config.upload);
         Self {
             me: id,
             links: Links::new(&config, Carriers::new(&config, me, boot, rng)),
@@ -89,6 +92,7 @@ impl Sessions {
             processes: Processes::default(),
             counters: SessionCounters::default(),
             moves: PerKind::default(),
+            upload: Shaper::new(upload, UPLOAD_AHEAD),
         }
     }
 
@@ -422,13 +426,19 @@ impl Sessions {
         self.links.dials.handle_timeout(&mut self.links.table, now, out);
         self.conversations.handle_timeout(now.mono, out);
         self.flush(now, out);
+        // Each turn takes something of a bucket, or ends a wait.
+        while let Some(link) = self.upload.next_turn(now.mono) {
+            self.fill(now, link);
+            self.settle(now, out);
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
         let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
-        let all = links.into_iter().chain([self.conversations.poll_timeout(), connections]);
+        let others = [self.conversations.poll_timeout(), connections, self.upload.poll_timeout()];
+        let all = links.into_iter().chain(others);
         all.flatten().min()
     }
 
@@ -454,6 +464,7 @@ impl Sessions {
             bytes_received: traffic.bytes_received,
             records_sent: traffic.messages_sent,
             records_received: traffic.messages_received,
+            upload_waits: self.upload.waited(),
             ..self.counters + self.links.counters()
         }
     }

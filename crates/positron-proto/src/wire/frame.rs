@@ -29,6 +29,9 @@ impl Lane {
     /// Those of this version, most urgent first.
     pub const KNOWN: [Self; 4] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::BULK];
 
+    /// Those that wait while a limit of bandwidth is reached [PROTOCOL 5.6].
+    pub const CAN_WAIT: [Self; 3] = [Self::GOSSIP, Self::DIRECT, Self::BULK];
+
     /// The lane of this number, if there can be one.
     pub const fn from_number(number: u8) -> Option<Self> {
         if number < LANES { Some(Self(number)) } else { None }

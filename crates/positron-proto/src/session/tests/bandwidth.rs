@@ -1,0 +1,213 @@
+//! Stories of limits of bandwidth: several peers, every lane, both transports.
+
+use super::*;
+use crate::{
+    limits::LEAST_BANDWIDTH,
+    session::sessions::{NotSent, RateLimit},
+};
+
+const NONE: RateLimit = RateLimit { node: None, peer: None };
+const TCP: [LinkKinds; 2] = [LinkKinds::TCP; 2];
+const UDP: [LinkKinds; 2] = [LinkKinds::UDP; 2];
+
+const fn of_node(rate: u64) -> RateLimit {
+    RateLimit { node: Some(rate), peer: None }
+}
+
+const fn of_peer(rate: u64) -> RateLimit {
+    RateLimit { node: None, peer: Some(rate) }
+}
+
+/// What went over the wire: when, from whom, to whom, how much.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carried {
+    pub(super) at: Instant,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) bytes: u64,
+}
+
+impl Carried {
+    pub(super) fn new(now: Now, from: usize, to: usize, bytes: usize) -> Self {
+        Self { at: now.mono, from, to, bytes: u64::try_from(bytes).unwrap() }
+    }
+}
+
+/// A hub with a session to each other node, and what is said both ways.
+struct Hub {
+    world: World,
+    /// Who says as much as is taken.
+    speakers: Vec<(usize, usize)>,
+    /// Control messages that were said and not heard: to whom, which, and since when.
+    asked: Vec<(usize, Bytes, Instant)>,
+    latest: Duration,
+    heard: u64,
+}
+
+impl Hub {
+    /// Of each of `kinds` that many peers.
+    fn new(kinds: &[LinkKinds], mine: SessionConfig, theirs: SessionConfig) -> Self {
+        let hub = SessionConfig { transports: LinkKinds::BOTH, ..mine };
+        let mut configs = vec![hub];
+        configs.extend(
+            kinds
+                .iter()
+                .map(|transports| SessionConfig { transports: *transports, ..theirs.clone() }),
+        );
+        let mut world = World::with_configs(configs);
+        for peer in 1..=kinds.len() {
+            let to_hub = world.known(0);
+            world.dial(peer, to_hub);
+        }
+        world.advance(millis(200));
+        assert!((1..=kinds.len()).all(|peer| world.is_up(0, peer)));
+        world.carried.clear();
+        Self { world, speakers: vec![], asked: vec![], latest: Duration::ZERO, heard: 0 }
+    }
+
+    /// Says as much as the lanes take, of every kind and size.
+    fn fill(&mut self) {
+        for (from, to) in self.speakers.clone() {
+            let peer = self.world.nodes[to].id;
+            self.world.with(from, |s, now, out| {
+                let backlog = |s: &Sessions| {
+                    let view = s.views().find(|view| view.peer.id == peer);
+                    view.map_or(usize::MAX, |view| view.queued_bytes)
+                };
+                while backlog(s) < 1 << 20 {
+                    for (lane, len) in
+                        [(Lane::GOSSIP, 300), (Lane::DIRECT, 20_000), (Lane::BULK, 65_536)]
+                    {
+                        let body = Bytes::from(vec![0; len]);
+                        let said = s.send(now, peer, lane, body.into(), None, out);
+                        assert!(matches!(said, Ok(()) | Err(NotSent::QueueFull)));
+                    }
+                }
+            });
+        }
+    }
+
+    /// Lets time pass while the speakers speak; each tenth of a second a word of control goes along
+    /// every way.
+    fn pass(&mut self, time: Duration) {
+        let until = self.world.now.mono + time;
+        let mut number = 0_u64;
+        while self.world.now.mono < until {
+            if number % 20 == 0 {
+                for (from, to) in self.speakers.clone() {
+                    let body = Bytes::from(format!("{from} to {to}, {number}"));
+                    self.asked.push((to, body.clone(), self.world.now.mono));
+                    self.world.send(from, to, Lane::CONTROL, body);
+                }
+            }
+            number += 1;
+            self.fill();
+            self.world.advance(millis(5));
+            self.listen();
+        }
+    }
+
+    fn listen(&mut self) {
+        let now = self.world.now.mono;
+        for (n, node) in self.world.nodes.iter_mut().enumerate() {
+            for body in node.said.drain(..).filter_map(|said| body_of(&said)) {
+                self.heard += u64::try_from(body.len()).unwrap();
+                if let Some(at) = self.asked.iter().position(|(to, b, _)| *to == n && *b == body) {
+                    let (_, _, since) = self.asked.swap_remove(at);
+                    self.latest = self.latest.max(now.since(since));
+                }
+            }
+        }
+        let oldest = self.asked.iter().map(|(.., since)| now.since(*since)).max();
+        self.latest = self.latest.max(oldest.unwrap_or_default());
+    }
+
+    /// The least and the most that any ten seconds carried, as parts of a limit.
+    fn any_ten_seconds(&self, rate: u64, which: impl Fn(&Carried) -> bool) -> (f64, f64) {
+        let log: Vec<&Carried> = self.world.carried.iter().filter(|it| which(it)).collect();
+        let begun = log.first().expect("nothing was carried").at;
+        let (mut first, mut sum) = (0, 0);
+        let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+        for (last, carried) in log.iter().enumerate() {
+            if carried.at.since(begun) >= secs(10) {
+                // What came before this one, in the ten seconds that end with it.
+                while log[first].at + secs(10) < carried.at {
+                    sum -= log[first].bytes;
+                    first += 1;
+                }
+                least = least.min(sum as f64 / (10 * rate) as f64);
+            }
+            sum += carried.bytes;
+            while log[first].at + secs(10) <= carried.at {
+                sum -= log[first].bytes;
+                first += 1;
+            }
+            most = most.max(sum as f64 / (10 * rate) as f64);
+            assert!(first <= last);
+        }
+        (least, most)
+    }
+
+    fn assert_holds(&self, what: &str, rate: u64, which: impl Fn(&Carried) -> bool) {
+        let (least, most) = self.any_ten_seconds(rate, which);
+        let late = self.latest;
+        println!("{what}: {rate} bytes/s: {least:.4} to {most:.4}, control after {late:?}");
+        assert!(most <= 1.05, "{what}: {most} of {rate} bytes/s");
+        assert!(least >= 0.95, "{what}: {least} of {rate} bytes/s");
+        assert!(late <= millis(100), "{what}: control came {late:?} late");
+    }
+}
+
+fn up(limit: RateLimit) -> SessionConfig {
+    SessionConfig { upload: limit, ..config() }
+}
+
+const MIXED: [LinkKinds; 4] = [LinkKinds::TCP, LinkKinds::UDP, LinkKinds::TCP, LinkKinds::UDP];
+
+#[test]
+fn what_a_node_sends_to_all_peers_holds_its_limit_and_is_shared_alike() {
+    for rate in [LEAST_BANDWIDTH, 200_000, 2_000_000] {
+        let mut hub = Hub::new(&MIXED, up(of_node(rate)), config());
+        hub.speakers = (1..=4).map(|peer| (0, peer)).collect();
+        hub.pass(secs(25));
+        hub.assert_holds("to four peers", rate, |it| it.from == 0);
+        for peer in 1..=4 {
+            let (least, most) = hub.any_ten_seconds(rate / 4, |it| it.from == 0 && it.to == peer);
+            assert!(least > 0.8 && most < 1.2, "peer {peer}: {least} to {most} of {rate}");
+        }
+    }
+}
+
+#[test]
+fn what_a_node_sends_to_each_peer_holds_the_limit_of_each() {
+    for (kinds, rate) in [(TCP, 50_000), (UDP, 50_000), (TCP, 1_000_000), (UDP, 1_000_000)] {
+        let mut hub = Hub::new(&kinds, up(of_peer(rate)), config());
+        hub.speakers = vec![(0, 1), (0, 2)];
+        hub.pass(secs(22));
+        for peer in [1, 2] {
+            hub.assert_holds("to each", rate, |it| it.from == 0 && it.to == peer);
+        }
+    }
+}
+
+#[test]
+fn both_limits_hold_together() {
+    let limit = RateLimit { node: Some(100_000), peer: Some(60_000) };
+    let mut hub = Hub::new(&MIXED[..2], up(limit), config());
+    hub.speakers = vec![(0, 1)];
+    hub.pass(secs(22));
+    hub.assert_holds("to the only one", 60_000, |it| it.from == 0 && it.to == 1);
+    hub.world.carried.clear();
+    hub.speakers.push((0, 2));
+    hub.pass(secs(22));
+    hub.assert_holds("to both", 100_000, |it| it.from == 0);
+}
+
+#[test]
+fn without_a_limit_nothing_waits() {
+    let mut hub = Hub::new(&MIXED[..2], up(NONE), config());
+    hub.speakers = vec![(0, 1), (0, 2)];
+    hub.pass(millis(200));
+    assert_eq!(hub.world.nodes[0].sessions.counters().upload_waits, 0);
+    assert!(hub.heard > 1 << 20, "{}", hub.heard);
+}
