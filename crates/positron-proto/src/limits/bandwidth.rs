@@ -1,4 +1,4 @@
-//! How closely limits of bandwidth hold `[PROTOCOL 5.6]`.
+//! How closely limits of bandwidth hold `[PROTOCOL 5.7]`.
 
 use crate::time::Duration;
 
@@ -20,3 +20,7 @@ pub const BANDWIDTH_DEBT: Duration = Duration::from_secs(2);
 /// What may be given to a link and not be on the wire yet, as time at the limited rate: two steps, so
 /// that a path that was blocked is not flooded when it opens.
 pub const UPLOAD_AHEAD: Duration = Duration::from_millis(20);
+/// What peers may be allowed to send and have not sent, as time at the limited rate: so far away may
+/// a peer be that has the whole limit for itself. Together with [`BANDWIDTH_BURST`] it is four of
+/// the five percent of ten seconds within which a limit holds.
+pub const DOWNLOAD_AHEAD: Duration = Duration::from_millis(300);

@@ -383,7 +383,7 @@ impl Conversation {
         }
     }
 
-    /// Our own limit of bandwidth holds back what waits: the peer could not take it.
+    /// A limit of bandwidth held back what waits: the peer could not take it.
     pub(super) const fn handle_held_back(&mut self, now: Instant) {
         self.pace.handle_progress(now);
     }

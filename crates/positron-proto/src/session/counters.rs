@@ -31,5 +31,6 @@ counters! {
     slow_readers: Counter Count "Links closed because the peer did not read.";
     reassemblies_abandoned: Counter Count "Links closed because unfinished messages took too much.";
     upload_waits: Counter Count "Times that a link waited for a limit of upload bandwidth.";
+    download_waits: Counter Count "Times that a peer waited for a limit of download bandwidth.";
     keepalive_timeouts: Counter Count "Links closed because the peer did not answer a probe.";
 }

@@ -124,6 +124,7 @@ mod contract;
 mod conversation;
 mod conversations;
 mod counters;
+mod credit;
 mod datagram_carrier;
 mod dials;
 mod established;

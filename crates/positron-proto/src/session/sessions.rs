@@ -23,7 +23,7 @@ use crate::{
     datagram::contract::{EndpointCounters, Transmit},
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    limits::{MAX_RECORD, UPLOAD_AHEAD},
+    limits::{DOWNLOAD_AHEAD, MAX_RECORD, UPLOAD_AHEAD},
     rng::Rng,
     time::{Instant, Now},
     wire::{
@@ -77,13 +77,15 @@ pub struct Sessions {
     pub(super) moves: PerKind<u64>,
     /// What holds back what may not be sent yet.
     pub(super) upload: Shaper,
+    /// What holds back what may not be received yet.
+    pub(super) download: Shaper,
 }
 
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
     pub fn new(config: SessionConfig, me: Arc<Identity>, mut rng: Rng) -> Self {
         let boot = rng.next_u64();
-        let (id, upload) = (me.node_id(), config.upload);
+        let (id, upload, download) = (me.node_id(), config.upload, config.download);
         Self {
             me: id,
             links: Links::new(&config, Carriers::new(&config, me, boot, rng)),
@@ -93,6 +95,7 @@ impl Sessions {
             counters: SessionCounters::default(),
             moves: PerKind::default(),
             upload: Shaper::new(upload, UPLOAD_AHEAD),
+            download: Shaper::new(download, DOWNLOAD_AHEAD),
         }
     }
 
@@ -426,18 +429,15 @@ impl Sessions {
         self.links.dials.handle_timeout(&mut self.links.table, now, out);
         self.conversations.handle_timeout(now.mono, out);
         self.flush(now, out);
-        // Each turn takes something of a bucket, or ends a wait.
-        while let Some(link) = self.upload.next_turn(now.mono) {
-            self.fill(now, link);
-            self.settle(now, out);
-        }
+        self.take_turns(now, out);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
         let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
-        let others = [self.conversations.poll_timeout(), connections, self.upload.poll_timeout()];
+        let turns = [self.upload.poll_timeout(), self.download.poll_timeout()];
+        let others = [self.conversations.poll_timeout(), connections].into_iter().chain(turns);
         let all = links.into_iter().chain(others);
         all.flatten().min()
     }
@@ -465,6 +465,7 @@ impl Sessions {
             records_sent: traffic.messages_sent,
             records_received: traffic.messages_received,
             upload_waits: self.upload.waited(),
+            download_waits: self.download.waited(),
             ..self.counters + self.links.counters()
         }
     }

@@ -1,5 +1,5 @@
 //! Limits of bandwidth in one direction: how much may go now of what can wait, and whose turn it is
-//! `[PROTOCOL 5.6]`.
+//! `[PROTOCOL 5.7]`.
 
 use std::collections::{BTreeMap, VecDeque};
 
