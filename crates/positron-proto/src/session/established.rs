@@ -236,7 +236,7 @@ impl<'a> EstablishedSession<'a> {
         if is_too_little(room) {
             upload.wait_for_room(now, self.id, went > 0);
         } else {
-            upload.wait(now, self.id, &peer);
+            upload.wait(now, self.id, &peer, bytes);
         }
     }
 
@@ -259,7 +259,7 @@ impl<'a> EstablishedSession<'a> {
         credit.grant(granted);
         download.pay(now, self.id, &peer, granted);
         if granted < wanted.min(room) {
-            download.wait(now, self.id, &peer);
+            download.wait(now, self.id, &peer, granted);
         } else {
             download.end_turn(self.id);
         }

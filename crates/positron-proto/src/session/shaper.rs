@@ -127,13 +127,15 @@ impl Shaper {
         }
     }
 
-    /// Something waits for this link to be allowed more.
-    pub(super) fn wait(&mut self, now: Instant, link: LinkId, peer: &NodeId) {
+    /// Something waits for this link to be allowed more, after so many bytes of it went.
+    pub(super) fn wait(&mut self, now: Instant, link: LinkId, peer: &NodeId, went: u64) {
         self.waited += 1;
         let of_peer = self.bucket(now, peer).map(|bucket| bucket.ready_at());
         match of_peer.filter(|at| *at > now) {
             Some(at) => self.waits.set(link, at),
             None if self.node.is_none() || self.turns.contains(&link) => {}
+            // What it had to say at once took the tokens of its own turn.
+            None if went == 0 && self.turn == Some(link) => self.turns.push_front(link),
             None => self.turns.push_back(link),
         }
         self.end_turn(link);

@@ -158,6 +158,16 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Each of four peers has a quarter.
+    fn assert_fair(&self, rate: u64, peer_of: impl Fn(&Carried) -> Option<usize>) {
+        let shares =
+            [1, 2, 3, 4].map(|peer| self.any_ten_seconds(rate / 4, |it| peer_of(it) == Some(peer)));
+        println!("shares of {rate}: {shares:.3?}");
+        assert!(shares.iter().all(|(least, most)| *least > 0.9 && *most < 1.1), "{shares:?}");
+    }
+}
+
 fn down(limit: RateLimit) -> SessionConfig {
     SessionConfig { download: limit, ..config() }
 }
@@ -179,10 +189,7 @@ fn what_a_node_sends_to_all_peers_holds_its_limit_and_is_shared_alike() {
             // A third of it is what cannot wait, and that is not the same for both transports.
             continue;
         }
-        for peer in 1..=4 {
-            let (least, most) = hub.any_ten_seconds(rate / 4, |it| it.from == 0 && it.to == peer);
-            assert!(least > 0.8 && most < 1.2, "peer {peer}: {least} to {most} of {rate}");
-        }
+        hub.assert_fair(rate, |it| (it.from == 0).then_some(it.to));
     }
 }
 
@@ -208,10 +215,7 @@ fn what_a_node_receives_from_all_peers_holds_its_limit_and_is_shared_alike() {
         if rate == LEAST_BANDWIDTH {
             continue;
         }
-        for peer in 1..=4 {
-            let (least, most) = hub.any_ten_seconds(rate / 4, |it| it.to == 0 && it.from == peer);
-            assert!(least > 0.8 && most < 1.2, "peer {peer}: {least} to {most} of {rate}");
-        }
+        hub.assert_fair(rate, |it| (it.to == 0).then_some(it.from));
     }
 }
 
