@@ -1,9 +1,11 @@
 //! Stories of limits of bandwidth: several peers, every lane, both transports.
 
-use super::*;
+use super::{liveness::say, *};
 use crate::{
-    limits::LEAST_BANDWIDTH,
+    limits::{LEAST_BANDWIDTH, SLOW_READER_TIMEOUT},
+    misbehavior::Misbehavior,
     session::sessions::{NotSent, RateLimit},
+    wire::frame::Frame,
 };
 
 const NONE: RateLimit = RateLimit { node: None, peer: None };
@@ -261,4 +263,146 @@ fn without_a_limit_nothing_waits() {
     hub.pass(millis(200));
     assert_eq!(hub.world.nodes[0].sessions.counters().upload_waits, 0);
     assert!(hub.heard > 1 << 20, "{}", hub.heard);
+}
+
+/// A path on which every hundredth datagram is lost: congestion control would still send more.
+fn far_and_lossy() -> PathLaws {
+    PathLaws { mtu: 1472, loss: 0.01, ..PathLaws::calm(millis(40)) }
+}
+
+#[test]
+fn limits_hold_over_a_path_that_loses_packets() {
+    for (mine, theirs, from) in
+        [(up(of_node(40_000)), config(), 0), (down(of_node(40_000)), config(), 1)]
+    {
+        let mut hub = Hub::new(&UDP[..1], mine, theirs);
+        for (a, b) in [(0, 1), (1, 0)] {
+            let [a, b] = [a, b].map(HostId::new);
+            hub.world.internet.topology_mut().set_path(a, b, far_and_lossy());
+        }
+        hub.speakers = vec![(from, 1 - from)];
+        hub.pass(secs(3));
+        hub.world.carried.clear();
+        hub.pass(secs(25));
+        let (least, most) = hub.any_ten_seconds(40_000, |it| it.from == from);
+        println!("lossy, from {from}: {least:.4} to {most:.4}, control after {:?}", hub.latest);
+        assert!(least >= 0.95 && most <= 1.05, "from {from}: {least} to {most}");
+    }
+}
+
+#[test]
+fn whoever_comes_back_after_a_silence_makes_up_for_nothing() {
+    for (mine, theirs, outwards) in
+        [(up(of_node(200_000)), config(), true), (down(of_node(200_000)), config(), false)]
+    {
+        let mut hub = Hub::new(&MIXED, mine, theirs);
+        let way = |peer| if outwards { (0, peer) } else { (peer, 0) };
+        hub.speakers = (1..=4).map(way).collect();
+        for _ in 0..6 {
+            hub.pass(secs(2));
+            // One stream and one path stand still, for less than it takes to be given up.
+            let side = usize::from(outwards);
+            hub.world.wires[0].stalled[side] = true;
+            hub.world.internet.topology_mut().black_hole(
+                HostId::new(2),
+                Traffic::DatagramsIn,
+                true,
+            );
+            hub.pass(millis(900));
+            hub.world.wires[0].stalled[side] = false;
+            hub.world.internet.topology_mut().black_hole(
+                HostId::new(2),
+                Traffic::DatagramsIn,
+                false,
+            );
+        }
+        let ours = |it: &Carried| if outwards { it.from == 0 } else { it.to == 0 };
+        let (least, most) = hub.any_ten_seconds(200_000, ours);
+        println!("silences, outwards {outwards}: {least:.4} to {most:.4}");
+        assert!(least >= 0.95 && most <= 1.05, "outwards {outwards}: {least} to {most}");
+        assert!((1..=4).all(|peer| hub.world.downs(peer).is_empty()));
+    }
+}
+
+#[test]
+fn twelve_peers_at_the_least_limit_lose_no_session_and_no_word_of_control() {
+    let kinds: Vec<LinkKinds> = MIXED.into_iter().cycle().take(12).collect();
+    let mine = SessionConfig { download: of_node(LEAST_BANDWIDTH), ..up(of_node(LEAST_BANDWIDTH)) };
+    let mut hub = Hub::new(&kinds, mine, config());
+    hub.speakers = (1..=12).flat_map(|peer| [(0, peer), (peer, 0)]).collect();
+    hub.pass(4 * SLOW_READER_TIMEOUT);
+    assert!(hub.latest <= millis(100), "{:?}", hub.latest);
+    for peer in 1..=12 {
+        assert!(hub.world.is_up(0, peer) && hub.world.is_up(peer, 0), "peer {peer}");
+    }
+    let counters = hub.world.nodes[0].sessions.counters();
+    assert_eq!((counters.sessions, counters.slow_readers), (12, 0));
+    assert!(counters.upload_waits > 0 && counters.download_waits > 0);
+}
+
+#[test]
+fn a_session_that_moves_to_another_kind_of_link_keeps_its_limit_and_every_message() {
+    let both = SessionConfig { transports: LinkKinds::BOTH, ..down(of_peer(100_000)) };
+    let mut world = World::with_configs(vec![both.clone(), both]);
+    let to_second = world.known(1);
+    world.dial(0, to_second);
+    world.advance(millis(200));
+    assert!(world.is_up(0, 1));
+    let bodies: Vec<Bytes> = (0..40_u8).map(|n| vec![n; 20_000].into()).collect();
+    for body in &bodies {
+        world.send(0, 1, Lane::DIRECT, body.clone());
+    }
+    world.advance(secs(2));
+    assert!(world.heard(1).len() < 20);
+    world.block(&[LinkKind::Udp]);
+    world.advance(secs(16));
+    assert!(world.heard(1) == bodies, "{} messages", world.heard(1).len());
+    assert_eq!(world.nodes[0].sessions.counters().handovers, 1);
+    let hub = Hub { world, speakers: vec![], asked: vec![], latest: Duration::ZERO, heard: 0 };
+    let (_, most) = hub.any_ten_seconds(100_000, |it| it.to == 1);
+    // What was under way when the path closed goes once more.
+    assert!(most <= 1.05, "{most}");
+}
+
+#[test]
+fn who_sends_beyond_its_credit_is_sent_away() {
+    let mut world = World::with_configs(vec![down(of_peer(100_000)); 2]);
+    let to_second = world.known(1);
+    world.dial(0, to_second);
+    world.advance(millis(100));
+    let message = |lane, number| Frame::Message { lane, number, body: Bytes::from_static(b"x") };
+    // What is said by hand is not known at the other end, and its acknowledgment is a violation.
+    world.wires[0].stalled[1] = true;
+    say(&mut world, 0, &[message(Lane::CONTROL, 0), Frame::Demand { limit: 0 }]);
+    world.run();
+    assert_eq!(world.heard(1), ["x"]);
+    say(&mut world, 0, &[message(Lane::GOSSIP, 0)]);
+    world.run();
+    let (peer, what) = (world.nodes[0].id, Misbehavior::Flooding);
+    assert!(world.nodes[1].said.contains(&SessionEffect::Misbehaved { peer, what }));
+    assert!(matches!(world.downs(1)[..], [DownReason::ByUs(CloseReason::Violation(_))]));
+}
+
+#[test]
+fn who_gives_no_credit_at_all_reads_too_slowly() {
+    let mut world = World::connected();
+    say(&mut world, 1, &[Frame::Credit { limit: 0 }]);
+    world.run();
+    world.send(0, 1, Lane::CONTROL, "needs none");
+    world.send(0, 1, Lane::DIRECT, "waits");
+    world.advance(SLOW_READER_TIMEOUT - secs(1));
+    assert_eq!(world.heard(1), ["needs none"]);
+    assert!(world.is_up(0, 1));
+    world.advance(secs(2));
+    assert_eq!(world.downs(0), [DownReason::ByUs(CloseReason::SlowReader)]);
+    assert_eq!(world.nodes[0].sessions.counters().slow_readers, 1);
+}
+
+#[test]
+fn who_asks_for_credit_and_does_not_use_it_takes_no_more_than_a_share_from_the_others() {
+    let mut hub = Hub::new(&TCP, down(of_node(200_000)), config());
+    say(&mut hub.world, 1, &[Frame::Demand { limit: 1 << 40 }]);
+    hub.speakers = vec![(2, 0)];
+    hub.pass(secs(22));
+    hub.assert_holds("beside a hoarder", 200_000, |it| it.to == 0);
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Puts frames of `n` on its only link, sealed, past all of its own rules.
-fn say(world: &mut World, n: usize, frames: &[Frame]) {
+pub(super) fn say(world: &mut World, n: usize, frames: &[Frame]) {
     let (id, stage) = world.nodes[n].sessions.links.table.stages().next().unwrap();
     assert!(matches!(stage, Stage::Established(_)), "not up");
     world.with(n, |s, _, _| {
