@@ -24,7 +24,7 @@ pub struct SessionConfig {
     pub download: RateLimit,
 }
 
-/// Bytes per second in one direction [PROTOCOL 5.6]; `None`: as fast as it goes.
+/// Bytes per second in one direction [PROTOCOL 5.7]; `None`: as fast as it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimit {
     /// To or from all peers together.

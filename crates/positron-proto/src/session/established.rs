@@ -240,8 +240,8 @@ impl<'a> EstablishedSession<'a> {
         }
     }
 
-    /// Lets the other end send more of what can wait there, if a limit that we have allows it and it
-    /// has more [PROTOCOL 5.7]. Whether it is to be told.
+    /// Lets the other end send more of what can wait there, if our limits allow it and it has more
+    /// [PROTOCOL 5.7]. Whether it is to be told.
     pub(super) fn grant(&mut self, now: Instant, download: &mut Shaper) -> bool {
         let peer = self.peer();
         let received = self.on.carrier.wire_bytes(self.id).received;

@@ -129,14 +129,18 @@ impl Shaper {
 
     /// Something waits for this link to be allowed more, after so many bytes of it went.
     pub(super) fn wait(&mut self, now: Instant, link: LinkId, peer: &NodeId, went: u64) {
-        self.waited += 1;
-        let of_peer = self.bucket(now, peer).map(|bucket| bucket.ready_at());
-        match of_peer.filter(|at| *at > now) {
-            Some(at) => self.waits.set(link, at),
-            None if self.node.is_none() || self.turns.contains(&link) => {}
-            // What it had to say at once took the tokens of its own turn.
-            None if went == 0 && self.turn == Some(link) => self.turns.push_front(link),
-            None => self.turns.push_back(link),
+        let of_peer = self.bucket(now, peer).map_or(now, |bucket| bucket.ready_at());
+        if of_peer > now || self.node.is_none() {
+            self.waited += u64::from(self.waits.get(link).is_none());
+            self.waits.set(link, of_peer);
+        } else if !self.turns.contains(&link) {
+            if went == 0 && self.turn == Some(link) {
+                // What it had to say at once took the tokens of its own turn.
+                self.turns.push_front(link);
+            } else {
+                self.waited += 1;
+                self.turns.push_back(link);
+            }
         }
         self.end_turn(link);
     }
@@ -194,5 +198,87 @@ impl Shaper {
             self.peers.retain(|_, bucket| !bucket.is_full(now));
         }
         Some(self.peers.entry(*peer).or_insert_with(|| TokenBucket::new(now, rate)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Instant = Instant::from_micros(1 << 40);
+    const AHEAD: Duration = Duration::from_millis(20);
+
+    fn peer(n: u8) -> NodeId {
+        NodeId::from_bytes([n; 32])
+    }
+
+    fn shaper(node: Option<u64>, peer: Option<u64>) -> Shaper {
+        Shaper::new(RateLimit { node, peer }, AHEAD)
+    }
+
+    /// A link takes all that it may, and waits for more: what it took.
+    fn take(shaper: &mut Shaper, now: Instant, link: LinkId, peer: &NodeId) -> u64 {
+        let allowed = shaper.allowance(now, link, peer);
+        shaper.pay(now, link, peer, allowed);
+        shaper.wait(now, link, peer, allowed);
+        allowed
+    }
+
+    #[test]
+    fn what_was_paid_for_is_not_paid_for_again_when_it_is_on_the_wire() {
+        let (mut shaper, link) = (shaper(Some(1_000_000), None), LinkId::of_core(1));
+        assert_eq!(shaper.allowance(NOON, link, &peer(1)), 100_000);
+        shaper.pay(NOON, link, &peer(1), 60_000);
+        shaper.handle_traffic(NOON, link, &peer(1), 50_000);
+        assert_eq!(shaper.paid_ahead(link), 10_000);
+        assert_eq!(shaper.allowance(NOON, link, &peer(1)), 40_000);
+        // The rest of it, and what is around it.
+        shaper.handle_traffic(NOON, link, &peer(1), 65_000);
+        assert_eq!(shaper.paid_ahead(link), 0);
+        assert_eq!(shaper.allowance(NOON, link, &peer(1)), 35_000);
+        shaper.handle_traffic(NOON, link, &peer(1), 65_000);
+        assert_eq!(shaper.allowance(NOON, link, &peer(1)), 35_000);
+    }
+
+    #[test]
+    fn who_comes_while_others_wait_waits_behind_them() {
+        let mut shaper = shaper(Some(1_000_000), None);
+        let [first, second, third] = [1, 2, 3].map(LinkId::of_core);
+        assert_eq!(take(&mut shaper, NOON, first, &peer(1)), 100_000);
+        assert_eq!(take(&mut shaper, NOON, second, &peer(2)), 0);
+        let soon = NOON + Duration::from_millis(20);
+        assert_eq!(shaper.poll_timeout(), Some(NOON + BANDWIDTH_STEP));
+        assert_eq!(take(&mut shaper, soon, third, &peer(3)), 0, "not before its turn");
+        for link in [first, second] {
+            assert_eq!(shaper.next_turn(soon), Some(link));
+            assert_eq!(take(&mut shaper, soon, link, &peer(1)), 10_000);
+        }
+        assert_eq!(shaper.next_turn(soon), None);
+        assert_eq!(shaper.next_turn(soon + BANDWIDTH_STEP), Some(third));
+        assert_eq!(shaper.waited(), 5);
+    }
+
+    #[test]
+    fn a_link_that_is_over_holds_nobody_up_and_a_full_bucket_is_forgotten() {
+        let mut shaper = shaper(Some(1_000_000), Some(1_000_000));
+        let [first, second] = [1, 2].map(LinkId::of_core);
+        take(&mut shaper, NOON, first, &peer(1));
+        shaper.forget(first);
+        let later = NOON + Duration::from_secs(1);
+        assert_eq!(shaper.next_turn(later), None);
+        assert_eq!(take(&mut shaper, later, second, &peer(2)), 100_000);
+        assert_eq!(shaper.peers.keys().collect::<Vec<_>>(), [&peer(2)]);
+        assert_eq!(shaper.links.len(), 1);
+    }
+
+    #[test]
+    fn of_a_long_wait_for_the_wire_nothing_is_made_up_for() {
+        let mut shaper = shaper(None, Some(1_000_000));
+        let link = LinkId::of_core(1);
+        assert_eq!(shaper.most_ahead(NOON, &peer(1)), 20_000);
+        shaper.wait_for_room(NOON, link, false);
+        assert_eq!(shaper.poll_timeout(), Some(NOON + BANDWIDTH_STEP));
+        assert_eq!(shaper.next_turn(NOON + BANDWIDTH_STEP), Some(link));
+        assert_eq!(shaper.poll_timeout(), None);
     }
 }

@@ -134,6 +134,8 @@ fn frames_that_say_nothing_are_told_to_whoever_counts_work_and_others_are_not() 
     for frame in [
         Frame::Pong { token: 77 },
         Frame::Ack { lane, next: 1 },
+        Frame::Credit { limit: 1 << 20 },
+        Frame::Demand { limit: 1 << 20 },
         Frame::Unknown { kind: 0x41 },
         message(lane, 0, 500),
         part(1, 0, 990),
