@@ -95,7 +95,7 @@ impl Hub {
         let until = self.world.now.mono + time;
         let mut number = 0_u64;
         while self.world.now.mono < until {
-            if number % 20 == 0 {
+            if number.is_multiple_of(20) {
                 for (from, to) in self.speakers.clone() {
                     let body = Bytes::from(format!("{from} to {to}, {number}"));
                     self.asked.push((to, body.clone(), self.world.now.mono));
@@ -330,7 +330,7 @@ fn twelve_peers_at_the_least_limit_lose_no_session_and_no_word_of_control() {
     let mine = SessionConfig { download: of_node(LEAST_BANDWIDTH), ..up(of_node(LEAST_BANDWIDTH)) };
     let mut hub = Hub::new(&kinds, mine, config());
     hub.speakers = (1..=12).flat_map(|peer| [(0, peer), (peer, 0)]).collect();
-    hub.pass(4 * SLOW_READER_TIMEOUT);
+    hub.pass(5 * SLOW_READER_TIMEOUT / 2);
     assert!(hub.latest <= millis(100), "{:?}", hub.latest);
     for peer in 1..=12 {
         assert!(hub.world.is_up(0, peer) && hub.world.is_up(peer, 0), "peer {peer}");
