@@ -241,7 +241,7 @@ impl Hostile {
         let other = Lane::from_number(u8::try_from(how % 16).unwrap_or(0)).unwrap_or(lane);
         // Where it belongs, or astray.
         let place = if how & 0x40 == 0 { Lane::CONTROL } else { lane };
-        match what % 12 {
+        match what % 14 {
             0 => self.put(now, place, &Frame::Ping { token: number(how) }),
             1 => self.put(now, place, &Frame::Pong { token: number(how) }),
             2 => self.put(now, place, &Frame::Ack { lane: other, next: number(input.byte()) }),
@@ -262,6 +262,8 @@ impl Hostile {
                 &Frame::Unknown { kind: 0x40 | u8::try_from(how & 0x3F).unwrap_or(0) },
             ),
             10 => self.put_record(now, lane, raw(input)),
+            11 => self.put(now, place, &Frame::Credit { limit: number(how) }),
+            12 => self.put(now, place, &Frame::Demand { limit: number(how) }),
             // Many small things in one record.
             _ => {
                 let mut record = Vec::new();

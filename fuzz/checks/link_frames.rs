@@ -49,7 +49,11 @@ fn check_frame(frame: &Frame, read_from: &[u8]) {
             let room = body.len() + Frame::overhead(*number, body.len());
             assert!(body.len() <= MAX_MESSAGE && back.len() <= room);
         }
-        Frame::Ping { .. } | Frame::Pong { .. } | Frame::Ack { .. } => {}
+        Frame::Ping { .. }
+        | Frame::Pong { .. }
+        | Frame::Ack { .. }
+        | Frame::Credit { .. }
+        | Frame::Demand { .. } => {}
     }
     assert_eq!(back, read_from);
 }

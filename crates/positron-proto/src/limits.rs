@@ -1,10 +1,12 @@
 //! Every bound, in one place: what it bounds, its unit, and where the number comes from.
 
+mod bandwidth;
 mod datagrams;
 mod identity;
 mod request;
 mod substream;
 
+pub use bandwidth::*;
 pub use datagrams::*;
 pub use identity::*;
 pub use request::*;

@@ -247,6 +247,8 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("fragment.first", part(0, 1_000_000)),
         ("fragment.last", part(999_996, 1_000_000)),
         ("ack", Frame::Ack { lane: Lane::DIRECT, next: (1 << 62) - 1 }),
+        ("credit", Frame::Credit { limit: 300_000 }),
+        ("demand", Frame::Demand { limit: 70 }),
         ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
         ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
         ("close.other_process", Frame::Close(CloseReason::OtherProcess("10.0.0.1:8888".into()))),

@@ -7,10 +7,13 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL},
+    limits::{
+        LEAST_BANDWIDTH, MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL,
+        MOST_BANDWIDTH,
+    },
     node::NodeConfig,
     peers::{PeersConfig, Reservation},
-    session::sessions::{LinkKinds, SessionConfig},
+    session::sessions::{LinkKinds, RateLimit, SessionConfig},
     trust::TrustConfig,
     wire::has_zone,
 };
@@ -40,6 +43,7 @@ impl<'a> Checked<'a> {
         node_id(config)?;
         gossip(config)?;
         peers(config)?;
+        bandwidth(config)?;
         trust(config)?;
         Ok(Self { config, listen })
     }
@@ -79,6 +83,14 @@ impl<'a> Checked<'a> {
                 heartbeat,
                 transports: self.transports(),
                 udp_batches: config.udp_batches,
+                upload: RateLimit {
+                    node: config.max_upload_rate,
+                    peer: config.max_peer_upload_rate,
+                },
+                download: RateLimit {
+                    node: config.max_download_rate,
+                    peer: config.max_peer_download_rate,
+                },
             },
             peers: PeersConfig {
                 bootstrap: bootstrap_targets(config),
@@ -252,6 +264,29 @@ fn peers(config: &NetworkConfig) -> Result<(), ConfigError> {
     seconds("heartbeat_interval", config.heartbeat_interval, 0.1, 3_600.0)
 }
 
+fn bandwidth(config: &NetworkConfig) -> Result<(), ConfigError> {
+    for (key, rate) in [
+        ("max_upload_rate", config.max_upload_rate),
+        ("max_download_rate", config.max_download_rate),
+        ("max_peer_upload_rate", config.max_peer_upload_rate),
+        ("max_peer_download_rate", config.max_peer_download_rate),
+    ] {
+        let Some(rate) = rate else { continue };
+        ensure(
+            (LEAST_BANDWIDTH..=MOST_BANDWIDTH).contains(&rate),
+            key,
+            || rate.to_string(),
+            || {
+                format!(
+                    "it must be from {LEAST_BANDWIDTH} to {MOST_BANDWIDTH} bytes a second, or \
+                     null for no limit"
+                )
+            },
+        )?;
+    }
+    Ok(())
+}
+
 fn trust(config: &NetworkConfig) -> Result<(), ConfigError> {
     let highest = config.max_trust_score;
     number("max_trust_score", highest, 0.001, 1_000.0, "")?;
@@ -343,6 +378,23 @@ mod tests {
         let checked = Checked::of(&config).unwrap();
         let wanted = ["198.51.100.7:8889", "[2001:db8::7]:443"].map(|one| one.parse().unwrap());
         assert_eq!(checked.for_core(8889).peers.external, wanted);
+    }
+
+    #[test]
+    fn limits_of_bandwidth_go_to_the_sessions_each_to_its_own_place() {
+        let text = r#"{"max_upload_rate": 100000, "max_peer_upload_rate": 20000,
+            "max_download_rate": 300000, "max_peer_download_rate": 40000}"#;
+        let config = NetworkConfig::from_json(text, "c.json").unwrap();
+        let session = Checked::of(&config).unwrap().for_core(1).session;
+        assert_eq!(session.upload, RateLimit { node: Some(100_000), peer: Some(20_000) });
+        assert_eq!(session.download, RateLimit { node: Some(300_000), peer: Some(40_000) });
+        let refused = refusal(|c| c.max_peer_download_rate = Some(16_383));
+        assert_eq!(
+            refused,
+            "`max_peer_download_rate` is 16383, but it must be from 16384 to 100000000000 bytes a \
+             second, or null for no limit"
+        );
+        assert!(refusal(|c| c.max_upload_rate = Some(0)).starts_with("`max_upload_rate` is 0"));
     }
 
     fn refusal(change: impl FnOnce(&mut NetworkConfig)) -> String {

@@ -72,6 +72,18 @@ pub struct NetworkConfig {
     pub peer_timeout: f64,
     /// Seconds between two heartbeats on a link.
     pub heartbeat_interval: f64,
+    /// Bytes a second that are sent to all peers together, headers of IP and below not counted;
+    /// `None` is no limit, here as in the three below. What is urgent (heartbeats,
+    /// acknowledgments, what nodes tell each other about peers and messages) is counted and never
+    /// waits; the rest shares what is left.
+    pub max_upload_rate: Option<u64>,
+    /// Bytes a second that are received from all peers together: they are told how much they may
+    /// send.
+    pub max_download_rate: Option<u64>,
+    /// Bytes a second that are sent to any one peer.
+    pub max_peer_upload_rate: Option<u64>,
+    /// Bytes a second that are received from any one peer.
+    pub max_peer_download_rate: Option<u64>,
 
     /// Where strangers start.
     pub initial_trust_score: f64,
@@ -131,6 +143,10 @@ impl Default for NetworkConfig {
             peer_discovery_interval: peers.discovery_interval.as_secs_f64(),
             peer_timeout: 120.0,
             heartbeat_interval: session.heartbeat.as_secs_f64(),
+            max_upload_rate: session.upload.node,
+            max_download_rate: session.download.node,
+            max_peer_upload_rate: session.upload.peer,
+            max_peer_download_rate: session.download.peer,
             initial_trust_score: trust.initial_score,
             min_trust_threshold: trust.min_threshold,
             max_trust_score: trust.max_score,

@@ -282,6 +282,15 @@ pub struct Transmit {
     pub len: usize,
 }
 
+/// Bytes of one link on the wire since it began, as far as they are sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireBytes {
+    /// Whole datagrams, or bytes given to a stream.
+    pub sent: u64,
+    /// The same that were received.
+    pub received: u64,
+}
+
 /// A live connection, as statistics show it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionView {

@@ -15,7 +15,7 @@ use super::{
     connection::Connection,
     contract::{
         ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
-        LaneNumber, NotDialled, NotQueued, StreamId, Transmit,
+        LaneNumber, NotDialled, NotQueued, StreamId, Transmit, WireBytes,
     },
     demux::Demux,
     half_open::{HalfOpenTable, PerSecond},
@@ -418,6 +418,11 @@ impl Endpoint {
     /// When a packet of the other end of a connection opened last, while it exists.
     pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
         self.demux.get(connection)?.heard()
+    }
+
+    /// What the sealed packets of a connection took on the wire, while it exists.
+    pub fn wire_bytes(&self, connection: ConnectionId) -> Option<WireBytes> {
+        self.demux.get(connection).map(Connection::wire_bytes)
     }
 
     /// Bytes in packets of a connection that its other end acknowledged, while it exists: whether

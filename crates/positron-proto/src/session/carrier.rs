@@ -10,6 +10,7 @@ use super::{
     fault::LinkFault,
 };
 use crate::{
+    datagram::contract::WireBytes,
     handshake::RemoteNode,
     id::LinkId,
     time::{Instant, Now},
@@ -63,6 +64,10 @@ pub(super) trait Carrier: fmt::Debug + Send {
     /// Bytes that were taken of what was sent, since the link began: by the kernel, or by the other
     /// end's endpoint. Whether it grows tells a slow path from a peer that does not read.
     fn taken(&self, link: LinkId) -> u64;
+
+    /// What a link took on the wire since it began, whatever for: that is what limits of bandwidth
+    /// are about.
+    fn wire_bytes(&self, link: LinkId) -> WireBytes;
 
     /// The next thing that happened. Links that the other end made are named by `names`.
     fn poll_event(&mut self, now: Now, names: &mut LinkNames) -> Option<CarrierEvent>;

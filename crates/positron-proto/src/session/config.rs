@@ -18,6 +18,19 @@ pub struct SessionConfig {
     pub transports: LinkKinds,
     /// Whether datagrams go in batches where the kernel takes them (segmentation offload).
     pub udp_batches: bool,
+    /// What may be sent.
+    pub upload: RateLimit,
+    /// What may be received.
+    pub download: RateLimit,
+}
+
+/// Bytes per second in one direction [PROTOCOL 5.7]; `None`: as fast as it goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// To or from all peers together.
+    pub node: Option<u64>,
+    /// To or from each peer.
+    pub peer: Option<u64>,
 }
 
 /// What a node runs with that is told nothing else.
@@ -30,6 +43,8 @@ impl Default for SessionConfig {
             heartbeat: Duration::from_secs(30),
             transports: LinkKinds::default(),
             udp_batches: true,
+            upload: RateLimit::default(),
+            download: RateLimit::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub use super::{
-    config::SessionConfig,
+    config::{RateLimit, SessionConfig},
     counters::SessionCounters,
     kind::{LinkKind, LinkKinds, PerKind},
 };

@@ -261,18 +261,26 @@ impl Conversation {
 
     /// Appends messages of these lanes to the record that begins at `start` of `out`, until it is
     /// full or none is left. A record has [`MAX_RECORD`] bytes, but one message that needs more may
-    /// have `largest`: only beyond that is it cut.
+    /// have `largest`: only beyond that is it cut, or where no more than `allowed` bytes may go of
+    /// all lanes that can wait; what goes of them is taken off.
     pub(super) fn put(
         &mut self,
         lanes: &[Lane],
         out: &mut Vec<u8>,
         start: usize,
         largest: usize,
+        allowed: &mut usize,
     ) -> Put {
         let mut put = Put::default();
         for lane in lanes {
             let outgoing = &mut self.outgoing[lane.index()];
-            if outgoing.put(*lane, out, start, largest, &mut put) == Done::RecordFull {
+            let (before, can_wait) = (put.bytes, *lane != Lane::CONTROL);
+            let most = if can_wait { *allowed } else { usize::MAX };
+            let done = outgoing.put(*lane, out, start, largest, most, &mut put);
+            if can_wait {
+                *allowed -= put.bytes - before;
+            }
+            if done == Done::RecordFull {
                 break;
             }
         }
@@ -379,6 +387,11 @@ impl Conversation {
         if self.pace.is_silent(now) {
             self.incoming_mut(lane).ack_due = true;
         }
+    }
+
+    /// A limit of bandwidth held back what waits: the peer could not take it.
+    pub(super) const fn handle_held_back(&mut self, now: Instant) {
+        self.pace.handle_progress(now);
     }
 
     /// `bytes` more of what was sent were taken.

@@ -30,5 +30,7 @@ counters! {
     decrypt_failed: Counter Count "Records that failed to open.";
     slow_readers: Counter Count "Links closed because the peer did not read.";
     reassemblies_abandoned: Counter Count "Links closed because unfinished messages took too much.";
+    upload_waits: Counter Count "Times that a link waited for a limit of upload bandwidth.";
+    download_waits: Counter Count "Times that a peer waited for a limit of download bandwidth.";
     keepalive_timeouts: Counter Count "Links closed because the peer did not answer a probe.";
 }

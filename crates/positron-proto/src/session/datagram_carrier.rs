@@ -10,7 +10,9 @@ use super::{
 use crate::{
     datagram::{
         Endpoint,
-        contract::{Closed, ConnectionId, Delivery, EndpointEvent, NotDialled, NotQueued},
+        contract::{
+            Closed, ConnectionId, Delivery, EndpointEvent, NotDialled, NotQueued, WireBytes,
+        },
     },
     handshake::HandshakeFailure,
     id::LinkId,
@@ -259,6 +261,11 @@ impl Carrier for DatagramCarrier {
     fn taken(&self, link: LinkId) -> u64 {
         let connection = self.by_link.get(&link);
         connection.and_then(|connection| self.endpoint.delivered_bytes(*connection)).unwrap_or(0)
+    }
+
+    fn wire_bytes(&self, link: LinkId) -> WireBytes {
+        let connection = self.by_link.get(&link);
+        connection.and_then(|it| self.endpoint.wire_bytes(*it)).unwrap_or_default()
     }
 
     fn poll_event(&mut self, now: Now, names: &mut LinkNames) -> Option<CarrierEvent> {

@@ -9,10 +9,13 @@ use super::{
     contract::{SessionCounters, SessionEffect},
     conversation::{Conversation, Freshness},
     conversations::Conversations,
+    credit::ReceiveCredit,
     fault::LinkFault,
     keep_alive::Liveness,
     link_table::{EstablishedLink, LinkTable},
     partials_budget::Partial,
+    send_lane::MIN_PART,
+    shaper::Shaper,
 };
 use crate::{
     id::{LinkId, NodeId},
@@ -127,14 +130,41 @@ impl<'a> EstablishedSession<'a> {
 
     /// Whether a record could be filled now.
     pub(super) fn has_something_to_say(&self) -> bool {
-        self.conversation.has_something_to_say() || self.on.link.keep_alive.is_pending()
+        self.conversation.has_something_to_say() || self.owes_a_word()
+    }
+
+    /// Whether something is to be said beside messages.
+    fn owes_a_word(&self) -> bool {
+        let link = &self.on.link;
+        link.keep_alive.is_pending()
+            || self.conversation.owes_acks()
+            || link.receive_credit.as_ref().is_some_and(ReceiveCredit::owes_credit)
+            || link.send_credit.owes_demand(self.waiting_bytes())
+    }
+
+    /// Says it. What may be sent comes before where we stand, for then it begins.
+    fn put_words(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let waiting = self.waiting_bytes();
+        let link = &mut *self.on.link;
+        link.keep_alive.put(now, out);
+        let credit = link.receive_credit.as_mut().and_then(ReceiveCredit::poll_credit);
+        let demand = link.send_credit.poll_demand(waiting);
+        credit.into_iter().chain(demand).for_each(|frame| frame.encode(out));
+        self.conversation.put_acks(now, out);
+    }
+
+    /// Bytes that could be put on the link if there were no limit.
+    fn waiting_bytes(&self) -> u64 {
+        u64::try_from(self.conversation.unsent_bytes()).unwrap_or(u64::MAX)
     }
 
     /// Fills records from the lanes, most urgent first, as long as the carrier has room: what does
     /// not fit waits in its lane, where a later message of a more urgent lane still overtakes it,
     /// and from where it can still move to another link [PROTOCOL 5.5].
-    pub(super) fn fill(&mut self, now: Now, counters: &mut SessionCounters) {
+    pub(super) fn fill(&mut self, now: Now, upload: &mut Shaper, counters: &mut SessionCounters) {
         self.note_progress(now.mono);
+        let allowed = self.allowance(now.mono, upload);
+        let mut left = allowed;
         let order = self.on.carrier.order();
         let largest = self.on.carrier.largest_message();
         for lane in Lane::KNOWN {
@@ -144,10 +174,7 @@ impl<'a> EstablishedSession<'a> {
                 CarrierOrder::OfLanes => &[lane],
             };
             let is_first = lane == Lane::CONTROL;
-            while self.conversation.has_messages(lanes)
-                || is_first
-                    && (self.on.link.keep_alive.is_pending() || self.conversation.owes_acks())
-            {
+            while self.conversation.has_messages(lanes) || is_first && self.owes_a_word() {
                 if !self.on.carrier.has_room(self.id, lane) {
                     break;
                 }
@@ -156,10 +183,10 @@ impl<'a> EstablishedSession<'a> {
                 let unsent = self.conversation.unsent_bytes();
                 record.bytes.reserve((unsent + unsent / 8 + 96).min(MAX_RECORD));
                 if is_first {
-                    self.on.link.keep_alive.put(now.mono, &mut record.bytes);
-                    self.conversation.put_acks(now.mono, &mut record.bytes);
+                    self.put_words(now.mono, &mut record.bytes);
                 }
-                let put = self.conversation.put(lanes, &mut record.bytes, start, largest);
+                let put =
+                    self.conversation.put(lanes, &mut record.bytes, start, largest, &mut left);
                 if put.bytes > 0 {
                     self.on.link.keep_alive.handle_carried(now.mono);
                 }
@@ -174,6 +201,69 @@ impl<'a> EstablishedSession<'a> {
                 break;
             }
         }
+        self.pay(now.mono, allowed - left, left, upload);
+    }
+
+    /// Bytes that may go now of what can wait [PROTOCOL 5.7].
+    fn allowance(&mut self, now: Instant, upload: &mut Shaper) -> usize {
+        let credit = usize::try_from(self.on.link.send_credit.left()).unwrap_or(usize::MAX);
+        if !upload.is_limited() {
+            return credit;
+        }
+        let peer = self.peer();
+        upload.handle_traffic(now, self.id, &peer, self.on.carrier.wire_bytes(self.id).sent);
+        let room = upload.most_ahead(now, &peer).saturating_sub(upload.paid_ahead(self.id));
+        let allowed = upload.allowance(now, self.id, &peer).min(room);
+        usize::try_from(allowed).unwrap_or(usize::MAX).min(credit)
+    }
+
+    /// So much of what can wait went, and so much more might have.
+    fn pay(&mut self, now: Instant, went: usize, left: usize, upload: &mut Shaper) {
+        let (peer, bytes) = (self.peer(), u64::try_from(went).unwrap_or(u64::MAX));
+        self.on.link.send_credit.handle_sent(bytes);
+        if !upload.is_limited() {
+            return;
+        }
+        upload.pay(now, self.id, &peer, bytes);
+        upload.handle_traffic(now, self.id, &peer, self.on.carrier.wire_bytes(self.id).sent);
+        let needs_credit = is_too_little(self.on.link.send_credit.left());
+        let has_more = self.conversation.has_messages(&Lane::CAN_WAIT);
+        if left >= MIN_PART || needs_credit || !has_more {
+            return upload.end_turn(self.id);
+        }
+        self.conversation.handle_held_back(now);
+        let room = upload.most_ahead(now, &peer).saturating_sub(upload.paid_ahead(self.id));
+        if is_too_little(room) {
+            upload.wait_for_room(now, self.id, went > 0);
+        } else {
+            upload.wait(now, self.id, &peer, bytes);
+        }
+    }
+
+    /// Lets the other end send more of what can wait there, if our limits allow it and it has more
+    /// [PROTOCOL 5.7]. Whether it is to be told.
+    pub(super) fn grant(&mut self, now: Instant, download: &mut Shaper) -> bool {
+        let peer = self.peer();
+        let received = self.on.carrier.wire_bytes(self.id).received;
+        download.handle_traffic(now, self.id, &peer, received);
+        let Some(credit) = &mut self.on.link.receive_credit else { return false };
+        let wanted = credit.wanted();
+        let room = download.most_ahead(now, &peer).saturating_sub(credit.unused());
+        let worth = wanted.min(u64::try_from(MIN_PART).unwrap_or(u64::MAX));
+        // What arrives makes room, and asks again.
+        if wanted == 0 || room < worth {
+            download.end_turn(self.id);
+            return false;
+        }
+        let granted = download.allowance(now, self.id, &peer).min(room).min(wanted);
+        credit.grant(granted);
+        download.pay(now, self.id, &peer, granted);
+        if granted < wanted.min(room) {
+            download.wait(now, self.id, &peer, granted);
+        } else {
+            download.end_turn(self.id);
+        }
+        granted > 0
     }
 
     /// Takes note of what was taken of what was sent, and of when the other end was heard.
@@ -220,6 +310,7 @@ impl<'a> EstablishedSession<'a> {
             Frame::Pong { token } => Ok(progress(link.keep_alive.handle_pong(now, token))),
             Frame::Message { lane, number, body } => {
                 link.keep_alive.handle_carried(now);
+                link.handle_received(lane, body.len())?;
                 match conversation.check_duplicate(lane, number)? {
                     Freshness::New if !lane.is_known() => Ok(drop_unknown(conversation, lane)),
                     Freshness::New if link.is_assembling(lane) => {
@@ -231,6 +322,7 @@ impl<'a> EstablishedSession<'a> {
             }
             Frame::Fragment { lane, number, offset, total, body } => {
                 link.keep_alive.handle_carried(now);
+                link.handle_received(lane, body.len())?;
                 conversation.assembling(now, lane);
                 let arrival = conversation.check_duplicate(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
@@ -251,6 +343,17 @@ impl<'a> EstablishedSession<'a> {
                 let delivered = |ticket| out.push_back(SessionEffect::Delivered { ticket });
                 Ok(progress(conversation.handle_ack(now, lane, next, delivered)?))
             }
+            // They cost their bytes, so that nobody grants or asks for one byte at a time.
+            Frame::Credit { limit } => {
+                if link.send_credit.handle_credit(limit) {
+                    conversation.handle_held_back(now);
+                }
+                Ok(FrameOutcome::Nothing)
+            }
+            Frame::Demand { limit } => {
+                link.receive_credit.iter_mut().for_each(|credit| credit.handle_demand(limit));
+                Ok(FrameOutcome::Nothing)
+            }
             Frame::Close(reason) => Err(LinkFault::Closed(reason)),
             Frame::Unknown { .. } => Ok(FrameOutcome::Nothing),
         }
@@ -266,6 +369,11 @@ impl<'a> EstablishedSession<'a> {
         out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
         FrameOutcome::Message
     }
+}
+
+/// Whether nothing goes with so few bytes, unless they are the last ones.
+fn is_too_little(bytes: u64) -> bool {
+    usize::try_from(bytes).is_ok_and(|bytes| bytes < MIN_PART)
 }
 
 const fn progress(is_some: bool) -> FrameOutcome {

@@ -6,6 +6,7 @@ use super::{
     carrier::LinkEnding,
     contract::{DialFailure, DialOutcome, DownReason, LinkDown, Peer, SessionEffect},
     conversations::{Attachment, Retention},
+    credit::ReceiveCredit,
     established::{EstablishedSession, Health},
     fault::LinkFault,
     happy_eyeballs::Reason,
@@ -78,6 +79,7 @@ impl Sessions {
         let process = Process { boot: peer.boot, addr: peer.addr };
         let resumed = self.conversations.attach(now.mono, peer.id, process, (id, kind));
         link.keep_alive.ask(resumed.epoch);
+        link.receive_credit = self.download.is_limited().then(ReceiveCredit::default);
         if resumed.moved {
             self.counters.handovers += 1;
             self.moves[kind] += 1;
@@ -178,6 +180,7 @@ impl Sessions {
         let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
         let (peer, was_doubted) = (session.peer(), session.is_suspect());
         let heard = session.handle_frames(now.mono, &mut self.counters, out);
+        session.grant(now.mono, &mut self.download);
         let (partial, has_something_to_say) = (session.partial(), session.has_something_to_say());
         self.links.table.note_partial(id, partial);
         if let Err(fault) = heard {
@@ -203,9 +206,26 @@ impl Sessions {
     pub(super) fn fill(&mut self, now: Now, id: LinkId) {
         let (table, conversations) = (&mut self.links.table, &mut self.conversations);
         let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
-        session.fill(now, &mut self.counters);
+        session.fill(now, &mut self.upload, &mut self.counters);
         let check = session.poll_check(self.config.heartbeat);
         self.links.table.look_by(id, check);
+    }
+
+    /// Gives links their turns to send, and to be sent, what limits of bandwidth held back.
+    pub(super) fn take_turns(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
+        // Each turn takes something of a bucket, or ends a wait.
+        while let Some(link) = self.download.next_turn(now.mono) {
+            let (table, conversations) = (&mut self.links.table, &mut self.conversations);
+            if let Some(mut session) = EstablishedSession::of(table, conversations, link)
+                && session.grant(now.mono, &mut self.download)
+            {
+                self.links.table.ask_for_flush(now, link);
+            }
+        }
+        while let Some(link) = self.upload.next_turn(now.mono) {
+            self.fill(now, link);
+        }
+        self.flush(now, out);
     }
 
     /// What the stage of a link waits for did not happen in time.
@@ -346,6 +366,8 @@ impl Sessions {
         why: LinkDown,
         out: &mut VecDeque<SessionEffect>,
     ) {
+        self.upload.forget(id);
+        self.download.forget(id);
         match self.links.table.remove(id) {
             Some(Stage::Established(link)) => {
                 let reason = DownReason::Link(why);

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     carrier::CarrierOrder,
     contract::{LinkKind, Peer},
+    credit::{ReceiveCredit, SendCredit},
     fault::LinkFault,
     keep_alive::KeepAlive,
     partials_budget::Partial,
@@ -54,6 +55,10 @@ pub(super) struct SessionLink {
     /// Messages of which only the beginning has arrived.
     assemblies: [Option<Assembly>; Lane::KNOWN.len()],
     pub(super) keep_alive: KeepAlive,
+    /// What the other end lets us send.
+    pub(super) send_credit: SendCredit,
+    /// What we let it send, if we have a limit.
+    pub(super) receive_credit: Option<ReceiveCredit>,
 }
 
 /// The first PING of a link that was dialled because an earlier one is held for dead has this bit
@@ -83,6 +88,8 @@ impl SessionLink {
             at_hand: None,
             assemblies: [const { None }; Lane::KNOWN.len()],
             keep_alive: KeepAlive::new(now),
+            send_credit: SendCredit::default(),
+            receive_credit: None,
         }
     }
 
@@ -131,6 +138,14 @@ impl SessionLink {
         };
         self.frames = Reader::new(record);
         Ok(())
+    }
+
+    /// Bytes of a message of this lane arrived.
+    pub(super) fn handle_received(&mut self, lane: Lane, bytes: usize) -> Result<(), LinkFault> {
+        match &mut self.receive_credit {
+            Some(credit) if lane != Lane::CONTROL => credit.handle_received(bytes),
+            _ => Ok(()),
+        }
     }
 
     /// Adds one part; the whole message when it was the last one.
@@ -216,9 +231,12 @@ impl SessionLink {
 const fn lane_of(frame: &Frame) -> Option<Lane> {
     match frame {
         Frame::Message { lane, .. } | Frame::Fragment { lane, .. } => Some(*lane),
-        Frame::Ping { .. } | Frame::Pong { .. } | Frame::Ack { .. } | Frame::Close(_) => {
-            Some(Lane::CONTROL)
-        }
+        Frame::Ping { .. }
+        | Frame::Pong { .. }
+        | Frame::Ack { .. }
+        | Frame::Credit { .. }
+        | Frame::Demand { .. }
+        | Frame::Close(_) => Some(Lane::CONTROL),
         Frame::Unknown { .. } => None,
     }
 }

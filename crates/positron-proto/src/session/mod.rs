@@ -43,6 +43,8 @@
 //! - `stage`: how far a link is, and what may be said before both ends agreed; `link_table`: all of
 //!   them; `admission`: who may come in; `partials_budget`: what their unfinished messages take;
 //! - `happy_eyeballs`: the links that race for one dial; `dials`: what that does to the table;
+//! - `token_bucket`, `shaper`: limits of bandwidth, and whose turn it is below them; `credit`: what
+//!   the other end of a link is told that it may send;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
 //!   go; `send_lane`: what was said in one lane; `fair_queue`: whose turn it is there; `pace`:
 //!   whether the peer takes it;
@@ -52,6 +54,12 @@
 //! - `links`: strangers and dials until both ends agree; `established`: a session, for one step;
 //! - [`sessions`]: the whole; `lifecycle`: how sessions begin, move and end; `contract` has the
 //!   words.
+//!
+//! **Limits of bandwidth** `[PROTOCOL 5.7]` are kept where lanes become records, in one place for
+//! every kind of link. What is not of [`CAN_WAIT`](crate::wire::frame::Lane::CAN_WAIT) goes at
+//! once, always, and is paid for like everything else that carriers put on the wire; messages of
+//! those lanes wait for tokens of our own upload limits, and for credit from an end with download
+//! limits. So both hold within 5 % over 10 s, control is not late, and nothing is dropped.
 //!
 //! **Bounds**, all in [`crate::limits`]: strangers in all and per address, time for a handshake, a
 //! session's silence, bytes given to a stream, bytes and messages that wait for a peer, partial
@@ -125,6 +133,7 @@ mod contract;
 mod conversation;
 mod conversations;
 mod counters;
+mod credit;
 mod datagram_carrier;
 mod dials;
 mod established;
@@ -142,8 +151,10 @@ mod partials_budget;
 mod processes;
 mod send_lane;
 pub mod sessions;
+mod shaper;
 mod stage;
 mod stream_carrier;
+mod token_bucket;
 mod upgrade_backoff;
 
 pub use sessions::Sessions;

@@ -81,15 +81,18 @@ impl SendLane {
         }
     }
 
-    /// Appends the next messages to the record that begins at `start` of `out`.
+    /// Appends the next messages to the record that begins at `start` of `out`, at most `allowed`
+    /// bytes of them. What is larger is cut if a part of it may go.
     pub(super) fn put(
         &mut self,
         lane: Lane,
         out: &mut Vec<u8>,
         start: usize,
         largest: usize,
+        allowed: usize,
         put: &mut Put,
     ) -> Done {
+        let mut allowed = allowed;
         while self.resumed
             && self.number_next()
             && let Some(next) = self.queue.get(self.sent)
@@ -99,28 +102,31 @@ impl SendLane {
             let full = if out.len() == start { largest } else { largest.min(MAX_RECORD) };
             let room = (start + full).saturating_sub(out.len());
             let rest = next.body.len() - self.offset;
-            if overhead + next.body.len() <= largest {
+            let is_whole = self.offset == 0 && rest <= allowed;
+            let part;
+            if is_whole && overhead + rest <= largest {
                 if overhead + rest > room {
                     return Done::RecordFull;
                 }
                 out.reserve(overhead + rest);
                 Frame::put_message(lane, number, &next.body, out);
-                put.bytes += rest;
-                self.offset = 0;
+                part = rest;
             } else {
-                if room < overhead + MIN_PART {
+                if room < overhead + MIN_PART || allowed < rest.min(MIN_PART) {
                     return Done::RecordFull;
                 }
                 let from = self.offset;
-                let to = from + rest.min(room - overhead);
+                part = rest.min(room - overhead).min(allowed);
+                let to = from + part;
                 Frame::put_fragment(lane, number, &next.body, from..to, out);
-                put.bytes += to - from;
                 self.offset = to;
-                if to < next.body.len() {
-                    return Done::RecordFull;
-                }
-                self.offset = 0;
             }
+            put.bytes += part;
+            allowed -= part;
+            if part < rest {
+                return Done::RecordFull;
+            }
+            self.offset = 0;
             self.sent += 1;
             if number < self.ever_sent {
                 put.resent += 1;
@@ -210,4 +216,4 @@ fn as_u64(len: usize) -> u64 {
 }
 
 /// A smaller part is not worth its frame; it waits for the next record (guess).
-const MIN_PART: usize = 256;
+pub(super) const MIN_PART: usize = 256;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 pub use super::contract::{
     DialFailure, DialOutcome, DialRequest, DownReason, Flow, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, PerKind, Purpose, Reading, SessionConfig, SessionCounters, SessionEffect,
-    SessionView,
+    NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig, SessionCounters,
+    SessionEffect, SessionView,
 };
 use super::{
     carrier::CarrierEvent,
@@ -16,13 +16,14 @@ use super::{
     link_table::LinkWake,
     links::Links,
     processes::Processes,
+    shaper::Shaper,
     stage::{Greeting, Stage},
 };
 use crate::{
     datagram::contract::{EndpointCounters, Transmit},
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    limits::MAX_RECORD,
+    limits::{DOWNLOAD_AHEAD, MAX_RECORD, UPLOAD_AHEAD},
     rng::Rng,
     time::{Instant, Now},
     wire::{
@@ -74,13 +75,17 @@ pub struct Sessions {
     pub(super) processes: Processes,
     pub(super) counters: SessionCounters,
     pub(super) moves: PerKind<u64>,
+    /// What holds back what may not be sent yet.
+    pub(super) upload: Shaper,
+    /// What holds back what may not be received yet.
+    pub(super) download: Shaper,
 }
 
 impl Sessions {
     /// No links. Draws the boot from `rng`: messages are numbered per pair of boots.
     pub fn new(config: SessionConfig, me: Arc<Identity>, mut rng: Rng) -> Self {
         let boot = rng.next_u64();
-        let id = me.node_id();
+        let (id, upload, download) = (me.node_id(), config.upload, config.download);
         Self {
             me: id,
             links: Links::new(&config, Carriers::new(&config, me, boot, rng)),
@@ -89,6 +94,8 @@ impl Sessions {
             processes: Processes::default(),
             counters: SessionCounters::default(),
             moves: PerKind::default(),
+            upload: Shaper::new(upload, UPLOAD_AHEAD),
+            download: Shaper::new(download, DOWNLOAD_AHEAD),
         }
     }
 
@@ -422,13 +429,16 @@ impl Sessions {
         self.links.dials.handle_timeout(&mut self.links.table, now, out);
         self.conversations.handle_timeout(now.mono, out);
         self.flush(now, out);
+        self.take_turns(now, out);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
         let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
-        let all = links.into_iter().chain([self.conversations.poll_timeout(), connections]);
+        let turns = [self.upload.poll_timeout(), self.download.poll_timeout()];
+        let others = [self.conversations.poll_timeout(), connections].into_iter().chain(turns);
+        let all = links.into_iter().chain(others);
         all.flatten().min()
     }
 
@@ -454,6 +464,8 @@ impl Sessions {
             bytes_received: traffic.bytes_received,
             records_sent: traffic.messages_sent,
             records_received: traffic.messages_received,
+            upload_waits: self.upload.waited(),
+            download_waits: self.download.waited(),
             ..self.counters + self.links.counters()
         }
     }

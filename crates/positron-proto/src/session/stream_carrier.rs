@@ -6,6 +6,7 @@ use super::{
     fault::LinkFault,
 };
 use crate::{
+    datagram::contract::WireBytes,
     id::LinkId,
     limits::MAX_RECORD,
     stream::{
@@ -60,6 +61,10 @@ impl Carrier for StreamEndpoint {
 
     fn taken(&self, link: LinkId) -> u64 {
         Self::taken(self, link)
+    }
+
+    fn wire_bytes(&self, link: LinkId) -> WireBytes {
+        Self::wire_bytes(self, link)
     }
 
     fn poll_event(&mut self, _now: Now, _names: &mut LinkNames) -> Option<CarrierEvent> {

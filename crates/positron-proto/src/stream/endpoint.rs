@@ -19,6 +19,7 @@ use super::{
     record::{HEADER, Keys, Opener, RECORD_OVERHEAD, Sealer},
 };
 use crate::{
+    datagram::contract::WireBytes,
     handshake::{
         Direction, Expect, HandshakeFailure, RemoteNode,
         agreement::{Agreement, HandshakeCarrier},
@@ -72,6 +73,7 @@ struct StreamLink {
     in_flight: usize,
     /// Bytes that it took.
     taken: u64,
+    wire_bytes: WireBytes,
 }
 
 /// How far a link is.
@@ -155,14 +157,18 @@ impl StreamEndpoint {
 
     fn insert(&mut self, link: LinkId, addr: SocketAddr, state: State) {
         let inbound = Inbound::default();
-        let entry = StreamLink { addr, state, inbound, heard: None, in_flight: 0, taken: 0 };
+        let wire_bytes = WireBytes::default();
+        let entry =
+            StreamLink { addr, state, inbound, heard: None, in_flight: 0, taken: 0, wire_bytes };
         self.links.insert(link, entry);
     }
 
     /// Bytes of a link arrived, in order, cut anywhere.
     pub fn handle_bytes(&mut self, now: Now, link: LinkId, bytes: Bytes) {
         let Some(entry) = self.links.get_mut(&link) else { return };
-        self.counters.bytes_received += u64::try_from(bytes.len()).unwrap_or(0);
+        let len = u64::try_from(bytes.len()).unwrap_or(0);
+        self.counters.bytes_received += len;
+        entry.wire_bytes.received += len;
         if let State::Connecting { .. } | State::Failed | State::Closing = entry.state {
             return;
         }
@@ -218,11 +224,15 @@ impl StreamEndpoint {
         let is_empty = draft.is_empty();
         let Draft { mut bytes, start, .. } = draft;
         match self.links.get_mut(&link) {
-            Some(StreamLink { state: State::Open(keys), in_flight, .. }) if !is_empty => {
+            Some(StreamLink { state: State::Open(keys), in_flight, wire_bytes, .. })
+                if !is_empty =>
+            {
                 keys.sealer.seal(&mut bytes, start);
                 *in_flight += bytes.len() - start;
                 self.counters.records_sealed += 1;
-                self.counters.bytes_sent += u64::try_from(bytes.len() - start).unwrap_or(0);
+                let len = u64::try_from(bytes.len() - start).unwrap_or(0);
+                self.counters.bytes_sent += len;
+                wire_bytes.sent += len;
             }
             _ => bytes.truncate(start),
         }
@@ -269,6 +279,11 @@ impl StreamEndpoint {
     /// When bytes of the other end arrived last.
     pub fn heard(&self, link: LinkId) -> Option<Instant> {
         self.links.get(&link)?.heard
+    }
+
+    /// What went over the stream.
+    pub fn wire_bytes(&self, link: LinkId) -> WireBytes {
+        self.links.get(&link).map_or(WireBytes::default(), |entry| entry.wire_bytes)
     }
 
     /// Bytes that the kernel took since the start of the link.
@@ -448,7 +463,9 @@ impl StreamEndpoint {
             return;
         }
         entry.in_flight += bytes.len();
-        self.counters.bytes_sent += u64::try_from(bytes.len()).unwrap_or(0);
+        let len = u64::try_from(bytes.len()).unwrap_or(0);
+        self.counters.bytes_sent += len;
+        entry.wire_bytes.sent += len;
         match self.effects.back_mut() {
             Some(Pending::Write { link: same, bytes: before }) if *same == link => {
                 before.extend_from_slice(bytes);

@@ -29,6 +29,9 @@ impl Lane {
     /// Those of this version, most urgent first.
     pub const KNOWN: [Self; 4] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::BULK];
 
+    /// Those that wait while a limit of bandwidth is reached [PROTOCOL 5.7].
+    pub const CAN_WAIT: [Self; 3] = [Self::GOSSIP, Self::DIRECT, Self::BULK];
+
     /// The lane of this number, if there can be one.
     pub const fn from_number(number: u8) -> Option<Self> {
         if number < LANES { Some(Self(number)) } else { None }
@@ -93,6 +96,17 @@ pub enum Frame {
         lane: Lane,
         /// The lowest number that was not received.
         next: u64,
+    },
+    /// Up to `limit` bytes of messages of lanes that can wait may be sent over this link, counted
+    /// from its beginning. Who never says it sets no limit.
+    Credit {
+        /// Never lower than before.
+        limit: u64,
+    },
+    /// What waits to be sent reaches up to `limit`, counted in the same way.
+    Demand {
+        /// Never lower than before.
+        limit: u64,
     },
     /// The link ends, and why. Nothing follows it.
     Close(CloseReason),
@@ -168,6 +182,8 @@ const MESSAGE: u8 = 0x03;
 const FRAGMENT: u8 = 0x04;
 const ACK: u8 = 0x05;
 const CLOSE: u8 = 0x06;
+const CREDIT: u8 = 0x07;
+const DEMAND: u8 = 0x0E;
 const EXTENSIONS: core::ops::RangeInclusive<u8> = 0x40..=0x7F;
 
 impl Frame {
@@ -184,6 +200,8 @@ impl Frame {
             FRAGMENT => decode_part(reader),
             ACK => Ok(Self::Ack { lane: decode_lane(reader)?, next: reader.varint()? }),
             CLOSE => Ok(Self::Close(CloseReason::decode(reader)?)),
+            CREDIT => Ok(Self::Credit { limit: reader.varint()? }),
+            DEMAND => Ok(Self::Demand { limit: reader.varint()? }),
             kind if EXTENSIONS.contains(&kind) => {
                 reader.bytes(reader.remaining())?;
                 Ok(Self::Unknown { kind })
@@ -215,6 +233,14 @@ impl Frame {
                 out.put_u8(ACK);
                 out.put_u8(lane.number());
                 out.append_varint(*next);
+            }
+            Self::Credit { limit } => {
+                out.put_u8(CREDIT);
+                out.append_varint(*limit);
+            }
+            Self::Demand { limit } => {
+                out.put_u8(DEMAND);
+                out.append_varint(*limit);
             }
             Self::Close(reason) => {
                 out.put_u8(CLOSE);
@@ -379,6 +405,8 @@ mod tests {
             Frame::Message { lane: Lane::GOSSIP, number: 1 << 40, body: body.clone() },
             Frame::Fragment { lane: Lane::DIRECT, number: 3, offset: 10, total: 14, body },
             Frame::Ack { lane: Lane::CONTROL, next: 77 },
+            Frame::Credit { limit: 1 << 40 },
+            Frame::Demand { limit: 0 },
             Frame::Close(CloseReason::Violation("what".into())),
             Frame::Close(CloseReason::Other(999)),
             Frame::Unknown { kind: 0x41 },

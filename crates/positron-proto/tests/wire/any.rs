@@ -238,6 +238,8 @@ pub(crate) fn any_frame() -> impl Strategy<Value = Frame> {
             }
         ),
         (any_lane(), below_2_62()).prop_map(|(lane, next)| Frame::Ack { lane, next }),
+        below_2_62().prop_map(|limit| Frame::Credit { limit }),
+        below_2_62().prop_map(|limit| Frame::Demand { limit }),
         any_reason().prop_map(Frame::Close),
         (0x40..=0x7F_u8).prop_map(|kind| Frame::Unknown { kind }),
     ]

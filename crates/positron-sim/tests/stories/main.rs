@@ -2,6 +2,7 @@
 //! last things that happened to the node; `run(&scenario, seed)` repeats it to the last bit.
 
 mod addresses;
+mod bandwidth;
 mod identities;
 mod reserved;
 

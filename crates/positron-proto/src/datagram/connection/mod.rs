@@ -32,7 +32,7 @@ use self::{data::Carried, lifecycle::Lifecycle, packet_space::PacketSpace};
 use super::{
     contract::{
         Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, LaneNumber, NotQueued,
-        RemoteNode, StreamId,
+        RemoteNode, StreamId, WireBytes,
     },
     incoming::{Delivered, Unfinished},
     protection::Protection,
@@ -74,6 +74,7 @@ pub(super) struct Connection {
     over: bool,
     /// Whether everything that was sent was acknowledged when that was last told.
     drained: bool,
+    wire_bytes: WireBytes,
     rng: Rng,
 }
 
@@ -94,6 +95,7 @@ impl Connection {
             events: VecDeque::new(),
             over: false,
             drained: true,
+            wire_bytes: WireBytes::default(),
             rng,
             config: config.clone(),
         }
@@ -205,6 +207,11 @@ impl Connection {
     /// Bytes that wait to be sent and acknowledged.
     pub(super) fn queued_bytes(&self) -> usize {
         self.carried.queued_bytes()
+    }
+
+    /// What its packets took on the wire.
+    pub(super) const fn wire_bytes(&self) -> WireBytes {
+        self.wire_bytes
     }
 
     /// When a packet of the other end opened last.

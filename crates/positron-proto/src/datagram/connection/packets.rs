@@ -64,6 +64,7 @@ impl Connection {
             return self.lifecycle.handle_late_packet(kind);
         }
         counters.packets_opened += 1;
+        self.wire_bytes.received += u64::try_from(packet.len).unwrap_or(0);
         let deaf = !self.lifecycle.state().hears_messages();
         let (carried, rng) = (&mut self.carried, &mut self.rng);
         let arrival = match space.handle_opened(now, packet, deaf, carried, rng, counters) {
@@ -117,7 +118,9 @@ impl Connection {
         };
         let count = sent.len.div_ceil(sent.segment_size.max(1));
         counters.datagrams_sent += u64::try_from(count).unwrap_or(0);
-        counters.bytes_sent += u64::try_from(sent.len).unwrap_or(0);
+        let len = u64::try_from(sent.len).unwrap_or(0);
+        counters.bytes_sent += len;
+        self.wire_bytes.sent += len;
         Some(sent)
     }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    datagram::contract::WireBytes,
     handshake::{Direction, RemoteNode},
     limits::{MAX_PAYLOAD, MAX_RECORD},
     session::{
@@ -135,6 +136,10 @@ impl Carrier for Foreign {
 
     fn taken(&self, _link: LinkId) -> u64 {
         self.traffic.messages_sent
+    }
+
+    fn wire_bytes(&self, _link: LinkId) -> WireBytes {
+        WireBytes::default()
     }
 
     fn poll_event(&mut self, _now: Now, names: &mut LinkNames) -> Option<CarrierEvent> {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Puts frames of `n` on its only link, sealed, past all of its own rules.
-fn say(world: &mut World, n: usize, frames: &[Frame]) {
+pub(super) fn say(world: &mut World, n: usize, frames: &[Frame]) {
     let (id, stage) = world.nodes[n].sessions.links.table.stages().next().unwrap();
     assert!(matches!(stage, Stage::Established(_)), "not up");
     world.with(n, |s, _, _| {
@@ -134,6 +134,8 @@ fn frames_that_say_nothing_are_told_to_whoever_counts_work_and_others_are_not() 
     for frame in [
         Frame::Pong { token: 77 },
         Frame::Ack { lane, next: 1 },
+        Frame::Credit { limit: 1 << 20 },
+        Frame::Demand { limit: 1 << 20 },
         Frame::Unknown { kind: 0x41 },
         message(lane, 0, 500),
         part(1, 0, 990),
@@ -231,7 +233,8 @@ fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
         let said = talk.handle_ack(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
         talk.push(now, Lane::GOSSIP.into(), "after it".into(), None).unwrap();
-        assert_eq!(talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000).bytes > 0, survives);
+        let put = talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000, &mut { usize::MAX });
+        assert_eq!(put.bytes > 0, survives);
     }
 }
 

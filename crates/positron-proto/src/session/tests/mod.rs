@@ -2,6 +2,7 @@
 //! carry write by write, and a clock that is moved by hand.
 
 mod attacks;
+mod bandwidth;
 mod bounds;
 pub(super) mod foreign;
 mod happy;
@@ -20,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLaws, Traffic};
 
+use self::bandwidth::Carried;
 use super::sessions::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
     Purpose, SessionConfig, SessionEffect, Sessions,
@@ -71,6 +73,8 @@ struct World {
     internet: Internet<Vec<u8>>,
     /// The kinds of link that a firewall drops.
     blocked: BTreeSet<LinkKind>,
+    /// What was given to datagrams and byte streams.
+    carried: Vec<Carried>,
     now: Now,
 }
 
@@ -112,6 +116,7 @@ impl World {
             by_link: BTreeMap::new(),
             internet: Internet::new(1, paths, StreamLaws::CALM),
             blocked: BTreeSet::new(),
+            carried: vec![],
             now,
         };
         let mut seeds: Vec<u8> = (1..=u8::try_from(configs.len()).unwrap()).collect();
@@ -170,6 +175,9 @@ impl World {
         let from = self.nodes[n].addr;
         while let Some(batch) = self.nodes[n].sessions.poll_transmit(now, 16, &mut buf) {
             assert_eq!(batch.len, buf.len());
+            if let Some(to) = self.nodes.iter().position(|node| node.addr == batch.to) {
+                self.carried.push(Carried::new(now, n, to, batch.len));
+            }
             for bytes in buf.chunks(batch.segment_size) {
                 let now = now.mono.since(Instant::ORIGIN);
                 // Whether it was lost is for the network to know.
@@ -208,7 +216,9 @@ impl World {
             SessionEffect::Write { link, bytes } => {
                 let Some((wire, side)) = self.wire(n, link) else { return };
                 assert!(wire.hangups[side].is_none(), "a write after hanging up");
+                let (to, len) = (wire.ends[1 - side].0, bytes.len());
                 wire.pipes[side].push_back(bytes);
+                self.carried.push(Carried::new(self.now, n, to, len));
             }
             SessionEffect::Read { .. } => {}
             SessionEffect::Hangup { link, how } => {
