@@ -12,7 +12,10 @@ use positron_proto::{
     handshake::Direction,
     id::{MessageId, NodeId},
     misbehavior::BanReason,
-    node::{Event, view::UsedTwice},
+    node::{
+        Event,
+        view::{UsedTwice, few_peers_in_words},
+    },
     session::sessions::{DialFailure, DownReason},
     wire::frame::CloseReason,
 };
@@ -52,6 +55,14 @@ pub enum NodeEvent {
         reason: CloseReason,
         /// How many others were refused for this reason since it was told last.
         others: u64,
+    },
+    /// There are fewer peers than `min_peers`, and have been for about `peer_discovery_interval`.
+    /// Told once, until there are enough; everybody that the node knows of is dialled meanwhile.
+    FewPeers {
+        /// How many are connected.
+        connected: usize,
+        /// `min_peers`.
+        wanted: usize,
     },
     /// A dial led to nothing.
     DialFailed {
@@ -126,6 +137,7 @@ impl NodeEvent {
             Event::PeersRefused { peer, addr, reason, untold } => {
                 Self::PeersRefused { peer, address: addr, reason, others: untold }
             }
+            Event::FewPeers { linked, wanted } => Self::FewPeers { connected: linked, wanted },
             Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
             Event::PeerBanned { peer, why, until } => {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
@@ -161,7 +173,10 @@ impl fmt::Display for NodeEvent {
             Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
             Self::PeersRefused { peer, address, reason, others } => {
                 let why = match reason {
-                    CloseReason::SlotsFull => "every slot for guests is taken (`max_peers`)".into(),
+                    CloseReason::SlotsFull => "every slot is taken (`max_peers`)".into(),
+                    CloseReason::InboundFull => {
+                        "every slot for those who dial is taken (`max_inbound`)".into()
+                    }
                     CloseReason::AddressFull => format!(
                         "{} has as many peers here as one address may have \
                          (`max_peers_per_address`)",
@@ -172,6 +187,9 @@ impl fmt::Display for NodeEvent {
                 };
                 write!(f, "refused peer {} at {address}: {why}", peer.short())?;
                 if *others > 0 { write!(f, "; {others} others before it") } else { Ok(()) }
+            }
+            Self::FewPeers { connected, wanted } => {
+                write!(f, "too few peers, {}", few_peers_in_words(*connected, *wanted))
             }
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
             Self::PeerBanned { peer, reason, .. } => {
@@ -264,5 +282,13 @@ mod tests {
         assert!(full.contains("`max_peers_per_address`"), "{full}");
         let full = told(CloseReason::SlotsFull, 3);
         assert!(full.ends_with("(`max_peers`); 3 others before it"), "{full}");
+        let full = told(CloseReason::InboundFull, 0);
+        assert!(full.ends_with("(`max_inbound`)"), "{full}");
+        // Who is refused reads the same key.
+        for reason in [CloseReason::SlotsFull, CloseReason::InboundFull, CloseReason::AddressFull] {
+            let words = reason.to_string();
+            let key = words.split('`').nth(1).unwrap();
+            assert!(told(reason, 0).contains(&format!("(`{key}`)")), "{words}");
+        }
     }
 }

@@ -44,6 +44,8 @@ pub struct Stats {
     pub known_peers: usize,
     /// When no peer is connected: why, in words.
     pub isolation_reason: Option<String>,
+    /// What is missing in words, when fewer are connected than `min_peers`.
+    pub few_peers: Option<String>,
     /// When the node acts next, if nothing happens.
     pub next_wake: Option<WakeStats>,
     /// The connected peers, in order of their ids.
@@ -262,6 +264,7 @@ impl Stats {
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
             isolation_reason: view.isolation_reason(),
+            few_peers: view.few_peers(),
             next_wake: view.next_wake.map(|(after, reason)| WakeStats {
                 in_ms: after.saturating_sub(around.age).as_secs_f64() * 1_000.0,
                 reason,

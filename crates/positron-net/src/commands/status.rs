@@ -66,6 +66,7 @@ struct Status {
     links: Links,
     known_peers: usize,
     isolation_reason: Option<String>,
+    few_peers: Option<String>,
     next_wake: Option<NextWake>,
     peers: Vec<Peer>,
     gossip: Gossip,
@@ -138,6 +139,7 @@ fn fields(status: &Status) -> Fields {
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
+        .list("too few peers", status.few_peers.iter().map(|why| sanitised(why)))
         .list("next wake-up", status.next_wake.iter().map(next_wake))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line("storage", sanitised(&status.storage_state))

@@ -86,6 +86,8 @@ impl<'a> Checked<'a> {
                 external: external.iter().filter_map(|address| address.parse().ok()).collect(),
                 min_peers: config.min_peers,
                 max_peers: config.max_peers,
+                max_inbound: config.max_inbound,
+                max_outbound: config.max_outbound,
                 max_peers_per_address: config.max_peers_per_address,
                 discovery_interval: Duration::from_secs_f64(config.peer_discovery_interval),
                 heartbeat_interval: heartbeat,
@@ -238,11 +240,29 @@ fn gossip(config: &NetworkConfig) -> Result<(), ConfigError> {
 fn peers(config: &NetworkConfig) -> Result<(), ConfigError> {
     count("max_peers", config.max_peers, 1, 10_000)?;
     count("max_peers_per_address", config.max_peers_per_address, 1, 10_000)?;
+    let most = config.max_peers;
+    let (inbound, outbound) = (config.max_inbound, config.max_outbound);
+    for (key, value) in [
+        ("min_peers", Some(config.min_peers)),
+        ("max_inbound", inbound),
+        ("max_outbound", outbound),
+    ] {
+        let value = value.unwrap_or(0);
+        let allowed = || format!("it must be at most max_peers, which is {most}");
+        ensure(value <= most, key, || value.to_string(), allowed)?;
+    }
+    let both = inbound.unwrap_or(most) + outbound.unwrap_or(most);
     ensure(
-        config.min_peers <= config.max_peers,
+        config.min_peers <= both,
         "min_peers",
         || config.min_peers.to_string(),
-        || format!("it must be at most max_peers, which is {}", config.max_peers),
+        || format!("it must be at most max_inbound and max_outbound together, which are {both}"),
+    )?;
+    ensure(
+        config.bootstrap_nodes.is_empty() || outbound != Some(0),
+        "max_outbound",
+        || "0".into(),
+        || "it must be at least 1 where bootstrap_nodes are to be dialled".into(),
     )?;
     count("max_concurrent_connections", config.max_concurrent_connections, 1, 65_536)?;
     seconds("connection_timeout", config.connection_timeout, 0.1, 120.0)?;
@@ -364,6 +384,25 @@ mod tests {
         assert_eq!(
             refusal(|c| c.min_peers = 51),
             "`min_peers` is 51, but it must be at most max_peers, which is 50"
+        );
+        assert_eq!(
+            refusal(|c| c.max_inbound = Some(51)),
+            "`max_inbound` is 51, but it must be at most max_peers, which is 50"
+        );
+        assert_eq!(
+            refusal(|c| (c.max_peers, c.max_outbound) = (20, Some(21))),
+            "`max_outbound` is 21, but it must be at most max_peers, which is 20"
+        );
+        assert_eq!(
+            refusal(|c| (c.max_inbound, c.max_outbound) = (Some(1), Some(3))),
+            "`min_peers` is 5, but it must be at most max_inbound and max_outbound together, \
+             which are 4"
+        );
+        assert_eq!(
+            refusal(|c| {
+                (c.max_outbound, c.bootstrap_nodes) = (Some(0), vec!["192.0.2.1:8888".into()]);
+            }),
+            "`max_outbound` is 0, but it must be at least 1 where bootstrap_nodes are to be dialled"
         );
         assert_eq!(
             refusal(|c| c.message_ttl = 0),

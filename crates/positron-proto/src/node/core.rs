@@ -288,16 +288,13 @@ impl NodeCore {
     /// The node as it is now.
     pub fn view(&self, now: Now) -> NodeView {
         let standings = self.trust.standings();
-        let peers = self.sessions.views().map(|session| PeerView {
-            score: standings.of(&session.peer.id).score,
-            connected_for: now.mono.since(session.since),
-            session,
-        });
+        let peers = self.sessions.views();
         let next_wake = self.poll_timeout().map(|(at, why)| (at.since(now.mono), why));
         NodeView {
             id: self.id(),
             external_addresses: self.peers.external_addresses(),
-            peers: peers.collect(),
+            peers: peers.map(|session| PeerView::new(session, standings, now.mono)).collect(),
+            min_peers: self.peers.min_peers(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             kept: self.gossip.kept(),

@@ -78,6 +78,14 @@ pub enum Event {
         /// Others, of whom nothing was said.
         untold: u64,
     },
+    /// There are fewer peers than `min_peers`, and have been for about a discovery interval. Said
+    /// once, until there are enough.
+    FewPeers {
+        /// How many there are.
+        linked: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
     /// A dial led to nothing.
     DialFailed {
         /// What was wished.

@@ -176,6 +176,9 @@ impl NodeCore {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
             peers::PeersEffect::Recognized { outrun } => self.handle_recognized(now, outrun),
+            peers::PeersEffect::FewPeers { linked, wanted } => {
+                self.emit(Event::FewPeers { linked, wanted });
+            }
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 self.emit(Event::ExternalAddresses(addresses));
             }

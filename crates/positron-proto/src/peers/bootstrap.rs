@@ -55,6 +55,8 @@ pub enum BootstrapState {
     Failed(DialFailure),
     /// This node answers there, and we have no slot for it.
     NoFreeSlot(NodeId),
+    /// This node answers there, and we have dialled as many as we may.
+    NoFreeOutbound(NodeId),
 }
 
 impl fmt::Display for BootstrapState {
@@ -64,9 +66,16 @@ impl fmt::Display for BootstrapState {
             Self::Reached(node) => write!(f, "reached node {}", node.short()),
             Self::Unusable(why) | Self::Unresolved(why) => f.write_str(why),
             Self::Failed(why) => why.fmt(f),
-            Self::NoFreeSlot(node) => write!(
+            Self::NoFreeSlot(node) => {
+                write!(
+                    f,
+                    "node {} answers, and this one has no free slot (`max_peers`)",
+                    node.short()
+                )
+            }
+            Self::NoFreeOutbound(node) => write!(
                 f,
-                "node {} answers, and this one has no free slot (`max_peers`)",
+                "node {} answers, and this one has dialled as many as it may (`max_outbound`)",
                 node.short()
             ),
         }
@@ -188,7 +197,7 @@ impl BootstrapAddresses {
     }
 
     /// A link is gone: the address where its node was found is tried after about `wait`, and all of
-    /// them when nobody is left.
+    /// them when nobody is left, or when there are too few from now on: then none is left in peace.
     pub(super) fn handle_peer_down(
         &mut self,
         peer: NodeId,
@@ -197,15 +206,18 @@ impl BootstrapAddresses {
         turn: &mut Turn<'_>,
     ) {
         let alone = links.is_empty();
+        let few_from_now_on = links.len() + 1 == self.enough;
         for (index, entry) in self.entries.iter_mut().enumerate() {
+            if few_from_now_on && !entry.is_banned() {
+                self.deadlines.set_earliest(index, turn.now.mono + turn.rng.jitter(wait));
+            }
             if (alone || entry.found == Some(peer)) && !entry.is_banned() {
                 entry.failures = 0;
                 // That somebody was there is no reason why nobody is.
                 if alone && matches!(entry.view.state, BootstrapState::Reached(_)) {
                     entry.view.state = BootstrapState::Trying;
                 }
-                let soon = turn.now.mono + turn.rng.jitter(wait);
-                self.deadlines.set_earliest(index, soon);
+                self.deadlines.set_earliest(index, turn.now.mono + turn.rng.jitter(wait));
             }
         }
     }
@@ -293,8 +305,13 @@ impl BootstrapAddresses {
                 entry.found = None;
                 let free = dialer.free_slots(links) > 0;
                 entry.asked &= free;
-                entry.view.state =
-                    if free { BootstrapState::Trying } else { BootstrapState::NoFreeSlot(*node) };
+                entry.view.state = if free {
+                    BootstrapState::Trying
+                } else if links.free_outbound() < links.free() {
+                    BootstrapState::NoFreeOutbound(*node)
+                } else {
+                    BootstrapState::NoFreeSlot(*node)
+                };
                 let wait = if free { Duration::ZERO } else { BOOTSTRAP_LONGEST };
                 self.postpone(index, wait, turn);
             }

@@ -111,7 +111,7 @@ impl Dialer {
 
     /// Slots for links of our own choice that neither a link nor a dial takes up.
     pub(super) fn free_slots(&self, links: &ConnectedPeers) -> usize {
-        links.free().saturating_sub(self.connecting())
+        links.free_outbound().saturating_sub(self.connecting())
     }
 
     /// The addresses of dials that may become links.

@@ -52,6 +52,8 @@ pub(super) struct Discovery {
     deadlines: Deadlines<DiscoveryWake>,
     /// Questions in a row that brought nothing new while we had too few peers.
     fruitless_rounds: u32,
+    /// It was told that there are too few.
+    told_few: bool,
 }
 
 impl Discovery {
@@ -66,7 +68,12 @@ impl Discovery {
             enough,
             deadlines: Deadlines::new(),
             fruitless_rounds: 0,
+            told_few: false,
         }
+    }
+
+    pub(super) const fn enough(&self) -> usize {
+        self.enough
     }
 
     /// A session is up: when its heartbeat beats, and until when its peer may say hello first.
@@ -142,6 +149,16 @@ impl Discovery {
         };
         let at = turn.now.mono + turn.rng.jitter(wait);
         self.deadlines.set_earliest(DiscoveryWake::Discover, at);
+    }
+
+    /// Once a discovery interval: says that there are too few peers, unless it was said.
+    pub(super) fn handle_interval(&mut self, links: &ConnectedPeers, turn: &mut Turn<'_>) {
+        let (linked, wanted) = (links.len(), self.enough);
+        let few = linked < wanted;
+        if few && !self.told_few {
+            turn.push(PeersEffect::FewPeers { linked, wanted });
+        }
+        self.told_few = few;
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

@@ -73,8 +73,8 @@ impl Peers {
     /// The slot of this peer is one like others again: if there is none left, its session ends.
     pub fn unreserve(&mut self, peer: &NodeId, out: &mut VecDeque<PeersEffect>) {
         let was_reserved = self.give_up_reservation(peer);
-        if was_reserved && self.links.contains(peer) && self.links.has_too_many() {
-            let reason = CloseReason::SlotsFull;
+        let link = self.links.get(peer).filter(|_| was_reserved);
+        if let Some(reason) = link.and_then(|link| self.links.overflow(link.peer.direction)) {
             out.push_back(PeersEffect::Disconnect { peer: *peer, reason });
         }
     }
@@ -87,6 +87,11 @@ impl Peers {
             self.links.unreserve(peer);
         }
         was_reserved
+    }
+
+    /// How many peers there should be at least.
+    pub const fn min_peers(&self) -> usize {
+        self.discovery.enough()
     }
 
     /// Whether the application keeps a slot for this peer.

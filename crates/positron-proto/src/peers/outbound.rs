@@ -137,7 +137,8 @@ impl Outbound {
         turn: &mut Turn<'_>,
     ) {
         while let Some(peer) = self.wanted.pop_first() {
-            if standings.is_banned(&peer, turn.now.wall) || dialer.is_taken(&peer, links) {
+            let full = links.outbound_limit_reached(dialer.connecting());
+            if full || standings.is_banned(&peer, turn.now.wall) || dialer.is_taken(&peer, links) {
                 continue;
             }
             if !dialer.dial_known(peer, book, links, turn) && book.get(&peer).is_some() {

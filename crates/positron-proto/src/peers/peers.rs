@@ -79,7 +79,7 @@ pub struct Peers {
     intake: Intake,
     pub(super) outbound: Outbound,
     pub(super) reserved: Reserved,
-    discovery: Discovery,
+    pub(super) discovery: Discovery,
 }
 
 impl Peers {
@@ -93,7 +93,7 @@ impl Peers {
         now: Now,
     ) -> Self {
         let config = config.sane();
-        let (id, enough) = (me.node_id(), config.min_peers);
+        let (id, enough, slots) = (me.node_id(), config.min_peers, config.slots());
         let mut book = AddressBook::default();
         intake::restore(remembered, id, &mut book);
         Self {
@@ -103,13 +103,13 @@ impl Peers {
             started: false,
             own: LocalRecord::new(me, network, config.external, config.software, now.wall),
             book,
-            links: ConnectedPeers::new(config.max_peers, enough, config.max_peers_per_address),
+            links: ConnectedPeers::new(slots),
             refusals: Refusals::default(),
             dialer: Dialer::new(id),
             redial: Redial::new(),
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
-            outbound: Outbound::new(enough),
+            outbound: Outbound::new(enough.min(slots.outbound)),
             reserved: Reserved::default(),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
@@ -164,6 +164,7 @@ impl Peers {
             let turn = &mut self.shared.turn(now, out);
             match reason {
                 CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
+                CloseReason::InboundFull => turn.counters.inbound_refused_inbound += 1,
                 _ => turn.counters.inbound_refused_full += 1,
             }
             let scope = Scope::of_peer(peer.addr);
@@ -193,8 +194,8 @@ impl Peers {
         if !self.links.up(now.mono, peer, is_reserved) {
             return;
         }
-        if !is_reserved && self.links.is_overfull() {
-            let reason = CloseReason::SlotsFull;
+        let overflow = || self.links.overflow(peer.direction);
+        if let Some(reason) = (!is_reserved).then(overflow).flatten() {
             return turn.push(PeersEffect::Disconnect { peer: peer.id, reason });
         }
         self.bootstraps.handle_peer_up(&peer.id);
@@ -575,6 +576,7 @@ impl Peers {
         self.book.note_alive(self.links.iter().map(|(node, _)| *node), now.wall, out);
         let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
         self.outbound.handle_interval(&self.book, &self.links, dialer, standings, turn);
+        self.discovery.handle_interval(&self.links, turn);
     }
 }
 

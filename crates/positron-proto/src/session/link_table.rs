@@ -146,13 +146,18 @@ impl LinkTable {
             }
             Err(TooMany) => {
                 self.rows.insert(link, LinkEntry::new(kind, from, Stage::Closing, Quota::Free));
-                self.carriers.of(kind).end(now, link, LinkEnding::Reset, CloseReason::SlotsFull);
+                self.carriers.of(kind).end(
+                    now,
+                    link,
+                    LinkEnding::Reset,
+                    CloseReason::ConnectionsFull,
+                );
                 return Admitted::Refused;
             }
         }
         match self.door.oldest_beyond_limit() {
             Some(oldest) => {
-                self.end(now, oldest, LinkEnding::Reset, CloseReason::SlotsFull);
+                self.end(now, oldest, LinkEnding::Reset, CloseReason::ConnectionsFull);
                 Admitted::InsteadOfOldest
             }
             None => Admitted::Yes,
