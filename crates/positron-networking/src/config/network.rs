@@ -35,8 +35,8 @@ pub struct NetworkConfig {
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Nodes that always have a slot, beside `max_peers` and all that is part of it, and are
-    /// dialled for as long as they are not connected ([`Node::reserve`](crate::Node::reserve)): each
-    /// an id, or `id@ip:port`.
+    /// dialled for as long as they are not connected ([`Node::reserve`](crate::Node::reserve)):
+    /// each an id, or `id@ip:port`.
     pub reserved_peers: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
     pub data_dir: Option<PathBuf>,
