@@ -17,6 +17,8 @@ use positron_proto::{
         view::{UsedTwice, few_peers_in_words},
     },
     session::sessions::{DialFailure, DownReason},
+    subnet::Subnet,
+    trust::AddressBan,
     wire::frame::CloseReason,
 };
 use serde::{Serialize, Serializer};
@@ -82,6 +84,15 @@ pub enum NodeEvent {
         /// Until when, in seconds since 1970.
         until_unix_secs: u64,
     },
+    /// Whoever is at these addresses is refused from now on.
+    AddressBanned {
+        /// Which.
+        addresses: Subnet,
+        /// The application's words.
+        reason: String,
+        /// Until when, in seconds since 1970.
+        until_unix_secs: u64,
+    },
     /// Where others can reach this node, as far as it knows, changed.
     ExternalAddresses {
         /// The addresses.
@@ -142,6 +153,11 @@ impl NodeEvent {
             Event::PeerBanned { peer, why, until } => {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
+            Event::AddressBanned(AddressBan { addresses, until, why }) => Self::AddressBanned {
+                addresses,
+                reason: why.to_string(),
+                until_unix_secs: until.as_unix_secs(),
+            },
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
             Event::BroadcastOutran { message, peers } => Self::BroadcastOutran { message, peers },
             Event::NumbersBehind => Self::NumbersBehind,
@@ -194,6 +210,9 @@ impl fmt::Display for NodeEvent {
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
             Self::PeerBanned { peer, reason, .. } => {
                 write!(f, "peer {} is banned: {reason}", peer.short())
+            }
+            Self::AddressBanned { addresses, reason, .. } => {
+                write!(f, "{addresses} is banned: {reason}")
             }
             Self::ExternalAddresses { addresses } if addresses.is_empty() => {
                 write!(f, "seen by others at no address any more")

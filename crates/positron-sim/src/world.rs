@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use positron_proto::{
-    node::{NodeCore, NodeView, Refused, SequenceKind, Snapshot},
+    node::{Command, NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -157,6 +157,15 @@ impl World {
         timeout: Duration,
     ) -> Option<Result<(), Refused>> {
         self.stage.ask((from, to), work, timeout)
+    }
+
+    /// What the application of a node wants of its peers. `None`: nobody is there to want it.
+    pub fn order(&mut self, node: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+        let now = self.stage.now();
+        self.stage.change(node, |host, environment| {
+            let answer = host.command(now, environment, Command::Peer(order))?;
+            Some(answer.map(drop))
+        })
     }
 
     /// What was asked so far, and what became of it.

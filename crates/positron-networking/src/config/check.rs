@@ -7,10 +7,13 @@ use std::{
 
 use positron_proto::{
     gossip::GossipConfig,
-    limits::{MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL},
+    limits::{
+        MAX_BOOTSTRAP, MAX_CONFIGURED_ADDRESS_BANS, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL,
+    },
     node::{NodeConfig, PeerOrder},
     peers::PeersConfig,
     session::sessions::{LinkKinds, SessionConfig},
+    subnet::Subnet,
     trust::TrustConfig,
     wire::has_zone,
 };
@@ -35,6 +38,7 @@ impl<'a> Checked<'a> {
         let listen = listen(config)?;
         bootstrap_nodes(config)?;
         reserved_peers(config)?;
+        banned_addresses(config)?;
         external_addresses(config)?;
         log_level(config)?;
         node_id(config)?;
@@ -69,6 +73,7 @@ impl<'a> Checked<'a> {
         let config = self.config;
         let external = self.external_addresses(port);
         let network = config.network_id();
+        let banned = config.banned_addresses.iter();
         let heartbeat = Duration::from_secs_f64(config.heartbeat_interval);
         NodeConfig {
             network,
@@ -107,6 +112,7 @@ impl<'a> Checked<'a> {
                 decay_interval: Duration::from_secs_f64(config.trust_decay_interval),
                 boost_message: config.trust_boost_message,
                 penalty_invalid: config.trust_penalty_invalid,
+                banned_addresses: banned.filter_map(|net| net.parse().ok()).collect(),
             },
         }
     }
@@ -181,6 +187,26 @@ fn reserved_peers(config: &NetworkConfig) -> Result<(), ConfigError> {
             || quoted(peer),
             || "each must be the id of a node, or id@ip:port with its IP address and port".into(),
         )?;
+    }
+    Ok(())
+}
+
+fn banned_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.banned_addresses.len();
+    ensure(
+        count <= MAX_CONFIGURED_ADDRESS_BANS,
+        "banned_addresses",
+        || format!("{count} addresses"),
+        || format!("at most {MAX_CONFIGURED_ADDRESS_BANS} are allowed"),
+    )?;
+    for address in &config.banned_addresses {
+        if let Err(why) = address.parse::<Subnet>() {
+            return Err(ConfigError::BadValue {
+                key: "banned_addresses",
+                value: quoted(address),
+                allowed: format!("each must be such as 203.0.113.7 or 2001:db8::/32: {why}"),
+            });
+        }
     }
     Ok(())
 }
@@ -384,6 +410,12 @@ mod tests {
         assert_eq!(
             refusal(|c| c.min_peers = 51),
             "`min_peers` is 51, but it must be at most max_peers, which is 50"
+        );
+        let refused = refusal(|c| c.banned_addresses = vec!["203.0.113.7/24".into()]);
+        let says = "`banned_addresses` is \"203.0.113.7/24\"";
+        assert!(
+            refused.starts_with(says) && refused.ends_with("is 203.0.113.0/24 meant?"),
+            "{refused}"
         );
         assert_eq!(
             refusal(|c| c.max_inbound = Some(51)),

@@ -1,5 +1,5 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
-//! `max_inbound`, `max_outbound`, `max_peers_per_address` and `external_addresses`.
+//! `external_addresses`, and who is limited or banned by what.
 
 use std::path::PathBuf;
 
@@ -38,6 +38,9 @@ pub struct NetworkConfig {
     /// dialled for as long as they are not connected ([`Node::reserve`](crate::Node::reserve)):
     /// each an id, or `id@ip:port`.
     pub reserved_peers: Vec<String>,
+    /// Addresses where nobody is welcome, each one or all that begin with the same bits:
+    /// `203.0.113.7`, `2001:db8::/32` ([`Node::ban_address`](crate::Node::ban_address)).
+    pub banned_addresses: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
@@ -123,6 +126,7 @@ impl Default for NetworkConfig {
             udp_batches: session.udp_batches,
             bootstrap_nodes: peers.bootstrap,
             reserved_peers: Vec::new(),
+            banned_addresses: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
             log_file: None,

@@ -30,7 +30,10 @@ use crate::{
     peers::Peers,
     request::Requests,
     rng::Seed,
-    session::{Sessions, sessions::Reading},
+    session::{
+        Sessions,
+        sessions::{Hangup, Reading},
+    },
     storage::Change,
     substream::{SubstreamId, SubstreamOrder, Substreams},
     time::{Instant, Now},
@@ -105,7 +108,8 @@ impl NodeCore {
             direct: Direct::default(),
             requests: Requests::default(),
             substreams: Substreams::default(),
-            trust: Trust::new(config.trust, snapshot.standings, now),
+            trust: Trust::new(config.trust, snapshot.standings, now)
+                .with_address_bans(snapshot.address_bans, now),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -135,6 +139,10 @@ impl NodeCore {
             Input::Interfaces(addresses) => {
                 self.peers.handle_interfaces(now, &addresses, &mut self.queues.peers);
                 self.sessions.handle_network_changed(now);
+            }
+            Input::Accepted { link, from, .. } if self.refuses(from) => {
+                self.counters.banned_addresses_dropped += 1;
+                self.effects.push_back(Effect::Hangup { link, how: Hangup::Abort });
             }
             Input::Accepted { kind, link, from, certificate } => {
                 let out = &mut self.queues.session;
@@ -181,6 +189,10 @@ impl NodeCore {
         segment_size: usize,
         datagrams: &[u8],
     ) {
+        if self.refuses(from) {
+            self.counters.banned_addresses_dropped += 1;
+            return;
+        }
         let out = &mut self.queues.session;
         self.sessions.handle_datagrams(now, from, segment_size, datagrams, out);
         self.flush_and_route(now);
@@ -275,9 +287,9 @@ impl NodeCore {
         self.gossip.history()
     }
 
-    /// What everybody is made of who was ever observed.
-    pub const fn standings(&self) -> &crate::standings::TrustTable {
-        self.trust.standings()
+    /// What everybody is made of who was ever observed, and which bans there are.
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Links whose handshake is not complete.
@@ -302,6 +314,7 @@ impl NodeCore {
             storage: self.persistence.view(),
             next_wake,
             banned: standings.banned(),
+            banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
             used_twice: self.identity_use.views(now.mono),
             counters: AllCounters {
@@ -384,15 +397,6 @@ impl NodeCore {
             self.persistence.persist_for(what, first, &mut self.effects);
         }
         changes.for_each(|change| self.persist(change));
-        Ok(ticket)
-    }
-
-    fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {
-        if !self.peers.join(now, address) {
-            return Err(Refused::TooManyAddresses);
-        }
-        let ticket = self.publisher.ticket();
-        self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
         Ok(ticket)
     }
 

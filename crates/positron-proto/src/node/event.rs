@@ -12,6 +12,7 @@ use crate::{
     session::sessions::{DialFailure, DialRequest, DownReason},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
+    trust::AddressBan,
     wire::frame::CloseReason,
 };
 
@@ -102,6 +103,8 @@ pub enum Event {
         /// Until when.
         until: WallTime,
     },
+    /// Whoever is at these addresses is refused from now on.
+    AddressBanned(AddressBan),
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
     /// A broadcast left the retention window before these peers had it: they take too little, and

@@ -18,7 +18,7 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
-    session::sessions::{self, DialOutcome, DownReason, Peer, Reading},
+    session::sessions::{self, DialOutcome, DownReason, LinkDown, Peer, Reading},
     storage::Change,
     substream,
     time::{Duration, Now},
@@ -92,7 +92,8 @@ impl NodeCore {
                 self.handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
-                self.peers.handle_moved(peer, addr, &mut self.queues.peers);
+                let standings = self.trust.standings();
+                self.peers.handle_moved(peer, addr, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::Down { peer, reason } => {
                 if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
@@ -140,6 +141,13 @@ impl NodeCore {
 
     fn route_peers(&mut self, now: Now, out: peers::PeersEffect) {
         match out {
+            peers::PeersEffect::Dial(dial)
+                if self.peers.is_banned_dial(&dial, self.trust.standings()) =>
+            {
+                let outcome = DialOutcome::Failed(LinkDown::BannedAddress.into());
+                let out = &mut self.queues.session;
+                out.push_back(sessions::SessionEffect::DialEnded { dial, outcome });
+            }
             peers::PeersEffect::Dial(dial) => {
                 self.sessions.dial(now, dial, &mut self.queues.session);
             }
@@ -303,12 +311,27 @@ impl NodeCore {
 
     /// What the application wants of its peers.
     pub(super) fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
-        if order.peer() == self.id() {
+        if order.peer() == Some(self.id()) {
             return Err(Refused::AgainstOurselves);
         }
         order.obey(now, (&mut self.trust, &mut self.peers), &mut self.queues)?;
         let ticket = self.publisher.ticket();
         self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
+        Ok(ticket)
+    }
+
+    /// Whether what comes from there is not read.
+    pub(super) fn refuses(&self, from: SocketAddr) -> bool {
+        let standings = self.trust.standings();
+        standings.bans_address(from.ip()) && !self.peers.expects_at(from.ip())
+    }
+
+    pub(super) fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {
+        if !self.peers.join(now, address) {
+            return Err(Refused::TooManyAddresses);
+        }
+        let ticket = self.publisher.ticket();
+        self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
         Ok(ticket)
     }
 
@@ -368,20 +391,23 @@ impl NodeCore {
     }
 
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
+        if let Some(change) = trust::change::of(&out) {
+            self.persist_later(now, change);
+        }
         match out {
-            trust::TrustEffect::Remember(known) => {
-                self.persist_later(now, trust::change::keep(&known));
-            }
-            trust::TrustEffect::Forget(peer) => {
-                self.persist_later(now, trust::change::forget(&peer));
-            }
-            trust::TrustEffect::Record(event) => {
-                self.persist_later(now, trust::change::record(&event));
-            }
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);
                 self.emit(Event::PeerBanned { peer, why, until });
             }
+            trust::TrustEffect::UnbanAddress(_) => self.peers.handle_address_unbanned(now),
+            trust::TrustEffect::BanAddress(ban) => {
+                let standings = self.trust.standings();
+                self.peers.handle_address_banned(standings, &mut self.queues.peers);
+                self.emit(Event::AddressBanned(ban));
+            }
+            trust::TrustEffect::Remember(_)
+            | trust::TrustEffect::Forget(_)
+            | trust::TrustEffect::Record(_) => {}
         }
     }
 

@@ -88,6 +88,8 @@ pub struct NodeView {
     pub next_wake: Option<(Duration, Wake)>,
     /// Peers that it bans.
     pub banned: usize,
+    /// Bans of addresses.
+    pub banned_addresses: usize,
     /// Sessions that went on over a link of each kind instead of one of another.
     pub moves: sessions::PerKind<u64>,
     /// Keys that are used in two places at once: ours may be among them.

@@ -23,7 +23,7 @@ use crate::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
         MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
-    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
@@ -516,9 +516,11 @@ const fn is_hopeless(why: &DialFailure) -> bool {
     use HandshakeFailure::{Ourselves, Refused};
     matches!(
         why,
-        DialFailure::Handshake(
-            Ourselves | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
-        )
+        DialFailure::Link(LinkDown::BannedAddress)
+            | DialFailure::Handshake(
+                Ourselves
+                    | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
+            )
     )
 }
 

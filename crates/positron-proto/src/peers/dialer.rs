@@ -119,6 +119,11 @@ impl Dialer {
         self.links().map(|(to, ..)| *to)
     }
 
+    /// Where a node of which we know the id is dialled.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (SocketAddr, NodeId)> {
+        self.under_way.keys().filter_map(|(to, peer, _)| Some((*to, (*peer)?)))
+    }
+
     /// Dials that may become links in slots that all share.
     pub(super) fn connecting(&self) -> usize {
         let shared = |(key, at): &(&Key, &UnderWay)| !key.2 && at.reason != DialReason::Reserved;

@@ -1,5 +1,7 @@
 //! What we say to linked peers: hello, heartbeats, questions, records of others.
 
+use std::net::SocketAddr;
+
 use super::{
     PeersEffect, PeersMessage,
     address_book::AddressBook,
@@ -237,7 +239,9 @@ pub(super) fn sample(
     let fits = |node: &NodeId, entry: &AddressEntry| {
         let alive = entry.linked
             || (entry.known.failures == 0 && now.since(entry.known.last_seen) < PASSED_ON_FOR);
-        let reachable = entry.known.dialled.is_some_and(|addr| is_plausible(addr, scope));
+        let fits =
+            |addr: SocketAddr| is_plausible(addr, scope) && !standings.bans_address(addr.ip());
+        let reachable = entry.known.dialled.is_some_and(fits);
         alive && reachable && *node != to && !standings.is_banned(node, now)
     };
     let entries = book.sample(turn.rng, count, fits);

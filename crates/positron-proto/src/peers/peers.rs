@@ -155,7 +155,8 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
-        let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
+        let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
+        let (reason, parting) = if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
         } else if let Err(reason) =
@@ -185,8 +186,9 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
         let turn = &mut self.shared.turn(now, out);
-        if standings.is_banned(&peer.id, now.wall) {
+        if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
             return self.bootstraps.handle_banned_contact(peer.id, turn);
         }
@@ -227,8 +229,12 @@ impl Peers {
         &mut self,
         peer: NodeId,
         addr: SocketAddr,
+        standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        if self.is_banned_at(&peer, addr.ip(), standings) {
+            return out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
+        }
         if self.links.moved(&peer, addr) {
             let message = PeersMessage::ObservedAddress(addr.into());
             out.push_back(PeersEffect::Send { to: peer, message });

@@ -57,6 +57,11 @@ impl Reserved {
         self.by_id.contains_key(peer)
     }
 
+    /// Where they are, as far as the application says.
+    pub(super) fn places(&self) -> impl Iterator<Item = SocketAddr> {
+        self.by_id.values().filter_map(|reservation| reservation.at)
+    }
+
     /// Dials all that are not linked as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
         for peer in self.by_id.keys() {

@@ -294,11 +294,13 @@ impl LinkTable {
     /// the next link.
     pub(super) fn close(&mut self, now: Now, id: LinkId, reason: CloseReason) {
         let Some(stage) = self.stage(id) else { return };
+        // Nobody waits for who is banned: nothing may be heard from where it is.
         let moved_on = matches!(
             (stage, &reason),
             (
                 Stage::Established(_),
-                CloseReason::Duplicate
+                CloseReason::Banned
+                    | CloseReason::Duplicate
                     | CloseReason::OtherProcess(_)
                     | CloseReason::Timeout
                     | CloseReason::SlowReader

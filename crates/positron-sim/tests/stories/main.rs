@@ -7,8 +7,10 @@ mod identities;
 use std::ops::Range;
 
 use positron_proto::{
+    node::PeerOrder,
     peers::KnownPeer,
     session::sessions::{LinkKind, LinkKinds},
+    subnet::Subnet,
     time::Duration,
 };
 use positron_sim::{

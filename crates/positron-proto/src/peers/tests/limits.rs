@@ -92,8 +92,8 @@ fn a_reserved_peer_stands_beside_both_limits() {
     world.act(node, |node, now, _| node.peers.reserve(now, dials_id, None));
     let both = |world: &World| world.linked(node, dialled) && world.linked(node, dials);
     assert!(world.run_until(Duration::from_secs(60), both));
-    world.act(node, |node, _, out| node.peers.unreserve(&dialled_id, out));
-    world.act(node, |node, _, out| node.peers.unreserve(&dials_id, out));
+    world.act(node, |node, _, out| node.peers.unreserve(&dialled_id, &node.standings, out));
+    world.act(node, |node, _, out| node.peers.unreserve(&dials_id, &node.standings, out));
     world.run(Duration::from_secs(1));
     assert_eq!(world.degree(node), 0);
 }

@@ -99,7 +99,7 @@ fn who_has_no_reservation_any_more_is_one_of_many_again() {
     world.act(0, |node, now, _| node.peers.reserve(now, id, None));
     world.restart(late, knows_the_hub);
     assert!(world.run_until(REACHED_WITHIN, |world| world.linked(0, late)));
-    world.act(0, |node, _, out| node.peers.unreserve(&id, out));
+    world.act(0, |node, _, out| node.peers.unreserve(&id, &node.standings, out));
     world.run(Duration::from_secs(1));
     let links = world.links.iter().filter(|(a, b)| *a == 0 || *b == 0).count();
     assert!(links <= 50, "{links}");

@@ -305,3 +305,50 @@ fn who_is_banned_no_more_is_dialled_at_once() {
     world.act(1, |node, now, _| node.peers.handle_unbanned(now, hub));
     assert!(world.run_until(Duration::from_secs(2), |world| world.linked(0, 1)));
 }
+
+#[test]
+fn who_is_at_a_banned_address_is_let_go_and_refused_unless_a_slot_is_reserved_for_it() {
+    let mut world = crowd(1, 3, &config());
+    world.run(Duration::from_secs(10));
+    assert!(world.linked(0, 1) && world.linked(0, 2));
+    let (spared, address) = (world.id(2), world.nodes[1].addr.ip());
+    world.act(0, |node, now, _| node.peers.reserve(now, spared, None));
+    let everybody = ["0.0.0.0/0".parse().unwrap()].to_vec();
+    world.nodes[0].standings.set_banned_addresses(everybody);
+    world.act(0, |node, _, out| node.peers.handle_address_banned(&node.standings, out));
+    world.run(Duration::from_secs(1));
+    assert!(!world.linked(0, 1) && world.linked(0, 2));
+    let peers = &world.nodes[0].peers;
+    assert!(!peers.expects_at(address) && peers.expects_at(world.nodes[2].addr.ip()));
+
+    let (now, mut out) = (world.now, VecDeque::new());
+    let [stranger, expected] =
+        [1, 2].map(|node| world.peer(node, world.nodes[node].addr, Direction::Inbound));
+    let node = &mut world.nodes[0];
+    node.peers.handle_incoming(now, stranger, &node.standings, &mut out);
+    let reason = CloseReason::Banned;
+    assert_eq!(out[0], PeersEffect::Refuse { peer: stranger, reason, parting: None });
+    out.clear();
+    node.peers.handle_incoming(now, expected, &node.standings, &mut out);
+    assert_eq!(out, [PeersEffect::Admit(expected)]);
+
+    // Without its slot it is one of those.
+    world.act(0, |node, _, out| node.peers.unreserve(&spared, &node.standings, out));
+    world.run(Duration::from_secs(1));
+    assert!(!world.linked(0, 2));
+}
+
+#[test]
+fn who_is_linked_and_shows_up_at_a_banned_address_is_let_go() {
+    let mut world = crowd(1, 2, &config());
+    world.run(Duration::from_secs(10));
+    let (peer, mut out) = (world.id(1), VecDeque::new());
+    let node = &mut world.nodes[0];
+    node.standings.set_banned_addresses(vec!["203.0.113.0/24".parse().unwrap()]);
+    let [elsewhere, there] = ["203.0.112.7:1", "[::ffff:203.0.113.7]:1"];
+    node.peers.handle_moved(peer, elsewhere.parse().unwrap(), &node.standings, &mut out);
+    let disconnect = PeersEffect::Disconnect { peer, reason: CloseReason::Banned };
+    assert!(!out.contains(&disconnect), "{out:?}");
+    node.peers.handle_moved(peer, there.parse().unwrap(), &node.standings, &mut out);
+    assert!(out.contains(&disconnect), "{out:?}");
+}
