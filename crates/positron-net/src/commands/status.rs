@@ -146,7 +146,7 @@ fn fields(status: &Status) -> Fields {
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
-        .list("banned addresses", banned_addresses.into_iter())
+        .list("banned addresses", banned_addresses)
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
         .list("too few peers", status.few_peers.iter().map(|why| sanitised(why)))
         .list("next wake-up", status.next_wake.iter().map(next_wake))
