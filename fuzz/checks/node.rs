@@ -420,7 +420,7 @@ impl Stage {
     fn check_bounds(&self) {
         let view = self.core.view(self.now);
         assert!(self.core.half_open() <= MAX_HALF_OPEN + MAX_DATAGRAM_HALF_OPEN);
-        assert!(self.core.standings().len() <= MAX_OBSERVED);
+        assert!(self.core.trust().standings().len() <= MAX_OBSERVED);
         assert!(view.known_peers <= MAX_BOOK && view.bootstrap.len() <= MAX_BOOTSTRAP);
         assert!(view.external_addresses.len() <= MAX_EXTERNAL_ADDRESSES * 2);
         assert!(view.kept.0 <= CACHE_SIZE && view.kept.1 <= RETENTION_BYTES, "{:?}", view.kept);

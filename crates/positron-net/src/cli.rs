@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        bench, generate_config, id, invite, join, simulate, soak, start, stats, status, version,
+        ban, bans, bench, disconnect, generate_config, id, invite, join, peers, reserve, simulate,
+        soak, start, stats, status, unban, unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -50,6 +51,20 @@ pub(crate) enum Command {
     Id(id::IdOptions),
     /// Ask the running node how it is
     Status(status::StatusOptions),
+    /// List the peers of the running node
+    Peers(peers::PeersOptions),
+    /// Have the running node refuse a node, an address or a range of addresses
+    Ban(ban::BanOptions),
+    /// Lift a ban of the running node
+    Unban(unban::UnbanOptions),
+    /// List the bans of the running node
+    Bans(bans::BansOptions),
+    /// End a session of the running node
+    Disconnect(disconnect::DisconnectOptions),
+    /// Have the running node keep a slot for a peer
+    Reserve(reserve::ReserveOptions),
+    /// Have the running node keep no slot for a peer any more
+    Unreserve(unreserve::UnreserveOptions),
     /// Tell what the database of a node holds, whether it runs or not
     Stats(stats::StatsOptions),
     /// Write a configuration file with every key

@@ -13,6 +13,7 @@ mod home;
 
 mod joining;
 mod logging;
+mod peer_orders;
 mod rate;
 
 mod service;
@@ -100,6 +101,13 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Invite(options) => options.run(terminal, global),
         Command::Id(options) => options.run(terminal, global),
         Command::Status(options) => options.run(terminal, global),
+        Command::Peers(options) => options.run(terminal, global),
+        Command::Ban(options) => options.run(terminal, global),
+        Command::Unban(options) => options.run(terminal, global),
+        Command::Bans(options) => options.run(terminal, global),
+        Command::Disconnect(options) => options.run(terminal, global),
+        Command::Reserve(options) => options.run(terminal, global),
+        Command::Unreserve(options) => options.run(terminal, global),
         Command::Stats(options) => options.run(terminal, global),
         Command::GenerateConfig(options) => options.run(terminal),
         Command::Bench(options) => options.run(terminal, global),

@@ -19,6 +19,7 @@ use crate::{
     global::Global,
     joining::join,
     logging::Log,
+    peer_orders::obey,
     settings::{Settings, passphrase_of_environment},
     signals::Signals,
     table::{Fields, count, duration},
@@ -172,6 +173,8 @@ impl Service {
         match event {
             NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
             NodeEvent::PeerBanned { .. }
+            | NodeEvent::AddressBanned { .. }
+            | NodeEvent::FewPeers { .. }
             | NodeEvent::BroadcastOutran { .. }
             | NodeEvent::NumbersBehind
             | NodeEvent::UsedTwice { .. }
@@ -333,6 +336,14 @@ fn control(node: &Node, folder: &Path, terminal: &Terminal) -> Option<Server> {
 async fn answer(node: Node, request: Request) -> Response {
     match request {
         Request::Status => status(&node.stats()),
+        Request::Bans => match serde_json::to_value(node.bans().await) {
+            Ok(bans) => Response::Bans(bans),
+            Err(error) => Response::Refused(error.to_string()),
+        },
+        Request::Order(order) => match obey(&node, order).await {
+            Ok(whom) => Response::Obeyed(whom),
+            Err(why) => Response::Refused(why),
+        },
         Request::Join { target } => match target.parse() {
             Ok(target) => match join(&node, &target).await {
                 Ok(id) => Response::Joined(id),

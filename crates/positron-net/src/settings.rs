@@ -310,6 +310,8 @@ fn with_environment(
             .try_this(format!("correct it, or `unset {PREFIX}{name}`"))
         };
         let text = value.into_string().map_err(|_| wrong("it is not UTF-8".into()))?;
+        let unset = if takes_a_number(&key) { Value::from(0) } else { Value::from("") };
+        let old = if old.is_null() { &unset } else { old };
         let new = typed_like(old, &text).map_err(wrong)?;
         keys.insert(key.clone(), new);
         config = serde_json::from_value(Value::Object(keys))
@@ -351,7 +353,13 @@ fn as_object(config: &NetworkConfig) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// `text` as a value of the same type as `old`; keys that are empty so far hold text.
+/// Whether a number may be set for this key.
+fn takes_a_number(key: &str) -> bool {
+    let one = Value::from(Map::from_iter([(key.to_owned(), Value::from(1))]));
+    serde_json::from_value::<NetworkConfig>(one).is_ok()
+}
+
+/// `text` as a value of the same type as `old`.
 fn typed_like(old: &Value, text: &str) -> Result<Value, String> {
     match old {
         Value::Number(_) => match serde_json::from_str(text.trim()) {
@@ -391,6 +399,10 @@ mod tests {
         assert_eq!(from_environment("TRANSPORT", "tcp").unwrap().transport, TransportPolicy::Tcp);
         assert_eq!(from_environment("DATA_DIR", "/x").unwrap().data_dir, Some("/x".into()));
         assert_eq!(from_environment("GOSSIP_INTERVAL", "2").unwrap().gossip_interval, 2.0);
+        let limits = from_environment("MAX_INBOUND", "20").unwrap();
+        assert_eq!((limits.max_inbound, limits.max_outbound), (Some(20), None));
+        let id = "0123456789012345";
+        assert_eq!(from_environment("NODE_ID", id).unwrap().node_id.as_deref(), Some(id));
         let nodes = from_environment("BOOTSTRAP", "a:1, b:2,").unwrap().bootstrap_nodes;
         assert_eq!(nodes, ["a:1", "b:2"]);
     }
@@ -401,6 +413,8 @@ mod tests {
             ("PORT", "99999"),
             ("PORT", "udp"),
             ("MAX_PEERS", "-1"),
+            ("MAX_INBOUND", "many"),
+            ("MAX_OUTBOUND", "51"),
             ("GOSSIP_INTERVAL", "-1"),
             ("BOOTSTRAP", "nonsense"),
             ("TRANSPORT", "quic"),

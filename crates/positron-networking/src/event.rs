@@ -12,8 +12,13 @@ use positron_proto::{
     handshake::Direction,
     id::{MessageId, NodeId},
     misbehavior::BanReason,
-    node::{Event, view::UsedTwice},
+    node::{
+        Event,
+        view::{UsedTwice, few_peers_in_words},
+    },
     session::sessions::{DialFailure, DownReason},
+    subnet::Subnet,
+    trust::AddressBan,
     wire::frame::CloseReason,
 };
 use serde::{Serialize, Serializer};
@@ -53,6 +58,14 @@ pub enum NodeEvent {
         /// How many others were refused for this reason since it was told last.
         others: u64,
     },
+    /// There are fewer peers than `min_peers`, and have been for about `peer_discovery_interval`.
+    /// Told once, until there are enough; everybody that the node knows of is dialled meanwhile.
+    FewPeers {
+        /// How many are connected.
+        connected: usize,
+        /// `min_peers`.
+        wanted: usize,
+    },
     /// A dial led to nothing.
     DialFailed {
         /// Where to.
@@ -68,6 +81,15 @@ pub enum NodeEvent {
         /// For what; with the application's words, if it is the application that says so.
         #[serde(serialize_with = "in_words")]
         reason: BanReason,
+        /// Until when, in seconds since 1970.
+        until_unix_secs: u64,
+    },
+    /// Whoever is at these addresses is refused from now on.
+    AddressBanned {
+        /// Which.
+        addresses: Subnet,
+        /// The application's words.
+        reason: String,
         /// Until when, in seconds since 1970.
         until_unix_secs: u64,
     },
@@ -126,10 +148,16 @@ impl NodeEvent {
             Event::PeersRefused { peer, addr, reason, untold } => {
                 Self::PeersRefused { peer, address: addr, reason, others: untold }
             }
+            Event::FewPeers { linked, wanted } => Self::FewPeers { connected: linked, wanted },
             Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
             Event::PeerBanned { peer, why, until } => {
                 Self::PeerBanned { peer, reason: why, until_unix_secs: until.as_unix_secs() }
             }
+            Event::AddressBanned(AddressBan { addresses, until, why }) => Self::AddressBanned {
+                addresses,
+                reason: why.to_string(),
+                until_unix_secs: until.as_unix_secs(),
+            },
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
             Event::BroadcastOutran { message, peers } => Self::BroadcastOutran { message, peers },
             Event::NumbersBehind => Self::NumbersBehind,
@@ -161,7 +189,10 @@ impl fmt::Display for NodeEvent {
             Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
             Self::PeersRefused { peer, address, reason, others } => {
                 let why = match reason {
-                    CloseReason::SlotsFull => "every slot for guests is taken (`max_peers`)".into(),
+                    CloseReason::SlotsFull => "every slot is taken (`max_peers`)".into(),
+                    CloseReason::InboundFull => {
+                        "every slot for those who dial is taken (`max_inbound`)".into()
+                    }
                     CloseReason::AddressFull => format!(
                         "{} has as many peers here as one address may have \
                          (`max_peers_per_address`)",
@@ -173,9 +204,15 @@ impl fmt::Display for NodeEvent {
                 write!(f, "refused peer {} at {address}: {why}", peer.short())?;
                 if *others > 0 { write!(f, "; {others} others before it") } else { Ok(()) }
             }
+            Self::FewPeers { connected, wanted } => {
+                write!(f, "too few peers, {}", few_peers_in_words(*connected, *wanted))
+            }
             Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
             Self::PeerBanned { peer, reason, .. } => {
                 write!(f, "peer {} is banned: {reason}", peer.short())
+            }
+            Self::AddressBanned { addresses, reason, .. } => {
+                write!(f, "{addresses} is banned: {reason}")
             }
             Self::ExternalAddresses { addresses } if addresses.is_empty() => {
                 write!(f, "seen by others at no address any more")
@@ -264,5 +301,13 @@ mod tests {
         assert!(full.contains("`max_peers_per_address`"), "{full}");
         let full = told(CloseReason::SlotsFull, 3);
         assert!(full.ends_with("(`max_peers`); 3 others before it"), "{full}");
+        let full = told(CloseReason::InboundFull, 0);
+        assert!(full.ends_with("(`max_inbound`)"), "{full}");
+        // Who is refused reads the same key.
+        for reason in [CloseReason::SlotsFull, CloseReason::InboundFull, CloseReason::AddressFull] {
+            let words = reason.to_string();
+            let key = words.split('`').nth(1).unwrap();
+            assert!(told(reason, 0).contains(&format!("(`{key}`)")), "{words}");
+        }
     }
 }

@@ -75,12 +75,13 @@ pub use positron_proto::{
     node::{Refused, SequenceKind as MessageKind},
     request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
+    subnet::{NotASubnet, Subnet},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;
 pub use request::Request;
-pub use stats::{Stats, SubscriptionStats, TrustedPeer};
+pub use stats::{Ban, Banned, Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 
 /// The programs in the README run as tests.

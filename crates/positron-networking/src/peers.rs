@@ -7,12 +7,13 @@ use bytes::Bytes;
 use positron_proto::{
     id::NodeId,
     node::{Command, PeerOrder},
+    subnet::Subnet,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
+    Ban, Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -206,6 +207,64 @@ impl Node {
     /// [`Refused::AgainstOurselves`](crate::Refused).
     pub async fn unban(&self, peer: NodeId) -> Result<(), OrderError> {
         self.order(PeerOrder::Unban { peer }).await
+    }
+
+    /// Refuses whoever is at an address, or at all that begin with the same bits, from now on, for
+    /// so long: nothing from there is read, nobody there is dialled, and sessions with who is there
+    /// are closed with [`CloseReason::Banned`](crate::CloseReason::Banned). A ban lasts over
+    /// restarts, and stands in place of one of exactly these addresses.
+    /// [`NodeEvent::AddressBanned`](crate::NodeEvent::AddressBanned) tells it with `why`.
+    ///
+    /// A [reserved](Self::reserve) peer goes before it: it is dialled all the same, keeps its
+    /// session, and is let in from the address that is reserved with it. A peer of this node that
+    /// moves to a banned address is not heard there, and its session goes on if it comes back in
+    /// time. Who is banned by address alone may come from another one.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use std::time::Duration;
+    ///
+    /// use positron_networking::{NetworkConfig, Node, Subnet};
+    ///
+    /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let loopback: Subnet = "127.0.0.0/8".parse().unwrap();
+    /// alice.ban_address(loopback, "scans us", Duration::from_secs(3600)).await.unwrap();
+    /// assert!(alice.join(&bob.listen_addresses()[0].to_string()).await.is_err());
+    /// assert_eq!(alice.bans().await[0].reason.as_deref(), Some("scans us"));
+    ///
+    /// alice.unban_address(loopback).await.unwrap();
+    /// alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refused::BanWords`](crate::Refused) if `why` has more than 256 bytes,
+    /// [`Refused::TooManyAddressBans`](crate::Refused) if there are 512.
+    pub async fn ban_address(
+        &self,
+        addresses: Subnet,
+        why: &str,
+        lasts: Duration,
+    ) -> Result<(), OrderError> {
+        self.order(PeerOrder::BanAddress { addresses, why: why.into(), lasts }).await
+    }
+
+    /// Lifts the ban of exactly these addresses. Nothing happens if there is none. One of
+    /// `banned_addresses` in the configuration is there again at the next start.
+    ///
+    /// # Errors
+    /// [`OrderError::Stopped`].
+    pub async fn unban_address(&self, addresses: Subnet) -> Result<(), OrderError> {
+        self.order(PeerOrder::UnbanAddress { addresses }).await
+    }
+
+    /// The bans that there are now, of nodes and of addresses.
+    pub async fn bans(&self) -> Vec<Ban> {
+        let (reply, bans) = oneshot::channel();
+        // A node that stopped refuses everybody.
+        let _ = self.0.orders.send(Order::Bans { reply }).await;
+        bans.await.unwrap_or_default()
     }
 
     /// Ends the session with a peer, which is not banned: it is not dialled for about ten minutes

@@ -15,6 +15,7 @@ use positron_proto::{
     peers::{self, Bootstrap, Reservation},
     request,
     session::sessions,
+    subnet::Subnet,
     time::Now,
 };
 use serde::Serialize;
@@ -44,6 +45,8 @@ pub struct Stats {
     pub known_peers: usize,
     /// When no peer is connected: why, in words.
     pub isolation_reason: Option<String>,
+    /// What is missing in words, when fewer are connected than `min_peers`.
+    pub few_peers: Option<String>,
     /// When the node acts next, if nothing happens.
     pub next_wake: Option<WakeStats>,
     /// The connected peers, in order of their ids.
@@ -145,6 +148,8 @@ pub struct GossipStats {
 pub struct TrustStats {
     /// Peers that are refused.
     pub banned: usize,
+    /// Bans of addresses.
+    pub banned_addresses: usize,
 }
 
 /// A peer that has a slot of its own.
@@ -239,6 +244,29 @@ pub struct TrustedPeer {
     pub address: Option<SocketAddr>,
 }
 
+/// A ban that there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ban {
+    /// Of whom.
+    #[serde(flatten)]
+    pub of: Banned,
+    /// Until when, in seconds since 1970.
+    pub until_unix_secs: u64,
+    /// The words with which it was ordered; `None`: a score fell too low.
+    pub reason: Option<String>,
+}
+
+/// Who is banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Banned {
+    /// One node, wherever it is.
+    #[serde(rename = "node_id")]
+    Node(NodeId),
+    /// Whoever is at these addresses.
+    #[serde(rename = "addresses")]
+    Addresses(Subnet),
+}
+
 /// What the core does not know about its node.
 pub(crate) struct Surroundings<'a> {
     pub(crate) network: &'a str,
@@ -273,6 +301,7 @@ impl Stats {
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
             isolation_reason: view.isolation_reason(),
+            few_peers: view.few_peers(),
             next_wake: view.next_wake.map(|(after, reason)| WakeStats {
                 in_ms: after.saturating_sub(around.age).as_secs_f64() * 1_000.0,
                 reason,
@@ -295,7 +324,7 @@ impl Stats {
             },
             discovery: view.counters.peers,
             node: view.counters.node,
-            trust: TrustStats { banned: view.banned },
+            trust: TrustStats { banned: view.banned, banned_addresses: view.banned_addresses },
             reserved: view.reserved.iter().map(ReservedStats::new).collect(),
             used_twice: view.used_twice.iter().map(UsedTwiceStats::new).collect(),
             storage: StorageStats::new(&view.storage, around.folder),
@@ -373,7 +402,7 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
         address: Some(peer.session.peer.addr),
     };
     let mut trusted: Vec<_> = connected.iter().map(of).collect();
-    let standings = core.standings();
+    let standings = core.trust().standings();
     for (id, standing) in standings.iter() {
         if !connected.iter().any(|peer| peer.session.peer.id == *id) {
             let (node_id, trust_score) = (*id, standing.score);
@@ -385,4 +414,19 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
     });
     trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
     trusted
+}
+
+/// Every ban: of nodes first, each in their order.
+pub(crate) fn bans(core: &NodeCore) -> Vec<Ban> {
+    let nodes = core.trust().bans().map(|(peer, until, words)| Ban {
+        of: Banned::Node(peer),
+        until_unix_secs: until.as_unix_secs(),
+        reason: words.map(str::to_owned),
+    });
+    let addresses = core.trust().address_bans().map(|ban| Ban {
+        of: Banned::Addresses(ban.addresses),
+        until_unix_secs: ban.until.as_unix_secs(),
+        reason: Some(ban.why.to_string()),
+    });
+    nodes.chain(addresses).collect()
 }

@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use common::{address, beside, config, event, network, start, until_peers};
 use positron_networking::{
-    BanReason, CloseReason, DownReason, NetworkConfig, Node, NodeEvent, NodeId, OrderError, Refused,
+    BanReason, Banned, CloseReason, DownReason, NetworkConfig, Node, NodeEvent, NodeId, OrderError,
+    Refused, Subnet,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -116,4 +117,52 @@ async fn a_reservation_by_the_application_lasts_over_a_restart_until_it_is_given
 async fn reserved(node: &Node) -> BTreeMap<NodeId, Option<SocketAddr>> {
     let stats = node.stats_now().await;
     stats.reserved.iter().map(|slot| (slot.node_id, slot.address)).collect()
+}
+
+/// All of 127.0.0.0/8 is this machine on Linux alone.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_of_an_address_closes_what_is_there_and_lasts_over_a_restart() {
+    let at = |host: &str| NetworkConfig { host: host.into(), ..config() };
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = Some(folder.path().join("alice"));
+    let alice = start(NetworkConfig { data_dir: data_dir.clone(), ..config() }).await;
+    let bootstrap_nodes = vec![address(&alice)];
+    let [bob, carol] = ["127.0.5.1", "127.0.6.1"].map(at);
+    let bob = start(NetworkConfig { bootstrap_nodes: bootstrap_nodes.clone(), ..bob }).await;
+    let carol = start(NetworkConfig { bootstrap_nodes, ..carol }).await;
+    until_peers(&alice, 2).await;
+    let (mut told, mut heard) = (alice.events(), bob.events());
+    let net: Subnet = "127.0.5.0/24".parse().unwrap();
+    alice.ban_address(net, "scans us", HOUR).await.unwrap();
+    let why = event(&mut told, |event| match event {
+        NodeEvent::AddressBanned { addresses, reason, .. } if *addresses == net => {
+            Some(reason.clone())
+        }
+        _ => None,
+    });
+    assert_eq!(why.await, "scans us");
+    let reason = event(&mut heard, |event| match event {
+        NodeEvent::PeerLeft { peer, reason } if *peer == alice.id() => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(reason.await, DownReason::ByPeer(CloseReason::Banned));
+    let stats = alice.stats_now().await;
+    assert!(stats.peers.iter().all(|peer| peer.node_id == carol.id()), "{:?}", stats.peers);
+    let refused = alice.join(&address(&bob)).await.unwrap_err().to_string();
+    assert!(refused.contains("this node has banned that address"), "{refused}");
+    alice.shutdown().await.unwrap();
+
+    let configured = vec!["127.0.7.1".into()];
+    let banned = NetworkConfig { data_dir, banned_addresses: configured, ..config() };
+    let alice = start(banned).await;
+    let bans = alice.bans().await;
+    let listed: Vec<String> = bans.iter().map(|ban| format!("{:?}", ban.of)).collect();
+    assert_eq!(bans.len(), 2, "{listed:?}");
+    assert!(bans.iter().any(|ban| ban.of == Banned::Addresses(net)), "{listed:?}");
+    alice.reserve(bob.id(), Some(bob.listen_addresses()[0])).await.unwrap();
+    until_peers(&alice, 1).await;
+    alice.unreserve(bob.id()).await.unwrap();
+    alice.unban_address(net).await.unwrap();
+    alice.join(&address(&bob)).await.unwrap();
 }

@@ -8,7 +8,7 @@
 //! time · deadlines · lru                given time, ordered deadlines, who gives way
 //! limits · metric                       every bound, what a counter is
 //! crypto · rng                          the one door to cryptographic libraries · named dice
-//! netgroup                              addresses that count as one
+//! netgroup · subnet                     addresses that count as one · that begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! identity · wire                       claims and evidence · bytes and values
 //! storage                               what is remembered, as rows of tables
@@ -41,6 +41,7 @@ pub mod session;
 pub mod standings;
 pub mod storage;
 pub mod stream;
+pub mod subnet;
 pub mod substream;
 pub mod time;
 pub mod trust;

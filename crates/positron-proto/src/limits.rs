@@ -387,6 +387,10 @@ pub const BAN_DURATION: Duration = Duration::from_secs(3600);
 pub const LONGEST_BAN: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Bans by the application: an eighth of [`MAX_OBSERVED`], so that they never give way to others.
 pub const MAX_ORDERED_BANS: usize = MAX_OBSERVED / 8;
+/// Bans of addresses. Guess: each is looked at for each batch of datagrams, a microsecond for all.
+pub const MAX_ADDRESS_BANS: usize = 512;
+/// Of them, those of the configuration, so that the application has room for others.
+pub const MAX_CONFIGURED_ADDRESS_BANS: usize = MAX_ADDRESS_BANS / 2;
 /// Bytes of the application's words for a ban or a report: a line or two.
 pub const MAX_BAN_WORDS: usize = 256;
 /// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.

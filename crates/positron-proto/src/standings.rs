@@ -1,8 +1,8 @@
 //! What we make of every peer: made by `trust`, lent to `peers` and `gossip`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{id::NodeId, time::WallTime};
+use crate::{id::NodeId, subnet::Subnet, time::WallTime};
 
 /// What we make of one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,12 +19,13 @@ pub struct TrustTable {
     initial: f64,
     known: BTreeMap<NodeId, PeerTrust>,
     banned: usize,
+    addresses: Vec<Subnet>,
 }
 
 impl TrustTable {
     /// Nobody was observed yet; strangers stand at `initial`.
     pub fn new(initial: f64) -> Self {
-        Self { initial, known: BTreeMap::new(), banned: 0 }
+        Self { initial, known: BTreeMap::new(), banned: 0, addresses: Vec::new() }
     }
 
     /// The standing of `peer`.
@@ -41,6 +42,16 @@ impl TrustTable {
     /// How many peers are banned. One whose ban is over counts until it is pardoned.
     pub const fn banned(&self) -> usize {
         self.banned
+    }
+
+    /// Whether whoever is at this address is refused.
+    pub fn bans_address(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|net| net.contains(ip))
+    }
+
+    /// How many bans of addresses there are.
+    pub fn banned_addresses(&self) -> usize {
+        self.addresses.len()
     }
 
     /// Every observed peer, in order of its id.
@@ -62,6 +73,10 @@ impl TrustTable {
         self.banned += usize::from(standing.banned_until.is_some());
         let before = self.known.insert(peer, standing);
         self.banned -= usize::from(before.is_some_and(|before| before.banned_until.is_some()));
+    }
+
+    pub(crate) fn set_banned_addresses(&mut self, addresses: Vec<Subnet>) {
+        self.addresses = addresses;
     }
 
     pub(crate) fn forget(&mut self, peer: &NodeId) {

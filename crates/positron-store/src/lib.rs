@@ -81,5 +81,5 @@ pub use folder::{DATABASE, DataFolder, LOCK};
 pub use ownership::{NotOurs, open_ours, refuse_others};
 pub use queue::Refused;
 pub use store::{Options, Store};
-pub use summary::{Ban, Summary, TrustLine, Trusted, summary};
+pub use summary::{Ban, BannedAddresses, Summary, TrustLine, Trusted, summary};
 pub use writer::Report;

@@ -8,8 +8,9 @@ use positron_proto::{
     node::{Numbers, change},
     peers::{self, KnownPeer},
     storage::{Remembered, Table},
+    subnet::Subnet,
     time::WallTime,
-    trust::{self, RememberedTrust},
+    trust::{self, AddressBan, RememberedTrust},
 };
 use rusqlite::{Connection, OpenFlags, Row as SqlRow};
 
@@ -53,6 +54,8 @@ pub struct Summary {
     pub banned_peers: u64,
     /// The bans that last longest, at most [`SUMMARY_LINES`].
     pub bans: Vec<Ban>,
+    /// The bans of addresses that last longest, at most [`SUMMARY_LINES`].
+    pub banned_addresses: Vec<BannedAddresses>,
     /// The best scores, at most [`SUMMARY_LINES`].
     pub most_trusted: Vec<Trusted>,
     /// Lines in the audit trail.
@@ -66,6 +69,15 @@ pub struct Summary {
 pub struct Ban {
     /// Whose.
     pub peer: NodeId,
+    /// Until when, in seconds since the Unix epoch.
+    pub until_unix_secs: u64,
+}
+
+/// One ban of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BannedAddresses {
+    /// Which.
+    pub addresses: Subnet,
     /// Until when, in seconds since the Unix epoch.
     pub until_unix_secs: u64,
 }
@@ -184,6 +196,7 @@ fn read(path: &Path, log: Log) -> Result<Summary, StoreError> {
         observed_peers: 0,
         banned_peers: 0,
         bans: Vec::new(),
+        banned_addresses: Vec::new(),
         most_trusted: Vec::new(),
         trust_events: 0,
         last_trust_events: Vec::new(),
@@ -231,6 +244,13 @@ fn count_trust(db: &Connection, summary: &mut Summary) -> rusqlite::Result<()> {
             summary.most_trusted.push(Trusted { peer, score: standing.score });
         }
     }
+    let mut at: Vec<AddressBan> = remembered(db, &trust::change::ADDRESS_BANS, &summary.network)?;
+    at.sort_by_key(|ban| (core::cmp::Reverse(ban.until), ban.addresses));
+    let lines = at.iter().map(|ban| BannedAddresses {
+        addresses: ban.addresses,
+        until_unix_secs: seconds(ban.until),
+    });
+    summary.banned_addresses.extend(lines.take(SUMMARY_LINES));
     let events = &trust::change::EVENTS;
     let sql = format!("SELECT count(*) FROM {}", events.name);
     summary.trust_events = db.query_row(&sql, (), |row| number(row, 0))?;

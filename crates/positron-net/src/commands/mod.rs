@@ -1,15 +1,22 @@
 //! One file a command.
 
+pub(crate) mod ban;
+pub(crate) mod bans;
 pub(crate) mod bench;
+pub(crate) mod disconnect;
 pub(crate) mod generate_config;
 pub(crate) mod id;
 pub(crate) mod invite;
 pub(crate) mod join;
+pub(crate) mod peers;
+pub(crate) mod reserve;
 pub(crate) mod simulate;
 pub(crate) mod soak;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod unban;
+pub(crate) mod unreserve;
 pub(crate) mod version;
 
 use std::path::PathBuf;
@@ -21,8 +28,12 @@ use positron_networking::{
 use tokio::runtime::Builder;
 
 use crate::{
+    control::{Request, Response, ask},
     failure::{Exit, Failure},
-    settings::Settings,
+    global::Global,
+    peer_orders::PeerRequest,
+    settings::{NodeSelector, Settings},
+    terminal::Terminal,
 };
 
 /// Does `work` on the threads that a running node needs.
@@ -34,6 +45,39 @@ pub(crate) fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> R
     // A name that is still being looked up must not hold up the end of the process.
     runtime.shutdown_background();
     done
+}
+
+/// What the node says that runs with the data folder of these settings.
+fn ask_running(
+    selector: &NodeSelector,
+    request: &Request,
+    terminal: &Terminal,
+) -> Result<Response, Failure> {
+    let settings = selector.settings(terminal)?;
+    ask(settings.data_dir(), request)?.map_err(|_not_running| not_running(&settings))
+}
+
+/// Has the running node obey, and tells that it did.
+fn give_order(
+    selector: &NodeSelector,
+    order: PeerRequest,
+    event: &str,
+    terminal: &Terminal,
+    global: Global,
+) -> Result<Exit, Failure> {
+    let whom = match ask_running(selector, &Request::Order(order), terminal)? {
+        Response::Obeyed(whom) => whom,
+        other => return Err(other.unexpected()),
+    };
+    if global.json {
+        let mut told = whom;
+        told["event"] = event.into();
+        terminal.document(&told)?;
+    } else {
+        let name = whom["node_id"].as_str().or_else(|| whom["addresses"].as_str());
+        terminal.data(format_args!("{event} {}", name.unwrap_or_default()))?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// Nobody answers for the data folder of these settings.

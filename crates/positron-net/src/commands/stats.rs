@@ -84,6 +84,12 @@ fn fields(summary: &Summary) -> Fields {
         "banned",
         bans.map(|ban| format!("{}  until {} (Unix time)", ban.peer.short(), ban.until_unix_secs)),
     );
+    let addresses = summary.banned_addresses.iter();
+    fields.list(
+        "banned addresses",
+        addresses
+            .map(|ban| format!("{}  until {} (Unix time)", ban.addresses, ban.until_unix_secs)),
+    );
     let events = summary.last_trust_events.iter().take(5);
     fields.list(
         "latest events",

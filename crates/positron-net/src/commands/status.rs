@@ -6,10 +6,11 @@ use clap::Args;
 use comfy_table::Table;
 use positron_networking::NodeId;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    commands::not_running,
-    control::{Request, Response, ask},
+    commands::ask_running,
+    control::{Request, Response},
     failure::{Exit, Failure},
     global::Global,
     settings::NodeSelector,
@@ -27,30 +28,34 @@ pub(crate) struct StatusOptions {
 impl StatusOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let settings = self.selector.settings(terminal)?;
-        let answer = ask(settings.data_dir(), &Request::Status)?;
-        let value = match answer.map_err(|_| not_running(&settings))? {
+        let value = match ask_running(&self.selector, &Request::Status, terminal)? {
             Response::Status(value) => value,
-            other => {
-                let what = "the running node does not tell how it is";
-                return Err(Failure::new(Exit::Refused, what).because(format!("{other:?}")));
-            }
+            other => return Err(other.unexpected()),
         };
         if global.json {
             terminal.document(&value)?;
             return Ok(Exit::Ok);
         }
-        let status: Status = serde_json::from_value(value).map_err(|error| {
-            Failure::new(Exit::Unreachable, "the running node tells it in a way of its own")
-                .because(error)
-                .try_this("it is of another version: ask with that one, or with --json")
-        })?;
+        let status = read(value)?;
         terminal.data(fields(&status))?;
         if !status.peers.is_empty() {
             terminal.data(peers(&status, terminal))?;
         }
         Ok(Exit::Ok)
     }
+}
+
+fn read(status: Value) -> Result<Status, Failure> {
+    serde_json::from_value(status).map_err(|error| {
+        Failure::new(Exit::Unreachable, "the running node tells it in a way of its own")
+            .because(error)
+            .try_this("it is of another version: ask with that one, or with --json")
+    })
+}
+
+/// The table of peers in a status.
+pub(crate) fn peers_of(status: Value, terminal: &Terminal) -> Result<Table, Failure> {
+    Ok(peers(&read(status)?, terminal))
 }
 
 /// What people are shown of the answer.
@@ -66,6 +71,7 @@ struct Status {
     links: Links,
     known_peers: usize,
     isolation_reason: Option<String>,
+    few_peers: Option<String>,
     next_wake: Option<NextWake>,
     peers: Vec<Peer>,
     gossip: Gossip,
@@ -107,6 +113,7 @@ struct Gossip {
 #[derive(Debug, Deserialize)]
 struct Trust {
     banned: usize,
+    banned_addresses: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,6 +131,8 @@ struct Bootstrap {
 
 fn fields(status: &Status) -> Fields {
     let (active, known, banned) = (status.active_peers, status.known_peers, status.trust.banned);
+    let at = status.trust.banned_addresses;
+    let banned_addresses = (at > 0).then(|| format!("{at}, see `positron-net bans`"));
     let tried = |node: &Bootstrap| {
         let (address, state) = (sanitised(&node.address), sanitised(&node.state));
         format!("{address}: {state} ({})", count(node.attempts, "attempt"))
@@ -137,7 +146,9 @@ fn fields(status: &Status) -> Fields {
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
+        .list("banned addresses", banned_addresses)
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
+        .list("too few peers", status.few_peers.iter().map(|why| sanitised(why)))
         .list("next wake-up", status.next_wake.iter().map(next_wake))
         .list("bootstrap", status.bootstrap.iter().map(tried))
         .line("storage", sanitised(&status.storage_state))

@@ -7,6 +7,8 @@
 //! <- {"status":{"node_id":"...", ...}}
 //! -> {"ask":"join","target":"192.0.2.1:8888"}
 //! <- {"joined":"<node id>"}  or  {"not_joined":{"end":"unreached","reason":"..."}}
+//! -> {"ask":"order","order":"ban","whom":"203.0.113.0/24","seconds":7200,"reason":"scans us"}
+//! <- {"obeyed":{"addresses":"203.0.113.0/24"}}  or  {"refused":"..."}
 //! ```
 
 mod client;
@@ -27,7 +29,12 @@ use positron_networking::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::joining::NotJoined;
+use crate::{
+    failure::{Exit, Failure},
+    joining::NotJoined,
+    peer_orders::PeerRequest,
+    terminal::sanitised,
+};
 
 /// The socket in the data folder.
 pub(crate) const SOCKET: &str = "control.sock";
@@ -51,6 +58,10 @@ pub(crate) enum Request {
         /// An invite, or `host:port`.
         target: String,
     },
+    /// Which bans are there?
+    Bans,
+    /// Treat a peer so from now on.
+    Order(PeerRequest),
 }
 
 /// What it answers.
@@ -63,8 +74,25 @@ pub(crate) enum Response {
     Joined(NodeId),
     /// To [`Request::Join`]: nobody is there.
     NotJoined(NotJoined),
+    /// To [`Request::Bans`].
+    Bans(Value),
+    /// To [`Request::Order`]: done, and for whom.
+    Obeyed(Value),
     /// The request was not understood, or not granted, and why.
     Refused(String),
+}
+
+impl Response {
+    /// What was asked was not answered.
+    pub(crate) fn unexpected(self) -> Failure {
+        match self {
+            Self::Refused(why) => Failure::new(Exit::Refused, "the running node does not do it")
+                .because(sanitised(&why)),
+            other => Failure::new(Exit::Unreachable, "the running node answers something else")
+                .because(sanitised(&format!("{other:?}")))
+                .try_this("is it of another version? restart it with this one"),
+        }
+    }
 }
 
 /// A path to the socket that is short enough for the operating system, as long as it lives.

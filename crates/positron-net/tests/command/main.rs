@@ -6,5 +6,6 @@ mod fixture;
 mod key_files;
 mod local_network;
 mod nodes;
+mod orders;
 mod output;
 mod surroundings;

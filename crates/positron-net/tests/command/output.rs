@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, finish};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 17] = [
     "start",
     "join",
     "simulate",
@@ -14,6 +14,13 @@ const COMMANDS: [&str; 10] = [
     "id",
     "status",
     "stats",
+    "peers",
+    "ban",
+    "unban",
+    "bans",
+    "disconnect",
+    "reserve",
+    "unreserve",
     "generate-config",
     "bench",
     "version",

@@ -8,12 +8,13 @@ use std::{
 use positron_proto::{
     gossip::GossipConfig,
     limits::{
-        LEAST_BANDWIDTH, MAX_BOOTSTRAP, MAX_EXTERNAL_ADDRESSES, MAX_RESERVED, MAX_TTL,
-        MOST_BANDWIDTH,
+        LEAST_BANDWIDTH, MAX_BOOTSTRAP, MAX_CONFIGURED_ADDRESS_BANS, MAX_EXTERNAL_ADDRESSES,
+        MAX_RESERVED, MAX_TTL, MOST_BANDWIDTH,
     },
     node::NodeConfig,
     peers::{PeersConfig, Reservation},
     session::sessions::{LinkKinds, RateLimit, SessionConfig},
+    subnet::Subnet,
     trust::TrustConfig,
     wire::has_zone,
 };
@@ -38,6 +39,7 @@ impl<'a> Checked<'a> {
         let listen = listen(config)?;
         bootstrap_nodes(config)?;
         reserved_peers(config)?;
+        banned_addresses(config)?;
         external_addresses(config)?;
         log_level(config)?;
         node_id(config)?;
@@ -73,6 +75,7 @@ impl<'a> Checked<'a> {
         let config = self.config;
         let external = self.external_addresses(port);
         let network = config.network_id();
+        let banned = config.banned_addresses.iter();
         let heartbeat = Duration::from_secs_f64(config.heartbeat_interval);
         NodeConfig {
             network,
@@ -99,6 +102,8 @@ impl<'a> Checked<'a> {
                 reserved: self.reserved_peers().collect(),
                 min_peers: config.min_peers,
                 max_peers: config.max_peers,
+                max_inbound: config.max_inbound,
+                max_outbound: config.max_outbound,
                 max_peers_per_address: config.max_peers_per_address,
                 discovery_interval: Duration::from_secs_f64(config.peer_discovery_interval),
                 heartbeat_interval: heartbeat,
@@ -118,6 +123,7 @@ impl<'a> Checked<'a> {
                 decay_interval: Duration::from_secs_f64(config.trust_decay_interval),
                 boost_message: config.trust_boost_message,
                 penalty_invalid: config.trust_penalty_invalid,
+                banned_addresses: banned.filter_map(|net| net.parse().ok()).collect(),
             },
         }
     }
@@ -196,6 +202,26 @@ fn reserved_peers(config: &NetworkConfig) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn banned_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let count = config.banned_addresses.len();
+    ensure(
+        count <= MAX_CONFIGURED_ADDRESS_BANS,
+        "banned_addresses",
+        || format!("{count} addresses"),
+        || format!("at most {MAX_CONFIGURED_ADDRESS_BANS} are allowed"),
+    )?;
+    for address in &config.banned_addresses {
+        if let Err(why) = address.parse::<Subnet>() {
+            return Err(ConfigError::BadValue {
+                key: "banned_addresses",
+                value: quoted(address),
+                allowed: format!("each must be such as 203.0.113.7 or 2001:db8::/32: {why}"),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn external_addresses(config: &NetworkConfig) -> Result<(), ConfigError> {
     let count = config.external_addresses.len();
     ensure(
@@ -251,11 +277,29 @@ fn gossip(config: &NetworkConfig) -> Result<(), ConfigError> {
 fn peers(config: &NetworkConfig) -> Result<(), ConfigError> {
     count("max_peers", config.max_peers, 1, 10_000)?;
     count("max_peers_per_address", config.max_peers_per_address, 1, 10_000)?;
+    let most = config.max_peers;
+    let (inbound, outbound) = (config.max_inbound, config.max_outbound);
+    for (key, value) in [
+        ("min_peers", Some(config.min_peers)),
+        ("max_inbound", inbound),
+        ("max_outbound", outbound),
+    ] {
+        let value = value.unwrap_or(0);
+        let allowed = || format!("it must be at most max_peers, which is {most}");
+        ensure(value <= most, key, || value.to_string(), allowed)?;
+    }
+    let both = inbound.unwrap_or(most) + outbound.unwrap_or(most);
     ensure(
-        config.min_peers <= config.max_peers,
+        config.min_peers <= both,
         "min_peers",
         || config.min_peers.to_string(),
-        || format!("it must be at most max_peers, which is {}", config.max_peers),
+        || format!("it must be at most max_inbound and max_outbound together, which are {both}"),
+    )?;
+    ensure(
+        config.bootstrap_nodes.is_empty() || outbound != Some(0),
+        "max_outbound",
+        || "0".into(),
+        || "it must be at least 1 where bootstrap_nodes are to be dialled".into(),
     )?;
     count("max_concurrent_connections", config.max_concurrent_connections, 1, 65_536)?;
     seconds("connection_timeout", config.connection_timeout, 0.1, 120.0)?;
@@ -417,6 +461,31 @@ mod tests {
         assert_eq!(
             refusal(|c| c.min_peers = 51),
             "`min_peers` is 51, but it must be at most max_peers, which is 50"
+        );
+        let refused = refusal(|c| c.banned_addresses = vec!["203.0.113.7/24".into()]);
+        let says = "`banned_addresses` is \"203.0.113.7/24\"";
+        assert!(
+            refused.starts_with(says) && refused.ends_with("is 203.0.113.0/24 meant?"),
+            "{refused}"
+        );
+        assert_eq!(
+            refusal(|c| c.max_inbound = Some(51)),
+            "`max_inbound` is 51, but it must be at most max_peers, which is 50"
+        );
+        assert_eq!(
+            refusal(|c| (c.max_peers, c.max_outbound) = (20, Some(21))),
+            "`max_outbound` is 21, but it must be at most max_peers, which is 20"
+        );
+        assert_eq!(
+            refusal(|c| (c.max_inbound, c.max_outbound) = (Some(1), Some(3))),
+            "`min_peers` is 5, but it must be at most max_inbound and max_outbound together, \
+             which are 4"
+        );
+        assert_eq!(
+            refusal(|c| {
+                (c.max_outbound, c.bootstrap_nodes) = (Some(0), vec!["192.0.2.1:8888".into()]);
+            }),
+            "`max_outbound` is 0, but it must be at least 1 where bootstrap_nodes are to be dialled"
         );
         assert_eq!(
             refusal(|c| c.message_ttl = 0),

@@ -1,5 +1,5 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
-//! `max_peers_per_address` and `external_addresses`.
+//! `external_addresses`, and who is limited or banned by what.
 
 use std::path::PathBuf;
 
@@ -34,9 +34,13 @@ pub struct NetworkConfig {
     pub udp_batches: bool,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
-    /// Nodes that always have a slot, beside `max_peers`, and are dialled for as long as they are
-    /// not connected ([`Node::reserve`](crate::Node::reserve)): each an id, or `id@ip:port`.
+    /// Nodes that always have a slot, beside `max_peers` and all that is part of it, and are
+    /// dialled for as long as they are not connected ([`Node::reserve`](crate::Node::reserve)):
+    /// each an id, or `id@ip:port`.
     pub reserved_peers: Vec<String>,
+    /// Addresses where nobody is welcome, each one or all that begin with the same bits:
+    /// `203.0.113.7`, `2001:db8::/32` ([`Node::ban_address`](crate::Node::ban_address)).
+    pub banned_addresses: Vec<String>,
     /// Where keys and the database live; `None` keeps everything in memory, under a new identity.
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
@@ -57,10 +61,17 @@ pub struct NetworkConfig {
 
     /// Peers, in all.
     pub max_peers: usize,
+    /// Of them, those that dialled this node. `None`: all but `min_peers`, and half of `max_peers`
+    /// at least.
+    pub max_inbound: Option<usize>,
+    /// Of them, those that this node dialled. `None`: all.
+    pub max_outbound: Option<usize>,
     /// Of them, those that dialled from one public IP address (IPv6: /64). Private networks and
     /// this machine are not counted: a whole network may be behind one address of theirs.
     pub max_peers_per_address: usize,
-    /// Peers below which new ones are looked for eagerly.
+    /// Peers that there should be: with fewer, the node dials whom it knows of, asks its peers for
+    /// others, and says so ([`FewPeers`](crate::NodeEvent::FewPeers)). Also how many it dials
+    /// itself, however many dial it.
     pub min_peers: usize,
     /// Links, in all, both directions, half-open ones included.
     pub max_concurrent_connections: usize,
@@ -127,6 +138,7 @@ impl Default for NetworkConfig {
             udp_batches: session.udp_batches,
             bootstrap_nodes: peers.bootstrap,
             reserved_peers: Vec::new(),
+            banned_addresses: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
             log_file: None,
@@ -136,6 +148,8 @@ impl Default for NetworkConfig {
             message_cache_size: gossip.cache_size,
             message_buffer_size: 65_536,
             max_peers: peers.max_peers,
+            max_inbound: peers.max_inbound,
+            max_outbound: peers.max_outbound,
             max_peers_per_address: peers.max_peers_per_address,
             min_peers: peers.min_peers,
             max_concurrent_connections: session.max_links,

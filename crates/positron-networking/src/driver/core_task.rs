@@ -37,7 +37,7 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
-    stats::{Unsent, trusted},
+    stats::{Unsent, bans, trusted},
 };
 
 /// Everyone who listens to a node.
@@ -306,6 +306,7 @@ impl CoreTask {
             Order::History { reply } => {
                 let _ = reply.send(self.core.gossip().history().cloned().collect());
             }
+            Order::Bans { reply } => drop(reply.send(bans(&self.core))),
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }

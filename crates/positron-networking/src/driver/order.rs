@@ -11,7 +11,7 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::TrustedPeer;
+use crate::{TrustedPeer, stats::Ban};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -70,6 +70,11 @@ pub(crate) enum Order {
     History {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<Verified<AppMessage>>>,
+    },
+    /// The bans that there are.
+    Bans {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<Ban>>,
     },
     /// Who is trusted.
     Trusted {

@@ -532,7 +532,7 @@ impl Endpoint {
     fn enforce_memory_budget(&mut self, now: Now) {
         while let Some(greatest) = self.memory.beyond_windows() {
             let Some(connection) = self.demux.get_mut(greatest) else { return };
-            connection.reset(now.mono, CloseReason::SlotsFull);
+            connection.reset(now.mono, CloseReason::ConnectionsFull);
             self.settle(greatest);
         }
     }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use crate::{
     id::NodeId,
     limits::{
-        MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS, MAX_RESERVED,
-        MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+        MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
+        MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
     },
+    subnet::Subnet,
     substream::NotOpened,
     time::Duration,
 };
@@ -92,6 +93,22 @@ pub enum PeerOrder {
         /// Whose.
         peer: NodeId,
     },
+    /// Take nothing from these addresses and dial nobody there, over restarts too, in place of a
+    /// ban of exactly these; sessions with who is there are closed. Not so of reserved peers,
+    /// where they are expected.
+    BanAddress {
+        /// Which.
+        addresses: Subnet,
+        /// Why, for people.
+        why: Arc<str>,
+        /// For how long, [`LONGEST_BAN`](crate::limits::LONGEST_BAN) at most.
+        lasts: Duration,
+    },
+    /// Lift the ban of exactly these addresses. Nothing happens if there is none.
+    UnbanAddress {
+        /// Which.
+        addresses: Subnet,
+    },
     /// End its session, and do not dial it for about
     /// [`REFUSED_PAUSE`](crate::limits::REFUSED_PAUSE) unless something for it is waiting. It may
     /// dial us.
@@ -148,6 +165,9 @@ pub enum Refused {
     /// Too many bans by the application.
     #[error("an application bans at most {MAX_ORDERED_BANS} nodes at once; lift one first")]
     TooManyBans,
+    /// Too many bans of addresses.
+    #[error("a node has at most {MAX_ADDRESS_BANS} bans of addresses; lift one first")]
+    TooManyAddressBans,
     /// Too many reserved peers.
     #[error("a node has at most {MAX_RESERVED} reserved peers")]
     TooManyReserved,

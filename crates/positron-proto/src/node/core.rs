@@ -2,13 +2,10 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
-
 use super::{
     AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
     Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
-    command::check_size,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
@@ -26,13 +23,15 @@ use crate::{
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
-    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PENDING_BROADCASTS},
+    limits::IDENTITY_NOTICE_INTERVAL,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
     request::Requests,
     rng::Seed,
-    session::{Sessions, sessions::Reading},
-    storage::Change,
+    session::{
+        Sessions,
+        sessions::{Hangup, Reading},
+    },
     substream::{SubstreamId, SubstreamOrder, Substreams},
     time::{Instant, Now},
     trust::Trust,
@@ -74,7 +73,7 @@ pub struct NodeCore {
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
     pub(super) counters: NodeCounters,
-    stopping: bool,
+    pub(super) stopping: bool,
     /// When broadcasts wait no longer for peers whose queues are long.
     pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
@@ -93,7 +92,8 @@ impl NodeCore {
         let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
         let (session_dice, peers_dice) = (seed.stream("session"), seed.stream("peers"));
         let (configured, mut queues) = (config.peers.reserved.clone(), RoomQueues::default());
-        let mut trust = Trust::new(config.trust, snapshot.standings, now);
+        let mut trust = Trust::new(config.trust, snapshot.standings, now)
+            .with_address_bans(snapshot.address_bans, now);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
         let reserved = (configured, snapshot.reserved);
@@ -135,6 +135,10 @@ impl NodeCore {
             Input::Interfaces(addresses) => {
                 self.peers.handle_interfaces(now, &addresses, &mut self.queues.peers);
                 self.sessions.handle_network_changed(now);
+            }
+            Input::Accepted { link, from, .. } if self.refuses(from) => {
+                self.counters.banned_addresses_dropped += 1;
+                self.effects.push_back(Effect::Hangup { link, how: Hangup::Abort });
             }
             Input::Accepted { kind, link, from, certificate } => {
                 let out = &mut self.queues.session;
@@ -181,6 +185,10 @@ impl NodeCore {
         segment_size: usize,
         datagrams: &[u8],
     ) {
+        if self.refuses(from) {
+            self.counters.banned_addresses_dropped += 1;
+            return;
+        }
         let out = &mut self.queues.session;
         self.sessions.handle_datagrams(now, from, segment_size, datagrams, out);
         self.flush_and_route(now);
@@ -191,22 +199,7 @@ impl NodeCore {
         if self.stopping {
             return Err(Refused::Stopping);
         }
-        let ticket = match command {
-            Command::Broadcast { payload } => self.broadcast(now, payload)?,
-            Command::Send { to, payload } => self.send_direct(now, to, payload)?,
-            Command::Ask { to, payload, timeout } => self.ask(now, to, payload, timeout)?,
-            Command::Join { address } => self.join(now, address)?,
-            Command::Subscribe { name } => {
-                self.note(|log| log.subscribe(&name).map(|change| [change].into()))?
-            }
-            Command::Acknowledge { name, up_to } => {
-                self.note(|log| log.acknowledge(&name, up_to))?
-            }
-            Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
-            Command::OpenStream { to } => self.open_stream(now, to)?,
-            Command::Peer(order) => self.obey(now, order)?,
-            Command::Stop => self.stop(now),
-        };
+        let ticket = self.carry_out(now, command)?;
         self.flush_and_route(now);
         Ok(ticket)
     }
@@ -274,6 +267,11 @@ impl NodeCore {
         self.peers.known()
     }
 
+    /// What everybody is made of who was ever observed, and which bans there are.
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()
@@ -287,16 +285,13 @@ impl NodeCore {
     /// The node as it is now.
     pub fn view(&self, now: Now) -> NodeView {
         let standings = self.trust.standings();
-        let peers = self.sessions.views().map(|session| PeerView {
-            score: standings.of(&session.peer.id).score,
-            connected_for: now.mono.since(session.since),
-            session,
-        });
+        let peers = self.sessions.views();
         let next_wake = self.poll_timeout().map(|(at, why)| (at.since(now.mono), why));
         NodeView {
             id: self.id(),
             external_addresses: self.peers.external_addresses(),
-            peers: peers.collect(),
+            peers: peers.map(|session| PeerView::new(session, standings, now.mono)).collect(),
+            min_peers: self.peers.min_peers(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),
             reserved: self.peers.reserved().collect(),
@@ -305,6 +300,7 @@ impl NodeCore {
             storage: self.persistence.view(),
             next_wake,
             banned: standings.banned(),
+            banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
             used_twice: self.identity_use.views(now.mono),
             counters: AllCounters {
@@ -349,80 +345,6 @@ impl NodeCore {
             self.publisher.handle_timeout(now.mono);
             self.flush_outgoing(now);
         }
-    }
-
-    fn broadcast(&mut self, now: Now, payload: Bytes) -> Result<Ticket, Refused> {
-        check_size(&payload)?;
-        self.persistence.check()?;
-        let queued = self.publisher.queue_broadcast(payload, self.persistence.waiting());
-        let ticket = queued.map_err(|refused| self.persistence.explain(refused))?;
-        self.flush_outgoing(now);
-        Ok(ticket)
-    }
-
-    fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
-        check_size(&payload)?;
-        self.check_receiver(to)?;
-        self.persistence.check()?;
-        let ticket = self.publisher.queue_direct(to, payload)?;
-        self.flush_outgoing(now);
-        Ok(ticket)
-    }
-
-    /// Changes something about subscriptions, unless too much waits for the disk already.
-    fn note(
-        &mut self,
-        change: impl FnOnce(&mut DeliveryLog) -> Result<VecDeque<Change>, Refused>,
-    ) -> Result<Ticket, Refused> {
-        self.persistence.check()?;
-        if self.persistence.waiting() >= MAX_PENDING_BROADCASTS {
-            return Err(self.persistence.explain(Refused::TooManyPending));
-        }
-        let changes = change(&mut self.deliveries)?;
-        let ticket = self.publisher.ticket();
-        let mut changes = changes.into_iter();
-        // The first one says it; the others only clear up behind it.
-        if let Some(first) = changes.next() {
-            let what = Awaited::Subscription(ticket);
-            self.persistence.persist_for(what, first, &mut self.effects);
-        }
-        changes.for_each(|change| self.persist(change));
-        Ok(ticket)
-    }
-
-    fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {
-        if !self.peers.join(now, address) {
-            return Err(Refused::TooManyAddresses);
-        }
-        let ticket = self.publisher.ticket();
-        self.emit(Event::Completed { ticket, outcome: Outcome::Joining });
-        Ok(ticket)
-    }
-
-    fn stop(&mut self, now: Now) -> Ticket {
-        // Nobody is there any more to have them once the sessions are closed: published then, they
-        // would push out others that reached nobody.
-        let why = if self.publisher.is_in_doubt() { NEVER_RECOGNIZED } else { NEVER_PUBLISHED };
-        for ticket in self.publisher.give_up_broadcasts() {
-            let outcome = Outcome::NotDurable(why.to_owned());
-            self.emit(Event::Completed { ticket, outcome });
-        }
-        self.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.queues.session);
-        self.flush_and_route(now);
-        // Nobody will acknowledge them, and every ticket is answered.
-        self.direct.give_up_all(&mut self.queues.direct);
-        self.requests.give_up_all(&mut self.queues.requests);
-        self.substreams.give_up_all(&mut self.queues.substream);
-        for ticket in self.publisher.give_up_directs() {
-            let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
-            self.emit(Event::Completed { ticket, outcome });
-        }
-        self.flush_and_route(now);
-        self.persistence.flush(&mut self.effects);
-        self.stopping = true;
-        let ticket = self.publisher.ticket();
-        self.emit(Event::Completed { ticket, outcome: Outcome::Stopped });
-        ticket
     }
 
     /// Whether the node was told to stop.
@@ -592,8 +514,3 @@ impl NodeCore {
         self.effects.push_back(Effect::Emit(event));
     }
 }
-
-const NEVER_RECOGNIZED: &str =
-    "the node stopped before a peer could say which numbers its key had used";
-
-const NEVER_PUBLISHED: &str = "the node stopped before its peers had taken what came before";

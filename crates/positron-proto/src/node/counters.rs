@@ -13,6 +13,7 @@ counters! {
     unknown_types: Counter Count "Messages of a type that this version does not know.";
     changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
     deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged.";
+    banned_addresses_dropped: Counter Count "Arrivals from banned addresses, unread.";
     links_held: Counter Count "Times that a link was not read because the disk was behind.";
     peers_over_budget: Counter Count "Times that a link was not read because of its peer's work.";
     over_budget_dropped: Counter Count "Messages not read because of it.";

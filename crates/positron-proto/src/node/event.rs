@@ -12,6 +12,7 @@ use crate::{
     session::sessions::{DialFailure, DialRequest, DownReason},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
+    trust::AddressBan,
     wire::frame::CloseReason,
 };
 
@@ -78,6 +79,14 @@ pub enum Event {
         /// Others, of whom nothing was said.
         untold: u64,
     },
+    /// There are fewer peers than `min_peers`, and have been for about a discovery interval. Said
+    /// once, until there are enough.
+    FewPeers {
+        /// How many there are.
+        linked: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
     /// A dial led to nothing.
     DialFailed {
         /// What was wished.
@@ -94,6 +103,8 @@ pub enum Event {
         /// Until when.
         until: WallTime,
     },
+    /// Whoever is at these addresses is refused from now on.
+    AddressBanned(AddressBan),
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
     /// A broadcast left the retention window before these peers had it: they take too little, and

@@ -6,17 +6,18 @@
 //! storage brings back, queues, reasons to wake, counters), [`change`] (our own numbers, as storage
 //! keeps them), [`delivery_log`] (what the application has not acknowledged), `counters.rs` and
 //! [`view`]; then [`core`] (the machine), `message.rs` (what the list of messages becomes),
-//! `route.rs` (who hears whom), `verification.rs` (claims, until they are judged), `publisher.rs`
-//! and `sequence.rs` (our own messages, their numbers and tickets), `backlog.rs`, `persistence.rs`
-//! (what goes to the disk, and what may be said when it is there),
-//! `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings more than the
-//! disk takes, and waits) and `pending_verification.rs` (claims that
-//! wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
+//! `route.rs` (who hears whom), `commands.rs` (what the application wants, and why not),
+//! `verification.rs` (claims, until they are judged), `publisher.rs` and `sequence.rs` (our own
+//! messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and
+//! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
+//! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
+//! that wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
 //! places).
 
 mod backlog;
 pub mod change;
 pub mod command;
+mod commands;
 pub mod core;
 mod counters;
 pub mod delivery_log;

@@ -24,6 +24,15 @@ impl PeerOrder {
                 let is_banned = trust.ban(now, peer, why, lasts, &mut queues.trust);
                 refuse(!is_banned, Refused::TooManyBans)?;
             }
+            Self::BanAddress { addresses, why, lasts } => {
+                check_words(&why)?;
+                let out = &mut queues.trust;
+                let is_banned = trust.ban_address(now, addresses, why, lasts, out);
+                refuse(!is_banned, Refused::TooManyAddressBans)?;
+            }
+            Self::UnbanAddress { addresses } => {
+                trust.unban_address(addresses, &mut queues.trust);
+            }
             Self::Unban { peer } => {
                 if trust.unban(now, peer, &mut queues.trust) {
                     peers.handle_unbanned(now, peer);
@@ -46,21 +55,22 @@ impl PeerOrder {
             }
             Self::Unreserve { peer } => {
                 trust.spare_no_more(&peer);
-                peers.unreserve(&peer, &mut queues.peers);
+                peers.unreserve(&peer, trust.standings(), &mut queues.peers);
             }
         }
         Ok(())
     }
 
-    /// Whom it concerns.
-    pub(super) const fn peer(&self) -> NodeId {
+    /// Whom it concerns, if it is one node.
+    pub(super) const fn peer(&self) -> Option<NodeId> {
         match self {
+            Self::BanAddress { .. } | Self::UnbanAddress { .. } => None,
             Self::Ban { peer, .. }
             | Self::Unban { peer }
             | Self::Disconnect { peer }
             | Self::Report { peer, .. }
             | Self::Reserve { peer, .. }
-            | Self::Unreserve { peer } => *peer,
+            | Self::Unreserve { peer } => Some(*peer),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
     substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
-    trust::{RememberedTrust, TrustConfig, TrustEffect},
+    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect},
     wire::Malformed,
 };
 
@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub reserved: Vec<Reservation>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
+    /// Addresses where nobody is welcome.
+    pub address_bans: Vec<AddressBan>,
     /// What the application has not acknowledged.
     pub deliveries: DeliveryLog,
 }
@@ -94,9 +96,9 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 6] {
-        let Self { numbers, gossip, peers, reserved, standings, deliveries } = self;
-        [numbers, gossip, peers, reserved, standings, deliveries]
+    fn rooms(&mut self) -> [&mut dyn Remembered; 7] {
+        let Self { numbers, gossip, peers, reserved, standings, address_bans, deliveries } = self;
+        [numbers, gossip, peers, reserved, standings, address_bans, deliveries]
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::{
-    CheckId, Effect, Event, HandedOver, Message, NodeCore, Outcome, PeerOrder, Refused,
-    SequenceKind, command::check_size, pending_verification::Claim, persistence::Awaited,
-    pushes::Push, verification::Verification,
+    CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
+    commands::Commands, pending_verification::Claim, persistence::Awaited, pushes::Push,
+    verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -18,10 +18,10 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
-    session::sessions::{self, DialOutcome, DownReason, Flow, Peer, Reading},
+    session::sessions::{self, DialOutcome, DownReason, Flow, LinkDown, Peer, Reading},
     storage::Change,
     substream,
-    time::{Duration, Now},
+    time::Now,
     trust,
     wire::{
         body::Body,
@@ -92,7 +92,8 @@ impl NodeCore {
                 self.handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
-                self.peers.handle_moved(now, peer, addr, &mut self.queues.peers);
+                let standings = self.trust.standings();
+                self.peers.handle_moved(now, peer, addr, standings, &mut self.queues.peers);
             }
             sessions::SessionEffect::DialledUs { peer, from } => {
                 self.peers.handle_dialled_us(now, peer, from, &mut self.queues.peers);
@@ -143,6 +144,13 @@ impl NodeCore {
 
     fn route_peers(&mut self, now: Now, out: peers::PeersEffect) {
         match out {
+            peers::PeersEffect::Dial(dial)
+                if self.peers.is_banned_dial(&dial, self.trust.standings()) =>
+            {
+                let outcome = DialOutcome::Failed(LinkDown::BannedAddress.into());
+                let out = &mut self.queues.session;
+                out.push_back(sessions::SessionEffect::DialEnded { dial, outcome });
+            }
             peers::PeersEffect::Dial(dial) => {
                 self.sessions.dial(now, dial, &mut self.queues.session);
             }
@@ -181,6 +189,9 @@ impl NodeCore {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
             peers::PeersEffect::Recognized { outrun } => self.handle_recognized(now, outrun),
+            peers::PeersEffect::FewPeers { linked, wanted } => {
+                self.emit(Event::FewPeers { linked, wanted });
+            }
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 self.emit(Event::ExternalAddresses(addresses));
             }
@@ -303,22 +314,10 @@ impl NodeCore {
         }
     }
 
-    /// What the application wants of its peers.
-    pub(super) fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
-        if order.peer() == self.id() {
-            return Err(Refused::AgainstOurselves);
-        }
-        order.obey(now, (&mut self.trust, &mut self.peers), &mut self.queues)?;
-        let ticket = self.publisher.ticket();
-        self.emit(Event::Completed { ticket, outcome: Outcome::Noted });
-        Ok(ticket)
-    }
-
-    pub(super) fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
-        self.check_receiver(to)?;
-        let ticket = self.publisher.ticket();
-        let opened = self.substreams.open(now, to, ticket, &mut self.queues.substream);
-        opened.map_err(Refused::Stream).map(|()| ticket)
+    /// Whether what comes from there is not read.
+    pub(super) fn refuses(&self, from: SocketAddr) -> bool {
+        let standings = self.trust.standings();
+        standings.bans_address(from.ip()) && !self.peers.expects_at(from.ip())
     }
 
     /// Gives the lanes of streams what they take: the rest waits where it can be reset, and where
@@ -329,32 +328,6 @@ impl NodeCore {
             self.substreams.fill(peer, room, &mut self.queues.substream);
         }
         self.route_until_idle(now);
-    }
-
-    /// A request needs no number, and nothing of it is kept.
-    pub(super) fn ask(
-        &mut self,
-        now: Now,
-        to: NodeId,
-        payload: Bytes,
-        timeout: Duration,
-    ) -> Result<Ticket, Refused> {
-        check_size(&payload)?;
-        self.check_receiver(to)?;
-        let ticket = self.publisher.ticket();
-        let asked = self.requests.ask(now, to, payload, timeout, ticket, &mut self.queues.requests);
-        asked.map(|()| ticket).map_err(|_| Refused::TooManyRequests)
-    }
-
-    /// Something for one node needs a node that is linked or can be dialled, and not this one.
-    pub(super) fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
-        if to == self.id() {
-            return Err(Refused::ToOurselves);
-        }
-        if !self.sessions.is_up(&to) && !self.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
-        Ok(())
     }
 
     /// Gives the session of `to` what waits for it, as long as it takes it.
@@ -370,20 +343,23 @@ impl NodeCore {
     }
 
     fn route_trust(&mut self, now: Now, out: trust::TrustEffect) {
+        if let Some(change) = trust::change::of(&out) {
+            self.persist_later(now, change);
+        }
         match out {
-            trust::TrustEffect::Remember(known) => {
-                self.persist_later(now, trust::change::keep(&known));
-            }
-            trust::TrustEffect::Forget(peer) => {
-                self.persist_later(now, trust::change::forget(&peer));
-            }
-            trust::TrustEffect::Record(event) => {
-                self.persist_later(now, trust::change::record(&event));
-            }
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);
                 self.emit(Event::PeerBanned { peer, why, until });
             }
+            trust::TrustEffect::UnbanAddress(_) => self.peers.handle_address_unbanned(now),
+            trust::TrustEffect::BanAddress(ban) => {
+                let standings = self.trust.standings();
+                self.peers.handle_address_banned(standings, &mut self.queues.peers);
+                self.emit(Event::AddressBanned(ban));
+            }
+            trust::TrustEffect::Remember(_)
+            | trust::TrustEffect::Forget(_)
+            | trust::TrustEffect::Record(_) => {}
         }
     }
 
@@ -507,6 +483,11 @@ impl NodeCore {
         for link in links {
             self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }
+    }
+
+    /// What the application wants.
+    pub(super) fn carry_out(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {
+        Commands(self).carry_out(now, command)
     }
 
     /// A signature was checked.

@@ -8,7 +8,8 @@ use crate::{
     id::NodeId,
     peers::{Bootstrap, BootstrapState, Reservation},
     session::sessions,
-    time::Duration,
+    standings::TrustTable,
+    time::{Duration, Instant},
 };
 
 /// One linked peer.
@@ -20,6 +21,20 @@ pub struct PeerView {
     pub score: f64,
     /// How long it is linked.
     pub connected_for: Duration,
+}
+
+impl PeerView {
+    pub(super) fn new(
+        session: sessions::SessionView,
+        standings: &TrustTable,
+        now: Instant,
+    ) -> Self {
+        Self {
+            score: standings.of(&session.peer.id).score,
+            connected_for: now.since(session.since),
+            session,
+        }
+    }
 }
 
 /// What is on its way to the disk.
@@ -57,6 +72,8 @@ pub struct NodeView {
     pub external_addresses: Vec<SocketAddr>,
     /// Its peers, in order of their ids.
     pub peers: Vec<PeerView>,
+    /// How many it should have at least.
+    pub min_peers: usize,
     /// How many peers its address book has.
     pub known_peers: usize,
     /// How it goes with the bootstrap addresses.
@@ -73,6 +90,8 @@ pub struct NodeView {
     pub next_wake: Option<(Duration, Wake)>,
     /// Peers that it bans.
     pub banned: usize,
+    /// Bans of addresses.
+    pub banned_addresses: usize,
     /// Sessions that went on over a link of each kind instead of one of another.
     pub moves: sessions::PerKind<u64>,
     /// Keys that are used in two places at once: ours may be among them.
@@ -97,6 +116,17 @@ impl NodeView {
         }
         Some(self.bootstrap.iter().map(how_it_goes).collect::<Vec<_>>().join("; "))
     }
+
+    /// What is missing in words, when there are fewer peers than there should be.
+    pub fn few_peers(&self) -> Option<String> {
+        let (linked, wanted) = (self.peers.len(), self.min_peers);
+        (linked < wanted).then(|| few_peers_in_words(linked, wanted))
+    }
+}
+
+/// The same words wherever it is said that there are too few.
+pub fn few_peers_in_words(linked: usize, wanted: usize) -> String {
+    format!("{linked} of at least {wanted} (`min_peers`): whoever is known is dialled")
 }
 
 /// How it goes with an address whose node is not linked.

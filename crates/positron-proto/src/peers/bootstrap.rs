@@ -24,7 +24,7 @@ use crate::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
         MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
-    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
@@ -56,6 +56,8 @@ pub enum BootstrapState {
     Failed(DialFailure),
     /// This node answers there, and we have no slot for it.
     NoFreeSlot(NodeId),
+    /// This node answers there, and we have dialled as many as we may.
+    NoFreeOutbound(NodeId),
 }
 
 impl fmt::Display for BootstrapState {
@@ -65,9 +67,16 @@ impl fmt::Display for BootstrapState {
             Self::Reached(node) => write!(f, "reached node {}", node.short()),
             Self::Unusable(why) | Self::Unresolved(why) => f.write_str(why),
             Self::Failed(why) => why.fmt(f),
-            Self::NoFreeSlot(node) => write!(
+            Self::NoFreeSlot(node) => {
+                write!(
+                    f,
+                    "node {} answers, and this one has no free slot (`max_peers`)",
+                    node.short()
+                )
+            }
+            Self::NoFreeOutbound(node) => write!(
                 f,
-                "node {} answers, and this one has no free slot (`max_peers`)",
+                "node {} answers, and this one has dialled as many as it may (`max_outbound`)",
                 node.short()
             ),
         }
@@ -189,7 +198,7 @@ impl BootstrapAddresses {
     }
 
     /// A link is gone: the address where its node was found is tried after about `wait`, and all of
-    /// them when nobody is left.
+    /// them when nobody is left, or when there are too few from now on: then none is left in peace.
     pub(super) fn handle_peer_down(
         &mut self,
         peer: NodeId,
@@ -198,15 +207,18 @@ impl BootstrapAddresses {
         turn: &mut Turn<'_>,
     ) {
         let alone = links.is_empty();
+        let few_from_now_on = links.len() + 1 == self.enough;
         for (index, entry) in self.entries.iter_mut().enumerate() {
+            if few_from_now_on && !entry.is_banned() {
+                self.deadlines.set_earliest(index, turn.now.mono + turn.rng.jitter(wait));
+            }
             if (alone || entry.found == Some(peer)) && !entry.is_banned() {
                 entry.failures = 0;
                 // That somebody was there is no reason why nobody is.
                 if alone && matches!(entry.view.state, BootstrapState::Reached(_)) {
                     entry.view.state = BootstrapState::Trying;
                 }
-                let soon = turn.now.mono + turn.rng.jitter(wait);
-                self.deadlines.set_earliest(index, soon);
+                self.deadlines.set_earliest(index, turn.now.mono + turn.rng.jitter(wait));
             }
         }
     }
@@ -294,8 +306,13 @@ impl BootstrapAddresses {
                 entry.found = None;
                 let free = dialer.free_slots(links) > 0;
                 entry.asked &= free;
-                entry.view.state =
-                    if free { BootstrapState::Trying } else { BootstrapState::NoFreeSlot(*node) };
+                entry.view.state = if free {
+                    BootstrapState::Trying
+                } else if links.free_outbound() < links.free() {
+                    BootstrapState::NoFreeOutbound(*node)
+                } else {
+                    BootstrapState::NoFreeSlot(*node)
+                };
                 let wait = if free { Duration::ZERO } else { BOOTSTRAP_LONGEST };
                 self.postpone(index, wait, turn);
             }
@@ -501,9 +518,11 @@ const fn is_hopeless(why: &DialFailure) -> bool {
     use HandshakeFailure::{Ourselves, Refused};
     matches!(
         why,
-        DialFailure::Handshake(
-            Ourselves | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
-        )
+        DialFailure::Link(LinkDown::BannedAddress)
+            | DialFailure::Handshake(
+                Ourselves
+                    | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
+            )
     )
 }
 

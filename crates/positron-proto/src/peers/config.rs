@@ -28,10 +28,17 @@ pub struct PeersConfig {
     pub external: Vec<SocketAddr>,
     /// Peers that have slots of their own, at most [`MAX_RESERVED`].
     pub reserved: Vec<Reservation>,
-    /// Peers below which new ones are dialled eagerly; also the number of outbound links aimed at.
+    /// Peers below which everybody that we know of is dialled, as often as may be; also the number
+    /// of outbound links aimed at.
     pub min_peers: usize,
-    /// Peers, in all, above which newcomers are refused.
+    /// Peers, in all, above which newcomers are refused. Reserved ones stand beside this and all
+    /// the limits below.
     pub max_peers: usize,
+    /// Of them, those that dialled us. `None` are all but the links that we dial: `min_peers`, and
+    /// half of `max_peers` at most.
+    pub max_inbound: Option<usize>,
+    /// Of them, those that we dialled. `None` are all.
+    pub max_outbound: Option<usize>,
     /// Of them, those that dialled us from one public IP address (IPv6: /64). Private networks and
     /// this machine are not counted by address: a whole network may be behind one of theirs, and
     /// whoever is in it could have as many of them as they like.
@@ -53,6 +60,8 @@ impl Default for PeersConfig {
             reserved: Vec::new(),
             min_peers: 5,
             max_peers: 50,
+            max_inbound: None,
+            max_outbound: None,
             max_peers_per_address: 8,
             discovery_interval: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(30),
@@ -61,7 +70,30 @@ impl Default for PeersConfig {
     }
 }
 
+/// Links in slots that all share: how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    /// In all.
+    pub max: usize,
+    /// Of those that others dialled.
+    pub inbound: usize,
+    /// Of those that we dialled.
+    pub outbound: usize,
+    /// Of those that were dialled from one public address.
+    pub per_address: usize,
+}
+
 impl PeersConfig {
+    /// Half of the slots at most are kept for links that we choose ourselves, unless the operator
+    /// says otherwise: who dials us can fill the others, never these (Heilman et al. 2015).
+    pub(super) fn slots(&self) -> Slots {
+        let max = self.max_peers;
+        let outbound = self.max_outbound.unwrap_or(max).min(max);
+        let chosen = self.min_peers.min(outbound).min(max / 2);
+        let inbound = self.max_inbound.unwrap_or(max - chosen).min(max);
+        Slots { max, inbound, outbound, per_address: self.max_peers_per_address }
+    }
+
     /// The same, without what would spin, never admit anybody or be refused by others.
     pub(super) fn sane(mut self) -> Self {
         self.discovery_interval = self.discovery_interval.max(SHORTEST_INTERVAL);

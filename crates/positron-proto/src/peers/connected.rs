@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::scope::{Group, Scope};
+use super::{
+    config::Slots,
+    scope::{Group, Scope},
+};
 use crate::{
     handshake::Direction,
     id::NodeId,
@@ -49,17 +52,15 @@ pub(super) struct PeerLink {
 
 /// Every linked peer, and the slots.
 ///
-/// `max` slots in all. Half of them at most are kept for links that we chose ourselves: who
-/// dials us can fill the others, never these (Heilman et al. 2015). Of those, one public address
-/// has `per_address` at most. Reserved peers have slots of their own, beside all these.
+/// There are [`Slots`] for all, for those that dialled us, for those that dialled us from one
+/// public address, and for those that we dialled. Reserved peers have slots of their own, beside
+/// all these.
 #[derive(Debug)]
 pub(super) struct ConnectedPeers {
     by_id: BTreeMap<NodeId, PeerLink>,
     /// Let in, not up yet: since when, and what its address counts as.
     admitted: BTreeMap<NodeId, (Instant, Option<IpAddr>)>,
-    max: usize,
-    chosen: usize,
-    per_address: usize,
+    slots: Slots,
 }
 
 /// How much a peer may still say (generic cell rate algorithm, ITU-T I.371: one number a peer).
@@ -69,10 +70,8 @@ struct Allowance {
 }
 
 impl ConnectedPeers {
-    pub(super) const fn new(max: usize, outbound_target: usize, per_address: usize) -> Self {
-        let half = max / 2;
-        let chosen = if outbound_target < half { outbound_target } else { half };
-        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), max, chosen, per_address }
+    pub(super) const fn new(slots: Slots) -> Self {
+        Self { by_id: BTreeMap::new(), admitted: BTreeMap::new(), slots }
     }
 
     /// A session came up. False if it was up before.
@@ -166,20 +165,40 @@ impl ConnectedPeers {
         self.by_id.values().filter(|link| !link.reserved)
     }
 
-    /// Whether more links share the slots than there are.
-    pub(super) fn has_too_many(&self) -> bool {
-        self.shared().count() > self.max
+    /// Free slots for anybody.
+    pub(super) fn free(&self) -> usize {
+        self.slots.max.saturating_sub(self.shared().count() + self.admitted.len())
     }
 
     /// Free slots for links of our own choice.
-    pub(super) fn free(&self) -> usize {
-        self.max.saturating_sub(self.shared().count() + self.admitted.len())
+    pub(super) fn free_outbound(&self) -> usize {
+        self.free().min(self.slots.outbound.saturating_sub(self.outbound().count()))
     }
 
-    /// Whether there are more links than slots, and not because of a link that a slot is kept
-    /// for: guests came while more than one dial was under way.
-    pub(super) fn is_overfull(&self) -> bool {
-        self.has_too_many() && self.outbound().count() > self.chosen
+    /// Whether we may dial no more, with `connecting` dials under way.
+    pub(super) fn outbound_limit_reached(&self, connecting: usize) -> bool {
+        self.outbound().count() + connecting >= self.slots.outbound
+    }
+
+    /// Links that others dialled, in slots that all share; those that are on their way, too.
+    fn inbound(&self) -> usize {
+        self.shared().count() - self.outbound().count() + self.admitted.len()
+    }
+
+    /// Why a link of this direction, which is up, cannot stay: more share the slots than there are.
+    /// One that a slot is kept for is not to blame for guests that came while more than one dial
+    /// was under way.
+    pub(super) fn overflow(&self, direction: Direction) -> Option<CloseReason> {
+        let Slots { max, inbound, outbound, .. } = self.slots;
+        let chosen = self.outbound().count();
+        match direction {
+            Direction::Inbound if self.inbound() > inbound => Some(CloseReason::InboundFull),
+            Direction::Outbound if chosen > outbound => Some(CloseReason::Pruned),
+            _ if self.shared().count() > max && chosen > max - inbound => {
+                Some(CloseReason::SlotsFull)
+            }
+            _ => None,
+        }
     }
 
     /// Takes a slot for who knocked, if one is left for guests, and for those of its address, or if
@@ -195,12 +214,14 @@ impl ConnectedPeers {
         if reserved || is_here {
             return Ok(());
         }
-        let inbound = self.shared().count() - self.outbound().count() + self.admitted.len();
-        if self.free() == 0 || inbound >= self.max - self.chosen {
+        if self.free() == 0 {
             return Err(CloseReason::SlotsFull);
         }
+        if self.inbound() >= self.slots.inbound {
+            return Err(CloseReason::InboundFull);
+        }
         let address = counted_as(peer);
-        if address.is_some() && self.guests_of(address) >= self.per_address {
+        if address.is_some() && self.guests_of(address) >= self.slots.per_address {
             return Err(CloseReason::AddressFull);
         }
         self.admitted.insert(peer.id, (now, address));

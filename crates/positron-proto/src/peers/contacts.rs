@@ -74,7 +74,8 @@ mod tests {
 
     fn nobody() -> (Contacts, ConnectedPeers) {
         let now = Now { mono: START, wall: WallTime::from_unix_micros(0) };
-        (Contacts::new(&[], now), ConnectedPeers::new(8, 4, 4))
+        let slots = crate::peers::PeersConfig::default().slots();
+        (Contacts::new(&[], now), ConnectedPeers::new(slots))
     }
 
     #[test]

@@ -10,6 +10,7 @@ counters! {
     dials_failed: Counter Count "Dials that failed.";
     probes: Counter Count "Addresses probed.";
     inbound_refused_full: Counter Count "Newcomers refused because every slot was taken.";
+    inbound_refused_inbound: Counter Count "Newcomers refused: too many dialled this node.";
     inbound_refused_address: Counter Count "Newcomers refused: too many of their address.";
     inbound_refused_banned: Counter Count "Newcomers refused because they are banned.";
     unproven_told: Counter Count "Records told of nodes that perhaps only we reach.";

@@ -136,12 +136,17 @@ impl Dialer {
 
     /// Slots for links of our own choice that neither a link nor a dial takes up.
     pub(super) fn free_slots(&self, links: &ConnectedPeers) -> usize {
-        links.free().saturating_sub(self.connecting())
+        links.free_outbound().saturating_sub(self.connecting())
     }
 
     /// The addresses of dials that may become links.
     pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.links().map(|(to, ..)| *to)
+    }
+
+    /// Where a node of which we know the id is dialled.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (SocketAddr, NodeId)> {
+        self.under_way.keys().filter_map(|(to, peer, _)| Some((*to, (*peer)?)))
     }
 
     /// Dials that may become links in slots that all share.

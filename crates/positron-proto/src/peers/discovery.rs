@@ -1,5 +1,7 @@
 //! What we say to linked peers: hello, heartbeats, questions, records of others.
 
+use std::net::SocketAddr;
+
 use super::{
     PeersEffect, PeersMessage,
     address_book::AddressBook,
@@ -52,6 +54,8 @@ pub(super) struct Discovery {
     deadlines: Deadlines<DiscoveryWake>,
     /// Questions in a row that brought nothing new while we had too few peers.
     fruitless_rounds: u32,
+    /// It was told that there are too few.
+    told_few: bool,
 }
 
 impl Discovery {
@@ -66,7 +70,12 @@ impl Discovery {
             enough,
             deadlines: Deadlines::new(),
             fruitless_rounds: 0,
+            told_few: false,
         }
+    }
+
+    pub(super) const fn enough(&self) -> usize {
+        self.enough
     }
 
     /// A session is up: when its heartbeat beats, and until when its peer may say hello first.
@@ -142,6 +151,16 @@ impl Discovery {
         };
         let at = turn.now.mono + turn.rng.jitter(wait);
         self.deadlines.set_earliest(DiscoveryWake::Discover, at);
+    }
+
+    /// Once a discovery interval: says that there are too few peers, unless it was said.
+    pub(super) fn handle_interval(&mut self, links: &ConnectedPeers, turn: &mut Turn<'_>) {
+        let (linked, wanted) = (links.len(), self.enough);
+        let few = linked < wanted;
+        if few && !self.told_few {
+            turn.push(PeersEffect::FewPeers { linked, wanted });
+        }
+        self.told_few = few;
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -221,7 +240,9 @@ pub(super) fn sample(
     let fits = |node: &NodeId, entry: &AddressEntry| {
         let alive = entry.linked
             || (entry.known.failures == 0 && now.since(entry.known.last_seen) < PASSED_ON_FOR);
-        let reachable = entry.tellable().is_some_and(|addr| is_plausible(addr, scope));
+        let is_open =
+            |addr: SocketAddr| is_plausible(addr, scope) && !standings.bans_address(addr.ip());
+        let reachable = entry.tellable().is_some_and(is_open);
         let may_hear = *node != to && entry.is_news_to(&to) && !standings.is_banned(node, now);
         let is_unproven = !entry.is_proven();
         let fits = alive && reachable && may_hear;

@@ -83,6 +83,14 @@ pub enum PeersEffect {
         /// That of the record.
         outrun: Option<u64>,
     },
+    /// There have been fewer peers than there should be since the last look, or since the start.
+    /// Told once, until there are enough.
+    FewPeers {
+        /// How many there are.
+        linked: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
     /// Our own addresses changed, as far as others can see them.
     ExternalAddresses(Vec<SocketAddr>),
 }

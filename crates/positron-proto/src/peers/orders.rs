@@ -11,8 +11,10 @@ use super::{
     peers::{Peers, PeersWake},
 };
 use crate::{
+    handshake::Expect,
     id::NodeId,
     session::sessions::{DialRequest, LinkKind},
+    standings::TrustTable,
     time::Now,
     wire::{Address, frame::CloseReason},
 };
@@ -53,6 +55,49 @@ impl Peers {
         self.outbound.fill_soon(now.mono);
     }
 
+    /// Trust bans addresses: whoever is there is let go, but for reserved peers.
+    pub fn handle_address_banned(
+        &mut self,
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        for (&peer, link) in self.links.iter() {
+            if self.is_banned_at(&peer, link.peer.addr.ip(), standings) {
+                out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
+            }
+        }
+    }
+
+    /// A ban of addresses was lifted: those where the operator wants somebody are dialled at once.
+    pub fn handle_address_unbanned(&mut self, now: Now) {
+        if self.started {
+            self.bootstraps.hurry(now.mono);
+            self.outbound.fill_soon(now.mono);
+        }
+    }
+
+    /// Whether this peer is not welcome where it is.
+    pub(super) fn is_banned_at(&self, peer: &NodeId, ip: IpAddr, standings: &TrustTable) -> bool {
+        standings.bans_address(ip) && !self.is_reserved(peer)
+    }
+
+    /// Whether nobody is to be dialled there: a reserved peer is dialled wherever it is.
+    pub fn is_banned_dial(&self, dial: &DialRequest, standings: &TrustTable) -> bool {
+        let is_reserved = matches!(dial.expect, Expect::Node(node) if self.is_reserved(&node));
+        !is_reserved && standings.bans_address(dial.to.ip())
+    }
+
+    /// Whether a reserved peer is at this address, is being dialled there, or is there as the
+    /// application says.
+    pub fn expects_at(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let is_there = |addr: SocketAddr| addr.ip().to_canonical() == ip;
+        let is_reserved = |peer: &NodeId| self.reserved.contains(peer);
+        self.reserved.places().any(is_there)
+            || self.dialer.under_way().any(|(to, peer)| is_there(to) && is_reserved(&peer))
+            || self.links.iter().any(|(peer, on)| is_there(on.peer.addr) && is_reserved(peer))
+    }
+
     /// The application wants no session with this peer for now. Whether there was one.
     pub fn disconnect(&mut self, peer: NodeId, out: &mut VecDeque<PeersEffect>) -> bool {
         let is_linked = self.links.contains(&peer);
@@ -88,10 +133,17 @@ impl Peers {
     }
 
     /// The slot of this peer is one like others again: if there is none left, its session ends.
-    pub fn unreserve(&mut self, peer: &NodeId, out: &mut VecDeque<PeersEffect>) {
+    pub fn unreserve(
+        &mut self,
+        peer: &NodeId,
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
         let was_reserved = self.give_up_reservation(peer, out);
-        if was_reserved && self.links.contains(peer) && self.links.has_too_many() {
-            let reason = CloseReason::SlotsFull;
+        let Some(link) = self.links.get(peer).filter(|_| was_reserved) else { return };
+        let is_banned = standings.bans_address(link.peer.addr.ip());
+        let banned = is_banned.then_some(CloseReason::Banned);
+        if let Some(reason) = banned.or_else(|| self.links.overflow(link.peer.direction)) {
             out.push_back(PeersEffect::Disconnect { peer: *peer, reason });
         }
     }
@@ -110,6 +162,11 @@ impl Peers {
     /// The slots that the application keeps, in order of the peers' ids.
     pub fn reserved(&self) -> impl Iterator<Item = Reservation> {
         self.reserved.iter()
+    }
+
+    /// How many peers there should be at least.
+    pub const fn min_peers(&self) -> usize {
+        self.discovery.enough()
     }
 
     /// Whether the application keeps a slot for this peer.
@@ -134,8 +191,12 @@ impl Peers {
         now: Now,
         peer: NodeId,
         addr: SocketAddr,
+        standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        if self.is_banned_at(&peer, addr.ip(), standings) {
+            return out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
+        }
         if let Some(link) = self.links.get(&peer) {
             self.dialer.note_contact(link.peer.addr, now.mono);
         }

@@ -127,7 +127,8 @@ impl Outbound {
         turn: &mut Turn<'_>,
     ) {
         while let Some(peer) = self.wanted.pop_due(turn.now.mono) {
-            let is_vain = standings.is_banned(&peer, turn.now.wall)
+            let is_vain = links.outbound_limit_reached(dialer.connecting())
+                || standings.is_banned(&peer, turn.now.wall)
                 || dialer.is_taken(&peer, links)
                 || book.get(&peer).is_none();
             if is_vain || dialer.dial_known(peer, book, links, turn) {

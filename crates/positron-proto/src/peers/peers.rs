@@ -78,7 +78,7 @@ pub struct Peers {
     pub(super) intake: Intake,
     pub(super) outbound: Outbound,
     pub(super) reserved: Reserved,
-    discovery: Discovery,
+    pub(super) discovery: Discovery,
 }
 
 impl Peers {
@@ -92,7 +92,7 @@ impl Peers {
         now: Now,
     ) -> Self {
         let config = config.sane();
-        let (id, enough) = (me.node_id(), config.min_peers);
+        let (id, enough, slots) = (me.node_id(), config.min_peers, config.slots());
         let contacts = Contacts::new(&remembered, now);
         let mut book = AddressBook::default();
         intake::restore(remembered, id, &mut book);
@@ -103,13 +103,13 @@ impl Peers {
             started: false,
             own: LocalRecord::new(me, network, config.external, config.software, now.wall),
             book,
-            links: ConnectedPeers::new(config.max_peers, enough, config.max_peers_per_address),
+            links: ConnectedPeers::new(slots),
             refusals: Refusals::default(),
             dialer: Dialer::new(id, contacts),
             redial: Redial::new(),
             bootstraps: BootstrapAddresses::new(&config.bootstrap, enough),
             intake: Intake::new(id),
-            outbound: Outbound::new(enough),
+            outbound: Outbound::new(enough.min(slots.outbound)),
             reserved: Reserved::new(),
             discovery: Discovery::new(config.discovery_interval, config.heartbeat_interval, enough),
         }
@@ -145,7 +145,8 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.dialer.note_contact(peer.addr, now.mono);
-        let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
+        let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
+        let (reason, parting) = if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
         } else if let Err(reason) =
@@ -154,6 +155,7 @@ impl Peers {
             let turn = &mut self.shared.turn(now, out);
             match reason {
                 CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
+                CloseReason::InboundFull => turn.counters.inbound_refused_inbound += 1,
                 _ => turn.counters.inbound_refused_full += 1,
             }
             let scope = Scope::of_peer(peer.addr);
@@ -174,8 +176,9 @@ impl Peers {
         standings: &TrustTable,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
         let turn = &mut self.shared.turn(now, out);
-        if standings.is_banned(&peer.id, now.wall) {
+        if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
             return self.bootstraps.handle_banned_contact(peer.id, turn);
         }
@@ -183,8 +186,8 @@ impl Peers {
         if !self.links.up(now.mono, peer, is_reserved) {
             return;
         }
-        if !is_reserved && self.links.is_overfull() {
-            let reason = CloseReason::SlotsFull;
+        let overflow = || self.links.overflow(peer.direction);
+        if let Some(reason) = (!is_reserved).then(overflow).flatten() {
             return turn.push(PeersEffect::Disconnect { peer: peer.id, reason });
         }
         self.bootstraps.handle_peer_up(&peer.id);
@@ -531,6 +534,7 @@ impl Peers {
         self.book.note_alive(self.links.iter().map(|(node, _)| *node), now.wall, out);
         let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
         self.outbound.handle_interval(&self.book, &self.links, dialer, standings, turn);
+        self.discovery.handle_interval(&self.links, turn);
     }
 }
 

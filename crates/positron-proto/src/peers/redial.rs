@@ -112,15 +112,14 @@ impl Redial {
         book: &mut AddressBook,
         turn: &mut Turn<'_>,
     ) {
-        use CloseReason::{
-            AddressFull, Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork,
-            WrongVersion,
-        };
+        use CloseReason::{Banned, Duplicate, Pruned, WrongFeatures, WrongNetwork, WrongVersion};
         let DialFailure::Handshake(HandshakeFailure::Refused(reason)) = failure else {
             return self.count_failure(node, book, turn);
         };
         match reason {
-            SlotsFull | AddressFull => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
+            full if full.is_for_want_of_room() => {
+                self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn);
+            }
             Duplicate => self.leave_alone(node, REDIAL_FIRST, book, turn),
             Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
                 self.lost.remove(&node);

@@ -66,6 +66,11 @@ impl Reserved {
         self.peers.iter().map(|(&peer, reserved)| Reservation { peer, at: reserved.at })
     }
 
+    /// Where they are, as far as the application says.
+    pub(super) fn places(&self) -> impl Iterator<Item = SocketAddr> {
+        self.iter().filter_map(|slot| slot.at)
+    }
+
     /// Dials all that are not linked as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
         let all: Vec<NodeId> = self.iter().map(|slot| slot.peer).collect();

@@ -64,7 +64,7 @@ impl Dials {
         let dialling = table.stages().filter(|(_, stage)| stage.attempt().is_some());
         if dialling.count() >= MAX_HALF_OPEN {
             self.counters.links_refused += 1;
-            let outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::SlotsFull));
+            let outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::ConnectionsFull));
             out.push_back(SessionEffect::DialEnded { dial, outcome });
             return;
         }

@@ -57,8 +57,8 @@ impl Sessions {
                 if self.conversations.sessions() >= self.config.max_links =>
             {
                 self.counters.links_refused += 1;
-                self.links.table.close(now, id, CloseReason::SlotsFull);
-                outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::SlotsFull));
+                self.links.table.close(now, id, CloseReason::ConnectionsFull);
+                outcome = DialOutcome::Failed(DialFailure::refused(CloseReason::ConnectionsFull));
             }
             Some(Attachment::Detached(_)) | None => {
                 self.bring_up(now, id);

@@ -146,13 +146,18 @@ impl LinkTable {
             }
             Err(TooMany) => {
                 self.rows.insert(link, LinkEntry::new(kind, from, Stage::Closing, Quota::Free));
-                self.carriers.of(kind).end(now, link, LinkEnding::Reset, CloseReason::SlotsFull);
+                self.carriers.of(kind).end(
+                    now,
+                    link,
+                    LinkEnding::Reset,
+                    CloseReason::ConnectionsFull,
+                );
                 return Admitted::Refused;
             }
         }
         match self.door.oldest_beyond_limit() {
             Some(oldest) => {
-                self.end(now, oldest, LinkEnding::Reset, CloseReason::SlotsFull);
+                self.end(now, oldest, LinkEnding::Reset, CloseReason::ConnectionsFull);
                 Admitted::InsteadOfOldest
             }
             None => Admitted::Yes,
@@ -289,11 +294,13 @@ impl LinkTable {
     /// the next link.
     pub(super) fn close(&mut self, now: Now, id: LinkId, reason: CloseReason) {
         let Some(stage) = self.stage(id) else { return };
+        // Nobody waits for who is banned: nothing may be heard from where it is.
         let moved_on = matches!(
             (stage, &reason),
             (
                 Stage::Established(_),
-                CloseReason::Duplicate
+                CloseReason::Banned
+                    | CloseReason::Duplicate
                     | CloseReason::OtherProcess(_)
                     | CloseReason::Timeout
                     | CloseReason::SlowReader

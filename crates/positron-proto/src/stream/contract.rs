@@ -39,6 +39,9 @@ pub enum LinkDown {
     /// We hung up.
     #[error("hung up by this node")]
     HungUp,
+    /// We dial nobody at this address.
+    #[error("this node has banned that address")]
+    BannedAddress,
     /// Anything else the operating system says.
     #[error("{0}")]
     Other(String),

@@ -1,14 +1,17 @@
 //! What trust keeps across restarts, as rows: standings, and the audit trail.
 
+use std::net::IpAddr;
+
 use bytes::BufMut as _;
 
-use super::{RememberedTrust, TrustEvent};
+use super::{AddressBan, RememberedTrust, TrustEffect, TrustEvent};
 use crate::{
     id::{NetworkId, NodeId},
     limits::{MAX_BAN_WORDS, MAX_TRUST_EVENTS},
     misbehavior::Observation,
     standings::PeerTrust,
     storage::{Change, Remembered, Row, Rule, Table, Urgency},
+    subnet::Subnet,
     time::WallTime,
     wire::{Malformed, Reader, Writer as _},
 };
@@ -21,6 +24,71 @@ pub const STANDINGS: Table =
 /// is told.
 pub const EVENTS: Table =
     Table { name: "trust_events", rule: Rule::Log { newest: MAX_TRUST_EVENTS }, essential: false };
+
+/// Subnet: until when it is banned, and the application's words. The subnet is its length in bits
+/// and its first address, of 4 or 16 bytes.
+pub const ADDRESS_BANS: Table =
+    Table { name: "trust_address_bans", rule: Rule::Replace, essential: false };
+
+/// What an effect changes of what is kept.
+pub fn of(effect: &TrustEffect) -> Option<Change> {
+    Some(match effect {
+        TrustEffect::Remember(known) => keep(known),
+        TrustEffect::Forget(peer) => forget(peer),
+        TrustEffect::Record(event) => record(event),
+        TrustEffect::BanAddress(ban) => keep_address_ban(ban),
+        TrustEffect::UnbanAddress(addresses) => forget_address_ban(*addresses),
+        TrustEffect::Ban { .. } => return None,
+    })
+}
+
+/// A ban of addresses must survive a loss of power.
+pub fn keep_address_ban(ban: &AddressBan) -> Change {
+    let mut value = Vec::with_capacity(16);
+    value.put_u64(ban.until.as_unix_micros());
+    value.append_blob(ban.why.as_bytes());
+    Change::keep(&ADDRESS_BANS, subnet_key(ban.addresses), value).at_least(Urgency::Critical)
+}
+
+/// Nobody is refused for being there any more.
+pub fn forget_address_ban(addresses: Subnet) -> Change {
+    Change::forget(&ADDRESS_BANS, subnet_key(addresses))
+}
+
+fn subnet_key(addresses: Subnet) -> Vec<u8> {
+    let (first, prefix) = addresses.parts();
+    let mut key = vec![prefix];
+    match first {
+        IpAddr::V4(v4) => key.extend(v4.octets()),
+        IpAddr::V6(v6) => key.extend(v6.octets()),
+    }
+    key
+}
+
+impl Remembered for Vec<AddressBan> {
+    fn tables(&self) -> &'static [&'static Table] {
+        &[&ADDRESS_BANS]
+    }
+
+    fn load(&mut self, row: Row, _: &NetworkId) -> Result<(), Malformed> {
+        let (mut key, mut value) = (Reader::new(row.key), Reader::new(row.value));
+        let none = key.malformed("subnet");
+        let prefix = key.u8()?;
+        let first: IpAddr = match key.remaining() {
+            4 => key.array::<4>()?.into(),
+            _ => key.array::<16>()?.into(),
+        };
+        key.finish()?;
+        let addresses = Subnet::new(first, prefix).ok_or(none)?;
+        let until = WallTime::from_unix_micros(value.u64()?);
+        let no_words = value.malformed("words of a ban");
+        let words = value.bytes(MAX_BAN_WORDS)?;
+        let why = core::str::from_utf8(&words).map_err(|_| no_words)?.into();
+        value.finish()?;
+        self.push(AddressBan { addresses, until, why });
+        Ok(())
+    }
+}
 
 /// What we make of a peer. With a ban it must survive a loss of power.
 pub fn keep(known: &RememberedTrust) -> Change {
@@ -122,6 +190,26 @@ mod tests {
             let row = Row { table, key, value: Default::default() };
             assert_eq!(event(row.clone()), Ok(written));
             event(Row { key: row.key.slice(1..), ..row }).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_ban_of_addresses_reads_as_it_was_written_and_must_survive_a_loss_of_power() {
+        let network = NetworkId::from_name("test");
+        for addresses in ["203.0.113.0/24", "0.0.0.0/0", "2001:db8::/32", "::1"] {
+            let addresses = addresses.parse().unwrap();
+            let until = WallTime::from_unix_micros(9);
+            let written = AddressBan { addresses, until, why: "scans us".into() };
+            let change = keep_address_ban(&written);
+            assert_eq!(change.urgency, Urgency::Critical);
+            assert_eq!(forget_address_ban(addresses).key, change.key);
+            let value = change.value.unwrap().to_bytes();
+            let row = Row { table: change.table, key: change.key, value };
+            let mut back = Vec::<AddressBan>::new();
+            let longer = [&row.key[..], &[0]].concat().into();
+            back.load(Row { key: longer, ..row.clone() }, &network).unwrap_err();
+            back.load(row, &network).unwrap();
+            assert_eq!(back, [written]);
         }
     }
 

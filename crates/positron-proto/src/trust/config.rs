@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::subnet::Subnet;
+
 /// The founding document's knobs. Scores are 0.0 to `max_score`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrustConfig {
@@ -19,6 +21,8 @@ pub struct TrustConfig {
     pub boost_message: f64,
     /// What an invalid one takes away.
     pub penalty_invalid: f64,
+    /// Whoever is at these addresses is refused, for as long as the node runs.
+    pub banned_addresses: Vec<Subnet>,
 }
 
 /// What a node runs with that is told nothing else.
@@ -32,6 +36,7 @@ impl Default for TrustConfig {
             decay_interval: Duration::from_secs(3600),
             boost_message: 0.01,
             penalty_invalid: 0.1,
+            banned_addresses: Vec::new(),
         }
     }
 }
@@ -52,6 +57,7 @@ impl TrustConfig {
             decay_interval: self.decay_interval.max(SHORTEST_INTERVAL),
             boost_message: finite(self.boost_message, 0.0).clamp(0.0, max_score),
             penalty_invalid: finite(self.penalty_invalid, 0.0).clamp(0.0, max_score),
+            banned_addresses: self.banned_addresses,
         }
     }
 }

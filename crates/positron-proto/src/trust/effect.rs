@@ -6,6 +6,7 @@ use crate::{
     id::NodeId,
     misbehavior::{BanReason, Observation},
     standings::PeerTrust,
+    subnet::Subnet,
     time::WallTime,
 };
 
@@ -31,6 +32,10 @@ pub enum TrustEffect {
     Remember(RememberedTrust),
     /// Forget the standing.
     Forget(NodeId),
+    /// Refuse whoever is there, across restarts.
+    BanAddress(AddressBan),
+    /// Refuse nobody for being there any more.
+    UnbanAddress(Subnet),
     /// Write to the audit trail. Routine good behaviour is summed up, wrong is written at once.
     Record(TrustEvent),
     /// Refuse the peer until then.
@@ -42,6 +47,17 @@ pub enum TrustEffect {
         /// For what.
         why: BanReason,
     },
+}
+
+/// A ban of all who are at some addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressBan {
+    /// At which.
+    pub addresses: Subnet,
+    /// Until when.
+    pub until: WallTime,
+    /// Why, for people.
+    pub why: Arc<str>,
 }
 
 /// What storage keeps.

@@ -1,10 +1,12 @@
 //! What we make of what peers did: a score per peer, its decay, bans, and an audit trail.
 //!
 //! - [`Trust`]: the machine; its type documents the contract;
+//! - `address_bans`: bans of all who are at some addresses;
 //! - `arithmetic`: what each observation is worth;
 //! - `audit`: which changes are written down, and how a flood of them is summed up;
 //! - [`change`]: what is kept across restarts, as rows.
 
+mod address_bans;
 mod arithmetic;
 mod audit;
 pub mod change;
@@ -16,5 +18,5 @@ mod tests;
 mod trust;
 
 pub use config::TrustConfig;
-pub use effect::{RememberedTrust, TrustEffect, TrustEvent};
+pub use effect::{AddressBan, RememberedTrust, TrustEffect, TrustEvent};
 pub use trust::Trust;

@@ -1,15 +1,17 @@
 //! Stories about scores.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::IpAddr};
 
-use super::{RememberedTrust, Trust, TrustConfig, TrustEffect, TrustEvent};
+use super::{AddressBan, RememberedTrust, Trust, TrustConfig, TrustEffect, TrustEvent};
 use crate::{
     id::NodeId,
     limits::{
-        AUDIT_INTERVAL, BAN_DURATION, LONGEST_BAN, MAX_AUDIT_SUMS, MAX_OBSERVED, MAX_ORDERED_BANS,
+        AUDIT_INTERVAL, BAN_DURATION, LONGEST_BAN, MAX_ADDRESS_BANS, MAX_AUDIT_SUMS, MAX_OBSERVED,
+        MAX_ORDERED_BANS,
     },
     misbehavior::{BanReason, Misbehavior, Observation},
     standings::PeerTrust,
+    subnet::Subnet,
     time::{Duration, Instant, Now, WallTime},
 };
 
@@ -298,6 +300,7 @@ fn standings_are_written_in_batches() {
 #[test]
 fn a_configuration_of_nonsense_bans_no_stranger_and_makes_no_nonsense() {
     let nonsense = TrustConfig {
+        banned_addresses: Vec::new(),
         initial_score: f64::NAN,
         min_threshold: f64::INFINITY,
         max_score: -1.0,
@@ -439,4 +442,46 @@ fn a_spared_peer_is_banned_by_nobody_but_the_application() {
         observe(&mut trust, at(5), node(1), FORGED);
     }
     assert!(trust.standings().is_banned(&node(1), at(5).wall), "the ban ended the favour");
+}
+
+#[test]
+fn a_ban_of_addresses_is_one_until_it_is_served_by_the_clock_that_nobody_sets() {
+    let (mut trust, mut out) = (new(config()), VecDeque::new());
+    let addresses: Subnet = "203.0.113.0/24".parse().unwrap();
+    let there = "203.0.113.7".parse().unwrap();
+    let lasts = Duration::from_secs(60);
+    assert!(trust.ban_address(at(0), addresses, "scans us".into(), lasts, &mut out));
+    let ban = AddressBan { addresses, until: at(60_000).wall, why: "scans us".into() };
+    assert_eq!(out, [TrustEffect::BanAddress(ban.clone())]);
+    assert_eq!(timeout(&mut trust, at(59_999)), []);
+    assert!(trust.standings().bans_address(there));
+    let half_a_century = Duration::from_secs(50 * 365 * 86_400);
+    let put_back = Now { wall: at(60_000).wall - half_a_century, ..at(60_000) };
+    assert_eq!(timeout(&mut trust, put_back), [TrustEffect::UnbanAddress(addresses)]);
+    assert!(!trust.standings().bans_address(there));
+
+    // What was over while the node was off is forgotten at once.
+    let mut trust = new(config()).with_address_bans(vec![ban], at(70_000));
+    assert_eq!(timeout(&mut trust, at(70_001)), [TrustEffect::UnbanAddress(addresses)]);
+}
+
+#[test]
+fn bans_of_addresses_are_bounded_and_those_of_the_configuration_are_not_written_down() {
+    let configured = Subnet::from(IpAddr::from([203, 0, 113, 7]));
+    let config = TrustConfig { banned_addresses: vec![configured], ..config() };
+    let mut trust = new(config).with_address_bans(Vec::new(), at(0));
+    let mut out = VecDeque::new();
+    let nth = |n: u32| Subnet::from(IpAddr::from(n.to_be_bytes()));
+    let mut ban = |trust: &mut Trust, addresses| {
+        trust.ban_address(at(0), addresses, "".into(), LONGEST_BAN * 2, &mut out)
+    };
+    let most = u32::try_from(MAX_ADDRESS_BANS).unwrap();
+    assert!((1..most).all(|n| ban(&mut trust, nth(n))));
+    assert!(!ban(&mut trust, nth(most)), "one too many");
+    assert!(ban(&mut trust, nth(1)), "in place of that one");
+    assert_eq!(out.len(), MAX_ADDRESS_BANS);
+    assert!(trust.address_bans().all(|ban| ban.until == at(0).wall + LONGEST_BAN));
+    assert!(trust.unban_address(configured, &mut out));
+    assert!(!trust.unban_address(configured, &mut out));
+    assert!(!trust.standings().bans_address(configured.parts().0));
 }

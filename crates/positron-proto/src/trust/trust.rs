@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    RememberedTrust, TrustConfig, TrustEffect,
+    AddressBan, RememberedTrust, TrustConfig, TrustEffect,
+    address_bans::AddressBans,
     arithmetic::{after, decayed, decayed_for, pardoned},
     audit::{Audit, record},
 };
@@ -16,6 +17,7 @@ use crate::{
     limits::{BAN_DURATION, LONGEST_BAN, MAX_OBSERVED, MAX_ORDERED_BANS},
     misbehavior::{BanReason, Observation},
     standings::{PeerTrust, TrustTable},
+    subnet::Subnet,
     time::{Duration, Instant, Now, WallTime},
 };
 
@@ -39,6 +41,7 @@ pub struct Trust {
     deadlines: Deadlines<Wake>,
     /// Who is never banned for a score.
     spared: BTreeSet<NodeId>,
+    addresses: AddressBans,
 }
 
 /// What is known of one peer besides its standing.
@@ -80,6 +83,7 @@ impl Trust {
             audit: Audit::default(),
             deadlines: Deadlines::new(),
             spared: BTreeSet::new(),
+            addresses: AddressBans::default(),
             config,
         };
         for known in remembered.into_iter().take(MAX_OBSERVED) {
@@ -165,6 +169,60 @@ impl Trust {
         is_banned
     }
 
+    /// The same with the bans of addresses of the configuration, and with those that storage
+    /// remembers.
+    #[must_use]
+    pub fn with_address_bans(mut self, remembered: Vec<AddressBan>, now: Now) -> Self {
+        let configured = core::mem::take(&mut self.config.banned_addresses);
+        self.addresses = AddressBans::new(configured, remembered, now);
+        self.lend_addresses();
+        self
+    }
+
+    /// The application wants whoever is at these addresses refused for so long, [`LONGEST_BAN`] at
+    /// most, in place of a ban of exactly these. False if there are
+    /// [`MAX_ADDRESS_BANS`](crate::limits::MAX_ADDRESS_BANS).
+    pub fn ban_address(
+        &mut self,
+        now: Now,
+        addresses: Subnet,
+        why: Arc<str>,
+        lasts: Duration,
+        out: &mut VecDeque<TrustEffect>,
+    ) -> bool {
+        let Some(ban) = self.addresses.insert(now, addresses, why, lasts) else { return false };
+        out.push_back(TrustEffect::BanAddress(ban.clone()));
+        self.lend_addresses();
+        true
+    }
+
+    /// Lifts the ban of exactly these addresses. False if there is none.
+    pub fn unban_address(&mut self, addresses: Subnet, out: &mut VecDeque<TrustEffect>) -> bool {
+        let is_lifted = self.addresses.remove(addresses);
+        if is_lifted {
+            self.lend_addresses();
+            out.push_back(TrustEffect::UnbanAddress(addresses));
+        }
+        is_lifted
+    }
+
+    /// The bans of addresses, in order of these.
+    pub fn address_bans(&self) -> impl Iterator<Item = &AddressBan> {
+        self.addresses.iter()
+    }
+
+    fn lend_addresses(&mut self) {
+        let all = self.addresses.iter().map(|ban| ban.addresses).collect();
+        self.standings.set_banned_addresses(all);
+    }
+
+    /// Every peer that is banned, until when, and in which words if the application says so.
+    pub fn bans(&self) -> impl Iterator<Item = (NodeId, WallTime, Option<&str>)> {
+        let words = |peer| self.observed.get(peer)?.ordered.as_deref();
+        let bans = self.standings.iter();
+        bans.filter_map(move |(peer, of)| Some((*peer, of.banned_until?, words(peer))))
+    }
+
     /// Never bans this peer for its score, and lifts such a ban. False if the application has
     /// banned it. Who calls it bounds how many there are.
     pub fn spare(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> bool {
@@ -248,6 +306,9 @@ impl Trust {
                 }
             }
         }
+        while let Some(addresses) = self.addresses.pop_served(now.mono) {
+            self.unban_address(addresses, out);
+        }
         let standings = &self.standings;
         self.audit.flush(now, |peer| standings.of(peer).score, out);
     }
@@ -255,7 +316,7 @@ impl Trust {
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` while nobody was observed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = self.deadlines.next().map(|(at, _)| at);
-        own.into_iter().chain(self.audit.poll_timeout()).min()
+        [own, self.audit.poll_timeout(), self.addresses.poll_timeout()].into_iter().flatten().min()
     }
 
     fn refuse(

@@ -138,7 +138,7 @@ pub enum CloseReason {
     #[error("no common features")]
     WrongFeatures,
     /// Every slot is taken. Addresses of others may have come before.
-    #[error("it has no free slot")]
+    #[error("it has as many peers as it allows (`max_peers`)")]
     SlotsFull,
     /// The peer is banned here.
     #[error("it has banned this node")]
@@ -171,6 +171,12 @@ pub enum CloseReason {
     /// Another process with the same key is connected, from this address.
     #[error("another process with the same key is connected there, from {0}")]
     OtherProcess(String),
+    /// Every slot for those who dial is taken. Addresses of others may have come before.
+    #[error("it has as many peers that dialled it as it allows (`max_inbound`)")]
+    InboundFull,
+    /// There is no room for another connection, whoever is at its other end.
+    #[error("it has as many connections as it allows (`max_concurrent_connections`)")]
+    ConnectionsFull,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -331,13 +337,18 @@ impl CloseReason {
             Self::Probe => 14,
             Self::AddressFull => 15,
             Self::OtherProcess(_) => 16,
+            Self::InboundFull => 17,
+            Self::ConnectionsFull => 18,
             Self::Other(code) => *code,
         }
     }
 
     /// Whether there was only no room: it is asked again soon, and others meanwhile.
     pub const fn is_for_want_of_room(&self) -> bool {
-        matches!(self, Self::SlotsFull | Self::AddressFull)
+        matches!(
+            self,
+            Self::SlotsFull | Self::AddressFull | Self::InboundFull | Self::ConnectionsFull
+        )
     }
 
     pub(super) fn decode(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
@@ -365,6 +376,8 @@ impl CloseReason {
             14 => Self::Probe,
             15 => Self::AddressFull,
             16 => Self::OtherProcess(owned(text.as_ref())),
+            17 => Self::InboundFull,
+            18 => Self::ConnectionsFull,
             other => Self::Other(other),
         })
     }

@@ -168,7 +168,7 @@ fn frames_lanes_and_messages_of_a_later_version_cost_nobody_anything() {
     let mut pair = Pair::connected();
     pair.run();
     let id = identity(PEER).node_id();
-    let before = pair.node.standings().of(&id).score;
+    let before = pair.node.trust().standings().of(&id).score;
     // The first dial of this peer, then where it stands: nothing was said so far [PROTOCOL 4].
     pair.say_frames(Lane::CONTROL, &[Frame::Ping { token: 1 }]);
     pair.run();
@@ -202,5 +202,5 @@ fn frames_lanes_and_messages_of_a_later_version_cost_nobody_anything() {
     let unknown = u64::from(LANES) - u64::try_from(Lane::KNOWN.len()).unwrap();
     assert_eq!(counters.session.messages_unknown, 2 * unknown);
     assert!(pair.heard.iter().any(|body| body[0] == 2), "what it knows is heard and answered");
-    assert!(pair.node.standings().of(&id).score >= before);
+    assert!(pair.node.trust().standings().of(&id).score >= before);
 }

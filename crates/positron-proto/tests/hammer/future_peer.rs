@@ -106,7 +106,7 @@ fn pass(rig: &mut Rig, time: Duration, peers: &[&FuturePeer]) -> Vec<Bytes> {
 
 /// What a node of this version makes of a peer.
 fn score(rig: &mut Rig, n: usize, peer: NodeId) -> f64 {
-    rig.core(n).standings().of(&peer).score
+    rig.core(n).trust().standings().of(&peer).score
 }
 
 fn counters(rig: &mut Rig, n: usize) -> AllCounters {

@@ -197,7 +197,7 @@ fn check_bounds(rig: &mut Rig, life: usize) {
     let now = rig.now;
     let core = rig.core(HONEST);
     assert!(core.half_open() <= MAX_HALF_OPEN, "life {life}");
-    assert!(core.standings().len() <= MAX_OBSERVED, "life {life}");
+    assert!(core.trust().standings().len() <= MAX_OBSERVED, "life {life}");
     let view = core.view(now);
     assert!(view.known_peers <= MAX_BOOK, "life {life}");
     assert!(view.kept.0 <= 200, "life {life}: {} messages", view.kept.0);
@@ -220,10 +220,10 @@ fn whatever_authenticated_peers_say_nothing_panics_and_honest_nodes_stay_togethe
     for life in 0..LIVES {
         let hostile = live(&mut rig, life);
         let (now, id) = (rig.now, hostile.me.node_id());
-        banned += usize::from(rig.core(HONEST).standings().is_banned(&id, now.wall));
+        banned += usize::from(rig.core(HONEST).trust().standings().is_banned(&id, now.wall));
         check_bounds(&mut rig, life);
         for (n, other) in [(HONEST, honest[WITNESS]), (WITNESS, honest[HONEST])] {
-            let standings = rig.core(n).standings();
+            let standings = rig.core(n).trust().standings();
             assert!(
                 !standings.is_banned(&other, now.wall),
                 "life {life}: an honest node is banned"

@@ -91,6 +91,8 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
             external: Vec::new(),
             min_peers: 2,
             max_peers: 16,
+            max_inbound: None,
+            max_outbound: None,
             max_peers_per_address: 16,
             discovery_interval: Duration::from_secs(5),
             heartbeat_interval: Duration::from_secs(5),

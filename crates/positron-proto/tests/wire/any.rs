@@ -218,6 +218,8 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
             CloseReason::Pruned,
             CloseReason::Probe,
             CloseReason::AddressFull,
+            CloseReason::InboundFull,
+            CloseReason::ConnectionsFull,
         ]),
         any_text(128).prop_map(CloseReason::Violation),
         any_text(128).prop_map(CloseReason::OtherProcess),

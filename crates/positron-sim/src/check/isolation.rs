@@ -52,7 +52,8 @@ fn says_why(view: &NodeView) -> bool {
             BootstrapState::Unusable(_)
             | BootstrapState::Unresolved(_)
             | BootstrapState::Failed(_)
-            | BootstrapState::NoFreeSlot(_) => true,
+            | BootstrapState::NoFreeSlot(_)
+            | BootstrapState::NoFreeOutbound(_) => true,
         })
 }
 

@@ -112,3 +112,54 @@ fn an_address_is_passed_on_where_strangers_reach_its_node_and_to_few_where_they_
         }
     }
 }
+
+/// Where a node of a story is after so many moves.
+fn network_of(node: u8, moves: u8) -> Subnet {
+    format!("10.{}.0.0/16", node + 16 * moves).parse().unwrap()
+}
+
+fn ban(world: &mut World, by: usize, addresses: Subnet) {
+    let (why, lasts) = ("scans us".into(), secs(3600));
+    let order = PeerOrder::BanAddress { addresses, why, lasts };
+    world.order(by, order).unwrap().unwrap();
+}
+
+#[test]
+fn who_moves_into_a_banned_network_is_not_heard_there_and_who_moves_out_of_one_is() {
+    for (seed, kinds) in
+        (0..3).flat_map(|seed| [LinkKinds::UDP, LinkKinds::TCP].map(|kinds| (seed, kinds)))
+    {
+        let told = format!("{kinds:?}, seed {seed}");
+        let mut story = chatty("a banned network", 6, 200);
+        story.listen = Listen::Port;
+        story.config.session.transports = kinds;
+        let mut world = World::new(&story, seed);
+        let is_peer = |world: &World| {
+            let moving = world.node(3).unwrap().id();
+            world.view(0).unwrap().peers.iter().any(|peer| peer.session.peer.id == moving)
+        };
+        let dropped = |world: &World| world.view(0).unwrap().counters.node.banned_addresses_dropped;
+        world.run_until(secs(10));
+        ban(&mut world, 0, network_of(3, 1));
+        world.run_until(secs(12));
+        assert!(is_peer(&world) && dropped(&world) == 0, "it is elsewhere: {told}");
+        world.apply(&Fault::Renumber(Selector::Node(3)));
+        world.run_until(secs(30));
+        assert!(!is_peer(&world) && dropped(&world) > 0, "it moved there: {told}");
+        world.apply(&Fault::Renumber(Selector::Node(3)));
+        world.run_until(secs(80));
+        assert!(is_peer(&world), "the ban is not its own: {told}");
+
+        // From now on, where it is: its session is closed, and nobody else's.
+        let others = world.view(0).unwrap().peers.len() - 1;
+        ban(&mut world, 0, network_of(3, 2));
+        world.run_until(secs(90));
+        assert!(!is_peer(&world), "{told}");
+        assert_eq!(world.view(0).unwrap().peers.len(), others, "{told}");
+        world.apply(&Fault::Renumber(Selector::Node(3)));
+        world.run_until(secs(150));
+        assert!(is_peer(&world), "{told}");
+        world.run_until(secs(200));
+        world.finish().expect_ok();
+    }
+}

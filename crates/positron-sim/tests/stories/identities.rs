@@ -94,7 +94,7 @@ fn a_key_in_two_places_is_told_by_all_who_see_it_and_calms_down() {
             };
             let score = |world: &World| {
                 let (id, watcher) = (key(world), world.node(0).unwrap());
-                watcher.standings().of(&id).score
+                watcher.trust().standings().of(&id).score
             };
             let before = (sessions(&world), score(&world));
             world.run_until(secs(120));

@@ -9,8 +9,10 @@ mod reserved;
 use std::ops::Range;
 
 use positron_proto::{
+    node::PeerOrder,
     peers::KnownPeer,
     session::sessions::{LinkKind, LinkKinds},
+    subnet::Subnet,
     time::Duration,
 };
 use positron_sim::{

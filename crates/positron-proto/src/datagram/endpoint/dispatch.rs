@@ -190,7 +190,7 @@ impl Endpoint {
     /// A stranger may prove to be live.
     fn handle_first_sealed(&mut self, now: Now, packet: SealedPacket<'_>) {
         let SealedPacket { from, header, datagram } = packet;
-        let refuse = self.is_full().then_some(CloseReason::SlotsFull);
+        let refuse = self.is_full().then_some(CloseReason::ConnectionsFull);
         let (out, counters) = (&mut self.opened, &mut self.counters);
         match self.half_open.handle_sealed(now.mono, packet, out, refuse, counters) {
             Knock::Nothing => self.wake_half_open(),

@@ -419,7 +419,9 @@ fn a_peer_that_moves_is_told_where_it_is_seen_now_but_not_that_its_port_changed(
     let (to, before) = (world.id(1), world.nodes[0].said.len());
     for moved in ["21.1.1.1:8888", "21.1.1.1:9999"] {
         let moved = moved.parse().unwrap();
-        world.act(0, |node, now, out| node.peers.handle_moved(now, to, moved, out));
+        world.act(0, |node, now, out| {
+            node.peers.handle_moved(now, to, moved, &node.standings, out);
+        });
     }
     let told = PeersMessage::ObservedAddress("21.1.1.1:8888".parse().unwrap());
     assert_eq!(world.nodes[0].said[before..], [(to, told)]);

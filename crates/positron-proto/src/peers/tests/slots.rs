@@ -6,7 +6,7 @@ use crate::{
     id::{LinkId, NodeId},
     identity::Identity,
     limits::{REFUSALS_TOLD_INTERVAL, REFUSED_PAUSE},
-    peers::{PeersConfig, PeersEffect, PeersMessage, scope::Group},
+    peers::{PeersConfig, PeersEffect, PeersMessage, Reservation, scope::Group},
     session::sessions::{DownReason, LinkDown, Peer},
     standings::{PeerTrust, TrustTable},
     time::Duration,
@@ -28,8 +28,9 @@ fn stranger(number: u64, addr: &str) -> Peer {
     }
 }
 
-/// Strangers of as many addresses knock and are let in until one is refused; how many were let in.
-fn flood(world: &mut World, node: usize) -> usize {
+/// Strangers of as many addresses knock and are let in until one is refused; how many were let in,
+/// and why no more.
+fn flood(world: &mut World, node: usize) -> (usize, CloseReason) {
     let standings = TrustTable::new(0.5);
     let now = world.now;
     for number in 0..1_000 {
@@ -40,13 +41,12 @@ fn flood(world: &mut World, node: usize) -> usize {
         match out.pop_front() {
             Some(PeersEffect::Admit(_)) => peers.peer_up(now, peer, &standings, &mut out),
             Some(PeersEffect::Refuse { reason, .. }) => {
-                assert_eq!(reason, CloseReason::SlotsFull);
-                return usize::try_from(number).unwrap();
+                return (usize::try_from(number).unwrap(), reason);
             }
             other => panic!("{other:?}"),
         }
     }
-    1_000
+    panic!("everybody is let in")
 }
 
 #[test]
@@ -57,27 +57,27 @@ fn guests_never_get_the_slots_of_our_own_choice() {
     }
     let bootstrap = (1..8).map(address).collect();
     let victim = world.add(&address(0), PeersConfig { bootstrap, max_peers: 20, ..config() });
-    assert_eq!(flood(&mut world, victim), 15);
+    assert_eq!(flood(&mut world, victim), (15, CloseReason::InboundFull));
     world.run(Duration::from_secs(10));
     let outbound = world.links.iter().filter(|(dialler, _)| *dialler == victim).count();
     assert!(outbound >= 5, "{outbound}");
-    assert_eq!(world.nodes[victim].peers.counters().inbound_refused_full, 1);
+    assert_eq!(world.nodes[victim].peers.counters().inbound_refused_inbound, 1);
 }
 
 #[test]
 fn even_with_as_many_wanted_as_allowed_half_of_the_slots_are_for_guests() {
     let mut world = World::new(1);
     let node = world.add(&address(0), PeersConfig { max_peers: 5, ..config() });
-    assert_eq!(flood(&mut world, node), 3);
+    assert_eq!(flood(&mut world, node), (3, CloseReason::InboundFull));
     let only = world.add(&address(1), PeersConfig { max_peers: 1, ..config() });
-    assert_eq!(flood(&mut world, only), 1);
+    assert_eq!(flood(&mut world, only), (1, CloseReason::SlotsFull));
 }
 
 #[test]
 fn a_slot_is_free_again_when_its_guest_is_gone() {
     let mut world = World::new(1);
     let node = world.add(&address(0), PeersConfig { max_peers: 20, ..config() });
-    assert_eq!(flood(&mut world, node), 15);
+    assert_eq!(flood(&mut world, node), (15, CloseReason::InboundFull));
     let first = stranger(0, "6.6.0.6:666").id;
     world.act(node, |node, now, out| {
         node.peers.peer_down(now, first, &DownReason::Link(LinkDown::Eof), out);
@@ -98,7 +98,7 @@ fn who_is_refused_gets_addresses_and_joins_elsewhere() {
     let newcomer = world.add(&address(10), PeersConfig { bootstrap, ..config() });
     let joined = world.run_until(Duration::from_secs(3), |world| world.degree(newcomer) >= 5);
     assert!(joined, "{}", world.degree(newcomer));
-    assert_eq!(world.state(newcomer), closed(CloseReason::SlotsFull));
+    assert_eq!(world.state(newcomer), closed(CloseReason::InboundFull));
     assert!(!world.linked(0, newcomer));
 }
 
@@ -115,7 +115,7 @@ fn who_is_refused_for_its_address_is_told_so_and_joins_elsewhere() {
     let refused: Vec<usize> = members.into_iter().filter(is_told).collect();
     assert!(!refused.is_empty());
     let hub = world.nodes[0].peers.counters();
-    assert_eq!(hub.inbound_refused_full, 0, "it has slots");
+    assert_eq!(hub.inbound_refused_full + hub.inbound_refused_inbound, 0, "it has slots");
     assert!(hub.inbound_refused_address >= u64::try_from(refused.len()).unwrap());
     assert_eq!(world.nodes[0].refused, [CloseReason::AddressFull]);
     for member in refused {
@@ -304,4 +304,54 @@ fn who_is_banned_no_more_is_dialled_at_once() {
     world.nodes[1].standings.set(hub, welcome);
     world.act(1, |node, now, _| node.peers.handle_unbanned(now, hub));
     assert!(world.run_until(Duration::from_secs(2), |world| world.linked(0, 1)));
+}
+
+#[test]
+fn who_is_at_a_banned_address_is_let_go_and_refused_unless_a_slot_is_reserved_for_it() {
+    let mut world = crowd(1, 3, &config());
+    world.run(Duration::from_secs(10));
+    assert!(world.linked(0, 1) && world.linked(0, 2));
+    let (spared, address) = (world.id(2), world.nodes[1].addr.ip());
+    world.act(0, |node, now, out| {
+        node.peers.reserve(now, Reservation { peer: spared, at: None }, out);
+    });
+    let everybody = ["0.0.0.0/0".parse().unwrap()].to_vec();
+    world.nodes[0].standings.set_banned_addresses(everybody);
+    world.act(0, |node, _, out| node.peers.handle_address_banned(&node.standings, out));
+    world.run(Duration::from_secs(1));
+    assert!(!world.linked(0, 1) && world.linked(0, 2));
+    let peers = &world.nodes[0].peers;
+    assert!(!peers.expects_at(address) && peers.expects_at(world.nodes[2].addr.ip()));
+
+    let (now, mut out) = (world.now, VecDeque::new());
+    let [stranger, expected] =
+        [1, 2].map(|node| world.peer(node, world.nodes[node].addr, Direction::Inbound));
+    let node = &mut world.nodes[0];
+    node.peers.handle_incoming(now, stranger, &node.standings, &mut out);
+    let reason = CloseReason::Banned;
+    assert_eq!(out[0], PeersEffect::Refuse { peer: stranger, reason, parting: None });
+    out.clear();
+    node.peers.handle_incoming(now, expected, &node.standings, &mut out);
+    assert_eq!(out, [PeersEffect::Admit(expected)]);
+
+    // Without its slot it is one of those.
+    world.act(0, |node, _, out| node.peers.unreserve(&spared, &node.standings, out));
+    world.run(Duration::from_secs(1));
+    assert!(!world.linked(0, 2));
+}
+
+#[test]
+fn who_is_linked_and_shows_up_at_a_banned_address_is_let_go() {
+    let mut world = crowd(1, 2, &config());
+    world.run(Duration::from_secs(10));
+    let (peer, mut out) = (world.id(1), VecDeque::new());
+    let now = world.now;
+    let node = &mut world.nodes[0];
+    node.standings.set_banned_addresses(vec!["203.0.113.0/24".parse().unwrap()]);
+    let [elsewhere, there] = ["203.0.112.7:1", "[::ffff:203.0.113.7]:1"];
+    node.peers.handle_moved(now, peer, elsewhere.parse().unwrap(), &node.standings, &mut out);
+    let disconnect = PeersEffect::Disconnect { peer, reason: CloseReason::Banned };
+    assert!(!out.contains(&disconnect), "{out:?}");
+    node.peers.handle_moved(now, peer, there.parse().unwrap(), &node.standings, &mut out);
+    assert!(out.contains(&disconnect), "{out:?}");
 }

@@ -76,6 +76,8 @@ pub(super) struct TestNode {
     pub said: Vec<(NodeId, PeersMessage)>,
     /// For what newcomers were refused, as far as it was told.
     pub refused: Vec<CloseReason>,
+    /// How many peers were too few, as far as it was told.
+    pub few: Vec<usize>,
     pub resolved: usize,
     under_way: BTreeMap<u64, DialRequest>,
     /// Which life of the node this is: each has dice of its own.
@@ -143,6 +145,7 @@ impl World {
             dialled: Vec::new(),
             said: Vec::new(),
             refused: Vec::new(),
+            few: Vec::new(),
             resolved: 0,
             under_way: BTreeMap::new(),
             life: 0,
@@ -335,6 +338,7 @@ impl World {
             PeersEffect::Recognized { .. }
             | PeersEffect::Reserved(_)
             | PeersEffect::Unreserved(_) => {}
+            PeersEffect::FewPeers { linked, .. } => node.few.push(linked),
             PeersEffect::ExternalAddresses(addresses) => {
                 assert_eq!(addresses, node.peers.external_addresses());
             }

@@ -123,7 +123,7 @@ fn there_are_never_more_sessions_than_configured_in_either_direction() {
         world.run();
     }
     assert_eq!(world.nodes[0].sessions.views().count(), 2);
-    let full = DialFailure::refused(CloseReason::SlotsFull);
+    let full = DialFailure::refused(CloseReason::ConnectionsFull);
     assert_eq!(world.failures(0), std::slice::from_ref(&full));
     assert_eq!(world.failures(4), [full]);
     assert_eq!(world.nodes[0].sessions.counters().links_refused, 2);

@@ -208,7 +208,7 @@ fn many_peers_that_hold_more_than_their_windows_give_way_and_others_do_not() {
     });
     let bound = as_u64(ENDPOINT_OVERDRAFT_BYTES) + 60 * as_u64(CONNECTION_WINDOW_FIRST);
     assert!(used.bytes_max < bound + 8 * MIB, "{} bytes", used.bytes_max);
-    let full = |(_, why): &&(_, Closed)| *why == Closed::ByUs(CloseReason::SlotsFull);
+    let full = |(_, why): &&(_, Closed)| *why == Closed::ByUs(CloseReason::ConnectionsFull);
     let given_way = victim.closed.iter().filter(full).count();
     assert!((20..40).contains(&given_way), "{given_way}");
     assert_eq!(victim.closed.len(), given_way);

@@ -1,0 +1,31 @@
+//! `positron-net unban`: lifts a ban.
+
+use clap::Args;
+
+use crate::{
+    commands::give_order,
+    failure::{Exit, Failure},
+    global::Global,
+    peer_orders::{PeerRequest, Whom},
+    settings::NodeSelector,
+    terminal::Terminal,
+};
+
+/// Lifts a ban of the running node, whether it was made by hand, by the application or for a score.
+/// `bans` lists them.
+#[derive(Args, Debug)]
+pub(crate) struct UnbanOptions {
+    /// As it was banned: an id, an IP address, or the same range
+    #[arg(value_name = "ID|ADDRESS|CIDR")]
+    whom: Whom,
+    #[command(flatten)]
+    selector: NodeSelector,
+}
+
+impl UnbanOptions {
+    /// Runs it.
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let order = PeerRequest::Unban { whom: self.whom.to_string() };
+        give_order(&self.selector, order, "unbanned", terminal, global)
+    }
+}

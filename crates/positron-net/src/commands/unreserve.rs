@@ -1,0 +1,30 @@
+//! `positron-net unreserve`: keeps no slot for a peer any more.
+
+use clap::Args;
+
+use crate::{
+    commands::give_order,
+    failure::{Exit, Failure},
+    global::Global,
+    peer_orders::{PeerName, PeerRequest},
+    settings::NodeSelector,
+    terminal::Terminal,
+};
+
+/// Has the running node treat a peer like others again. It stays connected if a slot is free.
+#[derive(Args, Debug)]
+pub(crate) struct UnreserveOptions {
+    /// The id of the peer, or its first 16 characters
+    #[arg(value_name = "ID")]
+    peer: PeerName,
+    #[command(flatten)]
+    selector: NodeSelector,
+}
+
+impl UnreserveOptions {
+    /// Runs it.
+    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let order = PeerRequest::Unreserve { peer: self.peer.to_string() };
+        give_order(&self.selector, order, "unreserved", terminal, global)
+    }
+}
