@@ -106,7 +106,7 @@ async fn streams_do_not_hold_up_one_another_and_closing_waits_for_their_bytes() 
     }
     let closing = tokio::spawn({
         let connection = connection.clone();
-        async move { connection.close(CloseReason::ShuttingDown).await }
+        async move { connection.close(0, "").await }
     });
     let mut streams = Vec::new();
     for _ in 0..20 {
@@ -170,7 +170,7 @@ async fn urgent_messages_pass_a_flood_of_others() {
         in_time(connection.send(0, ORDERED, vec![n])).await.unwrap();
         in_time(async { while at_bob.recv().await.unwrap().lane != 0 {} }).await;
     }
-    connection.reset(CloseReason::ShuttingDown);
+    connection.reset(0, "");
     in_time(flooding).await.unwrap();
 }
 

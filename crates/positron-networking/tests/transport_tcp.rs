@@ -15,6 +15,10 @@ use transport::{in_time, until, unused_port};
 
 const ORDERED: Delivery = Delivery::Ordered;
 
+fn enough() -> CloseReason {
+    CloseReason::Application { code: 7, reason: "enough".into() }
+}
+
 async fn start() -> TcpTransport {
     TcpTransport::start(TcpConfig::loopback()).await.unwrap()
 }
@@ -122,12 +126,12 @@ async fn a_node_whose_connection_is_being_closed_is_dialled_again_when_that_is_o
     }
     let (why, again) = in_time(async {
         tokio::join!(
-            connection.close(CloseReason::Pruned),
+            connection.close(7, "enough"),
             alice.connect(bob.local_addr(), Expect::Node(bob.id()))
         )
     })
     .await;
-    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
+    assert_eq!(why, Closed::ByUs(enough()));
     let again = again.unwrap();
     assert_ne!(again, connection);
     again.send(0, ORDERED, "again").await.unwrap();
@@ -180,15 +184,15 @@ async fn closing_sends_what_waits_and_tells_the_other_end_why() {
     for n in 0..100_u8 {
         connection.send(0, ORDERED, vec![n; 10_000]).await.unwrap();
     }
-    let why = in_time(connection.close(CloseReason::Pruned)).await;
-    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+    let why = in_time(connection.close(7, "enough")).await;
+    assert_eq!(why, Closed::ByUs(enough()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(enough()));
     let mut at_bob = bob.incoming();
     for n in 0..100_u8 {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
     }
     let late = connection.send(0, ORDERED, "late").await;
-    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(enough())))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

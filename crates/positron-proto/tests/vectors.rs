@@ -250,6 +250,10 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
         ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
         ("close.other_process", Frame::Close(CloseReason::OtherProcess("10.0.0.1:8888".into()))),
+        ("close.application", {
+            let reason = "café closed".into();
+            Frame::Close(CloseReason::Application { code: 0x0102_0304, reason })
+        }),
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Debug},
+    hash::{Hash, Hasher},
     net::SocketAddr,
     sync::Arc,
 };
@@ -9,18 +10,34 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     datagram::contract::{Closed, Delivery, LaneNumber},
+    id::NodeId,
+    limits::MAX_REASON_TEXT,
     wire::frame::CloseReason,
 };
 
 use super::{
-    ConnectionStats, Protocol, TransportSendError, channel::Channel as _, guard::TransportGuard,
-    wait::until,
+    ConnectionId, ConnectionStats, Protocol, TransportSendError, channel::Channel as _,
+    guard::TransportGuard, wait::until,
 };
 
 /// A connection to another node: encrypted, and both ends are authenticated.
 ///
-/// Clones are handles of the same connection. It stays open when they are gone, until either end
-/// closes it or the transport ends.
+/// Clones are handles of the same connection; so are its streams and what
+/// [`Incoming`](super::Incoming) names, and each of them keeps the transport alive. They are equal,
+/// and so are their [`id`](Self::id)s, by which a map can know them. A later connection to the same
+/// node is another one.
+///
+/// **Who ends it.** A connection that [`connect`](super::Transport::connect) or
+/// [`accept`](super::Transport::accept) returned is the application's, and is closed when its last
+/// handle is dropped: the other end is told, with code 0 and no text, as soon as it has acknowledged
+/// what was sent before. What it says meanwhile is discarded, and what waited unread in the
+/// connection is gone. Nobody has to be waited for: this is done in the background, and ends after
+/// five seconds in which nothing is acknowledged (over TCP, ten). [`close`](Self::close) does the
+/// same and tells how it went.
+///
+/// Any other connection, one that only [`send_reliable`](super::Transport::send_reliable) and its
+/// like made or that nobody has accepted, is the transport's, and stays open until either end closes
+/// it or the transport ends.
 ///
 /// Over TCP there is at most one between two transports, whoever made it.
 pub struct Connection<P: Protocol> {
@@ -29,6 +46,30 @@ pub struct Connection<P: Protocol> {
 }
 
 impl<P: Protocol> Connection<P> {
+    /// A handle.
+    pub(super) fn new(guard: Arc<TransportGuard<P>>, channel: Arc<P::Channel>) -> Self {
+        channel.ownership.acquire();
+        Self { guard, channel }
+    }
+
+    /// The handle by which the application gets it.
+    pub(super) fn taken(self) -> Self {
+        self.channel.ownership.take();
+        self
+    }
+
+    /// Names the connection, as long as this process runs: all its handles, and nothing else.
+    pub fn id(&self) -> ConnectionId {
+        self.channel.id
+    }
+
+    /// The id of the node at the other end. `None` for a connection that
+    /// [`send_reliable`](super::Transport::send_reliable) began over UDP, until somebody has
+    /// answered.
+    pub fn peer(&self) -> Option<NodeId> {
+        self.channel.peer()
+    }
+
     /// Where the other end is now.
     pub fn address(&self) -> SocketAddr {
         self.channel.address()
@@ -97,14 +138,50 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Closes the connection when everything that waits was sent and acknowledged, and waits for
-    /// that. It is closed in any case, also if this is not awaited to its end.
-    pub async fn close(&self, reason: CloseReason) -> Closed {
+    /// that: `Closed::ByUs` says that it was. From the first poll on it takes nothing more, and is
+    /// closed in any case, also if this is not awaited to its end. The first reason stays.
+    ///
+    /// The other end gets `code` and `reason`, as
+    /// `Closed::ByPeer(CloseReason::Application { .. })`, in its [`closed`](Self::closed) and in the
+    /// error of whatever it does after that; what was sent before it can still receive, and streams
+    /// that were finished it can read to their end. A stream that is not finished keeps nobody
+    /// waiting: its reader hears an error. What a code means is the application's to say; 0 with no
+    /// text is what the other end gets when the last handle is dropped. The reason is for people: at
+    /// most 128 bytes of UTF-8, and cut off there.
+    ///
+    /// What the other end said and nobody here has received stays to be received; what it has not
+    /// yet sent, it may still send for five seconds (over TCP it is lost).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{
+    ///     CloseReason,
+    ///     transport::{Closed, Expect, UdpTransport},
+    /// };
+    ///
+    /// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+    /// let to_bob = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+    /// let from_alice = bob.accept().await.unwrap();
+    /// to_bob.close(7, "no more questions").await;
+    /// let Closed::ByPeer(CloseReason::Application { code, reason }) = from_alice.closed().await
+    /// else {
+    ///     panic!("something else happened");
+    /// };
+    /// assert_eq!((code, &reason[..]), (7, "no more questions"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn close(&self, code: u32, reason: &str) -> Closed {
+        let reason = application(code, reason);
         self.guard.act(|machine, now| machine.close(now, &self.channel, reason));
         self.closed().await
     }
 
-    /// Closes the connection at once: what waits is not sent, but the other end is told.
-    pub fn reset(&self, reason: CloseReason) {
+    /// As [`close`](Self::close), but at once: what waits is not sent, and what the other end has
+    /// not read of streams is lost to it.
+    pub fn reset(&self, code: u32, reason: &str) {
+        let reason = application(code, reason);
         self.guard.act(|machine, now| machine.reset(now, &self.channel, reason));
     }
 
@@ -130,21 +207,44 @@ impl<P: Protocol> Connection<P> {
 
 impl<P: Protocol> Clone for Connection<P> {
     fn clone(&self) -> Self {
-        Self { guard: self.guard.clone(), channel: self.channel.clone() }
+        Self::new(self.guard.clone(), self.channel.clone())
+    }
+}
+
+impl<P: Protocol> Drop for Connection<P> {
+    fn drop(&mut self) {
+        if self.channel.ownership.release() {
+            self.guard.abandon_connection(&self.channel);
+        }
     }
 }
 
 impl<P: Protocol> PartialEq for Connection<P> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.channel, &other.channel)
+        self.id() == other.id()
     }
 }
 
 impl<P: Protocol> Eq for Connection<P> {}
 
+impl<P: Protocol> Hash for Connection<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
 impl<P: Protocol> Debug for Connection<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (address, closed) = (self.address(), self.channel.closed());
-        f.debug_struct("Connection").field("address", &address).field("closed", &closed).finish()
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("address", &self.address())
+            .field("closed", &self.channel.closed())
+            .finish()
     }
+}
+
+/// What an application says at the end, no longer than the wire takes.
+fn application(code: u32, reason: &str) -> CloseReason {
+    let len = reason.floor_char_boundary(MAX_REASON_TEXT);
+    CloseReason::Application { code, reason: reason[..len].to_owned() }
 }

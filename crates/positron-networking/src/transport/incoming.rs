@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -17,6 +17,7 @@ use super::{
     Connection, Protocol,
     guard::TransportGuard,
     receive_queue::{QueuedMessage, Reader, Taken},
+    shared::Shared,
 };
 
 /// A message that arrived.
@@ -37,14 +38,21 @@ pub struct Incoming<C> {
 }
 
 /// What arrives at a transport, also as a [`Stream`](futures_core::Stream): one reader of
-/// [`incoming`](super::Transport::incoming).
+/// [`incoming`](super::Transport::incoming). It does not keep the transport alive.
 #[derive(Debug)]
 pub struct Receiver<P: Protocol> {
-    pub(super) guard: Arc<TransportGuard<P>>,
-    pub(super) reader: Reader,
+    guard: Weak<TransportGuard<P>>,
+    shared: Arc<Shared<P>>,
+    reader: Reader,
 }
 
 impl<P: Protocol> Receiver<P> {
+    pub(super) fn new(guard: &Arc<TransportGuard<P>>) -> Self {
+        let shared = guard.shared().clone();
+        let reader = shared.received.reader();
+        Self { guard: Arc::downgrade(guard), shared, reader }
+    }
+
     /// The next message; `None` when the transport is closed and all that waited was taken.
     ///
     /// Cancel-safe: a message is taken or not, never lost. Taking it makes room for the next.
@@ -54,18 +62,20 @@ impl<P: Protocol> Receiver<P> {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming<Connection<P>>>> {
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let taken = ready!(self.guard.received.poll_take(&self.reader, cx));
+        let taken = ready!(self.shared.received.poll_take(&self.reader, cx));
         turn.made_progress();
         let Some(Taken { message, release }) = taken else { return Poll::Ready(None) };
         if !release.is_empty() {
-            self.guard.act(|machine, now| {
+            self.shared.act(|machine, now| {
                 for (channel, bytes) in &release {
                     machine.release(now, channel, *bytes);
                 }
             });
         }
         let QueuedMessage { channel, from, addr, lane, delivery, data } = message;
-        let connection = Connection { guard: self.guard.clone(), channel };
+        let guard = self.guard.upgrade();
+        let guard = guard.unwrap_or_else(|| Arc::new(TransportGuard::ended(self.shared.clone())));
+        let connection = Connection::new(guard, channel);
         Poll::Ready(Some(Incoming { from, addr, lane, delivery, data, connection }))
     }
 }
@@ -80,6 +90,6 @@ impl<P: Protocol> futures_core::Stream for Receiver<P> {
 
 impl<P: Protocol> Drop for Receiver<P> {
     fn drop(&mut self) {
-        self.guard.received.leave(&self.reader);
+        self.shared.received.leave(&self.reader);
     }
 }

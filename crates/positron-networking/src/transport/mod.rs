@@ -15,7 +15,7 @@
 mod address;
 mod attempt;
 mod channel;
-mod close_state;
+mod channel_state;
 mod config;
 mod connection;
 mod error;
@@ -23,6 +23,8 @@ mod guard;
 mod handle;
 mod incoming;
 mod key_cache;
+mod machine;
+mod ownership;
 mod protocol;
 mod receive_queue;
 mod send_turn;
@@ -37,6 +39,7 @@ pub use connection::Connection;
 pub use error::{ConnectError, TransportError, TransportSendError};
 pub use handle::Transport;
 pub use incoming::{Incoming, Receiver};
+pub use ownership::ConnectionId;
 pub use positron_proto::{
     datagram::{
         contract::{

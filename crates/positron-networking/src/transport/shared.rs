@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,7 +23,7 @@ use super::{
     ConnectError, TransportStats,
     attempt::Attempt,
     channel::Channel as _,
-    protocol::{ProtocolEvent, ProtocolMachine},
+    machine::{DialFor, ProtocolEvent, ProtocolMachine},
     receive_queue::ReceiveQueue,
     send_turn::{BUFFER, SendTurn, Transmit},
     stats::ProtocolStats,
@@ -36,7 +36,7 @@ use crate::{
 
 /// Everything but the driver's own buffers.
 #[derive(Debug)]
-pub(super) struct Shared<M: ProtocolMachine> {
+pub struct Shared<M: ProtocolMachine> {
     pub(super) me: NodeId,
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
@@ -50,6 +50,8 @@ pub(super) struct Shared<M: ProtocolMachine> {
     /// A connection is over, or the transport is.
     pub(super) ended: Notify,
     closing: AtomicBool,
+    /// Messages that came when nobody held their connection any more.
+    discarded: AtomicU64,
     locked: Mutex<Locked<M>>,
 }
 
@@ -72,6 +74,7 @@ impl<M: ProtocolMachine> Shared<M> {
             accepting: Notify::new(),
             ended: Notify::new(),
             closing: AtomicBool::new(false),
+            discarded: AtomicU64::new(0),
             locked: Mutex::new(Locked { machine, turn: SendTurn::default() }),
         }
     }
@@ -126,6 +129,10 @@ impl<M: ProtocolMachine> Shared<M> {
             match event {
                 ProtocolEvent::Established(channel) => {
                     self.handle_established(machine, now, channel);
+                }
+                ProtocolEvent::Message(message) if message.channel.ownership.is_abandoned() => {
+                    machine.release(now, &message.channel, message.data.len());
+                    self.discarded.fetch_add(1, Ordering::Relaxed);
                 }
                 ProtocolEvent::Message(message) => self.received.push(message),
                 ProtocolEvent::Closed(channel, why) => self.handle_closed(&channel, why),
@@ -192,12 +199,13 @@ impl<M: ProtocolMachine> Shared<M> {
         now: Now,
         to: SocketAddr,
         expect: Expect,
+        whose: DialFor,
     ) -> Result<Attempt<M::Channel>, ConnectError> {
         // Asked under the lock of the machine: whoever closes sees what began before.
         if self.is_closing() {
             return Err(ConnectError::TransportClosed);
         }
-        machine.dial(now, to, expect)
+        machine.dial(now, to, expect, whose)
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -243,6 +251,7 @@ impl<M: ProtocolMachine> Shared<M> {
             uptime_s: self.clock.uptime().as_secs_f64(),
             half_open,
             unsent,
+            discarded: self.discarded.load(Ordering::Relaxed),
             counters,
             connections,
         }
@@ -258,6 +267,30 @@ impl<M: ProtocolMachine> Shared<M> {
             }
         });
         self.accepting.notify_waiters();
+    }
+
+    /// The last handle of a connection is gone: it is closed, unless there is another one by now.
+    pub(super) fn abandon_connection(&self, channel: &Arc<M::Channel>) {
+        self.act(|machine, now| {
+            if channel.closed().is_none() && channel.ownership.is_abandoned() {
+                let reason = CloseReason::Application { code: 0, reason: String::new() };
+                machine.abandon(now, channel, reason);
+            }
+        });
+    }
+
+    /// Nobody holds it any more: what waits is sent, and nothing is heard.
+    pub(super) fn let_go(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.act(|machine, now| {
+            let open: Vec<Arc<M::Channel>> = machine.connections().cloned().collect();
+            for channel in open {
+                channel.ownership.take();
+                machine.abandon(now, &channel, CloseReason::ShuttingDown);
+            }
+        });
+        self.accepting.notify_waiters();
+        self.received.close();
     }
 
     /// Ends everything at once. The other ends are told, if the kernel takes it.

@@ -24,6 +24,9 @@ pub struct TransportStats<C> {
     pub half_open: usize,
     /// Datagrams, or batches of them, that the operating system did not take (none over TCP).
     pub unsent: u64,
+    /// Messages that arrived on connections that this end was closing because the last handle was
+    /// gone.
+    pub discarded: u64,
     /// What happened and what was dropped, since the start.
     pub counters: C,
     /// The connections.

@@ -47,7 +47,7 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr) -> String {
     flush(&connection).await;
     let after_all = began.elapsed();
     let path = connection.stats().unwrap().path.unwrap();
-    progress(connection.close(CloseReason::ShuttingDown)).await;
+    progress(connection.close(0, "")).await;
     format!(
         "{} MB in {:.1} s, {} messages in {:.1} s, {} of {} packets lost, {} bytes each",
         STREAM / 1_000_000,

@@ -11,16 +11,18 @@ use std::{
 use positron_proto::{
     datagram::contract::{Closed, ConnectionId, RemoteNode, StreamId},
     handshake::Direction,
+    id::NodeId,
     wire::frame::CloseReason,
 };
 
-use super::super::{channel::Channel, close_state::CloseState, wait::lock};
+use super::super::{channel::Channel, channel_state::ChannelState, wait::lock};
 
 /// One connection.
 #[derive(Debug)]
 pub struct UdpChannel {
-    pub(super) id: ConnectionId,
-    close_state: CloseState,
+    /// What the endpoint calls it.
+    pub(super) endpoint_id: ConnectionId,
+    state: ChannelState,
     remote: Mutex<Remote>,
     finished: OnceLock<CloseReason>,
     streams: Mutex<Streams>,
@@ -42,25 +44,25 @@ struct Streams {
 }
 
 impl Deref for UdpChannel {
-    type Target = CloseState;
+    type Target = ChannelState;
 
-    fn deref(&self) -> &CloseState {
-        &self.close_state
+    fn deref(&self) -> &ChannelState {
+        &self.state
     }
 }
 
 impl Channel for UdpChannel {
     fn accept_order(&self) -> Option<u64> {
         let remote = self.remote().filter(|remote| remote.direction == Direction::Inbound);
-        remote.map(|_| self.id.0)
+        remote.map(|_| self.endpoint_id.0)
     }
 
     fn address(&self) -> SocketAddr {
         lock(&self.remote).address
     }
 
-    fn is_established(&self) -> bool {
-        self.remote().is_some()
+    fn peer(&self) -> Option<NodeId> {
+        self.remote().map(|remote| remote.id)
     }
 
     fn close(&self, why: Closed) {
@@ -72,10 +74,14 @@ impl Channel for UdpChannel {
 }
 
 impl UdpChannel {
-    pub(super) fn new(id: ConnectionId, address: SocketAddr, remote: Option<RemoteNode>) -> Self {
+    pub(super) fn new(
+        endpoint_id: ConnectionId,
+        address: SocketAddr,
+        remote: Option<RemoteNode>,
+    ) -> Self {
         Self {
-            id,
-            close_state: CloseState::default(),
+            endpoint_id,
+            state: ChannelState::default(),
             remote: Mutex::new(Remote { address, node: remote }),
             finished: OnceLock::new(),
             streams: Mutex::default(),

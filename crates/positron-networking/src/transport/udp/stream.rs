@@ -4,7 +4,6 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,8 +12,7 @@ use positron_proto::datagram::contract::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    super::{TransportSendError, guard::TransportGuard},
-    channel::UdpChannel,
+    super::{Connection, TransportSendError},
     machine::Udp,
 };
 
@@ -25,8 +23,7 @@ use super::{
 /// that is given up, and its reader hears an error.
 #[derive(Debug)]
 pub struct SendStream {
-    guard: Arc<TransportGuard<Udp>>,
-    channel: Arc<UdpChannel>,
+    connection: Connection<Udp>,
     id: StreamId,
     finished: bool,
 }
@@ -37,8 +34,7 @@ pub struct SendStream {
 /// before its end is refused: its writer hears an error.
 #[derive(Debug)]
 pub struct RecvStream {
-    guard: Arc<TransportGuard<Udp>>,
-    channel: Arc<UdpChannel>,
+    connection: Connection<Udp>,
     id: StreamId,
     ended: bool,
     /// Read and not yet taken.
@@ -46,12 +42,8 @@ pub struct RecvStream {
 }
 
 impl SendStream {
-    pub(super) const fn new(
-        guard: Arc<TransportGuard<Udp>>,
-        channel: Arc<UdpChannel>,
-        id: StreamId,
-    ) -> Self {
-        Self { guard, channel, id, finished: false }
+    pub(super) const fn new(connection: Connection<Udp>, id: StreamId) -> Self {
+        Self { connection, id, finished: false }
     }
 
     /// Counts the streams that this end opened, from 1.
@@ -68,21 +60,25 @@ impl SendStream {
         if self.finished {
             return Ok(());
         }
-        let (connection, stream) = (self.channel.id, self.id);
-        let outcome =
-            self.guard.act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
-        outcome.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let outcome = self
+            .connection
+            .guard
+            .act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
+        outcome.map_err(|why| TransportSendError::new(why, self.connection.channel.closed()))?;
         self.finished = true;
         Ok(())
     }
 
     fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
-        let (connection, stream) = (self.channel.id, self.id);
-        let taken = self.guard.act_coalesced(|machine, now| {
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let taken = self.connection.guard.act_coalesced(|machine, now| {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
             match taken {
-                Ok(0) if !bytes.is_empty() => self.channel.wait_for_stream(stream, cx.waker()),
-                Ok(_) => self.channel.sent(),
+                Ok(0) if !bytes.is_empty() => {
+                    self.connection.channel.wait_for_stream(stream, cx.waker())
+                }
+                Ok(_) => self.connection.channel.sent(),
                 Err(_) => {}
             }
             taken
@@ -90,7 +86,9 @@ impl SendStream {
         match taken {
             Ok(0) if !bytes.is_empty() => Poll::Pending,
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(why) => Poll::Ready(Err(TransportSendError::new(why, self.channel.closed()))),
+            Err(why) => {
+                Poll::Ready(Err(TransportSendError::new(why, self.connection.channel.closed())))
+            }
         }
     }
 }
@@ -119,21 +117,19 @@ impl AsyncWrite for SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        self.channel.forget_stream(self.id);
+        self.connection.channel.forget_stream(self.id);
         if !self.finished {
-            let (connection, stream) = (self.channel.id, self.id);
-            self.guard.act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
+            let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+            self.connection
+                .guard
+                .act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
         }
     }
 }
 
 impl RecvStream {
-    pub(super) const fn new(
-        guard: Arc<TransportGuard<Udp>>,
-        channel: Arc<UdpChannel>,
-        id: StreamId,
-    ) -> Self {
-        Self { guard, channel, id, ended: false, rest: Bytes::new() }
+    pub(super) const fn new(connection: Connection<Udp>, id: StreamId) -> Self {
+        Self { connection, id, ended: false, rest: Bytes::new() }
     }
 
     /// Counts the streams that the other end opened, from 1.
@@ -162,9 +158,9 @@ impl RecvStream {
             return Poll::Ready(Ok(None));
         }
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let (connection, stream) = (self.channel.id, self.id);
-        let channel = &self.channel;
-        let read = self.guard.act(|machine, now| {
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let channel = &self.connection.channel;
+        let read = self.connection.guard.act(|machine, now| {
             let read = machine.endpoint.read_stream(now, connection, stream, limit.max(1));
             match &read {
                 Ok(Some(bytes)) if bytes.is_empty() => channel.wait_for_stream(stream, cx.waker()),
@@ -182,7 +178,9 @@ impl RecvStream {
             Ok(None) | Err(_) => self.ended = true,
         }
         turn.made_progress();
-        Poll::Ready(read.map_err(|why| TransportSendError::new(why, self.channel.closed())))
+        Poll::Ready(
+            read.map_err(|why| TransportSendError::new(why, self.connection.channel.closed())),
+        )
     }
 }
 
@@ -207,11 +205,11 @@ impl AsyncRead for RecvStream {
 impl Drop for RecvStream {
     fn drop(&mut self) {
         if !self.ended {
-            let (connection, stream) = (self.channel.id, self.id);
-            self.guard.act(|machine, now| {
+            let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+            self.connection.guard.act(|machine, now| {
                 machine.endpoint.drop_stream(now, connection, stream);
-                self.channel.forget_stream(stream);
-                machine.close_if_read(now, &self.channel);
+                self.connection.channel.forget_stream(stream);
+                machine.close_if_read(now, &self.connection.channel);
             });
         }
     }
