@@ -267,9 +267,10 @@ async fn again_and_again_on_one_port<P: Protocol>() {
         for _ in 0..3 {
             let to_bob = in_time(alice.connect(bob.local_addr(), Expect::Anyone)).await.unwrap();
             to_bob.send(0, ORDERED, "hello").await.unwrap();
-            drop(in_time(bob.accept()).await.unwrap());
+            let accepted = in_time(bob.accept()).await.unwrap();
             drop(to_bob);
             drop(in_time(at_bob.recv()).await.unwrap());
+            drop(accepted);
             until(|| alice.stats().connections.is_empty()).await;
         }
         drop((alice, bob));

@@ -73,7 +73,11 @@ impl<M: ProtocolMachine> Drop for TransportGuard<M> {
         let Some((_, runtime)) = lock(&self.driver).take() else { return };
         self.let_go();
         let living = Living(self.shared.clone());
-        if self.lock().machine.connections().next().is_some() {
+        let is_over = {
+            let machine = &self.lock().machine;
+            machine.connections().next().is_none() && machine.is_flushed()
+        };
+        if !is_over {
             runtime.spawn(async move { end(&living.0).await });
         }
     }
