@@ -8,56 +8,21 @@ use std::{collections::HashMap, hash::Hash};
 use positron_networking::{
     CloseReason,
     transport::{
-        Closed, Connection, Delivery, Expect, Protocol, Tcp, Transport, TransportSendError, Udp,
-        UdpTransport,
+        Closed, Delivery, Expect, Protocol, Tcp, Transport, TransportSendError, Udp, UdpTransport,
     },
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use transport::{in_time, until};
+use transport::{Pair, in_time, over_both, pair, start, until};
 
 const ORDERED: Delivery = Delivery::Ordered;
-
-/// Two that know each other.
-struct Pair<P: Protocol> {
-    alice: Transport<P>,
-    bob: Transport<P>,
-    /// Alice's.
-    there: Connection<P>,
-    /// Bob's.
-    here: Connection<P>,
-}
-
-async fn start<P: Protocol>() -> Transport<P> {
-    Transport::bind("127.0.0.1:0").await.unwrap()
-}
-
-async fn pair<P: Protocol>() -> Pair<P> {
-    let (alice, bob) = (start().await, start().await);
-    let there = in_time(alice.connect(bob.local_addr(), Expect::Node(bob.id()))).await.unwrap();
-    let here = in_time(bob.accept()).await.unwrap();
-    Pair { alice, bob, there, here }
-}
 
 /// What the other end hears of an application.
 fn said(code: u32, reason: &str) -> Closed {
     Closed::ByPeer(CloseReason::Application { code, reason: reason.into() })
 }
 
-/// The same story over both.
-macro_rules! over_both {
-    ($($(#[$meta:meta])* $story:ident;)*) => {
-        mod over_udp {
-            $($(#[$meta])* #[tokio::test(flavor = "multi_thread")]
-            async fn $story() { super::$story::<super::Udp>().await; })*
-        }
-        mod over_tcp {
-            $($(#[$meta])* #[tokio::test(flavor = "multi_thread")]
-            async fn $story() { super::$story::<super::Tcp>().await; })*
-        }
-    };
-}
-
 over_both! {
+    a_connection_that_is_let_go_of_holds_up_nobody_who_still_speaks;
     the_last_handle_of_a_connection_closes_it_and_the_other_end_hears_so;
     what_was_sent_before_the_last_handle_went_arrives;
     a_connection_of_the_transport_needs_no_handle;

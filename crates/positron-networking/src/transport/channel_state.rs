@@ -10,6 +10,7 @@ use positron_proto::datagram::contract::Closed;
 use tokio::sync::Notify;
 
 use super::{
+    mailbox::Mailbox,
     ownership::{ConnectionId, Ownership},
     wait::until,
 };
@@ -19,6 +20,7 @@ use super::{
 pub struct ChannelState {
     pub(super) id: ConnectionId,
     pub(super) ownership: Ownership,
+    pub(super) mailbox: Mailbox,
     /// A refused send may be tried again, or the connection is over.
     pub(super) writable: Notify,
     /// Anything else happened.
@@ -33,6 +35,7 @@ impl Default for ChannelState {
         Self {
             id: ConnectionId::next(),
             ownership: Ownership::default(),
+            mailbox: Mailbox::default(),
             writable: Notify::new(),
             changed: Notify::new(),
             closed: OnceLock::new(),

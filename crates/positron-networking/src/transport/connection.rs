@@ -2,9 +2,11 @@
 
 use std::{
     fmt::{self, Debug},
+    future::{Future, poll_fn},
     hash::{Hash, Hasher},
     net::SocketAddr,
     sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -16,8 +18,8 @@ use positron_proto::{
 };
 
 use super::{
-    ConnectionId, ConnectionStats, Protocol, TransportSendError, channel::Channel as _,
-    guard::TransportGuard, wait::until,
+    ConnectionId, ConnectionStats, Incoming, Protocol, TransportSendError, channel::Channel as _,
+    guard::TransportGuard, mailbox::Reader, wait::until,
 };
 
 /// A connection to another node: encrypted, and both ends are authenticated.
@@ -126,6 +128,76 @@ impl<P: Protocol> Connection<P> {
     ) -> Result<(), TransportSendError> {
         let (how, data) = ((lane, delivery), data.into());
         self.guard.act_coalesced(|machine, now| machine.send(now, &self.channel, how, data))
+    }
+
+    /// The next message that came over this connection.
+    ///
+    /// The first call (not only its await) makes the messages of the connection its own: those that
+    /// wait and all that follow are for `receive` and [`receive_many`](Self::receive_many) of its
+    /// handles, each for one of them, and no more for the readers of the
+    /// [transport](super::Transport::incoming). So call it before you ask what it is to answer, if
+    /// there are such readers too.
+    ///
+    /// What nobody takes fills the window of this connection: then its other end waits, and nobody
+    /// else. At most that window waits here, over UDP `window_bytes`, over TCP 4 MiB.
+    ///
+    /// Cancel-safe: a message is taken or not, never lost.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::{Delivery, Expect, TcpTransport};
+    ///
+    /// let alice = TcpTransport::bind("127.0.0.1:0").await?;
+    /// let bob = TcpTransport::bind("127.0.0.1:0").await?;
+    /// let to_bob = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+    /// let answer = to_bob.receive();
+    /// to_bob.send(0, Delivery::Ordered, "who are you?").await?;
+    ///
+    /// let from_alice = bob.accept().await.unwrap();
+    /// assert_eq!(from_alice.receive().await?.data, "who are you?");
+    /// from_alice.send(0, Delivery::Ordered, "bob").await?;
+    /// assert_eq!(answer.await?.data, "bob");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// Why the connection is over, once all that came before was taken.
+    pub fn receive(
+        &self,
+    ) -> impl Future<Output = Result<Incoming<Self>, Closed>> + Send + use<'_, P> {
+        let reader = ConnectionReader::new(self);
+        async move {
+            let mut taken = None;
+            poll_fn(|cx| reader.poll_take(cx, 1, |message| taken = Some(message))).await;
+            match taken {
+                Some(message) => Ok(message),
+                None => Err(self.closed().await),
+            }
+        }
+    }
+
+    /// As [`receive`](Self::receive), but appends all that waits to `buffer`, at most `limit`
+    /// messages: how many, as soon as there is one. 0 only if `limit` is 0.
+    ///
+    /// Cancel-safe: what was taken is in `buffer`.
+    ///
+    /// # Errors
+    /// Why the connection is over, once all that came before was taken.
+    pub async fn receive_many(
+        &self,
+        buffer: &mut Vec<Incoming<Self>>,
+        limit: usize,
+    ) -> Result<usize, Closed> {
+        let (reader, before) = (ConnectionReader::new(self), buffer.len());
+        if limit == 0 {
+            return Ok(0);
+        }
+        poll_fn(|cx| reader.poll_take(cx, limit, |message| buffer.push(message))).await;
+        match buffer.len() - before {
+            0 => Err(self.closed().await),
+            count => Ok(count),
+        }
     }
 
     /// Waits until everything that was sent is acknowledged by the other end's transport (not by
@@ -240,6 +312,43 @@ impl<P: Protocol> Debug for Connection<P> {
             .field("address", &self.address())
             .field("closed", &self.channel.closed())
             .finish()
+    }
+}
+
+/// Waits for messages of a connection.
+struct ConnectionReader<'a, P: Protocol> {
+    connection: &'a Connection<P>,
+    reader: Reader,
+}
+
+impl<'a, P: Protocol> ConnectionReader<'a, P> {
+    fn new(connection: &'a Connection<P>) -> Self {
+        connection.guard.received.claim(&connection.channel);
+        Self { connection, reader: connection.channel.mailbox.reader() }
+    }
+
+    /// Ready when something was taken, or nothing more comes.
+    fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        mut each: impl FnMut(Incoming<Connection<P>>),
+    ) -> Poll<()> {
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
+        let Connection { guard, channel } = self.connection;
+        let taken = channel.mailbox.poll_take(&self.reader, cx, limit, |message| {
+            each(Incoming::new(message, self.connection.clone()));
+        });
+        let release = ready!(taken).unwrap_or_default();
+        turn.made_progress();
+        guard.release(release.iter().map(|bytes| (channel, *bytes)));
+        Poll::Ready(())
+    }
+}
+
+impl<P: Protocol> Drop for ConnectionReader<'_, P> {
+    fn drop(&mut self) {
+        self.connection.channel.mailbox.leave(&self.reader);
     }
 }
 

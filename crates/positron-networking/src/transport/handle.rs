@@ -152,8 +152,11 @@ impl<P: Protocol> Transport<P> {
         self.guard.accept().await.map(|channel| self.connection(channel).taken())
     }
 
-    /// Everything that arrives, over all connections. Each message goes to one of several readers;
-    /// what nobody takes fills the window of its connection, and then the other end waits.
+    /// Everything that arrives, over all connections but those that are
+    /// [asked for their messages](Connection::receive) themselves. Connections take turns, and each
+    /// message goes to one of several readers; what nobody takes fills the window of its connection,
+    /// and then its other end waits. What connections that are over have left waits too, the latest
+    /// 16 MiB of it.
     pub fn incoming(&self) -> Receiver<P> {
         Receiver::new(&self.guard)
     }

@@ -12,7 +12,7 @@ use positron_proto::{
 
 use super::{
     ConnectError, ConnectionStats, TransportSendError, attempt::Attempt, channel::Channel,
-    receive_queue::QueuedMessage, send_turn::Transmit, stats::ProtocolStats,
+    mailbox::QueuedMessage, send_turn::Transmit, stats::ProtocolStats,
 };
 
 /// The machine of a protocol: every connection of one transport, behind the lock that its handles
@@ -117,7 +117,7 @@ pub enum ProtocolEvent<C> {
     /// A connection is up.
     Established(Arc<C>),
     /// A message arrived.
-    Message(QueuedMessage<Arc<C>>),
+    Message(Arc<C>, QueuedMessage),
     /// A connection is over.
     Closed(Arc<C>, Closed),
 }

@@ -40,7 +40,7 @@ pub struct Shared<M: ProtocolMachine> {
     pub(super) me: NodeId,
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
-    pub(super) received: ReceiveQueue<Arc<M::Channel>>,
+    pub(super) received: ReceiveQueue<M::Channel>,
     /// Connections that other nodes made and that nobody has accepted, the oldest first.
     backlog: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
     /// The driver has something to do.
@@ -50,7 +50,7 @@ pub struct Shared<M: ProtocolMachine> {
     /// A connection is over, or the transport is.
     pub(super) ended: Notify,
     closing: AtomicBool,
-    /// Messages that came when nobody held their connection any more.
+    /// Messages that nobody will read.
     discarded: AtomicU64,
     locked: Mutex<Locked<M>>,
 }
@@ -130,11 +130,11 @@ impl<M: ProtocolMachine> Shared<M> {
                 ProtocolEvent::Established(channel) => {
                     self.handle_established(machine, now, channel);
                 }
-                ProtocolEvent::Message(message) if message.channel.ownership.is_abandoned() => {
-                    machine.release(now, &message.channel, message.data.len());
+                ProtocolEvent::Message(channel, message) if channel.ownership.is_abandoned() => {
+                    machine.release(now, &channel, message.data.len());
                     self.discarded.fetch_add(1, Ordering::Relaxed);
                 }
-                ProtocolEvent::Message(message) => self.received.push(message),
+                ProtocolEvent::Message(channel, message) => self.received.push(&channel, message),
                 ProtocolEvent::Closed(channel, why) => self.handle_closed(&channel, why),
             }
         }
@@ -221,12 +221,14 @@ impl<M: ProtocolMachine> Shared<M> {
         }
     }
 
-    fn handle_closed(&self, channel: &M::Channel, why: Closed) {
+    fn handle_closed(&self, channel: &Arc<M::Channel>, why: Closed) {
         if let Some(order) = channel.accept_order() {
             lock(&self.backlog).remove(&order);
         }
         tracing::debug!(address = %channel.address(), %why, "connection closed");
         channel.close(why);
+        let given_up = u64::try_from(self.received.handle_closed(channel)).unwrap_or(u64::MAX);
+        self.discarded.fetch_add(given_up, Ordering::Relaxed);
         self.ended.notify_waiters();
     }
 
@@ -274,9 +276,21 @@ impl<M: ProtocolMachine> Shared<M> {
         self.act(|machine, now| {
             if channel.closed().is_none() && channel.ownership.is_abandoned() {
                 let reason = CloseReason::Application { code: 0, reason: String::new() };
-                machine.abandon(now, channel, reason);
+                abandon(machine, now, channel, reason);
             }
         });
+    }
+
+    /// The application took messages of so many bytes each.
+    pub(super) fn release<'a>(
+        &self,
+        taken: impl ExactSizeIterator<Item = (&'a Arc<M::Channel>, usize)>,
+    ) {
+        if taken.len() > 0 {
+            self.act(|machine, now| {
+                taken.for_each(|(channel, bytes)| machine.release(now, channel, bytes));
+            });
+        }
     }
 
     /// Nobody holds it any more: what waits is sent, and nothing is heard.
@@ -286,7 +300,7 @@ impl<M: ProtocolMachine> Shared<M> {
             let open: Vec<Arc<M::Channel>> = machine.connections().cloned().collect();
             for channel in open {
                 channel.ownership.take();
-                machine.abandon(now, &channel, CloseReason::ShuttingDown);
+                abandon(machine, now, &channel, CloseReason::ShuttingDown);
             }
         });
         self.accepting.notify_waiters();
@@ -307,4 +321,18 @@ impl<M: ProtocolMachine> Shared<M> {
         self.ended.notify_waiters();
         self.wake_driver.notify_one();
     }
+}
+
+/// Closes a connection that nobody holds: what waits here must not keep the other end from closing,
+/// too.
+fn abandon<M: ProtocolMachine>(
+    machine: &mut M,
+    now: Now,
+    channel: &Arc<M::Channel>,
+    reason: CloseReason,
+) {
+    for bytes in channel.mailbox.let_go() {
+        machine.release(now, channel, bytes);
+    }
+    machine.abandon(now, channel, reason);
 }

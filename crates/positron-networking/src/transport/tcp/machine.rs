@@ -32,7 +32,7 @@ use super::{
         channel::Channel as _,
         key_cache::KeyCache,
         machine::{DialFor, ProtocolEvent, ProtocolMachine},
-        receive_queue::QueuedMessage,
+        mailbox::QueuedMessage,
         send_turn::Transmit,
         stats::ProtocolStats,
     },
@@ -337,8 +337,8 @@ impl Tcp {
             Some(SessionMessage::Data(data)) if channel.handle_data(data.len()) => {
                 let (from, addr) = (peer, channel.address());
                 let (lane, delivery) = (DEFAULT_LANE, Delivery::Ordered);
-                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
-                return Some(ProtocolEvent::Message(message));
+                let message = QueuedMessage { from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(channel, message));
             }
             Some(SessionMessage::Credit(more)) => {
                 channel.handle_credit(more);

@@ -27,7 +27,7 @@ use super::{
         channel::Channel as _,
         key_cache::KeyCache,
         machine::{DialFor, ProtocolEvent, ProtocolMachine},
-        receive_queue::QueuedMessage,
+        mailbox::QueuedMessage,
         send_turn::Transmit,
         stats::ProtocolStats,
     },
@@ -215,8 +215,8 @@ impl Udp {
                 let channel = self.channels.get(&connection)?.clone();
                 // Messages come after the event that says who sends them.
                 let RemoteNode { id: from, addr, .. } = channel.remote()?;
-                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
-                return Some(ProtocolEvent::Message(message));
+                let message = QueuedMessage { from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(channel, message));
             }
             EndpointEvent::Moved { connection, addr } => {
                 let channel = self.channels.get(&connection)?;
