@@ -118,8 +118,8 @@ async fn streams_do_not_hold_up_one_another_and_closing_waits_for_their_bytes() 
         in_time(stream.read_to_end(&mut received)).await.unwrap();
         assert!(received == sent, "the bytes differ");
     }
-    assert_eq!(in_time(closing).await.unwrap(), Closed::ByUs(CloseReason::ShuttingDown));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
+    assert_eq!(in_time(closing).await.unwrap(), Closed::ByUs(done()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(done()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,4 +225,9 @@ async fn many_senders_and_a_single_receiver_lose_nothing() {
         *next += 1;
     }
     in_time(sending.join_all()).await;
+}
+
+/// What an application that says nothing says.
+fn done() -> CloseReason {
+    CloseReason::Application { code: 0, reason: String::new() }
 }

@@ -351,7 +351,7 @@ fn packet_frames() -> Vec<(&'static str, PacketFrame)> {
         delay: Duration::from_micros(delay),
     };
     let stream = |fin, offset, body| F::Stream { id: 2, lane: 3, fin, offset, body };
-    let end = |side| F::StreamEnd { id: 3, side, offset: 70_000 };
+    let end = |side| F::StreamEnd { id: 3, side, offset: 70_000, code: 0x0102_0304 };
     vec![
         ("padding", F::Padding { len: 3 }),
         ("ping", F::Ping { token: 0x0102_0304_0506_0708 }),

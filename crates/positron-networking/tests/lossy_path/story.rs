@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_networking::{
-    CloseReason,
-    transport::{Delivery, Expect, UdpConfig, UdpConnection, UdpTransport},
-};
+use positron_networking::transport::{Delivery, Expect, UdpConfig, UdpConnection, UdpTransport};
 use positron_proto::rng::Seed;
 use tokio::io::AsyncWriteExt as _;
 

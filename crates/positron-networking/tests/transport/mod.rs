@@ -1,6 +1,6 @@
 //! What the stories of transports share.
 
-#![allow(dead_code)] // each test binary uses a part of it
+#![allow(dead_code, unused_macros)] // each test binary uses a part of it
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 

@@ -38,9 +38,16 @@ struct Remote {
 #[derive(Debug, Default)]
 struct Streams {
     /// Every stream that this end has a handle of, or is to accept, and who waits for it.
-    live: BTreeMap<StreamId, Option<Waker>>,
+    live: BTreeMap<StreamId, Stream>,
     /// Streams that the other end opened and nobody has accepted.
     accepted: VecDeque<StreamId>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    waker: Option<Waker>,
+    /// Why the other end reads no more of it, if it does not.
+    stopped: Option<u32>,
 }
 
 impl Deref for UdpChannel {
@@ -68,7 +75,7 @@ impl Channel for UdpChannel {
     fn close(&self, why: Closed) {
         self.end(why);
         let wakers: Vec<Waker> =
-            lock(&self.streams).live.values_mut().filter_map(Option::take).collect();
+            lock(&self.streams).live.values_mut().filter_map(|it| it.waker.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -119,19 +126,19 @@ impl UdpChannel {
 
     /// A stream that this end opened.
     pub(super) fn stream_opened(&self, stream: StreamId) {
-        lock(&self.streams).live.insert(stream, None);
+        lock(&self.streams).live.insert(stream, Stream::default());
     }
 
     /// Something can be read from a stream or written to it; one that was not known was opened by
     /// the other end.
     pub(super) fn wake_stream(&self, stream: StreamId) {
         let mut streams = lock(&self.streams);
-        if let Some(waker) = streams.live.get_mut(&stream) {
-            let waker = waker.take();
+        if let Some(live) = streams.live.get_mut(&stream) {
+            let waker = live.waker.take();
             drop(streams);
             waker.into_iter().for_each(Waker::wake);
         } else if stream.opened_by == Direction::Inbound {
-            streams.live.insert(stream, None);
+            streams.live.insert(stream, Stream::default());
             streams.accepted.push_back(stream);
             drop(streams);
             self.changed.notify_waiters();
@@ -146,12 +153,25 @@ impl UdpChannel {
     /// Wakes this task when there is something to do with the stream. Called under the lock of the
     /// machine.
     pub(super) fn wait_for_stream(&self, stream: StreamId, waker: &Waker) {
-        lock(&self.streams).live.insert(stream, Some(waker.clone()));
+        lock(&self.streams).live.entry(stream).or_default().waker = Some(waker.clone());
     }
 
     /// Whether the other end opened streams that are not read to their end.
     pub(super) fn has_inbound_streams(&self) -> bool {
         lock(&self.streams).live.keys().any(|stream| stream.opened_by == Direction::Inbound)
+    }
+
+    /// The other end reads no more of a stream that this end opened.
+    pub(super) fn stop_stream(&self, stream: StreamId, code: u32) {
+        if let Some(live) = lock(&self.streams).live.get_mut(&stream) {
+            live.stopped = Some(code);
+        }
+        self.wake_stream(stream);
+    }
+
+    /// Why the other end reads no more of it, if it does not.
+    pub(super) fn stopped(&self, stream: StreamId) -> Option<u32> {
+        lock(&self.streams).live.get(&stream)?.stopped
     }
 
     /// There is nothing more to do with the stream.

@@ -242,6 +242,9 @@ impl Udp {
                     self.refuse(now, &channel, stream);
                 }
             }
+            EndpointEvent::StreamStopped { connection, stream, code } => {
+                self.channels.get(&connection)?.stop_stream(stream, code);
+            }
             EndpointEvent::Finished { connection, reason } => {
                 let channel = self.channels.get(&connection)?.clone();
                 channel.finished(reason);
@@ -253,7 +256,7 @@ impl Udp {
 
     /// Nobody will read this stream.
     fn refuse(&mut self, now: Now, channel: &UdpChannel, stream: StreamId) {
-        self.endpoint.drop_stream(now, channel.endpoint_id, stream);
+        self.endpoint.drop_stream(now, channel.endpoint_id, stream, 0);
         channel.forget_stream(stream);
         self.close_if_read(now, channel);
     }

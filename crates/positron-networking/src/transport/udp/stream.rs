@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::datagram::contract::StreamId;
+use positron_proto::datagram::contract::{NotQueued, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -19,8 +19,40 @@ use super::{
 /// The end of a stream that is written to.
 ///
 /// Bytes arrive in order, however many there are, and wait here while the other end does not read.
-/// [`finish`](Self::finish) (or `shutdown`) says that it is whole; a stream that is dropped before
-/// that is given up, and its reader hears an error.
+///
+/// **Its end.** [`finish`](Self::finish) (or `shutdown`, which is the same) says that it is whole.
+/// Dropped after that, the rest still goes out, and the reader comes to a clean end. Dropped before,
+/// the stream is reset with code 0, as by [`reset`](Self::reset): its reader hears
+/// [`TransportSendError::StreamReset`], never a shortened stream that looks whole. A connection that
+/// ends before the stream does is an error to both ends, too.
+///
+/// A stream is a handle of its connection.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use positron_networking::transport::{Expect, TransportSendError, UdpTransport};
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+/// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+/// let to_bob = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+/// let from_alice = bob.accept().await.unwrap();
+///
+/// let mut half = to_bob.open_stream(8)?;
+/// half.write_all(b"half of it").await?;
+/// half.reset(7);
+/// let mut reading = from_alice.accept_stream().await.unwrap();
+/// let why = loop {
+///     match reading.recv(1024).await {
+///         Ok(Some(_)) => {} // what came before
+///         Ok(None) => panic!("it looks whole"),
+///         Err(why) => break why,
+///     }
+/// };
+/// assert_eq!(why, TransportSendError::StreamReset { code: 7 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct SendStream {
     connection: Connection<Udp>,
@@ -30,13 +62,15 @@ pub struct SendStream {
 
 /// The end of a stream that is read from.
 ///
-/// What is not read is not sent either, beyond what flow control allows. A stream that is dropped
-/// before its end is refused: its writer hears an error.
+/// What is not read is not sent either, beyond what flow control allows. Dropped before its end it
+/// is refused with code 0, as by [`stop`](Self::stop): its writer hears
+/// [`TransportSendError::StreamStopped`].
 #[derive(Debug)]
 pub struct RecvStream {
     connection: Connection<Udp>,
     id: StreamId,
-    ended: bool,
+    /// How it ended, once it did: whoever asks again hears the same.
+    end: Option<Result<(), TransportSendError>>,
     /// Read and not yet taken.
     rest: Bytes,
 }
@@ -65,9 +99,36 @@ impl SendStream {
             .connection
             .guard
             .act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
-        outcome.map_err(|why| TransportSendError::new(why, self.connection.channel.closed()))?;
+        outcome.map_err(|why| self.error(why))?;
         self.finished = true;
         Ok(())
+    }
+
+    /// Gives the stream up, also if it is finished: what did not arrive is dropped, and the reader
+    /// that has not come to the end hears [`TransportSendError::StreamReset`] with this code, which
+    /// means what the application says.
+    pub fn reset(mut self, code: u32) {
+        self.give_up(code);
+        self.finished = true;
+    }
+
+    fn give_up(&self, code: u32) {
+        let Connection { guard, channel } = &self.connection;
+        let stream = self.id;
+        guard.act(|machine, now| {
+            machine.endpoint.drop_stream(now, channel.endpoint_id, stream, code);
+        });
+    }
+
+    /// The machine's reason, or the other end's.
+    fn error(&self, why: NotQueued) -> TransportSendError {
+        let channel = &self.connection.channel;
+        match channel.stopped(self.id) {
+            Some(code) if why == NotQueued::StreamClosed => {
+                TransportSendError::StreamStopped { code }
+            }
+            _ => TransportSendError::new(why, channel.closed()),
+        }
     }
 
     fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
@@ -86,9 +147,7 @@ impl SendStream {
         match taken {
             Ok(0) if !bytes.is_empty() => Poll::Pending,
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(why) => {
-                Poll::Ready(Err(TransportSendError::new(why, self.connection.channel.closed())))
-            }
+            Err(why) => Poll::Ready(Err(self.error(why))),
         }
     }
 }
@@ -117,19 +176,16 @@ impl AsyncWrite for SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        self.connection.channel.forget_stream(self.id);
         if !self.finished {
-            let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
-            self.connection
-                .guard
-                .act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
+            self.give_up(0);
         }
+        self.connection.channel.forget_stream(self.id);
     }
 }
 
 impl RecvStream {
     pub(super) const fn new(connection: Connection<Udp>, id: StreamId) -> Self {
-        Self { connection, id, ended: false, rest: Bytes::new() }
+        Self { connection, id, end: None, rest: Bytes::new() }
     }
 
     /// Counts the streams that the other end opened, from 1.
@@ -146,6 +202,26 @@ impl RecvStream {
         poll_fn(|cx| self.poll_some(cx, limit)).await
     }
 
+    /// Tells the writer that nothing more is read, and why, by a code of the application's own. Does
+    /// nothing to a stream that has ended.
+    pub fn stop(mut self, code: u32) {
+        self.stop_reading(code);
+    }
+
+    fn stop_reading(&mut self, code: u32) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(Err(TransportSendError::StreamClosed));
+        let Connection { guard, channel } = &self.connection;
+        let stream = self.id;
+        guard.act(|machine, now| {
+            machine.endpoint.drop_stream(now, channel.endpoint_id, stream, code);
+            channel.forget_stream(stream);
+            machine.close_if_read(now, channel);
+        });
+    }
+
     fn poll_some(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,8 +230,8 @@ impl RecvStream {
         if !self.rest.is_empty() {
             return Poll::Ready(Ok(Some(self.rest.split_to(limit.min(self.rest.len())))));
         }
-        if self.ended {
-            return Poll::Ready(Ok(None));
+        if let Some(end) = &self.end {
+            return Poll::Ready(end.clone().map(|()| None));
         }
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
         let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
@@ -172,15 +248,18 @@ impl RecvStream {
             }
             read
         });
-        match &read {
+        let read = match read {
             Ok(Some(bytes)) if bytes.is_empty() => return Poll::Pending,
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => self.ended = true,
-        }
+            Ok(bytes) => Ok(bytes),
+            Err(why) => Err(TransportSendError::new(why, self.connection.channel.closed())),
+        };
         turn.made_progress();
-        Poll::Ready(
-            read.map_err(|why| TransportSendError::new(why, self.connection.channel.closed())),
-        )
+        match &read {
+            Ok(Some(_)) => {}
+            Ok(None) => self.end = Some(Ok(())),
+            Err(why) => self.end = Some(Err(why.clone())),
+        }
+        Poll::Ready(read)
     }
 }
 
@@ -204,13 +283,6 @@ impl AsyncRead for RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        if !self.ended {
-            let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
-            self.connection.guard.act(|machine, now| {
-                machine.endpoint.drop_stream(now, connection, stream);
-                self.connection.channel.forget_stream(stream);
-                machine.close_if_read(now, &self.connection.channel);
-            });
-        }
+        self.stop_reading(0);
     }
 }
