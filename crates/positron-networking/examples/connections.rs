@@ -15,12 +15,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let (mut counts, mut messages) = (HashMap::new(), Vec::new());
     let mut incoming = server.incoming();
-    while counts.values().sum::<usize>() < 100 {
+    while counts.values().map(|(_, count)| count).sum::<usize>() < 100 {
         incoming.recv_many(&mut messages, 32).await;
-        messages.drain(..).for_each(|it| *counts.entry(it.connection).or_default() += 1);
+        for it in messages.drain(..) {
+            counts.entry(it.connection.id()).or_insert((it.connection, 0)).1 += 1;
+        }
     }
-    for (connection, count) in counts {
-        println!("connection {} said {count} messages", connection.id());
+    for (id, (connection, count)) in counts {
+        println!("connection {id} said {count} messages");
         connection.close(7, "that is enough").await;
     }
     println!("client: {}", at_client.closed().await);

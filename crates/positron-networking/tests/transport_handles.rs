@@ -142,6 +142,7 @@ async fn the_last_handle_of_a_transport_ends_it_although_somebody_reads<P: Proto
     until(|| bob.stats().connections.is_empty()).await;
 }
 
+#[allow(clippy::mutable_key_type)] // it is hashed by its id, which never changes
 async fn connections_are_known_by_their_ids<P: Protocol>() {
     fn is_key<K: Eq + Hash + Clone + Send + Sync + 'static>(_: &K) {}
     let Pair { alice, bob, there, here } = pair::<P>().await;

@@ -19,6 +19,9 @@ pub(super) struct ReceiveQueue<C> {
     state: Mutex<QueueState<C>>,
 }
 
+/// Messages to release: whose, and how many bytes each.
+pub(super) type Released<C> = Vec<(Arc<C>, usize)>;
+
 #[derive(Debug)]
 struct QueueState<C> {
     /// Each at most once, and never one whose messages are for readers of its own.
@@ -118,7 +121,7 @@ impl<C: Channel> ReceiveQueue<C> {
         cx: &Context<'_>,
         limit: usize,
         mut each: impl FnMut(Arc<C>, QueuedMessage),
-    ) -> Poll<Option<Vec<(Arc<C>, usize)>>> {
+    ) -> Poll<Option<Released<C>>> {
         let mut state = lock(&self.state);
         let mut count = 0;
         while count < limit

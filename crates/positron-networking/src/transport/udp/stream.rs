@@ -137,7 +137,7 @@ impl SendStream {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
             match taken {
                 Ok(0) if !bytes.is_empty() => {
-                    self.connection.channel.wait_for_stream(stream, cx.waker())
+                    self.connection.channel.wait_for_stream(stream, cx.waker());
                 }
                 Ok(_) => self.connection.channel.sent(),
                 Err(_) => {}

@@ -146,7 +146,7 @@ impl Model {
                 match event {
                     StreamEvent::Readable(id) => _ = self.readable.insert(id.number),
                     StreamEvent::Writable(id) | StreamEvent::Stopped(id, _) => {
-                        _ = self.blocked.remove(&id.number)
+                        _ = self.blocked.remove(&id.number);
                     }
                     StreamEvent::Available => {}
                 }
