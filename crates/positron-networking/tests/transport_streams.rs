@@ -85,9 +85,9 @@ async fn a_reader_that_stops_says_why_and_one_that_is_dropped_says_nothing() {
             }
         });
         if stops {
-            reading.stop(code)
+            reading.stop(code);
         } else {
-            drop(reading)
+            drop(reading);
         }
         let (error, after) = in_time(writer).await.unwrap();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
