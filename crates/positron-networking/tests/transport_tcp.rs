@@ -54,7 +54,7 @@ async fn what_is_sent_to_an_address_arrives_in_order_and_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_message_passes_and_one_byte_more_is_refused() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut at_bob = bob.incoming();
     let largest = Bytes::from(vec![7; TcpTransport::MAX_MESSAGE]);
     let above = Bytes::from(vec![7; TcpTransport::MAX_MESSAGE + 1]);
@@ -98,7 +98,7 @@ async fn another_node_than_expected_is_an_error_that_names_it() {
 async fn a_node_that_was_met_before_is_dialled_by_its_key() {
     const XX: [u8; 4] = [0xBE, 1, 1, 2];
     const IK: [u8; 4] = [0xBE, 1, 1, 1];
-    let (alice, bob, ..) = connected().await;
+    let (alice, bob, _there, _here) = connected().await;
     let carol = start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -144,7 +144,7 @@ async fn a_node_whose_connection_is_being_closed_is_dialled_again_when_that_is_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut sent = 0_u32;
     let mut data = vec![0; 64 * 1024];
     let mut full = 0;
