@@ -3,7 +3,7 @@
 
 mod transport;
 
-use std::io::ErrorKind;
+use std::{future::Future as _, io::ErrorKind, task::Poll};
 
 use positron_networking::transport::{RecvStream, SendStream, TransportSendError, Udp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,8 +66,14 @@ async fn a_writer_that_resets_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_ends_before_its_stream_is_no_end_of_the_stream() {
-    let (pair, writing, reading) = begun().await;
+    let (pair, writing, mut reading) = begun().await;
     pair.there.reset(7, "enough");
+    in_time(pair.here.closed()).await;
+    // Nothing would wake a reader that waited now.
+    let mut first = Box::pin(reading.recv(10));
+    let poll = std::future::poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_ready()));
+    assert!(poll.await, "it is over");
+    drop(first);
     let why = never_ends(reading, ErrorKind::NotConnected).await;
     assert!(matches!(why, TransportSendError::Closed(Some(_))), "{why}");
     drop(writing);

@@ -31,15 +31,15 @@ use super::{
 ///
 /// **Who ends it.** A connection that [`connect`](super::Transport::connect) or
 /// [`accept`](super::Transport::accept) returned is the application's, and is closed when its last
-/// handle is dropped: the other end is told, with code 0 and no text, as soon as it has acknowledged
-/// what was sent before. What it says meanwhile is discarded, and what waited unread in the
-/// connection is gone. Nobody has to be waited for: this is done in the background, and ends after
-/// five seconds in which nothing is acknowledged (over TCP, ten). [`close`](Self::close) does the
-/// same and tells how it went.
+/// handle is dropped: the other end is told, with code 0 and no text, as soon as it has
+/// acknowledged what was sent before. What it says meanwhile is discarded, and what waited unread
+/// in the connection is gone. Nobody has to be waited for: this is done in the background, and ends
+/// after five seconds in which nothing is acknowledged (over TCP, ten). [`close`](Self::close) does
+/// the same and tells how it went.
 ///
 /// Any other connection, one that only [`send_reliable`](super::Transport::send_reliable) and its
-/// like made or that nobody has accepted, is the transport's, and stays open until either end closes
-/// it or the transport ends.
+/// like made or that nobody has accepted, is the transport's, and stays open until either end
+/// closes it or the transport ends.
 ///
 /// Over TCP there is at most one between two transports, whoever made it.
 pub struct Connection<P: Protocol> {
@@ -214,12 +214,12 @@ impl<P: Protocol> Connection<P> {
     /// closed in any case, also if this is not awaited to its end. The first reason stays.
     ///
     /// The other end gets `code` and `reason`, as
-    /// `Closed::ByPeer(CloseReason::Application { .. })`, in its [`closed`](Self::closed) and in the
-    /// error of whatever it does after that; what was sent before it can still receive, and streams
-    /// that were finished it can read to their end. A stream that is not finished keeps nobody
-    /// waiting: its reader hears an error. What a code means is the application's to say; 0 with no
-    /// text is what the other end gets when the last handle is dropped. The reason is for people: at
-    /// most 128 bytes of UTF-8, and cut off there.
+    /// `Closed::ByPeer(CloseReason::Application { .. })`, in its [`closed`](Self::closed) and in
+    /// the error of whatever it does after that; what was sent before it can still receive, and
+    /// streams that were finished it can read to their end. A stream that is not finished keeps
+    /// nobody waiting: its reader hears an error. What a code means is the application's to say; 0
+    /// with no text is what the other end gets when the last handle is dropped. The reason is for
+    /// people: at most 128 bytes of UTF-8, and cut off there.
     ///
     /// What the other end said and nobody here has received stays to be received; what it has not
     /// yet sent, it may still send for five seconds (over TCP it is lost).

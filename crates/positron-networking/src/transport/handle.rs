@@ -27,8 +27,9 @@ use super::{
 /// Clones are handles of the same transport. It ends with [`close`](Self::close), or when the last
 /// handle of it and of its [connections](Connection) is dropped. Then the same is done in the
 /// background: what waits is sent, the other ends are told that it shuts down, and within five
-/// seconds the port is free and no task is left; only who closes it can wait for that. Whoever reads
-/// [`incoming`](Self::incoming) does not hold it: a reader takes what had arrived, and hears the end.
+/// seconds the port is free and no task is left; only who closes it can wait for that. Whoever
+/// reads [`incoming`](Self::incoming) does not hold it: a reader takes what had arrived, and hears
+/// the end.
 pub struct Transport<P: Protocol> {
     guard: Arc<TransportGuard<P>>,
 }
@@ -154,9 +155,9 @@ impl<P: Protocol> Transport<P> {
 
     /// Everything that arrives, over all connections but those that are
     /// [asked for their messages](Connection::receive) themselves. Connections take turns, and each
-    /// message goes to one of several readers; what nobody takes fills the window of its connection,
-    /// and then its other end waits. What connections that are over have left waits too, the latest
-    /// 16 MiB of it.
+    /// message goes to one of several readers; what nobody takes fills the window of its
+    /// connection, and then its other end waits. What connections that are over have left waits
+    /// too, the latest 16 MiB of it.
     pub fn incoming(&self) -> Receiver<P> {
         Receiver::new(&self.guard)
     }

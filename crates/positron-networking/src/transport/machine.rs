@@ -22,7 +22,8 @@ use super::{
 /// back, [`poll_event`](Self::poll_event) is called until there is nothing more; then
 /// [`poll_transmit`](Self::poll_transmit), as long as the kernel takes what comes of it.
 ///
-/// It is apart from [`Protocol`](super::Protocol) so that nobody outside of this crate names its types.
+/// It is apart from [`Protocol`](super::Protocol) so that nobody outside of this crate names its
+/// types.
 pub trait ProtocolMachine: Debug + Sized + Send + 'static {
     /// What is known of a connection outside of the machine.
     type Channel: Channel;

@@ -35,8 +35,8 @@ impl<P: Protocol> Receiver<P> {
     }
 
     /// Appends what waits to `buffer`, at most `limit` messages: how many, as soon as there is one.
-    /// 0 when the transport is closed and all that waited was taken, or if `limit` is 0. Connections
-    /// take turns, message by message.
+    /// 0 when the transport is closed and all that waited was taken, or if `limit` is 0.
+    /// Connections take turns, message by message.
     ///
     /// Cancel-safe: what was taken is in `buffer`.
     ///

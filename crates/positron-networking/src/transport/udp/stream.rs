@@ -21,10 +21,10 @@ use super::{
 /// Bytes arrive in order, however many there are, and wait here while the other end does not read.
 ///
 /// **Its end.** [`finish`](Self::finish) (or `shutdown`, which is the same) says that it is whole.
-/// Dropped after that, the rest still goes out, and the reader comes to a clean end. Dropped before,
-/// the stream is reset with code 0, as by [`reset`](Self::reset): its reader hears
-/// [`TransportSendError::StreamReset`], never a shortened stream that looks whole. A connection that
-/// ends before the stream does is an error to both ends, too.
+/// Dropped after that, the rest still goes out, and the reader comes to a clean end. Dropped
+/// before, the stream is reset with code 0, as by [`reset`](Self::reset): its reader hears
+/// [`TransportSendError::StreamReset`], never a shortened stream that looks whole. A connection
+/// that ends before the stream does is an error to both ends, too.
 ///
 /// A stream is a handle of its connection.
 ///
@@ -202,8 +202,8 @@ impl RecvStream {
         poll_fn(|cx| self.poll_some(cx, limit)).await
     }
 
-    /// Tells the writer that nothing more is read, and why, by a code of the application's own. Does
-    /// nothing to a stream that has ended.
+    /// Tells the writer that nothing more is read, and why, by a code of the application's own.
+    /// Does nothing to a stream that has ended.
     pub fn stop(mut self, code: u32) {
         self.stop_reading(code);
     }
@@ -238,6 +238,13 @@ impl RecvStream {
         let channel = &self.connection.channel;
         let read = self.connection.guard.act(|machine, now| {
             let read = machine.endpoint.read_stream(now, connection, stream, limit.max(1));
+            let read = match read {
+                // The machine remembers it for a while, but nothing more comes.
+                Ok(Some(bytes)) if bytes.is_empty() && channel.closed().is_some() => {
+                    Err(NotQueued::Closed)
+                }
+                read => read,
+            };
             match &read {
                 Ok(Some(bytes)) if bytes.is_empty() => channel.wait_for_stream(stream, cx.waker()),
                 Ok(Some(_)) => {}
