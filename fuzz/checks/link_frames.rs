@@ -36,7 +36,9 @@ fn check_frame(frame: &Frame, read_from: &[u8]) {
     assert!(reader.is_empty());
     match frame {
         Frame::Unknown { .. } => return,
-        Frame::Close(CloseReason::Violation(text)) => assert!(text.len() <= MAX_REASON_TEXT),
+        Frame::Close(
+            CloseReason::Violation(text) | CloseReason::Application { reason: text, .. },
+        ) => assert!(text.len() <= MAX_REASON_TEXT),
         // Words beside any other reason are not kept.
         Frame::Close(_) => return,
         Frame::Fragment { number, offset, total, body, .. } => {

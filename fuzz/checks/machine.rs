@@ -259,13 +259,13 @@ impl Stage {
         if which & 1 == 0 {
             let Some((stream, written)) = self.ours(n, which / 2) else { return };
             written.dropped = true;
-            self.ends.all[n].end.drop_stream(now, id, stream);
+            self.ends.all[n].end.drop_stream(now, id, stream, 7);
         } else {
             let count = self.apps[n].read.len();
             let theirs = self.apps[n].read.iter_mut().nth(which / 2 % count.max(1));
             let Some((&number, read)) = theirs else { return };
             read.dropped = true;
-            self.ends.all[n].end.drop_stream(now, id, theirs_of(number));
+            self.ends.all[n].end.drop_stream(now, id, theirs_of(number), 7);
         }
     }
 
@@ -375,6 +375,7 @@ impl Stage {
             EndpointEvent::Drained { .. }
             | EndpointEvent::Writable { .. }
             | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::StreamsAvailable { .. }
             | EndpointEvent::Moved { .. }
             | EndpointEvent::Finished { .. } => {}

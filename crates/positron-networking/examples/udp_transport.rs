@@ -57,9 +57,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("alice sees {}", serde_json::to_string(&now)?);
 
     // Everything sent before is acknowledged before the connection ends, and the reason is told.
-    let why = connection.close(CloseReason::ShuttingDown).await;
+    let why = connection.close(7, "that was all").await;
     println!("alice: {why}");
-    assert_eq!(from_alice.closed().await, Closed::ByPeer(CloseReason::ShuttingDown));
+    let all = CloseReason::Application { code: 7, reason: "that was all".into() };
+    assert_eq!(from_alice.closed().await, Closed::ByPeer(all));
     alice.close().await;
     bob.close().await;
     assert!(bob.stats().connections.is_empty());

@@ -129,6 +129,11 @@ pub const LAST_ROUNDS: usize = 1024;
 /// Nodes whose keys a transport remembers to dial them again: as many as it has connections unless
 /// configured otherwise, in about 2 MiB.
 pub const MAX_CACHED_KEYS: usize = 16 * 1024;
+/// Bytes of messages that connections which are over left behind, and that no reader of the
+/// transport has taken; beyond it those of the oldest are given up. Otherwise whoever connects
+/// again and again would fill the memory of an application that does not read (guess: one window of
+/// the largest kind).
+pub const MAX_LEFT_BEHIND_BYTES: usize = 16 << 20;
 /// Messages that are released together at the most: the lock of the machine costs more than a small
 /// message (guess).
 pub const RELEASE_MESSAGES: usize = 64;

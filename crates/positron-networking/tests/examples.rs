@@ -52,6 +52,19 @@ fn two_programs_talk_over_tcp_without_a_node() {
 }
 
 #[test]
+fn one_program_talks_over_either() {
+    let text = run("either_transport");
+    assert_eq!(text.matches("b\"hello\" from ").count(), 2, "{text}");
+}
+
+#[test]
+fn connections_are_counted_and_sent_away_with_a_reason() {
+    let text = run("connections");
+    assert!(text.contains("said 100 messages"), "{text}");
+    assert!(text.contains("closed it with code 7: \"that is enough\""), "{text}");
+}
+
+#[test]
 fn flow_control_works_by_itself() {
     assert!(run("flow_control").contains("bytes were delivered"));
 }

@@ -4,7 +4,7 @@ mod common;
 #[path = "lossy_path/relay.rs"]
 mod relay;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future as _, sync::Arc, time::Duration};
 
 use common::{Mortal, address, config, start, until_peers};
 use positron_networking::{
@@ -165,24 +165,44 @@ async fn who_shuts_down_ends_its_streams_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_that_is_dropped_before_it_is_finished_never_looks_whole() {
-    let (alice, bob) = pair(config()).await;
-    let mut half = alice.open_stream(bob.id()).await.unwrap();
-    half.write_all(b"half of it").await.unwrap();
-    let mut reader = bob.accept_stream().await.unwrap();
-    let mut beginning = [0; 10];
-    reader.read_exact(&mut beginning).await.unwrap();
-    drop(half);
-    let error = timeout(PATIENCE, reader.read_u8()).await.unwrap().unwrap_err();
-    assert_eq!(ended(&error), StreamError::Ended(SubstreamEnd::Application(0)));
-
-    let whole = alice.open_stream(bob.id()).await.unwrap();
-    let (mut writer, _) = whole.split();
-    writer.write_all(b"all of it").await.unwrap();
-    writer.finish().await.unwrap();
-    let mut text = String::new();
-    bob.accept_stream().await.unwrap().read_to_string(&mut text).await.unwrap();
-    assert_eq!(text, "all of it");
+async fn an_end_that_is_dropped_looks_whole_only_if_it_was_finished_over_udp_and_over_tcp() {
+    for transport in [TransportPolicy::Udp, TransportPolicy::Tcp] {
+        let (alice, bob) = pair(NetworkConfig { transport, ..config() }).await;
+        for code in [None, Some(7)] {
+            let (mut half, _) = alice.open_stream(bob.id()).await.unwrap().split();
+            half.write_all(b"half of it").await.unwrap();
+            let mut reader = bob.accept_stream().await.unwrap();
+            let mut beginning = [0; 10];
+            reader.read_exact(&mut beginning).await.unwrap();
+            match code {
+                Some(code) => half.reset(code),
+                None => drop(half),
+            }
+            for _ in 0..3 {
+                let error = timeout(PATIENCE, reader.read_u8()).await.unwrap().unwrap_err();
+                let why = SubstreamEnd::Application(code.unwrap_or(0));
+                assert_eq!(ended(&error), StreamError::Ended(why));
+            }
+        }
+        for is_awaited in [true, false] {
+            let whole = alice.open_stream(bob.id()).await.unwrap();
+            let (mut writer, _reader) = whole.split();
+            writer.write_all(&text(10_000)).await.unwrap();
+            if is_awaited {
+                writer.shutdown().await.unwrap();
+            } else {
+                // It goes on when it was begun.
+                let mut begun = std::pin::pin!(writer.shutdown());
+                let poll =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(begun.as_mut().poll(cx)));
+                assert!(poll.await.is_pending());
+            }
+            drop(writer);
+            let mut bytes = Vec::new();
+            bob.accept_stream().await.unwrap().read_to_end(&mut bytes).await.unwrap();
+            assert!(bytes == text(10_000), "{} bytes", bytes.len());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ fn content(len: usize) -> Bytes {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost() {
     const MESSAGE: usize = 64 * 1024;
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut data = vec![0; MESSAGE];
     let mut sent = 0_u32;
     let mut send_until_full = |sent: &mut u32| loop {
@@ -106,7 +106,7 @@ async fn streams_do_not_hold_up_one_another_and_closing_waits_for_their_bytes() 
     }
     let closing = tokio::spawn({
         let connection = connection.clone();
-        async move { connection.close(CloseReason::ShuttingDown).await }
+        async move { connection.close(0, "").await }
     });
     let mut streams = Vec::new();
     for _ in 0..20 {
@@ -118,8 +118,8 @@ async fn streams_do_not_hold_up_one_another_and_closing_waits_for_their_bytes() 
         in_time(stream.read_to_end(&mut received)).await.unwrap();
         assert!(received == sent, "the bytes differ");
     }
-    assert_eq!(in_time(closing).await.unwrap(), Closed::ByUs(CloseReason::ShuttingDown));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
+    assert_eq!(in_time(closing).await.unwrap(), Closed::ByUs(done()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(done()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,12 +154,13 @@ async fn a_stream_that_is_dropped_before_its_end_is_an_error_to_its_reader() {
     let mut reading = in_time(other.accept_stream()).await.unwrap();
     assert_eq!(in_time(reading.recv(100)).await.unwrap().unwrap(), "half");
     drop(stream);
-    assert_eq!(in_time(reading.recv(100)).await, Err(TransportSendError::StreamClosed));
+    let reset = TransportSendError::StreamReset { code: 0 };
+    assert_eq!(in_time(reading.recv(100)).await, Err(reset));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn urgent_messages_pass_a_flood_of_others() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut at_bob = bob.incoming();
     let flood = connection.clone();
     let flooding =
@@ -170,7 +171,7 @@ async fn urgent_messages_pass_a_flood_of_others() {
         in_time(connection.send(0, ORDERED, vec![n])).await.unwrap();
         in_time(async { while at_bob.recv().await.unwrap().lane != 0 {} }).await;
     }
-    connection.reset(CloseReason::ShuttingDown);
+    connection.reset(0, "");
     in_time(flooding).await.unwrap();
 }
 
@@ -204,7 +205,7 @@ async fn a_thousand_transports_connect_to_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_senders_and_a_single_receiver_lose_nothing() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut at_bob = bob.incoming();
     let mut sending = tokio::task::JoinSet::new();
     for sender in 0..8_u8 {
@@ -225,4 +226,9 @@ async fn many_senders_and_a_single_receiver_lose_nothing() {
         *next += 1;
     }
     in_time(sending.join_all()).await;
+}
+
+/// What an application that says nothing says.
+fn done() -> CloseReason {
+    CloseReason::Application { code: 0, reason: String::new() }
 }

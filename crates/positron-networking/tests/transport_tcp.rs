@@ -15,6 +15,10 @@ use transport::{in_time, until, unused_port};
 
 const ORDERED: Delivery = Delivery::Ordered;
 
+fn enough() -> CloseReason {
+    CloseReason::Application { code: 7, reason: "enough".into() }
+}
+
 async fn start() -> TcpTransport {
     TcpTransport::start(TcpConfig::loopback()).await.unwrap()
 }
@@ -50,7 +54,7 @@ async fn what_is_sent_to_an_address_arrives_in_order_and_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_message_passes_and_one_byte_more_is_refused() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut at_bob = bob.incoming();
     let largest = Bytes::from(vec![7; TcpTransport::MAX_MESSAGE]);
     let above = Bytes::from(vec![7; TcpTransport::MAX_MESSAGE + 1]);
@@ -94,7 +98,7 @@ async fn another_node_than_expected_is_an_error_that_names_it() {
 async fn a_node_that_was_met_before_is_dialled_by_its_key() {
     const XX: [u8; 4] = [0xBE, 1, 1, 2];
     const IK: [u8; 4] = [0xBE, 1, 1, 1];
-    let (alice, bob, ..) = connected().await;
+    let (alice, bob, _there, _here) = connected().await;
     let carol = start().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -122,12 +126,12 @@ async fn a_node_whose_connection_is_being_closed_is_dialled_again_when_that_is_o
     }
     let (why, again) = in_time(async {
         tokio::join!(
-            connection.close(CloseReason::Pruned),
+            connection.close(7, "enough"),
             alice.connect(bob.local_addr(), Expect::Node(bob.id()))
         )
     })
     .await;
-    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
+    assert_eq!(why, Closed::ByUs(enough()));
     let again = again.unwrap();
     assert_ne!(again, connection);
     again.send(0, ORDERED, "again").await.unwrap();
@@ -140,7 +144,7 @@ async fn a_node_whose_connection_is_being_closed_is_dialled_again_when_that_is_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_does_not_take_holds_up_the_sender_and_nothing_is_lost() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut sent = 0_u32;
     let mut data = vec![0; 64 * 1024];
     let mut full = 0;
@@ -180,15 +184,15 @@ async fn closing_sends_what_waits_and_tells_the_other_end_why() {
     for n in 0..100_u8 {
         connection.send(0, ORDERED, vec![n; 10_000]).await.unwrap();
     }
-    let why = in_time(connection.close(CloseReason::Pruned)).await;
-    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+    let why = in_time(connection.close(7, "enough")).await;
+    assert_eq!(why, Closed::ByUs(enough()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(enough()));
     let mut at_bob = bob.incoming();
     for n in 0..100_u8 {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
     }
     let late = connection.send(0, ORDERED, "late").await;
-    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(enough())))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,10 @@ const ORDERED: Delivery = Delivery::Ordered;
 /// Messages of 10,000 bytes that the first window holds: they arrive although nobody takes them.
 const FIT: u8 = 25;
 
+fn enough() -> CloseReason {
+    CloseReason::Application { code: 7, reason: "enough".into() }
+}
+
 async fn start() -> UdpTransport {
     UdpTransport::start(UdpConfig::loopback()).await.unwrap()
 }
@@ -102,7 +106,7 @@ async fn unreliable_messages_arrive_on_a_path_that_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_message_passes_and_one_byte_more_is_refused() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let mut at_bob = bob.incoming();
     let limit = UdpTransport::MAX_MESSAGE;
     let (largest, above) = (Bytes::from(vec![7; limit]), Bytes::from(vec![7; limit + 1]));
@@ -180,7 +184,7 @@ async fn a_node_that_was_met_before_is_dialled_in_one_round_trip() {
         let connection = in_time(alice.connect(between, expect)).await.unwrap();
         connection.send(0, ORDERED, "hello").await.unwrap();
         in_time(connection.flush()).await.unwrap();
-        in_time(connection.close(CloseReason::ShuttingDown)).await;
+        in_time(connection.close(0, "")).await;
         let mut types = Vec::new();
         seen.recv_many(&mut types, usize::MAX).await;
         types
@@ -266,7 +270,7 @@ async fn two_that_dial_each_other_at_once_both_get_through() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_readers_share_what_arrives() {
-    let (_alice, bob, connection, _) = connected().await;
+    let (_alice, bob, connection, _here) = connected().await;
     let (mut first, mut second) = (bob.incoming(), bob.incoming());
     for n in 0..200_u8 {
         connection.send(0, ORDERED, vec![n]).await.unwrap();
@@ -292,14 +296,14 @@ async fn what_the_other_end_closes_is_over_and_says_why() {
     for n in 0..FIT {
         connection.send(0, ORDERED, vec![n; 10_000]).await.unwrap();
     }
-    let why = in_time(connection.close(CloseReason::Pruned)).await;
-    assert_eq!(why, Closed::ByUs(CloseReason::Pruned));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+    let why = in_time(connection.close(7, "enough")).await;
+    assert_eq!(why, Closed::ByUs(enough()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(enough()));
     for n in 0..FIT {
         assert_eq!(in_time(at_bob.recv()).await.unwrap().data[0], n);
     }
     let late = connection.send(0, ORDERED, "late").await;
-    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(CloseReason::Pruned)))));
+    assert_eq!(late, Err(TransportSendError::Closed(Some(Closed::ByUs(enough())))));
     assert!(in_time(other.accept_stream()).await.is_none());
     assert!(connection.stats().is_none() && other.stats().is_none());
     // The transports go on: what is sent next makes a new connection.
@@ -310,9 +314,9 @@ async fn what_the_other_end_closes_is_over_and_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_tells_the_other_end_at_once() {
     let (_alice, _bob, connection, other) = connected().await;
-    connection.reset(CloseReason::Pruned);
-    assert_eq!(in_time(connection.closed()).await, Closed::ByUs(CloseReason::Pruned));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::Pruned));
+    connection.reset(7, "enough");
+    assert_eq!(in_time(connection.closed()).await, Closed::ByUs(enough()));
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(enough()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,7 +351,8 @@ async fn a_transport_that_is_dropped_is_gone_and_the_others_are_told() {
     drop(alice);
     assert!(UdpSocket::bind(address).is_err(), "handles keep it alive");
     drop((connection, incoming));
-    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(CloseReason::ShuttingDown));
+    let let_go = CloseReason::Application { code: 0, reason: String::new() };
+    assert_eq!(in_time(other.closed()).await, Closed::ByPeer(let_go));
     until(|| bob.stats().connections.is_empty()).await;
     until(|| UdpSocket::bind(address).is_ok()).await;
 }
@@ -366,7 +371,7 @@ async fn who_waits_for_a_transport_that_is_closed_hears_of_it() {
 #[test]
 fn a_runtime_that_ends_ends_its_transports() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (alice, _bob, connection, _) = runtime.block_on(connected());
+    let (alice, _bob, connection, _here) = runtime.block_on(connected());
     runtime.shutdown_timeout(Duration::from_secs(20));
     assert!(connection.is_closed());
     assert!(connection.try_send(0, ORDERED, "late").is_err());

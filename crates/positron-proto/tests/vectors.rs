@@ -252,6 +252,10 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("close.shutting_down", Frame::Close(CloseReason::ShuttingDown)),
         ("close.violation", Frame::Close(CloseReason::Violation("number 7 after 5".into()))),
         ("close.other_process", Frame::Close(CloseReason::OtherProcess("10.0.0.1:8888".into()))),
+        ("close.application", {
+            let reason = "café closed".into();
+            Frame::Close(CloseReason::Application { code: 0x0102_0304, reason })
+        }),
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),
@@ -349,7 +353,7 @@ fn packet_frames() -> Vec<(&'static str, PacketFrame)> {
         delay: Duration::from_micros(delay),
     };
     let stream = |fin, offset, body| F::Stream { id: 2, lane: 3, fin, offset, body };
-    let end = |side| F::StreamEnd { id: 3, side, offset: 70_000 };
+    let end = |side| F::StreamEnd { id: 3, side, offset: 70_000, code: 0x0102_0304 };
     vec![
         ("padding", F::Padding { len: 3 }),
         ("ping", F::Ping { token: 0x0102_0304_0506_0708 }),

@@ -33,7 +33,7 @@ impl<C: Channel> Attempt<C> {
             Self::Pending(channel) => {
                 until(&channel.changed, || match channel.closed() {
                     Some(why) => Some(Err(why.clone().into())),
-                    None => channel.is_established().then(|| Ok(channel.clone())),
+                    None => channel.peer().is_some().then(|| Ok(channel.clone())),
                 })
                 .await
             }

@@ -90,9 +90,21 @@ pub enum TransportSendError {
     /// The other end lets us open no further stream now.
     #[error("the other node allows no more streams now")]
     TooManyStreams,
-    /// The stream ended, or the other end wants no more of it.
+    /// The stream ended here, and nothing more can be written.
     #[error("the stream is closed")]
     StreamClosed,
+    /// The other end gave up what it writes before the end: what was read is not all.
+    #[error("the other node gave the stream up with code {code}")]
+    StreamReset {
+        /// What its application said, or 0 if it dropped the stream.
+        code: u32,
+    },
+    /// The other end reads no more of the stream.
+    #[error("the other node stopped reading the stream with code {code}")]
+    StreamStopped {
+        /// What its application said, or 0 if it dropped the stream.
+        code: u32,
+    },
     /// The connection is over, or being closed by this end (`None`).
     #[error("the connection is closed{}", why(.0.as_ref()))]
     Closed(Option<Closed>),
@@ -115,6 +127,7 @@ impl TransportSendError {
             NotQueued::NoSuchLane(lane) => Self::NoSuchLane(lane),
             NotQueued::TooManyStreams => Self::TooManyStreams,
             NotQueued::StreamClosed => Self::StreamClosed,
+            NotQueued::StreamReset { code } => Self::StreamReset { code },
         }
     }
 }
@@ -122,7 +135,10 @@ impl TransportSendError {
 impl From<TransportSendError> for io::Error {
     fn from(error: TransportSendError) -> Self {
         let kind = match &error {
-            TransportSendError::StreamClosed => io::ErrorKind::BrokenPipe,
+            TransportSendError::StreamClosed | TransportSendError::StreamStopped { .. } => {
+                io::ErrorKind::BrokenPipe
+            }
+            TransportSendError::StreamReset { .. } => io::ErrorKind::ConnectionReset,
             TransportSendError::Closed(_) | TransportSendError::NotConnected(_) => {
                 io::ErrorKind::NotConnected
             }

@@ -1,5 +1,5 @@
-//! How long a transport lives: as long as anybody holds a handle of it, of one of its connections,
-//! or of a stream.
+//! How long a transport lives: as long as anybody holds a handle of it or of one of its
+//! connections.
 
 use std::{
     future::Future,
@@ -7,20 +7,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
-    protocol::ProtocolMachine,
+    machine::ProtocolMachine,
     shared::Shared,
     wait::{lock, until},
 };
-use crate::limits::SOCKET_FLUSH_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, SOCKET_FLUSH_TIMEOUT};
 
 /// The last of these to go ends the transport.
 #[derive(Debug)]
-pub(super) struct TransportGuard<M: ProtocolMachine> {
+pub struct TransportGuard<M: ProtocolMachine> {
     shared: Arc<Shared<M>>,
-    driver: Mutex<Option<JoinHandle<()>>>,
+    /// The task, and where it runs; none when the transport was ended.
+    driver: Mutex<Option<(JoinHandle<()>, Handle)>>,
 }
 
 impl<M: ProtocolMachine> TransportGuard<M> {
@@ -30,23 +31,29 @@ impl<M: ProtocolMachine> TransportGuard<M> {
         D: Future<Output = ()> + Send + 'static,
     {
         let shared = Arc::new(shared);
-        let (driving, drive) = (Driving(shared.clone()), drive(shared.clone()));
+        let (driving, drive) = (Living(shared.clone()), drive(shared.clone()));
         let driver = tokio::spawn(async move {
             let _driving = driving;
             drive.await;
         });
-        Self { shared, driver: Mutex::new(Some(driver)) }
+        Self { shared, driver: Mutex::new(Some((driver, Handle::current()))) }
     }
 
-    /// Ends what is left, and waits until the port is free.
+    /// Of a transport that is over, for what still names one of its connections.
+    pub(super) const fn ended(shared: Arc<Shared<M>>) -> Self {
+        Self { shared, driver: Mutex::new(None) }
+    }
+
+    /// What does not keep the transport alive.
+    pub(super) const fn shared(&self) -> &Arc<Shared<M>> {
+        &self.shared
+    }
+
+    /// Waits for what is being closed, ends what is left, and waits until the port is free.
     pub(super) async fn end(&self) {
-        self.act(M::reset_all);
-        let flushed = until(&self.ended, || self.lock().machine.is_flushed().then_some(()));
-        // Whoever does not take the goodbye goes without.
-        let _ = timeout(SOCKET_FLUSH_TIMEOUT, flushed).await;
-        self.abandon();
+        end(&self.shared).await;
         let driver = lock(&self.driver).take();
-        if let Some(driver) = driver {
+        if let Some((driver, _)) = driver {
             // It has nothing to say; a panic of it was reported by the runtime.
             let _ = driver.await;
         }
@@ -63,14 +70,36 @@ impl<M: ProtocolMachine> Deref for TransportGuard<M> {
 
 impl<M: ProtocolMachine> Drop for TransportGuard<M> {
     fn drop(&mut self) {
-        self.abandon();
+        let Some((_, runtime)) = lock(&self.driver).take() else { return };
+        self.let_go();
+        let living = Living(self.shared.clone());
+        let is_over = {
+            let machine = &self.lock().machine;
+            machine.connections().next().is_none() && machine.is_flushed()
+        };
+        if !is_over {
+            runtime.spawn(async move { end(&living.0).await });
+        }
     }
 }
 
-/// The driver's hold: if its task ends for whatever reason, everybody who waits hears of it.
-struct Driving<M: ProtocolMachine>(Arc<Shared<M>>);
+/// Ends what does not end by itself, once everything was told to close.
+async fn end<M: ProtocolMachine>(shared: &Shared<M>) {
+    let all_ended =
+        until(&shared.ended, || shared.lock().machine.connections().next().is_none().then_some(()));
+    let _ = timeout(CLOSE_TIMEOUT, all_ended).await;
+    shared.act(M::reset_all);
+    let flushed = until(&shared.ended, || shared.lock().machine.is_flushed().then_some(()));
+    // Whoever does not take the goodbye goes without.
+    let _ = timeout(SOCKET_FLUSH_TIMEOUT, flushed).await;
+    shared.abandon();
+}
 
-impl<M: ProtocolMachine> Drop for Driving<M> {
+/// The hold of a task that the transport needs: if it ends for whatever reason, everybody who waits
+/// hears of it.
+struct Living<M: ProtocolMachine>(Arc<Shared<M>>);
+
+impl<M: ProtocolMachine> Drop for Living<M> {
     fn drop(&mut self) {
         self.0.abandon();
     }

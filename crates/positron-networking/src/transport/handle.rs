@@ -7,28 +7,54 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::{
-    datagram::contract::Delivery, handshake::Expect, id::NodeId, wire::frame::CloseReason,
-};
-use tokio::{net::ToSocketAddrs, time::timeout};
+use positron_proto::{datagram::contract::Delivery, handshake::Expect, id::NodeId};
+use tokio::net::ToSocketAddrs;
 
 use super::{
-    ConnectError, Connection, DEFAULT_LANE, Protocol, Receiver, TransportSendError, TransportStats,
-    address::resolve, attempt::Attempt, channel::Channel as _, guard::TransportGuard,
-    protocol::ProtocolMachine, wait::until,
+    ConnectError, Connection, DEFAULT_LANE, Protocol, Receiver, TransportError, TransportSendError,
+    TransportStats,
+    address::resolve,
+    attempt::Attempt,
+    channel::Channel as _,
+    config::host_and_port,
+    guard::TransportGuard,
+    machine::{DialFor, ProtocolMachine},
 };
-use crate::limits::CLOSE_TIMEOUT;
 
 /// Encrypted connections to other nodes: a [`UdpTransport`](super::UdpTransport) or a
 /// [`TcpTransport`](super::TcpTransport).
 ///
-/// Clones are handles of the same transport. It ends with [`close`](Self::close), or at once when
-/// the last handle of it, of its connections and of their streams is gone.
+/// Clones are handles of the same transport. It ends with [`close`](Self::close), or when the last
+/// handle of it and of its [connections](Connection) is dropped. Then the same is done in the
+/// background: what waits is sent, the other ends are told that it shuts down, and within five
+/// seconds the port is free and no task is left; only who closes it can wait for that. Whoever
+/// reads [`incoming`](Self::incoming) does not hold it: a reader takes what had arrived, and hears
+/// the end.
 pub struct Transport<P: Protocol> {
-    pub(super) guard: Arc<TransportGuard<P>>,
+    guard: Arc<TransportGuard<P>>,
 }
 
 impl<P: Protocol> Transport<P> {
+    /// Takes the port and begins to listen.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; each says what to do about it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or on one without its time and network drivers.
+    pub async fn start(config: P::Config) -> Result<Self, TransportError> {
+        Ok(Self { guard: Arc::new(P::launch(config).await?) })
+    }
+
+    /// A transport on `address` (`IP:port`) with everything else as it usually is.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    pub async fn bind(address: &str) -> Result<Self, TransportError> {
+        let (host, port) = host_and_port(address)?;
+        Self::start(P::config_at(host, port)).await
+    }
+
     /// Bytes of the largest message: a little more than 1 MiB. Over UDP a stream carries any
     /// length.
     pub const MAX_MESSAGE: usize = P::MAX_MESSAGE;
@@ -50,9 +76,9 @@ impl<P: Protocol> Transport<P> {
     /// one that is expected: its key is remembered (of the last 16,384 such nodes). Otherwise there
     /// are two.
     ///
-    /// Over UDP this is always a connection of its own, and a handshake that is not awaited to its
-    /// end is given up. Over TCP, if there is a connection to that node, it is that one; or if that
-    /// is being closed, the one after it.
+    /// Over UDP this is always a connection of its own. Over TCP, if there is a connection to that
+    /// node, it is that one; or if that is being closed, the one after it. A handshake that is not
+    /// awaited to its end is given up, unless somebody else waits for it.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -81,8 +107,8 @@ impl<P: Protocol> Transport<P> {
     ) -> Result<Connection<P>, ConnectError> {
         let mut last = ConnectError::TransportClosed;
         for address in self.resolve(to).await? {
-            match self.connect_to(address, expect).await {
-                Ok(connection) => return Ok(connection),
+            match self.connect_to(address, expect, DialFor::Caller).await {
+                Ok(connection) => return Ok(connection.taken()),
                 Err(why) => last = why,
             }
         }
@@ -93,9 +119,10 @@ impl<P: Protocol> Transport<P> {
         &self,
         to: SocketAddr,
         expect: Expect,
+        whose: DialFor,
     ) -> Result<Connection<P>, ConnectError> {
         loop {
-            let dial = |machine: &mut P, now| self.guard.dial(machine, now, to, expect);
+            let dial = |machine: &mut P, now| self.guard.dial(machine, now, to, expect, whose);
             let attempt = self.guard.act(dial)?;
             let channel = self.established(attempt).await?;
             if !channel.is_closing() {
@@ -108,12 +135,14 @@ impl<P: Protocol> Transport<P> {
     /// Waits for the end of a handshake. Whoever does not wait for it gives its connection up.
     async fn established(
         &self,
-        mut attempt: Attempt<P::Channel>,
+        attempt: Attempt<P::Channel>,
     ) -> Result<Arc<P::Channel>, ConnectError> {
-        let pending = attempt.pending().cloned();
-        let mut handshake = Handshake { guard: &self.guard, pending: pending.as_deref() };
-        let outcome = attempt.established().await;
-        handshake.pending = None;
+        let mut handshake = Handshake { guard: &self.guard, attempt: Some(attempt) };
+        let outcome = match &mut handshake.attempt {
+            Some(attempt) => attempt.established().await,
+            None => Err(ConnectError::TransportClosed),
+        };
+        handshake.attempt = None;
         outcome
     }
 
@@ -121,17 +150,21 @@ impl<P: Protocol> Transport<P> {
     /// Its messages come by [`incoming`](Self::incoming) whether it is accepted or not.
     /// Cancel-safe.
     pub async fn accept(&self) -> Option<Connection<P>> {
-        self.guard.accept().await.map(|channel| self.connection(channel))
+        self.guard.accept().await.map(|channel| self.connection(channel).taken())
     }
 
-    /// Everything that arrives, over all connections. Each message goes to one of several readers;
-    /// what nobody takes fills the window of its connection, and then the other end waits.
+    /// Everything that arrives, over all connections but those that are
+    /// [asked for their messages](Connection::receive) themselves. Connections take turns, and each
+    /// message goes to one of several readers; what nobody takes fills the window of its
+    /// connection, and then its other end waits. What connections that are over have left waits
+    /// too, the latest 16 MiB of it.
     pub fn incoming(&self) -> Receiver<P> {
-        Receiver { guard: self.guard.clone(), reader: self.guard.received.reader() }
+        Receiver::new(&self.guard)
     }
 
     /// Sends a message to whoever is at `to`: it arrives once, and in the order of such messages.
-    /// If there is no connection to that address, one is made. Returns when the message is queued,
+    /// If there is no connection to that address, one is made, which is the transport's: it stays
+    /// open when the handle that this returns is dropped. Returns when the message is queued,
     /// and waits for that while the queue is full; the connection that it returns tells what became
     /// of it ([`flush`](Connection::flush)).
     ///
@@ -216,7 +249,7 @@ impl<P: Protocol> Transport<P> {
                 Ok(connection) => return Ok(connection),
                 Err((TransportSendError::Full, Some(connection))) => connection,
                 Err((TransportSendError::Full, None)) => {
-                    self.connect_to(to, Expect::Anyone).await?
+                    self.connect_to(to, Expect::Anyone, DialFor::Transport).await?
                 }
                 Err((why, _)) => return Err(why),
             };
@@ -252,7 +285,8 @@ impl<P: Protocol> Transport<P> {
                     outcome => return outcome,
                 }
             }
-            let dialled = self.guard.dial(machine, now, to, Expect::Anyone);
+            let whose = DialFor::Transport;
+            let dialled = self.guard.dial(machine, now, to, Expect::Anyone, whose);
             match dialled.map_err(|why| (why.into(), None))?.pending() {
                 Some(channel) => send(machine, channel.clone()),
                 None => Err((TransportSendError::Full, None)),
@@ -266,11 +300,6 @@ impl<P: Protocol> Transport<P> {
     /// lets go of the port. Readers take what had arrived, and then hear the end.
     pub async fn close(&self) {
         self.guard.begin_closing();
-        let all_ended = until(&self.guard.ended, || {
-            self.guard.lock().machine.connections().next().is_none().then_some(())
-        });
-        // What did not end by itself is ended now.
-        let _ = timeout(CLOSE_TIMEOUT, all_ended).await;
         self.guard.end().await;
     }
 
@@ -287,7 +316,7 @@ impl<P: Protocol> Transport<P> {
     }
 
     fn connection(&self, channel: Arc<P::Channel>) -> Connection<P> {
-        Connection { guard: self.guard.clone(), channel }
+        Connection::new(self.guard.clone(), channel)
     }
 }
 
@@ -303,17 +332,16 @@ impl<P: Protocol> Debug for Transport<P> {
     }
 }
 
-/// A handshake that is being waited for, and the connection to give up when it is not.
+/// A handshake that is being waited for, to give up when it is not.
 struct Handshake<'a, M: ProtocolMachine> {
     guard: &'a TransportGuard<M>,
-    pending: Option<&'a M::Channel>,
+    attempt: Option<Attempt<M::Channel>>,
 }
 
 impl<M: ProtocolMachine> Drop for Handshake<'_, M> {
     fn drop(&mut self) {
-        if let Some(channel) = self.pending {
-            let reason = CloseReason::ShuttingDown;
-            self.guard.act(|machine, now| machine.reset(now, channel, reason));
+        if let Some(attempt) = self.attempt.take() {
+            self.guard.act(|machine, now| machine.give_up(now, attempt));
         }
     }
 }

@@ -15,7 +15,7 @@
 mod address;
 mod attempt;
 mod channel;
-mod close_state;
+mod channel_state;
 mod config;
 mod connection;
 mod error;
@@ -23,8 +23,12 @@ mod guard;
 mod handle;
 mod incoming;
 mod key_cache;
+mod machine;
+mod mailbox;
+mod ownership;
 mod protocol;
 mod receive_queue;
+mod receiver;
 mod send_turn;
 mod shared;
 mod stats;
@@ -36,7 +40,8 @@ pub use config::{TcpConfig, UdpConfig};
 pub use connection::Connection;
 pub use error::{ConnectError, TransportError, TransportSendError};
 pub use handle::Transport;
-pub use incoming::{Incoming, Receiver};
+pub use incoming::Incoming;
+pub use ownership::ConnectionId;
 pub use positron_proto::{
     datagram::{
         contract::{
@@ -49,6 +54,7 @@ pub use positron_proto::{
     time::Instant,
 };
 pub use protocol::Protocol;
+pub use receiver::Receiver;
 pub use stats::{ConnectionStats, PathStats, TransportStats};
 pub use tcp::{Tcp, TcpConnection, TcpIncoming, TcpTransport};
 pub use udp::{RecvStream, SendStream, Udp, UdpConnection, UdpIncoming, UdpTransport};

@@ -1,89 +1,96 @@
-//! What arrived and was not taken: one queue of a transport, bounded by what its connections may
-//! have unreleased.
+//! Whose messages are next for the readers of a transport: connections take turns.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
-    sync::Mutex,
+    collections::VecDeque,
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use positron_proto::{
-    datagram::contract::{Delivery, LaneNumber},
-    id::NodeId,
+use super::{
+    channel::Channel,
+    mailbox::{Popped, Pushed, QueuedMessage, Reader, Readers, TakenBatch},
+    wait::lock,
 };
+use crate::limits::MAX_LEFT_BEHIND_BYTES;
 
-use super::wait::lock;
-use crate::limits::{RELEASE_BYTES, RELEASE_MESSAGES};
-
-/// The queue. `C` says over which connection something came.
+/// The connections of a transport in whose mailboxes something waits for its readers.
 #[derive(Debug)]
 pub(super) struct ReceiveQueue<C> {
     state: Mutex<QueueState<C>>,
 }
 
-/// A message as it waits.
-#[derive(Debug)]
-pub struct QueuedMessage<C> {
-    pub(super) channel: C,
-    pub(super) from: NodeId,
-    pub(super) addr: SocketAddr,
-    pub(super) lane: LaneNumber,
-    pub(super) delivery: Delivery,
-    pub(super) data: Bytes,
-}
+/// Messages to release: whose, and how many bytes each.
+pub(super) type Released<C> = Vec<(Arc<C>, usize)>;
 
 #[derive(Debug)]
 struct QueueState<C> {
-    queue: VecDeque<QueuedMessage<C>>,
-    /// Messages that were taken and not yet told to the machine, and their bytes.
-    taken: Vec<(C, usize)>,
-    taken_bytes: usize,
-    readers: BTreeMap<u64, Option<Waker>>,
-    next_reader: u64,
+    /// Each at most once, and never one whose messages are for readers of its own.
+    ready: VecDeque<Arc<C>>,
+    /// Connections that are over, the oldest first, and what waits in them.
+    left_behind: VecDeque<(Arc<C>, usize)>,
+    left_bytes: usize,
+    taken: TakenBatch<(Arc<C>, usize)>,
+    readers: Readers,
     closed: bool,
-}
-
-/// Names a reader.
-#[derive(Debug)]
-pub(super) struct Reader(u64);
-
-/// What a reader got.
-#[derive(Debug)]
-pub(super) struct Taken<C> {
-    pub(super) message: QueuedMessage<C>,
-    /// Messages to release now: whose, and how many bytes each.
-    pub(super) release: Vec<(C, usize)>,
 }
 
 impl<C> Default for ReceiveQueue<C> {
     fn default() -> Self {
         let state = QueueState {
-            queue: VecDeque::new(),
-            taken: Vec::new(),
-            taken_bytes: 0,
-            readers: BTreeMap::new(),
-            next_reader: 0,
+            ready: VecDeque::new(),
+            left_behind: VecDeque::new(),
+            left_bytes: 0,
+            taken: TakenBatch::default(),
+            readers: Readers::default(),
             closed: false,
         };
         Self { state: Mutex::new(state) }
     }
 }
 
-impl<C: Clone> ReceiveQueue<C> {
+impl<C: Channel> ReceiveQueue<C> {
     /// Adds a message. [`wake`](Self::wake) follows, when no lock is held.
-    pub(super) fn push(&self, message: QueuedMessage<C>) {
-        lock(&self.state).queue.push_back(message);
+    pub(super) fn push(&self, channel: &Arc<C>, message: QueuedMessage) {
+        if channel.mailbox.push(message) == Pushed::First {
+            let mut state = lock(&self.state);
+            // Asked again: it may have been claimed meanwhile.
+            if !channel.mailbox.is_claimed() {
+                state.ready.push_back(channel.clone());
+            }
+        }
+    }
+
+    /// The messages of this connection are for readers of its own from now on.
+    pub(super) fn claim(&self, channel: &Arc<C>) {
+        if channel.mailbox.is_claimed() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if channel.mailbox.claim() {
+            state.forget(channel);
+        }
+    }
+
+    /// A connection is over. What waits in it stays to be taken, within bounds: what was given up
+    /// for that, in messages.
+    pub(super) fn handle_closed(&self, channel: &Arc<C>) -> usize {
+        channel.mailbox.close();
+        let bytes = channel.mailbox.shared_bytes();
+        let mut state = lock(&self.state);
+        if bytes > 0 {
+            state.left_behind.push_back((channel.clone(), bytes));
+            state.left_bytes += bytes;
+        }
+        state.give_up_oldest()
     }
 
     /// Wakes the readers, if there is something for them.
     pub(super) fn wake(&self) {
         let mut state = lock(&self.state);
-        if state.queue.is_empty() && !state.closed {
+        if state.ready.is_empty() && !state.closed {
             return;
         }
-        let wakers: Vec<Waker> = state.readers.values_mut().filter_map(Option::take).collect();
+        let wakers = state.readers.take_wakers();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -96,46 +103,89 @@ impl<C: Clone> ReceiveQueue<C> {
 
     /// A new reader. Each message goes to one of them.
     pub(super) fn reader(&self) -> Reader {
-        let mut state = lock(&self.state);
-        state.next_reader += 1;
-        let name = state.next_reader;
-        state.readers.insert(name, None);
-        Reader(name)
+        lock(&self.state).readers.enter()
     }
 
     /// A reader left.
     pub(super) fn leave(&self, reader: &Reader) {
-        lock(&self.state).readers.remove(&reader.0);
+        lock(&self.state).readers.leave(reader);
         // What it was woken for is somebody else's now.
         self.wake();
     }
 
-    /// The next message; `None` at the end.
-    pub(super) fn poll_take(&self, reader: &Reader, cx: &Context<'_>) -> Poll<Option<Taken<C>>> {
+    /// Hands out what waits, at most `limit` messages, and says what is to be released now: whose,
+    /// and how many bytes each; `None` at the end.
+    pub(super) fn poll_take(
+        &self,
+        reader: &Reader,
+        cx: &Context<'_>,
+        limit: usize,
+        mut each: impl FnMut(Arc<C>, QueuedMessage),
+    ) -> Poll<Option<Released<C>>> {
         let mut state = lock(&self.state);
-        if let Some(message) = state.queue.pop_front() {
-            let release = state.took(&message);
-            return Poll::Ready(Some(Taken { message, release }));
+        let mut count = 0;
+        while count < limit
+            && let Some(channel) = state.ready.pop_front()
+        {
+            let Some(Popped { message, more, owed }) = channel.mailbox.pop_shared() else {
+                continue;
+            };
+            if more {
+                state.ready.push_back(channel.clone());
+            }
+            if owed {
+                let bytes = message.data.len();
+                state.taken.add((channel.clone(), bytes), bytes);
+            }
+            each(channel, message);
+            count += 1;
+        }
+        if count > 0 {
+            let is_last = state.ready.is_empty();
+            return Poll::Ready(Some(state.taken.due(is_last)));
         }
         if state.closed {
             return Poll::Ready(None);
         }
-        state.readers.insert(reader.0, Some(cx.waker().clone()));
+        state.readers.wait(reader, cx);
         Poll::Pending
     }
 }
 
-impl<C: Clone> QueueState<C> {
-    /// Notes what was taken, and hands it out when there is enough of it or nothing else waits.
-    fn took(&mut self, message: &QueuedMessage<C>) -> Vec<(C, usize)> {
-        let bytes = message.data.len();
-        self.taken.push((message.channel.clone(), bytes));
-        self.taken_bytes += bytes;
-        let enough = self.taken_bytes >= RELEASE_BYTES || self.taken.len() >= RELEASE_MESSAGES;
-        if self.queue.is_empty() || enough {
-            self.taken_bytes = 0;
-            return std::mem::take(&mut self.taken);
+impl<C: Channel> QueueState<C> {
+    fn forget(&mut self, channel: &Arc<C>) {
+        if let Some(at) = self.ready.iter().position(|other| Arc::ptr_eq(other, channel)) {
+            self.ready.remove(at);
         }
-        Vec::new()
+    }
+
+    /// Keeps what connections that are over left within its bound; how many messages were given up.
+    /// A quarter of it at once, so that not every end of a connection has to look at all of them.
+    fn give_up_oldest(&mut self) -> usize {
+        if self.left_bytes <= MAX_LEFT_BEHIND_BYTES {
+            while let Some((oldest, bytes)) = self.left_behind.front()
+                && oldest.mailbox.shared_bytes() == 0
+            {
+                self.left_bytes -= bytes;
+                self.left_behind.pop_front();
+            }
+            return 0;
+        }
+        self.left_behind.retain_mut(|(channel, bytes)| {
+            *bytes = channel.mailbox.shared_bytes();
+            *bytes > 0
+        });
+        self.left_bytes = self.left_behind.iter().map(|(_, bytes)| bytes).sum();
+        let mut given_up = 0;
+        if self.left_bytes > MAX_LEFT_BEHIND_BYTES {
+            while self.left_bytes > MAX_LEFT_BEHIND_BYTES / 4 * 3
+                && let Some((oldest, bytes)) = self.left_behind.pop_front()
+            {
+                self.left_bytes -= bytes;
+                given_up += oldest.mailbox.clear();
+                self.forget(&oldest);
+            }
+        }
+        given_up
     }
 }

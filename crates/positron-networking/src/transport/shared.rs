@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -23,7 +23,7 @@ use super::{
     ConnectError, TransportStats,
     attempt::Attempt,
     channel::Channel as _,
-    protocol::{ProtocolEvent, ProtocolMachine},
+    machine::{DialFor, ProtocolEvent, ProtocolMachine},
     receive_queue::ReceiveQueue,
     send_turn::{BUFFER, SendTurn, Transmit},
     stats::ProtocolStats,
@@ -36,11 +36,11 @@ use crate::{
 
 /// Everything but the driver's own buffers.
 #[derive(Debug)]
-pub(super) struct Shared<M: ProtocolMachine> {
+pub struct Shared<M: ProtocolMachine> {
     pub(super) me: NodeId,
     pub(super) address: SocketAddr,
     pub(super) clock: Clock,
-    pub(super) received: ReceiveQueue<Arc<M::Channel>>,
+    pub(super) received: ReceiveQueue<M::Channel>,
     /// Connections that other nodes made and that nobody has accepted, the oldest first.
     backlog: Mutex<BTreeMap<u64, Arc<M::Channel>>>,
     /// The driver has something to do.
@@ -50,6 +50,8 @@ pub(super) struct Shared<M: ProtocolMachine> {
     /// A connection is over, or the transport is.
     pub(super) ended: Notify,
     closing: AtomicBool,
+    /// Messages that nobody will read.
+    discarded: AtomicU64,
     locked: Mutex<Locked<M>>,
 }
 
@@ -72,6 +74,7 @@ impl<M: ProtocolMachine> Shared<M> {
             accepting: Notify::new(),
             ended: Notify::new(),
             closing: AtomicBool::new(false),
+            discarded: AtomicU64::new(0),
             locked: Mutex::new(Locked { machine, turn: SendTurn::default() }),
         }
     }
@@ -127,7 +130,11 @@ impl<M: ProtocolMachine> Shared<M> {
                 ProtocolEvent::Established(channel) => {
                     self.handle_established(machine, now, channel);
                 }
-                ProtocolEvent::Message(message) => self.received.push(message),
+                ProtocolEvent::Message(channel, message) if channel.ownership.is_abandoned() => {
+                    machine.release(now, &channel, message.data.len());
+                    self.discarded.fetch_add(1, Ordering::Relaxed);
+                }
+                ProtocolEvent::Message(channel, message) => self.received.push(&channel, message),
                 ProtocolEvent::Closed(channel, why) => self.handle_closed(&channel, why),
             }
         }
@@ -192,12 +199,13 @@ impl<M: ProtocolMachine> Shared<M> {
         now: Now,
         to: SocketAddr,
         expect: Expect,
+        whose: DialFor,
     ) -> Result<Attempt<M::Channel>, ConnectError> {
         // Asked under the lock of the machine: whoever closes sees what began before.
         if self.is_closing() {
             return Err(ConnectError::TransportClosed);
         }
-        machine.dial(now, to, expect)
+        machine.dial(now, to, expect, whose)
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -213,12 +221,14 @@ impl<M: ProtocolMachine> Shared<M> {
         }
     }
 
-    fn handle_closed(&self, channel: &M::Channel, why: Closed) {
+    fn handle_closed(&self, channel: &Arc<M::Channel>, why: Closed) {
         if let Some(order) = channel.accept_order() {
             lock(&self.backlog).remove(&order);
         }
         tracing::debug!(address = %channel.address(), %why, "connection closed");
         channel.close(why);
+        let given_up = u64::try_from(self.received.handle_closed(channel)).unwrap_or(u64::MAX);
+        self.discarded.fetch_add(given_up, Ordering::Relaxed);
         self.ended.notify_waiters();
     }
 
@@ -243,6 +253,7 @@ impl<M: ProtocolMachine> Shared<M> {
             uptime_s: self.clock.uptime().as_secs_f64(),
             half_open,
             unsent,
+            discarded: self.discarded.load(Ordering::Relaxed),
             counters,
             connections,
         }
@@ -260,6 +271,42 @@ impl<M: ProtocolMachine> Shared<M> {
         self.accepting.notify_waiters();
     }
 
+    /// The last handle of a connection is gone: it is closed, unless there is another one by now.
+    pub(super) fn abandon_connection(&self, channel: &Arc<M::Channel>) {
+        self.act(|machine, now| {
+            if channel.closed().is_none() && channel.ownership.is_abandoned() {
+                let reason = CloseReason::Application { code: 0, reason: String::new() };
+                abandon(machine, now, channel, reason);
+            }
+        });
+    }
+
+    /// The application took messages of so many bytes each.
+    pub(super) fn release<'a>(
+        &self,
+        taken: impl ExactSizeIterator<Item = (&'a Arc<M::Channel>, usize)>,
+    ) {
+        if taken.len() > 0 {
+            self.act(|machine, now| {
+                taken.for_each(|(channel, bytes)| machine.release(now, channel, bytes));
+            });
+        }
+    }
+
+    /// Nobody holds it any more: what waits is sent, and nothing is heard.
+    pub(super) fn let_go(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.act(|machine, now| {
+            let open: Vec<Arc<M::Channel>> = machine.connections().cloned().collect();
+            for channel in open {
+                channel.ownership.take();
+                abandon(machine, now, &channel, CloseReason::ShuttingDown);
+            }
+        });
+        self.accepting.notify_waiters();
+        self.received.close();
+    }
+
     /// Ends everything at once. The other ends are told, if the kernel takes it.
     pub(super) fn abandon(&self) {
         self.closing.store(true, Ordering::Release);
@@ -274,4 +321,18 @@ impl<M: ProtocolMachine> Shared<M> {
         self.ended.notify_waiters();
         self.wake_driver.notify_one();
     }
+}
+
+/// Closes a connection that nobody holds: what waits here must not keep the other end from closing,
+/// too.
+fn abandon<M: ProtocolMachine>(
+    machine: &mut M,
+    now: Now,
+    channel: &Arc<M::Channel>,
+    reason: CloseReason,
+) {
+    for bytes in channel.mailbox.let_go() {
+        machine.release(now, channel, bytes);
+    }
+    machine.abandon(now, channel, reason);
 }

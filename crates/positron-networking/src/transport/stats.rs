@@ -24,6 +24,9 @@ pub struct TransportStats<C> {
     pub half_open: usize,
     /// Datagrams, or batches of them, that the operating system did not take (none over TCP).
     pub unsent: u64,
+    /// Messages that nobody read: they arrived on connections whose last handle was gone, or had
+    /// waited longest, when connections that were over left more than 16 MiB behind.
+    pub discarded: u64,
     /// What happened and what was dropped, since the start.
     pub counters: C,
     /// The connections.

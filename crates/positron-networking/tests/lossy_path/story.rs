@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_networking::{
-    CloseReason,
-    transport::{Delivery, Expect, UdpConfig, UdpConnection, UdpTransport},
-};
+use positron_networking::transport::{Delivery, Expect, UdpConfig, UdpConnection, UdpTransport};
 use positron_proto::rng::Seed;
 use tokio::io::AsyncWriteExt as _;
 
@@ -47,7 +44,7 @@ pub(crate) async fn send(from: &UdpTransport, to: SocketAddr) -> String {
     flush(&connection).await;
     let after_all = began.elapsed();
     let path = connection.stats().unwrap().path.unwrap();
-    progress(connection.close(CloseReason::ShuttingDown)).await;
+    progress(connection.close(0, "")).await;
     format!(
         "{} MB in {:.1} s, {} messages in {:.1} s, {} of {} packets lost, {} bytes each",
         STREAM / 1_000_000,

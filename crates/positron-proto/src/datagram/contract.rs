@@ -157,6 +157,15 @@ pub enum EndpointEvent {
         /// Which stream.
         stream: StreamId,
     },
+    /// The other end reads no more of a stream of ours: what is not written yet never is.
+    StreamStopped {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Which stream.
+        stream: StreamId,
+        /// Why, as its application says.
+        code: u32,
+    },
     /// A stream could not be opened because the other end allowed no more
     /// ([`NotQueued::TooManyStreams`]); now it does.
     StreamsAvailable {
@@ -255,6 +264,12 @@ pub enum NotQueued {
     /// There is no such stream, or it ended.
     #[error("the stream is closed")]
     StreamClosed,
+    /// There is nothing more to read, and that is not the end: the other end gave the stream up.
+    #[error("the other node gave the stream up with code {code}")]
+    StreamReset {
+        /// Why, as its application says.
+        code: u32,
+    },
 }
 
 /// Why a connection was not begun. Nothing was changed.

@@ -271,7 +271,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// There is no such connection or stream.
+    /// There is no such connection or stream, or the other end gave it up.
     pub fn read_stream(
         &mut self,
         now: Now,
@@ -282,10 +282,11 @@ impl Endpoint {
         self.with(connection, |it, budget| it.read_stream(now.mono, stream, limit, budget))
     }
 
-    /// Gives up a stream: what we opened is reset, what the other end opened is refused.
-    pub fn drop_stream(&mut self, now: Now, connection: ConnectionId, stream: StreamId) {
+    /// Gives up a stream: what we opened is reset, what the other end opened is refused. The other
+    /// end is told why, by a code of the application.
+    pub fn drop_stream(&mut self, now: Now, connection: ConnectionId, stream: StreamId, code: u32) {
         let _ = self.with(connection, |it, budget| {
-            it.drop_stream(now.mono, stream, budget);
+            it.drop_stream(now.mono, (stream, code), budget);
             Ok(())
         });
     }

@@ -21,7 +21,7 @@ pub(super) enum SentFrame {
     /// A stream of ours was reset.
     Reset { stream: u64 },
     /// A stream of the other end is not read any more.
-    Stop { stream: u64 },
+    Stop { stream: u64, code: u32 },
     /// A message in fragments was received whole.
     Whole { channel: Channel, number: u64 },
     /// What there was of a message in fragments was let go.

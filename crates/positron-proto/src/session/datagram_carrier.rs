@@ -139,12 +139,13 @@ impl DatagramCarrier {
             EndpointEvent::Closed { connection, why } => return self.closed(connection, why),
             // A link has no streams: whoever opens one is told that nobody reads it.
             EndpointEvent::StreamReadable { connection, stream } => {
-                return self.endpoint.drop_stream(now, connection, stream);
+                return self.endpoint.drop_stream(now, connection, stream, 0);
             }
             // Whether there is room is looked at in any case.
             EndpointEvent::Drained { .. }
             | EndpointEvent::Writable { .. }
             | EndpointEvent::StreamWritable { .. }
+            | EndpointEvent::StreamStopped { .. }
             | EndpointEvent::StreamsAvailable { .. } => None,
         };
         self.events.extend(event);

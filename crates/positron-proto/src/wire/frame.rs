@@ -177,6 +177,15 @@ pub enum CloseReason {
     /// There is no room for another connection, whoever is at its other end.
     #[error("it has as many connections as it allows (`max_concurrent_connections`)")]
     ConnectionsFull,
+    /// The application ended it (RFC 9000, 10.2.3).
+    #[error("the application closed it with code {code}{}", quoted(.reason))]
+    Application {
+        /// What it means is the application's to say; 0 where nobody said anything.
+        code: u32,
+        /// In words, for people: at most [`MAX_REASON_TEXT`] bytes, the rest is cut off. What the
+        /// other end says may hold any character: escape it before it is shown. `Display` does.
+        reason: String,
+    },
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -339,6 +348,7 @@ impl CloseReason {
             Self::OtherProcess(_) => 16,
             Self::InboundFull => 17,
             Self::ConnectionsFull => 18,
+            Self::Application { .. } => APPLICATION,
             Self::Other(code) => *code,
         }
     }
@@ -353,6 +363,9 @@ impl CloseReason {
 
     pub(super) fn decode(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
         let code = reader.u16()?;
+        if code == APPLICATION {
+            return Self::decode_application(reader);
+        }
         let not_text = reader.malformed("reason is not printable text");
         let text = reader.bytes(MAX_REASON_TEXT)?;
         // What a stranger says ends up on a terminal: printable ASCII only, no escape sequences.
@@ -382,15 +395,39 @@ impl CloseReason {
         })
     }
 
+    /// A code and any text of an application, in one blob.
+    fn decode_application(reader: &mut Reader<impl Source>) -> Result<Self, Malformed> {
+        let no_code = reader.malformed("a close of an application without a code");
+        let not_text = reader.malformed("reason is not UTF-8");
+        let blob = reader.bytes(CODE_LEN + MAX_REASON_TEXT)?;
+        let (code, reason) = blob.as_ref().split_first_chunk::<CODE_LEN>().ok_or(no_code)?;
+        let reason = core::str::from_utf8(reason).map_err(|_| not_text)?.to_owned();
+        Ok(Self::Application { code: u32::from_be_bytes(*code), reason })
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u16(self.code());
         let text = match self {
             Self::Violation(text) | Self::OtherProcess(text) => text.as_bytes(),
+            Self::Application { code, reason } => {
+                let text = &reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON_TEXT)];
+                return out.append_blob(&[&code.to_be_bytes()[..], text].concat());
+            }
             _ => &[],
         };
         out.append_blob(&text[..text.len().min(MAX_REASON_TEXT)]);
     }
 }
+
+/// With what could move a cursor, hide or turn around what is shown beside it escaped.
+fn quoted(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason:?}") }
+}
+
+/// The reason that brings a code of the application's own in front of its text.
+const APPLICATION: u16 = 19;
+/// Bytes of such a code.
+const CODE_LEN: usize = 4;
 
 fn owned(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
@@ -421,6 +458,8 @@ mod tests {
             Frame::Credit { limit: 1 << 40 },
             Frame::Demand { limit: 0 },
             Frame::Close(CloseReason::Violation("what".into())),
+            Frame::Close(CloseReason::Application { code: u32::MAX, reason: "café\n".into() }),
+            Frame::Close(CloseReason::Application { code: 0, reason: String::new() }),
             Frame::Close(CloseReason::Other(999)),
             Frame::Unknown { kind: 0x41 },
         ] {
@@ -460,5 +499,41 @@ mod tests {
     fn a_reason_with_an_escape_sequence_is_refused() {
         let frame = Frame::Close(CloseReason::Violation("\u{1b}[2J".into()));
         assert_eq!(round_trip(&frame).unwrap_err().what, "reason is not printable text");
+    }
+
+    #[test]
+    fn what_an_application_says_at_the_end_is_cut_between_characters() {
+        let said = |reason: String| {
+            let frame = Frame::Close(CloseReason::Application { code: 7, reason });
+            let Ok(Frame::Close(CloseReason::Application { code: 7, reason })) = round_trip(&frame)
+            else {
+                panic!("it does not survive");
+            };
+            reason
+        };
+        let limit = MAX_REASON_TEXT;
+        assert_eq!(said("x".repeat(limit)), "x".repeat(limit));
+        assert_eq!(said("x".repeat(limit + 1)), "x".repeat(limit));
+        assert_eq!(said("x".repeat(limit - 1) + "é"), "x".repeat(limit - 1));
+    }
+
+    #[test]
+    fn a_hostile_close_of_an_application_is_refused_or_shown_escaped() {
+        let decode = |blob: &[u8]| {
+            let mut bytes = vec![CLOSE, 0, 19];
+            bytes.append_blob(blob);
+            Frame::decode(&mut Reader::new(bytes.into()))
+        };
+        let no_code = "a close of an application without a code";
+        assert_eq!(decode(&[0, 0, 7]).unwrap_err().what, no_code);
+        assert_eq!(decode(&[0, 0, 0, 7, 0xC3]).unwrap_err().what, "reason is not UTF-8");
+        assert!(decode(&[b'x'; CODE_LEN + MAX_REASON_TEXT]).is_ok());
+        assert!(decode(&[b'x'; CODE_LEN + MAX_REASON_TEXT + 1]).is_err());
+        let hostile = "\u{1b}[2J\r\n\u{202e}\u{200b}\u{9b}1m\"";
+        let blob = [&[0, 0, 0, 7], hostile.as_bytes()].concat();
+        let Ok(Frame::Close(reason)) = decode(&blob) else { panic!("it is UTF-8") };
+        let shown = reason.to_string();
+        assert!(shown.chars().all(|char| matches!(char, ' '..='~')), "{shown}");
+        assert!(shown.starts_with("the application closed it with code 7: \""), "{shown}");
     }
 }

@@ -92,10 +92,12 @@ fn any_packet_frame() -> impl Strategy<Value = PacketFrame> {
         below_2_62().prop_map(|number| F::StopWaiting { number }),
         any::<u64>().prop_map(|token| F::PathChallenge { token: token.to_be_bytes() }),
         any::<u64>().prop_map(|token| F::PathResponse { token: token.to_be_bytes() }),
-        (1..1_u64 << 62, any::<bool>(), below_2_62()).prop_map(|(id, reads, offset)| {
-            let side = if reads { StreamSide::Reading } else { StreamSide::Sending };
-            F::StreamEnd { id, side, offset }
-        }),
+        (1..1_u64 << 62, any::<bool>(), below_2_62(), any::<u32>()).prop_map(
+            |(id, reads, offset, code)| {
+                let side = if reads { StreamSide::Reading } else { StreamSide::Sending };
+                F::StreamEnd { id, side, offset, code }
+            }
+        ),
         (any_channel(), below_2_62())
             .prop_map(|(channel, number)| F::MessageAck { channel, number }),
         (any_channel(), below_2_62())

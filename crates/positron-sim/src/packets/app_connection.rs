@@ -154,6 +154,7 @@ pub(crate) const fn connection(
         | EndpointEvent::StreamsAvailable { connection }
         | EndpointEvent::StreamReadable { connection, .. }
         | EndpointEvent::StreamWritable { connection, .. }
+        | EndpointEvent::StreamStopped { connection, .. }
         | EndpointEvent::Moved { connection, .. }
         | EndpointEvent::Finished { connection, .. }
         | EndpointEvent::Closed { connection, .. } => *connection,

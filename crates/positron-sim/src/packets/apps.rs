@@ -56,7 +56,8 @@ impl Net<'_> {
                 }
                 Ok(())
             }
-            EndpointEvent::StreamWritable { stream, .. } => {
+            EndpointEvent::StreamWritable { stream, .. }
+            | EndpointEvent::StreamStopped { stream, .. } => {
                 self.write(me, stream);
                 Ok(())
             }
@@ -422,7 +423,7 @@ impl Net<'_> {
             }
             Ending::Drop => {
                 talk.flow.handle_drop(stream.number);
-                endpoint.drop_stream(now, me.connection, stream);
+                endpoint.drop_stream(now, me.connection, stream, 0);
             }
             Ending::Never => return,
         }
@@ -439,7 +440,7 @@ impl Net<'_> {
         };
         talk.app.reading.remove(&stream);
         let Some(endpoint) = self.hosts[me.end].endpoint.as_mut() else { return Ok(()) };
-        endpoint.drop_stream(now, me.connection, stream);
+        endpoint.drop_stream(now, me.connection, stream, 0);
         self.heard(me, FlowHeard::Dropped(stream.number))
     }
 }

@@ -14,12 +14,13 @@ use std::{
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use positron_proto::{
+    id::NodeId,
     limits::{MAX_MESSAGE, MESSAGE_COST},
     session::sessions::Peer,
     wire::frame::CloseReason,
 };
 
-use super::super::{channel::Channel, close_state::CloseState, wait::lock};
+use super::super::{channel::Channel, channel_state::ChannelState, wait::lock};
 use crate::limits::{TCP_MOST_HELD, TCP_TELL_AT, TCP_WINDOW};
 
 /// Bytes of the largest message of an application.
@@ -29,7 +30,7 @@ pub(super) const MAX_TCP_MESSAGE: usize = MAX_MESSAGE - 1;
 #[derive(Debug)]
 pub struct TcpChannel {
     pub(super) peer: Peer,
-    close_state: CloseState,
+    state: ChannelState,
     /// Why the session is to be closed once everything is acknowledged.
     closing: OnceLock<CloseReason>,
     credit: Mutex<Credit>,
@@ -85,10 +86,10 @@ impl SessionMessage {
 }
 
 impl Deref for TcpChannel {
-    type Target = CloseState;
+    type Target = ChannelState;
 
-    fn deref(&self) -> &CloseState {
-        &self.close_state
+    fn deref(&self) -> &ChannelState {
+        &self.state
     }
 }
 
@@ -101,6 +102,10 @@ impl Channel for TcpChannel {
         self.peer.addr
     }
 
+    fn peer(&self) -> Option<NodeId> {
+        Some(self.peer.id)
+    }
+
     fn is_closing(&self) -> bool {
         self.closing().is_some()
     }
@@ -108,9 +113,8 @@ impl Channel for TcpChannel {
 
 impl TcpChannel {
     pub(super) fn new(peer: Peer) -> Self {
-        let (close_state, closing, credit) =
-            (CloseState::default(), OnceLock::new(), Mutex::default());
-        Self { peer, close_state, closing, credit }
+        let (state, closing, credit) = (ChannelState::default(), OnceLock::new(), Mutex::default());
+        Self { peer, state, closing, credit }
     }
 
     /// Whether the other application has taken enough for one more message of this length.

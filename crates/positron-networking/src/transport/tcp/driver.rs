@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    super::{protocol::ProtocolMachine as _, send_turn::Sleep, shared::Shared},
+    super::{machine::ProtocolMachine as _, send_turn::Sleep, shared::Shared},
     machine::Tcp,
 };
 use crate::{

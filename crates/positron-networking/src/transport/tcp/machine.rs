@@ -31,8 +31,8 @@ use super::{
         attempt::{Attempt, Outcome},
         channel::Channel as _,
         key_cache::KeyCache,
-        protocol::{Protocol, ProtocolEvent, ProtocolMachine},
-        receive_queue::QueuedMessage,
+        machine::{DialFor, ProtocolEvent, ProtocolMachine},
+        mailbox::QueuedMessage,
         send_turn::Transmit,
         stats::ProtocolStats,
     },
@@ -50,8 +50,7 @@ pub struct Tcp {
     /// Where each of them can be reached: where it came from, and what was dialled.
     by_address: BTreeMap<SocketAddr, NodeId>,
     key_cache: KeyCache,
-    /// Dials that somebody waits for.
-    dials: Vec<(DialRequest, watch::Sender<Outcome<TcpChannel>>)>,
+    dials: Vec<Dial>,
     /// Connections that are to end when everything is acknowledged.
     ending: Vec<Arc<TcpChannel>>,
     /// Messages under way, by what names them in the sessions.
@@ -62,8 +61,13 @@ pub struct Tcp {
     pub(super) out: VecDeque<SessionEffect>,
 }
 
-impl Protocol for Tcp {
-    const MAX_MESSAGE: usize = MAX_TCP_MESSAGE;
+/// A dial that is under way.
+#[derive(Debug)]
+struct Dial {
+    dial: DialRequest,
+    whose: DialFor,
+    /// Who waits for it looks here.
+    outcome: watch::Sender<Outcome<TcpChannel>>,
 }
 
 impl ProtocolMachine for Tcp {
@@ -84,16 +88,28 @@ impl ProtocolMachine for Tcp {
         now: Now,
         to: SocketAddr,
         expect: Expect,
+        whose: DialFor,
     ) -> Result<Attempt<TcpChannel>, ConnectError> {
         let noise_static = self.key_cache.key_of(expect);
         let dial = DialRequest { to, expect, noise_static, purpose: Purpose::Connect };
-        if let Some((_, outcome)) = self.dials.iter().find(|(other, _)| *other == dial) {
-            return Ok(Attempt::Handshake(outcome.subscribe()));
+        if let Some(known) = self.dials.iter_mut().find(|known| known.dial == dial) {
+            if whose == DialFor::Transport {
+                known.whose = whose;
+            }
+            return Ok(Attempt::Handshake(known.outcome.subscribe()));
         }
         let (outcome, attempt) = watch::channel(None);
-        self.dials.push((dial, outcome));
+        self.dials.push(Dial { dial, whose, outcome });
         self.sessions.dial(now, dial, &mut self.out);
         Ok(Attempt::Handshake(attempt))
+    }
+
+    fn give_up(&mut self, now: Now, attempt: Attempt<TcpChannel>) {
+        if let Attempt::Handshake(outcome) = attempt
+            && let Some(Ok(channel)) = &*outcome.borrow()
+        {
+            self.close_if_unwanted(now, channel);
+        }
     }
 
     fn connections_to(&self, to: SocketAddr) -> Vec<Arc<TcpChannel>> {
@@ -276,7 +292,7 @@ impl Tcp {
             SessionEffect::Incoming(peer) => self.sessions.accept(now, peer.link, &mut self.out),
             SessionEffect::Up(peer) => return Some(self.handle_up(peer)),
             SessionEffect::Down { peer, reason } => return self.handle_down(peer, reason),
-            SessionEffect::DialEnded { dial, outcome } => self.dial_ended(dial, outcome),
+            SessionEffect::DialEnded { dial, outcome } => self.dial_ended(now, dial, outcome),
             SessionEffect::Message { peer, body } => return self.handle_message(now, peer, body),
             SessionEffect::Delivered { ticket } => {
                 let channel = self.tickets.remove(&ticket)?;
@@ -322,8 +338,8 @@ impl Tcp {
             Some(SessionMessage::Data(data)) if channel.handle_data(data.len()) => {
                 let (from, addr) = (peer, channel.address());
                 let (lane, delivery) = (DEFAULT_LANE, Delivery::Ordered);
-                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
-                return Some(ProtocolEvent::Message(message));
+                let message = QueuedMessage { from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(channel, message));
             }
             Some(SessionMessage::Credit(more)) => {
                 channel.handle_credit(more);
@@ -353,21 +369,34 @@ impl Tcp {
         Some(ProtocolEvent::Closed(channel, why))
     }
 
-    fn dial_ended(&mut self, dial: DialRequest, outcome: DialOutcome) {
-        let Some(at) = self.dials.iter().position(|(other, _)| *other == dial) else { return };
-        let (_, waiting) = self.dials.swap_remove(at);
-        waiting.send_replace(Some(match outcome {
+    fn dial_ended(&mut self, now: Now, dial: DialRequest, outcome: DialOutcome) {
+        let Some(at) = self.dials.iter().position(|known| known.dial == dial) else { return };
+        let Dial { whose, outcome: waiting, .. } = self.dials.swap_remove(at);
+        let outcome = match outcome {
             DialOutcome::Connected(node, _) | DialOutcome::Probed(node, _) => {
-                match self.channels.get(&node) {
-                    Some(channel) => {
-                        self.by_address.insert(dial.to, node);
-                        Ok(channel.clone())
-                    }
-                    None => Err(ConnectError::Failed(Closed::Silent)),
-                }
+                let channel = self.channels.get(&node).cloned();
+                channel.ok_or(ConnectError::Failed(Closed::Silent))
             }
             DialOutcome::Failed(why) => Err(failure(why)),
-        }));
+        };
+        if let Ok(channel) = &outcome {
+            self.by_address.insert(dial.to, channel.peer.id);
+            match whose {
+                DialFor::Transport => channel.ownership.keep(),
+                DialFor::Caller if waiting.receiver_count() == 0 => {
+                    self.close_if_unwanted(now, channel);
+                }
+                DialFor::Caller => {}
+            }
+        }
+        waiting.send_replace(Some(outcome));
+    }
+
+    /// Closes a connection that this end made, if nobody has it.
+    fn close_if_unwanted(&mut self, now: Now, channel: &Arc<TcpChannel>) {
+        if channel.accept_order().is_none() && !channel.ownership.is_wanted() {
+            self.close(now, channel, CloseReason::ShuttingDown);
+        }
     }
 
     fn close_what_is_drained(&mut self, now: Now) {

@@ -6,17 +6,14 @@ mod machine;
 
 use std::sync::Arc;
 
-use positron_proto::{
-    id::NodeId,
-    identity::Identity,
-    session::{Sessions, sessions::Peer},
-};
+use positron_proto::{identity::Identity, session::Sessions};
 use tokio::sync::mpsc;
 
+use self::channel::MAX_TCP_MESSAGE;
 pub use self::machine::Tcp;
 use super::{
-    Connection, Receiver, TcpConfig, Transport, TransportError, config::host_and_port,
-    guard::TransportGuard, shared::Shared,
+    Connection, Protocol, Receiver, TcpConfig, Transport, TransportError, guard::TransportGuard,
+    shared::Shared,
 };
 use crate::{
     driver::{Links, listen},
@@ -54,16 +51,16 @@ pub type TcpConnection = Connection<Tcp>;
 /// What arrives at a TCP transport: a stream.
 pub type TcpIncoming = Receiver<Tcp>;
 
-/// Over TCP.
-impl Transport<Tcp> {
-    /// Takes the port and begins to listen.
-    ///
-    /// # Errors
-    /// See [`TransportError`]; each says what to do about it.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime, or on one without its time and network drivers.
-    pub async fn start(config: TcpConfig) -> Result<Self, TransportError> {
+impl Protocol for Tcp {
+    type Config = TcpConfig;
+
+    const MAX_MESSAGE: usize = MAX_TCP_MESSAGE;
+
+    fn config_at(host: String, port: u16) -> TcpConfig {
+        TcpConfig { host, port, ..TcpConfig::default() }
+    }
+
+    async fn launch(config: TcpConfig) -> Result<TransportGuard<Self>, TransportError> {
         let address = config.address()?;
         let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
         let failed = |source| TransportError::Bind { address, source };
@@ -74,32 +71,9 @@ impl Transport<Tcp> {
         let dice = seeds.dice.stream("transport/sessions");
         let sessions = Sessions::new(for_sessions, Arc::new(identity), dice);
         let (sender, inputs) = mpsc::unbounded_channel();
-        let machine = Tcp::new(sessions, Links::new(dial_timeout, sender));
+        let machine = Self::new(sessions, Links::new(dial_timeout, sender));
         let shared = Shared::new(machine, me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let guard = TransportGuard::start(shared, |shared| driver::drive(shared, listener, inputs));
-        Ok(Self { guard: Arc::new(guard) })
-    }
-
-    /// A transport on `address` (`IP:port`) with everything else as it usually is.
-    ///
-    /// # Errors
-    /// See [`TransportError`].
-    pub async fn bind(address: &str) -> Result<Self, TransportError> {
-        let (host, port) = host_and_port(address)?;
-        Self::start(TcpConfig { host, port, ..TcpConfig::default() }).await
-    }
-}
-
-/// Over TCP.
-impl Connection<Tcp> {
-    /// Who is at the other end.
-    pub fn remote(&self) -> Peer {
-        self.channel.peer
-    }
-
-    /// The id of the node at the other end.
-    pub fn peer(&self) -> NodeId {
-        self.channel.peer.id
+        Ok(TransportGuard::start(shared, |shared| driver::drive(shared, listener, inputs)))
     }
 }

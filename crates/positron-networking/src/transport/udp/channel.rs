@@ -11,16 +11,18 @@ use std::{
 use positron_proto::{
     datagram::contract::{Closed, ConnectionId, RemoteNode, StreamId},
     handshake::Direction,
+    id::NodeId,
     wire::frame::CloseReason,
 };
 
-use super::super::{channel::Channel, close_state::CloseState, wait::lock};
+use super::super::{channel::Channel, channel_state::ChannelState, wait::lock};
 
 /// One connection.
 #[derive(Debug)]
 pub struct UdpChannel {
-    pub(super) id: ConnectionId,
-    close_state: CloseState,
+    /// What the endpoint calls it.
+    pub(super) endpoint_id: ConnectionId,
+    state: ChannelState,
     remote: Mutex<Remote>,
     finished: OnceLock<CloseReason>,
     streams: Mutex<Streams>,
@@ -36,46 +38,57 @@ struct Remote {
 #[derive(Debug, Default)]
 struct Streams {
     /// Every stream that this end has a handle of, or is to accept, and who waits for it.
-    live: BTreeMap<StreamId, Option<Waker>>,
+    live: BTreeMap<StreamId, Stream>,
     /// Streams that the other end opened and nobody has accepted.
     accepted: VecDeque<StreamId>,
 }
 
-impl Deref for UdpChannel {
-    type Target = CloseState;
+#[derive(Debug, Default)]
+struct Stream {
+    waker: Option<Waker>,
+    /// Why the other end reads no more of it, if it does not.
+    stopped: Option<u32>,
+}
 
-    fn deref(&self) -> &CloseState {
-        &self.close_state
+impl Deref for UdpChannel {
+    type Target = ChannelState;
+
+    fn deref(&self) -> &ChannelState {
+        &self.state
     }
 }
 
 impl Channel for UdpChannel {
     fn accept_order(&self) -> Option<u64> {
         let remote = self.remote().filter(|remote| remote.direction == Direction::Inbound);
-        remote.map(|_| self.id.0)
+        remote.map(|_| self.endpoint_id.0)
     }
 
     fn address(&self) -> SocketAddr {
         lock(&self.remote).address
     }
 
-    fn is_established(&self) -> bool {
-        self.remote().is_some()
+    fn peer(&self) -> Option<NodeId> {
+        self.remote().map(|remote| remote.id)
     }
 
     fn close(&self, why: Closed) {
         self.end(why);
         let wakers: Vec<Waker> =
-            lock(&self.streams).live.values_mut().filter_map(Option::take).collect();
+            lock(&self.streams).live.values_mut().filter_map(|it| it.waker.take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 }
 
 impl UdpChannel {
-    pub(super) fn new(id: ConnectionId, address: SocketAddr, remote: Option<RemoteNode>) -> Self {
+    pub(super) fn new(
+        endpoint_id: ConnectionId,
+        address: SocketAddr,
+        remote: Option<RemoteNode>,
+    ) -> Self {
         Self {
-            id,
-            close_state: CloseState::default(),
+            endpoint_id,
+            state: ChannelState::default(),
             remote: Mutex::new(Remote { address, node: remote }),
             finished: OnceLock::new(),
             streams: Mutex::default(),
@@ -113,19 +126,19 @@ impl UdpChannel {
 
     /// A stream that this end opened.
     pub(super) fn stream_opened(&self, stream: StreamId) {
-        lock(&self.streams).live.insert(stream, None);
+        lock(&self.streams).live.insert(stream, Stream::default());
     }
 
     /// Something can be read from a stream or written to it; one that was not known was opened by
     /// the other end.
     pub(super) fn wake_stream(&self, stream: StreamId) {
         let mut streams = lock(&self.streams);
-        if let Some(waker) = streams.live.get_mut(&stream) {
-            let waker = waker.take();
+        if let Some(live) = streams.live.get_mut(&stream) {
+            let waker = live.waker.take();
             drop(streams);
             waker.into_iter().for_each(Waker::wake);
         } else if stream.opened_by == Direction::Inbound {
-            streams.live.insert(stream, None);
+            streams.live.insert(stream, Stream::default());
             streams.accepted.push_back(stream);
             drop(streams);
             self.changed.notify_waiters();
@@ -140,12 +153,25 @@ impl UdpChannel {
     /// Wakes this task when there is something to do with the stream. Called under the lock of the
     /// machine.
     pub(super) fn wait_for_stream(&self, stream: StreamId, waker: &Waker) {
-        lock(&self.streams).live.insert(stream, Some(waker.clone()));
+        lock(&self.streams).live.entry(stream).or_default().waker = Some(waker.clone());
     }
 
     /// Whether the other end opened streams that are not read to their end.
     pub(super) fn has_inbound_streams(&self) -> bool {
         lock(&self.streams).live.keys().any(|stream| stream.opened_by == Direction::Inbound)
+    }
+
+    /// The other end reads no more of a stream that this end opened.
+    pub(super) fn stop_stream(&self, stream: StreamId, code: u32) {
+        if let Some(live) = lock(&self.streams).live.get_mut(&stream) {
+            live.stopped = Some(code);
+        }
+        self.wake_stream(stream);
+    }
+
+    /// Why the other end reads no more of it, if it does not.
+    pub(super) fn stopped(&self, stream: StreamId) -> Option<u32> {
+        lock(&self.streams).live.get(&stream)?.stopped
     }
 
     /// There is nothing more to do with the stream.

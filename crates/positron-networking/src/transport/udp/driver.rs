@@ -6,7 +6,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::{
     super::{
-        protocol::ProtocolMachine as _,
+        machine::ProtocolMachine as _,
         send_turn::{Sleep, send_blocked},
         shared::Shared,
     },

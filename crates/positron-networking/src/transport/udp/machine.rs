@@ -12,10 +12,10 @@ use positron_proto::{
         Endpoint,
         contract::{
             ConnectionId, Delivery, EndpointCounters, EndpointEvent, LaneNumber, RemoteNode,
+            StreamId,
         },
     },
     handshake::Expect,
-    limits::MAX_DATAGRAM_MESSAGE,
     time::{Instant, Now},
     wire::frame::CloseReason,
 };
@@ -26,8 +26,8 @@ use super::{
         attempt::Attempt,
         channel::Channel as _,
         key_cache::KeyCache,
-        protocol::{Protocol, ProtocolEvent, ProtocolMachine},
-        receive_queue::QueuedMessage,
+        machine::{DialFor, ProtocolEvent, ProtocolMachine},
+        mailbox::QueuedMessage,
         send_turn::Transmit,
         stats::ProtocolStats,
     },
@@ -47,10 +47,6 @@ pub struct Udp {
     key_cache: KeyCache,
 }
 
-impl Protocol for Udp {
-    const MAX_MESSAGE: usize = MAX_DATAGRAM_MESSAGE;
-}
-
 impl ProtocolMachine for Udp {
     type Channel = UdpChannel;
     type Counters = EndpointCounters;
@@ -66,9 +62,16 @@ impl ProtocolMachine for Udp {
         now: Now,
         to: SocketAddr,
         expect: Expect,
+        _whose: DialFor,
     ) -> Result<Attempt<UdpChannel>, ConnectError> {
         let id = self.endpoint.connect(now, to, expect, self.key_cache.key_of(expect))?;
         Ok(Attempt::Pending(self.enter(id, to, None)))
+    }
+
+    fn give_up(&mut self, now: Now, attempt: Attempt<UdpChannel>) {
+        if let Attempt::Pending(channel) = attempt {
+            self.reset(now, &channel, CloseReason::ShuttingDown);
+        }
     }
 
     /// The oldest first.
@@ -85,21 +88,29 @@ impl ProtocolMachine for Udp {
         (lane, delivery): (LaneNumber, Delivery),
         data: Bytes,
     ) -> Result<(), TransportSendError> {
-        let sent = self.endpoint.send(now, channel.id, lane, delivery, data);
+        let sent = self.endpoint.send(now, channel.endpoint_id, lane, delivery, data);
         sent.inspect(|()| channel.sent())
             .map_err(|why| TransportSendError::new(why, channel.closed()))
     }
 
     fn release(&mut self, now: Now, channel: &UdpChannel, bytes: usize) {
-        self.endpoint.release(now, channel.id, bytes);
+        self.endpoint.release(now, channel.endpoint_id, bytes);
     }
 
     fn close(&mut self, now: Now, channel: &Arc<UdpChannel>, reason: CloseReason) {
-        self.endpoint.close(now, channel.id, reason);
+        self.endpoint.close(now, channel.endpoint_id, reason);
+    }
+
+    /// What waits in streams would keep the other end from closing, too.
+    fn abandon(&mut self, now: Now, channel: &Arc<UdpChannel>, reason: CloseReason) {
+        while let Some(stream) = channel.accept_stream() {
+            self.refuse(now, channel, stream);
+        }
+        self.endpoint.close(now, channel.endpoint_id, reason);
     }
 
     fn reset(&mut self, now: Now, channel: &UdpChannel, reason: CloseReason) {
-        self.endpoint.reset(now, channel.id, reason);
+        self.endpoint.reset(now, channel.endpoint_id, reason);
     }
 
     fn connections(&self) -> impl Iterator<Item = &Arc<UdpChannel>> {
@@ -156,7 +167,7 @@ impl ProtocolMachine for Udp {
     }
 
     fn connection_stats(&self, channel: &UdpChannel, now: Now) -> Option<ConnectionStats> {
-        Some(ConnectionStats::of_view(&self.endpoint.view(channel.id)?, now))
+        Some(ConnectionStats::of_view(&self.endpoint.view(channel.endpoint_id)?, now))
     }
 }
 
@@ -204,8 +215,8 @@ impl Udp {
                 let channel = self.channels.get(&connection)?.clone();
                 // Messages come after the event that says who sends them.
                 let RemoteNode { id: from, addr, .. } = channel.remote()?;
-                let message = QueuedMessage { channel, from, addr, lane, delivery, data };
-                return Some(ProtocolEvent::Message(message));
+                let message = QueuedMessage { from, addr, lane, delivery, data };
+                return Some(ProtocolEvent::Message(channel, message));
             }
             EndpointEvent::Moved { connection, addr } => {
                 let channel = self.channels.get(&connection)?;
@@ -223,7 +234,16 @@ impl Udp {
             }
             EndpointEvent::StreamReadable { connection, stream }
             | EndpointEvent::StreamWritable { connection, stream } => {
-                self.channels.get(&connection)?.wake_stream(stream);
+                let channel = self.channels.get(&connection)?.clone();
+                channel.wake_stream(stream);
+                if channel.ownership.is_abandoned()
+                    && let Some(stream) = channel.accept_stream()
+                {
+                    self.refuse(now, &channel, stream);
+                }
+            }
+            EndpointEvent::StreamStopped { connection, stream, code } => {
+                self.channels.get(&connection)?.stop_stream(stream, code);
             }
             EndpointEvent::Finished { connection, reason } => {
                 let channel = self.channels.get(&connection)?.clone();
@@ -234,13 +254,20 @@ impl Udp {
         None
     }
 
+    /// Nobody will read this stream.
+    fn refuse(&mut self, now: Now, channel: &UdpChannel, stream: StreamId) {
+        self.endpoint.drop_stream(now, channel.endpoint_id, stream, 0);
+        channel.forget_stream(stream);
+        self.close_if_read(now, channel);
+    }
+
     /// The other end closed: so does this one, once everything that came is read. (Messages wait in
     /// the receive queue, but streams in the machine.)
     pub(super) fn close_if_read(&mut self, now: Now, channel: &UdpChannel) {
         if let Some(reason) = channel.finished_because()
             && !channel.has_inbound_streams()
         {
-            self.endpoint.close(now, channel.id, reason.clone());
+            self.endpoint.close(now, channel.endpoint_id, reason.clone());
         }
     }
 }

@@ -12,8 +12,8 @@ use positron_proto::{
         Endpoint,
         contract::{LaneNumber, RemoteNode},
     },
-    id::NodeId,
     identity::Identity,
+    limits::MAX_DATAGRAM_MESSAGE,
 };
 
 pub use self::{
@@ -21,8 +21,8 @@ pub use self::{
     stream::{RecvStream, SendStream},
 };
 use super::{
-    Connection, Receiver, Transport, TransportError, TransportSendError, UdpConfig,
-    config::host_and_port, guard::TransportGuard, shared::Shared, wait::until,
+    Connection, Protocol, Receiver, Transport, TransportError, TransportSendError, UdpConfig,
+    guard::TransportGuard, shared::Shared, wait::until,
 };
 use crate::{driver::datagrams::DatagramSocket, open::Seeds};
 
@@ -59,16 +59,16 @@ pub type UdpConnection = Connection<Udp>;
 /// What arrives at a UDP transport: a stream.
 pub type UdpIncoming = Receiver<Udp>;
 
-/// Over UDP.
-impl Transport<Udp> {
-    /// Takes the port and begins to listen.
-    ///
-    /// # Errors
-    /// See [`TransportError`]; each says what to do about it.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime, or on one without its time and network drivers.
-    pub async fn start(config: UdpConfig) -> Result<Self, TransportError> {
+impl Protocol for Udp {
+    type Config = UdpConfig;
+
+    const MAX_MESSAGE: usize = MAX_DATAGRAM_MESSAGE;
+
+    fn config_at(host: String, port: u16) -> UdpConfig {
+        UdpConfig { host, port, ..UdpConfig::default() }
+    }
+
+    async fn launch(config: UdpConfig) -> Result<TransportGuard<Self>, TransportError> {
         let address = config.address()?;
         let endpoint_config = config.for_endpoint()?;
         let seeds = Seeds::draw().map_err(TransportError::of_seeds)?;
@@ -81,19 +81,9 @@ impl Transport<Udp> {
         let dice = seeds.dice.stream("transport/endpoint");
         let endpoint = Endpoint::new(endpoint_config, Arc::new(identity), boot, dice);
         let socket = Arc::new(socket);
-        let shared = Shared::new(Udp::new(endpoint, socket.clone()), me, bound);
+        let shared = Shared::new(Self::new(endpoint, socket.clone()), me, bound);
         tracing::info!(node = %me.short(), listen = %bound, "transport started");
-        let guard = TransportGuard::start(shared, |shared| driver::drive(shared, socket));
-        Ok(Self { guard: Arc::new(guard) })
-    }
-
-    /// A transport on `address` (`IP:port`) with everything else as it usually is.
-    ///
-    /// # Errors
-    /// See [`TransportError`].
-    pub async fn bind(address: &str) -> Result<Self, TransportError> {
-        let (host, port) = host_and_port(address)?;
-        Self::start(UdpConfig { host, port, ..UdpConfig::default() }).await
+        Ok(TransportGuard::start(shared, |shared| driver::drive(shared, socket)))
     }
 }
 
@@ -103,11 +93,6 @@ impl Connection<Udp> {
     /// [`send_reliable`](Transport::send_reliable) began, until somebody has answered.
     pub fn remote(&self) -> Option<RemoteNode> {
         self.channel.remote()
-    }
-
-    /// The id of the node at the other end, see [`remote`](Self::remote).
-    pub fn peer(&self) -> Option<NodeId> {
-        self.remote().map(|remote| remote.id)
     }
 
     /// Opens a stream of bytes towards the other end, in a lane.
@@ -137,12 +122,12 @@ impl Connection<Udp> {
     /// See [`TransportSendError`].
     pub fn open_stream(&self, lane: LaneNumber) -> Result<SendStream, TransportSendError> {
         let opened = self.guard.act(|machine, now| {
-            let stream = machine.endpoint.open_stream(now, self.channel.id, lane)?;
+            let stream = machine.endpoint.open_stream(now, self.channel.endpoint_id, lane)?;
             self.channel.stream_opened(stream);
             Ok(stream)
         });
         let stream = opened.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
-        Ok(SendStream::new(self.guard.clone(), self.channel.clone(), stream))
+        Ok(SendStream::new(self.clone(), stream))
     }
 
     /// Waits for a stream that the other end opens; `None` when the connection is over. A stream is
@@ -153,6 +138,6 @@ impl Connection<Udp> {
             none_or_some => none_or_some.map(Some),
         });
         let stream = stream.await?;
-        Some(RecvStream::new(self.guard.clone(), self.channel.clone(), stream))
+        Some(RecvStream::new(self.clone(), stream))
     }
 }

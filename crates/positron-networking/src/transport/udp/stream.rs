@@ -4,54 +4,80 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use positron_proto::datagram::contract::StreamId;
+use positron_proto::datagram::contract::{NotQueued, StreamId};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    super::{TransportSendError, guard::TransportGuard},
-    channel::UdpChannel,
+    super::{Connection, TransportSendError},
     machine::Udp,
 };
 
 /// The end of a stream that is written to.
 ///
 /// Bytes arrive in order, however many there are, and wait here while the other end does not read.
-/// [`finish`](Self::finish) (or `shutdown`) says that it is whole; a stream that is dropped before
-/// that is given up, and its reader hears an error.
+///
+/// **Its end.** [`finish`](Self::finish) (or `shutdown`, which is the same) says that it is whole.
+/// Dropped after that, the rest still goes out, and the reader comes to a clean end. Dropped
+/// before, the stream is reset with code 0, as by [`reset`](Self::reset): its reader hears
+/// [`TransportSendError::StreamReset`], never a shortened stream that looks whole. A connection
+/// that ends before the stream does is an error to both ends, too.
+///
+/// A stream is a handle of its connection.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use positron_networking::transport::{Expect, TransportSendError, UdpTransport};
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// let alice = UdpTransport::bind("127.0.0.1:0").await?;
+/// let bob = UdpTransport::bind("127.0.0.1:0").await?;
+/// let to_bob = alice.connect(bob.local_addr(), Expect::Node(bob.id())).await?;
+/// let from_alice = bob.accept().await.unwrap();
+///
+/// let mut half = to_bob.open_stream(8)?;
+/// half.write_all(b"half of it").await?;
+/// half.reset(7);
+/// let mut reading = from_alice.accept_stream().await.unwrap();
+/// let why = loop {
+///     match reading.recv(1024).await {
+///         Ok(Some(_)) => {} // what came before
+///         Ok(None) => panic!("it looks whole"),
+///         Err(why) => break why,
+///     }
+/// };
+/// assert_eq!(why, TransportSendError::StreamReset { code: 7 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct SendStream {
-    guard: Arc<TransportGuard<Udp>>,
-    channel: Arc<UdpChannel>,
+    connection: Connection<Udp>,
     id: StreamId,
     finished: bool,
 }
 
 /// The end of a stream that is read from.
 ///
-/// What is not read is not sent either, beyond what flow control allows. A stream that is dropped
-/// before its end is refused: its writer hears an error.
+/// What is not read is not sent either, beyond what flow control allows. Dropped before its end it
+/// is refused with code 0, as by [`stop`](Self::stop): its writer hears
+/// [`TransportSendError::StreamStopped`].
 #[derive(Debug)]
 pub struct RecvStream {
-    guard: Arc<TransportGuard<Udp>>,
-    channel: Arc<UdpChannel>,
+    connection: Connection<Udp>,
     id: StreamId,
-    ended: bool,
+    /// How it ended, once it did: whoever asks again hears the same.
+    end: Option<Result<(), TransportSendError>>,
     /// Read and not yet taken.
     rest: Bytes,
 }
 
 impl SendStream {
-    pub(super) const fn new(
-        guard: Arc<TransportGuard<Udp>>,
-        channel: Arc<UdpChannel>,
-        id: StreamId,
-    ) -> Self {
-        Self { guard, channel, id, finished: false }
+    pub(super) const fn new(connection: Connection<Udp>, id: StreamId) -> Self {
+        Self { connection, id, finished: false }
     }
 
     /// Counts the streams that this end opened, from 1.
@@ -68,21 +94,52 @@ impl SendStream {
         if self.finished {
             return Ok(());
         }
-        let (connection, stream) = (self.channel.id, self.id);
-        let outcome =
-            self.guard.act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
-        outcome.map_err(|why| TransportSendError::new(why, self.channel.closed()))?;
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let outcome = self
+            .connection
+            .guard
+            .act(|machine, now| machine.endpoint.finish_stream(now, connection, stream));
+        outcome.map_err(|why| self.error(why))?;
         self.finished = true;
         Ok(())
     }
 
+    /// Gives the stream up, also if it is finished: what did not arrive is dropped, and the reader
+    /// that has not come to the end hears [`TransportSendError::StreamReset`] with this code, which
+    /// means what the application says.
+    pub fn reset(mut self, code: u32) {
+        self.give_up(code);
+        self.finished = true;
+    }
+
+    fn give_up(&self, code: u32) {
+        let Connection { guard, channel } = &self.connection;
+        let stream = self.id;
+        guard.act(|machine, now| {
+            machine.endpoint.drop_stream(now, channel.endpoint_id, stream, code);
+        });
+    }
+
+    /// The machine's reason, or the other end's.
+    fn error(&self, why: NotQueued) -> TransportSendError {
+        let channel = &self.connection.channel;
+        match channel.stopped(self.id) {
+            Some(code) if why == NotQueued::StreamClosed => {
+                TransportSendError::StreamStopped { code }
+            }
+            _ => TransportSendError::new(why, channel.closed()),
+        }
+    }
+
     fn poll_some(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportSendError>> {
-        let (connection, stream) = (self.channel.id, self.id);
-        let taken = self.guard.act_coalesced(|machine, now| {
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let taken = self.connection.guard.act_coalesced(|machine, now| {
             let taken = machine.endpoint.write_stream(now, connection, stream, bytes);
             match taken {
-                Ok(0) if !bytes.is_empty() => self.channel.wait_for_stream(stream, cx.waker()),
-                Ok(_) => self.channel.sent(),
+                Ok(0) if !bytes.is_empty() => {
+                    self.connection.channel.wait_for_stream(stream, cx.waker());
+                }
+                Ok(_) => self.connection.channel.sent(),
                 Err(_) => {}
             }
             taken
@@ -90,7 +147,7 @@ impl SendStream {
         match taken {
             Ok(0) if !bytes.is_empty() => Poll::Pending,
             Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(why) => Poll::Ready(Err(TransportSendError::new(why, self.channel.closed()))),
+            Err(why) => Poll::Ready(Err(self.error(why))),
         }
     }
 }
@@ -119,21 +176,16 @@ impl AsyncWrite for SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        self.channel.forget_stream(self.id);
         if !self.finished {
-            let (connection, stream) = (self.channel.id, self.id);
-            self.guard.act(|machine, now| machine.endpoint.drop_stream(now, connection, stream));
+            self.give_up(0);
         }
+        self.connection.channel.forget_stream(self.id);
     }
 }
 
 impl RecvStream {
-    pub(super) const fn new(
-        guard: Arc<TransportGuard<Udp>>,
-        channel: Arc<UdpChannel>,
-        id: StreamId,
-    ) -> Self {
-        Self { guard, channel, id, ended: false, rest: Bytes::new() }
+    pub(super) const fn new(connection: Connection<Udp>, id: StreamId) -> Self {
+        Self { connection, id, end: None, rest: Bytes::new() }
     }
 
     /// Counts the streams that the other end opened, from 1.
@@ -150,6 +202,26 @@ impl RecvStream {
         poll_fn(|cx| self.poll_some(cx, limit)).await
     }
 
+    /// Tells the writer that nothing more is read, and why, by a code of the application's own.
+    /// Does nothing to a stream that has ended.
+    pub fn stop(mut self, code: u32) {
+        self.stop_reading(code);
+    }
+
+    fn stop_reading(&mut self, code: u32) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(Err(TransportSendError::StreamClosed));
+        let Connection { guard, channel } = &self.connection;
+        let stream = self.id;
+        guard.act(|machine, now| {
+            machine.endpoint.drop_stream(now, channel.endpoint_id, stream, code);
+            channel.forget_stream(stream);
+            machine.close_if_read(now, channel);
+        });
+    }
+
     fn poll_some(
         &mut self,
         cx: &mut Context<'_>,
@@ -158,14 +230,21 @@ impl RecvStream {
         if !self.rest.is_empty() {
             return Poll::Ready(Ok(Some(self.rest.split_to(limit.min(self.rest.len())))));
         }
-        if self.ended {
-            return Poll::Ready(Ok(None));
+        if let Some(end) = &self.end {
+            return Poll::Ready(end.clone().map(|()| None));
         }
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let (connection, stream) = (self.channel.id, self.id);
-        let channel = &self.channel;
-        let read = self.guard.act(|machine, now| {
+        let (connection, stream) = (self.connection.channel.endpoint_id, self.id);
+        let channel = &self.connection.channel;
+        let read = self.connection.guard.act(|machine, now| {
             let read = machine.endpoint.read_stream(now, connection, stream, limit.max(1));
+            let read = match read {
+                // The machine remembers it for a while, but nothing more comes.
+                Ok(Some(bytes)) if bytes.is_empty() && channel.closed().is_some() => {
+                    Err(NotQueued::Closed)
+                }
+                read => read,
+            };
             match &read {
                 Ok(Some(bytes)) if bytes.is_empty() => channel.wait_for_stream(stream, cx.waker()),
                 Ok(Some(_)) => {}
@@ -176,13 +255,18 @@ impl RecvStream {
             }
             read
         });
-        match &read {
+        let read = match read {
             Ok(Some(bytes)) if bytes.is_empty() => return Poll::Pending,
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => self.ended = true,
-        }
+            Ok(bytes) => Ok(bytes),
+            Err(why) => Err(TransportSendError::new(why, self.connection.channel.closed())),
+        };
         turn.made_progress();
-        Poll::Ready(read.map_err(|why| TransportSendError::new(why, self.channel.closed())))
+        match &read {
+            Ok(Some(_)) => {}
+            Ok(None) => self.end = Some(Ok(())),
+            Err(why) => self.end = Some(Err(why.clone())),
+        }
+        Poll::Ready(read)
     }
 }
 
@@ -206,13 +290,6 @@ impl AsyncRead for RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        if !self.ended {
-            let (connection, stream) = (self.channel.id, self.id);
-            self.guard.act(|machine, now| {
-                machine.endpoint.drop_stream(now, connection, stream);
-                self.channel.forget_stream(stream);
-                machine.close_if_read(now, &self.channel);
-            });
-        }
+        self.stop_reading(0);
     }
 }

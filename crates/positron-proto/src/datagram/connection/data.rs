@@ -105,8 +105,8 @@ impl Carried {
                 self.streams.handle_stream(id, offset, body, fin)?;
             }
             PacketFrame::MaxData { stream, limit } => self.streams.handle_credit(stream, limit)?,
-            PacketFrame::StreamEnd { id, side, offset } => {
-                self.streams.handle_end(id, side, offset)?;
+            PacketFrame::StreamEnd { id, side, offset, code } => {
+                self.streams.handle_end(id, side, (offset, code))?;
             }
             PacketFrame::Padding { .. }
             | PacketFrame::Ping { .. }

@@ -21,6 +21,7 @@ pub(in crate::datagram) enum ConnectionEvent {
     Writable,
     StreamReadable(StreamId),
     StreamWritable(StreamId),
+    StreamStopped(StreamId, u32),
     StreamsAvailable,
     Moved(SocketAddr),
     Finished(CloseReason),
@@ -39,6 +40,9 @@ impl ConnectionEvent {
             Self::Writable => EndpointEvent::Writable { connection },
             Self::StreamReadable(stream) => EndpointEvent::StreamReadable { connection, stream },
             Self::StreamWritable(stream) => EndpointEvent::StreamWritable { connection, stream },
+            Self::StreamStopped(stream, code) => {
+                EndpointEvent::StreamStopped { connection, stream, code }
+            }
             Self::StreamsAvailable => EndpointEvent::StreamsAvailable { connection },
             Self::Moved(addr) => EndpointEvent::Moved { connection, addr },
             Self::Finished(reason) => EndpointEvent::Finished { connection, reason },

@@ -253,10 +253,10 @@ impl Connection {
     pub(super) fn drop_stream(
         &mut self,
         now: Instant,
-        stream: StreamId,
+        (stream, code): (StreamId, u32),
         budget: &mut WindowBudget,
     ) {
-        self.carried.streams.drop_stream(stream);
+        self.carried.streams.drop_stream(stream, code);
         let released = self.carried.streams.take_released();
         self.let_go(now, released, budget);
         self.lifecycle.close_if_drained(now, &self.carried);
@@ -291,6 +291,9 @@ impl Connection {
         match self.carried.streams.poll_event(self.room()) {
             Some(StreamEvent::Readable(stream)) => Some(ConnectionEvent::StreamReadable(stream)),
             Some(StreamEvent::Writable(stream)) => Some(ConnectionEvent::StreamWritable(stream)),
+            Some(StreamEvent::Stopped(stream, code)) => {
+                Some(ConnectionEvent::StreamStopped(stream, code))
+            }
             Some(StreamEvent::Available) => Some(ConnectionEvent::StreamsAvailable),
             None => self.events.pop_front(),
         }

@@ -51,10 +51,11 @@ pub(super) struct Streams {
     /// Frames to be sent: credits (0: of streams), resets, stops.
     credits: BTreeSet<u64>,
     resets: BTreeSet<u64>,
-    stops: BTreeSet<u64>,
-    /// Streams of theirs that can be read, and of ours that ended early.
+    /// With what is said of each.
+    stops: BTreeMap<u64, u32>,
+    /// Streams of theirs that can be read, and of ours that ended early, with what is said of each.
     readable: BTreeSet<u64>,
-    stopped: BTreeSet<u64>,
+    stopped: BTreeMap<u64, u32>,
     /// Streams of ours that were offered more than they took.
     refused: BTreeSet<u64>,
     /// The one that was served last: the next one's turn is after it.
@@ -66,6 +67,8 @@ pub(super) struct Streams {
 pub(super) enum StreamEvent {
     Readable(StreamId),
     Writable(StreamId),
+    /// The other end reads no more of it, and says why.
+    Stopped(StreamId, u32),
     /// More may be opened, after that was refused.
     Available,
 }
@@ -87,9 +90,9 @@ impl Streams {
             released: 0,
             credits: BTreeSet::new(),
             resets: BTreeSet::new(),
-            stops: BTreeSet::new(),
+            stops: BTreeMap::new(),
             readable: BTreeSet::new(),
-            stopped: BTreeSet::new(),
+            stopped: BTreeMap::new(),
             refused: BTreeSet::new(),
             turn: 0,
         }
@@ -155,9 +158,9 @@ impl Streams {
         let stream = stream.ok_or(NotQueued::StreamClosed)?;
         match stream.state {
             RecvState::Dropped => return Err(NotQueued::StreamClosed),
-            RecvState::Reset => {
+            RecvState::Reset(code) => {
                 self.forget(id.number);
-                return Err(NotQueued::StreamClosed);
+                return Err(NotQueued::StreamReset { code });
             }
             RecvState::Open => {}
         }
@@ -185,9 +188,9 @@ impl Streams {
     }
 
     /// Resets one of ours, or refuses one of theirs.
-    pub(super) fn drop_stream(&mut self, id: StreamId) {
+    pub(super) fn drop_stream(&mut self, id: StreamId, code: u32) {
         match id.opened_by {
-            Direction::Outbound => self.reset_ours(id.number),
+            Direction::Outbound => self.reset_ours(id.number, code),
             Direction::Inbound => {
                 let Some(stream) = self.theirs.get_mut(&id.number) else { return };
                 self.released += stream.drop_rest();
@@ -195,7 +198,7 @@ impl Streams {
                 if stream.is_over() {
                     self.forget(id.number);
                 } else {
-                    self.stops.insert(id.number);
+                    self.stops.insert(id.number, code);
                 }
             }
         }
@@ -233,12 +236,12 @@ impl Streams {
         &mut self,
         number: u64,
         side: StreamSide,
-        offset: u64,
+        (offset, code): (u64, u32),
     ) -> Result<(), Violation> {
         match side {
             StreamSide::Sending => {
                 let Some(stream) = self.theirs(number)? else { return Ok(()) };
-                let change = stream.reset(offset)?;
+                let change = stream.reset(offset, code)?;
                 self.changed(number, change);
             }
             StreamSide::Reading if number > self.opened => {
@@ -246,8 +249,8 @@ impl Streams {
             }
             StreamSide::Reading => {
                 if self.ours.get(&number).is_some_and(|stream| !stream.is_reset()) {
-                    self.reset_ours(number);
-                    self.stopped.insert(number);
+                    self.reset_ours(number, code);
+                    self.stopped.insert(number, code);
                 }
             }
         }
@@ -265,15 +268,16 @@ impl Streams {
                 };
                 (SentFrame::Credit { stream }, PacketFrame::MaxData { stream, limit })
             } else if let Some(stream) = self.resets.pop_first() {
-                let offset = self.ours.get(&stream).map_or(0, Sending::sent);
-                let side = StreamSide::Sending;
-                (SentFrame::Reset { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
-            } else if let Some(stream) = self.stops.pop_first() {
+                let (offset, code) = self.ours.get(&stream).map_or((0, 0), Sending::reset_at);
+                let (id, side) = (stream, StreamSide::Sending);
+                (SentFrame::Reset { stream }, PacketFrame::StreamEnd { id, side, offset, code })
+            } else if let Some((stream, code)) = self.stops.pop_first() {
                 let Some(offset) = self.theirs.get(&stream).map(Receiving::read_to) else {
                     continue;
                 };
-                let side = StreamSide::Reading;
-                (SentFrame::Stop { stream }, PacketFrame::StreamEnd { id: stream, side, offset })
+                let (id, side) = (stream, StreamSide::Reading);
+                let stop = SentFrame::Stop { stream, code };
+                (stop, PacketFrame::StreamEnd { id, side, offset, code })
             } else {
                 return;
             };
@@ -336,8 +340,8 @@ impl Streams {
             SentFrame::Reset { stream } if self.ours.contains_key(&stream) => {
                 self.resets.insert(stream);
             }
-            SentFrame::Stop { stream } if self.theirs.contains_key(&stream) => {
-                self.stops.insert(stream);
+            SentFrame::Stop { stream, code } if self.theirs.contains_key(&stream) => {
+                self.stops.insert(stream, code);
             }
             _ => {}
         }
@@ -375,8 +379,8 @@ impl Streams {
         if let Some(number) = self.readable.pop_first() {
             return Some(StreamEvent::Readable(theirs(number)));
         }
-        if let Some(number) = self.stopped.pop_first() {
-            return Some(StreamEvent::Writable(ours(number)));
+        if let Some((number, code)) = self.stopped.pop_first() {
+            return Some(StreamEvent::Stopped(ours(number), code));
         }
         if self.may_open() && core::mem::take(&mut self.open_refused) {
             return Some(StreamEvent::Available);
@@ -445,10 +449,10 @@ impl Streams {
         self.readable.remove(&number);
     }
 
-    fn reset_ours(&mut self, number: u64) {
+    fn reset_ours(&mut self, number: u64, code: u32) {
         let Some(stream) = self.ours.get_mut(&number) else { return };
         if !stream.is_reset() {
-            self.queued -= stream.reset();
+            self.queued -= stream.reset(code);
             self.refused.remove(&number);
             self.resets.insert(number);
         }
@@ -467,7 +471,7 @@ fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-/// The longest control frame: a type, two varints, a side.
-const CONTROL: usize = 18;
+/// The longest control frame: a type, two varints, a side, a code.
+const CONTROL: usize = 22;
 /// Room in the queue that is worth waking a writer for (guess).
 const WRITABLE: usize = 16 * 1024;

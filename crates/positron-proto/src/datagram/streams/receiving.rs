@@ -36,8 +36,8 @@ pub(super) struct Receiving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecvState {
     Open,
-    /// The other end gave it up.
-    Reset,
+    /// The other end gave it up, and said why.
+    Reset(u32),
     /// We did.
     Dropped,
 }
@@ -88,7 +88,7 @@ impl Receiving {
     pub(super) fn is_over(&self) -> bool {
         match self.state {
             RecvState::Open => false,
-            RecvState::Reset | RecvState::Dropped => self.size.is_some(),
+            RecvState::Reset(_) | RecvState::Dropped => self.size.is_some(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Receiving {
     pub(super) fn is_readable(&self) -> bool {
         match self.state {
             RecvState::Open => self.ready() > 0 || self.size == Some(self.read),
-            RecvState::Reset => true,
+            RecvState::Reset(_) => true,
             RecvState::Dropped => false,
         }
     }
@@ -150,7 +150,7 @@ impl Receiving {
     }
 
     /// The other end gives it up after `size` bytes.
-    pub(super) fn reset(&mut self, size: u64) -> Result<RecvChange, Violation> {
+    pub(super) fn reset(&mut self, size: u64, code: u32) -> Result<RecvChange, Violation> {
         if size > self.limit {
             return Err(Violation::flooding("a stream that ends beyond what was allowed"));
         }
@@ -164,7 +164,7 @@ impl Receiving {
         let held_before = before - self.read;
         let open = self.state == RecvState::Open;
         if open {
-            self.state = RecvState::Reset;
+            self.state = RecvState::Reset(code);
         }
         self.empty();
         let news = size - before.min(size);

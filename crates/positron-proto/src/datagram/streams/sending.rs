@@ -44,8 +44,8 @@ enum End {
     Due,
     Told,
     Acknowledged,
-    /// It was given up.
-    Reset,
+    /// It was given up, for a reason of the application.
+    Reset(u32),
 }
 
 impl Sending {
@@ -70,7 +70,7 @@ impl Sending {
     }
 
     pub(super) fn is_reset(&self) -> bool {
-        self.end == End::Reset
+        matches!(self.end, End::Reset(_))
     }
 
     /// Whether all of it arrived.
@@ -82,9 +82,10 @@ impl Sending {
         self.buffer.len()
     }
 
-    /// Where it ends if it ends now.
-    pub(super) const fn sent(&self) -> u64 {
-        self.sent
+    /// Where it ended when it was given up, and why.
+    pub(super) const fn reset_at(&self) -> (u64, u32) {
+        let code = if let End::Reset(code) = self.end { code } else { 0 };
+        (self.sent, code)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
@@ -98,12 +99,12 @@ impl Sending {
     }
 
     /// Gives it up: how many bytes that freed.
-    pub(super) fn reset(&mut self) -> usize {
+    pub(super) fn reset(&mut self, code: u32) -> usize {
         let freed = self.buffer.len();
         self.buffer = VecDeque::new();
         self.again.clear();
         self.acknowledged.clear();
-        self.end = End::Reset;
+        self.end = End::Reset(code);
         freed
     }
 
@@ -113,7 +114,7 @@ impl Sending {
 
     /// Whether something can be sent when flow control of the connection lets `budget` be sent.
     pub(super) fn is_ready(&self, budget: u64) -> bool {
-        if self.end == End::Reset {
+        if self.is_reset() {
             return false;
         }
         let new = self.written().min(self.limit).saturating_sub(self.sent);
@@ -177,7 +178,7 @@ impl Sending {
 
     /// These bytes arrived: how many bytes that freed.
     pub(super) fn acknowledged(&mut self, bytes: Range<u64>, fin: bool) -> usize {
-        if self.end == End::Reset || bytes.end > self.sent {
+        if self.is_reset() || bytes.end > self.sent {
             return 0;
         }
         if fin {
@@ -201,7 +202,7 @@ impl Sending {
 
     /// These bytes were lost.
     pub(super) fn handle_loss(&mut self, bytes: Range<u64>, fin: bool) {
-        if self.end == End::Reset || bytes.end > self.sent {
+        if self.is_reset() || bytes.end > self.sent {
             return;
         }
         for missing in self.acknowledged.gaps(bytes.start.max(self.base)..bytes.end) {

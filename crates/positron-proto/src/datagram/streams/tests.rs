@@ -43,7 +43,9 @@ fn arrive(streams: &mut Streams, packet: &Packet) -> Result<(), Violation> {
             streams.handle_stream(*id, *offset, body, *fin)
         }
         PacketFrame::MaxData { stream, limit } => streams.handle_credit(*stream, *limit),
-        PacketFrame::StreamEnd { id, side, offset } => streams.handle_end(*id, *side, *offset),
+        PacketFrame::StreamEnd { id, side, offset, code } => {
+            streams.handle_end(*id, *side, (*offset, *code))
+        }
         other => unreachable!("{other:?}"),
     })
 }
@@ -91,15 +93,15 @@ fn the_size_of_a_stream_never_changes() {
     };
     ended().handle_stream(1, 5, b"world", true).unwrap();
     ended().handle_stream(1, 0, b"hello", false).unwrap();
-    ended().handle_end(1, StreamSide::Sending, 10).unwrap();
+    ended().handle_end(1, StreamSide::Sending, (10, 0)).unwrap();
     assert!(ended().handle_stream(1, 9, b"d!", false).is_err());
     assert!(ended().handle_stream(1, 0, b"hello", true).is_err());
-    assert!(ended().handle_end(1, StreamSide::Sending, 9).is_err());
-    assert!(ended().handle_end(1, StreamSide::Sending, 11).is_err());
+    assert!(ended().handle_end(1, StreamSide::Sending, (9, 0)).is_err());
+    assert!(ended().handle_end(1, StreamSide::Sending, (11, 0)).is_err());
     let mut longer = Streams::new(MOST);
     longer.handle_stream(1, 0, b"hello world", false).unwrap();
     assert!(longer.handle_stream(1, 0, b"hello", true).is_err());
-    assert!(longer.handle_end(1, StreamSide::Sending, 5).is_err());
+    assert!(longer.handle_end(1, StreamSide::Sending, (5, 0)).is_err());
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn a_writer_stops_at_its_credit_and_more_than_that_is_a_violation() {
     let beyond = first_window();
     assert!(ends[1].handle_stream(1, beyond, b"x", false).is_err());
     assert!(ends[1].handle_stream(1, u64::MAX, b"x", false).is_err());
-    assert!(ends[1].handle_end(1, StreamSide::Sending, beyond + 1).is_err());
+    assert!(ends[1].handle_end(1, StreamSide::Sending, (beyond + 1, 0)).is_err());
     // Half of it read: as much more may be sent.
     let half = STREAM_WINDOW_FIRST / 2;
     assert_eq!(read(&mut ends[1], 1, half).unwrap().unwrap().len(), half);
@@ -165,7 +167,7 @@ fn no_more_streams_than_allowed_and_the_writer_hears_when_it_may_open_more() {
     assert!(ends[0].open(0).is_ok() && ends[0].open(0).is_ok() && ends[0].open(0).is_err());
     assert!(ends[1].handle_stream(MAX_STREAMS + 2, 0, b"x", false).is_ok());
     assert!(ends[1].handle_stream(MAX_STREAMS + 3, 0, b"x", false).is_err());
-    assert!(ends[1].handle_end(MAX_STREAMS + 3, StreamSide::Sending, 0).is_err());
+    assert!(ends[1].handle_end(MAX_STREAMS + 3, StreamSide::Sending, (0, 0)).is_err());
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn an_empty_stream_is_opened_and_ends() {
 fn a_stream_of_which_nothing_was_sent_costs_its_reader_nothing() {
     let mut ends = pair();
     let [silent, given_up, said] = [0, 0, 0].map(|lane| ends[0].open(lane).unwrap());
-    ends[0].drop_stream(given_up);
+    ends[0].drop_stream(given_up, 7);
     // Without any room an end is told all the same.
     let end = packet(&mut ends[0], 1200, 0).unwrap();
     arrive(&mut ends[1], &end).unwrap();
@@ -203,7 +205,7 @@ fn a_stream_of_which_nothing_was_sent_costs_its_reader_nothing() {
     (0..2).for_each(|_| arrive(&mut ends[1], &last).unwrap());
     assert_eq!((last.charged, held(&mut ends[1])), (as_u64(MESSAGE_COST), last.charged));
     // What nothing was said of gives nothing back.
-    assert_eq!(read(&mut ends[1], given_up.number, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(read(&mut ends[1], given_up.number, 10), Err(NotQueued::StreamReset { code: 7 }));
     assert_eq!(ends[1].take_released(), 0);
     assert_eq!(ends[1].may_see, MAX_STREAMS + 1);
 }
@@ -214,11 +216,11 @@ fn what_comes_after_the_end_was_told_costs_nothing() {
     let stream = ends[0].open(0).unwrap();
     ends[0].write(stream, b"late", MOST).unwrap();
     let late = packet(&mut ends[0], 1200, PLENTY).unwrap();
-    ends[0].drop_stream(stream);
+    ends[0].drop_stream(stream, 7);
     exchange(&mut ends);
     arrive(&mut ends[1], &late).unwrap();
     assert_eq!(held(&mut ends[1]), 0);
-    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamReset { code: 7 }));
     assert_eq!((held(&mut ends[1]), ends[1].theirs.len()), (0, 0));
 }
 
@@ -229,7 +231,7 @@ fn a_stream_that_its_writer_drops_is_an_error_for_its_reader_and_holds_nothing()
     ends[0].write(stream, &[1; 3000], MOST).unwrap();
     let first = packet(&mut ends[0], 1200, PLENTY).unwrap();
     arrive(&mut ends[1], &first).unwrap();
-    ends[0].drop_stream(stream);
+    ends[0].drop_stream(stream, 7);
     assert_eq!(ends[0].queued_bytes(), 0);
     assert!(!ends[0].is_drained(), "the reader is to hear of it");
     exchange(&mut ends);
@@ -237,7 +239,7 @@ fn a_stream_that_its_writer_drops_is_an_error_for_its_reader_and_holds_nothing()
     // The acknowledgment of what was sent before comes late.
     settle(&mut ends[0], &first);
     assert_eq!(events(&mut ends[1]), [StreamEvent::Readable(theirs(1))]);
-    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
+    assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamReset { code: 7 }));
     assert_eq!(held(&mut ends[1]), 0);
     // It came again.
     arrive(&mut ends[1], &first).unwrap();
@@ -252,12 +254,12 @@ fn a_stream_that_its_reader_drops_is_given_up_by_its_writer() {
     let under_way = [packet(&mut ends[0], 1200, PLENTY), packet(&mut ends[0], 1200, PLENTY)];
     let [first, second] = under_way.map(Option::unwrap);
     arrive(&mut ends[1], &first).unwrap();
-    ends[1].drop_stream(theirs(1));
+    ends[1].drop_stream(theirs(1), 7);
     assert_eq!(read(&mut ends[1], 1, 10), Err(NotQueued::StreamClosed));
     arrive(&mut ends[1], &second).unwrap();
     assert_eq!(held(&mut ends[1]), as_u64(MESSAGE_COST), "what still comes is let go at once");
     exchange(&mut ends);
-    assert_eq!(events(&mut ends[0]), [StreamEvent::Writable(stream)]);
+    assert_eq!(events(&mut ends[0]), [StreamEvent::Stopped(stream, 7)]);
     assert_eq!(ends[0].write(stream, b"x", MOST), Err(NotQueued::StreamClosed));
     assert!(ends[0].is_drained() && ends[0].queued_bytes() == 0);
     assert!(ends[1].theirs.is_empty() && ends[0].ours.is_empty());
@@ -271,7 +273,7 @@ fn a_reader_that_drops_what_has_arrived_whole_asks_for_nothing() {
     ends[0].write(stream, b"whole", MOST).unwrap();
     ends[0].finish(stream).unwrap();
     exchange(&mut ends);
-    ends[1].drop_stream(theirs(1));
+    ends[1].drop_stream(theirs(1), 7);
     let packet = packet(&mut ends[1], 1200, PLENTY).unwrap();
     let credit = PacketFrame::MaxData { stream: 0, limit: MAX_STREAMS + 1 };
     assert_eq!(packet.frames, [credit]);
@@ -361,11 +363,11 @@ fn what_is_said_to_be_ready_is() {
 fn nobody_talks_about_streams_that_were_never_opened() {
     let mut streams = Streams::new(MOST);
     assert!(streams.handle_credit(1, 10).is_err());
-    assert!(streams.handle_end(1, StreamSide::Reading, 0).is_err());
+    assert!(streams.handle_end(1, StreamSide::Reading, (0, 0)).is_err());
     assert!(streams.handle_credit(0, 1 << 61).is_ok());
     let stream = streams.open(0).unwrap();
     assert!(streams.handle_credit(1, 10).is_ok());
-    assert!(streams.handle_end(1, StreamSide::Reading, 0).is_ok());
+    assert!(streams.handle_end(1, StreamSide::Reading, (0, 0)).is_ok());
     assert_eq!(streams.write(stream, b"x", MOST), Err(NotQueued::StreamClosed));
     assert_eq!(streams.write(theirs(1), b"x", MOST), Err(NotQueued::StreamClosed));
     assert_eq!(streams.read(Instant::ORIGIN, stream, 1, RTT), Err(NotQueued::StreamClosed));

@@ -138,7 +138,7 @@ fn packets() -> Vec<(PacketType, Fragment, Vec<PacketFrame>)> {
         acks.clone(),
         PacketFrame::Message { channel, number: 0, body: body.clone() },
         PacketFrame::Stream { id: 1, lane: 2, fin: true, offset: 0, body: body.clone() },
-        PacketFrame::StreamEnd { id: 2, side: StreamSide::Reading, offset: 5 },
+        PacketFrame::StreamEnd { id: 2, side: StreamSide::Reading, offset: 5, code: 1 },
         PacketFrame::StopWaiting { number: 1 },
     ];
     let fragment = Fragment { id: 1, index: 1, total: 2 };

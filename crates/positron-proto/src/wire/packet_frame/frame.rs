@@ -155,6 +155,8 @@ pub enum PacketFrame<B = Bytes> {
         side: StreamSide,
         /// Bytes of the stream before its end.
         offset: u64,
+        /// Why, as the application says; 0 if it does not.
+        code: u32,
     },
     /// A message in fragments was received whole, now or before.
     MessageAck {
@@ -283,10 +285,11 @@ impl PacketFrame {
             Self::StopWaiting { number } => put_numbers(out, STOP_WAITING, &[*number]),
             Self::PathChallenge { token } => put_token(out, PATH_CHALLENGE, token),
             Self::PathResponse { token } => put_token(out, PATH_RESPONSE, token),
-            Self::StreamEnd { id, side, offset } => {
+            Self::StreamEnd { id, side, offset, code } => {
                 put_numbers(out, STREAM_END, &[*id]);
                 out.put_u8(*side as u8);
                 out.append_varint(*offset);
+                out.put_u32(*code);
             }
             Self::MessageAck { channel, number } => {
                 out.extend_from_slice(&[MESSAGE_ACK, channel.byte()]);
@@ -418,7 +421,7 @@ fn decode_stream_end<B: Source>(reader: &mut Reader<B>) -> Result<PacketFrame<B>
         1 => StreamSide::Reading,
         _ => return Err(unknown),
     };
-    Ok(PacketFrame::StreamEnd { id, side, offset: reader.varint()? })
+    Ok(PacketFrame::StreamEnd { id, side, offset: reader.varint()?, code: reader.u32()? })
 }
 
 fn decode_stream_id(reader: &mut Reader<impl Source>) -> Result<u64, Malformed> {

@@ -89,7 +89,7 @@ impl Life {
             // During the handshake streams share their room with unreliable messages, which give
             // way, and with streams that are given up. Whoever was refused a message waits for an
             // acknowledgment.
-            EndpointEvent::StreamWritable { .. } => {}
+            EndpointEvent::StreamWritable { .. } | EndpointEvent::StreamStopped { .. } => {}
             _ if !self.up => return Err(wrong(format!("{} before keys", name(event)))),
             EndpointEvent::Finished { .. } if self.finished => {
                 return Err(wrong("finished twice"));

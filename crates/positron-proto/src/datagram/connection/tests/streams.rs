@@ -223,9 +223,9 @@ fn streams_that_are_dropped_in_the_middle_let_the_others_go_on() {
     let opened: Vec<StreamId> = all.iter().map(|bytes| pair.stream(0, 1, bytes.clone())).collect();
     pair.run(Duration::from_millis(100));
     pair.writers[0].remove(&opened[0]);
-    pair.ends[0].drop_stream(pair.now, opened[0], &mut pair.budgets[0]);
+    pair.ends[0].drop_stream(pair.now, (opened[0], 0), &mut pair.budgets[0]);
     let refused = StreamId { opened_by: Direction::Inbound, ..opened[1] };
-    pair.ends[1].drop_stream(pair.now, refused, &mut pair.budgets[1]);
+    pair.ends[1].drop_stream(pair.now, (refused, 0), &mut pair.budgets[1]);
     pair.run(MINUTE);
     assert!(pair.reader(0, opened[0]).failed);
     assert!(!pair.writers[0].contains_key(&opened[1]), "its writer heard of it");

@@ -49,12 +49,12 @@ impl Model {
             0 => known.finishes = true,
             1 if amount.is_multiple_of(3) => {
                 known.given_up = true;
-                self.ends[0].drop_stream(ours(number));
+                self.ends[0].drop_stream(ours(number), 7);
             }
             2 if amount.is_multiple_of(3) && self.ends[1].theirs.contains_key(&number) => {
                 known.given_up = true;
                 self.readable.remove(&number);
-                self.ends[1].drop_stream(theirs(number));
+                self.ends[1].drop_stream(theirs(number), 7);
             }
             3 | 4 => self.read(number, amount),
             _ if !known.finishes => known.todo += amount,
@@ -145,7 +145,9 @@ impl Model {
             while let Some(event) = self.ends[n].poll_event(room) {
                 match event {
                     StreamEvent::Readable(id) => _ = self.readable.insert(id.number),
-                    StreamEvent::Writable(id) => _ = self.blocked.remove(&id.number),
+                    StreamEvent::Writable(id) | StreamEvent::Stopped(id, _) => {
+                        _ = self.blocked.remove(&id.number);
+                    }
                     StreamEvent::Available => {}
                 }
             }

@@ -58,7 +58,7 @@ fn frame(rng: &mut Rng) -> PacketFrame {
         13 => {
             let side = if rng.chance(0.5) { StreamSide::Sending } else { StreamSide::Reading };
             let offset = if rng.chance(0.9) { 3000 } else { rng.below(4000) };
-            PacketFrame::StreamEnd { id: 1 + rng.below(5), side, offset }
+            PacketFrame::StreamEnd { id: 1 + rng.below(5), side, offset, code: 7 }
         }
         14 => PacketFrame::MessageAck { channel, number: rng.below(4) },
         _ => PacketFrame::MessageNack { channel, number: rng.below(4) },
@@ -101,7 +101,7 @@ fn act(rng: &mut Rng, victim: &mut Victim, connection: ConnectionId, streams: &m
             let readable = core::mem::take(&mut victim.readable);
             for (connection, stream) in readable {
                 if rng.chance(0.1) {
-                    victim.end.drop_stream(now, connection, stream);
+                    victim.end.drop_stream(now, connection, stream, 0);
                 } else {
                     let limit = 1 + rng.index(5000);
                     let _ = victim.end.read_stream(now, connection, stream, limit);

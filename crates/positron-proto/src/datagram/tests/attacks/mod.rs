@@ -336,7 +336,7 @@ fn one_of_each() -> Vec<PacketFrame> {
         PacketFrame::StopWaiting { number: 0 },
         PacketFrame::PathChallenge { token },
         PacketFrame::PathResponse { token },
-        PacketFrame::StreamEnd { id: 1, side: StreamSide::Sending, offset: 9 },
+        PacketFrame::StreamEnd { id: 1, side: StreamSide::Sending, offset: 9, code: 0 },
         PacketFrame::MessageAck { channel: unordered, number: 0 },
         PacketFrame::MessageNack { channel: unordered, number: 0 },
         PacketFrame::Unknown { kind: 0x50 },

@@ -11,7 +11,7 @@ fn part(number: u64, offset: u32, total: u32, body: &'static [u8]) -> PacketFram
 }
 
 fn end(id: u64, side: StreamSide, offset: u64) -> PacketFrame {
-    PacketFrame::StreamEnd { id, side, offset }
+    PacketFrame::StreamEnd { id, side, offset, code: 0 }
 }
 
 /// Whether a peer that says these frames in DATA packets, one after the other, is sent away.

@@ -1,4 +1,5 @@
-//! What becomes of a connection, whatever carries it, and who waits for that.
+//! What every connection has, whatever carries it: a name, whoever holds it, and who waits for what
+//! becomes of it.
 
 use std::sync::{
     OnceLock,
@@ -8,11 +9,18 @@ use std::sync::{
 use positron_proto::datagram::contract::Closed;
 use tokio::sync::Notify;
 
-use super::wait::until;
+use super::{
+    mailbox::Mailbox,
+    ownership::{ConnectionId, Ownership},
+    wait::until,
+};
 
-/// Whether a connection takes more, has sent everything, is over.
-#[derive(Debug, Default)]
-pub struct CloseState {
+/// Who holds a connection, whether it takes more, has sent everything, is over.
+#[derive(Debug)]
+pub struct ChannelState {
+    pub(super) id: ConnectionId,
+    pub(super) ownership: Ownership,
+    pub(super) mailbox: Mailbox,
     /// A refused send may be tried again, or the connection is over.
     pub(super) writable: Notify,
     /// Anything else happened.
@@ -22,7 +30,21 @@ pub struct CloseState {
     unacknowledged: AtomicBool,
 }
 
-impl CloseState {
+impl Default for ChannelState {
+    fn default() -> Self {
+        Self {
+            id: ConnectionId::next(),
+            ownership: Ownership::default(),
+            mailbox: Mailbox::default(),
+            writable: Notify::new(),
+            changed: Notify::new(),
+            closed: OnceLock::new(),
+            unacknowledged: AtomicBool::new(false),
+        }
+    }
+}
+
+impl ChannelState {
     /// Why it is over, if it is.
     pub(super) fn closed(&self) -> Option<&Closed> {
         self.closed.get()
