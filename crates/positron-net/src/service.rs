@@ -175,6 +175,8 @@ impl Service {
             | NodeEvent::BroadcastOutran { .. }
             | NodeEvent::NumbersBehind
             | NodeEvent::UsedTwice { .. }
+            | NodeEvent::SuccessionConflict { .. }
+            | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }
             | NodeEvent::StorageFailed { .. } => {
                 tracing::warn!("{text}");

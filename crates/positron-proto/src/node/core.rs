@@ -25,7 +25,7 @@ use crate::{
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
-    limits::{IDENTITY_NOTICE_INTERVAL, MAX_PENDING_BROADCASTS},
+    limits::MAX_PENDING_BROADCASTS,
     misbehavior::Misbehavior,
     peers::Peers,
     request::Requests,
@@ -33,6 +33,7 @@ use crate::{
     session::{Sessions, sessions::Reading},
     storage::Change,
     substream::{SubstreamId, SubstreamOrder, Substreams},
+    succession::Successions,
     time::{Instant, Now},
     trust::Trust,
     wire::{frame::CloseReason, holdings::Holdings, message::AppMessage},
@@ -62,6 +63,7 @@ pub struct NodeCore {
     pub(super) requests: Requests,
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
+    pub(super) successions: Successions,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
@@ -77,7 +79,7 @@ pub struct NodeCore {
     /// When broadcasts wait no longer for peers whose queues are long.
     pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
-    told_behind: Option<Instant>,
+    pub(super) told_behind: Option<Instant>,
 }
 
 impl NodeCore {
@@ -91,7 +93,7 @@ impl NodeCore {
     ) -> Self {
         let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
         let session_dice = seed.stream("session");
-        Self {
+        let mut core = Self {
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
             peers: Peers::new(
                 config.peers,
@@ -106,6 +108,7 @@ impl NodeCore {
             requests: Requests::default(),
             substreams: Substreams::default(),
             trust: Trust::new(config.trust, snapshot.standings, now),
+            successions: Successions::new(id, snapshot.successions),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -122,7 +125,9 @@ impl NodeCore {
             told_behind: None,
             me: identity,
             network,
-        }
+        };
+        core.begin_inheritance(now);
+        core
     }
 
     /// Something happened.
@@ -315,6 +320,7 @@ impl NodeCore {
                 direct: self.direct.counters(),
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
+                succession: self.successions.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -460,24 +466,6 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         self.reserve_numbers(now);
-    }
-
-    /// Our own numbers go on above what this key signed without our knowing it.
-    pub(super) fn handle_numbers_behind(&mut self, now: Now) {
-        self.counters.numbers_behind += 1;
-        if self.told_behind.is_none_or(|at| now.mono.since(at) >= IDENTITY_NOTICE_INTERVAL) {
-            self.told_behind = Some(now.mono);
-            self.emit(Event::NumbersBehind);
-        }
-    }
-
-    /// A peer has said what it knows of us; `record` is the sequence of a record of ours that we
-    /// did not know of.
-    pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) {
-        if self.publisher.handle_recognized(now, record) {
-            self.handle_numbers_behind(now);
-        }
-        self.flush_outgoing(now);
     }
 
     /// Asks the disk for the numbers that will be needed next, and has our record follow them.

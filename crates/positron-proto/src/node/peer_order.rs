@@ -1,7 +1,9 @@
 //! How the rooms keep to what the application decides about its peers.
 
 use super::{PeerOrder, Refused, RoomQueues};
-use crate::{id::NodeId, limits::MAX_BAN_WORDS, peers::Peers, time::Now, trust::Trust};
+use crate::{
+    id::NodeId, limits::MAX_BAN_WORDS, peers::Peers, standings::TrustTable, time::Now, trust::Trust,
+};
 
 impl PeerOrder {
     /// Has the rooms keep to it.
@@ -44,6 +46,19 @@ impl PeerOrder {
             }
         }
         Ok(())
+    }
+
+    /// The same, about who has the place of a key that gave way to others.
+    pub(super) fn for_current(mut self, standings: &TrustTable) -> Self {
+        match &mut self {
+            Self::Ban { peer, .. }
+            | Self::Unban { peer }
+            | Self::Disconnect { peer }
+            | Self::Report { peer, .. }
+            | Self::Reserve { peer, .. }
+            | Self::Unreserve { peer } => *peer = standings.current(*peer),
+        }
+        self
     }
 
     /// Whom it concerns.

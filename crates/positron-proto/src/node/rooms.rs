@@ -8,12 +8,14 @@ use crate::{
     direct::{DirectCounters, DirectEffect, DirectMessage},
     gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
     id::NetworkId,
+    identity::Verified,
     metric::Metric,
     peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage},
     request::{RequestCounters, RequestEffect, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
     substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
+    succession::{Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage},
     trust::{RememberedTrust, TrustConfig, TrustEffect},
     wire::Malformed,
 };
@@ -27,6 +29,7 @@ messages! {
     Direct(DirectMessage) "Direct messages.";
     Request(RequestMessage) "Requests.";
     Substream(SubstreamMessage) "Streams between nodes.";
+    Succession(SuccessionMessage) "Keys that gave way to others.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -68,6 +71,8 @@ pub struct Snapshot {
     pub peers: Vec<KnownPeer>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
+    /// Keys that gave way to others.
+    pub successions: Vec<Verified<Succession>>,
     /// What the application has not acknowledged.
     pub deliveries: DeliveryLog,
 }
@@ -92,9 +97,9 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 5] {
-        let Self { numbers, gossip, peers, standings, deliveries } = self;
-        [numbers, gossip, peers, standings, deliveries]
+    fn rooms(&mut self) -> [&mut dyn Remembered; 6] {
+        let Self { numbers, gossip, peers, standings, successions, deliveries } = self;
+        [numbers, gossip, peers, standings, successions, deliveries]
     }
 }
 
@@ -108,6 +113,7 @@ pub(super) struct RoomQueues {
     pub(super) requests: VecDeque<RequestEffect>,
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
+    pub(super) succession: VecDeque<SuccessionEffect>,
 }
 
 /// Why the node wants to be woken.
@@ -153,6 +159,8 @@ pub struct AllCounters {
     pub requests: RequestCounters,
     /// Streams between nodes.
     pub substream: SubstreamCounters,
+    /// Keys that gave way to others.
+    pub succession: SuccessionCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -160,10 +168,12 @@ pub struct AllCounters {
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
-        let Self { session, datagrams, peers, gossip, direct, requests, substream, node } = self;
+        let Self { session, datagrams, peers, gossip, direct, .. } = self;
+        let Self { requests, substream, succession, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(node.iter())
+        let keys = succession.iter();
+        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(keys).chain(node.iter())
     }
 }
 

@@ -158,6 +158,9 @@ impl Peers {
         let (reason, parting) = if standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
+        } else if standings.is_retired(&peer.id) {
+            self.shared.counters.inbound_refused_retired += 1;
+            (CloseReason::KeyRetired, None)
         } else if let Err(reason) =
             self.links.admit(now.mono, &peer, self.reserved.contains(&peer.id))
         {
@@ -185,9 +188,11 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         let turn = &mut self.shared.turn(now, out);
-        if standings.is_banned(&peer.id, now.wall) {
-            turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
-            return self.bootstraps.handle_banned_contact(peer.id, turn);
+        let is_banned = standings.is_banned(&peer.id, now.wall);
+        if is_banned || standings.is_retired(&peer.id) {
+            let reason = if is_banned { CloseReason::Banned } else { CloseReason::KeyRetired };
+            turn.push(PeersEffect::Disconnect { peer: peer.id, reason: reason.clone() });
+            return self.bootstraps.handle_unwelcome(peer.id, reason, turn);
         }
         let is_reserved = self.reserved.contains(&peer.id);
         if !self.links.up(now.mono, peer, is_reserved) {

@@ -68,8 +68,8 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) -> Duration {
         use CloseReason::{
-            Banned, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout, Violation,
-            WrongFeatures, WrongNetwork, WrongVersion,
+            Banned, KeyRetired, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout,
+            Violation, WrongFeatures, WrongNetwork, WrongVersion,
         };
         let pause = match why {
             DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
@@ -95,10 +95,10 @@ impl Redial {
             }
             DownReason::ByPeer(ShuttingDown) => LOST_LONGEST,
             DownReason::ByPeer(
-                Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
-                | SelfDial,
+                Banned | KeyRetired | Pruned | Violation(_) | WrongNetwork | WrongVersion
+                | WrongFeatures | SelfDial,
             )
-            | DownReason::ByUs(Banned | Pruned | Violation(_)) => REFUSED_PAUSE,
+            | DownReason::ByUs(Banned | KeyRetired | Pruned | Violation(_)) => REFUSED_PAUSE,
             DownReason::ByPeer(_) | DownReason::ByUs(_) => REDIAL_FIRST,
         };
         self.leave_alone(peer, pause, book, turn);
@@ -114,8 +114,8 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) {
         use CloseReason::{
-            AddressFull, Banned, Duplicate, Pruned, SlotsFull, WrongFeatures, WrongNetwork,
-            WrongVersion,
+            AddressFull, Banned, Duplicate, KeyRetired, Pruned, SlotsFull, WrongFeatures,
+            WrongNetwork, WrongVersion,
         };
         let DialFailure::Handshake(HandshakeFailure::Refused(reason)) = failure else {
             return self.count_failure(node, book, turn);
@@ -123,7 +123,7 @@ impl Redial {
         match reason {
             SlotsFull | AddressFull => self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn),
             Duplicate => self.leave_alone(node, REDIAL_FIRST, book, turn),
-            Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
+            Banned | KeyRetired | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
                 self.lost.remove(&node);
                 self.leave_alone(node, REFUSED_PAUSE, book, turn);
             }

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::Expect,
+    handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{MAX_RESERVED, REDIAL_FIRST, RESERVED_LONGEST},
-    session::sessions::{DialOutcome, DialRequest, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,7 @@ use crate::{
 ///
 /// Each peer that is not linked has a deadline, never further away than [`RESERVED_LONGEST`], at
 /// which it is dialled: where the application says that it is, and where the book does, in turns.
+/// Where somebody else answers, that one is dialled next.
 #[derive(Debug, Default)]
 pub(super) struct Reserved {
     by_id: BTreeMap<NodeId, Reservation>,
@@ -35,6 +36,8 @@ struct Reservation {
     at: Option<SocketAddr>,
     /// Dials in a row that failed.
     failures: u32,
+    /// Who answered last instead, and where: perhaps its successor, who says so once it is linked.
+    found: Option<(NodeId, SocketAddr)>,
 }
 
 impl Reserved {
@@ -44,7 +47,7 @@ impl Reserved {
 
     /// A reservation that there is already gets the new address.
     pub(super) fn insert(&mut self, peer: NodeId, at: Option<SocketAddr>) {
-        self.by_id.insert(peer, Reservation { at, failures: 0 });
+        self.by_id.insert(peer, Reservation { at, failures: 0, found: None });
     }
 
     /// Whether there was one.
@@ -55,6 +58,11 @@ impl Reserved {
 
     pub(super) fn contains(&self, peer: &NodeId) -> bool {
         self.by_id.contains_key(peer)
+    }
+
+    /// Where the application says that it is.
+    pub(super) fn address_of(&self, peer: &NodeId) -> Option<SocketAddr> {
+        self.by_id.get(peer)?.at
     }
 
     /// Dials all that are not linked as soon as possible.
@@ -87,11 +95,16 @@ impl Reserved {
         turn: &mut Turn<'_>,
     ) {
         let Expect::Node(peer) = dial.expect else { return };
-        let is_failed = matches!(outcome, DialOutcome::Failed(_));
-        if is_failed
-            && dial.purpose == Purpose::Connect
+        let DialOutcome::Failed(failure) = outcome else { return };
+        if dial.purpose == Purpose::Connect
             && let Some(reservation) = self.by_id.get_mut(&peer)
         {
+            reservation.found = match failure {
+                DialFailure::Handshake(HandshakeFailure::WrongNode { found }) => {
+                    Some((*found, dial.to))
+                }
+                _ => None,
+            };
             reservation.failures = reservation.failures.saturating_add(1);
             let wait = backoff(turn.rng, reservation.failures, RESERVED_LONGEST);
             self.deadlines.set(peer, turn.now.mono + wait);
@@ -112,7 +125,7 @@ impl Reserved {
         turn: &mut Turn<'_>,
     ) {
         while let Some(peer) = self.deadlines.pop_due(turn.now.mono) {
-            let Some(reservation) = self.by_id.get(&peer) else { continue };
+            let Some(reservation) = self.by_id.get_mut(&peer) else { continue };
             if links.contains(&peer) {
                 continue;
             }
@@ -120,10 +133,12 @@ impl Reserved {
             let known = entry.and_then(AddressEntry::address);
             let places = [reservation.at, known];
             let turns = usize::from(!reservation.failures.is_multiple_of(2));
-            let to = places[turns].or(places[1 - turns]);
+            let found = reservation.found.take().filter(|(who, _)| !dialer.is_taken(who, links));
+            let to = found.map(|(_, at)| at).or(places[turns]).or(places[1 - turns]);
             let is_dialled = to.is_some_and(|to| {
                 let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
-                let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
+                let expect = Expect::Node(found.map_or(peer, |(found, _)| found));
+                let purpose = Purpose::Connect;
                 let request = DialRequest { to, expect, noise_static, purpose };
                 !dialer.is_taken(&peer, links) && dialer.dial(request, DialReason::Reserved, turn)
             });

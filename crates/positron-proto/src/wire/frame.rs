@@ -157,6 +157,9 @@ pub enum CloseReason {
     /// Another process with the same key is connected, from this address.
     #[error("another process with the same key is connected there, from {0}")]
     OtherProcess(String),
+    /// The key of this link gave way to another one. Who did so may have come before.
+    #[error("it knows the key that took the place of this one")]
+    KeyRetired,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -305,6 +308,7 @@ impl CloseReason {
             Self::Probe => 14,
             Self::AddressFull => 15,
             Self::OtherProcess(_) => 16,
+            Self::KeyRetired => 17,
             Self::Other(code) => *code,
         }
     }
@@ -339,6 +343,7 @@ impl CloseReason {
             14 => Self::Probe,
             15 => Self::AddressFull,
             16 => Self::OtherProcess(owned(text.as_ref())),
+            17 => Self::KeyRetired,
             other => Self::Other(other),
         })
     }
