@@ -222,6 +222,22 @@ impl fmt::Display for NodeEvent {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
             }
+            Self::NumbersBehind
+            | Self::UsedTwice { .. }
+            | Self::PeerSucceeded { .. }
+            | Self::SuccessionConflict { .. }
+            | Self::KeyRetired { .. } => self.fmt_identity(f),
+            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
+            Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
+            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
+        }
+    }
+}
+
+impl NodeEvent {
+    /// What happened to a key.
+    fn fmt_identity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::NumbersBehind => write!(
                 f,
                 "others know messages of this key that are newer than its database and clock: the \
@@ -259,9 +275,7 @@ impl fmt::Display for NodeEvent {
                  start with the new key. If you did not change it, somebody else has this key",
                 successor.short()
             ),
-            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
-            Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
-            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
+            _ => Ok(()),
         }
     }
 }

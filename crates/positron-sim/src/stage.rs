@@ -2,8 +2,8 @@
 
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::Ticket,
-    node::{Command, Refused, SequenceKind},
+    id::{NetworkId, Ticket},
+    node::{Command, PeerOrder, Refused, SequenceKind},
     session::sessions::LinkKind,
     time::{Duration, Instant},
 };
@@ -201,6 +201,22 @@ impl Stage {
         let answer = answer.map(|ticket| self.oracle.handle_asked(ticket, from, to, now));
         self.hear_news();
         Some(answer)
+    }
+
+    /// An application decides something about its peers. `None`: nobody is there to do it.
+    pub(crate) fn order(&mut self, host: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+        let now = self.now;
+        let answer = self.command(host, Command::Peer(order))?;
+        let answer = answer.map(|ticket| self.oracle.handle_accepted(host, ticket, now, None));
+        self.hear_news();
+        Some(answer)
+    }
+
+    /// The key of a host on which nothing runs gives way to another one.
+    pub(crate) fn rotate(&mut self, host: usize, cast: &Cast, network: &NetworkId) {
+        let to = cast.new_identity(host, self.now);
+        self.oracle.handle_rotated(host, to.node_id());
+        self.change(host, |host, _| host.rotate(to, network));
     }
 
     /// What nodes ask each other.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use positron_proto::{
-    node::{NodeCore, NodeView, Refused, SequenceKind, Snapshot},
+    id::NodeId,
+    node::{NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -159,6 +160,17 @@ impl World {
         self.stage.ask((from, to), work, timeout)
     }
 
+    /// Lets the application of a node decide something about its peers, now. `None`: nobody is
+    /// there to do it.
+    pub fn order(&mut self, node: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+        self.stage.order(node, order)
+    }
+
+    /// The id of the key on a machine, whether a process runs or not.
+    pub fn id(&self, node: usize) -> NodeId {
+        self.stage.hosts()[node].identity().node_id()
+    }
+
     /// What was asked so far, and what became of it.
     pub fn questions(&self) -> &[Question] {
         self.stage.questions()
@@ -239,6 +251,11 @@ impl World {
                 self.each(who, dead, |stage, node| {
                     stage.change(node, |host, _| host.restore_backup());
                 });
+            }
+            Fault::Rotate(who) => {
+                for node in self.those(who, |host| !host.is_live()) {
+                    self.stage.rotate(node, &self.cast, &self.scenario.config.network);
+                }
             }
             Fault::TurnClock { who, seconds } => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.turn_clock(*seconds));

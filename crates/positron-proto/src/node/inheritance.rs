@@ -1,6 +1,6 @@
 //! What follows when a key gives way to another: trust, bans and reservations do.
 
-use super::{Effect, Event, NodeCore, pending_verification::Claim, verification::Verification};
+use super::{Effect, Event, NodeCore, pending_verification::Claim};
 use crate::{
     id::NodeId,
     identity::{Signed, Verdict, Verified},
@@ -67,7 +67,7 @@ impl Inheritance<'_> {
     }
 
     /// A peer said records: it hears which of these keys gave way to others.
-    pub(super) fn told(&mut self, now: Now, peer: NodeId, message: &PeersMessage) {
+    pub(super) fn handle_records(&mut self, now: Now, peer: NodeId, message: &PeersMessage) {
         let standings = self.0.trust.standings();
         let retired = nodes_in(message).filter(|node| standings.is_retired(node));
         self.0.successions.tell_of(now, peer, retired, &mut self.0.queues.succession);
@@ -103,10 +103,10 @@ impl Inheritance<'_> {
     pub(super) fn route(&mut self, now: Now, out: SuccessionEffect) {
         match out {
             SuccessionEffect::VerifyAcceptance { from, claim } => {
-                Verification(self.0).ask(now, from, Claim::Acceptance(claim));
+                self.0.verify(now, from, Claim::Acceptance(claim));
             }
             SuccessionEffect::Verify { from, claim } => {
-                Verification(self.0).ask(now, from, Claim::Succession(claim));
+                self.0.verify(now, from, Claim::Succession(claim));
             }
             SuccessionEffect::Send { to, message } => {
                 let (lane, body) = (message.lane(), message.encode());

@@ -12,7 +12,8 @@
 //! `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings more than the
 //! disk takes, and waits) and `pending_verification.rs` (claims that
 //! wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
-//! places), `recognition.rs` (what others know of our numbers) and `inheritance.rs` (keys that give way to others).
+//! places), `recognition.rs` (what others know of our numbers) and `inheritance.rs` (keys that give
+//! way to others).
 
 mod backlog;
 pub mod change;

@@ -168,7 +168,7 @@ impl NodeCore {
                 self.send(now, to, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
-                Verification(self).ask(now, from, Claim::Record(record));
+                self.verify(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
                 self.persist_later(now, peers::change::keep(&peer));
@@ -195,7 +195,7 @@ impl NodeCore {
         match out {
             gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
-                Verification(self).ask(now, from, Claim::Gossip(ttl, claim));
+                self.verify(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
@@ -228,7 +228,7 @@ impl NodeCore {
                 self.peers.connect(now, peer, &mut self.queues.peers);
             }
             direct::DirectEffect::Verify { from, claim } => {
-                Verification(self).ask(now, from, Claim::Direct(claim));
+                self.verify(now, from, Claim::Direct(claim));
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
@@ -456,7 +456,7 @@ impl NodeCore {
     }
 
     fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
-        Inheritance(self).told(now, from, &incoming);
+        Inheritance(self).handle_records(now, from, &incoming);
         let standings = self.trust.standings();
         self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
@@ -521,6 +521,11 @@ impl NodeCore {
     /// Which keys gave way to others, and what follows, is known from the start.
     pub(super) fn begin_inheritance(&mut self, now: Now) {
         Inheritance(self).begin(now);
+    }
+
+    /// Has a claim of `from` checked.
+    pub(super) fn verify(&mut self, now: Now, from: NodeId, claim: Claim) {
+        Verification(self).ask(now, from, claim);
     }
 
     /// A signature was checked.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Acceptance, Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage, Tie,
-    tellers::{Step, Tellers},
+    tellers::{CheckStep, Tellers},
 };
 use crate::{
     id::NodeId,
@@ -194,13 +194,13 @@ impl Successions {
         tie: &impl Fn(&NodeId) -> Tie,
         out: &mut VecDeque<SuccessionEffect>,
     ) {
-        while let Some((claim, Step::Unchecked)) = self.tellers.first(&from) {
+        while let Some((claim, CheckStep::Unchecked)) = self.tellers.first(&from) {
             let (old, new) = ends(claim);
             match self.judge(&old, &new, tie(&old)) {
                 // A conflict is told only when it is true.
                 Judgement::New | Judgement::Conflict(_) => {
                     let claim = claim.content().acceptance().clone();
-                    self.tellers.step(&from, Step::Acceptance);
+                    self.tellers.step(&from, CheckStep::Acceptance);
                     return out.push_back(SuccessionEffect::VerifyAcceptance { from, claim });
                 }
                 refused => self.count(refused),
@@ -216,11 +216,11 @@ impl Successions {
         accepted: &Verified<Acceptance>,
         out: &mut VecDeque<SuccessionEffect>,
     ) {
-        if let Some((claim, Step::Acceptance)) = self.tellers.first(&from)
+        if let Some((claim, CheckStep::Acceptance)) = self.tellers.first(&from)
             && claim.content().acceptance() == accepted.claim()
         {
             let claim = claim.clone();
-            self.tellers.step(&from, Step::Succession);
+            self.tellers.step(&from, CheckStep::Succession);
             out.push_back(SuccessionEffect::Verify { from, claim });
         }
     }
@@ -235,7 +235,7 @@ impl Successions {
         out: &mut VecDeque<SuccessionEffect>,
     ) {
         match self.tellers.first(&from) {
-            Some((claim, Step::Succession)) if claim == succession.claim() => {}
+            Some((claim, CheckStep::Succession)) if claim == succession.claim() => {}
             _ => return,
         }
         self.tellers.pop(&from);
@@ -246,7 +246,10 @@ impl Successions {
     /// A claim of `from` proved false: it passed on what it did not check, and is not listened to
     /// further.
     pub fn handle_refuted(&mut self, from: NodeId, out: &mut VecDeque<SuccessionEffect>) {
-        if matches!(self.tellers.first(&from), Some((_, Step::Acceptance | Step::Succession))) {
+        if matches!(
+            self.tellers.first(&from),
+            Some((_, CheckStep::Acceptance | CheckStep::Succession))
+        ) {
             self.counters.forged += 1;
             self.tellers.clear(&from);
             let what = Misbehavior::ForgedSignature;

@@ -25,14 +25,14 @@ pub(super) struct Tellers {
 struct Teller {
     linked: bool,
     waiting: VecDeque<Signed<Succession>>,
-    step: Step,
+    step: CheckStep,
     hears: Allowance,
     says: Allowance,
 }
 
 /// How far the first one that waits is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum CheckStep {
     #[default]
     Unchecked,
     /// The signature of the new key is being checked.
@@ -91,13 +91,13 @@ impl Tellers {
     }
 
     /// The first claim that waits, and how far it is.
-    pub(super) fn first(&self, from: &NodeId) -> Option<(&Signed<Succession>, Step)> {
+    pub(super) fn first(&self, from: &NodeId) -> Option<(&Signed<Succession>, CheckStep)> {
         let teller = self.by_id.get(from)?;
         Some((teller.waiting.front()?, teller.step))
     }
 
     /// The first claim goes on.
-    pub(super) fn step(&mut self, from: &NodeId, step: Step) {
+    pub(super) fn step(&mut self, from: &NodeId, step: CheckStep) {
         if let Some(teller) = self.by_id.get_mut(from) {
             teller.step = step;
         }
@@ -107,7 +107,7 @@ impl Tellers {
     pub(super) fn pop(&mut self, from: &NodeId) {
         if let Some(teller) = self.by_id.get_mut(from) {
             teller.waiting.pop_front();
-            teller.step = Step::Unchecked;
+            teller.step = CheckStep::Unchecked;
         }
         self.forget_if_done(from);
     }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod identities;
+mod rotation;
 
 use std::ops::Range;
 
