@@ -101,7 +101,7 @@ pub enum NodeEvent {
         addresses: Vec<SocketAddr>,
     },
     /// A peer has another key now, as the old one and the new one say
-    /// ([`rotate`](crate::keys::rotate)). What was made of the old one counts for the new one:
+    /// ([`rotate_key`](crate::rotate_key)). What was made of the old one counts for the new one:
     /// score, ban and reservation.
     PeerSucceeded {
         /// The id that is nobody's any more.

@@ -15,6 +15,7 @@ use positron_proto::{
     peers::{self, Bootstrap},
     request,
     session::sessions,
+    succession,
     time::Now,
 };
 use serde::Serialize;
@@ -64,6 +65,8 @@ pub struct Stats {
     pub datagrams: DatagramStats,
     /// The address book and dials.
     pub discovery: peers::PeersCounters,
+    /// Keys that gave way to others.
+    pub succession: succession::SuccessionCounters,
     /// Signatures, and what the node itself dropped.
     pub node: NodeCounters,
     /// What the node makes of its peers.
@@ -283,6 +286,7 @@ impl Stats {
                 unsent_too_large: around.unsent.0,
             },
             discovery: view.counters.peers,
+            succession: view.counters.succession,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned },
             used_twice: view.used_twice.iter().map(UsedTwiceStats::new).collect(),
