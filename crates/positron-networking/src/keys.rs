@@ -222,7 +222,8 @@ pub fn replace(
     write(&path, identity, passphrase, Existing::Replace)
 }
 
-/// Writes the key of `identity` to a file that is not there yet, encrypted if there is a passphrase.
+/// Writes the key of `identity` to a file that is not there yet, encrypted if there is a
+/// passphrase.
 pub(crate) fn create(
     path: &Path,
     identity: &Identity,

@@ -107,9 +107,10 @@ pub fn rotate_key(
     let of_file = if passphrase.is_none() { of_file().transpose()? } else { None };
     let passphrase = passphrase.or(of_file.as_ref());
 
-    let lock = DataFolder::lock(&folder)?;
     let missing = || RotateError::NoNode { folder: folder.clone(), missing: path.clone() };
     let old = keys::load(&path, passphrase)?.ok_or_else(missing)?;
+    // Whoever was quicker left word in the database that this key is no key any more.
+    let lock = DataFolder::lock(&folder)?;
     let (store, snapshot) = Store::open(lock, config.network_id(), &config.network, drop)?;
     let next = NextKey::beside(&path)?;
     let prepared = next.load(&old, passphrase)?;
