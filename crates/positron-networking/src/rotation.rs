@@ -283,11 +283,11 @@ mod tests {
     #[tokio::test]
     async fn where_no_node_has_lived_nothing_is_made() {
         let folder = tempfile::tempdir().unwrap();
-        let data_dir = Some(folder.path().join("node"));
-        let config = NetworkConfig { data_dir: data_dir.clone(), ..NetworkConfig::loopback() };
+        let node = folder.path().join("node");
+        let config = NetworkConfig { data_dir: Some(node.clone()), ..NetworkConfig::loopback() };
         let error = rotate_key(&config, None).unwrap_err();
         assert!(matches!(error, RotateError::NoNode { .. }), "{error}");
-        assert!(!data_dir.unwrap().exists());
+        assert!(!node.exists());
         let error = rotate_key(&NetworkConfig::loopback(), None).unwrap_err();
         assert!(matches!(error, RotateError::NoFolder), "{error}");
     }
