@@ -6,6 +6,7 @@ use positron_proto::{
     handshake::link_public_key,
     id::NetworkId,
     identity::{Identity, SignatureJob, Signed, Statement},
+    succession::Succession,
     time::WallTime,
     wire::{
         Address, Reader,
@@ -21,12 +22,16 @@ use super::input::Bytes;
 /// the two together comes to the same as one by one.
 pub(crate) fn check(bytes: &[u8]) {
     let mut input = Bytes(bytes);
-    match input.byte() % 4 {
+    match input.byte() % 5 {
         0 => check_claim(&BROADCAST, &mut input, |bytes| read_message(bytes, Audience::Everyone)),
         1 => check_claim(&BROADCAST, &mut input, |bytes| {
             read_message(bytes, Audience::Node(identity(2).node_id()))
         }),
         2 => check_claim(&SHORT_RECORD, &mut input, read_record),
+        4 => check_claim(&SUCCESSION, &mut input, |bytes| {
+            let mut reader = Reader::new(bytes::Bytes::copy_from_slice(bytes));
+            Signed::<Succession>::decode(&mut reader).ok()
+        }),
         _ => check_claim(&LONG_RECORD, &mut input, read_record),
     }
 }
@@ -76,6 +81,14 @@ static BROADCAST: LazyLock<Genuine<AppMessage>> = LazyLock::new(|| {
         payload: "said".into(),
     };
     let claim = identity(1).sign(message, &network()).claim().clone();
+    let mut bytes = Vec::new();
+    claim.encode(&mut bytes);
+    Genuine { claim, bytes }
+});
+
+/// Of what only the old key signed of it: the new key's signature is part of that.
+static SUCCESSION: LazyLock<Genuine<Succession>> = LazyLock::new(|| {
+    let claim = Succession::sign(&identity(1), &identity(2), &network()).claim().clone();
     let mut bytes = Vec::new();
     claim.encode(&mut bytes);
     Genuine { claim, bytes }

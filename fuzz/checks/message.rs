@@ -8,12 +8,13 @@ use positron_proto::{
     limits::{
         MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_FAILURE_TEXT, MAX_HOLDINGS_RANGES,
         MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
-        MAX_TTL, SUBSTREAM_PIECE,
+        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TTL, SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
     request::{RequestMessage, Status},
     substream::SubstreamMessage,
+    succession::{Succession, SuccessionMessage},
     wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
 };
 
@@ -80,6 +81,13 @@ fn check_bounds(message: &Message) {
         Message::Request(RequestMessage::Cancel { .. }) => {}
         Message::Substream(SubstreamMessage::Data { bytes, .. }) => {
             assert!(bytes.len() <= SUBSTREAM_PIECE);
+        }
+        Message::Succession(SuccessionMessage(told)) => {
+            assert!((1..=MAX_SUCCESSIONS_PER_MESSAGE).contains(&told.len()));
+            let ends = |told: &Signed<Succession>| {
+                (told.content().predecessor(), told.content().successor())
+            };
+            assert!(told.iter().map(ends).all(|(old, new)| old != new));
         }
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {

@@ -178,6 +178,8 @@ impl Service {
             | NodeEvent::BroadcastOutran { .. }
             | NodeEvent::NumbersBehind
             | NodeEvent::UsedTwice { .. }
+            | NodeEvent::SuccessionConflict { .. }
+            | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }
             | NodeEvent::StorageFailed { .. } => {
                 tracing::warn!("{text}");
@@ -313,9 +315,10 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
     let exit = match error {
         StartError::Config(_) => Exit::Configuration,
         StartError::Bind { .. } => Exit::Network,
-        StartError::Key(_) | StartError::OtherIdentity { .. } | StartError::Storage(_) => {
-            Exit::Storage
-        }
+        StartError::Key(_)
+        | StartError::KeyRetired { .. }
+        | StartError::OtherIdentity { .. }
+        | StartError::Storage(_) => Exit::Storage,
         StartError::Subscription(_) => Exit::Configuration,
         StartError::Entropy(_) | StartError::NoRuntime => Exit::Internal,
     };

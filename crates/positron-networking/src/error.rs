@@ -37,6 +37,17 @@ pub enum StartError {
         /// Whose the key is.
         found: NodeId,
     },
+    /// The key gave way to another one, as the database knows: peers would refuse the node.
+    #[error(
+        "the key of this node gave way to that of node {successor}: if `positron-net id rotate` \
+         was interrupted, run it again; if the key file is an old copy, put the new one in its \
+         place; if you did not change the key, somebody else has it, and a new data folder makes \
+         a new node"
+    )]
+    KeyRetired {
+        /// Who has its place.
+        successor: NodeId,
+    },
     /// The data folder or the database in it cannot be used.
     #[error(transparent)]
     Storage(#[from] StoreError),

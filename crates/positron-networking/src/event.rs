@@ -122,6 +122,31 @@ pub enum NodeEvent {
         /// Where: of this node's key the other place, as a peer told it; of that of a peer both.
         addresses: Vec<SocketAddr>,
     },
+    /// A peer has another key now, as the old one and the new one say
+    /// ([`rotate_key`](crate::rotate_key)). What was made of the old one counts for the new one:
+    /// score, ban and reservation.
+    PeerSucceeded {
+        /// The id that is nobody's any more.
+        old: NodeId,
+        /// The id of the same peer from now on.
+        new: NodeId,
+    },
+    /// A key named a second successor: somebody else has it beside its holder. The one that this
+    /// node heard of first stays; whether it is the holder is for people to find out.
+    SuccessionConflict {
+        /// Whose key.
+        old: NodeId,
+        /// Who came after it here.
+        kept: NodeId,
+        /// Who was refused.
+        refused: NodeId,
+    },
+    /// The key of this node gave way to another one, as it signed itself: this is an old copy of
+    /// it, or somebody else has it. Peers that know of it refuse this node.
+    KeyRetired {
+        /// Who has its place.
+        successor: NodeId,
+    },
     /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
     /// node tries again by itself.
     StorageWaits {
@@ -164,6 +189,11 @@ impl NodeEvent {
             Event::UsedTwice(UsedTwice { node, addresses }) => {
                 Self::UsedTwice { node, ours: node == me, addresses }
             }
+            Event::PeerSucceeded { old, new } => Self::PeerSucceeded { old, new },
+            Event::SuccessionConflict { old, kept, refused } => {
+                Self::SuccessionConflict { old, kept, refused }
+            }
+            Event::KeyRetired { successor } => Self::KeyRetired { successor },
             Event::StorageWaits { why } => Self::StorageWaits { reason: why },
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { why } => Self::StorageFailed { reason: why },
@@ -199,6 +229,7 @@ impl fmt::Display for NodeEvent {
                         address.ip()
                     ),
                     CloseReason::Banned => "it is banned".into(),
+                    CloseReason::KeyRetired => "its key gave way to another one".into(),
                     other => other.to_string(),
                 };
                 write!(f, "refused peer {} at {address}: {why}", peer.short())?;
@@ -228,6 +259,22 @@ impl fmt::Display for NodeEvent {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
             }
+            Self::NumbersBehind
+            | Self::UsedTwice { .. }
+            | Self::PeerSucceeded { .. }
+            | Self::SuccessionConflict { .. }
+            | Self::KeyRetired { .. } => self.fmt_identity(f),
+            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
+            Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
+            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
+        }
+    }
+}
+
+impl NodeEvent {
+    /// What happened to a key.
+    fn fmt_identity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::NumbersBehind => write!(
                 f,
                 "others know messages of this key that are newer than its database and clock: the \
@@ -248,9 +295,24 @@ impl fmt::Display for NodeEvent {
                     write!(f, "the identity of peer {peer} is in use in two places: {places}")
                 }
             }
-            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
-            Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
-            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
+            Self::PeerSucceeded { old, new } => {
+                write!(f, "peer {} has a new key: it is {} from now on", old.short(), new.short())
+            }
+            Self::SuccessionConflict { old, kept, refused } => write!(
+                f,
+                "somebody else has the key of peer {} as well: it named two successors; {} stays, \
+                 and {} is refused",
+                old.short(),
+                kept.short(),
+                refused.short()
+            ),
+            Self::KeyRetired { successor } => write!(
+                f,
+                "the key of this node gave way to that of node {}: peers refuse it from now on; \
+                 start with the new key. If you did not change it, somebody else has this key",
+                successor.short()
+            ),
+            _ => Ok(()),
         }
     }
 }

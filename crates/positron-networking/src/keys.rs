@@ -144,7 +144,7 @@ pub(crate) fn load_or_create(
         return Err(KeyError::Lost { path: path.into(), database: database.into() });
     }
     let identity = Identity::from_secret(fresh.into());
-    match write(path, &identity, passphrase, Existing::Keep) {
+    match create(path, &identity, passphrase) {
         Ok(()) => Ok(identity),
         // Another process was quicker: its key is the one.
         Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
@@ -220,6 +220,16 @@ pub fn replace(
 ) -> Result<(), KeyError> {
     let path = fs::canonicalize(path).map_err(failed("replace", path))?;
     write(&path, identity, passphrase, Existing::Replace)
+}
+
+/// Writes the key of `identity` to a file that is not there yet, encrypted if there is a
+/// passphrase.
+pub(crate) fn create(
+    path: &Path,
+    identity: &Identity,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), KeyError> {
+    write(path, identity, passphrase, Existing::Keep)
 }
 
 /// The text in a file that nobody else may read, or change.
@@ -343,7 +353,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {
     move |source| KeyError::Io { doing, path: path.into(), source }
 }
 

@@ -50,6 +50,7 @@ mod panic;
 mod peers;
 pub mod reach;
 mod request;
+mod rotation;
 mod shutdown;
 pub mod stats;
 mod streams;
@@ -81,6 +82,7 @@ pub use positron_proto::{
 };
 pub use positron_store::StoreError;
 pub use request::Request;
+pub use rotation::{RotateError, RotatedKey, rotate_key};
 pub use stats::{Ban, Banned, Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 

@@ -11,6 +11,7 @@ use crate::{
     KeyError, NetworkConfig, StartError,
     driver::{Arrivals, storage::Storage},
     keys,
+    rotation::successor,
 };
 
 /// The only entropy of a node.
@@ -86,6 +87,9 @@ fn open_now(
         Some(folder) => Storage::open(folder, config, arrivals)?,
         None => Default::default(),
     };
+    if let Some(successor) = successor(&snapshot.successions, &identity) {
+        return Err(StartError::KeyRetired { successor });
+    }
     snapshot.numbers.key = if was_used { KeyAge::Used } else { KeyAge::New };
     Ok((identity, storage, snapshot))
 }

@@ -16,6 +16,7 @@ use positron_proto::{
     request,
     session::sessions,
     subnet::Subnet,
+    succession,
     time::Now,
 };
 use serde::Serialize;
@@ -67,6 +68,8 @@ pub struct Stats {
     pub datagrams: DatagramStats,
     /// The address book and dials.
     pub discovery: peers::PeersCounters,
+    /// Keys that gave way to others.
+    pub succession: succession::SuccessionCounters,
     /// Signatures, and what the node itself dropped.
     pub node: NodeCounters,
     /// What the node makes of its peers.
@@ -323,6 +326,7 @@ impl Stats {
                 unsent_too_large: around.unsent.0,
             },
             discovery: view.counters.peers,
+            succession: view.counters.succession,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned, banned_addresses: view.banned_addresses },
             reserved: view.reserved.iter().map(ReservedStats::new).collect(),

@@ -5,7 +5,7 @@
 //! `node`, never use one another. `cargo xtask tidy` reads the order here.
 //!
 //! ```text
-//! time · deadlines · lru                given time, ordered deadlines, who gives way
+//! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
 //! limits · metric                       every bound, what a counter is
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup · subnet                     addresses that count as one · that begin alike
@@ -16,10 +16,11 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust   who is here · what is said · belief
+//! peers · gossip · direct · request · substream · trust · succession  who is here · what is said
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
+mod allowance;
 mod crypto;
 pub mod datagram;
 pub mod deadlines;
@@ -43,6 +44,7 @@ pub mod storage;
 pub mod stream;
 pub mod subnet;
 pub mod substream;
+pub mod succession;
 pub mod time;
 pub mod trust;
 pub mod wire;

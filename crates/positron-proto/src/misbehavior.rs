@@ -93,6 +93,8 @@ pub enum BanReason {
     Reported(Arc<str>),
     /// The application wants it so, in these words.
     Ordered(Arc<str>),
+    /// The key that it succeeds was refused.
+    Inherited,
 }
 
 impl fmt::Display for BanReason {
@@ -101,6 +103,7 @@ impl fmt::Display for BanReason {
             Self::Observed(what) => f.write_str(what.name()),
             Self::Reported(why) => write!(f, "reported by the application: {why}"),
             Self::Ordered(why) => write!(f, "by the application: {why}"),
+            Self::Inherited => f.write_str("the key that it succeeds is banned"),
         }
     }
 }

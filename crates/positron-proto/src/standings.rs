@@ -20,18 +20,31 @@ pub struct TrustTable {
     known: BTreeMap<NodeId, PeerTrust>,
     banned: usize,
     addresses: Vec<Subnet>,
+    /// Who came after a key that is nobody's any more.
+    successors: BTreeMap<NodeId, NodeId>,
 }
 
 impl TrustTable {
     /// Nobody was observed yet; strangers stand at `initial`.
     pub fn new(initial: f64) -> Self {
-        Self { initial, known: BTreeMap::new(), banned: 0, addresses: Vec::new() }
+        Self {
+            initial,
+            known: BTreeMap::new(),
+            banned: 0,
+            addresses: Vec::new(),
+            successors: BTreeMap::new(),
+        }
     }
 
     /// The standing of `peer`.
     pub fn of(&self, peer: &NodeId) -> PeerTrust {
         let stranger = PeerTrust { score: self.initial, banned_until: None };
         self.known.get(peer).copied().unwrap_or(stranger)
+    }
+
+    /// Whether `peer` was observed.
+    pub fn knows(&self, peer: &NodeId) -> bool {
+        self.known.contains_key(peer)
     }
 
     /// Whether `peer` is refused at `now`.
@@ -67,6 +80,34 @@ impl TrustTable {
     /// Whether nobody was observed yet.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// Whether this key gave way to another: its holder is somebody else now, and it is nobody's.
+    pub fn is_retired(&self, peer: &NodeId) -> bool {
+        self.successors.contains_key(peer)
+    }
+
+    /// Who has the place of this key now: itself, unless it is retired.
+    pub fn current(&self, peer: NodeId) -> NodeId {
+        let mut current = peer;
+        // Successions lead nowhere twice.
+        while let Some(next) = self.successors.get(&current) {
+            current = *next;
+        }
+        current
+    }
+
+    /// How many keys gave way to others.
+    pub fn retired(&self) -> usize {
+        self.successors.len()
+    }
+
+    pub(crate) fn retire(&mut self, old: NodeId, new: NodeId) {
+        self.successors.insert(old, new);
+    }
+
+    pub(crate) fn unretire(&mut self, old: &NodeId) {
+        self.successors.remove(old);
     }
 
     pub(crate) fn set(&mut self, peer: NodeId, standing: PeerTrust) {

@@ -18,6 +18,7 @@ use positron_proto::{
     peers::PeersMessage,
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
+    succession::{Succession, SuccessionMessage},
     time::{Duration, WallTime},
     wire::{
         Address, Reader,
@@ -71,6 +72,13 @@ fn statements_are_signed_as_written_down() {
         let signed = claim.signed_bytes(&network());
         add(name, &signed, record.id().as_bytes(), claim.signature().as_bytes());
     }
+    let succession = succession(1, 2);
+    let acceptance = succession.content().acceptance();
+    let (claim, id) = (succession.claim(), acceptance.id(&network()));
+    let signed = acceptance.signed_bytes(&network());
+    add("acceptance", &signed, id.as_bytes(), acceptance.signature().as_bytes());
+    let signed = claim.signed_bytes(&network());
+    add("succession", &signed, succession.id().as_bytes(), claim.signature().as_bytes());
     lines.compare_with(include_str!("vectors/statements.txt"));
 }
 
@@ -195,6 +203,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         fin,
         bytes: Bytes::from_static(b"bytes"),
     };
+    let history = [(1, 2), (2, 3)].map(|(old, new)| succession(old, new).claim().clone()).into();
     vec![
         ("handshake", hello(false, Vec::new()).into()),
         ("handshake_ack", hello(true, records()).into()),
@@ -217,6 +226,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("substream_reset", SubstreamMessage::Reset { label, why: code }.into()),
         ("substream_reset.gone", SubstreamMessage::Reset { label, why: SubstreamEnd::Gone }.into()),
         ("substream_stop", SubstreamMessage::Stop { label, why: SubstreamEnd::Busy }.into()),
+        ("succession", SuccessionMessage(history).into()),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),
@@ -256,6 +266,7 @@ fn frames() -> Vec<(&'static str, Frame)> {
             let reason = "café closed".into();
             Frame::Close(CloseReason::Application { code: 0x0102_0304, reason })
         }),
+        ("close.key_retired", Frame::Close(CloseReason::KeyRetired)),
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),
@@ -419,6 +430,10 @@ fn record(of: u8) -> Verified<PeerRecord> {
     identity(of).sign(record, &network())
 }
 
+fn succession(old: u8, new: u8) -> Verified<Succession> {
+    Succession::sign(&identity(old), &identity(new), &network())
+}
+
 /// What a node of a later version may say of itself: addresses, carriers and capabilities that mean
 /// nothing here, and a valid signature over them.
 fn later_record() -> Verified<PeerRecord> {
@@ -497,4 +512,6 @@ fn claims_in_the_vectors_are_valid() {
     assert!(valid(broadcast().claim().clone()) && valid(direct().claim().clone()));
     assert!(valid(record(1).claim().clone()) && valid(record(2).claim().clone()));
     assert!(valid(later_record().claim().clone()));
+    let succession = succession(1, 2);
+    assert!(valid(succession.claim().clone()) && valid(succession.content().acceptance().clone()));
 }

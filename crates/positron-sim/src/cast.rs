@@ -61,6 +61,12 @@ impl Cast {
         Hosts::new(hosts, environment)
     }
 
+    /// A key that nobody had yet, for the owner of a host.
+    pub(crate) fn new_identity(&self, index: usize, now: Instant) -> Identity {
+        let owner = self.seed.child(&format!("host {index}"));
+        Identity::from_seed(owner.stream(&format!("identity at {now:?}")).bytes())
+    }
+
     /// What begins to run on a host.
     pub(crate) fn machine(&self, index: usize, host: &Host, now: Instant) -> Box<dyn Machine> {
         let seed = self.seed.child(&format!("host {index} life {}", host.life() + 1));

@@ -107,6 +107,12 @@ impl Disk {
         }
     }
 
+    /// Somebody writes to the database beside the process.
+    pub(crate) fn put(&mut self, change: Change) {
+        self.committed.push_back(change);
+        self.sync();
+    }
+
     /// The process is gone.
     pub(crate) fn crash(&mut self, loss: Loss) {
         if loss == Loss::Power {

@@ -10,11 +10,12 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::{LinkId, NodeId, Ticket},
+    id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused},
     rng::Seed,
     session::sessions::Reading,
+    succession::{Succession, change::keep},
     time::{Duration, Instant, Now},
 };
 
@@ -32,7 +33,7 @@ use crate::{
     run_hash::RunHash,
     scenario::Gateway,
     stack::{Stack, Told},
-    trace::Trace,
+    trace::{Trace, brief},
 };
 
 /// Inputs in one microsecond of virtual time beyond which a process goes round in circles. A thaw
@@ -344,6 +345,12 @@ impl Host {
         self.disk = self.backup.copy();
     }
 
+    /// Somebody has its key give way to another one, beside the process.
+    pub(crate) fn rotate(&mut self, to: Identity, network: &NetworkId) {
+        self.disk.put(keep(&Succession::sign(&self.identity, &to, network)));
+        self.identity = Arc::new(to);
+    }
+
     /// Somebody sets its wall clock.
     pub(crate) const fn turn_clock(&mut self, by_seconds: i64) {
         self.clock.turn(by_seconds);
@@ -587,14 +594,4 @@ impl Host {
             self.begin_batch(environment);
         }
     }
-}
-
-/// At most a line of what something looks like.
-fn brief(thing: &impl core::fmt::Debug) -> String {
-    let mut text = format!("{thing:?}");
-    if let Some((end, _)) = text.char_indices().nth(200) {
-        text.truncate(end);
-        text.push_str("..");
-    }
-    text
 }

@@ -203,6 +203,9 @@ pub enum Fault {
     /// Databases of processes that do not run become what they were at the last
     /// [`BackUp`](Self::BackUp): nothing at all, if there was none. Keys stay.
     RestoreBackup(Selector),
+    /// Keys of processes that do not run give way to new ones, and their databases know of it:
+    /// `positron-net id rotate`. A second machine ([`Double`](Self::Double)) has the old one.
+    Rotate(Selector),
     /// Wall clocks jump by this many seconds.
     TurnClock {
         /// Whose.

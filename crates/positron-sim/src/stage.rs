@@ -2,7 +2,7 @@
 
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
-    id::Ticket,
+    id::{NetworkId, Ticket},
     node::{Command, PeerOrder, Refused, SequenceKind},
     session::sessions::LinkKind,
     time::{Duration, Instant},
@@ -210,6 +210,13 @@ impl Stage {
         let answer = answer.map(|ticket| self.oracle.handle_accepted(by, ticket, now, None));
         self.hear_news();
         Some(answer)
+    }
+
+    /// The key of a host on which nothing runs gives way to another one.
+    pub(crate) fn rotate(&mut self, host: usize, cast: &Cast, network: &NetworkId) {
+        let to = cast.new_identity(host, self.now);
+        self.oracle.handle_rotated(host, to.node_id());
+        self.change(host, |host, _| host.rotate(to, network));
     }
 
     /// What nodes ask each other.

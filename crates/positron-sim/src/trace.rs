@@ -41,3 +41,13 @@ impl Trace {
         self.lines.iter().flatten().cloned().collect()
     }
 }
+
+/// At most a line of what something looks like.
+pub(crate) fn brief(thing: &impl core::fmt::Debug) -> String {
+    let mut text = format!("{thing:?}");
+    if let Some((end, _)) = text.char_indices().nth(200) {
+        text.truncate(end);
+        text.push_str("..");
+    }
+    text
+}

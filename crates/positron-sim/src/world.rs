@@ -247,6 +247,7 @@ impl World {
                     stage.change(node, |host, _| host.restore_backup());
                 });
             }
+            Fault::Rotate(who) => self.rotate(who),
             Fault::TurnClock { who, seconds } => self.each(who, all, |stage, node| {
                 stage.change(node, |host, _| host.turn_clock(*seconds));
             }),
@@ -254,6 +255,13 @@ impl World {
                 self.stage
                     .change_environment(|environment| environment.change((**physics).clone()));
             }
+        }
+    }
+
+    /// The keys of those on which nothing runs give way to new ones.
+    fn rotate(&mut self, who: &Selector) {
+        for node in self.those(who, |host| !host.is_live()) {
+            self.stage.rotate(node, &self.cast, &self.scenario.config.network);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 use positron_networking::{
-    NodeId,
+    NodeId, RotateError, RotatedKey,
     keys::{self, Passphrase},
+    rotate_key,
 };
 use serde_json::json;
 
@@ -34,6 +35,10 @@ enum Change {
     Encrypt(ChangeOptions),
     /// Write the key file without a passphrase
     Decrypt(ChangeOptions),
+    /// Give the node, which must not run, a new key and with it a new id. Both keys sign that the
+    /// new one takes the place of the old one: peers go on trusting, banning and reserving the node
+    /// as before, and refuse the old key. It is written over; copies of it are worth nothing then
+    Rotate(ChangeOptions),
 }
 
 #[derive(Args, Debug)]
@@ -45,6 +50,7 @@ struct ChangeOptions {
 impl IdOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        let mut former = None;
         let id = match &self.change {
             None => identity_of(&self.selector.settings(terminal)?)?,
             Some(Change::Encrypt(options)) => {
@@ -56,14 +62,40 @@ impl IdOptions {
                 let settings = options.selector.settings(terminal)?;
                 rewrite(&settings, settings.key_passphrase()?.as_ref(), None, terminal)?
             }
+            Some(Change::Rotate(options)) => {
+                let RotatedKey { old, new } = rotate(&options.selector.settings(terminal)?)?;
+                terminal.message(format_args!(
+                    "node {} is {} from its next start on: back up the data folder, and make new \
+                     invitations",
+                    old.short(),
+                    new.short()
+                ));
+                former = Some(old);
+                new
+            }
         };
         if global.json {
-            terminal.document(&json!({ "node_id": id, "short": id.short() }))?;
+            let mut document = json!({ "node_id": id, "short": id.short() });
+            if let Some(former) = former {
+                document["former_node_id"] = json!(former);
+            }
+            terminal.document(&document)?;
         } else {
             terminal.data(id)?;
         }
         Ok(Exit::Ok)
     }
+}
+
+/// A new key, to which the old one gives way.
+fn rotate(settings: &Settings) -> Result<RotatedKey, Failure> {
+    rotate_key(&settings.config, settings.key_passphrase()?.as_ref()).map_err(|error| {
+        let exit = match &error {
+            RotateError::NoFolder => Exit::Configuration,
+            _ => Exit::Storage,
+        };
+        Failure::new(exit, "the node keeps its key").because(error)
+    })
 }
 
 /// The same key, under another passphrase or under none.

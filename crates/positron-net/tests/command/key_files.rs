@@ -82,6 +82,45 @@ fn a_key_is_encrypted_and_decrypted_and_the_node_keeps_its_id() {
 }
 
 #[test]
+fn a_node_takes_a_new_key_which_its_old_one_signs() {
+    let fixture = Fixture::new();
+    fixture.refuses_run(id(&fixture, &["rotate"], None), STORAGE, &["no node has lived"]);
+    let mut running = Process::start(&fixture, "data", &START);
+    let old = running.started()["node_id"].as_str().unwrap().to_owned();
+    fixture.refuses_run(id(&fixture, &["rotate"], None), STORAGE, &["keeps its key", "running"]);
+    running.signal("TERM");
+    running.wait(SOON);
+    let key = fixture.path().join(KEY);
+    let old_file = fs::read_to_string(&key).unwrap();
+
+    finish(id(&fixture, &["encrypt"], Some("secret"))).expect(0);
+    fixture.refuses_run(id(&fixture, &["rotate"], None), STORAGE, &["encrypted"]);
+    let said = finish(id(&fixture, &["rotate", "--json"], Some("secret"))).expect(0);
+    let said: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(said["former_node_id"], old.as_str());
+    let new = said["node_id"].as_str().unwrap().to_owned();
+    assert_ne!(new, old);
+    assert!(fs::read_to_string(&key).unwrap().contains("ENCRYPTED"));
+    let found = finish(id(&fixture, &[], Some("secret"))).expect(0);
+    assert_eq!(found.stdout.trim(), new);
+
+    let mut command = fixture.command(START);
+    command.env(VARIABLE, "secret");
+    let mut again = Process::start_as(&fixture, command, "data");
+    assert_eq!(again.started()["node_id"], new.as_str());
+    again.signal("TERM");
+    again.wait(SOON);
+
+    // An old copy of the key is no key any more.
+    fs::write(&key, old_file).unwrap();
+    let start = START.into_iter().chain(["--data-dir", "data"]);
+    for refused in [fixture.command(start), id(&fixture, &["rotate"], None)] {
+        let said = finish(refused).expect(STORAGE).stderr;
+        assert!(said.contains("gave way") && said.contains(&new), "{said}");
+    }
+}
+
+#[test]
 fn openssl_reads_what_we_encrypt_and_we_read_what_it_encrypts() {
     let fixture = Fixture::new();
     let node = lived(&fixture);

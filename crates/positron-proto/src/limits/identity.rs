@@ -28,3 +28,27 @@ pub const USED_TWICE_SIGNS: u32 = 3;
 pub const USED_TWICE_MEMORY: Duration = Duration::from_secs(3600);
 /// Keys of which signs are remembered; the one whose last sign is the oldest is forgotten first.
 pub const MAX_USED_TWICE: usize = 64;
+
+// --- keys that gave way to others [PROTOCOL 3.6] ---
+
+/// Successions that are kept: 260 bytes each, 1 MiB. As many as peers in the book.
+pub const MAX_SUCCESSIONS: usize = super::MAX_BOOK;
+/// Of those, kept free for the keys of reserved peers: whoever makes keys by the thousand does not
+/// keep the successor of a validator out.
+pub const SUCCESSIONS_FOR_RESERVED: usize = MAX_SUCCESSIONS / 8;
+/// Keys after one another in one history: what follows it is bounded, and so is what one holder
+/// takes of the table. Guess: one a year, for longer than anybody keeps a node.
+pub const MAX_SUCCESSION_CHAIN: usize = 32;
+/// Successions in one message: a whole history.
+pub const MAX_SUCCESSIONS_PER_MESSAGE: usize = MAX_SUCCESSION_CHAIN;
+/// Successions of one peer that wait for their turn to be checked: two full messages. They are
+/// checked one by one.
+pub const MAX_SUCCESSIONS_UNCHECKED: usize = 2 * MAX_SUCCESSIONS_PER_MESSAGE;
+/// Nodes that are not linked whose word before they refuse us is being checked: as many as dials
+/// (one dial, one word).
+pub const MAX_PARTING_SUCCESSIONS: usize = super::MAX_DIALS;
+/// Time between two SUCCESSION of a peer, in the long run.
+pub const SUCCESSION_INTERVAL: Duration = Duration::from_secs(1);
+/// SUCCESSION that a peer may send at once. We send half of that, so that an honest node stays far
+/// below the limit.
+pub const SUCCESSION_BURST: u32 = 60;

@@ -108,6 +108,7 @@ impl Commands<'_> {
 
     /// What the application wants of its peers.
     fn obey(&mut self, now: Now, order: PeerOrder) -> Result<Ticket, Refused> {
+        let order = order.for_current(self.0.trust.standings());
         if order.peer() == Some(self.0.id()) {
             return Err(Refused::AgainstOurselves);
         }

@@ -23,7 +23,6 @@ use crate::{
     gossip::Gossip,
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
-    limits::IDENTITY_NOTICE_INTERVAL,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
     request::Requests,
@@ -33,6 +32,7 @@ use crate::{
         sessions::{Hangup, Reading},
     },
     substream::{SubstreamId, SubstreamOrder, Substreams},
+    succession::Successions,
     time::{Instant, Now},
     trust::Trust,
     wire::frame::CloseReason,
@@ -62,6 +62,7 @@ pub struct NodeCore {
     pub(super) requests: Requests,
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
+    pub(super) successions: Successions,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
@@ -77,7 +78,7 @@ pub struct NodeCore {
     /// When broadcasts wait no longer for peers whose queues are long.
     pub(super) unclogged_at: Option<Instant>,
     /// When the application was told last that our numbers were behind.
-    told_behind: Option<Instant>,
+    pub(super) told_behind: Option<Instant>,
 }
 
 impl NodeCore {
@@ -98,7 +99,7 @@ impl NodeCore {
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
         let reserved = (configured, snapshot.reserved);
         restore_reservations(now, id, reserved, (&mut trust, &mut peers), &mut queues);
-        Self {
+        let mut core = Self {
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
             peers,
             gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
@@ -106,6 +107,7 @@ impl NodeCore {
             requests: Requests::default(),
             substreams: Substreams::default(),
             trust,
+            successions: Successions::new(id, snapshot.successions),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -122,7 +124,9 @@ impl NodeCore {
             told_behind: None,
             me: identity,
             network,
-        }
+        };
+        core.begin_inheritance(now);
+        core
     }
 
     /// Something happened.
@@ -311,6 +315,7 @@ impl NodeCore {
                 direct: self.direct.counters(),
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
+                succession: self.successions.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -382,24 +387,6 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         self.reserve_numbers(now);
-    }
-
-    /// Our own numbers go on above what this key signed without our knowing it.
-    pub(super) fn handle_numbers_behind(&mut self, now: Now) {
-        self.counters.numbers_behind += 1;
-        if self.told_behind.is_none_or(|at| now.mono.since(at) >= IDENTITY_NOTICE_INTERVAL) {
-            self.told_behind = Some(now.mono);
-            self.emit(Event::NumbersBehind);
-        }
-    }
-
-    /// A peer has said what it knows of us; `record` is the sequence of a record of ours that we
-    /// did not know of.
-    pub(super) fn handle_recognized(&mut self, now: Now, record: Option<u64>) {
-        if self.publisher.handle_recognized(now, record) {
-            self.handle_numbers_behind(now);
-        }
-        self.flush_outgoing(now);
     }
 
     /// Asks the disk for the numbers that will be needed next, and has our record follow them.

@@ -105,6 +105,30 @@ pub enum Event {
     },
     /// Whoever is at these addresses is refused from now on.
     AddressBanned(AddressBan),
+    /// A peer has another key now, as the old one and the new one say: what was made of the old
+    /// one, bans and reservations included, is made of the new one.
+    PeerSucceeded {
+        /// The id that is nobody's any more.
+        old: NodeId,
+        /// The id of the same peer from now on.
+        new: NodeId,
+    },
+    /// The key of a peer, or a former key of ours, named a second successor: somebody has it beside
+    /// its holder. The first one stays.
+    SuccessionConflict {
+        /// Whose key.
+        old: NodeId,
+        /// Who came after it here.
+        kept: NodeId,
+        /// Who did not.
+        refused: NodeId,
+    },
+    /// Our own key gave way to another one, as it signed itself: this is an old copy of it, or
+    /// somebody else has it. Peers that know of it refuse us.
+    KeyRetired {
+        /// Who has its place.
+        successor: NodeId,
+    },
     /// Others can reach us here, as far as we know.
     ExternalAddresses(Vec<SocketAddr>),
     /// A broadcast left the retention window before these peers had it: they take too little, and

@@ -11,8 +11,9 @@
 //! messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and
 //! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
-//! that wait for their signature to be checked), and `identity_use.rs` (keys that are used in two
-//! places).
+//! that wait for their signature to be checked), `identity_use.rs` (keys that are used in two
+//! places), `recognition.rs` (what others know of our numbers) and `inheritance.rs` (keys that give
+//! way to others).
 
 mod backlog;
 pub mod change;
@@ -25,6 +26,7 @@ pub mod effect;
 pub mod event;
 mod held_links;
 mod identity_use;
+mod inheritance;
 pub mod input;
 mod message;
 mod peer_order;
@@ -32,6 +34,7 @@ mod pending_verification;
 mod persistence;
 mod publisher;
 mod pushes;
+mod recognition;
 mod rooms;
 mod route;
 mod sequence;

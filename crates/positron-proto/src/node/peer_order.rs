@@ -5,6 +5,7 @@ use crate::{
     id::NodeId,
     limits::MAX_BAN_WORDS,
     peers::{Peers, PeersEffect, Reservation},
+    standings::TrustTable,
     time::Now,
     trust::Trust,
 };
@@ -59,6 +60,20 @@ impl PeerOrder {
             }
         }
         Ok(())
+    }
+
+    /// The same, about who has the place of a key that gave way to others.
+    pub(super) fn for_current(mut self, standings: &TrustTable) -> Self {
+        match &mut self {
+            Self::BanAddress { .. } | Self::UnbanAddress { .. } => {}
+            Self::Ban { peer, .. }
+            | Self::Unban { peer }
+            | Self::Disconnect { peer }
+            | Self::Report { peer, .. }
+            | Self::Reserve { peer, .. }
+            | Self::Unreserve { peer } => *peer = standings.current(*peer),
+        }
+        self
     }
 
     /// Whom it concerns, if it is one node.

@@ -10,6 +10,7 @@ use crate::{
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
     limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
+    succession::{Acceptance, Succession},
     wire::{message::AppMessage, record::PeerRecord},
 };
 
@@ -22,6 +23,10 @@ pub(super) enum Claim {
     Direct(Signed<AppMessage>),
     /// A peer record.
     Record(Signed<PeerRecord>),
+    /// What the new key of a succession signed.
+    Acceptance(Signed<Acceptance>),
+    /// What the old key of a succession signed.
+    Succession(Signed<Succession>),
 }
 
 #[derive(Debug)]
@@ -59,7 +64,7 @@ impl PendingVerification {
         let bytes = claim.bytes();
         let most = match &claim {
             Claim::Direct(_) => MAX_PARKED_WITH_DIRECTS,
-            Claim::Gossip(..) | Claim::Record(_) => MAX_PARKED_PER_PEER,
+            _ => MAX_PARKED_PER_PEER,
         };
         let full = self.shares.get(&from).is_some_and(|share| {
             share.claims >= most || share.bytes + bytes > MAX_PARKED_BYTES_PER_PEER
@@ -149,7 +154,7 @@ impl Claim {
     fn bytes(&self) -> usize {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
-            Self::Record(_) => 512,
+            Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) => 512,
         }
     }
 
@@ -157,6 +162,8 @@ impl Claim {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => claim.job(network),
             Self::Record(claim) => claim.job(network),
+            Self::Acceptance(claim) => claim.job(network),
+            Self::Succession(claim) => claim.job(network),
         }
     }
 }

@@ -8,12 +8,14 @@ use crate::{
     direct::{DirectCounters, DirectEffect, DirectMessage},
     gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
     id::NetworkId,
+    identity::Verified,
     metric::Metric,
     peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage, Reservation},
     request::{RequestCounters, RequestEffect, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect},
     storage::{Remembered, Row, Table},
     substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
+    succession::{Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage},
     trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect},
     wire::Malformed,
 };
@@ -27,6 +29,7 @@ messages! {
     Direct(DirectMessage) "Direct messages.";
     Request(RequestMessage) "Requests.";
     Substream(SubstreamMessage) "Streams between nodes.";
+    Succession(SuccessionMessage) "Keys that gave way to others.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -72,6 +75,8 @@ pub struct Snapshot {
     pub standings: Vec<RememberedTrust>,
     /// Addresses where nobody is welcome.
     pub address_bans: Vec<AddressBan>,
+    /// Keys that gave way to others.
+    pub successions: Vec<Verified<Succession>>,
     /// What the application has not acknowledged.
     pub deliveries: DeliveryLog,
 }
@@ -96,9 +101,18 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 7] {
-        let Self { numbers, gossip, peers, reserved, standings, address_bans, deliveries } = self;
-        [numbers, gossip, peers, reserved, standings, address_bans, deliveries]
+    fn rooms(&mut self) -> [&mut dyn Remembered; 8] {
+        let Self {
+            numbers,
+            gossip,
+            peers,
+            reserved,
+            standings,
+            address_bans,
+            successions,
+            deliveries,
+        } = self;
+        [numbers, gossip, peers, reserved, standings, address_bans, successions, deliveries]
     }
 }
 
@@ -112,6 +126,7 @@ pub(super) struct RoomQueues {
     pub(super) requests: VecDeque<RequestEffect>,
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
+    pub(super) succession: VecDeque<SuccessionEffect>,
 }
 
 /// Why the node wants to be woken.
@@ -157,6 +172,8 @@ pub struct AllCounters {
     pub requests: RequestCounters,
     /// Streams between nodes.
     pub substream: SubstreamCounters,
+    /// Keys that gave way to others.
+    pub succession: SuccessionCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -164,10 +181,12 @@ pub struct AllCounters {
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
-        let Self { session, datagrams, peers, gossip, direct, requests, substream, node } = self;
+        let Self { session, datagrams, peers, gossip, direct, .. } = self;
+        let Self { requests, substream, succession, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(node.iter())
+        let keys = succession.iter();
+        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(keys).chain(node.iter())
     }
 }
 

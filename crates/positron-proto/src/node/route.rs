@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, pending_verification::Claim, persistence::Awaited, pushes::Push,
-    verification::Verification,
+    commands::Commands, inheritance::Inheritance, pending_verification::Claim,
+    persistence::Awaited, pushes::Push, recognition::Recognition, verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -63,6 +63,8 @@ impl NodeCore {
                 self.route_substream(now, out);
             } else if let Some(out) = self.queues.trust.pop_front() {
                 self.route_trust(now, out);
+            } else if let Some(out) = self.queues.succession.pop_front() {
+                Inheritance(self).route(now, out);
             } else {
                 break;
             }
@@ -108,6 +110,7 @@ impl NodeCore {
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
                 self.requests.peer_down(now, peer, &mut self.queues.requests);
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
+                self.successions.peer_down(&peer);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -159,7 +162,10 @@ impl NodeCore {
                 self.sessions.accept(now, peer.link, &mut self.queues.session);
             }
             peers::PeersEffect::Refuse { peer, reason, parting } => {
-                let parting = parting.map(|message| message.encode());
+                let parting = match reason {
+                    CloseReason::KeyRetired => Some(Inheritance(self).parting(&peer.id).encode()),
+                    _ => parting.map(|message| message.encode()),
+                };
                 self.sessions.refuse(now, peer.link, reason, parting, &mut self.queues.session);
             }
             peers::PeersEffect::Refused { peer, reason, untold } => {
@@ -169,10 +175,11 @@ impl NodeCore {
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
             }
             peers::PeersEffect::Send { to, message } => {
+                Inheritance(self).telling(now, to, &message);
                 self.send(now, to, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
-                Verification(self).ask(now, from, Claim::Record(record));
+                self.verify(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
                 self.persist_later(now, peers::change::keep(&peer));
@@ -188,7 +195,9 @@ impl NodeCore {
             peers::PeersEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
-            peers::PeersEffect::Recognized { outrun } => self.handle_recognized(now, outrun),
+            peers::PeersEffect::Recognized { outrun } => {
+                Recognition(self).handle_recognized(now, outrun);
+            }
             peers::PeersEffect::FewPeers { linked, wanted } => {
                 self.emit(Event::FewPeers { linked, wanted });
             }
@@ -202,7 +211,7 @@ impl NodeCore {
         match out {
             gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
-                Verification(self).ask(now, from, Claim::Gossip(ttl, claim));
+                self.verify(now, from, Claim::Gossip(ttl, claim));
             }
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
@@ -235,7 +244,7 @@ impl NodeCore {
                 self.peers.connect(now, peer, &mut self.queues.peers);
             }
             direct::DirectEffect::Verify { from, claim } => {
-                Verification(self).ask(now, from, Claim::Direct(claim));
+                self.verify(now, from, Claim::Direct(claim));
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
@@ -367,6 +376,7 @@ impl NodeCore {
         self.emit(Event::PeerJoined { peer: peer.id, addr: peer.addr, direction: peer.direction });
         let standings = self.trust.standings();
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
+        Inheritance(self).peer_up(now, &peer);
         self.gossip.peer_up(now, peer.id, &mut self.queues.gossip);
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
@@ -408,19 +418,25 @@ impl NodeCore {
             Message::Substream(message) => {
                 self.substreams.handle_message(now, from, message, &mut self.queues.substream);
             }
+            Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
         }
     }
 
     /// A node that refuses us names others first; everything else it says is ignored.
     fn parting(&mut self, now: Now, from: NodeId, body: Bytes) {
-        if let Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) =
-            Message::decode(body, self.id())
-        {
-            self.tell_peers(now, from, message);
+        match Message::decode(body, self.id()) {
+            Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) => {
+                self.tell_peers(now, from, message);
+            }
+            Ok(Some(Message::Succession(message))) => {
+                Inheritance(self).handle_parting(from, message);
+            }
+            _ => {}
         }
     }
 
     fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
+        Inheritance(self).handle_records(now, from, &incoming);
         let standings = self.trust.standings();
         self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
@@ -490,6 +506,16 @@ impl NodeCore {
         Commands(self).carry_out(now, command)
     }
 
+    /// Which keys gave way to others, and what follows, is known from the start.
+    pub(super) fn begin_inheritance(&mut self, now: Now) {
+        Inheritance(self).begin(now);
+    }
+
+    /// Has a claim of `from` checked.
+    pub(super) fn verify(&mut self, now: Now, from: NodeId, claim: Claim) {
+        Verification(self).ask(now, from, claim);
+    }
+
     /// A signature was checked.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
         Verification(self).handle_verdict(now, check, verdict);
@@ -512,7 +538,7 @@ impl NodeCore {
         let Some(ticket) = self.publisher.handle_kept(&content.sender) else {
             let ours = content.sender == *self.me.public_key();
             if ours && self.publisher.outrun(now, content.sequence) {
-                self.handle_numbers_behind(now);
+                Recognition(self).handle_numbers_behind(now);
             }
             return self.persist(change);
         };

@@ -1,6 +1,9 @@
 //! Claims on their way to being evidence, and who waits for them.
 
-use super::{CheckId, Effect, NodeCore, held_links::HeldFor, pending_verification::Claim};
+use super::{
+    CheckId, Effect, NodeCore, held_links::HeldFor, inheritance::Inheritance,
+    pending_verification::Claim,
+};
 use crate::{
     id::NodeId,
     identity::{Signed, Verdict},
@@ -27,6 +30,10 @@ impl Verification<'_> {
                     self.0.gossip.handle_unchecked(now, from, &claim);
                 }
                 Claim::Record(_) => self.0.counters.verifications_dropped += 1,
+                Claim::Acceptance(_) | Claim::Succession(_) => {
+                    self.0.counters.verifications_dropped += 1;
+                    self.0.successions.handle_unchecked(from);
+                }
                 Claim::Direct(_) => {
                     for (from, claim, verdict) in
                         self.0.pending.decide_directs(from, &self.0.network)
@@ -86,6 +93,10 @@ impl Verification<'_> {
                     }
                     None => self.0.peers.handle_refuted(now, from, node, &mut self.0.queues.peers),
                 }
+            }
+            Claim::Acceptance(claim) => Inheritance(self.0).handle_accepted(from, claim, verdict),
+            Claim::Succession(claim) => {
+                Inheritance(self.0).handle_verdict(now, from, claim, verdict);
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    handshake::HandshakeFailure,
+    handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
@@ -122,8 +122,8 @@ pub(super) struct BootstrapAddresses {
     deadlines: Deadlines<usize>,
     /// Peers with which an address that answers is left in peace.
     enough: usize,
-    /// Who was reached last although it is banned.
-    banned_contact: Option<NodeId>,
+    /// Who was reached last although it is refused, and why it is.
+    unwelcome: Option<(NodeId, CloseReason)>,
 }
 
 impl BootstrapEntry {
@@ -161,7 +161,7 @@ impl BootstrapEntry {
 impl BootstrapAddresses {
     pub(super) fn new(addresses: &[String], enough: usize) -> Self {
         let mut all =
-            Self { entries: Vec::new(), deadlines: Deadlines::new(), enough, banned_contact: None };
+            Self { entries: Vec::new(), deadlines: Deadlines::new(), enough, unwelcome: None };
         for address in addresses {
             all.insert(address.clone());
         }
@@ -194,7 +194,7 @@ impl BootstrapAddresses {
     }
 
     pub(super) fn handle_peer_up(&mut self, peer: &NodeId) {
-        self.banned_contact = self.banned_contact.filter(|id| id != peer);
+        self.welcome(peer);
     }
 
     /// A link is gone: the address where its node was found is tried after about `wait`, and all of
@@ -232,7 +232,7 @@ impl BootstrapAddresses {
 
     /// A ban was lifted: the address where its node was found is tried at once.
     pub(super) fn handle_unbanned(&mut self, now: Instant, peer: NodeId) {
-        self.banned_contact = self.banned_contact.filter(|id| *id != peer);
+        self.welcome(&peer);
         for (index, entry) in self.entries.iter_mut().enumerate() {
             if entry.found == Some(peer) {
                 entry.view.state = BootstrapState::Trying;
@@ -241,21 +241,35 @@ impl BootstrapAddresses {
         }
     }
 
-    /// A banned node came up, and is let go.
-    pub(super) fn handle_banned_contact(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
-        self.banned_contact = Some(peer);
-        self.handle_banned(peer, turn);
+    /// A node came up that is refused, and is let go.
+    pub(super) fn handle_unwelcome(&mut self, peer: NodeId, why: CloseReason, turn: &mut Turn<'_>) {
+        self.unwelcome = Some((peer, why.clone()));
+        self.handle_refused(peer, &why, turn);
     }
 
     /// Nobody there may stay linked: says so, and leaves it alone for long.
-    pub(super) fn handle_banned(&mut self, peer: NodeId, turn: &mut Turn<'_>) {
+    pub(super) fn handle_refused(&mut self, peer: NodeId, why: &CloseReason, turn: &mut Turn<'_>) {
         for index in 0..self.entries.len() {
             if self.entries[index].found == Some(peer) {
-                let banned = DialFailure::refused(CloseReason::Banned);
-                self.entries[index].view.state = BootstrapState::Failed(banned);
+                let refused = DialFailure::refused(why.clone());
+                self.entries[index].view.state = BootstrapState::Failed(refused);
                 self.postpone(index, REFUSED_PAUSE, turn);
             }
         }
+    }
+
+    /// A key gave way to another: who must answer there is the new one.
+    pub(super) fn handle_succession(&mut self, old: NodeId, new: NodeId) {
+        for entry in &mut self.entries {
+            if entry.target.expect == Expect::Node(old) {
+                entry.target.expect = Expect::Node(new);
+            }
+            entry.found = entry.found.filter(|found| *found != old);
+        }
+    }
+
+    fn welcome(&mut self, peer: &NodeId) {
+        self.unwelcome.take_if(|(id, _)| id == peer);
     }
 
     /// A name was looked up.
@@ -334,8 +348,8 @@ impl BootstrapAddresses {
         entry.under_way.clear();
         entry.failure = None;
         entry.asked = false;
-        if self.banned_contact == Some(node) {
-            return self.handle_banned(node, turn);
+        if let Some((_, why)) = self.unwelcome.clone().filter(|(id, _)| *id == node) {
+            return self.handle_refused(node, &why, turn);
         }
         entry.failures = 0;
         entry.view.state = BootstrapState::Reached(node);
@@ -514,14 +528,21 @@ fn in_turns(addresses: Vec<SocketAddr>, failures: u32) -> VecDeque<SocketAddr> {
 
 /// What the next attempt will hardly change: asked again, but not eagerly.
 const fn is_hopeless(why: &DialFailure) -> bool {
-    use CloseReason::{Banned, SelfDial, WrongFeatures, WrongNetwork, WrongVersion};
+    use CloseReason::{Banned, KeyRetired, SelfDial, WrongFeatures, WrongNetwork, WrongVersion};
     use HandshakeFailure::{Ourselves, Refused};
     matches!(
         why,
         DialFailure::Link(LinkDown::BannedAddress)
             | DialFailure::Handshake(
                 Ourselves
-                    | Refused(WrongNetwork | WrongVersion | WrongFeatures | Banned | SelfDial)
+                    | Refused(
+                        WrongNetwork
+                            | WrongVersion
+                            | WrongFeatures
+                            | Banned
+                            | KeyRetired
+                            | SelfDial
+                    )
             )
     )
 }

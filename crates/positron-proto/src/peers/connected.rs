@@ -10,12 +10,13 @@ use super::{
     scope::{Group, Scope},
 };
 use crate::{
+    allowance::Allowance,
     handshake::Direction,
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     netgroup::counted,
     session::sessions::{LinkKind, Peer},
-    time::{Duration, Instant},
+    time::Instant,
     wire::frame::CloseReason,
 };
 
@@ -61,12 +62,6 @@ pub(super) struct ConnectedPeers {
     /// Let in, not up yet: since when, and what its address counts as.
     admitted: BTreeMap<NodeId, (Instant, Option<IpAddr>)>,
     slots: Slots,
-}
-
-/// How much a peer may still say (generic cell rate algorithm, ITU-T I.371: one number a peer).
-#[derive(Debug, Default)]
-struct Allowance {
-    paid_until: Instant,
 }
 
 impl ConnectedPeers {
@@ -252,30 +247,5 @@ impl PeerLink {
     /// Pays for one question of ours; false if we asked too much already.
     pub(super) fn may_ask(&mut self, now: Instant) -> bool {
         self.asking.pay(now, SAYING_INTERVAL * 2, ASKING_BURST)
-    }
-}
-
-impl Allowance {
-    fn pay(&mut self, now: Instant, interval: Duration, burst: u32) -> bool {
-        if self.paid_until > now + interval * burst.saturating_sub(1) {
-            return false;
-        }
-        self.paid_until = self.paid_until.max(now) + interval;
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allowance_is_a_burst_at_once_and_then_one_at_a_time() {
-        let mut allowance = Allowance::default();
-        let (start, second) = (Instant::from_micros(1_000_000_000), Duration::from_secs(1));
-        let said = (0..1_000).filter(|_| allowance.pay(start, second, 20)).count();
-        assert_eq!(said, 20);
-        let later = start + second;
-        assert!(allowance.pay(later, second, 20) && !allowance.pay(later, second, 20));
     }
 }

@@ -14,6 +14,7 @@ counters! {
     inbound_refused_address: Counter Count "Newcomers refused: too many of their address.";
     inbound_refused_banned: Counter Count "Newcomers refused because they are banned.";
     unproven_told: Counter Count "Records told of nodes that perhaps only we reach.";
+    inbound_refused_retired: Counter Count "Newcomers refused: their key gave way to another.";
     records_learned: Counter Count "Records that were new or newer.";
     records_dropped: Counter Count "Records dropped: the book, or their source's share, is full.";
     records_forged: Counter Count "Records whose signature was forged.";

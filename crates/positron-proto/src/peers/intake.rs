@@ -89,7 +89,7 @@ impl Intake {
         let ToldRecord { from, told_over, record } = told;
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
-        if standings.is_banned(&node, turn.now.wall) {
+        if standings.is_banned(&node, turn.now.wall) || standings.is_retired(&node) {
             return;
         }
         if node == self.me {

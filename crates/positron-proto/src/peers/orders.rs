@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     PeersEffect, PeersMessage, Reservation,
+    entry::AddressEntry,
     peers::{Peers, PeersWake},
 };
 use crate::{
@@ -42,7 +43,8 @@ impl Peers {
         self.give_up_reservation(&peer, out);
         self.redial.forget(&peer);
         self.outbound.unwant(&peer);
-        self.bootstraps.handle_banned(peer, &mut self.shared.turn(now, out));
+        let turn = &mut self.shared.turn(now, out);
+        self.bootstraps.handle_refused(peer, &CloseReason::Banned, turn);
         if self.links.contains(&peer) {
             out.push_back(PeersEffect::Disconnect { peer, reason: CloseReason::Banned });
         }
@@ -146,6 +148,38 @@ impl Peers {
         if let Some(reason) = banned.or_else(|| self.links.overflow(link.peer.direction)) {
             out.push_back(PeersEffect::Disconnect { peer: *peer, reason });
         }
+    }
+
+    /// A key gave way to another, as trust knows already: the old one is dialled no more, and what
+    /// was kept for it is kept for the new one.
+    pub fn handle_succession(
+        &mut self,
+        now: Now,
+        (old, new): (NodeId, NodeId),
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        let found_at = self.book.get(&old).and_then(AddressEntry::address);
+        let reserved_at = self.reserved.address_of(&old);
+        if self.give_up_reservation(&old, out) && !standings.is_banned(&new, now.wall) {
+            // Nobody has shown yet that the new one is there: a reserved dial asks.
+            let at = self.reserved.address_of(&new).or(reserved_at).or(found_at);
+            self.reserve(now, Reservation { peer: new, at }, out);
+        }
+        self.redial.forget(&old);
+        self.outbound.unwant(&old);
+        self.bootstraps.handle_succession(old, new);
+        self.book.remove(&old);
+        self.book.report_evicted(out);
+        if self.links.contains(&old) {
+            out.push_back(PeersEffect::Disconnect { peer: old, reason: CloseReason::KeyRetired });
+        }
+    }
+
+    /// Whether a dial of ours, or a link, showed that this node is there.
+    pub fn has_met(&self, peer: &NodeId) -> bool {
+        let is_proven = || self.book.get(peer).is_some_and(AddressEntry::is_verified);
+        self.links.contains(peer) || is_proven()
     }
 
     /// Whether there was one.

@@ -149,6 +149,9 @@ impl Peers {
         let (reason, parting) = if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
             (CloseReason::Banned, None)
+        } else if standings.is_retired(&peer.id) {
+            self.shared.counters.inbound_refused_retired += 1;
+            (CloseReason::KeyRetired, None)
         } else if let Err(reason) =
             self.links.admit(now.mono, &peer, self.reserved.contains(&peer.id))
         {
@@ -178,9 +181,11 @@ impl Peers {
     ) {
         let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
         let turn = &mut self.shared.turn(now, out);
-        if is_banned_here || standings.is_banned(&peer.id, now.wall) {
-            turn.push(PeersEffect::Disconnect { peer: peer.id, reason: CloseReason::Banned });
-            return self.bootstraps.handle_banned_contact(peer.id, turn);
+        let is_banned = is_banned_here || standings.is_banned(&peer.id, now.wall);
+        if is_banned || standings.is_retired(&peer.id) {
+            let reason = if is_banned { CloseReason::Banned } else { CloseReason::KeyRetired };
+            turn.push(PeersEffect::Disconnect { peer: peer.id, reason: reason.clone() });
+            return self.bootstraps.handle_unwelcome(peer.id, reason, turn);
         }
         let is_reserved = self.reserved.contains(&peer.id);
         if !self.links.up(now.mono, peer, is_reserved) {
@@ -273,6 +278,7 @@ impl Peers {
             }
             DialOutcome::Failed(failure) => self.handle_dial_failed(now, &dial, failure, out),
         }
+        self.reserved.handle_dial_ended(&dial, &outcome);
         if let Some(DialReason::Bootstrap(index)) = ended.map(|ended| ended.reason) {
             let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
             let (links, redial) = (&self.links, &self.redial);

@@ -67,8 +67,8 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) -> Duration {
         use CloseReason::{
-            Banned, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout, Violation,
-            WrongFeatures, WrongNetwork, WrongVersion,
+            Banned, KeyRetired, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout,
+            Violation, WrongFeatures, WrongNetwork, WrongVersion,
         };
         let pause = match why {
             DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
@@ -94,10 +94,10 @@ impl Redial {
             }
             DownReason::ByPeer(ShuttingDown) => LOST_LONGEST,
             DownReason::ByPeer(
-                Banned | Pruned | Violation(_) | WrongNetwork | WrongVersion | WrongFeatures
-                | SelfDial,
+                Banned | KeyRetired | Pruned | Violation(_) | WrongNetwork | WrongVersion
+                | WrongFeatures | SelfDial,
             )
-            | DownReason::ByUs(Banned | Pruned | Violation(_)) => REFUSED_PAUSE,
+            | DownReason::ByUs(Banned | KeyRetired | Pruned | Violation(_)) => REFUSED_PAUSE,
             DownReason::ByPeer(_) | DownReason::ByUs(_) => REDIAL_FIRST,
         };
         self.leave_alone(peer, pause, book, turn);
@@ -112,7 +112,9 @@ impl Redial {
         book: &mut AddressBook,
         turn: &mut Turn<'_>,
     ) {
-        use CloseReason::{Banned, Duplicate, Pruned, WrongFeatures, WrongNetwork, WrongVersion};
+        use CloseReason::{
+            Banned, Duplicate, KeyRetired, Pruned, WrongFeatures, WrongNetwork, WrongVersion,
+        };
         let DialFailure::Handshake(HandshakeFailure::Refused(reason)) = failure else {
             return self.count_failure(node, book, turn);
         };
@@ -121,7 +123,7 @@ impl Redial {
                 self.leave_alone(node, SLOTS_FULL_PAUSE, book, turn);
             }
             Duplicate => self.leave_alone(node, REDIAL_FIRST, book, turn),
-            Banned | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
+            Banned | KeyRetired | Pruned | WrongNetwork | WrongVersion | WrongFeatures => {
                 self.lost.remove(&node);
                 self.leave_alone(node, REFUSED_PAUSE, book, turn);
             }

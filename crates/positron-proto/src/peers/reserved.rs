@@ -12,10 +12,10 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    handshake::Expect,
+    handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{MAX_RESERVED, MAX_RESERVED_PLACES, RESERVED_LONGEST},
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,7 @@ use crate::{
 /// which it is dialled at all places at once where it may be: where the application says that it
 /// is, where it answered last, and at one of the others in the book, which take turns. A place that
 /// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`].
+/// Where somebody else answers, that one is dialled next.
 #[derive(Debug)]
 pub(super) struct Reserved {
     peers: DialSchedule<ReservedPeer>,
@@ -36,6 +37,8 @@ struct ReservedPeer {
     at: Option<SocketAddr>,
     /// Times that it was dialled since it was linked last.
     rounds: u32,
+    /// Who answered last instead, and where: perhaps its successor, who says so once it is linked.
+    found: Option<(NodeId, SocketAddr)>,
 }
 
 impl Reserved {
@@ -49,7 +52,7 @@ impl Reserved {
 
     /// A reservation that there is already gets the new address.
     pub(super) fn insert(&mut self, peer: NodeId, at: Option<SocketAddr>) {
-        self.peers.insert(peer, ReservedPeer { at, rounds: 0 });
+        self.peers.insert(peer, ReservedPeer { at, rounds: 0, found: None });
     }
 
     /// Whether there was one.
@@ -69,6 +72,11 @@ impl Reserved {
     /// Where they are, as far as the application says.
     pub(super) fn places(&self) -> impl Iterator<Item = SocketAddr> {
         self.iter().filter_map(|slot| slot.at)
+    }
+
+    /// Where the application says that it is.
+    pub(super) fn address_of(&self, peer: &NodeId) -> Option<SocketAddr> {
+        self.iter().find(|slot| slot.peer == *peer)?.at
     }
 
     /// Dials all that are not linked as soon as possible.
@@ -92,6 +100,18 @@ impl Reserved {
         self.peers.set(peer, turn.now.mono + wait);
     }
 
+    /// A dial is over, whoever wanted it.
+    pub(super) fn handle_dial_ended(&mut self, dial: &DialRequest, outcome: &DialOutcome) {
+        use HandshakeFailure::WrongNode;
+        let Expect::Node(peer) = dial.expect else { return };
+        if let DialOutcome::Failed(DialFailure::Handshake(WrongNode { found })) = outcome
+            && dial.purpose == Purpose::Connect
+            && let Some(reserved) = self.peers.get_mut(&peer)
+        {
+            reserved.found = Some((*found, dial.to));
+        }
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.peers.poll_timeout()
@@ -111,6 +131,15 @@ impl Reserved {
                 continue;
             }
             let entry = book.get(&peer);
+            if let Some((found, to)) = reserved.found.take()
+                && !dialer.is_taken(&found, links)
+            {
+                let entry = book.get(&found);
+                let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+                let (expect, purpose) = (Expect::Node(found), Purpose::Connect);
+                let request = DialRequest { to, expect, noise_static, purpose };
+                dialer.dial(request, DialReason::Reserved, links, turn);
+            }
             let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
             let last = entry.and_then(|entry| entry.known.dialled);
             let next = entry.and_then(AddressEntry::address);

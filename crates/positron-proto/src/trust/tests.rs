@@ -485,3 +485,97 @@ fn bans_of_addresses_are_bounded_and_those_of_the_configuration_are_not_written_
     assert!(!trust.unban_address(configured, &mut out));
     assert!(!trust.standings().bans_address(configured.parts().0));
 }
+
+fn succeed(trust: &mut Trust, now: Now, old: u64, new: u64) -> Vec<TrustEffect> {
+    let mut out = VecDeque::new();
+    trust.succeed(now, node(old), node(new), &mut out);
+    out.into()
+}
+
+#[test]
+fn a_stranger_inherits_a_score_and_of_two_the_lower_one_stays() {
+    for (old, own, heir) in [(40, 0, 40), (40, 10, 10), (10, 40, 10), (0, 40, 40)] {
+        let mut trust = of_both(old, own);
+        let of = |count| score(&of_both(count, 0), node(1));
+        succeed(&mut trust, at(1), 1, 2);
+        assert!(close(score(&trust, node(2)), of(heir)), "{old} and {own}");
+        assert_eq!(trust.standings().len(), 1, "nothing is left of the old one");
+    }
+}
+
+fn of_both(first: u64, second: u64) -> Trust {
+    let mut trust = new(config());
+    for (peer, count) in [(1, first), (2, second)] {
+        for _ in 0..count {
+            observe(&mut trust, at(0), node(peer), VALID);
+        }
+    }
+    trust
+}
+
+#[test]
+fn a_ban_follows_and_the_later_one_of_two_stays() {
+    let (long, short) = (Some(500), Some(300));
+    for (old, heir) in [(long, None), (None, long), (short, long), (long, short)] {
+        let mut trust = new(config());
+        for (peer, secs) in [(1, old), (2, heir)] {
+            if let Some(secs) = secs {
+                ban(&mut trust, at(0), node(peer), Duration::from_secs(secs)).unwrap();
+            }
+        }
+        let told = succeed(&mut trust, at(1), 1, 2);
+        let until = trust.standings().of(&node(2)).banned_until;
+        assert_eq!(until, Some(at(0).wall + Duration::from_secs(500)), "{old:?} {heir:?}");
+        let kept = told.iter().any(|effect| {
+            matches!(effect, TrustEffect::Remember(known) if known.peer == node(2)
+                && known.ordered.is_some() && known.standing.banned_until == until)
+        });
+        assert!(kept || old.is_none(), "{told:?}");
+        // It ends when it would have ended.
+        timeout(&mut trust, at(499_000));
+        assert!(trust.standings().is_banned(&node(2), at(499_000).wall));
+        timeout(&mut trust, at(501_000));
+        assert_eq!(trust.standings().banned(), 0);
+    }
+}
+
+#[test]
+fn a_ban_for_a_score_follows_but_for_who_is_never_banned_for_one() {
+    for (spared, banned) in [(None, true), (Some(1), false), (Some(2), false)] {
+        let mut trust = new(config());
+        for _ in 0..2 {
+            observe(&mut trust, at(0), node(1), FORGED);
+        }
+        if let Some(peer) = spared {
+            trust.spare(at(0), node(peer), &mut VecDeque::new());
+        }
+        let told = succeed(&mut trust, at(1), 1, 2);
+        assert_eq!(trust.standings().is_banned(&node(2), at(1).wall), banned, "{spared:?}");
+        let ban = |effect: &TrustEffect| {
+            matches!(effect, TrustEffect::Ban { why: BanReason::Inherited, .. })
+        };
+        assert_eq!(told.iter().any(ban), banned, "{spared:?}");
+        for _ in 0..9 {
+            observe(&mut trust, at(2), node(2), FORGED);
+        }
+        assert_eq!(trust.standings().is_banned(&node(2), at(2).wall), banned, "{spared:?}");
+    }
+}
+
+#[test]
+fn a_thief_of_an_old_key_harms_nobody() {
+    let mut trust = new(config());
+    observe(&mut trust, at(0), node(1), VALID);
+    succeed(&mut trust, at(1), 1, 2);
+    let before = score(&trust, node(2));
+    for _ in 0..9 {
+        observe(&mut trust, at(2), node(1), FORGED);
+    }
+    assert!(close(score(&trust, node(2)), before));
+    assert_eq!((trust.standings().len(), trust.standings().banned()), (1, 0));
+    succeed(&mut trust, at(3), 2, 3);
+    assert_eq!(trust.standings().current(node(1)), node(3));
+    // A node that starts again carries out what it knows once more, and nothing changes.
+    assert_eq!(succeed(&mut trust, at(4), 1, 2), []);
+    assert!(close(score(&trust, node(3)), before));
+}

@@ -239,6 +239,57 @@ impl Trust {
         self.spared.remove(peer);
     }
 
+    /// A key gave way to another: what was made of the old one is made of the new one from now on,
+    /// and nothing of the old one. Nobody is better for it, but for a stranger with a good
+    /// predecessor: of two scores the lower one stays, of two bans the later one.
+    ///
+    /// What else is seen of the old key is not held against the new one: it may be a thief's.
+    pub fn succeed(&mut self, now: Now, old: NodeId, new: NodeId, out: &mut VecDeque<TrustEffect>) {
+        self.standings.retire(old, new);
+        let is_spared = self.spared.remove(&old) || self.spared.contains(&new);
+        let former = self.standings.of(&old);
+        let known = self.observed.get(&old).map(|observed| observed.ordered.clone());
+        if let Some(words) = known {
+            self.inherit(now, new, (former, words), is_spared, out);
+            self.forget(old, out);
+        }
+        if is_spared {
+            self.spared.remove(&new);
+            self.spare(now, new, out);
+        }
+    }
+
+    /// What was made of somebody is made of `heir`, too.
+    fn inherit(
+        &mut self,
+        now: Now,
+        heir: NodeId,
+        (former, words): (PeerTrust, Option<Arc<str>>),
+        is_spared: bool,
+        out: &mut VecDeque<TrustEffect>,
+    ) {
+        let own = self.standings.of(&heir);
+        let is_stranger = !self.observed.contains_key(&heir);
+        let score = if is_stranger { former.score } else { own.score.min(former.score) };
+        let is_banned = !is_spared || words.is_some();
+        let inherited = former.banned_until.filter(|_| is_banned);
+        let observed = self.note(now, heir, out);
+        if inherited > own.banned_until {
+            observed.ordered = words;
+            let why = observed.ordered.clone().map_or(BanReason::Inherited, BanReason::Ordered);
+            let lasts = inherited.map_or(Duration::ZERO, |until| until.since(now.wall));
+            return self.refuse(now, heir, why, (score, lasts), out);
+        }
+        self.standings.set(heir, PeerTrust { score, banned_until: own.banned_until });
+        self.remember(heir, out);
+        self.plan_decay(now);
+    }
+
+    /// Nobody knows any more that this key gave way to another.
+    pub fn forget_succession(&mut self, old: &NodeId) {
+        self.standings.unretire(old);
+    }
+
     fn observe_for(
         &mut self,
         now: Now,
@@ -247,6 +298,9 @@ impl Trust {
         why: BanReason,
         out: &mut VecDeque<TrustEffect>,
     ) {
+        if self.standings.is_retired(&peer) {
+            return;
+        }
         let before = self.standings.of(&peer);
         if let Some(until) = before.banned_until {
             if now.wall < until {

@@ -186,6 +186,9 @@ pub enum CloseReason {
         /// other end says may hold any character: escape it before it is shown. `Display` does.
         reason: String,
     },
+    /// The key of this link gave way to another one. Who did so may have come before.
+    #[error("it knows the key that took the place of this one")]
+    KeyRetired,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -349,6 +352,7 @@ impl CloseReason {
             Self::InboundFull => 17,
             Self::ConnectionsFull => 18,
             Self::Application { .. } => APPLICATION,
+            Self::KeyRetired => 20,
             Self::Other(code) => *code,
         }
     }
@@ -391,6 +395,7 @@ impl CloseReason {
             16 => Self::OtherProcess(owned(text.as_ref())),
             17 => Self::InboundFull,
             18 => Self::ConnectionsFull,
+            20 => Self::KeyRetired,
             other => Self::Other(other),
         })
     }

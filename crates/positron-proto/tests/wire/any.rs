@@ -13,9 +13,10 @@ use positron_proto::{
     peers::PeersMessage,
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
+    succession::{Succession, SuccessionMessage},
     time::WallTime,
     wire::{
-        Address,
+        Address, Reader,
         frame::{CloseReason, Frame, Lane},
         holdings::Holdings,
         message::{AppMessage, Audience},
@@ -129,7 +130,21 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|message| DirectMessage::CustomData(message).into()),
         any_substream_message().prop_map(Message::from),
         any_request_message().prop_map(Message::from),
+        prop::collection::vec(any_succession(), 1..5)
+            .prop_map(|told| SuccessionMessage(told).into()),
     ]
+}
+
+/// Two keys, two signatures.
+fn any_succession() -> impl Strategy<Value = Signed<Succession>> {
+    (any_key(), any_key(), any_signature(), any_signature())
+        .prop_filter("a key does not succeed itself", |(old, new, ..)| old != new)
+        .prop_map(|(old, new, accepted, given)| {
+            let keys = [old, new].map(|key| *key.as_bytes()).concat();
+            let signatures = [accepted, given].map(|signature| *signature.as_bytes()).concat();
+            let bytes = [keys, signatures].concat();
+            Signed::<Succession>::decode(&mut Reader::new(bytes.into())).unwrap()
+        })
 }
 
 fn any_request_message() -> impl Strategy<Value = RequestMessage> {
@@ -225,6 +240,7 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
         any_text(128).prop_map(CloseReason::OtherProcess),
         (any::<u32>(), "\\PC{0,32}")
             .prop_map(|(code, reason)| CloseReason::Application { code, reason }),
+        Just(CloseReason::KeyRetired),
         (100..u16::MAX).prop_map(CloseReason::Other),
     ]
 }

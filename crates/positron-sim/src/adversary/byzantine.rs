@@ -16,8 +16,10 @@ use positron_proto::{
         Sessions, sessions,
         sessions::{DialRequest, Peer, Purpose, SessionEffect},
     },
+    succession::{Succession, SuccessionMessage},
     time::{Duration, Instant, Now},
     wire::{
+        Reader,
         frame::Lane,
         holdings::Holdings,
         message::{AppMessage, Audience, RoomMessage},
@@ -51,6 +53,8 @@ pub enum Attack {
     Flood,
     /// Announces as much as lists hold, without end.
     Announce,
+    /// Says that the keys of others gave way to its own, and its own to theirs.
+    Usurp,
 }
 
 pub(super) struct Byzantine {
@@ -65,6 +69,7 @@ pub(super) struct Byzantine {
     dice: Dice,
     peers: Vec<Peer>,
     heard: Vec<Signed<AppMessage>>,
+    successions: Vec<SuccessionMessage>,
     sequence: u64,
     /// As much as one announcement holds, of senders that nobody knows.
     longest_list: Bytes,
@@ -91,6 +96,7 @@ impl Byzantine {
             dice: named_dice(&arrival.seed, "traitor"),
             peers: Vec::new(),
             heard: Vec::new(),
+            successions: Vec::new(),
             sequence: 0,
             longest_list: longest_list(),
             next: Instant::ORIGIN,
@@ -128,11 +134,16 @@ impl Byzantine {
     }
 
     fn hear(&mut self, body: Bytes) {
-        if let Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message)))) =
-            Message::decode(body, self.me.node_id())
-            && self.heard.len() < MEMORY
-        {
-            self.heard.push(message);
+        match Message::decode(body, self.me.node_id()) {
+            Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message))))
+                if self.heard.len() < MEMORY =>
+            {
+                self.heard.push(message);
+            }
+            Ok(Some(Message::Succession(message))) if self.successions.len() < MEMORY => {
+                self.successions.push(message);
+            }
+            _ => {}
         }
     }
 
@@ -155,6 +166,7 @@ impl Byzantine {
                 Attack::Withhold => self.withhold(now, &peer),
                 Attack::Flood => self.flood(now, &peer),
                 Attack::Announce => self.announce(now, &peer),
+                Attack::Usurp => self.usurp(now, &peer),
             }
         }
         self.sequence += 1;
@@ -199,6 +211,27 @@ impl Byzantine {
             // To whom it was not said.
             self.send(now, peer.id, &DirectMessage::CustomData(message));
         }
+        for message in self.successions.clone() {
+            self.send(now, peer.id, &message);
+        }
+    }
+
+    /// A succession that both ends are right about but for one of the two signatures.
+    fn usurp(&mut self, now: Now, peer: &Peer) {
+        let victim = self.peers[self.dice.index(self.peers.len())].key;
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&self.sequence.to_be_bytes());
+        let other = Identity::from_seed(seed);
+        // The key that is overwritten never signed this.
+        let (old, new, overwritten) = match self.sequence % 2 {
+            0 => (&other, &*self.me, 0..32),
+            _ => (&*self.me, &other, 32..64),
+        };
+        let mut bytes = Vec::new();
+        Succession::sign(old, new, &self.network).claim().encode(&mut bytes);
+        bytes[overwritten].copy_from_slice(victim.as_bytes());
+        let claim = Signed::<Succession>::decode(&mut Reader::new(bytes.into()));
+        self.send(now, peer.id, &SuccessionMessage(claim.into_iter().collect()));
     }
 
     fn equivocate(&mut self, now: Now, peer: &Peer) {

@@ -161,6 +161,11 @@ impl Oracle {
         self.said.iter_mut().rev().take_while(under_way).for_each(|said| said.disturbed = true);
     }
 
+    /// What this key signs is said by this host, too.
+    pub(crate) fn handle_rotated(&mut self, host: usize, to: NodeId) {
+        self.ids.insert(to, host);
+    }
+
     /// A host is dead, cut off, or stands still, until then.
     pub(crate) fn handle_away(&mut self, host: usize, until: Instant) {
         self.away[host] = self.away[host].max(Some(until));

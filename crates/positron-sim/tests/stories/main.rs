@@ -5,6 +5,7 @@ mod addresses;
 mod bandwidth;
 mod identities;
 mod reserved;
+mod rotation;
 
 use std::ops::Range;
 
