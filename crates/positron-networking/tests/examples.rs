@@ -114,3 +114,10 @@ fn a_question_is_answered_or_refused() {
     assert!(text.contains("the miner has the block at 7"), "{text}");
     assert!(text.contains("nothing at 8: that node failed: no block at 8 yet"), "{text}");
 }
+
+#[test]
+fn a_peer_is_sent_away_and_welcome_again() {
+    let text = run("neighbours");
+    assert!(text.contains("Some(\"more of them\")") && text.contains("mallory hears: "), "{text}");
+    assert!(text.contains(" is welcome again"), "{text}");
+}

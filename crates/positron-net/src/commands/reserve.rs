@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Has the running node keep a slot for a peer, beside `max_peers`, and dial it for as long as it
-/// is not connected. The next start forgets it; `reserved_peers` in the configuration stays.
+/// is not connected, over restarts too. `reserved_peers` in the configuration stays beside it.
 #[derive(Args, Debug)]
 pub(crate) struct ReserveOptions {
     /// The id of the peer, and where it is if the node does not know that

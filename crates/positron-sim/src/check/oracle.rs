@@ -199,8 +199,6 @@ impl Oracle {
                 }
             }
             Event::PeerJoined { .. } => self.isolation.handle_end(host),
-            // An order about a peer is obeyed before it has a ticket.
-            Event::Completed { outcome: Outcome::Noted, .. } => {}
             Event::Completed { ticket, outcome } => match self.liveness.completed(host, *ticket) {
                 Ok(waiting) => self.completed(waiting.said, outcome),
                 Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),

@@ -34,8 +34,9 @@ impl Crowd {
         let (world, told) = (World::new(&story, seed), format!("{reserving:?}, seed {seed}"));
         let mut crowd = Self { world, reserving, told };
         crowd.world.run_until(secs(30));
-        let hub = crowd.world.view(HUB).unwrap();
-        assert!(hub.counters.peers.inbound_refused_full > 0, "{}: it is full", crowd.told);
+        let hub = crowd.world.view(HUB).unwrap().counters.peers;
+        let refused = hub.inbound_refused_full + hub.inbound_refused_inbound;
+        assert!(refused > 0, "{}: it is full", crowd.told);
         crowd
     }
 

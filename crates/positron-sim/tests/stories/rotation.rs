@@ -12,8 +12,7 @@ const NODES: usize = 20;
 const ROTATOR: usize = 1;
 const ROTATED: Duration = secs(40);
 
-/// Twenty nodes; node 1 stops at 38 s, has its key
-/// give way to another, and starts again.
+/// Twenty nodes; node 1 stops at 38 s, has its key give way to another, and starts again.
 fn rotation(name: &str, lasting: u64) -> Scenario {
     let mut story = Scenario::quiet(name, NODES, secs(lasting))
         .fault(ROTATED - secs(2), Fault::Stop(Selector::Node(ROTATOR)))
