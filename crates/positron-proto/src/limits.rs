@@ -205,6 +205,9 @@ pub const WANT_DELAY_LEAST: Duration = Duration::from_millis(5);
 /// Shortest wait for the answer to a request before the next holder is asked, where answers come
 /// soon or nothing is known of them.
 pub const WANT_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How soon the oldest message that is being fetched of a sender may be named again in a question
+/// about others: a few times within [`WANT_TIMEOUT`].
+pub const NAMED_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Longest such wait, where answers were seen to take long: on a saturated line each question that
 /// is asked elsewhere too brings another copy. Whoever keeps silent costs no more than that.
 pub const WANT_TIMEOUT_MOST: Duration = Duration::from_millis(3_000);
@@ -218,10 +221,9 @@ pub const ANNOUNCE_DELAY: Duration = Duration::from_millis(5);
 pub const MAX_UNANNOUNCED: usize = 512;
 /// The interval of the two budgets below.
 pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes sent to one peer per interval because it asked. Half of what may be queued for it, and
-/// two of the largest messages (Bitcoin's CVE-2024-52915: one message must not make us buffer 50
-/// MB).
-pub const SERVED_BYTES: usize = MAX_PEER_QUEUE_BYTES / 2;
+/// Bytes sent to one peer per interval because it asked: two of the largest messages, each with its
+/// question, half of what may be queued for it (Bitcoin's CVE-2024-52915: one message must not make us buffer 50 MB).
+pub const SERVED_BYTES: usize = 2 * (MAX_PAYLOAD + 2 * SERVED_LEAST);
 /// Bytes of a payload from which on it is not sent again to a peer within [`SENT_AGAIN_AFTER`]: on
 /// a slow line the first copy may still be under way. Below, a second copy costs less than
 /// remembering the first.

@@ -12,7 +12,10 @@ use super::{
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, POSTPONED_FOR, WANT_TIMEOUT},
+    limits::{
+        MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, NAMED_AGAIN_AFTER, POSTPONED_FOR,
+        WANT_TIMEOUT,
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,8 @@ struct Fetch {
     /// Who has it and was not asked yet, the first to say so first.
     holders: Vec<NodeId>,
     asked: Option<Asked>,
+    /// When a question named it last.
+    named: Instant,
     /// Who was asked before, and may answer yet.
     late: Option<Asked>,
 }
@@ -85,8 +90,15 @@ impl Wanted {
         }
         *caused += 1;
         let (holders, asked) = (vec![holder], None);
-        let fetch =
-            Fetch { caused_by: holder, since: now, missing: true, holders, asked, late: None };
+        let fetch = Fetch {
+            caused_by: holder,
+            since: now,
+            missing: true,
+            holders,
+            asked,
+            named: now,
+            late: None,
+        };
         self.fetches.insert(item, fetch);
         self.deadlines.set(item, now + self.patience.wait());
         true
@@ -170,10 +182,24 @@ impl Wanted {
             return None;
         }
         let whom = fetch.holders.remove(0);
-        fetch.asked = Some(Asked { whom, at: now });
+        (fetch.asked, fetch.named) = (Some(Asked { whom, at: now }), now);
         let wait = self.answers.get(&whom).map_or(WANT_TIMEOUT, AnswerTimeout::wait);
         self.deadlines.set(item, now + wait);
         Some(whom)
+    }
+
+    /// The lowest number of `sender` that is being fetched, if `whom` was asked for it and is silent
+    /// for a while: named again in whatever else it is asked. It serves no more than so much in a
+    /// time, the lowest of a question first. Asked for by itself, each at its own time, the oldest
+    /// could be the one that always comes too late; and all others wait for it.
+    pub(super) fn remind(&mut self, now: Instant, sender: NodeId, whom: NodeId) -> Option<u64> {
+        let (item, fetch) = self.fetches.range_mut(MessageKey::all_of(sender)).next()?;
+        let is_asked = fetch.asked.is_some_and(|asked| asked.whom == whom);
+        if !is_asked || now.since(fetch.named) < NAMED_AGAIN_AFTER {
+            return None;
+        }
+        fetch.named = now;
+        Some(item.sequence)
     }
 
     /// A new message was pushed. If nobody had announced it, there was nothing to wait for.

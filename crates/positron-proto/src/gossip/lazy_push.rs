@@ -83,7 +83,7 @@ impl Gossip {
         self.trim(now, out);
     }
 
-    /// Asks for what is due, each holder once for all of it.
+    /// Asks for what is due, each holder once for all of it, and reminds it of the oldest.
     pub(super) fn fetch(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let mut questions = BTreeMap::<NodeId, Holdings>::new();
         let mut silent = BTreeMap::<NodeId, Suspicion>::new();
@@ -113,7 +113,13 @@ impl Gossip {
         for (peer, suspicion) in silent {
             self.suspect(now, peer, suspicion, out);
         }
-        for (peer, wanted) in questions {
+        for (peer, mut wanted) in questions {
+            let senders: Vec<NodeId> = wanted.iter().map(|(sender, _)| *sender).collect();
+            for sender in senders {
+                if let Some(lowest) = self.wanted.remind(now.mono, sender, peer) {
+                    wanted.insert(sender, lowest);
+                }
+            }
             send_all(vec![peer], wanted, GossipMessage::IWant, out);
         }
     }

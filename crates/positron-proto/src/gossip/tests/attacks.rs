@@ -9,8 +9,8 @@ use super::{
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES, WANT_DELAY, WANT_TIMEOUT,
-        WITHHELD_AFTER,
+        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES, WANT_DELAY,
+        WANT_TIMEOUT, WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     time::Duration,
@@ -265,6 +265,18 @@ fn a_sender_of_every_other_number_keeps_no_more_than_others() {
     node.hear(at(START), peer(1), GossipMessage::Gossip(0, honest.claim().clone()));
     let kept = node.gossip.holdings();
     assert!(kept.of(&peer(9)).is_some_and(|numbers| numbers.contains(0) && numbers.contains(1)));
+}
+
+#[test]
+fn two_of_the_largest_messages_are_served_at_once() {
+    let mut node = node_with(2, config());
+    let largest = vec![0; MAX_PAYLOAD];
+    for number in 0..3 {
+        let message = say(&identity(9), number, &largest);
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
+    }
+    let wanted = GossipMessage::IWant(ranges(peer(9), 0..=2));
+    assert_eq!(node.hear(at(Duration::from_millis(1)), peer(2), wanted).len(), 2);
 }
 
 #[test]

@@ -52,6 +52,23 @@ fn told(sent: &Sent) -> Vec<NodeId> {
     sent.iter().filter(have).map(|(to, _)| *to).collect()
 }
 
+#[test]
+fn the_oldest_that_is_missing_is_named_in_every_question_about_its_sender_while_time_passes() {
+    let millis = Duration::from_millis;
+    let mut node = node_with(2, config());
+    let mut question = |when: Duration, of: NodeId, number: u64| {
+        node.hear(at(when), peer(1), GossipMessage::IHave(holdings(of, [number])));
+        asked(&node.pass(when, when + millis(99)))
+    };
+    let all = |of: NodeId, numbers: &[u64]| vec![(peer(1), holdings(of, numbers.to_vec()))];
+    assert_eq!(question(START, peer(9), 3), all(peer(9), &[3]));
+    assert_eq!(question(START + millis(100), peer(9), 7), all(peer(9), &[7]), "it was just named");
+    assert_eq!(question(START + millis(300), peer(8), 1), all(peer(8), &[1]), "of somebody else");
+    assert_eq!(question(START + millis(400), peer(9), 5), all(peer(9), &[3, 5]));
+    assert_eq!(question(START + millis(500), peer(9), 6), all(peer(9), &[6]), "it was just named");
+    assert_eq!(question(START + millis(700), peer(9), 2), all(peer(9), &[2]), "the oldest is new");
+}
+
 fn asked(sent: &Sent) -> Vec<(NodeId, Holdings)> {
     let want = |(to, message): &(NodeId, GossipMessage)| match message {
         GossipMessage::IWant(wanted) => Some((*to, wanted.clone())),
