@@ -222,7 +222,8 @@ pub const MAX_UNANNOUNCED: usize = 512;
 /// The interval of the two budgets below.
 pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes sent to one peer per interval because it asked: two of the largest messages, each with its
-/// question, half of what may be queued for it (Bitcoin's CVE-2024-52915: one message must not make us buffer 50 MB).
+/// question, half of what may be queued for it (Bitcoin's CVE-2024-52915: one message must not make
+/// us buffer 50 MB).
 pub const SERVED_BYTES: usize = 2 * (MAX_PAYLOAD + 2 * SERVED_LEAST);
 /// Bytes of a payload from which on it is not sent again to a peer within [`SENT_AGAIN_AFTER`]: on
 /// a slow line the first copy may still be under way. Below, a second copy costs less than

@@ -188,10 +188,10 @@ impl Wanted {
         Some(whom)
     }
 
-    /// The lowest number of `sender` that is being fetched, if `whom` was asked for it and is silent
-    /// for a while: named again in whatever else it is asked. It serves no more than so much in a
-    /// time, the lowest of a question first. Asked for by itself, each at its own time, the oldest
-    /// could be the one that always comes too late; and all others wait for it.
+    /// The lowest number of `sender` that is being fetched, if `whom` was asked for it and is
+    /// silent since: it is named again in whatever else that one is asked. A peer serves only so
+    /// much in a time, the lowest of a question first. Asked for by itself, at its own time, the
+    /// oldest could be the one that always comes too late; and all others wait for it.
     pub(super) fn remind(&mut self, now: Instant, sender: NodeId, whom: NodeId) -> Option<u64> {
         let (item, fetch) = self.fetches.range_mut(MessageKey::all_of(sender)).next()?;
         let is_asked = fetch.asked.is_some_and(|asked| asked.whom == whom);
