@@ -238,8 +238,9 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
         ]),
         any_text(128).prop_map(CloseReason::Violation),
         any_text(128).prop_map(CloseReason::OtherProcess),
-        (any::<u32>(), "\\PC{0,32}")
-            .prop_map(|(code, reason)| CloseReason::Application { code, reason }),
+        (any::<u32>(), prop::collection::vec(any::<char>(), 0..=32)).prop_map(|(code, reason)| {
+            CloseReason::Application { code, reason: reason.into_iter().collect() }
+        }),
         Just(CloseReason::KeyRetired),
         (100..u16::MAX).prop_map(CloseReason::Other),
     ]
