@@ -55,6 +55,7 @@ mod tests {
     #[test]
     fn it_can_be_seen_in_memory_that_tests_ran() {
         let words: &str = Box::leak(format!("ran to the end: {:08x}", 700).into_boxed_str());
-        assert_eq!(words, "ran to the end: 000002bc");
+        // Not the whole of it, or the words would be in memory without any test.
+        assert!(words.ends_with("02bc"), "{words}");
     }
 }
