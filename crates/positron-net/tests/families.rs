@@ -8,10 +8,12 @@
 #[allow(dead_code)] // the other tests of the command use the rest
 #[path = "command/fixture.rs"]
 mod fixture;
+mod namespaces;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use fixture::{Fixture, Outcome, Process, finish};
+use namespaces::{Namespaces, run};
 use serde_json::{Value, json};
 
 const PORT: &str = "8888";
@@ -88,7 +90,7 @@ fn both_families_are_served_and_named_and_either_is_enough_to_join() {
 #[test]
 fn several_interfaces_are_all_named_bridges_last_and_a_dead_first_address_holds_nobody_up() {
     let Some(world) = World::new("many") else { return };
-    let [first, _] = &world.names;
+    let [first, _] = &world.machines.names;
     // The address that looks best leads nowhere from the other machine, and no default route leads
     // anywhere from this one.
     for (name, address) in
@@ -163,7 +165,7 @@ fn a_node_whose_machine_gets_another_address_is_known_by_that_one_and_no_more_by
             peer.status_when(&fixture, host, at);
         };
         known_at("10.203.82.1:8888");
-        let [machine, _] = &world.names;
+        let [machine, _] = &world.machines.names;
         run(&format!("ip -n {machine} address del 10.203.82.1/24 dev cable")).unwrap();
         run(&format!("ip -n {machine} address add 10.203.82.11/24 dev cable")).unwrap();
         known_at("10.203.82.11:8888");
@@ -190,34 +192,19 @@ fn addresses_of(invite: &str) -> Vec<String> {
 
 /// Two namespaces with a cable between them. Dropping it removes them.
 struct World {
-    names: [String; 2],
+    machines: Namespaces<2>,
 }
 
 impl World {
     /// `None`, and why on stderr, where there can be none.
     fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: namespaces take root");
-            return None;
-        }
-        let names = ["a", "b"].map(|end| format!("pn-{name}-{}-{end}", std::process::id()));
-        let world = Self { names };
-        match world.build() {
-            Ok(()) => Some(world),
-            Err(why) => {
-                eprintln!("skipped: {why}");
-                None
-            }
-        }
+        Some(Self { machines: Namespaces::new(name, ["a", "b"], Self::furnish)? })
     }
 
-    fn build(&self) -> Result<(), String> {
-        let [a, b] = &self.names;
-        run(&format!("ip netns add {a}"))?;
-        run(&format!("ip netns add {b}"))?;
+    fn furnish(names: &[String; 2]) -> Result<(), String> {
+        let [a, b] = names;
         run(&format!("ip link add cable netns {a} type veth peer name cable netns {b}"))?;
-        for name in &self.names {
-            run(&format!("ip -n {name} link set lo up"))?;
+        for name in names {
             run(&format!("ip -n {name} link set cable up"))?;
             run(&format!("ip netns exec {name} sysctl -q net.ipv6.conf.all.disable_ipv6"))?;
         }
@@ -225,7 +212,7 @@ impl World {
     }
 
     fn on_both(&self, commands: &[&str]) {
-        for name in &self.names {
+        for name in &self.machines.names {
             for command in commands {
                 run(&format!("ip netns exec {name} {command}")).unwrap();
             }
@@ -234,7 +221,7 @@ impl World {
 
     /// One address for each; usable at once, without asking whether others have it.
     fn addresses(&self, interface: &str, addresses: [&str; 2]) {
-        for (name, address) in self.names.iter().zip(addresses) {
+        for (name, address) in self.machines.names.iter().zip(addresses) {
             let flags = if address.contains(':') { " nodad" } else { "" };
             run(&format!("ip -n {name} address add {address} dev {interface}{flags}")).unwrap();
         }
@@ -242,7 +229,12 @@ impl World {
 
     fn inside(&self, machine: usize) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.names[machine], env!("CARGO_BIN_EXE_positron-net")]);
+        command.args([
+            "netns",
+            "exec",
+            &self.machines.names[machine],
+            env!("CARGO_BIN_EXE_positron-net"),
+        ]);
         command
     }
 
@@ -267,26 +259,4 @@ impl World {
         let status = guest.status_when(fixture, "a peer", |status| status["active_peers"] == 1);
         assert_eq!(status["peers"][0]["node_id"], host.started()["node_id"]);
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = run(&format!("ip netns delete {name}"));
-        }
-    }
-}
-
-/// Runs a command whose words have no spaces; otherwise what it says.
-fn run(command: &str) -> Result<(), String> {
-    let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap_or_default())
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("`{command}`: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("`{command}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

@@ -7,6 +7,7 @@
 #[allow(dead_code)] // the other tests of the command use the rest
 #[path = "command/fixture.rs"]
 mod fixture;
+mod namespaces;
 
 use std::{
     collections::BTreeSet,
@@ -18,6 +19,7 @@ use std::{
 };
 
 use fixture::{SOON, until};
+use namespaces::{Namespaces, run};
 use positron_networking::{LinkTransport, NetworkConfig, Node};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -94,7 +96,7 @@ fn all_arrived(nodes: &[Machine; 2]) {
 
 /// Two namespaces with a cable between them. Dropping it removes them.
 struct World {
-    names: [String; 2],
+    machines: Namespaces<2>,
 }
 
 /// A node in its namespace. Dropping it ends the process.
@@ -132,30 +134,15 @@ impl Report {
 impl World {
     /// `None`, and why on stderr, where there can be none.
     fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: namespaces take root");
-            return None;
-        }
-        let names = ["a", "b"].map(|end| format!("pn-{name}-{}-{end}", std::process::id()));
-        let world = Self { names };
-        match world.build() {
-            Ok(()) => Some(world),
-            Err(why) => {
-                eprintln!("skipped: {why}");
-                None
-            }
-        }
+        Some(Self { machines: Namespaces::new(name, ["a", "b"], Self::furnish)? })
     }
 
-    fn build(&self) -> Result<(), String> {
-        let [a, b] = &self.names;
+    fn furnish(names: &[String; 2]) -> Result<(), String> {
+        let [a, b] = names;
         run("nft --version")?;
-        run(&format!("ip netns add {a}"))?;
-        run(&format!("ip netns add {b}"))?;
         run(&format!("ip link add cable netns {a} type veth peer name cable netns {b}"))?;
-        for (name, address) in self.names.iter().zip(ADDRESSES) {
+        for (name, address) in names.iter().zip(ADDRESSES) {
             run(&format!("ip -n {name} address add {address}/24 dev cable"))?;
-            run(&format!("ip -n {name} link set lo up"))?;
             run(&format!("ip -n {name} link set cable up"))?;
             run(&format!("ip netns exec {name} nft list ruleset"))?;
         }
@@ -166,14 +153,14 @@ impl World {
     fn nodes(&self) -> [Machine; 2] {
         let first = format!("{}:{PORT}", ADDRESSES[0]);
         [
-            Machine::start(&self.names[0], ADDRESSES[0], ""),
-            Machine::start(&self.names[1], ADDRESSES[1], &first),
+            Machine::start(&self.machines.names[0], ADDRESSES[0], ""),
+            Machine::start(&self.machines.names[1], ADDRESSES[1], &first),
         ]
     }
 
     /// No datagram reaches either of them any more, and nobody is told.
     fn block_udp(&self) {
-        for name in &self.names {
+        for name in &self.machines.names {
             let nft = format!("ip netns exec {name} nft");
             run(&format!("{nft} add table inet wall")).unwrap();
             let hook = "{ type filter hook input priority 0 ; }";
@@ -184,32 +171,10 @@ impl World {
 
     /// Datagrams get through again.
     fn open(&self) {
-        for name in &self.names {
+        for name in &self.machines.names {
             run(&format!("ip netns exec {name} nft delete table inet wall")).unwrap();
         }
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = run(&format!("ip netns delete {name}"));
-        }
-    }
-}
-
-/// Runs a command whose words have no spaces; otherwise what it says.
-fn run(command: &str) -> Result<(), String> {
-    let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap_or_default())
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("`{command}`: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("`{command}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 impl Machine {

@@ -7,10 +7,12 @@
 #[allow(dead_code)] // the other tests of the command use the rest
 #[path = "command/fixture.rs"]
 mod fixture;
+mod namespaces;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use fixture::{Fixture, Process, SOON, finish, until};
+use namespaces::{Namespaces, run};
 
 const PUBLIC: &str = "203.0.113.2";
 const INSIDE: &str = "192.168.50.2";
@@ -49,34 +51,19 @@ fn an_address_behind_a_router_that_lets_in_only_whom_it_knows_is_not_passed_on()
 
 /// Three namespaces in a row; the one in the middle translates. Dropping it removes them.
 struct World {
-    names: [String; 3],
+    machines: Namespaces<3>,
 }
 
 impl World {
     /// `None`, and why on stderr, where there can be none.
     fn new(name: &str, lets_in: &[&str]) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: namespaces take root");
-            return None;
-        }
-        let names = ["in", "nat", "out"].map(|at| format!("pn-{name}-{}-{at}", std::process::id()));
-        let world = Self { names };
-        match world.build(lets_in) {
-            Ok(()) => Some(world),
-            Err(why) => {
-                eprintln!("skipped: {why}");
-                None
-            }
-        }
+        let furnish = |names: &[String; 3]| Self::furnish(names, lets_in);
+        Some(Self { machines: Namespaces::new(name, ["in", "nat", "out"], furnish)? })
     }
 
-    fn build(&self, lets_in: &[&str]) -> Result<(), String> {
+    fn furnish(names: &[String; 3], lets_in: &[&str]) -> Result<(), String> {
         run("nft --version")?;
-        let [inside, router, outside] = &self.names;
-        for name in &self.names {
-            run(&format!("ip netns add {name}"))?;
-            run(&format!("ip -n {name} link set lo up"))?;
-        }
+        let [inside, router, outside] = names;
         for (cable, end, gateway, other) in
             [("lan", inside, "192.168.50.1/24", INSIDE), ("wan", outside, "203.0.113.1/24", PUBLIC)]
         {
@@ -106,29 +93,12 @@ impl World {
 
     fn process(&self, machine: usize, fixture: &Fixture, data: &str, args: &[&str]) -> Process {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.names[machine], env!("CARGO_BIN_EXE_positron-net")]);
+        command.args([
+            "netns",
+            "exec",
+            &self.machines.names[machine],
+            env!("CARGO_BIN_EXE_positron-net"),
+        ]);
         Process::start_as(fixture, fixture.in_environment(command, args), data)
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = run(&format!("ip netns delete {name}"));
-        }
-    }
-}
-
-/// Runs a command whose words have no spaces; otherwise what it says.
-fn run(command: &str) -> Result<(), String> {
-    let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap_or_default())
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("`{command}`: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("`{command}`: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
