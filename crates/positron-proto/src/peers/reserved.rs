@@ -24,8 +24,8 @@ use crate::{
 /// Each peer that is not linked has a deadline, never further away than [`RESERVED_LONGEST`], at
 /// which it is dialled at all places at once where it may be: where the application says that it
 /// is, where it answered last, and at one of the others in the book, which take turns. A place that
-/// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`].
-/// Where somebody else answers, that one is dialled next.
+/// is silent thus keeps nobody from looking at the others. At most [`MAX_RESERVED_PLACES`], and
+/// beside them whoever answered at one of them instead: perhaps its successor.
 #[derive(Debug)]
 pub(super) struct Reserved {
     peers: DialSchedule<ReservedPeer>,
@@ -131,21 +131,15 @@ impl Reserved {
                 continue;
             }
             let entry = book.get(&peer);
-            if let Some((found, to)) = reserved.found.take()
-                && !dialer.is_taken(&found, links)
-            {
-                let entry = book.get(&found);
-                let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
-                let (expect, purpose) = (Expect::Node(found), Purpose::Connect);
-                let request = DialRequest { to, expect, noise_static, purpose };
-                dialer.dial(request, DialReason::Reserved, links, turn);
-            }
-            let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
             let last = entry.and_then(|entry| entry.known.dialled);
             let next = entry.and_then(AddressEntry::address);
             let places: [_; MAX_RESERVED_PLACES] = [reserved.at, last, next];
-            for to in places.into_iter().flatten().collect::<BTreeSet<_>>() {
-                let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
+            let places: BTreeSet<_> = places.into_iter().flatten().collect();
+            let found = reserved.found.take().filter(|(found, _)| !dialer.is_taken(found, links));
+            for (node, to) in found.into_iter().chain(places.into_iter().map(|to| (peer, to))) {
+                let entry = book.get(&node);
+                let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
+                let (expect, purpose) = (Expect::Node(node), Purpose::Connect);
                 let request = DialRequest { to, expect, noise_static, purpose };
                 // One that is under way already goes on.
                 dialer.dial(request, DialReason::Reserved, links, turn);
