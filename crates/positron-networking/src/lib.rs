@@ -61,7 +61,7 @@ pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use error::{
     DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,
-    SubscriptionError,
+    SubscriptionError, TraceError,
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
@@ -78,6 +78,7 @@ pub use positron_proto::{
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
+    trace::{AskTraceError, LocalTrace, MessageTrace, NetworkTrace},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

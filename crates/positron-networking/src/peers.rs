@@ -5,7 +5,7 @@ use std::{fmt::Display, future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use positron_proto::{
-    id::NodeId,
+    id::{MessageId, NodeId},
     node::{Command, PeerOrder},
     subnet::Subnet,
 };
@@ -13,7 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
+    Ban, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
+    TraceError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -336,6 +337,58 @@ impl Node {
         self.order(PeerOrder::Report { peer, why: why.into() }).await?;
         tracing::info!(peer = %peer.short(), why, "peer reported by the application");
         Ok(())
+    }
+
+    /// What is known of the way of a message through this node, of those of the last 4,096 that came
+    /// or went; and through the network, if others [were asked](Self::ask_trace). `None`: it never
+    /// came, or is forgotten.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{Node, NetworkConfig};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// # let mut inbox = bob.messages();
+    /// let message = alice.broadcast(&"hello").await.unwrap();
+    /// # inbox.recv().await.unwrap();
+    ///
+    /// let way = bob.trace(message).await.unwrap().unwrap().local.unwrap();
+    /// assert_eq!((way.from, way.how), (Some(alice.id()), "push"));
+    ///
+    /// alice.ask_trace(message).await.unwrap();
+    /// let report = loop {
+    ///     let network = alice.trace(message).await.unwrap().unwrap().network.unwrap();
+    ///     if network.state == "done" {
+    ///         break network;
+    ///     }
+    /// };
+    /// assert_eq!((report.reached, report.silent), (2, 0));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// The node stopped.
+    pub async fn trace(&self, message: MessageId) -> Result<Option<MessageTrace>, TraceError> {
+        let (reply, known) = oneshot::channel();
+        let order = Order::Trace { message, reply };
+        self.0.orders.send(order).await.map_err(|_| TraceError::Stopped)?;
+        known.await.map_err(|_| TraceError::Stopped)
+    }
+
+    /// Asks others for the way of a broadcast of ours; [`trace`](Self::trace) says what they
+    /// report, within seconds, first of all those that are near. They are claims that nobody can
+    /// check. Who says nothing of itself (`trace_answer`) is counted.
+    ///
+    /// # Errors
+    /// [`AskTraceError`](crate::AskTraceError): it is not a broadcast of this node, it is
+    /// forgotten or older than ten minutes, or there was a trace less than a minute ago. Or the
+    /// node stopped.
+    pub async fn ask_trace(&self, message: MessageId) -> Result<(), TraceError> {
+        let (reply, asked) = oneshot::channel();
+        let order = Order::AskTrace { message, reply };
+        self.0.orders.send(order).await.map_err(|_| TraceError::Stopped)?;
+        Ok(asked.await.map_err(|_| TraceError::Stopped)??)
     }
 
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {

@@ -73,7 +73,27 @@ impl WallTime {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// As RFC 3339 writes it, in UTC, to the millisecond: `2026-11-27T15:50:57.123Z`.
+    pub fn to_rfc3339(self) -> String {
+        let (days, of_day) = (self.0 / MICROS_PER_DAY, self.0 % MICROS_PER_DAY);
+        // Years begin in March, so that a leap day is the last of its year (H. Hinnant,
+        // "chrono-compatible low-level date algorithms", civil_from_days).
+        let days = days + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = era * 400 + year + u64::from(month <= 2);
+        let (seconds, millis) = (of_day / 1_000_000, of_day / 1_000 % 1_000);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
 }
+
+const MICROS_PER_DAY: u64 = 86_400 * 1_000_000;
 
 impl core::ops::Add<Duration> for WallTime {
     type Output = Self;
@@ -113,6 +133,21 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_written_as_rfc_3339_writes_them() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000_000, "2000-03-01T00:00:00.000Z"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
+            (1_795_794_657_123_456, "2026-11-27T15:50:57.123Z"),
+        ] {
+            assert_eq!(WallTime::from_unix_micros(micros).to_rfc3339(), text);
+        }
+        WallTime::from_unix_micros(u64::MAX).to_rfc3339();
+    }
 
     #[test]
     fn arithmetic_saturates_instead_of_overflowing() {

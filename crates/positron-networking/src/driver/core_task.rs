@@ -307,6 +307,13 @@ impl CoreTask {
                 let _ = reply.send(self.core.gossip().history().cloned().collect());
             }
             Order::Bans { reply } => drop(reply.send(bans(&self.core))),
+            Order::Trace { message, reply } => {
+                let _ = reply.send(self.core.trace(self.clock.now(), &message));
+            }
+            Order::AskTrace { message, reply } => {
+                let _ = reply.send(self.core.ask_trace(self.clock.now(), message));
+                self.drain();
+            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }

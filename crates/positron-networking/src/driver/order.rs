@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use positron_proto::{
-    id::{NodeId, Ticket},
+    id::{MessageId, NodeId, Ticket},
     identity::Verified,
     node::{Command, Outcome, Refused, Unacknowledged},
+    trace::{AskTraceError, MessageTrace},
     wire::message::AppMessage,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -75,6 +76,20 @@ pub(crate) enum Order {
     Bans {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<Ban>>,
+    },
+    /// What is known of the way of a message.
+    Trace {
+        /// Which.
+        message: MessageId,
+        /// Whom to tell.
+        reply: oneshot::Sender<Option<MessageTrace>>,
+    },
+    /// Others are to be asked for the way of a message.
+    AskTrace {
+        /// Which.
+        message: MessageId,
+        /// Whom to tell whether they are.
+        reply: oneshot::Sender<Result<(), AskTraceError>>,
     },
     /// Who is trusted.
     Trusted {

@@ -6,6 +6,7 @@ use super::message_key::{MessageKey, same_claim};
 use crate::{
     id::NodeId,
     identity::Signed,
+    journey::Arrival,
     limits::{MAX_HOLDERS, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
     wire::message::AppMessage,
 };
@@ -29,6 +30,8 @@ pub(super) struct Check {
     pub(super) from: Vec<NodeId>,
     /// The most hops that any of them left it.
     pub(super) ttl: u8,
+    /// How it came.
+    pub(super) arrival: Arrival,
 }
 
 /// What one peer has under verification.
@@ -55,6 +58,7 @@ impl ChecksUnderWay {
         item: MessageKey,
         from: NodeId,
         ttl: u8,
+        arrival: Arrival,
         claim: &Signed<AppMessage>,
     ) -> AddedCheck {
         let same = self.under_way.get_mut(&item);
@@ -78,7 +82,7 @@ impl ChecksUnderWay {
         load.claims += 1;
         load.bytes += bytes;
         self.count += 1;
-        let check = Check { claim: claim.clone(), from: vec![from], ttl };
+        let check = Check { claim: claim.clone(), from: vec![from], ttl, arrival };
         self.under_way.entry(item).or_default().push(check);
         AddedCheck::New
     }
