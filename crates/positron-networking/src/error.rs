@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use positron_proto::{
     direct::Undelivered, id::NodeId, node::Refused, request::Unanswered,
-    session::sessions::LinkKind as LinkTransport, trace::AskTraceError,
+    session::sessions::LinkKind as LinkTransport,
 };
 use positron_store::StoreError;
 
@@ -148,17 +148,6 @@ pub enum OrderError {
     /// The node did not take it.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The node stopped.
-    #[error("the node stopped")]
-    Stopped,
-}
-
-/// Why others were not asked for the way of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TraceError {
-    /// The node did not take it.
-    #[error(transparent)]
-    Refused(#[from] AskTraceError),
     /// The node stopped.
     #[error("the node stopped")]
     Stopped,

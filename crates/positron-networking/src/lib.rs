@@ -61,7 +61,7 @@ pub use config::{ConfigError, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use error::{
     DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,
-    SubscriptionError, TraceError,
+    SubscriptionError,
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};

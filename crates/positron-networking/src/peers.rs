@@ -14,7 +14,6 @@ use tokio::sync::oneshot;
 
 use crate::{
     Ban, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
-    TraceError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -353,12 +352,12 @@ impl Node {
     /// let message = alice.broadcast(&"hello").await.unwrap();
     /// # inbox.recv().await.unwrap();
     ///
-    /// let way = bob.trace(message).await.unwrap().unwrap().local.unwrap();
+    /// let way = bob.trace(message).await.unwrap().local.unwrap();
     /// assert_eq!((way.from, way.how), (Some(alice.id()), "push"));
     ///
     /// alice.ask_trace(message).await.unwrap();
     /// let report = loop {
-    ///     let network = alice.trace(message).await.unwrap().unwrap().network.unwrap();
+    ///     let network = alice.trace(message).await.unwrap().network.unwrap();
     ///     if network.state == "done" {
     ///         break network;
     ///     }
@@ -366,14 +365,11 @@ impl Node {
     /// assert_eq!((report.reached, report.silent), (2, 0));
     /// # });
     /// ```
-    ///
-    /// # Errors
-    /// The node stopped.
-    pub async fn trace(&self, message: MessageId) -> Result<Option<MessageTrace>, TraceError> {
+    pub async fn trace(&self, message: MessageId) -> Option<MessageTrace> {
         let (reply, known) = oneshot::channel();
-        let order = Order::Trace { message, reply };
-        self.0.orders.send(order).await.map_err(|_| TraceError::Stopped)?;
-        known.await.map_err(|_| TraceError::Stopped)
+        // A node that stopped remembers nothing.
+        let _ = self.0.orders.send(Order::Trace { message, reply }).await;
+        known.await.ok().flatten()
     }
 
     /// Asks others for the way of a broadcast of ours; [`trace`](Self::trace) says what they
@@ -381,19 +377,20 @@ impl Node {
     /// check. Who says nothing of itself (`trace_answer`) is counted.
     ///
     /// # Errors
-    /// [`AskTraceError`](crate::AskTraceError): it is not a broadcast of this node, it is
-    /// forgotten or older than ten minutes, or there was a trace less than a minute ago. Or the
-    /// node stopped.
-    pub async fn ask_trace(&self, message: MessageId) -> Result<(), TraceError> {
-        let (reply, asked) = oneshot::channel();
-        let order = Order::AskTrace { message, reply };
-        self.0.orders.send(order).await.map_err(|_| TraceError::Stopped)?;
-        Ok(asked.await.map_err(|_| TraceError::Stopped)??)
+    /// [`Refused::Trace`](crate::Refused), with [why](crate::AskTraceError): it is no broadcast of
+    /// this node, it is forgotten or older than ten minutes, or there was another trace less than
+    /// a minute ago.
+    pub async fn ask_trace(&self, message: MessageId) -> Result<(), OrderError> {
+        self.carry_out(Command::Trace { message }).await
     }
 
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {
+        self.carry_out(Command::Peer(order)).await
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<(), OrderError> {
         let (reply, end) = oneshot::channel::<Reply>();
-        let order = Order::Command { command: Command::Peer(order), reply, permit: None };
+        let order = Order::Command { command, reply, permit: None };
         self.0.orders.send(order).await.map_err(|_| OrderError::Stopped)?;
         end.await.map_err(|_| OrderError::Stopped)??;
         Ok(())

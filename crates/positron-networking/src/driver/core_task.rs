@@ -310,10 +310,6 @@ impl CoreTask {
             Order::Trace { message, reply } => {
                 let _ = reply.send(self.core.trace(self.clock.now(), &message));
             }
-            Order::AskTrace { message, reply } => {
-                let _ = reply.send(self.core.ask_trace(self.clock.now(), message));
-                self.drain();
-            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }

@@ -6,7 +6,7 @@ use positron_proto::{
     id::{MessageId, NodeId, Ticket},
     identity::Verified,
     node::{Command, Outcome, Refused, Unacknowledged},
-    trace::{AskTraceError, MessageTrace},
+    trace::MessageTrace,
     wire::message::AppMessage,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -83,13 +83,6 @@ pub(crate) enum Order {
         message: MessageId,
         /// Whom to tell.
         reply: oneshot::Sender<Option<MessageTrace>>,
-    },
-    /// Others are to be asked for the way of a message.
-    AskTrace {
-        /// Which.
-        message: MessageId,
-        /// Whom to tell whether they are.
-        reply: oneshot::Sender<Result<(), AskTraceError>>,
     },
     /// Who is trusted.
     Trusted {

@@ -35,7 +35,7 @@ use crate::{
     substream::{SubstreamId, SubstreamOrder, Substreams},
     succession::Successions,
     time::{Instant, Now},
-    trace::{AskTraceError, MessageTrace, Traces},
+    trace::{MessageTrace, Traces},
     trust::Trust,
     wire::frame::CloseReason,
 };
@@ -222,18 +222,6 @@ impl NodeCore {
     /// What is known of the way of a message; nothing, if it never came or is forgotten.
     pub fn trace(&self, now: Now, message: &MessageId) -> Option<MessageTrace> {
         self.traces.trace(now, message)
-    }
-
-    /// Asks others for the way of a broadcast of ours; [`trace`](Self::trace) says what they
-    /// report. Drain the effects after it, as after an input.
-    ///
-    /// # Errors
-    /// It is not ours or not remembered, it is too old, or there was another trace a short time
-    /// ago.
-    pub fn ask_trace(&mut self, now: Now, message: MessageId) -> Result<(), AskTraceError> {
-        Tracing(self).ask(now, message)?;
-        self.flush_and_route(now);
-        Ok(())
     }
 
     /// The next thing to be done outside; call until `None`.

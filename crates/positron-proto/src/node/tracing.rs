@@ -29,7 +29,9 @@ impl Tracing<'_> {
             TraceEffect::Send { to, message } => {
                 // Not behind the streams of others.
                 let flow = Flow { lane: message.lane(), of: Some(to) };
-                self.0.send(now, to, flow, message.encode(), None);
+                let body = message.encode();
+                self.0.traces.handle_sent(body.len());
+                self.0.send(now, to, flow, body, None);
             }
             TraceEffect::Verify(PendingAsk { from, hops, arrived, order }) => {
                 self.0.verify(now, from, Claim::Trace { hops, arrived, order });

@@ -12,6 +12,7 @@ counters! {
     steps_untold: Counter Count "Steps of messages that had too many of them already.";
     started: Counter Count "Traces of our own messages.";
     joined: Counter Count "Traces of others in which we took part.";
+    bytes_sent: Counter Bytes "Questions and answers that were sent.";
     asks_sent: Counter Count "Questions for the way of a message.";
     asks_received: Counter Count "Such questions of others.";
     asks_refused: Counter Count "Such questions that were not ours to answer, or too many.";

@@ -41,9 +41,9 @@ pub struct TraceSum {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// It did not answer in time.
+    /// It did not answer in time, or before it went away.
     Silent,
-    /// It is not connected any more to the node that it has the message from.
+    /// It was not connected any more to the node that it has the message from.
     Gone,
     /// It remembers nothing of the message.
     Forgotten,

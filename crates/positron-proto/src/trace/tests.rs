@@ -304,10 +304,11 @@ fn who_declines_is_counted_and_passes_on_what_others_say() {
 
 #[test]
 fn who_does_not_answer_is_silent_and_who_left_is_gone() {
-    let mut node = has(0, 0, &[1, 2, 3]);
-    assert_eq!(asked(&start(&mut node, 1000)).len(), 3);
+    let mut node = has(0, 0, &[1, 2, 3, 4]);
     let mut out = VecDeque::new();
-    node.peer_down(at(1001), id(1), &mut out);
+    node.peer_down(at(999), id(1), &mut out);
+    assert_eq!(asked(&start(&mut node, 1000)).len(), 3);
+    node.peer_down(at(1001), id(4), &mut out);
     hear(&mut node, at(1002), id(2), TraceMessage::Answer { tag: tag(0, 1000), answer: sum_of(1) });
     assert_eq!(report(&node, 1003).state, "asking");
     let due = node.poll_timeout().unwrap();
@@ -315,8 +316,8 @@ fn who_does_not_answer_is_silent_and_who_left_is_gone() {
     assert_eq!(wake(&mut node, at(13_000)), []);
     let report = report(&node, 13_000);
     assert_eq!((report.state, report.reached), ("done", 2));
-    assert_eq!((report.silent, report.lost.gone), (1, 1));
-    assert_eq!(node.counters().silent, 1);
+    assert_eq!((report.silent, report.lost.gone), (2, 1));
+    assert_eq!(node.counters().silent, 2);
     // It answers at last: too late, and no offence.
     let late = TraceMessage::Answer { tag: tag(0, 1000), answer: sum_of(1) };
     assert_eq!(hear(&mut node, at(13_001), id(3), late), []);

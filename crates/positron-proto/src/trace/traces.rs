@@ -221,6 +221,11 @@ impl Traces {
         misbehaved(from, Misbehavior::ForgedSignature, out);
     }
 
+    /// A message of [`TraceEffect::Send`] of so many bytes is on its way.
+    pub fn handle_sent(&mut self, bytes: usize) {
+        self.counters.bytes_sent += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
     /// A session with `peer` is up.
     pub fn peer_up(&mut self, now: Now, peer: NodeId) {
         self.up.insert(peer, UpPeer { since: now.mono, asks: Allowance::default() });
@@ -236,7 +241,8 @@ impl Traces {
                 self.errands.remove(&tag);
                 self.deadlines.clear(tag);
             } else if errand.open.remove(&peer).is_some() {
-                errand.sum.lose(Loss::Gone, 1);
+                errand.sum.lose(Loss::Silent, 1);
+                self.counters.silent += 1;
                 self.finish_if_done(now, tag, out);
             }
         }
