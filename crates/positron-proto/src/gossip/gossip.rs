@@ -94,6 +94,8 @@ struct Rumour {
     ttl: u8,
     /// Who has it.
     has: BTreeSet<NodeId>,
+    /// Who of them sent it after another one: they have it from elsewhere, and hear that we do.
+    also: Vec<NodeId>,
 }
 
 impl Gossip {
@@ -153,7 +155,8 @@ impl Gossip {
         self.store.insert(now.mono, item, message.clone(), nth, self.present);
         trace_taken(nth, message.id(), item, (Arrival::Own, Vec::new()), out);
         self.unheard.insert(item.sequence);
-        let rumour = Rumour { item, nth, ttl: self.config.ttl, has: BTreeSet::new() };
+        let rumour =
+            Rumour { item, nth, ttl: self.config.ttl, has: BTreeSet::new(), also: Vec::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
     }
@@ -225,15 +228,21 @@ impl Gossip {
             return;
         }
         self.last = nth;
-        let also = bringers.into_iter().filter(|peer| *peer != from).collect();
-        trace_taken(nth, message.id(), item, (arrival, also), out);
+        let also: Vec<NodeId> = bringers.into_iter().filter(|peer| *peer != from).collect();
+        trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
         if item.sender != self.me {
             self.counters.delivered += 1;
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
-        self.push_eagerly(now, Rumour { item, nth, ttl, has }, &message, Some(standings), out);
+        self.push_eagerly(
+            now,
+            Rumour { item, nth, ttl, has, also },
+            &message,
+            Some(standings),
+            out,
+        );
         if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
             let to: Vec<NodeId> = self.links.keys().copied().collect();
             self.counters.receipts_sent += 1;
@@ -385,7 +394,6 @@ impl Gossip {
     ) {
         self.counters.messages_received += 1;
         let item = MessageKey::of(claim.content());
-        self.announcements.peer_has(from, &item);
         let asked = self.note_answer(now, from, item);
         self.note_reached(now, from, item);
         if let Some(kept) = self.store.get(&item) {
@@ -437,7 +445,7 @@ impl Gossip {
         standings: Option<&TrustTable>,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let Rumour { item, nth, ttl, mut has } = rumour;
+        let Rumour { item, nth, ttl, mut has, also } = rumour;
         let welcome =
             |peer: &NodeId| standings.is_none_or(|standings| !standings.is_banned(peer, now.wall));
         let mut others: Vec<NodeId> = self
@@ -465,9 +473,10 @@ impl Gossip {
                 out.push_back(GossipEffect::Send { to, message: push });
             }
         }
-        if others.is_empty() {
+        if others.is_empty() && also.is_empty() {
             return;
         }
+        has.retain(|peer| !also.contains(peer));
         self.announcements.add(item, has);
         let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
         self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
