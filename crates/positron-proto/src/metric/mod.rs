@@ -158,19 +158,22 @@ impl<L, const N: usize> Cell for Family<L, N> {
 }
 
 impl Metric {
-    /// The name without what Prometheus puts behind it: `positron_<room>_<noun>[_<unit>]`.
-    pub fn stem(&self) -> String {
-        let unit = self.unit.word();
+    /// The name without unit and suffix: `positron_<room>_<noun>`.
+    pub fn noun(&self) -> String {
         let mut name = format!("positron_{}", self.room);
-        for word in self.field.split('_').filter(|word| *word != unit) {
+        for word in self.field.split('_').filter(|word| *word != self.unit.word()) {
             name.push('_');
             name.push_str(word);
         }
-        if !unit.is_empty() {
-            name.push('_');
-            name.push_str(unit);
-        }
         name
+    }
+
+    /// The name without what Prometheus puts behind it: `positron_<room>_<noun>[_<unit>]`.
+    pub fn stem(&self) -> String {
+        match self.unit.word() {
+            "" => self.noun(),
+            unit => format!("{}_{unit}", self.noun()),
+        }
     }
 
     /// How many series it has: a histogram one for each bucket, and two for sum and count.
