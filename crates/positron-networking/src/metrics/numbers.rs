@@ -130,9 +130,12 @@ fn values_of(peer: &PeerView) -> [f64; PER_PEER.len()] {
     [peer.connected_for.as_secs_f64(), round_trip.as_secs_f64(), queued, peer.score]
 }
 
-/// What each number of a node is, in the order in which they are told.
-pub(super) fn table() -> Vec<&'static Metric> {
-    NodeNumbers::default().iter().map(|(metric, _)| metric).collect()
+/// What each number of a node is, in the order in which they are told; at the end, those of single
+/// peers.
+pub fn table() -> Vec<&'static Metric> {
+    let of_node = NodeNumbers::default();
+    let of_node = of_node.iter().map(|(metric, _)| metric);
+    of_node.chain(&PER_PEER).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +229,8 @@ mod tests {
     fn the_table_promises_the_series_that_are_told() {
         let view = crowded(0, 1);
         let numbers = numbers(&view, PeerDetail::Without);
-        let promised: usize = table().iter().map(|metric| metric.series()).sum();
+        let of_node = table().len() - PER_PEER.len();
+        let promised: usize = table()[..of_node].iter().map(|metric| metric.series()).sum();
         let text = Exposition::new(vec![numbers], false, Vec::new()).text(MetricsFormat::Text);
         assert_eq!(series(&text).len(), promised + 1, "and what was built");
     }
