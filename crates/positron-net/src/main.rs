@@ -4,17 +4,15 @@ mod announcements;
 mod bench;
 mod cli;
 mod commands;
-mod control;
 mod failure;
 mod fd_limit;
 mod files;
 mod global;
 mod home;
 
-mod joining;
 mod logging;
-mod peer_orders;
 mod rate;
+mod running;
 
 mod service;
 mod settings;
