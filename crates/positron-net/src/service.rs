@@ -37,6 +37,7 @@ pub(crate) struct Service {
     node: Node,
     control: Option<Server>,
     signals: Signals,
+    log: Log,
     announcements: Announcements,
     terminal: Arc<Terminal>,
     json: bool,
@@ -49,7 +50,7 @@ impl Service {
         global: Global,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let log = Log::start(terminal, settings.level(global))?;
+        let log = Log::start(terminal, settings.log(global))?;
         let signals = Signals::listen(&log)?;
         let announcements = Announcements::start(terminal, global.json)?;
         fd_limit::raise();
@@ -70,7 +71,7 @@ impl Service {
         }
         let control = control(&node, settings.data_dir(), terminal);
         let (terminal, json) = (Arc::clone(terminal), global.json);
-        Ok(Self { node, control, signals, announcements, terminal, json })
+        Ok(Self { node, control, signals, log, announcements, terminal, json })
     }
 
     /// The node.
@@ -162,6 +163,7 @@ impl Service {
             self.announcements.event(&json!({ "event": "stopped" }), Instant::now());
         }
         self.announcements.finish().await;
+        self.log.flush();
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
                 .because(error)
@@ -169,9 +171,10 @@ impl Service {
     }
 
     fn tell(&mut self, event: &NodeEvent) {
-        let text = sanitised(&event.to_string());
+        // Each kind of event is a kind of message, so that a flood of one hides no other.
+        let kind = name(event);
         match event {
-            NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
+            NodeEvent::DialFailed { .. } => tracing::debug!(event = kind, "{event}"),
             NodeEvent::PeerBanned { .. }
             | NodeEvent::AddressBanned { .. }
             | NodeEvent::FewPeers { .. }
@@ -181,10 +184,8 @@ impl Service {
             | NodeEvent::SuccessionConflict { .. }
             | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }
-            | NodeEvent::StorageFailed { .. } => {
-                tracing::warn!("{text}");
-            }
-            _ => tracing::info!("{text}"),
+            | NodeEvent::StorageFailed { .. } => tracing::warn!(event = kind, "{event}"),
+            _ => tracing::info!(event = kind, "{event}"),
         }
         if self.json {
             self.announcements.event(event, Instant::now());
@@ -218,6 +219,12 @@ impl Service {
             }
         }
     }
+}
+
+/// What the event is called for programs.
+fn name(event: &NodeEvent) -> String {
+    let event = serde_json::to_value(event).unwrap_or_default();
+    event["event"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What was told last, and when.

@@ -10,9 +10,10 @@ use std::{
 
 use clap::Args;
 use positron_networking::{
-    ConfigError, NetworkConfig, TransportPolicy,
+    ConfigError, LogFormat, NetworkConfig, TransportPolicy,
     keys::{self, BadPassphrase, Passphrase},
 };
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -20,7 +21,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     home::expanded,
-    logging::parse_level,
+    logging::{LogOptions, parse_level},
     terminal::Terminal,
 };
 
@@ -68,6 +69,9 @@ pub(crate) struct NodeOptions {
     /// DEBUG, INFO, WARNING or ERROR [default: INFO]
     #[arg(long, short, value_name = "LEVEL", value_parser = level_name)]
     pub log_level: Option<String>,
+    /// text, or json: an object a line, on stderr and in the log file [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = format_name)]
+    pub log_format: Option<LogFormat>,
     /// The name of the network: nodes of different networks refuse each other [default: positron]
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,
@@ -99,9 +103,10 @@ impl Settings {
         }
     }
 
-    /// What to log.
-    pub(crate) fn level(&self, global: Global) -> LevelFilter {
-        log_level(&self.config.log_level, global)
+    /// What to log, and how.
+    pub(crate) fn log(&self, global: Global) -> LogOptions {
+        let level = log_level(&self.config.log_level, global);
+        LogOptions { level, format: self.config.log_format }
     }
 }
 
@@ -160,13 +165,23 @@ impl NodeOptions {
 
     /// A flag that only a node heeds that is being started, if one was given.
     pub(crate) fn flag_of_a_start(&self) -> Option<&'static str> {
-        let Self { selector: _, host, port, transport, bootstrap, log_level, network: _ } = self;
+        let Self {
+            selector: _,
+            host,
+            port,
+            transport,
+            bootstrap,
+            log_level,
+            log_format,
+            network: _,
+        } = self;
         let flags = [
             ("--host", host.is_some()),
             ("--port", port.is_some()),
             ("--transport", transport.is_some()),
             ("--bootstrap", !bootstrap.is_empty()),
             ("--log-level", log_level.is_some()),
+            ("--log-format", log_format.is_some()),
         ];
         flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
@@ -188,6 +203,9 @@ impl NodeOptions {
         }
         if let Some(level) = &self.log_level {
             config.log_level.clone_from(level);
+        }
+        if let Some(format) = self.log_format {
+            config.log_format = format;
         }
         if let Some(network) = &self.network {
             config.network.clone_from(network);
@@ -372,6 +390,11 @@ fn typed_like(old: &Value, text: &str) -> Result<Value, String> {
         }
         _ => Ok(Value::String(text.to_owned())),
     }
+}
+
+fn format_name(text: &str) -> Result<LogFormat, String> {
+    let format = LogFormat::deserialize(Value::from(text.to_ascii_lowercase()));
+    format.map_err(|_| format!("'{text}' is no log format: text or json"))
 }
 
 fn level_name(text: &str) -> Result<String, String> {
