@@ -18,6 +18,7 @@
 //! Whatever is asked, by whomever, the node goes on: connections, bodies, listeners and actions are
 //! bounded in [`limits`], and a wrong question is answered by what is wrong about it.
 
+mod app;
 mod client;
 mod door;
 mod feed;
@@ -34,16 +35,18 @@ mod routes;
 mod server;
 mod slots;
 mod socket;
+mod surroundings;
 mod token;
 mod words;
 
 pub use client::{Asked, Client, ClientError, EventStream};
 pub use door::{Door, NotLoopback};
 pub use joining::{JoinEnd, NotJoined, Target, join};
+pub use moment::rfc3339;
 pub use openapi::openapi;
 pub use orders::{PeerName, Whom};
 pub use refusal::Wrong;
-pub use routes::config::ConfigValue;
-pub use server::{Server, ServerError, Surroundings};
+pub use server::{Server, ServerError};
+pub use surroundings::{ConfigValue, Logbook, Surroundings};
 pub use token::{TOKEN_FILE, Token, TokenError};
 pub use words::{reachability, storage_state, storage_trouble};

@@ -7,7 +7,9 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::routes::{actions, bans, config, events, health, history, peers, status, topology};
+use crate::routes::{
+    actions, bans, config, events, health, history, limits, logs, metrics, peers, status, topology,
+};
 
 /// The description of the API, as JSON. What is committed as `openapi.json` is the same, for who
 /// reads it without a node.
@@ -40,6 +42,10 @@ pub fn openapi() -> &'static str {
         history::history,
         config::config,
         bans::bans,
+        limits::limits,
+        logs::logs,
+        logs::set_level,
+        metrics::metrics,
         events::events,
         actions::join,
         actions::disconnect,

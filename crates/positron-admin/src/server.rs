@@ -22,23 +22,18 @@ use tokio::{
 };
 
 use crate::{
+    app::App,
     door::{Door, NotLoopback},
     feed::Feed,
     gate,
     history::History,
     limits::{ACCEPT_BACK_OFF, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_FIELDS, MAX_HEAD},
-    routes::{self, App, config::ConfigValue},
+    routes,
     slots::{Guest, Slots},
     socket,
+    surroundings::Surroundings,
     token::{Token, TokenError},
 };
-
-/// What the API tells that the node itself does not know.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// What the node was told, and by whom. Nothing secret.
-    pub config: Vec<ConfigValue>,
-}
 
 /// The API of a node, until it is closed or dropped.
 #[derive(Debug)]

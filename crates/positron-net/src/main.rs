@@ -1,6 +1,7 @@
 //! The `positron-net` command.
 
 mod announcements;
+mod background_writer;
 mod bench;
 mod cli;
 mod commands;
@@ -19,7 +20,6 @@ mod settings;
 mod signals;
 mod simulate;
 mod soak;
-mod standard_error;
 mod table;
 mod terminal;
 

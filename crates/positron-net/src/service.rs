@@ -6,7 +6,7 @@ use std::{
 };
 
 use positron_admin::{
-    Server, ServerError, Surroundings, reachability, storage_state, storage_trouble,
+    Logbook, Server, ServerError, Surroundings, reachability, storage_state, storage_trouble,
 };
 use positron_networking::{NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine};
 use serde_json::json;
@@ -34,6 +34,7 @@ pub(crate) struct Service {
     node: Node,
     api: Server,
     signals: Signals,
+    log: Log,
     announcements: Announcements,
     terminal: Arc<Terminal>,
     json: bool,
@@ -46,7 +47,7 @@ impl Service {
         global: Global,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let log = Log::start(terminal, settings.level(global))?;
+        let log = Log::start(terminal, settings.log(global))?;
         let signals = Signals::listen(&log)?;
         let announcements = Announcements::start(terminal, global.json)?;
         fd_limit::raise();
@@ -65,9 +66,9 @@ impl Service {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");
         }
-        let api = api(&node, settings, terminal).await?;
+        let api = api(&node, &log, settings, terminal).await?;
         let (terminal, json) = (Arc::clone(terminal), global.json);
-        Ok(Self { node, api, signals, announcements, terminal, json })
+        Ok(Self { node, api, signals, log, announcements, terminal, json })
     }
 
     /// The node.
@@ -158,6 +159,7 @@ impl Service {
             self.announcements.event(&json!({ "event": "stopped" }), Instant::now());
         }
         self.announcements.finish().await;
+        self.log.flush();
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
                 .because(error)
@@ -165,9 +167,10 @@ impl Service {
     }
 
     fn tell(&mut self, event: &NodeEvent) {
-        let text = sanitised(&event.to_string());
+        // Each kind of event is a kind of message, so that a flood of one hides no other.
+        let kind = name(event);
         match event {
-            NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
+            NodeEvent::DialFailed { .. } => tracing::debug!(event = kind, "{event}"),
             NodeEvent::PeerBanned { .. }
             | NodeEvent::AddressBanned { .. }
             | NodeEvent::FewPeers { .. }
@@ -177,10 +180,8 @@ impl Service {
             | NodeEvent::SuccessionConflict { .. }
             | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }
-            | NodeEvent::StorageFailed { .. } => {
-                tracing::warn!("{text}");
-            }
-            _ => tracing::info!("{text}"),
+            | NodeEvent::StorageFailed { .. } => tracing::warn!(event = kind, "{event}"),
+            _ => tracing::info!(event = kind, "{event}"),
         }
         if self.json {
             self.announcements.event(event, Instant::now());
@@ -214,6 +215,12 @@ impl Service {
             }
         }
     }
+}
+
+/// What the event is called for programs.
+fn name(event: &NodeEvent) -> String {
+    let event = serde_json::to_value(event).unwrap_or_default();
+    event["event"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What was told last, and when.
@@ -284,8 +291,14 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
 
 /// The API; a node whose command cannot ask it runs all the same. A port that was wished for and
 /// cannot be had is an error.
-async fn api(node: &Node, settings: &Settings, terminal: &Terminal) -> Result<Server, Failure> {
-    let around = Surroundings { config: settings.told.clone() };
+async fn api(
+    node: &Node,
+    log: &Log,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<Server, Failure> {
+    let log: Arc<dyn Logbook> = Arc::new(log.clone());
+    let around = Surroundings { config: settings.told.clone(), log: Some(log) };
     let mut server = Server::new(node.clone(), around);
     if let Err(error) = server.listen_in(settings.data_dir()) {
         terminal.warning(format_args!("`positron-net status` will not work: {error}"));

@@ -13,9 +13,10 @@ use std::{
 use clap::Args;
 use positron_admin::ConfigValue;
 use positron_networking::{
-    ConfigError, NetworkConfig, TransportPolicy,
+    ConfigError, LogFormat, NetworkConfig, TransportPolicy,
     keys::{self, BadPassphrase, Passphrase},
 };
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -23,7 +24,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     home::expanded,
-    logging::parse_level,
+    logging::{LogOptions, parse_level},
     terminal::Terminal,
 };
 
@@ -82,6 +83,9 @@ pub(crate) struct NodeOptions {
     /// network in clear text
     #[arg(long)]
     pub api_in_clear_text: bool,
+    /// text, or json: an object a line, on stderr and in the log file [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = format_name)]
+    pub log_format: Option<LogFormat>,
     /// The name of the network: nodes of different networks refuse each other [default: positron]
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,
@@ -115,9 +119,10 @@ impl Settings {
         }
     }
 
-    /// What to log.
-    pub(crate) fn level(&self, global: Global) -> LevelFilter {
-        log_level(&self.config.log_level, global)
+    /// What to log, and how.
+    pub(crate) fn log(&self, global: Global) -> LogOptions {
+        let level = log_level(&self.config.log_level, global);
+        LogOptions { level, format: self.config.log_format }
     }
 }
 
@@ -186,7 +191,7 @@ impl NodeOptions {
     }
 
     /// Each flag, the key that it sets, and whether it was given.
-    fn flags(&self) -> [(&'static str, &'static str, bool); 9] {
+    fn flags(&self) -> [(&'static str, &'static str, bool); 10] {
         let Self {
             selector,
             host,
@@ -194,6 +199,7 @@ impl NodeOptions {
             transport,
             bootstrap,
             log_level,
+            log_format,
             api,
             api_in_clear_text,
             network,
@@ -204,6 +210,7 @@ impl NodeOptions {
             ("--transport", "transport", transport.is_some()),
             ("--bootstrap", "bootstrap_nodes", !bootstrap.is_empty()),
             ("--log-level", "log_level", log_level.is_some()),
+            ("--log-format", "log_format", log_format.is_some()),
             ("--api", "api_listen", api.is_some()),
             ("--api-in-clear-text", "api_in_clear_text", *api_in_clear_text),
             ("--network", "network", network.is_some()),
@@ -233,6 +240,9 @@ impl NodeOptions {
             config.api_listen = Some(api);
         }
         config.api_in_clear_text |= self.api_in_clear_text;
+        if let Some(format) = self.log_format {
+            config.log_format = format;
+        }
         if let Some(network) = &self.network {
             config.network.clone_from(network);
         }
@@ -439,6 +449,11 @@ fn typed_like(old: &Value, text: &str) -> Result<Value, String> {
         }
         _ => Ok(Value::String(text.to_owned())),
     }
+}
+
+fn format_name(text: &str) -> Result<LogFormat, String> {
+    let format = LogFormat::deserialize(Value::from(text.to_ascii_lowercase()));
+    format.map_err(|_| format!("'{text}' is no log format: text or json"))
 }
 
 fn level_name(text: &str) -> Result<String, String> {

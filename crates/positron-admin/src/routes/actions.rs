@@ -2,22 +2,16 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{
-    Json,
-    body::to_bytes,
-    extract::{FromRequest, Request, State},
-    http::{StatusCode, header},
-};
+use axum::{Json, extract::State};
 use positron_networking::{MessageId, NodeId, Subnet};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::{sync::SemaphorePermit, time::timeout};
 use utoipa::ToSchema;
 
-use super::App;
+use super::told::{ActionErrors, Told};
 use crate::{
+    app::App,
     joining::{self, JoinEnd, Target},
-    limits::{BODY_TIMEOUT, MAX_BODY},
     orders::{self, Named},
     refusal::{ErrorAnswer, Refusal},
 };
@@ -111,7 +105,7 @@ pub(crate) struct PeerBody {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "peer": "0707070707070707070707070707070707070707070707070707070707070707",
-    "at": "192.0.2.1:8888",
+    "address": "192.0.2.1:8888",
 }))]
 pub(crate) struct ReserveBody {
     /// Its id.
@@ -119,7 +113,7 @@ pub(crate) struct ReserveBody {
     /// Where it is, besides where it says that it is.
     #[serde(default)]
     #[schema(value_type = String, required = false)]
-    at: Option<SocketAddr>,
+    address: Option<SocketAddr>,
 }
 
 /// Who did wrong.
@@ -154,46 +148,6 @@ pub(crate) struct BroadcastBody {
     payload: Value,
 }
 
-/// The JSON of a request.
-pub(crate) struct Told<T>(T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Told<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, _: &App) -> Result<Self, Refusal> {
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        // A form of a foreign page can have three types; this is none of them.
-        if !kind.eq_ignore_ascii_case("application/json") {
-            let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Refusal::new(code, "not_json", "the body is JSON, and says so")
-                .try_this("send the header Content-Type: application/json"));
-        }
-        let body = timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY)).await;
-        let body = body.map_err(|_| {
-            let sentence = format!("the body took more than {} s", BODY_TIMEOUT.as_secs());
-            Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", sentence)
-        })?;
-        let body = body.map_err(|_| {
-            let sentence = format!("a body has at most {MAX_BODY} bytes");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", sentence)
-        })?;
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| Refusal::bad("not_understood", format!("the body: {error}")))
-    }
-}
-
-impl App {
-    fn turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.0.actions.try_acquire().map_err(|_| {
-            let code = StatusCode::TOO_MANY_REQUESTS;
-            Refusal::new(code, "busy", "too much else is being done").try_this("try again later")
-        })
-    }
-}
-
 type Done = Result<Json<DoneAnswer>, Refusal>;
 
 /// Connects with another node and answers when it is there, or after twelve seconds.
@@ -208,7 +162,7 @@ pub(crate) async fn join(State(app): State<App>, Told(told): Told<JoinBody>) -> 
     let _turn = app.turn()?;
     let target: Target =
         told.target.parse().map_err(|why: String| Refusal::bad("bad_target", why))?;
-    match joining::join(&app.0.node, &target).await {
+    match joining::join(&app.node, &target).await {
         Ok(id) => Ok(Json(DoneAnswer::to("joined", Named::Node(id)))),
         Err(why) => Err(match why.end {
             JoinEnd::Unreached => Refusal::conflict("unreached", why.reason)
@@ -228,8 +182,8 @@ pub(crate) async fn join(State(app): State<App>, Told(told): Told<JoinBody>) -> 
 )]
 pub(crate) async fn disconnect(State(app): State<App>, Told(told): Told<PeerBody>) -> Done {
     let _turn = app.turn()?;
-    let peer = orders::peer(&app.0.node, &told.peer).await?;
-    app.0.node.disconnect(peer).await?;
+    let peer = orders::peer(&app.node, &told.peer).await?;
+    app.node.disconnect(peer).await?;
     Ok(Json(DoneAnswer::to("disconnected", Named::Node(peer))))
 }
 
@@ -240,7 +194,7 @@ pub(crate) async fn disconnect(State(app): State<App>, Told(told): Told<PeerBody
 )]
 pub(crate) async fn ban(State(app): State<App>, Told(told): Told<BanBody>) -> Done {
     let _turn = app.turn()?;
-    let node = &app.0.node;
+    let node = &app.node;
     let whom = orders::named(node, &told.whom).await?;
     let lasts = told.seconds.map_or(Duration::MAX, Duration::from_secs);
     let why = told.reason.as_deref().unwrap_or("by hand");
@@ -258,7 +212,7 @@ pub(crate) async fn ban(State(app): State<App>, Told(told): Told<BanBody>) -> Do
 )]
 pub(crate) async fn unban(State(app): State<App>, Told(told): Told<UnbanBody>) -> Done {
     let _turn = app.turn()?;
-    let node = &app.0.node;
+    let node = &app.node;
     let whom = orders::named(node, &told.whom).await?;
     orders::is_banned(node, whom).await?;
     match whom {
@@ -275,8 +229,8 @@ pub(crate) async fn unban(State(app): State<App>, Told(told): Told<UnbanBody>) -
 )]
 pub(crate) async fn reserve(State(app): State<App>, Told(told): Told<ReserveBody>) -> Done {
     let _turn = app.turn()?;
-    let peer = orders::peer(&app.0.node, &told.peer).await?;
-    app.0.node.reserve(peer, told.at).await?;
+    let peer = orders::peer(&app.node, &told.peer).await?;
+    app.node.reserve(peer, told.address).await?;
     Ok(Json(DoneAnswer::to("reserved", Named::Node(peer))))
 }
 
@@ -287,8 +241,8 @@ pub(crate) async fn reserve(State(app): State<App>, Told(told): Told<ReserveBody
 )]
 pub(crate) async fn unreserve(State(app): State<App>, Told(told): Told<PeerBody>) -> Done {
     let _turn = app.turn()?;
-    let peer = orders::peer(&app.0.node, &told.peer).await?;
-    app.0.node.unreserve(peer).await?;
+    let peer = orders::peer(&app.node, &told.peer).await?;
+    app.node.unreserve(peer).await?;
     Ok(Json(DoneAnswer::to("unreserved", Named::Node(peer))))
 }
 
@@ -300,8 +254,8 @@ pub(crate) async fn unreserve(State(app): State<App>, Told(told): Told<PeerBody>
 )]
 pub(crate) async fn trust(State(app): State<App>, Told(told): Told<TrustBody>) -> Done {
     let _turn = app.turn()?;
-    let peer = orders::peer(&app.0.node, &told.peer).await?;
-    app.0.node.report(peer, &told.report).await?;
+    let peer = orders::peer(&app.node, &told.peer).await?;
+    app.node.report(peer, &told.report).await?;
     Ok(Json(DoneAnswer::to("reported", Named::Node(peer))))
 }
 
@@ -312,8 +266,8 @@ pub(crate) async fn trust(State(app): State<App>, Told(told): Told<TrustBody>) -
 )]
 pub(crate) async fn send(State(app): State<App>, Told(told): Told<SendBody>) -> Done {
     let _turn = app.turn()?;
-    let peer = orders::peer(&app.0.node, &told.peer).await?;
-    let id = app.0.node.send_to_peer(peer, &told.payload).await?;
+    let peer = orders::peer(&app.node, &told.peer).await?;
+    let id = app.node.send_to_peer(peer, &told.payload).await?;
     Ok(Json(DoneAnswer::sent("sent", id)))
 }
 
@@ -324,7 +278,7 @@ pub(crate) async fn send(State(app): State<App>, Told(told): Told<SendBody>) -> 
 )]
 pub(crate) async fn broadcast(State(app): State<App>, Told(told): Told<BroadcastBody>) -> Done {
     let _turn = app.turn()?;
-    let id = app.0.node.broadcast(&told.payload).await?;
+    let id = app.node.broadcast(&told.payload).await?;
     Ok(Json(DoneAnswer::sent("broadcast", id)))
 }
 
@@ -337,39 +291,6 @@ pub(crate) async fn broadcast(State(app): State<App>, Told(told): Told<Broadcast
     )
 )]
 pub(crate) async fn stop(State(app): State<App>) -> Json<DoneAnswer> {
-    app.0.stop.notify_one();
+    app.stop.notify_one();
     Json(DoneAnswer::new("stopping"))
-}
-
-/// How an action may fail.
-#[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "it describes what `Refusal` writes")]
-pub(crate) enum ActionErrors {
-    /// The body is not what it should be.
-    #[response(status = 400)]
-    Bad(#[to_schema] ErrorAnswer),
-    /// No token.
-    #[response(status = 401)]
-    Unauthorized(#[to_schema] ErrorAnswer),
-    /// Nobody knows that node.
-    #[response(status = 404)]
-    Unknown(#[to_schema] ErrorAnswer),
-    /// The body took too long.
-    #[response(status = 408)]
-    Slow(#[to_schema] ErrorAnswer),
-    /// As things are, it cannot be done.
-    #[response(status = 409)]
-    Conflict(#[to_schema] ErrorAnswer),
-    /// The body is too large.
-    #[response(status = 413)]
-    TooLarge(#[to_schema] ErrorAnswer),
-    /// The body is not JSON.
-    #[response(status = 415)]
-    NotJson(#[to_schema] ErrorAnswer),
-    /// Too much else is being done.
-    #[response(status = 429)]
-    Busy(#[to_schema] ErrorAnswer),
-    /// The disk is away, or the node is stopping.
-    #[response(status = 503)]
-    Unavailable(#[to_schema] ErrorAnswer),
 }

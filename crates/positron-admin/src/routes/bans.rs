@@ -5,8 +5,7 @@ use positron_networking::Ban;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
-use crate::refusal::ErrorAnswer;
+use crate::{app::App, refusal::ErrorAnswer};
 
 /// Every ban.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -41,5 +40,5 @@ pub(crate) struct BanShape {
     )
 )]
 pub(crate) async fn bans(State(app): State<App>) -> Json<BansAnswer> {
-    Json(BansAnswer { bans: app.0.node.bans().await })
+    Json(BansAnswer { bans: app.node.bans().await })
 }

@@ -2,23 +2,9 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::App;
-use crate::refusal::ErrorAnswer;
-
-/// One key of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({ "key": "port", "value": 8888, "origin": "default" }))]
-pub struct ConfigValue {
-    /// Its name.
-    pub key: String,
-    /// What it is.
-    pub value: Value,
-    /// Who said so: `default`, `file`, `environment` or `command line`.
-    pub origin: String,
-}
+use crate::{app::App, refusal::ErrorAnswer, surroundings::ConfigValue};
 
 /// The configuration of the node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -36,5 +22,5 @@ pub(crate) struct ConfigAnswer {
     )
 )]
 pub(crate) async fn config(State(app): State<App>) -> Json<ConfigAnswer> {
-    Json(ConfigAnswer { values: app.0.around.config.clone() })
+    Json(ConfigAnswer { values: app.around.config.clone() })
 }

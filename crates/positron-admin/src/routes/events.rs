@@ -6,8 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::App;
 use crate::{
+    app::App,
     limits::MAX_LISTENERS,
     refusal::{ErrorAnswer, Refusal},
 };
@@ -35,7 +35,7 @@ pub(crate) async fn events(State(app): State<App>, fields: HeaderMap) -> Result<
             Some(id.ok_or_else(wrong)?)
         }
     };
-    let body = app.0.feed.listen(last).ok_or_else(|| {
+    let body = app.feed.listen(last).ok_or_else(|| {
         let sentence = format!("{MAX_LISTENERS} others listen already");
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", sentence)
             .try_this("close a page or an `events` command")

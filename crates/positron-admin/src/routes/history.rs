@@ -7,8 +7,8 @@ use axum::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::App;
 use crate::{
+    app::App,
     history::HistoryAnswer,
     limits::HISTORY_VALUES,
     refusal::{ErrorAnswer, Refusal},
@@ -43,5 +43,5 @@ pub(crate) async fn history(
         let sentence = format!("`last` is a number from 1 to {HISTORY_VALUES}");
         return Err(Refusal::bad("bad_parameter", sentence));
     }
-    Ok(Json(app.0.history.answer(most)))
+    Ok(Json(app.history.answer(most)))
 }

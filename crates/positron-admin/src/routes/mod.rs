@@ -7,61 +7,22 @@ pub(crate) mod config;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod history;
+pub(crate) mod limits;
+pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod peers;
 pub(crate) mod status;
+pub(crate) mod told;
 pub(crate) mod topology;
-
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
 
 use axum::{
     Router,
     http::header,
     response::IntoResponse,
-    routing::{get, post},
-};
-use positron_networking::Node;
-use tokio::sync::{Notify, Semaphore};
-
-use crate::{
-    feed::Feed, gate, history::History, limits::MAX_ACTIONS, openapi, page, server::Surroundings,
+    routing::{get, post, put},
 };
 
-/// What routes answer from. Clones are of the same.
-#[derive(Clone, Debug)]
-pub(crate) struct App(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    node: Node,
-    feed: Arc<Feed>,
-    history: Arc<History>,
-    around: Surroundings,
-    /// Where it listens, if at a TCP port.
-    address: OnceLock<SocketAddr>,
-    actions: Semaphore,
-    stop: Arc<Notify>,
-}
-
-impl App {
-    pub(crate) fn new(
-        node: Node,
-        feed: Arc<Feed>,
-        history: Arc<History>,
-        around: Surroundings,
-        stop: Arc<Notify>,
-    ) -> Self {
-        let (address, actions) = (OnceLock::new(), Semaphore::new(MAX_ACTIONS));
-        Self(Arc::new(Inner { node, feed, history, around, address, actions, stop }))
-    }
-
-    pub(crate) fn listens_at(&self, address: SocketAddr) {
-        // The first address stays: there is one door of this kind.
-        let _ = self.0.address.set(address);
-    }
-}
+use crate::{app::App, gate, openapi, page};
 
 /// Every route.
 pub(crate) fn router(app: App) -> Router {
@@ -73,6 +34,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/peers/{id}", get(peers::peer))
         .route("/v1/topology", get(topology::topology))
         .route("/v1/history", get(history::history))
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/limits", get(limits::limits))
+        .route("/v1/logs", get(logs::logs))
+        .route("/v1/log-level", put(logs::set_level))
         .route("/v1/config", get(config::config))
         .route("/v1/bans", get(bans::bans))
         .route("/v1/events", get(events::events))

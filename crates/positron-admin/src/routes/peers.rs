@@ -8,8 +8,10 @@ use positron_networking::{NodeId, stats::PeerStats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
-use crate::refusal::{ErrorAnswer, Refusal};
+use crate::{
+    app::App,
+    refusal::{ErrorAnswer, Refusal},
+};
 
 /// The peers that are connected.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -78,7 +80,7 @@ pub(crate) enum MadeOf {
     )
 )]
 pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
-    Json(PeersAnswer { peers: app.0.node.stats().peers })
+    Json(PeersAnswer { peers: app.node.stats().peers })
 }
 
 /// One peer.
@@ -97,7 +99,7 @@ pub(crate) async fn peer(
     Path(id): Path<String>,
 ) -> Result<Json<PeerStats>, Refusal> {
     let id = node_id(&id)?;
-    let peers = app.0.node.stats().peers;
+    let peers = app.node.stats().peers;
     let peer = peers.into_iter().find(|peer| peer.node_id == id);
     peer.map(Json).ok_or_else(|| {
         Refusal::unknown("not_connected", format!("node {} is not connected", id.short()))

@@ -5,8 +5,7 @@ use positron_networking::Stats;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::App;
-use crate::{refusal::ErrorAnswer, words};
+use crate::{app::App, refusal::ErrorAnswer, words};
 
 /// Everything that the node tells about itself: every counter of every room, under the name of the
 /// room, beside what is listed here.
@@ -76,5 +75,5 @@ impl StatusAnswer {
     )
 )]
 pub(crate) async fn status(State(app): State<App>) -> Json<StatusAnswer> {
-    Json(StatusAnswer::of(app.0.node.stats()))
+    Json(StatusAnswer::of(app.node.stats()))
 }

@@ -7,11 +7,8 @@ use positron_networking::{Direction, LinkTransport, NodeId, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    App,
-    peers::{MadeOf, WhoDialled},
-};
-use crate::{moment::rfc3339, refusal::ErrorAnswer};
+use super::peers::{MadeOf, WhoDialled};
+use crate::{app::App, moment::rfc3339, refusal::ErrorAnswer};
 
 /// The network as this node knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -85,7 +82,7 @@ pub(crate) struct TopologyEdge {
     )
 )]
 pub(crate) async fn topology(State(app): State<App>) -> Json<TopologyAnswer> {
-    Json(known(&app.0.node.stats()))
+    Json(known(&app.node.stats()))
 }
 
 fn known(stats: &Stats) -> TopologyAnswer {

@@ -34,7 +34,7 @@ impl ReserveOptions {
         let Place { peer, at } = self.peer;
         let mut order = json!({ "peer": peer.to_string() });
         if let Some(at) = at {
-            order["at"] = at.to_string().into();
+            order["address"] = at.to_string().into();
         }
         give_order(&self.selector, "reserve", &order, terminal, global)
     }

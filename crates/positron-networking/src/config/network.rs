@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
 
-use super::{external::to_dial, transport::TransportPolicy};
+use super::{external::to_dial, log_format::LogFormat, transport::TransportPolicy};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -45,6 +45,8 @@ pub struct NetworkConfig {
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
     pub log_level: String,
+    /// What a line of the log looks like; only the command reads it.
+    pub log_format: LogFormat,
     /// A file for the log; only the command reads it.
     pub log_file: Option<PathBuf>,
     /// Where the admin API and the page are, beside the socket in the data folder: `ip:port`, for
@@ -147,6 +149,7 @@ impl Default for NetworkConfig {
             banned_addresses: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
+            log_format: LogFormat::default(),
             log_file: None,
             api_listen: None,
             api_in_clear_text: false,
