@@ -58,7 +58,7 @@ mod streams;
 pub mod transport;
 
 pub use builder::NodeBuilder;
-pub use config::{ConfigError, NetworkConfig, TransportPolicy};
+pub use config::{ConfigError, LogFormat, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use error::{
     DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,
