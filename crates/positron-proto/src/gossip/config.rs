@@ -30,3 +30,8 @@ pub struct GossipSnapshot {
     /// Per sender, the lowest number that may still be new.
     pub floors: Vec<(NodeId, u64)>,
 }
+
+/// The configured interval of anti-entropy, within reason.
+pub(super) fn interval(config: &GossipConfig) -> Duration {
+    config.interval.max(Duration::from_millis(10))
+}

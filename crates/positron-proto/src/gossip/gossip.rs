@@ -3,22 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot,
+    GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     announcements::{Announcements, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
+    config::interval,
     fetches::Wanted,
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
     peer_state::GossipPeer,
     reach::{PlaceSet, Step},
     receipts::Receipts,
+    telling::{trace, trace_dropped, trace_taken},
 };
 use crate::{
     deadlines::Deadlines,
-    id::{MessageId, NodeId},
+    id::NodeId,
     identity::{Signed, Verified},
-    journey::{self, Arrival, DropReason, Dropped, Forwarding, Nth, Origin},
-    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN},
+    journey::{self, Arrival, DropReason, Forwarding, Nth},
+    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
+    metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
@@ -207,6 +210,7 @@ impl Gossip {
             }
             return;
         }
+        let heard = check.as_ref().map(|check| check.heard);
         let unknown = Arrival::Heard { from, at: now.mono, asked: false };
         let (bringers, ttl, arrival) = check
             .map_or((vec![from], ttl, unknown), |check| (check.from, check.ttl, check.arrival));
@@ -232,6 +236,9 @@ impl Gossip {
         trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
         if item.sender != self.me {
             self.counters.delivered += 1;
+            if let Some(heard) = heard {
+                self.counters.delivery.note(now.mono.since(heard));
+            }
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
         out.push_back(GossipEffect::Keep(message.clone()));
@@ -369,6 +376,16 @@ impl Gossip {
         self.counters
     }
 
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> GossipLevels {
+        let (messages, bytes) = self.store.size();
+        GossipLevels {
+            retained: Level::new(messages, self.config.cache_size),
+            retained_bytes: Level::new(bytes, RETENTION_BYTES),
+            fetches: Level::new(self.wanted.len(), MAX_WANTED),
+        }
+    }
+
     /// Messages in the retention window, and their bytes.
     pub fn kept(&self) -> (usize, usize) {
         self.store.size()
@@ -422,7 +439,8 @@ impl Gossip {
         }
         let ttl = ttl.min(MAX_TTL);
         let arrival = Arrival::Heard { from, at: now.mono, asked };
-        match self.checks.add(item, from, ttl, arrival, &claim) {
+        let heard = self.wanted.announced(&item).unwrap_or(now.mono);
+        match self.checks.add(heard, item, from, ttl, arrival, &claim) {
             AddedCheck::New => {
                 self.wanted.handle_push(&item);
                 out.push_back(GossipEffect::Verify { from, ttl, claim });
@@ -581,36 +599,4 @@ impl Gossip {
             out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
         }
     }
-}
-
-/// Something happened to a broadcast that was taken.
-pub(super) fn trace(nth: Nth, step: journey::Step, out: &mut VecDeque<GossipEffect>) {
-    out.push_back(GossipEffect::Traced { nth, step });
-}
-
-fn trace_taken(
-    nth: Nth,
-    id: MessageId,
-    item: MessageKey,
-    (arrival, also): (Arrival, Vec<NodeId>),
-    out: &mut VecDeque<GossipEffect>,
-) {
-    let MessageKey { sender, sequence } = item;
-    trace(nth, journey::Step::Taken(Origin { id, sender, sequence, arrival, also }), out);
-}
-
-fn trace_dropped(
-    item: MessageKey,
-    id: Option<MessageId>,
-    from: NodeId,
-    why: DropReason,
-    out: &mut VecDeque<GossipEffect>,
-) {
-    let MessageKey { sender, sequence } = item;
-    out.push_back(GossipEffect::Dropped(Dropped { sender, sequence, id, from, why }));
-}
-
-/// The configured interval of anti-entropy, within reason.
-pub(super) fn interval(config: &GossipConfig) -> Duration {
-    config.interval.max(Duration::from_millis(10))
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     Gossip, GossipEffect, GossipMessage,
     announcements::send_all,
+    config::interval,
     fetches::Asked,
-    gossip::{GossipWake, interval, trace},
+    gossip::GossipWake,
     message_key::MessageKey,
     peer_state::{Comparison, Suspicion},
+    telling::trace,
 };
 use crate::{
     id::NodeId,

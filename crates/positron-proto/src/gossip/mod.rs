@@ -13,6 +13,7 @@
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
 //! `announcements.rs` (what is to be announced), `reach.rs` (whom a message has not reached),
 //! `receipts.rs` (what those hear who wait for us), `peer_state.rs` (what is remembered of a peer),
+//! `telling.rs` (what is told of messages),
 //! [`change`] (what is kept across restarts, as rows), `counters.rs`.
 
 mod announcements;
@@ -34,11 +35,12 @@ mod message_store;
 mod peer_state;
 mod reach;
 mod receipts;
+mod telling;
 #[cfg(test)]
 mod tests;
 
 pub use config::{GossipConfig, GossipSnapshot};
-pub use counters::GossipCounters;
+pub use counters::{GossipCounters, GossipLevels};
 pub use effect::GossipEffect;
 pub use gossip::Gossip;
 pub use message::GossipMessage;

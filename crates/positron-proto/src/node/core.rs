@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
-    Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters,
+    NodeLevels, Outcome, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
@@ -316,6 +316,7 @@ impl NodeCore {
             banned: standings.banned(),
             banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
+            levels: self.levels(),
             used_twice: self.identity_use.views(now.mono),
             counters: AllCounters {
                 session: self.sessions.counters(),
@@ -330,10 +331,43 @@ impl NodeCore {
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
+                    verification_wait: self.pending.waits(),
                     ..self.counters
                 },
             },
         }
+    }
+
+    /// What is there at this moment.
+    fn levels(&self) -> AllLevels {
+        AllLevels {
+            session: self.sessions.levels(),
+            peers: self.peers.levels(),
+            gossip: self.gossip.levels(),
+            requests: self.requests.levels(),
+            substream: self.substreams.levels(),
+            succession: self.successions.levels(),
+            trust: self.trust.levels(),
+            trace: self.traces.levels(),
+            node: NodeLevels { checks: self.pending.level() },
+            store: self.persistence.levels(),
+        }
+    }
+
+    /// Whether what comes from there is not read.
+    fn refuses(&self, from: SocketAddr) -> bool {
+        let standings = self.trust.standings();
+        standings.bans_address(from.ip()) && !self.peers.expects_at(from.ip())
+    }
+
+    /// Gives the lanes of streams what they take: the rest waits where it can be reset, and where
+    /// each stream has its turn.
+    pub(super) fn fill_bulk(&mut self, now: Now) {
+        for peer in self.substreams.wanting() {
+            let room = self.sessions.bulk_room(&peer);
+            self.substreams.fill(peer, room, &mut self.queues.substream);
+        }
+        self.route_until_idle(now);
     }
 
     fn timeout(&mut self, now: Now) {

@@ -1,6 +1,6 @@
 //! What is told of messages, for those who ask where they went.
 
-use super::{NodeCore, pending_verification::Claim};
+use super::{NodeCore, pending_verification::Claim, rooms::RoomName};
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verdict, Verified},
@@ -31,7 +31,7 @@ impl Tracing<'_> {
                 let flow = Flow { lane: message.lane(), of: Some(to) };
                 let body = message.encode();
                 self.0.traces.handle_sent(body.len());
-                self.0.send(now, to, flow, body, None);
+                self.0.send(now, to, RoomName::Trace, flow, body, None);
             }
             TraceEffect::Verify(PendingAsk { from, hops, arrived, order }) => {
                 self.0.verify(now, from, Claim::Trace { hops, arrived, order });

@@ -51,7 +51,7 @@ mod tests;
 mod traces;
 
 pub use config::TraceConfig;
-pub use counters::TraceCounters;
+pub use counters::{TraceCounters, TraceLevels};
 pub use effect::{AskTraceError, PendingAsk, TraceEffect};
 pub use message::{TRACE_ANSWER, TRACE_ASK, TraceAnswer, TraceMessage, TraceOrder, TraceTag};
 pub use report::{

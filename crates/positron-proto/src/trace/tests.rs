@@ -230,12 +230,12 @@ fn whatever_is_told_of_messages_their_memory_is_bounded_and_the_oldest_give_way(
         let steps = if n > 2 * MAX_JOURNEYS as u64 { 3 * MAX_JOURNEY_STEPS as u64 } else { 16 };
         let to = (0..steps).map(peer).collect();
         node.handle_step(at(n), Nth(n), Step::Forwarded { to, how: Forwarding::Push });
-        let counters = node.counters();
-        assert!(counters.journey_bytes <= MAX_JOURNEY_BYTES as u64, "{counters:?}");
-        assert!(counters.journeys <= (MAX_JOURNEYS + MAX_DIRECT_JOURNEYS) as u64);
+        let levels = node.levels();
+        assert!(levels.journey_bytes.used <= MAX_JOURNEY_BYTES as u64, "{levels:?}");
+        assert!(levels.journeys.used <= (MAX_JOURNEYS + MAX_DIRECT_JOURNEYS) as u64);
         if n == 2 * MAX_JOURNEYS as u64 {
             let directs = MAX_DIRECT_JOURNEYS as u64;
-            assert_eq!(counters.journeys - directs, MAX_JOURNEYS as u64, "16 steps of each fit");
+            assert_eq!(levels.journeys.used - directs, MAX_JOURNEYS as u64, "16 steps of each fit");
         }
         let dropped = Dropped {
             sender: peer(n),

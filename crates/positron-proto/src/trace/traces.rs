@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     AskTraceError, MessageTrace, PendingAsk, TraceAnswer, TraceConfig, TraceCounters, TraceEffect,
-    TraceMessage, TraceOrder, TraceTag,
+    TraceLevels, TraceMessage, TraceOrder, TraceTag,
     errand::{Asked, Errand},
     journeys::{Journey, Journeys, micros},
     report::NetworkTrace,
@@ -17,11 +17,13 @@ use crate::{
     identity::{Signed, Verified},
     journey::{Arrival, Dropped, Nth, Origin, Step},
     limits::{
-        LEAST_PLAUSIBLE_NODES, MAX_KNOWN_TRACES, MAX_TRACE_ASKS_PER_PEER, MAX_TRACE_DEPTH,
-        MAX_TRACE_REPORTS, MAX_TRACES_PER_INTERVAL, MAX_TRACES_UNDER_WAY, PLAUSIBLE_FACTOR,
-        TRACE_INTERVAL, TRACE_INTERVAL_LEAST, TRACED_FOR,
+        LEAST_PLAUSIBLE_NODES, MAX_DIRECT_JOURNEYS, MAX_JOURNEY_BYTES, MAX_JOURNEYS,
+        MAX_KNOWN_TRACES, MAX_TRACE_ASKS_PER_PEER, MAX_TRACE_DEPTH, MAX_TRACE_REPORTS,
+        MAX_TRACES_PER_INTERVAL, MAX_TRACES_UNDER_WAY, PLAUSIBLE_FACTOR, TRACE_INTERVAL,
+        TRACE_INTERVAL_LEAST, TRACED_FOR,
     },
     lru::LruMap,
+    metric::Level,
     misbehavior::Misbehavior,
     rng::Rng,
     time::{Duration, Instant, Now},
@@ -267,13 +269,20 @@ impl Traces {
 
     /// What happened so far.
     pub fn counters(&self) -> TraceCounters {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         TraceCounters {
-            journeys: count(self.journeys.len()),
-            journey_bytes: count(self.journeys.bytes()),
             journeys_forgotten: self.journeys.forgotten,
             steps_untold: self.journeys.untold,
             ..self.counters
+        }
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> TraceLevels {
+        let most = MAX_JOURNEYS + MAX_DIRECT_JOURNEYS;
+        TraceLevels {
+            journeys: Level::new(self.journeys.len(), most),
+            journey_bytes: Level::new(self.journeys.bytes(), MAX_JOURNEY_BYTES),
+            under_way: Level::new(self.errands.len(), MAX_TRACES_UNDER_WAY),
         }
     }
 

@@ -1,0 +1,36 @@
+//! What is told of messages to whoever remembers their way.
+
+use std::collections::VecDeque;
+
+use super::{GossipEffect, message_key::MessageKey};
+use crate::{
+    id::{MessageId, NodeId},
+    journey::{Arrival, DropReason, Dropped, Nth, Origin, Step},
+};
+
+/// Something happened to a broadcast that was taken.
+pub(super) fn trace(nth: Nth, step: Step, out: &mut VecDeque<GossipEffect>) {
+    out.push_back(GossipEffect::Traced { nth, step });
+}
+
+pub(super) fn trace_taken(
+    nth: Nth,
+    id: MessageId,
+    item: MessageKey,
+    (arrival, also): (Arrival, Vec<NodeId>),
+    out: &mut VecDeque<GossipEffect>,
+) {
+    let MessageKey { sender, sequence } = item;
+    trace(nth, Step::Taken(Origin { id, sender, sequence, arrival, also }), out);
+}
+
+pub(super) fn trace_dropped(
+    item: MessageKey,
+    id: Option<MessageId>,
+    from: NodeId,
+    why: DropReason,
+    out: &mut VecDeque<GossipEffect>,
+) {
+    let MessageKey { sender, sequence } = item;
+    out.push_back(GossipEffect::Dropped(Dropped { sender, sequence, id, from, why }));
+}
