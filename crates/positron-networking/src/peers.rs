@@ -338,8 +338,8 @@ impl Node {
         Ok(())
     }
 
-    /// What is known of the way of a message through this node, of those of the last 4,096 that came
-    /// or went; and through the network, if others [were asked](Self::ask_trace). `None`: it never
+    /// What is known of the way of a message through this node, of those of the last 4,096 that
+    /// came or went; and through the network, if others [were asked](Self::ask_trace). `None`: it never
     /// came, or is forgotten.
     ///
     /// ```

@@ -20,7 +20,7 @@ impl Nth {
 
 /// One step of a broadcast that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum JourneyStep {
     /// It is here, and was not before.
     Taken(Origin),
     /// It went on, or word of it.
@@ -48,14 +48,14 @@ pub struct Origin {
     /// Its number.
     pub sequence: u64,
     /// How it came here.
-    pub arrival: Arrival,
+    pub arrival: CameFrom,
     /// Whom it came from besides, while it was checked.
     pub also: Vec<NodeId>,
 }
 
 /// How a message came here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum CameFrom {
     /// We wrote it.
     Own,
     /// From a peer.

@@ -17,7 +17,7 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession · trace  who is here · what is said
+//! peers · gossip · direct · request · substream · trust · succession · trace  who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 

@@ -82,6 +82,7 @@ fn expected(
 fn tell(nodes: usize, seed: u64) {
     let story = story(nodes);
     let declining = story.declining.iter().copied().collect();
+    let story = story.broadcasts(12, 100, secs(14), secs(18));
     let mut world = World::new(&story, seed);
     let (message, way) = say(&mut world, secs(20));
     assert_eq!(way.len(), nodes, "everybody has it");

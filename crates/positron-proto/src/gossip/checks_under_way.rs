@@ -6,7 +6,7 @@ use super::message_key::{MessageKey, same_claim};
 use crate::{
     id::NodeId,
     identity::Signed,
-    journey::Arrival,
+    journey::CameFrom,
     limits::{MAX_HOLDERS, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
     time::Instant,
     wire::message::AppMessage,
@@ -34,7 +34,7 @@ pub(super) struct Check {
     /// The most hops that any of them left it.
     pub(super) ttl: u8,
     /// How it came.
-    pub(super) arrival: Arrival,
+    pub(super) arrival: CameFrom,
 }
 
 /// What one peer has under verification.
@@ -62,7 +62,7 @@ impl ChecksUnderWay {
         item: MessageKey,
         from: NodeId,
         ttl: u8,
-        arrival: Arrival,
+        arrival: CameFrom,
         claim: &Signed<AppMessage>,
     ) -> AddedCheck {
         let same = self.under_way.get_mut(&item);

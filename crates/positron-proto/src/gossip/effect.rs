@@ -4,7 +4,7 @@ use super::GossipMessage;
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verified},
-    journey::{Dropped, Nth, Step},
+    journey::{Dropped, JourneyStep, Nth},
     misbehavior::Observation,
     wire::message::AppMessage,
 };
@@ -71,7 +71,7 @@ pub enum GossipEffect {
         /// Which.
         nth: Nth,
         /// What.
-        step: Step,
+        step: JourneyStep,
     },
     /// A broadcast was not taken when it came.
     Dropped(Dropped),

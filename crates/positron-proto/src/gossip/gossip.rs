@@ -19,7 +19,7 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    journey::{self, Arrival, DropReason, Forwarding, Nth},
+    journey::{CameFrom, DropReason, Forwarding, JourneyStep, Nth},
     limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
     metric::Level,
     misbehavior::{Misbehavior, Observation},
@@ -156,7 +156,7 @@ impl Gossip {
         let nth = self.last.next();
         self.last = nth;
         self.store.insert(now.mono, item, message.clone(), nth, self.present);
-        trace_taken(nth, message.id(), item, (Arrival::Own, Vec::new()), out);
+        trace_taken(nth, message.id(), item, (CameFrom::Own, Vec::new()), out);
         self.unheard.insert(item.sequence);
         let rumour =
             Rumour { item, nth, ttl: self.config.ttl, has: BTreeSet::new(), also: Vec::new() };
@@ -211,9 +211,9 @@ impl Gossip {
             return;
         }
         let heard = check.as_ref().map(|check| check.heard);
-        let unknown = Arrival::Heard { from, at: now.mono, asked: false };
-        let (bringers, ttl, arrival) = check
-            .map_or((vec![from], ttl, unknown), |check| (check.from, check.ttl, check.arrival));
+        let unknown = (vec![from], ttl, CameFrom::Heard { from, at: now.mono, asked: false });
+        let (bringers, ttl, arrival) =
+            check.map_or(unknown, |check| (check.from, check.ttl, check.arrival));
         if self.store.has_no_room_for(&item) {
             // The window filled up while it was checked.
             self.counters.postponed += 1;
@@ -326,7 +326,7 @@ impl Gossip {
             link.sent.forget(&item);
         }
         if let Some(kept) = self.store.get(&item) {
-            trace(kept.nth, journey::Step::NotSent(to), out);
+            trace(kept.nth, JourneyStep::NotSent(to), out);
         }
     }
 
@@ -416,7 +416,7 @@ impl Gossip {
         if let Some(kept) = self.store.get(&item) {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
-                trace(kept.nth, journey::Step::Repeated(from), out);
+                trace(kept.nth, JourneyStep::Repeated(from), out);
                 return;
             }
             if kept.equivocated {
@@ -438,7 +438,7 @@ impl Gossip {
             return;
         }
         let ttl = ttl.min(MAX_TTL);
-        let arrival = Arrival::Heard { from, at: now.mono, asked };
+        let arrival = CameFrom::Heard { from, at: now.mono, asked };
         let heard = self.wanted.announced(&item).unwrap_or(now.mono);
         match self.checks.add(heard, item, from, ttl, arrival, &claim) {
             AddedCheck::New => {
@@ -485,9 +485,9 @@ impl Gossip {
             let rest = others.split_off(self.config.fanout.min(others.len()));
             let to = core::mem::replace(&mut others, rest);
             if !to.is_empty() {
-                let (how, push) =
-                    (Forwarding::Push, GossipMessage::Gossip(ttl, message.claim().clone()));
-                trace(nth, journey::Step::Forwarded { to: to.clone(), how }, out);
+                let step = JourneyStep::Forwarded { to: to.clone(), how: Forwarding::Push };
+                trace(nth, step, out);
+                let push = GossipMessage::Gossip(ttl, message.claim().clone());
                 out.push_back(GossipEffect::Send { to, message: push });
             }
         }

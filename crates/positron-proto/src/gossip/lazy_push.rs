@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    journey::{self, Forwarding, Nth},
+    journey::{Forwarding, JourneyStep, Nth},
     limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
@@ -51,7 +51,7 @@ impl Gossip {
         for (item, to) in told {
             if let Some(kept) = self.store.get(&item) {
                 let how = Forwarding::Announce;
-                trace(kept.nth, journey::Step::Forwarded { to, how }, out);
+                trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
             }
         }
     }
@@ -69,6 +69,10 @@ impl Gossip {
             return;
         }
         let none = Ranges::new();
+        // Who names far less than there is names what is new.
+        let named = holdings.iter().flat_map(|(_, of)| of.iter());
+        let named = named.fold(0_u64, |sum, of| sum.saturating_add(of.end() - of.start() + 1));
+        let few = named < u64::try_from(self.store.size().0 / 2).unwrap_or(u64::MAX);
         for (sender, ranges) in holdings.iter() {
             let Some(link) = self.links.get_mut(&from) else { return };
             if !link.examining.take(now.mono, ranges.len()) {
@@ -78,15 +82,16 @@ impl Gossip {
             self.announcements.peer_has_all(from, *sender, ranges);
             // Who keeps the same does not answer.
             link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
-            let is_unasked = link.comparison.is_none();
+            let is_young = |it: &Comparison| it.is_young(now.mono);
+            let is_news = few || !link.comparison.as_ref().is_some_and(is_young);
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
             self.note_all_reached(now, from, *sender, ranges, |nth| {
-                if is_unasked {
-                    trace(nth, journey::Step::Had(from), out);
+                if is_news {
+                    trace(nth, JourneyStep::Had(from), out);
                 }
             });
             for sequence in unknown {
@@ -197,7 +202,7 @@ impl Gossip {
                     self.counters.iwant_served += 1;
                     let message = GossipMessage::Gossip(0, kept.message.claim().clone());
                     let (to, how) = (vec![from], Forwarding::Serve);
-                    trace(kept.nth, journey::Step::Forwarded { to, how }, out);
+                    trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
                     out.push_back(GossipEffect::Send { to: vec![from], message });
                 }
             }

@@ -6,8 +6,8 @@ use super::{message_key::MessageKey, reach::Place};
 use crate::{
     id::NodeId,
     limits::{
-        GOSSIP_BUDGET_INTERVAL, MAX_EXAMINED, SENT_AGAIN_AFTER, SENT_REMEMBERED, SERVED_BYTES,
-        SYNC_TIMEOUT,
+        GOSSIP_BUDGET_INTERVAL, HAD_WITHIN, MAX_EXAMINED, SENT_AGAIN_AFTER, SENT_REMEMBERED,
+        SERVED_BYTES, SYNC_TIMEOUT,
     },
     time::{Duration, Instant},
     wire::holdings::Ranges,
@@ -134,6 +134,11 @@ impl SentDigest {
 impl Comparison {
     pub(super) const fn new(since: Instant) -> Self {
         Self { since, told: BTreeMap::new() }
+    }
+
+    /// Whether a list of everything may be on its way.
+    pub(super) fn is_young(&self, now: Instant) -> bool {
+        now.since(self.since) < HAD_WITHIN
     }
 
     pub(super) fn is_current(&self, now: Instant) -> bool {

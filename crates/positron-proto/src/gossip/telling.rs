@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use super::{GossipEffect, message_key::MessageKey};
 use crate::{
     id::{MessageId, NodeId},
-    journey::{Arrival, DropReason, Dropped, Nth, Origin, Step},
+    journey::{CameFrom, DropReason, Dropped, JourneyStep, Nth, Origin},
 };
 
 /// Something happened to a broadcast that was taken.
-pub(super) fn trace(nth: Nth, step: Step, out: &mut VecDeque<GossipEffect>) {
+pub(super) fn trace(nth: Nth, step: JourneyStep, out: &mut VecDeque<GossipEffect>) {
     out.push_back(GossipEffect::Traced { nth, step });
 }
 
@@ -17,11 +17,11 @@ pub(super) fn trace_taken(
     nth: Nth,
     id: MessageId,
     item: MessageKey,
-    (arrival, also): (Arrival, Vec<NodeId>),
+    (arrival, also): (CameFrom, Vec<NodeId>),
     out: &mut VecDeque<GossipEffect>,
 ) {
     let MessageKey { sender, sequence } = item;
-    trace(nth, Step::Taken(Origin { id, sender, sequence, arrival, also }), out);
+    trace(nth, JourneyStep::Taken(Origin { id, sender, sequence, arrival, also }), out);
 }
 
 pub(super) fn trace_dropped(

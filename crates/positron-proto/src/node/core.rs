@@ -14,7 +14,6 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
-    tracing::Tracing,
     view::{NodeView, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -424,7 +423,7 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         while let Some((to, ticket, message)) = self.publisher.next_direct(now) {
-            Tracing(self).handle_direct(now, &message, Some(to));
+            self.traces.handle_direct(now, &message, Some(to));
             let up = self.sessions.is_up(&to);
             if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
                 self.publisher.direct_over(ticket);

@@ -258,7 +258,7 @@ impl NodeCore {
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
-                Tracing(self).handle_direct(now, &message, None);
+                self.traces.handle_direct(now, &message, None);
                 self.deliver(now, &message, SequenceKind::Direct, from);
             }
             direct::DirectEffect::Completed { ticket, outcome } => {

@@ -3,12 +3,11 @@
 use super::{NodeCore, pending_verification::Claim, rooms::RoomName};
 use crate::{
     id::{MessageId, NodeId},
-    identity::{Signed, Verdict, Verified},
-    journey::{Arrival, Origin},
+    identity::{Signed, Verdict},
     session::sessions::Flow,
     time::{Instant, Now},
     trace::{AskTraceError, PendingAsk, TraceEffect, TraceMessage, TraceOrder},
-    wire::message::{AppMessage, RoomMessage as _},
+    wire::message::RoomMessage as _,
 };
 
 /// A node, while something is told of its messages.
@@ -59,23 +58,5 @@ impl Tracing<'_> {
             Some(order) => self.0.traces.handle_verified(now, (from, hops, arrived), &order, out),
             None => self.0.traces.handle_refuted(from, out),
         }
-    }
-
-    /// A direct message is given to the application, or goes to `to`.
-    pub(super) fn handle_direct(
-        &mut self,
-        now: Now,
-        message: &Verified<AppMessage>,
-        to: Option<NodeId>,
-    ) {
-        let content = message.content();
-        let sender = content.sender.node_id();
-        let arrival = match to {
-            Some(_) => Arrival::Own,
-            None => Arrival::Heard { from: sender, at: now.mono, asked: false },
-        };
-        let (id, sequence) = (message.id(), content.sequence);
-        let origin = Origin { id, sender, sequence, arrival, also: Vec::new() };
-        self.0.traces.handle_direct(now, origin, to);
     }
 }

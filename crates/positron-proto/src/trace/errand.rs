@@ -22,7 +22,7 @@ pub(super) struct Errand {
     /// What we say of ourselves.
     pub(super) says: TraceConfig,
     /// Who has not answered.
-    pub(super) open: BTreeMap<NodeId, Asked>,
+    pub(super) open: BTreeMap<NodeId, OpenAsk>,
     /// Who has.
     pub(super) answered: BTreeSet<NodeId>,
     pub(super) sum: TraceSum,
@@ -32,7 +32,7 @@ pub(super) struct Errand {
 
 /// A question.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct OpenAsk {
     /// When it was asked.
     pub(super) at: Instant,
     /// How long the message lay here before it went there.
@@ -71,7 +71,7 @@ impl Errand {
     pub(super) fn hop(
         &self,
         now: Instant,
-        asked: &Asked,
+        asked: &OpenAsk,
         rtt: Option<Duration>,
         (age, held): (u32, u32),
     ) -> u32 {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::{
     id::{MessageId, NodeId},
-    journey::{Arrival, Dropped, Forwarding, Nth, Origin, Step},
+    journey::{CameFrom, Dropped, Forwarding, JourneyStep, Nth, Origin},
     limits::{
         HAD_WITHIN, MAX_DIRECT_JOURNEYS, MAX_DROPPED_JOURNEYS, MAX_JOURNEY_BYTES,
         MAX_JOURNEY_STEPS, MAX_JOURNEYS,
@@ -34,7 +34,7 @@ pub(super) struct Journey {
     pub(super) id: MessageId,
     pub(super) sender: NodeId,
     pub(super) sequence: u64,
-    pub(super) arrival: Arrival,
+    pub(super) arrival: CameFrom,
     /// When it was taken: its signature is good, and the application has it.
     pub(super) taken: Now,
     pub(super) hops: Vec<Hop>,
@@ -77,8 +77,8 @@ pub(super) enum Fate {
 
 impl Journeys {
     /// Something happened to a broadcast.
-    pub(super) fn handle_step(&mut self, now: Now, nth: Nth, step: Step) {
-        if let Step::Taken(origin) = step {
+    pub(super) fn handle_step(&mut self, now: Now, nth: Nth, step: JourneyStep) {
+        if let JourneyStep::Taken(origin) = step {
             return self.take(now, nth, origin);
         }
         let Some(first) = self.broadcasts.front() else { return };
@@ -86,20 +86,20 @@ impl Journeys {
         let Some(journey) = place.and_then(|place| self.broadcasts.get_mut(place)) else { return };
         let before = journey.hops.capacity();
         match step {
-            Step::Taken(_) => {}
-            Step::Forwarded { to, how } => {
+            JourneyStep::Taken(_) => {}
+            JourneyStep::Forwarded { to, how } => {
                 let what = HopKind::Sent { how, fate: Fate::Unknown };
                 for peer in to {
                     self.untold += u64::from(!journey.add(now, peer, what));
                 }
             }
-            Step::Repeated(peer) => {
+            JourneyStep::Repeated(peer) => {
                 journey.repeated += 1;
                 journey.note_fate(now, &peer, Fate::Had);
                 self.untold += u64::from(!journey.add(now, peer, HopKind::Repeated));
             }
-            Step::Had(peer) => journey.note_fate(now, &peer, Fate::Had),
-            Step::NotSent(peer) => journey.note_fate(now, &peer, Fate::NotSent),
+            JourneyStep::Had(peer) => journey.note_fate(now, &peer, Fate::Had),
+            JourneyStep::NotSent(peer) => journey.note_fate(now, &peer, Fate::NotSent),
         }
         self.steps_bytes += (journey.hops.capacity() - before) * size_of::<Hop>();
         self.trim();
@@ -219,8 +219,8 @@ impl Journey {
     /// When it came here.
     pub(super) const fn heard(&self) -> Instant {
         match self.arrival {
-            Arrival::Own => self.taken.mono,
-            Arrival::Heard { at, .. } => at,
+            CameFrom::Own => self.taken.mono,
+            CameFrom::Heard { at, .. } => at,
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! # Nouns
 //!
-//! - a [`Step`](crate::journey::Step) is what `gossip` tells of a broadcast: it came, it went on to
+//! - a [`JourneyStep`](crate::journey::JourneyStep) is what `gossip` tells of a broadcast: it came, it went on to
 //!   these, it came again from that one, that one says it has it;
 //! - a *journey* is all steps of one message here. The last
 //!   [`MAX_JOURNEYS`](crate::limits::MAX_JOURNEYS) are kept, always;
@@ -20,9 +20,9 @@
 //!            ask of our parent, order verified            own order
 //!                             │                               │
 //!                             ▼                               ▼
-//!   children asked, each once ─▶ OPEN ──every child answered──▶ sum to the parent; of ours, a report
+//!   children asked, each once ─▶ OPEN ──all have answered──▶ sum to the parent; of ours, a report
 //!                                 │
-//!                                 └──patience over, or child gone──▶ counted as silent or gone, the same
+//!                                 └──patience over, or child gone──▶ they are silent; the same
 //! ```
 //!
 //! # Messages

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     id::{MessageId, NodeId},
-    journey::{Arrival, DropReason, Dropped, Forwarding},
+    journey::{CameFrom, DropReason, Dropped, Forwarding},
     time::{Duration, Now},
 };
 
@@ -213,9 +213,9 @@ impl LocalTrace {
     fn new(now: Now, journey: &Journey) -> Self {
         let heard = journey.heard();
         let (own, from, how) = match journey.arrival {
-            Arrival::Own => (true, None, "own"),
-            Arrival::Heard { from, asked: true, .. } => (false, Some(from), "asked"),
-            Arrival::Heard { from, .. } => (false, Some(from), "push"),
+            CameFrom::Own => (true, None, "own"),
+            CameFrom::Heard { from, asked: true, .. } => (false, Some(from), "asked"),
+            CameFrom::Heard { from, .. } => (false, Some(from), "push"),
         };
         let checked = millis(journey.taken.mono.since(heard));
         let mut duplicates_from = Vec::new();

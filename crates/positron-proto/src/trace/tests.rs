@@ -9,7 +9,7 @@ use super::{
 use crate::{
     id::{MessageId, NetworkId, NodeId},
     identity::{Identity, Signed},
-    journey::{Arrival, DropReason, Dropped, Forwarding, Nth, Origin, Step},
+    journey::{CameFrom, DropReason, Dropped, Forwarding, JourneyStep, Nth, Origin},
     limits::{
         LEAST_PLAUSIBLE_NODES, MAX_DIRECT_JOURNEYS, MAX_JOURNEY_BYTES, MAX_JOURNEY_STEPS,
         MAX_JOURNEYS, MAX_TRACE_ANSWER, MAX_TRACE_ASKS_PER_PEER, MAX_TRACE_DEPTH,
@@ -18,7 +18,7 @@ use crate::{
     misbehavior::Misbehavior,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
-    wire::message::{Envelope, RoomMessage as _},
+    wire::message::{AppMessage, Audience, Envelope, RoomMessage as _},
 };
 
 const MESSAGE: MessageId = MessageId::from_bytes([7; 32]);
@@ -58,9 +58,9 @@ fn machine(number: u8, config: TraceConfig) -> Traces {
     Traces::new(config, id(number), network(), rng)
 }
 
-fn took(of: u8, message: MessageId, arrival: Arrival) -> Step {
+fn took(of: u8, message: MessageId, arrival: CameFrom) -> JourneyStep {
     let (sender, sequence) = (id(of), 3);
-    Step::Taken(Origin { id: message, sender, sequence, arrival, also: Vec::new() })
+    JourneyStep::Taken(Origin { id: message, sender, sequence, arrival, also: Vec::new() })
 }
 
 /// A node that has the message of node 0 from `parent` and sent it to `children`.
@@ -70,11 +70,11 @@ fn has(number: u8, parent: u8, children: &[u8]) -> Traces {
 
 fn has_and_says(number: u8, parent: u8, children: &[u8], says: TraceConfig) -> Traces {
     let mut node = machine(number, says);
-    let heard = Arrival::Heard { from: id(parent), at: at(100).mono, asked: false };
-    let arrival = if parent == number { Arrival::Own } else { heard };
+    let heard = CameFrom::Heard { from: id(parent), at: at(100).mono, asked: false };
+    let arrival = if parent == number { CameFrom::Own } else { heard };
     node.handle_step(at(100), Nth(1), took(0, MESSAGE, arrival));
     let to = children.iter().map(|child| id(*child)).collect();
-    node.handle_step(at(103), Nth(1), Step::Forwarded { to, how: Forwarding::Push });
+    node.handle_step(at(103), Nth(1), JourneyStep::Forwarded { to, how: Forwarding::Push });
     for peer in [parent].iter().chain(children) {
         node.peer_up(at(0), id(*peer));
     }
@@ -181,11 +181,11 @@ fn play(nodes: &mut BTreeMap<NodeId, Traces>, first: NodeId, out: Vec<TraceEffec
 #[test]
 fn the_way_of_a_message_through_a_node_is_remembered_step_by_step() {
     let mut node = has(5, 1, &[2, 3]);
-    let announced = Step::Forwarded { to: vec![id(4)], how: Forwarding::Announce };
+    let announced = JourneyStep::Forwarded { to: vec![id(4)], how: Forwarding::Announce };
     node.handle_step(at(108), Nth(1), announced);
-    node.handle_step(at(110), Nth(1), Step::Repeated(id(3)));
-    node.handle_step(at(111), Nth(1), Step::NotSent(id(2)));
-    let served = Step::Forwarded { to: vec![id(4)], how: Forwarding::Serve };
+    node.handle_step(at(110), Nth(1), JourneyStep::Repeated(id(3)));
+    node.handle_step(at(111), Nth(1), JourneyStep::NotSent(id(2)));
+    let served = JourneyStep::Forwarded { to: vec![id(4)], how: Forwarding::Serve };
     node.handle_step(at(130), Nth(1), served);
     let dropped =
         Dropped { sender: id(0), sequence: 3, id: None, from: id(9), why: DropReason::Forged };
@@ -224,12 +224,12 @@ fn whatever_is_told_of_messages_their_memory_is_bounded_and_the_oldest_give_way(
     let last = 3 * MAX_JOURNEYS as u64;
     for n in 1..=last {
         let message = MessageId::from_bytes(name(n));
-        let heard = Arrival::Heard { from: peer(1), at: at(n).mono, asked: true };
+        let heard = CameFrom::Heard { from: peer(1), at: at(n).mono, asked: true };
         node.handle_step(at(n), Nth(n), took(0, message, heard));
         // Few steps of the first, and more than fit of the last.
         let steps = if n > 2 * MAX_JOURNEYS as u64 { 3 * MAX_JOURNEY_STEPS as u64 } else { 16 };
         let to = (0..steps).map(peer).collect();
-        node.handle_step(at(n), Nth(n), Step::Forwarded { to, how: Forwarding::Push });
+        node.handle_step(at(n), Nth(n), JourneyStep::Forwarded { to, how: Forwarding::Push });
         let levels = node.levels();
         assert!(levels.journey_bytes.used <= MAX_JOURNEY_BYTES as u64, "{levels:?}");
         assert!(levels.journeys.used <= (MAX_JOURNEYS + MAX_DIRECT_JOURNEYS) as u64);
@@ -245,20 +245,30 @@ fn whatever_is_told_of_messages_their_memory_is_bounded_and_the_oldest_give_way(
             why: DropReason::Stale,
         };
         node.handle_dropped(at(n), dropped);
-        node.handle_direct(at(n), Origin { sender: peer(n), ..origin(message) }, None);
+        let said = AppMessage {
+            sender: *identity(9).public_key(),
+            audience: Audience::Node(id(1)),
+            sequence: n,
+            timestamp: WallTime::default(),
+            payload: bytes::Bytes::new(),
+        };
+        if n <= 2 * MAX_DIRECT_JOURNEYS as u64 {
+            let said = identity(9).sign(said, &network());
+            node.handle_direct(at(n), &said, n.is_multiple_of(2).then_some(peer(2)));
+        }
     }
     let counters = node.counters();
     assert!(counters.journeys_forgotten > 2 * MAX_JOURNEYS as u64 && counters.steps_untold > 0);
     let known = |n: u64| node.trace(at(last), &MessageId::from_bytes(name(n))).is_some();
     assert_eq!((known(1), known(last)), (false, true));
     // A step of a message that is forgotten, or that this process never took, changes nothing.
-    node.handle_step(at(last), Nth(1), Step::Repeated(peer(1)));
-    node.handle_step(at(last), Nth::default(), Step::Repeated(peer(1)));
+    node.handle_step(at(last), Nth(1), JourneyStep::Repeated(peer(1)));
+    node.handle_step(at(last), Nth::default(), JourneyStep::Repeated(peer(1)));
     assert_eq!(node.counters(), counters);
 }
 
 fn origin(message: MessageId) -> Origin {
-    let (sender, arrival) = (id(0), Arrival::Own);
+    let (sender, arrival) = (id(0), CameFrom::Own);
     Origin { id: message, sender, sequence: 0, arrival, also: Vec::new() }
 }
 
@@ -368,9 +378,9 @@ fn a_node_takes_part_in_a_few_traces_and_looks_at_not_many_more_questions() {
     let senders = 0..2 * u8::try_from(MAX_TRACES_PER_INTERVAL).unwrap();
     let message = |of: u8| MessageId::from_bytes([of; 32]);
     for of in senders.clone() {
-        let heard = Arrival::Heard { from: id(1), at: at(100).mono, asked: false };
+        let heard = CameFrom::Heard { from: id(1), at: at(100).mono, asked: false };
         let origin = Origin { sender: id(of), arrival: heard, ..origin(message(of)) };
-        node.handle_step(at(100), Nth(u64::from(of) + 1), Step::Taken(origin));
+        node.handle_step(at(100), Nth(u64::from(of) + 1), JourneyStep::Taken(origin));
     }
     let mut answered = 0;
     for of in senders.clone() {

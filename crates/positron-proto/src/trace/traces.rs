@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     AskTraceError, MessageTrace, PendingAsk, TraceAnswer, TraceConfig, TraceCounters, TraceEffect,
     TraceLevels, TraceMessage, TraceOrder, TraceTag,
-    errand::{Asked, Errand},
+    errand::{Errand, OpenAsk},
     journeys::{Journey, Journeys, micros},
     report::NetworkTrace,
     sum::{Loss, NodePrefix, SlowestHop},
@@ -15,7 +15,7 @@ use crate::{
     deadlines::Deadlines,
     id::{MessageId, NetworkId, NodeId},
     identity::{Signed, Verified},
-    journey::{Arrival, Dropped, Nth, Origin, Step},
+    journey::{CameFrom, Dropped, JourneyStep, Nth, Origin},
     limits::{
         LEAST_PLAUSIBLE_NODES, MAX_DIRECT_JOURNEYS, MAX_JOURNEY_BYTES, MAX_JOURNEYS,
         MAX_KNOWN_TRACES, MAX_TRACE_ASKS_PER_PEER, MAX_TRACE_DEPTH, MAX_TRACE_REPORTS,
@@ -27,11 +27,12 @@ use crate::{
     misbehavior::Misbehavior,
     rng::Rng,
     time::{Duration, Instant, Now},
+    wire::message::AppMessage,
 };
 
 /// Where messages went, here and from here on.
 ///
-/// Tell it every [`Step`] of a broadcast ([`handle_step`](Self::handle_step)) and every one that
+/// Tell it every [`JourneyStep`] of a broadcast ([`handle_step`](Self::handle_step)) and every one that
 /// was [`Dropped`]; it remembers the last ones. Say [`peer_up`](Self::peer_up) and
 /// [`peer_down`](Self::peer_down) of every peer; answer each [`TraceEffect::Verify`] with
 /// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted), or not
@@ -41,8 +42,8 @@ use crate::{
 ///
 /// ```text
 /// root -> child    TRACE_ASK      where did it go from you?
-///         child -> grandchild ..  the same, of each to whom it was sent and who may have had it from there
-/// root <- child    TRACE_ANSWER   once, when all below it have answered or were waited for: the sum
+///         child -> grandchild ..  the same: whoever may have it from there
+/// root <- child    TRACE_ANSWER   once, when all below it answered or were waited for: a sum
 /// ```
 ///
 /// Guaranteed, whatever peers do: a trace costs a node one answer and a question for each peer that
@@ -101,7 +102,7 @@ impl Traces {
     }
 
     /// Something happened to a broadcast.
-    pub fn handle_step(&mut self, now: Now, nth: Nth, step: Step) {
+    pub fn handle_step(&mut self, now: Now, nth: Nth, step: JourneyStep) {
         self.journeys.handle_step(now, nth, step);
     }
 
@@ -110,8 +111,14 @@ impl Traces {
         self.journeys.handle_dropped(now, dropped);
     }
 
-    /// A direct message came, or goes to `to`.
-    pub fn handle_direct(&mut self, now: Now, origin: Origin, to: Option<NodeId>) {
+    /// A direct message is given to the application, or goes to `to`.
+    pub fn handle_direct(&mut self, now: Now, message: &Verified<AppMessage>, to: Option<NodeId>) {
+        let AppMessage { sender, sequence, .. } = message.content();
+        let sender = sender.node_id();
+        let heard = CameFrom::Heard { from: sender, at: now.mono, asked: false };
+        let arrival = to.map_or(heard, |_| CameFrom::Own);
+        let (id, sequence) = (message.id(), *sequence);
+        let origin = Origin { id, sender, sequence, arrival, also: Vec::new() };
         self.journeys.handle_direct(now, origin, to);
     }
 
@@ -137,7 +144,7 @@ impl Traces {
             let is_direct = self.journeys.find(message).is_some();
             return Err(if is_direct { AskTraceError::NotOurs } else { AskTraceError::Unknown });
         };
-        if journey.arrival != Arrival::Own {
+        if journey.arrival != CameFrom::Own {
             return Err(AskTraceError::NotOurs);
         }
         if now.mono.since(journey.heard()) > TRACED_FOR {
@@ -313,7 +320,7 @@ impl Traces {
             self.counters.asks_refused += 1;
             return misbehaved(from, Misbehavior::ProtocolViolation, out);
         }
-        if !matches!(journey.arrival, Arrival::Heard { from: parent, .. } if parent == from) {
+        if !matches!(journey.arrival, CameFrom::Heard { from: parent, .. } if parent == from) {
             self.counters.asks_refused += 1;
             return answer(from, tag, TraceAnswer::NotYours, out);
         }
@@ -347,7 +354,7 @@ impl Traces {
                 Some(_) if !self.up.contains_key(&child) => errand.sum.lose(Loss::Gone, 1),
                 Some(hops) => {
                     self.counters.asks_sent += 1;
-                    errand.open.insert(child, Asked { at: now.mono, held });
+                    errand.open.insert(child, OpenAsk { at: now.mono, held });
                     let order = order.claim().clone();
                     let message = TraceMessage::Ask { hops, order };
                     out.push_back(TraceEffect::Send { to: child, message });
