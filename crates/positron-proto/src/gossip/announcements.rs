@@ -5,9 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{GossipEffect, GossipMessage, message_key::MessageKey};
 use crate::{
     id::NodeId,
+    journey::Nth,
     limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_UNANNOUNCED},
     wire::holdings::{Holdings, Ranges},
 };
+
+/// A message that is new here.
+pub(super) struct Rumour {
+    pub(super) item: MessageKey,
+    pub(super) nth: Nth,
+    /// Hops that it may still be pushed.
+    pub(super) ttl: u8,
+    /// Who has it.
+    pub(super) has: BTreeSet<NodeId>,
+    /// Who of them sent it after another one, or will: they hear that we have it from elsewhere.
+    pub(super) also: Vec<NodeId>,
+}
 
 /// What is new since the last announcement, and which peers are known to have it.
 #[derive(Debug, Default)]

@@ -249,6 +249,12 @@ impl Wanted {
         }
     }
 
+    /// Who was asked for it and may send it yet.
+    pub(super) fn asked_for(&self, item: &MessageKey) -> impl Iterator<Item = NodeId> {
+        let fetch = self.fetches.get(item);
+        fetch.into_iter().flat_map(|of| of.asked.into_iter().chain(of.late)).map(|asked| asked.whom)
+    }
+
     /// Ends the fetch; returns who else has the message.
     pub(super) fn end(&mut self, item: &MessageKey) -> Vec<NodeId> {
         let Some(fetch) = self.fetches.remove(item) else { return Vec::new() };

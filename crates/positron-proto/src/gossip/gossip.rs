@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
-    announcements::{Announcements, send_all},
+    announcements::{Announcements, Rumour, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
     fetches::Wanted,
@@ -87,18 +87,6 @@ pub(super) enum GossipWake {
     Judge(NodeId),
     /// Something had to stay in the window, or waits for room in it.
     Crowded,
-}
-
-/// A message that is new here.
-struct Rumour {
-    item: MessageKey,
-    nth: Nth,
-    /// Hops that it may still be pushed.
-    ttl: u8,
-    /// Who has it.
-    has: BTreeSet<NodeId>,
-    /// Who of them sent it after another one: they have it from elsewhere, and hear that we do.
-    also: Vec<NodeId>,
 }
 
 impl Gossip {
@@ -223,6 +211,7 @@ impl Gossip {
         }
         let mut has: BTreeSet<NodeId> = [from, item.sender].into();
         has.extend(&bringers);
+        let asked: Vec<NodeId> = self.wanted.asked_for(&item).collect();
         has.extend(self.wanted.end(&item));
         let awaited = self.all_but(&has);
         let nth = self.last.next();
@@ -234,6 +223,7 @@ impl Gossip {
         self.last = nth;
         let also: Vec<NodeId> = bringers.into_iter().filter(|peer| *peer != from).collect();
         trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
+        let also = also.into_iter().chain(asked).filter(|peer| *peer != from).collect();
         if item.sender != self.me {
             self.counters.delivered += 1;
             if let Some(heard) = heard {

@@ -71,7 +71,8 @@ impl Gossip {
         let none = Ranges::new();
         // Who names far less than there is names what is new.
         let named = holdings.iter().flat_map(|(_, of)| of.iter());
-        let named = named.fold(0_u64, |sum, of| sum.saturating_add(of.end() - of.start() + 1));
+        let named = named
+            .fold(0_u64, |sum, of| sum.saturating_add(of.end() - of.start()).saturating_add(1));
         let few = named < u64::try_from(self.store.size().0 / 2).unwrap_or(u64::MAX);
         for (sender, ranges) in holdings.iter() {
             let Some(link) = self.links.get_mut(&from) else { return };

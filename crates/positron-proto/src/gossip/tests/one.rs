@@ -335,3 +335,19 @@ fn the_same_seed_does_the_same() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_message_is_announced_to_whoever_sends_it_besides_and_not_to_whom_it_is_from() {
+    let mut node = node_with(6, GossipConfig { fanout: 1, ..config() });
+    let message = say(&identity(9), 0, b"news");
+    let push = || GossipMessage::Gossip(3, message.claim().clone());
+    let pushed = pushed(&node.hear(at(START), peer(1), push()));
+    let besides: Vec<NodeId> =
+        (2..=6).map(peer).filter(|other| pushed[0].0 != *other).take(2).collect();
+    for other in &besides {
+        node.hear(at(START), *other, push());
+    }
+    let told = told(&node.pass(START, ANNOUNCE_DELAY));
+    assert!(besides.iter().all(|other| told.contains(other)), "{told:?}");
+    assert!(!told.contains(&peer(1)) && !told.contains(&pushed[0].0), "{told:?}");
+}
