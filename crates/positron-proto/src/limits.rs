@@ -50,6 +50,15 @@ pub const MAX_TTL: u8 = 32;
 /// Bytes in the text of a reason to close.
 pub const MAX_REASON_TEXT: usize = 128;
 
+// --- what is told of the past ---
+
+/// Peers that left and are still told of, with the reason: the newest. Guess: more than a table of
+/// peers holds; 40 kB.
+pub const RECENT_LOST_PEERS: usize = 256;
+/// Dials that are told of, with what came of them: the newest. Guess: some minutes of a node that
+/// is alone; 50 kB.
+pub const RECENT_DIALS: usize = 256;
+
 // --- links and handshakes [PROTOCOL 5] ---
 
 /// Bytes in one handshake message (a Noise message with our hello is below 400).

@@ -3,10 +3,11 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
-    Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig, NodeCounters,
+    Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
+    endings::Endings,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -70,6 +71,7 @@ pub struct NodeCore {
     pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
+    pub(super) endings: Endings,
     pub(super) pushes: PushesUnderWay,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
@@ -115,6 +117,7 @@ impl NodeCore {
             identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
+            endings: Endings::default(),
             pushes: PushesUnderWay::default(),
             queues,
             effects: VecDeque::new(),
@@ -162,6 +165,9 @@ impl NodeCore {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
             Input::Resolved { name, outcome } => {
+                if outcome.is_err() {
+                    self.endings.handle_unresolved(now, name.clone());
+                }
                 self.peers.handle_resolved(now, &name, outcome, &mut self.queues.peers);
             }
             Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
@@ -274,6 +280,16 @@ impl NodeCore {
     /// What everybody is made of who was ever observed, and which bans there are.
     pub const fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// Who was linked and is not any more, the newest first.
+    pub fn lost_peers(&self) -> impl Iterator<Item = &LostPeer> {
+        self.endings.lost()
+    }
+
+    /// The last dials, the newest first.
+    pub fn recent_dials(&self) -> impl Iterator<Item = &RecentDial> {
+        self.endings.dials()
     }
 
     /// Links whose handshake is not complete.
