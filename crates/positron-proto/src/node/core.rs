@@ -26,6 +26,7 @@ use crate::{
     identity::Identity,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
+    reason::Reason,
     request::Requests,
     rng::Seed,
     session::{
@@ -172,8 +173,8 @@ impl NodeCore {
             }
             Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
-            Input::StorageWaits { why } => self.handle_storage_waits(now, why),
-            Input::StorageFailed { why } => self.handle_storage_failed(now, why),
+            Input::StorageWaits { reason, why } => self.handle_storage_waits(now, reason, why),
+            Input::StorageFailed { reason, why } => self.handle_storage_failed(now, reason, why),
             Input::Answered { from, id, answer } => {
                 self.requests.answer(from, id, answer, &mut self.queues.requests);
             }
@@ -323,6 +324,7 @@ impl NodeCore {
             banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
             used_twice: self.identity_use.views(now.mono),
+            is_stopping: self.stopping,
             counters: AllCounters {
                 session: self.sessions.counters(),
                 datagrams: self.sessions.datagram_counters(),
@@ -444,9 +446,9 @@ impl NodeCore {
     }
 
     /// The disk takes nothing for now. Nobody is held for it: that could take hours.
-    fn handle_storage_waits(&mut self, now: Now, why: String) {
-        if self.persistence.handle_waits(&why) {
-            self.emit(Event::StorageWaits { why });
+    fn handle_storage_waits(&mut self, now: Now, reason: Reason, why: String) {
+        if self.persistence.handle_waits(reason, &why) {
+            self.emit(Event::StorageWaits { reason, why });
         }
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
@@ -501,8 +503,8 @@ impl NodeCore {
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
-    fn handle_storage_failed(&mut self, now: Now, why: String) {
-        let Some(published) = self.persistence.handle_failed(&why) else { return };
+    fn handle_storage_failed(&mut self, now: Now, reason: Reason, why: String) {
+        let Some(published) = self.persistence.handle_failed(reason, &why) else { return };
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
         let queued = self.publisher.give_up_broadcasts();
@@ -510,7 +512,7 @@ impl NodeCore {
         for ticket in published.chain(queued).chain(unsent) {
             self.emit(Event::Completed { ticket, outcome: Outcome::NotDurable(why.clone()) });
         }
-        self.emit(Event::StorageFailed { why });
+        self.emit(Event::StorageFailed { reason, why });
     }
 
     pub(super) fn emit(&mut self, event: Event) {

@@ -36,6 +36,7 @@ mod pending_verification;
 mod persistence;
 mod publisher;
 mod pushes;
+pub mod readiness;
 pub mod reasons;
 mod recognition;
 mod rooms;

@@ -66,6 +66,55 @@ impl From<&DownReason> for By {
     }
 }
 
+impl CloseReason {
+    /// What is to be known beside its [`Reason`], for people: of what the peer said, escaped.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Violation(_)
+            | Self::OtherProcess(_)
+            | Self::Application { .. }
+            | Self::Other(_) => Some(self.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl DownReason {
+    /// What is to be known beside its [`Reason`], for people.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::ByUs(why) | Self::ByPeer(why) => why.detail(),
+            Self::Link(why) => why.detail(),
+        }
+    }
+}
+
+impl LinkDown {
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Unreachable(_) | Self::Other(_) => Some(self.to_string()),
+            Self::Refused
+            | Self::TimedOut
+            | Self::Reset
+            | Self::Eof
+            | Self::HungUp
+            | Self::BannedAddress => None,
+        }
+    }
+}
+
+impl DialFailure {
+    /// What is to be known beside its [`Reason`], for people.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Link(why) => why.detail(),
+            Self::Timeout | Self::Handshake(HandshakeFailure::Ourselves) => None,
+            Self::Handshake(HandshakeFailure::Refused(why)) => why.detail(),
+            Self::Handshake(why) => Some(why.to_string()),
+        }
+    }
+}
+
 impl From<&DialFailure> for Reason {
     fn from(why: &DialFailure) -> Self {
         match why {
