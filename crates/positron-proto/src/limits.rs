@@ -25,6 +25,12 @@ pub const MAX_MESSAGE: usize = MAX_PAYLOAD + 1024;
 /// Bytes of frames in one sealed record of a stream link. Small enough that a heartbeat behind a
 /// bulk transfer waits for one record only; large enough that 20 bytes of overhead do not matter.
 pub const MAX_RECORD: usize = 16 * 1024;
+/// From so many bytes of payload on, a message of gossip goes in a lane of its own: whatever fills
+/// records by itself keeps small ones waiting.
+pub const LARGE_GOSSIP: usize = MAX_RECORD;
+/// From so many bytes on, the end of a message is shared with the packets of a datagram link
+/// instead of copied into its record, which ends there: such a record is at least half full.
+pub const SHARED_TAIL: usize = MAX_RECORD / 2;
 /// Signed peer records in one message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 32;
 /// Bytes of one peer record with its signature: what one node says of itself is passed on by
@@ -149,8 +155,8 @@ pub const INSTEAD_AFTER: Duration = Duration::from_millis(500);
 pub const BACK_FIRST: Duration = Duration::from_secs(2);
 /// Longest such wait. A datagram link that lived as long was a good one.
 pub const BACK_LONGEST: Duration = Duration::from_secs(60);
-/// Bytes given to a datagram connection that its other end has not acknowledged: from there on,
-/// frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over
+/// Bytes of a lane and more urgent ones given to a datagram connection that its other end has not
+/// acknowledged: from there on, frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over
 /// 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user of its connection, and what is
 /// given cannot move to another link).
 pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;

@@ -215,7 +215,7 @@ impl StreamEndpoint {
             None => Vec::new(),
         };
         let start = Sealer::begin(&mut bytes);
-        Draft { bytes, start, front: HEADER }
+        Draft::within(bytes, start, HEADER)
     }
 
     /// Seals and writes what was appended, at once after [`begin`](Self::begin) of the same link.
