@@ -5,12 +5,14 @@ mod datagrams;
 mod identity;
 mod request;
 mod substream;
+mod trace;
 
 pub use bandwidth::*;
 pub use datagrams::*;
 pub use identity::*;
 pub use request::*;
 pub use substream::*;
+pub use trace::*;
 
 use crate::time::{Duration, WallTime};
 

@@ -67,6 +67,7 @@ pub mod stories;
 mod storm;
 mod trace;
 mod verdicts;
+mod way;
 mod world;
 
 pub use adversary::{Adversary, Attack};
@@ -78,4 +79,5 @@ pub use scenario::{
     default_config,
 };
 pub use selector::Selector;
+pub use way::WayPoint;
 pub use world::{World, run, run_with};

@@ -3,7 +3,7 @@
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
     id::{NetworkId, Ticket},
-    node::{Command, PeerOrder, Refused, SequenceKind},
+    node::{Command, Refused, SequenceKind},
     session::sessions::LinkKind,
     time::{Duration, Instant},
 };
@@ -203,10 +203,10 @@ impl Stage {
         Some(answer)
     }
 
-    /// An application decides something about one of its peers. `None`: nobody is there to do it.
-    pub(crate) fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+    /// An application orders something that is done at once. `None`: nobody is there to do it.
+    pub(crate) fn order(&mut self, by: usize, order: Command) -> Option<Result<(), Refused>> {
         let now = self.now;
-        let answer = self.command(by, Command::Peer(order))?;
+        let answer = self.command(by, order)?;
         let answer = answer.map(|ticket| self.oracle.handle_accepted(by, ticket, now, None));
         self.hear_news();
         Some(answer)

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{
-    id::NodeId,
-    node::{NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
+    id::{MessageId, NodeId},
+    node::{Command, NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -22,6 +22,7 @@ use crate::{
     script::{Cue, Script},
     selector::Selector,
     stage::Stage,
+    way::{WayPoint, way_of},
 };
 
 /// A made-up world: hosts that run the shipped node, on virtual time.
@@ -163,7 +164,13 @@ impl World {
     /// Lets the application of one node decide something about a peer, now. `None`: nobody is there
     /// to do it.
     pub fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
-        self.stage.order(by, order)
+        self.stage.order(by, Command::Peer(order))
+    }
+
+    /// Lets one node ask the others for the way of a broadcast of its own, now. `None`: nobody is
+    /// there to do it.
+    pub fn ask_trace(&mut self, by: usize, message: MessageId) -> Option<Result<(), Refused>> {
+        self.stage.order(by, Command::Trace { message })
     }
 
     /// What was asked so far, and what became of it.
@@ -335,6 +342,11 @@ impl World {
     /// What the node's disk would bring back now.
     pub fn snapshot(&self, node: usize) -> Snapshot {
         self.stage.hosts()[node].disk().snapshot(&self.scenario.config.network)
+    }
+
+    /// Where a broadcast went, through every node that lives and remembers it: the whole truth.
+    pub fn way_of(&self, message: &MessageId) -> Vec<WayPoint> {
+        way_of(self.stage.hosts(), self.scenario.nodes, self.now(), message)
     }
 
     /// The promises that were broken so far.

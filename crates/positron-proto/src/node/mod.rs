@@ -43,6 +43,7 @@ mod recognition;
 mod rooms;
 mod route;
 mod sequence;
+mod tracing;
 mod verification;
 pub mod view;
 mod work_budget;
