@@ -16,6 +16,7 @@ mod joining;
 mod logging;
 mod peer_orders;
 mod rate;
+mod recording;
 
 mod service;
 mod settings;
