@@ -56,7 +56,7 @@ fn sessions(world: &World, nodes: usize) -> BTreeSet<(usize, usize)> {
     let held: BTreeSet<(usize, usize)> = (0..nodes)
         .filter_map(|node| Some((node, world.view(node)?)))
         .flat_map(|(node, view)| {
-            let peers = view.peers.iter().filter_map(|peer| place.get(&peer.session.peer));
+            let peers = view.peers.iter().filter_map(|peer| place.get(&peer.session.peer.id));
             peers.map(|other| (node, *other)).collect::<Vec<_>>()
         })
         .collect();
