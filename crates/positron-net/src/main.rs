@@ -5,18 +5,16 @@ mod background_writer;
 mod bench;
 mod cli;
 mod commands;
-mod control;
 mod failure;
 mod fd_limit;
 mod files;
 mod global;
 mod home;
 
-mod joining;
 mod logging;
-mod peer_orders;
 mod rate;
 mod recording;
+mod running;
 
 mod service;
 mod settings;

@@ -43,6 +43,7 @@ mod invite;
 pub mod keys;
 pub mod limits;
 mod message;
+pub mod metrics;
 mod node;
 mod open;
 mod orders;

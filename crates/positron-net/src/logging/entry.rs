@@ -12,8 +12,8 @@ use tracing::{
     field::{Field, Visit},
 };
 
-use super::rfc3339::rfc3339;
 use crate::terminal::{json_line, sanitised};
+use positron_admin::rfc3339;
 
 /// Bytes in the message and the fields of an entry, before they are escaped; the rest is cut off
 /// and said to be.

@@ -59,7 +59,6 @@ pub(crate) struct Log(Arc<Shared>);
 
 struct Shared {
     format: LogFormat,
-    #[allow(dead_code, reason = "for those that ask the running node")]
     filter: reload::Handle<Targets, Registry>,
     level: Mutex<LevelFilter>,
     kinds: Kinds,
@@ -116,7 +115,6 @@ impl Log {
     }
 
     /// Logs at this level from the next event on, and says so at any level.
-    #[allow(dead_code, reason = "for those that ask the running node")]
     pub(crate) fn set_level(&self, level: LevelFilter) {
         let mut current = locked(&self.0.level);
         // It fails only if nothing is logged any more.
@@ -128,7 +126,6 @@ impl Log {
     }
 
     /// The last lines, oldest first: at most 512, and half a mebibyte of text.
-    #[allow(dead_code, reason = "for those that ask the running node")]
     pub(crate) fn recent(&self) -> Vec<LogLine> {
         locked(&self.0.recent).lines()
     }

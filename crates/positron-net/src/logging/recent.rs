@@ -2,13 +2,11 @@
 
 use std::{collections::VecDeque, time::SystemTime};
 
+use positron_admin::rfc3339;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use tracing::Level;
 
-use super::{
-    entry::{Entry, word},
-    rfc3339::rfc3339,
-};
+use super::entry::{Entry, word};
 
 /// Lines that are kept.
 const MAX_LINES: usize = 512;
@@ -60,7 +58,6 @@ impl Recent {
     }
 
     /// Oldest first.
-    #[allow(dead_code, reason = "for those that ask the running node")]
     pub(super) fn lines(&self) -> Vec<LogLine> {
         self.lines.iter().cloned().collect()
     }

@@ -1,7 +1,7 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
 //! `external_addresses`, and who is limited or banned by what.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,12 @@ pub struct NetworkConfig {
     pub log_format: LogFormat,
     /// A file for the log; only the command reads it.
     pub log_file: Option<PathBuf>,
+    /// Where the admin API and the page are, beside the socket in the data folder: `ip:port`, for
+    /// whoever has the token. Only the command reads it, and the next.
+    pub api_listen: Option<SocketAddr>,
+    /// That `api_listen` may be an address which other machines reach: everything, the token too,
+    /// crosses the network in clear text.
+    pub api_in_clear_text: bool,
 
     /// Peers that a new message is pushed to at once.
     pub gossip_fanout: usize,
@@ -145,6 +151,8 @@ impl Default for NetworkConfig {
             log_level: "INFO".into(),
             log_format: LogFormat::default(),
             log_file: None,
+            api_listen: None,
+            api_in_clear_text: false,
             gossip_fanout: gossip.fanout,
             gossip_interval: gossip.interval.as_secs_f64(),
             message_ttl: gossip.ttl,

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `2026-11-27T15:50:51.123456Z`. A clock before 1970 or after 9999 is told as the nearer end.
-pub(super) fn rfc3339(at: SystemTime) -> String {
+pub fn rfc3339(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, micros) = match since.as_secs() {
         within if within <= LAST => (within, since.subsec_micros()),
