@@ -15,6 +15,8 @@ export function span(seconds: number): string {
 
 export function ms(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (value === 0) return "0 ms";
+  if (value < 0.1) return `${value.toFixed(2)} ms`;
   if (value < 10) return `${value.toFixed(1)} ms`;
   return value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
@@ -28,7 +30,8 @@ export function bytes(value: number): string {
     n /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || Math.abs(n) >= 100 ? Math.round(n) : n.toFixed(1)} ${UNITS[unit]}`;
+  const round = unit === 0 || Math.abs(n) >= 100 || Number.isInteger(n);
+  return `${round ? Math.round(n) : n.toFixed(1)} ${UNITS[unit]}`;
 }
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -58,8 +61,12 @@ export function clock(at: string | number): string {
 
 /** Snake case as words. */
 export function words(name: string): string {
-  const spaced = name.replaceAll("_", " ");
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  return sentence(name.replaceAll("_", " "));
+}
+
+/** With a capital letter in front. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**

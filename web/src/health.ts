@@ -1,6 +1,6 @@
 import type { Connection } from "./api/client";
 import type { Health, Status } from "./api/types";
-import { remote, span } from "./format";
+import { remote, sentence, span } from "./format";
 import type { Tone } from "./parts/small";
 
 /** How it is, in one sentence, and what says more. */
@@ -24,8 +24,8 @@ export function verdict(connection: Connection, health: Health | null, status: S
   const running = status ? `Running for ${span(status.uptime_s)} as ${remote(status.software)} in the network “${remote(status.network, 60)}”.` : "";
   const few = status?.isolation_reason ?? status?.few_peers ?? null;
   if (!health.ready) {
-    return { tone: "bad", sentence: remote(health.sentence), more: `${failed.length} of ${health.checks.length} checks fail. ${running}` };
+    return { tone: "bad", sentence: sentence(remote(health.sentence)), more: `${failed.length} of ${health.checks.length} checks fail. ${running}` };
   }
-  if (few) return { tone: "warn", sentence: remote(health.sentence), more: `${remote(few)}. ${running}` };
-  return { tone: "good", sentence: remote(health.sentence), more: running };
+  if (few) return { tone: "warn", sentence: sentence(remote(health.sentence)), more: `${sentence(remote(few))}. ${running}` };
+  return { tone: "good", sentence: sentence(remote(health.sentence)), more: running };
 }

@@ -15,14 +15,14 @@ const HEADERS = {
 };
 export const TOKEN = "a-token-for-tests";
 
-/** Starts serving. `of.world` may be changed while it runs. */
-export async function serve(first) {
+/** Starts serving a world, at a port of its own or at a given one. */
+export async function serve(first, at = 0) {
   const of = { world: first, streams: new Set(), asked: [] };
   const server = createServer((request, response) => void answer(of, request, response).catch((error) => {
     response.destroy();
     console.error(error);
   }));
-  await new Promise((done) => server.listen(of.port ?? 0, "127.0.0.1", done));
+  await new Promise((done) => server.listen(at, "127.0.0.1", done));
   const { port } = server.address();
   return {
     of,

@@ -6,7 +6,6 @@ import { whenTokenComes } from "./token";
 export interface Polled<T> {
   value: T | null;
   refusal: Refusal | null;
-  reload: () => void;
 }
 
 /** One question that is asked again and again while somebody watches, once for all who do. */
@@ -79,5 +78,5 @@ export function usePoll<T>(path: string, everyMs: number): Polled<T> {
   const [, redraw] = useState(0);
   const one = question(path);
   useEffect(() => one.watch(() => redraw((n) => n + 1), everyMs), [one, everyMs]);
-  return { value: one.value as T | null, refusal: one.refusal, reload: () => void one.load() };
+  return { value: one.value as T | null, refusal: one.refusal };
 }

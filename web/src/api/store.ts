@@ -24,6 +24,11 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [, redraw] = useState(0);
-  useEffect(() => store.watch(() => redraw((n) => n + 1)), [store]);
-  return store.value;
+  const drawn = store.value;
+  useEffect(() => {
+    // It may have changed between drawing and here.
+    if (!Object.is(drawn, store.value)) redraw((n) => n + 1);
+    return store.watch(() => redraw((n) => n + 1));
+  }, [store]);
+  return drawn;
 }

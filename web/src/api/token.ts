@@ -29,6 +29,7 @@ export function takeTokenFromAddress(): void {
   if (given === null) return;
   history.replaceState(null, "", `${location.pathname}${location.search}#/`);
   keepToken(given);
+  window.dispatchEvent(new Event("hashchange"));
 }
 
 channel.onmessage = (message: MessageEvent<{ ask?: true; token?: string }>) => {

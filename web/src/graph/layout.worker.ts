@@ -1,6 +1,7 @@
 import {
   forceLink,
   forceManyBody,
+  forceRadial,
   forceSimulation,
   forceX,
   forceY,
@@ -38,7 +39,7 @@ scope.onmessage = (message) => {
 };
 
 function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
-  const { positions, edges, lengths } = order;
+  const { positions, edges, lengths, rings } = order;
   generation = order.generation;
   atOnce = order.atOnce;
   const count = positions.length / 2;
@@ -49,16 +50,22 @@ function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
     length: lengths[i]!,
   }));
   const many = count > 2000;
+  const ringed = rings.some((radius) => radius >= 0);
+  const tie = forceLink<SimulationNodeDatum, Link>(links).distance((l) => l.length);
+  // A tree hangs by its links; of a mesh they only decide who is beside whom.
+  if (ringed) tie.strength(links.length < count * 1.3 ? 0.5 : 0.06);
+  const onRing = (_: SimulationNodeDatum, i: number) => rings[i]!;
   simulation = forceSimulation<SimulationNodeDatum, Link>(nodes)
     .stop()
     .alpha(order.alpha)
     .alphaMin(0.01)
     .alphaDecay(many ? 0.06 : 0.035)
     .velocityDecay(0.45)
-    .force("charge", forceManyBody().strength(count < 40 ? -420 : -46).theta(many ? 1.4 : 1.1))
-    .force("link", forceLink<SimulationNodeDatum, Link>(links).distance((l) => l.length))
-    .force("x", forceX(0).strength(0.045))
-    .force("y", forceY(0).strength(0.06));
+    .force("charge", forceManyBody().strength(count < 80 ? -420 : -46).theta(many ? 1.4 : 1.1))
+    .force("link", tie)
+    .force("ring", ringed ? forceRadial(onRing).strength(count < 80 ? 0.9 : 0.22) : null)
+    .force("x", forceX(0).strength(ringed ? 0 : 0.045))
+    .force("y", forceY(0).strength(ringed ? 0 : 0.06));
   go();
 }
 

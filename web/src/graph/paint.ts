@@ -15,18 +15,18 @@ export function drawEdges(context: CanvasRenderingContext2D, view: View): void {
   const heard = edges.filter((edge) => edge.heard);
   const own = edges.filter((edge) => !edge.heard);
   context.lineCap = "butt";
-  context.globalAlpha = dense ? 0.32 : 0.55;
+  context.globalAlpha = dense ? 0.3 : 0.55;
   context.strokeStyle = colours.heard;
   context.lineWidth = dense ? 0.6 : 1;
   if (heard.length <= MOST_DASHED) context.setLineDash([4, 4]);
   strokeAll(context, view, heard);
   context.setLineDash([]);
 
-  context.globalAlpha = dense ? 0.4 : own.length > 200 ? 0.6 : 1;
+  context.globalAlpha = own.length > 1500 ? 0.26 : own.length > 200 ? 0.5 : 1;
   context.strokeStyle = colours.edge;
-  context.lineWidth = dense ? 0.7 : own.length > 200 ? 1 : 1.6;
+  context.lineWidth = own.length > 1500 ? 0.7 : own.length > 200 ? 1 : view.nodes.length > 300 ? 1.2 : 1.6;
   strokeAll(context, view, own);
-  if (own.length <= MOST_ARROWS) {
+  if (own.length <= MOST_ARROWS && view.nodes.length <= 300) {
     drawTcp(context, view, own);
     drawArrows(context, view, own);
   }
@@ -100,7 +100,7 @@ export function drawNodes(context: CanvasRenderingContext2D, view: View): void {
   const batches: number[][] = Array.from({ length: 8 }, () => []);
   const bright = 7;
   nodes.forEach((node, i) => {
-    const lit = glow !== null && glow.heat[i]! >= 0;
+    const lit = glow !== null && glow.heat[i]! >= 0 && node.look !== Look.Me;
     batches[lit ? bright : node.look]!.push(i);
   });
   const r = radius(view);
@@ -224,6 +224,15 @@ export function drawGlow(context: CanvasRenderingContext2D, view: View): void {
   if (!glow) return;
   const { k, x, y } = transform;
   context.strokeStyle = colours.accent;
+  context.lineWidth = view.nodes.length > 300 ? 0.9 : 1.4;
+  context.globalAlpha = 0.42;
+  context.beginPath();
+  for (let i = 0; i < glow.trail.length; i += 2) {
+    const [from, to] = [glow.trail[i]!, glow.trail[i + 1]!];
+    context.moveTo(positions[2 * from]! * k + x, positions[2 * from + 1]! * k + y);
+    context.lineTo(positions[2 * to]! * k + x, positions[2 * to + 1]! * k + y);
+  }
+  context.stroke();
   context.lineCap = "round";
   for (const [thickness, alpha] of [
     [5, 0.16],
@@ -307,7 +316,7 @@ export function drawLabels(context: CanvasRenderingContext2D, view: View): void 
     const [ax, ay] = transform.apply([view.positions[2 * a]!, view.positions[2 * a + 1]!]);
     const [bx, by] = transform.apply([view.positions[2 * b]!, view.positions[2 * b + 1]!]);
     if (Math.hypot(ax - bx, ay - by) < 90) continue;
-    halo(context, word, (ax + bx) / 2, (ay + by) / 2, colours.muted, colours);
+    halo(context, word, ax + (bx - ax) * 0.56, ay + (by - ay) * 0.56, colours.muted, colours);
   }
 }
 

@@ -1,7 +1,7 @@
 import { quadtree, type Quadtree } from "d3-quadtree";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
-import { phyllotaxis, type LayoutAnswer, type LayoutOrder } from "./layout";
+import { phyllotaxis, ringRadii, type LayoutAnswer, type LayoutOrder } from "./layout";
 import { drawEdges, drawGlow, drawLabels, drawNodes, drawSelection } from "./paint";
 import { palette, wantsLessMotion, whenThemeChanges } from "./palette";
 import { Look, type Glow, type SceneEdge, type SceneNode, type View } from "./view";
@@ -143,14 +143,14 @@ export class Scene {
       bottom = Math.max(bottom, positions[i + 1]!);
     }
     if (!(right >= left)) return;
-    const room = 44;
+    const [room, foot] = [40, 76];
     const scale = Math.min(
       (width - 2 * room) / Math.max(right - left, 1),
-      (height - 2 * room) / Math.max(bottom - top, 1),
+      (height - room - foot) / Math.max(bottom - top, 1),
       2.2,
     );
     const to = zoomIdentity
-      .translate(width / 2, height / 2)
+      .translate(width / 2, room + (height - room - foot) / 2)
       .scale(Math.max(scale, 0.02))
       .translate(-(left + right) / 2, -(top + bottom) / 2);
     select(this.canvas).call(this.zoom.transform, to);
@@ -206,6 +206,8 @@ export class Scene {
     }
     const edges = new Uint32Array(tied.length * 2);
     tied.forEach((edge, i) => edges.set([edge.a, edge.b], 2 * i));
+    const depths = this.view.nodes.map((node) => node.ring ?? -1);
+    const radii = ringRadii(depths.filter((depth) => depth >= 0));
     this.moving = true;
     this.order({
       order: "begin",
@@ -213,6 +215,7 @@ export class Scene {
       positions: this.view.positions.slice(),
       edges,
       lengths: Float32Array.from(tied, (edge) => edge.length),
+      rings: Float32Array.from(depths, (depth) => (depth < 0 ? -1 : radii[depth]!)),
       alpha,
       atOnce: wantsLessMotion(),
     });

@@ -8,6 +8,8 @@ export interface SceneNode {
   id: string;
   label: string;
   look: number;
+  /** How many hops from the node in the middle, where there is one. */
+  ring?: number;
 }
 
 export interface SceneEdge {
@@ -33,6 +35,8 @@ export interface Glow {
   /** For each node since when it has the message, 0 to 1 as it fades; below 0: it has it not. */
   heat: Float32Array;
   sparks: Spark[];
+  /** Ways that it went: pairs of indexes. */
+  trail: number[];
 }
 
 /** What is drawn, as the painters see it. */

@@ -106,6 +106,7 @@ function options(host: HTMLElement, unit: string, lines: Line[]): uPlot.Options 
       {
         ...axis,
         space: 34,
+        ...(unit === "" && { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }),
         size: 58,
         values: (_, at) => at.map((value) => quantity(value, unit)),
       },

@@ -64,6 +64,15 @@ export function Id({ id, to = true }: { id: string; to?: boolean }) {
   );
 }
 
+/** An address, cut where it is longer than addresses are. */
+export function Address({ of }: { of: string }) {
+  return (
+    <span class="mono address" title={remote(of)}>
+      {remote(of, 80)}
+    </span>
+  );
+}
+
 export function Copy({ text, what }: { text: string; what: string }) {
   const [done, setDone] = useState(false);
   return (

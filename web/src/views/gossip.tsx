@@ -61,7 +61,7 @@ export function Gossip() {
         <section class="panel">
           <div class="pad row wide">
             <form class="row grow" onSubmit={(event) => void send(event)}>
-              <input class="input grow" name="text" aria-label="Text of the test message" value="Hello, network!" maxLength={400} required />
+              <input class="input grow" name="text" aria-label="Text of the test message" defaultValue="Hello, network!" maxLength={400} required />
               <button type="submit" class="button main-act" disabled={sending}>
                 <SendIcon /> Send a test message and watch it spread
               </button>
@@ -228,12 +228,15 @@ function play(scene: Scene | null, tree: Tree): () => void {
     const heat = new Float32Array(tree.nodes.length).fill(-1);
     heat[0] = 0;
     const sparks = [];
+    const trail: number[] = [];
     for (const hop of tree.hops) {
       const since = now - hop.afterMs;
-      if (since >= 0) heat[hop.to] = Math.max(0, 1 - since / (last * 0.25));
-      else if (now > hop.fromMs) sparks.push({ from: hop.from, to: hop.to, part: (now - hop.fromMs) / (hop.afterMs - hop.fromMs) });
+      if (since >= 0) {
+        heat[hop.to] = Math.max(0, 1 - since / (last * 0.25));
+        trail.push(hop.from, hop.to);
+      } else if (now > hop.fromMs) sparks.push({ from: hop.from, to: hop.to, part: (now - hop.fromMs) / (hop.afterMs - hop.fromMs) });
     }
-    scene.glow({ heat, sparks });
+    scene.glow({ heat, sparks, trail });
     if (now < last * 1.3) frame = requestAnimationFrame(step);
   };
   step();

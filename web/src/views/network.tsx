@@ -247,12 +247,14 @@ function glowAt(recording: Recording, message: Message | null, t: number): Glow 
   const fade = message ? Math.max(30, (message.ended - message.began) * 0.25) : FADE_MS;
   const hops = message ? message.hops : recording.hopsBetween(t - fade, t + LONGEST_HOP_MS);
   const sparks = [];
+  const trail: number[] = [];
   if (message && t >= message.began) heat[message.sender] = Math.max(0, 1 - (t - message.began) / fade);
   for (const hop of hops) {
+    if (t >= hop.end && message) trail.push(hop.from, hop.to);
     if (t >= hop.end) heat[hop.to] = Math.max(heat[hop.to]!, message ? Math.max(0, 1 - (t - hop.end) / fade) : 1 - (t - hop.end) / fade);
     else if (t > hop.start) sparks.push({ from: hop.from, to: hop.to, part: (t - hop.start) / (hop.end - hop.start) });
   }
-  return { heat, sparks };
+  return { heat, sparks, trail };
 }
 
 /** What happened when, above the slider: hops as bars, changes of the network as marks. */
@@ -316,7 +318,8 @@ function Messages(props: {
   const one = all.find((spread) => spread.message.id === message?.id);
   const columns: Column<Spread>[] = [
     { name: "Sent at", keep: true, numeric: false, by: (s) => s.message.began, cell: (s) => (
-      <button type="button" class="id" aria-label={`Watch the message sent at ${(s.message.began / 1000).toFixed(1)} seconds`} onClick={() => watch(s.message)}>
+      <button type="button" class="id" onClick={() => watch(s.message)}>
+        <span class="hidden">Watch the message sent at </span>
         {(s.message.began / 1000).toFixed(1)} s
       </button>
     ) },

@@ -58,6 +58,15 @@ export function Overview() {
   );
 }
 
+const CHECKS: Record<string, string> = {
+  socket: "Socket bound",
+  clock: "Clock sane",
+  store: "Disk writable",
+  peers: "Enough peers",
+  load: "Load in bounds",
+  stopping: "Not stopping",
+};
+
 function Checks({ health }: { health: Health }) {
   const failed = health.checks.filter((check) => !check.ok);
   return (
@@ -66,7 +75,7 @@ function Checks({ health }: { health: Health }) {
         {health.checks.map((check) => (
           <li key={check.check}>
             <Badge tone={check.ok ? "good" : "bad"}>
-              {words(remote(check.check, 40))}
+              {CHECKS[check.check] ?? words(remote(check.check, 40))}
               <span class="hidden">{check.ok ? " holds" : " fails"}</span>
             </Badge>
           </li>

@@ -2,8 +2,8 @@ import { useState } from "preact/hooks";
 import { Refusal, tell } from "../api/client";
 import { reload, usePoll } from "../api/poll";
 import type { Ban, Dial, Lost, Peer, PeerDetail, Peers as PeersAnswer, Status } from "../api/types";
-import { bytes, clock, ms, remote, shortId, span, trustWord, words } from "../format";
-import { Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Segments, Title, type Tone } from "../parts/small";
+import { bytes, clock, ms, remote, sentence, shortId, span, trustWord, words } from "../format";
+import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Segments, Title, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { go } from "../route";
 
@@ -54,7 +54,7 @@ export function trustTone(score: number | null | undefined): Tone {
   const word = trustWord(score);
   if (word === "low") return "bad";
   if (word === "doubtful") return "warn";
-  return word === "unknown" ? "none" : "good";
+  return word === "good" ? "good" : "none";
 }
 
 const way = (direction: string | null | undefined) =>
@@ -62,7 +62,7 @@ const way = (direction: string | null | undefined) =>
 
 const LIVE: Column<Peer>[] = [
   { name: "Peer", keep: true, by: (p) => p.node_id, cell: (p) => <Id id={p.node_id} /> },
-  { name: "Address", by: (p) => p.address, cell: (p) => <span class="mono">{remote(p.address, 80)}</span> },
+  { name: "Address", by: (p) => p.address, cell: (p) => <Address of={p.address} /> },
   { name: "Over", keep: true, by: (p) => p.transport, cell: (p) => remote(p.transport).toUpperCase() },
   { name: "Direction", keep: true, by: (p) => p.direction, cell: (p) => way(p.direction) },
   { name: "Round trip", numeric: true, by: (p) => p.rtt_ms, cell: (p) => ms(p.rtt_ms) },
@@ -91,10 +91,34 @@ function Live({ peers, chosen }: { peers: Peer[]; chosen: string | undefined }) 
       />
     );
   }
+  const failed = (dials.value?.dials ?? []).filter((dial) => dial.outcome === "failed");
   return (
-    <Empty title={noPeers(dials.value?.dials ?? [])}>
-      {remote(status.value?.isolation_reason ?? "Others are waited for.")}
-    </Empty>
+    <>
+      <Empty title={noPeers(dials.value?.dials ?? [])}>
+        {sentence(remote(status.value?.isolation_reason ?? "others are waited for"))}. {remote(failed[0]?.remedy ?? "")}
+      </Empty>
+      <Join />
+    </>
+  );
+}
+
+/** Makes a link to a node that somebody named. */
+function Join() {
+  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [asking, setAsking] = useState(false);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const target = String(new FormData(event.currentTarget as HTMLFormElement).get("target")).trim();
+    setAsking(true);
+    setSaid(await order("join", { target }, "It is connected."));
+    setAsking(false);
+  };
+  return (
+    <form class="row middle pad" onSubmit={(event) => void submit(event)}>
+      <input class="input mono wide-input" name="target" aria-label="Whom to join" placeholder="an invite, or host:port" required spellcheck={false} />
+      <button type="submit" class="button main-act" disabled={asking}>{asking ? "Dialling …" : "Join"}</button>
+      <Outcome of={said} />
+    </form>
   );
 }
 
@@ -113,7 +137,7 @@ export function noPeers(dials: Dial[]): string {
 const LOST: Column<Lost>[] = [
   { name: "Lost", keep: true, numeric: true, by: (p) => -p.age_s, cell: (p) => <span title={p.lost_at}>{span(p.age_s)} ago</span> },
   { name: "Peer", keep: true, by: (p) => p.node_id, cell: (p) => <Id id={p.node_id} /> },
-  { name: "Address", by: (p) => p.address, cell: (p) => <span class="mono">{remote(p.address, 80)}</span> },
+  { name: "Address", by: (p) => p.address, cell: (p) => <Address of={p.address} /> },
   { name: "Over", keep: true, by: (p) => p.transport, cell: (p) => remote(p.transport).toUpperCase() },
   { name: "Was connected", keep: true, by: (p) => p.connected_s, cell: (p) => span(p.connected_s) },
   { name: "Ended by", keep: true, by: (p) => p.by, cell: (p) => ({ us: "this node", peer: "the peer", network: "the network" })[p.by] ?? remote(p.by) },
@@ -141,7 +165,7 @@ const OUTCOMES: Record<Dial["outcome"], [Tone, string]> = {
 
 const DIALS: Column<Dial>[] = [
   { name: "When", keep: true, numeric: true, by: (d) => -d.age_s, cell: (d) => <span title={d.at}>{span(d.age_s)} ago</span> },
-  { name: "Address", by: (d) => d.address, cell: (d) => <span class="mono">{remote(d.address, 80)}</span> },
+  { name: "Address", by: (d) => d.address, cell: (d) => <Address of={d.address} /> },
   { name: "Peer", keep: true, by: (d) => d.node_id ?? null, cell: (d) => (d.node_id ? <Id id={d.node_id} /> : <span class="muted">not known</span>) },
   { name: "Over", keep: true, by: (d) => d.transport ?? null, cell: (d) => (d.transport ? remote(d.transport).toUpperCase() : "every kind") },
   { name: "For", keep: true, by: (d) => d.purpose ?? null, cell: (d) => (d.purpose === "probe" ? "probe" : "link") },
@@ -328,13 +352,13 @@ function BanDialog({ whom, close }: { whom: string | null; close: () => void }) 
         <h2>Refuse a node, an address or a range</h2>
         <label class="field">
           Whom
-          <input name="whom" class="mono" value={whom ?? ""} placeholder="id, 203.0.113.7 or 203.0.113.0/24" required spellcheck={false} />
+          <input name="whom" class="mono" defaultValue={whom ?? ""} placeholder="id, 203.0.113.7 or 203.0.113.0/24" required spellcheck={false} />
         </label>
         <label class="field">
           For
-          <select name="seconds" value="7200">
+          <select name="seconds">
             {TIMES.map(([seconds, word]) => (
-              <option key={seconds} value={seconds}>{word}</option>
+              <option key={seconds} value={seconds} selected={seconds === 7200}>{word}</option>
             ))}
           </select>
         </label>

@@ -20,22 +20,22 @@ export interface Tree {
 
 /** The way of a message as far as it is known: what this node saw, and what others reported. */
 export function treeOf(trace: Trace, me: string | null): Tree {
-  const nodes: SceneNode[] = [{ id: me ?? "this node", label: "this node", look: Look.Me }];
+  const nodes: SceneNode[] = [{ id: me ?? "this node", label: "this node", look: Look.Me, ring: 0 }];
   const hops: Hop[] = [];
   const index = new Map<string, number>();
-  const at = (id: string): number => {
+  const at = (id: string, ring: number): number => {
     const known = index.get(id.slice(0, 12));
     if (known !== undefined) return known;
-    nodes.push({ id, label: remote(shortId(id), 24), look: Look.Up });
+    nodes.push({ id, label: remote(shortId(id), 24), look: Look.Up, ring });
     index.set(id.slice(0, 12), nodes.length - 1);
     return nodes.length - 1;
   };
   if (me) index.set(me.slice(0, 12), 0);
   for (const { peer, after_ms, how } of trace.local?.forwarded ?? []) {
-    hops.push({ from: 0, to: at(peer), fromMs: 0, afterMs: after_ms, how: how ?? "push", reported: false });
+    hops.push({ from: 0, to: at(peer, 1), fromMs: 0, afterMs: after_ms, how: how ?? "push", reported: false });
   }
   const sample = trace.network?.sample ?? [];
-  const places = sample.map((one, i) => (one.id ? at(one.id) : at(`hidden ${i}`)));
+  const places = sample.map((one, i) => at(one.id ?? `hidden ${i}`, Math.max(1, Math.min(64, one.depth))));
   sample.forEach((one, i) => {
     const to = places[i]!;
     if (one.id === null) nodes[to]!.label = `depth ${one.depth}`;

@@ -5,7 +5,7 @@ import type { Scene } from "../graph/scene";
 import { Look, type SceneEdge, type SceneNode } from "../graph/view";
 import { ms, remote, shortId, trustWord } from "../format";
 import { Picture, Sign } from "../parts/picture";
-import { Badge, Empty, Id, Missing, Segments, Title } from "../parts/small";
+import { Address, Badge, Empty, Id, Missing, Segments, Title } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { noPeers, trustTone } from "./peers";
 
@@ -60,6 +60,7 @@ export function sceneOf(topology: TopologyAnswer): { nodes: SceneNode[]; edges: 
   const index = new Map(topology.nodes.map((node, i) => [node.id, i]));
   const nodes = topology.nodes.map((node) => ({
     id: node.id,
+    ...(!topology.truth && { ring: node.me ? 0 : node.linked === false ? 2 : 1 }),
     label: node.me ? "this node" : remote(shortId(node.id), 24),
     look: lookOf(node),
   }));
@@ -183,7 +184,7 @@ const EDGES: Column<TopologyEdge>[] = [
 const NODES: Column<TopologyNode>[] = [
   { name: "Node", keep: true, by: (n) => n.id, cell: (n) => (n.me ? <b>this node</b> : <Id id={n.id} />) },
   { name: "Known", keep: true, by: (n) => (n.me ? 0 : n.linked ? 1 : 2), cell: (n) => (n.me ? "itself" : n.linked === false ? <span class="muted">heard of</span> : <Badge tone="good">linked</Badge>) },
-  { name: "Address", by: (n) => n.address ?? null, cell: (n) => <span class="mono">{remote(n.address ?? "–", 80)}</span> },
+  { name: "Address", by: (n) => n.address ?? null, cell: (n) => <Address of={n.address ?? "–"} /> },
   { name: "Trust", keep: true, by: (n) => n.trust ?? null, cell: (n) => (n.me || n.trust === null || n.trust === undefined ? "–" : <Badge tone={trustTone(n.trust)}>{`${trustWord(n.trust)} ${n.trust.toFixed(2)}`}</Badge>) },
   { name: "Software", by: (n) => n.software ?? null, cell: (n) => remote(n.software ?? "–", 120) },
 ];
