@@ -43,6 +43,7 @@ mod invite;
 pub mod keys;
 pub mod limits;
 mod message;
+pub mod metrics;
 mod node;
 mod open;
 mod orders;
@@ -57,7 +58,7 @@ mod streams;
 pub mod transport;
 
 pub use builder::NodeBuilder;
-pub use config::{ConfigError, NetworkConfig, TransportPolicy};
+pub use config::{ConfigError, LogFormat, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use error::{
     DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,

@@ -14,6 +14,8 @@ export interface Told {
 
 const REACH_PX = 18;
 const CACHE_FROM_EDGES = 600;
+/** While a layout moves, nobody can follow more of them. */
+const MOST_MOVING_EDGES = 5000;
 const SHARPEN_AFTER_MS = 140;
 
 /**
@@ -317,7 +319,7 @@ export class Scene {
   private paintEdges(): void {
     const { context, view, edgeLayer } = this;
     if (view.edges.length < CACHE_FROM_EDGES || this.moving) {
-      drawEdges(context, view);
+      drawEdges(context, view, MOST_MOVING_EDGES);
       return;
     }
     if (!this.edgesAt) {

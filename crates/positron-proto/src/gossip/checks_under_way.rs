@@ -7,6 +7,7 @@ use crate::{
     id::NodeId,
     identity::Signed,
     limits::{MAX_HOLDERS, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
+    time::Instant,
     wire::message::AppMessage,
 };
 
@@ -25,6 +26,8 @@ pub(super) struct ChecksUnderWay {
 #[derive(Debug)]
 pub(super) struct Check {
     claim: Signed<AppMessage>,
+    /// When it was heard of first.
+    pub(super) heard: Instant,
     /// Whom we have it from, the first one first.
     pub(super) from: Vec<NodeId>,
     /// The most hops that any of them left it.
@@ -52,6 +55,7 @@ pub(super) enum AddedCheck {
 impl ChecksUnderWay {
     pub(super) fn add(
         &mut self,
+        heard: Instant,
         item: MessageKey,
         from: NodeId,
         ttl: u8,
@@ -78,7 +82,7 @@ impl ChecksUnderWay {
         load.claims += 1;
         load.bytes += bytes;
         self.count += 1;
-        let check = Check { claim: claim.clone(), from: vec![from], ttl };
+        let check = Check { claim: claim.clone(), heard, from: vec![from], ttl };
         self.under_way.entry(item).or_default().push(check);
         AddedCheck::New
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot,
+    GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     announcements::{Announcements, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     fetches::Wanted,
@@ -17,7 +17,8 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, REACH_WITHIN},
+    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
+    metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
@@ -195,6 +196,7 @@ impl Gossip {
             }
             return;
         }
+        let heard = check.as_ref().map(|check| check.heard);
         let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
         if self.store.has_no_room_for(&item) {
             // The window filled up while it was checked.
@@ -212,6 +214,9 @@ impl Gossip {
         }
         if item.sender != self.me {
             self.counters.delivered += 1;
+            if let Some(heard) = heard {
+                self.counters.delivery.note(now.mono.since(heard));
+            }
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
         out.push_back(GossipEffect::Keep(message.clone()));
@@ -327,6 +332,16 @@ impl Gossip {
         self.counters
     }
 
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> GossipLevels {
+        let (messages, bytes) = self.store.size();
+        GossipLevels {
+            retained: Level::new(messages, self.config.cache_size),
+            retained_bytes: Level::new(bytes, RETENTION_BYTES),
+            fetches: Level::new(self.wanted.len(), MAX_WANTED),
+        }
+    }
+
     /// Messages in the retention window, and their bytes.
     pub fn kept(&self) -> (usize, usize) {
         self.store.size()
@@ -376,7 +391,8 @@ impl Gossip {
             return;
         }
         let ttl = ttl.min(MAX_TTL);
-        match self.checks.add(item, from, ttl, &claim) {
+        let heard = self.wanted.announced(&item).unwrap_or(now.mono);
+        match self.checks.add(heard, item, from, ttl, &claim) {
             AddedCheck::New => {
                 self.wanted.handle_push(&item);
                 out.push_back(GossipEffect::Verify { from, ttl, claim });

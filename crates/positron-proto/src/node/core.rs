@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters, Outcome,
-    Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters,
+    NodeLevels, Outcome, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
     held_links::{HeldFor, HeldLinks},
@@ -306,6 +306,7 @@ impl NodeCore {
             banned: standings.banned(),
             banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
+            levels: self.levels(),
             used_twice: self.identity_use.views(now.mono),
             counters: AllCounters {
                 session: self.sessions.counters(),
@@ -319,9 +320,25 @@ impl NodeCore {
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
+                    verification_wait: self.pending.waits(),
                     ..self.counters
                 },
             },
+        }
+    }
+
+    /// What is there at this moment.
+    fn levels(&self) -> AllLevels {
+        AllLevels {
+            session: self.sessions.levels(),
+            peers: self.peers.levels(),
+            gossip: self.gossip.levels(),
+            requests: self.requests.levels(),
+            substream: self.substreams.levels(),
+            succession: self.successions.levels(),
+            trust: self.trust.levels(),
+            node: NodeLevels { checks: self.pending.level() },
+            store: self.persistence.levels(),
         }
     }
 

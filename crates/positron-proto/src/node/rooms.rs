@@ -2,21 +2,29 @@
 
 use std::collections::VecDeque;
 
-use super::{NodeCounters, Numbers, delivery_log::DeliveryLog, message::messages};
+use super::{
+    NodeCounters, NodeLevels, Numbers, StoreLevels, delivery_log::DeliveryLog, message::messages,
+};
 use crate::{
     datagram::contract::EndpointCounters,
     direct::{DirectCounters, DirectEffect, DirectMessage},
-    gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
+    gossip::{
+        GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
+    },
     id::NetworkId,
     identity::Verified,
-    metric::Metric,
-    peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage, Reservation},
-    request::{RequestCounters, RequestEffect, RequestMessage},
-    session::sessions::{SessionConfig, SessionCounters, SessionEffect},
+    metric::{Metric, Reading},
+    peers::{
+        KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
+    },
+    request::{RequestCounters, RequestEffect, RequestLevels, RequestMessage},
+    session::sessions::{SessionConfig, SessionCounters, SessionEffect, SessionLevels},
     storage::{Remembered, Row, Table},
-    substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
-    succession::{Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage},
-    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect},
+    substream::{SubstreamCounters, SubstreamEffect, SubstreamLevels, SubstreamMessage},
+    succession::{
+        Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels, SuccessionMessage,
+    },
+    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels},
     wire::Malformed,
 };
 
@@ -24,12 +32,12 @@ messages! {
     /// What one node says to another, over one link, and whom it concerns.
     pub enum Message;
 
-    Peers(PeersMessage) "The peers.";
-    Gossip(GossipMessage) "Gossip.";
-    Direct(DirectMessage) "Direct messages.";
-    Request(RequestMessage) "Requests.";
-    Substream(SubstreamMessage) "Streams between nodes.";
-    Succession(SuccessionMessage) "Keys that gave way to others.";
+    Peers(PeersMessage) "peers" "The peers.";
+    Gossip(GossipMessage) "gossip" "Gossip.";
+    Direct(DirectMessage) "direct" "Direct messages.";
+    Request(RequestMessage) "request" "Requests.";
+    Substream(SubstreamMessage) "substream" "Streams between nodes.";
+    Succession(SuccessionMessage) "succession" "Keys that gave way to others.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -180,7 +188,7 @@ pub struct AllCounters {
 
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
         let Self { requests, substream, succession, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
@@ -190,12 +198,50 @@ impl AllCounters {
     }
 }
 
+/// What is there at this moment, beside the most that there can be, by room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct AllLevels {
+    /// Links and conversations.
+    pub session: SessionLevels,
+    /// The address book and dials.
+    pub peers: PeersLevels,
+    /// Broadcasts.
+    pub gossip: GossipLevels,
+    /// Requests.
+    pub requests: RequestLevels,
+    /// Streams between nodes.
+    pub substream: SubstreamLevels,
+    /// Keys that gave way to others.
+    pub succession: SuccessionLevels,
+    /// What is made of peers.
+    pub trust: TrustLevels,
+    /// Checks of signatures.
+    pub node: NodeLevels,
+    /// The disk.
+    pub store: StoreLevels,
+}
+
+impl AllLevels {
+    /// Every number of every room with what it is, always in the same order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
+        let Self { session, peers, gossip, requests, substream, .. } = self;
+        let Self { succession, trust, node, store, .. } = self;
+        let linked = session.iter().chain(peers.iter());
+        let said = gossip.iter().chain(requests.iter()).chain(substream.iter());
+        let kept = succession.iter().chain(trust.iter()).chain(node.iter()).chain(store.iter());
+        linked.chain(said).chain(kept)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{metric::Unit, storage::Rule};
+    use crate::{
+        metric::{MetricKind, Unit},
+        storage::Rule,
+    };
 
     #[test]
     fn no_type_belongs_to_two_rooms() {
@@ -227,13 +273,17 @@ mod tests {
     #[test]
     fn every_number_is_explained_by_a_sentence_and_has_a_name_of_its_own() {
         let mut names = BTreeSet::new();
-        for (metric, _) in AllCounters::default().iter() {
+        let (counters, levels) = (AllCounters::default(), AllLevels::default());
+        for (metric, _) in counters.iter().chain(levels.iter()) {
             let (name, help) = (metric.to_string(), metric.help);
             assert!(help.len() > 5 && help.ends_with('.'), "{name}: {help:?}");
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
             assert!(name.starts_with(&format!("positron_{}_", metric.room)), "{name}");
             let tells_bytes = metric.field.split('_').any(|word| word == "bytes");
-            assert_eq!(tells_bytes, metric.unit == Unit::Bytes, "the unit of {name}");
+            assert!(!tells_bytes || metric.unit == Unit::Bytes, "the unit of {name}");
+            let (when_high, level) = (metric.when_high, metric.kind == MetricKind::Level);
+            assert!(!level || !when_high.is_empty(), "what to do when {name} is high");
+            assert!(when_high.is_empty() || when_high.ends_with('.'), "{name}: {when_high:?}");
             assert!(names.insert(name.clone()), "{name} twice");
         }
         assert!(names.len() > 80, "{}", names.len());

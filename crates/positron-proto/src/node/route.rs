@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, inheritance::Inheritance, pending_verification::Claim,
-    persistence::Awaited, pushes::Push, recognition::Recognition, verification::Verification,
+    commands::Commands, ends::EndedBy, inheritance::Inheritance, pending_verification::Claim,
+    persistence::Awaited, pushes::Push, recognition::Recognition, rooms::RoomName,
+    verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -15,6 +16,7 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     limits::SENT_REMEMBERED,
+    metric::Way,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
@@ -105,6 +107,8 @@ impl NodeCore {
                     let there = there.parse().ok();
                     self.handle_used_twice(now, self.id(), Vec::from_iter(there));
                 }
+                let ended = (EndedBy::of(&reason), (&reason).into());
+                self.counters.sessions_lost.add(ended, 1);
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
@@ -114,6 +118,7 @@ impl NodeCore {
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
+                self.counters.dials_ended.add(((&outcome).into(),), 1);
                 if let DialOutcome::Failed(reason) = &outcome {
                     self.emit(Event::DialFailed { dial, reason: reason.clone() });
                 }
@@ -176,7 +181,7 @@ impl NodeCore {
             }
             peers::PeersEffect::Send { to, message } => {
                 Inheritance(self).telling(now, to, &message);
-                self.send(now, to, message.lane(), message.encode(), None);
+                self.send(now, to, RoomName::Peers, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
                 self.verify(now, from, Claim::Record(record));
@@ -300,7 +305,8 @@ impl NodeCore {
                     self.substreams.handle_finish_sent(id, ticket);
                     ticket
                 });
-                if !self.send(now, to, message.lane(), message.encode_parts(), ticket) {
+                let (room, body) = (RoomName::Substream, message.encode_parts());
+                if !self.send(now, to, room, message.lane(), body, ticket) {
                     self.substreams.handle_not_sent(to, message);
                 }
             }
@@ -347,6 +353,7 @@ impl NodeCore {
             if self.sessions.send(now, to, lane, body, None, out).is_err() {
                 return self.requests.handle_not_sent(now, to);
             }
+            self.note_said(RoomName::Request, true);
             self.requests.handle_sent(to);
         }
     }
@@ -403,6 +410,7 @@ impl NodeCore {
                 return;
             }
         };
+        self.counters.messages.add((Way::In, message.room()), 1);
         match message {
             Message::Peers(message) => self.tell_peers(now, from, message),
             Message::Gossip(message) => {
@@ -447,6 +455,7 @@ impl NodeCore {
         &mut self,
         now: Now,
         to: NodeId,
+        room: RoomName,
         flow: impl Into<Flow>,
         body: impl Into<Body>,
         ticket: Option<Ticket>,
@@ -454,7 +463,13 @@ impl NodeCore {
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, flow, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
+        self.note_said(room, sent.is_ok());
         sent.is_ok()
+    }
+
+    /// Something of this room was given to a session, if it took it.
+    pub(super) fn note_said(&mut self, room: RoomName, taken: bool) {
+        self.counters.messages.add((Way::Out, room), u64::from(taken));
     }
 
     /// Tells several nodes the same: the message is encoded once, and they share its bytes.
@@ -471,7 +486,8 @@ impl NodeCore {
         };
         for to in to {
             let ticket = large.map(|_| self.publisher.ticket());
-            if !self.send(now, to, Flow { lane, of }, body.clone(), ticket) {
+            let flow = Flow { lane, of };
+            if !self.send(now, to, RoomName::Gossip, flow, body.clone(), ticket) {
                 self.gossip.handle_not_sent(to, message);
             } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
                 self.pushes.add(ticket, Push { to, sender, sequence });
@@ -489,6 +505,7 @@ impl NodeCore {
         let (lane, body) = (message.lane(), message.encode());
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
+        self.note_said(RoomName::Direct, sent.is_ok());
         if sent.is_err() {
             self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }

@@ -19,7 +19,7 @@ impl Verification<'_> {
     /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     pub(super) fn ask(&mut self, now: Now, from: NodeId, claim: Claim) {
-        match self.0.pending.park(from, claim, &self.0.network) {
+        match self.0.pending.park(now.mono, from, claim, &self.0.network) {
             Ok((check, job)) => {
                 self.0.effects.push_back(Effect::Verify { check, job, from });
                 self.checks_begun(now, from);
@@ -36,7 +36,7 @@ impl Verification<'_> {
                 }
                 Claim::Direct(_) => {
                     for (from, claim, verdict) in
-                        self.0.pending.decide_directs(from, &self.0.network)
+                        self.0.pending.decide_directs(now.mono, from, &self.0.network)
                     {
                         self.claim_decided(now, from, claim, verdict);
                     }
@@ -67,7 +67,7 @@ impl Verification<'_> {
 
     /// A signature was checked: whatever waited for it, or behind it, goes on.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
-        for (from, claim, verdict) in self.0.pending.decide(check, verdict) {
+        for (from, claim, verdict) in self.0.pending.decide(now.mono, check, verdict) {
             self.claim_decided(now, from, claim, verdict);
             self.checks_ended(now, from);
         }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{AllCounters, SubscriptionView, Wake};
+use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
     peers::{Bootstrap, BootstrapState, Reservation},
@@ -96,6 +96,8 @@ pub struct NodeView {
     pub moves: sessions::PerKind<u64>,
     /// Keys that are used in two places at once: ours may be among them.
     pub used_twice: Vec<UsedTwice>,
+    /// What is there, beside the most that there can be.
+    pub levels: AllLevels,
     /// What happened.
     pub counters: AllCounters,
 }
