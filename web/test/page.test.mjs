@@ -1,14 +1,11 @@
 // The page in a real browser, over made-up answers of a node.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
+import { violations, visit } from "./axe.mjs";
 import { launch, skip, VIEWS, watched } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 import { HOSTILE, world } from "./world.mjs";
 import { recording } from "../scripts/network.mjs";
-
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 describe("the page", { skip }, () => {
   let browser;
@@ -30,29 +27,6 @@ describe("the page", { skip }, () => {
       await context.close();
       await site.close();
     }
-  }
-
-  async function visit(page, view) {
-    await page.evaluate((to) => {
-      location.hash = to;
-    }, `#/${view}`);
-    await page.waitForFunction((to) => document.querySelector(`nav a[href="#/${to}"]`)?.ariaCurrent === "page", view.split("/")[0]);
-    await page.waitForFunction(() => !document.body.innerText.includes("Asking for"));
-  }
-
-  /** axe runs in a world of its own: the page's policy forbids scripts from elsewhere. */
-  async function violations(page) {
-    const session = await page.context().newCDPSession(page);
-    const { frameTree } = await session.send("Page.getFrameTree");
-    const { executionContextId: contextId } = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
-    await session.send("Runtime.evaluate", { contextId, expression: AXE });
-    const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
-      contextId, awaitPromise: true, returnByValue: true,
-      expression: `axe.run(document, { resultTypes: ["violations"] }).then((found) => JSON.stringify(found.violations.map((one) => one.id + ": " + one.nodes.map((node) => node.target + " " + node.failureSummary).join(" | "))))`,
-    });
-    await session.detach();
-    assert.equal(exceptionDetails, undefined);
-    return JSON.parse(result.value);
   }
 
   for (const colorScheme of ["light", "dark"]) {

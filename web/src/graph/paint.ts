@@ -7,6 +7,9 @@ const EDGES_A_PATH = 400;
 const MOST_DASHED = 4000;
 const MOST_ARROWS = 120;
 const MOST_SHAPES = 3000;
+/** Batches after those of looks: who has the message, and who has it since just now. */
+const LIT = 7;
+const LIT_JUST_NOW = 8;
 const TAU = Math.PI * 2;
 
 /** Draws at most so many edges: an even part of them where there are more. */
@@ -100,11 +103,10 @@ export function radius(view: View): number {
 
 export function drawNodes(context: CanvasRenderingContext2D, view: View): void {
   const { nodes, colours, glow } = view;
-  const batches: number[][] = Array.from({ length: 8 }, () => []);
-  const bright = 7;
+  const batches: number[][] = Array.from({ length: LIT_JUST_NOW + 1 }, () => []);
   nodes.forEach((node, i) => {
-    const lit = glow !== null && glow.heat[i]! >= 0 && node.look !== Look.Me;
-    batches[lit ? bright : node.look]!.push(i);
+    const heat = node.look === Look.Me ? -1 : (glow?.heat[i] ?? -1);
+    batches[heat < 0 ? node.look : heat < 0.6 ? LIT : LIT_JUST_NOW]!.push(i);
   });
   const r = radius(view);
   const fills = lookColours(colours, glow !== null);
@@ -125,7 +127,8 @@ function lookColours(colours: Palette, dim: boolean): string[] {
   by[Look.Heard] = colours.heard;
   by[Look.Down] = colours.faint;
   by[Look.Up] = dim ? colours.heard : colours.good;
-  by[7] = colours.accent;
+  by[LIT] = colours.accent;
+  by[LIT_JUST_NOW] = colours.text;
   return by;
 }
 
@@ -228,7 +231,7 @@ export function drawGlow(context: CanvasRenderingContext2D, view: View): void {
   const { k, x, y } = transform;
   context.strokeStyle = colours.accent;
   context.lineWidth = view.nodes.length > 300 ? 0.9 : 1.4;
-  context.globalAlpha = 0.42;
+  context.globalAlpha = view.nodes.length > 300 ? 0.26 : 0.42;
   context.beginPath();
   for (let i = 0; i < glow.trail.length; i += 2) {
     const [from, to] = [glow.trail[i]!, glow.trail[i + 1]!];
@@ -260,7 +263,7 @@ export function drawGlow(context: CanvasRenderingContext2D, view: View): void {
   context.fillStyle = colours.accent;
   for (let step = 1; step <= 4; step += 1) {
     // Halos in four steps of brightness: four batches instead of one fill for each node.
-    context.globalAlpha = 0.07 * step;
+    context.globalAlpha = (view.nodes.length > 300 ? 0.045 : 0.07) * step;
     context.beginPath();
     glow.heat.forEach((heat, i) => {
       if (heat <= 0 || Math.ceil(heat * 4) !== step) return;

@@ -187,7 +187,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
             select={setChosen}
             legend={
               <>
-                <Sign kind="disc" tone="accent">has the message</Sign>
+                <Sign kind="disc" tone="text">just got a message</Sign>
+                <Sign kind="disc" tone="accent">has it</Sign>
                 <Sign kind="disc" tone={message ? "heard" : "good"}>up</Sign>
                 <Sign kind="cross" tone="faint">down</Sign>
                 <Sign kind="line" tone="accent">a message on its way</Sign>
