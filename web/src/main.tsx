@@ -7,6 +7,8 @@ import "./style.css";
 
 takeTokenFromAddress();
 askOtherTabs();
-render(<App />, document.getElementById("page")!);
+const place = document.getElementById("page")!;
+place.replaceChildren();
+render(<App />, place);
 void findOut();
 listen();

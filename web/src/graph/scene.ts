@@ -9,7 +9,8 @@ import { Look, type Glow, type SceneEdge, type SceneNode, type View } from "./vi
 export interface Told {
   hover(index: number, x: number, y: number): void;
   select(index: number): void;
-  settled?(): void;
+  /** How much of the foot of the canvas is covered, in pixels. */
+  foot(): number;
 }
 
 const REACH_PX = 18;
@@ -145,7 +146,7 @@ export class Scene {
       bottom = Math.max(bottom, positions[i + 1]!);
     }
     if (!(right >= left)) return;
-    const [room, foot] = [40, 76];
+    const [room, foot] = [40, 40 + this.told.foot()];
     const scale = Math.min(
       (width - 2 * room) / Math.max(right - left, 1),
       (height - room - foot) / Math.max(bottom - top, 1),
@@ -235,7 +236,6 @@ export class Scene {
     this.edgesAt = null;
     if (this.fitted) this.fit();
     this.ask();
-    if (answer.settled) this.told.settled?.();
   }
 
   private on(target: EventTarget, name: string, then: (event: Event) => void): () => void {

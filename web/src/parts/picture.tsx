@@ -10,7 +10,6 @@ interface Props {
   /** What the pointer or the keys are on, in words. */
   say: (index: number) => string;
   select: (index: number) => void;
-  settled?: () => void;
   legend?: ComponentChildren;
 }
 
@@ -22,12 +21,13 @@ const ARROWS: Record<string, [number, number]> = {
 };
 
 /** A network on a canvas, with keys, a tip for the pointer and a legend. */
-export function Picture({ label, scene, say, select, settled, legend }: Props) {
+export function Picture({ label, scene, say, select, legend }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const signs = useRef<HTMLUListElement>(null);
   const [tip, setTip] = useState<{ index: number; x: number; y: number } | null>(null);
   const [spoken, setSpoken] = useState("");
-  const latest = useRef({ say, select, settled });
-  latest.current = { say, select, settled };
+  const latest = useRef({ say, select });
+  latest.current = { say, select };
 
   useEffect(() => {
     const made = new Scene(canvas.current!, {
@@ -36,7 +36,7 @@ export function Picture({ label, scene, say, select, settled, legend }: Props) {
         latest.current.select(index);
         setSpoken(index < 0 ? "" : latest.current.say(index));
       },
-      settled: () => latest.current.settled?.(),
+      foot: () => signs.current?.offsetHeight ?? 0,
     });
     scene.current = made;
     canvas.current!.dispatchEvent(new CustomEvent("scene", { detail: made, bubbles: true }));
@@ -80,7 +80,7 @@ export function Picture({ label, scene, say, select, settled, legend }: Props) {
           <FitIcon />
         </button>
       </div>
-      {legend && <ul class="legend">{legend}</ul>}
+      {legend && <ul class="legend" ref={signs}>{legend}</ul>}
       {tip && (
         <div
           class="tip"
