@@ -109,9 +109,9 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
   const limits = () => [
     ["peers", "session", "", peers, 64, "Sessions at once"], ["half_open", "session", "", 2, 256, "Handshakes under way"],
     ["address_book", "peers", "", peers * 7 + 2, 4096, "Peers that are remembered"], ["retained_bytes", "gossip", "bytes", 1_930_000, 67_108_864, "Broadcasts kept for late nodes"],
-    ["lost_peers", "peers", "", 231, 256, "Lost peers that stay listed"], ["events", "api", "", 3301, 4096, "Events that can be resumed from"],
+    ["lost_peers", "peers", "", 231, 256, "Lost peers that stay listed", "The oldest make room."], ["events", "api", "", 3301, 4096, "Events that can be resumed from"],
     ["waiting_changes", "store", "", 3, 65_536, "Changes that wait for the disk"], ["trace", "gossip", "bytes", 3_210_000, 4_194_304, "What is remembered of messages"],
-  ].map(([name, room, unit, used, limit, help]) => ({ name, room, unit, used, limit, help }));
+  ].map(([name, room, unit, used, limit, help, when_high]) => ({ name, room, unit, used, limit, help, when_high: text(when_high ?? "") }));
   const logs = () => Array.from({ length: 60 }, (_, i) => ({
     at: iso(120 - i * 2), level: i % 17 === 3 ? "WARN" : i % 29 === 7 ? "ERROR" : "INFO",
     target: ["positron_networking::node", "positron_net::service", "positron_networking::driver"][i % 3],

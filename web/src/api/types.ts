@@ -139,6 +139,7 @@ export interface Limit {
   used: number | null;
   limit: number;
   help: string;
+  when_high?: string;
 }
 
 export interface Series {

@@ -75,6 +75,7 @@ function drawTcp(context: CanvasRenderingContext2D, view: View, own: SceneEdge[]
 /** From who dialled to who was dialled. */
 function drawArrows(context: CanvasRenderingContext2D, view: View, own: SceneEdge[]): void {
   const { positions, transform, colours } = view;
+  const away = radius(view) * 1.35 + 8;
   context.fillStyle = colours.edge;
   context.beginPath();
   for (const { a, b, dialled } of own) {
@@ -85,7 +86,7 @@ function drawArrows(context: CanvasRenderingContext2D, view: View, own: SceneEdg
     const length = Math.hypot(tx - fx, ty - fy);
     if (length < 48) continue;
     const [ux, uy] = [(tx - fx) / length, (ty - fy) / length];
-    const [px, py] = [tx - ux * 15, ty - uy * 15];
+    const [px, py] = [tx - ux * away, ty - uy * away];
     context.moveTo(px, py);
     context.lineTo(px - ux * 9 - uy * 4.5, py - uy * 9 + ux * 4.5);
     context.lineTo(px - ux * 9 + uy * 4.5, py - uy * 9 - ux * 4.5);
@@ -335,7 +336,7 @@ function halo(
   colours: Palette,
 ): void {
   context.strokeStyle = colours.ground;
-  context.lineWidth = 4;
+  context.lineWidth = 5;
   context.strokeText(text, x, y);
   context.fillStyle = colour;
   context.fillText(text, x, y);

@@ -114,10 +114,17 @@ export function Segments<T extends string>(props: {
   );
 }
 
+/** Whether it went well; null: it is neither. */
+export interface Said {
+  ok: boolean | null;
+  text: string;
+}
+
 /** What an order led to, said where it was given. */
-export function Outcome({ of }: { of: { ok: boolean; text: string } | null }) {
+export function Outcome({ of }: { of: Said | null }) {
+  const tone = of?.ok === null ? "muted" : of?.ok ? "good" : "bad";
   return (
-    <p role="status" class={`small ${of ? (of.ok ? "good" : "bad") : ""}`}>
+    <p role="status" class={`small ${tone}`}>
       {of ? of.text : ""}
     </p>
   );

@@ -47,10 +47,11 @@ export function Table<T>(props: Props<T>) {
                     type="button"
                     onClick={() => setSort({ column: column.name, down: here ? !sort.down : !!column.numeric })}
                   >
-                    {column.name}
+                    {!column.numeric && column.name}
                     <span class="way" aria-hidden="true">
                       {here ? (sort.down ? "↓" : "↑") : ""}
                     </span>
+                    {column.numeric && column.name}
                   </button>
                 </th>
               );

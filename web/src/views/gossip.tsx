@@ -7,7 +7,7 @@ import { wantsLessMotion } from "../graph/palette";
 import { count, ms, remote, shortId } from "../format";
 import { SendIcon } from "../parts/icons";
 import { Picture, Sign } from "../parts/picture";
-import { Badge, Empty, Id, Outcome, Title } from "../parts/small";
+import { Badge, Empty, Id, Outcome, Title, type Said } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { treeOf, type Hop, type Tree } from "./spread";
 
@@ -16,7 +16,7 @@ const POLLS_MS = [50, 100, 150, 250, 400, 600, 1000, 1000, 1500, 1500, 2000, 200
 export function Gossip() {
   const [message, setMessage] = useState<string | null>(null);
   const [trace, setTrace] = useState<Trace | null>(null);
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   const [sending, setSending] = useState(false);
   const status = usePoll<Status>("/v1/status", 2000);
 
@@ -75,7 +75,7 @@ export function Gossip() {
         </section>
         {trace ? <Spread trace={trace} me={status.value?.node_id ?? null} /> : (
           <section class="panel">
-            <Empty title={message === null ? "No message is followed." : "Waiting for what the node knows of it …"}>
+            <Empty title={message === null || said ? "No message is followed." : "Waiting for what the node knows of it …"}>
               A test message goes to everybody in the network, under this node’s name. Applications see it as they see any broadcast.
             </Empty>
           </section>
@@ -90,7 +90,7 @@ async function follow(
   message: string,
   over: () => boolean,
   tellTrace: (trace: Trace) => void,
-  say: (said: { ok: boolean; text: string }) => void,
+  say: (said: Said) => void,
 ): Promise<void> {
   const path = `/v1/trace/${encodeURIComponent(message)}`;
   let asked = false;
@@ -106,7 +106,7 @@ async function follow(
       if (!asked && pause >= 600 && trace.local?.own) {
         asked = true;
         await tell(path).catch((error: unknown) => {
-          if (error instanceof Refusal) say({ ok: true, text: remote(`Others are not asked: ${error.sentence} ${error.remedy}`) });
+          if (error instanceof Refusal) say({ ok: null, text: remote(`Others are not asked: ${error.sentence} ${error.remedy}`) });
         });
       }
     } catch (error) {
@@ -114,7 +114,7 @@ async function follow(
       const unknown = error.status === 404;
       if (unknown && pause < 1000) continue;
       say(unknown
-        ? { ok: true, text: remote(`This node does not trace messages, or has forgotten this one (it keeps the last 4,096). ${error.sentence}`) }
+        ? { ok: null, text: remote(`This node does not trace messages, or has forgotten this one (it keeps the last 4,096).`) }
         : { ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
       return;
     }

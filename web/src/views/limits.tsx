@@ -6,6 +6,9 @@ import { Table, type Column } from "../parts/table";
 
 const part = (limit: Limit) => (limit.used === null || limit.limit <= 0 ? null : limit.used / limit.limit);
 
+/** From here on it is said what to do. */
+const HIGH = 0.7;
+
 const LIMITS: Column<Limit>[] = [
   {
     name: "Bound",
@@ -15,6 +18,7 @@ const LIMITS: Column<Limit>[] = [
         <b>{words(remote(l.name, 80))}</b>
         <br />
         <span class="muted small">{remote(l.help)}</span>
+        {(part(l) ?? 0) >= HIGH && l.when_high && <span class="warn small"> {remote(l.when_high)}</span>}
       </>
     ),
   },
@@ -30,7 +34,7 @@ function Nearness({ limit }: { limit: Limit }) {
   const percent = near < 0.01 && near > 0 ? "< 1 %" : `${Math.round(near * 100)} %`;
   return (
     <span class="bar">
-      <meter min={0} max={1} low={0.7} high={0.9} optimum={0} value={Math.min(near, 1)} aria-label={`${words(remote(limit.name, 80))}: ${percent}`} />
+      <meter min={0} max={1} low={HIGH} high={0.9} optimum={0} value={Math.min(near, 1)} aria-label={`${words(remote(limit.name, 80))}: ${percent}`} />
       <span>{percent}</span>
     </span>
   );

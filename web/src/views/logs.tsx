@@ -3,7 +3,7 @@ import { Refusal, tell } from "../api/client";
 import { reload, usePoll } from "../api/poll";
 import type { Logs as LogsAnswer } from "../api/types";
 import { clock, remote } from "../format";
-import { Empty, Missing, Outcome, Title } from "../parts/small";
+import { Empty, Missing, Outcome, Title, type Said } from "../parts/small";
 
 const LEVELS = ["error", "warn", "info", "debug", "trace"];
 const TONES: Record<string, string> = { error: "bad", warn: "warn", debug: "muted", trace: "muted" };
@@ -11,7 +11,7 @@ const TONES: Record<string, string> = { error: "bad", warn: "warn", debug: "mute
 export function Logs() {
   const answer = usePoll<LogsAnswer>("/v1/logs", 1500);
   const [seek, setSeek] = useState("");
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   const list = useRef<HTMLOListElement>(null);
   const follows = useRef(true);
   const level = answer.value?.level.toLowerCase() ?? "";

@@ -36,7 +36,7 @@ export function Overview() {
           <strong>{says.sentence}</strong>
           <p>{says.more}</p>
         </div>
-        {health.value && <Checks health={health.value} />}
+        {health.value?.checks && <Checks health={health.value} />}
       </section>
       <Numbers status={status.value} />
       <Charts />

@@ -3,7 +3,7 @@ import { Refusal, tell } from "../api/client";
 import { reload, usePoll } from "../api/poll";
 import type { Ban, Dial, Lost, Peer, PeerDetail, Peers as PeersAnswer, Status } from "../api/types";
 import { bytes, clock, ms, remote, sentence, shortId, span, trustWord, words } from "../format";
-import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Segments, Title, type Tone } from "../parts/small";
+import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Segments, Title, type Said, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { go } from "../route";
 
@@ -104,7 +104,7 @@ function Live({ peers, chosen }: { peers: Peer[]; chosen: string | undefined }) 
 
 /** Makes a link to a node that somebody named. */
 function Join() {
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   const [asking, setAsking] = useState(false);
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -195,7 +195,7 @@ function Dials() {
 
 function Bans() {
   const answer = usePoll<{ bans: Ban[] }>("/v1/bans", 3000);
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   if (!answer.value) return <Missing refusal={answer.refusal} what="its bans" />;
   const whom = (ban: Ban) => ban.node_id ?? ban.addresses ?? "";
   const columns: Column<Ban>[] = [
@@ -231,7 +231,7 @@ function Bans() {
 }
 
 /** Gives an order, and says in words what became of it. */
-export async function order(action: string, body: unknown, done: string): Promise<{ ok: boolean; text: string }> {
+export async function order(action: string, body: unknown, done: string): Promise<Said> {
   try {
     await tell(`/v1/actions/${action}`, body);
     reload("/v1/peers", "/v1/bans", "/v1/status", "/v1/topology");
@@ -245,7 +245,7 @@ export async function order(action: string, body: unknown, done: string): Promis
 function Detail(props: { id: string; lost: Lost[]; ban: (whom: string) => void }) {
   const { id } = props;
   const answer = usePoll<PeerDetail & Partial<Lost>>(`/v1/peers/${encodeURIComponent(id)}`, 2000);
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   const peer = answer.value;
   const live = peer !== null && peer.trust_score !== undefined;
   const ended = props.lost.filter((lost) => lost.node_id === id);
@@ -328,7 +328,7 @@ const TIMES: [number, string][] = [
 ];
 
 function BanDialog({ whom, close }: { whom: string | null; close: () => void }) {
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
+  const [said, setSaid] = useState<Said | null>(null);
   const shut = () => {
     setSaid(null);
     close();
