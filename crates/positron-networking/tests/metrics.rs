@@ -12,22 +12,12 @@ use common::{DEADLINE, beside, config, next, start, until_peers, within};
 use positron_networking::{
     Node,
     limits::MAX_SERIES,
-    metrics::{MetricsFormat, PeerDetail, get_metrics, page},
+    metrics::{MetricsFormat, PeerDetail, get_metrics},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
 };
-
-#[test]
-fn the_page_for_people_is_the_one_of_the_table() {
-    let written = concat!(env!("CARGO_MANIFEST_DIR"), "/../../METRICS.md");
-    let written = std::fs::read_to_string(written).expect("METRICS.md is there");
-    assert!(
-        written == page(),
-        "METRICS.md is old: cargo run -p positron-networking --example metrics_page > METRICS.md"
-    );
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_make_no_series_and_the_text_stays_one_that_prometheus_takes() {

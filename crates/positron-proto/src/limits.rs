@@ -14,7 +14,7 @@ pub use request::*;
 pub use substream::*;
 pub use trace::*;
 
-use crate::time::Duration;
+use crate::time::{Duration, WallTime};
 
 // --- messages [PROTOCOL 3, 4] ---
 
@@ -57,6 +57,22 @@ pub const MAX_HOLDINGS_RANGES: usize = 4096;
 pub const MAX_TTL: u8 = 32;
 /// Bytes in the text of a reason to close.
 pub const MAX_REASON_TEXT: usize = 128;
+
+// --- what is told of the past ---
+
+/// Peers that left and are still told of, with the reason: the newest. Guess: more than a table of
+/// peers holds; 40 kB.
+pub const RECENT_LOST_PEERS: usize = 256;
+/// A clock before this is wrong: this program was made in 2026.
+pub const CLOCK_EARLIEST: WallTime = WallTime::from_unix_micros(1_767_225_600_000_000);
+/// A clock after this is wrong: the year 2100. Guess: nobody runs this version then.
+pub const CLOCK_LATEST: WallTime = WallTime::from_unix_micros(4_102_444_800_000_000);
+/// A node that acts so much later than it wanted is not ready. Guess: with two seconds of silence
+/// its peers let go of it.
+pub const LATE_WAKE: Duration = Duration::from_secs(1);
+/// Dials that are told of, with what came of them: the newest. Guess: some minutes of a node that
+/// is alone; 50 kB.
+pub const RECENT_DIALS: usize = 256;
 
 // --- links and handshakes [PROTOCOL 5] ---
 

@@ -74,26 +74,25 @@ impl WallTime {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// As RFC 3339 writes it, in UTC, to the millisecond: `2026-11-27T15:50:57.123Z`.
-    pub fn to_rfc3339(self) -> String {
-        let (days, of_day) = (self.0 / MICROS_PER_DAY, self.0 % MICROS_PER_DAY);
-        // Years begin in March, so that a leap day is the last of its year (H. Hinnant,
-        // "chrono-compatible low-level date algorithms", civil_from_days).
-        let days = days + 719_468;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = era * 400 + year + u64::from(month <= 2);
-        let (seconds, millis) = (of_day / 1_000_000, of_day / 1_000 % 1_000);
-        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    /// As RFC 3339 writes it, in UTC, to the microsecond.
+    pub fn rfc3339(self) -> String {
+        let (seconds, micros) = (self.as_unix_secs(), self.0 % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days: years
+        // begin in March, so that the leap day is the last of its year.
+        let since_march_0 = days + 719_468;
+        let (era, day_of_era) = (since_march_0 / 146_097, since_march_0 % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 }
-
-const MICROS_PER_DAY: u64 = 86_400 * 1_000_000;
 
 impl core::ops::Add<Duration> for WallTime {
     type Output = Self;
@@ -135,21 +134,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_written_as_rfc_3339_writes_them() {
-        for (micros, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399_999_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
-            (951_868_800_000_000, "2000-03-01T00:00:00.000Z"),
-            (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
-            (1_795_794_657_123_456, "2026-11-27T15:50:57.123Z"),
-        ] {
-            assert_eq!(WallTime::from_unix_micros(micros).to_rfc3339(), text);
-        }
-        WallTime::from_unix_micros(u64::MAX).to_rfc3339();
-    }
-
-    #[test]
     fn arithmetic_saturates_instead_of_overflowing() {
         assert_eq!(Instant::FAR_FUTURE + Duration::MAX, Instant::FAR_FUTURE);
         assert_eq!(Instant::ORIGIN - Duration::from_secs(1), Instant::ORIGIN);
@@ -158,5 +142,21 @@ mod tests {
             WallTime::from_unix_micros(7).since(WallTime::from_unix_micros(4)),
             Duration::from_micros(3)
         );
+    }
+
+    #[test]
+    fn a_time_of_day_is_written_as_everybody_reads_it() {
+        // By `date -u -d @... +%FT%T`.
+        for (seconds, told) in [
+            (0, "1970-01-01T00:00:00.000007Z"),
+            (951_782_399, "2000-02-28T23:59:59.000007Z"),
+            (951_782_400, "2000-02-29T00:00:00.000007Z"),
+            (1_796_083_200, "2026-12-01T00:00:00.000007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000007Z"),
+        ] {
+            let time = WallTime::from_unix_micros(seconds * 1_000_000 + 7);
+            assert_eq!(time.rfc3339(), told);
+        }
+        assert!(WallTime::from_unix_micros(u64::MAX).rfc3339().ends_with('Z'));
     }
 }

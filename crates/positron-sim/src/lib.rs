@@ -68,6 +68,7 @@ mod storm;
 mod trace;
 mod verdicts;
 mod way;
+mod witness;
 mod world;
 
 pub use adversary::{Adversary, Attack};
@@ -80,4 +81,5 @@ pub use scenario::{
 };
 pub use selector::Selector;
 pub use way::WayPoint;
-pub use world::{World, run, run_with};
+pub use witness::{Seen, Witness};
+pub use world::{World, run, run_watched, run_with};

@@ -23,6 +23,7 @@ use crate::{
     selector::Selector,
     stage::Stage,
     way::{WayPoint, way_of},
+    witness::Witness,
 };
 
 /// A made-up world: hosts that run the shipped node, on virtual time.
@@ -55,7 +56,36 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
 
 /// The same as [`run`], and tells how far it is after each virtual second.
 pub fn run_with(scenario: &Scenario, seed: u64, progress: impl FnMut(&Progress)) -> Report {
+    run_watched(scenario, seed, progress, |_| None)
+}
+
+/// The same as [`run_with`], and tells the witness that there is at the beginning everything.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+/// use positron_proto::time::Duration;
+/// use positron_sim::{Scenario, Seen, Witness, run, run_watched};
+///
+/// let story = Scenario::quiet("three nodes", 3, Duration::from_secs(9));
+/// let up = Arc::new(AtomicU32::new(0));
+/// let count = Arc::clone(&up);
+/// let witness: Witness = Box::new(move |_at, seen| {
+///     count.fetch_add(u32::from(matches!(seen, Seen::Up(_))), Ordering::Relaxed);
+/// });
+/// let report = run_watched(&story, 7, |_| {}, |_world| Some(witness));
+/// assert_eq!(up.load(Ordering::Relaxed), 3);
+/// assert_eq!(report.run_hash, run(&story, 7).run_hash, "who is watched does the same");
+/// ```
+pub fn run_watched(
+    scenario: &Scenario,
+    seed: u64,
+    progress: impl FnMut(&Progress),
+    witness: impl FnOnce(&World) -> Option<Witness>,
+) -> Report {
     let mut world = World::new(scenario, seed);
+    if let Some(witness) = witness(&world) {
+        world.watch(witness);
+    }
     let report = world.play(progress);
     let Some(node) = report.violations.iter().find_map(|violation| violation.node) else {
         return report;
@@ -81,6 +111,12 @@ impl World {
     /// Runs on this many threads, whatever the number of hosts.
     pub fn use_threads(&mut self, threads: usize) {
         self.stage.use_threads(threads);
+    }
+
+    /// Tells the witness everything that happens to nodes of the scenario. To be called before time
+    /// goes on.
+    pub fn watch(&mut self, witness: Witness) {
+        self.stage.watch(self.scenario.nodes, witness);
     }
 
     /// Keeps the last things that happen to `node`, for the history of a violation.

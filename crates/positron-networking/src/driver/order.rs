@@ -12,7 +12,7 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::{TrustedPeer, stats::Ban};
+use crate::{LostPeer, RecentDial, TrustedPeer, stats::Ban};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -76,6 +76,16 @@ pub(crate) enum Order {
     Bans {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<Ban>>,
+    },
+    /// Who left, and why.
+    LostPeers {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<LostPeer>>,
+    },
+    /// What came of the last dials.
+    RecentDials {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<RecentDial>>,
     },
     /// What is known of the way of a message.
     Trace {

@@ -157,7 +157,7 @@ impl DatagramCarrier {
         let Some(link) = self.forget(connection) else { return };
         let (down, fault) = match why {
             Closed::NoAnswer | Closed::Silent => (LinkDown::TimedOut, None),
-            Closed::CipherLimit => (LinkDown::Other(why.to_string()), None),
+            Closed::CipherLimit => (LinkDown::Reset, Some(LinkFault::Forged)),
             Closed::ByUs(reason) => {
                 (LinkDown::HungUp, Some(LinkFault::Handshake(HandshakeFailure::Refused(reason))))
             }
@@ -229,7 +229,7 @@ impl Carrier for DatagramCarrier {
             Err(_) => {
                 self.endpoint.reset(now, connection, CloseReason::Timeout);
                 self.forget(connection);
-                self.events.push_back(CarrierEvent::Closed { link, why: LinkDown::Reset });
+                self.events.push_back(CarrierEvent::Closed { link, why: LinkDown::TimedOut });
             }
         }
     }

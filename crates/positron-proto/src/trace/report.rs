@@ -197,7 +197,7 @@ impl MessageTrace {
             reason: dropped.why,
             sentence: dropped.why.sentence(),
             from: dropped.from,
-            at: at.wall.to_rfc3339(),
+            at: at.wall.rfc3339(),
             times: drops.len(),
         });
         let of_drop = last.map(|(_, dropped)| (dropped.sender, dropped.sequence));
@@ -237,7 +237,7 @@ impl LocalTrace {
             own,
             from,
             how,
-            at: (journey.taken.wall - journey.taken.mono.since(heard)).to_rfc3339(),
+            at: (journey.taken.wall - journey.taken.mono.since(heard)).rfc3339(),
             age_s: now.mono.since(heard).as_secs_f64(),
             verified_ms: (!own).then_some(checked),
             delivered_ms: (!own).then_some(checked),

@@ -187,6 +187,14 @@ pub enum CloseReason {
     /// The key of this link gave way to another one. Who did so may have come before.
     #[error("it knows the key that took the place of this one")]
     KeyRetired,
+    /// Unfinished messages take as much memory as they may, and this link's were the oldest. What
+    /// was not acknowledged comes again over the next link.
+    #[error("it had no room for another unfinished message")]
+    MemoryFull,
+    /// What arrived under the keys of this link was not what was sealed: somebody in between
+    /// changed it. Nobody's misbehavior.
+    #[error("a record did not open: bytes were changed between the two nodes")]
+    RecordBroken,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -348,6 +356,8 @@ impl CloseReason {
             Self::ConnectionsFull => 18,
             Self::Application { .. } => APPLICATION,
             Self::KeyRetired => 20,
+            Self::MemoryFull => 21,
+            Self::RecordBroken => 22,
             Self::Other(code) => *code,
         }
     }
@@ -391,6 +401,8 @@ impl CloseReason {
             17 => Self::InboundFull,
             18 => Self::ConnectionsFull,
             20 => Self::KeyRetired,
+            21 => Self::MemoryFull,
+            22 => Self::RecordBroken,
             other => Self::Other(other),
         })
     }
