@@ -50,6 +50,7 @@ install_system_tools() {
     command -v unshare >/dev/null || missing+=(util-linux)
     command -v cc >/dev/null || missing+=(build-essential)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    command -v prometheus >/dev/null || missing+=(prometheus)
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi

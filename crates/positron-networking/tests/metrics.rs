@@ -5,6 +5,7 @@ mod common;
 use std::{
     collections::BTreeSet,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -12,7 +13,7 @@ use common::{DEADLINE, beside, config, next, start, until_peers, within};
 use positron_networking::{
     Node,
     limits::MAX_SERIES,
-    metrics::{MetricsFormat, PeerDetail, get_metrics, page},
+    metrics::{MetricsFormat, PeerDetail, get_metrics},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,13 +21,27 @@ use tokio::{
 };
 
 #[test]
-fn the_page_for_people_is_the_one_of_the_table() {
-    let written = concat!(env!("CARGO_MANIFEST_DIR"), "/../../METRICS.md");
-    let written = std::fs::read_to_string(written).expect("METRICS.md is there");
-    assert!(
-        written == page(),
-        "METRICS.md is old: cargo run -p positron-networking --example metrics_page > METRICS.md"
-    );
+fn what_is_made_from_the_tables_is_what_the_tables_say_now() {
+    let folder = tempfile::tempdir().unwrap();
+    // target/PROFILE/deps/this-test -> target/PROFILE/examples/
+    let this = std::env::current_exe().unwrap();
+    let maker = this.ancestors().nth(2).unwrap().join("examples/metrics_files");
+    let made = Command::new(maker).arg(folder.path()).status();
+    let made = made.expect("`cargo test -p positron-networking` builds the examples too");
+    assert!(made.success());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for file in [
+        "METRICS.md",
+        "observability/dashboard.json",
+        "observability/rules.yml",
+        "observability/rules_test.yml",
+    ] {
+        let [made, there] = [folder.path(), &root].map(|at| std::fs::read_to_string(at.join(file)));
+        assert!(
+            made.unwrap() == there.unwrap_or_default(),
+            "{file} is old: cargo run -p positron-networking --example metrics_files"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

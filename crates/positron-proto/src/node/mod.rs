@@ -36,6 +36,7 @@ mod persistence;
 mod publisher;
 mod pushes;
 mod recognition;
+mod room_name;
 mod rooms;
 mod route;
 mod sequence;
@@ -52,7 +53,8 @@ pub use effect::{CheckId, Effect};
 pub use ends::{DialEnd, EndedBy, SessionEnd};
 pub use event::{Event, Outcome};
 pub use input::Input;
-pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, RoomName, Snapshot, Wake};
+pub use room_name::RoomName;
+pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
 pub use view::NodeView;
 
 use rooms::RoomQueues;
