@@ -1,27 +1,25 @@
 //! The `positron-net` command.
 
 mod announcements;
+mod background_writer;
 mod bench;
 mod cli;
 mod commands;
-mod control;
 mod failure;
 mod fd_limit;
 mod files;
 mod global;
 mod home;
 
-mod joining;
 mod logging;
-mod peer_orders;
 mod rate;
+mod running;
 
 mod service;
 mod settings;
 mod signals;
 mod simulate;
 mod soak;
-mod standard_error;
 mod table;
 mod terminal;
 

@@ -1,13 +1,13 @@
 //! `positron-net peers`: with whom the running node is connected.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    commands::{ask_running, status::peers_of},
-    control::{Request, Response},
+    commands::status::peers_of,
     failure::{Exit, Failure},
     global::Global,
+    running::Running,
     settings::NodeSelector,
     terminal::{Terminal, sanitised},
 };
@@ -22,10 +22,7 @@ pub(crate) struct PeersOptions {
 impl PeersOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let status = match ask_running(&self.selector, &Request::Status, terminal)? {
-            Response::Status(status) => status,
-            other => return Err(other.unexpected()),
-        };
+        let status: Value = Running::of(&self.selector, terminal)?.get("/v1/status")?;
         if global.json {
             terminal.document(&json!({ "peers": status["peers"] }))?;
             return Ok(Exit::Ok);

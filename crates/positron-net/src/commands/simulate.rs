@@ -17,7 +17,7 @@ use crate::{
     failure::{Exit, Failure},
     files::{Existing, Pending},
     global::Global,
-    logging::Log,
+    logging::{Log, LogOptions},
     settings::log_level,
     signals::Signals,
     simulate::{MAX_NODES, Nodes, Plan, play, virtual_time},
@@ -103,7 +103,7 @@ impl SimulateOptions {
         if self.virtual_time {
             return self.run_virtual(terminal, global, report_file);
         }
-        let log = Log::start(terminal, log_level("WARNING", global))?;
+        let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
         let plan = self.plan();
         let (report, stopped) = on_runtime(async {
             let mut signals = Signals::listen(&log)?;

@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    commands::ask_running,
-    control::{Request, Response},
     failure::{Exit, Failure},
     global::Global,
+    running::Running,
     settings::NodeSelector,
     table::{Fields, bytes, count, duration, table},
     terminal::{Terminal, sanitised},
@@ -28,10 +27,7 @@ pub(crate) struct StatusOptions {
 impl StatusOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let value = match ask_running(&self.selector, &Request::Status, terminal)? {
-            Response::Status(value) => value,
-            other => return Err(other.unexpected()),
-        };
+        let value: Value = Running::of(&self.selector, terminal)?.get("/v1/status")?;
         if global.json {
             terminal.document(&value)?;
             return Ok(Exit::Ok);

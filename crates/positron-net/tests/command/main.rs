@@ -5,6 +5,7 @@ mod bad_input;
 mod fixture;
 mod key_files;
 mod local_network;
+mod logs;
 mod nodes;
 mod orders;
 mod output;

@@ -1,12 +1,12 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
 //! `external_addresses`, and who is limited or banned by what.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
 
-use super::{external::to_dial, transport::TransportPolicy};
+use super::{external::to_dial, log_format::LogFormat, transport::TransportPolicy};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -45,8 +45,16 @@ pub struct NetworkConfig {
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
     pub log_level: String,
+    /// What a line of the log looks like; only the command reads it.
+    pub log_format: LogFormat,
     /// A file for the log; only the command reads it.
     pub log_file: Option<PathBuf>,
+    /// Where the admin API and the page are, beside the socket in the data folder: `ip:port`, for
+    /// whoever has the token. Only the command reads it, and the next.
+    pub api_listen: Option<SocketAddr>,
+    /// That `api_listen` may be an address which other machines reach: everything, the token too,
+    /// crosses the network in clear text.
+    pub api_in_clear_text: bool,
 
     /// Peers that a new message is pushed to at once.
     pub gossip_fanout: usize,
@@ -141,7 +149,10 @@ impl Default for NetworkConfig {
             banned_addresses: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
+            log_format: LogFormat::default(),
             log_file: None,
+            api_listen: None,
+            api_in_clear_text: false,
             gossip_fanout: gossip.fanout,
             gossip_interval: gossip.interval.as_secs_f64(),
             message_ttl: gossip.ttl,

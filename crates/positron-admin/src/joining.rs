@@ -1,12 +1,6 @@
 //! Joining another node: whom, where, and why it did not work.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::SocketAddr,
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, str::FromStr, time::Instant};
 
 use positron_networking::{
     CloseReason, DialFailure, Events, HandshakeFailure, Invite, JoinError, Node, NodeEvent, NodeId,
@@ -14,19 +8,11 @@ use positron_networking::{
 };
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::{
-    failure::{Exit, Failure},
-    terminal::sanitised,
-};
-
-/// How long the other node may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(12);
-/// Wait before an address is tried again.
-const PAUSE: Duration = Duration::from_millis(250);
+use crate::limits::{JOIN_PAUSE, JOIN_TIMEOUT};
 
 /// Whom to join.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// One certain node.
     Invite(Invite),
     /// Whoever answers at `host:port`, or a certain node at `id@host:port`.
@@ -55,7 +41,8 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    fn addresses(&self) -> Vec<String> {
+    /// Where it may be.
+    pub fn addresses(&self) -> Vec<String> {
         match self {
             Self::Invite(invite) => invite.addresses.clone(),
             Self::Address(address) => vec![address.clone()],
@@ -71,8 +58,8 @@ impl Target {
 }
 
 /// Why nobody was joined.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct NotJoined {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotJoined {
     /// How far it came.
     pub end: JoinEnd,
     /// In words.
@@ -80,11 +67,8 @@ pub(crate) struct NotJoined {
 }
 
 /// How far an attempt to join came; the later says more.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum JoinEnd {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JoinEnd {
     /// Nobody answered.
     Unreached,
     /// The target is the node that was to join it.
@@ -97,32 +81,11 @@ impl NotJoined {
     fn unreached(reason: impl Into<String>) -> Self {
         Self { end: JoinEnd::Unreached, reason: reason.into() }
     }
-
-    /// As the end of the command.
-    pub(crate) fn failure(&self, target: &Target) -> Failure {
-        let place = sanitised(&target.addresses().join(", "));
-        let (exit, what, fix) = match self.end {
-            JoinEnd::Refused => {
-                let fix = "ask whoever runs that node, or join another one of the network";
-                (Exit::Refused, format!("the node at {place} refuses this one"), fix)
-            }
-            JoinEnd::Unreached => {
-                let fix = "is it running, reachable from here, and is the address right?";
-                (Exit::Unreachable, format!("no node to join answers at {place}"), fix)
-            }
-            JoinEnd::Ourselves => {
-                let fix = "take the invite of another node; a second node on this machine has a \
-                           folder of its own: --data-dir FOLDER";
-                (Exit::Unreachable, format!("the node at {place} is this one itself"), fix)
-            }
-        };
-        Failure::new(exit, what).because(sanitised(&self.reason)).try_this(fix)
-    }
 }
 
 /// Connects `node` with the target, and tells who it is. All its addresses are tried at once, and
 /// again until the time is over, unless trying again is in vain.
-pub(crate) async fn join(node: &Node, target: &Target) -> Result<NodeId, NotJoined> {
+pub async fn join(node: &Node, target: &Target) -> Result<NodeId, NotJoined> {
     if let Target::Invite(invite) = target {
         if invite.node == node.id() {
             let reason = format!("the invite is that of the node {}", node.id().short());
@@ -136,7 +99,7 @@ pub(crate) async fn join(node: &Node, target: &Target) -> Result<NodeId, NotJoin
         }
     }
     let mut race = Race::begin(node, target);
-    let outcome = tokio::time::timeout(TIMEOUT, race.first_answer()).await;
+    let outcome = tokio::time::timeout(JOIN_TIMEOUT, race.first_answer()).await;
     race.attempts.shutdown().await;
     outcome.unwrap_or_else(|_| Err(race.out_of_time(unanswered(node, target))))
 }
@@ -146,7 +109,7 @@ fn unanswered(node: &Node, target: &Target) -> String {
     let addresses = target.addresses();
     let states = node.stats().bootstrap.into_iter().filter(|one| addresses.contains(&one.address));
     let states: Vec<String> = states.map(|one| format!("{}: {}", one.address, one.state)).collect();
-    format!("no answer within {} s ({})", TIMEOUT.as_secs(), states.join("; "))
+    format!("no answer within {} s ({})", JOIN_TIMEOUT.as_secs(), states.join("; "))
 }
 
 /// All addresses of a target, tried at the same time.
@@ -246,10 +209,10 @@ async fn attempt(node: Node, address: String, target: Target) -> Ended {
             Err(JoinError::Unreached { reason, .. }) => format!("{address}: {reason}"),
             Err(error) => return Err(error.to_string()),
         };
-        if begin.elapsed() + PAUSE * 2 > TIMEOUT {
+        if begin.elapsed() + JOIN_PAUSE * 2 > JOIN_TIMEOUT {
             return Err(reason);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(JOIN_PAUSE).await;
     }
 }
 
