@@ -53,6 +53,7 @@ install_system_tools() {
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v npm >/dev/null || missing+=(npm)
     command -v chromium >/dev/null || missing+=(chromium)
+    command -v prometheus >/dev/null || missing+=(prometheus)
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi

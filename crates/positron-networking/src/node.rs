@@ -29,7 +29,7 @@ use crate::{
     invite::targets_of,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
-    metrics::{MetricsFormat, NodeNumbers, PeerDetail, SocketNumbers, get_metrics},
+    metrics::{MetricsFormat, NodeNumbers, Numbers, PeerDetail, SocketNumbers, get_metrics},
     open::{Seeds, open},
     orders::Orders,
     shutdown::Shutdown,
@@ -504,9 +504,8 @@ impl Node {
     }
 }
 
-impl Inner {
-    /// Its numbers, at most 100 ms old.
-    pub(crate) fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
+impl Numbers for Inner {
+    fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
         let published = self.published.borrow();
         let (unsent_too_large, unsent) = published.unsent;
         let uptime = self.clock.uptime().as_secs();
@@ -586,7 +585,7 @@ impl NodeBuilder {
             incoming_streams: Mutex::new(incoming_streams),
             shutdown: Shutdown::watch(driver, orders, handlers),
         });
-        get_metrics().watch(&node);
+        get_metrics().watch(Arc::downgrade(&node) as _);
         Ok(Node(node))
     }
 }

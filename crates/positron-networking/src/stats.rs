@@ -8,7 +8,7 @@ use positron_proto::{
     direct, gossip,
     handshake::Direction,
     id::NodeId,
-    metric::{Level, Metric, Reading, Unit, counters},
+    metric::{Level, Metric, MetricValue, Unit, counters},
     node::{
         AllLevels, NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
@@ -114,8 +114,8 @@ pub struct Usage {
 }
 
 fn usages(levels: &AllLevels) -> Vec<Usage> {
-    let usage = |(metric, reading): (&'static Metric, Reading<'_>)| {
-        let Reading::Level(Level { used, limit }) = reading else { return None };
+    let usage = |(metric, reading): (&'static Metric, MetricValue<'_>)| {
+        let MetricValue::Level(Level { used, limit }) = reading else { return None };
         let &Metric { field: name, room, unit, help, when_high, .. } = metric;
         Some(Usage { name, room, unit, used, limit, help, when_high })
     };

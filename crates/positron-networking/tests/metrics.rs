@@ -5,6 +5,7 @@ mod common;
 use std::{
     collections::BTreeSet,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -18,6 +19,30 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
 };
+
+#[test]
+fn what_is_made_from_the_tables_is_what_the_tables_say_now() {
+    let folder = tempfile::tempdir().unwrap();
+    // target/PROFILE/deps/this-test -> target/PROFILE/examples/
+    let this = std::env::current_exe().unwrap();
+    let maker = this.ancestors().nth(2).unwrap().join("examples/metrics_files");
+    let made = Command::new(maker).arg(folder.path()).status();
+    let made = made.expect("`cargo test -p positron-networking` builds the examples too");
+    assert!(made.success());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for file in [
+        "METRICS.md",
+        "observability/dashboard.json",
+        "observability/rules.yml",
+        "observability/rules_test.yml",
+    ] {
+        let [made, there] = [folder.path(), &root].map(|at| std::fs::read_to_string(at.join(file)));
+        assert!(
+            made.unwrap() == there.unwrap_or_default(),
+            "{file} is old: cargo run -p positron-networking --example metrics_files"
+        );
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_make_no_series_and_the_text_stays_one_that_prometheus_takes() {

@@ -32,8 +32,7 @@ fn check_links(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
             if target.is_empty() || target.contains(':') {
                 continue;
             }
-            let path = if folder.is_empty() { target.into() } else { format!("{folder}/{target}") };
-            let path = path.trim_end_matches('/');
+            let path = resolved(folder, target);
             let exists = tree
                 .files()
                 .any(|file| file.path == path || file.path.starts_with(&format!("{path}/")));
@@ -44,6 +43,18 @@ fn check_links(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// The path that a link in this folder means.
+fn resolved(folder: &str, target: &str) -> String {
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/').filter(|part| !part.is_empty()) {
+        match part {
+            ".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.join("/")
 }
 
 /// The numbers of the headings: `## 3.` and `### 3.1`.

@@ -2,15 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
 
-use positron_proto::metric::{Histogram, MetricKind, Reading};
+use positron_proto::metric::{MetricKind, MetricValue};
 use serde::Serialize;
 
-use super::{Exposition, MetricsFormat, NodeNumbers, PeerDetail, name::OwnName};
-use crate::{limits::MAX_OWN_SERIES, node::Inner};
+use super::{
+    Exposition, MetricsFormat, NodeNumbers, Numbers, PeerDetail,
+    name::{MetricError, OwnName},
+    own::{HistogramSummary, OwnValue, as_f64},
+};
+use crate::limits::MAX_OWN_SERIES;
 
 /// An application's own metrics, by dotted names, and all nodes of its process: see
 /// [`get_metrics`].
@@ -24,46 +28,7 @@ use crate::{limits::MAX_OWN_SERIES, node::Inner};
 #[derive(Debug)]
 pub struct Metrics {
     own: Mutex<BTreeMap<OwnName, OwnValue>>,
-    nodes: Mutex<Vec<Weak<Inner>>>,
-}
-
-/// Why a metric was not taken. Nothing changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MetricError {
-    /// That is no name.
-    #[error("the metric's name `{name}` cannot be used: {why}")]
-    Name {
-        /// The name, fit to be shown.
-        name: String,
-        /// Why it cannot be used.
-        why: &'static str,
-    },
-    /// The name is that of something else.
-    #[error("`{name}` is a {is} already")]
-    Taken {
-        /// The name that was there before.
-        name: String,
-        /// `counter`, `gauge` or `histogram`.
-        is: &'static str,
-    },
-    /// There are too many.
-    #[error(
-        "an application has at most {MAX_OWN_SERIES} series (a histogram has 19): \
-         `{name}` is one too many; names should not be made of data"
-    )]
-    TooMany {
-        /// The one for which there was no room.
-        name: String,
-    },
-    /// That is no value.
-    #[error("`{name}` cannot be {value}: a value is finite, and in a histogram not negative")]
-    Value {
-        /// Of what.
-        name: String,
-        /// The value.
-        value: String,
-    },
+    nodes: Mutex<Vec<Weak<dyn Numbers>>>,
 }
 
 /// Everything that an application counts and its nodes do, by dotted names.
@@ -77,24 +42,6 @@ pub struct AllMetrics {
     pub histograms: BTreeMap<String, HistogramSummary>,
 }
 
-/// A histogram in short.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct HistogramSummary {
-    /// How many values there were.
-    pub count: u64,
-    /// Their sum.
-    pub sum: f64,
-    /// How many were at most as large as each bound.
-    pub up_to: Vec<(f64, u64)>,
-}
-
-impl HistogramSummary {
-    /// The mean; 0 while there is nothing.
-    pub fn mean(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum / as_f64(self.count) }
-    }
-}
-
 /// Measures from its making until it is dropped: see [`Metrics::timer`].
 #[derive(Debug)]
 #[must_use = "it measures until it is dropped"]
@@ -103,24 +50,6 @@ pub struct Timer<'a> {
     name: OwnName,
     since: Instant,
 }
-
-#[derive(Clone, Debug)]
-pub(super) enum OwnValue {
-    Counter(u64),
-    Gauge(f64),
-    Histogram(OwnHistogram),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct OwnHistogram {
-    first: f64,
-    /// The last one is of what is beyond all bounds.
-    buckets: [u64; BUCKETS + 1],
-    pub(super) sum: f64,
-}
-
-/// Each bound is twice the one before: from 1 ms to 33 s, from 64 bytes to 2 MiB, from 1 to 32,768.
-const BUCKETS: usize = 16;
 
 /// The metrics of this process.
 ///
@@ -202,13 +131,13 @@ impl Metrics {
                     (MetricKind::Gauge, _) => {
                         *all.gauges.entry(name).or_default() += as_f64(reading.total());
                     }
-                    (_, Reading::Level(level)) => {
+                    (_, MetricValue::Level(level)) => {
                         for (part, number) in [("used", level.used), ("limit", level.limit)] {
                             let gauge = all.gauges.entry(format!("{name}.{part}")).or_default();
                             *gauge += as_f64(number);
                         }
                     }
-                    (_, Reading::Histogram(histogram)) => {
+                    (_, MetricValue::Histogram(histogram)) => {
                         all.histograms.entry(name).or_default().add(histogram);
                     }
                     _ => {}
@@ -264,10 +193,10 @@ impl Metrics {
     }
 
     /// A node runs in this process.
-    pub(crate) fn watch(&self, node: &Arc<Inner>) {
+    pub(crate) fn watch(&self, node: Weak<dyn Numbers>) {
         let mut nodes = lock(&self.nodes);
         nodes.retain(|node| node.strong_count() > 0);
-        nodes.push(Arc::downgrade(node));
+        nodes.push(node);
     }
 
     /// Of one node, beside the application's own.
@@ -335,80 +264,8 @@ impl Drop for Timer<'_> {
     }
 }
 
-impl OwnValue {
-    const fn histogram(name: &OwnName) -> Self {
-        Self::Histogram(OwnHistogram {
-            first: name.first_bound(),
-            buckets: [0; BUCKETS + 1],
-            sum: 0.0,
-        })
-    }
-
-    const fn kind(&self) -> &'static str {
-        match self {
-            Self::Counter(_) => "counter",
-            Self::Gauge(_) => "gauge",
-            Self::Histogram(_) => "histogram",
-        }
-    }
-
-    const fn series(&self) -> usize {
-        match self {
-            Self::Counter(_) | Self::Gauge(_) => 1,
-            Self::Histogram(_) => BUCKETS + 3,
-        }
-    }
-}
-
-impl OwnHistogram {
-    fn note(&mut self, value: f64) {
-        let bucket = self.bounds().position(|most| value <= most).unwrap_or(BUCKETS);
-        self.buckets[bucket] += 1;
-        self.sum = (self.sum + value).min(f64::MAX);
-    }
-
-    fn bounds(&self) -> impl Iterator<Item = f64> + use<> {
-        core::iter::successors(Some(self.first), |bound| Some(bound * 2.0)).take(BUCKETS)
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-
-    pub(super) fn buckets_with_bounds(&self) -> Vec<(f64, u64)> {
-        self.bounds().chain([f64::INFINITY]).zip(self.buckets).collect()
-    }
-
-    fn summary(&self) -> HistogramSummary {
-        let mut total = 0;
-        let up_to = self.bounds().zip(self.buckets).map(|(most, number)| {
-            total += number;
-            (most, total)
-        });
-        HistogramSummary { up_to: up_to.collect(), count: self.count(), sum: self.sum }
-    }
-}
-
-impl HistogramSummary {
-    fn add(&mut self, of: &Histogram) {
-        self.count += of.count();
-        self.sum += of.sum().as_secs_f64();
-        let up_to = of.up_to().map(|(most, number)| (most.as_secs_f64(), number));
-        if self.up_to.is_empty() {
-            self.up_to = up_to.collect();
-        } else {
-            self.up_to.iter_mut().zip(up_to).for_each(|(sum, (_, number))| sum.1 += number);
-        }
-    }
-}
-
 fn no_value(name: &OwnName, value: f64) -> MetricError {
     MetricError::Value { name: name.dotted().to_owned(), value: value.to_string() }
-}
-
-#[allow(clippy::cast_precision_loss)] // what is counted so high is told about
-fn as_f64(number: u64) -> f64 {
-    number as f64
 }
 
 /// A panic of somebody who held it leaves each number as it was, or as it is.

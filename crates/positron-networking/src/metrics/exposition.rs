@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use positron_proto::metric::{Histogram, LabelKey, Metric, MetricKind, Reading};
+use positron_proto::metric::{Histogram, LabelKey, Metric, MetricKind, MetricValue};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode},
@@ -12,10 +12,10 @@ use prometheus_client::{
 
 use super::{
     MetricsFormat,
-    application::OwnValue,
     format::as_text,
     name::OwnName,
     numbers::{NodeNumbers, PER_PEER},
+    own::OwnValue,
 };
 
 /// The numbers of a process at one moment: those of its nodes, and the application's own. In the
@@ -102,7 +102,7 @@ impl Exposition {
     }
 }
 
-type OfNode<'a> = (&'static Metric, Option<&'a str>, Reading<'a>);
+type OfNode<'a> = (&'static Metric, Option<&'a str>, MetricValue<'a>);
 type Labels<'a> = Vec<(&'a str, &'a str)>;
 
 fn of_node(node: Option<&str>) -> Labels<'_> {
@@ -126,23 +126,23 @@ fn encode_metric(
     let mut series = encoder.encode_descriptor(&noun, metric.help, unit.as_ref(), kind)?;
     for (_, node, reading) in of_nodes {
         match reading {
-            Reading::Number(number) => {
+            MetricValue::Number(number) => {
                 encode_number(&mut series, kind, &of_node(*node), *number)?;
             }
-            Reading::Split(numbers) => {
+            MetricValue::Split(numbers) => {
                 for (place, number) in numbers.iter().enumerate() {
                     let mut labels = of_node(*node);
                     labels.extend(words(metric.labels, place));
                     encode_number(&mut series, kind, &labels, *number)?;
                 }
             }
-            Reading::Histogram(histogram) => {
+            MetricValue::Histogram(histogram) => {
                 let (sum, buckets) = (histogram.sum().as_secs_f64(), buckets_of(histogram));
                 let count = histogram.count();
                 let labels = of_node(*node);
                 encode_histogram(&mut series, &labels, sum, count, &buckets)?;
             }
-            Reading::Level(_) => {}
+            MetricValue::Level(_) => {}
         }
     }
     Ok(())
@@ -159,7 +159,7 @@ fn encode_level(
         let help = format!("{} This is {of}.", metric.help);
         let mut series = encoder.encode_descriptor(&name, &help, None, MetricType::Gauge)?;
         for (_, node, reading) in of_nodes {
-            if let Reading::Level(level) = reading {
+            if let MetricValue::Level(level) = reading {
                 let number = if suffix == "used" { level.used } else { level.limit };
                 encode_number(&mut series, MetricType::Gauge, &of_node(*node), number)?;
             }

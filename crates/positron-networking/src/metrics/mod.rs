@@ -29,11 +29,14 @@ mod exposition;
 mod format;
 mod name;
 mod numbers;
+mod own;
 
-pub use application::{AllMetrics, HistogramSummary, MetricError, Metrics, Timer, get_metrics};
+pub use application::{AllMetrics, Metrics, Timer, get_metrics};
 pub use format::{MetricsFormat, PeerDetail};
+pub use name::MetricError;
 pub use numbers::table;
+pub use own::HistogramSummary;
 pub use positron_proto::metric::{LabelKey, Metric, MetricKind, Unit};
 
 pub(crate) use exposition::Exposition;
-pub(crate) use numbers::{NodeNumbers, SocketNumbers};
+pub(crate) use numbers::{NodeNumbers, Numbers, SocketNumbers};

@@ -4,8 +4,46 @@ use std::fmt;
 
 use prometheus_client::registry::Unit;
 
-use super::MetricError;
-use crate::limits::MAX_METRIC_NAME;
+use crate::limits::{MAX_METRIC_NAME, MAX_OWN_SERIES};
+
+/// Why a metric was not taken. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// That is no name.
+    #[error("the metric's name `{name}` cannot be used: {why}")]
+    Name {
+        /// The name, fit to be shown.
+        name: String,
+        /// Why it cannot be used.
+        why: &'static str,
+    },
+    /// The name is that of something else.
+    #[error("`{name}` is a {is} already")]
+    Taken {
+        /// The name that was there before.
+        name: String,
+        /// `counter`, `gauge` or `histogram`.
+        is: &'static str,
+    },
+    /// There are too many.
+    #[error(
+        "an application has at most {MAX_OWN_SERIES} series (a histogram has 19): \
+         `{name}` is one too many; names should not be made of data"
+    )]
+    TooMany {
+        /// The one for which there was no room.
+        name: String,
+    },
+    /// That is no value.
+    #[error("`{name}` cannot be {value}: a value is finite, and in a histogram not negative")]
+    Value {
+        /// Of what.
+        name: String,
+        /// The value.
+        value: String,
+    },
+}
 
 /// A dotted name as it is called outside: dots are underscores, `total` is what every counter ends
 /// in, and a unit at the end is one.

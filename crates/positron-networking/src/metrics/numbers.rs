@@ -2,7 +2,7 @@
 
 use positron_proto::{
     id::NodeId,
-    metric::{Metric, MetricKind, Reading, Unit, counters},
+    metric::{Metric, MetricKind, MetricValue, Unit, counters},
     node::{AllCounters, AllLevels, NodeView, view::PeerView},
 };
 
@@ -18,6 +18,12 @@ counters! {
         high "This machine's network is overloaded, or its address is gone.";
     unsent_too_large: Counter Count "Datagrams that the kernel refused because of their size."
         high "Nothing: this is how the largest size is found.";
+}
+
+/// Whoever has a node's numbers.
+pub(crate) trait Numbers: std::fmt::Debug + Send + Sync {
+    /// What they are, at most 100 ms old.
+    fn numbers(&self, detail: PeerDetail) -> NodeNumbers;
 }
 
 /// All numbers of one node at one moment.
@@ -85,7 +91,7 @@ impl NodeNumbers {
     }
 
     /// Every number with what it is, always in the same order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let core = self.counters.iter().chain(self.levels.iter());
         core.chain(self.sockets.iter()).chain(self.application.iter())
     }

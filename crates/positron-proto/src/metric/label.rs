@@ -15,7 +15,7 @@ pub struct LabelKey {
 
 /// An enum that numbers are split by: `label!` implements it, by a match that nothing but an enum
 /// without data has.
-pub trait Label: Closed + Copy {
+pub trait MetricLabel: OnlyEnums + Copy {
     /// Its name and its words.
     const KEY: LabelKey;
 
@@ -25,22 +25,22 @@ pub trait Label: Closed + Copy {
 
 /// What `label!` alone implements: outside of this crate nobody can make an id, an address or a
 /// text of a peer a label.
-pub trait Closed: closed::Closed {}
-impl<T: closed::Closed> Closed for T {}
+pub trait OnlyEnums: closed::OnlyEnums {}
+impl<T: closed::OnlyEnums> OnlyEnums for T {}
 
 pub(crate) mod closed {
-    /// See [`Closed`](super::Closed).
-    pub trait Closed {}
+    /// See [`OnlyEnums`](super::OnlyEnums).
+    pub trait OnlyEnums {}
 }
 
-/// Makes an enum a [`Label`]. A variant without a word does not compile.
+/// Makes an enum a [`MetricLabel`]. A variant without a word does not compile.
 macro_rules! label {
     ($name:ident as $key:literal {
         $($(#[$meta:meta])* $variant:ident => $word:literal),+ $(,)?
     }) => {
-        impl $crate::metric::label::closed::Closed for $name {}
+        impl $crate::metric::label::closed::OnlyEnums for $name {}
 
-        impl $crate::metric::Label for $name {
+        impl $crate::metric::MetricLabel for $name {
             const KEY: $crate::metric::LabelKey = $crate::metric::LabelKey {
                 name: $key,
                 words: &[$($(#[$meta])* $word),+],
@@ -79,7 +79,7 @@ pub trait LabelSet {
     fn place(self) -> usize;
 }
 
-impl<A: Label> LabelSet for (A,) {
+impl<A: MetricLabel> LabelSet for (A,) {
     const KEYS: &'static [LabelKey] = &[A::KEY];
 
     fn place(self) -> usize {
@@ -87,7 +87,7 @@ impl<A: Label> LabelSet for (A,) {
     }
 }
 
-impl<A: Label, B: Label> LabelSet for (A, B) {
+impl<A: MetricLabel, B: MetricLabel> LabelSet for (A, B) {
     const KEYS: &'static [LabelKey] = &[A::KEY, B::KEY];
 
     fn place(self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::{
     end_label::{DialEnd, SessionEnd},
-    rooms::RoomName,
+    room_name::RoomName,
 };
 use crate::{
     metric::{Way, counters},
@@ -51,6 +51,18 @@ counters! {
         high "See REASONS.md for what each reason means and what to do.";
     verification_wait: Histogram Seconds "From when a claim came until its signature was checked."
         high "The processor does not keep up with signatures: give the node more cores.";
+}
+
+impl NodeCounters {
+    /// A peer said something to this room.
+    pub(super) fn note_heard(&mut self, room: RoomName) {
+        self.messages.add((Way::In, room), 1);
+    }
+
+    /// This room said something, if the session took it.
+    pub(super) fn note_said(&mut self, room: RoomName, taken: bool) {
+        self.messages.add((Way::Out, room), u64::from(taken));
+    }
 }
 
 counters! {

@@ -1,7 +1,7 @@
 //! Why sessions and dials ended, as labels: the words of the one list of reasons.
 
 use crate::{
-    metric::{Label, LabelKey, label, label::closed},
+    metric::{LabelKey, MetricLabel, label, label::closed},
     reason::{By, End, Reason},
     session::sessions::{DialOutcome, DownReason},
 };
@@ -18,9 +18,9 @@ impl From<&DownReason> for SessionEnd {
     }
 }
 
-impl closed::Closed for SessionEnd {}
+impl closed::OnlyEnums for SessionEnd {}
 
-impl Label for SessionEnd {
+impl MetricLabel for SessionEnd {
     const KEY: LabelKey =
         LabelKey { name: "reason", words: &words::<{ count(End::Session, 0) }>(End::Session, &[]) };
 
@@ -53,9 +53,9 @@ impl From<&DialOutcome> for DialEnd {
 /// The words of dials that did not fail.
 const REACHED: &[&str] = &["connected", "probed"];
 
-impl closed::Closed for DialEnd {}
+impl closed::OnlyEnums for DialEnd {}
 
-impl Label for DialEnd {
+impl MetricLabel for DialEnd {
     const KEY: LabelKey = LabelKey {
         name: "outcome",
         words: &words::<{ count(End::Dial, REACHED.len()) }>(End::Dial, REACHED),

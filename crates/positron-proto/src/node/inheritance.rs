@@ -112,7 +112,7 @@ impl Inheritance<'_> {
                 let (lane, body) = (message.lane(), message.encode());
                 let out = &mut self.0.queues.session;
                 let sent = self.0.sessions.send(now, to, lane, body.into(), None, out);
-                self.0.note_said(RoomName::Succession, sent.is_ok());
+                self.0.counters.note_said(RoomName::Succession, sent.is_ok());
                 self.0.counters.sends_lost += u64::from(sent.is_err());
             }
             SuccessionEffect::Learned(succession) => self.learned(now, &succession),

@@ -5,7 +5,7 @@ macro_rules! messages {
     (
         $(#[$meta:meta])*
         pub enum $name:ident;
-        $($room:ident($message:ty) $word:literal $help:literal;)+
+        $($room:ident($message:ty) $help:literal;)+
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,19 +13,11 @@ macro_rules! messages {
             $(#[doc = $help] $room($message),)+
         }
 
-        /// Who reads a message, as a label.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum RoomName {
-            $(#[doc = $help] $room,)+
-        }
-
-        $crate::metric::label! { RoomName as "room" { $($room => $word,)+ } }
-
         impl $name {
             /// Who reads it.
-            pub const fn room(&self) -> RoomName {
+            pub const fn room(&self) -> $crate::node::RoomName {
                 match self {
-                    $(Self::$room(_) => RoomName::$room,)+
+                    $(Self::$room(_) => $crate::node::RoomName::$room,)+
                 }
             }
 

@@ -40,6 +40,7 @@ mod pushes;
 pub mod readiness;
 pub mod reasons;
 mod recognition;
+mod room_name;
 mod rooms;
 mod route;
 mod sequence;
@@ -58,7 +59,8 @@ pub use end_label::{DialEnd, SessionEnd};
 pub use endings::{DialState, DialTarget, LostPeer, RecentDial, dials_in_words};
 pub use event::{Event, Outcome};
 pub use input::Input;
-pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, RoomName, Snapshot, Wake};
+pub use room_name::RoomName;
+pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
 pub use view::NodeView;
 
 use rooms::RoomQueues;

@@ -13,7 +13,7 @@ use crate::{
     },
     id::NetworkId,
     identity::Verified,
-    metric::{Metric, Reading},
+    metric::{Metric, MetricValue},
     peers::{
         KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
     },
@@ -33,13 +33,13 @@ messages! {
     /// What one node says to another, over one link, and whom it concerns.
     pub enum Message;
 
-    Peers(PeersMessage) "peers" "The peers.";
-    Gossip(GossipMessage) "gossip" "Gossip.";
-    Direct(DirectMessage) "direct" "Direct messages.";
-    Request(RequestMessage) "request" "Requests.";
-    Substream(SubstreamMessage) "substream" "Streams between nodes.";
-    Succession(SuccessionMessage) "succession" "Keys that gave way to others.";
-    Trace(TraceMessage) "trace" "The way of messages.";
+    Peers(PeersMessage) "The peers.";
+    Gossip(GossipMessage) "Gossip.";
+    Direct(DirectMessage) "Direct messages.";
+    Request(RequestMessage) "Requests.";
+    Substream(SubstreamMessage) "Streams between nodes.";
+    Succession(SuccessionMessage) "Keys that gave way to others.";
+    Trace(TraceMessage) "The way of messages.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -198,7 +198,7 @@ pub struct AllCounters {
 
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
         let Self { requests, substream, succession, trace, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
@@ -235,7 +235,7 @@ pub struct AllLevels {
 
 impl AllLevels {
     /// Every number of every room with what it is, always in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, peers, gossip, requests, substream, .. } = self;
         let Self { succession, trust, trace, node, store, .. } = self;
         let linked = session.iter().chain(peers.iter());

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, inheritance::Inheritance, pending_verification::Claim,
-    persistence::Awaited, pushes::Push, recognition::Recognition, rooms::RoomName,
+    persistence::Awaited, pushes::Push, recognition::Recognition, room_name::RoomName,
     tracing::Tracing, verification::Verification,
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     limits::SENT_REMEMBERED,
-    metric::Way,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
@@ -350,7 +349,7 @@ impl NodeCore {
             if self.sessions.send(now, to, lane, body, None, out).is_err() {
                 return self.requests.handle_not_sent(now, to);
             }
-            self.note_said(RoomName::Request, true);
+            self.counters.note_said(RoomName::Request, true);
             self.requests.handle_sent(to);
         }
     }
@@ -408,7 +407,7 @@ impl NodeCore {
                 return;
             }
         };
-        self.counters.messages.add((Way::In, message.room()), 1);
+        self.counters.note_heard(message.room());
         match message {
             Message::Peers(message) => self.tell_peers(now, from, message),
             Message::Gossip(message) => {
@@ -462,13 +461,8 @@ impl NodeCore {
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, flow, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
-        self.note_said(room, sent.is_ok());
+        self.counters.note_said(room, sent.is_ok());
         sent.is_ok()
-    }
-
-    /// Something of this room was given to a session, if it took it.
-    pub(super) fn note_said(&mut self, room: RoomName, taken: bool) {
-        self.counters.messages.add((Way::Out, room), u64::from(taken));
     }
 
     /// Tells several nodes the same: the message is encoded once, and they share its bytes.
@@ -504,7 +498,7 @@ impl NodeCore {
         let (lane, body) = (message.lane(), message.encode());
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
-        self.note_said(RoomName::Direct, sent.is_ok());
+        self.counters.note_said(RoomName::Direct, sent.is_ok());
         if sent.is_err() {
             self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }

@@ -1,6 +1,6 @@
 //! What is told of messages, for those who ask where they went.
 
-use super::{NodeCore, pending_verification::Claim, rooms::RoomName};
+use super::{NodeCore, pending_verification::Claim, room_name::RoomName};
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verdict},

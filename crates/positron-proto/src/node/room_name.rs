@@ -1,0 +1,34 @@
+//! The rooms that hear messages, as a label.
+
+use crate::metric::label;
+
+/// Who reads a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomName {
+    /// The peers.
+    Peers,
+    /// Gossip.
+    Gossip,
+    /// Direct messages.
+    Direct,
+    /// Requests.
+    Request,
+    /// Streams between nodes.
+    Substream,
+    /// Keys that gave way to others.
+    Succession,
+    /// The way of messages.
+    Trace,
+}
+
+label! {
+    RoomName as "room" {
+        Peers => "peers",
+        Gossip => "gossip",
+        Direct => "direct",
+        Request => "request",
+        Substream => "substream",
+        Succession => "succession",
+        Trace => "trace",
+    }
+}
