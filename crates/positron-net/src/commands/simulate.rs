@@ -2,18 +2,20 @@
 
 use std::{
     io::{IsTerminal as _, stdout},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use clap::Args;
+use positron_admin::Reel;
 use positron_networking::TransportPolicy;
-use positron_sim::stories;
+use positron_sim::{Scenario, stories};
 use serde::Serialize;
 
 use crate::{
-    commands::on_runtime,
+    commands::{on_runtime, replay::show},
     failure::{Exit, Failure},
     files::{Existing, Pending},
     global::Global,
@@ -21,7 +23,7 @@ use crate::{
     recording::{MAX_RECORDED_NODES, Written},
     settings::log_level,
     signals::Signals,
-    simulate::{MAX_NODES, Nodes, Plan, Record, play, virtual_time},
+    simulate::{Living, MAX_NODES, Nodes, Plan, Record, play, virtual_time},
     table::Fields,
     terminal::Terminal,
 };
@@ -34,6 +36,8 @@ const MAX_VIRTUAL_NODES: usize = 100_000;
 const USUAL_VIRTUAL_TIME: Duration = Duration::from_secs(60);
 /// Broadcasts a second when nobody says otherwise.
 const USUAL_RATE: f64 = 10.0;
+/// Broadcasts a second in a world that is looked at: few enough to follow each.
+const LIVING_RATE: f64 = 1.0;
 /// Seconds of traffic when nobody says otherwise, on a terminal and elsewhere.
 const USUAL_SECONDS: (f64, f64) = (30.0, 10.0);
 
@@ -78,6 +82,17 @@ pub(crate) struct SimulateOptions {
     /// In a made-up world, on virtual time
     #[arg(long = "virtual")]
     virtual_time: bool,
+    /// Show the made-up world in a browser while it goes on by the clock, and have things done to
+    /// it, until Ctrl-C
+    #[arg(
+        long,
+        requires = "virtual_time",
+        conflicts_with_all = ["duration", "messages", "report", "record"]
+    )]
+    dashboard: bool,
+    /// Where the page is to be, on this machine [default: a free port]
+    #[arg(long, value_name = "ADDRESS", requires = "dashboard")]
+    api: Option<SocketAddr>,
     /// What happens in the made-up world
     #[arg(
         long,
@@ -103,6 +118,9 @@ impl SimulateOptions {
                     .because(format!("one process runs 1 to {most}"))
                     .try_this("`simulate --virtual` runs many more")
             });
+        }
+        if self.dashboard {
+            return self.run_dashboard(terminal, global);
         }
         let report_file = self.report.as_deref().map(Pending::new).transpose()?;
         if self.virtual_time {
@@ -157,6 +175,33 @@ impl SimulateOptions {
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         conclude(&broken, format!("run it again with --seed {}", plan.seed))?;
         Ok(Exit::Ok)
+    }
+
+    fn run_dashboard(&self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
+        if self.count > MAX_RECORDED_NODES {
+            let what = format!("cannot show {} nodes", self.count);
+            return Err(Failure::new(Exit::Usage, what)
+                .because(format!("the page shows {MAX_RECORDED_NODES} at most")));
+        }
+        let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
+        let scenario = match self.scenario.as_deref() {
+            Some(name) => stories::named(name, self.count),
+            None => Some(Scenario::quiet("living", self.count, USUAL_VIRTUAL_TIME)),
+        };
+        let scenario = scenario
+            .ok_or_else(|| Failure::new(Exit::Usage, "there is no scenario of that name"))?;
+        let seed = self.plan().seed;
+        let rate = self.rate.unwrap_or(if self.scenario.is_some() { 0.0 } else { LIVING_RATE });
+        let reel = Reel::default();
+        let address = self.api.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+        on_runtime(async {
+            let mut signals = Signals::listen(&log)?;
+            let living = Arc::new(Living::begin(scenario, seed, rate, reel.clone())?);
+            let server = show(address, living, reel, terminal, global).await?;
+            let exit = signals.asked().await;
+            drop(server);
+            Ok(exit)
+        })
     }
 
     fn record(&self, plan: &Plan) -> Result<Option<Arc<Record>>, Failure> {

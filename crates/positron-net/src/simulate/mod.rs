@@ -5,6 +5,7 @@ mod cpu;
 mod latency;
 mod lateness;
 mod ledger;
+mod living;
 mod network;
 mod play;
 mod record;
@@ -14,6 +15,7 @@ mod traffic;
 pub(crate) mod virtual_time;
 
 pub(crate) use latency::Percentiles;
+pub(crate) use living::Living;
 pub(crate) use network::{LocalNetwork, MAX_NODES, Nodes};
 pub(crate) use play::play;
 pub(crate) use record::Record;

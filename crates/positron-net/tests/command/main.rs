@@ -10,4 +10,5 @@ mod nodes;
 mod orders;
 mod output;
 mod recordings;
+mod replays;
 mod surroundings;

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, finish};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "start",
     "join",
     "simulate",
+    "replay",
     "invite",
     "id",
     "status",
