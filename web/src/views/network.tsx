@@ -8,7 +8,7 @@ import { PauseIcon, PlayIcon } from "../parts/icons";
 import { Picture, Sign } from "../parts/picture";
 import { Empty, Segments, Title } from "../parts/small";
 import { Table, type Column } from "../parts/table";
-import { quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
+import { depthOf, nextStart, paceOf, quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
 
 type Source = { recording: Recording; whole: boolean; version: number };
 
@@ -135,8 +135,11 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     let frame = 0;
     let before = performance.now();
     const tick = (now: number) => {
-      const next = clock.current + (now - before) * Number(speed);
+      let next = clock.current + (now - before) * Number(speed);
       before = now;
+      // A cut may lie between two hops: nothing moves, and nobody wants to wait for it.
+      const moves = message && nextStart(message, next);
+      if (moves && moves - next > 4 * fadeOf(message)) next = moves - fadeOf(message);
       const end = message ? message.ended + FADE_MS : recording.lengthMs;
       setT(Math.min(next, end));
       if (next >= end) setPlaying(false);
@@ -154,7 +157,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
       return;
     }
     setT(of.began);
-    setSpeed(of.ended - of.began > 2000 ? "1" : of.ended - of.began > 200 ? "0.1" : "0.02");
+    const pace = paceOf(of);
+    setSpeed(pace > 1000 ? "1" : pace > 150 ? "0.1" : "0.02");
     setPlaying(true);
   };
 
@@ -165,7 +169,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     const parts = [
       nodes[i]?.label ?? "",
       moment.up[i] ? `up, ${degree(i)} links` : "down",
-      message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${message.depth.get(i)} hops`) : "",
+      message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${depthOf(message, i)} hops`) : "",
     ];
     return parts.filter((part) => part !== "").join("\n");
   };
@@ -242,10 +246,14 @@ function edge(a: number, b: number): SceneEdge {
   return { a, b, heard: false, tcp: false, dialled: 0, word: "", length: 40 };
 }
 
+function fadeOf(message: Message): number {
+  return Math.max(30, paceOf(message) * 0.5);
+}
+
 /** Who glows at a time: the way of one message, or of all that move just then. */
 function glowAt(recording: Recording, message: Message | null, t: number): Glow {
   const heat = new Float32Array(recording.ids.length).fill(-1);
-  const fade = message ? Math.max(30, (message.ended - message.began) * 0.25) : FADE_MS;
+  const fade = message ? fadeOf(message) : FADE_MS;
   const hops = message ? message.hops : recording.hopsBetween(t - fade, t + LONGEST_HOP_MS);
   const sparks = [];
   const trail: number[] = [];
@@ -255,7 +263,7 @@ function glowAt(recording: Recording, message: Message | null, t: number): Glow 
     if (t >= hop.end) heat[hop.to] = Math.max(heat[hop.to]!, message ? Math.max(0, 1 - (t - hop.end) / fade) : 1 - (t - hop.end) / fade);
     else if (t > hop.start) sparks.push({ from: hop.from, to: hop.to, part: (t - hop.start) / (hop.end - hop.start) });
   }
-  return { heat, sparks, trail };
+  return { one: message !== null, heat, sparks, trail };
 }
 
 /** What happened when, above the slider: hops as bars, changes of the network as marks. */
@@ -355,6 +363,6 @@ function Messages(props: {
 function spreadOf(message: Message): Spread {
   const delays = [...message.arrivals.values()].map((at) => at - message.began).sort((x, y) => x - y);
   let depth = 0;
-  for (const one of message.depth.values()) depth = Math.max(depth, one);
+  for (const node of message.parents.keys()) depth = Math.max(depth, depthOf(message, node));
   return { message, reached: delays.length, p50: quantile(delays, 0.5), p99: quantile(delays, 0.99), depth };
 }
