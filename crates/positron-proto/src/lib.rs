@@ -6,17 +6,18 @@
 //!
 //! ```text
 //! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
-//! limits · metric                       every bound, what a counter is
+//! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup · subnet                     addresses that count as one · that begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
+//! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
 //! storage                               what is remembered, as rows of tables
 //! handshake                             from two keys to shared secrets
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession  who is here · what is said
+//! peers · gossip · direct · request · substream · trust · succession · trace  who is here · what is said
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -29,6 +30,7 @@ pub mod gossip;
 pub mod handshake;
 pub mod id;
 pub mod identity;
+pub mod journey;
 pub mod limits;
 mod lru;
 pub mod metric;
@@ -36,6 +38,7 @@ pub mod misbehavior;
 mod netgroup;
 pub mod node;
 pub mod peers;
+pub mod reason;
 pub mod request;
 pub mod rng;
 pub mod session;
@@ -46,6 +49,7 @@ pub mod subnet;
 pub mod substream;
 pub mod succession;
 pub mod time;
+pub mod trace;
 pub mod trust;
 pub mod wire;
 

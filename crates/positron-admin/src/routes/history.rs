@@ -16,9 +16,10 @@ use crate::{
 
 /// How much of it.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Span {
     /// Only the last values of each series, so many.
-    #[param(minimum = 1, maximum = 3600)]
+    #[param(value_type = usize, required = false, minimum = 1, maximum = 3600)]
     last: Option<usize>,
 }
 

@@ -16,9 +16,10 @@ use crate::{
 
 /// What to tell besides.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct More {
     /// Also numbers of up to 64 single peers.
-    #[param(inline)]
+    #[param(inline, value_type = Collect, required = false)]
     collect: Option<Collect>,
 }
 

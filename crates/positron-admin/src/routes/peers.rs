@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
 };
 use positron_networking::{NodeId, stats::PeerStats};
 use serde::Serialize;
@@ -96,19 +96,14 @@ pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
 )]
 pub(crate) async fn peer(
     State(app): State<App>,
-    Path(id): Path<String>,
+    id: Result<Path<NodeId>, PathRejection>,
 ) -> Result<Json<PeerStats>, Refusal> {
-    let id = node_id(&id)?;
+    let Path(id) =
+        id.map_err(|_| Refusal::bad("bad_id", "the id of a node has 64 hexadecimal characters"))?;
     let peers = app.node.stats().peers;
     let peer = peers.into_iter().find(|peer| peer.node_id == id);
     peer.map(Json).ok_or_else(|| {
         Refusal::unknown("not_connected", format!("node {} is not connected", id.short()))
             .try_this("GET /v1/peers lists who is")
     })
-}
-
-/// An id as it is written in full.
-pub(crate) fn node_id(text: &str) -> Result<NodeId, Refusal> {
-    text.parse()
-        .map_err(|_| Refusal::bad("bad_id", "the id of a node has 64 hexadecimal characters"))
 }

@@ -9,4 +9,5 @@ mod logs;
 mod nodes;
 mod orders;
 mod output;
+mod recordings;
 mod surroundings;

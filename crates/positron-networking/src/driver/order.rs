@@ -3,15 +3,16 @@
 use std::sync::{Arc, OnceLock};
 
 use positron_proto::{
-    id::{NodeId, Ticket},
+    id::{MessageId, NodeId, Ticket},
     identity::Verified,
     node::{Command, Outcome, Refused, Unacknowledged},
+    trace::MessageTrace,
     wire::message::AppMessage,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::{TrustedPeer, stats::Ban};
+use crate::{LostPeer, RecentDial, TrustedPeer, stats::Ban};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -75,6 +76,23 @@ pub(crate) enum Order {
     Bans {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<Ban>>,
+    },
+    /// Who left, and why.
+    LostPeers {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<LostPeer>>,
+    },
+    /// What came of the last dials.
+    RecentDials {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<RecentDial>>,
+    },
+    /// What is known of the way of a message.
+    Trace {
+        /// Which.
+        message: MessageId,
+        /// Whom to tell.
+        reply: oneshot::Sender<Option<MessageTrace>>,
     },
     /// Who is trusted.
     Trusted {

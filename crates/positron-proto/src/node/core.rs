@@ -3,10 +3,12 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters,
-    NodeLevels, Outcome, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig,
+    NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
+    Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
+    endings::Endings,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -14,6 +16,7 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
+    tracing::Tracing,
     view::{NodeView, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -21,10 +24,11 @@ use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{NetworkId, NodeId, Ticket},
+    id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
+    reason::Reason,
     request::Requests,
     rng::Seed,
     session::{
@@ -34,6 +38,7 @@ use crate::{
     substream::{SubstreamId, SubstreamOrder, Substreams},
     succession::Successions,
     time::{Instant, Now},
+    trace::{MessageTrace, Traces},
     trust::Trust,
     wire::frame::CloseReason,
 };
@@ -63,6 +68,7 @@ pub struct NodeCore {
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) successions: Successions,
+    pub(super) traces: Traces,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
@@ -70,6 +76,7 @@ pub struct NodeCore {
     pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
+    pub(super) endings: Endings,
     pub(super) pushes: PushesUnderWay,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
@@ -108,6 +115,7 @@ impl NodeCore {
             substreams: Substreams::default(),
             trust,
             successions: Successions::new(id, snapshot.successions),
+            traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -115,6 +123,7 @@ impl NodeCore {
             identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
+            endings: Endings::default(),
             pushes: PushesUnderWay::default(),
             queues,
             effects: VecDeque::new(),
@@ -162,12 +171,15 @@ impl NodeCore {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
             Input::Resolved { name, outcome } => {
+                if outcome.is_err() {
+                    self.endings.handle_unresolved(now, name.clone());
+                }
                 self.peers.handle_resolved(now, &name, outcome, &mut self.queues.peers);
             }
             Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
-            Input::StorageWaits { why } => self.handle_storage_waits(now, why),
-            Input::StorageFailed { why } => self.handle_storage_failed(now, why),
+            Input::StorageWaits { reason, why } => self.handle_storage_waits(now, reason, why),
+            Input::StorageFailed { reason, why } => self.handle_storage_failed(now, reason, why),
             Input::Answered { from, id, answer } => {
                 self.requests.answer(from, id, answer, &mut self.queues.requests);
             }
@@ -215,6 +227,11 @@ impl NodeCore {
         self.flush_and_route(now);
     }
 
+    /// What is known of the way of a message; nothing, if it never came or is forgotten.
+    pub fn trace(&self, now: Now, message: &MessageId) -> Option<MessageTrace> {
+        self.traces.trace(now, message)
+    }
+
     /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -241,6 +258,7 @@ impl NodeCore {
             (self.requests.poll_timeout(), Wake::Requests),
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
+            (self.traces.poll_timeout(), Wake::Trace),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
@@ -276,6 +294,16 @@ impl NodeCore {
         &self.trust
     }
 
+    /// Who was linked and is not any more, the newest first.
+    pub fn lost_peers(&self) -> impl Iterator<Item = &LostPeer> {
+        self.endings.lost()
+    }
+
+    /// The last dials, the newest first.
+    pub fn recent_dials(&self) -> impl Iterator<Item = &RecentDial> {
+        self.endings.dials()
+    }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()
@@ -308,6 +336,7 @@ impl NodeCore {
             moves: self.sessions.moves(),
             levels: self.levels(),
             used_twice: self.identity_use.views(now.mono),
+            is_stopping: self.stopping,
             counters: AllCounters {
                 session: self.sessions.counters(),
                 datagrams: self.sessions.datagram_counters(),
@@ -317,6 +346,7 @@ impl NodeCore {
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
                 succession: self.successions.counters(),
+                trace: self.traces.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -358,6 +388,7 @@ impl NodeCore {
         self.requests.handle_timeout(now, &mut self.queues.requests);
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
+        self.traces.handle_timeout(now, &mut self.queues.trace);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
@@ -395,6 +426,7 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         while let Some((to, ticket, message)) = self.publisher.next_direct(now) {
+            Tracing(self).handle_direct(now, &message, Some(to));
             let up = self.sessions.is_up(&to);
             if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
                 self.publisher.direct_over(ticket);
@@ -445,9 +477,9 @@ impl NodeCore {
     }
 
     /// The disk takes nothing for now. Nobody is held for it: that could take hours.
-    fn handle_storage_waits(&mut self, now: Now, why: String) {
-        if self.persistence.handle_waits(&why) {
-            self.emit(Event::StorageWaits { why });
+    fn handle_storage_waits(&mut self, now: Now, reason: Reason, why: String) {
+        if self.persistence.handle_waits(reason, &why) {
+            self.emit(Event::StorageWaits { reason, why });
         }
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
@@ -502,8 +534,8 @@ impl NodeCore {
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
-    fn handle_storage_failed(&mut self, now: Now, why: String) {
-        let Some(published) = self.persistence.handle_failed(&why) else { return };
+    fn handle_storage_failed(&mut self, now: Now, reason: Reason, why: String) {
+        let Some(published) = self.persistence.handle_failed(reason, &why) else { return };
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
         let queued = self.publisher.give_up_broadcasts();
@@ -511,7 +543,7 @@ impl NodeCore {
         for ticket in published.chain(queued).chain(unsent) {
             self.emit(Event::Completed { ticket, outcome: Outcome::NotDurable(why.clone()) });
         }
-        self.emit(Event::StorageFailed { why });
+        self.emit(Event::StorageFailed { reason, why });
     }
 
     pub(super) fn emit(&mut self, event: Event) {

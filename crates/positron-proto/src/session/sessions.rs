@@ -5,9 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, Flow, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig, SessionCounters,
-    SessionEffect, SessionLevels, SessionView,
+    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
+    LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig,
+    SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
     carrier::CarrierEvent,
@@ -29,7 +29,7 @@ use crate::{
     },
     metric::{Family, Level, Way},
     rng::Rng,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{
         body::Body,
         frame::{CloseReason, Frame, Lane},
@@ -451,6 +451,11 @@ impl Sessions {
     /// Whether there is a session with `peer`.
     pub fn is_up(&self, peer: &NodeId) -> bool {
         self.conversations.is_up(peer)
+    }
+
+    /// How long a round trip to `peer` takes, smoothed, if that is known.
+    pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
+        self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
     }
 
     /// Live sessions in order of the peer's id.
