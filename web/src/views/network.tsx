@@ -1,12 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { headers } from "../api/client";
+import { headers, Refusal, tell } from "../api/client";
 import type { Scene } from "../graph/scene";
 import { palette, wantsLessMotion, whenThemeChanges } from "../graph/palette";
 import { Look, type Glow, type SceneEdge } from "../graph/view";
 import { count, ms, remote, shortId } from "../format";
 import { PauseIcon, PlayIcon } from "../parts/icons";
 import { Picture, Sign } from "../parts/picture";
-import { Empty, Segments, Title } from "../parts/small";
+import { Empty, Outcome, Segments, Title, type Said } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { depthOf, nextStart, paceOf, quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
 
@@ -85,6 +85,8 @@ type Speed = (typeof SPEEDS)[number][0];
 /** How long a message glows after it came, in virtual milliseconds. */
 const FADE_MS = 400;
 const LONGEST_HOP_MS = 2000;
+/** How far behind a running simulation the picture stays, so that it moves evenly. */
+const LIVE_LAG_MS = 600;
 
 function Player({ source, choose, failed }: { source: Source; choose: preact.ComponentChildren; failed: string | null }) {
   const { recording } = source;
@@ -94,6 +96,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   const [speed, setSpeed] = useState<Speed>("1");
   const [message, setMessage] = useState<Message | null>(null);
   const [chosen, setChosen] = useState(-1);
+  const [follows, setFollows] = useState(!source.whole);
+  const live = follows && !source.whole && !message;
   const clock = useRef(t);
   clock.current = t;
 
@@ -118,12 +122,15 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   );
   const ties = useMemo(() => recording.everLinked().map(({ a, b }) => edge(a, b)), [recording, source.version]);
   const laidOut = useRef(0);
+  const chosenUp = chosen >= 0 && moment.up[chosen] === 1;
 
   useEffect(() => {
     const made = scene.current;
     if (!made) return;
-    made.show(nodes, edges, laidOut.current === source.version ? null : ties);
-    laidOut.current = source.version;
+    // A picture that is laid out anew with each link that is made would never rest.
+    const grew = ties.length > laidOut.current * 1.05;
+    made.show(nodes, edges, grew ? ties : null);
+    if (grew) laidOut.current = ties.length;
   }, [nodes, edges, ties]);
 
   useEffect(() => {
@@ -131,12 +138,19 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   }, [recording, message, t, nodes, edges]);
 
   useEffect(() => {
-    if (!playing) return;
+    if (!playing && !live) return;
     let frame = 0;
     let before = performance.now();
     const tick = (now: number) => {
-      let next = clock.current + (now - before) * Number(speed);
+      let next = clock.current + (now - before) * (live ? 1 : Number(speed));
       before = now;
+      if (live) {
+        const behind = recording.lengthMs - next;
+        if (behind > 4 * LIVE_LAG_MS) next = recording.lengthMs - LIVE_LAG_MS;
+        setT(Math.max(recording.startMs, Math.min(next, recording.lengthMs)));
+        frame = requestAnimationFrame(tick);
+        return;
+      }
       // A cut may lie between two hops: nothing moves, and nobody wants to wait for it.
       const moves = message && nextStart(message, next);
       if (moves && moves - next > 4 * fadeOf(message)) next = moves - fadeOf(message);
@@ -147,7 +161,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     };
     frame = requestAnimationFrame(tick);
     return () => cancelAnimationFrame(frame);
-  }, [playing, speed, recording, message, source.version]);
+  }, [playing, live, speed, recording, message, source.version]);
 
   const watch = (of: Message | null) => {
     setMessage(of);
@@ -180,7 +194,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
         name="Simulated network"
         says={`Seed ${remote(recording.seed, 40)}: ${count(up)} of ${count(recording.ids.length)} nodes up, ${count(edges.length)} links${source.whole ? "" : ", still running"}`}
       >
-        {choose}
+        {source.whole ? choose : <Orders node={chosen} up={chosenUp} />}
       </Title>
       <div class="beside">
         <section class="panel scene-panel">
@@ -220,6 +234,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
                   value={t}
                   onInput={(event) => {
                     setPlaying(false);
+                    setFollows(false);
                     setMessage(null);
                     setT(Number(event.currentTarget.value));
                   }}
@@ -228,6 +243,15 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
               <time>{(t / 1000).toFixed(speed === "0.02" ? 3 : 1)} s</time>
             </div>
             <div class="row wide">
+              {!source.whole && (
+                <button type="button" class="button" aria-pressed={live} onClick={() => {
+                  setMessage(null);
+                  setPlaying(false);
+                  setFollows(true);
+                }}>
+                  {live ? "Live" : "Go live"}
+                </button>
+              )}
               <Segments label="Speed" value={speed} choose={setSpeed} choices={SPEEDS} />
               <span class="small muted">
                 {failed ?? (recording.told(step) || "Nothing but messages moves")}
@@ -239,6 +263,33 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
         <Messages recording={recording} version={source.version} message={message} watch={watch} chosen={chosen < 0 ? null : say(chosen)} />
       </div>
     </div>
+  );
+}
+
+/** What may be done to a simulation that is running. */
+function Orders({ node, up }: { node: number; up: boolean }) {
+  const [said, setSaid] = useState<Said | null>(null);
+  const order = async (action: string, body: unknown, done: string) => {
+    try {
+      await tell(`/v1/actions/${action}`, body);
+      setSaid({ ok: true, text: done });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      setSaid({ ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+    }
+  };
+  return (
+    <>
+      <Outcome of={said} />
+      {node >= 0 && (up ? (
+        <button type="button" class="button danger" onClick={() => void order("kill", { node }, "The node dies.")}>Kill this node</button>
+      ) : (
+        <button type="button" class="button" onClick={() => void order("start", { node }, "The node starts.")}>Start this node</button>
+      ))}
+      <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>
+      <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>
+      <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>
+    </>
   );
 }
 
@@ -360,9 +411,16 @@ function Messages(props: {
   );
 }
 
+const spreads = new WeakMap<Message, { hops: number; spread: Spread }>();
+
 function spreadOf(message: Message): Spread {
+  // A recording that grows asks again and again; most messages are over.
+  const known = spreads.get(message);
+  if (known?.hops === message.hops.length) return known.spread;
   const delays = [...message.arrivals.values()].map((at) => at - message.began).sort((x, y) => x - y);
   let depth = 0;
   for (const node of message.parents.keys()) depth = Math.max(depth, depthOf(message, node));
-  return { message, reached: delays.length, p50: quantile(delays, 0.5), p99: quantile(delays, 0.99), depth };
+  const spread = { message, reached: delays.length, p50: quantile(delays, 0.5), p99: quantile(delays, 0.99), depth };
+  spreads.set(message, { hops: message.hops.length, spread });
+  return spread;
 }
