@@ -167,8 +167,8 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
   };
   const events = [
     { event: "peer_joined", peer: names[1], address: "198.51.100.1:8888", direction: "inbound" },
-    { event: "peer_left", peer: names[2], reason: text("nothing came from it for three seconds") },
-    { event: "dial_failed", address: "192.0.2.9:8888", reason: text("nothing listens there") },
+    { event: "peer_left", peer: names[2], reason: "keepalive_timeout", by: "network", sentence: text("Nothing came from it for three seconds."), remedy: "Look at the way to it." },
+    { event: "dial_failed", address: "192.0.2.9:8888", reason: "refused", sentence: text("Nothing listens there."), remedy: "Is the other node running?" },
     { event: "peer_banned", peer: names[3], reason: text("its score fell too low"), until_unix_secs: 1_900_000_000 },
     { event: "external_addresses", addresses: ["198.51.100.200:8888"] },
   ];
