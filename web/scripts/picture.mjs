@@ -1,19 +1,22 @@
 // Makes the picture of the README from the page itself: a message on its way through 1,000 nodes.
-//   node scripts/picture.mjs [RECORDING] [FILE]
-// Without a recording a made-up one is drawn. With Inter installed (Debian: fonts-inter) it looks as
-// the one that is committed.
+//   node scripts/picture.mjs RECORDING [FILE]
+// RECORDING is what `positron-net simulate --record` wrote; README.md says which. With Inter installed
+// (Debian: fonts-inter) it looks as the one that is committed.
 import { readFileSync } from "node:fs";
 import { stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { launch, skip, watched } from "../test/browser.mjs";
 import { serve } from "../test/serve.mjs";
 import { world } from "../test/world.mjs";
-import { recording } from "./network.mjs";
 import { palettePng } from "./png.mjs";
 
 if (skip) process.exit(1);
 const [source, file = fileURLToPath(new URL("../picture.png", import.meta.url))] = process.argv.slice(2);
-const lines = source ? readFileSync(source, "utf8") : [...recording({ nodes: 1000, seconds: 60, seed: 11 })].join("\n");
+if (!source) {
+  console.error("usage: node scripts/picture.mjs RECORDING [FILE]");
+  process.exit(2);
+}
+const lines = readFileSync(source, "utf8");
 const browser = await launch();
 const site = await serve(world({ recording: lines }));
 const { page } = await watched(browser, site.origin, { colorScheme: "dark", viewport: { width: 1280, height: 760 } });
@@ -26,7 +29,8 @@ await page.goto(site.address);
 await page.getByText(/nodes up/).waitFor();
 await page.waitForFunction(() => window.scene?.moving, null, { timeout: 60_000 });
 await page.waitForFunction(() => window.scene.moving === false, null, { timeout: 60_000 });
-await page.locator("tbody .id").nth(Number(process.env.MESSAGE ?? 8)).click();
+// The last message: by then everybody is up.
+await page.locator("tbody .id").last().click();
 // It is stopped where about half of the nodes have the message.
 await page.waitForFunction(() => {
   const heat = window.scene.view.glow?.heat ?? [];

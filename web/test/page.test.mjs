@@ -286,6 +286,37 @@ describe("the page", { skip }, () => {
     });
   });
 
+  test("a simulation that runs is followed as it grows, and takes orders", async () => {
+    const lines = [...recording({ nodes: 30, seconds: 8, messagesASecond: 2 })];
+    const begin = `${lines.slice(0, 20).join("\n")}\n`;
+    await story(world({ recording: begin, grows: true }), async (page, site) => {
+      // Chunks come with the first that comes half a second after: the page draws no faster.
+      let at = 20;
+      const push = () => site.push(lines[at++]);
+      while (!(await page.getByText("30 of 30 nodes up").isVisible())) push();
+      await page.getByText("still running").waitFor();
+      assert.ok(at < lines.length - 1);
+      await page.getByRole("button", { name: "Live", exact: true }).waitFor();
+      await page.getByRole("button", { name: "Split" }).click();
+      await page.getByText("Half of the nodes are cut off.").waitFor();
+      await page.getByRole("button", { name: "Slow" }).click();
+      await page.getByText("This network cannot be slowed.").waitFor();
+      await page.locator(".picture canvas").focus();
+      await page.keyboard.press("ArrowRight");
+      await page.getByRole("button", { name: "Kill this node" }).click();
+      await page.getByText("The node dies.").waitFor();
+      assert.deepEqual(await violations(page), []);
+      await page.getByRole("slider").fill("500");
+      await page.getByRole("button", { name: "Go live" }).click();
+      while (at < lines.length) push();
+      site.end();
+      await page.getByText("still running").waitFor({ state: "detached" });
+      await page.getByText("Open a recording").waitFor();
+      await page.getByRole("slider").fill("8000");
+      await page.getByText("8.0 s", { exact: true }).waitFor();
+    });
+  });
+
   test("time is moved by the slider, and a partition is seen", async () => {
     const lines = [...recording({ nodes: 90, seconds: 10 })].join("\n");
     await story(world({ recording: lines }), async (page) => {

@@ -17,7 +17,7 @@ export const TOKEN = "a-token-for-tests";
 
 /** Starts serving a world, at a port of its own or at a given one. */
 export async function serve(first, at = 0) {
-  const of = { world: first, streams: new Set(), asked: [] };
+  const of = { world: first, streams: new Set(), readers: new Set(), asked: [] };
   const server = createServer((request, response) => void answer(of, request, response).catch((error) => {
     response.destroy();
     console.error(error);
@@ -34,6 +34,13 @@ export async function serve(first, at = 0) {
     },
     gap() {
       for (const stream of of.streams) stream.write("event: gap\ndata: {}\n\n");
+    },
+    /** A recording that grows goes on with a line. */
+    push(line) {
+      for (const reader of of.readers) reader.write(`${line}\n`);
+    },
+    end() {
+      for (const reader of of.readers) reader.end();
     },
     close() {
       for (const stream of of.streams) stream.end();
@@ -59,7 +66,11 @@ async function answer(of, request, response) {
   if (url.pathname === "/v1/events" && of.world.recording === null) return events(of, request, response);
   if (url.pathname === "/v1/recording" && of.world.recording !== null) {
     response.writeHead(200, { ...HEADERS, "Content-Type": "application/x-ndjson" });
-    return response.end(of.world.recording);
+    if (!of.world.grows) return response.end(of.world.recording);
+    response.write(of.world.recording);
+    of.readers.add(response);
+    response.on("close", () => of.readers.delete(response));
+    return undefined;
   }
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);

@@ -13,7 +13,7 @@ const REASONS = [
 const iso = (ageS) => new Date(Date.now() - ageS * 1000).toISOString();
 
 /** Functions by path: what a node with so many peers, in a network of so many, answers. */
-export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null } = {}) {
+export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null, grows = false } = {}) {
   const roll = dice(seed);
   const names = ids(Math.max(peers + 1, nodes, 12), roll);
   const me = names[0];
@@ -167,16 +167,19 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
   };
   const events = [
     { event: "peer_joined", peer: names[1], address: "198.51.100.1:8888", direction: "inbound" },
-    { event: "peer_left", peer: names[2], reason: text("nothing came from it for three seconds") },
-    { event: "dial_failed", address: "192.0.2.9:8888", reason: text("nothing listens there") },
+    { event: "peer_left", peer: names[2], reason: "keepalive_timeout", by: "network", sentence: text("Nothing came from it for three seconds."), remedy: "Look at the way to it." },
+    { event: "dial_failed", address: "192.0.2.9:8888", reason: "refused", sentence: text("Nothing listens there."), remedy: "Is the other node running?" },
     { event: "peer_banned", peer: names[3], reason: text("its score fell too low"), until_unix_secs: 1_900_000_000 },
     { event: "external_addresses", addresses: ["198.51.100.200:8888"] },
   ];
 
   return {
-    me, names, live, events, recording,
+    me, names, live, events, recording, grows,
     answer(method, url, body) {
       const { pathname, searchParams } = url;
+      if (grows && /^\/v1\/actions\/(partition|slow|heal|kill|start)$/.test(pathname)) {
+        return body.ms > 400 ? refusal(409, "not_possible", "This network cannot be slowed.", "") : { done: "it" };
+      }
       if (recording !== null && pathname !== "/v1/topology") return refusal(404, "not_here", "A simulation has no node.", "");
       if (method === "GET" && gets[pathname]) return gets[pathname]();
       if (method === "GET" && pathname === "/v1/history") return history(Math.min(Number(searchParams.get("last") ?? 600), 3600));

@@ -61,7 +61,7 @@ function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
     .alphaMin(0.01)
     .alphaDecay(many ? 0.06 : 0.035)
     .velocityDecay(0.45)
-    .force("charge", forceManyBody().strength(count < 80 ? -420 : -46).theta(many ? 1.4 : 1.1))
+    .force("charge", forceManyBody().strength(count < 80 ? -420 : ringed || many ? -46 : -120).theta(many ? 1.4 : 1.1))
     .force("link", tie)
     .force("ring", ringed ? forceRadial(onRing).strength(count < 80 ? 0.9 : 0.22) : null)
     .force("x", forceX(0).strength(ringed ? 0 : 0.045))

@@ -110,7 +110,7 @@ export function drawNodes(context: CanvasRenderingContext2D, view: View): void {
     batches[heat < 0 ? node.look : heat < 0.6 ? LIT : LIT_JUST_NOW]!.push(i);
   });
   const r = radius(view);
-  const fills = lookColours(colours, glow !== null);
+  const fills = lookColours(colours, glow?.one ?? false);
   batches.forEach((batch, look) => {
     if (batch.length === 0) return;
     context.fillStyle = fills[look]!;
@@ -271,7 +271,7 @@ export function drawGlow(context: CanvasRenderingContext2D, view: View): void {
       const px = positions[2 * i]! * k + x;
       const py = positions[2 * i + 1]! * k + y;
       context.moveTo(px + r * 3, py);
-      context.arc(px, py, r * (1.6 + 1.8 * heat), 0, TAU);
+      context.arc(px, py, r + Math.min(r, 5) * (0.6 + 1.8 * heat), 0, TAU);
     });
     context.fill();
   }

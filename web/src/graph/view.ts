@@ -32,6 +32,8 @@ export interface Spark {
 }
 
 export interface Glow {
+  /** It is about one message: whoever lacks it is dimmed. */
+  one: boolean;
   /** For each node since when it has the message, 0 to 1 as it fades; below 0: it has it not. */
   heat: Float32Array;
   sparks: Spark[];

@@ -21,7 +21,8 @@ export interface Message {
   hops: Hop[];
   /** When each node had it first. */
   arrivals: Map<number, number>;
-  depth: Map<number, number>;
+  /** From whom each node had it first. */
+  parents: Map<number, number>;
 }
 
 export interface Link {
@@ -151,10 +152,10 @@ export class Recording {
     const of = this.steps[step];
     if (!of) return "";
     const parts = [
-      of.up.length > 0 ? `${of.up.length} came up` : "",
-      of.down.length > 0 ? `${of.down.length} went down` : "",
-      of.cut.length > 0 ? `${of.cut.length} links cut` : "",
-      of.links.length > 0 ? `${of.links.length} links made` : "",
+      of.up.length > 0 ? `${nodes(of.up.length)} came up` : "",
+      of.down.length > 0 ? `${nodes(of.down.length)} went down` : "",
+      of.cut.length > 0 ? `${links(of.cut.length)} cut` : "",
+      of.links.length > 0 ? `${links(of.links.length)} made` : "",
     ];
     return parts.filter((part) => part !== "").join(", ");
   }
@@ -209,7 +210,7 @@ export class Recording {
         ended: began,
         hops: [],
         arrivals: new Map([[from, began]]),
-        depth: new Map([[from, 0]]),
+        parents: new Map(),
       };
       this.messages.set(id, message);
     }
@@ -221,7 +222,7 @@ export class Recording {
     const before = message.arrivals.get(to);
     if (before === undefined || end < before) {
       message.arrivals.set(to, end);
-      message.depth.set(to, (message.depth.get(from) ?? 0) + 1);
+      message.parents.set(to, from);
     }
     message.ended = Math.max(message.ended, message.arrivals.get(to)!);
   }
@@ -250,6 +251,9 @@ export class Recording {
     return said.filter((pair) => Array.isArray(pair) && this.isNode(pair[0]) && this.isNode(pair[1])) as [number, number][];
   }
 }
+
+const nodes = (n: number) => `${n} ${n === 1 ? "node" : "nodes"}`;
+const links = (n: number) => `${n} ${n === 1 ? "link" : "links"}`;
 
 function copy(moment: Moment): Moment {
   return { up: moment.up.slice(), links: new Set(moment.links) };
@@ -289,6 +293,35 @@ export async function read(
   }
   if (!recording) throw new Unreadable("The recording is empty.");
   grew(recording, true);
+}
+
+/** Over how many hops a node had a message. */
+export function depthOf(message: Message, node: number): number {
+  let depth = 0;
+  let at: number | undefined = node;
+  // A recording may say what cannot be: that two have it from one another.
+  while (at !== undefined && at !== message.sender && depth <= message.parents.size) {
+    at = message.parents.get(at);
+    depth += 1;
+  }
+  return depth;
+}
+
+/** In what time about half of a message's way is gone: by that it is shown slowly or fast. */
+export function paceOf(message: Message): number {
+  const delays = [...message.arrivals.values()].map((at) => at - message.began).sort((x, y) => x - y);
+  return Math.max(1, quantile(delays, 0.5));
+}
+
+/** When something moves next that is not on its way yet; nothing if all is over. */
+export function nextStart(message: Message, t: number): number | null {
+  let next: number | null = null;
+  for (const hop of message.hops) {
+    if (hop.end <= t) continue;
+    if (hop.start <= t) return t;
+    if (next === null || hop.start < next) next = hop.start;
+  }
+  return next;
 }
 
 /** The value below which a part of them lies. */

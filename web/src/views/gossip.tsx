@@ -236,7 +236,7 @@ function play(scene: Scene | null, tree: Tree): () => void {
         trail.push(hop.from, hop.to);
       } else if (now > hop.fromMs) sparks.push({ from: hop.from, to: hop.to, part: (now - hop.fromMs) / (hop.afterMs - hop.fromMs) });
     }
-    scene.glow({ heat, sparks, trail });
+    scene.glow({ one: true, heat, sparks, trail });
     if (now < last * 1.3) frame = requestAnimationFrame(step);
   };
   step();

@@ -1,14 +1,14 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { headers } from "../api/client";
+import { headers, Refusal, tell } from "../api/client";
 import type { Scene } from "../graph/scene";
 import { palette, wantsLessMotion, whenThemeChanges } from "../graph/palette";
 import { Look, type Glow, type SceneEdge } from "../graph/view";
 import { count, ms, remote, shortId } from "../format";
 import { PauseIcon, PlayIcon } from "../parts/icons";
 import { Picture, Sign } from "../parts/picture";
-import { Empty, Segments, Title } from "../parts/small";
+import { Empty, Outcome, Segments, Title, type Said } from "../parts/small";
 import { Table, type Column } from "../parts/table";
-import { quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
+import { depthOf, nextStart, paceOf, quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
 
 type Source = { recording: Recording; whole: boolean; version: number };
 
@@ -85,6 +85,8 @@ type Speed = (typeof SPEEDS)[number][0];
 /** How long a message glows after it came, in virtual milliseconds. */
 const FADE_MS = 400;
 const LONGEST_HOP_MS = 2000;
+/** How far behind a running simulation the picture stays, so that it moves evenly. */
+const LIVE_LAG_MS = 600;
 
 function Player({ source, choose, failed }: { source: Source; choose: preact.ComponentChildren; failed: string | null }) {
   const { recording } = source;
@@ -94,6 +96,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   const [speed, setSpeed] = useState<Speed>("1");
   const [message, setMessage] = useState<Message | null>(null);
   const [chosen, setChosen] = useState(-1);
+  const [follows, setFollows] = useState(!source.whole);
+  const live = follows && !source.whole && !message;
   const clock = useRef(t);
   clock.current = t;
 
@@ -118,12 +122,15 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   );
   const ties = useMemo(() => recording.everLinked().map(({ a, b }) => edge(a, b)), [recording, source.version]);
   const laidOut = useRef(0);
+  const chosenUp = chosen >= 0 && moment.up[chosen] === 1;
 
   useEffect(() => {
     const made = scene.current;
     if (!made) return;
-    made.show(nodes, edges, laidOut.current === source.version ? null : ties);
-    laidOut.current = source.version;
+    // A picture that is laid out anew with each link that is made would never rest.
+    const grew = ties.length > laidOut.current * 1.05;
+    made.show(nodes, edges, grew ? ties : null);
+    if (grew) laidOut.current = ties.length;
   }, [nodes, edges, ties]);
 
   useEffect(() => {
@@ -131,12 +138,22 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   }, [recording, message, t, nodes, edges]);
 
   useEffect(() => {
-    if (!playing) return;
+    if (!playing && !live) return;
     let frame = 0;
     let before = performance.now();
     const tick = (now: number) => {
-      const next = clock.current + (now - before) * Number(speed);
+      let next = clock.current + (now - before) * (live ? 1 : Number(speed));
       before = now;
+      if (live) {
+        const behind = recording.lengthMs - next;
+        if (behind > 4 * LIVE_LAG_MS) next = recording.lengthMs - LIVE_LAG_MS;
+        setT(Math.max(recording.startMs, Math.min(next, recording.lengthMs)));
+        frame = requestAnimationFrame(tick);
+        return;
+      }
+      // A cut may lie between two hops: nothing moves, and nobody wants to wait for it.
+      const moves = message && nextStart(message, next);
+      if (moves && moves - next > 4 * fadeOf(message)) next = moves - fadeOf(message);
       const end = message ? message.ended + FADE_MS : recording.lengthMs;
       setT(Math.min(next, end));
       if (next >= end) setPlaying(false);
@@ -144,7 +161,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     };
     frame = requestAnimationFrame(tick);
     return () => cancelAnimationFrame(frame);
-  }, [playing, speed, recording, message, source.version]);
+  }, [playing, live, speed, recording, message, source.version]);
 
   const watch = (of: Message | null) => {
     setMessage(of);
@@ -154,7 +171,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
       return;
     }
     setT(of.began);
-    setSpeed(of.ended - of.began > 2000 ? "1" : of.ended - of.began > 200 ? "0.1" : "0.02");
+    const pace = paceOf(of);
+    setSpeed(pace > 1000 ? "1" : pace > 150 ? "0.1" : "0.02");
     setPlaying(true);
   };
 
@@ -165,7 +183,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     const parts = [
       nodes[i]?.label ?? "",
       moment.up[i] ? `up, ${degree(i)} links` : "down",
-      message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${message.depth.get(i)} hops`) : "",
+      message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${depthOf(message, i)} hops`) : "",
     ];
     return parts.filter((part) => part !== "").join("\n");
   };
@@ -176,7 +194,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
         name="Simulated network"
         says={`Seed ${remote(recording.seed, 40)}: ${count(up)} of ${count(recording.ids.length)} nodes up, ${count(edges.length)} links${source.whole ? "" : ", still running"}`}
       >
-        {choose}
+        {source.whole ? choose : <Orders node={chosen} up={chosenUp} />}
       </Title>
       <div class="beside">
         <section class="panel scene-panel">
@@ -216,6 +234,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
                   value={t}
                   onInput={(event) => {
                     setPlaying(false);
+                    setFollows(false);
                     setMessage(null);
                     setT(Number(event.currentTarget.value));
                   }}
@@ -224,6 +243,15 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
               <time>{(t / 1000).toFixed(speed === "0.02" ? 3 : 1)} s</time>
             </div>
             <div class="row wide">
+              {!source.whole && (
+                <button type="button" class="button" aria-pressed={live} onClick={() => {
+                  setMessage(null);
+                  setPlaying(false);
+                  setFollows(true);
+                }}>
+                  {live ? "Live" : "Go live"}
+                </button>
+              )}
               <Segments label="Speed" value={speed} choose={setSpeed} choices={SPEEDS} />
               <span class="small muted">
                 {failed ?? (recording.told(step) || "Nothing but messages moves")}
@@ -238,14 +266,45 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   );
 }
 
+/** What may be done to a simulation that is running. */
+function Orders({ node, up }: { node: number; up: boolean }) {
+  const [said, setSaid] = useState<Said | null>(null);
+  const order = async (action: string, body: unknown, done: string) => {
+    try {
+      await tell(`/v1/actions/${action}`, body);
+      setSaid({ ok: true, text: done });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      setSaid({ ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+    }
+  };
+  return (
+    <>
+      <Outcome of={said} />
+      {node >= 0 && (up ? (
+        <button type="button" class="button danger" onClick={() => void order("kill", { node }, "The node dies.")}>Kill this node</button>
+      ) : (
+        <button type="button" class="button" onClick={() => void order("start", { node }, "The node starts.")}>Start this node</button>
+      ))}
+      <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>
+      <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>
+      <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>
+    </>
+  );
+}
+
 function edge(a: number, b: number): SceneEdge {
   return { a, b, heard: false, tcp: false, dialled: 0, word: "", length: 40 };
+}
+
+function fadeOf(message: Message): number {
+  return Math.max(30, paceOf(message) * 0.5);
 }
 
 /** Who glows at a time: the way of one message, or of all that move just then. */
 function glowAt(recording: Recording, message: Message | null, t: number): Glow {
   const heat = new Float32Array(recording.ids.length).fill(-1);
-  const fade = message ? Math.max(30, (message.ended - message.began) * 0.25) : FADE_MS;
+  const fade = message ? fadeOf(message) : FADE_MS;
   const hops = message ? message.hops : recording.hopsBetween(t - fade, t + LONGEST_HOP_MS);
   const sparks = [];
   const trail: number[] = [];
@@ -255,7 +314,7 @@ function glowAt(recording: Recording, message: Message | null, t: number): Glow 
     if (t >= hop.end) heat[hop.to] = Math.max(heat[hop.to]!, message ? Math.max(0, 1 - (t - hop.end) / fade) : 1 - (t - hop.end) / fade);
     else if (t > hop.start) sparks.push({ from: hop.from, to: hop.to, part: (t - hop.start) / (hop.end - hop.start) });
   }
-  return { heat, sparks, trail };
+  return { one: message !== null, heat, sparks, trail };
 }
 
 /** What happened when, above the slider: hops as bars, changes of the network as marks. */
@@ -352,9 +411,16 @@ function Messages(props: {
   );
 }
 
+const spreads = new WeakMap<Message, { hops: number; spread: Spread }>();
+
 function spreadOf(message: Message): Spread {
+  // A recording that grows asks again and again; most messages are over.
+  const known = spreads.get(message);
+  if (known?.hops === message.hops.length) return known.spread;
   const delays = [...message.arrivals.values()].map((at) => at - message.began).sort((x, y) => x - y);
   let depth = 0;
-  for (const one of message.depth.values()) depth = Math.max(depth, one);
-  return { message, reached: delays.length, p50: quantile(delays, 0.5), p99: quantile(delays, 0.99), depth };
+  for (const node of message.parents.keys()) depth = Math.max(depth, depthOf(message, node));
+  const spread = { message, reached: delays.length, p50: quantile(delays, 0.5), p99: quantile(delays, 0.99), depth };
+  spreads.set(message, { hops: message.hops.length, spread });
+  return spread;
 }

@@ -7,29 +7,31 @@ export function describe(event: NodeEvent): string {
   const { data } = event;
   const id = (of: unknown) => remote(shortId(String(of ?? "?")), 80);
   const said = (of: unknown) => remote(of);
+  // A reason is a word of a closed list, and comes with its sentence; orders come with words alone.
+  const why = remote(typeof data.sentence === "string" ? data.sentence : data.reason);
   switch (event.name) {
     case "peer_joined":
       return `${id(data.peer)} joined at ${said(data.address)}, dialled by ${data.direction === "inbound" ? "the peer" : "this node"}`;
     case "peer_left":
-      return `${id(data.peer)} left: ${said(data.reason)}`;
+      return `${id(data.peer)} left: ${why}`;
     case "peers_refused":
-      return `${id(data.peer)} at ${said(data.address)} was refused: ${said(data.reason)}`;
+      return `${id(data.peer)} at ${said(data.address)} was refused: ${why}`;
     case "few_peers":
       return `${said(data.connected)} of at least ${said(data.wanted)} peers are connected`;
     case "dial_failed":
-      return `Dialling ${said(data.address)} led to nothing: ${said(data.reason)}`;
+      return `Dialling ${said(data.address)} led to nothing: ${why}`;
     case "peer_banned":
-      return `${id(data.peer)} is banned: ${said(data.reason)}`;
+      return `${id(data.peer)} is banned: ${why}`;
     case "address_banned":
-      return `${said(data.addresses)} is banned: ${said(data.reason)}`;
+      return `${said(data.addresses)} is banned: ${why}`;
     case "external_addresses":
       return `Seen by others at ${Array.isArray(data.addresses) ? data.addresses.map(said).join(", ") : "no address"}`;
     case "storage_waits":
-      return `The disk takes nothing for now: ${said(data.reason)}`;
+      return `The disk takes nothing for now: ${why}`;
     case "storage_back":
       return "The disk takes what it is given again";
     case "storage_failed":
-      return `Storage failed for good: ${said(data.reason)}`;
+      return `Storage failed for good: ${why}`;
     default: {
       const rest = Object.entries(data)
         .filter(([key]) => key !== "event")
