@@ -9,6 +9,7 @@ use std::{
 use positron_networking::{
     Direction, NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -339,10 +340,9 @@ fn control(node: &Node, folder: &Path, terminal: &Terminal) -> Option<Server> {
 async fn answer(node: Node, request: Request) -> Response {
     match request {
         Request::Status => status(&node.stats()),
-        Request::Bans => match serde_json::to_value(node.bans().await) {
-            Ok(bans) => Response::Bans(bans),
-            Err(error) => Response::Refused(error.to_string()),
-        },
+        Request::Bans => written(&node.bans().await, Response::Bans),
+        Request::LostPeers => written(&node.lost_peers().await, Response::LostPeers),
+        Request::Dials => written(&node.recent_dials().await, Response::Dials),
         Request::Order(order) => match obey(&node, order).await {
             Ok(whom) => Response::Obeyed(whom),
             Err(why) => Response::Refused(why),
@@ -354,6 +354,13 @@ async fn answer(node: Node, request: Request) -> Response {
             },
             Err(error) => Response::Refused(error),
         },
+    }
+}
+
+fn written<T: Serialize>(what: &T, answer: fn(Value) -> Response) -> Response {
+    match serde_json::to_value(what) {
+        Ok(value) => answer(value),
+        Err(error) => Response::Refused(error.to_string()),
     }
 }
 

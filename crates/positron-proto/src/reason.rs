@@ -167,7 +167,7 @@ reasons! {
     MemoryFull "memory_full" [Session Dial]
         "The node that ended it had no room for another unfinished message."
         "Nothing: what was under way comes again over the next link.";
-    RecordBroken "record_broken" [Session]
+    RecordBroken "record_broken" [Session Dial]
         "A record did not open: something between the two nodes changed bytes."
         "Look for a device on the way that changes traffic; the session begins anew.";
     UnknownReason "unknown_reason" [Session Dial]

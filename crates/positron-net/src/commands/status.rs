@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    commands::ask_running,
+    commands::{ask_running, ended::walk},
     control::{Request, Response},
     failure::{Exit, Failure},
     global::Global,
@@ -37,7 +37,15 @@ impl StatusOptions {
             return Ok(Exit::Ok);
         }
         let status = read(value)?;
-        terminal.data(fields(&status))?;
+        let mut fields = fields(&status);
+        if status.peers.is_empty() {
+            let dials = match ask_running(&self.selector, &Request::Dials, terminal)? {
+                Response::Dials(dials) => dials,
+                other => return Err(other.unexpected()),
+            };
+            fields.list("what came of dials", walk(dials)?);
+        }
+        terminal.data(fields)?;
         if !status.peers.is_empty() {
             terminal.data(peers(&status, terminal))?;
         }

@@ -60,6 +60,10 @@ pub(crate) enum Request {
     },
     /// Which bans are there?
     Bans,
+    /// Who left, and why?
+    LostPeers,
+    /// What came of the last dials?
+    Dials,
     /// Treat a peer so from now on.
     Order(PeerRequest),
 }
@@ -76,6 +80,10 @@ pub(crate) enum Response {
     NotJoined(NotJoined),
     /// To [`Request::Bans`].
     Bans(Value),
+    /// To [`Request::LostPeers`].
+    LostPeers(Value),
+    /// To [`Request::Dials`].
+    Dials(Value),
     /// To [`Request::Order`]: done, and for whom.
     Obeyed(Value),
     /// The request was not understood, or not granted, and why.

@@ -52,7 +52,7 @@ pub use core::NodeCore;
 pub use counters::NodeCounters;
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};
 pub use effect::{CheckId, Effect};
-pub use endings::{DialState, DialTarget, LostPeer, RecentDial, dials_in_words};
+pub use endings::{DialState, DialTarget, LostPeer, RecentDial};
 pub use event::{Event, Outcome};
 pub use input::Input;
 pub use rooms::{AllCounters, Message, NodeConfig, Snapshot, Wake};
