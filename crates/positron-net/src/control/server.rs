@@ -125,7 +125,11 @@ mod tests {
 
     async fn answer(request: Request) -> Response {
         match request {
-            Request::Status | Request::Bans | Request::Order(_) => Response::Refused("busy".into()),
+            Request::Status
+            | Request::Bans
+            | Request::LostPeers
+            | Request::Dials
+            | Request::Order(_) => Response::Refused("busy".into()),
             Request::Join { .. } => Response::Joined(NodeId::from_bytes([7; 32])),
         }
     }
