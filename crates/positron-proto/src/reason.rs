@@ -302,6 +302,9 @@ reasons! {
     Moved "moved" [Store]
         "The database was moved, deleted or replaced while it was open."
         "Put it back where it was.";
+    DatabaseLocked "database_locked" [Store]
+        "Another program keeps the database from being written to."
+        "End that program, perhaps a backup; the node goes on by itself.";
     DiskFull "disk_full" [Store]
         "There is no room on the disk."
         "Make room; the node goes on by itself.";
