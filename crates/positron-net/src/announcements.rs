@@ -20,7 +20,7 @@ use tokio::{sync::oneshot, time::timeout};
 use crate::{
     failure::{Exit, Failure},
     rate::Rate,
-    terminal::Terminal,
+    terminal::{Terminal, json_line},
 };
 
 /// Lines that wait for a reader who is slow; the others are counted.
@@ -70,7 +70,7 @@ impl Announcements {
     /// end of the second, tells how many were not.
     pub(crate) fn event(&mut self, event: &impl Serialize, now: Instant) {
         // Ours are maps with text for keys.
-        let Ok(text) = serde_json::to_string(event) else { return };
+        let Ok(text) = json_line(event) else { return };
         let kind = serde_json::to_value(event).ok();
         let kind = kind.and_then(|event| event["event"].as_str().map(str::to_owned));
         let kind = kind.unwrap_or_default();

@@ -1,27 +1,26 @@
 //! The `positron-net` command.
 
 mod announcements;
+mod background_writer;
 mod bench;
 mod cli;
 mod commands;
-mod control;
 mod failure;
 mod fd_limit;
 mod files;
 mod global;
 mod home;
 
-mod joining;
 mod logging;
-mod peer_orders;
 mod rate;
+mod recording;
+mod running;
 
 mod service;
 mod settings;
 mod signals;
 mod simulate;
 mod soak;
-mod standard_error;
 mod table;
 mod terminal;
 
@@ -96,6 +95,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Start(options) => options.run(terminal, global),
         Command::Join(options) => options.run(terminal, global),
         Command::Simulate(options) => options.run(terminal, global),
+        Command::Replay(options) => options.run(terminal, global),
         Command::Soak(options) => options.run(terminal, global),
         Command::SoakMember(options) => options.run(),
         Command::Invite(options) => options.run(terminal, global),

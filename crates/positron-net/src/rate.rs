@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 /// Lines that one source may say in one [`WINDOW`]; the others are counted.
-const LINES_PER_WINDOW: u32 = 20;
+pub(crate) const LINES_PER_WINDOW: u32 = 20;
 /// See [`LINES_PER_WINDOW`].
-const WINDOW: Duration = Duration::from_secs(1);
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
 /// What one source said lately.
 #[derive(Debug)]

@@ -1,26 +1,22 @@
 //! A node that runs until a signal, and tells how it is: what `start` and `join` share.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use positron_networking::{
-    Direction, NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine,
+use positron_admin::{
+    Logbook, Server, ServerError, Surroundings, reachability, storage_state, storage_trouble,
 };
-use serde::Serialize;
-use serde_json::{Value, json};
+use positron_networking::{NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine};
+use serde_json::json;
 
 use crate::{
     announcements::Announcements,
-    control::{Request, Response, Server},
     failure::{Exit, Failure},
     fd_limit,
     global::Global,
-    joining::join,
     logging::Log,
-    peer_orders::obey,
     settings::{Settings, passphrase_of_environment},
     signals::Signals,
     table::{Fields, count, duration},
@@ -32,12 +28,13 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Shortest time between two lines that tell why the node is alone.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A node with its control socket.
+/// A node with its API.
 #[derive(Debug)]
 pub(crate) struct Service {
     node: Node,
-    control: Option<Server>,
+    api: Server,
     signals: Signals,
+    log: Log,
     announcements: Announcements,
     terminal: Arc<Terminal>,
     json: bool,
@@ -50,7 +47,7 @@ impl Service {
         global: Global,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let log = Log::start(terminal, settings.level(global))?;
+        let log = Log::start(terminal, settings.log(global))?;
         let signals = Signals::listen(&log)?;
         let announcements = Announcements::start(terminal, global.json)?;
         fd_limit::raise();
@@ -69,9 +66,9 @@ impl Service {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");
         }
-        let control = control(&node, settings.data_dir(), terminal);
+        let api = api(&node, &log, settings, terminal).await?;
         let (terminal, json) = (Arc::clone(terminal), global.json);
-        Ok(Self { node, control, signals, announcements, terminal, json })
+        Ok(Self { node, api, signals, log, announcements, terminal, json })
     }
 
     /// The node.
@@ -138,6 +135,7 @@ impl Service {
         loop {
             tokio::select! {
                 exit = self.signals.asked() => return Ok(exit),
+                () = self.api.stop_asked() => return Ok(Exit::Ok),
                 event = events.recv() => match event {
                     Some(event) => self.tell(&event),
                     None => {
@@ -155,14 +153,13 @@ impl Service {
     pub(crate) async fn shutdown(mut self) -> Result<(), Failure> {
         self.terminal.clear();
         tracing::info!(node = %self.node.id().short(), "stopping");
-        if let Some(control) = self.control {
-            control.close().await;
-        }
+        self.api.close().await;
         let stopped = self.node.shutdown().await;
         if self.json {
             self.announcements.event(&json!({ "event": "stopped" }), Instant::now());
         }
         self.announcements.finish().await;
+        self.log.flush();
         stopped.map_err(|error| {
             Failure::new(Exit::Storage, "the node is stopped, but not everything was written")
                 .because(error)
@@ -170,9 +167,10 @@ impl Service {
     }
 
     fn tell(&mut self, event: &NodeEvent) {
-        let text = sanitised(&event.to_string());
+        // Each kind of event is a kind of message, so that a flood of one hides no other.
+        let kind = name(event);
         match event {
-            NodeEvent::DialFailed { .. } => tracing::debug!("{text}"),
+            NodeEvent::DialFailed { .. } => tracing::debug!(event = kind, "{event}"),
             NodeEvent::PeerBanned { .. }
             | NodeEvent::AddressBanned { .. }
             | NodeEvent::FewPeers { .. }
@@ -182,10 +180,8 @@ impl Service {
             | NodeEvent::SuccessionConflict { .. }
             | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }
-            | NodeEvent::StorageFailed { .. } => {
-                tracing::warn!("{text}");
-            }
-            _ => tracing::info!("{text}"),
+            | NodeEvent::StorageFailed { .. } => tracing::warn!(event = kind, "{event}"),
+            _ => tracing::info!(event = kind, "{event}"),
         }
         if self.json {
             self.announcements.event(event, Instant::now());
@@ -210,7 +206,7 @@ impl Service {
                     "active_peers": stats.active_peers,
                     "known_peers": stats.known_peers,
                     "isolation_reason": stats.isolation_reason,
-                    "storage": storage(&stats),
+                    "storage": storage_state(&stats),
                     "reachable": reachability(&stats),
                 });
                 self.announcements.event(&status, now);
@@ -219,6 +215,12 @@ impl Service {
             }
         }
     }
+}
+
+/// What the event is called for programs.
+fn name(event: &NodeEvent) -> String {
+    let event = serde_json::to_value(event).unwrap_or_default();
+    event["event"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What was told last, and when.
@@ -243,7 +245,8 @@ impl Told {
 
 fn status_line(stats: &Stats) -> String {
     let known = stats.known_peers;
-    let storage = storage_trouble(stats).map(|trouble| format!("; storage {trouble}"));
+    let storage = storage_trouble(stats);
+    let storage = storage.map(|trouble| format!("; storage {}", sanitised(&trouble)));
     let peers = match &stats.isolation_reason {
         Some(why) => format!("alone: {}", sanitised(why)),
         None => {
@@ -267,46 +270,6 @@ fn elsewhere(stats: &Stats) -> Option<String> {
     Some(places.join(" and "))
 }
 
-/// What is wrong with the disk, in words, if anything is.
-fn storage_trouble(stats: &Stats) -> Option<String> {
-    let storage = &stats.storage;
-    match (&storage.failed, &storage.waits_for) {
-        (Some(why), _) => Some(format!("failed: {}", sanitised(why))),
-        (None, Some(why)) => {
-            let broadcasts = count(storage.waiting_broadcasts, "broadcast");
-            Some(format!("waits with {broadcasts} of ours: {}", sanitised(why)))
-        }
-        (None, None) => None,
-    }
-}
-
-/// How the disk is, in words.
-fn storage(stats: &Stats) -> String {
-    storage_trouble(stats).unwrap_or_else(|| match &stats.storage.folder {
-        Some(folder) => format!("in {}", sanitised(&folder.to_string_lossy())),
-        None => "in memory: nothing is kept".into(),
-    })
-}
-
-/// Whether others can reach the node, and how one knows, in words.
-pub(crate) fn reachability(stats: &Stats) -> String {
-    let inbound = stats.peers.iter().filter(|peer| peer.direction == Direction::Inbound).count();
-    if is_on_loopback(stats) {
-        return "from this machine only: it listens on loopback".into();
-    }
-    if inbound > 0 {
-        let verb = if inbound == 1 { "has" } else { "have" };
-        return format!("yes: {} {verb} dialled it", count(inbound, "peer"));
-    }
-    match stats.external_addresses.as_slice() {
-        [] => "not known yet: nobody has dialled it so far".into(),
-        seen => {
-            let seen: Vec<String> = seen.iter().map(ToString::to_string).collect();
-            format!("perhaps: as {}, but nobody has dialled it so far", seen.join(" or "))
-        }
-    }
-}
-
 fn is_on_loopback(stats: &Stats) -> bool {
     stats.listen.iter().all(|address| address.ip().is_loopback())
 }
@@ -326,56 +289,41 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
     Failure::new(exit, "the node cannot start").because(error)
 }
 
-/// The control socket; a node without one runs all the same.
-fn control(node: &Node, folder: &Path, terminal: &Terminal) -> Option<Server> {
-    let node = node.clone();
-    let server = Server::listen(folder, move |request| answer(node.clone(), request));
-    server
-        .inspect_err(|error| {
-            terminal.warning(format_args!("`positron-net status` will not work: {error}"));
-        })
-        .ok()
-}
-
-async fn answer(node: Node, request: Request) -> Response {
-    match request {
-        Request::Status => status(&node.stats()),
-        Request::Bans => written(&node.bans().await, Response::Bans),
-        Request::LostPeers => written(&node.lost_peers().await, Response::LostPeers),
-        Request::Dials => written(&node.recent_dials().await, Response::Dials),
-        Request::Order(order) => match obey(&node, order).await {
-            Ok(whom) => Response::Obeyed(whom),
-            Err(why) => Response::Refused(why),
-        },
-        Request::Join { target } => match target.parse() {
-            Ok(target) => match join(&node, &target).await {
-                Ok(id) => Response::Joined(id),
-                Err(why) => Response::NotJoined(why),
-            },
-            Err(error) => Response::Refused(error),
-        },
+/// The API; a node whose command cannot ask it runs all the same. A port that was wished for and
+/// cannot be had is an error.
+async fn api(
+    node: &Node,
+    log: &Log,
+    settings: &Settings,
+    terminal: &Terminal,
+) -> Result<Server, Failure> {
+    let log: Arc<dyn Logbook> = Arc::new(log.clone());
+    let around = Surroundings { config: settings.told.clone(), log: Some(log) };
+    let mut server = Server::new(node.clone(), around);
+    if let Err(error) = server.listen_in(settings.data_dir()) {
+        terminal.warning(format_args!("`positron-net status` will not work: {error}"));
     }
+    let Some(address) = settings.config.api_listen else { return Ok(server) };
+    let in_clear_text = settings.config.api_in_clear_text;
+    let listens = server.listen_at(address, in_clear_text, settings.data_dir()).await;
+    let address = listens.map_err(|error| no_api(&error))?;
+    tracing::info!(%address, "the API listens");
+    Ok(server)
 }
 
-fn written<T: Serialize>(what: &T, answer: fn(Value) -> Response) -> Response {
-    match serde_json::to_value(what) {
-        Ok(value) => answer(value),
-        Err(error) => Response::Refused(error.to_string()),
-    }
-}
-
-/// Everything that the node tells about itself, and what only the command knows.
-fn status(stats: &Stats) -> Response {
-    match serde_json::to_value(stats) {
-        Ok(Value::Object(mut status)) => {
-            status.insert("pid".into(), std::process::id().into());
-            status.insert("reachable".into(), reachability(stats).into());
-            status.insert("storage_state".into(), storage(stats).into());
-            let invite = stats.invite().map(|invite| invite.to_string());
-            status.insert("invite".into(), invite.into());
-            Response::Status(Value::Object(status))
+fn no_api(error: &ServerError) -> Failure {
+    let what = "the API cannot listen";
+    match error {
+        ServerError::NotLoopback(_) => {
+            Failure::new(Exit::Configuration, what).because(error).try_this(
+                "listen on 127.0.0.1 and come through a tunnel (ssh -L 9777:127.0.0.1:9777), or \
+                 take the risk with --api-in-clear-text",
+            )
         }
-        _ => Response::Refused("the status cannot be written as JSON".into()),
+        ServerError::Bind(..) => Failure::new(Exit::Network, what)
+            .because(error)
+            .try_this("another port: --api 127.0.0.1:0 takes a free one"),
+        ServerError::Token(_) => Failure::new(Exit::Storage, what).because(error),
     }
 }
 

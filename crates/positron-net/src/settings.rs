@@ -1,18 +1,22 @@
 //! From where a node is told what to do: flag, environment, file, default, in this order.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use positron_admin::ConfigValue;
 use positron_networking::{
-    ConfigError, NetworkConfig, TransportPolicy,
+    ConfigError, LogFormat, NetworkConfig, TransportPolicy,
     keys::{self, BadPassphrase, Passphrase},
 };
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -20,7 +24,7 @@ use crate::{
     failure::{Exit, Failure},
     global::Global,
     home::expanded,
-    logging::parse_level,
+    logging::{LogOptions, parse_level},
     terminal::Terminal,
 };
 
@@ -34,6 +38,9 @@ const PREFIX: &str = "POSITRON_";
 pub(crate) const PASSPHRASE_VARIABLE: &str = "POSITRON_KEY_PASSPHRASE";
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "POSITRON_CONFIG";
+
+/// Who said what a key is, of those that somebody said.
+type Origins = BTreeMap<String, &'static str>;
 
 /// Which node of this machine is meant.
 #[derive(Args, Clone, Debug, Default)]
@@ -68,6 +75,17 @@ pub(crate) struct NodeOptions {
     /// DEBUG, INFO, WARNING or ERROR [default: INFO]
     #[arg(long, short, value_name = "LEVEL", value_parser = level_name)]
     pub log_level: Option<String>,
+    /// Where the admin API and the page are, for whoever has the token, such as 127.0.0.1:9777
+    /// [default: only the socket in the data folder]
+    #[arg(long, value_name = "IP:PORT")]
+    pub api: Option<SocketAddr>,
+    /// Let --api be an address that other machines reach: everything, the token too, crosses the
+    /// network in clear text
+    #[arg(long)]
+    pub api_in_clear_text: bool,
+    /// text, or json: an object a line, on stderr and in the log file [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = format_name)]
+    pub log_format: Option<LogFormat>,
     /// The name of the network: nodes of different networks refuse each other [default: positron]
     #[arg(long, value_name = "NAME")]
     pub network: Option<String>,
@@ -80,6 +98,8 @@ pub(crate) struct Settings {
     pub config: NetworkConfig,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Each key, and who said what it is.
+    pub told: Vec<ConfigValue>,
 }
 
 impl Settings {
@@ -99,9 +119,10 @@ impl Settings {
         }
     }
 
-    /// What to log.
-    pub(crate) fn level(&self, global: Global) -> LevelFilter {
-        log_level(&self.config.log_level, global)
+    /// What to log, and how.
+    pub(crate) fn log(&self, global: Global) -> LogOptions {
+        let level = log_level(&self.config.log_level, global);
+        LogOptions { level, format: self.config.log_format }
     }
 }
 
@@ -140,35 +161,61 @@ impl NodeOptions {
     /// The settings of this node: flag, environment, file, default.
     pub(crate) fn settings(&self, terminal: &Terminal) -> Result<Settings, Failure> {
         let file = find_file(self.selector.config.as_deref())?;
+        let mut origins = Origins::default();
         let config = match &file {
-            Some(path) => read_file(path)?,
+            Some(path) => read_file(path, &mut origins)?,
             None => NetworkConfig::default(),
         };
         let variables = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value))
         });
-        let mut config = with_environment(config, variables, terminal)?;
+        let mut config = with_environment(config, variables, &mut origins, terminal)?;
         self.apply(&mut config);
+        let flags = self.flags().into_iter().filter(|(_, _, given)| *given);
+        origins.extend(flags.map(|(_, key, _)| (key.to_owned(), "command line")));
         expand_paths(&mut config)?;
         config.validate().map_err(|error| {
             let place = file.as_ref().map(|path| format!(" ({})", path.display()));
             let what = format!("the configuration{} is wrong", place.unwrap_or_default());
             Failure::new(Exit::Configuration, what).because(error)
         })?;
-        Ok(Settings { config, file })
+        let told = told(&config, &origins)?;
+        Ok(Settings { config, file, told })
     }
 
     /// A flag that only a node heeds that is being started, if one was given.
     pub(crate) fn flag_of_a_start(&self) -> Option<&'static str> {
-        let Self { selector: _, host, port, transport, bootstrap, log_level, network: _ } = self;
-        let flags = [
-            ("--host", host.is_some()),
-            ("--port", port.is_some()),
-            ("--transport", transport.is_some()),
-            ("--bootstrap", !bootstrap.is_empty()),
-            ("--log-level", log_level.is_some()),
-        ];
-        flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
+        let whose = ["--network", "--data-dir"];
+        let mut flags = self.flags().into_iter();
+        flags.find(|(flag, _, given)| *given && !whose.contains(flag)).map(|(flag, _, _)| flag)
+    }
+
+    /// Each flag, the key that it sets, and whether it was given.
+    fn flags(&self) -> [(&'static str, &'static str, bool); 10] {
+        let Self {
+            selector,
+            host,
+            port,
+            transport,
+            bootstrap,
+            log_level,
+            log_format,
+            api,
+            api_in_clear_text,
+            network,
+        } = self;
+        [
+            ("--host", "host", host.is_some()),
+            ("--port", "port", port.is_some()),
+            ("--transport", "transport", transport.is_some()),
+            ("--bootstrap", "bootstrap_nodes", !bootstrap.is_empty()),
+            ("--log-level", "log_level", log_level.is_some()),
+            ("--log-format", "log_format", log_format.is_some()),
+            ("--api", "api_listen", api.is_some()),
+            ("--api-in-clear-text", "api_in_clear_text", *api_in_clear_text),
+            ("--network", "network", network.is_some()),
+            ("--data-dir", "data_dir", selector.data_dir.is_some()),
+        ]
     }
 
     /// Flags win.
@@ -189,6 +236,13 @@ impl NodeOptions {
         if let Some(level) = &self.log_level {
             config.log_level.clone_from(level);
         }
+        if let Some(api) = self.api {
+            config.api_listen = Some(api);
+        }
+        config.api_in_clear_text |= self.api_in_clear_text;
+        if let Some(format) = self.log_format {
+            config.log_format = format;
+        }
         if let Some(network) = &self.network {
             config.network.clone_from(network);
         }
@@ -197,6 +251,17 @@ impl NodeOptions {
         }
         config.data_dir.get_or_insert_with(|| DEFAULT_DATA_DIR.into());
     }
+}
+
+/// Every key with what it is and who said so.
+fn told(config: &NetworkConfig, origins: &Origins) -> Result<Vec<ConfigValue>, Failure> {
+    let keys = as_object(config)?.into_iter();
+    Ok(keys
+        .map(|(key, value)| {
+            let origin = origins.get(&key).copied().unwrap_or("default").to_owned();
+            ConfigValue { key, value, origin }
+        })
+        .collect())
 }
 
 /// A `~` means the home folder, wherever a path was written: only a shell would know it otherwise,
@@ -242,7 +307,7 @@ fn find_file(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     Ok(places.into_iter().flatten().find(|path| path.is_file()))
 }
 
-fn read_file(path: &Path) -> Result<NetworkConfig, Failure> {
+fn read_file(path: &Path, origins: &mut Origins) -> Result<NetworkConfig, Failure> {
     let unreadable = |error: &io::Error| {
         let what = format!("cannot read the configuration file {}", path.display());
         Failure::new(Exit::Configuration, what).because(error)
@@ -259,18 +324,24 @@ fn read_file(path: &Path) -> Result<NetworkConfig, Failure> {
         let error = io::Error::other(format!("it has more than {MAX_FILE} bytes"));
         return Err(unreadable(&error));
     }
-    NetworkConfig::from_json(&text, &path.display().to_string()).map_err(|error| {
+    let config = NetworkConfig::from_json(&text, &path.display().to_string()).map_err(|error| {
         let what = format!("the configuration file {} is wrong", path.display());
         Failure::new(Exit::Configuration, what)
             .because(error)
             .try_this("`positron-net generate-config` prints a file with every key")
-    })
+    })?;
+    // What it reads as has been an object.
+    let keys = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default();
+    let keys: Map<String, Value> = keys;
+    origins.extend(keys.into_iter().map(|(key, _)| (key, "file")));
+    Ok(config)
 }
 
 /// `config` with every key that the environment names: `POSITRON_PORT`, `POSITRON_DATA_DIR`, ...
 fn with_environment(
     config: NetworkConfig,
     variables: impl Iterator<Item = (String, OsString)>,
+    origins: &mut Origins,
     terminal: &Terminal,
 ) -> Result<NetworkConfig, Failure> {
     let mut config = config;
@@ -314,6 +385,7 @@ fn with_environment(
         let old = if old.is_null() { &unset } else { old };
         let new = typed_like(old, &text).map_err(wrong)?;
         keys.insert(key.clone(), new);
+        origins.insert(key.clone(), "environment");
         config = serde_json::from_value(Value::Object(keys))
             .map_err(|error| wrong(format!("'{text}': {error}")))?;
         match config.validate() {
@@ -366,12 +438,22 @@ fn typed_like(old: &Value, text: &str) -> Result<Value, String> {
             Ok(Value::Number(number)) => Ok(Value::Number(number)),
             _ => Err(format!("'{text}' is not a number")),
         },
+        Value::Bool(_) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true.into()),
+            "false" | "0" | "no" | "off" => Ok(false.into()),
+            _ => Err(format!("'{text}' is neither true nor false")),
+        },
         Value::Array(_) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(items.map(|item| Value::String(item.to_owned())).collect())
         }
         _ => Ok(Value::String(text.to_owned())),
     }
+}
+
+fn format_name(text: &str) -> Result<LogFormat, String> {
+    let format = LogFormat::deserialize(Value::from(text.to_ascii_lowercase()));
+    format.map_err(|_| format!("'{text}' is no log format: text or json"))
 }
 
 fn level_name(text: &str) -> Result<String, String> {
@@ -389,7 +471,8 @@ mod tests {
 
     fn from_environment(name: &str, value: &str) -> Result<NetworkConfig, Failure> {
         let variables = [(name.to_owned(), OsString::from(value))];
-        with_environment(NetworkConfig::default(), variables.into_iter(), &terminal())
+        let mut origins = Origins::default();
+        with_environment(NetworkConfig::default(), variables.into_iter(), &mut origins, &terminal())
     }
 
     #[test]

@@ -3,15 +3,19 @@
 use std::{
     fmt::Display,
     io::{self, ErrorKind, IsTerminal as _, Write as _},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use serde::Serialize;
+use tracing::Level;
 
 use crate::{
+    background_writer::BackgroundWriter,
     failure::{Exit, Failure},
-    standard_error::StandardError,
 };
+
+/// Makes a line for programs of what is said to people, and how grave it is.
+type Speech = fn(Level, &str) -> String;
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +38,9 @@ pub(crate) struct Terminal {
     interactive: bool,
     quiet: bool,
     color: bool,
-    stderr: StandardError,
+    stderr: BackgroundWriter,
+    /// Where stderr is read by programs: how every line there is written.
+    speech: Arc<OnceLock<Speech>>,
     /// What is drawn at the bottom of the terminal.
     drawn: Mutex<Vec<String>>,
 }
@@ -49,13 +55,32 @@ impl Terminal {
             Color::Always => true,
             Color::Never => false,
         };
-        let stderr = StandardError::new(io::stderr());
-        Self { interactive, quiet, color, stderr, drawn: Mutex::new(Vec::new()) }
+        let speech = Arc::<OnceLock<Speech>>::default();
+        let of_writer = Arc::clone(&speech);
+        // Nobody is left to be told when stderr is gone.
+        let write = |piece: &str| drop(io::stderr().write_all(piece.as_bytes()));
+        let missing = move |lost| {
+            let what = format!("{lost} lines are missing here: nobody read them");
+            of_writer
+                .get()
+                .map_or_else(|| format!("({what})\n"), |speech| speech(Level::WARN, &what) + "\n")
+        };
+        let stderr = BackgroundWriter::new("standard-error", write, missing);
+        Self { interactive, quiet, color, stderr, speech, drawn: Mutex::new(Vec::new()) }
     }
 
-    /// Whether lines are redrawn in place: stderr is a terminal and messages are wanted.
-    pub(crate) const fn is_live(&self) -> bool {
-        self.interactive && !self.quiet
+    /// From now on programs read stderr: every line there is what this makes of it, and nothing is
+    /// drawn.
+    pub(crate) fn speak_as(&self, speech: Speech) {
+        self.clear();
+        // Who speaks first is heard.
+        let _ = self.speech.set(speech);
+    }
+
+    /// Whether lines are redrawn in place: stderr is a terminal, people read it, and messages are
+    /// wanted.
+    pub(crate) fn is_live(&self) -> bool {
+        self.interactive && !self.quiet && self.speech.get().is_none()
     }
 
     /// Columns and lines of the terminal; 80 by 24 if nobody knows.
@@ -83,24 +108,36 @@ impl Terminal {
 
     /// A JSON document on stdout, over several lines.
     pub(crate) fn document(&self, document: &impl Serialize) -> Result<(), Failure> {
-        self.data(serde_json::to_string_pretty(document).map_err(unprintable)?)
+        self.data(escaped(serde_json::to_string_pretty(document).map_err(unprintable)?))
     }
 
     /// A message for people on stderr, unless they want quiet.
     pub(crate) fn message(&self, line: impl Display) {
-        if !self.quiet {
-            self.print(line);
-        }
+        self.say(Level::INFO, None, line);
     }
 
     /// A warning on stderr, unless they want quiet.
     pub(crate) fn warning(&self, line: impl Display) {
-        self.message(format_args!("{} {line}", self.paint("33;1", "warning:")));
+        self.say(Level::WARN, Some(("33;1", "warning:")), line);
     }
 
     /// What went wrong, on stderr, wanted or not.
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.print(format_args!("{} {failure}", self.paint("31;1", "error:")));
+        self.say(Level::ERROR, Some(("31;1", "error:")), failure);
+    }
+
+    /// A line on stderr, for people behind a word in its colour. Errors are wanted always.
+    fn say(&self, level: Level, word: Option<(&str, &str)>, line: impl Display) {
+        if self.quiet && level != Level::ERROR {
+            return;
+        }
+        match (self.speech.get(), word) {
+            (Some(speech), _) => self.print(speech(level, &line.to_string())),
+            (None, Some((sgr, word))) => {
+                self.print(format_args!("{} {line}", self.paint(sgr, word)));
+            }
+            (None, None) => self.print(line),
+        }
     }
 
     /// A line on stderr, wanted or not.
@@ -180,12 +217,46 @@ fn unprintable(error: serde_json::Error) -> Failure {
 pub(crate) fn sanitised(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        let tricky = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if tricky { clean.extend(c.escape_unicode()) } else { clean.push(c) }
+        if is_tricky(c) { clean.extend(c.escape_unicode()) } else { clean.push(c) }
     }
     clean
+}
+
+/// One line of JSON that says the same to programs as any other, and does nothing to a terminal.
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(value).map(escaped)
+}
+
+/// JSON with everything escaped that [`sanitised`] escapes. Outside of texts there is none of it
+/// but the ends of lines.
+fn escaped(json: String) -> String {
+    let needs_it = |c: char| is_tricky(c) && c != '\n';
+    if !json.contains(needs_it) {
+        return json;
+    }
+    let mut clean = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if needs_it(c) {
+            let mut units = [0; 2];
+            clean.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// Whether it is a control character, or one that Unicode says is not seen: marks of direction and
+/// joining, fillers, tags (`Default_Ignorable_Code_Point`, without the selectors that emoji need),
+/// and the ends of lines and annotations.
+fn is_tricky(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}')
+        || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `text` in lines of at most `width` characters, broken between words; a longer word stays whole.
@@ -225,6 +296,15 @@ mod tests {
     fn remote_text_cannot_move_the_cursor_or_turn_the_reading_direction() {
         assert_eq!(sanitised("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\\u{a}c");
         assert_eq!(sanitised("x\u{202e}y"), "x\\u{202e}y");
-        assert_eq!(sanitised("grün 網路"), "grün 網路");
+        assert_eq!(sanitised("x\u{e0041}\u{ad}\u{61c}"), "x\\u{e0041}\\u{ad}\\u{61c}");
+        assert_eq!(sanitised("grün 網路 👍️"), "grün 網路 👍️");
+    }
+
+    #[test]
+    fn json_is_as_harmless_on_a_terminal_and_says_the_same() {
+        let hostile = "a\u{9b}2Jb\u{7f}\u{202e}\u{e0041} grün";
+        let line = json_line(&hostile).unwrap();
+        assert_eq!(line, r#""a\u009b2Jb\u007f\u202e\udb40\udc41 grün""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), hostile);
     }
 }

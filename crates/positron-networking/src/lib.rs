@@ -44,6 +44,7 @@ mod invite;
 pub mod keys;
 pub mod limits;
 mod message;
+pub mod metrics;
 mod node;
 mod open;
 mod orders;
@@ -58,7 +59,7 @@ mod streams;
 pub mod transport;
 
 pub use builder::NodeBuilder;
-pub use config::{ConfigError, NetworkConfig, TransportPolicy};
+pub use config::{ConfigError, LogFormat, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
 pub use endings::{DialPurpose, DialResult, Explained, LostPeer, RecentDial};
 pub use error::{
@@ -84,6 +85,7 @@ pub use positron_proto::{
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
+    trace::{AskTraceError, LocalTrace, MessageTrace, NetworkTrace},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

@@ -90,6 +90,18 @@ pub const MAX_WAITING_EVENTS: usize = 4096;
 /// Depth of a MessagePack payload that is decoded: deeper ones could exhaust the stack.
 pub const MAX_PAYLOAD_DEPTH: usize = 64;
 
+// --- metrics ---
+
+/// Series that a node's text of metrics has at the most, without what an application counts itself
+/// and without single peers: what Prometheus' authors advise for one target, and what fits 64 KiB.
+pub const MAX_SERIES: usize = 600;
+/// Series of an application's own metrics: ten histograms, or as many counters (guess).
+pub const MAX_OWN_SERIES: usize = 200;
+/// Peers that are told of one by one: four series each.
+pub const MAX_METRIC_PEERS: usize = 48;
+/// Bytes of the dotted name of a metric.
+pub const MAX_METRIC_NAME: usize = 96;
+
 // --- start and stop ---
 
 /// Time for [`shutdown`](crate::Node::shutdown), in all.

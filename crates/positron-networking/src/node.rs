@@ -29,10 +29,11 @@ use crate::{
     invite::targets_of,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
+    metrics::{MetricsFormat, NodeNumbers, PeerDetail, SocketNumbers, get_metrics},
     open::{Seeds, open},
     orders::Orders,
     shutdown::Shutdown,
-    stats::{ApplicationStats, Surroundings},
+    stats::Surroundings,
 };
 
 /// A handle of a node of the network that runs: cheap to clone, and each clone is the same node.
@@ -409,7 +410,7 @@ impl Node {
             age: published.at.elapsed(),
             folder: published.folder.as_deref(),
             unsent: published.unsent,
-            application: self.application(),
+            application: self.0.hub.application(),
         };
         Stats::new(&published.view, around)
     }
@@ -421,6 +422,12 @@ impl Node {
         let _ = self.0.orders.send(Order::Publish { reply }).await;
         let _ = published.await;
         self.stats()
+    }
+
+    /// The node's numbers as a text for Prometheus and the like, and beside them those of the
+    /// application ([`metrics`](crate::metrics)). At most 100 ms old.
+    pub fn metrics(&self, format: MetricsFormat, detail: PeerDetail) -> String {
+        get_metrics().of_node(self.0.numbers(detail)).text(format)
     }
 
     /// When no peer is connected: why, in words. At most 100 ms old.
@@ -495,17 +502,16 @@ impl Node {
             published.changed().await.map_err(|_| JoinError::Stopped)?;
         }
     }
+}
 
-    fn application(&self) -> ApplicationStats {
-        let (subscribers, messages_dropped) = self.0.hub.messages.usage();
-        let (_, events_dropped) = self.0.hub.events.usage();
-        ApplicationStats {
-            subscribers,
-            messages_dropped,
-            messages_unheard: self.0.hub.messages.unheard(),
-            events_dropped,
-            undecodable: self.0.hub.undecodable.total(),
-        }
+impl Inner {
+    /// Its numbers, at most 100 ms old.
+    pub(crate) fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
+        let published = self.published.borrow();
+        let (unsent_too_large, unsent) = published.unsent;
+        let uptime = self.clock.uptime().as_secs();
+        let sockets = SocketNumbers { uptime, unsent, unsent_too_large };
+        NodeNumbers::new(&published.view, sockets, self.hub.application(), detail)
     }
 }
 
@@ -565,7 +571,7 @@ impl NodeBuilder {
         let handlers = Arc::new(Handlers::default());
         let driver = tokio::spawn(task.run(sockets, inputs, ordered));
         tracing::info!(node = %id.short(), listen = %bound, "node started");
-        Ok(Node(Arc::new(Inner {
+        let node = Arc::new(Inner {
             id,
             network: config.network,
             listen: vec![bound],
@@ -579,7 +585,9 @@ impl NodeBuilder {
             handlers: handlers.clone(),
             incoming_streams: Mutex::new(incoming_streams),
             shutdown: Shutdown::watch(driver, orders, handlers),
-        })))
+        });
+        get_metrics().watch(&node);
+        Ok(Node(node))
     }
 }
 

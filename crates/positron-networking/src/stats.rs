@@ -8,8 +8,9 @@ use positron_proto::{
     direct, gossip,
     handshake::Direction,
     id::NodeId,
+    metric::{Level, Metric, Reading, Unit, counters},
     node::{
-        NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
+        AllLevels, NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
     },
     peers::{self, Bootstrap, Reservation},
@@ -18,6 +19,7 @@ use positron_proto::{
     subnet::Subnet,
     succession,
     time::Now,
+    trace,
 };
 use serde::Serialize;
 
@@ -70,6 +72,8 @@ pub struct Stats {
     pub discovery: peers::PeersCounters,
     /// Keys that gave way to others.
     pub succession: succession::SuccessionCounters,
+    /// The way of messages.
+    pub trace: trace::TraceCounters,
     /// Signatures, and what the node itself dropped.
     pub node: NodeCounters,
     /// What the node makes of its peers.
@@ -86,6 +90,36 @@ pub struct Stats {
     pub application: ApplicationStats,
     /// The durable subscriptions, by name.
     pub subscriptions: Vec<SubscriptionStats>,
+    /// How near the node is to each of its bounds.
+    pub limits: Vec<Usage>,
+}
+
+/// What there is of something, and the most that there can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Of what.
+    pub name: &'static str,
+    /// Who bounds it.
+    pub room: &'static str,
+    /// What one of it is.
+    pub unit: Unit,
+    /// What there is.
+    pub used: u64,
+    /// The most: beyond it something gives way, or is refused.
+    pub limit: u64,
+    /// What it is, in words.
+    pub help: &'static str,
+    /// What to do when it is near.
+    pub when_high: &'static str,
+}
+
+fn usages(levels: &AllLevels) -> Vec<Usage> {
+    let usage = |(metric, reading): (&'static Metric, Reading<'_>)| {
+        let Reading::Level(Level { used, limit }) = reading else { return None };
+        let &Metric { field: name, room, unit, help, when_high, .. } = metric;
+        Some(Usage { name, room, unit, used, limit, help, when_high })
+    };
+    levels.iter().filter_map(usage).collect()
 }
 
 /// One connected peer.
@@ -204,19 +238,19 @@ pub struct BootstrapStats {
     pub attempts: u32,
 }
 
-/// The application's side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ApplicationStats {
-    /// Those who read messages: inboxes and handlers.
-    pub subscribers: usize,
-    /// Messages that slow subscribers lost.
-    pub messages_dropped: u64,
-    /// Messages that came while there was no inbox and no handler. Durable subscriptions have them.
-    pub messages_unheard: u64,
-    /// Events that slow subscribers lost.
-    pub events_dropped: u64,
-    /// Messages that no handler could read.
-    pub undecodable: u64,
+counters! {
+    /// The application's side.
+    pub struct ApplicationStats of "application";
+
+    subscribers: Gauge Count "Those who read messages: inboxes and handlers.";
+    messages_dropped: Counter Count "Messages that slow subscribers lost."
+        high "A subscriber is too slow: make it faster, or use a durable subscription.";
+    messages_unheard: Counter Count "Messages that came while there was no inbox and no handler."
+        high "Durable subscriptions have them; otherwise subscribe before the node starts.";
+    events_dropped: Counter Count "Events that slow subscribers lost."
+        high "A reader of events is too slow.";
+    undecodable: Counter Count "Messages that no handler could read."
+        high "Senders use another format than this application.";
 }
 
 /// A durable subscription.
@@ -327,6 +361,7 @@ impl Stats {
             },
             discovery: view.counters.peers,
             succession: view.counters.succession,
+            trace: view.counters.trace,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned, banned_addresses: view.banned_addresses },
             reserved: view.reserved.iter().map(ReservedStats::new).collect(),
@@ -335,6 +370,7 @@ impl Stats {
             bootstrap: view.bootstrap.iter().map(BootstrapStats::new).collect(),
             application: around.application,
             subscriptions: view.subscriptions.iter().map(SubscriptionStats::from).collect(),
+            limits: usages(&view.levels),
         }
     }
 }

@@ -3,13 +3,23 @@
 use super::{File, Finding, Tree, crypto};
 
 /// The rooms of this workspace, and those that each may stand on.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("positron-internet", &[]),
     ("positron-proto", &[]),
     ("positron-store", &["positron-proto"]),
     ("positron-networking", &["positron-proto", "positron-store"]),
     ("positron-sim", &["positron-internet", "positron-proto"]),
-    ("positron-net", &["positron-proto", "positron-store", "positron-networking", "positron-sim"]),
+    ("positron-admin", &["positron-networking"]),
+    (
+        "positron-net",
+        &[
+            "positron-proto",
+            "positron-store",
+            "positron-networking",
+            "positron-admin",
+            "positron-sim",
+        ],
+    ),
     ("xtask", &[]),
     ("fuzz", &["positron-proto"]),
 ];
@@ -44,12 +54,14 @@ const PURE: [(&str, &[&str]); 3] = [
 ];
 
 /// What brings an effect into a crate, and the crates that have that effect.
-const EFFECTS: [(&str, &[&str]); 6] = [
-    ("tokio", &["positron-networking", "positron-net"]),
+const EFFECTS: [(&str, &[&str]); 8] = [
+    ("tokio", &["positron-networking", "positron-admin", "positron-net"]),
     ("rusqlite", &["positron-store"]),
     ("quinn-udp", &["positron-networking"]),
     ("clap", &["positron-net"]),
-    ("getrandom", &["positron-networking"]),
+    ("axum", &["positron-admin"]),
+    ("hyper", &["positron-admin"]),
+    ("getrandom", &["positron-networking", "positron-admin"]),
     ("tracing-subscriber", &["positron-net"]),
 ];
 

@@ -7,10 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    commands::ask_running,
-    control::{Request, Response},
     failure::{Exit, Failure},
     global::Global,
+    running::Running,
     settings::NodeSelector,
     table::{duration, table},
     terminal::{Terminal, sanitised},
@@ -35,10 +34,8 @@ struct Ban {
 impl BansOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let bans: Value = match ask_running(&self.selector, &Request::Bans, terminal)? {
-            Response::Bans(bans) => bans,
-            other => return Err(other.unexpected()),
-        };
+        let mut answer: Value = Running::of(&self.selector, terminal)?.get("/v1/bans")?;
+        let bans = answer["bans"].take();
         if global.json {
             terminal.document(&json!({ "bans": bans }))?;
             return Ok(Exit::Ok);

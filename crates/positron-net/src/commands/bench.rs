@@ -10,7 +10,7 @@ use crate::{
     commands::on_runtime,
     failure::{Exit, Failure},
     global::Global,
-    logging::Log,
+    logging::{Log, LogOptions},
     settings::log_level,
     signals::Signals,
     simulate::MAX_NODES,
@@ -61,7 +61,7 @@ impl BenchOptions {
             return Err(Failure::new(Exit::Usage, format!("cannot run {nodes} nodes"))
                 .because(format!("one process runs 2 to {MAX_NODES}")));
         }
-        let log = Log::start(terminal, log_level("ERROR", global))?;
+        let log = Log::start(terminal, LogOptions::text(log_level("ERROR", global)))?;
         if cfg!(debug_assertions) {
             terminal.warning("this is a debug build: the numbers say little");
         }

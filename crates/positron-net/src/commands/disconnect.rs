@@ -1,12 +1,13 @@
 //! `positron-net disconnect`: ends a session.
 
 use clap::Args;
+use positron_admin::PeerName;
+use serde_json::json;
 
 use crate::{
     commands::give_order,
     failure::{Exit, Failure},
     global::Global,
-    peer_orders::{PeerName, PeerRequest},
     settings::NodeSelector,
     terminal::Terminal,
 };
@@ -25,7 +26,7 @@ pub(crate) struct DisconnectOptions {
 impl DisconnectOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let order = PeerRequest::Disconnect { peer: self.peer.to_string() };
-        give_order(&self.selector, order, "disconnected", terminal, global)
+        let order = json!({ "peer": self.peer.to_string() });
+        give_order(&self.selector, "disconnect", &order, terminal, global)
     }
 }

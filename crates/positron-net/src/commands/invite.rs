@@ -3,15 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 
 use clap::Args;
+use positron_admin::ClientError;
 use positron_networking::{Invite, NO_ADDRESS, reach::Machine};
 use positron_store::summary;
 use serde_json::{Value, json};
 
 use crate::{
     commands::identity_of,
-    control::{Request, Response, ask},
     failure::{Exit, Failure},
     global::Global,
+    running::{client, failure},
     settings::{NodeSelector, Settings},
     terminal::Terminal,
 };
@@ -31,9 +32,11 @@ impl InviteOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let settings = self.selector.settings(terminal)?;
-        let running = match ask(settings.data_dir(), &Request::Status)? {
-            Ok(Response::Status(status)) => Some(of_running(&status).ok_or_else(no_address)?),
-            _ => None,
+        let folder = settings.data_dir();
+        let running = match client(folder)?.get("/v1/status") {
+            Ok(status) => Some(of_running(&status).ok_or_else(no_address)?),
+            Err(ClientError::NotRunning) => None,
+            Err(error) => return Err(failure(folder, error)),
         };
         let is_running = running.is_some();
         let (invite, listen) = match running {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::json;
+use positron_admin::{ClientError, JoinEnd, NotJoined, Target, join};
+use serde_json::{Value, json};
 
 use crate::{
     commands::on_runtime,
-    control::{Request, Response, ask},
     failure::{Exit, Failure},
     global::Global,
-    joining::{Target, join},
+    running,
     service::Service,
     settings::{NodeOptions, Settings},
     terminal::{Terminal, sanitised},
@@ -71,12 +71,12 @@ impl JoinOptions {
         terminal: &Terminal,
         global: Global,
     ) -> Result<Option<Exit>, Failure> {
-        let request = Request::Join { target: self.target.to_string() };
         let folder = settings.data_dir();
-        let answer = match ask(folder, &request)? {
-            Ok(answer) => answer,
-            Err(_not_running) => return Ok(None),
-        };
+        let body = json!({ "target": self.target.to_string() });
+        let answer = running::client(folder)?.post::<Value>("/v1/actions/join", &body);
+        if matches!(answer, Err(ClientError::NotRunning)) {
+            return Ok(None);
+        }
         if let Some(flag) = self.node.flag_of_a_start() {
             terminal.warning(format_args!(
                 "{flag} is not heeded: a node is running in {} already, as it was started; a \
@@ -85,17 +85,21 @@ impl JoinOptions {
             ));
         }
         match answer {
-            Response::Joined(id) => {
+            Ok(done) => {
                 if global.json {
-                    terminal.document(&json!({ "event": "joined", "node_id": id }))?;
+                    let told = json!({ "event": "joined", "node_id": done["node_id"] });
+                    terminal.document(&told)?;
                 } else {
+                    let id = sanitised(done["node_id"].as_str().unwrap_or_default());
                     terminal.data(format_args!("the running node joined {id}"))?;
                 }
                 Ok(Some(Exit::Ok))
             }
-            Response::NotJoined(why) => Err(why.failure(&self.target)),
-            other => Err(Failure::new(Exit::Refused, "the running node does not join")
-                .because(sanitised(&format!("{other:?}")))),
+            Err(ClientError::Refused(wrong)) if let Some(end) = end(&wrong.code) => {
+                let why = NotJoined { end, reason: wrong.sentence };
+                Err(not_joined(&why, &self.target))
+            }
+            Err(error) => Err(running::failure(folder, error)),
         }
     }
 
@@ -108,11 +112,42 @@ impl JoinOptions {
         let mut signals = service.signals().clone();
         let node = tokio::select! {
             joined = join(service.node(), &self.target) => {
-                joined.map_err(|why| why.failure(&self.target))?
+                joined.map_err(|why| not_joined(&why, &self.target))?
             }
             exit = signals.asked() => return Ok(exit),
         };
         terminal.message(format_args!("joined node {}", node.short()));
         service.run().await
     }
+}
+
+/// How far it came that says so; none: it did not come to joining.
+fn end(code: &str) -> Option<JoinEnd> {
+    match code {
+        "unreached" => Some(JoinEnd::Unreached),
+        "refused" => Some(JoinEnd::Refused),
+        "ourselves" => Some(JoinEnd::Ourselves),
+        _ => None,
+    }
+}
+
+/// As the end of the command.
+fn not_joined(why: &NotJoined, target: &Target) -> Failure {
+    let place = sanitised(&target.addresses().join(", "));
+    let (exit, what, fix) = match why.end {
+        JoinEnd::Refused => {
+            let fix = "ask whoever runs that node, or join another one of the network";
+            (Exit::Refused, format!("the node at {place} refuses this one"), fix)
+        }
+        JoinEnd::Unreached => {
+            let fix = "is it running, reachable from here, and is the address right?";
+            (Exit::Unreachable, format!("no node to join answers at {place}"), fix)
+        }
+        JoinEnd::Ourselves => {
+            let fix = "take the invite of another node; a second node on this machine has a \
+                       folder of its own: --data-dir FOLDER";
+            (Exit::Unreachable, format!("the node at {place} is this one itself"), fix)
+        }
+    };
+    Failure::new(exit, what).because(sanitised(&why.reason)).try_this(fix)
 }

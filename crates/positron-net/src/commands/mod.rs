@@ -10,6 +10,7 @@ pub(crate) mod id;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod peers;
+pub(crate) mod replay;
 pub(crate) mod reserve;
 pub(crate) mod simulate;
 pub(crate) mod soak;
@@ -26,15 +27,15 @@ use positron_networking::{
     NodeId,
     keys::{self, Identity, Passphrase},
 };
+use serde_json::Value;
 use tokio::runtime::Builder;
 
 use crate::{
-    control::{Request, Response, ask},
     failure::{Exit, Failure},
     global::Global,
-    peer_orders::PeerRequest,
+    running::Running,
     settings::{NodeSelector, Settings},
-    terminal::Terminal,
+    terminal::{Terminal, sanitised},
 };
 
 /// Does `work` on the threads that a running node needs.
@@ -48,50 +49,30 @@ pub(crate) fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> R
     done
 }
 
-/// What the node says that runs with the data folder of these settings.
-fn ask_running(
-    selector: &NodeSelector,
-    request: &Request,
-    terminal: &Terminal,
-) -> Result<Response, Failure> {
-    let settings = selector.settings(terminal)?;
-    ask(settings.data_dir(), request)?.map_err(|_not_running| not_running(&settings))
-}
-
 /// Has the running node obey, and tells that it did.
 fn give_order(
     selector: &NodeSelector,
-    order: PeerRequest,
-    event: &str,
+    action: &str,
+    order: &Value,
     terminal: &Terminal,
     global: Global,
 ) -> Result<Exit, Failure> {
-    let whom = match ask_running(selector, &Request::Order(order), terminal)? {
-        Response::Obeyed(whom) => whom,
-        other => return Err(other.unexpected()),
-    };
+    let running = Running::of(selector, terminal)?;
+    let mut told: Value = running.post(&format!("/v1/actions/{action}"), order)?;
+    let done = told["done"].take();
+    let done = done.as_str().unwrap_or(action);
     if global.json {
-        let mut told = whom;
-        told["event"] = event.into();
+        if let Value::Object(fields) = &mut told {
+            fields.remove("done");
+        }
+        told["event"] = done.into();
         terminal.document(&told)?;
     } else {
-        let name = whom["node_id"].as_str().or_else(|| whom["addresses"].as_str());
-        terminal.data(format_args!("{event} {}", name.unwrap_or_default()))?;
+        let name = told["node_id"].as_str().or_else(|| told["addresses"].as_str());
+        let name = sanitised(name.unwrap_or_default());
+        terminal.data(format_args!("{} {name}", sanitised(done)))?;
     }
     Ok(Exit::Ok)
-}
-
-/// Nobody answers for the data folder of these settings.
-fn not_running(settings: &Settings) -> Failure {
-    let folder = settings.data_dir();
-    let what = format!("no node is running with the data folder {}", folder.display());
-    let failure = Failure::new(Exit::Unreachable, what);
-    let fix = "start one with `positron-net start`, or name another folder with --data-dir";
-    if folder.is_dir() {
-        failure.because("nobody listens on the control socket in it").try_this(fix)
-    } else {
-        failure.because("there is no such folder").try_this(fix)
-    }
 }
 
 /// Who the node of these settings is, whether it runs or not. Creates nothing.

@@ -1,13 +1,13 @@
 //! `positron-net peers`: with whom the running node is connected.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    commands::{ask_running, ended::lost, status::peers_of},
-    control::{Request, Response},
+    commands::{ended::lost, status::peers_of},
     failure::{Exit, Failure},
     global::Global,
+    running::Running,
     settings::NodeSelector,
     terminal::{Terminal, sanitised},
 };
@@ -22,14 +22,10 @@ pub(crate) struct PeersOptions {
 impl PeersOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let status = match ask_running(&self.selector, &Request::Status, terminal)? {
-            Response::Status(status) => status,
-            other => return Err(other.unexpected()),
-        };
-        let left = match ask_running(&self.selector, &Request::LostPeers, terminal)? {
-            Response::LostPeers(left) => left,
-            other => return Err(other.unexpected()),
-        };
+        let running = Running::of(&self.selector, terminal)?;
+        let status: Value = running.get("/v1/status")?;
+        let left: Value = running.get("/v1/peers")?;
+        let left = left["lost"].clone();
         if global.json {
             terminal.document(&json!({ "peers": status["peers"], "lost": left }))?;
             return Ok(Exit::Ok);

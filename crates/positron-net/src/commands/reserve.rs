@@ -6,12 +6,13 @@ use std::{
 };
 
 use clap::Args;
+use positron_admin::PeerName;
+use serde_json::json;
 
 use crate::{
     commands::give_order,
     failure::{Exit, Failure},
     global::Global,
-    peer_orders::{PeerName, PeerRequest},
     settings::NodeSelector,
     terminal::Terminal,
 };
@@ -31,8 +32,11 @@ impl ReserveOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let Place { peer, at } = self.peer;
-        let order = PeerRequest::Reserve { peer: peer.to_string(), at };
-        give_order(&self.selector, order, "reserved", terminal, global)
+        let mut order = json!({ "peer": peer.to_string() });
+        if let Some(at) = at {
+            order["address"] = at.to_string().into();
+        }
+        give_order(&self.selector, "reserve", &order, terminal, global)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     failure::{Exit, Failure},
     fd_limit,
     global::Global,
-    logging::Log,
+    logging::{Log, LogOptions},
     settings::log_level,
     signals::Signals,
     soak::{Real, Worlds},
@@ -124,7 +124,7 @@ impl SoakOptions {
             seed,
             mounts: self.mounts,
         };
-        let log = Log::start(terminal, log_level("WARNING", global))?;
+        let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
         let (summary, stopped) = on_runtime(async {
             let signals = Signals::listen(&log)?;
             let summary =

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    commands::{ask_running, ended::walk},
-    control::{Request, Response},
+    commands::ended::walk,
     failure::{Exit, Failure},
     global::Global,
+    running::Running,
     settings::NodeSelector,
     table::{Fields, bytes, count, duration, table},
     terminal::{Terminal, sanitised},
@@ -28,10 +28,8 @@ pub(crate) struct StatusOptions {
 impl StatusOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let value = match ask_running(&self.selector, &Request::Status, terminal)? {
-            Response::Status(value) => value,
-            other => return Err(other.unexpected()),
-        };
+        let running = Running::of(&self.selector, terminal)?;
+        let value: Value = running.get("/v1/status")?;
         if global.json {
             terminal.document(&value)?;
             return Ok(Exit::Ok);
@@ -39,11 +37,8 @@ impl StatusOptions {
         let status = read(value)?;
         let mut fields = fields(&status);
         if status.peers.is_empty() {
-            let dials = match ask_running(&self.selector, &Request::Dials, terminal)? {
-                Response::Dials(dials) => dials,
-                other => return Err(other.unexpected()),
-            };
-            fields.list("what came of dials", walk(dials)?);
+            let dials: Value = running.get("/v1/dials")?;
+            fields.list("what came of dials", walk(dials["dials"].clone())?);
         }
         terminal.data(fields)?;
         if !status.peers.is_empty() {

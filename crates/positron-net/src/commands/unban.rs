@@ -1,12 +1,13 @@
 //! `positron-net unban`: lifts a ban.
 
 use clap::Args;
+use positron_admin::Whom;
+use serde_json::json;
 
 use crate::{
     commands::give_order,
     failure::{Exit, Failure},
     global::Global,
-    peer_orders::{PeerRequest, Whom},
     settings::NodeSelector,
     terminal::Terminal,
 };
@@ -25,7 +26,7 @@ pub(crate) struct UnbanOptions {
 impl UnbanOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let order = PeerRequest::Unban { whom: self.whom.to_string() };
-        give_order(&self.selector, order, "unbanned", terminal, global)
+        let order = json!({ "whom": self.whom.to_string() });
+        give_order(&self.selector, "unban", &order, terminal, global)
     }
 }

@@ -1,12 +1,13 @@
 //! `positron-net unreserve`: keeps no slot for a peer any more.
 
 use clap::Args;
+use positron_admin::PeerName;
+use serde_json::json;
 
 use crate::{
     commands::give_order,
     failure::{Exit, Failure},
     global::Global,
-    peer_orders::{PeerName, PeerRequest},
     settings::NodeSelector,
     terminal::Terminal,
 };
@@ -24,7 +25,7 @@ pub(crate) struct UnreserveOptions {
 impl UnreserveOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let order = PeerRequest::Unreserve { peer: self.peer.to_string() };
-        give_order(&self.selector, order, "unreserved", terminal, global)
+        let order = json!({ "peer": self.peer.to_string() });
+        give_order(&self.selector, "unreserve", &order, terminal, global)
     }
 }

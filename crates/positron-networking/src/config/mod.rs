@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod external;
+mod log_format;
 mod network;
 mod read;
 mod reserved;
@@ -11,5 +12,6 @@ mod transport;
 
 pub(crate) use check::Checked;
 pub use error::ConfigError;
+pub use log_format::LogFormat;
 pub use network::NetworkConfig;
 pub use transport::{TransportPolicy, UnknownTransport};

@@ -1,12 +1,12 @@
 //! The configuration of a node: the founding document's keys, `network`, `transport`,
 //! `external_addresses`, and who is limited or banned by what.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use positron_proto::{id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
 
-use super::{external::to_dial, transport::TransportPolicy};
+use super::{external::to_dial, log_format::LogFormat, transport::TransportPolicy};
 
 /// Everything that a node is told at its start. Every key has a default; unknown keys are errors.
 ///
@@ -45,8 +45,16 @@ pub struct NetworkConfig {
     pub data_dir: Option<PathBuf>,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`; only the command reads it.
     pub log_level: String,
+    /// What a line of the log looks like; only the command reads it.
+    pub log_format: LogFormat,
     /// A file for the log; only the command reads it.
     pub log_file: Option<PathBuf>,
+    /// Where the admin API and the page are, beside the socket in the data folder: `ip:port`, for
+    /// whoever has the token. Only the command reads it, and the next.
+    pub api_listen: Option<SocketAddr>,
+    /// That `api_listen` may be an address which other machines reach: everything, the token too,
+    /// crosses the network in clear text.
+    pub api_in_clear_text: bool,
 
     /// Peers that a new message is pushed to at once.
     pub gossip_fanout: usize,
@@ -111,6 +119,13 @@ pub struct NetworkConfig {
     /// What an invalid one takes away.
     pub trust_penalty_invalid: f64,
 
+    /// Whether the sender of a message may hear when it came to this node
+    /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
+    /// declined, and passes on what others answer.
+    pub trace_answer: bool,
+    /// Whether it may hear that it was this node.
+    pub trace_name: bool,
+
     /// A hint only: the id follows from the key. If it is given and differs, the start fails.
     pub node_id: Option<String>,
     /// The private key, if not at `data_dir/keys/private_key.pem`.
@@ -127,7 +142,7 @@ pub struct NetworkConfig {
 /// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
-        let node::NodeConfig { network: _, session, peers, gossip, trust } =
+        let node::NodeConfig { network: _, session, peers, gossip, trust, trace } =
             node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
@@ -141,7 +156,10 @@ impl Default for NetworkConfig {
             banned_addresses: Vec::new(),
             data_dir: None,
             log_level: "INFO".into(),
+            log_format: LogFormat::default(),
             log_file: None,
+            api_listen: None,
+            api_in_clear_text: false,
             gossip_fanout: gossip.fanout,
             gossip_interval: gossip.interval.as_secs_f64(),
             message_ttl: gossip.ttl,
@@ -168,6 +186,8 @@ impl Default for NetworkConfig {
             trust_decay_interval: trust.decay_interval.as_secs_f64(),
             trust_boost_message: trust.boost_message,
             trust_penalty_invalid: trust.penalty_invalid,
+            trace_answer: trace.answer,
+            trace_name: trace.name,
             node_id: None,
             private_key_path: None,
             key_passphrase_file: None,

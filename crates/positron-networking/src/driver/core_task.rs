@@ -38,7 +38,7 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
-    stats::{Unsent, bans, trusted},
+    stats::{ApplicationStats, Unsent, bans, trusted},
 };
 
 /// Everyone who listens to a node.
@@ -51,6 +51,20 @@ pub(crate) struct Subscriptions {
     pub(crate) undecodable: Arc<Undecodable>,
     /// Who answers requests.
     pub(crate) requests: HandlerSlot,
+}
+
+impl Subscriptions {
+    /// What the application took and lost.
+    pub(crate) fn application(&self) -> ApplicationStats {
+        let (subscribers, messages_dropped) = self.messages.usage();
+        ApplicationStats {
+            subscribers: u64::try_from(subscribers).unwrap_or(u64::MAX),
+            messages_dropped,
+            messages_unheard: self.messages.unheard(),
+            events_dropped: self.events.usage().1,
+            undecodable: self.undecodable.total(),
+        }
+    }
 }
 
 /// What the last look at the core showed.
@@ -313,6 +327,9 @@ impl CoreTask {
             }
             Order::RecentDials { reply } => {
                 let _ = reply.send(recent_dials(&self.core, self.clock.now()));
+            }
+            Order::Trace { message, reply } => {
+                let _ = reply.send(self.core.trace(self.clock.now(), &message));
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

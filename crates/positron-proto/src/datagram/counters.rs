@@ -10,30 +10,43 @@ counters! {
     bytes_sent: Counter Bytes "Bytes of datagrams sent.";
     datagrams_received: Counter Count "Datagrams received, whatever they were.";
     bytes_received: Counter Bytes "Bytes of datagrams received.";
-    malformed: Counter Count "Datagrams that were not ours or not whole.";
+    malformed: Counter Count "Datagrams that were not ours or not whole."
+        high "Something else sends to this port: see who, and close the firewall to it.";
     unknown_connections: Counter Count "Datagrams for no connection of this endpoint.";
     packets_opened: Counter Count "Sealed packets of connections that opened.";
-    decrypt_failed: Counter Count "Sealed packets that did not open.";
-    checksum_failed: Counter Count "Of those, packets with a wrong checksum: damaged.";
+    decrypt_failed: Counter Count "Sealed packets that did not open."
+        high "Somebody forges packets, or a device on the way changes them.";
+    checksum_failed: Counter Count "Of those, packets with a wrong checksum: damaged."
+        high "The path damages packets: look for a broken link or device.";
     replayed: Counter Count "Packets that had arrived before, or were too old to tell.";
-    packets_lost: Counter Count "Packets declared lost.";
+    packets_lost: Counter Count "Packets declared lost."
+        high "The path is congested: limit the upload (`max_upload`), or use a better line.";
     spurious_losses: Counter Count "Packets declared lost that arrived after all.";
-    probe_timeouts: Counter Count "Probe timeouts.";
+    probe_timeouts: Counter Count "Probe timeouts."
+        high "Paths fall silent: see whether this machine or its network is overloaded.";
     retransmission_timeouts: Counter Count "Retransmission timeouts.";
     messages_sent: Counter Count "Messages queued.";
     messages_received: Counter Count "Messages handed over.";
     messages_duplicate: Counter Count "Messages, or fragments of them, that had arrived before.";
-    messages_dropped: Counter Count "Unreliable messages that gave way unsent to newer ones.";
-    reassemblies_abandoned: Counter Count "Unfinished messages given up.";
+    messages_dropped: Counter Count "Unreliable messages that gave way unsent to newer ones."
+        high "A transport sends more than the path takes.";
+    reassemblies_abandoned: Counter Count "Unfinished messages given up."
+        high "Messages do not arrive whole: the path loses too much.";
     dials: Counter Count "Handshakes begun by us.";
     connections: Counter Count "Connections whose handshake was completed, in either direction.";
-    handshakes_failed: Counter Count "Handshakes that failed, in either direction.";
-    half_open_evicted: Counter Count "Handshakes of strangers that gave way to newer ones.";
-    cookies_sent: Counter Count "SYNs answered by a cookie instead of state.";
-    cookies_wrong: Counter Count "SYNs whose cookie was not ours, or too old.";
-    resets_unauthenticated: Counter Count "Unsealed resets that were taken for a hint only.";
+    handshakes_failed: Counter Count "Handshakes that failed, in either direction."
+        high "Strangers knock without coming in: harmless, unless peers are missing.";
+    half_open_evicted: Counter Count "Handshakes of strangers that gave way to newer ones."
+        high "A flood of handshakes: cookies answer it; see the firewall if it goes on.";
+    cookies_sent: Counter Count "SYNs answered by a cookie instead of state."
+        high "A flood of handshakes is being answered without state.";
+    cookies_wrong: Counter Count "SYNs whose cookie was not ours, or too old."
+        high "A flood of handshakes with made-up addresses.";
+    resets_unauthenticated: Counter Count "Unsealed resets that were taken for a hint only."
+        high "Somebody forges the ends of connections; they are not believed.";
     migrations: Counter Count "Addresses that moved and were proven.";
-    black_holes: Counter Count "Times that datagrams above a size vanished.";
+    black_holes: Counter Count "Times that datagrams above a size vanished."
+        high "A path lost large datagrams: a tunnel or a firewall on the way drops them.";
     batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
     key_updates: Counter Count "Keys changed.";
     extensions_ignored: Counter Count "Frames of a later version that were ignored.";

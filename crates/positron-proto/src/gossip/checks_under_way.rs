@@ -6,7 +6,9 @@ use super::message_key::{MessageKey, same_claim};
 use crate::{
     id::NodeId,
     identity::Signed,
+    journey::Arrival,
     limits::{MAX_HOLDERS, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
+    time::Instant,
     wire::message::AppMessage,
 };
 
@@ -25,10 +27,14 @@ pub(super) struct ChecksUnderWay {
 #[derive(Debug)]
 pub(super) struct Check {
     claim: Signed<AppMessage>,
+    /// When it was heard of first.
+    pub(super) heard: Instant,
     /// Whom we have it from, the first one first.
     pub(super) from: Vec<NodeId>,
     /// The most hops that any of them left it.
     pub(super) ttl: u8,
+    /// How it came.
+    pub(super) arrival: Arrival,
 }
 
 /// What one peer has under verification.
@@ -52,9 +58,11 @@ pub(super) enum AddedCheck {
 impl ChecksUnderWay {
     pub(super) fn add(
         &mut self,
+        heard: Instant,
         item: MessageKey,
         from: NodeId,
         ttl: u8,
+        arrival: Arrival,
         claim: &Signed<AppMessage>,
     ) -> AddedCheck {
         let same = self.under_way.get_mut(&item);
@@ -78,7 +86,7 @@ impl ChecksUnderWay {
         load.claims += 1;
         load.bytes += bytes;
         self.count += 1;
-        let check = Check { claim: claim.clone(), from: vec![from], ttl };
+        let check = Check { claim: claim.clone(), heard, from: vec![from], ttl, arrival };
         self.under_way.entry(item).or_default().push(check);
         AddedCheck::New
     }

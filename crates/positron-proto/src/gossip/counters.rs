@@ -9,24 +9,51 @@ counters! {
     published: Counter Count "Our own messages.";
     delivered: Counter Count "Messages handed to the application.";
     messages_received: Counter Count "Messages received (pushed or fetched), duplicates included.";
-    duplicates: Counter Count "Messages received that were here already.";
+    duplicates: Counter Count "Messages received that were here already."
+        high "Lower `gossip_fanout` if traffic matters more than delay.";
     eager_pushed: Counter Count "Messages pushed.";
     ihave_sent: Counter Count "Messages announced.";
     iwant_sent: Counter Count "Messages asked for.";
     iwant_served: Counter Count "Messages sent because somebody asked.";
-    iwant_timeouts: Counter Count "Requests that were not answered in time.";
+    iwant_timeouts: Counter Count "Requests that were not answered in time."
+        high "Peers announce what they do not send: they are overloaded or dishonest.";
     anti_entropy_rounds: Counter Count "Rounds of anti-entropy.";
-    anti_entropy_differences: Counter Count "Rounds that found a difference.";
+    anti_entropy_differences: Counter Count "Rounds that found a difference."
+        high "Messages arrive by comparison instead of pushes: links lose or are short-lived.";
     stale: Counter Count "Messages below their sender's floor.";
-    equivocations: Counter Count "Two contents under one number.";
-    forged: Counter Count "Messages whose signature was forged.";
-    verifications_deferred: Counter Count "Messages without room for their check; asked for again.";
-    postponed: Counter Count "Messages for which there was no room yet; asked for again.";
+    equivocations: Counter Count "Two contents under one number."
+        high "A sender signed two contents under one number: its key is used twice, or it is \
+            dishonest.";
+    forged: Counter Count "Messages whose signature was forged."
+        high "A peer makes up messages: it is banned by itself.";
+    verifications_deferred: Counter Count "Messages without room for their check; asked for again."
+        high "The processor does not keep up with signatures: give the node more cores.";
+    postponed: Counter Count "Messages for which there was no room yet; asked for again."
+        high "The window is full of what slow peers lack: raise `message_cache_size`.";
     offers_sent: Counter Count "Lists of what would leave, to those who seem to lack it.";
     receipts_sent: Counter Count "Lists of what came, for those who wait for us to have it.";
-    left_lacking: Counter Count "Messages that a peer had not said it has when it left.";
+    left_lacking: Counter Count "Messages that a peer had not said it has when it left."
+        high "Peers leave before they have everything: see the reasons for which sessions are \
+            lost.";
     evicted_unreached: Counter Count
-        "Messages that left the window before a neighbour, or anybody, had them.";
+        "Messages that left the window before a neighbour, or anybody, had them."
+        high "More is published than peers take: publish less at a time, or raise \
+            `message_cache_size`.";
     evicted: Counter Count "Messages that left the retention window.";
-    rate_limited: Counter Count "Announcements and requests beyond a peer's budget.";
+    rate_limited: Counter Count "Announcements and requests beyond a peer's budget."
+        high "A peer asks for more than its budget: it is slow, new or hostile.";
+    delivery: Histogram Seconds "From when a message was first heard of until it was handed over."
+        high "Signatures or links are slow: see `positron_node_verification_wait_seconds`.";
+}
+
+counters! {
+    /// What is there, beside the most that there can be.
+    pub struct GossipLevels of "gossip";
+
+    retained: Level Count "Messages kept for late and healed nodes."
+        high "Nothing: old ones leave; raise `message_cache_size` to keep them longer.";
+    retained_bytes: Level Bytes "Their payloads."
+        high "Nothing: old ones leave.";
+    fetches: Level Count "Announced messages that are being fetched."
+        high "Peers announce faster than they send: see the delivery delay.";
 }

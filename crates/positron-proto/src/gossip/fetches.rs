@@ -113,6 +113,16 @@ impl Wanted {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// When `item`, which is being fetched, was announced first.
+    pub(super) fn announced(&self, item: &MessageKey) -> Option<Instant> {
+        self.fetches.get(item).map(|fetch| fetch.since)
+    }
+
+    /// How many are being fetched.
+    pub(super) fn len(&self) -> usize {
+        self.fetches.len()
+    }
+
     /// The lowest number of `sender` that is being fetched.
     pub(super) fn lowest_of(&self, sender: NodeId) -> Option<u64> {
         let (lowest, _) = self.fetches.range(MessageKey::all_of(sender)).next()?;

@@ -38,7 +38,7 @@ mod receipts;
 mod tests;
 
 pub use config::{GossipConfig, GossipSnapshot};
-pub use counters::GossipCounters;
+pub use counters::{GossipCounters, GossipLevels};
 pub use effect::GossipEffect;
 pub use gossip::Gossip;
 pub use message::GossipMessage;

@@ -20,3 +20,5 @@ pub enum Direction {
     /// The other node dialled.
     Inbound,
 }
+
+crate::metric::label! { Direction as "direction" { Outbound => "outbound", Inbound => "inbound" } }

@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig, NodeCounters,
-    Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig,
+    NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
+    Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
@@ -15,6 +16,7 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
+    tracing::Tracing,
     view::{NodeView, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -22,7 +24,7 @@ use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{NetworkId, NodeId, Ticket},
+    id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
@@ -36,6 +38,7 @@ use crate::{
     substream::{SubstreamId, SubstreamOrder, Substreams},
     succession::Successions,
     time::{Instant, Now},
+    trace::{MessageTrace, Traces},
     trust::Trust,
     wire::frame::CloseReason,
 };
@@ -65,6 +68,7 @@ pub struct NodeCore {
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) successions: Successions,
+    pub(super) traces: Traces,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
@@ -111,6 +115,7 @@ impl NodeCore {
             substreams: Substreams::default(),
             trust,
             successions: Successions::new(id, snapshot.successions),
+            traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -222,6 +227,11 @@ impl NodeCore {
         self.flush_and_route(now);
     }
 
+    /// What is known of the way of a message; nothing, if it never came or is forgotten.
+    pub fn trace(&self, now: Now, message: &MessageId) -> Option<MessageTrace> {
+        self.traces.trace(now, message)
+    }
+
     /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -248,6 +258,7 @@ impl NodeCore {
             (self.requests.poll_timeout(), Wake::Requests),
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
+            (self.traces.poll_timeout(), Wake::Trace),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
@@ -323,6 +334,7 @@ impl NodeCore {
             banned: standings.banned(),
             banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
+            levels: self.levels(),
             used_twice: self.identity_use.views(now.mono),
             is_stopping: self.stopping,
             counters: AllCounters {
@@ -334,12 +346,29 @@ impl NodeCore {
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
                 succession: self.successions.counters(),
+                trace: self.traces.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
+                    verification_wait: self.pending.waits(),
                     ..self.counters
                 },
             },
+        }
+    }
+
+    /// What is there at this moment.
+    fn levels(&self) -> AllLevels {
+        AllLevels {
+            session: self.sessions.levels(),
+            peers: self.peers.levels(),
+            gossip: self.gossip.levels(),
+            requests: self.requests.levels(),
+            substream: self.substreams.levels(),
+            succession: self.successions.levels(),
+            trust: self.trust.levels(),
+            node: NodeLevels { checks: self.pending.level() },
+            store: self.persistence.levels(),
         }
     }
 
@@ -359,6 +388,7 @@ impl NodeCore {
         self.requests.handle_timeout(now, &mut self.queues.requests);
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
+        self.traces.handle_timeout(now, &mut self.queues.trace);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
@@ -396,6 +426,7 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         while let Some((to, ticket, message)) = self.publisher.next_direct(now) {
+            Tracing(self).handle_direct(now, &message, Some(to));
             let up = self.sessions.is_up(&to);
             if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
                 self.publisher.direct_over(ticket);

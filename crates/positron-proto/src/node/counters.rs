@@ -1,23 +1,74 @@
 //! What the wiring counts.
 
-use crate::metric::counters;
+use super::{
+    end_label::{DialEnd, SessionEnd},
+    rooms::RoomName,
+};
+use crate::{
+    metric::{Way, counters},
+    reason::By,
+};
 
 counters! {
     /// What the wiring itself counts.
     pub struct NodeCounters of "node";
 
     signatures_checked: Counter Count "Signatures checked.";
-    signatures_invalid: Counter Count "Signatures that proved false.";
-    verifications_dropped: Counter Count "Claims dropped because too many waited for their check.";
-    malformed: Counter Count "Message bodies that do not read as their type.";
-    unknown_types: Counter Count "Messages of a type that this version does not know.";
-    changes_dropped: Counter Count "Changes not kept because the disk was away for too long.";
-    deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged.";
-    banned_addresses_dropped: Counter Count "Arrivals from banned addresses, unread.";
-    links_held: Counter Count "Times that a link was not read because the disk was behind.";
-    peers_over_budget: Counter Count "Times that a link was not read because of its peer's work.";
-    over_budget_dropped: Counter Count "Messages not read because of it.";
-    numbers_behind: Counter Count "Times that our numbers were below what our key had signed.";
-    used_twice_signs: Counter Count "Signs that a key, ours or a peer's, is used in two places.";
-    sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them.";
+    signatures_invalid: Counter Count "Signatures that proved false."
+        high "See `positron-net bans`: whoever brings false signatures is banned by itself; many \
+            peers at once mean an attack or a broken release.";
+    verifications_dropped: Counter Count "Claims dropped because too many waited for their check."
+        high "The processor does not keep up with signatures: give the node more cores, or fewer \
+            peers.";
+    malformed: Counter Count "Message bodies that do not read as their type."
+        high "A peer of another version, or a hostile one: compare the versions of your nodes.";
+    unknown_types: Counter Count "Messages of a type that this version does not know."
+        high "Peers run a newer version: update this node.";
+    changes_dropped: Counter Count "Changes not kept because the disk was away for too long."
+        high "The disk is too slow or away: see `positron-net status` for what storage waits for.";
+    deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged."
+        high "A durable subscriber does not acknowledge: start it, or remove its subscription.";
+    banned_addresses_dropped: Counter Count "Arrivals from banned addresses, unread."
+        high "Somebody banned goes on: drop the address in the firewall to save the work.";
+    links_held: Counter Count "Times that a link was not read because the disk was behind."
+        high "The disk is slower than the network: use a faster one, or retain less.";
+    peers_over_budget: Counter Count "Times that a link was not read because of its peer's work."
+        high "A peer causes too much work: see `positron-net peers` for who, and ban it if it \
+            goes on.";
+    over_budget_dropped: Counter Count "Messages not read because of it."
+        high "A peer causes too much work: see `positron-net peers` for who, and ban it if it \
+            goes on.";
+    numbers_behind: Counter Count "Times that our numbers were below what our key had signed."
+        high "The database was set back or lost: nothing to do, the node goes on above.";
+    used_twice_signs: Counter Count "Signs that a key, ours or a peer's, is used in two places."
+        high "Give each process a key of its own; see `positron-net status` for the addresses.";
+    sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them."
+        high "Peers take less than is said: publish less at a time, or connect faster ones.";
+    messages: Counter Count "Messages of each room." by (Way RoomName);
+    sessions_lost: Counter Count "Sessions that ended." by (By SessionEnd)
+        high "See REASONS.md for what each reason means and what to do.";
+    dials_ended: Counter Count "Dials that ended." by (DialEnd)
+        high "See REASONS.md for what each reason means and what to do.";
+    verification_wait: Histogram Seconds "From when a claim came until its signature was checked."
+        high "The processor does not keep up with signatures: give the node more cores.";
+}
+
+counters! {
+    /// What is there, beside the most that there can be.
+    pub struct NodeLevels of "node";
+
+    checks: Level Count "Claims that wait for their signature to be checked."
+        high "The processor does not keep up with signatures: give the node more cores.";
+}
+
+counters! {
+    /// What waits for the disk, beside the most that may.
+    pub struct StoreLevels of "store";
+
+    waiting_bytes: Level Bytes "Changes that wait for the disk."
+        high "The disk is slow or away: see `positron-net status` for what storage waits for.";
+    waits: Gauge Count "Whether storage waits for the disk: 1, or 0."
+        high "See `positron-net status` for what storage waits for.";
+    failed: Gauge Count "Whether storage failed for good: 1, or 0."
+        high "See `positron-net status` for why, mend that, and start the node again.";
 }

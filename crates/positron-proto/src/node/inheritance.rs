@@ -1,6 +1,6 @@
 //! What follows when a key gives way to another: trust, bans and reservations do.
 
-use super::{Effect, Event, NodeCore, pending_verification::Claim};
+use super::{Effect, Event, NodeCore, RoomName, pending_verification::Claim};
 use crate::{
     id::NodeId,
     identity::{Signed, Verdict, Verified},
@@ -112,6 +112,7 @@ impl Inheritance<'_> {
                 let (lane, body) = (message.lane(), message.encode());
                 let out = &mut self.0.queues.session;
                 let sent = self.0.sessions.send(now, to, lane, body.into(), None, out);
+                self.0.note_said(RoomName::Succession, sent.is_ok());
                 self.0.counters.sends_lost += u64::from(sent.is_err());
             }
             SuccessionEffect::Learned(succession) => self.learned(now, &succession),

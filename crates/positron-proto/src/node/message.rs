@@ -5,7 +5,7 @@ macro_rules! messages {
     (
         $(#[$meta:meta])*
         pub enum $name:ident;
-        $($room:ident($message:ty) $help:literal;)+
+        $($room:ident($message:ty) $word:literal $help:literal;)+
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,22 @@ macro_rules! messages {
             $(#[doc = $help] $room($message),)+
         }
 
+        /// Who reads a message, as a label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RoomName {
+            $(#[doc = $help] $room,)+
+        }
+
+        $crate::metric::label! { RoomName as "room" { $($room => $word,)+ } }
+
         impl $name {
+            /// Who reads it.
+            pub const fn room(&self) -> RoomName {
+                match self {
+                    $(Self::$room(_) => RoomName::$room,)+
+                }
+            }
+
             /// Reads what a peer said to `receiver`. `None`: a type that no room here reads, to be
             /// skipped.
             pub fn decode(

@@ -10,7 +10,10 @@ use crate::{
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
     limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
+    metric::{Histogram, Level},
     succession::{Acceptance, Succession},
+    time::Instant,
+    trace::TraceOrder,
     wire::{message::AppMessage, record::PeerRecord},
 };
 
@@ -27,10 +30,20 @@ pub(super) enum Claim {
     Acceptance(Signed<Acceptance>),
     /// What the old key of a succession signed.
     Succession(Signed<Succession>),
+    /// That the sender of a message wants to know its way.
+    Trace {
+        /// How far the question is still to be passed on.
+        hops: u8,
+        /// When it came.
+        arrived: Instant,
+        /// What is signed.
+        order: Signed<TraceOrder>,
+    },
 }
 
 #[derive(Debug)]
 struct Waiting {
+    since: Instant,
     from: NodeId,
     bytes: usize,
     claim: Claim,
@@ -51,12 +64,25 @@ pub(super) struct PendingVerification {
     last: u64,
     waiting: BTreeMap<CheckId, Waiting>,
     shares: BTreeMap<NodeId, SenderShare>,
+    /// How long claims waited.
+    waits: Histogram,
 }
 
 impl PendingVerification {
+    /// How long claims waited until they went on.
+    pub(super) const fn waits(&self) -> Histogram {
+        self.waits
+    }
+
+    /// How many claims wait.
+    pub(super) fn level(&self) -> Level {
+        Level::new(self.waiting.len(), MAX_PARKED)
+    }
+
     /// Parks `claim`, which `from` brought; gives it back when there is no room.
     pub(super) fn park(
         &mut self,
+        now: Instant,
         from: NodeId,
         claim: Claim,
         network: &NetworkId,
@@ -81,7 +107,7 @@ impl PendingVerification {
             share.ordered.push_back(check);
         }
         let job = claim.job(network);
-        self.waiting.insert(check, Waiting { from, bytes, claim, verdict: None });
+        self.waiting.insert(check, Waiting { since: now, from, bytes, claim, verdict: None });
         Ok((check, job))
     }
 
@@ -97,6 +123,7 @@ impl PendingVerification {
     /// none.
     pub(super) fn decide(
         &mut self,
+        now: Instant,
         check: CheckId,
         verdict: Verdict,
     ) -> Vec<(NodeId, Claim, Verdict)> {
@@ -104,11 +131,11 @@ impl PendingVerification {
         waiting.verdict = Some(verdict);
         let from = waiting.from;
         if !matches!(waiting.claim, Claim::Direct(_)) {
-            return self.release(check).into_iter().collect();
+            return self.release(now, check).into_iter().collect();
         }
         let mut decided = Vec::new();
         while let Some(&first) = self.shares.get(&from).and_then(|share| share.ordered.front()) {
-            let Some(next) = self.release(first) else { break };
+            let Some(next) = self.release(now, first) else { break };
             decided.push(next);
         }
         decided
@@ -118,6 +145,7 @@ impl PendingVerification {
     /// what was acknowledged to the peer is never dropped. Their late verdicts find nothing.
     pub(super) fn decide_directs(
         &mut self,
+        now: Instant,
         from: NodeId,
         network: &NetworkId,
     ) -> Vec<(NodeId, Claim, Verdict)> {
@@ -127,15 +155,16 @@ impl PendingVerification {
         for check in checks {
             if let Some(waiting) = self.waiting.get_mut(&check) {
                 let verdict = waiting.verdict.unwrap_or_else(|| waiting.claim.job(network).run());
-                decided.extend(self.decide(check, verdict));
+                decided.extend(self.decide(now, check, verdict));
             }
         }
         decided
     }
 
-    fn release(&mut self, check: CheckId) -> Option<(NodeId, Claim, Verdict)> {
+    fn release(&mut self, now: Instant, check: CheckId) -> Option<(NodeId, Claim, Verdict)> {
         let verdict = self.waiting.get(&check)?.verdict?;
-        let Waiting { from, bytes, claim, .. } = self.waiting.remove(&check)?;
+        let Waiting { since, from, bytes, claim, .. } = self.waiting.remove(&check)?;
+        self.waits.note(now.since(since));
         if let Some(share) = self.shares.get_mut(&from) {
             share.claims -= 1;
             share.bytes -= bytes;
@@ -154,7 +183,7 @@ impl Claim {
     fn bytes(&self) -> usize {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
-            Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) => 512,
+            Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) | Self::Trace { .. } => 512,
         }
     }
 
@@ -164,6 +193,7 @@ impl Claim {
             Self::Record(claim) => claim.job(network),
             Self::Acceptance(claim) => claim.job(network),
             Self::Succession(claim) => claim.job(network),
+            Self::Trace { order, .. } => order.job(network),
         }
     }
 }
@@ -172,6 +202,8 @@ impl Claim {
 mod tests {
     use super::*;
     use crate::{identity::Identity, time::WallTime, wire::message::Audience};
+
+    const NOW: Instant = Instant::ORIGIN;
 
     fn direct(sequence: u64, bytes: usize) -> Claim {
         let me = Identity::from_seed([1; 32]);
@@ -190,11 +222,11 @@ mod tests {
         let (network, peer) = (NetworkId::from_name("test"), NodeId::from_bytes([9; 32]));
         let mut parked = PendingVerification::default();
         let checks: Vec<_> =
-            (0..3).map(|n| parked.park(peer, direct(n, 10), &network).unwrap()).collect();
+            (0..3).map(|n| parked.park(NOW, peer, direct(n, 10), &network).unwrap()).collect();
         let mut decided = Vec::new();
         for index in [2, 0, 1] {
             let (check, job) = &checks[index];
-            for (from, claim, verdict) in parked.decide(*check, job.run()) {
+            for (from, claim, verdict) in parked.decide(NOW, *check, job.run()) {
                 let Claim::Direct(message) = claim else { panic!("only direct ones were parked") };
                 assert!(from == peer && verdict.is_valid());
                 decided.push(message.content().sequence);
@@ -202,7 +234,7 @@ mod tests {
         }
         assert_eq!(decided, [0, 1, 2]);
         assert!(parked.shares.is_empty() && parked.waiting.is_empty());
-        assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a second verdict");
+        assert!(parked.decide(NOW, checks[0].0, checks[0].1.run()).is_empty(), "a second verdict");
     }
 
     #[test]
@@ -210,21 +242,21 @@ mod tests {
         let (network, peer) = (NetworkId::from_name("test"), NodeId::from_bytes([9; 32]));
         let mut parked = PendingVerification::default();
         let mut checks = Vec::new();
-        while let Ok(check) = parked.park(peer, direct(checks.len() as u64, 10), &network) {
+        while let Ok(check) = parked.park(NOW, peer, direct(checks.len() as u64, 10), &network) {
             checks.push(check);
         }
         let full = checks.len() as u64;
         let late = checks.pop().unwrap();
-        let _ = parked.decide(late.0, late.1.run());
-        let decided = parked.decide_directs(peer, &network);
+        let _ = parked.decide(NOW, late.0, late.1.run());
+        let decided = parked.decide_directs(NOW, peer, &network);
         let numbers = decided.iter().map(|(_, claim, verdict)| {
             let Claim::Direct(message) = claim else { panic!("only direct ones were parked") };
             assert!(verdict.is_valid());
             message.content().sequence
         });
         assert!(numbers.eq(0..full));
-        assert!(parked.park(peer, direct(0, 10), &network).is_ok());
-        assert!(parked.decide(checks[0].0, checks[0].1.run()).is_empty(), "a late verdict");
+        assert!(parked.park(NOW, peer, direct(0, 10), &network).is_ok());
+        assert!(parked.decide(NOW, checks[0].0, checks[0].1.run()).is_empty(), "a late verdict");
     }
 
     #[test]
@@ -237,10 +269,10 @@ mod tests {
         let claim = || Claim::Direct(signed.clone());
         let peers = MAX_PARKED / MAX_PARKED_WITH_DIRECTS;
         for n in 0..MAX_PARKED {
-            assert!(parked.park(peer(n % peers), claim(), &network).is_ok());
+            assert!(parked.park(NOW, peer(n % peers), claim(), &network).is_ok());
         }
         for n in peers..peers + 100 {
-            assert!(parked.park(peer(n), claim(), &network).is_err());
+            assert!(parked.park(NOW, peer(n), claim(), &network).is_err());
         }
         assert_eq!(parked.shares.len(), peers);
     }
@@ -252,7 +284,7 @@ mod tests {
         let mut parked = PendingVerification::default();
         let mut take = |claim: fn(u64) -> Claim| {
             let mut numbers = 0..2 * MAX_PARKED_WITH_DIRECTS as u64;
-            numbers.position(|n| parked.park(greedy, claim(n), &network).is_err())
+            numbers.position(|n| parked.park(NOW, greedy, claim(n), &network).is_err())
         };
         let broadcast = |n| match direct(n, 1) {
             Claim::Direct(claim) => Claim::Gossip(1, claim),
@@ -260,7 +292,7 @@ mod tests {
         };
         assert_eq!(take(broadcast), Some(MAX_PARKED_PER_PEER));
         assert_eq!(take(|n| direct(n, 1)), Some(MAX_PARKED_WITH_DIRECTS - MAX_PARKED_PER_PEER));
-        assert!(parked.park(modest, direct(0, 1 << 20), &network).is_ok());
-        assert!((1..9).any(|n| parked.park(modest, direct(n, 1 << 20), &network).is_err()));
+        assert!(parked.park(NOW, modest, direct(0, 1 << 20), &network).is_ok());
+        assert!((1..9).any(|n| parked.park(NOW, modest, direct(n, 1 << 20), &network).is_err()));
     }
 }

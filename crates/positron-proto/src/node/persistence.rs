@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{ChangeId, Effect, Refused, SequenceKind, backlog::Backlog, view::StorageView};
+use super::{
+    ChangeId, Effect, Refused, SequenceKind, StoreLevels, backlog::Backlog, view::StorageView,
+};
 use crate::{
     id::{MessageId, Ticket},
-    limits::{HOLD_READING_AT, MAX_BYTES_TO_DISK, WRITE_INTERVAL},
+    limits::{HOLD_READING_AT, MAX_BACKLOG_BYTES, MAX_BYTES_TO_DISK, WRITE_INTERVAL},
+    metric::Level,
     reason::Reason,
     storage::{Change, Urgency},
     time::Instant,
@@ -224,6 +227,16 @@ impl Persistence {
     /// Changes that were dropped because too many waited.
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// What waits, as numbers.
+    pub(super) fn levels(&self) -> StoreLevels {
+        let bytes = self.bytes_under_way + self.backlog.bytes() + self.later.bytes();
+        StoreLevels {
+            waiting_bytes: Level::new(bytes, MAX_BACKLOG_BYTES),
+            waits: u64::from(matches!(self.disk, Disk::Waits(..))),
+            failed: u64::from(matches!(self.disk, Disk::Failed(..))),
+        }
     }
 
     /// How it goes.

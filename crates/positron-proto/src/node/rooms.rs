@@ -2,21 +2,30 @@
 
 use std::collections::VecDeque;
 
-use super::{NodeCounters, Numbers, delivery_log::DeliveryLog, message::messages};
+use super::{
+    NodeCounters, NodeLevels, Numbers, StoreLevels, delivery_log::DeliveryLog, message::messages,
+};
 use crate::{
     datagram::contract::EndpointCounters,
     direct::{DirectCounters, DirectEffect, DirectMessage},
-    gossip::{GossipConfig, GossipCounters, GossipEffect, GossipMessage, GossipSnapshot},
+    gossip::{
+        GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
+    },
     id::NetworkId,
     identity::Verified,
-    metric::Metric,
-    peers::{KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage, Reservation},
-    request::{RequestCounters, RequestEffect, RequestMessage},
-    session::sessions::{SessionConfig, SessionCounters, SessionEffect},
+    metric::{Metric, Reading},
+    peers::{
+        KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
+    },
+    request::{RequestCounters, RequestEffect, RequestLevels, RequestMessage},
+    session::sessions::{SessionConfig, SessionCounters, SessionEffect, SessionLevels},
     storage::{Remembered, Row, Table},
-    substream::{SubstreamCounters, SubstreamEffect, SubstreamMessage},
-    succession::{Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage},
-    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect},
+    substream::{SubstreamCounters, SubstreamEffect, SubstreamLevels, SubstreamMessage},
+    succession::{
+        Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels, SuccessionMessage,
+    },
+    trace::{TraceConfig, TraceCounters, TraceEffect, TraceMessage},
+    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels},
     wire::Malformed,
 };
 
@@ -24,12 +33,13 @@ messages! {
     /// What one node says to another, over one link, and whom it concerns.
     pub enum Message;
 
-    Peers(PeersMessage) "The peers.";
-    Gossip(GossipMessage) "Gossip.";
-    Direct(DirectMessage) "Direct messages.";
-    Request(RequestMessage) "Requests.";
-    Substream(SubstreamMessage) "Streams between nodes.";
-    Succession(SuccessionMessage) "Keys that gave way to others.";
+    Peers(PeersMessage) "peers" "The peers.";
+    Gossip(GossipMessage) "gossip" "Gossip.";
+    Direct(DirectMessage) "direct" "Direct messages.";
+    Request(RequestMessage) "request" "Requests.";
+    Substream(SubstreamMessage) "substream" "Streams between nodes.";
+    Succession(SuccessionMessage) "succession" "Keys that gave way to others.";
+    Trace(TraceMessage) "trace" "The way of messages.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -46,6 +56,8 @@ pub struct NodeConfig {
     pub gossip: GossipConfig,
     /// Trust.
     pub trust: TrustConfig,
+    /// Traces.
+    pub trace: TraceConfig,
 }
 
 impl Default for NodeConfig {
@@ -56,6 +68,7 @@ impl Default for NodeConfig {
             peers: PeersConfig::default(),
             gossip: GossipConfig::default(),
             trust: TrustConfig::default(),
+            trace: TraceConfig::default(),
         }
     }
 }
@@ -127,6 +140,7 @@ pub(super) struct RoomQueues {
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
     pub(super) succession: VecDeque<SuccessionEffect>,
+    pub(super) trace: VecDeque<TraceEffect>,
 }
 
 /// Why the node wants to be woken.
@@ -147,6 +161,8 @@ pub enum Wake {
     Substream,
     /// Decay of scores.
     Trust,
+    /// Traces whose answers are waited for.
+    Trace,
     /// Links that are not read for a while.
     HeldLinks,
     /// Changes that wait for their time.
@@ -174,19 +190,56 @@ pub struct AllCounters {
     pub substream: SubstreamCounters,
     /// Keys that gave way to others.
     pub succession: SuccessionCounters,
+    /// The way of messages.
+    pub trace: TraceCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
 
 impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
-        let Self { requests, substream, succession, node, .. } = self;
+        let Self { requests, substream, succession, trace, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        let keys = succession.iter();
-        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(keys).chain(node.iter())
+        let rest = succession.iter().chain(trace.iter()).chain(node.iter());
+        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
+    }
+}
+
+/// What is there at this moment, beside the most that there can be, by room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct AllLevels {
+    /// Links and conversations.
+    pub session: SessionLevels,
+    /// The address book and dials.
+    pub peers: PeersLevels,
+    /// Broadcasts.
+    pub gossip: GossipLevels,
+    /// Requests.
+    pub requests: RequestLevels,
+    /// Streams between nodes.
+    pub substream: SubstreamLevels,
+    /// Keys that gave way to others.
+    pub succession: SuccessionLevels,
+    /// What is made of peers.
+    pub trust: TrustLevels,
+    /// Checks of signatures.
+    pub node: NodeLevels,
+    /// The disk.
+    pub store: StoreLevels,
+}
+
+impl AllLevels {
+    /// Every number of every room with what it is, always in the same order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
+        let Self { session, peers, gossip, requests, substream, .. } = self;
+        let Self { succession, trust, node, store, .. } = self;
+        let linked = session.iter().chain(peers.iter());
+        let said = gossip.iter().chain(requests.iter()).chain(substream.iter());
+        let kept = succession.iter().chain(trust.iter()).chain(node.iter()).chain(store.iter());
+        linked.chain(said).chain(kept)
     }
 }
 
@@ -195,7 +248,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{metric::Unit, storage::Rule};
+    use crate::{
+        metric::{MetricKind, Unit},
+        storage::Rule,
+    };
 
     #[test]
     fn no_type_belongs_to_two_rooms() {
@@ -227,13 +283,17 @@ mod tests {
     #[test]
     fn every_number_is_explained_by_a_sentence_and_has_a_name_of_its_own() {
         let mut names = BTreeSet::new();
-        for (metric, _) in AllCounters::default().iter() {
+        let (counters, levels) = (AllCounters::default(), AllLevels::default());
+        for (metric, _) in counters.iter().chain(levels.iter()) {
             let (name, help) = (metric.to_string(), metric.help);
             assert!(help.len() > 5 && help.ends_with('.'), "{name}: {help:?}");
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
             assert!(name.starts_with(&format!("positron_{}_", metric.room)), "{name}");
             let tells_bytes = metric.field.split('_').any(|word| word == "bytes");
-            assert_eq!(tells_bytes, metric.unit == Unit::Bytes, "the unit of {name}");
+            assert!(!tells_bytes || metric.unit == Unit::Bytes, "the unit of {name}");
+            let (when_high, level) = (metric.when_high, metric.kind == MetricKind::Level);
+            assert!(!level || !when_high.is_empty(), "what to do when {name} is high");
+            assert!(when_high.is_empty() || when_high.ends_with('.'), "{name}: {when_high:?}");
             assert!(names.insert(name.clone()), "{name} twice");
         }
         assert!(names.len() > 80, "{}", names.len());

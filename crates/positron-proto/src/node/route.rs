@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, inheritance::Inheritance, pending_verification::Claim,
-    persistence::Awaited, pushes::Push, recognition::Recognition, verification::Verification,
+    persistence::Awaited, pushes::Push, recognition::Recognition, rooms::RoomName,
+    tracing::Tracing, verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -15,6 +16,7 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     limits::SENT_REMEMBERED,
+    metric::Way,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
@@ -65,6 +67,8 @@ impl NodeCore {
                 self.route_trust(now, out);
             } else if let Some(out) = self.queues.succession.pop_front() {
                 Inheritance(self).route(now, out);
+            } else if let Some(out) = self.queues.trace.pop_front() {
+                Tracing(self).route(now, out);
             } else {
                 break;
             }
@@ -106,15 +110,19 @@ impl NodeCore {
                     let there = there.parse().ok();
                     self.handle_used_twice(now, self.id(), Vec::from_iter(there));
                 }
+                let ended = ((&reason).into(), (&reason).into());
+                self.counters.sessions_lost.add(ended, 1);
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
                 self.direct.peer_down(now, peer, &mut self.queues.direct);
                 self.requests.peer_down(now, peer, &mut self.queues.requests);
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.successions.peer_down(&peer);
+                self.traces.peer_down(now, peer, &mut self.queues.trace);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
+                self.counters.dials_ended.add(((&outcome).into(),), 1);
                 self.endings.handle_dial_ended(now, &dial, &outcome);
                 if let DialOutcome::Failed(reason) = &outcome {
                     self.emit(Event::DialFailed { dial, reason: reason.clone() });
@@ -180,7 +188,7 @@ impl NodeCore {
             }
             peers::PeersEffect::Send { to, message } => {
                 Inheritance(self).telling(now, to, &message);
-                self.send(now, to, message.lane(), message.encode(), None);
+                self.send(now, to, RoomName::Peers, message.lane(), message.encode(), None);
             }
             peers::PeersEffect::Verify { from, record } => {
                 self.verify(now, from, Claim::Record(record));
@@ -233,6 +241,8 @@ impl NodeCore {
             gossip::GossipEffect::GivenUp { message, peers } => {
                 self.emit(Event::BroadcastOutran { message, peers });
             }
+            gossip::GossipEffect::Traced { nth, step } => self.traces.handle_step(now, nth, step),
+            gossip::GossipEffect::Dropped(dropped) => self.traces.handle_dropped(now, dropped),
             gossip::GossipEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
@@ -252,12 +262,16 @@ impl NodeCore {
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
+                Tracing(self).handle_direct(now, &message, None);
                 self.deliver(now, &message, SequenceKind::Direct, from);
             }
             direct::DirectEffect::Completed { ticket, outcome } => {
                 let Some(id) = self.publisher.direct_over(ticket) else { return };
                 let outcome = match outcome {
-                    Ok(()) => Outcome::Delivered(id),
+                    Ok(()) => {
+                        self.traces.handle_direct_arrived(&id);
+                        Outcome::Delivered(id)
+                    }
                     Err(why) => Outcome::Undelivered(why),
                 };
                 self.emit(Event::Completed { ticket, outcome });
@@ -304,7 +318,8 @@ impl NodeCore {
                     self.substreams.handle_finish_sent(id, ticket);
                     ticket
                 });
-                if !self.send(now, to, message.lane(), message.encode_parts(), ticket) {
+                let (room, body) = (RoomName::Substream, message.encode_parts());
+                if !self.send(now, to, room, message.lane(), body, ticket) {
                     self.substreams.handle_not_sent(to, message);
                 }
             }
@@ -351,6 +366,7 @@ impl NodeCore {
             if self.sessions.send(now, to, lane, body, None, out).is_err() {
                 return self.requests.handle_not_sent(now, to);
             }
+            self.note_said(RoomName::Request, true);
             self.requests.handle_sent(to);
         }
     }
@@ -385,6 +401,7 @@ impl NodeCore {
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
+        self.traces.peer_up(now, peer.id);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -407,6 +424,7 @@ impl NodeCore {
                 return;
             }
         };
+        self.counters.messages.add((Way::In, message.room()), 1);
         match message {
             Message::Peers(message) => self.tell_peers(now, from, message),
             Message::Gossip(message) => {
@@ -423,6 +441,7 @@ impl NodeCore {
                 self.substreams.handle_message(now, from, message, &mut self.queues.substream);
             }
             Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
+            Message::Trace(message) => Tracing(self).handle_message(now, from, message),
         }
     }
 
@@ -447,10 +466,11 @@ impl NodeCore {
 
     /// Queues an encoded message; returns whether the session took it. It tells of its arrival if
     /// there is a ticket.
-    fn send(
+    pub(super) fn send(
         &mut self,
         now: Now,
         to: NodeId,
+        room: RoomName,
         flow: impl Into<Flow>,
         body: impl Into<Body>,
         ticket: Option<Ticket>,
@@ -458,7 +478,13 @@ impl NodeCore {
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, flow, body.into(), ticket, out);
         self.counters.sends_lost += u64::from(sent.is_err());
+        self.note_said(room, sent.is_ok());
         sent.is_ok()
+    }
+
+    /// Something of this room was given to a session, if it took it.
+    pub(super) fn note_said(&mut self, room: RoomName, taken: bool) {
+        self.counters.messages.add((Way::Out, room), u64::from(taken));
     }
 
     /// Tells several nodes the same: the message is encoded once, and they share its bytes.
@@ -475,8 +501,9 @@ impl NodeCore {
         };
         for to in to {
             let ticket = large.map(|_| self.publisher.ticket());
-            if !self.send(now, to, Flow { lane, of }, body.clone(), ticket) {
-                self.gossip.handle_not_sent(to, message);
+            let flow = Flow { lane, of };
+            if !self.send(now, to, RoomName::Gossip, flow, body.clone(), ticket) {
+                self.gossip.handle_not_sent(to, message, &mut self.queues.gossip);
             } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
                 self.pushes.add(ticket, Push { to, sender, sequence });
             }
@@ -493,6 +520,7 @@ impl NodeCore {
         let (lane, body) = (message.lane(), message.encode());
         let out = &mut self.queues.session;
         let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
+        self.note_said(RoomName::Direct, sent.is_ok());
         if sent.is_err() {
             self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     CheckId, Effect, NodeCore, held_links::HeldFor, inheritance::Inheritance,
-    pending_verification::Claim,
+    pending_verification::Claim, tracing::Tracing,
 };
 use crate::{
     id::NodeId,
@@ -19,7 +19,7 @@ impl Verification<'_> {
     /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     pub(super) fn ask(&mut self, now: Now, from: NodeId, claim: Claim) {
-        match self.0.pending.park(from, claim, &self.0.network) {
+        match self.0.pending.park(now.mono, from, claim, &self.0.network) {
             Ok((check, job)) => {
                 self.0.effects.push_back(Effect::Verify { check, job, from });
                 self.checks_begun(now, from);
@@ -27,16 +27,19 @@ impl Verification<'_> {
             Err(claim) => match *claim {
                 Claim::Gossip(_, claim) => {
                     self.0.counters.verifications_dropped += 1;
-                    self.0.gossip.handle_unchecked(now, from, &claim);
+                    let out = &mut self.0.queues.gossip;
+                    self.0.gossip.handle_unchecked(now, from, &claim, out);
                 }
-                Claim::Record(_) => self.0.counters.verifications_dropped += 1,
+                Claim::Record(_) | Claim::Trace { .. } => {
+                    self.0.counters.verifications_dropped += 1;
+                }
                 Claim::Acceptance(_) | Claim::Succession(_) => {
                     self.0.counters.verifications_dropped += 1;
                     self.0.successions.handle_unchecked(from);
                 }
                 Claim::Direct(_) => {
                     for (from, claim, verdict) in
-                        self.0.pending.decide_directs(from, &self.0.network)
+                        self.0.pending.decide_directs(now.mono, from, &self.0.network)
                     {
                         self.claim_decided(now, from, claim, verdict);
                     }
@@ -67,7 +70,7 @@ impl Verification<'_> {
 
     /// A signature was checked: whatever waited for it, or behind it, goes on.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
-        for (from, claim, verdict) in self.0.pending.decide(check, verdict) {
+        for (from, claim, verdict) in self.0.pending.decide(now.mono, check, verdict) {
             self.claim_decided(now, from, claim, verdict);
             self.checks_ended(now, from);
         }
@@ -93,6 +96,9 @@ impl Verification<'_> {
                     }
                     None => self.0.peers.handle_refuted(now, from, node, &mut self.0.queues.peers),
                 }
+            }
+            Claim::Trace { hops, arrived, order } => {
+                Tracing(self.0).handle_verdict(now, (from, hops, arrived), order, verdict);
             }
             Claim::Acceptance(claim) => Inheritance(self.0).handle_accepted(from, claim, verdict),
             Claim::Succession(claim) => {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{AllCounters, SubscriptionView, Wake};
+use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
     peers::{Bootstrap, BootstrapState, Reservation},
@@ -99,6 +99,8 @@ pub struct NodeView {
     pub moves: sessions::PerKind<u64>,
     /// Keys that are used in two places at once: ours may be among them.
     pub used_twice: Vec<UsedTwice>,
+    /// What is there, beside the most that there can be.
+    pub levels: AllLevels,
     /// Whether it was told to stop.
     pub is_stopping: bool,
     /// What happened.

@@ -58,6 +58,11 @@ pub(super) struct AddressBook {
 }
 
 impl AddressBook {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn get(&self, node: &NodeId) -> Option<&AddressEntry> {
         self.entries.get(node)
     }

@@ -14,6 +14,7 @@ use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    metric::Level,
     netgroup::counted,
     session::sessions::{LinkKind, Peer},
     time::Instant,
@@ -158,6 +159,16 @@ impl ConnectedPeers {
     /// Links in slots that all share.
     fn shared(&self) -> impl Iterator<Item = &PeerLink> {
         self.by_id.values().filter(|link| !link.reserved)
+    }
+
+    /// The slots that all share.
+    pub(super) fn slots_used(&self) -> Level {
+        Level::new(self.shared().count() + self.admitted.len(), self.slots.max)
+    }
+
+    /// Of them, those of who dialled us.
+    pub(super) fn inbound_used(&self) -> Level {
+        Level::new(self.inbound(), self.slots.inbound)
     }
 
     /// Free slots for anybody.

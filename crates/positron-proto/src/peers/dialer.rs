@@ -46,6 +46,8 @@ struct UnderWay {
 pub(super) struct EndedDial {
     /// On whose behalf it was.
     pub reason: DialReason,
+    /// When it began.
+    pub since: Instant,
     /// Whether nobody there had spoken to us, so that it went as that of any stranger would.
     pub to_strangers: bool,
 }
@@ -115,7 +117,7 @@ impl Dialer {
     pub(super) fn finish(&mut self, request: &DialRequest) -> Option<EndedDial> {
         let UnderWay { reason, since, to_strangers, .. } = self.under_way.remove(&key(request))?;
         let spoke = self.contacts.spoke_since(request.to, since);
-        Some(EndedDial { reason, to_strangers: to_strangers && !spoke })
+        Some(EndedDial { reason, since, to_strangers: to_strangers && !spoke })
     }
 
     /// Somebody at this address spoke to us.

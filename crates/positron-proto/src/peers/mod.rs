@@ -53,7 +53,7 @@ mod turn;
 
 pub use bootstrap::{Bootstrap, BootstrapState};
 pub use config::{PeersConfig, Reservation};
-pub use counters::PeersCounters;
+pub use counters::{PeersCounters, PeersLevels};
 pub use effect::PeersEffect;
 pub use entry::KnownPeer;
 pub use message::PeersMessage;

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersMessage,
+    Bootstrap, KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage,
     address_book::AddressBook,
     bootstrap::BootstrapAddresses,
     connected::ConnectedPeers,
@@ -24,7 +24,8 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::{NUMBERS_PER_RECORD, RECORDS_PER_ANSWER, REDIAL_FIRST},
+    limits::{MAX_BOOK, MAX_DIALS, NUMBERS_PER_RECORD, RECORDS_PER_ANSWER, REDIAL_FIRST},
+    metric::Level,
     misbehavior::Misbehavior,
     rng::Rng,
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
@@ -266,6 +267,9 @@ impl Peers {
         match &outcome {
             DialOutcome::Connected(node, kind) | DialOutcome::Probed(node, kind) => {
                 let to_strangers = ended.is_some_and(|ended| ended.to_strangers);
+                if let Some(ended) = ended {
+                    self.shared.counters.dial.note(now.mono.since(ended.since));
+                }
                 let proof = Some(*kind).filter(|kind| kind.has_own_port() || to_strangers);
                 self.handle_found(now, *node, &dial, proof, out);
                 if let Expect::Node(expected) = dial.expect
@@ -453,6 +457,17 @@ impl Peers {
     /// What happened and what was dropped.
     pub const fn counters(&self) -> PeersCounters {
         self.shared.counters
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> PeersLevels {
+        PeersLevels {
+            slots: self.links.slots_used(),
+            slots_inbound: self.links.inbound_used(),
+            wanted: u64::try_from(self.min_peers()).unwrap_or(u64::MAX),
+            dialling: Level::new(self.dialer.connecting(), MAX_DIALS),
+            book: Level::new(self.book.len(), MAX_BOOK),
+        }
     }
 
     /// How it goes with each bootstrap address, in the order in which they were given.

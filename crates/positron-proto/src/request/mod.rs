@@ -15,7 +15,7 @@ mod served;
 #[cfg(test)]
 mod tests;
 
-pub use counters::RequestCounters;
+pub use counters::{RequestCounters, RequestLevels};
 pub use effect::{Refusal, RequestEffect, TooManyRequests, Unanswered};
 pub use message::{CANCEL, REQUEST, RESPONSE, RequestMessage, Status};
 pub use requests::Requests;

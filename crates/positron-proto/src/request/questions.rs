@@ -8,6 +8,8 @@ use super::TooManyRequests;
 use crate::{
     id::{NodeId, Ticket},
     limits::{MAX_ASKED, MAX_ASKED_BYTES},
+    metric::Level,
+    time::Instant,
 };
 
 /// Requests of ours: at most [`MAX_ASKED`], and [`MAX_ASKED_BYTES`] of those that wait for their
@@ -22,6 +24,7 @@ pub(super) struct Questions {
 #[derive(Debug)]
 struct Question {
     to: NodeId,
+    since: Instant,
     /// What is asked, until a session has it.
     waiting: Option<Bytes>,
 }
@@ -36,6 +39,7 @@ pub(super) struct EndedQuestion {
 impl Questions {
     pub(super) fn add(
         &mut self,
+        now: Instant,
         ticket: Ticket,
         to: NodeId,
         payload: Bytes,
@@ -45,8 +49,18 @@ impl Questions {
             return Err(TooManyRequests);
         }
         self.bytes = bytes;
-        self.all.insert(ticket, Question { to, waiting: Some(payload) });
+        self.all.insert(ticket, Question { to, since: now, waiting: Some(payload) });
         Ok(())
+    }
+
+    /// How many there are.
+    pub(super) fn level(&self) -> Level {
+        Level::new(self.all.len(), MAX_ASKED)
+    }
+
+    /// When it was asked.
+    pub(super) fn since(&self, ticket: Ticket) -> Option<Instant> {
+        self.all.get(&ticket).map(|question| question.since)
     }
 
     /// What is asked, if no session has it yet.
@@ -67,7 +81,7 @@ impl Questions {
 
     /// It is over.
     pub(super) fn end(&mut self, ticket: Ticket) -> Option<EndedQuestion> {
-        let Question { to, waiting } = self.all.remove(&ticket)?;
+        let Question { to, waiting, .. } = self.all.remove(&ticket)?;
         self.bytes -= waiting.as_ref().map_or(0, Bytes::len);
         Some(EndedQuestion { to, sent: waiting.is_none() })
     }

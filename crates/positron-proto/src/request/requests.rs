@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::{
-    Refusal, RequestCounters, RequestEffect, RequestMessage, Status, TooManyRequests, Unanswered,
+    Refusal, RequestCounters, RequestEffect, RequestLevels, RequestMessage, Status,
+    TooManyRequests, Unanswered,
     letters::{Letter, Letters},
     questions::{EndedQuestion, Questions},
     served::Served,
@@ -71,7 +72,7 @@ impl Requests {
         ticket: Ticket,
         out: &mut VecDeque<RequestEffect>,
     ) -> Result<(), TooManyRequests> {
-        self.asked.add(ticket, to, payload)?;
+        self.asked.add(now.mono, ticket, to, payload)?;
         self.counters.asked += 1;
         let until = now.mono + timeout.min(LONGEST_REQUEST);
         self.deadlines.set(RequestWake::Expire(ticket), until);
@@ -136,6 +137,9 @@ impl Requests {
                 if !self.asked.is_sent_to(ticket, &from) {
                     self.counters.late += 1;
                     return;
+                }
+                if let Some(since) = self.asked.since(ticket) {
+                    self.counters.round_trip.note(now.mono.since(since));
                 }
                 out.push_back(RequestEffect::Useful { peer: from, payload: payload.len() });
                 self.complete(ticket, outcome(status, payload), out);
@@ -248,6 +252,11 @@ impl Requests {
     /// What happened so far.
     pub const fn counters(&self) -> RequestCounters {
         self.counters
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> RequestLevels {
+        RequestLevels { waiting: self.asked.level(), serving: self.served.level() }
     }
 
     fn serve(

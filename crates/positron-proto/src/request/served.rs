@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_SERVED, MAX_SERVED_BYTES, MAX_SERVED_BYTES_PER_PEER, MAX_SERVED_PER_PEER},
+    metric::Level,
 };
 
 /// Requests of others that are being served, or whose answers wait for their sessions: bounded in
@@ -30,6 +31,11 @@ struct Load {
 }
 
 impl Served {
+    /// How many there are.
+    pub(super) fn level(&self) -> Level {
+        Level::new(self.all.len(), MAX_SERVED)
+    }
+
     /// Whether it is being served.
     pub(super) fn has(&self, from: NodeId, id: u64) -> bool {
         self.all.contains_key(&(from, id))

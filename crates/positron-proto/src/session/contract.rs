@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 pub use super::{
     config::{RateLimit, SessionConfig},
-    counters::SessionCounters,
+    counters::{SessionCounters, SessionLevels},
     kind::{LinkKind, LinkKinds, PerKind},
 };
 pub use crate::stream::contract::{Hangup, LinkDown, Reading};

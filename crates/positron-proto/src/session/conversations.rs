@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::{LinkId, NodeId, Ticket},
     limits::{CONVERSATION_GRACE, MAX_DORMANT_BYTES, MAX_DORMANT_CONVERSATIONS},
+    metric::Level,
     time::{Duration, Instant},
     wire::{body::Body, frame::CloseReason},
 };
@@ -141,6 +142,15 @@ impl Conversations {
         }
         self.forget_beyond_limits(out);
         true
+    }
+
+    /// How many have no link, and what waits in them.
+    pub(super) fn dormant(&self) -> (Level, Level) {
+        let bytes = self.dormant.iter().map(|(_, peer)| self.queued_bytes(peer)).sum();
+        (
+            Level::new(self.dormant.len(), MAX_DORMANT_CONVERSATIONS),
+            Level::new(bytes, MAX_DORMANT_BYTES),
+        )
     }
 
     /// Forgets everything about `peer`; what waits for it will not be delivered.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     id::{LinkId, NodeId},
     limits::MAX_RECORD,
+    metric::Way,
     time::{Duration, Instant, Now},
     wire::frame::{Frame, Lane},
 };
@@ -56,7 +57,10 @@ pub(super) enum Health {
 enum FrameOutcome {
     /// Something goes on because of it.
     Progress,
-    Message,
+    Message {
+        lane: Lane,
+        bytes: usize,
+    },
     /// A message goes on by so many bytes.
     Part(usize),
     /// Nothing at all.
@@ -106,8 +110,9 @@ impl<'a> EstablishedSession<'a> {
             unread -= len;
             idle += match self.handle_frame(now, frame, out)? {
                 FrameOutcome::Progress => 0,
-                FrameOutcome::Message => {
+                FrameOutcome::Message { lane, bytes } => {
                     counters.messages_received += 1;
+                    counters.note_lane(Way::In, lane, bytes);
                     0
                 }
                 FrameOutcome::Part(body) => len - body,
@@ -364,8 +369,9 @@ impl<'a> EstablishedSession<'a> {
         out: &mut VecDeque<SessionEffect>,
     ) -> FrameOutcome {
         self.conversation.handle_delivered(lane);
+        let bytes = body.len();
         out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
-        FrameOutcome::Message
+        FrameOutcome::Message { lane, bytes }
     }
 }
 

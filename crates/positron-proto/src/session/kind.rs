@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::{
     limits::{HEAD_START, PROBE_HEAD_START, UDP_ALONE},
+    metric::label,
     time::Duration,
 };
 
@@ -21,6 +22,15 @@ pub enum LinkKind {
     /// What the tests make up.
     #[cfg(test)]
     Foreign,
+}
+
+label! {
+    LinkKind as "transport" {
+        Udp => "udp",
+        Tcp => "tcp",
+        #[cfg(test)]
+        Foreign => "foreign",
+    }
 }
 
 /// What is to be known of a kind.

@@ -22,6 +22,7 @@ use crate::{
     deadlines::Deadlines,
     id::{LinkId, NodeId},
     limits::{FLUSH_TIMEOUT, HANDSHAKE_TIMEOUT},
+    metric::Histogram,
     stream::contract::StreamEffect,
     time::{Instant, Now},
     wire::frame::{CloseReason, Frame, Lane},
@@ -53,6 +54,8 @@ pub(super) struct LinkTable {
     unflushed: BTreeSet<LinkId>,
     unflushed_since: Option<Instant>,
     deadlines: Deadlines<LinkWake>,
+    /// How long it took from when somebody was there until both ends agreed.
+    handshakes: Histogram,
 }
 
 /// Why a link is to be looked at.
@@ -95,6 +98,7 @@ impl LinkTable {
             unflushed: BTreeSet::new(),
             unflushed_since: None,
             deadlines: Deadlines::new(),
+            handshakes: Histogram::default(),
         }
     }
 
@@ -141,11 +145,14 @@ impl LinkTable {
     ) -> Admitted {
         match self.door.reserve(link, from) {
             Ok(place) => {
-                self.rows.insert(link, LinkEntry::new(kind, from, stage, place));
+                self.rows.insert(link, LinkEntry::new(now.mono, kind, from, stage, place));
                 self.deadlines.set(LinkWake::Stage(link), now.mono + HANDSHAKE_TIMEOUT);
             }
             Err(TooMany) => {
-                self.rows.insert(link, LinkEntry::new(kind, from, Stage::Closing, Quota::Free));
+                self.rows.insert(
+                    link,
+                    LinkEntry::new(now.mono, kind, from, Stage::Closing, Quota::Free),
+                );
                 self.carriers.of(kind).end(
                     now,
                     link,
@@ -176,17 +183,18 @@ impl LinkTable {
         let link = self.names.next();
         self.carriers.of(kind).connect(now, link, dial)?;
         let stage = Stage::Connecting(attempt);
-        self.rows.insert(link, LinkEntry::new(kind, dial.to, stage, Quota::Free));
+        self.rows.insert(link, LinkEntry::new(now.mono, kind, dial.to, stage, Quota::Free));
         self.deadlines.set(LinkWake::Stage(link), until);
         Ok(link)
     }
 
     /// Something answers where we dialled.
     pub(super) fn handle_reached(&mut self, now: Now, link: LinkId) {
-        if let Some(stage) = self.stage_mut(link)
-            && let Stage::Connecting(attempt) = *stage
+        if let Some(entry) = self.rows.get_mut(&link)
+            && let Stage::Connecting(attempt) = entry.stage
         {
-            *stage = Stage::Initiating(attempt);
+            entry.stage = Stage::Initiating(attempt);
+            entry.reached = now.mono;
             self.look_by(link, now.mono + HANDSHAKE_TIMEOUT);
         }
     }
@@ -274,6 +282,7 @@ impl LinkTable {
         let entry = self.rows.get_mut(&id)?;
         entry.stage.establish(now.mono);
         let Stage::Established(link) = &mut entry.stage else { return None };
+        self.handshakes.note(now.mono.since(entry.reached));
         self.door.release(entry.place, entry.addr);
         entry.place = Quota::Free;
         self.deadlines.set(LinkWake::Stage(id), now.mono);
@@ -396,8 +405,12 @@ impl LinkTable {
         self.unflushed_since.into_iter().chain(deadline).min()
     }
 
+    /// How long it took from when somebody was there until both ends agreed.
+    pub(super) const fn handshakes(&self) -> Histogram {
+        self.handshakes
+    }
+
     /// Bytes that unfinished messages take.
-    #[cfg(test)]
     pub(super) const fn partial_bytes(&self) -> usize {
         self.partials.bytes()
     }

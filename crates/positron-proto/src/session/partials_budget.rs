@@ -43,7 +43,6 @@ impl Partials {
         longest.map(|(link, _)| *link)
     }
 
-    #[cfg(test)]
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }

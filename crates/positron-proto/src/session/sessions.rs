@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub use super::contract::{
     DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
     LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig,
-    SessionCounters, SessionEffect, SessionView,
+    SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
     carrier::CarrierEvent,
@@ -23,9 +23,13 @@ use crate::{
     datagram::contract::{EndpointCounters, Transmit},
     id::{LinkId, NodeId, Ticket},
     identity::Identity,
-    limits::{DOWNLOAD_AHEAD, MAX_RECORD, UPLOAD_AHEAD},
+    limits::{
+        DOWNLOAD_AHEAD, MAX_BULK_QUEUE_BYTES, MAX_DATAGRAM_HALF_OPEN, MAX_HALF_OPEN,
+        MAX_PARTIAL_BYTES, MAX_PEER_QUEUE_BYTES, MAX_RECORD, UPLOAD_AHEAD,
+    },
+    metric::{Family, Level, Way},
     rng::Rng,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{
         body::Body,
         frame::{CloseReason, Frame, Lane},
@@ -305,9 +309,11 @@ impl Sessions {
         ticket: Option<Ticket>,
         _out: &mut VecDeque<SessionEffect>,
     ) -> Result<(), NotSent> {
-        match self.conversations.push(now.mono, &peer, flow.into(), body, ticket) {
+        let (flow, bytes) = (flow.into(), body.len());
+        match self.conversations.push(now.mono, &peer, flow, body, ticket) {
             Ok(link) => {
                 self.counters.messages_sent += 1;
+                self.counters.note_lane(Way::Out, flow.lane, bytes);
                 if let Some(link) = link {
                     self.links.table.ask_for_flush(now, link);
                 }
@@ -447,6 +453,11 @@ impl Sessions {
         self.conversations.is_up(peer)
     }
 
+    /// How long a round trip to `peer` takes, smoothed, if that is known.
+    pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
+        self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
+    }
+
     /// Live sessions in order of the peer's id.
     pub fn views(&self) -> impl Iterator<Item = SessionView> {
         self.conversations.attached().filter_map(|(link, queued_bytes)| {
@@ -459,7 +470,15 @@ impl Sessions {
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> SessionCounters {
         let traffic = self.links.table.carriers().traffic();
+        let datagrams = self.datagram_counters();
+        let mut wire = Family::default();
+        wire.add((Way::Out, LinkKind::Tcp), traffic.bytes_sent);
+        wire.add((Way::In, LinkKind::Tcp), traffic.bytes_received);
+        wire.add((Way::Out, LinkKind::Udp), datagrams.bytes_sent);
+        wire.add((Way::In, LinkKind::Udp), datagrams.bytes_received);
         SessionCounters {
+            wire,
+            handshake: self.links.table.handshakes(),
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
             records_sent: traffic.messages_sent,
@@ -467,6 +486,25 @@ impl Sessions {
             upload_waits: self.upload.waited(),
             download_waits: self.download.waited(),
             ..self.counters + self.links.counters()
+        }
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> SessionLevels {
+        let mut peers = Family::default();
+        let mut fullest = 0;
+        for view in self.views() {
+            peers.add((view.peer.direction, view.transport), 1);
+            fullest = fullest.max(view.queued_bytes);
+        }
+        let (dormant, dormant_bytes) = self.conversations.dormant();
+        SessionLevels {
+            peers,
+            half_open: Level::new(self.half_open(), MAX_HALF_OPEN + MAX_DATAGRAM_HALF_OPEN),
+            fullest_queue_bytes: Level::new(fullest, MAX_PEER_QUEUE_BYTES + MAX_BULK_QUEUE_BYTES),
+            dormant,
+            dormant_bytes,
+            partial_bytes: Level::new(self.links.table.partial_bytes(), MAX_PARTIAL_BYTES),
         }
     }
 

@@ -19,11 +19,19 @@ pub(super) struct LinkEntry {
     /// Bytes that its carrier was known to be rid of when that was looked at last.
     pub(super) taken: u64,
     pub(super) place: Quota,
+    /// When somebody was there first.
+    pub(super) reached: Instant,
 }
 
 impl LinkEntry {
-    pub(super) const fn new(kind: LinkKind, addr: SocketAddr, stage: Stage, place: Quota) -> Self {
-        Self { kind, addr, stage, taken: 0, place }
+    pub(super) const fn new(
+        now: Instant,
+        kind: LinkKind,
+        addr: SocketAddr,
+        stage: Stage,
+        place: Quota,
+    ) -> Self {
+        Self { kind, addr, stage, taken: 0, place, reached: now }
     }
 }
 

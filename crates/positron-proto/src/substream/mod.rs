@@ -41,7 +41,7 @@ mod substreams;
 #[cfg(test)]
 mod tests;
 
-pub use counters::SubstreamCounters;
+pub use counters::{SubstreamCounters, SubstreamLevels};
 pub use effect::{NotOpened, SubstreamEffect, SubstreamNews, SubstreamOrder};
 pub(crate) use message::SUBSTREAM_TYPES;
 pub use message::{Label, SUBSTREAM_DATA, SubstreamMessage};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Label, NotOpened, OpenedBy, SubstreamCounters, SubstreamEffect, SubstreamEnd, SubstreamId,
-    SubstreamMessage, SubstreamNews, SubstreamOrder,
+    SubstreamLevels, SubstreamMessage, SubstreamNews, SubstreamOrder,
     ghosts::Ghosts,
     peer_table::{MESSAGE_HEAD, PeerTable, label},
     receive_half::Wrong,
@@ -18,6 +18,7 @@ use crate::{
         MAX_SUBSTREAM_BYTES, MAX_SUBSTREAMS, MAX_SUBSTREAMS_PER_PEER, SUBSTREAM_OPEN_TIMEOUT,
         SUBSTREAM_RECONNECT, SUBSTREAM_WINDOW_FIRST,
     },
+    metric::Level,
     misbehavior::Misbehavior,
     time::{Instant, Now},
 };
@@ -333,6 +334,11 @@ impl Substreams {
     /// What happened so far.
     pub const fn counters(&self) -> SubstreamCounters {
         self.counters
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> SubstreamLevels {
+        SubstreamLevels { open: Level::new(self.count(), MAX_SUBSTREAMS) }
     }
 
     /// How many there are.

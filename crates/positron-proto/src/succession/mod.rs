@@ -15,7 +15,7 @@ mod tellers;
 #[cfg(test)]
 mod tests;
 
-pub use counters::SuccessionCounters;
+pub use counters::{SuccessionCounters, SuccessionLevels};
 pub use effect::{SuccessionEffect, Tie};
 pub use message::{SUCCESSION, SuccessionMessage};
 pub use statement::{Acceptance, Succession};

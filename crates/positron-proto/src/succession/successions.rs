@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Acceptance, Succession, SuccessionCounters, SuccessionEffect, SuccessionMessage, Tie,
+    Acceptance, Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels,
+    SuccessionMessage, Tie,
     tellers::{CheckStep, Tellers},
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         MAX_SUCCESSION_CHAIN, MAX_SUCCESSIONS, MAX_SUCCESSIONS_PER_MESSAGE,
         SUCCESSIONS_FOR_RESERVED,
     },
+    metric::Level,
     misbehavior::Misbehavior,
     time::Now,
 };
@@ -266,6 +268,11 @@ impl Successions {
     /// What happened and what was dropped.
     pub const fn counters(&self) -> SuccessionCounters {
         self.counters
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> SuccessionLevels {
+        SuccessionLevels { kept: Level::new(self.by_old.len(), MAX_SUCCESSIONS) }
     }
 
     /// Both keys signed it: it is kept, or why not.

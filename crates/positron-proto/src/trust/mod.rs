@@ -11,6 +11,7 @@ mod arithmetic;
 mod audit;
 pub mod change;
 mod config;
+mod counters;
 mod effect;
 #[cfg(test)]
 mod tests;
@@ -18,5 +19,6 @@ mod tests;
 mod trust;
 
 pub use config::TrustConfig;
+pub use counters::TrustLevels;
 pub use effect::{AddressBan, RememberedTrust, TrustEffect, TrustEvent};
 pub use trust::Trust;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    AddressBan, RememberedTrust, TrustConfig, TrustEffect,
+    AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels,
     address_bans::AddressBans,
     arithmetic::{after, decayed, decayed_for, pardoned},
     audit::{Audit, record},
@@ -14,7 +14,8 @@ use super::{
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
-    limits::{BAN_DURATION, LONGEST_BAN, MAX_OBSERVED, MAX_ORDERED_BANS},
+    limits::{BAN_DURATION, LONGEST_BAN, MAX_ADDRESS_BANS, MAX_OBSERVED, MAX_ORDERED_BANS},
+    metric::Level,
     misbehavior::{BanReason, Observation},
     standings::{PeerTrust, TrustTable},
     subnet::Subnet,
@@ -110,6 +111,15 @@ impl Trust {
         }
         trust.plan_decay(now);
         trust
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> TrustLevels {
+        TrustLevels {
+            observed: Level::new(self.observed.len(), MAX_OBSERVED),
+            banned: u64::try_from(self.standings.banned()).unwrap_or(u64::MAX),
+            banned_addresses: Level::new(self.standings.banned_addresses(), MAX_ADDRESS_BANS),
+        }
     }
 
     /// What the others are lent.

@@ -149,7 +149,7 @@ fn the_seeds_of_lives_reach_every_room() {
     let mut reached = BTreeSet::new();
     for (_, _, bytes) in lives {
         let (_, counters) = node::live(&bytes);
-        let counted = counters.iter().filter(|(_, value)| *value > 0);
+        let counted = counters.iter().filter(|(_, value)| value.total() > 0);
         reached.extend(counted.map(|(metric, _)| format!("{}.{}", metric.room, metric.field)));
     }
     let rooms = [

@@ -1,0 +1,197 @@
+//! Events for who listens: one ring, and for each listener a place in it.
+//!
+//! What is sent is a stream of server-sent events (HTML, 9.2): `id`, `event`, `data`, and a comment
+//! when nothing happens. A listener that comes back says the last id that it saw and goes on
+//! behind it. One that is too slow, or away for too long, is told of the `gap`.
+
+use std::{
+    collections::VecDeque,
+    fmt::Write as _,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::body::{Body, Bytes};
+use positron_networking::{Events, NodeEvent};
+use serde_json::Value;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::timeout,
+};
+
+use crate::limits::{EVENT_CHUNK, EVENT_SILENCE, MAX_EVENT_BYTES, MAX_EVENTS, MAX_LISTENERS};
+
+/// The newest events, and who listens.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    ring: Mutex<Ring>,
+    /// The id of the next event. Listeners wait for it to change.
+    next: watch::Sender<u64>,
+    listeners: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    /// Events as they are sent, oldest first.
+    entries: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+    next: u64,
+}
+
+impl Feed {
+    /// Ids count up from the microsecond of the start: those of an earlier process are below all of
+    /// this one, so that nobody who comes back takes one for the other.
+    pub(crate) fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::beginning_at(u64::try_from(since.as_micros()).unwrap_or(1))
+    }
+
+    fn beginning_at(next: u64) -> Self {
+        Self {
+            ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, next }),
+            next: watch::Sender::new(next),
+            listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+        }
+    }
+
+    /// Takes what happens until the node stops.
+    pub(crate) async fn follow(self: Arc<Self>, mut events: Events) {
+        let mut lost = 0;
+        while let Some(event) = events.recv().await {
+            let dropped = events.dropped();
+            self.push(&event, dropped - lost);
+            lost = dropped;
+        }
+    }
+
+    /// Adds an event, behind `missed` ones that nobody saw.
+    fn push(&self, event: &NodeEvent, missed: u64) {
+        let data = serde_json::to_value(event).unwrap_or_default();
+        let name = data.get("event").and_then(Value::as_str).unwrap_or("event").to_owned();
+        let mut ring = self.lock();
+        ring.next += missed;
+        let id = ring.next;
+        ring.next += 1;
+        let told = Bytes::from(format!("id: {id}\nevent: {name}\ndata: {data}\n\n"));
+        ring.bytes += told.len();
+        ring.entries.push_back((id, told));
+        while ring.entries.len() > MAX_EVENTS || ring.bytes > MAX_EVENT_BYTES {
+            let Some((_, oldest)) = ring.entries.pop_front() else { break };
+            ring.bytes -= oldest.len();
+        }
+        let next = ring.next;
+        drop(ring);
+        self.next.send_replace(next);
+    }
+
+    /// A listener that saw everything up to `last`, or nothing and wants nothing of before. None if
+    /// there are too many.
+    pub(crate) fn listen(self: &Arc<Self>, last: Option<u64>) -> Option<Body> {
+        let permit = Arc::clone(&self.listeners).try_acquire_owned().ok()?;
+        let next = self.lock().next;
+        let listener = Listener {
+            place: last.map_or(next, |last| last.saturating_add(1)),
+            feed: Arc::clone(self),
+            news: self.next.subscribe(),
+            _permit: permit,
+        };
+        // What waits for a client is what is in here and what its connection took.
+        let (to, chunks) = mpsc::channel(1);
+        tokio::spawn(listener.tell(to));
+        Some(Body::from_stream(Chunks(chunks)))
+    }
+
+    /// What is behind `place`, up to a chunk of it, and the place behind that.
+    fn after(&self, place: u64) -> (Bytes, u64) {
+        let ring = self.lock();
+        let mut place = place;
+        let mut told = String::new();
+        if place > ring.next {
+            // Of a process whose clock was ahead of this one's.
+            place = ring.next;
+            gap(&mut told, place.saturating_sub(1), None);
+        }
+        let from = ring.entries.partition_point(|(id, _)| *id < place);
+        let mut chunk = Vec::new();
+        for (id, event) in ring.entries.range(from..) {
+            if told.len() + chunk.len() + event.len() > EVENT_CHUNK {
+                break;
+            }
+            if *id > place {
+                gap(&mut told, id - 1, Some(id - place));
+                chunk.extend_from_slice(told.as_bytes());
+                told.clear();
+            }
+            chunk.extend_from_slice(event);
+            place = id + 1;
+        }
+        chunk.extend_from_slice(told.as_bytes());
+        (chunk.into(), place)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that events are lost; who comes back with its id goes on behind them.
+fn gap(told: &mut String, last: u64, missed: Option<u64>) {
+    let missed = missed.map_or(Value::Null, Value::from);
+    let data = serde_json::json!({ "event": "gap", "missed": missed });
+    // Writing to a string does not fail.
+    let _ = write!(told, "id: {last}\nevent: gap\ndata: {data}\n\n");
+}
+
+/// Somebody who listens.
+#[derive(Debug)]
+struct Listener {
+    feed: Arc<Feed>,
+    /// The first event that it has not been told.
+    place: u64,
+    news: watch::Receiver<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    /// Tells until the client is gone. While it does not read, this waits and the ring goes on.
+    async fn tell(mut self, to: mpsc::Sender<Bytes>) {
+        // The client sees at once that it is heard.
+        let mut silence = Bytes::from_static(b": here\n\n");
+        loop {
+            self.news.mark_unchanged();
+            let (mut chunk, place) = self.feed.after(self.place);
+            self.place = place;
+            if chunk.is_empty() {
+                chunk = std::mem::take(&mut silence);
+            }
+            if !chunk.is_empty() {
+                if to.send(chunk).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            tokio::select! {
+                () = to.closed() => return,
+                changed = timeout(EVENT_SILENCE, self.news.changed()) => match changed {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => silence = Bytes::from_static(b": still here\n\n"),
+                },
+            }
+        }
+    }
+}
+
+/// What is told, as the body of an answer.
+#[derive(Debug)]
+struct Chunks(mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Chunks {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(cx).map(|chunk| chunk.map(Ok))
+    }
+}

@@ -1,0 +1,104 @@
+//! What is answered is what `openapi.json` says, to those who are granted and to those who are not.
+
+use positron_networking::{NetworkConfig, Node};
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{Answer, Fixture},
+    schema::offends,
+};
+
+fn description() -> Value {
+    serde_json::from_str(positron_admin::openapi()).unwrap()
+}
+
+/// The answer is one that is described for this status.
+fn is_described(whole: &Value, method: &str, path: &str, answer: &Answer) {
+    let status = answer.status.to_string();
+    let described = &whole["paths"][path][method]["responses"][&status];
+    assert!(described.is_object(), "{method} {path} does not describe {status}: {answer:?}");
+    let kind = answer.fields["content-type"].split(';').next().unwrap().to_owned();
+    let schema = &described["content"][&kind]["schema"];
+    assert!(schema.is_object(), "{method} {path} {status} does not describe {kind}");
+    if kind == "application/json"
+        && let Some(why) = offends(whole, schema, &answer.json())
+    {
+        panic!("{method} {path} {status}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_as_it_is_described() {
+    let api = Fixture::new().await;
+    let other = Node::start(NetworkConfig::loopback()).await.unwrap();
+    let place = api.node.listen_addresses()[0].to_string();
+    other.join(&place).await.unwrap();
+    api.node.stats_now().await;
+    let whole = description();
+    let id = other.id().to_string();
+
+    let mut asked = Vec::new();
+    for (described, path) in [
+        ("/livez", "/livez".to_owned()),
+        ("/metrics", "/metrics".into()),
+        ("/metrics", "/metrics?collect=peers".into()),
+        ("/v1/status", "/v1/status".into()),
+        ("/v1/peers", "/v1/peers".into()),
+        ("/v1/peers/{id}", format!("/v1/peers/{id}")),
+        ("/v1/peers/{id}", format!("/v1/peers/{}", "0".repeat(64))),
+        ("/v1/peers/{id}", "/v1/peers/bob".into()),
+        ("/v1/topology", "/v1/topology".into()),
+        ("/v1/history", "/v1/history?last=60".into()),
+        ("/v1/history", "/v1/history?last=-1".into()),
+        ("/v1/config", "/v1/config".into()),
+        ("/v1/limits", "/v1/limits".into()),
+        ("/v1/logs", "/v1/logs".into()),
+    ] {
+        let answer = api.get(&path).await;
+        is_described(&whole, "get", described, &answer);
+        asked.push(("get", described));
+    }
+    let subnet = json!({ "whom": "203.0.113.0/24", "seconds": 60, "reason": "<b>" });
+    for (action, body) in [
+        ("ban", subnet.clone()),
+        ("ban", json!({ "whom": id, "seconds": 60 })),
+        ("unban", json!({ "whom": id })),
+        ("unban", json!({ "whom": id })),
+        ("join", json!({ "target": other.listen_addresses()[0].to_string() })),
+        ("reserve", json!({ "peer": id, "address": "127.0.0.1:1" })),
+        ("disconnect", json!({ "peer": id })),
+        ("unreserve", json!({ "peer": id })),
+        ("trust", json!({ "peer": id, "report": "no block" })),
+        ("trust", json!({ "peer": id, "report": "x".repeat(257) })),
+        ("send", json!({ "peer": id, "payload": { "message": [1, null] } })),
+        ("send", json!({ "peer": "0".repeat(64), "payload": 1 })),
+        ("broadcast", json!({ "payload": "hello" })),
+        ("disconnect", json!({ "peer": id })),
+        ("stop", json!({})),
+    ] {
+        let path = format!("/v1/actions/{action}");
+        let answer = api.act(action, &body.to_string()).await;
+        is_described(&whole, "post", &path, &answer);
+    }
+    is_described(&whole, "get", "/v1/bans", &api.get("/v1/bans").await);
+    api.server.stop_asked().await;
+
+    let fields = [("Authorization", &*api.bearer()), ("Content-Type", "application/json")];
+    let level = api.ask("PUT /v1/log-level", &fields, "{\"level\":\"debug\"}").await;
+    is_described(&whole, "put", "/v1/log-level", &level);
+}
+
+#[tokio::test]
+async fn every_route_says_what_it_answers_to_whom_it_does_not_know() {
+    let api = Fixture::new().await;
+    let whole = description();
+    for (path, methods) in whole["paths"].as_object().unwrap() {
+        for (method, described) in methods.as_object().unwrap() {
+            let is_open = described["security"] == json!([{}]);
+            let line = format!("{} {}", method.to_uppercase(), path.replace("{id}", "0"));
+            let answer = api.ask(&line, &[], "").await;
+            assert_eq!(answer.status == 401, !is_open, "{line}");
+            is_described(&whole, method, path, &answer);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The API over real sockets, in front of a real node.
+
+mod answers;
+mod events;
+mod fixture;
+mod gate;
+mod owner;
+mod schema;
