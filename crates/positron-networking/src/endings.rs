@@ -172,8 +172,8 @@ pub(crate) fn of_dial<S: Serializer>(why: &DialFailure, to: S) -> Result<S::Ok, 
     Told::new(None, why.into(), why.detail()).serialize(to)
 }
 
-/// How the disk is told of beside what it says.
-pub(crate) fn of_disk<S: Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
+/// How a reason is told beside what it is of.
+pub(crate) fn explained<S: Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
     Explained::from(*reason).serialize(to)
 }
 

@@ -14,6 +14,7 @@ use positron_proto::{
     misbehavior::BanReason,
     node::{
         Event,
+        reasons::outrun,
         view::{UsedTwice, few_peers_in_words},
     },
     reason::{By, Reason},
@@ -25,7 +26,7 @@ use positron_proto::{
 use serde::{Serialize, Serializer};
 
 use crate::{
-    endings::{in_a_line, of_dial, of_disk, of_session},
+    endings::{explained, in_a_line, of_dial, of_session},
     feed::Subscription,
 };
 
@@ -112,6 +113,9 @@ pub enum NodeEvent {
         message: MessageId,
         /// Who lacks it; empty if, as far as is known, nobody has it.
         peers: Vec<NodeId>,
+        /// Which of the two; as JSON `reason`, `sentence` and `remedy`.
+        #[serde(flatten, serialize_with = "explained")]
+        reason: Reason,
     },
     /// Others showed this node something that its key signed with higher numbers than its database
     /// and its clock know of: the database was lost or is an old one, the clock is or was wrong, or
@@ -157,7 +161,7 @@ pub enum NodeEvent {
     /// node tries again by itself.
     StorageWaits {
         /// Why; as JSON `reason`, `sentence` and `remedy`.
-        #[serde(flatten, serialize_with = "of_disk")]
+        #[serde(flatten, serialize_with = "explained")]
         reason: Reason,
         /// What it waits for, in words.
         detail: String,
@@ -167,7 +171,7 @@ pub enum NodeEvent {
     /// Storage failed for good: broadcasts are refused from now on, the rest goes on.
     StorageFailed {
         /// Why; as JSON `reason`, `sentence` and `remedy`.
-        #[serde(flatten, serialize_with = "of_disk")]
+        #[serde(flatten, serialize_with = "explained")]
         reason: Reason,
         /// Why, in words.
         detail: String,
@@ -196,7 +200,9 @@ impl NodeEvent {
                 until_unix_secs: until.as_unix_secs(),
             },
             Event::ExternalAddresses(addresses) => Self::ExternalAddresses { addresses },
-            Event::BroadcastOutran { message, peers } => Self::BroadcastOutran { message, peers },
+            Event::BroadcastOutran { message, peers } => {
+                Self::BroadcastOutran { message, reason: outrun(&peers), peers }
+            }
             Event::NumbersBehind => Self::NumbersBehind,
             Event::UsedTwice(UsedTwice { node, addresses }) => {
                 Self::UsedTwice { node, ours: node == me, addresses }
@@ -275,10 +281,10 @@ impl fmt::Display for NodeEvent {
                 let seen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "seen by others at {}", seen.join(", "))
             }
-            Self::BroadcastOutran { message, peers } if peers.is_empty() => {
+            Self::BroadcastOutran { message, peers, .. } if peers.is_empty() => {
                 write!(f, "broadcast {message} made room for newer ones before anybody had it")
             }
-            Self::BroadcastOutran { message, peers } => {
+            Self::BroadcastOutran { message, peers, .. } => {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
             }

@@ -78,7 +78,7 @@ pub use positron_proto::{
     misbehavior::{BanReason, Observation},
     node::{
         Refused, SequenceKind as MessageKind,
-        readiness::{Check, Readiness, ReadinessCheck},
+        readiness::{Readiness, ReadinessCheck, ReadyCheck},
     },
     reason::{By, Reason},
     request::Unanswered,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use positron_networking::{Check, Events, NetworkConfig, Node, NodeEvent};
+use positron_networking::{Events, NetworkConfig, Node, NodeEvent, ReadyCheck};
 use positron_proto::reason::End;
 use tokio::time::timeout;
 
@@ -47,7 +47,7 @@ async fn outlives(node: &Node, says: &str, take: impl FnOnce(), give_back: impl 
     assert_eq!(storage.waiting_broadcasts, 1);
     let store = |node: &Node| {
         let checks = node.readiness().checks;
-        checks.into_iter().find(|check| check.check == Check::Store).unwrap()
+        checks.into_iter().find(|check| check.check == ReadyCheck::Store).unwrap()
     };
     assert!(store(node).reason.is_some_and(|why| why.contains(says)), "{:?}", store(node));
 

@@ -1,8 +1,8 @@
 //! Why something ended: the one closed list, from which logs, labels of metrics, answers to
 //! programs and pages take their words.
 //!
-//! What a type of some room says in its own way (a [`CloseReason`](crate::wire::frame::CloseReason)
-//! on the wire, an error of a request) has one [`Reason`] here; [`crate::node::reasons`] says which.
+//! What a type of some room says in its own way (a
+//! [`CloseReason`](crate::wire::frame::CloseReason) on the wire, an error of a request) has one [`Reason`] here; [`crate::node::reasons`] says which.
 //! A reason holds nothing that a peer said, so it can be shown anywhere as it is.
 
 use core::fmt;
@@ -167,7 +167,7 @@ reasons! {
     MemoryFull "memory_full" [Session Dial]
         "The node that ended it had no room for another unfinished message."
         "Nothing: what was under way comes again over the next link.";
-    RecordBroken "record_broken" [Session]
+    RecordBroken "record_broken" [Session Dial]
         "A record did not open: something between the two nodes changed bytes."
         "Look for a device on the way that changes traffic; the session begins anew.";
     UnknownReason "unknown_reason" [Session Dial]
@@ -183,7 +183,7 @@ reasons! {
         "See whether a node runs there, and whether address and port are right.";
     NoAnswer "no_answer" [Dial]
         "Nothing answers at this address."
-        "See whether the machine runs, and whether a firewall or a router drops what is sent there.";
+        "See whether the machine runs, and whether a firewall drops what is sent there.";
     HandshakeTimeout "handshake_timeout" [Dial]
         "Something is there, and did not complete the handshake in time."
         "See whether it is a positron-net node, and whether it is overloaded.";
@@ -302,6 +302,9 @@ reasons! {
     Moved "moved" [Store]
         "The database was moved, deleted or replaced while it was open."
         "Put it back where it was.";
+    DatabaseLocked "database_locked" [Store]
+        "Another program keeps the database from being written to."
+        "End that program, perhaps a backup; the node goes on by itself.";
     DiskFull "disk_full" [Store]
         "There is no room on the disk."
         "Make room; the node goes on by itself.";
@@ -341,8 +344,8 @@ pub fn page() -> String {
 const HEAD: &str = "\
 # Why did it end?
 
-Every end of a session, dial, message and of the disk's work has a reason from one closed list. The \
-word is the same in the log, in labels of metrics, in answers of the API, in `positron-net peers` \
+Every end of a session, dial, message and of the disk's work has a reason from one closed list. \
+The word is the same in the log, in labels of metrics, in answers of the API, in `positron-net peers` \
 and on the page. Both ends of a session name the same one; who ended it is said beside it: `us`, \
 `peer` or `network`.
 

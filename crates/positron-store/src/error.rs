@@ -134,6 +134,19 @@ pub enum StoreError {
         /// In the words of SQLite or the operating system.
         why: String,
     },
+    /// Somebody else writes to the database, or keeps it from being written to.
+    #[error(
+        "could not {doing} {}: {why}; end the other program that uses it, perhaps a backup",
+        path.display()
+    )]
+    Locked {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// In the words of SQLite.
+        why: String,
+    },
     /// Anything else between us and the disk.
     #[error("could not {doing} {}: {why}; check the disk and its file system", path.display())]
     Io {
@@ -160,6 +173,7 @@ impl From<&StoreError> for Reason {
             StoreError::OtherSchema { .. } => Self::OtherSchema,
             StoreError::Moved { .. } => Self::Moved,
             StoreError::Full { .. } => Self::DiskFull,
+            StoreError::Locked { .. } => Self::DatabaseLocked,
             StoreError::Io { .. } => Self::DiskError,
         }
     }
@@ -197,6 +211,9 @@ impl StoreError {
             }
             Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
                 Self::Permission { doing, path: owned, why }
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Locked { doing, path: owned, why }
             }
             Some(ErrorCode::DiskFull) => Self::Full { doing, path: owned, why },
             // SQLite does not say why it cannot open a file. It is not opened here to find out:

@@ -4,6 +4,7 @@ pub(crate) mod ban;
 pub(crate) mod bans;
 pub(crate) mod bench;
 pub(crate) mod disconnect;
+mod ended;
 pub(crate) mod generate_config;
 pub(crate) mod id;
 pub(crate) mod invite;

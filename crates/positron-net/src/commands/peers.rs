@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    commands::status::peers_of,
+    commands::{ended::lost, status::peers_of},
     failure::{Exit, Failure},
     global::Global,
     running::Running,
@@ -12,7 +12,7 @@ use crate::{
     terminal::{Terminal, sanitised},
 };
 
-/// Lists the peers that the running node is connected with.
+/// Lists the peers that the running node is connected with, and those that left, with the reason.
 #[derive(Args, Debug)]
 pub(crate) struct PeersOptions {
     #[command(flatten)]
@@ -22,14 +22,20 @@ pub(crate) struct PeersOptions {
 impl PeersOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let status: Value = Running::of(&self.selector, terminal)?.get("/v1/status")?;
+        let running = Running::of(&self.selector, terminal)?;
+        let status: Value = running.get("/v1/status")?;
+        let left: Value = running.get("/v1/peers")?;
+        let left = left["lost"].clone();
         if global.json {
-            terminal.document(&json!({ "peers": status["peers"] }))?;
+            terminal.document(&json!({ "peers": status["peers"], "lost": left }))?;
             return Ok(Exit::Ok);
         }
         match status["isolation_reason"].as_str() {
             Some(why) => terminal.message(format_args!("nobody is connected: {}", sanitised(why))),
             None => terminal.data(peers_of(status, terminal)?)?,
+        }
+        if let Some(table) = lost(left, terminal)? {
+            terminal.data(table)?;
         }
         Ok(Exit::Ok)
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    commands::ended::walk,
     failure::{Exit, Failure},
     global::Global,
     running::Running,
@@ -27,13 +28,19 @@ pub(crate) struct StatusOptions {
 impl StatusOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
-        let value: Value = Running::of(&self.selector, terminal)?.get("/v1/status")?;
+        let running = Running::of(&self.selector, terminal)?;
+        let value: Value = running.get("/v1/status")?;
         if global.json {
             terminal.document(&value)?;
             return Ok(Exit::Ok);
         }
         let status = read(value)?;
-        terminal.data(fields(&status))?;
+        let mut fields = fields(&status);
+        if status.peers.is_empty() {
+            let dials: Value = running.get("/v1/dials")?;
+            fields.list("what came of dials", walk(dials["dials"].clone())?);
+        }
+        terminal.data(fields)?;
         if !status.peers.is_empty() {
             terminal.data(peers(&status, terminal))?;
         }

@@ -244,6 +244,8 @@ fn a_node_that_is_alone_says_why_in_words() {
 
     let outcome = fixture.run(&["status", "-d", "stranger"]).expect(0);
     assert!(outcome.stdout.contains("alone because"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("x wrong_network"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("Give both the same `network`"), "{}", outcome.stdout);
 }
 
 #[test]

@@ -42,6 +42,18 @@ fn a_running_node_bans_lists_lifts_and_lets_go() {
     let banned = told(&fixture, &words).expect(0).stdout;
     assert_eq!(banned, format!("banned {id}\n"));
     first.status_when(&fixture, "it is gone", |status| peers(status) == 0);
+    // Both ends name the same reason, and who it was.
+    let left = |folder: &str| {
+        let told = fixture.run(&["peers", "--json", "--data-dir", folder]).expect(0).json();
+        (told["lost"][0]["reason"].clone(), told["lost"][0]["by"].clone())
+    };
+    assert_eq!(left("first"), ("banned".into(), "us".into()));
+    let heard = || (left("second") == ("banned".into(), "peer".into())).then_some(());
+    crate::fixture::until("the other end hears of it", SOON, heard);
+    let shown = told(&fixture, &["peers"]).expect(0).stdout;
+    for part in ["ended by", "banned", &id[..16], "positron-net unban"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
     let bans = told(&fixture, &["bans", "--json"]).expect(0).json();
     assert_eq!(bans["bans"][0]["node_id"], id.as_str());
     assert_eq!(bans["bans"][0]["reason"], "sold us a horse");

@@ -1,7 +1,6 @@
 //! What ended lately: who was here, and what came of dials.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use crate::{
     handshake::Direction,
@@ -12,7 +11,7 @@ use crate::{
     time::{Duration, Now},
 };
 
-/// A peer that was linked, and is not over this session any more.
+/// A peer that was linked until a session with it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostPeer {
     /// Who.
@@ -135,26 +134,114 @@ impl Endings {
     }
 }
 
-/// Why nobody is connected, by what came of the last dials: "3 dials, 2 x connection_refused, 1
-/// under way". `None` if there were none.
-pub fn dials_in_words<'a>(dials: impl Iterator<Item = &'a RecentDial>) -> Option<String> {
-    let mut failed = std::collections::BTreeMap::<Reason, usize>::new();
-    let (mut count, mut answered, mut under_way) = (0_usize, 0_usize, 0_usize);
-    for dial in dials {
-        count += 1;
-        match dial.state {
-            DialState::UnderWay => under_way += 1,
-            DialState::Answered(..) => answered += 1,
-            DialState::Failed(reason, _) => *failed.entry(reason).or_default() += 1,
-        }
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        handshake::Expect,
+        id::LinkId,
+        identity::Identity,
+        node::{Command, Effect, Input, NodeConfig, NodeCore, PeerOrder, Snapshot},
+        peers::PeersConfig,
+        rng::Seed,
+        session::sessions::{DialFailure, LinkDown, Peer, Purpose},
+        time::{Instant, WallTime},
+        wire::frame::CloseReason,
+    };
+
+    fn at(second: u64) -> Now {
+        let wall = WallTime::from_unix_micros(1_800_000_000_000_000 + second * 1_000_000);
+        Now { mono: Instant::from_micros(1 + second * 1_000_000), wall }
     }
-    let mut words = vec![match count {
-        0 => return None,
-        1 => "1 dial".to_owned(),
-        _ => format!("{count} dials"),
-    }];
-    words.extend((answered > 0).then(|| format!("{answered} x answered")));
-    words.extend(failed.iter().map(|(reason, times)| format!("{times} x {reason}")));
-    words.extend((under_way > 0).then(|| format!("{under_way} under way")));
-    Some(words.join(", "))
+
+    fn dial(n: u16) -> DialRequest {
+        let to = SocketAddr::from(([192, 0, 2, 1], n));
+        DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
+    }
+
+    /// A node that was given these bootstrap addresses, listening.
+    fn node(bootstrap: &[&str]) -> NodeCore {
+        let bootstrap = bootstrap.iter().map(ToString::to_string).collect();
+        let peers = PeersConfig { bootstrap, ..PeersConfig::default() };
+        let config = NodeConfig { peers, ..NodeConfig::default() };
+        let me = Arc::new(Identity::from_seed([1; 32]));
+        let mut core = NodeCore::new(config, me, Snapshot::default(), &Seed::from_number(1), at(0));
+        core.handle(at(0), Input::Listening(vec![([127, 0, 0, 1], 4000).into()]));
+        core
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told_as_a_dial_that_failed() {
+        let mut core = node(&["nowhere.invalid:4000"]);
+        core.handle(at(1), Input::Timeout);
+        let asked = |effect: &Effect| matches!(effect, Effect::Resolve { .. });
+        let mut effects = core::iter::from_fn(|| core.poll_effect());
+        assert!(effects.any(|effect| asked(&effect)));
+        let (name, outcome) = ("nowhere.invalid:4000".to_owned(), Err("no such host".into()));
+        core.handle(at(1), Input::Resolved { name: name.clone(), outcome });
+        let dials: Vec<_> = core.recent_dials().cloned().collect();
+        let state = DialState::Failed(Reason::NameUnresolved, Duration::ZERO);
+        assert_eq!(dials, [RecentDial { to: DialTarget::Name(name), began: at(1), state }]);
+    }
+
+    #[test]
+    fn a_dial_to_a_banned_address_is_told() {
+        let mut core = node(&[]);
+        let ban = PeerOrder::BanAddress {
+            addresses: "192.0.2.0/24".parse().unwrap(),
+            why: "scans us".into(),
+            lasts: Duration::from_secs(3_600),
+        };
+        core.command(at(1), Command::Peer(ban)).unwrap();
+        core.command(at(2), Command::Join { address: "192.0.2.7:4000".into() }).unwrap();
+        core.handle(at(3), Input::Timeout);
+        let states: Vec<_> = core.recent_dials().map(|dial| dial.state).collect();
+        assert_eq!(states, [DialState::Failed(Reason::BannedAddress, Duration::ZERO)]);
+    }
+
+    #[test]
+    fn however_many_dials_and_peers_end_the_newest_are_kept_and_no_more() {
+        let mut endings = Endings::default();
+        for n in 0..2_000_u16 {
+            let now = at(u64::from(n));
+            endings.handle_dial(now, dial(n));
+            let why = if n % 2 == 0 { LinkDown::Refused } else { LinkDown::TimedOut };
+            let failed = DialOutcome::Failed(DialFailure::Link(why));
+            endings.handle_dial_ended(at(u64::from(n) + 3), &dial(n), &failed);
+            let peer = Peer {
+                id: NodeId::from_bytes([7; 32]),
+                key: *Identity::from_seed([7; 32]).public_key(),
+                noise_static: [0; 32],
+                addr: dial(n).to,
+                direction: Direction::Inbound,
+                link: LinkId::of_core(n.into()),
+                boot: 1,
+            };
+            let lasted = Duration::from_secs(n.into());
+            let session = EndedSession { peer, transport: LinkKind::Udp, lasted };
+            let hostile = "\u{1b}[2J".to_owned();
+            let why = CloseReason::Application { code: 7, reason: hostile };
+            endings.handle_down(now, &session, &DownReason::ByPeer(why));
+        }
+        assert_eq!(endings.lost().count(), RECENT_LOST_PEERS);
+        let newest = endings.lost().next().unwrap();
+        assert_eq!((newest.addr, newest.at), (dial(1_999).to, at(1_999)));
+        assert_eq!((newest.by, newest.reason), (By::Peer, Reason::ClosedByApplication));
+        assert_eq!(endings.dials().count(), RECENT_DIALS);
+        let state = DialState::Failed(Reason::NoAnswer, Duration::from_secs(3));
+        assert_eq!(endings.dials().next().unwrap().state, state);
+    }
+
+    #[test]
+    fn a_dial_whose_place_was_taken_by_later_ones_ends_without_a_trace() {
+        let mut endings = Endings::default();
+        for n in 0..=u16::try_from(RECENT_DIALS).unwrap() {
+            endings.handle_dial(at(0), dial(n));
+        }
+        let failed = DialOutcome::Failed(DialFailure::Timeout);
+        endings.handle_dial_ended(at(1), &dial(0), &failed);
+        assert!(endings.dials().all(|dial| dial.state == DialState::UnderWay));
+    }
 }

@@ -12,9 +12,9 @@
 //! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
 //! that wait for their signature to be checked), `identity_use.rs` (keys that are used in two
-//! places), `recognition.rs` (what others know of our numbers), `inheritance.rs` (keys that give way
-//! to others), `endings.rs` (who was here, what came of dials) and [`reasons`] (what is made of each
-//! room's own words for why).
+//! places), `recognition.rs` (what others know of our numbers), `inheritance.rs` (keys that give
+//! way to others), `endings.rs` (who was here, what came of dials), [`reasons`] (what becomes of
+//! each room's own words for why) and [`readiness`] (whether the node can do its work).
 
 mod backlog;
 pub mod change;
@@ -56,7 +56,7 @@ pub use counters::{NodeCounters, NodeLevels, StoreLevels};
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};
 pub use effect::{CheckId, Effect};
 pub use end_label::{DialEnd, SessionEnd};
-pub use endings::{DialState, DialTarget, LostPeer, RecentDial, dials_in_words};
+pub use endings::{DialState, DialTarget, LostPeer, RecentDial};
 pub use event::{Event, Outcome};
 pub use input::Input;
 pub use room_name::RoomName;

@@ -12,7 +12,7 @@ use crate::{
 /// What is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Check {
+pub enum ReadyCheck {
     /// It listens.
     Socket,
     /// The time of day is possible.
@@ -27,7 +27,7 @@ pub enum Check {
     Stopping,
 }
 
-impl Check {
+impl ReadyCheck {
     /// All of them, in the order in which they are told.
     pub const ALL: [Self; 6] =
         [Self::Socket, Self::Clock, Self::Store, Self::Peers, Self::Load, Self::Stopping];
@@ -71,7 +71,7 @@ pub struct Readiness {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ReadinessCheck {
     /// What is checked.
-    pub check: Check,
+    pub check: ReadyCheck,
     /// Whether it holds.
     pub ok: bool,
     /// Why not, in words.
@@ -89,15 +89,15 @@ impl Readiness {
     /// Looks at a node.
     pub fn of(view: &NodeView, around: Surroundings) -> Self {
         let missing = |check| match check {
-            Check::Socket => socket(around),
-            Check::Clock => clock(around.wall),
-            Check::Store => store(view),
-            Check::Peers => peers(view),
-            Check::Load => load(view, around),
-            Check::Stopping => stopping(view),
+            ReadyCheck::Socket => socket(around),
+            ReadyCheck::Clock => clock(around.wall),
+            ReadyCheck::Store => store(view),
+            ReadyCheck::Peers => peers(view),
+            ReadyCheck::Load => load(view, around),
+            ReadyCheck::Stopping => stopping(view),
         };
         let checks: Vec<_> =
-            Check::ALL.map(|check| ReadinessCheck::new(check, missing(check))).into();
+            ReadyCheck::ALL.map(|check| ReadinessCheck::new(check, missing(check))).into();
         let mut missing = checks.iter().filter_map(|check| check.reason.as_deref());
         let sentence = match (missing.next(), missing.count()) {
             (None, _) => format!("ready, with {}", count(view.peers.len(), "peer")),
@@ -109,7 +109,7 @@ impl Readiness {
 }
 
 impl ReadinessCheck {
-    fn new(check: Check, missing: Option<Missing>) -> Self {
+    fn new(check: ReadyCheck, missing: Option<Missing>) -> Self {
         let (reason, remedy) = missing.unzip();
         Self { check, ok: reason.is_none(), reason, remedy: remedy.map(str::to_owned) }
     }
@@ -206,14 +206,14 @@ mod tests {
         Surroundings { is_bound: true, wall: CLOCK_EARLIEST, age: Duration::ZERO };
 
     /// What does not hold.
-    fn missing(view: &NodeView, around: Surroundings) -> Vec<Check> {
+    fn missing(view: &NodeView, around: Surroundings) -> Vec<ReadyCheck> {
         let readiness = Readiness::of(view, around);
         let missing: Vec<_> =
             readiness.checks.iter().filter(|check| !check.ok).map(|check| check.check).collect();
         assert_eq!(readiness.ready, missing.is_empty());
         assert_eq!(
             readiness.checks.iter().map(|check| check.check).collect::<Vec<_>>(),
-            Check::ALL
+            ReadyCheck::ALL
         );
         for check in &readiness.checks {
             assert_eq!(check.ok, check.reason.is_none() && check.remedy.is_none(), "{check:?}");
@@ -232,7 +232,7 @@ mod tests {
     fn a_socket_that_is_not_bound_comes_and_goes() {
         let (core, now) = node(0);
         let view = core.view(now);
-        assert_eq!(missing(&view, Surroundings { is_bound: false, ..CALM }), [Check::Socket]);
+        assert_eq!(missing(&view, Surroundings { is_bound: false, ..CALM }), [ReadyCheck::Socket]);
         assert_eq!(missing(&view, CALM), []);
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let view = core.view(now);
         let second = Duration::from_secs(1);
         for wall in [WallTime::default(), CLOCK_EARLIEST - second, CLOCK_LATEST + second] {
-            assert_eq!(missing(&view, Surroundings { wall, ..CALM }), [Check::Clock]);
+            assert_eq!(missing(&view, Surroundings { wall, ..CALM }), [ReadyCheck::Clock]);
         }
         for wall in [CLOCK_EARLIEST, CLOCK_LATEST] {
             assert_eq!(missing(&view, Surroundings { wall, ..CALM }), []);
@@ -255,7 +255,7 @@ mod tests {
         let why = || "no room".to_owned();
         core.handle(now, Input::StorageWaits { reason: Reason::DiskFull, why: why() });
         let readiness = Readiness::of(&core.view(now), CALM);
-        assert_eq!(missing(&core.view(now), CALM), [Check::Store]);
+        assert_eq!(missing(&core.view(now), CALM), [ReadyCheck::Store]);
         let check = &readiness.checks[2];
         assert_eq!(
             check.reason.as_deref(),
@@ -265,14 +265,14 @@ mod tests {
         core.handle(now, Input::Persisted { up_to: crate::node::ChangeId(0) });
         assert_eq!(missing(&core.view(now), CALM), []);
         core.handle(now, Input::StorageFailed { reason: Reason::Corrupt, why: why() });
-        assert_eq!(missing(&core.view(now), CALM), [Check::Store]);
+        assert_eq!(missing(&core.view(now), CALM), [ReadyCheck::Store]);
     }
 
     #[test]
     fn too_few_peers_come_and_go() {
         let (core, now) = node(2);
         let mut view = core.view(now);
-        assert_eq!(missing(&view, CALM), [Check::Peers]);
+        assert_eq!(missing(&view, CALM), [ReadyCheck::Peers]);
         view.min_peers = 0;
         assert_eq!(missing(&view, CALM), []);
     }
@@ -282,23 +282,23 @@ mod tests {
         let (core, now) = node(0);
         let mut view = core.view(now);
         view.storage.waiting_bytes = MAX_BACKLOG_BYTES;
-        assert_eq!(missing(&view, CALM), [Check::Load]);
+        assert_eq!(missing(&view, CALM), [ReadyCheck::Load]);
         view.storage.waiting_bytes = MAX_BACKLOG_BYTES - 1;
         assert_eq!(missing(&view, CALM), []);
         view.storage.waiting_broadcasts = MAX_PENDING_BROADCASTS;
-        assert_eq!(missing(&view, CALM), [Check::Load]);
+        assert_eq!(missing(&view, CALM), [ReadyCheck::Load]);
         view.storage.waiting_broadcasts = 0;
         view.next_wake = Some((Duration::from_secs(5), Wake::Peers));
         let late = |age| Surroundings { age, ..CALM };
         let on_time = Duration::from_secs(5) + LATE_WAKE;
         assert_eq!(missing(&view, late(on_time)), []);
-        assert_eq!(missing(&view, late(on_time + Duration::from_millis(1))), [Check::Load]);
+        assert_eq!(missing(&view, late(on_time + Duration::from_millis(1))), [ReadyCheck::Load]);
     }
 
     #[test]
     fn a_node_that_stops_says_so() {
         let (mut core, now) = node(0);
         core.command(now, Command::Stop).expect("it runs");
-        assert_eq!(missing(&core.view(now), CALM), [Check::Stopping]);
+        assert_eq!(missing(&core.view(now), CALM), [ReadyCheck::Stopping]);
     }
 }

@@ -4,6 +4,7 @@
 mod addresses;
 mod bandwidth;
 mod identities;
+mod reasons;
 mod reserved;
 mod rotation;
 

@@ -6,6 +6,7 @@ mod full;
 mod glance;
 #[cfg(unix)]
 mod permissions;
+mod reasons;
 mod refuses;
 mod rig;
 mod speed;

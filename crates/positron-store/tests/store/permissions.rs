@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use positron_proto::peers;
+use positron_proto::{peers, reason::Reason};
 use positron_store::{StoreError, summary};
 use tempfile::tempdir;
 
@@ -27,11 +27,13 @@ fn tries_to_use_the_folder_of_another_user() {
     for name in ["closed", "file closed", "read only"] {
         let error = open(&dir.join(name)).map(drop).unwrap_err();
         assert!(matches!(error, StoreError::Permission { .. }), "{name}: {error:?}");
+        assert_eq!(Reason::from(&error), Reason::PermissionDenied);
         println!("{error}");
     }
     // One that we may write is not ours either: so may others.
     let error = open(&dir.join("for all")).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::NotOurs { .. }), "{error:?}");
+    assert_eq!(Reason::from(&error), Reason::NotOurs);
     println!("{error}");
     for name in ["closed", "file closed"] {
         let error = summary(dir.join(name)).unwrap_err();
