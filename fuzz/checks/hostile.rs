@@ -208,7 +208,7 @@ impl Hostile {
     fn put_record(&mut self, now: Now, lane: Lane, record: Vec<u8>) {
         if let Some(connection) = self.connection {
             // A queue that is full is no reason to stop.
-            let _ = self.end.send(now, connection, lane.number(), Delivery::Ordered, record.into());
+            let _ = self.end.send(now, connection, lane.number(), Delivery::Ordered, record);
         }
     }
 

@@ -210,7 +210,7 @@ impl Stage {
             let app = &mut self.apps[n];
             app.said += 1;
             let body = body(app.said, len);
-            if self.ends.all[n].end.send(now, id, lane, delivery, body.clone().into()).is_ok() {
+            if self.ends.all[n].end.send(now, id, lane, delivery, body.clone()).is_ok() {
                 app.owed.entry((lane, kind)).or_default().push(body);
             }
         }

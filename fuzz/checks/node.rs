@@ -21,6 +21,7 @@ use positron_proto::{
         AllCounters, ChangeId, CheckId, Command, Effect, Event, HandedOver, Input, NodeConfig,
         NodeCore, Snapshot,
     },
+    reason::Reason,
     rng::Seed,
     session::sessions::{LinkDown, LinkKind, LinkKinds},
     storage::Change,
@@ -322,9 +323,9 @@ impl Stage {
         let why = ["full", "locked"][how & 1].to_owned();
         if how % 16 == 15 {
             self.failed = true;
-            self.input(Input::StorageFailed { why });
+            self.input(Input::StorageFailed { reason: Reason::DiskError, why });
         } else {
-            self.input(Input::StorageWaits { why });
+            self.input(Input::StorageWaits { reason: Reason::DiskFull, why });
         }
     }
 

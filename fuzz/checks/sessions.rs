@@ -219,7 +219,7 @@ impl Stage {
                 assert!(!self.ends[n].is_up, "up twice");
                 self.ends[n].is_up = true;
             }
-            SessionEffect::Down { peer, reason } => {
+            SessionEffect::Down { peer, reason, .. } => {
                 assert_eq!(peer, other);
                 assert!(core::mem::replace(&mut self.ends[n].is_up, false), "down twice");
                 let grace = match reason {

@@ -16,6 +16,7 @@ use positron_proto::{
         Event,
         view::{UsedTwice, few_peers_in_words},
     },
+    reason::{By, Reason},
     session::sessions::{DialFailure, DownReason},
     subnet::Subnet,
     trust::AddressBan,
@@ -23,7 +24,10 @@ use positron_proto::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::feed::Subscription;
+use crate::{
+    endings::{in_a_line, of_dial, of_disk, of_session},
+    feed::Subscription,
+};
 
 /// Something that happened to the node. Each says why; as JSON the reasons are in words.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,8 +46,9 @@ pub enum NodeEvent {
     PeerLeft {
         /// Who.
         peer: NodeId,
-        /// Why.
-        #[serde(serialize_with = "in_words")]
+        /// Why; as JSON who ended it (`by`), `reason`, `sentence` and `remedy`, and a `detail` where
+        /// there is more to say.
+        #[serde(flatten, serialize_with = "of_session")]
         reason: DownReason,
     },
     /// Newcomers were refused. One is told every 10 s and for each reason.
@@ -70,8 +75,9 @@ pub enum NodeEvent {
     DialFailed {
         /// Where to.
         address: SocketAddr,
-        /// Why.
-        #[serde(serialize_with = "in_words")]
+        /// Why; as JSON `reason`, `sentence` and `remedy`, and a `detail` where there is more to
+        /// say.
+        #[serde(flatten, serialize_with = "of_dial")]
         reason: DialFailure,
     },
     /// A peer is refused from now on.
@@ -150,15 +156,21 @@ pub enum NodeEvent {
     /// The disk takes nothing for now. Broadcasts are sent, and wait for it before they return; the
     /// node tries again by itself.
     StorageWaits {
+        /// Why; as JSON `reason`, `sentence` and `remedy`.
+        #[serde(flatten, serialize_with = "of_disk")]
+        reason: Reason,
         /// What it waits for, in words.
-        reason: String,
+        detail: String,
     },
     /// The disk takes what it is given again.
     StorageBack,
     /// Storage failed for good: broadcasts are refused from now on, the rest goes on.
     StorageFailed {
+        /// Why; as JSON `reason`, `sentence` and `remedy`.
+        #[serde(flatten, serialize_with = "of_disk")]
+        reason: Reason,
         /// Why, in words.
-        reason: String,
+        detail: String,
     },
 }
 
@@ -194,9 +206,9 @@ impl NodeEvent {
                 Self::SuccessionConflict { old, kept, refused }
             }
             Event::KeyRetired { successor } => Self::KeyRetired { successor },
-            Event::StorageWaits { why } => Self::StorageWaits { reason: why },
+            Event::StorageWaits { reason, why } => Self::StorageWaits { reason, detail: why },
             Event::StorageBack => Self::StorageBack,
-            Event::StorageFailed { why } => Self::StorageFailed { reason: why },
+            Event::StorageFailed { reason, why } => Self::StorageFailed { reason, detail: why },
             Event::Message(_)
             | Event::Request { .. }
             | Event::RequestAbandoned { .. }
@@ -216,7 +228,15 @@ impl fmt::Display for NodeEvent {
                 };
                 write!(f, "peer {} joined at {address}, {how}", peer.short())
             }
-            Self::PeerLeft { peer, reason } => write!(f, "peer {} left: {reason}", peer.short()),
+            Self::PeerLeft { peer, reason } => {
+                let who = match By::from(reason) {
+                    By::Us => "this node ended it",
+                    By::Peer => "the peer ended it",
+                    By::Network => "nobody ended it",
+                };
+                let why = in_a_line(reason.into(), reason.detail());
+                write!(f, "peer {} left, {who}: {why}", peer.short())
+            }
             Self::PeersRefused { peer, address, reason, others } => {
                 let why = match reason {
                     CloseReason::SlotsFull => "every slot is taken (`max_peers`)".into(),
@@ -238,7 +258,10 @@ impl fmt::Display for NodeEvent {
             Self::FewPeers { connected, wanted } => {
                 write!(f, "too few peers, {}", few_peers_in_words(*connected, *wanted))
             }
-            Self::DialFailed { address, reason } => write!(f, "cannot reach {address}: {reason}"),
+            Self::DialFailed { address, reason } => {
+                let why = in_a_line(reason.into(), reason.detail());
+                write!(f, "cannot reach {address}: {why}")
+            }
             Self::PeerBanned { peer, reason, .. } => {
                 write!(f, "peer {} is banned: {reason}", peer.short())
             }
@@ -264,9 +287,13 @@ impl fmt::Display for NodeEvent {
             | Self::PeerSucceeded { .. }
             | Self::SuccessionConflict { .. }
             | Self::KeyRetired { .. } => self.fmt_identity(f),
-            Self::StorageWaits { reason } => write!(f, "broadcasts wait for storage: {reason}"),
+            Self::StorageWaits { reason, detail } => {
+                write!(f, "broadcasts wait for storage, {reason}: {detail}")
+            }
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
-            Self::StorageFailed { reason } => write!(f, "storage failed: {reason}"),
+            Self::StorageFailed { reason, detail } => {
+                write!(f, "storage failed, {reason}: {detail}")
+            }
         }
     }
 }

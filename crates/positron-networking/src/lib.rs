@@ -35,6 +35,7 @@ mod builder;
 pub mod config;
 mod driver;
 mod durable;
+mod endings;
 mod error;
 mod event;
 mod feed;
@@ -60,6 +61,7 @@ pub mod transport;
 pub use builder::NodeBuilder;
 pub use config::{ConfigError, LogFormat, NetworkConfig, TransportPolicy};
 pub use durable::{DurableInbox, DurableMessage};
+pub use endings::{DialPurpose, DialResult, Explained, LostPeer, RecentDial};
 pub use error::{
     DecodeError, JoinError, OrderError, RequestError, SendError, ShutdownError, StartError,
     SubscriptionError,
@@ -74,7 +76,11 @@ pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
-    node::{Refused, SequenceKind as MessageKind},
+    node::{
+        Refused, SequenceKind as MessageKind,
+        readiness::{Check, Readiness, ReadinessCheck},
+    },
+    reason::{By, Reason},
     request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},

@@ -25,6 +25,11 @@ impl Orders {
         Self(orders)
     }
 
+    /// Whether the node has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Waits until the core takes the order.
     pub(crate) async fn send(&self, order: Order) -> Result<(), NobodyThere> {
         self.0.send(order).await.map_err(|_| NobodyThere)

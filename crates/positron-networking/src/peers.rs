@@ -6,14 +6,15 @@ use std::{fmt::Display, future::Future, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::NodeId,
-    node::{Command, PeerOrder},
+    node::{Command, PeerOrder, readiness::Surroundings},
     subnet::Subnet,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, Node, NodeStream, OpenStreamError, OrderError, Request, RequestError,
+    Ban, LostPeer, Node, NodeStream, OpenStreamError, OrderError, Readiness, RecentDial, Request,
+    RequestError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -21,6 +22,57 @@ use crate::{
 };
 
 impl Node {
+    /// Who was connected and left, and why: the last 256, the newest first.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{By, NetworkConfig, Node, Reason};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.disconnect(bob.id()).await.unwrap();
+    /// let lost = alice.lost_peers().await;
+    /// assert_eq!((lost[0].node_id, lost[0].by), (bob.id(), By::Us));
+    /// assert_eq!(lost[0].why.reason, Reason::Pruned);
+    /// # });
+    /// ```
+    pub async fn lost_peers(&self) -> Vec<LostPeer> {
+        let (reply, lost) = oneshot::channel();
+        // A node that stopped knows nobody.
+        let _ = self.0.orders.send(Order::LostPeers { reply }).await;
+        lost.await.unwrap_or_default()
+    }
+
+    /// What came of the last 256 dials, the newest first.
+    pub async fn recent_dials(&self) -> Vec<RecentDial> {
+        let (reply, dials) = oneshot::channel();
+        // A node that stopped dials nobody.
+        let _ = self.0.orders.send(Order::RecentDials { reply }).await;
+        dials.await.unwrap_or_default()
+    }
+
+    /// Whether the node can do its work, and if not, what is missing and what to do about it; at
+    /// most 100 ms old.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// let config = NetworkConfig { min_peers: 1, ..NetworkConfig::loopback() };
+    /// let readiness = Node::start(config).await.unwrap().readiness();
+    /// assert!(!readiness.ready);
+    /// assert_eq!(readiness.sentence, "not ready: 0 peers of at least 1 (`min_peers`)");
+    /// # });
+    /// ```
+    pub fn readiness(&self) -> Readiness {
+        let published = self.0.published.borrow();
+        let around = Surroundings {
+            is_bound: !self.0.orders.is_closed(),
+            wall: self.0.clock.now().wall,
+            age: published.at.elapsed(),
+        };
+        Readiness::of(&published.view, around)
+    }
+
     /// Asks one node, connected or in the address book, and waits for its answer, at most
     /// `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
     /// most 1 MiB.

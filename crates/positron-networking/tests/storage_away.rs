@@ -2,7 +2,8 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use positron_networking::{Events, NetworkConfig, Node, NodeEvent};
+use positron_networking::{Check, Events, NetworkConfig, Node, NodeEvent};
+use positron_proto::reason::End;
 use tokio::time::timeout;
 
 /// The variable that tells a child process its small disk.
@@ -38,17 +39,24 @@ async fn outlives(node: &Node, says: &str, take: impl FnOnce(), give_back: impl 
         sent = &mut waiting => panic!("the disk is away, and this is durable: {sent:?}"),
         event = next_of_storage(&mut events) => event,
     };
-    let NodeEvent::StorageWaits { reason } = told else { panic!("{told:?}") };
-    assert!(reason.contains(says), "{reason}");
+    let NodeEvent::StorageWaits { reason, detail } = told else { panic!("{told:?}") };
+    assert!(detail.contains(says), "{detail}");
+    assert!(reason.ends().contains(&End::Store), "{reason}");
     let storage = node.stats_now().await.storage;
-    assert_eq!((storage.waits_for, storage.failed), (Some(reason), None));
+    assert_eq!((storage.waits_for, storage.failed), (Some(detail), None));
     assert_eq!(storage.waiting_broadcasts, 1);
+    let store = |node: &Node| {
+        let checks = node.readiness().checks;
+        checks.into_iter().find(|check| check.check == Check::Store).unwrap()
+    };
+    assert!(store(node).reason.is_some_and(|why| why.contains(says)), "{:?}", store(node));
 
     give_back();
     timeout(PATIENCE, waiting).await.unwrap().unwrap();
     node.broadcast("after").await.unwrap();
     let storage = node.stats_now().await.storage;
     assert_eq!((storage.waits_for, storage.waiting_broadcasts), (None, 0));
+    assert!(store(node).ok, "{:?}", store(node));
     assert_eq!(next_of_storage(&mut events).await, NodeEvent::StorageBack);
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
-//! limits · metric                       every bound, what a counter is
+//! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup · subnet                     addresses that count as one · that begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
@@ -36,6 +36,7 @@ pub mod misbehavior;
 mod netgroup;
 pub mod node;
 pub mod peers;
+pub mod reason;
 pub mod request;
 pub mod rng;
 pub mod session;

@@ -12,7 +12,7 @@ pub use identity::*;
 pub use request::*;
 pub use substream::*;
 
-use crate::time::Duration;
+use crate::time::{Duration, WallTime};
 
 // --- messages [PROTOCOL 3, 4] ---
 
@@ -25,6 +25,12 @@ pub const MAX_MESSAGE: usize = MAX_PAYLOAD + 1024;
 /// Bytes of frames in one sealed record of a stream link. Small enough that a heartbeat behind a
 /// bulk transfer waits for one record only; large enough that 20 bytes of overhead do not matter.
 pub const MAX_RECORD: usize = 16 * 1024;
+/// From so many bytes of payload on, a message of gossip goes in a lane of its own: whatever fills
+/// records by itself keeps small ones waiting.
+pub const LARGE_GOSSIP: usize = MAX_RECORD;
+/// From so many bytes on, the end of a message is shared with the packets of a datagram link
+/// instead of copied into its record, which ends there: such a record is at least half full.
+pub const SHARED_TAIL: usize = MAX_RECORD / 2;
 /// Signed peer records in one message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 32;
 /// Bytes of one peer record with its signature: what one node says of itself is passed on by
@@ -49,6 +55,22 @@ pub const MAX_HOLDINGS_RANGES: usize = 4096;
 pub const MAX_TTL: u8 = 32;
 /// Bytes in the text of a reason to close.
 pub const MAX_REASON_TEXT: usize = 128;
+
+// --- what is told of the past ---
+
+/// Peers that left and are still told of, with the reason: the newest. Guess: more than a table of
+/// peers holds; 40 kB.
+pub const RECENT_LOST_PEERS: usize = 256;
+/// A clock before this is wrong: this program was made in 2026.
+pub const CLOCK_EARLIEST: WallTime = WallTime::from_unix_micros(1_767_225_600_000_000);
+/// A clock after this is wrong: the year 2100. Guess: nobody runs this version then.
+pub const CLOCK_LATEST: WallTime = WallTime::from_unix_micros(4_102_444_800_000_000);
+/// A node that acts so much later than it wanted is not ready. Guess: with two seconds of silence
+/// its peers let go of it.
+pub const LATE_WAKE: Duration = Duration::from_secs(1);
+/// Dials that are told of, with what came of them: the newest. Guess: some minutes of a node that
+/// is alone; 50 kB.
+pub const RECENT_DIALS: usize = 256;
 
 // --- links and handshakes [PROTOCOL 5] ---
 
@@ -133,8 +155,8 @@ pub const INSTEAD_AFTER: Duration = Duration::from_millis(500);
 pub const BACK_FIRST: Duration = Duration::from_secs(2);
 /// Longest such wait. A datagram link that lived as long was a good one.
 pub const BACK_LONGEST: Duration = Duration::from_secs(60);
-/// Bytes given to a datagram connection that its other end has not acknowledged: from there on,
-/// frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over
+/// Bytes of a lane and more urgent ones given to a datagram connection that its other end has not
+/// acknowledged: from there on, frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over
 /// 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user of its connection, and what is
 /// given cannot move to another link).
 pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;

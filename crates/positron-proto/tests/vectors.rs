@@ -267,6 +267,8 @@ fn frames() -> Vec<(&'static str, Frame)> {
             Frame::Close(CloseReason::Application { code: 0x0102_0304, reason })
         }),
         ("close.key_retired", Frame::Close(CloseReason::KeyRetired)),
+        ("close.memory_full", Frame::Close(CloseReason::MemoryFull)),
+        ("close.record_broken", Frame::Close(CloseReason::RecordBroken)),
         ("close.probe", Frame::Close(CloseReason::Probe)),
         ("close.unknown", Frame::Close(CloseReason::Other(65_535))),
         ("extension", Frame::Unknown { kind: 0x40 }),

@@ -13,6 +13,7 @@ use positron_proto::{
     id::{LinkId, NetworkId, NodeId, Ticket},
     identity::Identity,
     node::{self, Command, Effect, Input, NodeCore, NodeView, Outcome, Refused},
+    reason::Reason,
     rng::Seed,
     session::sessions::Reading,
     succession::{Succession, change::keep},
@@ -579,12 +580,12 @@ impl Host {
             DiskState::Works => {}
             DiskState::Away => {
                 let why = "the disk of this world is away".to_owned();
-                self.give(Input::StorageWaits { why });
+                self.give(Input::StorageWaits { reason: Reason::DiskFull, why });
                 return self.later(self.now + DISK_RETRY, Event::Committed);
             }
             DiskState::Broken => {
                 let why = "the disk of this world is broken".to_owned();
-                return self.give(Input::StorageFailed { why });
+                return self.give(Input::StorageFailed { reason: Reason::DiskError, why });
             }
         }
         if let Some(up_to) = self.disk.commit(self.now, environment.physics().checkpoint) {

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use positron_proto::reason::Reason;
 use rusqlite::{ErrorCode, ffi};
 
 use crate::NotOurs;
@@ -143,6 +144,25 @@ pub enum StoreError {
         /// In the words of SQLite or the operating system.
         why: String,
     },
+}
+
+impl From<&StoreError> for Reason {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::AlreadyRunning { .. } => Self::AlreadyRunning,
+            StoreError::NotOurs { .. } => Self::NotOurs,
+            StoreError::Link { .. } => Self::SymbolicLink,
+            StoreError::Missing { .. } => Self::Missing,
+            StoreError::Permission { .. } => Self::PermissionDenied,
+            StoreError::Corrupt { .. } => Self::Corrupt,
+            StoreError::Foreign { .. } => Self::ForeignDatabase,
+            StoreError::WrongNetwork { .. } => Self::OtherNetwork,
+            StoreError::OtherSchema { .. } => Self::OtherSchema,
+            StoreError::Moved { .. } => Self::Moved,
+            StoreError::Full { .. } => Self::DiskFull,
+            StoreError::Io { .. } => Self::DiskError,
+        }
+    }
 }
 
 impl StoreError {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use positron_proto::{
     node::ChangeId,
+    reason::Reason,
     storage::{Change, Urgency},
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, ffi};
@@ -24,12 +25,16 @@ pub enum Report {
     Retrying {
         /// The attempt that failed: 1, 2, ...
         attempt: usize,
+        /// Why, in one word.
+        reason: Reason,
         /// Why, in words.
         why: String,
     },
     /// Storage failed for good: what was not reported as durable is not stored, and further changes
     /// are refused.
     Failed {
+        /// Why, in one word.
+        reason: Reason,
         /// Why, in words.
         why: String,
     },
@@ -76,7 +81,7 @@ impl Writer {
                 let why = error.to_string();
                 tracing::error!(%why, "storage failed");
                 self.queue.fail(&why);
-                (self.on_report)(Report::Failed { why });
+                (self.on_report)(Report::Failed { reason: (&error).into(), why });
                 return Err(error);
             }
             if let Some((up_to, _)) = batch.last() {
@@ -104,7 +109,7 @@ impl Writer {
             if attempt.is_power_of_two() {
                 tracing::warn!(attempt, %why, "storage waits, and tries again");
             }
-            (self.on_report)(Report::Retrying { attempt, why });
+            (self.on_report)(Report::Retrying { attempt, reason: (&error).into(), why });
             let pause = self.retry_pauses.get(attempt - 1).or(self.retry_pauses.last());
             self.queue.pause(pause.copied().unwrap_or_default());
         }

@@ -1,9 +1,11 @@
 //! How the node is.
 
 use axum::{Json, extract::State};
-use positron_networking::Stats;
+use positron_networking::{Node, Readiness, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::health::ReadyAnswer;
 
 use crate::{app::App, refusal::ErrorAnswer, words};
 
@@ -23,6 +25,9 @@ pub(crate) struct StatusAnswer {
     storage_state: String,
     /// What another node needs to join this one.
     invite: Option<String>,
+    /// Whether it can do its work: as `/readyz`.
+    #[schema(value_type = ReadyAnswer)]
+    health: Readiness,
 }
 
 /// The part of the numbers that is promised; rooms add theirs.
@@ -55,8 +60,10 @@ pub(crate) struct StatusShape {
 }
 
 impl StatusAnswer {
-    pub(crate) fn of(stats: Stats) -> Self {
+    fn of(node: &Node) -> Self {
+        let stats = node.stats();
         Self {
+            health: node.readiness(),
             pid: std::process::id(),
             reachable: words::reachability(&stats),
             storage_state: words::storage_state(&stats),
@@ -75,5 +82,5 @@ impl StatusAnswer {
     )
 )]
 pub(crate) async fn status(State(app): State<App>) -> Json<StatusAnswer> {
-    Json(StatusAnswer::of(app.node.stats()))
+    Json(StatusAnswer::of(&app.node))
 }

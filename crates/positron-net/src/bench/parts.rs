@@ -145,7 +145,7 @@ fn stored_per_second(
         match inbox.recv_timeout(STORE_TIMEOUT) {
             Ok(Report::Durable { up_to }) if up_to >= last => break,
             Ok(Report::Durable { .. } | Report::Retrying { .. }) => {}
-            Ok(Report::Failed { why }) => {
+            Ok(Report::Failed { why, .. }) => {
                 return Err(Failure::new(Exit::Storage, "storage failed").because(why));
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {

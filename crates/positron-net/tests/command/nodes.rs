@@ -67,7 +67,7 @@ fn a_signal_stops_a_node_gracefully_and_the_exit_code_tells_which() {
     assert_eq!(second.wait(GRACE).code(), Some(143));
     // It said goodbye: no probe had to time out.
     let left = |event: &Value| {
-        event["event"] == "peer_left" && event["reason"].to_string().contains("shutting down")
+        event["event"] == "peer_left" && event["reason"] == "shutting_down" && event["by"] == "peer"
     };
     crate::fixture::until("the goodbye", SOON, || first.events().iter().any(left).then_some(()));
     first.signal("INT");

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     NodeEvent, Received, ShutdownError,
+    endings::{lost_peers, recent_dials},
     feed::{Feeds, Undecodable},
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
@@ -321,6 +322,12 @@ impl CoreTask {
                 let _ = reply.send(self.core.gossip().history().cloned().collect());
             }
             Order::Bans { reply } => drop(reply.send(bans(&self.core))),
+            Order::LostPeers { reply } => {
+                let _ = reply.send(lost_peers(&self.core, self.clock.now()));
+            }
+            Order::RecentDials { reply } => {
+                let _ = reply.send(recent_dials(&self.core, self.clock.now()));
+            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }

@@ -11,7 +11,7 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::{TrustedPeer, stats::Ban};
+use crate::{LostPeer, RecentDial, TrustedPeer, stats::Ban};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -75,6 +75,16 @@ pub(crate) enum Order {
     Bans {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<Ban>>,
+    },
+    /// Who left, and why.
+    LostPeers {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<LostPeer>>,
+    },
+    /// What came of the last dials.
+    RecentDials {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<RecentDial>>,
     },
     /// Who is trusted.
     Trusted {

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use positron_proto::{
     node::{ChangeId, Input, Snapshot},
+    reason::Reason,
     storage::Change,
 };
 use positron_store::{DataFolder, Report, Store, StoreError};
@@ -42,7 +43,9 @@ impl Storage {
             None => Some(Input::Persisted { up_to: id }),
             Some(Ok(())) => None,
             // Usually the report came first; a writer that panicked makes none.
-            Some(Err(refused)) => Some(Input::StorageFailed { why: refused.why }),
+            Some(Err(refused)) => {
+                Some(Input::StorageFailed { reason: Reason::DiskError, why: refused.why })
+            }
         }
     }
 
@@ -66,7 +69,7 @@ impl Storage {
 fn as_input(report: Report) -> Input {
     match report {
         Report::Durable { up_to } => Input::Persisted { up_to },
-        Report::Retrying { why, .. } => Input::StorageWaits { why },
-        Report::Failed { why } => Input::StorageFailed { why },
+        Report::Retrying { reason, why, .. } => Input::StorageWaits { reason, why },
+        Report::Failed { reason, why } => Input::StorageFailed { reason, why },
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     limits::MAX_DATAGRAM_DIALS,
     rng::{Rng, Seed},
     time::{Instant, Now},
-    wire::frame::CloseReason,
+    wire::{body::Body, frame::CloseReason},
 };
 
 /// All datagram connections of one socket.
@@ -205,7 +205,7 @@ impl Endpoint {
         connection: ConnectionId,
         lane: LaneNumber,
         delivery: Delivery,
-        body: Bytes,
+        body: impl Into<Body>,
     ) -> Result<(), NotQueued> {
         let dropped = self.with(connection, |it, _| it.send(lane, delivery, body))?;
         self.counters.messages_dropped += dropped;
@@ -405,9 +405,10 @@ impl Endpoint {
         self.demux.view(connection)
     }
 
-    /// Bytes of a connection that wait to be acknowledged, while it exists.
-    pub fn queued_bytes(&self, connection: ConnectionId) -> Option<usize> {
-        self.demux.get(connection).map(Connection::queued_bytes)
+    /// Bytes of messages of a connection in this lane and more urgent ones that wait to be
+    /// acknowledged, while it exists.
+    pub fn queued_bytes(&self, connection: ConnectionId, lane: LaneNumber) -> Option<usize> {
+        Some(self.demux.get(connection)?.queued_bytes_up_to(lane))
     }
 
     /// How often anything of a connection changed: while this stays the same, so does what waits

@@ -5,7 +5,7 @@ use bytes::BufMut as _;
 use crate::{
     id::NodeId,
     identity::Signed,
-    limits::MAX_TTL,
+    limits::{LARGE_GOSSIP, MAX_TTL},
     wire::{
         Malformed, Reader, Writer as _,
         frame::Lane,
@@ -60,6 +60,9 @@ impl RoomMessage for GossipMessage {
 
     fn lane(&self) -> Lane {
         match self {
+            Self::Gossip(_, message) if message.content().payload.len() >= LARGE_GOSSIP => {
+                Lane::LARGE_GOSSIP
+            }
             Self::Gossip(..) => Lane::GOSSIP,
             _ => Lane::CONTROL,
         }

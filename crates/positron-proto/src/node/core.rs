@@ -3,10 +3,12 @@
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
-    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, NodeConfig, NodeCounters,
-    NodeLevels, Outcome, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
+    AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig,
+    NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
+    Wake,
     change::reserve,
     delivery_log::{DeliveryLog, Unacknowledged},
+    endings::Endings,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -25,6 +27,7 @@ use crate::{
     identity::Identity,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
+    reason::Reason,
     request::Requests,
     rng::Seed,
     session::{
@@ -70,6 +73,7 @@ pub struct NodeCore {
     pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
+    pub(super) endings: Endings,
     pub(super) pushes: PushesUnderWay,
     pub(super) queues: RoomQueues,
     pub(super) effects: VecDeque<Effect>,
@@ -115,6 +119,7 @@ impl NodeCore {
             identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
+            endings: Endings::default(),
             pushes: PushesUnderWay::default(),
             queues,
             effects: VecDeque::new(),
@@ -162,12 +167,15 @@ impl NodeCore {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
             Input::Resolved { name, outcome } => {
+                if outcome.is_err() {
+                    self.endings.handle_unresolved(now, name.clone());
+                }
                 self.peers.handle_resolved(now, &name, outcome, &mut self.queues.peers);
             }
             Input::Verdict { check, verdict } => self.handle_verdict(now, check, verdict),
             Input::Persisted { up_to } => self.handle_persisted(now, up_to),
-            Input::StorageWaits { why } => self.handle_storage_waits(now, why),
-            Input::StorageFailed { why } => self.handle_storage_failed(now, why),
+            Input::StorageWaits { reason, why } => self.handle_storage_waits(now, reason, why),
+            Input::StorageFailed { reason, why } => self.handle_storage_failed(now, reason, why),
             Input::Answered { from, id, answer } => {
                 self.requests.answer(from, id, answer, &mut self.queues.requests);
             }
@@ -276,6 +284,16 @@ impl NodeCore {
         &self.trust
     }
 
+    /// Who was linked and is not any more, the newest first.
+    pub fn lost_peers(&self) -> impl Iterator<Item = &LostPeer> {
+        self.endings.lost()
+    }
+
+    /// The last dials, the newest first.
+    pub fn recent_dials(&self) -> impl Iterator<Item = &RecentDial> {
+        self.endings.dials()
+    }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()
@@ -308,6 +326,7 @@ impl NodeCore {
             moves: self.sessions.moves(),
             levels: self.levels(),
             used_twice: self.identity_use.views(now.mono),
+            is_stopping: self.stopping,
             counters: AllCounters {
                 session: self.sessions.counters(),
                 datagrams: self.sessions.datagram_counters(),
@@ -445,9 +464,9 @@ impl NodeCore {
     }
 
     /// The disk takes nothing for now. Nobody is held for it: that could take hours.
-    fn handle_storage_waits(&mut self, now: Now, why: String) {
-        if self.persistence.handle_waits(&why) {
-            self.emit(Event::StorageWaits { why });
+    fn handle_storage_waits(&mut self, now: Now, reason: Reason, why: String) {
+        if self.persistence.handle_waits(reason, &why) {
+            self.emit(Event::StorageWaits { reason, why });
         }
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
@@ -502,8 +521,8 @@ impl NodeCore {
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.
-    fn handle_storage_failed(&mut self, now: Now, why: String) {
-        let Some(published) = self.persistence.handle_failed(&why) else { return };
+    fn handle_storage_failed(&mut self, now: Now, reason: Reason, why: String) {
+        let Some(published) = self.persistence.handle_failed(reason, &why) else { return };
         let held = self.held.release_all(HeldFor::Disk);
         self.read_on(now, held);
         let queued = self.publisher.give_up_broadcasts();
@@ -511,7 +530,7 @@ impl NodeCore {
         for ticket in published.chain(queued).chain(unsent) {
             self.emit(Event::Completed { ticket, outcome: Outcome::NotDurable(why.clone()) });
         }
-        self.emit(Event::StorageFailed { why });
+        self.emit(Event::StorageFailed { reason, why });
     }
 
     pub(super) fn emit(&mut self, event: Event) {

@@ -68,6 +68,8 @@ ends! {
         OtherProcess => "other_process",
         ClosedByApplication => "closed_by_application",
         KeyRetired => "key_retired",
+        MemoryFull => "memory_full",
+        RecordBroken => "record_broken",
         UnknownReason => "unknown_reason",
         ConnectionLost => "connection_lost",
     }
@@ -96,6 +98,8 @@ impl From<&CloseReason> for SessionEnd {
             CloseReason::OtherProcess(_) => Self::OtherProcess,
             CloseReason::Application { .. } => Self::ClosedByApplication,
             CloseReason::KeyRetired => Self::KeyRetired,
+            CloseReason::MemoryFull => Self::MemoryFull,
+            CloseReason::RecordBroken => Self::RecordBroken,
             CloseReason::Other(_) => Self::UnknownReason,
         }
     }

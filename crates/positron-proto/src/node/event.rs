@@ -9,6 +9,7 @@ use crate::{
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
     misbehavior::BanReason,
+    reason::Reason,
     session::sessions::{DialFailure, DialRequest, DownReason},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
@@ -149,6 +150,8 @@ pub enum Event {
     /// Storage takes nothing for now, or waits for something else than before. Broadcasts are sent
     /// and wait for it.
     StorageWaits {
+        /// Why, in one word.
+        reason: Reason,
         /// What it waits for, in words.
         why: String,
     },
@@ -156,6 +159,8 @@ pub enum Event {
     StorageBack,
     /// Storage failed for good.
     StorageFailed {
+        /// Why, in one word.
+        reason: Reason,
         /// Why, in words.
         why: String,
     },

@@ -8,6 +8,7 @@ use super::{ChangeId, CheckId};
 use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::Verdict,
+    reason::Reason,
     request::Refusal,
     session::sessions::{LinkDown, LinkKind},
 };
@@ -81,11 +82,15 @@ pub enum Input {
     /// Storage takes nothing for now, and tries again by itself: a full disk, a database that
     /// somebody else has locked. `Persisted` tells that it has passed.
     StorageWaits {
+        /// Why, in one word.
+        reason: Reason,
         /// What it waits for, in words.
         why: String,
     },
     /// Storage failed for good. What needs durability is refused from now on; the rest goes on.
     StorageFailed {
+        /// Why, in one word.
+        reason: Reason,
         /// Why, in words.
         why: String,
     },

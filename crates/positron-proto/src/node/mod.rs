@@ -12,8 +12,9 @@
 //! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
 //! that wait for their signature to be checked), `identity_use.rs` (keys that are used in two
-//! places), `recognition.rs` (what others know of our numbers) and `inheritance.rs` (keys that give
-//! way to others).
+//! places), `recognition.rs` (what others know of our numbers), `inheritance.rs` (keys that give way
+//! to others), `endings.rs` (who was here, what came of dials) and [`reasons`] (what is made of each
+//! room's own words for why).
 
 mod backlog;
 pub mod change;
@@ -23,6 +24,7 @@ pub mod core;
 mod counters;
 pub mod delivery_log;
 pub mod effect;
+mod endings;
 mod ends;
 pub mod event;
 mod held_links;
@@ -35,6 +37,8 @@ mod pending_verification;
 mod persistence;
 mod publisher;
 mod pushes;
+pub mod readiness;
+pub mod reasons;
 mod recognition;
 mod rooms;
 mod route;
@@ -49,6 +53,7 @@ pub use core::NodeCore;
 pub use counters::{NodeCounters, NodeLevels, StoreLevels};
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};
 pub use effect::{CheckId, Effect};
+pub use endings::{DialState, DialTarget, LostPeer, RecentDial, dials_in_words};
 pub use ends::{DialEnd, EndedBy, SessionEnd};
 pub use event::{Event, Outcome};
 pub use input::Input;

@@ -9,6 +9,7 @@ use crate::{
     id::{MessageId, Ticket},
     limits::{HOLD_READING_AT, MAX_BACKLOG_BYTES, MAX_BYTES_TO_DISK, WRITE_INTERVAL},
     metric::Level,
+    reason::Reason,
     storage::{Change, Urgency},
     time::Instant,
 };
@@ -51,9 +52,9 @@ enum Disk {
     #[default]
     Works,
     /// It takes nothing now, and why.
-    Waits(String),
+    Waits(Reason, String),
     /// It takes nothing any more, and why.
-    Failed(String),
+    Failed(Reason, String),
 }
 
 /// What becomes possible when a change is on disk.
@@ -72,7 +73,7 @@ impl Persistence {
     pub(super) fn persist(&mut self, change: Change, out: &mut VecDeque<Effect>) -> ChangeId {
         self.last_change += 1;
         let id = ChangeId(self.last_change);
-        if matches!(self.disk, Disk::Failed(_)) {
+        if matches!(self.disk, Disk::Failed(..)) {
             return id;
         }
         if self.backlog.is_empty() && self.has_room() {
@@ -103,7 +104,7 @@ impl Persistence {
         change: Change,
         out: &mut VecDeque<Effect>,
     ) {
-        if matches!(self.disk, Disk::Failed(_)) {
+        if matches!(self.disk, Disk::Failed(..)) {
             return;
         }
         self.last_later += 1;
@@ -151,12 +152,12 @@ impl Persistence {
     }
 
     /// The disk takes nothing for now; whether that is news.
-    pub(super) fn handle_waits(&mut self, why: &str) -> bool {
+    pub(super) fn handle_waits(&mut self, reason: Reason, why: &str) -> bool {
         match &self.disk {
-            Disk::Failed(_) => false,
-            Disk::Waits(known) if known == why => false,
-            Disk::Waits(_) | Disk::Works => {
-                self.disk = Disk::Waits(why.to_owned());
+            Disk::Failed(..) => false,
+            Disk::Waits(_, known) if known == why => false,
+            Disk::Waits(..) | Disk::Works => {
+                self.disk = Disk::Waits(reason, why.to_owned());
                 true
             }
         }
@@ -164,7 +165,7 @@ impl Persistence {
 
     /// The disk takes something; whether it was away before.
     pub(super) fn handle_back(&mut self) -> bool {
-        let was_away = matches!(self.disk, Disk::Waits(_));
+        let was_away = matches!(self.disk, Disk::Waits(..));
         if was_away {
             self.disk = Disk::Works;
         }
@@ -175,12 +176,13 @@ impl Persistence {
     /// was gone before.
     pub(super) fn handle_failed(
         &mut self,
+        reason: Reason,
         why: &str,
     ) -> Option<impl Iterator<Item = Ticket> + use<>> {
-        if matches!(self.disk, Disk::Failed(_)) {
+        if matches!(self.disk, Disk::Failed(..)) {
             return None;
         }
-        self.disk = Disk::Failed(why.to_owned());
+        self.disk = Disk::Failed(reason, why.to_owned());
         (self.backlog, self.later, self.later_due) = Default::default();
         let awaited = core::mem::take(&mut self.awaited).into_values();
         Some(awaited.filter_map(|awaited| match awaited {
@@ -204,15 +206,15 @@ impl Persistence {
     /// Whether there is a disk, or why not.
     pub(super) fn check(&self) -> Result<(), Refused> {
         match &self.disk {
-            Disk::Failed(why) => Err(Refused::StorageFailed(why.clone())),
-            Disk::Works | Disk::Waits(_) => Ok(()),
+            Disk::Failed(_, why) => Err(Refused::StorageFailed(why.clone())),
+            Disk::Works | Disk::Waits(..) => Ok(()),
         }
     }
 
     /// Says of a broadcast that is one too many what the others wait for.
     pub(super) fn explain(&self, refused: Refused) -> Refused {
         match (refused, &self.disk) {
-            (Refused::TooManyPending, Disk::Waits(why)) => Refused::StorageWaits(why.clone()),
+            (Refused::TooManyPending, Disk::Waits(_, why)) => Refused::StorageWaits(why.clone()),
             (refused, _) => refused,
         }
     }
@@ -232,22 +234,23 @@ impl Persistence {
         let bytes = self.bytes_under_way + self.backlog.bytes() + self.later.bytes();
         StoreLevels {
             waiting_bytes: Level::new(bytes, MAX_BACKLOG_BYTES),
-            waits: u64::from(matches!(self.disk, Disk::Waits(_))),
-            failed: u64::from(matches!(self.disk, Disk::Failed(_))),
+            waits: u64::from(matches!(self.disk, Disk::Waits(..))),
+            failed: u64::from(matches!(self.disk, Disk::Failed(..))),
         }
     }
 
     /// How it goes.
     pub(super) fn view(&self) -> StorageView {
-        let (waits_for, failed) = match &self.disk {
-            Disk::Works => (None, None),
-            Disk::Waits(why) => (Some(why.clone()), None),
-            Disk::Failed(why) => (None, Some(why.clone())),
+        let (waits_for, failed, reason) = match &self.disk {
+            Disk::Works => (None, None, None),
+            Disk::Waits(reason, why) => (Some(why.clone()), None, Some(*reason)),
+            Disk::Failed(reason, why) => (None, Some(why.clone()), Some(*reason)),
         };
         let is_broadcast = |awaited: &&Awaited| matches!(awaited, Awaited::Broadcast(..));
         StorageView {
             waits_for,
             failed,
+            reason,
             changes: self.last_change,
             waiting_changes: self.under_way.len() + self.backlog.len() + self.later.len(),
             waiting_bytes: self.bytes_under_way + self.backlog.bytes() + self.later.bytes(),

@@ -102,7 +102,8 @@ impl NodeCore {
             sessions::SessionEffect::DialledUs { peer, from } => {
                 self.peers.handle_dialled_us(now, peer, from, &mut self.queues.peers);
             }
-            sessions::SessionEffect::Down { peer, reason } => {
+            sessions::SessionEffect::Down { peer, reason, session } => {
+                self.endings.handle_down(now, &session, &reason);
                 if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
                     let there = there.parse().ok();
                     self.handle_used_twice(now, self.id(), Vec::from_iter(there));
@@ -119,6 +120,7 @@ impl NodeCore {
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
                 self.counters.dials_ended.add(((&outcome).into(),), 1);
+                self.endings.handle_dial_ended(now, &dial, &outcome);
                 if let DialOutcome::Failed(reason) = &outcome {
                     self.emit(Event::DialFailed { dial, reason: reason.clone() });
                 }
@@ -155,11 +157,13 @@ impl NodeCore {
             peers::PeersEffect::Dial(dial)
                 if self.peers.is_banned_dial(&dial, self.trust.standings()) =>
             {
+                self.endings.handle_dial(now, dial);
                 let outcome = DialOutcome::Failed(LinkDown::BannedAddress.into());
                 let out = &mut self.queues.session;
                 out.push_back(sessions::SessionEffect::DialEnded { dial, outcome });
             }
             peers::PeersEffect::Dial(dial) => {
+                self.endings.handle_dial(now, dial);
                 self.sessions.dial(now, dial, &mut self.queues.session);
             }
             peers::PeersEffect::Resolve(name) => self.effects.push_back(Effect::Resolve { name }),

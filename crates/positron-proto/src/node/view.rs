@@ -7,6 +7,7 @@ use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
     peers::{Bootstrap, BootstrapState, Reservation},
+    reason::Reason,
     session::sessions,
     standings::TrustTable,
     time::{Duration, Instant},
@@ -44,6 +45,8 @@ pub struct StorageView {
     pub waits_for: Option<String>,
     /// Why it failed for good, if it did.
     pub failed: Option<String>,
+    /// The one word for either.
+    pub reason: Option<Reason>,
     /// Changes that were made.
     pub changes: u64,
     /// Changes that are not on disk.
@@ -98,6 +101,8 @@ pub struct NodeView {
     pub used_twice: Vec<UsedTwice>,
     /// What is there, beside the most that there can be.
     pub levels: AllLevels,
+    /// Whether it was told to stop.
+    pub is_stopping: bool,
     /// What happened.
     pub counters: AllCounters,
 }

@@ -67,16 +67,19 @@ impl Redial {
         turn: &mut Turn<'_>,
     ) -> Duration {
         use CloseReason::{
-            Banned, KeyRetired, OtherProcess, Pruned, SelfDial, ShuttingDown, SlowReader, Timeout,
-            Violation, WrongFeatures, WrongNetwork, WrongVersion,
+            Banned, KeyRetired, MemoryFull, OtherProcess, Pruned, RecordBroken, SelfDial,
+            ShuttingDown, SlowReader, Timeout, Violation, WrongFeatures, WrongNetwork,
+            WrongVersion,
         };
         let pause = match why {
             DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
                 SLOTS_FULL_PAUSE
             }
             DownReason::Link(_)
-            | DownReason::ByPeer(Timeout | SlowReader)
-            | DownReason::ByUs(Timeout | SlowReader) => {
+            | DownReason::ByPeer(Timeout | SlowReader | MemoryFull | RecordBroken)
+            | DownReason::ByUs(
+                Timeout | SlowReader | MemoryFull | RecordBroken | OtherProcess(_),
+            ) => {
                 if self.lost.len() < MAX_LOST {
                     self.lost.insert(peer, turn.now.mono);
                 }

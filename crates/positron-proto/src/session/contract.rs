@@ -219,6 +219,8 @@ pub enum SessionEffect {
         peer: NodeId,
         /// Why.
         reason: DownReason,
+        /// What it was.
+        session: EndedSession,
     },
     /// A process of the peer is back after another one with the same key took its place: both run.
     UsedTwice {
@@ -290,6 +292,17 @@ pub enum NotSent {
     /// The message is above [`crate::limits::MAX_MESSAGE`].
     #[error("the message is too large")]
     TooLarge,
+}
+
+/// A session that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedSession {
+    /// With whom and how, by its last link.
+    pub peer: Peer,
+    /// What that link was made of.
+    pub transport: LinkKind,
+    /// For how long there was a session.
+    pub lasted: Duration,
 }
 
 /// A live session, as `stats` and `status` show it.

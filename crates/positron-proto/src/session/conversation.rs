@@ -2,6 +2,7 @@
 //! `[PROTOCOL 4]`.
 
 use super::{
+    carrier::Draft,
     contract::{Flow, NotSent},
     fault::LinkFault,
     keep_alive::Waiting,
@@ -259,15 +260,14 @@ impl Conversation {
         self.pace.handle_spoken(now);
     }
 
-    /// Appends messages of these lanes to the record that begins at `start` of `out`, until it is
-    /// full or none is left. A record has [`MAX_RECORD`] bytes, but one message that needs more may
-    /// have `largest`: only beyond that is it cut, or where no more than `allowed` bytes may go of
-    /// all lanes that can wait; what goes of them is taken off.
+    /// Appends messages of these lanes to a record, until it is full or none is left. A record has
+    /// [`MAX_RECORD`] bytes, but one message that needs more may have `largest`: only beyond that is
+    /// it cut, or where no more than `allowed` bytes may go of all lanes that can wait; what goes of
+    /// them is taken off.
     pub(super) fn put(
         &mut self,
         lanes: &[Lane],
-        out: &mut Vec<u8>,
-        start: usize,
+        record: &mut Draft,
         largest: usize,
         allowed: &mut usize,
     ) -> Put {
@@ -276,7 +276,7 @@ impl Conversation {
             let outgoing = &mut self.outgoing[lane.index()];
             let (before, can_wait) = (put.bytes, *lane != Lane::CONTROL);
             let most = if can_wait { *allowed } else { usize::MAX };
-            let done = outgoing.put(*lane, out, start, largest, most, &mut put);
+            let done = outgoing.put(*lane, record, largest, most, &mut put);
             if can_wait {
                 *allowed -= put.bytes - before;
             }

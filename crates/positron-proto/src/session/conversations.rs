@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    contract::{DownReason, Flow, LinkKind, NotSent, SessionEffect},
+    contract::{DownReason, EndedSession, Flow, LinkKind, NotSent, Peer, SessionEffect},
     conversation::Conversation,
     processes::Process,
     upgrade_backoff::UpgradeBackoff,
@@ -40,8 +40,12 @@ pub(super) struct Conversations {
 #[derive(Debug)]
 struct Entry {
     conversation: Conversation,
-    /// Who is at the other end.
-    process: Process,
+    /// Who is at the other end, by the last link.
+    peer: Peer,
+    /// What that link is made of.
+    kind: LinkKind,
+    /// Since when there is a session, or when the last one began.
+    since: Instant,
     attachment: Attachment,
     upgrade: UpgradeBackoff,
 }
@@ -77,27 +81,24 @@ pub(super) struct Resumed {
 }
 
 impl Conversations {
-    /// Goes on over `link` with this process of `peer`, or begins.
-    pub(super) fn attach(
-        &mut self,
-        now: Instant,
-        peer: NodeId,
-        process: Process,
-        (link, kind): (LinkId, LinkKind),
-    ) -> Resumed {
-        let entry = self.by_peer.entry(peer).or_insert_with(|| Entry {
-            conversation: Conversation::new(process.boot, now),
-            process,
-            attachment: Attachment::Attached(link),
+    /// Goes on with this process of `peer` over its link, which is made of `kind`, or begins.
+    pub(super) fn attach(&mut self, now: Instant, peer: Peer, kind: LinkKind) -> Resumed {
+        let entry = self.by_peer.entry(peer.id).or_insert_with(|| Entry {
+            conversation: Conversation::new(peer.boot, now),
+            peer,
+            kind,
+            since: now,
+            attachment: Attachment::Attached(peer.link),
             upgrade: UpgradeBackoff::default(),
         });
         if let Attachment::Detached(until) = entry.attachment {
-            self.dormant.remove(&(until, peer));
+            self.dormant.remove(&(until, peer.id));
+            entry.since = now;
         }
-        entry.attachment = Attachment::Attached(link);
+        entry.attachment = Attachment::Attached(peer.link);
         let moved = entry.upgrade.handle_link(kind);
-        entry.process = process;
-        let epoch = entry.conversation.resume(now, process.boot, &mut self.epochs);
+        (entry.peer, entry.kind) = (peer, kind);
+        let epoch = entry.conversation.resume(now, peer.boot, &mut self.epochs);
         Resumed { epoch, moved }
     }
 
@@ -121,12 +122,21 @@ impl Conversations {
         if let Attachment::Detached(_) = entry.attachment {
             return false;
         }
-        let lost = matches!(reason, DownReason::Link(_) | DownReason::ByUs(CloseReason::Timeout));
+        let lost = matches!(
+            reason,
+            DownReason::Link(_)
+                | DownReason::ByUs(CloseReason::Timeout | CloseReason::OtherProcess(_))
+        );
         entry.upgrade.handle_session_down(lost);
         let until = now + CONVERSATION_GRACE;
         entry.attachment = Attachment::Detached(until);
         self.dormant.insert((until, peer));
-        out.push_back(SessionEffect::Down { peer, reason });
+        let session = EndedSession {
+            peer: entry.peer,
+            transport: entry.kind,
+            lasted: now.since(entry.since),
+        };
+        out.push_back(SessionEffect::Down { peer, reason, session });
         if memory == Retention::Drop {
             self.forget(peer, out);
         }
@@ -232,7 +242,8 @@ impl Conversations {
 
     /// The process of `peer` that was talked to last.
     pub(super) fn process(&self, peer: &NodeId) -> Option<Process> {
-        self.by_peer.get(peer).map(|entry| entry.process)
+        let process = |peer: &Peer| Process { boot: peer.boot, addr: peer.addr };
+        self.by_peer.get(peer).map(|entry| process(&entry.peer))
     }
 
     /// By which link the conversation with `peer` goes on.

@@ -1,6 +1,6 @@
 //! Links over datagram connections, as what carries sessions.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
@@ -16,9 +16,12 @@ use crate::{
     },
     handshake::HandshakeFailure,
     id::LinkId,
-    limits::{LINK_DATAGRAM_WINDOW, MAX_DATAGRAM_MESSAGE, MAX_RECORD},
+    limits::{LINK_DATAGRAM_WINDOW, MAX_DATAGRAM_MESSAGE},
     time::{Instant, Now},
-    wire::frame::{CloseReason, Lane},
+    wire::{
+        body::Body,
+        frame::{CloseReason, Lane},
+    },
 };
 
 /// The datagram connections of a node, of which each is a link: an ordered message of a lane is a
@@ -26,15 +29,16 @@ use crate::{
 ///
 /// A connection does its own sealing, closing and cutting. It has one user, who reads at once, so
 /// its messages are released as they come. A message is given to it as long as less than
-/// [`LINK_DATAGRAM_WINDOW`] bytes wait to be acknowledged: so the largest one goes too, and at most
-/// that and one message cannot move to another link any more.
+/// [`LINK_DATAGRAM_WINDOW`] bytes of its lane and more urgent ones wait to be acknowledged: so the
+/// largest one goes too, no message waits for what is less urgent, and at most that and one message
+/// of each lane cannot move to another link any more.
 #[derive(Debug)]
 pub(super) struct DatagramCarrier {
     pub(super) endpoint: Endpoint,
     by_link: BTreeMap<LinkId, ConnectionId>,
     by_connection: BTreeMap<ConnectionId, LinkId>,
-    /// Links for which something waits until there is room.
-    waiting: BTreeSet<LinkId>,
+    /// Links for which something waits until there is room, and the most urgent lane of it.
+    waiting: BTreeMap<LinkId, Lane>,
     /// Up to which change of the endpoint there was room for none of them.
     without_room: u64,
     /// Connections whose other end gets no more room for now, and bytes of which that was not told.
@@ -49,7 +53,7 @@ impl DatagramCarrier {
             endpoint,
             by_link: BTreeMap::new(),
             by_connection: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             without_room: 0,
             held: BTreeMap::new(),
             events: VecDeque::new(),
@@ -72,10 +76,8 @@ impl DatagramCarrier {
 
     fn is_open(&self, link: LinkId, lane: Lane) -> bool {
         let connection = self.by_link.get(&link);
-        let queued = connection.and_then(|connection| self.endpoint.queued_bytes(*connection));
-        // What is urgent does not wait behind what is not.
-        let urgent = if lane == Lane::CONTROL { MAX_RECORD } else { 0 };
-        queued.is_none_or(|queued| queued < LINK_DATAGRAM_WINDOW + urgent)
+        let queued = connection.and_then(|it| self.endpoint.queued_bytes(*it, lane.number()));
+        queued.is_none_or(|queued| queued < LINK_DATAGRAM_WINDOW)
     }
 
     /// The next link for which something waited and there is room. Asked with every packet, it
@@ -85,8 +87,8 @@ impl DatagramCarrier {
         if self.waiting.is_empty() || self.without_room == changes {
             return None;
         }
-        let has_room = |link: &&LinkId| self.is_open(**link, Lane::DIRECT);
-        let link = self.waiting.iter().find(has_room).copied();
+        let has_room = |(link, lane): &(&LinkId, &Lane)| self.is_open(**link, **lane);
+        let link = self.waiting.iter().find(has_room).map(|(link, _)| *link);
         match link {
             Some(link) => drop(self.waiting.remove(&link)),
             None => self.without_room = changes,
@@ -155,7 +157,7 @@ impl DatagramCarrier {
         let Some(link) = self.forget(connection) else { return };
         let (down, fault) = match why {
             Closed::NoAnswer | Closed::Silent => (LinkDown::TimedOut, None),
-            Closed::CipherLimit => (LinkDown::Other(why.to_string()), None),
+            Closed::CipherLimit => (LinkDown::Reset, Some(LinkFault::Forged)),
             Closed::ByUs(reason) => {
                 (LinkDown::HungUp, Some(LinkFault::Handshake(HandshakeFailure::Refused(reason))))
             }
@@ -202,13 +204,14 @@ impl Carrier for DatagramCarrier {
     fn has_room(&mut self, link: LinkId, lane: Lane) -> bool {
         let is_open = self.is_open(link, lane);
         if !is_open {
-            self.waiting.insert(link);
+            let waits = self.waiting.entry(link).or_insert(lane);
+            *waits = lane.min(*waits);
         }
         is_open
     }
 
     fn begin(&mut self, _link: LinkId) -> Draft {
-        Draft::default()
+        Draft::sharing()
     }
 
     /// The caller saw that there is room. If the connection refuses all the same it is of no use:
@@ -218,7 +221,7 @@ impl Carrier for DatagramCarrier {
         if message.is_empty() {
             return;
         }
-        let body = message.bytes.into();
+        let body = Body::new(message.bytes.into(), message.tail);
         self.traffic.messages_sent += 1;
         match self.endpoint.send(now, connection, lane.number(), Delivery::Ordered, body) {
             // That it is closed, and why, is said by an event.
@@ -226,7 +229,7 @@ impl Carrier for DatagramCarrier {
             Err(_) => {
                 self.endpoint.reset(now, connection, CloseReason::Timeout);
                 self.forget(connection);
-                self.events.push_back(CarrierEvent::Closed { link, why: LinkDown::Reset });
+                self.events.push_back(CarrierEvent::Closed { link, why: LinkDown::TimedOut });
             }
         }
     }

@@ -184,14 +184,12 @@ impl<'a> EstablishedSession<'a> {
                     break;
                 }
                 let mut record = self.on.carrier.begin(self.id);
-                let start = record.bytes.len();
                 let unsent = self.conversation.unsent_bytes();
                 record.bytes.reserve((unsent + unsent / 8 + 96).min(MAX_RECORD));
                 if is_first {
                     self.put_words(now.mono, &mut record.bytes);
                 }
-                let put =
-                    self.conversation.put(lanes, &mut record.bytes, start, largest, &mut left);
+                let put = self.conversation.put(lanes, &mut record, largest, &mut left);
                 if put.bytes > 0 {
                     self.on.link.keep_alive.handle_carried(now.mono);
                 }

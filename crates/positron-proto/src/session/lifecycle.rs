@@ -15,7 +15,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    handshake::Direction,
+    handshake::{Direction, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::BACK_LONGEST,
     time::Now,
@@ -76,8 +76,7 @@ impl Sessions {
         let transports = self.config.transports;
         let Some(link) = self.links.table.establish(now, id) else { return };
         let (peer, kind) = (link.peer, link.kind);
-        let process = Process { boot: peer.boot, addr: peer.addr };
-        let resumed = self.conversations.attach(now.mono, peer.id, process, (id, kind));
+        let resumed = self.conversations.attach(now.mono, peer, kind);
         link.keep_alive.ask(resumed.epoch);
         link.receive_credit = self.download.is_limited().then(ReceiveCredit::default);
         if resumed.moved {
@@ -157,11 +156,11 @@ impl Sessions {
                 addrs: [last.addr, peer.addr],
             });
         }
+        let reason = CloseReason::OtherProcess(peer.addr.to_string());
         if let Some(&Attachment::Attached(old)) = self.conversations.attachment(&peer.id) {
-            let reason = CloseReason::OtherProcess(peer.addr.to_string());
-            self.links.table.close(now, old, reason);
+            self.links.table.close(now, old, reason.clone());
         }
-        self.end_session(now, peer.id, DownReason::Link(LinkDown::Reset), Retention::Keep, out);
+        self.end_session(now, peer.id, DownReason::ByUs(reason), Retention::Keep, out);
     }
 
     /// The session over this link, if it is that of one.
@@ -278,8 +277,8 @@ impl Sessions {
     fn give_up_partial(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(peer) = self.links.table.link(id).map(|link| link.peer.id) else { return };
         self.counters.reassemblies_abandoned += 1;
-        self.links.table.close(now, id, CloseReason::Timeout);
-        let reason = DownReason::ByUs(CloseReason::Timeout);
+        self.links.table.close(now, id, CloseReason::MemoryFull);
+        let reason = DownReason::ByUs(CloseReason::MemoryFull);
         self.end_session(now, peer, reason, Retention::Keep, out);
     }
 
@@ -310,13 +309,18 @@ impl Sessions {
         let Some(peer) = self.links.table.link(id).map(|link| link.peer.id) else { return };
         self.links.report_fault(peer, &fault, out);
         match fault {
+            // Its carrier ended it and told the other end why: it held too much.
+            LinkFault::Handshake(HandshakeFailure::Refused(reason)) => {
+                self.links.table.end(now, id, LinkEnding::Reset, reason.clone());
+                self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
+            }
             // There are keys.
             LinkFault::Handshake(_) => {}
-            // Somebody broke into the stream; the peer did nothing wrong. It sees a broken link
-            // too, and the conversation goes on over another one.
+            // Somebody broke into the link; the peer did nothing wrong. It is told so, and the
+            // conversation goes on over another one.
             LinkFault::Forged => {
-                self.links.table.end(now, id, LinkEnding::Reset, CloseReason::Timeout);
-                let reason = CloseReason::Violation("a record does not open".into());
+                let reason = CloseReason::RecordBroken;
+                self.links.table.close(now, id, reason.clone());
                 self.end_session(now, peer, DownReason::ByUs(reason), Retention::Keep, out);
             }
             LinkFault::Violation { what, .. } => {
@@ -329,7 +333,10 @@ impl Sessions {
                 let memory = match reason {
                     CloseReason::Duplicate
                     | CloseReason::OtherProcess(_)
-                    | CloseReason::Timeout => Retention::Keep,
+                    | CloseReason::Timeout
+                    | CloseReason::ConnectionsFull
+                    | CloseReason::MemoryFull
+                    | CloseReason::RecordBroken => Retention::Keep,
                     _ => Retention::Drop,
                 };
                 self.lose_link(now, peer, DownReason::ByPeer(reason), memory, out);

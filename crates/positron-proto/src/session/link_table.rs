@@ -313,6 +313,8 @@ impl LinkTable {
                     | CloseReason::OtherProcess(_)
                     | CloseReason::Timeout
                     | CloseReason::SlowReader
+                    | CloseReason::MemoryFull
+                    | CloseReason::RecordBroken
             )
         );
         let how = if moved_on { LinkEnding::MoveOn } else { LinkEnding::Close };

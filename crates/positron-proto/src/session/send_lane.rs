@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::fair_queue::FairQueue;
+use super::{carrier::Draft, fair_queue::FairQueue};
 use crate::{
     id::{NodeId, Ticket},
     limits::MAX_RECORD,
@@ -81,13 +81,12 @@ impl SendLane {
         }
     }
 
-    /// Appends the next messages to the record that begins at `start` of `out`, at most `allowed`
-    /// bytes of them. What is larger is cut if a part of it may go.
+    /// Appends the next messages to a record, at most `allowed` bytes of them. What is larger is
+    /// cut if a part of it may go.
     pub(super) fn put(
         &mut self,
         lane: Lane,
-        out: &mut Vec<u8>,
-        start: usize,
+        record: &mut Draft,
         largest: usize,
         allowed: usize,
         put: &mut Put,
@@ -97,10 +96,13 @@ impl SendLane {
             && self.number_next()
             && let Some(next) = self.queue.get(self.sent)
         {
+            if !record.is_open() {
+                return Done::RecordFull;
+            }
             let number = self.base + as_u64(self.sent);
             let overhead = Frame::overhead(number, next.body.len());
-            let full = if out.len() == start { largest } else { largest.min(MAX_RECORD) };
-            let room = (start + full).saturating_sub(out.len());
+            let full = if record.is_empty() { largest } else { largest.min(MAX_RECORD) };
+            let room = full.saturating_sub(record.len());
             let rest = next.body.len() - self.offset;
             let is_whole = self.offset == 0 && rest <= allowed;
             let part;
@@ -108,8 +110,8 @@ impl SendLane {
                 if overhead + rest > room {
                     return Done::RecordFull;
                 }
-                out.reserve(overhead + rest);
-                Frame::put_message(lane, number, &next.body, out);
+                Frame::begin_message(lane, number, rest, &mut record.bytes);
+                record.append(&next.body, 0..rest);
                 part = rest;
             } else {
                 if room < overhead + MIN_PART || allowed < rest.min(MIN_PART) {
@@ -117,8 +119,9 @@ impl SendLane {
                 }
                 let from = self.offset;
                 part = rest.min(room - overhead).min(allowed);
-                let to = from + part;
-                Frame::put_fragment(lane, number, &next.body, from..to, out);
+                let (to, place) = (from + part, (as_u64(from), as_u64(next.body.len())));
+                Frame::begin_fragment(lane, number, place, part, &mut record.bytes);
+                record.append(&next.body, from..to);
                 self.offset = to;
             }
             put.bytes += part;

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, Flow, Hangup, LinkDown, LinkKind, LinkKinds,
-    NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig, SessionCounters,
-    SessionEffect, SessionLevels, SessionView,
+    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
+    LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig,
+    SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
     carrier::CarrierEvent,

@@ -1,5 +1,6 @@
 //! The words of links over byte streams: what is to be done with the streams, and what happened.
 
+use core::ops::Range;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use bytes::Bytes;
 use crate::{
     handshake::{HandshakeFailure, RemoteNode},
     id::LinkId,
+    limits::SHARED_TAIL,
+    wire::body::Body,
 };
 
 /// How a stream is to end.
@@ -153,12 +156,44 @@ pub struct Draft {
     pub(super) start: usize,
     /// Bytes in front of the contents.
     pub(super) front: usize,
+    /// What stands behind the bytes, shared with whoever queued it; nothing may follow it.
+    pub(crate) tail: Bytes,
+    /// Whether it may have a tail: where a record is sealed in its place it may not.
+    shares: bool,
 }
 
 impl Draft {
+    /// A draft of which the end may be shared instead of copied.
+    pub(crate) fn sharing() -> Self {
+        Self { shares: true, ..Self::default() }
+    }
+
+    pub(super) const fn within(bytes: Vec<u8>, start: usize, front: usize) -> Self {
+        Self { bytes, start, front, tail: Bytes::new(), shares: false }
+    }
+
     /// Bytes of the contents so far.
     pub const fn len(&self) -> usize {
-        self.bytes.len() - self.start - self.front
+        self.bytes.len() - self.start - self.front + self.tail.len()
+    }
+
+    /// Whether something may be appended.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.tail.is_empty()
+    }
+
+    /// Appends this range of a message: its end is shared if it is worth it, and then nothing
+    /// follows it.
+    pub(crate) fn append(&mut self, body: &Body, range: Range<usize>) {
+        if self.shares {
+            let (head, tail) = body.slice(range.clone());
+            if tail.len() >= SHARED_TAIL {
+                self.bytes.extend_from_slice(&head);
+                self.tail = tail;
+                return;
+            }
+        }
+        body.parts(range).into_iter().for_each(|part| self.bytes.extend_from_slice(part));
     }
 
     /// Whether there are none.

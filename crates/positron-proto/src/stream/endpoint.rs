@@ -215,7 +215,7 @@ impl StreamEndpoint {
             None => Vec::new(),
         };
         let start = Sealer::begin(&mut bytes);
-        Draft { bytes, start, front: HEADER }
+        Draft::within(bytes, start, HEADER)
     }
 
     /// Seals and writes what was appended, at once after [`begin`](Self::begin) of the same link.
@@ -429,8 +429,7 @@ impl StreamEndpoint {
             Err(forged) => Err(forged),
         };
         let Ok(contents) = opened else {
-            entry.state = State::Failed;
-            self.events.push_back(StreamLinkEvent::Failed { link, why: StreamFault::Forged });
+            self.fail_forged(link);
             return false;
         };
         if let State::Unproven(_, remote) = &entry.state {
@@ -444,6 +443,20 @@ impl StreamEndpoint {
         self.counters.records_opened += 1;
         self.events.push_back(StreamLinkEvent::Record { link, contents });
         true
+    }
+
+    /// A record does not open. What goes the other way still does: the other end is told.
+    fn fail_forged(&mut self, link: LinkId) {
+        let Some(entry) = self.links.get(&link) else { return };
+        if let State::Open(_) = entry.state {
+            let mut draft = self.begin(link);
+            Frame::Close(CloseReason::RecordBroken).encode(&mut draft.bytes);
+            self.send(link, draft);
+        }
+        if let Some(entry) = self.links.get_mut(&link) {
+            entry.state = State::Failed;
+        }
+        self.events.push_back(StreamLinkEvent::Failed { link, why: StreamFault::Forged });
     }
 
     /// A link of which nothing came.

@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::codec::Writer as _;
+/// Bytes that follow on one another.
+pub type Parts<'a> = [&'a [u8]; 2];
 
 /// An encoded message: perhaps in two parts, so that what is large is not copied behind what stands
 /// in front of it before it is put on a link.
@@ -30,17 +31,27 @@ impl Body {
         self.len() == 0
     }
 
-    /// A length as a varint, then the bytes of this range of it.
-    pub(super) fn append(&self, range: Range<usize>, out: &mut Vec<u8>) {
+    /// The bytes of this range, in their two parts.
+    pub fn parts(&self, range: Range<usize>) -> Parts<'_> {
+        let (of_head, of_tail) = self.cut(range);
+        [&self.head[of_head], &self.tail[of_tail]]
+    }
+
+    /// The bytes of this range, shared. What is in one part is the tail.
+    pub fn slice(&self, range: Range<usize>) -> (Bytes, Bytes) {
+        let (of_head, of_tail) = self.cut(range);
+        match (self.head.slice(of_head), self.tail.slice(of_tail)) {
+            (whole, empty) if empty.is_empty() => (empty, whole),
+            parts => parts,
+        }
+    }
+
+    fn cut(&self, range: Range<usize>) -> (Range<usize>, Range<usize>) {
         let cut = |part: &Bytes, before: usize| {
             let clamp = |at: usize| at.saturating_sub(before).min(part.len());
             clamp(range.start)..clamp(range.end)
         };
-        let head = &self.head[cut(&self.head, 0)];
-        let tail = &self.tail[cut(&self.tail, self.head.len())];
-        out.append_varint(u64::try_from(head.len() + tail.len()).unwrap_or(u64::MAX));
-        out.append_raw(head);
-        out.append_raw(tail);
+        (cut(&self.head, 0), cut(&self.tail, self.head.len()))
     }
 }
 
@@ -60,11 +71,12 @@ mod tests {
         let (parts, whole) = (Body::new(head, tail), Body::from("headand tail"));
         for from in 0..=whole.len() {
             for to in from..=whole.len() {
-                let (mut of_parts, mut of_whole) = (Vec::new(), Vec::new());
-                parts.append(from..to, &mut of_parts);
-                whole.append(from..to, &mut of_whole);
-                assert_eq!(of_parts, of_whole);
-                assert_eq!(&of_parts[1..], &b"headand tail"[from..to]);
+                let expected = &b"headand tail"[from..to];
+                for body in [&parts, &whole] {
+                    assert_eq!(body.parts(from..to).concat(), expected);
+                    let (head, tail) = body.slice(from..to);
+                    assert_eq!([head, tail].concat(), expected);
+                }
             }
         }
     }

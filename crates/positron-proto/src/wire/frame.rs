@@ -1,13 +1,8 @@
 //! Frames: what every kind of link carries `[PROTOCOL 4]`.
 
-use core::ops::Range;
-
 use bytes::{BufMut as _, Bytes};
 
-use super::{
-    body::Body,
-    codec::{Malformed, Reader, Source, Writer as _, varint_len},
-};
+use super::codec::{Malformed, Reader, Source, Writer as _, varint_len};
 use crate::limits::{LANES, MAX_MESSAGE, MAX_REASON_TEXT};
 
 /// An independent, ordered queue of messages between two nodes. A lower one is more urgent.
@@ -20,17 +15,20 @@ pub struct Lane(u8);
 impl Lane {
     /// Heartbeats, peers, announcements and requests of gossip: small and urgent.
     pub const CONTROL: Self = Self(0);
-    /// Messages of gossip.
+    /// Messages of gossip below [`LARGE_GOSSIP`](crate::limits::LARGE_GOSSIP).
     pub const GOSSIP: Self = Self(1);
     /// Messages of one node to one other.
     pub const DIRECT: Self = Self(2);
+    /// Messages of gossip from that size on: no small one waits behind them.
+    pub const LARGE_GOSSIP: Self = Self(3);
     /// Pieces of streams between nodes: what is large, and can wait.
-    pub const BULK: Self = Self(3);
+    pub const BULK: Self = Self(4);
     /// Those of this version, most urgent first.
-    pub const KNOWN: [Self; 4] = [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::BULK];
+    pub const KNOWN: [Self; 5] =
+        [Self::CONTROL, Self::GOSSIP, Self::DIRECT, Self::LARGE_GOSSIP, Self::BULK];
 
     /// Those that wait while a limit of bandwidth is reached [PROTOCOL 5.7].
-    pub const CAN_WAIT: [Self; 3] = [Self::GOSSIP, Self::DIRECT, Self::BULK];
+    pub const CAN_WAIT: [Self; 4] = [Self::GOSSIP, Self::DIRECT, Self::LARGE_GOSSIP, Self::BULK];
 
     /// The lane of this number, if there can be one.
     pub const fn from_number(number: u8) -> Option<Self> {
@@ -189,6 +187,14 @@ pub enum CloseReason {
     /// The key of this link gave way to another one. Who did so may have come before.
     #[error("it knows the key that took the place of this one")]
     KeyRetired,
+    /// Unfinished messages take as much memory as they may, and this link's were the oldest. What
+    /// was not acknowledged comes again over the next link.
+    #[error("it had no room for another unfinished message")]
+    MemoryFull,
+    /// What arrived under the keys of this link was not what was sealed: somebody in between
+    /// changed it. Nobody's misbehavior.
+    #[error("a record did not open: bytes were changed between the two nodes")]
+    RecordBroken,
     /// A reason that this version does not know.
     #[error("unknown reason {0}")]
     Other(u16),
@@ -240,12 +246,13 @@ impl Frame {
                 out.put_u64(*token);
             }
             Self::Message { lane, number, body } => {
-                begin_message(*lane, *number, out);
-                out.append_blob(body);
+                Self::begin_message(*lane, *number, body.len(), out);
+                out.append_raw(body);
             }
             Self::Fragment { lane, number, offset, total, body } => {
-                begin_fragment(*lane, *number, (u64::from(*offset), u64::from(*total)), out);
-                out.append_blob(body);
+                let place = (u64::from(*offset), u64::from(*total));
+                Self::begin_fragment(*lane, *number, place, body.len(), out);
+                out.append_raw(body);
             }
             Self::Ack { lane, next } => {
                 out.put_u8(ACK);
@@ -271,23 +278,29 @@ impl Frame {
         }
     }
 
-    /// Appends a [`Frame::Message`] with this body.
-    pub(crate) fn put_message(lane: Lane, number: u64, body: &Body, out: &mut Vec<u8>) {
-        begin_message(lane, number, out);
-        body.append(0..body.len(), out);
+    /// Appends what stands in front of the body of a [`Frame::Message`], which has `len` bytes.
+    pub(crate) fn begin_message(lane: Lane, number: u64, len: usize, out: &mut Vec<u8>) {
+        out.put_u8(MESSAGE);
+        out.put_u8(lane.number());
+        out.append_varint(number);
+        out.append_varint(as_u64(len));
     }
 
-    /// Appends a [`Frame::Fragment`] with this range of a body.
-    pub(crate) fn put_fragment(
+    /// Appends what stands in front of the body of a [`Frame::Fragment`], which has `len` bytes and
+    /// begins at the first number of `place` in a message of the second.
+    pub(crate) fn begin_fragment(
         lane: Lane,
         number: u64,
-        body: &Body,
-        range: Range<usize>,
+        place: (u64, u64),
+        len: usize,
         out: &mut Vec<u8>,
     ) {
-        let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        begin_fragment(lane, number, (wide(range.start), wide(body.len())), out);
-        body.append(range, out);
+        out.put_u8(FRAGMENT);
+        out.put_u8(lane.number());
+        out.append_varint(number);
+        out.append_varint(place.0);
+        out.append_varint(place.1);
+        out.append_varint(as_u64(len));
     }
 
     /// Bytes of a [`Frame::Message`] or [`Frame::Fragment`] around a body of `len` bytes, at the
@@ -297,18 +310,8 @@ impl Frame {
     }
 }
 
-fn begin_message(lane: Lane, number: u64, out: &mut Vec<u8>) {
-    out.put_u8(MESSAGE);
-    out.put_u8(lane.number());
-    out.append_varint(number);
-}
-
-fn begin_fragment(lane: Lane, number: u64, (offset, total): (u64, u64), out: &mut Vec<u8>) {
-    out.put_u8(FRAGMENT);
-    out.put_u8(lane.number());
-    out.append_varint(number);
-    out.append_varint(offset);
-    out.append_varint(total);
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 fn decode_lane(reader: &mut Reader) -> Result<Lane, Malformed> {
@@ -353,6 +356,8 @@ impl CloseReason {
             Self::ConnectionsFull => 18,
             Self::Application { .. } => APPLICATION,
             Self::KeyRetired => 20,
+            Self::MemoryFull => 21,
+            Self::RecordBroken => 22,
             Self::Other(code) => *code,
         }
     }
@@ -396,6 +401,8 @@ impl CloseReason {
             17 => Self::InboundFull,
             18 => Self::ConnectionsFull,
             20 => Self::KeyRetired,
+            21 => Self::MemoryFull,
+            22 => Self::RecordBroken,
             other => Self::Other(other),
         })
     }

@@ -242,6 +242,8 @@ pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {
             CloseReason::Application { code, reason: reason.into_iter().collect() }
         }),
         Just(CloseReason::KeyRetired),
+        Just(CloseReason::MemoryFull),
+        Just(CloseReason::RecordBroken),
         (100..u16::MAX).prop_map(CloseReason::Other),
     ]
 }

@@ -26,7 +26,7 @@ fn outlives(dir: &Path, says: &str, take: impl FnOnce(), give_back: impl FnOnce(
     take();
     write(2);
     for tried in 1..=TRIES {
-        let Report::Retrying { attempt, why } = reports.recv().unwrap() else {
+        let Report::Retrying { attempt, why, .. } = reports.recv().unwrap() else {
             panic!("the disk is away")
         };
         assert_eq!(attempt, tried);

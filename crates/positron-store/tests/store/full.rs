@@ -34,14 +34,14 @@ fn fill(dir: &Path, options: Options) -> u64 {
                     acknowledged = up_to.0;
                     break;
                 }
-                Report::Retrying { attempt, why } => {
+                Report::Retrying { attempt, why, .. } => {
                     assert_eq!(attempt, tried, "{why}");
                     assert!(why.contains("make room on the disk"), "{why}");
                     if attempt == TRIES {
                         break 'full;
                     }
                 }
-                Report::Failed { why } => panic!("given up: {why}"),
+                Report::Failed { why, .. } => panic!("given up: {why}"),
             }
         }
     }

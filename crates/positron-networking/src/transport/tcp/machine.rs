@@ -291,7 +291,7 @@ impl Tcp {
             }
             SessionEffect::Incoming(peer) => self.sessions.accept(now, peer.link, &mut self.out),
             SessionEffect::Up(peer) => return Some(self.handle_up(peer)),
-            SessionEffect::Down { peer, reason } => return self.handle_down(peer, reason),
+            SessionEffect::Down { peer, reason, .. } => return self.handle_down(peer, reason),
             SessionEffect::DialEnded { dial, outcome } => self.dial_ended(now, dial, outcome),
             SessionEffect::Message { peer, body } => return self.handle_message(now, peer, body),
             SessionEffect::Delivered { ticket } => {
@@ -362,7 +362,9 @@ impl Tcp {
         self.owed.remove(&peer);
         let why = match reason {
             DownReason::ByPeer(reason) => Closed::ByPeer(reason),
-            DownReason::ByUs(CloseReason::Timeout | CloseReason::SlowReader) => Closed::Silent,
+            DownReason::ByUs(
+                CloseReason::Timeout | CloseReason::SlowReader | CloseReason::OtherProcess(_),
+            ) => Closed::Silent,
             DownReason::ByUs(reason) => Closed::ByUs(reason),
             DownReason::Link(_) => Closed::Silent,
         };

@@ -212,12 +212,17 @@ impl Lifecycle {
         }
         let mut linger = now;
         if let Some(rtt) = rtt {
-            self.resets = matches!(why, Closed::ByUs(_) | Closed::Violation { .. });
+            self.resets =
+                matches!(why, Closed::ByUs(_) | Closed::Violation { .. } | Closed::CipherLimit);
             self.due.reset = self.resets;
             linger = now + rtt.three_pto();
         }
-        if let Closed::Violation { what, .. } = why {
-            self.ours = Some(CloseReason::Violation(what.into()));
+        match why {
+            Closed::Violation { what, .. } => {
+                self.ours = Some(CloseReason::Violation(what.into()));
+            }
+            Closed::CipherLimit => self.ours = Some(CloseReason::RecordBroken),
+            _ => {}
         }
         self.until = Some(linger);
         self.tell_end(why)

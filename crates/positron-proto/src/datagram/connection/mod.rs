@@ -44,7 +44,7 @@ use crate::{
     limits::{FIRST_RTT, LEAST_DATAGRAM, MESSAGE_COST},
     rng::Rng,
     time::{Duration, Instant},
-    wire::frame::CloseReason,
+    wire::{body::Body, frame::CloseReason},
 };
 
 /// One connection, from its first SYN to the end of its TIME_WAIT.
@@ -129,7 +129,7 @@ impl Connection {
         &mut self,
         lane: LaneNumber,
         delivery: Delivery,
-        body: Bytes,
+        body: impl Into<Body>,
     ) -> Result<u64, NotQueued> {
         self.check_open()?;
         self.carried.outgoing.push(lane, delivery, body, self.carried.streams.queued_bytes())?;
@@ -207,6 +207,11 @@ impl Connection {
     /// Bytes that wait to be sent and acknowledged.
     pub(super) fn queued_bytes(&self) -> usize {
         self.carried.queued_bytes()
+    }
+
+    /// Bytes of messages in this lane and more urgent ones that wait to be sent and acknowledged.
+    pub(super) fn queued_bytes_up_to(&self, lane: LaneNumber) -> usize {
+        self.carried.outgoing.queued_bytes_up_to(lane)
     }
 
     /// What its packets took on the wire.

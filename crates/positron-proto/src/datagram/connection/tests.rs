@@ -501,10 +501,10 @@ fn nothing_is_told_after_the_end() {
 #[test]
 fn drained_is_taken_back_when_more_is_said() {
     let mut pair = Pair::new(4, CALM);
-    pair.ends[0].send(0, Delivery::Ordered, "one".into()).unwrap();
+    pair.ends[0].send(0, Delivery::Ordered, "one").unwrap();
     assert!(!pair.ends[0].is_drained());
     pair.run(Duration::from_secs(1));
     assert!(pair.ends[0].is_drained());
-    pair.ends[0].send(0, Delivery::Ordered, "two".into()).unwrap();
+    pair.ends[0].send(0, Delivery::Ordered, "two").unwrap();
     assert!(!pair.ends[0].is_drained(), "an event that waits is stale by now");
 }

@@ -52,6 +52,8 @@ struct Assembly {
     age: (Instant, u64),
     /// When something new of it arrived last.
     progress: Instant,
+    total: usize,
+    /// As far as anything arrived; what is missing in between is cleared.
     body: Vec<u8>,
     arrived: RangeSet,
 }
@@ -68,7 +70,7 @@ pub(super) enum AddedPart {
 impl Assemblies {
     /// How long a message is of which parts have arrived.
     pub(super) fn total(&self, channel: Channel, number: u64) -> Option<usize> {
-        self.by_name.get(&(channel, number)).map(|assembly| assembly.body.len())
+        self.by_name.get(&(channel, number)).map(|assembly| assembly.total)
     }
 
     /// Whether one more message may begin; if not, an unreliable one may give way. Only a sender
@@ -184,9 +186,9 @@ impl Assemblies {
     fn begin(&mut self, now: Instant, name: (Channel, u64), total: usize) {
         self.begun += 1;
         let age = (now, self.begun);
-        let (body, arrived) = (vec![0; total], RangeSet::new());
+        let (body, arrived) = (Vec::with_capacity(total), RangeSet::new());
         self.by_age.insert(age, name);
-        self.by_name.insert(name, Assembly { age, progress: now, body, arrived });
+        self.by_name.insert(name, Assembly { age, progress: now, total, body, arrived });
         self.unpaid += total;
         let taken = self.taken(name.0);
         taken.messages += 1;
@@ -198,7 +200,7 @@ impl Assemblies {
         self.by_age.remove(&assembly.age);
         let taken = self.taken(name.0);
         taken.messages -= 1;
-        taken.bytes -= cost_of_unfinished(assembly.body.len());
+        taken.bytes -= cost_of_unfinished(assembly.total);
         Some(assembly)
     }
 
@@ -226,20 +228,30 @@ impl Assembly {
         let mut known_from = range.start;
         for gap in missing.iter().chain([&(range.end..range.end)]) {
             let (from, to) = (inside(known_from), inside(gap.start));
-            if self.body[place.start + from..place.start + to] != part[from..to] {
+            if from < to && self.body[place.start + from..place.start + to] != part[from..to] {
                 return Err(Violation::protocol("parts that contradict one another"));
             }
             known_from = gap.end;
         }
         for gap in &missing {
             let (from, to) = (inside(gap.start), inside(gap.end));
-            self.body[place.start + from..place.start + to].copy_from_slice(&part[from..to]);
+            self.write(place.start + from, &part[from..to]);
         }
         let new = self.arrived.add(range);
-        if self.arrived.len() > 2 + self.body.len() / BYTES_OF_A_GAP {
+        if self.arrived.len() > 2 + self.total / BYTES_OF_A_GAP {
             return Err(Violation::flooding("a message in crumbs"));
         }
         Ok(new)
+    }
+
+    /// What comes in order is appended, and no byte cleared for it.
+    fn write(&mut self, at: usize, part: &[u8]) {
+        if self.body.len() < at {
+            self.body.resize(at, 0);
+        }
+        let (inside, behind) = part.split_at(part.len().min(self.body.len() - at));
+        self.body[at..at + inside.len()].copy_from_slice(inside);
+        self.body.extend_from_slice(behind);
     }
 }
 

@@ -7,8 +7,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use self::send_queue::{Queue, Tally};
 use super::{
     contract::{LaneNumber, NotQueued},
@@ -17,7 +15,10 @@ use super::{
 };
 use crate::{
     limits::{CONNECTION_QUEUE_MESSAGES, LANES, MAX_DATAGRAM_MESSAGE},
-    wire::packet_frame::{Channel, Delivery},
+    wire::{
+        body::Body,
+        packet_frame::{Channel, Delivery},
+    },
 };
 
 /// Messages that wait to be sent and acknowledged, in all lanes.
@@ -55,12 +56,13 @@ impl SendChannels {
         &mut self,
         lane: LaneNumber,
         delivery: Delivery,
-        body: Bytes,
+        body: impl Into<Body>,
         elsewhere: usize,
     ) -> Result<(), NotQueued> {
         if lane >= LANES {
             return Err(NotQueued::NoSuchLane(lane));
         }
+        let body = body.into();
         let (len, limit) = (body.len(), MAX_DATAGRAM_MESSAGE);
         if len > limit {
             return Err(NotQueued::TooLarge { len, limit });
@@ -156,6 +158,12 @@ impl SendChannels {
     /// Bytes that wait to be sent or acknowledged.
     pub(super) const fn queued_bytes(&self) -> usize {
         self.tally.bytes
+    }
+
+    /// Those of them in this lane and more urgent ones.
+    pub(super) fn queued_bytes_up_to(&self, lane: LaneNumber) -> usize {
+        let urgent = self.queues.range(..=(lane, Delivery::Unreliable));
+        urgent.map(|(_, queue)| queue.queued_bytes()).sum()
     }
 
     /// Whether everything was sent and acknowledged.

@@ -3,8 +3,6 @@
 use core::ops::Range;
 use std::collections::{BTreeSet, VecDeque};
 
-use bytes::Bytes;
-
 use super::fragmenter::{Cut, Piece};
 use crate::{
     datagram::{
@@ -15,8 +13,11 @@ use crate::{
         LARGEST_DATAGRAM, MAX_FRAGMENTS_PER_PEER, MAX_MESSAGE_SPAN, MAX_UNFINISHED_PER_PEER,
         MESSAGE_COST,
     },
-    wire::packet_frame::{
-        Channel, Delivery, fragment_overhead, message_overhead, put_fragment, put_message,
+    wire::{
+        body::Body,
+        packet_frame::{
+            Channel, Delivery, fragment_overhead, message_overhead, put_fragment, put_message,
+        },
     },
 };
 
@@ -48,6 +49,8 @@ impl Tally {
 pub(super) struct Queue {
     channel: Channel,
     items: VecDeque<Item>,
+    /// Bytes of those that did not arrive.
+    bytes: usize,
     /// The number of the first of the items.
     base: u64,
     /// The number of the first that was never sent, nor begun.
@@ -60,7 +63,7 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct Item {
-    body: Bytes,
+    body: Body,
     state: QueueState,
 }
 
@@ -93,10 +96,11 @@ enum Step {
 impl Queue {
     pub(super) fn new(channel: Channel) -> Self {
         let (items, again, cuts) = (VecDeque::new(), BTreeSet::new(), BTreeSet::new());
-        Self { channel, items, base: 0, next: 0, again, cuts }
+        Self { channel, items, bytes: 0, base: 0, next: 0, again, cuts }
     }
 
-    pub(super) fn push(&mut self, body: Bytes, tally: &mut Tally) {
+    pub(super) fn push(&mut self, body: Body, tally: &mut Tally) {
+        self.bytes += body.len();
         tally.bytes += body.len();
         tally.messages += 1;
         self.items.push_back(Item { body, state: QueueState::Waiting });
@@ -107,10 +111,14 @@ impl Queue {
         let Some(item) = self.index(self.next).and_then(|at| self.items.remove(at)) else {
             return false;
         };
-        tally.bytes -= item.body.len();
-        tally.messages -= 1;
+        self.forget(item.body.len(), tally);
         tally.dropped += 1;
         true
+    }
+
+    /// Bytes that wait to be sent or acknowledged.
+    pub(super) const fn queued_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether a packet of its own would take something.
@@ -247,7 +255,7 @@ impl Queue {
         if !new {
             packet.charge_again(cost(body));
         }
-        put_message(packet.out, self.channel, number, body);
+        put_message(packet.out, self.channel, number, body.parts(0..body.len()));
         self.mark(packet, PacketKind::Data);
         if self.channel.delivery == Delivery::Unreliable {
             self.forget_first(tally);
@@ -297,8 +305,8 @@ impl Queue {
             return false;
         }
         let Piece { from, to, .. } = piece;
-        let bytes = &body[as_usize(from)..as_usize(to)];
-        put_fragment(packet.out, self.channel, number, from, total, bytes);
+        let parts = body.parts(as_usize(from)..as_usize(to));
+        put_fragment(packet.out, self.channel, number, from, total, parts);
         cut.handle_taken(&piece);
         let attempt = cut.attempt();
         let everything = !cut.has_something();
@@ -342,9 +350,8 @@ impl Queue {
             }
             QueueState::Waiting | QueueState::Sent => {}
         }
-        tally.bytes -= item.body.len();
-        tally.messages -= 1;
-        item.body = Bytes::new();
+        let len = core::mem::take(&mut item.body).len();
+        self.forget(len, tally);
     }
 
     /// Forgets everything below the first that did not arrive.
@@ -361,11 +368,17 @@ impl Queue {
     /// An unreliable message was sent: nobody asks for it again.
     fn forget_first(&mut self, tally: &mut Tally) {
         if let Some(item) = self.items.pop_front() {
-            tally.bytes -= item.body.len();
-            tally.messages -= 1;
+            self.forget(item.body.len(), tally);
         }
         self.base += 1;
         self.next += 1;
+    }
+
+    /// A message of so many bytes needs no place any more.
+    const fn forget(&mut self, len: usize, tally: &mut Tally) {
+        self.bytes -= len;
+        tally.bytes -= len;
+        tally.messages -= 1;
     }
 
     /// Remembers whether a message in pieces has something to send.
@@ -403,7 +416,7 @@ impl Queue {
 }
 
 /// What a message takes of the other end's window.
-fn cost(body: &Bytes) -> u64 {
+fn cost(body: &Body) -> u64 {
     as_u64(body.len() + MESSAGE_COST)
 }
 

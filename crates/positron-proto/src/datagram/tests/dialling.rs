@@ -60,7 +60,7 @@ fn any_one_packet_may_be_lost() {
 fn a_sealed_packet_that_overtakes_the_third_message_waits_for_it() {
     let mut world = World::new(2);
     let id = world.dial(0, 1, false);
-    world.nodes[0].end.send(world.now, id, 0, Delivery::Ordered, "hello".into()).unwrap();
+    world.nodes[0].end.send(world.now, id, 0, Delivery::Ordered, "hello").unwrap();
     let mut held = None;
     world.run_with(|packet| {
         if packet.2[2] == PacketType::Ack as u8 && held.is_none() {

@@ -205,7 +205,7 @@ fn a_flipped_bit_anywhere_in_a_sealed_stream_ends_the_link_and_delivers_nothing_
         assert!(heard.len() < 3 && heard == bodies[..heard.len()], "byte {at}: {heard:?}");
         let misbehaved = |out: &SessionEffect| matches!(out, SessionEffect::Misbehaved { .. });
         assert_eq!(world.count(1, misbehaved), 0, "nobody is blamed for broken bytes");
-        if world.downs(0) == [DownReason::Link(LinkDown::Reset)] {
+        if world.downs(0) == [DownReason::ByPeer(CloseReason::RecordBroken)] {
             let again = world.known(1);
             world.dial(0, again);
             world.run();

@@ -5,6 +5,7 @@ use crate::{
     },
     misbehavior::Misbehavior,
     session::{
+        carrier::Draft,
         conversation::{Conversation, Freshness},
         sessions::{Flow, NotSent},
         stage::Stage,
@@ -233,7 +234,7 @@ fn an_acknowledgment_beyond_all_numbers_is_a_violation_and_no_panic() {
         let said = talk.handle_ack(now, Lane::GOSSIP, next, |_| {});
         assert_eq!(said.is_ok(), survives, "{next}");
         talk.push(now, Lane::GOSSIP.into(), "after it".into(), None).unwrap();
-        let put = talk.put(&Lane::KNOWN, &mut Vec::new(), 0, 1000, &mut { usize::MAX });
+        let put = talk.put(&Lane::KNOWN, &mut Draft::default(), 1000, &mut { usize::MAX });
         assert_eq!(put.bytes > 0, survives);
     }
 }

@@ -8,6 +8,7 @@ pub(super) mod foreign;
 mod happy;
 mod liveness;
 mod moving;
+mod reasons;
 mod refusals;
 mod story;
 mod ties;

@@ -93,6 +93,23 @@ fn a_message_of_a_megabyte_and_its_ticket_arrive_over_datagrams() {
 }
 
 #[test]
+fn a_small_broadcast_goes_before_large_ones_that_were_said_before_it_over_links_of_each_kind() {
+    for kind in [LinkKinds::UDP, LinkKinds::TCP] {
+        let mut world = connected_over(kind);
+        world.wires.iter_mut().for_each(|wire| wire.stalled[0] = true);
+        for _ in 0..3 {
+            world.send(0, 1, Lane::LARGE_GOSSIP, vec![7; MAX_PAYLOAD]);
+        }
+        world.send(0, 1, Lane::GOSSIP, "small");
+        world.wires.iter_mut().for_each(|wire| wire.stalled[0] = false);
+        world.advance(secs(20));
+        let heard = world.heard(1);
+        assert_eq!(heard.iter().map(Bytes::len).sum::<usize>(), 3 * MAX_PAYLOAD + 5, "{kind:?}");
+        assert_eq!(heard[0], "small", "{kind:?}");
+    }
+}
+
+#[test]
 fn where_datagrams_are_blocked_a_byte_stream_is_up_after_the_head_start() {
     let mut world = world_over(LinkKinds::BOTH);
     world.block(&[LinkKind::Udp]);

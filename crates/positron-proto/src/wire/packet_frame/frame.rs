@@ -9,6 +9,7 @@ use crate::{
     limits::{LANES, MAX_DATAGRAM_MESSAGE},
     time::Duration,
     wire::{
+        body::Parts,
         codec::{MAX_VARINT, Malformed, Reader, Source, Writer as _, varint_len},
         frame::CloseReason,
         packet::PacketType,
@@ -270,9 +271,11 @@ impl PacketFrame {
             Self::Padding { len } => out.resize(out.len() + (*len).max(1), PADDING),
             Self::Ping { token } => put_token(out, PING, &token.to_be_bytes()),
             Self::Pong { token } => put_token(out, PONG, &token.to_be_bytes()),
-            Self::Message { channel, number, body } => put_message(out, *channel, *number, body),
+            Self::Message { channel, number, body } => {
+                put_message(out, *channel, *number, [body, &[]])
+            }
             Self::Fragment { channel, number, offset, total, body } => {
-                put_fragment(out, *channel, *number, *offset, *total, body);
+                put_fragment(out, *channel, *number, *offset, *total, [body, &[]]);
             }
             Self::Close(reason) => put_close(out, reason),
             Self::Stream { id, lane, fin, offset, body } => {
@@ -305,10 +308,10 @@ impl PacketFrame {
 }
 
 /// Appends a [`PacketFrame::Message`].
-pub fn put_message(out: &mut Vec<u8>, channel: Channel, number: u64, body: &[u8]) {
+pub fn put_message(out: &mut Vec<u8>, channel: Channel, number: u64, body: Parts<'_>) {
     out.extend_from_slice(&[MESSAGE, channel.byte()]);
     out.append_varint(number);
-    out.append_blob(body);
+    put_parts(out, body);
 }
 
 /// Appends a [`PacketFrame::Fragment`]; `body` is not empty and ends within `total`.
@@ -318,13 +321,19 @@ pub fn put_fragment(
     number: u64,
     offset: u32,
     total: u32,
-    body: &[u8],
+    body: Parts<'_>,
 ) {
     out.extend_from_slice(&[FRAGMENT, channel.byte()]);
     for value in [number, u64::from(offset), u64::from(total)] {
         out.append_varint(value);
     }
-    out.append_blob(body);
+    put_parts(out, body);
+}
+
+/// Appends their length and their bytes.
+fn put_parts(out: &mut Vec<u8>, parts: Parts<'_>) {
+    out.append_varint(u64::try_from(parts[0].len() + parts[1].len()).unwrap_or(u64::MAX));
+    parts.into_iter().for_each(|part| out.append_raw(part));
 }
 
 /// Appends a [`PacketFrame::Stream`]; `body` is empty only with `fin`.

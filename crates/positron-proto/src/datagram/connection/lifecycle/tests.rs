@@ -38,7 +38,7 @@ fn close(lifecycle: &mut Lifecycle, now: Instant, carried: &Carried) -> Option<C
 #[test]
 fn our_fin_goes_out_once_what_waits_was_acknowledged() {
     let (mut lifecycle, mut carried) = (established(), nothing());
-    carried.outgoing.push(0, Delivery::Ordered, "x".into(), 0).unwrap();
+    carried.outgoing.push(0, Delivery::Ordered, "x", 0).unwrap();
     assert_eq!(close(&mut lifecycle, at(1), &carried), None);
     assert!(!lifecycle.takes_messages() && !lifecycle.poll_fin());
     assert_eq!(lifecycle.poll_timeout(), Some(at(1) + FLUSH_TIMEOUT));
@@ -62,7 +62,7 @@ fn our_fin_goes_out_once_what_waits_was_acknowledged() {
 #[test]
 fn what_waits_for_too_long_ends_in_silence_and_the_rest_is_told_by_resets() {
     let (mut lifecycle, mut carried) = (established(), nothing());
-    carried.outgoing.push(0, Delivery::Ordered, "x".into(), 0).unwrap();
+    carried.outgoing.push(0, Delivery::Ordered, "x", 0).unwrap();
     close(&mut lifecycle, at(1), &carried);
     lifecycle.handle_progress(at(2));
     let end = at(2) + FLUSH_TIMEOUT;

@@ -29,7 +29,7 @@ fn a_small_message_that_waits_does_not_keep_a_packet_of_padding_alive() {
         for number in 1..1_000 {
             let mut frames = Vec::new();
             let channel = Channel { delivery: Delivery::Ordered, lane: 0 };
-            put_message(&mut frames, channel, number, b"x");
+            put_message(&mut frames, channel, number, [b"x", b""]);
             frames.resize(60_000, 0);
             let header = Header::new(PacketType::Data, 7);
             let from = pair.addrs[0];

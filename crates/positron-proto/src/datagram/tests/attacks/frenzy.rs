@@ -86,7 +86,7 @@ fn act(rng: &mut Rng, victim: &mut Victim, connection: ConnectionId, streams: &m
     match rng.below(8) {
         0 | 1 => {
             let len = [0, 10, 1200, 9000, 70_000][rng.index(5)];
-            let _ = victim.end.send(now, connection, lane, delivery, vec![3; len].into());
+            let _ = victim.end.send(now, connection, lane, delivery, vec![3; len]);
         }
         2 => streams.extend(victim.end.open_stream(now, connection, lane)),
         3 | 4 => {

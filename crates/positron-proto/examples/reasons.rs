@@ -1,0 +1,5 @@
+//! Prints `REASONS.md`, which is made from the list of reasons.
+
+fn main() {
+    print!("{}", positron_proto::reason::page());
+}

@@ -1,0 +1,239 @@
+//! Which [`Reason`] of the one list each room's own words are: all of it in this place.
+
+use super::{Outcome, Refused};
+use crate::{
+    direct::Undelivered,
+    handshake::HandshakeFailure,
+    reason::{By, Reason},
+    request::Unanswered,
+    session::sessions::{DialFailure, DownReason, LinkDown},
+    substream::{NotOpened, SubstreamEnd},
+    wire::frame::CloseReason,
+};
+
+impl From<&CloseReason> for Reason {
+    fn from(why: &CloseReason) -> Self {
+        match why {
+            CloseReason::ShuttingDown => Self::ShuttingDown,
+            CloseReason::Duplicate => Self::Duplicate,
+            CloseReason::WrongNetwork => Self::WrongNetwork,
+            CloseReason::WrongVersion => Self::WrongVersion,
+            CloseReason::WrongFeatures => Self::WrongFeatures,
+            CloseReason::SlotsFull => Self::SlotsFull,
+            CloseReason::Banned => Self::Banned,
+            CloseReason::WrongNode => Self::WrongNode,
+            CloseReason::SelfDial => Self::SelfDial,
+            CloseReason::Violation(_) => Self::ProtocolViolation,
+            CloseReason::SlowReader => Self::SlowReader,
+            CloseReason::Timeout => Self::Timeout,
+            CloseReason::Pruned => Self::Pruned,
+            CloseReason::Probe => Self::Probe,
+            CloseReason::AddressFull => Self::AddressFull,
+            CloseReason::OtherProcess(_) => Self::OtherProcess,
+            CloseReason::InboundFull => Self::InboundFull,
+            CloseReason::ConnectionsFull => Self::ConnectionsFull,
+            CloseReason::Application { .. } => Self::ClosedByApplication,
+            CloseReason::KeyRetired => Self::KeyRetired,
+            CloseReason::MemoryFull => Self::MemoryFull,
+            CloseReason::RecordBroken => Self::RecordBroken,
+            CloseReason::Other(_) => Self::UnknownReason,
+        }
+    }
+}
+
+impl From<&DownReason> for Reason {
+    fn from(why: &DownReason) -> Self {
+        match why {
+            DownReason::ByUs(why) | DownReason::ByPeer(why) => why.into(),
+            // The other end may have heard nothing more where this one was told by its own
+            // machine: both say the same.
+            DownReason::Link(LinkDown::TimedOut | LinkDown::Unreachable(_)) => Self::Timeout,
+            DownReason::Link(_) => Self::ConnectionLost,
+        }
+    }
+}
+
+/// What broke between the two is nobody's doing, whichever end noticed it first.
+impl From<&DownReason> for By {
+    fn from(why: &DownReason) -> Self {
+        match why {
+            DownReason::Link(_)
+            | DownReason::ByUs(CloseReason::Timeout | CloseReason::RecordBroken)
+            | DownReason::ByPeer(CloseReason::Timeout | CloseReason::RecordBroken) => Self::Network,
+            DownReason::ByUs(_) => Self::Us,
+            DownReason::ByPeer(_) => Self::Peer,
+        }
+    }
+}
+
+impl CloseReason {
+    /// What is to be known beside its [`Reason`], for people: of what the peer said, escaped.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Violation(_)
+            | Self::OtherProcess(_)
+            | Self::Application { .. }
+            | Self::Other(_) => Some(self.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl DownReason {
+    /// What is to be known beside its [`Reason`], for people.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::ByUs(why) | Self::ByPeer(why) => why.detail(),
+            Self::Link(why) => why.detail(),
+        }
+    }
+}
+
+impl LinkDown {
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Unreachable(_) | Self::Other(_) => Some(self.to_string()),
+            Self::Refused
+            | Self::TimedOut
+            | Self::Reset
+            | Self::Eof
+            | Self::HungUp
+            | Self::BannedAddress => None,
+        }
+    }
+}
+
+impl DialFailure {
+    /// What is to be known beside its [`Reason`], for people.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Link(why) => why.detail(),
+            Self::Timeout | Self::Handshake(HandshakeFailure::Ourselves) => None,
+            Self::Handshake(HandshakeFailure::Refused(why)) => why.detail(),
+            Self::Handshake(why) => Some(why.to_string()),
+        }
+    }
+}
+
+impl From<&DialFailure> for Reason {
+    fn from(why: &DialFailure) -> Self {
+        match why {
+            DialFailure::Link(LinkDown::Refused) => Self::ConnectionRefused,
+            DialFailure::Link(LinkDown::TimedOut) => Self::NoAnswer,
+            DialFailure::Link(LinkDown::Unreachable(_)) => Self::Unreachable,
+            DialFailure::Link(LinkDown::BannedAddress) => Self::BannedAddress,
+            DialFailure::Link(LinkDown::Other(_)) => Self::DialFailed,
+            DialFailure::Link(LinkDown::Reset | LinkDown::Eof | LinkDown::HungUp) => {
+                Self::ConnectionLost
+            }
+            DialFailure::Timeout => Self::HandshakeTimeout,
+            DialFailure::Handshake(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<&HandshakeFailure> for Reason {
+    fn from(why: &HandshakeFailure) -> Self {
+        match why {
+            HandshakeFailure::NotPositron(_) => Self::NotPositron,
+            HandshakeFailure::Broken(_) => Self::HandshakeFailed,
+            HandshakeFailure::WrongNode { .. } => Self::WrongNode,
+            HandshakeFailure::Ourselves => Self::SelfDial,
+            HandshakeFailure::Refused(why) => why.into(),
+        }
+    }
+}
+
+impl From<&Undelivered> for Reason {
+    fn from(why: &Undelivered) -> Self {
+        match why {
+            Undelivered::NoLink => Self::NoLink,
+            Undelivered::NotAcknowledged => Self::NotAcknowledged,
+            Undelivered::QueueFull => Self::QueueFull,
+        }
+    }
+}
+
+impl From<&Unanswered> for Reason {
+    fn from(why: &Unanswered) -> Self {
+        match why {
+            Unanswered::NoLink => Self::NoLink,
+            Unanswered::TimedOut => Self::NotAnswered,
+            Unanswered::PeerGone => Self::PeerGone,
+            Unanswered::NoHandler => Self::NoHandler,
+            Unanswered::Busy => Self::Busy,
+            Unanswered::Failed(_) => Self::RequestFailed,
+            Unanswered::Stopped => Self::Stopping,
+        }
+    }
+}
+
+impl From<&NotOpened> for Reason {
+    fn from(why: &NotOpened) -> Self {
+        match why {
+            NotOpened::NoLink => Self::NoLink,
+            NotOpened::TooMany => Self::TooManyStreams,
+            NotOpened::Stopping => Self::Stopping,
+        }
+    }
+}
+
+impl From<&SubstreamEnd> for Reason {
+    fn from(why: &SubstreamEnd) -> Self {
+        match why {
+            SubstreamEnd::Application(_) => Self::StreamReset,
+            SubstreamEnd::Busy => Self::TooManyStreams,
+            SubstreamEnd::Gone | SubstreamEnd::SessionEnded => Self::SessionEnded,
+        }
+    }
+}
+
+impl Refused {
+    /// Why a message was not taken; `None` where something else was wanted.
+    pub const fn reason(&self) -> Option<Reason> {
+        Some(match self {
+            Self::TooLarge(_) => Reason::TooLarge,
+            Self::TooManyPending => Reason::TooManyPending,
+            Self::QueueFull => Reason::QueueFull,
+            Self::TooManyRequests => Reason::TooManyRequests,
+            Self::ToOurselves => Reason::ToOurselves,
+            Self::UnknownPeer(_) => Reason::UnknownPeer,
+            Self::StorageWaits(_) => Reason::StorageWaits,
+            Self::StorageFailed(_) => Reason::NotDurable,
+            Self::Stream(NotOpened::NoLink) => Reason::NoLink,
+            Self::Stream(NotOpened::TooMany) => Reason::TooManyStreams,
+            Self::Stream(NotOpened::Stopping) | Self::Stopping => Reason::Stopping,
+            Self::AgainstOurselves
+            | Self::BanWords(_)
+            | Self::TooManyBans
+            | Self::TooManyAddressBans
+            | Self::TooManyReserved
+            | Self::IsBanned(_)
+            | Self::IsReserved(_)
+            | Self::NotConnected(_)
+            | Self::TooManyAddresses
+            | Self::SubscriptionName(_)
+            | Self::TooManySubscriptions
+            | Self::NoSubscription(_) => return None,
+        })
+    }
+}
+
+impl Outcome {
+    /// Why what a command asked for did not come to be; `None` where it did.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Undelivered(why) => Some(why.into()),
+            Self::Unanswered(why) => Some(why.into()),
+            Self::NotDurable(_) => Some(Reason::NotDurable),
+            Self::StreamNotOpened(why) => Some(why.into()),
+            Self::Durable(_)
+            | Self::Delivered(_)
+            | Self::Answered(_)
+            | Self::StreamOpened(_)
+            | Self::Joining
+            | Self::Noted
+            | Self::Stopped => None,
+        }
+    }
+}
