@@ -1,7 +1,9 @@
 //! How the node is.
 
+use std::net::SocketAddr;
+
 use axum::{Json, extract::State};
-use positron_networking::{Node, Readiness, Stats};
+use positron_networking::{Readiness, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,6 +27,9 @@ pub(crate) struct StatusAnswer {
     storage_state: String,
     /// What another node needs to join this one.
     invite: Option<String>,
+    /// Where the API listens for who has the token, if at all.
+    #[schema(value_type = Option<String>)]
+    api: Option<SocketAddr>,
     /// Whether it can do its work: as `/readyz`.
     #[schema(value_type = ReadyAnswer)]
     health: Readiness,
@@ -60,9 +65,11 @@ pub(crate) struct StatusShape {
 }
 
 impl StatusAnswer {
-    fn of(node: &Node) -> Self {
+    fn of(app: &App) -> Self {
+        let node = &app.node;
         let stats = node.stats();
         Self {
+            api: app.address(),
             health: node.readiness(),
             pid: std::process::id(),
             reachable: words::reachability(&stats),
@@ -82,5 +89,5 @@ impl StatusAnswer {
     )
 )]
 pub(crate) async fn status(State(app): State<App>) -> Json<StatusAnswer> {
-    Json(StatusAnswer::of(&app.node))
+    Json(StatusAnswer::of(&app))
 }

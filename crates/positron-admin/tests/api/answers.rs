@@ -4,7 +4,7 @@ use positron_networking::{NetworkConfig, Node};
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{Answer, Fixture},
+    fixture::{Answer, Fixture, soon},
     schema::offends,
 };
 
@@ -107,4 +107,42 @@ async fn every_route_says_what_it_answers_to_whom_it_does_not_know() {
             is_described(&whole, method, path, &answer);
         }
     }
+}
+
+#[tokio::test]
+async fn the_picture_has_the_own_links_and_what_peers_say_apart() {
+    let api = Fixture::new().await;
+    let place = api.node.listen_addresses()[0].to_string();
+    let (told, teller) = {
+        let mut others = Vec::new();
+        for _ in 0..2 {
+            let other = Node::start(NetworkConfig::loopback()).await.unwrap();
+            other.join(&place).await.unwrap();
+            others.push(other);
+        }
+        // Both are peers of this node by now; the second knows the first from it, or tells of it.
+        (others.remove(0), others.remove(0))
+    };
+    teller.join(&told.listen_addresses()[0].to_string()).await.unwrap();
+    let (told, teller) = (told.id().to_string(), teller.id().to_string());
+    let heard = async {
+        loop {
+            let picture = api.get("/v1/topology").await.json();
+            let edges = picture["edges"].as_array().unwrap().clone();
+            let said = |edge: &&Value| {
+                edge["heard"] == true
+                    && [(&told, &teller), (&teller, &told)]
+                        .iter()
+                        .any(|(a, b)| edge["a"] == **a && edge["b"] == **b)
+            };
+            if edges.iter().any(|edge| said(&edge)) {
+                return edges;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let edges = soon(heard).await;
+    let own = api.node.id().to_string();
+    let links: Vec<_> = edges.iter().filter(|edge| edge["heard"] == false).collect();
+    assert!(links.len() == 2 && links.iter().all(|edge| edge["a"] == own && edge["rtt_ms"] != 0));
 }

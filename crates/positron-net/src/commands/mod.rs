@@ -3,7 +3,9 @@
 pub(crate) mod ban;
 pub(crate) mod bans;
 pub(crate) mod bench;
+pub(crate) mod dashboard;
 pub(crate) mod disconnect;
+pub(crate) mod events;
 pub(crate) mod generate_config;
 pub(crate) mod id;
 pub(crate) mod invite;
@@ -15,6 +17,7 @@ pub(crate) mod soak;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod unban;
 pub(crate) mod unreserve;
 pub(crate) mod version;
