@@ -8,10 +8,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::fixture::{Fixture, Process, SOON, finish, until};
+use crate::fixture::{Fixture, Process, SOON, until};
 
-const START: [&str; 7] =
-    ["start", "--host", "127.0.0.1", "--port", "0", "--api", "127.0.0.1:0"];
+const START: [&str; 7] = ["start", "--host", "127.0.0.1", "--port", "0", "--api", "127.0.0.1:0"];
 
 /// What is answered to a request of these lines.
 fn asked(address: &str, request: &str) -> String {
@@ -27,7 +26,7 @@ fn the_dashboard_is_opened_by_the_address_that_is_printed_and_not_without_its_to
     let fixture = Fixture::new();
     let node = Process::start(&fixture, "node", &START);
     node.status_when(&fixture, "it runs", |status| status["api"].is_string());
-    let printed = fixture.run(&["dashboard", "--data-dir", "node"]);
+    let printed = fixture.run(&["dashboard", "--data-dir", "node"]).expect(0).stdout;
     let (address, token) = printed.trim().split_once("/#token=").unwrap();
     let address = address.strip_prefix("http://").unwrap();
     assert_eq!(fs::read_to_string(fixture.path().join("node/api.token")).unwrap().trim(), token);
@@ -42,7 +41,10 @@ fn the_dashboard_is_opened_by_the_address_that_is_printed_and_not_without_its_to
         let values = config["values"].as_array().unwrap();
         values.iter().find(|one| one["key"] == key).unwrap()["origin"].clone()
     };
-    assert_eq!((origin("api_listen"), origin("max_peers")), ("command line".into(), "default".into()));
+    assert_eq!(
+        (origin("api_listen"), origin("max_peers")),
+        ("command line".into(), "default".into())
+    );
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn a_node_is_watched_followed_and_stopped_by_whoever_owns_it() {
     let fixture = Fixture::new();
     let mut node = Process::start(&fixture, "node", &START);
     node.status_when(&fixture, "it runs", |status| status["health"]["checks"].is_array());
-    let top = fixture.run(&["top", "--data-dir", "node"]);
+    let top = fixture.run(&["top", "--data-dir", "node"]).expect(0).stdout;
     assert!(top.contains("not ready") && top.contains("delivered 0/s"), "{top}");
 
     let mut events = fixture.command(["events", "--data-dir", "node", "--json"]);
@@ -80,7 +82,8 @@ fn a_node_is_watched_followed_and_stopped_by_whoever_owns_it() {
         std::os::unix::net::UnixStream::connect(fixture.path().join("node/control.sock")).unwrap();
     write!(socket, "POST /v1/actions/stop HTTP/1.1\r\nHost: node\r\n\r\n").unwrap();
     assert_eq!(node.wait(SOON).code(), Some(0));
-    assert!(finish(&mut events, SOON).success(), "the stream ends with the node");
+    let ended = until("the stream ends with the node", SOON, || events.try_wait().unwrap());
+    assert!(ended.success());
 }
 
 #[test]
