@@ -26,6 +26,7 @@ run_everything() {
     section 'ten thousand requests to the API' ask_the_api
     section 'documentation' check_documentation
     section 'the pure crate without an operating system' check_pure_crate_alone
+    section 'the page' check_page tests
     section 'release build' build_release
     section '5 real nodes' run_5_nodes 'release build'
     section '50 real nodes' run_50_nodes 'release build'
@@ -51,6 +52,8 @@ install_system_tools() {
     command -v unshare >/dev/null || missing+=(util-linux)
     command -v cc >/dev/null || missing+=(build-essential)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    command -v npm >/dev/null || missing+=(npm)
+    command -v chromium >/dev/null || missing+=(chromium)
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi
@@ -100,6 +103,22 @@ test_pure_crate() { cargo test -p positron-proto --no-fail-fast; }
 
 # Examples too: tests/examples.rs runs each and reads what it says.
 run_tests() { cargo test --workspace --no-fail-fast; }
+
+# That dist/ is what the sources make, and that it works in a browser, served by a node of this build.
+check_page() {
+    if ! command -v npm >/dev/null || ! node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; then
+        skip 'no npm here, or a Node.js before 20'
+        return
+    fi
+    command -v chromium >/dev/null || skip 'no chromium here: the page is built and not opened'
+    cargo build -p positron-net
+    (
+        cd web
+        npm ci
+        npm run verify
+        npm test
+    )
+}
 
 find_planted_bugs() { cargo xtask mutants; }
 

@@ -4,13 +4,14 @@ use std::{net::SocketAddr, sync::LazyLock};
 
 use positron_proto::{
     handshake::link_public_key,
-    id::NetworkId,
+    id::{MessageId, NetworkId},
     identity::{Identity, SignatureJob, Signed, Statement},
     succession::Succession,
     time::WallTime,
+    trace::{TraceMessage, TraceOrder},
     wire::{
         Address, Reader,
-        message::{AppMessage, Audience},
+        message::{AppMessage, Audience, Envelope, RoomMessage as _},
         record::{CarrierParameter, PeerRecord},
     },
 };
@@ -22,7 +23,7 @@ use super::input::Bytes;
 /// the two together comes to the same as one by one.
 pub(crate) fn check(bytes: &[u8]) {
     let mut input = Bytes(bytes);
-    match input.byte() % 5 {
+    match input.byte() % 6 {
         0 => check_claim(&BROADCAST, &mut input, |bytes| read_message(bytes, Audience::Everyone)),
         1 => check_claim(&BROADCAST, &mut input, |bytes| {
             read_message(bytes, Audience::Node(identity(2).node_id()))
@@ -31,6 +32,13 @@ pub(crate) fn check(bytes: &[u8]) {
         4 => check_claim(&SUCCESSION, &mut input, |bytes| {
             let mut reader = Reader::new(bytes::Bytes::copy_from_slice(bytes));
             Signed::<Succession>::decode(&mut reader).ok()
+        }),
+        5 => check_claim(&TRACE_ORDER, &mut input, |bytes| {
+            let envelope = Envelope::open(bytes::Bytes::copy_from_slice(bytes)).ok()?;
+            match envelope.read(identity(2).node_id()).ok()? {
+                TraceMessage::Ask { order, .. } => Some(order),
+                TraceMessage::Answer { .. } => None,
+            }
         }),
         _ => check_claim(&LONG_RECORD, &mut input, read_record),
     }
@@ -91,6 +99,18 @@ static SUCCESSION: LazyLock<Genuine<Succession>> = LazyLock::new(|| {
     let claim = Succession::sign(&identity(1), &identity(2), &network()).claim().clone();
     let mut bytes = Vec::new();
     claim.encode(&mut bytes);
+    Genuine { claim, bytes }
+});
+
+/// With the question that carries it, of which it is not part how far that is passed on.
+static TRACE_ORDER: LazyLock<Genuine<TraceOrder>> = LazyLock::new(|| {
+    let order = TraceOrder {
+        sender: *identity(1).public_key(),
+        message: MessageId::from_bytes([7; 32]),
+        at: WallTime::from_unix_micros(1_800_000_000_000_000),
+    };
+    let claim = identity(1).sign(order, &network()).claim().clone();
+    let bytes = TraceMessage::Ask { hops: 3, order: claim.clone() }.encode().to_vec();
     Genuine { claim, bytes }
 });
 

@@ -237,7 +237,9 @@ impl Hostile {
     /// Frames as nobody honest says them.
     pub(crate) fn say_frame(&mut self, now: Now, input: &mut Bytes<'_>) {
         let (what, how) = (input.byte(), input.byte());
-        let lane = Lane::from_number(u8::try_from(how % 5).unwrap_or(0)).unwrap_or(Lane::CONTROL);
+        // One of those that are known, or the first that is not.
+        let lane = how % (Lane::KNOWN.len() + 1);
+        let lane = Lane::from_number(u8::try_from(lane).unwrap_or(0)).unwrap_or(Lane::CONTROL);
         let other = Lane::from_number(u8::try_from(how % 16).unwrap_or(0)).unwrap_or(lane);
         // Where it belongs, or astray.
         let place = if how & 0x40 == 0 { Lane::CONTROL } else { lane };

@@ -8,13 +8,15 @@ use positron_proto::{
     limits::{
         MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_FAILURE_TEXT, MAX_HOLDINGS_RANGES,
         MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
-        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TTL, SUBSTREAM_PIECE,
+        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL,
+        SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
     request::{RequestMessage, Status},
     substream::SubstreamMessage,
     succession::{Succession, SuccessionMessage},
+    trace::{TRACE_ASK, TraceAnswer, TraceMessage},
     wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
 };
 
@@ -40,8 +42,10 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     assert_eq!(message.message_type(), bytes[0]);
     let mut canonical = bytes.to_vec();
-    if canonical[0] == GOSSIP_MESSAGE {
-        canonical[1] = canonical[1].min(MAX_TTL);
+    match canonical[0] {
+        GOSSIP_MESSAGE => canonical[1] = canonical[1].min(MAX_TTL),
+        TRACE_ASK => canonical[1] = canonical[1].min(MAX_TRACE_DEPTH),
+        _ => {}
     }
     assert_eq!(message.encode(), canonical);
     check_bounds(&message);
@@ -89,6 +93,14 @@ fn check_bounds(message: &Message) {
             };
             assert!(told.iter().map(ends).all(|(old, new)| old != new));
         }
+        Message::Trace(TraceMessage::Ask { hops, .. }) => assert!(*hops <= MAX_TRACE_DEPTH),
+        Message::Trace(TraceMessage::Answer { answer: TraceAnswer::Sum { sum, .. }, .. }) => {
+            assert!(message.encode().len() <= MAX_TRACE_ANSWER);
+            assert!(sum.sample.len() <= MAX_TRACE_SAMPLE && sum.nodes() > 0);
+            assert_eq!(sum.depths.iter().sum::<u32>(), sum.reached);
+            assert!(sum.holds.iter().sum::<u32>() < sum.reached + sum.declined);
+        }
+        Message::Trace(TraceMessage::Answer { .. }) => {}
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);

@@ -13,6 +13,7 @@
 //!   route takes and answers, and is made from them.
 //! - Events leave from one ring ([`Feed`](feed)): who listens holds a place in it and nothing else,
 //!   so one that stops reading costs nothing.
+//! - [`NetworkServer`] shows the same page over a simulated network, or a recording of one.
 //! - [`Client`] is the other end, for the command.
 //!
 //! Whatever is asked, by whomever, the node goes on: connections, bodies, listeners and actions are
@@ -27,9 +28,11 @@ mod history;
 mod joining;
 pub mod limits;
 mod moment;
+mod network;
 mod openapi;
 mod orders;
 mod page;
+mod reel;
 mod refusal;
 mod routes;
 mod server;
@@ -43,8 +46,10 @@ pub use client::{Asked, Client, ClientError, EventStream};
 pub use door::{Door, NotLoopback, may_listen};
 pub use joining::{JoinEnd, NotJoined, Target, join};
 pub use moment::rfc3339;
+pub use network::{NetworkAction, NetworkPicture, NetworkServer, SimulatedNetwork};
 pub use openapi::openapi;
 pub use orders::{PeerName, Whom};
+pub use reel::Reel;
 pub use refusal::Wrong;
 pub use server::{Server, ServerError};
 pub use surroundings::{ConfigValue, Logbook, Surroundings};

@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use positron_networking::{OrderError, Refused, SendError};
+use positron_networking::{AskTraceError, OrderError, Refused, SendError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -117,6 +117,14 @@ impl From<Refused> for Refusal {
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {
                 Self::unavailable("storage", sentence)
             }
+            Refused::Trace(why) => match why {
+                AskTraceError::Unknown => Self::unknown("unknown_message", sentence),
+                AskTraceError::NotOurs => Self::new(StatusCode::FORBIDDEN, "not_ours", sentence),
+                AskTraceError::TooOld => Self::conflict("too_old", sentence),
+                AskTraceError::TooOften { .. } => {
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "too_often", sentence)
+                }
+            },
             Refused::Stopping => Self::stopping(),
             Refused::SubscriptionName(_) | Refused::NoSubscription(_) | Refused::Stream(_) => {
                 Self::conflict("refused", sentence)

@@ -150,7 +150,7 @@ async fn serve_owner(listener: UnixListener, router: Router) {
 }
 
 /// Connections end with this task.
-async fn serve_bearers(listener: TcpListener, router: Router) {
+pub(crate) async fn serve_bearers(listener: TcpListener, router: Router) {
     let slots = Slots::new(MAX_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {

@@ -59,10 +59,15 @@ impl Token {
         Ok(token.filter(|_| mode & 0o077 == 0))
     }
 
-    fn make(folder: &Path) -> Result<Self, TokenError> {
+    /// One that nobody has.
+    pub(crate) fn random() -> Result<Self, TokenError> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).map_err(|_| TokenError::Entropy)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    fn make(folder: &Path) -> Result<Self, TokenError> {
+        let Self(text) = Self::random()?;
         // It gets its name when it is whole.
         let scratch = folder.join(format!(".{TOKEN_FILE}.{}", std::process::id()));
         let _ = fs::remove_file(&scratch);

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         ban, bans, bench, dashboard, disconnect, events, generate_config, id, invite, join, peers,
-        reserve, simulate, soak, start, stats, status, top, unban, unreserve, version,
+        replay, reserve, simulate, soak, start, stats, status, top, unban, unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Join(join::JoinOptions),
     /// Run a whole network on this machine, send messages through it, and check that all arrive
     Simulate(simulate::SimulateOptions),
+    /// Show a recorded network in a browser
+    Replay(replay::ReplayOptions),
     /// Run mixed load and faults of every kind for long, and check that every promise is kept
     Soak(soak::SoakOptions),
     /// A node of `soak --real`

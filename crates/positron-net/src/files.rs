@@ -42,12 +42,22 @@ impl Pending {
 
     /// Writes it, whole. On failure the old file, if any, is as it was.
     pub(crate) fn write(mut self, text: &str, existing: Existing) -> Result<(), Failure> {
+        self.append(text)?;
+        self.publish(existing)
+    }
+
+    /// Writes on, where nobody sees it yet.
+    pub(crate) fn append(&mut self, text: &str) -> Result<(), Failure> {
+        let written = self.scratch.write_all(text.as_bytes());
+        written.map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Gives what was written its name. On failure the old file, if any, is as it was.
+    pub(crate) fn publish(self, existing: Existing) -> Result<(), Failure> {
         let path = self.path;
-        let written = self.scratch.write_all(text.as_bytes()).and_then(|()| {
-            readable_by_all(self.scratch.as_file())?;
-            self.scratch.as_file().sync_all()
-        });
-        written.map_err(|error| unwritable(&path, &error))?;
+        let kept = readable_by_all(self.scratch.as_file())
+            .and_then(|()| self.scratch.as_file().sync_all());
+        kept.map_err(|error| unwritable(&path, &error))?;
         let persisted = match existing {
             Existing::Keep => self.scratch.persist_noclobber(&path),
             Existing::Replace => self.scratch.persist(&path),

@@ -13,6 +13,7 @@ mod home;
 
 mod logging;
 mod rate;
+mod recording;
 mod running;
 
 mod service;
@@ -94,6 +95,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Start(options) => options.run(terminal, global),
         Command::Join(options) => options.run(terminal, global),
         Command::Simulate(options) => options.run(terminal, global),
+        Command::Replay(options) => options.run(terminal, global),
         Command::Soak(options) => options.run(terminal, global),
         Command::SoakMember(options) => options.run(),
         Command::Invite(options) => options.run(terminal, global),

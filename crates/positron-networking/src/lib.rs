@@ -85,6 +85,7 @@ pub use positron_proto::{
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},
     substream::{NotOpened, OpenedBy, SubstreamEnd, SubstreamId},
+    trace::{AskTraceError, LocalTrace, MessageTrace, NetworkTrace},
     wire::frame::CloseReason,
 };
 pub use positron_store::StoreError;

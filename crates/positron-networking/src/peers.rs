@@ -5,7 +5,7 @@ use std::{fmt::Display, future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use positron_proto::{
-    id::NodeId,
+    id::{MessageId, NodeId},
     node::{Command, PeerOrder, readiness::Surroundings},
     subnet::Subnet,
 };
@@ -13,8 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, LostPeer, Node, NodeStream, OpenStreamError, OrderError, Readiness, RecentDial, Request,
-    RequestError,
+    Ban, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, Readiness,
+    RecentDial, Request, RequestError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -399,9 +399,59 @@ impl Node {
         Ok(())
     }
 
+    /// What is known of the way of a message through this node, of those of the last 4,096 that came
+    /// or went; and through the network, if others [were asked](Self::ask_trace). `None`: it never
+    /// came, or is forgotten.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{Node, NetworkConfig};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// # let mut inbox = bob.messages();
+    /// let message = alice.broadcast(&"hello").await.unwrap();
+    /// # inbox.recv().await.unwrap();
+    ///
+    /// let way = bob.trace(message).await.unwrap().local.unwrap();
+    /// assert_eq!((way.from, way.how), (Some(alice.id()), "push"));
+    ///
+    /// alice.ask_trace(message).await.unwrap();
+    /// let report = loop {
+    ///     let network = alice.trace(message).await.unwrap().network.unwrap();
+    ///     if network.state == "done" {
+    ///         break network;
+    ///     }
+    /// };
+    /// assert_eq!((report.reached, report.silent), (2, 0));
+    /// # });
+    /// ```
+    pub async fn trace(&self, message: MessageId) -> Option<MessageTrace> {
+        let (reply, known) = oneshot::channel();
+        // A node that stopped remembers nothing.
+        let _ = self.0.orders.send(Order::Trace { message, reply }).await;
+        known.await.ok().flatten()
+    }
+
+    /// Asks others for the way of a broadcast of ours; [`trace`](Self::trace) says what they
+    /// report, within seconds, first of all those that are near. They are claims that nobody can
+    /// check. Who says nothing of itself (`trace_answer`) is counted.
+    ///
+    /// # Errors
+    /// [`Refused::Trace`](crate::Refused), with [why](crate::AskTraceError): it is no broadcast of
+    /// this node, it is forgotten or older than ten minutes, or there was another trace less than
+    /// a minute ago.
+    pub async fn ask_trace(&self, message: MessageId) -> Result<(), OrderError> {
+        self.carry_out(Command::Trace { message }).await
+    }
+
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {
+        self.carry_out(Command::Peer(order)).await
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<(), OrderError> {
         let (reply, end) = oneshot::channel::<Reply>();
-        let order = Order::Command { command: Command::Peer(order), reply, permit: None };
+        let order = Order::Command { command, reply, permit: None };
         self.0.orders.send(order).await.map_err(|_| OrderError::Stopped)?;
         end.await.map_err(|_| OrderError::Stopped)??;
         Ok(())

@@ -19,6 +19,7 @@ use positron_proto::{
     subnet::Subnet,
     succession,
     time::Now,
+    trace,
     wire::Address,
 };
 use serde::Serialize;
@@ -72,6 +73,8 @@ pub struct Stats {
     pub discovery: peers::PeersCounters,
     /// Keys that gave way to others.
     pub succession: succession::SuccessionCounters,
+    /// The way of messages.
+    pub trace: trace::TraceCounters,
     /// Signatures, and what the node itself dropped.
     pub node: NodeCounters,
     /// What the node makes of its peers.
@@ -373,6 +376,7 @@ impl Stats {
             },
             discovery: view.counters.peers,
             succession: view.counters.succession,
+            trace: view.counters.trace,
             node: view.counters.node,
             trust: TrustStats { banned: view.banned, banned_addresses: view.banned_addresses },
             reserved: view.reserved.iter().map(ReservedStats::new).collect(),

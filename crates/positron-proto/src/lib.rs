@@ -10,13 +10,14 @@
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup · subnet                     addresses that count as one · that begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
+//! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
 //! storage                               what is remembered, as rows of tables
 //! handshake                             from two keys to shared secrets
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession  who is here · what is said
+//! peers · gossip · direct · request · substream · trust · succession · trace  who is here · what is said
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -29,6 +30,7 @@ pub mod gossip;
 pub mod handshake;
 pub mod id;
 pub mod identity;
+pub mod journey;
 pub mod limits;
 mod lru;
 pub mod metric;
@@ -47,6 +49,7 @@ pub mod subnet;
 pub mod substream;
 pub mod succession;
 pub mod time;
+pub mod trace;
 pub mod trust;
 pub mod wire;
 

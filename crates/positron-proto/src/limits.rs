@@ -5,12 +5,14 @@ mod datagrams;
 mod identity;
 mod request;
 mod substream;
+mod trace;
 
 pub use bandwidth::*;
 pub use datagrams::*;
 pub use identity::*;
 pub use request::*;
 pub use substream::*;
+pub use trace::*;
 
 use crate::time::{Duration, WallTime};
 
@@ -156,9 +158,9 @@ pub const BACK_FIRST: Duration = Duration::from_secs(2);
 /// Longest such wait. A datagram link that lived as long was a good one.
 pub const BACK_LONGEST: Duration = Duration::from_secs(60);
 /// Bytes of a lane and more urgent ones given to a datagram connection that its other end has not
-/// acknowledged: from there on, frames wait in their lanes; less than it, and another message goes, however large. 1 Gbit/s over
-/// 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user of its connection, and what is
-/// given cannot move to another link).
+/// acknowledged: from there on, frames wait in their lanes; less than it, and another message goes,
+/// however large. 1 Gbit/s over 8 ms, 50 Mbit/s over 160 ms (guess: a session is the one user of
+/// its connection, and what is given cannot move to another link).
 pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;
 
 // --- signatures ---

@@ -20,6 +20,10 @@ use positron_proto::{
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
     time::{Duration, WallTime},
+    trace::{
+        NodePrefix, SampledNode, SlowestHop, TraceAnswer, TraceMessage, TraceOrder, TraceSum,
+        TraceTag,
+    },
     wire::{
         Address, Reader,
         frame::{CloseReason, Frame, Lane},
@@ -77,6 +81,9 @@ fn statements_are_signed_as_written_down() {
     let (claim, id) = (succession.claim(), acceptance.id(&network()));
     let signed = acceptance.signed_bytes(&network());
     add("acceptance", &signed, id.as_bytes(), acceptance.signature().as_bytes());
+    let order = order();
+    let signed = order.claim().signed_bytes(&network());
+    add("trace_order", &signed, order.id().as_bytes(), order.claim().signature().as_bytes());
     let signed = claim.signed_bytes(&network());
     add("succession", &signed, succession.id().as_bytes(), claim.signature().as_bytes());
     lines.compare_with(include_str!("vectors/statements.txt"));
@@ -227,6 +234,11 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("substream_reset.gone", SubstreamMessage::Reset { label, why: SubstreamEnd::Gone }.into()),
         ("substream_stop", SubstreamMessage::Stop { label, why: SubstreamEnd::Busy }.into()),
         ("succession", SuccessionMessage(history).into()),
+        ("trace_ask", TraceMessage::Ask { hops: 16, order: order().claim().clone() }.into()),
+        ("trace_answer", answer(TraceAnswer::Sum { age: 70_000, held: 1_500, sum: sum() })),
+        ("trace_answer.not_yours", answer(TraceAnswer::NotYours)),
+        ("trace_answer.forgotten", answer(TraceAnswer::Forgotten)),
+        ("trace_answer.busy", answer(TraceAnswer::Busy)),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),
@@ -234,6 +246,29 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("gossip_receipt", GossipMessage::Receipt(have).into()),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
+}
+
+fn answer(answer: TraceAnswer) -> Message {
+    TraceMessage::Answer { tag: TraceTag::of(order().id()), answer }.into()
+}
+
+fn order() -> Verified<TraceOrder> {
+    let (sender, message) = (*identity(1).public_key(), broadcast().id());
+    let at = WallTime::from_unix_micros(1_700_000_060_000_000);
+    identity(1).sign(TraceOrder { sender, message, at }, &network())
+}
+
+/// Of a node that may be named, one below it that may not, and one that declines.
+fn sum() -> Box<TraceSum> {
+    let mut sum = TraceSum { reached: 2, declined: 1, longest: 42_000, ..TraceSum::default() };
+    (sum.depths[0], sum.depths[1], sum.holds[2]) = (1, 1, 1);
+    (sum.lost, sum.named) = ([1, 0, 0, 0, 300], true);
+    let (from, to) = (NodePrefix::of(Some(&identity(2).node_id())), NodePrefix::default());
+    sum.slowest = Some(SlowestHop { from, to, depth: 1, micros: 42_000 });
+    let parent = NodePrefix::of(Some(&identity(2).node_id()));
+    let below = SampledNode { parent, depth: 1, hop: 420, total: 420, ..SampledNode::default() };
+    sum.sample = vec![SampledNode::default(), below];
+    Box::new(sum)
 }
 
 fn response(status: Status, payload: &'static [u8]) -> Message {
@@ -514,6 +549,7 @@ fn claims_in_the_vectors_are_valid() {
     assert!(valid(broadcast().claim().clone()) && valid(direct().claim().clone()));
     assert!(valid(record(1).claim().clone()) && valid(record(2).claim().clone()));
     assert!(valid(later_record().claim().clone()));
+    assert!(valid(order().claim().clone()));
     let succession = succession(1, 2);
     assert!(valid(succession.claim().clone()) && valid(succession.content().acceptance().clone()));
 }

@@ -82,6 +82,7 @@ impl Cast {
         }
         let mut config = self.scenario.config.clone();
         config.peers.bootstrap = self.bootstrap(owner);
+        config.trace.answer &= !self.scenario.declining.contains(&owner);
         let (identity, now) = (host.identity().clone(), host.clocks(now));
         let mut snapshot = host.disk().snapshot(&config.network);
         snapshot.numbers.key = if host.life() == 0 { KeyAge::New } else { KeyAge::Used };

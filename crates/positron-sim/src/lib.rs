@@ -67,6 +67,8 @@ pub mod stories;
 mod storm;
 mod trace;
 mod verdicts;
+mod way;
+mod witness;
 mod world;
 
 pub use adversary::{Adversary, Attack};
@@ -78,4 +80,6 @@ pub use scenario::{
     default_config,
 };
 pub use selector::Selector;
-pub use world::{World, run, run_with};
+pub use way::WayPoint;
+pub use witness::{Seen, Witness};
+pub use world::{World, run, run_watched, run_with};

@@ -39,6 +39,8 @@ pub struct Scenario {
     /// Nodes whose key is on a second machine too, with a disk of its own. Only [`Fault::Double`]
     /// starts it.
     pub twins: Vec<usize>,
+    /// Nodes that say nothing of themselves when messages are traced.
+    pub declining: Vec<usize>,
     /// When everything is checked, beside the end: what was said so far must have arrived.
     pub checkpoints: Vec<Duration>,
     /// Checks that a story cannot keep on purpose.
@@ -254,6 +256,7 @@ impl Scenario {
             gateways: Vec::new(),
             guests: Vec::new(),
             twins: Vec::new(),
+            declining: Vec::new(),
             checkpoints: Vec::new(),
             waived: Vec::new(),
         }

@@ -3,7 +3,7 @@
 use positron_internet::{HostId, StreamId};
 use positron_proto::{
     id::{NetworkId, Ticket},
-    node::{Command, PeerOrder, Refused, SequenceKind},
+    node::{Command, Refused, SequenceKind},
     session::sessions::LinkKind,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use crate::{
     questions::Question,
     report::Report,
     scenario::{Cut, Death},
+    witness::{Truth, Witness},
 };
 
 /// All hosts at one time, and the oracle that hears of them.
@@ -31,12 +32,19 @@ use crate::{
 pub(crate) struct Stage {
     hosts: Hosts,
     oracle: Oracle,
+    /// What is told to somebody who watches.
+    truth: Option<Truth>,
     now: Instant,
 }
 
 impl Stage {
     pub(crate) const fn new(hosts: Hosts, oracle: Oracle) -> Self {
-        Self { hosts, oracle, now: Instant::ORIGIN }
+        Self { hosts, oracle, truth: None, now: Instant::ORIGIN }
+    }
+
+    /// Somebody watches the first `nodes` hosts, none of which has started.
+    pub(crate) fn watch(&mut self, nodes: usize, witness: Witness) {
+        self.truth = Some(Truth::new(witness, nodes));
     }
 
     // --- what it is like ---
@@ -90,6 +98,9 @@ impl Stage {
 
     fn hear_news(&mut self) {
         while let Some(news) = self.hosts.poll_news() {
+            if let Some(truth) = &mut self.truth {
+                truth.handle_news(&news);
+            }
             self.oracle.handle_news(&self.hosts, news);
         }
     }
@@ -203,10 +214,10 @@ impl Stage {
         Some(answer)
     }
 
-    /// An application decides something about one of its peers. `None`: nobody is there to do it.
-    pub(crate) fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
+    /// An application orders something that is done at once. `None`: nobody is there to do it.
+    pub(crate) fn order(&mut self, by: usize, order: Command) -> Option<Result<(), Refused>> {
         let now = self.now;
-        let answer = self.command(by, Command::Peer(order))?;
+        let answer = self.command(by, order)?;
         let answer = answer.map(|ticket| self.oracle.handle_accepted(by, ticket, now, None));
         self.hear_news();
         Some(answer)
@@ -237,6 +248,9 @@ impl Stage {
             return;
         }
         let (listening, machine) = (cast.listening(this), cast.machine(host, this, now));
+        if let Some(truth) = &mut self.truth {
+            truth.handle_start(host, this.identity().node_id(), now);
+        }
         self.oracle.handle_start(host, now);
         self.oracle.handle_away(host, now);
         self.change(host, |host, environment| host.start(now, environment, listening, machine));
@@ -266,6 +280,9 @@ impl Stage {
                 Death::PowerCut => host.cut_power(),
             }
         });
+        if let Some(truth) = &mut self.truth {
+            truth.handle_end(host, now);
+        }
         if death == Death::PowerCut {
             self.oracle.handle_power_cut(&self.hosts, host);
         }

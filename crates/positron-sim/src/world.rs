@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{
-    id::NodeId,
-    node::{NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
+    id::{MessageId, NodeId},
+    node::{Command, NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -22,6 +22,8 @@ use crate::{
     script::{Cue, Script},
     selector::Selector,
     stage::Stage,
+    way::{WayPoint, way_of},
+    witness::Witness,
 };
 
 /// A made-up world: hosts that run the shipped node, on virtual time.
@@ -54,7 +56,36 @@ pub fn run(scenario: &Scenario, seed: u64) -> Report {
 
 /// The same as [`run`], and tells how far it is after each virtual second.
 pub fn run_with(scenario: &Scenario, seed: u64, progress: impl FnMut(&Progress)) -> Report {
+    run_watched(scenario, seed, progress, |_| None)
+}
+
+/// The same as [`run_with`], and tells the witness that there is at the beginning everything.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+/// use positron_proto::time::Duration;
+/// use positron_sim::{Scenario, Seen, Witness, run, run_watched};
+///
+/// let story = Scenario::quiet("three nodes", 3, Duration::from_secs(9));
+/// let up = Arc::new(AtomicU32::new(0));
+/// let count = Arc::clone(&up);
+/// let witness: Witness = Box::new(move |_at, seen| {
+///     count.fetch_add(u32::from(matches!(seen, Seen::Up(_))), Ordering::Relaxed);
+/// });
+/// let report = run_watched(&story, 7, |_| {}, |_world| Some(witness));
+/// assert_eq!(up.load(Ordering::Relaxed), 3);
+/// assert_eq!(report.run_hash, run(&story, 7).run_hash, "who is watched does the same");
+/// ```
+pub fn run_watched(
+    scenario: &Scenario,
+    seed: u64,
+    progress: impl FnMut(&Progress),
+    witness: impl FnOnce(&World) -> Option<Witness>,
+) -> Report {
     let mut world = World::new(scenario, seed);
+    if let Some(witness) = witness(&world) {
+        world.watch(witness);
+    }
     let report = world.play(progress);
     let Some(node) = report.violations.iter().find_map(|violation| violation.node) else {
         return report;
@@ -80,6 +111,12 @@ impl World {
     /// Runs on this many threads, whatever the number of hosts.
     pub fn use_threads(&mut self, threads: usize) {
         self.stage.use_threads(threads);
+    }
+
+    /// Tells the witness everything that happens to nodes of the scenario. To be called before time
+    /// goes on.
+    pub fn watch(&mut self, witness: Witness) {
+        self.stage.watch(self.scenario.nodes, witness);
     }
 
     /// Keeps the last things that happen to `node`, for the history of a violation.
@@ -163,7 +200,13 @@ impl World {
     /// Lets the application of one node decide something about a peer, now. `None`: nobody is there
     /// to do it.
     pub fn order(&mut self, by: usize, order: PeerOrder) -> Option<Result<(), Refused>> {
-        self.stage.order(by, order)
+        self.stage.order(by, Command::Peer(order))
+    }
+
+    /// Lets one node ask the others for the way of a broadcast of its own, now. `None`: nobody is
+    /// there to do it.
+    pub fn ask_trace(&mut self, by: usize, message: MessageId) -> Option<Result<(), Refused>> {
+        self.stage.order(by, Command::Trace { message })
     }
 
     /// What was asked so far, and what became of it.
@@ -335,6 +378,11 @@ impl World {
     /// What the node's disk would bring back now.
     pub fn snapshot(&self, node: usize) -> Snapshot {
         self.stage.hosts()[node].disk().snapshot(&self.scenario.config.network)
+    }
+
+    /// Where a broadcast went, through every node that lives and remembers it: the whole truth.
+    pub fn way_of(&self, message: &MessageId) -> Vec<WayPoint> {
+        way_of(self.stage.hosts(), self.scenario.nodes, self.now(), message)
     }
 
     /// The promises that were broken so far.

@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::{
-    app::App,
     limits::{BODY_TIMEOUT, MAX_BODY},
     refusal::{ErrorAnswer, Refusal},
 };
@@ -17,10 +16,10 @@ use crate::{
 /// The JSON of a request.
 pub(crate) struct Told<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Told<T> {
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Told<T> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();

@@ -56,11 +56,11 @@ impl Network {
     ) -> Result<Self, Failure> {
         let local = Nodes { count: nodes, base_port: None, transport: TransportPolicy::Auto };
         let plan = Plan { rate: STEADY_RATE, duration: Some(steady), messages: None, seed };
-        let calm = play(local, &plan, terminal, signals).await?;
+        let calm = play(local, &plan, terminal, signals, None).await?;
         let others = (nodes as u64).saturating_sub(1).max(1);
         let messages = Some(FLOOD_DELIVERIES.div_ceil(others));
         let plan = Plan { rate: FLOOD_RATE, duration: None, messages, seed };
-        let flood = play(local, &plan, terminal, signals).await?;
+        let flood = play(local, &plan, terminal, signals, None).await?;
         Ok(Self::of(&calm, &flood))
     }
 

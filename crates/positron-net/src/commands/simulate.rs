@@ -18,9 +18,10 @@ use crate::{
     files::{Existing, Pending},
     global::Global,
     logging::{Log, LogOptions},
+    recording::{MAX_RECORDED_NODES, Written},
     settings::log_level,
     signals::Signals,
-    simulate::{MAX_NODES, Nodes, Plan, play, virtual_time},
+    simulate::{MAX_NODES, Nodes, Plan, Record, play, virtual_time},
     table::Fields,
     terminal::Terminal,
 };
@@ -70,6 +71,10 @@ pub(crate) struct SimulateOptions {
     /// Also write the JSON document there
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Also write down who was up, who was linked and how each broadcast spread, to be looked at
+    /// with `replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// In a made-up world, on virtual time
     #[arg(long = "virtual")]
     virtual_time: bool,
@@ -103,14 +108,18 @@ impl SimulateOptions {
         if self.virtual_time {
             return self.run_virtual(terminal, global, report_file);
         }
-        let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
         let plan = self.plan();
+        let record = self.record(&plan)?;
+        let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
         let (report, stopped) = on_runtime(async {
             let mut signals = Signals::listen(&log)?;
-            let report = play(self.nodes(), &plan, terminal, &mut signals).await?;
+            let record = record.as_ref();
+            let report = play(self.nodes(), &plan, terminal, &mut signals, record).await?;
             Ok((report, signals.seen()))
         })?;
+        let recorded = record.map_or(Ok(None), |record| record.finish());
         publish(&report, report.fields(), report_file, terminal, global)?;
+        tell_of_record(recorded?, terminal);
         conclude(&report.broken(), report.advice())?;
         Ok(stopped.unwrap_or(Exit::Ok))
     }
@@ -132,11 +141,26 @@ impl SimulateOptions {
                 Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
             })?
         };
-        let report = virtual_time::play(&story, plan.seed, terminal);
+        if self.record.is_some() && story.nodes > MAX_RECORDED_NODES {
+            let what = format!("cannot record {} nodes", story.nodes);
+            return Err(Failure::new(Exit::Usage, what)
+                .because(format!("a recording has {MAX_RECORDED_NODES} at most")));
+        }
+        let record = self.record(&plan)?;
+        let report = virtual_time::play(&story, plan.seed, terminal, record.as_ref());
+        let recorded = record.map_or(Ok(None), |record| {
+            record.handle_time(Duration::from_secs_f64(report.duration_s));
+            record.finish()
+        });
         publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
+        tell_of_record(recorded?, terminal);
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         conclude(&broken, format!("run it again with --seed {}", plan.seed))?;
         Ok(Exit::Ok)
+    }
+
+    fn record(&self, plan: &Plan) -> Result<Option<Arc<Record>>, Failure> {
+        self.record.as_deref().map(|path| Record::to(path, plan.seed)).transpose()
     }
 
     const fn nodes(&self) -> Nodes {
@@ -175,6 +199,19 @@ pub(super) fn publish(
         file.write(&format!("{text}\n"), Existing::Replace)?;
     }
     printed
+}
+
+/// What became of the recording, if there is one.
+fn tell_of_record(written: Option<Written>, terminal: &Terminal) {
+    let Some(Written { bytes, is_whole }) = written else { return };
+    let size = crate::table::bytes(bytes);
+    if is_whole {
+        terminal.message(format_args!("recorded {size}; `positron-net replay FILE` shows it"));
+    } else {
+        terminal.warning(format_args!(
+            "the recording ends before the network did: it has {size}, and no recording has more"
+        ));
+    }
 }
 
 /// A broken promise is a failure.

@@ -113,6 +113,11 @@ impl Ledger {
         self.last_delivery = Some(at);
     }
 
+    /// When broadcast `number` was sent.
+    pub(crate) fn sent_at(&self, number: usize) -> Option<Instant> {
+        Some(self.sent.get(number)?.at)
+    }
+
     /// Whether nothing is under way any more.
     pub(crate) fn is_settled(&self) -> bool {
         self.deliveries() >= self.expected()

@@ -8,8 +8,8 @@ use std::{
 use positron_networking::{Node, stats::PerKind};
 
 use super::{
-    LocalNetwork, Nodes, Plan, Report, cpu::process_seconds, lateness::Lateness, table::draw_while,
-    traffic::Traffic, traffic::lock,
+    LocalNetwork, Nodes, Plan, Record, Report, cpu::process_seconds, lateness::Lateness,
+    record::LiveRecord, table::draw_while, traffic::Traffic, traffic::lock,
 };
 use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Terminal};
 
@@ -22,6 +22,7 @@ pub(crate) async fn play(
     plan: &Plan,
     terminal: &Terminal,
     signals: &mut Signals,
+    record: Option<&Arc<Record>>,
 ) -> Result<Report, Failure> {
     let count = which.count;
     if let Some(why) = fd_limit::too_few_for(count) {
@@ -32,6 +33,7 @@ pub(crate) async fn play(
     let begin = Instant::now();
     let lateness = Lateness::watch();
     let network = LocalNetwork::start(which, folder).await?;
+    let (live, watching) = record.map(|record| LiveRecord::watch(record, network.nodes())).unzip();
     let tell = |connected: usize| {
         terminal.draw([format!("{connected} of {count} nodes connected").as_str()]);
     };
@@ -47,7 +49,7 @@ pub(crate) async fn play(
         "{connected_nodes} of {count} nodes connected in {connected_s:.2} s; messages flow{length}"
     ));
 
-    let mut traffic = Traffic::new(network.nodes());
+    let mut traffic = Traffic::new(network.nodes(), live.as_ref());
     let books = Arc::clone(traffic.books());
     let wire_bytes = || -> u64 {
         let stats = network.nodes().iter().map(Node::stats);
@@ -80,6 +82,9 @@ pub(crate) async fn play(
         ..Report::of(&books, count)
     };
     traffic.close().await;
+    if let Some(watching) = watching {
+        watching.end().await;
+    }
     network.shutdown().await;
     Ok(report.with_cpu_per_delivery())
 }

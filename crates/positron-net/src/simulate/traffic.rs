@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant as Moment, sleep_until},
 };
 
-use super::ledger::Ledger;
+use super::{ledger::Ledger, record::LiveRecord};
 use crate::signals::Signals;
 
 /// Bytes in each broadcast.
@@ -78,11 +78,12 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Every node listens; nothing is sent yet.
-    pub(crate) fn new(nodes: &[Node]) -> Self {
+    pub(crate) fn new(nodes: &[Node], record: Option<&LiveRecord>) -> Self {
         let books = Arc::new(Mutex::new(Ledger::new(nodes.len())));
         let mut readers = JoinSet::new();
         for (index, node) in nodes.iter().enumerate() {
-            readers.spawn(keep_books(index, node.subscribe(), Arc::clone(&books)));
+            let (inbox, books) = (node.subscribe(), Arc::clone(&books));
+            readers.spawn(keep_books(index, inbox, books, record.cloned()));
         }
         let refusal = Arc::new(Mutex::new(None));
         Self { nodes: nodes.to_vec(), books, readers, sends: JoinSet::new(), refusal }
@@ -169,12 +170,21 @@ impl Traffic {
     }
 }
 
-async fn keep_books(node: usize, mut inbox: Inbox, books: Arc<Mutex<Ledger>>) {
+async fn keep_books(
+    node: usize,
+    mut inbox: Inbox,
+    books: Arc<Mutex<Ledger>>,
+    record: Option<LiveRecord>,
+) {
     while let Some(message) = inbox.recv().await {
         let at = Instant::now();
         let number = message.decode::<Payload>().ok().and_then(|payload| payload.n.parse().ok());
         if let (Some(number), MessageKind::Broadcast) = (number, message.kind) {
             lock(&books).deliver(node, number, at);
+            if let Some(record) = &record {
+                let said = lock(&books).sent_at(number).filter(|_| message.from == message.sender);
+                record.heard(message.id, node, &message.from, said, at);
+            }
         }
     }
 }

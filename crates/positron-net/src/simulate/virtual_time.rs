@@ -1,10 +1,13 @@
 //! The same nodes in a made-up world, on virtual time.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use positron_sim::{Progress, Report, Scenario, run_with};
+use positron_sim::{Progress, Report, Scenario, run_watched};
 
-use super::{PAYLOAD, Plan, table::percent};
+use super::{PAYLOAD, Plan, Record, table::percent};
 use crate::{
     table::{Fields, bytes, count, duration},
     terminal::Terminal,
@@ -28,14 +31,22 @@ pub(crate) fn steady(nodes: usize, plan: &Plan, length: Duration) -> Scenario {
 }
 
 /// Plays it, and tells on a terminal how far it is.
-pub(crate) fn play(scenario: &Scenario, seed: u64, terminal: &Terminal) -> Report {
+pub(crate) fn play(
+    scenario: &Scenario,
+    seed: u64,
+    terminal: &Terminal,
+    record: Option<&Arc<Record>>,
+) -> Report {
     let start = Instant::now();
     let mut drawn = start;
-    let mut report = run_with(scenario, seed, |progress| {
+    let tell = |progress: &Progress| {
         if drawn.elapsed() >= REDRAW {
             drawn = Instant::now();
             terminal.draw([line(progress, start.elapsed()).as_str()]);
         }
+    };
+    let mut report = run_watched(scenario, seed, tell, |world| {
+        record.map(|record| record.witness(world, scenario.nodes))
     });
     terminal.clear();
     report.wall_s = Some(start.elapsed().as_secs_f64());

@@ -10,4 +10,5 @@ mod logs;
 mod nodes;
 mod orders;
 mod output;
+mod recordings;
 mod surroundings;

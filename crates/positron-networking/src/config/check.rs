@@ -15,6 +15,7 @@ use positron_proto::{
     peers::{PeersConfig, Reservation},
     session::sessions::{LinkKinds, RateLimit, SessionConfig},
     subnet::Subnet,
+    trace::TraceConfig,
     trust::TrustConfig,
     wire::has_zone,
 };
@@ -115,6 +116,7 @@ impl<'a> Checked<'a> {
                 ttl: config.message_ttl,
                 cache_size: config.message_cache_size,
             },
+            trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
             trust: TrustConfig {
                 initial_score: config.initial_trust_score,
                 min_threshold: config.min_trust_threshold,

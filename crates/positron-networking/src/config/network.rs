@@ -119,6 +119,13 @@ pub struct NetworkConfig {
     /// What an invalid one takes away.
     pub trust_penalty_invalid: f64,
 
+    /// Whether the sender of a message may hear when it came to this node
+    /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
+    /// declined, and passes on what others answer.
+    pub trace_answer: bool,
+    /// Whether it may hear that it was this node.
+    pub trace_name: bool,
+
     /// A hint only: the id follows from the key. If it is given and differs, the start fails.
     pub node_id: Option<String>,
     /// The private key, if not at `data_dir/keys/private_key.pem`.
@@ -135,7 +142,7 @@ pub struct NetworkConfig {
 /// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
-        let node::NodeConfig { network: _, session, peers, gossip, trust } =
+        let node::NodeConfig { network: _, session, peers, gossip, trust, trace } =
             node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
@@ -179,6 +186,8 @@ impl Default for NetworkConfig {
             trust_decay_interval: trust.decay_interval.as_secs_f64(),
             trust_boost_message: trust.boost_message,
             trust_penalty_invalid: trust.penalty_invalid,
+            trace_answer: trace.answer,
+            trace_name: trace.name,
             node_id: None,
             private_key_path: None,
             key_passphrase_file: None,

@@ -329,6 +329,9 @@ impl CoreTask {
             Order::RecentDials { reply } => {
                 let _ = reply.send(recent_dials(&self.core, self.clock.now()));
             }
+            Order::Trace { message, reply } => {
+                let _ = reply.send(self.core.trace(self.clock.now(), &message));
+            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }

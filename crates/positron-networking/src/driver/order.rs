@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use positron_proto::{
-    id::{NodeId, Ticket},
+    id::{MessageId, NodeId, Ticket},
     identity::Verified,
     node::{Command, Outcome, Refused, Unacknowledged},
+    trace::MessageTrace,
     wire::message::AppMessage,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -93,6 +94,13 @@ pub(crate) enum Order {
     KnownNodes {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<KnownNode>>,
+    },
+    /// What is known of the way of a message.
+    Trace {
+        /// Which.
+        message: MessageId,
+        /// Whom to tell.
+        reply: oneshot::Sender<Option<MessageTrace>>,
     },
     /// Who is trusted.
     Trusted {

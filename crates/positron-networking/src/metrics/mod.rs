@@ -29,11 +29,11 @@ mod exposition;
 mod format;
 mod name;
 mod numbers;
-mod page;
 
 pub use application::{AllMetrics, HistogramSummary, MetricError, Metrics, Timer, get_metrics};
 pub use format::{MetricsFormat, PeerDetail};
-pub use page::page;
+pub use numbers::table;
+pub use positron_proto::metric::{LabelKey, Metric, MetricKind, Unit};
 
 pub(crate) use exposition::Exposition;
 pub(crate) use numbers::{NodeNumbers, SocketNumbers};

@@ -1,6 +1,7 @@
 //! All numbers of one node at one moment.
 
 use positron_proto::{
+    id::NodeId,
     metric::{Metric, MetricKind, Reading, Unit, counters},
     node::{AllCounters, AllLevels, NodeView, view::PeerView},
 };
@@ -74,7 +75,7 @@ impl NodeNumbers {
             PeerDetail::With => longest_connected(&view.peers),
         };
         Self {
-            node: view.id.short().to_string(),
+            node: beginning(&view.id),
             counters: view.counters,
             levels: view.levels,
             sockets,
@@ -103,7 +104,7 @@ fn longest_connected(peers: &[PeerView]) -> Vec<PeerNumbers> {
     oldest.sort_by_key(|peer| core::cmp::Reverse(peer.connected_for));
     let mut told: Vec<PeerNumbers> = Vec::new();
     for peer in oldest {
-        let name = peer.session.peer.id.short().to_string();
+        let name = beginning(&peer.session.peer.id);
         if told.len() >= MAX_METRIC_PEERS {
             break;
         }
@@ -115,6 +116,13 @@ fn longest_connected(peers: &[PeerView]) -> Vec<PeerNumbers> {
     told
 }
 
+/// Eight characters: for people to recognise, and short in every series.
+fn beginning(id: &NodeId) -> String {
+    let mut name = id.short();
+    name.truncate(8);
+    name
+}
+
 fn values_of(peer: &PeerView) -> [f64; PER_PEER.len()] {
     #[allow(clippy::cast_precision_loss)] // queues are far below 2^52 bytes
     let queued = peer.session.queued_bytes as f64;
@@ -122,7 +130,108 @@ fn values_of(peer: &PeerView) -> [f64; PER_PEER.len()] {
     [peer.connected_for.as_secs_f64(), round_trip.as_secs_f64(), queued, peer.score]
 }
 
-/// What each number of a node is, in the order in which they are told.
-pub(super) fn table() -> Vec<&'static Metric> {
-    NodeNumbers::default().iter().map(|(metric, _)| metric).collect()
+/// What each number of a node is, in the order in which they are told; at the end, those of single
+/// peers.
+pub fn table() -> Vec<&'static Metric> {
+    let of_node = NodeNumbers::default();
+    let of_node = of_node.iter().map(|(metric, _)| metric);
+    of_node.chain(&PER_PEER).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use positron_proto::{
+        handshake::Direction,
+        id::LinkId,
+        identity::Identity,
+        node::{NodeConfig, NodeCore, Snapshot},
+        rng::Seed,
+        session::sessions::{LinkKind, Peer, SessionView},
+        time::{Instant, Now},
+    };
+
+    use super::*;
+    use crate::{
+        limits::{MAX_OWN_SERIES, MAX_SERIES},
+        metrics::{Exposition, MetricsFormat},
+    };
+
+    /// A node with so many peers, of which each one's id begins like `alike - 1` others'.
+    fn crowded(peers: u32, alike: u32) -> NodeView {
+        let identity = Arc::new(Identity::from_seed([1; 32]));
+        let key = *identity.public_key();
+        let (config, now) = (NodeConfig::default(), Now::default());
+        let core = NodeCore::new(config, identity, Snapshot::default(), &Seed::from_number(1), now);
+        let mut view = core.view(now);
+        for n in 0..peers {
+            let mut id = [0xff; 32];
+            id[..4].copy_from_slice(&(n / alike).to_be_bytes());
+            id[28..].copy_from_slice(&n.to_be_bytes());
+            let peer = Peer {
+                id: NodeId::from_bytes(id),
+                key,
+                noise_static: [0; 32],
+                addr: ([10, 0, 0, 1], 1).into(),
+                direction: Direction::Inbound,
+                link: LinkId::of_core(u64::from(n)),
+                boot: 0,
+            };
+            let since = Instant::ORIGIN;
+            let (rtt, transport) = (Some(Duration::from_millis(3)), LinkKind::Udp);
+            let session = SessionView { peer, since, rtt, queued_bytes: usize::MAX, transport };
+            let connected_for = Duration::from_secs(u64::from(n));
+            view.peers.push(PeerView { session, score: 0.5, connected_for });
+        }
+        view
+    }
+
+    fn numbers(view: &NodeView, detail: PeerDetail) -> NodeNumbers {
+        NodeNumbers::new(view, SocketNumbers::default(), ApplicationStats::default(), detail)
+    }
+
+    fn series(text: &str) -> Vec<&str> {
+        text.lines().filter(|line| !line.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn the_size_of_the_text_is_bounded_whoever_is_connected_and_whatever_was_counted() {
+        /// Digits of the largest number, beyond the one of zero.
+        const MORE_DIGITS: usize = 19;
+        let view = crowded(1_000, 2);
+        for format in [MetricsFormat::OpenMetrics, MetricsFormat::Text] {
+            let text = |detail| {
+                Exposition::new(vec![numbers(&view, detail)], false, Vec::new()).text(format)
+            };
+            let without = text(PeerDetail::Without);
+            let count = series(&without).len();
+            assert!(count <= MAX_SERIES, "{count} series");
+            let most = without.len() + count * MORE_DIGITS;
+            assert!(most <= 64 * 1024, "{} bytes, {most} at the most", without.len());
+            let with = text(PeerDetail::With);
+            let more = series(&with).len() - count;
+            assert_eq!(more, MAX_METRIC_PEERS * PER_PEER.len());
+            assert!(count + more + MAX_OWN_SERIES <= 1_000, "{count} and {more} and the own");
+        }
+    }
+
+    #[test]
+    fn of_ids_that_begin_alike_one_is_told_and_who_stays_longest_is() {
+        let told = numbers(&crowded(1_000, 10), PeerDetail::With).peers;
+        assert_eq!(told.len(), MAX_METRIC_PEERS);
+        let names: Vec<_> = told.iter().map(|peer| peer.peer.as_str()).collect();
+        let longest: Vec<_> = (100 - MAX_METRIC_PEERS..100).map(|n| format!("{n:08x}")).collect();
+        assert_eq!(names, longest);
+    }
+
+    #[test]
+    fn the_table_promises_the_series_that_are_told() {
+        let view = crowded(0, 1);
+        let numbers = numbers(&view, PeerDetail::Without);
+        let of_node = table().len() - PER_PEER.len();
+        let promised: usize = table()[..of_node].iter().map(|metric| metric.series()).sum();
+        let text = Exposition::new(vec![numbers], false, Vec::new()).text(MetricsFormat::Text);
+        assert_eq!(series(&text).len(), promised + 1, "and what was built");
+    }
 }

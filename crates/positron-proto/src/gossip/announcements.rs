@@ -26,13 +26,6 @@ impl Announcements {
         self.fresh.len() >= MAX_UNANNOUNCED
     }
 
-    /// `peer` sent `item`: it need not be told.
-    pub(super) fn peer_has(&mut self, peer: NodeId, item: &MessageKey) {
-        if let Some(has) = self.fresh.get_mut(item) {
-            has.insert(peer);
-        }
-    }
-
     /// `peer` says that it has `ranges` of `sender`: it need not be told.
     pub(super) fn peer_has_all(&mut self, peer: NodeId, sender: NodeId, ranges: &Ranges) {
         for (item, has) in self.fresh.range_mut(MessageKey::all_of(sender)) {

@@ -6,6 +6,7 @@ use super::message_key::{MessageKey, same_claim};
 use crate::{
     id::NodeId,
     identity::Signed,
+    journey::Arrival,
     limits::{MAX_HOLDERS, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER},
     time::Instant,
     wire::message::AppMessage,
@@ -32,6 +33,8 @@ pub(super) struct Check {
     pub(super) from: Vec<NodeId>,
     /// The most hops that any of them left it.
     pub(super) ttl: u8,
+    /// How it came.
+    pub(super) arrival: Arrival,
 }
 
 /// What one peer has under verification.
@@ -59,6 +62,7 @@ impl ChecksUnderWay {
         item: MessageKey,
         from: NodeId,
         ttl: u8,
+        arrival: Arrival,
         claim: &Signed<AppMessage>,
     ) -> AddedCheck {
         let same = self.under_way.get_mut(&item);
@@ -82,7 +86,7 @@ impl ChecksUnderWay {
         load.claims += 1;
         load.bytes += bytes;
         self.count += 1;
-        let check = Check { claim: claim.clone(), heard, from: vec![from], ttl };
+        let check = Check { claim: claim.clone(), heard, from: vec![from], ttl, arrival };
         self.under_way.entry(item).or_default().push(check);
         AddedCheck::New
     }

@@ -4,6 +4,7 @@ use super::GossipMessage;
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verified},
+    journey::{Dropped, Nth, Step},
     misbehavior::Observation,
     wire::message::AppMessage,
 };
@@ -65,6 +66,15 @@ pub enum GossipEffect {
     },
     /// This sender has no floor any more: too many others were heard since.
     ForgetFloor(NodeId),
+    /// Something happened to a broadcast that was taken.
+    Traced {
+        /// Which.
+        nth: Nth,
+        /// What.
+        step: Step,
+    },
+    /// A broadcast was not taken when it came.
+    Dropped(Dropped),
     /// Something was seen of a peer.
     Observed {
         /// Of whom.

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    id::NodeId,
+    id::{MessageId, NodeId},
     identity::{Signed, Verified},
+    journey::{self, Arrival, DropReason, Dropped, Forwarding, Nth, Origin},
     limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
     metric::Level,
     misbehavior::{Misbehavior, Observation},
@@ -67,6 +68,8 @@ pub struct Gossip {
     pub(super) unheard: Ranges,
     /// The places of the peers that are up.
     present: PlaceSet,
+    /// The last message that was taken.
+    last: Nth,
     pub(super) deadlines: Deadlines<GossipWake>,
     pub(super) counters: GossipCounters,
 }
@@ -87,10 +90,13 @@ pub(super) enum GossipWake {
 /// A message that is new here.
 struct Rumour {
     item: MessageKey,
+    nth: Nth,
     /// Hops that it may still be pushed.
     ttl: u8,
     /// Who has it.
     has: BTreeSet<NodeId>,
+    /// Who of them sent it after another one: they have it from elsewhere, and hear that we do.
+    also: Vec<NodeId>,
 }
 
 impl Gossip {
@@ -106,7 +112,7 @@ impl Gossip {
         let mut window = MessageStore::new(cache_size, &remembered.floors);
         for message in remembered.messages {
             let item = MessageKey::of(message.content());
-            window.insert(now.mono, item, message, PlaceSet::default());
+            window.insert(now.mono, item, message, Nth::default(), PlaceSet::default());
         }
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
@@ -122,6 +128,7 @@ impl Gossip {
             receipts: Receipts::new(Step::of_window(cache_size)),
             unheard: Ranges::new(),
             present: PlaceSet::default(),
+            last: Nth::default(),
             deadlines,
             counters: GossipCounters::default(),
         }
@@ -144,9 +151,13 @@ impl Gossip {
         self.counters.published += 1;
         out.push_back(GossipEffect::Keep(message.clone()));
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
-        self.store.insert(now.mono, item, message.clone(), self.present);
+        let nth = self.last.next();
+        self.last = nth;
+        self.store.insert(now.mono, item, message.clone(), nth, self.present);
+        trace_taken(nth, message.id(), item, (Arrival::Own, Vec::new()), out);
         self.unheard.insert(item.sequence);
-        let rumour = Rumour { item, ttl: self.config.ttl, has: BTreeSet::new() };
+        let rumour =
+            Rumour { item, nth, ttl: self.config.ttl, has: BTreeSet::new(), also: Vec::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
     }
@@ -192,26 +203,35 @@ impl Gossip {
             } else {
                 kept.equivocated = true;
                 self.counters.equivocations += 1;
+                trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
                 self.observe_misbehavior(item.sender, Misbehavior::Equivocation, out);
             }
             return;
         }
         let heard = check.as_ref().map(|check| check.heard);
-        let (bringers, ttl) = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
+        let unknown = Arrival::Heard { from, at: now.mono, asked: false };
+        let (bringers, ttl, arrival) = check
+            .map_or((vec![from], ttl, unknown), |check| (check.from, check.ttl, check.arrival));
         if self.store.has_no_room_for(&item) {
             // The window filled up while it was checked.
             self.counters.postponed += 1;
+            trace_dropped(item, Some(message.id()), from, DropReason::NoRoom, out);
             bringers.into_iter().for_each(|peer| self.ask_again(now, item, peer));
             return;
         }
         let mut has: BTreeSet<NodeId> = [from, item.sender].into();
-        has.extend(bringers);
+        has.extend(&bringers);
         has.extend(self.wanted.end(&item));
         let awaited = self.all_but(&has);
-        if !self.store.insert(now.mono, item, message.clone(), awaited) {
+        let nth = self.last.next();
+        if !self.store.insert(now.mono, item, message.clone(), nth, awaited) {
             self.counters.stale += 1;
+            trace_dropped(item, Some(message.id()), from, DropReason::Stale, out);
             return;
         }
+        self.last = nth;
+        let also: Vec<NodeId> = bringers.into_iter().filter(|peer| *peer != from).collect();
+        trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
         if item.sender != self.me {
             self.counters.delivered += 1;
             if let Some(heard) = heard {
@@ -221,7 +241,13 @@ impl Gossip {
         }
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
-        self.push_eagerly(now, Rumour { item, ttl, has }, &message, Some(standings), out);
+        self.push_eagerly(
+            now,
+            Rumour { item, nth, ttl, has, also },
+            &message,
+            Some(standings),
+            out,
+        );
         if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
             let to: Vec<NodeId> = self.links.keys().copied().collect();
             self.counters.receipts_sent += 1;
@@ -244,16 +270,24 @@ impl Gossip {
         for peer in bringers {
             self.counters.forged += 1;
             self.observe_misbehavior(peer, Misbehavior::ForgedSignature, out);
+            trace_dropped(item, None, peer, DropReason::Forged, out);
         }
         self.wanted.hurry(now.mono, &item);
     }
 
     /// There was no room to check the claim of [`GossipEffect::Verify`]: nobody is to blame, and it
     /// is asked for again.
-    pub fn handle_unchecked(&mut self, now: Now, from: NodeId, claim: &Signed<AppMessage>) {
+    pub fn handle_unchecked(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        claim: &Signed<AppMessage>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
         let item = MessageKey::of(claim.content());
         self.checks.take(&item, claim);
         self.counters.verifications_deferred += 1;
+        trace_dropped(item, None, from, DropReason::NotChecked, out);
         self.ask_again(now, item, from);
     }
 
@@ -278,11 +312,19 @@ impl Gossip {
     }
 
     /// The session with `to` did not take this message ([`GossipEffect::Send`]).
-    pub fn handle_not_sent(&mut self, to: NodeId, message: &GossipMessage) {
-        if let (Some(link), GossipMessage::Gossip(_, message)) = (self.links.get_mut(&to), message)
-        {
-            let item = MessageKey::of(message.content());
+    pub fn handle_not_sent(
+        &mut self,
+        to: NodeId,
+        message: &GossipMessage,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let GossipMessage::Gossip(_, message) = message else { return };
+        let item = MessageKey::of(message.content());
+        if let Some(link) = self.links.get_mut(&to) {
             link.sent.forget(&item);
+        }
+        if let Some(kept) = self.store.get(&item) {
+            trace(kept.nth, journey::Step::NotSent(to), out);
         }
     }
 
@@ -367,32 +409,36 @@ impl Gossip {
     ) {
         self.counters.messages_received += 1;
         let item = MessageKey::of(claim.content());
-        self.announcements.peer_has(from, &item);
         let asked = self.note_answer(now, from, item);
         self.note_reached(now, from, item);
         if let Some(kept) = self.store.get(&item) {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
+                trace(kept.nth, journey::Step::Repeated(from), out);
                 return;
             }
             if kept.equivocated {
                 self.counters.equivocations += 1;
+                trace_dropped(item, None, from, DropReason::Equivocation, out);
                 return;
             }
         } else if self.store.is_old(&item) {
             self.counters.stale += 1;
+            trace_dropped(item, None, from, DropReason::Stale, out);
             if asked {
                 self.wanted.hurry(now.mono, &item);
             }
             return;
         } else if self.store.has_no_room_for(&item) {
             self.counters.postponed += 1;
+            trace_dropped(item, None, from, DropReason::NoRoom, out);
             self.ask_again(now, item, from);
             return;
         }
         let ttl = ttl.min(MAX_TTL);
         let heard = self.wanted.announced(&item).unwrap_or(now.mono);
-        match self.checks.add(heard, item, from, ttl, &claim) {
+        let arrival = Arrival::Heard { from, at: now.mono, asked };
+        match self.checks.add(heard, item, from, ttl, arrival, &claim) {
             AddedCheck::New => {
                 self.wanted.handle_push(&item);
                 out.push_back(GossipEffect::Verify { from, ttl, claim });
@@ -400,6 +446,7 @@ impl Gossip {
             AddedCheck::UnderWay => self.counters.duplicates += 1,
             AddedCheck::NoRoom => {
                 self.counters.verifications_deferred += 1;
+                trace_dropped(item, None, from, DropReason::NotChecked, out);
                 self.ask_again(now, item, from);
             }
         }
@@ -414,7 +461,7 @@ impl Gossip {
         standings: Option<&TrustTable>,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let Rumour { item, ttl, mut has } = rumour;
+        let Rumour { item, nth, ttl, mut has, also } = rumour;
         let welcome =
             |peer: &NodeId| standings.is_none_or(|standings| !standings.is_banned(peer, now.wall));
         let mut others: Vec<NodeId> = self
@@ -436,13 +483,16 @@ impl Gossip {
             let rest = others.split_off(self.config.fanout.min(others.len()));
             let to = core::mem::replace(&mut others, rest);
             if !to.is_empty() {
-                let push = GossipMessage::Gossip(ttl, message.claim().clone());
+                let (how, push) =
+                    (Forwarding::Push, GossipMessage::Gossip(ttl, message.claim().clone()));
+                trace(nth, journey::Step::Forwarded { to: to.clone(), how }, out);
                 out.push_back(GossipEffect::Send { to, message: push });
             }
         }
-        if others.is_empty() {
+        if others.is_empty() && also.is_empty() {
             return;
         }
+        has.retain(|peer| !also.contains(peer));
         self.announcements.add(item, has);
         let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
         self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
@@ -475,7 +525,7 @@ impl Gossip {
         }
         if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
             let number = item.sequence..=item.sequence;
-            self.store.handle_reached(now.mono, &item.sender, number, place, 1);
+            self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_| {});
         }
     }
 
@@ -547,6 +597,33 @@ impl Gossip {
             out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
         }
     }
+}
+
+/// Something happened to a broadcast that was taken.
+pub(super) fn trace(nth: Nth, step: journey::Step, out: &mut VecDeque<GossipEffect>) {
+    out.push_back(GossipEffect::Traced { nth, step });
+}
+
+fn trace_taken(
+    nth: Nth,
+    id: MessageId,
+    item: MessageKey,
+    (arrival, also): (Arrival, Vec<NodeId>),
+    out: &mut VecDeque<GossipEffect>,
+) {
+    let MessageKey { sender, sequence } = item;
+    trace(nth, journey::Step::Taken(Origin { id, sender, sequence, arrival, also }), out);
+}
+
+fn trace_dropped(
+    item: MessageKey,
+    id: Option<MessageId>,
+    from: NodeId,
+    why: DropReason,
+    out: &mut VecDeque<GossipEffect>,
+) {
+    let MessageKey { sender, sequence } = item;
+    out.push_back(GossipEffect::Dropped(Dropped { sender, sequence, id, from, why }));
 }
 
 /// The configured interval of anti-entropy, within reason.

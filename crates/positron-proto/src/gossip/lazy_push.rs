@@ -6,12 +6,13 @@ use super::{
     Gossip, GossipEffect, GossipMessage,
     announcements::send_all,
     fetches::Asked,
-    gossip::{GossipWake, interval},
+    gossip::{GossipWake, interval, trace},
     message_key::MessageKey,
     peer_state::{Comparison, Suspicion},
 };
 use crate::{
     id::NodeId,
+    journey::{self, Forwarding, Nth},
     limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
@@ -30,6 +31,7 @@ impl Gossip {
     ) {
         let mut fresh = self.announcements.take();
         fresh.retain(|item, _| self.store.get(item).is_some());
+        let mut told = BTreeMap::<MessageKey, Vec<NodeId>>::new();
         for &peer in self.links.keys() {
             if standings.is_banned(&peer, now.wall) {
                 continue;
@@ -39,9 +41,16 @@ impl Gossip {
                 if !has.contains(&peer) {
                     self.counters.ihave_sent += 1;
                     news.insert(item.sender, item.sequence);
+                    told.entry(*item).or_default().push(peer);
                 }
             }
             send_all(vec![peer], news, GossipMessage::IHave, out);
+        }
+        for (item, to) in told {
+            if let Some(kept) = self.store.get(&item) {
+                let how = Forwarding::Announce;
+                trace(kept.nth, journey::Step::Forwarded { to, how }, out);
+            }
         }
     }
 
@@ -67,12 +76,17 @@ impl Gossip {
             self.announcements.peer_has_all(from, *sender, ranges);
             // Who keeps the same does not answer.
             link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
+            let is_unasked = link.comparison.is_none();
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
-            self.note_all_reached(now, from, *sender, ranges);
+            self.note_all_reached(now, from, *sender, ranges, |nth| {
+                if is_unasked {
+                    trace(nth, journey::Step::Had(from), out);
+                }
+            });
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
                 if !self.wanted.handle_announcement(now.mono, item, from, peers) {
@@ -180,6 +194,8 @@ impl Gossip {
                     link.sent.note(now.mono, item, bytes);
                     self.counters.iwant_served += 1;
                     let message = GossipMessage::Gossip(0, kept.message.claim().clone());
+                    let (to, how) = (vec![from], Forwarding::Serve);
+                    trace(kept.nth, journey::Step::Forwarded { to, how }, out);
                     out.push_back(GossipEffect::Send { to: vec![from], message });
                 }
             }
@@ -330,7 +346,7 @@ impl Gossip {
                 self.wanted.handle_announcement(now.mono, item, from, peers);
             }
             receipt.insert_ranges(*sender, ranges.without(&unknown.into_iter().collect()));
-            self.note_all_reached(now, from, *sender, ranges);
+            self.note_all_reached(now, from, *sender, ranges, |_| {});
         }
         send_all(vec![from], receipt, GossipMessage::Receipt, out);
         self.trim(now, out);
@@ -350,13 +366,21 @@ impl Gossip {
                 self.counters.rate_limited += 1;
                 break;
             }
-            self.note_all_reached(now, from, *sender, ranges);
+            self.note_all_reached(now, from, *sender, ranges, |_| {});
         }
         self.trim(now, out);
     }
 
     /// `peer` has everything of `sender` in `ranges` that is kept here, as far as its budget goes.
-    fn note_all_reached(&mut self, now: Now, peer: NodeId, sender: NodeId, ranges: &Ranges) {
+    /// What it lacked until now is told.
+    fn note_all_reached(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        sender: NodeId,
+        ranges: &Ranges,
+        mut tell: impl FnMut(Nth),
+    ) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         if sender == self.me && !self.unheard.is_empty() {
             self.unheard = self.unheard.without(ranges);
@@ -364,7 +388,8 @@ impl Gossip {
         let Some(place) = link.place else { return };
         for range in ranges.iter() {
             let left = link.examining.handle_left(now.mono);
-            let examined = self.store.handle_reached(now.mono, &sender, range, place, left);
+            let store = &mut self.store;
+            let examined = store.handle_reached(now.mono, &sender, range, place, left, &mut tell);
             link.examining.take(now.mono, examined);
         }
     }

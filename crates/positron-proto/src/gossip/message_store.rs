@@ -14,6 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
+    journey::Nth,
     limits::{CROWDED_PART, RETENTION_AGE, RETENTION_BYTES, STEPS_PER_WINDOW},
     time::Instant,
     wire::{
@@ -81,6 +82,8 @@ pub(super) struct Kept {
     /// Whether a second content under its number was proved already.
     pub(super) equivocated: bool,
     pub(super) received: Instant,
+    /// Which of those that this process took.
+    pub(super) nth: Nth,
     /// The peers that it has not reached, of those that were up when it came.
     pub(super) awaited: PlaceSet,
 }
@@ -213,6 +216,7 @@ impl MessageStore {
         now: Instant,
         item: MessageKey,
         message: Verified<AppMessage>,
+        nth: Nth,
         awaited: PlaceSet,
     ) -> bool {
         if self.is_known(&item) {
@@ -240,7 +244,7 @@ impl MessageStore {
                 taking.front = taking.front.min(item.sequence);
             }
         }
-        let kept = Kept { message, equivocated: false, received: now, awaited };
+        let kept = Kept { message, equivocated: false, received: now, nth, awaited };
         share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
         true
@@ -252,7 +256,7 @@ impl MessageStore {
     }
 
     /// The peer at `place` has what is kept of `sender` within `range`, of which at most `limit`
-    /// are looked at; how many were.
+    /// are looked at; how many were. What it lacked until now is told.
     pub(super) fn handle_reached(
         &mut self,
         now: Instant,
@@ -260,12 +264,16 @@ impl MessageStore {
         range: RangeInclusive<u64>,
         place: Place,
         limit: usize,
+        mut tell: impl FnMut(Nth),
     ) -> usize {
         let Some(share) = self.shares.get_mut(sender) else { return 0 };
         let (mut examined, mut was_awaited) = (0, false);
         for kept in share.messages.range_mut(range).map(|(_, kept)| kept).take(limit) {
             examined += 1;
-            was_awaited |= kept.awaited.remove(place);
+            if kept.awaited.remove(place) {
+                was_awaited = true;
+                tell(kept.nth);
+            }
         }
         if was_awaited && share.fills(STEPS_PER_WINDOW, self.max_count) {
             share.note_taken(now, place, Step::of_window(self.max_count));

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    id::NodeId,
+    id::{MessageId, NodeId},
     limits::{
         MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
         MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
@@ -13,6 +13,7 @@ use crate::{
     subnet::Subnet,
     substream::NotOpened,
     time::Duration,
+    trace::AskTraceError,
 };
 
 /// Something that the application wants.
@@ -69,6 +70,12 @@ pub enum Command {
     OpenStream {
         /// To whom.
         to: NodeId,
+    },
+    /// Ask others for the way of a broadcast of ours: [`trace`](super::NodeCore::trace) tells what
+    /// they report. Completes at once with `Noted`.
+    Trace {
+        /// Which.
+        message: MessageId,
     },
     /// Treat a peer so from now on. Completes at once with `Noted`.
     Peer(PeerOrder),
@@ -198,6 +205,9 @@ pub enum Refused {
     /// There is no such subscription.
     #[error("there is no durable subscription {0:?}")]
     NoSubscription(String),
+    /// The message cannot be traced.
+    #[error(transparent)]
+    Trace(#[from] AskTraceError),
     /// Storage failed earlier, and why.
     #[error("storage failed: {0}")]
     StorageFailed(String),

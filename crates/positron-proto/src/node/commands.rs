@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
-    delivery_log::DeliveryLog, persistence::Awaited,
+    delivery_log::DeliveryLog, persistence::Awaited, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -36,6 +36,10 @@ impl Commands<'_> {
             }
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::OpenStream { to } => self.open_stream(now, to)?,
+            Command::Trace { message } => {
+                Tracing(self.0).ask(now, message)?;
+                self.noted()
+            }
             Command::Peer(order) => self.obey(now, order)?,
             Command::Stop => self.stop(now),
         })
@@ -113,9 +117,14 @@ impl Commands<'_> {
             return Err(Refused::AgainstOurselves);
         }
         order.obey(now, (&mut self.0.trust, &mut self.0.peers), &mut self.0.queues)?;
+        Ok(self.noted())
+    }
+
+    /// It is done already.
+    fn noted(&mut self) -> Ticket {
         let ticket = self.0.publisher.ticket();
         self.0.emit(Event::Completed { ticket, outcome: Outcome::Noted });
-        Ok(ticket)
+        ticket
     }
 
     fn join(&mut self, now: Now, address: String) -> Result<Ticket, Refused> {

@@ -16,6 +16,7 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
+    tracing::Tracing,
     view::{NodeView, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -23,7 +24,7 @@ use crate::{
     datagram::contract::Transmit,
     direct::{self, Direct},
     gossip::Gossip,
-    id::{NetworkId, NodeId, Ticket},
+    id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
     misbehavior::Misbehavior,
     peers::{KnownPeer, Peers},
@@ -37,6 +38,7 @@ use crate::{
     substream::{SubstreamId, SubstreamOrder, Substreams},
     succession::Successions,
     time::{Instant, Now},
+    trace::{MessageTrace, Traces},
     trust::Trust,
     wire::frame::CloseReason,
 };
@@ -66,6 +68,7 @@ pub struct NodeCore {
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) successions: Successions,
+    pub(super) traces: Traces,
     pub(super) pending: PendingVerification,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
@@ -112,6 +115,7 @@ impl NodeCore {
             substreams: Substreams::default(),
             trust,
             successions: Successions::new(id, snapshot.successions),
+            traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             pending: PendingVerification::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
@@ -223,6 +227,11 @@ impl NodeCore {
         self.flush_and_route(now);
     }
 
+    /// What is known of the way of a message; nothing, if it never came or is forgotten.
+    pub fn trace(&self, now: Now, message: &MessageId) -> Option<MessageTrace> {
+        self.traces.trace(now, message)
+    }
+
     /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -249,6 +258,7 @@ impl NodeCore {
             (self.requests.poll_timeout(), Wake::Requests),
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
+            (self.traces.poll_timeout(), Wake::Trace),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
@@ -341,6 +351,7 @@ impl NodeCore {
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
                 succession: self.successions.counters(),
+                trace: self.traces.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -382,6 +393,7 @@ impl NodeCore {
         self.requests.handle_timeout(now, &mut self.queues.requests);
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
+        self.traces.handle_timeout(now, &mut self.queues.trace);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
@@ -419,6 +431,7 @@ impl NodeCore {
             self.route_until_idle(now);
         }
         while let Some((to, ticket, message)) = self.publisher.next_direct(now) {
+            Tracing(self).handle_direct(now, &message, Some(to));
             let up = self.sessions.is_up(&to);
             if self.direct.send(now, to, message, ticket, up, &mut self.queues.direct).is_err() {
                 self.publisher.direct_over(ticket);

@@ -1,10 +1,13 @@
 //! What the wiring counts.
 
 use super::{
-    ends::{DialEnd, EndedBy, SessionEnd},
+    end_label::{DialEnd, SessionEnd},
     rooms::RoomName,
 };
-use crate::metric::{Way, counters};
+use crate::{
+    metric::{Way, counters},
+    reason::By,
+};
 
 counters! {
     /// What the wiring itself counts.
@@ -42,7 +45,7 @@ counters! {
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them."
         high "Peers take less than is said: publish less at a time, or connect faster ones.";
     messages: Counter Count "Messages of each room." by (Way RoomName);
-    sessions_lost: Counter Count "Sessions that ended." by (EndedBy SessionEnd)
+    sessions_lost: Counter Count "Sessions that ended." by (By SessionEnd)
         high "See REASONS.md for what each reason means and what to do.";
     dials_ended: Counter Count "Dials that ended." by (DialEnd)
         high "See REASONS.md for what each reason means and what to do.";

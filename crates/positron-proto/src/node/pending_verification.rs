@@ -13,6 +13,7 @@ use crate::{
     metric::{Histogram, Level},
     succession::{Acceptance, Succession},
     time::Instant,
+    trace::TraceOrder,
     wire::{message::AppMessage, record::PeerRecord},
 };
 
@@ -29,6 +30,15 @@ pub(super) enum Claim {
     Acceptance(Signed<Acceptance>),
     /// What the old key of a succession signed.
     Succession(Signed<Succession>),
+    /// That the sender of a message wants to know its way.
+    Trace {
+        /// How far the question is still to be passed on.
+        hops: u8,
+        /// When it came.
+        arrived: Instant,
+        /// What is signed.
+        order: Signed<TraceOrder>,
+    },
 }
 
 #[derive(Debug)]
@@ -173,7 +183,7 @@ impl Claim {
     fn bytes(&self) -> usize {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
-            Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) => 512,
+            Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) | Self::Trace { .. } => 512,
         }
     }
 
@@ -183,6 +193,7 @@ impl Claim {
             Self::Record(claim) => claim.job(network),
             Self::Acceptance(claim) => claim.job(network),
             Self::Succession(claim) => claim.job(network),
+            Self::Trace { order, .. } => order.job(network),
         }
     }
 }

@@ -214,7 +214,8 @@ impl Refused {
             | Self::TooManyAddresses
             | Self::SubscriptionName(_)
             | Self::TooManySubscriptions
-            | Self::NoSubscription(_) => return None,
+            | Self::NoSubscription(_)
+            | Self::Trace(_) => return None,
         })
     }
 }

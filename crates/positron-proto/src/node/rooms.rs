@@ -24,6 +24,7 @@ use crate::{
     succession::{
         Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels, SuccessionMessage,
     },
+    trace::{TraceConfig, TraceCounters, TraceEffect, TraceMessage},
     trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels},
     wire::Malformed,
 };
@@ -38,6 +39,7 @@ messages! {
     Request(RequestMessage) "request" "Requests.";
     Substream(SubstreamMessage) "substream" "Streams between nodes.";
     Succession(SuccessionMessage) "succession" "Keys that gave way to others.";
+    Trace(TraceMessage) "trace" "The way of messages.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -54,6 +56,8 @@ pub struct NodeConfig {
     pub gossip: GossipConfig,
     /// Trust.
     pub trust: TrustConfig,
+    /// Traces.
+    pub trace: TraceConfig,
 }
 
 impl Default for NodeConfig {
@@ -64,6 +68,7 @@ impl Default for NodeConfig {
             peers: PeersConfig::default(),
             gossip: GossipConfig::default(),
             trust: TrustConfig::default(),
+            trace: TraceConfig::default(),
         }
     }
 }
@@ -135,6 +140,7 @@ pub(super) struct RoomQueues {
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
     pub(super) succession: VecDeque<SuccessionEffect>,
+    pub(super) trace: VecDeque<TraceEffect>,
 }
 
 /// Why the node wants to be woken.
@@ -155,6 +161,8 @@ pub enum Wake {
     Substream,
     /// Decay of scores.
     Trust,
+    /// Traces whose answers are waited for.
+    Trace,
     /// Links that are not read for a while.
     HeldLinks,
     /// Changes that wait for their time.
@@ -182,6 +190,8 @@ pub struct AllCounters {
     pub substream: SubstreamCounters,
     /// Keys that gave way to others.
     pub succession: SuccessionCounters,
+    /// The way of messages.
+    pub trace: TraceCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -190,11 +200,11 @@ impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Reading<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
-        let Self { requests, substream, succession, node, .. } = self;
+        let Self { requests, substream, succession, trace, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        let keys = succession.iter();
-        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(keys).chain(node.iter())
+        let rest = succession.iter().chain(trace.iter()).chain(node.iter());
+        links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
     }
 }
 

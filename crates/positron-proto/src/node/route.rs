@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, ends::EndedBy, inheritance::Inheritance, pending_verification::Claim,
+    commands::Commands, inheritance::Inheritance, pending_verification::Claim,
     persistence::Awaited, pushes::Push, recognition::Recognition, rooms::RoomName,
-    verification::Verification,
+    tracing::Tracing, verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -67,6 +67,8 @@ impl NodeCore {
                 self.route_trust(now, out);
             } else if let Some(out) = self.queues.succession.pop_front() {
                 Inheritance(self).route(now, out);
+            } else if let Some(out) = self.queues.trace.pop_front() {
+                Tracing(self).route(now, out);
             } else {
                 break;
             }
@@ -108,7 +110,7 @@ impl NodeCore {
                     let there = there.parse().ok();
                     self.handle_used_twice(now, self.id(), Vec::from_iter(there));
                 }
-                let ended = (EndedBy::of(&reason), (&reason).into());
+                let ended = ((&reason).into(), (&reason).into());
                 self.counters.sessions_lost.add(ended, 1);
                 self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
                 self.gossip.peer_down(now, peer, &mut self.queues.gossip);
@@ -116,6 +118,7 @@ impl NodeCore {
                 self.requests.peer_down(now, peer, &mut self.queues.requests);
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.successions.peer_down(&peer);
+                self.traces.peer_down(now, peer, &mut self.queues.trace);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -238,6 +241,8 @@ impl NodeCore {
             gossip::GossipEffect::GivenUp { message, peers } => {
                 self.emit(Event::BroadcastOutran { message, peers });
             }
+            gossip::GossipEffect::Traced { nth, step } => self.traces.handle_step(now, nth, step),
+            gossip::GossipEffect::Dropped(dropped) => self.traces.handle_dropped(now, dropped),
             gossip::GossipEffect::Observed { peer, what } => {
                 self.trust.observe(now, peer, what, &mut self.queues.trust);
             }
@@ -257,12 +262,16 @@ impl NodeCore {
             }
             direct::DirectEffect::Deliver(message) => {
                 let from = message.content().sender.node_id();
+                Tracing(self).handle_direct(now, &message, None);
                 self.deliver(now, &message, SequenceKind::Direct, from);
             }
             direct::DirectEffect::Completed { ticket, outcome } => {
                 let Some(id) = self.publisher.direct_over(ticket) else { return };
                 let outcome = match outcome {
-                    Ok(()) => Outcome::Delivered(id),
+                    Ok(()) => {
+                        self.traces.handle_direct_arrived(&id);
+                        Outcome::Delivered(id)
+                    }
                     Err(why) => Outcome::Undelivered(why),
                 };
                 self.emit(Event::Completed { ticket, outcome });
@@ -392,6 +401,7 @@ impl NodeCore {
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
+        self.traces.peer_up(now, peer.id);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -431,6 +441,7 @@ impl NodeCore {
                 self.substreams.handle_message(now, from, message, &mut self.queues.substream);
             }
             Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
+            Message::Trace(message) => Tracing(self).handle_message(now, from, message),
         }
     }
 
@@ -455,7 +466,7 @@ impl NodeCore {
 
     /// Queues an encoded message; returns whether the session took it. It tells of its arrival if
     /// there is a ticket.
-    fn send(
+    pub(super) fn send(
         &mut self,
         now: Now,
         to: NodeId,
@@ -492,7 +503,7 @@ impl NodeCore {
             let ticket = large.map(|_| self.publisher.ticket());
             let flow = Flow { lane, of };
             if !self.send(now, to, RoomName::Gossip, flow, body.clone(), ticket) {
-                self.gossip.handle_not_sent(to, message);
+                self.gossip.handle_not_sent(to, message, &mut self.queues.gossip);
             } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
                 self.pushes.add(ticket, Push { to, sender, sequence });
             }

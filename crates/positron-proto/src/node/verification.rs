@@ -2,7 +2,7 @@
 
 use super::{
     CheckId, Effect, NodeCore, held_links::HeldFor, inheritance::Inheritance,
-    pending_verification::Claim,
+    pending_verification::Claim, tracing::Tracing,
 };
 use crate::{
     id::NodeId,
@@ -27,9 +27,12 @@ impl Verification<'_> {
             Err(claim) => match *claim {
                 Claim::Gossip(_, claim) => {
                     self.0.counters.verifications_dropped += 1;
-                    self.0.gossip.handle_unchecked(now, from, &claim);
+                    let out = &mut self.0.queues.gossip;
+                    self.0.gossip.handle_unchecked(now, from, &claim, out);
                 }
-                Claim::Record(_) => self.0.counters.verifications_dropped += 1,
+                Claim::Record(_) | Claim::Trace { .. } => {
+                    self.0.counters.verifications_dropped += 1;
+                }
                 Claim::Acceptance(_) | Claim::Succession(_) => {
                     self.0.counters.verifications_dropped += 1;
                     self.0.successions.handle_unchecked(from);
@@ -93,6 +96,9 @@ impl Verification<'_> {
                     }
                     None => self.0.peers.handle_refuted(now, from, node, &mut self.0.queues.peers),
                 }
+            }
+            Claim::Trace { hops, arrived, order } => {
+                Tracing(self.0).handle_verdict(now, (from, hops, arrived), order, verdict);
             }
             Claim::Acceptance(claim) => Inheritance(self.0).handle_accepted(from, claim, verdict),
             Claim::Succession(claim) => {

@@ -34,9 +34,10 @@ counters! {
     pub struct PeersLevels of "peers";
 
     slots: Level Count "Slots that peers take, reserved ones apart."
-        high "Raise `max_peers` if the machine can bear more.";
+        high "Nothing; raise `max_peers` if the machine can bear more.";
     slots_inbound: Level Count "Of them, those of peers that dialled this node."
-        high "Raise `max_inbound` if the machine can bear more.";
+        high "Nothing; raise `max_inbound` if the machine can bear more.";
+    wanted: Gauge Count "Peers that there should be at least (`min_peers`).";
     dialling: Level Count "Dials under way that may become links."
         high "Many addresses do not answer: see `positron_node_dials_ended_total`.";
     book: Level Count "Nodes in the address book."

@@ -464,6 +464,7 @@ impl Peers {
         PeersLevels {
             slots: self.links.slots_used(),
             slots_inbound: self.links.inbound_used(),
+            wanted: u64::try_from(self.min_peers()).unwrap_or(u64::MAX),
             dialling: Level::new(self.dialer.connecting(), MAX_DIALS),
             book: Level::new(self.book.len(), MAX_BOOK),
         }

@@ -261,9 +261,9 @@ impl Conversation {
     }
 
     /// Appends messages of these lanes to a record, until it is full or none is left. A record has
-    /// [`MAX_RECORD`] bytes, but one message that needs more may have `largest`: only beyond that is
-    /// it cut, or where no more than `allowed` bytes may go of all lanes that can wait; what goes of
-    /// them is taken off.
+    /// [`MAX_RECORD`] bytes, but one message that needs more may have `largest`: only beyond that
+    /// is it cut, or where no more than `allowed` bytes may go of all lanes that can wait; what
+    /// goes of them is taken off.
     pub(super) fn put(
         &mut self,
         lanes: &[Lane],

@@ -29,7 +29,7 @@ use crate::{
     },
     metric::{Family, Level, Way},
     rng::Rng,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{
         body::Body,
         frame::{CloseReason, Frame, Lane},
@@ -451,6 +451,11 @@ impl Sessions {
     /// Whether there is a session with `peer`.
     pub fn is_up(&self, peer: &NodeId) -> bool {
         self.conversations.is_up(peer)
+    }
+
+    /// How long a round trip to `peer` takes, smoothed, if that is known.
+    pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
+        self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
     }
 
     /// Live sessions in order of the peer's id.

@@ -41,7 +41,7 @@ pub(crate) fn all() -> Vec<(&'static str, String, Vec<u8>)> {
 /// Each claim as it was signed, cut, with a byte too many, and with a byte changed here and there.
 fn claims() -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
-    for claim in 0..5_u8 {
+    for claim in 0..6_u8 {
         all.push((format!("{claim}.genuine"), vec![claim, 0]));
         all.push((format!("{claim}.cut"), vec![claim, 1, 0, 113]));
         for at in [0, 31, 32, 39, 40, 71, 72, 76, 77, 80, 111, 112, 115, 116] {
@@ -144,7 +144,7 @@ fn lives() -> Vec<(String, Vec<u8>)> {
         ("no_disk", &[up, &[30, 0, 8, 34, 0, 30, 1, 8, 39, 15, 30, 2, 8], gossip]),
         ("clocks", &[up, &[53, 30, 0], gossip, &[53, 35, 1, 4, 0, 0, 1, 47, 17, 30, 0, 8]]),
         ("in_parts", &[up, &[24, 4, 0, 5, 8, 3, 9, 10, 24, 5, 0, 200, 24, 7, 30, 5]]),
-        ("odd_frames", &[up, &[24, 0, 1, 24, 1, 1, 24, 2, 1, 0, 24, 9, 3, 24, 3, 4, 2, 0]]),
+        ("odd_frames", &[up, &[24, 0, 1, 24, 1, 1, 24, 2, 1, 0, 24, 9, 3, 24, 3, 5, 2, 0]]),
         ("raw_record", &[up, &[24, 10, 0, 4, 3, 0, 0, 1, 42, 0, 0, 24, 10, 1, 1, 0xFF]]),
         ("many_pings", &[up, &[24, 11, 0, 24, 11, 0, 24, 11, 0]]),
         ("strangers", &[&[44, 1, 45, 0, 8, 0x42, 1, 1, 0, 0, 0, 0, 0, 54, 4, 0x42, 1, 1, 0]]),

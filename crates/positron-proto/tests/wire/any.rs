@@ -6,15 +6,19 @@ use bytes::Bytes;
 use positron_proto::{
     direct::DirectMessage,
     gossip::GossipMessage,
-    id::NodeId,
+    id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
-    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_TTL},
+    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL},
     node::Message,
     peers::PeersMessage,
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
     time::WallTime,
+    trace::{
+        NodePrefix, SampledNode, SlowestHop, TraceAnswer, TraceMessage, TraceOrder, TraceSum,
+        TraceTag,
+    },
     wire::{
         Address, Reader,
         frame::{CloseReason, Frame, Lane},
@@ -132,7 +136,71 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         any_request_message().prop_map(Message::from),
         prop::collection::vec(any_succession(), 1..5)
             .prop_map(|told| SuccessionMessage(told).into()),
+        any_trace_message().prop_map(Message::from),
     ]
+}
+
+fn any_trace_message() -> impl Strategy<Value = TraceMessage> {
+    let hops = 0..=MAX_TRACE_DEPTH;
+    let answer = prop_oneof![
+        (any::<u32>(), any::<u32>(), any_trace_sum())
+            .prop_map(|(age, held, sum)| { TraceAnswer::Sum { age, held, sum: Box::new(sum) } }),
+        Just(TraceAnswer::NotYours),
+        Just(TraceAnswer::Forgotten),
+        Just(TraceAnswer::Busy),
+    ];
+    prop_oneof![
+        (hops, any_key(), any::<[u8; 32]>(), any::<u64>(), any_signature()).prop_map(
+            |(hops, sender, message, at, signature)| {
+                let message = MessageId::from_bytes(message);
+                let order = TraceOrder { sender, message, at: WallTime::from_unix_micros(at) };
+                TraceMessage::Ask { hops, order: Signed::new(order, signature) }
+            }
+        ),
+        (any::<[u8; 16]>(), answer)
+            .prop_map(|(tag, answer)| TraceMessage::Answer { tag: TraceTag(tag), answer }),
+    ]
+}
+
+/// One whose numbers fit each other.
+fn any_trace_sum() -> impl Strategy<Value = TraceSum> {
+    let three_bytes = || 0..1_u32 << 24;
+    let node = (any::<[u8; 6]>(), any::<[u8; 3]>(), 0..16_u8, three_bytes(), three_bytes())
+        .prop_map(|(node, parent, depth, hop, total)| {
+            let (node, parent) = (NodePrefix(node), NodePrefix(parent));
+            SampledNode { node, parent, depth, hop, total }
+        });
+    let slowest = (any::<[u8; 6]>(), any::<[u8; 6]>(), 0..16_u8, any::<u32>()).prop_map(
+        |(from, to, depth, micros)| SlowestHop {
+            from: NodePrefix(from),
+            to: NodePrefix(to),
+            depth,
+            micros,
+        },
+    );
+    let counts = (prop::array::uniform16(0..1_000_000_u32), prop::array::uniform5(0..1_u32 << 30));
+    let flags = (any::<bool>(), any::<bool>(), any::<u32>(), 1..1_u32 << 30);
+    let sample = prop::collection::vec(node, MAX_TRACE_SAMPLE);
+    (counts, flags, prop::option::of(slowest), sample, 0..16_usize).prop_map(
+        |((depths, lost), (implausible, named, longest, declined), slowest, mut sample, at)| {
+            let reached = depths.iter().sum::<u32>();
+            let mut holds = [0; 16];
+            holds[at] = declined - 1;
+            sample.truncate(usize::try_from(reached).unwrap());
+            TraceSum {
+                reached,
+                declined,
+                lost,
+                depths,
+                holds,
+                longest,
+                slowest,
+                implausible,
+                named,
+                sample,
+            }
+        },
+    )
 }
 
 /// Two keys, two signatures.

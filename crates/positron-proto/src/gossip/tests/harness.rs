@@ -199,6 +199,7 @@ impl Node {
                 }
                 GossipEffect::GivenUp { message, peers } => self.given_up.push((message, peers)),
                 GossipEffect::Observed { peer, what } => self.observed.push((peer, what)),
+                GossipEffect::Traced { .. } | GossipEffect::Dropped(_) => {}
             }
         }
         let (kept, _) = self.gossip.kept();

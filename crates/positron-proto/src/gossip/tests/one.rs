@@ -255,7 +255,7 @@ fn a_message_without_room_for_its_check_is_asked_for_again() {
     let mut out = std::collections::VecDeque::new();
     let push = GossipMessage::Gossip(3, claim.clone());
     node.gossip.handle_message(at(START), peer(1), push, &node.standings, &mut out);
-    node.gossip.handle_unchecked(at(START), peer(1), &claim);
+    node.gossip.handle_unchecked(at(START), peer(1), &claim, &mut out);
     let questions = asked(&node.pass(START, WANT_DELAY));
     assert_eq!(questions, [(peer(1), holdings(peer(9), [0]))]);
     node.hear(at(WANT_DELAY), peer(1), GossipMessage::Gossip(0, claim));

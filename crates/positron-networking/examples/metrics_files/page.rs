@@ -1,28 +1,28 @@
-//! The page that people read, made from the table.
+//! The page that people read.
 
 use std::fmt::Write as _;
 
-use positron_proto::metric::{Metric, MetricKind};
-
-use super::numbers::{PER_PEER, table};
-use crate::limits::{MAX_METRIC_PEERS, MAX_OWN_SERIES, MAX_SERIES};
+use positron_networking::{
+    limits::{MAX_METRIC_PEERS, MAX_OWN_SERIES, MAX_SERIES},
+    metrics::{Metric, MetricKind, table},
+};
 
 /// `METRICS.md`: every number of a node, what it is, and what to do when it is high.
-pub fn page() -> String {
+pub(crate) fn page() -> String {
     let mut page = HEAD.to_owned();
     let _ = writeln!(
         page,
         "A node has at most {MAX_SERIES} series, whatever peers do: labels have the words of this \
          page and no others. Beside them stand at most {MAX_OWN_SERIES} of the application's own \
          (`positron_networking::metrics::get_metrics`), and, with `?collect=peers`, at most \
-         {MAX_METRIC_PEERS} peers by the beginnings of their ids. Every series is there from the \
-         start. Where a process runs several nodes, each series has a label `node` too. What is \
-         bounded has two names, `_used` and `_limit`, so that `_used / _limit` tells everywhere \
-         how near the edge is. `positron_build_info` says in its labels `version` and `commit` \
-         what runs."
+         {MAX_METRIC_PEERS} peers by the beginnings of their ids. Every series of a node is there \
+         from its start. Where a process runs several nodes, each series has a label `node` too. \
+         What is bounded has two names, `_used` and `_limit`, so that `_used / _limit` tells \
+         everywhere how near the edge is. `positron_build_info` says in its labels `version` and \
+         `commit` what runs."
     );
     let mut room = "";
-    for metric in table().into_iter().chain(&PER_PEER) {
+    for metric in table() {
         if metric.room != room {
             room = metric.room;
             let _ = writeln!(page, "\n## {room}\n\n{COLUMNS}");
@@ -47,8 +47,8 @@ fn row(metric: &Metric) -> String {
 
 const HEAD: &str = "# Metrics
 
-Made from the table in the code: `cargo run -p positron-networking --example metrics_page` \
-prints it. Do not edit it.
+Made from the tables in the code by \
+`cargo run -p positron-networking --example metrics_files`; not to be edited.
 
 ";
 

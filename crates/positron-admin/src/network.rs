@@ -1,0 +1,258 @@
+//! A simulated network, or a recording of one, behind the page: the truth about all nodes, and what
+//! may be done to them.
+
+use std::{fmt::Debug, net::SocketAddr, sync::Arc, time::SystemTime};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    middleware,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use positron_networking::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    door::{Door, NotLoopback},
+    gate,
+    moment::rfc3339,
+    page,
+    reel::Reel,
+    refusal::Refusal,
+    routes::told::Told,
+    server::{ServerError, serve_bearers},
+    token::Token,
+};
+
+/// Who is up and who is linked, now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkPicture {
+    /// Every node, and whether its process runs.
+    pub nodes: Vec<(NodeId, bool)>,
+    /// Pairs of nodes, by their places above, that hold a session with each other.
+    pub links: Vec<(usize, usize)>,
+}
+
+/// What is done to a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NetworkAction {
+    /// A part of all nodes cannot reach the others.
+    Partition {
+        /// Which part: above 0 and below 1.
+        part: f64,
+    },
+    /// Everything between nodes is as it was at the beginning.
+    Heal,
+    /// The process of a node dies.
+    Kill {
+        /// Which node.
+        node: usize,
+    },
+    /// A process starts on a node again.
+    Start {
+        /// Which node.
+        node: usize,
+    },
+    /// Everything between nodes is late.
+    Slow {
+        /// By up to so many milliseconds.
+        ms: u64,
+    },
+}
+
+/// A network that is simulated.
+pub trait SimulatedNetwork: Debug + Send + Sync {
+    /// What there is now.
+    fn picture(&self) -> NetworkPicture;
+
+    /// Does something to it, soon.
+    ///
+    /// # Errors
+    /// It cannot be done to this one, in words.
+    fn act(&self, action: NetworkAction) -> Result<(), String>;
+}
+
+/// The page over a simulated network, on this machine alone, until it is dropped.
+#[derive(Debug)]
+pub struct NetworkServer {
+    address: SocketAddr,
+    token: Token,
+    task: JoinHandle<()>,
+}
+
+impl NetworkServer {
+    /// Listens at `address`, which must be one of loopback; port 0 is a free one. Within a tokio
+    /// runtime. The token is another one each time.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn listen(
+        address: SocketAddr,
+        network: Arc<dyn SimulatedNetwork>,
+        reel: Reel,
+    ) -> Result<Self, ServerError> {
+        if !address.ip().is_loopback() {
+            return Err(ServerError::NotLoopback(NotLoopback(address)));
+        }
+        let token = Token::random().map_err(ServerError::Token)?;
+        let unbound = |error| ServerError::Bind(address, error);
+        let listener = TcpListener::bind(address).await.map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+        let door = Door::Bearer { token: Arc::new(token.clone()), address };
+        let router =
+            router(Shown { network, reel }).layer(middleware::from_fn_with_state(door, gate::pass));
+        let task = tokio::spawn(serve_bearers(listener, router));
+        Ok(Self { address, token, task })
+    }
+
+    /// What a browser is to open. The token is behind a `#`, so that it is sent to nobody.
+    pub fn page(&self) -> String {
+        format!("http://{}/#token={}", self.address, self.token.reveal())
+    }
+}
+
+impl Drop for NetworkServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the routes answer from.
+#[derive(Clone, Debug)]
+struct Shown {
+    network: Arc<dyn SimulatedNetwork>,
+    reel: Reel,
+}
+
+fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/livez", get(async || Json(json!({ "live": true }))))
+        .route("/v1/topology", get(topology))
+        .route("/v1/recording", get(recording))
+        .route("/v1/actions/partition", post(partition))
+        .route("/v1/actions/heal", post(heal))
+        .route("/v1/actions/kill", post(kill))
+        .route("/v1/actions/start", post(start))
+        .route("/v1/actions/slow", post(slow))
+        .fallback(page::answer)
+        .method_not_allowed_fallback(gate::wrong_method)
+        .with_state(shown)
+}
+
+async fn topology(State(shown): State<Shown>) -> Json<Value> {
+    let NetworkPicture { nodes, links } = shown.network.picture();
+    let name = |place: &usize| nodes.get(*place).map(|(id, _)| id);
+    let edges = links.iter().map(|(a, b)| json!({ "a": name(a), "b": name(b), "heard": false }));
+    let edges: Vec<Value> = edges.collect();
+    let told = nodes.iter().map(|(id, up)| json!({ "id": id, "me": false, "up": up }));
+    Json(json!({
+        "truth": true,
+        "at": rfc3339(SystemTime::now()),
+        "nodes": told.collect::<Vec<_>>(),
+        "edges": edges,
+    }))
+}
+
+async fn recording(State(shown): State<Shown>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], shown.reel.body())
+}
+
+/// It will be done.
+#[derive(Debug, Serialize)]
+struct Done {
+    done: &'static str,
+}
+
+/// Nothing else is to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoBody {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartBody {
+    part: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeBody {
+    node: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlowBody {
+    ms: u64,
+}
+
+/// Milliseconds that everything may be late: beyond it nodes take each other for dead anyway.
+const MAX_SLOW_MS: u64 = 10_000;
+
+async fn partition(
+    State(shown): State<Shown>,
+    Told(PartBody { part }): Told<PartBody>,
+) -> Result<Json<Done>, Refusal> {
+    if !(part > 0.0 && part < 1.0) {
+        return Err(Refusal::bad("bad_part", "`part` is above 0 and below 1"));
+    }
+    shown.act("partitioned", NetworkAction::Partition { part })
+}
+
+async fn heal(
+    State(shown): State<Shown>,
+    Told(NoBody {}): Told<NoBody>,
+) -> Result<Json<Done>, Refusal> {
+    shown.act("healed", NetworkAction::Heal)
+}
+
+async fn kill(
+    State(shown): State<Shown>,
+    Told(NodeBody { node }): Told<NodeBody>,
+) -> Result<Json<Done>, Refusal> {
+    shown.at(node, "killed", NetworkAction::Kill { node })
+}
+
+async fn start(
+    State(shown): State<Shown>,
+    Told(NodeBody { node }): Told<NodeBody>,
+) -> Result<Json<Done>, Refusal> {
+    shown.at(node, "started", NetworkAction::Start { node })
+}
+
+async fn slow(
+    State(shown): State<Shown>,
+    Told(SlowBody { ms }): Told<SlowBody>,
+) -> Result<Json<Done>, Refusal> {
+    if ms > MAX_SLOW_MS {
+        let sentence = format!("`ms` is {MAX_SLOW_MS} at most");
+        return Err(Refusal::bad("too_slow", sentence));
+    }
+    shown.act("slowed", NetworkAction::Slow { ms })
+}
+
+impl Shown {
+    fn act(&self, done: &'static str, action: NetworkAction) -> Result<Json<Done>, Refusal> {
+        let refused = |why| Refusal::new(StatusCode::CONFLICT, "not_possible", why);
+        self.network.act(action).map_err(refused)?;
+        Ok(Json(Done { done }))
+    }
+
+    fn at(
+        &self,
+        node: usize,
+        done: &'static str,
+        action: NetworkAction,
+    ) -> Result<Json<Done>, Refusal> {
+        let nodes = self.network.picture().nodes.len();
+        if node >= nodes {
+            let sentence = format!("there are {nodes} nodes, counted from 0");
+            return Err(Refusal::unknown("unknown_node", sentence));
+        }
+        self.act(done, action)
+    }
+}

@@ -1,0 +1,227 @@
+/** What the node answers. Fields that an older node does not know are optional. */
+
+export type Direction = "inbound" | "outbound";
+export type Transport = "udp" | "tcp";
+
+export interface Check {
+  check: string;
+  ok: boolean;
+  reason?: string | null;
+  remedy?: string | null;
+}
+
+export interface Health {
+  ready: boolean;
+  sentence: string;
+  checks: Check[];
+}
+
+export interface Peer {
+  node_id: string;
+  address: string;
+  direction: Direction;
+  transport: Transport;
+  trust_score: number;
+  connected_s: number;
+  rtt_ms: number | null;
+  queued_bytes: number;
+  software?: string | null;
+}
+
+export interface Change {
+  at: string;
+  what: string;
+  change: number;
+  score: number;
+}
+
+export interface PeerDetail extends Peer {
+  why?: Change[];
+}
+
+export interface Lost {
+  node_id: string;
+  address: string;
+  transport: Transport;
+  direction: Direction;
+  lost_at: string;
+  age_s: number;
+  connected_s: number;
+  by: string;
+  reason: string;
+  sentence: string;
+  remedy: string;
+}
+
+export interface Peers {
+  peers: Peer[];
+  lost?: Lost[];
+}
+
+export interface Dial {
+  node_id?: string | null;
+  address: string;
+  transport?: Transport | null;
+  purpose?: string;
+  at: string;
+  age_s: number;
+  took_ms: number | null;
+  outcome: "connected" | "failed" | "under_way";
+  reason?: string | null;
+  sentence?: string | null;
+  remedy?: string | null;
+}
+
+export interface Ban {
+  node_id?: string;
+  addresses?: string;
+  until_unix_secs: number;
+  reason: string | null;
+}
+
+export interface Status {
+  node_id: string;
+  software: string;
+  network: string;
+  listen: string[];
+  external_addresses: string[];
+  uptime_s: number;
+  active_peers: number;
+  known_peers: number;
+  isolation_reason: string | null;
+  few_peers: string | null;
+  reachable?: string;
+  invite?: string | null;
+  pid?: number;
+  storage_state?: string;
+  storage?: {
+    folder: string | null;
+    waiting_changes: number;
+    waiting_bytes: number;
+    waits_for: string | null;
+    failed: string | null;
+  };
+  links?: { udp: number; tcp: number };
+  gossip?: { retained_messages: number; retained_bytes: number; delivered: number };
+  health?: Health;
+}
+
+export interface TopologyNode {
+  id: string;
+  me?: boolean;
+  linked?: boolean;
+  up?: boolean;
+  address?: string | null;
+  trust?: number | null;
+  software?: string | null;
+}
+
+export interface TopologyEdge {
+  a: string;
+  b: string;
+  heard?: boolean;
+  transport?: Transport | null;
+  direction?: Direction | null;
+  rtt_ms?: number | null;
+}
+
+export interface Topology {
+  truth: boolean;
+  at: string;
+  nodes: TopologyNode[];
+  edges: TopologyEdge[];
+}
+
+export interface Limit {
+  name: string;
+  room: string;
+  unit: string;
+  used: number | null;
+  limit: number;
+  help: string;
+  when_high?: string;
+}
+
+export interface Series {
+  name: string;
+  unit: string;
+  help: string;
+  values: (number | null)[];
+}
+
+export interface History {
+  step_s: number;
+  end: string;
+  series: Series[];
+}
+
+export interface ConfigValue {
+  key: string;
+  value: unknown;
+  origin: string;
+}
+
+export interface LogLine {
+  at: string;
+  level: string;
+  target: string;
+  text: string;
+}
+
+export interface Logs {
+  level: string;
+  lines: LogLine[];
+}
+
+/** One node of a trace over the network. Ids are beginnings of ids where no more is known. */
+export interface TraceSample {
+  id: string | null;
+  parent: number | null;
+  depth: number;
+  hop_ms?: number;
+  after_ms: number;
+}
+
+export interface LocalTrace {
+  own?: boolean;
+  from?: string | null;
+  how?: string | null;
+  at?: string;
+  age_s?: number;
+  verified_ms?: number | null;
+  delivered_ms?: number | null;
+  duplicates?: number;
+  forwarded?: { peer: string; how?: string; after_ms: number; had_it?: boolean }[];
+  dropped?: { reason: string; sentence?: string; times?: number } | null;
+}
+
+/** What others report. These are claims. */
+export interface NetworkTrace {
+  state?: string;
+  sentence?: string;
+  reached?: number;
+  expected?: number | null;
+  declined?: number;
+  silent?: number;
+  implausible?: boolean;
+  by_depth?: number[];
+  hold_ms?: { p50?: number; p99?: number };
+  delay_ms?: { p50?: number; p99?: number; max?: number };
+  slowest?: { a?: string | null; b?: string | null; depth?: number; ms: number } | null;
+  sample?: TraceSample[];
+}
+
+export interface Trace {
+  message: string;
+  sender?: string;
+  local?: LocalTrace | null;
+  network?: NetworkTrace | null;
+}
+
+/** Something that happened, as `event:` and `data:` told it. */
+export interface NodeEvent {
+  id: number | null;
+  name: string;
+  at: number;
+  data: Record<string, unknown>;
+}

@@ -1,0 +1,305 @@
+// The page in a real browser, over made-up answers of a node.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { violations, visit } from "./axe.mjs";
+import { launch, skip, VIEWS, watched } from "./browser.mjs";
+import { serve } from "./serve.mjs";
+import { HOSTILE, world } from "./world.mjs";
+import { recording } from "../scripts/network.mjs";
+
+describe("the page", { skip }, () => {
+  let browser;
+  before(async () => {
+    browser = await launch();
+  });
+  after(() => browser?.close());
+
+  /** Opens the page on a world, runs a story, and looks that nothing went wrong meanwhile. */
+  async function story(of, then, options = {}) {
+    const site = await serve(of);
+    const { page, context, wrong } = await watched(browser, site.origin, options);
+    try {
+      await page.goto(options.address ?? site.address);
+      await page.waitForSelector("h1");
+      await then(page, site, context);
+      assert.deepEqual(wrong, []);
+    } finally {
+      await context.close();
+      await site.close();
+    }
+  }
+
+  for (const colorScheme of ["light", "dark"]) {
+    test(`every view is without a violation of accessibility in the ${colorScheme} theme`, async () => {
+      await story(world({ peers: 9, nodes: 34 }), async (page) => {
+        for (const view of VIEWS) {
+          await visit(page, view);
+          assert.deepEqual(await violations(page), [], view);
+        }
+        await visit(page, "topology");
+        await page.getByRole("button", { name: "Table" }).click();
+        assert.deepEqual(await violations(page), [], "topology as a table");
+        await visit(page, "peers");
+        for (const tab of ["Lost", "Dials", "Bans"]) {
+          await page.getByRole("button", { name: tab, exact: true }).click();
+          assert.deepEqual(await violations(page), [], tab);
+        }
+        await page.getByRole("button", { name: /Ban an address/ }).click();
+        assert.deepEqual(await violations(page), [], "the dialog of a ban");
+        await page.getByRole("button", { name: "Cancel" }).click();
+        await page.getByRole("button", { name: "Connected", exact: true }).click();
+        await page.locator("tbody .id").first().click();
+        await page.waitForSelector("aside");
+        assert.deepEqual(await violations(page), [], "one peer");
+        await visit(page, "gossip");
+        await page.getByRole("button", { name: /Send a test/ }).click();
+        await page.getByText("others answered").waitFor();
+        assert.deepEqual(await violations(page), [], "a message");
+      }, { colorScheme });
+      await story(world({ peers: 0, ready: false }), async (page) => {
+        for (const view of ["", "topology", "peers", "gossip"]) {
+          await visit(page, view);
+          assert.deepEqual(await violations(page), [], `${view}, alone`);
+        }
+      }, { colorScheme });
+      const lines = [...recording({ nodes: 60, seconds: 6 })].join("\n");
+      await story(world({ recording: lines }), async (page) => {
+        await page.getByText("60 of 60 nodes up").waitFor();
+        assert.deepEqual(await violations(page), [], "a simulation");
+        await page.locator("tbody .id").first().click();
+        await page.getByText("Half had it after").waitFor();
+        assert.deepEqual(await violations(page), [], "a message of a simulation");
+      }, { colorScheme });
+    });
+  }
+
+  test("the token leaves the address bar, and without one the page asks for it", async () => {
+    await story(world(), async (page, site, context) => {
+      assert.ok(!page.url().includes("token"));
+      const other = await context.newPage();
+      await other.goto(site.origin);
+      await other.getByText("Ready:").first().waitFor();
+      assert.equal(await other.getByText("wants to see its token").count(), 0, "another tab hands it over");
+    });
+    const site = await serve(world());
+    const { page, context } = await watched(browser, site.origin);
+    await page.goto(site.origin);
+    await page.getByText("wants to see its token").waitFor();
+    await page.getByLabel("Token, or the whole address").fill(site.address);
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.getByText("Ready:").first().waitFor();
+    await context.close();
+    await site.close();
+  });
+
+  test("a walk by keyboard alone reaches every view, sorts, bans, unbans and walks along links", async () => {
+    await story(world({ peers: 9, nodes: 34 }), async (page) => {
+      const focused = () => page.evaluate(() => document.activeElement?.ariaLabel ?? document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.textContent ?? "");
+      const tabTo = async (wanted) => {
+        for (let i = 0; i < 150; i += 1) {
+          await page.keyboard.press("Tab");
+          if (wanted.test((await focused()).trim())) return;
+        }
+        assert.fail(`Tab does not lead to ${wanted}`);
+      };
+      const words = ["Overview", "Topology", "Peers", "Gossip", "Storage and limits", "Logs", "DHT", "NAT", "Simulated network"];
+      for (const word of words) {
+        await tabTo(new RegExp(`^${word}\\d*$`));
+        await page.keyboard.press("Enter");
+        await page.waitForFunction((to) => document.querySelector("h1")?.textContent === to, word);
+      }
+      await tabTo(/^Topology$/);
+      await page.keyboard.press("Enter");
+      await tabTo(/^A picture of 34 nodes/);
+      await page.keyboard.press("ArrowRight");
+      assert.match(await page.locator(".picture [aria-live]").innerText(), /This node/);
+      await page.keyboard.press("ArrowRight");
+      assert.match(await page.locator(".picture [aria-live]").innerText(), /(UDP|TCP)/);
+      await page.keyboard.press("Escape");
+
+      await tabTo(/^Peers\d*$/);
+      await page.keyboard.press("Enter");
+      await tabTo(/^Trust/);
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Enter");
+      assert.equal(await page.locator("th", { hasText: "Trust" }).getAttribute("aria-sort"), "descending");
+      await tabTo(/^Ban an address/);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector('input[name="whom"]:focus');
+      await page.keyboard.type("198.51.100.0/24");
+      // What was typed stays, whatever is drawn anew meanwhile.
+      await page.waitForResponse((response) => response.url().endsWith("/v1/peers"));
+      await tabTo(/^Reason/);
+      await page.keyboard.type("a reason");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => !document.querySelector("dialog").open);
+      await tabTo(/^Bans$/);
+      await page.keyboard.press("Enter");
+      await page.getByText("a reason").waitFor();
+      await tabTo(/^Unban 198\.51\.100\.0\/24$/);
+      await page.keyboard.press("Enter");
+      await page.getByText("198.51.100.0/24 may come back.").waitFor();
+      await page.getByText("a reason").waitFor({ state: "detached" });
+    });
+  });
+
+  test("what hostile peers write is text in every view", async () => {
+    const of = world({ peers: 9, nodes: 34, hostile: true });
+    await story(of, async (page, site) => {
+      site.tell({ event: "peer_left", peer: HOSTILE, reason: HOSTILE });
+      site.tell({ event: HOSTILE.replaceAll(/[\r\n]/g, ""), text: HOSTILE });
+      let shown = 0;
+      const look = async (where) => {
+        const found = await page.evaluate(() => ({
+          markup: document.querySelectorAll("main img, main script").length,
+          owned: "owned" in window || document.title === "owned",
+          text: document.body.innerText + [...document.querySelectorAll("[title], [aria-label]")].map((one) => one.title + one.ariaLabel).join(),
+        }));
+        assert.deepEqual([found.markup, found.owned], [0, false], where);
+        // No escape and no turner of text is left as it came.
+        assert.doesNotMatch(found.text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/, where);
+        shown += found.text.includes("<img src=x") ? 1 : 0;
+      };
+      for (const view of VIEWS) {
+        await visit(page, view);
+        await look(view);
+      }
+      await visit(page, "peers");
+      for (const tab of ["Lost", "Dials", "Bans"]) {
+        await page.getByRole("button", { name: tab, exact: true }).click();
+        await page.getByText("<img src=x").first().waitFor();
+        await look(tab);
+      }
+      await visit(page, `peers/${of.live[3].node_id}`);
+      await page.getByText("\\u{1b}[31mred").first().waitFor();
+      await look("one peer");
+      await visit(page, "gossip");
+      await page.getByRole("button", { name: /Send a test/ }).click();
+      await page.getByText("others answered").waitFor();
+      await look("a message");
+      assert.ok(shown >= 8, `the hostile text was seen in ${shown} places only`);
+    });
+  });
+
+  test("a recording with hostile names and broken lines is shown as far as it makes sense", async () => {
+    const head = JSON.stringify({ positron_recording: 1, seed: HOSTILE, nodes: ["a", HOSTILE, "c"], step_ms: 100 });
+    const lines = [
+      head, "not json", "null", '{"t_ms":"x"}',
+      '{"t_ms":0,"up":[0,1,2,99,-1,"x"],"links":[[0,1],[1,2],[0,99],["a",1],7]}',
+      '{"t_ms":100,"hops":[["m",0,1,20],["m",1,2,30],["m",0,99,1],5]}',
+      '{"t_ms":50}',
+    ];
+    await story(world({ recording: lines.join("\n") }), async (page) => {
+      await page.getByText("3 of 3 nodes up, 2 links").waitFor();
+      await page.getByText("5 lines were not understood").waitFor();
+      assert.equal(await page.evaluate(() => "owned" in window), false);
+    });
+    await story(world({ recording: '{"no":"recording"}' }), async (page) => {
+      await page.getByText("This is no recording").waitFor();
+    });
+  });
+
+  test("when the node goes, the page says so, keeps what it knew, and goes on after the last event", async () => {
+    const of = world({ peers: 4 });
+    const site = await serve(of);
+    const { page, context } = await watched(browser, site.origin);
+    await page.goto(site.address);
+    await page.getByText("is banned: its score fell too low").waitFor();
+    const port = Number(new URL(site.origin).port);
+    await site.close();
+    await page.getByText("The node has not answered for").waitFor();
+    assert.ok(await page.getByText("Peers connected").isVisible());
+    const again = await serve(of, port);
+    await page.getByText("The node has not answered for").waitFor({ state: "detached", timeout: 30_000 });
+    await page.waitForFunction(() => document.body.innerText.includes("Ready:"));
+    for (let i = 0; again.of.resumed === undefined && i < 100; i += 1) await page.waitForTimeout(100);
+    assert.equal(again.of.resumed, "5", "the stream goes on after the last id");
+    const before = again.of.asked.filter((one) => one === "GET /v1/status").length;
+    again.gap();
+    await page.waitForFunction(() => true);
+    for (let i = 0; again.of.asked.filter((one) => one === "GET /v1/status").length === before && i < 100; i += 1) await page.waitForTimeout(50);
+    assert.ok(again.of.asked.filter((one) => one === "GET /v1/status").length > before, "a gap makes the page ask anew");
+    await context.close();
+    await again.close();
+  });
+
+  test("three tabs read one stream, and the next one goes on when its reader closes", async () => {
+    await story(world({ peers: 2 }), async (page, site, context) => {
+      const others = [await context.newPage(), await context.newPage()];
+      for (const other of others) {
+        await other.goto(site.origin);
+        await other.getByText("Ready:").first().waitFor();
+      }
+      site.tell({ event: "storage_back" });
+      for (const tab of [page, ...others]) await tab.getByText("The disk takes what it is given again").waitFor();
+      assert.equal(site.of.streams.size, 1);
+      await page.close();
+      for (let i = 0; site.of.resumed !== "6" && i < 100; i += 1) await others[0].waitForTimeout(50);
+      assert.equal(site.of.resumed, "6");
+      site.tell({ event: "storage_waits", reason: "it is full" });
+      for (const tab of others) await tab.getByText("it is full").waitFor();
+    });
+  });
+
+  test("without traces the gossip view says so in words", async () => {
+    await story(world({ peers: 3, traces: false }), async (page) => {
+      await visit(page, "gossip");
+      await page.getByRole("button", { name: /Send a test/ }).click();
+      await page.getByText("This node does not trace messages").waitFor();
+    });
+    await story(world({ peers: 0, ready: false }), async (page) => {
+      await visit(page, "gossip");
+      await page.getByRole("button", { name: /Send a test/ }).click();
+      await page.getByText("Nobody is connected. Join a network first.").waitFor();
+    });
+  });
+
+  test("below eight nodes a topology is a table, and who wants less motion gets the settled picture", async () => {
+    await story(world({ peers: 2 }), async (page) => {
+      await visit(page, "topology");
+      assert.equal(await page.locator("canvas").count(), 0);
+      assert.equal(await page.getByRole("table", { name: "Links" }).locator("tbody tr").count(), 2);
+    });
+    await story(world({ peers: 30, nodes: 200 }), async (page) => {
+      const answers = await page.evaluate(() => new Promise((done) => {
+        let settled = 0;
+        const posts = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (order, ...rest) {
+          this.addEventListener("message", (message) => {
+            settled += 1;
+            if (message.data.settled) done(settled);
+          }, { once: false });
+          return posts.call(this, order, ...rest);
+        };
+        location.hash = "#/topology";
+      }));
+      assert.equal(answers, 1, "one answer, and it is settled");
+    }, { reducedMotion: "reduce" });
+  });
+
+  test("the level of the log is changed at run time", async () => {
+    await story(world(), async (page, site) => {
+      await visit(page, "logs");
+      await page.getByLabel("Level").selectOption("debug");
+      await page.getByText("From now on: debug").waitFor();
+      assert.ok(site.of.asked.includes("PUT /v1/log-level"));
+    });
+  });
+
+  test("time is moved by the slider, and a partition is seen", async () => {
+    const lines = [...recording({ nodes: 90, seconds: 10 })].join("\n");
+    await story(world({ recording: lines }), async (page) => {
+      await page.getByText("90 of 90 nodes up").waitFor();
+      const links = async () => Number(/nodes up, (\d+) links/.exec(await page.locator(".title").innerText())[1]);
+      const whole = await links();
+      const slider = page.getByRole("slider", { name: "Time" });
+      await slider.focus();
+      await slider.fill("5000");
+      assert.ok((await links()) < whole, "links are cut in the middle");
+      await slider.fill("9000");
+      assert.ok((await links()) > whole - 20, "and made again");
+      await page.getByRole("button", { name: "Play" }).click();
+      await page.getByRole("button", { name: "Pause" }).waitFor();
+    });
+  });
+});
