@@ -195,3 +195,86 @@ impl futures_core::Stream for Chunks {
         self.0.poll_recv(cx).map(|chunk| chunk.map(Ok))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, mem::size_of};
+
+    use axum::body::BodyDataStream;
+    use futures_core::Stream as _;
+
+    use super::*;
+
+    fn event(reason: &str) -> NodeEvent {
+        let addresses = "203.0.113.7".parse().unwrap();
+        NodeEvent::AddressBanned { addresses, reason: reason.into(), until_unix_secs: 7 }
+    }
+
+    async fn chunk(of: &mut BodyDataStream) -> String {
+        let chunk = poll_fn(|cx| Pin::new(&mut *of).poll_next(cx)).await.unwrap().unwrap();
+        String::from_utf8(chunk.to_vec()).unwrap()
+    }
+
+    fn ids(told: &str) -> Vec<u64> {
+        told.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+    }
+
+    #[tokio::test]
+    async fn who_stops_reading_costs_two_chunks_and_the_others_miss_nothing() {
+        const EVENTS: u64 = 100_000;
+        let feed = Arc::new(Feed::beginning_at(1));
+        let mut readers: Vec<_> =
+            (1..MAX_LISTENERS).map(|_| feed.listen(None).unwrap().into_data_stream()).collect();
+        let mut stopped = feed.listen(None).unwrap().into_data_stream();
+        assert!(feed.listen(None).is_none());
+        for reader in &mut readers {
+            assert_eq!(chunk(reader).await, ": here\n\n");
+        }
+        let mut told = vec![0; readers.len()];
+        let reason = "r".repeat(200);
+        for n in 1..=EVENTS {
+            feed.push(&event(&reason), 0);
+            if n % 200 == 0 {
+                for (reader, told) in readers.iter_mut().zip(&mut told) {
+                    while *told < n {
+                        for id in ids(&chunk(reader).await) {
+                            assert_eq!(id, *told + 1, "in order, and all of them");
+                            *told = id;
+                        }
+                    }
+                }
+            }
+            let ring = feed.lock();
+            let held = ring.bytes + ring.entries.len() * size_of::<(u64, Bytes)>();
+            assert!(ring.entries.len() <= MAX_EVENTS && ring.bytes <= MAX_EVENT_BYTES);
+            assert!(held <= 2 * MAX_EVENT_BYTES, "{held}");
+        }
+        // What waits for the one that stopped is one chunk here and one on its way.
+        let mut waited = 0;
+        loop {
+            let told = chunk(&mut stopped).await;
+            assert!(told.len() <= EVENT_CHUNK + 200, "{}", told.len());
+            if told.contains("event: gap") {
+                break;
+            }
+            waited += told.len();
+        }
+        assert!(waited <= 2 * EVENT_CHUNK, "{waited}");
+    }
+
+    #[tokio::test]
+    async fn what_the_node_itself_lost_is_a_gap_for_everyone() {
+        let feed = Arc::new(Feed::beginning_at(7));
+        let mut reader = feed.listen(None).unwrap().into_data_stream();
+        assert_eq!(chunk(&mut reader).await, ": here\n\n");
+        feed.push(&event("a\nb: c"), 3);
+        let told = chunk(&mut reader).await;
+        assert!(told.starts_with("id: 9\nevent: gap\ndata: {\"event\":\"gap\",\"missed\":3}\n\n"));
+        assert!(told.contains("id: 10\nevent: address_banned\ndata: {"), "{told}");
+        assert_eq!(told.matches("\n\n").count(), 2, "a text begins no event: {told}");
+        // Who was told of the gap and comes back is not told again.
+        let mut again = feed.listen(Some(9)).unwrap().into_data_stream();
+        let told = chunk(&mut again).await;
+        assert!(told.starts_with("id: 10\n"), "{told}");
+    }
+}

@@ -12,7 +12,10 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::{LostPeer, RecentDial, TrustedPeer, stats::Ban};
+use crate::{
+    LostPeer, RecentDial, TrustedPeer,
+    stats::{Ban, KnownNode},
+};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -86,6 +89,11 @@ pub(crate) enum Order {
     RecentDials {
         /// Whom to tell.
         reply: oneshot::Sender<Vec<RecentDial>>,
+    },
+    /// Who is known, and from whom.
+    KnownNodes {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<KnownNode>>,
     },
     /// What is known of the way of a message.
     Trace {
