@@ -208,7 +208,7 @@ fn the_way_of_a_message_through_a_node_is_remembered_step_by_step() {
     let dropped = dropped.unwrap();
     assert_eq!((dropped.reason, dropped.from, dropped.times), (DropReason::Forged, id(9), 1));
     assert_eq!(network, None);
-    assert_eq!(local.at, "2005-09-05T05:58:26.942Z");
+    assert_eq!(local.at, "2005-09-05T05:58:26.942624Z");
     assert!(node.trace(at(1100), &MessageId::from_bytes([8; 32])).is_none());
 }
 
