@@ -12,18 +12,13 @@ mod fixture;
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
 };
 
-use fixture::{Fixture, SOON, until};
-use positron_networking::{
-    NetworkConfig, Node,
-    metrics::{MetricsFormat, PeerDetail},
-};
+use fixture::{Fixture, Process, SOON, free_port, until};
 use serde_json::Value;
 
 #[test]
@@ -31,9 +26,9 @@ fn every_panel_and_every_alert_has_an_answer_from_a_network_that_lives() {
     if !has("prometheus") {
         return;
     }
-    let (folder, runtime) = (Fixture::new(), tokio::runtime::Runtime::new().unwrap());
-    let nodes = runtime.block_on(network());
-    let targets: Vec<_> = nodes.iter().zip(0..).map(|(node, nth)| serve(node, nth)).collect();
+    let folder = Fixture::new();
+    let nodes = network(&folder);
+    let targets: Vec<_> = nodes.iter().map(|(_, api)| api.clone()).collect();
     let prometheus = Prometheus::start(&folder, &targets);
     let expressions = expressions();
     assert!(expressions.len() > 60, "{} expressions", expressions.len());
@@ -64,38 +59,26 @@ fn promtool_says_no_word_about_the_rules_and_each_fires_when_it_should() {
     }
 }
 
-/// Three nodes that know each other, of which one says something.
-async fn network() -> Vec<Node> {
-    let first = Node::start(NetworkConfig::loopback()).await.unwrap();
-    let bootstrap_nodes = vec![first.listen_addresses()[0].to_string()];
-    let config = NetworkConfig { bootstrap_nodes, ..NetworkConfig::loopback() };
-    let others = [Node::start(config.clone()).await.unwrap(), Node::start(config).await.unwrap()];
-    first.broadcast(&"hello").await.unwrap();
-    [vec![first], others.into()].concat()
-}
-
-/// Answers whoever asks for the node's metrics. The one of an odd number is an old one, which knows
-/// one text only.
-fn serve(node: &Node, nth: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, node) = (listener.local_addr().unwrap(), node.clone());
-    thread::spawn(move || {
-        for connection in listener.incoming().map_while(Result::ok) {
-            let mut head = BufReader::new(&connection).lines().map_while(Result::ok);
-            let accept = head
-                .by_ref()
-                .take_while(|line| !line.is_empty())
-                .filter_map(|line| line.strip_prefix("Accept: ").map(str::to_owned))
-                .last();
-            let format = MetricsFormat::accepted(accept.as_deref().filter(|_| nth % 2 == 0));
-            let (text, kind) = (node.metrics(format, PeerDetail::With), format.content_type());
-            let length = text.len();
-            let head =
-                format!("Content-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close");
-            let _ = write!(&connection, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n{text}");
+/// Three nodes that know each other, and where each is asked; one token opens all of them.
+fn network(folder: &Fixture) -> Vec<(Process, String)> {
+    let mut nodes: Vec<(Process, String)> = Vec::new();
+    for data in ["a", "b", "c"] {
+        let api = format!("127.0.0.1:{}", free_port());
+        let start = "start --host 127.0.0.1 --port 0 --api";
+        let mut arguments: Vec<String> = start.split(' ').map(str::to_owned).collect();
+        arguments.push(api.clone());
+        if let Some((first, _)) = nodes.first() {
+            arguments.extend(["--bootstrap".into(), first.address()]);
+            let (from, to) = (folder.path().join("a"), folder.path().join(data));
+            fs::create_dir(&to).unwrap();
+            fs::copy(from.join("api.token"), to.join("api.token")).unwrap();
         }
-    });
-    address
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let node = Process::start(folder, data, &arguments);
+        node.started();
+        nodes.push((node, api));
+    }
+    nodes
 }
 
 /// What the dashboard draws, and what the alerts look at: each is true of a node that is well for
@@ -136,13 +119,13 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    fn start(folder: &Fixture, targets: &[SocketAddr]) -> Self {
+    fn start(folder: &Fixture, targets: &[String]) -> Self {
         let config = fs::read_to_string(files().join("prometheus.yml")).unwrap();
         let listed: String = targets.iter().map(|at| format!("          - {at}\n")).collect();
         let config = config
             .replace("          - 127.0.0.1:9777\n", &listed)
             .replace("_interval: 15s", "_interval: 1s");
-        folder.file("api.token", "of nobody");
+        fs::copy(folder.path().join("a/api.token"), folder.path().join("api.token")).unwrap();
         folder.file("rules.yml", &fs::read_to_string(files().join("rules.yml")).unwrap());
         let config = folder.file("prometheus.yml", &config);
         let checked = Command::new("promtool").arg("check").arg("config").arg(&config).output();
