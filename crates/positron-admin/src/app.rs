@@ -58,6 +58,11 @@ impl App {
         })
     }
 
+    /// Where it listens, if at a TCP port.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address.get().copied()
+    }
+
     pub(crate) fn listens_at(&self, address: SocketAddr) {
         // The first address stays: there is one door of this kind.
         let _ = self.address.set(address);

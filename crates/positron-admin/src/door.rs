@@ -38,6 +38,14 @@ impl fmt::Display for NotLoopback {
 
 impl std::error::Error for NotLoopback {}
 
+/// Whether the API may listen there; `in_clear_text` says that other machines are meant.
+///
+/// # Errors
+/// [`NotLoopback`]: they are not.
+pub fn may_listen(address: SocketAddr, in_clear_text: bool) -> Result<(), NotLoopback> {
+    if address.ip().is_loopback() || in_clear_text { Ok(()) } else { Err(NotLoopback(address)) }
+}
+
 impl Door {
     /// Whether who asks showed that it may ask everything; `Err`: it may ask nothing.
     ///

@@ -43,7 +43,7 @@ mod token;
 mod words;
 
 pub use client::{Asked, Client, ClientError, EventStream};
-pub use door::{Door, NotLoopback};
+pub use door::{Door, NotLoopback, may_listen};
 pub use joining::{JoinEnd, NotJoined, Target, join};
 pub use moment::rfc3339;
 pub use network::{NetworkAction, NetworkPicture, NetworkServer, SimulatedNetwork};

@@ -35,9 +35,11 @@ pub fn openapi() -> &'static str {
     modifiers(&WithToken),
     paths(
         health::livez,
+        health::readyz,
         status::status,
         peers::peers,
         peers::peer,
+        peers::dials,
         topology::topology,
         history::history,
         config::config,

@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     app::App,
-    door::{Door, NotLoopback},
+    door::{Door, NotLoopback, may_listen},
     feed::Feed,
     gate,
     history::History,
@@ -92,9 +92,7 @@ impl Server {
         in_clear_text: bool,
         folder: &Path,
     ) -> Result<SocketAddr, ServerError> {
-        if !address.ip().is_loopback() && !in_clear_text {
-            return Err(ServerError::NotLoopback(NotLoopback(address)));
-        }
+        may_listen(address, in_clear_text).map_err(ServerError::NotLoopback)?;
         let token = Arc::new(Token::of(folder).map_err(ServerError::Token)?);
         let unbound = |error| ServerError::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(unbound)?;

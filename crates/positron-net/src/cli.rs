@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        ban, bans, bench, disconnect, generate_config, id, invite, join, peers, replay, reserve,
-        simulate, soak, start, stats, status, unban, unreserve, version,
+        ban, bans, bench, dashboard, disconnect, events, generate_config, id, invite, join, peers,
+        replay, reserve, simulate, soak, start, stats, status, top, unban, unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -55,6 +55,12 @@ pub(crate) enum Command {
     Status(status::StatusOptions),
     /// List the peers of the running node
     Peers(peers::PeersOptions),
+    /// Follow what happens to the running node
+    Events(events::EventsOptions),
+    /// Watch the running node: health, rates, peers
+    Top(top::TopOptions),
+    /// Print or open the address of the page of the running node
+    Dashboard(dashboard::DashboardOptions),
     /// Have the running node refuse a node, an address or a range of addresses
     Ban(ban::BanOptions),
     /// Lift a ban of the running node

@@ -6,9 +6,12 @@ use std::{
 };
 
 use positron_admin::{
-    Logbook, Server, ServerError, Surroundings, reachability, storage_state, storage_trouble,
+    Logbook, Server, ServerError, Surroundings, may_listen, reachability, storage_state,
+    storage_trouble,
 };
-use positron_networking::{NO_ADDRESS, Node, NodeEvent, StartError, Stats, reach::Machine};
+use positron_networking::{
+    NO_ADDRESS, NetworkConfig, Node, NodeEvent, StartError, Stats, reach::Machine,
+};
 use serde_json::json;
 
 use crate::{
@@ -47,6 +50,11 @@ impl Service {
         global: Global,
         settings: &Settings,
     ) -> Result<Self, Failure> {
+        let NetworkConfig { api_listen, api_in_clear_text, .. } = settings.config;
+        if let Some(address) = api_listen {
+            may_listen(address, api_in_clear_text)
+                .map_err(|error| no_api(&ServerError::NotLoopback(error)))?;
+        }
         let log = Log::start(terminal, settings.log(global))?;
         let signals = Signals::listen(&log)?;
         let announcements = Announcements::start(terminal, global.json)?;

@@ -255,7 +255,12 @@ impl NodeOptions {
 
 /// Every key with what it is and who said so.
 fn told(config: &NetworkConfig, origins: &Origins) -> Result<Vec<ConfigValue>, Failure> {
-    let keys = as_object(config)?.into_iter();
+    // A path that is not UTF-8 must not keep anybody from the rest.
+    let mut shown = config.clone();
+    for (_, path) in paths(&mut shown) {
+        *path = path.take().map(|path| path.to_string_lossy().into_owned().into());
+    }
+    let keys = as_object(&shown)?.into_iter();
     Ok(keys
         .map(|(key, value)| {
             let origin = origins.get(&key).copied().unwrap_or("default").to_owned();
@@ -267,6 +272,14 @@ fn told(config: &NetworkConfig, origins: &Origins) -> Result<Vec<ConfigValue>, F
 /// A `~` means the home folder, wherever a path was written: only a shell would know it otherwise,
 /// and none reads a file, an environment or `--data-dir=~/x`.
 fn expand_paths(config: &mut NetworkConfig) -> Result<(), Failure> {
+    for (key, path) in paths(config) {
+        *path = path.take().map(|path| expanded(key, path)).transpose()?;
+    }
+    Ok(())
+}
+
+/// Every key that is a path.
+fn paths(config: &mut NetworkConfig) -> [(&'static str, &mut Option<PathBuf>); 6] {
     let NetworkConfig {
         data_dir,
         log_file,
@@ -276,17 +289,14 @@ fn expand_paths(config: &mut NetworkConfig) -> Result<(), Failure> {
         db_path,
         ..
     } = config;
-    for (key, path) in [
+    [
         ("data_dir", data_dir),
         ("log_file", log_file),
         ("private_key_path", private_key_path),
         ("key_passphrase_file", key_passphrase_file),
         ("public_key_path", public_key_path),
         ("db_path", db_path),
-    ] {
-        *path = path.take().map(|path| expanded(key, path)).transpose()?;
-    }
-    Ok(())
+    ]
 }
 
 /// The configuration file: one that is named must be there, the usual places may be empty.

@@ -19,6 +19,7 @@ use crate::{
     driver::{Order, Reply},
     message::{decode, encode},
     request::RequestHandler,
+    stats::KnownNode,
 };
 
 impl Node {
@@ -309,6 +310,14 @@ impl Node {
     /// [`OrderError::Stopped`].
     pub async fn unban_address(&self, addresses: Subnet) -> Result<(), OrderError> {
         self.order(PeerOrder::UnbanAddress { addresses }).await
+    }
+
+    /// Everybody in the address book, 4,096 at most, and who told of them.
+    pub async fn known_nodes(&self) -> Vec<KnownNode> {
+        let (reply, known) = oneshot::channel();
+        // A node that stopped knows nobody.
+        let _ = self.0.orders.send(Order::KnownNodes { reply }).await;
+        known.await.unwrap_or_default()
     }
 
     /// The bans that there are now, of nodes and of addresses.

@@ -1,6 +1,6 @@
 //! What a node tells about itself.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, path::Path, time::Duration};
 
 pub use positron_proto::session::sessions::PerKind;
 use positron_proto::{
@@ -20,6 +20,7 @@ use positron_proto::{
     succession,
     time::Now,
     trace,
+    wire::Address,
 };
 use serde::Serialize;
 
@@ -281,6 +282,20 @@ pub struct TrustedPeer {
     pub address: Option<SocketAddr>,
 }
 
+/// A node of the address book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownNode {
+    /// Who.
+    pub node_id: NodeId,
+    /// Where: at which address it answered last, or else which it says first.
+    pub address: Option<SocketAddr>,
+    /// What it runs, as it says: any text.
+    pub software: String,
+    /// Who told of it, the last at the end; four at most. That is what they say, and no link that
+    /// anybody saw.
+    pub told_by: Vec<NodeId>,
+}
+
 /// A ban that there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ban {
@@ -454,6 +469,22 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
     });
     trusted.sort_by(|a, b| b.trust_score.total_cmp(&a.trust_score));
     trusted
+}
+
+/// Everybody in the address book, in order of their ids.
+pub(crate) fn known_nodes(core: &NodeCore) -> Vec<KnownNode> {
+    let one = |(known, tellers): (&peers::KnownPeer, &VecDeque<NodeId>)| {
+        let record = known.record.content();
+        KnownNode {
+            node_id: record.node_id(),
+            address: known
+                .dialled
+                .or_else(|| record.addresses.iter().find_map(Address::socket_addr)),
+            software: record.software.clone(),
+            told_by: tellers.iter().copied().collect(),
+        }
+    };
+    core.peers().hearsay().map(one).collect()
 }
 
 /// Every ban: of nodes first, each in their order.

@@ -319,6 +319,9 @@ pub const PASSED_ON_FOR: Duration = Duration::from_secs(3 * 3600);
 /// each dials it as a stranger, and passes it on only if that succeeds. Guess: one may be away, one
 /// may have no dial to spare.
 pub const MAX_TOLD_UNPROVEN: usize = 3;
+/// Nodes of whom it is remembered that they told us of another one, for who looks at the network
+/// (guess: enough for a picture, 128 bytes each entry of the book).
+pub const MAX_TELLERS: usize = 4;
 /// Peers of whom it is remembered that they passed such a node on to us: they need not be told.
 /// Guess: as many as a node has links of its own choice, twice.
 pub const MAX_PASSED_ON_BY: usize = 16;

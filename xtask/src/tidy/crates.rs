@@ -9,7 +9,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("positron-store", &["positron-proto"]),
     ("positron-networking", &["positron-proto", "positron-store"]),
     ("positron-sim", &["positron-internet", "positron-proto"]),
-    ("positron-admin", &["positron-networking"]),
+    ("positron-admin", &["positron-proto", "positron-networking"]),
     (
         "positron-net",
         &[

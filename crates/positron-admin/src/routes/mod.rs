@@ -30,6 +30,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/livez", get(health::livez))
         .route("/openapi.json", get(description))
         .route("/v1/status", get(status::status))
+        .route("/readyz", get(health::readyz))
+        .route("/v1/dials", get(peers::dials))
         .route("/v1/peers", get(peers::peers))
         .route("/v1/peers/{id}", get(peers::peer))
         .route("/v1/topology", get(topology::topology))

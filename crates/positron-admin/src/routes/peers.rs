@@ -1,10 +1,10 @@
-//! With whom the node is connected.
+//! With whom the node is connected, with whom it was, and whom it tried to reach.
 
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use positron_networking::{NodeId, stats::PeerStats};
+use positron_networking::{LostPeer, NodeId, RecentDial, stats::PeerStats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,12 +13,15 @@ use crate::{
     refusal::{ErrorAnswer, Refusal},
 };
 
-/// The peers that are connected.
+/// The peers that are connected, and those that were.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct PeersAnswer {
     /// In order of their ids.
     #[schema(value_type = Vec<PeerShape>)]
     peers: Vec<PeerStats>,
+    /// The last 256 that left, the newest first.
+    #[schema(value_type = Vec<LostShape>)]
+    lost: Vec<LostPeer>,
 }
 
 /// One connected peer.
@@ -71,39 +74,145 @@ pub(crate) enum MadeOf {
     Tcp,
 }
 
-/// With whom the node is connected.
+/// One peer that was connected.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `LostPeer` writes")]
+#[schema(example = json!({
+    "node_id": "0707070707070707070707070707070707070707070707070707070707070707",
+    "address": "192.0.2.1:8888", "transport": "tcp", "direction": "inbound",
+    "lost_at": "2026-11-27T15:50:51.123456Z", "age_s": 3.5, "connected_s": 812.0, "by": "us",
+    "reason": "slots_full", "sentence": "every slot is taken", "remedy": "raise `max_peers`"
+}))]
+pub(crate) struct LostShape {
+    /// Who: 64 hexadecimal characters.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    node_id: String,
+    /// Where it was last.
+    address: String,
+    /// What its last link was made of.
+    transport: MadeOf,
+    /// Who dialled.
+    direction: WhoDialled,
+    /// When it left.
+    #[schema(format = DateTime)]
+    lost_at: String,
+    /// Seconds since then.
+    age_s: f64,
+    /// Seconds for which it was connected.
+    connected_s: f64,
+    /// Who ended it: `us`, `peer` or `network`.
+    by: String,
+    /// Why: one word of a closed list.
+    reason: String,
+    /// What it means.
+    sentence: String,
+    /// What to do about it.
+    remedy: String,
+}
+
+/// A peer, connected or not any more.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum PeerAnswer {
+    /// It is connected.
+    #[schema(value_type = PeerShape)]
+    Connected(PeerStats),
+    /// It was.
+    #[schema(value_type = LostShape)]
+    Lost(LostPeer),
+}
+
+/// What became of a dial.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct DialsAnswer {
+    /// The last 256, the newest first.
+    #[schema(value_type = Vec<DialShape>)]
+    dials: Vec<RecentDial>,
+}
+
+/// A dial, and what came of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `RecentDial` writes")]
+pub(crate) struct DialShape {
+    /// Who answered, or who was expected.
+    #[schema(value_type = String, required = false, pattern = "^[0-9a-f]{64}$")]
+    node_id: Option<String>,
+    /// Where to: `ip:port`, or `host:port` of a name that has no address.
+    address: String,
+    /// What the link is made of, if there is one.
+    #[schema(value_type = MadeOf, required = false)]
+    transport: Option<MadeOf>,
+    /// `connect` or `probe`.
+    purpose: String,
+    /// When it began.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Seconds since then.
+    age_s: f64,
+    /// Milliseconds that it took, so far if it is under way.
+    took_ms: f64,
+    /// `connected`, `failed` or `under_way`.
+    outcome: String,
+    /// Why it failed: one word of a closed list.
+    #[schema(value_type = String, required = false)]
+    reason: Option<String>,
+    /// What it means.
+    #[schema(value_type = String, required = false)]
+    sentence: Option<String>,
+    /// What to do about it.
+    #[schema(value_type = String, required = false)]
+    remedy: Option<String>,
+}
+
+/// With whom the node is connected, and with whom it was.
 #[utoipa::path(
     get, path = "/v1/peers", tag = "peers",
     responses(
-        (status = 200, description = "Who is connected.", body = PeersAnswer),
+        (status = 200, description = "Who is connected, and who was.", body = PeersAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
     )
 )]
 pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
-    Json(PeersAnswer { peers: app.node.stats().peers })
+    let lost = app.node.lost_peers().await;
+    Json(PeersAnswer { peers: app.node.stats().peers, lost })
 }
 
-/// One peer.
+/// One peer, connected or not any more.
 #[utoipa::path(
     get, path = "/v1/peers/{id}", tag = "peers",
     params(("id" = String, Path, description = "Its id", pattern = "^[0-9a-f]{64}$")),
     responses(
-        (status = 200, description = "It is connected.", body = PeerShape),
+        (status = 200, description = "As it is, or as it was.", body = PeerAnswer),
         (status = 400, description = "That is no id.", body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
-        (status = 404, description = "It is not connected.", body = ErrorAnswer),
+        (status = 404, description = "It is not connected, nor was of late.", body = ErrorAnswer),
     )
 )]
 pub(crate) async fn peer(
     State(app): State<App>,
     id: Result<Path<NodeId>, PathRejection>,
-) -> Result<Json<PeerStats>, Refusal> {
+) -> Result<Json<PeerAnswer>, Refusal> {
     let Path(id) =
         id.map_err(|_| Refusal::bad("bad_id", "the id of a node has 64 hexadecimal characters"))?;
-    let peers = app.node.stats().peers;
-    let peer = peers.into_iter().find(|peer| peer.node_id == id);
-    peer.map(Json).ok_or_else(|| {
-        Refusal::unknown("not_connected", format!("node {} is not connected", id.short()))
-            .try_this("GET /v1/peers lists who is")
+    let connected = app.node.stats().peers.into_iter().find(|peer| peer.node_id == id);
+    if let Some(peer) = connected {
+        return Ok(Json(PeerAnswer::Connected(peer)));
+    }
+    let lost = app.node.lost_peers().await.into_iter().find(|peer| peer.node_id == id);
+    lost.map(|lost| Json(PeerAnswer::Lost(lost))).ok_or_else(|| {
+        let sentence = format!("node {} is not connected, nor was of late", id.short());
+        Refusal::unknown("not_connected", sentence).try_this("GET /v1/peers lists who is")
     })
+}
+
+/// What came of the last 256 dials.
+#[utoipa::path(
+    get, path = "/v1/dials", tag = "peers",
+    responses(
+        (status = 200, description = "The newest first.", body = DialsAnswer),
+        (status = 401, description = "No token.", body = ErrorAnswer),
+    )
+)]
+pub(crate) async fn dials(State(app): State<App>) -> Json<DialsAnswer> {
+    Json(DialsAnswer { dials: app.node.recent_dials().await })
 }

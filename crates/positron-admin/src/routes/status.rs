@@ -1,9 +1,13 @@
 //! How the node is.
 
+use std::net::SocketAddr;
+
 use axum::{Json, extract::State};
-use positron_networking::Stats;
+use positron_networking::{Readiness, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::health::ReadyAnswer;
 
 use crate::{app::App, refusal::ErrorAnswer, words};
 
@@ -23,6 +27,12 @@ pub(crate) struct StatusAnswer {
     storage_state: String,
     /// What another node needs to join this one.
     invite: Option<String>,
+    /// Where the API listens for who has the token, if at all.
+    #[schema(value_type = Option<String>)]
+    api: Option<SocketAddr>,
+    /// Whether it can do its work: as `/readyz`.
+    #[schema(value_type = ReadyAnswer)]
+    health: Readiness,
 }
 
 /// The part of the numbers that is promised; rooms add theirs.
@@ -55,8 +65,12 @@ pub(crate) struct StatusShape {
 }
 
 impl StatusAnswer {
-    pub(crate) fn of(stats: Stats) -> Self {
+    fn of(app: &App) -> Self {
+        let node = &app.node;
+        let stats = node.stats();
         Self {
+            api: app.address(),
+            health: node.readiness(),
             pid: std::process::id(),
             reachable: words::reachability(&stats),
             storage_state: words::storage_state(&stats),
@@ -75,5 +89,5 @@ impl StatusAnswer {
     )
 )]
 pub(crate) async fn status(State(app): State<App>) -> Json<StatusAnswer> {
-    Json(StatusAnswer::of(app.node.stats()))
+    Json(StatusAnswer::of(&app))
 }

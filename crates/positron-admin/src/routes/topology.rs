@@ -1,9 +1,13 @@
 //! The network, as far as this node knows it.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::SystemTime,
+};
 
 use axum::{Json, extract::State};
-use positron_networking::{Direction, LinkTransport, NodeId, Stats};
+use positron_networking::{Direction, LinkTransport, NodeId, Stats, stats::KnownNode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,10 +86,15 @@ pub(crate) struct TopologyEdge {
     )
 )]
 pub(crate) async fn topology(State(app): State<App>) -> Json<TopologyAnswer> {
-    Json(known(&app.node.stats()))
+    let known = app.node.known_nodes().await;
+    Json(picture(&app.node.stats(), &known))
 }
 
-fn known(stats: &Stats) -> TopologyAnswer {
+/// This node, its peers, and whom it heard of; what peers say is kept apart from what it sees.
+fn picture(stats: &Stats, known: &[KnownNode]) -> TopologyAnswer {
+    let of_book: BTreeMap<NodeId, &KnownNode> =
+        known.iter().map(|node| (node.node_id, node)).collect();
+    let linked: BTreeSet<NodeId> = stats.peers.iter().map(|peer| peer.node_id).collect();
     let me = TopologyNode {
         id: stats.node_id,
         me: true,
@@ -94,13 +103,26 @@ fn known(stats: &Stats) -> TopologyAnswer {
         trust: None,
         software: Some(stats.software.clone()),
     };
-    let linked = stats.peers.iter().map(|peer| TopologyNode {
+    let software = |id: &NodeId| {
+        let told = of_book.get(id).map(|node| node.software.clone());
+        told.filter(|told| !told.is_empty())
+    };
+    let peers = stats.peers.iter().map(|peer| TopologyNode {
         id: peer.node_id,
         me: false,
         linked: true,
         address: Some(peer.address),
         trust: Some(peer.trust_score),
-        software: None,
+        software: software(&peer.node_id),
+    });
+    let others = known.iter().filter(|node| !linked.contains(&node.node_id));
+    let others = others.map(|node| TopologyNode {
+        id: node.node_id,
+        me: false,
+        linked: false,
+        address: node.address,
+        trust: None,
+        software: software(&node.node_id),
     });
     let links = stats.peers.iter().map(|peer| TopologyEdge {
         a: stats.node_id,
@@ -110,10 +132,23 @@ fn known(stats: &Stats) -> TopologyAnswer {
         direction: Some(peer.direction),
         rtt_ms: peer.rtt_ms,
     });
+    // Who told of somebody and is forgotten since is no node of this picture.
+    let is_shown = |id: &NodeId| linked.contains(id) || of_book.contains_key(id);
+    let heard = known.iter().flat_map(|node| {
+        let tellers = node.told_by.iter().copied().filter(is_shown);
+        tellers.map(|teller| TopologyEdge {
+            a: teller,
+            b: node.node_id,
+            heard: true,
+            transport: None,
+            direction: None,
+            rtt_ms: None,
+        })
+    });
     TopologyAnswer {
         truth: false,
         at: rfc3339(SystemTime::now()),
-        nodes: std::iter::once(me).chain(linked).collect(),
-        edges: links.collect(),
+        nodes: std::iter::once(me).chain(peers).chain(others).collect(),
+        edges: links.chain(heard).collect(),
     }
 }

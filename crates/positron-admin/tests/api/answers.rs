@@ -4,7 +4,7 @@ use positron_networking::{NetworkConfig, Node};
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{Answer, Fixture},
+    fixture::{Answer, Fixture, soon},
     schema::offends,
 };
 
@@ -40,6 +40,8 @@ async fn every_route_answers_as_it_is_described() {
     let mut asked = Vec::new();
     for (described, path) in [
         ("/livez", "/livez".to_owned()),
+        ("/readyz", "/readyz".into()),
+        ("/v1/dials", "/v1/dials".into()),
         ("/metrics", "/metrics".into()),
         ("/metrics", "/metrics?collect=peers".into()),
         ("/v1/status", "/v1/status".into()),
@@ -81,6 +83,10 @@ async fn every_route_answers_as_it_is_described() {
         is_described(&whole, "post", &path, &answer);
     }
     is_described(&whole, "get", "/v1/bans", &api.get("/v1/bans").await);
+    let lost = api.get("/v1/peers").await;
+    is_described(&whole, "get", "/v1/peers", &lost);
+    assert_eq!(lost.json()["lost"][0]["node_id"], id, "{lost:?}");
+    is_described(&whole, "get", "/v1/peers/{id}", &api.get(&format!("/v1/peers/{id}")).await);
     api.server.stop_asked().await;
 
     let fields = [("Authorization", &*api.bearer()), ("Content-Type", "application/json")];
@@ -94,11 +100,49 @@ async fn every_route_says_what_it_answers_to_whom_it_does_not_know() {
     let whole = description();
     for (path, methods) in whole["paths"].as_object().unwrap() {
         for (method, described) in methods.as_object().unwrap() {
-            let is_open = described["security"] == json!([{}]);
+            let is_open = described["security"][0] == json!({});
             let line = format!("{} {}", method.to_uppercase(), path.replace("{id}", "0"));
             let answer = api.ask(&line, &[], "").await;
             assert_eq!(answer.status == 401, !is_open, "{line}");
             is_described(&whole, method, path, &answer);
         }
     }
+}
+
+#[tokio::test]
+async fn the_picture_has_the_own_links_and_what_peers_say_apart() {
+    let api = Fixture::new().await;
+    let place = api.node.listen_addresses()[0].to_string();
+    let (told, teller) = {
+        let mut others = Vec::new();
+        for _ in 0..2 {
+            let other = Node::start(NetworkConfig::loopback()).await.unwrap();
+            other.join(&place).await.unwrap();
+            others.push(other);
+        }
+        // Both are peers of this node by now; the second knows the first from it, or tells of it.
+        (others.remove(0), others.remove(0))
+    };
+    teller.join(&told.listen_addresses()[0].to_string()).await.unwrap();
+    let (told, teller) = (told.id().to_string(), teller.id().to_string());
+    let heard = async {
+        loop {
+            let picture = api.get("/v1/topology").await.json();
+            let edges = picture["edges"].as_array().unwrap().clone();
+            let said = |edge: &&Value| {
+                edge["heard"] == true
+                    && [(&told, &teller), (&teller, &told)]
+                        .iter()
+                        .any(|(a, b)| edge["a"] == **a && edge["b"] == **b)
+            };
+            if edges.iter().any(|edge| said(&edge)) {
+                return edges;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let edges = soon(heard).await;
+    let own = api.node.id().to_string();
+    let links: Vec<_> = edges.iter().filter(|edge| edge["heard"] == false).collect();
+    assert!(links.len() == 2 && links.iter().all(|edge| edge["a"] == own && edge["rtt_ms"] != 0));
 }

@@ -8,9 +8,10 @@ use tokio::{
 
 use crate::fixture::{Fixture, answer, soon};
 
-const DATA: [&str; 9] = [
+const DATA: [&str; 10] = [
     "/v1/status",
     "/v1/peers",
+    "/v1/dials",
     "/v1/topology",
     "/v1/history",
     "/v1/config",
@@ -56,6 +57,16 @@ async fn whoever_has_no_token_or_a_wrong_one_gets_no_data() {
         let answer = api.ask(&format!("POST /v1/actions/{action}"), &[], "").await;
         assert_eq!(answer.status, 401, "{action}");
     }
+}
+
+#[tokio::test]
+async fn a_probe_is_told_whether_the_node_is_ready_and_only_the_owner_why_not() {
+    let api = Fixture::new().await;
+    let probe = api.ask("GET /readyz", &[], "").await;
+    assert_eq!(probe.json(), serde_json::json!({ "ready": probe.status == 200 }));
+    let told = api.get("/readyz").await.json();
+    assert!(told["checks"].as_array().unwrap().len() >= 6, "{told}");
+    assert_eq!(api.ask("GET /readyz", &[("Authorization", "Bearer x")], "").await.status, 401);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 pub(crate) mod ban;
 pub(crate) mod bans;
 pub(crate) mod bench;
+pub(crate) mod dashboard;
 pub(crate) mod disconnect;
 mod ended;
+pub(crate) mod events;
 pub(crate) mod generate_config;
 pub(crate) mod id;
 pub(crate) mod invite;
@@ -17,6 +19,7 @@ pub(crate) mod soak;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod unban;
 pub(crate) mod unreserve;
 pub(crate) mod version;

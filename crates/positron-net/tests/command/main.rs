@@ -1,5 +1,6 @@
 //! The command as people meet it: processes, exit codes, and what is on the disk afterwards.
 
+mod api;
 mod backup;
 mod bad_input;
 mod fixture;

@@ -38,7 +38,7 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
-    stats::{ApplicationStats, Unsent, bans, trusted},
+    stats::{ApplicationStats, Unsent, bans, known_nodes, trusted},
 };
 
 /// Everyone who listens to a node.
@@ -321,6 +321,7 @@ impl CoreTask {
             Order::History { reply } => {
                 let _ = reply.send(self.core.gossip().history().cloned().collect());
             }
+            Order::KnownNodes { reply } => drop(reply.send(known_nodes(&self.core))),
             Order::Bans { reply } => drop(reply.send(bans(&self.core))),
             Order::LostPeers { reply } => {
                 let _ = reply.send(lost_peers(&self.core, self.clock.now()));

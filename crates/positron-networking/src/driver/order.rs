@@ -12,7 +12,10 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
-use crate::{LostPeer, RecentDial, TrustedPeer, stats::Ban};
+use crate::{
+    LostPeer, RecentDial, TrustedPeer,
+    stats::{Ban, KnownNode},
+};
 
 /// How a command ended, or why it was not taken.
 pub(crate) type Reply = Result<Outcome, Refused>;
@@ -93,6 +96,11 @@ pub(crate) enum Order {
         message: MessageId,
         /// Whom to tell.
         reply: oneshot::Sender<Option<MessageTrace>>,
+    },
+    /// Who is known, and from whom.
+    KnownNodes {
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<KnownNode>>,
     },
     /// Who is trusted.
     Trusted {

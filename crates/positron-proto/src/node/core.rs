@@ -304,6 +304,11 @@ impl NodeCore {
         self.endings.dials()
     }
 
+    /// Who is known, and from whom.
+    pub const fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()

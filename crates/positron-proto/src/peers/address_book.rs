@@ -202,6 +202,15 @@ impl AddressBook {
         }
     }
 
+    /// `peer` told us of a node, if that is somebody else. No index depends on it.
+    pub(super) fn note_teller(&mut self, node: &NodeId, peer: NodeId) {
+        if *node != peer
+            && let Some(entry) = self.entries.get_mut(node)
+        {
+            entry.note_teller(peer);
+        }
+    }
+
     /// `to` is told of a node. Whether that is not proven: then only few are.
     pub(super) fn note_told(&mut self, node: &NodeId, to: NodeId) -> bool {
         let told = self.change(node, |entry| {
@@ -286,6 +295,7 @@ impl AddressBook {
             told_at: None,
             told: Vec::new(),
             passed_on_by: VecDeque::new(),
+            tellers: VecDeque::new(),
         };
         self.index(node, entry);
     }

@@ -9,7 +9,7 @@ use super::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{MAX_PASSED_ON_BY, MAX_TOLD_UNPROVEN},
+    limits::{MAX_PASSED_ON_BY, MAX_TELLERS, MAX_TOLD_UNPROVEN},
     time::{Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -56,6 +56,8 @@ pub(super) struct AddressEntry {
     pub told: Vec<NodeId>,
     /// Who passed it on to us last, while it was not proven: at most [`MAX_PASSED_ON_BY`].
     pub passed_on_by: VecDeque<NodeId>,
+    /// Who told us of it, the last at the end: at most [`MAX_TELLERS`]. Nothing is decided by it.
+    pub tellers: VecDeque<NodeId>,
 }
 
 /// Whose part of the book an entry takes up.
@@ -116,6 +118,17 @@ impl AddressEntry {
             self.passed_on_by.pop_front();
         }
         self.passed_on_by.push_back(peer);
+    }
+
+    /// `peer` told us of it.
+    pub(super) fn note_teller(&mut self, peer: NodeId) {
+        if self.tellers.contains(&peer) {
+            return;
+        }
+        if self.tellers.len() == MAX_TELLERS {
+            self.tellers.pop_front();
+        }
+        self.tellers.push_back(peer);
     }
 
     /// Notes that the node answered at `addr`, and whether strangers reach it there, too; it counts

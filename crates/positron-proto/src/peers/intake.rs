@@ -89,6 +89,7 @@ impl Intake {
         let ToldRecord { from, told_over, record } = told;
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
+        book.note_teller(&node, from);
         if standings.is_banned(&node, turn.now.wall) || standings.is_retired(&node) {
             return;
         }
@@ -162,6 +163,7 @@ impl Intake {
             Learned::Dropped => turn.counters.records_dropped += 1,
             Learned::Old => {}
         }
+        book.note_teller(&node, from);
         book.report_evicted(turn.out);
         if from == node || links.contains(&node) {
             self.prove(node, book, links, turn);

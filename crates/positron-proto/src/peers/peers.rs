@@ -480,6 +480,11 @@ impl Peers {
         self.book.iter().map(|(_, entry)| &entry.known)
     }
 
+    /// Peers in the address book, each with those who told us of it, the last at the end.
+    pub fn hearsay(&self) -> impl Iterator<Item = (&KnownPeer, &VecDeque<NodeId>)> {
+        self.book.iter().map(|(_, entry)| (&entry.known, &entry.tellers))
+    }
+
     /// Whether this node is in the address book.
     pub fn knows(&self, peer: &NodeId) -> bool {
         self.book.get(peer).is_some()

@@ -295,3 +295,19 @@ fn what_storage_brings_back_is_bounded_and_checked() {
     assert!(peers.known().count() <= MAX_BOOK);
     world.add(&address(0), config());
 }
+
+#[test]
+fn of_those_who_told_of_a_node_the_last_few_are_remembered_and_nothing_is_decided_by_it() {
+    let mut rng = Seed::from_number(9).stream("book");
+    let mut book = AddressBook::default();
+    let id = learn(&mut book, &mut rng, SourceShare::Hearsay(node(1))).unwrap();
+    for teller in [1, 2, 2, 3, 4, 5, 5] {
+        book.note_teller(&id, node(teller));
+    }
+    book.note_teller(&id, id);
+    book.note_teller(&node(200), node(1));
+    let entry = book.get(&id).unwrap();
+    assert_eq!(entry.tellers, [2, 3, 4, 5].map(node));
+    assert_eq!(entry.source, SourceShare::Hearsay(node(1)));
+    assert_eq!(book.len(), 1);
+}
