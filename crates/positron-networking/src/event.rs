@@ -47,8 +47,8 @@ pub enum NodeEvent {
     PeerLeft {
         /// Who.
         peer: NodeId,
-        /// Why; as JSON who ended it (`by`), `reason`, `sentence` and `remedy`, and a `detail` where
-        /// there is more to say.
+        /// Why; as JSON who ended it (`by`), `reason`, `sentence` and `remedy`, and a `detail`
+        /// where there is more to say.
         #[serde(flatten, serialize_with = "of_session")]
         reason: DownReason,
     },

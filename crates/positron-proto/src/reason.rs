@@ -2,8 +2,9 @@
 //! programs and pages take their words.
 //!
 //! What a type of some room says in its own way (a
-//! [`CloseReason`](crate::wire::frame::CloseReason) on the wire, an error of a request) has one [`Reason`] here; [`crate::node::reasons`] says which.
-//! A reason holds nothing that a peer said, so it can be shown anywhere as it is.
+//! [`CloseReason`](crate::wire::frame::CloseReason) on the wire, an error of a request) has one
+//! [`Reason`] here; [`crate::node::reasons`] says which. A reason holds nothing that a peer
+//! said, so it can be shown anywhere as it is.
 
 use core::fmt;
 
