@@ -10,4 +10,4 @@ mod recorder;
 pub(crate) use file::{RecordingFile, Written};
 pub(crate) use format::{Header, MAX_RECORDED_NODES};
 pub(crate) use reader::Recording;
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Lines, Recorder};
