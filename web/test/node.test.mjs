@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { violations, visit } from "./axe.mjs";
 import { launch, skip as noBrowser, VIEWS, watched } from "./browser.mjs";
+import { recording } from "../scripts/network.mjs";
 import { HOSTILE } from "./world.mjs";
 
 const BUILT = ["debug", "release"].map((kind) => fileURLToPath(new URL(`../../target/${kind}/positron-net`, import.meta.url)));
@@ -92,7 +95,7 @@ describe("the page of a real node", { skip }, () => {
   for (const colorScheme of ["light", "dark"]) {
     test(`every view has its answers, and no violation of accessibility, in the ${colorScheme} theme`, async () => {
       await story(async (page) => {
-        await page.getByText("2", { exact: true }).first().waitFor();
+        await page.locator(".health strong", { hasText: /2 peers|ready/i }).waitFor();
         for (const view of VIEWS) {
           await visit(page, view);
           assert.deepEqual(await violations(page), [], view);
@@ -137,8 +140,31 @@ describe("the page of a real node", { skip }, () => {
       await page.locator("tbody tr").nth(1).waitFor();
       nodes[2].kill();
       await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+      if ((await ask("/v1/peers")).lost) {
+        await page.getByRole("button", { name: "Lost", exact: true }).click();
+        await page.locator("tbody tr", { hasText: /the (peer|network)/ }).first().waitFor();
+      }
       await visit(page, "");
       await page.locator(".feed li", { hasText: " left: " }).waitFor();
     });
+  });
+
+  test("a recording is shown by the command that replays it", async () => {
+    const file = join(folder, "network.ndjson");
+    await writeFile(file, `${[...recording({ nodes: 120, seconds: 10 })].join("\n")}\n`);
+    const replay = spawn(command, ["--json", "replay", file], { stdio: ["ignore", "pipe", "inherit"] });
+    nodes.push(replay);
+    const gone = once(replay, "exit").then(([code]) => assert.fail(`replay ended with ${code}`));
+    gone.catch(() => {});
+    const [first] = await Promise.race([once(createInterface(replay.stdout), "line"), gone]);
+    const address = JSON.parse(first).page;
+    const { page, context, wrong } = await watched(browser, new URL(address).origin);
+    await page.goto(address);
+    await page.getByText("120 of 120 nodes up").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.locator("tbody .id").first().click();
+    await page.getByText("Half had it after").waitFor();
+    assert.deepEqual(wrong, []);
+    await context.close();
   });
 });
