@@ -9,6 +9,7 @@ use utoipa::{
 
 use crate::routes::{
     actions, bans, config, events, health, history, limits, logs, metrics, peers, status, topology,
+    trace,
 };
 
 /// The description of the API, as JSON. What is committed as `openapi.json` is the same, for who
@@ -49,6 +50,8 @@ pub fn openapi() -> &'static str {
         logs::set_level,
         metrics::metrics,
         events::events,
+        trace::trace,
+        trace::ask,
         actions::join,
         actions::disconnect,
         actions::ban,

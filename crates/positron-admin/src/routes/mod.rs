@@ -14,6 +14,7 @@ pub(crate) mod peers;
 pub(crate) mod status;
 pub(crate) mod told;
 pub(crate) mod topology;
+pub(crate) mod trace;
 
 use axum::{
     Router,
@@ -42,6 +43,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/log-level", put(logs::set_level))
         .route("/v1/config", get(config::config))
         .route("/v1/bans", get(bans::bans))
+        .route("/v1/trace/{message}", get(trace::trace).post(trace::ask))
         .route("/v1/events", get(events::events))
         .route("/v1/actions/join", post(actions::join))
         .route("/v1/actions/disconnect", post(actions::disconnect))

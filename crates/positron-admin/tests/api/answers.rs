@@ -82,6 +82,18 @@ async fn every_route_answers_as_it_is_described() {
         let answer = api.act(action, &body.to_string()).await;
         is_described(&whole, "post", &path, &answer);
     }
+    let sent = api.act("broadcast", "{\"payload\":1}").await.json();
+    let way = format!("/v1/trace/{}", sent["message"].as_str().unwrap());
+    let unknown = format!("/v1/trace/{}", "0".repeat(64));
+    for path in [&*way, &unknown, "/v1/trace/bob"] {
+        let answer = api.get(path).await;
+        is_described(&whole, "get", "/v1/trace/{message}", &answer);
+        assert_eq!(answer.status == 200, path == way, "{answer:?}");
+        let line = format!("POST {path}");
+        let asked = api.ask(&line, &[("Authorization", &api.bearer())], "").await;
+        is_described(&whole, "post", "/v1/trace/{message}", &asked);
+        assert_eq!(asked.status == 202, path == way, "{asked:?}");
+    }
     is_described(&whole, "get", "/v1/bans", &api.get("/v1/bans").await);
     let lost = api.get("/v1/peers").await;
     is_described(&whole, "get", "/v1/peers", &lost);
@@ -101,7 +113,11 @@ async fn every_route_says_what_it_answers_to_whom_it_does_not_know() {
     for (path, methods) in whole["paths"].as_object().unwrap() {
         for (method, described) in methods.as_object().unwrap() {
             let is_open = described["security"][0] == json!({});
-            let line = format!("{} {}", method.to_uppercase(), path.replace("{id}", "0"));
+            let line = format!(
+                "{} {}",
+                method.to_uppercase(),
+                path.replace("{id}", "0").replace("{message}", "0")
+            );
             let answer = api.ask(&line, &[], "").await;
             assert_eq!(answer.status == 401, !is_open, "{line}");
             is_described(&whole, method, path, &answer);
