@@ -3,8 +3,8 @@
 //!
 //! # Nouns
 //!
-//! - a [`JourneyStep`](crate::journey::JourneyStep) is what `gossip` tells of a broadcast: it came, it went on to
-//!   these, it came again from that one, that one says it has it;
+//! - a [`JourneyStep`](crate::journey::JourneyStep) is what `gossip` tells of a broadcast: it
+//!   came, it went on to these, it came again from that one, that one says it has it;
 //! - a *journey* is all steps of one message here. The last
 //!   [`MAX_JOURNEYS`](crate::limits::MAX_JOURNEYS) are kept, always;
 //! - the *children* of a node are those who have a message from it first. A child knows its parent;

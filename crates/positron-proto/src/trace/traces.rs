@@ -32,8 +32,8 @@ use crate::{
 
 /// Where messages went, here and from here on.
 ///
-/// Tell it every [`JourneyStep`] of a broadcast ([`handle_step`](Self::handle_step)) and every one that
-/// was [`Dropped`]; it remembers the last ones. Say [`peer_up`](Self::peer_up) and
+/// Tell it every [`JourneyStep`] of a broadcast ([`handle_step`](Self::handle_step)) and every one
+/// that was [`Dropped`]; it remembers the last ones. Say [`peer_up`](Self::peer_up) and
 /// [`peer_down`](Self::peer_down) of every peer; answer each [`TraceEffect::Verify`] with
 /// [`handle_verified`](Self::handle_verified) or [`handle_refuted`](Self::handle_refuted), or not
 /// at all where there is no room to check it.
