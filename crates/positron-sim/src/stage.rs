@@ -19,7 +19,7 @@ use crate::{
     questions::Question,
     report::Report,
     scenario::{Cut, Death},
-    witness::{Truth, Witness},
+    witness::{Watched, Witness},
 };
 
 /// All hosts at one time, and the oracle that hears of them.
@@ -33,7 +33,7 @@ pub(crate) struct Stage {
     hosts: Hosts,
     oracle: Oracle,
     /// What is told to somebody who watches.
-    truth: Option<Truth>,
+    truth: Option<Watched>,
     now: Instant,
 }
 
@@ -44,7 +44,7 @@ impl Stage {
 
     /// Somebody watches the first `nodes` hosts, none of which has started.
     pub(crate) fn watch(&mut self, nodes: usize, witness: Witness) {
-        self.truth = Some(Truth::new(witness, nodes));
+        self.truth = Some(Watched::new(witness, nodes));
     }
 
     // --- what it is like ---

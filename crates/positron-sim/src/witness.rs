@@ -37,7 +37,7 @@ pub enum Seen {
 pub type Witness = Box<dyn FnMut(Instant, Seen) + Send>;
 
 /// Tells a witness the truth about the nodes of a scenario.
-pub(crate) struct Truth {
+pub(crate) struct Watched {
     witness: Witness,
     /// Hosts beyond are guests or have the key of another one.
     nodes: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Truth {
     sessions: BTreeSet<(usize, usize)>,
 }
 
-impl Truth {
+impl Watched {
     /// Of so many nodes, none of which has started.
     pub(crate) const fn new(witness: Witness, nodes: usize) -> Self {
         Self { witness, nodes, places: BTreeMap::new(), sessions: BTreeSet::new() }

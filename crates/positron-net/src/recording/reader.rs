@@ -192,7 +192,8 @@ mod tests {
     #[test]
     fn what_was_recorded_is_read_and_the_end_is_known() {
         let steps = "{\"t_ms\":100,\"up\":[0,1],\"links\":[[0,1]]}\n\
-                     {\"t_ms\":900,\"down\":[1],\"cut\":[[0,1]],\"hops\":[[\"ab\",0,1,null,3.5]]}\n";
+                     {\"t_ms\":900,\"down\":[1],\"cut\":[[0,1]],\
+                     \"hops\":[[\"ab\",0,1,null,3.5]]}\n";
         let read = Recording::parse(head(1) + steps).unwrap();
         assert_eq!((read.header.seed, read.header.nodes.len(), read.lasts_ms), (1, 2, 900));
         assert_eq!((read.up.into_iter().collect::<Vec<_>>(), read.links.len()), (vec![0], 0));

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::traffic::lock;
+use super::ledger::lock;
 
 /// How often a task wakes to see how late it is.
 const EVERY: Duration = Duration::from_millis(20);

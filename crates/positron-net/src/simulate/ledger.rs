@@ -1,6 +1,9 @@
 //! Who sent what, who got it, and how long it took.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use super::latency::{Latencies, Percentiles};
 
@@ -186,6 +189,11 @@ impl Account {
     fn has(&self, number: usize) -> bool {
         self.got.get(number).copied().unwrap_or(false)
     }
+}
+
+/// The books are whole between two entries, whatever happened to who wrote them.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

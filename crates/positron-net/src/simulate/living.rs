@@ -14,7 +14,7 @@ use positron_admin::{NetworkAction, NetworkPicture, Reel, SimulatedNetwork};
 use positron_networking::NodeId;
 use positron_sim::{Cut, Death, Fault, Scenario, Seen, Selector, Workload, World};
 
-use super::{PAYLOAD, traffic::lock};
+use super::{PAYLOAD, ledger::lock};
 use crate::{
     failure::{Exit, Failure},
     recording::{Header, Lines, Recorder},

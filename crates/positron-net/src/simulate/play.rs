@@ -9,7 +9,7 @@ use positron_networking::{Node, stats::PerKind};
 
 use super::{
     LocalNetwork, Nodes, Plan, Record, Report, cpu::process_seconds, lateness::Lateness,
-    record::LiveRecord, table::draw_while, traffic::Traffic, traffic::lock,
+    ledger::lock, record::LiveRecord, table::draw_while, traffic::Traffic,
 };
 use crate::{failure::Failure, fd_limit, signals::Signals, terminal::Terminal};
 

@@ -10,7 +10,7 @@ use positron_networking::{MessageId, Node, NodeEvent, NodeId};
 use positron_sim::{Seen, Witness, World};
 use tokio::task::JoinSet;
 
-use super::traffic::lock;
+use super::ledger::lock;
 use crate::{
     failure::Failure,
     recording::{Header, Recorder, RecordingFile, Written},

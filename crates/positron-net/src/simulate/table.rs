@@ -13,8 +13,8 @@ use positron_networking::{LinkTransport, Node, NodeId};
 
 use super::{
     latency::Percentiles,
+    ledger::lock,
     ledger::{Ledger, Line, Totals},
-    traffic::lock,
 };
 use crate::{
     table::{self, short, short_ms},

@@ -1,7 +1,7 @@
 //! Broadcasts from random nodes at a steady rate, and the books about them.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant as Moment, sleep_until},
 };
 
-use super::{ledger::Ledger, record::LiveRecord};
+use super::{
+    ledger::{Ledger, lock},
+    record::LiveRecord,
+};
 use crate::signals::Signals;
 
 /// Bytes in each broadcast.
@@ -187,9 +190,4 @@ async fn keep_books(
             }
         }
     }
-}
-
-/// The books are whole between two entries, whatever happened to who wrote them.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -35,7 +35,7 @@ impl Shown {
         stream.set_read_timeout(Some(SOON)).unwrap();
         let request = format!(
             "{what} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
