@@ -247,7 +247,7 @@ impl Metrics {
             let (name, is) = (other.dotted().to_owned(), metric.kind());
             return Err(MetricError::Taken { name, is });
         }
-        let series: usize = own.values().map(|metric| metric.series()).sum();
+        let series: usize = own.values().map(OwnValue::series).sum();
         if series + new.series() > MAX_OWN_SERIES {
             return Err(MetricError::TooMany { name: name.dotted().to_owned() });
         }
