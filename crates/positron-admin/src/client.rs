@@ -174,7 +174,7 @@ impl EventStream<'_> {
     ///
     /// # Errors
     /// [`ClientError::Unusable`] when nothing came for long, not even that there is nothing.
-    pub fn next(&mut self) -> Asked<Option<(String, Value)>> {
+    pub fn next_event(&mut self) -> Asked<Option<(String, Value)>> {
         loop {
             while let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
                 let told: Vec<u8> = self.read.drain(..end + 2).collect();

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header, uri::Authority};
 
 use crate::{refusal::Refusal, token::Token};
 
@@ -56,7 +56,7 @@ impl Door {
     pub(crate) fn admits(&self, uri: &Uri, fields: &HeaderMap) -> Result<bool, Refusal> {
         let Self::Bearer { token, address } = self else { return Ok(true) };
         let host = only(fields, header::HOST)?.ok_or_else(|| foreign_host("none"))?;
-        let meant = uri.authority().map(|authority| authority.as_str());
+        let meant = uri.authority().map(Authority::as_str);
         if let Some(foreign) =
             [Some(host), meant].into_iter().flatten().find(|host| !is_ours(host, *address))
         {

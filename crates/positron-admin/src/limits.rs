@@ -36,8 +36,8 @@ pub const JOIN_PAUSE: Duration = Duration::from_millis(250);
 
 // --- recordings ---
 
-/// Bytes of a recording that grows while it is shown. Half a minute of 1,000 nodes and 55 broadcasts
-/// is 2.4 MB (measured).
+/// Bytes of a recording that grows while it is shown. Half a minute of 1,000 nodes and 55
+/// broadcasts is 2.4 MB (measured).
 pub const MAX_REEL: usize = 64 << 20;
 
 // --- events ---

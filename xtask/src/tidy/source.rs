@@ -184,8 +184,13 @@ fn known_to_git(root: &Path) -> Option<Vec<(String, String)>> {
     let answer = Command::new("git").arg("-C").arg(root).args(list).output().ok()?;
     let paths = String::from_utf8(answer.status.success().then_some(answer.stdout)?).ok()?;
     let paths = paths.split_terminator('\0').filter(|path| !path.starts_with(BYTES));
-    let with_text = |path: &str| Some((path.to_owned(), fs::read_to_string(root.join(path)).ok()?));
+    let with_text = |path: &str| Some((path.to_owned(), text_of(&root.join(path))?));
     Some(paths.filter_map(with_text).collect())
+}
+
+/// The text of a file; a picture is there, and has none.
+fn text_of(path: &Path) -> Option<String> {
+    fs::read(path).ok().map(|bytes| String::from_utf8(bytes).unwrap_or_default())
 }
 
 /// Every file below, but for hidden and made ones.
@@ -203,7 +208,7 @@ fn walk(folder: &Path, below: &str, found: &mut Vec<(String, String)>) {
         }
         if path.is_dir() {
             walk(&path, &below, found);
-        } else if let Ok(text) = fs::read_to_string(&path) {
+        } else if let Some(text) = text_of(&path) {
             found.push((below, text));
         }
     }

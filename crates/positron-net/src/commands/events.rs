@@ -24,7 +24,9 @@ impl EventsOptions {
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let running = Running::of(&self.selector, terminal)?;
         let mut events = running.events()?;
-        while let Some((name, event)) = events.next().map_err(|error| running.failure(error))? {
+        while let Some((name, event)) =
+            events.next_event().map_err(|error| running.failure(error))?
+        {
             if global.json {
                 let line = json_line(&event).map_err(|error| {
                     Failure::new(Exit::Internal, "cannot write the event").because(error)

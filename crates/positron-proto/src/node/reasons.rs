@@ -310,9 +310,14 @@ mod tests {
         produced.insert(refused(&mut core, broadcast()));
     }
 
-    /// What comes of what was taken: each is produced by the scenario that is named, which makes
-    /// sure of the word of its room; here is made sure of what becomes of that word.
-    fn in_the_rooms(produced: &mut BTreeSet<Reason>) {
+    const GREEDY: &str =
+        "who_reads_nothing_is_granted_no_more_than_his_share_however_many_streams_there_are";
+    const UNHEARD: &str =
+        "what_reached_nobody_because_the_peers_left_is_counted_and_told_when_it_is_pushed_out";
+
+    /// Reasons, with the tests of their rooms that produce them: the file, the name, and the word
+    /// of the room that it makes sure of.
+    fn scenarios() -> [(Reason, &'static str, &'static str, &'static str); 17] {
         let direct = include_str!("../direct/tests.rs");
         let request = include_str!("../request/tests.rs");
         let substream = include_str!("../substream/tests.rs");
@@ -323,7 +328,7 @@ mod tests {
             "out_of_time_and_unwanted_the_other_end_is_told_and_an_answer_comes_too_late";
         let gone = "the_end_of_a_session_ends_its_streams_at_both_nodes_even_if_one_saw_no_end";
         let peer = NodeId::from_bytes([7; 32]);
-        let scenarios: [(Reason, &str, &str, &str); 17] = [
+        [
             ((&Undelivered::NoLink).into(), direct, in_time, "Undelivered::NoLink"),
             (
                 (&Undelivered::NotAcknowledged).into(),
@@ -365,12 +370,7 @@ mod tests {
                 "what_is_asked_is_bounded_in_number_and_bytes",
                 "TooManyRequests",
             ),
-            (
-                (&NotOpened::TooMany).into(),
-                substream,
-                "who_reads_nothing_is_granted_no_more_than_his_share_however_many_streams_there_are",
-                "NotOpened::TooMany",
-            ),
+            ((&NotOpened::TooMany).into(), substream, GREEDY, "NotOpened::TooMany"),
             (
                 (&SubstreamEnd::Application(9)).into(),
                 substream,
@@ -385,14 +385,14 @@ mod tests {
                 "a_peer_that_takes_nothing_is_waited_for_once_and_what_it_lacks_is_told",
                 "*peers == [peer]",
             ),
-            (
-                outrun(&[]),
-                pace,
-                "what_reached_nobody_because_the_peers_left_is_counted_and_told_when_it_is_pushed_out",
-                "peers.is_empty()",
-            ),
-        ];
-        for (reason, file, scenario, word) in scenarios {
+            (outrun(&[]), pace, UNHEARD, "peers.is_empty()"),
+        ]
+    }
+
+    /// What comes of what was taken: each is produced by the scenario that is named, which makes
+    /// sure of the word of its room; here is made sure of what becomes of that word.
+    fn in_the_rooms(produced: &mut BTreeSet<Reason>) {
+        for (reason, file, scenario, word) in scenarios() {
             let body = file.split("#[test]").find(|test| test.contains(&format!("fn {scenario}(")));
             let body = body.unwrap_or_else(|| panic!("{reason}: there is no {scenario}"));
             assert!(body.contains(word), "{reason}: {scenario} does not make sure of {word}");
