@@ -26,7 +26,7 @@ pub(crate) struct Record {
 #[derive(Debug)]
 enum State {
     Wanted(RecordingFile),
-    UnderWay(Recorder<RecordingFile>),
+    UnderWay(Box<Recorder<RecordingFile>>),
     Finished,
 }
 
@@ -40,7 +40,7 @@ impl Record {
     fn begin(&self, nodes: Vec<NodeId>) {
         let mut state = lock(&self.state);
         if let State::Wanted(file) = std::mem::replace(&mut *state, State::Finished) {
-            *state = State::UnderWay(Recorder::new(&Header::new(self.seed, nodes), file));
+            *state = State::UnderWay(Box::new(Recorder::new(&Header::new(self.seed, nodes), file)));
         }
     }
 
