@@ -391,8 +391,8 @@ impl Node {
     }
 
     /// What is known of the way of a message through this node, of those of the last 4,096 that
-    /// came or went; and through the network, if others [were asked](Self::ask_trace). `None`: it never
-    /// came, or is forgotten.
+    /// came or went; and through the network, if others [were asked](Self::ask_trace). `None`: it
+    /// never came, or is forgotten.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
