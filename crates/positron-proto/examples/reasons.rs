@@ -1,5 +1,7 @@
 //! Prints `REASONS.md`, which is made from the list of reasons.
 
-fn main() {
-    print!("{}", positron_proto::reason::page());
+use std::io::{self, Write as _};
+
+fn main() -> io::Result<()> {
+    io::stdout().write_all(positron_proto::reason::page().as_bytes())
 }

@@ -346,9 +346,9 @@ const HEAD: &str = "\
 # Why did it end?
 
 Every end of a session, dial, message and of the disk's work has a reason from one closed list. \
-The word is the same in the log, in labels of metrics, in answers of the API, in `positron-net peers` \
-and on the page. Both ends of a session name the same one; who ended it is said beside it: `us`, \
-`peer` or `network`.
+The word is the same in the log, in labels of metrics, in answers of the API, in \
+`positron-net peers` and on the page. Both ends of a session name the same one; who ended it is \
+said beside it: `us`, `peer` or `network`.
 
 This page is made from the list in the source (`crates/positron-proto/src/reason.rs`).
 ";
