@@ -272,7 +272,7 @@ impl PacketFrame {
             Self::Ping { token } => put_token(out, PING, &token.to_be_bytes()),
             Self::Pong { token } => put_token(out, PONG, &token.to_be_bytes()),
             Self::Message { channel, number, body } => {
-                put_message(out, *channel, *number, [body, &[]])
+                put_message(out, *channel, *number, [body, &[]]);
             }
             Self::Fragment { channel, number, offset, total, body } => {
                 put_fragment(out, *channel, *number, *offset, *total, [body, &[]]);
