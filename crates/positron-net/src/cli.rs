@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         ban, bans, bench, dashboard, disconnect, events, generate_config, id, invite, join, peers,
-        replay, reserve, simulate, soak, start, stats, status, top, unban, unreserve, version,
+        replay, reserve, simulate, soak, start, stats, status, top, trace, unban, unreserve,
+        version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Status(status::StatusOptions),
     /// List the peers of the running node
     Peers(peers::PeersOptions),
+    /// Tell where a message went
+    Trace(trace::TraceOptions),
     /// Follow what happens to the running node
     Events(events::EventsOptions),
     /// Watch the running node: health, rates, peers

@@ -102,6 +102,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Id(options) => options.run(terminal, global),
         Command::Status(options) => options.run(terminal, global),
         Command::Peers(options) => options.run(terminal, global),
+        Command::Trace(options) => options.run(terminal, global),
         Command::Events(options) => options.run(terminal, global),
         Command::Top(options) => options.run(terminal, global),
         Command::Dashboard(options) => options.run(terminal, global),

@@ -20,6 +20,7 @@ pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod top;
+pub(crate) mod trace;
 pub(crate) mod unban;
 pub(crate) mod unreserve;
 pub(crate) mod version;

@@ -48,6 +48,54 @@ fn the_dashboard_is_opened_by_the_address_that_is_printed_and_not_without_its_to
 }
 
 #[test]
+fn the_way_of_a_broadcast_is_told_by_who_sent_it_by_who_heard_it_and_by_the_network() {
+    let fixture = Fixture::new();
+    let first = Process::start(&fixture, "first", &START);
+    let second =
+        Process::start(&fixture, "second", &[&START[..], &["-b", &first.address()]].concat());
+    second.status_when(&fixture, "one peer", |status| status["active_peers"] == 1);
+    let printed = fixture.run(&["dashboard", "--data-dir", "first"]).expect(0).stdout;
+    let (address, token) = printed.trim().split_once("/#token=").unwrap();
+    let address = address.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let body = r#"{"payload":"hello"}"#;
+    write!(
+        stream,
+        "POST /v1/actions/broadcast HTTP/1.1\r\nHost: {address}\r\n\
+         Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let done: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let message = done["message"].as_str().unwrap();
+
+    let heard = || {
+        let told = fixture.run(&["trace", message, "--data-dir", "second", "--json"]);
+        (told.code == Some(0)).then(|| told.json())
+    };
+    let heard = until("the other one has it", SOON, heard);
+    assert_eq!((&heard["local"]["own"], &heard["kind"]), (&false.into(), &"broadcast".into()));
+    assert_eq!(heard["local"]["from"], first.started()["node_id"]);
+    let told = fixture.run(&["trace", message, "--network", "--data-dir", "first", "--json"]);
+    let told = told.expect(0).json();
+    assert_eq!(
+        (&told["network"]["state"], &told["network"]["reached"]),
+        (&"done".into(), &2.into())
+    );
+    let shown = fixture.run(&["trace", message, "--data-dir", "first"]).expect(0).stdout;
+    assert!(shown.contains("written here") && shown.contains("1: 1 node"), "{shown}");
+    let refused = |words: &[&str]| fixture.run(words).expect(7).stderr;
+    let of_another = refused(&["trace", message, "--network", "--data-dir", "second"]);
+    assert!(of_another.contains("only the sender"), "{of_another}");
+    let unknown = refused(&["trace", &"0".repeat(64), "--data-dir", "first"]);
+    assert!(unknown.contains("remembers nothing"), "{unknown}");
+}
+
+#[test]
 fn a_node_is_watched_followed_and_stopped_by_whoever_owns_it() {
     let fixture = Fixture::new();
     let mut node = Process::start(&fixture, "node", &START);
