@@ -6,7 +6,10 @@ use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
     limits::MAX_RESERVED,
-    node::{Command, NodeCore},
+    node::{
+        Command, NodeCore,
+        readiness::{self, Readiness},
+    },
     peers::BootstrapState,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -504,13 +507,28 @@ impl Node {
     }
 }
 
+impl Inner {
+    /// What is right with the node, and what is missing.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let published = self.published.borrow();
+        let around = readiness::Surroundings {
+            is_bound: !self.orders.is_closed(),
+            wall: self.clock.now().wall,
+            age: published.at.elapsed(),
+        };
+        Readiness::of(&published.view, around)
+    }
+}
+
 impl Numbers for Inner {
     fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
+        // Before what it borrows is borrowed here.
+        let ready = (&self.readiness()).into();
         let published = self.published.borrow();
         let (unsent_too_large, unsent) = published.unsent;
         let uptime = self.clock.uptime().as_secs();
         let sockets = SocketNumbers { uptime, unsent, unsent_too_large };
-        NodeNumbers::new(&published.view, sockets, self.hub.application(), detail)
+        NodeNumbers::new(&published.view, sockets, ready, self.hub.application(), detail)
     }
 }
 

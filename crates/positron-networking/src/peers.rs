@@ -6,7 +6,7 @@ use std::{fmt::Display, future::Future, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    node::{Command, PeerOrder, readiness::Surroundings},
+    node::{Command, PeerOrder},
     subnet::Subnet,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -65,13 +65,7 @@ impl Node {
     /// # });
     /// ```
     pub fn readiness(&self) -> Readiness {
-        let published = self.0.published.borrow();
-        let around = Surroundings {
-            is_bound: !self.0.orders.is_closed(),
-            wall: self.0.clock.now().wall,
-            age: published.at.elapsed(),
-        };
-        Readiness::of(&published.view, around)
+        self.0.readiness()
     }
 
     /// Asks one node, connected or in the address book, and waits for its answer, at most

@@ -3,7 +3,11 @@
 use positron_proto::{
     id::NodeId,
     metric::{Metric, MetricKind, MetricValue, Unit, counters},
-    node::{AllCounters, AllLevels, NodeView, view::PeerView},
+    node::{
+        AllCounters, AllLevels, NodeView,
+        readiness::{Readiness, ReadyCheck},
+        view::PeerView,
+    },
 };
 
 use super::PeerDetail;
@@ -20,6 +24,25 @@ counters! {
         high "Nothing: this is how the largest size is found.";
 }
 
+counters! {
+    /// What is right with a node.
+    pub struct ReadyNumbers of "node";
+
+    ready: Gauge Count "Checks of readiness: 1 for each that holds, 0 for each that does not."
+        by (ReadyCheck)
+        high "Nothing. For what is missing where it is 0 see `/readyz`, or `positron-net status`.";
+}
+
+impl From<&Readiness> for ReadyNumbers {
+    fn from(readiness: &Readiness) -> Self {
+        let mut numbers = Self::default();
+        for check in &readiness.checks {
+            numbers.ready.add((check.check,), u64::from(check.ok));
+        }
+        numbers
+    }
+}
+
 /// Whoever has a node's numbers.
 pub(crate) trait Numbers: std::fmt::Debug + Send + Sync {
     /// What they are, at most 100 ms old.
@@ -34,6 +57,7 @@ pub(crate) struct NodeNumbers {
     counters: AllCounters,
     levels: AllLevels,
     sockets: SocketNumbers,
+    ready: ReadyNumbers,
     application: ApplicationStats,
     pub(super) peers: Vec<PeerNumbers>,
 }
@@ -73,6 +97,7 @@ impl NodeNumbers {
     pub(crate) fn new(
         view: &NodeView,
         sockets: SocketNumbers,
+        ready: ReadyNumbers,
         application: ApplicationStats,
         detail: PeerDetail,
     ) -> Self {
@@ -85,6 +110,7 @@ impl NodeNumbers {
             counters: view.counters,
             levels: view.levels,
             sockets,
+            ready,
             application,
             peers,
         }
@@ -93,7 +119,7 @@ impl NodeNumbers {
     /// Every number with what it is, always in the same order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let core = self.counters.iter().chain(self.levels.iter());
-        core.chain(self.sockets.iter()).chain(self.application.iter())
+        core.chain(self.ready.iter()).chain(self.sockets.iter()).chain(self.application.iter())
     }
 
     /// The sum of what this number is split into.
@@ -194,7 +220,13 @@ mod tests {
     }
 
     fn numbers(view: &NodeView, detail: PeerDetail) -> NodeNumbers {
-        NodeNumbers::new(view, SocketNumbers::default(), ApplicationStats::default(), detail)
+        NodeNumbers::new(
+            view,
+            SocketNumbers::default(),
+            ReadyNumbers::default(),
+            ApplicationStats::default(),
+            detail,
+        )
     }
 
     fn series(text: &str) -> Vec<&str> {

@@ -6,6 +6,7 @@ use core::fmt::Write as _;
 use super::NodeView;
 use crate::{
     limits::{CLOCK_EARLIEST, CLOCK_LATEST, LATE_WAKE, MAX_BACKLOG_BYTES, MAX_PENDING_BROADCASTS},
+    metric::{MetricLabel as _, label},
     time::{Duration, WallTime},
 };
 
@@ -27,21 +28,25 @@ pub enum ReadyCheck {
     Stopping,
 }
 
+label! {
+    ReadyCheck as "check" {
+        Socket => "socket",
+        Clock => "clock",
+        Store => "store",
+        Peers => "peers",
+        Load => "load",
+        Stopping => "stopping",
+    }
+}
+
 impl ReadyCheck {
     /// All of them, in the order in which they are told.
     pub const ALL: [Self; 6] =
         [Self::Socket, Self::Clock, Self::Store, Self::Peers, Self::Load, Self::Stopping];
 
     /// The same word everywhere.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Socket => "socket",
-            Self::Clock => "clock",
-            Self::Store => "store",
-            Self::Peers => "peers",
-            Self::Load => "load",
-            Self::Stopping => "stopping",
-        }
+    pub fn word(self) -> &'static str {
+        Self::KEY.words[self.place()]
     }
 }
 
