@@ -57,6 +57,7 @@ mod shutdown;
 pub mod stats;
 mod streams;
 pub mod transport;
+mod watched;
 
 pub use builder::NodeBuilder;
 pub use config::{ConfigError, LogFormat, NetworkConfig, TransportPolicy};

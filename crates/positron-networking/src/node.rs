@@ -6,10 +6,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
     limits::MAX_RESERVED,
-    node::{
-        Command, NodeCore,
-        readiness::{self, Readiness},
-    },
+    node::{Command, NodeCore},
     peers::BootstrapState,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -32,7 +29,7 @@ use crate::{
     invite::targets_of,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
-    metrics::{MetricsFormat, NodeNumbers, Numbers, PeerDetail, SocketNumbers, get_metrics},
+    metrics::{MetricsFormat, Numbers, PeerDetail, get_metrics},
     open::{Seeds, open},
     orders::Orders,
     shutdown::Shutdown,
@@ -504,31 +501,6 @@ impl Node {
             }
             published.changed().await.map_err(|_| JoinError::Stopped)?;
         }
-    }
-}
-
-impl Inner {
-    /// What is right with the node, and what is missing.
-    pub(crate) fn readiness(&self) -> Readiness {
-        let published = self.published.borrow();
-        let around = readiness::Surroundings {
-            is_bound: !self.orders.is_closed(),
-            wall: self.clock.now().wall,
-            age: published.at.elapsed(),
-        };
-        Readiness::of(&published.view, around)
-    }
-}
-
-impl Numbers for Inner {
-    fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
-        // Before what it borrows is borrowed here.
-        let ready = (&self.readiness()).into();
-        let published = self.published.borrow();
-        let (unsent_too_large, unsent) = published.unsent;
-        let uptime = self.clock.uptime().as_secs();
-        let sockets = SocketNumbers { uptime, unsent, unsent_too_large };
-        NodeNumbers::new(&published.view, sockets, ready, self.hub.application(), detail)
     }
 }
 
