@@ -37,6 +37,8 @@ struct Ring {
     /// Events as they are sent, oldest first.
     entries: VecDeque<(u64, Bytes)>,
     bytes: usize,
+    /// The id of the first of this process.
+    first: u64,
     next: u64,
 }
 
@@ -50,7 +52,7 @@ impl Feed {
 
     fn beginning_at(next: u64) -> Self {
         Self {
-            ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, next }),
+            ring: Mutex::new(Ring { entries: VecDeque::new(), bytes: 0, first: next, next }),
             next: watch::Sender::new(next),
             listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
         }
@@ -120,7 +122,8 @@ impl Feed {
                 break;
             }
             if *id > place {
-                gap(&mut told, id - 1, Some(id - place));
+                // How many an earlier process told, nobody knows.
+                gap(&mut told, id - 1, (place >= ring.first).then_some(id - place));
                 chunk.extend_from_slice(told.as_bytes());
                 told.clear();
             }

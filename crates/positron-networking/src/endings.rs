@@ -9,6 +9,7 @@ use positron_proto::{
     reason::{By, Reason},
     session::sessions::{DialFailure, DownReason, LinkKind, Purpose},
     time::Now,
+    wire::frame::CloseReason,
 };
 use serde::{Serialize, Serializer};
 
@@ -165,6 +166,11 @@ impl RecentDial {
 /// How the end of a session is told beside who left.
 pub(crate) fn of_session<S: Serializer>(why: &DownReason, to: S) -> Result<S::Ok, S::Error> {
     Told::new(Some(why.into()), why.into(), why.detail()).serialize(to)
+}
+
+/// How it is told beside whom this node refused.
+pub(crate) fn of_refusal<S: Serializer>(why: &CloseReason, to: S) -> Result<S::Ok, S::Error> {
+    Told::new(Some(By::Us), why.into(), why.detail()).serialize(to)
 }
 
 /// How a dial that failed is told beside its address.

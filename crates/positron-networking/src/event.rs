@@ -26,7 +26,7 @@ use positron_proto::{
 use serde::{Serialize, Serializer};
 
 use crate::{
-    endings::{explained, in_a_line, of_dial, of_session},
+    endings::{explained, in_a_line, of_dial, of_refusal, of_session},
     feed::Subscription,
 };
 
@@ -58,8 +58,8 @@ pub enum NodeEvent {
         peer: NodeId,
         /// Where it dialled from.
         address: SocketAddr,
-        /// Why, as it was told.
-        #[serde(serialize_with = "in_words")]
+        /// Why, as it was told; as JSON `by`, `reason`, `sentence` and `remedy`.
+        #[serde(flatten, serialize_with = "of_refusal")]
         reason: CloseReason,
         /// How many others were refused for this reason since it was told last.
         others: u64,

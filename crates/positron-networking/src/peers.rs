@@ -403,7 +403,7 @@ impl Node {
     /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
-    /// # let mut inbox = bob.messages();
+    /// # let mut inbox = bob.subscribe();
     /// let message = alice.broadcast(&"hello").await.unwrap();
     /// # inbox.recv().await.unwrap();
     ///

@@ -122,19 +122,19 @@ reasons! {
         "Update the older of the two nodes.";
     SlotsFull "slots_full" [Session Dial]
         "The node that ended it has as many peers as it allows."
-        "Raise `max_peers` there, reserve a slot for this peer, or let the node find others.";
+        "Raise `max_peers` on that node, reserve a slot for this peer, or let the node find others.";
     InboundFull "inbound_full" [Session Dial]
         "The node that ended it has as many peers that dialled it as it allows."
-        "Raise `max_inbound` there, reserve a slot for this peer, or let the node find others.";
+        "Raise `max_inbound` on that node, reserve a slot for this peer, or let the node find others.";
     AddressFull "address_full" [Session Dial]
         "The node that ended it has as many peers behind this address as it allows."
-        "Raise `max_peers_per_address` there, or use another address.";
+        "Raise `max_peers_per_address` on that node, or use another address.";
     ConnectionsFull "connections_full" [Session Dial]
         "The node that ended it has no room for another connection, or none for what it holds."
-        "Raise `max_concurrent_connections` there; if it happens often, look who connects so much.";
+        "Raise `max_concurrent_connections` on that node; if it happens often, see who connects.";
     Banned "banned" [Session Dial]
         "The node that ended it has banned the other one."
-        "See `positron-net bans` there; `positron-net unban` lifts a ban.";
+        "See `positron-net bans` on the node that ended it; `positron-net unban` lifts a ban.";
     WrongNode "wrong_node" [Session Dial]
         "Another node than the expected one answers at this address."
         "Ask for a new invite, or take the id out of the address.";

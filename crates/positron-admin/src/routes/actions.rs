@@ -74,7 +74,7 @@ pub(crate) struct BanBody {
     whom: String,
     /// For how long; without it for good.
     #[serde(default)]
-    #[schema(value_type = u64, required = false)]
+    #[schema(value_type = u64, required = false, minimum = 1)]
     seconds: Option<u64>,
     /// Why, for those who look later.
     #[serde(default)]
@@ -194,6 +194,9 @@ pub(crate) async fn disconnect(State(app): State<App>, Told(told): Told<PeerBody
 )]
 pub(crate) async fn ban(State(app): State<App>, Told(told): Told<BanBody>) -> Done {
     let _turn = app.turn()?;
+    if told.seconds == Some(0) {
+        return Err(Refusal::bad("bad_seconds", "a ban of 0 seconds is none"));
+    }
     let node = &app.node;
     let whom = orders::named(node, &told.whom).await?;
     let lasts = told.seconds.map_or(Duration::MAX, Duration::from_secs);

@@ -36,6 +36,7 @@ impl EventsOptions {
                 terminal.data(in_words(&name, &event))?;
             }
         }
+        terminal.message("the node stopped");
         Ok(Exit::Ok)
     }
 }

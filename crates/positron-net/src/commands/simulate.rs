@@ -3,7 +3,7 @@
 use std::{
     io::{IsTerminal as _, stdout},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -25,7 +25,7 @@ use crate::{
     signals::Signals,
     simulate::{Living, MAX_NODES, Nodes, Plan, Record, play, virtual_time},
     table::Fields,
-    terminal::Terminal,
+    terminal::{Terminal, sanitised},
 };
 
 /// Broken promises that are told one by one.
@@ -137,7 +137,7 @@ impl SimulateOptions {
         })?;
         let recorded = record.map_or(Ok(None), |record| record.finish());
         publish(&report, report.fields(), report_file, terminal, global)?;
-        tell_of_record(recorded?, terminal);
+        tell_of_record(self.record.as_deref(), recorded?, terminal);
         conclude(&report.broken(), report.advice())?;
         Ok(stopped.unwrap_or(Exit::Ok))
     }
@@ -171,7 +171,7 @@ impl SimulateOptions {
             record.finish()
         });
         publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
-        tell_of_record(recorded?, terminal);
+        tell_of_record(self.record.as_deref(), recorded?, terminal);
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
         conclude(&broken, format!("run it again with --seed {}", plan.seed))?;
         Ok(Exit::Ok)
@@ -247,11 +247,12 @@ pub(super) fn publish(
 }
 
 /// What became of the recording, if there is one.
-fn tell_of_record(written: Option<Written>, terminal: &Terminal) {
-    let Some(Written { bytes, is_whole }) = written else { return };
+fn tell_of_record(path: Option<&Path>, written: Option<Written>, terminal: &Terminal) {
+    let (Some(path), Some(Written { bytes, is_whole })) = (path, written) else { return };
     let size = crate::table::bytes(bytes);
     if is_whole {
-        terminal.message(format_args!("recorded {size}; `positron-net replay FILE` shows it"));
+        let path = sanitised(&path.to_string_lossy());
+        terminal.message(format_args!("recorded {size}; `positron-net replay {path}` shows it"));
     } else {
         terminal.warning(format_args!(
             "the recording ends before the network did: it has {size}, and no recording has more"

@@ -22,9 +22,10 @@ use crate::{
 /// on, or why it was dropped.
 #[derive(Args, Debug)]
 pub(crate) struct TraceOptions {
-    /// The id of the message, as `events --json` and the API name it
+    /// The id of the message, as the answer to a broadcast by the library or the API names it
     message: MessageId,
-    /// Ask the network too, if the message is a broadcast of this node: whom it reached, how fast
+    /// Ask the network too, once a minute at most, if the message is a broadcast of this node: whom
+    /// it reached, how fast
     #[arg(long)]
     network: bool,
     #[command(flatten)]

@@ -11,7 +11,9 @@ pub(crate) fn parse_level(text: &str) -> Result<LevelFilter, String> {
         "WARN" | "WARNING" => Ok(LevelFilter::WARN),
         "ERROR" | "CRITICAL" => Ok(LevelFilter::ERROR),
         "OFF" | "NONE" => Ok(LevelFilter::OFF),
-        _ => Err(format!("'{text}' is no log level: DEBUG, INFO, WARNING or ERROR")),
+        _ => {
+            Err(format!("'{text}' is no log level: DEBUG, INFO, WARNING or ERROR (or TRACE, OFF)"))
+        }
     }
 }
 

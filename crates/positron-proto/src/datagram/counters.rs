@@ -20,7 +20,7 @@ counters! {
         high "The path damages packets: look for a broken link or device.";
     replayed: Counter Count "Packets that had arrived before, or were too old to tell.";
     packets_lost: Counter Count "Packets declared lost."
-        high "The path is congested: limit the upload (`max_upload`), or use a better line.";
+        high "The path is congested: limit the upload (`max_upload_rate`), or use a better line.";
     spurious_losses: Counter Count "Packets declared lost that arrived after all.";
     probe_timeouts: Counter Count "Probe timeouts."
         high "Paths fall silent: see whether this machine or its network is overloaded.";

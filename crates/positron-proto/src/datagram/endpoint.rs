@@ -81,7 +81,7 @@ use crate::{
 /// let (mut ends, now) = ([endpoint(1), endpoint(2)], Now::default());
 ///
 /// let connection = ends[0].connect(now, addresses[1], Expect::Anyone, None).unwrap();
-/// ends[0].send(now, connection, 0, Delivery::Ordered, "hello".into()).unwrap();
+/// ends[0].send(now, connection, 0, Delivery::Ordered, "hello").unwrap();
 /// let mut buf = Vec::new();
 /// for _ in 0..10 {
 ///     for n in [0, 1] {
