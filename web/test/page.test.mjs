@@ -293,7 +293,8 @@ describe("the page", { skip }, () => {
       // Chunks come with the first that comes half a second after: the page draws no faster.
       let at = 20;
       const push = () => site.push(lines[at++]);
-      while (!(await page.getByText("30 of 30 nodes up").isVisible())) push();
+      const allUp = page.getByText("30 of 30 nodes up");
+      while (!(await allUp.waitFor({ timeout: 1000 }).then(() => true, () => false))) push();
       await page.getByText("still running").waitFor();
       assert.ok(at < lines.length - 1);
       await page.getByRole("button", { name: "Live", exact: true }).waitFor();
