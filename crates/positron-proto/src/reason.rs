@@ -122,10 +122,10 @@ reasons! {
         "Update the older of the two nodes.";
     SlotsFull "slots_full" [Session Dial]
         "The node that ended it has as many peers as it allows."
-        "Raise `max_peers` on that node, reserve a slot for this peer, or let the node find others.";
+        "Raise `max_peers` on that node, reserve a slot for this peer, or let it find others.";
     InboundFull "inbound_full" [Session Dial]
         "The node that ended it has as many peers that dialled it as it allows."
-        "Raise `max_inbound` on that node, reserve a slot for this peer, or let the node find others.";
+        "Raise `max_inbound` on that node, reserve a slot for this peer, or let it find others.";
     AddressFull "address_full" [Session Dial]
         "The node that ended it has as many peers behind this address as it allows."
         "Raise `max_peers_per_address` on that node, or use another address.";

@@ -1,15 +1,14 @@
 //! `positron-net trace`: where a message went.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use positron_networking::MessageId;
 use serde_json::{Value, json};
+use tokio::time::interval;
 
 use crate::{
+    commands::on_runtime,
     failure::{Exit, Failure},
     global::Global,
     running::Running,
@@ -40,14 +39,7 @@ impl TraceOptions {
         let mut trace: Value = running.get(&path)?;
         if self.network {
             let _: Value = running.post(&path, &json!({}))?;
-            let longest = Instant::now() + LONGEST;
-            while Instant::now() < longest {
-                thread::sleep(LOOK);
-                trace = running.get(&path)?;
-                if trace["network"]["state"] == "done" {
-                    break;
-                }
-            }
+            trace = on_runtime(reported(&running, &path))?;
         }
         if global.json {
             terminal.document(&trace)?;
@@ -55,6 +47,18 @@ impl TraceOptions {
             terminal.data(in_words(&trace))?;
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// What others reported, when all have or as much as came in time.
+async fn reported(running: &Running, path: &str) -> Result<Value, Failure> {
+    let (longest, mut looks) = (Instant::now() + LONGEST, interval(LOOK));
+    loop {
+        looks.tick().await;
+        let trace: Value = running.get(path)?;
+        if trace["network"]["state"] == "done" || Instant::now() > longest {
+            return Ok(trace);
+        }
     }
 }
 
