@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use positron_networking::MessageId;
 use serde_json::{Value, json};
-use tokio::time::interval;
+use tokio::{runtime::Builder, time::sleep};
 
 use crate::{
-    commands::on_runtime,
     failure::{Exit, Failure},
     global::Global,
     running::Running,
@@ -39,7 +38,7 @@ impl TraceOptions {
         let mut trace: Value = running.get(&path)?;
         if self.network {
             let _: Value = running.post(&path, &json!({}))?;
-            trace = on_runtime(reported(&running, &path))?;
+            trace = reported(&running, &path)?;
         }
         if global.json {
             terminal.document(&trace)?;
@@ -51,14 +50,17 @@ impl TraceOptions {
 }
 
 /// What others reported, when all have or as much as came in time.
-async fn reported(running: &Running, path: &str) -> Result<Value, Failure> {
-    let (longest, mut looks) = (Instant::now() + LONGEST, interval(LOOK));
+fn reported(running: &Running, path: &str) -> Result<Value, Failure> {
+    let longest = Instant::now() + LONGEST;
+    let pauses = Builder::new_current_thread().enable_time().build().map_err(|error| {
+        Failure::new(Exit::Internal, "the operating system gives no timer").because(error)
+    })?;
     loop {
-        looks.tick().await;
         let trace: Value = running.get(path)?;
         if trace["network"]["state"] == "done" || Instant::now() > longest {
             return Ok(trace);
         }
+        pauses.block_on(async { sleep(LOOK).await });
     }
 }
 

@@ -308,8 +308,8 @@ impl NetworkTrace {
         let other = lost.gone + lost.forgotten + lost.busy + lost.too_deep;
         format!(
             "{waiting}{reached} node{many} report{one} it, of about {expected} that this node \
-             knows of, {declined} decline to tell, {silent} did not answer, {other} could not; it was \
-             {depth} hop{far} away within {max:.0} ms{implausible}",
+             knows of, {declined} decline to tell, {silent} did not answer, {other} could not; \
+             it was {depth} hop{far} away within {max:.0} ms{implausible}",
             many = if *reached == 1 { "" } else { "s" },
             one = if *reached == 1 { "s" } else { "" },
             far = if depth == 1 { "" } else { "s" },
