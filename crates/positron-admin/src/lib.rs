@@ -11,7 +11,7 @@
 //!   request passes is in `gate`.
 //! - `routes` has one file for what is asked together. [`openapi.json`](openapi()) says what each
 //!   route takes and answers, and is made from them.
-//! - Events leave from one ring ([`Feed`](feed)): who listens holds a place in it and nothing else,
+//! - Events leave from one ring (`feed`): who listens holds a place in it and nothing else,
 //!   so one that stops reading costs nothing.
 //! - [`NetworkServer`] shows the same page over a simulated network, or a recording of one.
 //! - [`Client`] is the other end, for the command.

@@ -64,12 +64,11 @@ use crate::{
 /// that all that one input causes shares a record. Call it when an input is done with; otherwise
 /// [`poll_timeout`](Self::poll_timeout) asks for it at once.
 ///
-/// **Bounds**: strangers by [`MAX_HALF_OPEN`](crate::limits::MAX_HALF_OPEN), sessions by
-/// [`SessionConfig::max_links`], conversations without a link by
+/// **Bounds**: strangers by [`MAX_HALF_OPEN`], sessions by [`SessionConfig::max_links`],
+/// conversations without a link by
 /// [`MAX_DORMANT_CONVERSATIONS`](crate::limits::MAX_DORMANT_CONVERSATIONS) and
 /// [`MAX_DORMANT_BYTES`](crate::limits::MAX_DORMANT_BYTES), what waits for one peer by
-/// [`MAX_PEER_QUEUE_BYTES`](crate::limits::MAX_PEER_QUEUE_BYTES), unfinished messages by
-/// [`MAX_PARTIAL_BYTES`](crate::limits::MAX_PARTIAL_BYTES).
+/// [`MAX_PEER_QUEUE_BYTES`], unfinished messages by [`MAX_PARTIAL_BYTES`].
 #[derive(Debug)]
 pub struct Sessions {
     pub(super) config: SessionConfig,
