@@ -1,14 +1,17 @@
 //! Stories of traces: what the network reports of the way of a message, beside the way that it
 //! really took.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use positron_proto::{
     id::MessageId,
     time::Duration,
     trace::{NetworkTrace, TraceCounters},
 };
-use positron_sim::{Fault, Physics, Scenario, Selector, WayPoint, Workload, World};
+use positron_sim::{Fault, Physics, Scenario, Seen, Selector, WayPoint, Workload, World};
 
 /// Who says something, and asks where it went.
 const SENDER: usize = 1;
@@ -29,6 +32,20 @@ fn story(nodes: usize) -> Scenario {
 /// Everything that all nodes count.
 fn counters(world: &World) -> Vec<TraceCounters> {
     world.live().map(|node| world.view(node).unwrap().counters.trace).collect()
+}
+
+/// Of each message, who brought it first to whom, as the world sees it and not as nodes remember.
+type Deliveries = Arc<Mutex<BTreeMap<MessageId, BTreeMap<usize, Option<usize>>>>>;
+
+fn watch(world: &mut World) -> Deliveries {
+    let deliveries = Deliveries::default();
+    let kept = deliveries.clone();
+    world.watch(Box::new(move |_, seen| {
+        if let Seen::Has { message, node, from } = seen {
+            kept.lock().unwrap().entry(message).or_default().insert(node, from);
+        }
+    }));
+    deliveries
 }
 
 /// The sender says something; when everybody has it, it is named, with its way.
@@ -84,8 +101,13 @@ fn tell(nodes: usize, seed: u64) {
     let declining = story.declining.iter().copied().collect();
     let story = story.broadcasts(12, 100, secs(14), secs(18));
     let mut world = World::new(&story, seed);
+    let deliveries = watch(&mut world);
     let (message, way) = say(&mut world, secs(20));
     assert_eq!(way.len(), nodes, "everybody has it");
+    let handed_over = deliveries.lock().unwrap().remove(&message).unwrap();
+    let walked: BTreeMap<usize, Option<usize>> =
+        way.iter().map(|point| (point.node, point.from)).collect();
+    assert_eq!(walked, handed_over, "what nodes remember of the way is what the world saw");
 
     let report = trace(&mut world, &message, secs(40));
     let found = (report.reached, report.declined, report.silent);
