@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod datagrams;
+mod dht;
 mod identity;
 mod request;
 mod substream;
@@ -9,6 +10,7 @@ mod trace;
 
 pub use bandwidth::*;
 pub use datagrams::*;
+pub use dht::*;
 pub use identity::*;
 pub use request::*;
 pub use substream::*;

@@ -12,7 +12,6 @@ use super::{
     dial_schedule::backoff,
     dialer::{DialReason, Dialer},
     redial::Redial,
-    scope::with_zone,
     target::{DialPlace, Target},
     turn::Turn,
 };
@@ -24,6 +23,7 @@ use crate::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
         MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
+    scope::with_zone,
     session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
     time::{Duration, Instant},
     wire::frame::CloseReason,

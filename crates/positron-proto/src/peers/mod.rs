@@ -18,7 +18,6 @@
 //! - `orders`: what the room hears from above: links that are wanted, addresses that changed;
 //! - `discovery`: hello, heartbeats, questions;
 //! - `target`: where, and perhaps who, as an operator writes it;
-//! - `scope`: how far away an IP address is, and in whose network;
 //! - [`change`]: what is kept across restarts, as rows;
 //! - `turn`: what one call lends to all of them.
 
@@ -45,7 +44,6 @@ mod peers;
 mod redial;
 mod refusals;
 mod reserved;
-mod scope;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,6 @@ use super::{
     redial::Redial,
     refusals::Refusals,
     reserved::Reserved,
-    scope::Scope,
     turn::Shared,
 };
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
     metric::Level,
     misbehavior::Misbehavior,
     rng::Rng,
+    scope::Scope,
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
     time::{Duration, Instant, Now},
