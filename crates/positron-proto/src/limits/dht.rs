@@ -90,7 +90,7 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
 /// Contacts in one answer. With a ticket they fit into 1,200 bytes.
-pub const MAX_CONTACTS: usize = 12;
+pub const MAX_CONTACTS_PER_ANSWER: usize = 12;
 /// Of one answer, contacts that are asked before one of them has answered: who names only its
 /// friends gets no more than this of a lookup.
 pub const MAX_ASKED_OF_ONE_ANSWER: usize = 3;
@@ -121,3 +121,12 @@ pub const MAX_PUBLISHED: usize = 4096;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);
+/// When a record of ours that too few keep is offered again: at first, or when somebody new can be
+/// asked.
+pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);
+/// When it is, at last.
+pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
+/// Records that are pushed to newcomers and wait for their turn.
+pub const MAX_PUSHES: usize = 4096;
+/// Pushes under way at once.
+pub const PUSH_WIDTH: usize = 8;

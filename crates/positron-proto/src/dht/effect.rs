@@ -1,0 +1,122 @@
+//! What comes out of the hash table.
+
+use super::{
+    Contact, DhtAnswer, DhtAsk, DhtRecord, Place, operation::OperationId, outcome::DhtOutcome,
+};
+use crate::{
+    id::{NodeId, Ticket},
+    identity::{Signed, Verified},
+    misbehavior::Misbehavior,
+    storage::Change,
+};
+
+/// Names a question of ours that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(pub u64);
+
+/// Names a question of another node until it is answered: whoever carries it chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u64);
+
+/// Over what a question goes, or came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Via {
+    /// A session if there is one, datagrams else.
+    Any,
+    /// Datagrams, to see whether the node answers at its address.
+    Datagram,
+    /// A session, made if there is none: for what is larger than a datagram.
+    Session,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Who it is, and from where it asks.
+    pub contact: Contact,
+    /// Over what.
+    pub via: Via,
+}
+
+/// What the hash table wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DhtEffect {
+    /// Ask this; report [`handle_answer`](super::Dht::handle_answer), or
+    /// [`handle_unanswered`](super::Dht::handle_unanswered) if it cannot be asked.
+    Ask {
+        /// Named by the answer.
+        question: QuestionId,
+        /// Whom.
+        to: Contact,
+        /// What.
+        ask: DhtAsk,
+        /// Over what.
+        via: Via,
+    },
+    /// The answer to this question is not waited for any more.
+    Abandon(QuestionId),
+    /// Answer this question of another node.
+    Answer {
+        /// Which.
+        to: ReplyId,
+        /// What.
+        answer: DhtAnswer,
+    },
+    /// Check a signature; report [`handle_verified`](super::Dht::handle_verified) or
+    /// [`handle_refuted`](super::Dht::handle_refuted).
+    Verify(PendingRecord),
+    /// Something to be remembered or forgotten.
+    Keep(Change),
+    /// An operation is over.
+    Done {
+        /// Which.
+        ticket: Ticket,
+        /// How.
+        outcome: DhtOutcome,
+    },
+    /// A peer did wrong.
+    Misbehaved {
+        /// Who.
+        peer: NodeId,
+        /// What.
+        what: Misbehavior,
+    },
+    /// A publisher said two things under one sequence.
+    Equivocated(Box<[Verified<DhtRecord>; 2]>),
+}
+
+/// A record whose signature is being checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRecord {
+    /// What is claimed.
+    pub claim: Signed<DhtRecord>,
+    /// Seconds that are left of its life, as who brought it says.
+    pub remaining: u32,
+    /// Who brought it, and from where.
+    pub from: Contact,
+    /// What it is for.
+    pub wanted: Wanted,
+}
+
+/// What a record is for that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// To be kept, and this is to be answered then.
+    ToKeep(ReplyId),
+    /// An operation of ours asked for it.
+    ByUs(OperationId),
+}
+
+/// What a node is to the hash table, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DhtMode {
+    /// It answers others and keeps records for them, at this place.
+    Server(Place),
+    /// It only asks: no address is known at which strangers reach it by datagrams.
+    Unreachable,
+    /// It only asks: it has not been up for long enough to be worth it to others.
+    Young,
+    /// It only asks: it is told to.
+    ToldTo,
+}
