@@ -208,12 +208,13 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.queries += 1;
-        if ask.serves {
+        if ask.serves && asker.via == Via::Datagram {
             self.handle_contact(now, asker.contact);
         }
         let found = match ask.query {
             DhtQuery::Store(living) => {
-                let DhtMode::Server(here) = self.mode else {
+                let place = self.place().filter(|_| asker.is_proven);
+                let Some(here) = place else {
                     let answer = DhtAnswer::Stored(StoreOutcome::Refused);
                     out.push_back(DhtEffect::Answer { to: reply, answer });
                     return;
@@ -235,7 +236,8 @@ impl Dht {
                 found
             }
         };
-        out.push_back(DhtEffect::Answer { to: reply, answer: DhtAnswer::Found(found) });
+        let answer = DhtAnswer::Found(found.fitting(asker.room));
+        out.push_back(DhtEffect::Answer { to: reply, answer });
     }
 
     /// Whom this node knows near a place, but for who asks: only those that answered it, and none

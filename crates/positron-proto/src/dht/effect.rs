@@ -36,6 +36,11 @@ pub struct Asker {
     pub contact: Contact,
     /// Over what.
     pub via: Via,
+    /// Whether it surely asks from there, now: what anybody could have sent, or sent again, is
+    /// answered, and changes nothing.
+    pub is_proven: bool,
+    /// Bytes that the answer may have.
+    pub room: usize,
 }
 
 /// What the hash table wants done.
