@@ -89,6 +89,12 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
+/// Questions that each path has under way where a lookup goes over several.
+pub const WIDTH_OF_PATH: usize = 2;
+/// Questions of one lookup. Where half of all nodes lie, eight paths need 56.
+pub const MAX_LOOKUP_QUESTIONS: usize = 64;
+/// Contacts that a lookup knows: what twenty answers name. The farthest give way.
+pub const MAX_LOOKUP_CONTACTS: usize = 256;
 /// Contacts in one answer. With a ticket they fit into 1,200 bytes.
 pub const MAX_CONTACTS_PER_ANSWER: usize = 12;
 /// Of one answer, contacts that are asked before one of them has answered: who names only its
