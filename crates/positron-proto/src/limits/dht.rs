@@ -78,6 +78,17 @@ pub const MAX_PER_NETWORK_IN_BUCKET: usize = 2;
 pub const MAX_PER_NETWORK_IN_TABLE: usize = 10;
 /// Questions in a row that a contact leaves unanswered before another takes its place.
 pub const MAX_CONTACT_FAILURES: u8 = 2;
+/// How long nothing may be heard of a contact before it is asked whether it is still there (guess:
+/// half of what it takes a tenth of all nodes to go, where a fifth goes in an hour).
+pub const CONTACT_CHECK_INTERVAL: Duration = Duration::from_secs(900);
+/// When a contact that left a question unanswered is asked again: a moment of loss has passed then.
+pub const CONTACT_RETRY: Duration = Duration::from_secs(10);
+/// Contacts that are asked at once whether they are there.
+pub const MAX_TABLE_PROBES: usize = 4;
+/// Nodes that others named which are asked at once, one after the other.
+pub const CANDIDATE_BURST: u32 = 128;
+/// And then, one in this time: whoever names addresses makes us send no more than that to them.
+pub const CANDIDATE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a node looks up its own place.
 pub const SELF_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
 /// How often a bucket is looked into that nobody looked into.
@@ -113,6 +124,9 @@ pub const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 pub const DISJOINT_PATHS: usize = 4;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
+/// How many times as dense as elsewhere nodes may be around a key before that is taken for an
+/// attack: 8 honest ones are denser once in a thousand keys.
+pub const MAX_DENSITY: f64 = 4.0;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
