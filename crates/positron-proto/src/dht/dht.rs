@@ -208,8 +208,8 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.queries += 1;
-        if ask.serves && asker.via == Via::Datagram {
-            self.handle_contact(now, asker.contact);
+        if let Some(contact) = asker.contact.filter(|_| ask.serves) {
+            self.handle_contact(now, contact);
         }
         let found = match ask.query {
             DhtQuery::Store(living) => {
@@ -244,8 +244,8 @@ impl Dht {
     /// that is nearer to us than the asker is.
     fn near(&self, target: &Place, asker: &Asker) -> Found {
         let mut contacts = self.table.nearest(target, MAX_CONTACTS_PER_ANSWER + 1);
-        contacts.retain(|contact| contact.id() != asker.contact.id());
-        contacts.retain(|contact| contact.is_plausible(asker.contact.addr()));
+        contacts.retain(|contact| contact.id() != asker.id);
+        contacts.retain(|contact| asker.may_hear_of(contact));
         contacts.truncate(MAX_CONTACTS_PER_ANSWER);
         Found { contacts, ..Found::default() }
     }
@@ -309,7 +309,7 @@ impl Dht {
         &mut self,
         now: Now,
         record: Verified<DhtRecord>,
-        (remaining, from, wanted): (u32, Contact, Wanted),
+        (remaining, from, wanted): (u32, NodeId, Wanted),
         out: &mut VecDeque<DhtEffect>,
     ) {
         match wanted {
@@ -323,7 +323,7 @@ impl Dht {
             }
             Wanted::ByUs(operation) => {
                 if let Some(reading) = self.reading_of(operation) {
-                    reading.handle_verified(from.id(), record, remaining);
+                    reading.handle_verified(from, record, remaining);
                 }
                 self.drive(now, operation, out);
             }
@@ -334,12 +334,12 @@ impl Dht {
     pub fn handle_refuted(
         &mut self,
         now: Now,
-        (from, wanted): (Contact, Wanted),
+        (from, wanted): (NodeId, Wanted),
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.forged += 1;
         let what = Misbehavior::ForgedSignature;
-        out.push_back(DhtEffect::Misbehaved { peer: from.id(), what });
+        out.push_back(DhtEffect::Misbehaved { peer: from, what });
         self.unverified(now, wanted, StoreOutcome::Forged, out);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Asker, Contact, DhtAnswer, DhtEffect, DhtRecord, Distance, Found, LivingRecord, PendingRecord,
+    Asker, DhtAnswer, DhtEffect, DhtRecord, Distance, Found, LivingRecord, PendingRecord,
     Place, ReplyId, StoreOutcome, Wanted,
     record_store::{Bringer, RecordStore, StoreChanges},
 };
@@ -64,7 +64,7 @@ impl Keeper {
         let judged = match () {
             () if is_far => Err(StoreOutcome::TooFar),
             () if self.unchecked.len() >= MAX_STORES_UNCHECKED => Err(StoreOutcome::Refused),
-            () => self.store.judge(now, record, &bringer(&asker.contact)),
+            () => self.store.judge(now, record, &bringer(&asker)),
         };
         if let Err(outcome) = judged {
             answer(reply, outcome, out);
@@ -74,7 +74,7 @@ impl Keeper {
         out.push_back(DhtEffect::Verify(PendingRecord {
             claim: living.record,
             remaining: living.remaining,
-            from: asker.contact,
+            from: asker.id,
             wanted: Wanted::ToKeep(reply),
         }));
     }
@@ -90,7 +90,7 @@ impl Keeper {
     ) -> Option<StoreOutcome> {
         let asker = self.unchecked.remove(&reply)?;
         let mut changes = StoreChanges::default();
-        let bringer = bringer(&asker.contact);
+        let bringer = bringer(&asker);
         let outcome = self.store.insert(now, record, remaining, &bringer, &mut changes);
         tell(changes, out);
         answer(reply, outcome, out);
@@ -116,8 +116,8 @@ impl Keeper {
     }
 }
 
-fn bringer(contact: &Contact) -> Bringer {
-    Bringer { id: contact.id(), addr: contact.addr() }
+const fn bringer(asker: &Asker) -> Bringer {
+    Bringer { id: asker.id, addr: asker.addr }
 }
 
 fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {

@@ -136,7 +136,7 @@ impl Dht {
                     out.push_back(DhtEffect::Verify(PendingRecord {
                         claim: record,
                         remaining,
-                        from: *from,
+                        from: from.id(),
                         wanted: Wanted::ByUs(id),
                     }));
                 }
