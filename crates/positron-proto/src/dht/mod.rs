@@ -48,6 +48,7 @@ mod counters;
 mod dht;
 mod effect;
 mod keeper;
+mod lookup;
 mod message;
 mod operation;
 mod outcome;
