@@ -249,8 +249,7 @@ impl Lookup {
         if self.is_done() {
             return None;
         }
-        let waiting =
-            self.questions().filter(|(_, asked)| asked.outcome == StepOutcome::Waiting);
+        let waiting = self.questions().filter(|(_, asked)| asked.outcome == StepOutcome::Waiting);
         let slow = waiting.map(|(_, asked)| asked.at + self.hedge).min();
         Some(slow.map_or(self.ends, |at| at.min(self.ends)))
     }
@@ -339,7 +338,9 @@ impl Lookup {
     fn trim(&mut self) {
         while self.known.len() > MAX_LOOKUP_CONTACTS {
             let mut farthest = self.known.iter().rev();
-            let Some((key, _)) = farthest.find(|(_, known)| known.question.is_none()) else { break };
+            let Some((key, _)) = farthest.find(|(_, known)| known.question.is_none()) else {
+                break;
+            };
             let key = *key;
             self.known.remove(&key);
         }
@@ -348,13 +349,13 @@ impl Lookup {
     /// The nearest of this path that may be found: who answered, is asked, or can be asked.
     fn nearest_of(&self, path: usize) -> impl Iterator<Item = (&Key, &Candidate)> {
         let counts = move |(_, candidate): &(&Key, &Candidate)| {
-            let mut lists =
-                candidate.lists.iter().map(|list| &self.lists[*list]).filter(|list| list.path == path);
+            let mut lists = candidate
+                .lists
+                .iter()
+                .map(|list| &self.lists[*list])
+                .filter(|list| list.path == path);
             match candidate.outcome() {
-                None => {
-                    !self.busy.contains(&candidate.contact.id())
-                        && lists.any(List::has_room)
-                }
+                None => !self.busy.contains(&candidate.contact.id()) && lists.any(List::has_room),
                 Some(StepOutcome::Waiting | StepOutcome::Answered { .. }) => lists.next().is_some(),
                 Some(StepOutcome::Slow | StepOutcome::Failed) => false,
             }
@@ -381,8 +382,7 @@ impl Lookup {
         let mut questions = self.questions();
         // A slow answer is better than none.
         answered >= self.wanted
-            || !questions
-                .any(|(_, asked)| asked.path == path && asked.outcome == StepOutcome::Slow)
+            || !questions.any(|(_, asked)| asked.path == path && asked.outcome == StepOutcome::Slow)
     }
 
     fn key(&self, contact: &Contact) -> Key {
@@ -405,3 +405,6 @@ impl Candidate {
         matches!(self.outcome(), Some(StepOutcome::Answered { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,31 +41,47 @@
 //! kept for ourselves), `upkeep.rs` (that those who should keep it do), [`change`] (what is kept
 //! across restarts, as rows).
 
+mod bucket;
+pub mod change;
 mod config;
 mod contact;
+mod contact_rows;
 mod counters;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod dht;
 mod effect;
+mod floors;
+mod held;
 mod keeper;
 mod lookup;
 mod message;
+#[cfg(test)]
+mod model;
 mod operation;
 mod outcome;
 mod place;
 mod progress;
 mod published;
 mod question;
+mod quota;
 mod reading;
 mod record;
+mod record_store;
+mod replicas;
+mod size_estimate;
+mod table;
 mod upkeep;
 mod writing;
 
+pub use bucket::{Bucket, KnownContact};
+pub use change::RememberedRecords;
 pub use config::{DhtConfig, Serve};
 pub use contact::Contact;
+pub use contact_rows::CONTACTS;
 pub use counters::{DhtCounters, DhtLevels};
 pub use dht::Dht;
 pub use effect::{Asker, DhtEffect, DhtMode, PendingRecord, QuestionId, ReplyId, Via, Wanted};
+pub use lookup::{LookupStep, StepOutcome};
 pub use message::{
     DHT_ANSWER, DHT_QUERY, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, Found, LivingRecord,
     StoreOutcome,
@@ -74,3 +90,4 @@ pub use operation::OperationId;
 pub use outcome::{DhtOutcome, DhtRefused, FoundRecord, NewRecord, ReadFrom, ReadMode, StoredAt};
 pub use place::{Distance, Place};
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};
+pub use table::RoutingTable;

@@ -5,8 +5,8 @@ use crate::time::Duration;
 
 // --- records ---
 
-/// Bytes in the value of a record: 4,096 of them fill what a node keeps for others. What is larger
-/// belongs where a link can point to it.
+/// Bytes in the value of a record: nearly 4,000 of them fill what a node keeps for others. What is
+/// larger belongs where a link can point to it.
 pub const MAX_VALUE: usize = 16 * 1024;
 /// Bytes of a value that comes in the answer to a query itself, beside enough contacts to go on
 /// with: one datagram.
@@ -29,8 +29,12 @@ pub const RECORD_CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Records that are kept for others, tombstones included.
 pub const MAX_HELD_RECORDS: usize = 65_536;
-/// Bytes of them.
+/// Bytes of their values and of the memory around them.
 pub const MAX_HELD_BYTES: usize = 64 << 20;
+/// Bytes that a record takes beside its value, wherever bytes are bounded: key, signature, and its
+/// places in maps and accounts, which are more than what travels. So many small records are not
+/// cheaper than they are. A test adds up what there is.
+pub const RECORD_OVERHEAD: usize = 1024;
 /// Records that one peer brings and that are kept.
 pub const MAX_RECORDS_PER_PEER: usize = 64;
 /// Bytes of them.
@@ -50,6 +54,8 @@ pub const MAX_SLOTS_PER_NETWORK: usize = 2;
 /// Sequences below which nothing of a publisher is taken under a key any more, although nothing is
 /// kept there: as many again as records.
 pub const MAX_FLOORS: usize = MAX_HELD_RECORDS;
+/// Records and floors that end in one step; the others that have ended follow in the next, at once.
+pub const MAX_EXPIRED_AT_ONCE: usize = 1024;
 /// Records that came and whose signatures are being checked: as many as handshakes.
 pub const MAX_STORES_UNCHECKED: usize = MAX_HALF_OPEN;
 /// How many times as far as expected a key may be from a node that is to keep it: the size of the
@@ -78,6 +84,17 @@ pub const MAX_PER_NETWORK_IN_BUCKET: usize = 2;
 pub const MAX_PER_NETWORK_IN_TABLE: usize = 10;
 /// Questions in a row that a contact leaves unanswered before another takes its place.
 pub const MAX_CONTACT_FAILURES: u8 = 2;
+/// How long nothing may be heard of a contact before it is asked whether it is still there (guess:
+/// half of what it takes a tenth of all nodes to go, where a fifth goes in an hour).
+pub const CONTACT_CHECK_INTERVAL: Duration = Duration::from_secs(900);
+/// When a contact that left a question unanswered is asked again: a moment of loss has passed then.
+pub const CONTACT_RETRY: Duration = Duration::from_secs(10);
+/// Contacts that are asked at once whether they are there.
+pub const MAX_TABLE_PROBES: usize = 4;
+/// Nodes that others named which are asked at once, one after the other.
+pub const CANDIDATE_BURST: u32 = 128;
+/// And then, one in this time: whoever names addresses makes us send no more than that to them.
+pub const CANDIDATE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a node looks up its own place.
 pub const SELF_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
 /// How often a bucket is looked into that nobody looked into.
@@ -113,6 +130,9 @@ pub const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 pub const DISJOINT_PATHS: usize = 4;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
+/// How many times as dense as elsewhere nodes may be around a key before that is taken for an
+/// attack: 8 honest ones are denser once in a thousand keys.
+pub const MAX_DENSITY: f64 = 4.0;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
