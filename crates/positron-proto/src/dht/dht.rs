@@ -10,10 +10,11 @@ use super::{
     Asker, Contact, DhtAnswer, DhtAsk, DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMode,
     DhtQuery, DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId,
     ReadMode, RecordKind, ReplyId, StoreOutcome, Via, Wanted,
-    keeper::{Keeper, Reach},
+    keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
     question::{About, Overdue, Questions},
+    record_store::Reach,
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
@@ -73,10 +74,11 @@ impl Dht {
         config: DhtConfig,
         me: Arc<Identity>,
         network: NetworkId,
-        rng: Rng,
+        mut rng: Rng,
         now: Now,
     ) -> Self {
         let _ = config;
+        let here = Place::from_bytes(rng.bytes());
         let id = me.node_id();
         Self {
             id,
@@ -84,7 +86,7 @@ impl Dht {
             network,
             rng,
             mode: DhtMode::Unreachable,
-            table: RoutingTable::new(now.mono),
+            table: RoutingTable::new(now.mono, here),
             size: SizeEstimate::default(),
             keeper: Keeper::new(super::record_store::RecordStore::new()),
             published: Published::default(),
@@ -187,8 +189,9 @@ impl Dht {
         };
         if mode != self.mode {
             self.mode = mode;
-            self.table.moved(now.mono, self.place());
-            self.keeper.store.moved(self.place());
+            // Who serves nobody is nowhere in particular.
+            let here = self.place().unwrap_or_else(|| Place::from_bytes(self.rng.bytes()));
+            self.table.moved(now.mono, here);
         }
     }
 
@@ -208,8 +211,8 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.queries += 1;
-        if ask.serves && asker.via == Via::Datagram {
-            self.handle_contact(now, asker.contact);
+        if let Some(contact) = asker.contact.filter(|_| ask.serves) {
+            self.handle_contact(now, contact);
         }
         let found = match ask.query {
             DhtQuery::Store(living) => {
@@ -219,10 +222,9 @@ impl Dht {
                     out.push_back(DhtEffect::Answer { to: reply, answer });
                     return;
                 };
-                let farthest = self.size.reach(REPLICAS, FARTHEST_KEPT);
                 self.upkeep.heard_of(now.mono, living.record.content().key(), &mut self.rng);
-                let reach = Reach { here, farthest };
-                self.keeper.handle_store(now, (asker, reply), living, reach, out);
+                let reach = self.reach(here);
+                self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
                 return;
             }
             DhtQuery::Find(target) => self.near(&target, &asker),
@@ -244,8 +246,8 @@ impl Dht {
     /// that is nearer to us than the asker is.
     fn near(&self, target: &Place, asker: &Asker) -> Found {
         let mut contacts = self.table.nearest(target, MAX_CONTACTS_PER_ANSWER + 1);
-        contacts.retain(|contact| contact.id() != asker.contact.id());
-        contacts.retain(|contact| contact.is_plausible(asker.contact.addr()));
+        contacts.retain(|contact| contact.id() != asker.id);
+        contacts.retain(|contact| asker.may_hear_of(contact));
         contacts.truncate(MAX_CONTACTS_PER_ANSWER);
         Found { contacts, ..Found::default() }
     }
@@ -290,7 +292,7 @@ impl Dht {
             (About::Lookup(operation) | About::Fetch(operation) | About::Store(operation), _) => {
                 let what = Misbehavior::ProtocolViolation;
                 out.push_back(DhtEffect::Misbehaved { peer: from.id(), what });
-                self.give_up(now, &question);
+                self.give_up(&question);
                 operation
             }
         };
@@ -309,7 +311,7 @@ impl Dht {
         &mut self,
         now: Now,
         record: Verified<DhtRecord>,
-        (remaining, from, wanted): (u32, Contact, Wanted),
+        (remaining, from, wanted): (u32, NodeId, Wanted),
         out: &mut VecDeque<DhtEffect>,
     ) {
         match wanted {
@@ -323,7 +325,7 @@ impl Dht {
             }
             Wanted::ByUs(operation) => {
                 if let Some(reading) = self.reading_of(operation) {
-                    reading.handle_verified(from.id(), record, remaining);
+                    reading.handle_verified(from, record, remaining);
                 }
                 self.drive(now, operation, out);
             }
@@ -334,12 +336,12 @@ impl Dht {
     pub fn handle_refuted(
         &mut self,
         now: Now,
-        (from, wanted): (Contact, Wanted),
+        (from, wanted): (NodeId, Wanted),
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.forged += 1;
         let what = Misbehavior::ForgedSignature;
-        out.push_back(DhtEffect::Misbehaved { peer: from.id(), what });
+        out.push_back(DhtEffect::Misbehaved { peer: from, what });
         self.unverified(now, wanted, StoreOutcome::Forged, out);
     }
 
@@ -403,6 +405,12 @@ impl Dht {
 
     // --- what can be seen ---
 
+    /// How far from here records are kept; everything, while nobody knows how many nodes there are.
+    pub(super) fn reach(&self, place: Place) -> Option<Reach> {
+        let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
+        Some(Reach { place, within })
+    }
+
     /// What this node is to the table, and why.
     pub const fn mode(&self) -> DhtMode {
         self.mode
@@ -425,16 +433,15 @@ impl Dht {
 
     /// What is there, beside the most that there can be.
     pub fn levels(&self) -> DhtLevels {
-        let (records, record_bytes) = self.keeper.store.levels();
         DhtLevels {
-            records,
-            record_bytes,
+            records: self.keeper.store.records(),
+            record_bytes: self.keeper.store.bytes(),
             published: Level::new(self.published.len(), MAX_PUBLISHED),
             operations: Level::new(self.operations.len(), MAX_DHT_OPERATIONS),
         }
     }
 
-    const fn place(&self) -> Option<Place> {
+    pub(super) const fn place(&self) -> Option<Place> {
         match self.mode {
             DhtMode::Server(place) => Some(place),
             DhtMode::Unreachable | DhtMode::Young | DhtMode::ToldTo => None,

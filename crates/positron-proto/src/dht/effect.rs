@@ -1,5 +1,7 @@
 //! What comes out of the hash table.
 
+use std::net::SocketAddr;
+
 use super::{
     Contact, DhtAnswer, DhtAsk, DhtRecord, Place, operation::OperationId, outcome::DhtOutcome,
 };
@@ -32,15 +34,24 @@ pub enum Via {
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
-    /// Who it is, and from where it asks.
-    pub contact: Contact,
-    /// Over what.
-    pub via: Via,
+    /// Who it is.
+    pub id: NodeId,
+    /// From where it asks.
+    pub addr: SocketAddr,
+    /// How it can be asked there, if it asks by datagrams.
+    pub contact: Option<Contact>,
     /// Whether it surely asks from there, now: what anybody could have sent, or sent again, is
     /// answered, and changes nothing.
     pub is_proven: bool,
     /// Bytes that the answer may have.
     pub room: usize,
+}
+
+impl Asker {
+    /// Whether it can reach this node: what is nearer than it is means nothing to it.
+    pub(super) fn may_hear_of(&self, contact: &Contact) -> bool {
+        contact.is_plausible(self.addr)
+    }
 }
 
 /// What the hash table wants done.
@@ -97,8 +108,8 @@ pub struct PendingRecord {
     pub claim: Signed<DhtRecord>,
     /// Seconds that are left of its life, as who brought it says.
     pub remaining: u32,
-    /// Who brought it, and from where.
-    pub from: Contact,
+    /// Who brought it.
+    pub from: NodeId,
     /// What it is for.
     pub wanted: Wanted,
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Asker, Contact, DhtAnswer, DhtEffect, DhtRecord, Distance, Found, LivingRecord, PendingRecord,
-    Place, ReplyId, StoreOutcome, Wanted,
-    record_store::{Bringer, RecordStore, StoreChanges},
+    Asker, DhtAnswer, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord, Place, ReplyId,
+    StoreOutcome, Wanted,
+    held::Bringer,
+    record_store::{Reach, RecordStore, StoreChanges},
 };
 use crate::{id::NodeId, identity::Verified, limits::MAX_STORES_UNCHECKED, time::Now};
 
@@ -15,14 +16,6 @@ pub(super) struct Keeper {
     pub(super) store: RecordStore,
     /// Whom to tell what became of a record that is being checked.
     unchecked: BTreeMap<ReplyId, Asker>,
-}
-
-/// How far from its place a node keeps records.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
-    pub(super) here: Place,
-    /// `None`: everything, because the network is small or its size unknown.
-    pub(super) farthest: Option<Distance>,
 }
 
 impl Keeper {
@@ -56,15 +49,13 @@ impl Keeper {
         now: Now,
         (asker, reply): (Asker, ReplyId),
         living: LivingRecord,
-        reach: Reach,
+        reach: Option<&Reach>,
         out: &mut VecDeque<DhtEffect>,
     ) {
         let record = living.record.content();
-        let is_far = reach.farthest.is_some_and(|far| reach.here.distance(&record.key()) > far);
-        let judged = match () {
-            () if is_far => Err(StoreOutcome::TooFar),
-            () if self.unchecked.len() >= MAX_STORES_UNCHECKED => Err(StoreOutcome::Refused),
-            () => self.store.judge(now, record, &bringer(&asker.contact)),
+        let judged = match self.unchecked.len() < MAX_STORES_UNCHECKED {
+            true => self.store.judge(now, record, living.remaining, &bringer(&asker), reach),
+            false => Err(StoreOutcome::Refused),
         };
         if let Err(outcome) = judged {
             answer(reply, outcome, out);
@@ -74,7 +65,7 @@ impl Keeper {
         out.push_back(DhtEffect::Verify(PendingRecord {
             claim: living.record,
             remaining: living.remaining,
-            from: asker.contact,
+            from: asker.id,
             wanted: Wanted::ToKeep(reply),
         }));
     }
@@ -90,7 +81,7 @@ impl Keeper {
     ) -> Option<StoreOutcome> {
         let asker = self.unchecked.remove(&reply)?;
         let mut changes = StoreChanges::default();
-        let bringer = bringer(&asker.contact);
+        let bringer = bringer(&asker);
         let outcome = self.store.insert(now, record, remaining, &bringer, &mut changes);
         tell(changes, out);
         answer(reply, outcome, out);
@@ -116,8 +107,8 @@ impl Keeper {
     }
 }
 
-fn bringer(contact: &Contact) -> Bringer {
-    Bringer { id: contact.id(), addr: contact.addr() }
+const fn bringer(asker: &Asker) -> Bringer {
+    Bringer { id: asker.id, addr: asker.addr }
 }
 
 fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
@@ -125,7 +116,8 @@ fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
 }
 
 fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>) {
-    let StoreChanges { rows, equivocations } = changes;
+    let StoreChanges { rows, equivocations, .. } = changes;
     out.extend(rows.into_iter().map(DhtEffect::Keep));
-    out.extend(equivocations.into_iter().map(DhtEffect::Equivocated));
+    let told = equivocations.into_iter().map(|records| DhtEffect::Equivocated(Box::new(records)));
+    out.extend(told);
 }

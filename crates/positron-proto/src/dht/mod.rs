@@ -42,6 +42,7 @@
 //! across restarts, as rows).
 
 mod bucket;
+pub mod change;
 mod config;
 mod contact;
 mod contact_rows;
@@ -49,6 +50,8 @@ mod counters;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod dht;
 mod effect;
+mod floors;
+mod held;
 mod keeper;
 mod lookup;
 mod message;
@@ -60,8 +63,10 @@ mod place;
 mod progress;
 mod published;
 mod question;
+mod quota;
 mod reading;
 mod record;
+mod record_store;
 mod replicas;
 mod size_estimate;
 mod table;
@@ -69,6 +74,7 @@ mod upkeep;
 mod writing;
 
 pub use bucket::{Bucket, KnownContact};
+pub use change::RememberedRecords;
 pub use config::{DhtConfig, Serve};
 pub use contact::Contact;
 pub use contact_rows::CONTACTS;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{
-    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Found, LivingRecord,
-    OperationId, PendingRecord, Place, ReadFrom, ReadMode, Via, Wanted,
+    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
+    LivingRecord, OperationId, PendingRecord, Place, ReadFrom, ReadMode, Via, Wanted,
     dht::Dht,
     lookup::Lookup,
     operation::{Goal, Operation},
@@ -136,7 +136,7 @@ impl Dht {
                     out.push_back(DhtEffect::Verify(PendingRecord {
                         claim: record,
                         remaining,
-                        from: *from,
+                        from: from.id(),
                         wanted: Wanted::ByUs(id),
                     }));
                 }
@@ -154,7 +154,7 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.table.failed(now.mono, &question.to.id());
-        self.give_up(now, &question);
+        self.give_up(&question);
         match question.about {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
             About::Probe => {}
@@ -163,13 +163,12 @@ impl Dht {
     }
 
     /// Whoever waits for this answer waits no longer.
-    pub(super) fn give_up(&mut self, now: Now, question: &Question) {
+    pub(super) fn give_up(&mut self, question: &Question) {
         let to = question.to.id();
-        let of = |id| self.operations.get_mut(id);
         match &question.about {
             About::Lookup(id) => {
-                if let Some(operation) = of(id) {
-                    operation.lookup.failed(now.mono, &to);
+                if let Some(operation) = self.operations.get_mut(id) {
+                    operation.lookup.failed(&question.to);
                 }
             }
             About::Store(id) => {
@@ -203,6 +202,7 @@ impl Dht {
     /// Does what an operation can do now: asks, gives, fetches, or ends.
     pub(super) fn drive(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
         let Some(operation) = self.operations.get_mut(&id) else { return };
+        operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
         if !operation.has_looked() && !is_late {
             let query = operation.query();
@@ -270,6 +270,7 @@ impl Dht {
         }
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
+            self.table.looked_up(now.mono, &lookup.target(), &mut self.rng);
         }
         let outcome = match goal {
             Goal::Find => DhtOutcome::Nearest(nearest),
@@ -361,6 +362,7 @@ impl Dht {
     pub(super) fn handle_table_wishes(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
         let mut wishes = VecDeque::new();
         self.table.handle_timeout(now.mono, &mut self.rng, &mut wishes);
+        out.extend(self.table.take_changes().into_iter().map(DhtEffect::Keep));
         for wish in wishes {
             match wish {
                 TableWish::LookUp(place) => self.begin(now, None, place, Goal::Find, out),
@@ -375,7 +377,12 @@ impl Dht {
 
     /// Brings newcomers what they are to keep, and replaces holders that are gone.
     pub(super) fn keep_up(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        self.upkeep.queue_pushes(self.keeper.store.keys());
+        while let Some(newcomer) = self.upkeep.pop_newcomer() {
+            let reach = self.reach(newcomer.place());
+            let within = reach.map_or(Distance::of_part(1.0), |reach| reach.within);
+            let keys = self.keeper.store.keys_near(newcomer.place(), within);
+            self.upkeep.queue_pushes(newcomer, keys);
+        }
         while self.upkeep.pushes_under_way() < PUSH_WIDTH {
             let Some((to, key)) = self.upkeep.pop_push() else { break };
             if !self.is_to_push(&to, &key) {

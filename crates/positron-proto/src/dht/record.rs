@@ -186,8 +186,8 @@ impl Statement for DhtRecord {
 }
 
 impl Signed<DhtRecord> {
-    /// Reads a record. Its signature is not checked here. The value is a slice, so it keeps in
-    /// memory what was read from.
+    /// Reads a record. Its signature is not checked here. The value is a copy: it may be kept for
+    /// long, and keeps nothing else in memory of what it came in.
     pub fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let bad_key = reader.malformed("public key of small order");
         let publisher = PublicKey::parse(reader.array()?).map_err(|_| bad_key)?;
@@ -211,7 +211,7 @@ impl Signed<DhtRecord> {
             return Err(bad_life);
         }
         let here = reader.malformed("value of a record");
-        let value = reader.bytes(MAX_VALUE)?;
+        let value = Bytes::copy_from_slice(&reader.bytes(MAX_VALUE)?);
         let signature = Signature::from_bytes(reader.array()?);
         let fits = match kind {
             _ if is_tombstone => value.is_empty(),

@@ -48,16 +48,18 @@ impl Upkeep {
         }
     }
 
-    /// Newcomers may lack everything that we keep.
-    pub(super) fn queue_pushes<'a>(&mut self, keys: impl Iterator<Item = &'a Place> + Clone) {
-        while let Some(newcomer) = self.newcomers.pop_front() {
-            for key in keys.clone() {
-                if self.pushes.len() >= MAX_PUSHES {
-                    self.dropped += 1;
-                    break;
-                }
-                self.pushes.push_back((newcomer, *key));
+    pub(super) fn pop_newcomer(&mut self) -> Option<Contact> {
+        self.newcomers.pop_front()
+    }
+
+    /// A newcomer may lack what is under these keys.
+    pub(super) fn queue_pushes(&mut self, newcomer: Contact, keys: impl Iterator<Item = Place>) {
+        for key in keys {
+            if self.pushes.len() >= MAX_PUSHES {
+                self.dropped += 1;
+                break;
             }
+            self.pushes.push_back((newcomer, key));
         }
     }
 

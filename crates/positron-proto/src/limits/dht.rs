@@ -5,8 +5,8 @@ use crate::time::Duration;
 
 // --- records ---
 
-/// Bytes in the value of a record: 4,096 of them fill what a node keeps for others. What is larger
-/// belongs where a link can point to it.
+/// Bytes in the value of a record: nearly 4,000 of them fill what a node keeps for others. What is
+/// larger belongs where a link can point to it.
 pub const MAX_VALUE: usize = 16 * 1024;
 /// Bytes of a value that comes in the answer to a query itself, beside enough contacts to go on
 /// with: one datagram.
@@ -29,8 +29,12 @@ pub const RECORD_CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Records that are kept for others, tombstones included.
 pub const MAX_HELD_RECORDS: usize = 65_536;
-/// Bytes of them.
+/// Bytes of their values and of the memory around them.
 pub const MAX_HELD_BYTES: usize = 64 << 20;
+/// Bytes that a record takes beside its value, wherever bytes are bounded: key, signature, and its
+/// places in maps and accounts, which are more than what travels. So many small records are not
+/// cheaper than they are. A test adds up what there is.
+pub const RECORD_OVERHEAD: usize = 1024;
 /// Records that one peer brings and that are kept.
 pub const MAX_RECORDS_PER_PEER: usize = 64;
 /// Bytes of them.
@@ -50,6 +54,8 @@ pub const MAX_SLOTS_PER_NETWORK: usize = 2;
 /// Sequences below which nothing of a publisher is taken under a key any more, although nothing is
 /// kept there: as many again as records.
 pub const MAX_FLOORS: usize = MAX_HELD_RECORDS;
+/// Records and floors that end in one step; the others that have ended follow in the next, at once.
+pub const MAX_EXPIRED_AT_ONCE: usize = 1024;
 /// Records that came and whose signatures are being checked: as many as handshakes.
 pub const MAX_STORES_UNCHECKED: usize = MAX_HALF_OPEN;
 /// How many times as far as expected a key may be from a node that is to keep it: the size of the

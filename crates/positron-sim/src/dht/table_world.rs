@@ -148,7 +148,8 @@ impl<'a> TableWorld<'a> {
                 let other = self.dice.index(index.max(1));
                 if other != index {
                     let contact = self.nodes[other].contact;
-                    self.nodes[index].dht.handle_contact(self.time(), contact);
+                    let now = self.time();
+                    self.nodes[index].dht.handle_contact(now, contact);
                 }
             }
             self.touch(index);
@@ -202,8 +203,10 @@ impl<'a> TableWorld<'a> {
                 let seed = Seed::from_number(self.dice.next_u64());
                 let newcomer = self.add_node(&seed, false);
                 for _ in 0..3 {
-                    let contact = self.nodes[self.somebody()].contact;
-                    self.nodes[newcomer].dht.handle_contact(self.time(), contact);
+                    let other = self.somebody();
+                    let contact = self.nodes[other].contact;
+                    let now = self.time();
+                    self.nodes[newcomer].dht.handle_contact(now, contact);
                 }
                 self.touch(newcomer);
             }
@@ -368,7 +371,8 @@ impl<'a> TableWorld<'a> {
                 let reply = ReplyId(node.next_reply);
                 node.next_reply += 1;
                 node.replies.insert(reply, (by, question, via));
-                let asker = Asker { contact, via, is_proven, room };
+                let (id, addr, contact) = (contact.id(), contact.addr(), Some(contact));
+                let asker = Asker { id, addr, contact, is_proven, room };
                 node.dht.handle_query(now, (asker, reply), ask, &mut out);
             }
         }
