@@ -63,12 +63,11 @@ pub(super) struct RecordStore {
     tombstones: usize,
 }
 
-/// How far from its place a node keeps records.
+/// What a node keeps at all: keys that are not farther from its place than this.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
-    pub(super) here: Place,
-    /// `None`: everything, because the network is small or its size unknown.
-    pub(super) farthest: Option<Distance>,
+    pub(super) place: Place,
+    pub(super) within: Distance,
 }
 
 /// What became of what was kept.
@@ -77,7 +76,7 @@ pub(super) struct StoreChanges {
     /// To be remembered, in this order.
     pub(super) rows: VecDeque<Change>,
     /// Two contents that a publisher signed under one sequence: evidence against it.
-    pub(super) equivocations: Vec<Box<[Verified<DhtRecord>; 2]>>,
+    pub(super) equivocations: Vec<[Verified<DhtRecord>; 2]>,
     /// Records whose life ended.
     pub(super) expired: u64,
     /// Records that gave way to others before that.
@@ -109,12 +108,6 @@ struct Taking {
     replaced: Option<Slot>,
     /// Whether it proves that its publisher signed two contents under one sequence.
     convicts: bool,
-}
-
-impl Reach {
-    fn excludes(&self, key: &Place) -> bool {
-        self.farthest.is_some_and(|farthest| self.here.distance(key) > farthest)
-    }
 }
 
 impl RecordStore {
@@ -162,9 +155,9 @@ impl RecordStore {
         record: &DhtRecord,
         remaining: u32,
         bringer: &Bringer,
-        reach: &Reach,
+        reach: Option<&Reach>,
     ) -> Result<(), StoreOutcome> {
-        self.weigh(now, record, remaining, bringer, Some(reach)).map(drop)
+        self.weigh(now, record, remaining, bringer, reach).map(drop)
     }
 
     /// Keeps `record`, or says why not; then nothing changed.
@@ -193,7 +186,7 @@ impl RecordStore {
             Ok(Step::Convict(slot)) => {
                 if let Some(held) = self.held.get_mut(&slot) {
                     held.equivocated = true;
-                    out.equivocations.push(Box::new([held.record.clone(), record]));
+                    out.equivocations.push([held.record.clone(), record]);
                 }
                 StoreOutcome::Stale
             }
@@ -328,7 +321,7 @@ impl RecordStore {
         let accepted = rival.as_ref().map_or(now.mono, |rival| rival.accepted);
         let equivocated = rival.is_some();
         if let Some(rival) = rival.filter(|_| convicts) {
-            out.equivocations.push(Box::new([rival.record, record.clone()]));
+            out.equivocations.push([rival.record, record.clone()]);
         }
         let held = Held { slot, record, bringer, accepted, life, equivocated };
         out.rows.push_back(change::keep_record(now, &held));

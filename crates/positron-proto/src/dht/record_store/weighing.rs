@@ -64,7 +64,7 @@ impl RecordStore {
         if life.until <= now.mono {
             return Err(StoreOutcome::Stale);
         }
-        let is_far = reach.is_some_and(|reach| reach.excludes(&slot.key));
+        let is_far = reach.is_some_and(|reach| reach.place.distance(&slot.key) > reach.within);
         if is_far && place.is_none() {
             return Err(StoreOutcome::TooFar);
         }

@@ -34,7 +34,7 @@ struct Keeper {
     store: RecordStore,
     now: Now,
     disk: BTreeMap<(&'static str, Bytes), Row>,
-    evidence: Vec<Box<[Verified<DhtRecord>; 2]>>,
+    evidence: Vec<[Verified<DhtRecord>; 2]>,
     evicted: u64,
     expired: u64,
 }
@@ -85,7 +85,6 @@ fn itself(record: &DhtRecord, network: u16) -> Bringer {
     Bringer { id: record.publisher.node_id(), ..peer(network, 1) }
 }
 
-const EVERYTHING: Reach = Reach { here: Place::from_bytes([0; 32]), farthest: None };
 const BEGIN: u32 = 1_800_000_000;
 
 impl Keeper {
@@ -93,7 +92,7 @@ impl Keeper {
         let wall = WallTime::from_unix_micros(u64::from(BEGIN) * 1_000_000);
         Self {
             store: RecordStore::new(),
-            now: Now { mono: Instant::from_micros(5), wall },
+            now: Now { mono: Instant::from_micros(999), wall },
             disk: BTreeMap::new(),
             evidence: Vec::new(),
             evicted: 0,
@@ -103,7 +102,7 @@ impl Keeper {
 
     /// Somebody brings a record, and says that so many seconds of its life are left.
     fn bring_left(&mut self, record: &DhtRecord, left: u32, bringer: &Bringer) -> StoreOutcome {
-        let judged = self.store.judge(self.now, record, left, bringer, &EVERYTHING);
+        let judged = self.store.judge(self.now, record, left, bringer, None);
         let before = self.levels();
         let mut out = StoreChanges::default();
         let outcome = self.store.insert(self.now, evidence(record), left, bringer, &mut out);

@@ -49,7 +49,7 @@ fn two_contents_of_one_sequence_end_as_one_on_all_nodes_and_are_evidence_once() 
             keeper.later(60);
         }
         assert_eq!(keeper.evidence.len(), 1);
-        let [a, b] = &*keeper.evidence[0];
+        let [a, b] = &keeper.evidence[0];
         assert_eq!(a.content().sequence, b.content().sequence);
         assert_ne!(a.content().value, b.content().value);
         // None of them made its life longer.
