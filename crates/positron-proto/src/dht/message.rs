@@ -6,7 +6,7 @@ use super::{Contact, DhtRecord, Place, RecordHead};
 use crate::{
     id::NodeId,
     identity::Signed,
-    limits::{MAX_CONTACTS, MAX_SLOTS, MAX_VALUE},
+    limits::{MAX_CONTACTS_PER_ANSWER, MAX_SLOTS, MAX_VALUE},
     wire::{Malformed, Reader, Writer as _, message::RoomMessage},
 };
 
@@ -15,10 +15,19 @@ pub const DHT_QUERY: u8 = 23;
 /// The type of its answer.
 pub const DHT_ANSWER: u8 = 24;
 
-/// What one node asks another.
+/// A query, and what whoever asks says of itself.
 ///
 /// As bytes it is the same wherever it travels: in a handshake that stops after its second message,
 /// beside a ticket, or over a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhtAsk {
+    /// Whether the asker answers such queries itself, at the address from which it asks: a claim.
+    pub serves: bool,
+    /// What it asks.
+    pub query: DhtQuery,
+}
+
+/// What one node asks another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DhtQuery {
     /// Who is nearest to this place? A node looks for others.
@@ -183,7 +192,7 @@ impl Found {
     fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
         let records = list(reader, MAX_SLOTS, LivingRecord::decode)?;
         let heads = list(reader, MAX_SLOTS, RecordHead::decode)?;
-        let contacts = list(reader, MAX_CONTACTS, Contact::decode)?;
+        let contacts = list(reader, MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
         Ok(Self { records, heads, contacts })
     }
 
@@ -207,20 +216,44 @@ fn list<T>(
     (0..count).map(|_| decode(reader)).collect()
 }
 
-impl DhtQuery {
+impl DhtAsk {
+    const SERVES: u8 = 0x80;
+
     /// Reads a query that fills `bytes`.
     pub fn read(bytes: Bytes) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let query = Self::decode(&mut reader)?;
+        let ask = Self::decode(&mut reader)?;
         reader.finish()?;
-        Ok(query)
+        Ok(ask)
     }
 
     /// The query as bytes.
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = Vec::with_capacity(self.encoded_len());
+        let mut out = Vec::with_capacity(self.query.encoded_len());
         self.encode(&mut out);
         out.into()
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let unknown = reader.malformed("kind of query");
+        let form = reader.u8()?;
+        let query = DhtQuery::decode(form & !Self::SERVES, reader, unknown)?;
+        Ok(Self { serves: form & Self::SERVES != 0, query })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.query.kind() | if self.serves { Self::SERVES } else { 0 });
+        self.query.encode_body(out);
+    }
+}
+
+impl DhtQuery {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Find(_) => 0,
+            Self::Get { .. } => 1,
+            Self::Store(_) => 2,
+        }
     }
 
     /// Bytes that it takes.
@@ -232,9 +265,8 @@ impl DhtQuery {
         }
     }
 
-    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
-        let unknown = reader.malformed("kind of query");
-        Ok(match reader.u8()? {
+    fn decode(kind: u8, reader: &mut Reader, unknown: Malformed) -> Result<Self, Malformed> {
+        Ok(match kind {
             0 => Self::Find(Place::from_bytes(reader.array()?)),
             1 => {
                 let key = Place::from_bytes(reader.array()?);
@@ -252,24 +284,17 @@ impl DhtQuery {
         })
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Find(target) => {
-                out.put_u8(0);
-                out.append_raw(target.as_bytes());
-            }
+            Self::Find(target) => out.append_raw(target.as_bytes()),
             Self::Get { key, publisher, values } => {
-                out.put_u8(1);
                 out.append_raw(key.as_bytes());
                 out.put_u8(u8::from(*values) | if publisher.is_some() { 2 } else { 0 });
                 if let Some(publisher) = publisher {
                     out.append_raw(publisher.as_bytes());
                 }
             }
-            Self::Store(living) => {
-                out.put_u8(2);
-                living.encode(out);
-            }
+            Self::Store(living) => living.encode(out),
         }
     }
 }
@@ -322,7 +347,7 @@ pub enum DhtMessage {
         /// Chosen by who asks.
         number: u64,
         /// What is asked.
-        query: DhtQuery,
+        ask: DhtAsk,
     },
     /// The answer to the query of this number.
     Answer {
@@ -345,16 +370,16 @@ impl RoomMessage for DhtMessage {
 
     fn size_hint(&self) -> usize {
         9 + match self {
-            Self::Query { query, .. } => query.encoded_len(),
+            Self::Query { ask, .. } => ask.query.encoded_len(),
             Self::Answer { .. } => 1024,
         }
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Query { number, query } => {
+            Self::Query { number, ask } => {
                 out.append_varint(*number);
-                query.encode(out);
+                ask.encode(out);
             }
             Self::Answer { number, answer } => {
                 out.append_varint(*number);
@@ -365,9 +390,7 @@ impl RoomMessage for DhtMessage {
 
     fn decode_body(message_type: u8, reader: &mut Reader, _: NodeId) -> Result<Self, Malformed> {
         match message_type {
-            DHT_QUERY => {
-                Ok(Self::Query { number: reader.varint()?, query: DhtQuery::decode(reader)? })
-            }
+            DHT_QUERY => Ok(Self::Query { number: reader.varint()?, ask: DhtAsk::decode(reader)? }),
             DHT_ANSWER => {
                 Ok(Self::Answer { number: reader.varint()?, answer: DhtAnswer::decode(reader)? })
             }

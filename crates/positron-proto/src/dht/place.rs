@@ -59,6 +59,23 @@ impl Place {
 }
 
 impl Distance {
+    /// That than which this part of the whole space is nearer; the farthest, from 1 on.
+    pub fn of_part(mut part: f64) -> Self {
+        let mut bytes = [0; 32];
+        if part >= 1.0 {
+            return Self([0xFF; 32]);
+        }
+        for byte in &mut bytes {
+            for _ in 0..8 {
+                part *= 2.0;
+                let bit = part >= 1.0;
+                *byte = *byte << 1 | u8::from(bit);
+                part -= f64::from(u8::from(bit));
+            }
+        }
+        Self(bytes)
+    }
+
     /// The bits that the two places begin with alike: 256 for one place.
     pub fn common_bits(&self) -> u32 {
         let (high, low) = self.0.split_at(16);
@@ -181,5 +198,10 @@ mod tests {
         assert_eq!(at(3, 9).distance(&at(5, 7)), at(5, 7).distance(&at(3, 9)));
         let half = zero.distance(&at(0, 0x80)).part_of_space();
         assert!((half - 0.5).abs() < 1e-9, "{half}");
+        for part in [0.0, 1e-30, 0.003, 0.5, 0.999] {
+            let back = Distance::of_part(part).part_of_space();
+            assert!((back - part).abs() <= part * 1e-9, "{part}: {back}");
+        }
+        assert_eq!(Distance::of_part(2.0), Distance([0xFF; 32]));
     }
 }

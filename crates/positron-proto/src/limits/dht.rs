@@ -84,6 +84,17 @@ pub const MAX_PER_NETWORK_IN_BUCKET: usize = 2;
 pub const MAX_PER_NETWORK_IN_TABLE: usize = 10;
 /// Questions in a row that a contact leaves unanswered before another takes its place.
 pub const MAX_CONTACT_FAILURES: u8 = 2;
+/// How long nothing may be heard of a contact before it is asked whether it is still there (guess:
+/// half of what it takes a tenth of all nodes to go, where a fifth goes in an hour).
+pub const CONTACT_CHECK_INTERVAL: Duration = Duration::from_secs(900);
+/// When a contact that left a question unanswered is asked again: a moment of loss has passed then.
+pub const CONTACT_RETRY: Duration = Duration::from_secs(10);
+/// Contacts that are asked at once whether they are there.
+pub const MAX_TABLE_PROBES: usize = 4;
+/// Nodes that others named which are asked at once, one after the other.
+pub const CANDIDATE_BURST: u32 = 128;
+/// And then, one in this time: whoever names addresses makes us send no more than that to them.
+pub const CANDIDATE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a node looks up its own place.
 pub const SELF_LOOKUP_INTERVAL: Duration = Duration::from_secs(600);
 /// How often a bucket is looked into that nobody looked into.
@@ -95,8 +106,14 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
+/// Questions that each path has under way where a lookup goes over several.
+pub const WIDTH_OF_PATH: usize = 2;
+/// Questions of one lookup. Where half of all nodes lie, eight paths need 56.
+pub const MAX_LOOKUP_QUESTIONS: usize = 64;
+/// Contacts that a lookup knows: what twenty answers name. The farthest give way.
+pub const MAX_LOOKUP_CONTACTS: usize = 256;
 /// Contacts in one answer. With a ticket they fit into 1,200 bytes.
-pub const MAX_CONTACTS: usize = 12;
+pub const MAX_CONTACTS_PER_ANSWER: usize = 12;
 /// Of one answer, contacts that are asked before one of them has answered: who names only its
 /// friends gets no more than this of a lookup.
 pub const MAX_ASKED_OF_ONE_ANSWER: usize = 3;
@@ -113,6 +130,9 @@ pub const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 pub const DISJOINT_PATHS: usize = 4;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
+/// How many times as dense as elsewhere nodes may be around a key before that is taken for an
+/// attack: 8 honest ones are denser once in a thousand keys.
+pub const MAX_DENSITY: f64 = 4.0;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
@@ -127,3 +147,12 @@ pub const MAX_PUBLISHED: usize = 4096;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);
+/// When a record of ours that too few keep is offered again: at first, or when somebody new can be
+/// asked.
+pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);
+/// When it is, at last.
+pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
+/// Records that are pushed to newcomers and wait for their turn.
+pub const MAX_PUSHES: usize = 4096;
+/// Pushes under way at once.
+pub const PUSH_WIDTH: usize = 8;
