@@ -3,6 +3,7 @@
 mod bandwidth;
 mod datagrams;
 mod identity;
+mod query;
 mod request;
 mod substream;
 mod trace;
@@ -10,6 +11,7 @@ mod trace;
 pub use bandwidth::*;
 pub use datagrams::*;
 pub use identity::*;
+pub use query::*;
 pub use request::*;
 pub use substream::*;
 pub use trace::*;

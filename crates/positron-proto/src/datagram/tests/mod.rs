@@ -4,12 +4,14 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     Endpoint,
-    contract::{Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent},
+    contract::{
+        Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent, QueryEvent,
+    },
 };
 use crate::{
     handshake::{expect::Expect, link_public_key},
     id::{NetworkId, NodeId},
-    identity::Identity,
+    identity::{Identity, PublicKey},
     limits::{AMPLIFICATION, HANDSHAKE_TIMEOUT, LEAST_DATAGRAM, SYN_TIMEOUT},
     rng::Seed,
     time::{Duration, Now},
@@ -19,6 +21,7 @@ use crate::{
 mod attacks;
 mod dialling;
 mod pressure;
+mod queries;
 mod vectors;
 
 use pressure::stranger;
@@ -29,9 +32,29 @@ type Packet = (SocketAddr, SocketAddr, Vec<u8>);
 struct Node {
     end: Endpoint,
     id: NodeId,
+    key: PublicKey,
     addr: SocketAddr,
     noise_static: [u8; 32],
     events: Vec<EndpointEvent>,
+    queries: Vec<QueryEvent>,
+    /// Whether it answers queries, each by what was asked, turned round.
+    answers: bool,
+}
+
+impl Node {
+    /// Takes what happened, and answers what is asked.
+    fn attend(&mut self, now: Now) {
+        self.events.extend(std::iter::from_fn(|| self.end.poll_event()));
+        while let Some(event) = self.end.poll_query() {
+            if let QueryEvent::Asked { body, reply, .. } = &event
+                && self.answers
+            {
+                let answer: Vec<u8> = body.iter().rev().copied().collect();
+                self.end.answer_query(now, *reply, &answer).unwrap();
+            }
+            self.queries.push(event);
+        }
+    }
 }
 
 /// Some endpoints, and no network: a datagram is there at once, unless the story does something
@@ -63,12 +86,14 @@ impl World {
 
     fn add(&mut self, seed: u8, ip: [u8; 4], network: &str) -> usize {
         let me = Arc::new(Identity::from_seed([seed; 32]));
-        let (id, noise_static) = (me.node_id(), link_public_key(&me));
+        let (id, key) = (me.node_id(), *me.public_key());
+        let noise_static = link_public_key(&me);
         let config = EndpointConfig::new(NetworkId::from_name(network));
         let rng = Seed::from_number(u64::from(seed)).stream("endpoint");
         let end = Endpoint::new(config, me, u64::from(seed), rng);
         let addr = SocketAddr::from((ip, 7000));
-        self.nodes.push(Node { end, id, addr, noise_static, events: Vec::new() });
+        let (events, queries, answers) = (Vec::new(), Vec::new(), true);
+        self.nodes.push(Node { end, id, key, addr, noise_static, events, queries, answers });
         self.nodes.len() - 1
     }
 
@@ -97,7 +122,7 @@ impl World {
     fn deliver(&mut self, (from, to, datagram): &Packet) {
         for node in self.nodes.iter_mut().filter(|node| node.addr == *to) {
             node.end.handle_datagrams(self.now, *from, datagram.len(), datagram);
-            node.events.extend(std::iter::from_fn(|| node.end.poll_event()));
+            node.attend(self.now);
         }
     }
 
@@ -127,7 +152,7 @@ impl World {
             self.now.mono = self.now.mono.max(at);
             for node in &mut self.nodes {
                 node.end.handle_timeout(self.now);
-                node.events.extend(std::iter::from_fn(|| node.end.poll_event()));
+                node.attend(self.now);
             }
             self.run();
         }
