@@ -7,7 +7,7 @@ use crate::{
     datagram::{
         client_handshake::{HandshakeProgress, unsealed},
         connection::{Connection, Handled, OpenedPacket, SealedPacket},
-        contract::{Closed, ConnectionId, EndpointEvent},
+        contract::{Closed, ConnectionId, EndpointEvent, QueryEvent},
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
         query::{Answering, Asking, QueryGround},
@@ -130,9 +130,14 @@ impl Endpoint {
         (&mut self.answering, &mut self.asking, ground)
     }
 
-    /// What was asked and is not answered by now is not answered any more.
+    /// What was asked and is not answered by now is not answered any more, nor heard of: an
+    /// application that answers no queries need not ask for them.
     pub(super) fn end_step(&mut self) {
-        self.counters.queries_unanswered += self.answering.end_step();
+        let unanswered = self.answering.end_step();
+        if unanswered > 0 {
+            self.counters.queries_unanswered += unanswered;
+            self.query_events.retain(|event| !matches!(event, QueryEvent::Asked { .. }));
+        }
     }
 
     /// Queries of ours under way, and those of others that wait for an answer.

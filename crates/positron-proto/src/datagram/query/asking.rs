@@ -210,7 +210,10 @@ impl Asking {
             ground.counters.unknown_connections += 1;
             return;
         };
-        let Some(cold) = &mut asked.cold else { return };
+        let Some(cold) = &mut asked.cold else {
+            ground.counters.unknown_connections += 1;
+            return;
+        };
         match SynAck::decode(payload) {
             Ok(SynAck::Noise { pattern: QUERY_PATTERN, noise }) => {
                 let heard = cold.question.answer(noise, ground.local);

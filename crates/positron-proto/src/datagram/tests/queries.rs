@@ -160,6 +160,24 @@ fn queries_of_one_step_are_bounded() {
     assert_eq!(world.nodes[1].end.counters().queries_over_limit, over);
 }
 
+/// An endpoint whose application never asks for queries, nor answers any.
+#[test]
+fn queries_do_not_pile_up_where_nobody_takes_them() {
+    let mut world = World::new(2);
+    for id in 0..100 {
+        world.ask(0, 1, id, b"a").unwrap();
+        world.nodes[0].end.cancel_query(QueryId(id));
+        world.collect();
+        let (from, _, datagram) = world.wire.pop_front().unwrap();
+        let end = &mut world.nodes[1].end;
+        end.handle_datagrams(world.now, from, datagram.len(), &datagram);
+        assert!(end.poll_transmit(world.now, 1, &mut Vec::new()).is_none());
+        world.now.mono = world.now.mono + SILENT_FOR;
+    }
+    assert_eq!(world.nodes[1].end.counters().queries_unanswered, 100);
+    assert_eq!(world.nodes[1].end.poll_query(), None);
+}
+
 #[test]
 fn a_given_up_query_is_gone_and_its_answer_comes_to_nothing() {
     let mut world = World::new(2);

@@ -140,9 +140,9 @@ fn no_query_draws_more_bytes_to_a_made_up_address_than_it_has() {
         if n > 200 {
             let at = usize::try_from(n * 7).unwrap() % said.len();
             if n % 3 == 0 {
-                said.truncate(at)
+                said.truncate(at);
             } else {
-                said[at] ^= 1
+                said[at] ^= 1;
             }
             put_checksum(&mut said);
         }
