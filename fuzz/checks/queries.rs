@@ -138,7 +138,9 @@ impl Stage {
             while let Some(event) = self.ends.all[n].end.poll_query() {
                 match event {
                     QueryEvent::Asked { body, reply, from, .. } => {
-                        let by = self.ends.all.iter().position(|end| end.key == from);
+                        let by = self.ends.all.iter().position(|end| {
+                            (end.key, end.noise_static) == (from.key, from.noise_static)
+                        });
                         assert!(by.is_some_and(|by| by != n), "whoever asks is one of us");
                         let answer = answer(n, &body);
                         let answer = &answer[..answer.len().min(reply.room())];

@@ -325,8 +325,9 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
     let syn_ack =
         |answer: SynAck<'_>| unsealed(PacketType::SynAck, 0x1A1B_1C1D, &|out| answer.encode(out));
     let ack = HandshakeAck { pattern: 2, noise };
-    let (nonce, key, seal) = ([0x70; 8], [0x71; 32], &[0x5E; 24][..]);
-    let query_packet = QueryPacket { nonce, issued: 0x0A0B_0C0D, key, sealed: seal };
+    let (nonce, key, noise_static) = ([0x70; 8], [0x71; 32], [0x74; 32]);
+    let seal = &[0x5E; 24][..];
+    let query_packet = QueryPacket { nonce, issued: 0x0A0B_0C0D, key, noise_static, sealed: seal };
     let query_answer = QueryAnswer { salt: [0x72; 16], sealed: seal };
     let hint = |hint: Hint| unsealed(PacketType::Rst, 0x1A1B_1C1D, &|out| hint.encode(out));
     vec![

@@ -102,7 +102,7 @@ impl Stage {
             let Some(QueryEvent::Asked { reply, .. }) = self.ends[1].poll_query() else {
                 panic!("the query was not heard")
             };
-            self.ends[1].answer_query(self.now, reply, &[2; 850]).expect("it waits for an answer");
+            self.ends[1].answer_query(self.now, reply, &[2; 850]).expect("there is room");
             let answer = self.said(1);
             times[1] += started.elapsed();
 

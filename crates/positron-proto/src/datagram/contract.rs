@@ -15,7 +15,7 @@ use crate::{
 pub use super::{
     counters::EndpointCounters,
     query::contract::{
-        NotAnswered, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
+        AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
     },
 };
 pub use crate::{

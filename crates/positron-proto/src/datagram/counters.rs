@@ -59,8 +59,6 @@ counters! {
         high "Nodes that others name are gone, or this node's datagrams do not get through.";
     queries_heard: Counter Count "Queries of others that were read.";
     queries_answered: Counter Count "Of those, queries that were answered.";
-    queries_unanswered: Counter Count "Of those, queries that nobody here answered."
-        high "This node is asked what it does not know: peers run a newer version.";
     queries_refused: Counter Count "Queries of nodes of other networks, or for other nodes.";
     queries_over_limit: Counter Count "Queries above what is answered in a second."
         high "A flood of queries: see the firewall if it goes on.";

@@ -14,9 +14,9 @@ use super::{
     client_handshake::ClientHandshake,
     connection::Connection,
     contract::{
-        ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
-        LaneNumber, NotAnswered, NotAsked, NotDialled, NotQueued, QueryEvent, QueryId, QueryReply,
-        QueryTarget, StreamId, Transmit, WireBytes,
+        AnswerTooLong, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
+        EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent, QueryId,
+        QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
     },
     demux::Demux,
     half_open::HalfOpenTable,
@@ -42,15 +42,15 @@ use crate::{
 
 /// All datagram connections of one socket.
 ///
-/// Call [`poll_event`](Self::poll_event), [`poll_query`](Self::poll_query) and at last
+/// Call [`poll_event`](Self::poll_event), [`poll_query`](Self::poll_query) and
 /// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and [`handle_timeout`](Self::handle_timeout) when
 /// [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
 /// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
-/// ends that dial each other get two. A query is no connection: nothing of it is left after its step
-/// at the end that answers.
+/// ends that dial each other get two. A query is no connection, and whoever answers it keeps nothing
+/// of it.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -329,7 +329,6 @@ impl Endpoint {
 
     /// Does what is due. Never harmful.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.end_step();
         // Taken first: what is due again at once waits for the next call.
         let mut due = Vec::new();
         while let Some(wake) = self.deadlines.pop_due(now.mono) {
@@ -389,18 +388,17 @@ impl Endpoint {
         self.wake_queries();
     }
 
-    /// Answers a query ([`QueryEvent::Asked`]) in the step in which it was heard, by at most
-    /// [`QueryReply::room`] bytes.
+    /// Answers a query ([`QueryEvent::Asked`]), by at most [`QueryReply::room`] bytes.
     ///
     /// # Errors
     ///
-    /// Nothing was answered, and why.
+    /// The answer is longer than that. Nothing was answered.
     pub fn answer_query(
         &mut self,
         now: Now,
         reply: QueryReply,
         body: &[u8],
-    ) -> Result<(), NotAnswered> {
+    ) -> Result<(), AnswerTooLong> {
         let (answering, _, mut ground) = self.queries(now);
         answering.answer(reply, body, &mut ground)
     }
@@ -442,7 +440,6 @@ impl Endpoint {
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
         buf.clear();
-        self.end_step();
         if let Some((to, datagram)) = self.transmits.pop() {
             buf.extend_from_slice(&datagram);
             self.counters.datagrams_sent += 1;

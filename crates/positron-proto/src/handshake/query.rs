@@ -73,6 +73,8 @@ pub(crate) struct HeardQuestion {
     noise: Noise,
     /// Who asks: it holds this key, but perhaps it asked some time ago.
     pub(crate) key: PublicKey,
+    /// The static key of its links.
+    pub(crate) noise_static: [u8; 32],
     /// What it asks.
     pub(crate) body: Vec<u8>,
     /// Whether it is told nothing but who we are: the two have nothing to say to each other.
@@ -94,7 +96,12 @@ impl HeardQuestion {
         let (hello, body) =
             Hello::authenticate(payload, noise_static).map_err(|_| IgnoredMessage::Broken)?;
         let is_refused = hello.mismatch(local).is_some();
-        Ok(Self { noise, key: hello.key, body, is_refused })
+        Ok(Self { noise, key: hello.key, noise_static, body, is_refused })
+    }
+
+    /// What it asks, which is kept no longer than the caller does.
+    pub(crate) fn take_body(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.body)
     }
 
     /// Our message, with `rest` behind our hello.

@@ -9,7 +9,7 @@ pub const MAX_COLD_QUERY: usize = 824;
 /// ticket. Twelve contacts of 71 bytes, and 45 more.
 pub const MAX_COLD_ANSWER: usize = 897;
 /// Bytes of a query with a ticket: what is left of [`LEAST_DATAGRAM`](super::LEAST_DATAGRAM).
-pub const MAX_TICKETED_QUERY: usize = 1108;
+pub const MAX_TICKETED_QUERY: usize = 1076;
 /// Bytes of its answer: what is left of [`LEAST_DATAGRAM`](super::LEAST_DATAGRAM).
 pub const MAX_TICKETED_ANSWER: usize = 1136;
 /// Queries of ours that wait for their answers; about 4 KiB each (guess: 80 lookups of a dozen).
@@ -36,9 +36,8 @@ pub const QUERIES_PER_ADDRESS: u32 = 50;
 pub const QUERIES_PER_SECOND: u32 = 2000;
 /// Addresses whose queries are counted in one second: all that ask within one.
 pub const MAX_COUNTED_ASKERS: usize = 4096;
-/// Queries that wait for the answer of the application within one step: what one batch of
-/// datagrams brings.
-pub const MAX_QUERIES_IN_STEP: usize = 64;
+/// Queries of others that wait to be taken by the application: what one batch of datagrams brings.
+pub const MAX_QUERIES_WAITING: usize = 64;
 /// How long a ticket is good for.
 pub const TICKET_LIFE: Duration = Duration::from_secs(3600);
 /// How late a query with a ticket may arrive: a round trip, what the ticket leaves of a second, and

@@ -148,7 +148,7 @@ impl NodeCore {
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
                 self.substreams.handle_undelivered(ticket);
             }
-            // No room asks, and what is asked is dropped with its step.
+            // No room asks or answers: to drop what is asked is to be silent.
             sessions::SessionEffect::Query(_) => {}
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);

@@ -11,7 +11,7 @@ pub use super::{
 };
 pub use crate::{
     datagram::contract::{
-        NotAnswered, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
+        AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
     },
     stream::contract::{Hangup, LinkDown, Reading},
 };
@@ -167,7 +167,7 @@ pub enum DownReason {
 }
 
 /// What the sessions want done or say happened, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum SessionEffect {
     /// Open a byte stream.
     Dial {

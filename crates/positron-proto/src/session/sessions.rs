@@ -5,8 +5,8 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
-    LinkKind, LinkKinds, NotAnswered, NotAsked, NotSent, Peer, PerKind, Purpose, QueryEvent,
+    AnswerTooLong, Asker, DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow,
+    Hangup, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind, Purpose, QueryEvent,
     QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading, SessionConfig,
     SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
@@ -242,17 +242,17 @@ impl Sessions {
         self.carriers_mut().datagrams.endpoint.cancel_query(id);
     }
 
-    /// Answers a query of another node, while the input is handled that brought it.
+    /// Answers a query of another node ([`QueryEvent::Asked`]).
     ///
     /// # Errors
     ///
-    /// Nothing was answered, and why.
+    /// The answer is longer than [`QueryReply::room`]. Nothing was answered.
     pub fn answer_query(
         &mut self,
         now: Now,
         reply: QueryReply,
         body: &[u8],
-    ) -> Result<(), NotAnswered> {
+    ) -> Result<(), AnswerTooLong> {
         self.carriers_mut().datagrams.endpoint.answer_query(now, reply, body)
     }
 

@@ -297,9 +297,10 @@ proptest! {
     #[test]
     fn queries_survive_their_encoding_and_nothing_shorter_is_one(
         (nonce, issued, key, salt) in any::<([u8; 8], u32, [u8; 32], [u8; 16])>(),
+        noise_static in any::<[u8; 32]>(),
         sealed in any_bytes(TAG_LEN..1200),
     ) {
-        let query = QueryPacket { nonce, issued, key, sealed: &sealed };
+        let query = QueryPacket { nonce, issued, key, noise_static, sealed: &sealed };
         let answer = QueryAnswer { salt, sealed: &sealed };
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         query.encode(&mut asked);

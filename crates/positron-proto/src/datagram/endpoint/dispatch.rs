@@ -7,7 +7,7 @@ use crate::{
     datagram::{
         client_handshake::{HandshakeProgress, unsealed},
         connection::{Connection, Handled, OpenedPacket, SealedPacket},
-        contract::{Closed, ConnectionId, EndpointEvent, QueryEvent},
+        contract::{Closed, ConnectionId, EndpointEvent},
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
         query::{Answering, Asking, QueryGround},
@@ -33,7 +33,6 @@ impl Endpoint {
         segment_size: usize,
         datagrams: &[u8],
     ) {
-        self.end_step();
         let size = if segment_size == 0 { datagrams.len() } else { segment_size };
         for datagram in datagrams.chunks(size.max(1)) {
             self.counters.datagrams_received += 1;
@@ -130,20 +129,10 @@ impl Endpoint {
         (&mut self.answering, &mut self.asking, ground)
     }
 
-    /// What was asked and is not answered by now is not answered any more, nor heard of: an
-    /// application that answers no queries need not ask for them.
-    pub(super) fn end_step(&mut self) {
-        let unanswered = self.answering.end_step();
-        if unanswered > 0 {
-            self.counters.queries_unanswered += unanswered;
-            self.query_events.retain(|event| !matches!(event, QueryEvent::Asked { .. }));
-        }
-    }
-
-    /// Queries of ours under way, and those of others that wait for an answer.
+    /// Queries of ours under way.
     #[cfg(test)]
-    pub(in crate::datagram) fn queries_at_hand(&self) -> (usize, usize) {
-        (self.asking.len(), self.answering.len())
+    pub(in crate::datagram) fn queries_under_way(&self) -> usize {
+        self.asking.len()
     }
 
     pub(super) fn wake_queries(&mut self) {

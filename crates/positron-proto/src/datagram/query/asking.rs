@@ -105,8 +105,9 @@ impl Asking {
             Asked { id, to, body, give_up, ticketed: None, cold: None, is_key_doubted: false };
         let (datagram, wake) = if let Some(taken) = ticketed {
             let ticket = (taken.name, &taken.secret);
-            let key = ground.local.me.public_key();
-            let datagram = seal_query(ticket, key, (wire, taken.number), &asked.body);
+            let me = &ground.local.me;
+            let keys = (me.public_key(), ground.local.noise_static);
+            let datagram = seal_query(ticket, keys, (wire, taken.number), &asked.body);
             let patience = taken.patience;
             asked.ticketed = Some((taken, now));
             ground.counters.queries_ticketed += 1;

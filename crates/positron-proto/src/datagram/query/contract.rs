@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::secret::TicketSecret;
 use crate::{
+    handshake::query::HeardQuestion,
     identity::PublicKey,
     limits::{MAX_COLD_ANSWER, MAX_TICKETED_ANSWER},
     time::Duration,
@@ -27,7 +29,7 @@ pub struct QueryTarget {
 }
 
 /// What became of queries, ours and those of others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum QueryEvent {
     /// The node that was asked answered. The last event of a query.
     Answered {
@@ -45,17 +47,15 @@ pub enum QueryEvent {
         /// Why.
         why: QueryFailure,
     },
-    /// Somebody asks. Answer by [`answer_query`](super::super::Endpoint::answer_query) before
-    /// anything else is said to the endpoint: what is not answered then is dropped and counted.
+    /// Somebody asks.
     Asked {
-        /// From where, as the datagram says. Without a ticket anybody may have sent it from there:
-        /// a copy of what this key asked, perhaps long ago.
-        from_addr: SocketAddr,
-        /// Who asks: the owner of this key wrote the query, for us.
-        from: PublicKey,
+        /// Who, and from where.
+        from: Asker,
         /// What.
         body: Bytes,
-        /// Names it in the answer.
+        /// What the answer is given by
+        /// ([`answer_query`](super::super::Endpoint::answer_query)), now or within the time in
+        /// which whoever asks waits. Nothing else is kept of the query: to drop it is to be silent.
         reply: QueryReply,
         /// Whether it came with a ticket: then who asks received at this very address within the
         /// hour, and asked within the last
@@ -65,19 +65,56 @@ pub enum QueryEvent {
     },
 }
 
-/// Names a query that was heard, until the end of the step.
+/// Who asks. The owner of these keys wrote the query, for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// From where, as the datagram says. Without a ticket anybody may have sent it from there: a
+    /// copy of what these keys asked, perhaps long ago.
+    pub addr: SocketAddr,
+    /// Its key.
+    pub key: PublicKey,
+    /// The static X25519 key of its links.
+    pub noise_static: [u8; 32],
+}
+
+/// What a query that was heard is answered by, once: the keys of its answer, and where that goes.
+#[derive(Debug)]
 pub struct QueryReply {
-    pub(super) number: u64,
-    pub(super) ticketed: bool,
+    pub(super) to: Asker,
+    /// What the asking end calls the query.
+    pub(super) wire: u32,
+    pub(super) how: ReplyKeys,
+}
+
+/// What seals an answer.
+#[derive(Debug)]
+pub(super) enum ReplyKeys {
+    Cold(Box<HeardQuestion>),
+    Ticketed { secret: TicketSecret, number: u32 },
 }
 
 impl QueryReply {
     /// Bytes of the longest answer.
-    pub const fn room(self) -> usize {
-        if self.ticketed { MAX_TICKETED_ANSWER } else { MAX_COLD_ANSWER }
+    pub const fn room(&self) -> usize {
+        match self.how {
+            ReplyKeys::Cold(_) => MAX_COLD_ANSWER,
+            ReplyKeys::Ticketed { .. } => MAX_TICKETED_ANSWER,
+        }
     }
 }
+
+/// Whether both are to the same query from the same place.
+impl PartialEq for QueryReply {
+    fn eq(&self, other: &Self) -> bool {
+        let number = |reply: &Self| match reply.how {
+            ReplyKeys::Cold(_) => None,
+            ReplyKeys::Ticketed { number, .. } => Some(number),
+        };
+        (self.to, self.wire, number(self)) == (other.to, other.wire, number(other))
+    }
+}
+
+impl Eq for QueryReply {}
 
 /// Why a query came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,18 +168,13 @@ pub enum NotAsked {
     NoDatagrams,
 }
 
-/// Why a query was not answered.
+/// An answer does not fit behind what else is in its datagram. Nothing was answered, and nothing
+/// can be: the reply is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnswered {
-    /// It was answered already, or its step is over.
-    #[error("that query waits for no answer")]
-    Gone,
-    /// More than fits behind what else is in the datagram. It still waits.
-    #[error("an answer of {len} bytes is above the limit of {limit}")]
-    TooLarge {
-        /// Bytes.
-        len: usize,
-        /// At most ([`QueryReply::room`]).
-        limit: usize,
-    },
+#[error("an answer of {len} bytes is above the limit of {limit}")]
+pub struct AnswerTooLong {
+    /// Bytes.
+    pub len: usize,
+    /// At most ([`QueryReply::room`]).
+    pub limit: usize,
 }

@@ -1,7 +1,7 @@
 //! Queries: a question and its answer without a connection `[PROTOCOL 9.11]`.
 //!
 //! - `contract`: the words;
-//! - `ticket`: what makes the second query to a node cheap, at the end that stores nothing;
+//! - `secret`, `ticket`: what makes the second query to a node cheap, at the end that stores nothing;
 //!   `wallet`: the same at the end that asks;
 //! - `packets`: what is sealed in the datagrams of queries;
 //! - `admission`: how many are answered; `silence`: how often nobody is asked in vain;
@@ -13,6 +13,7 @@ mod asking;
 pub(super) mod contract;
 mod ground;
 pub(super) mod packets;
+pub(super) mod secret;
 mod silence;
 pub(super) mod ticket;
 mod wallet;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ticket::{TicketName, TicketSecret};
+use super::{secret::TicketSecret, ticket::TicketName};
 use crate::{
     crypto::TAG,
     handshake::aead::{Secret, Suite, aead_key, expand, nonce},
@@ -45,12 +45,12 @@ impl ColdAnswer {
 /// A QUERY: `number` never seals twice under one secret.
 pub(in crate::datagram) fn seal_query(
     (name, secret): (TicketName, &TicketSecret),
-    key: &PublicKey,
+    (key, noise_static): (&PublicKey, [u8; 32]),
     (wire, number): (u32, u32),
     body: &[u8],
 ) -> Vec<u8> {
-    let TicketName { nonce, issued } = name;
-    let clear = QueryPacket { nonce, issued, key: *key.as_bytes(), sealed: body };
+    let (TicketName { nonce, issued }, key) = (name, *key.as_bytes());
+    let clear = QueryPacket { nonce, issued, key, noise_static, sealed: body };
     let keys = keys_of_queries(secret);
     seal(PacketType::Query, (wire, number), |out| clear.encode(out), QueryPacket::CLEAR, &keys)
 }

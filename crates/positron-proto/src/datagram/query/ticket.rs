@@ -1,12 +1,12 @@
 //! Tickets, at the end that hands them out and keeps none (RFC 5077, RFC 8446, 2.2 and 4.6.1).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
+use super::{contract::Asker, secret::TicketSecret};
 use crate::{
     crypto::HmacKey,
-    identity::PublicKey,
     limits::{TICKET_EARLINESS, TICKET_LATENESS, TICKET_LIFE},
     rng::Rng,
     time::{Duration, Instant},
@@ -20,13 +20,10 @@ pub(in crate::datagram) struct TicketName {
     pub(in crate::datagram) issued: u32,
 }
 
-/// What only the two ends of a ticket know.
-pub(in crate::datagram) type TicketSecret = Zeroizing<[u8; 32]>;
-
 /// Makes tickets and knows its own again, without remembering any.
 ///
-/// The secret is an HMAC-SHA-256 over the name and over whom it was made for, where: under any
-/// other key or address the same name has another secret. Keys change after [`TICKET_LIFE`], and
+/// The secret is an HMAC-SHA-256 over the name and over whom it was made for, where: under other keys
+/// or another address the same name has another secret. Keys change after [`TICKET_LIFE`], and
 /// the one before opens what it made for as long; the lowest bit of the first byte of a nonce says
 /// which of the two it was.
 #[derive(Debug)]
@@ -42,11 +39,11 @@ impl TicketMint {
         Self { current: key(rng), previous: key(rng), parity: 0, since: now }
     }
 
-    /// A ticket for the owner of this key at this address.
+    /// A ticket for a node where it is.
     pub(in crate::datagram) fn make(
         &mut self,
         now: Instant,
-        (to, at): (&PublicKey, SocketAddr),
+        to: &Asker,
         rng: &mut Rng,
     ) -> (TicketName, TicketSecret) {
         if now.since(self.since) >= TICKET_LIFE {
@@ -58,7 +55,7 @@ impl TicketMint {
         nonce[0] = nonce[0] & !1 | self.parity;
         let issued = u32::try_from(now.as_micros() / SECOND).unwrap_or(u32::MAX);
         let name = TicketName { nonce, issued };
-        (name, Zeroizing::new(self.current.sign(&covered(name, to, at))))
+        (name, TicketSecret::new(self.current.sign(&covered(name, to))))
     }
 
     /// The secret of the ticket of this name, if it is in use now: `age` is how old its owner takes
@@ -68,7 +65,7 @@ impl TicketMint {
         now: Instant,
         name: TicketName,
         age: Duration,
-        (to, at): (&PublicKey, SocketAddr),
+        to: &Asker,
     ) -> Option<TicketSecret> {
         let issued = Instant::from_micros(u64::from(name.issued).checked_mul(SECOND)?);
         if issued > now || age > TICKET_LIFE {
@@ -80,7 +77,7 @@ impl TicketMint {
         }
         let is_current = name.nonce[0] & 1 == self.parity;
         let key = if is_current { &self.current } else { &self.previous };
-        Some(Zeroizing::new(key.sign(&covered(name, to, at))))
+        Some(TicketSecret::new(key.sign(&covered(name, to))))
     }
 }
 
@@ -89,8 +86,8 @@ fn key(rng: &mut Rng) -> HmacKey {
 }
 
 /// Every field has one length: no two tickets are covered alike.
-fn covered(name: TicketName, to: &PublicKey, at: SocketAddr) -> [u8; COVERED] {
-    let ip = match at.ip() {
+fn covered(name: TicketName, to: &Asker) -> [u8; COVERED] {
+    let ip = match to.addr.ip() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     };
@@ -98,16 +95,17 @@ fn covered(name: TicketName, to: &PublicKey, at: SocketAddr) -> [u8; COVERED] {
     let fields = [
         &name.nonce[..],
         &name.issued.to_be_bytes(),
-        to.as_bytes(),
+        to.key.as_bytes(),
+        &to.noise_static,
         &ip.octets(),
-        &at.port().to_be_bytes(),
+        &to.addr.port().to_be_bytes(),
     ];
     let bytes = fields.into_iter().flatten();
     covered.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
     covered
 }
 
-const COVERED: usize = 8 + 4 + 32 + 16 + 2;
+const COVERED: usize = 8 + 4 + 32 + 32 + 16 + 2;
 /// In microseconds.
 const SECOND: u64 = 1_000_000;
 
@@ -118,47 +116,58 @@ mod tests {
 
     const MILLI: Duration = Duration::from_millis(1);
 
+    fn asker(n: u8, addr: &str) -> Asker {
+        let key = *Identity::from_seed([n; 32]).public_key();
+        Asker { addr: addr.parse().unwrap(), key, noise_static: [n; 32] }
+    }
+
     #[test]
     fn a_ticket_is_good_for_its_owner_at_its_address_in_its_time_and_for_nothing_else() {
         let rng = &mut Seed::from_number(1).stream("tickets");
-        let (alice, bob) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
-        let (alice, bob) = (alice.public_key(), bob.public_key());
-        let (here, there) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.1:2".parse().unwrap());
+        let alice = &asker(1, "10.0.0.1:1");
         let now = Instant::from_micros(5_000 * SECOND);
         let mut mint = TicketMint::new(now, rng);
-        let (name, secret) = mint.make(now, (alice, here), rng);
+        let (name, secret) = mint.make(now, alice, rng);
         let minutes = Duration::from_secs(600);
-        let same = |at, name, age, whose| mint.secret(at, name, age, whose) == Some(secret.clone());
-        assert!(same(now, name, Duration::ZERO, (alice, here)));
-        assert!(same(now + minutes, name, minutes, (alice, here)));
-        assert!(same(now + TICKET_LIFE, name, TICKET_LIFE, (alice, here)));
-        assert!(!same(now, name, Duration::ZERO, (bob, here)));
-        assert!(!same(now, name, Duration::ZERO, (alice, there)));
+        let same = |at, name, age, whose: &Asker| {
+            mint.secret(at, name, age, whose) == Some(secret.clone())
+        };
+        assert!(same(now, name, Duration::ZERO, alice));
+        assert!(same(now + minutes, name, minutes, alice));
+        assert!(same(now + TICKET_LIFE, name, TICKET_LIFE, alice));
+        for other in [
+            Asker { key: asker(2, "10.0.0.1:1").key, ..*alice },
+            Asker { noise_static: [2; 32], ..*alice },
+            asker(1, "10.0.0.1:2"),
+            asker(1, "10.0.0.2:1"),
+            asker(1, "[::1]:1"),
+        ] {
+            assert!(!same(now, name, Duration::ZERO, &other), "{other:?}");
+        }
         let other = TicketName { issued: name.issued - 1, ..name };
-        assert!(!same(now, other, Duration::ZERO, (alice, here)));
+        assert!(!same(now, other, Duration::ZERO, alice));
         for bit in 0..64_u32 {
             let mut nonce = name.nonce;
             nonce[usize::try_from(bit / 8).unwrap()] ^= 1 << (bit % 8);
             let other = TicketName { nonce, ..name };
-            assert!(!same(now, other, Duration::ZERO, (alice, here)), "bit {bit}");
+            assert!(!same(now, other, Duration::ZERO, alice), "bit {bit}");
         }
         // Late and early, which is what a copy is, and beyond its life.
-        assert!(same(now + minutes + TICKET_LATENESS, name, minutes, (alice, here)));
-        assert!(!same(now + minutes + TICKET_LATENESS + MILLI, name, minutes, (alice, here)));
-        assert!(same(now + minutes, name, minutes + TICKET_EARLINESS, (alice, here)));
-        assert!(!same(now + minutes, name, minutes + TICKET_EARLINESS + MILLI, (alice, here)));
-        assert!(!same(now + TICKET_LIFE, name, TICKET_LIFE + MILLI, (alice, here)));
+        assert!(same(now + minutes + TICKET_LATENESS, name, minutes, alice));
+        assert!(!same(now + minutes + TICKET_LATENESS + MILLI, name, minutes, alice));
+        assert!(same(now + minutes, name, minutes + TICKET_EARLINESS, alice));
+        assert!(!same(now + minutes, name, minutes + TICKET_EARLINESS + MILLI, alice));
+        assert!(!same(now + TICKET_LIFE, name, TICKET_LIFE + MILLI, alice));
         let before = now - Duration::from_micros(SECOND);
-        assert!(!same(before, name, Duration::ZERO, (alice, here)));
+        assert!(!same(before, name, Duration::ZERO, alice));
         let last = TicketName { issued: u32::MAX, ..name };
-        assert!(!same(now, last, Duration::ZERO, (alice, here)));
+        assert!(!same(now, last, Duration::ZERO, alice));
     }
 
     #[test]
     fn a_ticket_outlives_one_change_of_keys_and_no_second_one() {
         let rng = &mut Seed::from_number(1).stream("tickets");
-        let alice = *Identity::from_seed([1; 32]).public_key();
-        let whose = (&alice, "10.0.0.1:1".parse().unwrap());
+        let whose = &asker(1, "10.0.0.1:1");
         let first = Instant::from_micros(5_000 * SECOND);
         let mut mint = TicketMint::new(first, rng);
         let late = first + TICKET_LIFE - Duration::from_secs(1);

@@ -2,10 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{
-    contract::QueryTarget,
-    ticket::{TicketName, TicketSecret},
-};
+use super::{contract::QueryTarget, secret::TicketSecret, ticket::TicketName};
 use crate::{
     identity::PublicKey,
     limits::{

@@ -2,10 +2,13 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Endpoint,
     contract::{
-        Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent, QueryEvent,
+        Asker, Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent,
+        QueryEvent,
     },
 };
 use crate::{
@@ -36,7 +39,9 @@ struct Node {
     addr: SocketAddr,
     noise_static: [u8; 32],
     events: Vec<EndpointEvent>,
+    /// What became of its queries.
     queries: Vec<QueryEvent>,
+    asked: Vec<HeardQuery>,
     /// Whether it answers queries, each by what was asked, turned round.
     answers: bool,
 }
@@ -46,15 +51,25 @@ impl Node {
     fn attend(&mut self, now: Now) {
         self.events.extend(std::iter::from_fn(|| self.end.poll_event()));
         while let Some(event) = self.end.poll_query() {
-            if let QueryEvent::Asked { body, reply, .. } = &event
-                && self.answers
-            {
+            let QueryEvent::Asked { from, body, reply, ticketed } = event else {
+                self.queries.push(event);
+                continue;
+            };
+            if self.answers {
                 let answer: Vec<u8> = body.iter().rev().copied().collect();
-                self.end.answer_query(now, *reply, &answer).unwrap();
+                self.end.answer_query(now, reply, &answer).unwrap();
             }
-            self.queries.push(event);
+            self.asked.push(HeardQuery { from, body, ticketed });
         }
     }
+}
+
+/// A query that a node was asked.
+#[derive(Debug)]
+struct HeardQuery {
+    from: Asker,
+    body: Bytes,
+    ticketed: bool,
 }
 
 /// Some endpoints, and no network: a datagram is there at once, unless the story does something
@@ -92,8 +107,9 @@ impl World {
         let rng = Seed::from_number(u64::from(seed)).stream("endpoint");
         let end = Endpoint::new(config, me, u64::from(seed), rng);
         let addr = SocketAddr::from((ip, 7000));
-        let (events, queries, answers) = (Vec::new(), Vec::new(), true);
-        self.nodes.push(Node { end, id, key, addr, noise_static, events, queries, answers });
+        let (events, queries, asked, answers) = (vec![], vec![], vec![], true);
+        let node = Node { end, id, key, addr, noise_static, events, queries, asked, answers };
+        self.nodes.push(node);
         self.nodes.len() - 1
     }
 

@@ -10,7 +10,8 @@ use crate::{
         protection::{Protection, Tuning, Unopened},
         query::{
             packets::{ColdAnswer, open_answer, open_query, seal_answer, seal_query},
-            ticket::{TicketName, TicketSecret},
+            secret::TicketSecret,
+            ticket::TicketName,
         },
     },
     handshake::{
@@ -228,7 +229,7 @@ fn ask(lines: &mut String) {
     line(lines, "query.syn_ack", &datagram);
     assert_eq!(question.answer(&noise, &alice.local), Ok(rest));
     let (named, salt) = ((OF_INITIATOR, 5000), [0x72; 16]);
-    let query = seal_query((name, &secret), &key, named, b"who?");
+    let query = seal_query((name, &secret), (&key, alice.local.noise_static), named, b"who?");
     line(lines, "query.ticketed", &query);
     let header = |datagram: &[u8]| Header::decode(datagram).unwrap().0;
     assert_eq!(open_query(&secret, &header(&query), &query).unwrap(), b"who?");

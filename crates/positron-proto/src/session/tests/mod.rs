@@ -237,12 +237,9 @@ impl World {
                     AtTheDoor::Wait => {}
                 }
             }
-            SessionEffect::Query(event) => {
-                if let QueryEvent::Asked { body, reply, .. } = &event {
-                    let sessions = &mut self.nodes[n].sessions;
-                    sessions.answer_query(self.now, *reply, body).unwrap();
-                }
-                self.nodes[n].said.push(SessionEffect::Query(event));
+            SessionEffect::Query(QueryEvent::Asked { body, reply, .. }) => {
+                self.nodes[n].sessions.answer_query(self.now, reply, &body).unwrap();
+                self.post(n);
             }
             other => self.nodes[n].said.push(other),
         }

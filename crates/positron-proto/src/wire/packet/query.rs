@@ -12,24 +12,28 @@ pub struct QueryPacket<'a> {
     pub issued: u32,
     /// Whose ticket it is.
     pub key: [u8; 32],
+    /// The static X25519 key of its links.
+    pub noise_static: [u8; 32],
     /// The sealed query, with its tag.
     pub sealed: &'a [u8],
 }
 
 impl<'a> QueryPacket<'a> {
     /// Bytes in front of what is sealed.
-    pub const CLEAR: usize = 8 + 4 + 32;
+    pub const CLEAR: usize = 8 + 4 + 32 + 32;
 
     /// Reads what follows the header of a QUERY. Offsets count from there.
     pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
         let truncated = || wrong("truncated", payload.len());
         let (nonce, rest) = payload.split_first_chunk().ok_or_else(truncated)?;
         let (issued, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
-        let (key, sealed) = rest.split_first_chunk().ok_or_else(truncated)?;
+        let (key, rest) = rest.split_first_chunk().ok_or_else(truncated)?;
+        let (noise_static, sealed) = rest.split_first_chunk().ok_or_else(truncated)?;
         if sealed.len() < TAG_LEN {
             return Err(truncated());
         }
-        Ok(Self { nonce: *nonce, issued: u32::from_be_bytes(*issued), key: *key, sealed })
+        let issued = u32::from_be_bytes(*issued);
+        Ok(Self { nonce: *nonce, issued, key: *key, noise_static: *noise_static, sealed })
     }
 
     /// Appends the payload.
@@ -37,6 +41,7 @@ impl<'a> QueryPacket<'a> {
         out.append_raw(&self.nonce);
         out.append_raw(&self.issued.to_be_bytes());
         out.append_raw(&self.key);
+        out.append_raw(&self.noise_static);
         out.append_raw(self.sealed);
     }
 }

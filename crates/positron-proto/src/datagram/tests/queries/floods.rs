@@ -25,7 +25,7 @@ fn said_to(world: &World, to: SocketAddr) -> usize {
 fn a_flood_from_made_up_addresses_meets_cookies_and_honest_queries_pass() {
     let mut world = World::new(3);
     let syns = syns(&mut world, 16);
-    world.nodes[1].queries.clear();
+    world.nodes[1].asked.clear();
     let to = world.nodes[1].addr;
     for n in 0..20_000_u32 {
         let syn = &syns[usize::try_from(n).unwrap() % syns.len()];
@@ -97,7 +97,7 @@ fn queries_with_tickets_are_bounded_by_address_and_in_all() {
         world.run();
         queries.push(node);
     }
-    world.nodes[1].queries.clear();
+    world.nodes[1].asked.clear();
     for _ in 0..100 {
         for (id, node) in queries.iter().enumerate() {
             let id = u64::try_from(id).unwrap() + 1;
@@ -111,7 +111,7 @@ fn queries_with_tickets_are_bounded_by_address_and_in_all() {
     assert_eq!(world.asked(1).len(), most);
     assert!(world.asked(1).iter().all(|(_, ticketed)| *ticketed));
     let share = usize::try_from(QUERIES_PER_ADDRESS).unwrap();
-    world.nodes[1].queries.clear();
+    world.nodes[1].asked.clear();
     world.now.mono = world.now.mono + Duration::from_secs(1);
     for id in 0..100 {
         world.ask(queries[0], 1, 1000 + id, b"b").unwrap();
@@ -151,7 +151,8 @@ fn no_query_draws_more_bytes_to_a_made_up_address_than_it_has() {
         while let Some(event) = end.poll_query() {
             let QueryEvent::Asked { reply, ticketed, .. } = event else { panic!("{event:?}") };
             assert!(!ticketed);
-            end.answer_query(world.now, reply, &vec![1; reply.room()]).unwrap();
+            let answer = vec![1; reply.room()];
+            end.answer_query(world.now, reply, &answer).unwrap();
             asked_in_vain += 1;
         }
         world.collect();

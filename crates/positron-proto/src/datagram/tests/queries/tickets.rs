@@ -13,6 +13,7 @@ fn acquainted() -> World {
     assert_eq!(world.answers(0), [(0, Ok(&b"olleh"[..]))]);
     for node in &mut world.nodes {
         node.queries.clear();
+        node.asked.clear();
     }
     world.sent.clear();
     world
@@ -39,6 +40,7 @@ fn the_second_query_to_a_node_is_one_small_packet_each_way() {
     world.run();
     assert_eq!(world.answers(0), [(1, Ok(&b"?won dna"[..]))]);
     assert_eq!(world.asked(1), [(&b"and now?"[..], true)]);
+    assert_eq!(world.nodes[1].asked[0].from, world.asker(0));
     let lens: Vec<_> = world.sent.iter().map(|(_, _, sent)| (sent[2], sent.len())).collect();
     let query = HEADER_LEN + QueryPacket::CLEAR + 8 + 16;
     let answer = HEADER_LEN + 16 + 8 + 16;
