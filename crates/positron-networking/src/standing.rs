@@ -3,7 +3,7 @@
 use positron_proto::{
     id::NodeId,
     node::NodeCore,
-    time::Now,
+    time::{Now, WallTime},
     trust::{TrustAccount, TrustEvent, TrustTotal},
 };
 pub use positron_proto::{
@@ -94,7 +94,7 @@ impl From<TrustAccount> for PeerStanding {
             initial_score: account.initial,
             ban_below: account.threshold,
             max_score: account.max,
-            banned_until: account.standing.banned_until.map(|until| until.rfc3339()),
+            banned_until: account.standing.banned_until.map(WallTime::rfc3339),
             banned_for: account.refused_for.map(|why| why.to_string()),
             since: account.since.rfc3339(),
             opening_score: account.opening,
