@@ -18,6 +18,7 @@
 
 mod backlog;
 pub mod change;
+mod check_pace;
 pub mod command;
 mod commands;
 pub mod core;
