@@ -158,8 +158,7 @@ impl<T> CheckPace<T> {
     fn note_begun(&mut self, now: Instant, units: u64) {
         let is_relayed = self.most.is_some_and(|most| most.is_relayed);
         let rate = self.rate * if is_relayed { RELAYED_CHECKS } else { 1 };
-        // A timer may be late by as much.
-        let from = self.next.max(now - Duration::from_millis(2));
+        let from = self.next.max(now - LATE);
         self.next = from + Duration::from_micros(units.saturating_mul(1_000_000) / rate);
     }
 
@@ -172,7 +171,7 @@ impl<T> CheckPace<T> {
             if !self.is_paced() {
                 break;
             }
-            self.rate += self.rate / 32;
+            self.rate += self.rate / RISE;
         }
         if self.waiting.is_empty() {
             (self.most, self.most_signed) = (self.sources.winner(), self.signers.winner());
@@ -205,6 +204,12 @@ impl<K: PartialEq + Copy> Majority<K> {
         self.candidate.filter(|_| self.counted > self.total / 2)
     }
 }
+
+/// What a timer may be late without that anything is lost of the rate.
+const LATE: Duration = Duration::from_millis(2);
+/// By what part of it the rate rises in a window: a flood that takes eight times the least has its
+/// rate again after seven seconds, and others wait for it in one window of seventy (measured).
+const RISE: u64 = 32;
 
 #[cfg(test)]
 mod tests {
