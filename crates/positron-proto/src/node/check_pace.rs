@@ -21,17 +21,17 @@ use crate::{
 /// rate falls at once, because everybody waits meanwhile, and rises slowly, because each time that
 /// it is too high everybody waits.
 ///
-/// What a peer signed and what it passes on are two sources. So who passes on a flood is heard at
+/// What a peer signed and what it passes on are told apart. So who passes on a flood is heard at
 /// once in its own name; and what is passed on, whoever is said to have signed it, may be a little
 /// more, so that the flood is slowed where it comes in and not behind that.
 #[derive(Debug)]
 pub(super) struct CheckPace<T> {
     /// When the window began that runs, and what was brought in it.
     began: Instant,
-    sources: Majority<Source>,
+    bringers: Majority<Bringer>,
     signers: Majority<NodeId>,
     /// Who brought most in the last window, and who signed most; who has something waiting stays.
-    most: Option<Source>,
+    most: Option<Bringer>,
     most_signed: Option<NodeId>,
     /// Units a second of who brings most.
     rate: u64,
@@ -43,7 +43,7 @@ pub(super) struct CheckPace<T> {
 
 /// Where a claim comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct Bringer {
     /// The neighbour.
     peer: NodeId,
     /// Whether it is another that signed.
@@ -60,7 +60,7 @@ struct Majority<K> {
     total: u64,
 }
 
-impl Source {
+impl Bringer {
     pub(super) fn new(peer: NodeId, signer: NodeId) -> Self {
         Self { peer, is_relayed: peer != signer }
     }
@@ -70,7 +70,7 @@ impl<T> Default for CheckPace<T> {
     fn default() -> Self {
         Self {
             began: Instant::ORIGIN,
-            sources: Majority::default(),
+            bringers: Majority::default(),
             signers: Majority::default(),
             most: None,
             most_signed: None,
@@ -86,16 +86,16 @@ impl<T> CheckPace<T> {
     pub(super) fn offer(
         &mut self,
         now: Instant,
-        source: Source,
+        bringer: Bringer,
         signer: NodeId,
         bytes: usize,
         check: T,
     ) -> Option<T> {
         self.turn_window(now);
         let units = 1 + u64::try_from(bytes / CHECK_BYTES).unwrap_or(u64::MAX);
-        self.sources.add(source, units);
+        self.bringers.add(bringer, units);
         self.signers.add(signer, units);
-        if self.most != Some(source) || !self.is_paced() {
+        if self.most != Some(bringer) || !self.is_paced() {
             return Some(check);
         }
         if self.waiting.is_empty() && self.next <= now {
@@ -110,7 +110,7 @@ impl<T> CheckPace<T> {
     pub(super) fn handle_checked(
         &mut self,
         now: Instant,
-        source: Source,
+        bringer: Bringer,
         signer: NodeId,
         since: Instant,
     ) {
@@ -118,12 +118,12 @@ impl<T> CheckPace<T> {
             return;
         }
         if self.waiting.is_empty()
-            && let Some(most) = self.sources.winner().or(self.most)
+            && let Some(most) = self.bringers.winner().or(self.most)
         {
             self.most = Some(most);
             self.most_signed = self.signers.winner().or(self.most_signed);
         }
-        let is_of_most = Some(source) == self.most || Some(signer) == self.most_signed;
+        let is_of_most = Some(bringer) == self.most || Some(signer) == self.most_signed;
         if !is_of_most && self.most.is_some() {
             self.rate = LEAST_CHECKS_PER_SECOND;
         }
@@ -174,10 +174,10 @@ impl<T> CheckPace<T> {
             self.rate += self.rate / RISE;
         }
         if self.waiting.is_empty() {
-            (self.most, self.most_signed) = (self.sources.winner(), self.signers.winner());
+            (self.most, self.most_signed) = (self.bringers.winner(), self.signers.winner());
         }
         self.began = now;
-        (self.sources, self.signers) = (Majority::default(), Majority::default());
+        (self.bringers, self.signers) = (Majority::default(), Majority::default());
     }
 }
 
@@ -208,7 +208,7 @@ impl<K: PartialEq + Copy> Majority<K> {
 /// What a timer may be late without that anything is lost of the rate.
 const LATE: Duration = Duration::from_millis(2);
 /// By what part of it the rate rises in a window: a flood that takes eight times the least has its
-/// rate again after seven seconds, and others wait for it in one window of seventy (measured).
+/// rate again after seven seconds, and others wait for it in one window of seventy.
 const RISE: u64 = 32;
 
 #[cfg(test)]
@@ -254,8 +254,8 @@ mod tests {
 
         fn say(&mut self, peer: u64, signer: u64, bytes: usize) {
             let said = Said { peer, signer, bytes, came: self.now };
-            let source = Source::new(node(peer), node(signer));
-            self.queue.extend(self.pace.offer(self.now, source, node(signer), bytes, said));
+            let bringer = Bringer::new(node(peer), node(signer));
+            self.queue.extend(self.pace.offer(self.now, bringer, node(signer), bytes, said));
         }
 
         /// `peer` says as much as is read of it.
@@ -281,8 +281,8 @@ mod tests {
                 self.done = Duration::ZERO;
                 self.queue.pop_front();
                 self.checked.push((first, self.now.since(first.came)));
-                let source = Source::new(node(first.peer), node(first.signer));
-                self.pace.handle_checked(self.now, source, node(first.signer), first.came);
+                let bringer = Bringer::new(node(first.peer), node(first.signer));
+                self.pace.handle_checked(self.now, bringer, node(first.signer), first.came);
             }
         }
 

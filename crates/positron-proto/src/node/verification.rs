@@ -1,7 +1,7 @@
 //! Claims on their way to being evidence, and who waits for them.
 
 use super::{
-    CheckId, Effect, NodeCore, check_pace::Source, held_links::HeldFor, inheritance::Inheritance,
+    CheckId, Effect, NodeCore, check_pace::Bringer, held_links::HeldFor, inheritance::Inheritance,
     pending_verification::Claim, tracing::Tracing,
 };
 use crate::{
@@ -22,9 +22,9 @@ impl Verification<'_> {
         let (signer, bytes) = (claim.signer().unwrap_or(from), claim.bytes());
         match self.0.pending.park(now.mono, from, claim, &self.0.network) {
             Ok((check, job)) => {
-                let source = Source::new(from, signer);
+                let bringer = Bringer::new(from, signer);
                 let effect = Effect::Verify { check, job, from };
-                let at_once = self.0.pace.offer(now.mono, source, signer, bytes, effect);
+                let at_once = self.0.pace.offer(now.mono, bringer, signer, bytes, effect);
                 self.0.counters.checks_paced += u64::from(at_once.is_none());
                 self.0.effects.extend(at_once);
                 self.checks_begun(now, from);
@@ -80,8 +80,8 @@ impl Verification<'_> {
     /// A signature was checked: whatever waited for it, or behind it, goes on.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
         if let Some((from, signer, since)) = self.0.pending.asked(check) {
-            let source = Source::new(from, signer);
-            self.0.pace.handle_checked(now.mono, source, signer, since);
+            let bringer = Bringer::new(from, signer);
+            self.0.pace.handle_checked(now.mono, bringer, signer, since);
         }
         for (from, claim, verdict) in self.0.pending.decide(now.mono, check, verdict) {
             self.claim_decided(now, from, claim, verdict);
