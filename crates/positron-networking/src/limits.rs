@@ -42,7 +42,7 @@ pub const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
 pub const BATCH: usize = 64;
 /// Reads of the UDP socket in one wake-up before the others have their turn; each brings up to
 /// [`DATAGRAM_SLOTS`] batches.
-pub const READ_ROUNDS: usize = 1;
+pub const READ_ROUNDS: usize = 2;
 /// Ports that are tried when any free one will do, until it is free for TCP and for UDP.
 pub const PORT_ATTEMPTS: usize = 16;
 /// Commands that wait for the core; beyond it callers wait.
@@ -70,10 +70,8 @@ pub const EVENT_INTERVAL: Duration = Duration::from_millis(10);
 /// Events that wait for that; beyond it they are told at once.
 pub const MAX_UNTOLD_EVENTS: usize = 256;
 /// Signatures that the core's own thread checks when nothing else waits: waking a thread costs
-/// about as much as one check, and so does waiting for one that is busy.
+/// about as much as one check.
 pub const INLINE_CHECKS: usize = 2;
-/// Bytes that were signed, up to which it does: to hash more takes longer than a signature.
-pub const INLINE_BYTES: usize = 8 * 1024;
 /// Signatures from one link that may still wait for their check when more is read from it. With a
 /// chunk's worth of messages on top it stays below what the core parks of one peer's direct
 /// messages ([`MAX_PARKED_WITH_DIRECTS`](positron_proto::limits::MAX_PARKED_WITH_DIRECTS)): beyond
@@ -133,7 +131,7 @@ pub const DATAGRAM_SLOT: usize = 64 * 1024;
 /// little beside its datagrams (measured).
 pub const DATAGRAM_SLOTS: usize = 8;
 /// Batches of datagrams that are sent before what arrived and timers have their turn.
-pub const SEND_ROUNDS: usize = 4;
+pub const SEND_ROUNDS: usize = 16;
 /// Wait after the operating system could not read a socket.
 pub const READ_BACK_OFF: Duration = Duration::from_millis(10);
 /// Time between two complaints about one thing in the log.

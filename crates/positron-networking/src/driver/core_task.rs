@@ -34,8 +34,8 @@ use crate::{
     endings::{lost_peers, recent_dials},
     feed::{Feeds, Undecodable},
     limits::{
-        BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_BYTES, INLINE_CHECKS, LOOKUP_TIMEOUT,
-        MAX_ACCEPTED, MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
+        BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
+        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
     stats::{ApplicationStats, Unsent, bans, known_nodes, trusted},
@@ -418,10 +418,9 @@ impl CoreTask {
     /// What is done once for many inputs: signatures and the view. `quiet`: no input waits.
     fn finish_batch(&mut self, quiet: bool) {
         while !self.checks.is_empty() {
-            let is_small = |check: &Check| check.job.bytes() <= INLINE_BYTES;
-            let are_few = self.checks.len() <= INLINE_CHECKS && self.checks.iter().all(is_small);
-            if !(quiet && are_few) {
-                VerifyPool::shared().submit(self.core.id(), self.checks.drain(..), &self.arrivals);
+            let pool = VerifyPool::shared();
+            if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
+                pool.submit(self.core.id(), self.checks.drain(..), &self.arrivals);
                 break;
             }
             for check in std::mem::take(&mut self.checks) {

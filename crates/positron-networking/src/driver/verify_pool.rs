@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -22,6 +25,8 @@ pub(super) struct VerifyPool {
     threads: usize,
     waiting: Mutex<Waiting>,
     ready: Condvar,
+    /// Checks that wait or run.
+    unfinished: AtomicUsize,
 }
 
 /// A signature to be checked.
@@ -78,6 +83,7 @@ impl VerifyPool {
             threads: processors.saturating_sub(1).max(1),
             waiting: Mutex::default(),
             ready: Condvar::new(),
+            unfinished: AtomicUsize::new(0),
         }
     }
 
@@ -90,6 +96,11 @@ impl VerifyPool {
         }
     }
 
+    /// Whether nothing waits and nothing runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire) == 0
+    }
+
     /// Checks all of them on the pool's threads; the verdicts arrive.
     pub(super) fn submit(
         &self,
@@ -98,7 +109,9 @@ impl VerifyPool {
         arrivals: &Arrivals,
     ) {
         let mut waiting = self.lock();
+        let before = waiting.count;
         checks.for_each(|check| waiting.push(node, check, arrivals));
+        self.unfinished.fetch_add(waiting.count - before, Ordering::AcqRel);
         drop(waiting);
         self.ready.notify_all();
     }
@@ -112,6 +125,7 @@ impl VerifyPool {
                 // A node that is gone has no use for it.
                 let _ = arrivals.send(CoreInput::Verdict(check.source, check.id, verdict));
             }
+            self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 /// checked at once.
 ///
 /// A machine that has nothing else to do checks all that comes. When a claim of somebody else
-/// takes longer than [`SLOW_CHECK`], it has: from then on the one who brings most is checked at
+/// takes longer than [`SLOW_CHECK`], it is busy: from then on the one who brings most is checked at
 /// [`LEAST_CHECKS_PER_SECOND`], and at more and more for as long as nobody waits again. This is
 /// overload control by response time (Welsh and Culler 2003), of the one who causes the load: the
 /// rate falls at once, because everybody waits meanwhile, and rises slowly, because each time that
