@@ -80,6 +80,9 @@ pub const INLINE_CHECKS: usize = 2;
 pub const CHECKS_BEFORE_READ: usize = 128;
 /// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
 pub const CHECKS_PER_BATCH: usize = 64;
+/// Bytes that were signed, after which a batch takes no more: to hash them takes as long as some
+/// signatures, and what was said beside them waits.
+pub const BATCH_BYTES: usize = 64 * 1024;
 
 // --- the application ---
 

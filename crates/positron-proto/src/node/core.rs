@@ -7,6 +7,7 @@ use super::{
     NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
     Wake,
     change::reserve,
+    check_pace::CheckPace,
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
     held_links::{HeldFor, HeldLinks},
@@ -69,6 +70,7 @@ pub struct NodeCore {
     pub(super) successions: Successions,
     pub(super) traces: Traces,
     pub(super) pending: PendingVerification,
+    pub(super) pace: CheckPace<Effect>,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     pub(super) held: HeldLinks,
@@ -117,6 +119,7 @@ impl NodeCore {
             successions: Successions::new(id, snapshot.successions),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             pending: PendingVerification::default(),
+            pace: CheckPace::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
@@ -272,6 +275,7 @@ impl NodeCore {
             (self.trust.poll_timeout(), Wake::Trust),
             (self.traces.poll_timeout(), Wake::Trace),
             (self.held.poll_timeout(), Wake::HeldLinks),
+            (self.pace.poll_timeout(), Wake::Checks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
             (self.unclogged_at, Wake::Publisher),
@@ -427,6 +431,7 @@ impl NodeCore {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
         }
+        self.effects.extend(core::iter::from_fn(|| self.pace.pop_due(now.mono)));
         self.persistence.handle_timeout(now.mono, &mut self.effects);
         if due(self.publisher.poll_timeout()) {
             self.publisher.handle_timeout(now.mono);

@@ -11,13 +11,15 @@
 //! messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and
 //! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
-//! that wait for their signature to be checked), `identity_use.rs` (keys that are used in two
-//! places), `recognition.rs` (what others know of our numbers), `inheritance.rs` (keys that give
-//! way to others), `endings.rs` (who was here, what came of dials), [`reasons`] (what becomes of
-//! each room's own words for why) and [`readiness`] (whether the node can do its work).
+//! that wait for their signature to be checked), `check_pace.rs` (whose claims wait for those of
+//! others), `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others
+//! know of our numbers), `inheritance.rs` (keys that give way to others), `endings.rs` (who was
+//! here, what came of dials), [`reasons`] (what becomes of each room's own words for why) and
+//! [`readiness`] (whether the node can do its work).
 
 mod backlog;
 pub mod change;
+mod check_pace;
 pub mod command;
 mod commands;
 pub mod core;

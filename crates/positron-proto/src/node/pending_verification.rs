@@ -119,6 +119,12 @@ impl PendingVerification {
         })
     }
 
+    /// Who brought a claim that waits, who is to have signed it, and since when it waits.
+    pub(super) fn asked(&self, check: CheckId) -> Option<(NodeId, NodeId, Instant)> {
+        let Waiting { since, from, claim, .. } = self.waiting.get(&check)?;
+        Some((*from, claim.signer().unwrap_or(*from), *since))
+    }
+
     /// A verdict came back. Returns the claims that may go on now, in order; an unknown check is
     /// none.
     pub(super) fn decide(
@@ -180,7 +186,15 @@ impl PendingVerification {
 }
 
 impl Claim {
-    fn bytes(&self) -> usize {
+    /// Who is to have signed the message, if it is one of an application.
+    pub(super) fn signer(&self) -> Option<NodeId> {
+        match self {
+            Self::Gossip(_, claim) | Self::Direct(claim) => Some(claim.content().sender.node_id()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
             Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) | Self::Trace { .. } => 512,

@@ -178,6 +178,8 @@ pub enum Wake {
     Trace,
     /// Links that are not read for a while.
     HeldLinks,
+    /// Signatures of who brings most.
+    Checks,
     /// Changes that wait for their time.
     Storage,
     /// Broadcasts that wait for a peer that knows us, or for peers with long queues.
