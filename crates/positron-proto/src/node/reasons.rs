@@ -213,6 +213,7 @@ impl Refused {
             | Self::IsReserved(_)
             | Self::NotConnected(_)
             | Self::TooManyAddresses
+            | Self::UnknownAddress(_)
             | Self::SubscriptionName(_)
             | Self::TooManySubscriptions
             | Self::NoSubscription(_)

@@ -51,7 +51,7 @@ mod target;
 mod tests;
 mod turn;
 
-pub use bootstrap::{Bootstrap, BootstrapState};
+pub use bootstrap::{Bootstrap, BootstrapState, Given};
 pub use config::{PeersConfig, Reservation};
 pub use counters::{PeersCounters, PeersLevels};
 pub use effect::PeersEffect;
