@@ -102,8 +102,8 @@ pub(crate) fn fitted<const N: usize>(
     table
 }
 
-/// Columns of a terminal beside the text of a cell.
-const PADDING: usize = 2;
+/// Columns of a terminal beside the text of a cell, that between two cells among them.
+const PADDING: usize = 3;
 /// Columns that words are folded to at the least.
 const LEAST_WORDS: usize = 20;
 

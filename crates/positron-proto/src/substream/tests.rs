@@ -580,3 +580,24 @@ fn story(rng: &mut Rng) {
     world.down(1);
     assert!(world.is_clean());
 }
+
+/// How a stream ends whose other end gives it up, and one whose session ends.
+pub(crate) fn ends() -> Vec<SubstreamEnd> {
+    let played = |what: fn(&mut World, SubstreamId)| {
+        let mut world = World::linked();
+        let mine = world.open(0);
+        world.order(0, mine, SubstreamOrder::Write(text(100, 5)));
+        world.deliver_all();
+        what(&mut world, mine);
+        world.run();
+        world.news(1).into_iter().find_map(|news| match news {
+            SubstreamNews::Reset(end) => Some(end),
+            _ => None,
+        })
+    };
+    let ends = [
+        played(|world, mine| world.order(0, mine, SubstreamOrder::Reset(9))),
+        played(|world, _| world.down(1)),
+    ];
+    ends.map(|end| end.expect("it is told")).into()
+}
