@@ -97,7 +97,8 @@ fn what_grafana_is_told_names_the_places_of_the_quick_start() {
         let text = read(name);
         assert!(text.lines().any(|one| one.trim() == line), "{name}: no `{line}` in\n{text}");
     };
-    let (source, folder) = ("grafana/datasources/prometheus.yml", "grafana/dashboards/positron.yml");
+    let (source, folder) =
+        ("grafana/datasources/prometheus.yml", "grafana/dashboards/positron.yml");
     for (name, list) in [(source, "datasources:"), (folder, "providers:")] {
         has_line(name, "apiVersion: 1");
         has_line(name, list);
@@ -108,7 +109,10 @@ fn what_grafana_is_told_names_the_places_of_the_quick_start() {
     has_line(folder, "type: file");
     has_line(folder, "path: $POSITRON_DASHBOARDS");
     let start = block("## Grafana");
-    assert!(start.contains("POSITRON_DASHBOARDS=$PWD GF_PATHS_PROVISIONING=$PWD/grafana"), "{start}");
+    assert!(
+        start.contains("POSITRON_DASHBOARDS=$PWD GF_PATHS_PROVISIONING=$PWD/grafana"),
+        "{start}"
+    );
     let dashboard: Value = serde_json::from_str(&read("dashboard.json")).unwrap();
     assert!(dashboard["title"].is_string() && dashboard["uid"].is_string());
 }

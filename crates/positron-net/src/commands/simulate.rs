@@ -94,14 +94,20 @@ pub(crate) struct SimulateOptions {
     #[arg(long, conflicts_with_all = ["duration", "messages", "report"])]
     dashboard: bool,
     /// Where the page is to be, on this machine [default: a free port]
-    #[arg(long, value_name = "ADDRESS", requires = "dashboard")]
+    // What conflicts with a flag that is required would let it be missing.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "dashboard",
+        conflicts_with_all = ["duration", "messages", "report"]
+    )]
     api: Option<SocketAddr>,
     /// What happens in the made-up world
     #[arg(
         long,
         value_name = "NAME",
         requires = "virtual_time",
-        conflicts_with_all = ["duration", "messages", "rate"],
+        conflicts_with_all = ["duration", "messages", "rate", "base_port", "transport"],
         value_parser = stories::NAMES
     )]
     scenario: Option<String>,

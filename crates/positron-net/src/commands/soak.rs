@@ -71,7 +71,7 @@ pub(crate) struct SoakOptions {
     #[arg(long)]
     real: bool,
     /// What is mounted here ends with this process
-    #[arg(long, hide = true, requires = "real")]
+    #[arg(long, hide = true, requires = "real", conflicts_with_all = ["seeds", "jobs"])]
     mounts: bool,
 }
 

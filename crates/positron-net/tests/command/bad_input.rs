@@ -99,6 +99,27 @@ fn a_wrong_variable_of_the_environment_is_named() {
 }
 
 #[test]
+fn a_flag_that_would_do_nothing_is_refused_whatever_stands_beside_it() {
+    let fixture = Fixture::new();
+    for (args, words) in [
+        (&["simulate", "--api", "127.0.0.1:0"][..], &["--dashboard"][..]),
+        (&["simulate", "--api", "127.0.0.1:0", "--duration", "1"], &["--api", "--duration"]),
+        (&["simulate", "--api", "127.0.0.1:0", "--messages", "1"], &["--api", "--messages"]),
+        (&["simulate", "--api", "127.0.0.1:0", "--report", "r"], &["--api", "--report"]),
+        (&["simulate", "--scenario", "churn", "--base-port", "9000"], &["--scenario"]),
+        (&["simulate", "--scenario", "churn", "--transport", "udp"], &["--scenario"]),
+        (&["simulate", "--virtual", "--transport", "udp"], &["--transport"]),
+        (&["simulate", "--dashboard", "--report", "r"], &["--report"]),
+        (&["soak", "--real", "--seeds", "3"], &["--seeds"]),
+        (&["generate-config", "--force"], &["FILE"]),
+        (&["start", "--api-in-clear-text"], &["--api-in-clear-text", "add --api"]),
+        (&["join", "127.0.0.1:9", "--api-in-clear-text"], &["add --api"]),
+    ] {
+        fixture.refuses(args, USAGE, words);
+    }
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
     let fixture = Fixture::new();
     let id = "07".repeat(32);

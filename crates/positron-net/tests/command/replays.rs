@@ -180,8 +180,7 @@ fn a_network_of_real_sockets_is_seen_obeys_and_is_recorded() {
     becomes(&shown, "all are linked again", (4, 6));
     assert_eq!(shown.interrupt(), Some(130));
     let steps = std::fs::read_to_string(fixture.path().join("r")).unwrap();
-    let steps: Vec<Value> =
-        steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let any = |key: &str| steps.iter().any(|step| step[key].is_array());
     assert!(any("hops") && any("down") && any("cut") && any("links"), "{}", steps.len());
     let hops = steps.iter().filter_map(|step| step["hops"].as_array()).flatten();

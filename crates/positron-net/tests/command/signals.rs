@@ -63,7 +63,9 @@ fn what_runs_for_long_ends_by_ctrl_c_with_what_came_of_it_and_leaves_nothing_beh
             let _ = fs::remove_file(fixture.path().join(file));
         }
         let after: Vec<PathBuf> = fixture.contents().into_keys().collect();
-        let is_new = |path: &&PathBuf| !before.contains(path) && !path.starts_with(fixture.path().join("node"));
+        let is_new = |path: &&PathBuf| {
+            !before.contains(path) && !path.starts_with(fixture.path().join("node"))
+        };
         let left: Vec<_> = after.iter().filter(is_new).collect();
         assert!(left.is_empty(), "{args} left {left:?}");
     }
