@@ -68,8 +68,8 @@ async fn end(
     ended.and(if finished { Ok(()) } else { Err(ShutdownError::TimedOut) })
 }
 
-/// Why the driver is not there any more, that nobody here ended: it panicked, or its runtime took it
-/// along, which may be seen before the runtime takes who sees it.
+/// Why the driver is not there any more, that nobody here ended: it panicked, or its runtime took
+/// it along, which may be seen before the runtime takes who sees it.
 fn gone(error: &JoinError) -> ShutdownError {
     if error.is_panic() { ShutdownError::Crashed } else { ShutdownError::RuntimeEnded }
 }

@@ -46,7 +46,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// What is to be a folder, or one above it, is a file.
-    #[error("{} is a file, or below one, and a data folder is to be there; name another", path.display())]
+    #[error(
+        "{} is a file, or below one, and a data folder is to be there; name another",
+        path.display()
+    )]
     NotAFolder {
         /// Which.
         path: PathBuf,

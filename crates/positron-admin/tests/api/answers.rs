@@ -70,7 +70,6 @@ async fn every_route_answers_as_it_is_described() {
         ("join", json!({ "target": other.listen_addresses()[0].to_string() })),
         ("forget", json!({ "target": other.listen_addresses()[0].to_string() })),
         ("forget", json!({ "target": "192.0.2.1:1" })),
-        ("forget", json!({ "target": "nowhere" })),
         ("reserve", json!({ "peer": id, "address": "127.0.0.1:1" })),
         ("disconnect", json!({ "peer": id })),
         ("unreserve", json!({ "peer": id })),

@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// Tells what happens to the running node, a line each, until it stops or Ctrl-C: the time first,
-/// then what happened, to whom and where, and what else there is to it. With --json each line is the
-/// event as JSON, in the same order.
+/// then what happened, to whom and where, and what else there is to it. With --json each line is
+/// the event as JSON, in the same order.
 #[derive(Args, Debug)]
 pub(crate) struct EventsOptions {
     #[command(flatten)]

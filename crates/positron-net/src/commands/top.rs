@@ -203,6 +203,8 @@ const CTRL_D: u8 = 4;
 mod tests {
     use super::*;
 
+    const LONGEST: &str = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535";
+
     fn peer(last: u8, address: &str) -> Value {
         json!({
             "node_id": format!("{}{last:02x}", "ab".repeat(31)), "address": address,
@@ -217,13 +219,13 @@ mod tests {
             "reachable": "not known", "storage_state": "works", "uptime_s": 90_000.0,
             "active_peers": 2, "links": { "udp": 2, "tcp": 0 }, "known_peers": 3,
             "isolation_reason": null, "few_peers": null, "next_wake": null,
-            "peers": [peer(1, "192.0.2.1:8888"), peer(2, "[2001:db8:1111:2222:3333:4444:5555:6666]:65535")],
+            "peers": [peer(1, "192.0.2.1:8888"), peer(2, LONGEST)],
             "gossip": { "retained_messages": 0, "retained_bytes": 0 },
             "trust": { "banned": 0, "banned_addresses": 0 }, "used_twice": [], "bootstrap": [],
             "health": {
                 "ready": false,
                 "sentence": "not ready: 2 peers of at least 3 (`min_peers`), and its disk is full",
-                "checks": [{ "ok": false, "reason": "few_peers", "remedy": "Add bootstrap nodes." }],
+                "checks": [{ "ok": false, "reason": "few_peers", "remedy": "Add some." }],
             },
         })
     }
@@ -242,10 +244,7 @@ mod tests {
             for whole in ["cdcdcdcdcdcdcdcd", "abababababababab", "rtt", "delivered 0/s"] {
                 assert!(shown.contains(whole), "{columns}: no {whole} in\n{shown}");
             }
-            assert_eq!(
-                shown.contains("[2001:db8:1111:2222:3333:4444:5555:6666]:65535"),
-                columns > 80
-            );
+            assert_eq!(shown.contains(LONGEST), columns > 80);
             assert_eq!(shown.contains("queued"), columns >= 200);
             let colored = screen(status(), &history, width, paint).unwrap();
             let ends = |line: &&String| line.starts_with('\x1b') && line.ends_with("\x1b[0m");

@@ -71,6 +71,24 @@ impl Shown {
 }
 
 impl Shown {
+    /// Reads the recording as it grows until this is in it.
+    fn until_recorded(&self, what: &str) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let (host, token) = (&self.address, &self.token);
+        write!(
+            stream,
+            "GET /v1/recording HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
+        .unwrap();
+        let (mut read, mut chunk) = (String::new(), [0; 4096]);
+        while !read.contains(what) {
+            let length = stream.read(&mut chunk).unwrap();
+            assert!(length > 0, "no {what} in {read}");
+            read.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        }
+    }
+
     /// Ends it by Ctrl-C; its exit code.
     fn interrupt(&mut self) -> Option<i32> {
         let pid = self.process.id().to_string();
@@ -178,11 +196,14 @@ fn a_network_of_real_sockets_is_seen_obeys_and_is_recorded() {
     becomes(&shown, "two and two are parted", (4, 2));
     done(&shown, "heal", json!({}));
     becomes(&shown, "all are linked again", (4, 6));
+    shown.until_recorded("\"hops\"");
     assert_eq!(shown.interrupt(), Some(130));
     let steps = std::fs::read_to_string(fixture.path().join("r")).unwrap();
     let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let any = |key: &str| steps.iter().any(|step| step[key].is_array());
-    assert!(any("hops") && any("down") && any("cut") && any("links"), "{}", steps.len());
+    for key in ["hops", "up", "down", "cut", "links"] {
+        assert!(any(key), "no {key} in {steps:?}");
+    }
     let hops = steps.iter().filter_map(|step| step["hops"].as_array()).flatten();
     assert!(hops.clone().any(|hop| hop[3].as_f64() > Some(0.0)), "a delay is known");
     let left: Vec<_> = fixture.contents().into_keys().collect();
