@@ -318,6 +318,20 @@ describe("the page", { skip }, () => {
     });
   });
 
+  test("what cannot be done to a simulation is not offered", async () => {
+    const lines = [...recording({ nodes: 12, seconds: 8, messagesASecond: 2 })];
+    const actions = ["partition", "heal", "kill", "start"];
+    const begin = `${lines.slice(0, 20).join("\n")}\n`;
+    await story(world({ recording: begin, grows: true, actions }), async (page, site) => {
+      let at = 20;
+      const running = page.getByText("still running");
+      while (!(await running.waitFor({ timeout: 1000 }).then(() => true, () => false))) site.push(lines[at++]);
+      for (const name of ["Split", "Heal"]) await page.getByRole("button", { name, exact: true }).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Slow", exact: true }).count(), 0);
+      site.end();
+    });
+  });
+
   test("time is moved by the slider, and a partition is seen", async () => {
     const lines = [...recording({ nodes: 90, seconds: 10 })].join("\n");
     await story(world({ recording: lines }), async (page) => {

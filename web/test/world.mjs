@@ -13,7 +13,7 @@ const REASONS = [
 const iso = (ageS) => new Date(Date.now() - ageS * 1000).toISOString();
 
 /** Functions by path: what a node with so many peers, in a network of so many, answers. */
-export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null, grows = false } = {}) {
+export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null, grows = false, actions = ["partition", "heal", "kill", "start", "slow"] } = {}) {
   const roll = dice(seed);
   const names = ids(Math.max(peers + 1, nodes, 12), roll);
   const me = names[0];
@@ -64,6 +64,7 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
         ...rest.map((id, i) => ({ id, me: false, linked: false, address: `192.0.2.${i % 250}:8888` })),
       ],
       edges: [...links, ...heard],
+      ...(recording !== null && { actions: grows ? actions : [] }),
     };
   };
 

@@ -42,7 +42,7 @@ impl std::error::Error for NotLoopback {}
 ///
 /// # Errors
 /// [`NotLoopback`]: they are not.
-pub fn may_listen(address: SocketAddr, in_clear_text: bool) -> Result<(), NotLoopback> {
+pub(crate) fn may_listen(address: SocketAddr, in_clear_text: bool) -> Result<(), NotLoopback> {
     if address.ip().is_loopback() || in_clear_text { Ok(()) } else { Err(NotLoopback(address)) }
 }
 

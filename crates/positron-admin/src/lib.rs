@@ -43,15 +43,17 @@ mod token;
 mod words;
 
 pub use client::{Asked, Client, ClientError, EventStream};
-pub use door::{Door, NotLoopback, may_listen};
+pub use door::{Door, NotLoopback};
 pub use joining::{JoinEnd, NotJoined, Target, join};
 pub use moment::rfc3339;
-pub use network::{NetworkAction, NetworkPicture, NetworkServer, SimulatedNetwork};
+pub use network::{
+    Ability, NetworkAction, NetworkLink, NetworkPicture, NetworkServer, SimulatedNetwork,
+};
 pub use openapi::openapi;
 pub use orders::{PeerName, Whom};
 pub use reel::Reel;
 pub use refusal::Wrong;
-pub use server::{Server, ServerError};
+pub use server::{ApiPort, Server, ServerError};
 pub use surroundings::{ConfigValue, Logbook, Surroundings};
 pub use token::{TOKEN_FILE, Token, TokenError};
 pub use words::{reachability, storage_state, storage_trouble};

@@ -29,12 +29,44 @@ use crate::{
 };
 
 /// Who is up and who is linked, now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkPicture {
     /// Every node, and whether its process runs.
     pub nodes: Vec<(NodeId, bool)>,
-    /// Pairs of nodes, by their places above, that hold a session with each other.
-    pub links: Vec<(usize, usize)>,
+    /// Pairs of nodes that hold a session with each other.
+    pub links: Vec<NetworkLink>,
+}
+
+/// Two nodes that hold a session with each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkLink {
+    /// One, by its place in the picture.
+    pub a: usize,
+    /// The other.
+    pub b: usize,
+    /// Smoothed round trip time in milliseconds, where it is known.
+    pub rtt_ms: Option<f64>,
+}
+
+/// A kind of [`NetworkAction`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// It can be parted.
+    Partition,
+    /// What was done between nodes can be undone.
+    Heal,
+    /// Nodes can be ended.
+    Kill,
+    /// Nodes can be started again.
+    Start,
+    /// Everything between nodes can be late.
+    Slow,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Partition, Self::Heal, Self::Kill, Self::Start, Self::Slow];
 }
 
 /// What is done to a network.
@@ -47,12 +79,12 @@ pub enum NetworkAction {
     },
     /// Everything between nodes is as it was at the beginning.
     Heal,
-    /// The process of a node dies.
+    /// A node ends: its process dies, or is shut down where it shares it with others.
     Kill {
         /// Which node.
         node: usize,
     },
-    /// A process starts on a node again.
+    /// A node that ended starts again.
     Start {
         /// Which node.
         node: usize,
@@ -68,6 +100,9 @@ pub enum NetworkAction {
 pub trait SimulatedNetwork: Debug + Send + Sync {
     /// What there is now.
     fn picture(&self) -> NetworkPicture;
+
+    /// What can be done to it: the page offers nothing else.
+    fn abilities(&self) -> &'static [Ability];
 
     /// Does something to it, soon.
     ///
@@ -146,7 +181,13 @@ fn router(shown: Shown) -> Router {
 async fn topology(State(shown): State<Shown>) -> Json<Value> {
     let NetworkPicture { nodes, links } = shown.network.picture();
     let name = |place: &usize| nodes.get(*place).map(|(id, _)| id);
-    let edges = links.iter().map(|(a, b)| json!({ "a": name(a), "b": name(b), "heard": false }));
+    let edges = links.iter().map(|NetworkLink { a, b, rtt_ms }| {
+        let mut edge = json!({ "a": name(a), "b": name(b), "heard": false });
+        if let Some(rtt_ms) = rtt_ms {
+            edge["rtt_ms"] = json!(rtt_ms);
+        }
+        edge
+    });
     let edges: Vec<Value> = edges.collect();
     let told = nodes.iter().map(|(id, up)| json!({ "id": id, "me": false, "up": up }));
     Json(json!({
@@ -154,6 +195,7 @@ async fn topology(State(shown): State<Shown>) -> Json<Value> {
         "at": rfc3339(SystemTime::now()),
         "nodes": told.collect::<Vec<_>>(),
         "edges": edges,
+        "actions": shown.network.abilities(),
     }))
 }
 

@@ -8,8 +8,8 @@ use utoipa::{
 };
 
 use crate::routes::{
-    actions, bans, config, events, health, history, limits, logs, metrics, peers, status, topology,
-    trace,
+    actions, bans, config, database, events, health, history, limits, logs, metrics, peers, status,
+    topology, trace,
 };
 
 /// The description of the API, as JSON. What is committed as `openapi.json` is the same, for who
@@ -45,6 +45,7 @@ pub fn openapi() -> &'static str {
         history::history,
         config::config,
         bans::bans,
+        database::database,
         limits::limits,
         logs::logs,
         logs::set_level,
@@ -53,6 +54,7 @@ pub fn openapi() -> &'static str {
         trace::trace,
         trace::ask,
         actions::join,
+        actions::forget,
         actions::disconnect,
         actions::ban,
         actions::unban,

@@ -59,6 +59,85 @@ fn promtool_says_no_word_about_the_rules_and_each_fires_when_it_should() {
     }
 }
 
+#[test]
+fn the_quick_start_runs_as_it_is_written_in_a_fresh_folder() {
+    if !has("prometheus") || !has("promtool") {
+        return;
+    }
+    let folder = Fixture::new();
+    let [api, prometheus] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+    let elsewhere =
+        |text: &str| text.replace("127.0.0.1:9777", &api).replace("127.0.0.1:9090", &prometheus);
+    for name in ["prometheus.yml", "rules.yml"] {
+        let text = fs::read_to_string(files().join(name)).unwrap();
+        folder.file(name, &elsewhere(&text).replace("_interval: 15s", "_interval: 1s"));
+    }
+    let block = elsewhere(&block("## Prometheus"));
+    // Prometheus takes the place of the shell, so that it can be ended.
+    let (before, last) = block.trim_end().rsplit_once('\n').unwrap();
+    assert!(last.starts_with("prometheus "), "{block}");
+    let ours = Path::new(env!("CARGO_BIN_EXE_positron-net")).parent().unwrap().to_owned();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&others)));
+    let script = format!("{before}\nexec {last}");
+    let mut shell = folder.in_environment(Command::new("sh"), ["-eu", "-c", &script]);
+    shell.env("PATH", path.unwrap());
+    shell.env("POSITRON_PORT", "0").env("POSITRON_HOST", "127.0.0.1");
+    let process = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let prometheus = Prometheus { process, address: prometheus.parse().unwrap() };
+    let _node = Background(&folder);
+    until("Prometheus listens", 2 * SOON, || TcpStream::connect(prometheus.address).ok());
+    until("the node is scraped", 2 * SOON, || (prometheus.ask("up == 1") == Ok(1)).then_some(()));
+}
+
+#[test]
+fn what_grafana_is_told_names_the_places_of_the_quick_start() {
+    let read = |name: &str| fs::read_to_string(files().join(name)).unwrap();
+    let has_line = |name: &str, line: &str| {
+        let text = read(name);
+        assert!(text.lines().any(|one| one.trim() == line), "{name}: no `{line}` in\n{text}");
+    };
+    let (source, folder) =
+        ("grafana/datasources/prometheus.yml", "grafana/dashboards/positron.yml");
+    for (name, list) in [(source, "datasources:"), (folder, "providers:")] {
+        has_line(name, "apiVersion: 1");
+        has_line(name, list);
+    }
+    has_line(source, "type: prometheus");
+    has_line(source, "url: http://127.0.0.1:9090");
+    assert!(block("## Prometheus").contains("--web.listen-address=127.0.0.1:9090"));
+    has_line(folder, "type: file");
+    has_line(folder, "path: $POSITRON_DASHBOARDS");
+    let start = block("## Grafana");
+    assert!(
+        start.contains("POSITRON_DASHBOARDS=$PWD GF_PATHS_PROVISIONING=$PWD/grafana"),
+        "{start}"
+    );
+    let dashboard: Value = serde_json::from_str(&read("dashboard.json")).unwrap();
+    assert!(dashboard["title"].is_string() && dashboard["uid"].is_string());
+}
+
+/// The commands of a section of the README.
+fn block(section: &str) -> String {
+    let readme = fs::read_to_string(files().join("README.md")).unwrap();
+    let section = readme.split(section).nth(1).unwrap();
+    let lines = section.lines().skip_while(|line| !line.starts_with("    "));
+    lines.map_while(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect()
+}
+
+/// A node that a shell left running, until this is dropped.
+struct Background<'a>(&'a Fixture);
+
+impl Drop for Background<'_> {
+    fn drop(&mut self) {
+        let told = fixture::finish(self.0.command(["status", "--json", "-d", "node_data"]));
+        let told: Value = serde_json::from_str(&told.stdout).unwrap_or_default();
+        if let Some(pid) = told["pid"].as_u64() {
+            let _ = Command::new("kill").arg(pid.to_string()).status();
+        }
+    }
+}
+
 /// Three nodes that know each other, and where each is asked; one token opens all of them.
 fn network(folder: &Fixture) -> Vec<(Process, String)> {
     let mut nodes: Vec<(Process, String)> = Vec::new();
@@ -125,7 +204,9 @@ impl Prometheus {
         let config = config
             .replace("          - 127.0.0.1:9777\n", &listed)
             .replace("_interval: 15s", "_interval: 1s");
-        fs::copy(folder.path().join("a/api.token"), folder.path().join("api.token")).unwrap();
+        fs::create_dir(folder.path().join("node_data")).unwrap();
+        let token = folder.path().join("node_data/api.token");
+        fs::copy(folder.path().join("a/api.token"), token).unwrap();
         folder.file("rules.yml", &fs::read_to_string(files().join("rules.yml")).unwrap());
         let config = folder.file("prometheus.yml", &config);
         let checked = Command::new("promtool").arg("check").arg("config").arg(&config).output();

@@ -90,7 +90,7 @@ pub use positron_proto::{
     trace::{AskTraceError, LocalTrace, MessageTrace, NetworkTrace},
     wire::frame::CloseReason,
 };
-pub use positron_store::StoreError;
+pub use positron_store::{StoreError, Summary};
 pub use request::Request;
 pub use rotation::{RotateError, RotatedKey, rotate_key};
 pub use standing::{

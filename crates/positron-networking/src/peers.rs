@@ -9,12 +9,13 @@ use positron_proto::{
     node::{Command, PeerOrder},
     subnet::Subnet,
 };
+use positron_store::summary;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
     Ban, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, PeerDetail,
-    Readiness, RecentDial, Request, RequestError,
+    Readiness, RecentDial, Request, RequestError, StoreError, Summary,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -337,6 +338,16 @@ impl Node {
         known.await.unwrap_or_default()
     }
 
+    /// What the database of this node holds, read from the disk; `None` of a node that has none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn stored(&self) -> Result<Option<Summary>, StoreError> {
+        let Some(folder) = self.stats().storage.folder else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || summary(folder)).await;
+        read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map(Some)
+    }
+
     /// The bans that there are now, of nodes and of addresses.
     pub async fn bans(&self) -> Vec<Ban> {
         let (reply, bans) = oneshot::channel();
@@ -400,6 +411,29 @@ impl Node {
     /// [`Refused::AgainstOurselves`](crate::Refused).
     pub async fn unreserve(&self, peer: NodeId) -> Result<(), OrderError> {
         self.order(PeerOrder::Unreserve { peer }).await
+    }
+
+    /// Dials an address no more that the node was asked to [join](Self::join), or that the
+    /// configuration names; the configuration gives it again at the next start. `address` is as in
+    /// [`Stats::bootstrap`](crate::Stats::bootstrap). A connection that there is stays.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    /// node.join(&nobody.to_string()).await.unwrap_err();
+    /// assert!(node.isolation_reason().unwrap().contains("asked to join"));
+    ///
+    /// node.forget(&nobody.to_string()).await.unwrap();
+    /// assert!(node.stats_now().await.bootstrap.is_empty());
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAddress`](crate::Refused).
+    pub async fn forget(&self, address: &str) -> Result<(), OrderError> {
+        self.order(PeerOrder::Forget { address: address.into() }).await
     }
 
     /// Says that a peer did wrong by rules that only the application knows, such as a block that

@@ -13,7 +13,7 @@ use positron_proto::{
         AllLevels, NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
     },
-    peers::{self, Bootstrap, Reservation},
+    peers::{self, Bootstrap, Given, Reservation},
     request,
     session::sessions,
     subnet::Subnet,
@@ -231,8 +231,10 @@ pub struct StorageStats {
 /// One bootstrap address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BootstrapStats {
-    /// As configured.
+    /// As it was given.
     pub address: String,
+    /// Whether the running node was asked to join there, and the configuration does not name it.
+    pub joined: bool,
     /// What happened last, in words.
     pub state: String,
     /// Dials so far.
@@ -436,7 +438,12 @@ impl UsedTwiceStats {
 
 impl BootstrapStats {
     fn new(of: &Bootstrap) -> Self {
-        Self { address: of.address.clone(), state: of.state.to_string(), attempts: of.attempts }
+        Self {
+            address: of.address.clone(),
+            joined: of.given == Given::Joined,
+            state: of.state.to_string(),
+            attempts: of.attempts,
+        }
     }
 }
 

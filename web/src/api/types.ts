@@ -130,6 +130,8 @@ export interface Topology {
   at: string;
   nodes: TopologyNode[];
   edges: TopologyEdge[];
+  /** Of a simulation: what can be done to it. */
+  actions?: string[];
 }
 
 export interface Limit {

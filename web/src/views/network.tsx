@@ -1,5 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { headers, Refusal, tell } from "../api/client";
+import { usePoll } from "../api/poll";
+import type { Topology } from "../api/types";
 import type { Scene } from "../graph/scene";
 import { palette, wantsLessMotion, whenThemeChanges } from "../graph/palette";
 import { Look, type Glow, type SceneEdge } from "../graph/view";
@@ -91,6 +93,7 @@ const LIVE_LAG_MS = 600;
 function Player({ source, choose, failed }: { source: Source; choose: preact.ComponentChildren; failed: string | null }) {
   const { recording } = source;
   const scene = useRef<Scene>(null);
+  const topology = usePoll<Topology>("/v1/topology", 5000).value;
   const [t, setT] = useState(recording.startMs);
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<Speed>("1");
@@ -183,6 +186,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     const parts = [
       nodes[i]?.label ?? "",
       moment.up[i] ? `up, ${degree(i)} links` : "down",
+      live ? roundTrips(topology, recording.ids[i]) : "",
       message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${depthOf(message, i)} hops`) : "",
     ];
     return parts.filter((part) => part !== "").join("\n");
@@ -194,7 +198,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
         name="Simulated network"
         says={`Seed ${remote(recording.seed, 40)}: ${count(up)} of ${count(recording.ids.length)} nodes up, ${count(edges.length)} links${source.whole ? "" : ", still running"}`}
       >
-        {source.whole ? choose : <Orders node={chosen} up={chosenUp} />}
+        {source.whole ? choose : <Orders node={chosen} up={chosenUp} can={topology?.actions ?? []} />}
       </Title>
       <div class="beside">
         <section class="panel scene-panel">
@@ -266,8 +270,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   );
 }
 
-/** What may be done to a simulation that is running. */
-function Orders({ node, up }: { node: number; up: boolean }) {
+/** What may be done to a simulation that is running: what cannot be done to it is not offered, as nodes on real sockets cannot be slow. */
+function Orders({ node, up, can }: { node: number; up: boolean; can: readonly string[] }) {
   const [said, setSaid] = useState<Said | null>(null);
   const order = async (action: string, body: unknown, done: string) => {
     try {
@@ -281,16 +285,23 @@ function Orders({ node, up }: { node: number; up: boolean }) {
   return (
     <>
       <Outcome of={said} />
-      {node >= 0 && (up ? (
+      {node >= 0 && can.includes(up ? "kill" : "start") && (up ? (
         <button type="button" class="button danger" onClick={() => void order("kill", { node }, "The node dies.")}>Kill this node</button>
       ) : (
         <button type="button" class="button" onClick={() => void order("start", { node }, "The node starts.")}>Start this node</button>
       ))}
-      <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>
-      <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>
-      <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>
+      {can.includes("partition") && <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>}
+      {can.includes("slow") && <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>}
+      {can.includes("heal") && <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>}
     </>
   );
+}
+
+/** The round trips of a node now, where they are measured: those of real sockets. */
+function roundTrips(topology: Topology | null | undefined, id: string | undefined): string {
+  const ends = topology?.edges.filter((one) => one.a === id || one.b === id) ?? [];
+  const rtts = ends.map((one) => one.rtt_ms).filter((rtt) => typeof rtt === "number");
+  return rtts.length > 0 ? `round trips from ${ms(Math.min(...rtts))} to ${ms(Math.max(...rtts))}` : "";
 }
 
 function edge(a: number, b: number): SceneEdge {

@@ -30,6 +30,10 @@ pub(crate) struct DoneAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     addresses: Option<Subnet>,
+    /// What was forgotten, as it was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    target: Option<String>,
     /// The message that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$", required = false)]
@@ -38,7 +42,7 @@ pub(crate) struct DoneAnswer {
 
 impl DoneAnswer {
     const fn new(done: &'static str) -> Self {
-        Self { done, node_id: None, addresses: None, message: None }
+        Self { done, node_id: None, addresses: None, target: None, message: None }
     }
 
     fn to(done: &'static str, whom: Named) -> Self {
@@ -61,6 +65,15 @@ impl DoneAnswer {
 #[schema(example = json!({ "target": "192.0.2.1:8888" }))]
 pub(crate) struct JoinBody {
     /// An invite, `host:port`, or `id@host:port`.
+    target: String,
+}
+
+/// Whom to dial no more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "target": "192.0.2.1:8888" }))]
+pub(crate) struct ForgetBody {
+    /// An address as `bootstrap` in the status lists it, or the invite that was joined.
     target: String,
 }
 
@@ -173,6 +186,29 @@ pub(crate) async fn join(State(app): State<App>, Told(told): Told<JoinBody>) -> 
                 .try_this("take the invite of another node"),
         }),
     }
+}
+
+/// Dials an address no more that the node was asked to join. One that the configuration names is
+/// there again at the next start; a session with who is there goes on.
+#[utoipa::path(
+    post, path = "/v1/actions/forget", tag = "actions", request_body = ForgetBody,
+    responses((status = 200, description = "It is forgotten.", body = DoneAnswer), ActionErrors)
+)]
+pub(crate) async fn forget(State(app): State<App>, Told(told): Told<ForgetBody>) -> Done {
+    let _turn = app.turn()?;
+    let target: Target =
+        told.target.parse().map_err(|why: String| Refusal::bad("bad_target", why))?;
+    let mut forgotten = Ok(false);
+    for address in target.addresses() {
+        forgotten = match (app.node.forget(&address).await, forgotten) {
+            (Ok(()), _) | (Err(_), Ok(true)) => Ok(true),
+            (Err(why), _) => Err(why),
+        };
+    }
+    forgotten?;
+    let mut answer = DoneAnswer::new("forgotten");
+    answer.target = Some(target.to_string());
+    Ok(Json(answer))
 }
 
 /// Ends a session. The peer is not banned: it may dial, and is not dialled for about ten minutes.

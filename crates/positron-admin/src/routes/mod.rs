@@ -4,6 +4,7 @@
 pub(crate) mod actions;
 pub(crate) mod bans;
 pub(crate) mod config;
+pub(crate) mod database;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -42,10 +43,12 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/logs", get(logs::logs))
         .route("/v1/log-level", put(logs::set_level))
         .route("/v1/config", get(config::config))
+        .route("/v1/database", get(database::database))
         .route("/v1/bans", get(bans::bans))
         .route("/v1/trace/{message}", get(trace::trace).post(trace::ask))
         .route("/v1/events", get(events::events))
         .route("/v1/actions/join", post(actions::join))
+        .route("/v1/actions/forget", post(actions::forget))
         .route("/v1/actions/disconnect", post(actions::disconnect))
         .route("/v1/actions/ban", post(actions::ban))
         .route("/v1/actions/unban", post(actions::unban))

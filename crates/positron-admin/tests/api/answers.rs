@@ -53,6 +53,7 @@ async fn every_route_answers_as_it_is_described() {
         ("/v1/history", "/v1/history?last=60".into()),
         ("/v1/history", "/v1/history?last=-1".into()),
         ("/v1/config", "/v1/config".into()),
+        ("/v1/database", "/v1/database".into()),
         ("/v1/limits", "/v1/limits".into()),
         ("/v1/logs", "/v1/logs".into()),
     ] {
@@ -67,6 +68,8 @@ async fn every_route_answers_as_it_is_described() {
         ("unban", json!({ "whom": id })),
         ("unban", json!({ "whom": id })),
         ("join", json!({ "target": other.listen_addresses()[0].to_string() })),
+        ("forget", json!({ "target": other.listen_addresses()[0].to_string() })),
+        ("forget", json!({ "target": "192.0.2.1:1" })),
         ("reserve", json!({ "peer": id, "address": "127.0.0.1:1" })),
         ("disconnect", json!({ "peer": id })),
         ("unreserve", json!({ "peer": id })),

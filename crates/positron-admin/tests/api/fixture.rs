@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use positron_admin::{Server, Surroundings, Token};
+use positron_admin::{ApiPort, Server, Surroundings, Token};
 use positron_networking::{NetworkConfig, Node};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -48,7 +48,8 @@ impl Fixture {
         let mut server = Server::new(node.clone(), Surroundings::default());
         server.listen_in(folder.path()).unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
-        let address = server.listen_at(any, false, folder.path()).await.unwrap();
+        let port = ApiPort::bind(any, false).await.unwrap();
+        let address = server.listen_at(port, folder.path()).unwrap();
         let token = Token::of(folder.path()).unwrap().reveal().to_owned();
         Self { node, server, address, token, folder }
     }

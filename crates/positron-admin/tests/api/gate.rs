@@ -1,6 +1,6 @@
 //! Who may ask, and what happens to the others.
 
-use positron_admin::{Server, ServerError, Surroundings};
+use positron_admin::{ApiPort, Server, ServerError, Surroundings};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -274,11 +274,11 @@ async fn other_machines_are_let_in_only_by_who_says_that_this_is_meant() {
     let api = Fixture::new().await;
     let mut server = Server::new(api.node.clone(), Surroundings::default());
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-        let refused =
-            server.listen_at(address.parse().unwrap(), false, api.folder.path()).await.unwrap_err();
+        let refused = ApiPort::bind(address.parse().unwrap(), false).await.unwrap_err();
         assert!(matches!(refused, ServerError::NotLoopback(_)));
         assert!(refused.to_string().contains("not encrypted"), "{refused}");
     }
     let all = "0.0.0.0:0".parse().unwrap();
-    server.listen_at(all, true, api.folder.path()).await.unwrap();
+    let port = ApiPort::bind(all, true).await.unwrap();
+    server.listen_at(port, api.folder.path()).unwrap();
 }

@@ -124,6 +124,7 @@ fn a_node_is_watched_followed_and_stopped_by_whoever_owns_it() {
     });
     let read: Value = serde_json::from_str(&event).unwrap();
     assert_eq!(read["event"], "address_banned");
+    assert!(event.starts_with("{\"at\":\"20"), "the time is first: {event}");
     assert!(!event.contains('\u{1b}') && read["reason"] == "\u{1b}[2J", "{event}");
 
     let mut socket =

@@ -249,6 +249,9 @@ impl CoreTask {
     /// Handles the datagrams of one wake-up, as far as their signatures can be checked.
     fn take_packets(&mut self) {
         self.packets.iter_mut().for_each(Packets::begin);
+        for to in self.packets.as_ref().map(Packets::take_no_way).unwrap_or_default() {
+            self.handle(Input::NoWay { to });
+        }
         self.source = Source::Datagrams;
         while let Some(some) = self.packets.as_mut().and_then(Packets::next) {
             let before = self.checks.len();

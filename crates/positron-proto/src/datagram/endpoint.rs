@@ -11,11 +11,11 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    client_handshake::ClientHandshake,
+    client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
-        ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
-        LaneNumber, NotDialled, NotQueued, StreamId, Transmit, WireBytes,
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
+        EndpointEvent, LaneNumber, NotDialled, NotQueued, StreamId, Transmit, WireBytes,
     },
     demux::Demux,
     half_open::{HalfOpenTable, PerSecond},
@@ -340,6 +340,18 @@ impl Endpoint {
                     self.forget_if_over(now, id);
                 }
             }
+        }
+    }
+
+    /// The operating system of this machine has no way to an address: a handshake of ours with who
+    /// is there ends, if nobody has answered. A connection goes on: a way that is lost may be found
+    /// again.
+    pub fn handle_no_way(&mut self, now: Now, to: SocketAddr) {
+        let is_there = |dial: &ClientHandshake| dial.to() == to && !dial.is_agreed();
+        let dials = self.dials.iter().filter(|(_, dial)| is_there(dial));
+        let over: Vec<ConnectionId> = dials.map(|(id, _)| *id).collect();
+        for id in over {
+            self.progress(now.mono, id, HandshakeProgress::Over(Closed::NoWay));
         }
     }
 

@@ -136,6 +136,14 @@ pub enum PeerOrder {
         /// Whom.
         peer: NodeId,
     },
+    /// Dial this bootstrap address no more, whether the configuration or [`Peers::join`] gave it. A
+    /// session with who is there goes on. The configuration gives it again at the next start.
+    ///
+    /// [`Peers::join`]: crate::peers::Peers::join
+    Forget {
+        /// As it was given.
+        address: Arc<str>,
+    },
     /// Lower its score by one plain penalty: it did wrong by the application's own rules.
     Report {
         /// Whom.
@@ -193,6 +201,9 @@ pub enum Refused {
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]
     TooManyAddresses,
+    /// No bootstrap address to forget.
+    #[error("{0} is no bootstrap address of this node")]
+    UnknownAddress(Arc<str>),
     /// Too many broadcasts wait for a disk that takes nothing for now, and why.
     #[error("{MAX_PENDING_BROADCASTS} broadcasts wait for storage already: {0}")]
     StorageWaits(String),

@@ -173,6 +173,9 @@ impl NodeCore {
             Input::LinkDown { link, reason } => {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
+            Input::NoWay { to } => {
+                self.sessions.handle_no_way(now, to, &mut self.queues.session);
+            }
             Input::Resolved { name, outcome } => {
                 if outcome.is_err() {
                     self.endings.handle_unresolved(now, name.clone());

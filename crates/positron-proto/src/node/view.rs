@@ -7,7 +7,7 @@ use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
     metric::Level,
-    peers::{Bootstrap, BootstrapState, Reservation},
+    peers::{Bootstrap, BootstrapState, Given, Reservation},
     reason::Reason,
     session::sessions,
     standings::TrustTable,
@@ -130,15 +130,16 @@ impl NodeView {
         if !self.peers.is_empty() {
             return None;
         }
-        if self.bootstrap.is_empty() {
-            return Some(match self.known_peers {
-                0 => "no bootstrap address was given and no peer is known: \
-                      waiting for others to connect"
-                    .into(),
-                known => format!("no known peer is connected: trying {known} of the address book"),
-            });
-        }
-        Some(self.bootstrap.iter().map(how_it_goes).collect::<Vec<_>>().join("; "))
+        // That a join failed later is no reason of a node that was given nobody to begin with.
+        let is_configured = self.bootstrap.iter().any(|one| one.given == Given::Configured);
+        let begins = (!is_configured).then(|| match self.known_peers {
+            0 => "no bootstrap address was given and no peer is known: \
+                  waiting for others to connect"
+                .into(),
+            known => format!("no known peer is connected: trying {known} of the address book"),
+        });
+        let addresses = self.bootstrap.iter().map(how_it_goes);
+        Some(begins.into_iter().chain(addresses).collect::<Vec<_>>().join("; "))
     }
 
     /// What is missing in words, when there are fewer peers than there should be.
@@ -155,7 +156,11 @@ pub fn few_peers_in_words(linked: usize, wanted: usize) -> String {
 
 /// How it goes with an address whose node is not linked.
 fn how_it_goes(of: &Bootstrap) -> String {
-    let Bootstrap { address, state, attempts } = of;
+    let Bootstrap { address, given, state, attempts } = of;
+    let address = match given {
+        Given::Configured => address.clone(),
+        Given::Joined => format!("asked to join {address}"),
+    };
     match state {
         BootstrapState::Reached(_) => format!("{address}: was reached, and is not connected now"),
         BootstrapState::Unusable(_) => format!("{address}: {state}"),

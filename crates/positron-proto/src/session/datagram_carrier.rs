@@ -157,6 +157,7 @@ impl DatagramCarrier {
         let Some(link) = self.forget(connection) else { return };
         let (down, fault) = match why {
             Closed::NoAnswer | Closed::Silent => (LinkDown::TimedOut, None),
+            Closed::NoWay => (LinkDown::Unreachable(why.to_string()), None),
             Closed::CipherLimit => (LinkDown::Reset, Some(LinkFault::Forged)),
             Closed::ByUs(reason) => {
                 (LinkDown::HungUp, Some(LinkFault::Handshake(HandshakeFailure::Refused(reason))))

@@ -189,6 +189,12 @@ impl Sessions {
         }
     }
 
+    /// The operating system has no way for datagrams to an address.
+    pub fn handle_no_way(&mut self, now: Now, to: SocketAddr, out: &mut VecDeque<SessionEffect>) {
+        self.carriers_mut().datagrams.endpoint.handle_no_way(now, to);
+        self.settle(now, out);
+    }
+
     /// Fills `buf` (which is cleared first) with the next batch of datagrams to one address, at
     /// most `max_segments` of one size. Call it until `None` when an input is done with.
     pub fn poll_transmit(
