@@ -418,6 +418,8 @@ impl Traces {
                 }
                 let me = errand.says.name.then_some(&self.me);
                 errand.sum.add_child(me, (&from, *sum), hop, &mut self.rng);
+                // Many who claim as much as each may claim more than there can be.
+                errand.sum.cap(plausible(known));
             }
         }
         self.finish_if_done(now, tag, out);
