@@ -40,7 +40,8 @@ fn every_panel_and_every_alert_has_an_answer_from_a_network_that_lives() {
         return;
     }
     let folder = Fixture::new();
-    fill_book(&folder.path().join("a"), 1_000).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(fill_book(&folder.path().join("a"), 1_000)).unwrap();
     let nodes = network(&folder);
     let hostile = hostile(&nodes[0].0);
     let targets: Vec<_> = nodes.iter().map(|(_, api)| api.clone()).collect();

@@ -2,6 +2,7 @@
 
 use std::{error::Error, path::Path};
 
+use positron_networking::{NetworkConfig, Node};
 use positron_proto::{
     id::NetworkId,
     identity::Identity,
@@ -15,8 +16,10 @@ use positron_store::{DataFolder, Store};
 
 use crate::attack::invented;
 
-/// Writes so many of them to the database of a node that does not run.
-pub(crate) fn fill_book(folder: &Path, count: u16) -> Result<(), Box<dyn Error>> {
+/// Writes so many of them to the database of a node that ran once.
+pub(crate) async fn fill_book(folder: &Path, count: u16) -> Result<(), Box<dyn Error>> {
+    let config = NetworkConfig { data_dir: Some(folder.into()), ..NetworkConfig::loopback() };
+    Node::start(config).await?.shutdown().await?;
     let network = NetworkId::from_name(NetworkId::DEFAULT);
     let folder = DataFolder::lock(folder)?;
     let (store, _) = Store::open(folder, network, NetworkId::DEFAULT, |_| {})?;

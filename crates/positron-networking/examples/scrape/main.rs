@@ -62,7 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn measure(text_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    fill_book(folder.path(), KNOWN)?;
+    fill_book(folder.path(), KNOWN).await?;
     let config = NetworkConfig {
         data_dir: Some(folder.path().into()),
         min_peers: 0,
