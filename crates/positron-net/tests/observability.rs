@@ -1,13 +1,23 @@
-//! The files for operators against a network that lives: a real Prometheus scrapes three nodes, and
-//! every expression of the dashboard and the alerts has an answer.
+//! The files for operators against a network that lives: a real Prometheus scrapes three nodes, of
+//! which one knows a thousand peers and has a hostile one, takes every scrape, and every expression
+//! of the dashboard and the alerts has an answer.
 //!
 //! It takes `prometheus` and `promtool` (Debian: prometheus); where they are missing the tests say
 //! so and are over.
 #![cfg(unix)]
 
+#[allow(dead_code)] // the examples use the rest
+#[path = "../../positron-networking/examples/hostile_peer/attack.rs"]
+mod attack;
+#[allow(dead_code)]
+#[path = "../../positron-networking/examples/scrape/book.rs"]
+mod book;
 #[allow(dead_code)] // the other tests of the command use the rest
 #[path = "command/fixture.rs"]
 mod fixture;
+#[allow(dead_code)]
+#[path = "../../positron-networking/examples/hostile_peer/hostile.rs"]
+mod hostile;
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +28,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use attack::Attack;
+use book::fill_book;
 use fixture::{Fixture, Process, SOON, free_port, until};
+use hostile::{Hostile, Mind};
 use serde_json::Value;
 
 #[test]
@@ -27,7 +40,10 @@ fn every_panel_and_every_alert_has_an_answer_from_a_network_that_lives() {
         return;
     }
     let folder = Fixture::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(fill_book(&folder.path().join("a"), 1_000)).unwrap();
     let nodes = network(&folder);
+    let hostile = hostile(&nodes[0].0);
     let targets: Vec<_> = nodes.iter().map(|(_, api)| api.clone()).collect();
     let prometheus = Prometheus::start(&folder, &targets);
     let expressions = expressions();
@@ -38,6 +54,11 @@ fn every_panel_and_every_alert_has_an_answer_from_a_network_that_lives() {
             (answers > 0).then_some(())
         });
     }
+    let noticed =
+        "positron_session_messages_unknown_total > 0 and positron_node_unknown_types_total > 0";
+    until("the hostile peer is noticed", SOON, || (prometheus.ask(noticed) == Ok(1)).then_some(()));
+    assert!(hostile.stop().messages > 0);
+    assert_eq!(prometheus.ask("positron_peers_book_used >= 1000"), Ok(1));
     assert_eq!(prometheus.ask("min_over_time(up[5m]) == 1"), Ok(3), "a scrape was refused");
     let rules = prometheus.get("/api/v1/rules");
     let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap();
@@ -158,6 +179,12 @@ fn network(folder: &Fixture) -> Vec<(Process, String)> {
         nodes.push((node, api));
     }
     nodes
+}
+
+/// A peer of this node that invents all that a peer can.
+fn hostile(of: &Process) -> Hostile {
+    let id = of.started()["node_id"].as_str().unwrap().parse().unwrap();
+    Hostile::start(Mind::new(of.address().parse().unwrap(), Attack::Inventions, vec![id], (0, 0)))
 }
 
 /// What the dashboard draws, and what the alerts look at: each is true of a node that is well for

@@ -33,7 +33,7 @@ use crate::{
     identity::Identity,
     limits::MAX_DATAGRAM_DIALS,
     rng::{Rng, Seed},
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{body::Body, frame::CloseReason},
 };
 
@@ -432,6 +432,12 @@ impl Endpoint {
     /// When a packet of the other end of a connection opened last, while it exists.
     pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
         self.demux.get(connection)?.heard()
+    }
+
+    /// The least round trip of a connection of late, while it exists: what its path takes without
+    /// queues and losses.
+    pub fn least_rtt(&self, connection: ConnectionId) -> Option<Duration> {
+        self.demux.get(connection)?.least_rtt()
     }
 
     /// What the sealed packets of a connection took on the wire, while it exists.

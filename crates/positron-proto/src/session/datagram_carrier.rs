@@ -17,7 +17,7 @@ use crate::{
     handshake::HandshakeFailure,
     id::LinkId,
     limits::{LINK_DATAGRAM_WINDOW, MAX_DATAGRAM_MESSAGE},
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{
         body::Body,
         frame::{CloseReason, Lane},
@@ -261,6 +261,10 @@ impl Carrier for DatagramCarrier {
 
     fn heard(&self, link: LinkId) -> Option<Instant> {
         self.endpoint.heard(*self.by_link.get(&link)?)
+    }
+
+    fn least_rtt(&self, link: LinkId) -> Option<Duration> {
+        self.endpoint.least_rtt(*self.by_link.get(&link)?)
     }
 
     fn taken(&self, link: LinkId) -> u64 {

@@ -10,7 +10,7 @@ pub use super::contract::{
     SessionBounds, SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
-    carrier::CarrierEvent,
+    carrier::{Carrier as _, CarrierEvent},
     carriers::Carriers,
     conversations::{Attachment, Conversations, Retention},
     link_table::LinkWake,
@@ -461,6 +461,12 @@ impl Sessions {
     /// How long a round trip to `peer` takes, smoothed, if that is known.
     pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
         self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
+    }
+
+    /// How long the shortest round trip to `peer` of late took, as far as anything is known of it.
+    pub fn least_rtt(&self, peer: &NodeId) -> Option<Duration> {
+        let least = self.links.table.carriers().datagrams.least_rtt(self.link_of(peer)?);
+        least.or_else(|| self.rtt(peer))
     }
 
     /// Live sessions in order of the peer's id.

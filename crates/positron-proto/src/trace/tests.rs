@@ -423,10 +423,11 @@ fn a_claim_of_more_nodes_than_there_can_be_is_cut_and_marked() {
     start(&mut node, 1000);
     let say = |answer| TraceMessage::Answer { tag: tag(0, 1000), answer };
     hear(&mut node, at(1020), id(1), say(sum_of(1_000_000)));
-    hear(&mut node, at(1020), id(2), say(sum_of(1)));
+    hear(&mut node, at(1020), id(2), say(sum_of(1_000_000)));
     let report = report(&node, 1021);
     assert_eq!((report.state, report.implausible), ("done", true));
-    assert_eq!(report.reached, 2 + u32::try_from(LEAST_PLAUSIBLE_NODES).unwrap());
+    let most = u32::try_from(LEAST_PLAUSIBLE_NODES).unwrap();
+    assert!((most - 16..=most).contains(&report.reached), "both together: {}", report.reached);
 
     // Whatever is cut still fits itself, or whoever passes it on would be punished for it.
     let mut sum = TraceSum { declined: 900, reached: 70, ..TraceSum::default() };
