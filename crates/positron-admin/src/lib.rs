@@ -29,6 +29,7 @@ mod joining;
 pub mod limits;
 mod moment;
 mod network;
+mod offers;
 mod openapi;
 mod orders;
 mod page;

@@ -98,7 +98,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
         self.app.listens_at(address);
-        let router = self.router(Door::Bearer { token, address });
+        let router = self.router(Door::Bearer { token, address, told_by: TOKEN_IS_TOLD_BY });
         self.tasks.push(tokio::spawn(serve_bearers(listener, router)));
         Ok(address)
     }
@@ -132,6 +132,9 @@ impl Drop for Server {
         }
     }
 }
+
+const TOKEN_IS_TOLD_BY: &str = "`positron-net dashboard` prints the address with the token, which \
+                                is in api.token in the data folder";
 
 /// Connections end with this task.
 async fn serve_owner(listener: UnixListener, router: Router) {

@@ -177,8 +177,10 @@ export interface Logs {
 export interface TraceSample {
   id: string | null;
   parent: number | null;
+  /** It is the sender. */
+  origin?: boolean;
   depth: number;
-  hop_ms?: number;
+  hop_ms?: number | null;
   after_ms: number;
 }
 
@@ -191,8 +193,7 @@ export interface LocalTrace {
   verified_ms?: number | null;
   delivered_ms?: number | null;
   duplicates?: number;
-  forwarded?: { peer: string; how?: string; after_ms: number; had_it?: boolean }[];
-  dropped?: { reason: string; sentence?: string; times?: number } | null;
+  forwarded?: { peer: string; how?: string; after_ms: number; had_it?: boolean; not_sent?: boolean }[];
 }
 
 /** What others report. These are claims. */
@@ -215,6 +216,7 @@ export interface Trace {
   message: string;
   sender?: string;
   local?: LocalTrace | null;
+  dropped?: { reason: string; sentence?: string; times?: number } | null;
   network?: NetworkTrace | null;
 }
 

@@ -1,7 +1,7 @@
 import { usePoll } from "../api/poll";
 import type { ConfigValue, Limit, Status } from "../api/types";
 import { bytes, count, quantity, remote, words } from "../format";
-import { Badge, Missing, Title, type Tone } from "../parts/small";
+import { Badge, Missing, Prose, Title, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 
 const part = (limit: Limit) => (limit.used === null || limit.limit <= 0 ? null : limit.used / limit.limit);
@@ -17,8 +17,8 @@ const LIMITS: Column<Limit>[] = [
       <>
         <b>{words(remote(l.name, 80))}</b>
         <br />
-        <span class="muted small">{remote(l.help)}</span>
-        {(part(l) ?? 0) >= HIGH && l.when_high && <span class="warn small"> {remote(l.when_high)}</span>}
+        <span class="muted small"><Prose of={l.help} /></span>
+        {(part(l) ?? 0) >= HIGH && l.when_high && <span class="warn small"> <Prose of={l.when_high} /></span>}
       </>
     ),
   },
@@ -81,16 +81,16 @@ function Storage({ status }: { status: Status | null }) {
   const storage = status?.storage;
   if (!status || !storage) return null;
   const [tone, sentence]: [Tone, string] = storage.failed
-    ? ["bad", `Storage failed for good: ${remote(storage.failed)}`]
+    ? ["bad", `Storage failed for good: ${storage.failed}`]
     : storage.waits_for
-      ? ["warn", `The disk takes nothing for now: ${remote(storage.waits_for)}`]
+      ? ["warn", `The disk takes nothing for now: ${storage.waits_for}`]
       : storage.folder === null
         ? ["none", "In memory only: everything ends with the node."]
         : ["good", "The disk takes what it is given."];
   return (
     <section class="panel" aria-label="Storage">
       <header>
-        <Badge tone={tone}>{sentence}</Badge>
+        <Badge tone={tone}><Prose of={sentence} /></Badge>
       </header>
       <dl class="tiles">
         <div class="tile"><dt>Waiting for the disk</dt><dd>{count(storage.waiting_changes)}</dd></div>

@@ -4,12 +4,13 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use positron_networking::{LostPeer, NodeId, RecentDial, stats::PeerStats};
+use positron_networking::{LostPeer, RecentDial, stats::PeerStats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     app::App,
+    orders,
     refusal::{ErrorAnswer, Refusal},
 };
 
@@ -180,20 +181,22 @@ pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
 /// One peer, connected or not any more.
 #[utoipa::path(
     get, path = "/v1/peers/{id}", tag = "peers",
-    params(("id" = String, Path, description = "Its id", pattern = "^[0-9a-f]{64}$")),
+    params(("id" = String, Path, description = "Its id, or the first 16 characters of it",
+        pattern = "^[0-9a-f]{16}([0-9a-f]{48})?$")),
     responses(
         (status = 200, description = "As it is, or as it was.", body = PeerAnswer),
         (status = 400, description = "That is no id.", body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
         (status = 404, description = "It is not connected, nor was of late.", body = ErrorAnswer),
+        (status = 409, description = "Several ids begin so.", body = ErrorAnswer),
     )
 )]
 pub(crate) async fn peer(
     State(app): State<App>,
-    id: Result<Path<NodeId>, PathRejection>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<PeerAnswer>, Refusal> {
-    let Path(id) =
-        id.map_err(|_| Refusal::bad("bad_id", "the id of a node has 64 hexadecimal characters"))?;
+    let Path(id) = id.map_err(|_| Refusal::bad("bad_name", "the id of a node is plain text"))?;
+    let id = orders::peer(&app.node, &id).await?;
     let connected = app.node.stats().peers.into_iter().find(|peer| peer.node_id == id);
     if let Some(peer) = connected {
         return Ok(Json(PeerAnswer::Connected(peer)));
