@@ -54,6 +54,7 @@ pub mod reach;
 mod request;
 mod rotation;
 mod shutdown;
+mod standing;
 pub mod stats;
 mod streams;
 pub mod transport;
@@ -92,6 +93,10 @@ pub use positron_proto::{
 pub use positron_store::StoreError;
 pub use request::Request;
 pub use rotation::{RotateError, RotatedKey, rotate_key};
+pub use standing::{
+    LaneLevels, Level, PeerBounds, PeerDetail, PeerStanding, SessionBounds, StandingEvent,
+    StandingTotal,
+};
 pub use stats::{Ban, Banned, Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 

@@ -13,8 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, Readiness,
-    RecentDial, Request, RequestError,
+    Ban, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, PeerDetail,
+    Readiness, RecentDial, Request, RequestError,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -42,6 +42,29 @@ impl Node {
         // A node that stopped knows nobody.
         let _ = self.0.orders.send(Order::LostPeers { reply }).await;
         lost.await.unwrap_or_default()
+    }
+
+    /// Why the score of `peer` is what it is, and how near it is to each of its bounds. Whoever
+    /// is not connected has no bounds; a node that stopped knows nothing.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.report(bob.id(), "a block without a parent").await.unwrap();
+    /// let detail = alice.peer_detail(bob.id()).await.unwrap();
+    /// let why = detail.standing.totals.iter().find(|total| total.observation == "reported").unwrap();
+    /// assert!(why.times == 1 && why.change < 0.0);
+    /// let queued = detail.bounds.unwrap().session.queued_bytes;
+    /// assert!(queued.used < queued.limit);
+    /// # });
+    /// ```
+    pub async fn peer_detail(&self, peer: NodeId) -> Option<PeerDetail> {
+        let (reply, detail) = oneshot::channel();
+        self.0.orders.send(Order::PeerDetail { peer, reply }).await.ok()?;
+        detail.await.ok()
     }
 
     /// What came of the last 256 dials, the newest first.

@@ -425,6 +425,9 @@ pub const MAX_CONFIGURED_ADDRESS_BANS: usize = MAX_ADDRESS_BANS / 2;
 pub const MAX_BAN_WORDS: usize = 256;
 /// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Wrongs that are told of one peer to say why its score is what it is: a screen of them. With
+/// [`MAX_OBSERVED`] peers that is 10 MiB at the most.
+pub const MAX_ACCOUNT_EVENTS: usize = 16;
 /// Kinds of wrong, of all peers, whose audit events are being summed; beyond it they are dropped.
 pub const MAX_AUDIT_SUMS: usize = 1024;
 /// Trust events that storage keeps for one node; the oldest go first.

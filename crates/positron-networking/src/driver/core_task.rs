@@ -38,6 +38,7 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
+    standing::peer_detail,
     stats::{ApplicationStats, Unsent, bans, known_nodes, trusted},
 };
 
@@ -331,6 +332,9 @@ impl CoreTask {
             }
             Order::Trace { message, reply } => {
                 let _ = reply.send(self.core.trace(self.clock.now(), &message));
+            }
+            Order::PeerDetail { peer, reply } => {
+                let _ = reply.send(peer_detail(&self.core, self.clock.now(), peer));
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

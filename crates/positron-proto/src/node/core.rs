@@ -16,7 +16,7 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
-    view::{NodeView, PeerView},
+    view::{NodeView, PeerBounds, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
 use crate::{
@@ -100,6 +100,7 @@ impl NodeCore {
         let (session_dice, peers_dice) = (seed.stream("session"), seed.stream("peers"));
         let (configured, mut queues) = (config.peers.reserved.clone(), RoomQueues::default());
         let mut trust = Trust::new(config.trust, snapshot.standings, now)
+            .with_trail(snapshot.trust_events)
             .with_address_bans(snapshot.address_bans, now);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
@@ -229,6 +230,18 @@ impl NodeCore {
     /// What is known of the way of a message; nothing, if it never came or is forgotten.
     pub fn trace(&self, now: Now, message: &MessageId) -> Option<MessageTrace> {
         self.traces.trace(now, message)
+    }
+
+    /// How near `peer` is to each of its bounds; nothing, if it is not linked.
+    pub fn bounds_of(&self, now: Now, peer: &NodeId) -> Option<PeerBounds> {
+        let (requests, request_bytes) = self.requests.served_for(peer);
+        Some(PeerBounds {
+            session: self.sessions.bounds_of(peer)?,
+            work: self.work.level(now.mono, peer),
+            requests,
+            request_bytes,
+            streams: self.substreams.level_with(peer),
+        })
     }
 
     /// The next thing to be done outside; call until `None`.

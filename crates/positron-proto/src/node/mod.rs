@@ -61,6 +61,6 @@ pub use event::{Event, Outcome};
 pub use input::Input;
 pub use room_name::RoomName;
 pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
-pub use view::NodeView;
+pub use view::{NodeView, PeerBounds};
 
 use rooms::RoomQueues;

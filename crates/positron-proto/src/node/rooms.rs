@@ -25,7 +25,7 @@ use crate::{
         Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels, SuccessionMessage,
     },
     trace::{TraceConfig, TraceCounters, TraceEffect, TraceLevels, TraceMessage},
-    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels},
+    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustEvent, TrustLevels},
     wire::Malformed,
 };
 
@@ -86,6 +86,8 @@ pub struct Snapshot {
     pub reserved: Vec<Reservation>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
+    /// What they did to be made that of.
+    pub trust_events: Vec<TrustEvent>,
     /// Addresses where nobody is welcome.
     pub address_bans: Vec<AddressBan>,
     /// Keys that gave way to others.
@@ -114,18 +116,29 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 8] {
+    fn rooms(&mut self) -> [&mut dyn Remembered; 9] {
         let Self {
             numbers,
             gossip,
             peers,
             reserved,
             standings,
+            trust_events,
             address_bans,
             successions,
             deliveries,
         } = self;
-        [numbers, gossip, peers, reserved, standings, address_bans, successions, deliveries]
+        [
+            numbers,
+            gossip,
+            peers,
+            reserved,
+            standings,
+            trust_events,
+            address_bans,
+            successions,
+            deliveries,
+        ]
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
+    metric::Level,
     peers::{Bootstrap, BootstrapState, Reservation},
     reason::Reason,
     session::sessions,
@@ -36,6 +37,22 @@ impl PeerView {
             session,
         }
     }
+}
+
+/// How near one linked peer is to each of its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PeerBounds {
+    /// What waits for it, and what of it is not complete.
+    #[serde(flatten)]
+    pub session: sessions::SessionBounds,
+    /// Work that it made, in bytes to be read: beyond the limit its link is not read for a moment.
+    pub work: Level,
+    /// Requests of it that wait for an answer.
+    pub requests: Level,
+    /// Their bytes.
+    pub request_bytes: Level,
+    /// Streams with it.
+    pub streams: Level,
 }
 
 /// What is on its way to the disk.

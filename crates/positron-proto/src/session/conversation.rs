@@ -3,7 +3,7 @@
 
 use super::{
     carrier::Draft,
-    contract::{Flow, NotSent},
+    contract::{Flow, LaneLevels, NotSent},
     fault::LinkFault,
     keep_alive::Waiting,
     pace::Pace,
@@ -16,6 +16,7 @@ use crate::{
         MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES,
         REACH_PATIENCE,
     },
+    metric::Level,
     time::Instant,
     wire::{
         body::Body,
@@ -54,8 +55,6 @@ pub(super) struct Conversation {
     incoming: Vec<ReceiveLane>,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
-    /// Those of them that are bulk.
-    bulk: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
     /// Since the queues were more than half full, until a step was taken.
@@ -116,7 +115,6 @@ impl Conversation {
             outgoing: [const { SendLane::new() }; Lane::KNOWN.len()],
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
-            bulk: (0, 0),
             unsent: 0,
             clog: None,
             pace: Pace::new(now),
@@ -188,9 +186,6 @@ impl Conversation {
             self.pace.handle_progress(now);
         }
         self.queued = (self.queued.0 + body.len(), self.queued.1 + 1);
-        if lane == Lane::BULK {
-            self.bulk = (self.bulk.0 + body.len(), self.bulk.1 + 1);
-        }
         self.unsent += body.len();
         if self.clog.is_none() && self.is_half_full() {
             self.clog = Some(Clog::new(now));
@@ -207,7 +202,7 @@ impl Conversation {
 
     /// Bytes that [`Lane::BULK`] takes now.
     pub(super) const fn bulk_room(&self) -> usize {
-        let (bytes, messages) = self.bulk;
+        let (bytes, messages) = self.bulk();
         if messages >= MAX_PEER_QUEUE_MESSAGES {
             return 0;
         }
@@ -215,7 +210,31 @@ impl Conversation {
     }
 
     const fn queued_but_bulk(&self) -> (usize, usize) {
-        (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
+        let bulk = self.bulk();
+        (self.queued.0 - bulk.0, self.queued.1 - bulk.1)
+    }
+
+    const fn bulk(&self) -> (usize, usize) {
+        self.outgoing[Lane::BULK.index()].queued()
+    }
+
+    /// What waits in each lane, beside the most that can.
+    pub(super) fn lane_levels(&self) -> impl Iterator<Item = LaneLevels> {
+        Lane::KNOWN.into_iter().zip(&self.outgoing).map(|(lane, outgoing)| {
+            let (bytes, messages) = outgoing.queued();
+            let most = if lane == Lane::BULK { MAX_BULK_QUEUE_BYTES } else { MAX_PEER_QUEUE_BYTES };
+            LaneLevels {
+                lane: lane.name(),
+                bytes: Level::new(bytes, most),
+                messages: Level::new(messages, MAX_PEER_QUEUE_MESSAGES),
+            }
+        })
+    }
+
+    /// What waits in all lanes but [`Lane::BULK`], which share one limit: bytes and messages.
+    pub(super) fn shared_levels(&self) -> (Level, Level) {
+        let (bytes, messages) = self.queued_but_bulk();
+        (Level::new(bytes, MAX_PEER_QUEUE_BYTES), Level::new(messages, MAX_PEER_QUEUE_MESSAGES))
     }
 
     /// Until when the peer is waited for although its queues are long: it is at a standstill then,
@@ -326,9 +345,6 @@ impl Conversation {
                 self.unsent -= gone.len;
             }
             self.queued = (self.queued.0 - gone.len, self.queued.1 - 1);
-            if lane == Lane::BULK {
-                self.bulk = (self.bulk.0 - gone.len, self.bulk.1 - 1);
-            }
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }

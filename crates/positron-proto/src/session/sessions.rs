@@ -5,9 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
-    LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig,
-    SessionCounters, SessionEffect, SessionLevels, SessionView,
+    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LaneLevels,
+    LinkDown, LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading,
+    SessionBounds, SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
     carrier::CarrierEvent,
@@ -463,6 +463,22 @@ impl Sessions {
             let link = self.links.table.link(link)?;
             let (peer, since, rtt) = (link.peer, link.since, link.keep_alive.rtt());
             Some(SessionView { peer, since, rtt, queued_bytes, transport: link.kind })
+        })
+    }
+
+    /// How near the session with `peer` is to each of its bounds; none without a link.
+    pub fn bounds_of(&self, peer: &NodeId) -> Option<SessionBounds> {
+        let conversation = self.conversations.get(peer)?;
+        let link = self.links.table.link(self.link_of(peer)?)?;
+        let (queued_bytes, queued_messages) = conversation.shared_levels();
+        let (partial_messages, partial_bytes) = link.partial_levels();
+        let lanes = conversation.lane_levels().collect();
+        Some(SessionBounds {
+            lanes,
+            queued_bytes,
+            queued_messages,
+            partial_messages,
+            partial_bytes,
         })
     }
 
