@@ -393,6 +393,21 @@ describe("the page", { skip }, () => {
     });
   });
 
+  test("a peer shows what made its score with weight and age, and how near it is to its bounds", async () => {
+    const of = world({ peers: 3 });
+    await story(of, async (page) => {
+      await visit(page, `peers/${of.live[1].node_id}`);
+      await page.locator(".why li", { hasText: /\+0\.0812\s*Valid message 812 ×, last \d+ s ago/ }).waitFor();
+      await page.locator(".why li", { hasText: /−0\.0500\s*Reported → 0\.410, 6 min/ }).waitFor();
+      const rows = page.getByRole("table", { name: "Bounds of the peer" }).locator("tbody tr");
+      await rows.filter({ hasText: /Streams2128 ?2 %/ }).waitFor();
+      await visit(page, "limits");
+      await page.getByLabel("Peer", { exact: true }).selectOption(of.live[2].node_id);
+      await rows.filter({ hasText: "Lane gossip: bytes" }).waitFor();
+      assert.deepEqual(await violations(page), []);
+    });
+  });
+
   test("without traces the gossip view says so in words", async () => {
     await story(world({ peers: 3, traces: false }), async (page) => {
       await visit(page, "gossip");

@@ -201,9 +201,20 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
       if (what === "trace" && traces && sentAt > 0) return method === "POST" ? { status: 202, body: {} } : trace(id);
       const peer = what === "peers" && live.find((one) => one.node_id === id);
       if (peer) {
-        return { ...peer, why: [
-          { at: iso(40), what: text("delivered a message that was asked for"), change: 0.005, score: peer.trust_score },
-          { at: iso(400), what: "answered late", change: -0.02, score: peer.trust_score - 0.005 }] };
+        const level = (used, limit) => ({ used, limit });
+        return {
+          ...peer,
+          why: {
+            trust_score: peer.trust_score, initial_score: 0.5, ban_below: 0.1, max_score: 1, banned_until: null, banned_for: null, since: iso(uptime()), opening_score: 0.5,
+            totals: [{ observation: "valid_message", times: 812, change: 0.0812, last_at: iso(3) }, { observation: text("reported"), times: 2, change: -0.1, last_at: iso(400) }],
+            drift: 0.0021, recent: [{ at: iso(400), observation: text("reported"), change: -0.05, score: 0.41 }],
+          },
+          bounds: {
+            lanes: ["control", "gossip", "direct", "large_gossip", "bulk"].map((lane) => ({ lane, bytes: level(1200, 4_194_304), messages: level(3, 1024) })),
+            queued_bytes: level(6000, 4_194_304), queued_messages: level(15, 1024), partial_messages: level(0, 5), partial_bytes: level(0, 1_048_576),
+            work: level(300, 262_144), requests: level(1, 64), request_bytes: level(90, 1_048_576), streams: level(2, 128),
+          },
+        };
       }
       const gone = what === "peers" && lost.find((one) => one.node_id === id);
       if (gone) return gone;

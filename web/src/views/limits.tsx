@@ -1,8 +1,10 @@
+import { useState } from "preact/hooks";
 import { usePoll } from "../api/poll";
-import type { ConfigValue, Limit, Status } from "../api/types";
-import { bytes, count, quantity, remote, words } from "../format";
+import type { ConfigValue, Limit, Peer, PeerDetail, Peers, Status } from "../api/types";
+import { bytes, count, quantity, remote, shortId, words } from "../format";
 import { Badge, Missing, Prose, Title, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
+import { Bounds } from "./standing";
 
 const part = (limit: Limit) => (limit.used === null || limit.limit <= 0 ? null : limit.used / limit.limit);
 
@@ -62,6 +64,7 @@ export function Limits() {
           <Missing refusal={limits.refusal} what="its bounds" />
         )}
       </section>
+      <PeerLimits />
       <section class="panel">
         <header>
           <h2>Configuration</h2>
@@ -75,6 +78,32 @@ export function Limits() {
       </section>
     </div>
   );
+}
+
+/** Of one peer: of the one for whom most waits, until another one is chosen. */
+function PeerLimits() {
+  const peers = usePoll<Peers>("/v1/peers", 2000).value?.peers ?? [];
+  const [wish, setWish] = useState<string | null>(null);
+  const most = peers.reduce<Peer | null>((a, b) => (a && a.queued_bytes >= b.queued_bytes ? a : b), null);
+  const chosen = peers.find((peer) => peer.node_id === wish) ?? most;
+  if (!chosen) return null;
+  return (
+    <section class="panel">
+      <header>
+        <h2>Bounds of one peer</h2>
+        <select class="input right mono" aria-label="Peer" value={chosen.node_id} onChange={(event) => setWish(event.currentTarget.value)}>
+          {peers.map((peer) => <option key={peer.node_id} value={peer.node_id}>{remote(shortId(peer.node_id))}</option>)}
+        </select>
+      </header>
+      <OnePeer id={chosen.node_id} />
+    </section>
+  );
+}
+
+function OnePeer({ id }: { id: string }) {
+  const answer = usePoll<PeerDetail>(`/v1/peers/${encodeURIComponent(id)}`, 3000);
+  if (!answer.value) return <Missing refusal={answer.refusal} what="how near this peer is to its bounds" />;
+  return answer.value.bounds ? <Bounds of={answer.value.bounds} /> : null;
 }
 
 function Storage({ status }: { status: Status | null }) {

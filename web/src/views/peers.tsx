@@ -6,6 +6,7 @@ import { bytes, clock, ms, remote, sentence, shortId, span, trustWord, words } f
 import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Prose, Segments, Title, type Said, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { go } from "../route";
+import { Bounds, Why } from "./standing";
 
 type Tab = "live" | "lost" | "dials" | "bans";
 
@@ -276,23 +277,8 @@ function Detail(props: { id: string; lost: Lost[]; ban: (whom: string) => void }
           <dd><Badge tone={trustTone(peer.trust_score)}>{`${trustWord(peer.trust_score)} ${peer.trust_score.toFixed(3)}`}</Badge></dd>
         </dl>
       )}
-      {live && (
-        <div class="pad stack close">
-          <h3>Why this score</h3>
-          {(peer.why ?? []).length === 0 ? (
-            <p class="muted small">Nothing has moved it yet: it is where every newcomer begins.</p>
-          ) : (
-            <ul class="why">
-              {peer.why!.map((one, i) => (
-                <li key={i}>
-                  <span class={`num ${one.change < 0 ? "bad" : "good"}`}>{one.change < 0 ? "−" : "+"}{Math.abs(one.change).toFixed(3)}</span>
-                  <span>{words(remote(one.what))} <span class="muted">→ {one.score.toFixed(2)}, {clock(one.at)}</span></span>
-                </li>
-              ))}
-            </ul>
-          )}
-        </div>
-      )}
+      {peer?.why && <Why of={peer.why} />}
+      {live && peer.bounds && <Bounds of={peer.bounds} />}
       {ended.length > 0 && (
         <div class="pad stack close">
           <h3>How earlier sessions ended</h3>

@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod peers;
+pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod told;
 pub(crate) mod topology;

@@ -229,6 +229,36 @@ async fn a_number_has_no_more_decimals_than_it_means() {
 }
 
 #[tokio::test]
+async fn a_peer_is_told_with_what_made_its_score_and_how_near_it_is_to_its_bounds() {
+    let api = Fixture::new().await;
+    let other = Node::start(NetworkConfig::loopback()).await.unwrap();
+    other.join(&api.node.listen_addresses()[0].to_string()).await.unwrap();
+    api.node.report(other.id(), "no block").await.unwrap();
+    api.node.stats_now().await;
+    let asked = format!("/v1/peers/{}", other.id());
+    let answer = api.get(&asked).await;
+    is_described(&description(), "get", "/v1/peers/{id}", &answer);
+    let told = answer.json();
+    let wrong = &told["why"]["recent"][0];
+    assert!(wrong["observation"] == "reported" && wrong["change"].as_f64() < Some(0.0), "{told}");
+    let number = |of: &Value| of.as_f64().unwrap();
+    let why = &told["why"];
+    let changes: f64 =
+        why["totals"].as_array().unwrap().iter().map(|one| number(&one["change"])).sum();
+    let sum = number(&why["opening_score"]) + changes + number(&why["drift"]);
+    assert!((sum - number(&why["trust_score"])).abs() < 0.001, "{why}");
+    for level in ["queued_bytes", "requests", "streams", "work"] {
+        let level = &told["bounds"][level];
+        assert!(number(&level["used"]) <= number(&level["limit"]), "{told}");
+    }
+    assert!(!told["bounds"]["lanes"].as_array().unwrap().is_empty());
+    api.node.disconnect(other.id()).await.unwrap();
+    api.node.stats_now().await;
+    let lost = api.get(&asked).await.json();
+    assert!(lost["bounds"].is_null() && lost["why"]["recent"][0] == *wrong, "{lost}");
+}
+
+#[tokio::test]
 async fn the_first_sixteen_characters_name_a_peer_wherever_one_is_named() {
     let api = Fixture::new().await;
     let other = Node::start(NetworkConfig::loopback()).await.unwrap();
