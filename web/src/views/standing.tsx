@@ -11,7 +11,7 @@ export function Why({ of }: { of: Standing }) {
     <div class="pad stack close">
       <h3>Why this score</h3>
       <p class="small muted">
-        It was {of.opening_score.toFixed(3)} on {clock(of.since)}; a stranger has {of.initial_score.toFixed(2)}, below {of.ban_below.toFixed(2)} it is banned.
+        It was {of.opening_score.toFixed(3)} at {clock(of.since)}; a stranger has {of.initial_score.toFixed(2)}, below {of.ban_below.toFixed(2)} it is banned.
       </p>
       <ul class="why">
         {of.totals.map((one) => (
