@@ -4,7 +4,7 @@ use positron_proto::{
     id::NodeId,
     node::NodeCore,
     shown::ratio,
-    time::Now,
+    time::{Now, WallTime},
     trust::{TrustAccount, TrustEvent, TrustTotal},
 };
 pub use positron_proto::{
@@ -95,7 +95,7 @@ impl From<TrustAccount> for PeerStanding {
             initial_score: ratio(account.initial),
             ban_below: ratio(account.threshold),
             max_score: ratio(account.max),
-            banned_until: account.standing.banned_until.map(|until| until.rfc3339()),
+            banned_until: account.standing.banned_until.map(WallTime::rfc3339),
             banned_for: account.refused_for.map(|why| why.to_string()),
             since: account.since.rfc3339(),
             opening_score: ratio(account.opening),
