@@ -127,6 +127,9 @@ async fn every_route_says_what_it_answers_to_whom_it_does_not_know() {
     }
 }
 
+/// The head of a request.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// Whoever asks how: each answer is one that the route describes.
 #[tokio::test]
 async fn every_way_of_asking_has_an_answer_that_is_described() {
@@ -137,7 +140,7 @@ async fn every_way_of_asking_has_an_answer_that_is_described() {
     let json = ("Content-Type", "application/json");
     let (host, close, bearer) =
         (("Host", &*place), ("Connection", "close"), ("Authorization", &*token));
-    let ways: [(&str, &str, &[(&str, &str)], &str); 9] = [
+    let ways: [(&str, &str, Fields<'_>, &str); 9] = [
         ("granted", "", &[host, close, bearer, json], "{}"),
         ("no JSON", "", &[host, close, bearer], "x"),
         ("no object", "", &[host, close, bearer, json], "[]"),
