@@ -9,21 +9,21 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::IntoResponse,
-    routing::{get, post},
 };
 use positron_networking::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
+use utoipa::ToSchema;
 
 use crate::{
     door::{Door, NotLoopback},
     gate,
     moment::rfc3339,
-    page,
+    offers::{Offers, Serves},
     reel::Reel,
     refusal::Refusal,
-    routes::told::Told,
+    routes::{health, told::Told},
     server::{ServerError, serve_bearers},
     token::Token,
 };
@@ -137,7 +137,8 @@ impl NetworkServer {
         let unbound = |error| ServerError::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
-        let door = Door::Bearer { token: Arc::new(token.clone()), address };
+        let told_by = "the command that shows this network printed the address with the token";
+        let door = Door::Bearer { token: Arc::new(token.clone()), address, told_by };
         let router =
             router(Shown { network, reel }).layer(middleware::from_fn_with_state(door, gate::pass));
         let task = tokio::spawn(serve_bearers(listener, router));
@@ -164,18 +165,21 @@ struct Shown {
 }
 
 fn router(shown: Shown) -> Router {
-    Router::new()
-        .route("/livez", get(async || Json(json!({ "live": true }))))
-        .route("/v1/topology", get(topology))
-        .route("/v1/recording", get(recording))
-        .route("/v1/actions/partition", post(partition))
-        .route("/v1/actions/heal", post(heal))
-        .route("/v1/actions/kill", post(kill))
-        .route("/v1/actions/start", post(start))
-        .route("/v1/actions/slow", post(slow))
-        .fallback(page::answer)
-        .method_not_allowed_fallback(gate::wrong_method)
-        .with_state(shown)
+    let is_over = shown.reel.is_over();
+    let offers = Offers::of(if is_over { Serves::Recording } else { Serves::Network })
+        .get("/livez", health::livez)
+        .get("/v1/topology", topology)
+        .get("/v1/recording", recording);
+    if is_over {
+        return offers.into_router(shown);
+    }
+    offers
+        .post("/v1/actions/partition", partition)
+        .post("/v1/actions/heal", heal)
+        .post("/v1/actions/kill", kill)
+        .post("/v1/actions/start", start)
+        .post("/v1/actions/slow", slow)
+        .into_router(shown)
 }
 
 async fn topology(State(shown): State<Shown>) -> Json<Value> {
@@ -210,23 +214,23 @@ struct Done {
 }
 
 /// Nothing else is to be said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NoBody {}
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PartBody {
     part: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NodeBody {
     node: usize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SlowBody {
     ms: u64,
@@ -240,7 +244,10 @@ async fn partition(
     Told(PartBody { part }): Told<PartBody>,
 ) -> Result<Json<Done>, Refusal> {
     if !(part > 0.0 && part < 1.0) {
-        return Err(Refusal::bad("bad_part", "`part` is above 0 and below 1"));
+        return Err(Refusal::bad(
+            "bad_part",
+            format!("`part` is {part}; it is above 0 and below 1"),
+        ));
     }
     shown.act("partitioned", NetworkAction::Partition { part })
 }
@@ -271,7 +278,7 @@ async fn slow(
     Told(SlowBody { ms }): Told<SlowBody>,
 ) -> Result<Json<Done>, Refusal> {
     if ms > MAX_SLOW_MS {
-        let sentence = format!("`ms` is {MAX_SLOW_MS} at most");
+        let sentence = format!("`ms` is {ms}; it is {MAX_SLOW_MS} at most");
         return Err(Refusal::bad("too_slow", sentence));
     }
     shown.act("slowed", NetworkAction::Slow { ms })
@@ -292,7 +299,7 @@ impl Shown {
     ) -> Result<Json<Done>, Refusal> {
         let nodes = self.network.picture().nodes.len();
         if node >= nodes {
-            let sentence = format!("there are {nodes} nodes, counted from 0");
+            let sentence = format!("`node` is {node}; there are {nodes}, counted from 0");
             return Err(Refusal::unknown("unknown_node", sentence));
         }
         self.act(done, action)

@@ -68,7 +68,7 @@ impl Refusal {
         self
     }
 
-    fn stopping() -> Self {
+    pub(crate) fn stopping() -> Self {
         Self::unavailable("stopping", "the node is stopping")
     }
 }

@@ -112,7 +112,7 @@ impl Server {
         let ApiPort { listener, address } = port;
         let token = Arc::new(Token::of(folder).map_err(ServerError::Token)?);
         self.app.listens_at(address);
-        let router = self.router(Door::Bearer { token, address });
+        let router = self.router(Door::Bearer { token, address, told_by: TOKEN_IS_TOLD_BY });
         self.tasks.push(tokio::spawn(serve_bearers(listener, router)));
         Ok(address)
     }
@@ -146,6 +146,9 @@ impl Drop for Server {
         }
     }
 }
+
+const TOKEN_IS_TOLD_BY: &str = "`positron-net dashboard` prints the address with the token, which \
+                                is in api.token in the data folder";
 
 /// Connections end with this task.
 async fn serve_owner(listener: UnixListener, router: Router) {

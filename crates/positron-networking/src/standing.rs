@@ -3,6 +3,7 @@
 use positron_proto::{
     id::NodeId,
     node::NodeCore,
+    shown::ratio,
     time::{Now, WallTime},
     trust::{TrustAccount, TrustEvent, TrustTotal},
 };
@@ -90,16 +91,16 @@ pub(crate) fn peer_detail(core: &NodeCore, now: Now, node_id: NodeId) -> PeerDet
 impl From<TrustAccount> for PeerStanding {
     fn from(account: TrustAccount) -> Self {
         Self {
-            trust_score: account.standing.score,
-            initial_score: account.initial,
-            ban_below: account.threshold,
-            max_score: account.max,
+            trust_score: ratio(account.standing.score),
+            initial_score: ratio(account.initial),
+            ban_below: ratio(account.threshold),
+            max_score: ratio(account.max),
             banned_until: account.standing.banned_until.map(WallTime::rfc3339),
             banned_for: account.refused_for.map(|why| why.to_string()),
             since: account.since.rfc3339(),
-            opening_score: account.opening,
+            opening_score: ratio(account.opening),
             totals: account.totals.iter().map(StandingTotal::from).collect(),
-            drift: account.drift,
+            drift: ratio(account.drift),
             recent: account.recent.iter().rev().map(StandingEvent::from).collect(),
         }
     }
@@ -110,7 +111,7 @@ impl From<&TrustTotal> for StandingTotal {
         Self {
             observation: total.observation.name(),
             times: total.times,
-            change: total.change,
+            change: ratio(total.change),
             last_at: total.last.rfc3339(),
         }
     }
@@ -121,8 +122,8 @@ impl From<&TrustEvent> for StandingEvent {
         Self {
             at: event.at.rfc3339(),
             observation: event.observation.name(),
-            change: event.change,
-            score: event.score,
+            change: ratio(event.change),
+            score: ratio(event.score),
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
+//! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! netgroup · subnet                     addresses that count as one · that begin alike
@@ -42,6 +43,7 @@ pub mod reason;
 pub mod request;
 pub mod rng;
 pub mod session;
+pub mod shown;
 pub mod standings;
 pub mod storage;
 pub mod stream;

@@ -126,7 +126,7 @@ pub(crate) struct ReserveBody {
     /// Where it is, besides where it says that it is.
     #[serde(default)]
     #[schema(value_type = String, required = false)]
-    address: Option<SocketAddr>,
+    address: Option<String>,
 }
 
 /// Who did wrong.
@@ -230,9 +230,6 @@ pub(crate) async fn disconnect(State(app): State<App>, Told(told): Told<PeerBody
 )]
 pub(crate) async fn ban(State(app): State<App>, Told(told): Told<BanBody>) -> Done {
     let _turn = app.turn()?;
-    if told.seconds == Some(0) {
-        return Err(Refusal::bad("bad_seconds", "a ban of 0 seconds is none"));
-    }
     let node = &app.node;
     let whom = orders::named(node, &told.whom).await?;
     let lasts = told.seconds.map_or(Duration::MAX, Duration::from_secs);
@@ -269,8 +266,16 @@ pub(crate) async fn unban(State(app): State<App>, Told(told): Told<UnbanBody>) -
 pub(crate) async fn reserve(State(app): State<App>, Told(told): Told<ReserveBody>) -> Done {
     let _turn = app.turn()?;
     let peer = orders::peer(&app.node, &told.peer).await?;
-    app.node.reserve(peer, told.address).await?;
+    let address = told.address.as_deref().map(address).transpose()?;
+    app.node.reserve(peer, address).await?;
     Ok(Json(DoneAnswer::to("reserved", Named::Node(peer))))
+}
+
+fn address(text: &str) -> Result<SocketAddr, Refusal> {
+    text.parse().map_err(|_| {
+        let sentence = format!("{text:?} is no address: ip:port was expected");
+        Refusal::bad("bad_address", sentence)
+    })
 }
 
 /// Keeps no slot for a peer any more.

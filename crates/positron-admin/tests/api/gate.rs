@@ -232,10 +232,10 @@ async fn what_is_asked_wrongly_is_answered_by_what_is_wrong() {
 
     for (line, status, code) in [
         ("GET /v1/nothing", 404, "no_such_route"),
-        ("GET /v1", 404, "no_such_route"),
+        ("GET /v1x", 404, "no_such_route"),
         ("GET /v1/peers/", 404, "no_such_route"),
-        ("GET /v1/peers/bob", 400, "bad_id"),
-        ("GET /v1/peers/%ff", 400, "bad_id"),
+        ("GET /v1/peers/bob", 400, "bad_name"),
+        ("GET /v1/peers/%ff", 400, "bad_name"),
         ("GET /v1/history?last=0", 400, "bad_parameter"),
         ("GET /v1/history?last=many", 400, "bad_parameter"),
         ("GET /metrics?collect=everything", 400, "bad_parameter"),

@@ -1,10 +1,8 @@
 //! `positron-net events`: what happens to the running node.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use clap::Args;
-use positron_admin::rfc3339;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
@@ -17,8 +15,7 @@ use crate::{
 };
 
 /// Tells what happens to the running node, a line each, until it stops or Ctrl-C: the time first,
-/// then what happened, to whom and where, and what else there is to it. With --json each line is
-/// the event as JSON, in the same order.
+/// then what happened, and what else there is to it. With --json each line is the event as JSON.
 #[derive(Args, Debug)]
 pub(crate) struct EventsOptions {
     #[command(flatten)]
@@ -35,21 +32,14 @@ impl EventsOptions {
     fn follow(&self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let running = Running::of(&self.selector, terminal)?;
         let mut events = running.events()?;
-        while let Some((name, event)) =
-            events.next_event().map_err(|error| running.failure(error))?
-        {
-            let at = match &event["at"] {
-                // A node of an earlier version does not say when: it is told as it happens.
-                Value::Null => rfc3339(SystemTime::now()).into(),
-                at => at.clone(),
-            };
+        while let Some(event) = events.next_event().map_err(|error| running.failure(error))? {
+            let unwritable =
+                |error| Failure::new(Exit::Internal, "cannot write the event").because(error);
             if global.json {
-                let line = json_line(&Line(in_order(&at, &event))).map_err(|error| {
-                    Failure::new(Exit::Internal, "cannot write the event").because(error)
-                })?;
-                terminal.data(line)?;
+                terminal.data(json_line(&event).map_err(unwritable)?)?;
             } else {
-                terminal.data(in_words(&name, &at, &event))?;
+                let event = serde_json::from_str(event.get()).map_err(unwritable)?;
+                terminal.data(in_words(&event))?;
             }
         }
         terminal.message("the node stopped");
@@ -57,38 +47,20 @@ impl EventsOptions {
     }
 }
 
-/// The fields of an event in the order in which they are told: the time first, then what it is, who
-/// and where, and whatever else there is by its name.
-fn in_order<'a>(at: &'a Value, event: &'a Value) -> Vec<(&'a str, &'a Value)> {
-    const FIRST: [&str; 9] =
-        ["at", "event", "type", "peer", "node", "address", "addresses", "direction", "by"];
-    let fields = || event.as_object().into_iter().flatten().filter(|(key, _)| *key != "at");
-    let place = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
-    let mut all: Vec<(&str, &Value)> = fields().map(|(key, value)| (key.as_str(), value)).collect();
-    all.push(("at", at));
-    all.sort_by_key(|(key, _)| (place(key), *key));
-    all
-}
-
-/// An event as JSON, in its order.
-struct Line<'a>(Vec<(&'a str, &'a Value)>);
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.0.iter().copied())
-    }
-}
-
-/// The time, the name of the event, and what else there is to it.
-fn in_words(name: &str, at: &Value, event: &Value) -> String {
-    let mut words = format!("{}  {}", sanitised(at.as_str().unwrap_or("-")), sanitised(name));
-    let told = ["at", "event", "type", "id", "age_s"];
-    for (key, value) in in_order(at, event).into_iter().filter(|(key, _)| !told.contains(key)) {
+/// When, what, and what else there is to it.
+fn in_words(event: &Value) -> String {
+    let text = |key: &str| sanitised(event[key].as_str().unwrap_or_default());
+    let mut words = format!("{}  {}", text("at"), text("type"));
+    let rest = event.as_object().into_iter().flatten();
+    for (key, value) in rest.filter(|(key, _)| !SAID_BEFORE.contains(&key.as_str())) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         words += &format!("  {}: {}", sanitised(key), sanitised(&value));
     }
     words
 }
+
+/// What every event has. People who read along need no id, and see how old it is.
+const SAID_BEFORE: [&str; 4] = ["id", "type", "at", "age_s"];
 
 #[cfg(test)]
 mod tests {
@@ -98,10 +70,13 @@ mod tests {
 
     #[test]
     fn what_others_wrote_moves_no_cursor() {
-        let event = json!({ "event": "address_banned", "reason": "\u{1b}[2J", "others": 7 });
+        let event = json!({
+            "id": 9, "type": "address_banned", "at": "2026-11-27T15:50:57.1Z", "age_s": 0.25,
+            "reason": "\u{1b}[2J", "others": 7,
+        });
         assert_eq!(
-            in_words("address_banned", &json!("then"), &event),
-            "then  address_banned  others: 7  reason: \\u{1b}[2J"
+            in_words(&event),
+            "2026-11-27T15:50:57.1Z  address_banned  others: 7  reason: \\u{1b}[2J"
         );
     }
 
