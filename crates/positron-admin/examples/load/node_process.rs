@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use positron_admin::{Server, Surroundings, Token};
+use positron_admin::{ApiPort, Server, Surroundings, Token};
 use positron_networking::{NetworkConfig, Node};
 
 /// What makes this program such a node.
@@ -81,7 +81,8 @@ pub(crate) async fn be() -> Result<(), Box<dyn Error>> {
     let config = NetworkConfig { min_peers: 0, ..NetworkConfig::loopback() };
     let node = Node::start(config).await?;
     let mut server = Server::new(node.clone(), Surroundings::default());
-    let api = server.listen_at("127.0.0.1:0".parse()?, false, folder.path()).await?;
+    let port = ApiPort::bind("127.0.0.1:0".parse()?, false).await?;
+    let api = server.listen_at(port, folder.path())?;
     let token = Token::of(folder.path())?;
     println!("{api} {} {}", node.listen_addresses()[0], token.reveal());
     let (orders, mut made) = tokio::sync::mpsc::channel(1);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use positron_admin::{NetworkAction, NetworkPicture, NetworkServer, Reel, SimulatedNetwork};
+use positron_admin::{
+    Ability, NetworkAction, NetworkLink, NetworkPicture, NetworkServer, Reel, SimulatedNetwork,
+};
 use positron_networking::NodeId;
 use serde_json::Value;
 
@@ -15,7 +17,14 @@ struct Still;
 impl SimulatedNetwork for Still {
     fn picture(&self) -> NetworkPicture {
         let nodes = [1, 2].map(|n| (NodeId::from_bytes([n; 32]), true));
-        NetworkPicture { nodes: nodes.into(), links: vec![(0, 1)] }
+        NetworkPicture {
+            nodes: nodes.into(),
+            links: vec![NetworkLink { a: 0, b: 1, rtt_ms: None }],
+        }
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &[]
     }
 
     fn act(&self, _: NetworkAction) -> Result<(), String> {

@@ -79,23 +79,4 @@ mod tests {
             "2026-11-27T15:50:57.1Z  address_banned  others: 7  reason: \\u{1b}[2J"
         );
     }
-
-    #[test]
-    fn the_time_is_first_and_the_fields_keep_their_order() {
-        let at = json!("2026-11-27T15:50:57.100Z");
-        let event = json!({
-            "event": "peer_joined", "direction": "outbound", "address": "192.0.2.1:1",
-            "at": "2026-11-27T15:50:57.100Z", "id": 7, "peer": "ab", "addresses": [],
-        });
-        assert_eq!(
-            in_words("peer_joined", &at, &event),
-            "2026-11-27T15:50:57.100Z  peer_joined  peer: ab  address: 192.0.2.1:1  \
-             addresses: []  direction: outbound"
-        );
-        let line = json_line(&Line(in_order(&at, &event))).unwrap();
-        let start =
-            r#"{"at":"2026-11-27T15:50:57.100Z","event":"peer_joined","peer":"ab","address""#;
-        assert!(line.starts_with(start), "{line}");
-        assert!(line.ends_with(r#""direction":"outbound","id":7}"#), "{line}");
-    }
 }
