@@ -262,7 +262,7 @@ impl NodeCore {
 
     /// When the node wants [`Input::Timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        [
+        let rooms = [
             (self.sessions.poll_timeout(), Wake::Session),
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
@@ -275,10 +275,15 @@ impl NodeCore {
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
             (self.unclogged_at, Wake::Publisher),
-        ]
-        .into_iter()
-        .filter_map(|(at, why)| Some((at?, why)))
-        .min()
+        ];
+        let mut first = None;
+        for (at, why) in rooms {
+            // Of two at one time the first of them, in the order of `Wake`.
+            if let Some(at) = at.filter(|at| first.is_none_or(|(first, _)| *at < first)) {
+                first = Some((at, why));
+            }
+        }
+        first
     }
 
     /// Who this is.

@@ -55,6 +55,8 @@ pub(super) struct Conversation {
     incoming: Vec<ReceiveLane>,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
+    /// Those of them that are bulk.
+    bulk: (usize, usize),
     /// Bytes in all outgoing queues that were not put on the present link.
     unsent: usize,
     /// Since the queues were more than half full, until a step was taken.
@@ -115,6 +117,7 @@ impl Conversation {
             outgoing: [const { SendLane::new() }; Lane::KNOWN.len()],
             incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
             queued: (0, 0),
+            bulk: (0, 0),
             unsent: 0,
             clog: None,
             pace: Pace::new(now),
@@ -186,6 +189,9 @@ impl Conversation {
             self.pace.handle_progress(now);
         }
         self.queued = (self.queued.0 + body.len(), self.queued.1 + 1);
+        if lane == Lane::BULK {
+            self.bulk = (self.bulk.0 + body.len(), self.bulk.1 + 1);
+        }
         self.unsent += body.len();
         if self.clog.is_none() && self.is_half_full() {
             self.clog = Some(Clog::new(now));
@@ -202,7 +208,7 @@ impl Conversation {
 
     /// Bytes that [`Lane::BULK`] takes now.
     pub(super) const fn bulk_room(&self) -> usize {
-        let (bytes, messages) = self.bulk();
+        let (bytes, messages) = self.bulk;
         if messages >= MAX_PEER_QUEUE_MESSAGES {
             return 0;
         }
@@ -210,12 +216,7 @@ impl Conversation {
     }
 
     const fn queued_but_bulk(&self) -> (usize, usize) {
-        let bulk = self.bulk();
-        (self.queued.0 - bulk.0, self.queued.1 - bulk.1)
-    }
-
-    const fn bulk(&self) -> (usize, usize) {
-        self.outgoing[Lane::BULK.index()].queued()
+        (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
     }
 
     /// What waits in each lane, beside the most that can.
@@ -345,6 +346,9 @@ impl Conversation {
                 self.unsent -= gone.len;
             }
             self.queued = (self.queued.0 - gone.len, self.queued.1 - 1);
+            if lane == Lane::BULK {
+                self.bulk = (self.bulk.0 - gone.len, self.bulk.1 - 1);
+            }
             self.pace.handle_progress(now);
             gone.ticket.into_iter().for_each(&mut delivered);
         }

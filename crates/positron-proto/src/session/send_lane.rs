@@ -24,8 +24,6 @@ pub(super) struct SendLane {
     queue: VecDeque<Queued>,
     /// Not numbered, and never on a link; made for the first message.
     waiting: Option<Box<FairQueue<Option<NodeId>, Queued>>>,
-    /// Bytes and messages of both.
-    queued: (usize, usize),
     /// The number of the first in the queue.
     base: u64,
     /// How many of the queue are wholly on the present link.
@@ -75,7 +73,6 @@ impl SendLane {
         Self {
             queue: VecDeque::new(),
             waiting: None,
-            queued: (0, 0),
             base: 0,
             sent: 0,
             offset: 0,
@@ -145,13 +142,14 @@ impl SendLane {
     /// Queues a message behind the others of the same sender.
     pub(super) fn push(&mut self, of: Option<NodeId>, body: Body, ticket: Option<Ticket>) {
         let waiting = self.waiting.get_or_insert_with(|| Box::new(FairQueue::new()));
-        self.queued = (self.queued.0 + body.len(), self.queued.1 + 1);
         waiting.push(of, body.len(), Queued { body, ticket });
     }
 
-    /// Bytes and messages that are not acknowledged.
-    pub(super) const fn queued(&self) -> (usize, usize) {
-        self.queued
+    /// Bytes and messages that are not acknowledged, counted when somebody asks.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let waiting = self.waiting.as_ref().map_or((0, 0), |waiting| waiting.all_waiting());
+        let numbered: usize = self.queue.iter().map(|queued| queued.body.len()).sum();
+        (numbered + waiting.0, self.queue.len() + waiting.1)
     }
 
     /// Bytes and messages of this sender that have no number.
@@ -210,7 +208,6 @@ impl SendLane {
             return None;
         }
         let Queued { body, ticket } = self.queue.pop_front()?;
-        self.queued = (self.queued.0 - body.len(), self.queued.1 - 1);
         self.base += 1;
         let was_sent = self.sent > 0;
         self.sent -= usize::from(was_sent);

@@ -29,7 +29,7 @@ use crate::{
     },
     metric::{Family, Level, Way},
     rng::Rng,
-    time::{Duration, Instant, Now},
+    time::{Duration, Instant, Now, earliest},
     wire::{
         body::Body,
         frame::{CloseReason, Frame, Lane},
@@ -439,12 +439,14 @@ impl Sessions {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
-        let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
-        let turns = [self.upload.poll_timeout(), self.download.poll_timeout()];
-        let others = [self.conversations.poll_timeout(), connections].into_iter().chain(turns);
-        let all = links.into_iter().chain(others);
-        all.flatten().min()
+        earliest([
+            self.links.table.poll_timeout(),
+            self.links.dials.poll_timeout(),
+            self.conversations.poll_timeout(),
+            self.links.table.carriers().datagrams.endpoint.poll_timeout(),
+            self.upload.poll_timeout(),
+            self.download.poll_timeout(),
+        ])
     }
 
     /// Whether there is a session with `peer`.

@@ -146,6 +146,7 @@ pub(super) const fn of_a_stranger(config: &TrustConfig, now: WallTime) -> TrustA
 mod tests {
     use super::*;
     use crate::{
+        id::NodeId,
         misbehavior::Misbehavior,
         time::{Duration, Instant, Now},
         trust::{Trust, TrustEffect},
