@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
+//! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! scope · netgroup · subnet             how far addresses reach · that count as one · that begin alike
@@ -44,6 +45,7 @@ pub mod request;
 pub mod rng;
 mod scope;
 pub mod session;
+pub mod shown;
 pub mod standings;
 pub mod storage;
 pub mod stream;

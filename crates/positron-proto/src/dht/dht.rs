@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Asker, Contact, DhtAnswer, DhtAsk, DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMode,
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMode,
     DhtQuery, DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId,
     ReadMode, RecordKind, ReplyId, StoreOutcome, Via, Wanted,
     keeper::Keeper,
@@ -206,7 +206,7 @@ impl Dht {
     pub fn handle_query(
         &mut self,
         now: Now,
-        (asker, reply): (Asker, ReplyId),
+        (asker, reply): (AskedBy, ReplyId),
         ask: DhtAsk,
         out: &mut VecDeque<DhtEffect>,
     ) {
@@ -244,7 +244,7 @@ impl Dht {
 
     /// Whom this node knows near a place, but for who asks: only those that answered it, and none
     /// that is nearer to us than the asker is.
-    fn near(&self, target: &Place, asker: &Asker) -> Found {
+    fn near(&self, target: &Place, asker: &AskedBy) -> Found {
         let mut contacts = self.table.nearest(target, MAX_CONTACTS_PER_ANSWER + 1);
         contacts.retain(|contact| contact.id() != asker.id);
         contacts.retain(|contact| asker.may_hear_of(contact));
@@ -304,6 +304,20 @@ impl Dht {
         if let Some((question, _)) = self.questions.close(now.mono, id) {
             self.handle_failed(now, question, out);
         }
+    }
+
+    /// What came as the answer to a question of ours is none.
+    pub fn handle_nonsense(&mut self, now: Now, id: QuestionId, out: &mut VecDeque<DhtEffect>) {
+        if let Some((question, _)) = self.questions.close(now.mono, id) {
+            let (peer, what) = (question.to.id(), Misbehavior::Malformed);
+            out.push_back(DhtEffect::Misbehaved { peer, what });
+            self.handle_failed(now, question, out);
+        }
+    }
+
+    /// An answer came to something that nobody asked.
+    pub const fn handle_strange(&mut self) {
+        self.counters.strange += 1;
     }
 
     /// A record is its publisher's.

@@ -33,7 +33,7 @@ pub enum Via {
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct AskedBy {
     /// Who it is.
     pub id: NodeId,
     /// From where it asks.
@@ -47,7 +47,7 @@ pub struct Asker {
     pub room: usize,
 }
 
-impl Asker {
+impl AskedBy {
     /// Whether it can reach this node: what is nearer than it is means nothing to it.
     pub(super) fn may_hear_of(&self, contact: &Contact) -> bool {
         contact.is_plausible(self.addr)

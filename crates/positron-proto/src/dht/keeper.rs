@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Asker, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord, Place,
-    ReplyId, StoreOutcome, Wanted,
+    AskedBy, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord,
+    Place, ReplyId, StoreOutcome, Wanted,
     held::Bringer,
     record_store::{Reach, RecordStore, StoreChanges},
 };
@@ -15,7 +15,7 @@ use crate::{id::NodeId, identity::Verified, limits::MAX_STORES_UNCHECKED, time::
 pub(super) struct Keeper {
     pub(super) store: RecordStore,
     /// Whom to tell what became of a record that is being checked.
-    unchecked: BTreeMap<ReplyId, Asker>,
+    unchecked: BTreeMap<ReplyId, AskedBy>,
 }
 
 impl Keeper {
@@ -47,7 +47,7 @@ impl Keeper {
     pub(super) fn handle_store(
         &mut self,
         now: Now,
-        (asker, reply): (Asker, ReplyId),
+        (asker, reply): (AskedBy, ReplyId),
         living: LivingRecord,
         reach: Option<&Reach>,
         out: &mut VecDeque<DhtEffect>,
@@ -112,7 +112,7 @@ impl Keeper {
     }
 }
 
-const fn bringer(asker: &Asker) -> Bringer {
+const fn bringer(asker: &AskedBy) -> Bringer {
     Bringer { id: asker.id, addr: asker.addr }
 }
 

@@ -80,7 +80,7 @@ pub use contact::Contact;
 pub use contact_rows::CONTACTS;
 pub use counters::{DhtCounters, DhtLevels};
 pub use dht::Dht;
-pub use effect::{Asker, DhtEffect, DhtMode, PendingRecord, QuestionId, ReplyId, Via, Wanted};
+pub use effect::{AskedBy, DhtEffect, DhtMode, PendingRecord, QuestionId, ReplyId, Via, Wanted};
 pub use lookup::{LookupStep, StepOutcome};
 pub use message::{
     DHT_ANSWER, DHT_QUERY, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, Found, LivingRecord,

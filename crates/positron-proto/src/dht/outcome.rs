@@ -4,7 +4,7 @@ use super::{Contact, DhtRecord, Place, RecordKind, StoreOutcome};
 use crate::{id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration};
 
 /// How an operation of the hash table ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DhtOutcome {
     /// A record, or a tombstone, was given to others.
     Stored(StoredAt),
@@ -39,7 +39,7 @@ pub struct StoredAt {
 }
 
 /// What was read, and from where.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFrom {
     /// The key.
     pub key: Place,
@@ -54,7 +54,7 @@ pub struct ReadFrom {
 }
 
 /// A record that was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRecord {
     /// What its publisher signed.
     pub record: Verified<DhtRecord>,

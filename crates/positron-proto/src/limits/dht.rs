@@ -156,3 +156,9 @@ pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
 pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
+
+/// Bytes of an answer over a session: as many publishers as a key has, with the largest values.
+pub const DHT_SESSION_ROOM: usize = MAX_SLOTS * (MAX_VALUE + 256);
+/// How long a node must have been up before it serves strangers: who comes and goes costs them more
+/// than it gives (measured of others: HyperDHT waits 20 to 30 minutes, pubky 15).
+pub const SERVES_AFTER: Duration = Duration::from_secs(600);

@@ -23,6 +23,7 @@
 
 mod address_book;
 mod bootstrap;
+mod bootstrap_state;
 pub mod change;
 mod choice;
 mod config;
@@ -49,7 +50,7 @@ mod target;
 mod tests;
 mod turn;
 
-pub use bootstrap::{Bootstrap, BootstrapState};
+pub use bootstrap_state::{Bootstrap, BootstrapState, Given};
 pub use config::{PeersConfig, Reservation};
 pub use counters::{PeersCounters, PeersLevels};
 pub use effect::PeersEffect;

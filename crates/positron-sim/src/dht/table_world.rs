@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     dht::{
-        Asker, Contact, Dht, DhtAnswer, DhtAsk, DhtConfig, DhtEffect, DhtOutcome, DhtQuery,
+        AskedBy, Contact, Dht, DhtAnswer, DhtAsk, DhtConfig, DhtEffect, DhtOutcome, DhtQuery,
         NameHash, NewRecord, Place, QuestionId, ReadMode, RecordKind, ReplyId, Via,
     },
     id::{NetworkId, Ticket},
@@ -372,7 +372,7 @@ impl<'a> TableWorld<'a> {
                 node.next_reply += 1;
                 node.replies.insert(reply, (by, question, via));
                 let (id, addr, contact) = (contact.id(), contact.addr(), Some(contact));
-                let asker = Asker { id, addr, contact, is_proven, room };
+                let asker = AskedBy { id, addr, contact, is_proven, room };
                 node.dht.handle_query(now, (asker, reply), ask, &mut out);
             }
         }
