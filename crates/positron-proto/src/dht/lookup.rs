@@ -154,11 +154,6 @@ impl Lookup {
         self.target
     }
 
-    /// At least this many nearest nodes must have answered from now on.
-    pub(super) fn widen(&mut self, wanted: usize) {
-        self.wanted = self.wanted.max(wanted);
-    }
-
     /// Whom to ask now; it is under way then. Call until `None`.
     pub(super) fn next(&mut self, now: Instant) -> Option<Contact> {
         if self.has_ended || self.asked.len() >= MAX_LOOKUP_QUESTIONS {

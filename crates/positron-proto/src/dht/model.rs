@@ -196,16 +196,39 @@ fn full_table(of: &Contact, nodes: &[Contact], rng: &mut Rng) -> RoutingTable {
     table
 }
 
+const NODES: usize = 1_000;
+const LOOKUPS: usize = 100;
+
+/// Of 10,000 nodes a model in the design needed 226 ms (at most 298 of a hundred) and 13.2 requests;
+/// 514 (970) and 16.7, with a recall of 98.5 %, where 30 % are frozen. Here, of 1,000: 201 (262) and
+/// 11.4; 375 (888) and 14.8, 99 %.
 #[test]
-fn figures_for_now() {
-    let mut world = World::new(1, 1_000);
-    let healthy = world.run(100, 1);
-    let healthy4 = world.run(100, DISJOINT_PATHS);
-    let frozen = world.turn(30, Nature::Frozen).run(100, 1);
-    let mut figures = format!("healthy {healthy:?}\nd=4 {healthy4:?}\nfrozen {frozen:?}\n");
-    for (percent, paths) in [(20, 1), (20, 4), (30, 1), (30, 4), (50, 1), (50, 4), (50, 8)] {
-        let run = world.turn(percent, Nature::Liar).run(100, paths);
-        figures += &format!("liars {percent} d={paths} {run:?}\n");
+fn a_lookup_takes_four_round_trips_and_not_much_longer_if_a_third_is_frozen() {
+    let mut world = World::new(1, NODES);
+    let healthy = world.run(LOOKUPS, 1);
+    assert!(healthy.recall == 100.0, "{healthy:?}");
+    assert!(healthy.p50 <= 240 && healthy.p99 <= 300, "{healthy:?}");
+    assert!(healthy.requests <= 14.0 && healthy.hops <= 3.0, "{healthy:?}");
+
+    let frozen = world.turn(30, Nature::Frozen).run(LOOKUPS, 1);
+    assert!(frozen.recall >= 98.0 && frozen.found == 100.0, "{frozen:?}");
+    assert!(frozen.p50 <= 514 && frozen.p99 <= 1_000, "{frozen:?}");
+    assert!(frozen.requests <= 18.0, "{frozen:?}");
+}
+
+/// In the design a record was found over one path in 97.3 of 100 lookups where 20 % lie, in 69.3
+/// where half do; over four in all where 30 % do, over eight in 99.3 where half do. Here, where half
+/// do: 88 over one, 94 over four, 100 over eight, with 11.4, 18.4 and 29.3 requests.
+#[test]
+fn disjoint_paths_find_what_liars_hide() {
+    let mut world = World::new(1, NODES);
+    for percent in [20, 30] {
+        let four = world.turn(percent, Nature::Liar).run(LOOKUPS, DISJOINT_PATHS);
+        assert!(four.found == 100.0 && four.requests <= 31.0, "{percent} %: {four:?}");
     }
-    std::fs::write("/tmp/table-figures.txt", figures).unwrap();
+    let [one, four, eight] = [1, DISJOINT_PATHS, 2 * DISJOINT_PATHS]
+        .map(|paths| world.turn(50, Nature::Liar).run(LOOKUPS, paths));
+    assert!(one.found >= 69.0 && one.found < 100.0, "the attack is one: {one:?}");
+    assert!(four.found > one.found, "{one:?}, {four:?}");
+    assert!(eight.found >= 99.0 && eight.requests <= 56.0, "{eight:?}");
 }

@@ -497,8 +497,8 @@ fn a_squatter_of_a_shared_key_pushes_nobody_out_and_needs_many_networks() {
     }
     assert_eq!(slots(&keeper), MAX_SLOTS);
     for record in &honest {
-        let found =
-            keeper.store.get(keeper.now.mono, &record.key(), Some(&record.publisher.node_id()));
+        let (key, publisher) = (record.key(), record.publisher.node_id());
+        let found = keeper.store.get(keeper.now.mono, &key, Some(&publisher));
         assert_eq!(found.count(), 1);
     }
     // What squats from many networks does not go on to from one.
