@@ -179,3 +179,84 @@ fn row_key(slot: &Slot) -> Vec<u8> {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        dht::{NameHash, RecordKind},
+        identity::Identity,
+    };
+
+    fn network() -> NetworkId {
+        NetworkId::from_name("test")
+    }
+
+    fn held(now: Now) -> Held {
+        let identity = Identity::from_seed([7; 32]);
+        let record = DhtRecord {
+            publisher: *identity.public_key(),
+            kind: RecordKind::Owned,
+            name: NameHash::of_name("name").unwrap(),
+            sequence: 9,
+            created: 1_800_000_000,
+            ttl: 600,
+            value: Some(Bytes::from_static(b"value")),
+        };
+        let slot = Slot::of(&record);
+        let record = identity.sign(record, &network());
+        let addr = "[2001:db9::1]:7".parse().unwrap();
+        let bringer = Bringer { id: NodeId::from_bytes([3; 32]), addr };
+        let [until, latest] = [60, 600].map(|left| now.mono + Duration::from_secs(left));
+        let life = Life { until, latest };
+        Held { slot, record, bringer, accepted: now.mono, life, equivocated: false }
+    }
+
+    fn row(change: Change) -> Row {
+        Row { table: change.table, key: change.key, value: change.value.unwrap().to_bytes() }
+    }
+
+    #[test]
+    fn records_and_floors_read_as_they_were_written_and_time_goes_on_in_between() {
+        let wall = WallTime::from_unix_micros(1_800_000_000_000_000);
+        let now = Now { mono: Instant::from_micros(1_000), wall };
+        let kept = held(now);
+        let floor = kept.floor(now);
+        let mut back = RememberedRecords::default();
+        for change in [keep_record(now, &kept), keep_floor(now, &kept.slot, &floor)] {
+            back.load(row(change), &network()).unwrap();
+        }
+        let later = Now { mono: Instant::ORIGIN, wall: wall + Duration::from_secs(40) };
+        let end = |left: u64| later.mono + Duration::from_secs(left);
+        let life = Life { until: end(20), latest: end(560) };
+        assert_eq!(back.records[0].record, kept.record);
+        assert_eq!(back.records[0].bringer, kept.bringer);
+        assert_eq!(back.records[0].life.at(later), life);
+        let until = end(72 * 3600 - 40);
+        assert_eq!(back.floors[0].slot, kept.slot);
+        assert_eq!(back.floors[0].at(later), Floor { life, until, ..floor });
+        assert_eq!(forget_record(&kept.slot).key, forget_floor(&kept.slot).key);
+    }
+
+    #[test]
+    fn a_row_that_says_something_else_than_its_key_or_too_much_is_refused() {
+        let now = Now::default();
+        let kept = held(now);
+        let mut back = RememberedRecords::default();
+        for change in [keep_record(now, &kept), keep_floor(now, &kept.slot, &kept.floor(now))] {
+            let whole = row(change);
+            for len in 0..whole.value.len() {
+                let short = Row { value: whole.value.slice(..len), ..whole.clone() };
+                back.load(short, &network()).unwrap_err();
+            }
+            let long = [&whole.value[..], &[0]].concat().into();
+            back.load(Row { value: long, ..whole.clone() }, &network()).unwrap_err();
+            back.load(Row { key: whole.key.slice(1..), ..whole }, &network()).unwrap_err();
+        }
+        let other = Row { key: vec![1; 64].into(), ..row(keep_record(now, &kept)) };
+        back.load(other, &network()).unwrap_err();
+        assert_eq!(back, RememberedRecords::default());
+    }
+}

@@ -10,6 +10,11 @@ counters! {
     stores_kept: Counter Count "Records of others that are kept, when they came.";
     stores_refused: Counter Count "Records of others that were not kept."
         high "Look at the quotas: somebody fills the table, or this node is far from their keys.";
+    records_expired: Counter Count "Records of others whose life ended here.";
+    records_evicted: Counter Count "Records of others that gave way to others before that."
+        high "The node is full, or a key is: the networks that bring most lose what they brought.";
+    floors_lost: Counter Count "Marks under deleted or ended records that gave way to others."
+        high "Somebody brings records that come and go; old copies of its own may come back.";
     forged: Counter Count "Records whose signature is not their publisher's."
         high "A peer makes up records: it is banned by itself.";
     equivocations: Counter Count "Publishers that said two things under one sequence.";
@@ -29,9 +34,12 @@ counters! {
     pub struct DhtLevels of "dht";
 
     records: Level Count "Records that are kept for others, tombstones included."
-        high "The node gives up those whose keys are farthest from it.";
-    record_bytes: Level Bytes "Bytes of them."
-        high "The node gives up those whose keys are farthest from it.";
+        high "Of the network that brought most, those give way that end soonest.";
+    record_bytes: Level Bytes "Bytes of them, and of the memory around them."
+        high "Of the network that brought most, those give way that end soonest.";
+    tombstones: Level Count "Of the records, those that delete others.";
+    floors: Level Count "Marks under deleted or ended records, that no old copy comes back."
+        high "Of the network that brought most of them, those give way that end soonest.";
     published: Level Count "Records of this node's own that are renewed."
         high "Publish fewer, or let some end.";
     operations: Level Count "Operations of this node that are under way."

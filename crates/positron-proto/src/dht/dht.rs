@@ -317,7 +317,13 @@ impl Dht {
         match wanted {
             Wanted::ToKeep(reply) => {
                 let key = record.content().key();
-                let outcome = self.keeper.handle_verified(now, reply, record, remaining, out);
+                let outcome = self.keeper.handle_verified(
+                    now,
+                    reply,
+                    (record, remaining),
+                    out,
+                    &mut self.counters,
+                );
                 if outcome == Some(StoreOutcome::Kept) {
                     self.counters.stores_kept += 1;
                     self.upkeep.kept(now.mono, key, &mut self.rng);
@@ -382,7 +388,7 @@ impl Dht {
         while let Some(operation) = self.deadlines.pop_due(now.mono) {
             self.drive(now, operation, out);
         }
-        self.keeper.handle_timeout(now, out);
+        self.keeper.handle_timeout(now, out, &mut self.counters);
         self.handle_due_publications(now, out);
         self.handle_table_wishes(now, out);
         self.keep_up(now, out);
@@ -436,6 +442,8 @@ impl Dht {
         DhtLevels {
             records: self.keeper.store.records(),
             record_bytes: self.keeper.store.bytes(),
+            tombstones: self.keeper.store.tombstones(),
+            floors: self.keeper.store.floors(),
             published: Level::new(self.published.len(), MAX_PUBLISHED),
             operations: Level::new(self.operations.len(), MAX_DHT_OPERATIONS),
         }

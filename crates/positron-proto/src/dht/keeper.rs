@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Asker, DhtAnswer, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord, Place, ReplyId,
-    StoreOutcome, Wanted,
+    Asker, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord, Place,
+    ReplyId, StoreOutcome, Wanted,
     held::Bringer,
     record_store::{Reach, RecordStore, StoreChanges},
 };
@@ -75,15 +75,15 @@ impl Keeper {
         &mut self,
         now: Now,
         reply: ReplyId,
-        record: Verified<DhtRecord>,
-        remaining: u32,
+        (record, remaining): (Verified<DhtRecord>, u32),
         out: &mut VecDeque<DhtEffect>,
+        counters: &mut DhtCounters,
     ) -> Option<StoreOutcome> {
         let asker = self.unchecked.remove(&reply)?;
         let mut changes = StoreChanges::default();
         let bringer = bringer(&asker);
         let outcome = self.store.insert(now, record, remaining, &bringer, &mut changes);
-        tell(changes, out);
+        tell(changes, out, counters);
         answer(reply, outcome, out);
         Some(outcome)
     }
@@ -100,10 +100,15 @@ impl Keeper {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Now,
+        out: &mut VecDeque<DhtEffect>,
+        counters: &mut DhtCounters,
+    ) {
         let mut changes = StoreChanges::default();
         self.store.handle_timeout(now, &mut changes);
-        tell(changes, out);
+        tell(changes, out, counters);
     }
 }
 
@@ -115,8 +120,11 @@ fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
     out.push_back(DhtEffect::Answer { to, answer: DhtAnswer::Stored(outcome) });
 }
 
-fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>) {
-    let StoreChanges { rows, equivocations, .. } = changes;
+fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>, counters: &mut DhtCounters) {
+    let StoreChanges { rows, equivocations, expired, evicted, floors_lost } = changes;
+    counters.records_expired += expired;
+    counters.records_evicted += evicted;
+    counters.floors_lost += floors_lost;
     out.extend(rows.into_iter().map(DhtEffect::Keep));
     let told = equivocations.into_iter().map(|records| DhtEffect::Equivocated(Box::new(records)));
     out.extend(told);

@@ -31,9 +31,9 @@ pub const RECORD_CLOCK_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 pub const MAX_HELD_RECORDS: usize = 65_536;
 /// Bytes of their values and of the memory around them.
 pub const MAX_HELD_BYTES: usize = 64 << 20;
-/// Bytes that a record takes beside its value, wherever bytes are bounded: key, signature, and its
-/// places in maps and accounts, which are more than what travels. So many small records are not
-/// cheaper than they are. A test adds up what there is.
+/// Bytes that a record takes beside its value, wherever bytes are bounded: what is signed around
+/// it, and its places in maps and accounts. So many small records are not cheaper than they are; a
+/// test adds up what there is, and that this is not too little by more than a half.
 pub const RECORD_OVERHEAD: usize = 1024;
 /// Records that one peer brings and that are kept.
 pub const MAX_RECORDS_PER_PEER: usize = 64;
