@@ -127,9 +127,9 @@ impl World {
                 match events.pop() {
                     Some(Reverse((_, What::Answer, from))) => {
                         let named = self.answer(&from, &target);
-                        lookup.answered(now, &from, named);
+                        lookup.handle_answer(now, &from, named);
                     }
-                    Some(Reverse((_, What::Failure, from))) => lookup.failed(&from),
+                    Some(Reverse((_, What::Failure, from))) => lookup.handle_failure(&from),
                     None => {}
                 }
             }
@@ -190,22 +190,44 @@ fn full_table(of: &Contact, nodes: &[Contact], rng: &mut Rng) -> RoutingTable {
         rng.shuffle(&mut bucket);
         for contact in bucket.into_iter().take(BUCKET) {
             let rtt = Some(Duration::from_millis(60));
-            table.answered(Instant::ORIGIN, contact, rtt);
+            table.handle_answer(Instant::ORIGIN, contact, rtt);
         }
     }
     table
 }
 
+const NODES: usize = 1_000;
+const LOOKUPS: usize = 300;
+
+/// Of 10,000 nodes the design's model needed 226 ms (298 for one of a hundred) and 13.2 requests;
+/// where 30 % are frozen 514 ms (970) and 16.7 requests, 98.5 % of the nearest found. The frozen
+/// ones are in all answers still: whoever is behind them may be named by nobody.
 #[test]
-fn figures_for_now() {
-    let mut world = World::new(1, 1_000);
-    let healthy = world.run(100, 1);
-    let healthy4 = world.run(100, DISJOINT_PATHS);
-    let frozen = world.turn(30, Nature::Frozen).run(100, 1);
-    let mut figures = format!("healthy {healthy:?}\nd=4 {healthy4:?}\nfrozen {frozen:?}\n");
-    for (percent, paths) in [(20, 1), (20, 4), (30, 1), (30, 4), (50, 1), (50, 4), (50, 8)] {
-        let run = world.turn(percent, Nature::Liar).run(100, paths);
-        figures += &format!("liars {percent} d={paths} {run:?}\n");
+fn a_lookup_takes_four_round_trips_and_not_much_longer_if_a_third_is_frozen() {
+    let mut world = World::new(1, NODES);
+    let healthy = world.run(LOOKUPS, 1);
+    assert!(healthy.recall == 100.0, "{healthy:?}");
+    assert!(healthy.p50 <= 240 && healthy.p99 <= 300, "{healthy:?}");
+    assert!(healthy.requests <= 14.0 && healthy.hops <= 3.0, "{healthy:?}");
+
+    let frozen = world.turn(30, Nature::Frozen).run(LOOKUPS, 1);
+    assert!(frozen.recall >= 97.5 && frozen.found == 100.0, "{frozen:?}");
+    assert!(frozen.p50 <= 514 && frozen.p99 <= 1_200, "{frozen:?}");
+    assert!(frozen.requests <= 18.0, "{frozen:?}");
+}
+
+/// In the design's model a record was found over one path in 97.3 of 100 lookups where 20 % lie, in
+/// 69.3 where half do; over four paths in all where 30 % do, over eight in 99.3 where half do.
+#[test]
+fn disjoint_paths_find_what_liars_hide() {
+    let mut world = World::new(1, NODES);
+    for percent in [20, 30] {
+        let four = world.turn(percent, Nature::Liar).run(LOOKUPS, DISJOINT_PATHS);
+        assert!(four.found >= 99.6 && four.requests <= 31.0, "{percent} %: {four:?}");
     }
-    std::fs::write("/tmp/table-figures.txt", figures).unwrap();
+    let [one, four, eight] = [1, DISJOINT_PATHS, 2 * DISJOINT_PATHS]
+        .map(|paths| world.turn(50, Nature::Liar).run(LOOKUPS, paths));
+    assert!(one.found >= 69.0 && one.found < 100.0, "the attack is one: {one:?}");
+    assert!(four.found > one.found, "{one:?}, {four:?}");
+    assert!(eight.found >= 99.0 && eight.requests <= 56.0, "{eight:?}");
 }
