@@ -9,7 +9,7 @@ use positron_proto::{
     },
     handshake::{Expect, link_public_key},
     id::{NetworkId, NodeId},
-    identity::Identity,
+    identity::{Identity, PublicKey},
     rng::Seed,
     time::{Duration, Now},
 };
@@ -18,6 +18,8 @@ use positron_proto::{
 pub(crate) struct End {
     pub(crate) end: Endpoint,
     pub(crate) id: NodeId,
+    #[allow(dead_code, reason = "not every target has use for it")]
+    pub(crate) key: PublicKey,
     pub(crate) noise_static: [u8; 32],
     /// Where it is now.
     pub(crate) addr: SocketAddr,
@@ -47,12 +49,13 @@ impl Ends {
         now.mono = now.mono + Duration::from_secs(1000);
         let all = (1..=count).map(|n| {
             let me = Arc::new(Identity::from_seed([n; 32]));
-            let (id, noise_static) = (me.node_id(), link_public_key(&me));
+            let (id, key) = (me.node_id(), *me.public_key());
+            let noise_static = link_public_key(&me);
             let mut its = EndpointConfig::new(NetworkId::from_name("fuzz"));
             config(&mut its);
             let rng = Seed::from_number(n.into()).stream("endpoint");
             let end = Endpoint::new(its, me, n.into(), rng);
-            End { end, id, noise_static, addr: SocketAddr::from(([10, n, 0, 1], 7000)) }
+            End { end, id, key, noise_static, addr: SocketAddr::from(([10, n, 0, 1], 7000)) }
         });
         Self { now, all: all.collect(), wire: VecDeque::new(), sent: Vec::new() }
     }

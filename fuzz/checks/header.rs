@@ -1,8 +1,8 @@
 //! A datagram from anybody, up to where the cryptography begins.
 
 use positron_proto::wire::packet::{
-    HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck, associated_data, checksum,
-    put_checksum, syn_of_another_version,
+    HEADER_LEN, HandshakeAck, Header, Hint, PacketType, QueryAnswer, QueryPacket, Syn, SynAck,
+    associated_data, checksum, put_checksum, syn_of_another_version,
 };
 
 /// What is read is written back byte for byte, and nothing panics. The input is a datagram, of
@@ -38,6 +38,14 @@ pub(crate) fn check(bytes: &[u8]) {
         },
         PacketType::Rst => match Hint::decode(payload) {
             Ok(hint) => hint.encode(&mut back),
+            Err(_) => return,
+        },
+        PacketType::Query => match QueryPacket::decode(payload) {
+            Ok(query) => query.encode(&mut back),
+            Err(_) => return,
+        },
+        PacketType::Answer => match QueryAnswer::decode(payload) {
+            Ok(answer) => answer.encode(&mut back),
             Err(_) => return,
         },
         _ => return,

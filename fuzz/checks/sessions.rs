@@ -241,6 +241,7 @@ impl Stage {
             }
             SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
             SessionEffect::Idle { .. } => {}
+            SessionEffect::Query(event) => panic!("nobody asks: {event:?}"),
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
             SessionEffect::Misbehaved { peer, what } => {

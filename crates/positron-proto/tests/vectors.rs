@@ -30,8 +30,8 @@ use positron_proto::{
         holdings::Holdings,
         message::{AppMessage, Audience},
         packet::{
-            Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck,
-            checksum, put_checksum, put_unsealed,
+            Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, QUERY_PATTERN,
+            QueryAnswer, QueryPacket, Syn, SynAck, checksum, put_checksum, put_unsealed,
         },
         packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
         record::{CarrierParameter, PeerRecord},
@@ -318,17 +318,22 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
         put_unsealed(&mut out, kind, connection, payload);
         out
     };
-    let syn = |cookie| {
-        let syn = Syn { pattern: 1, connection: 0x1A1B_1C1D, cookie, noise };
+    let syn = |pattern, cookie| {
+        let syn = Syn { pattern, connection: 0x1A1B_1C1D, cookie, noise };
         unsealed(PacketType::Syn, 0, &|out| syn.encode(out))
     };
     let syn_ack =
         |answer: SynAck<'_>| unsealed(PacketType::SynAck, 0x1A1B_1C1D, &|out| answer.encode(out));
     let ack = HandshakeAck { pattern: 2, noise };
+    let (nonce, key, noise_static) = ([0x70; 8], [0x71; 32], [0x74; 32]);
+    let seal = &[0x5E; 24][..];
+    let query_packet = QueryPacket { nonce, issued: 0x0A0B_0C0D, key, noise_static, sealed: seal };
+    let query_answer = QueryAnswer { salt: [0x72; 16], sealed: seal };
     let hint = |hint: Hint| unsealed(PacketType::Rst, 0x1A1B_1C1D, &|out| hint.encode(out));
     vec![
-        ("syn", syn(&[])),
-        ("syn.cookie", syn(cookie)),
+        ("syn", syn(1, &[])),
+        ("syn.cookie", syn(1, cookie)),
+        ("syn.query", syn(QUERY_PATTERN, &[])),
         ("syn_ack.noise", syn_ack(SynAck::Noise { pattern: 1, noise })),
         ("syn_ack.cookie", syn_ack(SynAck::Cookie { cookie })),
         ("ack.handshake", unsealed(PacketType::Ack, 0x2A2B_2C2D, &|out| ack.encode(out))),
@@ -354,7 +359,20 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("message_ack", sealed(PacketType::MessageAck, Flags::NONE, fragment(0, 0))),
         ("message_nack", sealed(PacketType::MessageNack, Flags::NONE, fragment(0, 0))),
+        ("query", query(PacketType::Query, 0x0102_0304, |out| query_packet.encode(out))),
+        ("answer", query(PacketType::Answer, 0, |out| query_answer.encode(out))),
     ]
+}
+
+fn query(kind: PacketType, number: u32, payload: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut datagram = vec![0; HEADER_LEN];
+    payload(&mut datagram);
+    let payload_len = u32::try_from(datagram.len() - HEADER_LEN).unwrap();
+    let (flags, front) = (Flags::ENCRYPTED, Header::new(kind, 0x2A2B_2C2D));
+    let header = Header { flags, number, payload_len, ..front };
+    header.encode(datagram.first_chunk_mut().unwrap());
+    put_checksum(&mut datagram);
+    datagram
 }
 
 fn urgent() -> Flags {

@@ -12,7 +12,12 @@ use crate::{
     wire::frame::CloseReason,
 };
 
-pub use super::counters::EndpointCounters;
+pub use super::{
+    counters::EndpointCounters,
+    query::contract::{
+        AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
+    },
+};
 pub use crate::{
     handshake::{
         RemoteNode,

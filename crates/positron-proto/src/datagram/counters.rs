@@ -49,5 +49,20 @@ counters! {
         high "A path lost large datagrams: a tunnel or a firewall on the way drops them.";
     batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
     key_updates: Counter Count "Keys changed.";
+    queries_asked: Counter Count "Queries of ours.";
+    queries_ticketed: Counter Count "Of those, queries that began with a ticket.";
+    tickets_in_vain: Counter Count "Of those, queries that nobody answered and that went again \
+        without it."
+        high "Nodes that were asked restarted or left, or the path loses packets.";
+    queries_succeeded: Counter Count "Queries of ours that were answered.";
+    queries_failed: Counter Count "Queries of ours that came to nothing and were not given up."
+        high "Nodes that others name are gone, or this node's datagrams do not get through.";
+    queries_heard: Counter Count "Queries of others that were read.";
+    queries_answered: Counter Count "Of those, queries that were answered.";
+    queries_refused: Counter Count "Queries of nodes of other networks, or for other nodes.";
+    queries_over_limit: Counter Count "Queries above what is answered in a second."
+        high "A flood of queries: see the firewall if it goes on.";
+    tickets_refused: Counter Count "Queries whose ticket was not ours, not theirs, or too old."
+        high "Somebody sends copies of queries, or from made-up addresses; they are not answered.";
     extensions_ignored: Counter Count "Frames of a later version that were ignored.";
 }

@@ -14,13 +14,16 @@ use super::{
     client_handshake::ClientHandshake,
     connection::Connection,
     contract::{
-        ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters, EndpointEvent,
-        LaneNumber, NotDialled, NotQueued, StreamId, Transmit, WireBytes,
+        AnswerTooLong, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
+        EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent, QueryId,
+        QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
     },
     demux::Demux,
-    half_open::{HalfOpenTable, PerSecond},
+    half_open::HalfOpenTable,
     memory_budget::MemoryBudget,
+    per_second::PerSecond,
     protection::Tuning,
+    query::{Answering, Asking},
     transmit_queue::TransmitQueue,
     window::WindowBudget,
 };
@@ -32,21 +35,22 @@ use crate::{
     },
     identity::Identity,
     limits::MAX_DATAGRAM_DIALS,
-    rng::{Rng, Seed},
+    rng::Rng,
     time::{Instant, Now},
     wire::{body::Body, frame::CloseReason},
 };
 
 /// All datagram connections of one socket.
 ///
-/// Call [`poll_event`](Self::poll_event) and [`poll_transmit`](Self::poll_transmit) until `None`
-/// after each other call, and [`handle_timeout`](Self::handle_timeout) when
+/// Call [`poll_event`](Self::poll_event), [`poll_query`](Self::poll_query) and
+/// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and [`handle_timeout`](Self::handle_timeout) when
 /// [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
 /// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
-/// ends that dial each other get two.
+/// ends that dial each other get two. A query is no connection, and whoever answers it keeps nothing
+/// of it.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -105,6 +109,9 @@ pub struct Endpoint {
     /// Handshakes of ours, until their last message is known to have arrived.
     dials: BTreeMap<ConnectionId, Box<ClientHandshake>>,
     half_open: HalfOpenTable,
+    asking: Asking,
+    answering: Answering,
+    query_events: VecDeque<QueryEvent>,
     deadlines: Deadlines<EndpointWake>,
     transmits: TransmitQueue,
     events: VecDeque<EndpointEvent>,
@@ -126,6 +133,8 @@ enum EndpointWake {
     Dial(ConnectionId),
     /// A connection has something due.
     Connection(ConnectionId),
+    /// The answer to a query of ours is late.
+    Query,
 }
 
 impl Endpoint {
@@ -150,6 +159,9 @@ impl Endpoint {
             rng,
             demux: Demux::default(),
             dials: BTreeMap::new(),
+            asking: Asking::new(),
+            answering: Answering::new(),
+            query_events: VecDeque::new(),
             deadlines: Deadlines::new(),
             transmits: TransmitQueue::default(),
             events: VecDeque::new(),
@@ -339,8 +351,61 @@ impl Endpoint {
                     self.settle(id);
                     self.forget_if_over(now, id);
                 }
+                EndpointWake::Query => {
+                    let (_, asking, mut ground) = self.queries(now);
+                    asking.handle_timeout(&mut ground);
+                    self.wake_queries();
+                }
             }
         }
+    }
+
+    /// Asks a node something without a connection. One [`QueryEvent::Answered`] or
+    /// [`QueryEvent::Failed`] of this name follows, after [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT) at the latest, unless
+    /// the query is given up by [`cancel_query`](Self::cancel_query). Nothing is said twice because
+    /// it may be lost: whoever needs an answer asks several nodes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was asked, and why.
+    pub fn query(
+        &mut self,
+        now: Now,
+        to: QueryTarget,
+        id: QueryId,
+        body: Bytes,
+    ) -> Result<(), NotAsked> {
+        let wire = self.fresh_wire();
+        let (_, asking, mut ground) = self.queries(now);
+        let asked = asking.ask((id, to, body), wire, &mut ground);
+        self.wake_queries();
+        asked
+    }
+
+    /// The answer to a query is not wanted any more: no event follows.
+    pub fn cancel_query(&mut self, id: QueryId) {
+        self.asking.cancel(id);
+        self.wake_queries();
+    }
+
+    /// Answers a query ([`QueryEvent::Asked`]), by at most [`QueryReply::room`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// The answer is longer than that. Nothing was answered.
+    pub fn answer_query(
+        &mut self,
+        now: Now,
+        reply: QueryReply,
+        body: &[u8],
+    ) -> Result<(), AnswerTooLong> {
+        let (answering, _, mut ground) = self.queries(now);
+        answering.answer(reply, body, &mut ground)
+    }
+
+    /// The next thing that became of a query. Independent of [`poll_event`](Self::poll_event).
+    pub fn poll_query(&mut self) -> Option<QueryEvent> {
+        self.query_events.pop_front()
     }
 
     /// The next thing that happened.
@@ -465,23 +530,6 @@ impl Endpoint {
         self.demux.len() >= self.config.max_connections
     }
 
-    /// A connection id that nobody has here. 0 stands for none.
-    pub(super) fn fresh_wire(&mut self) -> u32 {
-        loop {
-            let wire = u32::from_be_bytes(self.rng.bytes());
-            if wire != 0 && self.demux.by_wire(wire).is_none() && !self.half_open.knows(wire) {
-                return wire;
-            }
-        }
-    }
-
-    /// A new connection: a dial of ours, or a stranger who proved to be live.
-    pub(super) fn insert(&mut self, now: Instant, wire: u32, direction: Direction) -> ConnectionId {
-        let rng = Seed::new(self.rng.bytes()).stream("connection");
-        let connection = Connection::new(now, &self.config, direction, rng, &mut self.windows);
-        self.demux.insert(wire, connection)
-    }
-
     /// Does something with a connection, and whatever follows from it.
     fn with<T>(
         &mut self,
@@ -513,30 +561,6 @@ impl Endpoint {
             self.forget_dial(id);
         }
         self.enforce_fragment_budget();
-    }
-
-    /// Keeps unfinished messages within their bound.
-    fn enforce_fragment_budget(&mut self) {
-        while let Some(oldest) = self.memory.beyond_fragments() {
-            let Some(connection) = self.demux.get_mut(oldest) else { return };
-            if connection.give_up_oldest() == 0 {
-                return;
-            }
-            self.memory.note(oldest, connection.unfinished(), connection.overdraft());
-            self.counters.reassemblies_abandoned += 1;
-            self.transmits.set_ready(oldest);
-            let wake = EndpointWake::Connection(oldest);
-            self.deadlines.set_or_clear(wake, connection.poll_timeout());
-        }
-    }
-
-    /// Ends the connections that hold most while too much is held beyond what windows promised.
-    fn enforce_memory_budget(&mut self, now: Now) {
-        while let Some(greatest) = self.memory.beyond_windows() {
-            let Some(connection) = self.demux.get_mut(greatest) else { return };
-            connection.reset(now.mono, CloseReason::ConnectionsFull);
-            self.settle(greatest);
-        }
     }
 
     fn forget_if_over(&mut self, now: Now, id: ConnectionId) {

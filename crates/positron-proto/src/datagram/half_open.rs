@@ -10,6 +10,7 @@ use super::{
     connection::SealedPacket,
     contract::{EndpointCounters, RemoteNode},
     cookie::Cookies,
+    per_second::PerSecond,
     protection::{Protection, Tuning},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     },
     netgroup::counted,
     rng::Rng,
-    time::{Duration, Instant},
+    time::Instant,
     wire::{
         frame::CloseReason,
         packet::{Flags, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck, TAG_LEN},
@@ -179,18 +180,14 @@ impl HalfOpenTable {
             return None;
         }
         let is_pressed = self.is_pressed(now, from);
-        if is_pressed && !self.cookies.is_good(now, from, syn) {
-            counters.cookies_wrong += u64::from(!syn.cookie.is_empty());
-            counters.cookies_sent += 1;
-            let cookie = self.cookies.mint(now, from, syn, rng);
-            let answer = SynAck::Cookie { cookie: &cookie };
-            return Some(unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out)));
+        if is_pressed && let Some(cookie) = self.wants_cookie((now, from), syn, rng, counters) {
+            return Some(cookie);
         }
         if !self.makes_room(from, counters) {
             counters.handshakes_failed += 1;
             return None;
         }
-        self.computed.count(now);
+        self.note_computed(now);
         let carrier = HandshakeCarrier::Datagrams { initiator: syn.connection, ours };
         let syn_ack = |noise: &[u8]| {
             let answer = SynAck::Noise { pattern: syn.pattern, noise };
@@ -218,8 +215,31 @@ impl HalfOpenTable {
         said
     }
 
+    /// The cookie that answers a SYN which does not bring a good one.
+    pub(super) fn wants_cookie(
+        &mut self,
+        (now, from): (Instant, SocketAddr),
+        syn: &Syn<'_>,
+        rng: &mut Rng,
+        counters: &mut EndpointCounters,
+    ) -> Option<Vec<u8>> {
+        if self.cookies.is_good(now, from, syn) {
+            return None;
+        }
+        counters.cookies_wrong += u64::from(!syn.cookie.is_empty());
+        counters.cookies_sent += 1;
+        let cookie = self.cookies.mint(now, from, syn, rng);
+        let answer = SynAck::Cookie { cookie: &cookie };
+        Some(unsealed(PacketType::SynAck, syn.connection, |out| answer.encode(out)))
+    }
+
+    /// A SYN is computed on, which costs the same whatever it is for.
+    pub(super) fn note_computed(&mut self, now: Instant) {
+        self.computed.count(now);
+    }
+
     /// Whether only a cookie lets a SYN from this address in.
-    fn is_pressed(&mut self, now: Instant, from: SocketAddr) -> bool {
+    pub(super) fn is_pressed(&mut self, now: Instant, from: SocketAddr) -> bool {
         let neighbours = counted(from).and_then(|address| self.by_address.get(&address));
         self.rows.len() >= COOKIES_FROM
             || self.computed.in_this_second(now) >= SYNS_PER_SECOND
@@ -394,24 +414,4 @@ pub(super) fn sealed_reset(
     header.encode(datagram.first_chunk_mut()?);
     protection.seal(now, &mut datagram).ok()?;
     Some(datagram)
-}
-
-/// Counts what happens within one second.
-#[derive(Debug, Default)]
-pub(super) struct PerSecond {
-    since: Instant,
-    count: u32,
-}
-
-impl PerSecond {
-    pub(super) fn in_this_second(&mut self, now: Instant) -> u32 {
-        if now.since(self.since) >= Duration::from_secs(1) {
-            (self.since, self.count) = (now, 0);
-        }
-        self.count
-    }
-
-    pub(super) fn count(&mut self, now: Instant) {
-        self.count = self.in_this_second(now).saturating_add(1);
-    }
 }

@@ -10,6 +10,10 @@ use crate::wire::packet::{
 pub(super) enum ReceivedDatagram<'a> {
     /// A sealed packet: its header, of which nothing is proven before it opens.
     Sealed(Header),
+    /// A query with a ticket: its header.
+    Query(Header),
+    /// The answer to one: its header.
+    Answer(Header),
     /// A stranger's SYN.
     Syn(Syn<'a>),
     /// The payload of a SYN_ACK, for our connection of this id.
@@ -36,7 +40,11 @@ impl<'a> ReceivedDatagram<'a> {
             _ => true,
         };
         if is_sealed {
-            return Self::Sealed(header);
+            return match header.kind {
+                PacketType::Query => Self::Query(header),
+                PacketType::Answer => Self::Answer(header),
+                _ => Self::Sealed(header),
+            };
         }
         // Nothing else protects them from accidents.
         if checksum(datagram) != sum {

@@ -16,7 +16,11 @@ use super::{
     noise::{Broken, Noise, Pattern, Split},
 };
 use crate::{
-    id::NodeId, identity::PublicKey, limits::WINDOW_SCALE, rng::Rng, wire::frame::CloseReason,
+    id::NodeId,
+    identity::PublicKey,
+    limits::WINDOW_SCALE,
+    rng::Rng,
+    wire::{frame::CloseReason, packet::QUERY_PATTERN},
 };
 
 /// What carries the handshake.
@@ -35,17 +39,22 @@ pub(crate) enum HandshakeCarrier {
         /// This end's.
         ours: u32,
     },
+    /// Datagrams of a query, of which there is no connection.
+    Query {
+        /// What the initiator calls it, which the transcript covers.
+        initiator: u32,
+    },
 }
 
 impl HandshakeCarrier {
-    /// What both ends must agree on before the first message: "positron-net/1", the pattern, and
-    /// for datagrams that word and the initiator's connection id, for a stream that has one the
+    /// What both ends must agree on before the first message: "positron-net/1", the pattern byte,
+    /// and for datagrams that word and the initiator's connection id, for a stream that has one the
     /// hash of its certificate. A prefix of one kind is none of another by its length.
     pub(crate) fn prologue(self, pattern: Pattern) -> Vec<u8> {
         let mut prologue = b"positron-net/1".to_vec();
-        prologue.push(pattern as u8);
+        prologue.push(if let Self::Query { .. } = self { QUERY_PATTERN } else { pattern as u8 });
         match self {
-            Self::Datagrams { initiator, .. } => {
+            Self::Datagrams { initiator, .. } | Self::Query { initiator } => {
                 prologue.extend_from_slice(b"datagram");
                 prologue.extend_from_slice(&initiator.to_be_bytes());
             }

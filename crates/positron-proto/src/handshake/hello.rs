@@ -27,16 +27,19 @@ pub(crate) struct Local {
     pub(crate) suites: u8,
     /// When keys are stepped. [`RECORDS_PER_KEY`] everywhere but in tests.
     pub(crate) records_per_key: u64,
+    /// The static X25519 key of its links.
+    pub(crate) noise_static: [u8; 32],
     /// Made once: a signature for every handshake would be work that strangers can cause.
     binding: Signature,
 }
 
 impl Local {
     pub(crate) fn new(me: Arc<Identity>, network: NetworkId, boot: u64) -> Self {
-        let link = LinkKey { key: *me.public_key(), noise_static: link_public_key(&me) };
+        let noise_static = link_public_key(&me);
+        let link = LinkKey { key: *me.public_key(), noise_static };
         let binding = *me.sign(link, &network).claim().signature();
         let (suites, records_per_key) = (Suite::ALL, RECORDS_PER_KEY);
-        Self { me, network, boot, suites, records_per_key, binding }
+        Self { me, network, boot, suites, records_per_key, noise_static, binding }
     }
 
     /// This node's hello to `peer`, or to somebody unknown.

@@ -5,6 +5,7 @@
 //! - [`expect`]: whom who dials expects, and which end that is;
 //! - `remote`, `failure`: who proved to be there, or why nobody did;
 //! - `agreement`: the machine of one end, from there to shared secrets;
+//! - `query`: the machine of one end of a handshake that stops after its second message;
 //! - `aead`: the keys and nonces that come out of it.
 
 pub(crate) mod aead;
@@ -13,6 +14,7 @@ pub mod expect;
 mod failure;
 pub(crate) mod hello;
 pub(crate) mod noise;
+pub(crate) mod query;
 mod remote;
 
 pub use expect::{Direction, Expect};

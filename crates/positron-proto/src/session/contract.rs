@@ -9,7 +9,12 @@ pub use super::{
     counters::{SessionCounters, SessionLevels},
     kind::{LinkKind, LinkKinds, PerKind},
 };
-pub use crate::stream::contract::{Hangup, LinkDown, Reading};
+pub use crate::{
+    datagram::contract::{
+        AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
+    },
+    stream::contract::{Hangup, LinkDown, Reading},
+};
 use crate::{
     handshake::{Direction, Expect, HandshakeFailure, RemoteNode},
     id::{LinkId, NodeId, Ticket},
@@ -162,7 +167,7 @@ pub enum DownReason {
 }
 
 /// What the sessions want done or say happened, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum SessionEffect {
     /// Open a byte stream.
     Dial {
@@ -271,6 +276,8 @@ pub enum SessionEffect {
         /// What [`super::Sessions::send`] was given.
         ticket: Ticket,
     },
+    /// What became of a query, ours or another node's. No session comes of it.
+    Query(QueryEvent),
     /// A peer did wrong inside its session (which is closed if it cannot go on).
     Misbehaved {
         /// Who.

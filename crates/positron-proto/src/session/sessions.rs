@@ -5,8 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow, Hangup, LinkDown,
-    LinkKind, LinkKinds, NotSent, Peer, PerKind, Purpose, RateLimit, Reading, SessionConfig,
+    AnswerTooLong, Asker, DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow,
+    Hangup, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind, Purpose, QueryEvent,
+    QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading, SessionConfig,
     SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
@@ -212,6 +213,47 @@ impl Sessions {
             self.handle_event(now, kind, event, out);
         }
         self.links.table.drain_effects(out);
+        let endpoint = &mut self.carriers_mut().datagrams.endpoint;
+        out.extend(std::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
+    }
+
+    /// Asks a node something without a session. One [`QueryEvent::Answered`] or
+    /// [`QueryEvent::Failed`] of this name follows, unless the query is given up by
+    /// [`cancel_query`](Self::cancel_query).
+    ///
+    /// # Errors
+    ///
+    /// Nothing was asked, and why.
+    pub fn query(
+        &mut self,
+        now: Now,
+        to: QueryTarget,
+        id: QueryId,
+        body: Bytes,
+    ) -> Result<(), NotAsked> {
+        if !self.config.transports.has(LinkKind::Udp) {
+            return Err(NotAsked::NoDatagrams);
+        }
+        self.carriers_mut().datagrams.endpoint.query(now, to, id, body)
+    }
+
+    /// The answer to a query is not wanted any more: nothing follows.
+    pub fn cancel_query(&mut self, id: QueryId) {
+        self.carriers_mut().datagrams.endpoint.cancel_query(id);
+    }
+
+    /// Answers a query of another node ([`QueryEvent::Asked`]).
+    ///
+    /// # Errors
+    ///
+    /// The answer is longer than [`QueryReply::room`]. Nothing was answered.
+    pub fn answer_query(
+        &mut self,
+        now: Now,
+        reply: QueryReply,
+        body: &[u8],
+    ) -> Result<(), AnswerTooLong> {
+        self.carriers_mut().datagrams.endpoint.answer_query(now, reply, body)
     }
 
     fn handle_event(

@@ -35,6 +35,8 @@ mod message;
 mod mutants;
 #[path = "../../../../fuzz/checks/node.rs"]
 mod node;
+#[path = "../../../../fuzz/checks/queries.rs"]
+mod queries;
 mod seeds;
 #[path = "../../../../fuzz/checks/sessions.rs"]
 mod sessions;
@@ -50,11 +52,23 @@ const LINK_FRAMES: Target = ("link_frames", link_frames::check, 20, 2_000);
 const CLAIMS: Target = ("claims", claims::check, 30, 1_000);
 const HOLDINGS: Target = ("holdings", holdings::check, 15, 1_000);
 const HANDSHAKE: Target = ("handshake", handshake::check, 20, 300);
+const QUERIES: Target = ("queries", queries::check, 15, 300);
 const MACHINE: Target = ("machine", machine::check, 20, 300);
 const SESSIONS: Target = ("sessions", sessions::check, 15, 300);
 const NODE: Target = ("node", node::check, 15, 200);
-const TARGETS: [Target; 10] =
-    [HEADER, FRAMES, MESSAGE, LINK_FRAMES, CLAIMS, HOLDINGS, HANDSHAKE, MACHINE, SESSIONS, NODE];
+const TARGETS: [Target; 11] = [
+    HEADER,
+    FRAMES,
+    MESSAGE,
+    LINK_FRAMES,
+    CLAIMS,
+    HOLDINGS,
+    HANDSHAKE,
+    QUERIES,
+    MACHINE,
+    SESSIONS,
+    NODE,
+];
 
 #[test]
 fn every_header_that_fuzzing_kept_and_its_mutants_pass_their_check() {
@@ -92,6 +106,11 @@ fn every_handshake_that_fuzzing_kept_and_its_mutants_pass_their_check() {
 }
 
 #[test]
+fn all_queries_that_fuzzing_kept_and_their_mutants_pass_their_check() {
+    replay(QUERIES);
+}
+
+#[test]
 fn every_course_of_a_connection_that_fuzzing_kept_and_its_mutants_pass_their_check() {
     replay(MACHINE);
 }
@@ -116,6 +135,7 @@ fn any_course_passes_the_checks() {
         dice.fill(&mut bytes);
         println!("seed {seed}");
         handshake::check(&bytes);
+        queries::check(&bytes);
         machine::check(&bytes);
         sessions::check(&bytes);
         node::check(&bytes);
@@ -132,7 +152,7 @@ fn vectors_cut_or_changed_pass_the_checks() {
         }
     }
     for (name, bytes) in seeds::vectors("packet_frames.txt") {
-        for kind in 1..=12 {
+        for kind in 1..=14 {
             let packet = [&[kind][..], &bytes].concat();
             for variant in variants(&packet) {
                 println!("{name}: {variant:02x?}");

@@ -33,6 +33,7 @@ pub(crate) fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     all.push(("link_frames", "all".to_owned(), together));
     all.extend(claims().into_iter().map(|(name, bytes)| ("claims", name, bytes)));
     all.extend(holdings().into_iter().map(|(name, bytes)| ("holdings", name, bytes)));
+    all.extend(queries().into_iter().map(|(name, bytes)| ("queries", name, bytes)));
     all.extend(sessions().into_iter().map(|(name, bytes)| ("sessions", name, bytes)));
     all.extend(lives().into_iter().map(|(name, bytes)| ("node", name, bytes)));
     all
@@ -76,6 +77,36 @@ fn holdings() -> Vec<(String, Vec<u8>)> {
         }
     }
     all
+}
+
+/// Three endpoints; the lower bits of the first byte of a step say what, the upper ones who.
+fn queries() -> Vec<(String, Vec<u8>)> {
+    // The first asks the second, the third asks it, and it asks the third.
+    let (a, c, b) = (0x3F, 0x5F, 0x7F);
+    let (go, lose, twice, late, change, resize, from, old, wait) = (0, 3, 4, 5, 6, 7, 8, 9, 10_u8);
+    let cold: &[u8] = &[a, 1, 9, go, go];
+    let second: &[u8] = &[a, 2, 4, go, go];
+    let all: [(&str, &[&[u8]]); 18] = [
+        ("cold", &[cold]),
+        ("ticketed", &[cold, second]),
+        ("three", &[cold, &[c, 1, 5, b, 1, 7, go, go, go, go], second]),
+        ("lost", &[&[a, 1, 9, lose, 0x1A, 40]]),
+        ("answer_lost", &[&[a, 1, 9, go, lose, 0x1A, 40]]),
+        ("ticketed_lost", &[cold, &[a, 2, 4, lose, 0x1A, 3, go, go]]),
+        ("ticketed_answer_late", &[cold, &[a, 2, 4, go, late, 0x1A, 3, late, go, go, go]]),
+        ("twice", &[&[a, 1, 9, twice, twice, go, go], second]),
+        ("replayed", &[cold, second, &[old, 0, old, 1, old, 2, old, 3, go, go, go]]),
+        ("replayed_late", &[cold, second, &[0x1A, 200, old, 2, old, 0, go]]),
+        ("changed", &[&[a, 1, 9, change, 0, 40, 1, change, 0, 60, 1], second]),
+        ("ticket_changed", &[cold, &[a, 2, 4, change, 0, 33, 1, change, 0, 50, 1, go]]),
+        ("cut", &[&[a, 1, 9, resize, 0, 200, resize, 0, 40], &[a, 2, 4, resize, 0, 60, go]]),
+        ("stolen", &[cold, &[a, 2, 4, from, 7, from, 8, go, go]]),
+        ("expired", &[cold, &[0x3A, 6], second, &[0x3A, 3], &[a, 3, 200, go, go]]),
+        ("given_up", &[&[a, 1, 9, 12, 1, go, go], cold]),
+        ("raw", &[&[11, 8, 0xBE, 1, 13, 4, 0, 0, 0, 1], cold, &[0x8B, 20, 0xBE, 1, 14, 4]]),
+        ("silent", &[&[a, 1, 9, a, 2, 9, a, 3, 9, lose, lose, 0x1A, 40], &[wait, 3]]),
+    ];
+    all.into_iter().map(|(name, steps)| (name.to_owned(), steps.concat())).collect()
 }
 
 /// Two nodes on good and bad streams; the first byte of a step says what, those behind it how.

@@ -7,9 +7,9 @@ use positron_proto::{
     wire::{
         Malformed, Reader, Writer as _,
         packet::{
-            Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, Syn, SynAck,
-            associated_data, checksum, extend_number, put_checksum, put_unsealed,
-            syn_of_another_version,
+            Flags, Fragment, HEADER_LEN, HandshakeAck, Header, Hint, PacketType, QueryAnswer,
+            QueryPacket, Syn, SynAck, TAG_LEN, associated_data, checksum, extend_number,
+            put_checksum, put_unsealed, syn_of_another_version,
         },
         packet_frame::{
             AckRanges, Channel, Delivery, Frames, PacketFrame, StreamSide, fragment_overhead,
@@ -171,6 +171,7 @@ proptest! {
             let _ = (Header::decode(bytes), checksum(bytes), associated_data(bytes));
             let _ = (Syn::decode(bytes), SynAck::decode(bytes), HandshakeAck::decode(bytes));
             let _ = (Hint::decode(bytes), syn_of_another_version(bytes));
+            let _ = (QueryPacket::decode(bytes), QueryAnswer::decode(bytes));
             put_checksum(&mut bytes.to_vec());
             for kind in PacketType::ALL {
                 let opened = Bytes::copy_from_slice(bytes);
@@ -291,6 +292,29 @@ proptest! {
         prop_assert_eq!(HandshakeAck::decode(&out), Ok(last));
         out.push(0);
         prop_assert_eq!(HandshakeAck::decode(&out).unwrap_err().what, "trailing bytes");
+    }
+
+    #[test]
+    fn queries_survive_their_encoding_and_nothing_shorter_is_one(
+        (nonce, issued, key, salt) in any::<([u8; 8], u32, [u8; 32], [u8; 16])>(),
+        noise_static in any::<[u8; 32]>(),
+        sealed in any_bytes(TAG_LEN..1200),
+    ) {
+        let query = QueryPacket { nonce, issued, key, noise_static, sealed: &sealed };
+        let answer = QueryAnswer { salt, sealed: &sealed };
+        let (mut asked, mut answered) = (Vec::new(), Vec::new());
+        query.encode(&mut asked);
+        answer.encode(&mut answered);
+        prop_assert_eq!(asked.len(), QueryPacket::CLEAR + sealed.len());
+        prop_assert_eq!(answered.len(), QueryAnswer::CLEAR + sealed.len());
+        prop_assert_eq!(QueryPacket::decode(&asked), Ok(query));
+        prop_assert_eq!(QueryAnswer::decode(&answered), Ok(answer));
+        for len in 0..QueryPacket::CLEAR + TAG_LEN {
+            prop_assert_eq!(QueryPacket::decode(&asked[..len]).unwrap_err().offset, len);
+        }
+        for len in 0..QueryAnswer::CLEAR + TAG_LEN {
+            prop_assert_eq!(QueryAnswer::decode(&answered[..len]).unwrap_err().offset, len);
+        }
     }
 }
 

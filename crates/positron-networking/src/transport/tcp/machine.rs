@@ -308,6 +308,7 @@ impl Tcp {
             SessionEffect::Referral { .. }
             | SessionEffect::Moved { .. }
             | SessionEffect::DialledUs { .. }
+            | SessionEffect::Query(_)
             | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");

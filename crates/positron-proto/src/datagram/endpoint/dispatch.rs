@@ -6,18 +6,20 @@ use super::{Endpoint, EndpointWake, is_agreed};
 use crate::{
     datagram::{
         client_handshake::{HandshakeProgress, unsealed},
-        connection::{Handled, OpenedPacket, SealedPacket},
+        connection::{Connection, Handled, OpenedPacket, SealedPacket},
         contract::{Closed, ConnectionId, EndpointEvent},
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
+        query::{Answering, Asking, QueryGround},
         received_datagram::ReceivedDatagram,
     },
     handshake::{agreement::Agreement, expect::Direction},
     limits::STRAY_HINTS_PER_SECOND,
+    rng::Seed,
     time::{Instant, Now},
     wire::{
         frame::CloseReason,
-        packet::{Hint, PacketType, Syn},
+        packet::{Hint, PacketType, QUERY_PATTERN, Syn},
     },
 };
 
@@ -43,6 +45,18 @@ impl Endpoint {
         match ReceivedDatagram::read(datagram) {
             ReceivedDatagram::Sealed(header) => {
                 self.handle_sealed(now, SealedPacket { from, header: &header, datagram });
+            }
+            ReceivedDatagram::Query(header) => {
+                let (answering, _, mut ground) = self.queries(now);
+                answering.handle_query(from, &header, datagram, &mut ground);
+            }
+            ReceivedDatagram::Answer(header) => {
+                let (_, asking, mut ground) = self.queries(now);
+                asking.handle_answer(from, &header, datagram, &mut ground);
+                self.wake_queries();
+            }
+            ReceivedDatagram::Syn(syn) if syn.pattern == QUERY_PATTERN => {
+                self.handle_query_syn(now, from, &syn);
             }
             ReceivedDatagram::Syn(syn) => self.handle_syn(now, from, &syn),
             ReceivedDatagram::SynAck { to, payload } => {
@@ -72,6 +86,59 @@ impl Endpoint {
         }
     }
 
+    /// A SYN that asks and begins nothing: under pressure it needs a cookie like any other.
+    fn handle_query_syn(&mut self, now: Now, from: SocketAddr, syn: &Syn<'_>) {
+        if syn.connection == 0 {
+            self.counters.malformed += 1;
+            return;
+        }
+        let admission = &mut self.answering.admission;
+        let is_asked_too_often = admission.is_pressed(now.mono, from);
+        if is_asked_too_often || self.half_open.is_pressed(now.mono, from) {
+            let (rng, counters) = (&mut self.rng, &mut self.counters);
+            let cookie = self.half_open.wants_cookie((now.mono, from), syn, rng, counters);
+            if let Some(cookie) = cookie {
+                self.transmits.push(from, cookie);
+                return;
+            }
+            if !admission.admit_proven(now.mono, from) {
+                self.counters.queries_over_limit += 1;
+                return;
+            }
+        } else {
+            admission.count_unproven(now.mono, from);
+        }
+        self.half_open.note_computed(now.mono);
+        let (answering, _, mut ground) = self.queries(now);
+        answering.handle_syn(from, syn, &mut ground);
+    }
+
+    /// Both ends of queries, and what they need.
+    pub(super) const fn queries(
+        &mut self,
+        now: Now,
+    ) -> (&mut Answering, &mut Asking, QueryGround<'_>) {
+        let ground = QueryGround {
+            now: now.mono,
+            local: &self.local,
+            rng: &mut self.rng,
+            transmits: &mut self.transmits,
+            events: &mut self.query_events,
+            counters: &mut self.counters,
+        };
+        (&mut self.answering, &mut self.asking, ground)
+    }
+
+    /// Queries of ours under way.
+    #[cfg(test)]
+    pub(in crate::datagram) fn queries_under_way(&self) -> usize {
+        self.asking.len()
+    }
+
+    pub(super) fn wake_queries(&mut self) {
+        self.deadlines.set_or_clear(EndpointWake::Query, self.asking.poll_timeout());
+    }
+
     fn handle_syn(&mut self, now: Now, from: SocketAddr, syn: &Syn<'_>) {
         let ours = self.fresh_wire();
         let answer = self.half_open.handle_syn(
@@ -89,6 +156,12 @@ impl Endpoint {
     }
 
     fn handle_syn_ack(&mut self, now: Now, from: SocketAddr, wire: u32, payload: &[u8]) {
+        if self.asking.knows(wire) {
+            let (_, asking, mut ground) = self.queries(now);
+            asking.handle_syn_ack(from, wire, payload, &mut ground);
+            self.wake_queries();
+            return;
+        }
         let Some(id) = self.demux.by_wire(wire) else {
             self.counters.unknown_connections += 1;
             return;
@@ -126,6 +199,13 @@ impl Endpoint {
     fn handle_hint(&mut self, now: Now, from: SocketAddr, wire: u32, hint: Hint) {
         if hint == Hint::NoSuchConnection {
             self.handle_no_such_connection(now, wire);
+            return;
+        }
+        if self.asking.knows(wire) {
+            self.counters.resets_unauthenticated += 1;
+            if hint == Hint::NotThisKey {
+                self.asking.handle_not_this_key(from, wire);
+            }
             return;
         }
         let Some(id) = self.demux.by_wire(wire) else {
@@ -296,5 +376,55 @@ impl Endpoint {
         connection.secure(now, protection, remote, theirs);
         self.counters.connections += 1;
         self.settle(id);
+    }
+
+    /// A connection id that nobody has here. 0 stands for none.
+    pub(in crate::datagram) fn fresh_wire(&mut self) -> u32 {
+        loop {
+            let wire = u32::from_be_bytes(self.rng.bytes());
+            if wire != 0 && !self.is_taken(wire) {
+                return wire;
+            }
+        }
+    }
+
+    fn is_taken(&self, wire: u32) -> bool {
+        self.demux.by_wire(wire).is_some() || self.half_open.knows(wire) || self.asking.knows(wire)
+    }
+
+    /// A new connection: a dial of ours, or a stranger who proved to be live.
+    pub(in crate::datagram) fn insert(
+        &mut self,
+        now: Instant,
+        wire: u32,
+        direction: Direction,
+    ) -> ConnectionId {
+        let rng = Seed::new(self.rng.bytes()).stream("connection");
+        let connection = Connection::new(now, &self.config, direction, rng, &mut self.windows);
+        self.demux.insert(wire, connection)
+    }
+
+    /// Ends the connections that hold most while too much is held beyond what windows promised.
+    fn enforce_memory_budget(&mut self, now: Now) {
+        while let Some(greatest) = self.memory.beyond_windows() {
+            let Some(connection) = self.demux.get_mut(greatest) else { return };
+            connection.reset(now.mono, CloseReason::ConnectionsFull);
+            self.settle(greatest);
+        }
+    }
+
+    /// Keeps unfinished messages within their bound.
+    pub(super) fn enforce_fragment_budget(&mut self) {
+        while let Some(oldest) = self.memory.beyond_fragments() {
+            let Some(connection) = self.demux.get_mut(oldest) else { return };
+            if connection.give_up_oldest() == 0 {
+                return;
+            }
+            self.memory.note(oldest, connection.unfinished(), connection.overdraft());
+            self.counters.reassemblies_abandoned += 1;
+            self.transmits.set_ready(oldest);
+            let wake = EndpointWake::Connection(oldest);
+            self.deadlines.set_or_clear(wake, connection.poll_timeout());
+        }
     }
 }

@@ -2,14 +2,19 @@
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     Endpoint,
-    contract::{Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent},
+    contract::{
+        Asker, Closed, ConnectionId, ConnectionState, Delivery, EndpointConfig, EndpointEvent,
+        QueryEvent,
+    },
 };
 use crate::{
     handshake::{expect::Expect, link_public_key},
     id::{NetworkId, NodeId},
-    identity::Identity,
+    identity::{Identity, PublicKey},
     limits::{AMPLIFICATION, HANDSHAKE_TIMEOUT, LEAST_DATAGRAM, SYN_TIMEOUT},
     rng::Seed,
     time::{Duration, Now},
@@ -19,6 +24,7 @@ use crate::{
 mod attacks;
 mod dialling;
 mod pressure;
+mod queries;
 mod vectors;
 
 use pressure::stranger;
@@ -29,9 +35,41 @@ type Packet = (SocketAddr, SocketAddr, Vec<u8>);
 struct Node {
     end: Endpoint,
     id: NodeId,
+    key: PublicKey,
     addr: SocketAddr,
     noise_static: [u8; 32],
     events: Vec<EndpointEvent>,
+    /// What became of its queries.
+    queries: Vec<QueryEvent>,
+    asked: Vec<HeardQuery>,
+    /// Whether it answers queries, each by what was asked, turned round.
+    answers: bool,
+}
+
+impl Node {
+    /// Takes what happened, and answers what is asked.
+    fn attend(&mut self, now: Now) {
+        self.events.extend(std::iter::from_fn(|| self.end.poll_event()));
+        while let Some(event) = self.end.poll_query() {
+            let QueryEvent::Asked { from, body, reply, ticketed } = event else {
+                self.queries.push(event);
+                continue;
+            };
+            if self.answers {
+                let answer: Vec<u8> = body.iter().rev().copied().collect();
+                self.end.answer_query(now, reply, &answer).unwrap();
+            }
+            self.asked.push(HeardQuery { from, body, ticketed });
+        }
+    }
+}
+
+/// A query that a node was asked.
+#[derive(Debug)]
+struct HeardQuery {
+    from: Asker,
+    body: Bytes,
+    ticketed: bool,
 }
 
 /// Some endpoints, and no network: a datagram is there at once, unless the story does something
@@ -63,12 +101,15 @@ impl World {
 
     fn add(&mut self, seed: u8, ip: [u8; 4], network: &str) -> usize {
         let me = Arc::new(Identity::from_seed([seed; 32]));
-        let (id, noise_static) = (me.node_id(), link_public_key(&me));
+        let (id, key) = (me.node_id(), *me.public_key());
+        let noise_static = link_public_key(&me);
         let config = EndpointConfig::new(NetworkId::from_name(network));
         let rng = Seed::from_number(u64::from(seed)).stream("endpoint");
         let end = Endpoint::new(config, me, u64::from(seed), rng);
         let addr = SocketAddr::from((ip, 7000));
-        self.nodes.push(Node { end, id, addr, noise_static, events: Vec::new() });
+        let (events, queries, asked, answers) = (vec![], vec![], vec![], true);
+        let node = Node { end, id, key, addr, noise_static, events, queries, asked, answers };
+        self.nodes.push(node);
         self.nodes.len() - 1
     }
 
@@ -97,7 +138,7 @@ impl World {
     fn deliver(&mut self, (from, to, datagram): &Packet) {
         for node in self.nodes.iter_mut().filter(|node| node.addr == *to) {
             node.end.handle_datagrams(self.now, *from, datagram.len(), datagram);
-            node.events.extend(std::iter::from_fn(|| node.end.poll_event()));
+            node.attend(self.now);
         }
     }
 
@@ -127,7 +168,7 @@ impl World {
             self.now.mono = self.now.mono.max(at);
             for node in &mut self.nodes {
                 node.end.handle_timeout(self.now);
-                node.events.extend(std::iter::from_fn(|| node.end.poll_event()));
+                node.attend(self.now);
             }
             self.run();
         }

@@ -8,17 +8,23 @@ use crate::{
     datagram::{
         client_handshake::unsealed,
         protection::{Protection, Tuning, Unopened},
+        query::{
+            packets::{ColdAnswer, open_answer, open_query, seal_answer, seal_query},
+            secret::TicketSecret,
+            ticket::TicketName,
+        },
     },
     handshake::{
         aead::{Role, Suite},
         agreement::{self, Agreement, Answer, HandshakeCarrier, Proposal},
         hello::Local,
         noise::Pattern,
+        query::{HeardQuestion, Question},
     },
     rng::Rng,
     wire::{
         frame::CloseReason,
-        packet::{Fragment, HandshakeAck, Syn, TAG_LEN},
+        packet::{Fragment, HandshakeAck, QUERY_PATTERN, Syn, TAG_LEN},
         packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
     },
 };
@@ -57,6 +63,7 @@ fn whole_handshakes_and_sealed_packets_are_as_written_down() {
     for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
         change_keys(&mut lines, suite);
     }
+    ask(&mut lines);
     let stated = include_str!("../../../tests/vectors/sealed.txt");
     let stated = stated.lines().filter(|line| !line.starts_with('#'));
     assert!(stated.eq(lines.lines()), "the vectors differ from the code, which says:\n{lines}");
@@ -196,6 +203,39 @@ fn change_keys(lines: &mut String, suite: Suite) {
         }
     }
     assert_eq!((from.key_updates(), to.key_updates()), (1, 1));
+}
+
+/// A query without a ticket, its answer, and one with the ticket that came with it.
+fn ask(lines: &mut String) {
+    let (mut alice, mut bob) = (end(1, OF_INITIATOR), end(2, OF_RESPONDER));
+    let theirs = link_public_key(&bob.local.me);
+    let whom = (*bob.local.me.public_key(), &theirs);
+    let key = *alice.local.me.public_key();
+    line(lines, "query.initiator.ephemeral", &alice.rng.clone().bytes::<32>());
+    line(lines, "query.responder.ephemeral", &bob.rng.clone().bytes::<32>());
+    let (mut question, noise) =
+        Question::ask(&alice.local, OF_INITIATOR, whom, b"who?", &mut alice.rng).unwrap();
+    let (pattern, cookie) = (QUERY_PATTERN, &[][..]);
+    let syn = Syn { pattern, connection: OF_INITIATOR, cookie, noise: &noise };
+    line(lines, "query.syn", &unsealed(PacketType::Syn, 0, |out| syn.encode(out)));
+    let heard = HeardQuestion::hear(&noise, &bob.local, OF_INITIATOR, &mut bob.rng).unwrap();
+    assert_eq!((heard.key, &heard.body[..], heard.is_refused), (key, &b"who?"[..], false));
+    let (name, secret) =
+        (TicketName { nonce: [0x70; 8], issued: 1000 }, TicketSecret::new([0x73; 32]));
+    let rest = ColdAnswer::encode(name, &secret, b"you");
+    let noise = heard.answer(&bob.local, &rest).unwrap();
+    let syn_ack = SynAck::Noise { pattern, noise: &noise };
+    let datagram = unsealed(PacketType::SynAck, OF_INITIATOR, |out| syn_ack.encode(out));
+    line(lines, "query.syn_ack", &datagram);
+    assert_eq!(question.answer(&noise, &alice.local), Ok(rest));
+    let (named, salt) = ((OF_INITIATOR, 5000), [0x72; 16]);
+    let query = seal_query((name, &secret), (&key, alice.local.noise_static), named, b"who?");
+    line(lines, "query.ticketed", &query);
+    let header = |datagram: &[u8]| Header::decode(datagram).unwrap().0;
+    assert_eq!(open_query(&secret, &header(&query), &query).unwrap(), b"who?");
+    let answer = seal_answer(&secret, named, salt, b"you");
+    line(lines, "query.answer", &answer);
+    assert_eq!(open_answer(&secret, 5000, &header(&answer), &answer).unwrap(), b"you");
 }
 
 fn seal(

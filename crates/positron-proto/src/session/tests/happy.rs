@@ -162,7 +162,7 @@ fn the_same_seeds_say_the_same_bytes() {
                 }
             }
         }
-        (bytes, world.nodes[0].said.clone())
+        (bytes, world.nodes.remove(0).said)
     };
     assert_eq!(transcript(), transcript());
 }

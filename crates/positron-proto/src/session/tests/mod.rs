@@ -8,6 +8,7 @@ pub(super) mod foreign;
 mod happy;
 mod liveness;
 mod moving;
+mod queries;
 mod reasons;
 mod refusals;
 mod story;
@@ -25,7 +26,7 @@ use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLa
 use self::bandwidth::Carried;
 use super::sessions::{
     DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
-    Purpose, SessionConfig, SessionEffect, Sessions,
+    Purpose, QueryEvent, SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
     handshake::{Expect, HandshakeFailure, link_public_key},
@@ -235,6 +236,10 @@ impl World {
                     }),
                     AtTheDoor::Wait => {}
                 }
+            }
+            SessionEffect::Query(QueryEvent::Asked { body, reply, .. }) => {
+                self.nodes[n].sessions.answer_query(self.now, reply, &body).unwrap();
+                self.post(n);
             }
             other => self.nodes[n].said.push(other),
         }

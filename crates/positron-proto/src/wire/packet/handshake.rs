@@ -34,6 +34,10 @@ pub fn syn_of_another_version(datagram: &[u8]) -> Option<(u8, u32)> {
     (syn && version != VERSION).then_some((version, u32::from_be_bytes(*connection)))
 }
 
+/// The pattern byte of a SYN that asks something and begins no connection: IK, with a query behind
+/// the hello.
+pub const QUERY_PATTERN: u8 = 3;
+
 /// The payload of a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Syn<'a> {

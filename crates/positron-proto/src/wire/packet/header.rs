@@ -54,11 +54,15 @@ pub enum PacketType {
     MessageAck = 11,
     /// Messages in fragments were given up by their receiver.
     MessageNack = 12,
+    /// A query with a ticket. Of no connection.
+    Query = 13,
+    /// Answers a QUERY.
+    Answer = 14,
 }
 
 impl PacketType {
     /// Every type, in order of its number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Syn,
         Self::SynAck,
         Self::Ack,
@@ -71,6 +75,8 @@ impl PacketType {
         Self::Fragment,
         Self::MessageAck,
         Self::MessageNack,
+        Self::Query,
+        Self::Answer,
     ];
 
     /// The type with this number.

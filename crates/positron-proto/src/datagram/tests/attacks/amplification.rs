@@ -62,7 +62,7 @@ fn no_type_of_packet_draws_three_times_its_bytes_to_an_address_that_is_not_prove
             }
         }
     }
-    assert_eq!(count, 12 * 2 * 4 * 8 * 4);
+    assert_eq!(count, 14 * 2 * 4 * 8 * 4);
     // Some of them are answered.
     assert!(victim.ledger.values().filter(|(_, went)| *went > 0).count() > 20);
     assert!(victim.is_established(&peers[0]));

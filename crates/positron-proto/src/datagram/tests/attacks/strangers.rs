@@ -207,15 +207,14 @@ fn first_messages_of_a_live_session_sent_again_are_bounded_and_do_nothing_to_it(
     }
 }
 
-/// A ticket has no zeros behind it; whether it is padded or not, it is nothing to this version.
 #[test]
 fn a_syn_and_a_packet_of_a_later_version_are_dropped_and_counted() {
     let mut victim = Victim::new();
-    let syn = Syn { pattern: 3, connection: 7, cookie: &[], noise: &[0x4E; 96] };
+    let syn = Syn { pattern: 4, connection: 7, cookie: &[], noise: &[0x4E; 96] };
     let padded = unsealed(PacketType::Syn, 0, |out| syn.encode(out));
-    let short = unsealed(PacketType::Syn, 0, |out| out.extend_from_slice(&[3, 0, 0, 0, 7, 44]));
+    let short = unsealed(PacketType::Syn, 0, |out| out.extend_from_slice(&[4, 0, 0, 0, 7, 44]));
     let mut later = made_up(PacketType::Data, 1, 1, 100);
-    later[2] = 13;
+    later[2] = 15;
     for (n, datagram) in [padded, short, later].iter().enumerate() {
         let from = stranger(u32::try_from(n).unwrap());
         victim.hear(from, datagram);

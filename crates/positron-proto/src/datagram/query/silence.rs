@@ -1,0 +1,94 @@
+//! How often an address is asked that never answers.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{
+    limits::{MAX_ASKED_ADDRESSES, MAX_TO_SILENT, SILENT_FOR},
+    lru::LruMap,
+    netgroup::counted,
+    time::Instant,
+};
+
+/// Addresses that were asked. Whoever answered once, provably, may be asked as often as the caller
+/// likes; any other address gets [`MAX_TO_SILENT`] packets in [`SILENT_FOR`].
+///
+/// **Bounds**: [`MAX_ASKED_ADDRESSES`]; an IPv6 address counts by its /64, loopback does not.
+#[derive(Debug)]
+pub(super) struct SilentAddresses(LruMap<IpAddr, AskedAddress>);
+
+#[derive(Debug)]
+enum AskedAddress {
+    /// When it was sent to, the latest first.
+    Silent([Option<Instant>; MAX_TO_SILENT]),
+    Answered,
+}
+
+impl SilentAddresses {
+    pub(super) const fn new() -> Self {
+        Self(LruMap::new(MAX_ASKED_ADDRESSES))
+    }
+
+    /// Whether one more packet may go there.
+    pub(super) fn allows(&self, now: Instant, to: SocketAddr) -> bool {
+        match counted(to).and_then(|address| self.0.get(&address)) {
+            Some(AskedAddress::Silent([.., Some(earliest)])) => now.since(*earliest) >= SILENT_FOR,
+            Some(AskedAddress::Silent(_) | AskedAddress::Answered) | None => true,
+        }
+    }
+
+    /// A packet goes there.
+    pub(super) fn note_sent(&mut self, now: Instant, to: SocketAddr) {
+        let Some(address) = counted(to) else { return };
+        match self.0.get_mut(&address) {
+            Some(AskedAddress::Answered) => self.0.touch(&address),
+            Some(AskedAddress::Silent(sent)) => {
+                sent.rotate_right(1);
+                sent[0] = Some(now);
+                self.0.touch(&address);
+            }
+            None => {
+                let mut sent = [None; MAX_TO_SILENT];
+                sent[0] = Some(now);
+                let _ = self.0.insert(address, AskedAddress::Silent(sent));
+            }
+        }
+    }
+
+    /// Who was asked there answered.
+    pub(super) fn note_answer(&mut self, from: SocketAddr) {
+        if let Some(address) = counted(from) {
+            let _ = self.0.insert(address, AskedAddress::Answered);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    #[test]
+    fn an_address_that_never_answers_gets_two_packets_in_any_ten_seconds() {
+        let mut silent = SilentAddresses::new();
+        let to = "10.0.0.1:1".parse().unwrap();
+        let neighbour = "10.0.0.1:2".parse().unwrap();
+        let mut sent = Vec::new();
+        for tenth in 0..1000 {
+            let now = Instant::from_micros(5_000_000) + Duration::from_millis(100) * tenth;
+            // Bursts with pauses between them, which a count per window would let add up.
+            if tenth % 97 < 30 && silent.allows(now, to) {
+                silent.note_sent(now, to);
+                sent.push(now);
+            }
+        }
+        assert!(sent.len() > 10);
+        assert!(sent.windows(3).all(|three| three[2].since(three[0]) >= SILENT_FOR));
+        let now = Instant::from_micros(5_000_000) + Duration::from_secs(200);
+        silent.note_sent(now, to);
+        silent.note_sent(now, neighbour);
+        assert!(!silent.allows(now, to), "ports of one address are one");
+        silent.note_answer(to);
+        (0..100).for_each(|_| silent.note_sent(now, to));
+        assert!(silent.allows(now, to));
+    }
+}
