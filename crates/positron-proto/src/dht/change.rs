@@ -211,7 +211,7 @@ mod tests {
         let bringer = Bringer { id: NodeId::from_bytes([3; 32]), addr };
         let [until, latest] = [60, 600].map(|left| now.mono + Duration::from_secs(left));
         let life = Life { until, latest };
-        Held { slot, record, bringer, accepted: now.mono, life, equivocated: false }
+        Held { slot, record, bringer, life, equivocated: false }
     }
 
     fn row(change: Change) -> Row {

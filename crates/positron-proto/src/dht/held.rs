@@ -45,8 +45,6 @@ pub(super) struct Held {
     pub(super) slot: Slot,
     pub(super) record: Verified<DhtRecord>,
     pub(super) bringer: Bringer,
-    /// When its sequence was heard first.
-    pub(super) accepted: Instant,
     pub(super) life: Life,
     /// Whether a second content of its sequence was proved already.
     pub(super) equivocated: bool,

@@ -33,11 +33,10 @@ impl Keeper {
     ) -> Found {
         let mut found = Found::default();
         for (record, remaining) in self.store.get(now.mono, key, publisher) {
-            match values {
-                true => {
-                    found.records.push(LivingRecord { record: record.claim().clone(), remaining })
-                }
-                false => found.heads.push(record.content().head()),
+            if values {
+                found.records.push(LivingRecord { record: record.claim().clone(), remaining });
+            } else {
+                found.heads.push(record.content().head());
             }
         }
         found

@@ -37,8 +37,8 @@ use crate::{
 /// publisher itself, when it brings the record, gives it back what a stranger cut off, and has it
 /// on its own account.
 ///
-/// **What left stays away.** A [`Floor`](super::held::Floor) keeps its sequence until no copy of anything older is of
-/// its time. A tombstone lives as long as what it kills would have.
+/// **What left stays away.** A [`Floor`](super::held::Floor) keeps its sequence until no copy of
+/// anything older is of its time. A tombstone lives as long as what it kills would have.
 ///
 /// **Who pays.** Everything is on the account of who brings it (a peer, and its network) and of
 /// its publisher, tombstones too. What takes the place of something at least as large costs
@@ -138,8 +138,7 @@ impl RecordStore {
             let life = Life { until, latest };
             let (record, bringer) = (row.record, row.bringer);
             let slot = Slot::of(record.content());
-            let accepted = now.mono;
-            store.put_in(Held { slot, record, bringer, accepted, life, equivocated: false });
+            store.put_in(Held { slot, record, bringer, life, equivocated: false });
         }
         store
     }
@@ -210,17 +209,6 @@ impl RecordStore {
         let held = self.held.range(slots).map(|(_, held)| held);
         held.filter(move |held| held.life.until > now)
             .map(move |held| (&held.record, held.remaining(now)))
-    }
-
-    /// Whether anything is kept under a key.
-    pub(super) fn has_key(&self, now: Instant, key: &Place) -> bool {
-        self.get(now, key, None).next().is_some()
-    }
-
-    /// When something new was accepted under a key at last. Copies of what is there do not count:
-    /// else whoever repeats them keeps a key from being repaired.
-    pub(super) fn renewed(&self, key: &Place) -> Option<Instant> {
-        self.held.range(slots_of(*key)).map(|(_, held)| held.accepted).max()
     }
 
     /// The keys behind `after`, each once: to go through all of them, some at a time.
@@ -315,15 +303,13 @@ impl RecordStore {
         if self.floors.remove(&slot) {
             out.rows.push_back(change::forget_floor(&slot));
         }
-        // A second content of a sequence is not heard of later than the first one.
         let rival =
             before.filter(|before| before.record.content().sequence == record.content().sequence);
-        let accepted = rival.as_ref().map_or(now.mono, |rival| rival.accepted);
         let equivocated = rival.is_some();
         if let Some(rival) = rival.filter(|_| convicts) {
             out.equivocations.push([rival.record, record.clone()]);
         }
-        let held = Held { slot, record, bringer, accepted, life, equivocated };
+        let held = Held { slot, record, bringer, life, equivocated };
         out.rows.push_back(change::keep_record(now, &held));
         self.put_in(held);
     }

@@ -147,6 +147,9 @@ pub const MAX_PUBLISHED: usize = 4096;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);
+/// How often in a row others are believed that they look after a key: each holder asks once in so
+/// many intervals, at least, whatever is said to it.
+pub const MAX_REPAIRS_PUT_OFF: u8 = 4;
 /// When a record of ours that too few keep is offered again: at first, or when somebody new can be
 /// asked.
 pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);

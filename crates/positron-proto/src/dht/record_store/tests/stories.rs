@@ -136,17 +136,6 @@ fn keys_are_told_each_once_and_those_near_a_place_without_the_others() {
         let near = all.iter().copied().filter(|key| place.distance(key) <= within);
         assert!(keeper.store.keys_near(place, within).eq(near));
     }
-    let renewed = keeper.store.renewed(&all[3]);
-    keeper.later(60);
-    let copy = (0..300).map(|n| shared(n, &format!("board {}", n / 3)));
-    let copy = copy.into_iter().find(|copy| copy.key() == all[3]).unwrap();
-    keeper.bring(&copy, &peer(900, 1));
-    assert_eq!(keeper.store.renewed(&all[3]), renewed, "a copy is no news");
-    let newer = DhtRecord { sequence: 2, ..copy };
-    keeper.bring(&newer, &peer(900, 1));
-    assert_eq!(keeper.store.renewed(&all[3]), Some(keeper.now.mono));
-    assert!(keeper.store.has_key(keeper.now.mono, &all[3]));
-    assert!(!keeper.store.has_key(keeper.now.mono, &Place::from_bytes([1; 32])));
 }
 
 #[test]
