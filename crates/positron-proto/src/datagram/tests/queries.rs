@@ -148,7 +148,6 @@ fn a_reply_can_be_given_later_and_to_several_in_any_order() {
             let end = &mut world.nodes[1].end;
             end.handle_datagrams(world.now, from, datagram.len(), &datagram);
             let Some(QueryEvent::Asked { reply, .. }) = end.poll_query() else { panic!() };
-            assert!(core::mem::size_of_val(&reply) <= 200);
             replies.push((from.to_string(), reply));
         }
         world.advance(Duration::from_millis(150));
