@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     admission::QueryAdmission,
-    contract::{AnswerTooLong, Asker, QueryEvent, QueryReply, ReplyKeys},
+    contract::{AnswerTooLong, Asker, QueryEvent, QueryReply, ReplyKeys, ReplyParts},
     ground::QueryGround,
     packets::{ColdAnswer, open_query, seal_answer},
     secret::TicketSecret,
@@ -57,8 +57,8 @@ impl Answering {
             Ok(mut heard) => {
                 let (key, noise_static) = (heard.key, heard.noise_static);
                 let (to, body) = (Asker { addr: from, key, noise_static }, heard.take_body());
-                let how = ReplyKeys::Cold(Box::new(heard));
-                hand_over(QueryReply { to, wire, how }, body, ground);
+                let how = ReplyKeys::Cold(heard);
+                hand_over(ReplyParts { to, wire, how }, body, ground);
             }
         }
     }
@@ -83,7 +83,7 @@ impl Answering {
         // Only now: nobody uses up the count of an address in its name.
         if self.admission.admit_proven(ground.now, from) {
             let how = ReplyKeys::Ticketed { secret, number: header.number };
-            hand_over(QueryReply { to, wire: header.connection, how }, body, ground);
+            hand_over(ReplyParts { to, wire: header.connection, how }, body, ground);
         } else {
             ground.counters.queries_over_limit += 1;
         }
@@ -117,7 +117,7 @@ impl Answering {
             return Err(AnswerTooLong { len, limit });
         }
         ground.counters.queries_answered += 1;
-        let QueryReply { to, wire, how } = reply;
+        let ReplyParts { to, wire, how } = *reply.0;
         let datagram = match how {
             ReplyKeys::Cold(heard) => {
                 let (now, rng) = (ground.now, &mut *ground.rng);
@@ -136,7 +136,7 @@ impl Answering {
 }
 
 /// Tells the application what is asked, unless it takes too little of what was.
-fn hand_over(reply: QueryReply, body: Vec<u8>, ground: &mut QueryGround<'_>) {
+fn hand_over(reply: ReplyParts, body: Vec<u8>, ground: &mut QueryGround<'_>) {
     let is_asked = |event: &&QueryEvent| matches!(event, QueryEvent::Asked { .. });
     if ground.events.iter().filter(is_asked).count() >= MAX_QUERIES_WAITING {
         ground.counters.queries_over_limit += 1;
@@ -144,7 +144,7 @@ fn hand_over(reply: QueryReply, body: Vec<u8>, ground: &mut QueryGround<'_>) {
     }
     ground.counters.queries_heard += 1;
     let ticketed = matches!(reply.how, ReplyKeys::Ticketed { .. });
-    let (from, body) = (reply.to, body.into());
+    let (from, body, reply) = (reply.to, body.into(), QueryReply(Box::new(reply)));
     ground.events.push_back(QueryEvent::Asked { from, body, reply, ticketed });
 }
 

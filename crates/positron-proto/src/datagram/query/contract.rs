@@ -78,8 +78,12 @@ pub struct Asker {
 }
 
 /// What a query that was heard is answered by, once: the keys of its answer, and where that goes.
+/// At most 2 KiB.
+#[derive(Debug, PartialEq, Eq)]
+pub struct QueryReply(pub(super) Box<ReplyParts>);
+
 #[derive(Debug)]
-pub struct QueryReply {
+pub(super) struct ReplyParts {
     pub(super) to: Asker,
     /// What the asking end calls the query.
     pub(super) wire: u32,
@@ -89,14 +93,14 @@ pub struct QueryReply {
 /// What seals an answer.
 #[derive(Debug)]
 pub(super) enum ReplyKeys {
-    Cold(Box<HeardQuestion>),
+    Cold(HeardQuestion),
     Ticketed { secret: TicketSecret, number: u32 },
 }
 
 impl QueryReply {
     /// Bytes of the longest answer.
     pub const fn room(&self) -> usize {
-        match self.how {
+        match self.0.how {
             ReplyKeys::Cold(_) => MAX_COLD_ANSWER,
             ReplyKeys::Ticketed { .. } => MAX_TICKETED_ANSWER,
         }
@@ -104,7 +108,7 @@ impl QueryReply {
 }
 
 /// Whether both are to the same query from the same place.
-impl PartialEq for QueryReply {
+impl PartialEq for ReplyParts {
     fn eq(&self, other: &Self) -> bool {
         let number = |reply: &Self| match reply.how {
             ReplyKeys::Cold(_) => None,
@@ -114,7 +118,7 @@ impl PartialEq for QueryReply {
     }
 }
 
-impl Eq for QueryReply {}
+impl Eq for ReplyParts {}
 
 /// Why a query came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

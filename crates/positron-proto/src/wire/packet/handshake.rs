@@ -63,7 +63,7 @@ impl<'a> Syn<'a> {
             pattern: cursor.u8()?,
             connection: cursor.u32()?,
             cookie: cursor.blob(MAX_COOKIE)?,
-            noise: cursor.blob(MAX_HANDSHAKE)?,
+            noise: cursor.blob(LEAST_DATAGRAM)?,
         };
         let no_key = cursor.malformed("no ephemeral key");
         syn.ephemeral().ok_or(no_key)?;
@@ -109,7 +109,7 @@ impl<'a> SynAck<'a> {
     pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(payload);
         let read = match cursor.u8()? {
-            1 => Self::Noise { pattern: cursor.u8()?, noise: cursor.blob(MAX_HANDSHAKE)? },
+            1 => Self::Noise { pattern: cursor.u8()?, noise: cursor.blob(LEAST_DATAGRAM)? },
             2 => Self::Cookie { cookie: cursor.blob(MAX_COOKIE)? },
             _ => return Err(wrong("unknown kind of answer", 0)),
         };
