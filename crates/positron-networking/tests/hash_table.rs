@@ -1,10 +1,8 @@
 //! The hash table over real sockets: what one node stores, others find.
 
-mod common;
-
 use std::time::Duration;
 
-use positron_networking::{Deleted, DhtError, NetworkConfig, Node, Refused};
+use positron_networking::{Deleted, DhtError, NetworkConfig, Node};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
