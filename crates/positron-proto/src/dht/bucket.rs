@@ -42,8 +42,8 @@ pub struct KnownContact {
 
 /// What becomes of a contact that answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It has room.
+pub(super) enum Vacancy {
+    /// There is one.
     Room,
     /// It takes the place of this one.
     InPlaceOf(NodeId),
@@ -108,18 +108,18 @@ impl Bucket {
 
     /// What becomes of a contact of this network that answered; `is_crowded` says that the table
     /// has enough of it.
-    pub(super) fn admission(&self, network: Option<Subnet>, is_crowded: bool) -> Admission {
+    pub(super) fn vacancy(&self, network: Option<Subnet>, is_crowded: bool) -> Vacancy {
         let dead_of = |of: Option<Subnet>| {
             let mut dead = self.members.iter().filter(|known| !known.is_alive());
             dead.find(|known| of.is_none() || known.network == of).map(|known| known.contact.id())
         };
         if network.is_some() && (is_crowded || self.is_crowded(&self.members, network)) {
-            return dead_of(network).map_or(Admission::Crowded, Admission::InPlaceOf);
+            return dead_of(network).map_or(Vacancy::Crowded, Vacancy::InPlaceOf);
         }
         if self.members.len() < BUCKET {
-            return Admission::Room;
+            return Vacancy::Room;
         }
-        dead_of(None).map_or(Admission::Full, Admission::InPlaceOf)
+        dead_of(None).map_or(Vacancy::Full, Vacancy::InPlaceOf)
     }
 
     pub(super) fn insert(&mut self, member: KnownContact) {

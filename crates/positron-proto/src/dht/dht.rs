@@ -191,14 +191,14 @@ impl Dht {
             self.mode = mode;
             // Who serves nobody is nowhere in particular.
             let here = self.place().unwrap_or_else(|| Place::from_bytes(self.rng.bytes()));
-            self.table.moved(now.mono, here);
+            self.table.handle_move(now.mono, here);
         }
     }
 
     /// A node is said to serve the table: it is asked before it is believed.
     pub fn handle_contact(&mut self, now: Now, contact: Contact) {
         if contact.id() != self.id {
-            self.table.heard(now.mono, contact);
+            self.table.handle_contact(now.mono, contact);
         }
     }
 
@@ -266,7 +266,7 @@ impl Dht {
         };
         self.counters.late += u64::from(question.is_late);
         // An answer over a session does not show that strangers reach the node.
-        if via == Via::Datagram && self.table.answered(now.mono, question.to, Some(rtt)) {
+        if via == Via::Datagram && self.table.handle_answer(now.mono, question.to, Some(rtt)) {
             self.published.handle_newcomer(now.mono, self.wanted_holders());
             self.upkeep.handle_newcomer(question.to);
         }

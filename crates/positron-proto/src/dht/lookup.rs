@@ -16,8 +16,8 @@ use crate::{
 /// records, and sends nothing.
 ///
 /// Whoever drives it calls [`next`](Self::next) until `None`, asks whom it names, says what came of
-/// it ([`answered`](Self::answered), [`failed`](Self::failed)) and what time it is
-/// ([`handle_timeout`](Self::handle_timeout)), and calls `next` again after each, until
+/// it ([`handle_answer`](Self::handle_answer), [`handle_failure`](Self::handle_failure)) and what
+/// time it is ([`handle_timeout`](Self::handle_timeout)), and calls `next` again after each, until
 /// [`is_done`](Self::is_done). Every input in any order is harmless.
 ///
 /// It is over when those `wanted` nodes have answered that are nearest of all it heard of. A node
@@ -191,7 +191,7 @@ impl Lookup {
 
     /// A node answered and named these. What it says of places near us from afar is left out
     /// ([`Contact::is_plausible`]), and an answer to no question of ours.
-    pub(super) fn answered(&mut self, now: Instant, from: &Contact, named: Vec<Contact>) {
+    pub(super) fn handle_answer(&mut self, now: Instant, from: &Contact, named: Vec<Contact>) {
         let key = self.key(from);
         let Some(Candidate { hop, question: Some(question), .. }) = self.known.get(&key) else {
             return;
@@ -215,7 +215,7 @@ impl Lookup {
     }
 
     /// A node will not answer, as far as anybody can tell. If it does, that counts all the same.
-    pub(super) fn failed(&mut self, whom: &Contact) {
+    pub(super) fn handle_failure(&mut self, whom: &Contact) {
         let key = self.key(whom);
         let Some(question) = self.known.get_mut(&key).and_then(|known| known.question.as_mut())
         else {

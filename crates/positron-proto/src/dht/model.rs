@@ -127,9 +127,9 @@ impl World {
                 match events.pop() {
                     Some(Reverse((_, What::Answer, from))) => {
                         let named = self.answer(&from, &target);
-                        lookup.answered(now, &from, named);
+                        lookup.handle_answer(now, &from, named);
                     }
-                    Some(Reverse((_, What::Failure, from))) => lookup.failed(&from),
+                    Some(Reverse((_, What::Failure, from))) => lookup.handle_failure(&from),
                     None => {}
                 }
             }
@@ -190,7 +190,7 @@ fn full_table(of: &Contact, nodes: &[Contact], rng: &mut Rng) -> RoutingTable {
         rng.shuffle(&mut bucket);
         for contact in bucket.into_iter().take(BUCKET) {
             let rtt = Some(Duration::from_millis(60));
-            table.answered(Instant::ORIGIN, contact, rtt);
+            table.handle_answer(Instant::ORIGIN, contact, rtt);
         }
     }
     table

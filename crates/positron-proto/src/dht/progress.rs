@@ -142,7 +142,7 @@ impl Dht {
             }
             Goal::Write(writing) => writing.handle_found(from.id(), &found),
         }
-        operation.lookup.answered(now.mono, from, found.contacts);
+        operation.lookup.handle_answer(now.mono, from, found.contacts);
     }
 
     /// A question found no answer in time, or could not be asked.
@@ -152,7 +152,7 @@ impl Dht {
         question: Question,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        self.table.failed(now.mono, &question.to.id());
+        self.table.handle_failure(now.mono, &question.to.id());
         self.give_up(&question);
         match question.about {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
@@ -167,7 +167,7 @@ impl Dht {
         match &question.about {
             About::Lookup(id) => {
                 if let Some(operation) = self.operations.get_mut(id) {
-                    operation.lookup.failed(&question.to);
+                    operation.lookup.handle_failure(&question.to);
                 }
             }
             About::Store(id) => {
@@ -301,7 +301,7 @@ impl Dht {
         }
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
-            self.table.looked_up(now.mono, &lookup.target(), &mut self.rng);
+            self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
         }
         let outcome = match goal {
             Goal::Find => DhtOutcome::Nearest(nearest),

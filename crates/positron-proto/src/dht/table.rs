@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Contact, Place,
-    bucket::{Admission, Bucket, KnownContact},
+    bucket::{Bucket, KnownContact, Vacancy},
     contact_rows::{forget, keep},
 };
 use crate::{
@@ -23,15 +23,15 @@ use crate::{
 /// Contacts by the number of first bits that their places have in common with ours: many of those
 /// near us, few of those far away (Maymounkov and Mazières 2002, "Kademlia", 2.2).
 ///
-/// Who [answered](Self::answered) a question of ours may enter; of whom we only
-/// [heard](Self::heard), is asked first, and is named to nobody until it answered. Of one network
-/// there are few, in a bucket and in all, so that whoever has many addresses in one place does not
-/// fill the table (Marcus, Heilman and Goldberg 2018, "Low-Resource Eclipse Attacks on Ethereum's
-/// Peer-to-Peer Network").
+/// Who [answered](Self::handle_answer) a question of ours may enter; of whom we only
+/// [heard](Self::handle_contact), is asked first, and is named to nobody until it answered. Of one
+/// network there are few, in a bucket and in all, so that whoever has many addresses in one place
+/// does not fill the table (Marcus, Heilman and Goldberg 2018, "Low-Resource Eclipse Attacks on
+/// Ethereum's Peer-to-Peer Network").
 ///
 /// What it wishes to be asked comes out of [`handle_timeout`](Self::handle_timeout) when
 /// [`poll_timeout`](Self::poll_timeout) says so; whatever was asked, for this or another reason,
-/// ends in `answered` or [`failed`](Self::failed). Rows come out of
+/// ends in `handle_answer` or [`handle_failure`](Self::handle_failure). Rows come out of
 /// [`take_changes`](Self::take_changes).
 #[derive(Debug)]
 pub struct RoutingTable {
@@ -85,7 +85,7 @@ impl RoutingTable {
     pub(super) fn remember(&mut self, now: Instant, contacts: Vec<Contact>) {
         for contact in contacts {
             self.kept.insert(contact.id());
-            self.heard(now, contact);
+            self.handle_contact(now, contact);
             if !self.homes.contains_key(&contact.id()) {
                 self.forget(&contact.id());
             }
@@ -93,7 +93,7 @@ impl RoutingTable {
     }
 
     /// Our place is another one.
-    pub(super) fn moved(&mut self, now: Instant, here: Place) {
+    pub(super) fn handle_move(&mut self, now: Instant, here: Place) {
         if here == self.here {
             return;
         }
@@ -116,7 +116,7 @@ impl RoutingTable {
     }
 
     /// Somebody named this node, or it asked us something: it is not ourselves.
-    pub(super) fn heard(&mut self, now: Instant, contact: Contact) {
+    pub(super) fn handle_contact(&mut self, now: Instant, contact: Contact) {
         if let Some(known) = self.get(&contact.id()) {
             // What answers where it is is not elsewhere, whoever says so.
             let is_settled = known.answered.is_some() && known.is_alive();
@@ -130,7 +130,7 @@ impl RoutingTable {
     }
 
     /// It answered a question of ours, after this time. Whether it is new in the table.
-    pub(super) fn answered(
+    pub(super) fn handle_answer(
         &mut self,
         now: Instant,
         contact: Contact,
@@ -156,7 +156,7 @@ impl RoutingTable {
     }
 
     /// It did not answer a question of ours.
-    pub(super) fn failed(&mut self, now: Instant, id: &NodeId) {
+    pub(super) fn handle_failure(&mut self, now: Instant, id: &NodeId) {
         self.probed(now, id);
         let Some(bucket) = self.home_mut(id) else { return };
         match bucket.member_mut(id) {
@@ -169,7 +169,7 @@ impl RoutingTable {
     }
 
     /// We looked up this place: where it is, nobody need look for long.
-    pub(super) fn looked_up(&mut self, now: Instant, target: &Place, rng: &mut Rng) {
+    pub(super) fn handle_lookup(&mut self, now: Instant, target: &Place, rng: &mut Rng) {
         let due = now + rng.jitter(BUCKET_REFRESH_INTERVAL);
         self.refreshes.insert(self.index(target), due);
     }
@@ -202,8 +202,8 @@ impl RoutingTable {
         nearest
     }
 
-    /// Does what is due. What it wishes ends in [`answered`](Self::answered) or
-    /// [`failed`](Self::failed).
+    /// Does what is due. What it wishes ends in [`handle_answer`](Self::handle_answer) or
+    /// [`handle_failure`](Self::handle_failure).
     pub(super) fn handle_timeout(
         &mut self,
         now: Instant,
@@ -285,14 +285,14 @@ impl RoutingTable {
         let (id, index) = (known.contact.id(), self.index(&known.contact.place()));
         let is_crowded = known.network.is_some_and(|network| self.is_crowded(network));
         let bucket = self.buckets.entry(index).or_default();
-        match bucket.admission(known.network, is_crowded) {
-            Admission::Room => {}
-            Admission::InPlaceOf(dead) => self.remove(&dead),
-            Admission::Full => {
+        match bucket.vacancy(known.network, is_crowded) {
+            Vacancy::Room => {}
+            Vacancy::InPlaceOf(dead) => self.remove(&dead),
+            Vacancy::Full => {
                 self.offer(known);
                 return false;
             }
-            Admission::Crowded => {
+            Vacancy::Crowded => {
                 self.crowded += 1;
                 self.forget(&id);
                 self.drop_if_empty(index);

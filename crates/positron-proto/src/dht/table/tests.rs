@@ -41,7 +41,7 @@ fn bucket_of(contact: &Contact) -> u32 {
 fn table_of(contacts: &[Contact]) -> RoutingTable {
     let mut table = RoutingTable::new(at(0), HERE);
     for contact in contacts {
-        table.answered(at(0), *contact, Some(Duration::from_millis(50)));
+        table.handle_answer(at(0), *contact, Some(Duration::from_millis(50)));
     }
     table
 }
@@ -97,20 +97,20 @@ fn a_place_in_a_bucket_has_so_many_bits_in_common_and_no_more() {
 fn who_is_only_said_to_be_there_is_asked_first_and_named_to_nobody() {
     let mut table = RoutingTable::new(at(0), HERE);
     let contact = somebody(1);
-    table.heard(at(0), contact);
+    table.handle_contact(at(0), contact);
     assert_eq!((table.nearest(&HERE, 5), table.len()), (vec![], 0));
     assert_eq!(table.poll_timeout(), Some(at(0)));
     assert_eq!(wishes(&mut table, at(0)), [TableWish::Probe(contact)]);
     assert_eq!(wishes(&mut table, at(1)), [], "once");
-    assert!(table.answered(at(1), contact, None));
+    assert!(table.handle_answer(at(1), contact, None));
     assert_eq!(table.nearest(&HERE, 5), [contact]);
     assert_eq!(wishes(&mut table, at(1)), [TableWish::LookUp(HERE)], "who else is near?");
-    assert!(!table.answered(at(2), contact, None), "not new any more");
+    assert!(!table.handle_answer(at(2), contact, None), "not new any more");
 
     let other = somebody(2);
-    table.heard(at(2), other);
+    table.handle_contact(at(2), other);
     assert_eq!(probes(&mut table, at(2)), [other]);
-    table.failed(at(3), &other.id());
+    table.handle_failure(at(3), &other.id());
     assert!(table.get(&other.id()).is_none() && table.homes.len() == 1);
 }
 
@@ -124,14 +124,14 @@ fn who_was_there_first_stays_until_it_fails_and_one_that_answers_takes_its_place
     assert_eq!(probes(&mut table, at(1)), [], "no place is free");
 
     for _ in 1..MAX_CONTACT_FAILURES {
-        table.failed(at(1), &members[5].id());
+        table.handle_failure(at(1), &members[5].id());
     }
     assert!(table.nearest(&HERE, 99).contains(&members[5]), "one lost packet is no death");
-    table.failed(at(2), &members[5].id());
+    table.handle_failure(at(2), &members[5].id());
     assert!(!table.nearest(&HERE, 99).contains(&members[5]));
     assert_eq!(probes(&mut table, at(2)), late[..1], "asked before it is believed");
     assert_eq!(table.len(), BUCKET - 1);
-    assert!(table.answered(at(3), late[0], None));
+    assert!(table.handle_answer(at(3), late[0], None));
     assert!(table.get(&members[5].id()).is_none());
     assert_eq!(table.len(), BUCKET);
 }
@@ -142,13 +142,13 @@ fn who_fails_without_anybody_to_take_its_place_is_kept_and_may_come_back() {
     let mut table = table_of(&contacts);
     for contact in &contacts {
         for _ in 0..5 {
-            table.failed(at(1), &contact.id());
+            table.handle_failure(at(1), &contact.id());
         }
     }
     assert!(table.is_empty() && table.nearest(&HERE, 9).is_empty());
     let later = at(2) + CONTACT_CHECK_INTERVAL;
     assert_eq!(probes(&mut table, later).len(), 3, "an outage of our own looks like this");
-    table.answered(later, contacts[0], None);
+    table.handle_answer(later, contacts[0], None);
     assert_eq!(table.nearest(&HERE, 9), contacts[..1]);
 }
 
@@ -157,7 +157,7 @@ fn one_network_gets_few_places_in_a_bucket_and_in_all_but_nearby_there_are_no_ne
     let mut table = RoutingTable::new(at(0), HERE);
     for n in 0..2_000 {
         let ip = [203, 0, 113, u8::try_from(n % 250).unwrap() + 1];
-        table.answered(at(0), contact(n, ip), None);
+        table.handle_answer(at(0), contact(n, ip), None);
     }
     assert!(table.len() <= MAX_PER_NETWORK_IN_TABLE && table.crowded() > 1_900);
     for bucket in table.buckets.values() {
@@ -166,7 +166,7 @@ fn one_network_gets_few_places_in_a_bucket_and_in_all_but_nearby_there_are_no_ne
     for near in [[127, 0, 0, 1], [10, 1, 2, 3]] {
         let mut table = RoutingTable::new(at(0), HERE);
         for n in 0..60 {
-            table.answered(at(0), contact(n, near), None);
+            table.handle_answer(at(0), contact(n, near), None);
         }
         assert!(table.len() > 30, "{}", table.len());
     }
@@ -178,10 +178,10 @@ fn a_flood_of_names_fills_no_memory_replaces_nobody_and_makes_us_ask_one_a_secon
     let mut table = table_of(&members);
     let mut asked = 0;
     for n in 0..3_000 {
-        table.heard(at(1), somebody(10_000 + n));
+        table.handle_contact(at(1), somebody(10_000 + n));
         for whom in probes(&mut table, at(1)) {
             asked += 1;
-            table.failed(at(1), &whom.id());
+            table.handle_failure(at(1), &whom.id());
         }
     }
     assert!(asked <= CANDIDATE_BURST, "{asked}");
@@ -204,15 +204,15 @@ fn what_answers_is_not_elsewhere_whoever_says_so_but_may_move_itself() {
     let elsewhere =
         Contact::new(*contact.key(), *contact.noise_static(), "99.9.9.9:1".parse().unwrap());
     let mut table = table_of(&[contact]);
-    table.heard(at(1), elsewhere);
+    table.handle_contact(at(1), elsewhere);
     assert_eq!(table.nearest(&HERE, 2), [contact]);
-    assert!(table.answered(at(2), elsewhere, None));
+    assert!(table.handle_answer(at(2), elsewhere, None));
     assert_eq!(table.nearest(&HERE, 2), [elsewhere]);
     assert_eq!(table.homes.len(), 1);
     for _ in 0..MAX_CONTACT_FAILURES {
-        table.failed(at(3), &contact.id());
+        table.handle_failure(at(3), &contact.id());
     }
-    table.heard(at(4), contact);
+    table.handle_contact(at(4), contact);
     assert_eq!(probes(&mut table, at(4)), [contact], "it may have moved");
 }
 
@@ -230,7 +230,7 @@ fn a_silent_contact_is_asked_whether_it_is_there_and_buckets_are_looked_into() {
             match wish {
                 TableWish::Probe(contact) => {
                     asked.insert(contact);
-                    table.answered(now, contact, Some(Duration::from_millis(40)));
+                    table.handle_answer(now, contact, Some(Duration::from_millis(40)));
                 }
                 TableWish::LookUp(place) => places.push(place),
             }
@@ -269,7 +269,7 @@ fn rows_are_those_of_the_members_and_bring_them_back_as_candidates() {
     };
     let members: Vec<_> = table.members().map(|known| known.contact).collect();
     assert_eq!(apply(&mut table).len(), members.len());
-    table.moved(at(1), Place::from_bytes([0xF0; 32]));
+    table.handle_move(at(1), Place::from_bytes([0xF0; 32]));
     let rows = apply(&mut table);
     assert!(table.members().all(|known| rows.contains_key(&known.contact.id().as_bytes()[..])));
     assert_eq!(
@@ -291,7 +291,7 @@ fn rows_are_those_of_the_members_and_bring_them_back_as_candidates() {
     let first = probes(&mut again, at(0));
     assert_eq!(first.len(), MAX_TABLE_PROBES);
     // Who is gone has no row any more.
-    again.failed(at(1), &first[0].id());
+    again.handle_failure(at(1), &first[0].id());
     let forgotten: Vec<_> = again.take_changes().into_iter().map(|change| change.key).collect();
     assert!(forgotten.iter().any(|key| key[..] == first[0].id().as_bytes()[..]));
     assert_eq!(again.homes.len() + forgotten.len(), back.len(), "no row without its contact");
