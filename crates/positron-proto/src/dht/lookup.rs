@@ -149,6 +149,11 @@ impl Lookup {
         self
     }
 
+    /// Over how many.
+    pub(super) const fn paths(&self) -> usize {
+        self.paths
+    }
+
     /// What is looked for.
     pub(super) const fn target(&self) -> Place {
         self.target

@@ -19,7 +19,8 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        HEDGE_AFTER, LONGEST_LOOKUP, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, PUSH_WIDTH, REPLICAS,
+        DISJOINT_PATHS, HEDGE_AFTER, LONGEST_LOOKUP, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES,
+        PUSH_WIDTH, REPLICAS,
     },
     time::{Duration, Now},
 };
@@ -37,9 +38,7 @@ impl Dht {
         let id = OperationId(self.next_operation);
         self.next_operation += 1;
         self.counters.lookups += 1;
-        let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
-        let hedge = self.table.median_rtt().map_or(HEDGE_AFTER, |rtt| rtt * 2);
-        let lookup = Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge);
+        let lookup = self.lookup(now, target);
         self.operations.insert(id, Operation { ticket, lookup, goal, began: now.mono });
         self.drive(now, id, out);
     }
@@ -211,6 +210,10 @@ impl Dht {
             }
         }
         let Some(operation) = self.operations.get_mut(&id) else { return };
+        if operation.has_looked() && !is_late && self.look_again(now, id) {
+            return self.drive(now, id, out);
+        }
+        let Some(operation) = self.operations.get_mut(&id) else { return };
         let is_over = match (operation.has_looked() || is_late, &mut operation.goal) {
             (false, _) => false,
             (true, Goal::Find) => true,
@@ -227,6 +230,34 @@ impl Dht {
             let next = operation.lookup.poll_timeout().map_or(latest, |at| at.min(latest));
             self.deadlines.set(id, next);
         }
+    }
+
+    fn lookup(&self, now: Now, target: Place) -> Lookup {
+        let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
+        let hedge = self.table.median_rtt().map_or(HEDGE_AFTER, |rtt| rtt * 2);
+        Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
+    }
+
+    /// Begins again over paths that share no node, once: where nothing was found although there are
+    /// nodes that nobody asked, or more nodes than chance puts there.
+    fn look_again(&mut self, now: Now, id: OperationId) -> bool {
+        let Some(operation) = self.operations.get(&id) else { return false };
+        let (target, nearest) = (operation.target(), operation.nearest());
+        let found_nothing = match &operation.goal {
+            Goal::Read(reading) | Goal::Delete(reading) => reading.found_nothing(),
+            Goal::Write(writing) if writing.is_giving() => return false,
+            Goal::Find | Goal::Write(_) => false,
+        };
+        let is_suspect = found_nothing || self.size.is_crowded(&target, &nearest);
+        let has_others = self.table.len() > operation.lookup.asked();
+        if !is_suspect || !has_others || operation.lookup.paths() > 1 {
+            return false;
+        }
+        let lookup = self.lookup(now, target).over_paths(DISJOINT_PATHS);
+        if let Some(operation) = self.operations.get_mut(&id) {
+            operation.lookup = lookup;
+        }
+        true
     }
 
     fn next_to_ask(&mut self, now: Now, id: OperationId) -> Option<Contact> {

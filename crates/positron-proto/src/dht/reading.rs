@@ -122,6 +122,11 @@ impl Reading {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Whether nobody had anything, and nothing is waited for.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.newest.is_empty() && self.large.is_empty() && !self.is_waiting()
+    }
+
     /// Whether something is waited for beside the lookup.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting > 0
