@@ -37,7 +37,8 @@ fn main() {
     for (name, [ask, answer, take]) in [("without a ticket", cold), ("with a ticket", ticketed)] {
         let us = |time: Duration| time.as_secs_f64() * 1e6 / BATCH as f64;
         println!(
-            "{name}: to ask {:.1} us, to answer {:.1} us, to take the answer {:.1} us, in all {:.1} us",
+            "{name}: to ask {:.1} us, to answer {:.1} us, to take the answer {:.1} us, \
+             in all {:.1} us",
             us(ask),
             us(answer),
             us(take),

@@ -14,9 +14,9 @@ use super::{
     client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
-        AnswerTooLong, Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig,
-        EndpointCounters, EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent,
-        QueryId, QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
+        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, Transmit,
+        WireBytes,
     },
     demux::Demux,
     half_open::HalfOpenTable,
@@ -43,14 +43,14 @@ use crate::{
 /// All datagram connections of one socket.
 ///
 /// Call [`poll_event`](Self::poll_event), [`poll_query`](Self::poll_query) and
-/// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and [`handle_timeout`](Self::handle_timeout) when
-/// [`poll_timeout`](Self::poll_timeout) says so.
+/// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
 /// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
-/// ends that dial each other get two. A query is no connection, and whoever answers it keeps nothing
-/// of it.
+/// ends that dial each other get two. A query is no connection, and whoever answers it keeps
+/// nothing of it.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -358,54 +358,6 @@ impl Endpoint {
                 }
             }
         }
-    }
-
-    /// Asks a node something without a connection. One [`QueryEvent::Answered`] or
-    /// [`QueryEvent::Failed`] of this name follows, after [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT) at the latest, unless
-    /// the query is given up by [`cancel_query`](Self::cancel_query). Nothing is said twice because
-    /// it may be lost: whoever needs an answer asks several nodes.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was asked, and why.
-    pub fn query(
-        &mut self,
-        now: Now,
-        to: QueryTarget,
-        id: QueryId,
-        body: Bytes,
-    ) -> Result<(), NotAsked> {
-        let wire = self.fresh_wire();
-        let (_, asking, mut ground) = self.queries(now);
-        let asked = asking.ask((id, to, body), wire, &mut ground);
-        self.wake_queries();
-        asked
-    }
-
-    /// The answer to a query is not wanted any more: no event follows.
-    pub fn cancel_query(&mut self, id: QueryId) {
-        self.asking.cancel(id);
-        self.wake_queries();
-    }
-
-    /// Answers a query ([`QueryEvent::Asked`]), by at most [`QueryReply::room`] bytes.
-    ///
-    /// # Errors
-    ///
-    /// The answer is longer than that. Nothing was answered.
-    pub fn answer_query(
-        &mut self,
-        now: Now,
-        reply: QueryReply,
-        body: &[u8],
-    ) -> Result<(), AnswerTooLong> {
-        let (answering, _, mut ground) = self.queries(now);
-        answering.answer(reply, body, &mut ground)
-    }
-
-    /// The next thing that became of a query. Independent of [`poll_event`](Self::poll_event).
-    pub fn poll_query(&mut self) -> Option<QueryEvent> {
-        self.query_events.pop_front()
     }
 
     /// The operating system of this machine has no way to an address: a handshake of ours with who
