@@ -10,6 +10,10 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use positron_proto::{
+    dht::{
+        Contact, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, DhtRecord, Found, LivingRecord, NameHash,
+        Place, RecordHead, RecordKind, StoreOutcome,
+    },
     direct::DirectMessage,
     gossip::GossipMessage,
     id::{NetworkId, NodeId},
@@ -84,8 +88,26 @@ fn statements_are_signed_as_written_down() {
     let order = order();
     let signed = order.claim().signed_bytes(&network());
     add("trace_order", &signed, order.id().as_bytes(), order.claim().signature().as_bytes());
+    for (name, record) in [("dht_record", stored()), ("dht_tombstone", tombstone())] {
+        let signed = record.claim().signed_bytes(&network());
+        let signature = record.claim().signature().as_bytes();
+        add(name, &signed, record.id().as_bytes(), signature);
+    }
     let signed = claim.signed_bytes(&network());
     add("succession", &signed, succession.id().as_bytes(), claim.signature().as_bytes());
+    let name = NameHash::of_name("my_key").unwrap();
+    let publisher = identity(1).node_id();
+    for (what, kind) in [
+        ("immutable", RecordKind::Immutable),
+        ("owned", RecordKind::Owned),
+        ("shared", RecordKind::Shared),
+    ] {
+        lines.add(&format!("dht_key.{what}"), name.key(kind, &publisher).as_bytes());
+    }
+    for addr in ["198.51.100.7:8888", "[2001:db9:7::1]:8888", "127.0.0.1:8888", "10.0.0.1:8888"] {
+        let place = Place::of_node(&publisher, addr.parse().unwrap());
+        lines.add(&format!("dht_place.{addr}"), place.as_bytes());
+    }
     lines.compare_with(include_str!("vectors/statements.txt"));
 }
 
@@ -239,6 +261,14 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("trace_answer.not_yours", answer(TraceAnswer::NotYours)),
         ("trace_answer.forgotten", answer(TraceAnswer::Forgotten)),
         ("trace_answer.busy", answer(TraceAnswer::Busy)),
+        ("dht_query.find", ask(DhtQuery::Find(stored().content().key()))),
+        ("dht_query.get", ask(get(None))),
+        ("dht_query.get_of_one", ask(get(Some(identity(1).node_id())))),
+        ("dht_query.store", ask(DhtQuery::Store(living(&stored())))),
+        ("dht_query.delete", ask(DhtQuery::Store(living(&tombstone())))),
+        ("dht_answer.found", told(DhtAnswer::Found(found()))),
+        ("dht_answer.kept", told(DhtAnswer::Stored(StoreOutcome::Kept))),
+        ("dht_answer.refused", told(DhtAnswer::Stored(StoreOutcome::Refused))),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),
@@ -246,6 +276,50 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("gossip_receipt", GossipMessage::Receipt(have).into()),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
+}
+
+fn ask(query: DhtQuery) -> Message {
+    DhtMessage::Query { number: 64, ask: DhtAsk { serves: true, query } }.into()
+}
+
+fn told(answer: DhtAnswer) -> Message {
+    DhtMessage::Answer { number: 64, answer }.into()
+}
+
+fn get(publisher: Option<NodeId>) -> DhtQuery {
+    DhtQuery::Get { key: stored().content().key(), publisher, values: true }
+}
+
+fn living(record: &Verified<DhtRecord>) -> LivingRecord {
+    LivingRecord { record: record.claim().clone(), remaining: 1_800 }
+}
+
+fn found() -> Found {
+    let head = RecordHead { publisher: identity(2).node_id(), sequence: 7, len: 16_384 };
+    let addr = "192.0.2.1:8888".parse().unwrap();
+    let contact = Contact::new(*identity(2).public_key(), [7; 32], addr);
+    Found { records: vec![living(&stored())], heads: vec![head], contacts: vec![contact] }
+}
+
+fn stored() -> Verified<DhtRecord> {
+    record_of(Some(b"value".as_slice().into()))
+}
+
+fn tombstone() -> Verified<DhtRecord> {
+    record_of(None)
+}
+
+fn record_of(value: Option<Bytes>) -> Verified<DhtRecord> {
+    let record = DhtRecord {
+        publisher: *identity(1).public_key(),
+        kind: RecordKind::Shared,
+        name: NameHash::of_name("my_key").unwrap(),
+        sequence: 1_700_000_000_000_000 + u64::from(value.is_none()),
+        created: 1_700_000_000,
+        ttl: 3_600,
+        value,
+    };
+    identity(1).sign(record, &network())
 }
 
 fn answer(answer: TraceAnswer) -> Message {

@@ -4,6 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_proto::{
+    dht::{
+        Contact, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, DhtRecord, Found, LivingRecord, NameHash,
+        Place, RecordHead, RecordKind, StoreOutcome,
+    },
     direct::DirectMessage,
     gossip::GossipMessage,
     id::{MessageId, NodeId},
@@ -137,7 +141,56 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         prop::collection::vec(any_succession(), 1..5)
             .prop_map(|told| SuccessionMessage(told).into()),
         any_trace_message().prop_map(Message::from),
+        any_dht_message().prop_map(Message::from),
     ]
+}
+
+fn any_dht_message() -> impl Strategy<Value = DhtMessage> {
+    let place = || any::<[u8; 32]>().prop_map(Place::from_bytes);
+    let id = || any::<[u8; 32]>().prop_map(NodeId::from_bytes);
+    let query = prop_oneof![
+        place().prop_map(DhtQuery::Find),
+        (place(), prop::option::of(id()), any::<bool>())
+            .prop_map(|(key, publisher, values)| DhtQuery::Get { key, publisher, values }),
+        any_living().prop_map(DhtQuery::Store),
+    ];
+    let head = (id(), any::<u64>(), 0..=16_384_u32)
+        .prop_map(|(publisher, sequence, len)| RecordHead { publisher, sequence, len });
+    let contact = (any_key(), any::<[u8; 32]>(), any_addr())
+        .prop_map(|(key, noise_static, addr)| Contact::new(key, noise_static, addr));
+    let found = (
+        prop::collection::vec(any_living(), 0..3),
+        prop::collection::vec(head, 0..3),
+        prop::collection::vec(contact, 0..=12),
+    )
+        .prop_map(|(records, heads, contacts)| Found { records, heads, contacts });
+    let answer = prop_oneof![
+        found.prop_map(DhtAnswer::Found),
+        Just(DhtAnswer::Stored(StoreOutcome::Kept)),
+        Just(DhtAnswer::Stored(StoreOutcome::Refused)),
+    ];
+    prop_oneof![
+        (below_2_62(), any::<bool>(), query).prop_map(|(number, serves, query)| {
+            DhtMessage::Query { number, ask: DhtAsk { serves, query } }
+        }),
+        (below_2_62(), answer).prop_map(|(number, answer)| DhtMessage::Answer { number, answer }),
+    ]
+}
+
+fn any_living() -> impl Strategy<Value = LivingRecord> {
+    let kind =
+        prop_oneof![Just(RecordKind::Immutable), Just(RecordKind::Owned), Just(RecordKind::Shared)];
+    let said = (any_key(), kind, below_2_62(), any::<u32>(), 60..=172_800_u32);
+    let rest = (any::<bool>(), any_bytes(0..40), any_signature(), any::<u32>());
+    (said, rest).prop_map(
+        |((publisher, kind, sequence, created, ttl), (dead, value, signature, left))| {
+            let name = NameHash::of_value(&value);
+            let is_dead = dead && kind != RecordKind::Immutable;
+            let value = (!is_dead).then_some(value);
+            let record = DhtRecord { publisher, kind, name, sequence, created, ttl, value };
+            LivingRecord { record: Signed::new(record, signature), remaining: left % (ttl + 1) }
+        },
+    )
 }
 
 fn any_trace_message() -> impl Strategy<Value = TraceMessage> {
