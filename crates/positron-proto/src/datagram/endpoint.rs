@@ -43,14 +43,13 @@ use crate::{
 /// All datagram connections of one socket.
 ///
 /// Call [`poll_event`](Self::poll_event), [`poll_query`](Self::poll_query) and
-/// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and [`handle_timeout`](Self::handle_timeout) when
-/// [`poll_timeout`](Self::poll_timeout) says so.
+/// [`poll_transmit`](Self::poll_transmit) until `None` after each other call, and
+/// [`handle_timeout`](Self::handle_timeout) when [`poll_timeout`](Self::poll_timeout) says so.
 ///
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
 /// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
-/// ends that dial each other get two. A query is no connection, and whoever answers it keeps nothing
-/// of it.
+/// ends that dial each other get two. A query is no connection; whoever answers it keeps nothing.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -361,9 +360,10 @@ impl Endpoint {
     }
 
     /// Asks a node something without a connection. One [`QueryEvent::Answered`] or
-    /// [`QueryEvent::Failed`] of this name follows, after [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT) at the latest, unless
-    /// the query is given up by [`cancel_query`](Self::cancel_query). Nothing is said twice because
-    /// it may be lost: whoever needs an answer asks several nodes.
+    /// [`QueryEvent::Failed`] of this name follows, at the latest after
+    /// [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT), unless the query is given up by
+    /// [`cancel_query`](Self::cancel_query). Nothing is said twice because it may be lost: whoever
+    /// needs an answer asks several nodes.
     ///
     /// # Errors
     ///

@@ -148,8 +148,7 @@ impl NodeCore {
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
                 self.substreams.handle_undelivered(ticket);
             }
-            // No room asks or answers: to drop what is asked is to be silent.
-            sessions::SessionEffect::Query(_) => {}
+            sessions::SessionEffect::Query(_) => {} // No room asks, and none answers.
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);
             }

@@ -1,8 +1,8 @@
 //! Queries: a question and its answer without a connection `[PROTOCOL 9.11]`.
 //!
 //! - `contract`: the words;
-//! - `secret`, `ticket`: what makes the second query to a node cheap, at the end that stores nothing;
-//!   `wallet`: the same at the end that asks;
+//! - `secret`, `ticket`: what makes the second query to a node cheap, at the end that stores
+//!   nothing; `wallet`: the same at the end that asks;
 //! - `packets`: what is sealed in the datagrams of queries;
 //! - `admission`: how many are answered; `silence`: how often nobody is asked in vain;
 //! - `asking`, `answering`: the two ends; `ground`: what both have of their endpoint.
