@@ -53,7 +53,9 @@ use crate::{
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
-/// strangers; [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes
+/// strangers; [`MAX_QUERIES_UNDER_WAY`](crate::limits::MAX_QUERIES_UNDER_WAY) queries of ours, and
+/// [`MAX_QUERIES_WAITING`](crate::limits::MAX_QUERIES_WAITING) of others that were not taken;
+/// [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes
 /// that wait to be sent; [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised
 /// beyond the first windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES)
 /// held beyond all windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished
