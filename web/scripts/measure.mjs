@@ -46,7 +46,7 @@ for (let i = 0; i < 7; i += 1) {
 }
 report("first contentful paint, median of 7", `${Math.round(middle(paints))} ms`, "≤ 300 ms");
 
-/** Frames a second while every frame is drawn anew, and how long after a move the tip stands. */
+/** Frames a second while every frame is drawn anew. */
 const frames = (page, how) => page.evaluate((how) => new Promise((done) => {
   const began = performance.now();
   let n = 0;
@@ -63,21 +63,39 @@ const frames = (page, how) => page.evaluate((how) => new Promise((done) => {
   requestAnimationFrame(step);
 }), how);
 
+/** How long after a move of the pointer the frame is made in which the tip stands. */
 const pointer = (page) => page.evaluate(async () => {
   const canvas = document.querySelector(".picture canvas");
   const box = canvas.getBoundingClientRect();
+  // What is posted in a frame is heard when that frame is made.
+  const frame = () => new Promise((done) => requestAnimationFrame(() => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = done;
+    port2.postMessage(0);
+  }));
   const took = [];
-  for (let i = 0; i < 25; i += 1) {
+  for (let i = 0; i < 100; i += 1) {
     const [x, y] = window.scene.place((i * 37) % window.scene.view.nodes.length);
     const began = performance.now();
     canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + x, clientY: box.top + y, bubbles: true }));
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    if (document.querySelector(".tip")) took.push(performance.now() - began);
+    const stands = !document.querySelector(".tip").hidden;
+    await frame();
+    if (stands) took.push(performance.now() - began);
     canvas.dispatchEvent(new PointerEvent("pointerleave"));
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await frame();
   }
   return took;
 });
+
+async function look(page, name, wanted) {
+  const [dots, edges] = await page.evaluate(() => [window.scene.view.nodes.length, window.scene.view.edges.length]);
+  report(`${name}: ${dots.toLocaleString("en")} dots, ${edges.toLocaleString("en")} edges, frames a second`, `${(await frames(page, "cached")).toFixed(0)}`, `≥ ${wanted}`);
+  report(`${name}: frames a second while zooming`, `${(await frames(page, "pan")).toFixed(0)}`, "–");
+  report(`${name}: frames a second, every edge anew`, `${(await frames(page, "all")).toFixed(0)}`, "–");
+  await page.waitForTimeout(400);
+  const took = await pointer(page);
+  report(`${name}: pointer to tip, median and worst of ${took.length}`, `${Math.round(middle(took))} and ${Math.round(Math.max(...took))} ms`, "≤ 50 ms");
+}
 
 for (const [nodes, wanted] of [[1000, 50], [10_000, 30]]) {
   await open(world({ peers: 40, nodes }), async (page, site) => {
@@ -91,14 +109,13 @@ for (const [nodes, wanted] of [[1000, 50], [10_000, 30]]) {
     await page.waitForFunction(() => window.scene.moving === false, null, { timeout: 120_000 });
     const name = `${nodes.toLocaleString("en")} nodes`;
     report(`${name}: settled after`, `${((Date.now() - began) / 1000).toFixed(1)} s`, "–");
-    const { edges } = await page.evaluate(() => ({ edges: window.scene.view.edges.length }));
-    report(`${name}, ${edges.toLocaleString("en")} edges: frames a second, settled`, `${(await frames(page, "cached")).toFixed(0)}`, `≥ ${wanted}`);
-    report(`${name}: frames a second while zooming`, `${(await frames(page, "pan")).toFixed(0)}`, "–");
-    report(`${name}: frames a second, every edge anew`, `${(await frames(page, "all")).toFixed(0)}`, "–");
-    await page.evaluate(() => window.scene.fit());
-    await page.waitForTimeout(400);
-    const took = await pointer(page);
-    report(`${name}: pointer to tip, median and worst of ${took.length}`, `${Math.round(middle(took))} and ${Math.round(Math.max(...took))} ms`, "≤ 50 ms");
+    await look(page, name, wanted);
+    const dots = await page.evaluate(() => window.scene.view.nodes.length);
+    if (dots >= nodes) return;
+    // What is a dot for each network becomes every node when it is zoomed in.
+    await page.evaluate(() => window.scene.zoomBy(4));
+    await page.waitForFunction((nodes) => window.scene.view.nodes.length === nodes, nodes);
+    await look(page, `${name}, zoomed in`, wanted);
   });
 }
 

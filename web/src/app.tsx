@@ -1,10 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
-import { ask, connection, Refusal } from "./api/client";
+import { connection } from "./api/client";
+import { offers } from "./api/offers";
 import { usePoll } from "./api/poll";
-import { Store, useStore } from "./api/store";
+import { useStore } from "./api/store";
 import { keepToken } from "./api/token";
-import type { Health, Peers as PeersAnswer, Status, Topology as TopologyAnswer } from "./api/types";
-import { remote, shortId, span } from "./format";
+import type { Health, Peers as PeersAnswer, Status } from "./api/types";
+import { plain, remote, shortId, span } from "./format";
 import { verdict } from "./health";
 import * as Icons from "./parts/icons";
 import { Badge, Segments } from "./parts/small";
@@ -19,10 +20,6 @@ import { Overview } from "./views/overview";
 import { Peers } from "./views/peers";
 import { Topology } from "./views/topology";
 
-/** What answers: a node, or a simulation of many that has no node of its own. */
-type Serves = "node" | "simulation";
-const serves = new Store<Serves>("node");
-
 const VIEWS = [
   ["", "Overview", Icons.OverviewIcon],
   ["topology", "Topology", Icons.TopologyIcon],
@@ -35,17 +32,10 @@ const VIEWS = [
   ["network", "Simulated network", Icons.PlayIcon],
 ] as const;
 
-/** Asks once what this is: a simulation opens on its network. */
-export async function findOut(): Promise<void> {
-  try {
-    const topology = await ask<TopologyAnswer>("/v1/topology");
-    if (!topology.truth) return;
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.status !== 404) return;
-  }
-  serves.value = "simulation";
-  if (route.value.length === 0) go("network");
-}
+/** Who has no node of its own opens on its network. */
+offers.watch(() => {
+  if (offers.value?.serves !== "node" && route.value.length === 0) go("network");
+});
 
 export function App() {
   const link = useStore(connection);
@@ -55,7 +45,8 @@ export function App() {
 
 function Shell() {
   const [view = "", chosen] = useStore(route);
-  const simulated = useStore(serves) === "simulation";
+  const serves = useStore(offers)?.serves ?? "node";
+  const simulated = serves !== "node";
   const shown = VIEWS.filter(([name]) => (simulated ? name === "network" : true));
   return (
     <div class="shell">
@@ -68,7 +59,7 @@ function Shell() {
       <header class="side">
         <div class="brand">
           <Icons.Mark />
-          <span>Positron{simulated ? <span class="small muted">simulation</span> : <Who />}</span>
+          <span>Positron{simulated ? <span class="small muted">{serves === "recording" ? "recording" : "simulation"}</span> : <Who />}</span>
         </div>
         <nav aria-label="Views">
           <ul>
@@ -142,7 +133,7 @@ function Pulse() {
   useEffect(() => {
     if (says.sentence === spoken.sentence) return;
     const wait = Math.max(0, spoken.at + SPOKEN_EACH_MS - Date.now());
-    const timer = setTimeout(() => setSpoken({ sentence: says.sentence, at: Date.now() }), wait);
+    const timer = setTimeout(() => setSpoken({ sentence: plain(says.sentence), at: Date.now() }), wait);
     return () => clearTimeout(timer);
   }, [says.sentence, spoken]);
   const word = { good: "Healthy", warn: "Few peers", bad: link.state === "gone" ? "No answer" : "Not ready", none: "Asking …" }[says.tone];

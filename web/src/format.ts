@@ -81,6 +81,11 @@ export function remote(text: unknown, longest = 400): string {
   return shown.length > longest ? `${shown.slice(0, longest)}…` : shown;
 }
 
+/** The same without the marks of code, where no code can be shown. */
+export function plain(text: string): string {
+  return text.replaceAll("`", "");
+}
+
 export function trustWord(score: number | null | undefined): string {
   if (score === null || score === undefined) return "unknown";
   if (score < 0.2) return "low";

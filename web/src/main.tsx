@@ -1,7 +1,8 @@
 import { render } from "preact";
 import { listen } from "./api/events";
+import { findOut } from "./api/offers";
 import { askOtherTabs, takeTokenFromAddress } from "./api/token";
-import { App, findOut } from "./app";
+import { App } from "./app";
 import "./theme";
 import "./style.css";
 
@@ -11,4 +12,4 @@ const place = document.getElementById("page")!;
 place.replaceChildren();
 render(<App />, place);
 void findOut();
-listen();
+void listen();

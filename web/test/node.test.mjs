@@ -106,6 +106,26 @@ describe("the page of a real node", { skip }, () => {
     });
   }
 
+  test("no view asks for what is not there", async () => {
+    await story(async (page) => {
+      const missed = [];
+      page.on("response", (response) => {
+        if (response.status() === 404) missed.push(response.url());
+      });
+      for (const view of VIEWS) {
+        await visit(page, view);
+        await page.waitForTimeout(500);
+      }
+      assert.deepEqual(missed, []);
+    });
+  });
+
+  test("what the node kept is told at load", async () => {
+    await story(async (page) => {
+      await page.locator(".feed li", { hasText: "joined at" }).first().waitFor();
+    });
+  });
+
   test("a ban for a hostile reason is shown as text, and lifted", async () => {
     await story(async (page) => {
       await visit(page, "peers");
@@ -159,8 +179,13 @@ describe("the page of a real node", { skip }, () => {
     const [first] = await Promise.race([once(createInterface(replay.stdout), "line"), gone]);
     const address = JSON.parse(first).page;
     const { page, context, wrong } = await watched(browser, new URL(address).origin);
+    const missed = [];
+    page.on("response", (response) => {
+      if (response.status() === 404) missed.push(response.url());
+    });
     await page.goto(address);
     await page.getByText("120 of 120 nodes up").waitFor();
+    assert.deepEqual(missed, [], "a recording is asked for nothing but itself");
     assert.deepEqual(await violations(page), []);
     await page.locator("tbody .id").first().click();
     await page.getByText("Half had it after").waitFor();

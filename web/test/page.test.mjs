@@ -241,6 +241,173 @@ describe("the page", { skip }, () => {
     });
   });
 
+  test("what the node kept is told at load with the time at which it was, to every tab", async () => {
+    await story(world({ peers: 2 }), async (page, site, context) => {
+      const old = page.locator(".feed li", { hasText: "is banned: its score fell too low" });
+      await old.waitFor();
+      const hours = await page.evaluate(() => new Date(Date.now() - 3600_000).toLocaleTimeString("en-GB").slice(0, 2));
+      assert.equal((await old.locator("time").innerText()).split(" ").at(-1).slice(0, 2), hours, "not the time of loading");
+      const other = await context.newPage();
+      await other.goto(site.origin);
+      await other.locator(".feed li", { hasText: "is banned: its score fell too low" }).waitFor();
+      assert.equal(await other.getByText("Nothing yet").count(), 0);
+      assert.equal(site.of.streams.size, 1);
+    });
+  });
+
+  test("what is not offered is not asked, in no view of a node, a simulation or a recording", async () => {
+    const lines = [...recording({ nodes: 30, seconds: 4 })];
+    const simulated = ["network", "network", "network"];
+    for (const [of, views] of [
+      [world({ peers: 9, nodes: 34 }), VIEWS],
+      [world({ recording: lines.join("\n") }), simulated],
+      [world({ recording: `${lines.join("\n")}\n`, grows: true }), simulated],
+    ]) {
+      await story(of, async (page, site) => {
+        for (const view of views) {
+          await visit(page, view);
+          await page.waitForTimeout(300);
+        }
+        if (of.recording && !of.grows) await page.getByText("30 of 30 nodes up").waitFor();
+        assert.deepEqual(site.of.missed, []);
+      });
+    }
+  });
+
+  test("what stands between backticks is shown as code, in every view", async () => {
+    const of = world({ peers: 9, nodes: 34 });
+    const look = async (page, where) => {
+      const found = await page.evaluate(() => [document.body.innerText.includes("`"), [...document.querySelectorAll("main code")].map((one) => one.textContent)]);
+      assert.equal(found[0], false, where);
+      return found[1];
+    };
+    await story(of, async (page) => {
+      for (const view of VIEWS) {
+        await visit(page, view);
+        const codes = await look(page, view);
+        if (view === "limits") assert.ok(codes.includes("positron-net peers"), codes.join());
+      }
+      await visit(page, "peers");
+      for (const [tab, code] of [["Lost", "max_peers"], ["Dials", "port"]]) {
+        await page.getByRole("button", { name: tab, exact: true }).click();
+        await page.locator("td code", { hasText: code }).first().waitFor();
+        await look(page, tab);
+      }
+    });
+    await story(world({ peers: 0, ready: false }), async (page) => {
+      await page.locator(".remedies code", { hasText: "positron-net join" }).waitFor();
+      await look(page, "alone");
+    });
+  });
+
+  test("the tip stands in the turn in which the pointer comes, and nothing else is painted for it", async () => {
+    for (const nodes of [200, 10_000]) {
+      await story(world({ peers: 40, nodes }), async (page) => {
+        await page.evaluate(() => document.addEventListener("scene", (event) => {
+          window.scene = event.detail;
+        }));
+        await visit(page, "topology");
+        await page.waitForFunction(() => window.scene?.view.nodes.length > 0 && window.scene.generation > 0 && window.scene.moving === false && window.scene.frame === 0, null, { timeout: 60_000 });
+        const found = await page.evaluate(() => {
+          const canvas = document.querySelector(".picture canvas");
+          const tip = document.querySelector(".tip");
+          const box = canvas.getBoundingClientRect();
+          const before = window.scene.frames;
+          const texts = [];
+          for (let i = 0; i < 20; i += 1) {
+            const [x, y] = window.scene.place(i);
+            canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + x, clientY: box.top + y, bubbles: true }));
+            texts.push(tip.hidden ? "" : tip.textContent);
+          }
+          canvas.dispatchEvent(new PointerEvent("pointerleave"));
+          return { texts, hidden: tip.hidden, frames: window.scene.frames - before + window.scene.frame };
+        });
+        assert.ok(found.texts.every((text) => text !== ""), JSON.stringify(found.texts));
+        assert.deepEqual([found.hidden, found.frames], [true, 0]);
+      }, { reducedMotion: "reduce" });
+    }
+  });
+
+  test("above 3,000 nodes there is a dot for each network until it is zoomed in, and again after", async () => {
+    await story(world({ peers: 40, nodes: 4000 }), async (page) => {
+      await page.evaluate(() => document.addEventListener("scene", (event) => {
+        window.scene = event.detail;
+      }));
+      await visit(page, "topology");
+      const drawn = () => page.evaluate(() => window.scene.view.nodes.length);
+      const settled = () => page.waitForFunction(() => window.scene?.view.nodes.length > 0 && window.scene.moving === false, null, { timeout: 60_000 });
+      await settled();
+      const dots = await drawn();
+      // 3,959 that were heard of, 32 in each /16; 40 peers in one; this node.
+      assert.equal(dots, Math.ceil((4000 - 41) / 32) + 2);
+      const many = await page.evaluate(() => window.scene.view.nodes.findIndex((node) => node.label.startsWith("20.")));
+      const place = await page.evaluate((i) => window.scene.place(i), many);
+      const box = await page.locator(".picture canvas").first().boundingBox();
+      await page.mouse.move(box.x + place[0], box.y + place[1]);
+      assert.match(await page.locator(".tip").innerText(), /\/16\n32 nodes, 0 linked/);
+      await page.mouse.click(box.x + place[0], box.y + place[1]);
+      await page.getByText("32 nodes of this network").waitFor();
+      assert.deepEqual(await violations(page), []);
+      await page.locator(".picture canvas").first().focus();
+      for (let i = 0; i < 4; i += 1) await page.keyboard.press("+");
+      await page.waitForFunction(() => window.scene.view.nodes.length === 4000);
+      const apart = await page.evaluate(() => {
+        const { positions } = window.scene.view;
+        return [...positions].every(Number.isFinite) && new Set([...positions]).size > 4000;
+      });
+      assert.ok(apart, "each has a place of its own");
+      await page.keyboard.press("0");
+      await page.waitForFunction((dots) => window.scene.view.nodes.length === dots, dots);
+    }, { reducedMotion: "reduce" });
+  });
+
+  test("a recording opens where its network has come together, and the slider shows the rest", async () => {
+    const names = Array.from({ length: 30 }, (_, i) => i.toString(16).padStart(64, "0"));
+    const lines = [JSON.stringify({ positron_recording: 1, seed: 3, nodes: names, step_ms: 100 })];
+    for (let t = 100; t <= 6000; t += 100) {
+      const line = { t_ms: t };
+      if (t === 100) line.up = names.map((_, i) => i);
+      if (t >= 1000 && t < 3900) line.links = [[(t - 1000) / 100, (t - 900) / 100]];
+      if (t === 5000) line.cut = [[0, 1]];
+      lines.push(JSON.stringify(line));
+    }
+    await story(world({ recording: lines.join("\n") }), async (page) => {
+      const slider = page.getByRole("slider", { name: "Time" });
+      await page.getByText("30 of 30 nodes up, 27 links").waitFor();
+      assert.deepEqual(await slider.evaluate((one) => [one.min, one.value, one.max].map(Number)), [100, 3600, 6000]);
+      await slider.fill("100");
+      await page.getByText("30 of 30 nodes up, 0 links").waitFor();
+      assert.equal(await page.getByRole("button", { name: "Split" }).count(), 0, "nothing can be done to a recording");
+    });
+  });
+
+  test("the sender of a message is shown as where it began, and no hop leads to it", async () => {
+    await story(world({ peers: 9, nodes: 34 }), async (page) => {
+      await visit(page, "gossip");
+      await page.getByRole("button", { name: /Send a test/ }).click();
+      await page.getByText("others answered").waitFor();
+      await page.getByText("this node: here it began").waitFor();
+      const hops = page.getByRole("table", { name: "Hops" }).locator("tbody tr");
+      const after = await hops.locator("td.num").allInnerTexts();
+      assert.ok(after.length > 9 && after.every((one) => !/^0(\.0+)? ms/.test(one)), after.join());
+    });
+  });
+
+  test("a peer shows what made its score with weight and age, and how near it is to its bounds", async () => {
+    const of = world({ peers: 3 });
+    await story(of, async (page) => {
+      await visit(page, `peers/${of.live[1].node_id}`);
+      await page.locator(".why li", { hasText: /\+0\.0812\s*Valid message 812 ×, last \d+ s ago/ }).waitFor();
+      await page.locator(".why li", { hasText: /−0\.0500\s*Reported → 0\.410, 6 min/ }).waitFor();
+      const rows = page.getByRole("table", { name: "Bounds of the peer" }).locator("tbody tr");
+      await rows.filter({ hasText: /Streams2128 ?2 %/ }).waitFor();
+      await visit(page, "limits");
+      await page.getByLabel("Peer", { exact: true }).selectOption(of.live[2].node_id);
+      await rows.filter({ hasText: "Lane gossip: bytes" }).waitFor();
+      assert.deepEqual(await violations(page), []);
+    });
+  });
+
   test("without traces the gossip view says so in words", async () => {
     await story(world({ peers: 3, traces: false }), async (page) => {
       await visit(page, "gossip");
@@ -302,7 +469,7 @@ describe("the page", { skip }, () => {
       await page.getByText("Half of the nodes are cut off.").waitFor();
       await page.getByRole("button", { name: "Slow" }).click();
       await page.getByText("This network cannot be slowed.").waitFor();
-      await page.locator(".picture canvas").focus();
+      await page.locator(".picture canvas").first().focus();
       await page.keyboard.press("ArrowRight");
       await page.getByRole("button", { name: "Kill this node" }).click();
       await page.getByText("The node dies.").waitFor();
@@ -315,6 +482,20 @@ describe("the page", { skip }, () => {
       await page.getByText("Open a recording").waitFor();
       await page.getByRole("slider").fill("8000");
       await page.getByText("8.0 s", { exact: true }).waitFor();
+    });
+  });
+
+  test("what cannot be done to a simulation is not offered", async () => {
+    const lines = [...recording({ nodes: 12, seconds: 8, messagesASecond: 2 })];
+    const actions = ["partition", "heal", "kill", "start"];
+    const begin = `${lines.slice(0, 20).join("\n")}\n`;
+    await story(world({ recording: begin, grows: true, actions }), async (page, site) => {
+      let at = 20;
+      const running = page.getByText("still running");
+      while (!(await running.waitFor({ timeout: 1000 }).then(() => true, () => false))) site.push(lines[at++]);
+      for (const name of ["Split", "Heal"]) await page.getByRole("button", { name, exact: true }).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Slow", exact: true }).count(), 0);
+      site.end();
     });
   });
 

@@ -17,7 +17,7 @@ export const TOKEN = "a-token-for-tests";
 
 /** Starts serving a world, at a port of its own or at a given one. */
 export async function serve(first, at = 0) {
-  const of = { world: first, streams: new Set(), readers: new Set(), asked: [] };
+  const of = { world: first, streams: new Set(), readers: new Set(), asked: [], missed: [] };
   const server = createServer((request, response) => void answer(of, request, response).catch((error) => {
     response.destroy();
     console.error(error);
@@ -30,7 +30,7 @@ export async function serve(first, at = 0) {
     address: `http://127.0.0.1:${port}/#token=${TOKEN}`,
     tell(event) {
       of.last = (of.last ?? 0) + 1;
-      for (const stream of of.streams) stream.write(`id: ${of.last}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`);
+      for (const stream of of.streams) stream.write(told(of.last, event, 0));
     },
     gap() {
       for (const stream of of.streams) stream.write("event: gap\ndata: {}\n\n");
@@ -53,6 +53,7 @@ export async function serve(first, at = 0) {
 async function answer(of, request, response) {
   const url = new URL(request.url, "http://node");
   of.asked.push(`${request.method} ${url.pathname}`);
+  response.on("finish", () => response.statusCode === 404 && of.missed.push(`${request.method} ${url.pathname}`));
   if (url.pathname === "/" || url.pathname.startsWith("/assets/") || url.pathname === "/favicon.svg") {
     return file(url.pathname === "/" ? "index.html" : url.pathname.slice(1), response);
   }
@@ -63,7 +64,7 @@ async function answer(of, request, response) {
   if (request.headers.authorization !== `Bearer ${TOKEN}`) {
     return json(401, { error: { code: "no_token", sentence: "There is no token.", remedy: "Run positron-net dashboard." } });
   }
-  if (url.pathname === "/v1/events" && of.world.recording === null) return events(of, request, response);
+  if (url.pathname === "/v1/events" && of.world.recording === null) return events(of, url, request, response);
   if (url.pathname === "/v1/recording" && of.world.recording !== null) {
     response.writeHead(200, { ...HEADERS, "Content-Type": "application/x-ndjson" });
     if (!of.world.grows) return response.end(of.world.recording);
@@ -79,18 +80,25 @@ async function answer(of, request, response) {
   return said.status && said.body ? json(said.status, said.body) : json(200, said);
 }
 
-function events(of, request, response) {
+function events(of, url, request, response) {
   response.writeHead(200, { ...HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   of.resumed = request.headers["last-event-id"] ?? null;
   of.streams.add(response);
   response.on("close", () => of.streams.delete(response));
   response.write(": here\n\n");
   if (of.resumed === null) {
-    for (const event of of.world.events) {
-      of.last = (of.last ?? 0) + 1;
-      response.write(`id: ${of.last}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`);
-    }
+    // What is kept is told to whoever asks for it.
+    const kept = Number(url.searchParams.get("last") ?? 0);
+    of.world.events.forEach((event, i) => {
+      of.last = i + 1;
+      if (i >= of.world.events.length - kept) response.write(told(of.last, event, 3600));
+    });
   }
+}
+
+function told(id, { event, ...rest }, age_s) {
+  const at = new Date(Date.now() - age_s * 1000).toISOString();
+  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify({ id, type: event, at, age_s, ...rest })}\n\n`;
 }
 
 async function file(name, response) {

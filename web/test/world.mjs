@@ -5,7 +5,7 @@ import { dice, ids, overlay } from "../scripts/network.mjs";
 export const HOSTILE = `<img src=x onerror="document.title='owned'"><script>window.owned=1</script>\u001b[31mred\u001b[0m\u202Etxt.exe\u0007&amp;"'`;
 
 const REASONS = [
-  ["slots_full", "The peer has as many connections as it wants.", "Nothing is wrong: other peers are dialled."],
+  ["slots_full", "The peer has as many connections as it wants.", "Raise `max_peers` there, or let others be dialled."],
   ["keepalive_timeout", "Nothing came from it for three seconds.", "Look whether its machine or the way to it is down."],
   ["banned", "It is banned here.", "Lift the ban if it was a mistake."],
 ];
@@ -13,7 +13,7 @@ const REASONS = [
 const iso = (ageS) => new Date(Date.now() - ageS * 1000).toISOString();
 
 /** Functions by path: what a node with so many peers, in a network of so many, answers. */
-export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null, grows = false } = {}) {
+export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready = true, traces = true, recording = null, grows = false, actions = ["partition", "heal", "kill", "start", "slow"] } = {}) {
   const roll = dice(seed);
   const names = ids(Math.max(peers + 1, nodes, 12), roll);
   const me = names[0];
@@ -42,7 +42,7 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
       reason, sentence: text(sentence), remedy,
     };
   });
-  const refused = { outcome: "failed", reason: "refused", sentence: text("Nothing listens at this address."), remedy: "Is the other node running, and is the port right?" };
+  const refused = { outcome: "failed", reason: "refused", sentence: text("Nothing listens at this address."), remedy: "Is the other node running, and is `port` right?" };
   const dials = peers === 0
     ? [1, 2, 3].map((i) => ({ address: `192.0.2.${i}:8888`, at: iso(i * 9), age_s: i * 9, took_ms: 1.2, purpose: "connect", ...refused }))
     : live.slice(0, 5).map((peer, i) => i === 4
@@ -61,9 +61,10 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
       nodes: [
         { id: me, me: true, linked: false, address: "198.51.100.200:8888", software: "positron-net/0.1.0" },
         ...live.map((peer) => ({ id: peer.node_id, me: false, linked: true, address: peer.address, trust: peer.trust_score, software: peer.software })),
-        ...rest.map((id, i) => ({ id, me: false, linked: false, address: `192.0.2.${i % 250}:8888` })),
+        ...rest.map((id, i) => ({ id, me: false, linked: false, address: `${20 + (i >> 13)}.${(i >> 5) & 255}.7.${i & 31}:8888` })),
       ],
       edges: [...links, ...heard],
+      ...(recording !== null && { actions: grows ? actions : [] }),
     };
   };
 
@@ -109,7 +110,7 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
   const limits = () => [
     ["peers", "session", "", peers, 64, "Sessions at once"], ["half_open", "session", "", 2, 256, "Handshakes under way"],
     ["address_book", "peers", "", peers * 7 + 2, 4096, "Peers that are remembered"], ["retained_bytes", "gossip", "bytes", 1_930_000, 67_108_864, "Broadcasts kept for late nodes"],
-    ["lost_peers", "peers", "", 231, 256, "Lost peers that stay listed", "The oldest make room."], ["events", "api", "", 3301, 4096, "Events that can be resumed from"],
+    ["lost_peers", "peers", "", 231, 256, "Lost peers that stay listed", "The oldest make room: see `positron-net peers`."], ["events", "api", "", 3301, 4096, "Events that can be resumed from"],
     ["waiting_changes", "store", "", 3, 65_536, "Changes that wait for the disk"], ["trace", "gossip", "bytes", 3_210_000, 4_194_304, "What is remembered of messages"],
   ].map(([name, room, unit, used, limit, help, when_high]) => ({ name, room, unit, used, limit, help, when_high: text(when_high ?? "") }));
   const logs = () => Array.from({ length: 60 }, (_, i) => ({
@@ -122,9 +123,9 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
   const trace = (message) => {
     const since = Date.now() - sentAt;
     const reached = live.filter((_, i) => since > 4 * i);
-    const sample = [];
-    live.forEach((peer, i) => sample.push({ id: peer.node_id.slice(0, 12), parent: null, depth: 1, hop_ms: 9 + i, after_ms: 9 + i * 4 }));
-    names.slice(-6).forEach((id, i) => live.length > 0 && sample.push({ id: i % 3 ? id.slice(0, 12) : null, parent: i % live.length, depth: 2, hop_ms: 14 + i, after_ms: 30 + i * 9 }));
+    const sample = [{ id: me.slice(0, 12), parent: null, origin: true, depth: 0, hop_ms: null, after_ms: 0 }];
+    live.forEach((peer, i) => sample.push({ id: peer.node_id.slice(0, 12), parent: 0, origin: false, depth: 1, hop_ms: 9 + i, after_ms: 9 + i * 4 }));
+    names.slice(-6).forEach((id, i) => live.length > 0 && sample.push({ id: i % 3 ? id.slice(0, 12) : null, parent: 1 + (i % live.length), origin: false, depth: 2, hop_ms: 14 + i, after_ms: 30 + i * 9 }));
     return {
       message, kind: "broadcast", sender: me, sequence: 12,
       local: { own: true, from: null, how: "own", at: iso(since / 1000), age_s: since / 1000, verified_ms: 0.04, delivered_ms: null, duplicates: 2, duplicates_from: [],
@@ -173,10 +174,22 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
     { event: "external_addresses", addresses: ["198.51.100.200:8888"] },
   ];
 
+  const offers = () => {
+    const [asks, told] = recording === null
+      ? [[...Object.keys(gets), "/v1/history", "/v1/events", "/v1/peers/{id}", "/v1/trace/{message}"], [...Object.keys(posts), "/v1/trace/{message}"]]
+      : [["/livez", "/v1/topology", "/v1/recording"], grows ? ["partition", "slow", "heal", "kill", "start"].map((one) => `/v1/actions/${one}`) : []];
+    const routes = (method, paths) => paths.map((path) => ({ method, path }));
+    return {
+      serves: recording === null ? "node" : grows ? "network" : "recording",
+      routes: [...routes("GET", ["/v1", ...asks]), ...routes("POST", told), ...routes("PUT", recording === null ? ["/v1/log-level"] : [])],
+    };
+  };
+
   return {
     me, names, live, events, recording, grows,
     answer(method, url, body) {
       const { pathname, searchParams } = url;
+      if (pathname === "/v1") return offers();
       if (grows && /^\/v1\/actions\/(partition|slow|heal|kill|start)$/.test(pathname)) {
         return body.ms > 400 ? refusal(409, "not_possible", "This network cannot be slowed.", "") : { done: "it" };
       }
@@ -189,9 +202,20 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
       if (what === "trace" && traces && sentAt > 0) return method === "POST" ? { status: 202, body: {} } : trace(id);
       const peer = what === "peers" && live.find((one) => one.node_id === id);
       if (peer) {
-        return { ...peer, why: [
-          { at: iso(40), what: text("delivered a message that was asked for"), change: 0.005, score: peer.trust_score },
-          { at: iso(400), what: "answered late", change: -0.02, score: peer.trust_score - 0.005 }] };
+        const level = (used, limit) => ({ used, limit });
+        return {
+          ...peer,
+          why: {
+            trust_score: peer.trust_score, initial_score: 0.5, ban_below: 0.1, max_score: 1, banned_until: null, banned_for: null, since: iso(uptime()), opening_score: 0.5,
+            totals: [{ observation: "valid_message", times: 812, change: 0.0812, last_at: iso(3) }, { observation: text("reported"), times: 2, change: -0.1, last_at: iso(400) }],
+            drift: 0.0021, recent: [{ at: iso(400), observation: text("reported"), change: -0.05, score: 0.41 }],
+          },
+          bounds: {
+            lanes: ["control", "gossip", "direct", "large_gossip", "bulk"].map((lane) => ({ lane, bytes: level(1200, 4_194_304), messages: level(3, 1024) })),
+            queued_bytes: level(6000, 4_194_304), queued_messages: level(15, 1024), partial_messages: level(0, 5), partial_bytes: level(0, 1_048_576),
+            work: level(300, 262_144), requests: level(1, 64), request_bytes: level(90, 1_048_576), streams: level(2, 128),
+          },
+        };
       }
       const gone = what === "peers" && lost.find((one) => one.node_id === id);
       if (gone) return gone;

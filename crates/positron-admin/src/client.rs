@@ -21,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use tokio::{
     net::UnixStream,
     runtime::{Builder, Runtime},
@@ -170,11 +170,12 @@ pub struct EventStream<'a> {
 }
 
 impl EventStream<'_> {
-    /// The next event, as its name and JSON; none when the node is gone.
+    /// The next event, as one line of JSON whose first keys are `id` and `type`; none when the node
+    /// is gone.
     ///
     /// # Errors
     /// [`ClientError::Unusable`] when nothing came for long, not even that there is nothing.
-    pub fn next_event(&mut self) -> Asked<Option<(String, Value)>> {
+    pub fn next_event(&mut self) -> Asked<Option<Box<RawValue>>> {
         loop {
             while let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
                 let told: Vec<u8> = self.read.drain(..end + 2).collect();
@@ -207,12 +208,11 @@ impl EventStream<'_> {
 /// How much longer than it must a node may be silent.
 const SPARE: Duration = Duration::from_secs(5);
 
-/// The fields of one event (HTML, 9.2.6); none of a comment.
-fn event(told: &[u8]) -> Option<(String, Value)> {
+/// What one event tells (HTML, 9.2.6); nothing, if it is a comment.
+fn event(told: &[u8]) -> Option<Box<RawValue>> {
     let told = std::str::from_utf8(told).ok()?;
-    let field =
-        |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    Some((field("event")?.to_owned(), serde_json::from_str(field("data")?).ok()?))
+    let data = told.lines().find_map(|line| line.strip_prefix("data: "))?;
+    serde_json::from_str(data).ok()
 }
 
 async fn read(body: Incoming) -> Asked<Bytes> {

@@ -17,6 +17,8 @@ pub enum Door {
         token: Arc<Token>,
         /// Where it listens.
         address: SocketAddr,
+        /// Where the token is to be had, in words.
+        told_by: &'static str,
     },
 }
 
@@ -42,7 +44,7 @@ impl std::error::Error for NotLoopback {}
 ///
 /// # Errors
 /// [`NotLoopback`]: they are not.
-pub fn may_listen(address: SocketAddr, in_clear_text: bool) -> Result<(), NotLoopback> {
+pub(crate) fn may_listen(address: SocketAddr, in_clear_text: bool) -> Result<(), NotLoopback> {
     if address.ip().is_loopback() || in_clear_text { Ok(()) } else { Err(NotLoopback(address)) }
 }
 
@@ -54,7 +56,7 @@ impl Door {
     /// is not a plain link, and by `Host`, which has the attacker's name in it when that name was
     /// made to resolve to loopback (DNS rebinding). Without a token neither would get any data.
     pub(crate) fn admits(&self, uri: &Uri, fields: &HeaderMap) -> Result<bool, Refusal> {
-        let Self::Bearer { token, address } = self else { return Ok(true) };
+        let Self::Bearer { token, address, .. } = self else { return Ok(true) };
         let host = only(fields, header::HOST)?.ok_or_else(|| foreign_host("none"))?;
         let meant = uri.authority().map(Authority::as_str);
         if let Some(foreign) =
@@ -84,22 +86,24 @@ impl Door {
         if scheme.eq_ignore_ascii_case("bearer") && token.is(shown.trim().as_bytes()) {
             return Ok(true);
         }
-        Err(unauthorized("the token is wrong"))
+        Err(self.unauthorized("the token is wrong"))
     }
-}
 
-pub(crate) fn unauthorized(sentence: &str) -> Refusal {
-    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", sentence).try_this(
-        "`positron-net dashboard` prints the address with the token, which is in api.token in the \
-         data folder",
-    )
+    pub(crate) fn unauthorized(&self, sentence: &str) -> Refusal {
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", sentence);
+        match self {
+            Self::Owner => refusal,
+            Self::Bearer { told_by, .. } => refusal.try_this(*told_by),
+        }
+    }
 }
 
 /// A field that may be there once.
 fn only(fields: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Refusal> {
     let mut all = fields.get_all(&name).iter();
     let first = all.next();
-    let wrong = || Refusal::bad("bad_header", format!("`{name}` is not one line of plain text"));
+    let wrong =
+        || Refusal::bad("bad_header", format!("the header {name} is not one line of plain text"));
     match (first, all.next()) {
         (_, Some(_)) => Err(wrong()),
         (Some(value), None) => value.to_str().map(Some).map_err(|_| wrong()),
@@ -131,7 +135,7 @@ fn has_token(query: &str) -> bool {
 }
 
 fn foreign_host(host: &str) -> Refusal {
-    let sentence = format!("`Host: {host}` is no name of this API");
+    let sentence = format!("{host:?} is no name of this API");
     Refusal::new(StatusCode::FORBIDDEN, "foreign_host", sentence)
         .try_this("ask it by its IP address, or as localhost")
 }

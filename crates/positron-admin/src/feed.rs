@@ -1,8 +1,10 @@
 //! Events for who listens: one ring, and for each listener a place in it.
 //!
 //! What is sent is a stream of server-sent events (HTML, 9.2): `id`, `event`, `data`, and a comment
-//! when nothing happens. A listener that comes back says the last id that it saw and goes on
-//! behind it. One that is too slow, or away for too long, is told of the `gap`.
+//! when nothing happens. `data` is JSON whose keys come in a fixed order: `id`, `type`, `at`,
+//! `age_s`, and what else there is to the event. A listener that comes back says the last id that
+//! it saw and goes on behind it, a new one may ask for the newest that are kept. One that is too
+//! slow, or away for too long, is told of the `gap`.
 
 use std::{
     collections::VecDeque,
@@ -10,18 +12,22 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::body::{Body, Bytes};
 use positron_networking::{Events, NodeEvent};
+use positron_proto::shown::seconds;
 use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::timeout,
 };
 
-use crate::limits::{EVENT_CHUNK, EVENT_SILENCE, MAX_EVENT_BYTES, MAX_EVENTS, MAX_LISTENERS};
+use crate::{
+    limits::{EVENT_CHUNK, EVENT_SILENCE, MAX_EVENT_BYTES, MAX_EVENTS, MAX_LISTENERS},
+    moment::rfc3339,
+};
 
 /// The newest events, and who listens.
 #[derive(Debug)]
@@ -32,14 +38,63 @@ pub(crate) struct Feed {
     listeners: Arc<Semaphore>,
 }
 
+/// From where on a listener wants to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Behind the event of this id.
+    Behind(u64),
+    /// So many that are kept, and then what comes.
+    Newest(usize),
+}
+
 #[derive(Debug)]
 struct Ring {
-    /// Events as they are sent, oldest first.
-    entries: VecDeque<(u64, Bytes)>,
+    /// Oldest first.
+    entries: VecDeque<Entry>,
     bytes: usize,
     /// The id of the first of this process.
     first: u64,
     next: u64,
+}
+
+/// An event as it is sent, but for its age.
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    happened: Instant,
+    /// What comes in front of the age, and what behind it.
+    head: String,
+    tail: String,
+}
+
+impl Entry {
+    fn new(id: u64, event: &NodeEvent) -> Self {
+        // An event is an object: nothing else has a name to be sent under.
+        let mut told = match serde_json::to_value(event) {
+            Ok(Value::Object(told)) => told,
+            _ => serde_json::Map::new(),
+        };
+        let kind = match told.remove("event") {
+            Some(Value::String(kind)) => kind,
+            _ => "event".to_owned(),
+        };
+        let at = rfc3339(SystemTime::now());
+        let rest = Value::Object(told).to_string();
+        let rest = rest.trim_start_matches('{');
+        Self {
+            id,
+            happened: Instant::now(),
+            head: format!(
+                "id: {id}\nevent: {kind}\ndata: {{\"id\":{id},\"type\":\"{kind}\",\"at\":\"{at}\",\
+                 \"age_s\":"
+            ),
+            tail: format!("{}{rest}\n\n", if rest == "}" { "" } else { "," }),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
 }
 
 impl Feed {
@@ -70,17 +125,14 @@ impl Feed {
 
     /// Adds an event, behind `missed` ones that nobody saw.
     fn push(&self, event: &NodeEvent, missed: u64) {
-        let data = serde_json::to_value(event).unwrap_or_default();
-        let name = data.get("event").and_then(Value::as_str).unwrap_or("event").to_owned();
         let mut ring = self.lock();
         ring.next += missed;
-        let id = ring.next;
+        let entry = Entry::new(ring.next, event);
         ring.next += 1;
-        let told = Bytes::from(format!("id: {id}\nevent: {name}\ndata: {data}\n\n"));
-        ring.bytes += told.len();
-        ring.entries.push_back((id, told));
+        ring.bytes += entry.len();
+        ring.entries.push_back(entry);
         while ring.entries.len() > MAX_EVENTS || ring.bytes > MAX_EVENT_BYTES {
-            let Some((_, oldest)) = ring.entries.pop_front() else { break };
+            let Some(oldest) = ring.entries.pop_front() else { break };
             ring.bytes -= oldest.len();
         }
         let next = ring.next;
@@ -88,13 +140,15 @@ impl Feed {
         self.next.send_replace(next);
     }
 
-    /// A listener that saw everything up to `last`, or nothing and wants nothing of before. None if
-    /// there are too many.
-    pub(crate) fn listen(self: &Arc<Self>, last: Option<u64>) -> Option<Body> {
+    /// A listener from `place` on. None if there are too many.
+    pub(crate) fn listen(self: &Arc<Self>, place: Place) -> Option<Body> {
         let permit = Arc::clone(&self.listeners).try_acquire_owned().ok()?;
-        let next = self.lock().next;
+        let place = match place {
+            Place::Behind(last) => last.saturating_add(1),
+            Place::Newest(most) => self.lock().newest(most),
+        };
         let listener = Listener {
-            place: last.map_or(next, |last| last.saturating_add(1)),
+            place,
             feed: Arc::clone(self),
             news: self.next.subscribe(),
             _permit: permit,
@@ -115,23 +169,22 @@ impl Feed {
             place = ring.next;
             gap(&mut told, place.saturating_sub(1), None);
         }
-        let from = ring.entries.partition_point(|(id, _)| *id < place);
-        let mut chunk = Vec::new();
-        for (id, event) in ring.entries.range(from..) {
-            if told.len() + chunk.len() + event.len() > EVENT_CHUNK {
+        let from = ring.entries.partition_point(|entry| entry.id < place);
+        for entry in ring.entries.range(from..) {
+            if told.len() + entry.len() + LONGEST_AGE > EVENT_CHUNK {
                 break;
             }
-            if *id > place {
+            if entry.id > place {
                 // How many an earlier process told, nobody knows.
-                gap(&mut told, id - 1, (place >= ring.first).then_some(id - place));
-                chunk.extend_from_slice(told.as_bytes());
-                told.clear();
+                let missed = (place >= ring.first).then_some(entry.id - place);
+                gap(&mut told, entry.id - 1, missed);
             }
-            chunk.extend_from_slice(event);
-            place = id + 1;
+            let age = seconds(entry.happened.elapsed());
+            // Writing to a string does not fail.
+            let _ = write!(told, "{}{age}{}", entry.head, entry.tail);
+            place = entry.id + 1;
         }
-        chunk.extend_from_slice(told.as_bytes());
-        (chunk.into(), place)
+        (told.into(), place)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -139,10 +192,21 @@ impl Feed {
     }
 }
 
+impl Ring {
+    /// The place before the newest `most` of those that are kept.
+    fn newest(&self, most: usize) -> u64 {
+        let from = self.entries.len().saturating_sub(most);
+        self.entries.get(from).map_or(self.next, |entry| entry.id)
+    }
+}
+
+/// Characters of an age: 136 years in milliseconds.
+const LONGEST_AGE: usize = 14;
+
 /// Says that events are lost; who comes back with its id goes on behind them.
 fn gap(told: &mut String, last: u64, missed: Option<u64>) {
     let missed = missed.map_or(Value::Null, Value::from);
-    let data = serde_json::json!({ "event": "gap", "missed": missed });
+    let data = format!("{{\"id\":{last},\"type\":\"gap\",\"missed\":{missed}}}");
     // Writing to a string does not fail.
     let _ = write!(told, "id: {last}\nevent: gap\ndata: {data}\n\n");
 }
@@ -226,10 +290,11 @@ mod tests {
     async fn who_stops_reading_costs_two_chunks_and_the_others_miss_nothing() {
         const EVENTS: u64 = 100_000;
         let feed = Arc::new(Feed::beginning_at(1));
-        let mut readers: Vec<_> =
-            (1..MAX_LISTENERS).map(|_| feed.listen(None).unwrap().into_data_stream()).collect();
-        let mut stopped = feed.listen(None).unwrap().into_data_stream();
-        assert!(feed.listen(None).is_none());
+        let mut readers: Vec<_> = (1..MAX_LISTENERS)
+            .map(|_| feed.listen(Place::Newest(0)).unwrap().into_data_stream())
+            .collect();
+        let mut stopped = feed.listen(Place::Newest(0)).unwrap().into_data_stream();
+        assert!(feed.listen(Place::Newest(0)).is_none());
         for reader in &mut readers {
             assert_eq!(chunk(reader).await, ": here\n\n");
         }
@@ -248,7 +313,7 @@ mod tests {
                 }
             }
             let ring = feed.lock();
-            let held = ring.bytes + ring.entries.len() * size_of::<(u64, Bytes)>();
+            let held = ring.bytes + ring.entries.len() * size_of::<Entry>();
             assert!(ring.entries.len() <= MAX_EVENTS && ring.bytes <= MAX_EVENT_BYTES);
             assert!(held <= 2 * MAX_EVENT_BYTES, "{held}");
         }
@@ -268,15 +333,16 @@ mod tests {
     #[tokio::test]
     async fn what_the_node_itself_lost_is_a_gap_for_everyone() {
         let feed = Arc::new(Feed::beginning_at(7));
-        let mut reader = feed.listen(None).unwrap().into_data_stream();
+        let mut reader = feed.listen(Place::Newest(0)).unwrap().into_data_stream();
         assert_eq!(chunk(&mut reader).await, ": here\n\n");
         feed.push(&event("a\nb: c"), 3);
         let told = chunk(&mut reader).await;
-        assert!(told.starts_with("id: 9\nevent: gap\ndata: {\"event\":\"gap\",\"missed\":3}\n\n"));
+        let gap = "id: 9\nevent: gap\ndata: {\"id\":9,\"type\":\"gap\",\"missed\":3}\n\n";
+        assert!(told.starts_with(gap), "{told}");
         assert!(told.contains("id: 10\nevent: address_banned\ndata: {"), "{told}");
         assert_eq!(told.matches("\n\n").count(), 2, "a text begins no event: {told}");
         // Who was told of the gap and comes back is not told again.
-        let mut again = feed.listen(Some(9)).unwrap().into_data_stream();
+        let mut again = feed.listen(Place::Behind(9)).unwrap().into_data_stream();
         let told = chunk(&mut again).await;
         assert!(told.starts_with("id: 10\n"), "{told}");
     }

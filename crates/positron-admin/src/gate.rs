@@ -10,11 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::{
-    door::{Door, unauthorized},
-    refusal::Refusal,
-    slots::Guest,
-};
+use crate::{door::Door, refusal::Refusal, slots::Guest};
 
 /// Who asks may be told everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ fn admitted(door: &Door, request: &Request) -> Result<bool, Refusal> {
     if may_ask || !is_data(path) {
         return Ok(may_ask);
     }
-    Err(unauthorized("this needs the token of the node"))
+    Err(door.unauthorized("this needs the token"))
 }
 
 /// Everything that tells of this node; the rest is the same on every one.
@@ -56,13 +52,13 @@ fn is_data(path: &str) -> bool {
 
 /// Nothing is there.
 pub(crate) async fn not_found() -> Refusal {
-    Refusal::unknown("no_such_route", "nothing is here").try_this("GET /openapi.json lists all")
+    Refusal::unknown("no_such_route", "nothing is here").try_this("GET /v1 lists what there is")
 }
 
 /// Something is there for another method; axum names it in `Allow`.
 pub(crate) async fn wrong_method() -> Refusal {
     let code = StatusCode::METHOD_NOT_ALLOWED;
-    Refusal::new(code, "wrong_method", "this is asked in another way: see `Allow`")
+    Refusal::new(code, "wrong_method", "this is asked in another way: see the header Allow")
 }
 
 const SAID_WITH_EVERYTHING: [(HeaderName, &str); 6] = [

@@ -10,7 +10,8 @@
 //!   the owner can; over TCP whoever shows the [token](Token), from no foreign page. What every
 //!   request passes is in `gate`.
 //! - `routes` has one file for what is asked together. [`openapi.json`](openapi()) says what each
-//!   route takes and answers, and is made from them.
+//!   route takes and answers, and is made from them. What is routed, and what `GET /v1` lists, is
+//!   one list (`offers`).
 //! - Events leave from one ring (`feed`): who listens holds a place in it and nothing else,
 //!   so one that stops reading costs nothing.
 //! - [`NetworkServer`] shows the same page over a simulated network, or a recording of one.
@@ -29,6 +30,7 @@ mod joining;
 pub mod limits;
 mod moment;
 mod network;
+mod offers;
 mod openapi;
 mod orders;
 mod page;
@@ -43,15 +45,17 @@ mod token;
 mod words;
 
 pub use client::{Asked, Client, ClientError, EventStream};
-pub use door::{Door, NotLoopback, may_listen};
+pub use door::{Door, NotLoopback};
 pub use joining::{JoinEnd, NotJoined, Target, join};
 pub use moment::rfc3339;
-pub use network::{NetworkAction, NetworkPicture, NetworkServer, SimulatedNetwork};
+pub use network::{
+    Ability, NetworkAction, NetworkLink, NetworkPicture, NetworkServer, SimulatedNetwork,
+};
 pub use openapi::openapi;
 pub use orders::{PeerName, Whom};
 pub use reel::Reel;
 pub use refusal::Wrong;
-pub use server::{Server, ServerError};
+pub use server::{ApiPort, Server, ServerError};
 pub use surroundings::{ConfigValue, Logbook, Surroundings};
 pub use token::{TOKEN_FILE, Token, TokenError};
 pub use words::{reachability, storage_state, storage_trouble};

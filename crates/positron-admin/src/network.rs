@@ -9,32 +9,64 @@ use axum::{
     http::{StatusCode, header},
     middleware,
     response::IntoResponse,
-    routing::{get, post},
 };
 use positron_networking::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
+use utoipa::ToSchema;
 
 use crate::{
     door::{Door, NotLoopback},
     gate,
     moment::rfc3339,
-    page,
+    offers::{Offers, Serves},
     reel::Reel,
     refusal::Refusal,
-    routes::told::Told,
+    routes::{health, told::Told},
     server::{ServerError, serve_bearers},
     token::Token,
 };
 
 /// Who is up and who is linked, now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkPicture {
     /// Every node, and whether its process runs.
     pub nodes: Vec<(NodeId, bool)>,
-    /// Pairs of nodes, by their places above, that hold a session with each other.
-    pub links: Vec<(usize, usize)>,
+    /// Pairs of nodes that hold a session with each other.
+    pub links: Vec<NetworkLink>,
+}
+
+/// Two nodes that hold a session with each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkLink {
+    /// One, by its place in the picture.
+    pub a: usize,
+    /// The other.
+    pub b: usize,
+    /// Smoothed round trip time in milliseconds, where it is known.
+    pub rtt_ms: Option<f64>,
+}
+
+/// A kind of [`NetworkAction`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// It can be parted.
+    Partition,
+    /// What was done between nodes can be undone.
+    Heal,
+    /// Nodes can be ended.
+    Kill,
+    /// Nodes can be started again.
+    Start,
+    /// Everything between nodes can be late.
+    Slow,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Partition, Self::Heal, Self::Kill, Self::Start, Self::Slow];
 }
 
 /// What is done to a network.
@@ -47,12 +79,12 @@ pub enum NetworkAction {
     },
     /// Everything between nodes is as it was at the beginning.
     Heal,
-    /// The process of a node dies.
+    /// A node ends: its process dies, or is shut down where it shares it with others.
     Kill {
         /// Which node.
         node: usize,
     },
-    /// A process starts on a node again.
+    /// A node that ended starts again.
     Start {
         /// Which node.
         node: usize,
@@ -68,6 +100,9 @@ pub enum NetworkAction {
 pub trait SimulatedNetwork: Debug + Send + Sync {
     /// What there is now.
     fn picture(&self) -> NetworkPicture;
+
+    /// What can be done to it: the page offers nothing else.
+    fn abilities(&self) -> &'static [Ability];
 
     /// Does something to it, soon.
     ///
@@ -102,7 +137,8 @@ impl NetworkServer {
         let unbound = |error| ServerError::Bind(address, error);
         let listener = TcpListener::bind(address).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
-        let door = Door::Bearer { token: Arc::new(token.clone()), address };
+        let told_by = "the command that shows this network printed the address with the token";
+        let door = Door::Bearer { token: Arc::new(token.clone()), address, told_by };
         let router =
             router(Shown { network, reel }).layer(middleware::from_fn_with_state(door, gate::pass));
         let task = tokio::spawn(serve_bearers(listener, router));
@@ -129,24 +165,33 @@ struct Shown {
 }
 
 fn router(shown: Shown) -> Router {
-    Router::new()
-        .route("/livez", get(async || Json(json!({ "live": true }))))
-        .route("/v1/topology", get(topology))
-        .route("/v1/recording", get(recording))
-        .route("/v1/actions/partition", post(partition))
-        .route("/v1/actions/heal", post(heal))
-        .route("/v1/actions/kill", post(kill))
-        .route("/v1/actions/start", post(start))
-        .route("/v1/actions/slow", post(slow))
-        .fallback(page::answer)
-        .method_not_allowed_fallback(gate::wrong_method)
-        .with_state(shown)
+    let is_over = shown.reel.is_over();
+    let offers = Offers::of(if is_over { Serves::Recording } else { Serves::Network })
+        .get("/livez", health::livez)
+        .get("/v1/topology", topology)
+        .get("/v1/recording", recording);
+    if is_over {
+        return offers.into_router(shown);
+    }
+    offers
+        .post("/v1/actions/partition", partition)
+        .post("/v1/actions/heal", heal)
+        .post("/v1/actions/kill", kill)
+        .post("/v1/actions/start", start)
+        .post("/v1/actions/slow", slow)
+        .into_router(shown)
 }
 
 async fn topology(State(shown): State<Shown>) -> Json<Value> {
     let NetworkPicture { nodes, links } = shown.network.picture();
     let name = |place: &usize| nodes.get(*place).map(|(id, _)| id);
-    let edges = links.iter().map(|(a, b)| json!({ "a": name(a), "b": name(b), "heard": false }));
+    let edges = links.iter().map(|NetworkLink { a, b, rtt_ms }| {
+        let mut edge = json!({ "a": name(a), "b": name(b), "heard": false });
+        if let Some(rtt_ms) = rtt_ms {
+            edge["rtt_ms"] = json!(rtt_ms);
+        }
+        edge
+    });
     let edges: Vec<Value> = edges.collect();
     let told = nodes.iter().map(|(id, up)| json!({ "id": id, "me": false, "up": up }));
     Json(json!({
@@ -154,6 +199,7 @@ async fn topology(State(shown): State<Shown>) -> Json<Value> {
         "at": rfc3339(SystemTime::now()),
         "nodes": told.collect::<Vec<_>>(),
         "edges": edges,
+        "actions": shown.network.abilities(),
     }))
 }
 
@@ -168,23 +214,23 @@ struct Done {
 }
 
 /// Nothing else is to be said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NoBody {}
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PartBody {
     part: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NodeBody {
     node: usize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SlowBody {
     ms: u64,
@@ -198,7 +244,10 @@ async fn partition(
     Told(PartBody { part }): Told<PartBody>,
 ) -> Result<Json<Done>, Refusal> {
     if !(part > 0.0 && part < 1.0) {
-        return Err(Refusal::bad("bad_part", "`part` is above 0 and below 1"));
+        return Err(Refusal::bad(
+            "bad_part",
+            format!("`part` is {part}; it is above 0 and below 1"),
+        ));
     }
     shown.act("partitioned", NetworkAction::Partition { part })
 }
@@ -229,7 +278,7 @@ async fn slow(
     Told(SlowBody { ms }): Told<SlowBody>,
 ) -> Result<Json<Done>, Refusal> {
     if ms > MAX_SLOW_MS {
-        let sentence = format!("`ms` is {MAX_SLOW_MS} at most");
+        let sentence = format!("`ms` is {ms}; it is {MAX_SLOW_MS} at most");
         return Err(Refusal::bad("too_slow", sentence));
     }
     shown.act("slowed", NetworkAction::Slow { ms })
@@ -250,7 +299,7 @@ impl Shown {
     ) -> Result<Json<Done>, Refusal> {
         let nodes = self.network.picture().nodes.len();
         if node >= nodes {
-            let sentence = format!("there are {nodes} nodes, counted from 0");
+            let sentence = format!("`node` is {node}; there are {nodes}, counted from 0");
             return Err(Refusal::unknown("unknown_node", sentence));
         }
         self.act(done, action)

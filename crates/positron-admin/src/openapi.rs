@@ -2,14 +2,21 @@
 
 use std::sync::OnceLock;
 
+use axum::{http::header, response::IntoResponse};
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
 };
 
-use crate::routes::{
-    actions, bans, config, events, health, history, limits, logs, metrics, peers, status, topology,
-    trace,
+use crate::{
+    offers,
+    routes::{
+        actions, bans, config, database, events, health, history, limits, logs, metrics, peers,
+        status, topology, trace,
+    },
 };
 
 /// The description of the API, as JSON. What is committed as `openapi.json` is the same, for who
@@ -20,6 +27,15 @@ pub fn openapi() -> &'static str {
     WRITTEN.get_or_init(|| Described::openapi().to_pretty_json().unwrap_or_default() + "\n")
 }
 
+/// What each route takes and answers, as OpenAPI. Needs no token.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "health", security(()),
+    responses((status = 200, description = "This.", body = Object))
+)]
+pub(crate) async fn description() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi())
+}
+
 /// The description as the routes have it.
 #[derive(OpenApi)]
 #[openapi(
@@ -27,14 +43,15 @@ pub fn openapi() -> &'static str {
         title = "positron-net",
         description = "The admin API of a node. Over TCP each route under /v1 needs the token: \
                        `Authorization: Bearer TOKEN`. Times are RFC 3339 in UTC; what ends in _s \
-                       is in seconds, in _ms in milliseconds. Unknown routes are 404, other \
-                       methods 405, foreign pages and names 403; each with an error of the same \
-                       form."
+                       is in seconds, in _ms in milliseconds. `GET /v1` lists \
+                       all routes; others are 404, with an error of the same form."
     ),
     servers((url = "http://127.0.0.1:9777")),
     security(("token" = [])),
-    modifiers(&WithToken),
+    modifiers(&WithToken, &WithGate),
     paths(
+        offers::offers,
+        description,
         health::livez,
         health::readyz,
         status::status,
@@ -45,6 +62,7 @@ pub fn openapi() -> &'static str {
         history::history,
         config::config,
         bans::bans,
+        database::database,
         limits::limits,
         logs::logs,
         logs::set_level,
@@ -53,6 +71,7 @@ pub fn openapi() -> &'static str {
         trace::trace,
         trace::ask,
         actions::join,
+        actions::forget,
         actions::disconnect,
         actions::ban,
         actions::unban,
@@ -75,6 +94,37 @@ impl Modify for WithToken {
         components.add_security_scheme("token", scheme);
     }
 }
+
+/// What every route may answer, because every request passes the gate.
+struct WithGate;
+
+impl Modify for WithGate {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for path in openapi.paths.paths.values_mut() {
+            let methods = [&mut path.get, &mut path.post, &mut path.put];
+            for operation in methods.into_iter().flatten() {
+                for (status, description) in GATE {
+                    let answers = &mut operation.responses.responses;
+                    answers.entry((*status).to_owned()).or_insert_with(|| error(description));
+                }
+            }
+        }
+    }
+}
+
+fn error(description: &str) -> RefOr<Response> {
+    let schema = Ref::from_schema_name("ErrorAnswer");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let answer = ResponseBuilder::new().description(description);
+    answer.content("application/json", content).build().into()
+}
+
+const GATE: &[(&str, &str)] = &[
+    ("400", "A header is there twice or is no text, or the token is in the address."),
+    ("401", "The token is wrong."),
+    ("403", "Another page asks, or the host is no name of this API."),
+    ("405", "Another method: the header Allow names those that there are."),
+];
 
 #[cfg(test)]
 mod tests {

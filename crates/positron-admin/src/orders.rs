@@ -1,6 +1,6 @@
 //! Of whom an order is: how a peer, or addresses, are named, and who that is.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use positron_networking::{Banned, Node, NodeId, Subnet};
 
@@ -19,8 +19,8 @@ impl FromStr for PeerName {
         if reads {
             Ok(Self(text))
         } else {
-            Err("the id of a node has 64 hexadecimal characters; the first 16 do for one that is \
-                 connected or banned"
+            Err("the id of a node has 64 hexadecimal characters; the first 16 do for one that this \
+                 node knows"
                 .into())
         }
     }
@@ -80,35 +80,52 @@ pub(crate) async fn peer(node: &Node, text: &str) -> Result<NodeId, Refusal> {
     meant(node, &name).await
 }
 
-/// Who is meant: a whole id names anybody, the beginning of one whoever is connected or banned.
+/// Who is meant: a whole id names anybody, the beginning of one whoever this node knows: who is or
+/// was connected, who is banned or has a slot, and who is in its address book.
 async fn meant(node: &Node, name: &PeerName) -> Result<NodeId, Refusal> {
     if let Ok(id) = name.0.parse() {
         return Ok(id);
     }
-    let connected = node.stats_now().await.peers.into_iter().map(|peer| peer.node_id);
+    let stats = node.stats_now().await;
+    let connected = stats.peers.into_iter().map(|peer| peer.node_id);
+    let reserved = stats.reserved.into_iter().map(|peer| peer.node_id);
+    let lost = node.lost_peers().await.into_iter().map(|peer| peer.node_id);
+    let known = node.known_nodes().await.into_iter().map(|known| known.node_id);
     let banned = node.bans().await.into_iter().filter_map(|ban| match ban.of {
         Banned::Node(peer) => Some(peer),
         Banned::Addresses(_) => None,
     });
-    let all = connected.chain(banned).chain([node.id()]);
-    let mut meant: Vec<NodeId> = all.filter(|id| id.short() == name.0).collect();
-    meant.sort();
-    meant.dedup();
-    match meant[..] {
-        [one] => Ok(one),
-        [] => Err(Refusal::unknown(
+    let all = connected.chain(reserved).chain(lost).chain(known).chain(banned).chain([node.id()]);
+    the_only(name, all.filter(|id| id.short() == name.0).collect())
+}
+
+/// The one whose id begins so; who they are, if they are several.
+fn the_only(name: &PeerName, meant: BTreeSet<NodeId>) -> Result<NodeId, Refusal> {
+    let mut meant = meant.into_iter();
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(Refusal::unknown(
             "unknown_peer",
             format!(
-                "no node that is connected or banned has an id that begins with {name}: give all \
-                 64 characters of it"
+                "this node knows nobody whose id begins with {name}: give all 64 characters of it"
             ),
         )),
-        _ => Err(Refusal::conflict(
-            "ambiguous",
-            format!("more than one node has an id that begins with {name}"),
-        )),
+        (Some(one), Some(other)) => {
+            let all: Vec<String> = [one, other]
+                .into_iter()
+                .chain(meant)
+                .take(MAX_NAMED)
+                .map(|id| id.to_string())
+                .collect();
+            let all = all.join(", ");
+            Err(Refusal::conflict("ambiguous", format!("several ids begin with {name}: {all}"))
+                .try_this("give all 64 characters of one"))
+        }
     }
 }
+
+/// Nodes that one refusal names (guess: who makes ids that begin alike, makes many of them).
+const MAX_NAMED: usize = 8;
 
 /// A ban is lifted as it was made.
 pub(crate) async fn is_banned(node: &Node, whom: Banned) -> Result<(), Refusal> {
@@ -133,6 +150,23 @@ pub(crate) async fn is_banned(node: &Node, whom: Banned) -> Result<(), Refusal> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_beginning_of_an_id_names_one_node_or_all_that_it_may_mean() {
+        let name: PeerName = "0707070707070707".parse().unwrap();
+        let of = |last: u8| {
+            let mut bytes = [7; 32];
+            bytes[31] = last;
+            NodeId::from_bytes(bytes)
+        };
+        assert_eq!(the_only(&name, [of(1)].into()), Ok(of(1)));
+        assert!(the_only(&name, BTreeSet::new()).is_err());
+        let refused = the_only(&name, [of(1), of(2)].into()).unwrap_err();
+        let said = format!("{refused:?}");
+        assert!(said.contains(&of(1).to_string()) && said.contains(&of(2).to_string()), "{said}");
+        let refused = the_only(&name, (0..200).map(of).collect()).unwrap_err();
+        assert!(format!("{refused:?}").len() < 1_000, "an answer stays small: {refused:?}");
+    }
 
     #[test]
     fn a_node_and_addresses_are_told_apart() {

@@ -65,6 +65,11 @@ impl Reel {
         self.0.grown.send_modify(|_| {});
     }
 
+    /// Whether nothing comes any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
     /// All of it, and what comes until it is over.
     pub(crate) fn body(&self) -> Body {
         Body::from_stream(Reading { reel: self.clone(), next: 0, wait: None })

@@ -68,7 +68,7 @@ impl Refusal {
         self
     }
 
-    fn stopping() -> Self {
+    pub(crate) fn stopping() -> Self {
         Self::unavailable("stopping", "the node is stopping")
     }
 }
@@ -104,6 +104,8 @@ impl From<Refused> for Refusal {
             Refused::NotConnected(_) => {
                 Self::conflict("not_connected", sentence).try_this("see who is: GET /v1/peers")
             }
+            Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
+                .try_this("GET /v1/status lists them, as `bootstrap`"),
             Refused::UnknownPeer(_) => Self::unknown("unknown_peer", sentence)
                 .try_this("connect with it first: POST /v1/actions/join"),
             Refused::TooManyBans

@@ -55,6 +55,29 @@ pub enum ServerError {
     Token(TokenError),
 }
 
+/// A port that is held for the API of a node that has yet to start: where it cannot be had, nothing
+/// else was made.
+#[derive(Debug)]
+pub struct ApiPort {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl ApiPort {
+    /// Holds `address`; port 0 is a free one. `in_clear_text` says that an address which is not
+    /// this machine's own is meant. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ServerError::NotLoopback`] and [`ServerError::Bind`].
+    pub async fn bind(address: SocketAddr, in_clear_text: bool) -> Result<Self, ServerError> {
+        may_listen(address, in_clear_text).map_err(ServerError::NotLoopback)?;
+        let unbound = |error| ServerError::Bind(address, error);
+        let listener = TcpListener::bind(address).await.map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+        Ok(Self { listener, address })
+    }
+}
+
 impl Server {
     /// Begins to watch `node`. Within a tokio runtime. Nobody can ask before it listens.
     pub fn new(node: Node, around: Surroundings) -> Self {
@@ -81,24 +104,15 @@ impl Server {
         Ok(())
     }
 
-    /// Listens at `address` for who has the token of `folder`, and returns where: port 0 is a free
-    /// one. `in_clear_text` says that an address which is not this machine's own is meant.
+    /// Listens at `port` for who has the token of `folder`, and returns where.
     ///
     /// # Errors
-    /// See [`ServerError`].
-    pub async fn listen_at(
-        &mut self,
-        address: SocketAddr,
-        in_clear_text: bool,
-        folder: &Path,
-    ) -> Result<SocketAddr, ServerError> {
-        may_listen(address, in_clear_text).map_err(ServerError::NotLoopback)?;
+    /// [`ServerError::Token`].
+    pub fn listen_at(&mut self, port: ApiPort, folder: &Path) -> Result<SocketAddr, ServerError> {
+        let ApiPort { listener, address } = port;
         let token = Arc::new(Token::of(folder).map_err(ServerError::Token)?);
-        let unbound = |error| ServerError::Bind(address, error);
-        let listener = TcpListener::bind(address).await.map_err(unbound)?;
-        let address = listener.local_addr().map_err(unbound)?;
         self.app.listens_at(address);
-        let router = self.router(Door::Bearer { token, address });
+        let router = self.router(Door::Bearer { token, address, told_by: TOKEN_IS_TOLD_BY });
         self.tasks.push(tokio::spawn(serve_bearers(listener, router)));
         Ok(address)
     }
@@ -132,6 +146,9 @@ impl Drop for Server {
         }
     }
 }
+
+const TOKEN_IS_TOLD_BY: &str = "`positron-net dashboard` prints the address with the token, which \
+                                is in api.token in the data folder";
 
 /// Connections end with this task.
 async fn serve_owner(listener: UnixListener, router: Router) {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        ban, bans, bench, dashboard, disconnect, events, generate_config, id, invite, join, peers,
-        replay, reserve, simulate, soak, start, stats, status, top, trace, unban, unreserve,
+        ban, bans, bench, dashboard, disconnect, events, forget, generate_config, id, invite, join,
+        peers, replay, reserve, simulate, soak, start, stats, status, top, trace, unban, unreserve,
         version,
     },
     failure::EXIT_CODES,
@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Bans(bans::BansOptions),
     /// End a session of the running node
     Disconnect(disconnect::DisconnectOptions),
+    /// Have the running node dial an address no more
+    Forget(forget::ForgetOptions),
     /// Have the running node keep a slot for a peer
     Reserve(reserve::ReserveOptions),
     /// Have the running node keep no slot for a peer any more

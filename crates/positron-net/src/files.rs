@@ -2,19 +2,20 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::{self, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
-
-use tempfile::NamedTempFile;
 
 use crate::failure::{Exit, Failure};
 
 /// A file that is going to be there: writable, as far as can be known, but not written.
+///
+/// What is written stands in a file without a name, so that a process that is killed leaves
+/// nothing behind.
 #[derive(Debug)]
 pub(crate) struct Pending {
     path: PathBuf,
-    scratch: NamedTempFile,
+    scratch: File,
 }
 
 /// What to do when the file is there already.
@@ -32,11 +33,8 @@ impl Pending {
         if path.is_dir() {
             return Err(unwritable(path, &io::Error::other("it is a folder")));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let scratch = tempfile::Builder::new()
-            .prefix(".positron-net-")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|error| unwritable(path, &error))?;
+        let scratch =
+            tempfile::tempfile_in(folder(path)).map_err(|error| unwritable(path, &error))?;
         Ok(Self { path: path.to_owned(), scratch })
     }
 
@@ -54,13 +52,20 @@ impl Pending {
 
     /// Gives what was written its name. On failure the old file, if any, is as it was.
     pub(crate) fn publish(self, existing: Existing) -> Result<(), Failure> {
-        let path = self.path;
-        let kept = readable_by_all(self.scratch.as_file())
-            .and_then(|()| self.scratch.as_file().sync_all());
-        kept.map_err(|error| unwritable(&path, &error))?;
+        let Self { path, mut scratch } = self;
+        let mut named = || {
+            let mut named =
+                tempfile::Builder::new().prefix(".positron-net-").tempfile_in(folder(&path))?;
+            scratch.rewind()?;
+            io::copy(&mut scratch, named.as_file_mut())?;
+            readable_by_all(named.as_file())?;
+            named.as_file().sync_all()?;
+            Ok(named)
+        };
+        let named = named().map_err(|error: io::Error| unwritable(&path, &error))?;
         let persisted = match existing {
-            Existing::Keep => self.scratch.persist_noclobber(&path),
-            Existing::Replace => self.scratch.persist(&path),
+            Existing::Keep => named.persist_noclobber(&path),
+            Existing::Replace => named.persist(&path),
         };
         match persisted {
             Ok(_) => Ok(()),
@@ -71,6 +76,12 @@ impl Pending {
             Err(failed) => Err(unwritable(&path, &failed.error)),
         }
     }
+}
+
+/// Where its name stands.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// A temporary file is private; a configuration or a report is not.

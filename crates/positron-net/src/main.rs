@@ -110,6 +110,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Unban(options) => options.run(terminal, global),
         Command::Bans(options) => options.run(terminal, global),
         Command::Disconnect(options) => options.run(terminal, global),
+        Command::Forget(options) => options.run(terminal, global),
         Command::Reserve(options) => options.run(terminal, global),
         Command::Unreserve(options) => options.run(terminal, global),
         Command::Stats(options) => options.run(terminal, global),

@@ -61,6 +61,9 @@ pub(crate) fn failure(folder: &Path, error: ClientError) -> Failure {
     let what = format!("cannot ask the node in {}", folder.display());
     match error {
         ClientError::NotRunning => not_running(folder),
+        ClientError::Unusable(error) if error.kind() == ErrorKind::NotADirectory => {
+            not_running(folder)
+        }
         ClientError::Refused(wrong) => {
             let failure = Failure::new(Exit::Refused, "the running node does not do it")
                 .because(sanitised(&wrong.sentence));
@@ -92,9 +95,11 @@ fn not_running(folder: &Path) -> Failure {
     let what = format!("no node is running with the data folder {}", folder.display());
     let failure = Failure::new(Exit::Unreachable, what);
     let fix = "start one with `positron-net start`, or name another folder with --data-dir";
-    if folder.is_dir() {
-        failure.because("nobody listens on the control socket in it").try_this(fix)
+    failure.try_this(fix).because(if folder.is_dir() {
+        "nobody listens on the control socket in it"
+    } else if folder.exists() {
+        "it is a file, not a folder"
     } else {
-        failure.because("there is no such folder").try_this(fix)
-    }
+        "there is no such folder"
+    })
 }

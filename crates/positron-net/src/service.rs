@@ -6,7 +6,7 @@ use std::{
 };
 
 use positron_admin::{
-    Logbook, Server, ServerError, Surroundings, may_listen, reachability, storage_state,
+    ApiPort, Logbook, Server, ServerError, Surroundings, reachability, storage_state,
     storage_trouble,
 };
 use positron_networking::{
@@ -51,10 +51,13 @@ impl Service {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let NetworkConfig { api_listen, api_in_clear_text, .. } = settings.config;
-        if let Some(address) = api_listen {
-            may_listen(address, api_in_clear_text)
-                .map_err(|error| no_api(&ServerError::NotLoopback(error)))?;
-        }
+        let port = match api_listen {
+            Some(address) => {
+                let port = ApiPort::bind(address, api_in_clear_text).await;
+                Some(port.map_err(|error| no_api(&error))?)
+            }
+            None => None,
+        };
         let log = Log::start(terminal, settings.log(global))?;
         let signals = Signals::listen(&log)?;
         let announcements = Announcements::start(terminal, global.json)?;
@@ -74,7 +77,7 @@ impl Service {
             log.also_to(path)?;
             tracing::info!(node = %node.id().short(), "logging begins");
         }
-        let api = api(&node, &log, settings, terminal).await?;
+        let api = api(&node, &log, settings, port, terminal)?;
         let (terminal, json) = (Arc::clone(terminal), global.json);
         Ok(Self { node, api, signals, log, announcements, terminal, json })
     }
@@ -299,10 +302,11 @@ pub(crate) fn not_started(error: &StartError) -> Failure {
 
 /// The API; a node whose command cannot ask it runs all the same. A port that was wished for and
 /// cannot be had is an error.
-async fn api(
+fn api(
     node: &Node,
     log: &Log,
     settings: &Settings,
+    port: Option<ApiPort>,
     terminal: &Terminal,
 ) -> Result<Server, Failure> {
     let log: Arc<dyn Logbook> = Arc::new(log.clone());
@@ -311,11 +315,11 @@ async fn api(
     if let Err(error) = server.listen_in(settings.data_dir()) {
         terminal.warning(format_args!("`positron-net status` will not work: {error}"));
     }
-    let Some(address) = settings.config.api_listen else { return Ok(server) };
-    let in_clear_text = settings.config.api_in_clear_text;
-    let listens = server.listen_at(address, in_clear_text, settings.data_dir()).await;
-    let address = listens.map_err(|error| no_api(&error))?;
-    tracing::info!(%address, "the API listens");
+    if let Some(port) = port {
+        let listens = server.listen_at(port, settings.data_dir());
+        let address = listens.map_err(|error| no_api(&error))?;
+        tracing::info!(%address, "the API listens");
+    }
     Ok(server)
 }
 

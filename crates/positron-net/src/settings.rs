@@ -179,6 +179,10 @@ impl NodeOptions {
             let what = format!("the configuration{} is wrong", place.unwrap_or_default());
             Failure::new(Exit::Configuration, what).because(error)
         })?;
+        if self.api_in_clear_text && config.api_listen.is_none() {
+            let what = "--api-in-clear-text says how, and nothing says where";
+            return Err(Failure::new(Exit::Usage, what).try_this("add --api IP:PORT"));
+        }
         let told = told(&config, &origins)?;
         Ok(Settings { config, file, told })
     }

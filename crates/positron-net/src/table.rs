@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
 /// Lines of a name and a value each.
 #[derive(Clone, Debug, Default)]
@@ -43,19 +43,69 @@ impl fmt::Display for Fields {
     }
 }
 
-/// A table with this head, as wide as the terminal if there is one.
-pub(crate) fn table<const N: usize>(head: [&str; N], width: Option<usize>) -> Table {
+/// A table with this head.
+pub(crate) fn table<const N: usize>(head: [&str; N]) -> Table {
     let rule = LineStyle::none().fill('─').junction('─');
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(rule))
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head);
-    if let Some(width) = width {
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table
+}
+
+/// How a table keeps to a width. No cell but those of words is folded: half an id is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    /// Columns that are left away where there is no room, the first one first.
+    pub expendable: &'static [usize],
+    /// The column of words, if there is one, which are folded.
+    pub words: Option<usize>,
+}
+
+/// A table of `rows` that fits `width` columns, if there is a width.
+pub(crate) fn fitted<const N: usize>(
+    head: [&str; N],
+    rows: Vec<[String; N]>,
+    width: Option<usize>,
+    fit: Fit,
+) -> Table {
+    let longest = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].as_str()).chain([head[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut needs: [usize; N] = std::array::from_fn(|column| longest(column) + PADDING);
+    if let Some(words) = fit.words {
+        needs[words] = needs[words].min(LEAST_WORDS + PADDING);
+    }
+    let mut table = table(head);
+    table.add_rows(rows);
+    let Some(width) = width else { return table };
+    let mut hidden = Vec::new();
+    for column in fit.expendable {
+        if needs.iter().sum::<usize>() <= width {
+            break;
+        }
+        needs[*column] = 0;
+        hidden.push(*column);
+    }
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if hidden.contains(&index) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        } else if fit.words != Some(index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }
+
+/// Columns of a terminal beside the text of a cell, that between two cells among them.
+const PADDING: usize = 3;
+/// Columns that words are folded to at the least.
+const LEAST_WORDS: usize = 20;
 
 /// `count` and its noun, in the right number.
 pub(crate) fn count(count: impl fmt::Display, noun: &str) -> String {

@@ -89,6 +89,11 @@ impl Terminal {
         known.map_or((80, 24), |(columns, lines)| (columns.0.into(), lines.0.into()))
     }
 
+    /// Its columns, if people look at it.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.is_live().then(|| self.size().0)
+    }
+
     /// A line of data on stdout.
     pub(crate) fn data(&self, line: impl Display) -> Result<(), Failure> {
         // Whoever reads may be slow, and must not hold up messages that go elsewhere.
@@ -159,7 +164,7 @@ impl Terminal {
         *drawn = lines
             .into_iter()
             .take(rows.saturating_sub(1).max(1))
-            .map(|line| line.chars().take(columns.saturating_sub(1).max(1)).collect())
+            .map(|line| cut(line, columns.saturating_sub(1).max(1)))
             .collect();
         self.redraw(&drawn);
     }
@@ -205,7 +210,40 @@ impl Terminal {
 /// Lines of a terminal of `columns` that `drawn` takes: one that has become narrower since folds
 /// what is longer.
 fn height(drawn: &[String], columns: usize) -> usize {
-    drawn.iter().map(|line| line.chars().count().div_ceil(columns.max(1)).max(1)).sum()
+    drawn.iter().map(|line| visible(line).count().div_ceil(columns.max(1)).max(1)).sum()
+}
+
+/// The characters of a line that take a column: all but those of colours (`paint`).
+fn visible(line: &str) -> impl Iterator<Item = char> {
+    let mut in_color = false;
+    line.chars().filter(move |c| {
+        let was_in_color = in_color;
+        in_color = if in_color { *c != 'm' } else { *c == '\x1b' };
+        !was_in_color && !in_color
+    })
+}
+
+/// The first `columns` of a line, with its colours, and none behind it.
+fn cut(line: &str, columns: usize) -> String {
+    if visible(line).count() <= columns {
+        return line.to_owned();
+    }
+    let (mut cut, mut taken, mut in_color, mut has_color) = (String::new(), 0, false, false);
+    for c in line.chars() {
+        if in_color || c == '\x1b' {
+            in_color = c != 'm';
+            has_color = true;
+        } else if taken == columns {
+            break;
+        } else {
+            taken += 1;
+        }
+        cut.push(c);
+    }
+    if has_color {
+        cut.push_str("\x1b[0m");
+    }
+    cut
 }
 
 fn unprintable(error: serde_json::Error) -> Failure {
@@ -283,6 +321,16 @@ mod tests {
         let drawn = ["x".repeat(79), String::new(), "y".repeat(40)];
         assert_eq!(height(&drawn, 80), 3);
         assert_eq!(height(&drawn, 40), 4);
+    }
+
+    #[test]
+    fn colours_take_no_columns_and_end_where_a_line_is_cut() {
+        let line = "ab \x1b[32;1mcdef\x1b[0m gh";
+        assert_eq!(visible(line).collect::<String>(), "ab cdef gh");
+        assert_eq!(cut(line, 10), line);
+        assert_eq!(cut(line, 5), "ab \x1b[32;1mcd\x1b[0m");
+        assert_eq!(cut(line, 2), "ab");
+        assert_eq!(height(&[line.to_owned()], 10), 1);
     }
 
     #[test]

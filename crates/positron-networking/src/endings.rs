@@ -8,6 +8,7 @@ use positron_proto::{
     node::{self, DialState, DialTarget, NodeCore},
     reason::{By, Reason},
     session::sessions::{DialFailure, DownReason, LinkKind, Purpose},
+    shown::{millis, seconds},
     time::Now,
     wire::frame::CloseReason,
 };
@@ -110,8 +111,8 @@ pub(crate) fn lost_peers(core: &NodeCore, now: Now) -> Vec<LostPeer> {
         transport: lost.transport,
         direction: lost.direction,
         lost_at: lost.at.wall.rfc3339(),
-        age_s: now.mono.since(lost.at.mono).as_secs_f64(),
-        connected_s: lost.lasted.as_secs_f64(),
+        age_s: seconds(now.mono.since(lost.at.mono)),
+        connected_s: seconds(lost.lasted),
         by: lost.by,
         why: lost.reason.into(),
     };
@@ -155,8 +156,8 @@ impl RecentDial {
             transport,
             purpose,
             at: dial.began.wall.rfc3339(),
-            age_s: age.as_secs_f64(),
-            took_ms: took.as_secs_f64() * 1_000.0,
+            age_s: seconds(age),
+            took_ms: millis(took),
             outcome,
             why,
         }

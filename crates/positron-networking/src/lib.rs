@@ -40,6 +40,7 @@ mod error;
 mod event;
 mod feed;
 mod handlers;
+mod hash_table;
 mod invite;
 pub mod keys;
 pub mod limits;
@@ -54,6 +55,7 @@ pub mod reach;
 mod request;
 mod rotation;
 mod shutdown;
+mod standing;
 pub mod stats;
 mod streams;
 pub mod transport;
@@ -69,11 +71,13 @@ pub use error::{
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
+pub use hash_table::{Deleted, DhtError, HashTable, Stored, StoredValue};
 pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address, is_target};
 pub use keys::KeyError;
 pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
+    dht::{BadName, DhtMode, DhtRefused, Place, StoreOutcome},
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
@@ -89,9 +93,13 @@ pub use positron_proto::{
     trace::{AskTraceError, LocalTrace, MessageTrace, NetworkTrace},
     wire::frame::CloseReason,
 };
-pub use positron_store::StoreError;
+pub use positron_store::{StoreError, Summary};
 pub use request::Request;
 pub use rotation::{RotateError, RotatedKey, rotate_key};
+pub use standing::{
+    LaneLevels, Level, PeerBounds, PeerDetail, PeerStanding, SessionBounds, StandingEvent,
+    StandingTotal,
+};
 pub use stats::{Ban, Banned, Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
 

@@ -80,6 +80,9 @@ pub const INLINE_CHECKS: usize = 2;
 pub const CHECKS_BEFORE_READ: usize = 128;
 /// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
 pub const CHECKS_PER_BATCH: usize = 64;
+/// Bytes that were signed, after which a batch takes no more: to hash them takes as long as some
+/// signatures, and what was said beside them waits.
+pub const BATCH_BYTES: usize = 64 * 1024;
 
 // --- the application ---
 
@@ -124,6 +127,8 @@ pub const MAX_CONFIG: usize = 1 << 20;
 pub const SOCKET_BUFFER: usize = 4 << 20;
 /// Bytes of one slot to read into: what the kernel joins at most (GRO).
 pub const DATAGRAM_SLOT: usize = 64 * 1024;
+/// Addresses without a way that wait to be told to the core: as many dials as there can be at once.
+pub const MAX_NO_WAY: usize = positron_proto::limits::MAX_HALF_OPEN;
 /// Slots of one read: with more of them the memory leaves the processor's cache, and a call costs
 /// little beside its datagrams (measured).
 pub const DATAGRAM_SLOTS: usize = 8;

@@ -369,7 +369,7 @@ impl Node {
     ///
     /// # Errors
     /// [`JoinError::Unreached`] after the first attempt at each address failed, or after 30
-    /// seconds; the node goes on trying.
+    /// seconds; the node goes on trying until it is told to [forget](Self::forget) the address.
     pub async fn join(&self, target: &str) -> Result<NodeId, JoinError> {
         let targets = targets_of(target, &self.0.network).map_err(|why| unreached(target, &why))?;
         for address in &targets {
@@ -488,12 +488,13 @@ impl Node {
         let mut published = self.0.published.clone();
         loop {
             let mut failures = Vec::new();
-            for one in &published.borrow_and_update().view.bootstrap {
-                match &one.state {
-                    _ if !addresses.contains(&one.address) => {}
-                    BootstrapState::Reached(node) => return Ok(*node),
-                    BootstrapState::Trying => {}
-                    failed => failures.push(failed.to_string()),
+            for address in addresses {
+                let all = &published.borrow_and_update().view.bootstrap;
+                match all.iter().find(|one| one.address == *address).map(|one| &one.state) {
+                    Some(BootstrapState::Reached(node)) => return Ok(*node),
+                    Some(BootstrapState::Trying) => {}
+                    Some(failed) => failures.push(failed.to_string()),
+                    None => failures.push("it was forgotten".to_owned()),
                 }
             }
             if failures.len() == addresses.len() {

@@ -9,12 +9,14 @@ use positron_proto::{
     node::{Command, PeerOrder},
     subnet::Subnet,
 };
+use positron_store::summary;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError, OrderError, Readiness,
-    RecentDial, Request, RequestError,
+    Ban, Deleted, DhtError, HashTable, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError,
+    OrderError, PeerDetail, Readiness, RecentDial, Request, RequestError, StoreError, Stored,
+    Summary,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -42,6 +44,29 @@ impl Node {
         // A node that stopped knows nobody.
         let _ = self.0.orders.send(Order::LostPeers { reply }).await;
         lost.await.unwrap_or_default()
+    }
+
+    /// Why the score of `peer` is what it is, and how near it is to each of its bounds. Whoever
+    /// is not connected has no bounds; a node that stopped knows nothing.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.report(bob.id(), "a block without a parent").await.unwrap();
+    /// let detail = alice.peer_detail(bob.id()).await.unwrap();
+    /// let why = detail.standing.totals.iter().find(|total| total.observation == "reported").unwrap();
+    /// assert!(why.times == 1 && why.change < 0.0);
+    /// let queued = detail.bounds.unwrap().session.queued_bytes;
+    /// assert!(queued.used < queued.limit);
+    /// # });
+    /// ```
+    pub async fn peer_detail(&self, peer: NodeId) -> Option<PeerDetail> {
+        let (reply, detail) = oneshot::channel();
+        self.0.orders.send(Order::PeerDetail { peer, reply }).await.ok()?;
+        detail.await.ok()
     }
 
     /// What came of the last 256 dials, the newest first.
@@ -314,6 +339,16 @@ impl Node {
         known.await.unwrap_or_default()
     }
 
+    /// What the database of this node holds, read from the disk; `None` of a node that has none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn stored(&self) -> Result<Option<Summary>, StoreError> {
+        let Some(folder) = self.stats().storage.folder else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || summary(folder)).await;
+        read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())).map(Some)
+    }
+
     /// The bans that there are now, of nodes and of addresses.
     pub async fn bans(&self) -> Vec<Ban> {
         let (reply, bans) = oneshot::channel();
@@ -379,6 +414,29 @@ impl Node {
         self.order(PeerOrder::Unreserve { peer }).await
     }
 
+    /// Dials an address no more that the node was asked to [join](Self::join), or that the
+    /// configuration names; the configuration gives it again at the next start. `address` is as in
+    /// [`Stats::bootstrap`](crate::Stats::bootstrap). A connection that there is stays.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    /// node.join(&nobody.to_string()).await.unwrap_err();
+    /// assert!(node.isolation_reason().unwrap().contains("asked to join"));
+    ///
+    /// node.forget(&nobody.to_string()).await.unwrap();
+    /// assert!(node.stats_now().await.bootstrap.is_empty());
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// [`Refused::UnknownAddress`](crate::Refused).
+    pub async fn forget(&self, address: &str) -> Result<(), OrderError> {
+        self.order(PeerOrder::Forget { address: address.into() }).await
+    }
+
     /// Says that a peer did wrong by rules that only the application knows, such as a block that
     /// is none. Its score falls by `trust_penalty_invalid`: with the defaults a stranger is banned
     /// for an hour at the fifth report, and who behaves well earns it back. The audit trail has
@@ -437,6 +495,58 @@ impl Node {
     /// a minute ago.
     pub async fn ask_trace(&self, message: MessageId) -> Result<(), OrderError> {
         self.carry_out(Command::Trace { message }).await
+    }
+
+    /// Values that are found by their keys, on whichever nodes keep them.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{Deleted, NetworkConfig, Node};
+    /// # use std::time::Duration;
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// let hour = Duration::from_secs(3600);
+    /// alice.dht().store("my_key", &"value", hour).await.unwrap();
+    /// assert_eq!(bob.dht().retrieve::<String>("my_key").await.unwrap().unwrap(), "value");
+    /// assert!(matches!(alice.dht().delete("my_key").await.unwrap(), Deleted::Deleted(_)));
+    /// assert_eq!(bob.dht().retrieve::<String>("my_key").await.unwrap(), None);
+    /// # });
+    /// ```
+    pub fn dht(&self) -> HashTable {
+        HashTable::new(self.0.orders.clone(), self.id())
+    }
+
+    /// [`HashTable::store`]: a value under a name that everybody may use.
+    ///
+    /// # Errors
+    /// Those of [`HashTable::store`].
+    pub async fn dht_store<T: Serialize + ?Sized>(
+        &self,
+        key: &str,
+        value: &T,
+        ttl: Duration,
+    ) -> Result<Stored, DhtError> {
+        self.dht().store(key, value, ttl).await
+    }
+
+    /// [`HashTable::retrieve`]: the value under such a name.
+    ///
+    /// # Errors
+    /// Those of [`HashTable::retrieve`].
+    pub async fn dht_retrieve<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, DhtError> {
+        self.dht().retrieve(key).await
+    }
+
+    /// [`HashTable::delete`]: takes back what this node stored under such a name.
+    ///
+    /// # Errors
+    /// Those of [`HashTable::delete`].
+    pub async fn dht_delete(&self, key: &str) -> Result<Deleted, DhtError> {
+        self.dht().delete(key).await
     }
 
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {

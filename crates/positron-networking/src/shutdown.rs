@@ -5,7 +5,7 @@ use std::sync::Arc;
 use positron_proto::node::Command;
 use tokio::{
     sync::{oneshot, watch},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
     time::{Instant, timeout_at},
 };
 
@@ -56,7 +56,7 @@ async fn end(
     let crashed = tokio::select! {
         // An error: the last handle is gone.
         _ = asking.wait_for(|asked| *asked) => None,
-        ended = &mut driver => Some(ended.unwrap_or(Err(ShutdownError::Crashed))),
+        ended = &mut driver => Some(ended.unwrap_or_else(|error| Err(gone(&error)))),
     };
     let until = Instant::now() + SHUTDOWN_TIMEOUT;
     let ended = match crashed {
@@ -68,6 +68,12 @@ async fn end(
     ended.and(if finished { Ok(()) } else { Err(ShutdownError::TimedOut) })
 }
 
+/// Why the driver is not there any more, that nobody here ended: it panicked, or its runtime took
+/// it along, which may be seen before the runtime takes who sees it.
+fn gone(error: &JoinError) -> ShutdownError {
+    if error.is_panic() { ShutdownError::Crashed } else { ShutdownError::RuntimeEnded }
+}
+
 async fn stop(
     driver: &mut JoinHandle<Result<(), ShutdownError>>,
     orders: &Orders,
@@ -77,7 +83,7 @@ async fn stop(
         let (reply, _) = oneshot::channel();
         // A driver that is over has nothing to be told.
         let _ = orders.send(Order::Command { command: Command::Stop, reply, permit: None }).await;
-        (&mut *driver).await.unwrap_or(Err(ShutdownError::Crashed))
+        (&mut *driver).await.unwrap_or_else(|error| Err(gone(&error)))
     };
     if let Ok(ended) = timeout_at(until, graceful).await {
         return ended;
@@ -86,4 +92,18 @@ async fn stop(
     // It is gone when its task is; how it ended is known.
     let _ = driver.await;
     Err(ShutdownError::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_driver_that_its_runtime_took_along_has_not_crashed() {
+        let taken = tokio::spawn(std::future::pending::<()>());
+        taken.abort();
+        assert_eq!(gone(&taken.await.unwrap_err()), ShutdownError::RuntimeEnded);
+        let crashed = tokio::spawn(async { panic!("on purpose") });
+        assert_eq!(gone(&crashed.await.unwrap_err()), ShutdownError::Crashed);
+    }
 }

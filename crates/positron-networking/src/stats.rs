@@ -13,9 +13,10 @@ use positron_proto::{
         AllLevels, NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
     },
-    peers::{self, Bootstrap, Reservation},
+    peers::{self, Bootstrap, Given, Reservation},
     request,
     session::sessions,
+    shown::{millis, ratio, seconds},
     subnet::Subnet,
     succession,
     time::Now,
@@ -231,8 +232,10 @@ pub struct StorageStats {
 /// One bootstrap address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BootstrapStats {
-    /// As configured.
+    /// As it was given.
     pub address: String,
+    /// Whether the running node was asked to join there, and the configuration does not name it.
+    pub joined: bool,
     /// What happened last, in words.
     pub state: String,
     /// Dials so far.
@@ -349,13 +352,13 @@ impl Stats {
             listen: around.listen.to_vec(),
             configured_addresses: around.configured.to_vec(),
             external_addresses: view.external_addresses.clone(),
-            uptime_s: around.uptime.as_secs_f64(),
+            uptime_s: seconds(around.uptime),
             active_peers: view.peers.len(),
             known_peers: view.known_peers,
             isolation_reason: view.isolation_reason(),
             few_peers: view.few_peers(),
             next_wake: view.next_wake.map(|(after, reason)| WakeStats {
-                in_ms: after.saturating_sub(around.age).as_secs_f64() * 1_000.0,
+                in_ms: millis(after.saturating_sub(around.age)),
                 reason,
             }),
             peers: peer_stats(view, around.age),
@@ -396,9 +399,9 @@ fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
         address: peer.session.peer.addr,
         direction: peer.session.peer.direction,
         transport: peer.session.transport,
-        trust_score: peer.score,
-        connected_s: (peer.connected_for + age).as_secs_f64(),
-        rtt_ms: peer.session.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+        trust_score: ratio(peer.score),
+        connected_s: seconds(peer.connected_for + age),
+        rtt_ms: peer.session.rtt.map(millis),
         queued_bytes: peer.session.queued_bytes,
     };
     view.peers.iter().map(one).collect()
@@ -436,7 +439,12 @@ impl UsedTwiceStats {
 
 impl BootstrapStats {
     fn new(of: &Bootstrap) -> Self {
-        Self { address: of.address.clone(), state: of.state.to_string(), attempts: of.attempts }
+        Self {
+            address: of.address.clone(),
+            joined: of.given == Given::Joined,
+            state: of.state.to_string(),
+            attempts: of.attempts,
+        }
     }
 }
 

@@ -183,6 +183,17 @@ async fn join_tells_who_answered_or_why_nobody_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dial_to_where_there_is_no_way_ends_with_the_word_of_the_operating_system() {
+    let transport = TransportPolicy::Udp;
+    let node = start(NetworkConfig { transport, ..config() }).await;
+    // A socket of loopback reaches nothing else, whatever the routes of this machine are.
+    let error = within(DEADLINE, "the end", node.join("192.0.2.1:9")).await.unwrap_err();
+    assert!(error.to_string().contains("no way to this address"), "{error}");
+    let dials = serde_json::to_value(node.recent_dials().await).unwrap();
+    assert_eq!(dials[0]["reason"], "unreachable", "{dials:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_invited_joins_that_node_and_no_other() {
     let (host, guest) = (start(config()).await, start(config()).await);
     let invite = host.invite().unwrap();

@@ -23,12 +23,7 @@ use tokio::{
 #[test]
 fn what_is_made_from_the_tables_is_what_the_tables_say_now() {
     let folder = tempfile::tempdir().unwrap();
-    // target/PROFILE/deps/this-test -> target/PROFILE/examples/
-    let this = std::env::current_exe().unwrap();
-    let maker = this.ancestors().nth(2).unwrap().join("examples/metrics_files");
-    let made = Command::new(maker).arg(folder.path()).status();
-    let made = made.expect("`cargo test -p positron-networking` builds the examples too");
-    assert!(made.success());
+    run_example("metrics_files", &[folder.path()]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for file in [
         "METRICS.md",
@@ -71,6 +66,24 @@ async fn strangers_make_no_series_and_the_text_stays_one_that_prometheus_takes()
     assert!(before.len() <= MAX_SERIES);
 }
 
+#[test]
+fn a_thousand_peers_and_one_that_invents_all_it_can_make_no_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    // It fails if there are more series or bytes than there may be, or if one came or went.
+    run_example("scrape", &[Path::new("--text"), &text]);
+    let text = std::fs::read_to_string(text).unwrap();
+    let at_least = |name: &str, least: u64| {
+        let told = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        assert!(told.unwrap().parse::<u64>().unwrap() >= least, "{name} {told:?}");
+    };
+    at_least("positron_peers_book_used", 1_000);
+    at_least("positron_session_sessions_total", 49);
+    at_least("positron_session_messages_unknown_total", 1);
+    at_least("positron_node_unknown_types_total", 1);
+    check_by_promtool(&text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_application_counts_stands_in_the_text_of_its_node() {
     let node = start(config()).await;
@@ -100,6 +113,15 @@ async fn several_nodes_of_a_process_are_told_apart_and_each_name_stands_once() {
     let (names, count) = (types.clone().collect::<BTreeSet<_>>().len(), types.count());
     assert_eq!(names, count, "a name stands twice");
     check_by_promtool(&text);
+}
+
+fn run_example(name: &str, arguments: &[&Path]) {
+    // target/PROFILE/deps/this-test -> target/PROFILE/examples/
+    let this = std::env::current_exe().unwrap();
+    let example = this.ancestors().nth(2).unwrap().join("examples").join(name);
+    let run = Command::new(example).args(arguments).output();
+    let run = run.expect("`cargo test -p positron-networking` builds the examples too");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 /// Bytes of nobody's protocol, over both kinds of link, and a connection that says nothing.

@@ -140,6 +140,15 @@ async fn where_nobody_answers_the_handshake_times_out_and_the_queue_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_no_way_a_connect_ends_with_the_word_of_the_operating_system() {
+    let alice = start().await;
+    // A socket of loopback reaches nothing else, whatever the routes of this machine are.
+    let refused = in_time(alice.connect("192.0.2.1:9", Expect::Anyone)).await.unwrap_err();
+    assert_eq!(refused, ConnectError::Failed(Closed::NoWay));
+    assert!(alice.stats().connections.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connect_that_is_given_up_leaves_nothing() {
     let alice = start().await;
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -9,6 +9,10 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
+    pub(crate) const fn new() -> Self {
+        Self { paid_until: Instant::ORIGIN }
+    }
+
     /// Pays for one; false if there were too many already.
     pub(crate) fn pay(&mut self, now: Instant, interval: Duration, burst: u32) -> bool {
         if self.paid_until > now + interval * burst.saturating_sub(1) {

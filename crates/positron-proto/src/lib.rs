@@ -6,9 +6,10 @@
 //!
 //! ```text
 //! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
+//! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
-//! netgroup · subnet                     addresses that count as one · that begin alike
+//! scope · netgroup · subnet             how far addresses reach · that count as one · that begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
@@ -17,7 +18,7 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession · trace  who says what
+//! peers · gossip · direct · request · substream · trust · succession · trace · dht  who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -25,6 +26,7 @@ mod allowance;
 mod crypto;
 pub mod datagram;
 pub mod deadlines;
+pub mod dht;
 pub mod direct;
 pub mod gossip;
 pub mod handshake;
@@ -41,7 +43,9 @@ pub mod peers;
 pub mod reason;
 pub mod request;
 pub mod rng;
+mod scope;
 pub mod session;
+pub mod shown;
 pub mod standings;
 pub mod storage;
 pub mod stream;

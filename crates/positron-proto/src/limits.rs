@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod datagrams;
+mod dht;
 mod identity;
 mod query;
 mod request;
@@ -10,6 +11,7 @@ mod trace;
 
 pub use bandwidth::*;
 pub use datagrams::*;
+pub use dht::*;
 pub use identity::*;
 pub use query::*;
 pub use request::*;
@@ -177,6 +179,22 @@ pub const MAX_PARKED_WITH_DIRECTS: usize = 2 * MAX_PARKED_PER_PEER;
 /// Claims that wait for their signature to be checked, in all: of 16 peers that bring as many as
 /// they may.
 pub const MAX_PARKED: usize = 16 * MAX_PARKED_WITH_DIRECTS;
+/// From when on a check was slow: an idle machine has its verdict in a tenth of that (measured).
+pub const SLOW_CHECK: Duration = Duration::from_millis(2);
+/// Time in which is counted who brings most: some dozens of claims of a peer that floods, and the
+/// flood is known before many of others wait (guess).
+pub const PACE_WINDOW: Duration = Duration::from_millis(100);
+/// Claims a second that are checked of whoever brings most, while others wait: with all that
+/// follows from them a tenth of a small server (measured).
+pub const LEAST_CHECKS_PER_SECOND: u64 = 1_000;
+/// From so many on there is no limit: more than a processor checks in a second.
+pub const MOST_CHECKS_PER_SECOND: u64 = 1 << 17;
+/// By how much more of what a peer passes on is checked than of what it signed.
+pub const RELAYED_CHECKS: u64 = 4;
+/// Bytes of a claim that take about as long as one more signature, with all that follows from them.
+pub const CHECK_BYTES: usize = 2 * 1024;
+/// Claims of one peer that wait their turn, from which on its link is read no further (guess).
+pub const PACED_WAITING: usize = 32;
 /// Bytes of claims that wait, from one peer: twice the largest message and some small ones.
 pub const MAX_PARKED_BYTES_PER_PEER: usize = 4 << 20;
 
@@ -427,6 +445,9 @@ pub const MAX_CONFIGURED_ADDRESS_BANS: usize = MAX_ADDRESS_BANS / 2;
 pub const MAX_BAN_WORDS: usize = 256;
 /// Shortest time between two audit events about one kind of wrong of one peer; the rest is summed.
 pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Wrongs that are told of one peer to say why its score is what it is: a screen of them. With
+/// [`MAX_OBSERVED`] peers that is 10 MiB at the most.
+pub const MAX_ACCOUNT_EVENTS: usize = 16;
 /// Kinds of wrong, of all peers, whose audit events are being summed; beyond it they are dropped.
 pub const MAX_AUDIT_SUMS: usize = 1024;
 /// Trust events that storage keeps for one node; the oldest go first.

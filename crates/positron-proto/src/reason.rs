@@ -282,6 +282,9 @@ reasons! {
     SymbolicLink "symbolic_link" [Store]
         "A file of the data folder is a symbolic link."
         "Remove the link, or choose another data folder.";
+    NotAFolder "not_a_folder" [Store]
+        "A file is where the data folder is to be."
+        "Name another data folder, or move the file away.";
     Missing "missing" [Store]
         "The data folder or its database does not exist."
         "Start a node with this data folder first, or correct its path.";

@@ -48,6 +48,11 @@ impl Subnet {
         (net.first == first).then_some(net)
     }
 
+    /// All addresses whose first `prefix` bits are those of `ip`; all bits, if there are fewer.
+    pub(crate) fn around(ip: IpAddr, prefix: u8) -> Self {
+        Self::cut(ip.to_canonical(), prefix).unwrap_or_else(|| ip.into())
+    }
+
     fn cut(ip: IpAddr, prefix: u8) -> Option<Self> {
         let first = match ip {
             IpAddr::V4(v4) if u32::from(prefix) <= Ipv4Addr::BITS => {
@@ -138,6 +143,13 @@ impl fmt::Display for Subnet {
 impl serde::Serialize for Subnet {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Subnet {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -47,6 +47,17 @@ impl core::ops::Sub<Duration> for Instant {
     }
 }
 
+/// The earliest of these times; `None` if there is none. Asked for with every packet.
+pub fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    let mut first = None::<Instant>;
+    for at in times.into_iter().flatten() {
+        if first.is_none_or(|first| at < first) {
+            first = Some(at);
+        }
+    }
+    first
+}
+
 /// Microseconds since the Unix epoch, as the node's own clock tells them.
 ///
 /// Good for timestamps that people read and for ages; never an ordering that safety depends on.

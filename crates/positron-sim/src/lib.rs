@@ -41,6 +41,7 @@ mod agenda;
 mod cast;
 mod check;
 mod clock;
+pub mod dht;
 mod dice;
 mod disk;
 mod environment;

@@ -42,11 +42,11 @@ pub(crate) fn payload(kind: SequenceKind, index: usize, bytes: usize) -> Bytes {
     out.push(mark_of(kind));
     out.extend_from_slice(&(index as u64).to_be_bytes());
     let mut state = mix(index as u64 + 1);
-    while out.len() < bytes {
+    let begin = out.len();
+    out.resize(bytes.max(begin), 0);
+    for words in out[begin..].chunks_mut(size_of::<u64>()) {
         state = mix(state);
-        let word = state.to_be_bytes();
-        let wanted = (bytes - out.len()).min(word.len());
-        out.extend_from_slice(&word[..wanted]);
+        words.copy_from_slice(&state.to_be_bytes()[..words.len()]);
     }
     out.into()
 }

@@ -45,6 +45,15 @@ pub enum StoreError {
         /// Which.
         path: PathBuf,
     },
+    /// What is to be a folder, or one above it, is a file.
+    #[error(
+        "{} is a file, or below one, and a data folder is to be there; name another",
+        path.display()
+    )]
+    NotAFolder {
+        /// Which.
+        path: PathBuf,
+    },
     /// There is no folder, or no database in it.
     #[error(
         "{} does not exist: no node has been started with this data folder yet",
@@ -165,6 +174,7 @@ impl From<&StoreError> for Reason {
             StoreError::AlreadyRunning { .. } => Self::AlreadyRunning,
             StoreError::NotOurs { .. } => Self::NotOurs,
             StoreError::Link { .. } => Self::SymbolicLink,
+            StoreError::NotAFolder { .. } => Self::NotAFolder,
             StoreError::Missing { .. } => Self::Missing,
             StoreError::Permission { .. } => Self::PermissionDenied,
             StoreError::Corrupt { .. } => Self::Corrupt,
@@ -185,6 +195,7 @@ impl StoreError {
         let (path, why) = (path.to_owned(), error.to_string());
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing { path },
+            io::ErrorKind::NotADirectory => Self::NotAFolder { path },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::Permission { doing, path, why }
             }

@@ -55,9 +55,12 @@ impl DataFolder {
         create_private(&path).map_err(|error| {
             // Where nothing can be created (/proc), what is missing is not the work of a node.
             let (doing, missing) = ("create the data folder", io::ErrorKind::NotFound);
-            match error.kind() == missing {
-                true => StoreError::Io { doing, path: path.clone(), why: error.to_string() },
-                false => StoreError::from_io(&error, doing, &path),
+            match error.kind() {
+                kind if kind == missing => {
+                    StoreError::Io { doing, path: path.clone(), why: error.to_string() }
+                }
+                io::ErrorKind::AlreadyExists => StoreError::NotAFolder { path: path.clone() },
+                _ => StoreError::from_io(&error, doing, &path),
             }
         })?;
         let file = path.join(LOCK);

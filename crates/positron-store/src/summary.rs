@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What a node remembers, in numbers.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// The database.
     #[serde(serialize_with = "as_shown")]
@@ -65,7 +65,7 @@ pub struct Summary {
 }
 
 /// One ban.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ban {
     /// Whose.
     pub peer: NodeId,
@@ -74,7 +74,7 @@ pub struct Ban {
 }
 
 /// One ban of addresses.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BannedAddresses {
     /// Which.
     pub addresses: Subnet,
@@ -83,7 +83,7 @@ pub struct BannedAddresses {
 }
 
 /// One score.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Trusted {
     /// Whose.
     pub peer: NodeId,
@@ -92,7 +92,7 @@ pub struct Trusted {
 }
 
 /// One line of the audit trail.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TrustLine {
     /// Whose score changed.
     pub peer: NodeId,

@@ -71,6 +71,7 @@ async function send(
 ): Promise<Response> {
   const content: Record<string, string> =
     body === undefined ? {} : { "Content-Type": "application/json" };
+  const shown = token();
   let response: Response;
   try {
     response = await fetch(path, {
@@ -86,8 +87,9 @@ async function send(
     silent();
     throw new Refusal(0, "no_answer", "The node does not answer.", "Is it running?");
   }
-  if (response.status === 401) denied();
-  else answered();
+  // A token that came meanwhile has not been shown yet.
+  if (response.status === 401 && shown === token()) denied();
+  else if (response.status !== 401) answered();
   return response;
 }
 

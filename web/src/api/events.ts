@@ -1,4 +1,5 @@
 import { answered, connection, denied, headers, silent } from "./client";
+import { known, offersRoute } from "./offers";
 import { reloadAll } from "./poll";
 import { Store } from "./store";
 import { whenTokenComes } from "./token";
@@ -10,25 +11,29 @@ export const events = new Store<NodeEvent[]>([]);
 const KEPT = 200;
 const LONGEST_PAUSE_MS = 10_000;
 
-const heard = new Set<(event: NodeEvent) => void>();
+/** What tabs say to one another: an event, a gap, "what was there so far?", and that. */
+type Word = NodeEvent | "gap" | "kept?" | { kept: NodeEvent[] };
 const channel = new BroadcastChannel("positron-events");
 let lastId: string | null = null;
-
-/** Calls `listener` with each event from now on. Returns how to stop that. */
-export function onEvent(listener: (event: NodeEvent) => void): () => void {
-  heard.add(listener);
-  return () => heard.delete(listener);
-}
+let reads = false;
 
 /**
  * One stream for all tabs: browsers keep at most six connections to a server. The tab that holds
  * the lock reads it and tells the others; when it closes, the next one goes on after the last id.
  */
-export function listen(): void {
-  channel.onmessage = (message: MessageEvent<NodeEvent | "gap">) => {
-    if (message.data === "gap") reloadAll();
-    else take(message.data);
+export async function listen(): Promise<void> {
+  if (!offersRoute(await known(), "GET", "/v1/events")) return;
+  channel.onmessage = (message: MessageEvent<Word>) => {
+    const word = message.data;
+    if (word === "gap") reloadAll();
+    else if (word === "kept?") {
+      if (reads) say({ kept: events.value });
+    } else if ("kept" in word) {
+      if (events.value.length > 0) return;
+      for (const event of [...word.kept].reverse()) take(event);
+    } else take(word);
   };
+  say("kept?");
   if (navigator.locks) {
     void navigator.locks.request("positron-events", () => readForever());
   } else {
@@ -36,7 +41,12 @@ export function listen(): void {
   }
 }
 
+function say(word: Word): void {
+  channel.postMessage(word);
+}
+
 async function readForever(): Promise<never> {
+  reads = true;
   let pause = 500;
   for (;;) {
     try {
@@ -54,7 +64,8 @@ async function readForever(): Promise<never> {
 async function readOnce(): Promise<boolean> {
   const more: Record<string, string> = { Accept: "text/event-stream" };
   if (lastId !== null) more["Last-Event-ID"] = lastId;
-  const response = await fetch("/v1/events", {
+  // Whoever comes first is told what the node has kept; whoever comes back, what came since.
+  const response = await fetch(`/v1/events?last=${KEPT}`, {
     headers: headers(more),
     cache: "no-store",
     credentials: "omit",
@@ -88,7 +99,7 @@ function handle(block: string): void {
     else if (field === "data") data.push(value);
   }
   if (name === "gap") {
-    channel.postMessage("gap");
+    say("gap");
     reloadAll();
     return;
   }
@@ -100,15 +111,16 @@ function handle(block: string): void {
     said = { text: data.join("\n") };
   }
   const id = lastId === null ? null : Number(lastId);
-  const event = { id, name, at: Date.now(), data: said as Record<string, unknown> };
-  channel.postMessage(event);
+  const told = said as Record<string, unknown>;
+  const at = Date.parse(String(told.at));
+  const event = { id, name, at: Number.isNaN(at) ? Date.now() : at, data: told };
+  say(event);
   take(event);
 }
 
 function take(event: NodeEvent): void {
   if (event.id !== null) lastId = String(event.id);
   events.value = [event, ...events.value].slice(0, KEPT);
-  for (const listener of heard) listener(event);
 }
 
 function after(ms: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { ask, askHealth, connection, Refusal } from "./client";
+import { offers, offersRoute } from "./offers";
 import { whenTokenComes } from "./token";
 
 /** What is known of an answer: the last one, and why there is no newer one. */
@@ -29,6 +30,13 @@ class Question {
   }
 
   async load(): Promise<void> {
+    // What can be asked is known soon; everything is asked again then.
+    if (!offers.value) return;
+    if (!offersRoute(offers.value, "GET", this.path)) {
+      this.refusal ??= new Refusal(404, "not_offered", "This is not told here.", "");
+      for (const wake of [...this.watchers.keys()]) wake();
+      return;
+    }
     if (this.asking) {
       this.again = true;
       return;
@@ -73,6 +81,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) reloadAll();
 });
 whenTokenComes(reloadAll);
+offers.watch(reloadAll);
 
 export function usePoll<T>(path: string, everyMs: number): Polled<T> {
   const [, redraw] = useState(0);

@@ -28,15 +28,39 @@ export interface Peer {
   software?: string | null;
 }
 
-export interface Change {
-  at: string;
-  what: string;
-  change: number;
-  score: number;
+/** Why a score is what it is: what it began with, and what changed it. */
+export interface Standing {
+  trust_score: number;
+  initial_score: number;
+  ban_below: number;
+  since: string;
+  opening_score: number;
+  totals: { observation: string; times: number; change: number; last_at: string }[];
+  drift: number;
+  recent: { at: string; observation: string; change: number; score: number }[];
+}
+
+export interface Level {
+  used: number;
+  limit: number;
+}
+
+/** How near a peer is to its bounds: a level each, and two for each lane. */
+export interface PeerBounds {
+  lanes: { lane: string; bytes: Level; messages: Level }[];
+  queued_bytes: Level;
+  queued_messages: Level;
+  partial_messages: Level;
+  partial_bytes: Level;
+  work: Level;
+  requests: Level;
+  request_bytes: Level;
+  streams: Level;
 }
 
 export interface PeerDetail extends Peer {
-  why?: Change[];
+  why?: Standing;
+  bounds?: PeerBounds;
 }
 
 export interface Lost {
@@ -130,6 +154,8 @@ export interface Topology {
   at: string;
   nodes: TopologyNode[];
   edges: TopologyEdge[];
+  /** Of a simulation: what can be done to it. */
+  actions?: string[];
 }
 
 export interface Limit {
@@ -177,8 +203,10 @@ export interface Logs {
 export interface TraceSample {
   id: string | null;
   parent: number | null;
+  /** It is the sender. */
+  origin?: boolean;
   depth: number;
-  hop_ms?: number;
+  hop_ms?: number | null;
   after_ms: number;
 }
 
@@ -191,8 +219,7 @@ export interface LocalTrace {
   verified_ms?: number | null;
   delivered_ms?: number | null;
   duplicates?: number;
-  forwarded?: { peer: string; how?: string; after_ms: number; had_it?: boolean }[];
-  dropped?: { reason: string; sentence?: string; times?: number } | null;
+  forwarded?: { peer: string; how?: string; after_ms: number; had_it?: boolean; not_sent?: boolean }[];
 }
 
 /** What others report. These are claims. */
@@ -215,6 +242,7 @@ export interface Trace {
   message: string;
   sender?: string;
   local?: LocalTrace | null;
+  dropped?: { reason: string; sentence?: string; times?: number } | null;
   network?: NetworkTrace | null;
 }
 

@@ -12,6 +12,8 @@ export type LayoutOrder =
       lengths: Float32Array;
       /** How far from the middle each node would like to be; below 0: anywhere. */
       rings: Float32Array;
+      /** How far each node reaches: twice as far there is to be no other one. */
+      sizes: Float32Array;
       /** How lively it starts: 1 from nothing, less when little changed. */
       alpha: number;
       /** Answer once, when it is settled. */

@@ -1,4 +1,5 @@
 import {
+  forceCollide,
   forceLink,
   forceManyBody,
   forceRadial,
@@ -39,7 +40,7 @@ scope.onmessage = (message) => {
 };
 
 function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
-  const { positions, edges, lengths, rings } = order;
+  const { positions, edges, lengths, rings, sizes } = order;
   generation = order.generation;
   atOnce = order.atOnce;
   const count = positions.length / 2;
@@ -54,6 +55,7 @@ function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
   const tie = forceLink<SimulationNodeDatum, Link>(links).distance((l) => l.length);
   // A tree hangs by its links; of a mesh they only decide who is beside whom.
   if (ringed) tie.strength(links.length < count * 1.3 ? 0.5 : 0.06);
+  const crowded = sizes.some((size) => size > 0);
   const onRing = (_: SimulationNodeDatum, i: number) => rings[i]!;
   simulation = forceSimulation<SimulationNodeDatum, Link>(nodes)
     .stop()
@@ -63,6 +65,7 @@ function begin(order: Extract<LayoutOrder, { order: "begin" }>): void {
     .velocityDecay(0.45)
     .force("charge", forceManyBody().strength(count < 80 ? -420 : ringed || many ? -46 : -120).theta(many ? 1.4 : 1.1))
     .force("link", tie)
+    .force("room", crowded ? forceCollide((_, i: number) => sizes[i]! * 2.2) : null)
     .force("ring", ringed ? forceRadial(onRing).strength(count < 80 ? 0.9 : 0.22) : null)
     .force("x", forceX(0).strength(ringed ? 0 : 0.045))
     .force("y", forceY(0).strength(ringed ? 0 : 0.06));

@@ -21,7 +21,7 @@ export function drawEdges(context: CanvasRenderingContext2D, view: View, most = 
   const heard = edges.filter((edge) => edge.heard);
   const own = edges.filter((edge) => !edge.heard);
   context.lineCap = "butt";
-  context.globalAlpha = dense ? 0.3 : 0.55;
+  context.globalAlpha = dense ? 0.3 * Math.sqrt(Math.min(1, MOST_DASHED / edges.length)) : 0.55;
   context.strokeStyle = colours.heard;
   context.lineWidth = dense ? 0.6 : 1;
   if (heard.length <= MOST_DASHED) context.setLineDash([4, 4]);
@@ -39,7 +39,7 @@ export function drawEdges(context: CanvasRenderingContext2D, view: View, most = 
   context.globalAlpha = 1;
 }
 
-function strokeAll(context: CanvasRenderingContext2D, view: View, edges: SceneEdge[]): void {
+function strokeAll(context: CanvasRenderingContext2D, view: View, edges: readonly SceneEdge[]): void {
   const { positions, transform, width, height } = view;
   const { k, x, y } = transform;
   let inPath = 0;
@@ -102,6 +102,11 @@ export function radius(view: View): number {
   return Math.max(n > 1500 ? 1.1 : 1.8, Math.min(base * Math.sqrt(view.transform.k * 1.2), base * 1.6));
 }
 
+/** How far one node reaches, in pixels. */
+function reach(view: View, node: number): number {
+  return Math.max(radius(view), (view.nodes[node]!.size ?? 0) * view.transform.k);
+}
+
 export function drawNodes(context: CanvasRenderingContext2D, view: View): void {
   const { nodes, colours, glow } = view;
   const batches: number[][] = Array.from({ length: LIT_JUST_NOW + 1 }, () => []);
@@ -158,8 +163,10 @@ function shapes(
   for (const i of batch) {
     const px = positions[2 * i]! * k + x;
     const py = positions[2 * i + 1]! * k + y;
-    if (px < -20 || py < -20 || px > width + 20 || py > height + 20) continue;
-    shape(context, px, py, look === Look.Me ? r * 1.35 : r, look);
+    const far = 20 + (view.nodes[i]!.size ?? 0) * k;
+    if (px < -far || py < -far || px > width + far || py > height + far) continue;
+    const own = Math.max(r, (view.nodes[i]!.size ?? 0) * k);
+    shape(context, px, py, look === Look.Me ? own * 1.35 : own, look);
   }
   if (!small) {
     // A rim of the ground keeps nodes apart from edges.
@@ -280,40 +287,40 @@ export function drawGlow(context: CanvasRenderingContext2D, view: View): void {
 }
 
 export function drawSelection(context: CanvasRenderingContext2D, view: View): void {
-  const { selected, hovered, edges, colours } = view;
-  const r = radius(view);
-  const shown = selected >= 0 ? selected : hovered;
-  if (shown >= 0 && view.nodes.length > 8) {
-    context.strokeStyle = colours.accent;
-    context.lineWidth = 1.4;
-    context.globalAlpha = 0.8;
-    strokeAll(
-      context,
-      view,
-      edges.filter((edge) => edge.a === shown || edge.b === shown),
-    );
-    context.globalAlpha = 1;
-  }
-  if (hovered >= 0) ring(context, view, [hovered], r + 5, colours.muted, 1.4);
-  if (selected >= 0) ring(context, view, [selected], r + 6, colours.text, 2);
+  const { selected, colours } = view;
+  if (selected < 0) return;
+  drawEdgesOf(context, view, selected);
+  ring(context, view, [selected], reach(view, selected) + 6, colours.text, 2);
+}
+
+/** What the pointer is on: drawn on a canvas of its own, so that nothing else is drawn for it. */
+export function drawHovered(context: CanvasRenderingContext2D, view: View): void {
+  const { selected, hovered, colours } = view;
+  if (hovered < 0) return;
+  if (selected < 0) drawEdgesOf(context, view, hovered);
+  ring(context, view, [hovered], reach(view, hovered) + 5, colours.muted, 1.4);
+  if (hovered === selected) return;
+  beginLabels(context, view);
+  drawLabel(context, view, hovered);
+}
+
+function drawEdgesOf(context: CanvasRenderingContext2D, view: View, node: number): void {
+  if (view.nodes.length <= 8) return;
+  context.strokeStyle = view.colours.accent;
+  context.lineWidth = 1.4;
+  context.globalAlpha = 0.8;
+  strokeAll(context, view, view.edgesOf(node));
+  context.globalAlpha = 1;
 }
 
 /** Names where there is room: of all, of those in the middle of things, or of none. */
 export function drawLabels(context: CanvasRenderingContext2D, view: View): void {
-  const { nodes, transform, colours, degree, selected, hovered } = view;
+  const { nodes, transform, colours, degree, selected } = view;
   const all = nodes.length <= 40 || (nodes.length <= 1500 && transform.k > 2.4);
   const least = all ? 0 : nodes.length <= 150 ? 6 : Infinity;
-  const r = radius(view);
-  context.font = `500 12px ${colours.font}`;
-  context.textAlign = "center";
-  context.textBaseline = "top";
-  context.lineJoin = "round";
+  beginLabels(context, view);
   nodes.forEach((node, i) => {
-    const wanted = i === selected || i === hovered || node.look === Look.Me || degree[i]! >= least;
-    if (!wanted) return;
-    const [x, y] = transform.apply([view.positions[2 * i]!, view.positions[2 * i + 1]!]);
-    if (x < 0 || y < 0 || x > view.width || y > view.height) return;
-    halo(context, node.label, x, y + r + 6, node.look === Look.Heard ? colours.muted : colours.text, colours);
+    if (i === selected || node.look === Look.Me || degree[i]! >= least) drawLabel(context, view, i);
   });
   const spoken = view.edges.filter((edge) => edge.word !== "");
   if (spoken.length > 24) return;
@@ -325,6 +332,21 @@ export function drawLabels(context: CanvasRenderingContext2D, view: View): void 
     if (Math.hypot(ax - bx, ay - by) < 90) continue;
     halo(context, word, ax + (bx - ax) * 0.56, ay + (by - ay) * 0.56, colours.muted, colours);
   }
+}
+
+function beginLabels(context: CanvasRenderingContext2D, view: View): void {
+  context.font = `500 12px ${view.colours.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  context.lineJoin = "round";
+}
+
+function drawLabel(context: CanvasRenderingContext2D, view: View, i: number): void {
+  const { colours, positions, transform, width, height } = view;
+  const { label, look } = view.nodes[i]!;
+  const [x, y] = transform.apply([positions[2 * i]!, positions[2 * i + 1]!]);
+  if (x < 0 || y < 0 || x > width || y > height) return;
+  halo(context, label, x, y + reach(view, i) + 6, look === Look.Heard ? colours.muted : colours.text, colours);
 }
 
 function halo(

@@ -2,13 +2,15 @@ import { quadtree, type Quadtree } from "d3-quadtree";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior, type ZoomTransform } from "d3-zoom";
 import { phyllotaxis, ringRadii, type LayoutAnswer, type LayoutOrder } from "./layout";
-import { drawEdges, drawGlow, drawLabels, drawNodes, drawSelection } from "./paint";
+import { drawEdges, drawGlow, drawHovered, drawLabels, drawNodes, drawSelection } from "./paint";
 import { palette, wantsLessMotion, whenThemeChanges } from "./palette";
-import { Look, type Glow, type SceneEdge, type SceneNode, type View } from "./view";
+import { edgesOf, Look, type Glow, type SceneEdge, type SceneNode, type View } from "./view";
 
 export interface Told {
   hover(index: number, x: number, y: number): void;
   select(index: number): void;
+  /** How much larger everything is than where all of it is seen. */
+  zoomed(times: number): void;
   /** How much of the foot of the canvas is covered, in pixels. */
   foot(): number;
 }
@@ -21,11 +23,13 @@ const SHARPEN_AFTER_MS = 140;
 
 /**
  * A network on a canvas. Draws only when something changed; edges stay on a canvas of their own
- * while nothing moves, because they are most of the work.
+ * while nothing moves, because they are most of the work. What the pointer is on is drawn on a
+ * canvas above, and told at once: a pointer that moves paints nothing else.
  */
 export class Scene {
   private view: View;
   private readonly context: CanvasRenderingContext2D;
+  private readonly over: CanvasRenderingContext2D;
   private readonly edgeLayer = document.createElement("canvas");
   private edgesAt: ZoomTransform | null = null;
   private worker: Worker | null = null;
@@ -35,6 +39,7 @@ export class Scene {
   private sharpen = 0;
   private moving = false;
   private fitted = true;
+  private fittedScale = 1;
   private readonly scale = Math.min(window.devicePixelRatio || 1, 2);
   private readonly zoom: ZoomBehavior<HTMLCanvasElement, unknown>;
   private readonly stops: (() => void)[] = [];
@@ -43,14 +48,17 @@ export class Scene {
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
+    above: HTMLCanvasElement,
     private readonly told: Told,
   ) {
     this.context = canvas.getContext("2d", { alpha: false })!;
+    this.over = above.getContext("2d")!;
     this.view = {
       nodes: [],
       edges: [],
       positions: new Float32Array(),
       degree: new Uint16Array(),
+      edgesOf: () => [],
       transform: zoomIdentity,
       width: 1,
       height: 1,
@@ -64,7 +72,9 @@ export class Scene {
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         if (event.sourceEvent) this.fitted = false;
         this.view.transform = event.transform;
+        this.hover(-1);
         this.moved();
+        this.told.zoomed(event.transform.k / this.fittedScale);
       });
     select(canvas).call(this.zoom).on("dblclick.zoom", () => this.fit());
     const size = new ResizeObserver(() => this.resize());
@@ -90,6 +100,18 @@ export class Scene {
     select(this.canvas).on(".zoom", null);
   }
 
+  /** Shows a graph whose places are known. Where it is looked at stays. */
+  showAt(nodes: SceneNode[], edges: SceneEdge[], positions: Float32Array): void {
+    const selected = this.view.nodes[this.view.selected]?.id;
+    this.generation += 1;
+    this.moving = false;
+    this.hover(-1);
+    Object.assign(this.view, { nodes, positions, glow: null });
+    this.view.selected = selected ? nodes.findIndex((node) => node.id === selected) : -1;
+    this.draw(edges);
+    this.findable();
+  }
+
   /**
    * Shows another graph. Nodes that were there before stay where they are. `ties` are the edges by
    * which it is laid out, if other ones than those that are drawn; null: as it was laid out before.
@@ -108,11 +130,18 @@ export class Scene {
       positions[2 * i] = x;
       positions[2 * i + 1] = y;
     });
-    const same = fresh === 0 && nodes.length === before.size && this.sameEdges(edges);
-    Object.assign(this.view, { nodes, positions });
-    if (!same || fresh > 0) this.view.hovered = -1;
+    const stay = nodes.length === this.view.nodes.length && nodes.every((node, i) => node.id === this.view.nodes[i]!.id);
+    const same = stay && this.sameEdges(edges);
+    if (!same || fresh > 0) this.hover(-1);
     if (nodes.length !== before.size) this.view.glow = null;
     this.view.selected = selected ? nodes.findIndex((node) => node.id === selected) : -1;
+    if (same && ties === edges) {
+      // Nothing lies elsewhere: what was drawn of edges stays.
+      Object.assign(this.view, { nodes, edges });
+      this.ask();
+      return;
+    }
+    Object.assign(this.view, { nodes, positions });
     this.draw(edges);
     if (ties && !(same && ties === edges)) this.layOut(ties, fresh > nodes.length / 4 ? 1 : 0.25);
   }
@@ -123,7 +152,7 @@ export class Scene {
       degree[a]! += 1;
       degree[b]! += 1;
     }
-    Object.assign(this.view, { edges, degree });
+    Object.assign(this.view, { edges, degree, edgesOf: edgesOf(edges) });
     this.tree = null;
     this.edgesAt = null;
     this.ask();
@@ -152,9 +181,10 @@ export class Scene {
       (height - room - foot) / Math.max(bottom - top, 1),
       2.2,
     );
+    this.fittedScale = Math.max(scale, 0.02);
     const to = zoomIdentity
       .translate(width / 2, room + (height - room - foot) / 2)
-      .scale(Math.max(scale, 0.02))
+      .scale(this.fittedScale)
       .translate(-(left + right) / 2, -(top + bottom) / 2);
     select(this.canvas).call(this.zoom.transform, to);
   }
@@ -172,13 +202,12 @@ export class Scene {
 
   /** The neighbour that lies best in a direction, for arrow keys. */
   neighbour(dx: number, dy: number): number {
-    const { edges, positions, selected, nodes } = this.view;
+    const { positions, selected, nodes } = this.view;
     if (nodes.length === 0) return -1;
     if (selected < 0) return Math.max(0, nodes.findIndex((node) => node.look === Look.Me));
     let best = selected;
     let bestScore = 0.2;
-    for (const { a, b } of edges) {
-      if (a !== selected && b !== selected) continue;
+    for (const { a, b } of this.view.edgesOf(selected)) {
       const other = a === selected ? b : a;
       const x = positions[2 * other]! - positions[2 * selected]!;
       const y = positions[2 * other + 1]! - positions[2 * selected + 1]!;
@@ -186,6 +215,12 @@ export class Scene {
       if (score > bestScore) [best, bestScore] = [other, score];
     }
     return best;
+  }
+
+  /** Where nodes are, by their ids. */
+  places(): Map<string, [number, number]> {
+    const { nodes, positions } = this.view;
+    return new Map(nodes.map((node, i) => [node.id, [positions[2 * i]!, positions[2 * i + 1]!]]));
   }
 
   /** Where a node is on the canvas. */
@@ -197,7 +232,10 @@ export class Scene {
   private sameEdges(edges: SceneEdge[]): boolean {
     const old = this.view.edges;
     return (
-      old.length === edges.length && old.every((e, i) => e.a === edges[i]!.a && e.b === edges[i]!.b)
+      old.length === edges.length && old.every((e, i) => {
+        const now = edges[i]!;
+        return e.a === now.a && e.b === now.b && e.heard === now.heard && e.tcp === now.tcp && e.dialled === now.dialled;
+      })
     );
   }
 
@@ -218,6 +256,7 @@ export class Scene {
       positions: this.view.positions.slice(),
       edges,
       lengths: Float32Array.from(tied, (edge) => edge.length),
+      sizes: Float32Array.from(this.view.nodes, (node) => node.size ?? 0),
       rings: Float32Array.from(depths, (depth) => (depth < 0 ? -1 : radii[depth]!)),
       alpha,
       atOnce: wantsLessMotion(),
@@ -234,8 +273,19 @@ export class Scene {
     this.moving = !answer.settled;
     this.tree = null;
     this.edgesAt = null;
+    if (answer.settled) this.findable();
     if (this.fitted) this.fit();
     this.ask();
+  }
+
+  /** Who lies where, before a pointer asks. */
+  private findable(): Quadtree<number> {
+    const { positions, nodes } = this.view;
+    this.view.edgesOf(0);
+    return (this.tree ??= quadtree<number>()
+      .x((i) => positions[2 * i]!)
+      .y((i) => positions[2 * i + 1]!)
+      .addAll(nodes.map((_, i) => i)));
   }
 
   private on(target: EventTarget, name: string, then: (event: Event) => void): () => void {
@@ -247,7 +297,7 @@ export class Scene {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (width === 0 || height === 0) return;
     Object.assign(this.view, { width, height });
-    for (const one of [this.canvas, this.edgeLayer]) {
+    for (const one of [this.canvas, this.over.canvas, this.edgeLayer]) {
       one.width = Math.round(width * this.scale);
       one.height = Math.round(height * this.scale);
     }
@@ -282,18 +332,17 @@ export class Scene {
     this.canvas.classList.toggle("pointing", index >= 0);
     const [x, y] = index < 0 ? [0, 0] : this.place(index);
     this.told.hover(index, x, y);
-    this.ask();
+    this.paintOver();
   }
 
   private at(event: PointerEvent): number {
     const { positions, transform, nodes } = this.view;
     const box = this.canvas.getBoundingClientRect();
     const [x, y] = transform.invert([event.clientX - box.left, event.clientY - box.top]);
-    this.tree ??= quadtree<number>()
-      .x((i) => positions[2 * i]!)
-      .y((i) => positions[2 * i + 1]!)
-      .addAll(nodes.map((_, i) => i));
-    return this.tree.find(x, y, REACH_PX / transform.k) ?? -1;
+    const near = this.findable().find(x, y, REACH_PX / transform.k);
+    if (near !== undefined || !nodes.some((node) => node.size)) return near ?? -1;
+    // Those that are larger than the reach of a pointer are few.
+    return nodes.findIndex((node, i) => Math.hypot(positions[2 * i]! - x, positions[2 * i + 1]! - y) <= (node.size ?? 0));
   }
 
   /** Asks for a frame. */
@@ -314,6 +363,14 @@ export class Scene {
     drawNodes(context, view);
     drawSelection(context, view);
     drawLabels(context, view);
+    this.paintOver();
+  }
+
+  private paintOver(): void {
+    const { over, view } = this;
+    over.setTransform(this.scale, 0, 0, this.scale, 0, 0);
+    over.clearRect(0, 0, view.width, view.height);
+    drawHovered(over, view);
   }
 
   private paintEdges(): void {

@@ -10,6 +10,8 @@ export interface SceneNode {
   look: number;
   /** How many hops from the node in the middle, where there is one. */
   ring?: number;
+  /** How far it reaches at least, in the units of places: a dot that stands for many is large. */
+  size?: number;
 }
 
 export interface SceneEdge {
@@ -47,6 +49,8 @@ export interface View {
   edges: SceneEdge[];
   positions: Float32Array;
   degree: Uint16Array;
+  /** The edges of each node. */
+  edgesOf(node: number): readonly SceneEdge[];
   transform: ZoomTransform;
   width: number;
   height: number;
@@ -54,4 +58,22 @@ export interface View {
   glow: Glow | null;
   selected: number;
   hovered: number;
+}
+
+/** Finds the edges of a node, once somebody asks. */
+export function edgesOf(edges: readonly SceneEdge[]): (node: number) => readonly SceneEdge[] {
+  let found: Map<number, SceneEdge[]> | null = null;
+  return (node) => {
+    if (!found) {
+      found = new Map();
+      for (const edge of edges) {
+        for (const end of [edge.a, edge.b]) {
+          const known = found.get(end);
+          if (known) known.push(edge);
+          else found.set(end, [edge]);
+        }
+      }
+    }
+    return found.get(node) ?? [];
+  };
 }

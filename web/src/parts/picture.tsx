@@ -10,6 +10,8 @@ interface Props {
   /** What the pointer or the keys are on, in words. */
   say: (index: number) => string;
   select: (index: number) => void;
+  /** It is seen so many times larger than where all of it is seen. */
+  zoomed?: (times: number) => void;
   legend?: ComponentChildren;
 }
 
@@ -21,17 +23,19 @@ const ARROWS: Record<string, [number, number]> = {
 };
 
 /** A network on a canvas, with keys, a tip for the pointer and a legend. */
-export function Picture({ label, scene, say, select, legend }: Props) {
+export function Picture({ label, scene, say, select, zoomed, legend }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const signs = useRef<HTMLUListElement>(null);
-  const [tip, setTip] = useState<{ index: number; x: number; y: number } | null>(null);
+  const above = useRef<HTMLCanvasElement>(null);
+  const tip = useRef<HTMLDivElement>(null);
   const [spoken, setSpoken] = useState("");
-  const latest = useRef({ say, select });
-  latest.current = { say, select };
+  const latest = useRef({ say, select, zoomed });
+  latest.current = { say, select, zoomed };
 
   useEffect(() => {
-    const made = new Scene(canvas.current!, {
-      hover: (index, x, y) => setTip(index < 0 ? null : { index, x, y }),
+    const made = new Scene(canvas.current!, above.current!, {
+      hover: (index, x, y) => point(tip.current!, index < 0 ? "" : latest.current.say(index), x, y),
+      zoomed: (times) => latest.current.zoomed?.(times),
       select: (index) => {
         latest.current.select(index);
         setSpoken(index < 0 ? "" : latest.current.say(index));
@@ -59,7 +63,6 @@ export function Picture({ label, scene, say, select, legend }: Props) {
     event.preventDefault();
   };
 
-  const left = tip && canvas.current && tip.x > canvas.current.clientWidth - 320;
   return (
     <div class="picture">
       <canvas
@@ -69,6 +72,7 @@ export function Picture({ label, scene, say, select, legend }: Props) {
         aria-label={`${label} Arrow keys walk along links, plus and minus zoom, zero shows all.`}
         onKeyDown={key}
       />
+      <canvas class="above" ref={above} aria-hidden="true" />
       <div class="tools">
         <button type="button" class="button icon" aria-label="Zoom in" onClick={() => scene.current?.zoomBy(1.4)}>
           <PlusIcon />
@@ -81,17 +85,24 @@ export function Picture({ label, scene, say, select, legend }: Props) {
         </button>
       </div>
       {legend && <ul class="legend" ref={signs}>{legend}</ul>}
-      {tip && (
-        <div
-          class="tip"
-          style={left ? { right: `${canvas.current!.clientWidth - tip.x + 14}px`, top: `${tip.y + 10}px` } : { left: `${tip.x + 14}px`, top: `${tip.y + 10}px` }}
-        >
-          {say(tip.index)}
-        </div>
-      )}
+      <div class="tip" ref={tip} hidden />
       <p class="hidden" aria-live="polite">{spoken}</p>
     </div>
   );
+}
+
+const TIP_WIDTH_PX = 320;
+
+/** Says what the pointer is on, in the same turn in which the pointer came there. */
+function point(tip: HTMLDivElement, text: string, x: number, y: number): void {
+  tip.hidden = text === "";
+  if (tip.hidden) return;
+  tip.textContent = text;
+  const width = tip.parentElement!.clientWidth;
+  const left = x > width - TIP_WIDTH_PX;
+  tip.style.left = left ? "" : `${x + 14}px`;
+  tip.style.right = left ? `${width - x + 14}px` : "";
+  tip.style.top = `${y + 10}px`;
 }
 
 /** One entry of a legend: a shape and its word. */

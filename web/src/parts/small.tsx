@@ -38,7 +38,14 @@ export function Title(props: { name: string; says?: ComponentChildren; children?
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+/** What the node says in words: what stands between backticks is code. */
+export function Prose({ of }: { of: unknown }) {
+  const parts = remote(of).split("`");
+  if (parts.length % 2 === 0) parts.push(`\`${parts.pop()}`);
+  return <>{parts.map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</>;
+}
+
+export function Empty({ title, children }: { title: ComponentChildren; children?: ComponentChildren }) {
   return (
     <div class="empty">
       <strong>{title}</strong>
@@ -51,7 +58,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function Missing({ refusal, what }: { refusal: Refusal | null; what: string }) {
   if (!refusal) return <Empty title={`Asking for ${what} …`} />;
   if (refusal.status === 404) return <Empty title={`This node does not tell ${what}.`}>Its version may be older than this page, or it does not keep it.</Empty>;
-  return <Empty title={remote(refusal.sentence)}>{remote(refusal.remedy)}</Empty>;
+  return <Empty title={<Prose of={refusal.sentence} />}><Prose of={refusal.remedy} /></Empty>;
 }
 
 export function Id({ id, to = true }: { id: string; to?: boolean }) {
@@ -125,7 +132,7 @@ export function Outcome({ of }: { of: Said | null }) {
   const tone = of?.ok === null ? "muted" : of?.ok ? "good" : "bad";
   return (
     <p role="status" class={`small ${tone}`}>
-      {of ? of.text : ""}
+      {of && <Prose of={of.text} />}
     </p>
   );
 }

@@ -46,6 +46,8 @@ export interface Moment {
 }
 
 const MOMENT_EACH_STEPS = 50;
+/** The part of the most links that there ever are at a time. */
+const TOGETHER = 0.9;
 const MOST_NODES = 20_000;
 const MOST_STEPS = 200_000;
 
@@ -64,6 +66,8 @@ export class Recording {
   private readonly moments: { step: number; moment: Moment }[] = [];
   private readonly ever = new Map<number, number>();
   private readonly latest: Moment;
+  /** How many links there are after each step. */
+  private readonly linked: number[] = [];
   /** Lines that made no sense. */
   skipped = 0;
 
@@ -103,6 +107,7 @@ export class Recording {
     }
     this.steps.push(step);
     this.apply(this.latest, step);
+    this.linked.push(this.latest.links.size);
     for (const pair of step.links) {
       const key = this.key(pair);
       this.ever.set(key, (this.ever.get(key) ?? 0) + 1);
@@ -116,6 +121,13 @@ export class Recording {
 
   get startMs(): number {
     return this.steps[0]?.t ?? 0;
+  }
+
+  /** When the network has come together: from then on there is something to see. */
+  get togetherMs(): number {
+    const most = this.linked.reduce((a, b) => Math.max(a, b), 0);
+    const step = this.linked.findIndex((links) => links >= most * TOGETHER);
+    return this.steps[step]?.t ?? this.startMs;
   }
 
   /** All links that there ever were, by which the picture is laid out: nothing jumps in time. */

@@ -7,7 +7,7 @@ import { wantsLessMotion } from "../graph/palette";
 import { count, ms, remote, shortId } from "../format";
 import { SendIcon } from "../parts/icons";
 import { Picture, Sign } from "../parts/picture";
-import { Badge, Empty, Id, Outcome, Title, type Said } from "../parts/small";
+import { Badge, Empty, Id, Outcome, Prose, Title, type Said } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { treeOf, type Hop, type Tree } from "./spread";
 
@@ -41,7 +41,7 @@ export function Gossip() {
       else setSaid({ ok: true, text: "It is sent. This node does not tell its id, so it cannot be followed." });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      setSaid({ ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+      setSaid({ ok: false, text: `${error.sentence} ${error.remedy}` });
     }
     setSending(false);
   };
@@ -106,7 +106,7 @@ async function follow(
       if (!asked && pause >= 600 && trace.local?.own) {
         asked = true;
         await tell(path).catch((error: unknown) => {
-          if (error instanceof Refusal) say({ ok: null, text: remote(`Others are not asked: ${error.sentence} ${error.remedy}`) });
+          if (error instanceof Refusal) say({ ok: null, text: `Others are not asked: ${error.sentence} ${error.remedy}` });
         });
       }
     } catch (error) {
@@ -114,8 +114,8 @@ async function follow(
       const unknown = error.status === 404;
       if (unknown && pause < 1000) continue;
       say(unknown
-        ? { ok: null, text: remote(`This node does not trace messages, or has forgotten this one (it keeps the last 4,096).`) }
-        : { ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+        ? { ok: null, text: "This node does not trace messages, or has forgotten this one (it keeps the last 4,096)." }
+        : { ok: false, text: `${error.sentence} ${error.remedy}` });
       return;
     }
   }
@@ -134,7 +134,7 @@ function Spread({ trace, me }: { trace: Trace; me: string | null }) {
   const say = (i: number) => {
     const hop = tree.hops.find((one) => one.to === i);
     const name = remote(tree.nodes[i]?.label ?? "", 80);
-    return hop ? `${name}\nafter ${ms(hop.afterMs)}${hop.how ? `, ${hop.how}` : ""}` : `${name}\nwhere it is seen from`;
+    return hop ? `${name}\nafter ${ms(hop.afterMs)}${hop.how ? `, ${hop.how}` : ""}` : `${name}\n${trace.local?.own ? "here it began" : "where it is seen from"}`;
   };
 
   return (
@@ -186,13 +186,13 @@ function Summary({ trace }: { trace: Trace }) {
   const { local, network } = trace;
   const facts: [string, preact.ComponentChildren][] = [];
   if (local) {
-    facts.push(["Heard", local.own ? "it is this node’s own" : <>from <Id id={local.from ?? "?"} />, {local.how === "asked" ? "asked for" : "pushed"}</>]);
+    facts.push(local.own ? ["Sender", "this node: here it began"] : ["Heard", <>from <Id id={local.from ?? "?"} />, {local.how === "asked" ? "asked for" : "pushed"}</>]);
     if (local.verified_ms !== null && local.verified_ms !== undefined) facts.push(["Verified in", ms(local.verified_ms)]);
     if (local.delivered_ms !== null && local.delivered_ms !== undefined) facts.push(["Delivered after", ms(local.delivered_ms)]);
     facts.push(["Forwarded to", `${local.forwarded?.length ?? 0} peers`]);
     facts.push(["Duplicates", count(local.duplicates ?? 0)]);
-    if (local.dropped) facts.push(["Dropped", remote(`${local.dropped.reason.replaceAll("_", " ")}: ${local.dropped.sentence ?? ""}`)]);
   }
+  if (trace.dropped) facts.push(["Dropped", <Prose of={`${trace.dropped.reason.replaceAll("_", " ")}: ${trace.dropped.sentence ?? ""}`} />]);
   if (network) {
     facts.push(["Reported reach", `${count(network.reached ?? 0)}${network.expected ? ` of about ${count(network.expected)}` : ""} nodes`]);
     if (network.delay_ms?.p99 !== undefined) facts.push(["Delay p50 · p99", `${ms(network.delay_ms.p50)} · ${ms(network.delay_ms.p99)}`]);
@@ -206,7 +206,7 @@ function Summary({ trace }: { trace: Trace }) {
         {network?.state === "done" ? <Badge tone="good">others answered</Badge> : network ? <Badge tone="none">asking others …</Badge> : <Badge tone="none">what this node saw</Badge>}
         {network?.implausible && <Badge tone="warn">a report is implausible</Badge>}
       </p>
-      {network?.sentence && <p>{remote(network.sentence)}</p>}
+      {network?.sentence && <p><Prose of={network.sentence} /></p>}
       <dl class="facts">
         {facts.map(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name}-`}>{value}</dd>])}
       </dl>

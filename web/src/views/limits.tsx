@@ -1,8 +1,10 @@
+import { useState } from "preact/hooks";
 import { usePoll } from "../api/poll";
-import type { ConfigValue, Limit, Status } from "../api/types";
-import { bytes, count, quantity, remote, words } from "../format";
-import { Badge, Missing, Title, type Tone } from "../parts/small";
+import type { ConfigValue, Limit, Peer, PeerDetail, Peers, Status } from "../api/types";
+import { bytes, count, quantity, remote, shortId, words } from "../format";
+import { Badge, Missing, Prose, Title, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
+import { Bounds } from "./standing";
 
 const part = (limit: Limit) => (limit.used === null || limit.limit <= 0 ? null : limit.used / limit.limit);
 
@@ -17,8 +19,8 @@ const LIMITS: Column<Limit>[] = [
       <>
         <b>{words(remote(l.name, 80))}</b>
         <br />
-        <span class="muted small">{remote(l.help)}</span>
-        {(part(l) ?? 0) >= HIGH && l.when_high && <span class="warn small"> {remote(l.when_high)}</span>}
+        <span class="muted small"><Prose of={l.help} /></span>
+        {(part(l) ?? 0) >= HIGH && l.when_high && <span class="warn small"> <Prose of={l.when_high} /></span>}
       </>
     ),
   },
@@ -62,6 +64,7 @@ export function Limits() {
           <Missing refusal={limits.refusal} what="its bounds" />
         )}
       </section>
+      <PeerLimits />
       <section class="panel">
         <header>
           <h2>Configuration</h2>
@@ -77,20 +80,46 @@ export function Limits() {
   );
 }
 
+/** Of one peer: of the one for whom most waits, until another one is chosen. */
+function PeerLimits() {
+  const peers = usePoll<Peers>("/v1/peers", 2000).value?.peers ?? [];
+  const [wish, setWish] = useState<string | null>(null);
+  const most = peers.reduce<Peer | null>((a, b) => (a && a.queued_bytes >= b.queued_bytes ? a : b), null);
+  const chosen = peers.find((peer) => peer.node_id === wish) ?? most;
+  if (!chosen) return null;
+  return (
+    <section class="panel">
+      <header>
+        <h2>Bounds of one peer</h2>
+        <select class="input right mono" aria-label="Peer" value={chosen.node_id} onChange={(event) => setWish(event.currentTarget.value)}>
+          {peers.map((peer) => <option key={peer.node_id} value={peer.node_id}>{remote(shortId(peer.node_id))}</option>)}
+        </select>
+      </header>
+      <OnePeer id={chosen.node_id} />
+    </section>
+  );
+}
+
+function OnePeer({ id }: { id: string }) {
+  const answer = usePoll<PeerDetail>(`/v1/peers/${encodeURIComponent(id)}`, 3000);
+  if (!answer.value) return <Missing refusal={answer.refusal} what="how near this peer is to its bounds" />;
+  return answer.value.bounds ? <Bounds of={answer.value.bounds} /> : null;
+}
+
 function Storage({ status }: { status: Status | null }) {
   const storage = status?.storage;
   if (!status || !storage) return null;
   const [tone, sentence]: [Tone, string] = storage.failed
-    ? ["bad", `Storage failed for good: ${remote(storage.failed)}`]
+    ? ["bad", `Storage failed for good: ${storage.failed}`]
     : storage.waits_for
-      ? ["warn", `The disk takes nothing for now: ${remote(storage.waits_for)}`]
+      ? ["warn", `The disk takes nothing for now: ${storage.waits_for}`]
       : storage.folder === null
         ? ["none", "In memory only: everything ends with the node."]
         : ["good", "The disk takes what it is given."];
   return (
     <section class="panel" aria-label="Storage">
       <header>
-        <Badge tone={tone}>{sentence}</Badge>
+        <Badge tone={tone}><Prose of={sentence} /></Badge>
       </header>
       <dl class="tiles">
         <div class="tile"><dt>Waiting for the disk</dt><dd>{count(storage.waiting_changes)}</dd></div>

@@ -31,7 +31,7 @@ export function Logs() {
       reload("/v1/logs");
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      setSaid({ ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+      setSaid({ ok: false, text: `${error.sentence} ${error.remedy}` });
     }
   };
 

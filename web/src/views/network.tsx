@@ -1,5 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { headers, Refusal, tell } from "../api/client";
+import { usePoll } from "../api/poll";
+import type { Topology } from "../api/types";
+import { known, offersRoute } from "../api/offers";
 import type { Scene } from "../graph/scene";
 import { palette, wantsLessMotion, whenThemeChanges } from "../graph/palette";
 import { Look, type Glow, type SceneEdge } from "../graph/view";
@@ -10,7 +13,8 @@ import { Empty, Outcome, Segments, Title, type Said } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { depthOf, nextStart, paceOf, quantile, read, Unreadable, type Message, type Recording } from "../recording/recording";
 
-type Source = { recording: Recording; whole: boolean; version: number };
+/** `grows`: a simulation that runs, and is followed. */
+type Source = { recording: Recording; whole: boolean; grows: boolean; version: number };
 
 /** A simulated network: the truth about all nodes, in time. */
 export function Network() {
@@ -18,21 +22,24 @@ export function Network() {
   const [failed, setFailed] = useState<string | null>(null);
   const [empty, setEmpty] = useState(false);
 
-  const open = (stream: ReadableStream<Uint8Array>) => {
+  const open = (stream: ReadableStream<Uint8Array>, grows: boolean) => {
     setFailed(null);
     read(stream, (recording, whole) =>
-      setSource((old) => ({ recording, whole, version: (old?.version ?? 0) + 1 })),
+      setSource((old) => ({ recording, whole, grows, version: (old?.version ?? 0) + 1 })),
     ).catch((error: unknown) => setFailed(error instanceof Unreadable ? error.message : "The recording broke off."));
   };
 
   useEffect(() => {
     const stop = new AbortController();
-    fetch("/v1/recording", { headers: headers(), signal: stop.signal, credentials: "omit" })
-      .then((response) => {
-        if (response.ok && response.body) open(response.body);
-        else setEmpty(true);
-      })
-      .catch(() => setEmpty(true));
+    const fetched = async () => {
+      const offers = await known();
+      if (stop.signal.aborted) return;
+      if (!offersRoute(offers, "GET", "/v1/recording")) return setEmpty(true);
+      const response = await fetch("/v1/recording", { headers: headers(), signal: stop.signal, credentials: "omit" });
+      if (response.ok && response.body) open(response.body, offers.serves === "network");
+      else setEmpty(true);
+    };
+    fetched().catch(() => setEmpty(true));
     return () => stop.abort();
   }, []);
 
@@ -47,7 +54,7 @@ export function Network() {
           const file = event.currentTarget.files?.[0];
           if (!file) return;
           setSource(null);
-          open(file.stream());
+          open(file.stream(), false);
         }}
       />
     </label>
@@ -91,13 +98,19 @@ const LIVE_LAG_MS = 600;
 function Player({ source, choose, failed }: { source: Source; choose: preact.ComponentChildren; failed: string | null }) {
   const { recording } = source;
   const scene = useRef<Scene>(null);
+  const topology = usePoll<Topology>("/v1/topology", 5000).value;
   const [t, setT] = useState(recording.startMs);
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<Speed>("1");
   const [message, setMessage] = useState<Message | null>(null);
   const [chosen, setChosen] = useState(-1);
-  const [follows, setFollows] = useState(!source.whole);
+  const [follows, setFollows] = useState(source.grows && !source.whole);
   const live = follows && !source.whole && !message;
+  const touched = useRef(false);
+  useEffect(() => {
+    // Before that, there is nothing to see: no link, or few.
+    if (!source.grows && !touched.current) setT(recording.togetherMs);
+  }, [recording, source.version]);
   const clock = useRef(t);
   clock.current = t;
 
@@ -165,6 +178,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
 
   const watch = (of: Message | null) => {
     setMessage(of);
+    touched.current = true;
     if (!of) return;
     if (wantsLessMotion()) {
       setT(of.ended);
@@ -183,6 +197,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     const parts = [
       nodes[i]?.label ?? "",
       moment.up[i] ? `up, ${degree(i)} links` : "down",
+      live ? roundTrips(topology, recording.ids[i]) : "",
       message ? (had === undefined || had > t ? "does not have the message" : `had the message after ${ms(had - message.began)}, ${depthOf(message, i)} hops`) : "",
     ];
     return parts.filter((part) => part !== "").join("\n");
@@ -192,9 +207,9 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
     <div class="view tall">
       <Title
         name="Simulated network"
-        says={`Seed ${remote(recording.seed, 40)}: ${count(up)} of ${count(recording.ids.length)} nodes up, ${count(edges.length)} links${source.whole ? "" : ", still running"}`}
+        says={`Seed ${remote(recording.seed, 40)}: ${count(up)} of ${count(recording.ids.length)} nodes up, ${count(edges.length)} links${source.whole ? "" : source.grows ? ", still running" : ", being read"}`}
       >
-        {source.whole ? choose : <Orders node={chosen} up={chosenUp} />}
+        {source.whole || !source.grows ? choose : <Orders node={chosen} up={chosenUp} can={topology?.actions ?? []} />}
       </Title>
       <div class="beside">
         <section class="panel scene-panel">
@@ -216,6 +231,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
           <div class="player">
             <div class="track">
               <button type="button" class="button" onClick={() => {
+                touched.current = true;
                 if (!playing && t >= (message ? message.ended : recording.lengthMs)) setT(message ? message.began : recording.startMs);
                 setPlaying(!playing);
               }}>
@@ -233,6 +249,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
                   step={Math.max(1, Math.min(recording.stepMs, 100))}
                   value={t}
                   onInput={(event) => {
+                    touched.current = true;
                     setPlaying(false);
                     setFollows(false);
                     setMessage(null);
@@ -243,7 +260,7 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
               <time>{(t / 1000).toFixed(speed === "0.02" ? 3 : 1)} s</time>
             </div>
             <div class="row wide">
-              {!source.whole && (
+              {!source.whole && source.grows && (
                 <button type="button" class="button" aria-pressed={live} onClick={() => {
                   setMessage(null);
                   setPlaying(false);
@@ -266,8 +283,8 @@ function Player({ source, choose, failed }: { source: Source; choose: preact.Com
   );
 }
 
-/** What may be done to a simulation that is running. */
-function Orders({ node, up }: { node: number; up: boolean }) {
+/** What may be done to a simulation that is running: what cannot be done to it is not offered, as nodes on real sockets cannot be slow. */
+function Orders({ node, up, can }: { node: number; up: boolean; can: readonly string[] }) {
   const [said, setSaid] = useState<Said | null>(null);
   const order = async (action: string, body: unknown, done: string) => {
     try {
@@ -275,22 +292,29 @@ function Orders({ node, up }: { node: number; up: boolean }) {
       setSaid({ ok: true, text: done });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      setSaid({ ok: false, text: remote(`${error.sentence} ${error.remedy}`) });
+      setSaid({ ok: false, text: `${error.sentence} ${error.remedy}` });
     }
   };
   return (
     <>
       <Outcome of={said} />
-      {node >= 0 && (up ? (
+      {node >= 0 && can.includes(up ? "kill" : "start") && (up ? (
         <button type="button" class="button danger" onClick={() => void order("kill", { node }, "The node dies.")}>Kill this node</button>
       ) : (
         <button type="button" class="button" onClick={() => void order("start", { node }, "The node starts.")}>Start this node</button>
       ))}
-      <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>
-      <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>
-      <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>
+      {can.includes("partition") && <button type="button" class="button" onClick={() => void order("partition", { part: 0.5 }, "Half of the nodes are cut off.")}>Split</button>}
+      {can.includes("slow") && <button type="button" class="button" onClick={() => void order("slow", { ms: 500 }, "Everything is up to 500 ms late.")}>Slow</button>}
+      {can.includes("heal") && <button type="button" class="button" onClick={() => void order("heal", {}, "All is as it was.")}>Heal</button>}
     </>
   );
+}
+
+/** The round trips of a node now, where they are measured: those of real sockets. */
+function roundTrips(topology: Topology | null | undefined, id: string | undefined): string {
+  const ends = topology?.edges.filter((one) => one.a === id || one.b === id) ?? [];
+  const rtts = ends.map((one) => one.rtt_ms).filter((rtt) => typeof rtt === "number");
+  return rtts.length > 0 ? `round trips from ${ms(Math.min(...rtts))} to ${ms(Math.max(...rtts))}` : "";
 }
 
 function edge(a: number, b: number): SceneEdge {

@@ -7,7 +7,7 @@ import type { Health, History, Status } from "../api/types";
 import { clock, count, remote, span, words } from "../format";
 import { verdict } from "../health";
 import { Chart, type Line } from "../parts/chart";
-import { Badge, Copy, Empty, Missing, Title, ToneIcon } from "../parts/small";
+import { Badge, Copy, Empty, Missing, Prose, Title, ToneIcon } from "../parts/small";
 import { describe, toneOf } from "./told";
 
 const KEPT = 600;
@@ -33,8 +33,8 @@ export function Overview() {
           <span class={`mark tone-${says.tone}`}>
             <ToneIcon tone={says.tone} />
           </span>
-          <strong>{says.sentence}</strong>
-          <p>{says.more}</p>
+          <strong><Prose of={says.sentence} /></strong>
+          <p><Prose of={says.more} /></p>
         </div>
         {health.value?.checks && <Checks health={health.value} />}
       </section>
@@ -85,7 +85,7 @@ function Checks({ health }: { health: Health }) {
         <ul class="remedies">
           {failed.map((check) => (
             <li key={check.check}>
-              <b>{remote(check.reason ?? check.check)}</b> {remote(check.remedy ?? "")}
+              <b><Prose of={check.reason ?? check.check} /></b> <Prose of={check.remedy ?? ""} />
             </li>
           ))}
         </ul>
@@ -215,7 +215,7 @@ function Feed() {
                 <span class={tone}>
                   <ToneIcon tone={tone} />
                 </span>
-                <span>{describe(event)}</span>
+                <span><Prose of={describe(event)} /></span>
               </li>
             );
           })}

@@ -3,9 +3,10 @@ import { Refusal, tell } from "../api/client";
 import { reload, usePoll } from "../api/poll";
 import type { Ban, Dial, Lost, Peer, PeerDetail, Peers as PeersAnswer, Status } from "../api/types";
 import { bytes, clock, ms, remote, sentence, shortId, span, trustWord, words } from "../format";
-import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Segments, Title, type Said, type Tone } from "../parts/small";
+import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Prose, Segments, Title, type Said, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { go } from "../route";
+import { Bounds, Why } from "./standing";
 
 type Tab = "live" | "lost" | "dials" | "bans";
 
@@ -95,7 +96,7 @@ function Live({ peers, chosen }: { peers: Peer[]; chosen: string | undefined }) 
   return (
     <>
       <Empty title={noPeers(dials.value?.dials ?? [])}>
-        {sentence(remote(status.value?.isolation_reason ?? "others are waited for"))}. {remote(failed[0]?.remedy ?? "")}
+        <Prose of={`${sentence(status.value?.isolation_reason ?? "others are waited for")}. ${failed[0]?.remedy ?? ""}`} />
       </Empty>
       <Join />
     </>
@@ -146,7 +147,7 @@ const LOST: Column<Lost>[] = [
     by: (p) => p.reason,
     cell: (p) => (
       <>
-        <b>{words(remote(p.reason, 60))}</b> <span class="muted">{remote(p.sentence)} {remote(p.remedy)}</span>
+        <b>{words(remote(p.reason, 60))}</b> <span class="muted"><Prose of={`${p.sentence} ${p.remedy}`} /></span>
       </>
     ),
   },
@@ -182,7 +183,7 @@ const DIALS: Column<Dial>[] = [
   {
     name: "Why",
     by: (d) => d.reason ?? null,
-    cell: (d) => d.reason && <><b>{words(remote(d.reason, 60))}</b> <span class="muted">{remote(d.sentence ?? "")} {remote(d.remedy ?? "")}</span></>,
+    cell: (d) => d.reason && <><b>{words(remote(d.reason, 60))}</b> <span class="muted"><Prose of={`${d.sentence ?? ""} ${d.remedy ?? ""}`} /></span></>,
   },
 ];
 
@@ -201,7 +202,7 @@ function Bans() {
   const columns: Column<Ban>[] = [
     { name: "Who", by: whom, cell: (b) => <code title={remote(whom(b))}>{remote(b.node_id ? shortId(b.node_id) : b.addresses, 80)}</code> },
     { name: "Until", keep: true, by: (b) => b.until_unix_secs, cell: (b) => clock(b.until_unix_secs * 1000) },
-    { name: "Why", by: (b) => b.reason, cell: (b) => (b.reason === null ? <span class="muted">its score fell too low</span> : remote(b.reason)) },
+    { name: "Why", by: (b) => b.reason, cell: (b) => (b.reason === null ? <span class="muted">its score fell too low</span> : <Prose of={b.reason} />) },
     {
       name: "Lift",
       keep: true,
@@ -235,10 +236,10 @@ export async function order(action: string, body: unknown, done: string): Promis
   try {
     await tell(`/v1/actions/${action}`, body);
     reload("/v1/peers", "/v1/bans", "/v1/status", "/v1/topology");
-    return { ok: true, text: remote(done) };
+    return { ok: true, text: done };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { ok: false, text: remote(`${error.sentence} ${error.remedy}`) };
+    return { ok: false, text: `${error.sentence} ${error.remedy}` };
   }
 }
 
@@ -276,29 +277,14 @@ function Detail(props: { id: string; lost: Lost[]; ban: (whom: string) => void }
           <dd><Badge tone={trustTone(peer.trust_score)}>{`${trustWord(peer.trust_score)} ${peer.trust_score.toFixed(3)}`}</Badge></dd>
         </dl>
       )}
-      {live && (
-        <div class="pad stack close">
-          <h3>Why this score</h3>
-          {(peer.why ?? []).length === 0 ? (
-            <p class="muted small">Nothing has moved it yet: it is where every newcomer begins.</p>
-          ) : (
-            <ul class="why">
-              {peer.why!.map((one, i) => (
-                <li key={i}>
-                  <span class={`num ${one.change < 0 ? "bad" : "good"}`}>{one.change < 0 ? "−" : "+"}{Math.abs(one.change).toFixed(3)}</span>
-                  <span>{words(remote(one.what))} <span class="muted">→ {one.score.toFixed(2)}, {clock(one.at)}</span></span>
-                </li>
-              ))}
-            </ul>
-          )}
-        </div>
-      )}
+      {peer?.why && <Why of={peer.why} />}
+      {live && peer.bounds && <Bounds of={peer.bounds} />}
       {ended.length > 0 && (
         <div class="pad stack close">
           <h3>How earlier sessions ended</h3>
           {ended.slice(0, 5).map((lost) => (
             <p key={lost.lost_at} class="small">
-              <b>{words(remote(lost.reason, 60))}</b>, {span(lost.age_s)} ago. <span class="muted">{remote(lost.sentence)} {remote(lost.remedy)}</span>
+              <b>{words(remote(lost.reason, 60))}</b>, {span(lost.age_s)} ago. <span class="muted"><Prose of={`${lost.sentence} ${lost.remedy}`} /></span>
             </p>
           ))}
         </div>

@@ -20,7 +20,9 @@ export interface Tree {
 
 /** The way of a message as far as it is known: what this node saw, and what others reported. */
 export function treeOf(trace: Trace, me: string | null): Tree {
-  const nodes: SceneNode[] = [{ id: me ?? "this node", label: "this node", look: Look.Me, ring: 0 }];
+  const own = trace.local?.own === true;
+  const self = (own ? trace.sender : null) ?? me;
+  const nodes: SceneNode[] = [{ id: self ?? "this node", label: own ? "this node, the sender" : "this node", look: Look.Me, ring: 0 }];
   const hops: Hop[] = [];
   const index = new Map<string, number>();
   const at = (id: string, ring: number): number => {
@@ -30,12 +32,13 @@ export function treeOf(trace: Trace, me: string | null): Tree {
     index.set(id.slice(0, 12), nodes.length - 1);
     return nodes.length - 1;
   };
-  if (me) index.set(me.slice(0, 12), 0);
-  for (const { peer, after_ms, how } of trace.local?.forwarded ?? []) {
+  if (self) index.set(self.slice(0, 12), 0);
+  for (const { peer, after_ms, how, not_sent } of trace.local?.forwarded ?? []) {
+    if (not_sent) continue;
     hops.push({ from: 0, to: at(peer, 1), fromMs: 0, afterMs: after_ms, how: how ?? "push", reported: false });
   }
   const sample = trace.network?.sample ?? [];
-  const places = sample.map((one, i) => at(one.id ?? `hidden ${i}`, Math.max(1, Math.min(64, one.depth))));
+  const places = sample.map((one, i) => one.origin ? 0 : at(one.id ?? `hidden ${i}`, Math.max(1, Math.min(64, one.depth))));
   sample.forEach((one, i) => {
     const to = places[i]!;
     if (one.id === null) nodes[to]!.label = `depth ${one.depth}`;

@@ -34,7 +34,7 @@ export function describe(event: NodeEvent): string {
       return `Storage failed for good: ${why}`;
     default: {
       const rest = Object.entries(data)
-        .filter(([key]) => key !== "event")
+        .filter(([key]) => !["id", "type", "at", "age_s"].includes(key))
         .map(([key, value]) => `${said(key)} ${said(typeof value === "string" ? shortId(value) : JSON.stringify(value))}`);
       return [words(said(event.name)), rest.join(", ")].filter((part) => part !== "").join(": ");
     }

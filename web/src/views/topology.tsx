@@ -1,9 +1,10 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { usePoll } from "../api/poll";
 import type { Topology as TopologyAnswer, TopologyEdge, TopologyNode } from "../api/types";
+import { CLOSES_AT, CROWD_FROM, crowdOf, dotsAt, networkOf, nodesAt, OPENS_AT, type Crowd, type Places } from "../graph/crowd";
 import type { Scene } from "../graph/scene";
 import { Look, type SceneEdge, type SceneNode } from "../graph/view";
-import { ms, remote, shortId, trustWord } from "../format";
+import { count, ms, remote, shortId, trustWord } from "../format";
 import { Picture, Sign } from "../parts/picture";
 import { Address, Badge, Empty, Id, Missing, Segments, Title } from "../parts/small";
 import { Table, type Column } from "../parts/table";
@@ -13,7 +14,10 @@ import { noPeers, trustTone } from "./peers";
 const PICTURE_FROM = 8;
 
 export function Topology() {
-  const answer = usePoll<TopologyAnswer>("/v1/topology", 3000);
+  const [every, setEvery] = useState(3000);
+  const answer = usePoll<TopologyAnswer>("/v1/topology", every);
+  // To read a large one takes a while, in which the page does nothing else.
+  useEffect(() => setEvery((answer.value?.nodes.length ?? 0) > CROWD_FROM ? 15_000 : 3000), [answer.value]);
   const [wish, setWish] = useState<"picture" | "table" | null>(null);
   const topology = answer.value;
   const shows = wish ?? ((topology?.nodes.length ?? 0) < PICTURE_FROM ? "table" : "picture");
@@ -90,13 +94,39 @@ function wordOf(edge: TopologyEdge): string {
 function Drawn({ topology }: { topology: TopologyAnswer }) {
   const scene = useRef<Scene>(null);
   const [chosen, setChosen] = useState<string | null>(null);
+  const [near, setNear] = useState(false);
+  const places = useRef<Places>(new Map());
   const drawn = useMemo(() => sceneOf(topology), [topology]);
+  const crowd = useMemo(
+    () => (drawn.nodes.length > CROWD_FROM ? crowdOf(drawn.nodes, drawn.edges, topology.nodes.map((node) => networkOf(node.address))) : null),
+    [drawn],
+  );
+  const wasNear = useRef(false);
   useEffect(() => {
-    scene.current?.show(drawn.nodes, drawn.edges);
-  }, [drawn]);
+    const made = scene.current;
+    if (!made) return;
+    if (!crowd) made.show(drawn.nodes, drawn.edges);
+    else if (near) made.showAt(drawn.nodes, drawn.edges, nodesAt(crowd, places.current));
+    else if (wasNear.current) made.showAt(crowd.nodes, crowd.edges, dotsAt(crowd, places.current));
+    else made.show(crowd.nodes, crowd.edges);
+    wasNear.current = near;
+  }, [drawn, crowd, near]);
+  const zoomed = (times: number) => {
+    if (!crowd) return;
+    const opens = times > (near ? CLOSES_AT : OPENS_AT);
+    if (opens && !near) places.current = scene.current!.places();
+    setNear(opens);
+  };
 
+  const dot = near ? null : crowd;
+  const sayDot = (i: number) => {
+    const of = dot!.members[i] ?? [];
+    const linked = of.filter((one) => topology.nodes[one]!.linked).length;
+    return `${dot!.nodes[i]?.label ?? ""}\n${count(of.length)} ${of.length === 1 ? "node" : "nodes"}, ${count(linked)} linked\nzoom in to see each`;
+  };
   const say = (i: number) => {
-    const node = topology.nodes[i];
+    if ((dot?.members[i]?.length ?? 0) > 1) return sayDot(i);
+    const node = topology.nodes[dot ? dot.members[i]![0]! : i];
     if (!node) return "";
     const edges = topology.edges.filter((edge) => edge.a === node.id || edge.b === node.id);
     const own = edges.find((edge) => !edge.heard);
@@ -115,10 +145,11 @@ function Drawn({ topology }: { topology: TopologyAnswer }) {
     <div class={chosen ? "beside" : "beside alone"}>
       <section class="panel">
         <Picture
-          label={`A picture of ${topology.nodes.length} nodes and ${topology.edges.length} links; the table tells the same.`}
+          label={`A picture of ${topology.nodes.length} nodes and ${topology.edges.length} links${crowd ? ", a dot for each network until it is zoomed in" : ""}; the table tells the same.`}
           scene={scene}
           say={say}
-          select={(i) => setChosen(topology.nodes[i]?.id ?? null)}
+          select={(i) => setChosen((dot ? dot.nodes[i]?.id : topology.nodes[i]?.id) ?? null)}
+          zoomed={zoomed}
           legend={
             <>
               <Sign kind="me" tone="accent">this node</Sign>
@@ -126,6 +157,7 @@ function Drawn({ topology }: { topology: TopologyAnswer }) {
               <Sign kind="diamond" tone="warn">trust doubtful</Sign>
               <Sign kind="triangle" tone="bad">trust low</Sign>
               <Sign kind="ring" tone="heard">heard of</Sign>
+              {dot && <Sign kind="ring" tone="heard">a /16: zoom in to see its nodes</Sign>}
               <Sign kind="line" tone="edge">UDP</Sign>
               <Sign kind="double" tone="edge">TCP</Sign>
               <Sign kind="arrow" tone="edge">dialled</Sign>
@@ -135,6 +167,7 @@ function Drawn({ topology }: { topology: TopologyAnswer }) {
         />
       </section>
       {chosen && <Chosen topology={topology} id={chosen} />}
+      {chosen && crowd && <ChosenNetwork topology={topology} crowd={crowd} id={chosen} />}
     </div>
   );
 }
@@ -165,6 +198,30 @@ function Chosen({ topology, id }: { topology: TopologyAnswer; id: string }) {
           <li key={`${edge.a} ${edge.b}`} class="row">
             <Id id={edge.a === id ? edge.b : edge.a} />
             <span class="muted">{edge.heard ? "hearsay" : wordOf(edge)}</span>
+          </li>
+        ))}
+      </ul>
+    </aside>
+  );
+}
+
+/** A dot, as the list of those that it stands for. */
+function ChosenNetwork({ topology, crowd, id }: { topology: TopologyAnswer; crowd: Crowd; id: string }) {
+  const at = crowd.nodes.findIndex((dot) => dot.id === id);
+  const dot = crowd.nodes[at];
+  if (!dot || dot.look === Look.Me) return null;
+  const of = crowd.members[at]!.map((i) => topology.nodes[i]!);
+  return (
+    <aside class="panel side-panel" aria-label={`Network ${dot.label}`}>
+      <header>
+        <h2>{dot.label}</h2>
+      </header>
+      <p class="pad small muted">{count(of.length)} {of.length === 1 ? "node" : "nodes"} of this network</p>
+      <ul class="pad stack close small">
+        {of.slice(0, 40).map((node) => (
+          <li key={node.id} class="row">
+            <Id id={node.id} />
+            <span class="muted">{node.linked ? "linked" : "heard of"}</span>
           </li>
         ))}
       </ul>

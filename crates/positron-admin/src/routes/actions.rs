@@ -30,6 +30,10 @@ pub(crate) struct DoneAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     addresses: Option<Subnet>,
+    /// What was forgotten, as it was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    target: Option<String>,
     /// The message that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$", required = false)]
@@ -38,7 +42,7 @@ pub(crate) struct DoneAnswer {
 
 impl DoneAnswer {
     const fn new(done: &'static str) -> Self {
-        Self { done, node_id: None, addresses: None, message: None }
+        Self { done, node_id: None, addresses: None, target: None, message: None }
     }
 
     fn to(done: &'static str, whom: Named) -> Self {
@@ -61,6 +65,15 @@ impl DoneAnswer {
 #[schema(example = json!({ "target": "192.0.2.1:8888" }))]
 pub(crate) struct JoinBody {
     /// An invite, `host:port`, or `id@host:port`.
+    target: String,
+}
+
+/// Whom to dial no more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "target": "192.0.2.1:8888" }))]
+pub(crate) struct ForgetBody {
+    /// An address as `bootstrap` in the status lists it, or the invite that was joined.
     target: String,
 }
 
@@ -113,7 +126,7 @@ pub(crate) struct ReserveBody {
     /// Where it is, besides where it says that it is.
     #[serde(default)]
     #[schema(value_type = String, required = false)]
-    address: Option<SocketAddr>,
+    address: Option<String>,
 }
 
 /// Who did wrong.
@@ -175,6 +188,29 @@ pub(crate) async fn join(State(app): State<App>, Told(told): Told<JoinBody>) -> 
     }
 }
 
+/// Dials an address no more that the node was asked to join. One that the configuration names is
+/// there again at the next start; a session with who is there goes on.
+#[utoipa::path(
+    post, path = "/v1/actions/forget", tag = "actions", request_body = ForgetBody,
+    responses((status = 200, description = "It is forgotten.", body = DoneAnswer), ActionErrors)
+)]
+pub(crate) async fn forget(State(app): State<App>, Told(told): Told<ForgetBody>) -> Done {
+    let _turn = app.turn()?;
+    let target: Target =
+        told.target.parse().map_err(|why: String| Refusal::bad("bad_target", why))?;
+    let mut forgotten = Ok(false);
+    for address in target.addresses() {
+        forgotten = match (app.node.forget(&address).await, forgotten) {
+            (Ok(()), _) | (Err(_), Ok(true)) => Ok(true),
+            (Err(why), _) => Err(why),
+        };
+    }
+    forgotten?;
+    let mut answer = DoneAnswer::new("forgotten");
+    answer.target = Some(target.to_string());
+    Ok(Json(answer))
+}
+
 /// Ends a session. The peer is not banned: it may dial, and is not dialled for about ten minutes.
 #[utoipa::path(
     post, path = "/v1/actions/disconnect", tag = "actions", request_body = PeerBody,
@@ -194,9 +230,6 @@ pub(crate) async fn disconnect(State(app): State<App>, Told(told): Told<PeerBody
 )]
 pub(crate) async fn ban(State(app): State<App>, Told(told): Told<BanBody>) -> Done {
     let _turn = app.turn()?;
-    if told.seconds == Some(0) {
-        return Err(Refusal::bad("bad_seconds", "a ban of 0 seconds is none"));
-    }
     let node = &app.node;
     let whom = orders::named(node, &told.whom).await?;
     let lasts = told.seconds.map_or(Duration::MAX, Duration::from_secs);
@@ -233,8 +266,16 @@ pub(crate) async fn unban(State(app): State<App>, Told(told): Told<UnbanBody>) -
 pub(crate) async fn reserve(State(app): State<App>, Told(told): Told<ReserveBody>) -> Done {
     let _turn = app.turn()?;
     let peer = orders::peer(&app.node, &told.peer).await?;
-    app.node.reserve(peer, told.address).await?;
+    let address = told.address.as_deref().map(address).transpose()?;
+    app.node.reserve(peer, address).await?;
     Ok(Json(DoneAnswer::to("reserved", Named::Node(peer))))
+}
+
+fn address(text: &str) -> Result<SocketAddr, Refusal> {
+    text.parse().map_err(|_| {
+        let sentence = format!("{text:?} is no address: ip:port was expected");
+        Refusal::bad("bad_address", sentence)
+    })
 }
 
 /// Keeps no slot for a peer any more.

@@ -1,41 +1,65 @@
 //! What happens, as it happens.
 
 use axum::{
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use crate::{
     app::App,
-    limits::MAX_LISTENERS,
+    feed::Place,
+    limits::{MAX_EVENTS, MAX_LISTENERS},
     refusal::{ErrorAnswer, Refusal},
 };
 
+/// With which of those that are kept it begins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct From {
+    /// The newest, so many, unless `Last-Event-ID` says where to go on.
+    #[param(value_type = usize, required = false, minimum = 0, maximum = 4096)]
+    last: Option<usize>,
+}
+
 /// Events as they happen, as server-sent events: `id`, `event` with the name, `data` with the event
-/// as JSON. `event: gap` says that some were lost.
+/// as JSON, whose first keys are `id`, `type`, `at` and `age_s`. `event: gap` says that some were
+/// lost.
 #[utoipa::path(
     get, path = "/v1/events", tag = "node",
-    params(("Last-Event-ID" = Option<u64>, Header,
+    params(From, ("Last-Event-ID" = Option<u64>, Header,
         description = "Go on behind this one, if it is among the last 4,096")),
     responses(
         (status = 200, description = "Until either end goes.",
             body = String, content_type = "text/event-stream"),
-        (status = 400, description = "That is no id of an event.", body = ErrorAnswer),
+        (status = 400, description = "That is no id of an event, or no number of them.",
+            body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
         (status = 503, description = "16 others listen.", body = ErrorAnswer),
     )
 )]
-pub(crate) async fn events(State(app): State<App>, fields: HeaderMap) -> Result<Response, Refusal> {
-    let last = match fields.get("last-event-id") {
-        None => None,
+pub(crate) async fn events(
+    State(app): State<App>,
+    from: Result<Query<From>, QueryRejection>,
+    fields: HeaderMap,
+) -> Result<Response, Refusal> {
+    let newest = from.map_or(usize::MAX, |Query(From { last })| last.unwrap_or(0));
+    if newest > MAX_EVENTS {
+        let sentence = format!("`last` is a number from 0 to {MAX_EVENTS}");
+        return Err(Refusal::bad("bad_parameter", sentence));
+    }
+    let place = match fields.get("last-event-id") {
+        None => Place::Newest(newest),
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.parse().ok());
             let wrong = || Refusal::bad("bad_event_id", "`Last-Event-ID` is the `id` of an event");
-            Some(id.ok_or_else(wrong)?)
+            Place::Behind(id.ok_or_else(wrong)?)
         }
     };
-    let body = app.feed.listen(last).ok_or_else(|| {
+    let body = app.feed.listen(place).ok_or_else(|| {
         let sentence = format!("{MAX_LISTENERS} others listen already");
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", sentence)
             .try_this("close a page or an `events` command")

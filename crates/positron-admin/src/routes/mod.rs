@@ -4,6 +4,7 @@
 pub(crate) mod actions;
 pub(crate) mod bans;
 pub(crate) mod config;
+pub(crate) mod database;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -11,55 +12,52 @@ pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod peers;
+pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod told;
 pub(crate) mod topology;
 pub(crate) mod trace;
 
-use axum::{
-    Router,
-    http::header,
-    response::IntoResponse,
-    routing::{get, post, put},
-};
+use axum::Router;
 
-use crate::{app::App, gate, openapi, page};
+use crate::{
+    app::App,
+    offers::{Offers, Serves},
+    openapi,
+};
 
 /// Every route.
 pub(crate) fn router(app: App) -> Router {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/openapi.json", get(description))
-        .route("/v1/status", get(status::status))
-        .route("/readyz", get(health::readyz))
-        .route("/v1/dials", get(peers::dials))
-        .route("/v1/peers", get(peers::peers))
-        .route("/v1/peers/{id}", get(peers::peer))
-        .route("/v1/topology", get(topology::topology))
-        .route("/v1/history", get(history::history))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/limits", get(limits::limits))
-        .route("/v1/logs", get(logs::logs))
-        .route("/v1/log-level", put(logs::set_level))
-        .route("/v1/config", get(config::config))
-        .route("/v1/bans", get(bans::bans))
-        .route("/v1/trace/{message}", get(trace::trace).post(trace::ask))
-        .route("/v1/events", get(events::events))
-        .route("/v1/actions/join", post(actions::join))
-        .route("/v1/actions/disconnect", post(actions::disconnect))
-        .route("/v1/actions/ban", post(actions::ban))
-        .route("/v1/actions/unban", post(actions::unban))
-        .route("/v1/actions/reserve", post(actions::reserve))
-        .route("/v1/actions/unreserve", post(actions::unreserve))
-        .route("/v1/actions/trust", post(actions::trust))
-        .route("/v1/actions/send", post(actions::send))
-        .route("/v1/actions/broadcast", post(actions::broadcast))
-        .route("/v1/actions/stop", post(actions::stop))
-        .fallback(page::answer)
-        .method_not_allowed_fallback(gate::wrong_method)
-        .with_state(app)
-}
-
-async fn description() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::openapi())
+    Offers::of(Serves::Node)
+        .get("/livez", health::livez)
+        .get("/openapi.json", openapi::description)
+        .get("/v1/status", status::status)
+        .get("/readyz", health::readyz)
+        .get("/v1/dials", peers::dials)
+        .get("/v1/peers", peers::peers)
+        .get("/v1/peers/{id}", peers::peer)
+        .get("/v1/topology", topology::topology)
+        .get("/v1/history", history::history)
+        .get("/metrics", metrics::metrics)
+        .get("/v1/limits", limits::limits)
+        .get("/v1/logs", logs::logs)
+        .put("/v1/log-level", logs::set_level)
+        .get("/v1/config", config::config)
+        .get("/v1/database", database::database)
+        .get("/v1/bans", bans::bans)
+        .get("/v1/trace/{message}", trace::trace)
+        .post("/v1/trace/{message}", trace::ask)
+        .get("/v1/events", events::events)
+        .post("/v1/actions/join", actions::join)
+        .post("/v1/actions/forget", actions::forget)
+        .post("/v1/actions/disconnect", actions::disconnect)
+        .post("/v1/actions/ban", actions::ban)
+        .post("/v1/actions/unban", actions::unban)
+        .post("/v1/actions/reserve", actions::reserve)
+        .post("/v1/actions/unreserve", actions::unreserve)
+        .post("/v1/actions/trust", actions::trust)
+        .post("/v1/actions/send", actions::send)
+        .post("/v1/actions/broadcast", actions::broadcast)
+        .post("/v1/actions/stop", actions::stop)
+        .into_router(app)
 }

@@ -4,12 +4,16 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use positron_networking::{LostPeer, NodeId, RecentDial, stats::PeerStats};
+use positron_networking::{
+    LostPeer, Node, NodeId, PeerBounds, PeerDetail, PeerStanding, RecentDial, stats::PeerStats,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::standing::{BoundsShape, StandingShape};
 use crate::{
     app::App,
+    orders,
     refusal::{ErrorAnswer, Refusal},
 };
 
@@ -110,10 +114,25 @@ pub(crate) struct LostShape {
     remedy: String,
 }
 
-/// A peer, connected or not any more.
+/// A peer, connected or not any more, and what this node makes of it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct PeerAnswer {
+    /// Its session, or how that ended.
+    #[serde(flatten)]
+    session: PeerSession,
+    /// Why its score is what it is.
+    #[schema(value_type = StandingShape)]
+    why: PeerStanding,
+    /// How near it is to each of its bounds, while it is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = BoundsShape, required = false)]
+    bounds: Option<PeerBounds>,
+}
+
+/// A session that is, or was.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
-pub(crate) enum PeerAnswer {
+pub(crate) enum PeerSession {
     /// It is connected.
     #[schema(value_type = PeerShape)]
     Connected(PeerStats),
@@ -180,29 +199,39 @@ pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
 /// One peer, connected or not any more.
 #[utoipa::path(
     get, path = "/v1/peers/{id}", tag = "peers",
-    params(("id" = String, Path, description = "Its id", pattern = "^[0-9a-f]{64}$")),
+    params(("id" = String, Path, description = "Its id, or the first 16 characters of it",
+        pattern = "^[0-9a-f]{16}([0-9a-f]{48})?$")),
     responses(
         (status = 200, description = "As it is, or as it was.", body = PeerAnswer),
         (status = 400, description = "That is no id.", body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
         (status = 404, description = "It is not connected, nor was of late.", body = ErrorAnswer),
+        (status = 409, description = "Several ids begin so.", body = ErrorAnswer),
+        (status = 503, description = "The node is stopping.", body = ErrorAnswer),
     )
 )]
 pub(crate) async fn peer(
     State(app): State<App>,
-    id: Result<Path<NodeId>, PathRejection>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<PeerAnswer>, Refusal> {
-    let Path(id) =
-        id.map_err(|_| Refusal::bad("bad_id", "the id of a node has 64 hexadecimal characters"))?;
-    let connected = app.node.stats().peers.into_iter().find(|peer| peer.node_id == id);
-    if let Some(peer) = connected {
-        return Ok(Json(PeerAnswer::Connected(peer)));
-    }
-    let lost = app.node.lost_peers().await.into_iter().find(|peer| peer.node_id == id);
-    lost.map(|lost| Json(PeerAnswer::Lost(lost))).ok_or_else(|| {
+    let Path(id) = id.map_err(|_| Refusal::bad("bad_name", "the id of a node is plain text"))?;
+    let id = orders::peer(&app.node, &id).await?;
+    let PeerDetail { standing: why, bounds, .. } =
+        app.node.peer_detail(id).await.ok_or_else(Refusal::stopping)?;
+    let session = session(&app.node, id).await.ok_or_else(|| {
         let sentence = format!("node {} is not connected, nor was of late", id.short());
         Refusal::unknown("not_connected", sentence).try_this("GET /v1/peers lists who is")
-    })
+    })?;
+    Ok(Json(PeerAnswer { session, why, bounds }))
+}
+
+async fn session(node: &Node, id: NodeId) -> Option<PeerSession> {
+    let connected = node.stats().peers.into_iter().find(|peer| peer.node_id == id);
+    if let Some(peer) = connected {
+        return Some(PeerSession::Connected(peer));
+    }
+    let lost = node.lost_peers().await.into_iter().find(|peer| peer.node_id == id);
+    lost.map(PeerSession::Lost)
 }
 
 /// What came of the last 256 dials.

@@ -15,9 +15,13 @@ struct Listener {
 
 impl Listener {
     async fn new(api: &Fixture, more: &str) -> Self {
+        Self::at(api, "/v1/events", more).await
+    }
+
+    async fn at(api: &Fixture, path: &str, more: &str) -> Self {
         let mut stream = TcpStream::connect(api.address).await.unwrap();
         let request = format!(
-            "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n{more}\r\n",
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n{more}\r\n",
             api.bearer()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -33,6 +37,36 @@ impl Listener {
         }
         &self.read
     }
+}
+
+#[tokio::test]
+async fn who_comes_late_is_told_what_is_kept_with_its_time_and_its_age() {
+    let api = Fixture::new().await;
+    let whom = |last: u8| format!("{{\"whom\":\"203.0.113.{last}\",\"reason\":\"number {last}\"}}");
+    for last in 1..=3 {
+        assert_eq!(api.act("ban", &whom(last)).await.status, 200);
+    }
+    let mut first = Listener::at(&api, "/v1/events?last=4096", "").await;
+    first.until("number 3").await;
+    let mut late = Listener::at(&api, "/v1/events?last=2", "").await;
+    let read = late.until("number 3").await.to_owned();
+    assert!(!read.contains("number 1") && !read.contains("event: gap"), "{read}");
+    assert_eq!(api.act("ban", &whom(4)).await.status, 200);
+    let read = late.until("number 4").await;
+    let told: Vec<&str> = read.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(told.len(), 3, "{read}");
+    for told in told {
+        let event: serde_json::Value = serde_json::from_str(told).unwrap();
+        let id = &event["id"];
+        let head =
+            format!("{{\"id\":{id},\"type\":\"address_banned\",\"at\":{},\"age_s\":", event["at"]);
+        assert!(told.starts_with(&head), "{told}");
+        let at = event["at"].as_str().unwrap();
+        assert!(at.len() == 27 && at.ends_with('Z'), "{at}");
+        assert!(event["age_s"].as_f64().unwrap() >= 0.0, "{told}");
+    }
+    assert_eq!(api.get("/v1/events?last=4097").await.code(), "bad_parameter");
+    assert_eq!(api.get("/v1/events?last=x").await.code(), "bad_parameter");
 }
 
 fn last_id(read: &str) -> &str {

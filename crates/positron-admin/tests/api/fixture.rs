@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use positron_admin::{Server, Surroundings, Token};
+use positron_admin::{ApiPort, Server, Surroundings, Token};
 use positron_networking::{NetworkConfig, Node};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -48,7 +48,8 @@ impl Fixture {
         let mut server = Server::new(node.clone(), Surroundings::default());
         server.listen_in(folder.path()).unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
-        let address = server.listen_at(any, false, folder.path()).await.unwrap();
+        let port = ApiPort::bind(any, false).await.unwrap();
+        let address = server.listen_at(port, folder.path()).unwrap();
         let token = Token::of(folder.path()).unwrap().reveal().to_owned();
         Self { node, server, address, token, folder }
     }
@@ -77,22 +78,32 @@ impl Fixture {
     }
 
     pub(crate) async fn ask_raw(&self, line: &str, fields: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = format!("{line} HTTP/1.1\r\n");
-        for (name, value) in fields {
-            request += &format!("{name}: {value}\r\n");
-        }
-        if !body.is_empty() {
-            request += &format!("Content-Length: {}\r\n", body.len());
-        }
-        request += "\r\n";
-        request += body;
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // Whoever refuses a large body need not read it.
-        let _ = stream.write_all(request.as_bytes()).await;
-        let mut read = Vec::new();
-        let _ = timeout(DEADLINE, stream.read_to_end(&mut read)).await.expect("no answer");
-        answer(&String::from_utf8_lossy(&read))
+        ask(self.address, line, fields, body).await
     }
+}
+
+/// What is answered at `address` to a request of these fields.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    line: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = format!("{line} HTTP/1.1\r\n");
+    for (name, value) in fields {
+        request += &format!("{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
+    request += "\r\n";
+    request += body;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Whoever refuses a large body need not read it.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut read = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut read)).await.expect("no answer");
+    answer(&String::from_utf8_lossy(&read))
 }
 
 pub(crate) fn answer(read: &str) -> Answer {

@@ -1,6 +1,6 @@
 //! Who may ask, and what happens to the others.
 
-use positron_admin::{Server, ServerError, Surroundings};
+use positron_admin::{ApiPort, Server, ServerError, Surroundings};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -145,24 +145,41 @@ async fn a_name_that_was_made_to_lead_here_is_refused_and_an_address_is_not() {
 }
 
 #[tokio::test]
-async fn a_thousand_connections_that_say_little_disturb_nobody() {
+async fn a_thousand_connections_of_strangers_get_no_data_and_disturb_nobody() {
     let api = Fixture::new().await;
-    let mut slow = Vec::new();
-    for n in 0..1000 {
+    let (host, bearer, wrong) = (api.address, api.bearer(), "0".repeat(64));
+    let said = [
+        // Nothing, or not all of it.
+        String::new(),
+        format!("Host: {host}\r\nAuthorization: {bearer}\r\nX-"),
+        format!("Host: {host}\r\nAuthorization: Bearer {wrong}\r\n\r\n"),
+        format!("Host: evil.example\r\nAuthorization: {bearer}\r\n\r\n"),
+        format!("Host: {host}\r\nOrigin: http://evil.example\r\nAuthorization: {bearer}\r\n\r\n"),
+    ];
+    let mut strangers = Vec::new();
+    for (n, fields) in (0..1000).zip(said.iter().cycle()) {
         let mut stream = TcpStream::connect(api.address).await.unwrap();
-        if n % 3 > 0 {
-            let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-").await;
-        }
-        slow.push(stream);
+        let line = if fields.is_empty() { "" } else { "GET /v1/status HTTP/1.1\r\n" };
+        // Whoever came before may be cut off already.
+        let _ = stream.write_all(format!("{line}{fields}").as_bytes()).await;
+        strangers.push(stream);
         if n % 100 == 99 {
             assert_eq!(api.get("/v1/status").await.status, 200, "beside {n} others");
         }
     }
     // Those that came first gave way to those that came later.
-    for stream in &mut slow[..900] {
-        let mut said = [0; 64];
-        assert!(matches!(soon(stream.read(&mut said)).await, Ok(0) | Err(_)));
+    let mut refused = 0;
+    for (n, stream) in strangers[..900].iter_mut().enumerate() {
+        let mut told = Vec::new();
+        let _ = soon(stream.read_to_end(&mut told)).await;
+        if !told.is_empty() {
+            let told = answer(&String::from_utf8_lossy(&told));
+            let expected = ["", "", "unauthorized", "foreign_host", "foreign_origin"][n % 5];
+            assert_eq!(told.code(), expected, "{n}");
+            refused += 1;
+        }
     }
+    assert!(refused > 100, "{refused} were told why");
 }
 
 #[tokio::test]
@@ -215,10 +232,10 @@ async fn what_is_asked_wrongly_is_answered_by_what_is_wrong() {
 
     for (line, status, code) in [
         ("GET /v1/nothing", 404, "no_such_route"),
-        ("GET /v1", 404, "no_such_route"),
+        ("GET /v1x", 404, "no_such_route"),
         ("GET /v1/peers/", 404, "no_such_route"),
-        ("GET /v1/peers/bob", 400, "bad_id"),
-        ("GET /v1/peers/%ff", 400, "bad_id"),
+        ("GET /v1/peers/bob", 400, "bad_name"),
+        ("GET /v1/peers/%ff", 400, "bad_name"),
         ("GET /v1/history?last=0", 400, "bad_parameter"),
         ("GET /v1/history?last=many", 400, "bad_parameter"),
         ("GET /metrics?collect=everything", 400, "bad_parameter"),
@@ -274,11 +291,11 @@ async fn other_machines_are_let_in_only_by_who_says_that_this_is_meant() {
     let api = Fixture::new().await;
     let mut server = Server::new(api.node.clone(), Surroundings::default());
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-        let refused =
-            server.listen_at(address.parse().unwrap(), false, api.folder.path()).await.unwrap_err();
+        let refused = ApiPort::bind(address.parse().unwrap(), false).await.unwrap_err();
         assert!(matches!(refused, ServerError::NotLoopback(_)));
         assert!(refused.to_string().contains("not encrypted"), "{refused}");
     }
     let all = "0.0.0.0:0".parse().unwrap();
-    server.listen_at(all, true, api.folder.path()).await.unwrap();
+    let port = ApiPort::bind(all, true).await.unwrap();
+    server.listen_at(port, api.folder.path()).unwrap();
 }

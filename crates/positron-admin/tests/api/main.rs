@@ -4,5 +4,6 @@ mod answers;
 mod events;
 mod fixture;
 mod gate;
+mod network;
 mod owner;
 mod schema;

@@ -11,7 +11,7 @@ use crate::{
     global::Global,
     running::Running,
     settings::NodeSelector,
-    table::{duration, table},
+    table::{Fit, duration, fitted},
     terminal::{Terminal, sanitised},
 };
 
@@ -48,16 +48,16 @@ impl BansOptions {
             terminal.message("nobody is banned");
             return Ok(Exit::Ok);
         }
-        let width = terminal.is_live().then(|| terminal.size().0);
-        let mut lines = table(["banned", "for another", "reason"], width);
-        for ban in bans {
-            lines.add_row([
+        let rows = bans.into_iter().map(|ban| {
+            [
                 ban.node_id.or(ban.addresses).unwrap_or_default(),
                 remaining(ban.until_unix_secs),
                 ban.reason.map_or_else(|| "its score".to_owned(), |why| sanitised(&why)),
-            ]);
-        }
-        terminal.data(lines)?;
+            ]
+        });
+        let fit = Fit { expendable: &[1], words: Some(2) };
+        let head = ["banned", "for another", "reason"];
+        terminal.data(fitted(head, rows.collect(), terminal.width(), fit))?;
         Ok(Exit::Ok)
     }
 }

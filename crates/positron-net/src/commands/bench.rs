@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
+use tokio::task::block_in_place;
 
 use crate::{
     bench::{Network, Parts, measure},
@@ -65,28 +66,27 @@ impl BenchOptions {
         if cfg!(debug_assertions) {
             terminal.warning("this is a debug build: the numbers say little");
         }
-        terminal.message("measuring the parts");
-        let per_second = measure(FRAGMENT)?;
-        let mut measured = Measured {
-            version: env!("CARGO_PKG_VERSION"),
-            optimised: !cfg!(debug_assertions),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            per_second,
-            networks: Vec::new(),
-        };
         let steady = Duration::from_secs(self.duration.into());
-        let stopped = on_runtime(async {
+        let (measured, stopped) = on_runtime(async {
             let mut signals = Signals::listen(&log)?;
+            terminal.message("measuring the parts");
+            let mut measured = Measured {
+                version: env!("CARGO_PKG_VERSION"),
+                optimised: !cfg!(debug_assertions),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+                per_second: block_in_place(|| measure(FRAGMENT))?,
+                networks: Vec::new(),
+            };
             for nodes in self.networks {
+                if signals.seen().is_some() {
+                    break;
+                }
                 terminal.message(format_args!("measuring a network of {nodes} nodes"));
                 let nodes = nodes.into();
                 let network = Network::measure(nodes, steady, self.seed, terminal, &mut signals);
                 measured.networks.push(network.await?);
-                if let Some(exit) = signals.seen() {
-                    return Ok(Some(exit));
-                }
             }
-            Ok(None)
+            Ok((measured, signals.seen()))
         })?;
         measured.tell(terminal, global)?;
         measured.conclude()?;

@@ -58,7 +58,11 @@ impl DashboardOptions {
         let place = format!("http://{address}/#token={}", token.reveal());
         if self.open {
             open(folder, &place)?;
-            terminal.message(format_args!("opened http://{address}/"));
+            if global.json {
+                terminal.document(&json!({ "opened": format!("http://{address}/") }))?;
+            } else {
+                terminal.message(format_args!("opened http://{address}/"));
+            }
         } else if global.json {
             terminal.document(&json!({ "dashboard": place }))?;
         } else {

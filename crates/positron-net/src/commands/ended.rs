@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     failure::{Exit, Failure},
-    table::{count, duration, table},
+    table::{Fit, count, duration, fitted},
     terminal::{Terminal, sanitised},
 };
 
@@ -41,9 +41,8 @@ pub(super) fn lost(lost: Value, terminal: &Terminal) -> Result<Option<Table>, Fa
         return Ok(None);
     }
     let head = ["left", "address", "ago", "after", "ended by", "reason", "what to do"];
-    let mut table = table(head, terminal.is_live().then(|| terminal.size().0));
-    for one in &lost {
-        table.add_row([
+    let rows = lost.iter().map(|one| {
+        [
             one.node_id.short(),
             one.address.to_string(),
             duration(seconds(one.age_s)),
@@ -51,9 +50,10 @@ pub(super) fn lost(lost: Value, terminal: &Terminal) -> Result<Option<Table>, Fa
             sanitised(&one.by),
             sanitised(&one.reason),
             sanitised(&one.remedy),
-        ]);
-    }
-    Ok(Some(table))
+        ]
+    });
+    let fit = Fit { expendable: &[3, 6, 1, 4, 2], words: Some(6) };
+    Ok(Some(fitted(head, rows.collect(), terminal.width(), fit)))
 }
 
 /// What came of dials, in lines: how many for which reason, and of each reason what it means and

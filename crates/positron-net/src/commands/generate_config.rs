@@ -36,7 +36,7 @@ pub(crate) struct GenerateConfigOptions {
     #[arg(long, short, value_name = "FOLDER", default_value = DEFAULT_DATA_DIR)]
     data_dir: PathBuf,
     /// Replace a file that is there already
-    #[arg(long, short)]
+    #[arg(long, short, requires = "file")]
     force: bool,
 }
 

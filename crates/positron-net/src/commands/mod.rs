@@ -7,6 +7,7 @@ pub(crate) mod dashboard;
 pub(crate) mod disconnect;
 mod ended;
 pub(crate) mod events;
+pub(crate) mod forget;
 pub(crate) mod generate_config;
 pub(crate) mod id;
 pub(crate) mod invite;
@@ -25,20 +26,22 @@ pub(crate) mod unban;
 pub(crate) mod unreserve;
 pub(crate) mod version;
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, panic::resume_unwind, path::PathBuf, sync::Arc};
 
 use positron_networking::{
     NodeId,
     keys::{self, Identity, Passphrase},
 };
 use serde_json::Value;
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::spawn_blocking};
 
 use crate::{
     failure::{Exit, Failure},
     global::Global,
+    logging::{Log, LogOptions},
     running::Running,
-    settings::{NodeSelector, Settings},
+    settings::{NodeSelector, Settings, log_level},
+    signals::Signals,
     terminal::{Terminal, sanitised},
 };
 
@@ -51,6 +54,42 @@ pub(crate) fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> R
     // A name that is still being looked up must not hold up the end of the process.
     runtime.shutdown_background();
     done
+}
+
+/// Does `work`, which waits or calculates, until it is done or a signal asks for the end. Then it
+/// is left where it stands: the process is about to end.
+pub(crate) fn until_signal<T: Send + 'static>(
+    terminal: &Arc<Terminal>,
+    global: Global,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<ControlFlow<Exit, T>, Failure> {
+    let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
+    on_runtime(async {
+        let mut signals = Signals::listen(&log)?;
+        tokio::select! {
+            done = spawn_blocking(work) => match done {
+                Ok(done) => done.map(ControlFlow::Continue),
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    Err(error) => {
+                        Err(Failure::new(Exit::Internal, "a thread was ended").because(error))
+                    }
+                },
+            },
+            exit = signals.asked() => Ok(ControlFlow::Break(exit)),
+        }
+    })
+}
+
+/// The end of a command that `work` is all of, or of the signal that ended it.
+fn until_signalled(
+    terminal: &Arc<Terminal>,
+    global: Global,
+    work: impl FnOnce() -> Result<Exit, Failure> + Send + 'static,
+) -> Result<Exit, Failure> {
+    let (ControlFlow::Break(exit) | ControlFlow::Continue(exit)) =
+        until_signal(terminal, global, work)?;
+    Ok(exit)
 }
 
 /// Has the running node obey, and tells that it did.
@@ -72,7 +111,8 @@ fn give_order(
         told["event"] = done.into();
         terminal.document(&told)?;
     } else {
-        let name = told["node_id"].as_str().or_else(|| told["addresses"].as_str());
+        let names = ["node_id", "addresses", "target"];
+        let name = names.iter().find_map(|name| told[*name].as_str());
         let name = sanitised(name.unwrap_or_default());
         terminal.data(format_args!("{} {name}", sanitised(done)))?;
     }

@@ -32,7 +32,7 @@ impl PeersOptions {
         }
         match status["isolation_reason"].as_str() {
             Some(why) => terminal.message(format_args!("nobody is connected: {}", sanitised(why))),
-            None => terminal.data(peers_of(status, terminal)?)?,
+            None => terminal.data(peers_of(status, terminal.width())?)?,
         }
         if let Some(table) = lost(left, terminal)? {
             terminal.data(table)?;

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use positron_admin::{NetworkAction, NetworkPicture, NetworkServer, Reel, SimulatedNetwork};
+use positron_admin::{
+    Ability, NetworkAction, NetworkLink, NetworkPicture, NetworkServer, Reel, SimulatedNetwork,
+};
 use serde_json::json;
 
 use crate::{
@@ -50,7 +52,11 @@ impl ReplayOptions {
         let nodes = recording.header.nodes.iter().zip(0..).map(|(id, place)| (*id, up(place)));
         let picture = NetworkPicture {
             nodes: nodes.collect(),
-            links: recording.links.iter().copied().collect(),
+            links: recording
+                .links
+                .iter()
+                .map(|(a, b)| NetworkLink { a: *a, b: *b, rtt_ms: None })
+                .collect(),
         };
         let reel = Reel::of(recording.text);
         on_runtime(async {
@@ -92,6 +98,10 @@ struct Replay(NetworkPicture);
 impl SimulatedNetwork for Replay {
     fn picture(&self) -> NetworkPicture {
         self.0.clone()
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &[]
     }
 
     fn act(&self, _: NetworkAction) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal as _, stdout},
     net::{Ipv4Addr, SocketAddr},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -15,7 +16,7 @@ use positron_sim::{Scenario, stories};
 use serde::Serialize;
 
 use crate::{
-    commands::{on_runtime, replay::show},
+    commands::{on_runtime, replay::show, until_signal},
     failure::{Exit, Failure},
     files::{Existing, Pending},
     global::Global,
@@ -23,7 +24,9 @@ use crate::{
     recording::{MAX_RECORDED_NODES, Written},
     settings::log_level,
     signals::Signals,
-    simulate::{Living, MAX_NODES, Nodes, Plan, Record, play, virtual_time},
+    simulate::{
+        LiveNetwork, Living, LocalNetwork, MAX_NODES, Nodes, Plan, Record, play, virtual_time,
+    },
     table::Fields,
     terminal::{Terminal, sanitised},
 };
@@ -47,6 +50,10 @@ const USUAL_SECONDS: (f64, f64) = (30.0, 10.0);
 /// With --virtual the same nodes run in a made-up world of slow, lossy and cut links on virtual
 /// time, many more of them and to the last bit as the seed wants it: 100 broadcasts in a minute
 /// during which a third of the network is cut off for a while, or another --scenario.
+///
+/// With --dashboard a page shows the network as it is, and nodes of it can be killed and started,
+/// and the network partitioned and healed. On real sockets a partition is made of bans on both
+/// sides, a killed node is shut down, and nothing can be made slow; a made-up world can be slow.
 ///
 /// Exit code 8 if a promise is broken.
 #[derive(Args, Debug)]
@@ -82,23 +89,25 @@ pub(crate) struct SimulateOptions {
     /// In a made-up world, on virtual time
     #[arg(long = "virtual")]
     virtual_time: bool,
-    /// Show the made-up world in a browser while it goes on by the clock, and have things done to
-    /// it, until Ctrl-C
-    #[arg(
-        long,
-        requires = "virtual_time",
-        conflicts_with_all = ["duration", "messages", "report", "record"]
-    )]
+    /// Show the network in a browser while it goes on by the clock, and have things done to it,
+    /// until Ctrl-C
+    #[arg(long, conflicts_with_all = ["duration", "messages", "report"])]
     dashboard: bool,
     /// Where the page is to be, on this machine [default: a free port]
-    #[arg(long, value_name = "ADDRESS", requires = "dashboard")]
+    // What conflicts with a flag that is required would let it be missing.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "dashboard",
+        conflicts_with_all = ["duration", "messages", "report"]
+    )]
     api: Option<SocketAddr>,
     /// What happens in the made-up world
     #[arg(
         long,
         value_name = "NAME",
         requires = "virtual_time",
-        conflicts_with_all = ["duration", "messages", "rate"],
+        conflicts_with_all = ["duration", "messages", "rate", "base_port", "transport"],
         value_parser = stories::NAMES
     )]
     scenario: Option<String>,
@@ -144,7 +153,7 @@ impl SimulateOptions {
 
     fn run_virtual(
         &self,
-        terminal: &Terminal,
+        terminal: &Arc<Terminal>,
         global: Global,
         report_file: Option<Pending>,
     ) -> Result<Exit, Failure> {
@@ -165,15 +174,27 @@ impl SimulateOptions {
                 .because(format!("a recording has {MAX_RECORDED_NODES} at most")));
         }
         let record = self.record(&plan)?;
-        let report = virtual_time::play(&story, plan.seed, terminal, record.as_ref());
-        let recorded = record.map_or(Ok(None), |record| {
+        let (out, seen) = (Arc::clone(terminal), record.clone());
+        let played = until_signal(terminal, global, move || {
+            Ok(virtual_time::play(&story, plan.seed, &out, seen.as_ref()))
+        })?;
+        if let (Some(record), ControlFlow::Continue(report)) = (&record, &played) {
             record.handle_time(Duration::from_secs_f64(report.duration_s));
-            record.finish()
-        });
+        }
+        let recorded = record.map_or(Ok(None), |record| record.finish());
+        let report = match played {
+            ControlFlow::Continue(report) => report,
+            ControlFlow::Break(exit) => {
+                terminal.clear();
+                terminal.message("stopped before its end: no promise was checked");
+                tell_of_record(self.record.as_deref(), recorded?, terminal);
+                return Ok(exit);
+            }
+        };
         publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
         tell_of_record(self.record.as_deref(), recorded?, terminal);
         let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
-        conclude(&broken, format!("run it again with --seed {}", plan.seed))?;
+        conclude(&broken, format!("run it again with --seed {}", report.seed))?;
         Ok(Exit::Ok)
     }
 
@@ -184,28 +205,54 @@ impl SimulateOptions {
                 .because(format!("the page shows {MAX_RECORDED_NODES} at most")));
         }
         let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
+        let (seed, reel) = (self.plan().seed, Reel::default());
+        let record = Record::new(seed, self.record.as_deref(), Some(reel.clone()))?;
+        let address = self.api.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+        let exit = on_runtime(async {
+            let mut signals = Signals::listen(&log)?;
+            if self.virtual_time {
+                let living = self.living(seed, &record)?;
+                let server = show(address, living, reel, terminal, global).await?;
+                let exit = signals.asked().await;
+                drop(server);
+                return Ok(exit);
+            }
+            let folder = LocalNetwork::folder()?;
+            signals.remove_when_forced(folder.path().to_owned());
+            let network = LocalNetwork::start(self.nodes(), folder).await?;
+            let rate = self.rate.unwrap_or(LIVING_RATE);
+            let live = LiveNetwork::begin(network, seed, rate, &record);
+            let shown = show(address, live.stage(), reel, terminal, global).await;
+            let exit = match shown {
+                Ok(server) => {
+                    let exit = signals.asked().await;
+                    drop(server);
+                    Ok(exit)
+                }
+                Err(failure) => Err(failure),
+            };
+            live.end().await;
+            exit
+        })?;
+        tell_of_record(self.record.as_deref(), record.finish()?, terminal);
+        Ok(exit)
+    }
+
+    /// A made-up world that lives.
+    fn living(&self, seed: u64, record: &Arc<Record>) -> Result<Arc<Living>, Failure> {
         let scenario = match self.scenario.as_deref() {
             Some(name) => stories::named(name, self.count),
             None => Some(Scenario::quiet("living", self.count, USUAL_VIRTUAL_TIME)),
         };
         let scenario = scenario
             .ok_or_else(|| Failure::new(Exit::Usage, "there is no scenario of that name"))?;
-        let seed = self.plan().seed;
         let rate = self.rate.unwrap_or(if self.scenario.is_some() { 0.0 } else { LIVING_RATE });
-        let reel = Reel::default();
-        let address = self.api.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
-        on_runtime(async {
-            let mut signals = Signals::listen(&log)?;
-            let living = Arc::new(Living::begin(scenario, seed, rate, reel.clone())?);
-            let server = show(address, living, reel, terminal, global).await?;
-            let exit = signals.asked().await;
-            drop(server);
-            Ok(exit)
-        })
+        Living::begin(scenario, seed, rate, Arc::clone(record)).map(Arc::new)
     }
 
     fn record(&self, plan: &Plan) -> Result<Option<Arc<Record>>, Failure> {
-        self.record.as_deref().map(|path| Record::to(path, plan.seed)).transpose()
+        let file = self.record.as_deref();
+        file.map(|path| Record::new(plan.seed, Some(path), None)).transpose()
     }
 
     const fn nodes(&self) -> Nodes {

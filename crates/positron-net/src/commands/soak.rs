@@ -14,6 +14,7 @@ use crate::{
     commands::{
         on_runtime,
         simulate::{any_seed, conclude, positive, publish},
+        until_signal,
     },
     failure::{Exit, Failure},
     fd_limit,
@@ -21,7 +22,8 @@ use crate::{
     logging::{Log, LogOptions},
     settings::log_level,
     signals::Signals,
-    soak::{Real, Worlds},
+    simulate::LocalNetwork,
+    soak::{Course, Real, Worlds},
     terminal::Terminal,
 };
 
@@ -69,7 +71,7 @@ pub(crate) struct SoakOptions {
     #[arg(long)]
     real: bool,
     /// What is mounted here ends with this process
-    #[arg(long, hide = true, requires = "real")]
+    #[arg(long, hide = true, requires = "real", conflicts_with_all = ["seeds", "jobs"])]
     mounts: bool,
 }
 
@@ -85,7 +87,7 @@ impl SoakOptions {
         Duration::from_secs_f64(60.0 * self.minutes.unwrap_or(usual))
     }
 
-    fn run_worlds(&self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+    fn run_worlds(&self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let worlds = Worlds {
             nodes: usize::from(self.nodes),
@@ -94,12 +96,18 @@ impl SoakOptions {
             seeds: self.seeds.unwrap_or(USUAL_SEEDS),
             jobs: self.jobs.unwrap_or_else(cores).max(1),
         };
-        let summary = worlds.play(terminal);
+        let course = Arc::new(Course::new(worlds));
+        let (out, playing) = (Arc::clone(terminal), Arc::clone(&course));
+        let ended = until_signal(terminal, global, move || {
+            playing.play(&out);
+            Ok(())
+        })?;
+        let summary = course.end(terminal);
         publish(&summary, summary.fields(), None, terminal, global)?;
         let again = summary.broken.first().map(|one| one.again.clone()).unwrap_or_default();
         let broken: Vec<String> = summary.broken.iter().map(ToString::to_string).collect();
         conclude(&broken, again)?;
-        Ok(Exit::Ok)
+        Ok(ended.break_value().unwrap_or(Exit::Ok))
     }
 
     fn run_real(&self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
@@ -127,8 +135,11 @@ impl SoakOptions {
         let log = Log::start(terminal, LogOptions::text(log_level("WARNING", global)))?;
         let (summary, stopped) = on_runtime(async {
             let signals = Signals::listen(&log)?;
+            let folder = LocalNetwork::folder()?;
+            signals.remove_when_forced(folder.path().to_owned());
+            let is_over = || signals.seen().is_some();
             let summary =
-                tokio::task::block_in_place(|| real.play(terminal, || signals.seen().is_some()))?;
+                tokio::task::block_in_place(|| real.play(terminal, folder.path(), is_over))?;
             Ok((summary, signals.seen()))
         })?;
         publish(&summary, summary.fields(), None, terminal, global)?;

@@ -1,17 +1,20 @@
 //! `positron-net stats`: what the database holds.
 
 use clap::Args;
+use positron_admin::ClientError;
 use positron_store::{StoreError, Summary, summary};
 
 use crate::{
     failure::{Exit, Failure},
     global::Global,
+    running,
     settings::NodeSelector,
     table::{Fields, bytes, count},
     terminal::{Terminal, sanitised},
 };
 
-/// Tells what the database of a node holds, whether it runs or not. Creates and changes nothing.
+/// Tells what the database of a node holds. A node that runs is asked; if none does, the database
+/// in the folder is read. Creates and changes nothing.
 #[derive(Args, Debug)]
 pub(crate) struct StatsOptions {
     #[command(flatten)]
@@ -22,7 +25,19 @@ impl StatsOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let settings = self.selector.settings(terminal)?;
-        let summary = summary(settings.data_dir()).map_err(|error| unreadable(&error))?;
+        let folder = settings.data_dir();
+        let asked = match running::client(folder) {
+            Ok(client) => client.get("/v1/database"),
+            // Where no socket can be, no node runs.
+            Err(_) => Err(ClientError::NotRunning),
+        };
+        let summary = match asked {
+            Ok(summary) => summary,
+            Err(error) if !folder.is_dir() || matches!(error, ClientError::NotRunning) => {
+                summary(folder).map_err(|error| unreadable(&error))?
+            }
+            Err(error) => return Err(running::failure(folder, error)),
+        };
         if global.json {
             terminal.document(&summary)?;
         } else {

@@ -14,7 +14,7 @@ use crate::{
     global::Global,
     running::Running,
     settings::NodeSelector,
-    table::{Fields, bytes, count, duration, table},
+    table::{Fields, Fit, bytes, count, duration, fitted},
     terminal::{Terminal, sanitised},
 };
 
@@ -42,7 +42,7 @@ impl StatusOptions {
         }
         terminal.data(fields)?;
         if !status.peers.is_empty() {
-            terminal.data(peers(&status, terminal))?;
+            terminal.data(peers(&status, terminal.width()))?;
         }
         Ok(Exit::Ok)
     }
@@ -56,9 +56,9 @@ fn read(status: Value) -> Result<Status, Failure> {
     })
 }
 
-/// The table of peers in a status.
-pub(crate) fn peers_of(status: Value, terminal: &Terminal) -> Result<Table, Failure> {
-    Ok(peers(&read(status)?, terminal))
+/// The table of peers in a status, for a terminal of this width if there is one.
+pub(crate) fn peers_of(status: Value, width: Option<usize>) -> Result<Table, Failure> {
+    Ok(peers(&read(status)?, width))
 }
 
 /// What people are shown of the answer.
@@ -128,6 +128,8 @@ struct UsedTwice {
 #[derive(Debug, Deserialize)]
 struct Bootstrap {
     address: String,
+    #[serde(default)]
+    joined: bool,
     state: String,
     attempts: u32,
 }
@@ -138,7 +140,8 @@ fn fields(status: &Status) -> Fields {
     let banned_addresses = (at > 0).then(|| format!("{at}, see `positron-net bans`"));
     let tried = |node: &Bootstrap| {
         let (address, state) = (sanitised(&node.address), sanitised(&node.state));
-        format!("{address}: {state} ({})", count(node.attempts, "attempt"))
+        let asked = if node.joined { ", asked to join; `positron-net forget` ends it" } else { "" };
+        format!("{address}: {state} ({}{asked})", count(node.attempts, "attempt"))
     };
     let mut fields = Fields::default();
     fields
@@ -185,12 +188,11 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-fn peers(status: &Status, terminal: &Terminal) -> Table {
+fn peers(status: &Status, width: Option<usize>) -> Table {
     let head = ["peer", "address", "dialled by", "over", "trust", "rtt", "connected for", "queued"];
-    let mut table = table(head, terminal.is_live().then(|| terminal.size().0));
-    for peer in &status.peers {
+    let rows = status.peers.iter().map(|peer| {
         let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
-        table.add_row([
+        [
             peer.node_id.short(),
             peer.address.to_string(),
             if peer.direction == "outbound" { "us" } else { "it" }.to_owned(),
@@ -199,7 +201,8 @@ fn peers(status: &Status, terminal: &Terminal) -> Table {
             rtt,
             duration(seconds(peer.connected_s)),
             bytes(peer.queued_bytes),
-        ]);
-    }
-    table
+        ]
+    });
+    let fit = Fit { expendable: &[7, 2, 6, 4, 1, 3], words: None };
+    fitted(head, rows.collect(), width, fit)
 }

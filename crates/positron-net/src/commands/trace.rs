@@ -1,6 +1,9 @@
 //! `positron-net trace`: where a message went.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use positron_networking::MessageId;
@@ -8,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::{runtime::Builder, time::sleep};
 
 use crate::{
+    commands::until_signalled,
     failure::{Exit, Failure},
     global::Global,
     running::Running,
@@ -32,7 +36,12 @@ pub(crate) struct TraceOptions {
 
 impl TraceOptions {
     /// Runs it.
-    pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+    pub(crate) fn run(self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
+        let out = Arc::clone(terminal);
+        until_signalled(terminal, global, move || self.tell(&out, global))
+    }
+
+    fn tell(&self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let running = Running::of(&self.selector, terminal)?;
         let path = format!("/v1/trace/{}", self.message);
         let mut trace: Value = running.get(&path)?;

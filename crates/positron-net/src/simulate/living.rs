@@ -1,24 +1,19 @@
 //! A made-up world that goes on by the clock, is looked at, and has things done to it.
 
 use std::{
-    collections::BTreeSet,
     sync::{
-        Arc, Mutex,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use positron_admin::{NetworkAction, NetworkPicture, Reel, SimulatedNetwork};
-use positron_networking::NodeId;
-use positron_sim::{Cut, Death, Fault, Scenario, Seen, Selector, Workload, World};
+use positron_admin::{Ability, NetworkAction, NetworkPicture, SimulatedNetwork};
+use positron_sim::{Cut, Death, Fault, Scenario, Selector, Workload, World};
 
-use super::{PAYLOAD, ledger::lock};
-use crate::{
-    failure::{Exit, Failure},
-    recording::{Header, Lines, Recorder},
-};
+use super::{PAYLOAD, Record};
+use crate::failure::{Exit, Failure};
 
 /// What is done to it and not yet done; it is done within a [`BEAT`], so more is a program.
 const MAX_ORDERS: usize = 64;
@@ -28,73 +23,42 @@ const BEAT: Duration = Duration::from_millis(50);
 /// A made-up world that lives for as long as this.
 #[derive(Debug)]
 pub(crate) struct Living {
-    nodes: Vec<NodeId>,
-    now: Arc<Mutex<Truth>>,
+    record: Arc<Record>,
     orders: SyncSender<NetworkAction>,
 }
 
-/// Who is up and who is linked.
-#[derive(Debug, Default)]
-struct Truth {
-    up: BTreeSet<usize>,
-    links: BTreeSet<(usize, usize)>,
-}
-
-impl Truth {
-    fn see(&mut self, seen: Seen) {
-        match seen {
-            Seen::Up(node) => drop(self.up.insert(node)),
-            Seen::Down(node) => drop(self.up.remove(&node)),
-            Seen::Linked(a, b) => drop(self.links.insert((a.min(b), a.max(b)))),
-            Seen::Cut(a, b) => drop(self.links.remove(&(a.min(b), a.max(b)))),
-            Seen::Has { .. } => {}
-        }
-    }
-}
-
-impl Lines for Reel {
-    fn line(&mut self, line: &str) {
-        self.push(line);
-    }
-}
-
 impl Living {
-    /// Begins to play `scenario`, with `rate` broadcasts a second beside its own; `reel` records
-    /// it.
+    /// Begins to play `scenario`, with `rate` broadcasts a second beside its own, before the eyes
+    /// of `record`.
     pub(crate) fn begin(
         scenario: Scenario,
         seed: u64,
         rate: f64,
-        reel: Reel,
+        record: Arc<Record>,
     ) -> Result<Self, Failure> {
         let mut world = World::new(&scenario, seed);
-        let nodes: Vec<NodeId> = (0..scenario.nodes).map(|node| world.id(node)).collect();
-        let now = Arc::<Mutex<Truth>>::default();
-        let header = Header::new(seed, nodes.clone());
-        let recorder = Arc::new(Mutex::new(Recorder::new(&header, reel.clone())));
-        let (truth, record) = (Arc::clone(&now), Arc::clone(&recorder));
-        world.watch(Box::new(move |at, seen| {
-            lock(&truth).see(seen);
-            lock(&record).see(at.since(positron_proto::time::Instant::ORIGIN), seen);
-        }));
+        let witness = record.witness(&world, scenario.nodes);
+        world.watch(witness);
         let (orders, ordered) = sync_channel(MAX_ORDERS);
+        let seen = Arc::clone(&record);
         let play = move || {
             let mut play = Play { world, scenario, rate };
-            play.run(&ordered, |at| lock(&recorder).handle_time(at));
-            reel.finish();
+            play.run(&ordered, |at| seen.handle_time(at));
         };
         thread::Builder::new().name("world".into()).spawn(play).map_err(|error| {
             Failure::new(Exit::Internal, "the operating system gives no threads").because(error)
         })?;
-        Ok(Self { nodes, now, orders })
+        Ok(Self { record, orders })
     }
 }
 
 impl SimulatedNetwork for Living {
     fn picture(&self) -> NetworkPicture {
-        let now = lock(&self.now);
-        let nodes = self.nodes.iter().zip(0..).map(|(id, place)| (*id, now.up.contains(&place)));
-        NetworkPicture { nodes: nodes.collect(), links: now.links.iter().copied().collect() }
+        NetworkPicture { nodes: self.record.nodes(), links: self.record.links() }
+    }
+
+    fn abilities(&self) -> &'static [Ability] {
+        &Ability::ALL
     }
 
     fn act(&self, action: NetworkAction) -> Result<(), String> {

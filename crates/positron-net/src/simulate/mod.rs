@@ -5,6 +5,7 @@ mod cpu;
 mod latency;
 mod lateness;
 mod ledger;
+mod live;
 mod living;
 mod network;
 mod play;
@@ -15,6 +16,8 @@ mod traffic;
 pub(crate) mod virtual_time;
 
 pub(crate) use latency::Percentiles;
+pub(crate) use ledger::lock;
+pub(crate) use live::LiveNetwork;
 pub(crate) use living::Living;
 pub(crate) use network::{LocalNetwork, MAX_NODES, Nodes};
 pub(crate) use play::play;

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
-    path::Path,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -37,6 +36,8 @@ pub(crate) struct Nodes {
 #[derive(Debug)]
 pub(crate) struct LocalNetwork {
     nodes: Vec<Node>,
+    /// As each was started.
+    configs: Vec<NetworkConfig>,
     folder: TempDir,
 }
 
@@ -55,14 +56,15 @@ impl LocalNetwork {
     /// The first is the bootstrap node of the next two, and these three of all others.
     pub(crate) async fn start(which: Nodes, folder: TempDir) -> Result<Self, Failure> {
         let count = which.count;
-        let mut nodes: Vec<Node> = Vec::with_capacity(count);
+        let (nodes, configs) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut network = Self { nodes, configs, folder };
         let mut started = Ok(());
-        while started.is_ok() && nodes.len() < count {
-            let end = if nodes.is_empty() { 1 } else { BOOTSTRAP_NODES.max(nodes.len() + 1) };
-            let end = if nodes.len() < BOOTSTRAP_NODES { end.min(count) } else { count };
-            started = start_more(&mut nodes, end, which, folder.path()).await;
+        while started.is_ok() && network.nodes.len() < count {
+            let here = network.nodes.len();
+            let end = if here == 0 { 1 } else { BOOTSTRAP_NODES.max(here + 1) };
+            let end = if here < BOOTSTRAP_NODES { end.min(count) } else { count };
+            started = network.start_more(end, which).await;
         }
-        let network = Self { nodes, folder };
         match started {
             Ok(()) => Ok(network),
             Err(failure) => {
@@ -70,6 +72,54 @@ impl LocalNetwork {
                 Err(failure)
             }
         }
+    }
+
+    async fn start_more(&mut self, end: usize, which: Nodes) -> Result<(), Failure> {
+        let addresses = self.nodes.iter().take(BOOTSTRAP_NODES).flat_map(|node| {
+            node.listen_addresses().iter().map(ToString::to_string).collect::<Vec<_>>()
+        });
+        let bootstrap_nodes: Vec<String> = addresses.collect();
+        let host = loopback().to_string();
+        let mut starting = JoinSet::new();
+        for index in self.nodes.len()..end {
+            let config = NetworkConfig {
+                host: host.clone(),
+                network: format!("simulation-{}", std::process::id()),
+                port: port_of(index, which.base_port)?,
+                transport: which.transport,
+                bootstrap_nodes: bootstrap_nodes.clone(),
+                data_dir: Some(self.folder.path().join(format!("node-{index}"))),
+                ..NetworkConfig::loopback()
+            };
+            starting.spawn(async move { (index, Node::start(config.clone()).await, config) });
+        }
+        let mut failure = None;
+        let mut started = BTreeMap::new();
+        while let Some(joined) = starting.join_next().await {
+            match joined {
+                Ok((index, Ok(node), config)) => {
+                    started.insert(index, (node, config));
+                }
+                Ok((index, Err(error), _)) => failure = Some(not_started(index, which, &error)),
+                Err(error) => {
+                    let what = "a node broke down at its start";
+                    failure = Some(Failure::new(Exit::Internal, what).because(error));
+                }
+            }
+        }
+        for (node, config) in started.into_values() {
+            self.nodes.push(node);
+            self.configs.push(config);
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Starts a node that was shut down anew: with its key, its database and its port.
+    pub(crate) async fn start_again(&mut self, index: usize) -> Result<&Node, StartError> {
+        let port = self.nodes[index].listen_addresses().first().map_or(0, SocketAddr::port);
+        let config = NetworkConfig { port, ..self.configs[index].clone() };
+        self.nodes[index] = Node::start(config).await?;
+        Ok(&self.nodes[index])
     }
 
     /// The nodes, in the order of their names.
@@ -126,48 +176,6 @@ impl LocalNetwork {
             tracing::warn!(%error, path = %path.display(), "cannot remove the temporary folder");
         }
     }
-}
-
-async fn start_more(
-    nodes: &mut Vec<Node>,
-    end: usize,
-    which: Nodes,
-    folder: &Path,
-) -> Result<(), Failure> {
-    let addresses = nodes.iter().take(BOOTSTRAP_NODES).flat_map(|node| {
-        node.listen_addresses().iter().map(ToString::to_string).collect::<Vec<_>>()
-    });
-    let bootstrap_nodes: Vec<String> = addresses.collect();
-    let host = loopback().to_string();
-    let mut starting = JoinSet::new();
-    for index in nodes.len()..end {
-        let config = NetworkConfig {
-            host: host.clone(),
-            network: format!("simulation-{}", std::process::id()),
-            port: port_of(index, which.base_port)?,
-            transport: which.transport,
-            bootstrap_nodes: bootstrap_nodes.clone(),
-            data_dir: Some(folder.join(format!("node-{index}"))),
-            ..NetworkConfig::loopback()
-        };
-        starting.spawn(async move { (index, Node::start(config).await) });
-    }
-    let mut failure = None;
-    let mut started = BTreeMap::new();
-    while let Some(joined) = starting.join_next().await {
-        match joined {
-            Ok((index, Ok(node))) => {
-                started.insert(index, node);
-            }
-            Ok((index, Err(error))) => failure = Some(not_started(index, which, &error)),
-            Err(error) => {
-                let what = "a node broke down at its start";
-                failure = Some(Failure::new(Exit::Internal, what).because(error));
-            }
-        }
-    }
-    nodes.extend(started.into_values());
-    failure.map_or(Ok(()), Err)
 }
 
 /// The loopback address that this machine has; IPv4 if it has both.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, Table};
 use positron_networking::{LinkTransport, Node, NodeId};
 
 use super::{
@@ -107,8 +107,7 @@ fn drawn(rows: impl Iterator<Item = Row>, narrow: bool) -> Table {
     let head =
         ["node", address, "peers", udp, "sent", "received", "delivery", "p50", "p99", "trust"];
     // What does not fit is cut off by the terminal: a number that is folded cannot be read.
-    let mut table = table::table(head, None);
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = table::table(head);
     let number = |number: u64| if narrow { short(number) } else { number.to_string() };
     let time = |ms: f64| if narrow { short_ms(ms) } else { format!("{ms:.1} ms") };
     let unknown = || "-".to_owned();

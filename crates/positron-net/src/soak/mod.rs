@@ -10,4 +10,4 @@ mod worlds;
 
 pub(crate) use member::MemberOptions;
 pub(crate) use real::Real;
-pub(crate) use worlds::Worlds;
+pub(crate) use worlds::{Course, Worlds};

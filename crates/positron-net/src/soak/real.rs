@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     failure::{Exit, Failure},
-    simulate::LocalNetwork,
     table::{Fields, bytes, count, duration},
     terminal::Terminal,
 };
@@ -97,14 +96,14 @@ pub(crate) struct RealSummary {
 }
 
 impl Real {
-    /// Plays it to the end, or until `is_over`.
+    /// Plays it to the end, or until `is_over`, with everything of it in `folder`.
     pub(crate) fn play(
         self,
         terminal: &Terminal,
+        folder: &Path,
         is_over: impl Fn() -> bool,
     ) -> Result<RealSummary, Failure> {
-        let folder = LocalNetwork::folder()?;
-        let mut stage = Stage::new(self, folder.path());
+        let mut stage = Stage::new(self, folder);
         stage.start_all()?;
         let begin = Instant::now();
         stage.begin = begin;

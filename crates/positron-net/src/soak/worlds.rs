@@ -4,7 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -15,6 +15,7 @@ use positron_sim::{Report, run, run_with, stories};
 use serde::Serialize;
 
 use crate::{
+    simulate::lock,
     table::{Fields, bytes, count, duration},
     terminal::Terminal,
 };
@@ -81,49 +82,81 @@ pub(crate) struct Broken {
     pub again: String,
 }
 
-impl Worlds {
-    /// Plays all of them, and tells of each when it is over.
-    pub(crate) fn play(self, terminal: &Terminal) -> Summary {
+/// All of them, under way.
+#[derive(Debug)]
+pub(crate) struct Course {
+    worlds: Worlds,
+    begin: Instant,
+    summary: Mutex<Summary>,
+    /// How many seeds were begun.
+    begun: AtomicU64,
+    virtual_seconds: AtomicU64,
+    drawn: Mutex<Instant>,
+}
+
+impl Course {
+    /// Nothing was played yet.
+    pub(crate) fn new(worlds: Worlds) -> Self {
         let begin = Instant::now();
-        let summary = Summary { nodes: self.nodes, minutes: self.minutes(), ..Summary::default() };
-        let summary = Mutex::new(summary);
-        let (next, virtual_seconds) = (AtomicU64::new(0), AtomicU64::new(0));
-        let drawn = Mutex::new(begin);
-        let work = || {
-            loop {
-                let nth = next.fetch_add(1, Ordering::Relaxed);
-                if nth >= self.seeds {
-                    return;
-                }
-                let tell = || {
-                    let second = virtual_seconds.fetch_add(1, Ordering::Relaxed) + 1;
-                    let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
-                    if drawn.elapsed() >= REDRAW {
-                        *drawn = Instant::now();
-                        let line = self.line(second, begin.elapsed());
-                        terminal.draw([line.as_str()]);
-                    }
-                };
-                let started = Instant::now();
-                let played = self.play_one(self.first.saturating_add(nth), tell);
-                let took = started.elapsed();
-                let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
-                terminal.message(summary.add(&played, took));
-            }
-        };
+        let summary =
+            Summary { nodes: worlds.nodes, minutes: worlds.minutes(), ..Summary::default() };
+        Self {
+            worlds,
+            begin,
+            summary: Mutex::new(summary),
+            begun: AtomicU64::new(0),
+            virtual_seconds: AtomicU64::new(0),
+            drawn: Mutex::new(begin),
+        }
+    }
+
+    /// Plays all of them, and tells of each when it is over.
+    pub(crate) fn play(&self, terminal: &Terminal) {
         thread::scope(|scope| {
-            for _ in 1..self.jobs {
-                scope.spawn(work);
+            for _ in 1..self.worlds.jobs {
+                scope.spawn(|| self.work(terminal));
             }
-            work();
+            self.work(terminal);
         });
+    }
+
+    fn work(&self, terminal: &Terminal) {
+        loop {
+            let nth = self.begun.fetch_add(1, Ordering::Relaxed);
+            if nth >= self.worlds.seeds {
+                return;
+            }
+            let started = Instant::now();
+            let seed = self.worlds.first.saturating_add(nth);
+            let played = self.worlds.play_one(seed, || self.tell(terminal));
+            let line = lock(&self.summary).add(&played, started.elapsed());
+            terminal.message(line);
+        }
+    }
+
+    /// Another virtual second of a world is over.
+    fn tell(&self, terminal: &Terminal) {
+        let second = self.virtual_seconds.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut drawn = lock(&self.drawn);
+        if drawn.elapsed() >= REDRAW {
+            *drawn = Instant::now();
+            let line = self.worlds.line(second, self.begin.elapsed());
+            terminal.draw([line.as_str()]);
+        }
+    }
+
+    /// What came of the seeds that are over. No other is begun.
+    pub(crate) fn end(&self, terminal: &Terminal) -> Summary {
+        self.begun.store(self.worlds.seeds, Ordering::Relaxed);
         terminal.clear();
-        let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-        summary.wall_s = begin.elapsed().as_secs_f64();
+        let mut summary = std::mem::take(&mut *lock(&self.summary));
+        summary.wall_s = self.begin.elapsed().as_secs_f64();
         summary.broken.sort_by_key(|broken| broken.seed);
         summary
     }
+}
 
+impl Worlds {
     fn minutes(self) -> f64 {
         self.length.as_secs_f64() / 60.0
     }

@@ -123,7 +123,11 @@ fn a_node_is_watched_followed_and_stopped_by_whoever_owns_it() {
         told.try_recv().ok()
     });
     let read: Value = serde_json::from_str(&event).unwrap();
-    assert_eq!(read["event"], "address_banned");
+    assert_eq!(read["type"], "address_banned");
+    assert!(
+        event.starts_with("{\"id\":") && event.contains(",\"type\":\"address_banned\",\"at\":")
+    );
+    assert!(read["age_s"].as_f64().unwrap() < 60.0, "{event}");
     assert!(!event.contains('\u{1b}') && read["reason"] == "\u{1b}[2J", "{event}");
 
     let mut socket =

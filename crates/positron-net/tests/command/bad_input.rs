@@ -99,6 +99,27 @@ fn a_wrong_variable_of_the_environment_is_named() {
 }
 
 #[test]
+fn a_flag_that_would_do_nothing_is_refused_whatever_stands_beside_it() {
+    let fixture = Fixture::new();
+    for (args, words) in [
+        (&["simulate", "--api", "127.0.0.1:0"][..], &["--dashboard"][..]),
+        (&["simulate", "--api", "127.0.0.1:0", "--duration", "1"], &["--api", "--duration"]),
+        (&["simulate", "--api", "127.0.0.1:0", "--messages", "1"], &["--api", "--messages"]),
+        (&["simulate", "--api", "127.0.0.1:0", "--report", "r"], &["--api", "--report"]),
+        (&["simulate", "--scenario", "churn", "--base-port", "9000"], &["--scenario"]),
+        (&["simulate", "--scenario", "churn", "--transport", "udp"], &["--scenario"]),
+        (&["simulate", "--virtual", "--transport", "udp"], &["--transport"]),
+        (&["simulate", "--dashboard", "--report", "r"], &["--report"]),
+        (&["soak", "--real", "--seeds", "3"], &["--seeds"]),
+        (&["generate-config", "--force"], &["FILE"]),
+        (&["start", "--api-in-clear-text"], &["--api-in-clear-text", "add --api"]),
+        (&["join", "127.0.0.1:9", "--api-in-clear-text"], &["add --api"]),
+    ] {
+        fixture.refuses(args, USAGE, words);
+    }
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
     let fixture = Fixture::new();
     let id = "07".repeat(32);
@@ -139,6 +160,11 @@ fn a_port_in_use_leaves_no_data_folder_behind() {
     fixture.refuses(&args, NETWORK, &["in use", &port, "another port"]);
     let args = ["start", "--host", "192.0.2.77", "--port", "0"];
     fixture.refuses(&args, NETWORK, &["192.0.2.77", "no such address"]);
+    for more in [&["start"][..], &["join", "127.0.0.1:9"]] {
+        let at = format!("127.0.0.1:{port}");
+        let args = [more, &["--host", "127.0.0.1", "--port", "0", "--api", &at]].concat();
+        fixture.refuses(&args, NETWORK, &["the API cannot listen", "in use", "another port"]);
+    }
     let args = ["simulate", "--base-port", &port, "--duration", "1"];
     fixture.refuses(&args, NETWORK, &["in use", "another --base-port"]);
 }
@@ -182,8 +208,13 @@ fn a_command_that_only_reads_creates_nothing() {
     fs::create_dir(fixture.path().join("empty")).unwrap();
     fixture.refuses(&["stats", "-d", "empty"], STORAGE, &["no node has been started"]);
     fixture.file("file", "");
-    fixture.refuses(&["status", "-d", "file"], UNREACHABLE, &["file"]);
-    fixture.refuses(&["start", "--port", "0", "-d", "file"], STORAGE, &["file"]);
+    for folder in ["file", "file/below"] {
+        fixture.refuses(&["status", "-d", folder], UNREACHABLE, &["no node is running"]);
+        let words = ["is a file, or below one", "name another"];
+        fixture.refuses(&["start", "--port", "0", "-d", folder], STORAGE, &words);
+        fixture.refuses(&["stats", "-d", folder], STORAGE, &words);
+    }
+    fixture.refuses(&["status", "-d", "file"], UNREACHABLE, &["it is a file, not a folder"]);
     let nowhere = ["start", "--port", "0", "-d", "/proc/x"];
     fixture.refuses(&nowhere, STORAGE, &["could not create the data folder /proc/x"]);
 }

@@ -12,4 +12,5 @@ mod orders;
 mod output;
 mod recordings;
 mod replays;
+mod signals;
 mod surroundings;

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
+    os::unix::net::UnixListener,
     thread,
     time::Duration,
 };
@@ -85,6 +86,40 @@ fn a_folder_has_one_node_and_the_second_says_which_process_it_is() {
     assert!(outcome.stderr.contains(&format!("pid {pid}")), "{}", outcome.stderr);
     let stats = fixture.run(&["stats", "-d", "data", "--json"]).expect(0).json();
     assert_eq!(stats["network_name"], "positron");
+}
+
+#[test]
+fn stats_asks_whoever_listens_in_the_folder_and_reads_the_disk_only_if_nobody_does() {
+    let fixture = Fixture::new();
+    let mut node = start(&fixture, "data", &[]);
+    node.started();
+    let asked = fixture.run(&["stats", "-d", "data", "--json"]).expect(0).json();
+    node.signal("TERM");
+    node.wait(GRACE);
+    let read = fixture.run(&["stats", "-d", "data", "--json"]).expect(0).json();
+    for key in ["schema_version", "network", "network_name", "peers", "messages"] {
+        assert_eq!(asked[key], read[key], "{key}");
+    }
+    // Who listens is believed, whatever the disk says.
+    let listener = UnixListener::bind(fixture.path().join("data/control.sock")).unwrap();
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 4096];
+        let length = stream.read(&mut asked).unwrap();
+        let body = r#"{"error":{"code":"storage","sentence":"the disk sleeps"}}"#;
+        write!(
+            stream,
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        String::from_utf8_lossy(&asked[..length]).into_owned()
+    });
+    let refused = fixture.run(&["stats", "-d", "data"]).expect(7).stderr;
+    assert!(refused.contains("the disk sleeps"), "{refused}");
+    let asked = answering.join().unwrap();
+    assert!(asked.starts_with("GET /v1/database "), "{asked}");
 }
 
 #[test]

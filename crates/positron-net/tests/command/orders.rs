@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::{Fixture, Outcome, Process, SOON, until};
+use crate::fixture::{Fixture, Outcome, Process, SOON, free_port, until};
 
 const USAGE: i32 = 2;
 const UNREACHABLE: i32 = 6;
@@ -95,6 +95,38 @@ fn addresses_are_banned_and_listed_as_they_are_written() {
     told(&fixture, &["unban", "127.0.0.0/8"]).expect(0);
     let bans = told(&fixture, &["bans", "--json"]).expect(0).json();
     assert_eq!(bans, serde_json::json!({ "bans": [] }));
+}
+
+#[test]
+fn a_join_that_failed_goes_on_visibly_until_it_is_forgotten() {
+    let fixture = Fixture::new();
+    let first = start(&fixture, "first", &[]);
+    first.started();
+    let nobody = format!("127.0.0.1:{}", free_port());
+    told(&fixture, &["join", &nobody]).expect(UNREACHABLE);
+    let alone = |wanted: fn(&str) -> bool| {
+        let status = first.status_when(&fixture, "why it is alone", |status| {
+            status["isolation_reason"].as_str().is_some_and(wanted)
+        });
+        (status["isolation_reason"].as_str().unwrap().to_owned(), status["bootstrap"].clone())
+    };
+    // Nobody gave it a bootstrap address, whatever was tried since.
+    let (why, bootstrap) = alone(|why| why.contains("asked to join"));
+    assert!(why.starts_with("no bootstrap address was given"), "{why}");
+    assert_eq!(
+        (&bootstrap[0]["address"], &bootstrap[0]["joined"]),
+        (&nobody.as_str().into(), &true.into())
+    );
+    let status = told(&fixture, &["status"]).expect(0).stdout;
+    assert!(status.contains("`positron-net forget` ends it"), "{status}");
+    assert_eq!(
+        told(&fixture, &["forget", &nobody]).expect(0).stdout,
+        format!("forgotten {nobody}\n")
+    );
+    let (why, bootstrap) = alone(|why| !why.contains("asked to join"));
+    assert!(why.contains("waiting for others") && bootstrap == serde_json::json!([]), "{why}");
+    let again = told(&fixture, &["forget", &nobody]).expect(REFUSED).stderr;
+    assert!(again.contains("is no bootstrap address of this node"), "{again}");
 }
 
 #[test]

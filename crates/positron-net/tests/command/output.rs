@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, finish};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "start",
     "join",
     "simulate",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 18] = [
     "bans",
     "disconnect",
     "reserve",
+    "forget",
     "unreserve",
     "generate-config",
     "bench",

@@ -70,6 +70,33 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// Reads the recording as it grows until this is in it.
+    fn until_recorded(&self, what: &str) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let (host, token) = (&self.address, &self.token);
+        write!(
+            stream,
+            "GET /v1/recording HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
+        .unwrap();
+        let (mut read, mut chunk) = (String::new(), [0; 4096]);
+        while !read.contains(what) {
+            let length = stream.read(&mut chunk).unwrap();
+            assert!(length > 0, "no {what} in {read}");
+            read.push_str(&String::from_utf8_lossy(&chunk[..length]));
+        }
+    }
+
+    /// Ends it by Ctrl-C; its exit code.
+    fn interrupt(&mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        until("it ends", SOON, || self.process.try_wait().unwrap()).code()
+    }
+}
+
 impl Drop for Shown {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -134,7 +161,54 @@ fn a_living_world_is_seen_and_obeys_who_has_the_token() {
     ] {
         done(action, body, code);
     }
-    fixture.refuses(&["simulate", "--dashboard"], 2, &["--virtual"]);
+}
+
+#[test]
+fn a_network_of_real_sockets_is_seen_obeys_and_is_recorded() {
+    let fixture = Fixture::new();
+    let args = "simulate -n 4 --seed 3 --rate 5 --dashboard --record r --json";
+    let mut shown = Shown::by(fixture.command(args.split(' ')));
+    let becomes = |shown: &Shown, what: &str, wanted: (usize, usize)| {
+        until(what, 2 * SOON, || (shown.picture() == wanted).then_some(()));
+    };
+    becomes(&shown, "all are linked", (4, 6));
+    until("each link has a round trip time", SOON, || {
+        let told = shown.get("/v1/topology");
+        let mut edges = told["edges"].as_array().unwrap().iter();
+        edges.all(|edge| edge["rtt_ms"].as_f64() > Some(0.0)).then_some(())
+    });
+    // What cannot be done honestly is not offered, and refused.
+    let told = shown.get("/v1/topology");
+    assert_eq!(told["actions"], json!(["partition", "heal", "kill", "start"]));
+    let (code, told) = shown.act("slow", &json!({ "ms": 300 }));
+    assert_eq!((code.as_str(), &told["error"]["code"]), ("409", &"not_possible".into()));
+    assert!(told["error"]["sentence"].as_str().unwrap().contains("cannot be made slow"), "{told}");
+    let done = |shown: &Shown, action: &str, body: Value| {
+        let (code, answer) = shown.act(action, &body);
+        assert_eq!(code, "200", "{action}: {answer}");
+    };
+    done(&shown, "kill", json!({ "node": 3 }));
+    becomes(&shown, "one is down", (3, 3));
+    // Who is down belongs to its part all the same.
+    done(&shown, "partition", json!({ "part": 0.5 }));
+    becomes(&shown, "two and one are parted", (3, 1));
+    done(&shown, "start", json!({ "node": 3 }));
+    becomes(&shown, "two and two are parted", (4, 2));
+    done(&shown, "heal", json!({}));
+    becomes(&shown, "all are linked again", (4, 6));
+    shown.until_recorded("\"hops\"");
+    assert_eq!(shown.interrupt(), Some(130));
+    let steps = std::fs::read_to_string(fixture.path().join("r")).unwrap();
+    let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let any = |key: &str| steps.iter().any(|step| step[key].is_array());
+    for key in ["hops", "up", "down", "cut", "links"] {
+        assert!(any(key), "no {key} in {steps:?}");
+    }
+    let hops = steps.iter().filter_map(|step| step["hops"].as_array()).flatten();
+    assert!(hops.clone().any(|hop| hop[3].as_f64() > Some(0.0)), "a delay is known");
+    let left: Vec<_> = fixture.contents().into_keys().collect();
+    assert_eq!(left, [fixture.path().join("r")], "nothing else is left");
+    fixture.run(&["replay", "r", "--api", "0.0.0.0:0"]).expect(5);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! What a hostile peer says.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use bytes::Bytes;
 use positron_networking::NodeId;
 use positron_proto::{
     direct::DirectMessage,
     gossip::GossipMessage,
+    handshake::link_public_key,
     id::NetworkId,
-    identity::{Identity, Signature, Signed},
-    limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD},
+    identity::{Identity, Signature, Signed, Verified},
+    limits::{LANES, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_SOFTWARE},
     node::Message,
     peers::PeersMessage,
     rng::Rng,
@@ -18,6 +19,7 @@ use positron_proto::{
         frame::Lane,
         holdings::{Holdings, Ranges},
         message::{AppMessage, Audience},
+        record::PeerRecord,
     },
 };
 
@@ -38,6 +40,8 @@ pub(crate) enum Attack {
     Discoveries,
     /// Says what nobody understands, in as few bytes as may be.
     Tiny,
+    /// Invents lanes, types of messages, and peers with versions and addresses.
+    Inventions,
     /// Says things in the name of others.
     Forgeries,
     /// Tells its neighbour things that it did not sign.
@@ -55,7 +59,7 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Lists,
         Self::Wants,
         Self::Digests,
@@ -63,6 +67,7 @@ impl Attack {
         Self::Receipts,
         Self::Discoveries,
         Self::Tiny,
+        Self::Inventions,
         Self::Forgeries,
         Self::DirectForgeries,
         Self::Repeats,
@@ -81,6 +86,7 @@ impl Attack {
             Self::Receipts => "receipts",
             Self::Discoveries => "discoveries",
             Self::Tiny => "tiny",
+            Self::Inventions => "inventions",
             Self::Forgeries => "forgeries",
             Self::DirectForgeries => "direct-forgeries",
             Self::Repeats => "repeats",
@@ -132,7 +138,11 @@ impl Speaker {
         let (ready, signed) = (Vec::new(), VecDeque::new());
         let mut speaker =
             Self { attack, me, network, to, honest, dice, sequence: 0, ready, said: 0, signed };
-        let variants = if matches!(attack, Attack::Repeats) { 1 } else { 16 };
+        let variants = match attack {
+            Attack::Repeats => 1,
+            Attack::Inventions => 256,
+            _ => 16,
+        };
         speaker.ready = (0..variants).filter_map(|_| speaker.same_again()).collect();
         speaker
     }
@@ -204,6 +214,7 @@ impl Speaker {
             Attack::Receipts => said(GossipMessage::Receipt(self.nonsense())),
             Attack::Discoveries => said(PeersMessage::Discovery(u8::MAX)),
             Attack::Tiny => (Lane::CONTROL, Bytes::from_static(&[0x7F])),
+            Attack::Inventions => self.invention(),
             Attack::Repeats => {
                 let message = self.content(Audience::Everyone, 16);
                 let message = self.me.sign(message, &self.network).claim().clone();
@@ -223,6 +234,25 @@ impl Speaker {
         let (sender, sequence) = (*self.me.public_key(), self.sequence);
         let (timestamp, payload) = (WallTime::default(), vec![0; size].into());
         AppMessage { sender, audience, sequence, timestamp, payload }
+    }
+
+    /// A lane, or a type of message, or a peer.
+    fn invention(&mut self) -> (Lane, Bytes) {
+        let number = self.dice.bytes::<1>()[0];
+        let lane = Lane::from_number(number % LANES).unwrap_or(Lane::CONTROL);
+        let mut text = MARKUP.as_bytes().to_vec();
+        match number % 3 {
+            0 => (lane, text.into()),
+            1 => {
+                text.insert(0, number);
+                (Lane::CONTROL, text.into())
+            }
+            _ => {
+                let who = Identity::from_seed(self.dice.bytes());
+                let peer = invented(&who, number.into(), &self.network);
+                said(PeersMessage::Announcement(vec![peer.claim().clone()]))
+            }
+        }
     }
 
     /// As many ranges of as many senders as a list holds.
@@ -249,6 +279,27 @@ impl Speaker {
         holdings
     }
 }
+
+/// A text that would be more than a text if anybody took it for one of his own.
+pub(crate) const MARKUP: &str = "evil\"} 1 # EOF <script>alert('x')</script> \\n{le=\"+Inf\"}";
+
+/// What somebody says of itself who is not there, and runs what nobody made.
+pub(crate) fn invented(who: &Identity, nth: u16, network: &NetworkId) -> Verified<PeerRecord> {
+    let [high, low] = nth.to_be_bytes();
+    let record = PeerRecord {
+        key: *who.public_key(),
+        sequence: 1,
+        noise_static: link_public_key(who),
+        capabilities: u32::MAX,
+        addresses: vec![SocketAddr::from(([127, high, low, 1], NOBODY)).into()],
+        carriers: Vec::new(),
+        software: format!("{nth}.0 {MARKUP}").chars().take(MAX_SOFTWARE).collect(),
+    };
+    who.sign(record, network)
+}
+
+/// A port that nobody listens at (discard).
+const NOBODY: u16 = 9;
 
 fn said(message: impl Into<Message>) -> (Lane, Bytes) {
     let message = message.into();

@@ -19,6 +19,7 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::LinkId,
     identity::Identity,
+    limits::MAX_SOFTWARE,
     peers::PeersMessage,
     rng::Seed,
     session::{
@@ -32,7 +33,7 @@ use positron_proto::{
     wire::{message::RoomMessage as _, record::PeerRecord},
 };
 
-use crate::attack::{Attack, Speaker};
+use crate::attack::{Attack, MARKUP, Speaker};
 
 /// Bytes in a microsecond that it tries to say: more than any node may say for long, and
 /// little enough that sealing them leaves the machine to the nodes.
@@ -321,7 +322,7 @@ impl Mind {
             capabilities: 0,
             addresses: Vec::new(),
             carriers: Vec::new(),
-            software: "hostile".into(),
+            software: MARKUP.chars().take(MAX_SOFTWARE).collect(),
         };
         let record = self.me.sign(record, &SessionConfig::default().network).claim().clone();
         let (observed, peers) = (self.target.into(), Vec::new());

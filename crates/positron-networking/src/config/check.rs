@@ -6,6 +6,7 @@ use std::{
 };
 
 use positron_proto::{
+    dht::{DhtConfig, Serve},
     gossip::GossipConfig,
     limits::{
         LEAST_BANDWIDTH, MAX_BOOTSTRAP, MAX_CONFIGURED_ADDRESS_BANS, MAX_EXTERNAL_ADDRESSES,
@@ -117,6 +118,7 @@ impl<'a> Checked<'a> {
                 cache_size: config.message_cache_size,
             },
             trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
+            dht: DhtConfig { serve: if config.dht_serve { Serve::Auto } else { Serve::Never } },
             trust: TrustConfig {
                 initial_score: config.initial_trust_score,
                 min_threshold: config.min_trust_threshold,

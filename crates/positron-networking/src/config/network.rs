@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use positron_proto::{id::NetworkId, node, peers};
+use positron_proto::{dht::Serve, id::NetworkId, node, peers};
 use serde::{Deserialize, Serialize};
 
 use super::{external::to_dial, log_format::LogFormat, transport::TransportPolicy};
@@ -119,6 +119,9 @@ pub struct NetworkConfig {
     /// What an invalid one takes away.
     pub trust_penalty_invalid: f64,
 
+    /// Whether this node, when strangers reach it, answers questions of the hash table and keeps
+    /// records for others; without it, it only asks.
+    pub dht_serve: bool,
     /// Whether the sender of a message may hear when it came to this node
     /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
     /// declined, and passes on what others answer.
@@ -142,7 +145,7 @@ pub struct NetworkConfig {
 /// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
-        let node::NodeConfig { network: _, session, peers, gossip, trust, trace } =
+        let node::NodeConfig { network: _, session, peers, gossip, trust, trace, dht } =
             node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
@@ -186,6 +189,7 @@ impl Default for NetworkConfig {
             trust_decay_interval: trust.decay_interval.as_secs_f64(),
             trust_boost_message: trust.boost_message,
             trust_penalty_invalid: trust.penalty_invalid,
+            dht_serve: dht.serve != Serve::Never,
             trace_answer: trace.answer,
             trace_name: trace.name,
             node_id: None,

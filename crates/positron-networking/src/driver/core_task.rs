@@ -38,6 +38,7 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
     },
     orders::Orders,
+    standing::peer_detail,
     stats::{ApplicationStats, Unsent, bans, known_nodes, trusted},
 };
 
@@ -248,6 +249,9 @@ impl CoreTask {
     /// Handles the datagrams of one wake-up, as far as their signatures can be checked.
     fn take_packets(&mut self) {
         self.packets.iter_mut().for_each(Packets::begin);
+        for to in self.packets.as_ref().map(Packets::take_no_way).unwrap_or_default() {
+            self.handle(Input::NoWay { to });
+        }
         self.source = Source::Datagrams;
         while let Some(some) = self.packets.as_mut().and_then(Packets::next) {
             let before = self.checks.len();
@@ -331,6 +335,9 @@ impl CoreTask {
             }
             Order::Trace { message, reply } => {
                 let _ = reply.send(self.core.trace(self.clock.now(), &message));
+            }
+            Order::PeerDetail { peer, reply } => {
+                let _ = reply.send(peer_detail(&self.core, self.clock.now(), peer));
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

@@ -5,11 +5,12 @@
 
 use std::{
     array,
+    collections::BTreeSet,
     io::{self, ErrorKind, IoSliceMut},
     net::{IpAddr, SocketAddr},
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -20,7 +21,7 @@ use socket2::{Protocol, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
 use super::{complaint::Complaint, dual_stack};
-use crate::limits::{DATAGRAM_SLOT, DATAGRAM_SLOTS, SOCKET_BUFFER};
+use crate::limits::{DATAGRAM_SLOT, DATAGRAM_SLOTS, MAX_NO_WAY, SOCKET_BUFFER};
 
 /// The socket.
 #[derive(Debug)]
@@ -29,6 +30,14 @@ pub(crate) struct DatagramSocket {
     state: UdpSocketState,
     is_ipv6: bool,
     unsent: Unsent,
+    no_way: NoWay,
+}
+
+/// Addresses to which the kernel said that there is no way, and nobody has asked since.
+#[derive(Debug, Default)]
+struct NoWay {
+    is_any: AtomicBool,
+    addresses: Mutex<BTreeSet<SocketAddr>>,
 }
 
 /// How far a batch got.
@@ -65,7 +74,16 @@ impl DatagramSocket {
         let io = UdpSocket::from_std(socket.into())?;
         let bound = io.local_addr()?;
         let state = UdpSocketState::new((&io).into())?;
-        Ok((Self { io, state, is_ipv6: bound.is_ipv6(), unsent: Unsent::new() }, bound))
+        Ok((
+            Self {
+                io,
+                state,
+                is_ipv6: bound.is_ipv6(),
+                unsent: Unsent::new(),
+                no_way: NoWay::default(),
+            },
+            bound,
+        ))
     }
 
     /// Datagrams that one batch may have now: 1 where the kernel takes no more.
@@ -98,6 +116,9 @@ impl DatagramSocket {
                 Err(_) if segments > self.max_segments() => {}
                 Err(error) => {
                     self.unsent.note(to, size.min(end - at), &error);
+                    if leads_nowhere(&error) {
+                        self.no_way.note(to);
+                    }
                     at = end;
                 }
             }
@@ -139,6 +160,21 @@ impl DatagramSocket {
     pub(crate) fn unsent(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (load(&self.unsent.too_large), load(&self.unsent.others))
+    }
+
+    /// Whether [`take_no_way`](Self::take_no_way) has something to tell.
+    pub(crate) fn has_no_way(&self) -> bool {
+        self.no_way.is_any.load(Ordering::Relaxed)
+    }
+
+    /// To where the kernel said since the last call that there is no way, or that this socket
+    /// cannot send there.
+    pub(crate) fn take_no_way(&self) -> BTreeSet<SocketAddr> {
+        // Nearly always: no lock for each batch.
+        if !self.no_way.is_any.swap(false, Ordering::Relaxed) {
+            return BTreeSet::new();
+        }
+        std::mem::take(&mut *self.no_way.lock())
     }
 
     /// An IPv6 socket reaches IPv4 by mapped addresses (RFC 3493, 3.7).
@@ -188,6 +224,21 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => (ip, address.port()).into(),
         IpAddr::V6(_) => address,
+    }
+}
+
+impl NoWay {
+    /// One of which there is no room to tell runs to its timeout.
+    fn note(&self, to: SocketAddr) {
+        let mut addresses = self.lock();
+        if addresses.len() < MAX_NO_WAY {
+            addresses.insert(to);
+            self.is_any.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
 use crate::{
-    LostPeer, RecentDial, TrustedPeer,
+    LostPeer, PeerDetail, RecentDial, TrustedPeer,
     stats::{Ban, KnownNode},
 };
 
@@ -101,6 +101,13 @@ pub(crate) enum Order {
         message: MessageId,
         /// Whom to tell.
         reply: oneshot::Sender<Option<MessageTrace>>,
+    },
+    /// What there is to say of one peer.
+    PeerDetail {
+        /// Of which.
+        peer: NodeId,
+        /// Whom to tell.
+        reply: oneshot::Sender<PeerDetail>,
     },
     /// Who is trusted.
     Trusted {

@@ -6,7 +6,7 @@
 //! takes no more stops the core from sealing more, and signatures that wait stop the reading, which
 //! the other end's congestion control notices.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use positron_proto::node::NodeCore;
 use tokio::time::{Instant, sleep_until};
@@ -67,9 +67,15 @@ impl Packets {
         }
     }
 
-    /// Waits until there is something to read that may be read, or to send that can be sent.
+    /// To where the kernel said that there is no way, since the last call.
+    pub(super) fn take_no_way(&self) -> BTreeSet<SocketAddr> {
+        self.socket.take_no_way()
+    }
+
+    /// Waits until there is something to read that may be read, or to send that can be sent, or to
+    /// tell of what was sent.
     pub(super) async fn ready(&self) {
-        if self.unfinished || (self.may_read() && self.has_more()) {
+        if self.unfinished || self.socket.has_no_way() || (self.may_read() && self.has_more()) {
             return;
         }
         let until_later = async {

@@ -17,7 +17,7 @@ use positron_proto::{
 };
 
 use super::{Arrivals, CoreInput, Source};
-use crate::limits::CHECKS_PER_BATCH;
+use crate::limits::{BATCH_BYTES, CHECKS_PER_BATCH};
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl VerifyPool {
             .wait_while(self.lock(), |waiting| waiting.count == 0)
             .unwrap_or_else(PoisonError::into_inner);
         let share = waiting.count.div_ceil(self.threads).min(CHECKS_PER_BATCH);
-        (0..share).map_while(|_| waiting.pop()).collect()
+        waiting.take_batch(share)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -149,6 +149,17 @@ impl Waiting {
         let brought = self.turns.queue((node, check.from));
         brought.queue(*check.job.signer()).push_back((check, arrivals.clone()));
         self.count += 1;
+    }
+
+    /// The next ones, at most so many, and no more after [`BATCH_BYTES`].
+    fn take_batch(&mut self, most: usize) -> Vec<(Check, Arrivals)> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < most && bytes < BATCH_BYTES {
+            let Some(next) = self.pop() else { break };
+            bytes += next.0.job.bytes();
+            batch.push(next);
+        }
+        batch
     }
 
     fn pop(&mut self) -> Option<(Check, Arrivals)> {
@@ -208,18 +219,36 @@ mod tests {
 
     /// Brought by one, signed by the other.
     fn check(id: u64, from: u8, signer: u8) -> Check {
+        said(id, from, signer, 4)
+    }
+
+    fn said(id: u64, from: u8, signer: u8, bytes: usize) -> Check {
         let me = Identity::from_seed([signer; 32]);
         let message = AppMessage {
             sender: *me.public_key(),
             audience: Audience::Everyone,
             sequence: id,
             timestamp: WallTime::default(),
-            payload: "news".into(),
+            payload: vec![0; bytes].into(),
         };
         let network = NetworkId::from_name("test");
         let claim: Signed<AppMessage> = me.sign(message, &network).claim().clone();
         let from = NodeId::from_bytes([from; 32]);
         Check { id: CheckId(id), job: claim.job(&network), from, source: Source::Datagrams }
+    }
+
+    #[test]
+    fn what_takes_long_to_hash_is_no_batch_with_what_does_not() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let node = NodeId::from_bytes([100; 32]);
+        let mut waiting = Waiting::default();
+        (0..4).for_each(|id| waiting.push(node, said(id, 1, 1, 1 << 20), &arrivals));
+        (4..100).for_each(|id| waiting.push(node, check(id, 2, 2), &arrivals));
+        let ids = |batch: Vec<(Check, Arrivals)>| {
+            batch.iter().map(|(check, _)| check.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(waiting.take_batch(CHECKS_PER_BATCH)), [0]);
+        assert_eq!(ids(waiting.take_batch(CHECKS_PER_BATCH)), [4, 1]);
     }
 
     fn drain(waiting: &mut Waiting) -> Vec<u64> {

@@ -15,7 +15,8 @@ use std::{
 };
 
 use positron_proto::{
-    datagram::contract::Closed, handshake::Expect, id::NodeId, time::Now, wire::frame::CloseReason,
+    datagram::contract::Closed, handshake::Expect, id::NodeId, shown::seconds, time::Now,
+    wire::frame::CloseReason,
 };
 use tokio::sync::Notify;
 
@@ -250,7 +251,7 @@ impl<M: ProtocolMachine> Shared<M> {
         TransportStats {
             node_id: self.me,
             address: self.address,
-            uptime_s: self.clock.uptime().as_secs_f64(),
+            uptime_s: seconds(self.clock.uptime()),
             half_open,
             unsent,
             discarded: self.discarded.load(Ordering::Relaxed),

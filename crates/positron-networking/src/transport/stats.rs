@@ -7,6 +7,7 @@ use positron_proto::{
     handshake::Direction,
     id::NodeId,
     session::sessions::SessionView,
+    shown::{millis, seconds},
     time::Now,
 };
 use serde::Serialize;
@@ -86,18 +87,17 @@ pub struct ProtocolStats<C> {
 
 impl ConnectionStats {
     pub(super) fn of_view(view: &ConnectionView, now: Now) -> Self {
-        let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
         Self {
             node_id: view.remote.map(|remote| remote.id),
             address: view.remote.map(|remote| remote.addr),
             direction: view.remote.map(|remote| remote.direction),
             state: view.state,
-            age_s: now.mono.since(view.since).as_secs_f64(),
-            rtt_ms: view.rtt.map(milliseconds),
+            age_s: seconds(now.mono.since(view.since)),
+            rtt_ms: view.rtt.map(millis),
             queued_bytes: view.queued_bytes,
             untaken_bytes: view.unreleased_bytes,
             path: Some(PathStats {
-                least_rtt_ms: view.least_rtt.map(milliseconds),
+                least_rtt_ms: view.least_rtt.map(millis),
                 congestion_window: view.congestion_window,
                 in_flight: view.in_flight,
                 send_window: view.send_window,
@@ -114,8 +114,8 @@ impl ConnectionStats {
             address: Some(view.peer.addr),
             direction: Some(view.peer.direction),
             state: ConnectionState::Established,
-            age_s: now.mono.since(view.since).as_secs_f64(),
-            rtt_ms: view.rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            age_s: seconds(now.mono.since(view.since)),
+            rtt_ms: view.rtt.map(millis),
             queued_bytes: view.queued_bytes,
             untaken_bytes,
             path: None,

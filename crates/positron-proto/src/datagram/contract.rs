@@ -214,6 +214,9 @@ pub enum Closed {
     /// Nobody answered our SYN.
     #[error("no answer from this address")]
     NoAnswer,
+    /// The operating system has no way to that address from here.
+    #[error("there is no way to this address from here")]
+    NoWay,
     /// The other end fell silent.
     #[error("the other node fell silent")]
     Silent,

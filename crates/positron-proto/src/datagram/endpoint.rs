@@ -11,12 +11,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    client_handshake::ClientHandshake,
+    client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
-        AnswerTooLong, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
-        EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent, QueryId,
-        QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
+        AnswerTooLong, Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig,
+        EndpointCounters, EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent,
+        QueryId, QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
     },
     demux::Demux,
     half_open::HalfOpenTable,
@@ -36,7 +36,7 @@ use crate::{
     identity::Identity,
     limits::MAX_DATAGRAM_DIALS,
     rng::Rng,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{body::Body, frame::CloseReason},
 };
 
@@ -410,6 +410,18 @@ impl Endpoint {
         self.query_events.pop_front()
     }
 
+    /// The operating system of this machine has no way to an address: a handshake of ours with who
+    /// is there ends, if nobody has answered. A connection goes on: a way that is lost may be found
+    /// again.
+    pub fn handle_no_way(&mut self, now: Now, to: SocketAddr) {
+        let is_there = |dial: &ClientHandshake| dial.to() == to && !dial.is_agreed();
+        let dials = self.dials.iter().filter(|(_, dial)| is_there(dial));
+        let over: Vec<ConnectionId> = dials.map(|(id, _)| *id).collect();
+        for id in over {
+            self.progress(now.mono, id, HandshakeProgress::Over(Closed::NoWay));
+        }
+    }
+
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<EndpointEvent> {
         loop {
@@ -487,6 +499,12 @@ impl Endpoint {
     /// When a packet of the other end of a connection opened last, while it exists.
     pub fn heard(&self, connection: ConnectionId) -> Option<Instant> {
         self.demux.get(connection)?.heard()
+    }
+
+    /// The least round trip of a connection of late, while it exists: what its path takes without
+    /// queues and losses.
+    pub fn least_rtt(&self, connection: ConnectionId) -> Option<Duration> {
+        self.demux.get(connection)?.least_rtt()
     }
 
     /// What the sealed packets of a connection took on the wire, while it exists.

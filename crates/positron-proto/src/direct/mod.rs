@@ -12,7 +12,7 @@ mod inbox;
 mod message;
 mod outbox;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use counters::DirectCounters;
 pub use direct::Direct;

@@ -275,3 +275,15 @@ fn another_signer_another_audience_and_a_forgery_are_misbehavior() {
     let heard = receive(&mut receiver, mallory.node_id(), good);
     assert!(matches!(&heard[..], [DirectEffect::Deliver(_)]), "a forgery takes no number away");
 }
+
+/// How a message ends that waits for a link, and one that the other end took and did not
+/// acknowledge.
+pub(crate) fn undelivered() -> Vec<Undelivered> {
+    let ends = [false, true].map(|is_linked| {
+        let mut sender = Sender::new();
+        sender.send(1, is_linked).unwrap();
+        sender.wake(DIRECT_TIMEOUT);
+        sender.completed().remove(0).1.unwrap_err()
+    });
+    ends.into()
+}

@@ -25,7 +25,7 @@ use crate::{
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
     standings::TrustTable,
-    time::{Duration, Instant, Now},
+    time::{Duration, Instant, Now, earliest},
     wire::{
         holdings::{Holdings, Ranges},
         message::AppMessage,
@@ -358,7 +358,7 @@ impl Gossip {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wake = self.deadlines.next().map(|(at, _)| at);
-        [wake, self.wanted.next_due(), self.store.next_expiry()].into_iter().flatten().min()
+        earliest([wake, self.wanted.next_due(), self.store.next_expiry()])
     }
 
     /// What happened so far.

@@ -37,7 +37,7 @@ mod reach;
 mod receipts;
 mod telling;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{GossipConfig, GossipSnapshot};
 pub use counters::{GossipCounters, GossipLevels};

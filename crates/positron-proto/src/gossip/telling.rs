@@ -6,11 +6,14 @@ use super::{GossipEffect, message_key::MessageKey};
 use crate::{
     id::{MessageId, NodeId},
     journey::{CameFrom, DropReason, Dropped, JourneyStep, Nth, Origin},
+    metric::WATCHED,
 };
 
 /// Something happened to a broadcast that was taken.
 pub(super) fn trace(nth: Nth, step: JourneyStep, out: &mut VecDeque<GossipEffect>) {
-    out.push_back(GossipEffect::Traced { nth, step });
+    if WATCHED {
+        out.push_back(GossipEffect::Traced { nth, step });
+    }
 }
 
 pub(super) fn trace_taken(
@@ -32,5 +35,7 @@ pub(super) fn trace_dropped(
     out: &mut VecDeque<GossipEffect>,
 ) {
     let MessageKey { sender, sequence } = item;
-    out.push_back(GossipEffect::Dropped(Dropped { sender, sequence, id, from, why }));
+    if WATCHED {
+        out.push_back(GossipEffect::Dropped(Dropped { sender, sequence, id, from, why }));
+    }
 }

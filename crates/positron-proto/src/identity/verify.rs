@@ -49,6 +49,11 @@ impl SignatureJob {
         sha256(&[self.key.as_bytes(), self.signature.as_bytes(), &self.message])
     }
 
+    /// Bytes that were signed.
+    pub fn bytes(&self) -> usize {
+        self.message.len()
+    }
+
     /// Checks the signature.
     pub fn run(&self) -> Verdict {
         self.verdict(is_signed(self.parts()))

@@ -2,6 +2,8 @@
 
 use core::{ops::Add, time::Duration};
 
+use super::WATCHED;
+
 /// How long things took: how many took up to 1 ms, up to 2 ms, and so on to 33 s, how many longer,
 /// and how long all of them together.
 ///
@@ -31,6 +33,9 @@ impl Histogram {
 
     /// Something took so long.
     pub fn note(&mut self, took: Duration) {
+        if !WATCHED {
+            return;
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         // The bound of bucket n is 1,000 µs * 2^n, and it is in its bucket.
         let above = micros.saturating_sub(1) / 1_000;

@@ -4,6 +4,8 @@ use core::{fmt, marker::PhantomData, ops::Add};
 
 use serde::{Serialize, Serializer};
 
+use super::WATCHED;
+
 /// A label: its name, and every word that it can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelKey {
@@ -104,6 +106,9 @@ pub struct Family<L, const N: usize> {
 impl<L: LabelSet, const N: usize> Family<L, N> {
     /// So much more of this.
     pub fn add(&mut self, labels: L, much: u64) {
+        if !WATCHED {
+            return;
+        }
         if let Some(cell) = self.cells.get_mut(labels.place()) {
             *cell += much;
         }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
+    dht::{DhtRefused, NameHash, NewRecord, Place, ReadMode, RecordKind},
     id::{MessageId, NodeId},
     limits::{
         MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
@@ -77,10 +78,37 @@ pub enum Command {
         /// Which.
         message: MessageId,
     },
+    /// Do something with the hash table. Completes with `Table`.
+    Table(TableOrder),
     /// Treat a peer so from now on. Completes at once with `Noted`.
     Peer(PeerOrder),
     /// Tell every peer goodbye. Completes with `Stopped`; afterwards everything is refused.
     Stop,
+}
+
+/// What the application wants of the hash table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableOrder {
+    /// Publish a record, and renew it for as long as this node runs.
+    Store(NewRecord),
+    /// Look for records.
+    Read {
+        /// Under which key.
+        key: Place,
+        /// Of whom: of all publishers, if nobody is named.
+        publisher: Option<NodeId>,
+        /// How sure it is to be.
+        mode: ReadMode,
+    },
+    /// Take back what this node published.
+    Delete {
+        /// Of which kind.
+        kind: RecordKind,
+        /// Under which name.
+        name: NameHash,
+    },
+    /// Look for the nodes nearest to a place.
+    Find(Place),
 }
 
 /// How the application wants a peer to be treated.
@@ -135,6 +163,14 @@ pub enum PeerOrder {
     Unreserve {
         /// Whom.
         peer: NodeId,
+    },
+    /// Dial this bootstrap address no more, whether the configuration or [`Peers::join`] gave it. A
+    /// session with who is there goes on. The configuration gives it again at the next start.
+    ///
+    /// [`Peers::join`]: crate::peers::Peers::join
+    Forget {
+        /// As it was given.
+        address: Arc<str>,
     },
     /// Lower its score by one plain penalty: it did wrong by the application's own rules.
     Report {
@@ -193,6 +229,9 @@ pub enum Refused {
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]
     TooManyAddresses,
+    /// No bootstrap address to forget.
+    #[error("{0} is no bootstrap address of this node")]
+    UnknownAddress(Arc<str>),
     /// Too many broadcasts wait for a disk that takes nothing for now, and why.
     #[error("{MAX_PENDING_BROADCASTS} broadcasts wait for storage already: {0}")]
     StorageWaits(String),
@@ -208,6 +247,9 @@ pub enum Refused {
     /// The message cannot be traced.
     #[error(transparent)]
     Trace(#[from] AskTraceError),
+    /// The hash table does not do it.
+    #[error(transparent)]
+    Table(#[from] DhtRefused),
     /// Storage failed earlier, and why.
     #[error("storage failed: {0}")]
     StorageFailed(String),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
-    delivery_log::DeliveryLog, persistence::Awaited, tracing::Tracing,
+    delivery_log::DeliveryLog, hash_table::HashTable, persistence::Awaited, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -40,6 +40,7 @@ impl Commands<'_> {
                 Tracing(self.0).ask(now, message)?;
                 self.noted()
             }
+            Command::Table(order) => HashTable(self.0).carry_out(now, order)?,
             Command::Peer(order) => self.obey(now, order)?,
             Command::Stop => self.stop(now),
         })

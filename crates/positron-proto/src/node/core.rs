@@ -7,8 +7,10 @@ use super::{
     NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
     Wake,
     change::reserve,
+    check_pace::CheckPace,
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
+    hash_table::TableCarrier,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -16,11 +18,12 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
-    view::{NodeView, PeerView},
+    view::{NodeView, PeerBounds, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
 use crate::{
     datagram::contract::Transmit,
+    dht::Dht,
     direct::{self, Direct},
     gossip::Gossip,
     id::{MessageId, NetworkId, NodeId, Ticket},
@@ -68,7 +71,10 @@ pub struct NodeCore {
     pub(super) trust: Trust,
     pub(super) successions: Successions,
     pub(super) traces: Traces,
+    pub(super) dht: Dht,
+    pub(super) table: TableCarrier,
     pub(super) pending: PendingVerification,
+    pub(super) pace: CheckPace<Effect>,
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     pub(super) held: HeldLinks,
@@ -98,8 +104,10 @@ impl NodeCore {
     ) -> Self {
         let (me, id, network) = (Arc::clone(&identity), identity.node_id(), config.network);
         let (session_dice, peers_dice) = (seed.stream("session"), seed.stream("peers"));
+        let table = TableCarrier::new(&config, now);
         let (configured, mut queues) = (config.peers.reserved.clone(), RoomQueues::default());
         let mut trust = Trust::new(config.trust, snapshot.standings, now)
+            .with_trail(snapshot.trust_events)
             .with_address_bans(snapshot.address_bans, now);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
@@ -115,7 +123,10 @@ impl NodeCore {
             trust,
             successions: Successions::new(id, snapshot.successions),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
+            dht: Dht::new(config.dht, Arc::clone(&me), network, seed.stream("dht"), now),
+            table,
             pending: PendingVerification::default(),
+            pace: CheckPace::default(),
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
@@ -168,6 +179,9 @@ impl NodeCore {
             }
             Input::LinkDown { link, reason } => {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
+            }
+            Input::NoWay { to } => {
+                self.sessions.handle_no_way(now, to, &mut self.queues.session);
             }
             Input::Resolved { name, outcome } => {
                 if outcome.is_err() {
@@ -231,6 +245,18 @@ impl NodeCore {
         self.traces.trace(now, message)
     }
 
+    /// How near `peer` is to each of its bounds; nothing, if it is not linked.
+    pub fn bounds_of(&self, now: Now, peer: &NodeId) -> Option<PeerBounds> {
+        let (requests, request_bytes) = self.requests.served_for(peer);
+        Some(PeerBounds {
+            session: self.sessions.bounds_of(peer)?,
+            work: self.work.level(now.mono, peer),
+            requests,
+            request_bytes,
+            streams: self.substreams.level_with(peer),
+        })
+    }
+
     /// The next thing to be done outside; call until `None`.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -249,7 +275,7 @@ impl NodeCore {
 
     /// When the node wants [`Input::Timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        [
+        let rooms = [
             (self.sessions.poll_timeout(), Wake::Session),
             (self.peers.poll_timeout(), Wake::Peers),
             (self.gossip.poll_timeout(), Wake::Gossip),
@@ -258,14 +284,21 @@ impl NodeCore {
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
             (self.traces.poll_timeout(), Wake::Trace),
+            (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
+            (self.pace.poll_timeout(), Wake::Checks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
             (self.unclogged_at, Wake::Publisher),
-        ]
-        .into_iter()
-        .filter_map(|(at, why)| Some((at?, why)))
-        .min()
+        ];
+        let mut first = None;
+        for (at, why) in rooms {
+            // Of two at one time the first of them, in the order of `Wake`.
+            if let Some(at) = at.filter(|at| first.is_none_or(|(first, _)| *at < first)) {
+                first = Some((at, why));
+            }
+        }
+        first
     }
 
     /// Who this is.
@@ -351,6 +384,7 @@ impl NodeCore {
                 substream: self.substreams.counters(),
                 succession: self.successions.counters(),
                 trace: self.traces.counters(),
+                dht: self.dht.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
                     deliveries_evicted: self.deliveries.evicted(),
@@ -372,6 +406,7 @@ impl NodeCore {
             succession: self.successions.levels(),
             trust: self.trust.levels(),
             trace: self.traces.levels(),
+            dht: self.dht.levels(),
             node: NodeLevels { checks: self.pending.level() },
             store: self.persistence.levels(),
         }
@@ -410,10 +445,12 @@ impl NodeCore {
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
         self.traces.handle_timeout(now, &mut self.queues.trace);
+        self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);
             self.read_on(now, due);
         }
+        self.effects.extend(core::iter::from_fn(|| self.pace.pop_due(now.mono)));
         self.persistence.handle_timeout(now.mono, &mut self.effects);
         if due(self.publisher.poll_timeout()) {
             self.publisher.handle_timeout(now.mono);

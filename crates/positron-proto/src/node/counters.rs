@@ -17,9 +17,13 @@ counters! {
     signatures_invalid: Counter Count "Signatures that proved false."
         high "See `positron-net bans`: whoever brings false signatures is banned by itself; many \
             peers at once mean an attack or a broken release.";
+    table_answers_lost: Counter Count "Answers of the hash table that could not be sent.";
     verifications_dropped: Counter Count "Claims dropped because too many waited for their check."
         high "The processor does not keep up with signatures: give the node more cores, or fewer \
             peers.";
+    checks_paced: Counter Count "Claims that waited so that those of others were checked at once."
+        high "A peer brings more than all others together, and the processor is busy: nobody else \
+            notices; see `positron-net peers` for who.";
     malformed: Counter Count "Message bodies that do not read as their type."
         high "A peer of another version, or a hostile one: compare the versions of your nodes.";
     unknown_types: Counter Count "Messages of a type that this version does not know."

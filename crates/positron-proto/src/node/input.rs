@@ -60,6 +60,12 @@ pub enum Input {
         /// Why.
         reason: LinkDown,
     },
+    /// The operating system has no way for datagrams to this address from here: a dial that waits
+    /// for an answer from there waits in vain.
+    NoWay {
+        /// As it was to be sent to.
+        to: SocketAddr,
+    },
     /// Answers [`super::Effect::Resolve`].
     Resolved {
         /// The `host:port` of the question.

@@ -11,13 +11,16 @@
 //! messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and
 //! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
-//! that wait for their signature to be checked), `identity_use.rs` (keys that are used in two
-//! places), `recognition.rs` (what others know of our numbers), `inheritance.rs` (keys that give
-//! way to others), `endings.rs` (who was here, what came of dials), [`reasons`] (what becomes of
-//! each room's own words for why) and [`readiness`] (whether the node can do its work).
+//! that wait for their signature to be checked), `check_pace.rs` (whose claims wait for those of
+//! others), `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others
+//! know of our numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what carries
+//! the questions of the hash table), `endings.rs` (who was
+//! here, what came of dials), [`reasons`] (what becomes of each room's own words for why) and
+//! [`readiness`] (whether the node can do its work).
 
 mod backlog;
 pub mod change;
+mod check_pace;
 pub mod command;
 mod commands;
 pub mod core;
@@ -27,6 +30,7 @@ pub mod effect;
 mod end_label;
 mod endings;
 pub mod event;
+mod hash_table;
 mod held_links;
 mod identity_use;
 mod inheritance;
@@ -50,7 +54,7 @@ pub mod view;
 mod work_budget;
 
 pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};
-pub use command::{Command, PeerOrder, Refused};
+pub use command::{Command, PeerOrder, Refused, TableOrder};
 pub use core::NodeCore;
 pub use counters::{NodeCounters, NodeLevels, StoreLevels};
 pub use delivery_log::{HandedOver, SubscriptionView, Unacknowledged};
@@ -61,6 +65,6 @@ pub use event::{Event, Outcome};
 pub use input::Input;
 pub use room_name::RoomName;
 pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
-pub use view::NodeView;
+pub use view::{NodeView, PeerBounds};
 
 use rooms::RoomQueues;

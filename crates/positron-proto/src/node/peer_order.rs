@@ -54,6 +54,10 @@ impl PeerOrder {
                 refuse(!is_spared, Refused::IsBanned(peer))?;
                 peers.reserve(now, Reservation { peer, at }, &mut queues.peers);
             }
+            Self::Forget { address } => {
+                let is_forgotten = peers.forget(&address);
+                refuse(!is_forgotten, Refused::UnknownAddress(address))?;
+            }
             Self::Unreserve { peer } => {
                 trust.spare_no_more(&peer);
                 peers.unreserve(&peer, trust.standings(), &mut queues.peers);
@@ -65,7 +69,7 @@ impl PeerOrder {
     /// The same, about who has the place of a key that gave way to others.
     pub(super) fn for_current(mut self, standings: &TrustTable) -> Self {
         match &mut self {
-            Self::BanAddress { .. } | Self::UnbanAddress { .. } => {}
+            Self::BanAddress { .. } | Self::UnbanAddress { .. } | Self::Forget { .. } => {}
             Self::Ban { peer, .. }
             | Self::Unban { peer }
             | Self::Disconnect { peer }
@@ -79,7 +83,7 @@ impl PeerOrder {
     /// Whom it concerns, if it is one node.
     pub(super) const fn peer(&self) -> Option<NodeId> {
         match self {
-            Self::BanAddress { .. } | Self::UnbanAddress { .. } => None,
+            Self::BanAddress { .. } | Self::UnbanAddress { .. } | Self::Forget { .. } => None,
             Self::Ban { peer, .. }
             | Self::Unban { peer }
             | Self::Disconnect { peer }

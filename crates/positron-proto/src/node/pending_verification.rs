@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::CheckId;
 use crate::{
+    dht::{DhtRecord, Wanted},
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
     limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
@@ -30,6 +31,15 @@ pub(super) enum Claim {
     Acceptance(Signed<Acceptance>),
     /// What the old key of a succession signed.
     Succession(Signed<Succession>),
+    /// A record of the hash table.
+    Stored {
+        /// What is claimed.
+        claim: Signed<DhtRecord>,
+        /// Seconds that are left of its life.
+        remaining: u32,
+        /// What it is for.
+        wanted: Wanted,
+    },
     /// That the sender of a message wants to know its way.
     Trace {
         /// How far the question is still to be passed on.
@@ -119,6 +129,12 @@ impl PendingVerification {
         })
     }
 
+    /// Who brought a claim that waits, who is to have signed it, and since when it waits.
+    pub(super) fn asked(&self, check: CheckId) -> Option<(NodeId, NodeId, Instant)> {
+        let Waiting { since, from, claim, .. } = self.waiting.get(&check)?;
+        Some((*from, claim.signer().unwrap_or(*from), *since))
+    }
+
     /// A verdict came back. Returns the claims that may go on now, in order; an unknown check is
     /// none.
     pub(super) fn decide(
@@ -180,10 +196,19 @@ impl PendingVerification {
 }
 
 impl Claim {
-    fn bytes(&self) -> usize {
+    /// Who is to have signed the message, if it is one of an application.
+    pub(super) fn signer(&self) -> Option<NodeId> {
+        match self {
+            Self::Gossip(_, claim) | Self::Direct(claim) => Some(claim.content().sender.node_id()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Gossip(_, claim) | Self::Direct(claim) => 256 + claim.content().payload.len(),
             Self::Record(_) | Self::Acceptance(_) | Self::Succession(_) | Self::Trace { .. } => 512,
+            Self::Stored { claim, .. } => claim.encoded_len() + 128,
         }
     }
 
@@ -194,6 +219,7 @@ impl Claim {
             Self::Acceptance(claim) => claim.job(network),
             Self::Succession(claim) => claim.job(network),
             Self::Trace { order, .. } => order.job(network),
+            Self::Stored { claim, .. } => claim.job(network),
         }
     }
 }

@@ -213,10 +213,12 @@ impl Refused {
             | Self::IsReserved(_)
             | Self::NotConnected(_)
             | Self::TooManyAddresses
+            | Self::UnknownAddress(_)
             | Self::SubscriptionName(_)
             | Self::TooManySubscriptions
             | Self::NoSubscription(_)
-            | Self::Trace(_) => return None,
+            | Self::Trace(_)
+            | Self::Table(_) => return None,
         })
     }
 }
@@ -235,6 +237,7 @@ impl Outcome {
             | Self::StreamOpened(_)
             | Self::Joining
             | Self::Noted
+            | Self::Table(_)
             | Self::Stopped => None,
         }
     }
@@ -247,18 +250,23 @@ pub const fn outrun(lacking: &[NodeId]) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
     use bytes::Bytes;
 
     use super::*;
     use crate::{
+        direct, gossip,
         identity::Identity,
-        limits::{MAX_PAYLOAD, MAX_PENDING_BROADCASTS},
+        limits::MAX_PAYLOAD,
         node::{Command, Input, NodeConfig, NodeCore, Snapshot},
+        peers::KnownPeer,
         reason::End,
+        request,
         rng::Seed,
-        time::{Instant, Now, WallTime},
+        substream,
+        time::{Duration, Instant, Now, WallTime},
+        wire::record::PeerRecord,
     };
 
     const NOW: Now = Now {
@@ -266,9 +274,29 @@ mod tests {
         wall: WallTime::from_unix_micros(1_800_000_000_000_000),
     };
 
-    fn alone() -> NodeCore {
-        let (me, seed) = (Arc::new(Identity::from_seed([1; 32])), Seed::from_number(1));
-        NodeCore::new(NodeConfig::default(), me, Snapshot::default(), &seed, NOW)
+    /// A node without links, which knows another one.
+    fn alone() -> (NodeCore, NodeId) {
+        let (me, other) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
+        let config = NodeConfig::default();
+        let record = PeerRecord {
+            key: *other.public_key(),
+            sequence: 1,
+            noise_static: [7; 32],
+            capabilities: 0,
+            addresses: vec![SocketAddr::from(([20, 1, 2, 3], 4000)).into()],
+            carriers: Vec::new(),
+            software: String::new(),
+        };
+        let known = KnownPeer {
+            record: other.sign(record, &config.network),
+            dialled: None,
+            proven: None,
+            last_seen: WallTime::default(),
+            failures: 0,
+        };
+        let snapshot = Snapshot { peers: vec![known], ..Snapshot::default() };
+        let core = NodeCore::new(config, Arc::new(me), snapshot, &Seed::from_number(1), NOW);
+        (core, other.node_id())
     }
 
     fn refused(core: &mut NodeCore, command: Command) -> Reason {
@@ -285,129 +313,95 @@ mod tests {
     }
 
     /// Says something until nothing more is taken.
-    fn filled(core: &mut NodeCore) -> Reason {
-        for _ in 0..=MAX_PENDING_BROADCASTS {
-            if let Err(refused) = core.command(NOW, broadcast()) {
+    fn filled(core: &mut NodeCore, command: impl Fn() -> Command) -> Reason {
+        for _ in 0..1_000_000 {
+            if let Err(refused) = core.command(NOW, command()) {
                 return refused.reason().expect("it is about a message");
             }
         }
         panic!("everything is taken");
     }
 
-    /// What a node does not take.
-    fn not_taken(produced: &mut BTreeSet<Reason>) {
-        let mut core = alone();
-        let (me, other) = (core.id(), NodeId::from_bytes([7; 32]));
-        produced.insert(refused(&mut core, send(other, MAX_PAYLOAD + 1)));
-        produced.insert(refused(&mut core, send(me, 1)));
-        produced.insert(refused(&mut core, send(other, 1)));
-        produced.insert(filled(&mut core));
+    /// What a node does not take, and why.
+    fn not_taken() -> Vec<Reason> {
+        let (mut core, other) = alone();
+        let (me, stranger) = (core.id(), NodeId::from_bytes([7; 32]));
+        let timeout = Duration::from_secs(10);
+        let ask = || Command::Ask { to: other, payload: Bytes::new(), timeout };
+        let mut reasons = vec![
+            refused(&mut core, send(other, MAX_PAYLOAD + 1)),
+            refused(&mut core, send(me, 1)),
+            refused(&mut core, send(stranger, 1)),
+            filled(&mut core, || send(other, 1)),
+            filled(&mut core, ask),
+            filled(&mut core, || Command::OpenStream { to: other }),
+            filled(&mut core, broadcast),
+        ];
         core.handle(NOW, Input::StorageWaits { reason: Reason::DiskFull, why: "full".into() });
-        produced.insert(filled(&mut core));
+        reasons.push(filled(&mut core, broadcast));
         core.handle(NOW, Input::StorageFailed { reason: Reason::Corrupt, why: "gone".into() });
-        produced.insert(refused(&mut core, broadcast()));
+        reasons.push(refused(&mut core, broadcast()));
         core.command(NOW, Command::Stop).expect("it runs");
-        produced.insert(refused(&mut core, broadcast()));
+        reasons.push(refused(&mut core, broadcast()));
+        reasons
     }
 
-    const GREEDY: &str =
-        "who_reads_nothing_is_granted_no_more_than_his_share_however_many_streams_there_are";
-    const UNHEARD: &str =
-        "what_reached_nobody_because_the_peers_left_is_counted_and_told_when_it_is_pushed_out";
-
-    /// Reasons, with the tests of their rooms that produce them: the file, the name, and the word
-    /// of the room that it makes sure of.
-    fn scenarios() -> [(Reason, &'static str, &'static str, &'static str); 17] {
-        let direct = include_str!("../direct/tests.rs");
-        let request = include_str!("../request/tests.rs");
-        let substream = include_str!("../substream/tests.rs");
-        let pace = include_str!("../gossip/tests/pace.rs");
-        let in_time = "out_of_time_a_message_ends_with_the_reason";
-        let told = "a_request_ends_with_the_reason_that_the_other_end_gives";
-        let unwanted =
-            "out_of_time_and_unwanted_the_other_end_is_told_and_an_answer_comes_too_late";
-        let gone = "the_end_of_a_session_ends_its_streams_at_both_nodes_even_if_one_saw_no_end";
-        let peer = NodeId::from_bytes([7; 32]);
-        [
-            ((&Undelivered::NoLink).into(), direct, in_time, "Undelivered::NoLink"),
-            (
-                (&Undelivered::NotAcknowledged).into(),
-                direct,
-                in_time,
-                "Undelivered::NotAcknowledged",
-            ),
-            (
-                (&Undelivered::QueueFull).into(),
-                direct,
-                "what_waits_is_bounded_in_messages_and_bytes",
-                "QueueFull",
-            ),
-            (
-                (&Unanswered::NoLink).into(),
-                request,
-                "a_request_waits_for_a_link_until_it_is_out_of_time",
-                "Unanswered::NoLink",
-            ),
-            ((&Unanswered::TimedOut).into(), request, unwanted, "Unanswered::TimedOut"),
-            (
-                (&Unanswered::PeerGone).into(),
-                request,
-                "a_session_that_is_down_ends_what_it_took_and_what_waits_goes_on",
-                "Unanswered::PeerGone",
-            ),
-            ((&Unanswered::NoHandler).into(), request, told, "Unanswered::NoHandler"),
-            ((&Unanswered::Busy).into(), request, told, "Unanswered::Busy"),
-            ((&Unanswered::Failed("\u{1b}[2J".into())).into(), request, told, "Unanswered::Failed"),
-            (
-                (&Unanswered::Stopped).into(),
-                request,
-                "a_node_that_stops_owes_nobody_anything",
-                "Unanswered::Stopped",
-            ),
-            (
-                Refused::TooManyRequests.reason().expect("a message"),
-                request,
-                "what_is_asked_is_bounded_in_number_and_bytes",
-                "TooManyRequests",
-            ),
-            ((&NotOpened::TooMany).into(), substream, GREEDY, "NotOpened::TooMany"),
-            (
-                (&SubstreamEnd::Application(9)).into(),
-                substream,
-                "who_gives_up_ends_its_half_and_the_other_end_is_told_its_code",
-                "SubstreamEnd::Application",
-            ),
-            ((&SubstreamEnd::SessionEnded).into(), substream, gone, "SubstreamEnd::SessionEnded"),
-            ((&SubstreamEnd::Gone).into(), substream, gone, "SubstreamEnd::Gone"),
-            (
-                outrun(&[peer]),
-                pace,
-                "a_peer_that_takes_nothing_is_waited_for_once_and_what_it_lacks_is_told",
-                "*peers == [peer]",
-            ),
-            (outrun(&[]), pace, UNHEARD, "peers.is_empty()"),
-        ]
-    }
-
-    /// What comes of what was taken: each is produced by the scenario that is named, which makes
-    /// sure of the word of its room; here is made sure of what becomes of that word.
-    fn in_the_rooms(produced: &mut BTreeSet<Reason>) {
-        for (reason, file, scenario, word) in scenarios() {
-            let body = file.split("#[test]").find(|test| test.contains(&format!("fn {scenario}(")));
-            let body = body.unwrap_or_else(|| panic!("{reason}: there is no {scenario}"));
-            assert!(body.contains(word), "{reason}: {scenario} does not make sure of {word}");
-            produced.insert(reason);
-        }
+    /// What was taken and did not arrive: the machine of each room plays it.
+    fn not_arrived() -> Vec<Reason> {
+        let mut reasons: Vec<Reason> =
+            direct::tests::undelivered().iter().map(Reason::from).collect();
+        reasons.extend(request::tests::unanswered().iter().map(Reason::from));
+        reasons.extend(substream::tests::ends().iter().map(Reason::from));
+        reasons.extend(gossip::tests::pace::lacking().map(|peers| outrun(&peers)));
+        reasons
     }
 
     #[test]
-    fn every_reason_of_a_message_is_named() {
-        let mut produced = BTreeSet::new();
-        for scenario in [not_taken, in_the_rooms] {
-            scenario(&mut produced);
-        }
+    fn what_is_not_taken_is_named_by_the_node() {
+        use Reason::*;
+        assert_eq!(
+            not_taken(),
+            [
+                TooLarge,
+                ToOurselves,
+                UnknownPeer,
+                QueueFull,
+                TooManyRequests,
+                TooManyStreams,
+                TooManyPending,
+                StorageWaits,
+                NotDurable,
+                Stopping,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_arrive_is_named_by_how_it_ended() {
+        use Reason::*;
+        assert_eq!(
+            not_arrived(),
+            [
+                NoLink,
+                NotAcknowledged,
+                NotAnswered,
+                PeerGone,
+                NoHandler,
+                Busy,
+                RequestFailed,
+                StreamReset,
+                SessionEnded,
+                Outrun,
+                NobodyHadIt,
+            ]
+        );
+    }
+
+    #[test]
+    fn every_reason_of_a_message_is_produced() {
+        let produced: BTreeSet<Reason> = not_taken().into_iter().chain(not_arrived()).collect();
         let is_listed = |reason: &&Reason| reason.ends().contains(&End::Message);
         let listed: BTreeSet<Reason> = Reason::ALL.iter().filter(is_listed).copied().collect();
-        assert_eq!(produced, listed, "a reason without a scenario, or none at all");
+        assert_eq!(produced, listed, "a reason without a story, or none at all");
     }
 }

@@ -19,6 +19,8 @@ pub enum RoomName {
     Succession,
     /// The way of messages.
     Trace,
+    /// The hash table.
+    Dht,
 }
 
 label! {
@@ -30,5 +32,6 @@ label! {
         Substream => "substream",
         Succession => "succession",
         Trace => "trace",
+        Dht => "dht",
     }
 }

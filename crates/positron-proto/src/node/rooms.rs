@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     datagram::contract::EndpointCounters,
+    dht::{DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMessage},
     direct::{DirectCounters, DirectEffect, DirectMessage},
     gossip::{
         GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
@@ -25,7 +26,7 @@ use crate::{
         Succession, SuccessionCounters, SuccessionEffect, SuccessionLevels, SuccessionMessage,
     },
     trace::{TraceConfig, TraceCounters, TraceEffect, TraceLevels, TraceMessage},
-    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels},
+    trust::{AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustEvent, TrustLevels},
     wire::Malformed,
 };
 
@@ -40,6 +41,7 @@ messages! {
     Substream(SubstreamMessage) "Streams between nodes.";
     Succession(SuccessionMessage) "Keys that gave way to others.";
     Trace(TraceMessage) "The way of messages.";
+    Dht(DhtMessage) "The hash table.";
 }
 
 /// The configuration of every room. Each room owns its defaults; there are no others, so that what
@@ -58,6 +60,8 @@ pub struct NodeConfig {
     pub trust: TrustConfig,
     /// Traces.
     pub trace: TraceConfig,
+    /// The hash table.
+    pub dht: DhtConfig,
 }
 
 impl Default for NodeConfig {
@@ -69,6 +73,7 @@ impl Default for NodeConfig {
             gossip: GossipConfig::default(),
             trust: TrustConfig::default(),
             trace: TraceConfig::default(),
+            dht: DhtConfig::default(),
         }
     }
 }
@@ -86,6 +91,8 @@ pub struct Snapshot {
     pub reserved: Vec<Reservation>,
     /// What we make of peers.
     pub standings: Vec<RememberedTrust>,
+    /// What they did to be made that of.
+    pub trust_events: Vec<TrustEvent>,
     /// Addresses where nobody is welcome.
     pub address_bans: Vec<AddressBan>,
     /// Keys that gave way to others.
@@ -114,18 +121,29 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 8] {
+    fn rooms(&mut self) -> [&mut dyn Remembered; 9] {
         let Self {
             numbers,
             gossip,
             peers,
             reserved,
             standings,
+            trust_events,
             address_bans,
             successions,
             deliveries,
         } = self;
-        [numbers, gossip, peers, reserved, standings, address_bans, successions, deliveries]
+        [
+            numbers,
+            gossip,
+            peers,
+            reserved,
+            standings,
+            trust_events,
+            address_bans,
+            successions,
+            deliveries,
+        ]
     }
 }
 
@@ -141,6 +159,7 @@ pub(super) struct RoomQueues {
     pub(super) trust: VecDeque<TrustEffect>,
     pub(super) succession: VecDeque<SuccessionEffect>,
     pub(super) trace: VecDeque<TraceEffect>,
+    pub(super) dht: VecDeque<DhtEffect>,
 }
 
 /// Why the node wants to be woken.
@@ -163,8 +182,12 @@ pub enum Wake {
     Trust,
     /// Traces whose answers are waited for.
     Trace,
+    /// Lookups, records that end or are renewed.
+    Dht,
     /// Links that are not read for a while.
     HeldLinks,
+    /// Signatures of who brings most.
+    Checks,
     /// Changes that wait for their time.
     Storage,
     /// Broadcasts that wait for a peer that knows us, or for peers with long queues.
@@ -192,6 +215,8 @@ pub struct AllCounters {
     pub succession: SuccessionCounters,
     /// The way of messages.
     pub trace: TraceCounters,
+    /// The hash table.
+    pub dht: DhtCounters,
     /// Wiring, checks of signatures, events.
     pub node: NodeCounters,
 }
@@ -200,10 +225,10 @@ impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
-        let Self { requests, substream, succession, trace, node, .. } = self;
+        let Self { requests, substream, succession, trace, dht, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        let rest = succession.iter().chain(trace.iter()).chain(node.iter());
+        let rest = succession.iter().chain(trace.iter()).chain(dht.iter()).chain(node.iter());
         links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
     }
 }
@@ -227,6 +252,8 @@ pub struct AllLevels {
     pub trust: TrustLevels,
     /// The way of messages.
     pub trace: TraceLevels,
+    /// The hash table.
+    pub dht: DhtLevels,
     /// Checks of signatures.
     pub node: NodeLevels,
     /// The disk.
@@ -237,11 +264,11 @@ impl AllLevels {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, peers, gossip, requests, substream, .. } = self;
-        let Self { succession, trust, trace, node, store, .. } = self;
+        let Self { succession, trust, trace, dht, node, store, .. } = self;
         let linked = session.iter().chain(peers.iter());
         let said = gossip.iter().chain(requests.iter()).chain(substream.iter());
         let kept = succession.iter().chain(trust.iter()).chain(trace.iter());
-        let kept = kept.chain(node.iter()).chain(store.iter());
+        let kept = kept.chain(dht.iter()).chain(node.iter()).chain(store.iter());
         linked.chain(said).chain(kept)
     }
 }

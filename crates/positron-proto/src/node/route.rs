@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, inheritance::Inheritance, pending_verification::Claim,
-    persistence::Awaited, pushes::Push, recognition::Recognition, room_name::RoomName,
-    tracing::Tracing, verification::Verification,
+    commands::Commands, hash_table::HashTable, inheritance::Inheritance,
+    pending_verification::Claim, persistence::Awaited, pushes::Push, recognition::Recognition,
+    room_name::RoomName, tracing::Tracing, verification::Verification,
 };
 use crate::{
     direct::{self, DirectMessage},
@@ -68,6 +68,8 @@ impl NodeCore {
                 Inheritance(self).route(now, out);
             } else if let Some(out) = self.queues.trace.pop_front() {
                 Tracing(self).route(now, out);
+            } else if let Some(out) = self.queues.dht.pop_front() {
+                HashTable(self).route(now, out);
             } else {
                 break;
             }
@@ -148,7 +150,7 @@ impl NodeCore {
                 self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
                 self.substreams.handle_undelivered(ticket);
             }
-            sessions::SessionEffect::Query(_) => {} // No room asks, and none answers.
+            sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 self.observe_misbehavior(now, peer, what);
             }
@@ -194,6 +196,7 @@ impl NodeCore {
                 self.verify(now, from, Claim::Record(record));
             }
             peers::PeersEffect::Remember(peer) => {
+                HashTable(self).handle_known(now, &peer);
                 self.persist_later(now, peers::change::keep(&peer));
             }
             peers::PeersEffect::Forget(peer) => {
@@ -214,6 +217,7 @@ impl NodeCore {
                 self.emit(Event::FewPeers { linked, wanted });
             }
             peers::PeersEffect::ExternalAddresses(addresses) => {
+                HashTable(self).judge_mode(now);
                 self.emit(Event::ExternalAddresses(addresses));
             }
         }
@@ -386,6 +390,7 @@ impl NodeCore {
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.traces.peer_up(now, peer.id);
+        HashTable(self).peer_up(now, peer.id);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -426,6 +431,7 @@ impl NodeCore {
             }
             Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
             Message::Trace(message) => Tracing(self).handle_message(now, from, message),
+            Message::Dht(message) => HashTable(self).handle_message(now, from, message),
         }
     }
 
@@ -522,6 +528,11 @@ impl NodeCore {
         Inheritance(self).begin(now);
     }
 
+    /// The hash table does what is due.
+    pub(super) fn handle_table_timeout(&mut self, now: Now) {
+        HashTable(self).handle_timeout(now);
+    }
+
     /// Has a claim of `from` checked.
     pub(super) fn verify(&mut self, now: Now, from: NodeId, claim: Claim) {
         Verification(self).ask(now, from, claim);
@@ -538,7 +549,7 @@ impl NodeCore {
     }
 
     /// Hands a change to the disk that strangers can cause as often as they like.
-    fn persist_later(&mut self, now: Now, change: Change) {
+    pub(super) fn persist_later(&mut self, now: Now, change: Change) {
         self.persistence.persist_later(now.mono, change, &mut self.effects);
     }
 

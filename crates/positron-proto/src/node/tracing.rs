@@ -42,7 +42,7 @@ impl Tracing<'_> {
     }
 
     pub(super) fn handle_message(&mut self, now: Now, from: NodeId, message: TraceMessage) {
-        let known = (self.0.sessions.rtt(&from), self.0.peers.known().count() + 1);
+        let known = (self.0.sessions.least_rtt(&from), self.0.peers.known().count() + 1);
         self.0.traces.handle_message(now, from, message, known, &mut self.0.queues.trace);
     }
 

@@ -1,8 +1,8 @@
 //! Claims on their way to being evidence, and who waits for them.
 
 use super::{
-    CheckId, Effect, NodeCore, held_links::HeldFor, inheritance::Inheritance,
-    pending_verification::Claim, tracing::Tracing,
+    CheckId, Effect, NodeCore, check_pace::Bringer, hash_table::HashTable, held_links::HeldFor,
+    inheritance::Inheritance, pending_verification::Claim, tracing::Tracing,
 };
 use crate::{
     id::NodeId,
@@ -19,9 +19,14 @@ impl Verification<'_> {
     /// A claim waits for its signature to be checked. Without room for it a broadcast or a record
     /// is as if it was lost; a direct message was acknowledged already and is checked at once.
     pub(super) fn ask(&mut self, now: Now, from: NodeId, claim: Claim) {
+        let (signer, bytes) = (claim.signer().unwrap_or(from), claim.bytes());
         match self.0.pending.park(now.mono, from, claim, &self.0.network) {
             Ok((check, job)) => {
-                self.0.effects.push_back(Effect::Verify { check, job, from });
+                let bringer = Bringer::new(from, signer);
+                let effect = Effect::Verify { check, job, from };
+                let at_once = self.0.pace.offer(now.mono, bringer, signer, bytes, effect);
+                self.0.counters.checks_paced += u64::from(at_once.is_none());
+                self.0.effects.extend(at_once);
                 self.checks_begun(now, from);
             }
             Err(claim) => match *claim {
@@ -36,6 +41,11 @@ impl Verification<'_> {
                 Claim::Acceptance(_) | Claim::Succession(_) => {
                     self.0.counters.verifications_dropped += 1;
                     self.0.successions.handle_unchecked(from);
+                }
+                Claim::Stored { wanted, .. } => {
+                    self.0.counters.verifications_dropped += 1;
+                    let out = &mut self.0.queues.dht;
+                    self.0.dht.handle_unchecked(now, wanted, out);
                 }
                 Claim::Direct(_) => {
                     for (from, claim, verdict) in
@@ -53,14 +63,18 @@ impl Verification<'_> {
     /// `peer` brought a claim that is being checked: if many are, its link is read no further until
     /// they are not. What there is no room for is dropped and has to be brought again.
     fn checks_begun(&mut self, now: Now, peer: NodeId) {
-        if self.0.pending.is_crowded(&peer) && self.0.hold(now, peer, HeldFor::Checks, None) {
+        if self.is_crowded(&peer) && self.0.hold(now, peer, HeldFor::Checks, None) {
             self.0.counters.links_held += 1;
         }
     }
 
+    fn is_crowded(&self, peer: &NodeId) -> bool {
+        self.0.pending.is_crowded(peer) || self.0.pace.is_crowded(peer)
+    }
+
     /// A claim of `peer` was checked.
     fn checks_ended(&mut self, now: Now, peer: NodeId) {
-        if !self.0.pending.is_crowded(&peer)
+        if !self.is_crowded(&peer)
             && let Some(link) = self.0.sessions.link_of(&peer)
             && self.0.held.release(link, HeldFor::Checks)
         {
@@ -70,6 +84,10 @@ impl Verification<'_> {
 
     /// A signature was checked: whatever waited for it, or behind it, goes on.
     pub(super) fn handle_verdict(&mut self, now: Now, check: CheckId, verdict: Verdict) {
+        if let Some((from, signer, since)) = self.0.pending.asked(check) {
+            let bringer = Bringer::new(from, signer);
+            self.0.pace.handle_checked(now.mono, bringer, signer, since);
+        }
         for (from, claim, verdict) in self.0.pending.decide(now.mono, check, verdict) {
             self.claim_decided(now, from, claim, verdict);
             self.checks_ended(now, from);
@@ -99,6 +117,9 @@ impl Verification<'_> {
             }
             Claim::Trace { hops, arrived, order } => {
                 Tracing(self.0).handle_verdict(now, (from, hops, arrived), order, verdict);
+            }
+            Claim::Stored { claim, remaining, wanted } => {
+                HashTable(self.0).handle_verdict(now, claim, (remaining, from, wanted), verdict);
             }
             Claim::Acceptance(claim) => Inheritance(self.0).handle_accepted(from, claim, verdict),
             Claim::Succession(claim) => {

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
-    peers::{Bootstrap, BootstrapState, Reservation},
+    metric::Level,
+    peers::{Bootstrap, BootstrapState, Given, Reservation},
     reason::Reason,
     session::sessions,
     standings::TrustTable,
@@ -36,6 +37,22 @@ impl PeerView {
             session,
         }
     }
+}
+
+/// How near one linked peer is to each of its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PeerBounds {
+    /// What waits for it, and what of it is not complete.
+    #[serde(flatten)]
+    pub session: sessions::SessionBounds,
+    /// Work that it made, in bytes to be read: beyond the limit its link is not read for a moment.
+    pub work: Level,
+    /// Requests of it that wait for an answer.
+    pub requests: Level,
+    /// Their bytes.
+    pub request_bytes: Level,
+    /// Streams with it.
+    pub streams: Level,
 }
 
 /// What is on its way to the disk.
@@ -113,15 +130,16 @@ impl NodeView {
         if !self.peers.is_empty() {
             return None;
         }
-        if self.bootstrap.is_empty() {
-            return Some(match self.known_peers {
-                0 => "no bootstrap address was given and no peer is known: \
-                      waiting for others to connect"
-                    .into(),
-                known => format!("no known peer is connected: trying {known} of the address book"),
-            });
-        }
-        Some(self.bootstrap.iter().map(how_it_goes).collect::<Vec<_>>().join("; "))
+        // That a join failed later is no reason of a node that was given nobody to begin with.
+        let is_configured = self.bootstrap.iter().any(|one| one.given == Given::Configured);
+        let begins = (!is_configured).then(|| match self.known_peers {
+            0 => "no bootstrap address was given and no peer is known: \
+                  waiting for others to connect"
+                .into(),
+            known => format!("no known peer is connected: trying {known} of the address book"),
+        });
+        let addresses = self.bootstrap.iter().map(how_it_goes);
+        Some(begins.into_iter().chain(addresses).collect::<Vec<_>>().join("; "))
     }
 
     /// What is missing in words, when there are fewer peers than there should be.
@@ -138,7 +156,11 @@ pub fn few_peers_in_words(linked: usize, wanted: usize) -> String {
 
 /// How it goes with an address whose node is not linked.
 fn how_it_goes(of: &Bootstrap) -> String {
-    let Bootstrap { address, state, attempts } = of;
+    let Bootstrap { address, given, state, attempts } = of;
+    let address = match given {
+        Given::Configured => address.clone(),
+        Given::Joined => format!("asked to join {address}"),
+    };
     match state {
         BootstrapState::Reached(_) => format!("{address}: was reached, and is not connected now"),
         BootstrapState::Unusable(_) => format!("{address}: {state}"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::NodeId,
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
+    metric::Level,
     request::{CANCEL, REQUEST, RESPONSE},
     substream::{SUBSTREAM_DATA, SUBSTREAM_TYPES},
     time::{Duration, Instant},
@@ -87,6 +88,12 @@ impl WorkBudgets {
         let micros = (debt.owed - WORK_BURST).saturating_mul(1_000_000) / WORK_PER_SECOND;
         let until = now + Duration::from_micros(micros).min(MAX_HOLD);
         if debt.owed > 2 * WORK_BURST { Charged::Dropped(until) } else { Charged::Waits(until) }
+    }
+
+    /// What `peer` owes, beside what it may owe before it has to wait.
+    pub(super) fn level(&self, now: Instant, peer: &NodeId) -> Level {
+        let owed = self.0.get(peer).map_or(0, |debt| debt.owed_at(now));
+        Level { used: owed, limit: WORK_BURST }
     }
 
     /// `peer` was the first to bring a message with so many bytes of payload.

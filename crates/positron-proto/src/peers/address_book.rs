@@ -13,13 +13,13 @@ use std::{
 use super::{
     PeersEffect,
     entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
-    scope::Group,
 };
 use crate::{
     id::NodeId,
     identity::Verified,
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
     rng::Rng,
+    scope::Group,
     time::{Duration, Instant, WallTime},
     wire::record::PeerRecord,
 };

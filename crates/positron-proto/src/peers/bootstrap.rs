@@ -1,18 +1,16 @@
-//! The addresses that the operator gave: never given up, and how it goes with each in words.
+//! The addresses that the operator gave: not given up before the operator does.
 
-use core::fmt;
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
 use super::{
-    PeersEffect,
+    Bootstrap, BootstrapState, Given, PeersEffect,
     connected::ConnectedPeers,
     dial_schedule::backoff,
     dialer::{DialReason, Dialer},
     redial::Redial,
-    scope::with_zone,
     target::{DialPlace, Target},
     turn::Turn,
 };
@@ -24,64 +22,11 @@ use crate::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
         MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
     },
+    scope::with_zone,
     session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
-
-/// How it goes with one bootstrap address: in words for `start` and `status`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bootstrap {
-    /// As configured.
-    pub address: String,
-    /// What happened last.
-    pub state: BootstrapState,
-    /// Dials so far.
-    pub attempts: u32,
-}
-
-/// See [`Bootstrap`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootstrapState {
-    /// Not tried yet, or being tried: nobody has answered since the start, or since the last peer
-    /// was lost.
-    Trying,
-    /// Linked, or it answered before.
-    Reached(NodeId),
-    /// The address does not read as `host:port`.
-    Unusable(String),
-    /// The name has no address, and why.
-    Unresolved(String),
-    /// The last attempt failed, and why.
-    Failed(DialFailure),
-    /// This node answers there, and we have no slot for it.
-    NoFreeSlot(NodeId),
-    /// This node answers there, and we have dialled as many as we may.
-    NoFreeOutbound(NodeId),
-}
-
-impl fmt::Display for BootstrapState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Trying => f.write_str("being tried"),
-            Self::Reached(node) => write!(f, "reached node {}", node.short()),
-            Self::Unusable(why) | Self::Unresolved(why) => f.write_str(why),
-            Self::Failed(why) => why.fmt(f),
-            Self::NoFreeSlot(node) => {
-                write!(
-                    f,
-                    "node {} answers, and this one has no free slot (`max_peers`)",
-                    node.short()
-                )
-            }
-            Self::NoFreeOutbound(node) => write!(
-                f,
-                "node {} answers, and this one has dialled as many as it may (`max_outbound`)",
-                node.short()
-            ),
-        }
-    }
-}
 
 /// One bootstrap address.
 #[derive(Debug)]
@@ -107,7 +52,7 @@ struct BootstrapEntry {
 }
 
 /// The addresses that the operator gave, each dialled until its node is linked, and again when it
-/// is lost.
+/// is lost, until it is [forgotten](Self::forget).
 ///
 /// With enough peers, and a node that answers there, an address is left in peace, unless somebody
 /// [asks](Self::ask). A name is looked up before each attempt ([`PeersEffect::Resolve`], answered
@@ -118,7 +63,9 @@ struct BootstrapEntry {
 /// [`MAX_RACING_ADDRESSES`] of them at once.
 #[derive(Debug)]
 pub(super) struct BootstrapAddresses {
-    entries: Vec<BootstrapEntry>,
+    /// By numbers in the order in which they were given, none of which is used twice.
+    entries: BTreeMap<usize, BootstrapEntry>,
+    next: usize,
     deadlines: Deadlines<usize>,
     /// Peers with which an address that answers is left in peace.
     enough: usize,
@@ -127,13 +74,13 @@ pub(super) struct BootstrapAddresses {
 }
 
 impl BootstrapEntry {
-    fn new(address: String) -> Self {
+    fn new(address: String, given: Given) -> Self {
         let (target, state) = match Target::read(&address) {
             Ok(target) => (target, BootstrapState::Trying),
             Err(why) => (Target::nobody(), BootstrapState::Unusable(why.to_owned())),
         };
         Self {
-            view: Bootstrap { address, state, attempts: 0 },
+            view: Bootstrap { address, given, state, attempts: 0 },
             target,
             queue: VecDeque::new(),
             under_way: Vec::new(),
@@ -160,24 +107,29 @@ impl BootstrapEntry {
 
 impl BootstrapAddresses {
     pub(super) fn new(addresses: &[String], enough: usize) -> Self {
-        let mut all =
-            Self { entries: Vec::new(), deadlines: Deadlines::new(), enough, unwelcome: None };
+        let mut all = Self {
+            entries: BTreeMap::new(),
+            next: 0,
+            deadlines: Deadlines::new(),
+            enough,
+            unwelcome: None,
+        };
         for address in addresses {
-            all.insert(address.clone());
+            all.insert(address.clone(), Given::Configured);
         }
         all
     }
 
     /// How it goes with each address, in the order in which they were given.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bootstrap> {
-        self.entries.iter().map(|entry| &entry.view)
+        self.entries.values().map(|entry| &entry.view)
     }
 
     /// Somebody wants to know who answers there *now*: an attempt begins as soon as possible, and
     /// until it is over the address is being tried. Whether there is room for the address.
     pub(super) fn ask(&mut self, now: Instant, address: String) -> bool {
-        let Some(index) = self.insert(address) else { return false };
-        let entry = &mut self.entries[index];
+        let Some(index) = self.insert(address, Given::Joined) else { return false };
+        let Some(entry) = self.entries.get_mut(&index) else { return false };
         if entry.target.place != DialPlace::Nowhere {
             entry.asked = true;
             entry.view.state = BootstrapState::Trying;
@@ -186,9 +138,17 @@ impl BootstrapAddresses {
         true
     }
 
+    /// The operator gives an address up. A dial that is under way is carried out. Whether it was
+    /// there.
+    pub(super) fn forget(&mut self, address: &str) -> bool {
+        let Some(index) = self.place(address) else { return false };
+        self.deadlines.clear(index);
+        self.entries.remove(&index).is_some()
+    }
+
     /// Dials every address as soon as possible.
     pub(super) fn hurry(&mut self, now: Instant) {
-        for index in 0..self.entries.len() {
+        for &index in self.entries.keys() {
             self.deadlines.set_earliest(index, now);
         }
     }
@@ -208,7 +168,7 @@ impl BootstrapAddresses {
     ) {
         let alone = links.is_empty();
         let few_from_now_on = links.len() + 1 == self.enough;
-        for (index, entry) in self.entries.iter_mut().enumerate() {
+        for (&index, entry) in &mut self.entries {
             if few_from_now_on && !entry.is_banned() {
                 self.deadlines.set_earliest(index, turn.now.mono + turn.rng.jitter(wait));
             }
@@ -225,7 +185,7 @@ impl BootstrapAddresses {
 
     /// We let go of a peer: the address where it was found is not tried before `until`.
     pub(super) fn leave_alone(&mut self, peer: NodeId, until: Instant) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.found == Some(peer)) {
+        for entry in self.entries.values_mut().filter(|entry| entry.found == Some(peer)) {
             entry.left_alone_until = until;
         }
     }
@@ -233,7 +193,7 @@ impl BootstrapAddresses {
     /// A ban was lifted: the address where its node was found is tried at once.
     pub(super) fn handle_unbanned(&mut self, now: Instant, peer: NodeId) {
         self.welcome(&peer);
-        for (index, entry) in self.entries.iter_mut().enumerate() {
+        for (&index, entry) in &mut self.entries {
             if entry.found == Some(peer) {
                 entry.view.state = BootstrapState::Trying;
                 self.deadlines.set_earliest(index, now);
@@ -249,18 +209,18 @@ impl BootstrapAddresses {
 
     /// Nobody there may stay linked: says so, and leaves it alone for long.
     pub(super) fn handle_refused(&mut self, peer: NodeId, why: &CloseReason, turn: &mut Turn<'_>) {
-        for index in 0..self.entries.len() {
-            if self.entries[index].found == Some(peer) {
+        for (&index, entry) in &mut self.entries {
+            if entry.found == Some(peer) {
                 let refused = DialFailure::refused(why.clone());
-                self.entries[index].view.state = BootstrapState::Failed(refused);
-                self.postpone(index, REFUSED_PAUSE, turn);
+                entry.view.state = BootstrapState::Failed(refused);
+                self.deadlines.set(index, turn.now.mono + turn.rng.jitter(REFUSED_PAUSE));
             }
         }
     }
 
     /// A key gave way to another: who must answer there is the new one.
     pub(super) fn handle_succession(&mut self, old: NodeId, new: NodeId) {
-        for entry in &mut self.entries {
+        for entry in self.entries.values_mut() {
             if entry.target.expect == Expect::Node(old) {
                 entry.target.expect = Expect::Node(new);
             }
@@ -282,10 +242,10 @@ impl BootstrapAddresses {
         turn: &mut Turn<'_>,
     ) {
         let waits = |entry: &BootstrapEntry| entry.resolving && entry.target.host_and_port == name;
-        let Some(index) = self.entries.iter().position(waits) else { return };
+        let waiting = self.entries.iter_mut().find(|(_, entry)| waits(entry));
+        let Some((&index, entry)) = waiting else { return };
         match outcome {
             Ok(addresses) if !addresses.is_empty() => {
-                let entry = &mut self.entries[index];
                 entry.resolving = false;
                 entry.queue = in_turns(addresses, entry.failures);
                 self.race_next_address(index, links, dialer, turn);
@@ -305,7 +265,7 @@ impl BootstrapAddresses {
         redial: &Redial,
         turn: &mut Turn<'_>,
     ) {
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let is_this = |other: &(SocketAddr, Purpose)| *other == (dial.to, dial.purpose);
         let Some(at) = entry.under_way.iter().position(is_this) else { return };
         entry.under_way.swap_remove(at);
@@ -342,7 +302,7 @@ impl BootstrapAddresses {
     }
 
     fn handle_reached(&mut self, index: usize, node: NodeId, turn: &mut Turn<'_>) {
-        let entry = &mut self.entries[index];
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         entry.found = Some(node);
         entry.queue.clear();
         entry.under_way.clear();
@@ -358,7 +318,7 @@ impl BootstrapAddresses {
 
     /// The present attempt is over.
     fn handle_all_failed(&mut self, index: usize, redial: &Redial, turn: &mut Turn<'_>) {
-        let entry = &mut self.entries[index];
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let Some(failure) = entry.failure.take() else { return };
         let hopeless = is_hopeless(&failure);
         if failure != DialFailure::refused(CloseReason::Duplicate) {
@@ -391,16 +351,22 @@ impl BootstrapAddresses {
         }
     }
 
-    fn insert(&mut self, address: String) -> Option<usize> {
-        let known = self.entries.iter().position(|entry| entry.view.address == address);
-        if known.is_some() {
-            return known;
+    fn place(&self, address: &str) -> Option<usize> {
+        let mut all = self.entries.iter();
+        all.find(|(_, entry)| entry.view.address == address).map(|(index, _)| *index)
+    }
+
+    fn insert(&mut self, address: String, given: Given) -> Option<usize> {
+        if let Some(index) = self.place(&address) {
+            return Some(index);
         }
         if self.entries.len() >= MAX_BOOTSTRAP {
             return None;
         }
-        self.entries.push(BootstrapEntry::new(address));
-        Some(self.entries.len() - 1)
+        let index = self.next;
+        self.next += 1;
+        self.entries.insert(index, BootstrapEntry::new(address, given));
+        Some(index)
     }
 
     fn attempt(
@@ -410,7 +376,7 @@ impl BootstrapAddresses {
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
-        let Some(entry) = self.entries.get(index) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         if entry.resolving {
             let silent = "the resolver does not answer".to_owned();
             return self.handle_unresolved(index, silent, turn);
@@ -434,7 +400,6 @@ impl BootstrapAddresses {
         if !entry.asked && (linked || content || dialer.free_slots(links) == 0) {
             return self.postpone(index, BOOTSTRAP_LONGEST, turn);
         }
-        let entry = &mut self.entries[index];
         if !entry.asked {
             // Whatever is still under way by now has lost its answer.
             entry.under_way.clear();
@@ -462,7 +427,7 @@ impl BootstrapAddresses {
         dialer: &mut Dialer,
         turn: &mut Turn<'_>,
     ) {
-        let Some(entry) = self.entries.get_mut(index) else { return };
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         let Some(&to) = entry.queue.front() else { return };
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         let only_ask = entry.asked && (linked || dialer.free_slots(links) == 0);
@@ -487,7 +452,7 @@ impl BootstrapAddresses {
     }
 
     fn handle_unresolved(&mut self, index: usize, why: String, turn: &mut Turn<'_>) {
-        let entry = &mut self.entries[index];
+        let Some(entry) = self.entries.get_mut(&index) else { return };
         entry.resolving = false;
         entry.asked = false;
         entry.failures = entry.failures.saturating_add(1);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     address_book::AddressBook, connected::ConnectedPeers, dialer::Dialer, entry::AddressEntry,
-    scope::Group,
 };
 use crate::{
     id::NodeId,
     rng::Rng,
+    scope::Group,
     standings::TrustTable,
     time::{Instant, Now, WallTime},
 };

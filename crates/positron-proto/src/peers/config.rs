@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::scope::Scope;
+use crate::scope::Scope;
 use crate::{
     id::NodeId,
     limits::{MAX_EXTERNAL_ADDRESSES, MAX_RESERVED},

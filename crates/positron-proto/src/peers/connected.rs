@@ -5,10 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::{
-    config::Slots,
-    scope::{Group, Scope},
-};
+use super::config::Slots;
 use crate::{
     allowance::Allowance,
     handshake::Direction,
@@ -16,6 +13,7 @@ use crate::{
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     metric::Level,
     netgroup::counted,
+    scope::{Group, Scope},
     session::sessions::{LinkKind, Peer},
     time::Instant,
     wire::frame::CloseReason,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
     PeersEffect, address_book::AddressBook, connected::ConnectedPeers, contacts::Contacts,
-    scope::Scope, turn::Turn,
+    turn::Turn,
 };
 use crate::{
     handshake::Expect,
@@ -12,6 +12,7 @@ use crate::{
     limits::{
         BOOTSTRAP_DIALS, MAX_DIALS, MAX_HALF_OPEN, MAX_PROBES, MAX_RESERVED, MAX_RESERVED_PLACES,
     },
+    scope::Scope,
     session::sessions::{DialRequest, Purpose},
     time::{Duration, Instant},
 };

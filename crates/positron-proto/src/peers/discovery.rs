@@ -8,7 +8,6 @@ use super::{
     connected::{ConnectedPeers, PeerLink},
     entry::AddressEntry,
     local_record::LocalRecord,
-    scope::{Scope, is_plausible},
     turn::Turn,
 };
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     identity::Signed,
     limits::{ANSWER_TIMEOUT, MAX_UNPROVEN_PER_ANSWER, PASSED_ON_FOR, RECORDS_PER_ANSWER},
     misbehavior::Observation,
+    scope::{Scope, is_plausible},
     session::sessions::Peer,
     standings::TrustTable,
     time::{Duration, Instant},

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::scope::{Group, Scope, canonical};
+use crate::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,

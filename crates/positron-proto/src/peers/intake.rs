@@ -9,7 +9,6 @@ use super::{
     dial_schedule::backoff,
     dialer::{DialReason, Dialer},
     entry::{AddressEntry, SourceShare},
-    scope::{Scope, canonical, is_plausible},
     turn::Turn,
 };
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
         REDIAL_LONGEST,
     },
     misbehavior::Misbehavior,
+    scope::{Scope, canonical, is_plausible},
     session::sessions::{DialRequest, LinkKind, Purpose},
     standings::TrustTable,
     time::{Duration, Instant},

@@ -7,15 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    connected::PeerLink,
-    scope::{Group, Scope, canonical, is_plausible},
-};
+use super::connected::PeerLink;
 use crate::{
     handshake::{Direction, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{MAX_ADDRESSES, MAX_INTERFACE_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
+    scope::{Group, Scope, canonical, is_plausible},
     time::{Instant, Now, WallTime},
     wire::{Address, record::PeerRecord},
 };

@@ -18,12 +18,12 @@
 //! - `orders`: what the room hears from above: links that are wanted, addresses that changed;
 //! - `discovery`: hello, heartbeats, questions;
 //! - `target`: where, and perhaps who, as an operator writes it;
-//! - `scope`: how far away an IP address is, and in whose network;
 //! - [`change`]: what is kept across restarts, as rows;
 //! - `turn`: what one call lends to all of them.
 
 mod address_book;
 mod bootstrap;
+mod bootstrap_state;
 pub mod change;
 mod choice;
 mod config;
@@ -45,13 +45,12 @@ mod peers;
 mod redial;
 mod refusals;
 mod reserved;
-mod scope;
 mod target;
 #[cfg(test)]
 mod tests;
 mod turn;
 
-pub use bootstrap::{Bootstrap, BootstrapState};
+pub use bootstrap_state::{Bootstrap, BootstrapState, Given};
 pub use config::{PeersConfig, Reservation};
 pub use counters::{PeersCounters, PeersLevels};
 pub use effect::PeersEffect;

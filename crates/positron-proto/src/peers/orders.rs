@@ -38,6 +38,12 @@ impl Peers {
         self.bootstraps.ask(now.mono, address)
     }
 
+    /// A bootstrap address is given up, whoever gave it; a link that there is stays. Whether it was
+    /// one.
+    pub fn forget(&mut self, address: &str) -> bool {
+        self.bootstraps.forget(address)
+    }
+
     /// Trust banned somebody.
     pub fn handle_banned(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<PeersEffect>) {
         self.give_up_reservation(&peer, out);

@@ -8,7 +8,7 @@ use crate::{
     id::NodeId,
     limits::MAX_WANTED_LINKS,
     standings::TrustTable,
-    time::{Duration, Instant},
+    time::{Duration, Instant, earliest},
     wire::frame::CloseReason,
 };
 
@@ -76,7 +76,7 @@ impl Outbound {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.fill_at.into_iter().chain(self.wanted.poll_timeout()).min()
+        earliest([self.fill_at, self.wanted.poll_timeout()])
     }
 
     /// Dials whom it is time to dial.

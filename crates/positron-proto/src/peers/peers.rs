@@ -16,7 +16,6 @@ use super::{
     redial::Redial,
     refusals::Refusals,
     reserved::Reserved,
-    scope::Scope,
     turn::Shared,
 };
 use crate::{
@@ -28,9 +27,10 @@ use crate::{
     metric::Level,
     misbehavior::Misbehavior,
     rng::Rng,
+    scope::Scope,
     session::sessions::{DialFailure, DialOutcome, DialRequest, DownReason, Peer, Purpose},
     standings::TrustTable,
-    time::{Duration, Instant, Now},
+    time::{Duration, Instant, Now, earliest},
     wire::{frame::CloseReason, record::PeerRecord},
 };
 
@@ -442,16 +442,15 @@ impl Peers {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = self.deadlines.next().map(|(at, _)| at);
-        let machines = [
+        earliest([
+            self.deadlines.next().map(|(at, _)| at),
             self.outbound.poll_timeout(),
             self.bootstraps.poll_timeout(),
             self.redial.poll_timeout(),
             self.reserved.poll_timeout(),
             self.intake.poll_timeout(),
             self.discovery.poll_timeout(),
-        ];
-        machines.into_iter().chain([own]).flatten().min()
+        ])
     }
 
     /// What happened and what was dropped.

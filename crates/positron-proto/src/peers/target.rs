@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::scope::with_zone;
+use crate::scope::with_zone;
 use crate::{handshake::Expect, wire::has_zone};
 
 /// `host:port`, or `id@host:port`.

@@ -13,7 +13,7 @@ mod questions;
 mod requests;
 mod served;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use counters::{RequestCounters, RequestLevels};
 pub use effect::{Refusal, RequestEffect, TooManyRequests, Unanswered};

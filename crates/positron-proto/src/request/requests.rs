@@ -18,6 +18,7 @@ use crate::{
         LONGEST_REQUEST, MAX_FAILURE_TEXT, MAX_PAYLOAD, MAX_REFUSALS, REQUEST_RECONNECT,
         REQUEST_RETRY,
     },
+    metric::Level,
     misbehavior::Misbehavior,
     time::{Duration, Instant, Now},
 };
@@ -257,6 +258,11 @@ impl Requests {
     /// What is there, beside the most that there can be.
     pub fn levels(&self) -> RequestLevels {
         RequestLevels { waiting: self.asked.level(), serving: self.served.level() }
+    }
+
+    /// What `peer` asked and the application has yet to answer, and its bytes.
+    pub fn served_for(&self, peer: &NodeId) -> (Level, Level) {
+        self.served.levels_of(peer)
     }
 
     fn serve(

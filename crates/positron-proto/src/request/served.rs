@@ -76,6 +76,15 @@ impl Served {
         }
     }
 
+    /// How many of `peer` are served, and their bytes.
+    pub(super) fn levels_of(&self, peer: &NodeId) -> (Level, Level) {
+        let of_peer = self.by_peer.get(peer).copied().unwrap_or_default();
+        (
+            Level::new(of_peer.requests, MAX_SERVED_PER_PEER),
+            Level::new(of_peer.bytes, MAX_SERVED_BYTES_PER_PEER),
+        )
+    }
+
     fn has_room(&self, from: &NodeId, bytes: usize) -> bool {
         let of_peer = self.by_peer.get(from).copied().unwrap_or_default();
         of_peer.has_room(bytes, MAX_SERVED_PER_PEER, MAX_SERVED_BYTES_PER_PEER)

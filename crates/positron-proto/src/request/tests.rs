@@ -414,3 +414,26 @@ fn a_node_that_stops_owes_nobody_anything() {
     assert_eq!(node.seen(), [stopped, abandon(bob(), 5)]);
     assert_eq!(node.requests.poll_timeout(), None);
 }
+
+/// How a request ends that nobody answers, whose receiver goes away, and that is refused in each
+/// way.
+pub(crate) fn unanswered() -> Vec<Unanswered> {
+    let end = |asker: &mut End| asker.completed().remove(0).1.unwrap_err();
+    let asked = || {
+        let mut asker = End::linked_with(bob());
+        asker.ask(1, bob()).unwrap();
+        asker
+    };
+    let (mut silent, mut left) = (asked(), asked());
+    silent.wake(TIMEOUT);
+    left.down(START, bob());
+    let mut ends = vec![end(&mut silent), end(&mut left)];
+    for refusal in [Refusal::NoHandler, Refusal::Busy, Refusal::Failed("no such block".into())] {
+        let (mut asker, mut server) = (asked(), End::linked_with(alice()));
+        server.hear(alice(), asker.sent().remove(0));
+        server.answer(alice(), 1, Err(refusal));
+        asker.hear(bob(), server.sent().remove(0));
+        ends.push(end(&mut asker));
+    }
+    ends
+}

@@ -13,7 +13,7 @@ use crate::{
     datagram::contract::WireBytes,
     handshake::RemoteNode,
     id::LinkId,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::frame::{CloseReason, Lane},
 };
 
@@ -60,6 +60,12 @@ pub(super) trait Carrier: fmt::Debug + Send {
 
     /// When anything of the other end arrived last, perhaps less than a message.
     fn heard(&self, link: LinkId) -> Option<Instant>;
+
+    /// The least round trip of late, where the carrier measures any: that of a packet, which tells
+    /// a copy that was lost from the one that arrived.
+    fn least_rtt(&self, _: LinkId) -> Option<Duration> {
+        None
+    }
 
     /// Bytes that were taken of what was sent, since the link began: by the kernel, or by the other
     /// end's endpoint. Whether it grows tells a slow path from a peer that does not read.

@@ -19,6 +19,7 @@ use crate::{
     handshake::{Direction, Expect, HandshakeFailure, RemoteNode},
     id::{LinkId, NodeId, Ticket},
     identity::PublicKey,
+    metric::Level,
     misbehavior::Misbehavior,
     time::{Duration, Instant},
     wire::frame::{CloseReason, Lane},
@@ -325,4 +326,30 @@ pub struct SessionView {
     pub queued_bytes: usize,
     /// What its link is made of.
     pub transport: LinkKind,
+}
+
+/// How near a session is to each of its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SessionBounds {
+    /// What waits for the peer in each lane, most urgent first.
+    pub lanes: Vec<LaneLevels>,
+    /// Bytes that wait in all lanes but that of streams.
+    pub queued_bytes: Level,
+    /// Messages that wait in all lanes but that of streams.
+    pub queued_messages: Level,
+    /// Messages of the peer of which only a part has arrived: one a lane.
+    pub partial_messages: Level,
+    /// The bytes of them that have arrived.
+    pub partial_bytes: Level,
+}
+
+/// What waits for a peer in one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LaneLevels {
+    /// Its name.
+    pub lane: &'static str,
+    /// Bytes. All lanes but that of streams share their limit.
+    pub bytes: Level,
+    /// Messages. All lanes but that of streams share their limit.
+    pub messages: Level,
 }

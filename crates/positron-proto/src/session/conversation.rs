@@ -3,7 +3,7 @@
 
 use super::{
     carrier::Draft,
-    contract::{Flow, NotSent},
+    contract::{Flow, LaneLevels, NotSent},
     fault::LinkFault,
     keep_alive::Waiting,
     pace::Pace,
@@ -16,6 +16,7 @@ use crate::{
         MAX_PEER_QUEUE_BYTES, MAX_PEER_QUEUE_MESSAGES, QUEUE_STEP_BYTES, QUEUE_STEP_MESSAGES,
         REACH_PATIENCE,
     },
+    metric::Level,
     time::Instant,
     wire::{
         body::Body,
@@ -216,6 +217,25 @@ impl Conversation {
 
     const fn queued_but_bulk(&self) -> (usize, usize) {
         (self.queued.0 - self.bulk.0, self.queued.1 - self.bulk.1)
+    }
+
+    /// What waits in each lane, beside the most that can.
+    pub(super) fn lane_levels(&self) -> impl Iterator<Item = LaneLevels> {
+        Lane::KNOWN.into_iter().zip(&self.outgoing).map(|(lane, outgoing)| {
+            let (bytes, messages) = outgoing.queued();
+            let most = if lane == Lane::BULK { MAX_BULK_QUEUE_BYTES } else { MAX_PEER_QUEUE_BYTES };
+            LaneLevels {
+                lane: lane.name(),
+                bytes: Level::new(bytes, most),
+                messages: Level::new(messages, MAX_PEER_QUEUE_MESSAGES),
+            }
+        })
+    }
+
+    /// What waits in all lanes but [`Lane::BULK`], which share one limit: bytes and messages.
+    pub(super) fn shared_levels(&self) -> (Level, Level) {
+        let (bytes, messages) = self.queued_but_bulk();
+        (Level::new(bytes, MAX_PEER_QUEUE_BYTES), Level::new(messages, MAX_PEER_QUEUE_MESSAGES))
     }
 
     /// Until when the peer is waited for although its queues are long: it is at a standstill then,

@@ -240,6 +240,11 @@ impl Conversations {
         self.by_peer.get_mut(peer).map(|entry| &mut entry.conversation)
     }
 
+    /// The same, to look at.
+    pub(super) fn get(&self, peer: &NodeId) -> Option<&Conversation> {
+        self.by_peer.get(peer).map(|entry| &entry.conversation)
+    }
+
     /// The process of `peer` that was talked to last.
     pub(super) fn process(&self, peer: &NodeId) -> Option<Process> {
         let process = |peer: &Peer| Process { boot: peer.boot, addr: peer.addr };

@@ -17,7 +17,7 @@ use crate::{
     handshake::HandshakeFailure,
     id::LinkId,
     limits::{LINK_DATAGRAM_WINDOW, MAX_DATAGRAM_MESSAGE},
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::{
         body::Body,
         frame::{CloseReason, Lane},
@@ -157,6 +157,7 @@ impl DatagramCarrier {
         let Some(link) = self.forget(connection) else { return };
         let (down, fault) = match why {
             Closed::NoAnswer | Closed::Silent => (LinkDown::TimedOut, None),
+            Closed::NoWay => (LinkDown::Unreachable(why.to_string()), None),
             Closed::CipherLimit => (LinkDown::Reset, Some(LinkFault::Forged)),
             Closed::ByUs(reason) => {
                 (LinkDown::HungUp, Some(LinkFault::Handshake(HandshakeFailure::Refused(reason))))
@@ -260,6 +261,10 @@ impl Carrier for DatagramCarrier {
 
     fn heard(&self, link: LinkId) -> Option<Instant> {
         self.endpoint.heard(*self.by_link.get(&link)?)
+    }
+
+    fn least_rtt(&self, link: LinkId) -> Option<Duration> {
+        self.endpoint.least_rtt(*self.by_link.get(&link)?)
     }
 
     fn taken(&self, link: LinkId) -> u64 {

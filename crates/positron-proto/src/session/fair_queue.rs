@@ -49,6 +49,13 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
         self.lines.get(key).map_or((0, 0), |line| (line.bytes, line.items.len()))
     }
 
+    /// Bytes and items in all lines.
+    pub(super) fn all_waiting(&self) -> (usize, usize) {
+        let add =
+            |sum: (usize, usize), line: &Line<T>| (sum.0 + line.bytes, sum.1 + line.items.len());
+        self.lines.values().fold((0, 0), add)
+    }
+
     /// To the end of the line of `key`.
     pub(super) fn push(&mut self, key: K, bytes: usize, item: T) {
         let fresh = || Line { items: VecDeque::new(), bytes: 0, ended: 0 };

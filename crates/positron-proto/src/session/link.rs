@@ -13,7 +13,8 @@ use super::{
 use crate::{
     handshake::{Direction, RemoteNode},
     id::{LinkId, NodeId},
-    limits::MAX_RECORD,
+    limits::{MAX_MESSAGE, MAX_RECORD},
+    metric::Level,
     time::Instant,
     wire::{
         codec::Reader,
@@ -178,6 +179,14 @@ impl SessionLink {
         let begun = || self.assemblies.iter().flatten();
         let since = begun().map(|assembly| assembly.since).min()?;
         Some(Partial { since, bytes: begun().map(|assembly| assembly.body.capacity()).sum() })
+    }
+
+    /// How many these are, and how much of them has arrived.
+    pub(super) fn partial_levels(&self) -> (Level, Level) {
+        let begun = || self.assemblies.iter().flatten();
+        let bytes = begun().map(|assembly| assembly.body.len()).sum();
+        let most = self.assemblies.len();
+        (Level::new(begun().count(), most), Level::new(bytes, most * MAX_MESSAGE))
     }
 
     /// Whether the beginning of a message of this lane has arrived.

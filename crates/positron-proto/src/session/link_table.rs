@@ -24,7 +24,7 @@ use crate::{
     limits::{FLUSH_TIMEOUT, HANDSHAKE_TIMEOUT},
     metric::Histogram,
     stream::contract::StreamEffect,
-    time::{Instant, Now},
+    time::{Instant, Now, earliest},
     wire::frame::{CloseReason, Frame, Lane},
 };
 
@@ -402,7 +402,7 @@ impl LinkTable {
     /// When [`pop_due`](Self::pop_due) has something, or something waits to be sealed.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.next().map(|(at, _)| at);
-        self.unflushed_since.into_iter().chain(deadline).min()
+        earliest([self.unflushed_since, deadline])
     }
 
     /// How long it took from when somebody was there until both ends agreed.

@@ -145,6 +145,13 @@ impl SendLane {
         waiting.push(of, body.len(), Queued { body, ticket });
     }
 
+    /// Bytes and messages that are not acknowledged, counted when somebody asks.
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let waiting = self.waiting.as_ref().map_or((0, 0), |waiting| waiting.all_waiting());
+        let numbered: usize = self.queue.iter().map(|queued| queued.body.len()).sum();
+        (numbered + waiting.0, self.queue.len() + waiting.1)
+    }
+
     /// Bytes and messages of this sender that have no number.
     pub(super) fn waiting_of(&self, of: Option<NodeId>) -> (usize, usize) {
         self.waiting.as_ref().map_or((0, 0), |waiting| waiting.waiting(&of))

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 pub use super::contract::{
     AnswerTooLong, Asker, DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow,
-    Hangup, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind, Purpose, QueryEvent,
-    QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading, SessionConfig,
-    SessionCounters, SessionEffect, SessionLevels, SessionView,
+    Hangup, LaneLevels, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind, Purpose,
+    QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading, SessionBounds,
+    SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
-    carrier::CarrierEvent,
+    carrier::{Carrier as _, CarrierEvent},
     carriers::Carriers,
     conversations::{Attachment, Conversations, Retention},
     link_table::LinkWake,
@@ -30,7 +30,7 @@ use crate::{
     },
     metric::{Family, Level, Way},
     rng::Rng,
-    time::{Duration, Instant, Now},
+    time::{Duration, Instant, Now, earliest},
     wire::{
         body::Body,
         frame::{CloseReason, Frame, Lane},
@@ -188,6 +188,12 @@ impl Sessions {
             endpoint.handle_datagrams(now, from, segment_size, datagrams);
             self.settle(now, out);
         }
+    }
+
+    /// The operating system has no way for datagrams to an address.
+    pub fn handle_no_way(&mut self, now: Now, to: SocketAddr, out: &mut VecDeque<SessionEffect>) {
+        self.carriers_mut().datagrams.endpoint.handle_no_way(now, to);
+        self.settle(now, out);
     }
 
     /// Fills `buf` (which is cleared first) with the next batch of datagrams to one address, at
@@ -481,12 +487,14 @@ impl Sessions {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let connections = self.links.table.carriers().datagrams.endpoint.poll_timeout();
-        let links = [self.links.table.poll_timeout(), self.links.dials.poll_timeout()];
-        let turns = [self.upload.poll_timeout(), self.download.poll_timeout()];
-        let others = [self.conversations.poll_timeout(), connections].into_iter().chain(turns);
-        let all = links.into_iter().chain(others);
-        all.flatten().min()
+        earliest([
+            self.links.table.poll_timeout(),
+            self.links.dials.poll_timeout(),
+            self.conversations.poll_timeout(),
+            self.links.table.carriers().datagrams.endpoint.poll_timeout(),
+            self.upload.poll_timeout(),
+            self.download.poll_timeout(),
+        ])
     }
 
     /// Whether there is a session with `peer`.
@@ -499,12 +507,34 @@ impl Sessions {
         self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
     }
 
+    /// How long the shortest round trip to `peer` of late took, as far as anything is known of it.
+    pub fn least_rtt(&self, peer: &NodeId) -> Option<Duration> {
+        let least = self.links.table.carriers().datagrams.least_rtt(self.link_of(peer)?);
+        least.or_else(|| self.rtt(peer))
+    }
+
     /// Live sessions in order of the peer's id.
     pub fn views(&self) -> impl Iterator<Item = SessionView> {
         self.conversations.attached().filter_map(|(link, queued_bytes)| {
             let link = self.links.table.link(link)?;
             let (peer, since, rtt) = (link.peer, link.since, link.keep_alive.rtt());
             Some(SessionView { peer, since, rtt, queued_bytes, transport: link.kind })
+        })
+    }
+
+    /// How near the session with `peer` is to each of its bounds; none without a link.
+    pub fn bounds_of(&self, peer: &NodeId) -> Option<SessionBounds> {
+        let conversation = self.conversations.get(peer)?;
+        let link = self.links.table.link(self.link_of(peer)?)?;
+        let (queued_bytes, queued_messages) = conversation.shared_levels();
+        let (partial_messages, partial_bytes) = link.partial_levels();
+        let lanes = conversation.lane_levels().collect();
+        Some(SessionBounds {
+            lanes,
+            queued_bytes,
+            queued_messages,
+            partial_messages,
+            partial_bytes,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::{
     deadlines::Deadlines,
     id::{LinkId, NodeId},
     limits::BANDWIDTH_STEP,
-    time::{Duration, Instant},
+    time::{Duration, Instant, earliest},
 };
 
 /// A shaper (RFC 2475, 2.3.3.3): what can wait is held back until both the bucket of its peer and
@@ -175,7 +175,7 @@ impl Shaper {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let waits = self.waits.next().map(|(at, _)| at);
         let turns = self.node.as_ref().filter(|_| !self.turns.is_empty());
-        waits.into_iter().chain(turns.map(TokenBucket::ready_at)).min()
+        earliest([waits, turns.map(TokenBucket::ready_at)])
     }
 
     /// A link is over.

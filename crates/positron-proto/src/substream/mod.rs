@@ -39,7 +39,7 @@ mod send_half;
 #[allow(clippy::module_inception)]
 mod substreams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use counters::{SubstreamCounters, SubstreamLevels};
 pub use effect::{NotOpened, SubstreamEffect, SubstreamNews, SubstreamOrder};

@@ -341,6 +341,12 @@ impl Substreams {
         SubstreamLevels { open: Level::new(self.count(), MAX_SUBSTREAMS) }
     }
 
+    /// How many there are with `peer`.
+    pub fn level_with(&self, peer: &NodeId) -> Level {
+        let open = self.peers.get(peer).map_or(0, PeerTable::len);
+        Level::new(open, MAX_SUBSTREAMS_PER_PEER)
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.peers.values().map(PeerTable::len).sum()

@@ -580,3 +580,19 @@ fn story(rng: &mut Rng) {
     world.down(1);
     assert!(world.is_clean());
 }
+
+/// How a stream ends whose other end gives it up, and one whose session ends.
+pub(crate) fn ends() -> Vec<SubstreamEnd> {
+    let gives_up = |world: &mut World, mine| world.order(0, mine, SubstreamOrder::Reset(9));
+    let leaves = |world: &mut World, _| world.down(1);
+    let told = [&gives_up as &dyn Fn(&mut World, SubstreamId), &leaves].map(|what| {
+        let mut world = World::linked();
+        let mine = world.open(0);
+        world.deliver_all();
+        what(&mut world, mine);
+        world.deliver_all();
+        world.news(1)
+    });
+    let end = |news| if let SubstreamNews::Reset(end) = news { Some(end) } else { None };
+    told.into_iter().flatten().filter_map(end).collect()
+}

@@ -10,7 +10,8 @@ use super::{
 use crate::{
     id::{MessageId, NodeId},
     journey::{CameFrom, DropReason, Dropped, Forwarding},
-    time::{Duration, Now},
+    shown::{millis, seconds},
+    time::Now,
 };
 
 /// What this node knows of the way of a message.
@@ -70,8 +71,9 @@ pub struct ForwardedTrace {
     pub had_it: bool,
     /// Whether the session did not take it.
     pub not_sent: bool,
-    /// Whether it arrived, which is known of direct messages.
-    pub arrived: bool,
+    /// Whether it arrived, of a direct message; of a broadcast nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<bool>,
 }
 
 /// Why a message was not taken.
@@ -175,10 +177,12 @@ pub struct SampleTrace {
     pub id: Option<String>,
     /// From whom it has the message: a place in the sample, if that is known.
     pub parent: Option<usize>,
+    /// Whether it is the sender, from whom all others have it.
+    pub origin: bool,
     /// How many hops away it is.
     pub depth: u8,
-    /// How long the last hop took.
-    pub hop_ms: f64,
+    /// How long the last hop took; `None` of the sender, to whom there is none.
+    pub hop_ms: Option<f64>,
     /// How long all of them took.
     pub after_ms: f64,
 }
@@ -229,7 +233,7 @@ impl LocalTrace {
                     after_ms: micros_in_millis(hop.after),
                     had_it: fate == Fate::Had,
                     not_sent: fate == Fate::NotSent,
-                    arrived: fate == Fate::Arrived,
+                    arrived: (how == Forwarding::Send).then_some(fate == Fate::Arrived),
                 }),
             }
         }
@@ -238,7 +242,7 @@ impl LocalTrace {
             from,
             how,
             at: (journey.taken.wall - journey.taken.mono.since(heard)).rfc3339(),
-            age_s: now.mono.since(heard).as_secs_f64(),
+            age_s: seconds(now.mono.since(heard)),
             verified_ms: (!own).then_some(checked),
             delivered_ms: (!own).then_some(checked),
             duplicates: journey.repeated,
@@ -344,8 +348,9 @@ impl SampleTrace {
         Self {
             id: name(&of.node),
             parent: all.iter().position(is_parent),
+            origin: of.depth == 0,
             depth: of.depth,
-            hop_ms: f64::from(of.hop) / 10.0,
+            hop_ms: (of.depth > 0).then(|| f64::from(of.hop) / 10.0),
             after_ms: f64::from(of.total) / 10.0,
         }
     }
@@ -353,10 +358,6 @@ impl SampleTrace {
 
 fn name(prefix: &NodePrefix<6>) -> Option<String> {
     prefix.is_named().then(|| prefix.0.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
 
 fn micros_in_millis(micros: u32) -> f64 {

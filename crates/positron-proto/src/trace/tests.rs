@@ -289,7 +289,10 @@ fn a_trace_adds_up_the_tree_and_costs_two_messages_an_edge() {
     assert_eq!(report.hold_ms.buckets[2], 5, "3 ms each: {:?}", report.hold_ms.buckets);
     // Every node has it at the same moment by the test's clocks: what a way takes is the least.
     let hops: Vec<_> = report.sample.iter().map(|node| node.hop_ms).collect();
-    assert_eq!(hops, [0.0, 13.0, 13.0, 13.0, 13.0, 13.0]);
+    assert_eq!(hops[0], None, "no hop leads to the sender");
+    assert!(hops[1..].iter().all(|hop| *hop == Some(13.0)), "{hops:?}");
+    let origins = report.sample.iter().map(|node| node.origin);
+    assert!(origins.eq([true, false, false, false, false, false]));
     let parents: Vec<_> = report.sample.iter().map(|node| node.parent).collect();
     assert_eq!(parents.iter().flatten().count(), 5, "{parents:?}");
     assert!((report.delay_ms.max - 39.0).abs() < 1e-9, "{:?}", report.delay_ms);
@@ -423,10 +426,11 @@ fn a_claim_of_more_nodes_than_there_can_be_is_cut_and_marked() {
     start(&mut node, 1000);
     let say = |answer| TraceMessage::Answer { tag: tag(0, 1000), answer };
     hear(&mut node, at(1020), id(1), say(sum_of(1_000_000)));
-    hear(&mut node, at(1020), id(2), say(sum_of(1)));
+    hear(&mut node, at(1020), id(2), say(sum_of(1_000_000)));
     let report = report(&node, 1021);
     assert_eq!((report.state, report.implausible), ("done", true));
-    assert_eq!(report.reached, 2 + u32::try_from(LEAST_PLAUSIBLE_NODES).unwrap());
+    let most = u32::try_from(LEAST_PLAUSIBLE_NODES).unwrap();
+    assert!((most - 16..=most).contains(&report.reached), "both together: {}", report.reached);
 
     // Whatever is cut still fits itself, or whoever passes it on would be punished for it.
     let mut sum = TraceSum { declined: 900, reached: 70, ..TraceSum::default() };
@@ -491,5 +495,5 @@ fn what_a_hop_takes_is_counted_back_from_the_question_on_two_clocks_that_do_not_
     // It came at once, and the question was lost: at 113; asked at 1210.
     say(2, 1220, 1_097_000, 0);
     let hops: Vec<_> = report(&node, 2000).sample.iter().map(|node| node.hop_ms).collect();
-    assert_eq!(hops, [0.0, 13.0, 250.0]);
+    assert_eq!(hops, [None, Some(13.0), Some(250.0)]);
 }

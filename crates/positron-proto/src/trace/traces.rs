@@ -23,7 +23,7 @@ use crate::{
         TRACE_INTERVAL_LEAST, TRACED_FOR,
     },
     lru::LruMap,
-    metric::Level,
+    metric::{Level, WATCHED},
     misbehavior::Misbehavior,
     rng::Rng,
     time::{Duration, Instant, Now},
@@ -113,6 +113,9 @@ impl Traces {
 
     /// A direct message is given to the application, or goes to `to`.
     pub fn handle_direct(&mut self, now: Now, message: &Verified<AppMessage>, to: Option<NodeId>) {
+        if !WATCHED {
+            return;
+        }
         let AppMessage { sender, sequence, .. } = message.content();
         let sender = sender.node_id();
         let heard = CameFrom::Heard { from: sender, at: now.mono, asked: false };
@@ -415,6 +418,8 @@ impl Traces {
                 }
                 let me = errand.says.name.then_some(&self.me);
                 errand.sum.add_child(me, (&from, *sum), hop, &mut self.rng);
+                // Many who claim as much as each may claim more than there can be.
+                errand.sum.cap(plausible(known));
             }
         }
         self.finish_if_done(now, tag, out);

@@ -139,13 +139,10 @@ pub fn event(row: Row) -> Result<TrustEvent, Malformed> {
 
 impl Remembered for Vec<RememberedTrust> {
     fn tables(&self) -> &'static [&'static Table] {
-        &[&STANDINGS, &EVENTS]
+        &[&STANDINGS]
     }
 
     fn load(&mut self, row: Row, _: &NetworkId) -> Result<(), Malformed> {
-        if *row.table == EVENTS {
-            return event(row).map(drop);
-        }
         let (mut key, mut value) = (Reader::new(row.key), Reader::new(row.value));
         let peer = NodeId::from_bytes(key.array()?);
         key.finish()?;
@@ -163,6 +160,17 @@ impl Remembered for Vec<RememberedTrust> {
         value.finish()?;
         let standing = PeerTrust { score, banned_until };
         self.push(RememberedTrust { peer, standing, at, ordered });
+        Ok(())
+    }
+}
+
+impl Remembered for Vec<TrustEvent> {
+    fn tables(&self) -> &'static [&'static Table] {
+        &[&EVENTS]
+    }
+
+    fn load(&mut self, row: Row, _: &NetworkId) -> Result<(), Malformed> {
+        self.push(event(row)?);
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    AddressBan, RememberedTrust, TrustConfig, TrustEffect, TrustLevels,
+    AddressBan, RememberedTrust, TrustAccount, TrustConfig, TrustEffect, TrustEvent, TrustLevels,
+    account::{Ledger, of_a_stranger},
     address_bans::AddressBans,
     arithmetic::{after, decayed, decayed_for, pardoned},
     audit::{Audit, record},
@@ -58,6 +59,8 @@ struct Observed {
     routine: [f64; ROUTINE.len()],
     /// Why the application refuses it.
     ordered: Option<Arc<str>>,
+    /// Why the score is what it is.
+    ledger: Ledger,
 }
 
 impl Observed {
@@ -106,11 +109,33 @@ impl Trust {
             trust.standings.set(peer, PeerTrust { score, banned_until });
             let routine = [0.0; ROUTINE.len()];
             let ordered = ordered.filter(|_| banned_until.is_some());
-            let observed = Observed { at, dirty, stored: true, routine, ordered };
+            let ledger = Ledger::new(now.wall, score);
+            let observed = Observed { at, dirty, stored: true, routine, ordered, ledger };
             trust.observed.insert(peer, observed);
         }
         trust.plan_decay(now);
         trust
+    }
+
+    /// The same with what the audit trail says of those who are known, the oldest first.
+    #[must_use]
+    pub fn with_trail(mut self, remembered: Vec<TrustEvent>) -> Self {
+        for event in remembered.into_iter().filter(|event| !ROUTINE.contains(&event.observation)) {
+            if let Some(observed) = self.observed.get_mut(&event.peer) {
+                observed.ledger.remember(event);
+            }
+        }
+        self
+    }
+
+    /// Why the score of `peer` is what it is; a stranger's, if nothing was seen of it or all of it
+    /// is forgotten.
+    pub fn account(&self, now: Now, peer: &NodeId) -> TrustAccount {
+        let Some(observed) = self.observed.get(peer) else {
+            return of_a_stranger(&self.config, now.wall);
+        };
+        let ordered = observed.ordered.clone().map(BanReason::Ordered);
+        observed.ledger.account(&self.config, self.standings.of(peer), ordered)
     }
 
     /// What is there, beside the most that there can be.
@@ -325,6 +350,9 @@ impl Trust {
         }
         let observed = self.note(now, peer, out);
         let change = score - before;
+        let is_routine = ROUTINE.contains(&what);
+        let event = TrustEvent { peer, at: now.wall, observation: what, change, score };
+        observed.ledger.note(event, is_routine);
         match ROUTINE.iter().position(|routine| *routine == what) {
             Some(kind) => observed.routine[kind] += change,
             None => self.audit.wrong(now, peer, what, change, score, out),
@@ -341,12 +369,14 @@ impl Trust {
         if !self.observed.contains_key(&peer) {
             self.make_room(out);
         }
+        let score = self.standings.of(&peer).score;
         let observed = self.observed.entry(peer).or_insert(Observed {
             at: now.wall,
             dirty: true,
             stored: false,
             routine: [0.0; ROUTINE.len()],
             ordered: None,
+            ledger: Ledger::new(now.wall, score),
         });
         observed.at = now.wall;
         observed.dirty = true;
@@ -394,6 +424,9 @@ impl Trust {
         let until = now.wall + lasts;
         self.standings.set(peer, PeerTrust { score, banned_until: Some(until) });
         self.plan_pardon(now, peer, until);
+        if let Some(observed) = self.observed.get_mut(&peer) {
+            observed.ledger.refused_for = Some(why.clone());
+        }
         out.push_back(TrustEffect::Ban { peer, until, why });
         self.remember(peer, out);
     }

@@ -40,6 +40,18 @@ impl Lane {
         self.0
     }
 
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CONTROL => "control",
+            Self::GOSSIP => "gossip",
+            Self::DIRECT => "direct",
+            Self::LARGE_GOSSIP => "large_gossip",
+            Self::BULK => "bulk",
+            _ => "unknown",
+        }
+    }
+
     /// Whether this version knows what goes in it.
     pub const fn is_known(self) -> bool {
         self.index() < Self::KNOWN.len()

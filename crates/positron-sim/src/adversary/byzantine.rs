@@ -9,7 +9,7 @@ use positron_proto::{
     handshake::Expect,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
-    limits::MAX_HOLDINGS_RANGES,
+    limits::{MAX_HOLDINGS_RANGES, MAX_TRACE_SAMPLE},
     node::{Command, Effect, Input, Message, Refused},
     peers::PeersMessage,
     session::{
@@ -18,6 +18,7 @@ use positron_proto::{
     },
     succession::{Succession, SuccessionMessage},
     time::{Duration, Instant, Now},
+    trace::{SampledNode, TraceAnswer, TraceMessage, TraceSum, TraceTag},
     wire::{
         Reader,
         frame::Lane,
@@ -55,6 +56,8 @@ pub enum Attack {
     Announce,
     /// Says that the keys of others gave way to its own, and its own to theirs.
     Usurp,
+    /// Answers who traces a message as if a million nodes had it from there.
+    Boast,
 }
 
 pub(super) struct Byzantine {
@@ -127,13 +130,13 @@ impl Byzantine {
                     self.peers.push(peer);
                 }
                 SessionEffect::Down { peer, .. } => self.peers.retain(|known| known.id != peer),
-                SessionEffect::Message { body, .. } => self.hear(body),
+                SessionEffect::Message { peer, body } => self.hear(now, peer, body),
                 _ => {}
             }
         }
     }
 
-    fn hear(&mut self, body: Bytes) {
+    fn hear(&mut self, now: Now, from: NodeId, body: Bytes) {
         match Message::decode(body, self.me.node_id()) {
             Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message))))
                 if self.heard.len() < MEMORY =>
@@ -142,6 +145,12 @@ impl Byzantine {
             }
             Ok(Some(Message::Succession(message))) if self.successions.len() < MEMORY => {
                 self.successions.push(message);
+            }
+            Ok(Some(Message::Trace(TraceMessage::Ask { order, .. })))
+                if self.attack == Attack::Boast =>
+            {
+                let tag = TraceTag::of(order.id(&self.network));
+                self.send(now, from, &TraceMessage::Answer { tag, answer: a_million() });
             }
             _ => {}
         }
@@ -167,6 +176,8 @@ impl Byzantine {
                 Attack::Flood => self.flood(now, &peer),
                 Attack::Announce => self.announce(now, &peer),
                 Attack::Usurp => self.usurp(now, &peer),
+                // It waits to be asked.
+                Attack::Boast => {}
             }
         }
         self.sequence += 1;
@@ -271,6 +282,14 @@ impl Byzantine {
             self.send_raw(now, peer.id, Lane::CONTROL, noise.into());
         }
     }
+}
+
+/// A million nodes have the message from the one that says so, and none of them is named.
+fn a_million() -> TraceAnswer {
+    let mut sum = TraceSum { reached: 1_000_000, ..TraceSum::default() };
+    (sum.depths[0], sum.depths[1]) = (1, sum.reached - 1);
+    sum.sample = vec![SampledNode { depth: 1, ..SampledNode::default() }; MAX_TRACE_SAMPLE];
+    TraceAnswer::Sum { age: 0, held: 0, sum: Box::new(sum) }
 }
 
 /// Every other number of many senders.

@@ -226,7 +226,8 @@ impl Oracle {
             | Outcome::Unanswered(_)
             | Outcome::Stopped
             | Outcome::StreamOpened(_)
-            | Outcome::StreamNotOpened(_) => {}
+            | Outcome::StreamNotOpened(_)
+            | Outcome::Table(_) => {}
         }
     }
 

@@ -146,6 +146,9 @@ impl ProtocolMachine for Udp {
 
     fn poll_transmit(&mut self, now: Now, buffer: &mut Vec<u8>) -> Option<Transmit> {
         let socket = self.socket.as_ref()?;
+        for to in socket.take_no_way() {
+            self.endpoint.handle_no_way(now, to);
+        }
         let batch = self.endpoint.poll_transmit(now, socket.max_segments(), buffer)?;
         let (to, segment_size, len) = (batch.to, batch.segment_size, batch.len);
         Some(Transmit { socket: socket.clone(), to, segment_size, len })

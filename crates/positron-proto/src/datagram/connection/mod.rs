@@ -224,6 +224,12 @@ impl Connection {
         self.space.as_ref().map(|space| space.heard())
     }
 
+    /// The least round trip of late, once there was one.
+    pub(super) fn least_rtt(&self) -> Option<Duration> {
+        let rtt = self.space.as_ref()?.rtt();
+        rtt.measured().then(|| rtt.least())
+    }
+
     /// Bytes in packets that the other end acknowledged.
     pub(super) fn delivered_bytes(&self) -> Option<u64> {
         self.space.as_ref().map(|space| space.delivered_bytes())

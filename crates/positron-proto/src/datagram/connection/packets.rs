@@ -16,7 +16,7 @@ use crate::{
         protection::{Exhausted, Unopened},
     },
     limits::PROBE_SIZE_FROM,
-    time::Instant,
+    time::{Instant, earliest},
     wire::{frame::CloseReason, packet::PacketType},
 };
 
@@ -133,7 +133,7 @@ impl Connection {
         };
         let next = space.poll_timeout(self.drained, self.may_probe_size());
         let reassembly = self.carried.incoming.poll_timeout();
-        end.into_iter().chain(next).chain(reassembly).min()
+        earliest([end, next, reassembly])
     }
 
     /// Does what is due.

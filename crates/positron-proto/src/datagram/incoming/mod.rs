@@ -150,7 +150,7 @@ impl RecvChannels {
     /// The next message for the application. It is held until it is released.
     pub(super) fn poll(&mut self) -> Option<Delivered> {
         let next = self.delivered.pop_front();
-        if self.delivered.is_empty() {
+        if self.delivered.is_empty() && self.delivered.capacity() > DELIVERED_ROOM {
             self.delivered = VecDeque::new();
         }
         next
@@ -298,6 +298,9 @@ fn remember(set: &mut BTreeSet<(Channel, u64)>, entry: (Channel, u64)) {
     }
 }
 
+/// Messages for which room is kept while there are none: with one at a time, each would pay for it
+/// anew.
+const DELIVERED_ROOM: usize = 4;
 /// Replies of one kind that wait. A sender that keeps to its limits has no more unfinished messages
 /// than that, so it misses nothing; any other one deserves nothing.
 const MAX_REPLIES: usize = 4 * MAX_UNFINISHED_PER_PEER;

@@ -47,6 +47,25 @@ fn both_ends_know_each_other_after_either_pattern() {
 }
 
 #[test]
+fn a_dial_to_where_there_is_no_way_ends_at_once_and_nothing_else_does() {
+    let mut world = World::new(3);
+    let nowhere = world.dial(0, 1, true);
+    world.dial(0, 2, true);
+    let (now, to) = (world.now, world.nodes[1].addr);
+    world.nodes[0].end.handle_no_way(now, to);
+    assert_eq!(world.closed(0), [Closed::NoWay]);
+    assert!(world.nodes[0].end.view(nowhere).is_none());
+    world.run();
+    assert_eq!((world.connected(0), world.accepted(2)), (1, 1));
+    // What is agreed goes on: a way may be found again.
+    let (now, to) = (world.now, world.nodes[2].addr);
+    world.nodes[0].end.handle_no_way(now, to);
+    world.run();
+    assert_eq!((world.established(0), world.established(2)), (1, 1));
+    assert_eq!(world.closed(0), [Closed::NoWay]);
+}
+
+#[test]
 fn any_one_packet_may_be_lost() {
     for knows in [true, false] {
         for at in 0..packets(knows) {

@@ -4,4 +4,4 @@ mod attacks;
 mod harness;
 mod network;
 mod one;
-mod pace;
+pub(crate) mod pace;

@@ -346,3 +346,19 @@ fn an_offer_of_everything_costs_its_sender_its_budget() {
     node.hear(at(SECOND), peer, receipt(&node, 0..9));
     assert_eq!(node.gossip.counters().rate_limited, 2, "nothing is left for anything else");
 }
+
+/// Whom a broadcast lacks that is let go of while a peer takes nothing, and after all have left.
+pub(crate) fn lacking() -> [Vec<NodeId>; 2] {
+    [false, true].map(|is_left| {
+        let (mut node, peer) = publisher_and_peer();
+        let next = publish_while_possible(&mut node, SECOND, 0..10 * WINDOW);
+        let late = REACH_WITHIN.max(REACH_PATIENCE) + 2 * SECOND;
+        if is_left {
+            node.down(at(2 * SECOND), peer);
+        } else {
+            node.pass(SECOND, late);
+        }
+        publish_while_possible(&mut node, late, next..next + WINDOW);
+        node.given_up.remove(0).1
+    })
+}

@@ -10,9 +10,9 @@ use crate::{
         KnownPeer, PeersEffect, PeersMessage,
         address_book::{AddressBook, Learned},
         entry::SourceShare,
-        scope::Group,
     },
     rng::{Rng, Seed},
+    scope::Group,
     time::{Duration, WallTime},
     wire::{Address, record::PeerRecord},
 };

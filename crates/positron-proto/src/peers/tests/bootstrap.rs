@@ -4,7 +4,7 @@ use super::world::{World, address, closed, config};
 use crate::{
     handshake::HandshakeFailure,
     limits::{BOOTSTRAP_LONGEST, HEAD_START, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES},
-    peers::{BootstrapState, PeersConfig},
+    peers::{BootstrapState, Given, PeersConfig},
     session::sessions::{DialFailure, LinkDown},
     time::{Duration, Instant},
     wire::frame::CloseReason,
@@ -191,6 +191,34 @@ fn an_address_can_be_added_later_but_not_without_end() {
     }
     assert_eq!(world.nodes[node].peers.bootstrap().count(), MAX_BOOTSTRAP);
     world.run(Duration::from_secs(30));
+}
+
+#[test]
+fn an_address_is_dialled_until_it_is_forgotten_and_then_no_more() {
+    let mut world = World::new(1);
+    let seed = world.add(&address(0), config());
+    let node = world.add(&address(1), with(&[&address(0), "9.9.9.9:80"]));
+    world.act(node, |node, now, _| assert!(node.peers.join(now, "9.9.9.9:81".into())));
+    let given = |world: &World| {
+        world.nodes[node].peers.bootstrap().map(|one| (one.address.clone(), one.given)).collect()
+    };
+    let before: Vec<_> = given(&world);
+    assert_eq!(before[1], ("9.9.9.9:80".into(), Given::Configured));
+    assert_eq!(before[2], ("9.9.9.9:81".into(), Given::Joined));
+    world.run(Duration::from_secs(3600));
+    let dials = dials_of(&world, node).len();
+    assert!(dials > 50, "both are dialled for as long as nobody forgets them: {dials}");
+    for (address, is_there) in
+        [("9.9.9.9:81", true), ("9.9.9.9:80", true), ("9.9.9.9:80", false), (&address(0), true)]
+    {
+        world.act(node, |node, _, _| assert_eq!(node.peers.forget(address), is_there, "{address}"));
+    }
+    world.run(Duration::from_secs(3600));
+    assert_eq!(dials_of(&world, node).len(), dials);
+    assert!(world.linked(seed, node), "a link is not what is forgotten");
+    // A number that was in use belongs to nobody else.
+    world.act(node, |node, now, _| assert!(node.peers.join(now, "9.9.9.9:82".into())));
+    assert_eq!(given(&world), [("9.9.9.9:82".into(), Given::Joined)]);
 }
 
 /// Somebody asks who answers at `address`, and waits for what comes of it.

@@ -120,6 +120,7 @@ impl Life {
             Closed::ByPeer(CloseReason::Violation(_))
             | Closed::Violation { .. }
             | Closed::CipherLimit
+            | Closed::NoWay
             | Closed::Ourselves
             | Closed::Handshake(_) => false,
             // A RST is said once: where it is lost, silence is what is left of it.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// How far an address reaches; nearer is smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// This machine.
     Loopback,
     /// Networks that are not routed on the internet: RFC 1918, RFC 6598, RFC 4193.
@@ -16,7 +16,7 @@ pub(super) enum Scope {
 /// Addresses that one operator probably holds together: an attacker has many addresses in few
 /// groups (Heilman et al. 2015, "Eclipse Attacks on Bitcoin's Peer-to-Peer Network").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Group {
+pub(crate) enum Group {
     /// Loopback and private networks: one owner anyway, so the rules for groups do not apply.
     Near,
     /// An IPv4 /16.
@@ -27,7 +27,7 @@ pub(super) enum Group {
 
 impl Scope {
     /// How far `ip` reaches; `None` for what cannot be a node's address.
-    pub(super) fn of(ip: IpAddr) -> Option<Self> {
+    pub(crate) fn of(ip: IpAddr) -> Option<Self> {
         match ip.to_canonical() {
             IpAddr::V4(v4) => Self::of_v4(v4),
             IpAddr::V6(v6) => Self::of_v6(v6),
@@ -35,7 +35,7 @@ impl Scope {
     }
 
     /// How far the other end of a link is: an address that cannot be a node's is far away.
-    pub(super) fn of_peer(addr: SocketAddr) -> Self {
+    pub(crate) fn of_peer(addr: SocketAddr) -> Self {
         Self::of(addr.ip()).unwrap_or(Self::Public)
     }
 
@@ -68,7 +68,7 @@ impl Scope {
 
 impl Group {
     /// In whose network `ip` is.
-    pub(super) fn of(ip: IpAddr) -> Self {
+    pub(crate) fn of(ip: IpAddr) -> Self {
         if Scope::of(ip) != Some(Scope::Public) {
             return Self::Near;
         }
@@ -87,20 +87,20 @@ impl Group {
 
 /// Whether an address is worth a dial if we were told of it over a link of scope `told_over`: a
 /// remote node must not make us dial services of our own machine or network.
-pub(super) fn is_plausible(addr: SocketAddr, told_over: Scope) -> bool {
+pub(crate) fn is_plausible(addr: SocketAddr, told_over: Scope) -> bool {
     let mapped = addr.ip() != addr.ip().to_canonical();
     addr.port() != 0 && !mapped && Scope::of(addr.ip()).is_some_and(|scope| scope >= told_over)
 }
 
 /// The same address as it is dialled: IPv4 written as IPv4, IPv6 with its zone, without which a
 /// link-local address is none.
-pub(super) fn with_zone(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn with_zone(addr: SocketAddr) -> SocketAddr {
     if addr.ip().to_canonical().is_ipv4() { canonical(addr) } else { addr }
 }
 
 /// The same address as others know it: IPv4 written as IPv4, and no zone, which is a word of one
 /// machine only.
-pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 

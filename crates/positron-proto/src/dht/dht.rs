@@ -1,0 +1,472 @@
+//! The machine: everything that a node does with the hash table.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use super::{
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMode,
+    DhtQuery, DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId,
+    ReadMode, RecordKind, ReplyId, StoreOutcome, Via, Wanted,
+    keeper::Keeper,
+    operation::{Goal, Operation},
+    published::{Published, Title},
+    question::{About, Overdue, Questions},
+    record_store::Reach,
+    size_estimate::SizeEstimate,
+    table::RoutingTable,
+    upkeep::Upkeep,
+};
+use crate::{
+    deadlines::Deadlines,
+    id::{NetworkId, NodeId, Ticket},
+    identity::{Identity, Verified},
+    limits::{
+        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
+        MAX_VALUE, MIN_RECORD_TTL, REPLICAS,
+    },
+    metric::Level,
+    misbehavior::Misbehavior,
+    rng::Rng,
+    time::{Instant, Now},
+};
+
+/// The hash table, as one node takes part in it.
+///
+/// - [`store`](Self::store), [`read`](Self::read), [`delete`](Self::delete) and
+///   [`find`](Self::find) are refused with a reason, or end by exactly one [`DhtEffect::Done`].
+/// - Each [`DhtEffect::Ask`] is answered by [`handle_answer`](Self::handle_answer), or by
+///   [`handle_unanswered`](Self::handle_unanswered), or not at all: time is kept here.
+/// - Each query of others ([`handle_query`](Self::handle_query)) gets one [`DhtEffect::Answer`].
+/// - Each [`DhtEffect::Verify`] is answered by [`handle_verified`](Self::handle_verified) or
+///   [`handle_refuted`](Self::handle_refuted), or by [`handle_unchecked`](Self::handle_unchecked)
+///   where there was no room to check it.
+///
+/// Nothing that others say is believed but what its publisher signed; whom they name is asked
+/// before it is named to anybody else; what is kept for them is bounded by [`crate::limits`].
+#[derive(Debug)]
+pub struct Dht {
+    pub(super) me: Arc<Identity>,
+    pub(super) id: NodeId,
+    pub(super) network: NetworkId,
+    pub(super) rng: Rng,
+    pub(super) mode: DhtMode,
+    pub(super) table: RoutingTable,
+    pub(super) size: SizeEstimate,
+    pub(super) keeper: Keeper,
+    pub(super) published: Published,
+    pub(super) questions: Questions,
+    pub(super) operations: BTreeMap<OperationId, Operation>,
+    pub(super) next_operation: u64,
+    /// The last sequence that a record of ours has.
+    pub(super) sequence: u64,
+    pub(super) upkeep: Upkeep,
+    /// When operations do what they wait for: at the latest they are over.
+    pub(super) deadlines: Deadlines<OperationId>,
+    pub(super) counters: DhtCounters,
+}
+
+impl Dht {
+    /// Knows nobody and keeps nothing.
+    pub fn new(
+        config: DhtConfig,
+        me: Arc<Identity>,
+        network: NetworkId,
+        mut rng: Rng,
+        now: Now,
+    ) -> Self {
+        let _ = config;
+        let here = Place::from_bytes(rng.bytes());
+        let id = me.node_id();
+        Self {
+            id,
+            me,
+            network,
+            rng,
+            mode: DhtMode::Unreachable,
+            table: RoutingTable::new(now.mono, here),
+            size: SizeEstimate::default(),
+            keeper: Keeper::new(super::record_store::RecordStore::new()),
+            published: Published::default(),
+            questions: Questions::default(),
+            operations: BTreeMap::new(),
+            next_operation: 0,
+            sequence: 0,
+            upkeep: Upkeep::default(),
+            deadlines: Deadlines::new(),
+            counters: DhtCounters::default(),
+        }
+    }
+
+    // --- what the application wants ---
+
+    /// Publishes a record, and gives it to the nodes nearest to its key. Ends by
+    /// [`DhtOutcome::Stored`]; it is renewed for as long as this node runs, until it is deleted.
+    pub fn store(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        new: NewRecord,
+        out: &mut VecDeque<DhtEffect>,
+    ) -> Result<Place, DhtRefused> {
+        let title = Title { kind: new.kind, name: new.name };
+        if new.value.len() > MAX_VALUE {
+            return Err(DhtRefused::TooLarge(new.value.len()));
+        }
+        if !(MIN_RECORD_TTL..=MAX_RECORD_TTL).contains(&new.ttl) {
+            return Err(DhtRefused::BadLife(new.ttl.as_secs()));
+        }
+        if !self.published.has_room(&title) {
+            return Err(DhtRefused::TooManyPublished);
+        }
+        self.check_room()?;
+        let record = self.sign(now, title, new.ttl, Some(new.value));
+        let key = record.content().key();
+        self.publish(now, Some(ticket), record, out);
+        Ok(key)
+    }
+
+    /// Looks for records under a key, of one publisher or of all. Ends by [`DhtOutcome::Read`].
+    pub fn read(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        (key, publisher): (Place, Option<NodeId>),
+        mode: ReadMode,
+        out: &mut VecDeque<DhtEffect>,
+    ) -> Result<(), DhtRefused> {
+        self.check_room()?;
+        let reading = self.reading(now, key, publisher, mode);
+        self.begin(now, Some(ticket), key, Goal::Read(reading), out);
+        Ok(())
+    }
+
+    /// Takes back what this node published under a name, on whatever node holds it. Ends by
+    /// [`DhtOutcome::Stored`], or by [`DhtOutcome::NothingOfOurs`].
+    pub fn delete(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        (kind, name): (RecordKind, NameHash),
+        out: &mut VecDeque<DhtEffect>,
+    ) -> Result<(), DhtRefused> {
+        if kind == RecordKind::Immutable {
+            return Err(DhtRefused::Immutable);
+        }
+        self.check_room()?;
+        let key = name.key(kind, &self.id);
+        let reading = self.reading(now, key, None, ReadMode::Fresh);
+        self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
+        Ok(())
+    }
+
+    /// Looks for the nodes nearest to a place. Ends by [`DhtOutcome::Nearest`].
+    pub fn find(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        place: Place,
+        out: &mut VecDeque<DhtEffect>,
+    ) -> Result<(), DhtRefused> {
+        self.check_room()?;
+        self.begin(now, Some(ticket), place, Goal::Find, out);
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), DhtRefused> {
+        if self.operations.len() < MAX_DHT_OPERATIONS { Ok(()) } else { Err(DhtRefused::TooMany) }
+    }
+
+    // --- what happens ---
+
+    /// Strangers reach this node here by datagrams; or why it serves nobody.
+    pub fn handle_mode(&mut self, now: Now, serves: Result<SocketAddr, DhtMode>) {
+        let mode = match serves {
+            Ok(addr) => DhtMode::Server(Place::of_node(&self.id, addr)),
+            Err(why) => why,
+        };
+        if mode != self.mode {
+            self.mode = mode;
+            // Who serves nobody is nowhere in particular.
+            let here = self.place().unwrap_or_else(|| Place::from_bytes(self.rng.bytes()));
+            self.table.handle_move(now.mono, here);
+        }
+    }
+
+    /// A node is said to serve the table: it is asked before it is believed.
+    pub fn handle_contact(&mut self, now: Now, contact: Contact) {
+        if contact.id() != self.id {
+            self.table.handle_contact(now.mono, contact);
+        }
+    }
+
+    /// Another node asks something.
+    pub fn handle_query(
+        &mut self,
+        now: Now,
+        (asker, reply): (AskedBy, ReplyId),
+        ask: DhtAsk,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.counters.queries += 1;
+        if let Some(contact) = asker.contact.filter(|_| ask.serves) {
+            self.handle_contact(now, contact);
+        }
+        let found = match ask.query {
+            DhtQuery::Store(living) => {
+                let place = self.place().filter(|_| asker.is_proven);
+                let Some(here) = place else {
+                    let answer = DhtAnswer::Stored(StoreOutcome::Refused);
+                    out.push_back(DhtEffect::Answer { to: reply, answer });
+                    return;
+                };
+                self.upkeep.heard_of(now.mono, living.record.content().key(), &mut self.rng);
+                let reach = self.reach(here);
+                self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
+                return;
+            }
+            DhtQuery::Find(target) => self.near(&target, &asker),
+            DhtQuery::Get { key, publisher, values } => {
+                if !values {
+                    self.upkeep.heard_of(now.mono, key, &mut self.rng);
+                }
+                let mut found = self.keeper.found(now, &key, publisher.as_ref(), values);
+                self.published.tell(now.mono, (&key, publisher, values), &self.id, &mut found);
+                found.contacts = self.near(&key, &asker).contacts;
+                found
+            }
+        };
+        let answer = DhtAnswer::Found(found.fitting(asker.room));
+        out.push_back(DhtEffect::Answer { to: reply, answer });
+    }
+
+    /// Whom this node knows near a place, but for who asks: only those that answered it, and none
+    /// that is nearer to us than the asker is.
+    fn near(&self, target: &Place, asker: &AskedBy) -> Found {
+        let mut contacts = self.table.nearest(target, MAX_CONTACTS_PER_ANSWER + 1);
+        contacts.retain(|contact| contact.id() != asker.id);
+        contacts.retain(|contact| asker.may_hear_of(contact));
+        contacts.truncate(MAX_CONTACTS_PER_ANSWER);
+        Found { contacts, ..Found::default() }
+    }
+
+    /// A question of ours is answered, over this.
+    pub fn handle_answer(
+        &mut self,
+        now: Now,
+        (id, via): (QuestionId, Via),
+        answer: DhtAnswer,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let Some((question, rtt)) = self.questions.close(now.mono, id) else {
+            self.counters.strange += 1;
+            return;
+        };
+        self.counters.late += u64::from(question.is_late);
+        // An answer over a session does not show that strangers reach the node.
+        if via == Via::Datagram && self.table.handle_answer(now.mono, question.to, Some(rtt)) {
+            self.published.handle_newcomer(now.mono, self.wanted_holders());
+            self.upkeep.handle_newcomer(question.to);
+        }
+        let from = question.to;
+        let operation = match (question.about, answer) {
+            (About::Lookup(operation) | About::Fetch(operation), DhtAnswer::Found(found)) => {
+                self.handle_found(now, operation, &from, found, out);
+                operation
+            }
+            (About::Store(operation), DhtAnswer::Stored(outcome)) => {
+                if let Some(writing) = self.writing(operation) {
+                    writing.handle_outcome(from.id(), Some(outcome));
+                }
+                operation
+            }
+            (About::Probe, _) => return,
+            (About::Push, _) => {
+                self.upkeep.handle_pushed();
+                self.keep_up(now, out);
+                return;
+            }
+            // It answers something else than it was asked.
+            (About::Lookup(operation) | About::Fetch(operation) | About::Store(operation), _) => {
+                let what = Misbehavior::ProtocolViolation;
+                out.push_back(DhtEffect::Misbehaved { peer: from.id(), what });
+                self.give_up(&question);
+                operation
+            }
+        };
+        self.drive(now, operation, out);
+    }
+
+    /// A question of ours cannot be asked.
+    pub fn handle_unanswered(&mut self, now: Now, id: QuestionId, out: &mut VecDeque<DhtEffect>) {
+        if let Some((question, _)) = self.questions.close(now.mono, id) {
+            self.handle_failed(now, question, out);
+        }
+    }
+
+    /// What came as the answer to a question of ours is none.
+    pub fn handle_nonsense(&mut self, now: Now, id: QuestionId, out: &mut VecDeque<DhtEffect>) {
+        if let Some((question, _)) = self.questions.close(now.mono, id) {
+            let (peer, what) = (question.to.id(), Misbehavior::Malformed);
+            out.push_back(DhtEffect::Misbehaved { peer, what });
+            self.handle_failed(now, question, out);
+        }
+    }
+
+    /// An answer came to something that nobody asked.
+    pub const fn handle_strange(&mut self) {
+        self.counters.strange += 1;
+    }
+
+    /// A record is its publisher's.
+    pub fn handle_verified(
+        &mut self,
+        now: Now,
+        record: Verified<DhtRecord>,
+        (remaining, from, wanted): (u32, NodeId, Wanted),
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match wanted {
+            Wanted::ToKeep(reply) => {
+                let key = record.content().key();
+                let outcome = self.keeper.handle_verified(
+                    now,
+                    reply,
+                    (record, remaining),
+                    out,
+                    &mut self.counters,
+                );
+                if outcome == Some(StoreOutcome::Kept) {
+                    self.counters.stores_kept += 1;
+                    self.upkeep.kept(now.mono, key, &mut self.rng);
+                }
+            }
+            Wanted::ByUs(operation) => {
+                if let Some(reading) = self.reading_of(operation) {
+                    reading.handle_verified(from, record, remaining);
+                }
+                self.drive(now, operation, out);
+            }
+        }
+    }
+
+    /// A record is not its publisher's: whoever brought it made it up, or did not look.
+    pub fn handle_refuted(
+        &mut self,
+        now: Now,
+        (from, wanted): (NodeId, Wanted),
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.counters.forged += 1;
+        let what = Misbehavior::ForgedSignature;
+        out.push_back(DhtEffect::Misbehaved { peer: from, what });
+        self.unverified(now, wanted, StoreOutcome::Forged, out);
+    }
+
+    /// There was no room to check a record.
+    pub fn handle_unchecked(&mut self, now: Now, wanted: Wanted, out: &mut VecDeque<DhtEffect>) {
+        self.unverified(now, wanted, StoreOutcome::Refused, out);
+    }
+
+    fn unverified(
+        &mut self,
+        now: Now,
+        wanted: Wanted,
+        outcome: StoreOutcome,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match wanted {
+            Wanted::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
+            Wanted::ByUs(operation) => {
+                if let Some(reading) = self.reading_of(operation) {
+                    reading.handle_refuted();
+                }
+                self.drive(now, operation, out);
+            }
+        }
+    }
+
+    /// It is time for something.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        while let Some(overdue) = self.questions.pop_overdue(now.mono) {
+            match overdue {
+                Overdue::Failed(question) => {
+                    self.counters.unanswered += 1;
+                    self.handle_failed(now, question, out);
+                }
+                Overdue::Abandoned(id) => out.push_back(DhtEffect::Abandon(id)),
+            }
+        }
+        while let Some(operation) = self.deadlines.pop_due(now.mono) {
+            self.drive(now, operation, out);
+        }
+        self.keeper.handle_timeout(now, out, &mut self.counters);
+        self.handle_due_publications(now, out);
+        self.handle_table_wishes(now, out);
+        self.keep_up(now, out);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.questions.poll_timeout(),
+            self.deadlines.next().map(|(at, _)| at),
+            self.keeper.store.poll_timeout(),
+            self.published.poll_timeout(),
+            self.table.poll_timeout(),
+            self.upkeep.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    // --- what can be seen ---
+
+    /// How far from here records are kept; everything, while nobody knows how many nodes there are.
+    pub(super) fn reach(&self, place: Place) -> Option<Reach> {
+        let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
+        Some(Reach { place, within })
+    }
+
+    /// What this node is to the table, and why.
+    pub const fn mode(&self) -> DhtMode {
+        self.mode
+    }
+
+    /// Whom it knows.
+    pub const fn table(&self) -> &RoutingTable {
+        &self.table
+    }
+
+    /// How many nodes there are that serve the table, as far as lookups tell.
+    pub fn network_size(&self) -> Option<f64> {
+        self.size.nodes()
+    }
+
+    /// What happened.
+    pub const fn counters(&self) -> DhtCounters {
+        self.counters
+    }
+
+    /// What is there, beside the most that there can be.
+    pub fn levels(&self) -> DhtLevels {
+        DhtLevels {
+            records: self.keeper.store.records(),
+            record_bytes: self.keeper.store.bytes(),
+            tombstones: self.keeper.store.tombstones(),
+            floors: self.keeper.store.floors(),
+            published: Level::new(self.published.len(), MAX_PUBLISHED),
+            operations: Level::new(self.operations.len(), MAX_DHT_OPERATIONS),
+        }
+    }
+
+    pub(super) const fn place(&self) -> Option<Place> {
+        match self.mode {
+            DhtMode::Server(place) => Some(place),
+            DhtMode::Unreachable | DhtMode::Young | DhtMode::ToldTo => None,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Answering others: what is kept for them, and who is near.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    AskedBy, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord,
+    Place, ReplyId, StoreOutcome, Wanted,
+    held::Bringer,
+    record_store::{Reach, RecordStore, StoreChanges},
+};
+use crate::{id::NodeId, identity::Verified, limits::MAX_STORES_UNCHECKED, time::Now};
+
+/// What is kept for others, and what is to be kept when its signature was checked.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) store: RecordStore,
+    /// Whom to tell what became of a record that is being checked.
+    unchecked: BTreeMap<ReplyId, AskedBy>,
+}
+
+impl Keeper {
+    pub(super) const fn new(store: RecordStore) -> Self {
+        Self { store, unchecked: BTreeMap::new() }
+    }
+
+    /// What is kept under a key.
+    pub(super) fn found(
+        &self,
+        now: Now,
+        key: &Place,
+        publisher: Option<&NodeId>,
+        values: bool,
+    ) -> Found {
+        let mut found = Found::default();
+        for (record, remaining) in self.store.get(now.mono, key, publisher) {
+            if values {
+                found.records.push(LivingRecord { record: record.claim().clone(), remaining });
+            } else {
+                found.heads.push(record.content().head());
+            }
+        }
+        found
+    }
+
+    /// Somebody wants a record to be kept: it is refused at once, or its signature is checked.
+    pub(super) fn handle_store(
+        &mut self,
+        now: Now,
+        (asker, reply): (AskedBy, ReplyId),
+        living: LivingRecord,
+        reach: Option<&Reach>,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let record = living.record.content();
+        let judged = match self.unchecked.len() < MAX_STORES_UNCHECKED {
+            true => self.store.judge(now, record, living.remaining, &bringer(&asker), reach),
+            false => Err(StoreOutcome::Refused),
+        };
+        if let Err(outcome) = judged {
+            answer(reply, outcome, out);
+            return;
+        }
+        self.unchecked.insert(reply, asker);
+        out.push_back(DhtEffect::Verify(PendingRecord {
+            claim: living.record,
+            remaining: living.remaining,
+            from: asker.id,
+            wanted: Wanted::ToKeep(reply),
+        }));
+    }
+
+    /// The record is its publisher's: it is kept, if there is room still.
+    pub(super) fn handle_verified(
+        &mut self,
+        now: Now,
+        reply: ReplyId,
+        (record, remaining): (Verified<DhtRecord>, u32),
+        out: &mut VecDeque<DhtEffect>,
+        counters: &mut DhtCounters,
+    ) -> Option<StoreOutcome> {
+        let asker = self.unchecked.remove(&reply)?;
+        let mut changes = StoreChanges::default();
+        let bringer = bringer(&asker);
+        let outcome = self.store.insert(now, record, remaining, &bringer, &mut changes);
+        tell(changes, out, counters);
+        answer(reply, outcome, out);
+        Some(outcome)
+    }
+
+    /// It is not, or there was no room to check it.
+    pub(super) fn handle_unverified(
+        &mut self,
+        reply: ReplyId,
+        outcome: StoreOutcome,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        if self.unchecked.remove(&reply).is_some() {
+            answer(reply, outcome, out);
+        }
+    }
+
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Now,
+        out: &mut VecDeque<DhtEffect>,
+        counters: &mut DhtCounters,
+    ) {
+        let mut changes = StoreChanges::default();
+        self.store.handle_timeout(now, &mut changes);
+        tell(changes, out, counters);
+    }
+}
+
+const fn bringer(asker: &AskedBy) -> Bringer {
+    Bringer { id: asker.id, addr: asker.addr }
+}
+
+fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
+    out.push_back(DhtEffect::Answer { to, answer: DhtAnswer::Stored(outcome) });
+}
+
+fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>, counters: &mut DhtCounters) {
+    let StoreChanges { rows, equivocations, expired, evicted, floors_lost } = changes;
+    counters.records_expired += expired;
+    counters.records_evicted += evicted;
+    counters.floors_lost += floors_lost;
+    out.extend(rows.into_iter().map(DhtEffect::Keep));
+    let told = equivocations.into_iter().map(|records| DhtEffect::Equivocated(Box::new(records)));
+    out.extend(told);
+}

@@ -1,0 +1,410 @@
+//! Who is nearest to a place: asked step by step, always those nearest that are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Contact, Distance, Place};
+use crate::{
+    id::NodeId,
+    limits::{
+        LONGEST_LOOKUP, LOOKUP_WIDTH, MAX_ASKED_OF_ONE_ANSWER, MAX_CONTACTS_PER_ANSWER,
+        MAX_LOOKUP_CONTACTS, MAX_LOOKUP_QUESTIONS, WIDTH_OF_PATH,
+    },
+    time::{Duration, Instant},
+};
+
+/// One iterative lookup (Maymounkov and Mazières 2002, "Kademlia", 2.3). It knows nothing of
+/// records, and sends nothing.
+///
+/// Whoever drives it calls [`next`](Self::next) until `None`, asks whom it names, says what came of
+/// it ([`handle_answer`](Self::handle_answer), [`handle_failure`](Self::handle_failure)) and what
+/// time it is ([`handle_timeout`](Self::handle_timeout)), and calls `next` again after each, until
+/// [`is_done`](Self::is_done). Every input in any order is harmless.
+///
+/// It is over when those `wanted` nodes have answered that are nearest of all it heard of. A node
+/// that lets it wait for longer than `hedge` does not hold it: another is asked in its stead, as is
+/// the next on the list, and its answer counts if it still comes (Dean and Barroso 2013, "The Tail
+/// at Scale"). Of contacts that came in one answer, at most [`MAX_ASKED_OF_ONE_ANSWER`] are asked
+/// until one of them has answered: so a liar cannot make us ask machines that know nothing of it.
+///
+/// Over several paths it is as many lookups that share no node (Baumgart and Mies 2007,
+/// "S/Kademlia", 4.4): what a node answers is known to the path only that asked it, so that one
+/// liar leads one path astray.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    target: Place,
+    me: NodeId,
+    wanted: usize,
+    hedge: Duration,
+    paths: usize,
+    ends: Instant,
+    /// The longest time is over.
+    has_ended: bool,
+    /// All that it heard of, nearest first; at most [`MAX_LOOKUP_CONTACTS`].
+    known: BTreeMap<Key, Candidate>,
+    /// Who was asked, in this order; at most [`MAX_LOOKUP_QUESTIONS`].
+    asked: Vec<Key>,
+    /// Of them, those from whom an answer came or may still come, under whatever address.
+    busy: BTreeSet<NodeId>,
+    /// What was named together: a list for each path to begin with, then one for each answer.
+    lists: Vec<List>,
+}
+
+/// A question that was asked, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupStep {
+    /// When.
+    pub at: Instant,
+    /// Whom.
+    pub contact: Contact,
+    /// How far it is from what was looked for.
+    pub distance: Distance,
+    /// How many answers led to it, one after the other.
+    pub hop: u32,
+    /// On which of the disjoint paths, from 0.
+    pub path: usize,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It is under way.
+    Waiting,
+    /// It is under way for so long that another was asked beside it.
+    Slow,
+    /// An answer came.
+    Answered {
+        /// After this time.
+        after: Duration,
+        /// Contacts of which nobody had spoken before.
+        new: usize,
+    },
+    /// None came.
+    Failed,
+}
+
+/// The address too: whoever names a node at a wrong one must not hide it at the right one.
+type Key = (Distance, NodeId, core::net::SocketAddr);
+
+#[derive(Debug)]
+struct Candidate {
+    contact: Contact,
+    hop: u32,
+    /// Where it was named.
+    lists: Vec<usize>,
+    /// When and on which path it was asked, and what came of it.
+    question: Option<Question>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    at: Instant,
+    path: usize,
+    outcome: StepOutcome,
+}
+
+#[derive(Debug)]
+struct List {
+    path: usize,
+    /// How many of it were asked on its account.
+    asked: usize,
+    /// One of it answered, or it is our own.
+    is_good: bool,
+}
+
+impl Lookup {
+    /// For the `wanted` nodes nearest to `target`, beginning with these; over one path.
+    pub(super) fn new(
+        now: Instant,
+        target: Place,
+        wanted: usize,
+        start: Vec<Contact>,
+        me: NodeId,
+        hedge: Duration,
+    ) -> Self {
+        let mut lookup = Self {
+            target,
+            me,
+            wanted,
+            hedge,
+            paths: 0,
+            ends: now + LONGEST_LOOKUP,
+            has_ended: false,
+            known: BTreeMap::new(),
+            asked: Vec::new(),
+            busy: BTreeSet::new(),
+            lists: Vec::new(),
+        };
+        lookup.deal(1, start);
+        lookup
+    }
+
+    /// The same over this many paths that share no node, before anything is asked. The nodes to
+    /// begin with are dealt to them in turn.
+    pub(super) fn over_paths(mut self, paths: usize) -> Self {
+        debug_assert!(self.asked.is_empty(), "paths are chosen before the first question");
+        let start = self.known.values().map(|candidate| candidate.contact).collect();
+        self.deal(paths.max(1), start);
+        self
+    }
+
+    /// Over how many.
+    pub(super) const fn paths(&self) -> usize {
+        self.paths
+    }
+
+    /// What is looked for.
+    pub(super) const fn target(&self) -> Place {
+        self.target
+    }
+
+    /// Whom to ask now; it is under way then. Call until `None`.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Contact> {
+        if self.has_ended || self.asked.len() >= MAX_LOOKUP_QUESTIONS {
+            return None;
+        }
+        // The path with the fewest questions first: none waits for another.
+        let mut paths: Vec<_> = (0..self.paths).map(|path| (self.waiting(path), path)).collect();
+        paths.sort_unstable();
+        let width = if self.paths == 1 { LOOKUP_WIDTH } else { WIDTH_OF_PATH };
+        let (key, path) =
+            paths.into_iter().filter(|(waiting, _)| *waiting < width).find_map(|(_, path)| {
+                let mut nearest = self.nearest_of(path);
+                let (key, _) = nearest.find(|(_, candidate)| candidate.question.is_none())?;
+                Some((*key, path))
+            })?;
+        let candidate = self.known.get_mut(&key)?;
+        candidate.question = Some(Question { at: now, path, outcome: StepOutcome::Waiting });
+        // It is asked on account of one list, and of none if one of them has proven good.
+        let lists = candidate.lists.iter().filter(|list| self.lists[**list].path == path);
+        if !lists.clone().any(|list| self.lists[*list].is_good) {
+            let with_room = lists.copied().find(|list| self.lists[*list].has_room());
+            if let Some(list) = with_room {
+                self.lists[list].asked += 1;
+            }
+        }
+        self.asked.push(key);
+        self.busy.insert(key.1);
+        Some(candidate.contact)
+    }
+
+    /// A node answered and named these. What it says of places near us from afar is left out
+    /// ([`Contact::is_plausible`]), and an answer to no question of ours.
+    pub(super) fn handle_answer(&mut self, now: Instant, from: &Contact, named: Vec<Contact>) {
+        let key = self.key(from);
+        let Some(Candidate { hop, question: Some(question), .. }) = self.known.get(&key) else {
+            return;
+        };
+        if matches!(question.outcome, StepOutcome::Answered { .. }) {
+            return;
+        }
+        let (hop, Question { at, path, .. }) = (hop + 1, *question);
+        let plausible = named.into_iter().filter(|contact| contact.is_plausible(from.addr()));
+        let plausible = plausible.take(MAX_CONTACTS_PER_ANSWER).collect();
+        let new = self.add_list(path, false, hop, plausible);
+        if let Some(candidate) = self.known.get_mut(&key) {
+            for list in &candidate.lists {
+                self.lists[*list].is_good = true;
+            }
+            let outcome = StepOutcome::Answered { after: now.since(at), new };
+            candidate.question = Some(Question { at, path, outcome });
+        }
+        self.busy.insert(from.id());
+        self.trim();
+    }
+
+    /// A node will not answer, as far as anybody can tell. If it does, that counts all the same.
+    pub(super) fn handle_failure(&mut self, whom: &Contact) {
+        let key = self.key(whom);
+        let Some(question) = self.known.get_mut(&key).and_then(|known| known.question.as_mut())
+        else {
+            return;
+        };
+        if !matches!(question.outcome, StepOutcome::Answered { .. }) {
+            question.outcome = StepOutcome::Failed;
+            self.busy.remove(&whom.id());
+        }
+    }
+
+    /// Time has passed: who has not answered for too long holds nothing up any more.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.has_ended |= now >= self.ends;
+        for key in &self.asked {
+            let question = self.known.get_mut(key).and_then(|known| known.question.as_mut());
+            match question {
+                Some(question)
+                    if question.outcome == StepOutcome::Waiting
+                        && question.at + self.hedge <= now =>
+                {
+                    question.outcome = StepOutcome::Slow;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// When it wants to know that time has passed.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_done() {
+            return None;
+        }
+        let waiting = self.questions().filter(|(_, asked)| asked.outcome == StepOutcome::Waiting);
+        let slow = waiting.map(|(_, asked)| asked.at + self.hedge).min();
+        Some(slow.map_or(self.ends, |at| at.min(self.ends)))
+    }
+
+    /// Whether those that are nearest have answered, or nobody is left to ask, or it took too long.
+    pub(super) fn is_done(&self) -> bool {
+        self.has_ended || (0..self.paths).all(|path| self.is_path_done(path))
+    }
+
+    /// Who answered, nearest first.
+    pub(super) fn nearest(&self) -> Vec<Contact> {
+        let answered = self.known.values().filter(|candidate| candidate.has_answered());
+        answered.map(|candidate| candidate.contact).collect()
+    }
+
+    /// How many of the `n` nearest that may be found have answered.
+    pub(super) fn answered_among(&self, n: usize) -> usize {
+        let may_be_found = self.known.values().filter(|candidate| {
+            !matches!(candidate.outcome(), Some(StepOutcome::Slow | StepOutcome::Failed))
+        });
+        may_be_found.take(n).filter(|candidate| candidate.has_answered()).count()
+    }
+
+    /// How many were asked.
+    pub(super) const fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// How many answers, one after the other, led to the farthest found of the `wanted` nearest: a
+    /// node that we knew is one hop away.
+    pub(super) fn hops(&self) -> u32 {
+        let answered = self.known.values().filter(|candidate| candidate.has_answered());
+        answered.take(self.wanted).map(|candidate| candidate.hop).max().unwrap_or(0)
+    }
+
+    /// What was asked, in this order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = LookupStep> {
+        self.questions().map(|(candidate, question)| LookupStep {
+            at: question.at,
+            contact: candidate.contact,
+            distance: self.target.distance(&candidate.contact.place()),
+            hop: candidate.hop,
+            path: question.path,
+            outcome: question.outcome,
+        })
+    }
+
+    fn questions(&self) -> impl Iterator<Item = (&Candidate, Question)> {
+        self.asked.iter().filter_map(|key| {
+            let candidate = self.known.get(key)?;
+            Some((candidate, candidate.question?))
+        })
+    }
+
+    fn deal(&mut self, paths: usize, mut start: Vec<Contact>) {
+        (self.paths, self.known, self.lists) = (paths, BTreeMap::new(), Vec::new());
+        start.sort_unstable_by_key(|contact| self.target.distance(&contact.place()));
+        for path in 0..paths {
+            let its_own = start.iter().skip(path).step_by(paths).copied().collect();
+            self.add_list(path, true, 1, its_own);
+        }
+        self.trim();
+    }
+
+    /// How many of them nobody had named.
+    fn add_list(&mut self, path: usize, is_good: bool, hop: u32, contacts: Vec<Contact>) -> usize {
+        let (list, before) = (self.lists.len(), self.known.len());
+        self.lists.push(List { path, asked: 0, is_good });
+        for contact in contacts.into_iter().filter(|contact| contact.id() != self.me) {
+            let key = self.key(&contact);
+            let candidate = self.known.entry(key).or_insert_with(|| Candidate {
+                contact,
+                hop,
+                lists: Vec::new(),
+                question: None,
+            });
+            self.lists[list].is_good |= candidate.has_answered();
+            if !candidate.lists.contains(&list) {
+                candidate.lists.push(list);
+            }
+        }
+        self.known.len() - before
+    }
+
+    /// The farthest that were not asked give way.
+    fn trim(&mut self) {
+        while self.known.len() > MAX_LOOKUP_CONTACTS {
+            let mut farthest = self.known.iter().rev();
+            let Some((key, _)) = farthest.find(|(_, known)| known.question.is_none()) else {
+                break;
+            };
+            let key = *key;
+            self.known.remove(&key);
+        }
+    }
+
+    /// The nearest of this path that may be found: who answered, is asked, or can be asked.
+    fn nearest_of(&self, path: usize) -> impl Iterator<Item = (&Key, &Candidate)> {
+        let counts = move |(_, candidate): &(&Key, &Candidate)| {
+            let mut lists = candidate
+                .lists
+                .iter()
+                .map(|list| &self.lists[*list])
+                .filter(|list| list.path == path);
+            match candidate.outcome() {
+                None => !self.busy.contains(&candidate.contact.id()) && lists.any(List::has_room),
+                Some(StepOutcome::Waiting | StepOutcome::Answered { .. }) => lists.next().is_some(),
+                Some(StepOutcome::Slow | StepOutcome::Failed) => false,
+            }
+        };
+        self.known.iter().filter(counts).take(self.wanted)
+    }
+
+    fn waiting(&self, path: usize) -> usize {
+        let is_waiting = |(_, question): &(&Candidate, Question)| {
+            question.path == path && question.outcome == StepOutcome::Waiting
+        };
+        self.questions().filter(is_waiting).count()
+    }
+
+    fn is_path_done(&self, path: usize) -> bool {
+        let mut answered = 0;
+        for (_, candidate) in self.nearest_of(path) {
+            match candidate.outcome() {
+                Some(StepOutcome::Answered { .. }) => answered += 1,
+                None if self.asked.len() >= MAX_LOOKUP_QUESTIONS => {}
+                _ => return false,
+            }
+        }
+        let mut questions = self.questions();
+        // A slow answer is better than none.
+        answered >= self.wanted
+            || !questions.any(|(_, asked)| asked.path == path && asked.outcome == StepOutcome::Slow)
+    }
+
+    fn key(&self, contact: &Contact) -> Key {
+        (self.target.distance(&contact.place()), contact.id(), contact.addr())
+    }
+}
+
+impl List {
+    const fn has_room(&self) -> bool {
+        self.is_good || self.asked < MAX_ASKED_OF_ONE_ANSWER
+    }
+}
+
+impl Candidate {
+    fn outcome(&self) -> Option<StepOutcome> {
+        self.question.map(|question| question.outcome)
+    }
+
+    fn has_answered(&self) -> bool {
+        matches!(self.outcome(), Some(StepOutcome::Answered { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

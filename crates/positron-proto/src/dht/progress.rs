@@ -1,0 +1,454 @@
+//! How operations go on, from their first question to their outcome.
+
+use std::collections::VecDeque;
+
+use super::{
+    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
+    LivingRecord, OperationId, PendingRecord, Place, ReadFrom, ReadMode, Via, Wanted,
+    dht::Dht,
+    lookup::Lookup,
+    operation::{Goal, Operation},
+    published::{Due, Title},
+    question::{About, Question},
+    reading::Reading,
+    replicas::replicas,
+    table::TableWish,
+    writing::Writing,
+};
+use crate::{
+    id::{NodeId, Ticket},
+    identity::Verified,
+    limits::{
+        DISJOINT_PATHS, HEDGE_AFTER, LONGEST_LOOKUP, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES,
+        PUSH_WIDTH, REPLICAS,
+    },
+    time::{Duration, Now},
+};
+
+impl Dht {
+    /// Begins to look for `target`.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
+        self.counters.lookups += 1;
+        let lookup = self.lookup(now, target);
+        self.operations.insert(id, Operation { ticket, lookup, goal, began: now.mono });
+        self.drive(now, id, out);
+    }
+
+    /// What is published under a key here, and kept, is where a read begins.
+    pub(super) fn reading(
+        &self,
+        now: Now,
+        key: Place,
+        publisher: Option<NodeId>,
+        mode: ReadMode,
+    ) -> Reading {
+        let mut reading = Reading::new(key, publisher, mode);
+        let is_wanted = |record: &Verified<DhtRecord>| {
+            publisher.is_none_or(|wanted| wanted == record.content().publisher.node_id())
+        };
+        for publication in self.published.under(&key, &self.id) {
+            let left = publication.ends.since(now.mono).as_secs();
+            if is_wanted(&publication.record) && left > 0 {
+                let left = u32::try_from(left).unwrap_or(u32::MAX);
+                reading.take(self.id, publication.record.clone(), left);
+            }
+        }
+        for (record, remaining) in self.keeper.store.get(now.mono, &key, publisher.as_ref()) {
+            reading.take(self.id, record.clone(), remaining);
+        }
+        reading
+    }
+
+    /// Publishes a record of ours, and gives it to others.
+    pub(super) fn publish(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        record: Verified<DhtRecord>,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let (key, ttl) = (record.content().key(), record.content().ttl);
+        self.published.publish(now.mono, record.clone(), record.content().life());
+        self.begin(now, ticket, key, Goal::Write(Writing::new(record, ttl)), out);
+    }
+
+    /// Signs what we say under a title, above everything that we said before.
+    pub(super) fn sign(
+        &mut self,
+        now: Now,
+        title: Title,
+        ttl: Duration,
+        value: Option<bytes::Bytes>,
+    ) -> Verified<DhtRecord> {
+        self.sequence = now.wall.as_unix_micros().max(self.sequence + 1);
+        let record = DhtRecord {
+            publisher: *self.me.public_key(),
+            kind: title.kind,
+            name: title.name,
+            sequence: self.sequence,
+            created: u32::try_from(now.wall.as_unix_secs()).unwrap_or(u32::MAX),
+            ttl: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
+            value,
+        };
+        self.me.sign(record, &self.network)
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        now: Now,
+        (to, about): (Contact, About),
+        query: DhtQuery,
+        via: Via,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.counters.questions += 1;
+        let rtt = self.table.rtt_of(&to.id());
+        let slow = via == Via::Session;
+        let question = self.questions.ask(now.mono, (to, about), rtt, slow);
+        let ask = DhtAsk { serves: matches!(self.mode, DhtMode::Server(_)), query };
+        out.push_back(DhtEffect::Ask { question, to, ask, via });
+    }
+
+    /// An answer with contacts, and perhaps records.
+    pub(super) fn handle_found(
+        &mut self,
+        now: Now,
+        id: OperationId,
+        from: &Contact,
+        mut found: Found,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        match &mut operation.goal {
+            Goal::Find => {}
+            Goal::Read(reading) | Goal::Delete(reading) => {
+                for LivingRecord { record, remaining } in reading.handle_found(from, &mut found) {
+                    out.push_back(DhtEffect::Verify(PendingRecord {
+                        claim: record,
+                        remaining,
+                        from: from.id(),
+                        wanted: Wanted::ByUs(id),
+                    }));
+                }
+            }
+            Goal::Write(writing) => writing.handle_found(from.id(), &found),
+        }
+        operation.lookup.handle_answer(now.mono, from, found.contacts);
+    }
+
+    /// A question found no answer in time, or could not be asked.
+    pub(super) fn handle_failed(
+        &mut self,
+        now: Now,
+        question: Question,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.table.handle_failure(now.mono, &question.to.id());
+        self.give_up(&question);
+        match question.about {
+            About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
+            About::Probe => {}
+            About::Push => self.upkeep.handle_pushed(),
+        }
+    }
+
+    /// Whoever waits for this answer waits no longer.
+    pub(super) fn give_up(&mut self, question: &Question) {
+        let to = question.to.id();
+        match &question.about {
+            About::Lookup(id) => {
+                if let Some(operation) = self.operations.get_mut(id) {
+                    operation.lookup.handle_failure(&question.to);
+                }
+            }
+            About::Store(id) => {
+                if let Some(writing) = self.writing(*id) {
+                    writing.handle_outcome(to, None);
+                }
+            }
+            About::Fetch(id) => {
+                if let Some(reading) = self.reading_of(*id) {
+                    reading.handle_refuted();
+                }
+            }
+            About::Probe | About::Push => {}
+        }
+    }
+
+    pub(super) fn writing(&mut self, id: OperationId) -> Option<&mut Writing> {
+        match &mut self.operations.get_mut(&id)?.goal {
+            Goal::Write(writing) => Some(writing),
+            Goal::Find | Goal::Read(_) | Goal::Delete(_) => None,
+        }
+    }
+
+    pub(super) fn reading_of(&mut self, id: OperationId) -> Option<&mut Reading> {
+        match &mut self.operations.get_mut(&id)?.goal {
+            Goal::Read(reading) | Goal::Delete(reading) => Some(reading),
+            Goal::Find | Goal::Write(_) => None,
+        }
+    }
+
+    /// Does what an operation can do now: asks, gives, fetches, or ends.
+    pub(super) fn drive(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        operation.lookup.handle_timeout(now.mono);
+        let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
+        if !operation.has_looked() && !is_late {
+            let query = operation.query();
+            while let Some(next) = self.next_to_ask(now, id) {
+                self.ask(now, (next, About::Lookup(id)), query.clone(), Via::Any, out);
+            }
+        }
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        if operation.has_looked() && !is_late && self.look_again(now, id) {
+            return self.drive(now, id, out);
+        }
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let is_over = match (operation.has_looked() || is_late, &mut operation.goal) {
+            (false, _) => false,
+            (true, Goal::Find) => true,
+            (true, Goal::Read(_) | Goal::Delete(_)) => {
+                self.fetch(now, id, out);
+                is_late || self.reading_of(id).is_none_or(|reading| !reading.is_waiting())
+            }
+            (true, Goal::Write(_)) => self.give(now, id, out) || is_late,
+        };
+        if is_over {
+            self.finish(now, id, out);
+        } else if let Some(operation) = self.operations.get(&id) {
+            let latest = operation.began + LONGEST_LOOKUP;
+            let next = operation.lookup.poll_timeout().map_or(latest, |at| at.min(latest));
+            self.deadlines.set(id, next);
+        }
+    }
+
+    fn lookup(&self, now: Now, target: Place) -> Lookup {
+        let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
+        let hedge = self.table.median_rtt().map_or(HEDGE_AFTER, |rtt| rtt * 2);
+        Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
+    }
+
+    /// Begins again over paths that share no node, once: where nothing was found although there are
+    /// nodes that nobody asked, or more nodes than chance puts there.
+    fn look_again(&mut self, now: Now, id: OperationId) -> bool {
+        let Some(operation) = self.operations.get(&id) else { return false };
+        let (target, nearest) = (operation.target(), operation.nearest());
+        let found_nothing = match &operation.goal {
+            Goal::Read(reading) | Goal::Delete(reading) => reading.found_nothing(),
+            Goal::Write(writing) if writing.is_giving() => return false,
+            Goal::Find | Goal::Write(_) => false,
+        };
+        let is_suspect = found_nothing || self.size.is_crowded(&target, &nearest);
+        let has_others = self.table.len() > operation.lookup.asked();
+        if !is_suspect || !has_others || operation.lookup.paths() > 1 {
+            return false;
+        }
+        let lookup = self.lookup(now, target).over_paths(DISJOINT_PATHS);
+        if let Some(operation) = self.operations.get_mut(&id) {
+            operation.lookup = lookup;
+        }
+        true
+    }
+
+    fn next_to_ask(&mut self, now: Now, id: OperationId) -> Option<Contact> {
+        self.operations.get_mut(&id)?.lookup.next(now.mono)
+    }
+
+    /// Asks for what was too large for the answers that told of it.
+    fn fetch(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
+        let Some(reading) = self.reading_of(id) else { return };
+        let (holders, query) = (reading.take_large(), reading.query());
+        for holder in holders {
+            self.ask(now, (holder, About::Fetch(id)), query.clone(), Via::Session, out);
+        }
+    }
+
+    /// Gives a record to whose turn it is. Whether that is over.
+    fn give(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) -> bool {
+        let Some(operation) = self.operations.get_mut(&id) else { return true };
+        let Goal::Write(writing) = &mut operation.goal else { return true };
+        if !writing.is_giving() {
+            let nearest = operation.lookup.nearest();
+            let first = replicas(&nearest);
+            let is_first: Vec<_> = first.iter().map(Contact::id).collect();
+            let rest = nearest.into_iter().filter(|contact| !is_first.contains(&contact.id()));
+            writing.begin_giving(first.iter().copied().chain(rest).collect());
+        }
+        let query = writing.store();
+        while let Some(next) = self.writing(id).and_then(Writing::pop_next) {
+            self.ask(now, (next, About::Store(id)), query.clone(), Via::Any, out);
+        }
+        self.writing(id).is_none_or(|writing| writing.is_over())
+    }
+
+    fn finish(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
+        self.deadlines.clear(id);
+        let Some(operation) = self.operations.remove(&id) else { return };
+        let Operation { ticket, lookup, goal, began } = operation;
+        let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
+        if nearest.is_empty() && self.table.len() > 0 {
+            self.counters.lookups_failed += 1;
+        }
+        if lookup.is_done() {
+            self.size.add(&lookup.target(), &nearest);
+            self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
+        }
+        let outcome = match goal {
+            Goal::Find => DhtOutcome::Nearest(nearest),
+            Goal::Read(reading) => {
+                let near = replicas(&nearest);
+                for (to, record, remaining) in
+                    reading.behind(&near).into_iter().take(MAX_READ_REPAIRS)
+                {
+                    let query = DhtQuery::Store(LivingRecord { record, remaining });
+                    self.ask(now, (to, About::Probe), query, Via::Any, out);
+                }
+                let ((records, holders), key) = (reading.records(), reading.key());
+                DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
+            }
+            Goal::Delete(reading) => return self.kill(now, ticket, &reading, out),
+            Goal::Write(writing) => {
+                let stored = writing.outcome(took, asked);
+                let (holders, wanted) = (stored.holders.len(), self.wanted_holders());
+                let record = writing.record().content();
+                if record.publisher.node_id() == self.id {
+                    self.published.handle_holders(now.mono, record, holders, wanted);
+                }
+                DhtOutcome::Stored(stored)
+            }
+        };
+        if let Some(ticket) = ticket {
+            out.push_back(DhtEffect::Done { ticket, outcome });
+        }
+    }
+
+    /// Puts a tombstone above what we published, if there is anything.
+    fn kill(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        reading: &Reading,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let ours = reading.newest_of(&self.id).map(Verified::content);
+        match ours.filter(|record| !record.is_tombstone()) {
+            Some(record) => {
+                let (title, life) = (Title::of(record), record.life());
+                self.sequence = self.sequence.max(record.sequence);
+                let tombstone = self.sign(now, title, life, None);
+                self.publish(now, ticket, tombstone, out);
+            }
+            None => {
+                let (records, _) = reading.records();
+                let publisher = |found: super::FoundRecord| found.record.content().publisher;
+                let others = records.into_iter().map(|found| publisher(found).node_id()).collect();
+                if let Some(ticket) = ticket {
+                    let outcome = DhtOutcome::NothingOfOurs { others };
+                    out.push_back(DhtEffect::Done { ticket, outcome });
+                }
+            }
+        }
+    }
+
+    /// How many others should keep a record: as many as there are, at most [`REPLICAS`].
+    pub(super) fn wanted_holders(&self) -> usize {
+        self.table.len().min(REPLICAS)
+    }
+
+    /// Renews what is half over, and offers again what too few keep.
+    pub(super) fn handle_due_publications(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        while let Some(due) = self.published.pop_due(now.mono) {
+            match due {
+                Due::Renew(title) => {
+                    let Some(publication) = self.published.get(&title) else { continue };
+                    let record = publication.record.content();
+                    let (life, value) = (record.life(), record.value.clone());
+                    let renewed = self.sign(now, title, life, value);
+                    self.publish(now, None, renewed, out);
+                }
+                Due::Offer(title) => {
+                    let Some(publication) = self.published.get(&title) else { continue };
+                    let left = publication.ends.since(now.mono).as_secs();
+                    let left = u32::try_from(left).unwrap_or(u32::MAX);
+                    let record = publication.record.clone();
+                    let key = record.content().key();
+                    self.begin(now, None, key, Goal::Write(Writing::new(record, left)), out);
+                }
+                Due::Ended(_) => {}
+            }
+        }
+    }
+
+    /// Looks where the table has gaps, and asks who may take the place of who is gone.
+    pub(super) fn handle_table_wishes(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        let mut wishes = VecDeque::new();
+        self.table.handle_timeout(now.mono, &mut self.rng, &mut wishes);
+        out.extend(self.table.take_changes().into_iter().map(DhtEffect::Keep));
+        for wish in wishes {
+            match wish {
+                TableWish::LookUp(place) => self.begin(now, None, place, Goal::Find, out),
+                TableWish::Probe(contact) => {
+                    let target = self.place().unwrap_or_else(|| contact.place());
+                    let query = DhtQuery::Find(target);
+                    self.ask(now, (contact, About::Probe), query, Via::Datagram, out);
+                }
+            }
+        }
+    }
+
+    /// Brings newcomers what they are to keep, and replaces holders that are gone.
+    pub(super) fn keep_up(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        while let Some(newcomer) = self.upkeep.pop_newcomer() {
+            let reach = self.reach(newcomer.place());
+            let within = reach.map_or(Distance::of_part(1.0), |reach| reach.within);
+            let keys = self.keeper.store.keys_near(newcomer.place(), within);
+            self.upkeep.queue_pushes(newcomer, keys);
+        }
+        while self.upkeep.pushes_under_way() < PUSH_WIDTH {
+            let Some((to, key)) = self.upkeep.pop_push() else { break };
+            if !self.is_to_push(&to, &key) {
+                continue;
+            }
+            let records: Vec<_> = self.keeper.store.get(now.mono, &key, None).collect();
+            let living = records.into_iter().map(|(record, remaining)| LivingRecord {
+                record: record.claim().clone(),
+                remaining,
+            });
+            for living in living.collect::<Vec<_>>() {
+                self.upkeep.push_begins();
+                self.ask(now, (to, About::Push), DhtQuery::Store(living), Via::Any, out);
+            }
+        }
+        while let Some(key) = self.upkeep.pop_repair(now.mono) {
+            let kept = self.keeper.store.get(now.mono, &key, None);
+            let kept: Vec<_> = kept.map(|(record, left)| (record.clone(), left)).collect();
+            if !kept.is_empty() {
+                self.upkeep.kept(now.mono, key, &mut self.rng);
+            }
+            for (record, remaining) in kept {
+                self.begin(now, None, key, Goal::Write(Writing::new(record, remaining)), out);
+            }
+        }
+    }
+
+    /// Whether a newcomer is to keep what is under this key, and we are the one to bring it: of all
+    /// holders that we know the nearest, so that it comes once.
+    fn is_to_push(&self, newcomer: &Contact, key: &Place) -> bool {
+        let Some(here) = self.place() else { return false };
+        let nearest = self.table.nearest(key, REPLICAS + 1);
+        let mut others = nearest.iter().filter(|contact| contact.id() != newcomer.id());
+        let ours = here.distance(key);
+        let is_near = nearest.iter().take(REPLICAS).any(|contact| contact.id() == newcomer.id());
+        is_near && others.all(|other| other.place().distance(key) > ours)
+    }
+}

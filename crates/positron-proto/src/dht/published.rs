@@ -1,0 +1,183 @@
+//! What this node publishes itself: it is renewed for as long as the node lives.
+
+use std::collections::BTreeMap;
+
+use super::{DhtRecord, Found, LivingRecord, NameHash, Place, RecordKind};
+use crate::{
+    deadlines::Deadlines,
+    id::NodeId,
+    identity::Verified,
+    limits::{LONGEST_REPUBLISH, MAX_PUBLISHED, SHORTEST_REPUBLISH},
+    time::{Duration, Instant},
+};
+
+/// Names what this node publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Title {
+    pub(super) kind: RecordKind,
+    pub(super) name: NameHash,
+}
+
+/// One record of ours.
+#[derive(Debug)]
+pub(super) struct Publication {
+    pub(super) record: Verified<DhtRecord>,
+    /// When it would end if nobody renewed it.
+    pub(super) ends: Instant,
+    /// How many others keep it, as far as was heard.
+    pub(super) holders: usize,
+    /// How long until it is offered again to more nodes, while too few keep it.
+    again_after: Duration,
+}
+
+/// What is to be done about a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Half of its life is over: it is said again under a higher sequence.
+    Renew(Title),
+    /// Too few keep it: it is offered again as it is.
+    Offer(Title),
+    /// It has ended: a tombstone, that nobody renews.
+    Ended(Title),
+}
+
+/// All records of ours.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    by_title: BTreeMap<Title, Publication>,
+    deadlines: Deadlines<(Title, Wait)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wait {
+    Life,
+    Holders,
+}
+
+impl Title {
+    pub(super) const fn of(record: &DhtRecord) -> Self {
+        Self { kind: record.kind, name: record.name }
+    }
+
+    pub(super) fn key(&self, me: &NodeId) -> Place {
+        self.name.key(self.kind, me)
+    }
+}
+
+impl Published {
+    /// Whether another title has room.
+    pub(super) fn has_room(&self, title: &Title) -> bool {
+        self.by_title.len() < MAX_PUBLISHED || self.by_title.contains_key(title)
+    }
+
+    /// This is what we say under its title from now on.
+    pub(super) fn publish(&mut self, now: Instant, record: Verified<DhtRecord>, life: Duration) {
+        let (title, ends) = (Title::of(record.content()), now + life);
+        let is_tombstone = record.content().is_tombstone();
+        // A tombstone is not renewed: it is to outlive what it kills, and no more.
+        let next = if is_tombstone { life } else { life.min(record.content().life() / 2) };
+        self.deadlines.set((title, Wait::Life), now + next);
+        self.deadlines.clear((title, Wait::Holders));
+        let publication = Publication { record, ends, holders: 0, again_after: SHORTEST_REPUBLISH };
+        self.by_title.insert(title, publication);
+    }
+
+    /// So many others keep this record of ours, of so many that should.
+    pub(super) fn handle_holders(
+        &mut self,
+        now: Instant,
+        record: &DhtRecord,
+        holders: usize,
+        wanted: usize,
+    ) {
+        let title = Title::of(record);
+        let Some(publication) = self.by_title.get_mut(&title) else { return };
+        if publication.record.content().sequence != record.sequence {
+            return;
+        }
+        publication.holders = holders;
+        if holders < wanted {
+            self.deadlines.set((title, Wait::Holders), now + publication.again_after);
+            publication.again_after = (publication.again_after * 2).min(LONGEST_REPUBLISH);
+        }
+    }
+
+    /// Somebody new can be asked: what too few keep is offered again soon.
+    pub(super) fn handle_newcomer(&mut self, now: Instant, wanted: usize) {
+        for (title, publication) in &mut self.by_title {
+            if publication.holders < wanted {
+                publication.again_after = SHORTEST_REPUBLISH;
+                self.deadlines.set_earliest((*title, Wait::Holders), now + SHORTEST_REPUBLISH);
+            }
+        }
+    }
+
+    /// The next thing that is due; call until `None`.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+        let (title, wait) = self.deadlines.pop_due(now)?;
+        let is_tombstone =
+            self.by_title.get(&title).is_none_or(|kept| kept.record.content().is_tombstone());
+        Some(match wait {
+            Wait::Holders => Due::Offer(title),
+            Wait::Life if is_tombstone => {
+                self.forget(&title);
+                Due::Ended(title)
+            }
+            Wait::Life => Due::Renew(title),
+        })
+    }
+
+    pub(super) fn forget(&mut self, title: &Title) -> Option<Publication> {
+        self.deadlines.clear((*title, Wait::Life));
+        self.deadlines.clear((*title, Wait::Holders));
+        self.by_title.remove(title)
+    }
+
+    pub(super) fn get(&self, title: &Title) -> Option<&Publication> {
+        self.by_title.get(title)
+    }
+
+    /// What of ours is under this key.
+    pub(super) fn under<'a>(
+        &'a self,
+        key: &'a Place,
+        me: &'a NodeId,
+    ) -> impl Iterator<Item = &'a Publication> {
+        self.by_title.iter().filter(|(title, _)| title.key(me) == *key).map(|(_, kept)| kept)
+    }
+
+    /// What of ours is under this key, as whoever asks wants it.
+    pub(super) fn tell(
+        &self,
+        now: Instant,
+        (key, publisher, values): (&Place, Option<NodeId>, bool),
+        me: &NodeId,
+        found: &mut Found,
+    ) {
+        if publisher.is_some_and(|wanted| wanted != *me) {
+            return;
+        }
+        for Publication { record, ends, .. } in self.under(key, me) {
+            let left = u32::try_from(ends.since(now).as_secs()).unwrap_or(u32::MAX);
+            if left > 0 && values {
+                found
+                    .records
+                    .push(LivingRecord { record: record.claim().clone(), remaining: left });
+            } else if left > 0 {
+                found.heads.push(record.content().head());
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
+        self.by_title.values()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_title.len()
+    }
+}

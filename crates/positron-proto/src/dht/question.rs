@@ -1,0 +1,105 @@
+//! Questions of ours that are under way.
+
+use std::collections::BTreeMap;
+
+use super::{Contact, QuestionId, operation::OperationId};
+use crate::{
+    deadlines::Deadlines,
+    limits::{LONGEST_QUESTION, QUESTION_TIMEOUT},
+    time::{Duration, Instant},
+};
+
+/// What a question is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// It looks for nodes or records.
+    Lookup(OperationId),
+    /// It asks to keep the record of this operation.
+    Store(OperationId),
+    /// It asks for what is too large for a datagram.
+    Fetch(OperationId),
+    /// It finds out whether a node answers.
+    Probe,
+    /// It brings somebody up to date; nobody waits for it.
+    Push,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    pub(super) to: Contact,
+    pub(super) about: About,
+    pub(super) asked: Instant,
+    /// Whether it was given up: an answer counts all the same.
+    pub(super) is_late: bool,
+}
+
+/// What became of a question for which the time is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Overdue {
+    /// It has failed; an answer may still come.
+    Failed(Question),
+    /// Its answer is not waited for any more.
+    Abandoned(QuestionId),
+}
+
+/// All questions of ours that are under way: each is answered, or fails and is abandoned later.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    next: u64,
+    open: BTreeMap<QuestionId, Question>,
+    deadlines: Deadlines<QuestionId>,
+}
+
+impl Questions {
+    /// A question is asked. It fails after three of the round trips that the other end took before,
+    /// [`QUESTION_TIMEOUT`] at least; a session may have to be made for a `slow` one.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        (to, about): (Contact, About),
+        rtt: Option<Duration>,
+        slow: bool,
+    ) -> QuestionId {
+        let id = QuestionId(self.next);
+        self.next += 1;
+        let patience = match rtt {
+            _ if slow => LONGEST_QUESTION,
+            Some(rtt) => (rtt * 3).clamp(QUESTION_TIMEOUT, LONGEST_QUESTION),
+            None => QUESTION_TIMEOUT,
+        };
+        self.open.insert(id, Question { to, about, asked: now, is_late: false });
+        self.deadlines.set(id, now + patience);
+        id
+    }
+
+    /// It is answered, or cannot be: after how long.
+    pub(super) fn close(&mut self, now: Instant, id: QuestionId) -> Option<(Question, Duration)> {
+        self.deadlines.clear(id);
+        let question = self.open.remove(&id)?;
+        Some((question, now.since(question.asked)))
+    }
+
+    /// The next question whose time is over; call until `None`.
+    pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<Overdue> {
+        while let Some(id) = self.deadlines.pop_due(now) {
+            let Some(question) = self.open.get_mut(&id) else { continue };
+            if question.is_late {
+                self.open.remove(&id);
+                return Some(Overdue::Abandoned(id));
+            }
+            question.is_late = true;
+            self.deadlines.set(id, question.asked + LONGEST_QUESTION);
+            return Some(Overdue::Failed(*question));
+        }
+        None
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading: of each publisher the newest record that anybody near the key has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Contact, DhtQuery, DhtRecord, Found, FoundRecord, LivingRecord, Place, ReadMode, lookup::Lookup,
+};
+use crate::{
+    id::NodeId,
+    identity::{Signed, Verified},
+    limits::{MAX_SLOTS, REPLICAS},
+    time::Duration,
+};
+
+/// What a read has found so far.
+///
+/// What answers bring is a claim: only what was verified counts, and only what is newer than what
+/// counts already is verified.
+#[derive(Debug)]
+pub(super) struct Reading {
+    key: Place,
+    publisher: Option<NodeId>,
+    mode: ReadMode,
+    newest: BTreeMap<NodeId, Newest>,
+    /// Who has which sequence of whom, as they say.
+    held: BTreeMap<NodeId, BTreeMap<NodeId, u64>>,
+    /// Records that are being checked, and those that were asked for over sessions.
+    waiting: usize,
+    /// What is told to be elsewhere and too large for an answer: of whom, and who has it.
+    large: BTreeMap<NodeId, (u64, Contact)>,
+}
+
+/// The newest record of one publisher.
+#[derive(Debug)]
+struct Newest {
+    record: Verified<DhtRecord>,
+    from: NodeId,
+    remaining: u32,
+}
+
+impl Reading {
+    pub(super) fn new(key: Place, publisher: Option<NodeId>, mode: ReadMode) -> Self {
+        let (newest, held) = (BTreeMap::new(), BTreeMap::new());
+        Self { key, publisher, mode, newest, held, waiting: 0, large: BTreeMap::new() }
+    }
+
+    pub(super) const fn key(&self) -> Place {
+        self.key
+    }
+
+    pub(super) const fn query(&self) -> DhtQuery {
+        DhtQuery::Get { key: self.key, publisher: self.publisher, values: true }
+    }
+
+    /// An answer came: what of it is to be verified.
+    pub(super) fn handle_found(&mut self, from: &Contact, found: &mut Found) -> Vec<LivingRecord> {
+        let records = core::mem::take(&mut found.records);
+        let held = self.held.entry(from.id()).or_default();
+        let heads = records.iter().map(|living| living.record.content().head());
+        for head in heads.chain(found.heads.iter().copied()).take(MAX_SLOTS) {
+            held.insert(head.publisher, head.sequence);
+        }
+        for head in &found.heads {
+            let is_wanted = self.publisher.is_none_or(|wanted| wanted == head.publisher);
+            if is_wanted && self.is_news(&head.publisher, head.sequence) {
+                self.note_large(head.publisher, head.sequence, *from);
+            }
+        }
+        let wanted: Vec<_> = records.into_iter().filter(|living| self.wants(living)).collect();
+        self.waiting += wanted.len();
+        wanted
+    }
+
+    /// Publishers are as many as one node may name: others give way to nobody.
+    fn note_large(&mut self, publisher: NodeId, sequence: u64, from: Contact) {
+        let has_room = self.large.len() < MAX_SLOTS || self.large.contains_key(&publisher);
+        let is_newer = self.large.get(&publisher).is_none_or(|(other, _)| *other < sequence);
+        if has_room && is_newer {
+            self.large.insert(publisher, (sequence, from));
+        }
+    }
+
+    fn wants(&self, living: &LivingRecord) -> bool {
+        let record = living.record.content();
+        let publisher = record.publisher.node_id();
+        record.key() == self.key
+            && self.publisher.is_none_or(|wanted| wanted == publisher)
+            && self.is_news(&publisher, record.sequence)
+    }
+
+    fn is_news(&self, publisher: &NodeId, sequence: u64) -> bool {
+        self.newest.get(publisher).is_none_or(|newest| newest.record.content().sequence < sequence)
+    }
+
+    /// A record proved to be its publisher's.
+    pub(super) fn handle_verified(
+        &mut self,
+        from: NodeId,
+        record: Verified<DhtRecord>,
+        remaining: u32,
+    ) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.take(from, record, remaining);
+    }
+
+    /// A record is here already.
+    pub(super) fn take(&mut self, from: NodeId, record: Verified<DhtRecord>, remaining: u32) {
+        let publisher = record.content().publisher.node_id();
+        let sequence = record.content().sequence;
+        self.held.entry(from).or_default().insert(publisher, sequence);
+        let has_room = self.newest.len() < MAX_SLOTS || self.newest.contains_key(&publisher);
+        if has_room && self.is_news(&publisher, sequence) {
+            self.newest.insert(publisher, Newest { record, from, remaining });
+        }
+        if self.large.get(&publisher).is_some_and(|(large, _)| *large <= sequence) {
+            self.large.remove(&publisher);
+        }
+    }
+
+    /// A record did not prove to be anybody's, or did not come.
+    pub(super) fn handle_refuted(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Whether nobody had anything, and nothing is waited for.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.newest.is_empty() && self.large.is_empty() && !self.is_waiting()
+    }
+
+    /// Whether something is waited for beside the lookup.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Whether the lookup may end here. More than half of the nodes nearest to the key have
+    /// answered: whoever wrote to more than half of them is heard.
+    pub(super) fn is_enough(&self, lookup: &Lookup) -> bool {
+        match self.mode {
+            ReadMode::First => !self.newest.is_empty(),
+            ReadMode::Fresh => {
+                !self.newest.is_empty() && lookup.answered_among(REPLICAS) > REPLICAS / 2
+            }
+        }
+    }
+
+    /// Who is to be asked over a session, for what is too large for an answer; each is told once.
+    pub(super) fn take_large(&mut self) -> Vec<Contact> {
+        let large = core::mem::take(&mut self.large);
+        let holders: BTreeSet<_> = large.into_values().map(|(_, holder)| holder).collect();
+        self.waiting += holders.len();
+        holders.into_iter().collect()
+    }
+
+    /// The newest records, and how many nodes had any. Tombstones are left out.
+    pub(super) fn records(&self) -> (Vec<FoundRecord>, usize) {
+        let living = self.newest.values().filter(|newest| !newest.record.content().is_tombstone());
+        let found = living.map(|newest| FoundRecord {
+            record: newest.record.clone(),
+            from: newest.from,
+            remaining: Duration::from_secs(newest.remaining.into()),
+        });
+        let holders = self.held.values().filter(|held| !held.is_empty()).count();
+        (found.collect(), holders)
+    }
+
+    /// The newest record of this publisher, tombstone or not, and its sequence.
+    pub(super) fn newest_of(&self, publisher: &NodeId) -> Option<&Verified<DhtRecord>> {
+        self.newest.get(publisher).map(|newest| &newest.record)
+    }
+
+    /// Which of these nodes have something older than the newest: whom it is to be given.
+    pub(super) fn behind(&self, nodes: &[Contact]) -> Vec<(Contact, Signed<DhtRecord>, u32)> {
+        let lacks = |node: &Contact, newest: &Newest| {
+            let record = newest.record.content();
+            let held = self.held.get(&node.id());
+            // Who has nothing at all may not be one of those who keep it.
+            held.and_then(|held| held.get(&record.publisher.node_id()))
+                .is_some_and(|sequence| *sequence < record.sequence)
+        };
+        let of = |node: &Contact| {
+            let behind = self.newest.values().find(|newest| lacks(node, newest))?;
+            Some((*node, behind.record.claim().clone(), behind.remaining))
+        };
+        nodes.iter().filter_map(of).collect()
+    }
+}

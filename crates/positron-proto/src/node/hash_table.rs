@@ -1,0 +1,282 @@
+//! What carries the questions of the hash table, and its answers.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Event, NodeConfig, NodeCore, Outcome, Refused, TableOrder, pending_verification::Claim,
+    room_name::RoomName,
+};
+use crate::{
+    datagram::contract::{QueryEvent, QueryId, QueryReply, QueryTarget},
+    dht::{
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtRecord,
+        PendingRecord, QuestionId, ReplyId, Serve, Via, Wanted,
+    },
+    handshake::{Direction, Expect},
+    id::{NodeId, Ticket},
+    identity::{Signed, Verdict},
+    limits::{DHT_SESSION_ROOM, SERVES_AFTER},
+    misbehavior::Misbehavior,
+    peers::KnownPeer,
+    scope::Scope,
+    session::sessions::{DialRequest, LinkKind, Purpose},
+    time::{Instant, Now},
+    wire::{Address, message::RoomMessage as _},
+};
+
+/// A node, while it takes part in the hash table.
+pub(super) struct HashTable<'a>(pub(super) &'a mut NodeCore);
+
+/// Questions that are between the hash table and what carries them.
+#[derive(Debug)]
+pub(super) struct TableCarrier {
+    next_reply: u64,
+    /// Questions of others that are being answered: no more than the table holds.
+    replies: BTreeMap<ReplyId, ReplyTo>,
+    /// Questions of ours that go over sessions: whom they were asked.
+    over_sessions: BTreeMap<QuestionId, NodeId>,
+    /// Questions that wait for a session to be made.
+    waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
+    serve: Serve,
+    /// Whether the node has datagrams, over which others ask.
+    has_datagrams: bool,
+    /// When it has been up for long enough to serve strangers.
+    grown_up: Instant,
+}
+
+#[derive(Debug)]
+enum ReplyTo {
+    Session(NodeId, u64),
+    Datagram(QueryReply),
+}
+
+impl TableCarrier {
+    pub(super) fn new(config: &NodeConfig, now: Now) -> Self {
+        Self {
+            next_reply: 0,
+            replies: BTreeMap::new(),
+            over_sessions: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            serve: config.dht.serve,
+            has_datagrams: config.session.transports.has(LinkKind::Udp),
+            grown_up: now.mono + SERVES_AFTER,
+        }
+    }
+
+    fn reply(&mut self, to: ReplyTo) -> ReplyId {
+        let id = ReplyId(self.next_reply);
+        self.next_reply += 1;
+        self.replies.insert(id, to);
+        id
+    }
+}
+
+impl HashTable<'_> {
+    /// It is time for something.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        if self.0.dht.mode() == DhtMode::Young {
+            self.judge_mode(now);
+        }
+        self.0.dht.handle_timeout(now, &mut self.0.queues.dht);
+    }
+
+    /// What the application wants of the table.
+    pub(super) fn carry_out(&mut self, now: Now, order: TableOrder) -> Result<Ticket, Refused> {
+        let ticket = self.0.publisher.ticket();
+        let (dht, out) = (&mut self.0.dht, &mut self.0.queues.dht);
+        match order {
+            TableOrder::Store(record) => dht.store(now, ticket, record, out).map(|_| ()),
+            TableOrder::Read { key, publisher, mode } => {
+                dht.read(now, ticket, (key, publisher), mode, out)
+            }
+            TableOrder::Delete { kind, name } => dht.delete(now, ticket, (kind, name), out),
+            TableOrder::Find(place) => dht.find(now, ticket, place, out),
+        }?;
+        Ok(ticket)
+    }
+
+    pub(super) fn route(&mut self, now: Now, out: DhtEffect) {
+        match out {
+            DhtEffect::Ask { question, to, ask, via } => self.ask(now, question, &to, ask, via),
+            DhtEffect::Abandon(question) => {
+                self.0.sessions.cancel_query(QueryId(question.0));
+                self.0.table.over_sessions.remove(&question);
+            }
+            DhtEffect::Answer { to, answer } => self.answer(now, to, answer),
+            DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }) => {
+                self.0.verify(now, from, Claim::Stored { claim, remaining, wanted });
+            }
+            DhtEffect::Keep(change) => self.0.persist_later(now, change),
+            DhtEffect::Done { ticket, outcome } => {
+                let outcome = Outcome::Table(Box::new(outcome));
+                self.0.emit(Event::Completed { ticket, outcome });
+            }
+            DhtEffect::Misbehaved { peer, what } => self.0.observe_misbehavior(now, peer, what),
+            DhtEffect::Equivocated(records) => {
+                let publisher = records[0].content().publisher.node_id();
+                self.0.observe_misbehavior(now, publisher, Misbehavior::Equivocation);
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Now, id: QuestionId, to: &Contact, ask: DhtAsk, via: Via) {
+        let is_up = self.0.sessions.is_up(&to.id());
+        match via {
+            Via::Any | Via::Session if is_up => self.ask_over_session(now, id, to.id(), ask),
+            Via::Any | Via::Datagram => {
+                let (addr, key, noise_static) = (to.addr(), *to.key(), *to.noise_static());
+                let target = QueryTarget { addr, key, noise_static };
+                let asked = self.0.sessions.query(now, target, QueryId(id.0), ask.to_bytes());
+                if asked.is_err() {
+                    self.0.dht.handle_unanswered(now, id, &mut self.0.queues.dht);
+                }
+            }
+            Via::Session => {
+                let waiting = self.0.table.waiting.entry(to.id()).or_default();
+                waiting.push((id, ask));
+                let dial = DialRequest {
+                    to: to.addr(),
+                    expect: Expect::Node(to.id()),
+                    noise_static: Some(*to.noise_static()),
+                    purpose: Purpose::Connect,
+                };
+                self.0.sessions.dial(now, dial, &mut self.0.queues.session);
+            }
+        }
+    }
+
+    fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, ask: DhtAsk) {
+        let message = DhtMessage::Query { number: id.0, ask };
+        self.0.table.over_sessions.insert(id, to);
+        if !self.0.send(now, to, RoomName::Dht, message.lane(), message.encode(), None) {
+            self.0.table.over_sessions.remove(&id);
+            self.0.dht.handle_unanswered(now, id, &mut self.0.queues.dht);
+        }
+    }
+
+    fn answer(&mut self, now: Now, to: ReplyId, answer: DhtAnswer) {
+        match self.0.table.replies.remove(&to) {
+            Some(ReplyTo::Session(peer, number)) => {
+                let message = DhtMessage::Answer { number, answer };
+                self.0.send(now, peer, RoomName::Dht, message.lane(), message.encode(), None);
+            }
+            Some(ReplyTo::Datagram(reply)) => {
+                let answered = self.0.sessions.answer_query(now, reply, &answer.to_bytes());
+                self.0.counters.table_answers_lost += u64::from(answered.is_err());
+            }
+            None => {}
+        }
+    }
+
+    /// A linked peer said something about the table.
+    pub(super) fn handle_message(&mut self, now: Now, from: NodeId, message: DhtMessage) {
+        match message {
+            DhtMessage::Query { number, ask } => {
+                let session = self.0.sessions.views().find(|session| session.peer.id == from);
+                let Some(addr) = session.map(|session| session.peer.addr) else { return };
+                let reply = self.0.table.reply(ReplyTo::Session(from, number));
+                let room = DHT_SESSION_ROOM;
+                let asker = AskedBy { id: from, addr, contact: None, is_proven: true, room };
+                self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
+            }
+            DhtMessage::Answer { number, answer } => {
+                let question = QuestionId(number);
+                if self.0.table.over_sessions.get(&question) == Some(&from) {
+                    self.0.table.over_sessions.remove(&question);
+                    let out = &mut self.0.queues.dht;
+                    self.0.dht.handle_answer(now, (question, Via::Session), answer, out);
+                } else {
+                    self.0.dht.handle_strange();
+                }
+            }
+        }
+    }
+
+    /// Something came by datagrams.
+    pub(super) fn handle_query(&mut self, now: Now, event: QueryEvent) {
+        match event {
+            QueryEvent::Answered { id, body, .. } => {
+                let (question, out) = (QuestionId(id.0), &mut self.0.queues.dht);
+                match DhtAnswer::read(body) {
+                    Ok(answer) => {
+                        self.0.dht.handle_answer(now, (question, Via::Datagram), answer, out);
+                    }
+                    Err(_) => self.0.dht.handle_nonsense(now, question, out),
+                }
+            }
+            QueryEvent::Failed { id, .. } => {
+                let out = &mut self.0.queues.dht;
+                self.0.dht.handle_unanswered(now, QuestionId(id.0), out);
+            }
+            QueryEvent::Asked { from, body, reply, ticketed } => {
+                let contact = Contact::new(from.key, from.noise_static, from.addr);
+                let standings = self.0.trust.standings();
+                if standings.is_banned(&contact.id(), now.wall) {
+                    return;
+                }
+                match DhtAsk::read(body) {
+                    Ok(ask) => {
+                        let (id, addr, room) = (contact.id(), contact.addr(), reply.room());
+                        let contact = Some(contact);
+                        let asker = AskedBy { id, addr, contact, is_proven: ticketed, room };
+                        let reply = self.0.table.reply(ReplyTo::Datagram(reply));
+                        self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
+                    }
+                    Err(_) => {
+                        self.0.observe_misbehavior(now, contact.id(), Misbehavior::Malformed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A session is up: what waits for it goes, and its other end may serve the table.
+    pub(super) fn peer_up(&mut self, now: Now, peer: NodeId) {
+        self.judge_mode(now);
+        for (id, ask) in self.0.table.waiting.remove(&peer).unwrap_or_default() {
+            self.ask_over_session(now, id, peer, ask);
+        }
+    }
+
+    /// The address book has a node: it may serve the table.
+    pub(super) fn handle_known(&mut self, now: Now, peer: &KnownPeer) {
+        let record = peer.record.content();
+        let listed = record.addresses.iter().find_map(Address::socket_addr);
+        if let Some(addr) = peer.proven.or(peer.dialled).or(listed) {
+            let contact = Contact::new(record.key, record.noise_static, addr);
+            self.0.dht.handle_contact(now, contact);
+        }
+    }
+
+    /// Whether this node serves the table, as things are.
+    pub(super) fn judge_mode(&mut self, now: Now) {
+        let TableCarrier { serve, has_datagrams, grown_up, .. } = self.0.table;
+        let addr = self.0.peers.external_addresses().into_iter().find(|_| has_datagrams);
+        let is_found = || self.0.sessions.views().any(|at| at.peer.direction == Direction::Inbound);
+        let mode = match addr.map(|addr| (addr, Scope::of_peer(addr))) {
+            _ if serve == Serve::Never => Err(DhtMode::ToldTo),
+            None => Err(DhtMode::Unreachable),
+            // One network of one owner: nothing is between its nodes.
+            Some((addr, Scope::Loopback | Scope::Private)) => Ok(addr),
+            Some(_) if !is_found() => Err(DhtMode::Unreachable),
+            Some(_) if now.mono < grown_up => Err(DhtMode::Young),
+            Some((addr, Scope::Public)) => Ok(addr),
+        };
+        self.0.dht.handle_mode(now, mode);
+    }
+
+    /// A signature was checked.
+    pub(super) fn handle_verdict(
+        &mut self,
+        now: Now,
+        claim: Signed<DhtRecord>,
+        (remaining, from, wanted): (u32, NodeId, Wanted),
+        verdict: Verdict,
+    ) {
+        let (dht, out) = (&mut self.0.dht, &mut self.0.queues.dht);
+        match claim.accept(verdict) {
+            Some(record) => dht.handle_verified(now, record, (remaining, from, wanted), out),
+            None => dht.handle_refuted(now, (from, wanted), out),
+        }
+    }
+}

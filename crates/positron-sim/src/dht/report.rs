@@ -1,0 +1,93 @@
+//! What came of many hash tables.
+
+use core::fmt;
+
+use positron_proto::time::Duration;
+
+/// Measured values, spread out.
+#[derive(Clone, Debug, Default)]
+pub struct Spread {
+    values: Vec<f64>,
+}
+
+/// What came of a [`DhtScenario`](super::DhtScenario).
+#[derive(Clone, Debug, Default)]
+pub struct DhtReport {
+    /// Milliseconds that it took to find the nodes nearest to a place.
+    pub find: Spread,
+    /// Questions for it.
+    pub find_asked: Spread,
+    /// Part of the nodes that are really nearest that were found.
+    pub recall: Spread,
+    /// Milliseconds that it took to store a record.
+    pub put: Spread,
+    /// Questions for it.
+    pub put_asked: Spread,
+    /// Nodes that keep it then.
+    pub put_holders: Spread,
+    /// Milliseconds that it took to read the first copy of a record, where it was found.
+    pub first: Spread,
+    /// Questions for it.
+    pub first_asked: Spread,
+    /// Milliseconds that it took to read the newest copy, where it was found.
+    pub fresh: Spread,
+    /// Questions for it.
+    pub fresh_asked: Spread,
+    /// Reads of records that were there.
+    pub reads: usize,
+    /// Of them, those that found it.
+    pub found: usize,
+    /// Reads that found something that was replaced or deleted.
+    pub outdated: usize,
+    /// Bytes a second of one node that nobody asked anything of, in and out.
+    pub upkeep: f64,
+}
+
+impl Spread {
+    pub(super) fn add(&mut self, value: f64) {
+        self.values.push(value);
+    }
+
+    pub(super) fn add_time(&mut self, time: Duration) {
+        self.add(time.as_secs_f64() * 1e3);
+    }
+
+    /// The value below which this part of the values is; 0 if there are none.
+    pub fn quantile(&self, part: f64) -> f64 {
+        let mut values = self.values.clone();
+        values.sort_by(f64::total_cmp);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index into values that fit into memory"
+        )]
+        let index = (part * values.len() as f64) as usize;
+        values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    }
+
+    /// The mean; 0 if there are none.
+    pub fn mean(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "values fit into memory")]
+        let count = self.values.len().max(1) as f64;
+        self.values.iter().sum::<f64>() / count
+    }
+}
+
+impl fmt::Display for DhtReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |f: &mut fmt::Formatter<'_>, what: &str, time: &Spread, asked: &Spread| {
+            let (p50, p90, p99) = (time.quantile(0.5), time.quantile(0.9), time.quantile(0.99));
+            writeln!(f, "{what:14} {p50:7.0} {p90:7.0} {p99:7.0} {:9.1}", asked.mean())
+        };
+        writeln!(f, "{:14} {:>7} {:>7} {:>7} {:>9}", "ms", "p50", "p90", "p99", "questions")?;
+        line(f, "find", &self.find, &self.find_asked)?;
+        line(f, "put", &self.put, &self.put_asked)?;
+        line(f, "get, first", &self.first, &self.first_asked)?;
+        line(f, "get, fresh", &self.fresh, &self.fresh_asked)?;
+        let recall = self.recall.mean() * 100.0;
+        writeln!(f, "recall of the nearest {recall:.1} %, holders {:.2}", self.put_holders.mean())?;
+        let Self { reads, found, outdated, upkeep, .. } = self;
+        writeln!(f, "read {found} of {reads}, outdated {outdated}, upkeep {upkeep:.0} B/s a node")
+    }
+}
