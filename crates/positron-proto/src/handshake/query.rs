@@ -17,7 +17,7 @@ use crate::{identity::PublicKey, rng::Rng, wire::frame::CloseReason};
 
 /// The asking end, waiting for its answer.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct QueryProposal {
     noise: Noise,
     /// Who must answer.
     key: PublicKey,
@@ -34,7 +34,7 @@ pub(crate) enum NotAnAnswer {
     Refused(CloseReason),
 }
 
-impl Question {
+impl QueryProposal {
     /// A question to the node of this key, whose links have the static key `theirs`, and its
     /// message. `wire` is what the answer is sent to.
     pub(crate) fn ask(

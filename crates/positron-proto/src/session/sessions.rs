@@ -223,13 +223,8 @@ impl Sessions {
         out.extend(std::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
     }
 
-    /// Asks a node something without a session. One [`QueryEvent::Answered`] or
-    /// [`QueryEvent::Failed`] of this name follows, unless the query is given up by
-    /// [`cancel_query`](Self::cancel_query).
-    ///
-    /// # Errors
-    ///
-    /// Nothing was asked, and why.
+    /// Asks a node something without a session, or says why not: one [`QueryEvent::Answered`] or
+    /// [`QueryEvent::Failed`] follows, unless it is [given up](Self::cancel_query).
     pub fn query(
         &mut self,
         now: Now,

@@ -1,4 +1,4 @@
-//! What arrives at an endpoint: whose is it, and what follows?
+//! What arrives at an endpoint, be it a datagram or a moment: whose is it, and what follows?
 
 use std::net::SocketAddr;
 
@@ -38,6 +38,39 @@ impl Endpoint {
             self.counters.datagrams_received += 1;
             self.counters.bytes_received += u64::try_from(datagram.len()).unwrap_or(0);
             self.handle_datagram(now, from, datagram);
+        }
+    }
+
+    /// Does what is due. Never harmful.
+    pub fn handle_timeout(&mut self, now: Now) {
+        // Taken first: what is due again at once waits for the next call.
+        let mut due = Vec::new();
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            due.push(wake);
+        }
+        for wake in due {
+            match wake {
+                EndpointWake::HalfOpen => {
+                    self.half_open.handle_timeout(now.mono, &mut self.counters);
+                    self.wake_half_open();
+                }
+                EndpointWake::Dial(id) => {
+                    let Some(dial) = self.dials.get_mut(&id) else { continue };
+                    let progress = dial.handle_timeout(now.mono, &self.local, &mut self.rng);
+                    self.progress(now.mono, id, progress);
+                }
+                EndpointWake::Connection(id) => {
+                    let Some(connection) = self.demux.get_mut(id) else { continue };
+                    connection.handle_timeout(now.mono, &mut self.counters);
+                    self.settle(id);
+                    self.forget_if_over(now, id);
+                }
+                EndpointWake::Query => {
+                    let (_, asking, mut ground) = self.queries(now);
+                    asking.handle_timeout(&mut ground);
+                    self.wake_queries();
+                }
+            }
         }
     }
 
