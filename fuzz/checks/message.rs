@@ -1,14 +1,16 @@
 //! What an authenticated peer says: a message of any room.
 
 use positron_proto::{
+    dht::{DhtAnswer, DhtAsk, DhtMessage, DhtQuery, LivingRecord},
     direct::DirectMessage,
     gossip::GossipMessage,
     id::NodeId,
     identity::Signed,
     limits::{
-        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_FAILURE_TEXT, MAX_HOLDINGS_RANGES,
-        MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
-        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL,
+        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER, MAX_FAILURE_TEXT,
+        MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORD_TTL,
+        MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE,
+        MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL,
         SUBSTREAM_PIECE,
     },
     node::Message,
@@ -101,6 +103,16 @@ fn check_bounds(message: &Message) {
             assert!(sum.holds.iter().sum::<u32>() < sum.reached + sum.declined);
         }
         Message::Trace(TraceMessage::Answer { .. }) => {}
+        Message::Dht(DhtMessage::Query { ask: DhtAsk { query, .. }, .. }) => match query {
+            DhtQuery::Store(living) => check_living(living),
+            DhtQuery::Find(_) | DhtQuery::Get { .. } => {}
+        },
+        Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Found(found), .. }) => {
+            assert!(found.contacts.len() <= MAX_CONTACTS_PER_ANSWER);
+            assert!(found.records.len() <= MAX_SLOTS && found.heads.len() <= MAX_SLOTS);
+            found.records.iter().for_each(check_living);
+        }
+        Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Stored(_), .. }) => {}
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);
@@ -136,4 +148,12 @@ fn check_holdings(holdings: &Holdings) {
         let mut pairs = ranges.iter().zip(ranges.iter().skip(1));
         assert!(pairs.all(|(before, after)| before.end() + 1 < *after.start()));
     }
+}
+
+fn check_living(living: &LivingRecord) {
+    let record = living.record.content();
+    let life = record.life();
+    assert!(living.remaining <= record.ttl && life >= MIN_RECORD_TTL && life <= MAX_RECORD_TTL);
+    assert!(record.value.as_ref().is_none_or(|value| value.len() <= MAX_VALUE));
+    assert!(record.sequence < 1 << 62);
 }

@@ -119,6 +119,7 @@ impl From<Refused> for Refusal {
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {
                 Self::unavailable("storage", sentence)
             }
+            Refused::Table(_) => Self::conflict("refused", sentence),
             Refused::Trace(why) => match why {
                 AskTraceError::Unknown => Self::unknown("unknown_message", sentence),
                 AskTraceError::NotOurs => Self::new(StatusCode::FORBIDDEN, "not_ours", sentence),

@@ -27,7 +27,7 @@ use crate::{
 /// | --- | --- | --- |
 /// | *shared* | everybody, each beside the others: a notice board | [`store`](Self::store) |
 /// | *owned* | this node alone; read with its id | [`store_owned`](Self::store_owned) |
-/// | *immutable* | nobody: the key is a hash of the value | [`store_immutable`](Self::store_immutable) |
+/// | *immutable* | nobody: the key is a hash of it | [`store_immutable`](Self::store_immutable) |
 ///
 /// What is stored lives for its `ttl`, 60 s to 48 h, and this node renews it for as long as it
 /// runs, or until it is deleted. A value has at most 16 KiB.

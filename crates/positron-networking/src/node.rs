@@ -29,7 +29,7 @@ use crate::{
     invite::targets_of,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
-    metrics::{MetricsFormat, Numbers, PeerDetail, get_metrics},
+    metrics::{ByPeer, MetricsFormat, Numbers, get_metrics},
     open::{Seeds, open},
     orders::Orders,
     shutdown::Shutdown,
@@ -426,7 +426,7 @@ impl Node {
 
     /// The node's numbers as a text for Prometheus and the like, and beside them those of the
     /// application ([`metrics`](crate::metrics)). At most 100 ms old.
-    pub fn metrics(&self, format: MetricsFormat, detail: PeerDetail) -> String {
+    pub fn metrics(&self, format: MetricsFormat, detail: ByPeer) -> String {
         get_metrics().of_node(self.0.numbers(detail)).text(format)
     }
 

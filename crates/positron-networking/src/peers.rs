@@ -57,7 +57,8 @@ impl Node {
     /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
     /// alice.report(bob.id(), "a block without a parent").await.unwrap();
     /// let detail = alice.peer_detail(bob.id()).await.unwrap();
-    /// let why = detail.standing.totals.iter().find(|total| total.observation == "reported").unwrap();
+    /// let mut totals = detail.standing.totals.iter();
+    /// let why = totals.find(|total| total.observation == "reported").unwrap();
     /// assert!(why.times == 1 && why.change < 0.0);
     /// let queued = detail.bounds.unwrap().session.queued_bytes;
     /// assert!(queued.used < queued.limit);

@@ -3,7 +3,7 @@
 use positron_proto::node::readiness::{Readiness, Surroundings};
 
 use crate::{
-    metrics::{NodeNumbers, Numbers, PeerDetail, SocketNumbers},
+    metrics::{ByPeer, NodeNumbers, Numbers, SocketNumbers},
     node::Inner,
 };
 
@@ -21,7 +21,7 @@ impl Inner {
 }
 
 impl Numbers for Inner {
-    fn numbers(&self, detail: PeerDetail) -> NodeNumbers {
+    fn numbers(&self, detail: ByPeer) -> NodeNumbers {
         // Before what it borrows is borrowed here.
         let ready = (&self.readiness()).into();
         let published = self.published.borrow();

@@ -13,7 +13,7 @@ use common::{DEADLINE, beside, config, next, start, until_peers, within};
 use positron_networking::{
     Node,
     limits::MAX_SERIES,
-    metrics::{MetricsFormat, PeerDetail, get_metrics},
+    metrics::{ByPeer, MetricsFormat, get_metrics},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -42,7 +42,7 @@ fn what_is_made_from_the_tables_is_what_the_tables_say_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_make_no_series_and_the_text_stays_one_that_prometheus_takes() {
     let node = start(config()).await;
-    let before = series(&node, PeerDetail::Without);
+    let before = series(&node, ByPeer::Without);
     let friend = start(beside(&[&node])).await;
     until_peers(&node, 1).await;
     for n in 0_u8..60 {
@@ -54,10 +54,10 @@ async fn strangers_make_no_series_and_the_text_stays_one_that_prometheus_takes()
     let stats = node.stats_now().await;
     let noticed = stats.session.protocol_mismatches + stats.session.handshakes_failed;
     assert!(noticed > 0 && stats.datagrams.counters.malformed > 0, "nonsense arrived");
-    assert_eq!(series(&node, PeerDetail::Without), before, "whatever was said");
-    let with_peers = series(&node, PeerDetail::With);
+    assert_eq!(series(&node, ByPeer::Without), before, "whatever was said");
+    let with_peers = series(&node, ByPeer::With);
     assert_eq!(with_peers.len(), before.len() + 4, "four of one peer");
-    for detail in [PeerDetail::Without, PeerDetail::With] {
+    for detail in [ByPeer::Without, ByPeer::With] {
         check_by_promtool(&node.metrics(MetricsFormat::Text, detail));
         let open = node.metrics(MetricsFormat::OpenMetrics, detail);
         assert!(open.ends_with("\n# EOF\n"));
@@ -89,7 +89,7 @@ async fn what_an_application_counts_stands_in_the_text_of_its_node() {
     let node = start(config()).await;
     get_metrics().increment_counter("blocks.mined.total", 3).unwrap();
     drop(get_metrics().timer("block.duration.seconds").unwrap());
-    let text = node.metrics(MetricsFormat::Text, PeerDetail::Without);
+    let text = node.metrics(MetricsFormat::Text, ByPeer::Without);
     assert!(text.contains("\nblocks_mined_total 3\n"), "{text}");
     assert!(text.contains("\nblock_duration_seconds_count 1\n"), "{text}");
     let all = get_metrics().export_prometheus();
@@ -137,7 +137,7 @@ async fn say_nonsense(node: &Node, n: u8) {
 }
 
 /// Names and labels, without the label of nodes, which is there or not as other tests run.
-fn series(node: &Node, detail: PeerDetail) -> BTreeSet<String> {
+fn series(node: &Node, detail: ByPeer) -> BTreeSet<String> {
     let name = format!("node=\"{}\"", &node.id().short()[..8]);
     let text = node.metrics(MetricsFormat::Text, detail);
     assert!(text.len() <= 64 * 1024, "{} bytes", text.len());

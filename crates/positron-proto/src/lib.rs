@@ -9,7 +9,7 @@
 //! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
-//! scope · netgroup · subnet             how far addresses reach · that count as one · that begin alike
+//! scope · netgroup · subnet             how far addresses reach, which count as one, begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use positron_networking::metrics::{MetricsFormat, PeerDetail};
+use positron_networking::metrics::{ByPeer, MetricsFormat};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -49,8 +49,8 @@ pub(crate) async fn metrics(
 ) -> Result<Response, Refusal> {
     let wrong = |_| Refusal::bad("bad_parameter", "`collect` may be `peers`");
     let detail = match more.map_err(wrong)?.0.collect {
-        Some(Collect::Peers) => PeerDetail::With,
-        None => PeerDetail::Without,
+        Some(Collect::Peers) => ByPeer::With,
+        None => ByPeer::Without,
     };
     let accept = fields.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = MetricsFormat::accepted(accept);

@@ -2,8 +2,8 @@
 //! spoken to by a peer with a valid identity that invents lanes, types, peers, versions and texts.
 //!
 //! Reports times and judges none, because they are those of this machine. It fails if peers made a
-//! series, or there are more of them, or more bytes, than there may be. With `--text FILE` it leaves
-//! the last text there.
+//! series, or there are more of them, or more bytes, than there may be. With `--text FILE` it
+//! leaves the last text there.
 //!
 //! ```text
 //! cargo run --release -p positron-networking --example scrape
@@ -32,7 +32,7 @@ use linked::{Linked, be_linked};
 use positron_networking::{
     NetworkConfig, Node,
     limits::MAX_SERIES,
-    metrics::{MetricsFormat, PeerDetail},
+    metrics::{ByPeer, MetricsFormat},
 };
 use tokio::time::{interval, timeout};
 
@@ -114,7 +114,7 @@ async fn measure(text_file: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
 /// The text, and how long it took.
 fn scrape(node: &Node) -> (String, Duration) {
     let began = Instant::now();
-    let text = node.metrics(MetricsFormat::Text, PeerDetail::Without);
+    let text = node.metrics(MetricsFormat::Text, ByPeer::Without);
     (text, began.elapsed())
 }
 

@@ -10,7 +10,7 @@ use positron_proto::metric::{MetricKind, MetricValue};
 use serde::Serialize;
 
 use super::{
-    Exposition, MetricsFormat, NodeNumbers, Numbers, PeerDetail,
+    ByPeer, Exposition, MetricsFormat, NodeNumbers, Numbers,
     name::{MetricError, OwnName},
     own::{HistogramSummary, OwnValue, as_f64},
 };
@@ -215,7 +215,7 @@ impl Metrics {
     fn nodes(&self) -> Vec<NodeNumbers> {
         let running: Vec<_> = lock(&self.nodes).iter().filter_map(Weak::upgrade).collect();
         let mut nodes: Vec<NodeNumbers> =
-            running.iter().map(|node| node.numbers(PeerDetail::Without)).collect();
+            running.iter().map(|node| node.numbers(ByPeer::Without)).collect();
         nodes.sort_by(|a, b| a.node.cmp(&b.node));
         nodes.dedup_by(|a, b| a.node == b.node);
         nodes

@@ -11,7 +11,7 @@ pub enum MetricsFormat {
 
 /// Whether connected peers are in it one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerDetail {
+pub enum ByPeer {
     /// They are not.
     Without,
     /// Some are, at most [`MAX_METRIC_PEERS`](crate::limits::MAX_METRIC_PEERS), by the beginnings

@@ -32,7 +32,7 @@ mod numbers;
 mod own;
 
 pub use application::{AllMetrics, Metrics, Timer, get_metrics};
-pub use format::{MetricsFormat, PeerDetail};
+pub use format::{ByPeer, MetricsFormat};
 pub use name::MetricError;
 pub use numbers::table;
 pub use own::HistogramSummary;

@@ -10,7 +10,7 @@ use positron_proto::{
     },
 };
 
-use super::PeerDetail;
+use super::ByPeer;
 use crate::{limits::MAX_METRIC_PEERS, stats::ApplicationStats};
 
 counters! {
@@ -46,7 +46,7 @@ impl From<&Readiness> for ReadyNumbers {
 /// Whoever has a node's numbers.
 pub(crate) trait Numbers: std::fmt::Debug + Send + Sync {
     /// What they are, at most 100 ms old.
-    fn numbers(&self, detail: PeerDetail) -> NodeNumbers;
+    fn numbers(&self, detail: ByPeer) -> NodeNumbers;
 }
 
 /// All numbers of one node at one moment.
@@ -99,11 +99,11 @@ impl NodeNumbers {
         sockets: SocketNumbers,
         ready: ReadyNumbers,
         application: ApplicationStats,
-        detail: PeerDetail,
+        detail: ByPeer,
     ) -> Self {
         let peers = match detail {
-            PeerDetail::Without => Vec::new(),
-            PeerDetail::With => longest_connected(&view.peers),
+            ByPeer::Without => Vec::new(),
+            ByPeer::With => longest_connected(&view.peers),
         };
         Self {
             node: beginning(&view.id),
@@ -219,7 +219,7 @@ mod tests {
         view
     }
 
-    fn numbers(view: &NodeView, detail: PeerDetail) -> NodeNumbers {
+    fn numbers(view: &NodeView, detail: ByPeer) -> NodeNumbers {
         NodeNumbers::new(
             view,
             SocketNumbers::default(),
@@ -242,12 +242,12 @@ mod tests {
             let text = |detail| {
                 Exposition::new(vec![numbers(&view, detail)], false, Vec::new()).text(format)
             };
-            let without = text(PeerDetail::Without);
+            let without = text(ByPeer::Without);
             let count = series(&without).len();
             assert!(count <= MAX_SERIES, "{count} series");
             let most = without.len() + count * MORE_DIGITS;
             assert!(most <= 64 * 1024, "{} bytes, {most} at the most", without.len());
-            let with = text(PeerDetail::With);
+            let with = text(ByPeer::With);
             let more = series(&with).len() - count;
             assert_eq!(more, MAX_METRIC_PEERS * PER_PEER.len());
             assert!(count + more + MAX_OWN_SERIES <= 1_000, "{count} and {more} and the own");
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn of_ids_that_begin_alike_one_is_told_and_who_stays_longest_is() {
-        let told = numbers(&crowded(1_000, 10), PeerDetail::With).peers;
+        let told = numbers(&crowded(1_000, 10), ByPeer::With).peers;
         assert_eq!(told.len(), MAX_METRIC_PEERS);
         let names: Vec<_> = told.iter().map(|peer| peer.peer.as_str()).collect();
         let longest: Vec<_> = (100 - MAX_METRIC_PEERS..100).map(|n| format!("{n:08x}")).collect();
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn the_table_promises_the_series_that_are_told() {
         let view = crowded(0, 1);
-        let numbers = numbers(&view, PeerDetail::Without);
+        let numbers = numbers(&view, ByPeer::Without);
         let of_node = table().len() - PER_PEER.len();
         let promised: usize = table()[..of_node].iter().map(|metric| metric.series()).sum();
         let text = Exposition::new(vec![numbers], false, Vec::new()).text(MetricsFormat::Text);

@@ -14,9 +14,9 @@ use super::{
     client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
-        AnswerTooLong, Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig,
-        EndpointCounters, EndpointEvent, LaneNumber, NotAsked, NotDialled, NotQueued, QueryEvent,
-        QueryId, QueryReply, QueryTarget, StreamId, Transmit, WireBytes,
+        Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
+        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, Transmit,
+        WireBytes,
     },
     demux::Demux,
     half_open::HalfOpenTable,
@@ -49,7 +49,8 @@ use crate::{
 /// **Guarantees.** Whoever is named by an event proved to hold its keys and to be live. Of
 /// strangers nothing is believed. Every [`connect`](Self::connect) and every
 /// [`EndpointEvent::Accepted`] comes to exactly one [`EndpointEvent::Closed`], its last event. Two
-/// ends that dial each other get two. A query is no connection; whoever answers it keeps nothing.
+/// ends that dial each other get two. A query is no connection, and whoever answers it keeps
+/// nothing of it.
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
@@ -328,59 +329,46 @@ impl Endpoint {
         self.deadlines.next().map(|(at, _)| at)
     }
 
-    /// Asks a node something without a connection. One [`QueryEvent::Answered`] or
-    /// [`QueryEvent::Failed`] of this name follows, at the latest after
-    /// [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT), unless the query is given up by
-    /// [`cancel_query`](Self::cancel_query). Nothing is said twice because it may be lost: whoever
-    /// needs an answer asks several nodes.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was asked, and why.
-    pub fn query(
-        &mut self,
-        now: Now,
-        to: QueryTarget,
-        id: QueryId,
-        body: Bytes,
-    ) -> Result<(), NotAsked> {
-        let wire = self.fresh_wire();
-        let (_, asking, mut ground) = self.queries(now);
-        let asked = asking.ask((id, to, body), wire, &mut ground);
-        self.wake_queries();
-        asked
-    }
-
-    /// The answer to a query is not wanted any more: no event follows.
-    pub fn cancel_query(&mut self, id: QueryId) {
-        self.asking.cancel(id);
-        self.wake_queries();
-    }
-
-    /// Answers a query ([`QueryEvent::Asked`]), by at most [`QueryReply::room`] bytes.
-    ///
-    /// # Errors
-    ///
-    /// The answer is longer than that. Nothing was answered.
-    pub fn answer_query(
-        &mut self,
-        now: Now,
-        reply: QueryReply,
-        body: &[u8],
-    ) -> Result<(), AnswerTooLong> {
-        let (answering, _, mut ground) = self.queries(now);
-        answering.answer(reply, body, &mut ground)
-    }
-
-    /// The next thing that became of a query. Independent of [`poll_event`](Self::poll_event).
-    pub fn poll_query(&mut self) -> Option<QueryEvent> {
-        self.query_events.pop_front()
+    /// Does what is due. Never harmful.
+    pub fn handle_timeout(&mut self, now: Now) {
+        // Taken first: what is due again at once waits for the next call.
+        let mut due = Vec::new();
+        while let Some(wake) = self.deadlines.pop_due(now.mono) {
+            due.push(wake);
+        }
+        for wake in due {
+            match wake {
+                EndpointWake::HalfOpen => {
+                    self.half_open.handle_timeout(now.mono, &mut self.counters);
+                    self.wake_half_open();
+                }
+                EndpointWake::Dial(id) => {
+                    let Some(dial) = self.dials.get_mut(&id) else { continue };
+                    let progress = dial.handle_timeout(now.mono, &self.local, &mut self.rng);
+                    self.progress(now.mono, id, progress);
+                }
+                EndpointWake::Connection(id) => {
+                    let Some(connection) = self.demux.get_mut(id) else { continue };
+                    connection.handle_timeout(now.mono, &mut self.counters);
+                    self.settle(id);
+                    self.forget_if_over(now, id);
+                }
+                EndpointWake::Query => {
+                    let (_, asking, mut ground) = self.queries(now);
+                    asking.handle_timeout(&mut ground);
+                    self.wake_queries();
+                }
+            }
+        }
     }
 
     /// The operating system of this machine has no way to an address: a handshake of ours with who
-    /// is there ends, if nobody has answered. A connection goes on: a way that is lost may be found
-    /// again.
+    /// is there ends, if nobody has answered, and so do our queries to it. A connection goes on: a
+    /// way that is lost may be found again.
     pub fn handle_no_way(&mut self, now: Now, to: SocketAddr) {
+        let (_, asking, mut ground) = self.queries(now);
+        asking.handle_no_way(to, &mut ground);
+        self.wake_queries();
         let is_there = |dial: &ClientHandshake| dial.to() == to && !dial.is_agreed();
         let dials = self.dials.iter().filter(|(_, dial)| is_there(dial));
         let over: Vec<ConnectionId> = dials.map(|(id, _)| *id).collect();

@@ -7,7 +7,7 @@ use bytes::BufMut as _;
 
 use super::{
     DhtRecord, Place,
-    held::{Bringer, Floor, Held, LONGEST_FLOOR, Life, Slot},
+    held::{Floor, Held, LONGEST_FLOOR, Life, RecordBringer, Slot},
 };
 use crate::{
     id::{NetworkId, NodeId},
@@ -36,7 +36,7 @@ pub struct RememberedRecords {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RememberedRecord {
     pub(super) record: Verified<DhtRecord>,
-    pub(super) bringer: Bringer,
+    pub(super) bringer: RecordBringer,
     pub(super) life: RememberedLife,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct RememberedRecord {
 pub(super) struct RememberedFloor {
     pub(super) slot: Slot,
     pub(super) sequence: u64,
-    pub(super) bringer: Bringer,
+    pub(super) bringer: RecordBringer,
     pub(super) life: RememberedLife,
     stays: Duration,
 }
@@ -160,16 +160,16 @@ impl RememberedLife {
     }
 }
 
-fn encode_bringer(bringer: &Bringer, out: &mut Vec<u8>) {
+fn encode_bringer(bringer: &RecordBringer, out: &mut Vec<u8>) {
     out.append_raw(bringer.id.as_bytes());
     Address::from(bringer.addr).encode(out);
 }
 
-fn decode_bringer(reader: &mut Reader) -> Result<Bringer, Malformed> {
+fn decode_bringer(reader: &mut Reader) -> Result<RecordBringer, Malformed> {
     let id = NodeId::from_bytes(reader.array()?);
     let nowhere = reader.malformed("bringer without an IP address");
     let addr: SocketAddr = Address::decode(reader)?.socket_addr().ok_or(nowhere)?;
-    Ok(Bringer { id, addr })
+    Ok(RecordBringer { id, addr })
 }
 
 fn row_key(slot: &Slot) -> Vec<u8> {
@@ -208,7 +208,7 @@ mod tests {
         let slot = Slot::of(&record);
         let record = identity.sign(record, &network());
         let addr = "[2001:db9::1]:7".parse().unwrap();
-        let bringer = Bringer { id: NodeId::from_bytes([3; 32]), addr };
+        let bringer = RecordBringer { id: NodeId::from_bytes([3; 32]), addr };
         let [until, latest] = [60, 600].map(|left| now.mono + Duration::from_secs(left));
         let life = Life { until, latest };
         Held { slot, record, bringer, life, equivocated: false }

@@ -21,8 +21,8 @@ counters! {
     lookups: Counter Count "Operations of ours that were begun, upkeep included.";
     lookups_failed: Counter Count "Of them, those that reached nobody."
         high "No node that serves the table is known: look at the node's peers.";
-    questions: Counter Count "Questions that were asked.";
-    unanswered: Counter Count "Questions that were not answered in time."
+    questions: Counter Count "DhtQuestions that were asked.";
+    unanswered: Counter Count "DhtQuestions that were not answered in time."
         high "Nodes in the table are frozen or gone; lookups go around them.";
     late: Counter Count "Answers that came after they had been given up, and counted all the same.";
     strange: Counter Count "Answers that fit no question, dropped.";

@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    AskedBy, Contact, DhtAnswer, DhtAsk, DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMode,
-    DhtQuery, DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId,
-    ReadMode, RecordKind, ReplyId, StoreOutcome, Via, Wanted,
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
+    DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
+    RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, Via,
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
-    question::{About, Overdue, Questions},
-    record_store::Reach,
+    question::{About, DhtQuestions, Overdue},
+    record_store::{Reach, RecordStore},
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
@@ -57,7 +57,7 @@ pub struct Dht {
     pub(super) size: SizeEstimate,
     pub(super) keeper: Keeper,
     pub(super) published: Published,
-    pub(super) questions: Questions,
+    pub(super) questions: DhtQuestions,
     pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) next_operation: u64,
     /// The last sequence that a record of ours has.
@@ -69,18 +69,18 @@ pub struct Dht {
 }
 
 impl Dht {
-    /// Knows nobody and keeps nothing.
+    /// Begins with what storage remembers.
     pub fn new(
-        config: DhtConfig,
         me: Arc<Identity>,
         network: NetworkId,
+        remembered: RememberedDht,
         mut rng: Rng,
         now: Now,
     ) -> Self {
-        let _ = config;
         let here = Place::from_bytes(rng.bytes());
         let id = me.node_id();
-        Self {
+        let RememberedDht { records, contacts, published } = remembered;
+        let mut this = Self {
             id,
             me,
             network,
@@ -88,16 +88,25 @@ impl Dht {
             mode: DhtMode::Unreachable,
             table: RoutingTable::new(now.mono, here),
             size: SizeEstimate::default(),
-            keeper: Keeper::new(super::record_store::RecordStore::new()),
+            keeper: Keeper::new(RecordStore::load(now, records)),
             published: Published::default(),
-            questions: Questions::default(),
+            questions: DhtQuestions::default(),
             operations: BTreeMap::new(),
             next_operation: 0,
             sequence: 0,
             upkeep: Upkeep::default(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
+        };
+        this.table.remember(now.mono, contacts);
+        for key in this.keeper.store.keys(None).collect::<Vec<_>>() {
+            this.upkeep.handle_kept(now.mono, key, &mut this.rng);
         }
+        for record in published {
+            this.sequence = this.sequence.max(record.content().sequence);
+            this.published.restore(now, record);
+        }
+        this
     }
 
     // --- what the application wants ---
@@ -325,11 +334,11 @@ impl Dht {
         &mut self,
         now: Now,
         record: Verified<DhtRecord>,
-        (remaining, from, wanted): (u32, NodeId, Wanted),
+        (remaining, from, wanted): (u32, NodeId, RecordFor),
         out: &mut VecDeque<DhtEffect>,
     ) {
         match wanted {
-            Wanted::ToKeep(reply) => {
+            RecordFor::ToKeep(reply) => {
                 let key = record.content().key();
                 let outcome = self.keeper.handle_verified(
                     now,
@@ -340,10 +349,10 @@ impl Dht {
                 );
                 if outcome == Some(StoreOutcome::Kept) {
                     self.counters.stores_kept += 1;
-                    self.upkeep.kept(now.mono, key, &mut self.rng);
+                    self.upkeep.handle_kept(now.mono, key, &mut self.rng);
                 }
             }
-            Wanted::ByUs(operation) => {
+            RecordFor::ByUs(operation) => {
                 if let Some(reading) = self.reading_of(operation) {
                     reading.handle_verified(from, record, remaining);
                 }
@@ -356,7 +365,7 @@ impl Dht {
     pub fn handle_refuted(
         &mut self,
         now: Now,
-        (from, wanted): (NodeId, Wanted),
+        (from, wanted): (NodeId, RecordFor),
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.counters.forged += 1;
@@ -366,20 +375,20 @@ impl Dht {
     }
 
     /// There was no room to check a record.
-    pub fn handle_unchecked(&mut self, now: Now, wanted: Wanted, out: &mut VecDeque<DhtEffect>) {
+    pub fn handle_unchecked(&mut self, now: Now, wanted: RecordFor, out: &mut VecDeque<DhtEffect>) {
         self.unverified(now, wanted, StoreOutcome::Refused, out);
     }
 
     fn unverified(
         &mut self,
         now: Now,
-        wanted: Wanted,
+        wanted: RecordFor,
         outcome: StoreOutcome,
         out: &mut VecDeque<DhtEffect>,
     ) {
         match wanted {
-            Wanted::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
-            Wanted::ByUs(operation) => {
+            RecordFor::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
+            RecordFor::ByUs(operation) => {
                 if let Some(reading) = self.reading_of(operation) {
                     reading.handle_refuted();
                 }

@@ -111,12 +111,12 @@ pub struct PendingRecord {
     /// Who brought it.
     pub from: NodeId,
     /// What it is for.
-    pub wanted: Wanted,
+    pub wanted: RecordFor,
 }
 
 /// What a record is for that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RecordFor {
     /// To be kept, and this is to be answered then.
     ToKeep(ReplyId),
     /// An operation of ours asked for it.

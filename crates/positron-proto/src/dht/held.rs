@@ -23,7 +23,7 @@ pub(super) struct Slot {
 
 /// Who brought a record, and from where: it is on the account of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bringer {
+pub(super) struct RecordBringer {
     pub(super) id: NodeId,
     pub(super) addr: SocketAddr,
 }
@@ -44,7 +44,7 @@ pub(super) struct Life {
 pub(super) struct Held {
     pub(super) slot: Slot,
     pub(super) record: Verified<DhtRecord>,
-    pub(super) bringer: Bringer,
+    pub(super) bringer: RecordBringer,
     pub(super) life: Life,
     /// Whether a second content of its sequence was proved already.
     pub(super) equivocated: bool,
@@ -60,7 +60,7 @@ pub(super) struct Floor {
     /// When the floor itself is forgotten.
     pub(super) until: Instant,
     /// On whose account it is.
-    pub(super) bringer: Bringer,
+    pub(super) bringer: RecordBringer,
 }
 
 impl Slot {

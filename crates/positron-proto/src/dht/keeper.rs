@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     AskedBy, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord,
-    Place, ReplyId, StoreOutcome, Wanted,
-    held::Bringer,
+    Place, RecordFor, ReplyId, StoreOutcome,
+    held::RecordBringer,
     record_store::{Reach, RecordStore, StoreChanges},
 };
 use crate::{id::NodeId, identity::Verified, limits::MAX_STORES_UNCHECKED, time::Now};
@@ -65,7 +65,7 @@ impl Keeper {
             claim: living.record,
             remaining: living.remaining,
             from: asker.id,
-            wanted: Wanted::ToKeep(reply),
+            wanted: RecordFor::ToKeep(reply),
         }));
     }
 
@@ -111,8 +111,8 @@ impl Keeper {
     }
 }
 
-const fn bringer(asker: &AskedBy) -> Bringer {
-    Bringer { id: asker.id, addr: asker.addr }
+const fn bringer(asker: &AskedBy) -> RecordBringer {
+    RecordBringer { id: asker.id, addr: asker.addr }
 }
 
 fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {

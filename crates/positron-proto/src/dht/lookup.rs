@@ -94,11 +94,11 @@ struct Candidate {
     /// Where it was named.
     lists: Vec<usize>,
     /// When and on which path it was asked, and what came of it.
-    question: Option<Question>,
+    question: Option<DhtQuestion>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Question {
+struct DhtQuestion {
     at: Instant,
     path: usize,
     outcome: StepOutcome,
@@ -175,7 +175,7 @@ impl Lookup {
                 Some((*key, path))
             })?;
         let candidate = self.known.get_mut(&key)?;
-        candidate.question = Some(Question { at: now, path, outcome: StepOutcome::Waiting });
+        candidate.question = Some(DhtQuestion { at: now, path, outcome: StepOutcome::Waiting });
         // It is asked on account of one list, and of none if one of them has proven good.
         let lists = candidate.lists.iter().filter(|list| self.lists[**list].path == path);
         if !lists.clone().any(|list| self.lists[*list].is_good) {
@@ -199,7 +199,7 @@ impl Lookup {
         if matches!(question.outcome, StepOutcome::Answered { .. }) {
             return;
         }
-        let (hop, Question { at, path, .. }) = (hop + 1, *question);
+        let (hop, DhtQuestion { at, path, .. }) = (hop + 1, *question);
         let plausible = named.into_iter().filter(|contact| contact.is_plausible(from.addr()));
         let plausible = plausible.take(MAX_CONTACTS_PER_ANSWER).collect();
         let new = self.add_list(path, false, hop, plausible);
@@ -208,7 +208,7 @@ impl Lookup {
                 self.lists[*list].is_good = true;
             }
             let outcome = StepOutcome::Answered { after: now.since(at), new };
-            candidate.question = Some(Question { at, path, outcome });
+            candidate.question = Some(DhtQuestion { at, path, outcome });
         }
         self.busy.insert(from.id());
         self.trim();
@@ -297,7 +297,7 @@ impl Lookup {
         })
     }
 
-    fn questions(&self) -> impl Iterator<Item = (&Candidate, Question)> {
+    fn questions(&self) -> impl Iterator<Item = (&Candidate, DhtQuestion)> {
         self.asked.iter().filter_map(|key| {
             let candidate = self.known.get(key)?;
             Some((candidate, candidate.question?))
@@ -364,7 +364,7 @@ impl Lookup {
     }
 
     fn waiting(&self, path: usize) -> usize {
-        let is_waiting = |(_, question): &(&Candidate, Question)| {
+        let is_waiting = |(_, question): &(&Candidate, DhtQuestion)| {
             question.path == path && question.outcome == StepOutcome::Waiting
         };
         self.questions().filter(is_waiting).count()

@@ -120,10 +120,12 @@ impl StoreOutcome {
 
 impl LivingRecord {
     fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let too_long = reader.malformed("more left of a life than the whole");
         let remaining = reader.u32()?;
         let record = Signed::<DhtRecord>::decode(reader)?;
-        // What is left of a life is never more than the whole, whatever somebody says.
-        let remaining = remaining.min(record.content().ttl);
+        if remaining > record.content().ttl {
+            return Err(too_long);
+        }
         Ok(Self { record, remaining })
     }
 

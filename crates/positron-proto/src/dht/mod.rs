@@ -34,12 +34,12 @@
 //! its key have quotas; whom others name is asked before it is named to anybody; a node that has
 //! not answered is not waited for, but heard if it answers late.
 //!
-//! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`], [`Dht`] (the
-//! contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`, `writing.rs`
-//! (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom to ask),
-//! `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for others),
-//! `published.rs` (what is kept for ourselves), `upkeep.rs` (that those who should keep it do),
-//! [`change`] (what is kept across restarts, as rows).
+//! RecordReading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`],
+//! [`Dht`] (the contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`,
+//! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
+//! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
+//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` (that those who should keep it
+//! do), [`change`] (what is kept across restarts, as rows).
 
 mod bucket;
 pub mod change;
@@ -67,6 +67,7 @@ mod quota;
 mod reading;
 mod record;
 mod record_store;
+mod remembered;
 mod replicas;
 mod size_estimate;
 mod table;
@@ -80,14 +81,17 @@ pub use contact::Contact;
 pub use contact_rows::CONTACTS;
 pub use counters::{DhtCounters, DhtLevels};
 pub use dht::Dht;
-pub use effect::{AskedBy, DhtEffect, DhtMode, PendingRecord, QuestionId, ReplyId, Via, Wanted};
+pub use effect::{AskedBy, DhtEffect, DhtMode, PendingRecord, QuestionId, RecordFor, ReplyId, Via};
 pub use lookup::{LookupStep, StepOutcome};
 pub use message::{
     DHT_ANSWER, DHT_QUERY, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, Found, LivingRecord,
     StoreOutcome,
 };
 pub use operation::OperationId;
-pub use outcome::{DhtOutcome, DhtRefused, FoundRecord, NewRecord, ReadFrom, ReadMode, StoredAt};
+pub use outcome::{
+    DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, StoredAt,
+};
 pub use place::{Distance, Place};
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};
+pub use remembered::RememberedDht;
 pub use table::RoutingTable;

@@ -1,6 +1,8 @@
 //! What this node does with the table: find, read, write.
 
-use super::{Contact, DhtQuery, Place, lookup::Lookup, reading::Reading, writing::Writing};
+use super::{
+    Contact, DhtQuery, Place, lookup::Lookup, reading::RecordReading, writing::RecordWriting,
+};
 use crate::{id::Ticket, time::Instant};
 
 /// Names an operation of ours that is under way.
@@ -23,11 +25,11 @@ pub(super) enum Goal {
     /// Whoever is near.
     Find,
     /// Records under a key.
-    Read(Reading),
+    Read(RecordReading),
     /// Records under a key, and then a tombstone above ours.
-    Delete(Reading),
+    Delete(RecordReading),
     /// A record, for those who are nearest to its key.
-    Write(Writing),
+    Write(Box<RecordWriting>),
 }
 
 impl Operation {

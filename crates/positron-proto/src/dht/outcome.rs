@@ -1,6 +1,6 @@
 //! How operations end.
 
-use super::{Contact, DhtRecord, Place, RecordKind, StoreOutcome};
+use super::{Contact, DhtRecord, LookupStep, Place, RecordKind, StoreOutcome};
 use crate::{id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration};
 
 /// How an operation of the hash table ended.
@@ -11,12 +11,25 @@ pub enum DhtOutcome {
     /// Records were found, of each publisher the newest; perhaps none.
     Read(ReadFrom),
     /// The nodes nearest to a place.
-    Nearest(Vec<Contact>),
+    Nearest(NearestTo),
     /// Nothing of ours is there to be deleted; these published something under the name.
     NothingOfOurs {
         /// Who published something there.
         others: Vec<NodeId>,
     },
+}
+
+/// Who is nearest to a place, and how they were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearestTo {
+    /// The nodes, nearest first.
+    pub contacts: Vec<Contact>,
+    /// How long it took.
+    pub took: Duration,
+    /// How many nodes in a row had to answer until all of them were known.
+    pub hops: u32,
+    /// Every question, in the order in which they were asked.
+    pub steps: Vec<LookupStep>,
 }
 
 /// Where a record is kept now.

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 
 use super::{
     Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
-    LivingRecord, OperationId, PendingRecord, Place, ReadFrom, ReadMode, Via, Wanted,
+    LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode, RecordFor, Via,
     dht::Dht,
     lookup::Lookup,
     operation::{Goal, Operation},
     published::{Due, Title},
-    question::{About, Question},
-    reading::Reading,
+    question::{About, DhtQuestion},
+    reading::RecordReading,
+    remembered::{forget_published, keep_published},
     replicas::replicas,
     table::TableWish,
-    writing::Writing,
+    writing::RecordWriting,
 };
 use crate::{
     id::{NodeId, Ticket},
@@ -50,8 +51,8 @@ impl Dht {
         key: Place,
         publisher: Option<NodeId>,
         mode: ReadMode,
-    ) -> Reading {
-        let mut reading = Reading::new(key, publisher, mode);
+    ) -> RecordReading {
+        let mut reading = RecordReading::new(key, publisher, mode);
         let is_wanted = |record: &Verified<DhtRecord>| {
             publisher.is_none_or(|wanted| wanted == record.content().publisher.node_id())
         };
@@ -77,8 +78,9 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         let (key, ttl) = (record.content().key(), record.content().ttl);
+        out.push_back(DhtEffect::Keep(keep_published(&record)));
         self.published.publish(now.mono, record.clone(), record.content().life());
-        self.begin(now, ticket, key, Goal::Write(Writing::new(record, ttl)), out);
+        self.begin(now, ticket, key, Goal::Write(RecordWriting::new(record, ttl).into()), out);
     }
 
     /// Signs what we say under a title, above everything that we said before.
@@ -136,7 +138,7 @@ impl Dht {
                         claim: record,
                         remaining,
                         from: from.id(),
-                        wanted: Wanted::ByUs(id),
+                        wanted: RecordFor::ByUs(id),
                     }));
                 }
             }
@@ -149,7 +151,7 @@ impl Dht {
     pub(super) fn handle_failed(
         &mut self,
         now: Now,
-        question: Question,
+        question: DhtQuestion,
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.table.handle_failure(now.mono, &question.to.id());
@@ -162,7 +164,7 @@ impl Dht {
     }
 
     /// Whoever waits for this answer waits no longer.
-    pub(super) fn give_up(&mut self, question: &Question) {
+    pub(super) fn give_up(&mut self, question: &DhtQuestion) {
         let to = question.to.id();
         match &question.about {
             About::Lookup(id) => {
@@ -184,14 +186,14 @@ impl Dht {
         }
     }
 
-    pub(super) fn writing(&mut self, id: OperationId) -> Option<&mut Writing> {
+    pub(super) fn writing(&mut self, id: OperationId) -> Option<&mut RecordWriting> {
         match &mut self.operations.get_mut(&id)?.goal {
             Goal::Write(writing) => Some(writing),
             Goal::Find | Goal::Read(_) | Goal::Delete(_) => None,
         }
     }
 
-    pub(super) fn reading_of(&mut self, id: OperationId) -> Option<&mut Reading> {
+    pub(super) fn reading_of(&mut self, id: OperationId) -> Option<&mut RecordReading> {
         match &mut self.operations.get_mut(&id)?.goal {
             Goal::Read(reading) | Goal::Delete(reading) => Some(reading),
             Goal::Find | Goal::Write(_) => None,
@@ -285,7 +287,7 @@ impl Dht {
             writing.begin_giving(first.iter().copied().chain(rest).collect());
         }
         let query = writing.store();
-        while let Some(next) = self.writing(id).and_then(Writing::pop_next) {
+        while let Some(next) = self.writing(id).and_then(RecordWriting::pop_next) {
             self.ask(now, (next, About::Store(id)), query.clone(), Via::Any, out);
         }
         self.writing(id).is_none_or(|writing| writing.is_over())
@@ -296,7 +298,7 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && self.table.len() > 0 {
+        if nearest.is_empty() && !self.table.is_empty() {
             self.counters.lookups_failed += 1;
         }
         if lookup.is_done() {
@@ -304,7 +306,10 @@ impl Dht {
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
         }
         let outcome = match goal {
-            Goal::Find => DhtOutcome::Nearest(nearest),
+            Goal::Find => {
+                let (hops, steps) = (lookup.hops(), lookup.steps().collect());
+                DhtOutcome::Nearest(NearestTo { contacts: nearest, took, hops, steps })
+            }
             Goal::Read(reading) => {
                 let near = replicas(&nearest);
                 for (to, record, remaining) in
@@ -337,7 +342,7 @@ impl Dht {
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
-        reading: &Reading,
+        reading: &RecordReading,
         out: &mut VecDeque<DhtEffect>,
     ) {
         let ours = reading.newest_of(&self.id).map(Verified::content);
@@ -382,9 +387,17 @@ impl Dht {
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
                     let record = publication.record.clone();
                     let key = record.content().key();
-                    self.begin(now, None, key, Goal::Write(Writing::new(record, left)), out);
+                    self.begin(
+                        now,
+                        None,
+                        key,
+                        Goal::Write(RecordWriting::new(record, left).into()),
+                        out,
+                    );
                 }
-                Due::Ended(_) => {}
+                Due::Ended(title) => {
+                    out.push_back(DhtEffect::Keep(forget_published(&title)));
+                }
             }
         }
     }
@@ -433,10 +446,16 @@ impl Dht {
             let kept = self.keeper.store.get(now.mono, &key, None);
             let kept: Vec<_> = kept.map(|(record, left)| (record.clone(), left)).collect();
             if !kept.is_empty() {
-                self.upkeep.kept(now.mono, key, &mut self.rng);
+                self.upkeep.handle_kept(now.mono, key, &mut self.rng);
             }
             for (record, remaining) in kept {
-                self.begin(now, None, key, Goal::Write(Writing::new(record, remaining)), out);
+                self.begin(
+                    now,
+                    None,
+                    key,
+                    Goal::Write(RecordWriting::new(record, remaining).into()),
+                    out,
+                );
             }
         }
     }

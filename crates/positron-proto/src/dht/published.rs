@@ -8,7 +8,7 @@ use crate::{
     id::NodeId,
     identity::Verified,
     limits::{LONGEST_REPUBLISH, MAX_PUBLISHED, SHORTEST_REPUBLISH},
-    time::{Duration, Instant},
+    time::{Duration, Instant, Now, WallTime},
 };
 
 /// Names what this node publishes.
@@ -80,6 +80,19 @@ impl Published {
         self.deadlines.clear((title, Wait::Holders));
         let publication = Publication { record, ends, holders: 0, again_after: SHORTEST_REPUBLISH };
         self.by_title.insert(title, publication);
+    }
+
+    /// What this node published before it stopped. It is said again at once, a tombstone for as
+    /// long as it is to be kept.
+    pub(super) fn restore(&mut self, now: Now, record: Verified<DhtRecord>) {
+        let (title, content) = (Title::of(record.content()), record.content());
+        let created = WallTime::from_unix_micros(u64::from(content.created) * 1_000_000);
+        let left = content.life().saturating_sub(now.wall.since(created));
+        let wait = if content.is_tombstone() { left } else { Duration::ZERO };
+        self.deadlines.set((title, Wait::Life), now.mono + wait);
+        let ends = now.mono + left;
+        let again_after = SHORTEST_REPUBLISH;
+        self.by_title.insert(title, Publication { record, ends, holders: 0, again_after });
     }
 
     /// So many others keep this record of ours, of so many that should.
@@ -167,10 +180,6 @@ impl Published {
                 found.heads.push(record.content().head());
             }
         }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
-        self.by_title.values()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

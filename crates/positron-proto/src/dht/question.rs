@@ -1,4 +1,4 @@
-//! Questions of ours that are under way.
+//! DhtQuestions of ours that are under way.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) enum About {
 
 /// A question under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Question {
+pub(super) struct DhtQuestion {
     pub(super) to: Contact,
     pub(super) about: About,
     pub(super) asked: Instant,
@@ -38,20 +38,20 @@ pub(super) struct Question {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Overdue {
     /// It has failed; an answer may still come.
-    Failed(Question),
+    Failed(DhtQuestion),
     /// Its answer is not waited for any more.
     Abandoned(QuestionId),
 }
 
 /// All questions of ours that are under way: each is answered, or fails and is abandoned later.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(super) struct DhtQuestions {
     next: u64,
-    open: BTreeMap<QuestionId, Question>,
+    open: BTreeMap<QuestionId, DhtQuestion>,
     deadlines: Deadlines<QuestionId>,
 }
 
-impl Questions {
+impl DhtQuestions {
     /// A question is asked. It fails after three of the round trips that the other end took before,
     /// [`QUESTION_TIMEOUT`] at least; a session may have to be made for a `slow` one.
     pub(super) fn ask(
@@ -68,13 +68,17 @@ impl Questions {
             Some(rtt) => (rtt * 3).clamp(QUESTION_TIMEOUT, LONGEST_QUESTION),
             None => QUESTION_TIMEOUT,
         };
-        self.open.insert(id, Question { to, about, asked: now, is_late: false });
+        self.open.insert(id, DhtQuestion { to, about, asked: now, is_late: false });
         self.deadlines.set(id, now + patience);
         id
     }
 
     /// It is answered, or cannot be: after how long.
-    pub(super) fn close(&mut self, now: Instant, id: QuestionId) -> Option<(Question, Duration)> {
+    pub(super) fn close(
+        &mut self,
+        now: Instant,
+        id: QuestionId,
+    ) -> Option<(DhtQuestion, Duration)> {
         self.deadlines.clear(id);
         let question = self.open.remove(&id)?;
         Some((question, now.since(question.asked)))
@@ -97,9 +101,5 @@ impl Questions {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next().map(|(at, _)| at)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
     }
 }

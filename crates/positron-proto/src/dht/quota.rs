@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    held::{Bringer, Slot},
+    held::{RecordBringer, Slot},
     place::network,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 /// What one record takes, and on whose accounts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Charge {
-    pub(super) bringer: Bringer,
+    pub(super) bringer: RecordBringer,
     pub(super) publisher: NodeId,
     pub(super) bytes: usize,
 }
@@ -123,7 +123,7 @@ impl Quotas {
 }
 
 impl Sharer {
-    pub(super) fn of(bringer: &Bringer) -> Self {
+    pub(super) fn of(bringer: &RecordBringer) -> Self {
         network(bringer.addr).map_or(Self::Peer(bringer.id), Self::Network)
     }
 }

@@ -1,9 +1,10 @@
-//! Reading: of each publisher the newest record that anybody near the key has.
+//! RecordReading: of each publisher the newest record that anybody near the key has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Contact, DhtQuery, DhtRecord, Found, FoundRecord, LivingRecord, Place, ReadMode, lookup::Lookup,
+    Contact, DhtQuery, DhtRecord, Found, FoundRecord, LivingRecord, Place, ReadMode,
+    held::supersedes, lookup::Lookup,
 };
 use crate::{
     id::NodeId,
@@ -17,7 +18,7 @@ use crate::{
 /// What answers bring is a claim: only what was verified counts, and only what is newer than what
 /// counts already is verified.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct RecordReading {
     key: Place,
     publisher: Option<NodeId>,
     mode: ReadMode,
@@ -38,7 +39,7 @@ struct Newest {
     remaining: u32,
 }
 
-impl Reading {
+impl RecordReading {
     pub(super) fn new(key: Place, publisher: Option<NodeId>, mode: ReadMode) -> Self {
         let (newest, held) = (BTreeMap::new(), BTreeMap::new());
         Self { key, publisher, mode, newest, held, waiting: 0, large: BTreeMap::new() }
@@ -83,9 +84,10 @@ impl Reading {
     fn wants(&self, living: &LivingRecord) -> bool {
         let record = living.record.content();
         let publisher = record.publisher.node_id();
+        let is_news = |newest: &Newest| supersedes(record, newest.record.content());
         record.key() == self.key
             && self.publisher.is_none_or(|wanted| wanted == publisher)
-            && self.is_news(&publisher, record.sequence)
+            && self.newest.get(&publisher).is_none_or(is_news)
     }
 
     fn is_news(&self, publisher: &NodeId, sequence: u64) -> bool {
@@ -109,7 +111,8 @@ impl Reading {
         let sequence = record.content().sequence;
         self.held.entry(from).or_default().insert(publisher, sequence);
         let has_room = self.newest.len() < MAX_SLOTS || self.newest.contains_key(&publisher);
-        if has_room && self.is_news(&publisher, sequence) {
+        let is_news = |newest: &Newest| supersedes(record.content(), newest.record.content());
+        if has_room && self.newest.get(&publisher).is_none_or(is_news) {
             self.newest.insert(publisher, Newest { record, from, remaining });
         }
         if self.large.get(&publisher).is_some_and(|(large, _)| *large <= sequence) {

@@ -109,7 +109,7 @@ impl NameHash {
 impl RecordKind {
     const TOMBSTONE: u8 = 0x80;
 
-    const fn number(self) -> u8 {
+    pub(super) const fn number(self) -> u8 {
         match self {
             Self::Immutable => 0,
             Self::Owned => 1,

@@ -11,7 +11,7 @@ use super::{
     DhtRecord, Distance, Place, StoreOutcome,
     change::{self, RememberedRecords},
     floors::Floors,
-    held::{Bringer, Held, Life, Slot, cost},
+    held::{Held, Life, RecordBringer, Slot, cost},
     quota::{Charge, Quotas, Sharer, Shares},
 };
 use crate::{
@@ -90,7 +90,7 @@ pub(super) struct StoreChanges {
 enum Step {
     Take(Taking),
     /// Its publisher brings itself what is kept already.
-    Adopt(Slot, Life, Bringer),
+    Adopt(Slot, Life, RecordBringer),
     /// It loses against another content of its sequence, and proves that there are two.
     Convict(Slot),
 }
@@ -101,7 +101,7 @@ struct Taking {
     slot: Slot,
     life: Life,
     /// On whose account.
-    bringer: Bringer,
+    bringer: RecordBringer,
     /// What leaves for it, because it gives way.
     evicted: Vec<Slot>,
     /// Whose place it takes, if that is another publisher's: only what cannot change.
@@ -153,7 +153,7 @@ impl RecordStore {
         now: Now,
         record: &DhtRecord,
         remaining: u32,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
         reach: Option<&Reach>,
     ) -> Result<(), StoreOutcome> {
         self.weigh(now, record, remaining, bringer, reach).map(drop)
@@ -165,7 +165,7 @@ impl RecordStore {
         now: Now,
         record: Verified<DhtRecord>,
         remaining: u32,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
         out: &mut StoreChanges,
     ) -> StoreOutcome {
         match self.weigh(now, record.content(), remaining, bringer, None) {

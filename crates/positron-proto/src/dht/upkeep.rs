@@ -27,7 +27,7 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     /// A record under this key is kept from now on.
-    pub(super) fn kept(&mut self, now: Instant, key: Place, rng: &mut Rng) {
+    pub(super) fn handle_kept(&mut self, now: Instant, key: Place, rng: &mut Rng) {
         let times = self.put_off.entry(key).or_default();
         if self.repairs.get(key).is_some() {
             if *times >= MAX_REPAIRS_PUT_OFF {
@@ -43,7 +43,7 @@ impl Upkeep {
     /// Somebody looks after a key, or does as if: it is put off so often and no more.
     pub(super) fn heard_of(&mut self, now: Instant, key: Place, rng: &mut Rng) {
         if self.repairs.get(key).is_some() {
-            self.kept(now, key, rng);
+            self.handle_kept(now, key, rng);
         }
     }
 
@@ -114,17 +114,17 @@ mod tests {
             let (mut upkeep, mut now) = (Upkeep::default(), Instant::ORIGIN);
             upkeep.heard_of(now, key, &mut rng);
             assert_eq!(upkeep.poll_timeout(), None, "nothing is kept there");
-            upkeep.kept(now, key, &mut rng);
+            upkeep.handle_kept(now, key, &mut rng);
             let mut repairs = 0;
             for _ in 0..24 * 60 {
                 now = now + Duration::from_secs(60);
                 match renews {
-                    true => upkeep.kept(now, key, &mut rng),
+                    true => upkeep.handle_kept(now, key, &mut rng),
                     false => upkeep.heard_of(now, key, &mut rng),
                 }
                 if let Some(due) = upkeep.pop_repair(now) {
                     repairs += 1;
-                    upkeep.kept(now, due, &mut rng);
+                    upkeep.handle_kept(now, due, &mut rng);
                 }
             }
             assert!((20..=48).contains(&repairs), "{repairs} in a day");

@@ -1,4 +1,4 @@
-//! Writing: giving a record to the nodes nearest to its key.
+//! RecordWriting: giving a record to the nodes nearest to its key.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -8,12 +8,13 @@ use crate::{id::NodeId, identity::Verified, limits::REPLICAS, time::Duration};
 /// A record on its way to those who are to keep it.
 ///
 /// ```text
-/// LOOKING --all near have answered--> GIVING --as many keep it as should, or nobody is left--> over
+/// LOOKING --all near have answered--> GIVING --as many keep it as should, or nobody is left-->
+/// over
 /// ```
 ///
 /// Whoever refuses or is silent is replaced by the next nearest, once each.
 #[derive(Debug)]
-pub(super) struct Writing {
+pub(super) struct RecordWriting {
     record: Verified<DhtRecord>,
     remaining: u32,
     /// Who has it, or something newer, as they said on the way.
@@ -27,7 +28,7 @@ pub(super) struct Writing {
     is_giving: bool,
 }
 
-impl Writing {
+impl RecordWriting {
     pub(super) fn new(record: Verified<DhtRecord>, remaining: u32) -> Self {
         Self {
             record,

@@ -9,7 +9,7 @@ use super::{
     fingerprint::Fingerprint,
     low_watermarks::LowWatermarks,
     message_key::MessageKey,
-    reach::{Place, PlaceSet, Step, Taking},
+    reach::{PlaceSet, ReachPlace, Step, Taking},
 };
 use crate::{
     id::NodeId,
@@ -72,7 +72,7 @@ struct SenderShare {
     bytes: usize,
     /// How the peers take it while it fills a sixteenth of the window; those who took nothing are
     /// not in it.
-    taking: BTreeMap<Place, Taking>,
+    taking: BTreeMap<ReachPlace, Taking>,
 }
 
 /// A message that is kept.
@@ -262,7 +262,7 @@ impl MessageStore {
         now: Instant,
         sender: &NodeId,
         range: RangeInclusive<u64>,
-        place: Place,
+        place: ReachPlace,
         limit: usize,
         mut tell: impl FnMut(Nth),
     ) -> usize {
@@ -282,14 +282,14 @@ impl MessageStore {
     }
 
     /// What is kept of `sender` and has not reached the peer at `place`.
-    pub(super) fn awaited_by(&self, sender: &NodeId, place: Place) -> Ranges {
+    pub(super) fn awaited_by(&self, sender: &NodeId, place: ReachPlace) -> Ranges {
         let kept = self.kept(sender, 0..=u64::MAX);
         kept.filter(|(_, kept)| kept.awaited.contains(place)).map(|(number, _)| number).collect()
     }
 
     /// Nobody waits for the peer at `place` any more, which had all that was here at `in_step`.
     /// Returns how many messages it lacks.
-    pub(super) fn handle_gone(&mut self, place: Place, in_step: Option<Instant>) -> usize {
+    pub(super) fn handle_gone(&mut self, place: ReachPlace, in_step: Option<Instant>) -> usize {
         let mut lacking = 0;
         for share in self.shares.values_mut() {
             share.taking.remove(&place);
@@ -422,7 +422,7 @@ impl SenderShare {
 
     /// The peer at `place` has something more. Looks no further than to the end of a step: more is
     /// not earned by one report, and not walked for one.
-    fn note_taken(&mut self, now: Instant, place: Place, step: Step) {
+    fn note_taken(&mut self, now: Instant, place: ReachPlace, step: Step) {
         let taking = self.taking.entry(place).or_insert_with(|| Taking::new(step));
         for (number, kept) in self.messages.range(taking.front..) {
             let bytes = kept.message.content().payload.len();

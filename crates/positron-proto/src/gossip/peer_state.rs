@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{message_key::MessageKey, reach::Place};
+use super::{message_key::MessageKey, reach::ReachPlace};
 use crate::{
     id::NodeId,
     limits::{
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct GossipPeer {
     /// Where it stands in the sets of those who are waited for.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<ReachPlace>,
     /// Bytes that it may still be sent because it asked.
     pub(super) serving: Budget,
     /// What it was sent, and may not have yet.
@@ -61,7 +61,7 @@ pub(super) struct Budget {
 }
 
 impl GossipPeer {
-    pub(super) fn new(now: Instant, place: Option<Place>) -> Self {
+    pub(super) fn new(now: Instant, place: Option<ReachPlace>) -> Self {
         Self {
             place,
             in_step: None,

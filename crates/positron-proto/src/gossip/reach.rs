@@ -11,32 +11,32 @@ pub(super) struct PlaceSet(u128);
 
 /// Where a peer stands in every [`PlaceSet`] while it is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u32);
+pub(super) struct ReachPlace(u32);
 
 const _: () = assert!(MAX_AWAITED_PEERS == u128::BITS as usize, "one bit for each");
 
 impl PlaceSet {
     /// A place that is not in the set, and is now; without one the peer is not waited for.
-    pub(super) fn take_free(&mut self) -> Option<Place> {
+    pub(super) fn take_free(&mut self) -> Option<ReachPlace> {
         let place = self.0.trailing_ones();
         (place < u128::BITS).then(|| {
             self.0 |= 1 << place;
-            Place(place)
+            ReachPlace(place)
         })
     }
 
     /// Whether `place` is in the set.
-    pub(super) const fn contains(self, place: Place) -> bool {
+    pub(super) const fn contains(self, place: ReachPlace) -> bool {
         self.0 & (1 << place.0) != 0
     }
 
     /// Adds `place`.
-    pub(super) const fn insert(&mut self, place: Place) {
+    pub(super) const fn insert(&mut self, place: ReachPlace) {
         self.0 |= 1 << place.0;
     }
 
     /// Removes `place`; returns whether it was there.
-    pub(super) const fn remove(&mut self, place: Place) -> bool {
+    pub(super) const fn remove(&mut self, place: ReachPlace) -> bool {
         let there = self.contains(place);
         self.0 &= !(1 << place.0);
         there
@@ -53,8 +53,8 @@ impl PlaceSet {
     }
 }
 
-impl FromIterator<Place> for PlaceSet {
-    fn from_iter<I: IntoIterator<Item = Place>>(places: I) -> Self {
+impl FromIterator<ReachPlace> for PlaceSet {
+    fn from_iter<I: IntoIterator<Item = ReachPlace>>(places: I) -> Self {
         let mut set = Self::default();
         places.into_iter().for_each(|place| set.insert(place));
         set
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn each_peer_has_a_place_of_its_own_until_there_are_too_many() {
         let mut present = PlaceSet::default();
-        let places: Vec<Place> =
+        let places: Vec<ReachPlace> =
             (0..MAX_AWAITED_PEERS).filter_map(|_| present.take_free()).collect();
         assert_eq!(places.len(), MAX_AWAITED_PEERS);
         assert_eq!(present.take_free(), None);

@@ -2,7 +2,7 @@
 
 use core::{ops::Add, time::Duration};
 
-use super::WATCHED;
+use super::watched::WATCHED;
 
 /// How long things took: how many took up to 1 ms, up to 2 ms, and so on to 33 s, how many longer,
 /// and how long all of them together.

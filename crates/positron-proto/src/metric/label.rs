@@ -4,7 +4,7 @@ use core::{fmt, marker::PhantomData, ops::Add};
 
 use serde::{Serialize, Serializer};
 
-use super::WATCHED;
+use super::watched::WATCHED;
 
 /// A label: its name, and every word that it can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@ use super::{
     check_pace::CheckPace,
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
-    hash_table::TableCarrier,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -18,6 +17,7 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
+    table_carrier::TableCarrier,
     view::{NodeView, PeerBounds, PeerView},
     work_budget::{Charged, WorkBudgets},
 };
@@ -29,7 +29,7 @@ use crate::{
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
     misbehavior::Misbehavior,
-    peers::{KnownPeer, Peers},
+    peers::Peers,
     reason::Reason,
     request::Requests,
     rng::Seed,
@@ -123,7 +123,7 @@ impl NodeCore {
             trust,
             successions: Successions::new(id, snapshot.successions),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
-            dht: Dht::new(config.dht, Arc::clone(&me), network, seed.stream("dht"), now),
+            dht: Dht::new(Arc::clone(&me), network, snapshot.dht, seed.stream("dht"), now),
             table,
             pending: PendingVerification::default(),
             pace: CheckPace::default(),
@@ -316,11 +316,6 @@ impl NodeCore {
         self.deliveries.first_unacknowledged(name, from)
     }
 
-    /// The address book.
-    pub fn known(&self) -> impl Iterator<Item = &KnownPeer> {
-        self.peers.known()
-    }
-
     /// What everybody is made of who was ever observed, and which bans there are.
     pub const fn trust(&self) -> &Trust {
         &self.trust
@@ -344,11 +339,6 @@ impl NodeCore {
     /// Links whose handshake is not complete.
     pub fn half_open(&self) -> usize {
         self.sessions.half_open()
-    }
-
-    /// What everybody is made of who was ever observed.
-    pub const fn standings(&self) -> &crate::standings::TrustTable {
-        self.trust.standings()
     }
 
     /// The node as it is now.

@@ -1,75 +1,32 @@
 //! What carries the questions of the hash table, and its answers.
 
-use std::collections::BTreeMap;
-
 use super::{
-    Event, NodeConfig, NodeCore, Outcome, Refused, TableOrder, pending_verification::Claim,
+    Event, NodeCore, Outcome, Refused, TableOrder,
+    pending_verification::Claim,
     room_name::RoomName,
+    table_carrier::{ReplyTo, TableCarrier},
 };
 use crate::{
-    datagram::contract::{QueryEvent, QueryId, QueryReply, QueryTarget},
+    datagram::contract::{QueryEvent, QueryId, QueryTarget},
     dht::{
         AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtRecord,
-        PendingRecord, QuestionId, ReplyId, Serve, Via, Wanted,
+        PendingRecord, QuestionId, RecordFor, ReplyId, Serve, Via,
     },
     handshake::{Direction, Expect},
     id::{NodeId, Ticket},
     identity::{Signed, Verdict},
-    limits::{DHT_SESSION_ROOM, SERVES_AFTER},
+    limits::DHT_SESSION_ROOM,
     misbehavior::Misbehavior,
     peers::KnownPeer,
     scope::Scope,
-    session::sessions::{DialRequest, LinkKind, Purpose},
-    time::{Instant, Now},
+    session::sessions::{DialRequest, Purpose},
+    storage::Urgency,
+    time::Now,
     wire::{Address, message::RoomMessage as _},
 };
 
 /// A node, while it takes part in the hash table.
 pub(super) struct HashTable<'a>(pub(super) &'a mut NodeCore);
-
-/// Questions that are between the hash table and what carries them.
-#[derive(Debug)]
-pub(super) struct TableCarrier {
-    next_reply: u64,
-    /// Questions of others that are being answered: no more than the table holds.
-    replies: BTreeMap<ReplyId, ReplyTo>,
-    /// Questions of ours that go over sessions: whom they were asked.
-    over_sessions: BTreeMap<QuestionId, NodeId>,
-    /// Questions that wait for a session to be made.
-    waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
-    serve: Serve,
-    /// Whether the node has datagrams, over which others ask.
-    has_datagrams: bool,
-    /// When it has been up for long enough to serve strangers.
-    grown_up: Instant,
-}
-
-#[derive(Debug)]
-enum ReplyTo {
-    Session(NodeId, u64),
-    Datagram(QueryReply),
-}
-
-impl TableCarrier {
-    pub(super) fn new(config: &NodeConfig, now: Now) -> Self {
-        Self {
-            next_reply: 0,
-            replies: BTreeMap::new(),
-            over_sessions: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            serve: config.dht.serve,
-            has_datagrams: config.session.transports.has(LinkKind::Udp),
-            grown_up: now.mono + SERVES_AFTER,
-        }
-    }
-
-    fn reply(&mut self, to: ReplyTo) -> ReplyId {
-        let id = ReplyId(self.next_reply);
-        self.next_reply += 1;
-        self.replies.insert(id, to);
-        id
-    }
-}
 
 impl HashTable<'_> {
     /// It is time for something.
@@ -106,6 +63,7 @@ impl HashTable<'_> {
             DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }) => {
                 self.0.verify(now, from, Claim::Stored { claim, remaining, wanted });
             }
+            DhtEffect::Keep(change) if change.urgency > Urgency::Behind => self.0.persist(change),
             DhtEffect::Keep(change) => self.0.persist_later(now, change),
             DhtEffect::Done { ticket, outcome } => {
                 let outcome = Outcome::Table(Box::new(outcome));
@@ -274,7 +232,7 @@ impl HashTable<'_> {
         &mut self,
         now: Now,
         claim: Signed<DhtRecord>,
-        (remaining, from, wanted): (u32, NodeId, Wanted),
+        (remaining, from, wanted): (u32, NodeId, RecordFor),
         verdict: Verdict,
     ) {
         let (dht, out) = (&mut self.0.dht, &mut self.0.queues.dht);

@@ -13,8 +13,9 @@
 //! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
 //! that wait for their signature to be checked), `check_pace.rs` (whose claims wait for those of
 //! others), `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others
-//! know of our numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what carries
-//! the questions of the hash table), `endings.rs` (who was
+//! know of our numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what
+//! carries the questions of the hash table), `table_carrier.rs` (those that are under way),
+//! `sending.rs` (what is noted of messages on their way), `endings.rs` (who was
 //! here, what came of dials), [`reasons`] (what becomes of each room's own words for why) and
 //! [`readiness`] (whether the node can do its work).
 
@@ -47,7 +48,9 @@ mod recognition;
 mod room_name;
 mod rooms;
 mod route;
+mod sending;
 mod sequence;
+mod table_carrier;
 mod tracing;
 mod verification;
 pub mod view;

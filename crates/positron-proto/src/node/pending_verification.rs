@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::CheckId;
 use crate::{
-    dht::{DhtRecord, Wanted},
+    dht::{DhtRecord, RecordFor},
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
     limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
@@ -38,7 +38,7 @@ pub(super) enum Claim {
         /// Seconds that are left of its life.
         remaining: u32,
         /// What it is for.
-        wanted: Wanted,
+        wanted: RecordFor,
     },
     /// That the sender of a message wants to know its way.
     Trace {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     datagram::contract::EndpointCounters,
-    dht::{DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMessage},
+    dht::{DhtConfig, DhtCounters, DhtEffect, DhtLevels, DhtMessage, RememberedDht},
     direct::{DirectCounters, DirectEffect, DirectMessage},
     gossip::{
         GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub address_bans: Vec<AddressBan>,
     /// Keys that gave way to others.
     pub successions: Vec<Verified<Succession>>,
+    /// The hash table.
+    pub dht: RememberedDht,
     /// What the application has not acknowledged.
     pub deliveries: DeliveryLog,
 }
@@ -121,7 +123,7 @@ impl Snapshot {
     }
 
     /// Everybody who keeps anything.
-    fn rooms(&mut self) -> [&mut dyn Remembered; 9] {
+    fn rooms(&mut self) -> [&mut dyn Remembered; 10] {
         let Self {
             numbers,
             gossip,
@@ -131,6 +133,7 @@ impl Snapshot {
             trust_events,
             address_bans,
             successions,
+            dht,
             deliveries,
         } = self;
         [
@@ -142,6 +145,7 @@ impl Snapshot {
             trust_events,
             address_bans,
             successions,
+            dht,
             deliveries,
         ]
     }

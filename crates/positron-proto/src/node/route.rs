@@ -7,15 +7,13 @@ use bytes::Bytes;
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, hash_table::HashTable, inheritance::Inheritance,
-    pending_verification::Claim, persistence::Awaited, pushes::Push, recognition::Recognition,
-    room_name::RoomName, tracing::Tracing, verification::Verification,
+    pending_verification::Claim, persistence::Awaited, recognition::Recognition,
+    room_name::RoomName, sending::Speaking, tracing::Tracing, verification::Verification,
 };
 use crate::{
-    direct::{self, DirectMessage},
-    gossip::{self, GossipMessage},
+    direct, gossip,
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
-    limits::SENT_REMEMBERED,
     misbehavior::{Misbehavior, Observation},
     peers::{self, PeersMessage},
     request,
@@ -225,7 +223,7 @@ impl NodeCore {
 
     fn route_gossip(&mut self, now: Now, out: gossip::GossipEffect) {
         match out {
-            gossip::GossipEffect::Send { to, message } => self.send_gossip(now, to, &message),
+            gossip::GossipEffect::Send { to, message } => Speaking(self).gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
                 self.verify(now, from, Claim::Gossip(ttl, claim));
             }
@@ -256,7 +254,7 @@ impl NodeCore {
     fn route_direct(&mut self, now: Now, out: direct::DirectEffect) {
         match out {
             direct::DirectEffect::Send { to, message, ticket } => {
-                self.send_direct_message(now, to, &message, ticket);
+                Speaking(self).direct(now, to, &message, ticket);
             }
             direct::DirectEffect::Connect(peer) => {
                 self.peers.connect(now, peer, &mut self.queues.peers);
@@ -470,45 +468,6 @@ impl NodeCore {
         self.counters.sends_lost += u64::from(sent.is_err());
         self.counters.note_said(room, sent.is_ok());
         sent.is_ok()
-    }
-
-    /// Tells several nodes the same: the message is encoded once, and they share its bytes.
-    fn send_gossip(&mut self, now: Now, to: Vec<NodeId>, message: &GossipMessage) {
-        let (lane, body) = (message.lane(), message.encode());
-        let (of, large) = match message {
-            GossipMessage::Gossip(_, claim) => {
-                let AppMessage { sender, sequence, payload, .. } = claim.content();
-                let sender = sender.node_id();
-                let is_large = payload.len() >= SENT_REMEMBERED;
-                (Some(sender), is_large.then_some((sender, *sequence)))
-            }
-            _ => (None, None),
-        };
-        for to in to {
-            let ticket = large.map(|_| self.publisher.ticket());
-            let flow = Flow { lane, of };
-            if !self.send(now, to, RoomName::Gossip, flow, body.clone(), ticket) {
-                self.gossip.handle_not_sent(to, message, &mut self.queues.gossip);
-            } else if let (Some(ticket), Some((sender, sequence))) = (ticket, large) {
-                self.pushes.add(ticket, Push { to, sender, sequence });
-            }
-        }
-    }
-
-    fn send_direct_message(
-        &mut self,
-        now: Now,
-        to: NodeId,
-        message: &DirectMessage,
-        ticket: Ticket,
-    ) {
-        let (lane, body) = (message.lane(), message.encode());
-        let out = &mut self.queues.session;
-        let sent = self.sessions.send(now, to, lane, body.into(), Some(ticket), out);
-        self.counters.note_said(RoomName::Direct, sent.is_ok());
-        if sent.is_err() {
-            self.direct.handle_undelivered(now, ticket, &mut self.queues.direct);
-        }
     }
 
     /// These links are read again.

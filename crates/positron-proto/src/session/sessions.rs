@@ -223,8 +223,11 @@ impl Sessions {
         out.extend(std::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
     }
 
-    /// Asks a node something without a session, or says why not: one [`QueryEvent::Answered`] or
-    /// [`QueryEvent::Failed`] follows, unless it is [given up](Self::cancel_query).
+    /// Asks a node something without a session. One [`QueryEvent::Answered`] or
+    /// [`QueryEvent::Failed`] of this name follows, unless it is given up by `cancel_query`.
+    ///
+    /// # Errors
+    /// Nothing was asked, and why.
     pub fn query(
         &mut self,
         now: Now,
@@ -238,7 +241,7 @@ impl Sessions {
         self.carriers_mut().datagrams.endpoint.query(now, to, id, body)
     }
 
-    /// The answer to a query is not wanted any more: nothing follows.
+    /// The answer is not wanted any more: nothing follows.
     pub fn cancel_query(&mut self, id: QueryId) {
         self.carriers_mut().datagrams.endpoint.cancel_query(id);
     }
@@ -246,7 +249,6 @@ impl Sessions {
     /// Answers a query of another node ([`QueryEvent::Asked`]).
     ///
     /// # Errors
-    ///
     /// The answer is longer than [`QueryReply::room`]. Nothing was answered.
     pub fn answer_query(
         &mut self,

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     dht::{
-        AskedBy, Contact, Dht, DhtAnswer, DhtAsk, DhtConfig, DhtEffect, DhtOutcome, DhtQuery,
-        NameHash, NewRecord, Place, QuestionId, ReadMode, RecordKind, ReplyId, Via,
+        AskedBy, Contact, Dht, DhtAnswer, DhtAsk, DhtEffect, DhtOutcome, DhtQuery, NameHash,
+        NewRecord, Place, QuestionId, ReadMode, RecordKind, RememberedDht, ReplyId, Via,
     },
     id::{NetworkId, Ticket},
     identity::Identity,
@@ -115,7 +115,7 @@ impl<'a> TableWorld<'a> {
         };
         let contact = Contact::new(*me.public_key(), dice.bytes(), addr);
         let mut dht =
-            Dht::new(DhtConfig::default(), me, self.network, seed.stream("dht"), self.time());
+            Dht::new(me, self.network, RememberedDht::default(), seed.stream("dht"), self.time());
         dht.handle_mode(self.time(), Ok(addr));
         self.by_addr.insert(addr, index);
         if is_hostile {
@@ -269,7 +269,9 @@ impl<'a> TableWorld<'a> {
         truth.retain(|contact| contact.id() != self.nodes[at].contact.id());
         truth.sort_by_key(|contact| contact.place().distance(&target));
         let nearest = truth.iter().take(REPLICAS);
-        let hits = nearest.filter(|contact| found.iter().any(|at| at.id() == contact.id())).count();
+        let hits = nearest
+            .filter(|contact| found.contacts.iter().any(|at| at.id() == contact.id()))
+            .count();
         #[expect(clippy::cast_precision_loss, reason = "few")]
         report.recall.add(hits as f64 / REPLICAS as f64);
     }

@@ -87,7 +87,7 @@ fn an_address_is_passed_on_where_strangers_reach_its_node_and_to_few_where_they_
                     if view.peers.iter().any(|peer| peer.session.peer.id == home) {
                         linked.insert(node);
                     }
-                    if core.known().any(|known| known.record.content().node_id() == home) {
+                    if core.peers().known().any(|known| known.record.content().node_id() == home) {
                         heard.insert(node);
                     }
                 }

@@ -81,7 +81,7 @@ fn trust_bans_and_reservations_follow_a_key_whoever_was_away_or_forgot_it() {
         }
         world.run_until(secs(35));
         let trusted = |world: &World, node: usize, peer: NodeId| {
-            world.node(node).unwrap().standings().of(&peer).score
+            world.node(node).unwrap().trust().standings().of(&peer).score
         };
         let before: Vec<_> = (0..NODES).map(|node| trusted(&world, node, old)).collect();
         assert!(before[keeps] > 0.6, "seed {seed}: {before:?}");
@@ -93,7 +93,7 @@ fn trust_bans_and_reservations_follow_a_key_whoever_was_away_or_forgot_it() {
             if !has_met(&world, node) {
                 continue;
             }
-            let standings = world.node(node).unwrap().standings();
+            let standings = world.node(node).unwrap().trust().standings();
             assert_eq!(standings.current(old), new, "node {node}, seed {seed}");
             let score = standings.of(&new).score;
             assert!(score >= before[node] - 0.05, "node {node}: {} then {score}", before[node]);
@@ -105,7 +105,7 @@ fn trust_bans_and_reservations_follow_a_key_whoever_was_away_or_forgot_it() {
         order(&mut world, away, reserve(old));
         world.run_until(secs(160));
         for node in (0..NODES).filter(|node| *node != ROTATOR) {
-            let standings = world.node(node).unwrap().standings();
+            let standings = world.node(node).unwrap().trust().standings();
             let now = world.view(node).unwrap();
             let knows = standings.current(old) == new;
             assert_eq!(knows, has_met(&world, node), "node {node}, seed {seed}");
@@ -133,12 +133,16 @@ fn who_has_an_old_key_is_refused_everywhere_and_hears_why() {
         let (old, thief) = (world.id(ROTATOR), NODES);
         world.run_until(secs(59));
         let new = world.id(ROTATOR);
-        let score = |world: &World| world.node(0).unwrap().standings().of(&new).score;
+        let score = |world: &World| world.node(0).unwrap().trust().standings().of(&new).score;
         let before = score(&world);
         world.run_until(secs(110));
         assert_eq!(world.id(thief), old);
         assert_eq!(world.view(thief).unwrap().peers.len(), 0, "seed {seed}");
-        assert_eq!(world.node(thief).unwrap().standings().current(old), new, "it knows why");
+        assert_eq!(
+            world.node(thief).unwrap().trust().standings().current(old),
+            new,
+            "it knows why"
+        );
         let refused = |node| world.view(node).unwrap().counters.peers.inbound_refused_retired;
         assert!((0..NODES).map(refused).sum::<u64>() > 0, "seed {seed}");
         for node in 0..NODES {
@@ -162,7 +166,7 @@ fn a_forged_or_repeated_succession_is_refused_and_its_teller_is_found_out() {
             world.run_until(secs(85));
             let new = world.id(ROTATOR);
             for node in 0..NODES {
-                let standings = world.node(node).unwrap().standings();
+                let standings = world.node(node).unwrap().trust().standings();
                 let expected = usize::from(has_met(&world, node));
                 assert_eq!(standings.retired(), expected, "node {node}, {attack:?}, seed {seed}");
                 assert!(expected == 0 || standings.current(old) == new);

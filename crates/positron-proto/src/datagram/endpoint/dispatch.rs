@@ -1,13 +1,19 @@
-//! What arrives at an endpoint, be it a datagram or a moment: whose is it, and what follows?
+//! What arrives at an endpoint: whose is it, and what follows? And what is asked without a
+//! connection.
 
 use std::net::SocketAddr;
+
+use bytes::Bytes;
 
 use super::{Endpoint, EndpointWake, is_agreed};
 use crate::{
     datagram::{
         client_handshake::{HandshakeProgress, unsealed},
         connection::{Connection, Handled, OpenedPacket, SealedPacket},
-        contract::{Closed, ConnectionId, EndpointEvent},
+        contract::{
+            AnswerTooLong, Closed, ConnectionId, EndpointEvent, NotAsked, QueryEvent, QueryId,
+            QueryReply, QueryTarget,
+        },
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
         query::{Answering, Asking, QueryGround},
@@ -24,6 +30,55 @@ use crate::{
 };
 
 impl Endpoint {
+    /// Asks a node something without a connection. One [`QueryEvent::Answered`] or
+    /// [`QueryEvent::Failed`] of this name follows, after
+    /// [`QUERY_TIMEOUT`](crate::limits::QUERY_TIMEOUT) at the latest, unless the query is given up
+    /// by [`cancel_query`](Self::cancel_query). Nothing is said twice because it may be lost:
+    /// whoever needs an answer asks several nodes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was asked, and why.
+    pub fn query(
+        &mut self,
+        now: Now,
+        to: QueryTarget,
+        id: QueryId,
+        body: Bytes,
+    ) -> Result<(), NotAsked> {
+        let wire = self.fresh_wire();
+        let (_, asking, mut ground) = self.queries(now);
+        let asked = asking.ask((id, to, body), wire, &mut ground);
+        self.wake_queries();
+        asked
+    }
+
+    /// The answer to a query is not wanted any more: no event follows.
+    pub fn cancel_query(&mut self, id: QueryId) {
+        self.asking.cancel(id);
+        self.wake_queries();
+    }
+
+    /// Answers a query ([`QueryEvent::Asked`]), by at most [`QueryReply::room`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// The answer is longer than that. Nothing was answered.
+    pub fn answer_query(
+        &mut self,
+        now: Now,
+        reply: QueryReply,
+        body: &[u8],
+    ) -> Result<(), AnswerTooLong> {
+        let (answering, _, mut ground) = self.queries(now);
+        answering.answer(reply, body, &mut ground)
+    }
+
+    /// The next thing that became of a query. Independent of [`poll_event`](Self::poll_event).
+    pub fn poll_query(&mut self) -> Option<QueryEvent> {
+        self.query_events.pop_front()
+    }
+
     /// Datagrams arrived from one address, in one buffer: each has `segment_size` bytes but the
     /// last, which may have less. A `segment_size` of 0 stands for one datagram.
     pub fn handle_datagrams(
@@ -38,39 +93,6 @@ impl Endpoint {
             self.counters.datagrams_received += 1;
             self.counters.bytes_received += u64::try_from(datagram.len()).unwrap_or(0);
             self.handle_datagram(now, from, datagram);
-        }
-    }
-
-    /// Does what is due. Never harmful.
-    pub fn handle_timeout(&mut self, now: Now) {
-        // Taken first: what is due again at once waits for the next call.
-        let mut due = Vec::new();
-        while let Some(wake) = self.deadlines.pop_due(now.mono) {
-            due.push(wake);
-        }
-        for wake in due {
-            match wake {
-                EndpointWake::HalfOpen => {
-                    self.half_open.handle_timeout(now.mono, &mut self.counters);
-                    self.wake_half_open();
-                }
-                EndpointWake::Dial(id) => {
-                    let Some(dial) = self.dials.get_mut(&id) else { continue };
-                    let progress = dial.handle_timeout(now.mono, &self.local, &mut self.rng);
-                    self.progress(now.mono, id, progress);
-                }
-                EndpointWake::Connection(id) => {
-                    let Some(connection) = self.demux.get_mut(id) else { continue };
-                    connection.handle_timeout(now.mono, &mut self.counters);
-                    self.settle(id);
-                    self.forget_if_over(now, id);
-                }
-                EndpointWake::Query => {
-                    let (_, asking, mut ground) = self.queries(now);
-                    asking.handle_timeout(&mut ground);
-                    self.wake_queries();
-                }
-            }
         }
     }
 

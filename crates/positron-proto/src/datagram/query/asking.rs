@@ -192,6 +192,19 @@ impl Asking {
         }
     }
 
+    /// The operating system has no way to an address: what is asked there comes to nothing.
+    pub(in crate::datagram) fn handle_no_way(
+        &mut self,
+        to: SocketAddr,
+        ground: &mut QueryGround<'_>,
+    ) {
+        let there = self.under_way.iter().filter(|(_, asked)| asked.to.addr == to);
+        let lost: Vec<u32> = there.map(|(wire, _)| *wire).collect();
+        for wire in lost {
+            self.fail(wire, QueryFailure::NoWay, ground);
+        }
+    }
+
     fn fail(&mut self, wire: u32, why: QueryFailure, ground: &mut QueryGround<'_>) {
         if let Some(Asked { id, .. }) = self.forget(wire) {
             ground.counters.queries_failed += 1;

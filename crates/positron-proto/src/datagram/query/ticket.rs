@@ -23,9 +23,9 @@ pub(in crate::datagram) struct TicketName {
 /// Makes tickets and knows its own again, without remembering any.
 ///
 /// The secret is an HMAC-SHA-256 over the name and over whom it was made for, where: under other
-/// keys or another address the same name has another secret. Its own key changes after
-/// [`TICKET_LIFE`], and the one before opens what it made for as long; the lowest bit of the first
-/// byte of a nonce says which of the two it was.
+/// keys or another address the same name has another secret. Keys change after [`TICKET_LIFE`], and
+/// the one before opens what it made for as long; the lowest bit of the first byte of a nonce says
+/// which of the two it was.
 #[derive(Debug)]
 pub(in crate::datagram) struct TicketMint {
     current: HmacKey,

@@ -6,7 +6,7 @@ use super::{Reach, RecordStore, Step, Taking, charge, slots_of};
 use crate::{
     dht::{
         DhtRecord, RecordKind, StoreOutcome,
-        held::{Bringer, Floor, Held, Life, Slot, cost, supersedes},
+        held::{Floor, Held, Life, RecordBringer, Slot, cost, supersedes},
         place::network,
         quota::{Charge, Sharer},
     },
@@ -20,7 +20,7 @@ impl RecordStore {
         now: Now,
         record: &DhtRecord,
         remaining: u32,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
         reach: Option<&Reach>,
     ) -> Result<Step, StoreOutcome> {
         if !record.is_of_this_time(now.wall) {
@@ -91,7 +91,7 @@ impl RecordStore {
         now: Now,
         held: &Held,
         offered: &Life,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
     ) -> Result<Step, StoreOutcome> {
         let slot = held.slot;
         if bringer.id == slot.publisher {
@@ -119,9 +119,9 @@ impl RecordStore {
         &self,
         record: &DhtRecord,
         slot: &Slot,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
         before: Option<&Held>,
-    ) -> Result<Bringer, StoreOutcome> {
+    ) -> Result<RecordBringer, StoreOutcome> {
         let bytes = cost(record);
         let paid = before.map(charge);
         let wanted = Charge { bringer: *bringer, publisher: slot.publisher, bytes };
@@ -138,7 +138,7 @@ impl RecordStore {
         &self,
         record: &DhtRecord,
         slot: &Slot,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
         before: Option<&Held>,
     ) -> Result<Vec<Slot>, StoreOutcome> {
         let mut leaving: Vec<&Held> = before.into_iter().collect();
@@ -178,7 +178,7 @@ impl RecordStore {
         &self,
         record: &DhtRecord,
         slot: &Slot,
-        bringer: &Bringer,
+        bringer: &RecordBringer,
     ) -> Result<Option<&Held>, StoreOutcome> {
         let here = network(bringer.addr);
         let others = || {

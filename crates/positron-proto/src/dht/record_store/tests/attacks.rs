@@ -113,7 +113,7 @@ fn what_a_stranger_brought_first_is_its_publishers_when_it_brings_it_itself() {
 
 #[test]
 fn no_peer_network_or_publisher_has_more_kept_than_its_share_tombstones_included() {
-    let kept = |bring: fn(u64) -> (DhtRecord, Bringer)| {
+    let kept = |bring: fn(u64) -> (DhtRecord, RecordBringer)| {
         let mut keeper = Keeper::new();
         let outcomes = (0..400).map(|n| {
             let (record, bringer) = bring(n);
@@ -140,7 +140,7 @@ fn no_peer_network_or_publisher_has_more_kept_than_its_share_tombstones_included
     // Nearby, there is one network.
     let near = |n: u64| {
         let addr = SocketAddr::from(([127, 0, 0, 1], 1000 + u16::try_from(n).unwrap()));
-        (owned(n, 1, ""), Bringer { addr, ..peer(u16::try_from(n).unwrap(), 1) })
+        (owned(n, 1, ""), RecordBringer { addr, ..peer(u16::try_from(n).unwrap(), 1) })
     };
     assert_eq!(kept(near), 400);
     // Large ones.
@@ -277,7 +277,7 @@ fn a_grave_gives_way_to_the_living_on_a_full_key_and_the_dead_stay_away() {
 #[test]
 fn a_flood_of_what_comes_and_goes_pushes_out_its_own_floors_only() {
     let mut floors = Floors::new(100);
-    let floor = |bringer: Bringer, until: u64| Floor {
+    let floor = |bringer: RecordBringer, until: u64| Floor {
         sequence: 1,
         life: Life { until: Instant::ORIGIN, latest: Instant::ORIGIN },
         until: Instant::from_micros(until),

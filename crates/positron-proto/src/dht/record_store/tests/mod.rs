@@ -73,16 +73,16 @@ fn evidence(record: &DhtRecord) -> Verified<DhtRecord> {
 }
 
 /// Peer `number` of a public /24.
-fn peer(network: u16, number: u8) -> Bringer {
+fn peer(network: u16, number: u8) -> RecordBringer {
     let [high, low] = network.to_be_bytes();
     let ip = IpAddr::V4(Ipv4Addr::new(41, high, low, number));
     let id = NodeId::from_bytes(sha256(&[&[high, low, number]]));
-    Bringer { id, addr: SocketAddr::new(ip, 7777) }
+    RecordBringer { id, addr: SocketAddr::new(ip, 7777) }
 }
 
 /// The publisher of a record itself, in a public /24.
-fn itself(record: &DhtRecord, network: u16) -> Bringer {
-    Bringer { id: record.publisher.node_id(), ..peer(network, 1) }
+fn itself(record: &DhtRecord, network: u16) -> RecordBringer {
+    RecordBringer { id: record.publisher.node_id(), ..peer(network, 1) }
 }
 
 const BEGIN: u32 = 1_800_000_000;
@@ -101,7 +101,12 @@ impl Keeper {
     }
 
     /// Somebody brings a record, and says that so many seconds of its life are left.
-    fn bring_left(&mut self, record: &DhtRecord, left: u32, bringer: &Bringer) -> StoreOutcome {
+    fn bring_left(
+        &mut self,
+        record: &DhtRecord,
+        left: u32,
+        bringer: &RecordBringer,
+    ) -> StoreOutcome {
         let judged = self.store.judge(self.now, record, left, bringer, None);
         let before = self.levels();
         let mut out = StoreChanges::default();
@@ -115,7 +120,7 @@ impl Keeper {
         outcome
     }
 
-    fn bring(&mut self, record: &DhtRecord, bringer: &Bringer) -> StoreOutcome {
+    fn bring(&mut self, record: &DhtRecord, bringer: &RecordBringer) -> StoreOutcome {
         self.bring_left(record, record.ttl, bringer)
     }
 

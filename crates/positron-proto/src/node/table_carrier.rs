@@ -1,0 +1,58 @@
+//! Questions of the hash table while something carries them.
+
+use std::collections::BTreeMap;
+
+use super::NodeConfig;
+use crate::{
+    datagram::contract::QueryReply,
+    dht::{DhtAsk, QuestionId, ReplyId, Serve},
+    id::NodeId,
+    limits::SERVES_AFTER,
+    session::sessions::LinkKind,
+    time::{Instant, Now},
+};
+
+/// Questions that are between the hash table and what carries them.
+#[derive(Debug)]
+pub(super) struct TableCarrier {
+    next_reply: u64,
+    /// Questions of others that are being answered: no more than the table holds.
+    pub(super) replies: BTreeMap<ReplyId, ReplyTo>,
+    /// Questions of ours that go over sessions: whom they were asked.
+    pub(super) over_sessions: BTreeMap<QuestionId, NodeId>,
+    /// Questions that wait for a session to be made.
+    pub(super) waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
+    pub(super) serve: Serve,
+    /// Whether the node has datagrams, over which others ask.
+    pub(super) has_datagrams: bool,
+    /// When it has been up for long enough to serve strangers.
+    pub(super) grown_up: Instant,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) enum ReplyTo {
+    Session(NodeId, u64),
+    Datagram(QueryReply),
+}
+
+impl TableCarrier {
+    pub(super) fn new(config: &NodeConfig, now: Now) -> Self {
+        Self {
+            next_reply: 0,
+            replies: BTreeMap::new(),
+            over_sessions: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            serve: config.dht.serve,
+            has_datagrams: config.session.transports.has(LinkKind::Udp),
+            grown_up: now.mono + SERVES_AFTER,
+        }
+    }
+
+    pub(super) fn reply(&mut self, to: ReplyTo) -> ReplyId {
+        let id = ReplyId(self.next_reply);
+        self.next_reply += 1;
+        self.replies.insert(id, to);
+        id
+    }
+}
