@@ -54,7 +54,9 @@ use crate::{
 ///
 /// **Bounds.** [`EndpointConfig::max_connections`], of them [`MAX_DATAGRAM_DIALS`] that are not
 /// complete; [`MAX_DATAGRAM_HALF_OPEN`](crate::limits::MAX_DATAGRAM_HALF_OPEN) handshakes of
-/// strangers; [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes
+/// strangers; [`MAX_QUERIES_UNDER_WAY`](crate::limits::MAX_QUERIES_UNDER_WAY) queries of ours, and
+/// [`MAX_QUERIES_WAITING`](crate::limits::MAX_QUERIES_WAITING) of others that were not taken;
+/// [`MAX_UNSEALED_QUEUE`](crate::limits::MAX_UNSEALED_QUEUE) datagrams of handshakes
 /// that wait to be sent; [`ENDPOINT_WINDOW_BYTES`](crate::limits::ENDPOINT_WINDOW_BYTES) promised
 /// beyond the first windows; [`ENDPOINT_OVERDRAFT_BYTES`](crate::limits::ENDPOINT_OVERDRAFT_BYTES)
 /// held beyond all windows; [`MAX_FRAGMENT_BYTES`](crate::limits::MAX_FRAGMENT_BYTES) of unfinished
@@ -361,9 +363,12 @@ impl Endpoint {
     }
 
     /// The operating system of this machine has no way to an address: a handshake of ours with who
-    /// is there ends, if nobody has answered. A connection goes on: a way that is lost may be found
-    /// again.
+    /// is there ends, if nobody has answered, and so do our queries to it. A connection goes on: a
+    /// way that is lost may be found again.
     pub fn handle_no_way(&mut self, now: Now, to: SocketAddr) {
+        let (_, asking, mut ground) = self.queries(now);
+        asking.handle_no_way(to, &mut ground);
+        self.wake_queries();
         let is_there = |dial: &ClientHandshake| dial.to() == to && !dial.is_agreed();
         let dials = self.dials.iter().filter(|(_, dial)| is_there(dial));
         let over: Vec<ConnectionId> = dials.map(|(id, _)| *id).collect();

@@ -2,10 +2,10 @@
 //! `[PROTOCOL 9.11]`.
 //!
 //! It is IK (Noise revision 34, 7.5) with a prologue of its own, so that no message of it is one of
-//! a handshake that goes on. What Noise says of the payloads (7.7): the question (1, 2) is
-//! encrypted to the responder's static key, without forward secrecy against its loss, and can be
-//! replayed; the answer (2, 4) opens for its initiator only, and is forward secret unless the
-//! responder's static key was in other hands already when it was given.
+//! a handshake that goes on. What Noise says of the payloads (7.7): the question (1, 2) is sealed
+//! to the responder's static key, without forward secrecy against its loss, and can be replayed;
+//! the answer (2, 4) opens for its initiator only, and is forward secret unless the responder's
+//! static key was in other hands already when it was given.
 
 use super::{
     aead::Suite,
@@ -17,7 +17,7 @@ use crate::{identity::PublicKey, rng::Rng, wire::frame::CloseReason};
 
 /// The asking end, waiting for its answer.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct QueryProposal {
     noise: Noise,
     /// Who must answer.
     key: PublicKey,
@@ -34,7 +34,7 @@ pub(crate) enum NotAnAnswer {
     Refused(CloseReason),
 }
 
-impl Question {
+impl QueryProposal {
     /// A question to the node of this key, whose links have the static key `theirs`, and its
     /// message. `wire` is what the answer is sent to.
     pub(crate) fn ask(

@@ -181,7 +181,11 @@ impl HashTable<'_> {
                         self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
                     }
                     Err(_) => {
-                        self.0.observe_misbehavior(now, contact.id(), Misbehavior::Malformed);
+                        self.0.counters.malformed += 1;
+                        // Without a ticket it may be a copy that anybody sends, often.
+                        if ticketed {
+                            self.0.observe_misbehavior(now, contact.id(), Misbehavior::Malformed);
+                        }
                     }
                 }
             }

@@ -12,4 +12,5 @@ mod future_peer;
 mod goodbye;
 mod man_in_the_middle;
 mod peer;
+mod queries;
 mod rig;

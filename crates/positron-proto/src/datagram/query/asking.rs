@@ -14,7 +14,7 @@ use super::{
 use crate::{
     datagram::client_handshake::unsealed,
     deadlines::Deadlines,
-    handshake::query::{NotAnAnswer, Question},
+    handshake::query::{NotAnAnswer, QueryProposal},
     limits::{
         MAX_COLD_QUERY, MAX_QUERIES_UNDER_WAY, MAX_QUERY_COOKIES, MAX_TICKETED_QUERY, QUERY_TIMEOUT,
     },
@@ -57,7 +57,7 @@ struct Asked {
 /// A handshake that is out.
 #[derive(Debug)]
 struct ColdAttempt {
-    question: Question,
+    question: QueryProposal,
     message: Vec<u8>,
     sent: Instant,
     cookie: Vec<u8>,
@@ -192,6 +192,19 @@ impl Asking {
         }
     }
 
+    /// The operating system has no way to an address: what is asked there comes to nothing.
+    pub(in crate::datagram) fn handle_no_way(
+        &mut self,
+        to: SocketAddr,
+        ground: &mut QueryGround<'_>,
+    ) {
+        let there = self.under_way.iter().filter(|(_, asked)| asked.to.addr == to);
+        let lost: Vec<u32> = there.map(|(wire, _)| *wire).collect();
+        for wire in lost {
+            self.fail(wire, QueryFailure::NoWay, ground);
+        }
+    }
+
     fn fail(&mut self, wire: u32, why: QueryFailure, ground: &mut QueryGround<'_>) {
         if let Some(Asked { id, .. }) = self.forget(wire) {
             ground.counters.queries_failed += 1;
@@ -306,7 +319,8 @@ impl Asked {
     fn ask_cold(&mut self, wire: u32, ground: &mut QueryGround<'_>) -> Option<Vec<u8>> {
         let QueryTarget { key, noise_static, .. } = &self.to;
         let (whom, rng) = ((*key, noise_static), &mut *ground.rng);
-        let (question, message) = Question::ask(ground.local, wire, whom, &self.body, rng).ok()?;
+        let (question, message) =
+            QueryProposal::ask(ground.local, wire, whom, &self.body, rng).ok()?;
         let (sent, cookie, cookies_taken) = (ground.now, Vec::new(), 0);
         let cold = ColdAttempt { question, message, sent, cookie, cookies_taken };
         let syn = cold.syn(wire);

@@ -126,6 +126,9 @@ pub enum QueryFailure {
     /// Nobody answered.
     #[error("no answer")]
     Silent,
+    /// This machine has no way to that address.
+    #[error("there is no way to that address")]
+    NoWay,
     /// Nobody answered but by an unsealed word, which anybody may have sent: that the static key is
     /// not the one there.
     #[error("no answer, perhaps because that node has another key now")]

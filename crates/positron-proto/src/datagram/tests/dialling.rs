@@ -53,6 +53,7 @@ fn a_dial_to_where_there_is_no_way_ends_at_once_and_nothing_else_does() {
     world.dial(0, 2, true);
     let (now, to) = (world.now, world.nodes[1].addr);
     world.nodes[0].end.handle_no_way(now, to);
+    world.nodes[0].attend(now);
     assert_eq!(world.closed(0), [Closed::NoWay]);
     assert!(world.nodes[0].end.view(nowhere).is_none());
     world.run();

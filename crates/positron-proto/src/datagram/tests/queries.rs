@@ -183,6 +183,20 @@ fn queries_do_not_pile_up_where_nobody_takes_them() {
 }
 
 #[test]
+fn a_query_to_where_there_is_no_way_fails_at_once_and_no_other_does() {
+    let mut world = World::new(3);
+    world.ask(0, 1, 1, b"a").unwrap();
+    world.ask(0, 2, 2, b"a").unwrap();
+    let (now, to) = (world.now, world.nodes[1].addr);
+    world.nodes[0].end.handle_no_way(now, to);
+    world.nodes[0].attend(now);
+    assert_eq!(world.answers(0), [(1, Err(QueryFailure::NoWay))]);
+    world.run();
+    assert_eq!(world.answers(0).last(), Some(&(2, Ok(&b"a"[..]))));
+    world.assert_nothing_is_left(0);
+}
+
+#[test]
 fn a_given_up_query_is_gone_and_its_answer_comes_to_nothing() {
     let mut world = World::new(2);
     world.ask(0, 1, 1, b"a").unwrap();

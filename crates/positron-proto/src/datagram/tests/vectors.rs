@@ -19,7 +19,7 @@ use crate::{
         agreement::{self, Agreement, Answer, HandshakeCarrier, Proposal},
         hello::Local,
         noise::Pattern,
-        query::{HeardQuestion, Question},
+        query::{HeardQuestion, QueryProposal},
     },
     rng::Rng,
     wire::{
@@ -214,7 +214,7 @@ fn ask(lines: &mut String) {
     line(lines, "query.initiator.ephemeral", &alice.rng.clone().bytes::<32>());
     line(lines, "query.responder.ephemeral", &bob.rng.clone().bytes::<32>());
     let (mut question, noise) =
-        Question::ask(&alice.local, OF_INITIATOR, whom, b"who?", &mut alice.rng).unwrap();
+        QueryProposal::ask(&alice.local, OF_INITIATOR, whom, b"who?", &mut alice.rng).unwrap();
     let (pattern, cookie) = (QUERY_PATTERN, &[][..]);
     let syn = Syn { pattern, connection: OF_INITIATOR, cookie, noise: &noise };
     line(lines, "query.syn", &unsealed(PacketType::Syn, 0, |out| syn.encode(out)));
