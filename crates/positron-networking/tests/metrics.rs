@@ -140,15 +140,13 @@ async fn say_nonsense(node: &Node, n: u8) {
 fn series(node: &Node, detail: ByPeer) -> BTreeSet<String> {
     let name = format!("node=\"{}\"", &node.id().short()[..8]);
     let text = node.metrics(MetricsFormat::Text, detail);
+    let text = text.replace(&format!("{{{name}}}"), "").replace(&format!("{name},"), "");
     assert!(text.len() <= 64 * 1024, "{} bytes", text.len());
     let lines = text.lines().filter(|line| line.starts_with("positron_"));
     lines
         .map(|line| {
             let series = line.rsplit_once(' ').expect("a value").0;
-            series
-                .replace(&format!("{{{name}}}"), "")
-                .replace(&format!("{name},"), "")
-                .replace(&format!(",{name}"), "")
+            series.replace(&format!(",{name}"), "")
         })
         .collect()
 }

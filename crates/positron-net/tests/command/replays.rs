@@ -124,7 +124,7 @@ fn a_recording_is_shown_to_who_has_the_token_and_changed_by_nobody() {
     assert!(head.contains("content-security-policy: default-src 'self'"), "{head}");
     assert!(page.contains("<script"), "{page}");
     let (code, told) = shown.act("heal", &json!({}));
-    assert_eq!((code.as_str(), &told["error"]["code"]), ("409", &"not_possible".into()));
+    assert_eq!((code.as_str(), &told["error"]["code"]), ("404", &"no_such_route".into()));
 }
 
 #[test]
@@ -189,6 +189,7 @@ fn a_network_of_real_sockets_is_seen_obeys_and_is_recorded() {
     };
     done(&shown, "kill", json!({ "node": 3 }));
     becomes(&shown, "one is down", (3, 3));
+    shown.until_recorded("\"down\"");
     // Who is down belongs to its part all the same.
     done(&shown, "partition", json!({ "part": 0.5 }));
     becomes(&shown, "two and one are parted", (3, 1));

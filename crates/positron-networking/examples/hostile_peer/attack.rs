@@ -10,7 +10,7 @@ use positron_proto::{
     handshake::link_public_key,
     id::NetworkId,
     identity::{Identity, Signature, Signed, Verified},
-    limits::{LANES, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_SOFTWARE},
+    limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_SOFTWARE},
     node::Message,
     peers::PeersMessage,
     rng::Rng,
@@ -239,7 +239,7 @@ impl Speaker {
     /// A lane, or a type of message, or a peer.
     fn invention(&mut self) -> (Lane, Bytes) {
         let number = self.dice.bytes::<1>()[0];
-        let lane = Lane::from_number(number % LANES).unwrap_or(Lane::CONTROL);
+        let lane = Lane::KNOWN[usize::from(number) % Lane::KNOWN.len()];
         let mut text = MARKUP.as_bytes().to_vec();
         match number % 3 {
             0 => (lane, text.into()),

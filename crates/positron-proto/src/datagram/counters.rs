@@ -50,11 +50,9 @@ counters! {
     batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
     key_updates: Counter Count "Keys changed.";
     queries_asked: Counter Count "Queries of ours.";
-    queries_ticketed: Counter Count "Of those, queries that began with a ticket.";
     tickets_in_vain: Counter Count "Of those, queries that nobody answered and that went again \
         without it."
         high "Nodes that were asked restarted or left, or the path loses packets.";
-    queries_succeeded: Counter Count "Queries of ours that were answered.";
     queries_failed: Counter Count "Queries of ours that came to nothing and were not given up."
         high "Nodes that others name are gone, or this node's datagrams do not get through.";
     queries_heard: Counter Count "Queries of others that were read.";

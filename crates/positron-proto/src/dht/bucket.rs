@@ -32,7 +32,7 @@ pub struct KnownContact {
     pub rtt: Option<Duration>,
     /// When it answered last; never, if it is only said to be there.
     pub answered: Option<Instant>,
-    /// DhtQuestions in a row that it left unanswered since.
+    /// Questions in a row that it left unanswered since.
     pub failures: u8,
     /// When it was last heard of, or asked in vain.
     pub(super) checked: Instant,

@@ -273,7 +273,6 @@ impl Dht {
             self.counters.strange += 1;
             return;
         };
-        self.counters.late += u64::from(question.is_late);
         // An answer over a session does not show that strangers reach the node.
         if via == Via::Datagram && self.table.handle_answer(now.mono, question.to, Some(rtt)) {
             self.published.handle_newcomer(now.mono, self.wanted_holders());
@@ -457,7 +456,7 @@ impl Dht {
 
     /// What happened.
     pub const fn counters(&self) -> DhtCounters {
-        self.counters
+        DhtCounters { pushes_dropped: self.upkeep.dropped, ..self.counters }
     }
 
     /// What is there, beside the most that there can be.
@@ -465,7 +464,6 @@ impl Dht {
         DhtLevels {
             records: self.keeper.store.records(),
             record_bytes: self.keeper.store.bytes(),
-            tombstones: self.keeper.store.tombstones(),
             floors: self.keeper.store.floors(),
             published: Level::new(self.published.len(), MAX_PUBLISHED),
             operations: Level::new(self.operations.len(), MAX_DHT_OPERATIONS),

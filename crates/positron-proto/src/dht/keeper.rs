@@ -120,8 +120,7 @@ fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
 }
 
 fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>, counters: &mut DhtCounters) {
-    let StoreChanges { rows, equivocations, expired, evicted, floors_lost } = changes;
-    counters.records_expired += expired;
+    let StoreChanges { rows, equivocations, evicted, floors_lost } = changes;
     counters.records_evicted += evicted;
     counters.floors_lost += floors_lost;
     out.extend(rows.into_iter().map(DhtEffect::Keep));

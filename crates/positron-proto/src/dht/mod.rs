@@ -34,7 +34,7 @@
 //! its key have quotas; whom others name is asked before it is named to anybody; a node that has
 //! not answered is not waited for, but heard if it answers late.
 //!
-//! RecordReading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`],
+//! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`],
 //! [`Dht`] (the contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`,
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for

@@ -1,4 +1,4 @@
-//! DhtQuestions of ours that are under way.
+//! Questions of ours that are under way.
 
 use std::collections::BTreeMap;
 

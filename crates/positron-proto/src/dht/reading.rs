@@ -1,4 +1,4 @@
-//! RecordReading: of each publisher the newest record that anybody near the key has.
+//! Reading: of each publisher the newest record that anybody near the key has.
 
 use std::collections::{BTreeMap, BTreeSet};
 

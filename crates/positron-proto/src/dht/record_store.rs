@@ -60,7 +60,6 @@ pub(super) struct RecordStore {
     quotas: Quotas,
     floors: Floors,
     bytes: usize,
-    tombstones: usize,
 }
 
 /// What a node keeps at all: keys that are not farther from its place than this.
@@ -77,8 +76,6 @@ pub(super) struct StoreChanges {
     pub(super) rows: VecDeque<Change>,
     /// Two contents that a publisher signed under one sequence: evidence against it.
     pub(super) equivocations: Vec<[Verified<DhtRecord>; 2]>,
-    /// Records whose life ended.
-    pub(super) expired: u64,
     /// Records that gave way to others before that.
     pub(super) evicted: u64,
     /// Floors that gave way to others: something older may come back where they were.
@@ -120,7 +117,6 @@ impl RecordStore {
             quotas: Quotas::default(),
             floors: Floors::new(MAX_FLOORS),
             bytes: 0,
-            tombstones: 0,
         }
     }
 
@@ -246,7 +242,6 @@ impl RecordStore {
         for _ in 0..MAX_EXPIRED_AT_ONCE {
             if let Some((_, slot)) = self.ends.next().filter(|(end, _)| *end <= now.mono) {
                 self.let_go(now, &slot, out);
-                out.expired += 1;
             } else if let Some(slot) = self.floors.pop_due(now.mono) {
                 out.rows.push_back(change::forget_floor(&slot));
             } else {
@@ -269,11 +264,6 @@ impl RecordStore {
     /// Bytes of them and of the memory around them.
     pub(super) fn bytes(&self) -> Level {
         Level::new(self.bytes, MAX_HELD_BYTES)
-    }
-
-    /// Of the records, tombstones.
-    pub(super) fn tombstones(&self) -> Level {
-        Level::new(self.tombstones, MAX_HELD_RECORDS)
     }
 
     /// Floors under records that left.
@@ -332,7 +322,6 @@ impl RecordStore {
         self.shares.add(Sharer::of(&held.bringer), held.life.until, slot, cost);
         self.quotas.add(&charge(&held));
         self.bytes += cost;
-        self.tombstones += usize::from(held.record.content().is_tombstone());
         self.held.insert(slot, held);
     }
 
@@ -343,7 +332,6 @@ impl RecordStore {
         self.shares.subtract(Sharer::of(&held.bringer), held.life.until, *slot, cost);
         self.quotas.subtract(&charge(&held));
         self.bytes -= cost;
-        self.tombstones -= usize::from(held.record.content().is_tombstone());
         Some(held)
     }
 

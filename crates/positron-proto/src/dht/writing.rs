@@ -1,4 +1,4 @@
-//! RecordWriting: giving a record to the nodes nearest to its key.
+//! Writing: giving a record to the nodes nearest to its key.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -17,7 +17,6 @@ counters! {
     signatures_invalid: Counter Count "Signatures that proved false."
         high "See `positron-net bans`: whoever brings false signatures is banned by itself; many \
             peers at once mean an attack or a broken release.";
-    table_answers_lost: Counter Count "Answers of the hash table that could not be sent.";
     verifications_dropped: Counter Count "Claims dropped because too many waited for their check."
         high "The processor does not keep up with signatures: give the node more cores, or fewer \
             peers.";

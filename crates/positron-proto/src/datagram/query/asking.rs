@@ -110,7 +110,6 @@ impl Asking {
             let datagram = seal_query(ticket, keys, (wire, taken.number), &asked.body);
             let patience = taken.patience;
             asked.ticketed = Some((taken, now));
-            ground.counters.queries_ticketed += 1;
             (datagram, now + patience)
         } else {
             (asked.ask_cold(wire, ground).ok_or(NotAsked::BadKey)?, give_up)
@@ -276,7 +275,6 @@ impl Asking {
 
     fn succeed(&mut self, wire: u32, body: Bytes, rtt: Duration, ground: &mut QueryGround<'_>) {
         if let Some(Asked { id, .. }) = self.forget(wire) {
-            ground.counters.queries_succeeded += 1;
             ground.events.push_back(QueryEvent::Answered { id, body, rtt });
         }
     }

@@ -36,7 +36,6 @@ struct Keeper {
     disk: BTreeMap<(&'static str, Bytes), Row>,
     evidence: Vec<[Verified<DhtRecord>; 2]>,
     evicted: u64,
-    expired: u64,
 }
 
 fn key_of(number: u64) -> PublicKey {
@@ -96,7 +95,6 @@ impl Keeper {
             disk: BTreeMap::new(),
             evidence: Vec::new(),
             evicted: 0,
-            expired: 0,
         }
     }
 
@@ -137,7 +135,6 @@ impl Keeper {
         }
         self.evidence.extend(out.equivocations);
         self.evicted += out.evicted;
-        self.expired += out.expired;
     }
 
     /// So many seconds pass.
@@ -177,9 +174,9 @@ impl Keeper {
         found.map(|(record, left)| (record.content().value.as_deref(), left)).collect()
     }
 
-    fn levels(&self) -> [u64; 4] {
+    fn levels(&self) -> [u64; 3] {
         let store = &self.store;
-        [store.records(), store.bytes(), store.tombstones(), store.floors()].map(|level| {
+        [store.records(), store.bytes(), store.floors()].map(|level| {
             assert!(level.used <= level.limit, "{level:?}");
             level.used
         })
