@@ -79,7 +79,6 @@ fn a_thousand_peers_and_one_that_invents_all_it_can_make_no_series() {
     };
     at_least("positron_peers_book_used", 1_000);
     at_least("positron_session_sessions_total", 49);
-    at_least("positron_session_messages_unknown_total", 1);
     at_least("positron_node_unknown_types_total", 1);
     check_by_promtool(&text);
 }

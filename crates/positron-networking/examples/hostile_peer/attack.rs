@@ -40,7 +40,7 @@ pub(crate) enum Attack {
     Discoveries,
     /// Says what nobody understands, in as few bytes as may be.
     Tiny,
-    /// Invents lanes, types of messages, and peers with versions and addresses.
+    /// Invents types of messages, and peers with versions and addresses.
     Inventions,
     /// Says things in the name of others.
     Forgeries,
@@ -236,7 +236,7 @@ impl Speaker {
         AppMessage { sender, audience, sequence, timestamp, payload }
     }
 
-    /// A lane, or a type of message, or a peer.
+    /// Text in any lane, or a type of message, or a peer.
     fn invention(&mut self) -> (Lane, Bytes) {
         let number = self.dice.bytes::<1>()[0];
         let lane = Lane::KNOWN[usize::from(number) % Lane::KNOWN.len()];

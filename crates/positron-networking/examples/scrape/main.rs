@@ -1,5 +1,5 @@
 //! What a scrape costs a node that knows a thousand peers, has as many links as it allows, and is
-//! spoken to by a peer with a valid identity that invents lanes, types, peers, versions and texts.
+//! spoken to by a peer with a valid identity that invents types, peers, versions and texts.
 //!
 //! Reports times and judges none, because they are those of this machine. It fails if peers made a
 //! series, or there are more of them, or more bytes, than there may be. With `--text FILE` it

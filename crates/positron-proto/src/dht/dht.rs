@@ -347,7 +347,6 @@ impl Dht {
                     &mut self.counters,
                 );
                 if outcome == Some(StoreOutcome::Kept) {
-                    self.counters.stores_kept += 1;
                     self.upkeep.handle_kept(now.mono, key, &mut self.rng);
                 }
             }
@@ -437,6 +436,11 @@ impl Dht {
     pub(super) fn reach(&self, place: Place) -> Option<Reach> {
         let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
         Some(Reach { place, within })
+    }
+
+    /// Where a question of ours is asked.
+    pub fn asked_at(&self, question: QuestionId) -> Option<SocketAddr> {
+        self.questions.get(question).map(|question| question.to.addr())
     }
 
     /// What this node is to the table, and why.

@@ -84,6 +84,10 @@ impl DhtQuestions {
         Some((question, now.since(question.asked)))
     }
 
+    pub(super) fn get(&self, id: QuestionId) -> Option<&DhtQuestion> {
+        self.open.get(&id)
+    }
+
     /// The next question whose time is over; call until `None`.
     pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<Overdue> {
         while let Some(id) = self.deadlines.pop_due(now) {

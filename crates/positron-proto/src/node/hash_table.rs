@@ -154,7 +154,11 @@ impl HashTable<'_> {
     pub(super) fn handle_query(&mut self, now: Now, event: QueryEvent) {
         match event {
             QueryEvent::Answered { id, body, .. } => {
-                let (question, out) = (QuestionId(id.0), &mut self.0.queues.dht);
+                let question = QuestionId(id.0);
+                if let Some(addr) = self.0.dht.asked_at(question) {
+                    self.0.peers.handle_answer(now, addr);
+                }
+                let out = &mut self.0.queues.dht;
                 match DhtAnswer::read(body) {
                     Ok(answer) => {
                         self.0.dht.handle_answer(now, (question, Via::Datagram), answer, out);
@@ -175,7 +179,11 @@ impl HashTable<'_> {
                 match DhtAsk::read(body) {
                     Ok(ask) => {
                         let (id, addr, room) = (contact.id(), contact.addr(), reply.room());
-                        let contact = Some(contact);
+                        // Whoever asks opens the way to itself, for us: that it answers us then
+                        // does not show that strangers reach it. Its record tells of it.
+                        let is_near = Scope::of_peer(addr) != Scope::Public;
+                        let contact = is_near.then_some(contact);
+                        self.0.peers.handle_contact(now, addr);
                         let asker = AskedBy { id, addr, contact, is_proven: ticketed, room };
                         let reply = self.0.table.reply(ReplyTo::Datagram(reply));
                         self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);

@@ -44,6 +44,15 @@ impl Contacts {
         }
     }
 
+    /// Somebody at this address answered us. If it had spoken first, the way that it opened then
+    /// stays open; if not, it is found without.
+    pub(super) fn note_answer(&mut self, addr: SocketAddr, now: Instant) {
+        let spoke = |at: &Instant| now.since(*at) < NAT_MAPPING_LIFETIME;
+        if counted(addr).and_then(|ip| self.last.get(&ip)).is_some_and(spoke) {
+            self.note(addr, now);
+        }
+    }
+
     /// Whether nobody at this address spoke to us for so long that a dial now is like that of any
     /// stranger.
     pub(super) fn are_strangers(
@@ -89,6 +98,20 @@ mod tests {
         assert!(contacts.spoke_since(neighbour, START) && !contacts.spoke_since(spoke, last));
         assert!(contacts.are_strangers(other, &links, last));
         assert!(contacts.are_strangers(spoke, &links, START + NAT_MAPPING_LIFETIME));
+    }
+
+    #[test]
+    fn an_answer_keeps_a_way_open_that_was_opened_before_and_opens_none() {
+        let (mut contacts, links) = nobody();
+        let addr: SocketAddr = "192.0.2.1:1".parse().unwrap();
+        let later = START + NAT_MAPPING_LIFETIME * 2 / 3;
+        contacts.note_answer(addr, later);
+        assert!(contacts.are_strangers(addr, &links, later), "nobody spoke first");
+        contacts.note(addr, later);
+        let answered = later + NAT_MAPPING_LIFETIME * 2 / 3;
+        contacts.note_answer(addr, answered);
+        assert!(!contacts.are_strangers(addr, &links, answered + NAT_MAPPING_LIFETIME / 2));
+        assert!(contacts.are_strangers(addr, &links, answered + NAT_MAPPING_LIFETIME));
     }
 
     #[test]

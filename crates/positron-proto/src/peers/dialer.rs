@@ -126,6 +126,11 @@ impl Dialer {
         self.contacts.note(addr, now);
     }
 
+    /// Somebody at this address answered us.
+    pub(super) fn note_answer(&mut self, addr: SocketAddr, now: Instant) {
+        self.contacts.note_answer(addr, now);
+    }
+
     /// Forgets dials whose outcome was never told.
     pub(super) fn expire(&mut self, now: Instant) {
         self.under_way.retain(|_, at| now.since(at.since) < LOST_DIAL);

@@ -274,6 +274,17 @@ impl Peers {
         self.intake.handle_found(node, dial, proof, &mut self.book, &mut self.links, turn);
     }
 
+    /// Somebody at this address spoke to us beside any link: it may have opened a way that
+    /// strangers do not find.
+    pub fn handle_contact(&mut self, now: Now, addr: SocketAddr) {
+        self.dialer.note_contact(addr, now.mono);
+    }
+
+    /// Somebody at this address answered us beside any link.
+    pub fn handle_answer(&mut self, now: Now, addr: SocketAddr) {
+        self.dialer.note_answer(addr, now.mono);
+    }
+
     /// Where we say that we listen.
     pub fn external_addresses(&self) -> Vec<SocketAddr> {
         self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()

@@ -70,6 +70,11 @@ fn at_the_start(produced: &mut BTreeSet<Reason>) {
     produced.insert((&other.unwrap_err()).into());
 
     let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "no folder").unwrap();
+    produced.insert(opening(&file));
+
+    let dir = tempdir().unwrap();
     produced.insert((&summary(dir.path().join("missing")).map(drop).unwrap_err()).into());
 
     #[cfg(unix)]
