@@ -235,8 +235,10 @@ mod tests {
 
     #[test]
     fn the_size_of_the_text_is_bounded_whoever_is_connected_and_whatever_was_counted() {
-        /// Digits of the largest number, beyond the one of zero.
-        const MORE_DIGITS: usize = 19;
+        /// Digits beyond the one of zero: of the largest number, for bytes.
+        const BYTES_DIGITS: usize = 19;
+        /// Of what is counted one by one: a million a second, for three centuries.
+        const COUNT_DIGITS: usize = 15;
         let view = crowded(1_000, 2);
         for format in [MetricsFormat::OpenMetrics, MetricsFormat::Text] {
             let text = |detail| {
@@ -250,7 +252,10 @@ mod tests {
             let limits: Vec<_> = all.iter().filter(|line| line.contains("_limit")).collect();
             let digits = |line: &&&str| line.rsplit(' ').next().map_or(0, str::len);
             let used: usize = limits.iter().copied().map(|line| digits(&line)).sum();
-            let most = without.len() + used + (count - 2 * limits.len()) * MORE_DIGITS;
+            let are_bytes = |line: &&&str| line.contains("_bytes_total");
+            let bytes = all.iter().filter(are_bytes).count();
+            let counts = count - bytes - 2 * limits.len();
+            let most = without.len() + used + bytes * BYTES_DIGITS + counts * COUNT_DIGITS;
             assert!(most <= 64 * 1024, "{} bytes, {most} at the most", without.len());
             let with = text(ByPeer::With);
             let more = series(&with).len() - count;

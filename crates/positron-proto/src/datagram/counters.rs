@@ -49,9 +49,7 @@ counters! {
         high "A path lost large datagrams: a tunnel or a firewall on the way drops them.";
     batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
     key_updates: Counter Count "Keys changed.";
-    queries_asked: Counter Count "Queries of ours.";
-    tickets_in_vain: Counter Count "Of those, queries that nobody answered and that went again \
-        without it."
+    tickets_in_vain: Counter Count "Queries asked again without their ticket."
         high "Nodes that were asked restarted or left, or the path loses packets.";
     queries_failed: Counter Count "Queries of ours that came to nothing and were not given up."
         high "Nodes that others name are gone, or this node's datagrams do not get through.";

@@ -31,12 +31,12 @@ counters! {
 
     records: Level Count "Records kept for others."
         high "Of the network that brought most, those give way that end soonest.";
-    record_bytes: Level Bytes "Bytes of them, and of the memory around them."
+    record_bytes: Level Bytes "Bytes of them in memory."
         high "Of the network that brought most, those give way that end soonest.";
-    floors: Level Count "Marks under records that are gone, so that no old copy comes back."
+    floors: Level Count "Marks that keep old copies away."
         high "Of the network that brought most of them, those give way that end soonest.";
-    published: Level Count "Records of this node's own that are renewed."
+    published: Level Count "Records of our own, renewed."
         high "Publish fewer, or let some end.";
-    operations: Level Count "Operations of this node that are under way."
+    operations: Level Count "Operations under way."
         high "More is wanted of the table than it answers: wait for operations before the next.";
 }

@@ -114,7 +114,6 @@ impl Asking {
         } else {
             (asked.ask_cold(wire, ground).ok_or(NotAsked::BadKey)?, give_up)
         };
-        ground.counters.queries_asked += 1;
         self.send(to.addr, datagram, ground);
         self.by_id.insert(id, wire);
         self.under_way.insert(wire, asked);
