@@ -112,7 +112,7 @@ impl Dht {
     // --- what the application wants ---
 
     /// Publishes a record, and gives it to the nodes nearest to its key. Ends by
-    /// [`DhtOutcome::Stored`]; it is renewed for as long as this node runs, until it is deleted.
+    /// `DhtOutcome::Stored`; it is renewed for as long as this node runs, until it is deleted.
     pub fn store(
         &mut self,
         now: Now,
@@ -137,7 +137,7 @@ impl Dht {
         Ok(key)
     }
 
-    /// Looks for records under a key, of one publisher or of all. Ends by [`DhtOutcome::Read`].
+    /// Looks for records under a key, of one publisher or of all. Ends by `DhtOutcome::Read`.
     pub fn read(
         &mut self,
         now: Now,
@@ -153,7 +153,7 @@ impl Dht {
     }
 
     /// Takes back what this node published under a name, on whatever node holds it. Ends by
-    /// [`DhtOutcome::Stored`], or by [`DhtOutcome::NothingOfOurs`].
+    /// `DhtOutcome::Stored`, or by `DhtOutcome::NothingOfOurs`.
     pub fn delete(
         &mut self,
         now: Now,
@@ -171,7 +171,7 @@ impl Dht {
         Ok(())
     }
 
-    /// Looks for the nodes nearest to a place. Ends by [`DhtOutcome::Nearest`].
+    /// Looks for the nodes nearest to a place. Ends by `DhtOutcome::Nearest`.
     pub fn find(
         &mut self,
         now: Now,

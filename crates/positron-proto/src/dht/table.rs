@@ -23,16 +23,16 @@ use crate::{
 /// Contacts by the number of first bits that their places have in common with ours: many of those
 /// near us, few of those far away (Maymounkov and Mazières 2002, "Kademlia", 2.2).
 ///
-/// Who [answered](Self::handle_answer) a question of ours may enter; of whom we only
-/// [heard](Self::handle_contact), is asked first, and is named to nobody until it answered. Of one
+/// Who answered a question of ours may enter; of whom we only
+/// heard, is asked first, and is named to nobody until it answered. Of one
 /// network there are few, in a bucket and in all, so that whoever has many addresses in one place
 /// does not fill the table (Marcus, Heilman and Goldberg 2018, "Low-Resource Eclipse Attacks on
 /// Ethereum's Peer-to-Peer Network").
 ///
-/// What it wishes to be asked comes out of [`handle_timeout`](Self::handle_timeout) when
-/// [`poll_timeout`](Self::poll_timeout) says so; whatever was asked, for this or another reason,
-/// ends in `handle_answer` or [`handle_failure`](Self::handle_failure). Rows come out of
-/// [`take_changes`](Self::take_changes).
+/// What it wishes to be asked comes out of handle_timeout when
+/// poll_timeout says so; whatever was asked, for this or another reason,
+/// ends in `handle_answer` or handle_failure. Rows come out of
+/// take_changes.
 #[derive(Debug)]
 pub struct RoutingTable {
     here: Place,
