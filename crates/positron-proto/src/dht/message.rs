@@ -7,7 +7,7 @@ use crate::{
     id::NodeId,
     identity::Signed,
     limits::{MAX_CONTACTS_PER_ANSWER, MAX_SLOTS, MAX_VALUE},
-    wire::{Malformed, Reader, Writer as _, message::RoomMessage},
+    wire::{Malformed, Reader, Writer as _, frame::Lane, message::RoomMessage},
 };
 
 /// The type of a query over a session.
@@ -162,26 +162,26 @@ impl RecordHead {
 }
 
 impl Found {
-    /// Leaves out what does not fit into `room` bytes: of records that are too large only what they
-    /// are is told, and of contacts the nearest stay.
+    /// Leaves out what does not fit into `room` bytes, or is more than an answer holds: of records
+    /// that are too large only what they are is told, and of contacts the nearest stay.
     #[must_use]
     pub fn fitting(self, room: usize) -> Self {
         // The kind of answer and three counts, each below 64.
         let mut room = room.saturating_sub(4);
         let mut this = Self { heads: self.heads, ..Self::default() };
-        this.heads.truncate(room / RecordHead::LEN);
+        this.heads.truncate((room / RecordHead::LEN).min(MAX_SLOTS));
         room -= this.heads.len() * RecordHead::LEN;
         for living in self.records {
             let head = living.record.content().head();
-            if living.encoded_len() <= room {
+            if living.encoded_len() <= room && this.records.len() < MAX_SLOTS {
                 room -= living.encoded_len();
                 this.records.push(living);
-            } else if RecordHead::LEN <= room {
+            } else if RecordHead::LEN <= room && this.heads.len() < MAX_SLOTS {
                 room -= RecordHead::LEN;
                 this.heads.push(head);
             }
         }
-        for contact in self.contacts {
+        for contact in self.contacts.into_iter().take(MAX_CONTACTS_PER_ANSWER) {
             if contact.encoded_len() > room {
                 break;
             }
@@ -370,6 +370,11 @@ impl RoomMessage for DhtMessage {
         }
     }
 
+    /// Answers may be large: they are not urgent, and bandwidth is held back for them.
+    fn lane(&self) -> Lane {
+        Lane::DIRECT
+    }
+
     fn size_hint(&self) -> usize {
         9 + match self {
             Self::Query { ask, .. } => ask.query.encoded_len(),
@@ -397,6 +402,49 @@ impl RoomMessage for DhtMessage {
                 Ok(Self::Answer { number: reader.varint()?, answer: DhtAnswer::decode(reader)? })
             }
             _ => Err(reader.malformed("type of another room")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dht::{NameHash, RecordKind},
+        id::NetworkId,
+        identity::Identity,
+        limits::{DHT_SESSION_ROOM, MAX_VALUE},
+    };
+
+    /// As many publishers as these, each with a value of this length, and contacts.
+    fn found(publishers: u8, len: usize) -> Found {
+        let living = |n| {
+            let me = Identity::from_seed([n; 32]);
+            let name = NameHash::of_name("name").unwrap();
+            let (publisher, value) = (*me.public_key(), Some(vec![n; len].into()));
+            let (kind, sequence, created, ttl) = (RecordKind::Shared, 1, 1, 60);
+            let record = DhtRecord { publisher, kind, name, sequence, created, ttl, value };
+            let record = me.sign(record, &NetworkId::from_name("test")).claim().clone();
+            LivingRecord { record, remaining: 60 }
+        };
+        let contact = |n| {
+            let addr = ([192, 0, 2, n], 1).into();
+            Contact::new(*Identity::from_seed([n; 32]).public_key(), [n; 32], addr)
+        };
+        let heads = (1..=publishers).map(|n| living(n).record.content().head()).collect();
+        let contacts = (1..=20).map(contact).collect();
+        Found { records: (1..=publishers).map(living).collect(), heads, contacts }
+    }
+
+    #[test]
+    fn an_answer_is_never_more_than_its_reader_takes_or_has_room_for() {
+        for (publishers, len) in [(0, 0), (1, 700), (1, MAX_VALUE), (17, 1), (40, MAX_VALUE)] {
+            for room in [4, 50, 897, 1_136, DHT_SESSION_ROOM] {
+                let answer = DhtAnswer::Found(found(publishers, len).fitting(room));
+                let bytes = answer.to_bytes();
+                assert!(bytes.len() <= room, "{publishers} of {len}: {} of {room}", bytes.len());
+                assert_eq!(DhtAnswer::read(bytes), Ok(answer), "{publishers} of {len} in {room}");
+            }
         }
     }
 }

@@ -57,7 +57,7 @@ impl HashTable<'_> {
             DhtEffect::Ask { question, to, ask, via } => self.ask(now, question, &to, ask, via),
             DhtEffect::Abandon(question) => {
                 self.0.sessions.cancel_query(QueryId(question.0));
-                self.0.table.over_sessions.remove(&question);
+                self.0.table.give_up(question);
             }
             DhtEffect::Answer { to, answer } => self.answer(now, to, answer),
             DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }) => {

@@ -49,10 +49,39 @@ impl TableCarrier {
         }
     }
 
+    /// The answer to a question of ours is not waited for any more, nor is a session for it.
+    pub(super) fn give_up(&mut self, question: QuestionId) {
+        self.over_sessions.remove(&question);
+        self.waiting.retain(|_, asks| {
+            asks.retain(|(id, _)| *id != question);
+            !asks.is_empty()
+        });
+    }
+
     pub(super) fn reply(&mut self, to: ReplyTo) -> ReplyId {
         let id = ReplyId(self.next_reply);
         self.next_reply += 1;
         self.replies.insert(id, to);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dht::{DhtQuery, Place};
+
+    #[test]
+    fn of_a_question_that_is_given_up_nothing_waits_for_a_session_that_never_comes() {
+        let mut carrier = TableCarrier::new(&NodeConfig::default(), Now::default());
+        let ask = || DhtAsk { serves: false, query: DhtQuery::Find(Place::from_bytes([0; 32])) };
+        let peer = NodeId::from_bytes([1; 32]);
+        carrier.waiting.insert(peer, vec![(QuestionId(1), ask()), (QuestionId(2), ask())]);
+        carrier.over_sessions.insert(QuestionId(3), peer);
+        carrier.give_up(QuestionId(1));
+        assert_eq!(carrier.waiting[&peer].len(), 1);
+        carrier.give_up(QuestionId(2));
+        carrier.give_up(QuestionId(3));
+        assert!(carrier.waiting.is_empty() && carrier.over_sessions.is_empty());
     }
 }
