@@ -94,6 +94,11 @@ impl Bucket {
         &self.candidates
     }
 
+    /// Members that answer.
+    pub(super) fn alive(&self) -> usize {
+        self.members.iter().filter(|known| known.is_alive()).count()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty() && self.candidates.is_empty()
     }
@@ -156,10 +161,9 @@ impl Bucket {
 
     /// Candidates that are to be asked because places are free, those that answered before first.
     pub(super) fn wanted_candidates(&self) -> impl Iterator<Item = &KnownContact> {
-        let alive = self.members.iter().filter(|known| known.is_alive()).count();
         let (proven, others): (Vec<_>, Vec<_>) =
             self.candidates.iter().partition(|known| known.answered.is_some());
-        proven.into_iter().chain(others).take(BUCKET.saturating_sub(alive))
+        proven.into_iter().chain(others).take(BUCKET.saturating_sub(self.alive()))
     }
 
     /// Members that are to be asked whether they are still there, and when.

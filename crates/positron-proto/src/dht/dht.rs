@@ -236,6 +236,8 @@ impl Dht {
                 self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
                 return;
             }
+            // Nobody is nearer to our place than we are: who asks for it asks whether we are there.
+            DhtQuery::Find(target) if self.place() == Some(target) => Found::default(),
             DhtQuery::Find(target) => self.near(&target, &asker),
             DhtQuery::Get { key, publisher, values } => {
                 if !values {

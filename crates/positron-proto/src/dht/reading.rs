@@ -9,8 +9,8 @@ use super::{
 use crate::{
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{MAX_SLOTS, REPLICAS},
-    time::Duration,
+    limits::{FIRST_READ_WIDTH, LOOKUP_WIDTH, MAX_SLOTS, REPLICAS},
+    time::{Duration, WallTime},
 };
 
 /// What a read has found so far.
@@ -53,8 +53,22 @@ impl RecordReading {
         DhtQuery::Get { key: self.key, publisher: self.publisher, values: true }
     }
 
+    /// How many are asked at once: for the first that comes fewer, since most of those who are near
+    /// have it.
+    pub(super) const fn width(&self) -> usize {
+        match self.mode {
+            ReadMode::First => FIRST_READ_WIDTH,
+            ReadMode::Fresh => LOOKUP_WIDTH,
+        }
+    }
+
     /// An answer came: what of it is to be verified.
-    pub(super) fn handle_found(&mut self, from: &Contact, found: &mut Found) -> Vec<LivingRecord> {
+    pub(super) fn handle_found(
+        &mut self,
+        now: WallTime,
+        from: &Contact,
+        found: &mut Found,
+    ) -> Vec<LivingRecord> {
         let records = core::mem::take(&mut found.records);
         let held = self.held.entry(from.id()).or_default();
         let heads = records.iter().map(|living| living.record.content().head());
@@ -67,7 +81,8 @@ impl RecordReading {
                 self.note_large(head.publisher, head.sequence, *from);
             }
         }
-        let wanted: Vec<_> = records.into_iter().filter(|living| self.wants(living)).collect();
+        let wanted = records.into_iter().filter(|living| self.wants(now, living));
+        let wanted: Vec<_> = wanted.collect();
         self.waiting += wanted.len();
         wanted
     }
@@ -81,11 +96,12 @@ impl RecordReading {
         }
     }
 
-    fn wants(&self, living: &LivingRecord) -> bool {
+    fn wants(&self, now: WallTime, living: &LivingRecord) -> bool {
         let record = living.record.content();
         let publisher = record.publisher.node_id();
         let is_news = |newest: &Newest| supersedes(record, newest.record.content());
         record.key() == self.key
+            && record.is_of_this_time(now)
             && self.publisher.is_none_or(|wanted| wanted == publisher)
             && self.newest.get(&publisher).is_none_or(is_news)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    Contact, Place,
+    Contact, Distance, Place,
     bucket::{Bucket, KnownContact, Vacancy},
     contact_rows::{forget, keep},
 };
@@ -11,8 +11,8 @@ use crate::{
     allowance::Allowance,
     id::NodeId,
     limits::{
-        BUCKET_REFRESH_INTERVAL, CANDIDATE_BURST, CANDIDATE_INTERVAL, LONGEST_QUESTION,
-        MAX_PER_NETWORK_IN_TABLE, MAX_TABLE_PROBES, SELF_LOOKUP_INTERVAL,
+        BUCKET, BUCKET_REFRESH_INTERVAL, CANDIDATE_BURST, CANDIDATE_INTERVAL, LONGEST_QUESTION,
+        MAX_PER_NETWORK_IN_TABLE, MAX_TABLE_PROBES, REPLICAS, SELF_LOOKUP_INTERVAL,
     },
     rng::Rng,
     storage::Change,
@@ -176,7 +176,7 @@ impl RoutingTable {
 
     /// The nodes nearest to a place that answer, nearest first, at most so many.
     pub(super) fn nearest(&self, target: &Place, most: usize) -> Vec<Contact> {
-        let mut nearest = Vec::with_capacity(most);
+        let mut nearest = Vec::<(Distance, &Contact)>::with_capacity(2 * BUCKET);
         let split = self.index(target);
         // Where the target is, they have more bits in common with it than we have; nearer to us,
         // as many as we have; farther from us, the fewer the farther.
@@ -184,11 +184,12 @@ impl RoutingTable {
         let nearer = self.buckets.range(split + 1..);
         let mut add = |buckets: &mut dyn Iterator<Item = (&u32, &Bucket)>| {
             let members = buckets.flat_map(|(_, bucket)| bucket.members());
-            let alive = members.filter(|known| known.is_alive()).map(|known| known.contact);
+            let alive = members.filter(|known| known.is_alive()).map(|known| &known.contact);
             let from = nearest.len();
-            nearest.extend(alive);
-            nearest[from..]
-                .sort_unstable_by_key(|contact| (target.distance(&contact.place()), contact.id()));
+            nearest.extend(alive.map(|contact| (target.distance(&contact.place()), contact)));
+            nearest[from..].sort_unstable_by(|(one_at, one), (other_at, other)| {
+                one_at.cmp(other_at).then_with(|| one.id().cmp(&other.id()))
+            });
             nearest.truncate(most);
             nearest.len() < most
         };
@@ -199,7 +200,7 @@ impl RoutingTable {
                 }
             }
         }
-        nearest
+        nearest.into_iter().map(|(_, contact)| *contact).collect()
     }
 
     /// Does what is due. What it wishes ends in [`handle_answer`](Self::handle_answer) or
@@ -361,8 +362,7 @@ impl RoutingTable {
             out.push_back(TableWish::LookUp(self.here));
         }
         self.wake = self.wake.min(self.self_lookup);
-        let Some((&deepest, _)) = self.buckets.last_key_value() else { return };
-        for index in 0..=deepest {
+        for index in self.gaps() {
             let soon = Duration::ZERO..=SELF_LOOKUP_INTERVAL;
             let due = self.refreshes.entry(index).or_insert_with(|| now + rng.duration(soon));
             if *due <= now {
@@ -371,6 +371,21 @@ impl RoutingTable {
             }
             self.wake = self.wake.min(*due);
         }
+    }
+
+    /// Buckets that lack members. Those of our nearest neighbours are left out: whoever belongs there
+    /// is found by looking up our own place.
+    fn gaps(&self) -> Vec<u32> {
+        let mut nearer = 0;
+        let deepest = self.buckets.iter().rev().find(|(_, bucket)| {
+            nearer += bucket.alive();
+            nearer > REPLICAS
+        });
+        let Some((&deepest, _)) = deepest.or_else(|| self.buckets.first_key_value()) else {
+            return Vec::new();
+        };
+        let lacks = |index: &u32| self.buckets.get(index).is_none_or(|at| at.alive() < BUCKET);
+        (0..=deepest).filter(lacks).collect()
     }
 
     /// Members of whom nothing was heard for long, and candidates for places that are free.
