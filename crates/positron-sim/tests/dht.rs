@@ -65,10 +65,21 @@ fn ids_that_are_ground_beside_a_key_do_not_hide_it() {
     assert_eq!((report.found, report.false_answers), (report.reads, 0));
 }
 
+/// Old copies are of their time for a day longer than their life of an hour.
+#[test]
+fn what_was_deleted_stays_so_whoever_shows_old_copies() {
+    let story = DhtScenario::named("deletion", 60).expect("a story of that name");
+    let (settles, age) = (Duration::from_secs(60), Duration::from_secs(3 * 3600));
+    let report = play(&DhtScenario { settles, age, ..story }, 1);
+    let deletion = report.deletion.expect("it deletes");
+    assert_eq!((deletion.fresh_reads, deletion.fresh_saw), (120, 0), "{deletion:?}");
+}
+
 #[test]
 fn a_flood_gets_no_more_than_its_share() {
     let story = DhtScenario::named("flood", 40).expect("a story of that name");
-    let report = play(&DhtScenario { settles: Duration::from_secs(60), ..story }, 1);
+    let settles = Duration::from_secs(60);
+    let report = play(&DhtScenario { operations: 10, settles, ..story }, 1);
     let flood = report.flood.expect("it floods");
     assert!(flood.most_kept <= 64, "{flood:?}");
     assert_eq!(flood.honest_refused, 0, "{flood:?}");

@@ -8,7 +8,7 @@ use crate::{
     limits::{
         LONGEST_LOOKUP, LOOKUP_WIDTH, MAX_ASKED_OF_ONE_ANSWER, MAX_CONTACTS_PER_ANSWER,
         MAX_LOOKUP_CONTACTS, MAX_LOOKUP_QUESTIONS, MAX_REGION_QUESTIONS, MAX_REPLICAS_PER_GROUP,
-        WIDTH_OF_PATH,
+        WIDEST_LOOKUP, WIDTH_OF_PATH,
     },
     scope::Group,
     time::{Duration, Instant},
@@ -386,10 +386,10 @@ impl Lookup {
             question.path == path
                 && matches!(question.outcome, StepOutcome::Slow | StepOutcome::Failed)
         };
-        if self.width >= LOOKUP_WIDTH || self.paths > 1 {
+        if self.paths > 1 {
             return self.width;
         }
-        (self.width + self.questions().filter(is_lost).count()).min(LOOKUP_WIDTH)
+        (self.width + self.questions().filter(is_lost).count()).min(WIDEST_LOOKUP)
     }
 
     /// The nearest of this path that may be found: who answered, is asked, or can be asked.

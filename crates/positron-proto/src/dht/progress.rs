@@ -255,7 +255,7 @@ impl Dht {
 
     fn lookup(&self, now: Now, target: Place) -> Lookup {
         let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
-        let hedge = self.table.median_rtt().map_or(HEDGE_AFTER, |rtt| rtt * 2);
+        let hedge = self.table.late_after().unwrap_or(HEDGE_AFTER);
         Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
     }
 
@@ -266,13 +266,15 @@ impl Dht {
         let (target, nearest) = (operation.target(), operation.nearest());
         let paths = operation.lookup.paths();
         let found_nothing = match &operation.goal {
+            Goal::Read(reading) if reading.has_first() => return false,
             Goal::Read(reading) | Goal::Delete(reading) => reading.found_nothing(),
             Goal::Write(writing) if writing.is_giving() => return false,
             Goal::Find | Goal::Write(_) => false,
         };
         let is_crowded = self.size.is_crowded(&target, &nearest);
         let has_others = self.table.len() > operation.lookup.asked();
-        let is_sparse = self.size.is_sparse(&target, &nearest, MIN_DENSITY);
+        let is_sparse =
+            operation.lookup.is_done() && self.size.is_sparse(&target, &nearest, MIN_DENSITY);
         let may_go_on = paths == 1 || found_nothing && paths < MAX_DISJOINT_PATHS;
         if !(found_nothing || is_crowded || is_sparse) || !has_others || !may_go_on {
             return false;

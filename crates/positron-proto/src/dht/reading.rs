@@ -141,6 +141,11 @@ impl RecordReading {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Whether no more was wanted than the first that comes, and it came.
+    pub(super) fn has_first(&self) -> bool {
+        self.mode == ReadMode::First && !self.newest.is_empty()
+    }
+
     /// Whether nobody had anything, and nothing is waited for.
     pub(super) fn found_nothing(&self) -> bool {
         self.newest.is_empty() && self.large.is_empty() && !self.is_waiting()

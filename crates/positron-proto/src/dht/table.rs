@@ -175,14 +175,14 @@ impl RoutingTable {
     }
 
     /// The nodes nearest to a place that answer, nearest first, at most so many.
-    pub(super) fn nearest(&self, target: &Place, most: usize) -> Vec<Contact> {
-        let mut nearest = Vec::<(Distance, &Contact)>::with_capacity(2 * BUCKET);
+    pub(super) fn nearest<'a>(&'a self, target: &Place, most: usize) -> Vec<Contact> {
+        let mut nearest = Vec::<(Distance, &'a Contact)>::with_capacity(4 * BUCKET);
         let split = self.index(target);
         // Where the target is, they have more bits in common with it than we have; nearer to us,
         // as many as we have; farther from us, the fewer the farther.
         let at = self.buckets.range(split..=split);
         let nearer = self.buckets.range(split + 1..);
-        let mut add = |buckets: &mut dyn Iterator<Item = (&u32, &Bucket)>| {
+        let mut add = |buckets: &mut dyn Iterator<Item = (&'a u32, &'a Bucket)>| {
             let members = buckets.flat_map(|(_, bucket)| bucket.members());
             let alive = members.filter(|known| known.is_alive()).map(|known| &known.contact);
             let from = nearest.len();
@@ -254,10 +254,22 @@ impl RoutingTable {
 
     /// Half of those who answer do so faster than this.
     pub fn median_rtt(&self) -> Option<Duration> {
+        self.rtt_of_part(1, 2)
+    }
+
+    /// After this time an answer is late: a little more than 19 of 20 who answer take (Dean and
+    /// Barroso 2013, "The Tail at Scale"), and at most twice what half of them take.
+    pub(super) fn late_after(&self) -> Option<Duration> {
+        let late = self.rtt_of_part(19, 20)?;
+        Some((late + late / 8).min(self.median_rtt()? * 2))
+    }
+
+    /// This part of those who answer do so faster.
+    fn rtt_of_part(&self, part: usize, of: usize) -> Option<Duration> {
         let alive = self.members().filter(|known| known.is_alive());
         let mut rtts: Vec<_> = alive.filter_map(|known| known.rtt).collect();
-        let middle = rtts.len() / 2;
-        (middle < rtts.len()).then(|| *rtts.select_nth_unstable(middle).1)
+        let at = rtts.len() * part / of;
+        (at < rtts.len()).then(|| *rtts.select_nth_unstable(at).1)
     }
 
     /// The smoothed round trip to a node.
@@ -285,7 +297,7 @@ impl RoutingTable {
     fn enter(&mut self, known: KnownContact) -> bool {
         let (id, index) = (known.contact.id(), self.index(&known.contact.place()));
         let is_crowded = known.network.is_some_and(|network| self.is_crowded(network));
-        let bucket = self.buckets.entry(index).or_default();
+        let bucket = self.buckets.entry(index).or_insert_with(|| Bucket::at(index));
         match bucket.vacancy(known.network, is_crowded) {
             Vacancy::Room => {}
             Vacancy::InPlaceOf(dead) => self.remove(&dead),
@@ -300,7 +312,7 @@ impl RoutingTable {
                 return false;
             }
         }
-        self.buckets.entry(index).or_default().insert(known);
+        self.buckets.entry(index).or_insert_with(|| Bucket::at(index)).insert(known);
         self.homes.insert(id, index);
         self.kept.insert(id);
         self.changes.push(keep(&known.contact));
@@ -316,7 +328,9 @@ impl RoutingTable {
     fn offer(&mut self, known: KnownContact) {
         let (id, index) = (known.contact.id(), self.index(&known.contact.place()));
         self.homes.insert(id, index);
-        if let Some(out) = self.buckets.entry(index).or_default().offer(known) {
+        if let Some(out) =
+            self.buckets.entry(index).or_insert_with(|| Bucket::at(index)).offer(known)
+        {
             self.homes.remove(&out.contact.id());
             self.forget(&out.contact.id());
         }
@@ -384,7 +398,7 @@ impl RoutingTable {
         let Some((&deepest, _)) = deepest.or_else(|| self.buckets.first_key_value()) else {
             return Vec::new();
         };
-        let lacks = |index: &u32| self.buckets.get(index).is_none_or(|at| at.alive() < BUCKET);
+        let lacks = |index: &u32| self.buckets.get(index).is_none_or(|at| at.alive() < at.room());
         (0..=deepest).filter(lacks).collect()
     }
 

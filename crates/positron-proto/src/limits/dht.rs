@@ -76,7 +76,7 @@ pub const MAX_REPLICAS_PER_GROUP: usize = 2;
 
 // --- the table ---
 
-/// Contacts in one bucket of the table.
+/// Contacts in one bucket of the table; in the farthest one four times as many, in the next twice.
 pub const BUCKET: usize = 16;
 /// Contacts beside them, which take the place of those that fail.
 pub const BUCKET_CANDIDATES: usize = 8;
@@ -108,6 +108,8 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
+/// Questions that it has under way where so many stay unanswered: each makes room for one more.
+pub const WIDEST_LOOKUP: usize = 6;
 /// Questions that a read has under way which wants the first copy that comes, as long as they are
 /// answered in time: most of the nodes near a key have it.
 pub const FIRST_READ_WIDTH: usize = 2;

@@ -13,7 +13,7 @@ use super::{
     table_world::TableWorld,
 };
 
-/// A record that is stored and deleted again.
+/// A record that was stored and deleted again.
 struct Deleted {
     name: String,
     at: usize,
@@ -22,7 +22,7 @@ struct Deleted {
     old: Option<LivingRecord>,
 }
 
-/// Records are stored, read, and deleted; every holder starts again; for a day three former holders
+/// Records are stored, read, and deleted; every node starts again; then three former holders
 /// of each show its old copy and bring it to those near it, and every half hour it is read.
 pub(super) fn play(experiment: &mut Experiment) {
     let world = &mut experiment.world;
@@ -55,7 +55,8 @@ pub(super) fn play(experiment: &mut Experiment) {
             world.restart(index);
         }
     }
-    for _ in 0..24 * 2 {
+    let half_hours = experiment.world.scenario.age.as_secs() / 1800;
+    for _ in 0..half_hours {
         bring_back(&mut experiment.world, &records, harm);
         experiment.world.run_for(Duration::from_secs(1800));
         for mode in [ReadMode::First, ReadMode::Fresh] {

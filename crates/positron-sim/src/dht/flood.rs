@@ -18,15 +18,15 @@ use super::{
 /// seconds somebody else stores a record of which that node is the nearest.
 pub(super) fn play(experiment: &mut Experiment) {
     let world = &mut experiment.world;
+    let victim = world.somebody();
     let addr = world.address();
     let flooder = world.add_node(addr, false, None);
-    let victim = world.somebody();
     let publishers: Vec<_> =
         (0..PUBLISHERS).map(|_| Identity::from_seed(world.dice.bytes())).collect();
     let before = records_at(world, victim);
     let (mut report, mut honest) = (FloodReport::default(), 0);
     for second in 0..3600_u32 {
-        for _ in 0..STORES_A_SECOND {
+        for _ in 0..world.scenario.operations {
             let publisher = &publishers[report.brought % publishers.len()];
             let query = store(world, publisher, report.brought);
             world.ask(flooder, victim, query);
@@ -88,7 +88,5 @@ fn store_near(world: &mut TableWorld, victim: usize, number: u32) -> bool {
 
 /// Keys cost nothing, and each publisher has a quota: these have none that is used up.
 const PUBLISHERS: usize = 4096;
-/// Ten times what a node answers of one address over datagrams.
-const STORES_A_SECOND: usize = 500;
 /// Bytes of each value: as much as fits into one datagram.
 const VALUE: usize = 700;

@@ -1,5 +1,6 @@
 //! What hostile nodes answer.
 
+use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
 
 use positron_proto::{
@@ -62,18 +63,14 @@ impl Conspiracy {
     /// The members nearest to a place: those that begin with most of its bits are.
     fn nearest(&self, target: &Place) -> Vec<Contact> {
         let mut near = Vec::new();
-        for bytes in (0..4).rev() {
-            let mut last = [0xFF; 32];
-            last[..bytes].copy_from_slice(&target.as_bytes()[..bytes]);
-            let mut first = [0; 32];
-            first[..bytes].copy_from_slice(&target.as_bytes()[..bytes]);
-            let range = Place::from_bytes(first)..=Place::from_bytes(last);
-            near = self.members.range(range).flat_map(|(_, members)| members).copied().collect();
+        for bits in (0..=self.members.len().max(1).ilog2()).rev() {
+            near = self.members.range(beginning_like(target, bits)).collect();
             if near.len() >= MAX_CONTACTS_PER_ANSWER {
                 break;
             }
         }
-        near.sort_by_key(|contact| contact.place().distance(target));
+        near.sort_by_cached_key(|(place, _)| place.distance(target));
+        let mut near: Vec<_> = near.into_iter().flat_map(|(_, members)| members).copied().collect();
         near.truncate(MAX_CONTACTS_PER_ANSWER);
         near
     }
@@ -100,6 +97,20 @@ pub(super) fn target(query: &DhtQuery) -> Place {
         DhtQuery::Get { key, .. } => *key,
         DhtQuery::Store(living) => living.record.content().key(),
     }
+}
+
+/// All places that begin with so many bits of this one, at most 32.
+fn beginning_like(target: &Place, bits: u32) -> RangeInclusive<Place> {
+    let mut head = [0; 4];
+    head.copy_from_slice(&target.as_bytes()[..4]);
+    let head = u32::from_be_bytes(head);
+    let free = u32::MAX.checked_shr(bits).unwrap_or(0);
+    let place = |head: u32, rest: u8| {
+        let mut bytes = [rest; 32];
+        bytes[..4].copy_from_slice(&head.to_be_bytes());
+        Place::from_bytes(bytes)
+    };
+    place(head & !free, 0)..=place(head | free, 0xFF)
 }
 
 /// Another value under the same signature, and another sequence.

@@ -9,7 +9,7 @@ pub struct DhtScenario {
     pub name: &'static str,
     /// Nodes that take part, hostile ones included.
     pub nodes: usize,
-    /// Operations of each kind that are measured.
+    /// Operations of each kind that are measured; in a flood, records a second.
     pub operations: usize,
     /// Round trips between two nodes, evenly spread.
     pub rtt: (Duration, Duration),
@@ -62,11 +62,11 @@ pub enum DhtPlot {
         /// IPv4 /24 networks for each key, each somewhere else.
         networks: usize,
     },
-    /// Records are deleted, and all who hold them restart; three former holders of each bring old
-    /// copies back, to readers and to holders, for a day.
+    /// Records are deleted, and everybody restarts; three former holders of each bring old copies
+    /// back, to readers and to holders, for as long as records are to stand.
     Deletion,
-    /// One peer stores at one node for an hour, as fast as a line brings it, while others store
-    /// what is near that node too.
+    /// One peer brings one node ever new records for an hour, while others store what is near that
+    /// node too.
     Flood,
 }
 
@@ -116,8 +116,8 @@ impl DhtScenario {
             "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4 }),
             "eclipse-16" => plot(DhtPlot::Eclipse { ids: 40, networks: 16 }),
             "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64 }),
-            "deletion" => plot(DhtPlot::Deletion),
-            "flood" => plot(DhtPlot::Flood),
+            "deletion" => Self { age: Duration::from_secs(24 * 3600), ..plot(DhtPlot::Deletion) },
+            "flood" => Self { operations: 500, ..plot(DhtPlot::Flood) },
             _ => quiet,
         })
     }
