@@ -288,6 +288,12 @@ impl Lookup {
         answered.map(|candidate| candidate.contact).collect()
     }
 
+    /// Who was asked, nearest first, also if no answer came.
+    pub(super) fn nearest_asked(&self) -> Vec<Contact> {
+        let asked = self.known.values().filter(|candidate| candidate.question.is_some());
+        asked.map(|candidate| candidate.contact).collect()
+    }
+
     /// Those among the `wanted` nearest that have answered already.
     pub(super) fn settled(&self) -> impl Iterator<Item = Contact> {
         let near = (0..self.paths.min(1)).flat_map(|path| self.nearest_of(path));

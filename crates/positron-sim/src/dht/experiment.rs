@@ -52,7 +52,7 @@ impl Experiment<'_> {
         }
     }
 
-    /// Ten minutes in two halves, and two to grow together again.
+    /// Ten minutes in two halves, and a quarter of an hour to grow together again.
     fn partition(&mut self) {
         let count = self.world.scenario.operations;
         self.world.carriage.set_cut(true);
@@ -60,7 +60,7 @@ impl Experiment<'_> {
         let keys = self.puts(0..count, true);
         self.world.run_for(Duration::from_secs(300));
         self.world.carriage.set_cut(false);
-        self.world.run_for(Duration::from_secs(120));
+        self.world.run_for(Duration::from_secs(900));
         self.finds(count);
         for mode in [ReadMode::First, ReadMode::Fresh] {
             self.gets(0, &keys, mode);
