@@ -286,6 +286,11 @@ impl Dht {
         if let Some(region) = self.size.reach(REPLICAS, 1).filter(|_| is_crowded) {
             lookup = lookup.all_within(region);
         }
+        if let Goal::Read(reading) | Goal::Delete(reading) = &operation.goal
+            && found_nothing
+        {
+            lookup = lookup.without(reading.empty_handed());
+        }
         if let Some(operation) = self.operations.get_mut(&id) {
             operation.lookup = lookup;
         }
