@@ -20,6 +20,8 @@ pub struct DhtScenario {
     pub settles: Duration,
     /// How long records stand before they are read.
     pub age: Duration,
+    /// How long they live if nobody renews them.
+    pub ttl: Duration,
     /// Part of the nodes that go, and are replaced by others, in an hour.
     pub churn: f64,
     /// Part of the nodes that crash at once before it is measured.
@@ -103,8 +105,9 @@ impl DhtScenario {
             "frozen" => Self { frozen: 0.3, ..quiet },
             "crash" => Self { crashed: 0.1, ..quiet },
             "churn" => {
-                let age = Duration::from_secs(3600);
-                Self { churn: 0.2, crashed: 0.1, age, ..quiet }
+                // Many publishers are gone before their records are read.
+                let (age, ttl) = (Duration::from_secs(3600), Duration::from_secs(7200));
+                Self { churn: 0.2, crashed: 0.1, age, ttl, ..quiet }
             }
             "slow" => Self { slow: 0.2, ..quiet },
             "loss" => Self { loss: 0.05, ..quiet },
@@ -136,6 +139,7 @@ impl DhtScenario {
             loss: 0.0,
             settles: Duration::from_secs(1800),
             age: Duration::from_secs(60),
+            ttl: Duration::from_secs(3600),
             churn: 0.0,
             crashed: 0.0,
             frozen: 0.0,
