@@ -57,13 +57,15 @@ pub enum DhtPlot {
     Measure,
     /// The network is cut into two halves; records are stored in both, and read when it has healed.
     Partition,
-    /// For each of ten keys, networks whose places are near it are sought out, the best of 4,096,
-    /// and so many ids are ground there. They collude about that key, and are honest else.
+    /// For each of ten keys ids are ground in some networks, at the place of each that is nearest
+    /// to the key. They collude about that key, and are honest else.
     Eclipse {
         /// Ids for each key.
         ids: usize,
         /// IPv4 /24 networks for each key, each somewhere else.
         networks: usize,
+        /// Of so many, those whose places are nearest.
+        on_offer: usize,
     },
     /// Records are deleted, and everybody restarts; three former holders of each bring old copies
     /// back, to readers and to holders, for as long as records are to stand.
@@ -89,8 +91,8 @@ impl DhtScenario {
         "hostile-50",
         "replay",
         "eclipse-4",
-        "eclipse-16",
         "eclipse-64",
+        "eclipse-64-chosen",
         "deletion",
         "flood",
     ];
@@ -117,9 +119,9 @@ impl DhtScenario {
             "hostile-30" => hostile(0.3),
             "hostile-50" => hostile(0.5),
             "replay" => Self { hostility: Hostility::Replay, ..hostile(0.3) },
-            "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4 }),
-            "eclipse-16" => plot(DhtPlot::Eclipse { ids: 40, networks: 16 }),
-            "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64 }),
+            "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4, on_offer: 4096 }),
+            "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 64 }),
+            "eclipse-64-chosen" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 4096 }),
             "deletion" => {
                 let age = Duration::from_secs(24 * 3600);
                 Self { operations: 20, age, ..plot(DhtPlot::Deletion) }
