@@ -14,6 +14,7 @@ use super::{
     operation::{Goal, Operation},
     published::{Published, Title},
     question::{About, DhtQuestions, Overdue},
+    recent_lookups::RecentLookups,
     record_store::{Reach, RecordStore},
     size_estimate::SizeEstimate,
     table::RoutingTable,
@@ -66,6 +67,7 @@ pub struct Dht {
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
+    pub(super) recent: RecentLookups,
 }
 
 impl Dht {
@@ -97,6 +99,7 @@ impl Dht {
             upkeep: Upkeep::default(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
+            recent: RecentLookups::default(),
         };
         this.table.remember(now.mono, contacts);
         for key in this.keeper.store.keys(None).collect::<Vec<_>>() {

@@ -39,7 +39,8 @@
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
 //! others), `published.rs` (what is kept for ourselves), `upkeep.rs` (that those who should keep it
-//! do), [`change`] (what is kept across restarts, as rows).
+//! do), [`change`] (what is kept across restarts, as rows), [`DhtStats`] and `recent_lookups.rs`
+//! (what is told of all that).
 
 mod bucket;
 pub mod change;
@@ -65,11 +66,13 @@ mod published;
 mod question;
 mod quota;
 mod reading;
+mod recent_lookups;
 mod record;
 mod record_store;
 mod remembered;
 mod replicas;
 mod size_estimate;
+mod stats;
 mod table;
 mod upkeep;
 mod writing;
@@ -92,6 +95,8 @@ pub use outcome::{
     DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, StoredAt,
 };
 pub use place::{Distance, Place};
+pub use recent_lookups::LookupTimes;
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};
 pub use remembered::RememberedDht;
+pub use stats::{DhtStats, KeptRecord, KnownBucket, PublishedRecord};
 pub use table::RoutingTable;

@@ -301,6 +301,9 @@ impl Dht {
         if nearest.is_empty() && !self.table.is_empty() {
             self.counters.lookups_failed += 1;
         }
+        if asked > 0 {
+            self.recent.add(lookup.hops(), took);
+        }
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);

@@ -146,6 +146,10 @@ impl Published {
         self.by_title.remove(title)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
+        self.by_title.values()
+    }
+
     pub(super) fn get(&self, title: &Title) -> Option<&Publication> {
         self.by_title.get(title)
     }

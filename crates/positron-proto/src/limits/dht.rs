@@ -160,6 +160,13 @@ pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
 
+// --- what is told ---
+
+/// Operations of which it is told how they went.
+pub const RECENT_LOOKUPS: usize = 256;
+/// Records of each list that a node tells of: a page shows no more.
+pub const MAX_RECORDS_TOLD: usize = 256;
+
 /// Bytes of an answer over a session: as many publishers as a key has, with the largest values.
 pub const DHT_SESSION_ROOM: usize = MAX_SLOTS * (MAX_VALUE + 256);
 /// How long a node must have been up before it serves strangers: who comes and goes costs them more
