@@ -106,8 +106,10 @@ impl From<Refused> for Refusal {
             }
             Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
                 .try_this("GET /v1/status lists them, as `bootstrap`"),
-            Refused::UnknownPeer(_) => Self::unknown("unknown_peer", sentence)
-                .try_this("connect with it first: POST /v1/actions/join"),
+            Refused::UnknownPeer { .. } | Refused::NotUsable(_) => {
+                Self::unknown("unknown_peer", sentence)
+                    .try_this("connect with it first: POST /v1/actions/join")
+            }
             Refused::TooManyBans
             | Refused::TooManyAddressBans
             | Refused::TooManyReserved

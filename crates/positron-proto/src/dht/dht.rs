@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
     DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
@@ -25,7 +27,7 @@ use crate::{
     identity::{Identity, Verified},
     limits::{
         FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
-        MAX_VALUE, MIN_RECORD_TTL, REPLICAS,
+        MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -104,7 +106,10 @@ impl Dht {
         }
         for record in published {
             this.sequence = this.sequence.max(record.content().sequence);
-            this.published.restore(now, record);
+            // Where this node is now, it says itself as soon as it knows.
+            if Title::of(record.content()) != Title::of_peer_record() {
+                this.published.restore(now, record);
+            }
         }
         this
     }
@@ -121,6 +126,9 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<Place, DhtRefused> {
         let title = Title { kind: new.kind, name: new.name };
+        if title == Title::of_peer_record() {
+            return Err(DhtRefused::OwnPeerRecord);
+        }
         if new.value.len() > MAX_VALUE {
             return Err(DhtRefused::TooLarge(new.value.len()));
         }
@@ -164,6 +172,9 @@ impl Dht {
         if kind == RecordKind::Immutable {
             return Err(DhtRefused::Immutable);
         }
+        if (Title { kind, name }) == Title::of_peer_record() {
+            return Err(DhtRefused::OwnPeerRecord);
+        }
         self.check_room()?;
         let key = name.key(kind, &self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
@@ -182,6 +193,26 @@ impl Dht {
         self.check_room()?;
         self.begin(now, Some(ticket), place, Goal::Find, out);
         Ok(())
+    }
+
+    /// Where this node is, as its signed peer record says: published under a name of its own, and
+    /// renewed until it is nowhere (`None`) or elsewhere. Whoever knows its id finds it there.
+    pub fn announce(
+        &mut self,
+        now: Now,
+        peer_record: Option<Bytes>,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let title = Title::of_peer_record();
+        let said = self.published.get(&title).and_then(|kept| kept.record.content().value.clone());
+        match peer_record {
+            None => _ = self.published.forget(&title),
+            Some(value) if said.as_ref() != Some(&value) => {
+                let record = self.sign(now, title, PEER_RECORD_LIFE, Some(value));
+                self.publish(now, None, record, out);
+            }
+            Some(_) => {}
+        }
     }
 
     fn check_room(&self) -> Result<(), DhtRefused> {
@@ -441,6 +472,12 @@ impl Dht {
     /// Where a question of ours is asked.
     pub fn asked_at(&self, question: QuestionId) -> Option<SocketAddr> {
         self.questions.get(question).map(|question| question.to.addr())
+    }
+
+    /// Where this node of the table answers.
+    pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
+        let mut buckets = self.table.buckets();
+        buckets.find_map(|(_, bucket)| bucket.get(node)).map(|known| known.contact.addr())
     }
 
     /// What this node is to the table, and why.

@@ -89,7 +89,8 @@ pub use message::{
 };
 pub use operation::OperationId;
 pub use outcome::{
-    DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, StoredAt,
+    DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, SoughtNode,
+    StoredAt,
 };
 pub use place::{Distance, Place};
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};

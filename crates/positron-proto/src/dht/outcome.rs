@@ -1,7 +1,9 @@
 //! How operations end.
 
 use super::{Contact, DhtRecord, LookupStep, Place, RecordKind, StoreOutcome};
-use crate::{id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration};
+use crate::{
+    id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration, wire::record::PeerRecord,
+};
 
 /// How an operation of the hash table ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub enum DhtOutcome {
     Read(ReadFrom),
     /// The nodes nearest to a place.
     Nearest(NearestTo),
+    /// A node was looked for by its id.
+    Node(SoughtNode),
     /// Nothing of ours is there to be deleted; these published something under the name.
     NothingOfOurs {
         /// Who published something there.
@@ -30,6 +34,20 @@ pub struct NearestTo {
     pub hops: u32,
     /// Every question, in the order in which they were asked.
     pub steps: Vec<LookupStep>,
+}
+
+/// A node that was looked for by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoughtNode {
+    /// Its id.
+    pub id: NodeId,
+    /// What it says of itself, the newest that is known here or was found; nothing, if it is not
+    /// known, and nothing was found that can be used.
+    pub record: Option<Verified<PeerRecord>>,
+    /// How long it took.
+    pub took: Duration,
+    /// How many questions.
+    pub asked: usize,
 }
 
 /// Where a record is kept now.
@@ -102,6 +120,9 @@ pub enum DhtRefused {
     /// Too many records of ours are published.
     #[error("a node publishes at most {} records", crate::limits::MAX_PUBLISHED)]
     TooManyPublished,
+    /// The name is the node's own.
+    #[error("under \"peer\" a node publishes where it is itself; choose another name")]
+    OwnPeerRecord,
     /// What is immutable cannot be deleted.
     #[error("an immutable record cannot be deleted; it ends when nobody renews it")]
     Immutable,

@@ -144,6 +144,15 @@ pub const MAX_READ_REPAIRS: usize = 3;
 
 /// Records of this node's own that are renewed while it runs.
 pub const MAX_PUBLISHED: usize = 4096;
+/// The life of a node's own peer record in the table: for so long others look for a node that is
+/// gone, and in half of it, it says again where it is.
+pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
+/// Nodes that are looked for by their ids at once.
+pub const MAX_SOUGHT: usize = 256;
+/// What waits for them: messages, requests, streams.
+pub const MAX_WISHES: usize = 1024;
+/// Bytes of it.
+pub const MAX_WISH_BYTES: usize = 8 << 20;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);

@@ -2,6 +2,8 @@
 
 use super::{
     Event, NodeCore, Outcome, Refused, TableOrder,
+    finding::Finding,
+    node_finder::Wish,
     pending_verification::Claim,
     room_name::RoomName,
     table_carrier::{ReplyTo, TableCarrier},
@@ -39,6 +41,9 @@ impl HashTable<'_> {
 
     /// What the application wants of the table.
     pub(super) fn carry_out(&mut self, now: Now, order: TableOrder) -> Result<Ticket, Refused> {
+        if let TableOrder::FindNode(peer) = order {
+            return Finding(self.0).find(now, peer, Wish::Record);
+        }
         let ticket = self.0.publisher.ticket();
         let (dht, out) = (&mut self.0.dht, &mut self.0.queues.dht);
         match order {
@@ -48,6 +53,7 @@ impl HashTable<'_> {
             }
             TableOrder::Delete { kind, name } => dht.delete(now, ticket, (kind, name), out),
             TableOrder::Find(place) => dht.find(now, ticket, place, out),
+            TableOrder::FindNode(_) => Ok(()),
         }?;
         Ok(ticket)
     }
@@ -66,8 +72,10 @@ impl HashTable<'_> {
             DhtEffect::Keep(change) if change.urgency > Urgency::Behind => self.0.persist(change),
             DhtEffect::Keep(change) => self.0.persist_later(now, change),
             DhtEffect::Done { ticket, outcome } => {
-                let outcome = Outcome::Table(Box::new(outcome));
-                self.0.emit(Event::Completed { ticket, outcome });
+                if let Some(outcome) = Finding(self.0).handle_done(now, ticket, outcome) {
+                    let outcome = Outcome::Table(Box::new(outcome));
+                    self.0.emit(Event::Completed { ticket, outcome });
+                }
             }
             DhtEffect::Misbehaved { peer, what } => self.0.observe_misbehavior(now, peer, what),
             DhtEffect::Equivocated(records) => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, hash_table::HashTable, inheritance::Inheritance,
+    commands::Commands, finding::Finding, hash_table::HashTable, inheritance::Inheritance,
     pending_verification::Claim, persistence::Awaited, recognition::Recognition,
     room_name::RoomName, sending::Speaking, tracing::Tracing, verification::Verification,
 };
@@ -216,6 +216,7 @@ impl NodeCore {
             }
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 HashTable(self).judge_mode(now);
+                Finding(self).announce(now);
                 self.emit(Event::ExternalAddresses(addresses));
             }
         }
@@ -485,6 +486,12 @@ impl NodeCore {
     /// Which keys gave way to others, and what follows, is known from the start.
     pub(super) fn begin_inheritance(&mut self, now: Now) {
         Inheritance(self).begin(now);
+    }
+
+    /// Nobody waits for the answer to a request any more.
+    pub(super) fn handle_unwanted(&mut self, ticket: Ticket) {
+        Finding(self).cancel(ticket);
+        self.requests.cancel(ticket, &mut self.queues.requests);
     }
 
     /// The hash table does what is due.

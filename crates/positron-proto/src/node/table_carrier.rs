@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::NodeConfig;
+use super::{NodeConfig, node_finder::NodeFinder};
 use crate::{
     datagram::contract::QueryReply,
     dht::{DhtAsk, QuestionId, ReplyId, Serve},
@@ -22,6 +22,8 @@ pub(super) struct TableCarrier {
     pub(super) over_sessions: BTreeMap<QuestionId, NodeId>,
     /// Questions that wait for a session to be made.
     pub(super) waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
+    /// Nodes that are looked for.
+    pub(super) finder: NodeFinder,
     pub(super) serve: Serve,
     /// Whether the node has datagrams, over which others ask.
     pub(super) has_datagrams: bool,
@@ -43,6 +45,7 @@ impl TableCarrier {
             replies: BTreeMap::new(),
             over_sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            finder: NodeFinder::default(),
             serve: config.dht.serve,
             has_datagrams: config.session.transports.has(LinkKind::Udp),
             grown_up: now.mono + SERVES_AFTER,
