@@ -192,9 +192,9 @@ impl Found {
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
-        let records = list(reader, MAX_SLOTS, LivingRecord::decode)?;
-        let heads = list(reader, MAX_SLOTS, RecordHead::decode)?;
-        let contacts = list(reader, MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
+        let records = reader.list(MAX_SLOTS, LivingRecord::decode)?;
+        let heads = reader.list(MAX_SLOTS, RecordHead::decode)?;
+        let contacts = reader.list(MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
         Ok(Self { records, heads, contacts })
     }
 
@@ -206,16 +206,6 @@ impl Found {
         out.append_varint(self.contacts.len() as u64);
         self.contacts.iter().for_each(|contact| contact.encode(out));
     }
-}
-
-/// A count of at most `limit`, and as many of what `decode` reads.
-fn list<T>(
-    reader: &mut Reader,
-    limit: usize,
-    decode: fn(&mut Reader) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = reader.len(limit)?;
-    (0..count).map(|_| decode(reader)).collect()
 }
 
 impl DhtAsk {
